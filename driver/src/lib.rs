@@ -1,0 +1,1 @@
+//! A MongoDB client for replica sets.

@@ -1,0 +1,1 @@
+//! Real mongod processes for tests, examples and benches.

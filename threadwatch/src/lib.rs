@@ -1,0 +1,1 @@
+//! Learns that a thread has died, and runs what it left behind.

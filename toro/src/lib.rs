@@ -1,0 +1,1 @@
+//! Async primitives that need no runtime: fair, cancel-safe, allocation-free waits.
