@@ -1,1 +1,13 @@
 //! A MongoDB client for replica sets.
+
+pub mod error;
+pub mod options;
+
+mod deadline;
+mod face;
+mod rt;
+
+pub use bson;
+
+pub use self::error::{Error, Result};
+pub use self::face::{Async, Blocking, Face};

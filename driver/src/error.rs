@@ -1,0 +1,410 @@
+//! What can go wrong, and the questions a caller asks of it.
+//!
+//! An [`Error`] is one pointer wide. It says what was being done, to whom, and what to do about it in its `Display`; the
+//! [`ErrorKind`] is for programs, and the methods answer the questions that programs ask most:
+//! [`is_duplicate_key`](Error::is_duplicate_key), [`is_timeout`](Error::is_timeout), [`code`](Error::code),
+//! [`has_label`](Error::has_label), [`host`](Error::host).
+
+mod server;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bson::RawDocumentBuf;
+
+pub use self::server::{
+    CommandError, IndexedWriteError, InsertManyError, WriteConcernError, WriteError, WriteFailure,
+};
+use crate::options::ServerAddress;
+
+/// The result of everything here that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The label of errors after which a write may be sent once more (specification "Retryable Writes").
+pub const RETRYABLE_WRITE_ERROR: &str = "RetryableWriteError";
+/// The label of errors after which a whole transaction may be tried again.
+pub const TRANSIENT_TRANSACTION_ERROR: &str = "TransientTransactionError";
+/// The label of errors after which a commit may be sent again.
+pub const UNKNOWN_TRANSACTION_COMMIT_RESULT: &str = "UnknownTransactionCommitResult";
+/// The label of errors that left nothing done on the server.
+pub(crate) const NO_WRITES_PERFORMED: &str = "NoWritesPerformed";
+
+/// An error of the client or of the server.
+#[derive(Clone)]
+pub struct Error {
+    inner: Box<Inner>,
+}
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    labels: Vec<String>,
+    host: Option<ServerAddress>,
+    response: Option<RawDocumentBuf>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An argument, option or connection string that cannot be used.
+    #[non_exhaustive]
+    InvalidArgument {
+        /// Names the culprit and the remedy.
+        message: String,
+    },
+    /// The server did not accept the credentials, or its proof of its own was wrong.
+    #[non_exhaustive]
+    Authentication {
+        /// What was refused.
+        message: String,
+    },
+    /// A value could not be written as BSON.
+    BsonSerialization(bson::error::Error),
+    /// BSON could not be read as the wanted type.
+    BsonDeserialization(bson::error::Error),
+    /// Some documents of an `insert_many` were not inserted.
+    InsertMany(InsertManyError),
+    /// The server answered a command with an error.
+    Command(CommandError),
+    /// A single write failed, or its write concern was not met.
+    Write(WriteFailure),
+    /// The pool was cleared while the operation waited for a connection: its server was just seen to fail.
+    #[non_exhaustive]
+    ConnectionPoolCleared {
+        /// Which pool, and why.
+        message: String,
+    },
+    /// No connection came free within `waitQueueTimeoutMS`.
+    #[non_exhaustive]
+    WaitQueueTimeout {
+        /// The state of the pool at that moment.
+        message: String,
+    },
+    /// More operations than `waitQueueMultiple` allows were already waiting for a connection.
+    #[non_exhaustive]
+    WaitQueueFull {
+        /// The state of the pool at that moment.
+        message: String,
+    },
+    /// No server fit for the operation was found within `serverSelectionTimeoutMS`.
+    #[non_exhaustive]
+    ServerSelection {
+        /// What was looked for, and what was there.
+        message: String,
+    },
+    /// The operation's own deadline passed.
+    #[non_exhaustive]
+    Timeout {
+        /// What was being waited for.
+        message: String,
+    },
+    /// A socket could not be opened, or broke.
+    #[non_exhaustive]
+    Io {
+        /// What was being done.
+        message: String,
+        /// The error of the operating system.
+        cause: Arc<std::io::Error>,
+    },
+    /// A host name, SRV or TXT record could not be resolved.
+    #[non_exhaustive]
+    DnsResolve {
+        /// Which name, and the resolver's answer.
+        message: String,
+    },
+    /// Bytes came back that no MongoDB server should send.
+    #[non_exhaustive]
+    InvalidResponse {
+        /// What was wrong with them.
+        message: String,
+    },
+    /// The TLS options cannot be used, or the peer's certificate was refused.
+    #[non_exhaustive]
+    Tls {
+        /// Which option, or why the certificate was refused.
+        message: String,
+    },
+    /// A server is too old or too new for this driver, or lacks the feature.
+    #[non_exhaustive]
+    IncompatibleServer {
+        /// Which server or feature.
+        message: String,
+    },
+    /// A session or transaction was used in a way that its state does not allow.
+    #[non_exhaustive]
+    Transaction {
+        /// The state and the attempt.
+        message: String,
+    },
+    /// A change stream lost the token it would need to resume.
+    MissingResumeToken,
+    /// The client was shut down.
+    Shutdown,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind) -> Self {
+        Error {
+            inner: Box::new(Inner { kind, labels: Vec::new(), host: None, response: None, source: None }),
+        }
+    }
+
+    pub(crate) fn invalid_argument(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidArgument { message: message.into() })
+    }
+
+    pub(crate) fn invalid_response(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidResponse { message: message.into() })
+    }
+
+    pub(crate) fn authentication(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Authentication { message: message.into() })
+    }
+
+    pub(crate) fn timeout(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Timeout { message: message.into() })
+    }
+
+    pub(crate) fn io(message: impl Into<String>, cause: impl Into<Arc<std::io::Error>>) -> Self {
+        Self::new(ErrorKind::Io { message: message.into(), cause: cause.into() })
+    }
+
+    pub(crate) fn serialization(cause: bson::error::Error) -> Self {
+        Self::new(ErrorKind::BsonSerialization(cause))
+    }
+
+    pub(crate) fn deserialization(cause: bson::error::Error) -> Self {
+        Self::new(ErrorKind::BsonDeserialization(cause))
+    }
+
+    pub(crate) fn at(mut self, host: &ServerAddress) -> Self {
+        self.inner.host.get_or_insert_with(|| host.clone());
+        self
+    }
+
+    pub(crate) fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.inner.source = Some(Arc::new(source));
+        self
+    }
+
+    pub(crate) fn with_response(mut self, response: RawDocumentBuf) -> Self {
+        self.inner.response = Some(response);
+        self
+    }
+
+    pub(crate) fn add_label(&mut self, label: impl Into<String>) {
+        let label = label.into();
+        if !self.has_label(&label) {
+            self.inner.labels.push(label);
+        }
+    }
+
+    pub(crate) fn remove_label(&mut self, label: &str) {
+        self.inner.labels.retain(|l| l != label);
+    }
+
+    /// What went wrong, for matching.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.inner.kind
+    }
+
+    pub(crate) fn kind_mut(&mut self) -> &mut ErrorKind {
+        &mut self.inner.kind
+    }
+
+    /// The server that the operation was talking to when it failed, if it had come so far.
+    pub fn host(&self) -> Option<&ServerAddress> {
+        self.inner.host.as_ref()
+    }
+
+    /// The server's error code: of the command, else of the first write error, else of the write concern error.
+    pub fn code(&self) -> Option<i32> {
+        match self.kind() {
+            ErrorKind::Command(e) => Some(e.code),
+            ErrorKind::Write(WriteFailure::WriteError(e)) => Some(e.code),
+            ErrorKind::Write(WriteFailure::WriteConcernError(e)) => Some(e.code),
+            ErrorKind::InsertMany(e) => e
+                .write_errors
+                .first()
+                .map(|e| e.code)
+                .or_else(|| e.write_concern_error.as_ref().map(|e| e.code)),
+            _ => None,
+        }
+    }
+
+    /// The name of [`code`](Error::code), where the server sent one.
+    pub fn code_name(&self) -> Option<&str> {
+        let name = match self.kind() {
+            ErrorKind::Command(e) => Some(e.code_name.as_str()),
+            ErrorKind::Write(WriteFailure::WriteError(e)) => e.code_name.as_deref(),
+            ErrorKind::Write(WriteFailure::WriteConcernError(e)) => Some(e.code_name.as_str()),
+            ErrorKind::InsertMany(e) => match (&e.write_errors[..], &e.write_concern_error) {
+                ([first, ..], _) => first.code_name.as_deref(),
+                ([], Some(e)) => Some(e.code_name.as_str()),
+                ([], None) => None,
+            },
+            _ => None,
+        };
+        name.filter(|name| !name.is_empty())
+    }
+
+    /// The labels of the server and of the driver, such as [`RETRYABLE_WRITE_ERROR`].
+    pub fn labels(&self) -> &[String] {
+        &self.inner.labels
+    }
+
+    /// Whether the error carries `label`.
+    pub fn has_label(&self, label: &str) -> bool {
+        self.inner.labels.iter().any(|l| l == label)
+    }
+
+    /// The same as [`has_label`](Error::has_label), under the name that the official crate gives it.
+    pub fn contains_label(&self, label: impl AsRef<str>) -> bool {
+        self.has_label(label.as_ref())
+    }
+
+    /// The whole reply of the server, where the error came in one.
+    pub fn server_response(&self) -> Option<&RawDocumentBuf> {
+        self.inner.response.as_ref()
+    }
+
+    /// Whether a unique index, such as that of `_id`, already held the key of a document to be written.
+    ///
+    /// True for an `insert_many` when every one of its write errors is such a duplicate.
+    pub fn is_duplicate_key(&self) -> bool {
+        let duplicate = |code: i32| matches!(code, 11000 | 11001 | 12582);
+        match self.kind() {
+            ErrorKind::InsertMany(e) => {
+                !e.write_errors.is_empty() && e.write_errors.iter().all(|e| duplicate(e.code))
+            }
+            _ => self.code().is_some_and(duplicate),
+        }
+    }
+
+    /// Whether time ran out: the operation's own deadline, selection, the wait queue, a socket, or `maxTimeMS` on the server.
+    pub fn is_timeout(&self) -> bool {
+        const MAX_TIME_MS_EXPIRED: i32 = 50;
+        match self.kind() {
+            ErrorKind::Timeout { .. }
+            | ErrorKind::WaitQueueTimeout { .. }
+            | ErrorKind::ServerSelection { .. } => true,
+            ErrorKind::Io { cause, .. } => cause.kind() == std::io::ErrorKind::TimedOut,
+            _ => self.code() == Some(MAX_TIME_MS_EXPIRED),
+        }
+    }
+
+    /// Whether a socket broke or could not be opened.
+    pub fn is_network(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Io { .. })
+    }
+
+    /// Whether the server did not know the user, or did not let it do this.
+    pub fn is_auth(&self) -> bool {
+        const UNAUTHORIZED: i32 = 13;
+        const AUTHENTICATION_FAILED: i32 = 18;
+        matches!(self.kind(), ErrorKind::Authentication { .. })
+            || matches!(self.code(), Some(UNAUTHORIZED | AUTHENTICATION_FAILED))
+    }
+
+    /// Whether the server said that it is not the primary, or is on its way out or in.
+    pub fn is_state_change(&self) -> bool {
+        self.code().is_some_and(|code| server::is_state_change(code, self.kind()))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.inner.kind)?;
+        if let Some(host) = &self.inner.host {
+            write!(f, " [{host}]")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug.field("kind", &self.inner.kind);
+        if let Some(host) = &self.inner.host {
+            debug.field("host", &format_args!("{host}"));
+        }
+        if !self.inner.labels.is_empty() {
+            debug.field("labels", &self.inner.labels);
+        }
+        debug.finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ErrorKind::InvalidArgument { message } => write!(f, "invalid argument: {message}"),
+            ErrorKind::Authentication { message } => write!(f, "authentication failed: {message}"),
+            ErrorKind::BsonSerialization(e) => write!(f, "cannot write the value as BSON: {e}"),
+            ErrorKind::BsonDeserialization(e) => write!(f, "cannot read the BSON as the wanted type: {e}"),
+            ErrorKind::InsertMany(e) => e.fmt(f),
+            ErrorKind::Command(e) => e.fmt(f),
+            ErrorKind::Write(e) => e.fmt(f),
+            ErrorKind::ConnectionPoolCleared { message }
+            | ErrorKind::WaitQueueTimeout { message }
+            | ErrorKind::WaitQueueFull { message }
+            | ErrorKind::IncompatibleServer { message }
+            | ErrorKind::Transaction { message } => f.write_str(message),
+            ErrorKind::ServerSelection { message } => write!(f, "server selection: {message}"),
+            ErrorKind::Timeout { message } => write!(f, "timed out: {message}"),
+            ErrorKind::Io { message, cause } => write!(f, "{message}: {cause}"),
+            ErrorKind::DnsResolve { message } => write!(f, "DNS: {message}"),
+            ErrorKind::InvalidResponse { message } => {
+                write!(f, "the server sent an invalid reply: {message}")
+            }
+            ErrorKind::Tls { message } => write!(f, "TLS: {message}"),
+            ErrorKind::MissingResumeToken => f.write_str(
+                "the change stream cannot resume: its pipeline removed _id, the resume token, from an event",
+            ),
+            ErrorKind::Shutdown => f.write_str("the client was shut down"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.inner.kind {
+            ErrorKind::Io { cause, .. } => Some(&**cause),
+            ErrorKind::BsonSerialization(cause) | ErrorKind::BsonDeserialization(cause) => Some(cause),
+            _ => self.inner.source.as_ref().map(|source| &**source as _),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_pointer_wide() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+        assert_eq!(size_of::<Result<()>>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn a_duplicate_key_is_recognised_and_nothing_else_is() {
+        let with_code = |code| {
+            let mut e = WriteError::default();
+            e.code = code;
+            Error::new(ErrorKind::Write(WriteFailure::WriteError(e)))
+        };
+        assert!(with_code(11000).is_duplicate_key());
+        assert!(!with_code(112).is_duplicate_key());
+    }
+
+    #[test]
+    fn the_message_names_the_host_once() {
+        let host = ServerAddress::parse("mongo.example:27018").unwrap();
+        let other = ServerAddress::parse("other.example").unwrap();
+        let error = Error::invalid_response("short").at(&host).at(&other);
+        assert_eq!(error.to_string(), "the server sent an invalid reply: short [mongo.example:27018]");
+    }
+}

@@ -1,0 +1,150 @@
+//! Errors as servers word them: of a command, of a write, of a write concern.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use bson::{Bson, Document};
+
+use super::ErrorKind;
+
+/// The server answered a command with `ok: 0`.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct CommandError {
+    /// The code of the error; 0 when the server sent none.
+    pub code: i32,
+    /// The name of the code; empty when the server sent none.
+    pub code_name: String,
+    /// The server's own words.
+    pub message: String,
+}
+
+/// One document could not be written.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct WriteError {
+    /// The code of the error.
+    pub code: i32,
+    /// The name of the code, where the server sent one.
+    pub code_name: Option<String>,
+    /// The server's own words.
+    pub message: String,
+    /// What the server adds, such as the schema rule that was broken.
+    pub details: Option<Document>,
+}
+
+/// One of several documents could not be written.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct IndexedWriteError {
+    /// The position of the document among those that were given.
+    pub index: usize,
+    /// The code of the error.
+    pub code: i32,
+    /// The name of the code, where the server sent one.
+    pub code_name: Option<String>,
+    /// The server's own words.
+    pub message: String,
+    /// What the server adds, such as the schema rule that was broken.
+    pub details: Option<Document>,
+}
+
+/// The write was done, but not replicated or journaled as its write concern asks.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct WriteConcernError {
+    /// The code of the error.
+    pub code: i32,
+    /// The name of the code; empty when the server sent none.
+    pub code_name: String,
+    /// The server's own words.
+    pub message: String,
+    /// What the server adds, such as the write concern that was not met.
+    pub details: Option<Document>,
+}
+
+/// How a single write failed.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum WriteFailure {
+    /// It was not done.
+    WriteError(WriteError),
+    /// It was done, but its write concern was not met.
+    WriteConcernError(WriteConcernError),
+}
+
+/// What of an `insert_many` failed.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct InsertManyError {
+    /// One entry for each document that was not inserted although it was tried.
+    pub write_errors: Vec<IndexedWriteError>,
+    /// The write concern that was not met, if so.
+    pub write_concern_error: Option<WriteConcernError>,
+    /// The `_id`s of those that were inserted, by their position.
+    pub inserted_ids: HashMap<usize, Bson>,
+}
+
+/// The codes by which a member says that it cannot take the operation in its present state
+/// (specification "Server Discovery And Monitoring", section "not writable primary and node is recovering").
+pub(super) fn is_state_change(code: i32, kind: &ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Command(_) | ErrorKind::Write(WriteFailure::WriteConcernError(_)))
+        && (is_not_writable_primary(code) || is_recovering(code))
+}
+
+/// NotWritablePrimary, NotPrimaryNoSecondaryOk, LegacyNotPrimary.
+pub(crate) fn is_not_writable_primary(code: i32) -> bool {
+    matches!(code, 10107 | 13435 | 10058)
+}
+
+/// InterruptedAtShutdown, InterruptedDueToReplStateChange, NotPrimaryOrSecondary, PrimarySteppedDown, ShutdownInProgress.
+pub(crate) fn is_recovering(code: i32) -> bool {
+    matches!(code, 11600 | 11602 | 13436 | 189 | 91)
+}
+
+fn coded(f: &mut fmt::Formatter<'_>, what: &str, code: i32, name: &str, message: &str) -> fmt::Result {
+    match name {
+        "" => write!(f, "{what} (code {code}): {message}"),
+        name => write!(f, "{what} ({name}, code {code}): {message}"),
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        coded(f, "the server refused the command", self.code, &self.code_name, &self.message)
+    }
+}
+
+impl fmt::Display for WriteFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WriteFailure::WriteError(e) => {
+                coded(f, "write error", e.code, e.code_name.as_deref().unwrap_or_default(), &e.message)
+            }
+            WriteFailure::WriteConcernError(e) => {
+                coded(f, "write concern not met", e.code, &e.code_name, &e.message)
+            }
+        }
+    }
+}
+
+impl fmt::Display for InsertManyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} inserted, {} refused", self.inserted_ids.len(), self.write_errors.len())?;
+        if let Some(first) = self.write_errors.first() {
+            write!(f, "; the first, document {}: ", first.index)?;
+            coded(
+                f,
+                "write error",
+                first.code,
+                first.code_name.as_deref().unwrap_or_default(),
+                &first.message,
+            )?;
+        }
+        if let Some(e) = &self.write_concern_error {
+            f.write_str("; ")?;
+            coded(f, "write concern not met", e.code, &e.code_name, &e.message)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,27 @@
+//! The two faces of the client.
+//!
+//! Every handle (`Client`, `Database`, `Collection`, `Cursor`) and every operation carries one of two markers. [`Async`] operations
+//! are awaited; [`Blocking`] ones are ended by `.run()`, which polls the very same code on the calling thread. The
+//! markers exist only at compile time, so that an operation of one face cannot be ended in the way of the other.
+
+/// Marks handles whose operations are awaited.
+#[derive(Clone, Copy, Debug)]
+pub enum Async {}
+
+/// Marks handles whose operations block the calling thread.
+#[derive(Clone, Copy, Debug)]
+pub enum Blocking {}
+
+/// One of the two faces: [`Async`] or [`Blocking`].
+///
+/// Sealed: there is no third.
+pub trait Face: sealed::Sealed + Send + Sync + Unpin + 'static {}
+
+impl Face for Async {}
+impl Face for Blocking {}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Async {}
+    impl Sealed for super::Blocking {}
+}

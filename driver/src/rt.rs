@@ -1,0 +1,238 @@
+//! Where futures run: the tokio runtime of an async client, or the calling thread of a blocking one.
+//!
+//! Nothing below the public faces asks which of the two it is, except where a socket is opened. A wait with a limit goes
+//! through [`Runtime::timeout`]: under tokio it arms a timer, and only once the inner future was found pending; on a
+//! blocking thread it tells [`block_on`] the instant at which the thread has to look up again. Background work (monitors,
+//! pool upkeep, draining) always runs on a tokio runtime: the ambient one of an async client, or the process-wide
+//! background thread of blocking clients.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Instant;
+
+use pin_project_lite::pin_project;
+use tokio::runtime::Handle;
+
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+
+/// How the operations of one client are driven.
+#[derive(Clone, Debug)]
+pub(crate) struct Runtime {
+    background: Handle,
+    blocking: bool,
+}
+
+impl Runtime {
+    /// The runtime of the calling task.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the caller is not inside a tokio runtime.
+    pub(crate) fn current() -> Result<Self> {
+        match Handle::try_current() {
+            Ok(background) => Ok(Runtime { background, blocking: false }),
+            Err(_) => Err(Error::invalid_argument(
+                "a Client must be created inside a tokio runtime with I/O and time enabled; \
+                 in a program without one, use driver::sync::Client",
+            )),
+        }
+    }
+
+    /// Operations on the calling thread, background work on one thread shared by the whole process.
+    pub(crate) fn blocking() -> Result<Self> {
+        Ok(Runtime { background: background_thread()?, blocking: true })
+    }
+
+    /// Whether operations run on the caller's thread over blocking sockets.
+    pub(crate) fn is_blocking(&self) -> bool {
+        self.blocking
+    }
+
+    /// The same background, for work that is itself in the background and so never blocks a thread.
+    pub(crate) fn for_background(&self) -> Self {
+        Runtime { background: self.background.clone(), blocking: false }
+    }
+
+    /// Runs `work` in the background.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        drop(self.background.spawn(work));
+    }
+
+    /// Waits for `inner`, at most until `deadline`. A future that is ready succeeds even when the deadline has passed.
+    ///
+    /// Cancel safety: that of `inner`.
+    pub(crate) fn timeout<F: Future>(&self, deadline: Deadline, inner: F) -> Timeout<'_, F> {
+        Timeout { inner, timer: None, deadline, runtime: self }
+    }
+
+    /// Waits until `instant`.
+    pub(crate) async fn sleep_until(&self, instant: Instant) {
+        let _ = self.timeout(Deadline::at(instant), std::future::pending::<()>()).await;
+    }
+}
+
+/// The deadline passed before the future was ready.
+#[derive(Debug)]
+pub(crate) struct Elapsed;
+
+pin_project! {
+    /// A future with a limit; see [`Runtime::timeout`].
+    pub(crate) struct Timeout<'a, F> {
+        #[pin]
+        inner: F,
+        #[pin]
+        timer: Option<tokio::time::Sleep>,
+        deadline: Deadline,
+        runtime: &'a Runtime,
+    }
+}
+
+impl<F: Future> Future for Timeout<'_, F> {
+    type Output = std::result::Result<F::Output, Elapsed>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Poll::Ready(output) = this.inner.poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        let Some(instant) = this.deadline.instant() else { return Poll::Pending };
+        if look_up_at(instant) {
+            return if instant <= Instant::now() { Poll::Ready(Err(Elapsed)) } else { Poll::Pending };
+        }
+        if this.timer.is_none() {
+            let _context = this.runtime.background.enter();
+            this.timer.set(Some(tokio::time::sleep_until(instant.into())));
+        }
+        match this.timer.as_pin_mut() {
+            Some(timer) => timer.poll(cx).map(|()| Err(Elapsed)),
+            None => Poll::Pending,
+        }
+    }
+}
+
+thread_local! {
+    /// On a thread inside `block_on`: the earliest instant at which a pending timeout wants to be polled again.
+    static LOOK_UP: Cell<Option<Option<Instant>>> = const { Cell::new(None) };
+}
+
+/// Asks the `block_on` of this thread, if there is one, to poll again at `instant` at the latest.
+fn look_up_at(instant: Instant) -> bool {
+    LOOK_UP.with(|cell| match cell.get() {
+        None => false,
+        Some(earliest) => {
+            cell.set(Some(Some(earliest.map_or(instant, |e| e.min(instant)))));
+            true
+        }
+    })
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+thread_local! {
+    static UNPARK: Waker = Waker::from(Arc::new(Unpark(thread::current())));
+}
+
+/// Polls `future` on this thread until it is ready, parking in between.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker =
+        UNPARK.try_with(Waker::clone).unwrap_or_else(|_| Waker::from(Arc::new(Unpark(thread::current()))));
+    let mut cx = Context::from_waker(&waker);
+    let _restore = Restore(LOOK_UP.replace(Some(None)));
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+        match LOOK_UP.replace(Some(None)).flatten() {
+            None => thread::park(),
+            Some(instant) => thread::park_timeout(instant.saturating_duration_since(Instant::now())),
+        }
+    }
+}
+
+/// Puts the look-up cell back, so that `block_on` nests and survives panics.
+struct Restore(Option<Option<Instant>>);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        LOOK_UP.set(self.0);
+    }
+}
+
+/// The runtime of the one background thread that serves all blocking clients of the process.
+fn background_thread() -> Result<Handle> {
+    static BACKGROUND: OnceLock<std::result::Result<Handle, Arc<std::io::Error>>> = OnceLock::new();
+    let start = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        thread::Builder::new()
+            .name("driver-background".into())
+            .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+        Ok(handle)
+    };
+    BACKGROUND
+        .get_or_init(|| start().map_err(Arc::new))
+        .clone()
+        .map_err(|cause| Error::io("cannot start the background thread of blocking clients", cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_blocking_wait_ends_at_its_deadline() {
+        let runtime = Runtime::blocking().unwrap();
+        let deadline = Deadline::after(Duration::from_millis(5));
+        let waited = block_on(runtime.timeout(deadline, std::future::pending::<()>()));
+        assert!(waited.is_err());
+        assert!(deadline.is_over());
+    }
+
+    #[test]
+    fn what_is_ready_succeeds_although_its_deadline_has_passed() {
+        let runtime = Runtime::blocking().unwrap();
+        let past = Deadline::after(Duration::ZERO);
+        assert_eq!(block_on(runtime.timeout(past, std::future::ready(7))).unwrap(), 7);
+    }
+
+    #[test]
+    fn an_inner_block_on_leaves_the_outer_deadline_in_force() {
+        let runtime = Runtime::blocking().unwrap();
+        let outer = async {
+            block_on(async {});
+            runtime.timeout(Deadline::after(Duration::from_millis(5)), std::future::pending::<()>()).await
+        };
+        assert!(block_on(outer).is_err());
+    }
+
+    #[tokio::test]
+    async fn an_async_wait_ends_at_its_deadline() {
+        let runtime = Runtime::current().unwrap();
+        let waited =
+            runtime.timeout(Deadline::after(Duration::from_millis(5)), std::future::pending::<()>()).await;
+        assert!(waited.is_err());
+    }
+
+    #[test]
+    fn outside_a_runtime_the_error_names_the_remedy() {
+        let error = Runtime::current().unwrap_err();
+        assert!(error.to_string().contains("driver::sync::Client"), "{error}");
+    }
+}
