@@ -6,8 +6,10 @@ pub mod options;
 mod deadline;
 mod face;
 mod rt;
+mod topology;
 
 pub use bson;
 
 pub use self::error::{Error, Result};
 pub use self::face::{Async, Blocking, Face};
+pub use self::topology::{ServerDescription, ServerType, TopologyDescription, TopologyType, TopologyVersion};

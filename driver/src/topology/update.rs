@@ -1,0 +1,286 @@
+//! What news about one server changes in the picture of the deployment.
+//!
+//! [`updated`] is a pure function of the old description and the news: the table of the specification "Server Discovery And
+//! Monitoring", section "TopologyType table", and one function for each of its actions. It neither asks the clock nor
+//! talks to anybody; whoever calls it compares the two descriptions to see which servers came and went.
+
+use std::sync::Arc;
+
+use bson::oid::ObjectId;
+
+use super::description::{TopologyDescription, TopologyType};
+use super::server_description::{ServerDescription, ServerType, TopologyVersion};
+use crate::error::Error;
+use crate::options::ServerAddress;
+
+/// From this wire version on (MongoDB 6.0) elections are ordered by `electionId` before `setVersion`.
+const ELECTION_ID_FIRST: i32 = 17;
+
+/// The description after `news`, or none when they are to be ignored: they are about a server that has been removed, or older than what is known.
+pub(crate) fn updated(old: &TopologyDescription, news: ServerDescription) -> Option<TopologyDescription> {
+    let current = old.server(&news.address)?;
+    if TopologyVersion::compare(current.topology_version, news.topology_version).is_gt() {
+        return None;
+    }
+    let mut new = old.clone();
+    let news = new.replace(news);
+    match new.topology_type {
+        TopologyType::Single | TopologyType::LoadBalanced => {}
+        TopologyType::Unknown => new.update_unknown(&news),
+        TopologyType::Sharded => new.update_sharded(&news),
+        TopologyType::ReplicaSetNoPrimary => new.update_without_primary(&news),
+        TopologyType::ReplicaSetWithPrimary => new.update_with_primary(&news),
+    }
+    new.summarize();
+    Some(new)
+}
+
+/// The description with exactly the servers at `addresses`, which were resolved anew: unknown ones are added, missing ones removed
+/// (specification "Polling SRV Records for mongos Discovery").
+#[cfg_attr(not(test), expect(dead_code, reason = "for SRV polling"))]
+pub(crate) fn resolved(old: &TopologyDescription, addresses: &[ServerAddress]) -> TopologyDescription {
+    let mut new = old.clone();
+    new.servers.retain(|server| addresses.contains(&server.address));
+    addresses.iter().for_each(|address| new.add(address));
+    new.summarize();
+    new
+}
+
+impl TopologyDescription {
+    /// Puts the news in the place of what was known; gives back what is to be looked at from now on.
+    fn replace(&mut self, news: ServerDescription) -> Arc<ServerDescription> {
+        let news = Arc::new(match self.topology_type {
+            TopologyType::Single => self.verify_set_name(news),
+            TopologyType::LoadBalanced => ServerDescription::load_balancer(news.address),
+            _ => news,
+        });
+        if let Some(place) = self.servers.iter_mut().find(|server| server.address == news.address) {
+            *place = Arc::clone(&news);
+        }
+        news
+    }
+
+    /// Section "Verifying setName with TopologyType Single".
+    fn verify_set_name(&self, news: ServerDescription) -> ServerDescription {
+        let Some(wanted) = self.set_name.as_deref() else { return news };
+        if news.server_type == ServerType::Unknown || news.replica_set_name() == Some(wanted) {
+            return news;
+        }
+        let found = match news.replica_set_name() {
+            Some(name) => format!("belongs to the replica set {name:?}"),
+            None => "belongs to no replica set".to_owned(),
+        };
+        let error = Error::invalid_argument(format!(
+            "the server {} {found}, not to {wanted:?}, which the option replicaSet asks for",
+            news.address
+        ));
+        ServerDescription {
+            error: Some(error),
+            last_update: news.last_update,
+            ..ServerDescription::unknown(news.address)
+        }
+    }
+
+    fn update_unknown(&mut self, news: &Arc<ServerDescription>) {
+        match news.server_type {
+            ServerType::Standalone => self.update_unknown_with_standalone(news),
+            ServerType::Mongos => self.topology_type = TopologyType::Sharded,
+            ServerType::RsPrimary => self.update_from_primary(news),
+            ServerType::RsSecondary | ServerType::RsArbiter | ServerType::RsOther => {
+                self.topology_type = TopologyType::ReplicaSetNoPrimary;
+                self.update_from_member_without_primary(news);
+            }
+            ServerType::Unknown | ServerType::RsGhost | ServerType::LoadBalancer => {}
+        }
+    }
+
+    fn update_sharded(&mut self, news: &ServerDescription) {
+        if !matches!(news.server_type, ServerType::Mongos | ServerType::Unknown) {
+            self.remove(&news.address);
+        }
+    }
+
+    fn update_without_primary(&mut self, news: &Arc<ServerDescription>) {
+        match news.server_type {
+            ServerType::Standalone | ServerType::Mongos | ServerType::LoadBalancer => {
+                self.remove(&news.address)
+            }
+            ServerType::RsPrimary => self.update_from_primary(news),
+            ServerType::RsSecondary | ServerType::RsArbiter | ServerType::RsOther => {
+                self.update_from_member_without_primary(news);
+            }
+            ServerType::Unknown | ServerType::RsGhost => {}
+        }
+    }
+
+    fn update_with_primary(&mut self, news: &Arc<ServerDescription>) {
+        match news.server_type {
+            ServerType::Standalone | ServerType::Mongos | ServerType::LoadBalancer => {
+                self.remove(&news.address)
+            }
+            ServerType::RsPrimary => self.update_from_primary(news),
+            ServerType::RsSecondary | ServerType::RsArbiter | ServerType::RsOther => {
+                self.update_from_member_with_primary(news);
+            }
+            ServerType::Unknown | ServerType::RsGhost => {}
+        }
+        self.check_if_has_primary();
+    }
+
+    /// Section "updateUnknownWithStandalone".
+    fn update_unknown_with_standalone(&mut self, news: &ServerDescription) {
+        match self.single_seed {
+            true => self.topology_type = TopologyType::Single,
+            false => self.remove(&news.address),
+        }
+    }
+
+    /// Section "updateRSWithoutPrimary".
+    fn update_from_member_without_primary(&mut self, news: &ServerDescription) {
+        if !self.adopt_set_name(news) {
+            return self.remove(&news.address);
+        }
+        self.add_members(news);
+        if is_misnamed(news) {
+            self.remove(&news.address);
+        }
+    }
+
+    /// Section "updateRSWithPrimaryFromMember".
+    fn update_from_member_with_primary(&mut self, news: &ServerDescription) {
+        if !self.adopt_set_name(news) || is_misnamed(news) {
+            self.remove(&news.address);
+        }
+    }
+
+    /// Section "updateRSFromPrimary".
+    fn update_from_primary(&mut self, news: &Arc<ServerDescription>) {
+        if !self.adopt_set_name(news) {
+            self.remove(&news.address);
+        } else if self.is_stale_primary(news) {
+            self.mark_stale(news);
+        } else {
+            self.invalidate_other_primaries(news);
+            self.add_members(news);
+            self.remove_strangers(news);
+        }
+        self.check_if_has_primary();
+    }
+
+    /// Takes the set's name from the first member that has one; false when the member belongs to another set.
+    fn adopt_set_name(&mut self, news: &ServerDescription) -> bool {
+        match &self.set_name {
+            Some(known) => news.replica_set_name() == Some(known),
+            None => {
+                self.set_name = news.replica_set_name().map(str::to_owned);
+                true
+            }
+        }
+    }
+
+    /// Whether a newer primary has been seen; if not, this one's election becomes the measure
+    /// (section "Using electionId and setVersion to detect stale primaries").
+    fn is_stale_primary(&mut self, news: &ServerDescription) -> bool {
+        let (election_id, set_version) = (news.election_id(), news.replica_set_version());
+        if news.max_wire_version() >= ELECTION_ID_FIRST {
+            self.is_behind_by_election(election_id, set_version)
+        } else {
+            self.is_behind_by_set_version(election_id, set_version)
+        }
+    }
+
+    /// The order of MongoDB 6.0 and later; what is absent is less than anything.
+    fn is_behind_by_election(&mut self, election_id: Option<ObjectId>, set_version: Option<i64>) -> bool {
+        let stale = (election_id, set_version) < (self.max_election_id, self.max_set_version);
+        if !stale {
+            self.max_election_id = election_id;
+            self.max_set_version = set_version;
+        }
+        stale
+    }
+
+    /// The order before MongoDB 6.0; only primaries that report both can be compared.
+    fn is_behind_by_set_version(&mut self, election_id: Option<ObjectId>, set_version: Option<i64>) -> bool {
+        if let (Some(election_id), Some(set_version)) = (election_id, set_version) {
+            if let (Some(max_election_id), Some(max_set_version)) =
+                (self.max_election_id, self.max_set_version)
+                && (max_set_version, max_election_id) > (set_version, election_id)
+            {
+                return true;
+            }
+            self.max_election_id = Some(election_id);
+        }
+        self.max_set_version = self.max_set_version.max(set_version);
+        false
+    }
+
+    fn mark_stale(&mut self, news: &ServerDescription) {
+        let tuple = |election_id: Option<ObjectId>, set_version: Option<i64>| {
+            let election_id = election_id.map_or("null".to_owned(), |id| id.to_hex());
+            let set_version = set_version.map_or("null".to_owned(), |version| version.to_string());
+            format!("(electionId: {election_id}, setVersion: {set_version})")
+        };
+        self.forget(
+            &news.address,
+            &format!(
+                "primary marked stale due to electionId/setVersion mismatch, {} is stale compared to {}",
+                tuple(news.election_id(), news.replica_set_version()),
+                tuple(self.max_election_id, self.max_set_version)
+            ),
+        );
+    }
+
+    fn invalidate_other_primaries(&mut self, news: &ServerDescription) {
+        let other = |server: &&Arc<ServerDescription>| {
+            server.server_type == ServerType::RsPrimary && server.address != news.address
+        };
+        while let Some(address) = self.servers.iter().find(other).map(|server| server.address.clone()) {
+            self.forget(&address, "primary marked stale due to discovery of newer primary");
+        }
+    }
+
+    /// Makes a server unknown for a reason that no check gave.
+    fn forget(&mut self, address: &ServerAddress, why: &str) {
+        if let Some(server) = self.servers.iter_mut().find(|server| server.address == *address) {
+            *server = Arc::new(ServerDescription {
+                error: Some(Error::invalid_response(why)),
+                last_update: server.last_update,
+                ..ServerDescription::unknown(address.clone())
+            });
+        }
+    }
+
+    fn add_members(&mut self, news: &ServerDescription) {
+        if let Some(hello) = &news.hello {
+            hello.members().for_each(|address| self.add(address));
+        }
+    }
+
+    fn remove_strangers(&mut self, news: &ServerDescription) {
+        let Some(hello) = &news.hello else { return };
+        self.servers.retain(|server| hello.members().any(|member| *member == server.address));
+    }
+
+    fn add(&mut self, address: &ServerAddress) {
+        if self.server(address).is_none() {
+            self.servers.push(Arc::new(ServerDescription::unknown(address.clone())));
+        }
+    }
+
+    fn remove(&mut self, address: &ServerAddress) {
+        self.servers.retain(|server| server.address != *address);
+    }
+
+    /// Section "checkIfHasPrimary".
+    fn check_if_has_primary(&mut self) {
+        self.topology_type = match self.primary() {
+            Some(_) => TopologyType::ReplicaSetWithPrimary,
+            None => TopologyType::ReplicaSetNoPrimary,
+        };
+    }
+}
+
+/// Whether the member knows itself by another address than the client does.
+fn is_misnamed(news: &ServerDescription) -> bool {
+    news.me().is_some_and(|me| *me != news.address)
+}
