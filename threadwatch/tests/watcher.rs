@@ -1,0 +1,521 @@
+//! `ThreadWatcher`, as its users see it.
+#![cfg(not(loom))]
+
+use std::{
+    cell::{Cell, RefCell},
+    panic,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc,
+    },
+    thread,
+};
+
+use threadwatch::{ThreadToken, ThreadWatcher, Watch};
+
+/// Counts its drops: a callback that captures one tells when it has been disposed of.
+struct Dropped(Arc<AtomicUsize>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+fn counter() -> Arc<AtomicUsize> {
+    Arc::new(AtomicUsize::new(0))
+}
+
+/// A callback that counts its calls.
+fn count(calls: &Arc<AtomicUsize>) -> impl FnOnce() + Send + 'static {
+    let calls = calls.clone();
+    move || {
+        calls.fetch_add(1, SeqCst);
+    }
+}
+
+// Statement 22.
+#[test]
+fn ten_thousand_deaths_run_ten_thousand_callbacks_before_join() {
+    const SPAWNERS: usize = 8;
+    const DEATHS: usize = 1250;
+    let watcher = Arc::new(ThreadWatcher::new());
+    let all = counter();
+    thread::scope(|s| {
+        for _ in 0..SPAWNERS {
+            s.spawn(|| {
+                for _ in 0..DEATHS {
+                    let calls = counter();
+                    let tokens = Arc::new(Mutex::new(None));
+                    let thread = thread::spawn({
+                        let (watcher, all, calls, tokens) =
+                            (watcher.clone(), all.clone(), calls.clone(), tokens.clone());
+                        move || {
+                            let watch = watcher.watch(move || {
+                                calls.fetch_add(1, SeqCst);
+                                all.fetch_add(1, SeqCst);
+                                *tokens.lock().unwrap() = Some(ThreadToken::current());
+                            });
+                            assert_eq!(watch, Watch::Started);
+                            ThreadToken::current()
+                        }
+                    });
+                    let token = thread.join().unwrap();
+                    assert_eq!(calls.load(SeqCst), 1, "not exactly once by the time of `join`");
+                    assert_eq!(*tokens.lock().unwrap(), Some(token), "ran on another thread");
+                }
+            });
+        }
+    });
+    assert_eq!(all.load(SeqCst), SPAWNERS * DEATHS);
+    assert_eq!(watcher.watched(), 0);
+}
+
+// Statement 22, all threads alive at once.
+#[test]
+fn a_thousand_threads_die_together() {
+    const THREADS: usize = 1000;
+    let watcher = ThreadWatcher::new();
+    let calls = counter();
+    let (release, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let (ready, readies) = mpsc::channel();
+    thread::scope(|s| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let ready = ready.clone();
+                let (watcher, calls, gate) = (&watcher, &calls, &gate);
+                s.spawn(move || {
+                    assert_eq!(watcher.watch(count(calls)), Watch::Started);
+                    ready.send(()).unwrap();
+                    let _ = gate.lock().unwrap().recv();
+                })
+            })
+            .collect();
+        for _ in 0..THREADS {
+            readies.recv().unwrap();
+        }
+        assert_eq!(watcher.watched(), THREADS);
+        drop(release);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(calls.load(SeqCst), THREADS);
+        assert_eq!(watcher.watched(), 0);
+    });
+}
+
+// Statement 23.
+#[test]
+fn a_second_watch_changes_nothing_and_says_so() {
+    let watcher = ThreadWatcher::new();
+    let (first, second, disposed) = (counter(), counter(), counter());
+    thread::scope(|s| {
+        s.spawn(|| {
+            assert!(!watcher.is_watching());
+            assert_eq!(watcher.watch(count(&first)), Watch::Started);
+            assert!(watcher.is_watching());
+            let (callback, witness) = (count(&second), Dropped(disposed.clone()));
+            let again = watcher.watch(move || {
+                let _witness = witness;
+                callback();
+            });
+            assert_eq!(again, Watch::Already);
+            assert_eq!(disposed.load(SeqCst), 1);
+            assert_eq!(watcher.watched(), 1);
+        })
+        .join()
+        .unwrap();
+    });
+    assert_eq!((first.load(SeqCst), second.load(SeqCst)), (1, 0));
+}
+
+// Statement 23.
+#[test]
+fn after_unwatch_death_runs_nothing() {
+    let watcher = ThreadWatcher::new();
+    let (calls, disposed) = (counter(), counter());
+    thread::scope(|s| {
+        s.spawn(|| {
+            assert!(!watcher.unwatch());
+            let (callback, witness) = (count(&calls), Dropped(disposed.clone()));
+            let watch = watcher.watch(move || {
+                let _witness = witness;
+                callback();
+            });
+            assert_eq!(watch, Watch::Started);
+            assert!(watcher.unwatch());
+            assert_eq!(disposed.load(SeqCst), 1, "the callback stayed behind");
+            assert!(!watcher.is_watching());
+            assert!(!watcher.unwatch());
+        })
+        .join()
+        .unwrap();
+        assert_eq!(calls.load(SeqCst), 0);
+        // And watching again after `unwatch` works.
+        s.spawn(|| {
+            for _ in 0..3 {
+                assert_eq!(watcher.watch(count(&calls)), Watch::Started);
+                assert!(watcher.unwatch());
+            }
+            assert_eq!(watcher.watch(count(&calls)), Watch::Started);
+        })
+        .join()
+        .unwrap();
+    });
+    assert_eq!(calls.load(SeqCst), 1);
+}
+
+// Statement 24.
+#[test]
+fn two_watchers_on_one_thread_are_independent() {
+    let (one, other) = (ThreadWatcher::new(), ThreadWatcher::new());
+    let (ones, others) = (counter(), counter());
+    thread::scope(|s| {
+        s.spawn(|| {
+            assert_eq!(one.watch(count(&ones)), Watch::Started);
+            assert!(!other.is_watching());
+            assert_eq!(other.watch(count(&others)), Watch::Started);
+            assert!(one.unwatch());
+            assert!(other.is_watching());
+        })
+        .join()
+        .unwrap();
+    });
+    assert_eq!((ones.load(SeqCst), others.load(SeqCst)), (0, 1));
+}
+
+// Statement 24.
+#[test]
+fn a_watcher_dropped_before_the_death_is_harmless() {
+    let (early, late) = (ThreadWatcher::new(), Arc::new(ThreadWatcher::new()));
+    let (earlies, lates, disposed) = (counter(), counter(), counter());
+    let early = Arc::new(early);
+    let (watched, is_watched) = mpsc::channel();
+    let (die, may_die) = mpsc::channel::<()>();
+    let thread = thread::spawn({
+        let (early, late) = (Arc::downgrade(&early), late.clone());
+        let (earlies, lates, witness) = (count(&earlies), count(&lates), Dropped(disposed.clone()));
+        move || {
+            let watch = early.upgrade().unwrap().watch(move || {
+                let _witness = witness;
+                earlies();
+            });
+            assert_eq!(watch, Watch::Started);
+            assert_eq!(late.watch(lates), Watch::Started);
+            watched.send(()).unwrap();
+            let _ = may_die.recv();
+        }
+    });
+    is_watched.recv().unwrap();
+    // The watcher goes on this thread, and takes the callback along; the thread does not keep it alive.
+    drop(Arc::into_inner(early).expect("the thread holds the watcher"));
+    assert_eq!(disposed.load(SeqCst), 1);
+    drop(die);
+    thread.join().unwrap();
+    assert_eq!((earlies.load(SeqCst), lates.load(SeqCst)), (0, 1));
+}
+
+// Statement 24: the entries that dropped watchers leave behind on a living thread do not pile up in the way
+// of others.
+#[test]
+fn a_thousand_watchers_come_and_go_on_one_thread() {
+    let calls = counter();
+    let kept: Vec<_> = thread::scope(|s| {
+        s.spawn(|| {
+            let mut kept = Vec::new();
+            for nth in 0..1000 {
+                let watcher = ThreadWatcher::new();
+                assert_eq!(watcher.watch(count(&calls)), Watch::Started);
+                if nth % 10 == 0 {
+                    kept.push(watcher);
+                }
+                assert!(kept.iter().all(ThreadWatcher::is_watching));
+            }
+            kept
+        })
+        .join()
+        .unwrap()
+    });
+    assert_eq!(calls.load(SeqCst), kept.len());
+    assert!(kept.iter().all(|watcher| watcher.watched() == 0));
+}
+
+// Statement 25.
+#[test]
+fn callbacks_take_contended_locks() {
+    const THREADS: usize = 32;
+    let watcher = ThreadWatcher::new();
+    let deaths = Arc::new(Mutex::new(0));
+    let (arrived, arrivals) = mpsc::channel();
+    thread::scope(|s| {
+        let held = deaths.lock().unwrap();
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let (watcher, deaths, arrived) = (&watcher, deaths.clone(), arrived.clone());
+                s.spawn(move || {
+                    let watch = watcher.watch(move || {
+                        arrived.send(()).unwrap();
+                        *deaths.lock().unwrap() += 1;
+                    });
+                    assert_eq!(watch, Watch::Started);
+                })
+            })
+            .collect();
+        // Every one is in its callback, before or at the lock, which is held here.
+        for _ in 0..THREADS {
+            arrivals.recv().unwrap();
+        }
+        assert_eq!(*held, 0);
+        drop(held);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+    assert_eq!(*deaths.lock().unwrap(), THREADS);
+}
+
+thread_local! {
+    static FRESH: RefCell<Option<Dropped>> = const { RefCell::new(None) };
+    static PLAIN: Cell<u32> = const { Cell::new(1) };
+}
+
+// Statement 26.
+#[test]
+fn thread_locals_work_inside_a_callback() {
+    let watcher = ThreadWatcher::new();
+    let (touched, disposed) = (counter(), counter());
+    thread::scope(|s| {
+        s.spawn(|| {
+            let (touched, witness) = (touched.clone(), Dropped(disposed.clone()));
+            let watch = watcher.watch(move || {
+                PLAIN.set(PLAIN.get() + 1);
+                // Used for the first time while the thread is dying: it is destroyed all the same.
+                FRESH.with(|fresh| *fresh.borrow_mut() = Some(witness));
+                touched.fetch_add(PLAIN.get() as usize, SeqCst);
+            });
+            assert_eq!(watch, Watch::Started);
+        })
+        .join()
+        .unwrap();
+    });
+    assert_eq!(touched.load(SeqCst), 2);
+    assert_eq!(disposed.load(SeqCst), 1, "a thread-local made in a callback leaked");
+}
+
+// Statement 26.
+#[test]
+fn watching_again_inside_a_callback_is_refused_and_loses_nothing() {
+    let watchers: Arc<Vec<ThreadWatcher>> = Arc::new((0..5).map(|_| ThreadWatcher::new()).collect());
+    let newcomer = Arc::new(ThreadWatcher::new());
+    let (calls, refused, disposed, made) = (counter(), counter(), counter(), counter());
+    let thread = thread::spawn({
+        let watchers = watchers.clone();
+        let (calls, refused, disposed, made) =
+            (calls.clone(), refused.clone(), disposed.clone(), made.clone());
+        move || {
+            for nth in 0..watchers.len() {
+                let (ours, newcomer) = (watchers.clone(), newcomer.clone());
+                let (calls, refused, disposed, made) =
+                    (calls.clone(), refused.clone(), disposed.clone(), made.clone());
+                let watch = watchers[nth].watch(move || {
+                    let again = |watcher: &ThreadWatcher| {
+                        made.fetch_add(1, SeqCst);
+                        let witness = Dropped(disposed.clone());
+                        watcher.watch(move || drop(witness))
+                    };
+                    assert!(!ours[nth].is_watching());
+                    assert_eq!(again(&ours[nth]), Watch::ThreadDying);
+                    assert_eq!(again(&newcomer), Watch::ThreadDying);
+                    assert!(!newcomer.is_watching());
+                    for other in ours.iter() {
+                        // Of the others, some have run and some are still to run.
+                        let expected = if other.is_watching() { Watch::Already } else { Watch::ThreadDying };
+                        assert_eq!(again(other), expected);
+                    }
+                    refused.fetch_add(1, SeqCst);
+                    calls.fetch_add(1, SeqCst);
+                });
+                assert_eq!(watch, Watch::Started);
+            }
+        }
+    });
+    thread.join().unwrap();
+    assert_eq!(calls.load(SeqCst), 5);
+    assert_eq!(refused.load(SeqCst), 5, "an assertion inside a callback failed");
+    assert_eq!(disposed.load(SeqCst), made.load(SeqCst), "a refused callback leaked");
+}
+
+// Statement 26: `unwatch` inside a callback keeps another from running, if it has not run.
+#[test]
+fn of_two_callbacks_that_unwatch_each_other_one_runs() {
+    let pair = Arc::new([ThreadWatcher::new(), ThreadWatcher::new()]);
+    let (calls, cancelled) = (counter(), counter());
+    let thread = thread::spawn({
+        let (calls, cancelled) = (calls.clone(), cancelled.clone());
+        move || {
+            for nth in 0..2 {
+                let (both, calls, cancelled) = (pair.clone(), calls.clone(), cancelled.clone());
+                let watch = pair[nth].watch(move || {
+                    calls.fetch_add(1, SeqCst);
+                    cancelled.fetch_add(usize::from(both[1 - nth].unwatch()), SeqCst);
+                });
+                assert_eq!(watch, Watch::Started);
+            }
+        }
+    });
+    thread.join().unwrap();
+    assert_eq!((calls.load(SeqCst), cancelled.load(SeqCst)), (1, 1));
+}
+
+/// A thread-local whose destructor watches.
+struct WatchesAtItsEnd {
+    watcher: Arc<ThreadWatcher>,
+    calls: Arc<AtomicUsize>,
+    disposed: Arc<AtomicUsize>,
+    outcome: Arc<OnceLock<Watch>>,
+}
+
+impl Drop for WatchesAtItsEnd {
+    fn drop(&mut self) {
+        let (callback, witness) = (count(&self.calls), Dropped(self.disposed.clone()));
+        let outcome = self.watcher.watch(move || {
+            let _witness = witness;
+            callback();
+        });
+        self.outcome.set(outcome).unwrap();
+    }
+}
+
+thread_local! {
+    static BEFORE: RefCell<Option<WatchesAtItsEnd>> = const { RefCell::new(None) };
+    static AFTER: RefCell<Option<WatchesAtItsEnd>> = const { RefCell::new(None) };
+}
+
+/// Lets a thread die which watches in the destructors of two thread-locals, of which it used one before it
+/// armed the vigil and one after; `in_life` arms it. What each destructor was told, after checking that it
+/// was told the truth.
+fn watch_in_destructors(in_life: impl FnOnce() + Send + 'static) -> [Watch; 2] {
+    let ends: Vec<_> = (0..2)
+        .map(|_| {
+            let watcher = Arc::new(ThreadWatcher::new());
+            (watcher, counter(), counter(), Arc::new(OnceLock::new()))
+        })
+        .collect();
+    let [before, after] = [0, 1].map(|nth| {
+        let (watcher, calls, disposed, outcome) = ends[nth].clone();
+        WatchesAtItsEnd { watcher, calls, disposed, outcome }
+    });
+    thread::spawn(move || {
+        BEFORE.with(|local| *local.borrow_mut() = Some(before));
+        in_life();
+        AFTER.with(|local| *local.borrow_mut() = Some(after));
+    })
+    .join()
+    .unwrap();
+    [0, 1].map(|nth| {
+        let (watcher, calls, disposed, outcome) = &ends[nth];
+        let outcome = *outcome.get().expect("the destructor did not finish");
+        assert_eq!(calls.load(SeqCst), usize::from(outcome == Watch::Started));
+        assert_eq!(disposed.load(SeqCst), 1);
+        assert_eq!(watcher.watched(), 0);
+        outcome
+    })
+}
+
+// Statement 26.
+#[test]
+fn watching_in_another_thread_locals_destructor_says_whether_it_took() {
+    let watcher = Arc::new(ThreadWatcher::new());
+    let calls = counter();
+    let callback = count(&calls);
+    let outcomes = watch_in_destructors(move || {
+        assert_eq!(watcher.watch(callback), Watch::Started);
+        // Keeps the watcher alive beyond the thread's death.
+        std::mem::forget(watcher);
+    });
+    assert_eq!(calls.load(SeqCst), 1);
+    // The order of destruction is Linux's.
+    if cfg!(target_os = "linux") {
+        assert_eq!(outcomes, [Watch::ThreadDying, Watch::Started]);
+    }
+}
+
+// Statement 26: the thread has never been watched until it is dying.
+#[test]
+fn a_thread_first_watched_in_a_destructor_is_seen_to_die() {
+    let outcomes = watch_in_destructors(|| {});
+    assert!(outcomes.contains(&Watch::Started));
+}
+
+/// What is thrown panics again when it is dropped.
+struct Grenade;
+
+impl Drop for Grenade {
+    fn drop(&mut self) {
+        panic!("and again, as it is dropped");
+    }
+}
+
+// Statement 27.
+#[test]
+fn a_panicking_callback_is_contained() {
+    let watchers: Vec<_> = (0..9).map(|_| ThreadWatcher::new()).collect();
+    let calls = counter();
+    thread::scope(|s| {
+        s.spawn(|| {
+            for (nth, watcher) in watchers.iter().enumerate() {
+                let callback = count(&calls);
+                let watch = watcher.watch(move || {
+                    callback();
+                    match nth % 3 {
+                        0 => {}
+                        1 => panic!("callback {nth}"),
+                        _ => panic::panic_any(Grenade),
+                    }
+                });
+                assert_eq!(watch, Watch::Started);
+            }
+        })
+        .join()
+        .expect("the panic of a callback reached the thread");
+    });
+    assert_eq!(calls.load(SeqCst), watchers.len());
+    assert!(watchers.iter().all(|watcher| watcher.watched() == 0));
+}
+
+// Statement 28.
+#[test]
+fn a_thread_that_panics_is_seen_to_die() {
+    let watcher = ThreadWatcher::new();
+    let calls = counter();
+    thread::scope(|s| {
+        let thread = s.spawn(|| {
+            assert_eq!(watcher.watch(count(&calls)), Watch::Started);
+            panic!("the thread itself");
+        });
+        assert!(thread.join().is_err());
+    });
+    assert_eq!(calls.load(SeqCst), 1);
+}
+
+// Statement 29: `thread::scope` may return first. Here the callback cannot end before it has.
+#[test]
+fn a_scope_may_return_before_the_callbacks_have_run() {
+    let watcher = ThreadWatcher::new();
+    let (returned, has_returned) = mpsc::channel();
+    let (done, outcome) = mpsc::channel();
+    thread::scope(|s| {
+        s.spawn(|| {
+            let watch = watcher.watch(move || {
+                // Gives up at long last, so that this test ends even if `scope` should come to wait.
+                let limit = std::time::Duration::from_secs(60);
+                done.send(has_returned.recv_timeout(limit)).unwrap();
+            });
+            assert_eq!(watch, Watch::Started);
+        });
+    });
+    returned.send(()).unwrap();
+    assert_eq!(outcome.recv().unwrap(), Ok(()), "`scope` waited: the documentation may promise more");
+}
