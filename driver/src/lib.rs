@@ -7,6 +7,8 @@ mod deadline;
 mod face;
 mod rt;
 mod topology;
+mod stream;
+mod wire;
 
 pub use bson;
 

@@ -7,7 +7,7 @@
 //! background thread of blocking clients.
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
@@ -60,6 +60,24 @@ impl Runtime {
     /// Runs `work` in the background.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         drop(self.background.spawn(work));
+    }
+
+    /// Runs `work`, which may block its thread, in the background. Gives `None` when the runtime shuts down before it is done.
+    pub(crate) async fn spawn_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        self.background.spawn_blocking(work).await.ok()
+    }
+
+    /// Polls `inner` inside the background runtime, as opening a socket needs, whoever polls.
+    pub(crate) async fn within<F: Future>(&self, inner: F) -> F::Output {
+        let mut inner = pin!(inner);
+        poll_fn(|cx| {
+            let _context = self.background.enter();
+            inner.as_mut().poll(cx)
+        })
+        .await
     }
 
     /// Waits for `inner`, at most until `deadline`. A future that is ready succeeds even when the deadline has passed.

@@ -1,0 +1,258 @@
+//! The bytes between the driver and one server, over a tokio socket or a blocking one.
+//!
+//! A [`Socket`] is shared: the connection that reads and writes it holds one reference, and whoever may have to interrupt
+//! the connection holds a weak one, through which it can shut the socket down at any moment. Blocking sockets are polled like
+//! the others, only that they are always ready: a poll blocks the thread until there is an answer, at most until the
+//! deadline that was set before.
+
+mod connect;
+
+use std::future::poll_fn;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+
+pub(crate) use self::connect::connect;
+use crate::deadline::Deadline;
+
+/// One socket of either face.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(tokio::net::TcpStream),
+    Unix(tokio::net::UnixStream),
+    BlockingTcp(std::net::TcpStream),
+    BlockingUnix(std::os::unix::net::UnixStream),
+}
+
+impl Socket {
+    fn raw(&self) -> SockRef<'_> {
+        match self {
+            Socket::Tcp(socket) => SockRef::from(socket),
+            Socket::Unix(socket) => SockRef::from(socket),
+            Socket::BlockingTcp(socket) => SockRef::from(socket),
+            Socket::BlockingUnix(socket) => SockRef::from(socket),
+        }
+    }
+
+    /// Whether nothing has arrived and the peer has not closed: the state of a connection whose every reply was read.
+    ///
+    /// One `recv` that neither waits nor consumes.
+    fn is_quiet(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+        match self.raw().recv_with_flags(&mut byte, flags) {
+            Ok(_) => false,
+            Err(error) => matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
+        }
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Socket::Tcp(socket) => loop {
+                ready!(socket.poll_read_ready(cx))?;
+                if let Some(read) = self.read_ready(bytes, |read| socket.try_io(Interest::READABLE, read)) {
+                    return Poll::Ready(read);
+                }
+            },
+            Socket::Unix(socket) => loop {
+                ready!(socket.poll_read_ready(cx))?;
+                if let Some(read) = self.read_ready(bytes, |read| socket.try_io(Interest::READABLE, read)) {
+                    return Poll::Ready(read);
+                }
+            },
+            Socket::BlockingTcp(socket) => Poll::Ready(blocking(|| (&*socket).read(bytes))),
+            Socket::BlockingUnix(socket) => Poll::Ready(blocking(|| (&*socket).read(bytes))),
+        }
+    }
+
+    /// One read of a socket that tokio takes for readable; `None` when it was not.
+    ///
+    /// A read that does not fill `bytes` has emptied the socket, so it is reported to tokio as "would block": its
+    /// readiness is cleared on the spot, and the next wait goes to sleep without a `recv` that finds nothing. Tokio looks
+    /// at the readiness before the read, so that bytes arriving in between set it again.
+    fn read_ready(
+        &self,
+        bytes: &mut [u8],
+        try_io: impl FnOnce(&mut dyn FnMut() -> io::Result<usize>) -> io::Result<usize>,
+    ) -> Option<io::Result<usize>> {
+        let socket = self.raw();
+        let mut short = None;
+        let result = try_io(&mut || match (&*socket).read(bytes) {
+            Ok(n) if 0 < n && n < bytes.len() => {
+                short = Some(n);
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            result => result,
+        });
+        match (short, result) {
+            (Some(n), _) => Some(Ok(n)),
+            (None, Err(e)) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                None
+            }
+            (None, result) => Some(result),
+        }
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Socket::Tcp(socket) => loop {
+                ready!(socket.poll_write_ready(cx))?;
+                match socket.try_write(bytes) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    written => return Poll::Ready(written),
+                }
+            },
+            Socket::Unix(socket) => loop {
+                ready!(socket.poll_write_ready(cx))?;
+                match socket.try_write(bytes) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    written => return Poll::Ready(written),
+                }
+            },
+            Socket::BlockingTcp(socket) => Poll::Ready(blocking(|| (&*socket).write(bytes))),
+            Socket::BlockingUnix(socket) => Poll::Ready(blocking(|| (&*socket).write(bytes))),
+        }
+    }
+}
+
+/// Repeats a system call that a signal interrupted, and names a socket timeout as what it is.
+fn blocking<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Shuts a connection's socket down from outside, whatever its owner is waiting for.
+#[derive(Clone, Debug)]
+pub(crate) struct Interrupter(Weak<Socket>);
+
+impl Interrupter {
+    /// Ends every read and write of the socket, now and later. Does nothing once its owner has closed it.
+    pub(crate) fn interrupt(&self) {
+        if let Some(socket) = self.0.upgrade() {
+            // The peer may have closed it already; then there is nothing left to interrupt.
+            let _ = socket.raw().shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// A socket with the limits that a blocking one needs before it is polled.
+#[derive(Debug)]
+pub(crate) struct Plain {
+    socket: Arc<Socket>,
+    deadline: Deadline,
+    armed: bool,
+}
+
+impl Plain {
+    /// For a blocking socket: limits the next call to what is left until the deadline.
+    fn arm(&mut self) -> io::Result<()> {
+        let limit = match &*self.socket {
+            Socket::Tcp(_) | Socket::Unix(_) => return Ok(()),
+            Socket::BlockingTcp(_) | Socket::BlockingUnix(_) => self.deadline.remaining(),
+        };
+        if limit.is_some_and(|limit| limit.is_zero()) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        if self.armed || limit.is_some() {
+            let socket = self.socket.raw();
+            socket.set_read_timeout(limit)?;
+            socket.set_write_timeout(limit)?;
+            self.armed = limit.is_some();
+        }
+        Ok(())
+    }
+}
+
+impl AsyncRead for Plain {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.arm()?;
+        let n = ready!(self.socket.poll_read(cx, buf.initialize_unfilled()))?;
+        buf.advance(n);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Plain {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.arm()?;
+        self.socket.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.socket.raw().shutdown(Shutdown::Write))
+    }
+}
+
+/// The way to one server.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    plain: Plain,
+}
+
+impl Stream {
+    fn new(socket: Socket) -> Self {
+        Stream { plain: Plain { socket: Arc::new(socket), deadline: Deadline::NEVER, armed: false } }
+    }
+
+    /// The handle by which others may end this connection.
+    pub(crate) fn interrupter(&self) -> Interrupter {
+        Interrupter(Arc::downgrade(&self.plain.socket))
+    }
+
+    /// Whether a read blocks the calling thread.
+    pub(crate) fn is_blocking(&self) -> bool {
+        matches!(&*self.plain.socket, Socket::BlockingTcp(_) | Socket::BlockingUnix(_))
+    }
+
+    /// Whether an idle connection still stands: the peer has neither closed it nor sent what nobody asked for.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.plain.socket.is_quiet()
+    }
+
+    /// Sets the limit of reads and writes that block the thread; those that do not are limited by whoever polls them.
+    pub(crate) fn set_deadline(&mut self, deadline: Deadline) {
+        self.plain.deadline = deadline;
+    }
+
+    /// Reads once into `bytes`. Zero means that the peer has closed the connection.
+    ///
+    /// Cancel safety: a dropped future has read nothing.
+    pub(crate) async fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut buf = ReadBuf::new(bytes);
+        poll_fn(|cx| Pin::new(&mut self.plain).poll_read(cx, &mut buf)).await?;
+        Ok(buf.filled().len())
+    }
+
+    /// Writes all of `bytes`.
+    ///
+    /// Cancel safety: a dropped future may have written a part.
+    pub(crate) async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match poll_fn(|cx| Pin::new(&mut self.plain).poll_write(cx, bytes)).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                n => bytes = &bytes[n..],
+            }
+        }
+        Ok(())
+    }
+}

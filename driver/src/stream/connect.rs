@@ -1,0 +1,122 @@
+//! Opening a socket to an address: resolve, try each address in turn, set the socket's options.
+//!
+//! Names are resolved on the background runtime for both faces, so that a slow resolver cannot hold an operation beyond
+//! its deadline. Every address gets an equal share of the time that is left, so that a black hole among them does
+//! not use up the time of the one that answers.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use socket2::{SockRef, TcpKeepalive};
+
+use super::{Socket, Stream};
+use crate::deadline::Deadline;
+use crate::error::{Error, ErrorKind, Result};
+use crate::options::ServerAddress;
+use crate::rt::Runtime;
+
+/// How long a connection may be silent before the operating system asks whether the peer still stands, how often it
+/// asks, and after how many unanswered questions it gives up.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(120))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(9);
+
+/// Opens a socket to `address`: a blocking one where `runtime` is blocking.
+///
+/// # Errors
+/// `DnsResolve` when the name has no address; `Io` when nothing listens, or `deadline` passes (its kind is
+/// `TimedOut`).
+///
+/// Cancel safety: a dropped future leaves no socket behind.
+pub(crate) async fn connect(
+    address: &ServerAddress,
+    runtime: &Runtime,
+    deadline: Deadline,
+) -> Result<Stream> {
+    let socket = match address {
+        ServerAddress::Unix { path } => {
+            connect_unix(path, runtime, deadline).await.map_err(|cause| refused(address, cause))?
+        }
+        ServerAddress::Tcp { host, port } => {
+            let addresses = resolve(host, *port, runtime, deadline).await?;
+            let mut last = None;
+            for (i, to) in addresses.iter().enumerate() {
+                let share = share_of(deadline, addresses.len() - i);
+                match connect_tcp(*to, runtime, share).await {
+                    Ok(socket) => {
+                        last = Some(Ok(socket));
+                        break;
+                    }
+                    Err(cause) => last = Some(Err(cause)),
+                }
+            }
+            match last {
+                Some(Ok(socket)) => socket,
+                Some(Err(cause)) => return Err(refused(address, cause)),
+                None => return Err(unresolved(host, "it has no address")),
+            }
+        }
+    };
+    Ok(Stream::new(socket))
+}
+
+fn refused(address: &ServerAddress, cause: io::Error) -> Error {
+    Error::io(format!("cannot connect to {address}"), cause)
+}
+
+fn unresolved(host: &str, why: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::DnsResolve { message: format!("cannot resolve the host name {host:?}: {why}") })
+}
+
+/// The time of the next of `left` attempts.
+fn share_of(deadline: Deadline, left: usize) -> Deadline {
+    match (deadline.remaining(), u32::try_from(left)) {
+        (Some(rest), Ok(left)) if left > 1 => Deadline::at(Instant::now() + rest / left),
+        _ => deadline,
+    }
+}
+
+async fn resolve(host: &str, port: u16, runtime: &Runtime, deadline: Deadline) -> Result<Vec<SocketAddr>> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let name = host.to_owned();
+    let lookup = runtime.spawn_blocking(move || Ok((name.as_str(), port).to_socket_addrs()?.collect()));
+    match runtime.timeout(deadline, lookup).await {
+        Ok(Some(Ok(addresses))) => Ok(addresses),
+        Ok(Some(Err(cause))) => {
+            let cause: io::Error = cause;
+            Err(unresolved(host, &cause))
+        }
+        Ok(None) => Err(unresolved(host, "the runtime is shutting down")),
+        Err(_) => Err(unresolved(host, "the resolver gave no answer in time")),
+    }
+}
+
+async fn connect_tcp(to: SocketAddr, runtime: &Runtime, deadline: Deadline) -> io::Result<Socket> {
+    let socket = if runtime.is_blocking() {
+        Socket::BlockingTcp(match deadline.remaining() {
+            None => std::net::TcpStream::connect(to)?,
+            Some(rest) if rest.is_zero() => return Err(io::ErrorKind::TimedOut.into()),
+            Some(rest) => std::net::TcpStream::connect_timeout(&to, rest)?,
+        })
+    } else {
+        let connecting = runtime.within(tokio::net::TcpStream::connect(to));
+        Socket::Tcp(runtime.timeout(deadline, connecting).await.map_err(|_| io::ErrorKind::TimedOut)??)
+    };
+    let options: SockRef<'_> = socket.raw();
+    options.set_tcp_nodelay(true)?;
+    options.set_tcp_keepalive(&KEEPALIVE)?;
+    Ok(socket)
+}
+
+async fn connect_unix(path: &Path, runtime: &Runtime, deadline: Deadline) -> io::Result<Socket> {
+    if runtime.is_blocking() {
+        return Ok(Socket::BlockingUnix(std::os::unix::net::UnixStream::connect(path)?));
+    }
+    let connecting = runtime.within(tokio::net::UnixStream::connect(path));
+    Ok(Socket::Unix(runtime.timeout(deadline, connecting).await.map_err(|_| io::ErrorKind::TimedOut)??))
+}

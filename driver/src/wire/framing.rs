@@ -1,0 +1,189 @@
+//! The bytes that have arrived on a connection, and the messages that begin in them.
+//!
+//! The buffer asks for as much as its spare room takes, so that a reply normally costs one read. It grows only as bytes
+//! arrive: a length field alone, however large, allocates nothing beyond one growth step.
+
+use super::{HEADER_LEN, MAX_MESSAGE_SIZE, i32_at};
+use crate::error::{Error, Result};
+
+/// The room of a fresh buffer: more than most replies take.
+const INITIAL: usize = 16 * 1024;
+/// The most room that a buffer keeps after a large reply.
+const KEEP: usize = 1024 * 1024;
+
+/// Bytes read from a socket and not yet consumed.
+#[derive(Debug)]
+pub(crate) struct ReadBuffer {
+    /// All of it initialized; `start..end` has arrived.
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl ReadBuffer {
+    pub(crate) fn new() -> Self {
+        ReadBuffer { bytes: vec![0; INITIAL], start: 0, end: 0 }
+    }
+
+    /// The length of the next message, once its length field has arrived.
+    ///
+    /// # Errors
+    /// `InvalidResponse` when the length is one that no message has.
+    pub(crate) fn next_len(&self) -> Result<Option<usize>> {
+        let Some(length) = i32_at(&self.bytes[self.start..self.end], 0) else { return Ok(None) };
+        match usize::try_from(length) {
+            Ok(length) if (HEADER_LEN + 4..=MAX_MESSAGE_SIZE).contains(&length) => Ok(Some(length)),
+            _ => Err(Error::invalid_response(format!(
+                "a message gives its length as {length}, outside {} to {MAX_MESSAGE_SIZE}",
+                HEADER_LEN + 4
+            ))),
+        }
+    }
+
+    /// The next message, once all of it has arrived.
+    ///
+    /// # Errors
+    /// As [`next_len`](Self::next_len).
+    pub(crate) fn frame(&self) -> Result<Option<&[u8]>> {
+        Ok(self.next_len()?.and_then(|len| self.bytes[self.start..self.end].get(..len)))
+    }
+
+    /// Room for more bytes: never empty, at most doubling what has arrived.
+    ///
+    /// # Errors
+    /// As [`next_len`](Self::next_len).
+    pub(crate) fn spare(&mut self) -> Result<&mut [u8]> {
+        let wanted = self.next_len()?.unwrap_or(HEADER_LEN);
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+        if self.start > 0 && self.bytes.len() - self.start < wanted {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.end == self.bytes.len() {
+            let arrived = self.end - self.start;
+            let room = (arrived * 2).clamp(INITIAL, wanted.max(INITIAL));
+            self.bytes.resize(self.start + room.max(arrived + 1), 0);
+        }
+        Ok(&mut self.bytes[self.end..])
+    }
+
+    /// Says that `n` bytes were read into [`spare`](Self::spare).
+    pub(crate) fn filled(&mut self, n: usize) {
+        self.end = (self.end + n).min(self.bytes.len());
+    }
+
+    /// Drops the first `n` bytes, which were understood.
+    pub(crate) fn consume(&mut self, n: usize) {
+        self.start = (self.start + n).min(self.end);
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            if self.bytes.len() > KEEP {
+                self.bytes.truncate(INITIAL);
+                self.bytes.shrink_to_fit();
+            }
+        }
+    }
+
+    /// How many bytes have arrived and are not consumed.
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Moves the first `n` bytes out: the whole allocation where they fill a good part of it, a copy where not.
+    pub(crate) fn take(&mut self, n: usize) -> Vec<u8> {
+        let n = n.min(self.len());
+        if n < self.bytes.len() / 4 || self.start > 0 {
+            let out = self.bytes[self.start..self.start + n].to_vec();
+            self.consume(n);
+            return out;
+        }
+        let rest = self.end - n;
+        let mut fresh = vec![0; INITIAL.max(rest)];
+        fresh[..rest].copy_from_slice(&self.bytes[n..self.end]);
+        let mut out = std::mem::replace(&mut self.bytes, fresh);
+        out.truncate(n);
+        (self.start, self.end) = (0, rest);
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(len: usize, fill: u8) -> Vec<u8> {
+        let mut message = vec![fill; len];
+        message[..4].copy_from_slice(&(len as i32).to_le_bytes());
+        message
+    }
+
+    fn feed(buffer: &mut ReadBuffer, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let spare = buffer.spare().unwrap();
+            let n = spare.len().min(rest.len());
+            spare[..n].copy_from_slice(&rest[..n]);
+            buffer.filled(n);
+            rest = &rest[n..];
+        }
+    }
+
+    #[test]
+    fn messages_come_out_as_they_went_in_however_they_are_cut() {
+        let sizes = [20, 21, 16 * 1024, 100_000, 2_000_000, 24, 16 * 1024 + 1];
+        let mut random = fastrand::Rng::with_seed(2);
+        let all: Vec<Vec<u8>> = sizes.iter().map(|len| message(*len, random.u8(..))).collect();
+        let stream = all.concat();
+        for round in 0..50 {
+            let mut buffer = ReadBuffer::new();
+            let (mut at, mut next) = (0, 0);
+            while next < all.len() {
+                if let Some(frame) = buffer.frame().unwrap() {
+                    assert!(frame == all[next]);
+                    if round % 2 == 0 {
+                        assert!(buffer.take(all[next].len()) == all[next]);
+                    } else {
+                        buffer.consume(all[next].len());
+                    }
+                    next += 1;
+                    continue;
+                }
+                let spare = buffer.spare().unwrap();
+                let most = spare.len().min(stream.len() - at);
+                let n = if random.bool() { most } else { random.usize(1..=most) };
+                spare[..n].copy_from_slice(&stream[at..at + n]);
+                buffer.filled(n);
+                at += n;
+            }
+            assert_eq!((at, buffer.len()), (stream.len(), 0));
+        }
+    }
+
+    #[test]
+    fn a_length_alone_allocates_nothing_much() {
+        let mut buffer = ReadBuffer::new();
+        feed(&mut buffer, &(MAX_MESSAGE_SIZE as i32).to_le_bytes());
+        buffer.spare().unwrap();
+        assert!(buffer.bytes.len() <= INITIAL * 2);
+    }
+
+    #[test]
+    fn an_impossible_length_is_an_error() {
+        for length in [-1, 0, 19, MAX_MESSAGE_SIZE as i32 + 1, i32::MAX, i32::MIN] {
+            let mut buffer = ReadBuffer::new();
+            feed(&mut buffer, &length.to_le_bytes());
+            assert!(buffer.frame().is_err() && buffer.spare().is_err());
+        }
+    }
+
+    #[test]
+    fn a_large_reply_does_not_keep_its_memory() {
+        let mut buffer = ReadBuffer::new();
+        let large = message(3_000_000, 0);
+        feed(&mut buffer, &large);
+        buffer.consume(large.len());
+        assert!(buffer.bytes.capacity() <= INITIAL * 2);
+    }
+}

@@ -1,0 +1,327 @@
+//! BSON written field by field at the end of a byte buffer.
+//!
+//! A [`DocWriter`] opens a document when it is made and closes it (terminator, length) when it is dropped; nested
+//! documents borrow their parent, so that they cannot interleave. Keys are [`CStr`]s: those of the driver are checked
+//! for NUL at compile time by `cstr!`, those of a user by [`DocWriter::user_key`].
+
+use bson::oid::ObjectId;
+use bson::raw::CStr;
+use bson::spec::{BinarySubtype, ElementType};
+use bson::{RawArray, RawDocument, Timestamp};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use super::patch_length;
+use crate::error::{Error, Result};
+
+/// One open document at the end of a buffer.
+#[derive(Debug)]
+pub(crate) struct DocWriter<'b> {
+    buf: &'b mut Vec<u8>,
+    start: usize,
+}
+
+impl<'b> DocWriter<'b> {
+    /// Opens a document at the end of `buf`.
+    pub(crate) fn begin(buf: &'b mut Vec<u8>) -> Self {
+        let start = buf.len();
+        buf.extend_from_slice(&[0; 4]);
+        DocWriter { buf, start }
+    }
+
+    /// A user's key, checked.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, naming the key, when it contains a NUL byte, which no BSON key can.
+    pub(crate) fn user_key(key: &str) -> Result<&CStr> {
+        key.try_into().map_err(|_| {
+            Error::invalid_argument(format!("the key {key:?} contains a NUL byte; BSON keys cannot hold one"))
+        })
+    }
+
+    fn key(&mut self, kind: ElementType, key: &CStr) {
+        self.buf.push(kind as u8);
+        self.buf.extend_from_slice(key.as_str().as_bytes());
+        self.buf.push(0);
+    }
+
+    pub(crate) fn i32(&mut self, key: &CStr, value: i32) {
+        self.key(ElementType::Int32, key);
+        self.buf.extend_from_slice(&value.to_le_bytes());
+    }
+
+    pub(crate) fn i64(&mut self, key: &CStr, value: i64) {
+        self.key(ElementType::Int64, key);
+        self.buf.extend_from_slice(&value.to_le_bytes());
+    }
+
+    pub(crate) fn f64(&mut self, key: &CStr, value: f64) {
+        self.key(ElementType::Double, key);
+        self.buf.extend_from_slice(&value.to_le_bytes());
+    }
+
+    pub(crate) fn bool(&mut self, key: &CStr, value: bool) {
+        self.key(ElementType::Boolean, key);
+        self.buf.push(value.into());
+    }
+
+    pub(crate) fn null(&mut self, key: &CStr) {
+        self.key(ElementType::Null, key);
+    }
+
+    pub(crate) fn str(&mut self, key: &CStr, value: &str) {
+        self.key(ElementType::String, key);
+        let length = (value.len() + 1) as i32;
+        self.buf.extend_from_slice(&length.to_le_bytes());
+        self.buf.extend_from_slice(value.as_bytes());
+        self.buf.push(0);
+    }
+
+    pub(crate) fn timestamp(&mut self, key: &CStr, value: Timestamp) {
+        self.key(ElementType::Timestamp, key);
+        self.buf.extend_from_slice(&value.increment.to_le_bytes());
+        self.buf.extend_from_slice(&value.time.to_le_bytes());
+    }
+
+    /// A UUID, as binary of subtype 4.
+    pub(crate) fn uuid(&mut self, key: &CStr, value: &[u8; 16]) {
+        self.binary(key, BinarySubtype::Uuid, value);
+    }
+
+    pub(crate) fn binary(&mut self, key: &CStr, subtype: BinarySubtype, value: &[u8]) {
+        self.key(ElementType::Binary, key);
+        self.buf.extend_from_slice(&(value.len() as i32).to_le_bytes());
+        self.buf.push(subtype.into());
+        self.buf.extend_from_slice(value);
+    }
+
+    pub(crate) fn object_id(&mut self, key: &CStr, value: ObjectId) {
+        self.key(ElementType::ObjectId, key);
+        self.buf.extend_from_slice(&value.bytes());
+    }
+
+    pub(crate) fn doc(&mut self, key: &CStr, value: &RawDocument) {
+        self.key(ElementType::EmbeddedDocument, key);
+        self.buf.extend_from_slice(value.as_bytes());
+    }
+
+    pub(crate) fn array_of(&mut self, key: &CStr, value: &RawArray) {
+        self.key(ElementType::Array, key);
+        self.buf.extend_from_slice(value.as_bytes());
+    }
+
+    /// All fields of `value`, after those that are already here.
+    pub(crate) fn extend(&mut self, value: &RawDocument) {
+        let bytes = value.as_bytes();
+        self.buf.extend_from_slice(&bytes[4..bytes.len() - 1]);
+    }
+
+    /// A nested document.
+    pub(crate) fn nested(&mut self, key: &CStr) -> DocWriter<'_> {
+        self.key(ElementType::EmbeddedDocument, key);
+        DocWriter::begin(self.buf)
+    }
+
+    /// A nested array.
+    pub(crate) fn array(&mut self, key: &CStr) -> ArrayWriter<'_> {
+        self.key(ElementType::Array, key);
+        ArrayWriter { doc: DocWriter::begin(self.buf), next: 0 }
+    }
+
+    /// Whatever `value` serializes to: a document, or any other BSON value, such as a `Bson` or a `RawBsonRef`.
+    ///
+    /// # Errors
+    /// `BsonSerialization`; then nothing of the field stays in the buffer.
+    pub(crate) fn value<T: Serialize + ?Sized>(&mut self, key: &CStr, value: &T) -> Result<()> {
+        let at = self.buf.len();
+        if let Err(cause) = bson::serialize_to_buffer(&Single { key: key.as_str(), value }, self.buf) {
+            self.buf.truncate(at);
+            return Err(Error::serialization(cause));
+        }
+        // What was written is a document of one field; the field alone is what belongs here.
+        self.buf.pop();
+        self.buf.drain(at..at + 4);
+        Ok(())
+    }
+
+    /// A document that `value` serializes to, written in place.
+    ///
+    /// # Errors
+    /// `BsonSerialization`, also when it is not a document; then nothing of the field stays in the buffer.
+    pub(crate) fn serialize<T: Serialize + ?Sized>(&mut self, key: &CStr, value: &T) -> Result<()> {
+        let at = self.buf.len();
+        self.key(ElementType::EmbeddedDocument, key);
+        bson::serialize_to_buffer(&value, self.buf).map_err(|cause| {
+            self.buf.truncate(at);
+            Error::serialization(cause)
+        })
+    }
+
+    /// The bytes of this document so far.
+    pub(crate) fn len(&self) -> usize {
+        self.buf.len() - self.start
+    }
+}
+
+impl Drop for DocWriter<'_> {
+    fn drop(&mut self) {
+        self.buf.push(0);
+        patch_length(self.buf, self.start);
+    }
+}
+
+/// One open array at the end of a buffer; it numbers its elements itself.
+#[derive(Debug)]
+pub(crate) struct ArrayWriter<'b> {
+    doc: DocWriter<'b>,
+    next: u32,
+}
+
+impl ArrayWriter<'_> {
+    /// The type byte and the decimal index.
+    fn key(&mut self, kind: ElementType) {
+        let mut digits = [0; 10];
+        let mut at = digits.len();
+        let mut rest = self.next;
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.next += 1;
+        self.doc.buf.push(kind as u8);
+        self.doc.buf.extend_from_slice(&digits[at..]);
+        self.doc.buf.push(0);
+    }
+
+    pub(crate) fn i64(&mut self, value: i64) {
+        self.key(ElementType::Int64);
+        self.doc.buf.extend_from_slice(&value.to_le_bytes());
+    }
+
+    pub(crate) fn str(&mut self, value: &str) {
+        self.key(ElementType::String);
+        self.doc.buf.extend_from_slice(&((value.len() + 1) as i32).to_le_bytes());
+        self.doc.buf.extend_from_slice(value.as_bytes());
+        self.doc.buf.push(0);
+    }
+
+    pub(crate) fn doc(&mut self, value: &RawDocument) {
+        self.key(ElementType::EmbeddedDocument);
+        self.doc.buf.extend_from_slice(value.as_bytes());
+    }
+
+    /// A document that `value` serializes to, written in place.
+    ///
+    /// # Errors
+    /// As [`DocWriter::serialize`].
+    pub(crate) fn serialize<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        let (at, index) = (self.doc.buf.len(), self.next);
+        self.key(ElementType::EmbeddedDocument);
+        bson::serialize_to_buffer(&value, self.doc.buf).map_err(|cause| {
+            self.doc.buf.truncate(at);
+            self.next = index;
+            Error::serialization(cause)
+        })
+    }
+
+    /// A nested document.
+    pub(crate) fn nested(&mut self) -> DocWriter<'_> {
+        self.key(ElementType::EmbeddedDocument);
+        DocWriter::begin(self.doc.buf)
+    }
+}
+
+/// A document of one field, for [`DocWriter::value`].
+struct Single<'a, T: ?Sized> {
+    key: &'a str,
+    value: &'a T,
+}
+
+impl<T: Serialize + ?Sized> Serialize for Single<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry(self.key, self.value)?;
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::raw::cstr;
+    use bson::{Bson, Document, doc, rawdoc};
+
+    use super::*;
+
+    fn written(fill: impl FnOnce(&mut DocWriter<'_>)) -> Document {
+        let mut buf = vec![0xAA; 3];
+        fill(&mut DocWriter::begin(&mut buf));
+        let raw = RawDocument::from_bytes(&buf[3..]).expect("well-formed");
+        raw.try_into().expect("valid")
+    }
+
+    #[test]
+    fn every_kind_of_field_reads_back() {
+        let id = ObjectId::from_bytes([7; 12]);
+        let read = written(|w| {
+            w.i32(cstr!("i"), -1);
+            w.i64(cstr!("l"), i64::MIN);
+            w.f64(cstr!("f"), 0.5);
+            w.bool(cstr!("b"), true);
+            w.null(cstr!("n"));
+            w.str(cstr!("s"), "a\0b");
+            w.timestamp(cstr!("t"), Timestamp { time: 3, increment: 4 });
+            w.uuid(cstr!("u"), &[9; 16]);
+            w.object_id(cstr!("o"), id);
+            w.doc(cstr!("d"), &rawdoc! { "x": 1 });
+            w.value(cstr!("v"), &Bson::String("v".into())).unwrap();
+            w.value(cstr!("vd"), &doc! { "y": [1, 2] }).unwrap();
+            w.serialize(cstr!("z"), &doc! { "z": 1 }).unwrap();
+            w.nested(cstr!("in")).nested(cstr!("in")).i32(cstr!("x"), 1);
+            let mut array = w.array(cstr!("a"));
+            for i in 0..12 {
+                array.i64(i);
+            }
+            array.nested().i32(cstr!("k"), 1);
+            drop(array);
+            w.extend(&rawdoc! { "e": 1, "e2": 2 });
+        });
+        let mut array: Vec<Bson> = (0..12_i64).map(Bson::Int64).collect();
+        array.push(Bson::Document(doc! { "k": 1 }));
+        let uuid = bson::Binary { subtype: BinarySubtype::Uuid, bytes: vec![9; 16] };
+        assert_eq!(
+            read,
+            doc! {
+                "i": -1, "l": i64::MIN, "f": 0.5, "b": true, "n": null, "s": "a\0b",
+                "t": Timestamp { time: 3, increment: 4 }, "u": uuid, "o": id, "d": { "x": 1 }, "v": "v",
+                "vd": { "y": [1, 2] }, "z": { "z": 1 }, "in": { "in": { "x": 1 } }, "a": array, "e": 1, "e2": 2,
+            }
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_serialized_leaves_no_trace() {
+        let read = written(|w| {
+            w.i32(cstr!("before"), 1);
+            w.serialize(cstr!("scalar"), &5).unwrap_err();
+            w.value(cstr!("nul"), &doc! { "a\0b": 1 }).unwrap_err();
+            w.serialize(cstr!("nul"), &doc! { "ok": 1, "a\0b": 1 }).unwrap_err();
+            let mut array = w.array(cstr!("a"));
+            array.serialize(&5).unwrap_err();
+            array.str("first");
+            drop(array);
+            w.i32(cstr!("after"), 2);
+        });
+        assert_eq!(read, doc! { "before": 1, "a": ["first"], "after": 2 });
+    }
+
+    #[test]
+    fn a_users_key_with_a_nul_is_named_in_the_error() {
+        let error = DocWriter::user_key("a\0b").unwrap_err().to_string();
+        assert!(error.contains(r#""a\0b""#), "{error}");
+        assert_eq!(DocWriter::user_key("ab").unwrap().as_str(), "ab");
+    }
+}
