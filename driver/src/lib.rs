@@ -9,6 +9,7 @@ mod rt;
 mod topology;
 mod stream;
 mod wire;
+mod uri;
 
 pub use bson;
 

@@ -1,5 +1,37 @@
 //! What a user may ask for: of a client, of a database or collection, of one operation.
+//!
+//! [`ClientOptions`] holds everything a connection string can say and a little more; its parts (read preference, concerns,
+//! credential, TLS) have a file each. What the options mean together is checked in one place, `validate`.
+
+#[macro_use]
+mod builder;
 
 mod address;
+mod auth;
+mod client;
+mod compressor;
+mod proxy;
+mod read_concern;
+mod read_preference;
+mod selection;
+mod server_api;
+mod tls;
+mod validate;
+mod write_concern;
 
 pub use self::address::ServerAddress;
+pub use self::auth::{AuthMechanism, Credential, CredentialBuilder};
+pub use self::client::{
+    ClientOptions, ClientOptionsBuilder, DriverInfo, DriverInfoBuilder, ServerMonitoringMode,
+};
+pub use self::compressor::Compressor;
+pub use self::proxy::{Socks5Proxy, Socks5ProxyBuilder};
+pub use self::read_concern::{ReadConcern, ReadConcernLevel};
+pub use self::read_preference::{
+    HedgedReadOptions, ReadPreference, ReadPreferenceOptions, ReadPreferenceOptionsBuilder, TagSet,
+};
+pub use self::selection::SelectionCriteria;
+pub use self::server_api::{ServerApi, ServerApiBuilder, ServerApiVersion};
+pub use self::tls::{Tls, TlsOptions, TlsOptionsBuilder};
+pub use self::write_concern::{Acknowledgment, WriteConcern, WriteConcernBuilder};
+pub use crate::uri::{ConnectionString, HostInfo};

@@ -31,14 +31,15 @@ impl ServerAddress {
     /// The port of a server whose address names none.
     pub const DEFAULT_PORT: u16 = 27017;
 
-    /// Reads `host`, `host:port`, `[::1]:port` or `/path/to/mongodb.sock`, without percent-encoding.
+    /// Reads `host`, `host:port`, `[::1]:port` or `/path/to/mongodb.sock`, without percent-encoding. A path has at least one slash;
+    /// `mongodb.sock` is a host name, `./mongodb.sock` is a path.
     ///
     /// # Errors
     /// `InvalidArgument`, naming the address and what is wrong with it.
     pub fn parse(address: impl AsRef<str>) -> Result<Self> {
         let address = address.as_ref();
         let bad = |why: &str| Error::invalid_argument(format!("the server address {address:?} {why}"));
-        if address.ends_with(".sock") {
+        if address.ends_with(".sock") && address.contains('/') {
             return Ok(ServerAddress::Unix { path: PathBuf::from(address) });
         }
         let (host, port) = match address.strip_prefix('[') {

@@ -1,0 +1,308 @@
+//! What a client may be told: every option of a connection string, and a few that only code can give.
+
+use std::time::Duration;
+
+use super::{
+    Compressor, Credential, ReadConcern, ReadPreference, SelectionCriteria, ServerAddress, ServerApi,
+    Socks5Proxy, Tls, WriteConcern,
+};
+use crate::error::Result;
+
+/// The options of a client.
+///
+/// Made by [`parse`](ClientOptions::parse) from a connection string, or by [`builder`](ClientOptions::builder). A field that is `None` has
+/// its default. A duration of zero means "without limit" for `connect_timeout`, `socket_timeout`, `wait_queue_timeout`,
+/// `max_idle_time` and `timeout`. What contradicts itself is refused when a client is made of it.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ClientOptions {
+    /// The seeds: the servers from which the others are learned. Empty: `localhost:27017`.
+    pub hosts: Vec<ServerAddress>,
+    /// The name under which servers log this client; at most 128 bytes.
+    pub app_name: Option<String>,
+    /// Whether the connection of a request is taken along with the first operation of a thread: each thread is in a request from its first
+    /// operation on. Default: false.
+    pub auto_start_request: Option<bool>,
+    /// The compressors to offer, best first. Default: none.
+    pub compressors: Option<Vec<Compressor>>,
+    /// How long opening a connection may take, TLS and authentication included. Default: 10 s.
+    pub connect_timeout: Option<Duration>,
+    /// The user.
+    pub credential: Option<Credential>,
+    /// The database of `Client::default_database`: the one in the path of the connection string.
+    pub default_database: Option<String>,
+    /// Talk to the one seed alone, whatever it is, instead of to its whole set. Default: false.
+    pub direct_connection: Option<bool>,
+    /// What a library or application built on this driver adds to the handshake.
+    pub driver_info: Option<DriverInfo>,
+    /// How often a server is checked; at least 500 ms. Default: 10 s.
+    pub heartbeat_freq: Option<Duration>,
+    /// Whether the seed is a load balancer. Default: false.
+    pub load_balanced: Option<bool>,
+    /// How much slower than the fastest eligible server another may be and still be chosen. Default: 15 ms.
+    pub local_threshold: Option<Duration>,
+    /// How many connections a pool may be opening at once. Default: 2.
+    pub max_connecting: Option<u32>,
+    /// How long a connection may lie idle in its pool before it is closed. Default: without limit.
+    pub max_idle_time: Option<Duration>,
+    /// How many connections a pool may have, in use and idle; 0: without limit. Default: 100.
+    pub max_pool_size: Option<u32>,
+    /// How many connections a pool keeps open. Default: 0.
+    pub min_pool_size: Option<u32>,
+    /// The read concern of reads that are given none.
+    pub read_concern: Option<ReadConcern>,
+    /// The name of the replica set; servers that belong to another are left out.
+    pub repl_set_name: Option<String>,
+    /// Whether a read that failed by the network or an election is sent once more. Default: true.
+    pub retry_reads: Option<bool>,
+    /// Whether a write that failed by the network or an election is sent once more, in a way that cannot write twice. Default: true.
+    pub retry_writes: Option<bool>,
+    /// Which servers take reads that are given no criteria. Default: the primary.
+    pub selection_criteria: Option<SelectionCriteria>,
+    /// The stable API that commands declare. Default: none.
+    pub server_api: Option<ServerApi>,
+    /// Whether servers tell of changes by themselves or are polled. Default: [`ServerMonitoringMode::Auto`].
+    pub server_monitoring_mode: Option<ServerMonitoringMode>,
+    /// How long to look for a server fit for an operation; more than zero. Default: 30 s.
+    pub server_selection_timeout: Option<Duration>,
+    /// Whether selection gives up after one more check of the servers when it finds none, instead of waiting until
+    /// `server_selection_timeout`: "I don't know who the primary is, and I'm not going to wait". Default: false.
+    pub server_selection_try_once: Option<bool>,
+    /// How long one read from or write to a socket may take. Default: without limit.
+    pub socket_timeout: Option<Duration>,
+    /// The proxy through which servers are reached. Default: none.
+    pub socks5_proxy: Option<Socks5Proxy>,
+    /// How many of the hosts of a `mongodb+srv` connection string are used; 0: all. Default: 0.
+    pub srv_max_hosts: Option<u32>,
+    /// The service of the SRV records of a `mongodb+srv` connection string. Default: `mongodb`.
+    pub srv_service_name: Option<String>,
+    /// How long a whole operation may take. Default: without limit.
+    pub timeout: Option<Duration>,
+    /// Whether and how connections are encrypted. Default: they are not.
+    pub tls: Option<Tls>,
+    /// How many operations, as a multiple of `max_pool_size`, may wait for a connection; one more is refused at once. Default: without limit.
+    pub wait_queue_multiple: Option<u32>,
+    /// How long an operation may wait for a connection. Default: without limit.
+    pub wait_queue_timeout: Option<Duration>,
+    /// The write concern of writes that are given none.
+    pub write_concern: Option<WriteConcern>,
+    /// What the connection string said that could not be used.
+    pub(crate) warnings: Vec<String>,
+    /// The name whose SRV records gave the hosts.
+    pub(crate) srv_host: Option<String>,
+    /// How often an operation that an overloaded server refused is tried again (`maxAdaptiveRetries`). Default: 2.
+    pub max_adaptive_retries: Option<u32>,
+    /// Whether such an operation may be tried again on another server (`enableOverloadRetargeting`). Default: false.
+    pub enable_overload_retargeting: Option<bool>,
+}
+
+builder! {
+    /// Builds [`ClientOptions`] without a connection string.
+    ///
+    /// ```
+    /// use driver::options::{ClientOptions, ServerAddress, WriteConcern};
+    ///
+    /// # fn main() -> driver::Result<()> {
+    /// let options = ClientOptions::builder()
+    ///     .hosts(vec![ServerAddress::parse("mongo.example:27017")?])
+    ///     .repl_set_name("rs0".to_owned())
+    ///     .write_concern(WriteConcern::majority())
+    ///     .build();
+    /// assert_eq!(options.hosts[0].to_string(), "mongo.example:27017");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ClientOptionsBuilder builds ClientOptions {
+        hosts: Vec<ServerAddress>,
+        app_name: Option<String>,
+        auto_start_request: Option<bool>,
+        compressors: Option<Vec<Compressor>>,
+        connect_timeout: Option<Duration>,
+        credential: Option<Credential>,
+        default_database: Option<String>,
+        direct_connection: Option<bool>,
+        driver_info: Option<DriverInfo>,
+        enable_overload_retargeting: Option<bool>,
+        heartbeat_freq: Option<Duration>,
+        load_balanced: Option<bool>,
+        local_threshold: Option<Duration>,
+        max_adaptive_retries: Option<u32>,
+        max_connecting: Option<u32>,
+        max_idle_time: Option<Duration>,
+        max_pool_size: Option<u32>,
+        min_pool_size: Option<u32>,
+        read_concern: Option<ReadConcern>,
+        repl_set_name: Option<String>,
+        retry_reads: Option<bool>,
+        retry_writes: Option<bool>,
+        selection_criteria: Option<SelectionCriteria>,
+        server_api: Option<ServerApi>,
+        server_monitoring_mode: Option<ServerMonitoringMode>,
+        server_selection_timeout: Option<Duration>,
+        server_selection_try_once: Option<bool>,
+        socket_timeout: Option<Duration>,
+        socks5_proxy: Option<Socks5Proxy>,
+        srv_max_hosts: Option<u32>,
+        srv_service_name: Option<String>,
+        timeout: Option<Duration>,
+        tls: Option<Tls>,
+        wait_queue_multiple: Option<u32>,
+        wait_queue_timeout: Option<Duration>,
+        write_concern: Option<WriteConcern>,
+    }
+}
+
+/// Whether servers tell of changes by themselves or are polled (specification "Server Monitoring").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerMonitoringMode {
+    /// Streamed where the server can (4.4 and later) and the program does not run as a function in a cloud; polled elsewhere.
+    #[default]
+    Auto,
+    /// Streamed where the server can.
+    Stream,
+    /// Polled.
+    Poll,
+}
+
+/// What a library or application built on this driver adds to the handshake (specification "MongoDB Handshake").
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DriverInfo {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: Option<String>,
+    /// What it runs on.
+    pub platform: Option<String>,
+}
+
+builder! {
+    /// Builds a [`DriverInfo`].
+    DriverInfoBuilder builds DriverInfo {
+        name: String,
+        version: Option<String>,
+        platform: Option<String>,
+    }
+}
+
+impl ClientOptions {
+    /// What the connection string said that could not be used, one sentence each: unknown options, values of the wrong form.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+/// The values in force: what was set, else the default.
+impl ClientOptions {
+    pub(crate) fn seeds(&self) -> Vec<ServerAddress> {
+        match self.hosts.as_slice() {
+            [] => vec![ServerAddress::Tcp { host: "localhost".into(), port: ServerAddress::DEFAULT_PORT }],
+            hosts => hosts.to_vec(),
+        }
+    }
+
+    pub(crate) fn connect_timeout(&self) -> Option<Duration> {
+        limit(self.connect_timeout, Some(Duration::from_secs(10)))
+    }
+
+    pub(crate) fn socket_timeout(&self) -> Option<Duration> {
+        limit(self.socket_timeout, None)
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        limit(self.timeout, None)
+    }
+
+    pub(crate) fn wait_queue_timeout(&self) -> Option<Duration> {
+        limit(self.wait_queue_timeout, None)
+    }
+
+    pub(crate) fn max_idle_time(&self) -> Option<Duration> {
+        limit(self.max_idle_time, None)
+    }
+
+    pub(crate) fn server_selection_timeout(&self) -> Duration {
+        self.server_selection_timeout.unwrap_or(Duration::from_secs(30))
+    }
+
+    pub(crate) fn server_selection_try_once(&self) -> bool {
+        self.server_selection_try_once.unwrap_or(false)
+    }
+
+    pub(crate) fn heartbeat_freq(&self) -> Duration {
+        self.heartbeat_freq.unwrap_or(Duration::from_secs(10))
+    }
+
+    pub(crate) fn local_threshold(&self) -> Duration {
+        self.local_threshold.unwrap_or(Duration::from_millis(15))
+    }
+
+    pub(crate) fn max_connecting(&self) -> u32 {
+        self.max_connecting.unwrap_or(2)
+    }
+
+    /// 0: without limit.
+    pub(crate) fn max_pool_size(&self) -> u32 {
+        self.max_pool_size.unwrap_or(100)
+    }
+
+    pub(crate) fn min_pool_size(&self) -> u32 {
+        self.min_pool_size.unwrap_or(0)
+    }
+
+    /// How many operations may wait for a connection; `None`: without limit.
+    pub(crate) fn max_waiters(&self) -> Option<u64> {
+        match self.max_pool_size() {
+            0 => None,
+            size => self.wait_queue_multiple.map(|multiple| u64::from(multiple) * u64::from(size)),
+        }
+    }
+
+    pub(crate) fn auto_start_request(&self) -> bool {
+        self.auto_start_request.unwrap_or(false)
+    }
+
+    pub(crate) fn direct_connection(&self) -> bool {
+        self.direct_connection.unwrap_or(false)
+    }
+
+    pub(crate) fn load_balanced(&self) -> bool {
+        self.load_balanced.unwrap_or(false)
+    }
+
+    pub(crate) fn retry_reads(&self) -> bool {
+        self.retry_reads.unwrap_or(true)
+    }
+
+    pub(crate) fn retry_writes(&self) -> bool {
+        self.retry_writes.unwrap_or(true)
+    }
+
+    pub(crate) fn server_monitoring_mode(&self) -> ServerMonitoringMode {
+        self.server_monitoring_mode.unwrap_or_default()
+    }
+
+    pub(crate) fn selection_criteria(&self) -> SelectionCriteria {
+        self.selection_criteria.clone().unwrap_or(SelectionCriteria::ReadPreference(ReadPreference::Primary))
+    }
+}
+
+/// Zero means "without limit".
+fn limit(set: Option<Duration>, default: Option<Duration>) -> Option<Duration> {
+    set.or(default).filter(|limit| !limit.is_zero())
+}
+
+impl ClientOptions {
+    /// Reads a connection string, such as `mongodb://user:password@host1,host2/database?replicaSet=rs0`
+    /// (specification "Connection String").
+    ///
+    /// An unknown option, and a value that its option cannot have, is left out and noted in [`warnings`](ClientOptions::warnings).
+    ///
+    /// # Errors
+    /// - `InvalidArgument` for a string that cannot be read or contradicts itself; the message names the part and the remedy.
+    /// - `DnsResolve` where the records of a `mongodb+srv` name cannot be had.
+    pub async fn parse(connection_string: impl AsRef<str>) -> Result<Self> {
+        crate::uri::ConnectionString::parse(connection_string.as_ref())?.resolve().await
+    }
+}

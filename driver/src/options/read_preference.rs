@@ -1,0 +1,278 @@
+//! Which members of a replica set may answer a read (specification "Server Selection", section "Read Preference").
+//!
+//! The serde form of a [`ReadPreference`] is the one that commands carry as `$readPreference`.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::{Error, Result};
+
+/// Tags that a member must carry, all of them. The empty set is carried by every member.
+pub type TagSet = HashMap<String, String>;
+
+/// Which members may answer a read, and in what order they are looked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum ReadPreference {
+    /// The primary alone.
+    #[default]
+    Primary,
+    /// Secondaries alone.
+    Secondary {
+        /// Which secondaries.
+        options: Option<ReadPreferenceOptions>,
+    },
+    /// The primary; where there is none, secondaries.
+    PrimaryPreferred {
+        /// Which secondaries.
+        options: Option<ReadPreferenceOptions>,
+    },
+    /// Secondaries; where none is eligible, the primary.
+    SecondaryPreferred {
+        /// Which secondaries.
+        options: Option<ReadPreferenceOptions>,
+    },
+    /// Any member within the latency window.
+    Nearest {
+        /// Which members.
+        options: Option<ReadPreferenceOptions>,
+    },
+}
+
+/// Narrows the members that a [`ReadPreference`] other than primary makes eligible.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ReadPreferenceOptions {
+    /// Tried in order until a set is found that some eligible member carries.
+    #[serde(alias = "tags", alias = "tag_sets")]
+    pub tag_sets: Option<Vec<TagSet>>,
+    /// How far a secondary may lag behind the primary; at least 90 s, and at least 10 s more than the heartbeat frequency. Whole
+    /// seconds are sent. None: any lag.
+    #[serde(rename = "maxStalenessSeconds", default, deserialize_with = "seconds")]
+    pub max_staleness: Option<Duration>,
+    /// Whether a mongos may send the read to two members of each shard and take the first answer.
+    pub hedge: Option<HedgedReadOptions>,
+}
+
+/// Whether reads through a mongos may be hedged. Servers from 8.0 on ignore it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct HedgedReadOptions {
+    /// Whether they may.
+    pub enabled: bool,
+}
+
+impl HedgedReadOptions {
+    /// Hedged reads, allowed.
+    pub fn enabled() -> Self {
+        HedgedReadOptions { enabled: true }
+    }
+
+    /// Hedged reads, forbidden.
+    pub fn disabled() -> Self {
+        HedgedReadOptions { enabled: false }
+    }
+}
+
+builder! {
+    /// Builds [`ReadPreferenceOptions`].
+    ReadPreferenceOptionsBuilder builds ReadPreferenceOptions {
+        tag_sets: Option<Vec<TagSet>>,
+        max_staleness: Option<Duration>,
+        hedge: Option<HedgedReadOptions>,
+    }
+}
+
+impl ReadPreferenceOptions {
+    /// Whether nothing is narrowed: a list of the empty tag set alone counts as no list.
+    pub(crate) fn is_default(&self) -> bool {
+        self.hedge.is_none()
+            && self.max_staleness.is_none()
+            && self.tag_sets.as_deref().unwrap_or_default().iter().all(HashMap::is_empty)
+    }
+}
+
+impl ReadPreference {
+    /// The shortest lag that may be asked for (specification "Max Staleness").
+    pub(crate) const SMALLEST_MAX_STALENESS: Duration = Duration::from_secs(90);
+
+    /// The primary alone.
+    pub fn primary() -> Self {
+        ReadPreference::Primary
+    }
+
+    /// Secondaries alone.
+    pub fn secondary(options: impl Into<Option<ReadPreferenceOptions>>) -> Self {
+        ReadPreference::Secondary { options: options.into() }
+    }
+
+    /// The primary; where there is none, secondaries.
+    pub fn primary_preferred(options: impl Into<Option<ReadPreferenceOptions>>) -> Self {
+        ReadPreference::PrimaryPreferred { options: options.into() }
+    }
+
+    /// Secondaries; where none is eligible, the primary.
+    pub fn secondary_preferred(options: impl Into<Option<ReadPreferenceOptions>>) -> Self {
+        ReadPreference::SecondaryPreferred { options: options.into() }
+    }
+
+    /// Any member within the latency window.
+    pub fn nearest(options: impl Into<Option<ReadPreferenceOptions>>) -> Self {
+        ReadPreference::Nearest { options: options.into() }
+    }
+
+    /// The read preference of the mode `name` in any case, as connection strings write it; `None` for an unknown mode.
+    pub(crate) fn from_mode(name: &str, options: Option<ReadPreferenceOptions>) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "primary" => ReadPreference::Primary,
+            "secondary" => ReadPreference::Secondary { options },
+            "primarypreferred" => ReadPreference::PrimaryPreferred { options },
+            "secondarypreferred" => ReadPreference::SecondaryPreferred { options },
+            "nearest" => ReadPreference::Nearest { options },
+            _ => return None,
+        })
+    }
+
+    /// The mode as commands carry it.
+    pub fn mode(&self) -> &'static str {
+        match self {
+            ReadPreference::Primary => "primary",
+            ReadPreference::Secondary { .. } => "secondary",
+            ReadPreference::PrimaryPreferred { .. } => "primaryPreferred",
+            ReadPreference::SecondaryPreferred { .. } => "secondaryPreferred",
+            ReadPreference::Nearest { .. } => "nearest",
+        }
+    }
+
+    /// What narrows the eligible members; none for [`Primary`](ReadPreference::Primary).
+    pub fn options(&self) -> Option<&ReadPreferenceOptions> {
+        match self {
+            ReadPreference::Primary => None,
+            ReadPreference::Secondary { options }
+            | ReadPreference::PrimaryPreferred { options }
+            | ReadPreference::SecondaryPreferred { options }
+            | ReadPreference::Nearest { options } => options.as_ref(),
+        }
+    }
+
+    /// The tag sets in the order in which they are tried; empty where none were given.
+    pub fn tag_sets(&self) -> &[TagSet] {
+        self.options().and_then(|o| o.tag_sets.as_deref()).unwrap_or_default()
+    }
+
+    /// How far a secondary may lag behind.
+    pub fn max_staleness(&self) -> Option<Duration> {
+        self.options().and_then(|o| o.max_staleness)
+    }
+
+    /// Whether reads through a mongos may be hedged, where that was said.
+    pub fn hedge(&self) -> Option<&HedgedReadOptions> {
+        self.options().and_then(|o| o.hedge.as_ref())
+    }
+
+    /// Checks what can be checked without knowing the deployment.
+    pub(crate) fn validate(&self, heartbeat_freq: Duration) -> Result<()> {
+        const IDLE_WRITE_PERIOD: Duration = Duration::from_secs(10);
+        let Some(max_staleness) = self.max_staleness() else { return Ok(()) };
+        let smallest = Self::SMALLEST_MAX_STALENESS.max(heartbeat_freq + IDLE_WRITE_PERIOD);
+        if max_staleness < smallest {
+            return Err(Error::invalid_argument(format!(
+                "maxStalenessSeconds is {} s, but must be at least {} s: 90 s, and 10 s more than heartbeatFrequencyMS",
+                max_staleness.as_secs_f64(),
+                smallest.as_secs_f64(),
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ReadPreference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.mode())?;
+        for tags in self.tag_sets() {
+            let mut pairs: Vec<_> = tags.iter().map(|(k, v)| format!("{k}:{v}")).collect();
+            pairs.sort();
+            write!(f, " [{}]", pairs.join(","))?;
+        }
+        if let Some(lag) = self.max_staleness() {
+            write!(f, " at most {} s behind", lag.as_secs())?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for ReadPreference {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("mode", self.mode())?;
+        if !self.tag_sets().is_empty() {
+            map.serialize_entry("tags", self.tag_sets())?;
+        }
+        if let Some(lag) = self.max_staleness() {
+            map.serialize_entry("maxStalenessSeconds", &i64::try_from(lag.as_secs()).unwrap_or(i64::MAX))?;
+        }
+        if let Some(hedge) = self.hedge() {
+            map.serialize_entry("hedge", hedge)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for ReadPreference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Written {
+            mode: String,
+            #[serde(flatten)]
+            options: ReadPreferenceOptions,
+        }
+        let Written { mode, options } = Written::deserialize(deserializer)?;
+        let narrowed = !options.is_default();
+        match ReadPreference::from_mode(&mode, narrowed.then_some(options)) {
+            Some(ReadPreference::Primary) if narrowed => {
+                Err(serde::de::Error::custom("the read preference primary takes no tags, staleness or hedge"))
+            }
+            Some(preference) => Ok(preference),
+            None => Err(serde::de::Error::custom(format!("unknown read preference mode {mode:?}"))),
+        }
+    }
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Duration>, D::Error> {
+    let seconds = Option::<f64>::deserialize(deserializer)?;
+    seconds.map(|s| Duration::try_from_secs_f64(s).map_err(serde::de::Error::custom)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+
+    use super::*;
+
+    #[test]
+    fn a_read_preference_reads_back_as_it_is_written() {
+        let options = ReadPreferenceOptions::builder()
+            .tag_sets(vec![TagSet::from([("dc".to_owned(), "ny".to_owned())]), TagSet::new()])
+            .max_staleness(Duration::from_secs(120))
+            .hedge(HedgedReadOptions::enabled())
+            .build();
+        let written = bson::serialize_to_document(&ReadPreference::nearest(options.clone())).unwrap();
+        let expected = doc! {
+            "mode": "nearest", "tags": [{ "dc": "ny" }, {}], "maxStalenessSeconds": 120_i64, "hedge": { "enabled": true },
+        };
+        assert_eq!(written, expected);
+        let read: ReadPreference = bson::deserialize_from_document(written).unwrap();
+        assert_eq!(read, ReadPreference::nearest(options));
+    }
+
+    #[test]
+    fn primary_takes_no_options() {
+        let written = doc! { "mode": "primary", "maxStalenessSeconds": 120 };
+        assert!(bson::deserialize_from_document::<ReadPreference>(written).is_err());
+    }
+}

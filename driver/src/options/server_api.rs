@@ -1,0 +1,68 @@
+//! The stable API (specification "Versioned API").
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Which version of the stable API every command of a client declares.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerApi {
+    /// The version.
+    pub version: ServerApiVersion,
+    /// Whether the server refuses commands that are not part of that version.
+    pub strict: Option<bool>,
+    /// Whether the server refuses what that version deprecates.
+    pub deprecation_errors: Option<bool>,
+}
+
+/// A version of the stable API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerApiVersion {
+    /// Version "1", of servers from 5.0 on.
+    #[default]
+    V1,
+}
+
+builder! {
+    /// Builds a [`ServerApi`].
+    ServerApiBuilder builds ServerApi {
+        version: ServerApiVersion,
+        strict: Option<bool>,
+        deprecation_errors: Option<bool>,
+    }
+}
+
+impl ServerApiVersion {
+    /// The version as commands carry it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ServerApiVersion::V1 => "1",
+        }
+    }
+}
+
+impl fmt::Display for ServerApiVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for ServerApiVersion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for ServerApiVersion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let version = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        match &*version {
+            "1" => Ok(ServerApiVersion::V1),
+            other => Err(serde::de::Error::custom(format!(
+                "unknown version {other:?} of the stable API; known is \"1\""
+            ))),
+        }
+    }
+}

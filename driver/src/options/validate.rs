@@ -1,0 +1,122 @@
+//! What options mean together: the one place where combinations are refused.
+
+use std::time::Duration;
+
+use super::{ClientOptions, SelectionCriteria};
+use crate::error::{Error, Result};
+
+/// The shortest time between two checks of one server (specification "Server Monitoring", `minHeartbeatFrequencyMS`).
+pub(crate) const MIN_HEARTBEAT_FREQUENCY: Duration = Duration::from_millis(500);
+
+/// The longest name of an application, in bytes (specification "MongoDB Handshake").
+const MAX_APP_NAME: usize = 128;
+
+impl ClientOptions {
+    /// Refuses what no client could do.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, naming the options by their names in connection strings.
+    pub(crate) fn validate(&self) -> Result<()> {
+        self.validate_hosts()?;
+        self.validate_pool()?;
+        self.validate_names()?;
+        if self.heartbeat_freq() < MIN_HEARTBEAT_FREQUENCY {
+            return wrong("heartbeatFrequencyMS must be at least 500");
+        }
+        if self.server_selection_timeout().is_zero() {
+            return wrong(
+                "serverSelectionTimeoutMS must be at least 1; for no waiting, use serverSelectionTryOnce=true",
+            );
+        }
+        if let Some(credential) = &self.credential {
+            credential.validate()?;
+        }
+        if let Some(write_concern) = &self.write_concern {
+            write_concern.validate()?;
+        }
+        if let Some(SelectionCriteria::ReadPreference(preference)) = &self.selection_criteria {
+            preference.validate(self.heartbeat_freq())?;
+        }
+        Ok(())
+    }
+
+    fn validate_hosts(&self) -> Result<()> {
+        let several = self.hosts.len() > 1;
+        if self.direct_connection() && several {
+            return wrong(format!(
+                "directConnection=true allows one host, but {} are given; leave the option out, or the other hosts",
+                self.hosts.len()
+            ));
+        }
+        if self.direct_connection() && self.srv_host.is_some() {
+            return wrong("directConnection=true cannot be used with mongodb+srv");
+        }
+        if self.load_balanced() {
+            if several {
+                return wrong("loadBalanced=true allows one host");
+            }
+            if self.repl_set_name.is_some() {
+                return wrong("loadBalanced=true and replicaSet contradict each other");
+            }
+            if self.direct_connection() {
+                return wrong("loadBalanced=true and directConnection=true contradict each other");
+            }
+        }
+        if self.srv_host.is_none() {
+            if self.srv_service_name.is_some() {
+                return wrong("srvServiceName is only for mongodb+srv");
+            }
+            if self.srv_max_hosts.is_some() {
+                return wrong("srvMaxHosts is only for mongodb+srv");
+            }
+        }
+        if self.srv_max_hosts.is_some_and(|max| max > 0) {
+            if self.repl_set_name.is_some() {
+                return wrong("srvMaxHosts and replicaSet contradict each other");
+            }
+            if self.load_balanced() {
+                return wrong("srvMaxHosts and loadBalanced=true contradict each other");
+            }
+        }
+        match &self.socks5_proxy {
+            Some(proxy) if proxy.host.is_empty() => wrong("proxyHost is empty"),
+            _ => Ok(()),
+        }
+    }
+
+    fn validate_pool(&self) -> Result<()> {
+        let (max, min) = (self.max_pool_size(), self.min_pool_size());
+        if max != 0 && min > max {
+            return wrong(format!("minPoolSize={min} is above maxPoolSize={max}"));
+        }
+        if self.max_connecting() == 0 {
+            return wrong("maxConnecting must be at least 1");
+        }
+        if self.wait_queue_multiple == Some(0) {
+            return wrong("waitQueueMultiple must be at least 1; leave it out for no limit");
+        }
+        Ok(())
+    }
+
+    fn validate_names(&self) -> Result<()> {
+        if let Some(name) = &self.app_name
+            && name.len() > MAX_APP_NAME
+        {
+            return wrong(format!("appName has {} bytes, but may have at most {MAX_APP_NAME}", name.len()));
+        }
+        if self.repl_set_name.as_deref() == Some("") {
+            return wrong("replicaSet is empty; leave it out to accept any set");
+        }
+        if let Some(info) = &self.driver_info {
+            let parts = [Some(&info.name), info.version.as_ref(), info.platform.as_ref()];
+            if info.name.is_empty() || parts.into_iter().flatten().any(|part| part.contains('|')) {
+                return wrong("the driver info needs a name, and none of its parts may contain '|'");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn wrong<T>(message: impl Into<String>) -> Result<T> {
+    Err(Error::invalid_argument(message))
+}

@@ -1,0 +1,175 @@
+//! Connection strings, read without asking anyone (specifications "Connection String" and "URI Options").
+//!
+//! `mongodb://user:password@host1:27017,host2/database?option=value&...` is cut at the first `?`, then at the first `/`, then at the
+//! last `@`; what remains is a list of hosts. Each part is percent-decoded after it was cut. The options become a
+//! [`ClientOptions`]; what they contradict is an error, what they cannot mean is a warning.
+
+mod credential;
+mod options;
+mod pairs;
+mod percent;
+
+use self::pairs::Pairs;
+use crate::error::{Error, Result};
+use crate::options::{ClientOptions, ServerAddress};
+
+/// A connection string, read but not resolved.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectionString {
+    /// The hosts, or the name whose records give them.
+    pub host_info: HostInfo,
+    /// Everything else that it says. The hosts are those of `host_info`; none for a name.
+    pub options: ClientOptions,
+}
+
+/// Where the hosts of a [`ConnectionString`] come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HostInfo {
+    /// `mongodb://`: they are written out.
+    HostIdentifiers(Vec<ServerAddress>),
+    /// `mongodb+srv://`: from the SRV records of this name.
+    DnsRecord(String),
+}
+
+/// What follows the scheme, cut into its parts, which are still percent-encoded.
+struct Parts<'a> {
+    user_info: Option<&'a str>,
+    hosts: &'a str,
+    database: Option<&'a str>,
+    options: &'a str,
+}
+
+impl ConnectionString {
+    /// Reads a connection string.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a string that cannot be read or contradicts itself. The message names the part, never the password.
+    pub fn parse(connection_string: impl AsRef<str>) -> Result<Self> {
+        let text = connection_string.as_ref();
+        let (rest, srv) = match (text.strip_prefix("mongodb://"), text.strip_prefix("mongodb+srv://")) {
+            (Some(rest), _) => (rest, false),
+            (_, Some(rest)) => (rest, true),
+            _ => return Err(bad("must begin with mongodb:// or mongodb+srv://")),
+        };
+        let parts = Parts::of(rest);
+        if parts.database.is_some_and(|database| database.contains('@')) {
+            // Before it stands, most likely, a part of the password: nothing of it may be read as a host and named in an error.
+            return Err(bad("has an '@' after the first '/'; percent-encode user name and password"));
+        }
+        let host_info = match srv {
+            false => HostInfo::HostIdentifiers(read_hosts(parts.hosts)?),
+            true => HostInfo::DnsRecord(read_srv_host(parts.hosts)?),
+        };
+        let mut pairs = Pairs::parse(parts.options)?;
+        let (hosts, srv_host) = match &host_info {
+            HostInfo::HostIdentifiers(hosts) => (hosts.clone(), None),
+            HostInfo::DnsRecord(name) => (Vec::new(), Some(name.clone())),
+        };
+        let default_database = parts.database.map(read_database).transpose()?;
+        let mut options = ClientOptions { hosts, srv_host, default_database, ..ClientOptions::default() };
+        options.credential =
+            credential::read(parts.user_info, &mut pairs, options.default_database.as_deref())?;
+        options::read(&mut pairs, &mut options)?;
+        options.warnings = pairs.into_warnings();
+        options.validate()?;
+        Ok(ConnectionString { host_info, options })
+    }
+
+    /// As [`parse`](ConnectionString::parse), but whatever would be a warning is an error.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, as `parse`, and with the first warning.
+    pub fn parse_strictly(connection_string: impl AsRef<str>) -> Result<Self> {
+        let parsed = Self::parse(connection_string)?;
+        match parsed.options.warnings.first() {
+            None => Ok(parsed),
+            Some(warning) => Err(Error::invalid_argument(warning.clone())),
+        }
+    }
+
+    /// What could not be used, one sentence each.
+    pub fn warnings(&self) -> &[String] {
+        self.options.warnings()
+    }
+
+    /// The options with their hosts, which for `mongodb+srv` are asked for.
+    pub(crate) async fn resolve(self) -> Result<ClientOptions> {
+        match self.host_info {
+            HostInfo::HostIdentifiers(_) => Ok(self.options),
+            HostInfo::DnsRecord(name) => Err(Error::invalid_argument(format!(
+                "the connection string names the SRV record {name:?}, but the driver was built without the feature \"dns\""
+            ))),
+        }
+    }
+}
+
+impl<'a> Parts<'a> {
+    fn of(rest: &'a str) -> Self {
+        let (before, options) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, database) = match before.split_once('/') {
+            Some((authority, "")) => (authority, None),
+            Some((authority, database)) => (authority, Some(database)),
+            None => (before, None),
+        };
+        let (user_info, hosts) = match authority.rsplit_once('@') {
+            Some((user_info, hosts)) => (Some(user_info), hosts),
+            None => (None, authority),
+        };
+        Parts { user_info, hosts, database, options }
+    }
+}
+
+fn bad(why: impl std::fmt::Display) -> Error {
+    Error::invalid_argument(format!("the connection string {why}"))
+}
+
+fn read_hosts(hosts: &str) -> Result<Vec<ServerAddress>> {
+    if hosts.is_empty() {
+        return Err(bad(
+            "names no host; percent-encode the path of a Unix domain socket, as in mongodb://%2Ftmp%2Fmongodb-27017.sock",
+        ));
+    }
+    hosts.split(',').map(read_host).collect()
+}
+
+fn read_host(host: &str) -> Result<ServerAddress> {
+    let host =
+        percent::decode(host).map_err(|why| bad(format_args!("names the host {host:?}, which {why}")))?;
+    if host.contains('/') && !host.ends_with(".sock") {
+        return Err(bad(format_args!(
+            "names the host {host:?}, which has a '/' but is no Unix domain socket: its path would end in .sock"
+        )));
+    }
+    ServerAddress::parse(&*host)
+}
+
+fn read_srv_host(host: &str) -> Result<String> {
+    let name =
+        percent::decode(host).map_err(|why| bad(format_args!("names the host {host:?}, which {why}")))?;
+    if name.contains(',') {
+        return Err(bad("names several hosts, but mongodb+srv takes one name"));
+    }
+    if name.contains(':') {
+        return Err(bad("names a port, but with mongodb+srv the ports come from the SRV records"));
+    }
+    let name = name.strip_suffix('.').unwrap_or(&name).to_ascii_lowercase();
+    if name.split('.').any(str::is_empty) {
+        return Err(bad(format_args!("names {name:?}, which is no host name")));
+    }
+    Ok(name)
+}
+
+fn read_database(database: &str) -> Result<String> {
+    const FORBIDDEN: [char; 5] = ['/', '\\', ' ', '"', '$'];
+    let name = percent::decode(database)
+        .map_err(|why| bad(format_args!("names the database {database:?}, which {why}")))?;
+    match name.chars().find(|c| FORBIDDEN.contains(c)) {
+        None => Ok(name.into_owned()),
+        Some(c) => Err(bad(format_args!("names the database {name:?}, which contains {c:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! Each option of a connection string, under the name that the specification "URI Options" gives it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::bad;
+use super::pairs::{Pairs, read_flag, split_properties};
+use crate::error::{Error, Result};
+use crate::options::{
+    Acknowledgment, ClientOptions, Compressor, ReadConcern, ReadPreference, ReadPreferenceOptions,
+    ServerMonitoringMode, Socks5Proxy, TagSet, Tls, TlsOptions, WriteConcern,
+};
+
+pub(super) fn read(pairs: &mut Pairs, options: &mut ClientOptions) -> Result<()> {
+    options.app_name = pairs.text("appname");
+    options.auto_start_request = pairs.flag("autoStartRequest");
+    options.compressors = compressors(pairs);
+    options.connect_timeout = pairs.milliseconds("connectTimeoutMS");
+    options.direct_connection = pairs.flag("directConnection");
+    options.enable_overload_retargeting = pairs.flag("enableOverloadRetargeting");
+    options.heartbeat_freq = pairs.milliseconds_from("heartbeatFrequencyMS", 500);
+    options.load_balanced = pairs.flag("loadBalanced");
+    options.local_threshold = pairs.milliseconds("localThresholdMS");
+    options.max_adaptive_retries = pairs.number("maxAdaptiveRetries");
+    options.max_connecting = pairs.positive("maxConnecting");
+    options.max_idle_time = pairs.milliseconds("maxIdleTimeMS");
+    options.max_pool_size = pairs.number("maxPoolSize");
+    options.min_pool_size = pairs.number("minPoolSize");
+    options.read_concern = pairs.text("readConcernLevel").map(ReadConcern::custom);
+    options.repl_set_name = pairs.text("replicaSet");
+    options.retry_reads = pairs.flag("retryReads");
+    options.retry_writes = pairs.flag("retryWrites");
+    options.selection_criteria = read_preference(pairs)?.map(Into::into);
+    options.server_monitoring_mode =
+        pairs.read("serverMonitoringMode", "auto, stream or poll", monitoring_mode);
+    options.server_selection_timeout = pairs.milliseconds_from("serverSelectionTimeoutMS", 1);
+    options.server_selection_try_once = pairs.flag("serverSelectionTryOnce");
+    options.socket_timeout = pairs.milliseconds("socketTimeoutMS");
+    options.socks5_proxy = socks5_proxy(pairs)?;
+    options.srv_max_hosts = pairs.number("srvMaxHosts");
+    options.srv_service_name = pairs.read("srvServiceName", "a service name (RFC 6335)", service_name);
+    options.timeout = pairs.milliseconds("timeoutMS");
+    options.tls = tls(pairs, options.srv_host.is_some())?;
+    options.wait_queue_multiple = pairs.positive("waitQueueMultiple");
+    options.wait_queue_timeout = pairs.milliseconds("waitQueueTimeoutMS");
+    options.write_concern = write_concern(pairs)?;
+    Ok(())
+}
+
+fn monitoring_mode(value: &str) -> Option<ServerMonitoringMode> {
+    match value {
+        "auto" => Some(ServerMonitoringMode::Auto),
+        "stream" => Some(ServerMonitoringMode::Stream),
+        "poll" => Some(ServerMonitoringMode::Poll),
+        _ => None,
+    }
+}
+
+/// RFC 6335, section 5.1: 1 to 15 letters, digits and single inner hyphens, with a letter among them.
+fn service_name(value: &str) -> Option<String> {
+    let fits = value.len() <= 15
+        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        && value.bytes().any(|b| b.is_ascii_alphabetic())
+        && !value.starts_with('-')
+        && !value.ends_with('-')
+        && !value.contains("--");
+    fits.then(|| value.to_owned())
+}
+
+fn compressors(pairs: &mut Pairs) -> Option<Vec<Compressor>> {
+    let level = pairs.read("zlibCompressionLevel", "an integer from -1 to 9", |value| {
+        value.parse().ok().filter(|level| (-1..=9).contains(level))
+    });
+    let names = pairs.text("compressors")?;
+    let mut compressors = Vec::new();
+    for name in names.split(',') {
+        let compressor = match name {
+            "snappy" => Compressor::Snappy,
+            "zlib" => Compressor::Zlib { level },
+            "zstd" => Compressor::Zstd { level: None },
+            _ => {
+                pairs
+                    .warn(format!("the option compressors knows snappy, zlib and zstd; {name:?} is ignored"));
+                continue;
+            }
+        };
+        if !compressors.contains(&compressor) {
+            compressors.push(compressor);
+        }
+    }
+    Some(compressors)
+}
+
+fn read_preference(pairs: &mut Pairs) -> Result<Option<ReadPreference>> {
+    const MODES: &str = "primary, primaryPreferred, secondary, secondaryPreferred or nearest";
+    let max_staleness = pairs.read("maxStalenessSeconds", "-1 or a number of seconds", |value| match value {
+        "-1" => Some(None),
+        seconds => seconds.parse::<u32>().ok().map(|s| Some(Duration::from_secs(s.into()))),
+    });
+    let narrowing = ReadPreferenceOptions {
+        tag_sets: tag_sets(pairs),
+        max_staleness: max_staleness.flatten(),
+        ..ReadPreferenceOptions::default()
+    };
+    let narrowed = !narrowing.is_default();
+    let options = (narrowing != ReadPreferenceOptions::default()).then_some(narrowing);
+    let preference = pairs.read("readPreference", MODES, |mode| ReadPreference::from_mode(mode, options));
+    if narrowed && matches!(preference, None | Some(ReadPreference::Primary)) {
+        return Err(Error::invalid_argument(
+            "readPreferenceTags and maxStalenessSeconds need a readPreference other than primary",
+        ));
+    }
+    Ok(preference)
+}
+
+fn tag_sets(pairs: &mut Pairs) -> Option<Vec<TagSet>> {
+    let mut sets = Vec::new();
+    for value in pairs.all("readPreferenceTags") {
+        match split_properties(&value) {
+            (tags, broken) if broken.is_empty() => {
+                sets.push(tags.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect());
+            }
+            _ => pairs.warn(format!(
+                "the option readPreferenceTags must be tags name:value with commas between them; {value:?} is ignored"
+            )),
+        }
+    }
+    (!sets.is_empty()).then_some(sets)
+}
+
+fn write_concern(pairs: &mut Pairs) -> Result<Option<WriteConcern>> {
+    let w = match pairs.text("w") {
+        None => None,
+        Some(value) => Some(match value.parse::<i64>() {
+            Err(_) => Acknowledgment::from(value.as_str()),
+            Ok(n) => match u32::try_from(n) {
+                Ok(n) => Acknowledgment::Nodes(n),
+                Err(_) => {
+                    return Err(bad(format_args!("asks for w={n}; a number of members is meant, from 0 on")));
+                }
+            },
+        }),
+    };
+    let old_w_timeout = pairs.has("wtimeout");
+    let mut w_timeout = pairs.milliseconds("wtimeout");
+    if old_w_timeout {
+        pairs.warn("the option wtimeout is deprecated; write wTimeoutMS, which counts where both are given");
+    }
+    w_timeout = pairs.milliseconds("wTimeoutMS").or(w_timeout);
+    let journal = pairs.flag("journal");
+    let concern = WriteConcern { w, w_timeout, journal };
+    Ok((!concern.is_empty()).then_some(concern))
+}
+
+/// The proxy options (specification "SOCKS5 support"): each at most once, all only with a host, name and password together.
+fn socks5_proxy(pairs: &mut Pairs) -> Result<Option<Socks5Proxy>> {
+    let host = pairs.only("proxyHost")?;
+    let port = pairs.only("proxyPort")?;
+    let username = pairs.only("proxyUsername")?.filter(|name| !name.is_empty());
+    let password = pairs.only("proxyPassword")?.filter(|password| !password.is_empty());
+    let Some(host) = host else {
+        return match (port, username, password) {
+            (None, None, None) => Ok(None),
+            _ => Err(bad("has proxyPort, proxyUsername or proxyPassword, but no proxyHost")),
+        };
+    };
+    let port = match port.as_deref() {
+        None | Some("0") => None,
+        Some(digits) => match digits.parse::<u16>() {
+            Ok(port) => Some(port),
+            Err(_) => return Err(bad(format_args!("has proxyPort={digits:?}, which is no port"))),
+        },
+    };
+    let authentication = match (username, password) {
+        (None, None) => None,
+        (Some(username), Some(password)) => Some((username, password)),
+        _ => return Err(bad("has one of proxyUsername and proxyPassword; both or neither are needed")),
+    };
+    Ok(Some(Socks5Proxy { host, port, authentication }))
+}
+
+/// Pairs of TLS options of which at most one may be written, whatever its value
+/// (specification "URI Options", section "Conflicting TLS options").
+const EXCLUSIVE: [(&str, &str); 7] = [
+    ("tlsInsecure", "tlsAllowInvalidCertificates"),
+    ("tlsInsecure", "tlsAllowInvalidHostnames"),
+    ("tlsInsecure", "tlsDisableOCSPEndpointCheck"),
+    ("tlsInsecure", "tlsDisableCertificateRevocationCheck"),
+    ("tlsAllowInvalidCertificates", "tlsDisableOCSPEndpointCheck"),
+    ("tlsAllowInvalidCertificates", "tlsDisableCertificateRevocationCheck"),
+    ("tlsDisableOCSPEndpointCheck", "tlsDisableCertificateRevocationCheck"),
+];
+
+/// TLS is on with `tls=true`, with `mongodb+srv`, and with any other TLS option unless `tls=false` is written.
+fn tls(pairs: &mut Pairs, srv: bool) -> Result<Option<Tls>> {
+    for (one, other) in EXCLUSIVE {
+        if pairs.has(one) && pairs.has(other) {
+            return Err(bad(format_args!("has both {one} and {other}; leave one of them out")));
+        }
+    }
+    let written: Vec<String> = pairs.all("tls").into_iter().chain(pairs.all("ssl")).collect();
+    let mut wanted = None;
+    for value in &written {
+        match (wanted, read_flag(value)) {
+            (_, None) => {
+                pairs.warn(format!("the option tls must be true or false; {value:?} is ignored"));
+            }
+            (Some(before), Some(now)) if before != now => {
+                return Err(bad("says with tls or ssl both that TLS is wanted and that it is not"));
+            }
+            (_, now) => wanted = now,
+        }
+    }
+    let options = TlsOptions {
+        ca_file_path: pairs.text("tlsCAFile").map(PathBuf::from),
+        cert_key_file_path: pairs.text("tlsCertificateKeyFile").map(PathBuf::from),
+        tls_certificate_key_file_password: pairs
+            .text("tlsCertificateKeyFilePassword")
+            .map(String::into_bytes),
+        allow_invalid_certificates: pairs.flag("tlsAllowInvalidCertificates"),
+        allow_invalid_hostnames: pairs.flag("tlsAllowInvalidHostnames"),
+        insecure: pairs.flag("tlsInsecure"),
+        disable_certificate_revocation_check: pairs.flag("tlsDisableCertificateRevocationCheck"),
+        disable_ocsp_endpoint_check: pairs.flag("tlsDisableOCSPEndpointCheck"),
+    };
+    let given = options != TlsOptions::default();
+    Ok(match wanted {
+        Some(false) => {
+            if given {
+                pairs.warn("the options of TLS are ignored because of tls=false");
+            }
+            Some(Tls::Disabled)
+        }
+        Some(true) => Some(Tls::Enabled(options)),
+        None if srv || given => Some(Tls::Enabled(options)),
+        None => None,
+    })
+}

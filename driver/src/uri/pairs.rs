@@ -1,0 +1,159 @@
+//! The `key=value` pairs of a connection string, taken out one option at a time.
+//!
+//! What an option cannot use becomes a warning, and so does, at the end, every pair that nothing took.
+
+use std::time::Duration;
+
+use super::{bad, percent};
+use crate::error::Result;
+
+pub(super) struct Pairs {
+    pairs: Vec<Pair>,
+    warnings: Vec<String>,
+}
+
+struct Pair {
+    /// As it was written, for messages.
+    key: String,
+    value: String,
+    taken: bool,
+}
+
+impl Pairs {
+    pub(super) fn parse(options: &str) -> Result<Self> {
+        let mut pairs = Vec::new();
+        for pair in options.split('&').filter(|pair| !pair.is_empty()) {
+            let Some((key, value)) = pair.split_once('=') else {
+                return Err(bad(format_args!("has the option {pair:?} without '=' and a value")));
+            };
+            if key.is_empty() {
+                return Err(bad("has an option without a name"));
+            }
+            let value = percent::decode(value)
+                .map_err(|why| bad(format_args!("gives the option {key:?} a value that {why}")))?;
+            pairs.push(Pair { key: key.to_owned(), value: value.into_owned(), taken: false });
+        }
+        Ok(Pairs { pairs, warnings: Vec::new() })
+    }
+
+    pub(super) fn warn(&mut self, warning: impl Into<String>) {
+        self.warnings.push(warning.into());
+    }
+
+    /// Every value of `name`, in the order written.
+    pub(super) fn all(&mut self, name: &str) -> Vec<String> {
+        let mut values = Vec::new();
+        for pair in self.pairs.iter_mut().filter(|pair| pair.key.eq_ignore_ascii_case(name)) {
+            pair.taken = true;
+            values.push(pair.value.clone());
+        }
+        values
+    }
+
+    /// Whether `name` is written at all.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.pairs.iter().any(|pair| pair.key.eq_ignore_ascii_case(name))
+    }
+
+    /// The value of `name`, empty or not; the last one with a warning where it is repeated.
+    pub(super) fn raw(&mut self, name: &str) -> Option<String> {
+        let mut values = self.all(name);
+        if values.len() > 1 {
+            self.warn(format!("the option {name} is given {} times; the last one counts", values.len()));
+        }
+        values.pop()
+    }
+
+    /// The value of `name`, once at most.
+    pub(super) fn only(&mut self, name: &str) -> Result<Option<String>> {
+        let mut values = self.all(name);
+        match values.len() {
+            0 | 1 => Ok(values.pop()),
+            n => Err(bad(format_args!("gives the option {name} {n} times"))),
+        }
+    }
+
+    /// The value of `name`, with a warning where it is empty.
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        let value = self.raw(name)?;
+        if value.is_empty() {
+            self.warn(format!("the option {name} has no value and is ignored"));
+            return None;
+        }
+        Some(value)
+    }
+
+    /// What `read` makes of the value of `name`; a warning that it must be `wanted` where that is nothing.
+    pub(super) fn read<T>(
+        &mut self,
+        name: &str,
+        wanted: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.text(name)?;
+        let understood = read(&value);
+        if understood.is_none() {
+            self.warn(format!("the option {name} must be {wanted}; {value:?} is ignored"));
+        }
+        understood
+    }
+
+    pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
+        self.read(name, "true or false", read_flag)
+    }
+
+    pub(super) fn number(&mut self, name: &str) -> Option<u32> {
+        self.read(name, "an integer from 0 to 2147483647", |value| {
+            value.parse().ok().filter(|n| i32::try_from(*n).is_ok())
+        })
+    }
+
+    pub(super) fn positive(&mut self, name: &str) -> Option<u32> {
+        self.read(name, "an integer from 1 to 2147483647", |value| {
+            value.parse().ok().filter(|n| *n != 0 && i32::try_from(*n).is_ok())
+        })
+    }
+
+    pub(super) fn milliseconds(&mut self, name: &str) -> Option<Duration> {
+        self.read(name, "a number of milliseconds from 0 on", read_milliseconds)
+    }
+
+    pub(super) fn milliseconds_from(&mut self, name: &str, least: u64) -> Option<Duration> {
+        let least = Duration::from_millis(least);
+        self.read(name, &format!("a number of milliseconds from {} on", least.as_millis()), |value| {
+            read_milliseconds(value).filter(|duration| *duration >= least)
+        })
+    }
+
+    /// The warnings, with one for every pair that nothing took.
+    pub(super) fn into_warnings(self) -> Vec<String> {
+        let unknown = self.pairs.iter().filter(|pair| !pair.taken);
+        let unknown = unknown.map(|pair| format!("the option {:?} is unknown and is ignored", pair.key));
+        self.warnings.into_iter().chain(unknown).collect()
+    }
+}
+
+pub(super) fn read_flag(value: &str) -> Option<bool> {
+    match value {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+fn read_milliseconds(value: &str) -> Option<Duration> {
+    value.parse().ok().filter(|ms| i64::try_from(*ms).is_ok()).map(Duration::from_millis)
+}
+
+/// The pairs `key:value,key:value` of one value, and the pieces that are none.
+pub(super) fn split_properties(value: &str) -> (Vec<(&str, &str)>, Vec<&str>) {
+    let mut pairs = Vec::new();
+    let mut broken = Vec::new();
+    for piece in value.split(',').filter(|piece| !piece.is_empty()) {
+        match piece.split_once(':') {
+            Some((key, value)) if !key.is_empty() => pairs.push((key, value)),
+            _ => broken.push(piece),
+        }
+    }
+    (pairs, broken)
+}

@@ -1,0 +1,85 @@
+//! What the public cases do not ask.
+
+use std::time::Duration;
+
+use super::*;
+use crate::options::{Acknowledgment, Tls};
+
+#[test]
+fn every_part_is_read() {
+    let text = "mongodb://al%40ce:p%3Aw@a.example:1,[::1]:2,%2Ftmp%2Fmongodb.sock/db?replicaSet=rs&w=2&waitQueueTimeoutMS=7\
+                &waitQueueMultiple=3&readPreference=secondary";
+    let read = ConnectionString::parse_strictly(text).unwrap();
+    let HostInfo::HostIdentifiers(hosts) = &read.host_info else { panic!("{:?}", read.host_info) };
+    let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+    assert_eq!(hosts, ["a.example:1", "[::1]:2", "/tmp/mongodb.sock"]);
+    let options = read.options;
+    let credential = options.credential.unwrap();
+    assert_eq!(
+        (credential.username.as_deref(), credential.password.as_deref()),
+        (Some("al@ce"), Some("p:w"))
+    );
+    assert_eq!(credential.source.as_deref(), Some("db"));
+    assert_eq!(options.write_concern.unwrap().w, Some(Acknowledgment::Nodes(2)));
+    assert_eq!(options.wait_queue_timeout, Some(Duration::from_millis(7)));
+    assert_eq!(options.wait_queue_multiple, Some(3));
+    assert_eq!(options.selection_criteria.unwrap().as_read_preference().unwrap().mode(), "secondary");
+}
+
+#[test]
+fn an_unknown_option_is_named_in_a_warning() {
+    let read = ConnectionString::parse("mongodb://h/?bananas=2&maxPoolSize=many").unwrap();
+    let [size, unknown] = read.warnings() else { panic!("{:?}", read.warnings()) };
+    assert!(unknown.contains("bananas"), "{unknown}");
+    assert!(size.contains("maxPoolSize") && size.contains("many"), "{size}");
+    assert!(ConnectionString::parse_strictly("mongodb://h/?bananas=2").is_err());
+}
+
+#[test]
+fn contradictions_are_errors_that_name_the_options() {
+    for (options, culprits) in [
+        ("maxPoolSize=2&minPoolSize=3", ["minPoolSize", "maxPoolSize"]),
+        ("readPreference=primary&maxStalenessSeconds=90", ["maxStalenessSeconds", "readPreference"]),
+        ("readPreferenceTags=dc:ny", ["readPreferenceTags", "readPreference"]),
+        ("readPreference=nearest&maxStalenessSeconds=89", ["maxStalenessSeconds", "90"]),
+        ("w=0&journal=true", ["w=0", "journal"]),
+        ("loadBalanced=true&replicaSet=a", ["loadBalanced", "replicaSet"]),
+    ] {
+        let error = ConnectionString::parse(format!("mongodb://h/?{options}")).unwrap_err().to_string();
+        assert!(culprits.iter().all(|culprit| error.contains(culprit)), "{options}: {error}");
+    }
+}
+
+#[test]
+fn no_message_repeats_a_password() {
+    for text in [
+        "mongodb://al:ba@nana@h/",
+        "mongodb://al:ba:nana@h/",
+        "mongodb://al:ba%nana@h/",
+        "mongodb://al:nana/b@h/",
+        "mongodb://al:banana@h:x/",
+        "mongodb://nana/al:b@h/",
+        "mongodb://al:banana@h/?authMechanism=MONGODB-X509",
+    ] {
+        let error = ConnectionString::parse(text).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("nana"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn tls_options_turn_tls_on_unless_it_is_turned_off() {
+    let tls = |options: &str| ConnectionString::parse(format!("mongodb://h/?{options}")).unwrap().options.tls;
+    assert_eq!(tls(""), None);
+    assert!(matches!(tls("tlsCAFile=ca.pem"), Some(Tls::Enabled(_))));
+    assert_eq!(tls("tlsCAFile=ca.pem&tls=false"), Some(Tls::Disabled));
+    let srv = ConnectionString::parse("mongodb+srv://a.b.example/").unwrap();
+    assert!(matches!(srv.options.tls, Some(Tls::Enabled(_))));
+}
+
+#[test]
+fn a_name_of_srv_records_takes_neither_port_nor_company() {
+    for text in ["mongodb+srv://a.b.c:1", "mongodb+srv://a.b.c,d.e.f", "mongodb+srv://", "mongodb+srv://a..c"]
+    {
+        assert!(ConnectionString::parse(text).is_err(), "{text}");
+    }
+}
