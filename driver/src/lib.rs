@@ -6,10 +6,10 @@ pub mod options;
 mod deadline;
 mod face;
 mod rt;
-mod topology;
 mod stream;
-mod wire;
+mod topology;
 mod uri;
+mod wire;
 
 pub use bson;
 

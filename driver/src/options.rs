@@ -30,7 +30,7 @@ pub use self::read_concern::{ReadConcern, ReadConcernLevel};
 pub use self::read_preference::{
     HedgedReadOptions, ReadPreference, ReadPreferenceOptions, ReadPreferenceOptionsBuilder, TagSet,
 };
-pub use self::selection::SelectionCriteria;
+pub use self::selection::{Predicate, SelectionCriteria};
 pub use self::server_api::{ServerApi, ServerApiBuilder, ServerApiVersion};
 pub use self::tls::{Tls, TlsOptions, TlsOptionsBuilder};
 pub use self::write_concern::{Acknowledgment, WriteConcern, WriteConcernBuilder};
