@@ -1,0 +1,113 @@
+//! `ForkGeneration`, and what of the rest holds in a child.
+//!
+//! A child does as little as it can, reports by its exit status, and leaves by `_exit`: it must not come back
+//! into the test harness. An alarm ends one that hangs.
+#![cfg(all(unix, not(loom)))]
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    thread,
+};
+
+use threadwatch::{ForkGeneration, PerThread, ThreadToken, ThreadWatcher, Watch};
+
+/// Whether `f`, called in a child of this process, returns true.
+fn in_child(f: impl FnOnce() -> bool) -> bool {
+    // SAFETY: the child runs `f` and leaves; what `f` may do is told above. Nothing in it allocates in a way
+    // that the C library does not allow in a child: `malloc` is usable there on the systems that this runs
+    // on.
+    match unsafe { libc::fork() } {
+        -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+        0 => {
+            // SAFETY: plain system calls, here and below.
+            unsafe { libc::alarm(60) };
+            let held = f();
+            // SAFETY: as above.
+            unsafe { libc::_exit(if held { 0 } else { 1 }) }
+        }
+        child => {
+            let mut status = 0;
+            // SAFETY: `child` is ours and is waited for once.
+            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+            libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
+        }
+    }
+}
+
+// Statement 40's foundation: a child can tell what is its parent's.
+#[test]
+fn a_child_is_of_another_generation_and_its_parent_is_not() {
+    let before = ForkGeneration::current();
+    assert!(before.is_current());
+    assert!(in_child(|| {
+        let child = ForkGeneration::current();
+        child != before && !before.is_current() && child.is_current() && child == ForkGeneration::current()
+    }));
+    assert!(before.is_current());
+    assert_eq!(ForkGeneration::current(), before);
+}
+
+#[test]
+fn each_descendant_is_of_its_own_generation() {
+    let mine = ForkGeneration::current();
+    assert!(in_child(|| {
+        let childs = ForkGeneration::current();
+        in_child(|| {
+            let grandchilds = ForkGeneration::current();
+            HashSet::from([mine, childs, grandchilds]).len() == 3
+        }) && childs.is_current()
+    }));
+}
+
+#[test]
+fn the_surviving_thread_keeps_its_token_and_its_value() {
+    let token = ThreadToken::current();
+    let values = PerThread::new(|_: u32| {});
+    assert_eq!(values.insert(1), Ok(None));
+    assert!(in_child(|| {
+        ThreadToken::current() == token
+            && values.get().is_some_and(|value| *value == 1)
+            && values.insert(2) == Ok(Some(1))
+    }));
+    assert_eq!(*values.get().unwrap(), 1);
+}
+
+// There is nothing in this crate that a thread which does not exist in the child could hold on to.
+#[test]
+fn a_child_forked_in_the_middle_of_it_all_can_still_watch() {
+    let (watcher, values) = (ThreadWatcher::new(), PerThread::new(|_: u32| {}));
+    let (stop, started) = (AtomicBool::new(false), Arc::new(Barrier::new(4)));
+    thread::scope(|s| {
+        for _ in 0..3 {
+            s.spawn(|| {
+                started.wait();
+                while !stop.load(SeqCst) {
+                    let short = s.spawn(|| {
+                        let _ = watcher.watch(|| {});
+                        let _ = values.insert(1);
+                        let _ = ForkGeneration::current();
+                    });
+                    short.join().unwrap();
+                }
+            });
+        }
+        started.wait();
+        let mut survived = 0;
+        for _ in 0..50 {
+            survived += u32::from(in_child(|| {
+                watcher.watch(|| {}) == Watch::Started
+                    && watcher.is_watching()
+                    && values.insert(2) == Ok(None)
+                    && values.get().is_some_and(|value| *value == 2)
+                    && values.take() == Ok(Some(2))
+                    && watcher.unwatch()
+            }));
+        }
+        stop.store(true, SeqCst);
+        assert_eq!(survived, 50);
+    });
+}
