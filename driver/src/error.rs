@@ -15,6 +15,7 @@ use bson::RawDocumentBuf;
 pub use self::server::{
     CommandError, IndexedWriteError, InsertManyError, WriteConcernError, WriteError, WriteFailure,
 };
+pub(crate) use self::server::{is_not_writable_primary, is_recovering};
 use crate::options::ServerAddress;
 
 /// The result of everything here that can fail.

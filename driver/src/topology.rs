@@ -13,10 +13,14 @@
 //! The first four are pure: news and time come in as arguments, a new description goes out.
 
 mod description;
+mod failure;
 mod hello;
+mod round_trips;
+mod selection;
 mod server_description;
 mod update;
 
 pub use self::description::{TopologyDescription, TopologyType};
+pub(crate) use self::failure::{SYSTEM_OVERLOADED_ERROR, Stage};
 pub(crate) use self::hello::HelloReply;
 pub use self::server_description::{ServerDescription, ServerType, TopologyVersion};

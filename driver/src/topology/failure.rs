@@ -1,0 +1,138 @@
+//! What the error of an operation tells about the server it came from
+//! (specification "Server Discovery And Monitoring", section "Application errors").
+//!
+//! [`judge`] is pure. Whether the error is older than what is known (its connection's generation, its topology version) is for the caller to
+//! see, under the nest's write lock.
+
+use super::server_description::TopologyVersion;
+use crate::error::{Error, ErrorKind, WriteFailure};
+
+/// The label of errors that a server, or whatever stands before it, gives because it has too much to do.
+pub(crate) const SYSTEM_OVERLOADED_ERROR: &str = "SystemOverloadedError";
+
+/// How far a connection had come when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The socket was being opened, or its first `hello` was under way.
+    Connecting,
+    /// The client was authenticating.
+    Authenticating,
+    /// The connection was ready for operations.
+    Established,
+}
+
+/// What an error says of its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing.
+    Silent,
+    /// It is not in the state that the client took it for: ask it again.
+    StateChanged(Shutdown),
+    /// It cannot be reached, or does not let the client in.
+    Lost,
+}
+
+/// Whether a state changes because the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shutdown {
+    /// The process lives on, and so do its connections.
+    No,
+    /// The process is ending.
+    Yes,
+}
+
+/// What `error`, which came at `stage`, says of its server.
+pub(crate) fn judge(error: &Error, stage: Stage) -> Verdict {
+    if let Some(shutdown) = state_change(error) {
+        return Verdict::StateChanged(shutdown);
+    }
+    let overloaded = error.has_label(SYSTEM_OVERLOADED_ERROR);
+    match stage {
+        Stage::Established if error.is_network() && !error.is_timeout() => Verdict::Lost,
+        Stage::Established => Verdict::Silent,
+        Stage::Connecting if overloaded || error.is_network() || error.is_timeout() => Verdict::Silent,
+        Stage::Authenticating if overloaded => Verdict::Silent,
+        Stage::Connecting | Stage::Authenticating => match error.kind() {
+            ErrorKind::Shutdown => Verdict::Silent,
+            _ => Verdict::Lost,
+        },
+    }
+}
+
+/// How fresh the server's own word in the error is.
+pub(crate) fn topology_version(error: &Error) -> Option<TopologyVersion> {
+    let version = error.server_response()?.get_document("topologyVersion").ok()?;
+    TopologyVersion::parse(version)
+}
+
+/// Whether the error is "not writable primary" or "node is recovering", and if so, whether the node is shutting down.
+fn state_change(error: &Error) -> Option<Shutdown> {
+    let (code, message) = match error.kind() {
+        ErrorKind::Command(e) => (e.code, &e.message),
+        ErrorKind::Write(WriteFailure::WriteConcernError(e)) => (e.code, &e.message),
+        ErrorKind::InsertMany(e) => e.write_concern_error.as_ref().map(|e| (e.code, &e.message))?,
+        _ => return None,
+    };
+    const INTERRUPTED_AT_SHUTDOWN: i32 = 11600;
+    const SHUTDOWN_IN_PROGRESS: i32 = 91;
+    match code {
+        0 => {
+            (message.contains("not master") || message.contains("node is recovering")).then_some(Shutdown::No)
+        }
+        INTERRUPTED_AT_SHUTDOWN | SHUTDOWN_IN_PROGRESS => Some(Shutdown::Yes),
+        _ if crate::error::is_not_writable_primary(code) || crate::error::is_recovering(code) => {
+            Some(Shutdown::No)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::error::{CommandError, InsertManyError, WriteConcernError, WriteError};
+
+    fn command(code: i32, message: &str) -> Error {
+        let mut e = CommandError::default();
+        (e.code, e.message) = (code, message.to_owned());
+        Error::new(ErrorKind::Command(e))
+    }
+
+    fn io(kind: io::ErrorKind) -> Error {
+        Error::io("test", io::Error::from(kind))
+    }
+
+    #[test]
+    fn a_code_decides_alone_and_the_message_only_without_a_code() {
+        let established = |e: &Error| judge(e, Stage::Established);
+        assert_eq!(established(&command(189, "")), Verdict::StateChanged(Shutdown::No));
+        assert_eq!(established(&command(91, "")), Verdict::StateChanged(Shutdown::Yes));
+        assert_eq!(established(&command(1, "not master")), Verdict::Silent);
+        assert_eq!(established(&command(0, "not master or secondary")), Verdict::StateChanged(Shutdown::No));
+    }
+
+    #[test]
+    fn the_write_concern_is_looked_at_and_the_writes_are_not() {
+        let mut concern = WriteConcernError::default();
+        concern.code = 11602;
+        let mut many = InsertManyError::default();
+        many.write_concern_error = Some(concern);
+        let many = Error::new(ErrorKind::InsertMany(many));
+        assert_eq!(judge(&many, Stage::Established), Verdict::StateChanged(Shutdown::No));
+        let mut write = WriteError::default();
+        write.code = 10107;
+        let write = Error::new(ErrorKind::Write(WriteFailure::WriteError(write)));
+        assert_eq!(judge(&write, Stage::Established), Verdict::Silent);
+    }
+
+    #[test]
+    fn a_slow_answer_is_no_lost_server_and_a_broken_socket_is() {
+        assert_eq!(judge(&io(io::ErrorKind::TimedOut), Stage::Established), Verdict::Silent);
+        assert_eq!(judge(&io(io::ErrorKind::ConnectionReset), Stage::Established), Verdict::Lost);
+        assert_eq!(judge(&io(io::ErrorKind::TimedOut), Stage::Authenticating), Verdict::Lost);
+        assert_eq!(judge(&io(io::ErrorKind::ConnectionRefused), Stage::Connecting), Verdict::Silent);
+        assert_eq!(judge(&Error::authentication("no"), Stage::Authenticating), Verdict::Lost);
+    }
+}

@@ -1,0 +1,222 @@
+//! Which servers suit an operation (specification "Server Selection", section "Rules for server selection").
+//!
+//! Pure functions over a description. Servers are named by their position in it. The order of the filters is that of the specification:
+//! servers to be avoided, mode, staleness, tags, then the latency window; of the rest, [`less_busy`] takes one.
+
+use std::time::Duration;
+
+use super::description::{TopologyDescription, TopologyType};
+use super::server_description::{ServerDescription, ServerType};
+use crate::options::{ReadPreference, SelectionCriteria, ServerAddress, TagSet};
+
+/// What selection asks of the client's options.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// How much slower than the fastest a server may answer.
+    pub(crate) local_threshold: Duration,
+    /// How often servers are checked: by that much a secondary may lag more than it did at its check.
+    pub(crate) heartbeat_freq: Duration,
+}
+
+/// The servers that suit `criteria` and are within the latency window. Those at `avoided` are among them only if nothing else suits.
+pub(crate) fn select(
+    description: &TopologyDescription,
+    criteria: &SelectionCriteria,
+    avoided: &[ServerAddress],
+    limits: Limits,
+) -> Vec<usize> {
+    let suitable = suitable(description, criteria, avoided, limits.heartbeat_freq);
+    in_latency_window(description, suitable, limits.local_threshold)
+}
+
+/// The servers that suit `criteria`, however slow. Those at `avoided` are among them only if nothing else suits.
+pub(crate) fn suitable(
+    description: &TopologyDescription,
+    criteria: &SelectionCriteria,
+    avoided: &[ServerAddress],
+    heartbeat_freq: Duration,
+) -> Vec<usize> {
+    let all: Vec<usize> = (0..description.servers.len()).collect();
+    if !avoided.is_empty() {
+        let preferred =
+            all.iter().copied().filter(|&i| !avoided.contains(&description.servers[i].address)).collect();
+        let found = by_criteria(description, criteria, preferred, heartbeat_freq);
+        if !found.is_empty() {
+            return found;
+        }
+    }
+    by_criteria(description, criteria, all, heartbeat_freq)
+}
+
+/// Those of `candidates` whose average round-trip time is within `threshold` of the shortest.
+pub(crate) fn in_latency_window(
+    description: &TopologyDescription,
+    mut candidates: Vec<usize>,
+    threshold: Duration,
+) -> Vec<usize> {
+    let rtt = |i: &usize| description.servers[*i].average_round_trip_time().unwrap_or_default();
+    if let Some(shortest) = candidates.iter().map(rtt).min() {
+        let longest = shortest.saturating_add(threshold);
+        candidates.retain(|i| rtt(i) <= longest);
+    }
+    candidates
+}
+
+/// The less busy of two that chance picks; the only one if there is one (section "operationCount").
+pub(crate) fn less_busy(candidates: &[usize], operations: impl Fn(usize) -> u32) -> Option<usize> {
+    match *candidates {
+        [] => None,
+        [only] => Some(only),
+        [..] => {
+            let first = fastrand::usize(..candidates.len());
+            let other = (first + fastrand::usize(1..candidates.len())) % candidates.len();
+            let (first, other) = (candidates[first], candidates[other]);
+            Some(if operations(other) < operations(first) { other } else { first })
+        }
+    }
+}
+
+fn by_criteria(
+    description: &TopologyDescription,
+    criteria: &SelectionCriteria,
+    candidates: Vec<usize>,
+    heartbeat_freq: Duration,
+) -> Vec<usize> {
+    match criteria {
+        SelectionCriteria::ReadPreference(preference) => {
+            by_read_preference(description, preference, candidates, heartbeat_freq)
+        }
+        SelectionCriteria::Predicate(predicate) => {
+            let fits = |i: &usize| {
+                let server = &description.servers[*i];
+                server.server_type.is_data_bearing() && predicate(server)
+            };
+            candidates.into_iter().filter(fits).collect()
+        }
+    }
+}
+
+fn by_read_preference(
+    description: &TopologyDescription,
+    preference: &ReadPreference,
+    candidates: Vec<usize>,
+    heartbeat_freq: Duration,
+) -> Vec<usize> {
+    let of_type = |wanted: &[ServerType]| -> Vec<usize> {
+        let fits = |i: &usize| wanted.contains(&description.servers[*i].server_type);
+        candidates.iter().copied().filter(fits).collect()
+    };
+    match description.topology_type {
+        TopologyType::Unknown => Vec::new(),
+        TopologyType::Single => {
+            let known = |i: &usize| description.servers[*i].server_type != ServerType::Unknown;
+            candidates.iter().copied().filter(known).collect()
+        }
+        TopologyType::LoadBalanced => of_type(&[ServerType::LoadBalancer]),
+        TopologyType::Sharded => of_type(&[ServerType::Mongos]),
+        TopologyType::ReplicaSetNoPrimary | TopologyType::ReplicaSetWithPrimary => {
+            let eligible = |candidates: Vec<usize>| {
+                let fresh = fresh_enough(description, candidates, preference.max_staleness(), heartbeat_freq);
+                first_matching_tags(description, fresh, preference.tag_sets())
+            };
+            let primary = || of_type(&[ServerType::RsPrimary]);
+            let secondaries = || eligible(of_type(&[ServerType::RsSecondary]));
+            let or = |found: Vec<usize>, otherwise: &dyn Fn() -> Vec<usize>| match found.is_empty() {
+                true => otherwise(),
+                false => found,
+            };
+            match preference {
+                ReadPreference::Primary => primary(),
+                ReadPreference::Secondary { .. } => secondaries(),
+                ReadPreference::PrimaryPreferred { .. } => or(primary(), &secondaries),
+                ReadPreference::SecondaryPreferred { .. } => or(secondaries(), &primary),
+                ReadPreference::Nearest { .. } => {
+                    eligible(of_type(&[ServerType::RsPrimary, ServerType::RsSecondary]))
+                }
+            }
+        }
+    }
+}
+
+/// Section "maxStalenessSeconds": those that lag at most `limit` behind.
+fn fresh_enough(
+    description: &TopologyDescription,
+    candidates: Vec<usize>,
+    limit: Option<Duration>,
+    heartbeat_freq: Duration,
+) -> Vec<usize> {
+    let Some(limit) = limit else { return candidates };
+    let limit = millis(limit);
+    let fresh = |i: &usize| {
+        let server = &description.servers[*i];
+        server.server_type != ServerType::RsSecondary
+            || staleness(description, server).is_some_and(|lag| lag + millis(heartbeat_freq) <= limit)
+    };
+    candidates.into_iter().filter(fresh).collect()
+}
+
+/// How many milliseconds a secondary was behind when it was last checked, as far as can be known; less than zero for clocks that disagree.
+fn staleness(description: &TopologyDescription, secondary: &ServerDescription) -> Option<i64> {
+    let written = |server: &ServerDescription| server.last_write_date().map(|date| date.timestamp_millis());
+    match description.primary() {
+        Some(primary) => {
+            let since = match (secondary.last_update, primary.last_update) {
+                (Some(s), Some(p)) if s >= p => millis(s - p),
+                (Some(s), Some(p)) => -millis(p - s),
+                _ => return None,
+            };
+            Some(since.saturating_add(written(primary)?.saturating_sub(written(secondary)?)))
+        }
+        None => {
+            let secondaries = description.servers().filter(|s| s.server_type == ServerType::RsSecondary);
+            let latest = secondaries.filter_map(written).max()?;
+            Some(latest.saturating_sub(written(secondary)?))
+        }
+    }
+}
+
+/// Section "tag_sets": those that carry the first set that any of them carries.
+fn first_matching_tags(
+    description: &TopologyDescription,
+    candidates: Vec<usize>,
+    tag_sets: &[TagSet],
+) -> Vec<usize> {
+    if tag_sets.is_empty() {
+        return candidates;
+    }
+    let carrying = |wanted: &TagSet| -> Vec<usize> {
+        candidates.iter().copied().filter(|&i| carries(&description.servers[i], wanted)).collect()
+    };
+    tag_sets.iter().map(carrying).find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+fn carries(server: &ServerDescription, wanted: &TagSet) -> bool {
+    let Some(tags) = server.tags() else { return wanted.is_empty() };
+    wanted.iter().all(|(key, value)| tags.get(key) == Some(value))
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_the_less_busy_is_taken_and_a_tie_falls_to_either() {
+        let busy = [3, 1, 2];
+        for _ in 0..200 {
+            assert_eq!(less_busy(&[0, 1], |i| busy[i]), Some(1));
+            assert_ne!(
+                less_busy(&[0, 1, 2], |i| busy[i]),
+                Some(0),
+                "the busiest of three is never the less busy of two"
+            );
+        }
+        let mut seen = [false; 3];
+        while seen != [true; 3] {
+            seen[less_busy(&[0, 1, 2], |_| 7).unwrap()] = true;
+        }
+    }
+}
