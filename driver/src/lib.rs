@@ -5,6 +5,7 @@ pub mod options;
 
 mod deadline;
 mod face;
+mod pool;
 mod rt;
 mod stream;
 mod topology;

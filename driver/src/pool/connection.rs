@@ -1,0 +1,422 @@
+//! One connection: a stream, a buffer for each direction, and the truth about what is owed.
+//!
+//! A request is written into the connection's own buffer ([`begin`](Connection::begin)), sent and answered
+//! ([`round_trip`](Connection::round_trip)), and the reply is read where it arrived ([`reply`](Connection::reply)). The
+//! [`state`](State) is set before each step that a dropped future could interrupt, so that whoever finds the connection
+//! afterwards knows whether it is idle, owes a reply that can be drained, or is beyond use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bson::RawDocument;
+use bson::oid::ObjectId;
+
+use super::generation::Generation;
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::options::ServerAddress;
+use crate::rt::Runtime;
+use crate::stream::{Interrupter, Stream};
+use crate::topology::{HelloReply, ServerType};
+use crate::wire::framing::ReadBuffer;
+use crate::wire::message::{self, Flags, MessageWriter, Reply, RequestId, RequestIds};
+use crate::wire::{MAX_MESSAGE_SIZE, message::request_body};
+
+/// The most memory that a write buffer keeps after a large request.
+const KEEP: usize = 1024 * 1024;
+
+/// What a dropped future, or a finished one, has left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Every request is answered.
+    Idle,
+    /// This request was sent, and its reply has not arrived in full.
+    ReplyOwed(RequestId),
+    /// A request was sent in part, bytes came that nobody asked for, or the stream failed: nothing can follow.
+    Broken,
+}
+
+/// A connection to one server, past its handshake.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    id: u64,
+    address: Arc<ServerAddress>,
+    generation: Generation,
+    stream: Stream,
+    state: State,
+    ids: RequestIds,
+    write: Vec<u8>,
+    read: ReadBuffer,
+    /// The reply that lies at the beginning of `read`, until the next request begins.
+    reply: Option<Reply>,
+    socket_timeout: Option<Duration>,
+    description: ConnectionDescription,
+}
+
+/// What the handshake told about the server.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectionDescription {
+    pub(crate) server_type: ServerType,
+    pub(crate) min_wire_version: i32,
+    pub(crate) max_wire_version: i32,
+    /// Bytes.
+    pub(crate) max_bson_object_size: usize,
+    /// Bytes.
+    pub(crate) max_message_size_bytes: usize,
+    pub(crate) max_write_batch_size: usize,
+    pub(crate) logical_session_timeout: Option<Duration>,
+    /// The server's own number for the connection.
+    pub(crate) server_connection_id: Option<i64>,
+    /// Behind a load balancer: the service that the connection leads to.
+    pub(crate) service_id: Option<ObjectId>,
+    pub(crate) hello_ok: bool,
+    /// How long the `hello` of the handshake took.
+    pub(crate) round_trip_time: Duration,
+}
+
+impl ConnectionDescription {
+    /// Before the handshake: the limits that every server has.
+    pub(super) fn unknown() -> Self {
+        ConnectionDescription {
+            server_type: ServerType::Unknown,
+            min_wire_version: 0,
+            max_wire_version: 0,
+            max_bson_object_size: 16 * 1024 * 1024,
+            max_message_size_bytes: MAX_MESSAGE_SIZE,
+            max_write_batch_size: 100_000,
+            logical_session_timeout: None,
+            server_connection_id: None,
+            service_id: None,
+            hello_ok: false,
+            round_trip_time: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn of(hello: &HelloReply, round_trip_time: Duration) -> Self {
+        let unknown = Self::unknown();
+        let size = |told: Option<i32>, default: usize| {
+            told.and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0).unwrap_or(default)
+        };
+        ConnectionDescription {
+            server_type: hello.server_type(),
+            min_wire_version: hello.min_wire_version,
+            max_wire_version: hello.max_wire_version,
+            max_bson_object_size: size(hello.max_bson_object_size, unknown.max_bson_object_size),
+            max_message_size_bytes: size(hello.max_message_size_bytes, unknown.max_message_size_bytes),
+            max_write_batch_size: size(hello.max_write_batch_size, unknown.max_write_batch_size),
+            logical_session_timeout: hello.logical_session_timeout,
+            server_connection_id: hello.connection_id,
+            service_id: hello.service_id,
+            hello_ok: hello.hello_ok,
+            round_trip_time,
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn new(
+        id: u64,
+        address: Arc<ServerAddress>,
+        generation: Generation,
+        stream: Stream,
+        socket_timeout: Option<Duration>,
+    ) -> Self {
+        Connection {
+            id,
+            address,
+            generation,
+            stream,
+            state: State::Idle,
+            ids: RequestIds::new(),
+            write: Vec::new(),
+            read: ReadBuffer::new(),
+            reply: None,
+            socket_timeout,
+            description: ConnectionDescription::unknown(),
+        }
+    }
+
+    /// The number of the connection within its pool, from 1 on.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn address(&self) -> &ServerAddress {
+        &self.address
+    }
+
+    /// The pool's generation in which the connection was opened.
+    pub(crate) fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    pub(super) fn set_generation(&mut self, generation: Generation) {
+        self.generation = generation;
+    }
+
+    pub(crate) fn description(&self) -> &ConnectionDescription {
+        &self.description
+    }
+
+    pub(super) fn set_description(&mut self, description: ConnectionDescription) {
+        self.description = description;
+    }
+
+    /// Whether nothing is known against the connection: it may owe a reply, but it is not broken.
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.state != State::Broken
+    }
+
+    /// Whether it could take the next request now.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state == State::Idle
+    }
+
+    /// Whether the server has neither closed the idle connection nor sent what nobody asked for.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.stream.is_quiet()
+    }
+
+    pub(super) fn is_blocking(&self) -> bool {
+        self.stream.is_blocking()
+    }
+
+    pub(super) fn interrupter(&self) -> Interrupter {
+        self.stream.interrupter()
+    }
+
+    /// Opens a new request in the connection's buffer. Whatever was written or read before is gone.
+    pub(crate) fn begin(&mut self) -> MessageWriter<'_> {
+        self.discard_reply();
+        if self.write.capacity() > KEEP {
+            self.write = Vec::new();
+        }
+        MessageWriter::begin(&mut self.write, self.ids.next(), Flags::NONE)
+    }
+
+    /// The id of the request that was begun last.
+    pub(crate) fn request_id(&self) -> i32 {
+        message::request_id(&self.write).0
+    }
+
+    /// The command of the request that was begun last, without its document sequences.
+    pub(crate) fn request(&self) -> Option<&RawDocument> {
+        request_body(&self.write)
+    }
+
+    /// Sends the request and receives its reply.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the request is larger than the server takes; then nothing was sent, and the connection
+    /// is as good as before. `Io` when the stream fails, its kind `TimedOut` when `deadline` or `socketTimeoutMS` passes;
+    /// `InvalidResponse` when the reply is none.
+    ///
+    /// Cancel safety: the connection knows what a dropped future owes; it is drained or closed by the pool.
+    pub(crate) async fn round_trip(&mut self, runtime: &Runtime, deadline: Deadline) -> Result<()> {
+        self.ready_to_send()?;
+        let deadline = deadline.within(self.socket_timeout);
+        self.stream.set_deadline(deadline);
+        let exchange = async {
+            self.transmit().await?;
+            self.await_reply().await
+        };
+        let done = runtime.timeout(deadline, exchange).await;
+        self.settle(done.unwrap_or_else(|_| Err(timed_out("no reply came in time"))))
+    }
+
+    /// Sends a request to which the server gives no reply.
+    ///
+    /// # Errors
+    /// As [`round_trip`](Self::round_trip).
+    ///
+    /// Cancel safety: as [`round_trip`](Self::round_trip); a request sent in part ends the connection.
+    pub(crate) async fn send(&mut self, runtime: &Runtime, deadline: Deadline) -> Result<()> {
+        self.ready_to_send()?;
+        let deadline = deadline.within(self.socket_timeout);
+        self.stream.set_deadline(deadline);
+        let done = runtime.timeout(deadline, self.transmit()).await;
+        let done = done.unwrap_or_else(|_| Err(timed_out("the request could not be sent in time")));
+        if done.is_ok() {
+            self.state = State::Idle;
+        }
+        self.settle(done)
+    }
+
+    /// Whether the server has announced another reply, to be had by [`receive`](Self::receive).
+    pub(crate) fn more_to_come(&self) -> bool {
+        self.reply.as_ref().is_some_and(|reply| reply.more_to_come)
+    }
+
+    /// Receives the next reply that the server sends by itself.
+    ///
+    /// # Errors
+    /// As [`round_trip`](Self::round_trip). A reply that does not come in time is still owed.
+    ///
+    /// Cancel safety: may be called again after a dropped future.
+    pub(crate) async fn receive(&mut self, runtime: &Runtime, deadline: Deadline) -> Result<()> {
+        self.discard_reply();
+        self.stream.set_deadline(deadline);
+        let done = runtime.timeout(deadline, self.await_reply()).await;
+        self.settle(done.unwrap_or_else(|_| Err(timed_out("no reply came in time"))))
+    }
+
+    /// The reply that came last, until the next request begins.
+    ///
+    /// # Errors
+    /// `InvalidResponse` when there is none.
+    pub(crate) fn reply(&self) -> Result<&RawDocument> {
+        let bytes = match (&self.reply, self.read.frame()) {
+            (Some(reply), Ok(Some(frame))) => frame.get(reply.body.clone()),
+            _ => None,
+        };
+        document(bytes.unwrap_or_default())
+    }
+
+    /// Moves the reply that came last out of the connection.
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply).
+    pub(crate) fn take_reply(&mut self) -> Result<OwnedReply> {
+        let whole = self.read.next_len()?.unwrap_or_default();
+        let Some(reply) = self.reply.take() else { return Err(no_reply()) };
+        let owned = OwnedReply { frame: self.read.take(whole), body: reply.body };
+        owned.document()?;
+        Ok(owned)
+    }
+
+    /// Reads and drops what is owed, at most `limit` bytes of it, so that the connection is idle again.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive); also when more is owed than `limit`.
+    pub(super) async fn drain(&mut self, runtime: &Runtime, deadline: Deadline, limit: usize) -> Result<()> {
+        while let State::ReplyOwed(_) = self.state {
+            self.discard_reply();
+            self.stream.set_deadline(deadline);
+            let drained = runtime.timeout(deadline, self.drop_reply(limit)).await;
+            self.settle(drained.unwrap_or_else(|_| Err(timed_out("no reply came in time"))))?;
+        }
+        if self.is_idle() { Ok(()) } else { Err(no_reply()) }
+    }
+
+    fn discard_reply(&mut self) {
+        if self.reply.take().is_some()
+            && let Ok(Some(len)) = self.read.next_len()
+        {
+            self.read.consume(len);
+        }
+    }
+
+    fn ready_to_send(&mut self) -> Result<()> {
+        message::finish(&mut self.write, self.description.max_message_size_bytes)
+            .map_err(|error| error.at(&self.address))?;
+        if self.read.len() > 0 {
+            self.state = State::Broken;
+        }
+        match self.state {
+            State::Idle => Ok(()),
+            State::ReplyOwed(_) | State::Broken => Err(Error::io(
+                "the connection cannot take a request",
+                std::io::Error::from(std::io::ErrorKind::NotConnected),
+            )
+            .at(&self.address)),
+        }
+    }
+
+    /// Writes the request. Until all of it is written the connection counts as broken.
+    async fn transmit(&mut self) -> Result<()> {
+        self.state = State::Broken;
+        self.stream
+            .write_all(&self.write)
+            .await
+            .map_err(|cause| Error::io("cannot send the request", cause))?;
+        self.state = State::ReplyOwed(message::request_id(&self.write));
+        Ok(())
+    }
+
+    /// Reads until the owed reply has arrived, and checks it.
+    async fn await_reply(&mut self) -> Result<()> {
+        let State::ReplyOwed(request) = self.state else { return Err(no_reply()) };
+        loop {
+            if let Some(frame) = self.read.frame()? {
+                let reply = message::parse(frame, request)?;
+                self.state = if reply.more_to_come { State::ReplyOwed(reply.id) } else { State::Idle };
+                self.reply = Some(reply);
+                return Ok(());
+            }
+            self.read_more().await?;
+        }
+    }
+
+    /// As [`await_reply`](Self::await_reply), but gives up on a reply of more than `limit` bytes.
+    async fn drop_reply(&mut self, limit: usize) -> Result<()> {
+        while self.read.len() < 4 {
+            self.read_more().await?;
+        }
+        match self.read.next_len()? {
+            Some(len) if len > limit => {
+                Err(Error::invalid_response(format!("{len} bytes are owed, more than are worth reading")))
+            }
+            _ => self.await_reply().await,
+        }
+    }
+
+    async fn read_more(&mut self) -> Result<()> {
+        let n = self
+            .stream
+            .read(self.read.spare()?)
+            .await
+            .map_err(|cause| Error::io("cannot receive the reply", cause))?;
+        if n == 0 {
+            let cause =
+                std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the server closed the connection");
+            return Err(Error::io("cannot receive the reply", cause));
+        }
+        self.read.filled(n);
+        Ok(())
+    }
+
+    /// A failure breaks the connection, except that a reply that is merely late stays owed.
+    fn settle(&mut self, done: Result<()>) -> Result<()> {
+        done.map_err(|error| {
+            if !(error.is_timeout() && matches!(self.state, State::ReplyOwed(_))) {
+                self.state = State::Broken;
+            }
+            error.at(&self.address)
+        })
+    }
+}
+
+/// A reply that has left its connection.
+#[derive(Debug)]
+pub(crate) struct OwnedReply {
+    frame: Vec<u8>,
+    body: std::ops::Range<usize>,
+}
+
+impl OwnedReply {
+    /// # Errors
+    /// `InvalidResponse` when it is no document; [`Connection::take_reply`] gives none that is not.
+    pub(crate) fn document(&self) -> Result<&RawDocument> {
+        document(self.frame.get(self.body.clone()).unwrap_or_default())
+    }
+
+    /// The bytes of the message that the reply came in, to which the ranges of its parts relate.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.frame.get(self.body.clone()).unwrap_or_default()
+    }
+}
+
+fn document(bytes: &[u8]) -> Result<&RawDocument> {
+    match bytes {
+        [] => Err(no_reply()),
+        bytes => RawDocument::from_bytes(bytes).map_err(|e| Error::invalid_response(e.to_string())),
+    }
+}
+
+fn no_reply() -> Error {
+    Error::invalid_response("no reply is there to be read")
+}
+
+fn timed_out(what: &str) -> Error {
+    Error::io(what, std::io::Error::from(std::io::ErrorKind::TimedOut))
+}

@@ -1,0 +1,193 @@
+//! Making a connection: open the socket, greet the server with `hello`, prove the user.
+//!
+//! Specification "MongoDB Handshake". One [`Establisher`] serves a whole client, its pools and its monitors alike; the
+//! [`Purpose`] says whether the connection will carry operations, and so needs a user, or only checks. Whatever fails is told
+//! together with the [`Stage`] that it failed in, for on that depends what the failure says about the server.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bson::raw::cstr;
+
+use super::connection::{Connection, ConnectionDescription};
+use super::generation::Generation;
+use super::metadata::ClientMetadata;
+use crate::deadline::Deadline;
+use crate::error::{Error, ErrorKind, Result};
+use crate::options::{ClientOptions, ServerAddress};
+use crate::rt::Runtime;
+use crate::stream;
+use crate::topology::HelloReply;
+use crate::wire::DocWriter;
+
+/// The label of errors that may come of a server with more to do than it can.
+const SYSTEM_OVERLOADED_ERROR: &str = "SystemOverloadedError";
+/// The label of errors after which the same may be tried again.
+const RETRYABLE_ERROR: &str = "RetryableError";
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It carries operations: the user is proven, replies are compressed where both sides can.
+    Application,
+    /// It only asks the server how it is, which needs no user.
+    Monitor,
+}
+
+/// How far an operation had come when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// It waited for a connection: the failure says nothing about the server.
+    Queue,
+    /// Its connection was being opened: name resolution, socket, TLS, `hello`.
+    Connect,
+    /// The user was being proven.
+    Authenticate,
+    /// It had a connection.
+    Operation,
+}
+
+/// A connection that could not be made.
+#[derive(Debug)]
+pub(crate) struct EstablishError {
+    pub(crate) error: Error,
+    pub(crate) stage: Stage,
+}
+
+/// Makes the connections of one client.
+#[derive(Clone, Debug)]
+pub(crate) struct Establisher {
+    options: Arc<ClientOptions>,
+    metadata: Arc<ClientMetadata>,
+    runtime: Runtime,
+}
+
+impl Establisher {
+    /// # Errors
+    /// `InvalidArgument` when the options hold metadata that no server takes.
+    pub(crate) fn new(options: Arc<ClientOptions>, runtime: Runtime) -> Result<Self> {
+        let metadata = Arc::new(ClientMetadata::new(&options)?);
+        Ok(Establisher { options, metadata, runtime })
+    }
+
+    /// The same for work in the background, whose sockets never block.
+    pub(crate) fn for_background(&self) -> Self {
+        Establisher { runtime: self.runtime.for_background(), ..self.clone() }
+    }
+
+    pub(crate) fn options(&self) -> &Arc<ClientOptions> {
+        &self.options
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// What new connections tell of the client.
+    pub(crate) fn metadata(&self) -> &ClientMetadata {
+        &self.metadata
+    }
+
+    /// Opens a connection to `address`, within `deadline` and `connectTimeoutMS`. The reply to `hello` can be read from
+    /// it when it is a monitor's.
+    ///
+    /// # Errors
+    /// Those of the socket and of the server's refusal, with the stage in which they came.
+    ///
+    /// Cancel safety: a dropped future closes the socket.
+    pub(crate) async fn establish(
+        &self,
+        address: &Arc<ServerAddress>,
+        id: u64,
+        generation: Generation,
+        purpose: Purpose,
+        deadline: Deadline,
+    ) -> std::result::Result<Connection, EstablishError> {
+        let deadline = deadline.within(self.options.connect_timeout());
+        let mut connection = self
+            .greet(address, id, generation, purpose, deadline)
+            .await
+            .map_err(|error| EstablishError { error: overload(error.at(address)), stage: Stage::Connect })?;
+        if purpose == Purpose::Application {
+            self.authenticate(&mut connection, deadline)
+                .await
+                .map_err(|error| EstablishError { error: error.at(address), stage: Stage::Authenticate })?;
+        }
+        Ok(connection)
+    }
+
+    async fn greet(
+        &self,
+        address: &Arc<ServerAddress>,
+        id: u64,
+        generation: Generation,
+        purpose: Purpose,
+        deadline: Deadline,
+    ) -> Result<Connection> {
+        let stream = stream::connect(address, &self.runtime, deadline).await?;
+        let socket_timeout = match purpose {
+            Purpose::Application => self.options.socket_timeout(),
+            Purpose::Monitor => None,
+        };
+        let mut connection = Connection::new(id, address.clone(), generation, stream, socket_timeout);
+        self.write_hello(&mut connection.begin().body());
+        let sent = Instant::now();
+        connection.round_trip(&self.runtime, deadline).await?;
+        let hello = HelloReply::parse(connection.reply()?)?;
+        if self.options.load_balanced() && hello.service_id.is_none() {
+            return Err(Error::new(ErrorKind::IncompatibleServer {
+                message:
+                    "the option loadBalanced is set, but the server does not stand behind a load balancer: \
+                          its hello carries no serviceId"
+                        .into(),
+            }));
+        }
+        connection.set_description(ConnectionDescription::of(&hello, sent.elapsed()));
+        Ok(connection)
+    }
+
+    /// The first command on every connection.
+    fn write_hello(&self, hello: &mut DocWriter<'_>) {
+        let options = &*self.options;
+        if options.server_api.is_some() || options.load_balanced() {
+            hello.i32(cstr!("hello"), 1);
+        } else {
+            hello.i32(cstr!("isMaster"), 1);
+        }
+        hello.bool(cstr!("helloOk"), true);
+        hello.str(cstr!("backpressure"), "2");
+        hello.doc(cstr!("client"), &self.metadata.document());
+        if options.load_balanced() {
+            hello.bool(cstr!("loadBalanced"), true);
+        }
+        if let Some(api) = &options.server_api {
+            hello.str(cstr!("apiVersion"), api.version.as_str());
+            if let Some(strict) = api.strict {
+                hello.bool(cstr!("apiStrict"), strict);
+            }
+            if let Some(errors) = api.deprecation_errors {
+                hello.bool(cstr!("apiDeprecationErrors"), errors);
+            }
+        }
+        hello.str(cstr!("$db"), "admin");
+    }
+
+    async fn authenticate(&self, _: &mut Connection, _: Deadline) -> Result<()> {
+        match &self.options.credential {
+            None => Ok(()),
+            Some(_) => {
+                Err(Error::authentication("this build of the driver knows no authentication mechanism"))
+            }
+        }
+    }
+}
+
+/// Marks failures of the network before the user is proven: they may come of an overloaded server (specification "Connection
+/// Monitoring and Pooling", section "Connection Pool", backpressure). A name that cannot be resolved does not.
+fn overload(mut error: Error) -> Error {
+    if error.is_network() {
+        error.add_label(SYSTEM_OVERLOADED_ERROR);
+        error.add_label(RETRYABLE_ERROR);
+    }
+    error
+}
