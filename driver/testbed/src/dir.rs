@@ -1,0 +1,204 @@
+//! The folder of a server or a set: created empty, removed at the end, its logs kept when something went wrong.
+//!
+//! A process that is killed cannot tidy up, so each process, when it makes its first folder, removes those whose owner
+//! is gone. The owner of a folder holds a lock on the file `lock` in it, and the kernel lets go of that lock with the
+//! owner's last breath. A folder gets its public name only once its lock is held.
+
+use std::{
+    env, fs,
+    fs::{File, TryLockError},
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::{
+        Once,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use crate::error::{Error, Result};
+
+const OWNED: &str = "testbed-run-";
+const UNBORN: &str = "testbed-new-";
+const KEPT: &str = "testbed-kept-";
+const LOCK: &str = "lock";
+
+/// How long an unfinished folder, and one kept for its logs, is left alone.
+const UNBORN_AGE: Duration = Duration::from_secs(60 * 60);
+const KEPT_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// A temporary folder that is removed when dropped.
+#[derive(Debug)]
+pub(crate) struct Dir {
+    path: PathBuf,
+    _lock: File,
+    owner: u32,
+    keep: AtomicBool,
+    gone: AtomicBool,
+}
+
+impl Dir {
+    pub(crate) fn create() -> Result<Dir> {
+        static SWEPT: Once = Once::new();
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let parent = env::temp_dir();
+        SWEPT.call_once(|| sweep(&parent));
+        loop {
+            let id = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            let unborn = parent.join(format!("{UNBORN}{id}"));
+            let path = parent.join(format!("{OWNED}{id}"));
+            let failed = |error| Error::io(format!("creating the folder {}", path.display()), error);
+            if path.exists() {
+                continue;
+            }
+            match fs::DirBuilder::new().mode(0o700).create(&unborn) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(failed(error)),
+            }
+            let lock = File::create(unborn.join(LOCK)).map_err(failed)?;
+            lock.lock().map_err(failed)?;
+            fs::rename(&unborn, &path).map_err(failed)?;
+            return Ok(Dir {
+                path,
+                _lock: lock,
+                owner: std::process::id(),
+                keep: AtomicBool::new(false),
+                gone: AtomicBool::new(false),
+            });
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Lets the logs stay when the folder goes.
+    pub(crate) fn keep_logs(&self) {
+        self.keep.store(true, Ordering::Relaxed);
+    }
+
+    /// Removes the folder, or what of it need not be kept.
+    pub(crate) fn dispose(&self) {
+        // A forked child has a copy of this value, but not of the folder.
+        if self.owner != std::process::id() || self.gone.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let keep = self.keep.load(Ordering::Relaxed)
+            || std::thread::panicking()
+            || env::var_os("TESTBED_KEEP").is_some();
+        if keep {
+            match self.retire() {
+                Ok(path) => eprintln!("testbed: the servers' logs are in {}", path.display()),
+                Err(error) => {
+                    eprintln!("testbed: could not keep the logs in {}: {error}", self.path.display())
+                }
+            }
+        } else {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+
+    /// Empties the folder of everything but files ending in `.log`, moves it out of reach of sweepers and says where.
+    fn retire(&self) -> io::Result<PathBuf> {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().replace(OWNED, KEPT);
+        if env::var_os("TESTBED_KEEP").is_none() {
+            for entry in fs::read_dir(&self.path)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    fs::remove_dir_all(&path)?;
+                } else if path.extension().is_none_or(|extension| extension != "log") {
+                    fs::remove_file(&path)?;
+                }
+            }
+        }
+        let mut kept = self.path.with_file_name(&name);
+        for n in 1.. {
+            if !kept.exists() {
+                break;
+            }
+            kept.set_file_name(format!("{name}-{n}"));
+        }
+        fs::rename(&self.path, &kept)?;
+        Ok(kept)
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        self.dispose();
+    }
+}
+
+/// Removes what the dead left in `parent`. Whatever cannot be removed is somebody else's.
+fn sweep(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let abandoned = if name.starts_with(OWNED) {
+            is_ownerless(&entry.path())
+        } else if name.starts_with(UNBORN) {
+            is_older(&entry, UNBORN_AGE)
+        } else if name.starts_with(KEPT) {
+            is_older(&entry, KEPT_AGE)
+        } else {
+            false
+        };
+        if abandoned {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn is_ownerless(path: &Path) -> bool {
+    match File::open(path.join(LOCK)) {
+        Ok(lock) => match lock.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
+        },
+        // Another sweeper got as far as the lock file.
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+fn is_older(entry: &fs::DirEntry, age: Duration) -> bool {
+    let modified = entry.metadata().and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|passed| passed > age))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_folders_without_an_owner_are_swept() {
+        let arena = Dir::create().unwrap();
+        let owned = arena.path().join("testbed-run-1-0");
+        let orphan = arena.path().join("testbed-run-2-0");
+        let other = arena.path().join("somebody-else");
+        for path in [&owned, &orphan, &other] {
+            fs::create_dir(path).unwrap();
+            File::create(path.join(LOCK)).unwrap();
+        }
+        let lock = File::open(owned.join(LOCK)).unwrap();
+        lock.lock().unwrap();
+
+        sweep(arena.path());
+
+        assert!(owned.exists() && other.exists());
+        assert!(!orphan.exists());
+    }
+
+    #[test]
+    fn a_folder_whose_logs_are_kept_loses_its_data() {
+        let dir = Dir::create().unwrap();
+        fs::create_dir(dir.path().join("data")).unwrap();
+        fs::write(dir.path().join("node.log"), "last words").unwrap();
+        let kept = dir.retire().unwrap();
+        assert_eq!(fs::read_to_string(kept.join("node.log")).unwrap(), "last words");
+        assert!(!kept.join("data").exists() && !dir.path().exists());
+        fs::remove_dir_all(kept).unwrap();
+    }
+}

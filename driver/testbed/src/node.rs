@@ -1,0 +1,372 @@
+//! One `mongod` process with its port, its data and its log, through every death and return.
+
+use std::{
+    fs::OpenOptions,
+    io,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use bson::{Document, doc};
+
+use crate::{
+    admin::{self, Connection},
+    error::{Error, ErrorKind, Result},
+    log,
+    port::Port,
+    process::{self, POLL},
+    resolve::Mongod,
+    settings::USUAL_ARGS,
+};
+
+/// How long a server may take to come up, to shut down, and to answer. A machine under load is slow, not broken: only a
+/// process that has ended fails at once.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a member is given to say who it is, before the others are asked.
+const PROBE_PATIENCE: Duration = Duration::from_secs(2);
+/// How often another port is tried.
+const PORT_ATTEMPTS: usize = 20;
+
+/// The log lines, by their number, that say: listening; the port is taken.
+const LISTENING: &str = "\"id\":23016,";
+const PORT_TAKEN: &str = "Address already in use";
+
+#[derive(Debug)]
+enum State {
+    Down,
+    Up { child: Child, paused: bool, watch: log::Watch },
+}
+
+/// A server: its process may come and go, its address and its data stay.
+#[derive(Debug)]
+pub(crate) struct Node {
+    mongod: Mongod,
+    args: Vec<String>,
+    port: Port,
+    data: PathBuf,
+    log: PathBuf,
+    state: Mutex<State>,
+    /// Connections for commands that nobody is using now.
+    idle: Mutex<Vec<Connection>>,
+    /// The connection that asks who the member is.
+    probe: Mutex<Option<Connection>>,
+    owner: u32,
+}
+
+impl Node {
+    /// Starts a server called `name` in `dir`, without waiting for it.
+    pub(crate) fn launch(mongod: &Mongod, args: Vec<String>, dir: &Path, name: &str) -> Result<Node> {
+        let data = dir.join(name);
+        std::fs::create_dir(&data)
+            .map_err(|error| Error::io(format!("creating the data folder {}", data.display()), error))?;
+        let node = Node {
+            mongod: mongod.clone(),
+            args,
+            port: Port::lease()?,
+            data,
+            log: dir.join(format!("{name}.log")),
+            state: Mutex::new(State::Down),
+            idle: Mutex::default(),
+            probe: Mutex::default(),
+            owner: std::process::id(),
+        };
+        node.spawn(&mut node.state())?;
+        Ok(node)
+    }
+
+    /// Waits until the server listens. If somebody else took its port between lease and start, it gets another.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        for _ in 0..PORT_ATTEMPTS {
+            match self.await_listening(&mut self.state())? {
+                Startup::Listening => return Ok(()),
+                Startup::PortTaken => {}
+            }
+            self.port = Port::lease()?;
+            self.spawn(&mut self.state())?;
+        }
+        Err(self.start_failed("found no free port"))
+    }
+
+    fn spawn(&self, state: &mut State) -> Result<()> {
+        let failed =
+            |error| Error::io(format!("starting {} on {}", self.mongod.path().display(), self.host()), error);
+        let log = OpenOptions::new().create(true).append(true).open(&self.log).map_err(failed)?;
+        let watch = log::Watch::from_end(&self.log).map_err(failed)?;
+        let mut command = Command::new(self.mongod.path());
+        command
+            .args(["--port", &self.port.number().to_string(), "--dbpath"])
+            .arg(&self.data)
+            .args(USUAL_ARGS)
+            .args(&self.args)
+            .stdin(Stdio::null())
+            .stderr(log.try_clone().map_err(failed)?)
+            .stdout(log);
+        self.mongod.prepare(&mut command);
+        let child = process::spawn(command).map_err(failed)?;
+        *state = State::Up { child, paused: false, watch };
+        Ok(())
+    }
+
+    fn await_listening(&self, state: &mut State) -> Result<Startup> {
+        let State::Up { child, watch, .. } = state else {
+            return Err(self.not_running("has not been started"));
+        };
+        let failed = |error| Error::io(format!("waiting for the server on {}", self.host()), error);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // Looked at before the log, so that the last words of a process that ended have been read.
+            let ended = child.try_wait().map_err(failed)?;
+            if let Some(status) = ended {
+                let port_taken = watch.has(PORT_TAKEN).map_err(failed)?;
+                *state = State::Down;
+                return match port_taken {
+                    true => Ok(Startup::PortTaken),
+                    false => Err(self.start_failed(&format!("ended while starting ({status})"))),
+                };
+            }
+            if watch.has(LISTENING).map_err(failed)? {
+                return Ok(Startup::Listening);
+            }
+            if Instant::now() >= deadline {
+                return Err(self.start_failed(&format!("was not listening after {} s", PATIENCE.as_secs())));
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    fn start_failed(&self, what: &str) -> Error {
+        Error::new(
+            ErrorKind::Start,
+            format!(
+                "{} on {} {what}; the end of its log {}:\n{}",
+                self.mongod.path().display(),
+                self.host(),
+                self.log.display(),
+                log::tail(&self.log)
+            ),
+        )
+    }
+
+    fn not_running(&self, what: &str) -> Error {
+        Error::new(ErrorKind::NotRunning, format!("the server on {} {what}", self.host()))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn host(&self) -> String {
+        self.port.host()
+    }
+
+    pub(crate) fn mongod(&self) -> &Mongod {
+        &self.mongod
+    }
+
+    pub(crate) fn log_path(&self) -> &Path {
+        &self.log
+    }
+
+    pub(crate) fn log_tail(&self) -> String {
+        log::tail(&self.log)
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        match &mut *self.state() {
+            State::Up { child, .. } => matches!(child.try_wait(), Ok(None)).then_some(child.id()),
+            State::Down => None,
+        }
+    }
+
+    /// SIGKILL, and wait for the end. Nothing happens to a server that is down.
+    pub(crate) fn kill(&self) -> Result<()> {
+        let mut state = self.state();
+        if let State::Up { child, .. } = &mut *state {
+            child
+                .kill()
+                .and_then(|()| child.wait())
+                .map_err(|error| Error::io(format!("killing the server on {}", self.host()), error))?;
+        }
+        self.down(&mut state);
+        Ok(())
+    }
+
+    /// As [`kill`](Self::kill), for a process on its way out: nothing is waited for but the server's end.
+    pub(crate) fn kill_at_exit(&self) {
+        let Ok(mut state) = self.state.try_lock() else { return };
+        if self.owner == std::process::id()
+            && let State::Up { child, .. } = &mut *state
+        {
+            let _ = child.kill().and_then(|()| child.wait());
+            *state = State::Down;
+        }
+    }
+
+    /// SIGTERM, and wait for the clean end. Nothing happens to a server that is down.
+    pub(crate) fn stop(&self) -> Result<()> {
+        let failed = |error| Error::io(format!("stopping the server on {}", self.host()), error);
+        let mut state = self.state();
+        if let State::Up { child, .. } = &mut *state {
+            if child.try_wait().map_err(failed)?.is_none() {
+                process::signal(child, libc::SIGTERM).map_err(failed)?;
+                process::signal(child, libc::SIGCONT).map_err(failed)?;
+            }
+            if process::wait_until(child, Instant::now() + PATIENCE).map_err(failed)?.is_none() {
+                return Err(Error::new(
+                    ErrorKind::Timeout,
+                    format!(
+                        "the server on {} did not shut down within {} s; the end of its log {}:\n{}",
+                        self.host(),
+                        PATIENCE.as_secs(),
+                        self.log.display(),
+                        self.log_tail()
+                    ),
+                ));
+            }
+        }
+        self.down(&mut state);
+        Ok(())
+    }
+
+    fn down(&self, state: &mut State) {
+        *state = State::Down;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.probe.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// SIGSTOP: the process keeps its connections and answers nothing.
+    pub(crate) fn pause(&self) -> Result<()> {
+        self.signal(libc::SIGSTOP, true)
+    }
+
+    /// SIGCONT.
+    pub(crate) fn resume(&self) -> Result<()> {
+        self.signal(libc::SIGCONT, false)
+    }
+
+    fn signal(&self, signal: libc::c_int, pausing: bool) -> Result<()> {
+        let failed = |error| Error::io(format!("signalling the server on {}", self.host()), error);
+        match &mut *self.state() {
+            State::Up { child, paused, .. } => {
+                if child.try_wait().map_err(failed)?.is_some() {
+                    return Err(self.not_running("has ended by itself"));
+                }
+                process::signal(child, signal).map_err(failed)?;
+                *paused = pausing;
+                Ok(())
+            }
+            State::Down => Err(self.not_running("is down")),
+        }
+    }
+
+    /// The same address and data, a new process; returns when it listens. A server that still runs is killed first.
+    pub(crate) fn restart(&self) -> Result<()> {
+        self.kill()?;
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = self.state();
+        loop {
+            self.spawn(&mut state)?;
+            match self.await_listening(&mut state)? {
+                Startup::Listening => return Ok(()),
+                // The port is leased; whoever has it is no testbed and may go away.
+                Startup::PortTaken if Instant::now() < deadline => thread::sleep(POLL),
+                Startup::PortTaken => return Err(self.start_failed("lost its port to another program")),
+            }
+        }
+    }
+
+    /// Runs a command; `ok: 0` is an error with the server's code.
+    pub(crate) fn command(&self, db: &str, command: &Document) -> Result<Document> {
+        self.expect_awake()?;
+        let name = command.keys().next().map_or("", String::as_str);
+        let reply = self.exchange(db, command).map_err(|error| {
+            if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
+                let what =
+                    format!("no answer to {name} from {} within {} s", self.host(), PATIENCE.as_secs());
+                Error::new(ErrorKind::Timeout, what)
+            } else {
+                Error::io(format!("giving {name} to the server on {}", self.host()), error)
+            }
+        })?;
+        if is_true(&reply, "ok") {
+            return Ok(reply);
+        }
+        let code = reply.get_i32("code").ok();
+        let reason = reply.get_str("errmsg").unwrap_or("no reason given");
+        let code_name = reply.get_str("codeName").unwrap_or("no name");
+        let what = format!("{} refused {name}: {reason} ({code_name}, {})", self.host(), code.unwrap_or(0));
+        Err(Error::command(what, code))
+    }
+
+    /// Runs a command on `admin`.
+    pub(crate) fn admin(&self, command: &Document) -> Result<Document> {
+        self.command("admin", command)
+    }
+
+    fn expect_awake(&self) -> Result<()> {
+        match &*self.state() {
+            State::Up { paused: false, .. } => Ok(()),
+            State::Up { paused: true, .. } => Err(self.not_running("is paused; resume it first")),
+            State::Down => Err(self.not_running("is down; restart it first")),
+        }
+    }
+
+    fn exchange(&self, db: &str, command: &Document) -> io::Result<Document> {
+        let pooled = || self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        // A connection that the server has closed in the meantime is no reason to fail.
+        let live = std::iter::from_fn(pooled).find(Connection::is_quiet);
+        let mut connection = match live {
+            Some(connection) => connection,
+            None => Connection::open(self.port.number(), PATIENCE)?,
+        };
+        let reply = connection.round_trip(db, command, PATIENCE)?;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        Ok(reply)
+    }
+
+    /// What the member says of itself, if it is up and answers promptly.
+    pub(crate) fn hello(&self) -> Option<Document> {
+        self.expect_awake().ok()?;
+        let mut probe = self.probe.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = match probe.take().filter(Connection::is_quiet) {
+            Some(connection) => connection,
+            None => Connection::open(self.port.number(), PROBE_PATIENCE).ok()?,
+        };
+        let reply = connection.round_trip("admin", &admin::hello(), PROBE_PATIENCE).ok()?;
+        *probe = Some(connection);
+        Some(reply).filter(|reply| is_true(reply, "ok"))
+    }
+
+    /// Turns a fail point off.
+    pub(crate) fn disable_fail_point(&self, name: &str) -> Result<()> {
+        self.admin(&doc! { "configureFailPoint": name, "mode": "off" }).map(drop)
+    }
+}
+
+enum Startup {
+    Listening,
+    PortTaken,
+}
+
+/// Whether a number or boolean field of a reply is set.
+pub(crate) fn is_true(reply: &Document, field: &str) -> bool {
+    match reply.get(field) {
+        Some(bson::Bson::Boolean(value)) => *value,
+        Some(bson::Bson::Double(value)) => *value == 1.0,
+        Some(bson::Bson::Int32(value)) => *value == 1,
+        Some(bson::Bson::Int64(value)) => *value == 1,
+        _ => false,
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // A forked child has a copy of this value, but the process is its parent's.
+        if self.owner == std::process::id() {
+            let _ = self.kill();
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What the standard library does not say about sockets.
+
+use std::{
+    io,
+    net::{TcpListener, TcpStream},
+    os::fd::{AsRawFd, RawFd},
+};
+
+/// Makes the closing of `stream` send RST instead of FIN.
+pub(super) fn reset_on_close(stream: &TcpStream) {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    // SAFETY: the descriptor is open as long as `stream` is borrowed; the kernel reads one `linger` from the pointer.
+    unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            size_of::<libc::linger>() as libc::socklen_t,
+        );
+    }
+}
+
+/// Ends listening: connections are refused from now on, and a thread that waits in `accept` gets an error.
+pub(super) fn stop_listening(listener: &TcpListener) {
+    shut_down(listener.as_raw_fd(), libc::SHUT_RD);
+}
+
+fn shut_down(descriptor: RawFd, how: libc::c_int) {
+    // SAFETY: the callers hold the socket open; `shutdown` has no memory effects in this process.
+    unsafe { libc::shutdown(descriptor, how) };
+}
+
+/// The next client; none once listening was stopped.
+pub(super) fn next_client(listener: &TcpListener) -> Option<TcpStream> {
+    loop {
+        match listener.accept() {
+            Ok((client, _)) => return Some(client),
+            // What Linux says of a listening socket that was shut down.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return None,
+            // The client has gone, or descriptors are short for a moment.
+            Err(_) => std::thread::yield_now(),
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! A replica set: several servers and questions about who is what.
+
+use std::{path::Path, thread, time::Instant};
+
+use bson::{Document, doc};
+
+use crate::{
+    dir::Dir,
+    error::{Error, ErrorKind, Result},
+    fail_point::FailPoint,
+    node::{Node, PATIENCE, is_true},
+    process::POLL,
+    proxy::Proxy,
+    set_builder::ReplicaSetBuilder,
+    version::Version,
+};
+
+/// A running replica set. Dropping it kills its servers and removes their data.
+///
+/// Members are called by their index, in the order in which they were given to the builder. Every method that takes an
+/// index gives an argument error for one that does not exist.
+#[derive(Debug)]
+pub struct ReplicaSet {
+    name: String,
+    // Dropped in this order: proxies, servers, folder.
+    pub(crate) proxies: Vec<Proxy>,
+    pub(crate) nodes: Vec<Node>,
+    dir: Dir,
+}
+
+impl ReplicaSet {
+    /// Starts a set of `members` members with the usual settings, and waits until it has a primary and all serve.
+    ///
+    /// # Errors
+    /// As [`ReplicaSetBuilder::start`].
+    pub fn start(members: usize) -> Result<ReplicaSet> {
+        ReplicaSet::builder().members(members).start()
+    }
+
+    /// Starts a set with members and settings of one's own.
+    pub fn builder() -> ReplicaSetBuilder {
+        ReplicaSetBuilder::default()
+    }
+
+    pub(crate) fn empty(name: String, dir: Dir) -> ReplicaSet {
+        ReplicaSet { name, proxies: Vec::new(), nodes: Vec::new(), dir }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn keep_logs(&self) {
+        self.dir.keep_logs();
+    }
+
+    /// Ends the servers and their folder, when the process ends and nothing is dropped.
+    pub(crate) fn end(&self, keep_logs: bool) {
+        if keep_logs {
+            self.keep_logs();
+        }
+        self.nodes.iter().for_each(Node::kill_at_exit);
+        self.dir.dispose();
+    }
+
+    /// The connection string, with every member as a seed.
+    pub fn uri(&self) -> String {
+        format!("mongodb://{}/?replicaSet={}", self.hosts().join(","), self.name)
+    }
+
+    /// The members' addresses as the set's configuration has them.
+    pub fn hosts(&self) -> Vec<String> {
+        (0..self.nodes.len()).filter_map(|i| self.host(i).ok()).collect()
+    }
+
+    /// The address of one member as the set's configuration has it.
+    ///
+    /// # Errors
+    /// There is no member `i`.
+    pub fn host(&self, i: usize) -> Result<String> {
+        let node = self.node(i)?;
+        Ok(self.proxies.get(i).map_or_else(|| node.host(), Proxy::host))
+    }
+
+    /// The set's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many members there are, running or not.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there are no members: never, once started.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The servers' version.
+    pub fn version(&self) -> Version {
+        self.nodes[0].mongod().version()
+    }
+
+    fn node(&self, i: usize) -> Result<&Node> {
+        self.nodes.get(i).ok_or_else(|| {
+            let count = self.nodes.len();
+            Error::argument(format!(
+                "there is no member {i}: the set {} has {count}, counted from 0",
+                self.name
+            ))
+        })
+    }
+
+    /// The member that is primary now. Every running member is asked; if two claim it, as a deposed one may for a
+    /// moment, the one elected last is it.
+    pub fn primary(&self) -> Option<usize> {
+        let claims = self.nodes.iter().enumerate().filter_map(|(i, node)| {
+            let hello = node.hello().filter(|hello| is_true(hello, "isWritablePrimary"))?;
+            // An election id is larger the later the election.
+            Some((hello.get_object_id("electionId").ok(), i))
+        });
+        claims.max_by_key(|(election, _)| *election).map(|(_, i)| i)
+    }
+
+    /// The members that are secondary now, hidden ones included.
+    pub fn secondaries(&self) -> Vec<usize> {
+        let is_secondary = |node: &Node| node.hello().is_some_and(|hello| is_true(&hello, "secondary"));
+        (0..self.nodes.len()).filter(|&i| is_secondary(&self.nodes[i])).collect()
+    }
+
+    /// Waits until a member is primary and returns it.
+    ///
+    /// # Errors
+    /// None is after two minutes.
+    pub fn wait_for_primary(&self) -> Result<usize> {
+        self.wait_for("a primary", || self.primary())
+    }
+
+    /// Waits until every running member is primary, secondary or arbiter.
+    ///
+    /// # Errors
+    /// That is not so after two minutes.
+    pub fn wait_for_secondaries(&self) -> Result<()> {
+        let serves = |hello: Document| {
+            ["isWritablePrimary", "secondary", "arbiterOnly"].iter().any(|role| is_true(&hello, role))
+        };
+        let running = || self.nodes.iter().filter(|node| node.pid().is_some());
+        self.wait_for("every running member to serve", || {
+            running().all(|node| node.hello().is_some_and(serves)).then_some(())
+        })
+    }
+
+    /// Waits until member `i` is primary, and helps it: elections are held at once, without waiting for the timeout.
+    pub(crate) fn wait_until_elected(&self, i: usize) -> Result<()> {
+        let node = self.node(i)?;
+        self.wait_for(&format!("{} to become primary", node.host()), || {
+            // Refused as long as the others cannot vote for it; it may also have been elected anyhow.
+            let _ = node.admin(&doc! { "replSetStepUp": 1, "skipDryRun": true });
+            (self.primary() == Some(i)).then_some(())
+        })
+    }
+
+    fn wait_for<T>(&self, what: &str, mut found: impl FnMut() -> Option<T>) -> Result<T> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = found() {
+                return Ok(found);
+            }
+            if Instant::now() >= deadline {
+                self.keep_logs();
+                return Err(self.timed_out(what));
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    fn timed_out(&self, what: &str) -> Error {
+        let seconds = PATIENCE.as_secs();
+        let mut message = format!("waited {seconds} s in vain for {what} in the set {}", self.name);
+        for node in &self.nodes {
+            let state = match node.pid() {
+                Some(pid) => format!("process {pid}"),
+                None => "down".into(),
+            };
+            message += &format!("\n{} ({state}); the end of its log:\n{}", node.host(), node.log_tail());
+        }
+        Error::new(ErrorKind::Timeout, message)
+    }
+
+    /// Makes the primary step down, and returns who that was. It does not stand for election again for ten seconds
+    /// (one second in a set of one), so that another member follows. The next primary is not waited for.
+    ///
+    /// # Errors
+    /// There is no primary within two minutes, or it refuses.
+    pub fn step_down(&self) -> Result<usize> {
+        let primary = self.wait_for_primary()?;
+        let seconds = if self.nodes.len() > 1 { 10 } else { 1 };
+        let command =
+            doc! { "replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": seconds / 2, "force": true };
+        self.admin(primary, command)?;
+        Ok(primary)
+    }
+
+    /// Makes member `i` the primary, and waits until it is.
+    ///
+    /// # Errors
+    /// It is not after two minutes: its priority is zero, say, or it is down.
+    pub fn step_up(&self, i: usize) -> Result<()> {
+        self.wait_until_elected(i)
+    }
+
+    /// Runs a command of member `i` on the database `db`.
+    ///
+    /// # Errors
+    /// The server answers `ok: 0` ([`Error::code`] has its code), is down or paused, or does not answer within two
+    /// minutes.
+    pub fn command(&self, i: usize, db: &str, command: Document) -> Result<Document> {
+        self.node(i)?.command(db, &command)
+    }
+
+    /// Runs a command of member `i` on the database `admin`; errors as [`command`](Self::command).
+    pub fn admin(&self, i: usize, command: Document) -> Result<Document> {
+        self.node(i)?.admin(&command)
+    }
+
+    /// Sets a fail point of member `i`, given the whole `configureFailPoint` command, until the returned value is
+    /// dropped.
+    ///
+    /// # Errors
+    /// As [`command`](Self::command); an argument error if `command` is no `configureFailPoint`.
+    pub fn fail_point(&self, i: usize, command: Document) -> Result<FailPoint<'_>> {
+        FailPoint::set(self.node(i)?, &command)
+    }
+
+    /// The proxy before member `i`, in a set that was started [`proxied`](ReplicaSetBuilder::proxied).
+    pub fn proxy(&self, i: usize) -> Option<&Proxy> {
+        self.proxies.get(i)
+    }
+
+    /// The process id of member `i`, while it runs.
+    pub fn pid(&self, i: usize) -> Option<u32> {
+        self.nodes.get(i)?.pid()
+    }
+
+    /// The log of member `i`, through all its restarts.
+    ///
+    /// # Errors
+    /// There is no member `i`.
+    pub fn log_path(&self, i: usize) -> Result<&Path> {
+        Ok(self.node(i)?.log_path())
+    }
+
+    /// Kills member `i` with SIGKILL and waits for its end. Nothing happens if it is down.
+    ///
+    /// # Errors
+    /// The system refuses the signal.
+    pub fn kill(&self, i: usize) -> Result<()> {
+        self.node(i)?.kill()
+    }
+
+    /// Shuts member `i` down with SIGTERM and waits for its end. Nothing happens if it is down.
+    ///
+    /// # Errors
+    /// It does not end within two minutes.
+    pub fn stop(&self, i: usize) -> Result<()> {
+        self.node(i)?.stop()
+    }
+
+    /// Suspends member `i` with SIGSTOP: its connections stay open and nothing answers.
+    ///
+    /// # Errors
+    /// It is down.
+    pub fn pause(&self, i: usize) -> Result<()> {
+        self.node(i)?.pause()
+    }
+
+    /// Lets a paused member go on.
+    ///
+    /// # Errors
+    /// It is down.
+    pub fn resume(&self, i: usize) -> Result<()> {
+        self.node(i)?.resume()
+    }
+
+    /// Starts member `i` again with the same port and data, and waits until it listens. If it runs, it is killed first.
+    ///
+    /// # Errors
+    /// It ends while starting, or does not listen within two minutes.
+    pub fn restart(&self, i: usize) -> Result<()> {
+        self.node(i)?.restart()
+    }
+}

@@ -1,0 +1,155 @@
+//! Finding the server to run: the one named, one on the path, one in the cache, or one freshly installed.
+
+use std::{
+    collections::HashMap,
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{Mutex, OnceLock, PoisonError},
+};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    install, missing,
+    pinned::{self, Build},
+    version::Version,
+};
+
+/// The oldest server the testbed knows how to talk to.
+const OLDEST: Version = Version::V4_4_2;
+
+/// A `mongod` that has been seen to run.
+#[derive(Clone, Debug)]
+pub struct Mongod {
+    path: PathBuf,
+    version: Version,
+    /// Where libraries are that the system may lack.
+    libraries: Option<PathBuf>,
+}
+
+impl Mongod {
+    /// Finds a server, or installs one. Once found, it is remembered as long as the process lives.
+    ///
+    /// With `None` the version is what `TESTBED_MONGODB` says; if that is not set, any from 4.4.2 on will do, and 6.0.5
+    /// is installed if there is none. Tried in this order: `TESTBED_MONGOD`, `mongod` on `PATH`, the cache, an
+    /// installation.
+    ///
+    /// # Errors
+    /// `TESTBED_MONGOD` names something that does not run or has another version than was asked for;
+    /// `TESTBED_MONGODB` is no version; the version can neither be found nor installed. The message says what to do.
+    pub fn resolve(version: impl Into<Option<Version>>) -> Result<Mongod> {
+        static FOUND: OnceLock<Mutex<HashMap<Option<Version>, Mongod>>> = OnceLock::new();
+        let wanted = match version.into() {
+            Some(version) => Some(version),
+            None => version_from_environment()?,
+        };
+        let mut found = FOUND.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mongod) = found.get(&wanted) {
+            return Ok(mongod.clone());
+        }
+        let mongod = find(wanted)?;
+        found.insert(wanted, mongod.clone());
+        Ok(mongod)
+    }
+
+    /// The path of the executable.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Completes a command that runs the executable.
+    pub(crate) fn prepare(&self, command: &mut Command) {
+        prepare(command, self.libraries.as_deref());
+    }
+
+    /// Runs the executable to see that it can run, and which version it is.
+    pub(crate) fn examine(path: PathBuf, libraries: Option<PathBuf>) -> Result<Mongod> {
+        let mut command = Command::new(&path);
+        command.arg("--version").stdin(Stdio::null());
+        prepare(&mut command, libraries.as_deref());
+        let output = command
+            .output()
+            .map_err(|error| Error::no_mongod(format!("{} cannot be run: {error}", path.display())))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        match Version::announced(&text) {
+            Some(version) if output.status.success() => Ok(Mongod { path, version, libraries }),
+            _ => {
+                let complaint = String::from_utf8_lossy(&output.stderr);
+                let complaint = if complaint.trim().is_empty() { text } else { complaint };
+                Err(Error::no_mongod(missing::explain(&path, complaint.trim(), output.status)))
+            }
+        }
+    }
+}
+
+fn prepare(command: &mut Command, libraries: Option<&Path>) {
+    if let Some(libraries) = libraries {
+        command.env("LD_LIBRARY_PATH", libraries);
+    }
+}
+
+fn version_from_environment() -> Result<Option<Version>> {
+    match env::var("TESTBED_MONGODB") {
+        Ok(text) if text.trim().is_empty() => Ok(None),
+        Ok(text) => {
+            text.parse().map(Some).map_err(|error| Error::argument(format!("TESTBED_MONGODB: {error}")))
+        }
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(Error::argument("TESTBED_MONGODB is not a server version")),
+    }
+}
+
+fn find(wanted: Option<Version>) -> Result<Mongod> {
+    if let Some(path) = env::var_os("TESTBED_MONGOD").filter(|path| !path.is_empty()) {
+        return named(PathBuf::from(path), wanted);
+    }
+    if let Some(mongod) = on_path(wanted) {
+        return Ok(mongod);
+    }
+    let version = wanted.unwrap_or(pinned::USUAL);
+    let build = Build::of(version).ok_or_else(|| {
+        Error::no_mongod(format!(
+            "MongoDB {version} is not on PATH, and only {} can be installed; set TESTBED_MONGODB to one of these",
+            Build::versions()
+        ))
+    })?;
+    let (path, libraries) = install::ensure(build)?;
+    Mongod::examine(path, libraries)
+}
+
+/// What `TESTBED_MONGOD` names is taken or refused, never silently replaced.
+fn named(path: PathBuf, wanted: Option<Version>) -> Result<Mongod> {
+    let mongod = Mongod::examine(path, None)
+        .map_err(|error| Error::new(ErrorKind::NoMongod, format!("TESTBED_MONGOD: {error}")))?;
+    let shown = mongod.path.display();
+    let has = mongod.version;
+    match wanted {
+        Some(wanted) if wanted != has => Err(Error::new(
+            ErrorKind::NoMongod,
+            format!(
+                "TESTBED_MONGOD names {shown}, which is {has}, but {wanted} is wanted; unset one of them"
+            ),
+        )),
+        _ if has < OLDEST => Err(Error::new(
+            ErrorKind::NoMongod,
+            format!("TESTBED_MONGOD names {shown}, which is {has}; {OLDEST} or later is needed"),
+        )),
+        _ => Ok(mongod),
+    }
+}
+
+fn on_path(wanted: Option<Version>) -> Option<Mongod> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join("mongod")).filter(|file| file.is_file()).find_map(
+        |file| {
+            let mongod = Mongod::examine(file, None).ok()?;
+            let fits = mongod.version >= OLDEST && wanted.is_none_or(|wanted| wanted == mongod.version);
+            fits.then_some(mongod)
+        },
+    )
+}

@@ -1,0 +1,182 @@
+//! A single server, member of no set.
+
+use std::path::Path;
+
+use bson::Document;
+
+use crate::{
+    dir::Dir, error::Result, fail_point::FailPoint, node::Node, settings::Settings, version::Version,
+};
+
+/// A running `mongod`. Dropping it kills the server and removes its data.
+#[derive(Debug)]
+pub struct Standalone {
+    // Dropped in this order: first the server, then its folder.
+    node: Node,
+    dir: Dir,
+}
+
+/// How to start a [`Standalone`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "nothing runs before `start`"]
+pub struct StandaloneBuilder {
+    settings: Settings,
+}
+
+impl StandaloneBuilder {
+    /// Asks for a version, instead of what `TESTBED_MONGODB` says.
+    pub fn version(mut self, version: Version) -> StandaloneBuilder {
+        self.settings.version = Some(version);
+        self
+    }
+
+    /// Adds one command-line argument.
+    pub fn arg(mut self, arg: impl Into<String>) -> StandaloneBuilder {
+        self.settings.args.push(arg.into());
+        self
+    }
+
+    /// Adds command-line arguments.
+    pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> StandaloneBuilder {
+        self.settings.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a server parameter at startup.
+    pub fn set_parameter(mut self, name: &str, value: &str) -> StandaloneBuilder {
+        self.settings.set_parameter(name, value);
+        self
+    }
+
+    /// Starts the server and waits until it listens.
+    ///
+    /// # Errors
+    /// No server can be found or installed; it ends while starting (the error quotes its log); it does not listen
+    /// within two minutes.
+    pub fn start(self) -> Result<Standalone> {
+        let mongod = self.settings.mongod()?;
+        let dir = Dir::create()?;
+        let mut node = Node::launch(&mongod, self.settings.args, dir.path(), "mongod")?;
+        if let Err(error) = node.settle() {
+            dir.keep_logs();
+            return Err(error);
+        }
+        Ok(Standalone { node, dir })
+    }
+}
+
+impl Standalone {
+    /// Starts a server with the usual settings.
+    ///
+    /// # Errors
+    /// As [`StandaloneBuilder::start`].
+    pub fn start() -> Result<Standalone> {
+        Standalone::builder().start()
+    }
+
+    /// Starts a server with settings of one's own.
+    pub fn builder() -> StandaloneBuilder {
+        StandaloneBuilder::default()
+    }
+
+    /// Ends the server and its folder, when the process ends and nothing is dropped.
+    pub(crate) fn end(&self, keep_logs: bool) {
+        if keep_logs {
+            self.dir.keep_logs();
+        }
+        self.node.kill_at_exit();
+        self.dir.dispose();
+    }
+
+    /// The connection string.
+    pub fn uri(&self) -> String {
+        format!("mongodb://{}/?directConnection=true", self.host())
+    }
+
+    /// `127.0.0.1:port`; the port stays the same when the server is restarted.
+    pub fn host(&self) -> String {
+        self.node.host()
+    }
+
+    /// The server's version.
+    pub fn version(&self) -> Version {
+        self.node.mongod().version()
+    }
+
+    /// The process id, while the server runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.node.pid()
+    }
+
+    /// The server's log, through all its restarts.
+    pub fn log_path(&self) -> &Path {
+        self.node.log_path()
+    }
+
+    /// The last lines of the log.
+    pub fn log_tail(&self) -> String {
+        self.node.log_tail()
+    }
+
+    /// Runs a command on the database `db`.
+    ///
+    /// # Errors
+    /// The server answers `ok: 0` ([`Error::code`](crate::Error::code) has its code), is down or paused, or does not
+    /// answer within two minutes.
+    pub fn command(&self, db: &str, command: Document) -> Result<Document> {
+        self.node.command(db, &command)
+    }
+
+    /// Runs a command on the database `admin`; errors as [`command`](Self::command).
+    pub fn admin(&self, command: Document) -> Result<Document> {
+        self.node.admin(&command)
+    }
+
+    /// Sets a fail point, given the whole `configureFailPoint` command, until the returned value is dropped.
+    ///
+    /// # Errors
+    /// As [`command`](Self::command); an argument error if `command` is no `configureFailPoint`.
+    pub fn fail_point(&self, command: Document) -> Result<FailPoint<'_>> {
+        FailPoint::set(&self.node, &command)
+    }
+
+    /// Kills the server with SIGKILL and waits for its end. Nothing happens if it is down.
+    ///
+    /// # Errors
+    /// The system refuses the signal.
+    pub fn kill(&self) -> Result<()> {
+        self.node.kill()
+    }
+
+    /// Shuts the server down with SIGTERM and waits for its end. Nothing happens if it is down.
+    ///
+    /// # Errors
+    /// The server does not end within two minutes.
+    pub fn stop(&self) -> Result<()> {
+        self.node.stop()
+    }
+
+    /// Suspends the server with SIGSTOP: its connections stay open and nothing answers.
+    ///
+    /// # Errors
+    /// The server is down.
+    pub fn pause(&self) -> Result<()> {
+        self.node.pause()
+    }
+
+    /// Lets a paused server go on.
+    ///
+    /// # Errors
+    /// The server is down.
+    pub fn resume(&self) -> Result<()> {
+        self.node.resume()
+    }
+
+    /// Starts the server again with the same port and data, and waits until it listens. If it runs, it is killed first.
+    ///
+    /// # Errors
+    /// The server ends while starting, or does not listen within two minutes.
+    pub fn restart(&self) -> Result<()> {
+        self.node.restart()
+    }
+}
