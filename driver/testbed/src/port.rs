@@ -84,8 +84,10 @@ mod tests {
 
     #[test]
     fn a_port_on_which_somebody_listens_is_not_leased() {
-        let number = Port::lease().unwrap().number();
+        let port = Port::lease().unwrap();
+        let number = port.number();
         let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, number)).unwrap();
+        drop(port);
         assert!(Port::try_lease(number).unwrap().is_none());
     }
 }

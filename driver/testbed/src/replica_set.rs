@@ -11,7 +11,7 @@ use crate::{
     node::{Node, PATIENCE, is_true},
     process::POLL,
     proxy::Proxy,
-    set_builder::ReplicaSetBuilder,
+    set_builder::{ReplicaSetBuilder, hasten},
     version::Version,
 };
 
@@ -148,6 +148,27 @@ impl ReplicaSet {
         let running = || self.nodes.iter().filter(|node| node.pid().is_some());
         self.wait_for("every running member to serve", || {
             running().all(|node| node.hello().is_some_and(serves)).then_some(())
+        })
+    }
+
+    /// Waits until every member has the configuration, without which it cannot vote.
+    pub(crate) fn wait_until_initiated(&self) -> Result<()> {
+        let has_config = |node: &Node| node.hello().is_some_and(|hello| hello.contains_key("setName"));
+        self.wait_for("every member to take the configuration", || {
+            self.nodes.iter().all(has_config).then_some(())
+        })
+    }
+
+    /// Waits until a majority replicates what the primary writes.
+    pub(crate) fn wait_until_writable(&self) -> Result<()> {
+        self.wait_for("a write on a majority", || {
+            let note = doc! {
+                "appendOplogNote": 1,
+                "data": { "note": "the set is writable" },
+                "writeConcern": { "w": "majority", "wtimeout": PATIENCE.as_millis() as i64 },
+            };
+            let reply = self.admin(self.primary()?, note).ok()?;
+            (!reply.contains_key("writeConcernError")).then_some(())
         })
     }
 
@@ -288,6 +309,9 @@ impl ReplicaSet {
     /// # Errors
     /// It ends while starting, or does not listen within two minutes.
     pub fn restart(&self, i: usize) -> Result<()> {
-        self.node(i)?.restart()
+        let node = self.node(i)?;
+        node.restart()?;
+        hasten(node);
+        Ok(())
     }
 }

@@ -143,6 +143,7 @@ impl ReplicaSetBuilder {
         }
         for node in &mut set.nodes {
             node.settle()?;
+            hasten(node);
         }
         if self.proxied {
             for node in &set.nodes {
@@ -150,8 +151,10 @@ impl ReplicaSetBuilder {
             }
         }
         set.nodes[first].admin(&doc! { "replSetInitiate": self.config(set) })?;
+        set.wait_until_initiated()?;
         set.wait_until_elected(first)?;
-        set.wait_for_secondaries()
+        set.wait_for_secondaries()?;
+        set.wait_until_writable()
     }
 
     fn config(&self, set: &ReplicaSet) -> Document {
@@ -170,6 +173,17 @@ impl ReplicaSetBuilder {
                 "heartbeatIntervalMillis": millis(self.heartbeat_interval),
             },
         }
+    }
+}
+
+/// Lets a member look for somebody to replicate from every 25 ms instead of every second. Not every version can; then it
+/// only takes longer.
+pub(crate) fn hasten(node: &Node) {
+    for (name, field) in [
+        ("forceSyncSourceRetryWaitForInitialSync", "retryMS"),
+        ("forceBgSyncSyncSourceRetryWaitMS", "sleepMS"),
+    ] {
+        let _ = node.admin(&doc! { "configureFailPoint": name, "mode": "alwaysOn", "data": { field: 25 } });
     }
 }
 
