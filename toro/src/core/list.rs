@@ -1,0 +1,279 @@
+//! An intrusive, doubly linked list of waiters, oldest first.
+//!
+//! Nodes live inside the futures that wait; the list only points at them. All operations are O(1) and none allocates.
+//! A [`List`] is always kept inside the [`Mutex`](super::Mutex) of its primitive, and `&mut List` is the proof that the
+//! lock is held.
+//!
+//! A node passes through four states:
+//!
+//! | state     | linked | who may touch the inside           | what dropping the future must do       |
+//! |-----------|--------|------------------------------------|----------------------------------------|
+//! | `IDLE`    | no     | the owner                          | nothing                                |
+//! | `WAITING` | yes    | whoever holds the lock             | unlink it, under the lock              |
+//! | `GRANTED` | no     | the owner, without the lock        | give the grant back                    |
+//! | `DONE`    | no     | the owner                          | nothing                                |
+//!
+//! Only the owner moves a node out of `IDLE` and into `DONE`; `WAITING` is entered and left under the lock. The
+//! step to `GRANTED` is a release store and the very last touch by the granting thread: an owner that sees it (acquire)
+//! sees everything written before, and may free the node at once.
+
+use std::marker::PhantomPinned;
+use std::ptr::NonNull;
+use std::task::Waker;
+
+use super::Wakes;
+use super::sync::{AtomicU8, Ordering, UnsafeCell};
+
+/// Never queued.
+pub(super) const IDLE: u8 = 0;
+/// Linked in a list.
+pub(super) const WAITING: u8 = 1;
+/// Unlinked, with what was waited for.
+pub(super) const GRANTED: u8 = 2;
+/// The future has returned.
+pub(super) const DONE: u8 = 3;
+
+/// The end of the list at which a waiter joins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// Behind everyone.
+    Back,
+    /// Before everyone: for a waiter that holds what all the others wait for.
+    Front,
+}
+
+/// One waiter's place in a [`List`]. `S` is what the primitive keeps for each waiter.
+pub(super) struct Node<S> {
+    state: AtomicU8,
+    inside: UnsafeCell<Inside<S>>,
+    _pinned: PhantomPinned,
+}
+
+struct Inside<S> {
+    previous: Option<NonNull<Node<S>>>,
+    next: Option<NonNull<Node<S>>>,
+    waker: Option<Waker>,
+    slot: Option<S>,
+}
+
+// SAFETY: the raw pointers are only followed under the lock of the list; the slot moves between threads, and the waker
+// is `Send` and `Sync`.
+unsafe impl<S: Send> Send for Node<S> {}
+// SAFETY: a shared node offers access to its inside only to the holder of the lock, or to its owner.
+unsafe impl<S: Send> Sync for Node<S> {}
+
+impl<S> Node<S> {
+    #[inline]
+    pub(super) fn new() -> Self {
+        Node {
+            state: AtomicU8::new(IDLE),
+            inside: UnsafeCell::new(Inside { previous: None, next: None, waker: None, slot: None }),
+            _pinned: PhantomPinned,
+        }
+    }
+
+    #[inline]
+    pub(super) fn state(&self) -> u8 {
+        self.state.load(Ordering::Acquire)
+    }
+
+    /// The owner's last word: the future has returned.
+    #[inline]
+    pub(super) fn set_done(&self) {
+        self.state.store(DONE, Ordering::Relaxed);
+    }
+
+    /// Takes the slot of a node that is not linked.
+    ///
+    /// # Safety
+    /// The caller is the owner and has seen a state other than `WAITING`.
+    #[inline]
+    pub(super) unsafe fn take_slot(&self) -> Option<S> {
+        // SAFETY: by contract nobody else may look inside.
+        self.inside.with_mut(|inside| unsafe { (*inside).slot.take() })
+    }
+
+    /// The slot of a linked node, while its place in the line is in question.
+    ///
+    /// # Safety
+    /// The caller owns the node, holds the lock of the list in which it is linked, and lets go of the slot before it
+    /// touches that list.
+    pub(super) unsafe fn peek_slot(&self) -> Option<&S> {
+        // SAFETY: the lock is held.
+        self.inside.with(|inside| unsafe { (*inside).slot.as_ref() })
+    }
+
+    /// Whether the waker kept here would wake the same task.
+    ///
+    /// # Safety
+    /// The caller holds the lock of the list in which the node is linked.
+    pub(super) unsafe fn would_wake(&self, waker: &Waker) -> bool {
+        // SAFETY: the lock is held.
+        self.inside
+            .with(|inside| unsafe { (*inside).waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) })
+    }
+
+    /// Replaces the waker and returns the old one, to be dropped after the lock.
+    ///
+    /// # Safety
+    /// The caller holds the lock of the list in which the node is linked.
+    pub(super) unsafe fn replace_waker(&self, waker: Option<Waker>) -> Option<Waker> {
+        // SAFETY: the lock is held.
+        self.inside.with_mut(|inside| unsafe { std::mem::replace(&mut (*inside).waker, waker) })
+    }
+}
+
+/// Waiters in the order in which they came.
+pub struct List<S> {
+    head: Option<NonNull<Node<S>>>,
+    tail: Option<NonNull<Node<S>>>,
+    len: usize,
+}
+
+// SAFETY: the list is its nodes, which may be reached from any thread that holds the lock.
+unsafe impl<S: Send> Send for List<S> {}
+
+impl<S> List<S> {
+    pub(crate) const fn new() -> Self {
+        List { head: None, tail: None, len: 0 }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.head.is_none()
+    }
+
+    /// The slot of the oldest waiter.
+    #[inline]
+    pub(crate) fn front(&mut self) -> Option<&mut S> {
+        let head = self.head?;
+        // SAFETY: linked nodes are alive, and `&mut self` shows that the lock is held, so that nobody else is inside;
+        // the borrow of the slot keeps `self` borrowed.
+        unsafe { head.as_ref() }.inside.with_mut(|inside| unsafe { (*inside).slot.as_mut() })
+    }
+
+    /// Whether this is the oldest waiter.
+    #[inline]
+    pub(super) fn is_front(&self, node: &Node<S>) -> bool {
+        self.head.is_some_and(|head| std::ptr::eq(head.as_ptr(), node))
+    }
+
+    /// Grants the oldest waiter: unlinks it, and leaves its waker in `wakes`, which must have room.
+    #[inline]
+    pub(crate) fn grant_front(&mut self, wakes: &mut Wakes) -> bool {
+        let Some(head) = self.head else { return false };
+        // SAFETY: linked nodes are alive until the lock is released, or until they are granted, below.
+        let node = unsafe { head.as_ref() };
+        // SAFETY: the node is linked in this list.
+        unsafe { self.unlink(node) };
+        // SAFETY: the lock is held, and the state still is `WAITING`.
+        if let Some(waker) = unsafe { node.replace_waker(None) } {
+            wakes.push(waker);
+        }
+        node.state.store(GRANTED, Ordering::Release);
+        true
+    }
+
+    /// Wakes the oldest waiter without granting it anything: it keeps its place.
+    #[inline]
+    pub(crate) fn nudge_front(&mut self, wakes: &mut Wakes) {
+        let Some(head) = self.head else { return };
+        // SAFETY: linked nodes are alive, and the lock is held.
+        if let Some(waker) = unsafe { head.as_ref().replace_waker(None) } {
+            wakes.push(waker);
+        }
+    }
+
+    /// Moves the oldest waiter to the end of another list under the same lock.
+    pub(crate) fn move_front_to(&mut self, other: &mut List<S>) {
+        let Some(head) = self.head else { return };
+        // SAFETY: the node is linked here, alive and pinned; both lists are under the lock that is held.
+        unsafe {
+            self.unlink(head.as_ref());
+            other.link(head, End::Back);
+        }
+    }
+
+    /// Queues a node that is idle.
+    ///
+    /// # Safety
+    /// The node is pinned, and its owner unlinks it, under the lock of this list, before it goes away. Until then
+    /// the list does not move to another lock.
+    pub(super) unsafe fn push(&mut self, node: &Node<S>, waker: Waker, slot: S, end: End) {
+        node.inside.with_mut(|inside| {
+            // SAFETY: the node is idle, so only its owner, who calls, may look inside.
+            let inside = unsafe { &mut *inside };
+            inside.waker = Some(waker);
+            inside.slot = Some(slot);
+        });
+        // SAFETY: passed on to the caller.
+        unsafe { self.link(NonNull::from(node), end) };
+        // The owner alone reads this without the lock, and this is the owner's thread.
+        node.state.store(WAITING, Ordering::Relaxed);
+    }
+
+    /// # Safety
+    /// As for [`push`](List::push); the node is not linked.
+    unsafe fn link(&mut self, pointer: NonNull<Node<S>>, end: End) {
+        let (previous, next) = match end {
+            End::Back => (self.tail, None),
+            End::Front => (None, self.head),
+        };
+        // SAFETY: the node is alive by contract, its neighbours because they are linked; the lock is held.
+        unsafe {
+            pointer.as_ref().inside.with_mut(|inside| {
+                (*inside).previous = previous;
+                (*inside).next = next;
+            });
+            match previous {
+                Some(previous) => previous.as_ref().inside.with_mut(|inside| (*inside).next = Some(pointer)),
+                None => self.head = Some(pointer),
+            }
+            match next {
+                Some(next) => next.as_ref().inside.with_mut(|inside| (*inside).previous = Some(pointer)),
+                None => self.tail = Some(pointer),
+            }
+        }
+        self.len += 1;
+    }
+
+    /// Takes a node out, wherever it is.
+    ///
+    /// # Safety
+    /// The node is linked in this list.
+    #[inline]
+    unsafe fn unlink(&mut self, node: &Node<S>) {
+        // SAFETY: the node is linked here and the lock is held; so are and hold its neighbours.
+        unsafe {
+            let (previous, next) = node.inside.with(|inside| ((*inside).previous, (*inside).next));
+            match previous {
+                Some(previous) => previous.as_ref().inside.with_mut(|inside| (*inside).next = next),
+                None => self.head = next,
+            }
+            match next {
+                Some(next) => next.as_ref().inside.with_mut(|inside| (*inside).previous = previous),
+                None => self.tail = previous,
+            }
+        }
+        self.len -= 1;
+    }
+
+    /// Takes a waiter out that leaves of its own accord, and returns its waker, to be dropped after the lock, and its
+    /// slot.
+    ///
+    /// # Safety
+    /// The caller owns the node, which is linked in this list.
+    pub(super) unsafe fn remove(&mut self, node: &Node<S>) -> (Option<Waker>, Option<S>) {
+        // SAFETY: the node is linked here and the lock is held.
+        unsafe {
+            self.unlink(node);
+            let waker = node.replace_waker(None);
+            let slot = node.inside.with_mut(|inside| (*inside).slot.take());
+            node.state.store(DONE, Ordering::Relaxed);
+            (waker, slot)
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! [`Operation`]: what a primitive says about one kind of wait.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::{End, List, Mutex, Wakes};
+
+/// A reference to a primitive: borrowed or counted. Either way the primitive stays where it is.
+pub trait Home: Deref {}
+
+impl<P: ?Sized> Home for &P {}
+impl<P: ?Sized> Home for Arc<P> {}
+
+/// What is decided about a newcomer under the lock.
+#[derive(Debug)]
+pub enum Entry<G, S> {
+    /// It need not wait.
+    Ready(G),
+    /// It joins the line, with this slot.
+    Queue(S, End),
+}
+
+/// Whether a piece of work under the lock is finished.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Nothing is left to do.
+    Done,
+    /// The batch of wakers is full: release the lock, wake them, and come again.
+    Again,
+}
+
+/// Whether a waiter that is still linked already holds what it waits for, and has been moved to the second list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Handed {
+    No,
+    Yes,
+}
+
+/// Where in the line a waiter stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    Front,
+    Behind,
+}
+
+/// One kind of wait on one primitive.
+///
+/// What is given `shared` runs under the lock and must run no foreign code.
+pub trait Operation {
+    /// How the wait refers to its primitive.
+    type Home: Home<Target = Self::Primitive>;
+    /// What is waited on.
+    type Primitive: ?Sized;
+    /// What the primitive's lock guards.
+    type Shared;
+    /// What is kept for each waiter, in its node.
+    type Slot;
+    /// What a waiter gets when it need wait no longer.
+    type Grant;
+    /// What the wait returns: the grant, in a form that lives on.
+    type Output;
+    /// What a wait with an end returns.
+    type Timed;
+
+    fn shared(primitive: &Self::Primitive) -> &Mutex<Self::Shared>;
+
+    /// The list that waiters join; or that to which they are moved once their slot is [`handed`](Operation::handed).
+    fn list(shared: &mut Self::Shared, handed: Handed) -> &mut List<Self::Slot>;
+
+    fn handed(_slot: &Self::Slot) -> Handed {
+        Handed::No
+    }
+
+    /// Tries without the lock.
+    fn attempt(&mut self, primitive: &Self::Primitive) -> Option<Self::Grant>;
+
+    /// Looks once more under the lock, and decides whether to queue.
+    fn enqueue(
+        &mut self,
+        primitive: &Self::Primitive,
+        shared: &mut Self::Shared,
+        wakes: &mut Wakes,
+    ) -> Entry<Self::Grant, Self::Slot>;
+
+    /// A queued waiter was polled without having been granted: may it go? Then it is unlinked, and granted.
+    fn retry(&mut self, _primitive: &Self::Primitive, _shared: &mut Self::Shared, _place: Place) -> bool {
+        false
+    }
+
+    /// Takes up what was granted. Not under the lock.
+    fn granted(&mut self, primitive: &Self::Primitive, slot: Option<Self::Slot>) -> Self::Grant;
+
+    /// Gives back what was granted: nobody will take it up. Not under the lock.
+    fn give_back(&mut self, primitive: &Self::Primitive, slot: Option<Self::Slot>);
+
+    /// A waiter has been unlinked without a grant.
+    fn left(&mut self, _primitive: &Self::Primitive, _shared: &mut Self::Shared, _slot: Option<&Self::Slot>) {
+    }
+
+    /// Grants whatever can be granted now. Called in the same critical section after each change above.
+    fn serve(_primitive: &Self::Primitive, _shared: &mut Self::Shared, _wakes: &mut Wakes) -> Step {
+        Step::Done
+    }
+
+    fn finish(&mut self, home: Self::Home, grant: Self::Grant) -> Self::Output;
+
+    fn in_time(output: Self::Output) -> Self::Timed;
+
+    fn expired(&mut self) -> Self::Timed;
+}

@@ -1,0 +1,129 @@
+//! The synchronisation the crate stands on: the standard library's, or loom's when models are checked.
+//!
+//! Both faces offer the same few names, so that nothing outside this file knows which one it runs on. Loom's
+//! constructors are not `const`; [`const_fn!`] writes a constructor that is `const` wherever it can be.
+
+#[cfg(loom)]
+pub(crate) use loom::sync::{
+    MutexGuard,
+    atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
+};
+#[cfg(not(loom))]
+pub(crate) use std::sync::{
+    MutexGuard,
+    atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
+};
+
+/// Defines a function that is `const`, except under loom.
+macro_rules! const_fn {
+    ($(#[$attribute:meta])* $visibility:vis const fn $($rest:tt)*) => {
+        #[cfg(not(loom))]
+        $(#[$attribute])*
+        $visibility const fn $($rest)*
+
+        #[cfg(loom)]
+        $(#[$attribute])*
+        $visibility fn $($rest)*
+    };
+}
+pub(crate) use const_fn;
+
+#[cfg(loom)]
+type Inner<T> = loom::sync::Mutex<T>;
+#[cfg(not(loom))]
+type Inner<T> = std::sync::Mutex<T>;
+
+/// A mutex without poisoning: what is guarded here is valid between any two statements that can panic.
+pub struct Mutex<T>(Inner<T>);
+
+impl<T> Mutex<T> {
+    const_fn! {
+        pub(crate) const fn new(value: T) -> Self {
+            Mutex(Inner::new(value))
+        }
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        match self.0.lock() {
+            Ok(guard) => guard,
+            Err(poisoned) => poisoned.into_inner(),
+        }
+    }
+}
+
+/// A cell whose accesses loom can watch: they are closures, so that each has a beginning and an end.
+#[cfg(not(loom))]
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T: ?Sized>(std::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> UnsafeCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        UnsafeCell(std::cell::UnsafeCell::new(value))
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        self.0.into_inner()
+    }
+}
+
+#[cfg(not(loom))]
+impl<T: ?Sized> UnsafeCell<T> {
+    #[inline(always)]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        f(self.0.get())
+    }
+
+    #[inline(always)]
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+
+    /// The address of the value, for guards that outlive one closure.
+    #[inline(always)]
+    pub(crate) fn get(&self) -> *mut T {
+        self.0.get()
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut()
+    }
+}
+
+#[cfg(loom)]
+pub(crate) use loom_cell::UnsafeCell;
+
+#[cfg(loom)]
+mod loom_cell {
+    /// Loom's cell for what is accessed in closures; a guard's longer look is announced at its start.
+    #[derive(Debug)]
+    pub(crate) struct UnsafeCell<T>(loom::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) fn new(value: T) -> Self {
+            UnsafeCell(loom::cell::UnsafeCell::new(value))
+        }
+
+        pub(crate) fn into_inner(self) -> T {
+            self.0.into_inner()
+        }
+
+        pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+            self.0.with(f)
+        }
+
+        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            self.0.with_mut(f)
+        }
+
+        pub(crate) fn get(&self) -> *mut T {
+            self.0.with_mut(|value| value)
+        }
+
+        pub(crate) fn get_mut(&mut self) -> &mut T {
+            // SAFETY: the exclusive borrow of the cell is an exclusive borrow of its content.
+            self.0.with_mut(|value| unsafe { &mut *value })
+        }
+    }
+}

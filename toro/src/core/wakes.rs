@@ -1,0 +1,83 @@
+//! A batch of wakers, collected under a lock and woken after it is released.
+//!
+//! The batch has room for [`Wakes::ROOM`] wakers and never allocates; whoever has more to wake releases the lock, wakes
+//! the batch and comes back. A waker is foreign code: it may re-enter the primitive, and it may panic. A panic
+//! does not stop the wakers after it; the first one is raised again when the batch is finished.
+
+use std::any::Any;
+use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::task::Waker;
+
+pub struct Wakes {
+    /// `wakers[next..len]` are initialised and owned by the batch.
+    wakers: [MaybeUninit<Waker>; Wakes::ROOM],
+    next: usize,
+    len: usize,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+impl Wakes {
+    pub(crate) const ROOM: usize = 32;
+
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        Wakes { wakers: [const { MaybeUninit::uninit() }; Wakes::ROOM], next: 0, len: 0, panic: None }
+    }
+
+    #[inline]
+    pub(crate) const fn is_full(&self) -> bool {
+        self.len == Wakes::ROOM
+    }
+
+    /// Adds a waker. The batch must not be full.
+    #[inline]
+    pub(crate) fn push(&mut self, waker: Waker) {
+        self.wakers[self.len].write(waker);
+        self.len += 1;
+    }
+
+    /// Wakes everything collected and empties the batch; a panic is kept for [`finish`](Wakes::finish).
+    #[inline]
+    pub(crate) fn wake(&mut self) {
+        while self.next < self.len {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.wake_until_panic())) {
+                self.panic.get_or_insert(panic);
+            }
+        }
+        self.next = 0;
+        self.len = 0;
+    }
+
+    fn wake_until_panic(&mut self) {
+        while self.next < self.len {
+            // SAFETY: `wakers[next..len]` are initialised, and `next` moves past this one before it is woken, so it is
+            // read once, even if waking it panics.
+            let waker = unsafe { self.wakers[self.next].assume_init_read() };
+            self.next += 1;
+            waker.wake();
+        }
+    }
+
+    /// Wakes what is left, then raises the first panic of a waker again, unless this thread is already panicking.
+    #[inline]
+    pub(crate) fn finish(mut self) {
+        self.wake();
+        if let Some(panic) = self.panic.take()
+            && !std::thread::panicking()
+        {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Drop for Wakes {
+    #[inline]
+    fn drop(&mut self) {
+        // Only reached with wakers inside when the code that collected them panicked: the waiters were granted all the
+        // same, so they must hear of it.
+        if self.next < self.len {
+            self.wake();
+        }
+    }
+}

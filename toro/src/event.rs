@@ -1,0 +1,220 @@
+//! [`Event`]: something that has happened, or not yet.
+//!
+//! One word tells whether the event is set and whether anyone waits. Setting and clearing are one atomic operation while
+//! nobody waits, and looking is one load. While someone waits, setting happens under the lock: the waiters to be
+//! woken are those of the generation that it ends, so that whoever comes after a `clear` waits for the next `set`,
+//! however long the waking takes.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::core::{
+    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, Step, Wait, Waiter, Wakes,
+    const_fn,
+};
+use crate::error::Timeout;
+
+const SET: usize = 1;
+/// Someone waits; changes only under the lock.
+const QUEUED: usize = 2;
+
+/// A flag to wait for: everyone passes while it is set, everyone waits while it is clear.
+///
+/// Waiting for an event that is set costs one load. Waiting allocates nothing.
+///
+/// ```
+/// use toro::Event;
+///
+/// static READY: Event = Event::new();
+///
+/// let waiter = std::thread::spawn(|| READY.wait().wait());
+/// READY.set();
+/// waiter.join().unwrap();
+/// assert!(READY.is_set());
+/// ```
+pub struct Event {
+    word: AtomicUsize,
+    line: Mutex<Line>,
+}
+
+/// What the lock guards.
+pub struct Line {
+    waiters: List<Generation>,
+    /// Counts the calls of `set` that found someone waiting.
+    generation: Generation,
+}
+
+/// The set that a waiter waits for.
+type Generation = u64;
+
+/// Waits for an event.
+pub type EventWait<'a> = Wait<Waiter<Happens<&'a Event>>>;
+/// Waits for a counted event, and keeps it alive.
+pub type EventWaitOwned = Wait<Waiter<Happens<Arc<Event>>>>;
+
+impl Event {
+    const_fn! {
+        /// An event that is not set.
+        pub const fn new() -> Self {
+            Event {
+                word: AtomicUsize::new(0),
+                line: Mutex::new(Line { waiters: List::new(), generation: 0 }),
+            }
+        }
+    }
+
+    /// Whether the event is set.
+    #[inline]
+    pub fn is_set(&self) -> bool {
+        self.word.load(Ordering::Acquire) & SET != 0
+    }
+
+    /// Sets the event and wakes everyone who waits now. Those who come while it is set do not wait.
+    ///
+    /// Everyone who waited when this was called passes, even if the event is cleared at once; nobody who comes after that
+    /// does.
+    #[inline]
+    pub fn set(&self) {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while word & QUEUED == 0 {
+            // Written even if it is set already: what happened before this call is then known to whoever sees it set.
+            match self.word.compare_exchange_weak(word, word | SET, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(actual) => word = actual,
+            }
+        }
+        self.set_and_wake();
+    }
+
+    #[cold]
+    fn set_and_wake(&self) {
+        let mut last = None;
+        let mut wakes = Wakes::new();
+        loop {
+            let mut line = self.line.lock();
+            let last = *last.get_or_insert_with(|| {
+                self.word.fetch_or(SET, Ordering::Release);
+                line.generation += 1;
+                line.generation - 1
+            });
+            while !wakes.is_full() && line.waiters.front().is_some_and(|generation| *generation <= last) {
+                line.waiters.grant_front(&mut wakes);
+            }
+            self.tidy(&line);
+            drop(line);
+            if !wakes.is_full() {
+                break;
+            }
+            wakes.wake();
+        }
+        wakes.finish();
+    }
+
+    /// Clears the event: from now on everyone waits for the next [`set`](Event::set).
+    #[inline]
+    pub fn clear(&self) {
+        self.word.fetch_and(!SET, Ordering::AcqRel);
+    }
+
+    /// Waits until the event is set.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the wait loses nothing: an event is not used up by those who wait for it.
+    #[inline]
+    pub fn wait(&self) -> EventWait<'_> {
+        Wait::new(Waiter::new(self, Happens(PhantomData)))
+    }
+
+    /// As [`wait`](Event::wait), keeping the event alive.
+    #[inline]
+    pub fn wait_owned(self: &Arc<Self>) -> EventWaitOwned {
+        Wait::new(Waiter::new(Arc::clone(self), Happens(PhantomData)))
+    }
+
+    /// How many waits are in line at this moment.
+    pub fn waiting(&self) -> usize {
+        match self.word.load(Ordering::Relaxed) & QUEUED {
+            0 => 0,
+            _ => self.line.lock().waiters.len(),
+        }
+    }
+
+    /// Under the lock: nobody is queued when the list is empty.
+    fn tidy(&self, line: &Line) {
+        if line.waiters.is_empty() {
+            self.word.fetch_and(!QUEUED, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Default for Event {
+    fn default() -> Self {
+        Event::new()
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event").field("set", &self.is_set()).field("waiting", &self.waiting()).finish()
+    }
+}
+
+/// The wait for an event held through `H`.
+pub struct Happens<H>(PhantomData<fn() -> H>);
+
+impl<H: Home<Target = Event>> Operation for Happens<H> {
+    type Home = H;
+    type Primitive = Event;
+    type Shared = Line;
+    type Slot = Generation;
+    type Grant = ();
+    type Output = ();
+    type Timed = Result<(), Timeout>;
+
+    fn shared(event: &Event) -> &Mutex<Line> {
+        &event.line
+    }
+
+    fn list(line: &mut Line, _: Handed) -> &mut List<Generation> {
+        &mut line.waiters
+    }
+
+    #[inline]
+    fn attempt(&mut self, event: &Event) -> Option<()> {
+        event.is_set().then_some(())
+    }
+
+    fn enqueue(&mut self, event: &Event, line: &mut Line, _: &mut Wakes) -> Entry<(), Generation> {
+        // Acquire: an event found set here tells what happened before it was set.
+        if event.word.fetch_or(QUEUED, Ordering::Acquire) & SET != 0 {
+            event.tidy(line);
+            return Entry::Ready(());
+        }
+        Entry::Queue(line.generation, End::Back)
+    }
+
+    fn granted(&mut self, _: &Event, _: Option<Generation>) {}
+
+    fn give_back(&mut self, _: &Event, _: Option<Generation>) {}
+
+    fn left(&mut self, event: &Event, line: &mut Line, _: Option<&Generation>) {
+        event.tidy(line);
+    }
+
+    fn serve(_: &Event, _: &mut Line, _: &mut Wakes) -> Step {
+        Step::Done
+    }
+
+    #[inline]
+    fn finish(&mut self, _: H, (): ()) {}
+
+    fn in_time((): ()) -> Self::Timed {
+        Ok(())
+    }
+
+    fn expired(&mut self) -> Self::Timed {
+        Err(Timeout)
+    }
+}

@@ -1,0 +1,126 @@
+//! Waiting for permits: the one operation behind every face of [`Permits`].
+
+use std::marker::PhantomData;
+
+use super::{Line, Need, Permits, Refusal};
+use crate::core::{End, Entry, Handed, Home, List, Mutex, Operation, Place, Step, Wakes};
+use crate::error::Closed;
+
+/// How a primitive wears its permits: where they are, and what it makes of a grant.
+pub trait Face {
+    type Home: Home<Target = Self::Primitive>;
+    type Primitive: ?Sized;
+    type Output;
+    type Timed;
+
+    fn permits(primitive: &Self::Primitive) -> &Permits;
+
+    #[inline]
+    fn attempt(permits: &Permits, count: u32) -> Result<(), Refusal> {
+        permits.try_acquire(count)
+    }
+
+    /// Makes the guard. `Err` only where the permits can be closed.
+    fn finish(home: Self::Home, count: u32, granted: Result<(), Closed>) -> Self::Output;
+
+    fn in_time(output: Self::Output) -> Self::Timed;
+
+    fn expired() -> Self::Timed;
+}
+
+/// Waits for a number of permits.
+pub struct Acquire<F> {
+    count: u32,
+    end: End,
+    face: PhantomData<fn() -> F>,
+}
+
+impl<F: Face> Acquire<F> {
+    #[inline]
+    pub(crate) fn new(count: u32) -> Self {
+        Acquire { count, end: End::Back, face: PhantomData }
+    }
+
+    /// Before all others: for one who holds what they wait for.
+    #[allow(dead_code)]
+    pub(crate) fn before_all(count: u32) -> Self {
+        Acquire { count, end: End::Front, face: PhantomData }
+    }
+}
+
+impl<F: Face> Operation for Acquire<F> {
+    type Home = F::Home;
+    type Primitive = F::Primitive;
+    type Shared = Line;
+    type Slot = Need;
+    type Grant = Result<(), Closed>;
+    type Output = F::Output;
+    type Timed = F::Timed;
+
+    #[inline]
+    fn shared(primitive: &F::Primitive) -> &Mutex<Line> {
+        &F::permits(primitive).line
+    }
+
+    #[inline]
+    fn list(line: &mut Line, _: Handed) -> &mut List<Need> {
+        &mut line.waiters
+    }
+
+    #[inline]
+    fn attempt(&mut self, primitive: &F::Primitive) -> Option<Self::Grant> {
+        match F::attempt(F::permits(primitive), self.count) {
+            Ok(()) => Some(Ok(())),
+            Err(Refusal::Closed) => Some(Err(Closed)),
+            Err(Refusal::NoPermits) => None,
+        }
+    }
+
+    fn enqueue(&mut self, primitive: &F::Primitive, _: &mut Line, _: &mut Wakes) -> Entry<Self::Grant, Need> {
+        match F::permits(primitive).enqueue(self.count, self.end) {
+            Entry::Ready(taken) => Entry::Ready(taken.map_err(|_| Closed)),
+            Entry::Queue(need, end) => Entry::Queue(need, end),
+        }
+    }
+
+    fn retry(&mut self, primitive: &F::Primitive, _: &mut Line, place: Place) -> bool {
+        F::permits(primitive).retry(self.count, place)
+    }
+
+    #[inline]
+    fn granted(&mut self, _: &F::Primitive, slot: Option<Need>) -> Self::Grant {
+        match slot {
+            Some(Need::Permits(_)) => Ok(()),
+            Some(Need::Closed) | None => Err(Closed),
+        }
+    }
+
+    fn give_back(&mut self, primitive: &F::Primitive, slot: Option<Need>) {
+        if let Some(Need::Permits(count)) = slot {
+            F::permits(primitive).release(count);
+        }
+    }
+
+    fn left(&mut self, primitive: &F::Primitive, _: &mut Line, _: Option<&Need>) {
+        F::permits(primitive).left();
+    }
+
+    #[inline]
+    fn serve(primitive: &F::Primitive, line: &mut Line, wakes: &mut Wakes) -> Step {
+        F::permits(primitive).serve(line, wakes)
+    }
+
+    #[inline]
+    fn finish(&mut self, home: F::Home, grant: Self::Grant) -> F::Output {
+        F::finish(home, self.count, grant)
+    }
+
+    #[inline]
+    fn in_time(output: F::Output) -> F::Timed {
+        F::in_time(output)
+    }
+
+    fn expired(&mut self) -> F::Timed {
+        F::expired()
+    }
+}

@@ -1,0 +1,331 @@
+//! The algorithm of the semaphore, without its faces: `Semaphore`, `BoundedSemaphore`, `Lock` and `RwLock` stand on it.
+//!
+//! One word holds everything that an uncontended operation needs:
+//!
+//! | bits   | field  | meaning                                                                            |
+//! |--------|--------|------------------------------------------------------------------------------------|
+//! | 0      | QUEUED | someone waits; changes only under the lock of the line                             |
+//! | 1      | CLOSED | no more permits are given out                                                      |
+//! | 2      | NUDGED | the oldest waiter has been woken to help itself, and has not looked yet            |
+//! | 8..24  | budget | how many newcomers may still overtake the oldest waiter; zero while nobody waits   |
+//! | 24..64 | count  | permits to be had; negative after a `resize` below what is held                    |
+//!
+//! With nobody waiting, acquiring is one compare-and-swap and releasing one addition. The moment QUEUED is set, a
+//! newcomer finds it in the word and queues too, and a release hands its permits, under the lock, to the oldest
+//! waiter: the line is strictly first in, first out. Permits that do not suffice for the oldest waiter stay in the word,
+//! so that a waiter which gives up has nothing to undo.
+//!
+//! A barging semaphore differs only in the budget that each new oldest waiter starts with. While it lasts a release only
+//! *nudges* the oldest waiter, and a newcomer that finds a permit may take it and spend one from the budget; releases
+//! that find NUDGED set do not take the lock. When the budget is spent the next release hands over directly.
+//!
+//! No wake-up is lost between an addition without the lock and a waiter that queues: both are read-modify-writes of the
+//! same word. If the addition comes first, the waiter's own compare-and-swap of QUEUED sees the permits, and takes
+//! them; if it comes second it sees QUEUED, and serves the line under the lock.
+
+mod acquire;
+
+pub(crate) use acquire::{Acquire, Face};
+
+use crate::core::{AtomicU64, End, Entry, List, Mutex, Ordering, Place, Step, Wakes, const_fn, locked};
+
+const QUEUED: u64 = 1;
+const CLOSED: u64 = 1 << 1;
+const NUDGED: u64 = 1 << 2;
+const BUDGET_SHIFT: u32 = 8;
+const BUDGET_ONE: u64 = 1 << BUDGET_SHIFT;
+const BUDGET: u64 = 0xffff << BUDGET_SHIFT;
+const COUNT_SHIFT: u32 = 24;
+
+/// What the word says besides the count when someone waits.
+const LINE: u64 = QUEUED | NUDGED | BUDGET;
+
+#[inline]
+const fn count(word: u64) -> i64 {
+    word as i64 >> COUNT_SHIFT
+}
+
+#[inline]
+const fn counted(permits: u32) -> u64 {
+    (permits as u64) << COUNT_SHIFT
+}
+
+/// Why permits were not to be had at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    NoPermits,
+    Closed,
+}
+
+/// What a waiter's slot says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Need {
+    /// It waits for, or was granted, this many.
+    Permits(u32),
+    /// There will be none.
+    Closed,
+}
+
+/// What the lock guards.
+pub struct Line {
+    waiters: List<Need>,
+    /// All permits, held or not.
+    total: u32,
+}
+
+pub struct Permits {
+    word: AtomicU64,
+    /// The budget of each new oldest waiter, in place.
+    fresh_budget: u64,
+    line: Mutex<Line>,
+}
+
+impl Permits {
+    const_fn! {
+        pub(crate) const fn new(permits: u32, barging: u16) -> Self {
+            Permits {
+                word: AtomicU64::new(counted(permits)),
+                fresh_budget: (barging as u64) << BUDGET_SHIFT,
+                line: Mutex::new(Line { waiters: List::new(), total: permits }),
+            }
+        }
+    }
+
+    /// The permits to be had now, fewer than none after a `resize` below what is held.
+    pub(crate) fn count(&self) -> i64 {
+        count(self.word.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & CLOSED != 0
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        match self.word.load(Ordering::Relaxed) & QUEUED {
+            0 => 0,
+            _ => self.line.lock().waiters.len(),
+        }
+    }
+
+    pub(crate) fn total(&self) -> u32 {
+        self.line.lock().total
+    }
+
+    /// Takes the only permit of a lock: one compare-and-swap, without a look before.
+    #[inline]
+    pub(crate) fn try_acquire_only(&self) -> Result<(), Refusal> {
+        match self.word.compare_exchange(counted(1), 0, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => Ok(()),
+            Err(word) => self.try_acquire_from(word, 1),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn try_acquire(&self, permits: u32) -> Result<(), Refusal> {
+        self.try_acquire_from(self.word.load(Ordering::Relaxed), permits)
+    }
+
+    #[inline]
+    fn try_acquire_from(&self, mut word: u64, permits: u32) -> Result<(), Refusal> {
+        loop {
+            if word & CLOSED != 0 {
+                return Err(Refusal::Closed);
+            }
+            let overtaking = match word & QUEUED {
+                0 => 0,
+                _ if word & BUDGET != 0 => BUDGET_ONE,
+                _ => return Err(Refusal::NoPermits),
+            };
+            if count(word) < i64::from(permits) {
+                return Err(Refusal::NoPermits);
+            }
+            let taken = word.wrapping_sub(counted(permits)) - overtaking;
+            match self.word.compare_exchange_weak(word, taken, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(actual) => word = actual,
+            }
+        }
+    }
+
+    /// Returns permits, and serves the line if there is one.
+    #[inline]
+    pub(crate) fn release(&self, permits: u32) {
+        let word = self.word.fetch_add(counted(permits), Ordering::Release);
+        if word & QUEUED != 0 {
+            self.release_to_line(word);
+        }
+    }
+
+    #[cold]
+    fn release_to_line(&self, word: u64) {
+        // A nudged waiter is on its way and will look at the word under the lock; unless it is time to hand over.
+        if word & NUDGED != 0 && word & BUDGET != 0 {
+            return;
+        }
+        self.serve_line();
+    }
+
+    fn serve_line(&self) {
+        locked(&self.line, |line, wakes| self.serve(line, wakes));
+    }
+
+    /// Puts new permits into circulation; `false`, and nothing is changed, if they would be too many.
+    pub(crate) fn add(&self, permits: u32) -> bool {
+        {
+            let mut line = self.line.lock();
+            let Some(total) = line.total.checked_add(permits) else { return false };
+            line.total = total;
+        }
+        self.release(permits);
+        true
+    }
+
+    /// Takes permits out of circulation that the caller holds and will not release.
+    pub(crate) fn forget(&self, permits: u32) {
+        self.line.lock().total -= permits;
+    }
+
+    /// Releases permits that were forgotten, up to `bound` in circulation; `false`, and nothing is changed, beyond it.
+    #[allow(dead_code)]
+    pub(crate) fn restore(&self, permits: u32, bound: u32) -> bool {
+        {
+            let mut line = self.line.lock();
+            match line.total.checked_add(permits) {
+                Some(total) if total <= bound => line.total = total,
+                _ => return false,
+            }
+        }
+        self.release(permits);
+        true
+    }
+
+    /// Sets the number of permits in circulation. Those that are held stay held; what is missing is kept back as they are
+    /// released.
+    pub(crate) fn resize(&self, total: u32) {
+        {
+            let mut line = self.line.lock();
+            let (old, new) = (i64::from(line.total), i64::from(total));
+            line.total = total;
+            let change = ((new - old) << COUNT_SHIFT) as u64;
+            self.word.fetch_add(change, Ordering::Relaxed);
+        }
+        self.serve_line();
+    }
+
+    pub(crate) fn close(&self) {
+        self.word.fetch_or(CLOSED, Ordering::Relaxed);
+        self.serve_line();
+    }
+
+    /// Under the lock: takes the permits if they have come in the meantime, else joins the line.
+    fn enqueue(&self, permits: u32, end: End) -> Entry<Result<(), Refusal>, Need> {
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            let taken = match end {
+                End::Back => self.try_acquire_from(word, permits),
+                End::Front => self.try_acquire_before_all(word, permits),
+            };
+            match taken {
+                Err(Refusal::NoPermits) => {}
+                decided => return Entry::Ready(decided),
+            }
+            // What `taken` rests on may be outdated by now; the exchange below succeeds only on the last word, and only
+            // if that word has nothing to take.
+            word = self.word.load(Ordering::Relaxed);
+            if word & CLOSED != 0 || self.could_take(word, permits, end) {
+                continue;
+            }
+            let queued = match word & QUEUED {
+                0 => word | QUEUED | self.fresh_budget,
+                _ => word,
+            };
+            match self.word.compare_exchange(word, queued, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Entry::Queue(Need::Permits(permits), end),
+                Err(actual) => word = actual,
+            }
+        }
+    }
+
+    fn could_take(&self, word: u64, permits: u32, end: End) -> bool {
+        let may = end == End::Front || word & QUEUED == 0 || word & BUDGET != 0;
+        may && count(word) >= i64::from(permits)
+    }
+
+    fn try_acquire_before_all(&self, mut word: u64, permits: u32) -> Result<(), Refusal> {
+        while count(word) >= i64::from(permits) {
+            let taken = word.wrapping_sub(counted(permits));
+            match self.word.compare_exchange_weak(word, taken, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(actual) => word = actual,
+            }
+        }
+        Err(Refusal::NoPermits)
+    }
+
+    /// Under the lock: a queued waiter looks for itself. Only the oldest may take, and that ends the overtaking.
+    fn retry(&self, permits: u32, place: Place) -> bool {
+        if place != Place::Front {
+            return false;
+        }
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            let takes = word & CLOSED == 0 && count(word) >= i64::from(permits);
+            let next = match takes {
+                true => (word.wrapping_sub(counted(permits)) & !(NUDGED | BUDGET)) | self.fresh_budget,
+                // From here on a release has to nudge again.
+                false => word & !NUDGED,
+            };
+            match self.word.compare_exchange_weak(word, next, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return takes,
+                Err(actual) => word = actual,
+            }
+        }
+    }
+
+    /// Under the lock: a waiter has left. If it was the one that had been nudged, another must be.
+    fn left(&self) {
+        self.word.fetch_and(!NUDGED, Ordering::Relaxed);
+    }
+
+    /// Under the lock: hands permits to the oldest waiters, as far as they go.
+    fn serve(&self, line: &mut Line, wakes: &mut Wakes) -> Step {
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            let Some(need) = line.waiters.front() else {
+                if word & LINE != 0 {
+                    self.word.fetch_and(!LINE, Ordering::Relaxed);
+                }
+                return Step::Done;
+            };
+            if wakes.is_full() {
+                return Step::Again;
+            }
+            if word & CLOSED != 0 {
+                *need = Need::Closed;
+                line.waiters.grant_front(wakes);
+                continue;
+            }
+            let Need::Permits(permits) = *need else { return Step::Done };
+            if count(word) < i64::from(permits) {
+                return Step::Done;
+            }
+            let by_hand = word & BUDGET == 0;
+            let next = match by_hand {
+                true => (word.wrapping_sub(counted(permits)) & !NUDGED) | self.fresh_budget,
+                false if word & NUDGED != 0 => return Step::Done,
+                false => word | NUDGED,
+            };
+            match self.word.compare_exchange(word, next, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) if by_hand => {
+                    line.waiters.grant_front(wakes);
+                    word = next;
+                }
+                Ok(_) => {
+                    line.waiters.nudge_front(wakes);
+                    return Step::Done;
+                }
+                Err(actual) => word = actual,
+            }
+        }
+    }
+}

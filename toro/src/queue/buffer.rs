@@ -1,0 +1,124 @@
+//! What queues keep their items in: each order of leaving is a buffer.
+
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, VecDeque};
+
+/// Holds the items of a queue, and decides which one leaves next.
+pub trait Buffer {
+    type Item;
+    fn push(&mut self, item: Self::Item);
+    fn pop(&mut self) -> Option<Self::Item>;
+    fn len(&self) -> usize;
+}
+
+/// First in, first out.
+pub struct Fifo<T>(VecDeque<T>);
+
+impl<T> Fifo<T> {
+    pub(crate) const fn new() -> Self {
+        Fifo(VecDeque::new())
+    }
+}
+
+impl<T> Buffer for Fifo<T> {
+    type Item = T;
+
+    #[inline]
+    fn push(&mut self, item: T) {
+        self.0.push_back(item);
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<T> {
+        self.0.pop_front()
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Last in, first out.
+pub struct Lifo<T>(Vec<T>);
+
+impl<T> Lifo<T> {
+    pub(crate) const fn new() -> Self {
+        Lifo(Vec::new())
+    }
+}
+
+impl<T> Buffer for Lifo<T> {
+    type Item = T;
+
+    #[inline]
+    fn push(&mut self, item: T) {
+        self.0.push(item);
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<T> {
+        self.0.pop()
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Lowest first; among equals, first in, first out.
+pub struct Priority<T> {
+    heap: BinaryHeap<Ranked<T>>,
+    arrivals: u64,
+}
+
+/// An item and when it came, ordered so that the greatest is the one to leave next.
+struct Ranked<T> {
+    item: T,
+    arrival: u64,
+}
+
+impl<T: Ord> Priority<T> {
+    pub(crate) const fn new() -> Self {
+        Priority { heap: BinaryHeap::new(), arrivals: 0 }
+    }
+}
+
+impl<T: Ord> Buffer for Priority<T> {
+    type Item = T;
+
+    fn push(&mut self, item: T) {
+        let arrival = self.arrivals;
+        self.arrivals += 1;
+        self.heap.push(Ranked { item, arrival });
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        self.heap.pop().map(|ranked| ranked.item)
+    }
+
+    fn len(&self) -> usize {
+        self.heap.len()
+    }
+}
+
+impl<T: Ord> Ord for Ranked<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.item.cmp(&self.item).then_with(|| other.arrival.cmp(&self.arrival))
+    }
+}
+
+impl<T: Ord> PartialOrd for Ranked<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T: Ord> PartialEq for Ranked<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl<T: Ord> Eq for Ranked<T> {}

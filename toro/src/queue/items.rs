@@ -1,0 +1,87 @@
+//! Taking items until the queue is closed: [`Items`], a stream, and [`Iter`], which blocks.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use futures_core::stream::FusedStream;
+use pin_project_lite::pin_project;
+
+use super::ops::{Get, Plain, Queued};
+use crate::core::{Home, Wait, Waiter};
+
+pin_project! {
+    /// The items of a queue, as a stream that ends when the queue is closed and empty.
+    ///
+    /// Between items the stream has no place in line; while it waits for one it has, and so can be dropped without
+    /// losing anything, as any other wait.
+    #[must_use = "a stream does nothing unless it is polled"]
+    pub struct Items<H>
+    where
+        H: Home,
+        H::Target: Queued,
+    {
+        // Gone when the stream has ended.
+        queue: Option<H>,
+        #[pin]
+        get: Option<Wait<Waiter<Get<H, Plain>>>>,
+    }
+}
+
+impl<H: Home<Target: Queued>> Items<H> {
+    pub(crate) fn new(queue: H) -> Self {
+        Items { queue: Some(queue), get: None }
+    }
+}
+
+impl<H: Home<Target = Q> + Clone, Q: Queued + ?Sized> Stream for Items<H> {
+    type Item = Q::Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Q::Item>> {
+        let mut this = self.project();
+        if this.get.is_none() {
+            let Some(queue) = this.queue else { return Poll::Ready(None) };
+            this.get.set(Some(Wait::new(Waiter::new(queue.clone(), Get::new()))));
+        }
+        let Some(get) = this.get.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let item = ready!(get.poll(cx)).ok();
+        this.get.set(None);
+        if item.is_none() {
+            *this.queue = None;
+        }
+        Poll::Ready(item)
+    }
+}
+
+impl<H: Home<Target = Q> + Clone, Q: Queued + ?Sized> FusedStream for Items<H> {
+    fn is_terminated(&self) -> bool {
+        self.queue.is_none()
+    }
+}
+
+impl<H: Home<Target: Queued>> fmt::Debug for Items<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Items").field("ended", &self.queue.is_none()).finish_non_exhaustive()
+    }
+}
+
+/// The items of a queue, as an iterator that blocks the current thread for each, and ends when the queue is closed and
+/// empty.
+#[must_use = "an iterator does nothing unless it is used"]
+pub struct Iter<'a, Q>(pub(super) &'a Q);
+
+impl<Q: Queued> Iterator for Iter<'_, Q> {
+    type Item = Q::Item;
+
+    fn next(&mut self) -> Option<Q::Item> {
+        Wait::new(Waiter::new(self.0, Get::<_, Plain>::new())).wait().ok()
+    }
+}
+
+impl<Q> fmt::Debug for Iter<'_, Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Iter").finish_non_exhaustive()
+    }
+}

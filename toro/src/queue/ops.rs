@@ -1,0 +1,246 @@
+//! The three waits on a queue: [`Get`], [`Put`], [`Join`].
+
+use std::marker::PhantomData;
+
+use super::buffer::Buffer;
+use super::shared::{Core, Promise, Shared};
+use crate::core::{End, Entry, Handed, Home, List, Mutex, Operation, Step, Wakes};
+use crate::error::{Closed, PutError, Timeout, TryGetError, TryPutError, WaitError};
+
+/// Something that has a queue's state inside: each of the public queues.
+pub trait Queued {
+    type Buffer: Buffer<Item = Self::Item>;
+    type Item;
+    fn core(&self) -> &Core<Self::Buffer>;
+}
+
+/// Waits for an item, and makes an `M` of it.
+pub struct Get<H, M>(PhantomData<fn() -> (H, M)>);
+
+impl<H, M> Get<H, M> {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Get(PhantomData)
+    }
+}
+
+/// What a getter makes of its item.
+pub trait Made<H, T> {
+    type Output;
+    fn make(queue: H, item: T) -> Self::Output;
+}
+
+/// The item as it is.
+pub struct Plain;
+
+impl<H, T> Made<H, T> for Plain {
+    type Output = T;
+
+    #[inline]
+    fn make(_: H, item: T) -> T {
+        item
+    }
+}
+
+impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for Get<H, M> {
+    type Home = H;
+    type Primitive = Q;
+    type Shared = Shared<Q::Buffer>;
+    type Slot = Promise;
+    type Grant = Result<Q::Item, Closed>;
+    type Output = Result<M::Output, Closed>;
+    type Timed = Result<M::Output, WaitError>;
+
+    fn shared(queue: &Q) -> &Mutex<Self::Shared> {
+        queue.core().shared()
+    }
+
+    fn list(shared: &mut Self::Shared, _: Handed) -> &mut List<Promise> {
+        &mut shared.getters
+    }
+
+    #[inline]
+    fn attempt(&mut self, queue: &Q) -> Option<Self::Grant> {
+        match queue.core().try_get() {
+            Ok(item) => Some(Ok(item)),
+            Err(TryGetError::Closed) => Some(Err(Closed)),
+            Err(TryGetError::Empty) => None,
+        }
+    }
+
+    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<Self::Grant, Promise> {
+        match shared.take_unpromised() {
+            Some(item) => Entry::Ready(Ok(item)),
+            None if shared.is_closed() => Entry::Ready(Err(Closed)),
+            None => Entry::Queue(Promise::Kept, End::Back),
+        }
+    }
+
+    fn granted(&mut self, queue: &Q, slot: Option<Promise>) -> Self::Grant {
+        match slot {
+            Some(Promise::Kept) => queue.core().take_promised(),
+            Some(Promise::Closed) | None => Err(Closed),
+        }
+    }
+
+    fn give_back(&mut self, queue: &Q, slot: Option<Promise>) {
+        if slot == Some(Promise::Kept) {
+            queue.core().give_back_item();
+        }
+    }
+
+    fn serve(_: &Q, shared: &mut Self::Shared, wakes: &mut Wakes) -> Step {
+        shared.serve(wakes)
+    }
+
+    #[inline]
+    fn finish(&mut self, home: H, grant: Self::Grant) -> Self::Output {
+        grant.map(|item| M::make(home, item))
+    }
+
+    fn in_time(output: Self::Output) -> Self::Timed {
+        Ok(output?)
+    }
+
+    fn expired(&mut self) -> Self::Timed {
+        Err(WaitError::Timeout)
+    }
+}
+
+/// Waits for a place, with the item that is to go there.
+pub struct Put<H, T> {
+    /// Gone once it is in the queue, or given back.
+    item: Option<T>,
+    home: PhantomData<fn() -> H>,
+}
+
+impl<H, T> Put<H, T> {
+    #[inline]
+    pub(crate) fn new(item: T) -> Self {
+        Put { item: Some(item), home: PhantomData }
+    }
+}
+
+impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
+    type Home = H;
+    type Primitive = Q;
+    type Shared = Shared<Q::Buffer>;
+    type Slot = Promise;
+    type Grant = Result<(), PutError<Q::Item>>;
+    type Output = Result<(), PutError<Q::Item>>;
+    type Timed = Result<(), PutError<Q::Item>>;
+
+    fn shared(queue: &Q) -> &Mutex<Self::Shared> {
+        queue.core().shared()
+    }
+
+    fn list(shared: &mut Self::Shared, _: Handed) -> &mut List<Promise> {
+        &mut shared.putters
+    }
+
+    #[inline]
+    fn attempt(&mut self, queue: &Q) -> Option<Self::Grant> {
+        match queue.core().try_put(self.item.take()?) {
+            Ok(()) => Some(Ok(())),
+            Err(TryPutError::Closed(item)) => Some(Err(PutError::Closed(item))),
+            Err(TryPutError::Full(item)) => {
+                self.item = Some(item);
+                None
+            }
+        }
+    }
+
+    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<Self::Grant, Promise> {
+        if !shared.is_closed() && !shared.has_place() {
+            return Entry::Queue(Promise::Kept, End::Back);
+        }
+        match self.item.take() {
+            Some(item) if shared.is_closed() => Entry::Ready(Err(PutError::Closed(item))),
+            Some(item) => {
+                shared.push(item);
+                Entry::Ready(Ok(()))
+            }
+            None => Entry::Ready(Ok(())),
+        }
+    }
+
+    fn granted(&mut self, queue: &Q, slot: Option<Promise>) -> Self::Grant {
+        let Some(item) = self.item.take() else { return Ok(()) };
+        match slot {
+            Some(Promise::Kept) => queue.core().put_promised(item).map_err(PutError::Closed),
+            Some(Promise::Closed) | None => Err(PutError::Closed(item)),
+        }
+    }
+
+    fn give_back(&mut self, queue: &Q, slot: Option<Promise>) {
+        if slot == Some(Promise::Kept) {
+            queue.core().give_back_place();
+        }
+    }
+
+    fn serve(_: &Q, shared: &mut Self::Shared, wakes: &mut Wakes) -> Step {
+        shared.serve(wakes)
+    }
+
+    #[inline]
+    fn finish(&mut self, _: H, grant: Self::Grant) -> Self::Output {
+        grant
+    }
+
+    fn in_time(output: Self::Output) -> Self::Timed {
+        output
+    }
+
+    fn expired(&mut self) -> Self::Timed {
+        self.item.take().map_or(Ok(()), |item| Err(PutError::Timeout(item)))
+    }
+}
+
+/// Waits until all work is done.
+pub struct Join<H>(PhantomData<fn() -> H>);
+
+impl<H> Join<H> {
+    pub(crate) fn new() -> Self {
+        Join(PhantomData)
+    }
+}
+
+impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Join<H> {
+    type Home = H;
+    type Primitive = Q;
+    type Shared = Shared<Q::Buffer>;
+    type Slot = ();
+    type Grant = ();
+    type Output = ();
+    type Timed = Result<(), Timeout>;
+
+    fn shared(queue: &Q) -> &Mutex<Self::Shared> {
+        queue.core().shared()
+    }
+
+    fn list(shared: &mut Self::Shared, _: Handed) -> &mut List<()> {
+        &mut shared.joiners
+    }
+
+    fn attempt(&mut self, _: &Q) -> Option<()> {
+        None
+    }
+
+    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<(), ()> {
+        if shared.is_finished() { Entry::Ready(()) } else { Entry::Queue((), End::Back) }
+    }
+
+    fn granted(&mut self, _: &Q, _: Option<()>) {}
+
+    fn give_back(&mut self, _: &Q, _: Option<()>) {}
+
+    fn finish(&mut self, _: H, (): ()) {}
+
+    fn in_time((): ()) -> Self::Timed {
+        Ok(())
+    }
+
+    fn expired(&mut self) -> Self::Timed {
+        Err(Timeout)
+    }
+}

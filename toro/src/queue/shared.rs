@@ -1,0 +1,255 @@
+//! The state of a queue: one lock around its items and the three lines of those who get, put and join.
+//!
+//! A queue notifies; it does not deliver. An item stays in the buffer until a getter's poll takes it. What a waiting
+//! getter is granted is a *promise* of one item, what a waiting putter is granted a promise of one place: newcomers see
+//! only what has not been promised, so that they cannot overtake, and a promise whose waiter has gone passes to the next.
+//! The item of a waiting putter lies in its own future, so that a put that is dropped, or expires, never happened.
+
+use super::buffer::Buffer;
+use crate::core::{List, Mutex, Step, Wakes, const_fn, locked};
+use crate::error::{Closed, TooManyDone, TryGetError, TryPutError};
+
+/// A queue whose items are kept in a `B`.
+pub struct Core<B> {
+    maxsize: usize,
+    shared: Mutex<Shared<B>>,
+}
+
+/// What the lock guards.
+pub struct Shared<B> {
+    buffer: B,
+    maxsize: usize,
+    closed: bool,
+    /// Items in the buffer that belong to getters who were granted and have not looked yet.
+    promised_items: usize,
+    /// Places kept for putters who were granted and have not looked yet.
+    promised_places: usize,
+    /// Items that were put and not yet reported done.
+    unfinished: usize,
+    pub(super) getters: List<Promise>,
+    pub(super) putters: List<Promise>,
+    pub(super) joiners: List<()>,
+}
+
+/// What a getter or a putter is granted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Promise {
+    /// An item, or a place for one.
+    Kept,
+    /// Nothing more: the queue is closed.
+    Closed,
+}
+
+impl<B> Core<B> {
+    const_fn! {
+        pub(super) const fn new(buffer: B, maxsize: usize) -> Self {
+            Core {
+                maxsize,
+                shared: Mutex::new(Shared {
+                    buffer,
+                    maxsize,
+                    closed: false,
+                    promised_items: 0,
+                    promised_places: 0,
+                    unfinished: 0,
+                    getters: List::new(),
+                    putters: List::new(),
+                    joiners: List::new(),
+                }),
+            }
+        }
+    }
+
+    pub(super) fn maxsize(&self) -> usize {
+        self.maxsize
+    }
+
+    pub(super) fn shared(&self) -> &Mutex<Shared<B>> {
+        &self.shared
+    }
+}
+
+impl<B: Buffer> Core<B> {
+    #[inline]
+    pub(super) fn try_put(&self, item: B::Item) -> Result<(), TryPutError<B::Item>> {
+        let mut shared = self.shared.lock();
+        if shared.closed {
+            return Err(TryPutError::Closed(item));
+        }
+        if !shared.has_place() {
+            return Err(TryPutError::Full(item));
+        }
+        shared.push(item);
+        // Only a getter can profit from an item.
+        if !shared.getters.is_empty() {
+            drop(shared);
+            self.serve();
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn try_get(&self) -> Result<B::Item, TryGetError> {
+        let mut shared = self.shared.lock();
+        match shared.take_unpromised() {
+            Some(item) => {
+                if !shared.putters.is_empty() {
+                    drop(shared);
+                    self.serve();
+                }
+                Ok(item)
+            }
+            None if shared.closed => Err(TryGetError::Closed),
+            None => Err(TryGetError::Empty),
+        }
+    }
+
+    /// Takes the item that was promised.
+    pub(super) fn take_promised(&self) -> Result<B::Item, Closed> {
+        let mut item = None;
+        let mut first = true;
+        locked(&self.shared, |shared, wakes| {
+            if std::mem::take(&mut first) {
+                shared.promised_items -= 1;
+                item = shared.buffer.pop();
+            }
+            shared.serve(wakes)
+        });
+        item.ok_or(Closed)
+    }
+
+    /// Puts into the place that was promised; gives the item back if the queue was closed meanwhile.
+    pub(super) fn put_promised(&self, item: B::Item) -> Result<(), B::Item> {
+        let mut item = Some(item);
+        let mut first = true;
+        locked(&self.shared, |shared, wakes| {
+            if std::mem::take(&mut first) {
+                shared.promised_places -= 1;
+                if !shared.closed
+                    && let Some(item) = item.take()
+                {
+                    shared.push(item);
+                }
+            }
+            shared.serve(wakes)
+        });
+        item.map_or(Ok(()), Err)
+    }
+
+    pub(super) fn give_back_item(&self) {
+        self.change(|shared| shared.promised_items -= 1);
+    }
+
+    pub(super) fn give_back_place(&self) {
+        self.change(|shared| shared.promised_places -= 1);
+    }
+
+    pub(super) fn close(&self) {
+        self.change(|shared| shared.closed = true);
+    }
+
+    pub(super) fn task_done(&self) -> Result<(), TooManyDone> {
+        let mut shared = self.shared.lock();
+        shared.unfinished = shared.unfinished.checked_sub(1).ok_or(TooManyDone)?;
+        let finished = shared.unfinished == 0 && !shared.joiners.is_empty();
+        drop(shared);
+        if finished {
+            self.serve();
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.shared.lock().closed
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.shared.lock().buffer.len()
+    }
+
+    pub(super) fn unfinished(&self) -> usize {
+        self.shared.lock().unfinished
+    }
+
+    /// Changes something under the lock, and serves whoever profits.
+    fn change(&self, f: impl FnOnce(&mut Shared<B>)) {
+        let mut f = Some(f);
+        locked(&self.shared, |shared, wakes| {
+            if let Some(f) = f.take() {
+                f(shared);
+            }
+            shared.serve(wakes)
+        });
+    }
+
+    #[cold]
+    fn serve(&self) {
+        locked(&self.shared, |shared, wakes| shared.serve(wakes));
+    }
+}
+
+impl<B: Buffer> Shared<B> {
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.unfinished == 0
+    }
+
+    /// Whether there is a place that was not promised.
+    #[inline]
+    pub(super) fn has_place(&self) -> bool {
+        self.maxsize == 0 || self.buffer.len() + self.promised_places < self.maxsize
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, item: B::Item) {
+        self.unfinished += 1;
+        self.buffer.push(item);
+    }
+
+    /// Takes an item that was not promised.
+    #[inline]
+    pub(super) fn take_unpromised(&mut self) -> Option<B::Item> {
+        if self.buffer.len() > self.promised_items { self.buffer.pop() } else { None }
+    }
+
+    /// Grants whatever can be granted: items, places, the end of the work, the news that all is over.
+    pub(super) fn serve(&mut self, wakes: &mut Wakes) -> Step {
+        loop {
+            if wakes.is_full() {
+                return Step::Again;
+            }
+            if let Some(promise) = self.getters.front() {
+                if self.buffer.len() > self.promised_items {
+                    self.promised_items += 1;
+                    self.getters.grant_front(wakes);
+                    continue;
+                }
+                if self.closed {
+                    *promise = Promise::Closed;
+                    self.getters.grant_front(wakes);
+                    continue;
+                }
+            }
+            if !self.putters.is_empty() {
+                let has_place = self.has_place();
+                if let Some(promise) = self.putters.front()
+                    && (self.closed || has_place)
+                {
+                    match self.closed {
+                        true => *promise = Promise::Closed,
+                        false => self.promised_places += 1,
+                    }
+                    self.putters.grant_front(wakes);
+                    continue;
+                }
+            }
+            if self.unfinished == 0 && self.joiners.grant_front(wakes) {
+                continue;
+            }
+            return Step::Done;
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! [`Task`]: an item that counts as work until it is dropped.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use super::ops::{Made, Queued};
+use crate::core::Home;
+
+/// An item taken by `get_task`: when it is dropped the queue's [`task_done`](crate::Queue::task_done) is called for it,
+/// so that [`join`](crate::Queue::join) returns when all tasks have been dropped.
+#[must_use = "a task counts as done as soon as it is dropped"]
+pub struct Task<H>
+where
+    H: Home<Target: Queued>,
+{
+    item: <H::Target as Queued>::Item,
+    done: Done<H>,
+}
+
+/// Reports one item as done on drop.
+struct Done<H: Home<Target: Queued>>(H);
+
+impl<H: Home<Target: Queued>> Drop for Done<H> {
+    fn drop(&mut self) {
+        // Fails only if someone has called `task_done` for an item that was not theirs; there is nothing left to count.
+        let _ = self.0.core().task_done();
+    }
+}
+
+impl<H: Home<Target: Queued>> Task<H> {
+    /// The item, which now counts as done.
+    pub fn into_inner(self) -> <H::Target as Queued>::Item {
+        let Task { item, done } = self;
+        drop(done);
+        item
+    }
+}
+
+impl<H: Home<Target: Queued>> Deref for Task<H> {
+    type Target = <H::Target as Queued>::Item;
+
+    fn deref(&self) -> &Self::Target {
+        &self.item
+    }
+}
+
+impl<H: Home<Target: Queued>> DerefMut for Task<H> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.item
+    }
+}
+
+impl<H: Home<Target: Queued<Item: fmt::Debug>>> fmt::Debug for Task<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Task").field(&self.item).finish()
+    }
+}
+
+/// The item as a [`Task`].
+pub struct Counted;
+
+impl<H: Home<Target: Queued<Item = T>>, T> Made<H, T> for Counted {
+    type Output = Task<H>;
+
+    fn make(queue: H, item: T) -> Task<H> {
+        Task { item, done: Done(queue) }
+    }
+}

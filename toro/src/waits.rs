@@ -1,0 +1,9 @@
+//! Names for the waits, for those who keep one in a struct or return one from a function.
+//!
+//! All of them are a [`Wait`](crate::Wait) of one kind or another.
+
+pub use crate::event::{EventWait, EventWaitOwned};
+pub use crate::handoff::{HandoffWait, HandoffWaitOwned};
+pub use crate::lock::{AcquireLock, AcquireLockOwned};
+pub use crate::queue::{Get, GetOwned, GetTask, GetTaskOwned, Join, Put, PutOwned};
+pub use crate::semaphore::{AcquirePermits, AcquirePermitsOwned};
