@@ -1,5 +1,7 @@
 //! A MongoDB client for replica sets.
 
+#[doc(hidden)]
+pub mod conformance;
 pub mod error;
 pub mod options;
 

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use bson::{Bson, Document};
+use bson::Document;
 
 use crate::error::{Error, Result};
 
 /// A user, and how the user is proven.
 ///
-/// `Debug` shows neither the password nor mechanism properties that are secret.
+/// `Debug` does not show the password, and of the mechanism's properties only the names.
 #[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Credential {
@@ -167,13 +167,12 @@ impl Credential {
             }
             Some(AuthMechanism::MongoDbAws) => {
                 wants_external()?;
-                if self.username.is_some() != self.password.is_some() {
-                    return wrong("user name (access key id) and password (secret) go together");
+                if self.username.is_some() || self.password.is_some() {
+                    return wrong(
+                        "takes no user name or password: the credentials come from the environment",
+                    );
                 }
-                if self.username.is_none() && self.property("AWS_SESSION_TOKEN").is_some() {
-                    return wrong("AWS_SESSION_TOKEN needs user name and password");
-                }
-                self.takes_properties(&["AWS_SESSION_TOKEN"])
+                self.takes_properties(&[])
             }
             Some(AuthMechanism::MongoDbOidc) => {
                 wants_external()?;
@@ -217,14 +216,7 @@ impl Credential {
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SECRET: [&str; 1] = ["AWS_SESSION_TOKEN"];
-        let properties = self.mechanism_properties.as_ref().map(|properties| {
-            let shown = |(key, value): (&String, &Bson)| match SECRET.contains(&key.as_str()) {
-                true => (key.clone(), Bson::from("REDACTED")),
-                false => (key.clone(), value.clone()),
-            };
-            properties.iter().map(shown).collect::<Document>()
-        });
+        let properties = self.mechanism_properties.as_ref().map(|p| p.keys().collect::<Vec<_>>());
         f.debug_struct("Credential")
             .field("username", &self.username)
             .field("source", &self.source)

@@ -1,0 +1,17 @@
+//! What the specification cases need to see of the inside. Not part of the API: anything here may change at any time.
+
+use crate::error::{Error, Result};
+use crate::options::WriteConcern;
+
+/// An error of bad input.
+pub fn invalid(why: impl std::fmt::Display) -> Error {
+    Error::invalid_argument(why.to_string())
+}
+
+/// Checks a write concern as every operation does before it is sent.
+///
+/// # Errors
+/// `InvalidArgument` where its parts contradict each other.
+pub fn validate_write_concern(write_concern: &WriteConcern) -> Result<()> {
+    write_concern.validate()
+}

@@ -1,0 +1,42 @@
+//! Where the case files are.
+
+use std::path::{Path, PathBuf};
+
+/// The folder that holds one folder for each specification; none where there is no data.
+///
+/// # Errors
+/// `MONGODB_SPECIFICATIONS` names no folder.
+pub(crate) fn folder() -> Result<Option<PathBuf>, String> {
+    if let Some(folder) = std::env::var_os("MONGODB_SPECIFICATIONS") {
+        let folder = PathBuf::from(folder);
+        return match folder.is_dir() {
+            true => Ok(Some(folder)),
+            false => Err(format!("MONGODB_SPECIFICATIONS names {}, which is no folder", folder.display())),
+        };
+    }
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/specifications");
+    Ok(beside.is_dir().then_some(beside))
+}
+
+/// The `.json` files of `folder`, not of the folders in it, by name.
+pub(crate) fn case_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let unreadable = |e: std::io::Error| format!("cannot list {}: {e}", folder.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    match files.is_empty() {
+        true => Err(format!("{} holds no case files", folder.display())),
+        false => Ok(files),
+    }
+}
+
+/// A case file as JSON.
+pub(crate) fn read(file: &Path) -> Result<serde_json::Value, String> {
+    let text = std::fs::read_to_string(file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
+    serde_json::from_str(&text).map_err(|e| format!("{} is not JSON: {e}", file.display()))
+}

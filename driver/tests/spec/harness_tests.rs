@@ -1,0 +1,175 @@
+//! Shows that the harness can fail: wrong expectations, files of another form, and panics.
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+
+use crate::suite::{Case, Outcome, Suite};
+use crate::{ignored, suites};
+
+/// One trial a claim.
+pub(crate) fn trials() -> Vec<Trial> {
+    let trial = |name: &str, claim: fn() -> Result<(), String>| {
+        Trial::test(format!("harness: {name}"), move || claim().map_err(Failed::from))
+    };
+    vec![
+        trial("the right expectations pass", right_expectations_pass),
+        trial("each wrong expectation fails", wrong_expectations_fail),
+        trial("an unknown option or member fails", unknown_members_fail),
+        trial("a file of another form cannot be read", other_forms_are_unreadable),
+        trial("a panic is a failure", a_panic_is_a_failure),
+        trial("the missing components are named", missing_components_are_named),
+    ]
+}
+
+fn suite(name: &str) -> Suite {
+    suites::all().into_iter().find(|suite| suite.name == name).expect("the suite exists")
+}
+
+fn outcome(name: &str, case: &Value) -> Result<Outcome, String> {
+    let mut cases = (suite(name).cases)(&json!({ "tests": [case] }))?;
+    Ok(cases.pop().ok_or("no case was read")?.outcome())
+}
+
+/// Cases whose expectations are met, by suite.
+fn right() -> Vec<(&'static str, Value)> {
+    vec![
+        (
+            "connection-string",
+            json!({
+                "description": "all", "uri": "mongodb://al:pw@h:1/db?w=1&bananas=2", "valid": true, "warning": true,
+                "hosts": [{ "type": "hostname", "host": "h", "port": 1 }],
+                "auth": { "username": "al", "password": "pw", "db": "db" },
+                "options": { "w": 1 },
+            }),
+        ),
+        (
+            "connection-string",
+            json!({ "description": "bad", "uri": "mongo://h", "valid": false, "warning": null }),
+        ),
+        (
+            "uri-options",
+            json!({
+                "description": "options", "uri": "mongodb://h/?maxPoolSize=5&tls=true", "valid": true, "warning": false,
+                "options": { "maxPoolSize": 5, "tls": true },
+            }),
+        ),
+        (
+            "auth/legacy",
+            json!({
+                "description": "plain", "uri": "mongodb://al:pw@h/db?authMechanism=PLAIN", "valid": true,
+                "credential": { "username": "al", "password": "pw", "source": "db", "mechanism": "PLAIN" },
+            }),
+        ),
+        (
+            "read-write-concern/connection-string",
+            json!({ "description": "w", "uri": "mongodb://h/?w=2", "valid": true, "writeConcern": { "w": 2 } }),
+        ),
+        (
+            "read-write-concern/document",
+            json!({
+                "description": "w", "valid": true, "writeConcern": { "w": 0 }, "writeConcernDocument": { "w": 0 },
+                "isServerDefault": false, "isAcknowledged": false,
+            }),
+        ),
+    ]
+}
+
+fn right_expectations_pass() -> Result<(), String> {
+    for (suite, case) in right() {
+        match outcome(suite, &case)? {
+            Outcome::Passed => {}
+            other => return Err(format!("{suite}: {case}: {other:?}")),
+        }
+    }
+    Ok(())
+}
+
+/// Spoils every leaf of every right case, one at a time, and wants each to fail.
+fn wrong_expectations_fail() -> Result<(), String> {
+    for (suite, case) in right() {
+        for path in expectations(&case) {
+            let mut spoilt = case.clone();
+            let leaf = spoilt.pointer_mut(&path).ok_or("the path leads nowhere")?;
+            *leaf = match &*leaf {
+                Value::Bool(flag) => json!(!flag),
+                Value::Number(n) => json!(n.as_i64().unwrap_or_default() + 1),
+                Value::String(text) if text == "hostname" => json!("unix"),
+                _ => json!("wrong"),
+            };
+            if !matches!(outcome(suite, &spoilt)?, Outcome::Failed(_)) {
+                return Err(format!("{suite}: passes although {path} is wrong: {spoilt}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The JSON pointers of every leaf that is an expectation.
+fn expectations(case: &Value) -> Vec<String> {
+    fn walk(value: &Value, path: String, leaves: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                members.iter().for_each(|(key, member)| walk(member, format!("{path}/{key}"), leaves));
+            }
+            Value::Array(items) => {
+                items.iter().enumerate().for_each(|(i, item)| walk(item, format!("{path}/{i}"), leaves));
+            }
+            Value::Null => {}
+            _ => leaves.push(path),
+        }
+    }
+    let mut leaves = Vec::new();
+    walk(case, String::new(), &mut leaves);
+    leaves.retain(|path| path != "/description" && path != "/uri");
+    leaves
+}
+
+fn unknown_members_fail() -> Result<(), String> {
+    for (suite, case) in [
+        (
+            "uri-options",
+            json!({ "description": "x", "uri": "mongodb://h", "valid": true, "options": { "bananas": null } }),
+        ),
+        (
+            "auth/legacy",
+            json!({ "description": "x", "uri": "mongodb://a:b@h", "valid": true, "credential": { "bananas": null } }),
+        ),
+        ("connection-string", json!({ "description": "x", "uri": "mongodb://h" })),
+        ("read-write-concern/document", json!({ "description": "x", "valid": true })),
+    ] {
+        if !matches!(outcome(suite, &case)?, Outcome::Failed(_)) {
+            return Err(format!("{suite}: passes: {case}"));
+        }
+    }
+    Ok(())
+}
+
+fn other_forms_are_unreadable() -> Result<(), String> {
+    for suite in suites::all() {
+        for content in [json!({}), json!({ "tests": 1 }), json!({ "tests": [{}] })] {
+            if (suite.cases)(&content).is_ok() {
+                return Err(format!("{} reads {content}", suite.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `resume_unwind` panics without the message and backtrace of the panic hook.
+fn a_panic_is_a_failure() -> Result<(), String> {
+    let case = Case::new("panics", || std::panic::resume_unwind(Box::new("on purpose")));
+    match case.outcome() {
+        Outcome::Failed(why) if why.contains("on purpose") => Ok(()),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+/// A reason to ignore belongs to a case, not to a whole suite.
+fn missing_components_are_named() -> Result<(), String> {
+    match ignored::missing_component(
+        "auth/legacy/connection-string: should recognise the mechanism (MONGODB-AWS)",
+    ) {
+        None => Ok(()),
+        Some(reason) => Err(format!("ignored: {reason}")),
+    }
+}

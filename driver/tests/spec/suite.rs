@@ -1,0 +1,111 @@
+//! What a suite is, and how its files become trials.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use libtest_mimic::{Completion, Failed, Trial};
+use serde_json::Value;
+
+use crate::scoreboard::Scoreboard;
+use crate::{data, ignored};
+
+/// The cases of one folder, all of one form.
+pub(crate) struct Suite {
+    /// The name on the scoreboard.
+    pub(crate) name: &'static str,
+    /// The folder, below that of the data.
+    pub(crate) folder: &'static str,
+    /// Reads one file. An error, for a file of another form, is a failure.
+    pub(crate) cases: fn(&Value) -> Result<Vec<Case>, String>,
+}
+
+/// One trial.
+pub(crate) struct Case {
+    /// What the file calls it.
+    pub(crate) description: String,
+    /// Runs it.
+    pub(crate) run: Box<dyn FnOnce() -> Outcome + Send>,
+}
+
+/// How a case ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Passed,
+    /// What was expected, and what was there.
+    Failed(String),
+    /// A reason computed from the server.
+    #[allow(dead_code, reason = "for suites that run on servers")]
+    Ignored(String),
+}
+
+impl From<Result<(), String>> for Outcome {
+    fn from(result: Result<(), String>) -> Self {
+        match result {
+            Ok(()) => Outcome::Passed,
+            Err(why) => Outcome::Failed(why),
+        }
+    }
+}
+
+impl Case {
+    /// A case called `description` that passes if `run` gives `Ok`.
+    pub(crate) fn new(
+        description: impl Into<String>,
+        run: impl FnOnce() -> Result<(), String> + Send + 'static,
+    ) -> Self {
+        Case { description: description.into(), run: Box::new(|| run().into()) }
+    }
+
+    /// Runs it; a panic is a failure.
+    pub(crate) fn outcome(self) -> Outcome {
+        catch_unwind(AssertUnwindSafe(self.run)).unwrap_or_else(|panic| {
+            let message = panic.downcast_ref::<String>().map(String::as_str);
+            let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
+            Outcome::Failed(format!("panicked: {}", message.unwrap_or("without a message")))
+        })
+    }
+}
+
+/// The trials of all `suites` below `folder`.
+pub(crate) fn trials(folder: &Path, suites: &[Suite], scoreboard: &Arc<Scoreboard>) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for suite in suites {
+        match data::case_files(&folder.join(suite.folder)) {
+            Ok(files) => {
+                for file in files {
+                    let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                    match data::read(&file).and_then(|content| (suite.cases)(&content)) {
+                        Ok(cases) => trials
+                            .extend(cases.into_iter().map(|case| trial(suite.name, &stem, case, scoreboard))),
+                        Err(why) => trials.push(unreadable(suite.name, &stem, why, scoreboard)),
+                    }
+                }
+            }
+            Err(why) => trials.push(unreadable(suite.name, "*", why, scoreboard)),
+        }
+    }
+    trials
+}
+
+fn unreadable(suite: &'static str, stem: &str, why: String, scoreboard: &Arc<Scoreboard>) -> Trial {
+    trial(suite, stem, Case::new("the file can be read", move || Err(why)), scoreboard)
+}
+
+fn trial(suite: &'static str, stem: &str, case: Case, scoreboard: &Arc<Scoreboard>) -> Trial {
+    let name = format!("{suite}/{stem}: {}", case.description.trim());
+    let missing = ignored::missing_component(&name);
+    let scoreboard = Arc::clone(scoreboard);
+    Trial::ignorable_test(name, move || {
+        let outcome = match missing {
+            Some(reason) => Outcome::Ignored(reason.to_owned()),
+            None => case.outcome(),
+        };
+        scoreboard.record(suite, &outcome);
+        match outcome {
+            Outcome::Passed => Ok(Completion::Completed),
+            Outcome::Failed(why) => Err(Failed::from(why)),
+            Outcome::Ignored(reason) => Ok(Completion::ignored_with(reason)),
+        }
+    })
+}

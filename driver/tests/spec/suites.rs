@@ -1,0 +1,32 @@
+//! The suites that are run, each with the module that reads its files.
+
+mod connection_string;
+mod credential;
+mod expect;
+mod read_write_concern;
+mod uri_options;
+
+use crate::suite::Suite;
+
+/// Every suite, in the order of their names.
+pub(crate) fn all() -> Vec<Suite> {
+    vec![
+        Suite { name: "auth/legacy", folder: "auth/tests/legacy", cases: credential::cases },
+        Suite {
+            name: "connection-string",
+            folder: "connection-string/tests",
+            cases: connection_string::cases,
+        },
+        Suite {
+            name: "read-write-concern/connection-string",
+            folder: "read-write-concern/tests/connection-string",
+            cases: read_write_concern::connection_string_cases,
+        },
+        Suite {
+            name: "read-write-concern/document",
+            folder: "read-write-concern/tests/document",
+            cases: read_write_concern::document_cases,
+        },
+        Suite { name: "uri-options", folder: "uri-options/tests", cases: connection_string::cases },
+    ]
+}

@@ -1,0 +1,55 @@
+//! Small helpers for reading case files and comparing.
+
+use std::fmt::Debug;
+
+use serde_json::Value;
+
+use crate::suite::Case;
+
+/// The cases of a file of the form `{"tests": [{"description": ..., ...}]}`, each run by `run`.
+pub(crate) fn tests(content: &Value, run: fn(&Value) -> Result<(), String>) -> Result<Vec<Case>, String> {
+    let tests = content.get("tests").and_then(Value::as_array).ok_or("the file has no array \"tests\"")?;
+    let case = |test: &Value| {
+        let description = text(test, "description")?.to_owned();
+        let test = test.clone();
+        Ok(Case::new(description, move || run(&test)))
+    };
+    tests.iter().map(case).collect()
+}
+
+/// The string `key` of a case; an error where there is none.
+pub(crate) fn text<'a>(case: &'a Value, key: &str) -> Result<&'a str, String> {
+    case.get(key).and_then(Value::as_str).ok_or_else(|| format!("the case has no string {key:?}"))
+}
+
+/// The boolean `key` of a case; an error where there is none.
+pub(crate) fn flag(case: &Value, key: &str) -> Result<bool, String> {
+    case.get(key).and_then(Value::as_bool).ok_or_else(|| format!("the case has no boolean {key:?}"))
+}
+
+/// The value of `key`, unless it is absent or null: then nothing is asserted.
+pub(crate) fn asserted<'a>(case: &'a Value, key: &str) -> Option<&'a Value> {
+    case.get(key).filter(|value| !value.is_null())
+}
+
+/// `Err` unless both are equal.
+pub(crate) fn same<T: Debug + PartialEq<U>, U: Debug>(
+    what: &str,
+    actual: T,
+    expected: U,
+) -> Result<(), String> {
+    match actual == expected {
+        true => Ok(()),
+        false => Err(format!("{what}: expected {expected:?}, but there is {actual:?}")),
+    }
+}
+
+/// That parsing succeeded or failed as expected; the value where it succeeded.
+pub(crate) fn valid<T>(result: driver::Result<T>, valid: bool) -> Result<Option<T>, String> {
+    match (result, valid) {
+        (Ok(value), true) => Ok(Some(value)),
+        (Err(_), false) => Ok(None),
+        (Ok(_), false) => Err("an error was expected, but there is none".into()),
+        (Err(e), true) => Err(format!("no error was expected, but there is {e}")),
+    }
+}
