@@ -96,9 +96,9 @@ pub(crate) use loom_cell::UnsafeCell;
 
 #[cfg(loom)]
 mod loom_cell {
-    /// Loom's cell for what is accessed in closures; a guard's longer look is announced at its start.
+    /// Loom's cell. A guard looks at its value for longer than one closure: that look is announced at its start.
     #[derive(Debug)]
-    pub(crate) struct UnsafeCell<T>(loom::cell::UnsafeCell<T>);
+    pub(crate) struct UnsafeCell<T: ?Sized>(loom::cell::UnsafeCell<T>);
 
     impl<T> UnsafeCell<T> {
         pub(crate) fn new(value: T) -> Self {
@@ -108,7 +108,9 @@ mod loom_cell {
         pub(crate) fn into_inner(self) -> T {
             self.0.into_inner()
         }
+    }
 
+    impl<T: ?Sized> UnsafeCell<T> {
         pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
             self.0.with(f)
         }
