@@ -1,0 +1,398 @@
+//! The rules of a pool: who gets a connection, who may open one, what a returned connection is still good for.
+//!
+//! A pure state machine, generic over what it keeps, without sockets, clock, events or locks; the pool runs it under the
+//! one short lock of a [`toro::Handoff`]. Three rules hold after every step:
+//!
+//! - idle + in use + being opened = `total` ≤ `maxPoolSize`, and being opened = `pending` ≤ `maxConnecting`;
+//! - nobody waits while there is an idle connection, or room to open another;
+//! - a newcomer never overtakes one who waits.
+//!
+//! Idle connections form a stack, so that those used last stay warm and those at the bottom grow old together.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::time::{Duration, Instant};
+
+use toro::Waiters;
+
+/// The bounds of a pool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// `maxPoolSize`; `u32::MAX`: without limit.
+    pub(crate) max_size: u32,
+    /// `minPoolSize`.
+    pub(crate) min_size: u32,
+    /// `maxConnecting`.
+    pub(crate) max_connecting: u32,
+    /// `maxPoolSize` times `waitQueueMultiple`.
+    pub(crate) max_waiters: Option<u64>,
+    /// `maxIdleTimeMS`.
+    pub(crate) max_idle: Option<Duration>,
+}
+
+/// Whether connections are handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Not now: the server was not heard of yet, or was seen to fail.
+    Paused,
+    /// Yes.
+    Ready,
+    /// Never again.
+    Closed,
+}
+
+/// The right, and the duty, to open one connection; already counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    /// The number of the connection within its pool.
+    pub(crate) id: u64,
+    /// The pool's generation as its opening begins.
+    pub(crate) generation: u32,
+}
+
+/// What one who asks for a connection gets.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Offer<C> {
+    /// A connection. `rested`: it has lain idle for so long that it is worth a look whether it still stands.
+    Connection { connection: C, rested: bool },
+    /// The right to open one.
+    Connect(Ticket),
+    /// Connections that have lain idle for too long, to be closed before asking again.
+    Expired(Vec<C>),
+    /// None.
+    Refused(Refusal),
+}
+
+/// Why nobody gets a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The pool is paused, or was cleared while one waited.
+    Paused,
+    /// The pool is closed.
+    Closed,
+    /// As many wait already as may.
+    Crowded,
+}
+
+/// What became of a connection that was given back.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Return<C> {
+    /// It is idle, or has gone to the one who waited longest.
+    Kept,
+    /// It left the pool, for it is of a generation gone by.
+    Stale(C),
+    /// It left the pool, which is closed.
+    Closed(C),
+}
+
+/// The generation that a connection belongs to: that of the pool, or that of its service in the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Era<S> {
+    pub(crate) number: u32,
+    pub(crate) service: Option<S>,
+}
+
+/// Makes what travels to one who waits: a value that finds its own way back when nobody takes it.
+pub(crate) trait Wrap<C, T> {
+    fn wrap(&self, offer: Offer<C>) -> T;
+}
+
+impl<C, T, F: Fn(Offer<C>) -> T> Wrap<C, T> for F {
+    fn wrap(&self, offer: Offer<C>) -> T {
+        self(offer)
+    }
+}
+
+/// How many connections a pool has, by what they do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) total: u32,
+    pub(crate) idle: u32,
+    pub(crate) pending: u32,
+}
+
+#[derive(Debug)]
+struct Idle<C> {
+    connection: C,
+    era: u32,
+    tick: u32,
+    since: Option<Instant>,
+}
+
+/// Everything that the lock of a pool guards. `S` names a service behind a load balancer.
+#[derive(Debug)]
+pub(crate) struct State<C, S> {
+    limits: Limits,
+    phase: Phase,
+    /// Connections may be opened in the background: everybody was told that the pool is ready.
+    announced: bool,
+    generation: u32,
+    idle: VecDeque<Idle<C>>,
+    total: u32,
+    pending: u32,
+    opened: u64,
+    tick: u32,
+    services: HashMap<S, Service>,
+}
+
+#[derive(Debug, Default)]
+struct Service {
+    generation: u32,
+    connections: u32,
+}
+
+impl<C, S: Copy + Eq + Hash> State<C, S> {
+    /// A connection that was idle across this many ticks has rested.
+    const REST: u32 = 2;
+
+    pub(crate) fn new(limits: Limits) -> Self {
+        State {
+            limits,
+            phase: Phase::Paused,
+            announced: false,
+            generation: 0,
+            idle: VecDeque::new(),
+            total: 0,
+            pending: 0,
+            opened: 0,
+            tick: 0,
+            services: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        Counts { total: self.total, idle: self.idle.len() as u32, pending: self.pending }
+    }
+
+    /// What a newcomer gets while `waiting` others wait; `None`: it queues behind them.
+    pub(crate) fn ask(&mut self, waiting: usize, now: Option<Instant>) -> Option<Offer<C>> {
+        match self.phase {
+            Phase::Paused => return Some(Offer::Refused(Refusal::Paused)),
+            Phase::Closed => return Some(Offer::Refused(Refusal::Closed)),
+            Phase::Ready => {}
+        }
+        let offer = if waiting == 0 { self.next(now) } else { None };
+        if offer.is_none() && self.limits.max_waiters.is_some_and(|most| waiting as u64 >= most) {
+            return Some(Offer::Refused(Refusal::Crowded));
+        }
+        offer
+    }
+
+    /// What the next in line gets, if there is anything to be had.
+    fn next(&mut self, now: Option<Instant>) -> Option<Offer<C>> {
+        if let (Some(limit), Some(now), Some(top)) = (self.limits.max_idle, now, self.idle.back())
+            && top.has_expired(limit, now)
+        {
+            // Those below it have lain there even longer.
+            self.total -= self.idle.len() as u32;
+            return Some(Offer::Expired(self.idle.drain(..).map(|idle| idle.connection).collect()));
+        }
+        if let Some(idle) = self.idle.pop_back() {
+            let rested = self.tick.wrapping_sub(idle.tick) >= Self::REST;
+            return Some(Offer::Connection { connection: idle.connection, rested });
+        }
+        self.ticket(self.limits.max_size).map(Offer::Connect)
+    }
+
+    /// The right to open a connection, unless there are `most` or too many are being opened.
+    fn ticket(&mut self, most: u32) -> Option<Ticket> {
+        if self.total >= most || self.pending >= self.limits.max_connecting {
+            return None;
+        }
+        self.total += 1;
+        self.pending += 1;
+        self.opened += 1;
+        Some(Ticket { id: self.opened, generation: self.generation })
+    }
+
+    /// The right to open a connection of those that `minPoolSize` asks for. Nobody who waits is passed over.
+    pub(crate) fn populate(&mut self, waiting: usize) -> Option<Ticket> {
+        if self.phase != Phase::Ready || !self.announced || waiting > 0 {
+            return None;
+        }
+        self.ticket(self.limits.min_size.min(self.limits.max_size))
+    }
+
+    /// The connection of a ticket is open: it is in use from now on. Gives its generation.
+    pub(crate) fn established<T>(
+        &mut self,
+        ticket: Ticket,
+        service: Option<S>,
+        waiters: &mut Waiters<'_, T>,
+        wrap: &impl Wrap<C, T>,
+    ) -> Era<S> {
+        self.pending -= 1;
+        let era = match service {
+            None => Era { number: ticket.generation, service: None },
+            Some(id) => {
+                let service = self.services.entry(id).or_default();
+                service.connections += 1;
+                Era { number: service.generation, service: Some(id) }
+            }
+        };
+        self.serve(waiters, wrap);
+        era
+    }
+
+    /// The connection of a ticket could not be opened.
+    pub(crate) fn abandoned<T>(&mut self, waiters: &mut Waiters<'_, T>, wrap: &impl Wrap<C, T>) {
+        self.pending -= 1;
+        self.total -= 1;
+        self.serve(waiters, wrap);
+    }
+
+    /// A connection that was in use comes back whole.
+    pub(crate) fn give_back<T>(
+        &mut self,
+        connection: C,
+        era: Era<S>,
+        now: Option<Instant>,
+        waiters: &mut Waiters<'_, T>,
+        wrap: &impl Wrap<C, T>,
+    ) -> Return<C> {
+        if self.phase == Phase::Closed {
+            self.lost(era, waiters, wrap);
+            return Return::Closed(connection);
+        }
+        if self.is_stale(era) {
+            self.lost(era, waiters, wrap);
+            return Return::Stale(connection);
+        }
+        if !waiters.is_empty() {
+            // There is one to take it: the value cannot come back.
+            let _ = waiters.hand_off(wrap.wrap(Offer::Connection { connection, rested: false }));
+            return Return::Kept;
+        }
+        self.idle.push_back(Idle { connection, era: era.number, tick: self.tick, since: now });
+        Return::Kept
+    }
+
+    /// A connection that was in use is gone.
+    pub(crate) fn lost<T>(&mut self, era: Era<S>, waiters: &mut Waiters<'_, T>, wrap: &impl Wrap<C, T>) {
+        self.total -= 1;
+        self.forget_service(era.service);
+        self.serve(waiters, wrap);
+    }
+
+    /// An idle connection that was taken out by [`expire`](Self::expire), [`clear`](Self::clear) and the like is gone.
+    pub(crate) fn forget_service(&mut self, service: Option<S>) {
+        if let Some(id) = service
+            && let Some(entry) = self.services.get_mut(&id)
+        {
+            entry.connections -= 1;
+            if entry.connections == 0 {
+                self.services.remove(&id);
+            }
+        }
+    }
+
+    /// Gives those who wait longest what there is to be had.
+    pub(crate) fn serve<T>(&mut self, waiters: &mut Waiters<'_, T>, wrap: &impl Wrap<C, T>) {
+        while self.phase == Phase::Ready
+            && !waiters.is_empty()
+            && let Some(offer) = self.next(None)
+        {
+            // There is one to take it: the value cannot come back.
+            let _ = waiters.hand_off(wrap.wrap(offer));
+        }
+    }
+
+    pub(crate) fn is_stale(&self, era: Era<S>) -> bool {
+        match era.service {
+            None => era.number != self.generation,
+            Some(id) => self.services.get(&id).is_none_or(|service| service.generation != era.number),
+        }
+    }
+
+    /// Hands out connections from now on. Gives whether that is news.
+    pub(crate) fn ready(&mut self) -> bool {
+        let news = self.phase == Phase::Paused;
+        if news {
+            self.phase = Phase::Ready;
+        }
+        news
+    }
+
+    /// Everybody was told that the pool is ready: connections may be opened in the background.
+    pub(crate) fn announced(&mut self) {
+        self.announced = self.phase == Phase::Ready;
+    }
+
+    /// Begins a new generation and pauses. Gives whether the pool was not paused before, and the idle connections,
+    /// which have left the pool.
+    pub(crate) fn clear(&mut self) -> (bool, Vec<C>) {
+        let news = self.phase == Phase::Ready;
+        if self.phase != Phase::Closed {
+            self.generation = self.generation.wrapping_add(1);
+            self.phase = Phase::Paused;
+            self.announced = false;
+        }
+        (news, self.empty())
+    }
+
+    /// Begins a new generation of one service. Those of its connections that are idle are found stale when they are next looked at.
+    pub(crate) fn clear_service(&mut self, id: S) {
+        if let Some(service) = self.services.get_mut(&id) {
+            service.generation = service.generation.wrapping_add(1);
+        }
+    }
+
+    /// Closes the pool. Gives whether that is news, and the idle connections, which have left the pool.
+    pub(crate) fn close(&mut self) -> (bool, Vec<C>) {
+        let news = self.phase != Phase::Closed;
+        self.phase = Phase::Closed;
+        self.announced = false;
+        (news, self.empty())
+    }
+
+    /// Refuses all who wait, unless the pool has become ready again.
+    pub(crate) fn refuse_waiters<T>(&mut self, waiters: &mut Waiters<'_, T>, wrap: &impl Wrap<C, T>) {
+        let refusal = match self.phase {
+            Phase::Ready => return,
+            Phase::Paused => Refusal::Paused,
+            Phase::Closed => Refusal::Closed,
+        };
+        waiters.hand_off_all(|| wrap.wrap(Offer::Refused(refusal)));
+    }
+
+    fn empty(&mut self) -> Vec<C> {
+        self.total -= self.idle.len() as u32;
+        self.idle.drain(..).map(|idle| idle.connection).collect()
+    }
+
+    /// Time passes: counts a tick, and takes out what has lain idle for too long.
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<C> {
+        self.tick = self.tick.wrapping_add(1);
+        let mut expired = Vec::new();
+        while let (Some(limit), Some(bottom)) = (self.limits.max_idle, self.idle.front())
+            && bottom.has_expired(limit, now)
+        {
+            self.total -= 1;
+            expired.extend(self.idle.pop_front().map(|idle| idle.connection));
+        }
+        expired
+    }
+
+    /// Takes out the idle connections that `gone` says are of no more use.
+    pub(crate) fn sweep(&mut self, gone: impl Fn(&C) -> bool) -> Vec<C> {
+        let (keep, swept): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.idle).into_iter().partition(|idle| !gone(&idle.connection));
+        self.idle = keep;
+        self.total -= swept.len() as u32;
+        swept.into_iter().map(|idle| idle.connection).collect()
+    }
+}
+
+impl<C> Idle<C> {
+    fn has_expired(&self, limit: Duration, now: Instant) -> bool {
+        self.since.is_some_and(|since| now.saturating_duration_since(since) > limit)
+    }
+}
