@@ -3,6 +3,7 @@
 #[doc(hidden)]
 pub mod conformance;
 pub mod error;
+pub mod event;
 pub mod options;
 
 mod deadline;

@@ -1,10 +1,206 @@
 //! The connections to one server: how they are made, kept, handed out and taken back.
+//!
+//! | question | file |
+//! |---|---|
+//! | who gets a connection, who may open one? | `state.rs`, pure rules |
+//! | what follows from that: sockets, events, errors? | `shared.rs` |
+//! | how does what was handed out come back? | `held.rs` |
+//! | what happens while nobody asks? | `upkeep.rs` |
+//! | how is a connection made? what does it tell the server? | `establish.rs`, `metadata.rs` |
+//! | what is a connection, and what does it owe? | `connection.rs` |
+//!
+//! Specification "Connection Monitoring and Pooling". A checkout that finds an idle connection takes one short lock; one
+//! that finds none waits in line and is handed a connection, or the right to open one, directly. What is handed out
+//! returns itself when it is dropped, so that no error, panic or dropped future costs the pool a place.
 
 mod connection;
 mod establish;
 mod generation;
+mod held;
 mod metadata;
+mod shared;
+mod state;
+mod upkeep;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bson::oid::ObjectId;
 
 pub(crate) use self::connection::{Connection, ConnectionDescription, OwnedReply};
 pub(crate) use self::establish::{EstablishError, Establisher, Purpose, Stage};
 pub(crate) use self::generation::Generation;
+pub(crate) use self::held::PooledConnection;
+pub(crate) use self::shared::ErrorHook;
+use self::shared::Shared;
+pub(crate) use self::state::Counts;
+use self::state::Limits;
+use crate::deadline::Deadline;
+use crate::error::{Error, ErrorKind};
+use crate::event::cmap::{self, CmapEvent, ConnectionCheckoutFailedReason};
+use crate::options::{ClientOptions, ServerAddress};
+
+/// An operation that got no connection.
+#[derive(Debug)]
+pub(crate) struct CheckOutError {
+    pub(crate) error: Error,
+    /// That of the connection which could not be opened, or of the pool which refused.
+    pub(crate) generation: Generation,
+    pub(crate) stage: Stage,
+}
+
+/// Whether clearing a pool cuts off the operations that are running on its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interrupt {
+    /// They run on; their connections are closed when they come back.
+    No,
+    /// They fail at once, and connections that are being opened are given up.
+    InUse,
+}
+
+/// The pool of one server. Dropping it closes it.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+}
+
+impl Pool {
+    /// A pool that is paused until [`ready`](Self::ready).
+    pub(crate) fn new(address: ServerAddress, establisher: &Establisher) -> Self {
+        Self::with_upkeep(address, establisher, Some(upkeep::INTERVAL))
+    }
+
+    /// `interval`: the time between two runs of the upkeep; `None`: it never runs.
+    fn with_upkeep(address: ServerAddress, establisher: &Establisher, interval: Option<Duration>) -> Self {
+        let options = establisher.options();
+        let limits = Limits {
+            max_size: match options.max_pool_size() {
+                0 => u32::MAX,
+                most => most,
+            },
+            min_size: options.min_pool_size(),
+            max_connecting: options.max_connecting(),
+            max_waiters: options.max_waiters(),
+            max_idle: options.max_idle_time(),
+        };
+        let shared = Arc::new(Shared::new(Arc::new(address), establisher.clone(), limits));
+        shared.emit(|address| {
+            CmapEvent::PoolCreated(cmap::PoolCreatedEvent { address, options: told(establisher.options()) })
+        });
+        if let Some(interval) = interval {
+            upkeep::start(&shared, establisher.runtime(), interval);
+        }
+        Pool { shared }
+    }
+
+    /// Calls `hook` with the errors of connections that the pool opens for itself, to fill up to `minPoolSize`. The first
+    /// hook stays.
+    pub(crate) fn set_error_hook(&self, hook: ErrorHook) {
+        // A second one is none of the deployment's, which sets it once where it makes the pool.
+        let _ = self.shared.hook.set(hook);
+    }
+
+    pub(crate) fn address(&self) -> &ServerAddress {
+        self.shared.address()
+    }
+
+    /// Takes a connection: one that is idle, else a new one where there is room, else the one that comes back first after
+    /// those who wait already had theirs.
+    ///
+    /// # Errors
+    /// `ConnectionPoolCleared` while the pool is paused, `Shutdown` when it is closed, `WaitQueueTimeout` when
+    /// `deadline` or `waitQueueTimeoutMS` passes in the queue, `WaitQueueFull` when `waitQueueMultiple` forbids to wait;
+    /// and those of opening a connection.
+    ///
+    /// Cancel safety: a dropped future leaves the queue, or gives back what it was given.
+    pub(crate) async fn check_out(&self, deadline: Deadline) -> Result<PooledConnection, CheckOutError> {
+        let Some(started) = self.checkout_started() else { return self.shared.check_out(deadline).await };
+        let checked_out = self.shared.check_out(deadline).await;
+        let duration = started.elapsed();
+        self.shared.emit(|address| match &checked_out {
+            Ok(connection) => CmapEvent::ConnectionCheckedOut(cmap::ConnectionCheckedOutEvent {
+                address,
+                connection_id: connection.id(),
+                duration,
+            }),
+            Err(failed) => CmapEvent::ConnectionCheckoutFailed(cmap::ConnectionCheckoutFailedEvent {
+                address,
+                reason: match failed.error.kind() {
+                    ErrorKind::WaitQueueTimeout { .. } | ErrorKind::WaitQueueFull { .. } => {
+                        ConnectionCheckoutFailedReason::Timeout
+                    }
+                    ErrorKind::Shutdown => ConnectionCheckoutFailedReason::PoolClosed,
+                    _ => ConnectionCheckoutFailedReason::ConnectionError,
+                },
+                duration,
+            }),
+        });
+        checked_out
+    }
+
+    /// The time, where somebody listens.
+    fn checkout_started(&self) -> Option<Instant> {
+        let mut started = None;
+        self.shared.emit(|address| {
+            started = Some(Instant::now());
+            CmapEvent::ConnectionCheckoutStarted(cmap::ConnectionCheckoutStartedEvent { address })
+        });
+        started
+    }
+
+    /// Hands out connections from now on.
+    pub(crate) fn ready(&self) {
+        self.shared.ready();
+    }
+
+    /// Begins a new generation: idle connections are closed now, those in use when they come back; all who wait are refused, and
+    /// so is whoever asks before the pool is ready again. `cause` is what they are told.
+    pub(crate) fn clear(&self, cause: &Error, interrupt: Interrupt) {
+        self.shared.clear(cause, interrupt);
+    }
+
+    /// Behind a load balancer: begins a new generation of the connections to `service`. The pool stays ready.
+    pub(crate) fn clear_service(&self, service: ObjectId) {
+        self.shared.clear_service(service);
+    }
+
+    /// Closes the pool for good: idle connections now, those in use when they come back; all who wait are refused.
+    pub(crate) fn close(&self) {
+        self.shared.close();
+    }
+
+    /// How often the pool was cleared.
+    pub(crate) fn generation(&self) -> Generation {
+        self.shared.generation()
+    }
+
+    /// Whether the pool, or the service that `generation` counts for, was cleared since.
+    pub(crate) fn is_stale(&self, generation: Generation) -> bool {
+        self.shared.is_stale(generation)
+    }
+
+    /// How many connections there are, by what they do.
+    pub(crate) fn counts(&self) -> Counts {
+        self.shared.counts()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+/// The options of a pool that are not the default, as its first event tells them.
+fn told(options: &ClientOptions) -> cmap::ConnectionPoolOptions {
+    cmap::ConnectionPoolOptions {
+        max_idle_time: options.max_idle_time,
+        max_pool_size: options.max_pool_size,
+        min_pool_size: options.min_pool_size,
+        max_connecting: options.max_connecting,
+        wait_queue_timeout: options.wait_queue_timeout,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -70,6 +70,11 @@ impl Runtime {
         self.background.spawn_blocking(work).await.ok()
     }
 
+    /// Runs `work`, which may block its thread, in the background, and does not wait for it.
+    pub(crate) fn detach_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        drop(self.background.spawn_blocking(work));
+    }
+
     /// Polls `inner` inside the background runtime, as opening a socket needs, whoever polls.
     pub(crate) async fn within<F: Future>(&self, inner: F) -> F::Output {
         let mut inner = pin!(inner);

@@ -11,6 +11,7 @@ use std::future::poll_fn;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
@@ -133,16 +134,24 @@ fn blocking<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
+/// A socket, and whether somebody else has ended it.
+#[derive(Debug)]
+struct Shared {
+    socket: Socket,
+    interrupted: AtomicBool,
+}
+
 /// Shuts a connection's socket down from outside, whatever its owner is waiting for.
 #[derive(Clone, Debug)]
-pub(crate) struct Interrupter(Weak<Socket>);
+pub(crate) struct Interrupter(Weak<Shared>);
 
 impl Interrupter {
     /// Ends every read and write of the socket, now and later. Does nothing once its owner has closed it.
     pub(crate) fn interrupt(&self) {
-        if let Some(socket) = self.0.upgrade() {
+        if let Some(shared) = self.0.upgrade() {
+            shared.interrupted.store(true, Ordering::Release);
             // The peer may have closed it already; then there is nothing left to interrupt.
-            let _ = socket.raw().shutdown(Shutdown::Both);
+            let _ = shared.socket.raw().shutdown(Shutdown::Both);
         }
     }
 }
@@ -150,7 +159,7 @@ impl Interrupter {
 /// A socket with the limits that a blocking one needs before it is polled.
 #[derive(Debug)]
 pub(crate) struct Plain {
-    socket: Arc<Socket>,
+    shared: Arc<Shared>,
     deadline: Deadline,
     armed: bool,
 }
@@ -158,7 +167,7 @@ pub(crate) struct Plain {
 impl Plain {
     /// For a blocking socket: limits the next call to what is left until the deadline.
     fn arm(&mut self) -> io::Result<()> {
-        let limit = match &*self.socket {
+        let limit = match self.shared.socket {
             Socket::Tcp(_) | Socket::Unix(_) => return Ok(()),
             Socket::BlockingTcp(_) | Socket::BlockingUnix(_) => self.deadline.remaining(),
         };
@@ -166,7 +175,7 @@ impl Plain {
             return Err(io::ErrorKind::TimedOut.into());
         }
         if self.armed || limit.is_some() {
-            let socket = self.socket.raw();
+            let socket = self.shared.socket.raw();
             socket.set_read_timeout(limit)?;
             socket.set_write_timeout(limit)?;
             self.armed = limit.is_some();
@@ -182,7 +191,7 @@ impl AsyncRead for Plain {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.arm()?;
-        let n = ready!(self.socket.poll_read(cx, buf.initialize_unfilled()))?;
+        let n = ready!(self.shared.socket.poll_read(cx, buf.initialize_unfilled()))?;
         buf.advance(n);
         Poll::Ready(Ok(()))
     }
@@ -191,7 +200,7 @@ impl AsyncRead for Plain {
 impl AsyncWrite for Plain {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.arm()?;
-        self.socket.poll_write(cx, bytes)
+        self.shared.socket.poll_write(cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -199,7 +208,7 @@ impl AsyncWrite for Plain {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.socket.raw().shutdown(Shutdown::Write))
+        Poll::Ready(self.shared.socket.raw().shutdown(Shutdown::Write))
     }
 }
 
@@ -211,22 +220,28 @@ pub(crate) struct Stream {
 
 impl Stream {
     fn new(socket: Socket) -> Self {
-        Stream { plain: Plain { socket: Arc::new(socket), deadline: Deadline::NEVER, armed: false } }
+        let shared = Arc::new(Shared { socket, interrupted: AtomicBool::new(false) });
+        Stream { plain: Plain { shared, deadline: Deadline::NEVER, armed: false } }
     }
 
     /// The handle by which others may end this connection.
     pub(crate) fn interrupter(&self) -> Interrupter {
-        Interrupter(Arc::downgrade(&self.plain.socket))
+        Interrupter(Arc::downgrade(&self.plain.shared))
+    }
+
+    /// Whether an [`Interrupter`] has ended this connection.
+    pub(crate) fn was_interrupted(&self) -> bool {
+        self.plain.shared.interrupted.load(Ordering::Acquire)
     }
 
     /// Whether a read blocks the calling thread.
     pub(crate) fn is_blocking(&self) -> bool {
-        matches!(&*self.plain.socket, Socket::BlockingTcp(_) | Socket::BlockingUnix(_))
+        matches!(self.plain.shared.socket, Socket::BlockingTcp(_) | Socket::BlockingUnix(_))
     }
 
     /// Whether an idle connection still stands: the peer has neither closed it nor sent what nobody asked for.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.plain.socket.is_quiet()
+        self.plain.shared.socket.is_quiet()
     }
 
     /// Sets the limit of reads and writes that block the thread; those that do not are limited by whoever polls them.

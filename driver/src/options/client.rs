@@ -7,6 +7,8 @@ use super::{
     Socks5Proxy, Tls, WriteConcern,
 };
 use crate::error::Result;
+use crate::event::EventHandler;
+use crate::event::cmap::CmapEvent;
 
 /// The options of a client.
 ///
@@ -23,6 +25,8 @@ pub struct ClientOptions {
     /// Whether the connection of a request is taken along with the first operation of a thread: each thread is in a request from its first
     /// operation on. Default: false.
     pub auto_start_request: Option<bool>,
+    /// Who is told what happens in connection pools. Default: nobody.
+    pub cmap_event_handler: Option<EventHandler<CmapEvent>>,
     /// The compressors to offer, best first. Default: none.
     pub compressors: Option<Vec<Compressor>>,
     /// How long opening a connection may take, TLS and authentication included. Default: 10 s.
@@ -116,6 +120,7 @@ builder! {
         hosts: Vec<ServerAddress>,
         app_name: Option<String>,
         auto_start_request: Option<bool>,
+        cmap_event_handler: Option<EventHandler<CmapEvent>>,
         compressors: Option<Vec<Compressor>>,
         connect_timeout: Option<Duration>,
         credential: Option<Credential>,

@@ -13,7 +13,7 @@ use bson::oid::ObjectId;
 
 use super::generation::Generation;
 use crate::deadline::Deadline;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::options::ServerAddress;
 use crate::rt::Runtime;
 use crate::stream::{Interrupter, Stream};
@@ -294,6 +294,9 @@ impl Connection {
             self.stream.set_deadline(deadline);
             let drained = runtime.timeout(deadline, self.drop_reply(limit)).await;
             self.settle(drained.unwrap_or_else(|_| Err(timed_out("no reply came in time"))))?;
+            if self.more_to_come() {
+                return Err(Error::invalid_response("the server goes on sending by itself"));
+            }
         }
         if self.is_idle() { Ok(()) } else { Err(no_reply()) }
     }
@@ -381,8 +384,15 @@ impl Connection {
             if !(error.is_timeout() && matches!(self.state, State::ReplyOwed(_))) {
                 self.state = State::Broken;
             }
+            let error = if self.stream.was_interrupted() { self.interrupted(error) } else { error };
             error.at(&self.address)
         })
+    }
+
+    /// What an operation is told whose connection was cut off because the server's monitor had given the server up.
+    fn interrupted(&self, cause: Error) -> Error {
+        let message = format!("connection to {} interrupted due to server monitor timeout", self.address);
+        Error::new(ErrorKind::ConnectionPoolCleared { message }).with_source(cause)
     }
 }
 

@@ -57,10 +57,19 @@ pub(crate) enum Offer<C> {
     Connection { connection: C, rested: bool },
     /// The right to open one.
     Connect(Ticket),
-    /// Connections that have lain idle for too long, to be closed before asking again.
-    Expired(Vec<C>),
+    /// Connections that are of no more use, to be closed before asking again. They have left the pool.
+    Perished(Vec<C>, Why),
     /// None.
     Refused(Refusal),
+}
+
+/// Why an idle connection is of no more use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It was idle for longer than `maxIdleTimeMS`.
+    Idle,
+    /// It is of a generation gone by.
+    Stale,
 }
 
 /// Why nobody gets a connection.
@@ -86,7 +95,7 @@ pub(crate) enum Return<C> {
 }
 
 /// The generation that a connection belongs to: that of the pool, or that of its service in the pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Era<S> {
     pub(crate) number: u32,
     pub(crate) service: Option<S>,
@@ -112,9 +121,9 @@ pub(crate) struct Counts {
 }
 
 #[derive(Debug)]
-struct Idle<C> {
+struct Idle<C, S> {
     connection: C,
-    era: u32,
+    era: Era<S>,
     tick: u32,
     since: Option<Instant>,
 }
@@ -127,7 +136,7 @@ pub(crate) struct State<C, S> {
     /// Connections may be opened in the background: everybody was told that the pool is ready.
     announced: bool,
     generation: u32,
-    idle: VecDeque<Idle<C>>,
+    idle: VecDeque<Idle<C, S>>,
     total: u32,
     pending: u32,
     opened: u64,
@@ -192,10 +201,12 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
             && top.has_expired(limit, now)
         {
             // Those below it have lain there even longer.
-            self.total -= self.idle.len() as u32;
-            return Some(Offer::Expired(self.idle.drain(..).map(|idle| idle.connection).collect()));
+            return Some(Offer::Perished(self.empty(), Why::Idle));
         }
         if let Some(idle) = self.idle.pop_back() {
+            if self.is_stale(idle.era) {
+                return Some(Offer::Perished(vec![self.remove(idle)], Why::Stale));
+            }
             let rested = self.tick.wrapping_sub(idle.tick) >= Self::REST;
             return Some(Offer::Connection { connection: idle.connection, rested });
         }
@@ -271,7 +282,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
             let _ = waiters.hand_off(wrap.wrap(Offer::Connection { connection, rested: false }));
             return Return::Kept;
         }
-        self.idle.push_back(Idle { connection, era: era.number, tick: self.tick, since: now });
+        self.idle.push_back(Idle { connection, era, tick: self.tick, since: now });
         Return::Kept
     }
 
@@ -282,8 +293,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         self.serve(waiters, wrap);
     }
 
-    /// An idle connection that was taken out by [`expire`](Self::expire), [`clear`](Self::clear) and the like is gone.
-    pub(crate) fn forget_service(&mut self, service: Option<S>) {
+    fn forget_service(&mut self, service: Option<S>) {
         if let Some(id) = service
             && let Some(entry) = self.services.get_mut(&id)
         {
@@ -292,6 +302,13 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
                 self.services.remove(&id);
             }
         }
+    }
+
+    /// An idle connection leaves the pool.
+    fn remove(&mut self, idle: Idle<C, S>) -> C {
+        self.total -= 1;
+        self.forget_service(idle.era.service);
+        idle.connection
     }
 
     /// Gives those who wait longest what there is to be had.
@@ -338,11 +355,19 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         (news, self.empty())
     }
 
-    /// Begins a new generation of one service. Those of its connections that are idle are found stale when they are next looked at.
-    pub(crate) fn clear_service(&mut self, id: S) {
-        if let Some(service) = self.services.get_mut(&id) {
-            service.generation = service.generation.wrapping_add(1);
+    /// Begins a new generation of one service. Gives its idle connections, which have left the pool.
+    pub(crate) fn clear_service(&mut self, id: S) -> Vec<C> {
+        let Some(service) = self.services.get_mut(&id) else { return Vec::new() };
+        service.generation = service.generation.wrapping_add(1);
+        let mut cleared = Vec::new();
+        for idle in std::mem::take(&mut self.idle) {
+            if idle.era.service == Some(id) {
+                cleared.push(self.remove(idle));
+            } else {
+                self.idle.push_back(idle);
+            }
         }
+        cleared
     }
 
     /// Closes the pool. Gives whether that is news, and the idle connections, which have left the pool.
@@ -364,34 +389,23 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     }
 
     fn empty(&mut self) -> Vec<C> {
-        self.total -= self.idle.len() as u32;
-        self.idle.drain(..).map(|idle| idle.connection).collect()
+        let all = std::mem::take(&mut self.idle);
+        all.into_iter().map(|idle| self.remove(idle)).collect()
     }
 
     /// Time passes: counts a tick, and takes out what has lain idle for too long.
     pub(crate) fn expire(&mut self, now: Instant) -> Vec<C> {
         self.tick = self.tick.wrapping_add(1);
-        let mut expired = Vec::new();
-        while let (Some(limit), Some(bottom)) = (self.limits.max_idle, self.idle.front())
-            && bottom.has_expired(limit, now)
-        {
-            self.total -= 1;
-            expired.extend(self.idle.pop_front().map(|idle| idle.connection));
-        }
+        let Some(limit) = self.limits.max_idle else { return Vec::new() };
+        let young = self.idle.partition_point(|idle| idle.has_expired(limit, now));
+        let rest = self.idle.split_off(young);
+        let expired = self.empty();
+        self.idle = rest;
         expired
-    }
-
-    /// Takes out the idle connections that `gone` says are of no more use.
-    pub(crate) fn sweep(&mut self, gone: impl Fn(&C) -> bool) -> Vec<C> {
-        let (keep, swept): (VecDeque<_>, VecDeque<_>) =
-            std::mem::take(&mut self.idle).into_iter().partition(|idle| !gone(&idle.connection));
-        self.idle = keep;
-        self.total -= swept.len() as u32;
-        swept.into_iter().map(|idle| idle.connection).collect()
     }
 }
 
-impl<C> Idle<C> {
+impl<C, S> Idle<C, S> {
     fn has_expired(&self, limit: Duration, now: Instant) -> bool {
         self.since.is_some_and(|since| now.saturating_duration_since(since) > limit)
     }

@@ -1,0 +1,134 @@
+//! What a pool hands out: values that find their own way back when they are dropped, wherever that happens.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use super::connection::Connection;
+use super::shared::Shared;
+use super::state::{Refusal, Ticket};
+use crate::event::cmap::ConnectionClosedReason;
+
+/// What one who asked for a connection was given.
+#[derive(Debug)]
+pub(super) enum Granted {
+    /// `rested`: worth a look whether it still stands.
+    Connection {
+        connection: PooledConnection,
+        rested: bool,
+    },
+    Permit(Permit),
+    /// To be dropped before asking again.
+    Doomed(Doomed),
+    Refused(Refusal),
+}
+
+/// A connection in use. Dropping it checks it in.
+#[derive(Debug)]
+pub(crate) struct PooledConnection {
+    /// There until it is dropped.
+    inner: Option<(Box<Connection>, Arc<Shared>)>,
+}
+
+impl PooledConnection {
+    pub(super) fn new(connection: Box<Connection>, pool: Arc<Shared>) -> Self {
+        PooledConnection { inner: Some((connection, pool)) }
+    }
+
+    /// Closes the connection instead of checking it in.
+    pub(super) fn discard(mut self) {
+        if let Some((connection, pool)) = self.inner.take() {
+            pool.discard(connection);
+        }
+    }
+
+    /// Puts the connection among the idle ones, as one that nobody had checked out.
+    pub(super) fn make_available(mut self) {
+        if let Some((connection, pool)) = self.inner.take() {
+            pool.put_back(connection);
+        }
+    }
+}
+
+impl Deref for PooledConnection {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        match &self.inner {
+            Some((connection, _)) => connection,
+            None => unreachable!("the connection is there until it is dropped"),
+        }
+    }
+}
+
+impl DerefMut for PooledConnection {
+    fn deref_mut(&mut self) -> &mut Connection {
+        match &mut self.inner {
+            Some((connection, _)) => connection,
+            None => unreachable!("the connection is there until it is dropped"),
+        }
+    }
+}
+
+impl Drop for PooledConnection {
+    fn drop(&mut self) {
+        if let Some((connection, pool)) = self.inner.take() {
+            pool.check_in(connection);
+        }
+    }
+}
+
+/// The right to open a connection. Dropping it gives the place to the next who waits.
+#[derive(Debug)]
+pub(super) struct Permit {
+    ticket: Ticket,
+    pool: Option<Arc<Shared>>,
+}
+
+impl Permit {
+    pub(super) fn new(ticket: Ticket, pool: Arc<Shared>) -> Self {
+        Permit { ticket, pool: Some(pool) }
+    }
+
+    pub(super) fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
+    /// The place is taken by a connection from now on.
+    pub(super) fn spend(mut self) {
+        self.pool = None;
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.take() {
+            pool.abandon();
+        }
+    }
+}
+
+/// Connections that have left the pool's count. Dropping them closes them.
+#[derive(Debug)]
+pub(super) struct Doomed {
+    connections: Vec<Box<Connection>>,
+    reason: ConnectionClosedReason,
+    pool: Arc<Shared>,
+}
+
+impl Doomed {
+    pub(super) fn new(
+        connections: Vec<Box<Connection>>,
+        reason: ConnectionClosedReason,
+        pool: Arc<Shared>,
+    ) -> Self {
+        Doomed { connections, reason, pool }
+    }
+}
+
+impl Drop for Doomed {
+    fn drop(&mut self) {
+        for connection in self.connections.drain(..) {
+            self.pool.close_connection(connection, self.reason);
+        }
+    }
+}

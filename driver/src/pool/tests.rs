@@ -1,0 +1,114 @@
+//! The pool against a real server.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bson::raw::cstr;
+use bson::{Document, doc};
+use testbed::{Standalone, shared_standalone};
+
+use super::*;
+use crate::event::EventHandler;
+use crate::rt::{Runtime, block_on};
+
+/// A pool of the server, and what it tells.
+struct Bench {
+    pool: Pool,
+    runtime: Runtime,
+    events: Arc<Mutex<Vec<CmapEvent>>>,
+}
+
+fn options(server: &Standalone) -> ClientOptions {
+    let mut options = ClientOptions::default();
+    options.hosts = vec![ServerAddress::parse(server.host()).unwrap()];
+    options
+}
+
+fn bench(runtime: Runtime, server: &Standalone, adjust: impl FnOnce(&mut ClientOptions)) -> Bench {
+    let mut options = options(server);
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let sink = events.clone();
+    options.cmap_event_handler = Some(EventHandler::callback(move |event| sink.lock().unwrap().push(event)));
+    adjust(&mut options);
+    let address = options.hosts[0].clone();
+    let establisher = Establisher::new(Arc::new(options), runtime.clone()).unwrap();
+    let pool = Pool::new(address, &establisher);
+    pool.ready();
+    Bench { pool, runtime, events }
+}
+
+impl Bench {
+    async fn take(&self) -> PooledConnection {
+        self.pool.check_out(Deadline::NEVER).await.unwrap()
+    }
+
+    /// Sends `command` on a connection and gives the reply.
+    async fn run(&self, connection: &mut Connection, command: Document) -> Document {
+        let raw = bson::serialize_to_raw_document_buf(&command).unwrap();
+        let mut message = connection.begin();
+        let mut body = message.body();
+        body.extend(&raw);
+        body.str(cstr!("$db"), "admin");
+        drop(body);
+        connection.round_trip(&self.runtime, Deadline::after(Duration::from_secs(10))).await.unwrap();
+        connection.reply().unwrap().try_into().unwrap()
+    }
+
+    fn told(&self, is: impl Fn(&CmapEvent) -> bool) -> usize {
+        self.events.lock().unwrap().iter().filter(|event| is(event)).count()
+    }
+}
+
+#[tokio::test]
+async fn a_connection_serves_one_operation_after_the_other() {
+    let bench = bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |_| {});
+    for _ in 0..3 {
+        let mut connection = bench.take().await;
+        assert_eq!(connection.id(), 1);
+        let reply = bench.run(&mut connection, doc! { "ping": 1 }).await;
+        assert_eq!(reply.get_f64("ok").unwrap(), 1.0);
+    }
+    assert_eq!(bench.pool.counts(), Counts { total: 1, idle: 1, pending: 0 });
+    assert_eq!(bench.told(|event| matches!(event, CmapEvent::ConnectionReady(_))), 1);
+    assert_eq!(bench.told(|event| matches!(event, CmapEvent::ConnectionCheckedIn(_))), 3);
+}
+
+#[test]
+fn the_blocking_face_needs_no_runtime() {
+    let bench = bench(Runtime::blocking().unwrap(), shared_standalone().unwrap(), |_| {});
+    block_on(async {
+        let mut connection = bench.take().await;
+        let reply = bench.run(&mut connection, doc! { "ping": 1 }).await;
+        assert_eq!(reply.get_f64("ok").unwrap(), 1.0);
+    });
+    assert_eq!(bench.pool.counts(), Counts { total: 1, idle: 1, pending: 0 });
+}
+
+/// Statement 35.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn there_are_never_more_connections_than_allowed() {
+    let bench = Arc::new(bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |options| {
+        options.max_pool_size = Some(5);
+    }));
+    let in_use = Arc::new(AtomicUsize::new(0));
+    let tasks: Vec<_> = (0..64)
+        .map(|_| {
+            let (bench, in_use) = (bench.clone(), in_use.clone());
+            tokio::spawn(async move {
+                for _ in 0..20 {
+                    let mut connection = bench.take().await;
+                    assert!(in_use.fetch_add(1, Ordering::SeqCst) < 5);
+                    bench.run(&mut connection, doc! { "ping": 1 }).await;
+                    in_use.fetch_sub(1, Ordering::SeqCst);
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let counts = bench.pool.counts();
+    assert!(counts.total <= 5 && counts.idle == counts.total, "{counts:?}");
+    assert!(bench.told(|event| matches!(event, CmapEvent::ConnectionCreated(_))) <= 5);
+}
