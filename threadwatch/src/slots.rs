@@ -28,6 +28,8 @@ const HELD: u8 = 1;
 const FULL: u8 = 2;
 const GONE: u8 = 3;
 
+/// In [`Slot::borrows`]: there is no value to borrow.
+const EMPTY: u64 = u64::MAX;
 /// Set in [`Slot::borrows`] when the holder died while it had borrows: the last borrow to end reclaims the
 /// value.
 const ORPHAN: u64 = 1 << 63;
@@ -35,8 +37,9 @@ const ORPHAN: u64 = 1 << 63;
 /// Room for one thread's value.
 pub(crate) struct Slot<T> {
     state: AtomicU8,
-    /// How many borrows of the value are out, and [`ORPHAN`]. Only the holder touches it. A `u64` on every
-    /// platform: borrows can be leaked, and no program lives to leak 2^63 of them.
+    /// How many borrows of the value are out, and [`ORPHAN`]; or [`EMPTY`]. Only the holder touches it, for
+    /// whom it repeats what `state` says, so that one comparison answers both questions of a borrow. A `u64`
+    /// on every platform: borrows can be leaked, and no program lives to leak 2^63 of them.
     borrows: Cell<u64>,
     /// Initialised exactly while the state is `FULL`, and while whoever moved it out of `FULL` has not yet
     /// read it.
@@ -70,13 +73,6 @@ unsafe impl<T: Send> Send for Slots<T> {}
 unsafe impl<T: Send> Sync for Slots<T> {}
 
 impl<T> Slot<T> {
-    /// Whether the holder has a value here.
-    #[inline]
-    pub(crate) fn is_full(&self) -> bool {
-        // Relaxed: the holder asks about its own writes. For anyone else this is a count of the moment.
-        self.state.load(Relaxed) == FULL
-    }
-
     /// Puts a value in.
     ///
     /// # Safety
@@ -86,6 +82,7 @@ impl<T> Slot<T> {
             // SAFETY: while the state is `HELD` the cell is the holder's alone.
             unsafe { (*cell).write(value) };
         });
+        self.borrows.set(0);
         self.state.store(FULL, Release);
     }
 
@@ -94,7 +91,7 @@ impl<T> Slot<T> {
     /// # Safety
     /// The calling thread holds this slot, no borrow is out, and the owner is not being closed.
     pub(crate) unsafe fn take(&self) -> Option<T> {
-        if !self.is_full() {
+        if self.borrows.replace(EMPTY) == EMPTY {
             return None;
         }
         // SAFETY: full, and neither a `close` nor a borrow can be under way by this function's contract.
@@ -105,13 +102,27 @@ impl<T> Slot<T> {
 
     /// Counts a borrow in, if there is a value to borrow.
     ///
+    /// The common case, no other borrow, stores a constant where it could have added: an addition waits for
+    /// the value that the last one stored, a comparison is foreseen.
+    ///
     /// # Safety
     /// The calling thread holds this slot.
     #[inline]
     pub(crate) unsafe fn borrow(&self) -> bool {
-        let full = self.is_full();
+        if self.borrows.get() == 0 {
+            self.borrows.set(1);
+            true
+        } else {
+            self.borrow_again()
+        }
+    }
+
+    #[cold]
+    fn borrow_again(&self) -> bool {
+        let borrows = self.borrows.get();
+        let full = borrows != EMPTY;
         if full {
-            self.borrows.set(self.borrows.get() + 1);
+            self.borrows.set(borrows + 1);
         }
         full
     }
@@ -122,6 +133,16 @@ impl<T> Slot<T> {
     /// The calling thread counted that borrow in.
     #[inline]
     pub(crate) unsafe fn release(&self) -> bool {
+        if self.borrows.get() == 1 {
+            self.borrows.set(0);
+            false
+        } else {
+            self.release_one_of_many()
+        }
+    }
+
+    #[cold]
+    fn release_one_of_many(&self) -> bool {
         let left = self.borrows.get() - 1;
         self.borrows.set(left);
         left == ORPHAN
@@ -132,7 +153,8 @@ impl<T> Slot<T> {
     /// # Safety
     /// The calling thread holds this slot.
     pub(crate) unsafe fn is_borrowed(&self) -> bool {
-        self.borrows.get() & !ORPHAN != 0
+        let borrows = self.borrows.get();
+        borrows != EMPTY && borrows & !ORPHAN != 0
     }
 
     /// The value.
@@ -176,7 +198,7 @@ impl<T> Slots<T> {
         let mut head = self.head.load(Relaxed);
         let slot = Box::into_raw(Box::new(Slot {
             state: AtomicU8::new(HELD),
-            borrows: Cell::new(0),
+            borrows: Cell::new(EMPTY),
             value: UnsafeCell::new(MaybeUninit::uninit()),
             next: head,
         }));
@@ -202,7 +224,7 @@ impl<T> Slots<T> {
             slot.borrows.set(slot.borrows.get() | ORPHAN);
             return Vacated::Borrowed;
         }
-        slot.borrows.set(0);
+        slot.borrows.set(EMPTY);
         let left = match slot.state.compare_exchange(FULL, HELD, Acquire, Relaxed) {
             // SAFETY: this very exchange moved the slot out of `FULL`, so the value is ours.
             Ok(_) => Vacated::Value(unsafe { slot.read() }),
@@ -232,7 +254,8 @@ impl<T> Slots<T> {
 
     /// How many slots have a value at this moment.
     pub(crate) fn full(&self) -> usize {
-        self.iter().filter(|slot| slot.is_full()).count()
+        // Relaxed: others come and go while this counts.
+        self.iter().filter(|slot| slot.state.load(Relaxed) == FULL).count()
     }
 
     fn iter(&self) -> impl Iterator<Item = &Slot<T>> {

@@ -17,6 +17,7 @@ use std::{
     mem::ManuallyDrop,
     panic::{AssertUnwindSafe, catch_unwind},
     ptr::NonNull,
+    slice,
     sync::{
         Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -24,17 +25,26 @@ use std::{
 };
 
 /// Which owner a slot belongs to. Never used twice.
+///
+/// A multiple of the size of an [`Entry`], so that an id, masked, is an offset into the table as it stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OwnerId(u64);
 
 impl OwnerId {
+    const STEP: u64 = size_of::<Entry>() as u64;
     const NONE: Self = Self(0);
     /// An entry that was there: probing goes on past it.
     const SETTLED: Self = Self(u64::MAX);
 
     pub(crate) fn next() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self(NEXT.fetch_add(1, Relaxed))
+        static NEXT: AtomicU64 = AtomicU64::new(OwnerId::STEP);
+        // 2^59 owners last for eighteen years at one a nanosecond.
+        Self(NEXT.fetch_add(Self::STEP, Relaxed))
+    }
+
+    /// Where in a table of `mask + 1` entries to look first.
+    fn place(self, mask: usize) -> usize {
+        (self.0 / Self::STEP) as usize & mask
     }
 }
 
@@ -51,6 +61,8 @@ pub(crate) trait Owner: Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Dying;
 
+/// Aligned so that its size is a power of two on every platform.
+#[repr(align(32))]
 struct Entry {
     id: Cell<OwnerId>,
     slot: Cell<NonNull<()>>,
@@ -67,19 +79,31 @@ enum Phase {
 }
 
 struct Table {
-    /// Empty, or a leaked box whose length is a power of two.
-    entries: Cell<NonNull<[Entry]>>,
+    /// The first of a power of two of entries: of a leaked box, or [`NOTHING`].
+    entries: Cell<NonNull<Entry>>,
+    /// The offset of the last of them, in bytes; zero for `NOTHING`.
+    reach: Cell<usize>,
     /// Entries that are not `NONE`.
     used: Cell<usize>,
     phase: Cell<Phase>,
 }
+
+/// The table of every thread that has none of its own, so that looking something up need not ask whether
+/// there is one.
+struct Nothing(Entry);
+
+// SAFETY: only its id is ever read, and nothing in it is ever written: `Table::own` passes it over.
+unsafe impl Sync for Nothing {}
+
+static NOTHING: Nothing = Nothing(Entry::none());
 
 struct Vigil;
 
 thread_local! {
     static TABLE: ManuallyDrop<Table> = const {
         ManuallyDrop::new(Table {
-            entries: Cell::new(NonNull::slice_from_raw_parts(NonNull::dangling(), 0)),
+            entries: Cell::new(NonNull::from_ref(&NOTHING.0)),
+            reach: Cell::new(0),
             used: Cell::new(0),
             phase: Cell::new(Phase::Unwatched),
         })
@@ -91,20 +115,16 @@ thread_local! {
 #[inline]
 pub(crate) fn find(id: OwnerId) -> Option<NonNull<()>> {
     TABLE.with(|table| {
-        // SAFETY: the reference is dropped before anything that replaces the table can run.
-        let entries = unsafe { table.entries.get().as_ref() };
-        // An empty table has a mask of all ones, and then no index is within it.
-        let mask = entries.len().wrapping_sub(1);
-        let mut at = id.0 as usize & mask;
-        loop {
-            let entry = entries.get(at)?;
-            if entry.id.get() == id {
-                return Some(entry.slot.get());
-            }
-            if entry.id.get() == OwnerId::NONE {
-                return None;
-            }
-            at = (at + 1) & mask;
+        let offset = id.0 as usize & table.reach.get();
+        // SAFETY: the offset is a multiple of an entry's size and within the table, and nothing in here
+        // replaces it.
+        let entry = unsafe { table.entries.get().byte_add(offset).as_ref() };
+        if entry.id.get() == id {
+            Some(entry.slot.get())
+        } else if entry.id.get() == OwnerId::NONE {
+            None
+        } else {
+            table.probe(id)
         }
     })
 }
@@ -124,7 +144,7 @@ pub(crate) fn add(id: OwnerId, slot: NonNull<()>, owner: Weak<dyn Owner>) -> Res
             table.phase.set(Phase::Watched);
         }
         // Kept at most three quarters full, so that probing is short and ends.
-        if (table.used.get() + 1) * 4 > table.entries.get().len() * 3 {
+        if (table.used.get() + 1) * 4 > table.own().len() * 3 {
             table.grow();
         }
         table.enter(id, slot, owner);
@@ -132,13 +152,46 @@ pub(crate) fn add(id: OwnerId, slot: NonNull<()>, owner: Weak<dyn Owner>) -> Res
     })
 }
 
+impl Entry {
+    const fn none() -> Self {
+        Self { id: Cell::new(OwnerId::NONE), slot: Cell::new(NonNull::dangling()), owner: Cell::new(None) }
+    }
+}
+
 impl Table {
+    /// The thread's own entries: none at all, if it has no table of its own.
+    ///
+    /// The reference must not be used after `replace`.
+    fn own(&self) -> &[Entry] {
+        if self.reach.get() == 0 {
+            return &[];
+        }
+        // SAFETY: a table that is not `NOTHING` has this many entries, and is freed by `replace` only.
+        unsafe {
+            slice::from_raw_parts(self.entries.get().as_ptr(), self.reach.get() / size_of::<Entry>() + 1)
+        }
+    }
+
+    /// Looks for an entry that is not in the first place for it.
+    #[cold]
+    fn probe(&self, id: OwnerId) -> Option<NonNull<()>> {
+        let entries = self.own();
+        let mask = entries.len().checked_sub(1)?;
+        let mut at = id.place(mask);
+        while entries[at].id.get() != OwnerId::NONE {
+            if entries[at].id.get() == id {
+                return Some(entries[at].slot.get());
+            }
+            at = (at + 1) & mask;
+        }
+        None
+    }
+
     /// Puts an entry where there is room for one.
     fn enter(&self, id: OwnerId, slot: NonNull<()>, owner: Weak<dyn Owner>) {
-        // SAFETY: no foreign code runs while the reference is alive, and nothing here replaces the table.
-        let entries = unsafe { self.entries.get().as_ref() };
+        let entries = self.own();
         let mask = entries.len() - 1;
-        let mut at = id.0 as usize & mask;
+        let mut at = id.place(mask);
         while entries[at].id.get() != OwnerId::NONE {
             at = (at + 1) & mask;
         }
@@ -151,9 +204,8 @@ impl Table {
     /// Moves to a table with room for as many again as there are owners left; those that are gone stay
     /// behind.
     fn grow(&self) {
-        // SAFETY: as in `enter`.
-        let old = unsafe { self.entries.get().as_ref() };
-        let living: Vec<_> = old
+        let living: Vec<_> = self
+            .own()
             .iter()
             .filter_map(|entry| {
                 let owner = entry.owner.take()?;
@@ -161,36 +213,35 @@ impl Table {
             })
             .collect();
         let room = ((living.len() + 1) * 2).next_power_of_two().max(4);
-        let new: Box<[Entry]> = (0..room)
-            .map(|_| Entry {
-                id: Cell::new(OwnerId::NONE),
-                slot: Cell::new(NonNull::dangling()),
-                owner: Cell::new(None),
-            })
-            .collect();
-        self.replace(new);
+        self.replace((0..room).map(|_| Entry::none()).collect());
         for (id, slot, owner) in living {
             self.enter(id, slot, owner);
         }
     }
 
+    /// Frees the table and puts `new` in its place: empty, or a power of two of at least 2.
     fn replace(&self, new: Box<[Entry]>) {
-        let new = NonNull::from(Box::leak(new));
-        let old = self.entries.replace(new);
+        let old: *const [Entry] = self.own();
+        if new.is_empty() {
+            self.reach.set(0);
+            self.entries.set(NonNull::from_ref(&NOTHING.0));
+        } else {
+            self.reach.set((new.len() - 1) * size_of::<Entry>());
+            self.entries.set(NonNull::from(Box::leak(new)).cast());
+        }
         self.used.set(0);
         if !old.is_empty() {
-            // SAFETY: a table that is not empty was leaked here, and nobody refers to it any more.
-            drop(unsafe { Box::from_raw(old.as_ptr()) });
+            // SAFETY: leaked here, with this length, and nobody refers to it any more.
+            drop(unsafe { Box::from_raw(old.cast_mut()) });
         }
     }
 
     /// Tells every owner of the death, then frees the table.
     fn settle(&self) {
         self.phase.set(Phase::Dying);
-        // SAFETY: foreign code does run while this reference is alive, and may well call back; but what
-        // replaces the table is `add`, which refuses in this phase, and the line after the loop.
-        let entries = unsafe { self.entries.get().as_ref() };
-        for entry in entries {
+        // Foreign code runs in this loop, and may well call back; but what replaces the table is `add`, which
+        // refuses in this phase, and the line after the loop.
+        for entry in self.own() {
             let Some(owner) = entry.owner.take() else { continue };
             // Out of the table before the owner hears of it: what the owner does now finds nothing of this
             // entry.
