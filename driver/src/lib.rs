@@ -6,6 +6,7 @@ pub mod error;
 pub mod event;
 pub mod options;
 
+mod auth;
 mod deadline;
 mod face;
 mod pool;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bson::Document;
 
+use crate::auth::KeyCache;
 use crate::error::{Error, Result};
 
 /// A user, and how the user is proven.
@@ -22,6 +23,8 @@ pub struct Credential {
     pub mechanism: Option<AuthMechanism>,
     /// What the mechanism wants to know besides.
     pub mechanism_properties: Option<Document>,
+    /// What was derived from the password.
+    pub(crate) keys: KeyCache,
 }
 
 builder! {

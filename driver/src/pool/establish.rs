@@ -12,12 +12,13 @@ use bson::raw::cstr;
 use super::connection::{Connection, ConnectionDescription};
 use super::generation::Generation;
 use super::metadata::ClientMetadata;
+use crate::auth::{self, Attempt, Channel, Offer};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{ClientOptions, ServerAddress};
 use crate::rt::Runtime;
 use crate::stream;
-use crate::topology::HelloReply;
+use crate::topology::{HelloReply, ServerType};
 use crate::wire::DocWriter;
 
 /// The label of errors that may come of a server with more to do than it can.
@@ -64,8 +65,11 @@ pub(crate) struct Establisher {
 
 impl Establisher {
     /// # Errors
-    /// `InvalidArgument` when the options hold metadata that no server takes.
+    /// `InvalidArgument` when the options hold metadata that no server takes, or a mechanism that this driver cannot use.
     pub(crate) fn new(options: Arc<ClientOptions>, runtime: Runtime) -> Result<Self> {
+        if let Some(credential) = &options.credential {
+            auth::check(credential)?;
+        }
         let metadata = Arc::new(ClientMetadata::new(&options)?);
         Ok(Establisher { options, metadata, runtime })
     }
@@ -104,14 +108,19 @@ impl Establisher {
         deadline: Deadline,
     ) -> std::result::Result<Connection, EstablishError> {
         let deadline = deadline.within(self.options.connect_timeout());
-        let mut connection = self
-            .greet(address, id, generation, purpose, deadline)
+        let unproven = |error: Error| EstablishError { error: error.at(address), stage: Stage::Authenticate };
+        let attempt = match (purpose, &self.options.credential) {
+            (Purpose::Application, Some(credential)) => Some(Attempt::new(credential).map_err(unproven)?),
+            _ => None,
+        };
+        let (mut connection, offer) = self
+            .greet(address, id, generation, purpose, attempt.as_ref(), deadline)
             .await
             .map_err(|error| EstablishError { error: overload(error.at(address)), stage: Stage::Connect })?;
-        if purpose == Purpose::Application {
-            self.authenticate(&mut connection, deadline)
-                .await
-                .map_err(|error| EstablishError { error: error.at(address), stage: Stage::Authenticate })?;
+        if let Some(attempt) = attempt
+            && connection.description().server_type != ServerType::RsArbiter
+        {
+            attempt.finish(offer, &mut self.channel(&mut connection, deadline)).await.map_err(unproven)?;
         }
         Ok(connection)
     }
@@ -122,18 +131,22 @@ impl Establisher {
         id: u64,
         generation: Generation,
         purpose: Purpose,
+        attempt: Option<&Attempt<'_>>,
         deadline: Deadline,
-    ) -> Result<Connection> {
+    ) -> Result<(Connection, Offer)> {
         let stream = stream::connect(address, &self.runtime, deadline).await?;
         let socket_timeout = match purpose {
             Purpose::Application => self.options.socket_timeout(),
             Purpose::Monitor => None,
         };
         let mut connection = Connection::new(id, address.clone(), generation, stream, socket_timeout);
-        self.write_hello(&mut connection.begin().body());
+        self.write_hello(&mut connection.begin().body(), attempt);
         let sent = Instant::now();
         connection.round_trip(&self.runtime, deadline).await?;
-        let hello = HelloReply::parse(connection.reply()?)?;
+        let reply = connection.reply()?;
+        let speculative = reply.get_document("speculativeAuthenticate").ok().map(ToOwned::to_owned);
+        let mut hello = HelloReply::parse(reply)?;
+        let offer = Offer { mechanisms: hello.sasl_supported_mechs.take(), speculative };
         if self.options.load_balanced() && hello.service_id.is_none() {
             return Err(Error::new(ErrorKind::IncompatibleServer {
                 message:
@@ -143,11 +156,11 @@ impl Establisher {
             }));
         }
         connection.set_description(ConnectionDescription::of(&hello, sent.elapsed()));
-        Ok(connection)
+        Ok((connection, offer))
     }
 
     /// The first command on every connection.
-    fn write_hello(&self, hello: &mut DocWriter<'_>) {
+    fn write_hello(&self, hello: &mut DocWriter<'_>, attempt: Option<&Attempt<'_>>) {
         let options = &*self.options;
         if options.server_api.is_some() || options.load_balanced() {
             hello.i32(cstr!("hello"), 1);
@@ -159,6 +172,9 @@ impl Establisher {
         hello.doc(cstr!("client"), &self.metadata.document());
         if options.load_balanced() {
             hello.bool(cstr!("loadBalanced"), true);
+        }
+        if let Some(attempt) = attempt {
+            attempt.write(hello);
         }
         if let Some(api) = &options.server_api {
             hello.str(cstr!("apiVersion"), api.version.as_str());
@@ -172,13 +188,21 @@ impl Establisher {
         hello.str(cstr!("$db"), "admin");
     }
 
-    async fn authenticate(&self, _: &mut Connection, _: Deadline) -> Result<()> {
+    /// Proves the user again on a connection whose server answered `ReauthenticationRequired`.
+    ///
+    /// # Errors
+    /// `Authentication` when the server refuses the user; else as those of every command.
+    pub(crate) async fn reauthenticate(&self, connection: &mut Connection, deadline: Deadline) -> Result<()> {
         match &self.options.credential {
-            None => Ok(()),
-            Some(_) => {
-                Err(Error::authentication("this build of the driver knows no authentication mechanism"))
+            Some(credential) => {
+                auth::reauthenticate(credential, &mut self.channel(connection, deadline)).await
             }
+            None => Ok(()),
         }
+    }
+
+    fn channel<'a>(&'a self, connection: &'a mut Connection, deadline: Deadline) -> Channel<'a> {
+        Channel { connection, runtime: &self.runtime, deadline, server_api: self.options.server_api.as_ref() }
     }
 }
 

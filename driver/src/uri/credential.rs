@@ -35,6 +35,7 @@ pub(super) fn read(
         source: Some(source),
         mechanism,
         mechanism_properties: properties,
+        ..Credential::default()
     }))
 }
 

@@ -1,0 +1,239 @@
+//! Proving the user on a new connection (specification "Authentication").
+//!
+//! An [`Attempt`] begins with the `hello` of the handshake: it asks there for the user's mechanisms where none was chosen, and
+//! sends the first message of its mechanism along (`speculativeAuthenticate`), which saves a round trip. After the reply,
+//! [`Attempt::finish`] carries on from the server's answer, or starts over where there is none. The mechanisms themselves are pure
+//! functions over messages; only this file and [`sasl`] talk to a connection.
+
+mod keys;
+mod sasl;
+mod scram;
+mod x509;
+
+use bson::raw::{RawDocument, RawDocumentBuf, cstr};
+
+pub(crate) use self::keys::KeyCache;
+use self::scram::{ClientFirst, Hash};
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::options::{AuthMechanism, Credential, ServerApi};
+use crate::pool::Connection;
+use crate::rt::Runtime;
+use crate::wire::DocWriter;
+
+/// One try at proving one user on one connection.
+pub(crate) struct Attempt<'a> {
+    credential: &'a Credential,
+    speculation: Option<Speculation>,
+}
+
+/// What was sent along with `hello`.
+enum Speculation {
+    Scram(ClientFirst),
+    X509,
+}
+
+/// What the reply to `hello` said about the user.
+pub(crate) struct Offer {
+    /// `saslSupportedMechs`.
+    pub(crate) mechanisms: Option<Vec<String>>,
+    /// `speculativeAuthenticate`: the answer to what was sent along.
+    pub(crate) speculative: Option<RawDocumentBuf>,
+}
+
+/// How commands of the conversation travel.
+pub(crate) struct Channel<'a> {
+    pub(crate) connection: &'a mut Connection,
+    pub(crate) runtime: &'a Runtime,
+    pub(crate) deadline: Deadline,
+    pub(crate) server_api: Option<&'a ServerApi>,
+}
+
+/// Refuses, before any connection is made, a mechanism that this driver cannot use.
+///
+/// # Errors
+/// `InvalidArgument`, naming the mechanism and those that can be used.
+pub(crate) fn check(credential: &Credential) -> Result<()> {
+    match credential.mechanism {
+        Some(m @ (AuthMechanism::Gssapi | AuthMechanism::MongoDbAws | AuthMechanism::MongoDbOidc)) => {
+            Err(Error::invalid_argument(format!(
+                "this driver cannot authenticate with {}; it can with SCRAM-SHA-256, SCRAM-SHA-1, MONGODB-X509 and PLAIN",
+                m.as_str()
+            )))
+        }
+        Some(AuthMechanism::MongoDbX509) => Ok(()),
+        _ if credential.password.is_none() => Err(Error::invalid_argument(
+            "a user name without a password proves nothing; write mongodb://user:password@host, or choose MONGODB-X509",
+        )),
+        _ => Ok(()),
+    }
+}
+
+impl<'a> Attempt<'a> {
+    /// Prepares the first message.
+    ///
+    /// # Errors
+    /// `Io` where the operating system gives no random bytes.
+    pub(crate) fn new(credential: &'a Credential) -> Result<Self> {
+        let speculation = match credential.mechanism {
+            None | Some(AuthMechanism::ScramSha256) => {
+                Some(Speculation::Scram(ClientFirst::new(Hash::Sha256, user(credential))?))
+            }
+            Some(AuthMechanism::ScramSha1) => {
+                Some(Speculation::Scram(ClientFirst::new(Hash::Sha1, user(credential))?))
+            }
+            Some(AuthMechanism::MongoDbX509) => Some(Speculation::X509),
+            Some(_) => None,
+        };
+        Ok(Attempt { credential, speculation })
+    }
+
+    /// Adds to `hello` what it asks and sends along.
+    pub(crate) fn write(&self, hello: &mut DocWriter<'_>) {
+        let source = self.credential.resolved_source();
+        if self.credential.mechanism.is_none() {
+            let asked = format!("{source}.{}", user(self.credential));
+            hello.str(cstr!("saslSupportedMechs"), &asked);
+        }
+        match &self.speculation {
+            None => {}
+            Some(Speculation::Scram(first)) => {
+                let mut start = hello.nested(cstr!("speculativeAuthenticate"));
+                sasl::write_start(&mut start, first.hash().mechanism(), first.message().as_bytes());
+                start.str(cstr!("db"), source);
+            }
+            Some(Speculation::X509) => {
+                let mut authenticate = hello.nested(cstr!("speculativeAuthenticate"));
+                x509::write(&mut authenticate, self.credential);
+                authenticate.str(cstr!("db"), source);
+            }
+        }
+    }
+
+    /// Carries on after `hello`.
+    ///
+    /// # Errors
+    /// `Authentication` when the server refuses the user, or cannot prove itself; `Io`, `Command` and `InvalidResponse` as of every
+    /// command.
+    ///
+    /// Cancel safety: the connection of a dropped future is of no use.
+    pub(crate) async fn finish(self, offer: Offer, channel: &mut Channel<'_>) -> Result<()> {
+        let credential = self.credential;
+        match (self.speculation, offer.speculative) {
+            (Some(Speculation::Scram(first)), Some(answer)) => {
+                sasl::finish_scram(channel, credential, first, &answer).await
+            }
+            (Some(Speculation::X509), Some(_)) => Ok(()),
+            _ => match mechanism(credential, offer.mechanisms.as_deref()) {
+                AuthMechanism::ScramSha1 => sasl::scram(channel, credential, Hash::Sha1).await,
+                AuthMechanism::ScramSha256 => sasl::scram(channel, credential, Hash::Sha256).await,
+                AuthMechanism::MongoDbX509 => x509::authenticate(channel, credential).await,
+                AuthMechanism::Plain => sasl::plain(channel, credential).await,
+                AuthMechanism::Gssapi | AuthMechanism::MongoDbAws | AuthMechanism::MongoDbOidc => {
+                    check(credential)
+                }
+            },
+        }
+    }
+}
+
+/// Proves the user again on a connection whose server has forgotten it (`ReauthenticationRequired`).
+///
+/// # Errors
+/// As [`Attempt::finish`].
+pub(crate) async fn reauthenticate(credential: &Credential, channel: &mut Channel<'_>) -> Result<()> {
+    let again = Attempt { credential, speculation: None };
+    again.finish(Offer { mechanisms: None, speculative: None }, channel).await
+}
+
+/// The mechanism that was chosen; else SCRAM-SHA-256 where the server says that the user has it, or says nothing; else SCRAM-SHA-1
+/// (section "Default Authentication Methods").
+fn mechanism(credential: &Credential, offered: Option<&[String]>) -> AuthMechanism {
+    credential.mechanism.unwrap_or_else(|| match offered {
+        Some(offered) if offered.iter().any(|name| name == "SCRAM-SHA-256") => AuthMechanism::ScramSha256,
+        Some(_) => AuthMechanism::ScramSha1,
+        None => AuthMechanism::ScramSha256,
+    })
+}
+
+fn user(credential: &Credential) -> &str {
+    credential.username.as_deref().unwrap_or_default()
+}
+
+impl Channel<'_> {
+    /// Runs one command of the conversation on `database`.
+    ///
+    /// # Errors
+    /// As those of [`Connection::round_trip`]; `Authentication`, in the server's words, when it answers with an error.
+    async fn command(
+        &mut self,
+        database: &str,
+        credential: &Credential,
+        write: impl FnOnce(&mut DocWriter<'_>),
+    ) -> Result<&RawDocument> {
+        {
+            let mut message = self.connection.begin();
+            let mut body = message.body();
+            write(&mut body);
+            if let Some(api) = self.server_api {
+                body.str(cstr!("apiVersion"), api.version.as_str());
+                if let Some(strict) = api.strict {
+                    body.bool(cstr!("apiStrict"), strict);
+                }
+                if let Some(errors) = api.deprecation_errors {
+                    body.bool(cstr!("apiDeprecationErrors"), errors);
+                }
+            }
+            body.str(cstr!("$db"), database);
+        }
+        self.connection.round_trip(self.runtime, self.deadline).await?;
+        let reply = self.connection.reply()?;
+        match sasl::refusal(reply)? {
+            None => Ok(reply),
+            Some(refusal) => Err(refused(credential, refusal, reply)),
+        }
+    }
+}
+
+/// The server's refusal, as an error of the user rather than of the command; a member that is on its way out refuses everyone, which
+/// says nothing about the user.
+fn refused(credential: &Credential, refusal: crate::error::CommandError, reply: &RawDocument) -> Error {
+    let message = format!(
+        "user {:?} on database {:?}: {} ({}, code {}); check name, password, authSource and authMechanism",
+        credential.username.as_deref().unwrap_or("of the certificate"),
+        credential.resolved_source(),
+        refusal.message,
+        refusal.code_name,
+        refusal.code,
+    );
+    let command = Error::new(crate::error::ErrorKind::Command(refusal));
+    let error = if command.is_state_change() { command } else { Error::authentication(message) };
+    error.with_response(reply.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stronger_mechanism_is_taken_where_the_user_has_it() {
+        let negotiated = Credential::builder().username("u".to_owned()).build();
+        let offered = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+        let both = offered(&["SCRAM-SHA-1", "SCRAM-SHA-256", "unheard of"]);
+        assert_eq!(mechanism(&negotiated, Some(&both)), AuthMechanism::ScramSha256);
+        assert_eq!(mechanism(&negotiated, Some(&offered(&["SCRAM-SHA-1"]))), AuthMechanism::ScramSha1);
+        assert_eq!(mechanism(&negotiated, Some(&[])), AuthMechanism::ScramSha1);
+        let chosen = Credential { mechanism: Some(AuthMechanism::Plain), ..negotiated };
+        assert_eq!(mechanism(&chosen, Some(&both)), AuthMechanism::Plain);
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_before_a_connection_is_made() {
+        let with = |mechanism| Credential::builder().username("u".to_owned()).mechanism(mechanism).build();
+        for mechanism in [AuthMechanism::Gssapi, AuthMechanism::MongoDbAws, AuthMechanism::MongoDbOidc] {
+            assert!(check(&with(mechanism)).unwrap_err().to_string().contains(mechanism.as_str()));
+        }
+        assert!(check(&with(AuthMechanism::ScramSha256)).unwrap_err().to_string().contains("password"));
+        assert!(check(&with(AuthMechanism::MongoDbX509)).is_ok());
+    }
+}

@@ -1,0 +1,191 @@
+//! The keys that SCRAM derives from a password, and their cache.
+//!
+//! Deriving is slow on purpose (PBKDF2 with thousands of iterations), so the keys are kept, by everything they are derived from: a
+//! client that opens a hundred connections derives them once for each user and salt, as the members of a set share both.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hmac::{Hmac, KeyInit, Mac};
+use md5::Md5;
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+
+/// The hash function of a SCRAM mechanism.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hash {
+    Sha1,
+    Sha256,
+}
+
+impl Hash {
+    pub(super) fn mechanism(self) -> &'static str {
+        match self {
+            Hash::Sha1 => "SCRAM-SHA-1",
+            Hash::Sha256 => "SCRAM-SHA-256",
+        }
+    }
+
+    /// The password as the mechanism takes it: for SHA-1 a digest of user and password, for SHA-256 prepared with SASLprep.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when it contains characters that SASLprep forbids.
+    pub(super) fn prepare<'p>(self, user: &str, password: &'p str) -> Result<Cow<'p, str>> {
+        match self {
+            Hash::Sha1 => {
+                let digest = Md5::digest(format!("{user}:mongo:{password}"));
+                Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+            }
+            Hash::Sha256 => stringprep::saslprep(password).map_err(|_| {
+                Error::invalid_argument(
+                    "the password contains characters that SASLprep (RFC 4013) forbids, such as control characters",
+                )
+            }),
+        }
+    }
+
+    pub(super) fn hmac(self, key: &[u8], data: &[u8]) -> Vec<u8> {
+        match self {
+            Hash::Sha1 => mac::<Hmac<Sha1>>(key, data).finalize().into_bytes().to_vec(),
+            Hash::Sha256 => mac::<Hmac<Sha256>>(key, data).finalize().into_bytes().to_vec(),
+        }
+    }
+
+    /// Whether `signature` is the HMAC of `data`, in constant time.
+    pub(super) fn verify(self, key: &[u8], data: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Hash::Sha1 => mac::<Hmac<Sha1>>(key, data).verify_slice(signature).is_ok(),
+            Hash::Sha256 => mac::<Hmac<Sha256>>(key, data).verify_slice(signature).is_ok(),
+        }
+    }
+
+    fn digest(self, data: &[u8]) -> Vec<u8> {
+        match self {
+            Hash::Sha1 => Sha1::digest(data).to_vec(),
+            Hash::Sha256 => Sha256::digest(data).to_vec(),
+        }
+    }
+
+    fn stretch(self, password: &[u8], salt: &[u8], iterations: u32) -> Vec<u8> {
+        match self {
+            Hash::Sha1 => pbkdf2::pbkdf2_hmac_array::<Sha1, 20>(password, salt, iterations).to_vec(),
+            Hash::Sha256 => pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password, salt, iterations).to_vec(),
+        }
+    }
+}
+
+fn mac<M: Mac + KeyInit>(key: &[u8], data: &[u8]) -> M {
+    let mut mac = M::new_from_slice(key).expect("HMAC takes keys of any length");
+    mac.update(data);
+    mac
+}
+
+/// What proves the user to the server, and the server to the client.
+pub(super) struct Keys {
+    pub(super) client: Vec<u8>,
+    pub(super) stored: Vec<u8>,
+    pub(super) server: Vec<u8>,
+}
+
+impl Keys {
+    /// Derives the keys. Takes milliseconds: not on a thread that drives tasks.
+    pub(super) fn derive(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> Self {
+        let salted = hash.stretch(password.as_bytes(), salt, iterations);
+        let client = hash.hmac(&salted, b"Client Key");
+        let stored = hash.digest(&client);
+        let server = hash.hmac(&salted, b"Server Key");
+        Keys { client, stored, server }
+    }
+}
+
+/// What keys are derived from.
+#[derive(PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) hash: Hash,
+    /// As [`Hash::prepare`] gives it.
+    pub(super) password: String,
+    pub(super) salt: Vec<u8>,
+    pub(super) iterations: u32,
+}
+
+/// The keys derived last. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct KeyCache {
+    entries: Arc<Mutex<Vec<(Origin, Arc<Keys>)>>>,
+}
+
+impl KeyCache {
+    /// A user has one salt for each mechanism, so few are ever needed at once; a salt that changed pushes out the oldest.
+    const CAPACITY: usize = 4;
+
+    pub(super) fn get(&self, origin: &Origin) -> Option<Arc<Keys>> {
+        self.lock().iter().find(|(known, _)| known == origin).map(|(_, keys)| keys.clone())
+    }
+
+    pub(super) fn put(&self, origin: Origin, keys: Arc<Keys>) {
+        let mut entries = self.lock();
+        if entries.iter().all(|(known, _)| *known != origin) {
+            if entries.len() == Self::CAPACITY {
+                entries.remove(0);
+            }
+            entries.push((origin, keys));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Origin, Arc<Keys>)>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Shows nothing of what it holds.
+impl fmt::Debug for KeyCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyCache")
+    }
+}
+
+/// A cache is no part of what a credential says.
+impl PartialEq for KeyCache {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(salt: u8) -> Origin {
+        Origin { hash: Hash::Sha1, password: "p".into(), salt: vec![salt], iterations: 4096 }
+    }
+
+    #[test]
+    fn the_cache_keeps_the_newest_and_stays_small() {
+        let cache = KeyCache::default();
+        let keys = Arc::new(Keys::derive(Hash::Sha1, "p", &[0], 1));
+        (0..10).for_each(|salt| cache.clone().put(origin(salt), keys.clone()));
+        assert!((0..6).all(|salt| cache.get(&origin(salt)).is_none()));
+        assert!((6..10).all(|salt| cache.get(&origin(salt)).is_some()));
+        assert!(cache.get(&Origin { password: "q".into(), ..origin(9) }).is_none());
+    }
+
+    /// RFC 4013, section 3, and the passwords of the specification's prose tests.
+    #[test]
+    fn passwords_are_prepared() {
+        let prepared = |password| Hash::Sha256.prepare("u", password).map(Cow::into_owned);
+        for (written, meant) in [
+            ("I\u{AD}X", "IX"),
+            ("\u{2168}", "IX"),
+            ("\u{2163}", "IV"),
+            ("user", "user"),
+            ("USER", "USER"),
+            ("\u{AA}", "a"),
+        ] {
+            assert_eq!(prepared(written).unwrap(), meant);
+        }
+        assert!(prepared("\u{7}").is_err());
+    }
+}

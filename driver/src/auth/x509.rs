@@ -1,0 +1,22 @@
+//! MONGODB-X509: the certificate of the TLS handshake is the proof; one command tells the server to take it.
+
+use bson::raw::cstr;
+
+use super::Channel;
+use crate::error::Result;
+use crate::options::Credential;
+use crate::wire::DocWriter;
+
+/// The command. The server takes the user's name from the certificate where none is given.
+pub(super) fn write(authenticate: &mut DocWriter<'_>, credential: &Credential) {
+    authenticate.i32(cstr!("authenticate"), 1);
+    authenticate.str(cstr!("mechanism"), "MONGODB-X509");
+    if let Some(user) = &credential.username {
+        authenticate.str(cstr!("user"), user);
+    }
+}
+
+pub(super) async fn authenticate(channel: &mut Channel<'_>, credential: &Credential) -> Result<()> {
+    channel.command(credential.resolved_source(), credential, |body| write(body, credential)).await?;
+    Ok(())
+}
