@@ -27,6 +27,10 @@ pub const RETRYABLE_WRITE_ERROR: &str = "RetryableWriteError";
 pub const TRANSIENT_TRANSACTION_ERROR: &str = "TransientTransactionError";
 /// The label of errors after which a commit may be sent again.
 pub const UNKNOWN_TRANSACTION_COMMIT_RESULT: &str = "UnknownTransactionCommitResult";
+/// The label of errors that may come of a server with more to do than it can.
+pub(crate) const SYSTEM_OVERLOADED_ERROR: &str = "SystemOverloadedError";
+/// The label of errors after which the same may be tried again.
+pub(crate) const RETRYABLE_ERROR: &str = "RetryableError";
 /// The label of errors that left nothing done on the server.
 pub(crate) const NO_WRITES_PERFORMED: &str = "NoWritesPerformed";
 

@@ -9,6 +9,7 @@ pub mod options;
 mod auth;
 mod deadline;
 mod face;
+mod nest;
 mod pool;
 mod rt;
 mod stream;

@@ -7,20 +7,32 @@
 //! | what does news about a server change? | `update.rs` |
 //! | which servers suit an operation? | `selection.rs` |
 //! | what does an operation's error tell about its server? | `failure.rs` |
-//! | who asks the servers, and when? | `monitor.rs`, `prober.rs`, `control.rs` |
-//! | who holds it all together? | `deployment.rs`, over [`nest`](crate::nest) |
+//! | who asks the servers, and when? | `monitor.rs`, `prober.rs`, `checks.rs` |
+//! | who holds it all together? | `deployment.rs`, `picture.rs`, over `nest.rs` |
 //!
-//! The first four are pure: news and time come in as arguments, a new description goes out.
+//! The first five are pure: news and time come in as arguments, a new description goes out.
 
+mod checks;
+mod deployment;
 mod description;
+mod either;
 mod failure;
 mod hello;
+mod monitor;
+mod picture;
+mod prober;
 mod round_trips;
 mod selection;
+mod server;
 mod server_description;
 mod update;
+mod wait;
+
+#[cfg(test)]
+mod tests;
 
 pub use self::description::{TopologyDescription, TopologyType};
-pub(crate) use self::failure::{SYSTEM_OVERLOADED_ERROR, Stage};
+pub(crate) use self::deployment::Deployment;
 pub(crate) use self::hello::HelloReply;
+pub(crate) use self::server::{Selected, Server};
 pub use self::server_description::{ServerDescription, ServerType, TopologyVersion};

@@ -14,17 +14,12 @@ use super::generation::Generation;
 use super::metadata::ClientMetadata;
 use crate::auth::{self, Attempt, Channel, Offer};
 use crate::deadline::Deadline;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, RETRYABLE_ERROR, Result, SYSTEM_OVERLOADED_ERROR};
 use crate::options::{ClientOptions, ServerAddress};
 use crate::rt::Runtime;
 use crate::stream;
 use crate::topology::{HelloReply, ServerType};
 use crate::wire::DocWriter;
-
-/// The label of errors that may come of a server with more to do than it can.
-const SYSTEM_OVERLOADED_ERROR: &str = "SystemOverloadedError";
-/// The label of errors after which the same may be tried again.
-const RETRYABLE_ERROR: &str = "RetryableError";
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,16 +171,20 @@ impl Establisher {
         if let Some(attempt) = attempt {
             attempt.write(hello);
         }
-        if let Some(api) = &options.server_api {
-            hello.str(cstr!("apiVersion"), api.version.as_str());
-            if let Some(strict) = api.strict {
-                hello.bool(cstr!("apiStrict"), strict);
-            }
-            if let Some(errors) = api.deprecation_errors {
-                hello.bool(cstr!("apiDeprecationErrors"), errors);
-            }
-        }
+        self.write_server_api(hello);
         hello.str(cstr!("$db"), "admin");
+    }
+
+    /// The stable API that every command declares, if one was asked for.
+    pub(crate) fn write_server_api(&self, command: &mut DocWriter<'_>) {
+        let Some(api) = &self.options.server_api else { return };
+        command.str(cstr!("apiVersion"), api.version.as_str());
+        if let Some(strict) = api.strict {
+            command.bool(cstr!("apiStrict"), strict);
+        }
+        if let Some(errors) = api.deprecation_errors {
+            command.bool(cstr!("apiDeprecationErrors"), errors);
+        }
     }
 
     /// Proves the user again on a connection whose server answered `ReauthenticationRequired`.

@@ -80,6 +80,11 @@ impl ClientMetadata {
         self.document.load()
     }
 
+    /// Whether the process is a function that a cloud provider runs.
+    pub(crate) fn is_faas(&self) -> bool {
+        self.environment.provider.is_some()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<DriverInfo>> {
         self.infos.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,21 +5,8 @@
 //! see, under the nest's write lock.
 
 use super::server_description::TopologyVersion;
-use crate::error::{Error, ErrorKind, WriteFailure};
-
-/// The label of errors that a server, or whatever stands before it, gives because it has too much to do.
-pub(crate) const SYSTEM_OVERLOADED_ERROR: &str = "SystemOverloadedError";
-
-/// How far a connection had come when it failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// The socket was being opened, or its first `hello` was under way.
-    Connecting,
-    /// The client was authenticating.
-    Authenticating,
-    /// The connection was ready for operations.
-    Established,
-}
+use crate::error::{Error, ErrorKind, SYSTEM_OVERLOADED_ERROR, WriteFailure};
+use crate::pool::Stage;
 
 /// What an error says of its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,18 +28,17 @@ pub(crate) enum Shutdown {
     Yes,
 }
 
-/// What `error`, which came at `stage`, says of its server.
+/// What `error`, which came in `stage`, says of its server.
 pub(crate) fn judge(error: &Error, stage: Stage) -> Verdict {
     if let Some(shutdown) = state_change(error) {
         return Verdict::StateChanged(shutdown);
     }
-    let overloaded = error.has_label(SYSTEM_OVERLOADED_ERROR);
     match stage {
-        Stage::Established if error.is_network() && !error.is_timeout() => Verdict::Lost,
-        Stage::Established => Verdict::Silent,
-        Stage::Connecting if overloaded || error.is_network() || error.is_timeout() => Verdict::Silent,
-        Stage::Authenticating if overloaded => Verdict::Silent,
-        Stage::Connecting | Stage::Authenticating => match error.kind() {
+        Stage::Queue => Verdict::Silent,
+        Stage::Operation if error.is_network() && !error.is_timeout() => Verdict::Lost,
+        Stage::Operation => Verdict::Silent,
+        Stage::Connect | Stage::Authenticate if error.has_label(SYSTEM_OVERLOADED_ERROR) => Verdict::Silent,
+        Stage::Connect | Stage::Authenticate => match error.kind() {
             ErrorKind::Shutdown => Verdict::Silent,
             _ => Verdict::Lost,
         },
@@ -106,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_code_decides_alone_and_the_message_only_without_a_code() {
-        let established = |e: &Error| judge(e, Stage::Established);
+        let established = |e: &Error| judge(e, Stage::Operation);
         assert_eq!(established(&command(189, "")), Verdict::StateChanged(Shutdown::No));
         assert_eq!(established(&command(91, "")), Verdict::StateChanged(Shutdown::Yes));
         assert_eq!(established(&command(1, "not master")), Verdict::Silent);
@@ -120,19 +106,22 @@ mod tests {
         let mut many = InsertManyError::default();
         many.write_concern_error = Some(concern);
         let many = Error::new(ErrorKind::InsertMany(many));
-        assert_eq!(judge(&many, Stage::Established), Verdict::StateChanged(Shutdown::No));
+        assert_eq!(judge(&many, Stage::Operation), Verdict::StateChanged(Shutdown::No));
         let mut write = WriteError::default();
         write.code = 10107;
         let write = Error::new(ErrorKind::Write(WriteFailure::WriteError(write)));
-        assert_eq!(judge(&write, Stage::Established), Verdict::Silent);
+        assert_eq!(judge(&write, Stage::Operation), Verdict::Silent);
     }
 
     #[test]
     fn a_slow_answer_is_no_lost_server_and_a_broken_socket_is() {
-        assert_eq!(judge(&io(io::ErrorKind::TimedOut), Stage::Established), Verdict::Silent);
-        assert_eq!(judge(&io(io::ErrorKind::ConnectionReset), Stage::Established), Verdict::Lost);
-        assert_eq!(judge(&io(io::ErrorKind::TimedOut), Stage::Authenticating), Verdict::Lost);
-        assert_eq!(judge(&io(io::ErrorKind::ConnectionRefused), Stage::Connecting), Verdict::Silent);
-        assert_eq!(judge(&Error::authentication("no"), Stage::Authenticating), Verdict::Lost);
+        assert_eq!(judge(&io(io::ErrorKind::TimedOut), Stage::Operation), Verdict::Silent);
+        assert_eq!(judge(&io(io::ErrorKind::ConnectionReset), Stage::Operation), Verdict::Lost);
+        assert_eq!(judge(&io(io::ErrorKind::TimedOut), Stage::Authenticate), Verdict::Lost);
+        let mut refused = io(io::ErrorKind::ConnectionRefused);
+        assert_eq!(judge(&refused, Stage::Connect), Verdict::Lost);
+        refused.add_label(SYSTEM_OVERLOADED_ERROR);
+        assert_eq!(judge(&refused, Stage::Connect), Verdict::Silent);
+        assert_eq!(judge(&Error::authentication("no"), Stage::Authenticate), Verdict::Lost);
     }
 }

@@ -1,0 +1,135 @@
+//! The nest: one immutable picture, replaced and never edited.
+//!
+//! Everything that is known about the deployment hangs from the client by one [`ArcSwap`]. A reader loads the picture once and works with
+//! it; it takes no lock and never sees half of an update. All writers go through [`Nest::update`], one at a time: a function of the
+//! old picture gives the new one, which is then put in its place.
+//!
+//! A picture carries an event that is set once it has been superseded. Who finds the picture wanting waits for that event *of the
+//! picture it looked at*: an update that came in between has already set it, so no wake-up is lost.
+
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, Guard};
+use toro::Event;
+
+/// The place where the current picture hangs.
+pub(crate) struct Nest<T> {
+    current: ArcSwap<Picture<T>>,
+    writing: Mutex<()>,
+}
+
+/// One state of affairs, and whether there is a newer one.
+pub(crate) struct Picture<T> {
+    content: T,
+    superseded: Event,
+}
+
+impl<T> Picture<T> {
+    fn new(content: T) -> Arc<Self> {
+        Arc::new(Picture { content, superseded: Event::new() })
+    }
+
+    /// Set once the picture has been replaced.
+    pub(crate) fn superseded(&self) -> &Event {
+        &self.superseded
+    }
+}
+
+impl<T> Deref for Picture<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.content
+    }
+}
+
+impl<T> Nest<T> {
+    pub(crate) fn new(content: T) -> Self {
+        Nest { current: ArcSwap::new(Picture::new(content)), writing: Mutex::new(()) }
+    }
+
+    /// The current picture, for a short look: it is not to be kept across an await.
+    pub(crate) fn load(&self) -> Guard<Arc<Picture<T>>> {
+        self.current.load()
+    }
+
+    /// The current picture, to keep.
+    pub(crate) fn load_full(&self) -> Arc<Picture<T>> {
+        self.current.load_full()
+    }
+
+    /// Replaces the picture by what `change` makes of it, unless that is nothing. Updates happen one after the other; `change` runs while
+    /// all others wait, and so can bring what belongs to the picture in step with it.
+    pub(crate) fn update<R>(&self, change: impl FnOnce(&T) -> (Option<T>, R)) -> R {
+        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.current.load_full();
+        let (new, result) = change(&old);
+        let replaced = new.is_some();
+        if let Some(new) = new {
+            self.current.store(Picture::new(new));
+        }
+        drop(writing);
+        if replaced {
+            old.superseded.set();
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    // Statement 45: a picture is read whole, and no update is lost.
+    #[test]
+    fn readers_see_whole_pictures_and_no_update_is_lost() {
+        const WRITERS: u64 = 4;
+        const UPDATES: u64 = 500;
+        let nest = Nest::new((0_u64, 0_u64));
+        thread::scope(|scope| {
+            for _ in 0..WRITERS {
+                scope.spawn(|| (0..UPDATES).for_each(|_| nest.update(|&(a, b)| (Some((a + 1, b + 2)), ()))));
+            }
+            scope.spawn(|| {
+                let mut last = 0;
+                while last < WRITERS * UPDATES {
+                    let seen = nest.load();
+                    let (a, b) = **seen.deref().deref();
+                    assert_eq!(b, 2 * a);
+                    assert!(a >= last, "the picture went back from {last} to {a}");
+                    last = a;
+                }
+            });
+        });
+    }
+
+    #[test]
+    fn who_waits_for_a_change_of_the_picture_it_saw_misses_none() {
+        let nest = Nest::new(0_u32);
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                loop {
+                    let seen = nest.load_full();
+                    if **seen == 1000 {
+                        return;
+                    }
+                    seen.superseded().wait().wait();
+                }
+            });
+            (0..1000).for_each(|_| nest.update(|n| (Some(n + 1), ())));
+            waiter.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn an_update_to_nothing_leaves_the_picture_in_place() {
+        let nest = Nest::new(7);
+        let seen = nest.load_full();
+        assert_eq!(nest.update(|&n| (None, n + 1)), 8);
+        assert!(!seen.superseded().is_set());
+        assert!(Arc::ptr_eq(&seen, &nest.load_full()));
+    }
+}

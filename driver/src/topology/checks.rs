@@ -1,0 +1,148 @@
+//! The checks of one server: who wants one, which have started, which have ended.
+//!
+//! Checks are numbered as they start. Whoever wants to know the server's state *from now on* asks for the number of the next check to
+//! start and waits until a check of at least that number has ended; any number of callers who ask before it starts share it. So
+//! however many ask, a server sees at most the check that is running and one more.
+//!
+//! There are two wishes. A *refresh* is answered in any case: where the server streams its changes, by a probe beside the stream. A *nudge*
+//! only ends the rest of a monitor that is waiting to try again; where the server streams, it would tell nothing new. Each is a
+//! flag beside the numbers; the bell only says that a flag was raised, so that a bell rung too late for the check that answers it
+//! causes no other.
+
+use toro::{Event, Handoff, Take};
+
+/// The state of one server's checks, shared by its monitor and whoever wants news.
+pub(crate) struct Checks {
+    progress: Handoff<Progress, ()>,
+    bell: Event,
+    cancelled: Event,
+    closed: Event,
+}
+
+#[derive(Default)]
+struct Progress {
+    started: u64,
+    ended: u64,
+    refresh: bool,
+    nudge: bool,
+    closed: bool,
+}
+
+/// The number of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CheckNumber(u64);
+
+impl Checks {
+    pub(crate) const fn new() -> Self {
+        Checks {
+            progress: Handoff::new(Progress { started: 0, ended: 0, refresh: false, nudge: false, closed: false }),
+            bell: Event::new(),
+            cancelled: Event::new(),
+            closed: Event::new(),
+        }
+    }
+
+    /// Wants a check that has not started yet; its number, or a greater one, will end.
+    pub(crate) fn refresh(&self) -> CheckNumber {
+        let number = self.progress.with(|progress, _| {
+            progress.refresh = true;
+            progress.started + 1
+        });
+        self.bell.set();
+        CheckNumber(number)
+    }
+
+    /// Wants the monitor to try again, if it is resting.
+    pub(crate) fn nudge(&self) {
+        self.progress.with(|progress, _| progress.nudge = true);
+        self.bell.set();
+    }
+
+    /// Starts a check, which answers all requests made so far.
+    pub(crate) fn begin(&self) -> CheckNumber {
+        self.bell.clear();
+        self.progress.with(|progress, _| {
+            (progress.refresh, progress.nudge) = (false, false);
+            progress.started += 1;
+            CheckNumber(progress.started)
+        })
+    }
+
+    /// Ends a check. What it found must have been published before.
+    pub(crate) fn end(&self, check: CheckNumber) {
+        self.progress.with(|progress, waiters| {
+            progress.ended = progress.ended.max(check.0);
+            waiters.hand_off_all(|| ());
+        });
+    }
+
+    /// Whether a check of at least this number has ended, or the server has been removed.
+    pub(crate) fn has_ended(&self, check: CheckNumber) -> bool {
+        self.progress.with(|progress, _| progress.closed || progress.ended >= check.0)
+    }
+
+    /// Waits until a check of at least this number has ended, or the server has been removed.
+    ///
+    /// Cancel safety: waiting leaves nothing behind.
+    pub(crate) async fn ended(&self, check: CheckNumber) {
+        let done = |progress: &Progress| progress.closed || progress.ended >= check.0;
+        while !self.has_ended(check) {
+            self.progress.wait(|progress, _| if done(progress) { Take::Ready(()) } else { Take::Queue }).await;
+        }
+    }
+
+    /// Waits until a refresh is wanted that has not started.
+    pub(crate) async fn refresh_wanted(&self) {
+        self.rung(|progress| progress.refresh).await;
+    }
+
+    /// Waits until any check is wanted that has not started.
+    pub(crate) async fn any_wanted(&self) {
+        self.rung(|progress| progress.refresh || progress.nudge).await;
+    }
+
+    async fn rung(&self, wanted: impl Fn(&Progress) -> bool) {
+        while !self.progress.with(|progress, _| wanted(progress)) {
+            self.bell.wait().await;
+            self.bell.clear();
+        }
+    }
+
+    /// Interrupts the check that is running, if one is: its connection is not to be trusted any longer.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.set();
+    }
+
+    /// Waits for [`cancel`](Self::cancel), or [`close`](Self::close).
+    pub(crate) async fn interrupted(&self) {
+        self.cancelled.wait().await;
+    }
+
+    /// Interruptions until now are done with; the next check is not affected by them.
+    pub(crate) fn rearm(&self) {
+        self.cancelled.clear();
+        if self.is_closed() {
+            self.cancelled.set();
+        }
+    }
+
+    /// The server is watched no longer: its monitor ends, and nobody waits for its checks.
+    pub(crate) fn close(&self) {
+        self.closed.set();
+        self.cancelled.set();
+        self.progress.with(|progress, waiters| {
+            progress.closed = true;
+            waiters.hand_off_all(|| ());
+        });
+    }
+
+    /// Whether [`close`](Self::close) was called.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.is_set()
+    }
+
+    /// Waits for [`close`](Self::close).
+    pub(crate) async fn closed(&self) {
+        self.closed.wait().await;
+    }
+}

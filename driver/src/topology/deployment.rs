@@ -1,0 +1,361 @@
+//! The deployment as the client holds it: the nest, and everything that is done with it.
+//!
+//! Monitors and operations bring news; [`Deployment`] turns them into the next picture, and in the same step, under the nest's write lock,
+//! brings the servers' pools in line with it: a pool is ready as soon as its server is known to be there, and cleared
+//! as soon as it is known to be lost, and nobody can select a server in between. What takes longer (starting and ending
+//! monitors) follows after the lock.
+//!
+//! The client holds the deployment; monitors hold it weakly. When the last handle goes, everything ends with it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use super::checks::CheckNumber;
+use super::description::{TopologyDescription, TopologyType};
+use super::failure::{self, Shutdown, Verdict};
+use super::hello::HelloReply;
+use super::monitor;
+use super::picture::Topology;
+use super::selection::Limits;
+use super::server::{Selected, Server};
+use super::server_description::{RoundTrip, ServerDescription, ServerType, TopologyVersion};
+use super::update;
+use super::wait;
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::nest::{Nest, Picture};
+use crate::options::{ClientOptions, SelectionCriteria, ServerAddress};
+use crate::pool::{CheckOutError, Establisher, Generation, Interrupt, Pool, Stage};
+use crate::rt::Runtime;
+
+/// All that a client knows of its servers, and the ways to ask and to tell.
+pub(crate) struct Deployment {
+    nest: Nest<Topology>,
+    establisher: Establisher,
+    limits: Limits,
+    itself: Weak<Deployment>,
+    closed: AtomicBool,
+}
+
+/// What news mean for the pool of the server they are about.
+enum PoolChange {
+    Keep,
+    Ready,
+    Clear(Error, Interrupt),
+}
+
+impl Deployment {
+    /// Starts to watch the servers that `options` name. Does no I/O itself.
+    pub(crate) fn open(options: Arc<ClientOptions>, runtime: Runtime) -> Result<Arc<Self>> {
+        let limits =
+            Limits { local_threshold: options.local_threshold(), heartbeat_freq: options.heartbeat_freq() };
+        let seeds = options.seeds();
+        let topology_type = initial_type(&options);
+        let description = TopologyDescription::initial(topology_type, &seeds, options.repl_set_name.clone());
+        let establisher = Establisher::new(options, runtime)?;
+        let deployment = Arc::new_cyclic(|itself| Deployment {
+            nest: Nest::new(Topology::new(TopologyDescription::empty(), Vec::new(), limits)),
+            establisher,
+            limits,
+            itself: itself.clone(),
+            closed: AtomicBool::new(false),
+        });
+        deployment.become_known(|_| Some(description), |_, _| {});
+        if topology_type == TopologyType::LoadBalanced {
+            for address in seeds {
+                let news = ServerDescription::load_balancer(address.clone());
+                deployment.tell(&address, news, PoolChange::Ready, |_, _| true);
+            }
+        }
+        Ok(deployment)
+    }
+
+    /// The current description.
+    pub(crate) fn description(&self) -> Arc<TopologyDescription> {
+        Arc::clone(self.nest.load().description())
+    }
+
+    /// The current picture, to keep.
+    pub(super) fn picture(&self) -> Arc<Picture<Topology>> {
+        self.nest.load_full()
+    }
+
+    pub(super) fn options(&self) -> &ClientOptions {
+        self.establisher.options()
+    }
+
+    pub(super) fn runtime(&self) -> &Runtime {
+        self.establisher.runtime()
+    }
+
+    /// Whether the deployment is known to have sessions, or may turn out to have them.
+    pub(crate) fn supports_sessions(&self) -> bool {
+        let picture = self.nest.load();
+        let description = picture.description();
+        match description.topology_type() {
+            TopologyType::LoadBalanced => true,
+            _ => {
+                description.logical_session_timeout().is_some()
+                    || !description.servers().any(|server| server.server_type().is_data_bearing())
+            }
+        }
+    }
+
+    /// How long servers keep an unused session; none where that is not known, or there are no sessions.
+    pub(crate) fn logical_session_timeout(&self) -> Option<Duration> {
+        self.nest.load().description().logical_session_timeout()
+    }
+
+    /// The server for an operation: one that suits `criteria`, is within the latency window, and is the less busy of two such at random. Servers at
+    /// `avoided` are taken only if nothing else suits. Waits until there is one, at most until `deadline` and `serverSelectionTimeoutMS`.
+    ///
+    /// # Errors
+    /// `ServerSelection` when none came up in time; `IncompatibleServer`; `Shutdown`.
+    ///
+    /// Cancel safety: a dropped selection leaves nothing behind.
+    pub(crate) async fn select(
+        &self,
+        criteria: &SelectionCriteria,
+        avoided: &[ServerAddress],
+        deadline: Deadline,
+    ) -> Result<Selected> {
+        if let Some(selected) = self.nest.load().select(criteria, avoided)? {
+            return Ok(selected);
+        }
+        wait::until_selected(self, criteria, avoided, deadline).await
+    }
+
+    /// Wants a check of every server, and returns at once. Any number of calls cause at most one more check of each than is running.
+    pub(crate) fn schedule_refresh(&self) {
+        self.nest.load().servers().iter().for_each(|server| {
+            server.checks().refresh();
+        });
+    }
+
+    /// Waits until every server of the deployment has been checked, by a check that started after this call, or has left the deployment.
+    ///
+    /// # Errors
+    /// `Timeout` at `deadline`.
+    ///
+    /// Cancel safety: a dropped wait leaves nothing behind; the checks take place.
+    pub(crate) async fn wait_for_refresh(&self, deadline: Deadline) -> Result<()> {
+        let wanted: Vec<(Arc<Server>, CheckNumber)> = self
+            .nest
+            .load()
+            .servers()
+            .iter()
+            .filter(|_| self.is_monitored())
+            .map(|server| (Arc::clone(server), server.checks().refresh()))
+            .collect();
+        for (server, check) in wanted {
+            let ended = server.checks().ended(check);
+            self.runtime().timeout(deadline, ended).await.map_err(|_| {
+                Error::timeout("waiting for a check of the server").at(server.address())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether servers are asked for their state at all: those behind a load balancer are not.
+    pub(super) fn is_monitored(&self) -> bool {
+        !self.options().load_balanced()
+    }
+
+    /// Whether [`shutdown`](Self::shutdown) was called.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Takes note of the error of an operation, or of opening a connection, on a connection of `generation`
+    /// (specification "Server Discovery And Monitoring", section "Application errors").
+    pub(crate) fn on_error(&self, server: &Arc<Server>, generation: Generation, error: &Error, stage: Stage) {
+        let verdict = failure::judge(error, stage);
+        if verdict == Verdict::Silent {
+            return;
+        }
+        if !self.is_monitored() {
+            return self.on_error_behind_balancer(server, generation, verdict);
+        }
+        let address = server.address();
+        let reported = failure::topology_version(error);
+        let fresh = |topology: &Topology, server: &Server| {
+            let known = topology.description().server(address).and_then(ServerDescription::topology_version);
+            !server.pool().is_stale(generation)
+                && (!matches!(verdict, Verdict::StateChanged(_))
+                    || TopologyVersion::compare(known, reported).is_lt())
+        };
+        let (version, pool) = match verdict {
+            Verdict::StateChanged(Shutdown::No) => (reported, PoolChange::Keep),
+            Verdict::StateChanged(Shutdown::Yes) => (reported, PoolChange::Clear(error.clone(), Interrupt::No)),
+            _ => (None, PoolChange::Clear(error.clone(), Interrupt::No)),
+        };
+        let news = ServerDescription::failed(address.clone(), error.clone(), version, Instant::now());
+        let taken = self.tell(address, news, pool, |topology, current| {
+            std::ptr::eq(&**current, &**server) && fresh(topology, current)
+        });
+        match verdict {
+            Verdict::StateChanged(_) if taken => {
+                server.checks().refresh();
+            }
+            Verdict::Lost if taken => server.checks().cancel(),
+            _ => {}
+        }
+    }
+
+    /// Behind a load balancer, only the connections to one service are doubted, and the balancer itself never.
+    fn on_error_behind_balancer(&self, server: &Server, generation: Generation, verdict: Verdict) {
+        if matches!(verdict, Verdict::Lost | Verdict::StateChanged(Shutdown::Yes))
+            && let Some(service) = generation.service()
+            && !server.pool().is_stale(generation)
+        {
+            server.pool().clear_service(service);
+        }
+    }
+
+    /// A check of `server` found `hello`.
+    pub(super) fn found(&self, server: &Arc<Server>, hello: HelloReply, round_trip: RoundTrip) {
+        let direct = self.nest.load().description().topology_type() == TopologyType::Single;
+        let pool = match direct || hello.server_type().is_data_bearing() {
+            true => PoolChange::Ready,
+            false => PoolChange::Keep,
+        };
+        let address = server.address();
+        let news = ServerDescription::checked(address.clone(), hello, round_trip, Instant::now());
+        self.tell(address, news, pool, |topology, _| topology.has(server));
+    }
+
+    /// A check of `server` failed. Gives back whether the server had been known.
+    pub(super) fn lost(&self, server: &Arc<Server>, error: Error) -> bool {
+        let address = server.address();
+        let known = self.nest.load().description().server(address).is_some_and(|d| d.server_type() != ServerType::Unknown);
+        // A server that is merely slow to answer may have operations that would wait for ever.
+        let interrupt = if error.is_timeout() { Interrupt::InUse } else { Interrupt::No };
+        let pool = PoolChange::Clear(error.clone(), interrupt);
+        let news = ServerDescription::failed(address.clone(), error, None, Instant::now());
+        self.tell(address, news, pool, |topology, _| topology.has(server));
+        known
+    }
+
+    /// Makes `news` known, if there still is such a server and `applies` says so; gives back whether it was.
+    fn tell(
+        &self,
+        address: &ServerAddress,
+        news: ServerDescription,
+        pool: PoolChange,
+        applies: impl FnOnce(&Topology, &Arc<Server>) -> bool,
+    ) -> bool {
+        self.become_known(
+            |old| {
+                let server = old.server(address)?;
+                if !applies(old, server) {
+                    return None;
+                }
+                update::updated(old.description(), news)
+            },
+            |old, _| {
+                let Some(server) = old.server(address) else { return };
+                match pool {
+                    PoolChange::Keep => {}
+                    PoolChange::Ready => server.pool().ready(),
+                    PoolChange::Clear(cause, interrupt) => server.pool().clear(&cause, interrupt),
+                }
+            },
+        )
+    }
+
+    /// Replaces the picture by one of the description that `change` gives, if it gives one. `in_step` runs under the write lock, before the new
+    /// picture can be seen.
+    fn become_known(
+        &self,
+        change: impl FnOnce(&Topology) -> Option<TopologyDescription>,
+        in_step: impl FnOnce(&Topology, &Topology),
+    ) -> bool {
+        let Some(difference) = self.nest.update(|old| {
+            let Some(description) = change(old) else { return (None, None) };
+            let servers = description.servers().map(|d| self.keep_or_open(old, d.address())).collect();
+            let new = Topology::new(description, servers, self.limits);
+            in_step(old, &new);
+            let difference = Difference::between(old, &new);
+            (Some(new), Some(difference))
+        }) else {
+            return false;
+        };
+        difference.closed.iter().for_each(|server| server.close());
+        difference.doubted.iter().for_each(|server| {
+            server.checks().refresh();
+        });
+        if self.is_monitored() {
+            for server in difference.opened {
+                monitor::start(self.itself.clone(), server, self.establisher.for_background());
+            }
+        }
+        true
+    }
+
+    fn keep_or_open(&self, old: &Topology, address: &ServerAddress) -> Arc<Server> {
+        if let Some(server) = old.server(address) {
+            return Arc::clone(server);
+        }
+        let server = Server::new(address.clone(), Pool::new(address.clone(), &self.establisher));
+        let (deployment, itself) = (self.itself.clone(), Arc::downgrade(&server));
+        server.pool().set_error_hook(Arc::new(move |failed: CheckOutError| {
+            if let (Some(deployment), Some(server)) = (deployment.upgrade(), itself.upgrade()) {
+                deployment.on_error(&server, failed.generation, &failed.error, failed.stage);
+            }
+        }));
+        server
+    }
+
+    /// Ends every monitor and closes every pool. Operations that are under way fail; later ones find no server.
+    pub(crate) fn shutdown(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.become_known(|_| Some(TopologyDescription::empty()), |_, _| {});
+    }
+}
+
+impl Drop for Deployment {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+/// Which servers a new picture brings, loses, or no longer believes.
+struct Difference {
+    opened: Vec<Arc<Server>>,
+    closed: Vec<Arc<Server>>,
+    /// Primaries of which another primary has shown that they are stale.
+    doubted: Vec<Arc<Server>>,
+}
+
+impl Difference {
+    fn between(old: &Topology, new: &Topology) -> Self {
+        let missing = |from: &Topology, server: &Arc<Server>| !from.has(server);
+        let role = |topology: &Topology, server: &Server| {
+            topology.description().server(server.address()).map(ServerDescription::server_type)
+        };
+        let doubted = |server: &&Arc<Server>| {
+            role(old, server) == Some(ServerType::RsPrimary)
+                && role(new, server) == Some(ServerType::Unknown)
+                && new.description().primary().is_some()
+        };
+        Difference {
+            opened: new.servers().iter().filter(|server| missing(old, server)).cloned().collect(),
+            closed: old.servers().iter().filter(|server| missing(new, server)).cloned().collect(),
+            doubted: new.servers().iter().filter(doubted).cloned().collect(),
+        }
+    }
+}
+
+/// Section "Initial TopologyType".
+fn initial_type(options: &ClientOptions) -> TopologyType {
+    if options.load_balanced() {
+        TopologyType::LoadBalanced
+    } else if options.direct_connection() {
+        TopologyType::Single
+    } else if options.repl_set_name.is_some() {
+        TopologyType::ReplicaSetNoPrimary
+    } else {
+        TopologyType::Unknown
+    }
+}

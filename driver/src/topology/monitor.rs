@@ -1,0 +1,261 @@
+//! Asks one server how it is, over a connection of its own, for as long as the server belongs to the deployment
+//! (specification "Server Monitoring").
+//!
+//! A *watch* lasts as long as one connection. Its first check is the handshake itself. Then, where the server can (4.4 and later), it
+//! tells of its changes by itself: `hello` with the topology version that is known and `maxAwaitTimeMS`, answered
+//! again and again. Beside the stream, [`prober`](super::prober) measures round trips and answers those who want a
+//! check that starts now. Where the server cannot stream, it is polled.
+//!
+//! Any failure ends the watch. If the server had been known until then, the next watch begins at once; else the monitor rests, until the
+//! heartbeat frequency has passed or somebody needs the server, and at least half a second. No error ends the monitor itself:
+//! it ends when its server has left the deployment, or the deployment is gone.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use bson::raw::cstr;
+
+use super::checks::CheckNumber;
+use super::deployment::Deployment;
+use super::either::{Either, either};
+use super::hello::HelloReply;
+use super::round_trips::RoundTrips;
+use super::server::Server;
+use super::server_description::{RoundTrip, TopologyVersion};
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::options::{ClientOptions, ServerAddress, ServerMonitoringMode};
+use crate::pool::{Connection, Establisher, Generation, Purpose};
+use crate::rt::Runtime;
+use crate::wire::message::Flags;
+
+/// `minHeartbeatFrequencyMS`: a monitor does not check its server more often, however many ask.
+pub(super) const MIN_HEARTBEAT: Duration = Duration::from_millis(500);
+
+/// Starts to watch `server`, in the background.
+pub(super) fn start(deployment: Weak<Deployment>, server: Arc<Server>, establisher: Establisher) {
+    let runtime = establisher.runtime().clone();
+    let address = Arc::new(server.address().clone());
+    let monitor = Monitor { deployment, server, address, establisher, trips: Mutex::default() };
+    runtime.spawn(monitor.run());
+}
+
+pub(super) struct Monitor {
+    deployment: Weak<Deployment>,
+    pub(super) server: Arc<Server>,
+    address: Arc<ServerAddress>,
+    establisher: Establisher,
+    trips: Mutex<RoundTrips>,
+}
+
+/// How a monitor goes on after a watch.
+enum Next {
+    /// With another watch, at once.
+    Again,
+    /// With a rest.
+    Rest,
+}
+
+/// A monitoring connection and what the server last said on it.
+struct Line {
+    connection: Connection,
+    hello: HelloReply,
+}
+
+impl Monitor {
+    async fn run(self) {
+        let checks = self.server.checks();
+        while !checks.is_closed() {
+            checks.rearm();
+            let next = match either(checks.interrupted(), self.watch()).await {
+                Either::Left(()) => {
+                    self.trips().reset();
+                    Next::Rest
+                }
+                Either::Right(next) => next,
+            };
+            if let Next::Rest = next {
+                either(checks.closed(), self.rest()).await;
+            }
+        }
+    }
+
+    /// Connects, and stays with the connection until it fails.
+    async fn watch(&self) -> Next {
+        let check = self.server.checks().begin();
+        let mut line = match self.open().await {
+            Ok(line) => line,
+            Err(error) => return self.failed(check, error),
+        };
+        self.succeeded(Some(check), line.hello.clone());
+        loop {
+            match line.hello.topology_version {
+                Some(version) if self.may_stream() => {
+                    let stream = self.stream(&mut line.connection, version);
+                    return match either(stream, self.probe()).await {
+                        Either::Left(error) => self.went_silent(error),
+                        // A new connection tells what is the matter.
+                        Either::Right(()) => Next::Again,
+                    };
+                }
+                _ => {
+                    self.rest().await;
+                    let check = self.server.checks().begin();
+                    match self.ask(&mut line.connection).await {
+                        Ok(hello) => {
+                            line.hello = hello.clone();
+                            self.succeeded(Some(check), hello);
+                        }
+                        Err(error) => return self.failed(check, error),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for the next time to check.
+    async fn rest(&self) {
+        let soonest = Instant::now() + MIN_HEARTBEAT;
+        let latest = Deadline::after(self.heartbeat_freq());
+        let _ = self.runtime().timeout(latest, self.server.checks().any_wanted()).await;
+        if Instant::now() < soonest {
+            self.runtime().sleep_until(soonest).await;
+        }
+    }
+
+    /// Opens a connection; its handshake is a check.
+    async fn open(&self) -> Result<Line> {
+        let connection = self.connect().await?;
+        let hello = HelloReply::parse(connection.reply()?).map_err(|error| error.at(&self.address))?;
+        Ok(Line { connection, hello })
+    }
+
+    /// Opens a connection and takes the round trip of its handshake into account.
+    pub(super) async fn connect(&self) -> Result<Connection> {
+        let deadline = Deadline::after_option(self.options().connect_timeout());
+        let connection = self
+            .establisher
+            .establish(&self.address, 0, Generation::FIRST, Purpose::Monitor, deadline)
+            .await
+            .map_err(|failed| failed.error)?;
+        self.trips().add(connection.description().round_trip_time);
+        Ok(connection)
+    }
+
+    /// One `hello` that is answered at once.
+    pub(super) async fn ask(&self, connection: &mut Connection) -> Result<HelloReply> {
+        let sent = Instant::now();
+        self.write_hello(connection, None);
+        let deadline = Deadline::after_option(self.options().connect_timeout());
+        connection.round_trip(self.runtime(), deadline).await?;
+        self.trips().add(sent.elapsed());
+        HelloReply::parse(connection.reply()?).map_err(|error| error.at(&self.address))
+    }
+
+    /// Takes in what the server tells by itself, from `version` on, until it fails.
+    async fn stream(&self, connection: &mut Connection, mut version: TopologyVersion) -> Error {
+        let patience = self.options().connect_timeout().map(|limit| limit + self.heartbeat_freq());
+        loop {
+            let received = if connection.more_to_come() {
+                connection.receive(self.runtime(), Deadline::after_option(patience)).await
+            } else {
+                self.write_hello(connection, Some(version));
+                connection.round_trip(self.runtime(), Deadline::after_option(patience)).await
+            };
+            let hello = received.and_then(|()| {
+                let hello = HelloReply::parse(connection.reply()?);
+                hello.map_err(|error| error.at(&self.address))
+            });
+            match hello {
+                Ok(hello) => {
+                    version = hello.topology_version.unwrap_or(version);
+                    self.succeeded(None, hello);
+                }
+                Err(error) => return error,
+            }
+        }
+    }
+
+    /// Writes a `hello`: one that waits for news if the topology version that is known is given.
+    fn write_hello(&self, connection: &mut Connection, known: Option<TopologyVersion>) {
+        let modern = connection.description().hello_ok || self.options().server_api.is_some();
+        let mut message = connection.begin();
+        if known.is_some() {
+            message.flag(Flags::EXHAUST_ALLOWED);
+        }
+        let mut body = message.body();
+        match modern {
+            true => body.i32(cstr!("hello"), 1),
+            false => {
+                body.i32(cstr!("isMaster"), 1);
+                body.bool(cstr!("helloOk"), true);
+            }
+        }
+        if let Some(version) = known {
+            let mut known = body.nested(cstr!("topologyVersion"));
+            known.object_id(cstr!("processId"), version.process_id);
+            known.i64(cstr!("counter"), version.counter);
+            drop(known);
+            let await_time = i64::try_from(self.heartbeat_freq().as_millis()).unwrap_or(i64::MAX);
+            body.i64(cstr!("maxAwaitTimeMS"), await_time);
+        }
+        body.str(cstr!("$db"), "admin");
+        self.establisher.write_server_api(&mut body);
+    }
+
+    /// A check found `hello`; the numbered ones are over with it.
+    pub(super) fn succeeded(&self, check: Option<CheckNumber>, hello: HelloReply) {
+        if let Some(deployment) = self.deployment.upgrade() {
+            deployment.found(&self.server, hello, self.round_trip());
+        }
+        if let Some(check) = check {
+            self.server.checks().end(check);
+        }
+    }
+
+    /// A check failed.
+    fn failed(&self, check: CheckNumber, error: Error) -> Next {
+        let next = self.went_silent(error);
+        self.server.checks().end(check);
+        next
+    }
+
+    fn went_silent(&self, error: Error) -> Next {
+        self.trips().reset();
+        let network = error.is_network();
+        let known = self.deployment.upgrade().is_some_and(|deployment| deployment.lost(&self.server, error));
+        match network && known {
+            true => Next::Again,
+            false => Next::Rest,
+        }
+    }
+
+    /// Whether the server is to tell of its changes by itself, if it can.
+    fn may_stream(&self) -> bool {
+        match self.options().server_monitoring_mode() {
+            ServerMonitoringMode::Stream => true,
+            ServerMonitoringMode::Poll => false,
+            ServerMonitoringMode::Auto => !self.establisher.metadata().is_faas(),
+        }
+    }
+
+    pub(super) fn options(&self) -> &ClientOptions {
+        self.establisher.options()
+    }
+
+    pub(super) fn runtime(&self) -> &Runtime {
+        self.establisher.runtime()
+    }
+
+    pub(super) fn heartbeat_freq(&self) -> Duration {
+        self.options().heartbeat_freq()
+    }
+
+    fn round_trip(&self) -> RoundTrip {
+        self.trips().summary()
+    }
+
+    fn trips(&self) -> std::sync::MutexGuard<'_, RoundTrips> {
+        self.trips.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,100 @@
+//! What hangs in the nest: the description, the servers themselves, and which of them the common read preferences select.
+//!
+//! Selection without tags, staleness or servers to avoid is a look at a list that was made together with the picture.
+
+use std::sync::Arc;
+
+use super::description::TopologyDescription;
+use super::selection::{self, Limits};
+use super::server::{Selected, Server};
+use crate::error::Result;
+use crate::options::{ReadPreference, SelectionCriteria, ServerAddress};
+
+/// One state of the deployment. Never edited: news make another.
+pub(crate) struct Topology {
+    description: Arc<TopologyDescription>,
+    /// In the order of the description.
+    servers: Vec<Arc<Server>>,
+    /// The servers within the latency window, for each mode without options.
+    windows: [Vec<usize>; MODES],
+    limits: Limits,
+}
+
+const MODES: usize = 5;
+
+/// The place of a preference's mode among the precomputed windows.
+fn mode(preference: &ReadPreference) -> usize {
+    match preference {
+        ReadPreference::Primary => 0,
+        ReadPreference::PrimaryPreferred { .. } => 1,
+        ReadPreference::Secondary { .. } => 2,
+        ReadPreference::SecondaryPreferred { .. } => 3,
+        ReadPreference::Nearest { .. } => 4,
+    }
+}
+
+impl Topology {
+    /// A picture of `description`, whose servers are `servers` in the same order.
+    pub(super) fn new(description: TopologyDescription, servers: Vec<Arc<Server>>, limits: Limits) -> Self {
+        let window = |preference: ReadPreference| selection::select(&description, &preference.into(), &[], limits);
+        let windows = [
+            window(ReadPreference::Primary),
+            window(ReadPreference::PrimaryPreferred { options: None }),
+            window(ReadPreference::Secondary { options: None }),
+            window(ReadPreference::SecondaryPreferred { options: None }),
+            window(ReadPreference::Nearest { options: None }),
+        ];
+        Topology { description: Arc::new(description), servers, windows, limits }
+    }
+
+    pub(crate) fn description(&self) -> &Arc<TopologyDescription> {
+        &self.description
+    }
+
+    pub(super) fn servers(&self) -> &[Arc<Server>] {
+        &self.servers
+    }
+
+    /// The server at `address`, if it belongs to the deployment.
+    pub(super) fn server(&self, address: &ServerAddress) -> Option<&Arc<Server>> {
+        self.servers.iter().find(|server| server.address() == address)
+    }
+
+    /// Whether this very server, and not another at its address, belongs to the deployment.
+    pub(super) fn has(&self, server: &Server) -> bool {
+        self.servers.iter().any(|known| std::ptr::eq(&**known, server))
+    }
+
+    /// The server that an operation goes to, if one suits it.
+    ///
+    /// # Errors
+    /// `IncompatibleServer` as long as one of the servers is too old or too new for this driver; `InvalidArgument` for a max staleness that
+    /// is too small for the heartbeat frequency.
+    pub(super) fn select(
+        &self,
+        criteria: &SelectionCriteria,
+        avoided: &[ServerAddress],
+    ) -> Result<Option<Selected>> {
+        if let Some(error) = self.description.incompatible() {
+            return Err(error);
+        }
+        let plain = match criteria {
+            SelectionCriteria::ReadPreference(preference) => {
+                if self.description.topology_type().is_replica_set() {
+                    preference.validate(self.limits.heartbeat_freq)?;
+                }
+                (avoided.is_empty() && preference.options().is_none()).then(|| mode(preference))
+            }
+            SelectionCriteria::Predicate(_) => None,
+        };
+        let busy = |i: usize| self.servers[i].operations();
+        let chosen = match plain {
+            Some(mode) => selection::less_busy(&self.windows[mode], busy),
+            None => {
+                let window = selection::select(&self.description, criteria, avoided, self.limits);
+                selection::less_busy(&window, busy)
+            }
+        };
+        Ok(chosen.map(|i| Selected::new(Arc::clone(&self.servers[i]))))
+    }
+}

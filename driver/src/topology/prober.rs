@@ -1,0 +1,54 @@
+//! Asks a server that streams its changes, on a second connection: to measure round trips, and whenever somebody wants a check that
+//! starts now (specification "Server Monitoring", section "Measuring RTT").
+//!
+//! A stream tells of changes, not of distances; and what it says next was not asked for after the wish. Measuring alone never
+//! changes what is known of the server. A wanted check that fails ends the watch, and the next watch's first check answers
+//! the wish.
+
+use std::time::Instant;
+
+use super::monitor::{MIN_HEARTBEAT, Monitor};
+use crate::deadline::Deadline;
+use crate::error::Result;
+use crate::pool::Connection;
+use super::hello::HelloReply;
+
+impl Monitor {
+    /// Measures and answers, until a wanted check fails.
+    pub(super) async fn probe(&self) {
+        let checks = self.server.checks();
+        let mut connection = None;
+        let mut last = Instant::now();
+        loop {
+            let due = last.checked_add(self.heartbeat_freq()).map_or(Deadline::NEVER, Deadline::at);
+            let wanted = self.runtime().timeout(due, checks.refresh_wanted()).await.is_ok();
+            if !wanted {
+                if self.probe_once(&mut connection).await.is_err() {
+                    connection = None;
+                }
+                last = Instant::now();
+                continue;
+            }
+            let soonest = last + MIN_HEARTBEAT;
+            if connection.is_some() && Instant::now() < soonest {
+                self.runtime().sleep_until(soonest).await;
+            }
+            let check = checks.begin();
+            match self.probe_once(&mut connection).await {
+                Ok(hello) => self.succeeded(Some(check), hello),
+                Err(_) => return,
+            }
+            last = Instant::now();
+        }
+    }
+
+    async fn probe_once(&self, line: &mut Option<Connection>) -> Result<HelloReply> {
+        match line {
+            Some(connection) => self.ask(connection).await,
+            None => {
+                let connection = line.insert(self.connect().await?);
+                HelloReply::parse(connection.reply()?)
+            }
+        }
+    }
+}

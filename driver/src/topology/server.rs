@@ -1,0 +1,70 @@
+//! One server as operations use it: its address, its pool, its load, its checks.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::checks::Checks;
+use crate::options::ServerAddress;
+use crate::pool::Pool;
+
+/// A server of the current deployment. It outlives the picture it hangs in as long as operations use it.
+pub(crate) struct Server {
+    address: ServerAddress,
+    pool: Pool,
+    checks: Checks,
+    operations: AtomicU32,
+}
+
+impl Server {
+    pub(crate) fn new(address: ServerAddress, pool: Pool) -> Arc<Self> {
+        Arc::new(Server { address, pool, checks: Checks::new(), operations: AtomicU32::new(0) })
+    }
+
+    pub(crate) fn address(&self) -> &ServerAddress {
+        &self.address
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    pub(super) fn checks(&self) -> &Checks {
+        &self.checks
+    }
+
+    /// How many operations are running on the server (specification "Server Selection", section "operationCount").
+    pub(crate) fn operations(&self) -> u32 {
+        self.operations.load(Ordering::Relaxed)
+    }
+
+    /// The server has left the deployment: its checks end, and its pool opens nothing any more.
+    pub(super) fn close(&self) {
+        self.checks.close();
+        self.pool.close();
+    }
+}
+
+/// A server chosen for one operation, which counts as running on it until this is dropped.
+pub(crate) struct Selected(Arc<Server>);
+
+impl Selected {
+    pub(super) fn new(server: Arc<Server>) -> Self {
+        server.operations.fetch_add(1, Ordering::Relaxed);
+        Selected(server)
+    }
+}
+
+impl Deref for Selected {
+    type Target = Arc<Server>;
+
+    fn deref(&self) -> &Arc<Server> {
+        &self.0
+    }
+}
+
+impl Drop for Selected {
+    fn drop(&mut self) {
+        self.0.operations.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,97 @@
+//! Waiting until some server suits an operation.
+//!
+//! Only the monitors look for servers. Who waits here asks them to try again, sleeps until the picture it looked at is superseded, and
+//! looks once more; however many wait, the servers see no more checks than one waiter would cause.
+
+use std::sync::Arc;
+
+use super::checks::CheckNumber;
+use super::deployment::Deployment;
+use super::either::either;
+use super::picture::Topology;
+use super::server::{Selected, Server};
+use crate::deadline::Deadline;
+use crate::error::{Error, ErrorKind, Result};
+use crate::options::{SelectionCriteria, ServerAddress};
+
+/// As [`Deployment::select`], after a first look found nothing.
+pub(super) async fn until_selected(
+    deployment: &Deployment,
+    criteria: &SelectionCriteria,
+    avoided: &[ServerAddress],
+    deadline: Deadline,
+) -> Result<Selected> {
+    let limit = deployment.options().server_selection_timeout();
+    let deadline = deadline.within(Some(limit));
+    let try_once = deployment.options().server_selection_try_once();
+    let mut asked = Asked::default();
+    loop {
+        let topology = deployment.picture();
+        if let Some(selected) = topology.select(criteria, avoided)? {
+            return Ok(selected);
+        }
+        if deployment.is_closed() {
+            return Err(Error::new(ErrorKind::Shutdown));
+        }
+        asked.ask(&topology, try_once);
+        let changed = topology.superseded().wait();
+        let waited = async {
+            match try_once {
+                false => changed.await,
+                true => {
+                    either(changed, asked.all_answered()).await;
+                }
+            }
+        };
+        let over = deployment.runtime().timeout(deadline, waited).await.is_err();
+        let given_up = over || (try_once && asked.is_answered(&deployment.picture()));
+        if given_up {
+            // What came in at the last moment still counts.
+            let topology = deployment.picture();
+            return match topology.select(criteria, avoided)? {
+                Some(selected) => Ok(selected),
+                None => Err(none_found(criteria, &topology, over)),
+            };
+        }
+    }
+}
+
+/// Which checks were asked for.
+#[derive(Default)]
+struct Asked(Vec<(Arc<Server>, CheckNumber)>);
+
+impl Asked {
+    /// Has the monitors that are resting try again; where the next check is the last, has every server checked once.
+    fn ask(&mut self, topology: &Topology, try_once: bool) {
+        for server in topology.servers() {
+            if !try_once {
+                server.checks().nudge();
+            } else if !self.0.iter().any(|(known, _)| Arc::ptr_eq(known, server)) {
+                self.0.push((Arc::clone(server), server.checks().refresh()));
+            }
+        }
+    }
+
+    /// Waits for the first check of each server that started after it was asked.
+    async fn all_answered(&self) {
+        for (server, check) in &self.0 {
+            server.checks().ended(*check).await;
+        }
+    }
+
+    /// Whether each server of the picture has been checked since it was asked.
+    fn is_answered(&self, topology: &Topology) -> bool {
+        topology.servers().iter().all(|server| {
+            self.0.iter().any(|(known, check)| Arc::ptr_eq(known, server) && server.checks().has_ended(*check))
+        })
+    }
+}
+
+fn none_found(criteria: &SelectionCriteria, topology: &Topology, timed_out: bool) -> Error {
+    let when = match timed_out {
+        true => "within serverSelectionTimeoutMS",
+        false => "in one more check (serverSelectionTryOnce)",
+    };
+    let message = format!("no server for {criteria} was found {when}; known is: {}", topology.description());
+    Error::new(ErrorKind::ServerSelection { message })
+}
