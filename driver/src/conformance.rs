@@ -1,5 +1,7 @@
 //! What the specification cases need to see of the inside. Not part of the API: anything here may change at any time.
 
+pub mod selection;
+
 use crate::error::{Error, Result};
 use crate::options::WriteConcern;
 

@@ -13,6 +13,7 @@
 //! The first five are pure: news and time come in as arguments, a new description goes out.
 
 mod checks;
+pub(crate) mod conformance;
 mod deployment;
 mod description;
 mod either;
@@ -31,8 +32,8 @@ mod wait;
 #[cfg(test)]
 mod tests;
 
-pub use self::description::{TopologyDescription, TopologyType};
 pub(crate) use self::deployment::Deployment;
+pub use self::description::{TopologyDescription, TopologyType};
 pub(crate) use self::hello::HelloReply;
 pub(crate) use self::server::{Selected, Server};
 pub use self::server_description::{ServerDescription, ServerType, TopologyVersion};

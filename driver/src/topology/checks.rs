@@ -35,7 +35,13 @@ pub(crate) struct CheckNumber(u64);
 impl Checks {
     pub(crate) const fn new() -> Self {
         Checks {
-            progress: Handoff::new(Progress { started: 0, ended: 0, refresh: false, nudge: false, closed: false }),
+            progress: Handoff::new(Progress {
+                started: 0,
+                ended: 0,
+                refresh: false,
+                nudge: false,
+                closed: false,
+            }),
             bell: Event::new(),
             cancelled: Event::new(),
             closed: Event::new(),
@@ -87,7 +93,9 @@ impl Checks {
     pub(crate) async fn ended(&self, check: CheckNumber) {
         let done = |progress: &Progress| progress.closed || progress.ended >= check.0;
         while !self.has_ended(check) {
-            self.progress.wait(|progress, _| if done(progress) { Take::Ready(()) } else { Take::Queue }).await;
+            self.progress
+                .wait(|progress, _| if done(progress) { Take::Ready(()) } else { Take::Queue })
+                .await;
         }
     }
 

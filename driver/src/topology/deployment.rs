@@ -150,9 +150,10 @@ impl Deployment {
             .collect();
         for (server, check) in wanted {
             let ended = server.checks().ended(check);
-            self.runtime().timeout(deadline, ended).await.map_err(|_| {
-                Error::timeout("waiting for a check of the server").at(server.address())
-            })?;
+            self.runtime()
+                .timeout(deadline, ended)
+                .await
+                .map_err(|_| Error::timeout("waiting for a check of the server").at(server.address()))?;
         }
         Ok(())
     }
@@ -187,7 +188,9 @@ impl Deployment {
         };
         let (version, pool) = match verdict {
             Verdict::StateChanged(Shutdown::No) => (reported, PoolChange::Keep),
-            Verdict::StateChanged(Shutdown::Yes) => (reported, PoolChange::Clear(error.clone(), Interrupt::No)),
+            Verdict::StateChanged(Shutdown::Yes) => {
+                (reported, PoolChange::Clear(error.clone(), Interrupt::No))
+            }
             _ => (None, PoolChange::Clear(error.clone(), Interrupt::No)),
         };
         let news = ServerDescription::failed(address.clone(), error.clone(), version, Instant::now());
@@ -228,7 +231,12 @@ impl Deployment {
     /// A check of `server` failed. Gives back whether the server had been known.
     pub(super) fn lost(&self, server: &Arc<Server>, error: Error) -> bool {
         let address = server.address();
-        let known = self.nest.load().description().server(address).is_some_and(|d| d.server_type() != ServerType::Unknown);
+        let known = self
+            .nest
+            .load()
+            .description()
+            .server(address)
+            .is_some_and(|d| d.server_type() != ServerType::Unknown);
         // A server that is merely slow to answer may have operations that would wait for ever.
         let interrupt = if error.is_timeout() { Interrupt::InUse } else { Interrupt::No };
         let pool = PoolChange::Clear(error.clone(), interrupt);

@@ -96,7 +96,6 @@ impl TopologyDescription {
     }
 
     /// The same kind of deployment with these servers, none of which was learnt from a reply.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for tables of cases"))]
     pub(crate) fn of(topology_type: TopologyType, servers: Vec<ServerDescription>) -> Self {
         let servers = servers.into_iter().map(Arc::new).collect();
         TopologyDescription { servers, ..Self::initial(topology_type, &[], None) }

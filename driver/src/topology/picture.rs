@@ -36,7 +36,8 @@ fn mode(preference: &ReadPreference) -> usize {
 impl Topology {
     /// A picture of `description`, whose servers are `servers` in the same order.
     pub(super) fn new(description: TopologyDescription, servers: Vec<Arc<Server>>, limits: Limits) -> Self {
-        let window = |preference: ReadPreference| selection::select(&description, &preference.into(), &[], limits);
+        let window =
+            |preference: ReadPreference| selection::select(&description, &preference.into(), &[], limits);
         let windows = [
             window(ReadPreference::Primary),
             window(ReadPreference::PrimaryPreferred { options: None }),

@@ -7,11 +7,11 @@
 
 use std::time::Instant;
 
+use super::hello::HelloReply;
 use super::monitor::{MIN_HEARTBEAT, Monitor};
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::pool::Connection;
-use super::hello::HelloReply;
 
 impl Monitor {
     /// Measures and answers, until a wanted check fails.

@@ -183,7 +183,6 @@ impl ServerDescription {
     }
 
     /// The same server with a role that was not learnt from a reply.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for tables of cases"))]
     pub(crate) fn with_type(mut self, server_type: ServerType) -> Self {
         self.server_type = server_type;
         self

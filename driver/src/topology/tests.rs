@@ -28,7 +28,9 @@ async fn select(deployment: &Deployment, preference: ReadPreference) -> Result<S
 async fn a_standalone_is_found_and_serves_everything() {
     let server = Standalone::start().unwrap();
     let deployment = open(&server.uri()).await;
-    for preference in [ReadPreference::Primary, ReadPreference::secondary(None), ReadPreference::nearest(None)] {
+    for preference in
+        [ReadPreference::Primary, ReadPreference::secondary(None), ReadPreference::nearest(None)]
+    {
         let selected = select(&deployment, preference).await.unwrap();
         assert_eq!(selected.address().to_string(), server.host());
     }

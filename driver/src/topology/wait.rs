@@ -82,7 +82,9 @@ impl Asked {
     /// Whether each server of the picture has been checked since it was asked.
     fn is_answered(&self, topology: &Topology) -> bool {
         topology.servers().iter().all(|server| {
-            self.0.iter().any(|(known, check)| Arc::ptr_eq(known, server) && server.checks().has_ended(*check))
+            self.0
+                .iter()
+                .any(|(known, check)| Arc::ptr_eq(known, server) && server.checks().has_ended(*check))
         })
     }
 }

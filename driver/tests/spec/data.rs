@@ -18,21 +18,31 @@ pub(crate) fn folder() -> Result<Option<PathBuf>, String> {
     Ok(beside.is_dir().then_some(beside))
 }
 
-/// The `.json` files of `folder`, not of the folders in it, by name.
+/// The `.json` files of `folder` and of the folders in it, by name.
 pub(crate) fn case_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let unreadable = |e: std::io::Error| format!("cannot list {}: {e}", folder.display());
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            files.push(path);
-        }
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        collect(&folder, &mut files, &mut folders)?;
     }
     files.sort();
     match files.is_empty() {
         true => Err(format!("{} holds no case files", folder.display())),
         false => Ok(files),
     }
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>, folders: &mut Vec<PathBuf>) -> Result<(), String> {
+    let unreadable = |e: std::io::Error| format!("cannot list {}: {e}", folder.display());
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            files.push(path);
+        } else if path.is_dir() {
+            folders.push(path);
+        }
+    }
+    Ok(())
 }
 
 /// A case file as JSON.

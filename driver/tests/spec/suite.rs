@@ -71,10 +71,12 @@ impl Case {
 pub(crate) fn trials(folder: &Path, suites: &[Suite], scoreboard: &Arc<Scoreboard>) -> Vec<Trial> {
     let mut trials = Vec::new();
     for suite in suites {
-        match data::case_files(&folder.join(suite.folder)) {
+        let folder = folder.join(suite.folder);
+        match data::case_files(&folder) {
             Ok(files) => {
                 for file in files {
-                    let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                    let stem = file.strip_prefix(&folder).unwrap_or(&file).with_extension("");
+                    let stem = stem.to_string_lossy().into_owned();
                     match data::read(&file).and_then(|content| (suite.cases)(&content)) {
                         Ok(cases) => trials
                             .extend(cases.into_iter().map(|case| trial(suite.name, &stem, case, scoreboard))),

@@ -4,6 +4,7 @@ mod connection_string;
 mod credential;
 mod expect;
 mod read_write_concern;
+mod server_selection;
 mod uri_options;
 
 use crate::suite::Suite;
@@ -26,6 +27,26 @@ pub(crate) fn all() -> Vec<Suite> {
             name: "read-write-concern/document",
             folder: "read-write-concern/tests/document",
             cases: read_write_concern::document_cases,
+        },
+        Suite {
+            name: "max-staleness",
+            folder: "max-staleness/tests",
+            cases: server_selection::selection_cases,
+        },
+        Suite {
+            name: "server-selection/in_window",
+            folder: "server-selection/tests/in_window",
+            cases: server_selection::window_cases,
+        },
+        Suite {
+            name: "server-selection/rtt",
+            folder: "server-selection/tests/rtt",
+            cases: server_selection::rtt_cases,
+        },
+        Suite {
+            name: "server-selection/server_selection",
+            folder: "server-selection/tests/server_selection",
+            cases: server_selection::selection_cases,
         },
         Suite { name: "uri-options", folder: "uri-options/tests", cases: connection_string::cases },
     ]

@@ -1,0 +1,169 @@
+//! Server selection over descriptions that were not learnt from servers.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::options::{ReadPreference, ServerAddress};
+use crate::topology::conformance::{self as inner, Facts};
+use crate::topology::{ServerType, TopologyDescription, TopologyType};
+
+/// What is known of one server.
+#[derive(Clone, Debug, Default)]
+pub struct Server {
+    /// The address.
+    pub address: String,
+    /// The name that the specifications give to its role.
+    pub server_type: String,
+    /// The average round-trip time.
+    pub average_rtt: Option<Duration>,
+    /// The tags.
+    pub tags: BTreeMap<String, String>,
+    /// When it was last checked, on the client's clock.
+    pub last_update_ms: u64,
+    /// When it last wrote, on the server's clock.
+    pub last_write_ms: Option<i64>,
+}
+
+/// A deployment to select from.
+pub struct Deployment {
+    description: TopologyDescription,
+    heartbeat_freq: Duration,
+    local_threshold: Duration,
+}
+
+impl Deployment {
+    /// A deployment of a type as the specifications name it.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an unknown name of a type, or an address that is none.
+    pub fn new(
+        topology_type: &str,
+        servers: &[Server],
+        heartbeat_freq: Duration,
+        local_threshold: Duration,
+    ) -> Result<Self> {
+        let types = [
+            TopologyType::Single,
+            TopologyType::ReplicaSetNoPrimary,
+            TopologyType::ReplicaSetWithPrimary,
+            TopologyType::Sharded,
+            TopologyType::LoadBalanced,
+            TopologyType::Unknown,
+        ];
+        let topology_type = named(topology_type, types, |t| t.to_string())?;
+        let beginning = Instant::now();
+        let servers = servers
+            .iter()
+            .map(|server| {
+                let facts = Facts {
+                    address: ServerAddress::parse(&server.address)?,
+                    server_type: server_type(&server.server_type)?,
+                    average_rtt: server.average_rtt,
+                    tags: server.tags.clone(),
+                    last_update: beginning + Duration::from_millis(server.last_update_ms),
+                    last_write: server.last_write_ms.map(bson::DateTime::from_millis),
+                };
+                Ok(inner::server(facts))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Deployment {
+            description: inner::deployment(topology_type, servers),
+            heartbeat_freq,
+            local_threshold,
+        })
+    }
+
+    /// The servers that suit `preference`, however slow.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a max staleness that is too small.
+    pub fn suitable(
+        &self,
+        preference: &ReadPreference,
+        deprioritized: &[ServerAddress],
+    ) -> Result<Vec<String>> {
+        let found = inner::suitable(&self.description, preference, deprioritized, self.heartbeat_freq)?;
+        Ok(self.names(&found))
+    }
+
+    /// Those of them that are within the latency window.
+    ///
+    /// # Errors
+    /// As [`suitable`](Self::suitable).
+    pub fn in_window(
+        &self,
+        preference: &ReadPreference,
+        deprioritized: &[ServerAddress],
+    ) -> Result<Vec<String>> {
+        let found = inner::suitable(&self.description, preference, deprioritized, self.heartbeat_freq)?;
+        Ok(self.names(&inner::in_window(&self.description, found, self.local_threshold)))
+    }
+
+    /// How often each server is chosen in `iterations` selections while `operations` run on each.
+    ///
+    /// # Errors
+    /// As [`suitable`](Self::suitable).
+    pub fn choose(
+        &self,
+        preference: &ReadPreference,
+        operations: &BTreeMap<String, u32>,
+        iterations: u32,
+    ) -> Result<BTreeMap<String, u32>> {
+        // The same choices in every run: what is tested is their distribution, not luck.
+        fastrand::seed(7);
+        let found = inner::suitable(&self.description, preference, &[], self.heartbeat_freq)?;
+        let window = inner::in_window(&self.description, found, self.local_threshold);
+        let mut chosen = BTreeMap::new();
+        for _ in 0..iterations {
+            let busy = |i: usize| operations.get(&self.name(i)).copied().unwrap_or_default();
+            if let Some(i) = inner::less_busy(&window, busy) {
+                *chosen.entry(self.name(i)).or_default() += 1;
+            }
+        }
+        Ok(chosen)
+    }
+
+    fn name(&self, i: usize) -> String {
+        self.description.servers().nth(i).map(|server| server.address().to_string()).unwrap_or_default()
+    }
+
+    fn names(&self, indices: &[usize]) -> Vec<String> {
+        let mut names: Vec<String> = indices.iter().map(|&i| self.name(i)).collect();
+        names.sort();
+        names
+    }
+}
+
+/// The moving average after one more sample; none before the first.
+pub fn moving_average(old: Option<Duration>, sample: Duration) -> Duration {
+    inner::moving_average(old, sample)
+}
+
+/// The role that the specifications call `name`.
+///
+/// # Errors
+/// `InvalidArgument` for an unknown name.
+pub fn server_type(name: &str) -> Result<ServerType> {
+    let types = [
+        ServerType::Standalone,
+        ServerType::Mongos,
+        ServerType::RsPrimary,
+        ServerType::RsSecondary,
+        ServerType::RsArbiter,
+        ServerType::RsOther,
+        ServerType::RsGhost,
+        ServerType::LoadBalancer,
+        ServerType::Unknown,
+    ];
+    match name {
+        // What a client with one thread calls an unknown server that it wants to ask first.
+        "PossiblePrimary" => Ok(ServerType::Unknown),
+        name => named(name, types, |t| t.to_string()),
+    }
+}
+
+fn named<T: Copy, const N: usize>(name: &str, all: [T; N], called: fn(&T) -> String) -> Result<T> {
+    let found = all.into_iter().find(|one| called(one) == name);
+    found.ok_or_else(|| Error::invalid_argument(format!("there is no type {name:?}")))
+}

@@ -1,0 +1,50 @@
+//! What the specification cases need to see of the inside of this module.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+pub(crate) use super::round_trips::moving_average;
+pub(crate) use super::selection::{in_latency_window as in_window, less_busy};
+use super::{HelloReply, ServerDescription, ServerType, TopologyDescription, TopologyType, selection};
+use crate::error::Result;
+use crate::options::{ReadPreference, ServerAddress};
+use crate::topology::server_description::RoundTrip;
+
+/// What is known of one server.
+pub(crate) struct Facts {
+    pub(crate) address: ServerAddress,
+    pub(crate) server_type: ServerType,
+    pub(crate) average_rtt: Option<Duration>,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) last_update: Instant,
+    pub(crate) last_write: Option<bson::DateTime>,
+}
+
+/// A description of which `facts` are known.
+pub(crate) fn server(facts: Facts) -> ServerDescription {
+    let hello = HelloReply { tags: facts.tags, last_write_date: facts.last_write, ..HelloReply::default() };
+    let round_trip = RoundTrip { average: facts.average_rtt.unwrap_or_default(), minimum: Duration::ZERO };
+    ServerDescription::checked(facts.address, hello, round_trip, facts.last_update)
+        .with_type(facts.server_type)
+}
+
+/// A description of a deployment of these servers.
+pub(crate) fn deployment(
+    topology_type: TopologyType,
+    servers: Vec<ServerDescription>,
+) -> TopologyDescription {
+    TopologyDescription::of(topology_type, servers)
+}
+
+/// The servers that suit `preference`, after it was checked as for every operation.
+pub(crate) fn suitable(
+    description: &TopologyDescription,
+    preference: &ReadPreference,
+    avoided: &[ServerAddress],
+    heartbeat_freq: Duration,
+) -> Result<Vec<usize>> {
+    if description.topology_type().is_replica_set() {
+        preference.validate(heartbeat_freq)?;
+    }
+    Ok(selection::suitable(description, &preference.clone().into(), avoided, heartbeat_freq))
+}
