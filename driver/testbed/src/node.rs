@@ -19,7 +19,7 @@ use crate::{
     port::Port,
     process::{self, POLL},
     resolve::Mongod,
-    settings::USUAL_ARGS,
+    settings::{BRIEF_GOODBYE, USUAL_ARGS},
 };
 
 /// How long a server may take to come up, to shut down, and to answer. A machine under load is slow, not broken: only a
@@ -100,10 +100,15 @@ impl Node {
             .args(["--port", &self.port.number().to_string(), "--dbpath"])
             .arg(&self.data)
             .args(USUAL_ARGS)
-            .args(&self.args)
             .stdin(Stdio::null())
             .stderr(log.try_clone().map_err(failed)?)
             .stdout(log);
+        let (since, parameter) = BRIEF_GOODBYE;
+        if self.mongod.version() >= since {
+            command.args(["--setParameter", parameter]);
+        }
+        // Last, so that what was asked for overrides what is usual.
+        command.args(&self.args);
         self.mongod.prepare(&mut command);
         let child = process::spawn(command).map_err(failed)?;
         *state = State::Up { child, paused: false, watch };
@@ -141,11 +146,10 @@ impl Node {
         Error::new(
             ErrorKind::Start,
             format!(
-                "{} on {} {what}; the end of its log {}:\n{}",
+                "{} on {} {what}; the end of its log:\n{}",
                 self.mongod.path().display(),
                 self.host(),
-                self.log.display(),
-                log::tail(&self.log)
+                self.log_tail()
             ),
         )
     }
@@ -218,10 +222,9 @@ impl Node {
                 return Err(Error::new(
                     ErrorKind::Timeout,
                     format!(
-                        "the server on {} did not shut down within {} s; the end of its log {}:\n{}",
+                        "the server on {} did not shut down within {} s; the end of its log:\n{}",
                         self.host(),
                         PATIENCE.as_secs(),
-                        self.log.display(),
                         self.log_tail()
                     ),
                 ));

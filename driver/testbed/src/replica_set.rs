@@ -209,14 +209,14 @@ impl ReplicaSet {
         Error::new(ErrorKind::Timeout, message)
     }
 
-    /// Makes the primary step down, and returns who that was. It does not stand for election again for ten seconds
+    /// Makes the primary step down, and returns who that was. It does not stand for election again for five seconds
     /// (one second in a set of one), so that another member follows. The next primary is not waited for.
     ///
     /// # Errors
     /// There is no primary within two minutes, or it refuses.
     pub fn step_down(&self) -> Result<usize> {
         let primary = self.wait_for_primary()?;
-        let seconds = if self.nodes.len() > 1 { 10 } else { 1 };
+        let seconds = if self.nodes.len() > 1 { 5 } else { 1 };
         let command =
             doc! { "replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": seconds / 2, "force": true };
         self.admin(primary, command)?;
