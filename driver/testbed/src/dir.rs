@@ -100,6 +100,17 @@ impl Dir {
         }
     }
 
+    /// Ends the folder of servers that did not start, and says in `error` where their logs are. The servers must be dead.
+    pub(crate) fn bury(self, error: Error) -> Error {
+        if self.gone.swap(true, Ordering::Relaxed) {
+            return error;
+        }
+        match self.retire() {
+            Ok(path) => error.and(&format!("(the logs are in {})", path.display())),
+            Err(_) => error,
+        }
+    }
+
     /// Empties the folder of everything but files ending in `.log`, moves it out of reach of sweepers and says where.
     fn retire(&self) -> io::Result<PathBuf> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().replace(OWNED, KEPT);

@@ -33,11 +33,12 @@ pub struct Error {
     message: String,
     code: Option<i32>,
     source: Option<io::Error>,
+    remark: String,
 }
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into(), code: None, source: None }
+        Error { kind, message: message.into(), code: None, source: None, remark: String::new() }
     }
 
     pub(crate) fn argument(message: impl Into<String>) -> Error {
@@ -46,11 +47,11 @@ impl Error {
 
     /// An error of the operating system while doing `what`.
     pub(crate) fn io(what: impl Into<String>, source: io::Error) -> Error {
-        Error { kind: ErrorKind::Io, message: what.into(), code: None, source: Some(source) }
+        Error { source: Some(source), ..Error::new(ErrorKind::Io, what) }
     }
 
     pub(crate) fn command(message: impl Into<String>, code: Option<i32>) -> Error {
-        Error { kind: ErrorKind::Command, message: message.into(), code, source: None }
+        Error { code, ..Error::new(ErrorKind::Command, message) }
     }
 
     /// No server can be had; the remedy is the same whatever the reason.
@@ -58,10 +59,22 @@ impl Error {
         Error::new(ErrorKind::NoMongod, with_remedy(why))
     }
 
+    /// The same error with a remark at its end.
+    pub(crate) fn and(mut self, remark: &str) -> Error {
+        self.remark = format!("\n{remark}");
+        self
+    }
+
     /// The same error for somebody else who asks.
     pub(crate) fn again(&self) -> Error {
         let source = self.source.as_ref().map(|source| io::Error::new(source.kind(), source.to_string()));
-        Error { kind: self.kind, message: self.message.clone(), code: self.code, source }
+        Error {
+            kind: self.kind,
+            message: self.message.clone(),
+            code: self.code,
+            source,
+            remark: self.remark.clone(),
+        }
     }
 
     /// What kind of thing went wrong.
@@ -83,10 +96,10 @@ pub(crate) fn with_remedy(why: impl fmt::Display) -> String {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        match &self.source {
-            Some(source) => write!(f, ": {source}"),
-            None => Ok(()),
+        if let Some(source) = &self.source {
+            write!(f, ": {source}")?;
         }
+        f.write_str(&self.remark)
     }
 }
 

@@ -78,10 +78,11 @@ impl Node {
     }
 
     /// Waits until the server listens. If somebody else took its port between lease and start, it gets another.
-    pub(crate) fn settle(&mut self) -> Result<()> {
+    pub(crate) fn settle(mut self) -> Result<Node> {
         for _ in 0..PORT_ATTEMPTS {
-            match self.await_listening(&mut self.state())? {
-                Startup::Listening => return Ok(()),
+            let startup = self.await_listening(&mut self.state())?;
+            match startup {
+                Startup::Listening => return Ok(self),
                 Startup::PortTaken => {}
             }
             self.port = Port::lease()?;

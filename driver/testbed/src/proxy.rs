@@ -178,6 +178,11 @@ impl Proxy {
     pub fn forwarded(&self, direction: Direction) -> u64 {
         self.links.forwarded(direction)
     }
+
+    /// How many bytes have ever vanished in a black hole in one direction.
+    pub fn swallowed(&self, direction: Direction) -> u64 {
+        self.links.swallowed(direction)
+    }
 }
 
 impl Drop for Proxy {

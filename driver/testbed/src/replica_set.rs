@@ -50,6 +50,13 @@ impl ReplicaSet {
         self.dir.path()
     }
 
+    /// Ends a set that did not come about.
+    pub(crate) fn bury(self, error: Error) -> Error {
+        let ReplicaSet { proxies, nodes, dir, .. } = self;
+        drop((proxies, nodes));
+        dir.bury(error)
+    }
+
     pub(crate) fn keep_logs(&self) {
         self.dir.keep_logs();
     }

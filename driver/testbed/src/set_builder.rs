@@ -122,10 +122,7 @@ impl ReplicaSetBuilder {
         let mut set = ReplicaSet::empty(name, Dir::create()?);
         match self.assemble(&mut set, &mongod, first) {
             Ok(()) => Ok(set),
-            Err(error) => {
-                set.keep_logs();
-                Err(error)
-            }
+            Err(error) => Err(set.bury(error)),
         }
     }
 
@@ -136,14 +133,17 @@ impl ReplicaSetBuilder {
     }
 
     fn assemble(&self, set: &mut ReplicaSet, mongod: &crate::Mongod, first: usize) -> Result<()> {
+        // All are launched before any is waited for.
+        let mut nodes = Vec::new();
         for (i, member) in self.members.iter().enumerate() {
             let mut args = vec!["--replSet".into(), set.name().into(), "--oplogSize".into(), "64".into()];
             args.extend(self.settings.args.iter().chain(&member.args).cloned());
-            set.nodes.push(Node::launch(mongod, args, set.dir(), &format!("member-{i}"))?);
+            nodes.push(Node::launch(mongod, args, set.dir(), &format!("member-{i}"))?);
         }
-        for node in &mut set.nodes {
-            node.settle()?;
-            hasten(node);
+        for node in nodes {
+            let node = node.settle()?;
+            hasten(&node);
+            set.nodes.push(node);
         }
         if self.proxied {
             for node in &set.nodes {

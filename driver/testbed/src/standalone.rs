@@ -56,12 +56,11 @@ impl StandaloneBuilder {
     pub fn start(self) -> Result<Standalone> {
         let mongod = self.settings.mongod()?;
         let dir = Dir::create()?;
-        let mut node = Node::launch(&mongod, self.settings.args, dir.path(), "mongod")?;
-        if let Err(error) = node.settle() {
-            dir.keep_logs();
-            return Err(error);
+        let started = Node::launch(&mongod, self.settings.args, dir.path(), "mongod").and_then(Node::settle);
+        match started {
+            Ok(node) => Ok(Standalone { node, dir }),
+            Err(error) => Err(dir.bury(error)),
         }
-        Ok(Standalone { node, dir })
     }
 }
 

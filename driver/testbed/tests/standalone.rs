@@ -1,5 +1,7 @@
 //! A single server: its life, its deaths, its fail points.
 
+mod support;
+
 use testbed::{
     ErrorKind, Standalone,
     bson::{Document, doc},
@@ -146,6 +148,7 @@ fn options_reach_the_server_and_wrong_ones_are_quoted_from_its_log() {
     let error = Standalone::builder().set_parameter("noSuchThing", "1").start().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Start);
     assert!(error.to_string().contains("Unknown --setParameter 'noSuchThing'"), "{error}");
+    support::remove_logs(&error.to_string());
 }
 
 #[test]

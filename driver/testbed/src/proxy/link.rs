@@ -68,6 +68,7 @@ struct Rule {
 struct State {
     rules: [Rule; 2],
     forwarded: [u64; 2],
+    swallowed: [u64; 2],
     entries: HashMap<u64, Entry>,
     opened: u64,
     closed_for_good: bool,
@@ -101,6 +102,10 @@ impl Links {
 
     pub(super) fn forwarded(&self, direction: Direction) -> u64 {
         self.state().forwarded[direction as usize]
+    }
+
+    pub(super) fn swallowed(&self, direction: Direction) -> u64 {
+        self.state().swallowed[direction as usize]
     }
 
     /// Resets all connections and waits until their sockets are closed.
@@ -244,7 +249,7 @@ impl Writer<'_> {
             let length = rest.len();
             let piece = match fault {
                 Some(Fault::BlackHole) => {
-                    count.passed += length as u64;
+                    self.links.state().swallowed[self.direction as usize] += length as u64;
                     return Ok(());
                 }
                 Some(Fault::CutAfter(limit)) => {

@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until `holds` does, and fails if that takes far longer than it can on a machine under load.
 #[track_caller]
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
@@ -21,9 +21,19 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Whether a process exists and is more than a zombie nobody has collected.
-pub fn is_alive(pid: u32) -> bool {
+pub(crate) fn is_alive(pid: u32) -> bool {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
     // The name in parentheses may hold anything; the state follows the last of them.
     let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
     !matches!(state, Some('Z' | 'X') | None)
+}
+
+/// Removes the logs that an error about a failed start says it kept.
+#[track_caller]
+pub(crate) fn remove_logs(error: &str) {
+    let (_, rest) = error.split_once("the logs are in ").expect("the error says where the logs are");
+    let folder = rest.trim_end_matches(')');
+    let logs = std::fs::read_dir(folder).unwrap().flatten().filter(|file| file.path().extension().is_some());
+    assert!(logs.count() > 0, "no logs in {folder}");
+    std::fs::remove_dir_all(folder).unwrap();
 }
