@@ -118,6 +118,17 @@ pub struct TooManyPermits;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooManyDone;
 
+/// The result had been set before; the new value comes back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct AlreadySet<T>(pub T);
+
+/// The wait to write expired; the upgradable guard comes back.
+pub struct NotUpgraded<G>(pub G);
+
+/// More permits were released than a [`BoundedSemaphore`](crate::BoundedSemaphore) is bounded by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BeyondBound;
+
 macro_rules! messages {
     ($($error:ident $(<$item:ident>)?: $($pattern:pat => $message:literal),+;)+) => {$(
         impl $(<$item>)? fmt::Display for $error $(<$item>)? {
@@ -142,6 +153,9 @@ messages! {
         TryAcquireError::Closed => "the semaphore is closed";
     TooManyPermits: _ => "the semaphore would hold more than Semaphore::MAX_PERMITS permits";
     TooManyDone: _ => "task_done was called more often than items were put";
+    AlreadySet<T>: _ => "the result was not set: it had been set before";
+    NotUpgraded<G>: _ => "the wait to upgrade a read lock timed out";
+    BeyondBound: _ => "more permits were released than the semaphore is bounded by";
 }
 
 /// The item is left out, so that any item can be put and any error unwrapped.
@@ -153,6 +167,18 @@ macro_rules! debug_without_item {
             }
         }
     )+};
+    ($($error:ident;)+) => {$(
+        impl<T> fmt::Debug for $error<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($error), "(..)"))
+            }
+        }
+    )+};
+}
+
+debug_without_item! {
+    AlreadySet;
+    NotUpgraded;
 }
 
 debug_without_item! {

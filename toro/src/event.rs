@@ -214,7 +214,7 @@ impl<H: Home<Target = Event>> Operation for Happens<H> {
         Ok(())
     }
 
-    fn expired(&mut self) -> Self::Timed {
+    fn expired(&mut self, _: H) -> Self::Timed {
         Err(Timeout)
     }
 }

@@ -299,7 +299,7 @@ where
         Ok(value)
     }
 
-    fn expired(&mut self) -> Self::Timed {
+    fn expired(&mut self, _: H) -> Self::Timed {
         Err(Timeout)
     }
 }

@@ -2,7 +2,10 @@
 
 #![deny(unsafe_code)]
 
+mod barrier;
 mod blocking;
+mod bounded;
+mod condition;
 mod core;
 mod error;
 mod event;
@@ -10,6 +13,8 @@ mod handoff;
 mod lock;
 mod permits;
 mod queue;
+mod result;
+mod rwlock;
 mod semaphore;
 #[cfg(feature = "time")]
 mod time;
@@ -17,9 +22,12 @@ mod until;
 pub mod waits;
 
 pub use crate::core::{Wait, Waiting};
+pub use barrier::{Arrival, Barrier};
+pub use bounded::BoundedSemaphore;
+pub use condition::{Condition, Relock};
 pub use error::{
-    Closed, PutError, Timeout, TooManyDone, TooManyPermits, TryAcquireError, TryGetError, TryPutError,
-    WaitError,
+    AlreadySet, BeyondBound, Closed, NotUpgraded, PutError, Timeout, TooManyDone, TooManyPermits,
+    TryAcquireError, TryGetError, TryPutError, WaitError,
 };
 pub use event::Event;
 pub use handoff::{Handoff, Take, Waiters};
@@ -29,6 +37,8 @@ pub use queue::{
     items::{Items, Iter},
     task::Task,
 };
+pub use result::AsyncResult;
+pub use rwlock::{OwnedReadGuard, OwnedWriteGuard, ReadGuard, RwLock, UpgradableGuard, WriteGuard};
 pub use semaphore::{OwnedPermit, Permit, Semaphore};
 #[cfg(feature = "time")]
 pub use time::Timed;

@@ -196,6 +196,11 @@ guard!(Guard<'_, T>);
 guard!(OwnedGuard<T>);
 
 impl<'a, T: ?Sized> Guard<'a, T> {
+    /// The lock that this guard holds.
+    pub fn lock(guard: &Self) -> &'a Lock<T> {
+        guard.lock
+    }
+
     /// Narrows the guard to a part of the value; the whole lock stays held.
     pub fn map<U: ?Sized>(guard: Self, part: impl FnOnce(&mut T) -> &mut U) -> MappedGuard<'a, U> {
         let guard = ManuallyDrop::new(guard);
@@ -203,6 +208,13 @@ impl<'a, T: ?Sized> Guard<'a, T> {
         // SAFETY: the permit is held, by `release` from here on, and the guard is gone.
         let value = std::ptr::from_mut(part(unsafe { &mut *guard.lock.value.get() }));
         MappedGuard { value, _release: release, _value: PhantomData }
+    }
+}
+
+impl<T: ?Sized> OwnedGuard<T> {
+    /// The lock that this guard holds.
+    pub fn lock(guard: &Self) -> &Arc<Lock<T>> {
+        &guard.lock
     }
 }
 
@@ -306,7 +318,7 @@ impl<H: Holder> Face for Held<H> {
         Ok(guard)
     }
 
-    fn expired() -> Self::Timed {
+    fn expired(_: H) -> Self::Timed {
         Err(Timeout)
     }
 }

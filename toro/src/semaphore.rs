@@ -167,6 +167,10 @@ impl Semaphore {
         self.permits.close();
     }
 
+    pub(crate) fn permits(&self) -> &Permits {
+        &self.permits
+    }
+
     /// Whether [`close`](Semaphore::close) has been called.
     pub fn is_closed(&self) -> bool {
         self.permits.is_closed()
@@ -318,7 +322,7 @@ impl<H: Holder> Face for Held<H> {
         Ok(output?)
     }
 
-    fn expired() -> Self::Timed {
+    fn expired(_: H) -> Self::Timed {
         Err(WaitError::Timeout)
     }
 }

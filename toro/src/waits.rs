@@ -2,8 +2,12 @@
 //!
 //! All of them are a [`Wait`](crate::Wait) of one kind or another.
 
+pub use crate::barrier::Arrive;
+pub use crate::condition::{Notified, NotifiedOwned, WaitOnLock};
 pub use crate::event::{EventWait, EventWaitOwned};
 pub use crate::handoff::{HandoffWait, HandoffWaitOwned};
 pub use crate::lock::{AcquireLock, AcquireLockOwned};
 pub use crate::queue::{Get, GetOwned, GetTask, GetTaskOwned, Join, Put, PutOwned};
+pub use crate::result::GetResult;
+pub use crate::rwlock::{Read, ReadOwned, UpgradableRead, Upgrade, Write, WriteOwned};
 pub use crate::semaphore::{AcquirePermits, AcquirePermitsOwned};

@@ -24,6 +24,7 @@ mod wakes;
 pub(crate) use list::{End, List};
 pub(crate) use operation::{Entry, Handed, Home, Operation, Place, Step};
 pub(crate) use sync::{AtomicU64, AtomicUsize, Mutex, Ordering, UnsafeCell, const_fn};
+pub(crate) use wait::sealed;
 pub use wait::{Wait, Waiting};
 pub(crate) use waiter::{Waiter, locked};
 pub(crate) use wakes::Wakes;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{End, List, Mutex, Wakes};
 
-/// A reference to a primitive: borrowed or counted. Either way the primitive stays where it is.
+/// A reference to a primitive: borrowed, or counted, or a guard. It always leads to the same one, which stays where it is.
 pub trait Home: Deref {}
 
 impl<P: ?Sized> Home for &P {}
@@ -82,7 +82,7 @@ pub trait Operation {
         wakes: &mut Wakes,
     ) -> Entry<Self::Grant, Self::Slot>;
 
-    /// A queued waiter was polled without having been granted: may it go? Then it is unlinked, and granted.
+    /// A queued waiter was polled, or expires, without having been granted: may it go? Then it is unlinked, and granted.
     fn retry(&mut self, _primitive: &Self::Primitive, _shared: &mut Self::Shared, _place: Place) -> bool {
         false
     }
@@ -106,5 +106,6 @@ pub trait Operation {
 
     fn in_time(output: Self::Output) -> Self::Timed;
 
-    fn expired(&mut self) -> Self::Timed;
+    /// The wait has ended without a grant.
+    fn expired(&mut self, home: Self::Home) -> Self::Timed;
 }

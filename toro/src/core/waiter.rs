@@ -40,6 +40,14 @@ pub struct Waiter<O: Operation> {
     node: Node<O::Slot>,
 }
 
+/// Why a waiter gives up its place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    /// What can be had at the last moment is still wanted.
+    Expired,
+    Dropped,
+}
+
 /// What a waiter takes along when it gives up its place.
 enum Left<S> {
     Granted(Option<S>),
@@ -90,15 +98,17 @@ impl<O: Operation> Waiter<O> {
         let Some(primitive) = home.as_deref() else { polled_after_return() };
         let left = match node.state() {
             IDLE | DONE => Left::Nothing,
-            _ => leave(primitive, op, node),
+            _ => leave(primitive, op, node, Leaving::Expired),
         };
         node.set_done();
-        match (left, home.take()) {
-            (Left::Granted(slot), Some(owned)) => {
-                let grant = op.granted(&owned, slot);
-                O::in_time(op.finish(owned, grant))
-            }
-            _ => op.expired(),
+        let grant = match left {
+            Left::Granted(slot) => Some(op.granted(primitive, slot)),
+            Left::Nothing => None,
+        };
+        let Some(home) = home.take() else { polled_after_return() };
+        match grant {
+            Some(grant) => O::in_time(op.finish(home, grant)),
+            None => op.expired(home),
         }
     }
 }
@@ -110,7 +120,7 @@ impl<O: Operation> Drop for Waiter<O> {
             return;
         }
         let Some(primitive) = self.home.as_deref() else { return };
-        if let Left::Granted(slot) = leave(primitive, &mut self.op, &self.node) {
+        if let Left::Granted(slot) = leave(primitive, &mut self.op, &self.node, Leaving::Dropped) {
             self.op.give_back(primitive, slot);
         }
     }
@@ -207,7 +217,12 @@ fn look_again<O: Operation>(
 
 /// Gives up the place in line.
 #[cold]
-fn leave<O: Operation>(primitive: &O::Primitive, op: &mut O, node: &Node<O::Slot>) -> Left<O::Slot> {
+fn leave<O: Operation>(
+    primitive: &O::Primitive,
+    op: &mut O,
+    node: &Node<O::Slot>,
+    leaving: Leaving,
+) -> Left<O::Slot> {
     let mut wakes = Wakes::new();
     let mut shared = O::shared(primitive).lock();
     if node.state() != WAITING {
@@ -218,18 +233,18 @@ fn leave<O: Operation>(primitive: &O::Primitive, op: &mut O, node: &Node<O::Slot
     }
     // SAFETY: the lock is held and the node is linked.
     let handed = unsafe { node.peek_slot() }.map_or(Handed::No, O::handed);
+    let list = O::list(&mut shared, handed);
+    let place = if list.is_front(node) { Place::Front } else { Place::Behind };
+    let granted =
+        handed == Handed::Yes || leaving == Leaving::Expired && op.retry(primitive, &mut shared, place);
     // SAFETY: the node is ours, and linked in the list that its slot tells.
     let (waker, slot) = unsafe { O::list(&mut shared, handed).remove(node) };
-    if handed == Handed::No {
+    if !granted {
         op.left(primitive, &mut shared, slot.as_ref());
     }
     let step = O::serve(primitive, &mut shared, &mut wakes);
     drop(shared);
     drop(waker);
-    let left = match handed {
-        Handed::Yes => Left::Granted(slot),
-        Handed::No => Left::Nothing,
-    };
     settle::<O>(primitive, step, wakes);
-    left
+    if granted { Left::Granted(slot) } else { Left::Nothing }
 }

@@ -25,7 +25,7 @@ pub trait Face {
 
     fn in_time(output: Self::Output) -> Self::Timed;
 
-    fn expired() -> Self::Timed;
+    fn expired(home: Self::Home) -> Self::Timed;
 }
 
 /// Waits for a number of permits.
@@ -42,7 +42,6 @@ impl<F: Face> Acquire<F> {
     }
 
     /// Before all others: for one who holds what they wait for.
-    #[allow(dead_code)]
     pub(crate) fn before_all(count: u32) -> Self {
         Acquire { count, end: End::Front, face: PhantomData }
     }
@@ -120,7 +119,7 @@ impl<F: Face> Operation for Acquire<F> {
         F::in_time(output)
     }
 
-    fn expired(&mut self) -> F::Timed {
-        F::expired()
+    fn expired(&mut self, home: F::Home) -> F::Timed {
+        F::expired(home)
     }
 }

@@ -186,7 +186,6 @@ impl Permits {
     }
 
     /// Releases permits that were forgotten, up to `bound` in circulation; `false`, and nothing is changed, beyond it.
-    #[allow(dead_code)]
     pub(crate) fn restore(&self, permits: u32, bound: u32) -> bool {
         {
             let mut line = self.line.lock();
@@ -223,7 +222,7 @@ impl Permits {
         loop {
             let taken = match end {
                 End::Back => self.try_acquire_from(word, permits),
-                End::Front => self.try_acquire_before_all(word, permits),
+                End::Front => self.try_acquire_before_all(permits),
             };
             match taken {
                 Err(Refusal::NoPermits) => {}
@@ -251,7 +250,9 @@ impl Permits {
         may && count(word) >= i64::from(permits)
     }
 
-    fn try_acquire_before_all(&self, mut word: u64, permits: u32) -> Result<(), Refusal> {
+    /// Takes permits although others wait: for one who holds what they wait for.
+    pub(crate) fn try_acquire_before_all(&self, permits: u32) -> Result<(), Refusal> {
+        let mut word = self.word.load(Ordering::Relaxed);
         while count(word) >= i64::from(permits) {
             let taken = word.wrapping_sub(counted(permits));
             match self.word.compare_exchange_weak(word, taken, Ordering::Acquire, Ordering::Relaxed) {

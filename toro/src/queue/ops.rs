@@ -102,7 +102,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
         Ok(output?)
     }
 
-    fn expired(&mut self) -> Self::Timed {
+    fn expired(&mut self, _: H) -> Self::Timed {
         Err(WaitError::Timeout)
     }
 }
@@ -191,7 +191,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
         output
     }
 
-    fn expired(&mut self) -> Self::Timed {
+    fn expired(&mut self, _: H) -> Self::Timed {
         self.item.take().map_or(Ok(()), |item| Err(PutError::Timeout(item)))
     }
 }
@@ -240,7 +240,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Join<H> {
         Ok(())
     }
 
-    fn expired(&mut self) -> Self::Timed {
+    fn expired(&mut self, _: H) -> Self::Timed {
         Err(Timeout)
     }
 }
