@@ -1,0 +1,142 @@
+//! Dropping futures that wait, per waiter.
+//!
+//! As with waking, the same number of waiters is spread over as many primitives as their lists' length asks for, and
+//! they are dropped in the same order whatever that length is: oldest first, newest first, or at random all over. A
+//! cost that grows with the length of the list then shows, and a cache that overflows does not.
+
+use super::Trial;
+use super::probe::Kind;
+use benches::bound::Bound;
+use benches::drive::{Crowd, ready};
+use benches::peers::queue::{
+    AsyncChannel, AsyncbandUnbounded, CrossfireUnbounded, Flume, Kanal, Queue, Room, Toro as ToroQueue,
+};
+use benches::peers::semaphore::{AsyncLock, Asyncband, Semaphore, Tokio, Toro};
+use benches::round::{Contender, Sample};
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// How many waiters there are at once.
+const CROWD: usize = 10_000;
+
+/// How much more a waiter may cost in a list of 10,000 than in one of 100 to be called the same.
+const FLAT: f64 = 1.25;
+
+/// Who is dropped first.
+#[derive(Clone, Copy)]
+enum First {
+    Oldest,
+    Newest,
+    Random,
+}
+
+impl First {
+    const ALL: [(Self, &str); 3] =
+        [(Self::Oldest, "oldest first"), (Self::Newest, "newest first"), (Self::Random, "random first")];
+
+    /// The places of a crowd in the order they are dropped; the same at every call.
+    fn order(self) -> Vec<usize> {
+        let mut places: Vec<usize> = (0..CROWD).collect();
+        match self {
+            Self::Oldest => {}
+            Self::Newest => places.reverse(),
+            Self::Random => fastrand::Rng::with_seed(0x70_72_6f).shuffle(&mut places),
+        }
+        places
+    }
+}
+
+pub(super) fn cells() -> Vec<Trial> {
+    let mut cells = Vec::new();
+    for (first, name) in First::ALL {
+        for waiters in [100, 10_000] {
+            cells.push(Trial::alone(
+                format!("cancel acquire, {waiters} waiters, {name}"),
+                Kind::Semaphore,
+                &[Bound::must("tokio", 1.0)],
+                move |_| {
+                    vec![
+                        acquirers::<Toro>(Toro::NAME, waiters, first),
+                        acquirers::<Tokio>(Tokio::NAME, waiters, first),
+                        acquirers::<AsyncLock>(AsyncLock::NAME, waiters, first),
+                        acquirers::<Asyncband>(Asyncband::NAME, waiters, first),
+                    ]
+                },
+            ));
+        }
+        cells.push(Trial::alone(
+            format!("cancel acquire, toro's 10,000 against its 100, {name}"),
+            Kind::Nothing,
+            &[Bound::must("toro at 100", FLAT)],
+            move |_| {
+                vec![
+                    acquirers::<Toro>(Toro::NAME, 10_000, first),
+                    acquirers::<Toro>("toro at 100", 100, first),
+                ]
+            },
+        ));
+    }
+    for waiters in [100, 10_000] {
+        cells.push(Trial::alone(
+            format!("cancel get, {waiters} waiters, random first"),
+            Kind::Queue,
+            &[],
+            move |_| {
+                let contenders = [
+                    getters::<ToroQueue>(waiters),
+                    getters::<AsyncChannel>(waiters),
+                    getters::<Flume>(waiters),
+                    getters::<Kanal>(waiters),
+                    getters::<CrossfireUnbounded>(waiters),
+                    getters::<AsyncbandUnbounded>(waiters),
+                ];
+                contenders.into_iter().flatten().collect()
+            },
+        ));
+    }
+    cells
+}
+
+fn acquirers<S: Semaphore>(name: &'static str, waiters: usize, first: First) -> Contender {
+    // The one permit of each is taken and stays taken.
+    let semaphores: &'static [S] = (0..CROWD / waiters).map(|_| S::new(1)).collect::<Vec<_>>().leak();
+    semaphores.iter().for_each(|semaphore| std::mem::forget(ready(semaphore.acquire())));
+    let order = first.order();
+    let mut crowd = Crowd::new(CROWD);
+    timed(name, move || {
+        crowd.gather(|index| semaphores[index / waiters].acquire());
+        dismiss(&mut crowd, &order)
+    })
+}
+
+fn getters<Q: Queue<1>>(waiters: usize) -> Option<Contender> {
+    let queues: Vec<_> =
+        (0..CROWD / waiters).map(|_| Q::open(Room::Unbounded, 1, waiters)).collect::<Option<_>>()?;
+    // The producers are kept: a queue without any would be closed.
+    let (producers, consumers): (Vec<_>, Vec<_>) = queues.into_iter().unzip();
+    let mut consumers: Vec<_> = consumers.into_iter().flatten().collect();
+    let order = First::Random.order();
+    Some(timed(Q::NAME, move || {
+        let _open = &producers;
+        let mut consumers = consumers.iter_mut();
+        let mut crowd = Crowd::new(CROWD);
+        crowd.gather(|_| Q::get(consumers.next().expect("as many consumers as places")));
+        dismiss(&mut crowd, &order)
+    }))
+}
+
+/// A contender that lets a whole crowd go as often as it is asked to.
+fn timed(name: &'static str, mut once: impl FnMut() -> Duration + 'static) -> Contender {
+    Contender::new(name, move |ops| {
+        let passes = ops.div_ceil(CROWD as u64);
+        let elapsed = (0..passes).map(|_| once()).sum();
+        Sample { elapsed, ops: passes * CROWD as u64 }
+    })
+}
+
+/// Times the drops alone.
+fn dismiss<F: Future>(crowd: &mut Crowd<F>, order: &[usize]) -> Duration {
+    let start = Instant::now();
+    order.iter().for_each(|&place| crowd.dismiss(place));
+    start.elapsed()
+}

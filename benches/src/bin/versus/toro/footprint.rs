@@ -1,0 +1,185 @@
+//! What a wait costs in memory: allocations, and the size of its future.
+
+use super::Trial;
+use super::probe::Kind;
+use benches::bound::Bound;
+use benches::counting_alloc::count;
+use benches::drive::ready;
+use benches::peers::event::{self, Bell};
+use benches::peers::lock::{self, Lock};
+use benches::peers::queue::{self, Queue, Room};
+use benches::peers::semaphore::{self, Semaphore};
+use benches::round::Figures;
+use std::future::Future;
+use std::hint::black_box;
+use std::mem::size_of_val;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+/// How many waits are counted: allocations that only some waits make show as a fraction.
+const WAITS: u64 = 1000;
+
+pub(super) fn cells() -> Vec<Trial> {
+    let none = [Bound::must_be(0.0)];
+    let as_small = [Bound::must("tokio", 1.0)];
+    vec![
+        Trial::exact("lock, allocations per wait", Kind::Lock, "calls", &none, |_| {
+            vec![
+                lock_wait::<lock::Toro>(),
+                lock_wait::<lock::Tokio>(),
+                lock_wait::<lock::AsyncLock>(),
+                lock_wait::<lock::Asyncband>(),
+            ]
+        }),
+        Trial::exact("semaphore, allocations per wait", Kind::Semaphore, "calls", &none, |_| {
+            vec![
+                permit_wait::<semaphore::Toro>(),
+                permit_wait::<semaphore::Tokio>(),
+                permit_wait::<semaphore::AsyncLock>(),
+                permit_wait::<semaphore::Asyncband>(),
+            ]
+        }),
+        Trial::exact("event, allocations per wait", Kind::Nothing, "calls", &none, |_| {
+            vec![
+                bell_wait::<event::Toro>(),
+                bell_wait::<event::Notify>(),
+                bell_wait::<event::EventListener>(),
+                bell_wait::<event::Asyncband>(),
+            ]
+        }),
+        Trial::exact("queue bounded, allocations per waiting get", Kind::Queue, "calls", &none, |_| {
+            let contenders = [
+                get_wait::<queue::Toro>(),
+                get_wait::<queue::TokioBounded>(),
+                get_wait::<queue::AsyncChannel>(),
+                get_wait::<queue::Flume>(),
+                get_wait::<queue::Kanal>(),
+                get_wait::<queue::CrossfireBounded>(),
+                get_wait::<queue::AsyncbandBounded>(),
+            ];
+            contenders.into_iter().flatten().collect()
+        }),
+        Trial::exact("queue bounded, allocations per waiting put", Kind::Queue, "calls", &none, |_| {
+            let contenders = [
+                put_wait::<queue::Toro>(),
+                put_wait::<queue::TokioBounded>(),
+                put_wait::<queue::AsyncChannel>(),
+                put_wait::<queue::Flume>(),
+                put_wait::<queue::Kanal>(),
+                put_wait::<queue::CrossfireBounded>(),
+                put_wait::<queue::AsyncbandBounded>(),
+            ];
+            contenders.into_iter().flatten().collect()
+        }),
+        Trial::exact("lock, size of an acquire future", Kind::Lock, "bytes", &as_small, |_| {
+            vec![
+                lock_size::<lock::Toro>(),
+                lock_size::<lock::Tokio>(),
+                lock_size::<lock::AsyncLock>(),
+                lock_size::<lock::Asyncband>(),
+            ]
+        }),
+        Trial::exact("semaphore, size of an acquire future", Kind::Semaphore, "bytes", &as_small, |_| {
+            vec![
+                permit_size::<semaphore::Toro>(),
+                permit_size::<semaphore::Tokio>(),
+                permit_size::<semaphore::AsyncLock>(),
+                permit_size::<semaphore::Asyncband>(),
+            ]
+        }),
+        Trial::exact("event, size of a wait future", Kind::Nothing, "bytes", &[], |_| {
+            vec![
+                bell_size::<event::Toro>(),
+                bell_size::<event::Notify>(),
+                bell_size::<event::EventListener>(),
+                bell_size::<event::Asyncband>(),
+            ]
+        }),
+    ]
+}
+
+/// Counts the allocations of one wait: `wait` is polled, must not be ready, `release` is called, and it must be.
+fn one_wait<F: Future>(wait: F, release: impl FnOnce()) -> F::Output {
+    let mut wait = pin!(wait);
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(wait.as_mut().poll(&mut context).is_pending(), "there was nothing to wait for");
+    release();
+    match wait.poll(&mut context) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("the wait did not end"),
+    }
+}
+
+/// Allocations of each of [`WAITS`] calls of `wait`, after as many uncounted ones.
+fn each(name: &'static str, mut wait: impl FnMut()) -> Figures {
+    (0..WAITS).for_each(|_| wait());
+    let ((), counted) = count(|| (0..WAITS).for_each(|_| wait()));
+    Figures::exact(name, counted.calls as f64 / WAITS as f64)
+}
+
+fn lock_wait<L: Lock>() -> Figures {
+    let lock = L::new();
+    each(L::NAME, || {
+        let held = ready(lock.acquire());
+        drop(one_wait(lock.acquire(), || drop(held)));
+    })
+}
+
+fn permit_wait<S: Semaphore>() -> Figures {
+    let semaphore = S::new(1);
+    each(S::NAME, || {
+        let held = ready(semaphore.acquire());
+        drop(one_wait(semaphore.acquire(), || drop(held)));
+    })
+}
+
+fn bell_wait<B: Bell>() -> Figures {
+    let bell = B::new();
+    each(B::NAME, || {
+        one_wait(bell.wait(), || bell.ring());
+        bell.rearm();
+    })
+}
+
+fn get_wait<Q: Queue<1>>() -> Option<Figures> {
+    let (producers, mut consumers) = Q::open(Room::For(1), 1, 1)?;
+    Some(each(Q::NAME, move || {
+        let put = || ready(Q::put(&producers[0], [1])).expect("the queue is open");
+        one_wait(Q::get(&mut consumers[0]), put).expect("the queue is open");
+    }))
+}
+
+fn put_wait<Q: Queue<1>>() -> Option<Figures> {
+    let (producers, mut consumers) = Q::open(Room::For(1), 1, 1)?;
+    Some(each(Q::NAME, move || {
+        // Some peers have room for more than the one they were asked for.
+        let mut held = 0;
+        while ready_once(Q::put(&producers[0], [1])) {
+            held += 1;
+        }
+        let mut take = || ready(Q::get(&mut consumers[0])).expect("the queue is open");
+        one_wait(Q::put(&producers[0], [2]), || _ = black_box(take())).expect("the queue is open");
+        (0..held).for_each(|_| _ = black_box(take()));
+    }))
+}
+
+/// Whether a future was ready at its first poll; it is dropped.
+fn ready_once<F: Future>(future: F) -> bool {
+    pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+}
+
+fn bytes<F>(name: &'static str, future: &F) -> Figures {
+    Figures::exact(name, size_of_val(future) as f64)
+}
+
+fn lock_size<L: Lock>() -> Figures {
+    bytes(L::NAME, &L::new().acquire())
+}
+
+fn permit_size<S: Semaphore>() -> Figures {
+    bytes(S::NAME, &S::new(1).acquire())
+}
+
+fn bell_size<B: Bell>() -> Figures {
+    bytes(B::NAME, &B::new().wait())
+}

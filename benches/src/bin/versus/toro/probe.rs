@@ -1,0 +1,275 @@
+//! Whether a peer loses something when a future is dropped: found by trying, not by reading.
+//!
+//! The schedules are the ones in which a hand-off meets a cancellation. Two waiters stand in line; what the first
+//! waits for comes; before its task runs, its future is dropped, as `select!` or a timeout does. A primitive is
+//! cancel-safe when the second waiter is woken and gets what the first did not take. For a queue the same is tried
+//! from the side of the producers: the item of a dropped `put` never appears, and its room goes to the next producer.
+//! Each schedule is carried out by hand on one thread, so that its outcome is the same at every run. The claim
+//! `ORDER` of locks and semaphores is checked here too.
+
+use benches::drive::ready;
+use benches::peers::lock::{self, Lock, Order};
+use benches::peers::queue::{self, Queue, Room};
+use benches::peers::semaphore::{self, Semaphore};
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+/// What a cell uses, of which dropping a future may lose something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Lock,
+    Semaphore,
+    Queue,
+    /// Waiting for an event or a result takes nothing, so that nothing can be lost with it.
+    Nothing,
+}
+
+/// What was found out about one type.
+#[derive(Clone, Debug)]
+struct Finding {
+    kind: Kind,
+    name: &'static str,
+    /// What a drop loses; empty for a cancel-safe type.
+    losses: Vec<&'static str>,
+}
+
+/// What was found out about all.
+#[derive(Clone, Debug)]
+pub(super) struct Findings(Vec<Finding>);
+
+impl Findings {
+    /// Probes every type that takes part in a cell.
+    ///
+    /// # Panics
+    /// If a lock or semaphore is not of the order that it is measured under.
+    pub(super) fn new() -> Self {
+        let found = [
+            Some(lock_probe::<lock::Toro>()),
+            Some(lock_probe::<lock::ToroBarging>()),
+            Some(lock_probe::<lock::Tokio>()),
+            Some(lock_probe::<lock::AsyncLock>()),
+            Some(lock_probe::<lock::Asyncband>()),
+            Some(semaphore_probe::<semaphore::Toro>()),
+            Some(semaphore_probe::<semaphore::ToroBarging>()),
+            Some(semaphore_probe::<semaphore::Tokio>()),
+            Some(semaphore_probe::<semaphore::AsyncLock>()),
+            Some(semaphore_probe::<semaphore::Asyncband>()),
+            queue_probe::<queue::Toro>(Room::For(1)),
+            queue_probe::<queue::Toro>(Room::Unbounded),
+            queue_probe::<queue::TokioBounded>(Room::For(1)),
+            queue_probe::<queue::TokioUnbounded>(Room::Unbounded),
+            queue_probe::<queue::AsyncChannel>(Room::For(1)),
+            queue_probe::<queue::AsyncChannel>(Room::Unbounded),
+            queue_probe::<queue::Flume>(Room::For(1)),
+            queue_probe::<queue::Flume>(Room::Unbounded),
+            queue_probe::<queue::Kanal>(Room::For(1)),
+            queue_probe::<queue::Kanal>(Room::Unbounded),
+            queue_probe::<queue::CrossfireBounded>(Room::For(1)),
+            queue_probe::<queue::CrossfireUnbounded>(Room::Unbounded),
+            queue_probe::<queue::AsyncbandBounded>(Room::For(1)),
+            queue_probe::<queue::AsyncbandUnbounded>(Room::Unbounded),
+        ];
+        let mut findings: Vec<Finding> = Vec::new();
+        for finding in found.into_iter().flatten() {
+            // Bounded and unbounded queues of one crate make one finding.
+            match findings.iter_mut().find(|known| (known.kind, known.name) == (finding.kind, finding.name)) {
+                Some(known) => finding.losses.iter().for_each(|loss| {
+                    if !known.losses.contains(loss) {
+                        known.losses.push(loss);
+                    }
+                }),
+                None => findings.push(finding),
+            }
+        }
+        Self(findings)
+    }
+
+    /// Which of these contenders of a cell are cancel-safe, in a few words.
+    pub(super) fn remark(&self, kind: Kind, names: &[&str]) -> String {
+        if kind == Kind::Nothing {
+            return "nothing to lose".into();
+        }
+        let of_kind =
+            |name: &&&str| self.0.iter().any(|finding| finding.kind == kind && finding.name == **name);
+        let unsafe_ones: Vec<&str> =
+            names.iter().filter(of_kind).filter(|name| !self.is_safe(kind, name)).copied().collect();
+        match unsafe_ones[..] {
+            [] => "all cancel-safe".into(),
+            _ => format!("cancel-safe: all but {}", unsafe_ones.join(", ")),
+        }
+    }
+
+    fn is_safe(&self, kind: Kind, name: &str) -> bool {
+        let about = |finding: &&Finding| finding.kind == kind && finding.name == name;
+        self.0.iter().filter(about).all(|finding| finding.losses.is_empty())
+    }
+
+    /// What was lost, and how it was found, for the foot of a table.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = vec![
+            "cancel-safe: found by trying; of two waiters the first is dropped between its wake-up and its poll, and \
+             the second must get what it waited for"
+                .to_string(),
+        ];
+        for finding in self.0.iter().filter(|finding| !finding.losses.is_empty()) {
+            let note = format!(
+                "not cancel-safe: {} ({:?}) loses {}",
+                finding.name,
+                finding.kind,
+                finding.losses.join("; ")
+            );
+            notes.push(note);
+        }
+        notes
+    }
+}
+
+/// A task of which is known whether it was woken.
+struct Task<'a, F> {
+    future: Pin<&'a mut F>,
+    woken: Arc<Woken>,
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl<F: Future> Task<'_, F> {
+    fn poll(&mut self) -> Poll<F::Output> {
+        let waker = Waker::from(self.woken.clone());
+        self.future.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+
+    /// Polls if the task was woken since it was last asked, as an executor would.
+    fn run(&mut self) -> Option<F::Output> {
+        if !self.woken.0.swap(false, Ordering::SeqCst) {
+            return None;
+        }
+        match self.poll() {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        }
+    }
+}
+
+fn task<F>(future: Pin<&mut F>) -> Task<'_, F> {
+    Task { future, woken: Arc::default() }
+}
+
+/// Two futures of the same thing wait; `grant` lets one go; the first is dropped without having run. Whether the
+/// second, if it was woken, gets through.
+fn survives_a_drop<A: Future, B: Future>(first: A, second: B, grant: impl FnOnce()) -> Option<B::Output> {
+    let mut second = pin!(second);
+    let mut second = task(second.as_mut());
+    {
+        let mut first = pin!(first);
+        let mut first = task(first.as_mut());
+        assert!(first.poll().is_pending() && second.poll().is_pending(), "both have to wait");
+        grant();
+    }
+    second.run()
+}
+
+fn lock_probe<L: Lock>() -> Finding {
+    let lock = L::new();
+    let held = ready(lock.acquire());
+    let got = survives_a_drop(lock.acquire(), lock.acquire(), || drop(held)).is_some();
+    let barged = {
+        let held = ready(lock.acquire());
+        let mut waiter = pin!(lock.acquire());
+        assert!(task(waiter.as_mut()).poll().is_pending());
+        drop(held);
+        lock.is_free()
+    };
+    check_order(L::NAME, L::ORDER, barged);
+    Finding { kind: Kind::Lock, name: L::NAME, losses: lost(got, "the lock") }
+}
+
+fn semaphore_probe<S: Semaphore>() -> Finding {
+    let semaphore = S::new(1);
+    let held = ready(semaphore.acquire());
+    let got = survives_a_drop(semaphore.acquire(), semaphore.acquire(), || drop(held)).is_some();
+    let barged = {
+        let held = ready(semaphore.acquire());
+        let mut waiter = pin!(semaphore.acquire());
+        assert!(task(waiter.as_mut()).poll().is_pending());
+        drop(held);
+        semaphore.is_free()
+    };
+    check_order(S::NAME, S::ORDER, barged);
+    Finding { kind: Kind::Semaphore, name: S::NAME, losses: lost(got, "the permit") }
+}
+
+fn check_order(name: &str, order: Order, barged: bool) {
+    let found = if barged { Order::Barging } else { Order::Fair };
+    assert_eq!(found, order, "{name} is measured among locks of another order");
+}
+
+fn lost(got: bool, what: &'static str) -> Vec<&'static str> {
+    if got { Vec::new() } else { vec![what] }
+}
+
+/// `None` when the type has no such queue.
+fn queue_probe<Q: Queue<1>>(room: Room) -> Option<Finding> {
+    let mut losses = Vec::new();
+    // One consumer's future cannot stand in line behind another's where there is but one consumer; there the same
+    // consumer asks again.
+    match Q::open(room, 1, 2) {
+        Some((producers, mut consumers)) => {
+            let [first, second] = &mut consumers[..] else { unreachable!("two were asked for") };
+            let put = || ready(Q::put(&producers[0], [1])).expect("the queue is open");
+            let got = survives_a_drop(Q::get(first), Q::get(second), put);
+            if got.is_none_or(|item| item.is_err()) {
+                losses.push("an item that arrived for a dropped get");
+            }
+        }
+        None => {
+            let (producers, mut consumers) = Q::open(room, 1, 1)?;
+            {
+                let mut get = pin!(Q::get(&mut consumers[0]));
+                assert!(task(get.as_mut()).poll().is_pending());
+                ready(Q::put(&producers[0], [1])).expect("the queue is open");
+            }
+            let mut again = pin!(Q::get(&mut consumers[0]));
+            if task(again.as_mut()).poll().is_pending() {
+                losses.push("an item that arrived for a dropped get");
+            }
+        }
+    }
+    if room != Room::Unbounded {
+        let (producers, mut consumers) = Q::open(room, 1, 1)?;
+        let (producer, consumer) = (&producers[0], &mut consumers[0]);
+        let mut held = 0;
+        loop {
+            let mut put = pin!(Q::put(producer, [0]));
+            if task(put.as_mut()).poll().is_pending() {
+                break;
+            }
+            held += 1;
+        }
+        let take = || drop(ready(Q::get(consumer)));
+        let got = survives_a_drop(Q::put(producer, [7]), Q::put(producer, [8]), take);
+        let mut rest = Vec::new();
+        for _ in 0..held + 2 {
+            let mut get = pin!(Q::get(consumer));
+            match task(get.as_mut()).poll() {
+                Poll::Ready(item) => rest.extend(item.ok()),
+                Poll::Pending => break,
+            }
+        }
+        if rest.contains(&[7]) {
+            losses.push("certainty: the item of a dropped put arrives all the same");
+        } else if got.is_none() {
+            losses.push("the room that was made for a dropped put");
+        }
+    }
+    Some(Finding { kind: Kind::Queue, name: Q::NAME, losses })
+}

@@ -1,0 +1,95 @@
+//! The command line that all measurements share.
+
+use std::path::PathBuf;
+
+/// How thorough a measurement is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// Figures to be quoted.
+    #[default]
+    Full,
+    /// A look: few rounds and short ones.
+    Quick,
+}
+
+/// What the command line asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Where to write all figures as JSON.
+    pub json: Option<PathBuf>,
+    /// Where to write a plot as SVG.
+    pub plot: Option<PathBuf>,
+    /// How many rounds to measure, instead of the usual number.
+    pub rounds: Option<usize>,
+    /// Measure only cells whose name contains this.
+    pub cell: Option<String>,
+    /// How thorough to be.
+    pub pace: Pace,
+}
+
+/// The options, for a usage text.
+pub const USAGE: &str = "    --json FILE       write every figure as JSON
+    --plot FILE.svg   draw the ratios as bars
+    --rounds N        measure N rounds (1 to 1000)
+    --cell SUBSTRING  measure only the cells whose name contains SUBSTRING
+    --quick           few, short rounds: a look, not a figure to quote";
+
+impl Options {
+    /// Reads the words after the name of the measurement.
+    ///
+    /// # Errors
+    /// A sentence that names the word that was not understood and what would have been.
+    pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self::default();
+        let mut words = words.into_iter();
+        while let Some(word) = words.next() {
+            let mut value = |what: &str| words.next().ok_or(format!("{word} needs {what} after it"));
+            match word.as_str() {
+                "--json" => options.json = Some(value("the name of a file")?.into()),
+                "--plot" => options.plot = Some(value("the name of a file")?.into()),
+                "--cell" => options.cell = Some(value("a part of a cell's name")?),
+                "--quick" => options.pace = Pace::Quick,
+                "--rounds" => {
+                    let text = value("a number")?;
+                    let rounds = text.parse().ok().filter(|rounds| (1..=1000).contains(rounds));
+                    options.rounds =
+                        Some(rounds.ok_or(format!("--rounds takes a number from 1 to 1000, not {text:?}"))?);
+                }
+                other => return Err(format!("{other:?} is not an option; the options are\n{USAGE}")),
+            }
+        }
+        Ok(options)
+    }
+
+    /// Whether a cell of this name is to be measured.
+    pub fn wants(&self, cell: &str) -> bool {
+        self.cell.as_ref().is_none_or(|part| cell.contains(part.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::parse(line.split_whitespace().map(String::from))
+    }
+
+    #[test]
+    fn options_are_read() {
+        let options =
+            parse("--json a.json --plot b.svg --rounds 31 --cell lock --quick").expect("all are options");
+        assert_eq!(options.json, Some("a.json".into()));
+        assert_eq!(options.plot, Some("b.svg".into()));
+        assert_eq!((options.rounds, options.pace), (Some(31), Pace::Quick));
+        assert!(options.wants("lock, uncontended") && !options.wants("queue"));
+        assert!(parse("").expect("nothing is needed").wants("anything"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert_eq!(parse("--json").unwrap_err(), "--json needs the name of a file after it");
+        assert!(parse("--rounds 0").unwrap_err().contains("1 to 1000, not \"0\""));
+        assert!(parse("--fast").unwrap_err().contains("\"--fast\" is not an option"));
+    }
+}

@@ -1,0 +1,95 @@
+//! Asynchronous mutual exclusion.
+
+use std::future::Future;
+use std::ops::DerefMut;
+
+/// Who gets a lock, or a permit, that is given up while others wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The one who waited longest: a newcomer cannot overtake.
+    Fair,
+    /// Whoever comes first, within some limit: a newcomer may overtake.
+    Barging,
+}
+
+/// A lock around a counter.
+pub trait Lock: Send + Sync + 'static {
+    /// The crate.
+    const NAME: &'static str;
+    /// Whether newcomers may overtake.
+    const ORDER: Order;
+    /// A lock that nobody holds.
+    fn new() -> Self;
+    /// Waits for the lock.
+    fn acquire(&self) -> impl Future<Output: DerefMut<Target = u64> + Send> + Send;
+    /// Whether the lock could be taken at once; it is given up again.
+    fn is_free(&self) -> bool;
+}
+
+/// `toro::Lock`, fair.
+pub struct Toro(toro::Lock<u64>);
+
+/// `toro::Lock` that lets newcomers overtake up to [`OVERTAKES`] times.
+pub struct ToroBarging(toro::Lock<u64>);
+
+/// How many newcomers may overtake, where `toro` is compared with peers that put no number on it.
+pub const OVERTAKES: u16 = 1000;
+
+/// `tokio::sync::Mutex`.
+pub struct Tokio(tokio::sync::Mutex<u64>);
+
+/// `async_lock::Mutex`, which lets newcomers overtake until a waiter has been starved for half a millisecond.
+pub struct AsyncLock(async_lock::Mutex<u64>);
+
+/// `asyncband::mutex::Mutex`.
+pub struct Asyncband(asyncband::mutex::Mutex<u64>);
+
+macro_rules! lock {
+    ($type:ty, $name:literal, $order:expr, $new:expr, $acquire:ident, $is_free:expr) => {
+        impl Lock for $type {
+            const NAME: &'static str = $name;
+            const ORDER: Order = $order;
+            fn new() -> Self {
+                Self($new)
+            }
+            #[inline]
+            fn acquire(&self) -> impl Future<Output: DerefMut<Target = u64> + Send> + Send {
+                self.0.$acquire()
+            }
+            fn is_free(&self) -> bool {
+                $is_free(&self.0)
+            }
+        }
+    };
+}
+
+lock!(Toro, "toro", Order::Fair, toro::Lock::new(0), acquire, |lock: &toro::Lock<u64>| lock
+    .try_acquire()
+    .is_some());
+lock!(
+    ToroBarging,
+    "toro",
+    Order::Barging,
+    toro::Lock::barging(0, OVERTAKES),
+    acquire,
+    |lock: &toro::Lock<u64>| lock.try_acquire().is_some()
+);
+lock!(Tokio, "tokio", Order::Fair, tokio::sync::Mutex::new(0), lock, |lock: &tokio::sync::Mutex<u64>| lock
+    .try_lock()
+    .is_ok());
+lock!(
+    AsyncLock,
+    "async-lock",
+    Order::Barging,
+    async_lock::Mutex::new(0),
+    lock,
+    |lock: &async_lock::Mutex<u64>| lock.try_lock().is_some()
+);
+lock!(
+    Asyncband,
+    "asyncband",
+    Order::Fair,
+    asyncband::mutex::Mutex::new(0),
+    lock,
+    |lock: &asyncband::mutex::Mutex<u64>| lock.try_lock().is_some()
+);

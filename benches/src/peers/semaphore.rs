@@ -1,0 +1,88 @@
+//! Counted permits.
+
+use super::lock::{OVERTAKES, Order};
+use std::future::Future;
+
+/// A semaphore whose `acquire` takes one permit.
+pub trait Semaphore: Send + Sync + 'static {
+    /// The crate.
+    const NAME: &'static str;
+    /// Whether newcomers may overtake.
+    const ORDER: Order;
+    /// A semaphore with this many permits.
+    fn new(permits: u32) -> Self;
+    /// Waits for one permit. What it gives holds the permit, perhaps inside a `Result`, until it is dropped.
+    fn acquire(&self) -> impl Future<Output: Send> + Send;
+    /// Whether a permit could be taken at once; it is given up again.
+    fn is_free(&self) -> bool;
+}
+
+/// `toro::Semaphore`, fair.
+pub struct Toro(toro::Semaphore);
+
+/// `toro::Semaphore` that lets newcomers overtake up to [`OVERTAKES`] times.
+pub struct ToroBarging(toro::Semaphore);
+
+/// `tokio::sync::Semaphore`.
+pub struct Tokio(tokio::sync::Semaphore);
+
+/// `async_lock::Semaphore`.
+pub struct AsyncLock(async_lock::Semaphore);
+
+/// `asyncband::semaphore::Semaphore`.
+pub struct Asyncband(asyncband::semaphore::Semaphore);
+
+macro_rules! semaphore {
+    ($type:ty, $name:literal, $order:expr, $new:expr, $acquire:ident($($count:literal)?), $is_free:expr) => {
+        impl Semaphore for $type {
+            const NAME: &'static str = $name;
+            const ORDER: Order = $order;
+            fn new(permits: u32) -> Self {
+                Self($new(permits))
+            }
+            #[inline]
+            fn acquire(&self) -> impl Future<Output: Send> + Send {
+                self.0.$acquire($($count)?)
+            }
+            fn is_free(&self) -> bool {
+                $is_free(&self.0)
+            }
+        }
+    };
+}
+
+semaphore!(Toro, "toro", Order::Fair, toro::Semaphore::new, acquire(), |semaphore: &toro::Semaphore| {
+    semaphore.try_acquire().is_ok()
+});
+semaphore!(
+    ToroBarging,
+    "toro",
+    Order::Barging,
+    |permits| toro::Semaphore::barging(permits, OVERTAKES),
+    acquire(),
+    |semaphore: &toro::Semaphore| semaphore.try_acquire().is_ok()
+);
+semaphore!(
+    Tokio,
+    "tokio",
+    Order::Fair,
+    |permits| tokio::sync::Semaphore::new(permits as usize),
+    acquire(),
+    |semaphore: &tokio::sync::Semaphore| semaphore.try_acquire().is_ok()
+);
+semaphore!(
+    AsyncLock,
+    "async-lock",
+    Order::Barging,
+    |permits| async_lock::Semaphore::new(permits as usize),
+    acquire(),
+    |semaphore: &async_lock::Semaphore| semaphore.try_acquire().is_some()
+);
+semaphore!(
+    Asyncband,
+    "asyncband",
+    Order::Fair,
+    |permits| asyncband::semaphore::Semaphore::new(permits as usize),
+    acquire(1),
+    |semaphore: &asyncband::semaphore::Semaphore| semaphore.try_acquire(1).is_some()
+);

@@ -1,0 +1,141 @@
+//! Horizontal bars as SVG, written by hand: no plotting library is needed for rectangles and words.
+
+use std::fmt::Write as _;
+
+/// How a bar is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// What was asked for is reached.
+    Good,
+    /// Within the noise of what was asked for.
+    Even,
+    /// What was asked for is not reached.
+    Bad,
+    /// Nothing was asked for.
+    Plain,
+}
+
+impl Tone {
+    const fn colour(self) -> &'static str {
+        match self {
+            Self::Good => "#2f8f5b",
+            Self::Even => "#c9a227",
+            Self::Bad => "#c0392b",
+            Self::Plain => "#5b7083",
+        }
+    }
+}
+
+/// One bar.
+#[derive(Clone, Debug)]
+pub struct Bar {
+    /// The words left of the bar.
+    pub label: String,
+    /// The length of the bar.
+    pub value: f64,
+    /// The words right of the bar.
+    pub note: String,
+    /// The colour of the bar.
+    pub tone: Tone,
+}
+
+/// Bars under a title, with a line at one value.
+#[derive(Clone, Debug)]
+pub struct Bars {
+    /// The words above the bars.
+    pub title: String,
+    /// The words under the bars: what the length means.
+    pub axis: String,
+    /// Where the reference line stands.
+    pub line: f64,
+    /// Bars longer than this are cut, and marked as cut.
+    pub longest: f64,
+    /// The bars, from top to bottom.
+    pub bars: Vec<Bar>,
+}
+
+const LABEL_WIDTH: f64 = 330.0;
+const BAR_WIDTH: f64 = 460.0;
+const NOTE_WIDTH: f64 = 330.0;
+const STEP: f64 = 20.0;
+const TOP: f64 = 48.0;
+
+impl Bars {
+    /// The picture, as a whole SVG file.
+    pub fn to_svg(&self) -> String {
+        let width = LABEL_WIDTH + BAR_WIDTH + NOTE_WIDTH;
+        let bottom = TOP + STEP * self.bars.len() as f64;
+        let height = bottom + 52.0;
+        let scale = |value: f64| BAR_WIDTH * value.clamp(0.0, self.longest) / self.longest;
+        let mut svg = String::new();
+        let mut put = |line: std::fmt::Arguments<'_>| {
+            svg.write_fmt(line)
+                .and_then(|()| svg.write_char('\n'))
+                .expect("a String takes all that is written")
+        };
+        put(format_args!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+             viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"12\" fill=\"#222\">"
+        ));
+        put(format_args!("<rect width=\"100%\" height=\"100%\" fill=\"white\"/>"));
+        put(format_args!("<text x=\"12\" y=\"26\" font-size=\"16\">{}</text>", escape(&self.title)));
+        for (index, bar) in self.bars.iter().enumerate() {
+            let (y, length) = (TOP + STEP * index as f64, scale(bar.value));
+            let (label_x, text_y) = (LABEL_WIDTH - 8.0, y + 14.0);
+            let (colour, cut) = (bar.tone.colour(), if bar.value > self.longest { "»" } else { "" });
+            put(format_args!(
+                "<text x=\"{label_x}\" y=\"{text_y}\" text-anchor=\"end\">{}</text>",
+                escape(&bar.label)
+            ));
+            put(format_args!(
+                "<rect x=\"{LABEL_WIDTH}\" y=\"{}\" width=\"{length:.1}\" height=\"{}\" fill=\"{colour}\"/>",
+                y + 3.0,
+                STEP - 6.0
+            ));
+            put(format_args!(
+                "<text x=\"{:.1}\" y=\"{text_y}\">{cut} {}</text>",
+                LABEL_WIDTH + length + 5.0,
+                escape(&bar.note)
+            ));
+        }
+        let line_x = LABEL_WIDTH + scale(self.line);
+        put(format_args!(
+            "<line x1=\"{line_x:.1}\" y1=\"{}\" x2=\"{line_x:.1}\" y2=\"{}\" stroke=\"#222\" \
+             stroke-dasharray=\"4 3\"/>",
+            TOP - 6.0,
+            bottom + 6.0
+        ));
+        put(format_args!(
+            "<text x=\"{line_x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+            bottom + 20.0,
+            self.line
+        ));
+        put(format_args!(
+            "<text x=\"12\" y=\"{}\" fill=\"#666\">{}</text>",
+            bottom + 40.0,
+            escape(&self.axis)
+        ));
+        put(format_args!("</svg>"));
+        svg
+    }
+}
+
+/// Words as they may stand in XML.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_as_long_as_its_value_and_cut_where_it_is_too_long() {
+        let bar = |label: &str, value| Bar { label: label.into(), value, note: "n".into(), tone: Tone::Good };
+        let bars = vec![bar("half & half", 0.5), bar("far <off>", 9.0)];
+        let svg = Bars { title: "t".into(), axis: "a".into(), line: 1.0, longest: 2.0, bars }.to_svg();
+        assert!(svg.contains("width=\"115.0\""), "a quarter of the width for 0.5 of 2:\n{svg}");
+        assert!(svg.contains("width=\"460.0\"") && svg.contains("» n"), "cut and marked:\n{svg}");
+        assert!(svg.contains("half &amp; half") && svg.contains("far &lt;off&gt;"));
+    }
+}

@@ -1,0 +1,282 @@
+//! What a run found: one entry a cell, as a table, as JSON and as a plot.
+
+use crate::bound::{Bound, Standing, Verdict, fastest};
+use crate::plot::{Bar, Bars, Tone};
+use crate::round::Figures;
+use crate::table::{Table, figure};
+use crate::versions::version_of;
+use serde_json::{Value, json};
+
+/// One cell, measured and judged. The first of its figures is the subject, the others are its peers.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// What was measured.
+    pub name: String,
+    /// What the figures count, a short word such as `ns`.
+    pub unit: &'static str,
+    /// The subject's figures, then each peer's.
+    pub figures: Vec<Figures>,
+    /// The bounds that apply, held to the figures.
+    pub verdicts: Vec<Verdict>,
+    /// Anything the reader of the row should know about a contender.
+    pub remark: String,
+}
+
+impl Cell {
+    /// A cell whose figures are held to `bounds`.
+    pub fn judged(
+        name: impl Into<String>,
+        unit: &'static str,
+        figures: Vec<Figures>,
+        bounds: &[Bound],
+    ) -> Self {
+        let verdicts = bounds.iter().filter_map(|bound| bound.judge(&figures)).collect();
+        Self { name: name.into(), unit, figures, verdicts, remark: String::new() }
+    }
+
+    /// The same cell with a remark.
+    #[must_use]
+    pub fn with_remark(mut self, remark: impl Into<String>) -> Self {
+        self.remark = remark.into();
+        self
+    }
+
+    fn best_peer(&self) -> Option<&Figures> {
+        fastest(self.figures.get(1..)?)
+    }
+
+    /// Who among the peers stalled, as the end of a remark.
+    fn stalled_peers(&self) -> String {
+        let names = self.figures.iter().skip(1).filter(|peer| peer.stalled()).map(|peer| peer.name);
+        names.map(|name| format!("; {name} stalled")).collect()
+    }
+
+    fn verdicts(&self, musts: MustOrAim) -> impl Iterator<Item = &Verdict> {
+        self.verdicts.iter().filter(move |verdict| verdict.is_must() == (musts == MustOrAim::Must))
+    }
+
+    /// The worst standing among the bounds that must be met; `None` where nothing must.
+    pub fn standing(&self) -> Option<Standing> {
+        let rank = |standing: &Standing| match standing {
+            Standing::Met => 0,
+            Standing::Even => 1,
+            Standing::Missed => 2,
+        };
+        self.verdicts(MustOrAim::Must).map(|verdict| verdict.standing).max_by_key(rank)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum MustOrAim {
+    Must,
+    Aim,
+}
+
+/// The median, or that there is none.
+fn say_median(figures: &Figures) -> String {
+    if figures.stalled() { "stalled".into() } else { figure(figures.median()) }
+}
+
+/// A whole run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What was measured, in a line.
+    pub title: String,
+    /// The name of the subject: the heading of its column.
+    pub subject: &'static str,
+    /// The packages whose versions belong to the figures.
+    pub packages: Vec<&'static str>,
+    /// Sentences under the table.
+    pub notes: Vec<String>,
+    /// The cells in the order they were measured.
+    pub cells: Vec<Cell>,
+}
+
+impl Report {
+    /// How many of the bounds that must be met stand so.
+    pub fn musts(&self, standing: Standing) -> usize {
+        let musts = self.cells.iter().flat_map(|cell| cell.verdicts(MustOrAim::Must));
+        musts.filter(|verdict| verdict.standing == standing).count()
+    }
+
+    /// The headings of [`Report::row`].
+    pub fn headings(&self) -> [&str; 9] {
+        ["cell", "unit", self.subject, "best_peer", "peer", "ratio", "must", "aim", "remark"]
+    }
+
+    /// The row of one cell.
+    pub fn row(cell: &Cell) -> [String; 9] {
+        let subject = cell.figures.first();
+        let best = cell.best_peer();
+        let ratio = subject.zip(best).map(|(subject, best)| figure(subject.ratio_to(best).median));
+        let say = |which: MustOrAim| {
+            let verdicts =
+                cell.verdicts(which).map(|verdict| format!("{} {verdict}", verdict.standing.word()));
+            verdicts.collect::<Vec<_>>().join(", ")
+        };
+        let dash = || "-".to_string();
+        [
+            cell.name.clone(),
+            cell.unit.to_string(),
+            subject.map_or_else(dash, say_median),
+            best.map_or_else(dash, |best| figure(best.median())),
+            best.map_or_else(dash, |best| best.name.to_string()),
+            ratio.unwrap_or_else(dash),
+            say(MustOrAim::Must),
+            say(MustOrAim::Aim),
+            cell.remark.clone() + &cell.stalled_peers(),
+        ]
+    }
+
+    /// The table, the notes and the count of bounds, as text.
+    pub fn to_text(&self) -> String {
+        let mut table = Table::new(self.headings());
+        for cell in &self.cells {
+            table.row(Self::row(cell));
+        }
+        let mut text = format!("{}\n\n{table}\n", self.title);
+        for note in &self.notes {
+            text += note;
+            text.push('\n');
+        }
+        let [met, even, missed] =
+            [Standing::Met, Standing::Even, Standing::Missed].map(|standing| self.musts(standing));
+        text + &format!(
+            "musts: {met} met, {even} even (beyond the bound by less than the rounds differ), {missed} missed\n"
+        )
+    }
+
+    /// Every figure of every contender, with the bounds and the versions.
+    pub fn to_json(&self) -> Value {
+        let versions: serde_json::Map<String, Value> =
+            self.packages.iter().map(|&package| (package.to_string(), json!(version_of(package)))).collect();
+        let cells: Vec<Value> = self.cells.iter().map(|cell| self.cell_to_json(cell)).collect();
+        json!({
+            "title": self.title,
+            "subject": self.subject,
+            "versions": versions,
+            "notes": self.notes,
+            "musts": {
+                "met": self.musts(Standing::Met),
+                "even": self.musts(Standing::Even),
+                "missed": self.musts(Standing::Missed),
+            },
+            "cells": cells,
+        })
+    }
+
+    fn cell_to_json(&self, cell: &Cell) -> Value {
+        let contenders: Vec<Value> = cell
+            .figures
+            .iter()
+            .map(|figures| {
+                let spread = figures.spread();
+                let ratio = cell.figures[0].ratio_to(figures).median;
+                json!({
+                    "name": figures.name,
+                    "median": spread.median,
+                    "low_quartile": spread.low,
+                    "high_quartile": spread.high,
+                    "subject_ratio": ratio,
+                    "rounds": figures.rounds,
+                })
+            })
+            .collect();
+        let bounds: Vec<Value> = cell
+            .verdicts
+            .iter()
+            .map(|verdict| {
+                json!({
+                    "weight": if verdict.is_must() { "must" } else { "aim" },
+                    "peer": verdict.peer,
+                    "at_most": verdict.bound.at_most,
+                    "reached": verdict.reached.median,
+                    "reached_low_quartile": verdict.reached.low,
+                    "reached_high_quartile": verdict.reached.high,
+                    "standing": verdict.standing.word(),
+                })
+            })
+            .collect();
+        json!({
+            "cell": cell.name,
+            "unit": cell.unit,
+            "best_peer": cell.best_peer().map(|best| best.name),
+            "contenders": contenders,
+            "bounds": bounds,
+            "remark": cell.remark,
+        })
+    }
+
+    /// The ratio of the subject to the best peer, one bar a cell; cells without a peer are left out.
+    pub fn to_plot(&self) -> Bars {
+        let bar = |cell: &Cell| {
+            let (subject, best) = (cell.figures.first()?, cell.best_peer()?);
+            let ratio = subject.ratio_to(best).median;
+            let tone = match cell.standing() {
+                Some(Standing::Met) => Tone::Good,
+                Some(Standing::Even) => Tone::Even,
+                Some(Standing::Missed) => Tone::Bad,
+                None => Tone::Plain,
+            };
+            let (mine, theirs) = (figure(subject.median()), figure(best.median()));
+            let note = format!("{} ({mine} {} / {theirs} {})", figure(ratio), cell.unit, best.name);
+            Some(Bar { label: cell.name.clone(), value: ratio, note, tone })
+        };
+        Bars {
+            title: self.title.clone(),
+            axis: format!(
+                "time of {} over time of the fastest peer, shorter is better; green: every must of the cell is met, \
+                 yellow: even, red: missed, grey: none stated",
+                self.subject
+            ),
+            line: 1.0,
+            longest: 2.0,
+            bars: self.cells.iter().filter_map(bar).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        let figures = |name, value| Figures { name, rounds: vec![value; 3] };
+        let measured = vec![figures("own", 5.0), figures("slow", 20.0), figures("quick", 10.0)];
+        let bounds = [Bound::must("quick", 0.4), Bound::must("slow", 0.4), Bound::aim("quick", 0.6)];
+        let cell = Cell::judged("lock", "ns", measured, &bounds).with_remark("slow is unfair");
+        Report {
+            title: "t".into(),
+            subject: "own",
+            packages: vec!["benches"],
+            notes: vec![],
+            cells: vec![cell],
+        }
+    }
+
+    #[test]
+    fn the_table_names_the_best_peer_and_what_is_missed() {
+        let text = report().to_text();
+        let row = text.lines().find(|line| line.starts_with("lock")).expect("the cell has a row");
+        let words: Vec<&str> = row.split_whitespace().collect();
+        assert_eq!(words[..6], ["lock", "ns", "5.00", "10.0", "quick", "0.50"]);
+        assert!(row.contains("MISSED 0.50>0.40 quick, met 0.25<=0.40 slow"), "{row}");
+        assert!(row.contains("met 0.50<=0.60 quick") && row.contains("slow is unfair"), "{row}");
+        assert!(text.contains("musts: 1 met, 0 even"), "{text}");
+    }
+
+    #[test]
+    fn json_holds_every_peer() {
+        let json = report().to_json();
+        assert_eq!(json["cells"][0]["contenders"][1]["median"], 20.0);
+        assert_eq!(json["cells"][0]["bounds"][0]["standing"], "MISSED");
+        assert_eq!(json["musts"]["missed"], 1);
+        assert_eq!(json["versions"]["benches"], env!("CARGO_PKG_VERSION"));
+    }
+
+    #[test]
+    fn the_plot_shows_ratios() {
+        let bars = report().to_plot().bars;
+        assert_eq!((bars[0].value, bars[0].tone), (0.5, Tone::Bad));
+    }
+}

@@ -1,0 +1,27 @@
+//! The versions of the crates that were measured, from the lock file that the build used.
+
+const LOCK_FILE: &str = include_str!("../../Cargo.lock");
+
+/// The version of `package` in the lock file; of several, the highest that is listed. `None` when it is not in use.
+pub fn version_of(package: &str) -> Option<&'static str> {
+    let heading = format!("name = \"{package}\"");
+    let mut lines = LOCK_FILE.lines();
+    let mut found = None;
+    while let Some(line) = lines.next() {
+        if line == heading {
+            found = lines.next().and_then(|line| line.strip_prefix("version = \"")?.strip_suffix('"'));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_come_from_the_lock_file() {
+        assert_eq!(version_of("benches"), Some(env!("CARGO_PKG_VERSION")));
+        assert_eq!(version_of("no-such-package"), None);
+    }
+}
