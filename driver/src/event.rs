@@ -4,6 +4,7 @@
 //! holds it up for as long as it runs: it should note and return.
 
 pub mod cmap;
+pub mod sdam;
 
 use std::fmt;
 use std::sync::Arc;

@@ -7,6 +7,7 @@
 //! | what does news about a server change? | `update.rs` |
 //! | which servers suit an operation? | `selection.rs` |
 //! | what does an operation's error tell about its server? | `failure.rs` |
+//! | who is told what happened? | `publisher.rs` |
 //! | who asks the servers, and when? | `monitor.rs`, `prober.rs`, `checks.rs` |
 //! | who holds it all together? | `deployment.rs`, `picture.rs`, over `nest.rs` |
 //!
@@ -22,6 +23,7 @@ mod hello;
 mod monitor;
 mod picture;
 mod prober;
+mod publisher;
 mod round_trips;
 mod selection;
 mod server;

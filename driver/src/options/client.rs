@@ -9,6 +9,7 @@ use super::{
 use crate::error::Result;
 use crate::event::EventHandler;
 use crate::event::cmap::CmapEvent;
+use crate::event::sdam::SdamEvent;
 
 /// The options of a client.
 ///
@@ -61,6 +62,8 @@ pub struct ClientOptions {
     pub retry_reads: Option<bool>,
     /// Whether a write that failed by the network or an election is sent once more, in a way that cannot write twice. Default: true.
     pub retry_writes: Option<bool>,
+    /// Takes the events of discovery and monitoring. Default: nobody does.
+    pub sdam_event_handler: Option<EventHandler<SdamEvent>>,
     /// Which servers take reads that are given no criteria. Default: the primary.
     pub selection_criteria: Option<SelectionCriteria>,
     /// The stable API that commands declare. Default: none.
@@ -140,6 +143,7 @@ builder! {
         repl_set_name: Option<String>,
         retry_reads: Option<bool>,
         retry_writes: Option<bool>,
+        sdam_event_handler: Option<EventHandler<SdamEvent>>,
         selection_criteria: Option<SelectionCriteria>,
         server_api: Option<ServerApi>,
         server_monitoring_mode: Option<ServerMonitoringMode>,

@@ -17,6 +17,7 @@ use super::failure::{self, Shutdown, Verdict};
 use super::hello::HelloReply;
 use super::monitor;
 use super::picture::Topology;
+use super::publisher::Publisher;
 use super::selection::Limits;
 use super::server::{Selected, Server};
 use super::server_description::{RoundTrip, ServerDescription, ServerType, TopologyVersion};
@@ -35,7 +36,16 @@ pub(crate) struct Deployment {
     establisher: Establisher,
     limits: Limits,
     itself: Weak<Deployment>,
+    publisher: Arc<Publisher>,
+    watched: Watched,
     closed: AtomicBool,
+}
+
+/// Whether monitors watch the servers, or somebody tells of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Watched {
+    Yes,
+    No,
 }
 
 /// What news mean for the pool of the server they are about.
@@ -47,21 +57,36 @@ enum PoolChange {
 
 impl Deployment {
     /// Starts to watch the servers that `options` name. Does no I/O itself.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the options hold metadata that no server takes.
     pub(crate) fn open(options: Arc<ClientOptions>, runtime: Runtime) -> Result<Arc<Self>> {
+        let watched = if options.load_balanced() { Watched::No } else { Watched::Yes };
+        Self::open_watched(options, runtime, watched)
+    }
+
+    pub(super) fn open_watched(
+        options: Arc<ClientOptions>,
+        runtime: Runtime,
+        watched: Watched,
+    ) -> Result<Arc<Self>> {
         let limits =
             Limits { local_threshold: options.local_threshold(), heartbeat_freq: options.heartbeat_freq() };
         let seeds = options.seeds();
         let topology_type = initial_type(&options);
         let description = TopologyDescription::initial(topology_type, &seeds, options.repl_set_name.clone());
+        let publisher = Publisher::new(options.sdam_event_handler.clone());
         let establisher = Establisher::new(options, runtime)?;
         let deployment = Arc::new_cyclic(|itself| Deployment {
             nest: Nest::new(Topology::new(TopologyDescription::empty(), Vec::new(), limits)),
             establisher,
             limits,
             itself: itself.clone(),
+            publisher,
+            watched,
             closed: AtomicBool::new(false),
         });
-        deployment.become_known(|_| Some(description), |_, _| {});
+        deployment.become_known(|_| Some(description), |_, new| deployment.publisher.opened(new));
         if topology_type == TopologyType::LoadBalanced {
             for address in seeds {
                 let news = ServerDescription::load_balancer(address.clone());
@@ -145,7 +170,7 @@ impl Deployment {
             .load()
             .servers()
             .iter()
-            .filter(|_| self.is_monitored())
+            .filter(|_| self.watched == Watched::Yes)
             .map(|server| (Arc::clone(server), server.checks().refresh()))
             .collect();
         for (server, check) in wanted {
@@ -156,11 +181,6 @@ impl Deployment {
                 .map_err(|_| Error::timeout("waiting for a check of the server").at(server.address()))?;
         }
         Ok(())
-    }
-
-    /// Whether servers are asked for their state at all: those behind a load balancer are not.
-    pub(super) fn is_monitored(&self) -> bool {
-        !self.options().load_balanced()
     }
 
     /// Whether [`shutdown`](Self::shutdown) was called.
@@ -175,7 +195,7 @@ impl Deployment {
         if verdict == Verdict::Silent {
             return;
         }
-        if !self.is_monitored() {
+        if self.options().load_balanced() {
             return self.on_error_behind_balancer(server, generation, verdict);
         }
         let address = server.address();
@@ -261,7 +281,8 @@ impl Deployment {
                 }
                 update::updated(old.description(), news)
             },
-            |old, _| {
+            |old, new| {
+                self.publisher.changed(old, new);
                 let Some(server) = old.server(address) else { return };
                 match pool {
                     PoolChange::Keep => {}
@@ -289,13 +310,15 @@ impl Deployment {
         }) else {
             return false;
         };
+        self.publisher.deliver();
         difference.closed.iter().for_each(|server| server.close());
         difference.doubted.iter().for_each(|server| {
             server.checks().refresh();
         });
-        if self.is_monitored() {
+        if self.watched == Watched::Yes {
             for server in difference.opened {
-                monitor::start(self.itself.clone(), server, self.establisher.for_background());
+                let publisher = Arc::clone(&self.publisher);
+                monitor::start(self.itself.clone(), server, self.establisher.for_background(), publisher);
             }
         }
         true
@@ -317,8 +340,15 @@ impl Deployment {
 
     /// Ends every monitor and closes every pool. Operations that are under way fail; later ones find no server.
     pub(crate) fn shutdown(&self) {
-        self.closed.store(true, Ordering::Release);
-        self.become_known(|_| Some(TopologyDescription::empty()), |_, _| {});
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            self.become_known(
+                |_| Some(TopologyDescription::empty()),
+                |old, new| {
+                    self.publisher.changed(old, new);
+                    self.publisher.closed();
+                },
+            );
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 //! heartbeat frequency has passed or somebody needs the server, and at least half a second. No error ends the monitor itself:
 //! it ends when its server has left the deployment, or the deployment is gone.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use super::checks::CheckNumber;
 use super::deployment::Deployment;
 use super::either::{Either, either};
 use super::hello::HelloReply;
+use super::publisher::{Heartbeat, Publisher};
 use super::round_trips::RoundTrips;
 use super::server::Server;
 use super::server_description::{RoundTrip, TopologyVersion};
@@ -33,10 +35,23 @@ use crate::wire::message::Flags;
 pub(super) const MIN_HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// Starts to watch `server`, in the background.
-pub(super) fn start(deployment: Weak<Deployment>, server: Arc<Server>, establisher: Establisher) {
+pub(super) fn start(
+    deployment: Weak<Deployment>,
+    server: Arc<Server>,
+    establisher: Establisher,
+    publisher: Arc<Publisher>,
+) {
     let runtime = establisher.runtime().clone();
     let address = Arc::new(server.address().clone());
-    let monitor = Monitor { deployment, server, address, establisher, trips: Mutex::default() };
+    let monitor = Monitor {
+        deployment,
+        server,
+        address,
+        establisher,
+        publisher,
+        connections: AtomicU64::new(0),
+        trips: Mutex::default(),
+    };
     runtime.spawn(monitor.run());
 }
 
@@ -45,6 +60,9 @@ pub(super) struct Monitor {
     pub(super) server: Arc<Server>,
     address: Arc<ServerAddress>,
     establisher: Establisher,
+    publisher: Arc<Publisher>,
+    /// How many connections were opened.
+    connections: AtomicU64,
     trips: Mutex<RoundTrips>,
 }
 
@@ -57,9 +75,9 @@ enum Next {
 }
 
 /// A monitoring connection and what the server last said on it.
-struct Line {
-    connection: Connection,
-    hello: HelloReply,
+pub(super) struct Line {
+    pub(super) connection: Connection,
+    pub(super) hello: HelloReply,
 }
 
 impl Monitor {
@@ -124,55 +142,97 @@ impl Monitor {
     }
 
     /// Opens a connection; its handshake is a check.
-    async fn open(&self) -> Result<Line> {
-        let connection = self.connect().await?;
-        let hello = HelloReply::parse(connection.reply()?).map_err(|error| error.at(&self.address))?;
-        Ok(Line { connection, hello })
+    pub(super) async fn open(&self) -> Result<Line> {
+        let id = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        let heartbeat = self.publisher.heartbeat(&self.address, false, id, None);
+        let opened = self.connect(id).await.and_then(|connection| {
+            let hello = self.hello(&connection)?;
+            Ok(Line { connection, hello })
+        });
+        self.tell(heartbeat, &opened, |line| &line.connection);
+        opened
+    }
+
+    /// Opens a connection of which nobody is told, to measure.
+    pub(super) async fn open_quietly(&self) -> Result<Connection> {
+        self.connect(self.connections.fetch_add(1, Ordering::Relaxed) + 1).await
     }
 
     /// Opens a connection and takes the round trip of its handshake into account.
-    pub(super) async fn connect(&self) -> Result<Connection> {
+    async fn connect(&self, id: u64) -> Result<Connection> {
         let deadline = Deadline::after_option(self.options().connect_timeout());
-        let connection = self
-            .establisher
-            .establish(&self.address, 0, Generation::FIRST, Purpose::Monitor, deadline)
-            .await
-            .map_err(|failed| failed.error)?;
+        let established =
+            self.establisher.establish(&self.address, id, Generation::FIRST, Purpose::Monitor, deadline);
+        let connection = established.await.map_err(|failed| failed.error)?;
         self.trips().add(connection.description().round_trip_time);
         Ok(connection)
     }
 
-    /// One `hello` that is answered at once.
+    /// One check by a `hello` that is answered at once.
     pub(super) async fn ask(&self, connection: &mut Connection) -> Result<HelloReply> {
+        let heartbeat = self.heartbeat(connection, false);
+        let answered = self.ask_quietly(connection).await.and_then(|()| self.hello(connection));
+        self.tell(heartbeat, &answered, |_| connection);
+        answered
+    }
+
+    /// A round trip of which nobody is told, to measure.
+    pub(super) async fn ask_quietly(&self, connection: &mut Connection) -> Result<()> {
         let sent = Instant::now();
         self.write_hello(connection, None);
         let deadline = Deadline::after_option(self.options().connect_timeout());
         connection.round_trip(self.runtime(), deadline).await?;
         self.trips().add(sent.elapsed());
-        HelloReply::parse(connection.reply()?).map_err(|error| error.at(&self.address))
+        Ok(())
     }
 
     /// Takes in what the server tells by itself, from `version` on, until it fails.
     async fn stream(&self, connection: &mut Connection, mut version: TopologyVersion) -> Error {
         let patience = self.options().connect_timeout().map(|limit| limit + self.heartbeat_freq());
         loop {
+            let heartbeat = self.heartbeat(connection, true);
             let received = if connection.more_to_come() {
                 connection.receive(self.runtime(), Deadline::after_option(patience)).await
             } else {
                 self.write_hello(connection, Some(version));
                 connection.round_trip(self.runtime(), Deadline::after_option(patience)).await
             };
-            let hello = received.and_then(|()| {
-                let hello = HelloReply::parse(connection.reply()?);
-                hello.map_err(|error| error.at(&self.address))
-            });
-            match hello {
+            let answered = received.and_then(|()| self.hello(connection));
+            self.tell(heartbeat, &answered, |_| connection);
+            match answered {
                 Ok(hello) => {
                     version = hello.topology_version.unwrap_or(version);
                     self.succeeded(None, hello);
                 }
                 Err(error) => return error,
             }
+        }
+    }
+
+    /// The reply that came last on a connection.
+    fn hello(&self, connection: &Connection) -> Result<HelloReply> {
+        HelloReply::parse(connection.reply()?).map_err(|error| error.at(&self.address))
+    }
+
+    fn heartbeat(&self, connection: &Connection, awaited: bool) -> Heartbeat {
+        let server_connection_id = connection.description().server_connection_id;
+        self.publisher.heartbeat(&self.address, awaited, connection.id(), server_connection_id)
+    }
+
+    /// Tells how a heartbeat ended.
+    fn tell<'c, T>(
+        &self,
+        heartbeat: Heartbeat,
+        outcome: &'c Result<T>,
+        connection: impl FnOnce(&'c T) -> &'c Connection,
+    ) {
+        match outcome {
+            Ok(value) => {
+                let connection = connection(value);
+                let reply = || connection.reply().map(ToOwned::to_owned).unwrap_or_default();
+                heartbeat.succeeded(reply, connection.description().server_connection_id);
+            }
+            Err(error) => heartbeat.failed(error),
         }
     }
 

@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use super::hello::HelloReply;
-use super::monitor::{MIN_HEARTBEAT, Monitor};
+use super::monitor::{Line, MIN_HEARTBEAT, Monitor};
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::pool::Connection;
@@ -23,7 +23,7 @@ impl Monitor {
             let due = last.checked_add(self.heartbeat_freq()).map_or(Deadline::NEVER, Deadline::at);
             let wanted = self.runtime().timeout(due, checks.refresh_wanted()).await.is_ok();
             if !wanted {
-                if self.probe_once(&mut connection).await.is_err() {
+                if self.measure(&mut connection).await.is_err() {
                     connection = None;
                 }
                 last = Instant::now();
@@ -34,7 +34,7 @@ impl Monitor {
                 self.runtime().sleep_until(soonest).await;
             }
             let check = checks.begin();
-            match self.probe_once(&mut connection).await {
+            match self.check(&mut connection).await {
                 Ok(hello) => self.succeeded(Some(check), hello),
                 Err(_) => return,
             }
@@ -42,12 +42,25 @@ impl Monitor {
         }
     }
 
-    async fn probe_once(&self, line: &mut Option<Connection>) -> Result<HelloReply> {
+    /// A check.
+    async fn check(&self, line: &mut Option<Connection>) -> Result<HelloReply> {
         match line {
             Some(connection) => self.ask(connection).await,
             None => {
-                let connection = line.insert(self.connect().await?);
-                HelloReply::parse(connection.reply()?)
+                let Line { connection, hello } = self.open().await?;
+                *line = Some(connection);
+                Ok(hello)
+            }
+        }
+    }
+
+    /// A round trip that tells nothing else.
+    async fn measure(&self, line: &mut Option<Connection>) -> Result<()> {
+        match line {
+            Some(connection) => self.ask_quietly(connection).await,
+            None => {
+                *line = Some(self.open_quietly().await?);
+                Ok(())
             }
         }
     }

@@ -1,0 +1,260 @@
+//! Tells the deployment's events in the order in which things happened.
+//!
+//! Events are put in line while the nest's write lock is held, and told after it is released: one thread at a time tells what is in line,
+//! and whoever adds to the line meanwhile leaves the telling to it. So a handler may use the client, and cause more events, without
+//! harm. A handler that panics loses the event it panicked on and nothing else.
+//!
+//! Every heartbeat that was started is also ended: those that are under way when their server is closed, or their task dropped, are
+//! told to have failed.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bson::RawDocumentBuf;
+use bson::oid::ObjectId;
+
+use super::description::TopologyDescription;
+use super::picture::Topology;
+use crate::error::{Error, ErrorKind};
+use crate::event::EventHandler;
+use crate::event::sdam::*;
+use crate::options::ServerAddress;
+
+/// The line of events of one deployment.
+pub(crate) struct Publisher {
+    handler: Option<EventHandler<SdamEvent>>,
+    topology_id: ObjectId,
+    line: Mutex<Line>,
+}
+
+#[derive(Default)]
+struct Line {
+    events: VecDeque<SdamEvent>,
+    /// Somebody is telling what is in line.
+    telling: bool,
+    /// The last event has been put in line.
+    closed: bool,
+    /// Heartbeats that have started and not ended.
+    beating: Vec<Beat>,
+    next_beat: u64,
+}
+
+/// One heartbeat under way.
+struct Beat {
+    number: u64,
+    address: ServerAddress,
+    awaited: bool,
+    started: Instant,
+    driver_connection_id: u64,
+    server_connection_id: Option<i64>,
+}
+
+/// A heartbeat that has started; dropping it tells that it failed.
+pub(super) struct Heartbeat(Option<(Arc<Publisher>, u64)>);
+
+impl Publisher {
+    pub(super) fn new(handler: Option<EventHandler<SdamEvent>>) -> Arc<Self> {
+        Arc::new(Publisher { handler, topology_id: ObjectId::new(), line: Mutex::default() })
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts in line what `events` says happened; builds nothing where nobody listens.
+    fn enqueue(&self, events: impl FnOnce(&mut Line)) {
+        if self.handler.is_some() {
+            let mut line = self.line();
+            if !line.closed {
+                events(&mut line);
+            }
+        }
+    }
+
+    /// Tells what is in line, unless somebody is doing so already.
+    pub(super) fn deliver(&self) {
+        let Some(handler) = &self.handler else { return };
+        let mut line = self.line();
+        if std::mem::replace(&mut line.telling, true) {
+            return;
+        }
+        while let Some(event) = line.events.pop_front() {
+            drop(line);
+            let _ = catch_unwind(AssertUnwindSafe(|| handler.handle(event)));
+            line = self.line();
+        }
+        line.telling = false;
+    }
+
+    pub(super) fn opened(&self, new: &Topology) {
+        let topology_id = self.topology_id;
+        self.enqueue(|line| {
+            line.events.push_back(SdamEvent::TopologyOpening(TopologyOpeningEvent { topology_id }));
+            line.events.push_back(
+                self.description_changed(&Arc::new(TopologyDescription::empty()), new.description()),
+            );
+            for server in new.description().servers() {
+                line.events.push_back(self.opening(server.address()));
+            }
+        });
+    }
+
+    /// The deployment changed from one picture to the next.
+    pub(super) fn changed(&self, old: &Topology, new: &Topology) {
+        let (before, after) = (old.description(), new.description());
+        self.enqueue(|line| {
+            for known in before.servers() {
+                match after.server(known.address()) {
+                    Some(now) if !now.says_the_same(known) => {
+                        let event = ServerDescriptionChangedEvent {
+                            topology_id: self.topology_id,
+                            address: known.address().clone(),
+                            previous_description: known.clone(),
+                            new_description: now.clone(),
+                        };
+                        line.events.push_back(SdamEvent::ServerDescriptionChanged(Box::new(event)));
+                    }
+                    Some(_) => {}
+                    None => self.close_server(line, known.address()),
+                }
+            }
+            for now in after.servers().filter(|now| before.server(now.address()).is_none()) {
+                line.events.push_back(self.opening(now.address()));
+            }
+            if !after.says_the_same(before) {
+                line.events.push_back(self.description_changed(before, after));
+            }
+        });
+    }
+
+    /// The deployment is watched no longer: puts the last event in line.
+    pub(super) fn closed(&self) {
+        let topology_id = self.topology_id;
+        self.enqueue(|line| {
+            line.events.push_back(SdamEvent::TopologyClosed(TopologyClosedEvent { topology_id }));
+            line.closed = true;
+        });
+    }
+
+    fn close_server(&self, line: &mut Line, address: &ServerAddress) {
+        let (of_it, others) =
+            std::mem::take(&mut line.beating).into_iter().partition(|beat| beat.address == *address);
+        line.beating = others;
+        let of_it: Vec<Beat> = of_it;
+        line.events.extend(of_it.into_iter().map(|beat| beat.failed(Error::new(ErrorKind::Shutdown))));
+        line.events.push_back(SdamEvent::ServerClosed(ServerClosedEvent {
+            topology_id: self.topology_id,
+            address: address.clone(),
+        }));
+    }
+
+    fn opening(&self, address: &ServerAddress) -> SdamEvent {
+        SdamEvent::ServerOpening(ServerOpeningEvent {
+            topology_id: self.topology_id,
+            address: address.clone(),
+        })
+    }
+
+    fn description_changed(
+        &self,
+        old: &Arc<TopologyDescription>,
+        new: &Arc<TopologyDescription>,
+    ) -> SdamEvent {
+        SdamEvent::TopologyDescriptionChanged(Box::new(TopologyDescriptionChangedEvent {
+            topology_id: self.topology_id,
+            previous_description: Arc::clone(old),
+            new_description: Arc::clone(new),
+        }))
+    }
+
+    /// A heartbeat starts.
+    pub(super) fn heartbeat(
+        self: &Arc<Self>,
+        address: &ServerAddress,
+        awaited: bool,
+        driver_connection_id: u64,
+        server_connection_id: Option<i64>,
+    ) -> Heartbeat {
+        let mut heartbeat = Heartbeat(None);
+        self.enqueue(|line| {
+            let number = line.next_beat;
+            line.next_beat += 1;
+            line.events.push_back(SdamEvent::ServerHeartbeatStarted(ServerHeartbeatStartedEvent {
+                server_address: address.clone(),
+                awaited,
+                driver_connection_id,
+                server_connection_id,
+            }));
+            line.beating.push(Beat {
+                number,
+                address: address.clone(),
+                awaited,
+                started: Instant::now(),
+                driver_connection_id,
+                server_connection_id,
+            });
+            heartbeat.0 = Some((Arc::clone(self), number));
+        });
+        self.deliver();
+        heartbeat
+    }
+}
+
+impl Beat {
+    fn failed(self, failure: Error) -> SdamEvent {
+        SdamEvent::ServerHeartbeatFailed(ServerHeartbeatFailedEvent {
+            server_address: self.address,
+            awaited: self.awaited,
+            duration: self.started.elapsed(),
+            failure,
+            driver_connection_id: self.driver_connection_id,
+            server_connection_id: self.server_connection_id,
+        })
+    }
+}
+
+impl Heartbeat {
+    /// The server has answered on a connection that it knows by `server_connection_id`.
+    pub(super) fn succeeded(
+        mut self,
+        reply: impl FnOnce() -> RawDocumentBuf,
+        server_connection_id: Option<i64>,
+    ) {
+        self.end(|beat| {
+            SdamEvent::ServerHeartbeatSucceeded(ServerHeartbeatSucceededEvent {
+                server_address: beat.address,
+                awaited: beat.awaited,
+                duration: beat.started.elapsed(),
+                reply: reply(),
+                driver_connection_id: beat.driver_connection_id,
+                server_connection_id: server_connection_id.or(beat.server_connection_id),
+            })
+        });
+    }
+
+    /// The server has not answered, or with an error.
+    pub(super) fn failed(mut self, failure: &Error) {
+        self.end(|beat| beat.failed(failure.clone()));
+    }
+
+    fn end(&mut self, event: impl FnOnce(Beat) -> SdamEvent) {
+        let Some((publisher, number)) = self.0.take() else { return };
+        publisher.enqueue(|line| {
+            if let Some(i) = line.beating.iter().position(|beat| beat.number == number) {
+                let beat = line.beating.swap_remove(i);
+                line.events.push_back(event(beat));
+            }
+        });
+        publisher.deliver();
+    }
+}
+
+impl Drop for Heartbeat {
+    fn drop(&mut self) {
+        self.end(|beat| {
+            beat.failed(Error::timeout("the check was interrupted: its connection was seen to fail"))
+        });
+    }
+}
