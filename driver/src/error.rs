@@ -189,6 +189,31 @@ impl Error {
         self
     }
 
+    /// The error of an operation of several commands that ended early: `kind` says what was done until then, and all else is as in `cause`.
+    pub(crate) fn interrupted(kind: ErrorKind, cause: Error) -> Self {
+        let mut error = Error::new(kind);
+        error.inner.labels.clone_from(&cause.inner.labels);
+        error.inner.host.clone_from(&cause.inner.host);
+        error.inner.response.clone_from(&cause.inner.response);
+        error.with_source(cause)
+    }
+
+    /// Says in front of the message of an invalid argument what it belongs to.
+    pub(crate) fn context(mut self, what: fmt::Arguments<'_>) -> Self {
+        if let ErrorKind::InvalidArgument { message } = &mut self.inner.kind {
+            *message = format!("{what}: {message}");
+        }
+        self
+    }
+
+    /// The error that ended an operation of several commands early; else the error itself.
+    fn ending(&self) -> &Self {
+        match (&self.inner.kind, &self.inner.source) {
+            (ErrorKind::InsertMany(_), Some(source)) => source.downcast_ref().unwrap_or(self),
+            _ => self,
+        }
+    }
+
     pub(crate) fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.inner.source = Some(Arc::new(source));
         self
@@ -277,12 +302,14 @@ impl Error {
 
     /// Whether a unique index, such as that of `_id`, already held the key of a document to be written.
     ///
-    /// True for an `insert_many` when every one of its write errors is such a duplicate.
+    /// True for an `insert_many` when every document was tried, and every one of its write errors is such a duplicate.
     pub fn is_duplicate_key(&self) -> bool {
         let duplicate = |code: i32| matches!(code, 11000 | 11001 | 12582);
         match self.kind() {
             ErrorKind::InsertMany(e) => {
-                !e.write_errors.is_empty() && e.write_errors.iter().all(|e| duplicate(e.code))
+                !e.write_errors.is_empty()
+                    && std::ptr::eq(self.ending(), self)
+                    && e.write_errors.iter().all(|e| duplicate(e.code))
             }
             _ => self.code().is_some_and(duplicate),
         }
@@ -291,18 +318,19 @@ impl Error {
     /// Whether time ran out: the operation's own deadline, selection, the wait queue, a socket, or `maxTimeMS` on the server.
     pub fn is_timeout(&self) -> bool {
         const MAX_TIME_MS_EXPIRED: i32 = 50;
-        match self.kind() {
+        let error = self.ending();
+        match error.kind() {
             ErrorKind::Timeout { .. }
             | ErrorKind::WaitQueueTimeout { .. }
             | ErrorKind::ServerSelection { .. } => true,
             ErrorKind::Io { cause, .. } => cause.kind() == std::io::ErrorKind::TimedOut,
-            _ => self.code() == Some(MAX_TIME_MS_EXPIRED),
+            _ => error.code() == Some(MAX_TIME_MS_EXPIRED),
         }
     }
 
     /// Whether a socket broke or could not be opened.
     pub fn is_network(&self) -> bool {
-        matches!(self.kind(), ErrorKind::Io { .. })
+        matches!(self.ending().kind(), ErrorKind::Io { .. })
     }
 
     /// Whether the server did not know the user, or did not let it do this.
@@ -322,6 +350,10 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.inner.kind)?;
+        let cause = self.ending();
+        if !std::ptr::eq(cause, self) {
+            write!(f, "; then it ended: {}", cause.inner.kind)?;
+        }
         if let Some(host) = &self.inner.host {
             write!(f, " [{host}]")?;
         }

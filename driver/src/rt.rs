@@ -85,6 +85,15 @@ impl Runtime {
         .await
     }
 
+    /// Runs `work`, which uses connections of the client, so that nobody waits for it: in the background, or for a blocking client on a thread
+    /// that may block.
+    pub(crate) fn detach(&self, work: impl Future<Output = ()> + Send + 'static) {
+        match self.blocking {
+            false => drop(self.background.spawn(work)),
+            true => drop(self.background.spawn_blocking(move || block_on(work))),
+        }
+    }
+
     /// Waits for `inner`, at most until `deadline`. A future that is ready succeeds even when the deadline has passed.
     ///
     /// Cancel safety: that of `inner`.

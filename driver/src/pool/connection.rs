@@ -76,7 +76,7 @@ pub(crate) struct ConnectionDescription {
 
 impl ConnectionDescription {
     /// Before the handshake: the limits that every server has.
-    pub(super) fn unknown() -> Self {
+    pub(crate) fn unknown() -> Self {
         ConnectionDescription {
             server_type: ServerType::Unknown,
             min_wire_version: 0,
@@ -192,6 +192,15 @@ impl Connection {
             self.write = Vec::new();
         }
         MessageWriter::begin(&mut self.write, self.ids.next(), Flags::NONE)
+    }
+
+    /// As [`begin`](Self::begin), with what there is to know about the server while the request is written.
+    pub(crate) fn compose(&mut self) -> (MessageWriter<'_>, &ConnectionDescription) {
+        self.discard_reply();
+        if self.write.capacity() > KEEP {
+            self.write = Vec::new();
+        }
+        (MessageWriter::begin(&mut self.write, self.ids.next(), Flags::NONE), &self.description)
     }
 
     /// The id of the request that was begun last.

@@ -49,7 +49,7 @@ impl Server {
 pub(crate) struct Selected(Arc<Server>);
 
 impl Selected {
-    pub(super) fn new(server: Arc<Server>) -> Self {
+    pub(crate) fn new(server: Arc<Server>) -> Self {
         server.operations.fetch_add(1, Ordering::Relaxed);
         Selected(server)
     }

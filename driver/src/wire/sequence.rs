@@ -4,6 +4,8 @@
 //! filled up to a server's limits without serializing anything twice.
 
 use bson::RawDocument;
+use bson::oid::ObjectId;
+use bson::spec::ElementType;
 use serde::Serialize;
 
 use super::patch_length;
@@ -67,6 +69,17 @@ impl<'b> SequenceWriter<'b> {
         self.last = at;
         self.count += 1;
         Ok(self.buf.len() - at)
+    }
+
+    /// Puts `_id` before all other fields of the document appended last.
+    pub(crate) fn prepend_id(&mut self, id: ObjectId) {
+        let mut element = [0; 17];
+        element[0] = ElementType::ObjectId as u8;
+        element[1..4].copy_from_slice(b"_id");
+        element[5..].copy_from_slice(&id.bytes());
+        let first = self.last + 4;
+        self.buf.splice(first..first, element);
+        patch_length(self.buf, self.last);
     }
 
     /// Takes the document appended last back out, so that it can begin the next batch. At most once in a row.
