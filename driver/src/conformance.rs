@@ -1,7 +1,6 @@
 //! What the specification cases need to see of the inside. Not part of the API: anything here may change at any time.
 
 pub mod selection;
-pub mod topology;
 
 use crate::error::{Error, Result};
 use crate::options::WriteConcern;

@@ -9,7 +9,9 @@ mod builder;
 mod address;
 mod auth;
 mod client;
+mod collation;
 mod compressor;
+mod operation;
 mod proxy;
 mod read_concern;
 mod read_preference;
@@ -24,7 +26,14 @@ pub use self::auth::{AuthMechanism, Credential, CredentialBuilder};
 pub use self::client::{
     ClientOptions, ClientOptionsBuilder, DriverInfo, DriverInfoBuilder, ServerMonitoringMode,
 };
+pub use self::collation::{
+    Collation, CollationAlternate, CollationCaseFirst, CollationMaxVariable, CollationStrength,
+};
 pub use self::compressor::Compressor;
+pub use self::operation::{
+    CollectionOptions, CollectionOptionsBuilder, CursorType, DatabaseOptions, DatabaseOptionsBuilder, Hint,
+    UpdateModifications,
+};
 pub use self::proxy::{Socks5Proxy, Socks5ProxyBuilder};
 pub use self::read_concern::{ReadConcern, ReadConcernLevel};
 pub use self::read_preference::{
@@ -34,4 +43,10 @@ pub use self::selection::{Predicate, SelectionCriteria};
 pub use self::server_api::{ServerApi, ServerApiBuilder, ServerApiVersion};
 pub use self::tls::{Tls, TlsOptions, TlsOptionsBuilder};
 pub use self::write_concern::{Acknowledgment, WriteConcern, WriteConcernBuilder};
+pub use crate::ops::{
+    AggregateOptions, CountOptions, DeleteOptions, DistinctOptions, DropCollectionOptions,
+    DropDatabaseOptions, EstimatedDocumentCountOptions, FindOneOptions, FindOptions, InsertManyOptions,
+    InsertOneOptions, ListCollectionNamesOptions, ReplaceOptions, RunCommandOptions, UpdateOptions,
+};
+pub use crate::session::SessionOptions;
 pub use crate::uri::{ConnectionString, HostInfo};

@@ -1,0 +1,201 @@
+//! The client: the way to a deployment.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::database::Database;
+use crate::deadline::Deadline;
+use crate::error::Result;
+use crate::exec::Core;
+use crate::face::{Async, Blocking, Face};
+use crate::options::{ClientOptions, DatabaseOptions, ReadConcern, SelectionCriteria, WriteConcern};
+use crate::rt::{self, Runtime};
+use crate::session::StartSession;
+use crate::topology::TopologyDescription;
+
+/// A client of one deployment: its monitors, its connection pools, and what is known of its servers.
+///
+/// A handle: cheap to clone, and safe to share between tasks and threads. Make one for a program and clone it; each new client
+/// watches the deployment and opens connections of its own. When the last handle goes, with all databases, collections,
+/// cursors and sessions made of it, its monitors end and its sockets are closed.
+///
+/// Named through its face: [`driver::Client`](crate::Client) and [`driver::sync::Client`](crate::sync::Client).
+pub struct Client<F: Face> {
+    core: Arc<Core>,
+    face: PhantomData<fn() -> F>,
+}
+
+impl Client<Async> {
+    /// A client of the deployment that `uri` names, such as `mongodb://host1,host2/?replicaSet=rs0`.
+    ///
+    /// Returns at once: servers are looked for in the background, and the first operation waits for one.
+    ///
+    /// # Errors
+    /// - `InvalidArgument` when the connection string cannot be read or contradicts itself, or outside a tokio runtime.
+    /// - `DnsResolve` where the records of a `mongodb+srv` name cannot be had.
+    ///
+    /// # Example
+    /// ```no_run
+    /// use driver::Client;
+    /// use driver::bson::{Document, doc};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> driver::Result<()> {
+    /// let client = Client::with_uri_str("mongodb://localhost:27017").await?;
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// monkeys.insert_one(doc! { "name": "Mabel" }).await?;
+    /// assert!(monkeys.find_one(doc! { "name": "Mabel" }).await?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn with_uri_str(uri: impl AsRef<str>) -> Result<Self> {
+        Self::with_options(ClientOptions::parse(uri).await?)
+    }
+
+    /// A client with these options.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the options contradict each other, or outside a tokio runtime.
+    pub fn with_options(options: ClientOptions) -> Result<Self> {
+        Self::open(options, Runtime::current()?)
+    }
+
+    /// Waits until every server has been checked by a check that started after this call.
+    ///
+    /// # Errors
+    /// `Timeout` after the client's `timeout`, or `serverSelectionTimeoutMS` where it has none.
+    ///
+    /// # Cancel safety
+    /// Dropped while it waits, it leaves nothing behind; the checks take place.
+    pub async fn wait_for_refresh(&self) -> Result<()> {
+        self.refreshed().await
+    }
+
+    /// Ends the sessions on the servers, the monitors and the connections. Operations after it fail with `Shutdown`.
+    ///
+    /// Not needed: dropping the last handle does the same in the background. It is for programs that want it done before they go on.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, sessions may stay on the servers until they expire; the client is usable until it is shut down.
+    pub async fn shutdown(self) {
+        self.core.shutdown().await;
+    }
+}
+
+impl Client<Blocking> {
+    /// A client of the deployment that `uri` names, such as `mongodb://host1,host2/?replicaSet=rs0`, for programs without an async runtime.
+    ///
+    /// Operations run on the calling thread; servers are watched by one background thread that all blocking clients of the process share.
+    ///
+    /// # Errors
+    /// As the async client's, but for the runtime; `Io` when the background thread cannot be started.
+    pub fn with_uri_str(uri: impl AsRef<str>) -> Result<Self> {
+        Self::with_options(rt::block_on(ClientOptions::parse(uri))?)
+    }
+
+    /// A client with these options.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the options contradict each other; `Io` when the background thread cannot be started.
+    pub fn with_options(options: ClientOptions) -> Result<Self> {
+        Self::open(options, Runtime::blocking()?)
+    }
+
+    /// Waits until every server has been checked by a check that started after this call.
+    ///
+    /// # Errors
+    /// `Timeout` after the client's `timeout`, or `serverSelectionTimeoutMS` where it has none.
+    pub fn wait_for_refresh(&self) -> Result<()> {
+        rt::block_on(self.refreshed())
+    }
+
+    /// Ends the sessions on the servers, the monitors and the connections. Operations after it fail with `Shutdown`.
+    pub fn shutdown(self) {
+        rt::block_on(self.core.shutdown());
+    }
+}
+
+impl<F: Face> Client<F> {
+    fn open(options: ClientOptions, runtime: Runtime) -> Result<Self> {
+        Ok(Client { core: Core::open(options, runtime)?, face: PhantomData })
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    async fn refreshed(&self) -> Result<()> {
+        let options = &self.core.options;
+        let limit = options.timeout().or(Some(options.server_selection_timeout()));
+        self.core.deployment.wait_for_refresh(Deadline::after_option(limit)).await
+    }
+
+    /// The database `name`. Nothing is asked of a server.
+    pub fn database(&self, name: &str) -> Database<F> {
+        Database::new(self, name, DatabaseOptions::default())
+    }
+
+    /// The database `name`, with concerns of its own.
+    pub fn database_with_options(&self, name: &str, options: DatabaseOptions) -> Database<F> {
+        Database::new(self, name, options)
+    }
+
+    /// The database that the connection string names, if it names one.
+    pub fn default_database(&self) -> Option<Database<F>> {
+        self.core.options.default_database.as_deref().map(|name| self.database(name))
+    }
+
+    /// Which servers take reads that say nothing else.
+    pub fn selection_criteria(&self) -> Option<&SelectionCriteria> {
+        self.core.options.selection_criteria.as_ref()
+    }
+
+    /// The read concern of reads that say nothing else.
+    pub fn read_concern(&self) -> Option<&ReadConcern> {
+        self.core.options.read_concern.as_ref()
+    }
+
+    /// The write concern of writes that say nothing else.
+    pub fn write_concern(&self) -> Option<&WriteConcern> {
+        self.core.options.write_concern.as_ref()
+    }
+
+    /// What the connection string said that could not be used: unknown options, values of the wrong form.
+    pub fn warnings(&self) -> &[String] {
+        self.core.options.warnings()
+    }
+
+    /// What is known of the deployment at this moment.
+    pub fn topology(&self) -> Arc<TopologyDescription> {
+        self.core.deployment.description()
+    }
+
+    /// Has every server checked soon, and returns at once. However often it is called, it causes at most one more check of each server than is
+    /// running.
+    pub fn schedule_refresh(&self) {
+        self.core.deployment.schedule_refresh();
+    }
+
+    /// Starts a session. Nothing is asked of a server; one that knows no sessions is told of by the first operation.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the options contradict each other.
+    pub fn start_session(&self) -> StartSession<'_, F> {
+        StartSession::new(self)
+    }
+}
+
+impl<F: Face> Clone for Client<F> {
+    fn clone(&self) -> Self {
+        Client { core: Arc::clone(&self.core), face: PhantomData }
+    }
+}
+
+impl<F: Face> fmt::Debug for Client<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("topology", &format_args!("{}", self.topology()))
+            .finish_non_exhaustive()
+    }
+}

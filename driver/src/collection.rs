@@ -1,0 +1,386 @@
+//! A collection: where documents are written and read.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use bson::Document;
+
+use crate::client::Client;
+use crate::database::Database;
+use crate::deadline::Deadline;
+use crate::exec::{Core, Scope, Target};
+use crate::face::Face;
+use crate::ops::*;
+use crate::options::{CollectionOptions, ReadConcern, SelectionCriteria, UpdateModifications, WriteConcern};
+use crate::session::SessionState;
+
+/// A collection of a database, whose documents are of type `T`.
+///
+/// A handle: cheap to clone, and safe to share between tasks and threads. `T` is any type that serde reads and writes; `Document`
+/// where nothing is known beforehand, `RawDocumentBuf` where nothing is to be decoded.
+///
+/// Named through its face: [`driver::Collection`](crate::Collection) and [`driver::sync::Collection`](crate::sync::Collection).
+pub struct Collection<T, F: Face> {
+    place: Arc<Place>,
+    database: Database<F>,
+    kind: PhantomData<fn() -> T>,
+}
+
+/// Where a collection's operations go, and how.
+pub(crate) struct Place {
+    pub(crate) core: Arc<Core>,
+    pub(crate) db: String,
+    pub(crate) name: String,
+    pub(crate) concerns: Concerns,
+}
+
+/// What holds where an operation says nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Concerns {
+    pub(crate) selection_criteria: SelectionCriteria,
+    pub(crate) read_concern: Option<ReadConcern>,
+    pub(crate) write_concern: Option<WriteConcern>,
+}
+
+impl Place {
+    /// The scope of a read.
+    pub(crate) fn read<'a>(
+        &'a self,
+        criteria: Option<&'a SelectionCriteria>,
+        read_concern: Option<&'a ReadConcern>,
+        session: Option<&'a mut SessionState>,
+    ) -> Scope<'a> {
+        Scope {
+            db: &self.db,
+            target: Target::Readable(criteria.unwrap_or(&self.concerns.selection_criteria)),
+            reads: true,
+            read_concern: read_concern.or(self.concerns.read_concern.as_ref()),
+            write_concern: None,
+            identity: session.into(),
+            deadline: Deadline::after_option(self.core.options.timeout()),
+        }
+    }
+
+    /// The scope of a write.
+    pub(crate) fn write<'a>(
+        &'a self,
+        write_concern: Option<&'a WriteConcern>,
+        session: Option<&'a mut SessionState>,
+    ) -> Scope<'a> {
+        Scope {
+            db: &self.db,
+            target: Target::Writable,
+            reads: false,
+            read_concern: None,
+            write_concern: write_concern.or(self.concerns.write_concern.as_ref()),
+            identity: session.into(),
+            deadline: Deadline::after_option(self.core.options.timeout()),
+        }
+    }
+
+    pub(crate) fn namespace(&self) -> Namespace {
+        Namespace { db: self.db.clone(), coll: self.name.clone() }
+    }
+}
+
+impl<T, F: Face> Collection<T, F> {
+    pub(crate) fn new(database: &Database<F>, name: &str, options: CollectionOptions) -> Self {
+        let inherited = database.concerns();
+        let concerns = Concerns {
+            selection_criteria: options
+                .selection_criteria
+                .unwrap_or_else(|| inherited.selection_criteria.clone()),
+            read_concern: options.read_concern.or_else(|| inherited.read_concern.clone()),
+            write_concern: options.write_concern.or_else(|| inherited.write_concern.clone()),
+        };
+        let place = Place {
+            core: Arc::clone(database.core()),
+            db: database.name().to_owned(),
+            name: name.to_owned(),
+            concerns,
+        };
+        Collection { place: Arc::new(place), database: database.clone(), kind: PhantomData }
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The same collection with documents of another type.
+    pub fn clone_with_type<U>(&self) -> Collection<U, F> {
+        Collection { place: Arc::clone(&self.place), database: self.database.clone(), kind: PhantomData }
+    }
+
+    /// The client that this collection came from.
+    pub fn client(&self) -> &Client<F> {
+        self.database.client()
+    }
+
+    /// The database that this collection belongs to.
+    pub fn database(&self) -> &Database<F> {
+        &self.database
+    }
+
+    /// The name, without that of the database.
+    pub fn name(&self) -> &str {
+        &self.place.name
+    }
+
+    /// The name, with that of the database.
+    pub fn namespace(&self) -> Namespace {
+        self.place.namespace()
+    }
+
+    /// Which servers take reads that say nothing else.
+    pub fn selection_criteria(&self) -> Option<&SelectionCriteria> {
+        Some(&self.place.concerns.selection_criteria)
+    }
+
+    /// The read concern of reads that say nothing else.
+    pub fn read_concern(&self) -> Option<&ReadConcern> {
+        self.place.concerns.read_concern.as_ref()
+    }
+
+    /// The write concern of writes that say nothing else.
+    pub fn write_concern(&self) -> Option<&WriteConcern> {
+        self.place.concerns.write_concern.as_ref()
+    }
+
+    /// Inserts `document`, which may be owned or borrowed.
+    ///
+    /// A document without `_id` gets an `ObjectId` as its first field; the result tells which. Where it is to be known beforehand whether a
+    /// repeated insert wrote twice, give the document an `_id` of its own: a repetition then fails with
+    /// [`is_duplicate_key`](crate::Error::is_duplicate_key), which means that it was written.
+    ///
+    /// Sent once more after a failure that leaves open whether it was done, in a way that cannot insert it twice (specification
+    /// "Retryable Writes").
+    ///
+    /// # Errors
+    /// - `Write` when the server refused the document or its write concern was not met.
+    /// - `BsonSerialization` when the document cannot be written as BSON; `InvalidArgument` when it is larger than the server's
+    ///   `maxBsonObjectSize`, 16 MiB. Nothing was sent then.
+    /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`, `Command`.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the document may or may not have been inserted. The client stays usable.
+    pub fn insert_one<D: Borrow<T>>(&self, document: D) -> InsertOne<'_, T, D, F> {
+        InsertOne { collection: self, document, options: None, session: None }
+    }
+
+    /// Inserts `documents`, which may be owned or borrowed, in as many commands as the server's limits ask for.
+    ///
+    /// Ids and repetition as for [`insert_one`](Self::insert_one).
+    ///
+    /// # Errors
+    /// - `InvalidArgument` when there are no documents, or when one of them is too large; the message gives its position.
+    /// - `InsertMany` when some documents were refused, or when a command failed after others had succeeded: it says which were
+    ///   inserted, and its `source()` why the operation ended.
+    /// - Those of [`insert_one`](Self::insert_one).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, any part of the documents may have been inserted. The client stays usable.
+    pub fn insert_many<D: Borrow<T>>(
+        &self,
+        documents: impl IntoIterator<Item = D>,
+    ) -> InsertMany<'_, T, D, F> {
+        let documents = documents.into_iter().collect();
+        InsertMany { collection: self, documents, options: None, session: None }
+    }
+
+    /// Finds the documents that match `filter`, and gives a cursor over them.
+    ///
+    /// Sent once more after a failure by the network or an election (specification "Retryable Reads").
+    ///
+    /// # Errors
+    /// `Command` when the server refuses the filter or an option; and those of every operation: `ServerSelection`, `Io`, `Timeout`,
+    /// `WaitQueueTimeout`.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it leaves nothing behind on the client; a cursor that the server had opened meanwhile ends there by itself after
+    /// ten idle minutes.
+    pub fn find(&self, filter: Document) -> Find<'_, T, F> {
+        Find { collection: self, filter, options: None }
+    }
+
+    /// Finds one document that matches `filter`; none when there is none.
+    ///
+    /// Sent once more after a failure by the network or an election (specification "Retryable Reads").
+    ///
+    /// # Errors
+    /// Those of [`find`](Self::find), and `BsonDeserialization` when the document is no `T`.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it leaves nothing behind.
+    pub fn find_one(&self, filter: Document) -> FindOne<'_, T, F> {
+        FindOne { collection: self, filter, options: None, session: None }
+    }
+
+    /// Changes one document that matches `filter`.
+    ///
+    /// Sent once more after a failure that leaves open whether it was done, in a way that cannot change it twice (specification
+    /// "Retryable Writes").
+    ///
+    /// # Errors
+    /// - `InvalidArgument` when `update` does not consist of operators, or is empty. Nothing was sent then.
+    /// - `Write` when the server refused it or its write concern was not met.
+    /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`, `Command`.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the document may or may not have been changed.
+    pub fn update_one(&self, filter: Document, update: impl Into<UpdateModifications>) -> Update<'_, T, F> {
+        self.update(filter, update.into(), Reach::One)
+    }
+
+    /// Changes all documents that match `filter`.
+    ///
+    /// Never sent twice: the server cannot tell a repetition of it.
+    ///
+    /// # Errors
+    /// Those of [`update_one`](Self::update_one).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, any part of the documents may have been changed.
+    pub fn update_many(&self, filter: Document, update: impl Into<UpdateModifications>) -> Update<'_, T, F> {
+        self.update(filter, update.into(), Reach::Many)
+    }
+
+    fn update(&self, filter: Document, update: UpdateModifications, reach: Reach) -> Update<'_, T, F> {
+        Update { collection: self, filter, update, reach, options: None, session: None }
+    }
+
+    /// Puts `replacement` in the place of one document that matches `filter`; only its `_id` stays.
+    ///
+    /// Sent once more as [`update_one`](Self::update_one) is.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the replacement begins with an operator; `BsonSerialization` when it cannot be written as BSON; and those of
+    /// [`update_one`](Self::update_one).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the document may or may not have been replaced.
+    pub fn replace_one<D: Borrow<T>>(&self, filter: Document, replacement: D) -> ReplaceOne<'_, T, D, F> {
+        ReplaceOne { collection: self, filter, replacement, options: None, session: None }
+    }
+
+    /// Deletes one document that matches `filter`.
+    ///
+    /// Sent once more as [`update_one`](Self::update_one) is.
+    ///
+    /// # Errors
+    /// `Write` when the server refused it or its write concern was not met; and those of every operation.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the document may or may not have been deleted.
+    pub fn delete_one(&self, filter: Document) -> Delete<'_, T, F> {
+        Delete { collection: self, filter, reach: Reach::One, options: None, session: None }
+    }
+
+    /// Deletes all documents that match `filter`.
+    ///
+    /// Never sent twice: the server cannot tell a repetition of it.
+    ///
+    /// # Errors
+    /// Those of [`delete_one`](Self::delete_one).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, any part of the documents may have been deleted.
+    pub fn delete_many(&self, filter: Document) -> Delete<'_, T, F> {
+        Delete { collection: self, filter, reach: Reach::Many, options: None, session: None }
+    }
+
+    /// Counts the documents that match `filter`, exactly, by looking at them or at an index.
+    ///
+    /// # Errors
+    /// Those of [`find`](Self::find).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it leaves nothing behind.
+    pub fn count_documents(&self, filter: Document) -> CountDocuments<'_, T, F> {
+        CountDocuments { collection: self, filter, options: None, session: None }
+    }
+
+    /// Tells how many documents there are, from the collection's own books: at once, and possibly wrong after an unclean shutdown or on a sharded
+    /// cluster.
+    ///
+    /// # Errors
+    /// Those of [`find`](Self::find).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it leaves nothing behind.
+    pub fn estimated_document_count(&self) -> EstimatedDocumentCount<'_, T, F> {
+        EstimatedDocumentCount { collection: self, options: None }
+    }
+
+    /// Runs `pipeline` over the collection, and gives a cursor over what comes out.
+    ///
+    /// Sent once more as [`find`](Self::find) is, unless its last stage writes (`$out`, `$merge`).
+    ///
+    /// # Errors
+    /// Those of [`find`](Self::find).
+    ///
+    /// # Cancel safety
+    /// As [`find`](Self::find); a stage that writes may or may not have written.
+    pub fn aggregate(&self, pipeline: impl IntoIterator<Item = Document>) -> Aggregate<'_, T, F> {
+        Aggregate { collection: self, pipeline: pipeline.into_iter().collect(), options: None }
+    }
+
+    /// The distinct values of the field `field_name` among the documents that match `filter`.
+    ///
+    /// # Errors
+    /// Those of [`find`](Self::find).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it leaves nothing behind.
+    pub fn distinct(&self, field_name: impl Into<String>, filter: Document) -> Distinct<'_, T, F> {
+        Distinct { collection: self, field_name: field_name.into(), filter, options: None, session: None }
+    }
+
+    /// Drops the collection with its documents and indexes. Nothing happens when there is no such collection.
+    ///
+    /// # Errors
+    /// `Command` when the server refuses, and those of every operation.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the collection may or may not have been dropped.
+    pub fn drop(&self) -> DropCollection<'_, T, F> {
+        DropCollection { collection: self, options: None, session: None }
+    }
+}
+
+impl<T, F: Face> Clone for Collection<T, F> {
+    fn clone(&self) -> Self {
+        self.clone_with_type()
+    }
+}
+
+impl<T, F: Face> fmt::Debug for Collection<T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collection")
+            .field("namespace", &format_args!("{}", self.namespace()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The full name of a collection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Namespace {
+    /// The database.
+    pub db: String,
+    /// The collection.
+    pub coll: String,
+}
+
+impl Namespace {
+    /// The collection `coll` of the database `db`.
+    pub fn new(db: impl Into<String>, coll: impl Into<String>) -> Self {
+        Namespace { db: db.into(), coll: coll.into() }
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.db, self.coll)
+    }
+}

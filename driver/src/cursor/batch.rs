@@ -1,0 +1,175 @@
+//! One batch of a cursor, as it came.
+//!
+//! The reply stays in one piece; a position moves over the array of documents in it. Going from one document to the next looks at its
+//! length and nothing else.
+
+use std::ops::Range;
+
+use bson::RawDocument;
+use bson::raw::RawBsonRef;
+use bson::spec::ElementType;
+
+use crate::error::{Error, Result};
+use crate::exec::{Outline, malformed};
+use crate::pool::OwnedReply;
+
+/// What a reply says of its cursor.
+pub(crate) struct Head<'r> {
+    /// 0 when nothing follows.
+    pub(crate) id: i64,
+    /// `<database>.<collection>`, as later commands have to name it.
+    pub(crate) ns: &'r str,
+    /// The documents: an array, as the document that it is on the wire.
+    pub(crate) documents: &'r RawDocument,
+}
+
+impl<'r> Head<'r> {
+    /// Reads the `cursor` of a reply.
+    ///
+    /// # Errors
+    /// `InvalidResponse` when there is none, or it is not as it should be.
+    pub(crate) fn read(outline: &Outline, reply: &'r RawDocument) -> Result<Self> {
+        let cursor = outline.cursor(reply).ok_or_else(|| Error::invalid_response("it has no cursor"))?;
+        let (mut id, mut ns, mut documents) = (None, "", None);
+        for element in cursor.iter_elements() {
+            let element = element.map_err(malformed)?;
+            match element.key().as_str() {
+                "id" => {
+                    id = match element.value().map_err(malformed)? {
+                        RawBsonRef::Int64(id) => Some(id),
+                        RawBsonRef::Int32(id) => Some(id.into()),
+                        _ => None,
+                    }
+                }
+                "ns" => {
+                    if let RawBsonRef::String(name) = element.value().map_err(malformed)? {
+                        ns = name;
+                    }
+                }
+                "firstBatch" | "nextBatch" => {
+                    if let RawBsonRef::Array(array) = element.value().map_err(malformed)? {
+                        documents = RawDocument::from_bytes(array.as_bytes()).ok();
+                    }
+                }
+                _ => {}
+            }
+        }
+        match (id, documents) {
+            (Some(id), Some(documents)) => Ok(Head { id, ns, documents }),
+            (None, _) => Err(Error::invalid_response("its cursor has no id")),
+            (_, None) => Err(Error::invalid_response("its cursor has no batch")),
+        }
+    }
+}
+
+/// The first document of an array that is at hand as a document.
+pub(crate) fn first(documents: &RawDocument) -> Result<Option<&RawDocument>> {
+    let bytes = documents.as_bytes();
+    let Some(found) = document_at(bytes, 4)? else { return Ok(None) };
+    RawDocument::from_bytes(&bytes[found]).map(Some).map_err(malformed)
+}
+
+/// A batch, and how far it has been read.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    reply: OwnedReply,
+    /// Where the next element begins.
+    next: usize,
+    /// Where the array ends.
+    end: usize,
+    current: Range<usize>,
+}
+
+impl Batch {
+    /// Takes over a reply of which `documents`, found in its document, are the batch.
+    pub(crate) fn new(reply: OwnedReply, documents: Range<usize>) -> Self {
+        Batch { reply, next: documents.start + 4, end: documents.end, current: 0..0 }
+    }
+
+    /// Moves on to the next document. False at the end of the batch.
+    ///
+    /// # Errors
+    /// `InvalidResponse` when what follows is no document.
+    pub(crate) fn advance(&mut self) -> Result<bool> {
+        let found = document_at(&self.reply.bytes()[..self.end], self.next)?;
+        match found {
+            Some(found) => {
+                self.next = found.end;
+                self.current = found;
+                Ok(true)
+            }
+            None => {
+                self.current = 0..0;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Whether more documents follow.
+    pub(crate) fn has_next(&self) -> bool {
+        self.next + 1 < self.end
+    }
+
+    /// The bytes of the current document; empty where there is none.
+    pub(crate) fn current(&self) -> &[u8] {
+        self.reply.bytes().get(self.current.clone()).unwrap_or_default()
+    }
+}
+
+/// Where the document lies whose element begins at `at`; none at the end of the array.
+fn document_at(bytes: &[u8], at: usize) -> Result<Option<Range<usize>>> {
+    let broken =
+        || Error::invalid_response("a batch in it is cut off or holds something that is no document");
+    let rest = bytes.get(at..).ok_or_else(broken)?;
+    let (&kind, rest) = rest.split_first().ok_or_else(broken)?;
+    if kind == 0 {
+        return Ok(None);
+    }
+    let key = rest.iter().position(|byte| *byte == 0).ok_or_else(broken)?;
+    let start = at + 1 + key + 1;
+    let length = crate::wire::i32_at(bytes, start).and_then(|length| usize::try_from(length).ok());
+    let end = length.filter(|length| *length >= 5).map(|length| start + length).ok_or_else(broken)?;
+    if kind != ElementType::EmbeddedDocument as u8 || bytes.get(end - 1) != Some(&0) {
+        return Err(broken());
+    }
+    Ok(Some(start..end))
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::rawdoc;
+
+    use super::*;
+
+    #[test]
+    fn the_documents_of_an_array_are_found_one_after_the_other() {
+        let array = rawdoc! { "0": { "a": 1 }, "1": {}, "2": { "b": "two" } };
+        let mut at = 4;
+        let mut found = Vec::new();
+        while let Some(range) = document_at(array.as_bytes(), at).unwrap() {
+            at = range.end;
+            found.push(RawDocument::from_bytes(&array.as_bytes()[range]).unwrap().to_owned());
+        }
+        assert_eq!(found, [rawdoc! { "a": 1 }, rawdoc! {}, rawdoc! { "b": "two" }]);
+        assert_eq!(first(&array).unwrap(), Some(&*found[0]));
+        assert_eq!(first(&rawdoc! {}).unwrap(), None);
+    }
+
+    #[test]
+    fn no_damage_to_the_bytes_gets_past_their_end() {
+        let whole = rawdoc! { "0": { "a": 1 }, "1": { "b": "two" } }.into_bytes();
+        for at in 0..whole.len() {
+            for value in [0, 1, 3, 4, 0x7f, 0x80, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[at] = value;
+                for end in [bytes.len(), at, at + 1] {
+                    let mut next = 4;
+                    while let Ok(Some(range)) = document_at(&bytes[..end], next) {
+                        assert!(range.start < range.end && range.end <= end);
+                        next = range.end;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Cursors within a caller's session.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use bson::RawDocument;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::feed::Feed;
+use crate::error::Result;
+use crate::face::{Async, Blocking, Face};
+use crate::rt::block_on;
+use crate::session::ClientSession;
+
+/// The documents of a result that was asked for within a session, which each step must be given again.
+///
+/// Named through its face: [`driver::SessionCursor`](crate::SessionCursor) and [`driver::sync::SessionCursor`](crate::sync::SessionCursor).
+///
+/// # Cancel safety
+/// A step that is dropped while it waits for a batch ends the cursor: the next step gives an error, so that no batch is skipped unseen.
+#[must_use = "a cursor gives its documents when it is asked for them"]
+pub struct SessionCursor<T, F: Face> {
+    feed: Feed,
+    kind: PhantomData<fn() -> (T, F)>,
+}
+
+impl<T, F: Face> SessionCursor<T, F> {
+    pub(crate) fn new(feed: Feed) -> Self {
+        SessionCursor { feed, kind: PhantomData }
+    }
+
+    /// The current document: empty before the first and after the last.
+    pub fn current(&self) -> &RawDocument {
+        self.feed.current()
+    }
+
+    /// Decodes the current document, which `T` may borrow from.
+    ///
+    /// # Errors
+    /// `BsonDeserialization` when it is no `T`, or when there is no current document.
+    pub fn deserialize_current<'a>(&'a self) -> Result<T>
+    where
+        T: Deserialize<'a>,
+    {
+        self.feed.decode()
+    }
+
+    /// Whether more may come: documents that are here already, or a batch that the server still has.
+    pub fn has_next(&self) -> bool {
+        self.feed.has_next()
+    }
+
+    /// The same cursor with documents of another type.
+    pub fn with_type<U>(self) -> SessionCursor<U, F> {
+        SessionCursor::new(self.feed)
+    }
+}
+
+impl<T> SessionCursor<T, Async> {
+    /// Makes the next document the current one. False when there is none.
+    ///
+    /// # Errors
+    /// Those of every operation when the next batch cannot be had; the cursor ends with that.
+    pub async fn advance(&mut self, session: &mut ClientSession<Async>) -> Result<bool> {
+        self.feed.advance_in(Some(session.state())).await
+    }
+
+    /// The next document; none at the end.
+    pub async fn next(&mut self, session: &mut ClientSession<Async>) -> Option<Result<T>>
+    where
+        T: DeserializeOwned,
+    {
+        match self.advance(session).await {
+            Ok(true) => Some(self.feed.decode()),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+impl<T> SessionCursor<T, Blocking> {
+    /// Makes the next document the current one. False when there is none.
+    ///
+    /// # Errors
+    /// Those of every operation when the next batch cannot be had; the cursor ends with that.
+    pub fn advance(&mut self, session: &mut ClientSession<Blocking>) -> Result<bool> {
+        block_on(self.feed.advance_in(Some(session.state())))
+    }
+
+    /// The next document; none at the end.
+    pub fn next(&mut self, session: &mut ClientSession<Blocking>) -> Option<Result<T>>
+    where
+        T: DeserializeOwned,
+    {
+        match self.advance(session) {
+            Ok(true) => Some(self.feed.decode()),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+impl<T, F: Face> fmt::Debug for SessionCursor<T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionCursor").field("has_next", &self.has_next()).finish_non_exhaustive()
+    }
+}

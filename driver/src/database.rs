@@ -1,0 +1,140 @@
+//! A database: collections by name, and commands as they are.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bson::{Document, RawDocumentBuf};
+
+use crate::client::Client;
+use crate::collection::{Collection, Concerns};
+use crate::exec::Core;
+use crate::face::Face;
+use crate::ops::*;
+use crate::options::{CollectionOptions, DatabaseOptions, ReadConcern, SelectionCriteria, WriteConcern};
+
+/// A database of a deployment.
+///
+/// A handle: cheap to clone, and safe to share between tasks and threads. Named through its face: [`driver::Database`](crate::Database) and
+/// [`driver::sync::Database`](crate::sync::Database).
+pub struct Database<F: Face> {
+    client: Client<F>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: String,
+    concerns: Concerns,
+}
+
+impl<F: Face> Database<F> {
+    pub(crate) fn new(client: &Client<F>, name: &str, options: DatabaseOptions) -> Self {
+        let inherited = &client.core().options;
+        let concerns = Concerns {
+            selection_criteria: options.selection_criteria.unwrap_or_else(|| inherited.selection_criteria()),
+            read_concern: options.read_concern.or_else(|| inherited.read_concern.clone()),
+            write_concern: options.write_concern.or_else(|| inherited.write_concern.clone()),
+        };
+        Database { client: client.clone(), inner: Arc::new(Inner { name: name.to_owned(), concerns }) }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        self.client.core()
+    }
+
+    pub(crate) fn concerns(&self) -> &Concerns {
+        &self.inner.concerns
+    }
+
+    /// The client that this database came from.
+    pub fn client(&self) -> &Client<F> {
+        &self.client
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Which servers take reads that say nothing else.
+    pub fn selection_criteria(&self) -> Option<&SelectionCriteria> {
+        Some(&self.inner.concerns.selection_criteria)
+    }
+
+    /// The read concern of reads that say nothing else.
+    pub fn read_concern(&self) -> Option<&ReadConcern> {
+        self.inner.concerns.read_concern.as_ref()
+    }
+
+    /// The write concern of writes that say nothing else.
+    pub fn write_concern(&self) -> Option<&WriteConcern> {
+        self.inner.concerns.write_concern.as_ref()
+    }
+
+    /// The collection `name`. Nothing is asked of a server: the collection comes into being with its first document.
+    pub fn collection<T>(&self, name: &str) -> Collection<T, F> {
+        Collection::new(self, name, CollectionOptions::default())
+    }
+
+    /// The collection `name`, with concerns of its own.
+    pub fn collection_with_options<T>(&self, name: &str, options: CollectionOptions) -> Collection<T, F> {
+        Collection::new(self, name, options)
+    }
+
+    /// Runs `command` as it is, and gives the server's reply.
+    ///
+    /// The driver adds what every command carries (`$db`, `lsid`, `$clusterTime`, the stable API) and must not find these fields in the command.
+    /// Neither the database's read preference nor its concerns apply: the command goes to the primary unless
+    /// [`selection_criteria`](RunCommand::selection_criteria) says otherwise. It is never sent twice.
+    ///
+    /// # Errors
+    /// `Command` when the reply says `ok: 0`; and those of every operation. What a write command says of single writes stays in the
+    /// reply.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the command may or may not have been carried out.
+    pub fn run_command(&self, command: Document) -> RunCommand<'_, F> {
+        RunCommand::new(self, RawDocumentBuf::try_from(&command))
+    }
+
+    /// As [`run_command`](Self::run_command), with a command that is BSON already.
+    ///
+    /// # Errors
+    /// Those of [`run_command`](Self::run_command).
+    pub fn run_raw_command(&self, command: RawDocumentBuf) -> RunCommand<'_, F> {
+        RunCommand::new(self, Ok(command))
+    }
+
+    /// The names of the database's collections and views.
+    ///
+    /// # Errors
+    /// `Command` when the server refuses, and those of every operation.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it leaves nothing behind.
+    pub fn list_collection_names(&self) -> ListCollectionNames<'_, F> {
+        ListCollectionNames { database: self, options: None, session: None }
+    }
+
+    /// Drops the database with all its collections. Nothing happens when there is no such database.
+    ///
+    /// # Errors
+    /// `Command` when the server refuses, and those of every operation.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, any part of the database may have been dropped.
+    pub fn drop(&self) -> DropDatabase<'_, F> {
+        DropDatabase { database: self, options: None, session: None }
+    }
+}
+
+impl<F: Face> Clone for Database<F> {
+    fn clone(&self) -> Self {
+        Database { client: self.client.clone(), inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<F: Face> fmt::Debug for Database<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("name", &self.inner.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,178 @@
+//! The executor: one way that all operations take.
+//!
+//! Select a server, check a connection out, write the command straight into the connection's buffer, one write, one read, and look at what the
+//! reply says; then decode from the same buffer, and check the connection in. No task is spawned, nothing is cloned, and no lock is
+//! taken but the pool's and, for as long as it takes to pop a value, that of the idle server sessions.
+//!
+//! | question | file |
+//! |---|---|
+//! | what is an operation, and where does it go? | `operation.rs` |
+//! | what does every command carry? | `envelope.rs` |
+//! | what happens in one attempt? | `attempt.rs` |
+//! | what may be sent again, and which error is told? | `retry.rs` |
+//! | what does a reply say, and what is wrong with it? | `outline.rs`, `failure.rs`, `reply.rs` |
+//! | sessions and cluster time | `session_pool.rs`, `cluster_time.rs` |
+
+mod attempt;
+mod cluster_time;
+mod envelope;
+pub(crate) mod failure;
+mod operation;
+mod outline;
+mod reply;
+mod retry;
+mod session_pool;
+
+use std::sync::Arc;
+
+pub(crate) use self::attempt::check_size;
+use self::cluster_time::ClusterClock;
+pub use self::cluster_time::ClusterTime;
+pub(crate) use self::operation::{Identity, Meta, Operation, Retry, Scope, Target};
+pub(crate) use self::outline::{Outline, malformed};
+use self::reply::Lease;
+pub(crate) use self::reply::Reply;
+pub(crate) use self::session_pool::ServerSession;
+use self::session_pool::SessionPool;
+use crate::error::{Error, Result, SYSTEM_OVERLOADED_ERROR};
+use crate::options::{ClientOptions, ReadPreference, SelectionCriteria, ServerAddress};
+use crate::rt::Runtime;
+use crate::topology::{Deployment, Selected, TopologyType};
+
+/// What all handles of one client share.
+pub(crate) struct Core {
+    pub(crate) deployment: Arc<Deployment>,
+    pub(crate) options: Arc<ClientOptions>,
+    pub(crate) runtime: Runtime,
+    pub(crate) sessions: SessionPool,
+    pub(crate) clock: ClusterClock,
+}
+
+impl Core {
+    /// # Errors
+    /// `InvalidArgument` when the options contradict each other.
+    pub(crate) fn open(options: ClientOptions, runtime: Runtime) -> Result<Arc<Self>> {
+        options.validate()?;
+        let options = Arc::new(options);
+        let deployment = Deployment::open(Arc::clone(&options), runtime.clone())?;
+        let (sessions, clock) = (SessionPool::default(), ClusterClock::default());
+        Ok(Arc::new(Core { deployment, options, runtime, sessions, clock }))
+    }
+
+    /// Ends the idle sessions on the server, as far as one can be had at once; then everything else.
+    pub(crate) async fn shutdown(&self) {
+        crate::ops::end_sessions::end_sessions(self).await;
+        self.deployment.shutdown();
+    }
+}
+
+/// Runs `operation` as `scope` says, more than once where that is allowed.
+///
+/// # Errors
+/// Those of selection, checkout, socket and protocol; `Command` for `ok: 0`. What the reply says of single writes is for
+/// the operation to read.
+///
+/// Cancel safety: a dropped future leaves a connection that is drained or closed, and a session that is not used again; whether the command
+/// was carried out is open.
+pub(crate) async fn execute<'c>(
+    core: &'c Core,
+    operation: &mut dyn Operation,
+    mut scope: Scope<'_>,
+) -> Result<Reply<'c>> {
+    check_identity(core, &scope)?;
+    let retry = match operation.meta().retry {
+        Retry::Read if core.options.retry_reads() => Retry::Read,
+        Retry::Write if core.options.retry_writes() && scope.is_acknowledged() => Retry::Write,
+        _ => Retry::Never,
+    };
+    let lease = Lease { core, session: None };
+    let mut tries = Tries { lease, retry, txn_number: None, avoided: Vec::new(), earlier: None };
+    loop {
+        let selected = match select(core, &scope, &tries.avoided).await {
+            Ok(selected) => selected,
+            // From the earlier error the caller learns that something may have been done.
+            Err(error) => return Err(tries.earlier.unwrap_or(error)),
+        };
+        let address = selected.address().clone();
+        let failure = match attempt::attempt(&mut tries, operation, &mut scope, selected).await {
+            Ok(reply) => return Ok(reply),
+            Err(failure) => failure,
+        };
+        let again = tries.may_repeat(&scope) && retry::permits(tries.retry, &failure.error);
+        let sharded = || core.deployment.description().topology_type() == TopologyType::Sharded;
+        if again && (failure.error.has_label(SYSTEM_OVERLOADED_ERROR) || sharded()) {
+            tries.avoided.push(address);
+        }
+        let error = failure.outranks(tries.earlier.take());
+        if !again {
+            return Err(in_time(error, &scope));
+        }
+        tries.earlier = Some(error);
+    }
+}
+
+/// What one operation keeps from one attempt to the next.
+struct Tries<'c> {
+    lease: Lease<'c>,
+    /// As the operation's, unless the options, the scope or the server forbid it.
+    retry: Retry,
+    /// Of a retryable write: the same in every attempt.
+    txn_number: Option<i64>,
+    /// Servers that are taken only if nothing else suits.
+    avoided: Vec<ServerAddress>,
+    /// The error that is told unless a later attempt does better.
+    earlier: Option<Error>,
+}
+
+impl Tries<'_> {
+    /// Whether there may be an attempt after this one: one more, or as many as fit into the operation's `timeout`.
+    fn may_repeat(&self, scope: &Scope<'_>) -> bool {
+        match scope.deadline.instant() {
+            None => self.earlier.is_none(),
+            Some(_) => !scope.deadline.is_over(),
+        }
+    }
+}
+
+/// The server for the next attempt.
+async fn select(core: &Core, scope: &Scope<'_>, avoided: &[ServerAddress]) -> Result<Selected> {
+    const PRIMARY: &SelectionCriteria = &SelectionCriteria::ReadPreference(ReadPreference::Primary);
+    let criteria = match scope.target {
+        Target::Writable => PRIMARY,
+        Target::Readable(criteria) => criteria,
+        Target::Member(server) => return Ok(Selected::new(Arc::clone(server))),
+    };
+    core.deployment.select(criteria, avoided, scope.deadline).await
+}
+
+/// Refuses a session of another client, and one for a write that nobody acknowledges.
+fn check_identity(core: &Core, scope: &Scope<'_>) -> Result<()> {
+    let Identity::Explicit(session) = &scope.identity else { return Ok(()) };
+    if !session.belongs_to(core) {
+        return Err(Error::invalid_argument(
+            "the session was started by another client; use one of this client",
+        ));
+    }
+    if !scope.is_acknowledged() {
+        return Err(Error::invalid_argument(
+            "an unacknowledged write (w: 0) cannot be part of a session; acknowledge it, or leave the session out",
+        ));
+    }
+    Ok(())
+}
+
+/// Tells a socket's timeout that is the operation's own as what it is.
+fn in_time(error: Error, scope: &Scope<'_>) -> Error {
+    if !(error.is_network() && error.is_timeout() && scope.deadline.is_over()) {
+        return error;
+    }
+    let labels = error.labels().to_vec();
+    let host = error.host().cloned();
+    let mut timeout =
+        Error::timeout("the operation did not end within its timeout (timeoutMS)").with_source(error);
+    labels.into_iter().for_each(|label| timeout.add_label(label));
+    match host {
+        Some(host) => timeout.at(&host),
+        None => timeout,
+    }
+}

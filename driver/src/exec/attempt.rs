@@ -1,0 +1,243 @@
+//! One attempt of an operation: check out, write, send, look at the reply.
+
+use super::cluster_time::ClusterTime;
+use super::envelope::{Envelope, ReadTime, Route, read_preference};
+use super::operation::{Identity, Operation, Retry, Scope};
+use super::outline::Outline;
+use super::reply::{Lease, Reply};
+use super::retry::{self, Failure};
+use super::session_pool::ServerSession;
+use super::{Core, Tries, failure};
+use crate::error::{Error, ErrorKind, Result};
+use crate::pool::{CheckOutError, ConnectionDescription, PooledConnection, Stage};
+use crate::topology::{Selected, Server};
+use crate::wire::Flags;
+
+/// The room that a command has beyond the largest document that it can carry.
+const COMMAND_OVERHEAD: usize = 16 * 1024;
+
+pub(super) async fn attempt<'c>(
+    tries: &mut Tries<'c>,
+    operation: &mut dyn Operation,
+    scope: &mut Scope<'_>,
+    selected: Selected,
+) -> std::result::Result<Reply<'c>, Failure> {
+    let core = tries.lease.core;
+    let mut connection = match selected.pool().check_out(scope.deadline).await {
+        Ok(connection) => connection,
+        Err(refused) => return Err(not_checked_out(&selected, tries.retry, refused)),
+    };
+    write(tries, operation, scope, &mut connection)
+        .map_err(|error| Failure::before(error.at(selected.address())))?;
+    let acknowledged = scope.is_acknowledged();
+    if let Some(session) = session(&mut scope.identity, &mut tries.lease) {
+        session.begin();
+    }
+    let sent = match acknowledged {
+        true => connection.round_trip(&core.runtime, scope.deadline).await,
+        false => connection.send(&core.runtime, scope.deadline).await,
+    };
+    if let Some(session) = session(&mut scope.identity, &mut tries.lease) {
+        session.ended();
+        if sent.as_ref().is_err_and(|error| !matches!(error.kind(), ErrorKind::InvalidArgument { .. })) {
+            session.mark_dirty();
+        }
+    }
+    if let Err(error) = sent {
+        return Err(not_answered(core, &selected, &connection, tries.retry, error));
+    }
+    let outline = match acknowledged {
+        true => read(core, scope, &connection).map_err(Failure::after)?,
+        false => Outline::unacknowledged(),
+    };
+    if !outline.is_ok() || outline.has_write_concern_error() {
+        let error = complaint(&outline, &connection);
+        if let Some(mut error) = error.map(|error| error.at(selected.address())) {
+            if tries.retry == Retry::Write {
+                retry::label(&mut error, Some(connection.description()));
+            }
+            core.deployment.on_error(&selected, connection.generation(), &error, Stage::Operation);
+            // What was written although its concern was not met is for the operation to tell, unless it is tried again.
+            let again = retry::permits(tries.retry, &error) && tries.may_repeat(scope);
+            if !outline.is_ok() || again {
+                return Err(Failure::after(error));
+            }
+        }
+    }
+    let lease = std::mem::replace(&mut tries.lease, Lease { core, session: None });
+    Ok(Reply { connection, outline, lease, selected })
+}
+
+/// The session under whose identity the attempt runs, if it has one.
+fn session<'s>(identity: &'s mut Identity<'_>, lease: &'s mut Lease<'_>) -> Option<&'s mut ServerSession> {
+    match identity {
+        Identity::Implicit => lease.session.as_mut(),
+        Identity::Held(session) => session.as_deref_mut(),
+        Identity::Explicit(state) => state.server(),
+    }
+}
+
+/// The id of that session.
+fn session_id(identity: &Identity<'_>, lease: &Lease<'_>) -> Option<[u8; 16]> {
+    match identity {
+        Identity::Implicit => lease.session.as_ref().map(ServerSession::id),
+        Identity::Held(session) => session.as_deref().map(ServerSession::id),
+        Identity::Explicit(state) => state.server_id(),
+    }
+}
+
+/// Writes the whole request into the connection's buffer.
+fn write(
+    tries: &mut Tries<'_>,
+    operation: &mut dyn Operation,
+    scope: &mut Scope<'_>,
+    connection: &mut PooledConnection,
+) -> Result<()> {
+    let core = tries.lease.core;
+    let acknowledged = scope.is_acknowledged();
+    let (mut message, server) = connection.compose();
+    match scope.identity {
+        Identity::Implicit if acknowledged && tries.lease.session.is_none() => {
+            let timeout = server.logical_session_timeout;
+            tries.lease.session = timeout.map(|_| core.sessions.take(timeout));
+        }
+        Identity::Explicit(_) if server.logical_session_timeout.is_none() => {
+            return Err(Error::new(ErrorKind::IncompatibleServer {
+                message: "the server knows no sessions; run the operation without one".into(),
+            }));
+        }
+        _ => {}
+    }
+    if tries.retry == Retry::Write {
+        number_write(tries, scope, server)?;
+    }
+    let clock = core.clock.get();
+    let (mut cluster_time, mut read_time) = (clock.as_deref(), None);
+    if let Identity::Explicit(state) = &scope.identity {
+        cluster_time = ClusterTime::later(cluster_time, state.cluster_time());
+        if scope.reads {
+            read_time = match (state.is_snapshot(), state.at_cluster_time()) {
+                (true, None) => Some(ReadTime::Snapshot),
+                (true, Some(time)) => Some(ReadTime::At(time)),
+                (false, _) => state.after_cluster_time().map(ReadTime::After),
+            };
+        }
+    }
+    let id = session_id(&scope.identity, &tries.lease);
+    let route = if core.options.direct_connection() { Route::Direct } else { Route::Selected };
+    let envelope = Envelope {
+        db: scope.db,
+        session: id,
+        txn_number: tries.txn_number.filter(|_| tries.retry == Retry::Write),
+        cluster_time: cluster_time.map(ClusterTime::as_document),
+        read_preference: read_preference(scope.target, server.server_type, route),
+        read_concern: scope.read_concern,
+        read_time,
+        write_concern: scope.write_concern,
+        server_api: core.options.server_api.as_ref(),
+    };
+    let mut body = message.body();
+    operation.body(&mut body, server)?;
+    envelope.write(&mut body)?;
+    check_size(operation.meta().name, body.len(), server)?;
+    drop(body);
+    operation.documents(&mut message, server)?;
+    if !acknowledged {
+        message.flag(Flags::MORE_TO_COME);
+    }
+    Ok(())
+}
+
+/// Refuses a command, or one statement of a command, that no server would take.
+///
+/// # Errors
+/// `InvalidArgument`, with both sizes.
+pub(crate) fn check_size(command: &str, size: usize, server: &ConnectionDescription) -> Result<()> {
+    let limit = server.max_bson_object_size + COMMAND_OVERHEAD;
+    if size <= limit {
+        return Ok(());
+    }
+    Err(Error::invalid_argument(format!(
+        "the {command} takes {size} bytes, more than the {limit} that the server accepts for a command or one \
+         statement of it (maxBsonObjectSize and 16 KiB)"
+    )))
+}
+
+/// Gives a retryable write its transaction number, or turns it into a plain one where the server cannot tell repetitions.
+fn number_write(tries: &mut Tries<'_>, scope: &mut Scope<'_>, server: &ConnectionDescription) -> Result<()> {
+    if retry::supports_retryable_writes(server) {
+        if tries.txn_number.is_none() {
+            tries.txn_number =
+                session(&mut scope.identity, &mut tries.lease).map(ServerSession::next_txn_number);
+        }
+        return Ok(());
+    }
+    match tries.earlier {
+        None => {
+            tries.retry = Retry::Never;
+            Ok(())
+        }
+        // This error is not told: the earlier one is.
+        Some(_) => Err(Error::new(ErrorKind::IncompatibleServer {
+            message: "the server chosen for another attempt knows no retryable writes".into(),
+        })),
+    }
+}
+
+/// Finds what is at the top of the reply, and takes note of the times in it.
+fn read(core: &Core, scope: &mut Scope<'_>, connection: &PooledConnection) -> Result<Outline> {
+    let reply = connection.reply()?;
+    let outline = Outline::of(reply).map_err(|error| error.at(connection.address()))?;
+    let cluster_time = outline.cluster_time(reply);
+    if let Some(time) = cluster_time {
+        core.clock.advance(time);
+    }
+    if let Identity::Explicit(state) = &mut scope.identity {
+        if let Some(time) = cluster_time.and_then(ClusterTime::parse) {
+            state.advance_cluster_time(&time);
+        }
+        if let Some(time) = outline.operation_time() {
+            state.advance_operation_time(time);
+        }
+        if let Some(time) = outline.snapshot_time(reply).filter(|_| state.is_snapshot() && scope.reads) {
+            state.saw_snapshot(time);
+        }
+    }
+    Ok(outline)
+}
+
+/// What the reply complains of: of the whole command, or of its write concern.
+fn complaint(outline: &Outline, connection: &PooledConnection) -> Option<Error> {
+    let reply = connection.reply().ok()?;
+    match outline.is_ok() {
+        false => Some(failure::of_command(outline, reply)),
+        true => failure::of_write_concern(outline, reply),
+    }
+}
+
+/// No connection was to be had. What that says of the server the pool has told already.
+fn not_checked_out(server: &Server, retry: Retry, refused: CheckOutError) -> Failure {
+    let mut error = refused.error.at(server.address());
+    if retry == Retry::Write {
+        retry::label(&mut error, None);
+    }
+    Failure::before(error)
+}
+
+/// The connection broke, or what came over it was no reply.
+fn not_answered(
+    core: &Core,
+    server: &Selected,
+    connection: &PooledConnection,
+    retry: Retry,
+    mut error: Error,
+) -> Failure {
+    if let ErrorKind::InvalidArgument { .. } = error.kind() {
+        return Failure::before(error);
+    }
+    if retry == Retry::Write {
+        retry::label(&mut error, Some(connection.description()));
+    }
+    core.deployment.on_error(server, connection.generation(), &error, Stage::Operation);
+    Failure::after(error)
+}

@@ -1,0 +1,146 @@
+//! What every command carries beside its own fields.
+
+use bson::raw::cstr;
+use bson::{RawDocument, Timestamp};
+
+use super::operation::Target;
+use crate::error::Result;
+use crate::options::{ReadConcern, ReadPreference, SelectionCriteria, ServerApi, WriteConcern};
+use crate::topology::ServerType;
+use crate::wire::DocWriter;
+
+/// The fields that the executor adds to a command, in the order in which they are written.
+pub(super) struct Envelope<'a> {
+    pub(super) db: &'a str,
+    pub(super) session: Option<[u8; 16]>,
+    pub(super) txn_number: Option<i64>,
+    pub(super) cluster_time: Option<&'a RawDocument>,
+    pub(super) read_preference: Option<&'a ReadPreference>,
+    pub(super) read_concern: Option<&'a ReadConcern>,
+    /// The time that the read must reflect, or at which a snapshot sees the data.
+    pub(super) read_time: Option<ReadTime>,
+    pub(super) write_concern: Option<&'a WriteConcern>,
+    pub(super) server_api: Option<&'a ServerApi>,
+}
+
+/// What a session asks of its reads.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ReadTime {
+    /// What had happened by then must be seen.
+    After(Timestamp),
+    /// The first read of a snapshot: the server chooses the time.
+    Snapshot,
+    /// A later read of a snapshot.
+    At(Timestamp),
+}
+
+impl Envelope<'_> {
+    pub(super) fn write(&self, body: &mut DocWriter<'_>) -> Result<()> {
+        body.str(cstr!("$db"), self.db);
+        if let Some(id) = &self.session {
+            body.nested(cstr!("lsid")).uuid(cstr!("id"), id);
+        }
+        if let Some(number) = self.txn_number {
+            body.i64(cstr!("txnNumber"), number);
+        }
+        if let Some(time) = self.cluster_time {
+            body.doc(cstr!("$clusterTime"), time);
+        }
+        if let Some(preference) = self.read_preference {
+            body.serialize(cstr!("$readPreference"), preference)?;
+        }
+        self.write_read_concern(body);
+        if let Some(concern) = self.write_concern.filter(|concern| !concern.is_empty()) {
+            body.serialize(cstr!("writeConcern"), concern)?;
+        }
+        if let Some(api) = self.server_api {
+            body.str(cstr!("apiVersion"), api.version.as_str());
+            if let Some(strict) = api.strict {
+                body.bool(cstr!("apiStrict"), strict);
+            }
+            if let Some(errors) = api.deprecation_errors {
+                body.bool(cstr!("apiDeprecationErrors"), errors);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_read_concern(&self, body: &mut DocWriter<'_>) {
+        if self.read_concern.is_none() && self.read_time.is_none() {
+            return;
+        }
+        let mut concern = body.nested(cstr!("readConcern"));
+        match (self.read_time, self.read_concern) {
+            (Some(ReadTime::Snapshot | ReadTime::At(_)), _) => concern.str(cstr!("level"), "snapshot"),
+            (_, Some(asked)) => concern.str(cstr!("level"), asked.level.as_str()),
+            (_, None) => {}
+        }
+        match self.read_time {
+            Some(ReadTime::After(time)) => concern.timestamp(cstr!("afterClusterTime"), time),
+            Some(ReadTime::At(time)) => concern.timestamp(cstr!("atClusterTime"), time),
+            Some(ReadTime::Snapshot) | None => {}
+        }
+    }
+}
+
+/// How the client came to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// Through what is known of the deployment.
+    Selected,
+    /// As the only server, whatever it is (`directConnection`).
+    Direct,
+}
+
+/// The `$readPreference` to send (specification "Server Selection", sections "Passing read preference to mongos and load balancers" and
+/// "Topology type: Single").
+pub(super) fn read_preference<'a>(
+    target: Target<'a>,
+    server: ServerType,
+    route: Route,
+) -> Option<&'a ReadPreference> {
+    const ANY: &ReadPreference = &ReadPreference::PrimaryPreferred { options: None };
+    let Target::Readable(criteria) = target else { return None };
+    let asked = match criteria {
+        SelectionCriteria::ReadPreference(ReadPreference::Primary) => None,
+        SelectionCriteria::ReadPreference(preference) => Some(preference),
+        // Whoever was chosen is to answer.
+        SelectionCriteria::Predicate(_) => Some(ANY),
+    };
+    match (server, route) {
+        (ServerType::Standalone, _) => None,
+        (ServerType::Mongos | ServerType::LoadBalancer, _) | (_, Route::Selected) => asked,
+        (_, Route::Direct) => asked.or(Some(ANY)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_read_preference_goes_where_the_specification_wants_it() {
+        use Route::{Direct, Selected};
+        use ServerType::{Mongos, RsPrimary, RsSecondary, Standalone};
+        let primary = SelectionCriteria::from(ReadPreference::Primary);
+        let nearest = SelectionCriteria::from(ReadPreference::nearest(None));
+        let mode = |criteria, server, route| {
+            read_preference(Target::Readable(criteria), server, route).map(ReadPreference::mode)
+        };
+        for (criteria, server, route, sent) in [
+            (&primary, RsPrimary, Selected, None),
+            (&nearest, RsPrimary, Selected, Some("nearest")),
+            (&nearest, RsSecondary, Selected, Some("nearest")),
+            (&primary, Mongos, Selected, None),
+            (&nearest, Mongos, Selected, Some("nearest")),
+            (&primary, Mongos, Direct, None),
+            (&primary, RsSecondary, Direct, Some("primaryPreferred")),
+            (&nearest, RsSecondary, Direct, Some("nearest")),
+            (&nearest, Standalone, Direct, None),
+            (&primary, Standalone, Selected, None),
+        ] {
+            assert_eq!(mode(criteria, server, route), sent, "{criteria} {server} {route:?}");
+        }
+        assert!(read_preference(Target::Writable, RsSecondary, Direct).is_none());
+    }
+}

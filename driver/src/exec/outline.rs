@@ -1,0 +1,207 @@
+//! What stands at the top of a reply, found in one pass.
+//!
+//! Positions rather than references, so that an [`Outline`] travels with the connection whose buffer holds the reply.
+//! An array is kept as the document that it is on the wire. Nothing is interpreted that is not there: a successful reply costs one walk over its half a dozen elements.
+
+use bson::raw::{RawBsonRef, RawElement};
+use bson::spec::ElementType;
+use bson::{RawDocument, Timestamp};
+
+use crate::error::{Error, Result};
+
+/// Where a value lies in the reply.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: u32,
+    len: u32,
+}
+
+/// The interesting elements of one reply.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Outline {
+    ok: bool,
+    code: i32,
+    n: i64,
+    n_modified: i64,
+    operation_time: Option<Timestamp>,
+    cursor: Option<Span>,
+    value: Option<Span>,
+    upserted: Option<Span>,
+    cluster_time: Option<Span>,
+    errmsg: Option<Span>,
+    code_name: Option<Span>,
+    error_labels: Option<Span>,
+    write_errors: Option<Span>,
+    write_concern_error: Option<Span>,
+}
+
+impl Outline {
+    /// Walks the top level of `reply`.
+    ///
+    /// # Errors
+    /// `InvalidResponse` when the bytes are no BSON document.
+    pub(crate) fn of(reply: &RawDocument) -> Result<Self> {
+        let base = reply.as_bytes().as_ptr().addr();
+        let span =
+            |bytes: &[u8]| Span { start: (bytes.as_ptr().addr() - base) as u32, len: bytes.len() as u32 };
+        let document = |element: &RawElement<'_>| match element.value() {
+            Ok(RawBsonRef::Document(document)) => Some(span(document.as_bytes())),
+            Ok(RawBsonRef::Array(array)) => Some(span(array.as_bytes())),
+            _ => None,
+        };
+        let text = |element: &RawElement<'_>| match element.value() {
+            Ok(RawBsonRef::String(text)) => Some(span(text.as_bytes())),
+            _ => None,
+        };
+        let mut found = Outline::default();
+        for element in reply.iter_elements() {
+            let element = element.map_err(malformed)?;
+            match element.key().as_str() {
+                "ok" => found.ok = number(&element) == Some(1),
+                "n" => found.n = number(&element).unwrap_or_default(),
+                "nModified" => found.n_modified = number(&element).unwrap_or_default(),
+                "code" => {
+                    found.code = number(&element).and_then(|code| code.try_into().ok()).unwrap_or_default()
+                }
+                "operationTime" => {
+                    if let Ok(RawBsonRef::Timestamp(time)) = element.value() {
+                        found.operation_time = Some(time);
+                    }
+                }
+                "cursor" => found.cursor = document(&element),
+                "value" => found.value = document(&element),
+                "upserted" => found.upserted = document(&element),
+                "$clusterTime" => found.cluster_time = document(&element),
+                "errmsg" => found.errmsg = text(&element),
+                "codeName" => found.code_name = text(&element),
+                "errorLabels" => found.error_labels = document(&element),
+                "writeErrors" => found.write_errors = document(&element),
+                "writeConcernError" => found.write_concern_error = document(&element),
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// Of a write to which the server gives no reply.
+    pub(crate) fn unacknowledged() -> Self {
+        Outline { ok: true, ..Outline::default() }
+    }
+
+    /// Whether the reply says that a write concern was not met.
+    pub(crate) fn has_write_concern_error(&self) -> bool {
+        self.write_concern_error.is_some()
+    }
+
+    /// The point in time that a snapshot read saw: told by cursors, or by the command itself.
+    pub(crate) fn snapshot_time(&self, reply: &RawDocument) -> Option<Timestamp> {
+        let told = |document: &RawDocument| document.get_timestamp("atClusterTime").ok();
+        self.cursor(reply).and_then(told).or_else(|| told(reply))
+    }
+
+    /// Whether the command was carried out, and nothing is to be complained of.
+    pub(crate) fn is_success(&self) -> bool {
+        self.ok && self.write_errors.is_none() && self.write_concern_error.is_none()
+    }
+
+    /// Whether the command as such was accepted; single writes of it may have failed.
+    pub(crate) fn is_ok(&self) -> bool {
+        self.ok
+    }
+
+    /// How many documents were matched, inserted or deleted.
+    pub(crate) fn n(&self) -> u64 {
+        self.n.try_into().unwrap_or_default()
+    }
+
+    /// How many documents were modified.
+    pub(crate) fn n_modified(&self) -> u64 {
+        self.n_modified.try_into().unwrap_or_default()
+    }
+
+    /// The code of the command's error; 0 when there is none.
+    pub(crate) fn code(&self) -> i32 {
+        self.code
+    }
+
+    /// When the operation took effect, on the cluster's clock.
+    pub(crate) fn operation_time(&self) -> Option<Timestamp> {
+        self.operation_time
+    }
+
+    /// The cursor and its first or next batch.
+    pub(crate) fn cursor<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
+        self.cursor.and_then(|span| span.document(reply))
+    }
+
+    /// The document found by a `findAndModify`.
+    pub(crate) fn value<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
+        self.value.and_then(|span| span.document(reply))
+    }
+
+    /// What was inserted by updates that matched nothing.
+    pub(crate) fn upserted<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
+        self.upserted.and_then(|span| span.document(reply))
+    }
+
+    /// The server's `$clusterTime`.
+    pub(crate) fn cluster_time<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
+        self.cluster_time.and_then(|span| span.document(reply))
+    }
+
+    /// The message of the command's error.
+    pub(crate) fn errmsg<'r>(&self, reply: &'r RawDocument) -> &'r str {
+        self.errmsg.and_then(|span| span.text(reply)).unwrap_or_default()
+    }
+
+    /// The name of the command's error code.
+    pub(crate) fn code_name<'r>(&self, reply: &'r RawDocument) -> &'r str {
+        self.code_name.and_then(|span| span.text(reply)).unwrap_or_default()
+    }
+
+    /// The labels of the error.
+    pub(crate) fn error_labels<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
+        self.error_labels.and_then(|span| span.document(reply))
+    }
+
+    /// The writes that failed.
+    pub(crate) fn write_errors<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
+        self.write_errors.and_then(|span| span.document(reply))
+    }
+
+    /// The write concern that was not met.
+    pub(crate) fn write_concern_error<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
+        self.write_concern_error.and_then(|span| span.document(reply))
+    }
+}
+
+impl Span {
+    fn bytes(self, reply: &RawDocument) -> Option<&[u8]> {
+        let start = self.start as usize;
+        reply.as_bytes().get(start..start + self.len as usize)
+    }
+
+    fn document(self, reply: &RawDocument) -> Option<&RawDocument> {
+        RawDocument::from_bytes(self.bytes(reply)?).ok()
+    }
+
+    fn text(self, reply: &RawDocument) -> Option<&str> {
+        std::str::from_utf8(self.bytes(reply)?).ok()
+    }
+}
+
+/// A whole number, whichever of the three numeric types and of `true` a server chose to write it in.
+fn number(element: &RawElement<'_>) -> Option<i64> {
+    match (element.element_type(), element.value().ok()?) {
+        (ElementType::Int32, RawBsonRef::Int32(n)) => Some(n.into()),
+        (ElementType::Int64, RawBsonRef::Int64(n)) => Some(n),
+        (ElementType::Double, RawBsonRef::Double(n)) => Some(n as i64),
+        (ElementType::Boolean, RawBsonRef::Boolean(b)) => Some(b.into()),
+        _ => None,
+    }
+}
+
+/// The error of a reply that is not BSON.
+pub(crate) fn malformed(cause: bson::error::Error) -> Error {
+    Error::invalid_response(format!("its BSON is malformed: {cause}"))
+}

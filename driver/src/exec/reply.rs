@@ -1,0 +1,101 @@
+//! A reply, still in its connection.
+//!
+//! What is decoded is decoded straight from the connection's read buffer. Dropping the reply checks the connection in, then gives the
+//! implicit session back.
+
+use std::sync::Arc;
+
+use bson::RawDocument;
+
+use super::outline::Outline;
+use super::session_pool::ServerSession;
+use super::{Core, malformed};
+use crate::cursor::batch::{self, Batch, Head};
+use crate::error::{Error, Result};
+use crate::options::ServerAddress;
+use crate::pool::PooledConnection;
+use crate::topology::{Selected, Server};
+
+/// The answer to an operation.
+///
+/// The fields are in the order in which they have to go.
+pub(crate) struct Reply<'c> {
+    pub(super) connection: PooledConnection,
+    pub(super) outline: Outline,
+    pub(super) lease: Lease<'c>,
+    pub(super) selected: Selected,
+}
+
+impl Reply<'_> {
+    /// The reply itself; empty for an unacknowledged write.
+    pub(crate) fn document(&self) -> &RawDocument {
+        const EMPTY: &[u8] = &[5, 0, 0, 0, 0];
+        let reply = self.connection.reply();
+        reply
+            .or_else(|_| RawDocument::from_bytes(EMPTY).map_err(malformed))
+            .expect("five bytes make an empty document")
+    }
+
+    /// What stands at its top.
+    pub(crate) fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    /// Who answered.
+    pub(crate) fn host(&self) -> &ServerAddress {
+        self.selected.address()
+    }
+
+    /// Who answered, with its pool.
+    pub(crate) fn server(&self) -> &Arc<Server> {
+        &self.selected
+    }
+
+    /// The cursor that the command opened or went on with.
+    ///
+    /// # Errors
+    /// `InvalidResponse` when there is none.
+    pub(crate) fn head(&self) -> Result<Head<'_>> {
+        Head::read(&self.outline, self.document()).map_err(|error| error.at(self.host()))
+    }
+
+    /// The first document of the cursor's batch.
+    ///
+    /// # Errors
+    /// `InvalidResponse` when there is no batch.
+    pub(crate) fn first(&self) -> Result<Option<&RawDocument>> {
+        batch::first(self.head()?.documents).map_err(|error| error.at(self.host()))
+    }
+
+    /// Moves the reply out, as the batch of a cursor.
+    ///
+    /// # Errors
+    /// `InvalidResponse` when there is no batch.
+    pub(crate) fn take_batch(&mut self) -> Result<Batch> {
+        let whole = self.document().as_bytes().as_ptr().addr();
+        let documents = self.head()?.documents.as_bytes();
+        let start = documents.as_ptr().addr() - whole;
+        let range = start..start + documents.len();
+        let reply = self.connection.take_reply().map_err(|error: Error| error.at(self.selected.address()))?;
+        Ok(Batch::new(reply, range))
+    }
+
+    /// Keeps the implicit session for a cursor.
+    pub(crate) fn keep_session(&mut self) -> Option<ServerSession> {
+        self.lease.session.take()
+    }
+}
+
+/// An implicit session for one operation.
+pub(super) struct Lease<'c> {
+    pub(super) core: &'c Core,
+    pub(super) session: Option<ServerSession>,
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.core.sessions.give(session, self.core.deployment.logical_session_timeout());
+        }
+    }
+}

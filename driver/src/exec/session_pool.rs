@@ -1,0 +1,167 @@
+//! Server sessions waiting to be used again.
+//!
+//! A double-ended queue under one short lock: the session used last is taken first, and those about to become stale on
+//! the server leave at the other end (specification "Driver Sessions", section "Server Session Pool"). An implicit
+//! session is taken only once its operation holds a connection, so that there are never more of them than connections,
+//! and given back synchronously when the operation ends.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bson::Uuid;
+
+/// A session with less than this left on the server is not used any more.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// One session as the server knows it.
+#[derive(Debug)]
+pub(crate) struct ServerSession {
+    id: [u8; 16],
+    txn_number: i64,
+    last_use: Instant,
+    /// A command was sent under this identity and its end was not seen.
+    in_flight: bool,
+    /// A command may be running for ever: its connection broke.
+    dirty: bool,
+}
+
+impl ServerSession {
+    fn new() -> Self {
+        let id = Uuid::new().bytes();
+        ServerSession { id, txn_number: 0, last_use: Instant::now(), in_flight: false, dirty: false }
+    }
+
+    /// The UUID that is sent as `lsid.id`.
+    pub(crate) fn id(&self) -> [u8; 16] {
+        self.id
+    }
+
+    /// The number of the next retryable write or transaction: higher than any before it.
+    pub(crate) fn next_txn_number(&mut self) -> i64 {
+        self.txn_number += 1;
+        self.txn_number
+    }
+
+    /// A command is being sent under this identity. Until [`ended`](Self::ended) it counts as running: a dropped future leaves it so.
+    pub(crate) fn begin(&mut self) {
+        self.last_use = Instant::now();
+        self.in_flight = true;
+    }
+
+    /// The command was answered.
+    pub(crate) fn ended(&mut self) {
+        self.in_flight = false;
+    }
+
+    /// The connection broke while a command was under way: the identity serves the present operation, and no other after it.
+    pub(crate) fn mark_dirty(&mut self) {
+        self.dirty = true;
+    }
+
+    fn is_stale(&self, timeout: Duration, now: Instant) -> bool {
+        now.saturating_duration_since(self.last_use) + MARGIN > timeout
+    }
+}
+
+/// The idle server sessions of one client.
+#[derive(Debug, Default)]
+pub(crate) struct SessionPool {
+    /// Most recently used in front.
+    idle: Mutex<VecDeque<ServerSession>>,
+}
+
+impl SessionPool {
+    /// The session used most recently, unless it is about to expire; else a new one.
+    ///
+    /// `timeout` is the servers' `logicalSessionTimeoutMinutes`.
+    pub(crate) fn take(&self, timeout: Option<Duration>) -> ServerSession {
+        let Some(session) = self.idle().pop_front() else { return ServerSession::new() };
+        if !timeout.is_some_and(|timeout| session.is_stale(timeout, Instant::now())) {
+            return session;
+        }
+        // The freshest is stale, and so are all others.
+        self.idle().clear();
+        ServerSession::new()
+    }
+
+    /// Takes a session back, and lets those go that are about to expire.
+    pub(crate) fn give(&self, session: ServerSession, timeout: Option<Duration>) {
+        let mut idle = self.idle();
+        if let Some(timeout) = timeout {
+            let now = Instant::now();
+            while idle.back().is_some_and(|oldest| oldest.is_stale(timeout, now)) {
+                idle.pop_back();
+            }
+            if session.is_stale(timeout, now) {
+                return;
+            }
+        }
+        if !session.dirty && !session.in_flight {
+            idle.push_front(session);
+        }
+    }
+
+    /// Takes everything out, to end it on the server.
+    pub(crate) fn drain(&self) -> Vec<[u8; 16]> {
+        self.idle().drain(..).map(|session| session.id).collect()
+    }
+
+    fn idle(&self) -> MutexGuard<'_, VecDeque<ServerSession>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HALF_AN_HOUR: Option<Duration> = Some(Duration::from_secs(30 * 60));
+
+    #[test]
+    fn the_session_used_last_is_used_next() {
+        let pool = SessionPool::default();
+        let (a, b) = (pool.take(HALF_AN_HOUR), pool.take(HALF_AN_HOUR));
+        let last = b.id();
+        pool.give(a, HALF_AN_HOUR);
+        pool.give(b, HALF_AN_HOUR);
+        assert_eq!(pool.take(HALF_AN_HOUR).id(), last);
+        assert_eq!(pool.drain().len(), 1);
+    }
+
+    #[test]
+    fn a_session_under_which_a_command_may_still_run_does_not_come_back() {
+        let pool = SessionPool::default();
+        let mut dirty = pool.take(HALF_AN_HOUR);
+        dirty.begin();
+        dirty.mark_dirty();
+        dirty.ended();
+        pool.give(dirty, HALF_AN_HOUR);
+        let mut abandoned = pool.take(HALF_AN_HOUR);
+        abandoned.begin();
+        pool.give(abandoned, HALF_AN_HOUR);
+        assert!(pool.drain().is_empty());
+    }
+
+    #[test]
+    fn a_stale_session_is_neither_kept_nor_used() {
+        let pool = SessionPool::default();
+        let session = pool.take(HALF_AN_HOUR);
+        let id = session.id();
+        pool.give(session, Some(MARGIN / 2));
+        assert!(pool.idle().is_empty());
+        let kept = pool.take(None);
+        pool.give(kept, None);
+        assert_ne!(pool.take(Some(MARGIN / 2)).id(), id);
+        assert!(pool.idle().is_empty());
+    }
+
+    #[test]
+    fn the_transaction_number_goes_on_when_a_session_is_used_again() {
+        let pool = SessionPool::default();
+        let mut session = pool.take(HALF_AN_HOUR);
+        assert_eq!((session.next_txn_number(), session.next_txn_number()), (1, 2));
+        pool.give(session, HALF_AN_HOUR);
+        assert_eq!(pool.take(HALF_AN_HOUR).next_txn_number(), 3);
+    }
+}

@@ -1,0 +1,57 @@
+//! `endSessions`: tells the servers that idle sessions will not be used again.
+
+use std::time::Duration;
+
+use bson::raw::cstr;
+
+use crate::deadline::Deadline;
+use crate::error::Result;
+use crate::exec::{self, Core, Identity, Meta, Operation, Retry, Scope, Target};
+use crate::options::{ReadPreference, SelectionCriteria};
+use crate::pool::ConnectionDescription;
+use crate::wire::DocWriter;
+
+/// How many sessions one command ends (specification "Driver Sessions", section "endSessions").
+const AT_ONCE: usize = 10_000;
+/// Sessions end by themselves; nobody waits long for this.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// Ends all idle sessions. Failures are nobody's concern: servers end unused sessions by themselves.
+pub(crate) async fn end_sessions(core: &Core) {
+    const ANYONE: &SelectionCriteria =
+        &SelectionCriteria::ReadPreference(ReadPreference::PrimaryPreferred { options: None });
+    let sessions = core.sessions.drain();
+    let deadline = Deadline::after(LIMIT);
+    for sessions in sessions.chunks(AT_ONCE) {
+        let scope = Scope {
+            db: "admin",
+            target: Target::Readable(ANYONE),
+            reads: false,
+            read_concern: None,
+            write_concern: None,
+            identity: Identity::Held(None),
+            deadline,
+        };
+        if exec::execute(core, &mut EndSessions { sessions }, scope).await.is_err() {
+            return;
+        }
+    }
+}
+
+struct EndSessions<'a> {
+    sessions: &'a [[u8; 16]],
+}
+
+impl Operation for EndSessions<'_> {
+    fn meta(&self) -> &'static Meta {
+        &Meta { name: "endSessions", retry: Retry::Never }
+    }
+
+    fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
+        let mut sessions = body.array(cstr!("endSessions"));
+        for id in self.sessions {
+            sessions.nested().uuid(cstr!("id"), id);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,53 @@
+//! What `insert_one` and `insert_many` share: one document on its way into a message.
+
+use bson::oid::ObjectId;
+use bson::{Bson, RawDocument};
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::exec::malformed;
+use crate::wire::SequenceWriter;
+
+/// Appends `document` to `sequence`, giving it an `_id` as its first field if it has none, and returns the `_id`.
+///
+/// `known` is the `_id` of the same document when it was written before: what is sent again must be the same.
+pub(super) fn append<T: Serialize + ?Sized>(
+    sequence: &mut SequenceWriter<'_>,
+    document: &T,
+    known: Option<&Bson>,
+    limit: usize,
+) -> Result<Bson> {
+    sequence.serialize(document)?;
+    let id = match own_id(sequence.last())? {
+        Some(id) => id,
+        None => {
+            let id = match known {
+                Some(Bson::ObjectId(id)) => *id,
+                _ => ObjectId::new(),
+            };
+            sequence.prepend_id(id);
+            Bson::ObjectId(id)
+        }
+    };
+    let size = sequence.last().len();
+    if size > limit {
+        return Err(Error::invalid_argument(format!(
+            "the document with _id {id} takes {size} bytes, more than the {limit} that the server accepts \
+             (maxBsonObjectSize); split it, or store it with GridFS"
+        )));
+    }
+    Ok(id)
+}
+
+/// The `_id` of a document that was just written.
+fn own_id(document: &[u8]) -> Result<Option<Bson>> {
+    let document = RawDocument::from_bytes(document).map_err(malformed)?;
+    for element in document.iter_elements() {
+        let element = element.map_err(malformed)?;
+        if element.key().as_str() == "_id" {
+            let value = element.value().map_err(malformed)?;
+            return Bson::try_from(value).map(Some).map_err(malformed);
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,77 @@
+//! The two forms that every operation repeats: how it ends in either face, and its options with a builder method for each.
+
+/// Ends an operation: `.await` in the async face, `.run()` in the blocking one.
+///
+/// The operation has an `async fn execute(self) -> Result<Output>`. An output that is a handle is named with its face, as in `Cursor<T, F>`.
+macro_rules! ends {
+    (impl [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*> -> $Handle:ident<$Item:ident, F>) => {
+        ends! { @async [$($generic)*] $Operation $life [$($arg)*] $Handle<$Item, crate::face::Async> }
+        ends! { @blocking [$($generic)*] $Operation $life [$($arg)*] $Handle<$Item, crate::face::Blocking> }
+    };
+    (impl [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*> -> $Output:ty) => {
+        ends! { @async [$($generic)*] $Operation $life [$($arg)*] $Output }
+        ends! { @blocking [$($generic)*] $Operation $life [$($arg)*] $Output }
+    };
+    (@async [$($generic:tt)*] $Operation:ident $life:lifetime [$($arg:ident)*] $Output:ty) => {
+        impl<$life, $($generic)*> std::future::IntoFuture for $Operation<$life $(, $arg)*, crate::face::Async> {
+            type Output = crate::error::Result<$Output>;
+            type IntoFuture = crate::ops::Boxed<$life, Self::Output>;
+
+            fn into_future(self) -> Self::IntoFuture {
+                Box::pin(self.execute())
+            }
+        }
+    };
+    (@blocking [$($generic:tt)*] $Operation:ident $life:lifetime [$($arg:ident)*] $Output:ty) => {
+        impl<$life, $($generic)*> $Operation<$life $(, $arg)*, crate::face::Blocking> {
+            /// Runs the operation on the calling thread.
+            ///
+            /// # Errors
+            /// As the async face's `.await`.
+            pub fn run(self) -> crate::error::Result<$Output> {
+                crate::rt::block_on(self.execute())
+            }
+        }
+    };
+}
+pub(crate) use ends;
+
+/// Declares the options of an operation, and for each of them a method of the operation's builder.
+///
+/// The builder has a field `options: Option<Box<Options>>`, so that an operation without options carries one pointer.
+/// `field: Type as impl Into<Type>` makes the method take whatever converts.
+macro_rules! options {
+    (
+        $(#[$about:meta])*
+        $Options:ident of [$($generic:tt)*] $Operation:ty {
+            $( $(#[$doc:meta])* $field:ident: $Type:ty $(as $Arg:ty)?, )*
+        }
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, Default, PartialEq)]
+        #[non_exhaustive]
+        pub struct $Options {
+            $( $(#[$doc])* pub $field: Option<$Type>, )*
+        }
+
+        #[expect(clippy::useless_conversion, reason = "options that take anything convertible share this form")]
+        impl<$($generic)*> $Operation {
+            $(
+                $(#[$doc])*
+                pub fn $field(mut self, value: options!(@arg $Type $(, $Arg)?)) -> Self {
+                    self.options.get_or_insert_default().$field = Some(value.into());
+                    self
+                }
+            )*
+
+            /// Replaces all options at once.
+            pub fn with_options(mut self, options: impl Into<Option<$Options>>) -> Self {
+                self.options = options.into().map(Box::new);
+                self
+            }
+        }
+    };
+    (@arg $Type:ty) => { $Type };
+    (@arg $Type:ty, $Arg:ty) => { $Arg };
+}
+pub(crate) use options;

@@ -1,0 +1,34 @@
+//! The blocking face: the same handles and operations, ended by `.run()` instead of `.await`.
+//!
+//! No runtime is needed, and none is started behind the caller's back: an operation runs on the calling thread, over sockets that block. One
+//! background thread for the whole process watches the servers.
+//!
+//! ```no_run
+//! use driver::bson::{Document, doc};
+//! use driver::sync::Client;
+//!
+//! # fn main() -> driver::Result<()> {
+//! let client = Client::with_uri_str("mongodb://localhost:27017")?;
+//! let monkeys = client.database("zoo").collection::<Document>("monkeys");
+//! monkeys.insert_one(doc! { "name": "Mabel" }).run()?;
+//! for monkey in monkeys.find(doc! {}).run()? {
+//!     println!("{}", monkey?);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+use crate::face::Blocking;
+
+/// The blocking client.
+pub type Client = crate::client::Client<Blocking>;
+/// A session of a blocking client.
+pub type ClientSession = crate::session::ClientSession<Blocking>;
+/// A collection of a blocking client.
+pub type Collection<T> = crate::collection::Collection<T, Blocking>;
+/// A cursor of a blocking client: an iterator.
+pub type Cursor<T> = crate::cursor::Cursor<T, Blocking>;
+/// A database of a blocking client.
+pub type Database = crate::database::Database<Blocking>;
+/// A cursor of a blocking client, within a session.
+pub type SessionCursor<T> = crate::cursor::SessionCursor<T, Blocking>;
