@@ -1,0 +1,268 @@
+//! What operations do on a replica set: where they go, what they carry, what happens when they fail.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use driver::bson::{Document, doc};
+use driver::error::{ErrorKind, RETRYABLE_WRITE_ERROR};
+use driver::options::{ReadConcern, ReadPreference, WriteConcern};
+use driver::{Client, Collection};
+use futures_util::TryStreamExt;
+use testbed::{FailPoint, ReplicaSet, shared_replica_set};
+
+fn set() -> &'static ReplicaSet {
+    shared_replica_set().unwrap()
+}
+
+/// A client of the shared set with an application name of its own, and a collection that nobody else uses.
+async fn fresh(more: &str) -> (Client, Collection<Document>, String) {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("rs_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let uri = format!("{}&appName={name}&{more}", set().uri());
+    let client = Client::with_uri_str(uri).await.unwrap();
+    let coll = client.database(&name).collection("c");
+    (client, coll, name)
+}
+
+/// Lets the primary of the shared set fail `times: 1` as `data` says, for one client.
+///
+/// A server has one `failCommand`: whoever uses it holds [`FAULTS`].
+fn fail_once(app: &str, mut data: Document) -> FailPoint<'static> {
+    data.insert("appName", app);
+    let fault = doc! { "configureFailPoint": "failCommand", "mode": { "times": 1 }, "data": data };
+    set().fail_point(primary(), fault).unwrap()
+}
+
+static FAULTS: toro::Lock<()> = toro::Lock::new(());
+
+fn primary() -> usize {
+    set().wait_for_primary().unwrap()
+}
+
+/// How often member `i` has run `command`.
+fn count(set: &ReplicaSet, i: usize, command: &str) -> i64 {
+    let status = set.admin(i, doc! { "serverStatus": 1 }).unwrap();
+    let commands = status.get_document("metrics").unwrap().get_document("commands").unwrap();
+    commands.get_document(command).unwrap().get_i64("total").unwrap()
+}
+
+#[tokio::test]
+async fn a_write_that_was_cut_off_is_sent_again_and_done_once() {
+    let _faults = FAULTS.acquire().await;
+    let (_client, coll, app) = fresh("").await;
+    coll.insert_one(doc! { "_id": 0, "n": 0 }).await.unwrap();
+    for command in ["insert", "update", "delete"] {
+        let fault = fail_once(&app, doc! { "failCommands": [command], "closeConnection": true });
+        match command {
+            "insert" => {
+                coll.insert_many([doc! { "_id": 1 }, doc! { "_id": 2 }]).await.unwrap();
+            }
+            "update" => {
+                let updated = coll.update_one(doc! { "_id": 0 }, doc! { "$inc": { "n": 1 } }).await.unwrap();
+                assert_eq!(updated.modified_count, 1);
+            }
+            _ => assert_eq!(coll.delete_one(doc! { "_id": 2 }).await.unwrap().deleted_count, 1),
+        }
+        drop(fault);
+    }
+    assert_eq!(coll.find_one(doc! { "_id": 0 }).await.unwrap().unwrap().get_i32("n").unwrap(), 1);
+    assert_eq!(coll.count_documents(doc! {}).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_write_whose_concern_was_interrupted_is_sent_again_and_done_once() {
+    let _faults = FAULTS.acquire().await;
+    let (_client, coll, app) = fresh("").await;
+    let _fault = fail_once(
+        &app,
+        doc! {
+        "failCommands": ["insert"], "errorLabels": [RETRYABLE_WRITE_ERROR],
+        "writeConcernError": { "code": 91, "errmsg": "shutting down" } },
+    );
+    coll.insert_one(doc! { "_id": 1 }).await.unwrap();
+    assert_eq!(coll.count_documents(doc! {}).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_told_from_its_repetition_is_sent_once() {
+    let _faults = FAULTS.acquire().await;
+    let (_client, coll, app) = fresh("").await;
+    let _fault = fail_once(&app, doc! { "failCommands": ["update"], "closeConnection": true });
+    let error = coll.update_many(doc! {}, doc! { "$set": { "x": 1 } }).await.unwrap_err();
+    assert!(error.is_network() && !error.has_label(RETRYABLE_WRITE_ERROR), "{error:?}");
+    coll.update_many(doc! {}, doc! { "$set": { "x": 1 } }).await.unwrap();
+}
+
+#[tokio::test]
+async fn retries_are_left_out_where_they_are_switched_off() {
+    let _faults = FAULTS.acquire().await;
+    let (_client, coll, app) = fresh("retryWrites=false&retryReads=false").await;
+    for command in ["insert", "find"] {
+        let _fault = fail_once(&app, doc! { "failCommands": [command], "closeConnection": true });
+        let error = match command {
+            "insert" => coll.insert_one(doc! {}).await.map(drop).unwrap_err(),
+            _ => coll.find_one(doc! {}).await.map(drop).unwrap_err(),
+        };
+        assert!(error.is_network(), "{error:?}");
+        assert!(error.host().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_read_is_sent_again_after_an_error_that_passes() {
+    let _faults = FAULTS.acquire().await;
+    let (_client, coll, app) = fresh("").await;
+    coll.insert_one(doc! { "_id": 1 }).await.unwrap();
+    for data in [doc! { "closeConnection": true }, doc! { "errorCode": 11600 }, doc! { "errorCode": 134 }] {
+        let mut data = data;
+        data.insert("failCommands", ["find"].as_slice());
+        let _fault = fail_once(&app, data);
+        assert!(coll.find_one(doc! { "_id": 1 }).await.unwrap().is_some());
+    }
+    let _fault = fail_once(&app, doc! { "failCommands": ["find"], "errorCode": 2 });
+    assert_eq!(coll.find_one(doc! {}).await.unwrap_err().code(), Some(2));
+}
+
+// Statement 53: a read preference in the connection string is honoured. Statement 51: getMore and killCursors go to the member
+// that holds the cursor, and only there.
+#[tokio::test]
+async fn a_cursor_stays_with_its_member() {
+    const CURSORS: i64 = 8;
+    let own = ReplicaSet::start(3).unwrap();
+    let writer = Client::with_uri_str(own.uri()).await.unwrap();
+    let target = writer.database("d").collection::<Document>("c");
+    let documents = (0..100).map(|i| doc! { "_id": i });
+    target.insert_many(documents).write_concern(WriteConcern::nodes(3)).await.unwrap();
+    for i in 0..3 {
+        own.command(i, "d", doc! { "profile": 2 }).unwrap();
+    }
+
+    let reader = Client::with_uri_str(format!("{}&readPreference=secondary", own.uri())).await.unwrap();
+    let coll = reader.database("d").collection::<Document>("c");
+    for _ in 0..CURSORS {
+        let found: Vec<Document> =
+            coll.find(doc! {}).batch_size(10).await.unwrap().try_collect().await.unwrap();
+        assert_eq!(found.len(), 100);
+        let mut cursor = coll.find(doc! {}).batch_size(10).await.unwrap();
+        assert!(cursor.advance().await.unwrap());
+    }
+    let profiled = |i: usize, operation: Document| {
+        let command = doc! {
+            "count": "system.profile", "query": operation, "$readPreference": { "mode": "primaryPreferred" },
+        };
+        let n = own.command(i, "d", command).unwrap();
+        i64::from(n.get_i32("n").unwrap())
+    };
+    let on_collection = |i| profiled(i, doc! { "ns": "d.c" });
+    let kills = |i| profiled(i, doc! { "command.killCursors": "c" });
+    let secondaries = own.secondaries();
+    assert_eq!(secondaries.len(), 2);
+    while secondaries.iter().map(|&i| kills(i)).sum::<i64>() < CURSORS {
+        tokio::task::yield_now().await;
+    }
+    for &i in &secondaries {
+        let not_found = profiled(i, doc! { "ns": "d.c", "errCode": { "$exists": true } });
+        assert_eq!(not_found, 0, "member {i} was asked for a cursor of another");
+    }
+    let more: i64 = secondaries.iter().map(|&i| profiled(i, doc! { "op": "getmore", "ns": "d.c" })).sum();
+    assert!((9 * CURSORS..=10 * CURSORS).contains(&more), "{more} getMores");
+    assert_eq!(on_collection(own.primary().unwrap()), 0, "the primary was asked");
+}
+
+#[tokio::test]
+async fn a_session_reads_its_own_writes_from_any_member() {
+    let (client, coll, _) = fresh("").await;
+    let mut session = client.start_session().await.unwrap();
+    for i in 0..50 {
+        coll.insert_one(doc! { "_id": i })
+            .write_concern(WriteConcern::majority())
+            .session(&mut session)
+            .await
+            .unwrap();
+        let found = coll
+            .find_one(doc! { "_id": i })
+            .selection_criteria(ReadPreference::secondary(None))
+            .read_concern(ReadConcern::majority())
+            .session(&mut session)
+            .await
+            .unwrap();
+        assert!(found.is_some(), "write {i} is not seen");
+    }
+    assert!(session.operation_time().is_some() && session.cluster_time().is_some());
+
+    let mut cursor = coll.find(doc! {}).batch_size(9).session(&mut session).await.unwrap();
+    let mut n = 0;
+    while cursor.advance(&mut session).await.unwrap() {
+        n += 1;
+    }
+    assert_eq!(n, 50);
+
+    let (other, _, _) = fresh("").await;
+    let mut foreign = other.start_session().await.unwrap();
+    let error = coll.find_one(doc! {}).session(&mut foreign).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error}");
+    let error = coll
+        .insert_one(doc! {})
+        .write_concern(WriteConcern::nodes(0))
+        .session(&mut session)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("w: 0"), "{error}");
+}
+
+#[tokio::test]
+async fn a_snapshot_session_sees_one_point_in_time() {
+    let (client, coll, _) = fresh("").await;
+    coll.insert_one(doc! { "_id": 1 }).write_concern(WriteConcern::majority()).await.unwrap();
+    let mut session = client.start_session().snapshot(true).await.unwrap();
+    assert_eq!(coll.count_documents(doc! {}).session(&mut session).await.unwrap(), 1);
+    coll.insert_one(doc! { "_id": 2 }).write_concern(WriteConcern::majority()).await.unwrap();
+    assert_eq!(coll.count_documents(doc! {}).session(&mut session).await.unwrap(), 1);
+    assert_eq!(coll.count_documents(doc! {}).await.unwrap(), 2);
+    let both = client.start_session().snapshot(true).causal_consistency(true).await;
+    assert!(both.is_err());
+}
+
+#[tokio::test]
+async fn a_direct_connection_reads_from_a_secondary() {
+    let set = set();
+    let (_client, coll, name) = fresh("").await;
+    coll.insert_one(doc! { "_id": 1 }).write_concern(WriteConcern::nodes(3)).await.unwrap();
+    let secondary = set.secondaries()[0];
+    let uri = format!("mongodb://{}/?directConnection=true", set.host(secondary).unwrap());
+    let direct = Client::with_uri_str(uri).await.unwrap();
+    let coll: Collection<Document> = direct.database(&name).collection("c");
+    assert!(coll.find_one(doc! {}).await.unwrap().is_some());
+    let error = coll.insert_one(doc! {}).await.unwrap_err();
+    assert!(error.is_state_change(), "{error}");
+    assert_eq!(error.host().unwrap().to_string(), set.host(secondary).unwrap());
+}
+
+#[tokio::test]
+async fn a_write_concern_that_is_not_met_is_an_error_of_a_write_that_was_done() {
+    let (_client, coll, _) = fresh("").await;
+    let mut concern = WriteConcern::nodes(50);
+    concern.w_timeout = Some(std::time::Duration::from_millis(10));
+    let error = coll.insert_one(doc! { "_id": 1 }).write_concern(concern.clone()).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Write(_)), "{error:?}");
+    assert!(matches!(error.code(), Some(64 | 100)), "{error:?}");
+    let error =
+        coll.insert_many([doc! { "_id": 2 }, doc! { "_id": 3 }]).write_concern(concern).await.unwrap_err();
+    let ErrorKind::InsertMany(done) = error.kind() else { panic!("{error:?}") };
+    assert_eq!(done.inserted_ids.len(), 2);
+    assert!(done.write_concern_error.is_some() && done.write_errors.is_empty());
+    assert_eq!(coll.count_documents(doc! {}).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn implicit_sessions_are_used_again_and_ended_at_shutdown() {
+    let (client, coll, app) = fresh("").await;
+    for _ in 0..20 {
+        coll.insert_one(doc! {}).await.unwrap();
+    }
+    let set = set();
+    let ended = count(set, primary(), "endSessions");
+    let seen = coll.clone_with_type::<Document>();
+    drop((coll, seen));
+    client.shutdown().await;
+    assert_eq!(count(set, primary(), "endSessions"), ended + 1, "client {app}");
+}
