@@ -1,5 +1,6 @@
 //! What the specification cases need to see of the inside. Not part of the API: anything here may change at any time.
 
+pub mod pool;
 pub mod selection;
 
 use crate::error::{Error, Result};

@@ -71,7 +71,11 @@ impl Pool {
     }
 
     /// `interval`: the time between two runs of the upkeep; `None`: it never runs.
-    fn with_upkeep(address: ServerAddress, establisher: &Establisher, interval: Option<Duration>) -> Self {
+    pub(crate) fn with_upkeep(
+        address: ServerAddress,
+        establisher: &Establisher,
+        interval: Option<Duration>,
+    ) -> Self {
         let options = establisher.options();
         let limits = Limits {
             max_size: match options.max_pool_size() {

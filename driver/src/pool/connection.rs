@@ -16,7 +16,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::ServerAddress;
 use crate::rt::Runtime;
-use crate::stream::{Interrupter, Stream};
+use crate::stream::Stream;
 use crate::topology::{HelloReply, ServerType};
 use crate::wire::framing::ReadBuffer;
 use crate::wire::message::{self, Flags, MessageWriter, Reply, RequestId, RequestIds};
@@ -179,10 +179,6 @@ impl Connection {
 
     pub(super) fn is_blocking(&self) -> bool {
         self.stream.is_blocking()
-    }
-
-    pub(super) fn interrupter(&self) -> Interrupter {
-        self.stream.interrupter()
     }
 
     /// Opens a new request in the connection's buffer. Whatever was written or read before is gone.
@@ -400,7 +396,7 @@ impl Connection {
 
     /// What an operation is told whose connection was cut off because the server's monitor had given the server up.
     fn interrupted(&self, cause: Error) -> Error {
-        let message = format!("connection to {} interrupted due to server monitor timeout", self.address);
+        let message = format!("Connection to {} interrupted due to server monitor timeout", self.address);
         Error::new(ErrorKind::ConnectionPoolCleared { message }).with_source(cause)
     }
 }

@@ -17,7 +17,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, RETRYABLE_ERROR, Result, SYSTEM_OVERLOADED_ERROR};
 use crate::options::{ClientOptions, ServerAddress};
 use crate::rt::Runtime;
-use crate::stream;
+use crate::stream::{self, Interrupter};
 use crate::topology::{HelloReply, ServerType};
 use crate::wire::DocWriter;
 
@@ -102,16 +102,35 @@ impl Establisher {
         purpose: Purpose,
         deadline: Deadline,
     ) -> std::result::Result<Connection, EstablishError> {
+        self.establish_watched(address, id, generation, purpose, deadline, |_| {}).await
+    }
+
+    /// As [`establish`](Self::establish); calls `opened` with the way to interrupt the rest as soon as there is a socket.
+    pub(super) async fn establish_watched(
+        &self,
+        address: &Arc<ServerAddress>,
+        id: u64,
+        generation: Generation,
+        purpose: Purpose,
+        deadline: Deadline,
+        opened: impl FnOnce(Interrupter),
+    ) -> std::result::Result<Connection, EstablishError> {
         let deadline = deadline.within(self.options.connect_timeout());
         let unproven = |error: Error| EstablishError { error: error.at(address), stage: Stage::Authenticate };
+        let unheard =
+            |error: Error| EstablishError { error: overload(error.at(address)), stage: Stage::Connect };
         let attempt = match (purpose, &self.options.credential) {
             (Purpose::Application, Some(credential)) => Some(Attempt::new(credential).map_err(unproven)?),
             _ => None,
         };
-        let (mut connection, offer) = self
-            .greet(address, id, generation, purpose, attempt.as_ref(), deadline)
-            .await
-            .map_err(|error| EstablishError { error: overload(error.at(address)), stage: Stage::Connect })?;
+        let stream = stream::connect(address, &self.runtime, deadline).await.map_err(unheard)?;
+        opened(stream.interrupter());
+        let socket_timeout = match purpose {
+            Purpose::Application => self.options.socket_timeout(),
+            Purpose::Monitor => None,
+        };
+        let mut connection = Connection::new(id, address.clone(), generation, stream, socket_timeout);
+        let offer = self.greet(&mut connection, attempt.as_ref(), deadline).await.map_err(unheard)?;
         if let Some(attempt) = attempt
             && connection.description().server_type != ServerType::RsArbiter
         {
@@ -122,22 +141,14 @@ impl Establisher {
 
     async fn greet(
         &self,
-        address: &Arc<ServerAddress>,
-        id: u64,
-        generation: Generation,
-        purpose: Purpose,
+        connection: &mut Connection,
         attempt: Option<&Attempt<'_>>,
         deadline: Deadline,
-    ) -> Result<(Connection, Offer)> {
-        let stream = stream::connect(address, &self.runtime, deadline).await?;
-        let socket_timeout = match purpose {
-            Purpose::Application => self.options.socket_timeout(),
-            Purpose::Monitor => None,
-        };
-        let mut connection = Connection::new(id, address.clone(), generation, stream, socket_timeout);
+    ) -> Result<Offer> {
         self.write_hello(&mut connection.begin().body(), attempt);
         let sent = Instant::now();
         connection.round_trip(&self.runtime, deadline).await?;
+        let round_trip_time = sent.elapsed();
         let reply = connection.reply()?;
         let speculative = reply.get_document("speculativeAuthenticate").ok().map(ToOwned::to_owned);
         let mut hello = HelloReply::parse(reply)?;
@@ -150,8 +161,8 @@ impl Establisher {
                         .into(),
             }));
         }
-        connection.set_description(ConnectionDescription::of(&hello, sent.elapsed()));
-        Ok((connection, offer))
+        connection.set_description(ConnectionDescription::of(&hello, round_trip_time));
+        Ok(offer)
     }
 
     /// The first command on every connection.

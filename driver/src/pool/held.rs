@@ -40,13 +40,6 @@ impl PooledConnection {
             pool.discard(connection);
         }
     }
-
-    /// Puts the connection among the idle ones, as one that nobody had checked out.
-    pub(super) fn make_available(mut self) {
-        if let Some((connection, pool)) = self.inner.take() {
-            pool.put_back(connection);
-        }
-    }
 }
 
 impl Deref for PooledConnection {
@@ -102,7 +95,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.take() {
-            pool.abandon();
+            pool.abandon(self.ticket);
         }
     }
 }

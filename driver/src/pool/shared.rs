@@ -10,7 +10,7 @@ use bson::oid::ObjectId;
 use toro::{Event, Handoff, Take, Waiters};
 
 use super::connection::Connection;
-use super::establish::{Establisher, Purpose, Stage};
+use super::establish::{EstablishError, Establisher, Purpose, Stage};
 use super::generation::Generation;
 use super::held::{Doomed, Granted, Permit, PooledConnection};
 use super::state::{Counts, Limits, Offer, Phase, Refusal, Return, State, Ticket, Why};
@@ -30,7 +30,7 @@ const DRAIN_BYTES: usize = 16 * 1024 * 1024;
 type PoolState = State<Box<Connection>, ObjectId>;
 
 /// What the pool does with an error of a connection that it opened for itself.
-pub(crate) type ErrorHook = Arc<dyn Fn(CheckOutError) + Send + Sync>;
+pub(crate) type ErrorHook = Arc<dyn Fn(&CheckOutError) + Send + Sync>;
 
 pub(super) struct Shared {
     address: Arc<ServerAddress>,
@@ -162,7 +162,10 @@ impl Shared {
                     return Ok(connection);
                 }
                 // Boxed, for it is rare and large, and would make every operation's future as large.
-                Ok(Granted::Permit(permit)) => return Box::pin(self.open(permit, deadline)).await,
+                Ok(Granted::Permit(permit)) => {
+                    let (opening, connection) = Box::pin(self.open(permit, deadline, |_| {})).await?;
+                    return Ok(opening.into_use(connection));
+                }
                 Ok(Granted::Doomed(doomed)) => drop(doomed),
                 Ok(Granted::Refused(refusal)) => return Err(self.refused(refusal)),
                 Err(_) => return Err(self.timed_out()),
@@ -170,14 +173,15 @@ impl Shared {
         }
     }
 
-    /// Opens the connection that `permit` allows.
+    /// Opens the connection that `permit` allows; tells `failed` if it cannot, before the place is free again.
     ///
     /// Cancel safety: a dropped future closes the socket and gives the permit back.
-    pub(super) async fn open(
+    async fn open(
         self: &Arc<Self>,
         permit: Permit,
         deadline: Deadline,
-    ) -> Result<PooledConnection, CheckOutError> {
+        failed: impl FnOnce(&CheckOutError),
+    ) -> Result<(Opening<'_>, Box<Connection>), CheckOutError> {
         let ticket = permit.ticket();
         let generation = Generation { number: ticket.generation, service: None };
         let give_up = lock(&self.give_up).clone();
@@ -188,21 +192,20 @@ impl Shared {
         self.emit(|address| {
             CmapEvent::ConnectionCreated(cmap::ConnectionCreatedEvent { address, connection_id: ticket.id })
         });
-        let opening = Opening { pool: self, permit: Some(permit) };
+        let opening = Opening { pool: self, ticket, permit: Some(permit) };
+        let watch = |interrupter| drop(lock(&self.open).insert(ticket.id, (generation, interrupter)));
         let mut outcome = None;
         let establish = async {
-            let establisher = &self.establisher;
+            let purpose = Purpose::Application;
+            let (address, establisher) = (&self.address, &self.establisher);
             outcome = Some(
-                establisher
-                    .establish(&self.address, ticket.id, generation, Purpose::Application, deadline)
-                    .await,
+                establisher.establish_watched(address, ticket.id, generation, purpose, deadline, watch).await,
             );
         };
         // Either the event was set, or the connection is made or not.
         let given_up = give_up.wait().until(establish).await.is_ok();
         match outcome {
             Some(Ok(connection)) if !given_up => {
-                let connection = opening.succeed(connection);
                 self.emit(|address| {
                     let duration = created.elapsed();
                     let connection_id = ticket.id;
@@ -212,12 +215,17 @@ impl Shared {
                         duration,
                     })
                 });
-                Ok(connection)
+                Ok((opening, Box::new(connection)))
             }
-            Some(Err(failed)) if !given_up => {
-                Err(CheckOutError { error: failed.error, generation, stage: failed.stage })
+            Some(Err(EstablishError { error, stage })) if !given_up && !is_cleared(&error) => {
+                let error = CheckOutError { error, generation, stage };
+                failed(&error);
+                Err(error)
             }
-            _ => Err(self.refused(Refusal::Paused)),
+            _ => {
+                drop(opening);
+                Err(self.refused(Refusal::Paused))
+            }
         }
     }
 
@@ -242,7 +250,13 @@ impl Shared {
     pub(super) fn put_back(self: &Arc<Self>, connection: Box<Connection>) {
         let era = connection.generation();
         let now = self.now();
-        match self.step(|state, waiters, wrap| state.give_back(connection, era, now, waiters, &wrap)) {
+        self.returned(
+            self.step(|state, waiters, wrap| state.give_back(connection, era, now, waiters, &wrap)),
+        );
+    }
+
+    fn returned(&self, returned: Return<Box<Connection>>) {
+        match returned {
             Return::Kept => {}
             Return::Stale(connection) => self.close_connection(connection, ConnectionClosedReason::Stale),
             Return::Closed(connection) => {
@@ -264,8 +278,8 @@ impl Shared {
     }
 
     /// The place of a connection that could not be opened is free again.
-    pub(super) fn abandon(self: &Arc<Self>) {
-        self.step(|state, waiters, wrap| state.abandoned(waiters, &wrap));
+    pub(super) fn abandon(self: &Arc<Self>, ticket: Ticket) {
+        self.step(|state, waiters, wrap| state.abandoned(ticket, waiters, &wrap));
     }
 
     /// Reads in the background what a connection is owed, and puts it back. It counts as in use until then.
@@ -381,17 +395,16 @@ impl Shared {
         let permit = Permit::new(ticket, self.clone());
         let pool = self.clone();
         let work = async move {
-            match pool.open(permit, Deadline::NEVER).await {
-                Ok(connection) => {
-                    connection.make_available();
-                    // There may be more to open.
-                    pool.wake.set();
+            let hook = pool.hook.get();
+            let opened = pool.open(permit, Deadline::NEVER, |failed| {
+                if let Some(hook) = hook {
+                    hook(failed);
                 }
-                Err(failed) => {
-                    if let (Some(hook), true) = (pool.hook.get(), failed.stage != Stage::Queue) {
-                        hook(failed);
-                    }
-                }
+            });
+            if let Ok((opening, connection)) = opened.await {
+                opening.into_idle(connection);
+                // There may be more to open.
+                pool.wake.set();
             }
         };
         if self.runtime().is_blocking() {
@@ -404,12 +417,14 @@ impl Shared {
     // ---- errors
 
     fn refused(&self, refusal: Refusal) -> CheckOutError {
+        let closed = || self.handoff.with(|state, _| state.phase() == Phase::Closed);
         let kind = match refusal {
+            Refusal::Paused if closed() => ErrorKind::Shutdown,
             Refusal::Paused => {
                 let cause = lock(&self.cause).clone();
                 let message = match cause {
                     Some(cause) => format!(
-                        "connection pool for {} was cleared because another operation failed with: {cause}",
+                        "Connection pool for {} was cleared because another operation failed with: {cause}",
                         self.address
                     ),
                     None => format!(
@@ -433,8 +448,11 @@ impl Shared {
     }
 
     fn timed_out(&self) -> CheckOutError {
-        let message =
-            format!("timed out while waiting for a connection to {} ({})", self.address, self.summary());
+        let message = format!(
+            "Timed out while checking out a connection from connection pool of {} ({})",
+            self.address,
+            self.summary()
+        );
         self.queue_error(ErrorKind::WaitQueueTimeout { message })
     }
 
@@ -457,25 +475,67 @@ impl Shared {
     }
 }
 
+fn is_cleared(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionPoolCleared { .. })
+}
+
 /// A connection that is being opened. Dropped before it is there, it leaves the pool again.
 struct Opening<'a> {
     pool: &'a Arc<Shared>,
+    ticket: Ticket,
     permit: Option<Permit>,
 }
 
 impl Opening<'_> {
-    fn succeed(mut self, mut connection: Connection) -> PooledConnection {
+    /// The connection is for the one who opened it.
+    fn into_use(mut self, connection: Box<Connection>) -> PooledConnection {
         let pool = self.pool;
+        let connection = self.settle(connection, |connection, _, state, waiters, wrap| {
+            state.serve(waiters, &wrap);
+            connection
+        });
+        PooledConnection::new(connection, pool.clone())
+    }
+
+    /// The connection is for the one who waits longest, or is idle. No one can open another in between.
+    fn into_idle(mut self, connection: Box<Connection>) {
+        let pool = self.pool;
+        let now = pool.now();
+        let returned = self.settle(connection, |connection, era, state, waiters, wrap| {
+            let returned = state.give_back(connection, era, now, waiters, &wrap);
+            state.serve(waiters, &wrap);
+            returned
+        });
+        pool.returned(returned);
+    }
+
+    /// The ticket becomes a connection, and `then` decides whose, in one step.
+    fn settle<R>(
+        &mut self,
+        mut connection: Box<Connection>,
+        then: impl FnOnce(
+            Box<Connection>,
+            Generation,
+            &mut PoolState,
+            &mut Waiters<'_, Granted>,
+            &dyn Fn(Offer<Box<Connection>>) -> Granted,
+        ) -> R,
+    ) -> R {
+        let service = connection.description().service_id;
+        let ticket = self.ticket;
         if let Some(permit) = self.permit.take() {
-            let service = connection.description().service_id;
-            let ticket = permit.ticket();
-            let generation =
-                pool.step(|state, waiters, wrap| state.established(ticket, service, waiters, &wrap));
             permit.spend();
-            connection.set_generation(generation);
-            lock(&pool.open).insert(ticket.id, (generation, connection.interrupter()));
         }
-        PooledConnection::new(Box::new(connection), pool.clone())
+        self.pool.step(|state, waiters, wrap| {
+            let era = state.established(ticket, service);
+            connection.set_generation(era);
+            if service.is_some()
+                && let Some((known, _)) = lock(&self.pool.open).get_mut(&ticket.id)
+            {
+                *known = era;
+            }
+            then(connection, era, state, waiters, wrap)
+        })
     }
 }
 
@@ -484,6 +544,7 @@ impl Drop for Opening<'_> {
         if let Some(permit) = self.permit.take() {
             let connection_id = permit.ticket().id;
             drop(permit);
+            lock(&self.pool.open).remove(&connection_id);
             self.pool.emit(|address| {
                 let reason = ConnectionClosedReason::Error;
                 CmapEvent::ConnectionClosed(cmap::ConnectionClosedEvent { address, connection_id, reason })

@@ -4,7 +4,8 @@
 //! one short lock of a [`toro::Handoff`]. Three rules hold after every step:
 //!
 //! - idle + in use + being opened = `total` ≤ `maxPoolSize`, and being opened = `pending` ≤ `maxConnecting`;
-//! - nobody waits while there is an idle connection, or room to open another;
+//! - nobody waits while there is an idle connection, or room to open another, unless the pool is opening one for them
+//!   already;
 //! - a newcomer never overtakes one who waits.
 //!
 //! Idle connections form a stack, so that those used last stay warm and those at the bottom grow old together.
@@ -48,6 +49,8 @@ pub(crate) struct Ticket {
     pub(crate) id: u64,
     /// The pool's generation as its opening begins.
     pub(crate) generation: u32,
+    /// The pool opens it for itself: it goes to the one who waits longest when it is there.
+    populates: bool,
 }
 
 /// What one who asks for a connection gets.
@@ -139,6 +142,8 @@ pub(crate) struct State<C, S> {
     idle: VecDeque<Idle<C, S>>,
     total: u32,
     pending: u32,
+    /// How many of `pending` the pool opens for itself.
+    populating: u32,
     opened: u64,
     tick: u32,
     services: HashMap<S, Service>,
@@ -163,6 +168,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
             idle: VecDeque::new(),
             total: 0,
             pending: 0,
+            populating: 0,
             opened: 0,
             tick: 0,
             services: HashMap::new(),
@@ -188,15 +194,15 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
             Phase::Closed => return Some(Offer::Refused(Refusal::Closed)),
             Phase::Ready => {}
         }
-        let offer = if waiting == 0 { self.next(now) } else { None };
+        let offer = if waiting == 0 { self.next(1, now) } else { None };
         if offer.is_none() && self.limits.max_waiters.is_some_and(|most| waiting as u64 >= most) {
             return Some(Offer::Refused(Refusal::Crowded));
         }
         offer
     }
 
-    /// What the next in line gets, if there is anything to be had.
-    fn next(&mut self, now: Option<Instant>) -> Option<Offer<C>> {
+    /// What the first of `wanting` gets, if there is anything to be had.
+    fn next(&mut self, wanting: usize, now: Option<Instant>) -> Option<Offer<C>> {
         if let (Some(limit), Some(now), Some(top)) = (self.limits.max_idle, now, self.idle.back())
             && top.has_expired(limit, now)
         {
@@ -210,6 +216,9 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
             let rested = self.tick.wrapping_sub(idle.tick) >= Self::REST;
             return Some(Offer::Connection { connection: idle.connection, rested });
         }
+        if wanting <= self.populating as usize {
+            return None;
+        }
         self.ticket(self.limits.max_size).map(Offer::Connect)
     }
 
@@ -221,7 +230,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         self.total += 1;
         self.pending += 1;
         self.opened += 1;
-        Some(Ticket { id: self.opened, generation: self.generation })
+        Some(Ticket { id: self.opened, generation: self.generation, populates: false })
     }
 
     /// The right to open a connection of those that `minPoolSize` asks for. Nobody who waits is passed over.
@@ -229,33 +238,38 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         if self.phase != Phase::Ready || !self.announced || waiting > 0 {
             return None;
         }
-        self.ticket(self.limits.min_size.min(self.limits.max_size))
+        let ticket = self.ticket(self.limits.min_size.min(self.limits.max_size))?;
+        self.populating += 1;
+        Some(Ticket { populates: true, ..ticket })
     }
 
-    /// The connection of a ticket is open: it is in use from now on. Gives its generation.
-    pub(crate) fn established<T>(
-        &mut self,
-        ticket: Ticket,
-        service: Option<S>,
-        waiters: &mut Waiters<'_, T>,
-        wrap: &impl Wrap<C, T>,
-    ) -> Era<S> {
-        self.pending -= 1;
-        let era = match service {
+    /// The connection of a ticket is open: it counts as in use from now on. Gives its generation. Those who wait are to be served
+    /// next, in the same step: by [`serve`](Self::serve), or by giving the connection back at once.
+    pub(crate) fn established(&mut self, ticket: Ticket, service: Option<S>) -> Era<S> {
+        self.spent(ticket);
+        match service {
             None => Era { number: ticket.generation, service: None },
             Some(id) => {
                 let service = self.services.entry(id).or_default();
                 service.connections += 1;
                 Era { number: service.generation, service: Some(id) }
             }
-        };
-        self.serve(waiters, wrap);
-        era
+        }
+    }
+
+    fn spent(&mut self, ticket: Ticket) {
+        self.pending -= 1;
+        self.populating -= u32::from(ticket.populates);
     }
 
     /// The connection of a ticket could not be opened.
-    pub(crate) fn abandoned<T>(&mut self, waiters: &mut Waiters<'_, T>, wrap: &impl Wrap<C, T>) {
-        self.pending -= 1;
+    pub(crate) fn abandoned<T>(
+        &mut self,
+        ticket: Ticket,
+        waiters: &mut Waiters<'_, T>,
+        wrap: &impl Wrap<C, T>,
+    ) {
+        self.spent(ticket);
         self.total -= 1;
         self.serve(waiters, wrap);
     }
@@ -315,7 +329,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     pub(crate) fn serve<T>(&mut self, waiters: &mut Waiters<'_, T>, wrap: &impl Wrap<C, T>) {
         while self.phase == Phase::Ready
             && !waiters.is_empty()
-            && let Some(offer) = self.next(None)
+            && let Some(offer) = self.next(waiters.len(), None)
         {
             // There is one to take it: the value cannot come back.
             let _ = waiters.hand_off(wrap.wrap(offer));

@@ -330,7 +330,7 @@ impl Deployment {
         }
         let server = Server::new(address.clone(), Pool::new(address.clone(), &self.establisher));
         let (deployment, itself) = (self.itself.clone(), Arc::downgrade(&server));
-        server.pool().set_error_hook(Arc::new(move |failed: CheckOutError| {
+        server.pool().set_error_hook(Arc::new(move |failed: &CheckOutError| {
             if let (Some(deployment), Some(server)) = (deployment.upgrade(), itself.upgrade()) {
                 deployment.on_error(&server, failed.generation, &failed.error, failed.stage);
             }

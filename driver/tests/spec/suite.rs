@@ -35,7 +35,6 @@ pub(crate) enum Outcome {
     /// What was expected, and what was there.
     Failed(String),
     /// A reason computed from the server.
-    #[allow(dead_code, reason = "for suites that run on servers")]
     Ignored(String),
 }
 

@@ -1,5 +1,6 @@
 //! The suites that are run, each with the module that reads its files.
 
+mod cmap;
 mod connection_string;
 mod credential;
 mod expect;
@@ -13,6 +14,11 @@ use crate::suite::Suite;
 pub(crate) fn all() -> Vec<Suite> {
     vec![
         Suite { name: "auth/legacy", folder: "auth/tests/legacy", cases: credential::cases },
+        Suite {
+            name: "connection-monitoring-and-pooling",
+            folder: "connection-monitoring-and-pooling/tests/cmap-format",
+            cases: cmap::cases,
+        },
         Suite {
             name: "connection-string",
             folder: "connection-string/tests",
