@@ -25,6 +25,11 @@
 //!
 //! The crate is for Linux: parent-death signals and abstract socket names have no portable counterpart.
 
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "testbed is for Linux: parent-death signals and abstract socket names have no portable counterpart"
+);
+
 mod admin;
 mod dir;
 mod error;

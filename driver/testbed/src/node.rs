@@ -19,7 +19,7 @@ use crate::{
     port::Port,
     process::{self, POLL},
     resolve::Mongod,
-    settings::{BRIEF_GOODBYE, USUAL_ARGS},
+    settings,
 };
 
 /// How long a server may take to come up, to shut down, and to answer. A machine under load is slow, not broken: only a
@@ -100,16 +100,10 @@ impl Node {
         command
             .args(["--port", &self.port.number().to_string(), "--dbpath"])
             .arg(&self.data)
-            .args(USUAL_ARGS)
+            .args(settings::complete(self.mongod.version(), &self.args))
             .stdin(Stdio::null())
             .stderr(log.try_clone().map_err(failed)?)
             .stdout(log);
-        let (since, parameter) = BRIEF_GOODBYE;
-        if self.mongod.version() >= since {
-            command.args(["--setParameter", parameter]);
-        }
-        // Last, so that what was asked for overrides what is usual.
-        command.args(&self.args);
         self.mongod.prepare(&mut command);
         let child = process::spawn(command).map_err(failed)?;
         *state = State::Up { child, paused: false, watch };

@@ -111,6 +111,11 @@ fn find(wanted: Option<Version>) -> Result<Mongod> {
     if let Some(mongod) = on_path(wanted) {
         return Ok(mongod);
     }
+    if !cfg!(target_arch = "x86_64") {
+        return Err(Error::no_mongod(
+            "no fitting mongod is on PATH, and those that can be installed are for x86-64 alone",
+        ));
+    }
     let version = wanted.unwrap_or(pinned::USUAL);
     let build = Build::of(version).ok_or_else(|| {
         Error::no_mongod(format!(

@@ -136,7 +136,7 @@ impl ReplicaSetBuilder {
         // All are launched before any is waited for.
         let mut nodes = Vec::new();
         for (i, member) in self.members.iter().enumerate() {
-            let mut args = vec!["--replSet".into(), set.name().into(), "--oplogSize".into(), "64".into()];
+            let mut args = vec!["--replSet".into(), set.name().into()];
             args.extend(self.settings.args.iter().chain(&member.args).cloned());
             nodes.push(Node::launch(mongod, args, set.dir(), &format!("member-{i}"))?);
         }

@@ -138,6 +138,8 @@ fn a_fail_point_ends_with_its_holder_and_spares_the_testbed() {
 fn options_reach_the_server_and_wrong_ones_are_quoted_from_its_log() {
     let server = Standalone::builder()
         .set_parameter("cursorTimeoutMillis", "12345")
+        // In place of the usual one: a server refuses to be told twice.
+        .set_parameter("diagnosticDataCollectionEnabled", "true")
         .args(["--profile", "0"])
         .arg("--quiet")
         .start()
