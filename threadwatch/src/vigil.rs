@@ -61,13 +61,15 @@ pub(crate) trait Owner: Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Dying;
 
-/// Aligned so that its size is a power of two on every platform.
-#[repr(align(32))]
+/// 32 bytes on every platform; not by its alignment, which allocators make one pay for.
 struct Entry {
     id: Cell<OwnerId>,
     slot: Cell<NonNull<()>>,
     owner: Cell<Option<Weak<dyn Owner>>>,
+    _rest: [usize; (32 - 8) / size_of::<usize>() - 3],
 }
+
+const _: () = assert!(size_of::<Entry>() == 32);
 
 #[derive(Clone, Copy, PartialEq)]
 enum Phase {
@@ -154,7 +156,12 @@ pub(crate) fn add(id: OwnerId, slot: NonNull<()>, owner: Weak<dyn Owner>) -> Res
 
 impl Entry {
     const fn none() -> Self {
-        Self { id: Cell::new(OwnerId::NONE), slot: Cell::new(NonNull::dangling()), owner: Cell::new(None) }
+        Self {
+            id: Cell::new(OwnerId::NONE),
+            slot: Cell::new(NonNull::dangling()),
+            owner: Cell::new(None),
+            _rest: [0; _],
+        }
     }
 }
 

@@ -187,6 +187,31 @@ fn dropping_the_owner_drops_the_values_of_living_threads() {
     assert_eq!(dropped.load(SeqCst), 8);
 }
 
+// A dying thread that is busy reclaiming does not put off the end of the values of others.
+#[test]
+fn dropping_the_owner_does_not_wait_for_a_reclaim_under_way() {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let (inside, is_inside) = mpsc::channel();
+    let (go, may_go) = mpsc::channel::<()>();
+    let may_go = Mutex::new(may_go);
+    let values = Arc::new(PerThread::new(move |value: Tracked| {
+        inside.send(()).unwrap();
+        let _ = may_go.lock().unwrap().recv();
+        drop(value);
+    }));
+    assert!(values.insert(Tracked(dropped.clone())).is_ok());
+    let thread = thread::spawn({
+        let (values, dropped) = (values.clone(), dropped.clone());
+        move || assert!(values.insert(Tracked(dropped)).is_ok())
+    });
+    is_inside.recv().unwrap();
+    drop(Arc::into_inner(values).unwrap());
+    assert_eq!(dropped.load(SeqCst), 1, "the value of this thread");
+    drop(go);
+    thread.join().unwrap();
+    assert_eq!(dropped.load(SeqCst), 2);
+}
+
 // The dying thread itself turns out to be the last to hold the owner, whose end it then brings about inside
 // `reclaim`.
 #[test]
