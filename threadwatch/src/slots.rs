@@ -45,7 +45,7 @@ pub(crate) struct Slot<T> {
     /// read it.
     value: UnsafeCell<MaybeUninit<T>>,
     /// The next older slot. Written before the slot is published, never after.
-    next: *mut Slot<T>,
+    next: UnsafeCell<*mut Slot<T>>,
 }
 
 /// What became of a slot whose thread is dying.
@@ -195,19 +195,22 @@ impl<T> Slots<T> {
     }
 
     fn push(&self) -> NonNull<Slot<T>> {
-        let mut head = self.head.load(Relaxed);
         let slot = Box::into_raw(Box::new(Slot {
             state: AtomicU8::new(HELD),
             borrows: Cell::new(EMPTY),
             value: UnsafeCell::new(MaybeUninit::uninit()),
-            next: head,
+            next: UnsafeCell::new(ptr::null_mut()),
         }));
-        // Release: whoever walks the list sees the slot complete. Nothing is ever unlinked, so there is no
-        // ABA.
-        while let Err(newer) = self.head.compare_exchange(head, slot, Release, Relaxed) {
-            head = newer;
+        let mut head = self.head.load(Relaxed);
+        loop {
             // SAFETY: not published yet, so still ours alone.
-            unsafe { (*slot).next = head };
+            unsafe { (*slot).next.with_mut(|next| *next = head) };
+            // Release: whoever walks the list sees the slot complete. Nothing is ever unlinked, so there is
+            // no ABA.
+            match self.head.compare_exchange(head, slot, Release, Relaxed) {
+                Ok(_) => break,
+                Err(newer) => head = newer,
+            }
         }
         // SAFETY: `Box::into_raw` is never null.
         unsafe { NonNull::new_unchecked(slot) }
@@ -244,7 +247,8 @@ impl<T> Slots<T> {
     /// Nothing but `vacate` and `close` runs on this list from now on.
     pub(crate) unsafe fn close(&self, mut each: impl FnMut(T)) {
         for slot in self.iter() {
-            // Acquire: pairs with `fill`, so that the value is complete.
+            // Acquire: pairs with `fill`, so that the value is complete. (Whoever has the owner to itself
+            // knows that anyway; the pair makes it true within this file.)
             if slot.state.swap(GONE, Acquire) == FULL {
                 // SAFETY: this very swap moved the slot out of `FULL`, so the value is ours.
                 each(unsafe { slot.read() });
@@ -264,7 +268,8 @@ impl<T> Slots<T> {
             // SAFETY: slots are published complete and live as long as the list; their fields are cells and
             // atomics.
             let slot = unsafe { at.as_ref() }?;
-            at = slot.next;
+            // SAFETY: nobody writes it any more.
+            at = slot.next.with(|next| unsafe { *next });
             Some(slot)
         })
     }
@@ -277,7 +282,9 @@ impl<T> Drop for Slots<T> {
         let mut at = self.head.load(Relaxed);
         while !at.is_null() {
             // SAFETY: made by `Box::into_raw` in `push`, and freed here only.
-            at = unsafe { Box::from_raw(at) }.next;
+            let slot = unsafe { Box::from_raw(at) };
+            // SAFETY: `&mut self`.
+            at = slot.next.with(|next| unsafe { *next });
         }
     }
 }

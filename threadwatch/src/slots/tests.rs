@@ -180,6 +180,24 @@ mod loom_models {
     }
 
     #[test]
+    fn loom_a_walk_over_a_list_that_grows() {
+        loom::model(|| {
+            let dropped = counter();
+            let slots = Arc::new(Slots::new());
+            full(&slots, &dropped);
+            // The walker is the second thread: loom foresees a load that races with an earlier exchange, not
+            // the reverse.
+            let walker = thread::spawn({
+                let slots = slots.clone();
+                move || slots.full()
+            });
+            full(&slots, &dropped);
+            assert!((1..=2).contains(&walker.join().unwrap()));
+            assert_eq!(slots.full(), 2);
+        });
+    }
+
+    #[test]
     fn loom_two_newcomers_never_share_a_slot() {
         loom::model(|| {
             let dropped = counter();
