@@ -122,6 +122,16 @@ fn members_behind_proxies_are_known_by_them() {
 fn a_set_of_one_is_a_set() {
     let set = ReplicaSet::start(1).unwrap();
     insert(&set, 0, 1);
+    // A fail point for clients' questions does not hide the primary from the testbed, nor count its questions.
+    let command = doc! {
+        "configureFailPoint": "failCommand",
+        "mode": { "times": 1 },
+        "data": { "failCommands": ["hello"], "errorCode": 91 },
+    };
+    let fail_point = set.fail_point(0, command).unwrap();
+    assert_eq!(set.primary(), Some(0));
+    assert_eq!(set.admin(0, doc! { "hello": 1 }).unwrap_err().code(), Some(91));
+    fail_point.disable().unwrap();
     assert_eq!(set.step_down().unwrap(), 0);
     assert_eq!(set.wait_for_primary().unwrap(), 0);
 }
