@@ -154,3 +154,99 @@ impl Checks {
         self.closed.wait().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::thread;
+
+    use super::*;
+    use crate::rt::block_on;
+
+    /// Checks a server, as a monitor does, until there is nothing left to do; `started` counts the checks.
+    fn monitor(checks: &Checks, started: &AtomicU64) {
+        while !checks.is_closed() {
+            let check = checks.begin();
+            started.fetch_add(1, Ordering::SeqCst);
+            if fastrand::bool() {
+                thread::yield_now();
+            }
+            checks.end(check);
+            block_on(super::super::either::either(checks.any_wanted(), checks.closed()));
+        }
+    }
+
+    // Statement 47, on a random schedule: who asks waits for a check that starts later, and is never forgotten.
+    #[test]
+    fn an_answer_is_always_a_check_that_started_after_the_question() {
+        const ASKERS: usize = 8;
+        const QUESTIONS: usize = 300;
+        let (checks, started) = (Checks::new(), AtomicU64::new(0));
+        thread::scope(|scope| {
+            let watched = scope.spawn(|| monitor(&checks, &started));
+            let askers = [(); ASKERS].map(|()| {
+                scope.spawn(|| {
+                    for _ in 0..QUESTIONS {
+                        // A check that has begun but is not counted yet may answer as well: it began after this.
+                        let before = started.load(Ordering::SeqCst);
+                        let wanted = checks.refresh();
+                        block_on(checks.ended(wanted));
+                        assert!(checks.has_ended(wanted));
+                        assert!(
+                            started.load(Ordering::SeqCst) > before,
+                            "answered by a check that had started before"
+                        );
+                    }
+                })
+            });
+            askers.into_iter().for_each(|asker| asker.join().unwrap());
+            checks.close();
+            watched.join().unwrap();
+        });
+    }
+
+    // Statement 46: one check that is running, and one more, however many ask.
+    #[test]
+    fn any_number_of_requests_during_a_check_cause_one_more() {
+        let checks = Checks::new();
+        let running = checks.begin();
+        let wanted = thread::scope(|scope| {
+            let askers = [(); 16].map(|()| scope.spawn(|| checks.refresh()));
+            askers.map(|asker| asker.join().unwrap())
+        });
+        checks.end(running);
+        assert!(wanted.iter().all(|check| !checks.has_ended(*check)));
+        block_on(checks.refresh_wanted());
+        let more = checks.begin();
+        checks.end(more);
+        assert!(wanted.iter().all(|check| checks.has_ended(*check)));
+        assert!(
+            !checks.progress.with(|progress, _| progress.refresh || progress.nudge),
+            "a third check is wanted"
+        );
+    }
+
+    #[test]
+    fn a_nudge_ends_a_rest_and_wants_no_refresh() {
+        let checks = Checks::new();
+        checks.nudge();
+        block_on(checks.any_wanted());
+        assert!(!checks.progress.with(|progress, _| progress.refresh));
+    }
+
+    #[test]
+    fn closing_ends_every_wait() {
+        let (checks, answered) = (Checks::new(), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                block_on(checks.ended(checks.refresh()));
+                answered.store(true, Ordering::SeqCst);
+            });
+            checks.close();
+            block_on(checks.closed());
+            checks.rearm();
+            block_on(checks.interrupted());
+        });
+        assert!(answered.load(Ordering::SeqCst));
+    }
+}

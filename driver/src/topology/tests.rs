@@ -1,21 +1,74 @@
-//! Deployments of real servers, seen from inside.
+//! Deployments of real servers, seen from inside, on both faces.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use testbed::{ReplicaSet, Standalone};
+use bson::doc;
+use testbed::{Direction, Fault, Member, Proxy, ReplicaSet, Standalone};
 
 use super::*;
 use crate::deadline::Deadline;
-use crate::error::Result;
-use crate::options::{ClientOptions, ReadPreference, SelectionCriteria};
-use crate::rt::Runtime;
+use crate::error::{ErrorKind, Result};
+use crate::event::EventHandler;
+use crate::event::sdam::SdamEvent;
+use crate::options::{ClientOptions, ConnectionString, ReadPreference, ServerAddress};
+use crate::rt::{Runtime, block_on};
 
-async fn open(uri: &str) -> Arc<Deployment> {
-    let options = ClientOptions::parse(uri).await.unwrap();
-    Deployment::open(Arc::new(options), Runtime::current().unwrap()).unwrap()
+/// Runs a test once over tokio and once on a blocking thread.
+macro_rules! on_both_faces {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        mod $name {
+            use super::*;
+
+            $(#[$doc])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn asynchronously() {
+                super::cases::$name(Runtime::current().unwrap()).await;
+            }
+
+            $(#[$doc])*
+            #[test]
+            fn blocking() {
+                block_on(super::cases::$name(Runtime::blocking().unwrap()));
+            }
+        }
+    )*};
 }
 
+on_both_faces! {
+    a_standalone_is_found_and_serves_everything;
+    a_whole_set_is_discovered_from_one_member;
+    a_new_primary_is_found_when_the_old_one_is_killed;
+    many_requests_cause_at_most_two_checks;
+    a_refresh_is_answered_by_a_check_that_started_after_it;
+    a_refresh_reaches_servers_that_are_polled;
+    monitors_survive_a_server_that_comes_and_goes_and_end_with_their_client;
+    what_holds_no_data_is_never_selected;
+    a_set_of_another_name_is_named_in_the_error;
+    try_once_gives_up_after_one_more_check;
+    selection_ends_when_the_client_is_shut_down;
+    a_stepdown_is_told_by_the_servers_themselves;
+}
+
+type Events = Arc<Mutex<Vec<SdamEvent>>>;
+
+fn options(uri: &str) -> ClientOptions {
+    ConnectionString::parse(uri).unwrap().options
+}
+
+/// A deployment and the events that it tells.
+fn watched(mut options: ClientOptions, runtime: Runtime) -> (Arc<Deployment>, Events) {
+    let events = Events::default();
+    let told = Arc::clone(&events);
+    options.sdam_event_handler = Some(EventHandler::callback(move |event| told.lock().unwrap().push(event)));
+    (Deployment::open(Arc::new(options), runtime).unwrap(), events)
+}
+
+fn open(uri: &str, runtime: Runtime) -> Arc<Deployment> {
+    Deployment::open(Arc::new(options(uri)), runtime).unwrap()
+}
+
+/// A time by which everything here has long happened.
 fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(30))
 }
@@ -24,53 +77,277 @@ async fn select(deployment: &Deployment, preference: ReadPreference) -> Result<S
     deployment.select(&preference.into(), &[], soon()).await
 }
 
-#[tokio::test]
-async fn a_standalone_is_found_and_serves_everything() {
-    let server = Standalone::start().unwrap();
-    let deployment = open(&server.uri()).await;
-    for preference in
-        [ReadPreference::Primary, ReadPreference::secondary(None), ReadPreference::nearest(None)]
-    {
-        let selected = select(&deployment, preference).await.unwrap();
-        assert_eq!(selected.address().to_string(), server.host());
+/// How many checks of the server at `host` have started, those not counted that wait for the server to have news.
+fn checks(events: &Events, host: &str) -> usize {
+    let started = |event: &&SdamEvent| matches!(event, SdamEvent::ServerHeartbeatStarted(e) if !e.awaited && e.server_address.to_string() == host);
+    events.lock().unwrap().iter().filter(started).count()
+}
+
+/// Waits until the current picture is as `wanted`.
+async fn until(deployment: &Deployment, wanted: impl Fn(&TopologyDescription) -> bool) {
+    let runtime = deployment.runtime().clone();
+    let reached = async {
+        loop {
+            let picture = deployment.picture();
+            if wanted(picture.description()) {
+                return;
+            }
+            picture.superseded().wait().await;
+        }
+    };
+    let reached = runtime.timeout(Deadline::after(Duration::from_secs(60)), reached).await;
+    assert!(reached.is_ok(), "what is known stays {}", deployment.description());
+}
+
+/// Waits until `wanted`, which nothing tells about, is true.
+async fn eventually(runtime: &Runtime, wanted: impl Fn() -> bool) {
+    let deadline = Deadline::after(Duration::from_secs(60));
+    while !wanted() {
+        assert!(!deadline.is_over(), "it never came true");
+        runtime.sleep_until(std::time::Instant::now() + Duration::from_millis(20)).await;
     }
-    assert_eq!(deployment.description().topology_type(), TopologyType::Single);
 }
 
-#[tokio::test]
-async fn a_whole_set_is_discovered_from_one_member() {
-    let set = ReplicaSet::start(3).unwrap();
-    let seed = set.host(set.secondaries()[0]).unwrap();
-    let deployment = open(&format!("mongodb://{seed}/?replicaSet={}", set.name())).await;
-    let primary = select(&deployment, ReadPreference::Primary).await.unwrap();
-    assert_eq!(primary.address().to_string(), set.host(set.primary().unwrap()).unwrap());
-    deployment.wait_for_refresh(soon()).await.unwrap();
-    let description = deployment.description();
-    assert_eq!(description.servers().len(), 3);
-    assert!(description.servers().all(|server| server.server_type().is_data_bearing()), "{description}");
-    assert!(description.logical_session_timeout().is_some());
-    let secondary = select(&deployment, ReadPreference::secondary(None)).await.unwrap();
-    assert_ne!(secondary.address(), primary.address());
-    assert_eq!((primary.operations(), secondary.operations()), (1, 1));
-    drop(secondary);
-    assert!(select(&deployment, ReadPreference::secondary(None)).await.is_ok());
-}
+mod cases {
+    use super::*;
 
-#[tokio::test]
-async fn a_new_primary_is_found_when_the_old_one_is_killed() {
-    let set = ReplicaSet::start(3).unwrap();
-    let deployment = open(&set.uri()).await;
-    let old = select(&deployment, ReadPreference::Primary).await.unwrap();
-    let old = old.address().clone();
-    let criteria = SelectionCriteria::Predicate({
-        let old = old.clone();
-        Arc::new(move |server| server.server_type() == ServerType::RsPrimary && *server.address() != old)
-    });
-    let killed = set.primary().unwrap();
-    set.kill(killed).unwrap();
-    let new = deployment.select(&criteria, &[], soon()).await.unwrap();
-    assert_ne!(*new.address(), old);
-    set.restart(killed).unwrap();
-    let back = SelectionCriteria::Predicate(Arc::new(move |server| *server.address() == old));
-    deployment.select(&back, &[], soon()).await.unwrap();
+    pub(super) async fn a_standalone_is_found_and_serves_everything(runtime: Runtime) {
+        let server = Standalone::start().unwrap();
+        let deployment = open(&server.uri(), runtime);
+        for preference in
+            [ReadPreference::Primary, ReadPreference::secondary(None), ReadPreference::nearest(None)]
+        {
+            let selected = select(&deployment, preference).await.unwrap();
+            assert_eq!(selected.address().to_string(), server.host());
+        }
+        assert_eq!(deployment.description().topology_type(), TopologyType::Single);
+    }
+
+    pub(super) async fn a_whole_set_is_discovered_from_one_member(runtime: Runtime) {
+        let set = ReplicaSet::start(3).unwrap();
+        let seed = set.host(set.secondaries()[0]).unwrap();
+        let deployment = open(&format!("mongodb://{seed}/?replicaSet={}", set.name()), runtime);
+        let primary = select(&deployment, ReadPreference::Primary).await.unwrap();
+        assert_eq!(primary.address().to_string(), set.host(set.primary().unwrap()).unwrap());
+        deployment.wait_for_refresh(soon()).await.unwrap();
+        let description = deployment.description();
+        assert_eq!(description.servers().len(), 3);
+        assert!(description.servers().all(|server| server.server_type().is_data_bearing()), "{description}");
+        assert!(description.logical_session_timeout().is_some());
+        let secondary = select(&deployment, ReadPreference::secondary(None)).await.unwrap();
+        assert_ne!(secondary.address(), primary.address());
+        assert_eq!((primary.operations(), secondary.operations()), (1, 1));
+    }
+
+    // Statement 49: who waits for a primary gets the next one; only the monitors look for it.
+    pub(super) async fn a_new_primary_is_found_when_the_old_one_is_killed(runtime: Runtime) {
+        let set = ReplicaSet::start(3).unwrap();
+        let deployment = open(&set.uri(), runtime);
+        let old = select(&deployment, ReadPreference::Primary).await.unwrap().address().clone();
+        let killed = set.primary().unwrap();
+        set.kill(killed).unwrap();
+        until(&deployment, |d| d.primary().is_none_or(|primary| *primary.address() != old)).await;
+        let new = select(&deployment, ReadPreference::Primary).await.unwrap();
+        assert_ne!(*new.address(), old);
+        set.restart(killed).unwrap();
+        until(&deployment, |d| d.server(&old).is_some_and(|s| s.server_type().is_data_bearing())).await;
+    }
+
+    // Statement 46, with the servers' own requests as the count.
+    pub(super) async fn many_requests_cause_at_most_two_checks(runtime: Runtime) {
+        let set = ReplicaSet::start(3).unwrap();
+        let (deployment, events) = watched(options(&set.uri()), runtime);
+        until(&deployment, |d| d.servers().all(|server| server.server_type().is_data_bearing())).await;
+        deployment.wait_for_refresh(soon()).await.unwrap();
+        let before: Vec<usize> = set.hosts().iter().map(|host| checks(&events, host)).collect();
+        std::thread::scope(|scope| {
+            (0..64).for_each(|_| {
+                scope.spawn(|| deployment.schedule_refresh());
+            });
+        });
+        deployment.wait_for_refresh(soon()).await.unwrap();
+        for (host, before) in set.hosts().iter().zip(before) {
+            let caused = checks(&events, host) - before;
+            assert!((1..=2).contains(&caused), "{host} was checked {caused} times");
+        }
+    }
+
+    // Statement 47: a check that is under way does not answer.
+    pub(super) async fn a_refresh_is_answered_by_a_check_that_started_after_it(runtime: Runtime) {
+        let server = Standalone::start().unwrap();
+        let proxy = Proxy::start(&server.host()).unwrap();
+        let mut options = options(&format!("{}/?directConnection=true", proxy.uri().trim_end_matches('/')));
+        options.server_monitoring_mode = Some(crate::options::ServerMonitoringMode::Poll);
+        options.connect_timeout = Some(Duration::from_secs(30));
+        let host = proxy.host();
+        let (deployment, events) = watched(options, runtime.clone());
+        select(&deployment, ReadPreference::Primary).await.unwrap();
+        // Hold back the answer of one check, and ask while it is under way.
+        proxy.set(Direction::ToClient, Fault::Delay(Duration::from_millis(300)));
+        let before = checks(&events, &host);
+        deployment.schedule_refresh();
+        eventually(&runtime, || checks(&events, &host) > before).await;
+        let running = checks(&events, &host);
+        deployment.wait_for_refresh(soon()).await.unwrap();
+        assert!(checks(&events, &host) > running, "the check that was under way has answered");
+    }
+
+    pub(super) async fn a_refresh_reaches_servers_that_are_polled(runtime: Runtime) {
+        let set = ReplicaSet::start(3).unwrap();
+        let mut options = options(&set.uri());
+        options.server_monitoring_mode = Some(crate::options::ServerMonitoringMode::Poll);
+        let deployment = Deployment::open(Arc::new(options), runtime).unwrap();
+        select(&deployment, ReadPreference::Primary).await.unwrap();
+        set.step_down().unwrap();
+        let new = set.wait_for_primary().unwrap();
+        // The heartbeat frequency is 10 s: without the refresh the new primary would not be known yet.
+        deployment.wait_for_refresh(soon()).await.unwrap();
+        let primary = deployment.description().primary().map(|primary| primary.address().to_string());
+        assert_eq!(primary, Some(set.host(new).unwrap()));
+    }
+
+    // Statement 48.
+    pub(super) async fn monitors_survive_a_server_that_comes_and_goes_and_end_with_their_client(
+        runtime: Runtime,
+    ) {
+        let server = Standalone::start().unwrap();
+        let connections = || {
+            let status = server.admin(doc! { "serverStatus": 1 }).unwrap();
+            status.get_document("connections").unwrap().get_i32("current").unwrap()
+        };
+        let without = connections();
+        let deployment = open(&server.uri(), runtime.clone());
+        let address = ServerAddress::parse(server.host()).unwrap();
+        let known = |d: &TopologyDescription| {
+            d.server(&address).is_some_and(|s| s.server_type() == ServerType::Standalone)
+        };
+        until(&deployment, known).await;
+        eventually(&runtime, || connections() > without).await;
+        for _ in 0..2 {
+            server.kill().unwrap();
+            until(&deployment, |d| !known(d)).await;
+            server.restart().unwrap();
+            deployment.schedule_refresh();
+            until(&deployment, known).await;
+        }
+        server.pause().unwrap();
+        server.resume().unwrap();
+        deployment.wait_for_refresh(soon()).await.unwrap();
+        drop(deployment);
+        eventually(&runtime, || connections() <= without).await;
+    }
+
+    // Statement 50: arbiters, hidden members and members that recover are known, and never selected.
+    pub(super) async fn what_holds_no_data_is_never_selected(runtime: Runtime) {
+        let set = ReplicaSet::builder()
+            .member(Member::new())
+            .member(Member::new())
+            .member(Member::new().priority(0.0).hidden())
+            .member(Member::arbiter())
+            .start()
+            .unwrap();
+        let deployment = open(&set.uri(), runtime);
+        let hidden = ServerAddress::parse(set.host(2).unwrap()).unwrap();
+        let arbiter = ServerAddress::parse(set.host(3).unwrap()).unwrap();
+        until(&deployment, |d| {
+            d.server(&hidden).is_none()
+                && d.server(&arbiter).is_some_and(|s| s.server_type() == ServerType::RsArbiter)
+        })
+        .await;
+        deployment.wait_for_refresh(soon()).await.unwrap();
+        let everything: crate::options::SelectionCriteria =
+            crate::options::SelectionCriteria::Predicate(Arc::new(|_| true));
+        for _ in 0..50 {
+            for criteria in [
+                everything.clone(),
+                ReadPreference::nearest(None).into(),
+                ReadPreference::secondary(None).into(),
+            ] {
+                let selected = deployment.select(&criteria, &[], soon()).await.unwrap();
+                assert!(
+                    *selected.address() != hidden && *selected.address() != arbiter,
+                    "{}",
+                    selected.address()
+                );
+            }
+        }
+        let secondary = set.secondaries().into_iter().find(|i| *i < 2).unwrap();
+        let address = ServerAddress::parse(set.host(secondary).unwrap()).unwrap();
+        set.admin(secondary, doc! { "replSetMaintenance": 1 }).unwrap();
+        until(&deployment, |d| d.server(&address).is_some_and(|s| s.server_type() == ServerType::RsOther))
+            .await;
+        for _ in 0..50 {
+            let selected = select(&deployment, ReadPreference::nearest(None)).await.unwrap();
+            assert_ne!(*selected.address(), address);
+        }
+        set.admin(secondary, doc! { "replSetMaintenance": 0 }).unwrap();
+    }
+
+    pub(super) async fn a_set_of_another_name_is_named_in_the_error(runtime: Runtime) {
+        let set = ReplicaSet::start(1).unwrap();
+        let uri = format!("mongodb://{}/?replicaSet=other&directConnection=true", set.host(0).unwrap());
+        let mut options = options(&uri);
+        options.server_selection_timeout = Some(Duration::from_secs(2));
+        let deployment = Deployment::open(Arc::new(options), runtime).unwrap();
+        let error = select(&deployment, ReadPreference::Primary).await.err().unwrap();
+        assert!(matches!(error.kind(), ErrorKind::ServerSelection { .. }), "{error}");
+        assert!(error.is_timeout());
+        for named in ["\"other\"", set.name(), "replicaSet"] {
+            assert!(error.to_string().contains(named), "{named} is not named: {error}");
+        }
+    }
+
+    // "I don't know who the primary is, and I'm not going to wait."
+    pub(super) async fn try_once_gives_up_after_one_more_check(runtime: Runtime) {
+        let set =
+            ReplicaSet::builder().member(Member::new()).member(Member::new().priority(0.0)).start().unwrap();
+        let mut options = options(&set.uri());
+        options.server_selection_try_once = Some(true);
+        options.server_selection_timeout = Some(Duration::from_secs(600));
+        let deployment = Deployment::open(Arc::new(options), runtime).unwrap();
+        // What is not known yet is looked for once.
+        let found = deployment.select(&ReadPreference::secondary(None).into(), &[], Deadline::NEVER).await;
+        assert!(found.is_ok());
+        let primary = set.primary().unwrap();
+        set.kill(primary).unwrap();
+        let killed = ServerAddress::parse(set.host(primary).unwrap()).unwrap();
+        until(&deployment, |d| d.primary().is_none_or(|p| *p.address() != killed)).await;
+        let error =
+            deployment.select(&ReadPreference::Primary.into(), &[], Deadline::NEVER).await.err().unwrap();
+        assert!(error.to_string().contains("serverSelectionTryOnce"), "{error}");
+    }
+
+    pub(super) async fn selection_ends_when_the_client_is_shut_down(runtime: Runtime) {
+        // Nothing listens there: the reserved port 1 of this machine.
+        let (deployment, events) = watched(options("mongodb://127.0.0.1:1/?replicaSet=rs"), runtime.clone());
+        let waiting = Arc::clone(&deployment);
+        runtime.spawn(async move {
+            // Once somebody waits for the picture to change, nothing is left but to wait.
+            waiting.shutdown();
+        });
+        let error =
+            deployment.select(&ReadPreference::Primary.into(), &[], Deadline::NEVER).await.err().unwrap();
+        assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error}");
+        let events = events.lock().unwrap();
+        assert!(matches!(events.first(), Some(SdamEvent::TopologyOpening(_))));
+        assert!(matches!(events.last(), Some(SdamEvent::TopologyClosed(_))));
+        let count = |kind: fn(&SdamEvent) -> bool| events.iter().filter(|event| kind(event)).count();
+        let started = count(|e| matches!(e, SdamEvent::ServerHeartbeatStarted(_)));
+        let ended = count(|e| {
+            matches!(e, SdamEvent::ServerHeartbeatSucceeded(_) | SdamEvent::ServerHeartbeatFailed(_))
+        });
+        assert_eq!(started, ended, "every heartbeat that starts is told to end: {events:?}");
+    }
+
+    // The members stream their changes: with an hour between two checks, nobody else could have told.
+    pub(super) async fn a_stepdown_is_told_by_the_servers_themselves(runtime: Runtime) {
+        let set = ReplicaSet::start(3).unwrap();
+        let mut options = options(&set.uri());
+        options.heartbeat_freq = Some(Duration::from_secs(3600));
+        let deployment = Deployment::open(Arc::new(options), runtime).unwrap();
+        until(&deployment, |d| d.servers().all(|server| server.server_type().is_data_bearing())).await;
+        let old = deployment.description().primary().map(|p| p.address().clone());
+        set.step_down().unwrap();
+        until(&deployment, |d| d.primary().is_some_and(|p| Some(p.address()) != old.as_ref())).await;
+    }
 }
