@@ -4,34 +4,33 @@
 //! A [`List`] is always kept inside the [`Mutex`](super::Mutex) of its primitive, and `&mut List` is the proof that the
 //! lock is held.
 //!
-//! A node passes through four states:
+//! A node's owner knows whether it ever joined a list. From then on the node is in one of three states:
 //!
-//! | state     | linked | who may touch the inside           | what dropping the future must do       |
-//! |-----------|--------|------------------------------------|----------------------------------------|
-//! | `IDLE`    | no     | the owner                          | nothing                                |
-//! | `WAITING` | yes    | whoever holds the lock             | unlink it, under the lock              |
-//! | `GRANTED` | no     | the owner, without the lock        | give the grant back                    |
-//! | `DONE`    | no     | the owner                          | nothing                                |
+//! | state     | linked | who may touch the inside    | what dropping the future must do |
+//! |-----------|--------|-----------------------------|----------------------------------|
+//! | `WAITING` | yes    | whoever holds the lock      | unlink it, under the lock        |
+//! | `GRANTED` | no     | the owner, without the lock | give the grant back              |
+//! | `GONE`    | no     | the owner                   | nothing                          |
 //!
-//! Only the owner moves a node out of `IDLE` and into `DONE`; `WAITING` is entered and left under the lock. The
-//! step to `GRANTED` is a release store and the very last touch by the granting thread: an owner that sees it (acquire)
-//! sees everything written before, and may free the node at once.
+//! `WAITING` is entered and left under the lock. The step to `GRANTED` is a release store and the very last touch by the
+//! granting thread: an owner that sees it (acquire) sees everything written before, and may free the node at once.
+//! Whatever takes a node out of the list takes its waker too; its slot is taken by the owner. So the inside, which a wait that
+//! never queues does not even initialise, has nothing to drop.
 
 use std::marker::PhantomPinned;
+use std::mem::{self, MaybeUninit};
 use std::ptr::NonNull;
 use std::task::Waker;
 
 use super::Wakes;
 use super::sync::{AtomicU8, Ordering, UnsafeCell};
 
-/// Never queued.
-pub(super) const IDLE: u8 = 0;
 /// Linked in a list.
-pub(super) const WAITING: u8 = 1;
+pub(super) const WAITING: u8 = 0;
 /// Unlinked, with what was waited for.
-pub(super) const GRANTED: u8 = 2;
-/// The future has returned.
-pub(super) const DONE: u8 = 3;
+pub(super) const GRANTED: u8 = 1;
+/// Unlinked, without.
+pub(super) const GONE: u8 = 2;
 
 /// The end of the list at which a waiter joins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,8 +43,9 @@ pub enum End {
 
 /// One waiter's place in a [`List`]. `S` is what the primitive keeps for each waiter.
 pub(super) struct Node<S> {
-    state: AtomicU8,
-    inside: UnsafeCell<Inside<S>>,
+    /// Initialised, as the inside, when the node is pushed: a wait that never queues does not touch its node.
+    state: UnsafeCell<MaybeUninit<AtomicU8>>,
+    inside: UnsafeCell<MaybeUninit<Inside<S>>>,
     _pinned: PhantomPinned,
 }
 
@@ -66,41 +66,56 @@ impl<S> Node<S> {
     #[inline]
     pub(super) fn new() -> Self {
         Node {
-            state: AtomicU8::new(IDLE),
-            inside: UnsafeCell::new(Inside { previous: None, next: None, waker: None, slot: None }),
+            state: UnsafeCell::new(MaybeUninit::uninit()),
+            inside: UnsafeCell::new(MaybeUninit::uninit()),
             _pinned: PhantomPinned,
         }
     }
 
+    /// # Safety
+    /// The node has been pushed once.
     #[inline]
-    pub(super) fn state(&self) -> u8 {
-        self.state.load(Ordering::Acquire)
+    unsafe fn atomic(&self) -> &AtomicU8 {
+        // SAFETY: pushing has initialised it, and it is only ever shared from then on.
+        self.state.with(|state| unsafe { (*state).assume_init_ref() })
     }
 
-    /// The owner's last word: the future has returned.
+    /// # Safety
+    /// The node has been pushed once.
     #[inline]
-    pub(super) fn set_done(&self) {
-        self.state.store(DONE, Ordering::Relaxed);
+    pub(super) unsafe fn state(&self) -> u8 {
+        // SAFETY: passed on to the caller.
+        unsafe { self.atomic() }.load(Ordering::Acquire)
     }
 
-    /// Takes the slot of a node that is not linked.
+    /// Looks inside.
     ///
     /// # Safety
-    /// The caller is the owner and has seen a state other than `WAITING`.
+    /// The node has been pushed once. The caller holds the lock of the list it is linked in, or is the owner of a node
+    /// that is not linked; and `f` does not look inside the same node again.
+    #[inline]
+    unsafe fn inside<R>(&self, f: impl FnOnce(&mut Inside<S>) -> R) -> R {
+        // SAFETY: pushing has initialised it, and by contract nobody else is inside.
+        self.inside.with_mut(|inside| f(unsafe { (*inside).assume_init_mut() }))
+    }
+
+    /// Takes the slot of a node that was granted.
+    ///
+    /// # Safety
+    /// The caller is the owner and has seen the state `GRANTED`.
     #[inline]
     pub(super) unsafe fn take_slot(&self) -> Option<S> {
-        // SAFETY: by contract nobody else may look inside.
-        self.inside.with_mut(|inside| unsafe { (*inside).slot.take() })
+        // SAFETY: a granted node is its owner's alone.
+        unsafe { self.inside(|inside| inside.slot.take()) }
     }
 
-    /// The slot of a linked node, while its place in the line is in question.
+    /// What the operation says about the slot of a linked node.
     ///
     /// # Safety
-    /// The caller owns the node, holds the lock of the list in which it is linked, and lets go of the slot before it
-    /// touches that list.
-    pub(super) unsafe fn peek_slot(&self) -> Option<&S> {
+    /// The caller owns the node and holds the lock of the list in which it is linked.
+    pub(super) unsafe fn ask<R>(&self, f: impl FnOnce(&S) -> R) -> Option<R> {
         // SAFETY: the lock is held.
-        self.inside.with(|inside| unsafe { (*inside).slot.as_ref() })
+        unsafe { self.inside(|inside| inside.slot.as_ref().map(f)) }
     }
 
     /// Whether the waker kept here would wake the same task.
@@ -109,17 +124,17 @@ impl<S> Node<S> {
     /// The caller holds the lock of the list in which the node is linked.
     pub(super) unsafe fn would_wake(&self, waker: &Waker) -> bool {
         // SAFETY: the lock is held.
-        self.inside
-            .with(|inside| unsafe { (*inside).waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) })
+        unsafe { self.inside(|inside| inside.waker.as_ref().is_some_and(|kept| kept.will_wake(waker))) }
     }
 
     /// Replaces the waker and returns the old one, to be dropped after the lock.
     ///
     /// # Safety
-    /// The caller holds the lock of the list in which the node is linked.
+    /// The caller holds the lock of the list in which the node is linked, or has just unlinked it under that lock.
+    #[inline]
     pub(super) unsafe fn replace_waker(&self, waker: Option<Waker>) -> Option<Waker> {
         // SAFETY: the lock is held.
-        self.inside.with_mut(|inside| unsafe { std::mem::replace(&mut (*inside).waker, waker) })
+        unsafe { self.inside(|inside| mem::replace(&mut inside.waker, waker)) }
     }
 }
 
@@ -150,9 +165,12 @@ impl<S> List<S> {
     #[inline]
     pub(crate) fn front(&mut self) -> Option<&mut S> {
         let head = self.head?;
-        // SAFETY: linked nodes are alive, and `&mut self` shows that the lock is held, so that nobody else is inside;
-        // the borrow of the slot keeps `self` borrowed.
-        unsafe { head.as_ref() }.inside.with_mut(|inside| unsafe { (*inside).slot.as_mut() })
+        // SAFETY: linked nodes are alive, and `&mut self` shows that the lock is held and keeps everyone else out as long as
+        // the slot is borrowed.
+        unsafe {
+            let slot = head.as_ref().inside(|inside| inside.slot.as_mut().map(NonNull::from));
+            slot.map(|mut slot| slot.as_mut())
+        }
     }
 
     /// Whether this is the oldest waiter.
@@ -173,7 +191,8 @@ impl<S> List<S> {
         if let Some(waker) = unsafe { node.replace_waker(None) } {
             wakes.push(waker);
         }
-        node.state.store(GRANTED, Ordering::Release);
+        // SAFETY: the node was pushed. This is the last touch.
+        unsafe { node.atomic() }.store(GRANTED, Ordering::Release);
         true
     }
 
@@ -197,26 +216,27 @@ impl<S> List<S> {
         }
     }
 
-    /// Queues a node that is idle.
+    /// Queues a node.
     ///
     /// # Safety
-    /// The node is pinned, and its owner unlinks it, under the lock of this list, before it goes away. Until then
-    /// the list does not move to another lock.
+    /// The caller owns the node, which is pinned and was never pushed before. The owner unlinks it, under the lock of this
+    /// list, before it goes away; until then the list stays under that lock.
     pub(super) unsafe fn push(&mut self, node: &Node<S>, waker: Waker, slot: S, end: End) {
         node.inside.with_mut(|inside| {
-            // SAFETY: the node is idle, so only its owner, who calls, may look inside.
-            let inside = unsafe { &mut *inside };
-            inside.waker = Some(waker);
-            inside.slot = Some(slot);
+            let fresh = Inside { previous: None, next: None, waker: Some(waker), slot: Some(slot) };
+            // SAFETY: only the owner, who calls, knows the node.
+            unsafe { (*inside).write(fresh) };
+        });
+        node.state.with_mut(|state| {
+            // SAFETY: as above.
+            unsafe { (*state).write(AtomicU8::new(WAITING)) };
         });
         // SAFETY: passed on to the caller.
         unsafe { self.link(NonNull::from(node), end) };
-        // The owner alone reads this without the lock, and this is the owner's thread.
-        node.state.store(WAITING, Ordering::Relaxed);
     }
 
     /// # Safety
-    /// As for [`push`](List::push); the node is not linked.
+    /// As for [`push`](List::push), but the node was pushed once, and is not linked.
     unsafe fn link(&mut self, pointer: NonNull<Node<S>>, end: End) {
         let (previous, next) = match end {
             End::Back => (self.tail, None),
@@ -224,16 +244,16 @@ impl<S> List<S> {
         };
         // SAFETY: the node is alive by contract, its neighbours because they are linked; the lock is held.
         unsafe {
-            pointer.as_ref().inside.with_mut(|inside| {
-                (*inside).previous = previous;
-                (*inside).next = next;
+            pointer.as_ref().inside(|inside| {
+                inside.previous = previous;
+                inside.next = next;
             });
             match previous {
-                Some(previous) => previous.as_ref().inside.with_mut(|inside| (*inside).next = Some(pointer)),
+                Some(previous) => previous.as_ref().inside(|inside| inside.next = Some(pointer)),
                 None => self.head = Some(pointer),
             }
             match next {
-                Some(next) => next.as_ref().inside.with_mut(|inside| (*inside).previous = Some(pointer)),
+                Some(next) => next.as_ref().inside(|inside| inside.previous = Some(pointer)),
                 None => self.tail = Some(pointer),
             }
         }
@@ -246,23 +266,22 @@ impl<S> List<S> {
     /// The node is linked in this list.
     #[inline]
     unsafe fn unlink(&mut self, node: &Node<S>) {
-        // SAFETY: the node is linked here and the lock is held; so are and hold its neighbours.
+        // SAFETY: the node is linked here and the lock is held; so are its neighbours, and for them too.
         unsafe {
-            let (previous, next) = node.inside.with(|inside| ((*inside).previous, (*inside).next));
+            let (previous, next) = node.inside(|inside| (inside.previous, inside.next));
             match previous {
-                Some(previous) => previous.as_ref().inside.with_mut(|inside| (*inside).next = next),
+                Some(previous) => previous.as_ref().inside(|inside| inside.next = next),
                 None => self.head = next,
             }
             match next {
-                Some(next) => next.as_ref().inside.with_mut(|inside| (*inside).previous = previous),
+                Some(next) => next.as_ref().inside(|inside| inside.previous = previous),
                 None => self.tail = previous,
             }
         }
         self.len -= 1;
     }
 
-    /// Takes a waiter out that leaves of its own accord, and returns its waker, to be dropped after the lock, and its
-    /// slot.
+    /// Takes a waiter out that leaves of its own accord, and returns its waker, to be dropped after the lock, and its slot.
     ///
     /// # Safety
     /// The caller owns the node, which is linked in this list.
@@ -270,10 +289,8 @@ impl<S> List<S> {
         // SAFETY: the node is linked here and the lock is held.
         unsafe {
             self.unlink(node);
-            let waker = node.replace_waker(None);
-            let slot = node.inside.with_mut(|inside| (*inside).slot.take());
-            node.state.store(DONE, Ordering::Relaxed);
-            (waker, slot)
+            node.atomic().store(GONE, Ordering::Relaxed);
+            node.inside(|inside| (inside.waker.take(), inside.slot.take()))
         }
     }
 }

@@ -5,10 +5,11 @@
 //! grants it writes into its node and wakes it; its next poll sees the grant without taking the lock. A waiter that is
 //! dropped or expires unlinks itself under the lock; if the grant came first it is kept (expiry) or given back (drop).
 
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use super::list::{DONE, GRANTED, IDLE, Node, WAITING};
+use super::list::{GRANTED, Node, WAITING};
 use super::operation::{Entry, Handed, Operation, Place, Step};
 use super::{Mutex, Wakes};
 
@@ -37,7 +38,17 @@ pub struct Waiter<O: Operation> {
     /// Gone once the wait has returned.
     home: Option<O::Home>,
     op: O,
+    place: Standing,
     node: Node<O::Slot>,
+}
+
+/// What the owner knows of its node. This is not shared, so that a wait which is ready at once is compiled to just that.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// The node was never linked, or is not any more and was emptied.
+    Outside,
+    /// The node was linked; it tells the rest.
+    InLine,
 }
 
 /// Why a waiter gives up its place.
@@ -54,53 +65,53 @@ enum Left<S> {
     Nothing,
 }
 
+/// A waiter taken apart. Of the fields only the node is pinned.
+struct Parts<'a, O: Operation> {
+    home: &'a mut Option<O::Home>,
+    op: &'a mut O,
+    place: &'a mut Standing,
+    node: &'a Node<O::Slot>,
+}
+
 impl<O: Operation> Waiter<O> {
     #[inline]
     pub(crate) fn new(home: O::Home, op: O) -> Self {
-        Waiter { home: Some(home), op, node: Node::new() }
+        Waiter { home: Some(home), op, place: Standing::Outside, node: Node::new() }
     }
 
     #[inline]
-    fn parts(self: Pin<&mut Self>) -> (&mut Option<O::Home>, &mut O, &Node<O::Slot>) {
-        // SAFETY: of the three only the node is pinned, and it is handed out by shared reference. `Waiter` is not
+    fn parts(self: Pin<&mut Self>) -> Parts<'_, O> {
+        // SAFETY: the node is handed out by shared reference only, and the other fields are never pinned. `Waiter` is not
         // `Unpin`, and its drop moves nothing.
-        let this = unsafe { self.get_unchecked_mut() };
-        (&mut this.home, &mut this.op, &this.node)
+        let Waiter { home, op, place, node } = unsafe { self.get_unchecked_mut() };
+        Parts { home, op, place, node }
     }
 
     #[inline]
     pub(super) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Output> {
-        let (home, op, node) = self.parts();
-        let Some(primitive) = home.as_deref() else { polled_after_return() };
-        let grant = match node.state() {
-            IDLE => match op.attempt(primitive) {
-                Some(grant) => {
-                    node.set_done();
-                    Some(grant)
-                }
-                None => join(primitive, op, node, cx.waker()),
-            },
-            GRANTED => Some(take_up(primitive, op, node)),
-            _ => look_again(primitive, op, node, cx.waker()),
-        };
-        match (grant, home.take()) {
-            (Some(grant), Some(owned)) => Poll::Ready(op.finish(owned, grant)),
-            (_, owned) => {
-                *home = owned;
-                Poll::Pending
+        let this = self.parts();
+        // A wait that is ready at once stays in this branch. The home is moved out before the attempt, and its absence is
+        // written after, so that the compiler, which may not look across an atomic operation, sees that nothing is left to drop.
+        if *this.place == Standing::Outside
+            && let Some(home) = this.home.take()
+        {
+            if let Some(grant) = this.op.attempt(&home) {
+                *this.home = None;
+                return Poll::Ready(this.op.finish(home, grant));
             }
+            *this.home = Some(home);
         }
+        this.poll_in_line(cx.waker())
     }
 
     /// Ends the wait: the grant if it came in time, the operation's word for "too late" otherwise.
     pub(super) fn expire(self: Pin<&mut Self>) -> O::Timed {
-        let (home, op, node) = self.parts();
+        let Parts { home, op, place, node } = self.parts();
         let Some(primitive) = home.as_deref() else { polled_after_return() };
-        let left = match node.state() {
-            IDLE | DONE => Left::Nothing,
-            _ => leave(primitive, op, node, Leaving::Expired),
+        let left = match mem::replace(place, Standing::Outside) {
+            Standing::Outside => Left::Nothing,
+            Standing::InLine => leave(primitive, op, node, Leaving::Expired),
         };
-        node.set_done();
         let grant = match left {
             Left::Granted(slot) => Some(op.granted(primitive, slot)),
             Left::Nothing => None,
@@ -113,16 +124,45 @@ impl<O: Operation> Waiter<O> {
     }
 }
 
+impl<O: Operation> Parts<'_, O> {
+    #[inline(never)]
+    fn poll_in_line(self, waker: &Waker) -> Poll<O::Output> {
+        let Parts { home, op, place, node } = self;
+        let Some(primitive) = home.as_deref() else { polled_after_return() };
+        let grant = match *place {
+            Standing::Outside => join(primitive, op, node, waker),
+            Standing::InLine => look_again(primitive, op, node, waker),
+        };
+        match grant {
+            Some(grant) => {
+                *place = Standing::Outside;
+                let Some(home) = home.take() else { polled_after_return() };
+                Poll::Ready(op.finish(home, grant))
+            }
+            None => {
+                *place = Standing::InLine;
+                Poll::Pending
+            }
+        }
+    }
+}
+
 impl<O: Operation> Drop for Waiter<O> {
     #[inline]
     fn drop(&mut self) {
-        if let IDLE | DONE = self.node.state() {
-            return;
+        if let Some(primitive) = self.home.as_deref()
+            && self.place == Standing::InLine
+        {
+            drop_in_line(primitive, &mut self.op, &self.node);
         }
-        let Some(primitive) = self.home.as_deref() else { return };
-        if let Left::Granted(slot) = leave(primitive, &mut self.op, &self.node, Leaving::Dropped) {
-            self.op.give_back(primitive, slot);
-        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn drop_in_line<O: Operation>(primitive: &O::Primitive, op: &mut O, node: &Node<O::Slot>) {
+    if let Left::Granted(slot) = leave(primitive, op, node, Leaving::Dropped) {
+        op.give_back(primitive, slot);
     }
 }
 
@@ -133,7 +173,6 @@ fn polled_after_return() -> ! {
 }
 
 fn take_up<O: Operation>(primitive: &O::Primitive, op: &mut O, node: &Node<O::Slot>) -> O::Grant {
-    node.set_done();
     // SAFETY: the node is ours, and was seen to be granted.
     let slot = unsafe { node.take_slot() };
     op.granted(primitive, slot)
@@ -150,10 +189,7 @@ fn join<O: Operation>(
     let mut wakes = Wakes::new();
     let mut shared = O::shared(primitive).lock();
     let (grant, spare) = match op.enqueue(primitive, &mut shared, &mut wakes) {
-        Entry::Ready(grant) => {
-            node.set_done();
-            (Some(grant), Some(waker))
-        }
+        Entry::Ready(grant) => (Some(grant), Some(waker)),
         Entry::Queue(slot, end) => {
             // SAFETY: the node is pinned with the waiter, whose drop unlinks it under the lock of the same primitive,
             // which `home` keeps alive and in place.
@@ -168,22 +204,27 @@ fn join<O: Operation>(
     grant
 }
 
-/// A later poll, when no grant was to be seen without the lock.
+/// A later poll: a grant is seen without the lock; if there is none, the waker may have to be replaced.
 fn look_again<O: Operation>(
     primitive: &O::Primitive,
     op: &mut O,
     node: &Node<O::Slot>,
     waker: &Waker,
 ) -> Option<O::Grant> {
+    // SAFETY: the node is in line, so it was pushed.
+    if unsafe { node.state() } == GRANTED {
+        return Some(take_up(primitive, op, node));
+    }
     let mut fresh = None;
     loop {
         let mut shared = O::shared(primitive).lock();
-        if node.state() != WAITING {
+        // SAFETY: as above.
+        if unsafe { node.state() } != WAITING {
             drop(shared);
             return Some(take_up(primitive, op, node));
         }
         // SAFETY: the lock is held and the node is linked.
-        let handed = unsafe { node.peek_slot() }.map_or(Handed::No, O::handed);
+        let handed = unsafe { node.ask(O::handed) }.unwrap_or(Handed::No);
         let list = O::list(&mut shared, handed);
         let place = if list.is_front(node) { Place::Front } else { Place::Behind };
         if handed == Handed::Yes || op.retry(primitive, &mut shared, place) {
@@ -216,7 +257,6 @@ fn look_again<O: Operation>(
 }
 
 /// Gives up the place in line.
-#[cold]
 fn leave<O: Operation>(
     primitive: &O::Primitive,
     op: &mut O,
@@ -225,14 +265,14 @@ fn leave<O: Operation>(
 ) -> Left<O::Slot> {
     let mut wakes = Wakes::new();
     let mut shared = O::shared(primitive).lock();
-    if node.state() != WAITING {
+    // SAFETY: the node is in line, so it was pushed.
+    if unsafe { node.state() } != WAITING {
         drop(shared);
-        node.set_done();
         // SAFETY: the node is ours, and was seen to be granted.
         return Left::Granted(unsafe { node.take_slot() });
     }
     // SAFETY: the lock is held and the node is linked.
-    let handed = unsafe { node.peek_slot() }.map_or(Handed::No, O::handed);
+    let handed = unsafe { node.ask(O::handed) }.unwrap_or(Handed::No);
     let list = O::list(&mut shared, handed);
     let place = if list.is_front(node) { Place::Front } else { Place::Behind };
     let granted =
