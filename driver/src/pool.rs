@@ -97,8 +97,8 @@ impl Pool {
         Pool { shared }
     }
 
-    /// Calls `hook` with the errors of connections that the pool opens for itself, to fill up to `minPoolSize`. The first
-    /// hook stays.
+    /// Calls `hook` with the error of each connection that could not be opened, before its place in the pool is free again. The
+    /// first hook stays.
     pub(crate) fn set_error_hook(&self, hook: ErrorHook) {
         // A second one is none of the deployment's, which sets it once where it makes the pool.
         let _ = self.shared.hook.set(hook);

@@ -29,7 +29,7 @@ const DRAIN_BYTES: usize = 16 * 1024 * 1024;
 
 type PoolState = State<Box<Connection>, ObjectId>;
 
-/// What the pool does with an error of a connection that it opened for itself.
+/// What the pool does with the error of a connection that it could not open.
 pub(crate) type ErrorHook = Arc<dyn Fn(&CheckOutError) + Send + Sync>;
 
 pub(super) struct Shared {
@@ -163,7 +163,7 @@ impl Shared {
                 }
                 // Boxed, for it is rare and large, and would make every operation's future as large.
                 Ok(Granted::Permit(permit)) => {
-                    let (opening, connection) = Box::pin(self.open(permit, deadline, |_| {})).await?;
+                    let (opening, connection) = Box::pin(self.open(permit, deadline)).await?;
                     return Ok(opening.into_use(connection));
                 }
                 Ok(Granted::Doomed(doomed)) => drop(doomed),
@@ -173,14 +173,13 @@ impl Shared {
         }
     }
 
-    /// Opens the connection that `permit` allows; tells `failed` if it cannot, before the place is free again.
+    /// Opens the connection that `permit` allows; if it cannot, the deployment is told before the place is free again.
     ///
     /// Cancel safety: a dropped future closes the socket and gives the permit back.
     async fn open(
         self: &Arc<Self>,
         permit: Permit,
         deadline: Deadline,
-        failed: impl FnOnce(&CheckOutError),
     ) -> Result<(Opening<'_>, Box<Connection>), CheckOutError> {
         let ticket = permit.ticket();
         let generation = Generation { number: ticket.generation, service: None };
@@ -219,7 +218,9 @@ impl Shared {
             }
             Some(Err(EstablishError { error, stage })) if !given_up && !is_cleared(&error) => {
                 let error = CheckOutError { error, generation, stage };
-                failed(&error);
+                if let Some(hook) = self.hook.get() {
+                    hook(&error);
+                }
                 Err(error)
             }
             _ => {
@@ -395,13 +396,7 @@ impl Shared {
         let permit = Permit::new(ticket, self.clone());
         let pool = self.clone();
         let work = async move {
-            let hook = pool.hook.get();
-            let opened = pool.open(permit, Deadline::NEVER, |failed| {
-                if let Some(hook) = hook {
-                    hook(failed);
-                }
-            });
-            if let Ok((opening, connection)) = opened.await {
+            if let Ok((opening, connection)) = pool.open(permit, Deadline::NEVER).await {
                 opening.into_idle(connection);
                 // There may be more to open.
                 pool.wake.set();

@@ -48,6 +48,7 @@ on_both_faces! {
     try_once_gives_up_after_one_more_check;
     selection_ends_when_the_client_is_shut_down;
     a_stepdown_is_told_by_the_servers_themselves;
+    a_handshake_that_is_refused_tells_of_its_server;
 }
 
 type Events = Arc<Mutex<Vec<SdamEvent>>>;
@@ -349,5 +350,30 @@ mod cases {
         let old = deployment.description().primary().map(|p| p.address().clone());
         set.step_down().unwrap();
         until(&deployment, |d| d.primary().is_some_and(|p| Some(p.address()) != old.as_ref())).await;
+    }
+
+    pub(super) async fn a_handshake_that_is_refused_tells_of_its_server(runtime: Runtime) {
+        let server = Standalone::start().unwrap();
+        let mut options = options(&server.uri());
+        // The monitor is busy listening, so that the fault meets the pool's handshake.
+        options.heartbeat_freq = Some(Duration::from_secs(3600));
+        let (deployment, events) = watched(options, runtime);
+        let selected = select(&deployment, ReadPreference::Primary).await.unwrap();
+        let fault = doc! {
+            "configureFailPoint": "failCommand", "mode": { "times": 1 },
+            "data": { "failCommands": ["hello", "isMaster", "ismaster"], "errorCode": 91 },
+        };
+        let _fault = server.fail_point(fault).unwrap();
+        let refused = selected.pool().check_out(soon()).await.err().unwrap();
+        assert_eq!(refused.error.code(), Some(91));
+        let lost = |event: &SdamEvent| match event {
+            SdamEvent::ServerDescriptionChanged(e) => {
+                e.new_description.error().is_some_and(|error| error.code() == Some(91))
+            }
+            _ => false,
+        };
+        assert!(events.lock().unwrap().iter().any(lost));
+        let selected = select(&deployment, ReadPreference::Primary).await.unwrap();
+        selected.pool().check_out(soon()).await.unwrap();
     }
 }
