@@ -19,7 +19,7 @@ pub struct Pool {
 /// How the operations of the pool are driven.
 #[derive(Debug)]
 enum Face {
-    Async(tokio::runtime::Runtime),
+    Async(tokio::runtime::Handle),
     Blocking,
 }
 
@@ -35,21 +35,13 @@ impl Connection {
 }
 
 impl Pool {
-    /// A pool over tokio sockets, on a runtime of its own.
+    /// A pool over tokio sockets, on the runtime of the caller.
     ///
     /// # Errors
-    /// As those of options, and of starting a runtime.
+    /// As those of options; outside of a runtime.
     pub fn on_tokio(options: ClientOptions, upkeep: Option<Duration>) -> Result<Arc<Pool>> {
-        let tokio = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .map_err(|cause| Error::io("cannot start a runtime", cause))?;
-        let runtime = {
-            let _context = tokio.enter();
-            Runtime::current()?
-        };
-        Self::open(options, upkeep, runtime, Face::Async(tokio))
+        let runtime = Runtime::current()?;
+        Self::open(options, upkeep, runtime, Face::Async(tokio::runtime::Handle::current()))
     }
 
     /// A pool over blocking sockets.

@@ -30,7 +30,7 @@ type Open = fn(ClientOptions, Option<Duration>) -> driver::Result<Arc<Pool>>;
 
 pub(crate) fn cases(content: &Value) -> Result<Vec<Case>, String> {
     let description = text(content, "description")?;
-    let faces: [(&str, Open); 2] = [("async", Pool::on_tokio), ("blocking", Pool::on_threads)];
+    let faces: [(&str, Open); 2] = [("async", on_tokio), ("blocking", Pool::on_threads)];
     let case = |(face, open): (&str, Open)| {
         let content = content.clone();
         Case {
@@ -39,6 +39,13 @@ pub(crate) fn cases(content: &Value) -> Result<Vec<Case>, String> {
         }
     };
     Ok(faces.into_iter().map(case).collect())
+}
+
+fn on_tokio(options: ClientOptions, upkeep: Option<Duration>) -> driver::Result<Arc<Pool>> {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    let runtime = RUNTIME.get_or_init(|| tokio::runtime::Runtime::new().expect("a runtime can be started"));
+    let _context = runtime.enter();
+    Pool::on_tokio(options, upkeep)
 }
 
 fn run(case: &Value, open: Open) -> Result<Outcome, String> {
