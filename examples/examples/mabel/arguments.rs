@@ -1,0 +1,77 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use crate::BoxError;
+
+const USAGE: &str = "\
+usage: mabel [--uri URI] [--writes N] [--writers K] [--kills K] [--plot FILE.svg] [--no-retry]
+
+  --uri URI        write to this replica set; nothing is started and nothing is killed
+  --writes N       breaths to record (default 3000)
+  --writers K      tasks that record them (default 8)
+  --kills K        how often the primary is killed (default 2)
+  --plot FILE.svg  draw the writes per 100 ms over time
+  --no-retry       what goes wrong without the recipe: every write is tried once";
+
+/// What the user asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Arguments {
+    pub(crate) uri: Option<String>,
+    pub(crate) writes: u32,
+    pub(crate) writers: u32,
+    pub(crate) kills: u32,
+    pub(crate) plot: Option<PathBuf>,
+    pub(crate) recipe: Recipe,
+}
+
+/// How a writer treats an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recipe {
+    /// Try again with the same id until the write is known to be there.
+    Retry,
+    /// Try once, and hope.
+    TryOnce,
+}
+
+impl Arguments {
+    pub(crate) fn from_command_line() -> Result<Self, BoxError> {
+        use lexopt::prelude::*;
+        let mut arguments =
+            Arguments { uri: None, writes: 3000, writers: 8, kills: 2, plot: None, recipe: Recipe::Retry };
+        let mut parser = lexopt::Parser::from_env();
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("uri") => arguments.uri = Some(parser.value()?.string()?),
+                Long("writes") => arguments.writes = parser.value()?.parse()?,
+                Long("writers") => arguments.writers = parser.value()?.parse()?,
+                Long("kills") => arguments.kills = parser.value()?.parse()?,
+                Long("plot") => arguments.plot = Some(parser.value()?.into()),
+                Long("no-retry") => arguments.recipe = Recipe::TryOnce,
+                Short('h') | Long("help") => {
+                    println!("{USAGE}");
+                    std::process::exit(0);
+                }
+                other => return Err(format!("{}\n{USAGE}", other.unexpected()).into()),
+            }
+        }
+        arguments.check()
+    }
+
+    fn check(self) -> Result<Self, BoxError> {
+        if self.writers == 0 || self.writes == 0 {
+            return Err("--writes and --writers must be at least 1".into());
+        }
+        if self.kills >= self.writes {
+            return Err(format!("--kills {} leaves no writes in between: --writes is {}", self.kills, self.writes).into());
+        }
+        Ok(self)
+    }
+
+    /// After how many acknowledged writes the primary is killed: the writes are cut into equal parts.
+    pub(crate) fn kill_marks(&self, own_set: bool) -> Vec<u32> {
+        let kills = if own_set { self.kills } else { 0 };
+        let mark = |kill: u32| u64::from(self.writes) * u64::from(kill) / u64::from(kills + 1);
+        (1..=kills).map(|kill| mark(kill) as u32).collect()
+    }
+}

@@ -1,0 +1,39 @@
+//! Kills the primary, and brings it back.
+
+use std::sync::Arc;
+
+use testbed::ReplicaSet;
+use tokio::task::JoinHandle;
+
+use crate::BoxError;
+use crate::timeline::Timeline;
+use crate::writers::Pace;
+
+/// Kills the primary with SIGKILL each time that a mark is reached, restarts it, and lets the writers go on once the set is whole.
+pub(crate) fn unleash(
+    set: Arc<ReplicaSet>,
+    marks: Vec<u32>,
+    timeline: Arc<Timeline>,
+    pace: Arc<Pace>,
+) -> JoinHandle<Result<(), BoxError>> {
+    tokio::task::spawn_blocking(move || {
+        let result = marks.into_iter().try_for_each(|mark| strike(&set, mark, &timeline, &pace));
+        if result.is_err() {
+            pace.give_up();
+        }
+        result
+    })
+}
+
+fn strike(set: &ReplicaSet, mark: u32, timeline: &Timeline, pace: &Pace) -> Result<(), BoxError> {
+    timeline.reached(mark).wait().wait();
+    let victim = set.wait_for_primary()?;
+    println!("after {} writes: kill -9 of the primary, {}", timeline.done(), set.host(victim));
+    timeline.killed(set.host(victim));
+    set.kill(victim)?;
+    set.wait_for_primary()?;
+    set.restart(victim)?;
+    set.wait_for_secondaries()?;
+    println!("{} is back: the set is whole", set.host(victim));
+    pace.go_on()
+}

@@ -1,0 +1,78 @@
+//! Watches the client's picture of the deployment for a new primary.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use driver::Client;
+use driver::options::ServerAddress;
+use tokio::task::JoinHandle;
+use toro::Event;
+
+use crate::timeline::{Failover, Timeline};
+
+/// The watch; ends with [`Watch::finish`].
+pub(crate) struct Watch {
+    enough: Arc<Event>,
+    task: JoinHandle<Vec<Failover>>,
+}
+
+impl Watch {
+    /// Stops watching; returns what was seen.
+    pub(crate) async fn finish(self) -> Vec<Failover> {
+        self.enough.set();
+        self.task.await.unwrap_or_default()
+    }
+}
+
+/// Reports each failover as it is seen.
+pub(crate) fn watch(client: Client, timeline: Arc<Timeline>) -> Watch {
+    let enough = Arc::new(Event::new());
+    let task = tokio::spawn(follow(client, timeline, enough.clone()));
+    Watch { enough, task }
+}
+
+async fn follow(client: Client, timeline: Arc<Timeline>, enough: Arc<Event>) -> Vec<Failover> {
+    let mut seen = Vec::new();
+    let mut primary: Option<ServerAddress> = None;
+    let mut lost_at: Option<Duration> = None;
+    loop {
+        let picture = client.topology();
+        match (picture.primary(), &primary) {
+            (Some(new), Some(old)) if new != old => {
+                let failover = Failover { at: timeline.now(), old: old.to_string(), new: new.to_string() };
+                let moment = lost_at.take().unwrap_or(failover.at);
+                report(&failover, moment, &timeline, &enough).await;
+                seen.push(failover);
+                primary = Some(new.clone());
+            }
+            (Some(new), _) => {
+                primary = Some(new.clone());
+                lost_at = None;
+            }
+            (None, Some(_)) => lost_at = lost_at.or_else(|| Some(timeline.now())),
+            (None, None) => {}
+        }
+        if enough.wait().until(picture.superseded()).await.is_ok() {
+            return seen;
+        }
+    }
+}
+
+/// Waits for the first write after the failover, and says how long there was none.
+async fn report(failover: &Failover, lost_at: Duration, timeline: &Timeline, enough: &Event) {
+    let moment = timeline.killed_at(&failover.old, lost_at).unwrap_or(lost_at);
+    let fate = if timeline.killed_at(&failover.old, lost_at).is_some() { "died" } else { "is no longer primary" };
+    let mut outage = timeline.outage_at(moment);
+    while outage.is_none() && !enough.is_set() {
+        let next = timeline.reached(timeline.done() + 1);
+        let _ = next.wait().until(enough.wait()).await;
+        outage = timeline.outage_at(moment);
+    }
+    let (old, new) = (&failover.old, &failover.new);
+    match outage {
+        Some(outage) => {
+            println!("failover: {old} {fate}, {new} took over; no write was acknowledged for {} ms", outage.as_millis());
+        }
+        None => println!("failover: {old} {fate}, {new} took over; no write has been acknowledged since"),
+    }
+}

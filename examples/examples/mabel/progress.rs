@@ -1,0 +1,47 @@
+//! A progress bar, on a terminal only.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use toro::Event;
+
+use crate::timeline::Timeline;
+
+const WIDTH: u32 = 40;
+const REFRESH: Duration = Duration::from_millis(100);
+
+/// The bar; ends with [`Progress::finish`].
+pub(crate) struct Progress {
+    enough: Arc<Event>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Progress {
+    /// Wipes the bar away.
+    pub(crate) async fn finish(self) {
+        self.enough.set();
+        if let Some(task) = self.task {
+            let _ = task.await;
+        }
+    }
+}
+
+/// Draws the bar on standard error until it is finished. Draws nothing where standard error is not a terminal.
+pub(crate) fn show(timeline: Arc<Timeline>) -> Progress {
+    let enough = Arc::new(Event::new());
+    let task = std::io::stderr().is_terminal().then(|| tokio::spawn(draw(timeline, enough.clone())));
+    Progress { enough, task }
+}
+
+async fn draw(timeline: Arc<Timeline>, enough: Arc<Event>) {
+    while enough.wait().timeout(REFRESH).await.is_err() {
+        let (done, writes) = (timeline.done(), timeline.writes());
+        let filled = (u64::from(done) * u64::from(WIDTH) / u64::from(writes)) as usize;
+        let bar = "#".repeat(filled) + &".".repeat(WIDTH as usize - filled);
+        eprint!("\r[{bar}] {done}/{writes}");
+        let _ = std::io::stderr().flush();
+    }
+    eprint!("\r\x1b[K");
+}
