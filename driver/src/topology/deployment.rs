@@ -101,6 +101,21 @@ impl Deployment {
         Arc::clone(self.nest.load().description())
     }
 
+    /// Waits until the description is another than `seen`; at once if it is so already.
+    ///
+    /// Holds no more of the deployment than the picture it waits on.
+    ///
+    /// Cancel safety: nothing is lost.
+    pub(crate) async fn changed_from(&self, seen: &Arc<TopologyDescription>) -> Arc<TopologyDescription> {
+        loop {
+            let picture = self.nest.load_full();
+            if !Arc::ptr_eq(picture.description(), seen) {
+                return Arc::clone(picture.description());
+            }
+            picture.superseded().wait().await;
+        }
+    }
+
     /// The current picture, to keep.
     pub(super) fn picture(&self) -> Arc<Picture<Topology>> {
         self.nest.load_full()
