@@ -171,6 +171,14 @@ impl<F: Face> Client<F> {
         self.core.deployment.description()
     }
 
+    /// Waits until what is known of the deployment is no longer `seen`, and returns what is known then. Returns at once
+    /// if it is so already.
+    ///
+    /// Cancel safety: nothing is lost.
+    pub async fn topology_changed(&self, seen: &Arc<TopologyDescription>) -> Arc<TopologyDescription> {
+        self.core.deployment.changed_from(seen).await
+    }
+
     /// Has every server checked soon, and returns at once. However often it is called, it causes at most one more check of each server than is
     /// running.
     pub fn schedule_refresh(&self) {

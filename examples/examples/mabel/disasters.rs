@@ -28,12 +28,13 @@ pub(crate) fn unleash(
 fn strike(set: &ReplicaSet, mark: u32, timeline: &Timeline, pace: &Pace) -> Result<(), BoxError> {
     timeline.reached(mark).wait().wait();
     let victim = set.wait_for_primary()?;
-    println!("after {} writes: kill -9 of the primary, {}", timeline.done(), set.host(victim));
-    timeline.killed(set.host(victim));
+    let host = set.host(victim)?;
+    println!("after {} writes: kill -9 of the primary, {host}", timeline.done());
+    timeline.killed(host.clone());
     set.kill(victim)?;
     set.wait_for_primary()?;
     set.restart(victim)?;
     set.wait_for_secondaries()?;
-    println!("{} is back: the set is whole", set.host(victim));
+    println!("{host} is back: the set is whole");
     pace.go_on()
 }

@@ -35,9 +35,9 @@ async fn follow(client: Client, timeline: Arc<Timeline>, enough: Arc<Event>) -> 
     let mut seen = Vec::new();
     let mut primary: Option<ServerAddress> = None;
     let mut lost_at: Option<Duration> = None;
+    let mut picture = client.topology();
     loop {
-        let picture = client.topology();
-        match (picture.primary(), &primary) {
+        match (picture.primary().map(|server| server.address()), &primary) {
             (Some(new), Some(old)) if new != old => {
                 let failover = Failover { at: timeline.now(), old: old.to_string(), new: new.to_string() };
                 let moment = lost_at.take().unwrap_or(failover.at);
@@ -52,9 +52,12 @@ async fn follow(client: Client, timeline: Arc<Timeline>, enough: Arc<Event>) -> 
             (None, Some(_)) => lost_at = lost_at.or_else(|| Some(timeline.now())),
             (None, None) => {}
         }
-        if enough.wait().until(picture.superseded()).await.is_ok() {
+        let mut next = None;
+        let news = async { next = Some(client.topology_changed(&picture).await) };
+        if enough.wait().until(news).await.is_ok() {
             return seen;
         }
+        picture = next.unwrap_or(picture);
     }
 }
 

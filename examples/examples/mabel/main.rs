@@ -24,7 +24,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use driver::Client;
-use driver::options::WriteConcern;
+use driver::bson::oid::ObjectId;
+use driver::options::{CollectionOptions, WriteConcern};
 use testbed::ReplicaSet;
 
 use crate::arguments::Arguments;
@@ -64,9 +65,10 @@ async fn run(arguments: Arguments) -> Result<bool, BoxError> {
         (None, None) => unreachable!("without --uri a set was started"),
     };
     let client = Client::with_uri_str(&uri).await?;
-    let breaths = client.database("mabel").collection::<Breath>(&format!("breaths_{}", driver::bson::oid::ObjectId::new()));
     // Acknowledged by a majority: such a write survives the death of any one member.
-    let breaths = breaths.with_write_concern(WriteConcern::majority());
+    let options = CollectionOptions::builder().write_concern(WriteConcern::majority()).build();
+    let name = format!("breaths_{}", ObjectId::new());
+    let breaths = client.database("mabel").collection_with_options::<Breath>(&name, options);
 
     let timeline = Arc::new(Timeline::start(arguments.writes));
     let marks = arguments.kill_marks(set.is_some());
