@@ -63,7 +63,11 @@ impl Arguments {
             return Err("--writes and --writers must be at least 1".into());
         }
         if self.kills >= self.writes {
-            return Err(format!("--kills {} leaves no writes in between: --writes is {}", self.kills, self.writes).into());
+            return Err(format!(
+                "--kills {} leaves no writes in between: --writes is {}",
+                self.kills, self.writes
+            )
+            .into());
         }
         Ok(self)
     }

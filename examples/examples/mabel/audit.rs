@@ -1,9 +1,9 @@
 //! Reads everything back.
 
-use driver::{Collection, Result};
-use driver::options::ReadConcern;
-use futures_util::TryStreamExt;
 use driver::bson::doc;
+use driver::options::ReadConcern;
+use driver::{Collection, Result};
+use futures_util::TryStreamExt;
 
 use crate::breath::Breath;
 

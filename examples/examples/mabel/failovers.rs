@@ -64,7 +64,8 @@ async fn follow(client: Client, timeline: Arc<Timeline>, enough: Arc<Event>) -> 
 /// Waits for the first write after the failover, and says how long there was none.
 async fn report(failover: &Failover, lost_at: Duration, timeline: &Timeline, enough: &Event) {
     let moment = timeline.killed_at(&failover.old, lost_at).unwrap_or(lost_at);
-    let fate = if timeline.killed_at(&failover.old, lost_at).is_some() { "died" } else { "is no longer primary" };
+    let fate =
+        if timeline.killed_at(&failover.old, lost_at).is_some() { "died" } else { "is no longer primary" };
     let mut outage = timeline.outage_at(moment);
     while outage.is_none() && !enough.is_set() {
         let next = timeline.reached(timeline.done() + 1);
@@ -74,7 +75,10 @@ async fn report(failover: &Failover, lost_at: Duration, timeline: &Timeline, eno
     let (old, new) = (&failover.old, &failover.new);
     match outage {
         Some(outage) => {
-            println!("failover: {old} {fate}, {new} took over; no write was acknowledged for {} ms", outage.as_millis());
+            println!(
+                "failover: {old} {fate}, {new} took over; no write was acknowledged for {} ms",
+                outage.as_millis()
+            );
         }
         None => println!("failover: {old} {fate}, {new} took over; no write has been acknowledged since"),
     }

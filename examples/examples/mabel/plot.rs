@@ -70,13 +70,21 @@ fn write_picture(
         let (x, y) = (axes.x(from), axes.y(f64::from(*count)));
         let width = (axes.x(from + BUCKET.as_secs_f64()) - x - 0.5).max(0.5);
         let height = HEIGHT - BOTTOM - y;
-        writeln!(svg, r##"<rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}" fill="#4878a8"/>"##)?;
+        writeln!(
+            svg,
+            r##"<rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}" fill="#4878a8"/>"##
+        )?;
     }
     let base = HEIGHT - BOTTOM;
     writeln!(svg, r##"<path d="M{LEFT} {TOP}V{base}H{}" fill="none" stroke="#333"/>"##, WIDTH - RIGHT)?;
     for writes in [axes.most, axes.most / 2.0, 0.0] {
         let y = axes.y(writes);
-        writeln!(svg, r##"<text x="{}" y="{:.1}" text-anchor="end">{writes:.0}</text>"##, LEFT - 6.0, y + 4.0)?;
+        writeln!(
+            svg,
+            r##"<text x="{}" y="{:.1}" text-anchor="end">{writes:.0}</text>"##,
+            LEFT - 6.0,
+            y + 4.0
+        )?;
     }
     let step = tick(axes.end);
     let ticks = (axes.end / step) as u32;
@@ -94,7 +102,14 @@ fn write_picture(
 }
 
 /// A vertical line with its text.
-fn mark(svg: &mut String, axes: &Axes, at: Duration, colour: &str, text: &str, text_y: f64) -> std::fmt::Result {
+fn mark(
+    svg: &mut String,
+    axes: &Axes,
+    at: Duration,
+    colour: &str,
+    text: &str,
+    text_y: f64,
+) -> std::fmt::Result {
     let x = axes.x(at.as_secs_f64().min(axes.end));
     let anchor = if x > WIDTH * 0.7 { "end" } else { "start" };
     writeln!(

@@ -33,7 +33,8 @@ impl Pace {
     pub(crate) fn new(writes: u32, marks: &[u32]) -> Self {
         // The first stretch ends at the second mark: the first disaster strikes in the middle of it.
         let ends: Vec<u32> = marks.iter().skip(1).copied().chain([writes]).collect();
-        let lengths: Vec<u32> = ends.iter().scan(0, |from, end| Some(end - std::mem::replace(from, *end))).collect();
+        let lengths: Vec<u32> =
+            ends.iter().scan(0, |from, end| Some(end - std::mem::replace(from, *end))).collect();
         let mut stretches = lengths.into_iter();
         let first = stretches.next().unwrap_or(writes);
         Pace { allowed: Semaphore::new(first), next: AtomicU32::new(0), stretches: stretches.into() }
