@@ -1,0 +1,134 @@
+//! The two faces behind one: what a test does, it does with the client of tokio and with the blocking one, from plain threads.
+
+use std::future::IntoFuture;
+use std::sync::{Arc, OnceLock};
+
+use driver::bson::{Document, doc};
+use driver::options::{ClientOptions, WriteConcern};
+use driver::{Result, TopologyDescription};
+use futures_util::TryStreamExt;
+
+/// A client of either face, with the database and collection that the tests use.
+pub(crate) trait Face: Clone + Send + Sync + 'static {
+    fn open(options: ClientOptions) -> Result<Self>;
+    fn insert(&self, document: Document) -> Result<()>;
+    fn insert_everywhere(&self, documents: Vec<Document>, nodes: u32) -> Result<()>;
+    fn update_many(&self, update: Document) -> Result<()>;
+    fn find_one(&self, filter: Document) -> Result<Option<Document>>;
+    fn find_all(&self, batch_size: u32) -> Result<Vec<Document>>;
+    fn count(&self) -> Result<u64>;
+    fn topology(&self) -> Arc<TopologyDescription>;
+    fn wait_for_refresh(&self) -> Result<()>;
+}
+
+const DATABASE: &str = "failover";
+const COLLECTION: &str = "c";
+
+/// The client of tokio.
+#[derive(Clone)]
+pub(crate) struct Asynchronous(driver::Client);
+
+/// The client without a runtime.
+#[derive(Clone)]
+pub(crate) struct Blocking(driver::sync::Client);
+
+fn tokio() -> &'static tokio::runtime::Runtime {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    })
+}
+
+fn end<T>(operation: impl IntoFuture<Output = T>) -> T {
+    tokio().block_on(operation.into_future())
+}
+
+/// The operations of one face, which differ only in how they are ended.
+macro_rules! operations {
+    ($end:ident) => {
+        fn insert(&self, document: Document) -> Result<()> {
+            $end!(self.collection().insert_one(document)).map(drop)
+        }
+
+        fn insert_everywhere(&self, documents: Vec<Document>, nodes: u32) -> Result<()> {
+            let collection = self.collection();
+            $end!(collection.insert_many(documents).write_concern(WriteConcern::nodes(nodes))).map(drop)
+        }
+
+        fn update_many(&self, update: Document) -> Result<()> {
+            $end!(self.collection().update_many(doc! {}, update)).map(drop)
+        }
+
+        fn find_one(&self, filter: Document) -> Result<Option<Document>> {
+            $end!(self.collection().find_one(filter))
+        }
+
+        fn count(&self) -> Result<u64> {
+            $end!(self.collection().count_documents(doc! {}))
+        }
+
+        fn topology(&self) -> Arc<TopologyDescription> {
+            self.0.topology()
+        }
+    };
+}
+
+macro_rules! awaited {
+    ($operation:expr) => {
+        end($operation)
+    };
+}
+
+macro_rules! run {
+    ($operation:expr) => {
+        $operation.run()
+    };
+}
+
+impl Asynchronous {
+    fn collection(&self) -> driver::Collection<Document> {
+        self.0.database(DATABASE).collection(COLLECTION)
+    }
+}
+
+impl Face for Asynchronous {
+    fn open(options: ClientOptions) -> Result<Self> {
+        let _context = tokio().enter();
+        driver::Client::with_options(options).map(Asynchronous)
+    }
+
+    fn find_all(&self, batch_size: u32) -> Result<Vec<Document>> {
+        end(async {
+            let collection = self.collection();
+            collection.find(doc! {}).batch_size(batch_size).await?.try_collect().await
+        })
+    }
+
+    fn wait_for_refresh(&self) -> Result<()> {
+        end(self.0.wait_for_refresh())
+    }
+
+    operations!(awaited);
+}
+
+impl Blocking {
+    fn collection(&self) -> driver::sync::Collection<Document> {
+        self.0.database(DATABASE).collection(COLLECTION)
+    }
+}
+
+impl Face for Blocking {
+    fn open(options: ClientOptions) -> Result<Self> {
+        driver::sync::Client::with_options(options).map(Blocking)
+    }
+
+    fn find_all(&self, batch_size: u32) -> Result<Vec<Document>> {
+        self.collection().find(doc! {}).batch_size(batch_size).run()?.collect()
+    }
+
+    fn wait_for_refresh(&self) -> Result<()> {
+        self.0.wait_for_refresh()
+    }
+
+    operations!(run);
+}

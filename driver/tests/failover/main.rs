@@ -1,0 +1,394 @@
+//! What a client does while its servers die, step down and come back: real sets, real kills, both faces.
+
+mod faces;
+mod records;
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use driver::bson::{Document, doc};
+use driver::error::ErrorKind;
+use driver::options::{ClientOptions, ConnectionString};
+use testbed::{ReplicaSet, Standalone};
+
+use self::faces::{Asynchronous, Blocking, Face};
+use self::records::Records;
+
+/// Runs a test once on each face.
+macro_rules! on_both_faces {
+    ($($name:ident)*) => {$(
+        mod $name {
+            #[test]
+            fn asynchronously() {
+                super::cases::$name::<super::Asynchronous>();
+            }
+
+            #[test]
+            fn blocking() {
+                super::cases::$name::<super::Blocking>();
+            }
+        }
+    )*};
+}
+
+on_both_faces! {
+    a_killed_primary_is_replaced_without_a_storm
+    ten_stepdowns_under_load_need_no_more_connections
+    forty_broken_connections_surface_at_most_one_error_each
+    dropping_the_last_handle_closes_every_socket
+    cursors_read_where_the_connection_string_says_and_stay_there
+    the_recipe_loses_nothing_and_writes_nothing_twice
+    seeds_that_cannot_be_used_are_named_and_do_no_harm
+}
+
+/// The options of a connection string, with an application name that no other client has.
+fn options(uri: &str) -> (ClientOptions, String) {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("failover-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut options = ConnectionString::parse(uri).unwrap().options;
+    options.app_name = Some(name.clone());
+    (options, name)
+}
+
+/// Waits until something that nobody tells about has come true.
+fn eventually(what: &str, wanted: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !wanted() {
+        assert!(Instant::now() < deadline, "it never came true that {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Threads that write until they are told to stop, each retrying nothing by itself.
+struct Load {
+    stop: AtomicBool,
+    /// How many writes each thread has had acknowledged.
+    done: Vec<AtomicUsize>,
+    errors: Mutex<Vec<driver::error::Error>>,
+}
+
+impl Load {
+    fn new(threads: usize) -> Self {
+        let done = (0..threads).map(|_| AtomicUsize::new(0)).collect();
+        Load { stop: AtomicBool::new(false), done, errors: Mutex::default() }
+    }
+
+    fn write<F: Face>(&self, client: &F, thread: usize) {
+        let mut n = 0;
+        while !self.stop.load(Ordering::Relaxed) {
+            match client.insert(doc! { "_id": format!("{thread}-{n}") }) {
+                Ok(()) => {
+                    self.done[thread].fetch_add(1, Ordering::Relaxed);
+                }
+                Err(error) => self.errors.lock().unwrap().push(error),
+            }
+            n += 1;
+        }
+    }
+
+    /// Waits until each thread has had `more` writes acknowledged from now on.
+    fn advance(&self, more: usize) {
+        let now: Vec<usize> = self.done.iter().map(|done| done.load(Ordering::Relaxed)).collect();
+        eventually("every thread goes on writing", || {
+            let errors = self.errors.lock().unwrap();
+            assert!(errors.is_empty(), "{errors:?}");
+            self.done.iter().zip(&now).all(|(done, before)| done.load(Ordering::Relaxed) >= before + more)
+        });
+    }
+
+    fn total(&self) -> u64 {
+        self.done.iter().map(|done| done.load(Ordering::Relaxed) as u64).sum()
+    }
+}
+
+/// Stops the load even when the test fails.
+struct Stop<'l>(&'l Load);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// How many connections the application has made to member `i` in all, as the member has logged.
+fn connections_made(set: &ReplicaSet, i: usize, app: &str) -> usize {
+    let log = std::fs::read_to_string(set.log_path(i).unwrap()).unwrap();
+    log.lines()
+        .filter(|line| line.contains("client metadata") && line.contains(&format!("\"{app}\"")))
+        .count()
+}
+
+/// How many connections of the application member `i` has now.
+fn connections_now(set: &ReplicaSet, i: usize, app: &str) -> usize {
+    let all = set.admin(i, doc! { "currentOp": 1, "$all": true }).unwrap();
+    let of_app = |op: &&driver::bson::Bson| {
+        op.as_document().and_then(|op| op.get_str("appName").ok()).is_some_and(|name| name == app)
+    };
+    all.get_array("inprog").unwrap().iter().filter(of_app).count()
+}
+
+mod cases {
+    use super::*;
+
+    // Statement 49.
+    pub(super) fn a_killed_primary_is_replaced_without_a_storm<F: Face>() {
+        const THREADS: usize = 64;
+        let set = ReplicaSet::start(3).unwrap();
+        let (mut options, _) = options(&set.uri());
+        options.heartbeat_freq = Some(Duration::from_secs(3600));
+        let max_connecting = 2;
+        options.max_connecting = Some(max_connecting);
+        let records = Records::of(&mut options);
+        let client = F::open(options).unwrap();
+        let load = Load::new(THREADS);
+        thread::scope(|scope| {
+            let _stop = Stop(&load);
+            for thread in 0..THREADS {
+                let (client, load) = (client.clone(), &load);
+                scope.spawn(move || load.write(&client, thread));
+            }
+            load.advance(2);
+            client.wait_for_refresh().unwrap();
+            let killed = set.primary().unwrap();
+            let (before, at) = (records.checks(), Instant::now());
+            set.kill(killed).unwrap();
+            // Each thread goes on with the next primary, and none has seen an error.
+            load.advance(2);
+            let outage = at.elapsed();
+            let checked = |i: usize| {
+                let host = set.host(i).unwrap();
+                records.checks().get(&host).unwrap_or(&0) - before.get(&host).unwrap_or(&0)
+            };
+            for i in (0..3).filter(|i| *i != killed) {
+                assert!(checked(i) <= 2, "member {i}, which lives, was checked {} times", checked(i));
+            }
+            // The dead one is looked for, as often as one who waits may ask for it, however many wait.
+            let most = 2 + outage.as_millis() as usize / 500;
+            assert!(
+                checked(killed) <= most,
+                "the dead member was checked {} times in {outage:?}",
+                checked(killed)
+            );
+        });
+        assert_eq!(client.count().unwrap(), load.total());
+        let opening = records.most_opening_at_once();
+        assert!(opening <= max_connecting as usize, "{opening} connections were being opened at once");
+    }
+
+    pub(super) fn ten_stepdowns_under_load_need_no_more_connections<F: Face>() {
+        const THREADS: usize = 16;
+        const POOL: u32 = 8;
+        let set = ReplicaSet::start(3).unwrap();
+        let (mut options, app) = options(&set.uri());
+        options.max_pool_size = Some(POOL);
+        let client = F::open(options).unwrap();
+        let load = Load::new(THREADS);
+        thread::scope(|scope| {
+            let _stop = Stop(&load);
+            for thread in 0..THREADS {
+                let (client, load) = (client.clone(), &load);
+                scope.spawn(move || load.write(&client, thread));
+            }
+            for _ in 0..10 {
+                load.advance(3);
+                set.wait_for_secondaries().unwrap();
+                set.step_down().unwrap();
+                set.wait_for_primary().unwrap();
+            }
+            load.advance(3);
+        });
+        assert_eq!(client.count().unwrap(), load.total());
+        for i in 0..3 {
+            let made = connections_made(&set, i, &app);
+            assert!(made >= 1, "member {i} has not logged the client");
+            assert!(made < POOL as usize + 3, "{made} connections were made to member {i}");
+        }
+    }
+
+    // Statement 52: the connections are closed while they lie idle, and nobody is told.
+    pub(super) fn forty_broken_connections_surface_at_most_one_error_each<F: Face>() {
+        const THREADS: usize = 40;
+        let set = ReplicaSet::start(1).unwrap();
+        let (mut options, app) = options(&set.uri());
+        let records = Records::of(&mut options);
+        let client = F::open(options).unwrap();
+        client.insert(doc! { "_id": "first" }).unwrap();
+        for retryable in [true, false] {
+            let slow = set.fail_point(0, doc! {
+                "configureFailPoint": "failCommand", "mode": "alwaysOn",
+                "data": { "failCommands": ["find"], "blockConnection": true, "blockTimeMS": 200, "appName": &app },
+            });
+            let slow = slow.unwrap();
+            eventually("forty connections are open", || {
+                thread::scope(|scope| {
+                    (0..THREADS).for_each(|_| {
+                        scope.spawn(|| client.find_one(doc! {}).unwrap());
+                    });
+                });
+                records.open() >= THREADS
+            });
+            drop(slow);
+            set.kill(0).unwrap();
+            set.restart(0).unwrap();
+            set.wait_for_primary().unwrap();
+            let (barrier, client) = (Barrier::new(THREADS), &client);
+            thread::scope(|scope| {
+                for thread in 0..THREADS {
+                    let barrier = &barrier;
+                    scope.spawn(move || {
+                        barrier.wait();
+                        if retryable {
+                            client.insert(doc! { "_id": thread as i32 }).unwrap();
+                        } else if client.update_many(doc! { "$inc": { "n": 1 } }).is_err() {
+                            client.update_many(doc! { "$inc": { "n": 1 } }).unwrap();
+                        }
+                    });
+                }
+            });
+        }
+        assert_eq!(client.count().unwrap(), THREADS as u64 + 1);
+    }
+
+    // Statement 48.
+    pub(super) fn dropping_the_last_handle_closes_every_socket<F: Face>() {
+        let set = ReplicaSet::start(3).unwrap();
+        let (mut options, app) =
+            options(&format!("{}&readPreference=nearest&localThresholdMS=10000", set.uri()));
+        options.min_pool_size = Some(3);
+        let client = F::open(options).unwrap();
+        client.insert(doc! { "_id": 1 }).unwrap();
+        let other = client.clone();
+        eventually("each member has the monitor's connections and the pool's", || {
+            let _ = client.find_one(doc! {}).unwrap();
+            (0..3).all(|i| connections_now(&set, i, &app) >= 4)
+        });
+        drop(client);
+        other.wait_for_refresh().unwrap();
+        assert!(other.find_one(doc! { "_id": 1 }).is_ok(), "a clone keeps the client alive");
+        drop(other);
+        eventually("every socket is closed", || (0..3).all(|i| connections_now(&set, i, &app) == 0));
+    }
+
+    // Statements 51 and 53.
+    pub(super) fn cursors_read_where_the_connection_string_says_and_stay_there<F: Face>() {
+        const DOCUMENTS: usize = 50;
+        let set = ReplicaSet::start(3).unwrap();
+        let (writing, _) = options(&set.uri());
+        let documents: Vec<Document> = (0..DOCUMENTS as i32).map(|i| doc! { "_id": i }).collect();
+        F::open(writing).unwrap().insert_everywhere(documents, 3).unwrap();
+        let (mut reading, _) =
+            options(&format!("{}&readPreference=secondary&localThresholdMS=10000", set.uri()));
+        let records = Records::of(&mut reading);
+        let client = F::open(reading).unwrap();
+        let secondaries: HashSet<String> =
+            set.secondaries().into_iter().map(|i| set.host(i).unwrap()).collect();
+        let mut seen = HashSet::new();
+        eventually("both secondaries are read from", || {
+            let before = records.used().len();
+            assert_eq!(client.find_all(5).unwrap().len(), DOCUMENTS);
+            let used: HashSet<String> = records.used().split_off(before).into_iter().collect();
+            assert_eq!(used.len(), 1, "one cursor was read from {used:?}");
+            assert!(used.is_subset(&secondaries), "{used:?} is no secondary");
+            records.used().into_iter().collect::<HashSet<_>>() == secondaries
+        });
+        seen.extend(records.used());
+        assert_eq!(seen, secondaries);
+    }
+
+    // Statement 55.
+    pub(super) fn the_recipe_loses_nothing_and_writes_nothing_twice<F: Face>() {
+        const WRITERS: usize = 8;
+        let set = ReplicaSet::start(3).unwrap();
+        let (mut options, _) = options(&set.uri());
+        // Without the driver's own retries, so that the recipe has something to do.
+        options.retry_writes = Some(false);
+        options.write_concern = Some(driver::options::WriteConcern::majority());
+        let client = F::open(options).unwrap();
+        let (stop, written) = (AtomicBool::new(false), Mutex::new(HashSet::new()));
+        let advance = |more: usize| {
+            let now = written.lock().unwrap().len();
+            eventually("breaths are recorded", || written.lock().unwrap().len() >= now + more);
+        };
+        thread::scope(|scope| {
+            for writer in 0..WRITERS {
+                let (client, stop, written) = (&client, &stop, &written);
+                scope.spawn(move || {
+                    for n in 0.. {
+                        let id = format!("{writer}-{n}");
+                        loop {
+                            if stop.load(Ordering::Relaxed) {
+                                return;
+                            }
+                            match client.insert(doc! { "_id": &id }) {
+                                Ok(()) => break,
+                                Err(error) if error.is_duplicate_key() => break,
+                                Err(_) => {}
+                            }
+                        }
+                        assert!(written.lock().unwrap().insert(id), "an id was used twice");
+                    }
+                });
+            }
+            for _ in 0..2 {
+                advance(200);
+                let killed = set.wait_for_primary().unwrap();
+                set.kill(killed).unwrap();
+                advance(200);
+                set.restart(killed).unwrap();
+                set.wait_for_secondaries().unwrap();
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        let written = written.into_inner().unwrap();
+        let found: Vec<String> =
+            client.find_all(1000).unwrap().iter().map(|d| d.get_str("_id").unwrap().to_owned()).collect();
+        let unique: HashSet<String> = found.iter().cloned().collect();
+        assert_eq!(found.len(), unique.len(), "something was written twice");
+        assert!(written.is_subset(&unique), "lost: {:?}", written.difference(&unique).collect::<Vec<_>>());
+        // What was given up at the end may have been written or not; nothing else may be there.
+        assert!(unique.len() - written.len() <= WRITERS);
+    }
+
+    pub(super) fn seeds_that_cannot_be_used_are_named_and_do_no_harm<F: Face>() {
+        let set = ReplicaSet::start(1).unwrap();
+        let standalone = Standalone::start().unwrap();
+        let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let other_host = other.local_addr().unwrap().to_string();
+        thread::spawn(move || {
+            for stream in other.incoming().flatten() {
+                use std::io::Write;
+                let _ = (&stream).write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            }
+        });
+        let (host, name) = (set.host(0).unwrap(), set.name());
+        let cases = [
+            ("mongodb://no-such-host.invalid/".to_owned(), vec!["no-such-host.invalid"]),
+            (format!("mongodb://{host}/?replicaSet=another"), vec!["another"]),
+            (
+                format!("mongodb://{host}/?replicaSet=another&directConnection=true"),
+                vec!["another", name, &host],
+            ),
+            (format!("mongodb://{other_host}/"), vec![other_host.as_str()]),
+            (format!("mongodb://{}/?replicaSet={name}", standalone.host()), vec![name]),
+        ];
+        for (uri, named) in cases {
+            let (mut options, _) = options(&uri);
+            options.server_selection_timeout = Some(Duration::from_secs(2));
+            let client = F::open(options).unwrap();
+            let error = client.insert(doc! {}).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::ServerSelection { .. }), "{uri}: {error:?}");
+            for part in named {
+                assert!(error.to_string().contains(part), "{uri}: {part:?} is not named: {error}");
+            }
+        }
+        // Among seeds of which one is good, the bad ones do no harm.
+        let (mixed, _) =
+            options(&format!("mongodb://no-such-host.invalid,{other_host},{host}/?replicaSet={name}"));
+        let client = F::open(mixed).unwrap();
+        client.insert(doc! { "_id": 1 }).unwrap();
+        assert_eq!(client.topology().servers().len(), 1, "{}", client.topology());
+    }
+}
