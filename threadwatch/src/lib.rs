@@ -62,10 +62,10 @@
 //! # Costs
 //!
 //! A watched thread has one small table. [`PerThread::get`] is a look into it: in a function of its own it
-//! costs what a `thread_local!` costs; where the compiler could have made a bare read of a `thread_local!`
-//! vanish in the code around it, about twice as much. To watch costs a few dozen nanoseconds, and a few
-//! hundred the first time on a thread. Per owner, there is a slot for each thread that has a value, used
-//! again after the thread's death. There are no locks, no background threads and no polling.
+//! costs what a `thread_local!` costs; where the compiler makes a bare read of a `thread_local!` all but
+//! vanish in the code around it, a processor cycle or two more. To watch costs a few dozen nanoseconds, and
+//! one or two hundred the first time on a thread. Per owner, there is a slot for each thread that has a
+//! value, used again after the thread's death. There are no locks, no background threads and no polling.
 
 #![deny(unsafe_code)]
 
