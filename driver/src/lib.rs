@@ -27,6 +27,8 @@ mod uri;
 mod wire;
 
 pub use bson;
+#[cfg(feature = "tls")]
+pub use rustls;
 
 pub use self::collection::Namespace;
 pub use self::error::{Error, Result};

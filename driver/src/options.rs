@@ -41,6 +41,8 @@ pub use self::read_preference::{
 };
 pub use self::selection::{Predicate, SelectionCriteria};
 pub use self::server_api::{ServerApi, ServerApiBuilder, ServerApiVersion};
+#[cfg(feature = "tls")]
+pub use self::tls::RustlsConfig;
 pub use self::tls::{Tls, TlsOptions, TlsOptionsBuilder};
 pub use self::write_concern::{Acknowledgment, WriteConcern, WriteConcernBuilder};
 pub use crate::ops::{

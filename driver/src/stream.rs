@@ -6,6 +6,11 @@
 //! deadline that was set before.
 
 mod connect;
+mod connector;
+#[cfg(feature = "socks5")]
+mod socks;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
 
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
@@ -18,7 +23,7 @@ use std::task::{Context, Poll, ready};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
-pub(crate) use self::connect::connect;
+pub(crate) use self::connector::Connector;
 use crate::deadline::Deadline;
 
 /// One socket of either face.
@@ -215,38 +220,53 @@ impl AsyncWrite for Plain {
 /// The way to one server.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    plain: Plain,
+    transport: Transport,
+    shared: Arc<Shared>,
+}
+
+/// How bytes are carried.
+#[derive(Debug)]
+enum Transport {
+    Plain(Plain),
+    #[cfg(feature = "tls")]
+    Tls(Box<tls::TlsStream<Plain>>),
 }
 
 impl Stream {
     fn new(socket: Socket) -> Self {
         let shared = Arc::new(Shared { socket, interrupted: AtomicBool::new(false) });
-        Stream { plain: Plain { shared, deadline: Deadline::NEVER, armed: false } }
+        let plain = Plain { shared: shared.clone(), deadline: Deadline::NEVER, armed: false };
+        Stream { transport: Transport::Plain(plain), shared }
     }
 
     /// The handle by which others may end this connection.
     pub(crate) fn interrupter(&self) -> Interrupter {
-        Interrupter(Arc::downgrade(&self.plain.shared))
+        Interrupter(Arc::downgrade(&self.shared))
     }
 
     /// Whether an [`Interrupter`] has ended this connection.
     pub(crate) fn was_interrupted(&self) -> bool {
-        self.plain.shared.interrupted.load(Ordering::Acquire)
+        self.shared.interrupted.load(Ordering::Acquire)
     }
 
     /// Whether a read blocks the calling thread.
     pub(crate) fn is_blocking(&self) -> bool {
-        matches!(self.plain.shared.socket, Socket::BlockingTcp(_) | Socket::BlockingUnix(_))
+        matches!(self.shared.socket, Socket::BlockingTcp(_) | Socket::BlockingUnix(_))
     }
 
     /// Whether an idle connection still stands: the peer has neither closed it nor sent what nobody asked for.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.plain.shared.socket.is_quiet()
+        self.shared.socket.is_quiet()
     }
 
     /// Sets the limit of reads and writes that block the thread; those that do not are limited by whoever polls them.
     pub(crate) fn set_deadline(&mut self, deadline: Deadline) {
-        self.plain.deadline = deadline;
+        let plain = match &mut self.transport {
+            Transport::Plain(plain) => plain,
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.get_mut().0,
+        };
+        plain.deadline = deadline;
     }
 
     /// Reads once into `bytes`. Zero means that the peer has closed the connection.
@@ -254,7 +274,12 @@ impl Stream {
     /// Cancel safety: a dropped future has read nothing.
     pub(crate) async fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let mut buf = ReadBuf::new(bytes);
-        poll_fn(|cx| Pin::new(&mut self.plain).poll_read(cx, &mut buf)).await?;
+        poll_fn(|cx| match &mut self.transport {
+            Transport::Plain(plain) => Pin::new(plain).poll_read(cx, &mut buf),
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => Pin::new(tls).poll_read(cx, &mut buf),
+        })
+        .await?;
         Ok(buf.filled().len())
     }
 
@@ -263,10 +288,19 @@ impl Stream {
     /// Cancel safety: a dropped future may have written a part.
     pub(crate) async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            match poll_fn(|cx| Pin::new(&mut self.plain).poll_write(cx, bytes)).await? {
+            let written = poll_fn(|cx| match &mut self.transport {
+                Transport::Plain(plain) => Pin::new(plain).poll_write(cx, bytes),
+                #[cfg(feature = "tls")]
+                Transport::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
+            });
+            match written.await? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
                 n => bytes = &bytes[n..],
             }
+        }
+        #[cfg(feature = "tls")]
+        if let Transport::Tls(tls) = &mut self.transport {
+            poll_fn(|cx| Pin::new(&mut *tls).poll_flush(cx)).await?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, RETRYABLE_ERROR, Result, SYSTEM_OVERLOADED_ERROR};
 use crate::options::{ClientOptions, ServerAddress};
 use crate::rt::Runtime;
-use crate::stream::{self, Interrupter};
+use crate::stream::{Connector, Interrupter};
 use crate::topology::{HelloReply, ServerType};
 use crate::wire::DocWriter;
 
@@ -55,18 +55,21 @@ pub(crate) struct EstablishError {
 pub(crate) struct Establisher {
     options: Arc<ClientOptions>,
     metadata: Arc<ClientMetadata>,
+    connector: Connector,
     runtime: Runtime,
 }
 
 impl Establisher {
     /// # Errors
-    /// `InvalidArgument` when the options hold metadata that no server takes, or a mechanism that this driver cannot use.
+    /// `InvalidArgument` when the options hold metadata that no server takes, or a mechanism that this driver cannot use; `Tls` when
+    /// those of TLS cannot be used.
     pub(crate) fn new(options: Arc<ClientOptions>, runtime: Runtime) -> Result<Self> {
         if let Some(credential) = &options.credential {
             auth::check(credential)?;
         }
         let metadata = Arc::new(ClientMetadata::new(&options)?);
-        Ok(Establisher { options, metadata, runtime })
+        let connector = Connector::new(&options)?;
+        Ok(Establisher { options, metadata, connector, runtime })
     }
 
     /// The same for work in the background, whose sockets never block.
@@ -123,7 +126,7 @@ impl Establisher {
             (Purpose::Application, Some(credential)) => Some(Attempt::new(credential).map_err(unproven)?),
             _ => None,
         };
-        let stream = stream::connect(address, &self.runtime, deadline).await.map_err(unheard)?;
+        let stream = self.connector.connect(address, &self.runtime, deadline).await.map_err(unheard)?;
         opened(stream.interrupter());
         let socket_timeout = match purpose {
             Purpose::Application => self.options.socket_timeout(),

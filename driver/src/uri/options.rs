@@ -222,6 +222,7 @@ fn tls(pairs: &mut Pairs, srv: bool) -> Result<Option<Tls>> {
         insecure: pairs.flag("tlsInsecure"),
         disable_certificate_revocation_check: pairs.flag("tlsDisableCertificateRevocationCheck"),
         disable_ocsp_endpoint_check: pairs.flag("tlsDisableOCSPEndpointCheck"),
+        ..TlsOptions::default()
     };
     let given = options != TlsOptions::default();
     Ok(match wanted {
