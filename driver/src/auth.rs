@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::options::{AuthMechanism, Credential, ServerApi};
 use crate::pool::Connection;
 use crate::rt::Runtime;
+use crate::topology::HelloReply;
 use crate::wire::DocWriter;
 
 /// One try at proving one user on one connection.
@@ -143,7 +144,15 @@ impl<'a> Attempt<'a> {
 /// As [`Attempt::finish`].
 pub(crate) async fn reauthenticate(credential: &Credential, channel: &mut Channel<'_>) -> Result<()> {
     let again = Attempt { credential, speculation: None };
-    again.finish(Offer { mechanisms: None, speculative: None }, channel).await
+    let mut offer = Offer { mechanisms: None, speculative: None };
+    if credential.mechanism.is_none() {
+        let hello = channel.command("admin", credential, |body| {
+            body.i32(cstr!("hello"), 1);
+            again.write(body);
+        });
+        offer.mechanisms = HelloReply::parse(hello.await?)?.sasl_supported_mechs;
+    }
+    again.finish(offer, channel).await
 }
 
 /// The mechanism that was chosen; else SCRAM-SHA-256 where the server says that the user has it, or says nothing; else SCRAM-SHA-1
@@ -212,28 +221,4 @@ fn refused(credential: &Credential, refusal: crate::error::CommandError, reply: 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_stronger_mechanism_is_taken_where_the_user_has_it() {
-        let negotiated = Credential::builder().username("u".to_owned()).build();
-        let offered = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
-        let both = offered(&["SCRAM-SHA-1", "SCRAM-SHA-256", "unheard of"]);
-        assert_eq!(mechanism(&negotiated, Some(&both)), AuthMechanism::ScramSha256);
-        assert_eq!(mechanism(&negotiated, Some(&offered(&["SCRAM-SHA-1"]))), AuthMechanism::ScramSha1);
-        assert_eq!(mechanism(&negotiated, Some(&[])), AuthMechanism::ScramSha1);
-        let chosen = Credential { mechanism: Some(AuthMechanism::Plain), ..negotiated };
-        assert_eq!(mechanism(&chosen, Some(&both)), AuthMechanism::Plain);
-    }
-
-    #[test]
-    fn what_cannot_work_is_refused_before_a_connection_is_made() {
-        let with = |mechanism| Credential::builder().username("u".to_owned()).mechanism(mechanism).build();
-        for mechanism in [AuthMechanism::Gssapi, AuthMechanism::MongoDbAws, AuthMechanism::MongoDbOidc] {
-            assert!(check(&with(mechanism)).unwrap_err().to_string().contains(mechanism.as_str()));
-        }
-        assert!(check(&with(AuthMechanism::ScramSha256)).unwrap_err().to_string().contains("password"));
-        assert!(check(&with(AuthMechanism::MongoDbX509)).is_ok());
-    }
-}
+mod tests;

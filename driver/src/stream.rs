@@ -229,7 +229,7 @@ pub(crate) struct Stream {
 enum Transport {
     Plain(Plain),
     #[cfg(feature = "tls")]
-    Tls(Box<tls::TlsStream<Plain>>),
+    Tls(Box<tls::TlsStream>),
 }
 
 impl Stream {
@@ -264,7 +264,7 @@ impl Stream {
         let plain = match &mut self.transport {
             Transport::Plain(plain) => plain,
             #[cfg(feature = "tls")]
-            Transport::Tls(tls) => tls.get_mut().0,
+            Transport::Tls(tls) => tls.plain_mut(),
         };
         plain.deadline = deadline;
     }
@@ -277,7 +277,7 @@ impl Stream {
         poll_fn(|cx| match &mut self.transport {
             Transport::Plain(plain) => Pin::new(plain).poll_read(cx, &mut buf),
             #[cfg(feature = "tls")]
-            Transport::Tls(tls) => Pin::new(tls).poll_read(cx, &mut buf),
+            Transport::Tls(tls) => tls.poll_read(cx, &mut buf),
         })
         .await?;
         Ok(buf.filled().len())
@@ -291,7 +291,7 @@ impl Stream {
             let written = poll_fn(|cx| match &mut self.transport {
                 Transport::Plain(plain) => Pin::new(plain).poll_write(cx, bytes),
                 #[cfg(feature = "tls")]
-                Transport::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
+                Transport::Tls(tls) => tls.poll_write(cx, bytes),
             });
             match written.await? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
@@ -300,7 +300,7 @@ impl Stream {
         }
         #[cfg(feature = "tls")]
         if let Transport::Tls(tls) = &mut self.transport {
-            poll_fn(|cx| Pin::new(&mut *tls).poll_flush(cx)).await?;
+            poll_fn(|cx| tls.poll_flush(cx)).await?;
         }
         Ok(())
     }

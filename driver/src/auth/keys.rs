@@ -135,6 +135,12 @@ impl KeyCache {
         }
     }
 
+    /// Every set of keys in the cache.
+    #[cfg(test)]
+    pub(super) fn all(&self) -> Vec<Arc<Keys>> {
+        self.lock().iter().map(|(_, keys)| keys.clone()).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<(Origin, Arc<Keys>)>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,15 +4,17 @@
 //! a client, and the words for what went wrong. Certificates are not checked for revocation.
 
 mod pem;
+mod session;
 mod verify;
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
-pub(crate) use tokio_rustls::client::TlsStream;
 
+pub(crate) use self::session::TlsStream;
 use super::{Stream, Transport};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
@@ -65,10 +67,12 @@ impl TlsConnector {
             Transport::Plain(plain) => plain,
             encrypted @ Transport::Tls(_) => return Ok(Stream { transport: encrypted, shared }),
         };
-        let handshake = tokio_rustls::TlsConnector::from(self.config.clone()).connect(name, plain);
-        let handshake = runtime.timeout(deadline, handshake).await;
-        let tls = handshake.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        let tls = tls.map_err(|cause| explain(cause, &host))?;
+        let mut tls =
+            TlsStream::new(plain, self.config.clone(), name).map_err(|cause| explain(cause, &host))?;
+        let handshake = runtime.timeout(deadline, poll_fn(|cx| tls.poll_handshake(cx))).await;
+        handshake
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(|cause| explain(cause, &host))?;
         Ok(Stream { transport: Transport::Tls(Box::new(tls)), shared })
     }
 }
@@ -158,3 +162,6 @@ fn explain(cause: io::Error, host: &str) -> Error {
     };
     tls_error(format!("the server's certificate {why}")).with_source(cause)
 }
+
+#[cfg(test)]
+mod tests;

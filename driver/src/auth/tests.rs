@@ -1,0 +1,221 @@
+//! The prose tests of the specification "Authentication" on a real server, on both faces, and what needs no server.
+
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
+
+use bson::doc;
+use testbed::Standalone;
+
+use super::*;
+use crate::options::ClientOptions;
+use crate::pool::{Establisher, Generation, Purpose};
+use crate::rt;
+
+#[test]
+fn the_stronger_mechanism_is_taken_where_the_user_has_it() {
+    let negotiated = Credential::builder().username("u".to_owned()).build();
+    let offered = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+    let both = offered(&["SCRAM-SHA-1", "SCRAM-SHA-256", "unheard of"]);
+    assert_eq!(mechanism(&negotiated, Some(&both)), AuthMechanism::ScramSha256);
+    assert_eq!(mechanism(&negotiated, Some(&offered(&["SCRAM-SHA-1"]))), AuthMechanism::ScramSha1);
+    assert_eq!(mechanism(&negotiated, Some(&[])), AuthMechanism::ScramSha1);
+    let chosen = Credential { mechanism: Some(AuthMechanism::Plain), ..negotiated };
+    assert_eq!(mechanism(&chosen, Some(&both)), AuthMechanism::Plain);
+}
+
+#[test]
+fn what_cannot_work_is_refused_before_a_connection_is_made() {
+    let with = |mechanism| Credential::builder().username("u".to_owned()).mechanism(mechanism).build();
+    for mechanism in [AuthMechanism::Gssapi, AuthMechanism::MongoDbAws, AuthMechanism::MongoDbOidc] {
+        assert!(check(&with(mechanism)).unwrap_err().to_string().contains(mechanism.as_str()));
+    }
+    assert!(check(&with(AuthMechanism::ScramSha256)).unwrap_err().to_string().contains("password"));
+    assert!(check(&with(AuthMechanism::MongoDbX509)).is_ok());
+}
+
+/// A server whose users are known.
+///
+/// It does not demand that clients prove themselves, so that its users can be made; but who tries to is judged as anywhere, and
+/// `connectionStatus` tells who was proven.
+fn server() -> &'static Standalone {
+    static SERVER: OnceLock<Standalone> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let server = Standalone::start().unwrap();
+        for (user, password, mechanisms) in [
+            ("sha1", "sha1", &["SCRAM-SHA-1"][..]),
+            ("sha256", "sha256", &["SCRAM-SHA-256"]),
+            ("both", "both", &["SCRAM-SHA-1", "SCRAM-SHA-256"]),
+            ("IX", "IX", &["SCRAM-SHA-256"]),
+            ("\u{2168}", "\u{2163}", &["SCRAM-SHA-256"]),
+            ("a,b=c:d@e/f", "p:@/%,=?#", &["SCRAM-SHA-1", "SCRAM-SHA-256"]),
+        ] {
+            server
+                .admin(
+                    doc! { "createUser": user, "pwd": password, "roles": ["root"], "mechanisms": mechanisms },
+                )
+                .unwrap();
+        }
+        server
+    })
+}
+
+/// The users that the server takes a connection of `runtime` for, after it was made with `credential`, and the mechanism used.
+fn proven(credential: &Credential, runtime: Runtime) -> Result<Vec<String>> {
+    let options = ClientOptions::builder()
+        .hosts(vec![crate::options::ServerAddress::parse(server().host())?])
+        .credential(credential.clone())
+        .build();
+    let address = Arc::new(options.hosts[0].clone());
+    rt::block_on(async {
+        let establisher = Establisher::new(Arc::new(options), runtime.clone())?;
+        let connecting =
+            establisher.establish(&address, 1, Generation::FIRST, Purpose::Application, Deadline::NEVER);
+        let mut connection = connecting.await.map_err(|failure| failure.error)?;
+        users(&mut connection, &runtime).await
+    })
+}
+
+async fn users(connection: &mut Connection, runtime: &Runtime) -> Result<Vec<String>> {
+    {
+        let mut message = connection.begin();
+        let mut body = message.body();
+        body.i32(cstr!("connectionStatus"), 1);
+        body.str(cstr!("$db"), "admin");
+    }
+    connection.round_trip(runtime, Deadline::NEVER).await?;
+    let status: bson::Document = connection.reply()?.try_into().map_err(Error::deserialization)?;
+    let users = status.get_document("authInfo").unwrap().get_array("authenticatedUsers").unwrap();
+    Ok(users.iter().map(|user| user.as_document().unwrap().get_str("user").unwrap().to_owned()).collect())
+}
+
+/// `claim` on the runtimes of both faces.
+fn on_both_faces(claim: impl Fn(Runtime)) {
+    let tokio = tokio::runtime::Runtime::new().unwrap();
+    let _entered = tokio.enter();
+    claim(Runtime::current().unwrap());
+    claim(Runtime::blocking().unwrap());
+}
+
+fn credential(user: &str, password: &str, mechanism: Option<AuthMechanism>) -> Credential {
+    Credential::builder().username(user.to_owned()).password(password.to_owned()).mechanism(mechanism).build()
+}
+
+const SHA1: Option<AuthMechanism> = Some(AuthMechanism::ScramSha1);
+const SHA256: Option<AuthMechanism> = Some(AuthMechanism::ScramSha256);
+
+#[test]
+fn each_user_is_proven_by_each_mechanism_it_has_and_by_negotiation() {
+    on_both_faces(|runtime| {
+        for (user, mechanism) in [
+            ("sha1", SHA1),
+            ("sha1", None),
+            ("sha256", SHA256),
+            ("sha256", None),
+            ("both", SHA1),
+            ("both", SHA256),
+            ("both", None),
+        ] {
+            assert_eq!(proven(&credential(user, user, mechanism), runtime.clone()).unwrap(), [user]);
+        }
+    });
+}
+
+#[test]
+fn names_and_passwords_of_any_characters_are_proven() {
+    on_both_faces(|runtime| {
+        for (user, password) in [
+            ("IX", "IX"),
+            ("IX", "I\u{AD}X"),
+            ("\u{2168}", "IV"),
+            ("\u{2168}", "I\u{AD}V"),
+            ("a,b=c:d@e/f", "p:@/%,=?#"),
+        ] {
+            assert_eq!(proven(&credential(user, password, None), runtime.clone()).unwrap(), [user]);
+        }
+    });
+}
+
+#[test]
+fn who_is_not_the_user_is_refused_without_a_word_of_the_password() {
+    on_both_faces(|runtime| {
+        for (user, password, mechanism) in [
+            ("sha1", "sha1", SHA256),
+            ("sha256", "sha256", SHA1),
+            ("both", "banana", None),
+            ("nobody", "banana", None),
+            ("both", "banana", SHA1),
+            ("both", "banana", Some(AuthMechanism::Plain)),
+            ("\u{2168}", "\u{2168}", None),
+        ] {
+            let error = proven(&credential(user, password, mechanism), runtime.clone()).unwrap_err();
+            assert!(error.is_auth() && !error.is_network(), "{user}: {error}");
+            let text = format!("{error} {error:?}");
+            assert!(text.contains(user) && !text.contains("banana"), "{text}");
+            assert!(error.host().is_some() && error.server_response().is_some(), "{error:?}");
+        }
+    });
+}
+
+/// Negotiation that finds both mechanisms takes the stronger: the server counts what it was asked for.
+#[test]
+fn negotiation_prefers_the_stronger_mechanism_and_saves_a_round_trip() {
+    let counts = || {
+        let status = server().admin(doc! { "serverStatus": 1 }).unwrap();
+        let mechanisms = status.get_document("security").unwrap().get_document("authentication").unwrap();
+        let mechanism = mechanisms.get_document("mechanisms").unwrap().get_document("SCRAM-SHA-256").unwrap();
+        let speculative = mechanism.get_document("speculativeAuthenticate").unwrap();
+        speculative.get_i64("successful").unwrap()
+    };
+    let before = counts();
+    let runtime = Runtime::blocking().unwrap();
+    proven(&credential("both", "both", None), runtime).unwrap();
+    assert!(counts() > before);
+}
+
+/// One derivation a user and salt, however many connections: the second finds the keys.
+#[test]
+fn keys_are_derived_once() {
+    let credential = credential("both", "both", None);
+    let runtime = Runtime::blocking().unwrap();
+    proven(&credential, runtime.clone()).unwrap();
+    let derived = credential.keys.all();
+    assert_eq!(derived.len(), 1);
+    proven(&credential.clone(), runtime).unwrap();
+    assert!(credential.keys.all().iter().zip(&derived).all(|(now, then)| Arc::ptr_eq(now, then)));
+}
+
+#[test]
+fn a_server_that_forgot_the_user_can_be_told_again() {
+    on_both_faces(|runtime| {
+        let credential = credential("sha1", "sha1", None);
+        let options = ClientOptions::builder()
+            .hosts(vec![crate::options::ServerAddress::parse(server().host()).unwrap()])
+            .credential(credential)
+            .build();
+        let address = Arc::new(options.hosts[0].clone());
+        rt::block_on(async {
+            let establisher = Establisher::new(Arc::new(options), runtime.clone()).unwrap();
+            let connecting =
+                establisher.establish(&address, 1, Generation::FIRST, Purpose::Application, Deadline::NEVER);
+            let mut connection = connecting.await.unwrap();
+            {
+                let mut message = connection.begin();
+                let mut body = message.body();
+                body.i32(cstr!("logout"), 1);
+                body.str(cstr!("$db"), "admin");
+            }
+            connection.round_trip(&runtime, Deadline::NEVER).await.unwrap();
+            assert!(users(&mut connection, &runtime).await.unwrap().is_empty());
+            establisher.reauthenticate(&mut connection, Deadline::NEVER).await.unwrap();
+            assert_eq!(users(&mut connection, &runtime).await.unwrap(), ["sha1"]);
+        });
+    });
+}
+
+/// Nonces are never used twice.
+#[test]
+fn nonces_differ() {
+    let messages: HashSet<_> =
+        (0..100).map(|_| ClientFirst::new(Hash::Sha256, "u").unwrap().message()).collect();
+    assert_eq!(messages.len(), 100);
+}
