@@ -1,32 +1,22 @@
 //! `PerThread`, as its users see it.
 #![cfg(not(loom))]
 
+mod witness;
+
 use std::{
     cell::{Cell, RefCell},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-        mpsc,
-    },
+    sync::{Arc, Mutex, atomic::Ordering::SeqCst, mpsc},
     thread,
 };
 
 use threadwatch::{Error, PerThread, Ref, Rejected, ThreadWatcher, Watch};
+use witness::{Dropped, counter};
 
 /// A `PerThread` of numbers, and the numbers that it reclaimed.
 fn recorded() -> (PerThread<u32>, Arc<Mutex<Vec<u32>>>) {
     let reclaimed = Arc::new(Mutex::new(Vec::new()));
     let record = reclaimed.clone();
     (PerThread::new(move |value| record.lock().unwrap().push(value)), reclaimed)
-}
-
-/// Counts its drops.
-struct Tracked(Arc<AtomicUsize>);
-
-impl Drop for Tracked {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, SeqCst);
-    }
 }
 
 #[test]
@@ -159,8 +149,8 @@ fn the_owner_is_held_weakly() {
 
 #[test]
 fn dropping_the_owner_drops_the_values_of_living_threads() {
-    let dropped = Arc::new(AtomicUsize::new(0));
-    let values = Arc::new(PerThread::new(|_: Tracked| panic!("nothing is reclaimed in this test")));
+    let dropped = counter();
+    let values = Arc::new(PerThread::new(|_: Dropped| panic!("nothing is reclaimed in this test")));
     let (entered, has_entered) = mpsc::channel();
     let (die, may_die) = mpsc::channel::<()>();
     let may_die = Arc::new(Mutex::new(may_die));
@@ -169,7 +159,7 @@ fn dropping_the_owner_drops_the_values_of_living_threads() {
             let (values, dropped) = (Arc::downgrade(&values), dropped.clone());
             let (entered, may_die) = (entered.clone(), may_die.clone());
             thread::spawn(move || {
-                assert!(values.upgrade().unwrap().insert(Tracked(dropped)).is_ok());
+                assert!(values.upgrade().unwrap().insert(Dropped(dropped)).is_ok());
                 entered.send(()).unwrap();
                 let _ = may_die.lock().unwrap().recv();
             })
@@ -190,19 +180,19 @@ fn dropping_the_owner_drops_the_values_of_living_threads() {
 // A dying thread that is busy reclaiming does not put off the end of the values of others.
 #[test]
 fn dropping_the_owner_does_not_wait_for_a_reclaim_under_way() {
-    let dropped = Arc::new(AtomicUsize::new(0));
+    let dropped = counter();
     let (inside, is_inside) = mpsc::channel();
     let (go, may_go) = mpsc::channel::<()>();
     let may_go = Mutex::new(may_go);
-    let values = Arc::new(PerThread::new(move |value: Tracked| {
+    let values = Arc::new(PerThread::new(move |value: Dropped| {
         inside.send(()).unwrap();
         let _ = may_go.lock().unwrap().recv();
         drop(value);
     }));
-    assert!(values.insert(Tracked(dropped.clone())).is_ok());
+    assert!(values.insert(Dropped(dropped.clone())).is_ok());
     let thread = thread::spawn({
         let (values, dropped) = (values.clone(), dropped.clone());
-        move || assert!(values.insert(Tracked(dropped)).is_ok())
+        move || assert!(values.insert(Dropped(dropped)).is_ok())
     });
     is_inside.recv().unwrap();
     drop(Arc::into_inner(values).unwrap());
@@ -217,15 +207,15 @@ fn dropping_the_owner_does_not_wait_for_a_reclaim_under_way() {
 #[test]
 fn the_owner_may_end_inside_reclaim() {
     struct Pool {
-        _ended: Tracked,
+        _ended: Dropped,
         values: PerThread<u32>,
     }
-    let ended = Arc::new(AtomicUsize::new(0));
+    let ended = counter();
     let (inside, is_inside) = mpsc::channel();
     let (go, may_go) = mpsc::channel::<()>();
     let may_go = Mutex::new(may_go);
     let pool = Arc::new_cyclic(|pool| Pool {
-        _ended: Tracked(ended.clone()),
+        _ended: Dropped(ended.clone()),
         values: PerThread::owned_by(pool.clone(), move |_: &Arc<Pool>, value| {
             inside.send(value).unwrap();
             let _ = may_go.lock().unwrap().recv();
@@ -308,11 +298,11 @@ fn a_value_borrowed_beyond_the_vigil_is_reclaimed_by_the_last_borrow() {
 // A leaked `Ref` keeps the value until the owner goes, and no longer.
 #[test]
 fn a_leaked_borrow_leaks_nothing_beyond_the_owner() {
-    let dropped = Arc::new(AtomicUsize::new(0));
-    let values = PerThread::new(|_: Tracked| panic!("it is borrowed for ever"));
+    let dropped = counter();
+    let values = PerThread::new(|_: Dropped| panic!("it is borrowed for ever"));
     thread::scope(|s| {
         let thread = s.spawn(|| {
-            assert!(values.insert(Tracked(dropped.clone())).is_ok());
+            assert!(values.insert(Dropped(dropped.clone())).is_ok());
             std::mem::forget(values.get());
         });
         thread.join().unwrap();
@@ -327,7 +317,7 @@ fn a_leaked_borrow_leaks_nothing_beyond_the_owner() {
 fn watchers_and_values_share_a_thread() {
     let (numbers, reclaimed) = recorded();
     let watcher = ThreadWatcher::new();
-    let calls = Arc::new(AtomicUsize::new(0));
+    let calls = counter();
     thread::scope(|s| {
         let thread = s.spawn(|| {
             assert_eq!(numbers.insert(1), Ok(None));
