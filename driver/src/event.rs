@@ -1,6 +1,7 @@
 //! What a client tells of itself while it works, to whoever asked in its [options](crate::options::ClientOptions).
 //!
-//! Nothing is built for a handler that is not there. A handler is called on the thread on which the thing happened, and
+//! A listener is a function, any type that implements [`HandleEvent`], or a queue from which another task or thread takes the events.
+//! Nothing is built for a listener that is not there. A function is called on the thread on which the thing happened, and
 //! holds it up for as long as it runs: it should note and return.
 
 pub mod cmap;
@@ -9,25 +10,76 @@ pub mod sdam;
 use std::fmt;
 use std::sync::Arc;
 
-/// Takes events of one kind.
-#[derive(Clone)]
+use toro::Queue;
+
+/// Takes events of one kind. Implemented by every function of one event.
+pub trait HandleEvent<T>: Send + Sync {
+    /// Takes one event. Runs where the event happened, so it should be short, and must not wait for the client that tells it.
+    fn handle(&self, event: T);
+}
+
+impl<T, F: Fn(T) + Send + Sync> HandleEvent<T> for F {
+    fn handle(&self, event: T) {
+        self(event);
+    }
+}
+
+/// Where events of one kind go.
 #[non_exhaustive]
 pub enum EventHandler<T> {
-    /// Calls a function with each event.
-    Callback(Arc<dyn Fn(T) + Send + Sync>),
+    /// To a handler, on the thread on which the thing happened.
+    Callback(Arc<dyn HandleEvent<T>>),
+    /// To a queue. What comes after the queue was closed is dropped.
+    Queue(Arc<Queue<T>>),
 }
 
 impl<T> EventHandler<T> {
-    /// A handler that calls `function` with each event.
+    /// To `handler`: a function, or a type of yours that implements [`HandleEvent`].
     ///
-    /// `function` runs where the event happened, so it should be short, and must not wait for this client.
-    pub fn callback(function: impl Fn(T) + Send + Sync + 'static) -> Self {
-        EventHandler::Callback(Arc::new(function))
+    /// ```
+    /// use driver::event::{EventHandler, cmap::CmapEvent};
+    /// use driver::options::ClientOptions;
+    ///
+    /// let handler = EventHandler::callback(|event: CmapEvent| println!("{event:?}"));
+    /// let options = ClientOptions::builder().cmap_event_handler(handler).build();
+    /// # assert!(options.cmap_event_handler.is_some());
+    /// ```
+    pub fn callback(handler: impl HandleEvent<T> + 'static) -> Self {
+        EventHandler::Callback(Arc::new(handler))
+    }
+
+    /// To an unbounded queue, from which any number of tasks and threads may take; close it when nobody takes any more, for it grows as long
+    /// as events come.
+    ///
+    /// ```
+    /// use driver::event::{EventHandler, sdam::SdamEvent};
+    /// use driver::options::ClientOptions;
+    ///
+    /// let (handler, events) = EventHandler::<SdamEvent>::queue();
+    /// let options = ClientOptions::builder().sdam_event_handler(handler).build();
+    /// # drop(options);
+    /// // events.get().await in a task, events.get().wait() on a thread
+    /// assert!(events.try_get().is_err());
+    /// ```
+    pub fn queue() -> (Self, Arc<Queue<T>>) {
+        let queue = Arc::new(Queue::unbounded());
+        (EventHandler::Queue(Arc::clone(&queue)), queue)
     }
 
     pub(crate) fn handle(&self, event: T) {
         match self {
-            EventHandler::Callback(function) => function(event),
+            EventHandler::Callback(handler) => handler.handle(event),
+            // A queue without bounds refuses only once it is closed.
+            EventHandler::Queue(queue) => drop(queue.try_put(event)),
+        }
+    }
+}
+
+impl<T> Clone for EventHandler<T> {
+    fn clone(&self) -> Self {
+        match self {
+            EventHandler::Callback(handler) => EventHandler::Callback(Arc::clone(handler)),
+            EventHandler::Queue(queue) => EventHandler::Queue(Arc::clone(queue)),
         }
     }
 }

@@ -129,19 +129,6 @@ impl Deployment {
         self.establisher.runtime()
     }
 
-    /// Whether the deployment is known to have sessions, or may turn out to have them.
-    pub(crate) fn supports_sessions(&self) -> bool {
-        let picture = self.nest.load();
-        let description = picture.description();
-        match description.topology_type() {
-            TopologyType::LoadBalanced => true,
-            _ => {
-                description.logical_session_timeout().is_some()
-                    || !description.servers().any(|server| server.server_type().is_data_bearing())
-            }
-        }
-    }
-
     /// How long servers keep an unused session; none where that is not known, or there are no sessions.
     pub(crate) fn logical_session_timeout(&self) -> Option<Duration> {
         self.nest.load().description().logical_session_timeout()

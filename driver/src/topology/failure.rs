@@ -81,9 +81,8 @@ mod tests {
     use crate::error::{CommandError, InsertManyError, WriteConcernError, WriteError};
 
     fn command(code: i32, message: &str) -> Error {
-        let mut e = CommandError::default();
-        (e.code, e.message) = (code, message.to_owned());
-        Error::new(ErrorKind::Command(e))
+        let message = message.to_owned();
+        Error::new(ErrorKind::Command(CommandError { code, message, ..CommandError::default() }))
     }
 
     fn io(kind: io::ErrorKind) -> Error {
@@ -101,14 +100,11 @@ mod tests {
 
     #[test]
     fn the_write_concern_is_looked_at_and_the_writes_are_not() {
-        let mut concern = WriteConcernError::default();
-        concern.code = 11602;
-        let mut many = InsertManyError::default();
-        many.write_concern_error = Some(concern);
+        let concern = WriteConcernError { code: 11602, ..WriteConcernError::default() };
+        let many = InsertManyError { write_concern_error: Some(concern), ..InsertManyError::default() };
         let many = Error::new(ErrorKind::InsertMany(many));
         assert_eq!(judge(&many, Stage::Operation), Verdict::StateChanged(Shutdown::No));
-        let mut write = WriteError::default();
-        write.code = 10107;
+        let write = WriteError { code: 10107, ..WriteError::default() };
         let write = Error::new(ErrorKind::Write(WriteFailure::WriteError(write)));
         assert_eq!(judge(&write, Stage::Operation), Verdict::Silent);
     }

@@ -14,7 +14,7 @@ use crate::error::{CommandError, Error, ErrorKind, Result};
 use crate::options::ServerAddress;
 
 /// A parsed reply to `hello` (specification "Server Discovery And Monitoring", section "Parsing a hello or legacy hello response").
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct HelloReply {
     /// `isWritablePrimary`, else `ismaster`.
     pub(crate) writable_primary: bool,
@@ -50,42 +50,6 @@ pub(crate) struct HelloReply {
     pub(crate) compression: Vec<String>,
     /// The mechanisms that the asked-for user may authenticate with.
     pub(crate) sasl_supported_mechs: Option<Vec<String>>,
-}
-
-impl Default for HelloReply {
-    fn default() -> Self {
-        HelloReply {
-            writable_primary: false,
-            secondary: false,
-            arbiter_only: false,
-            hidden: false,
-            is_replica_set: false,
-            is_router: false,
-            hello_ok: false,
-            is_cryptd: false,
-            hosts: Vec::new(),
-            passives: Vec::new(),
-            arbiters: Vec::new(),
-            me: None,
-            primary: None,
-            set_name: None,
-            set_version: None,
-            election_id: None,
-            tags: BTreeMap::new(),
-            min_wire_version: 0,
-            max_wire_version: 0,
-            last_write_date: None,
-            logical_session_timeout: None,
-            topology_version: None,
-            service_id: None,
-            max_bson_object_size: None,
-            max_message_size_bytes: None,
-            max_write_batch_size: None,
-            connection_id: None,
-            compression: Vec::new(),
-            sasl_supported_mechs: None,
-        }
-    }
 }
 
 impl HelloReply {

@@ -149,7 +149,9 @@ impl Monitor {
             let hello = self.hello(&connection)?;
             Ok(Line { connection, hello })
         });
-        self.tell(heartbeat, &opened, |line| &line.connection);
+        let round_trip = |line: &Line| line.connection.description().round_trip_time;
+        let measured = opened.as_ref().ok().map(round_trip);
+        self.tell(heartbeat, &opened, measured, |line| &line.connection);
         opened
     }
 
@@ -171,19 +173,22 @@ impl Monitor {
     /// One check by a `hello` that is answered at once.
     pub(super) async fn ask(&self, connection: &mut Connection) -> Result<HelloReply> {
         let heartbeat = self.heartbeat(connection, false);
-        let answered = self.ask_quietly(connection).await.and_then(|()| self.hello(connection));
-        self.tell(heartbeat, &answered, |_| connection);
+        let asked = self.ask_quietly(connection).await;
+        let measured = asked.as_ref().ok().copied();
+        let answered = asked.and_then(|_| self.hello(connection));
+        self.tell(heartbeat, &answered, measured, |_| connection);
         answered
     }
 
-    /// A round trip of which nobody is told, to measure.
-    pub(super) async fn ask_quietly(&self, connection: &mut Connection) -> Result<()> {
+    /// A round trip of which nobody is told; how long it took.
+    pub(super) async fn ask_quietly(&self, connection: &mut Connection) -> Result<Duration> {
         let sent = Instant::now();
         self.write_hello(connection, None);
         let deadline = Deadline::after_option(self.options().connect_timeout());
         connection.round_trip(self.runtime(), deadline).await?;
-        self.trips().add(sent.elapsed());
-        Ok(())
+        let round_trip = sent.elapsed();
+        self.trips().add(round_trip);
+        Ok(round_trip)
     }
 
     /// Takes in what the server tells by itself, from `version` on, until it fails.
@@ -198,7 +203,7 @@ impl Monitor {
                 connection.round_trip(self.runtime(), Deadline::after_option(patience)).await
             };
             let answered = received.and_then(|()| self.hello(connection));
-            self.tell(heartbeat, &answered, |_| connection);
+            self.tell(heartbeat, &answered, None, |_| connection);
             match answered {
                 Ok(hello) => {
                     version = hello.topology_version.unwrap_or(version);
@@ -219,18 +224,19 @@ impl Monitor {
         self.publisher.heartbeat(&self.address, awaited, connection.id(), server_connection_id)
     }
 
-    /// Tells how a heartbeat ended.
+    /// Tells how a heartbeat ended, and how long its round trip was if it was one.
     fn tell<'c, T>(
         &self,
         heartbeat: Heartbeat,
         outcome: &'c Result<T>,
+        round_trip: Option<Duration>,
         connection: impl FnOnce(&'c T) -> &'c Connection,
     ) {
         match outcome {
             Ok(value) => {
                 let connection = connection(value);
                 let reply = || connection.reply().map(ToOwned::to_owned).unwrap_or_default();
-                heartbeat.succeeded(reply, connection.description().server_connection_id);
+                heartbeat.succeeded(reply, round_trip, connection.description().server_connection_id);
             }
             Err(error) => heartbeat.failed(error),
         }

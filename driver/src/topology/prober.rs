@@ -57,7 +57,7 @@ impl Monitor {
     /// A round trip that tells nothing else.
     async fn measure(&self, line: &mut Option<Connection>) -> Result<()> {
         match line {
-            Some(connection) => self.ask_quietly(connection).await,
+            Some(connection) => self.ask_quietly(connection).await.map(drop),
             None => {
                 *line = Some(self.open_quietly().await?);
                 Ok(())

@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bson::RawDocumentBuf;
 use bson::oid::ObjectId;
@@ -216,17 +216,19 @@ impl Beat {
 }
 
 impl Heartbeat {
-    /// The server has answered on a connection that it knows by `server_connection_id`.
+    /// The server has answered on a connection that it knows by `server_connection_id`. `round_trip` is the time that counts as the
+    /// distance; none for an answer that was awaited.
     pub(super) fn succeeded(
         mut self,
         reply: impl FnOnce() -> RawDocumentBuf,
+        round_trip: Option<Duration>,
         server_connection_id: Option<i64>,
     ) {
         self.end(|beat| {
             SdamEvent::ServerHeartbeatSucceeded(ServerHeartbeatSucceededEvent {
                 server_address: beat.address,
                 awaited: beat.awaited,
-                duration: beat.started.elapsed(),
+                duration: round_trip.unwrap_or_else(|| beat.started.elapsed()),
                 reply: reply(),
                 driver_connection_id: beat.driver_connection_id,
                 server_connection_id: server_connection_id.or(beat.server_connection_id),
@@ -256,5 +258,92 @@ impl Drop for Heartbeat {
         self.end(|beat| {
             beat.failed(Error::timeout("the check was interrupted: its connection was seen to fail"))
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    fn address(i: usize) -> ServerAddress {
+        ServerAddress::parse(format!("h{i}:1")).unwrap()
+    }
+
+    // On a random schedule: one event at a time, none lost, each thread's in its order, and a handler may cause more.
+    #[test]
+    fn events_are_told_one_at_a_time_and_in_order() {
+        const THREADS: usize = 4;
+        const BEATS: usize = 200;
+        static HANDLER: OnceLock<Arc<Publisher>> = OnceLock::new();
+        let told: Arc<Mutex<Vec<SdamEvent>>> = Arc::default();
+        let (inside, log) = (AtomicUsize::new(0), Arc::clone(&told));
+        let publisher = Publisher::new(Some(EventHandler::callback(move |event: SdamEvent| {
+            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two events are told at once");
+            if fastrand::u8(..) < 16 {
+                thread::yield_now();
+            }
+            if let (SdamEvent::ServerHeartbeatStarted(e), Some(publisher)) = (&event, HANDLER.get())
+                && e.driver_connection_id == 7
+                && e.server_address == address(0)
+            {
+                publisher.heartbeat(&address(THREADS), false, 0, None).failed(&Error::timeout("nested"));
+            }
+            log.lock().unwrap().push(event);
+            inside.fetch_sub(1, Ordering::SeqCst);
+        })));
+        let _ = HANDLER.set(Arc::clone(&publisher));
+        thread::scope(|scope| {
+            for i in 0..THREADS {
+                let publisher = &publisher;
+                scope.spawn(move || {
+                    for n in 0..BEATS {
+                        let heartbeat = publisher.heartbeat(&address(i), false, n as u64, None);
+                        match fastrand::u8(..3) {
+                            0 => heartbeat.succeeded(RawDocumentBuf::new, None, None),
+                            1 => heartbeat.failed(&Error::timeout("on purpose")),
+                            _ => drop(heartbeat),
+                        }
+                    }
+                });
+            }
+        });
+        let told = told.lock().unwrap();
+        assert_eq!(told.len(), 2 * THREADS * BEATS + 2);
+        for i in 0..THREADS {
+            let numbers: Vec<u64> = told
+                .iter()
+                .filter_map(|event| match event {
+                    SdamEvent::ServerHeartbeatStarted(e) => Some((&e.server_address, e.driver_connection_id)),
+                    SdamEvent::ServerHeartbeatSucceeded(e) => {
+                        Some((&e.server_address, e.driver_connection_id))
+                    }
+                    SdamEvent::ServerHeartbeatFailed(e) => Some((&e.server_address, e.driver_connection_id)),
+                    _ => None,
+                })
+                .filter_map(|(host, n)| (*host == address(i)).then_some(n))
+                .collect();
+            let expected: Vec<u64> = (0..BEATS as u64).flat_map(|n| [n, n]).collect();
+            assert_eq!(numbers, expected);
+        }
+    }
+
+    #[test]
+    fn a_handler_that_panics_loses_only_its_event() {
+        let told = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&told);
+        let publisher = Publisher::new(Some(EventHandler::callback(move |event| {
+            if let SdamEvent::ServerHeartbeatStarted(_) = event {
+                std::panic::resume_unwind(Box::new("on purpose"));
+            }
+            count.fetch_add(1, Ordering::SeqCst);
+        })));
+        for _ in 0..3 {
+            drop(publisher.heartbeat(&address(0), false, 1, None));
+        }
+        assert_eq!(told.load(Ordering::SeqCst), 3);
     }
 }

@@ -84,10 +84,6 @@ pub struct TopologyVersion {
 }
 
 impl TopologyVersion {
-    pub(crate) fn new(process_id: ObjectId, counter: i64) -> Self {
-        TopologyVersion { process_id, counter }
-    }
-
     /// Reads the `topologyVersion` of a reply or of an error; none when it is not one.
     pub(crate) fn parse(document: &RawDocument) -> Option<Self> {
         let process_id = document.get_object_id("processId").ok()?;
