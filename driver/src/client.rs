@@ -116,6 +116,13 @@ impl Client<Blocking> {
     }
 }
 
+impl Client<Async> {
+    /// The same client, within a request.
+    pub(crate) fn in_request(&self) -> Self {
+        Client { core: self.core.in_request(), face: PhantomData }
+    }
+}
+
 impl<F: Face> Client<F> {
     fn open(options: ClientOptions, runtime: Runtime) -> Result<Self> {
         Ok(Client { core: Core::open(options, runtime)?, face: PhantomData })

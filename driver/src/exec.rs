@@ -23,6 +23,7 @@ mod reply;
 mod retry;
 mod session_pool;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 pub(crate) use self::attempt::check_size;
@@ -30,22 +31,40 @@ use self::cluster_time::ClusterClock;
 pub use self::cluster_time::ClusterTime;
 pub(crate) use self::operation::{Identity, Meta, Operation, Retry, Scope, Target};
 pub(crate) use self::outline::{Outline, malformed};
-use self::reply::Lease;
+use self::reply::Loan;
 pub(crate) use self::reply::Reply;
 pub(crate) use self::session_pool::ServerSession;
 use self::session_pool::SessionPool;
+use crate::deadline::Deadline;
 use crate::error::{Error, Result, SYSTEM_OVERLOADED_ERROR};
 use crate::options::{ClientOptions, ReadPreference, SelectionCriteria, ServerAddress};
+use crate::pool::{CheckOutError, Lease, Pool, RequestPins, ThreadPins};
 use crate::rt::Runtime;
 use crate::topology::{Deployment, Selected, TopologyType};
 
-/// What all handles of one client share.
+/// What the handles of one client share; those of a request share, besides, what it has pinned.
 pub(crate) struct Core {
+    hub: Arc<Hub>,
+    request: Option<Arc<RequestPins>>,
+}
+
+/// What all handles of one client share.
+pub(crate) struct Hub {
     pub(crate) deployment: Arc<Deployment>,
     pub(crate) options: Arc<ClientOptions>,
     pub(crate) runtime: Runtime,
     pub(crate) sessions: SessionPool,
     pub(crate) clock: ClusterClock,
+    /// The requests of a blocking client's threads.
+    pub(crate) threads: Option<Arc<ThreadPins>>,
+}
+
+impl Deref for Core {
+    type Target = Hub;
+
+    fn deref(&self) -> &Hub {
+        &self.hub
+    }
 }
 
 impl Core {
@@ -53,10 +72,40 @@ impl Core {
     /// `InvalidArgument` when the options contradict each other.
     pub(crate) fn open(options: ClientOptions, runtime: Runtime) -> Result<Arc<Self>> {
         options.validate()?;
+        if options.auto_start_request() && !runtime.is_blocking() {
+            return Err(Error::invalid_argument(
+                "auto_start_request is for blocking clients, whose requests belong to threads; an async client starts a \
+                 request with start_request()",
+            ));
+        }
         let options = Arc::new(options);
         let deployment = Deployment::open(Arc::clone(&options), runtime.clone())?;
         let (sessions, clock) = (SessionPool::default(), ClusterClock::default());
-        Ok(Arc::new(Core { deployment, options, runtime, sessions, clock }))
+        let threads = runtime.is_blocking().then(|| ThreadPins::new(options.auto_start_request()));
+        let hub = Arc::new(Hub { deployment, options, runtime, sessions, clock, threads });
+        Ok(Arc::new(Core { hub, request: None }))
+    }
+
+    /// The same client in a request of its own; in this one, where it is in one already.
+    pub(crate) fn in_request(self: &Arc<Self>) -> Arc<Self> {
+        match self.request {
+            Some(_) => Arc::clone(self),
+            None => Arc::new(Core { hub: Arc::clone(&self.hub), request: Some(Arc::default()) }),
+        }
+    }
+
+    /// Whether both are of one client.
+    pub(crate) fn is_same_client(&self, other: &Core) -> bool {
+        Arc::ptr_eq(&self.hub, &other.hub)
+    }
+
+    /// A connection of `pool` for one operation: that of the request, if the operation is in one.
+    async fn check_out(&self, pool: &Pool, deadline: Deadline) -> std::result::Result<Lease, CheckOutError> {
+        match (&self.request, &self.threads) {
+            (Some(request), _) => request.check_out(pool, deadline).await,
+            (None, Some(threads)) => threads.check_out(pool, deadline).await,
+            (None, None) => Lease::of_pool(pool, deadline).await,
+        }
     }
 
     /// Ends the idle sessions on the server, as far as one can be had at once; then everything else.
@@ -85,7 +134,7 @@ pub(crate) async fn execute<'c>(
         Retry::Write if core.options.retry_writes() && scope.is_acknowledged() => Retry::Write,
         _ => Retry::Never,
     };
-    let lease = Lease { core, session: None };
+    let lease = Loan { core, session: None };
     let mut tries = Tries { lease, retry, txn_number: None, avoided: Vec::new(), earlier: None };
     loop {
         let selected = match select(core, &scope, &tries.avoided).await {
@@ -113,7 +162,7 @@ pub(crate) async fn execute<'c>(
 
 /// What one operation keeps from one attempt to the next.
 struct Tries<'c> {
-    lease: Lease<'c>,
+    lease: Loan<'c>,
     /// As the operation's, unless the options, the scope or the server forbid it.
     retry: Retry,
     /// Of a retryable write: the same in every attempt.

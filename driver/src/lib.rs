@@ -10,6 +10,7 @@ pub mod error;
 pub mod event;
 pub mod ops;
 pub mod options;
+pub mod request;
 pub mod results;
 pub mod session;
 pub mod sync;
@@ -33,6 +34,7 @@ pub use rustls;
 pub use self::collection::Namespace;
 pub use self::error::{Error, Result};
 pub use self::face::{Async, Blocking, Face};
+pub use self::request::Request;
 pub use self::topology::{ServerDescription, ServerType, TopologyDescription, TopologyType, TopologyVersion};
 
 /// The async client.

@@ -5,6 +5,7 @@
 //! | who gets a connection, who may open one? | `state.rs`, pure rules |
 //! | what follows from that: sockets, events, errors? | `shared.rs` |
 //! | how does what was handed out come back? | `held.rs` |
+//! | how does a connection stay with a request? | `pins.rs` |
 //! | what happens while nobody asks? | `upkeep.rs` |
 //! | how is a connection made? what does it tell the server? | `establish.rs`, `metadata.rs` |
 //! | what is a connection, and what does it owe? | `connection.rs` |
@@ -18,6 +19,7 @@ mod establish;
 mod generation;
 mod held;
 mod metadata;
+mod pins;
 mod shared;
 mod state;
 mod upkeep;
@@ -31,6 +33,7 @@ pub(crate) use self::connection::{Connection, ConnectionDescription, OwnedReply}
 pub(crate) use self::establish::{EstablishError, Establisher, Purpose, Stage};
 pub(crate) use self::generation::Generation;
 pub(crate) use self::held::PooledConnection;
+pub(crate) use self::pins::{Lease, Mark, RequestPins, ThreadPins};
 pub(crate) use self::shared::ErrorHook;
 use self::shared::Shared;
 pub(crate) use self::state::Counts;

@@ -66,7 +66,7 @@ impl SessionState {
 
     /// Whether the session was started by the client that `core` belongs to.
     pub(crate) fn belongs_to(&self, core: &Core) -> bool {
-        std::ptr::eq(&*self.core, core)
+        self.core.is_same_client(core)
     }
 
     pub(crate) fn server(&mut self) -> Option<&mut ServerSession> {

@@ -19,6 +19,7 @@
 //! ```
 
 use crate::face::Blocking;
+pub use crate::request::RequestGuard;
 
 /// The blocking client.
 pub type Client = crate::client::Client<Blocking>;

@@ -4,12 +4,12 @@ use super::cluster_time::ClusterTime;
 use super::envelope::{Envelope, ReadTime, Route, read_preference};
 use super::operation::{Identity, Operation, Retry, Scope};
 use super::outline::Outline;
-use super::reply::{Lease, Reply};
+use super::reply::{Loan, Reply};
 use super::retry::{self, Failure};
 use super::session_pool::ServerSession;
 use super::{Core, Tries, failure};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pool::{CheckOutError, ConnectionDescription, PooledConnection, Stage};
+use crate::pool::{CheckOutError, Connection, ConnectionDescription, Stage};
 use crate::topology::{Selected, Server};
 use crate::wire::Flags;
 
@@ -23,7 +23,7 @@ pub(super) async fn attempt<'c>(
     selected: Selected,
 ) -> std::result::Result<Reply<'c>, Failure> {
     let core = tries.lease.core;
-    let mut connection = match selected.pool().check_out(scope.deadline).await {
+    let mut connection = match core.check_out(selected.pool(), scope.deadline).await {
         Ok(connection) => connection,
         Err(refused) => return Err(not_checked_out(&selected, tries.retry, refused)),
     };
@@ -64,12 +64,12 @@ pub(super) async fn attempt<'c>(
             }
         }
     }
-    let lease = std::mem::replace(&mut tries.lease, Lease { core, session: None });
+    let lease = std::mem::replace(&mut tries.lease, Loan { core, session: None });
     Ok(Reply { connection, outline, lease, selected })
 }
 
 /// The session under whose identity the attempt runs, if it has one.
-fn session<'s>(identity: &'s mut Identity<'_>, lease: &'s mut Lease<'_>) -> Option<&'s mut ServerSession> {
+fn session<'s>(identity: &'s mut Identity<'_>, lease: &'s mut Loan<'_>) -> Option<&'s mut ServerSession> {
     match identity {
         Identity::Implicit => lease.session.as_mut(),
         Identity::Held(session) => session.as_deref_mut(),
@@ -78,7 +78,7 @@ fn session<'s>(identity: &'s mut Identity<'_>, lease: &'s mut Lease<'_>) -> Opti
 }
 
 /// The id of that session.
-fn session_id(identity: &Identity<'_>, lease: &Lease<'_>) -> Option<[u8; 16]> {
+fn session_id(identity: &Identity<'_>, lease: &Loan<'_>) -> Option<[u8; 16]> {
     match identity {
         Identity::Implicit => lease.session.as_ref().map(ServerSession::id),
         Identity::Held(session) => session.as_deref().map(ServerSession::id),
@@ -91,7 +91,7 @@ fn write(
     tries: &mut Tries<'_>,
     operation: &mut dyn Operation,
     scope: &mut Scope<'_>,
-    connection: &mut PooledConnection,
+    connection: &mut Connection,
 ) -> Result<()> {
     let core = tries.lease.core;
     let acknowledged = scope.is_acknowledged();
@@ -185,7 +185,7 @@ fn number_write(tries: &mut Tries<'_>, scope: &mut Scope<'_>, server: &Connectio
 }
 
 /// Finds what is at the top of the reply, and takes note of the times in it.
-fn read(core: &Core, scope: &mut Scope<'_>, connection: &PooledConnection) -> Result<Outline> {
+fn read(core: &Core, scope: &mut Scope<'_>, connection: &Connection) -> Result<Outline> {
     let reply = connection.reply()?;
     let outline = Outline::of(reply).map_err(|error| error.at(connection.address()))?;
     let cluster_time = outline.cluster_time(reply);
@@ -207,7 +207,7 @@ fn read(core: &Core, scope: &mut Scope<'_>, connection: &PooledConnection) -> Re
 }
 
 /// What the reply complains of: of the whole command, or of its write concern.
-fn complaint(outline: &Outline, connection: &PooledConnection) -> Option<Error> {
+fn complaint(outline: &Outline, connection: &Connection) -> Option<Error> {
     let reply = connection.reply().ok()?;
     match outline.is_ok() {
         false => Some(failure::of_command(outline, reply)),
@@ -228,7 +228,7 @@ fn not_checked_out(server: &Server, retry: Retry, refused: CheckOutError) -> Fai
 fn not_answered(
     core: &Core,
     server: &Selected,
-    connection: &PooledConnection,
+    connection: &Connection,
     retry: Retry,
     mut error: Error,
 ) -> Failure {

@@ -13,16 +13,16 @@ use super::{Core, malformed};
 use crate::cursor::batch::{self, Batch, Head};
 use crate::error::{Error, Result};
 use crate::options::ServerAddress;
-use crate::pool::PooledConnection;
+use crate::pool::Lease;
 use crate::topology::{Selected, Server};
 
 /// The answer to an operation.
 ///
 /// The fields are in the order in which they have to go.
 pub(crate) struct Reply<'c> {
-    pub(super) connection: PooledConnection,
+    pub(super) connection: Lease,
     pub(super) outline: Outline,
-    pub(super) lease: Lease<'c>,
+    pub(super) lease: Loan<'c>,
     pub(super) selected: Selected,
 }
 
@@ -87,12 +87,12 @@ impl Reply<'_> {
 }
 
 /// An implicit session for one operation.
-pub(super) struct Lease<'c> {
+pub(super) struct Loan<'c> {
     pub(super) core: &'c Core,
     pub(super) session: Option<ServerSession>,
 }
 
-impl Drop for Lease<'_> {
+impl Drop for Loan<'_> {
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
             self.core.sessions.give(session, self.core.deployment.logical_session_timeout());

@@ -3,6 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use super::Pool;
 use super::connection::Connection;
 use super::shared::Shared;
 use super::state::{Refusal, Ticket};
@@ -32,6 +33,19 @@ pub(crate) struct PooledConnection {
 impl PooledConnection {
     pub(super) fn new(connection: Box<Connection>, pool: Arc<Shared>) -> Self {
         PooledConnection { inner: Some((connection, pool)) }
+    }
+
+    /// Whether the connection is one of `pool`.
+    pub(super) fn is_of(&self, pool: &Pool) -> bool {
+        self.inner.as_ref().is_some_and(|(_, of)| Arc::ptr_eq(of, &pool.shared))
+    }
+
+    /// Whether both are connections of one pool.
+    pub(super) fn is_same_pool(&self, other: &PooledConnection) -> bool {
+        match (&self.inner, &other.inner) {
+            (Some((_, a)), Some((_, b))) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
     }
 
     /// Closes the connection instead of checking it in.

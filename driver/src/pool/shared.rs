@@ -77,6 +77,10 @@ impl Shared {
         &self.address
     }
 
+    pub(super) fn establisher(&self) -> &Establisher {
+        &self.establisher
+    }
+
     fn runtime(&self) -> &Runtime {
         self.establisher.runtime()
     }
@@ -442,7 +446,7 @@ impl Shared {
         self.queue_error(kind)
     }
 
-    fn timed_out(&self) -> CheckOutError {
+    pub(super) fn timed_out(&self) -> CheckOutError {
         let message = format!(
             "Timed out while checking out a connection from connection pool of {} ({})",
             self.address,

@@ -1,0 +1,261 @@
+//! Requests: connections that stay with a thread, or with a handle, from one operation to the next.
+//!
+//! Each operation has a [`Lease`] of a connection. Outside of a request it is the pool's, and goes back to it. Inside of
+//! one it is the request's: it was pinned by the first operation that went to its server, and goes back to its pin, as long as it
+//! is fit for the next operation; otherwise to the pool, which drains or closes it, and the next operation pins another. The request
+//! itself, and how deep it is nested, is not touched by that.
+//!
+//! A request of the blocking face belongs to a thread ([`ThreadPins`]): what it has pinned goes back to the pools when its
+//! thread dies. A request of the async face belongs to its handles ([`RequestPins`]), whose operations take the
+//! pinned connection in turn, first come first served.
+
+use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use threadwatch::PerThread;
+use toro::{Lock, OwnedGuard};
+
+use super::connection::Connection;
+use super::held::PooledConnection;
+use super::shared::Shared;
+use super::{CheckOutError, Pool};
+use crate::deadline::Deadline;
+
+/// A connection for one operation. Dropping it gives it back to where it belongs.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    /// There until it is dropped.
+    connection: Option<PooledConnection>,
+    home: Home,
+}
+
+/// Where a leased connection goes.
+#[derive(Debug)]
+enum Home {
+    Pool,
+    Thread(Arc<ThreadPins>),
+    Line(OwnedGuard<Option<PooledConnection>>),
+}
+
+impl Lease {
+    /// A connection that belongs to no request.
+    pub(crate) async fn of_pool(pool: &Pool, deadline: Deadline) -> Result<Self, CheckOutError> {
+        Ok(Lease { connection: Some(pool.check_out(deadline).await?), home: Home::Pool })
+    }
+}
+
+impl Deref for Lease {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        match &self.connection {
+            Some(connection) => connection,
+            None => unreachable!("the connection is there until it is dropped"),
+        }
+    }
+}
+
+impl DerefMut for Lease {
+    fn deref_mut(&mut self) -> &mut Connection {
+        match &mut self.connection {
+            Some(connection) => connection,
+            None => unreachable!("the connection is there until it is dropped"),
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        if !connection.is_idle() {
+            return;
+        }
+        match &mut self.home {
+            Home::Pool => {}
+            Home::Thread(pins) => drop(pins.put_back(connection)),
+            Home::Line(slot) => **slot = Some(connection),
+        }
+    }
+}
+
+/// Whether a pinned connection can take the next operation.
+///
+/// Requests can be long, and servers close connections when they step down: one look at the socket, which neither waits nor
+/// consumes, spares the operation an error.
+fn is_fit(connection: &PooledConnection, pool: &Pool) -> bool {
+    connection.is_idle() && !pool.is_stale(connection.generation()) && connection.is_quiet()
+}
+
+// ---- threads
+
+/// The requests of the threads that use one blocking client.
+#[derive(Debug)]
+pub(crate) struct ThreadPins {
+    slots: PerThread<RefCell<Slot>>,
+    auto_start: bool,
+}
+
+/// The request of one thread.
+#[derive(Debug, Default)]
+struct Slot {
+    /// One mark for each time that it was started and not ended.
+    started: Vec<Mark>,
+    next: u64,
+    /// At most one of each pool.
+    pinned: Vec<PooledConnection>,
+}
+
+/// One start of a request; no other start of the same thread has the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark(u64);
+
+impl Slot {
+    fn start(&mut self) -> Mark {
+        let mark = Mark(self.next);
+        self.next += 1;
+        self.started.push(mark);
+        mark
+    }
+}
+
+/// What the calling thread has pinned of a pool.
+enum Pinned {
+    NoRequest,
+    Nothing,
+    Connection(PooledConnection),
+}
+
+impl ThreadPins {
+    /// `auto_start`: a thread's first operation starts a request.
+    pub(crate) fn new(auto_start: bool) -> Arc<Self> {
+        // A dying thread's connections check themselves in as they are dropped.
+        Arc::new(ThreadPins { slots: PerThread::new(drop), auto_start })
+    }
+
+    /// Starts a request of the calling thread, or nests one. `None` where the thread is dying and can start none.
+    pub(crate) fn start(&self) -> Option<Mark> {
+        let slot = self.slots.get_or_insert_with(RefCell::default).ok()?;
+        Some(slot.borrow_mut().start())
+    }
+
+    /// Whether the calling thread is in a request.
+    pub(crate) fn is_started(&self) -> bool {
+        self.slots.get().is_some_and(|slot| !slot.borrow().started.is_empty())
+    }
+
+    /// Ends what was started with `mark`, if it has not ended yet.
+    pub(crate) fn end(&self, mark: Mark) {
+        self.end_with(|started| started.retain(|other| *other != mark));
+    }
+
+    /// Ends what was started last.
+    pub(crate) fn end_last(&self) {
+        self.end_with(|started| drop(started.pop()));
+    }
+
+    /// What is pinned goes back to the pools when nothing is left.
+    fn end_with(&self, end: impl FnOnce(&mut Vec<Mark>)) {
+        let Some(slot) = self.slots.get() else { return };
+        let mut slot = slot.borrow_mut();
+        end(&mut slot.started);
+        let unpinned = match slot.started.is_empty() {
+            true => std::mem::take(&mut slot.pinned),
+            false => Vec::new(),
+        };
+        // Checking in calls event handlers, which may use the client.
+        drop(slot);
+        drop(unpinned);
+    }
+
+    /// A connection for an operation of the calling thread.
+    pub(crate) async fn check_out(
+        self: &Arc<Self>,
+        pool: &Pool,
+        deadline: Deadline,
+    ) -> Result<Lease, CheckOutError> {
+        match self.take(pool) {
+            Pinned::NoRequest => return Lease::of_pool(pool, deadline).await,
+            Pinned::Connection(connection) if is_fit(&connection, pool) => {
+                return Ok(Lease { connection: Some(connection), home: Home::Thread(self.clone()) });
+            }
+            Pinned::Connection(connection) => drop(connection),
+            Pinned::Nothing => {}
+        }
+        let connection = pool.check_out(deadline).await?;
+        Ok(Lease { connection: Some(connection), home: Home::Thread(self.clone()) })
+    }
+
+    fn take(&self, pool: &Pool) -> Pinned {
+        let slot = match self.auto_start {
+            true => self.slots.get_or_insert_with(RefCell::default).ok(),
+            false => self.slots.get(),
+        };
+        let Some(slot) = slot else { return Pinned::NoRequest };
+        let mut slot = slot.borrow_mut();
+        if slot.started.is_empty() {
+            if !self.auto_start {
+                return Pinned::NoRequest;
+            }
+            slot.start();
+        }
+        match slot.pinned.iter().position(|connection| connection.is_of(pool)) {
+            Some(at) => Pinned::Connection(slot.pinned.swap_remove(at)),
+            None => Pinned::Nothing,
+        }
+    }
+
+    /// Pins the connection, unless the request has ended meanwhile, or has pinned another.
+    fn put_back(&self, connection: PooledConnection) -> Option<PooledConnection> {
+        let Some(slot) = self.slots.get() else { return Some(connection) };
+        let mut slot = slot.borrow_mut();
+        if slot.started.is_empty() || slot.pinned.iter().any(|other| other.is_same_pool(&connection)) {
+            return Some(connection);
+        }
+        slot.pinned.push(connection);
+        None
+    }
+}
+
+// ---- handles
+
+/// The connections of one request of an async client; shared by all of its handles.
+#[derive(Debug, Default)]
+pub(crate) struct RequestPins {
+    lines: Mutex<Vec<Line>>,
+}
+
+/// The connection to one server, and those who wait for it.
+#[derive(Debug)]
+struct Line {
+    pool: Weak<Shared>,
+    slot: Arc<Lock<Option<PooledConnection>>>,
+}
+
+impl RequestPins {
+    /// The request's connection of `pool`, when the operations before this one are done with it.
+    pub(crate) async fn check_out(&self, pool: &Pool, deadline: Deadline) -> Result<Lease, CheckOutError> {
+        let slot = self.slot(pool);
+        let turn = pool.shared.establisher().runtime().timeout(deadline, slot.acquire_owned()).await;
+        let Ok(mut turn) = turn else { return Err(pool.shared.timed_out()) };
+        if let Some(connection) = turn.take()
+            && is_fit(&connection, pool)
+        {
+            return Ok(Lease { connection: Some(connection), home: Home::Line(turn) });
+        }
+        let connection = pool.check_out(deadline).await?;
+        Ok(Lease { connection: Some(connection), home: Home::Line(turn) })
+    }
+
+    fn slot(&self, pool: &Pool) -> Arc<Lock<Option<PooledConnection>>> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) =
+            lines.iter().find(|line| std::ptr::eq(line.pool.as_ptr(), Arc::as_ptr(&pool.shared)))
+        {
+            return line.slot.clone();
+        }
+        let slot = Arc::new(Lock::new(None));
+        lines.push(Line { pool: Arc::downgrade(&pool.shared), slot: slot.clone() });
+        slot
+    }
+}

@@ -1,0 +1,141 @@
+//! The async face: requests of handles.
+
+use driver::Client;
+use driver::bson::{Document, doc};
+use driver::options::{ClientOptions, CollectionOptions, WriteConcern};
+
+use crate::watch::{Events, FAULTS, name, options, server, who, you};
+
+fn client(adjust: impl FnOnce(&mut ClientOptions)) -> (Client, Events) {
+    let events = Events::default();
+    let mut options = options(server(), &events);
+    adjust(&mut options);
+    (Client::with_options(options).unwrap(), events)
+}
+
+async fn connection(client: &Client) -> String {
+    you(&client.database("admin").run_command(who()).await.unwrap())
+}
+
+/// Statements 31 and 32.
+#[tokio::test]
+async fn a_request_pins_with_its_first_operation_and_ends_with_its_last_handle() {
+    let (client, events) = client(|_| {});
+    let request = client.start_request();
+    assert_eq!(events.created(), 0);
+    let first = connection(request.client()).await;
+    let nested = request.client().start_request();
+    assert_eq!(connection(nested.client()).await, first);
+    assert_ne!(connection(&client).await, first, "the client itself is not in the request");
+    drop(request);
+    assert_eq!((connection(nested.client()).await, events.in_use()), (first, 1));
+    let coll = nested.database("admin").collection::<Document>("handles");
+    drop(nested);
+    assert_eq!(events.in_use(), 1, "the collection is in the request");
+    drop(coll);
+    assert_eq!(events.in_use(), 0);
+}
+
+#[tokio::test]
+async fn operations_of_one_request_take_turns_on_its_connection() {
+    let (client, events) = client(|_| {});
+    let request = client.start_request();
+    let first = connection(request.client()).await;
+    let tasks: Vec<_> = (0..32)
+        .map(|_| {
+            let request = request.clone();
+            tokio::spawn(async move { connection(request.client()).await })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), first);
+    }
+    assert_eq!((events.created(), events.in_use()), (1, 1));
+}
+
+/// Statement 43.
+#[tokio::test]
+async fn a_count_after_a_hundred_unacknowledged_inserts_counts_a_hundred() {
+    let (client, events) = client(|_| {});
+    let name = name();
+    let unacknowledged = CollectionOptions::builder().write_concern(WriteConcern::nodes(0)).build();
+    for round in 0..10 {
+        let request = client.start_request();
+        let log = request
+            .database(&name)
+            .collection_with_options::<Document>(&format!("log{round}"), unacknowledged.clone());
+        for breath in 0..100 {
+            log.insert_one(doc! { "breath": breath }).await.unwrap();
+        }
+        assert_eq!(log.count_documents(doc! {}).await.unwrap(), 100);
+    }
+    assert_eq!(events.created(), 1);
+    client.database(&name).drop().await.unwrap();
+}
+
+/// Statements 38, 39 and 41.
+#[tokio::test]
+async fn a_dead_connection_is_replaced_and_the_request_goes_on() {
+    let _faults = FAULTS.acquire().await;
+    let app = name();
+    let (client, events) = client(|options| options.app_name = Some(app.clone()));
+    let request = client.start_request();
+    let first = connection(request.client()).await;
+    let refused = request.database("admin").run_command(doc! { "noSuchCommand": 1 }).await.unwrap_err();
+    assert_eq!(refused.code(), Some(59));
+    assert_eq!(connection(request.client()).await, first);
+
+    let fault = server()
+        .fail_point(doc! {
+            "configureFailPoint": "failCommand", "mode": { "times": 1 },
+            "data": { "failCommands": ["ping"], "closeConnection": true, "appName": &app },
+        })
+        .unwrap();
+    let broken = request.database("admin").run_command(doc! { "ping": 1 }).await.unwrap_err();
+    assert!(broken.is_network(), "{broken}");
+    drop(fault);
+    let second = connection(request.client()).await;
+    assert_ne!(second, first);
+    assert_eq!((connection(request.client()).await, events.in_use()), (second, 1));
+    drop(request);
+    assert_eq!(events.in_use(), 0);
+}
+
+/// An operation that is dropped in the middle of a request leaves the request usable.
+#[tokio::test]
+async fn a_dropped_operation_does_not_end_the_request() {
+    let _faults = FAULTS.acquire().await;
+    let app = name();
+    let (client, events) = client(|options| options.app_name = Some(app.clone()));
+    let request = client.start_request();
+    connection(request.client()).await;
+    let fault = server()
+        .fail_point(doc! {
+            "configureFailPoint": "failCommand", "mode": { "times": 1 },
+            "data": { "failCommands": ["ping"], "blockConnection": true, "blockTimeMS": 200, "appName": &app },
+        })
+        .unwrap();
+    let admin = request.database("admin");
+    let dropped = tokio::time::timeout(std::time::Duration::from_millis(20), async {
+        admin.run_command(doc! { "ping": 1 }).await
+    });
+    dropped.await.unwrap_err();
+    let next = connection(request.client()).await;
+    assert_eq!(connection(request.client()).await, next);
+    drop(fault);
+    drop((request, admin));
+    // What was owed is read in the background, and the connection is whole again.
+    while events.in_use() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(events.closed(), 0);
+}
+
+#[tokio::test]
+async fn auto_start_request_needs_threads() {
+    let events = Events::default();
+    let mut options = options(server(), &events);
+    options.auto_start_request = Some(true);
+    let error = Client::with_options(options).unwrap_err().to_string();
+    assert!(error.contains("start_request()"), "{error}");
+}

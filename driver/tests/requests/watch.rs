@@ -1,0 +1,93 @@
+//! Clients whose pools can be watched, and servers that say who is talking to them.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use driver::bson::{Document, doc};
+use driver::event::EventHandler;
+use driver::event::cmap::CmapEvent;
+use driver::options::{ClientOptions, ServerAddress};
+use testbed::{Standalone, shared_standalone};
+
+pub(crate) fn server() -> &'static Standalone {
+    shared_standalone().unwrap()
+}
+
+/// A server has one `failCommand`: whoever uses it holds this.
+pub(crate) static FAULTS: toro::Lock<()> = toro::Lock::new(());
+
+/// A name that no other test uses.
+pub(crate) fn name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("requests_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// What a client's pools have told.
+#[derive(Clone, Default)]
+pub(crate) struct Events(Arc<Mutex<Vec<CmapEvent>>>);
+
+impl Events {
+    pub(crate) fn count(&self, is: impl Fn(&CmapEvent) -> bool) -> usize {
+        self.0.lock().unwrap().iter().filter(|event| is(event)).count()
+    }
+
+    pub(crate) fn checked_out(&self) -> usize {
+        self.count(|event| matches!(event, CmapEvent::ConnectionCheckedOut(_)))
+    }
+
+    pub(crate) fn created(&self) -> usize {
+        self.count(|event| matches!(event, CmapEvent::ConnectionCreated(_)))
+    }
+
+    pub(crate) fn closed(&self) -> usize {
+        self.count(|event| matches!(event, CmapEvent::ConnectionClosed(_)))
+    }
+
+    /// How many connections are in use.
+    pub(crate) fn in_use(&self) -> usize {
+        self.checked_out() - self.count(|event| matches!(event, CmapEvent::ConnectionCheckedIn(_)))
+    }
+}
+
+/// Options of a client of `server` with its own application name, whose pools tell `events`.
+pub(crate) fn options(server: &Standalone, events: &Events) -> ClientOptions {
+    let mut options = ClientOptions::default();
+    options.hosts = vec![ServerAddress::parse(server.host()).unwrap()];
+    options.app_name = Some(name());
+    let sink = events.clone();
+    options.cmap_event_handler =
+        Some(EventHandler::callback(move |event| sink.0.lock().unwrap().push(event)));
+    options
+}
+
+/// The command whose reply says which connection it came on.
+pub(crate) fn who() -> Document {
+    doc! { "whatsmyuri": 1 }
+}
+
+/// The connection, as the server sees it.
+pub(crate) fn you(reply: &Document) -> String {
+    reply.get_str("you").unwrap().to_owned()
+}
+
+/// Waits until `is` holds.
+pub(crate) fn eventually(what: &str, is: impl Fn() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !is() {
+        assert!(Instant::now() < patience, "{what} did not come to be");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// How many connections of application `app` the server has, monitors left out.
+pub(crate) fn open(server: &Standalone, app: &str) -> usize {
+    let pipeline = vec![
+        doc! { "$currentOp": { "allUsers": true, "idleConnections": true } },
+        doc! { "$match": { "appName": app } },
+        doc! { "$count": "n" },
+    ];
+    let reply = server.admin(doc! { "aggregate": 1, "pipeline": pipeline, "cursor": {} }).unwrap();
+    let batch = reply.get_document("cursor").unwrap().get_array("firstBatch").unwrap();
+    batch.first().map_or(0, |first| first.as_document().unwrap().get_i32("n").unwrap() as usize)
+}
