@@ -25,10 +25,10 @@ use std::sync::Arc;
 
 use driver::Client;
 use driver::bson::oid::ObjectId;
-use driver::options::{CollectionOptions, WriteConcern};
+use driver::options::{ClientOptions, CollectionOptions, WriteConcern};
 use testbed::ReplicaSet;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Recipe};
 use crate::breath::Breath;
 use crate::timeline::Timeline;
 use crate::writers::Pace;
@@ -64,7 +64,15 @@ async fn run(arguments: Arguments) -> Result<bool, BoxError> {
         (None, Some(set)) => set.uri(),
         (None, None) => unreachable!("without --uri a set was started"),
     };
-    let client = Client::with_uri_str(&uri).await?;
+    let mut options = ClientOptions::parse(&uri).await?;
+    if arguments.recipe == Recipe::TryOnce {
+        // The driver itself would try once more.
+        options.retry_writes = Some(false);
+    }
+    let client = Client::with_options(options)?;
+    for warning in client.warnings() {
+        eprintln!("mabel: {warning}");
+    }
     // Acknowledged by a majority: such a write survives the death of any one member.
     let options = CollectionOptions::builder().write_concern(WriteConcern::majority()).build();
     let name = format!("breaths_{}", ObjectId::new());
