@@ -4,6 +4,7 @@
 //! [`DocWriter`] and [`SequenceWriter`] fill its sections, each patching its own length when it is dropped. A reply is
 //! found by [`framing`] among the bytes that have arrived and checked by [`message::parse`].
 
+pub(crate) mod compression;
 pub(crate) mod framing;
 pub(crate) mod message;
 pub(crate) mod sequence;

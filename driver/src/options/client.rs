@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::event::EventHandler;
 use crate::event::cmap::CmapEvent;
 use crate::event::sdam::SdamEvent;
+use crate::wire::compression::Codec;
 
 /// The options of a client.
 ///
@@ -312,6 +313,13 @@ impl ClientOptions {
     /// - `InvalidArgument` for a string that cannot be read or contradicts itself; the message names the part and the remedy.
     /// - `DnsResolve` where the records of a `mongodb+srv` name cannot be had.
     pub async fn parse(connection_string: impl AsRef<str>) -> Result<Self> {
-        crate::uri::ConnectionString::parse(connection_string.as_ref())?.resolve().await
+        let mut options = crate::uri::ConnectionString::parse(connection_string.as_ref())?.resolve().await?;
+        for compressor in options.compressors.iter().flatten().filter(|c| Codec::of(c).is_none()) {
+            let name = compressor.name();
+            options.warnings.push(format!(
+                "the compressor {name} needs the driver's feature {name:?} and is not offered"
+            ));
+        }
+        Ok(options)
     }
 }

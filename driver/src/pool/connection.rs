@@ -18,6 +18,7 @@ use crate::options::ServerAddress;
 use crate::rt::Runtime;
 use crate::stream::Stream;
 use crate::topology::{HelloReply, ServerType};
+use crate::wire::compression::{self, Codec};
 use crate::wire::framing::ReadBuffer;
 use crate::wire::message::{self, Flags, MessageWriter, Reply, RequestId, RequestIds};
 use crate::wire::{MAX_MESSAGE_SIZE, message::request_body};
@@ -46,7 +47,12 @@ pub(crate) struct Connection {
     state: State,
     ids: RequestIds,
     write: Vec<u8>,
+    /// What was agreed on for requests, and the request as it is sent then.
+    codec: Option<Codec>,
+    packed: Vec<u8>,
     read: ReadBuffer,
+    /// The reply at the beginning of `read`, decompressed; empty where it did not come compressed.
+    unpacked: Vec<u8>,
     /// The reply that lies at the beginning of `read`, until the next request begins.
     reply: Option<Reply>,
     socket_timeout: Option<Duration>,
@@ -129,7 +135,10 @@ impl Connection {
             state: State::Idle,
             ids: RequestIds::new(),
             write: Vec::new(),
+            codec: None,
+            packed: Vec::new(),
             read: ReadBuffer::new(),
+            unpacked: Vec::new(),
             reply: None,
             socket_timeout,
             description: ConnectionDescription::unknown(),
@@ -160,6 +169,11 @@ impl Connection {
 
     pub(super) fn set_description(&mut self, description: ConnectionDescription) {
         self.description = description;
+    }
+
+    /// From now on requests are compressed.
+    pub(super) fn set_codec(&mut self, codec: Codec) {
+        self.codec = Some(codec);
     }
 
     /// Whether nothing is known against the connection: it may owe a reply, but it is not broken.
@@ -271,6 +285,7 @@ impl Connection {
     /// `InvalidResponse` when there is none.
     pub(crate) fn reply(&self) -> Result<&RawDocument> {
         let bytes = match (&self.reply, self.read.frame()) {
+            (Some(reply), _) if !self.unpacked.is_empty() => self.unpacked.get(reply.body.clone()),
             (Some(reply), Ok(Some(frame))) => frame.get(reply.body.clone()),
             _ => None,
         };
@@ -284,7 +299,13 @@ impl Connection {
     pub(crate) fn take_reply(&mut self) -> Result<OwnedReply> {
         let whole = self.read.next_len()?.unwrap_or_default();
         let Some(reply) = self.reply.take() else { return Err(no_reply()) };
-        let owned = OwnedReply { frame: self.read.take(whole), body: reply.body };
+        let frame = if self.unpacked.is_empty() {
+            self.read.take(whole)
+        } else {
+            self.read.consume(whole);
+            std::mem::take(&mut self.unpacked)
+        };
+        let owned = OwnedReply { frame, body: reply.body };
         owned.document()?;
         Ok(owned)
     }
@@ -312,6 +333,8 @@ impl Connection {
         {
             self.read.consume(len);
         }
+        self.unpacked.clear();
+        self.unpacked.shrink_to(KEEP);
     }
 
     fn ready_to_send(&mut self) -> Result<()> {
@@ -333,10 +356,17 @@ impl Connection {
     /// Writes the request. Until all of it is written the connection counts as broken.
     async fn transmit(&mut self) -> Result<()> {
         self.state = State::Broken;
-        self.stream
-            .write_all(&self.write)
-            .await
-            .map_err(|cause| Error::io("cannot send the request", cause))?;
+        let bytes = match self.codec {
+            Some(codec) if Codec::is_allowed_for(&self.write) => {
+                self.packed.shrink_to(KEEP);
+                codec
+                    .compress(&self.write, &mut self.packed)
+                    .map_err(|cause| Error::io("cannot compress the request", cause))?;
+                &self.packed
+            }
+            _ => &self.write,
+        };
+        self.stream.write_all(bytes).await.map_err(|cause| Error::io("cannot send the request", cause))?;
         self.state = State::ReplyOwed(message::request_id(&self.write));
         Ok(())
     }
@@ -346,7 +376,12 @@ impl Connection {
         let State::ReplyOwed(request) = self.state else { return Err(no_reply()) };
         loop {
             if let Some(frame) = self.read.frame()? {
-                let reply = message::parse(frame, request)?;
+                let reply = if compression::is_compressed(frame) {
+                    compression::decompress(frame, &mut self.unpacked)?;
+                    message::parse(&self.unpacked, request)?
+                } else {
+                    message::parse(frame, request)?
+                };
                 self.state = if reply.more_to_come { State::ReplyOwed(reply.id) } else { State::Idle };
                 self.reply = Some(reply);
                 return Ok(());

@@ -20,6 +20,7 @@ use crate::rt::Runtime;
 use crate::stream::{Connector, Interrupter};
 use crate::topology::{HelloReply, ServerType};
 use crate::wire::DocWriter;
+use crate::wire::compression::Codec;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub(crate) struct Establisher {
     options: Arc<ClientOptions>,
     metadata: Arc<ClientMetadata>,
     connector: Connector,
+    /// The compressors that were asked for and built in.
+    codecs: Arc<[Codec]>,
     runtime: Runtime,
 }
 
@@ -69,7 +72,8 @@ impl Establisher {
         }
         let metadata = Arc::new(ClientMetadata::new(&options)?);
         let connector = Connector::new(&options)?;
-        Ok(Establisher { options, metadata, connector, runtime })
+        let codecs = options.compressors.iter().flatten().filter_map(Codec::of).collect();
+        Ok(Establisher { options, metadata, connector, codecs, runtime })
     }
 
     /// The same for work in the background, whose sockets never block.
@@ -133,11 +137,19 @@ impl Establisher {
             Purpose::Monitor => None,
         };
         let mut connection = Connection::new(id, address.clone(), generation, stream, socket_timeout);
-        let offer = self.greet(&mut connection, attempt.as_ref(), deadline).await.map_err(unheard)?;
+        let codecs = match purpose {
+            Purpose::Application => &*self.codecs,
+            Purpose::Monitor => &[],
+        };
+        let (offer, codec) =
+            self.greet(&mut connection, attempt.as_ref(), codecs, deadline).await.map_err(unheard)?;
         if let Some(attempt) = attempt
             && connection.description().server_type != ServerType::RsArbiter
         {
             attempt.finish(offer, &mut self.channel(&mut connection, deadline)).await.map_err(unproven)?;
+        }
+        if let Some(codec) = codec {
+            connection.set_codec(codec);
         }
         Ok(connection)
     }
@@ -146,9 +158,10 @@ impl Establisher {
         &self,
         connection: &mut Connection,
         attempt: Option<&Attempt<'_>>,
+        codecs: &[Codec],
         deadline: Deadline,
-    ) -> Result<Offer> {
-        self.write_hello(&mut connection.begin().body(), attempt);
+    ) -> Result<(Offer, Option<Codec>)> {
+        self.write_hello(&mut connection.begin().body(), attempt, codecs);
         let sent = Instant::now();
         connection.round_trip(&self.runtime, deadline).await?;
         let round_trip_time = sent.elapsed();
@@ -165,11 +178,12 @@ impl Establisher {
             }));
         }
         connection.set_description(ConnectionDescription::of(&hello, round_trip_time));
-        Ok(offer)
+        let shared = |codec: &&Codec| hello.compression.iter().any(|name| name == codec.name());
+        Ok((offer, codecs.iter().find(shared).copied()))
     }
 
     /// The first command on every connection.
-    fn write_hello(&self, hello: &mut DocWriter<'_>, attempt: Option<&Attempt<'_>>) {
+    fn write_hello(&self, hello: &mut DocWriter<'_>, attempt: Option<&Attempt<'_>>, codecs: &[Codec]) {
         let options = &*self.options;
         if options.server_api.is_some() || options.load_balanced() {
             hello.i32(cstr!("hello"), 1);
@@ -181,6 +195,10 @@ impl Establisher {
         hello.doc(cstr!("client"), &self.metadata.document());
         if options.load_balanced() {
             hello.bool(cstr!("loadBalanced"), true);
+        }
+        if !codecs.is_empty() {
+            let mut names = hello.array(cstr!("compression"));
+            codecs.iter().for_each(|codec| names.str(codec.name()));
         }
         if let Some(attempt) = attempt {
             attempt.write(hello);
