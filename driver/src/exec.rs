@@ -24,7 +24,9 @@ mod retry;
 mod session_pool;
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use threadwatch::ForkGeneration;
 
 pub(crate) use self::attempt::check_size;
 use self::cluster_time::ClusterClock;
@@ -57,13 +59,73 @@ pub(crate) struct Hub {
     pub(crate) clock: ClusterClock,
     /// The requests of a blocking client's threads.
     pub(crate) threads: Option<Arc<ThreadPins>>,
+    /// The process that it was made in.
+    born: ForkGeneration,
+    /// What takes its place in a child of that process.
+    heir: OnceLock<Result<Box<Hub>>>,
 }
 
 impl Deref for Core {
     type Target = Hub;
 
     fn deref(&self) -> &Hub {
-        &self.hub
+        self.hub.here()
+    }
+}
+
+impl Hub {
+    fn open(options: Arc<ClientOptions>, runtime: Runtime) -> Result<Self> {
+        let born = ForkGeneration::current();
+        let deployment = Deployment::open(Arc::clone(&options), runtime.clone())?;
+        let (sessions, clock) = (SessionPool::default(), ClusterClock::default());
+        let threads = runtime.is_blocking().then(|| ThreadPins::new(options.auto_start_request()));
+        Ok(Hub { deployment, options, runtime, sessions, clock, threads, born, heir: OnceLock::new() })
+    }
+
+    /// The hub of this process: itself, unless the process has forked since; then one that is opened anew, for the sockets, threads and
+    /// sessions of the parent are the parent's.
+    #[inline]
+    fn here(&self) -> &Hub {
+        if self.born.is_current() { self } else { self.inherited() }
+    }
+
+    #[cold]
+    fn inherited(&self) -> &Hub {
+        match self.heir() {
+            Ok(heir) => heir.here(),
+            Err(_) => self,
+        }
+    }
+
+    #[cold]
+    fn heir(&self) -> &Result<Box<Hub>> {
+        self.heir.get_or_init(|| {
+            if !self.runtime.is_blocking() {
+                return Err(Error::invalid_argument(
+                    "the client was made before the process forked, and its runtime stayed behind; make a new client in \
+                     the child, or use driver::sync::Client, which survives a fork",
+                ));
+            }
+            Ok(Box::new(Hub::open(Arc::clone(&self.options), Runtime::blocking()?)?))
+        })
+    }
+
+    /// # Errors
+    /// That of a client which cannot be used after a fork.
+    fn survived_fork(&self) -> Result<()> {
+        match self.born.is_current() {
+            true => Ok(()),
+            false => self.heir().as_ref().map_err(Error::clone)?.survived_fork(),
+        }
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        if !self.born.is_current() {
+            // The parent's sockets are left alone, and so are locks that a thread of the parent may have held.
+            std::mem::forget((Arc::clone(&self.deployment), self.threads.clone()));
+        }
     }
 }
 
@@ -78,11 +140,7 @@ impl Core {
                  request with start_request()",
             ));
         }
-        let options = Arc::new(options);
-        let deployment = Deployment::open(Arc::clone(&options), runtime.clone())?;
-        let (sessions, clock) = (SessionPool::default(), ClusterClock::default());
-        let threads = runtime.is_blocking().then(|| ThreadPins::new(options.auto_start_request()));
-        let hub = Arc::new(Hub { deployment, options, runtime, sessions, clock, threads });
+        let hub = Arc::new(Hub::open(Arc::new(options), runtime)?);
         Ok(Arc::new(Core { hub, request: None }))
     }
 
@@ -128,6 +186,7 @@ pub(crate) async fn execute<'c>(
     operation: &mut dyn Operation,
     mut scope: Scope<'_>,
 ) -> Result<Reply<'c>> {
+    core.hub.survived_fork()?;
     check_identity(core, &scope)?;
     let retry = match operation.meta().retry {
         Retry::Read if core.options.retry_reads() => Retry::Read,

@@ -15,6 +15,7 @@ use std::thread::{self, Thread};
 use std::time::Instant;
 
 use pin_project_lite::pin_project;
+use threadwatch::ForkGeneration;
 use tokio::runtime::Handle;
 
 use crate::deadline::Deadline;
@@ -44,7 +45,8 @@ impl Runtime {
 
     /// Operations on the calling thread, background work on one thread shared by the whole process.
     pub(crate) fn blocking() -> Result<Self> {
-        Ok(Runtime { background: background_thread()?, blocking: true })
+        static BACKGROUND: Background = Background::new();
+        Ok(Runtime { background: BACKGROUND.handle()?, blocking: true })
     }
 
     /// Whether operations run on the caller's thread over blocking sockets.
@@ -205,21 +207,37 @@ impl Drop for Restore {
     }
 }
 
-/// The runtime of the one background thread that serves all blocking clients of the process.
-fn background_thread() -> Result<Handle> {
-    static BACKGROUND: OnceLock<std::result::Result<Handle, Arc<std::io::Error>>> = OnceLock::new();
-    let start = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
-        thread::Builder::new()
-            .name("driver-background".into())
-            .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
-        Ok(handle)
-    };
-    BACKGROUND
-        .get_or_init(|| start().map_err(Arc::new))
-        .clone()
-        .map_err(|cause| Error::io("cannot start the background thread of blocking clients", cause))
+/// The one background thread that serves all blocking clients of a process, and that of the process's child, should it fork.
+struct Background {
+    thread: OnceLock<(ForkGeneration, std::result::Result<Handle, Arc<std::io::Error>>)>,
+    child: OnceLock<Box<Background>>,
+}
+
+impl Background {
+    const fn new() -> Self {
+        Background { thread: OnceLock::new(), child: OnceLock::new() }
+    }
+
+    /// The runtime of this process's background thread, started if there is none yet.
+    fn handle(&self) -> Result<Handle> {
+        let (born, handle) =
+            self.thread.get_or_init(|| (ForkGeneration::current(), start_background().map_err(Arc::new)));
+        if !born.is_current() {
+            return self.child.get_or_init(|| Box::new(Background::new())).handle();
+        }
+        handle
+            .clone()
+            .map_err(|cause| Error::io("cannot start the background thread of blocking clients", cause))
+    }
+}
+
+fn start_background() -> std::io::Result<Handle> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    thread::Builder::new()
+        .name("driver-background".into())
+        .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+    Ok(handle)
 }
 
 #[cfg(test)]

@@ -151,7 +151,7 @@ impl ThreadPins {
 
     /// Ends what was started last.
     pub(crate) fn end_last(&self) {
-        self.end_with(|started| drop(started.pop()));
+        self.end_with(|started| started.truncate(started.len().saturating_sub(1)));
     }
 
     /// What is pinned goes back to the pools when nothing is left.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bson::oid::ObjectId;
+use threadwatch::ForkGeneration;
 use toro::{Event, Handoff, Take, Waiters};
 
 use super::connection::Connection;
@@ -46,6 +47,8 @@ pub(super) struct Shared {
     /// Wakes the upkeep before its time.
     pub(super) wake: Arc<Event>,
     pub(super) hook: OnceLock<ErrorHook>,
+    /// The process whose sockets these are.
+    born: ForkGeneration,
 }
 
 impl std::fmt::Debug for Shared {
@@ -70,6 +73,7 @@ impl Shared {
             cause: Mutex::default(),
             wake: Arc::new(Event::new()),
             hook: OnceLock::new(),
+            born: ForkGeneration::current(),
         }
     }
 
@@ -149,6 +153,9 @@ impl Shared {
         self: &Arc<Self>,
         deadline: Deadline,
     ) -> Result<PooledConnection, CheckOutError> {
+        if !self.born.is_current() {
+            return Err(self.left_behind());
+        }
         let in_queue = deadline.within(self.establisher.options().wait_queue_timeout());
         loop {
             let ask = |state: &mut PoolState, waiters: &mut Waiters<'_, Granted>| match state
@@ -238,6 +245,11 @@ impl Shared {
 
     /// Takes a connection back that was in use.
     pub(super) fn check_in(self: Arc<Self>, connection: Box<Connection>) {
+        if !self.born.is_current() {
+            // The socket is the parent's, and so may be whoever holds the lock.
+            std::mem::forget(connection);
+            return;
+        }
         let connection_id = connection.id();
         self.emit(|address| {
             CmapEvent::ConnectionCheckedIn(cmap::ConnectionCheckedInEvent { address, connection_id })
@@ -444,6 +456,18 @@ impl Shared {
             },
         };
         self.queue_error(kind)
+    }
+
+    /// The answer to what was begun in the parent of this process and goes on here, such as a cursor.
+    #[cold]
+    fn left_behind(&self) -> CheckOutError {
+        let message = format!(
+            "the connections to {} belong to the process that this one was forked from",
+            self.address
+        );
+        let cause = std::io::Error::from(std::io::ErrorKind::NotConnected);
+        let error = Error::io(message, cause).at(&self.address);
+        CheckOutError { error, generation: Generation::FIRST, stage: Stage::Queue }
     }
 
     pub(super) fn timed_out(&self) -> CheckOutError {
