@@ -9,7 +9,9 @@ use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::exec::Core;
 use crate::face::{Async, Blocking, Face};
-use crate::options::{ClientOptions, DatabaseOptions, ReadConcern, SelectionCriteria, WriteConcern};
+use crate::options::{
+    ClientOptions, DatabaseOptions, DriverInfo, ReadConcern, SelectionCriteria, WriteConcern,
+};
 use crate::rt::{self, Runtime};
 use crate::session::StartSession;
 use crate::topology::TopologyDescription;
@@ -190,6 +192,15 @@ impl<F: Face> Client<F> {
     /// running.
     pub fn schedule_refresh(&self) {
         self.core.deployment.schedule_refresh();
+    }
+
+    /// Adds a library that is built on this driver to what the client tells servers about itself. Connections that are opened from now on tell of it;
+    /// one that was added already is not added twice.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when a part of `info` contains a `|`, which separates the libraries.
+    pub fn append_metadata(&self, info: &DriverInfo) -> Result<()> {
+        self.core.deployment.append_metadata(info)
     }
 
     /// Starts a session. Nothing is asked of a server; one that knows no sessions is told of by the first operation.

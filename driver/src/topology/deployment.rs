@@ -26,7 +26,7 @@ use super::wait;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::nest::{Nest, Picture};
-use crate::options::{ClientOptions, SelectionCriteria, ServerAddress};
+use crate::options::{ClientOptions, DriverInfo, SelectionCriteria, ServerAddress};
 use crate::pool::{CheckOutError, Establisher, Generation, Interrupt, Pool, Stage};
 use crate::rt::Runtime;
 
@@ -132,6 +132,14 @@ impl Deployment {
     /// How long servers keep an unused session; none where that is not known, or there are no sessions.
     pub(crate) fn logical_session_timeout(&self) -> Option<Duration> {
         self.nest.load().description().logical_session_timeout()
+    }
+
+    /// Adds a library to what new connections, the monitors' among them, tell servers.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when a part of it contains a `|`.
+    pub(crate) fn append_metadata(&self, info: &DriverInfo) -> Result<()> {
+        self.establisher.metadata().append(info)
     }
 
     /// The server for an operation: one that suits `criteria`, is within the latency window, and is the less busy of two such at random. Servers at

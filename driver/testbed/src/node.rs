@@ -235,7 +235,7 @@ impl Node {
         *self.probe.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// SIGSTOP: the process keeps its connections and answers nothing.
+    /// SIGSTOP: the process keeps its connections and answers nothing; returns when its last thread has stopped.
     pub(crate) fn pause(&self) -> Result<()> {
         self.signal(libc::SIGSTOP, true)
     }
@@ -253,6 +253,9 @@ impl Node {
                     return Err(self.not_running("has ended by itself"));
                 }
                 process::signal(child, signal).map_err(failed)?;
+                if pausing {
+                    process::await_stopped(child).map_err(failed)?;
+                }
                 *paused = pausing;
                 Ok(())
             }

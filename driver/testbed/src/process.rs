@@ -102,6 +102,23 @@ pub(crate) fn signal(child: &Child, signal: libc::c_int) -> io::Result<()> {
     }
 }
 
+/// Waits until every thread of a child that was sent SIGSTOP has stopped, or the child has ended. Until then one of its threads could still answer.
+pub(crate) fn await_stopped(child: &Child) -> io::Result<()> {
+    loop {
+        let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+        let options = libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT;
+        // SAFETY: `info` is room for one siginfo_t. The child has not been reaped, for `child` is borrowed, and WNOWAIT leaves it to be reaped.
+        let waited = unsafe { libc::waitid(libc::P_PID, child.id(), info.as_mut_ptr(), options) };
+        match waited {
+            0 => return Ok(()),
+            _ => match io::Error::last_os_error() {
+                interrupted if interrupted.kind() == io::ErrorKind::Interrupted => {}
+                error => return Err(error),
+            },
+        }
+    }
+}
+
 /// Waits for `child` to end, at most until `deadline`.
 pub(crate) fn wait_until(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
     loop {

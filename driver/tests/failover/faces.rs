@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::sync::{Arc, OnceLock};
 
 use driver::bson::{Document, doc};
-use driver::options::{ClientOptions, WriteConcern};
+use driver::options::{ClientOptions, DriverInfo, WriteConcern};
 use driver::{Result, TopologyDescription};
 use futures_util::TryStreamExt;
 
@@ -19,6 +19,7 @@ pub(crate) trait Face: Clone + Send + Sync + 'static {
     fn count(&self) -> Result<u64>;
     fn topology(&self) -> Arc<TopologyDescription>;
     fn wait_for_refresh(&self) -> Result<()>;
+    fn append_metadata(&self, info: &DriverInfo) -> Result<()>;
 }
 
 const DATABASE: &str = "failover";
@@ -65,6 +66,10 @@ macro_rules! operations {
 
         fn count(&self) -> Result<u64> {
             $end!(self.collection().count_documents(doc! {}))
+        }
+
+        fn append_metadata(&self, info: &DriverInfo) -> Result<()> {
+            self.0.append_metadata(info)
         }
 
         fn topology(&self) -> Arc<TopologyDescription> {

@@ -1,6 +1,9 @@
 //! What a client does while its servers die, step down and come back: real sets, real kills, both faces.
 
+#[macro_use]
+mod macros;
 mod faces;
+mod network;
 mod records;
 
 use std::collections::HashSet;
@@ -16,23 +19,6 @@ use testbed::{ReplicaSet, Standalone};
 
 use self::faces::{Asynchronous, Blocking, Face};
 use self::records::Records;
-
-/// Runs a test once on each face.
-macro_rules! on_both_faces {
-    ($($name:ident)*) => {$(
-        mod $name {
-            #[test]
-            fn asynchronously() {
-                super::cases::$name::<super::Asynchronous>();
-            }
-
-            #[test]
-            fn blocking() {
-                super::cases::$name::<super::Blocking>();
-            }
-        }
-    )*};
-}
 
 on_both_faces! {
     a_killed_primary_is_replaced_without_a_storm

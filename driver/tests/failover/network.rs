@@ -1,0 +1,182 @@
+//! What a client does when the network between it and a server misbehaves: a proxy delays, splits, cuts, garbles and swallows bytes.
+//!
+//! Another client, which reaches the same server without the proxy, must not notice anything.
+
+use std::time::Duration;
+
+use driver::bson::doc;
+use driver::error::{Error, ErrorKind};
+use driver::options::DriverInfo;
+use testbed::{Direction, Fault, Proxy, Standalone};
+
+use super::{eventually, options};
+use crate::faces::{Asynchronous, Blocking, Face};
+
+on_both_faces! {
+    slow_and_split_bytes_change_nothing
+    a_reply_that_is_cut_off_is_a_network_error
+    a_server_that_never_answers_is_a_timeout
+    garbled_replies_are_refused_and_the_client_goes_on
+    a_reset_connection_is_told_once
+    libraries_are_told_to_the_server
+}
+
+/// A server, a proxy before it, a client through the proxy, and one that goes around it.
+struct Bed<F> {
+    server: Standalone,
+    proxy: Proxy,
+    client: F,
+    around: F,
+}
+
+impl<F: Face> Bed<F> {
+    /// The client through the proxy gives an operation `timeout`; its monitor keeps quiet, so that faults meet operations.
+    fn new(timeout: Duration) -> Self {
+        let server = Standalone::start().unwrap();
+        let proxy = Proxy::start(&server.host()).unwrap();
+        let (mut through, _) = options(&format!("mongodb://{}/?directConnection=true", proxy.host()));
+        through.timeout = Some(timeout);
+        through.heartbeat_freq = Some(Duration::from_secs(3600));
+        let client = F::open(through).unwrap();
+        let around = F::open(options(&server.uri()).0).unwrap();
+        // The first write makes the collection, which takes its time.
+        around.insert(doc! {}).unwrap();
+        eventually("the client works", || client.insert(doc! {}).is_ok());
+        Bed { server, proxy, client, around }
+    }
+
+    /// That the client works again once the proxy does, and that the other one has worked all the time.
+    fn recovers(&self) {
+        self.around.insert(doc! {}).unwrap();
+        self.proxy.clear();
+        eventually("the client works again", || self.client.insert(doc! {}).is_ok());
+        self.around.insert(doc! {}).unwrap();
+    }
+}
+
+fn is_invalid_response(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::InvalidResponse { .. })
+}
+
+mod cases {
+    use super::*;
+
+    pub(super) fn slow_and_split_bytes_change_nothing<F: Face>() {
+        let bed = Bed::<F>::new(Duration::from_secs(60));
+        let documents =
+            |from: i32| (from..from + 50).map(|i| doc! { "_id": i, "text": "x".repeat(20) }).collect();
+        for (i, fault) in [Fault::Split, Fault::Delay(Duration::from_millis(20))].into_iter().enumerate() {
+            let before = bed.client.count().unwrap();
+            bed.proxy.set(Direction::ToServer, fault);
+            bed.proxy.set(Direction::ToClient, fault);
+            bed.client.insert_everywhere(documents(i as i32 * 50), 1).unwrap();
+            assert_eq!(bed.client.find_all(20).unwrap().len() as u64, before + 50);
+            bed.recovers();
+        }
+    }
+
+    pub(super) fn a_reply_that_is_cut_off_is_a_network_error<F: Face>() {
+        let bed = Bed::<F>::new(Duration::from_secs(20));
+        for bytes in [0, 3, 4, 15, 16, 20, 30] {
+            bed.proxy.set(Direction::ToClient, Fault::CutAfter(bytes));
+            let error = bed.client.insert(doc! {}).unwrap_err();
+            assert!(error.is_network() && !error.is_timeout(), "after {bytes} bytes: {error:?}");
+            assert_eq!(error.host().unwrap().to_string(), bed.proxy.host());
+            bed.recovers();
+        }
+    }
+
+    pub(super) fn a_server_that_never_answers_is_a_timeout<F: Face>() {
+        let bed = Bed::<F>::new(Duration::from_millis(500));
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            bed.proxy.set(direction, Fault::BlackHole);
+            let error = bed.client.insert(doc! {}).unwrap_err();
+            assert!(error.is_timeout(), "{error:?}");
+            bed.recovers();
+        }
+        bed.server.pause().unwrap();
+        let error = bed.client.insert(doc! {}).unwrap_err();
+        assert!(error.is_timeout(), "{error:?}");
+        bed.server.resume().unwrap();
+        bed.recovers();
+    }
+
+    pub(super) fn garbled_replies_are_refused_and_the_client_goes_on<F: Face>() {
+        let bed = Bed::<F>::new(Duration::from_millis(500));
+        // Which byte of the reply is garbled: its length, its own id, the id of its request, its opcode, its section's kind, its document's
+        // length. Only its own id means nothing to the client.
+        for offset in (0..16).chain(20..25) {
+            for mask in [0x40, 0xff] {
+                bed.proxy.set(Direction::ToClient, Fault::Garble { offset, mask });
+                let mut outcome = bed.client.insert(doc! {});
+                // On a busy machine even a good answer may come too late; that tells nothing.
+                for _ in 0..10 {
+                    if offset < 4 || !outcome.as_ref().is_err_and(Error::is_timeout) {
+                        break;
+                    }
+                    outcome = bed.client.insert(doc! {});
+                }
+                match (offset, outcome) {
+                    (4..8, outcome) => outcome.unwrap(),
+                    (_, Ok(())) => panic!("byte {offset} xor {mask:#x} was not noticed"),
+                    (0..4, Err(error)) => {
+                        // A length that claims too much is refused; one that claims a little too much is waited for.
+                        assert!(
+                            is_invalid_response(&error) || error.is_timeout(),
+                            "byte {offset}: {error:?}"
+                        );
+                    }
+                    (_, Err(error)) => assert!(is_invalid_response(&error), "byte {offset}: {error:?}"),
+                }
+                bed.recovers();
+            }
+        }
+    }
+
+    pub(super) fn a_reset_connection_is_told_once<F: Face>() {
+        let bed = Bed::<F>::new(Duration::from_secs(20));
+        for _ in 0..5 {
+            bed.proxy.cut();
+            if let Err(error) = bed.client.insert(doc! {}) {
+                assert!(error.is_network(), "{error:?}");
+                bed.client.insert(doc! {}).unwrap();
+            }
+        }
+        bed.proxy.refuse();
+        bed.proxy.cut();
+        eventually("the server is lost", || bed.client.insert(doc! {}).is_err());
+        bed.proxy.accept();
+        bed.recovers();
+    }
+
+    // Specification "MongoDB Handshake", prose tests of appended metadata, as the server logs it.
+    pub(super) fn libraries_are_told_to_the_server<F: Face>() {
+        let server = Standalone::start().unwrap();
+        let (mut options, app) = options(&server.uri());
+        options.max_idle_time = Some(Duration::from_millis(1));
+        let client = F::open(options).unwrap();
+        client.insert(doc! {}).unwrap();
+        let info = |name: &str| {
+            DriverInfo::builder()
+                .name(name.to_owned())
+                .version("2.0".to_owned())
+                .platform("Monkey".to_owned())
+                .build()
+        };
+        client.append_metadata(&info("library")).unwrap();
+        client.append_metadata(&info("library")).unwrap();
+        client.append_metadata(&info("framework")).unwrap();
+        let error = client.append_metadata(&info("a|b")).unwrap_err();
+        assert!(error.to_string().contains("a|b"), "{error}");
+        eventually("a new connection tells of the libraries", || {
+            std::thread::sleep(Duration::from_millis(2));
+            client.insert(doc! {}).unwrap();
+            let log = std::fs::read_to_string(server.log_path()).unwrap();
+            log.lines().filter(|line| line.contains(&app)).any(|line| {
+                line.contains("\"driver|library|framework\"")
+                    && line.contains("|2.0|2.0")
+                    && line.contains("|Monkey|Monkey")
+            })
+        });
+    }
+}
