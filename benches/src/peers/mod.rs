@@ -7,7 +7,7 @@
 pub mod event;
 pub mod lock;
 pub mod queue;
-// RESULT pub mod result;
+pub mod result;
 pub mod semaphore;
 
 /// The packages that are measured.

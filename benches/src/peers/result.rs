@@ -24,7 +24,7 @@ impl Settled for Toro {
     }
     #[inline]
     fn wait(&self) -> impl Future + Send {
-        self.0.wait()
+        self.0.get()
     }
 }
 

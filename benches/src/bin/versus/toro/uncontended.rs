@@ -7,6 +7,7 @@ use benches::drive::{ready, time_ready};
 use benches::peers::event::{self, Flag};
 use benches::peers::lock::{self, Lock};
 use benches::peers::queue::{self, Queue, Room};
+use benches::peers::result::{self, Settled};
 use benches::peers::semaphore::{self, Semaphore};
 use benches::round::{Contender, Sample};
 use std::hint::black_box;
@@ -39,6 +40,14 @@ pub(super) fn cells() -> Vec<Trial> {
                 flag::<event::Watch>(),
                 flag::<event::EventListener>(),
                 flag::<event::Asyncband>(),
+            ]
+        }),
+        Trial::alone("result, already set", Kind::Nothing, &already_set, |_| {
+            vec![
+                settled::<result::Toro>(),
+                settled::<result::Tokio>(),
+                settled::<result::AsyncLock>(),
+                settled::<result::Asyncband>(),
             ]
         }),
     ];
@@ -91,6 +100,15 @@ fn flag<F: Flag>() -> Contender {
     Contender::new(F::NAME, move |ops| {
         time_ready(ops, || async {
             black_box(&flag).wait().await;
+        })
+    })
+}
+
+fn settled<S: Settled>() -> Contender {
+    let cell = S::new_set(7);
+    Contender::new(S::NAME, move |ops| {
+        time_ready(ops, || async {
+            black_box(black_box(&cell).wait().await);
         })
     })
 }
