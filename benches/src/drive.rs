@@ -94,7 +94,7 @@ where
 }
 
 /// How long tasks may take that are to take milliseconds, before they are given up.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Futures that wait, in places that are allocated once and used again: what is measured does not include the
 /// harness's own memory.

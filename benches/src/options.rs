@@ -23,6 +23,8 @@ pub struct Options {
     pub rounds: Option<usize>,
     /// Measure only cells whose name contains this.
     pub cell: Option<String>,
+    /// Measure only contenders of this name, and compare nothing: for use under a profiler.
+    pub only: Option<String>,
     /// How thorough to be.
     pub pace: Pace,
 }
@@ -32,6 +34,7 @@ pub const USAGE: &str = "    --json FILE       write every figure as JSON
     --plot FILE.svg   draw the ratios as bars
     --rounds N        measure N rounds (1 to 1000)
     --cell SUBSTRING  measure only the cells whose name contains SUBSTRING
+    --only NAME       run only the contender NAME, compared with nothing: for use under a profiler
     --quick           few, short rounds: a look, not a figure to quote";
 
 impl Options {
@@ -48,6 +51,7 @@ impl Options {
                 "--json" => options.json = Some(value("the name of a file")?.into()),
                 "--plot" => options.plot = Some(value("the name of a file")?.into()),
                 "--cell" => options.cell = Some(value("a part of a cell's name")?),
+                "--only" => options.only = Some(value("the name of a contender")?),
                 "--quick" => options.pace = Pace::Quick,
                 "--rounds" => {
                     let text = value("a number")?;
@@ -59,6 +63,11 @@ impl Options {
             }
         }
         Ok(options)
+    }
+
+    /// Whether a contender of this name is to be measured.
+    pub fn admits(&self, contender: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only == contender)
     }
 
     /// Whether a cell of this name is to be measured.
@@ -77,12 +86,13 @@ mod tests {
 
     #[test]
     fn options_are_read() {
-        let options =
-            parse("--json a.json --plot b.svg --rounds 31 --cell lock --quick").expect("all are options");
+        let options = parse("--json a.json --plot b.svg --rounds 31 --cell lock --only flume --quick")
+            .expect("all are options");
         assert_eq!(options.json, Some("a.json".into()));
         assert_eq!(options.plot, Some("b.svg".into()));
         assert_eq!((options.rounds, options.pace), (Some(31), Pace::Quick));
         assert!(options.wants("lock, uncontended") && !options.wants("queue"));
+        assert!(options.admits("flume") && !options.admits("toro"));
         assert!(parse("").expect("nothing is needed").wants("anything"));
     }
 

@@ -99,17 +99,20 @@ impl Trial {
         }
     }
 
-    fn measure(self, ground: &Ground, plan: Plan) -> Cell {
+    fn measure(self, ground: &Ground, plan: Plan, options: &Options) -> Cell {
         let (unit, figures) = match self.source {
             Source::Timed(slice, build) => {
                 let slice = plan.slice.min(slice);
-                ("ns", contest(Plan { slice, ..plan }, &mut build(ground)))
+                let mut contenders = build(ground);
+                contenders.retain(|contender| options.admits(contender.name()));
+                ("ns", contest(Plan { slice, ..plan }, &mut contenders))
             }
             Source::Exact(unit, count) => (unit, count(ground)),
         };
+        let bounds = if options.only.is_some() { &[] } else { &self.bounds[..] };
         let names: Vec<&str> = figures.iter().map(|figures| figures.name).collect();
         let remark = ground.probed.remark(self.kind, &names);
-        Cell::judged(self.name, unit, figures, &self.bounds).with_remark(remark)
+        Cell::judged(self.name, unit, figures, bounds).with_remark(remark)
     }
 }
 
@@ -155,7 +158,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
     };
     for cell in cells {
         let is_timed = matches!(cell.source, Source::Timed(..));
-        let (mut cell, foreign) = disturbance(|| cell.measure(&ground, plan));
+        let (mut cell, foreign) = disturbance(|| cell.measure(&ground, plan, options));
         if let Some(share) = foreign.filter(|share| is_timed && *share >= DISTURBED) {
             cell.remark += &format!("; disturbed: others used {share:.1} processors");
         }
