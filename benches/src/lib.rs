@@ -11,6 +11,7 @@
 //! | [`counting_alloc`], [`cpu`] | allocations and processor time of a piece of code |
 //! | [`drive`] | polling by hand: ready futures, crowds of waiters, tasks that start together |
 //! | [`peers`] | each primitive of `toro` and of its peers behind one trait a kind |
+//! | [`workloads`] | the work that is measured, with its contenders |
 //! | [`options`], [`versions`] | the command line; the versions that were measured |
 //!
 //! How a figure is kept honest: contenders take turns within every round and the order rotates from round to
@@ -29,3 +30,4 @@ pub mod report;
 pub mod round;
 pub mod table;
 pub mod versions;
+pub mod workloads;

@@ -4,10 +4,12 @@
 //! only implemented for a type that has the capability; where the semantics differ in a way that matters, such as
 //! who may overtake whom, [`lock::Order`] says so and unlike is never compared with unlike.
 
+pub mod barrier;
 pub mod event;
 pub mod lock;
 pub mod queue;
 pub mod result;
+pub mod rwlock;
 pub mod semaphore;
 
 /// The packages that are measured.

@@ -1,12 +1,8 @@
 //! `versus toro`: every primitive against its peers, cell by cell.
 
-mod cancel;
-mod contended;
+mod cells;
 mod footprint;
 mod probe;
-mod queue;
-mod uncontended;
-mod wake;
 
 use benches::bound::Bound;
 use benches::cpu::disturbance;
@@ -28,8 +24,8 @@ struct Ground {
     probed: probe::Findings,
 }
 
-/// Makes what a cell needs when its turn has come.
-type Make<T> = Box<dyn FnOnce(&Ground) -> Vec<T>>;
+/// Makes what a cell needs when its turn has come. The runtime is for tasks that contend.
+type Make<T> = Box<dyn FnOnce(&Arc<Runtime>) -> Vec<T>>;
 
 /// How a cell gets its figures.
 enum Source {
@@ -53,9 +49,9 @@ impl Trial {
         name: impl Into<String>,
         kind: probe::Kind,
         bounds: &[Bound],
-        build: impl FnOnce(&Ground) -> Vec<Contender> + 'static,
+        build: impl FnOnce() -> Vec<Contender> + 'static,
     ) -> Self {
-        Self::timed(name, kind, Duration::from_millis(4), bounds, build)
+        Self::timed(name, kind, Duration::from_millis(4), bounds, |_| build())
     }
 
     /// A cell in which tasks meet.
@@ -63,7 +59,7 @@ impl Trial {
         name: impl Into<String>,
         kind: probe::Kind,
         bounds: &[Bound],
-        build: impl FnOnce(&Ground) -> Vec<Contender> + 'static,
+        build: impl FnOnce(&Arc<Runtime>) -> Vec<Contender> + 'static,
     ) -> Self {
         Self::timed(name, kind, Duration::from_millis(15), bounds, build)
     }
@@ -73,7 +69,7 @@ impl Trial {
         kind: probe::Kind,
         slice: Duration,
         bounds: &[Bound],
-        build: impl FnOnce(&Ground) -> Vec<Contender> + 'static,
+        build: impl FnOnce(&Arc<Runtime>) -> Vec<Contender> + 'static,
     ) -> Self {
         Self {
             name: name.into(),
@@ -89,12 +85,12 @@ impl Trial {
         kind: probe::Kind,
         unit: &'static str,
         bounds: &[Bound],
-        count: impl FnOnce(&Ground) -> Vec<Figures> + 'static,
+        count: impl FnOnce() -> Vec<Figures> + 'static,
     ) -> Self {
         Self {
             name: name.into(),
             kind,
-            source: Source::Exact(unit, Box::new(count)),
+            source: Source::Exact(unit, Box::new(|_| count())),
             bounds: bounds.to_vec(),
         }
     }
@@ -103,11 +99,11 @@ impl Trial {
         let (unit, figures) = match self.source {
             Source::Timed(slice, build) => {
                 let slice = plan.slice.min(slice);
-                let mut contenders = build(ground);
+                let mut contenders = build(&ground.runtime);
                 contenders.retain(|contender| options.admits(contender.name()));
                 ("ns", contest(Plan { slice, ..plan }, &mut contenders))
             }
-            Source::Exact(unit, count) => (unit, count(ground)),
+            Source::Exact(unit, count) => (unit, count(&ground.runtime)),
         };
         let bounds = if options.only.is_some() { &[] } else { &self.bounds[..] };
         let names: Vec<&str> = figures.iter().map(|figures| figures.name).collect();
@@ -127,17 +123,7 @@ const DISTURBED: f64 = 0.2;
 pub(crate) fn run(options: &Options) -> Result<Report, String> {
     crossfire::detect_backoff_cfg();
     let ground = Ground { runtime: two_workers(), probed: probe::Findings::new() };
-    let cells: Vec<Trial> = [
-        uncontended::cells(),
-        contended::cells(),
-        queue::cells(),
-        wake::cells(),
-        cancel::cells(),
-        footprint::cells(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let cells = cells::all();
     let names: String = cells.iter().map(|cell| format!("\n    {}", cell.name)).collect();
     let cells: Vec<Trial> = cells.into_iter().filter(|cell| options.wants(&cell.name)).collect();
     if cells.is_empty() {

@@ -10,6 +10,7 @@
 use benches::drive::ready;
 use benches::peers::lock::{self, Lock, Order};
 use benches::peers::queue::{self, Queue, Room};
+use benches::peers::rwlock::{self, RwLock};
 use benches::peers::semaphore::{self, Semaphore};
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -21,6 +22,7 @@ use std::task::{Context, Poll, Wake, Waker};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Lock,
+    RwLock,
     Semaphore,
     Queue,
     /// Waiting for an event or a result takes nothing, so that nothing can be lost with it.
@@ -34,6 +36,8 @@ struct Finding {
     name: &'static str,
     /// What a drop loses; empty for a cancel-safe type.
     losses: Vec<&'static str>,
+    /// How many items a queue took that was to hold one.
+    held: Option<usize>,
 }
 
 /// What was found out about all.
@@ -52,6 +56,10 @@ impl Findings {
             Some(lock_probe::<lock::Tokio>()),
             Some(lock_probe::<lock::AsyncLock>()),
             Some(lock_probe::<lock::Asyncband>()),
+            Some(rwlock_probe::<rwlock::Toro>()),
+            Some(rwlock_probe::<rwlock::Tokio>()),
+            Some(rwlock_probe::<rwlock::AsyncLock>()),
+            Some(rwlock_probe::<rwlock::Asyncband>()),
             Some(semaphore_probe::<semaphore::Toro>()),
             Some(semaphore_probe::<semaphore::ToroBarging>()),
             Some(semaphore_probe::<semaphore::Tokio>()),
@@ -76,11 +84,12 @@ impl Findings {
         for finding in found.into_iter().flatten() {
             // Bounded and unbounded queues of one crate make one finding.
             match findings.iter_mut().find(|known| (known.kind, known.name) == (finding.kind, finding.name)) {
-                Some(known) => finding.losses.iter().for_each(|loss| {
-                    if !known.losses.contains(loss) {
-                        known.losses.push(loss);
-                    }
-                }),
+                Some(known) => {
+                    let known_losses = known.losses.clone();
+                    let new = |loss: &&str| !known_losses.contains(loss);
+                    known.losses.extend(finding.losses.into_iter().filter(new));
+                    known.held = known.held.or(finding.held);
+                }
                 None => findings.push(finding),
             }
         }
@@ -122,6 +131,14 @@ impl Findings {
                 finding.losses.join("; ")
             );
             notes.push(note);
+        }
+        for finding in &self.0 {
+            if let Some(held) = finding.held.filter(|held| *held != 1) {
+                notes.push(format!(
+                    "{}: a queue of maxsize 1 takes {held} items before a put waits",
+                    finding.name
+                ));
+            }
         }
         notes
     }
@@ -190,7 +207,25 @@ fn lock_probe<L: Lock>() -> Finding {
         lock.is_free()
     };
     check_order(L::NAME, L::ORDER, barged);
-    Finding { kind: Kind::Lock, name: L::NAME, losses: lost(got, "the lock") }
+    Finding { kind: Kind::Lock, name: L::NAME, losses: lost(got, "the lock"), held: None }
+}
+
+/// A reader waits behind a writer that is dropped: once while a reader holds the lock, so that the writer is all that
+/// keeps the second reader out, and once after the writer was let in.
+fn rwlock_probe<L: RwLock>() -> Finding {
+    let lock = L::new();
+    let mut losses = Vec::new();
+    {
+        let _reader = ready(lock.read());
+        if survives_a_drop(lock.write(), lock.read(), || ()).is_none() {
+            losses.push("the readers that a dropped writer held back");
+        }
+    }
+    let held = ready(lock.write());
+    if survives_a_drop(lock.write(), lock.write(), || drop(held)).is_none() {
+        losses.push("the lock");
+    }
+    Finding { kind: Kind::RwLock, name: L::NAME, losses, held: None }
 }
 
 fn semaphore_probe<S: Semaphore>() -> Finding {
@@ -205,7 +240,7 @@ fn semaphore_probe<S: Semaphore>() -> Finding {
         semaphore.is_free()
     };
     check_order(S::NAME, S::ORDER, barged);
-    Finding { kind: Kind::Semaphore, name: S::NAME, losses: lost(got, "the permit") }
+    Finding { kind: Kind::Semaphore, name: S::NAME, losses: lost(got, "the permit"), held: None }
 }
 
 fn check_order(name: &str, order: Order, barged: bool) {
@@ -219,7 +254,7 @@ fn lost(got: bool, what: &'static str) -> Vec<&'static str> {
 
 /// `None` when the type has no such queue.
 fn queue_probe<Q: Queue<1>>(room: Room) -> Option<Finding> {
-    let mut losses = Vec::new();
+    let (mut losses, mut held) = (Vec::new(), None);
     // One consumer's future cannot stand in line behind another's where there is but one consumer; there the same
     // consumer asks again.
     match Q::open(room, 1, 2) {
@@ -247,18 +282,19 @@ fn queue_probe<Q: Queue<1>>(room: Room) -> Option<Finding> {
     if room != Room::Unbounded {
         let (producers, mut consumers) = Q::open(room, 1, 1)?;
         let (producer, consumer) = (&producers[0], &mut consumers[0]);
-        let mut held = 0;
+        let mut items = 0;
         loop {
             let mut put = pin!(Q::put(producer, [0]));
             if task(put.as_mut()).poll().is_pending() {
                 break;
             }
-            held += 1;
+            items += 1;
         }
+        held = Some(items);
         let take = || drop(ready(Q::get(consumer)));
         let got = survives_a_drop(Q::put(producer, [7]), Q::put(producer, [8]), take);
         let mut rest = Vec::new();
-        for _ in 0..held + 2 {
+        for _ in 0..items + 2 {
             let mut get = pin!(Q::get(consumer));
             match task(get.as_mut()).poll() {
                 Poll::Ready(item) => rest.extend(item.ok()),
@@ -271,5 +307,5 @@ fn queue_probe<Q: Queue<1>>(room: Room) -> Option<Finding> {
             losses.push("the room that was made for a dropped put");
         }
     }
-    Some(Finding { kind: Kind::Queue, name: Q::NAME, losses })
+    Some(Finding { kind: Kind::Queue, name: Q::NAME, losses, held })
 }

@@ -3,64 +3,43 @@
 //! Each producer puts, and each consumer gets, its share of the items; a measurement ends when all have arrived. A
 //! queue lives through all rounds, so that buffers that grow have grown.
 
-use super::probe::Kind;
-use super::{Ground, Trial};
-use benches::bound::Bound;
-use benches::drive::time_together;
-use benches::peers::queue::{
+use crate::drive::time_together;
+use crate::peers::queue::{
     AsyncChannel, AsyncbandBounded, AsyncbandUnbounded, CrossfireBounded, CrossfireUnbounded, Flume, Kanal,
     Queue, Room, TokioBounded, TokioUnbounded, Toro,
 };
-use benches::round::{Contender, Sample};
+use crate::round::{Contender, Sample};
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Runtime;
 
 /// An unbounded queue may come to hold everything that a measurement sends: that much at once, and no more.
 const MOST_AT_ONCE: u64 = 50_000;
 
-pub(super) fn cells() -> Vec<Trial> {
-    let rooms = [("1", Room::For(1)), ("64", Room::For(64)), ("unbounded", Room::Unbounded)];
-    let mut cells = Vec::new();
-    for (name, room) in rooms {
-        for tasks in [1, 2, 4] {
-            cells.push(cell::<1>(name, room, tasks));
-            cells.push(cell::<32>(name, room, tasks));
-        }
-    }
-    cells
-}
-
-fn cell<const WORDS: usize>(room_name: &str, room: Room, tasks: usize) -> Trial {
-    let bounds = [
-        Bound::must("flume", 1.0),
-        Bound::must("async-channel", 1.0),
-        Bound::aim("crossfire", 1.0),
-        Bound::aim("kanal", 1.3),
+/// Items of `WORDS` times eight bytes between as many producers as consumers.
+pub fn between<const WORDS: usize>(runtime: &Arc<Runtime>, room: Room, tasks: usize) -> Vec<Contender> {
+    let contenders = [
+        traffic::<WORDS, Toro>(runtime, room, tasks),
+        traffic::<WORDS, AsyncChannel>(runtime, room, tasks),
+        traffic::<WORDS, Flume>(runtime, room, tasks),
+        traffic::<WORDS, Kanal>(runtime, room, tasks),
+        traffic::<WORDS, CrossfireBounded>(runtime, room, tasks),
+        traffic::<WORDS, CrossfireUnbounded>(runtime, room, tasks),
+        traffic::<WORDS, AsyncbandBounded>(runtime, room, tasks),
+        traffic::<WORDS, AsyncbandUnbounded>(runtime, room, tasks),
+        traffic::<WORDS, TokioBounded>(runtime, room, tasks),
+        traffic::<WORDS, TokioUnbounded>(runtime, room, tasks),
     ];
-    let name = format!("queue {tasks}P{tasks}C, maxsize {room_name}, {} bytes", WORDS * 8);
-    Trial::together(name, Kind::Queue, &bounds, move |ground| {
-        let contenders = [
-            traffic::<WORDS, Toro>(ground, room, tasks),
-            traffic::<WORDS, AsyncChannel>(ground, room, tasks),
-            traffic::<WORDS, Flume>(ground, room, tasks),
-            traffic::<WORDS, Kanal>(ground, room, tasks),
-            traffic::<WORDS, CrossfireBounded>(ground, room, tasks),
-            traffic::<WORDS, CrossfireUnbounded>(ground, room, tasks),
-            traffic::<WORDS, AsyncbandBounded>(ground, room, tasks),
-            traffic::<WORDS, AsyncbandUnbounded>(ground, room, tasks),
-            traffic::<WORDS, TokioBounded>(ground, room, tasks),
-            traffic::<WORDS, TokioUnbounded>(ground, room, tasks),
-        ];
-        contenders.into_iter().flatten().collect()
-    })
+    contenders.into_iter().flatten().collect()
 }
 
 fn traffic<const WORDS: usize, Q: Queue<WORDS>>(
-    ground: &Ground,
+    runtime: &Arc<Runtime>,
     room: Room,
     tasks: usize,
 ) -> Option<Contender> {
-    let runtime = ground.runtime.clone();
+    let runtime = runtime.clone();
     let (producers, consumers) = Q::open(room, tasks, tasks)?;
     let mut ends: Vec<_> = producers.into_iter().map(End::Producer).collect();
     ends.extend(consumers.into_iter().map(End::Consumer));

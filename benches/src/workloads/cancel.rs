@@ -4,36 +4,33 @@
 //! they are dropped in the same order whatever that length is: oldest first, newest first, or at random all over. A
 //! cost that grows with the length of the list then shows, and a cache that overflows does not.
 
-use super::Trial;
-use super::probe::Kind;
-use benches::bound::Bound;
-use benches::drive::{Crowd, ready};
-use benches::peers::queue::{
+use crate::drive::{Crowd, ready};
+use crate::peers::queue::{
     AsyncChannel, AsyncbandUnbounded, CrossfireUnbounded, Flume, Kanal, Queue, Room, Toro as ToroQueue,
 };
-use benches::peers::semaphore::{AsyncLock, Asyncband, Semaphore, Tokio, Toro};
-use benches::round::{Contender, Sample};
+use crate::peers::semaphore::{AsyncLock, Asyncband, Semaphore, Tokio, Toro};
+use crate::round::{Contender, Sample};
 use std::future::Future;
 use std::time::{Duration, Instant};
 
 /// How many waiters there are at once.
-const CROWD: usize = 10_000;
+pub const CROWD: usize = 10_000;
 
-/// How much more a waiter may cost in a list of 10,000 than in one of 100 to be called the same.
-const FLAT: f64 = 1.25;
+/// The name of `toro` in [`long_and_short`] where the lists are short.
+pub const AT_100: &str = "toro at 100";
 
 /// Who is dropped first.
-#[derive(Clone, Copy)]
-enum First {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    /// Who waited longest.
     Oldest,
+    /// Who came last.
     Newest,
+    /// Anyone.
     Random,
 }
 
 impl First {
-    const ALL: [(Self, &str); 3] =
-        [(Self::Oldest, "oldest first"), (Self::Newest, "newest first"), (Self::Random, "random first")];
-
     /// The places of a crowd in the order they are dropped; the same at every call.
     fn order(self) -> Vec<usize> {
         let mut places: Vec<usize> = (0..CROWD).collect();
@@ -46,55 +43,32 @@ impl First {
     }
 }
 
-pub(super) fn cells() -> Vec<Trial> {
-    let mut cells = Vec::new();
-    for (first, name) in First::ALL {
-        for waiters in [100, 10_000] {
-            cells.push(Trial::alone(
-                format!("cancel acquire, {waiters} waiters, {name}"),
-                Kind::Semaphore,
-                &[Bound::must("tokio", 1.0)],
-                move |_| {
-                    vec![
-                        acquirers::<Toro>(Toro::NAME, waiters, first),
-                        acquirers::<Tokio>(Tokio::NAME, waiters, first),
-                        acquirers::<AsyncLock>(AsyncLock::NAME, waiters, first),
-                        acquirers::<Asyncband>(Asyncband::NAME, waiters, first),
-                    ]
-                },
-            ));
-        }
-        cells.push(Trial::alone(
-            format!("cancel acquire, toro's 10,000 against its 100, {name}"),
-            Kind::Nothing,
-            &[Bound::must("toro at 100", FLAT)],
-            move |_| {
-                vec![
-                    acquirers::<Toro>(Toro::NAME, 10_000, first),
-                    acquirers::<Toro>("toro at 100", 100, first),
-                ]
-            },
-        ));
-    }
-    for waiters in [100, 10_000] {
-        cells.push(Trial::alone(
-            format!("cancel get, {waiters} waiters, random first"),
-            Kind::Queue,
-            &[],
-            move |_| {
-                let contenders = [
-                    getters::<ToroQueue>(waiters),
-                    getters::<AsyncChannel>(waiters),
-                    getters::<Flume>(waiters),
-                    getters::<Kanal>(waiters),
-                    getters::<CrossfireUnbounded>(waiters),
-                    getters::<AsyncbandUnbounded>(waiters),
-                ];
-                contenders.into_iter().flatten().collect()
-            },
-        ));
-    }
-    cells
+/// Waiters for a permit, this many for each semaphore; at most [`CROWD`].
+pub fn acquire(waiters: usize, first: First) -> Vec<Contender> {
+    vec![
+        acquirers::<Toro>(Toro::NAME, waiters, first),
+        acquirers::<Tokio>(Tokio::NAME, waiters, first),
+        acquirers::<AsyncLock>(AsyncLock::NAME, waiters, first),
+        acquirers::<Asyncband>(Asyncband::NAME, waiters, first),
+    ]
+}
+
+/// `toro` in lists of 10,000 waiters against itself in lists of 100.
+pub fn long_and_short(first: First) -> Vec<Contender> {
+    vec![acquirers::<Toro>(Toro::NAME, CROWD, first), acquirers::<Toro>(AT_100, 100, first)]
+}
+
+/// Waiters for an item, this many for each queue; at most [`CROWD`]; dropped at random.
+pub fn get(waiters: usize) -> Vec<Contender> {
+    let contenders = [
+        getters::<ToroQueue>(waiters),
+        getters::<AsyncChannel>(waiters),
+        getters::<Flume>(waiters),
+        getters::<Kanal>(waiters),
+        getters::<CrossfireUnbounded>(waiters),
+        getters::<AsyncbandUnbounded>(waiters),
+    ];
+    contenders.into_iter().flatten().collect()
 }
 
 fn acquirers<S: Semaphore>(name: &'static str, waiters: usize, first: First) -> Contender {

@@ -1,0 +1,106 @@
+//! Eight tasks that want the same lock, or the same three permits, on two workers.
+//!
+//! Fair locks are compared with fair ones and barging locks with barging ones. "Yields" means that the holder lets
+//! other tasks run while it holds: everyone else comes to wait. "Does not yield" is a short critical section.
+
+use crate::drive::time_together;
+use crate::peers::lock::{self, Lock};
+use crate::peers::semaphore::{self, Semaphore};
+use crate::round::{Contender, Sample};
+use std::hint::black_box;
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+
+/// How many tasks contend.
+const TASKS: u64 = 8;
+
+/// How many permits the tasks contend for.
+const PERMITS: u32 = 3;
+
+/// What a holder does while it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// It lets other tasks run: everyone else comes to wait.
+    Yields,
+    /// It works for a moment: a short critical section.
+    Works,
+}
+
+impl Holder {
+    async fn hold(self) {
+        if let Self::Yields = self {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// A fair lock.
+pub fn fair_lock(runtime: &Arc<Runtime>, holder: Holder) -> Vec<Contender> {
+    vec![
+        lock_by::<lock::Toro>(runtime, holder),
+        lock_by::<lock::Tokio>(runtime, holder),
+        lock_by::<lock::Asyncband>(runtime, holder),
+    ]
+}
+
+/// A fair semaphore of three permits.
+pub fn fair_semaphore(runtime: &Arc<Runtime>, holder: Holder) -> Vec<Contender> {
+    vec![
+        permit_by::<semaphore::Toro>(runtime, holder),
+        permit_by::<semaphore::Tokio>(runtime, holder),
+        permit_by::<semaphore::Asyncband>(runtime, holder),
+    ]
+}
+
+/// A lock that newcomers may take before those who wait.
+pub fn barging_lock(runtime: &Arc<Runtime>, holder: Holder) -> Vec<Contender> {
+    vec![lock_by::<lock::ToroBarging>(runtime, holder), lock_by::<lock::AsyncLock>(runtime, holder)]
+}
+
+/// A semaphore of three permits that newcomers may take before those who wait.
+pub fn barging_semaphore(runtime: &Arc<Runtime>, holder: Holder) -> Vec<Contender> {
+    vec![
+        permit_by::<semaphore::ToroBarging>(runtime, holder),
+        permit_by::<semaphore::AsyncLock>(runtime, holder),
+    ]
+}
+
+fn lock_by<L: Lock>(runtime: &Arc<Runtime>, holder: Holder) -> Contender {
+    let runtime = runtime.clone();
+    let lock = Arc::new(L::new());
+    Contender::may_stall(L::NAME, move |ops| {
+        let each = ops.div_ceil(TASKS);
+        let tasks = (0..TASKS).map(|_| {
+            let lock = lock.clone();
+            async move {
+                for _ in 0..each {
+                    let mut count = lock.acquire().await;
+                    *count += 1;
+                    holder.hold().await;
+                }
+            }
+        });
+        let (elapsed, _) = time_together(&runtime, tasks)?;
+        Ok(Sample { elapsed, ops: each * TASKS })
+    })
+}
+
+fn permit_by<S: Semaphore>(runtime: &Arc<Runtime>, holder: Holder) -> Contender {
+    let runtime = runtime.clone();
+    let semaphore = Arc::new(S::new(PERMITS));
+    Contender::may_stall(S::NAME, move |ops| {
+        let each = ops.div_ceil(TASKS);
+        let tasks = (0..TASKS).map(|_| {
+            let semaphore = semaphore.clone();
+            async move {
+                for _ in 0..each {
+                    let permit = semaphore.acquire().await;
+                    black_box(&permit);
+                    holder.hold().await;
+                }
+            }
+        });
+        let (elapsed, _) = time_together(&runtime, tasks)?;
+        Ok(Sample { elapsed, ops: each * TASKS })
+    })
+}
