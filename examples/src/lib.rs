@@ -1,4 +1,12 @@
-//! Programs that show the three crates at work, one file each under `examples/`.
+//! Programs that show the three crates at work, one file each under `examples/`. What they do is here, so that tests can
+//! drive it too.
+
+pub mod caching_proxy;
+pub mod graceful_shutdown;
+pub mod http;
+pub mod producer_consumer;
+pub mod rendezvous;
+pub mod spider;
 
 /// The examples of the README compile, and run where they need no server.
 #[cfg(doctest)]

@@ -1,0 +1,15 @@
+//! Crawls a small site, which it serves itself, with three workers.
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let site = examples::spider::serve_site().await?;
+    let found = examples::spider::crawl(&site.url("/"), 3).await;
+    for (url, outcome) in &found {
+        match outcome {
+            Ok(status) => println!("{status}  {url}"),
+            Err(error) => println!("failed  {url}: {error}"),
+        }
+    }
+    println!("{} addresses", found.len());
+    Ok(())
+}

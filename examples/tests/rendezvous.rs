@@ -1,0 +1,41 @@
+//! The rendezvous: nobody goes on before all are there. Statement 20.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use examples::rendezvous::Rendezvous;
+
+#[tokio::test]
+async fn nobody_goes_on_before_all_are_there() {
+    let rendezvous = Arc::new(Rendezvous::new(6));
+    let gone_on = Arc::new(AtomicU32::new(0));
+    let threads: Vec<_> = (0..3)
+        .map(|_| {
+            let (rendezvous, gone_on) = (rendezvous.clone(), gone_on.clone());
+            std::thread::spawn(move || {
+                rendezvous.meet_blocking();
+                gone_on.fetch_add(1, Ordering::Relaxed);
+            })
+        })
+        .collect();
+    let tasks: Vec<_> = (0..3)
+        .map(|_| {
+            let (rendezvous, gone_on) = (rendezvous.clone(), gone_on.clone());
+            tokio::spawn(async move {
+                rendezvous.meet().await;
+                gone_on.fetch_add(1, Ordering::Relaxed);
+            })
+        })
+        .collect();
+    rendezvous.all_there().await;
+    tokio::task::yield_now().await;
+    assert_eq!(gone_on.load(Ordering::Relaxed), 0, "somebody went on before the word was given");
+    rendezvous.go();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(gone_on.load(Ordering::Relaxed), 6);
+}
