@@ -5,6 +5,7 @@
 //! holds it up for as long as it runs: it should note and return.
 
 pub mod cmap;
+pub mod command;
 pub mod sdam;
 
 use std::fmt;

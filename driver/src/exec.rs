@@ -11,6 +11,7 @@
 //! | what happens in one attempt? | `attempt.rs` |
 //! | what may be sent again, and which error is told? | `retry.rs` |
 //! | what does a reply say, and what is wrong with it? | `outline.rs`, `failure.rs`, `reply.rs` |
+//! | what is told of it? | `watch.rs` |
 //! | sessions and cluster time | `session_pool.rs`, `cluster_time.rs` |
 
 mod attempt;
@@ -22,6 +23,7 @@ mod outline;
 mod reply;
 mod retry;
 mod session_pool;
+mod watch;
 
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};

@@ -7,6 +7,7 @@ use super::outline::Outline;
 use super::reply::{Loan, Reply};
 use super::retry::{self, Failure};
 use super::session_pool::ServerSession;
+use super::watch::Watch;
 use super::{Core, Tries, failure};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::{CheckOutError, Connection, ConnectionDescription, Stage};
@@ -33,6 +34,7 @@ pub(super) async fn attempt<'c>(
     if let Some(session) = session(&mut scope.identity, &mut tries.lease) {
         session.begin();
     }
+    let watch = Watch::begin(core.options.command_event_handler.as_ref(), &connection);
     let sent = match acknowledged {
         true => connection.round_trip(&core.runtime, scope.deadline).await,
         false => connection.send(&core.runtime, scope.deadline).await,
@@ -44,12 +46,26 @@ pub(super) async fn attempt<'c>(
         }
     }
     if let Err(error) = sent {
+        if let Some(watch) = watch {
+            watch.failed(&error);
+        }
         return Err(not_answered(core, &selected, &connection, tries.retry, error));
     }
     let outline = match acknowledged {
-        true => read(core, scope, &connection).map_err(Failure::after)?,
+        true => match read(core, scope, &connection) {
+            Ok(outline) => outline,
+            Err(error) => {
+                if let Some(watch) = watch {
+                    watch.failed(&error);
+                }
+                return Err(Failure::after(error));
+            }
+        },
         false => Outline::unacknowledged(),
     };
+    if let Some(watch) = watch {
+        watch.answered(&outline, connection.reply().ok().filter(|_| acknowledged));
+    }
     if !outline.is_ok() || outline.has_write_concern_error() {
         let error = complaint(&outline, &connection);
         if let Some(mut error) = error.map(|error| error.at(selected.address())) {

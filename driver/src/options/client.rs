@@ -9,6 +9,7 @@ use super::{
 use crate::error::Result;
 use crate::event::EventHandler;
 use crate::event::cmap::CmapEvent;
+use crate::event::command::CommandEvent;
 use crate::event::sdam::SdamEvent;
 use crate::wire::compression::Codec;
 
@@ -29,6 +30,8 @@ pub struct ClientOptions {
     pub auto_start_request: Option<bool>,
     /// Who is told what happens in connection pools. Default: nobody.
     pub cmap_event_handler: Option<EventHandler<CmapEvent>>,
+    /// Who is told what is asked of servers, and what they answer. Default: nobody.
+    pub command_event_handler: Option<EventHandler<CommandEvent>>,
     /// The compressors to offer, best first. Default: none.
     pub compressors: Option<Vec<Compressor>>,
     /// How long opening a connection may take, TLS and authentication included. Default: 10 s.
@@ -63,7 +66,7 @@ pub struct ClientOptions {
     pub retry_reads: Option<bool>,
     /// Whether a write that failed by the network or an election is sent once more, in a way that cannot write twice. Default: true.
     pub retry_writes: Option<bool>,
-    /// Takes the events of discovery and monitoring. Default: nobody does.
+    /// Who is told what becomes known of the servers. Default: nobody.
     pub sdam_event_handler: Option<EventHandler<SdamEvent>>,
     /// Which servers take reads that are given no criteria. Default: the primary.
     pub selection_criteria: Option<SelectionCriteria>,
@@ -125,6 +128,7 @@ builder! {
         app_name: Option<String>,
         auto_start_request: Option<bool>,
         cmap_event_handler: Option<EventHandler<CmapEvent>>,
+        command_event_handler: Option<EventHandler<CommandEvent>>,
         compressors: Option<Vec<Compressor>>,
         connect_timeout: Option<Duration>,
         credential: Option<Credential>,

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bson::RawDocument;
 use bson::oid::ObjectId;
+use bson::{Document, RawDocument};
 
 use super::generation::Generation;
 use crate::deadline::Deadline;
@@ -21,7 +21,7 @@ use crate::topology::{HelloReply, ServerType};
 use crate::wire::compression::{self, Codec};
 use crate::wire::framing::ReadBuffer;
 use crate::wire::message::{self, Flags, MessageWriter, Reply, RequestId, RequestIds};
-use crate::wire::{MAX_MESSAGE_SIZE, message::request_body};
+use crate::wire::{MAX_MESSAGE_SIZE, message::request_document};
 
 /// The most memory that a write buffer keeps after a large request.
 const KEEP: usize = 1024 * 1024;
@@ -218,9 +218,9 @@ impl Connection {
         message::request_id(&self.write).0
     }
 
-    /// The command of the request that was begun last, without its document sequences.
-    pub(crate) fn request(&self) -> Option<&RawDocument> {
-        request_body(&self.write)
+    /// The command of the request that was begun last, its document sequences as arrays, as listeners are told it.
+    pub(crate) fn request_document(&self) -> Option<Document> {
+        request_document(&self.write)
     }
 
     /// Sends the request and receives its reply.

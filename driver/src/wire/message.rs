@@ -7,8 +7,8 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use bson::RawDocument;
 use bson::raw::CStr;
+use bson::{Bson, Document, RawDocument};
 
 use super::sequence::SequenceWriter;
 use super::writer::DocWriter;
@@ -139,6 +139,30 @@ pub(crate) fn request_body(message: &[u8]) -> Option<&RawDocument> {
     let at = HEADER_LEN + 5;
     let len = usize::try_from(i32_at(message, at)?).ok()?;
     RawDocument::from_bytes(message.get(at..at.checked_add(len)?)?).ok()
+}
+
+/// The command of a request that was written with [`MessageWriter`], its document sequences as arrays.
+pub(crate) fn request_document(message: &[u8]) -> Option<Document> {
+    let body = request_body(message)?;
+    let mut command = Document::try_from(body).ok()?;
+    let mut rest = message.get(HEADER_LEN + 5 + body.as_bytes().len()..)?;
+    while let [1, section @ ..] = rest {
+        let length = usize::try_from(i32_at(section, 0)?).ok()?;
+        let content = section.get(4..length)?;
+        let end = content.iter().position(|byte| *byte == 0)?;
+        let identifier = std::str::from_utf8(&content[..end]).ok()?;
+        let mut documents = Vec::new();
+        let mut left = &content[end + 1..];
+        while !left.is_empty() {
+            let length = usize::try_from(i32_at(left, 0)?).ok()?;
+            let document = RawDocument::from_bytes(left.get(..length)?).ok()?;
+            documents.push(Bson::Document(Document::try_from(document).ok()?));
+            left = &left[length..];
+        }
+        command.insert(identifier, documents);
+        rest = &section[length..];
+    }
+    Some(command)
 }
 
 /// Where the parts of a checked reply lie.

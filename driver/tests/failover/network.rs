@@ -145,7 +145,7 @@ mod cases {
         bed.proxy.refuse();
         bed.proxy.cut();
         eventually("the server is lost", || bed.client.insert(doc! {}).is_err());
-        bed.proxy.accept();
+        bed.proxy.accept().unwrap();
         bed.recovers();
     }
 

@@ -132,3 +132,21 @@ fn ids_of_two_connections_never_meet() {
         assert!(seen.insert(a.next()) && seen.insert(b.next()));
     }
 }
+
+#[test]
+fn a_request_is_told_with_its_sequences_as_arrays() {
+    let mut buf = Vec::new();
+    let mut message = MessageWriter::begin(&mut buf, RequestId(9), Flags::NONE);
+    message.body().str(cstr!("insert"), "c");
+    let mut documents = message.sequence(cstr!("documents"));
+    documents.push(&rawdoc! { "a": 1 });
+    documents.push(&rawdoc! { "b": 2 });
+    drop(documents);
+    drop(message.sequence(cstr!("none")));
+    finish(&mut buf, 1000).unwrap();
+    let told = request_document(&buf).unwrap();
+    assert_eq!(told, doc! { "insert": "c", "documents": [{ "a": 1 }, { "b": 2 }], "none": [] });
+    for cut in 0..buf.len() {
+        let _ = request_document(&buf[..cut]);
+    }
+}

@@ -1,0 +1,180 @@
+//! Tells the events of one command to whoever listens.
+//!
+//! A [`Watch`] is there only where somebody listens. It tells the start when it is made, and the end when it is told of it; dropped before, because the
+//! operation was, it tells a failure, so that each start has its end.
+
+use std::time::Instant;
+
+use bson::oid::ObjectId;
+use bson::raw::RawDocument;
+use bson::{Document, doc};
+
+use super::failure;
+use super::outline::Outline;
+use crate::error::{CommandError, Error, ErrorKind};
+use crate::event::EventHandler;
+use crate::event::command::{
+    CommandEvent, CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent, ConnectionInfo,
+};
+use crate::pool::Connection;
+
+/// A command under way that somebody listens to.
+pub(super) struct Watch {
+    handler: EventHandler<CommandEvent>,
+    started: Instant,
+    secret: bool,
+    about: Option<About>,
+}
+
+/// What all events of a command share.
+struct About {
+    command_name: String,
+    db: String,
+    request_id: i32,
+    connection: ConnectionInfo,
+    service_id: Option<ObjectId>,
+}
+
+impl Watch {
+    /// Tells that the command which lies in the connection's buffer is about to be sent, if anybody listens.
+    pub(super) fn begin(
+        handler: Option<&EventHandler<CommandEvent>>,
+        connection: &Connection,
+    ) -> Option<Box<Self>> {
+        handler.map(|handler| Self::begun(handler, connection))
+    }
+
+    #[cold]
+    fn begun(handler: &EventHandler<CommandEvent>, connection: &Connection) -> Box<Self> {
+        let command = connection.request_document().unwrap_or_default();
+        let command_name = command.keys().next().cloned().unwrap_or_default();
+        let secret = is_secret(&command_name, &command);
+        let description = connection.description();
+        let about = About {
+            db: command.get_str("$db").unwrap_or_default().to_owned(),
+            command_name,
+            request_id: connection.request_id(),
+            connection: ConnectionInfo {
+                id: connection.id(),
+                server_id: description.server_connection_id,
+                address: connection.address().clone(),
+            },
+            service_id: description.service_id,
+        };
+        handler.handle(CommandEvent::Started(CommandStartedEvent {
+            command: if secret { Document::new() } else { command },
+            db: about.db.clone(),
+            command_name: about.command_name.clone(),
+            request_id: about.request_id,
+            connection: about.connection.clone(),
+            service_id: about.service_id,
+        }));
+        Box::new(Watch { handler: handler.clone(), started: Instant::now(), secret, about: Some(about) })
+    }
+
+    /// The server has answered; a write that is not acknowledged counts as answered when it has been sent.
+    pub(super) fn answered(mut self, outline: &Outline, reply: Option<&RawDocument>) {
+        let Some(reply) = reply else { return self.succeeded(doc! { "ok": 1 }) };
+        match outline.is_ok() {
+            true if self.secret => self.succeeded(Document::new()),
+            true => self.succeeded(Document::try_from(reply).unwrap_or_default()),
+            false => self.end(&failure::of_command(outline, reply)),
+        }
+    }
+
+    /// No answer has come, or none that can be understood.
+    pub(super) fn failed(mut self, error: &Error) {
+        self.end(error);
+    }
+
+    fn succeeded(&mut self, reply: Document) {
+        let duration = self.started.elapsed();
+        let Some(About { command_name, db, request_id, connection, service_id }) = self.about.take() else {
+            return;
+        };
+        self.handler.handle(CommandEvent::Succeeded(CommandSucceededEvent {
+            duration,
+            reply,
+            command_name,
+            db,
+            request_id,
+            connection,
+            service_id,
+        }));
+    }
+
+    fn end(&mut self, error: &Error) {
+        let duration = self.started.elapsed();
+        let Some(About { command_name, db, request_id, connection, service_id }) = self.about.take() else {
+            return;
+        };
+        let failure = if self.secret { without_words(error) } else { error.clone() };
+        self.handler.handle(CommandEvent::Failed(CommandFailedEvent {
+            duration,
+            failure,
+            command_name,
+            db,
+            request_id,
+            connection,
+            service_id,
+        }));
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.end(&Error::timeout("the operation was dropped before the reply had come"));
+    }
+}
+
+/// Specification "Command Logging and Monitoring", section "Security".
+fn is_secret(name: &str, command: &Document) -> bool {
+    const SECRET: [&str; 9] = [
+        "authenticate",
+        "saslstart",
+        "saslcontinue",
+        "getnonce",
+        "createuser",
+        "updateuser",
+        "copydbgetnonce",
+        "copydbsaslstart",
+        "copydb",
+    ];
+    let name = name.to_ascii_lowercase();
+    SECRET.contains(&name.as_str())
+        || (matches!(name.as_str(), "hello" | "ismaster") && command.contains_key("speculativeAuthenticate"))
+}
+
+/// The error with its code and labels, and nothing that the server said.
+fn without_words(error: &Error) -> Error {
+    let ErrorKind::Command(told) = error.kind() else { return error.clone() };
+    let (code, code_name) = (told.code, told.code_name.clone());
+    let mut bare =
+        Error::new(ErrorKind::Command(CommandError { code, code_name, ..CommandError::default() }));
+    error.labels().iter().for_each(|label| bare.add_label(label));
+    match error.host() {
+        Some(host) => bare.at(host),
+        None => bare,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_carries_a_secret_is_known_by_its_name_and_by_what_it_carries() {
+        for name in ["saslStart", "createUser", "copydb", "AUTHENTICATE"] {
+            assert!(is_secret(name, &Document::new()), "{name}");
+        }
+        assert!(is_secret("hello", &doc! { "speculativeAuthenticate": {} }));
+        assert!(!is_secret("hello", &Document::new()) && !is_secret("insert", &Document::new()));
+        let told =
+            CommandError { code: 18, code_name: "AuthenticationFailed".into(), message: "secret".into() };
+        let mut error = Error::new(ErrorKind::Command(told));
+        error.add_label("label");
+        let bare = without_words(&error);
+        assert!(!format!("{bare:?} {bare}").contains("secret"));
+        assert_eq!((bare.code(), bare.has_label("label")), (Some(18), true));
+    }
+}

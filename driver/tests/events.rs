@@ -1,0 +1,190 @@
+//! What a client tells of the commands that it sends, on both faces.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use driver::bson::{Document, doc};
+use driver::error::ErrorKind;
+use driver::event::EventHandler;
+use driver::event::command::CommandEvent;
+use driver::options::{ClientOptions, ConnectionString, WriteConcern};
+use driver::{Client, sync};
+use testbed::{ReplicaSet, shared_standalone};
+
+type Told = std::sync::Arc<toro::Queue<CommandEvent>>;
+
+/// The options of a client that tells its commands, with an application name and a database of its own.
+fn telling(uri: &str) -> (ClientOptions, Told, String) {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("events_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let (handler, told) = EventHandler::queue();
+    let mut options = ConnectionString::parse(uri).unwrap().options;
+    options.command_event_handler = Some(handler);
+    options.app_name = Some(name.clone());
+    (options, told, name)
+}
+
+fn drain(told: &Told) -> Vec<CommandEvent> {
+    std::iter::from_fn(|| told.try_get().ok()).collect()
+}
+
+/// Each event as a word and the name of its command; starts and ends must belong together.
+fn story(events: &[CommandEvent]) -> Vec<(&'static str, String)> {
+    let mut open = None;
+    let word = |event: &CommandEvent| match event {
+        CommandEvent::Started(e) => {
+            assert_eq!(
+                open.replace(e.request_id),
+                None,
+                "a command has started before the last one had ended"
+            );
+            assert!(e.connection.server_id.is_some() && e.connection.id > 0);
+            ("started", e.command_name.clone())
+        }
+        CommandEvent::Succeeded(e) => {
+            assert_eq!(open.take(), Some(e.request_id));
+            ("succeeded", e.command_name.clone())
+        }
+        CommandEvent::Failed(e) => {
+            assert_eq!(open.take(), Some(e.request_id));
+            ("failed", e.command_name.clone())
+        }
+        _ => unreachable!("there are three kinds of events"),
+    };
+    let story = events.iter().map(word).collect();
+    assert_eq!(open, None, "a command has not ended");
+    story
+}
+
+fn words(events: &[CommandEvent]) -> Vec<String> {
+    story(events).into_iter().map(|(word, name)| format!("{name} {word}")).collect()
+}
+
+fn started(events: &[CommandEvent]) -> Vec<&Document> {
+    let command = |event| match event {
+        &CommandEvent::Started(ref e) => Some(&e.command),
+        _ => None,
+    };
+    events.iter().filter_map(command).collect()
+}
+
+fn check_usual_story(events: &[CommandEvent], db: &str) {
+    let expected = [
+        "insert started",
+        "insert succeeded",
+        "find started",
+        "find succeeded",
+        "insert started",
+        "insert succeeded",
+    ];
+    assert_eq!(words(events), expected);
+    let commands = started(events);
+    assert_eq!(commands[0].get_array("documents").unwrap().len(), 2);
+    assert_eq!(commands[0].get_str("$db").unwrap(), db);
+    assert_eq!(commands[1].get_document("filter").unwrap(), &doc! { "_id": 1 });
+    let replies: Vec<&Document> = events
+        .iter()
+        .filter_map(|event| match event {
+            CommandEvent::Succeeded(e) => Some(&e.reply),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(replies[0].get_i32("n").unwrap(), 2);
+    assert_eq!(replies[1].get_document("cursor").unwrap().get_array("firstBatch").unwrap().len(), 1);
+    assert_eq!(replies[2], &doc! { "ok": 1 }, "what is not acknowledged counts as done");
+}
+
+#[tokio::test]
+async fn commands_are_told_with_their_documents_and_replies() {
+    let (options, told, db) = telling(&shared_standalone().unwrap().uri());
+    let client = Client::with_options(options).unwrap();
+    let coll = client.database(&db).collection::<Document>("c");
+    coll.insert_many([doc! { "_id": 1 }, doc! { "_id": 2 }]).await.unwrap();
+    coll.find_one(doc! { "_id": 1 }).await.unwrap();
+    coll.insert_one(doc! {}).write_concern(WriteConcern::nodes(0)).await.unwrap();
+    check_usual_story(&drain(&told), &db);
+}
+
+#[test]
+fn commands_of_a_blocking_client_are_told_alike() {
+    let (options, told, db) = telling(&shared_standalone().unwrap().uri());
+    let client = sync::Client::with_options(options).unwrap();
+    let coll = client.database(&db).collection::<Document>("c");
+    coll.insert_many([doc! { "_id": 1 }, doc! { "_id": 2 }]).run().unwrap();
+    coll.find_one(doc! { "_id": 1 }).run().unwrap();
+    coll.insert_one(doc! {}).write_concern(WriteConcern::nodes(0)).run().unwrap();
+    check_usual_story(&drain(&told), &db);
+}
+
+#[tokio::test]
+async fn failures_are_told_and_secrets_are_not() {
+    let (options, told, db) = telling(&shared_standalone().unwrap().uri());
+    let client = Client::with_options(options).unwrap();
+    client.database(&db).run_command(doc! { "noSuchCommand": 1 }).await.unwrap_err();
+    let events = drain(&told);
+    assert_eq!(words(&events), ["noSuchCommand started", "noSuchCommand failed"]);
+    let Some(CommandEvent::Failed(failed)) = events.last() else { panic!("{events:?}") };
+    assert_eq!(failed.failure.code(), Some(59));
+
+    let create = doc! { "createUser": "al", "pwd": "open sesame", "roles": [] };
+    client.database(&db).run_command(create.clone()).await.unwrap();
+    let refused = client.database(&db).run_command(create).await.unwrap_err();
+    assert!(refused.to_string().contains("al"), "the caller is told what the server said: {refused}");
+    let events = drain(&told);
+    assert_eq!(
+        words(&events),
+        ["createUser started", "createUser succeeded", "createUser started", "createUser failed"]
+    );
+    let told = format!("{events:?}");
+    assert!(!told.contains("sesame") && !told.contains("already exists"), "{told}");
+    client.database(&db).run_command(doc! { "dropUser": "al" }).await.unwrap();
+}
+
+#[tokio::test]
+async fn each_attempt_of_a_write_is_told_under_one_transaction_number() {
+    let set = ReplicaSet::start(1).unwrap();
+    let (options, told, name) = telling(&set.uri());
+    let client = Client::with_options(options).unwrap();
+    let coll = client.database("d").collection::<Document>("c");
+    coll.insert_one(doc! {}).await.unwrap();
+    drain(&told);
+    let fault = doc! {
+        "configureFailPoint": "failCommand", "mode": { "times": 1 },
+        "data": { "failCommands": ["insert"], "closeConnection": true, "appName": name },
+    };
+    let _fault = set.fail_point(0, fault).unwrap();
+    coll.insert_one(doc! {}).await.unwrap();
+    let events = drain(&told);
+    assert_eq!(words(&events), ["insert started", "insert failed", "insert started", "insert succeeded"]);
+    let identity = |command: &Document| (command.get("lsid").cloned(), command.get_i64("txnNumber").unwrap());
+    let commands = started(&events);
+    assert_eq!(identity(commands[0]), identity(commands[1]));
+    let Some(CommandEvent::Failed(failed)) = events.get(1) else { panic!("{events:?}") };
+    assert!(matches!(failed.failure.kind(), ErrorKind::Io { .. }));
+}
+
+#[tokio::test]
+async fn a_dropped_operation_is_told_to_have_failed() {
+    let server = shared_standalone().unwrap();
+    let (options, told, name) = telling(&server.uri());
+    let client = Client::with_options(options).unwrap();
+    let coll = client.database(&name).collection::<Document>("c");
+    coll.find_one(doc! {}).await.unwrap();
+    drain(&told);
+    let fault = doc! {
+        "configureFailPoint": "failCommand", "mode": { "times": 1 },
+        "data": { "failCommands": ["find"], "blockConnection": true, "blockTimeMS": 5000, "appName": &name },
+    };
+    let fault = server.fail_point(fault).unwrap();
+    let held_back = move || {
+        let running = doc! { "currentOp": 1, "appName": &name, "command.find": "c", "active": true };
+        while server.admin(running.clone()).unwrap().get_array("inprog").unwrap().is_empty() {}
+    };
+    // The operation is dropped once the server holds it back.
+    tokio::select! {
+        _ = coll.find_one(doc! {}) => panic!("the server has not held the command back"),
+        held = tokio::task::spawn_blocking(held_back) => held.unwrap(),
+    }
+    drop(fault);
+    assert_eq!(words(&drain(&told)), ["find started", "find failed"]);
+    coll.find_one(doc! {}).await.unwrap();
+}
