@@ -1,5 +1,7 @@
 //! What the specification cases need to see of the inside. Not part of the API: anything here may change at any time.
 
+#[cfg(feature = "dns")]
+pub mod dns;
 pub mod pool;
 pub mod selection;
 

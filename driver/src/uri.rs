@@ -5,9 +5,12 @@
 //! [`ClientOptions`]; what they contradict is an error, what they cannot mean is a warning.
 
 mod credential;
+#[cfg(feature = "dns")]
+pub(crate) mod dns;
 mod options;
 mod pairs;
 mod percent;
+pub(crate) mod srv;
 
 use self::pairs::Pairs;
 use crate::error::{Error, Result};
@@ -21,6 +24,8 @@ pub struct ConnectionString {
     pub host_info: HostInfo,
     /// Everything else that it says. The hosts are those of `host_info`; none for a name.
     pub options: ClientOptions,
+    auth_source: Option<String>,
+    text: Text,
 }
 
 /// Where the hosts of a [`ConnectionString`] come from.
@@ -62,19 +67,38 @@ impl ConnectionString {
             false => HostInfo::HostIdentifiers(read_hosts(parts.hosts)?),
             true => HostInfo::DnsRecord(read_srv_host(parts.hosts)?),
         };
+        let hosts = match &host_info {
+            HostInfo::HostIdentifiers(hosts) => hosts.clone(),
+            HostInfo::DnsRecord(_) => Vec::new(),
+        };
+        Self::read(text, &parts, host_info, hosts, None)
+    }
+
+    /// Reads the options of `parts`, and those of `defaults` that they do not set.
+    fn read(
+        text: &str,
+        parts: &Parts<'_>,
+        host_info: HostInfo,
+        hosts: Vec<ServerAddress>,
+        defaults: Option<Pairs>,
+    ) -> Result<Self> {
         let mut pairs = Pairs::parse(parts.options)?;
-        let (hosts, srv_host) = match &host_info {
-            HostInfo::HostIdentifiers(hosts) => (hosts.clone(), None),
-            HostInfo::DnsRecord(name) => (Vec::new(), Some(name.clone())),
+        if let Some(defaults) = defaults {
+            pairs.add_missing(defaults);
+        }
+        let srv_host = match &host_info {
+            HostInfo::HostIdentifiers(_) => None,
+            HostInfo::DnsRecord(name) => Some(name.clone()),
         };
         let default_database = parts.database.map(read_database).transpose()?;
         let mut options = ClientOptions { hosts, srv_host, default_database, ..ClientOptions::default() };
-        options.credential =
+        let (credential, auth_source) =
             credential::read(parts.user_info, &mut pairs, options.default_database.as_deref())?;
+        options.credential = credential;
         options::read(&mut pairs, &mut options)?;
         options.warnings = pairs.into_warnings();
         options.validate()?;
-        Ok(ConnectionString { host_info, options })
+        Ok(ConnectionString { host_info, options, auth_source, text: Text(text.to_owned()) })
     }
 
     /// As [`parse`](ConnectionString::parse), but whatever would be a warning is an error.
@@ -94,7 +118,29 @@ impl ConnectionString {
         self.options.warnings()
     }
 
+    /// The database of `authSource`, which is written down also where there is no user whom it could concern.
+    pub(crate) fn auth_source(&self) -> Option<&str> {
+        self.auth_source.as_deref()
+    }
+
     /// The options with their hosts, which for `mongodb+srv` are asked for.
+    #[cfg(feature = "dns")]
+    pub(crate) async fn resolve(self) -> Result<ClientOptions> {
+        Ok(self.resolve_at(None).await?.options)
+    }
+
+    /// As [`resolve`](Self::resolve), asking `name_server` instead of the system's.
+    #[cfg(feature = "dns")]
+    pub(crate) async fn resolve_at(self, name_server: Option<std::net::SocketAddr>) -> Result<Self> {
+        let HostInfo::DnsRecord(name) = &self.host_info else { return Ok(self) };
+        let service = self.options.srv_service_name.as_deref().unwrap_or(srv::DEFAULT_SERVICE);
+        let question = dns::Question { name: name.clone(), service: service.to_owned(), name_server };
+        let runtime = crate::rt::Runtime::current().or_else(|_| crate::rt::Runtime::blocking())?;
+        let (records, _) = dns::lookup(question, &runtime).await?;
+        self.with_records(&records)
+    }
+
+    #[cfg(not(feature = "dns"))]
     pub(crate) async fn resolve(self) -> Result<ClientOptions> {
         match self.host_info {
             HostInfo::HostIdentifiers(_) => Ok(self.options),
@@ -102,6 +148,33 @@ impl ConnectionString {
                 "the connection string names the SRV record {name:?}, but the driver was built without the feature \"dns\""
             ))),
         }
+    }
+
+    /// The connection string that the records of its name make of it.
+    ///
+    /// # Errors
+    /// `DnsResolve` for records that may not be; `InvalidArgument` for options that contradict each other.
+    #[cfg_attr(not(feature = "dns"), allow(dead_code, reason = "nobody can ask for records"))]
+    pub(crate) fn with_records(self, records: &srv::Records) -> Result<Self> {
+        let ConnectionString { host_info, options, text: Text(text), .. } = self;
+        let HostInfo::DnsRecord(name) = &host_info else {
+            return ConnectionString::parse(text);
+        };
+        let seeds = srv::seeds(name, records)?;
+        let defaults = srv::txt_options(name, records)?;
+        let seeds = srv::choose(seeds, options.srv_max_hosts.unwrap_or(0));
+        let rest = text.strip_prefix("mongodb+srv://").unwrap_or(&text);
+        Self::read(&text, &Parts::of(rest), host_info, seeds, defaults)
+    }
+}
+
+/// The string as it was written, for reading it again. Not shown: it holds the password.
+#[derive(Clone)]
+struct Text(String);
+
+impl std::fmt::Debug for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("REDACTED")
     }
 }
 

@@ -7,12 +7,12 @@ use super::{bad, percent};
 use crate::error::Result;
 use crate::options::{AuthMechanism, Credential};
 
-/// The credential of user info and options. There is one if user info or a mechanism is given; a database or source alone asks for none.
+/// The credential of user info and options, and `authSource`. There is one if user info or a mechanism is given; a database or source alone asks for none.
 pub(super) fn read(
     user_info: Option<&str>,
     pairs: &mut Pairs,
     database: Option<&str>,
-) -> Result<Option<Credential>> {
+) -> Result<(Option<Credential>, Option<String>)> {
     let mechanism = pairs.text("authMechanism").map(|name| AuthMechanism::named(&name)).transpose()?;
     let source = pairs.raw("authSource");
     if source.as_deref() == Some("") {
@@ -25,18 +25,19 @@ pub(super) fn read(
                 "the option authMechanismProperties is ignored: there is neither a user nor an authMechanism",
             );
         }
-        return Ok(None);
+        return Ok((None, source));
     }
     let (username, password) = user_info.map(read_user_info).transpose()?.unzip();
-    let source = source.unwrap_or_else(|| AuthMechanism::default_source(mechanism, database).to_owned());
-    Ok(Some(Credential {
+    let resolved = source.as_deref().unwrap_or(AuthMechanism::default_source(mechanism, database));
+    let credential = Credential {
         username,
         password: password.flatten(),
-        source: Some(source),
+        source: Some(resolved.to_owned()),
         mechanism,
         mechanism_properties: properties,
         ..Credential::default()
-    }))
+    };
+    Ok((Some(credential), source))
 }
 
 fn read_user_info(user_info: &str) -> Result<(String, Option<String>)> {

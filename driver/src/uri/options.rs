@@ -56,9 +56,10 @@ fn monitoring_mode(value: &str) -> Option<ServerMonitoringMode> {
     }
 }
 
-/// RFC 6335, section 5.1: 1 to 15 letters, digits and single inner hyphens, with a letter among them.
+/// RFC 6335, section 5.1: letters, digits and single inner hyphens, with a letter among them; but up to 62 of them, as many as a label
+/// of a name has room for (specification "Initial DNS Seedlist Discovery", section "srvServiceName").
 fn service_name(value: &str) -> Option<String> {
-    let fits = value.len() <= 15
+    let fits = value.len() <= 62
         && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         && value.bytes().any(|b| b.is_ascii_alphabetic())
         && !value.starts_with('-')

@@ -36,6 +36,18 @@ impl Pairs {
         Ok(Pairs { pairs, warnings: Vec::new() })
     }
 
+    /// The first key that is none of `names`.
+    pub(super) fn first_other_than(&self, names: &[&str]) -> Option<&str> {
+        let known = |pair: &&Pair| names.iter().any(|name| pair.key.eq_ignore_ascii_case(name));
+        self.pairs.iter().find(|pair| !known(pair)).map(|pair| pair.key.as_str())
+    }
+
+    /// Adds those of `others` whose keys are not written here.
+    pub(super) fn add_missing(&mut self, others: Pairs) {
+        let missing: Vec<_> = others.pairs.into_iter().filter(|pair| !self.has(&pair.key)).collect();
+        self.pairs.extend(missing);
+    }
+
     pub(super) fn warn(&mut self, warning: impl Into<String>) {
         self.warnings.push(warning.into());
     }

@@ -26,7 +26,8 @@ fn suite(name: &str) -> Suite {
 }
 
 fn outcome(name: &str, case: &Value) -> Result<Outcome, String> {
-    let whole_file = ["server-selection/", "max-staleness"].iter().any(|begin| name.starts_with(begin));
+    let whole_file =
+        ["initial-dns", "server-selection/", "max-staleness"].iter().any(|begin| name.starts_with(begin));
     let file = if whole_file { case.clone() } else { json!({ "tests": [case] }) };
     let mut cases = (suite(name).cases)(&file)?;
     Ok(cases.pop().ok_or("no case was read")?.outcome())
@@ -85,6 +86,15 @@ fn right() -> Vec<(&'static str, Value)> {
             json!({
                 "description": "w", "valid": true, "writeConcern": { "w": 0 }, "writeConcernDocument": { "w": 0 },
                 "isServerDefault": false, "isAcknowledged": false,
+            }),
+        ),
+        #[cfg(feature = "dns")]
+        (
+            "initial-dns-seedlist-discovery/replica-set",
+            json!({
+                "uri": "mongodb+srv://al:pw@test5.test.build.10gen.cc/db", "seeds": ["localhost.test.build.10gen.cc:27017"],
+                "numSeeds": 1, "options": { "ssl": true, "authSource": "thisDB" },
+                "parsed_options": { "user": "al", "password": "pw", "db": "db" },
             }),
         ),
     ]

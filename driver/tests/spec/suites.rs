@@ -5,6 +5,7 @@ mod connection_string;
 mod credential;
 mod expect;
 mod read_write_concern;
+mod seedlist;
 mod server_selection;
 mod uri_options;
 
@@ -23,6 +24,21 @@ pub(crate) fn all() -> Vec<Suite> {
             name: "connection-string",
             folder: "connection-string/tests",
             cases: connection_string::cases,
+        },
+        Suite {
+            name: "initial-dns-seedlist-discovery/load-balanced",
+            folder: "initial-dns-seedlist-discovery/tests/load-balanced",
+            cases: seedlist::cases,
+        },
+        Suite {
+            name: "initial-dns-seedlist-discovery/replica-set",
+            folder: "initial-dns-seedlist-discovery/tests/replica-set",
+            cases: seedlist::cases,
+        },
+        Suite {
+            name: "initial-dns-seedlist-discovery/sharded",
+            folder: "initial-dns-seedlist-discovery/tests/sharded",
+            cases: seedlist::cases,
         },
         Suite {
             name: "read-write-concern/connection-string",

@@ -19,7 +19,7 @@ pub(crate) fn compare(options: &ClientOptions, expected: &Value) -> Result<(), S
 }
 
 /// The value of the option `name`, null where it is not set; an error for a name that this harness does not know.
-fn value(options: &ClientOptions, name: &str) -> Result<Value, String> {
+pub(crate) fn value(options: &ClientOptions, name: &str) -> Result<Value, String> {
     let milliseconds =
         |duration: Option<Duration>| duration.map(|d| d.as_millis()).map_or(Value::Null, |ms| json!(ms));
     let credential = options.credential.as_ref();
