@@ -203,15 +203,16 @@ pub(crate) async fn execute<'c>(
             // From the earlier error the caller learns that something may have been done.
             Err(error) => return Err(tries.earlier.unwrap_or(error)),
         };
-        let address = selected.address().clone();
-        let failure = match attempt::attempt(&mut tries, operation, &mut scope, selected).await {
-            Ok(reply) => return Ok(reply),
+        let failure = match attempt::attempt(&mut tries, operation, &mut scope, &selected).await {
+            Ok((connection, outline)) => {
+                return Ok(Reply { connection, outline, lease: tries.lease, selected });
+            }
             Err(failure) => failure,
         };
         let again = tries.may_repeat(&scope) && retry::permits(tries.retry, &failure.error);
         let sharded = || core.deployment.description().topology_type() == TopologyType::Sharded;
         if again && (failure.error.has_label(SYSTEM_OVERLOADED_ERROR) || sharded()) {
-            tries.avoided.push(address);
+            tries.avoided.push(selected.address().clone());
         }
         let error = failure.outranks(tries.earlier.take());
         if !again {

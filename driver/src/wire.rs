@@ -7,6 +7,7 @@
 pub(crate) mod compression;
 pub(crate) mod framing;
 pub(crate) mod message;
+pub(crate) mod scan;
 pub(crate) mod sequence;
 pub(crate) mod writer;
 

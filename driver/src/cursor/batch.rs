@@ -6,12 +6,12 @@
 use std::ops::Range;
 
 use bson::RawDocument;
-use bson::raw::RawBsonRef;
 use bson::spec::ElementType;
 
 use crate::error::{Error, Result};
 use crate::exec::{Outline, malformed};
 use crate::pool::OwnedReply;
+use crate::wire::scan::elements;
 
 /// What a reply says of its cursor.
 pub(crate) struct Head<'r> {
@@ -31,26 +31,14 @@ impl<'r> Head<'r> {
     pub(crate) fn read(outline: &Outline, reply: &'r RawDocument) -> Result<Self> {
         let cursor = outline.cursor(reply).ok_or_else(|| Error::invalid_response("it has no cursor"))?;
         let (mut id, mut ns, mut documents) = (None, "", None);
-        for element in cursor.iter_elements() {
-            let element = element.map_err(malformed)?;
-            match element.key().as_str() {
-                "id" => {
-                    id = match element.value().map_err(malformed)? {
-                        RawBsonRef::Int64(id) => Some(id),
-                        RawBsonRef::Int32(id) => Some(id.into()),
-                        _ => None,
-                    }
+        for element in elements(cursor) {
+            let element = element?;
+            match element.key {
+                b"id" => id = element.number(),
+                b"ns" if element.is(ElementType::String) => {
+                    ns = std::str::from_utf8(element.bytes()).unwrap_or_default();
                 }
-                "ns" => {
-                    if let RawBsonRef::String(name) = element.value().map_err(malformed)? {
-                        ns = name;
-                    }
-                }
-                "firstBatch" | "nextBatch" => {
-                    if let RawBsonRef::Array(array) = element.value().map_err(malformed)? {
-                        documents = RawDocument::from_bytes(array.as_bytes()).ok();
-                    }
-                }
+                b"firstBatch" | b"nextBatch" => documents = element.document(),
                 _ => {}
             }
         }

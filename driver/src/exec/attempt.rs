@@ -4,29 +4,30 @@ use super::cluster_time::ClusterTime;
 use super::envelope::{Envelope, ReadTime, Route, read_preference};
 use super::operation::{Identity, Operation, Retry, Scope};
 use super::outline::Outline;
-use super::reply::{Loan, Reply};
+use super::reply::Loan;
 use super::retry::{self, Failure};
 use super::session_pool::ServerSession;
 use super::watch::Watch;
 use super::{Core, Tries, failure};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pool::{CheckOutError, Connection, ConnectionDescription, Stage};
+use crate::pool::{CheckOutError, Connection, ConnectionDescription, Lease, Stage};
 use crate::topology::{Selected, Server};
 use crate::wire::Flags;
 
 /// The room that a command has beyond the largest document that it can carry.
 const COMMAND_OVERHEAD: usize = 16 * 1024;
 
-pub(super) async fn attempt<'c>(
-    tries: &mut Tries<'c>,
+/// On success, what [`Reply`](super::Reply) is made of.
+pub(super) async fn attempt(
+    tries: &mut Tries<'_>,
     operation: &mut dyn Operation,
     scope: &mut Scope<'_>,
-    selected: Selected,
-) -> std::result::Result<Reply<'c>, Failure> {
+    selected: &Selected,
+) -> std::result::Result<(Lease, Outline), Failure> {
     let core = tries.lease.core;
     let mut connection = match core.check_out(selected.pool(), scope.deadline).await {
         Ok(connection) => connection,
-        Err(refused) => return Err(not_checked_out(&selected, tries.retry, refused)),
+        Err(refused) => return Err(not_checked_out(selected, tries.retry, refused)),
     };
     write(tries, operation, scope, &mut connection)
         .map_err(|error| Failure::before(error.at(selected.address())))?;
@@ -49,7 +50,7 @@ pub(super) async fn attempt<'c>(
         if let Some(watch) = watch {
             watch.failed(&error);
         }
-        return Err(not_answered(core, &selected, &connection, tries.retry, error));
+        return Err(not_answered(core, selected, &connection, tries.retry, error));
     }
     let outline = match acknowledged {
         true => match read(core, scope, &connection) {
@@ -72,7 +73,7 @@ pub(super) async fn attempt<'c>(
             if tries.retry == Retry::Write {
                 retry::label(&mut error, Some(connection.description()));
             }
-            core.deployment.on_error(&selected, connection.generation(), &error, Stage::Operation);
+            core.deployment.on_error(selected, connection.generation(), &error, Stage::Operation);
             // What was written although its concern was not met is for the operation to tell, unless it is tried again.
             let again = retry::permits(tries.retry, &error) && tries.may_repeat(scope);
             if !outline.is_ok() || again {
@@ -80,8 +81,7 @@ pub(super) async fn attempt<'c>(
             }
         }
     }
-    let lease = std::mem::replace(&mut tries.lease, Loan { core, session: None });
-    Ok(Reply { connection, outline, lease, selected })
+    Ok((connection, outline))
 }
 
 /// The session under whose identity the attempt runs, if it has one.

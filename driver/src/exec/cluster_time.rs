@@ -10,17 +10,50 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::{ArcSwapOption, Guard};
 use bson::{RawDocument, RawDocumentBuf, Timestamp};
 
+use crate::wire::scan::elements;
+
 /// A `$clusterTime` as a server sent it: a timestamp and its signature.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClusterTime {
     order: u64,
-    document: RawDocumentBuf,
+    document: Stored,
+}
+
+/// A small document. On a replica set each write brings a new time, so that storing one should cost as little as it can: those that servers send, of
+/// 88 bytes, stay in place.
+#[derive(Clone, Debug, PartialEq)]
+enum Stored {
+    Inline { len: u8, bytes: [u8; 120] },
+    Allocated(RawDocumentBuf),
+}
+
+impl Stored {
+    fn new(document: &RawDocument) -> Self {
+        let found = document.as_bytes();
+        let mut bytes = [0; 120];
+        match (bytes.get_mut(..found.len()), u8::try_from(found.len())) {
+            (Some(place), Ok(len)) => {
+                place.copy_from_slice(found);
+                Stored::Inline { len, bytes }
+            }
+            _ => Stored::Allocated(document.to_owned()),
+        }
+    }
+
+    fn as_document(&self) -> &RawDocument {
+        match self {
+            Stored::Inline { len, bytes } => {
+                RawDocument::from_bytes(&bytes[..usize::from(*len)]).expect("it was copied from a document")
+            }
+            Stored::Allocated(document) => document,
+        }
+    }
 }
 
 impl ClusterTime {
     /// Reads `{ clusterTime: <timestamp>, signature: … }`; none when there is no timestamp in it.
     pub(crate) fn parse(document: &RawDocument) -> Option<Self> {
-        Some(ClusterTime { order: order(document)?, document: document.to_owned() })
+        Some(ClusterTime { order: order(document)?, document: Stored::new(document) })
     }
 
     /// The time itself.
@@ -30,7 +63,7 @@ impl ClusterTime {
 
     /// The document as the server sent it, signature included.
     pub fn as_document(&self) -> &RawDocument {
-        &self.document
+        self.document.as_document()
     }
 
     /// The later of the two.
@@ -48,7 +81,9 @@ impl ClusterTime {
 
 /// Time and increment in one number that compares as they do.
 fn order(document: &RawDocument) -> Option<u64> {
-    let Timestamp { time, increment } = document.get_timestamp("clusterTime").ok()?;
+    let time =
+        elements(document).map_while(|element| element.ok()).find(|element| element.key == b"clusterTime");
+    let Timestamp { time, increment } = time?.timestamp()?;
     Some(u64::from(time) << 32 | u64::from(increment))
 }
 
@@ -71,7 +106,7 @@ impl ClusterClock {
         if order <= self.highest.load(Ordering::Relaxed) {
             return;
         }
-        let news = Arc::new(ClusterTime { order, document: document.to_owned() });
+        let news = Arc::new(ClusterTime { order, document: Stored::new(document) });
         let mut current = self.cell.load();
         while current.as_ref().is_none_or(|current| current.order < order) {
             let found = self.cell.compare_and_swap(&*current, Some(Arc::clone(&news)));
@@ -111,6 +146,15 @@ mod tests {
         assert_eq!(clock.get().as_ref().unwrap().time(), Timestamp { time: 5, increment: 2 });
         clock.advance(&rawdoc! { "clusterTime": "noon" });
         assert_eq!(clock.get().as_ref().unwrap().time(), Timestamp { time: 5, increment: 2 });
+    }
+
+    #[test]
+    fn a_time_of_any_size_comes_back_as_it_was() {
+        for size in [0, 20, 200, 1000] {
+            let document =
+                rawdoc! { "clusterTime": Timestamp { time: 1, increment: 2 }, "filling": "x".repeat(size) };
+            assert_eq!(ClusterTime::parse(&document).unwrap().as_document(), &*document);
+        }
     }
 
     #[test]

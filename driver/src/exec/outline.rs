@@ -3,11 +3,11 @@
 //! Positions rather than references, so that an [`Outline`] travels with the connection whose buffer holds the reply.
 //! An array is kept as the document that it is on the wire. Nothing is interpreted that is not there: a successful reply costs one walk over its half a dozen elements.
 
-use bson::raw::{RawBsonRef, RawElement};
 use bson::spec::ElementType;
 use bson::{RawDocument, Timestamp};
 
 use crate::error::{Error, Result};
+use crate::wire::scan::{Element, elements};
 
 /// Where a value lies in the reply.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,6 @@ pub(crate) struct Outline {
     n_modified: i64,
     operation_time: Option<Timestamp>,
     cursor: Option<Span>,
-    value: Option<Span>,
     upserted: Option<Span>,
     cluster_time: Option<Span>,
     errmsg: Option<Span>,
@@ -42,41 +41,30 @@ impl Outline {
     /// `InvalidResponse` when the bytes are no BSON document.
     pub(crate) fn of(reply: &RawDocument) -> Result<Self> {
         let base = reply.as_bytes().as_ptr().addr();
-        let span =
-            |bytes: &[u8]| Span { start: (bytes.as_ptr().addr() - base) as u32, len: bytes.len() as u32 };
-        let document = |element: &RawElement<'_>| match element.value() {
-            Ok(RawBsonRef::Document(document)) => Some(span(document.as_bytes())),
-            Ok(RawBsonRef::Array(array)) => Some(span(array.as_bytes())),
-            _ => None,
+        let span = |bytes: &[u8]| {
+            Some(Span { start: (bytes.as_ptr().addr() - base) as u32, len: bytes.len() as u32 })
         };
-        let text = |element: &RawElement<'_>| match element.value() {
-            Ok(RawBsonRef::String(text)) => Some(span(text.as_bytes())),
-            _ => None,
-        };
+        let document = |element: &Element<'_>| element.document().and_then(|found| span(found.as_bytes()));
+        let text = |element: &Element<'_>| span(element.bytes()).filter(|_| element.is(ElementType::String));
         let mut found = Outline::default();
-        for element in reply.iter_elements() {
-            let element = element.map_err(malformed)?;
-            match element.key().as_str() {
-                "ok" => found.ok = number(&element) == Some(1),
-                "n" => found.n = number(&element).unwrap_or_default(),
-                "nModified" => found.n_modified = number(&element).unwrap_or_default(),
-                "code" => {
-                    found.code = number(&element).and_then(|code| code.try_into().ok()).unwrap_or_default()
+        for element in elements(reply) {
+            let element = element?;
+            match element.key {
+                b"ok" => found.ok = element.number() == Some(1),
+                b"n" => found.n = element.number().unwrap_or_default(),
+                b"nModified" => found.n_modified = element.number().unwrap_or_default(),
+                b"code" => {
+                    found.code = element.number().and_then(|code| code.try_into().ok()).unwrap_or_default()
                 }
-                "operationTime" => {
-                    if let Ok(RawBsonRef::Timestamp(time)) = element.value() {
-                        found.operation_time = Some(time);
-                    }
-                }
-                "cursor" => found.cursor = document(&element),
-                "value" => found.value = document(&element),
-                "upserted" => found.upserted = document(&element),
-                "$clusterTime" => found.cluster_time = document(&element),
-                "errmsg" => found.errmsg = text(&element),
-                "codeName" => found.code_name = text(&element),
-                "errorLabels" => found.error_labels = document(&element),
-                "writeErrors" => found.write_errors = document(&element),
-                "writeConcernError" => found.write_concern_error = document(&element),
+                b"operationTime" => found.operation_time = element.timestamp(),
+                b"cursor" => found.cursor = document(&element),
+                b"upserted" => found.upserted = document(&element),
+                b"$clusterTime" => found.cluster_time = document(&element),
+                b"errmsg" => found.errmsg = text(&element),
+                b"codeName" => found.code_name = text(&element),
+                b"errorLabels" => found.error_labels = document(&element),
+                b"writeErrors" => found.write_errors = document(&element),
+                b"writeConcernError" => found.write_concern_error = document(&element),
                 _ => {}
             }
         }
@@ -134,11 +122,6 @@ impl Outline {
         self.cursor.and_then(|span| span.document(reply))
     }
 
-    /// The document found by a `findAndModify`.
-    pub(crate) fn value<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
-        self.value.and_then(|span| span.document(reply))
-    }
-
     /// What was inserted by updates that matched nothing.
     pub(crate) fn upserted<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
         self.upserted.and_then(|span| span.document(reply))
@@ -187,17 +170,6 @@ impl Span {
 
     fn text(self, reply: &RawDocument) -> Option<&str> {
         std::str::from_utf8(self.bytes(reply)?).ok()
-    }
-}
-
-/// A whole number, whichever of the three numeric types and of `true` a server chose to write it in.
-fn number(element: &RawElement<'_>) -> Option<i64> {
-    match (element.element_type(), element.value().ok()?) {
-        (ElementType::Int32, RawBsonRef::Int32(n)) => Some(n.into()),
-        (ElementType::Int64, RawBsonRef::Int64(n)) => Some(n),
-        (ElementType::Double, RawBsonRef::Double(n)) => Some(n as i64),
-        (ElementType::Boolean, RawBsonRef::Boolean(b)) => Some(b.into()),
-        _ => None,
     }
 }
 

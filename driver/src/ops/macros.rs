@@ -54,7 +54,6 @@ macro_rules! options {
             $( $(#[$doc])* pub $field: Option<$Type>, )*
         }
 
-        #[expect(clippy::useless_conversion, reason = "options that take anything convertible share this form")]
         impl<$($generic)*> $Operation {
             $(
                 $(#[$doc])*

@@ -158,11 +158,9 @@ impl Shared {
         }
         let in_queue = deadline.within(self.establisher.options().wait_queue_timeout());
         loop {
-            let ask = |state: &mut PoolState, waiters: &mut Waiters<'_, Granted>| match state.ask(
-                self.now(),
-                waiters,
-                &|offer| self.wrap(offer),
-            ) {
+            let ask = |state: &mut PoolState, waiters: &mut Waiters<'_, Granted>| match state
+                .ask(waiters.len(), self.now())
+            {
                 Some(offer) => Take::Ready(self.wrap(offer)),
                 None => Take::Queue,
             };

@@ -1,0 +1,192 @@
+//! The elements of a BSON document, walked without decoding them.
+//!
+//! For the few documents that the driver itself reads on every operation: the top of a reply, its cursor, its cluster time. A key stays bytes, a value
+//! stays where it is; what is not asked for costs the look at its type and length.
+
+use bson::spec::ElementType;
+use bson::{RawDocument, Timestamp};
+
+use super::i32_at;
+use crate::error::{Error, Result};
+
+/// One element: its key, and where its value lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Element<'d> {
+    pub(crate) key: &'d [u8],
+    kind: u8,
+    value: &'d [u8],
+}
+
+impl<'d> Element<'d> {
+    /// Whether the value is of this type.
+    pub(crate) fn is(&self, kind: ElementType) -> bool {
+        self.kind == kind as u8
+    }
+
+    /// The bytes of the value: of a string without its length and terminator, of all else as they are on the wire.
+    pub(crate) fn bytes(&self) -> &'d [u8] {
+        match self.is(ElementType::String) {
+            true => &self.value[4..self.value.len() - 1],
+            false => self.value,
+        }
+    }
+
+    /// A whole number, whichever of the three numeric types and of `true` a server chose to write it in.
+    pub(crate) fn number(&self) -> Option<i64> {
+        if self.is(ElementType::Int32) {
+            i32_at(self.value, 0).map(i64::from)
+        } else if self.is(ElementType::Int64) {
+            self.value.try_into().ok().map(i64::from_le_bytes)
+        } else if self.is(ElementType::Double) {
+            self.value.try_into().ok().map(|bytes| f64::from_le_bytes(bytes) as i64)
+        } else if self.is(ElementType::Boolean) {
+            Some((self.value != [0]).into())
+        } else {
+            None
+        }
+    }
+
+    /// A timestamp.
+    pub(crate) fn timestamp(&self) -> Option<Timestamp> {
+        if !self.is(ElementType::Timestamp) {
+            return None;
+        }
+        let order = u64::from_le_bytes(self.value.try_into().ok()?);
+        Some(Timestamp { time: (order >> 32) as u32, increment: order as u32 })
+    }
+
+    /// A document, or an array as the document that it is on the wire.
+    pub(crate) fn document(&self) -> Option<&'d RawDocument> {
+        match self.is(ElementType::EmbeddedDocument) || self.is(ElementType::Array) {
+            true => RawDocument::from_bytes(self.value).ok(),
+            false => None,
+        }
+    }
+}
+
+/// Walks the elements of `document`.
+pub(crate) fn elements(document: &RawDocument) -> Elements<'_> {
+    Elements { rest: &document.as_bytes()[4..] }
+}
+
+/// See [`elements`]. After an error there is nothing more.
+#[derive(Clone, Debug)]
+pub(crate) struct Elements<'d> {
+    /// From the next element on, the terminator of the document included.
+    rest: &'d [u8],
+}
+
+impl<'d> Iterator for Elements<'d> {
+    type Item = Result<Element<'d>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = std::mem::take(&mut self.rest);
+        if rest == [0] || rest.is_empty() {
+            return None;
+        }
+        let Some((element, rest)) = split(rest) else {
+            return Some(Err(Error::invalid_response(
+                "its BSON is malformed: an element is cut off or of no known type",
+            )));
+        };
+        self.rest = rest;
+        Some(Ok(element))
+    }
+}
+
+/// The first element of `bytes`, and what follows it; the last byte, the document's terminator, is never part of an element.
+fn split(bytes: &[u8]) -> Option<(Element<'_>, &[u8])> {
+    let (&kind, rest) = bytes.split_first()?;
+    let end = rest.iter().position(|byte| *byte == 0)?;
+    let (key, rest) = (&rest[..end], &rest[end + 1..]);
+    let length = value_len(kind, rest)?;
+    if length >= rest.len() {
+        return None;
+    }
+    let (value, rest) = rest.split_at(length);
+    Some((Element { key, kind, value }, rest))
+}
+
+/// How many bytes the value takes that begins `rest`.
+fn value_len(kind: u8, rest: &[u8]) -> Option<usize> {
+    let told = |extra: usize| usize::try_from(i32_at(rest, 0)?).ok()?.checked_add(extra);
+    Some(match ElementType::from(kind)? {
+        ElementType::Boolean => 1,
+        ElementType::Int32 => 4,
+        ElementType::Double | ElementType::Int64 | ElementType::DateTime | ElementType::Timestamp => 8,
+        ElementType::ObjectId => 12,
+        ElementType::Decimal128 => 16,
+        ElementType::Null | ElementType::Undefined | ElementType::MinKey | ElementType::MaxKey => 0,
+        // A string has at least its terminator, and ends with it.
+        ElementType::String | ElementType::JavaScriptCode | ElementType::Symbol => {
+            let length = told(4).filter(|length| *length >= 5)?;
+            if rest.get(length - 1) != Some(&0) {
+                return None;
+            }
+            length
+        }
+        ElementType::EmbeddedDocument | ElementType::Array | ElementType::JavaScriptCodeWithScope => {
+            told(0).filter(|length| *length >= 5)?
+        }
+        ElementType::Binary => told(5)?,
+        ElementType::DbPointer => told(4 + 12)?,
+        ElementType::RegularExpression => {
+            let pattern = rest.iter().position(|byte| *byte == 0)? + 1;
+            pattern + rest[pattern..].iter().position(|byte| *byte == 0)? + 1
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::oid::ObjectId;
+    use bson::{Bson, Document, RawDocumentBuf, doc};
+
+    use super::*;
+
+    fn all_types() -> Document {
+        doc! {
+            "double": 1.5, "string": "text", "document": { "a": 1 }, "array": [1, 2],
+            "binary": bson::Binary { subtype: bson::spec::BinarySubtype::Generic, bytes: vec![1, 2, 3] },
+            "undefined": Bson::Undefined, "id": ObjectId::from_bytes([1; 12]), "bool": true,
+            "date": bson::DateTime::from_millis(5), "null": Bson::Null,
+            "regex": bson::Regex { pattern: bson::raw::cstr!("a.b").into(), options: bson::raw::cstr!("i").into() },
+            "code": Bson::JavaScriptCode("x".into()), "symbol": Bson::Symbol("s".into()),
+            "scope": bson::JavaScriptCodeWithScope { code: "y".into(), scope: doc! { "z": 1 } },
+            "int32": 7, "timestamp": Timestamp { time: 3, increment: 4 }, "int64": 8_i64,
+            "decimal": bson::Decimal128::from_bytes([2; 16]), "min": Bson::MinKey, "max": Bson::MaxKey,
+        }
+    }
+
+    #[test]
+    fn every_type_is_walked_over_and_the_driver_reads_what_it_needs() {
+        let written = RawDocumentBuf::try_from(&all_types()).unwrap();
+        let found: Vec<_> = elements(&written).map(|element| element.unwrap()).collect();
+        let keys: Vec<_> = found.iter().map(|element| std::str::from_utf8(element.key).unwrap()).collect();
+        assert_eq!(keys, all_types().keys().collect::<Vec<_>>());
+        let get = |key: &str| found.iter().find(|element| element.key == key.as_bytes()).unwrap();
+        let numbers = ["double", "bool", "int32", "int64", "string"].map(|key| get(key).number());
+        assert_eq!(numbers, [Some(1), Some(1), Some(7), Some(8), None]);
+        assert_eq!(get("timestamp").timestamp(), Some(Timestamp { time: 3, increment: 4 }));
+        assert_eq!(get("string").bytes(), b"text");
+        assert_eq!(get("document").document().unwrap().get_i32("a").ok(), Some(1));
+        assert_eq!(get("array").document().unwrap().get_i32("1").ok(), Some(2));
+        assert!(get("int32").document().is_none() && get("int32").timestamp().is_none());
+    }
+
+    #[test]
+    fn no_damage_gets_past_the_end() {
+        let whole = RawDocumentBuf::try_from(&all_types()).unwrap().into_bytes();
+        for at in 4..whole.len() - 1 {
+            for value in [0, 1, 2, 5, 0x7f, 0x80, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[at] = value;
+                let document = RawDocument::from_bytes(&bytes).unwrap();
+                for element in elements(document) {
+                    let Ok(element) = element else { break };
+                    let _ = (element.number(), element.timestamp(), element.document(), element.bytes());
+                }
+            }
+        }
+    }
+}

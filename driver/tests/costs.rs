@@ -1,0 +1,190 @@
+//! What one operation costs, counted: allocations, tasks, system calls.
+//!
+//! The counts are those of a warm client on a real server, measured as the slope between a number of operations and twice that number, so that
+//! what a client does in the background (a heartbeat now and then) falls out of them. Counted is the whole process: this file holds one
+//! test that runs alone.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use driver::bson::{Document, RawDocumentBuf, doc};
+use driver::{Client, Collection};
+use testbed::ReplicaSet;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+static ALLOCATED: AtomicU64 = AtomicU64::new(0);
+
+struct Counting;
+
+// SAFETY: every method hands its arguments to `System` unchanged; counting touches one atomic and cannot allocate or unwind.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.fetch_add(1, Relaxed);
+        // SAFETY: the caller upholds the contract of `GlobalAlloc::alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: `ptr` came from `System` through this allocator, with this layout.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        ALLOCATED.fetch_add(1, Relaxed);
+        // SAFETY: `ptr` came from `System` through this allocator, with this layout.
+        unsafe { System.realloc(ptr, layout, new_size) }
+    }
+}
+
+/// How many times memory is asked for, and how many tasks are spawned, by each of the operations that `run` performs.
+///
+/// The least of several measurements: what comes between by chance only ever adds.
+async fn per_operation(mut run: impl AsyncFnMut(u64)) -> (f64, f64) {
+    const OPS: u64 = 200;
+    run(OPS).await;
+    let mut least = (f64::MAX, f64::MAX);
+    for _ in 0..5 {
+        let (allocated, spawned) = (ALLOCATED.load(Relaxed), task_number().await);
+        run(OPS).await;
+        let tasks = task_number().await - spawned - 1;
+        let allocations = ALLOCATED.load(Relaxed) - allocated;
+        least.0 = least.0.min(allocations as f64 / OPS as f64);
+        least.1 = least.1.min(tasks as f64 / OPS as f64);
+    }
+    least
+}
+
+/// The number of the next task: tokio counts them up.
+async fn task_number() -> u64 {
+    let id = tokio::spawn(async { tokio::task::id() }).await.unwrap();
+    id.to_string().parse().unwrap()
+}
+
+/// How many times `make` asks for memory.
+fn allocations_of<R>(make: impl Fn() -> R) -> f64 {
+    let before = ALLOCATED.load(Relaxed);
+    for _ in 0..1000 {
+        std::hint::black_box(make());
+    }
+    (ALLOCATED.load(Relaxed) - before) as f64 / 1000.0
+}
+
+#[test]
+fn an_operation_costs_no_more_than_it_must() {
+    if let (Ok(uri), Ok(operations)) = (std::env::var(URI), std::env::var(OPERATIONS)) {
+        return operate(&uri, operations.parse().unwrap());
+    }
+    let set = ReplicaSet::start(1).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let filter = || doc! { "_id": 7 };
+    let document = || doc! { "name": "Mabel", "breaths": 70_i64 };
+    // The caller's own: what goes in, and what comes out.
+    let (filter_costs, document_costs) = (allocations_of(filter), allocations_of(document));
+    runtime.block_on(async {
+        let client = Client::with_uri_str(set.uri()).await.unwrap();
+        let coll: Collection<Document> = client.database("d").collection("c");
+        coll.insert_many((0..5000).map(|i| doc! { "_id": i, "filling": "x".repeat(40) })).await.unwrap();
+        let raw = coll.clone_with_type::<RawDocumentBuf>();
+
+        let (allocations, tasks) = per_operation(async |n| {
+            for _ in 0..n {
+                assert!(raw.find_one(filter()).await.unwrap().is_some());
+            }
+        })
+        .await;
+        let beyond = allocations - filter_costs - 1.0;
+        println!("find_one: {beyond} allocations beyond the filter and the document, {tasks} tasks");
+        assert!(beyond < 1.1, "find_one: {beyond} allocations");
+        assert_eq!(tasks, 0.0, "find_one spawns tasks");
+
+        let target: Collection<Document> = client.database("d").collection("inserted");
+        let (allocations, tasks) = per_operation(async |n| {
+            for _ in 0..n {
+                target.insert_one(document()).await.unwrap();
+            }
+        })
+        .await;
+        let beyond = allocations - document_costs;
+        println!("insert_one: {beyond} allocations beyond the document, {tasks} tasks");
+        assert!(beyond < 2.1, "insert_one: {beyond} allocations");
+        assert_eq!(tasks, 0.0, "insert_one spawns tasks");
+
+        let mut count = 0_u64;
+        let (allocations, _) = per_operation(async |_| {
+            let mut cursor = raw.find(doc! {}).batch_size(5000).await.unwrap();
+            while cursor.advance().await.unwrap() {
+                count += u64::from(!cursor.current().is_empty());
+            }
+        })
+        .await;
+        assert_eq!(count, 6 * 5000);
+        // 5000 documents are read in what the helper takes for 200 operations.
+        println!("a cursor over 5000 documents: {} allocations", allocations * 200.0);
+        assert!(allocations * 200.0 < 50.0, "{allocations} allocations for 25 raw documents");
+    });
+    drop(runtime);
+    count_system_calls(&set.uri());
+}
+
+/// Tell the traced child what to do.
+const URI: &str = "COSTS_URI";
+const OPERATIONS: &str = "COSTS_OPERATIONS";
+
+/// Runs this test's own program under `strace`, where there is one, as a child that performs operations on one thread.
+fn count_system_calls(uri: &str) {
+    let calls = |operations: u64| -> Option<[u64; 4]> {
+        let program = std::env::current_exe().ok()?;
+        let output = std::process::Command::new("strace")
+            .args(["-f", "-qq", "-e", "signal=none", "-o", "/dev/stderr"])
+            .arg(program)
+            .args(["--exact", "an_operation_costs_no_more_than_it_must"])
+            .env(URI, uri)
+            .env(OPERATIONS, operations.to_string())
+            .output()
+            .ok()?;
+        if !output.status.success() {
+            return None;
+        }
+        let trace = String::from_utf8_lossy(&output.stderr);
+        let mut counts = [0; 4];
+        for line in trace.lines().filter(|line| !line.contains("resumed>")) {
+            let call = line.split_whitespace().nth(1).unwrap_or_default();
+            let kind = match call.split('(').next().unwrap_or_default() {
+                "sendto" | "write" | "writev" | "sendmsg" => 0,
+                "recvfrom" | "read" | "readv" | "recvmsg" => 1,
+                "epoll_wait" | "epoll_pwait" | "epoll_pwait2" | "ppoll" | "poll" => 2,
+                _ => 3,
+            };
+            counts[kind] += 1;
+        }
+        Some(counts)
+    };
+    const FEW: u64 = 500;
+    let Some((few, many)) = calls(FEW).zip(calls(3 * FEW)) else {
+        println!("system calls are not counted: strace is not there, or may not trace");
+        return;
+    };
+    let per_operation: [f64; 4] =
+        std::array::from_fn(|i| (many[i] as f64 - few[i] as f64) / (2 * FEW) as f64);
+    println!("system calls per find_one: write, read, wait, other: {per_operation:?}");
+    // Heartbeats and the like come now and then: a hundredth of a call per operation.
+    let [write, read, wait, other] = per_operation;
+    assert!(write < 1.05, "{write} writes per operation");
+    assert!(read < 1.05, "{read} reads per operation");
+    assert!(wait < 1.10, "{wait} waits per operation");
+    assert!(other < 0.05, "{other} other system calls per operation");
+}
+
+/// What [`count_system_calls`] traces: operations on one thread.
+fn operate(uri: &str, operations: u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = Client::with_uri_str(uri).await.unwrap();
+        let coll: Collection<RawDocumentBuf> = client.database("d").collection("c");
+        for _ in 0..operations {
+            coll.find_one(doc! { "_id": 7 }).await.unwrap();
+        }
+    });
+}
