@@ -25,6 +25,8 @@ pub struct Options {
     pub cell: Option<String>,
     /// Measure only contenders of this name, and compare nothing: for use under a profiler.
     pub only: Option<String>,
+    /// The servers to measure with, instead of some that are started for it.
+    pub uri: Option<String>,
     /// How thorough to be.
     pub pace: Pace,
 }
@@ -35,6 +37,7 @@ pub const USAGE: &str = "    --json FILE       write every figure as JSON
     --rounds N        measure N rounds (1 to 1000)
     --cell SUBSTRING  measure only the cells whose name contains SUBSTRING
     --only NAME       run only the contender NAME, compared with nothing: for use under a profiler
+    --uri URI         measure with these servers instead of a set started for it (driver, failover)
     --quick           few, short rounds: a look, not a figure to quote";
 
 impl Options {
@@ -52,6 +55,7 @@ impl Options {
                 "--plot" => options.plot = Some(value("the name of a file")?.into()),
                 "--cell" => options.cell = Some(value("a part of a cell's name")?),
                 "--only" => options.only = Some(value("the name of a contender")?),
+                "--uri" => options.uri = Some(value("a connection string")?),
                 "--quick" => options.pace = Pace::Quick,
                 "--rounds" => {
                     let text = value("a number")?;

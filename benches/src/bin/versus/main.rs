@@ -3,6 +3,7 @@
 //! `cargo run --release -p benches --bin versus -- toro` measures the primitives of `toro`. `versus` without arguments
 //! lists what can be measured and the options.
 
+mod driver;
 mod toro;
 
 use benches::counting_alloc::CountingAlloc;
@@ -16,8 +17,10 @@ static ALLOCATOR: CountingAlloc = CountingAlloc;
 /// A measurement: its name on the command line, what it is, and the function that carries it out.
 type Measurement = (&'static str, &'static str, fn(&Options) -> Result<Report, String>);
 
-const MEASUREMENTS: [Measurement; 1] =
-    [("toro", "toro's primitives against tokio, async-lock, event-listener and five queues", toro::run)];
+const MEASUREMENTS: [Measurement; 2] = [
+    ("driver", "operations of the driver against the official crate and the bare socket", driver::run),
+    ("toro", "toro's primitives against tokio, async-lock, event-listener and five queues", toro::run),
+];
 
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);

@@ -1,0 +1,145 @@
+//! Contenders that take wall time and processor time, alone or in many tasks.
+
+use benches::counting_alloc::{Allocations, count};
+use benches::cpu::CpuTime;
+use benches::round::Figures;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+
+/// What one slice of one contender took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    pub(super) wall: Duration,
+    pub(super) cpu: Duration,
+    pub(super) ops: u64,
+}
+
+impl Taken {
+    fn per_op(&self, time: Duration) -> f64 {
+        time.as_secs_f64() * 1e6 / self.ops.max(1) as f64
+    }
+}
+
+/// One who is measured: performs as many operations as it is asked to.
+pub(super) struct Contender {
+    pub(super) name: &'static str,
+    run: Box<dyn FnMut(u64)>,
+}
+
+/// The work of one task: given its number and how many operations it is to perform.
+pub(super) type Work = Arc<dyn Fn(usize, u64) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// Wraps an async function of task number and operations.
+pub(super) fn work<F>(work: impl Fn(usize, u64) -> F + Send + Sync + 'static) -> Work
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    Arc::new(move |task, ops| Box::pin(work(task, ops)))
+}
+
+impl Contender {
+    /// One whose operations are spread over `tasks` tasks of `runtime`.
+    pub(super) fn tasks(name: &'static str, runtime: &Arc<Runtime>, tasks: usize, work: Work) -> Self {
+        let runtime = Arc::clone(runtime);
+        let run = move |ops: u64| {
+            let each = (ops / tasks as u64).max(1);
+            let all: Vec<_> = (0..tasks).map(|task| runtime.spawn(work(task, each))).collect();
+            runtime.block_on(async {
+                for one in all {
+                    one.await.expect("the work of a task does not panic");
+                }
+            });
+        };
+        Contender { name, run: Box::new(run) }
+    }
+
+    /// One that works on the calling thread.
+    pub(super) fn blocking(name: &'static str, run: impl FnMut(u64) + 'static) -> Self {
+        Contender { name, run: Box::new(run) }
+    }
+
+    /// Performs about `ops` operations, in steps of `step`.
+    fn measure(&mut self, ops: u64) -> Taken {
+        let (before, clock) = (CpuTime::now(), Instant::now());
+        (self.run)(ops);
+        Taken { wall: clock.elapsed(), cpu: CpuTime::now().since(&before).total(), ops }
+    }
+
+    /// What `ops` operations allocate, of the whole process.
+    fn allocations(&mut self, ops: u64) -> Allocations {
+        (self.run)(ops);
+        count(|| (self.run)(ops)).1
+    }
+}
+
+/// What a contest found: per contender, in microseconds and pieces per operation.
+pub(super) struct Outcome {
+    pub(super) wall: Vec<Figures>,
+    pub(super) cpu: Vec<Figures>,
+    pub(super) allocations: Vec<Figures>,
+    pub(super) bytes: Vec<Figures>,
+}
+
+/// How long a contest lasts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    pub(super) rounds: usize,
+    /// About how long one contender works in one round.
+    pub(super) slice: Duration,
+    /// Processor time that the process uses while nothing is asked of it, per second.
+    pub(super) idle: f64,
+    /// The number of operations must be a multiple of this.
+    pub(super) multiple: u64,
+}
+
+/// Measures the contenders in turn, the first of each round one further each time.
+pub(super) fn contest(plan: Plan, contenders: &mut [Contender]) -> Outcome {
+    let ops: Vec<u64> = contenders.iter_mut().map(|contender| calibrate(plan, contender)).collect();
+    let empty = || contenders_figures(contenders);
+    let (mut wall, mut cpu) = (empty(), empty());
+    for round in 0..plan.rounds.max(1) {
+        for turn in 0..contenders.len() {
+            let index = (round + turn) % contenders.len();
+            let taken = contenders[index].measure(ops[index]);
+            let idle = taken.wall.mul_f64(plan.idle);
+            wall[index].rounds.push(taken.per_op(taken.wall));
+            cpu[index].rounds.push(taken.per_op(taken.cpu.saturating_sub(idle)));
+        }
+    }
+    let mut allocations = contenders_figures(contenders);
+    let mut bytes = contenders_figures(contenders);
+    for (index, contender) in contenders.iter_mut().enumerate() {
+        let sample = ops[index].min(1000).div_ceil(plan.multiple) * plan.multiple;
+        let counted = contender.allocations(sample);
+        allocations[index].rounds.push(counted.calls as f64 / sample as f64);
+        bytes[index].rounds.push(counted.bytes as f64 / sample as f64);
+    }
+    Outcome { wall, cpu, allocations, bytes }
+}
+
+fn contenders_figures(contenders: &[Contender]) -> Vec<Figures> {
+    contenders.iter().map(|contender| Figures { name: contender.name, rounds: Vec::new() }).collect()
+}
+
+/// Warms a contender and finds how many of its operations fill a slice.
+fn calibrate(plan: Plan, contender: &mut Contender) -> u64 {
+    let mut ops = plan.multiple;
+    loop {
+        let taken = contender.measure(ops);
+        if taken.wall * 4 >= plan.slice {
+            let wanted = plan.slice.as_secs_f64() / taken.wall.as_secs_f64() * ops as f64;
+            return ((wanted / plan.multiple as f64).round() as u64).max(1) * plan.multiple;
+        }
+        ops *= 2;
+    }
+}
+
+/// How much processor time the process uses per second while nothing is asked of it.
+pub(super) fn idle_share(over: Duration) -> f64 {
+    let (before, clock) = (CpuTime::now(), Instant::now());
+    std::thread::sleep(over);
+    CpuTime::now().since(&before).total().as_secs_f64() / clock.elapsed().as_secs_f64()
+}

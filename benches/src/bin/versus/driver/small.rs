@@ -1,0 +1,286 @@
+//! Small operations: ping, `find_one`, `insert_one`, `update_one`.
+
+use super::floor::{Bare, BareBlocking, Request};
+use super::ground::{DB, Ground};
+use super::measure::{Contender, Work, work};
+use super::{Metric, Trial};
+use benches::bound::Bound;
+use driver::bson::{Document, RawDocumentBuf, doc};
+use futures_util::FutureExt;
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex};
+
+/// The document that the cells find.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Monkey {
+    #[serde(rename = "_id")]
+    id: i32,
+    name: String,
+    breaths: i64,
+    weight: f64,
+}
+
+const NAME: &str = "small";
+const COUNT: i32 = 1000;
+
+pub(super) fn cells() -> Vec<Trial> {
+    let mut cells = vec![
+        Trial::new("ping", ping).bound(Metric::Cpu, small_cpu()),
+        Trial::new("find_one, 1 task, Document", |ground| find_one(ground, 1))
+            .bound(Metric::Wall, [Bound::must("floor", 1.20), Bound::aim("floor", 1.08)])
+            .bound(Metric::Cpu, [Bound::must("floor", 1.8), Bound::aim("floor", 1.4)])
+            .bound(Metric::Cpu, small_cpu()),
+        Trial::new("find_one, 1 task, struct", find_typed).bound(Metric::Cpu, small_cpu()),
+        Trial::new("find_one, 1 task, raw", find_raw).bound(Metric::Cpu, small_cpu()),
+        Trial::new("find_one, blocking", find_blocking)
+            .bound(Metric::Wall, [Bound::must("floor", 1.15), Bound::aim("floor", 1.05)])
+            .bound(Metric::Cpu, [Bound::must("floor", 1.8), Bound::aim("floor", 1.3)]),
+    ];
+    for tasks in [16, 64, 256, 1000] {
+        let trial = Trial::new(format!("find_one, {tasks} tasks"), move |ground| find_one(ground, tasks))
+            .multiple(tasks as u64)
+            .bound(Metric::Cpu, small_cpu());
+        cells.push(match tasks {
+            // At least 0.85 (0.95) of the floor's operations per second.
+            64 => trial.bound(Metric::Wall, [Bound::must("floor", 1.0 / 0.85), Bound::aim("floor", 1.0 / 0.95)]),
+            _ => trial,
+        });
+    }
+    cells.push(Trial::new("insert_one", insert_one).bound(Metric::Cpu, small_cpu()));
+    cells.push(Trial::new("update_one", update_one).bound(Metric::Cpu, small_cpu()));
+    cells
+}
+
+/// The bounds of every small operation's processor time.
+fn small_cpu() -> [Bound; 2] {
+    [Bound::must("official", 0.40), Bound::aim("official", 0.25)]
+}
+
+fn ping(ground: &Ground) -> Vec<Contender> {
+    let (ours, official) = (ground.ours.database("admin"), ground.official.database("admin"));
+    let ours = work(move |_, ops| {
+        let db = ours.clone();
+        async move {
+            for _ in 0..ops {
+                db.run_command(doc! { "ping": 1 }).await.expect("a server answers a ping");
+            }
+        }
+    });
+    let official = work(move |_, ops| {
+        let db = official.clone();
+        async move {
+            for _ in 0..ops {
+                db.run_command(mongodb::bson::doc! { "ping": 1 }).await.expect("a server answers a ping");
+            }
+        }
+    });
+    vec![
+        Contender::tasks("driver", &ground.runtime, 1, ours),
+        Contender::tasks("official", &ground.runtime, 1, official),
+        floor(ground, 1, Request::new(doc! { "ping": 1 }, "admin")),
+    ]
+}
+
+/// Fills the collection that the cells find in.
+fn monkeys(ground: &Ground) {
+    let monkey = |i| doc! { "_id": i, "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 };
+    ground.fill(NAME, (0..COUNT).map(monkey).collect());
+}
+
+fn find_one(ground: &Ground, tasks: usize) -> Vec<Contender> {
+    monkeys(ground);
+    let at = ground.collections::<Document, mongodb::bson::Document>(NAME);
+    let ours = work(move |task, ops| {
+        let coll = at.ours.clone();
+        async move {
+            for i in 0..ops {
+                let found = coll.find_one(doc! { "_id": key(task, i) }).await.expect("the server answers");
+                assert!(found.is_some());
+            }
+        }
+    });
+    let official = work(move |task, ops| {
+        let coll = at.official.clone();
+        async move {
+            for i in 0..ops {
+                let filter = mongodb::bson::doc! { "_id": key(task, i) };
+                let found = coll.find_one(filter).await.expect("the server answers");
+                assert!(found.is_some());
+            }
+        }
+    });
+    vec![
+        Contender::tasks("driver", &ground.runtime, tasks, ours),
+        Contender::tasks("official", &ground.runtime, tasks, official),
+        floor(ground, tasks.min(100), find_request()),
+    ]
+}
+
+fn find_request() -> Request {
+    Request::new(doc! { "find": NAME, "filter": { "_id": 7 }, "limit": 1_i64, "singleBatch": true }, DB)
+}
+
+fn key(task: usize, i: u64) -> i32 {
+    ((task as u64 * 31 + i) % COUNT as u64) as i32
+}
+
+fn find_typed(ground: &Ground) -> Vec<Contender> {
+    monkeys(ground);
+    let at = ground.collections::<Monkey, Monkey>(NAME);
+    let ours = work(move |task, ops| {
+        let coll = at.ours.clone();
+        async move {
+            for i in 0..ops {
+                let found = coll.find_one(doc! { "_id": key(task, i) }).await.expect("the server answers");
+                assert!(found.is_some());
+            }
+        }
+    });
+    let official = work(move |task, ops| {
+        let coll = at.official.clone();
+        async move {
+            for i in 0..ops {
+                let filter = mongodb::bson::doc! { "_id": key(task, i) };
+                let found = coll.find_one(filter).await.expect("the server answers");
+                assert!(found.is_some());
+            }
+        }
+    });
+    vec![
+        Contender::tasks("driver", &ground.runtime, 1, ours),
+        Contender::tasks("official", &ground.runtime, 1, official),
+        floor(ground, 1, find_request()),
+    ]
+}
+
+fn find_raw(ground: &Ground) -> Vec<Contender> {
+    monkeys(ground);
+    let at = ground.collections::<RawDocumentBuf, mongodb::bson::RawDocumentBuf>(NAME);
+    let ours = work(move |task, ops| {
+        let coll = at.ours.clone();
+        async move {
+            for i in 0..ops {
+                let found = coll.find_one(doc! { "_id": key(task, i) }).await.expect("the server answers");
+                assert!(found.is_some());
+            }
+        }
+    });
+    let official = work(move |task, ops| {
+        let coll = at.official.clone();
+        async move {
+            for i in 0..ops {
+                let filter = mongodb::bson::doc! { "_id": key(task, i) };
+                let found = coll.find_one(filter).await.expect("the server answers");
+                assert!(found.is_some());
+            }
+        }
+    });
+    vec![
+        Contender::tasks("driver", &ground.runtime, 1, ours),
+        Contender::tasks("official", &ground.runtime, 1, official),
+        floor(ground, 1, find_request()),
+    ]
+}
+
+fn find_blocking(ground: &Ground) -> Vec<Contender> {
+    monkeys(ground);
+    let coll = ground.collections::<Document, mongodb::bson::Document>(NAME).blocking;
+    let mut bare = BareBlocking::connect(&ground.primary);
+    let mut request = find_request();
+    vec![
+        Contender::blocking("driver", move |ops| {
+            for i in 0..ops {
+                let found = coll.find_one(doc! { "_id": key(0, i) }).run().expect("the server answers");
+                assert!(found.is_some());
+            }
+        }),
+        Contender::blocking("floor", move |ops| {
+            for _ in 0..ops {
+                bare.round_trip(&mut request);
+            }
+        }),
+    ]
+}
+
+fn insert_one(ground: &Ground) -> Vec<Contender> {
+    let name = "inserted";
+    ground.fill(name, vec![doc! {}]);
+    let at = ground.collections::<Document, mongodb::bson::Document>(name);
+    let ours = work(move |_, ops| {
+        let coll = at.ours.clone();
+        async move {
+            for i in 0..ops {
+                let document = doc! { "name": "Mabel", "breath": i as i64, "weight": 3.25 };
+                coll.insert_one(document).await.expect("the server takes a document");
+            }
+        }
+    });
+    let official = work(move |_, ops| {
+        let coll = at.official.clone();
+        async move {
+            for i in 0..ops {
+                let document = mongodb::bson::doc! { "name": "Mabel", "breath": i as i64, "weight": 3.25 };
+                coll.insert_one(document).await.expect("the server takes a document");
+            }
+        }
+    });
+    let request = Request::insert(name, doc! { "name": "Mabel", "breath": 1_i64, "weight": 3.25 }, DB);
+    vec![
+        Contender::tasks("driver", &ground.runtime, 1, ours),
+        Contender::tasks("official", &ground.runtime, 1, official),
+        floor(ground, 1, request),
+    ]
+}
+
+fn update_one(ground: &Ground) -> Vec<Contender> {
+    monkeys(ground);
+    let at = ground.collections::<Document, mongodb::bson::Document>(NAME);
+    let ours = work(move |_, ops| {
+        let coll = at.ours.clone();
+        async move {
+            for i in 0..ops {
+                let (filter, update) = (doc! { "_id": key(0, i) }, doc! { "$inc": { "breaths": 1_i64 } });
+                coll.update_one(filter, update).await.expect("the server changes a document");
+            }
+        }
+    });
+    let official = work(move |_, ops| {
+        let coll = at.official.clone();
+        async move {
+            for i in 0..ops {
+                use mongodb::bson::doc;
+                let (filter, update) = (doc! { "_id": key(0, i) }, doc! { "$inc": { "breaths": 1_i64 } });
+                coll.update_one(filter, update).await.expect("the server changes a document");
+            }
+        }
+    });
+    let update = doc! { "q": { "_id": 7 }, "u": { "$inc": { "breaths": 1_i64 } } };
+    let request = Request::new(doc! { "update": NAME, "updates": [update] }, DB);
+    vec![
+        Contender::tasks("driver", &ground.runtime, 1, ours),
+        Contender::tasks("official", &ground.runtime, 1, official),
+        floor(ground, 1, request),
+    ]
+}
+
+/// Bare sockets, one a task, that stay open from one slice to the next.
+fn floor(ground: &Ground, tasks: usize, request: Request) -> Contender {
+    let open = |_| {
+        let bare = ground.runtime.block_on(Bare::connect(&ground.primary));
+        Arc::new(Mutex::new(Some((bare, request.in_new_session()))))
+    };
+    let sockets: Arc<[_]> = (0..tasks).map(open).collect();
+    let work: Work = Arc::new(move |task, ops| {
+        let place = Arc::clone(&sockets[task]);
+        async move {
+            let taken = place.lock().expect("nobody panicked").take();
+            let (mut bare, mut request) = taken.expect("one task uses it at a time");
+            for _ in 0..ops {
+                bare.round_trip(&mut request).await;
+            }
+            *place.lock().expect("nobody panicked") = Some((bare, request));
+        }
+        .boxed()
+    });
+    Contender::tasks("floor", &ground.runtime, tasks, work)
+}
