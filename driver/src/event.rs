@@ -6,6 +6,8 @@
 
 pub mod cmap;
 pub mod command;
+#[cfg(feature = "tracing")]
+pub mod log;
 pub mod sdam;
 
 use std::fmt;

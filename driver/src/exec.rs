@@ -142,6 +142,8 @@ impl Core {
                  request with start_request()",
             ));
         }
+        #[cfg(feature = "tracing")]
+        let options = crate::event::log::listening(options);
         let hub = Arc::new(Hub::open(Arc::new(options), runtime)?);
         Ok(Arc::new(Core { hub, request: None }))
     }
@@ -198,7 +200,7 @@ pub(crate) async fn execute<'c>(
     let lease = Loan { core, session: None };
     let mut tries = Tries { lease, retry, txn_number: None, avoided: Vec::new(), earlier: None };
     loop {
-        let selected = match select(core, &scope, &tries.avoided).await {
+        let selected = match select(core, operation.meta().name, &scope, &tries.avoided).await {
             Ok(selected) => selected,
             // From the earlier error the caller learns that something may have been done.
             Err(error) => return Err(tries.earlier.unwrap_or(error)),
@@ -246,13 +248,25 @@ impl Tries<'_> {
 }
 
 /// The server for the next attempt.
-async fn select(core: &Core, scope: &Scope<'_>, avoided: &[ServerAddress]) -> Result<Selected> {
+async fn select(
+    core: &Core,
+    operation: &'static str,
+    scope: &Scope<'_>,
+    avoided: &[ServerAddress],
+) -> Result<Selected> {
     const PRIMARY: &SelectionCriteria = &SelectionCriteria::ReadPreference(ReadPreference::Primary);
     let criteria = match scope.target {
         Target::Writable => PRIMARY,
         Target::Readable(criteria) => criteria,
         Target::Member(server) => return Ok(Selected::new(Arc::clone(server))),
     };
+    #[cfg(feature = "tracing")]
+    if crate::event::log::Selection::is_wanted() {
+        return crate::event::log::Selection { operation, criteria }
+            .told(&core.deployment, avoided, scope.deadline)
+            .await;
+    }
+    let _ = operation;
     core.deployment.select(criteria, avoided, scope.deadline).await
 }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bson::RawDocumentBuf;
+use bson::Document;
 use bson::oid::ObjectId;
 
 use crate::error::Error;
@@ -102,6 +102,8 @@ pub struct ServerClosedEvent {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerHeartbeatStartedEvent {
+    /// Which client's view of its deployment.
+    pub topology_id: ObjectId,
     /// The server.
     pub server_address: ServerAddress,
     /// Whether the server answers only when it has news, or after a while.
@@ -116,6 +118,8 @@ pub struct ServerHeartbeatStartedEvent {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerHeartbeatSucceededEvent {
+    /// Which client's view of its deployment.
+    pub topology_id: ObjectId,
     /// The server.
     pub server_address: ServerAddress,
     /// Whether the server answered only when it had news, or after a while.
@@ -123,7 +127,7 @@ pub struct ServerHeartbeatSucceededEvent {
     /// How long the answer took; where it was awaited, this is no measure of the distance.
     pub duration: Duration,
     /// The answer.
-    pub reply: RawDocumentBuf,
+    pub reply: Document,
     /// The number of the monitoring connection, from 1 on for each server.
     pub driver_connection_id: u64,
     /// The server's own number for it, once known.
@@ -134,6 +138,8 @@ pub struct ServerHeartbeatSucceededEvent {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerHeartbeatFailedEvent {
+    /// Which client's view of its deployment.
+    pub topology_id: ObjectId,
     /// The server.
     pub server_address: ServerAddress,
     /// Whether the server was to answer only when it had news, or after a while.

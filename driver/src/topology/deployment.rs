@@ -121,7 +121,7 @@ impl Deployment {
         self.nest.load_full()
     }
 
-    pub(super) fn options(&self) -> &ClientOptions {
+    pub(crate) fn options(&self) -> &ClientOptions {
         self.establisher.options()
     }
 
@@ -155,10 +155,23 @@ impl Deployment {
         avoided: &[ServerAddress],
         deadline: Deadline,
     ) -> Result<Selected> {
-        if let Some(selected) = self.nest.load().select(criteria, avoided)? {
+        if let Some(selected) = self.select_now(criteria, avoided)? {
             return Ok(selected);
         }
         wait::until_selected(self, criteria, avoided, deadline).await
+    }
+
+    /// As [`select`](Self::select), without waiting: none where no server suits at this moment.
+    ///
+    /// # Errors
+    /// `IncompatibleServer`.
+    #[inline]
+    pub(crate) fn select_now(
+        &self,
+        criteria: &SelectionCriteria,
+        avoided: &[ServerAddress],
+    ) -> Result<Option<Selected>> {
+        self.nest.load().select(criteria, avoided)
     }
 
     /// Wants a check of every server, and returns at once. Any number of calls cause at most one more check of each than is running.

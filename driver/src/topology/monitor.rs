@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use bson::Document;
 use bson::raw::cstr;
 
 use super::checks::CheckNumber;
@@ -235,7 +236,13 @@ impl Monitor {
         match outcome {
             Ok(value) => {
                 let connection = connection(value);
-                let reply = || connection.reply().map(ToOwned::to_owned).unwrap_or_default();
+                let reply = || {
+                    connection
+                        .reply()
+                        .ok()
+                        .and_then(|reply| Document::try_from(reply).ok())
+                        .unwrap_or_default()
+                };
                 heartbeat.succeeded(reply, round_trip, connection.description().server_connection_id);
             }
             Err(error) => heartbeat.failed(error),

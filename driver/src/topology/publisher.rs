@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bson::RawDocumentBuf;
+use bson::Document;
 use bson::oid::ObjectId;
 
 use super::description::TopologyDescription;
@@ -44,6 +44,7 @@ struct Line {
 /// One heartbeat under way.
 struct Beat {
     number: u64,
+    topology_id: ObjectId,
     address: ServerAddress,
     awaited: bool,
     started: Instant,
@@ -182,6 +183,7 @@ impl Publisher {
             let number = line.next_beat;
             line.next_beat += 1;
             line.events.push_back(SdamEvent::ServerHeartbeatStarted(ServerHeartbeatStartedEvent {
+                topology_id: self.topology_id,
                 server_address: address.clone(),
                 awaited,
                 driver_connection_id,
@@ -189,6 +191,7 @@ impl Publisher {
             }));
             line.beating.push(Beat {
                 number,
+                topology_id: self.topology_id,
                 address: address.clone(),
                 awaited,
                 started: Instant::now(),
@@ -205,6 +208,7 @@ impl Publisher {
 impl Beat {
     fn failed(self, failure: Error) -> SdamEvent {
         SdamEvent::ServerHeartbeatFailed(ServerHeartbeatFailedEvent {
+            topology_id: self.topology_id,
             server_address: self.address,
             awaited: self.awaited,
             duration: self.started.elapsed(),
@@ -220,12 +224,13 @@ impl Heartbeat {
     /// distance; none for an answer that was awaited.
     pub(super) fn succeeded(
         mut self,
-        reply: impl FnOnce() -> RawDocumentBuf,
+        reply: impl FnOnce() -> Document,
         round_trip: Option<Duration>,
         server_connection_id: Option<i64>,
     ) {
         self.end(|beat| {
             SdamEvent::ServerHeartbeatSucceeded(ServerHeartbeatSucceededEvent {
+                topology_id: beat.topology_id,
                 server_address: beat.address,
                 awaited: beat.awaited,
                 duration: round_trip.unwrap_or_else(|| beat.started.elapsed()),
@@ -303,7 +308,7 @@ mod tests {
                     for n in 0..BEATS {
                         let heartbeat = publisher.heartbeat(&address(i), false, n as u64, None);
                         match fastrand::u8(..3) {
-                            0 => heartbeat.succeeded(RawDocumentBuf::new, None, None),
+                            0 => heartbeat.succeeded(Document::new, None, None),
                             1 => heartbeat.failed(&Error::timeout("on purpose")),
                             _ => drop(heartbeat),
                         }

@@ -1,0 +1,387 @@
+//! The same as the events, for the subscribers of `tracing` (feature `tracing`), in the words of the logging specification.
+//!
+//! | target | what |
+//! |---|---|
+//! | `driver::command` | commands, replies, failures |
+//! | `driver::connection` | pools and their connections |
+//! | `driver::topology` | discovery and monitoring |
+//! | `driver::server_selection` | selection; that one has to wait is `info`, all else is `debug` |
+//!
+//! Names and casing of the fields are those of the specifications; a field that has no value is left out. Documents are relaxed extended
+//! JSON, cut off after [`MAX_DOCUMENT_LENGTH`] characters. Whether a subscriber wants a target is looked at when a client is made, so that nothing
+//! is built for nobody: install the subscriber before.
+
+use bson::{Bson, Document};
+
+use super::EventHandler;
+use super::cmap::{CmapEvent, ConnectionCheckoutFailedReason, ConnectionClosedReason};
+use super::command::{CommandEvent, ConnectionInfo};
+use super::sdam::SdamEvent;
+use crate::deadline::Deadline;
+use crate::error::Result;
+use crate::options::{ClientOptions, SelectionCriteria, ServerAddress};
+use crate::topology::{Deployment, Selected};
+
+/// How many characters of a document are logged.
+pub const MAX_DOCUMENT_LENGTH: usize = 1000;
+
+/// The options of a client whose events go to the log as well, where somebody wants it.
+pub(crate) fn listening(mut options: ClientOptions) -> ClientOptions {
+    if tracing::enabled!(target: "driver::command", tracing::Level::DEBUG) {
+        options.command_event_handler = Some(before(options.command_event_handler, command));
+    }
+    if tracing::enabled!(target: "driver::connection", tracing::Level::DEBUG) {
+        options.cmap_event_handler = Some(before(options.cmap_event_handler, connection));
+    }
+    if tracing::enabled!(target: "driver::topology", tracing::Level::DEBUG) {
+        options.sdam_event_handler = Some(before(options.sdam_event_handler, topology));
+    }
+    options
+}
+
+fn before<T: Send + 'static>(handler: Option<EventHandler<T>>, log: fn(&T)) -> EventHandler<T> {
+    EventHandler::callback(move |event| {
+        log(&event);
+        if let Some(handler) = &handler {
+            handler.handle(event);
+        }
+    })
+}
+
+macro_rules! debug {
+    ($target:literal, $at:expr, $message:literal $(, $($fields:tt)*)?) => {{
+        let address: &ServerAddress = $at;
+        tracing::debug!(
+            target: $target,
+            serverHost = %address.host(),
+            serverPort = address.port(),
+            $($($fields)*,)?
+            $message
+        )
+    }};
+}
+
+fn command(event: &CommandEvent) {
+    macro_rules! about {
+        ($event:ident, $message:literal, $($fields:tt)*) => {{
+            let ConnectionInfo { id, server_id, address } = &$event.connection;
+            debug!(
+                "driver::command", address, $message,
+                commandName = $event.command_name, databaseName = $event.db, requestId = $event.request_id,
+                driverConnectionId = id, serverConnectionId = server_id,
+                serviceId = $event.service_id.map(|id| id.to_hex()), $($fields)*
+            )
+        }};
+    }
+    match event {
+        CommandEvent::Started(e) => about!(e, "Command started", command = json(&e.command)),
+        CommandEvent::Succeeded(e) => {
+            about!(e, "Command succeeded", durationMS = ms(e.duration), reply = json(&e.reply));
+        }
+        CommandEvent::Failed(e) => {
+            about!(e, "Command failed", durationMS = ms(e.duration), failure = %e.failure);
+        }
+    }
+}
+
+fn connection(event: &CmapEvent) {
+    match event {
+        CmapEvent::PoolCreated(e) => debug!(
+            "driver::connection",
+            &e.address,
+            "Connection pool created",
+            maxIdleTimeMS = e.options.max_idle_time.map(ms),
+            minPoolSize = e.options.min_pool_size,
+            maxPoolSize = e.options.max_pool_size,
+            maxConnecting = e.options.max_connecting,
+            waitQueueTimeoutMS = e.options.wait_queue_timeout.map(ms)
+        ),
+        CmapEvent::PoolReady(e) => debug!("driver::connection", &e.address, "Connection pool ready"),
+        CmapEvent::PoolCleared(e) => debug!(
+            "driver::connection",
+            &e.address,
+            "Connection pool cleared",
+            serviceId = e.service_id.map(|id| id.to_hex())
+        ),
+        CmapEvent::PoolClosed(e) => debug!("driver::connection", &e.address, "Connection pool closed"),
+        CmapEvent::ConnectionCreated(e) => debug!(
+            "driver::connection",
+            &e.address,
+            "Connection created",
+            driverConnectionId = e.connection_id
+        ),
+        CmapEvent::ConnectionReady(e) => debug!(
+            "driver::connection",
+            &e.address,
+            "Connection ready",
+            driverConnectionId = e.connection_id,
+            durationMS = ms(e.duration)
+        ),
+        CmapEvent::ConnectionClosed(e) => debug!(
+            "driver::connection",
+            &e.address,
+            "Connection closed",
+            driverConnectionId = e.connection_id,
+            reason = match e.reason {
+                ConnectionClosedReason::Stale => "Connection became stale because the pool was cleared",
+                ConnectionClosedReason::Idle => {
+                    "Connection has been available but unused for longer than the configured max idle time"
+                }
+                ConnectionClosedReason::Error => "An error occurred while using the connection",
+                ConnectionClosedReason::PoolClosed => "Connection pool was closed",
+            }
+        ),
+        CmapEvent::ConnectionCheckoutStarted(e) => {
+            debug!("driver::connection", &e.address, "Connection checkout started");
+        }
+        CmapEvent::ConnectionCheckoutFailed(e) => debug!(
+            "driver::connection",
+            &e.address,
+            "Connection checkout failed",
+            durationMS = ms(e.duration),
+            reason = match e.reason {
+                ConnectionCheckoutFailedReason::Timeout => {
+                    "Wait queue timeout elapsed without a connection becoming available"
+                }
+                ConnectionCheckoutFailedReason::ConnectionError => {
+                    "An error occurred while trying to establish a new connection"
+                }
+                ConnectionCheckoutFailedReason::PoolClosed => "Connection pool was closed",
+            }
+        ),
+        CmapEvent::ConnectionCheckedOut(e) => debug!(
+            "driver::connection",
+            &e.address,
+            "Connection checked out",
+            driverConnectionId = e.connection_id,
+            durationMS = ms(e.duration)
+        ),
+        CmapEvent::ConnectionCheckedIn(e) => debug!(
+            "driver::connection",
+            &e.address,
+            "Connection checked in",
+            driverConnectionId = e.connection_id
+        ),
+    }
+}
+
+fn topology(event: &SdamEvent) {
+    match event {
+        SdamEvent::TopologyOpening(e) => tracing::debug!(
+            target: "driver::topology", topologyId = e.topology_id.to_hex(), "Starting topology monitoring"
+        ),
+        SdamEvent::TopologyClosed(e) => tracing::debug!(
+            target: "driver::topology", topologyId = e.topology_id.to_hex(), "Stopped topology monitoring"
+        ),
+        SdamEvent::TopologyDescriptionChanged(e) => tracing::debug!(
+            target: "driver::topology", topologyId = e.topology_id.to_hex(),
+            previousDescription = %e.previous_description, newDescription = %e.new_description,
+            "Topology description changed"
+        ),
+        SdamEvent::ServerOpening(e) => debug!(
+            "driver::topology",
+            &e.address,
+            "Starting server monitoring",
+            topologyId = e.topology_id.to_hex()
+        ),
+        SdamEvent::ServerClosed(e) => debug!(
+            "driver::topology",
+            &e.address,
+            "Stopped server monitoring",
+            topologyId = e.topology_id.to_hex()
+        ),
+        // That of the topology says the same.
+        SdamEvent::ServerDescriptionChanged(_) => {}
+        SdamEvent::ServerHeartbeatStarted(e) => debug!(
+            "driver::topology",
+            &e.server_address,
+            "Server heartbeat started",
+            topologyId = e.topology_id.to_hex(),
+            awaited = e.awaited,
+            driverConnectionId = e.driver_connection_id,
+            serverConnectionId = e.server_connection_id
+        ),
+        SdamEvent::ServerHeartbeatSucceeded(e) => debug!(
+            "driver::topology",
+            &e.server_address,
+            "Server heartbeat succeeded",
+            topologyId = e.topology_id.to_hex(),
+            awaited = e.awaited,
+            driverConnectionId = e.driver_connection_id,
+            serverConnectionId = e.server_connection_id,
+            durationMS = ms(e.duration),
+            reply = json(&e.reply)
+        ),
+        SdamEvent::ServerHeartbeatFailed(e) => debug!(
+            "driver::topology", &e.server_address, "Server heartbeat failed",
+            topologyId = e.topology_id.to_hex(), awaited = e.awaited,
+            driverConnectionId = e.driver_connection_id, serverConnectionId = e.server_connection_id,
+            durationMS = ms(e.duration), failure = %e.failure
+        ),
+    }
+}
+
+/// One server selection that somebody wants to read about.
+pub(crate) struct Selection<'a> {
+    /// The command that a server is selected for.
+    pub(crate) operation: &'static str,
+    /// Which servers suit it.
+    pub(crate) criteria: &'a SelectionCriteria,
+}
+
+macro_rules! selection {
+    ($level:ident, $selection:expr, $deployment:expr, $message:literal $(, $($fields:tt)*)?) => {
+        tracing::$level!(
+            target: "driver::server_selection",
+            selector = %$selection.criteria, operation = $selection.operation,
+            topologyDescription = %$deployment.description(),
+            $($($fields)*,)?
+            $message
+        )
+    };
+}
+
+impl Selection<'_> {
+    /// Whether anybody wants to.
+    pub(crate) fn is_wanted() -> bool {
+        tracing::enabled!(target: "driver::server_selection", tracing::Level::INFO)
+    }
+
+    /// Selects, and tells how it went.
+    pub(crate) async fn told(
+        self,
+        deployment: &Deployment,
+        avoided: &[ServerAddress],
+        deadline: Deadline,
+    ) -> Result<Selected> {
+        selection!(debug, self, deployment, "Server selection started");
+        let selected = match deployment.select_now(self.criteria, avoided) {
+            Ok(None) => {
+                let limit = deadline.within(Some(deployment.options().server_selection_timeout()));
+                let remaining =
+                    limit.remaining().map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+                selection!(
+                    info,
+                    self,
+                    deployment,
+                    "Waiting for suitable server to become available",
+                    remainingTimeMS = remaining
+                );
+                deployment.select(self.criteria, avoided, deadline).await
+            }
+            Ok(Some(selected)) => Ok(selected),
+            Err(error) => Err(error),
+        };
+        match &selected {
+            Ok(server) => selection!(
+                debug,
+                self,
+                deployment,
+                "Server selection succeeded",
+                serverHost = %server.address().host(),
+                serverPort = server.address().port()
+            ),
+            Err(error) => {
+                selection!(debug, self, deployment, "Server selection failed", failure = %error);
+            }
+        }
+        selected
+    }
+}
+
+fn ms(duration: std::time::Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// Relaxed extended JSON in the order of the document, cut off where it is too long.
+fn json(document: &Document) -> String {
+    let mut json = Json { text: String::new(), left: MAX_DOCUMENT_LENGTH, cut: false };
+    json.document(document);
+    json.text
+}
+
+/// JSON being written, until there is no room left.
+struct Json {
+    text: String,
+    /// How many characters there is room for.
+    left: usize,
+    /// There was more than there was room for.
+    cut: bool,
+}
+
+impl Json {
+    fn document(&mut self, document: &Document) {
+        self.push("{");
+        for (i, (key, value)) in document.iter().enumerate() {
+            if i > 0 {
+                self.push(",");
+            }
+            self.scalar(Bson::String(key.clone()));
+            self.push(":");
+            self.value(value);
+            if self.cut {
+                return;
+            }
+        }
+        self.push("}");
+    }
+
+    fn value(&mut self, value: &Bson) {
+        match value {
+            Bson::Document(document) => self.document(document),
+            Bson::Array(array) => {
+                self.push("[");
+                for (i, value) in array.iter().enumerate() {
+                    if i > 0 {
+                        self.push(",");
+                    }
+                    self.value(value);
+                    if self.cut {
+                        return;
+                    }
+                }
+                self.push("]");
+            }
+            scalar => self.scalar(scalar.clone()),
+        }
+    }
+
+    fn scalar(&mut self, scalar: Bson) {
+        self.push(&scalar.into_relaxed_extjson().to_string());
+    }
+
+    fn push(&mut self, text: &str) {
+        if self.cut {
+            return;
+        }
+        match text.char_indices().nth(self.left) {
+            None => {
+                self.text.push_str(text);
+                self.left -= text.chars().count();
+            }
+            Some((end, _)) => {
+                self.text.push_str(&text[..end]);
+                self.text.push_str("...");
+                self.cut = true;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+
+    use super::*;
+
+    #[test]
+    fn documents_keep_their_order_and_are_cut_off() {
+        let document = doc! { "z": 1, "a": [{ "y": "\"", "b": null }, 2_i64], "n": { "d": bson::DateTime::from_millis(0) } };
+        let expected = r#"{"z":1,"a":[{"y":"\"","b":null},2],"n":{"d":{"$date":"1970-01-01T00:00:00Z"}}}"#;
+        assert_eq!(json(&document), expected);
+        for length in [MAX_DOCUMENT_LENGTH - 1, MAX_DOCUMENT_LENGTH, 10 * MAX_DOCUMENT_LENGTH] {
+            let cut = json(&doc! { "a": ["ü".repeat(length), 1] });
+            assert!(cut.ends_with("...") && cut.chars().count() == MAX_DOCUMENT_LENGTH + 3, "{cut}");
+        }
+    }
+}
