@@ -60,10 +60,12 @@ fn words(events: &[CommandEvent]) -> Vec<String> {
 }
 
 fn started(events: &[CommandEvent]) -> Vec<&Document> {
-    let command = |event| match event {
-        &CommandEvent::Started(ref e) => Some(&e.command),
-        _ => None,
-    };
+    fn command(event: &CommandEvent) -> Option<&Document> {
+        match event {
+            CommandEvent::Started(e) => Some(&e.command),
+            _ => None,
+        }
+    }
     events.iter().filter_map(command).collect()
 }
 
