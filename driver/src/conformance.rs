@@ -4,6 +4,7 @@
 pub mod dns;
 pub mod pool;
 pub mod selection;
+pub mod topology;
 
 use crate::error::{Error, Result};
 use crate::options::WriteConcern;

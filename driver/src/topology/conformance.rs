@@ -1,13 +1,19 @@
 //! What the specification cases need to see of the inside of this module.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bson::RawDocument;
+
+use super::deployment::{Deployment, Watched};
 pub(crate) use super::round_trips::moving_average;
 pub(crate) use super::selection::{in_latency_window as in_window, less_busy};
 use super::{HelloReply, ServerDescription, ServerType, TopologyDescription, TopologyType, selection};
-use crate::error::Result;
-use crate::options::{ReadPreference, ServerAddress};
+use crate::error::{Error, Result};
+use crate::options::{ClientOptions, ReadPreference, ServerAddress};
+use crate::pool::{Generation, Stage};
+use crate::rt::Runtime;
 use crate::topology::server_description::RoundTrip;
 
 /// What is known of one server.
@@ -47,4 +53,47 @@ pub(crate) fn suitable(
         preference.validate(heartbeat_freq)?;
     }
     Ok(selection::suitable(description, &preference.clone().into(), avoided, heartbeat_freq))
+}
+
+/// A deployment whose servers nobody asks.
+pub(crate) struct Unwatched(Arc<Deployment>);
+
+impl Unwatched {
+    pub(crate) fn open(options: ClientOptions) -> Result<Self> {
+        let deployment = Deployment::open_watched(Arc::new(options), Runtime::blocking()?, Watched::No)?;
+        Ok(Unwatched(deployment))
+    }
+
+    pub(crate) fn checked(&self, address: &ServerAddress, reply: Result<&RawDocument>) {
+        let picture = self.0.picture();
+        let Some(server) = picture.server(address) else { return };
+        match reply.and_then(HelloReply::parse) {
+            Ok(hello) => self.0.found(server, hello, RoundTrip::default()),
+            Err(error) => {
+                self.0.lost(server, error);
+            }
+        }
+    }
+
+    pub(crate) fn failed(
+        &self,
+        address: &ServerAddress,
+        generation: Option<u32>,
+        error: &Error,
+        stage: Stage,
+    ) {
+        let picture = self.0.picture();
+        let Some(server) = picture.server(address) else { return };
+        let generation =
+            generation.map_or(server.pool().generation(), |number| Generation { number, service: None });
+        self.0.on_error(server, generation, error, stage);
+    }
+
+    pub(crate) fn description(&self) -> Arc<TopologyDescription> {
+        self.0.description()
+    }
+
+    pub(crate) fn generation(&self, address: &ServerAddress) -> Option<u32> {
+        self.0.picture().server(address).map(|server| server.pool().generation().number)
+    }
 }

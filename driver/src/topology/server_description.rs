@@ -264,14 +264,14 @@ impl ServerDescription {
         self.hello.as_ref().map(|hello| &hello.tags)
     }
 
-    /// The oldest version of the wire protocol that the server speaks.
-    pub fn min_wire_version(&self) -> i32 {
-        self.hello.as_ref().map_or(0, |hello| hello.min_wire_version)
+    /// The oldest version of the wire protocol that the server speaks, where it has said so.
+    pub fn min_wire_version(&self) -> Option<i32> {
+        self.hello.as_ref().map(|hello| hello.min_wire_version)
     }
 
-    /// The newest version of the wire protocol that the server speaks.
-    pub fn max_wire_version(&self) -> i32 {
-        self.hello.as_ref().map_or(0, |hello| hello.max_wire_version)
+    /// The newest version of the wire protocol that the server speaks, where it has said so.
+    pub fn max_wire_version(&self) -> Option<i32> {
+        self.hello.as_ref().map(|hello| hello.max_wire_version)
     }
 
     /// How long the server keeps an unused session.

@@ -182,7 +182,7 @@ impl TopologyDescription {
     /// (section "Using electionId and setVersion to detect stale primaries").
     fn is_stale_primary(&mut self, news: &ServerDescription) -> bool {
         let (election_id, set_version) = (news.election_id(), news.replica_set_version());
-        if news.max_wire_version() >= ELECTION_ID_FIRST {
+        if news.max_wire_version() >= Some(ELECTION_ID_FIRST) {
             self.is_behind_by_election(election_id, set_version)
         } else {
             self.is_behind_by_set_version(election_id, set_version)

@@ -14,7 +14,7 @@ use std::{
         Once,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use crate::error::{Error, Result};
@@ -45,13 +45,12 @@ impl Dir {
         let parent = env::temp_dir();
         SWEPT.call_once(|| sweep(&parent));
         loop {
-            let id = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            // Process ids come round again, and what the dead left may still be there.
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+            let id = format!("{}-{now:x}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
             let unborn = parent.join(format!("{UNBORN}{id}"));
             let path = parent.join(format!("{OWNED}{id}"));
             let failed = |error| Error::io(format!("creating the folder {}", path.display()), error);
-            if path.exists() {
-                continue;
-            }
             match fs::DirBuilder::new().mode(0o700).create(&unborn) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
@@ -124,13 +123,7 @@ impl Dir {
                 }
             }
         }
-        let mut kept = self.path.with_file_name(&name);
-        for n in 1.. {
-            if !kept.exists() {
-                break;
-            }
-            kept.set_file_name(format!("{name}-{n}"));
-        }
+        let kept = self.path.with_file_name(name);
         fs::rename(&self.path, &kept)?;
         Ok(kept)
     }

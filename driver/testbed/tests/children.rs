@@ -164,8 +164,11 @@ fn leaves_logs() -> Result<(), Failed> {
 }
 
 fn is_swept() -> Result<(), Failed> {
-    let Report { mut child, folder, .. } = start("is-killed")?;
+    let Report { mut child, pids, folder } = start("is-killed")?;
     finish(&mut child, true)?;
+    for pid in pids {
+        eventually("the server is gone", || !is_alive(pid));
+    }
     // A process sweeps when it makes its first folder.
     leaves_no_folder("shares")?;
     assert!(!folder.exists());

@@ -5,6 +5,7 @@ mod connection_string;
 mod credential;
 mod expect;
 mod read_write_concern;
+mod sdam;
 mod seedlist;
 mod server_selection;
 mod uri_options;
@@ -54,6 +55,36 @@ pub(crate) fn all() -> Vec<Suite> {
             name: "max-staleness",
             folder: "max-staleness/tests",
             cases: server_selection::selection_cases,
+        },
+        Suite {
+            name: "server-discovery-and-monitoring/errors",
+            folder: "server-discovery-and-monitoring/tests/errors",
+            cases: sdam::cases,
+        },
+        Suite {
+            name: "server-discovery-and-monitoring/load-balanced",
+            folder: "server-discovery-and-monitoring/tests/load-balanced",
+            cases: sdam::cases,
+        },
+        Suite {
+            name: "server-discovery-and-monitoring/monitoring",
+            folder: "server-discovery-and-monitoring/tests/monitoring",
+            cases: sdam::cases,
+        },
+        Suite {
+            name: "server-discovery-and-monitoring/rs",
+            folder: "server-discovery-and-monitoring/tests/rs",
+            cases: sdam::cases,
+        },
+        Suite {
+            name: "server-discovery-and-monitoring/sharded",
+            folder: "server-discovery-and-monitoring/tests/sharded",
+            cases: sdam::cases,
+        },
+        Suite {
+            name: "server-discovery-and-monitoring/single",
+            folder: "server-discovery-and-monitoring/tests/single",
+            cases: sdam::cases,
         },
         Suite {
             name: "server-selection/in_window",

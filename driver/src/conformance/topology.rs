@@ -1,0 +1,123 @@
+//! A deployment that nobody watches: the cases tell it what servers would have said.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bson::RawDocument;
+
+use crate::error::{Error, Result};
+use crate::event::EventHandler;
+use crate::event::sdam::SdamEvent;
+use crate::exec::{Outline, failure};
+use crate::options::{ClientOptions, ServerAddress};
+use crate::pool::Stage;
+use crate::topology::TopologyDescription;
+use crate::topology::conformance::Unwatched;
+
+/// What came of an operation.
+pub enum Failure<'a> {
+    /// The socket broke.
+    Network,
+    /// No answer came in time.
+    Timeout,
+    /// The server answered with this.
+    Command(&'a RawDocument),
+}
+
+/// When it came.
+#[derive(Clone, Copy)]
+pub enum When {
+    /// While the connection was being made.
+    BeforeHandshake,
+    /// On a connection that was ready.
+    AfterHandshake,
+}
+
+/// A deployment without monitors.
+pub struct Topology {
+    inner: Unwatched,
+    events: Arc<Mutex<Vec<SdamEvent>>>,
+}
+
+impl Topology {
+    /// A deployment as a client with these options begins it.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the options cannot be used.
+    pub fn open(mut options: ClientOptions) -> Result<Self> {
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&events);
+        options.sdam_event_handler = Some(EventHandler::callback(move |event| {
+            told.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        }));
+        Ok(Topology { inner: Unwatched::open(options)?, events })
+    }
+
+    /// A check of the server at `address` had this reply; an empty one means that the socket broke.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an address that is none.
+    pub fn checked(&self, address: &str, reply: &RawDocument) -> Result<()> {
+        let broken =
+            || Error::io("the check failed", std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+        let reply = if reply.is_empty() { Err(broken()) } else { Ok(reply) };
+        self.inner.checked(&ServerAddress::parse(address)?, reply);
+        Ok(())
+    }
+
+    /// An operation failed on the server at `address`, on a connection of `generation`; none: of the pool's current one.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an address that is none; `InvalidResponse` for a reply that is none.
+    pub fn failed(
+        &self,
+        address: &str,
+        generation: Option<u32>,
+        failure: &Failure<'_>,
+        when: When,
+    ) -> Result<()> {
+        let stage = match when {
+            When::BeforeHandshake => Stage::Connect,
+            When::AfterHandshake => Stage::Operation,
+        };
+        let io = |kind: std::io::ErrorKind| Error::io("the operation failed", std::io::Error::from(kind));
+        let error = match failure {
+            Failure::Network => Some(io(std::io::ErrorKind::ConnectionReset)),
+            Failure::Timeout => Some(io(std::io::ErrorKind::TimedOut)),
+            Failure::Command(reply) => refusal(reply)?,
+        };
+        if let Some(mut error) = error {
+            if stage == Stage::Connect && error.is_network() {
+                error.add_label(crate::error::SYSTEM_OVERLOADED_ERROR);
+            }
+            self.inner.failed(&ServerAddress::parse(address)?, generation, &error, stage);
+        }
+        Ok(())
+    }
+
+    /// What is known.
+    pub fn description(&self) -> Arc<TopologyDescription> {
+        self.inner.description()
+    }
+
+    /// The generation of the pool of the server at `address`, if it belongs to the deployment.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an address that is none.
+    pub fn generation(&self, address: &str) -> Result<Option<u32>> {
+        Ok(self.inner.generation(&ServerAddress::parse(address)?))
+    }
+
+    /// What was told since this was last called.
+    pub fn take_events(&self) -> Vec<SdamEvent> {
+        std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What the executor makes of a reply: the error of the command, else of its write concern.
+fn refusal(reply: &RawDocument) -> Result<Option<Error>> {
+    let outline = Outline::of(reply)?;
+    Ok(match outline.is_ok() {
+        false => Some(failure::of_command(&outline, reply)),
+        true => failure::of_write_concern(&outline, reply),
+    })
+}
