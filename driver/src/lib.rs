@@ -1,4 +1,76 @@
-//! A MongoDB client for replica sets.
+//! A MongoDB client for replica sets, whose users never wait in the wrong place and never lose a write.
+//!
+//! ```no_run
+//! use driver::Client;
+//! use driver::bson::{Document, doc};
+//!
+//! # async fn example() -> driver::Result<()> {
+//! let client = Client::with_uri_str("mongodb://localhost:27017/?replicaSet=rs0").await?;
+//! let monkeys = client.database("zoo").collection::<Document>("monkeys");
+//! monkeys.insert_one(doc! { "name": "Mabel", "swims": true }).await?;
+//! let mabel = monkeys.find_one(doc! { "name": "Mabel" }).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Client`] is a handle: make one, clone it freely, share it between tasks. It watches the deployment in the background and
+//! holds a pool of connections to each server. When the last handle is dropped, its monitors end and its sockets close.
+//!
+//! # Two faces
+//!
+//! Operations of [`Client`] are awaited, on tokio. Those of [`sync::Client`] are ended by `.run()` and block the calling thread; no runtime is
+//! on their path. It is the same code and the same documentation: every handle and operation carries a marker, [`Async`] or
+//! [`Blocking`].
+//!
+//! # When something fails
+//!
+//! An [`Error`] names what was being done and to whom. Programs ask it by method: [`is_duplicate_key`](Error::is_duplicate_key),
+//! [`is_timeout`](Error::is_timeout), [`is_network`](Error::is_network), [`code`](Error::code), [`has_label`](Error::has_label), or match its
+//! [`kind`](Error::kind).
+//!
+//! Reads, and writes that can be told from their repetition, are sent once more by the client itself when a connection breaks or the
+//! primary changes (`retryReads`, `retryWrites`). What outlasts that is for the caller, and a write can always be made safe to try again: give
+//! the document its `_id` before the first attempt, and take [`is_duplicate_key`](Error::is_duplicate_key) for "it was written". The
+//! example `mabel` does so under `kill -9`.
+//!
+//! # When nobody waits any more
+//!
+//! Every future of this crate may be dropped at any point. A connection whose reply is still owed is drained in the background and used
+//! again; nothing else is disturbed. Whether a write whose future was dropped was done is not known, as with a lost connection.
+//!
+//! Each operation has one deadline, the client's `timeoutMS`, which covers finding a server, waiting for a connection and the
+//! conversation itself. Without it, `serverSelectionTimeoutMS` (30 s) and `waitQueueTimeoutMS` bound their own stage.
+//!
+//! # Where reads and writes go
+//!
+//! Writes go to the primary, and are acknowledged unless `w: 0` was asked for. Reads go where the [read
+//! preference](options::ReadPreference) says. What is known of the servers is one immutable [picture](TopologyDescription) that is replaced as a
+//! whole; an operation looks at it once. Operations that share a connection are a [request].
+//!
+//! # Coming from the `mongodb` crate
+//!
+//! Names, builders and options are the same; change the name of the crate. What differs:
+//!
+//! | there | here |
+//! |---|---|
+//! | `match *error.kind { .. }` | `match error.kind() { .. }`, and the questions above |
+//! | `Client::with_options(options)?` inside a runtime only | the same, and [`sync::Client`] without any |
+//! | `sync` feature, which replaces operations | always there, beside the async face |
+//! | a dropped future may cost a connection | it does not |
+//! | `maxPoolSize=0`, `waitQueueTimeoutMS` | are honoured |
+//! | `InsertManyError::inserted_ids` is private | it is public: what was done is in the error ([`error::InsertManyError`]) |
+//!
+//! # Features
+//!
+//! None by default.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `dns` | `mongodb+srv://` connection strings |
+//! | `tls` | encrypted connections, by rustls |
+//! | `snappy`, `zlib`, `zstd` | compressed messages |
+//! | `socks5` | connections through a SOCKS5 proxy |
+//! | `tracing` | log records and spans for `tracing` |
 
 pub mod client;
 pub mod collection;
