@@ -9,6 +9,7 @@
 //! | what does an operation's error tell about its server? | `failure.rs` |
 //! | who is told what happened? | `publisher.rs` |
 //! | who asks the servers, and when? | `monitor.rs`, `prober.rs`, `checks.rs` |
+//! | who asks the name service again? | `rescan.rs` |
 //! | who holds it all together? | `deployment.rs`, `picture.rs`, over `nest.rs` |
 //!
 //! The first five are pure: news and time come in as arguments, a new description goes out.
@@ -24,6 +25,8 @@ mod monitor;
 mod picture;
 mod prober;
 mod publisher;
+#[cfg(feature = "dns")]
+mod rescan;
 mod round_trips;
 mod selection;
 mod server;

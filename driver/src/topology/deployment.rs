@@ -39,6 +39,9 @@ pub(crate) struct Deployment {
     publisher: Arc<Publisher>,
     watched: Watched,
     closed: AtomicBool,
+    /// Set with `closed`.
+    #[cfg(feature = "dns")]
+    ended: Arc<toro::Event>,
 }
 
 /// Whether monitors watch the servers, or somebody tells of them.
@@ -85,6 +88,8 @@ impl Deployment {
             publisher,
             watched,
             closed: AtomicBool::new(false),
+            #[cfg(feature = "dns")]
+            ended: Arc::default(),
         });
         deployment.become_known(|_| Some(description), |_, new| deployment.publisher.opened(new));
         if topology_type == TopologyType::LoadBalanced {
@@ -92,6 +97,15 @@ impl Deployment {
                 let news = ServerDescription::load_balancer(address.clone());
                 deployment.tell(&address, news, PoolChange::Ready, |_, _| true);
             }
+        }
+        #[cfg(feature = "dns")]
+        if watched == Watched::Yes {
+            super::rescan::start(
+                deployment.itself.clone(),
+                deployment.options(),
+                deployment.runtime().for_background(),
+                Arc::clone(&deployment.ended),
+            );
         }
         Ok(deployment)
     }
@@ -316,6 +330,12 @@ impl Deployment {
         )
     }
 
+    /// Replaces what is known by what `change` makes of it, if it makes something.
+    #[cfg(feature = "dns")]
+    pub(super) fn change(&self, change: impl FnOnce(&TopologyDescription) -> Option<TopologyDescription>) {
+        self.become_known(|old| change(old.description()), |old, new| self.publisher.changed(old, new));
+    }
+
     /// Replaces the picture by one of the description that `change` gives, if it gives one. `in_step` runs under the write lock, before the new
     /// picture can be seen.
     fn become_known(
@@ -364,6 +384,8 @@ impl Deployment {
     /// Ends every monitor and closes every pool. Operations that are under way fail; later ones find no server.
     pub(crate) fn shutdown(&self) {
         if !self.closed.swap(true, Ordering::AcqRel) {
+            #[cfg(feature = "dns")]
+            self.ended.set();
             self.become_known(
                 |_| Some(TopologyDescription::empty()),
                 |old, new| {

@@ -35,13 +35,24 @@ pub(crate) fn updated(old: &TopologyDescription, news: ServerDescription) -> Opt
     Some(new)
 }
 
-/// The description with exactly the servers at `addresses`, which were resolved anew: unknown ones are added, missing ones removed
-/// (specification "Polling SRV Records for mongos Discovery").
-#[cfg_attr(not(test), expect(dead_code, reason = "for SRV polling"))]
-pub(crate) fn resolved(old: &TopologyDescription, addresses: &[ServerAddress]) -> TopologyDescription {
+/// The description after the name service gave `addresses`: servers that are not among them are removed, and those that are not known yet added, at random
+/// up to `max_hosts` in all; 0: all (specification "Polling SRV Records for mongos Discovery").
+#[cfg(feature = "dns")]
+pub(super) fn resolved(
+    old: &TopologyDescription,
+    addresses: &[ServerAddress],
+    max_hosts: u32,
+) -> TopologyDescription {
     let mut new = old.clone();
     new.servers.retain(|server| addresses.contains(&server.address));
-    addresses.iter().for_each(|address| new.add(address));
+    let missing = addresses.iter().filter(|address| new.server(address).is_none()).cloned().collect();
+    let room = match max_hosts {
+        0 => Some(0),
+        max => max.checked_sub(u32::try_from(new.servers.len()).unwrap_or(u32::MAX)).filter(|room| *room > 0),
+    };
+    if let Some(room) = room {
+        crate::uri::srv::choose(missing, room).iter().for_each(|address| new.add(address));
+    }
     new.summarize();
     new
 }

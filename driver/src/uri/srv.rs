@@ -47,6 +47,19 @@ pub(crate) fn seeds(name: &str, records: &Records) -> Result<Vec<ServerAddress>>
     Ok(seeds)
 }
 
+/// Those of the hosts in `records` that lie in the domain of `name`; the others are nobody's business.
+#[cfg(feature = "dns")]
+pub(crate) fn verified(name: &str, records: &Records) -> Vec<ServerAddress> {
+    let one = |host: &(String, u16)| seeds(name, &Records { hosts: vec![host.clone()], texts: Vec::new() });
+    let mut verified = Vec::new();
+    for seed in records.hosts.iter().filter_map(|host| one(host).ok()).flatten() {
+        if !verified.contains(&seed) {
+            verified.push(seed);
+        }
+    }
+    verified
+}
+
 /// Whether `host` lies in the domain of `name`: what follows the first part of a name of three parts or more, else the whole name, below which
 /// the host must then lie.
 fn shares_domain(name: &str, host: &str) -> bool {

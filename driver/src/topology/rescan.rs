@@ -1,0 +1,160 @@
+//! Asks the name service again for the hosts of a `mongodb+srv` name, for as long as they may be routers
+//! (specification "Polling SRV Records for mongos Discovery").
+//!
+//! The servers of a replica set tell of each other; routers do not, so only the name service knows of new ones. It is asked again when its
+//! last answer no longer holds, and at the earliest after a minute; while it has no good answer, as often as servers are
+//! checked. Whatever goes wrong changes nothing.
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use toro::Event;
+
+use super::deployment::Deployment;
+use super::description::TopologyType;
+use super::either::{Either, either};
+use super::update;
+use crate::error::Result;
+use crate::options::ClientOptions;
+use crate::rt::Runtime;
+use crate::uri::dns::{self, Question};
+use crate::uri::srv::{self, Records};
+
+/// The name service is not asked more often.
+const SHORTEST: Duration = Duration::from_secs(60);
+
+/// Starts to ask, in the background, if the client's hosts come from the name service.
+pub(super) fn start(
+    deployment: Weak<Deployment>,
+    options: &ClientOptions,
+    runtime: Runtime,
+    ended: Arc<Event>,
+) {
+    let Some(name) = options.srv_host.clone().filter(|_| !options.load_balanced()) else { return };
+    let service = options.srv_service_name.clone().unwrap_or_else(|| srv::DEFAULT_SERVICE.to_owned());
+    let question = Question { name, service, name_server: None };
+    let asker = runtime.clone();
+    runtime.spawn(async move {
+        let mut interval = SHORTEST;
+        loop {
+            let due = Instant::now() + interval;
+            if let Either::Left(()) = either(ended.wait(), asker.sleep_until(due)).await {
+                return;
+            }
+            let answer = dns::lookup(question.clone(), &asker).await;
+            let Some(deployment) = deployment.upgrade() else { return };
+            match deployment.rescanned(&question.name, answer) {
+                ControlFlow::Continue(next) => interval = next,
+                ControlFlow::Break(()) => return,
+            }
+        }
+    });
+}
+
+impl Deployment {
+    /// Takes in an answer of the name service about `name`. Gives back when to ask again, unless there is no point in it.
+    fn rescanned(&self, name: &str, answer: Result<(Records, Duration)>) -> ControlFlow<(), Duration> {
+        let may_change =
+            |topology_type| matches!(topology_type, TopologyType::Unknown | TopologyType::Sharded);
+        if !may_change(self.description().topology_type()) || self.is_closed() {
+            return ControlFlow::Break(());
+        }
+        let Ok((records, holds)) = answer else {
+            return ControlFlow::Continue(self.options().heartbeat_freq());
+        };
+        let hosts = srv::verified(name, &records);
+        if hosts.is_empty() {
+            return ControlFlow::Continue(self.options().heartbeat_freq());
+        }
+        let max_hosts = self.options().srv_max_hosts.unwrap_or(0);
+        self.change(|old| may_change(old.topology_type()).then(|| update::resolved(old, &hosts, max_hosts)));
+        ControlFlow::Continue(holds.max(SHORTEST))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::deployment::Watched;
+    use super::*;
+    use crate::error::Error;
+    use crate::options::ServerAddress;
+
+    const NAME: &str = "test1.test.build.10gen.cc";
+
+    fn records(ports: &[u16]) -> Result<(Records, Duration)> {
+        let hosts = ports.iter().map(|port| ("localhost.test.build.10gen.cc.".to_owned(), *port)).collect();
+        Ok((Records { hosts, texts: Vec::new() }, Duration::from_secs(5)))
+    }
+
+    fn deployment(ports: &[u16], max_hosts: u32) -> Arc<Deployment> {
+        let host =
+            |port: &u16| ServerAddress::parse(format!("localhost.test.build.10gen.cc:{port}")).unwrap();
+        let options = ClientOptions {
+            hosts: ports.iter().map(host).collect(),
+            srv_max_hosts: Some(max_hosts),
+            ..ClientOptions::default()
+        };
+        Deployment::open_watched(Arc::new(options), Runtime::blocking().unwrap(), Watched::No).unwrap()
+    }
+
+    fn ports(deployment: &Deployment) -> Vec<u16> {
+        let mut ports: Vec<u16> =
+            deployment.description().servers().filter_map(|s| s.address().port()).collect();
+        ports.sort_unstable();
+        ports
+    }
+
+    /// The prose tests 1 to 4 and 11 to 13 of the specification.
+    #[test]
+    fn hosts_come_and_go_and_stay_within_the_limit() {
+        for (max_hosts, found, expected) in [
+            (0, &[27017, 27018, 27019][..], &[27017, 27018, 27019][..]),
+            (0, &[27017], &[27017]),
+            (0, &[27018], &[27018]),
+            (0, &[27019, 27020], &[27019, 27020]),
+            (2, &[27019, 27020], &[27019, 27020]),
+        ] {
+            let deployment = deployment(&[27017, 27018], max_hosts);
+            let next = deployment.rescanned(NAME, records(found));
+            assert_eq!(next, ControlFlow::Continue(SHORTEST));
+            assert_eq!(ports(&deployment), expected);
+        }
+        let deployment = deployment(&[27017, 27018], 2);
+        let _ = deployment.rescanned(NAME, records(&[27017, 27019, 27020]));
+        let found = ports(&deployment);
+        assert!(found.len() == 2 && found[0] == 27017, "{found:?}");
+    }
+
+    /// The prose tests 5 to 8: no good answer changes nothing.
+    #[test]
+    fn bad_answers_change_nothing() {
+        let foreign = Records { hosts: vec![("localhost.evil.com".to_owned(), 1)], texts: Vec::new() };
+        for answer in [
+            Err(Error::timeout("the name service is down")),
+            records(&[]),
+            Ok((foreign, Duration::from_secs(5))),
+        ] {
+            let deployment = deployment(&[27017, 27018], 0);
+            let next = deployment.rescanned(NAME, answer);
+            assert_eq!(next, ControlFlow::Continue(deployment.options().heartbeat_freq()));
+            assert_eq!(ports(&deployment), [27017, 27018]);
+        }
+        let deployment = deployment(&[27017], 0);
+        let (mut mixed, holds) = records(&[27018]).unwrap();
+        mixed.hosts.push(("localhost.evil.com".to_owned(), 27019));
+        let _ = deployment.rescanned(NAME, Ok((mixed, holds)));
+        assert_eq!(ports(&deployment), [27018], "the foreign host is left out, the others are taken");
+    }
+
+    #[test]
+    fn nobody_asks_for_the_members_of_a_replica_set() {
+        let options = ClientOptions { repl_set_name: Some("rs".into()), ..ClientOptions::default() };
+        let set =
+            Deployment::open_watched(Arc::new(options), Runtime::blocking().unwrap(), Watched::No).unwrap();
+        assert_eq!(set.rescanned(NAME, records(&[1])), ControlFlow::Break(()));
+        let closed = deployment(&[27017], 0);
+        closed.shutdown();
+        assert_eq!(closed.rescanned(NAME, records(&[1])), ControlFlow::Break(()));
+    }
+}
