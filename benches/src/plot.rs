@@ -79,25 +79,17 @@ impl Bars {
         ));
         put(format_args!("<rect width=\"100%\" height=\"100%\" fill=\"white\"/>"));
         put(format_args!("<text x=\"12\" y=\"26\" font-size=\"16\">{}</text>", escape(&self.title)));
-        for (index, bar) in self.bars.iter().enumerate() {
-            let (y, length) = (TOP + STEP * index as f64, scale(bar.value));
-            let (label_x, text_y) = (LABEL_WIDTH - 8.0, y + 14.0);
-            let (colour, cut) = (bar.tone.colour(), if bar.value > self.longest { "»" } else { "" });
+        let rows = || self.bars.iter().enumerate().map(|(index, bar)| (TOP + STEP * index as f64, bar));
+        for (y, bar) in rows() {
             put(format_args!(
-                "<text x=\"{label_x}\" y=\"{text_y}\" text-anchor=\"end\">{}</text>",
-                escape(&bar.label)
-            ));
-            put(format_args!(
-                "<rect x=\"{LABEL_WIDTH}\" y=\"{}\" width=\"{length:.1}\" height=\"{}\" fill=\"{colour}\"/>",
+                "<rect x=\"{LABEL_WIDTH}\" y=\"{}\" width=\"{:.1}\" height=\"{}\" fill=\"{}\"/>",
                 y + 3.0,
-                STEP - 6.0
-            ));
-            put(format_args!(
-                "<text x=\"{:.1}\" y=\"{text_y}\">{cut} {}</text>",
-                LABEL_WIDTH + length + 5.0,
-                escape(&bar.note)
+                scale(bar.value),
+                STEP - 6.0,
+                bar.tone.colour()
             ));
         }
+        // The line lies over the bars and under the words, which have a halo so that they can be read on it.
         let line_x = LABEL_WIDTH + scale(self.line);
         put(format_args!(
             "<line x1=\"{line_x:.1}\" y1=\"{}\" x2=\"{line_x:.1}\" y2=\"{}\" stroke=\"#222\" \
@@ -110,6 +102,21 @@ impl Bars {
             bottom + 20.0,
             self.line
         ));
+        for (y, bar) in rows() {
+            let text_y = y + 14.0;
+            let cut = if bar.value > self.longest { "» " } else { "" };
+            put(format_args!(
+                "<text x=\"{}\" y=\"{text_y}\" text-anchor=\"end\">{}</text>",
+                LABEL_WIDTH - 8.0,
+                escape(&bar.label)
+            ));
+            put(format_args!(
+                "<text x=\"{:.1}\" y=\"{text_y}\" stroke=\"white\" stroke-width=\"3\" \
+                 paint-order=\"stroke\">{cut}{}</text>",
+                LABEL_WIDTH + scale(bar.value) + 5.0,
+                escape(&bar.note)
+            ));
+        }
         put(format_args!(
             "<text x=\"12\" y=\"{}\" fill=\"#666\">{}</text>",
             bottom + 40.0,
