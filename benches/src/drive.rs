@@ -41,7 +41,7 @@ pub fn time_ready<F: Future>(ops: u64, mut operation: impl FnMut() -> F) -> Samp
 /// # Panics
 /// If the operating system gives no threads.
 pub fn two_workers() -> Arc<Runtime> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     Arc::new(runtime.expect("two threads can be started"))
 }
 

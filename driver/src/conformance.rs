@@ -1,7 +1,8 @@
-//! What the specification cases need to see of the inside. Not part of the API: anything here may change at any time.
+//! What the specification cases and the measurements need to see of the inside. Not part of the API: anything here may change at any time.
 
 #[cfg(feature = "dns")]
 pub mod dns;
+pub mod nest;
 pub mod pool;
 pub mod selection;
 pub mod topology;

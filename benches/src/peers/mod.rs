@@ -5,8 +5,10 @@
 //! who may overtake whom, [`lock::Order`] says so and unlike is never compared with unlike.
 
 pub mod barrier;
+pub mod board;
 pub mod event;
 pub mod lock;
+pub mod pool;
 pub mod queue;
 pub mod result;
 pub mod rwlock;

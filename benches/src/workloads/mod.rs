@@ -7,9 +7,15 @@
 //! | [`traffic`] | items between producers and consumers |
 //! | [`wake`] | waking those who wait |
 //! | [`cancel`] | dropping futures that wait |
+//! | [`pool`] | connections that are taken from a pool and given back |
+//! | [`board`] | looking at a picture that may be replaced |
+//! | [`thread_slot`] | a thread's own value, and learning of its death |
 
 pub mod alone;
+pub mod board;
 pub mod cancel;
 pub mod contended;
+pub mod pool;
+pub mod thread_slot;
 pub mod traffic;
 pub mod wake;

@@ -86,6 +86,14 @@ impl Pool {
         checked_out.map(Connection).map_err(|failed| failed.error)
     }
 
+    /// Takes a connection, as an operation of the async face does.
+    ///
+    /// # Errors
+    /// As every checkout.
+    pub async fn check_out_async(&self) -> Result<Connection> {
+        self.pool.check_out(Deadline::NEVER).await.map(Connection).map_err(|failed| failed.error)
+    }
+
     /// Marks the pool ready.
     pub fn ready(&self) {
         self.pool.ready();

@@ -4,7 +4,9 @@
 //! lists what can be measured and the options.
 
 mod driver;
+mod pool;
 mod toro;
+mod trial;
 
 use benches::counting_alloc::CountingAlloc;
 use benches::options::{Options, USAGE};
@@ -17,9 +19,14 @@ static ALLOCATOR: CountingAlloc = CountingAlloc;
 /// A measurement: its name on the command line, what it is, and the function that carries it out.
 type Measurement = (&'static str, &'static str, fn(&Options) -> Result<Report, String>);
 
-const MEASUREMENTS: [Measurement; 2] = [
+const MEASUREMENTS: [Measurement; 3] = [
     ("driver", "operations of the driver against the official crate and the bare socket", driver::run),
     ("toro", "toro's primitives against tokio, async-lock, event-listener and five queues", toro::run),
+    (
+        "pool",
+        "the driver's pool, the nest and threadwatch's slots against pools, locks and thread_local",
+        pool::run,
+    ),
 ];
 
 fn main() -> ExitCode {

@@ -47,7 +47,11 @@ impl Request {
         let mut request =
             Self::new(doc! { "insert": collection, "documents": [whole], "txnNumber": number }, db);
         let find = |bytes: &[u8]| {
-            request.bytes.windows(bytes.len()).position(|window| window == bytes).expect("the bytes were just written")
+            request
+                .bytes
+                .windows(bytes.len())
+                .position(|window| window == bytes)
+                .expect("the bytes were just written")
         };
         request.fresh = Some((find(&number.to_le_bytes()), find(&id.bytes())));
         request

@@ -33,11 +33,9 @@ impl Ground {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = Arc::new(runtime.map_err(|why| format!("no runtime: {why}"))?);
         let say = |why: &dyn std::fmt::Display| format!("{uri}: {why}");
-        let ours =
-            runtime.block_on(driver::Client::with_uri_str(&uri)).map_err(|why| say(&why))?;
+        let ours = runtime.block_on(driver::Client::with_uri_str(&uri)).map_err(|why| say(&why))?;
         let blocking = driver::sync::Client::with_uri_str(&uri).map_err(|why| say(&why))?;
-        let official =
-            runtime.block_on(mongodb::Client::with_uri_str(&uri)).map_err(|why| say(&why))?;
+        let official = runtime.block_on(mongodb::Client::with_uri_str(&uri)).map_err(|why| say(&why))?;
         let primary = runtime.block_on(primary_of(&ours)).map_err(|why| say(&why))?;
         Ok(Ground { runtime, set, uri, primary, ours, blocking, official })
     }

@@ -42,7 +42,9 @@ pub(super) fn cells() -> Vec<Trial> {
             .bound(Metric::Cpu, small_cpu());
         cells.push(match tasks {
             // At least 0.85 (0.95) of the floor's operations per second.
-            64 => trial.bound(Metric::Wall, [Bound::must("floor", 1.0 / 0.85), Bound::aim("floor", 1.0 / 0.95)]),
+            64 => {
+                trial.bound(Metric::Wall, [Bound::must("floor", 1.0 / 0.85), Bound::aim("floor", 1.0 / 0.95)])
+            }
             _ => trial,
         });
     }
@@ -83,7 +85,8 @@ fn ping(ground: &Ground) -> Vec<Contender> {
 
 /// Fills the collection that the cells find in.
 fn monkeys(ground: &Ground) {
-    let monkey = |i| doc! { "_id": i, "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 };
+    let monkey =
+        |i| doc! { "_id": i, "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 };
     ground.fill(NAME, (0..COUNT).map(monkey).collect());
 }
 

@@ -23,7 +23,7 @@ pub(super) fn cells() -> Vec<Trial> {
     let none = [Bound::must_be(0.0)];
     let as_small = [Bound::must("tokio", 1.0)];
     vec![
-        Trial::exact("lock, allocations per wait", Kind::Lock, "calls", &none, || {
+        Trial::exact("lock, allocations per wait", Kind::Lock, "calls", &none, |_| {
             vec![
                 lock_wait::<lock::Toro>(),
                 lock_wait::<lock::Tokio>(),
@@ -31,7 +31,7 @@ pub(super) fn cells() -> Vec<Trial> {
                 lock_wait::<lock::Asyncband>(),
             ]
         }),
-        Trial::exact("semaphore, allocations per wait", Kind::Semaphore, "calls", &none, || {
+        Trial::exact("semaphore, allocations per wait", Kind::Semaphore, "calls", &none, |_| {
             vec![
                 permit_wait::<semaphore::Toro>(),
                 permit_wait::<semaphore::Tokio>(),
@@ -39,7 +39,7 @@ pub(super) fn cells() -> Vec<Trial> {
                 permit_wait::<semaphore::Asyncband>(),
             ]
         }),
-        Trial::exact("event, allocations per wait", Kind::Nothing, "calls", &none, || {
+        Trial::exact("event, allocations per wait", Kind::Nothing, "calls", &none, |_| {
             vec![
                 bell_wait::<event::Toro>(),
                 bell_wait::<event::Notify>(),
@@ -47,7 +47,7 @@ pub(super) fn cells() -> Vec<Trial> {
                 bell_wait::<event::Asyncband>(),
             ]
         }),
-        Trial::exact("queue bounded, allocations per waiting get", Kind::Queue, "calls", &none, || {
+        Trial::exact("queue bounded, allocations per waiting get", Kind::Queue, "calls", &none, |_| {
             let contenders = [
                 get_wait::<queue::Toro>(),
                 get_wait::<queue::TokioBounded>(),
@@ -59,7 +59,7 @@ pub(super) fn cells() -> Vec<Trial> {
             ];
             contenders.into_iter().flatten().collect()
         }),
-        Trial::exact("queue bounded, allocations per waiting put", Kind::Queue, "calls", &none, || {
+        Trial::exact("queue bounded, allocations per waiting put", Kind::Queue, "calls", &none, |_| {
             let contenders = [
                 put_wait::<queue::Toro>(),
                 put_wait::<queue::TokioBounded>(),
@@ -71,7 +71,7 @@ pub(super) fn cells() -> Vec<Trial> {
             ];
             contenders.into_iter().flatten().collect()
         }),
-        Trial::exact("lock, size of an acquire future", Kind::Lock, "bytes", &as_small, || {
+        Trial::exact("lock, size of an acquire future", Kind::Lock, "bytes", &as_small, |_| {
             vec![
                 lock_size::<lock::Toro>(),
                 lock_size::<lock::Tokio>(),
@@ -79,7 +79,7 @@ pub(super) fn cells() -> Vec<Trial> {
                 lock_size::<lock::Asyncband>(),
             ]
         }),
-        Trial::exact("semaphore, size of an acquire future", Kind::Semaphore, "bytes", &as_small, || {
+        Trial::exact("semaphore, size of an acquire future", Kind::Semaphore, "bytes", &as_small, |_| {
             vec![
                 permit_size::<semaphore::Toro>(),
                 permit_size::<semaphore::Tokio>(),
@@ -87,7 +87,7 @@ pub(super) fn cells() -> Vec<Trial> {
                 permit_size::<semaphore::Asyncband>(),
             ]
         }),
-        Trial::exact("event, size of a wait future", Kind::Nothing, "bytes", &[], || {
+        Trial::exact("event, size of a wait future", Kind::Nothing, "bytes", &[], |_| {
             vec![
                 bell_size::<event::Toro>(),
                 bell_size::<event::Notify>(),

@@ -1,0 +1,248 @@
+//! `versus pool`: the driver's pool, the nest and a thread's slot, each against its peers.
+//!
+//! The driver's pool has eight real connections to a server that is started for the occasion; the other pools keep
+//! numbers. A ping goes through each driver's whole path, its pool included.
+
+use crate::trial::{Trial, measure_all, plan};
+use benches::bound::Bound;
+use benches::counting_alloc::count;
+use benches::drive::{time_together, two_workers};
+use benches::options::Options;
+use benches::peers::pool::{Bb8, Deadpool, Driver, Mobc, Pool};
+use benches::report::Report;
+use benches::round::{Contender, Figures, Sample};
+use benches::workloads::board::{self, QUIET, Writer};
+use benches::workloads::pool::{SIZE, crowd, fairness, fill, pair};
+use benches::workloads::thread_slot::{self, BARE_NAME};
+use driver::bson::doc;
+use std::sync::Arc;
+use std::time::Instant;
+use testbed::Standalone;
+use tokio::runtime::Runtime;
+
+/// The packages whose versions belong to the figures.
+const PACKAGES: [&str; 9] =
+    ["driver", "toro", "threadwatch", "deadpool", "bb8", "mobc", "arc-swap", "thread_local", "mongodb"];
+
+/// A pool of each kind, with every connection open.
+#[derive(Clone)]
+struct Pools {
+    driver: Arc<Driver>,
+    deadpool: Arc<Deadpool>,
+    bb8: Arc<Bb8>,
+    mobc: Arc<Mobc>,
+}
+
+impl Pools {
+    fn new(runtime: &Runtime, uri: &str) -> Result<Self, String> {
+        let _on_runtime = runtime.enter();
+        let pools = Self {
+            driver: Arc::new(
+                runtime.block_on(Driver::new(uri, SIZE)).map_err(|why| format!("{uri}: {why}"))?,
+            ),
+            deadpool: Arc::new(Deadpool::new(SIZE)),
+            bb8: Arc::new(Bb8::new(SIZE)),
+            mobc: Arc::new(Mobc::new(SIZE)),
+        };
+        fill(runtime, &*pools.driver);
+        fill(runtime, &*pools.deadpool);
+        fill(runtime, &*pools.bb8);
+        fill(runtime, &*pools.mobc);
+        Ok(pools)
+    }
+}
+
+/// Measures the cells that `options` ask for.
+///
+/// # Errors
+/// If no cell has the name that was asked for, or no server can be had.
+pub(crate) fn run(options: &Options) -> Result<Report, String> {
+    let begun = Instant::now();
+    let server = Standalone::start().map_err(|why| why.to_string())?;
+    let runtime = two_workers();
+    let pools = Pools::new(&runtime, &server.uri())?;
+    let clients = Clients::new(&runtime, &server.uri())?;
+    let mut trials = checkouts(&pools, plan(options).rounds);
+    trials.extend(pings(&clients));
+    trials.extend(looks());
+    trials.extend(slots());
+    let cells = measure_all(trials, &runtime, options, |(), _| String::new())?;
+    drop(clients);
+    Ok(Report {
+        title: format!("pools, nest and slots: median of {} interleaved rounds", plan(options).rounds),
+        subject: "ours",
+        packages: PACKAGES.to_vec(),
+        notes: vec![
+            format!("the driver's pool holds {SIZE} connections to a real server, the others {SIZE} numbers"),
+            "longest wait: as a multiple of what each waits in a line that is served first in, first out"
+                .into(),
+            format!("measured in {:.0} s", begun.elapsed().as_secs_f64()),
+        ],
+        cells,
+    })
+}
+
+fn checkouts(pools: &Pools, rounds: usize) -> Vec<Trial<()>> {
+    let mut cells = Vec::new();
+    let of = pools.clone();
+    let half = [Bound::must("deadpool", 0.5)];
+    cells.push(Trial::together("checkout+checkin, uncontended", (), &half, move |runtime| {
+        vec![
+            pair(runtime, &of.driver),
+            pair(runtime, &of.deadpool),
+            pair(runtime, &of.bb8),
+            pair(runtime, &of.mobc),
+        ]
+    }));
+    for tasks in [8, 64, 512] {
+        let of = pools.clone();
+        let name = format!("checkout+checkin, {tasks} tasks over {SIZE} connections");
+        cells.push(Trial::together(name, (), &[], move |runtime| {
+            vec![
+                crowd(runtime, &of.driver, tasks),
+                crowd(runtime, &of.deadpool, tasks),
+                crowd(runtime, &of.bb8, tasks),
+                crowd(runtime, &of.mobc, tasks),
+            ]
+        }));
+    }
+    let of = pools.clone();
+    cells.push(Trial::exact(
+        "longest wait, 512 tasks",
+        (),
+        "x FIFO",
+        &[Bound::must_be(2.0)],
+        move |runtime| in_a_crowd(runtime, &of, rounds).map(|(longest, _)| longest).into(),
+    ));
+    let of = pools.clone();
+    let none = [Bound::must_be(0.0)];
+    cells.push(Trial::exact("futile wake-ups, 512 tasks", (), "per 1000", &none, move |runtime| {
+        in_a_crowd(runtime, &of, rounds).map(|(_, futile)| futile).into()
+    }));
+    let of = pools.clone();
+    cells.push(Trial::exact("allocations per checkout", (), "calls", &none, move |runtime| {
+        vec![
+            allocations(runtime, &of.driver),
+            allocations(runtime, &of.deadpool),
+            allocations(runtime, &of.bb8),
+            allocations(runtime, &of.mobc),
+        ]
+    }));
+    cells
+}
+
+/// How each pool treats 512 tasks; a pool that stalls has no figures.
+fn in_a_crowd(runtime: &Runtime, pools: &Pools, rounds: usize) -> [(Figures, Figures); 4] {
+    fn of<P: Pool>(runtime: &Runtime, pool: &Arc<P>, rounds: usize) -> (Figures, Figures) {
+        let stalled = Figures { name: P::NAME, rounds: Vec::new() };
+        fairness(runtime, pool, 512, rounds).unwrap_or_else(|_| (stalled.clone(), stalled))
+    }
+    [
+        of(runtime, &pools.driver, rounds),
+        of(runtime, &pools.deadpool, rounds),
+        of(runtime, &pools.bb8, rounds),
+        of(runtime, &pools.mobc, rounds),
+    ]
+}
+
+fn allocations<P: Pool>(runtime: &Arc<Runtime>, pool: &Arc<P>) -> Figures {
+    const PAIRS: u64 = 1000;
+    let mut contender = pair(runtime, pool);
+    let mut pairs = || contender.measure(PAIRS).expect("an uncontended checkout does not stall");
+    pairs();
+    let (sample, counted) = count(pairs);
+    Figures::exact(P::NAME, counted.calls as f64 / sample.ops as f64)
+}
+
+/// A client of each kind, with as many connections as the pools above.
+#[derive(Clone)]
+struct Clients {
+    ours: driver::Database,
+    official: mongodb::Database,
+}
+
+impl Clients {
+    fn new(runtime: &Runtime, uri: &str) -> Result<Self, String> {
+        let uri = format!("{uri}&maxPoolSize={SIZE}");
+        let say = |why: &dyn std::fmt::Display| format!("{uri}: {why}");
+        let ours = runtime.block_on(driver::Client::with_uri_str(&uri)).map_err(|why| say(&why))?;
+        let official = runtime.block_on(mongodb::Client::with_uri_str(&uri)).map_err(|why| say(&why))?;
+        Ok(Self { ours: ours.database("admin"), official: official.database("admin") })
+    }
+}
+
+fn pings(clients: &Clients) -> Vec<Trial<()>> {
+    let cell = |tasks: u64| {
+        let clients = clients.clone();
+        let name = format!("ping, {tasks} tasks over {SIZE} connections");
+        Trial::together(name, (), &[], move |runtime| {
+            let Clients { ours, official } = clients;
+            vec![
+                pinged(runtime, tasks, "driver", move || {
+                    let database = ours.clone();
+                    async move {
+                        drop(database.run_command(doc! { "ping": 1 }).await.expect("a ping is answered"))
+                    }
+                }),
+                pinged(runtime, tasks, "mongodb", move || {
+                    let database = official.clone();
+                    async move {
+                        drop(
+                            database
+                                .run_command(mongodb::bson::doc! { "ping": 1 })
+                                .await
+                                .expect("a ping is answered"),
+                        )
+                    }
+                }),
+            ]
+        })
+    };
+    [1, 64].map(cell).into()
+}
+
+fn pinged<F>(
+    runtime: &Arc<Runtime>,
+    tasks: u64,
+    name: &'static str,
+    ping: impl Fn() -> F + Clone + Send + Sync + 'static,
+) -> Contender
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let runtime = runtime.clone();
+    Contender::may_stall(name, move |ops| {
+        let each = ops.div_ceil(tasks);
+        let work = (0..tasks).map(|_| {
+            let ping = ping.clone();
+            async move {
+                for _ in 0..each {
+                    ping().await;
+                }
+            }
+        });
+        let (elapsed, _) = time_together(&runtime, work)?;
+        Ok(Sample { elapsed, ops: each * tasks })
+    })
+}
+
+fn looks() -> Vec<Trial<()>> {
+    let as_bare = [Bound::must("arc-swap", 1.1)];
+    vec![
+        Trial::alone("nest load", (), &as_bare, || board::look(Writer::None)),
+        Trial::alone("nest load, a writer swaps", (), &as_bare, || board::look(Writer::Swaps)),
+        Trial::alone(
+            "nest load, a writer swaps or not",
+            (),
+            &[Bound::must(QUIET, 1.1)],
+            board::with_and_without,
+        ),
+    ]
+}
+
+fn slots() -> Vec<Trial<()>> {
+    vec![
+        Trial::alone("a thread's slot", (), &[Bound::must(BARE_NAME, 1.5)], thread_slot::access),
+        Trial::alone("watch+unwatch", (), &[Bound::must_be(200.0)], thread_slot::watch),
+    ]
+}

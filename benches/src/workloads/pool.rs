@@ -1,0 +1,137 @@
+//! Taking connections from a pool and giving them back.
+
+use crate::drive::time_together;
+use crate::peers::pool::Pool;
+use crate::round::{Contender, Figures, Sample, Stalled};
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+
+/// How many connections a pool has in these measurements.
+pub const SIZE: u32 = 8;
+
+/// Opens every connection that the pool may have.
+pub fn fill<P: Pool>(runtime: &Runtime, pool: &P) {
+    runtime.block_on(async {
+        let mut held = Vec::new();
+        for _ in 0..SIZE {
+            held.push(pool.check_out().await.expect("a connection can be opened"));
+        }
+    });
+}
+
+/// One task, with the pool to itself: a checkout and a checkin.
+pub fn pair<P: Pool>(runtime: &Arc<Runtime>, pool: &Arc<P>) -> Contender {
+    let (runtime, pool) = (runtime.clone(), pool.clone());
+    Contender::new(P::NAME, move |ops| {
+        runtime.block_on(async {
+            let start = Instant::now();
+            for _ in 0..ops {
+                let held = black_box(&*pool).check_out().await.expect("the pool is open");
+                black_box(&held);
+            }
+            Sample { elapsed: start.elapsed(), ops }
+        })
+    })
+}
+
+/// Many tasks that want a connection, and let other tasks run while they hold one.
+pub fn crowd<P: Pool>(runtime: &Arc<Runtime>, pool: &Arc<P>, tasks: u64) -> Contender {
+    let (runtime, pool) = (runtime.clone(), pool.clone());
+    Contender::may_stall(P::NAME, move |ops| {
+        let each = ops.div_ceil(tasks);
+        let work = (0..tasks).map(|_| {
+            let pool = pool.clone();
+            async move {
+                for _ in 0..each {
+                    let held = pool.check_out().await.expect("the pool is open");
+                    tokio::task::yield_now().await;
+                    black_box(&held);
+                }
+            }
+        });
+        let (elapsed, _) = time_together(&runtime, work)?;
+        Ok(Sample { elapsed, ops: each * tasks })
+    })
+}
+
+/// What the waits of a crowd were like.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// The longest wait for a connection.
+    pub longest: Duration,
+    /// What each wait is where every connection goes to the one who waits longest, and all ask again at once: the tasks
+    /// that are ahead, times the time between two grants.
+    pub fifo: Duration,
+    /// How many times a task was woken that waited for a connection, and found that there was none for it.
+    pub futile: u64,
+}
+
+/// Lets `tasks` tasks check out `each` times and watches how they wait.
+///
+/// # Errors
+/// [`Stalled`] if they do not end.
+pub fn waits<P: Pool>(runtime: &Runtime, pool: &Arc<P>, tasks: u64, each: u64) -> Result<Waits, Stalled> {
+    let work = (0..tasks).map(|_| {
+        let pool = pool.clone();
+        async move {
+            let (mut longest, mut futile) = (Duration::ZERO, 0);
+            for _ in 0..each {
+                let asked = Instant::now();
+                let (held, polls) = CountPolls { future: pin!(pool.check_out()), polls: 0 }.await;
+                let held = held.expect("the pool is open");
+                longest = longest.max(asked.elapsed());
+                // The first poll joins the line, the second finds the connection.
+                futile += polls.saturating_sub(2);
+                tokio::task::yield_now().await;
+                drop(held);
+            }
+            (longest, futile)
+        }
+    });
+    let (elapsed, each_of) = time_together(runtime, work)?;
+    let between_grants = elapsed / u32::try_from(tasks * each).unwrap_or(u32::MAX);
+    Ok(Waits {
+        longest: each_of.iter().map(|(longest, _)| *longest).max().unwrap_or_default(),
+        fifo: between_grants * (u32::try_from(tasks).unwrap_or(u32::MAX).saturating_sub(SIZE)),
+        futile: each_of.iter().map(|(_, futile)| futile).sum(),
+    })
+}
+
+/// The longest wait as a multiple of the mean of FIFO theory, and the futile wake-ups per thousand checkouts, over so
+/// many rounds.
+pub fn fairness<P: Pool>(
+    runtime: &Runtime,
+    pool: &Arc<P>,
+    tasks: u64,
+    rounds: usize,
+) -> Result<(Figures, Figures), Stalled> {
+    const EACH: u64 = 40;
+    let (mut longest, mut futile) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let waits = waits(runtime, pool, tasks, EACH)?;
+        longest.push(waits.longest.as_secs_f64() / waits.fifo.as_secs_f64());
+        futile.push(1000.0 * waits.futile as f64 / (tasks * EACH) as f64);
+    }
+    Ok((Figures { name: P::NAME, rounds: longest }, Figures { name: P::NAME, rounds: futile }))
+}
+
+/// A future that tells how often it was polled.
+struct CountPolls<'a, F> {
+    future: Pin<&'a mut F>,
+    polls: u64,
+}
+
+impl<F: Future> Future for CountPolls<'_, F> {
+    type Output = (F::Output, u64);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.polls += 1;
+        let polls = self.polls;
+        self.future.as_mut().poll(cx).map(|output| (output, polls))
+    }
+}
