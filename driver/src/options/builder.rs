@@ -20,7 +20,7 @@ macro_rules! builder {
 
         impl $builder {
             $(
-                #[doc = concat!("Sets [`", stringify!($field), "`](", stringify!($options), "::", stringify!($field), ").")]
+                #[doc = concat!("Sets [`", stringify!($field), "`](field@", stringify!($options), "::", stringify!($field), ").")]
                 $(#[$field_doc])*
                 pub fn $field(mut self, value: impl Into<$type>) -> Self {
                     self.options.$field = value.into();
