@@ -13,6 +13,7 @@ mod x509;
 use bson::raw::{RawDocument, RawDocumentBuf, cstr};
 
 pub(crate) use self::keys::KeyCache;
+pub(crate) use self::scram::fuzz_scram;
 use self::scram::{ClientFirst, Hash};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};

@@ -3,6 +3,7 @@
 #[cfg(feature = "dns")]
 pub mod dns;
 pub mod nest;
+pub mod fuzz;
 pub mod pool;
 pub mod selection;
 pub mod topology;

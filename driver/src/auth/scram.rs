@@ -148,6 +148,23 @@ fn broken(why: impl std::fmt::Display) -> Error {
     Error::authentication(format!("SCRAM: {why}"))
 }
 
+/// Feeds any bytes to a conversation whose keys are known: the server's two messages, with a line feed between them.
+///
+/// What the conversation accepts must be what the protocol allows.
+pub(crate) fn fuzz_scram(data: &[u8]) {
+    let (first, last) = data
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map_or((data, &[][..]), |at| (&data[..at], &data[at + 1..]));
+    let client = ClientFirst::with_nonce(Hash::Sha256, "user", "rOprNGfwEbeRWgbNEkqO".into());
+    let Ok(challenge) = client.answer(first) else { return };
+    assert!((MIN_ITERATIONS..=MAX_ITERATIONS).contains(&challenge.iterations), "iterations");
+    assert!(!challenge.salt.is_empty(), "salt");
+    let keys = Keys { client: vec![1; 32], stored: vec![2; 32], server: vec![3; 32] };
+    let proof = challenge.prove(&keys);
+    assert!(proof.verify(last).is_err() || last.starts_with(b"v="), "a proof that is none was accepted");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -146,6 +146,10 @@ fn explain(cause: io::Error, host: &str) -> Error {
             CertificateError::UnknownIssuer => {
                 "was issued by an authority that is not trusted; name it with tlsCAFile".to_owned()
             }
+            CertificateError::BadSignature => {
+                "was signed by an authority that is not trusted, although one of its name is; check tlsCAFile"
+                    .to_owned()
+            }
             other => format!("cannot be accepted: {other}"),
         },
         rustls::Error::AlertReceived(

@@ -1,0 +1,85 @@
+//! What the fuzz targets drive, and the test that feeds their corpora through it. Each function takes any bytes and must neither
+//! panic nor take memory that the bytes merely claim.
+
+use crate::auth::fuzz_scram;
+use crate::options::{ConnectionString, HostInfo};
+use crate::uri::srv::Records;
+use crate::wire::compression;
+use crate::wire::framing::ReadBuffer;
+use crate::wire::message::{self, RequestId};
+
+/// A server's bytes, arriving in pieces: the first byte says how large the pieces are.
+pub fn framing(data: &[u8]) {
+    let Some((piece, mut rest)) = data.split_first() else { return };
+    let piece = usize::from(*piece) * 16 + 1;
+    let mut buffer = ReadBuffer::new();
+    while !rest.is_empty() {
+        let Ok(spare) = buffer.spare() else { return };
+        let n = spare.len().min(piece).min(rest.len());
+        spare[..n].copy_from_slice(&rest[..n]);
+        buffer.filled(n);
+        rest = &rest[n..];
+        while let Ok(Some(frame)) = buffer.frame() {
+            let len = frame.len();
+            let expected = frame.get(8..12).and_then(|four| four.try_into().ok()).map(i32::from_le_bytes);
+            if let Ok(reply) = message::parse(frame, RequestId(expected.unwrap_or_default())) {
+                assert!(reply.body.end <= len, "a reply ends beyond its frame");
+                let body = bson::RawDocument::from_bytes(&frame[reply.body]).map(|body| body.iter().count());
+                drop(body);
+            }
+            buffer.consume(len);
+        }
+    }
+}
+
+/// A compressed message.
+pub fn compressed(data: &[u8]) {
+    let mut out = Vec::new();
+    if compression::decompress(data, &mut out).is_ok() {
+        let again = message::parse(&out, RequestId(0));
+        drop(again);
+    }
+    assert!(out.len() <= crate::wire::MAX_MESSAGE_SIZE, "{} bytes came out", out.len());
+}
+
+/// A connection string.
+pub fn uri(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(read) = ConnectionString::parse(text) {
+        assert!(read.host_info != HostInfo::HostIdentifiers(Vec::new()), "no hosts");
+        let _ = format!("{read:?}");
+    }
+}
+
+/// The server's messages of a SCRAM conversation, with a line feed between them.
+pub fn scram(data: &[u8]) {
+    fuzz_scram(data);
+}
+
+/// SRV and TXT records: lines `S host port` and `T text`, after a first line with the connection string.
+pub fn records(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut lines = text.lines();
+    let Ok(read) = ConnectionString::parse(lines.next().unwrap_or_default()) else { return };
+    let mut records = Records::default();
+    for line in lines {
+        match line.split_at_checked(2) {
+            Some(("S ", rest)) => {
+                let (host, port) = rest.split_once(' ').unwrap_or((rest, "1"));
+                records.hosts.push((host.to_owned(), port.parse().unwrap_or(27017)));
+            }
+            Some(("T ", rest)) => records.texts.push(rest.as_bytes().to_vec()),
+            _ => {}
+        }
+    }
+    let name = match &read.host_info {
+        HostInfo::DnsRecord(name) => name.clone(),
+        HostInfo::HostIdentifiers(_) => return,
+    };
+    if let Ok(resolved) = read.with_records(&records) {
+        let domain = name.split_once('.').map_or(name.as_str(), |(_, domain)| domain);
+        for host in &resolved.options.hosts {
+            assert!(host.host().ends_with(domain), "{host} is not of {domain}");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Feeds the corpora of the fuzz targets (`driver/fuzz`) through what they drive.
+
+use std::path::Path;
+
+use driver::conformance::fuzz;
+
+/// Runs `target` on every file of its corpus; one that cannot be read, or an empty corpus, fails.
+fn feed(name: &str, target: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+    let mut fed = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        target(&std::fs::read(&path).unwrap());
+        fed += 1;
+    }
+    assert!(fed > 0, "{} is empty", folder.display());
+}
+
+#[test]
+fn framing() {
+    feed("framing", fuzz::framing);
+}
+
+#[test]
+fn compressed() {
+    feed("compressed", fuzz::compressed);
+}
+
+#[test]
+fn uri() {
+    feed("uri", fuzz::uri);
+}
+
+#[test]
+fn scram() {
+    feed("scram", fuzz::scram);
+}
+
+#[test]
+fn records() {
+    feed("records", fuzz::records);
+}

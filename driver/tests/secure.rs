@@ -1,0 +1,211 @@
+//! A replica set with every lock on: key file, users, TLS, compressed messages. Both faces.
+#![cfg(all(feature = "tls", feature = "zstd"))]
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use driver::bson::{Document, doc};
+use driver::error::{Error, ErrorKind};
+use driver::{Client, sync};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use testbed::{ReplicaSet, Standalone};
+
+const PASSWORD: &str = "p%C3%A4ssw%C3%B6rd%2F%3A";
+
+struct Locked {
+    set: ReplicaSet,
+    ca: PathBuf,
+}
+
+/// The set of this process, whose first user is `root`.
+fn locked() -> &'static Locked {
+    static SET: OnceLock<Locked> = OnceLock::new();
+    SET.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("secure-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (ca, identity, key) = (folder.join("ca.pem"), folder.join("server.pem"), folder.join("key"));
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        std::fs::write(&ca, issuer.pem()).unwrap();
+        let own = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let certificate = params.signed_by(&own, &issuer).unwrap();
+        std::fs::write(&identity, format!("{}{}", certificate.pem(), own.serialize_pem())).unwrap();
+        std::fs::write(&key, "c2VjcmV0".repeat(8)).unwrap();
+        restrict(&key);
+        let set = ReplicaSet::builder()
+            .members(3)
+            // Who proves to be a user is judged; the testbed, which proves nothing, is let in all the same.
+            .args(["--keyFile", key.to_str().unwrap(), "--transitionToAuth"])
+            .args(["--tlsMode", "allowTLS", "--tlsAllowConnectionsWithoutCertificates"])
+            .args(["--tlsCertificateKeyFile", identity.to_str().unwrap()])
+            .args(["--tlsCAFile", ca.to_str().unwrap()])
+            .start()
+            .unwrap();
+        let primary = set.wait_for_primary().unwrap();
+        let root = doc! {
+            "createUser": "root", "pwd": "pässwörd/:", "roles": ["root"], "writeConcern": { "w": 3 },
+        };
+        set.admin(primary, root).unwrap();
+        Locked { set, ca }
+    })
+}
+
+/// Servers take no key file that others may read.
+fn restrict(key: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn uri(user: &str, password: &str, more: &str) -> String {
+    let Locked { set, ca } = locked();
+    let ca = ca.to_str().unwrap().replace('/', "%2F");
+    format!(
+        "mongodb://{user}:{password}@{}/?replicaSet={}&tls=true&tlsCAFile={ca}&{more}",
+        set.hosts().join(","),
+        set.name(),
+    )
+}
+
+/// Held by tests that take members down.
+static MEMBERS: Mutex<()> = Mutex::new(());
+
+/// The recipe: client-made ids, try again, and a duplicate key means that the try before was the one.
+fn is_written(result: Result<(), Error>) -> bool {
+    match result {
+        Ok(()) => true,
+        Err(e) if e.is_duplicate_key() => true,
+        Err(e) => {
+            assert!(!e.is_auth() && !matches!(e.kind(), ErrorKind::Tls { .. }), "{e}");
+            false
+        }
+    }
+}
+
+const WRITES: i32 = 60;
+
+/// What the set knows after the writes: every one of them once, the user, and that messages came compressed.
+fn check(found: u64, connection: &Document, server: &Document) {
+    assert_eq!(found, u64::try_from(WRITES).unwrap());
+    let users = connection.get_document("authInfo").unwrap().get_array("authenticatedUsers").unwrap();
+    assert_eq!(users[0].as_document().unwrap().get_str("user").unwrap(), "root");
+    let zstd = server.get_document("network").unwrap().get_document("compression").unwrap();
+    let bytes = zstd.get_document("zstd").unwrap().get_document("decompressor").unwrap().get_i64("bytesIn");
+    assert!(bytes.unwrap() > 0, "{zstd}");
+}
+
+/// Kills the primary with SIGKILL, and gives its number for the restart.
+fn kill_primary(set: &ReplicaSet) -> usize {
+    let primary = set.wait_for_primary().unwrap();
+    set.kill(primary).unwrap();
+    primary
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_async_client_survives_the_loss_of_the_primary() {
+    let set = &locked().set;
+    let client = Client::with_uri_str(uri("root", PASSWORD, "compressors=zstd")).await.unwrap();
+    let coll = client.database("secure").collection::<Document>("async");
+    let one_at_a_time = MEMBERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut killed = None;
+    for id in 0..WRITES {
+        if id == WRITES / 2 {
+            killed = Some(kill_primary(set));
+        }
+        let text = "monkey ".repeat(100);
+        while !is_written(coll.insert_one(doc! { "_id": id, "text": &text }).await.map(drop)) {}
+    }
+    set.restart(killed.unwrap()).unwrap();
+    set.wait_for_secondaries().unwrap();
+    drop(one_at_a_time);
+    let admin = client.database("admin");
+    let connection = admin.run_command(doc! { "connectionStatus": 1 }).await.unwrap();
+    let server = admin.run_command(doc! { "serverStatus": 1 }).await.unwrap();
+    check(coll.count_documents(doc! {}).await.unwrap(), &connection, &server);
+}
+
+#[test]
+fn a_blocking_client_survives_the_loss_of_the_primary() {
+    let set = &locked().set;
+    let client = sync::Client::with_uri_str(uri("root", PASSWORD, "compressors=zstd")).unwrap();
+    let coll = client.database("secure").collection::<Document>("blocking");
+    let one_at_a_time = MEMBERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut killed = None;
+    for id in 0..WRITES {
+        if id == WRITES / 2 {
+            killed = Some(kill_primary(set));
+        }
+        let text = "monkey ".repeat(100);
+        while !is_written(coll.insert_one(doc! { "_id": id, "text": &text }).run().map(drop)) {}
+    }
+    set.restart(killed.unwrap()).unwrap();
+    set.wait_for_secondaries().unwrap();
+    drop(one_at_a_time);
+    let admin = client.database("admin");
+    let connection = admin.run_command(doc! { "connectionStatus": 1 }).run().unwrap();
+    let server = admin.run_command(doc! { "serverStatus": 1 }).run().unwrap();
+    check(coll.count_documents(doc! {}).run().unwrap(), &connection, &server);
+}
+
+/// Who is not the user is told so at once, not after the selection timeout, and without the password.
+#[tokio::test]
+async fn a_wrong_password_is_named_as_such() {
+    let client = Client::with_uri_str(uri("root", "banana", "")).await.unwrap();
+    let error = client.database("secure").run_command(doc! { "ping": 1 }).await.unwrap_err();
+    assert!(error.is_auth() && !error.is_timeout(), "{error:?}");
+    assert!(!format!("{error} {error:?} {client:?}").contains("banana"));
+}
+
+/// On a server that demands users: what a connected client may still do, and what a new one is told.
+#[tokio::test]
+async fn a_user_removed_while_connected_loses_its_rights() {
+    let server = Standalone::builder().arg("--auth").start().unwrap();
+    // The first user may be made by whoever comes from the same machine.
+    server.admin(doc! { "createUser": "root", "pwd": "root", "roles": ["root"] }).unwrap();
+    let client = async |user: &str| {
+        let uri = format!("mongodb://{user}:{user}@{}/?directConnection=true", server.host());
+        Client::with_uri_str(uri).await.unwrap()
+    };
+    let root = client("root").await;
+    let user = doc! { "createUser": "guest", "pwd": "guest", "roles": ["readWriteAnyDatabase"] };
+    root.database("admin").run_command(user).await.unwrap();
+    let guest = client("guest").await;
+    let coll = guest.database("secure").collection::<Document>("guest");
+    coll.insert_one(doc! {}).await.unwrap();
+    root.database("admin").run_command(doc! { "dropUser": "guest" }).await.unwrap();
+    let error = coll.insert_one(doc! {}).await.unwrap_err();
+    assert!(error.is_auth(), "{error:?}");
+    let late = client("guest").await;
+    let error =
+        late.database("secure").collection::<Document>("guest").insert_one(doc! {}).await.unwrap_err();
+    assert!(error.is_auth() && !error.is_timeout(), "{error:?}");
+    let nobody = Client::with_uri_str(server.uri()).await.unwrap();
+    let error =
+        nobody.database("secure").collection::<Document>("guest").insert_one(doc! {}).await.unwrap_err();
+    assert!(error.is_auth(), "{error:?}");
+}
+
+/// Of a set that does not trust the client's authority, or that the client does not trust, selection tells why it found nobody.
+#[tokio::test]
+async fn selection_names_the_certificate_that_was_refused() {
+    let set = &locked().set;
+    let uri = format!(
+        "mongodb://{}/?replicaSet={}&tls=true&tlsCAFile={}&serverSelectionTimeoutMS=2000",
+        set.hosts().join(","),
+        set.name(),
+        other_authority().to_str().unwrap().replace('/', "%2F"),
+    );
+    let client = Client::with_uri_str(uri).await.unwrap();
+    let error = client.database("secure").run_command(doc! { "ping": 1 }).await.unwrap_err();
+    assert!(error.to_string().contains("not trusted"), "{error}");
+}
+
+fn other_authority() -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("other-ca-{}.pem", std::process::id()));
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    std::fs::write(&path, issuer.pem()).unwrap();
+    path
+}
