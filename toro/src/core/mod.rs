@@ -15,6 +15,8 @@
 #![allow(unsafe_code)]
 
 mod list;
+#[cfg(not(loom))]
+mod mutex;
 mod operation;
 mod sync;
 mod wait;
@@ -22,8 +24,12 @@ mod waiter;
 mod wakes;
 
 pub(crate) use list::{End, List};
+#[cfg(not(loom))]
+pub(crate) use mutex::Mutex;
 pub(crate) use operation::{Entry, Handed, Home, Operation, Place, Step};
-pub(crate) use sync::{AtomicU64, AtomicUsize, Mutex, Ordering, UnsafeCell, const_fn};
+#[cfg(loom)]
+pub(crate) use sync::Mutex;
+pub(crate) use sync::{AtomicU64, AtomicUsize, Ordering, UnsafeCell, const_fn};
 pub(crate) use wait::sealed;
 pub use wait::{Wait, Waiting};
 pub(crate) use waiter::{Waiter, locked};

@@ -4,15 +4,9 @@
 //! constructors are not `const`; [`const_fn!`] writes a constructor that is `const` wherever it can be.
 
 #[cfg(loom)]
-pub(crate) use loom::sync::{
-    MutexGuard,
-    atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
-};
+pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 #[cfg(not(loom))]
-pub(crate) use std::sync::{
-    MutexGuard,
-    atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
-};
+pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 /// Defines a function that is `const`, except under loom.
 macro_rules! const_fn {
@@ -28,23 +22,17 @@ macro_rules! const_fn {
 }
 pub(crate) use const_fn;
 
+/// Loom's mutex in the place of [the crate's own](super::mutex).
 #[cfg(loom)]
-type Inner<T> = loom::sync::Mutex<T>;
-#[cfg(not(loom))]
-type Inner<T> = std::sync::Mutex<T>;
+pub struct Mutex<T>(loom::sync::Mutex<T>);
 
-/// A mutex without poisoning: what is guarded here is valid between any two statements that can panic.
-pub struct Mutex<T>(Inner<T>);
-
+#[cfg(loom)]
 impl<T> Mutex<T> {
-    const_fn! {
-        pub(crate) const fn new(value: T) -> Self {
-            Mutex(Inner::new(value))
-        }
+    pub(crate) fn new(value: T) -> Self {
+        Mutex(loom::sync::Mutex::new(value))
     }
 
-    #[inline]
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+    pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
         match self.0.lock() {
             Ok(guard) => guard,
             Err(poisoned) => poisoned.into_inner(),
