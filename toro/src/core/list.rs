@@ -17,6 +17,7 @@
 //! Whatever takes a node out of the list takes its waker too; its slot is taken by the owner. So the inside, which a wait that
 //! never queues does not even initialise, has nothing to drop.
 
+use std::cell::Cell;
 use std::marker::PhantomPinned;
 use std::mem::{self, MaybeUninit};
 use std::ptr::NonNull;
@@ -43,10 +44,21 @@ pub enum End {
 
 /// One waiter's place in a [`List`]. `S` is what the primitive keeps for each waiter.
 pub(super) struct Node<S> {
+    /// The owner's own note.
+    standing: Cell<Standing>,
     /// Initialised, as the inside, when the node is pushed: a wait that never queues does not touch its node.
     state: UnsafeCell<MaybeUninit<AtomicU8>>,
     inside: UnsafeCell<MaybeUninit<Inside<S>>>,
     _pinned: PhantomPinned,
+}
+
+/// What the owner knows of its node. Nobody else looks at it, so that a wait which is ready at once compiles to just that.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// The node was never linked, or is not any more and was emptied.
+    Outside,
+    /// The node was linked; its state tells the rest.
+    InLine,
 }
 
 struct Inside<S> {
@@ -59,17 +71,29 @@ struct Inside<S> {
 // SAFETY: the raw pointers are only followed under the lock of the list; the slot moves between threads, and the waker
 // is `Send` and `Sync`.
 unsafe impl<S: Send> Send for Node<S> {}
-// SAFETY: a shared node offers access to its inside only to the holder of the lock, or to its owner.
+// SAFETY: a shared node offers access to its inside only to the holder of the lock, or to its owner, and to the owner's
+// note to the owner alone.
 unsafe impl<S: Send> Sync for Node<S> {}
 
 impl<S> Node<S> {
     #[inline]
     pub(super) fn new() -> Self {
         Node {
+            standing: Cell::new(Standing::Outside),
             state: UnsafeCell::new(MaybeUninit::uninit()),
             inside: UnsafeCell::new(MaybeUninit::uninit()),
             _pinned: PhantomPinned,
         }
+    }
+
+    #[inline]
+    pub(super) fn standing(&self) -> Standing {
+        self.standing.get()
+    }
+
+    #[inline]
+    pub(super) fn stand(&self, standing: Standing) {
+        self.standing.set(standing);
     }
 
     /// # Safety

@@ -5,11 +5,10 @@
 //! grants it writes into its node and wakes it; its next poll sees the grant without taking the lock. A waiter that is
 //! dropped or expires unlinks itself under the lock; if the grant came first it is kept (expiry) or given back (drop).
 
-use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use super::list::{GRANTED, Node, WAITING};
+use super::list::{GRANTED, Node, Standing, WAITING};
 use super::operation::{Entry, Handed, Operation, Place, Step};
 use super::{Mutex, Wakes};
 
@@ -25,10 +24,10 @@ pub(crate) fn locked<G>(mutex: &Mutex<G>, mut f: impl FnMut(&mut G, &mut Wakes) 
 
 /// Wakes, and goes on serving as long as there is more than one batch to do.
 #[inline]
-fn settle<O: Operation>(primitive: &O::Primitive, mut step: Step, mut wakes: Wakes) {
+fn settle<O: Operation>(primitive: &O::Primitive, mut step: Step, wakes: &mut Wakes) {
     while step == Step::Again {
         wakes.wake();
-        step = O::serve(primitive, &mut O::shared(primitive).lock(), &mut wakes);
+        step = O::serve(primitive, &mut O::shared(primitive).lock(), wakes);
     }
     wakes.finish();
 }
@@ -38,17 +37,7 @@ pub struct Waiter<O: Operation> {
     /// Gone once the wait has returned.
     home: Option<O::Home>,
     op: O,
-    place: Standing,
     node: Node<O::Slot>,
-}
-
-/// What the owner knows of its node. This is not shared, so that a wait which is ready at once is compiled to just that.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// The node was never linked, or is not any more and was emptied.
-    Outside,
-    /// The node was linked; it tells the rest.
-    InLine,
 }
 
 /// Why a waiter gives up its place.
@@ -69,22 +58,21 @@ enum Left<S> {
 struct Parts<'a, O: Operation> {
     home: &'a mut Option<O::Home>,
     op: &'a mut O,
-    place: &'a mut Standing,
     node: &'a Node<O::Slot>,
 }
 
 impl<O: Operation> Waiter<O> {
     #[inline]
     pub(crate) fn new(home: O::Home, op: O) -> Self {
-        Waiter { home: Some(home), op, place: Standing::Outside, node: Node::new() }
+        Waiter { home: Some(home), op, node: Node::new() }
     }
 
     #[inline]
     fn parts(self: Pin<&mut Self>) -> Parts<'_, O> {
         // SAFETY: the node is handed out by shared reference only, and the other fields are never pinned. `Waiter` is not
         // `Unpin`, and its drop moves nothing.
-        let Waiter { home, op, place, node } = unsafe { self.get_unchecked_mut() };
-        Parts { home, op, place, node }
+        let Waiter { home, op, node } = unsafe { self.get_unchecked_mut() };
+        Parts { home, op, node }
     }
 
     #[inline]
@@ -92,7 +80,7 @@ impl<O: Operation> Waiter<O> {
         let this = self.parts();
         // A wait that is ready at once stays in this branch. The home is moved out before the attempt, and its absence is
         // written after, so that the compiler, which may not look across an atomic operation, sees that nothing is left to drop.
-        if *this.place == Standing::Outside
+        if this.node.standing() == Standing::Outside
             && let Some(home) = this.home.take()
         {
             if let Some(grant) = this.op.attempt(&home) {
@@ -106,9 +94,9 @@ impl<O: Operation> Waiter<O> {
 
     /// Ends the wait: the grant if it came in time, the operation's word for "too late" otherwise.
     pub(super) fn expire(self: Pin<&mut Self>) -> O::Timed {
-        let Parts { home, op, place, node } = self.parts();
+        let Parts { home, op, node } = self.parts();
         let Some(primitive) = home.as_deref() else { polled_after_return() };
-        let left = match mem::replace(place, Standing::Outside) {
+        let left = match node.standing() {
             Standing::Outside => Left::Nothing,
             Standing::InLine => leave(primitive, op, node, Leaving::Expired),
         };
@@ -116,6 +104,7 @@ impl<O: Operation> Waiter<O> {
             Left::Granted(slot) => Some(op.granted(primitive, slot)),
             Left::Nothing => None,
         };
+        node.stand(Standing::Outside);
         let Some(home) = home.take() else { polled_after_return() };
         match grant {
             Some(grant) => O::in_time(op.finish(home, grant)),
@@ -127,20 +116,20 @@ impl<O: Operation> Waiter<O> {
 impl<O: Operation> Parts<'_, O> {
     #[inline(never)]
     fn poll_in_line(self, waker: &Waker) -> Poll<O::Output> {
-        let Parts { home, op, place, node } = self;
+        let Parts { home, op, node } = self;
         let Some(primitive) = home.as_deref() else { polled_after_return() };
-        let grant = match *place {
+        let grant = match node.standing() {
             Standing::Outside => join(primitive, op, node, waker),
             Standing::InLine => look_again(primitive, op, node, waker),
         };
         match grant {
             Some(grant) => {
-                *place = Standing::Outside;
+                node.stand(Standing::Outside);
                 let Some(home) = home.take() else { polled_after_return() };
                 Poll::Ready(op.finish(home, grant))
             }
             None => {
-                *place = Standing::InLine;
+                node.stand(Standing::InLine);
                 Poll::Pending
             }
         }
@@ -151,7 +140,7 @@ impl<O: Operation> Drop for Waiter<O> {
     #[inline]
     fn drop(&mut self) {
         if let Some(primitive) = self.home.as_deref()
-            && self.place == Standing::InLine
+            && self.node.standing() == Standing::InLine
         {
             drop_in_line(primitive, &mut self.op, &self.node);
         }
@@ -200,7 +189,7 @@ fn join<O: Operation>(
     let step = O::serve(primitive, &mut shared, &mut wakes);
     drop(shared);
     drop(spare);
-    settle::<O>(primitive, step, wakes);
+    settle::<O>(primitive, step, &mut wakes);
     grant
 }
 
@@ -235,7 +224,7 @@ fn look_again<O: Operation>(
             drop(shared);
             drop(spare);
             let grant = op.granted(primitive, slot);
-            settle::<O>(primitive, step, wakes);
+            settle::<O>(primitive, step, &mut wakes);
             return Some(grant);
         }
         // SAFETY: the lock is held and the node is linked.
@@ -285,6 +274,6 @@ fn leave<O: Operation>(
     let step = O::serve(primitive, &mut shared, &mut wakes);
     drop(shared);
     drop(waker);
-    settle::<O>(primitive, step, wakes);
+    settle::<O>(primitive, step, &mut wakes);
     if granted { Left::Granted(slot) } else { Left::Nothing }
 }

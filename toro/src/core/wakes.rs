@@ -61,7 +61,10 @@ impl Wakes {
 
     /// Wakes what is left, then raises the first panic of a waker again, unless this thread is already panicking.
     #[inline]
-    pub(crate) fn finish(mut self) {
+    pub(crate) fn finish(&mut self) {
+        if self.len == 0 && self.panic.is_none() {
+            return;
+        }
         self.wake();
         if let Some(panic) = self.panic.take()
             && !std::thread::panicking()

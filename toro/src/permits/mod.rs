@@ -285,7 +285,10 @@ impl Permits {
 
     /// Under the lock: a waiter has left. If it was the one that had been nudged, another must be.
     fn left(&self) {
-        self.word.fetch_and(!NUDGED, Ordering::Relaxed);
+        // Set and cleared under the lock only.
+        if self.word.load(Ordering::Relaxed) & NUDGED != 0 {
+            self.word.fetch_and(!NUDGED, Ordering::Relaxed);
+        }
     }
 
     /// Under the lock: hands permits to the oldest waiters, as far as they go.
