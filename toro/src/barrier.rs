@@ -157,13 +157,7 @@ impl<'a> Operation for Arriving<'a> {
 
     fn serve(_: &Barrier, shared: &mut Shared, wakes: &mut Wakes) -> Step {
         let present = shared.generation;
-        while shared.waiters.front().is_some_and(|generation| *generation < present) {
-            if wakes.is_full() {
-                return Step::Again;
-            }
-            shared.waiters.grant_front(wakes);
-        }
-        Step::Done
+        shared.waiters.grant_while(wakes, |generation| *generation < present)
     }
 
     fn finish(&mut self, barrier: &'a Barrier, index: usize) -> Arrival {

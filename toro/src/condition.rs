@@ -15,8 +15,8 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use crate::core::{
-    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, Step, Wait, Waiter, Waiting,
-    Wakes, const_fn, locked, sealed,
+    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, Wait, Waiter, Waiting, Wakes,
+    const_fn, locked, sealed,
 };
 use crate::error::Timeout;
 use crate::lock::{self, Guard, Lock, OwnedGuard};
@@ -154,19 +154,16 @@ impl Condition {
         let mut notified = 0;
         locked(&self.line, |line, wakes| {
             let end = *end.get_or_insert(line.arrivals);
-            while notified < count
-                && let Some(notice) = line.waiters.front()
-                && notice.arrival < end
-            {
-                if wakes.is_full() {
-                    return Step::Again;
+            let step = line.waiters.grant_while(wakes, |notice| {
+                let may = notified < count && notice.arrival < end;
+                if may {
+                    notice.told = told;
+                    notified += 1;
                 }
-                notice.told = told;
-                line.waiters.grant_front(wakes);
-                notified += 1;
-            }
+                may
+            });
             self.tidy(line);
-            Step::Done
+            step
         });
         notified
     }
@@ -298,11 +295,22 @@ struct Heard<'a> {
     told: Option<Told>,
 }
 
-impl Drop for Heard<'_> {
-    fn drop(&mut self) {
-        if self.told == Some(Told::One) {
+impl Heard<'_> {
+    /// From here on nothing is owed to others.
+    fn arrived(&mut self) {
+        self.told = Some(Told::All);
+    }
+
+    fn pass_on(&mut self) {
+        if self.told.replace(Told::All) == Some(Told::One) {
             self.condition.notify(1);
         }
+    }
+}
+
+impl Drop for Heard<'_> {
+    fn drop(&mut self) {
+        self.pass_on();
     }
 }
 
@@ -338,8 +346,7 @@ impl<G: Relock> Waiting for WaitOn<'_, G> {
         match this.relock.as_pin_mut() {
             Some(relock) => {
                 let guard = ready!(relock.poll_wait(cx));
-                // From here on nothing is owed to the others: the notification has arrived.
-                this.heard.told = Some(Told::All);
+                this.heard.arrived();
                 Poll::Ready(guard)
             }
             None => unreachable!("the lock is released at the first poll"),
@@ -353,9 +360,12 @@ impl<G: Relock> Waiting for WaitOn<'_, G> {
         }
         match this.relock.as_pin_mut() {
             Some(relock) => {
-                let guard = relock.expire()?;
-                this.heard.told = Some(Told::All);
-                Ok(guard)
+                let outcome = relock.expire();
+                match outcome {
+                    Ok(_) => this.heard.arrived(),
+                    Err(Timeout) => this.heard.pass_on(),
+                }
+                outcome
             }
             None => Err(Timeout),
         }

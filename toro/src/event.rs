@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::core::{
     AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, Step, Wait, Waiter, Wakes,
-    const_fn,
+    const_fn, locked,
 };
 use crate::error::Timeout;
 
@@ -90,25 +90,16 @@ impl Event {
     #[cold]
     fn set_and_wake(&self) {
         let mut last = None;
-        let mut wakes = Wakes::new();
-        loop {
-            let mut line = self.line.lock();
+        locked(&self.line, |line, wakes| {
             let last = *last.get_or_insert_with(|| {
                 self.word.fetch_or(SET, Ordering::Release);
                 line.generation += 1;
                 line.generation - 1
             });
-            while !wakes.is_full() && line.waiters.front().is_some_and(|generation| *generation <= last) {
-                line.waiters.grant_front(&mut wakes);
-            }
-            self.tidy(&line);
-            drop(line);
-            if !wakes.is_full() {
-                break;
-            }
-            wakes.wake();
-        }
-        wakes.finish();
+            let step = line.waiters.grant_while(wakes, |generation| *generation <= last);
+            self.tidy(line);
+            step
+        });
     }
 
     /// Clears the event: from now on everyone waits for the next [`set`](Event::set).

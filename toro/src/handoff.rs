@@ -195,13 +195,7 @@ impl<S, T> Shared<S, T> {
 
     /// Grants those who have their value, as far as the batch goes.
     fn deliver(&mut self, wakes: &mut Wakes) -> Step {
-        while !self.handed.is_empty() {
-            if wakes.is_full() {
-                return Step::Again;
-            }
-            self.handed.grant_front(wakes);
-        }
-        Step::Done
+        self.handed.grant_while(wakes, |_| true)
     }
 }
 

@@ -16,6 +16,8 @@ mod queue;
 mod result;
 mod rwlock;
 mod semaphore;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "time")]
 mod time;
 mod until;

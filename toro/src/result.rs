@@ -6,7 +6,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::core::{
-    AtomicUsize, End, Entry, Handed, List, Mutex, Operation, Ordering, Step, UnsafeCell, Wait, Waiter, Wakes,
+    AtomicUsize, End, Entry, Handed, List, Mutex, Operation, Ordering, UnsafeCell, Wait, Waiter, Wakes,
     const_fn, locked,
 };
 use crate::error::{AlreadySet, Timeout};
@@ -73,15 +73,7 @@ impl<T> AsyncResult<T> {
             self.word.store(SET, Ordering::Release);
         }
         // Nobody joins the line any more: everyone in it has been waiting for this.
-        locked(&self.line, |line, wakes| {
-            while !line.is_empty() {
-                if wakes.is_full() {
-                    return Step::Again;
-                }
-                line.grant_front(wakes);
-            }
-            Step::Done
-        });
+        locked(&self.line, |line, wakes| line.grant_while(wakes, |()| true));
         Ok(())
     }
 

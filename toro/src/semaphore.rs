@@ -218,7 +218,8 @@ macro_rules! permit {
                 self.count
             }
 
-            /// Takes these permits out of circulation: they are never released.
+            /// Takes these permits out of circulation: they are never released. Those that a [`resize`](Semaphore::resize)
+            /// would have kept back do not count twice.
             pub fn forget(mut self) {
                 self.semaphore.permits.forget(mem::take(&mut self.count));
             }

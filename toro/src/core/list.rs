@@ -24,6 +24,7 @@ use std::ptr::NonNull;
 use std::task::Waker;
 
 use super::Wakes;
+use super::operation::Step;
 use super::sync::{AtomicU8, Ordering, UnsafeCell};
 
 /// Linked in a list.
@@ -218,6 +219,49 @@ impl<S> List<S> {
         // SAFETY: the node was pushed. This is the last touch.
         unsafe { node.atomic() }.store(GRANTED, Ordering::Release);
         true
+    }
+
+    /// Grants the oldest waiters, one by one, as long as `may` agrees to what it sees in the slot, and may change there.
+    ///
+    /// All are taken out at once, so that each node is visited once.
+    #[inline]
+    pub(crate) fn grant_while(&mut self, wakes: &mut Wakes, mut may: impl FnMut(&mut S) -> bool) -> Step {
+        let mut step = Step::Done;
+        let mut next = self.head;
+        while let Some(first) = next {
+            if wakes.is_full() {
+                step = Step::Again;
+                break;
+            }
+            // SAFETY: linked nodes are alive until the lock is released, or until they are granted, below.
+            let node = unsafe { first.as_ref() };
+            // SAFETY: the lock is held.
+            let granted = unsafe {
+                node.inside(|inside| {
+                    let granted = inside.slot.as_mut().is_some_and(&mut may);
+                    if granted {
+                        if let Some(waker) = inside.waker.take() {
+                            wakes.push(waker);
+                        }
+                        next = inside.next;
+                    }
+                    granted
+                })
+            };
+            if !granted {
+                break;
+            }
+            self.len -= 1;
+            // SAFETY: the node was pushed. This is the last touch; its neighbours are set right below, under the same lock.
+            unsafe { node.atomic() }.store(GRANTED, Ordering::Release);
+        }
+        self.head = next;
+        match next {
+            // SAFETY: the node is linked, and the lock is held.
+            Some(first) => unsafe { first.as_ref().inside(|inside| inside.previous = None) },
+            None => self.tail = None,
+        }
+        step
     }
 
     /// Wakes the oldest waiter without granting it anything: it keeps its place.

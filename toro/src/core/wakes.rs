@@ -40,6 +40,21 @@ impl Wakes {
     /// Wakes everything collected and empties the batch; a panic is kept for [`finish`](Wakes::finish).
     #[inline]
     pub(crate) fn wake(&mut self) {
+        if self.len != 0 {
+            self.wake_some();
+        }
+    }
+
+    /// Wakes what is left, then raises the first panic of a waker again, unless this thread is already panicking.
+    #[inline]
+    pub(crate) fn finish(&mut self) {
+        self.wake();
+        if self.panic.is_some() {
+            self.raise();
+        }
+    }
+
+    fn wake_some(&mut self) {
         while self.next < self.len {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.wake_until_panic())) {
                 self.panic.get_or_insert(panic);
@@ -59,13 +74,8 @@ impl Wakes {
         }
     }
 
-    /// Wakes what is left, then raises the first panic of a waker again, unless this thread is already panicking.
-    #[inline]
-    pub(crate) fn finish(&mut self) {
-        if self.len == 0 && self.panic.is_none() {
-            return;
-        }
-        self.wake();
+    #[cold]
+    fn raise(&mut self) {
         if let Some(panic) = self.panic.take()
             && !std::thread::panicking()
         {
@@ -77,10 +87,8 @@ impl Wakes {
 impl Drop for Wakes {
     #[inline]
     fn drop(&mut self) {
-        // Only reached with wakers inside when the code that collected them panicked: the waiters were granted all the
-        // same, so they must hear of it.
-        if self.next < self.len {
-            self.wake();
-        }
+        // There are wakers inside only when the code that collected them panicked: the waiters were granted all the same,
+        // so they must hear of it.
+        self.wake();
     }
 }

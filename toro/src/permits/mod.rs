@@ -180,9 +180,25 @@ impl Permits {
         true
     }
 
-    /// Takes permits out of circulation that the caller holds and will not release.
+    /// Takes permits out of circulation that the caller holds and will not release. If fewer are in circulation than are
+    /// held, those that would have been kept back go first.
     pub(crate) fn forget(&self, permits: u32) {
-        self.line.lock().total -= permits;
+        {
+            let mut line = self.line.lock();
+            let mut word = self.word.load(Ordering::Relaxed);
+            let kept_back = loop {
+                // Not more than `permits`, so the conversion does not fail.
+                let owed = u32::try_from((-count(word)).clamp(0, permits.into())).unwrap_or(permits);
+                let paid = word.wrapping_add(counted(owed));
+                match self.word.compare_exchange_weak(word, paid, Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => break owed,
+                    Err(actual) => word = actual,
+                }
+            };
+            // What is in circulation is what is held and what is free: never less than what the caller holds beyond the debt.
+            line.total = line.total.saturating_sub(permits - kept_back);
+        }
+        self.serve_line();
     }
 
     /// Releases permits that were forgotten, up to `bound` in circulation; `false`, and nothing is changed, beyond it.
@@ -284,6 +300,7 @@ impl Permits {
     }
 
     /// Under the lock: a waiter has left. If it was the one that had been nudged, another must be.
+    #[inline]
     fn left(&self) {
         // Set and cleared under the lock only.
         if self.word.load(Ordering::Relaxed) & NUDGED != 0 {
@@ -292,7 +309,18 @@ impl Permits {
     }
 
     /// Under the lock: hands permits to the oldest waiters, as far as they go.
+    #[inline]
     fn serve(&self, line: &mut Line, wakes: &mut Wakes) -> Step {
+        let word = self.word.load(Ordering::Relaxed);
+        match line.waiters.front() {
+            Some(Need::Permits(permits)) if word & CLOSED == 0 && count(word) < i64::from(*permits) => {
+                Step::Done
+            }
+            _ => self.serve_some(line, wakes),
+        }
+    }
+
+    fn serve_some(&self, line: &mut Line, wakes: &mut Wakes) -> Step {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             let Some(need) = line.waiters.front() else {

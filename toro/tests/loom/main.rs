@@ -8,6 +8,7 @@
 mod event;
 mod handoff;
 mod lock;
+mod more;
 mod queue;
 mod semaphore;
 

@@ -1,0 +1,22 @@
+//! What the primitives promise, each promise in a test of its own. Numbers are those of the acceptance statements.
+#![cfg(not(loom))]
+
+mod cancel;
+mod deadlines;
+mod executors;
+mod guards;
+mod misuse;
+mod queues;
+mod sizes;
+mod testing;
+mod threads;
+mod wakers;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+/// Polls once with a waker that does nothing.
+pub(crate) fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}

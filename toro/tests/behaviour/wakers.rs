@@ -1,0 +1,135 @@
+//! Hostile wakers: they re-enter the primitive, and they panic. No waiter and no permit is lost by it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
+
+use toro::{Event, Lock, Queue, Semaphore};
+
+/// Runs a closure when it is woken.
+struct OnWake<F>(F);
+
+impl<F: Fn() + Send + Sync> Wake for OnWake<F> {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
+    }
+}
+
+fn on_wake(f: impl Fn() + Send + Sync + 'static) -> Waker {
+    Waker::from(Arc::new(OnWake(f)))
+}
+
+/// More than one batch of wakers.
+const CROWD: usize = 100;
+
+#[test]
+fn wakers_may_use_the_primitive_that_wakes_them() {
+    let event = Arc::new(Event::new());
+    let woken = Arc::new(AtomicUsize::new(0));
+    let mut waits: Vec<_> = (0..CROWD).map(|_| Box::pin(event.wait())).collect();
+    for wait in &mut waits {
+        let (event, woken) = (Arc::clone(&event), Arc::clone(&woken));
+        let waker = on_wake(move || {
+            // All of these take the lock that a waker must never be called under.
+            event.clear();
+            event.set();
+            assert_eq!(event.wait().wait_timeout(std::time::Duration::ZERO), Ok(()));
+            assert!(event.waiting() <= CROWD);
+            woken.fetch_add(1, Ordering::Relaxed);
+        });
+        assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    event.set();
+    assert_eq!(woken.load(Ordering::Relaxed), CROWD);
+}
+
+#[test]
+fn a_waker_that_drops_other_waits_is_harmless() {
+    let semaphore = Arc::new(Semaphore::new(0));
+    let others: Arc<std::sync::Mutex<Vec<Pin<Box<toro::waits::AcquirePermitsOwned>>>>> = Arc::default();
+    let mut first = Box::pin(semaphore.acquire_owned());
+    let waker = {
+        let others = Arc::clone(&others);
+        on_wake(move || others.lock().unwrap().clear())
+    };
+    assert!(first.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    for _ in 0..CROWD {
+        let mut other = Box::pin(semaphore.acquire_owned());
+        assert!(crate::poll(other.as_mut()).is_pending());
+        others.lock().unwrap().push(other);
+    }
+    // Grants the first and some of the others; the first waker drops them all.
+    semaphore.add(10).unwrap();
+    assert_eq!((semaphore.available(), semaphore.waiting()), (9, 0));
+    drop(first);
+    assert_eq!(semaphore.available(), 10);
+}
+
+#[test]
+fn a_panicking_waker_does_not_keep_the_others_asleep() {
+    let event = Event::new();
+    let woken = Arc::new(AtomicUsize::new(0));
+    let mut waits: Vec<_> = (0..CROWD).map(|_| Box::pin(event.wait())).collect();
+    for (number, wait) in waits.iter_mut().enumerate() {
+        let woken = Arc::clone(&woken);
+        let waker = on_wake(move || {
+            woken.fetch_add(1, Ordering::Relaxed);
+            assert!(number % 3 != 0, "hostile waker {number}");
+        });
+        assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    let panic = catch_unwind(AssertUnwindSafe(|| event.set())).expect_err("the first panic is raised again");
+    assert_eq!(panic.downcast_ref::<String>().map(String::as_str), Some("hostile waker 0"));
+    assert_eq!((woken.load(Ordering::Relaxed), event.waiting()), (CROWD, 0));
+    waits.iter_mut().for_each(|wait| assert!(crate::poll(wait.as_mut()).is_ready()));
+}
+
+#[test]
+fn a_panicking_waker_loses_neither_lock_nor_item() {
+    let (lock, queue) = (Lock::new(()), Queue::unbounded());
+    let guard = lock.try_acquire().unwrap();
+    let mut acquire = Box::pin(lock.acquire());
+    let mut get = Box::pin(queue.get());
+    let waker = on_wake(|| panic!("hostile"));
+    assert!(acquire.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert!(get.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(guard))).is_err());
+    assert!(catch_unwind(AssertUnwindSafe(|| queue.try_put(1).unwrap())).is_err());
+    assert!(crate::poll(acquire.as_mut()).is_ready());
+    assert_eq!(crate::poll(get.as_mut()), Poll::Ready(Ok(1)));
+}
+
+/// A waker whose clone and drop use the primitive: neither may happen under its lock.
+#[test]
+fn cloning_and_dropping_a_waker_may_use_the_primitive() {
+    static SEMAPHORE: Semaphore = Semaphore::new(0);
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    fn look() {
+        // With the lock held this would wait for itself.
+        let _ = SEMAPHORE.waiting();
+        SEMAPHORE.add(0).unwrap();
+        CALLS.fetch_add(1, Ordering::Relaxed);
+    }
+    const TABLE: RawWakerVTable = RawWakerVTable::new(
+        |data| {
+            look();
+            RawWaker::new(data, &TABLE)
+        },
+        |_| look(),
+        |_| look(),
+        |_| look(),
+    );
+    fn hostile(number: usize) -> Waker {
+        // SAFETY: the table's functions keep no state: `data` is a number that is never followed.
+        unsafe { Waker::from_raw(RawWaker::new(std::ptr::without_provenance(number), &TABLE)) }
+    }
+    let mut wait = Box::pin(SEMAPHORE.acquire());
+    for number in [1, 1, 2, 3] {
+        assert!(wait.as_mut().poll(&mut Context::from_waker(&hostile(number))).is_pending());
+    }
+    drop(wait);
+    assert_eq!(SEMAPHORE.waiting(), 0);
+    assert!(CALLS.load(Ordering::Relaxed) >= 8, "every waker was cloned and dropped through its table");
+}
