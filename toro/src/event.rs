@@ -10,8 +10,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::core::{
-    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, Step, Wait, Waiter, Wakes,
-    const_fn, locked,
+    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, Wait, Waiter, Wakes, const_fn,
+    locked,
 };
 use crate::error::Timeout;
 
@@ -194,8 +194,8 @@ impl<H: Home<Target = Event>> Operation for Happens<H> {
         event.tidy(line);
     }
 
-    fn serve(_: &Event, _: &mut Line, _: &mut Wakes) -> Step {
-        Step::Done
+    fn is_served(_: &Event, _: &mut Line) -> bool {
+        true
     }
 
     #[inline]

@@ -102,6 +102,11 @@ pub trait Operation {
         Step::Done
     }
 
+    /// Whether there certainly is nothing to serve: asked before a whole batch is made ready for it.
+    fn is_served(_primitive: &Self::Primitive, _shared: &mut Self::Shared) -> bool {
+        false
+    }
+
     fn finish(&mut self, home: Self::Home, grant: Self::Grant) -> Self::Output;
 
     fn in_time(output: Self::Output) -> Self::Timed;

@@ -76,8 +76,8 @@ impl<O: Operation> Waiter<O> {
     }
 
     #[inline]
-    pub(super) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Output> {
-        let this = self.parts();
+    pub(super) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Output> {
+        let this = self.as_mut().parts();
         // A wait that is ready at once stays in this branch. The home is moved out before the attempt, and its absence is
         // written after, so that the compiler, which may not look across an atomic operation, sees that nothing is left to drop.
         if this.node.standing() == Standing::Outside
@@ -89,7 +89,28 @@ impl<O: Operation> Waiter<O> {
             }
             *this.home = Some(home);
         }
-        this.poll_in_line(cx.waker())
+        self.poll_in_line(cx.waker())
+    }
+
+    #[inline(never)]
+    fn poll_in_line(self: Pin<&mut Self>, waker: &Waker) -> Poll<O::Output> {
+        let Parts { home, op, node } = self.parts();
+        let Some(primitive) = home.as_deref() else { polled_after_return() };
+        let grant = match node.standing() {
+            Standing::Outside => join(primitive, op, node, waker),
+            Standing::InLine => look_again(primitive, op, node, waker),
+        };
+        match grant {
+            Some(grant) => {
+                node.stand(Standing::Outside);
+                let Some(home) = home.take() else { polled_after_return() };
+                Poll::Ready(op.finish(home, grant))
+            }
+            None => {
+                node.stand(Standing::InLine);
+                Poll::Pending
+            }
+        }
     }
 
     /// Ends the wait: the grant if it came in time, the operation's word for "too late" otherwise.
@@ -109,29 +130,6 @@ impl<O: Operation> Waiter<O> {
         match grant {
             Some(grant) => O::in_time(op.finish(home, grant)),
             None => op.expired(home),
-        }
-    }
-}
-
-impl<O: Operation> Parts<'_, O> {
-    #[inline(never)]
-    fn poll_in_line(self, waker: &Waker) -> Poll<O::Output> {
-        let Parts { home, op, node } = self;
-        let Some(primitive) = home.as_deref() else { polled_after_return() };
-        let grant = match node.standing() {
-            Standing::Outside => join(primitive, op, node, waker),
-            Standing::InLine => look_again(primitive, op, node, waker),
-        };
-        match grant {
-            Some(grant) => {
-                node.stand(Standing::Outside);
-                let Some(home) = home.take() else { polled_after_return() };
-                Poll::Ready(op.finish(home, grant))
-            }
-            None => {
-                node.stand(Standing::InLine);
-                Poll::Pending
-            }
         }
     }
 }
@@ -252,7 +250,6 @@ fn leave<O: Operation>(
     node: &Node<O::Slot>,
     leaving: Leaving,
 ) -> Left<O::Slot> {
-    let mut wakes = Wakes::new();
     let mut shared = O::shared(primitive).lock();
     // SAFETY: the node is in line, so it was pushed.
     if unsafe { node.state() } != WAITING {
@@ -262,18 +259,26 @@ fn leave<O: Operation>(
     }
     // SAFETY: the lock is held and the node is linked.
     let handed = unsafe { node.ask(O::handed) }.unwrap_or(Handed::No);
-    let list = O::list(&mut shared, handed);
-    let place = if list.is_front(node) { Place::Front } else { Place::Behind };
-    let granted =
-        handed == Handed::Yes || leaving == Leaving::Expired && op.retry(primitive, &mut shared, place);
+    let granted = handed == Handed::Yes
+        || leaving == Leaving::Expired && {
+            let list = O::list(&mut shared, handed);
+            let place = if list.is_front(node) { Place::Front } else { Place::Behind };
+            op.retry(primitive, &mut shared, place)
+        };
     // SAFETY: the node is ours, and linked in the list that its slot tells.
     let (waker, slot) = unsafe { O::list(&mut shared, handed).remove(node) };
     if !granted {
         op.left(primitive, &mut shared, slot.as_ref());
     }
-    let step = O::serve(primitive, &mut shared, &mut wakes);
-    drop(shared);
-    drop(waker);
-    settle::<O>(primitive, step, &mut wakes);
+    if O::is_served(primitive, &mut shared) {
+        drop(shared);
+        drop(waker);
+    } else {
+        let mut wakes = Wakes::new();
+        let step = O::serve(primitive, &mut shared, &mut wakes);
+        drop(shared);
+        drop(waker);
+        settle::<O>(primitive, step, &mut wakes);
+    }
     if granted { Left::Granted(slot) } else { Left::Nothing }
 }

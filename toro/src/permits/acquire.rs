@@ -105,6 +105,11 @@ impl<F: Face> Operation for Acquire<F> {
     }
 
     #[inline]
+    fn is_served(primitive: &F::Primitive, line: &mut Line) -> bool {
+        F::permits(primitive).is_served(line)
+    }
+
+    #[inline]
     fn serve(primitive: &F::Primitive, line: &mut Line, wakes: &mut Wakes) -> Step {
         F::permits(primitive).serve(line, wakes)
     }

@@ -150,10 +150,37 @@ impl Permits {
     /// Returns permits, and serves the line if there is one.
     #[inline]
     pub(crate) fn release(&self, permits: u32) {
+        if self.word.load(Ordering::Relaxed) & (QUEUED | BUDGET) == QUEUED {
+            return self.hand_over(permits);
+        }
         let word = self.word.fetch_add(counted(permits), Ordering::Release);
         if word & QUEUED != 0 {
             self.release_to_line(word);
         }
+    }
+
+    /// Releases with someone in line and no overtaking: mostly the oldest waiter wants just what is released, and gets it
+    /// without a detour by the word.
+    #[cold]
+    fn hand_over(&self, permits: u32) {
+        let mut released = false;
+        locked(&self.line, |line, wakes| {
+            if !released {
+                released = true;
+                let word = self.word.load(Ordering::Relaxed);
+                // With a debt they are kept back instead, and nothing is given out any more once it is closed.
+                let direct = word & (BUDGET | CLOSED) == 0 && count(word) >= 0;
+                if direct && line.waiters.front() == Some(&mut Need::Permits(permits)) {
+                    line.waiters.grant_front(wakes);
+                } else {
+                    self.word.fetch_add(counted(permits), Ordering::Release);
+                }
+            }
+            match self.is_served(line) {
+                true => Step::Done,
+                false => self.serve(line, wakes),
+            }
+        });
     }
 
     #[cold]
@@ -244,9 +271,13 @@ impl Permits {
                 Err(Refusal::NoPermits) => {}
                 decided => return Entry::Ready(decided),
             }
+            word = self.word.load(Ordering::Relaxed);
+            if word & QUEUED != 0 && end == End::Back {
+                // The bit changes only under the lock: whoever releases from now on finds it, and serves the line.
+                return Entry::Queue(Need::Permits(permits), end);
+            }
             // What `taken` rests on may be outdated by now; the exchange below succeeds only on the last word, and only
             // if that word has nothing to take.
-            word = self.word.load(Ordering::Relaxed);
             if word & CLOSED != 0 || self.could_take(word, permits, end) {
                 continue;
             }
@@ -308,19 +339,18 @@ impl Permits {
         }
     }
 
-    /// Under the lock: hands permits to the oldest waiters, as far as they go.
+    /// Under the lock: whether the oldest waiter has to wait on.
     #[inline]
-    fn serve(&self, line: &mut Line, wakes: &mut Wakes) -> Step {
+    fn is_served(&self, line: &mut Line) -> bool {
         let word = self.word.load(Ordering::Relaxed);
         match line.waiters.front() {
-            Some(Need::Permits(permits)) if word & CLOSED == 0 && count(word) < i64::from(*permits) => {
-                Step::Done
-            }
-            _ => self.serve_some(line, wakes),
+            Some(Need::Permits(permits)) => word & CLOSED == 0 && count(word) < i64::from(*permits),
+            _ => false,
         }
     }
 
-    fn serve_some(&self, line: &mut Line, wakes: &mut Wakes) -> Step {
+    /// Under the lock: hands permits to the oldest waiters, as far as they go.
+    fn serve(&self, line: &mut Line, wakes: &mut Wakes) -> Step {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             let Some(need) = line.waiters.front() else {
