@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use crate::core::{
-    End, Entry, Handed, Home, List, Mutex, Operation, Step, Wait, Waiter, Wakes, const_fn, locked,
+    End, Entry, Handed, Home, List, Mutex, Operation, Step, Wait, Waiter, Wakes, const_fn, locked_quietly,
 };
 use crate::error::Timeout;
 
@@ -145,11 +145,11 @@ impl<S, T> Handoff<S, T> {
         let result = shared.run(&mut wakes, f);
         let step = shared.deliver(&mut wakes);
         drop(shared);
+        // Quietly: the result may hold what was taken from the state.
+        wakes.finish_quietly();
         if step == Step::Again {
-            wakes.wake();
-            locked(&self.shared, |shared, wakes| shared.deliver(wakes));
+            locked_quietly(&self.shared, |shared, wakes| shared.deliver(wakes));
         }
-        wakes.finish();
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 

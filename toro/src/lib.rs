@@ -81,7 +81,8 @@
 //! # Panics
 //!
 //! Guards release while a thread unwinds, and nothing is ever poisoned. A waker that panics does not keep those after
-//! it asleep: all are woken, then the first panic goes on in whoever woke them. Beyond that, the one thing here that
+//! it asleep: all are woken, then the first panic goes on in whoever woke them, unless it would lose what that one has just
+//! got, when it is let go. Beyond that, the one thing here that
 //! panics is a [`Wait`] polled after it has returned.
 //!
 //! # Coming from elsewhere

@@ -299,6 +299,8 @@ impl<S> List<S> {
             // SAFETY: as above.
             unsafe { (*state).write(AtomicU8::new(WAITING)) };
         });
+        // From here on the owner's drop looks for the node in line, whatever panics meanwhile.
+        node.stand(Standing::InLine);
         // SAFETY: passed on to the caller.
         unsafe { self.link(NonNull::from(node), end) };
     }

@@ -32,5 +32,5 @@ pub(crate) use sync::Mutex;
 pub(crate) use sync::{AtomicU64, AtomicUsize, Ordering, UnsafeCell, const_fn};
 pub(crate) use wait::sealed;
 pub use wait::{Wait, Waiting};
-pub(crate) use waiter::{Waiter, locked};
+pub(crate) use waiter::{Waiter, locked, locked_quietly};
 pub(crate) use wakes::Wakes;

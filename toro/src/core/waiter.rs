@@ -22,6 +22,16 @@ pub(crate) fn locked<G>(mutex: &Mutex<G>, mut f: impl FnMut(&mut G, &mut Wakes) 
     wakes.finish();
 }
 
+/// As [`locked`], for one who has got something by it that a raised panic would lose.
+#[inline]
+pub(crate) fn locked_quietly<G>(mutex: &Mutex<G>, mut f: impl FnMut(&mut G, &mut Wakes) -> Step) {
+    let mut wakes = Wakes::new();
+    while f(&mut mutex.lock(), &mut wakes) == Step::Again {
+        wakes.wake();
+    }
+    wakes.finish_quietly();
+}
+
 /// Wakes, and goes on serving as long as there is more than one batch to do.
 #[inline]
 fn settle<O: Operation>(primitive: &O::Primitive, mut step: Step, wakes: &mut Wakes) {
@@ -29,7 +39,7 @@ fn settle<O: Operation>(primitive: &O::Primitive, mut step: Step, wakes: &mut Wa
         wakes.wake();
         step = O::serve(primitive, &mut O::shared(primitive).lock(), wakes);
     }
-    wakes.finish();
+    wakes.wake();
 }
 
 /// A future that waits in line.
@@ -106,10 +116,7 @@ impl<O: Operation> Waiter<O> {
                 let Some(home) = home.take() else { polled_after_return() };
                 Poll::Ready(op.finish(home, grant))
             }
-            None => {
-                node.stand(Standing::InLine);
-                Poll::Pending
-            }
+            None => Poll::Pending,
         }
     }
 
@@ -188,6 +195,10 @@ fn join<O: Operation>(
     drop(shared);
     drop(spare);
     settle::<O>(primitive, step, &mut wakes);
+    match grant {
+        Some(_) => wakes.finish_quietly(),
+        None => wakes.finish(),
+    }
     grant
 }
 
@@ -221,9 +232,9 @@ fn look_again<O: Operation>(
             let step = O::serve(primitive, &mut shared, &mut wakes);
             drop(shared);
             drop(spare);
-            let grant = op.granted(primitive, slot);
             settle::<O>(primitive, step, &mut wakes);
-            return Some(grant);
+            wakes.finish_quietly();
+            return Some(op.granted(primitive, slot));
         }
         // SAFETY: the lock is held and the node is linked.
         if unsafe { node.would_wake(waker) } {
@@ -279,6 +290,10 @@ fn leave<O: Operation>(
         drop(shared);
         drop(waker);
         settle::<O>(primitive, step, &mut wakes);
+        match leaving {
+            Leaving::Dropped if !granted => wakes.finish(),
+            _ => wakes.finish_quietly(),
+        }
     }
     if granted { Left::Granted(slot) } else { Left::Nothing }
 }

@@ -2,7 +2,8 @@
 //!
 //! The batch has room for [`Wakes::ROOM`] wakers and never allocates; whoever has more to wake releases the lock, wakes
 //! the batch and comes back. A waker is foreign code: it may re-enter the primitive, and it may panic. A panic
-//! does not stop the wakers after it; the first one is raised again when the batch is finished.
+//! does not stop the wakers after it. The first one is raised again when the batch is finished, unless that would lose what
+//! the one who woke them has just got.
 
 use std::any::Any;
 use std::mem::MaybeUninit;
@@ -52,6 +53,14 @@ impl Wakes {
         if self.panic.is_some() {
             self.raise();
         }
+    }
+
+    /// Wakes what is left, and lets go of panics: for one whose own result would be lost if they were raised. The panic hook
+    /// has reported them.
+    #[inline]
+    pub(crate) fn finish_quietly(&mut self) {
+        self.wake();
+        self.panic = None;
     }
 
     fn wake_some(&mut self) {

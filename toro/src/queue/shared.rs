@@ -6,7 +6,7 @@
 //! The item of a waiting putter lies in its own future, so that a put that is dropped, or expires, never happened.
 
 use super::buffer::Buffer;
-use crate::core::{List, Mutex, Step, Wakes, const_fn, locked};
+use crate::core::{List, Mutex, Step, Wakes, const_fn, locked, locked_quietly};
 use crate::error::{Closed, TooManyDone, TryGetError, TryPutError};
 
 /// A queue whose items are kept in a `B`.
@@ -95,7 +95,7 @@ impl<B: Buffer> Core<B> {
             Some(item) => {
                 if !shared.putters.is_empty() {
                     drop(shared);
-                    self.serve();
+                    self.serve_quietly();
                 }
                 Ok(item)
             }
@@ -108,7 +108,7 @@ impl<B: Buffer> Core<B> {
     pub(super) fn take_promised(&self) -> Result<B::Item, Closed> {
         let mut item = None;
         let mut first = true;
-        locked(&self.shared, |shared, wakes| {
+        locked_quietly(&self.shared, |shared, wakes| {
             if std::mem::take(&mut first) {
                 shared.promised_items -= 1;
                 item = shared.buffer.pop();
@@ -180,6 +180,11 @@ impl<B: Buffer> Core<B> {
             }
             shared.serve(wakes)
         });
+    }
+
+    #[cold]
+    fn serve_quietly(&self) {
+        locked_quietly(&self.shared, |shared, wakes| shared.serve(wakes));
     }
 
     #[cold]

@@ -101,6 +101,38 @@ fn a_panicking_waker_loses_neither_lock_nor_item() {
     assert_eq!(crate::poll(get.as_mut()), Poll::Ready(Ok(1)));
 }
 
+/// A queued wait whose own poll wakes a hostile waker is in line all the same, and leaves it when it is dropped.
+#[test]
+fn a_panic_while_joining_the_line_leaves_no_node_behind() {
+    use toro::{Handoff, Take, Waiters};
+
+    let handoff = Handoff::<(), u8>::new(());
+    let mut victim = Box::pin(handoff.wait(|_: &mut (), _: &mut Waiters<'_, u8>| Take::Queue));
+    let waker = on_wake(|| panic!("hostile"));
+    assert!(victim.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    let mut joining = Box::pin(handoff.wait(|_: &mut (), waiters: &mut Waiters<'_, u8>| {
+        waiters.hand_off(7).unwrap();
+        Take::Queue
+    }));
+    assert!(catch_unwind(AssertUnwindSafe(|| crate::poll(joining.as_mut()))).is_err());
+    assert_eq!(handoff.with(|(), waiters| waiters.len()), 1);
+    drop(joining);
+    assert_eq!(handoff.with(|(), waiters| waiters.len()), 0);
+    assert_eq!(crate::poll(victim.as_mut()), Poll::Ready(7));
+}
+
+/// A waker that panics while an item is being taken does not cost the item.
+#[test]
+fn a_panicking_waker_does_not_cost_what_was_taken() {
+    let queue = Queue::new(1);
+    queue.try_put(1).unwrap();
+    let mut put = Box::pin(queue.put(2));
+    let waker = on_wake(|| panic!("hostile"));
+    assert!(put.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(queue.get().wait(), Ok(1));
+    assert_eq!(crate::poll(put.as_mut()), Poll::Ready(Ok(())));
+}
+
 /// A waker whose clone and drop use the primitive: neither may happen under its lock.
 #[test]
 fn cloning_and_dropping_a_waker_may_use_the_primitive() {
