@@ -32,6 +32,12 @@ impl Events {
         self.0.lock().unwrap().iter().filter(|event| is(event)).count()
     }
 
+    /// What a client tells its events to.
+    pub(crate) fn handler(&self) -> EventHandler<CmapEvent> {
+        let sink = self.clone();
+        EventHandler::callback(move |event| sink.0.lock().unwrap().push(event))
+    }
+
     pub(crate) fn checked_out(&self) -> usize {
         self.count(|event| matches!(event, CmapEvent::ConnectionCheckedOut(_)))
     }
@@ -55,9 +61,7 @@ pub(crate) fn options(server: &Standalone, events: &Events) -> ClientOptions {
     let mut options = ClientOptions::default();
     options.hosts = vec![ServerAddress::parse(server.host()).unwrap()];
     options.app_name = Some(name());
-    let sink = events.clone();
-    options.cmap_event_handler =
-        Some(EventHandler::callback(move |event| sink.0.lock().unwrap().push(event)));
+    options.cmap_event_handler = Some(events.handler());
     options
 }
 

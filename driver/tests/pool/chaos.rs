@@ -1,0 +1,205 @@
+//! Chaos: tasks and threads at work while everything that can go wrong does.
+//!
+//! A few seconds by default; `CHAOS_SECONDS=60` for a long run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use driver::bson::{Document, doc};
+use driver::options::ClientOptions;
+use driver::{Client, sync};
+use testbed::{Member, ReplicaSet};
+
+use crate::watch::{Events, eventually, name};
+
+const TASKS: usize = 64;
+const THREADS: usize = 16;
+const DOCUMENTS: i32 = 500;
+const MOST: u32 = 10;
+
+/// What was seen.
+#[derive(Default)]
+struct Score {
+    answered: AtomicU64,
+    failed: AtomicU64,
+    cancelled: AtomicU64,
+}
+
+impl Score {
+    /// The answer to a question about document `id` must be about document `id`.
+    fn note(&self, id: i32, answer: driver::Result<Option<Document>>) {
+        match answer {
+            Ok(Some(document)) => {
+                assert_eq!(document.get_i32("_id").unwrap(), id, "the reply is another request's");
+                self.answered.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(None) => panic!("document {id} is gone"),
+            Err(_) => drop(self.failed.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+}
+
+fn options(uri: &str, events: &Events, runtime: &tokio::runtime::Runtime) -> ClientOptions {
+    let uri =
+        format!("{uri}&readPreference=primaryPreferred&maxPoolSize={MOST}&serverSelectionTimeoutMS=20000");
+    let mut options = runtime.block_on(ClientOptions::parse(uri)).unwrap();
+    options.cmap_event_handler = Some(events.handler());
+    options.app_name = Some(name());
+    options.heartbeat_freq = Some(Duration::from_millis(500));
+    options
+}
+
+#[test]
+fn after_chaos_the_pool_is_whole_and_every_reply_was_to_its_request() {
+    let seconds = std::env::var("CHAOS_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(6);
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let set = ReplicaSet::builder().member(Member::new()).member(Member::new()).member(Member::new()).start();
+    let set = Arc::new(set.unwrap());
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (task_events, thread_events) = (Events::default(), Events::default());
+    let client = {
+        let options = options(&set.uri(), &task_events, &tokio);
+        let _context = tokio.enter();
+        Client::with_options(options).unwrap()
+    };
+    let threads_client = sync::Client::with_options(options(&set.uri(), &thread_events, &tokio)).unwrap();
+    let all = (0..DOCUMENTS).map(|id| doc! { "_id": id, "filling": "x".repeat(id as usize % 300) });
+    let coll = threads_client.database("chaos").collection::<Document>("c");
+    let majority = driver::options::WriteConcern::nodes(3);
+    coll.insert_many(all).write_concern(majority).run().unwrap();
+
+    let score = Arc::new(Score::default());
+    let stop = Arc::new(AtomicBool::new(false));
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|seed| {
+            let (client, score, stop) = (client.clone(), score.clone(), stop.clone());
+            tokio.spawn(async move { task(seed as u64, &client, &score, &stop).await })
+        })
+        .collect();
+    let threads: Vec<_> = (0..THREADS)
+        .map(|seed| {
+            let (client, score, stop) = (threads_client.clone(), score.clone(), stop.clone());
+            std::thread::spawn(move || thread(seed as u64, &client, &score, &stop))
+        })
+        .collect();
+
+    mischief(&set, end);
+    stop.store(true, Ordering::Relaxed);
+    for task in tasks {
+        tokio.block_on(task).unwrap();
+    }
+    for thread in threads {
+        thread.join().unwrap();
+    }
+
+    for events in [&task_events, &thread_events] {
+        eventually("nothing is in use", || events.in_use() == 0);
+        assert!(events.created() - events.closed() <= 3 * MOST as usize);
+    }
+    // The pools have all of their places: as many connections as they may have can be had at once.
+    let whole = tokio.block_on(async {
+        let requests: Vec<_> = (0..MOST).map(|_| client.start_request()).collect();
+        for request in &requests {
+            request.database("chaos").collection::<Document>("c").find_one(doc! { "_id": 1 }).await?;
+        }
+        driver::Result::Ok(())
+    });
+    whole.unwrap();
+    let seen = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let (answered, failed, cancelled) = (seen(&score.answered), seen(&score.failed), seen(&score.cancelled));
+    println!("answered={answered} failed={failed} cancelled={cancelled}");
+    assert!(answered > 1000 && cancelled > 0, "answered={answered} failed={failed} cancelled={cancelled}");
+}
+
+/// Questions, some in requests, some given up after a moment.
+async fn task(seed: u64, client: &Client, score: &Score, stop: &AtomicBool) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    while !stop.load(Ordering::Relaxed) {
+        let request = (random.u32(0..4) == 0).then(|| client.start_request());
+        let client = request.as_ref().map_or(client, |request| request.client());
+        let coll = client.database("chaos").collection::<Document>("c");
+        for _ in 0..random.u32(1..6) {
+            let id = random.i32(0..DOCUMENTS);
+            if random.u32(0..5) > 0 {
+                score.note(id, coll.find_one(doc! { "_id": id }).await);
+                continue;
+            }
+            let moment = Duration::from_micros(random.u64(0..3000));
+            let ask = async { coll.find_one(doc! { "_id": id }).await };
+            match tokio::time::timeout(moment, ask).await {
+                Ok(answer) => score.note(id, answer),
+                Err(_) => drop(score.cancelled.fetch_add(1, Ordering::Relaxed)),
+            }
+        }
+    }
+}
+
+/// The same on a thread, now and then in a request, now and then on a thread that dies in one.
+fn thread(seed: u64, client: &sync::Client, score: &Score, stop: &AtomicBool) {
+    let mut random = fastrand::Rng::with_seed(1000 + seed);
+    while !stop.load(Ordering::Relaxed) {
+        let id = random.i32(0..DOCUMENTS);
+        let ask = |client: &sync::Client| {
+            client.database("chaos").collection::<Document>("c").find_one(doc! { "_id": id }).run()
+        };
+        match random.u32(0..8) {
+            0 => {
+                let _request = client.start_request();
+                score.note(id, ask(client));
+                score.note(id, ask(client));
+            }
+            1 => std::thread::scope(|scope| {
+                scope
+                    .spawn(|| {
+                        std::mem::forget(client.start_request());
+                        score.note(id, ask(client));
+                    })
+                    .join()
+                    .unwrap();
+            }),
+            _ => score.note(id, ask(client)),
+        }
+    }
+}
+
+/// Kills, pauses, stepdowns, and connections that the server closes, until `end`.
+fn mischief(set: &ReplicaSet, end: Instant) {
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut round = 0;
+    while Instant::now() < end {
+        let i = random.usize(0..set.len());
+        match round % 4 {
+            0 => {
+                // Clears the pool of that member, whenever one of the two commands is hit.
+                let point = set.fail_point(
+                    i,
+                    doc! {
+                        "configureFailPoint": "failCommand", "mode": { "times": 20 },
+                        "data": { "failCommands": ["find"], "closeConnection": true },
+                    },
+                );
+                std::thread::sleep(Duration::from_millis(300));
+                drop(point);
+            }
+            1 => {
+                set.kill(i).unwrap();
+                std::thread::sleep(Duration::from_millis(random.u64(100..600)));
+                set.restart(i).unwrap();
+            }
+            2 => {
+                set.pause(i).unwrap();
+                std::thread::sleep(Duration::from_millis(random.u64(100..600)));
+                set.resume(i).unwrap();
+            }
+            _ => {
+                // There may be no primary at this moment.
+                let _ = set.step_down();
+            }
+        }
+        round += 1;
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    set.wait_for_primary().unwrap();
+    set.wait_for_secondaries().unwrap();
+}

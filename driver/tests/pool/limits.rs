@@ -1,0 +1,182 @@
+//! What a pool allows, and what it does not lose.
+
+use std::time::Duration;
+
+use driver::bson::doc;
+use driver::error::ErrorKind;
+use driver::options::{ClientOptions, Credential};
+use driver::{Client, sync};
+use testbed::{Proxy, Standalone};
+
+use crate::watch::{Events, FAULTS, eventually, name, options, server, who};
+
+fn blocking(adjust: impl FnOnce(&mut ClientOptions)) -> (sync::Client, Events) {
+    let events = Events::default();
+    let mut options = options(server(), &events);
+    adjust(&mut options);
+    (sync::Client::with_options(options).unwrap(), events)
+}
+
+fn asynchronous(adjust: impl FnOnce(&mut ClientOptions)) -> (Client, Events) {
+    let events = Events::default();
+    let mut options = options(server(), &events);
+    adjust(&mut options);
+    (Client::with_options(options).unwrap(), events)
+}
+
+fn one_and_impatient(options: &mut ClientOptions) {
+    options.max_pool_size = Some(1);
+    options.wait_queue_multiple = Some(1);
+    options.wait_queue_timeout = Some(Duration::from_millis(300));
+}
+
+/// Statements 35 and 36.
+#[tokio::test]
+async fn waiting_too_long_and_too_many_waiting_are_different_errors() {
+    let (client, _events) = asynchronous(one_and_impatient);
+    let request = client.start_request();
+    request.database("admin").run_command(who()).await.unwrap();
+    for _ in 0..3 {
+        let ping = || {
+            let admin = client.database("admin");
+            async move { admin.run_command(doc! { "ping": 1 }).await.unwrap_err() }
+        };
+        // One may wait; of two, the second is refused at once. Who has given up does not count.
+        let (waited, refused) = tokio::join!(ping(), ping());
+        assert!(matches!(waited.kind(), ErrorKind::WaitQueueTimeout { .. }), "{waited:?}");
+        assert!(waited.is_timeout() && waited.to_string().contains("in use: 1"), "{waited}");
+        assert!(matches!(refused.kind(), ErrorKind::WaitQueueFull { .. }), "{refused:?}");
+        assert!(refused.to_string().contains("waitQueueMultiple"), "{refused}");
+    }
+    // Monitors have connections of their own.
+    client.wait_for_refresh().await.unwrap();
+    drop(request);
+    client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
+}
+
+/// Statements 35 and 36.
+#[test]
+fn waiting_too_long_is_an_error_of_its_own_on_threads() {
+    let (client, _events) = blocking(one_and_impatient);
+    let request = client.start_request();
+    client.database("admin").run_command(who()).run().unwrap();
+    let other = client.clone();
+    let waited = std::thread::spawn(move || {
+        other.database("admin").run_command(doc! { "ping": 1 }).run().unwrap_err()
+    });
+    let waited = waited.join().unwrap();
+    assert!(matches!(waited.kind(), ErrorKind::WaitQueueTimeout { .. }), "{waited:?}");
+    client.wait_for_refresh().unwrap();
+    drop(request);
+    client.database("admin").run_command(doc! { "ping": 1 }).run().unwrap();
+}
+
+/// Statement 37: connections that cannot be opened.
+#[tokio::test]
+async fn a_refused_connection_costs_no_place() {
+    let server = Standalone::start().unwrap();
+    let proxy = Proxy::start(&server.host()).unwrap();
+    let events = Events::default();
+    let mut options = options(&server, &events);
+    options.hosts = vec![proxy.host().parse().unwrap()];
+    options.max_pool_size = Some(1);
+    options.wait_queue_timeout = Some(Duration::from_secs(20));
+    let client = Client::with_options(options).unwrap();
+    client.wait_for_refresh().await.unwrap();
+    proxy.refuse();
+    let mut refused = 0;
+    // The monitors' connections stand, so the server stays known; operations need new ones.
+    while refused < 5 {
+        let error = client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap_err();
+        assert!(
+            error.is_network() || matches!(error.kind(), ErrorKind::ConnectionPoolCleared { .. }),
+            "{error:?}"
+        );
+        refused += 1;
+    }
+    proxy.accept();
+    client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
+    assert_eq!(events.created() - events.closed(), 1);
+}
+
+/// Statement 37: users who cannot be proven.
+#[tokio::test]
+async fn a_refused_user_costs_no_place() {
+    let (client, events) = asynchronous(|options| {
+        options.max_pool_size = Some(1);
+        options.wait_queue_timeout = Some(Duration::from_secs(20));
+        let credential = Credential::builder().username("nobody".to_owned()).password("knows".to_owned());
+        options.credential = Some(credential.build());
+    });
+    for _ in 0..5 {
+        let error = client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap_err();
+        assert!(
+            error.is_auth() || matches!(error.kind(), ErrorKind::ConnectionPoolCleared { .. }),
+            "{error:?}"
+        );
+    }
+    assert_eq!(events.created(), events.closed());
+    assert_eq!(events.checked_out(), 0);
+}
+
+/// Blocks the next `ping` of `app` for `millis` on the server.
+fn slow(app: &str, millis: i32) -> testbed::FailPoint<'static> {
+    server()
+        .fail_point(doc! {
+            "configureFailPoint": "failCommand", "mode": { "times": 1 },
+            "data": { "failCommands": ["ping"], "blockConnection": true, "blockTimeMS": millis, "appName": app },
+        })
+        .unwrap()
+}
+
+/// Statement 41: a reply that comes late is read in the background, and the connection goes on.
+#[test]
+fn a_reply_that_was_not_waited_for_is_read_and_its_connection_kept() {
+    let _faults = FAULTS.acquire().wait();
+    let app = name();
+    let (client, events) = blocking(|options| {
+        options.app_name = Some(app.clone());
+        options.socket_timeout = Some(Duration::from_millis(50));
+    });
+    let fault = slow(&app, 300);
+    let late = client.database("admin").run_command(doc! { "ping": 1 }).run().unwrap_err();
+    assert!(late.is_network() && late.is_timeout(), "{late:?}");
+    drop(fault);
+    eventually("the connection is idle", || events.in_use() == 0);
+    for _ in 0..3 {
+        let reply = client.database("admin").run_command(doc! { "ping": 1 }).run().unwrap();
+        assert_eq!(reply.get_f64("ok").unwrap(), 1.0, "the reply to a ping, and to this one");
+    }
+    assert_eq!((events.created(), events.closed()), (1, 0));
+}
+
+/// Statement 41: one that comes much too late is not waited for.
+#[tokio::test]
+async fn a_connection_whose_reply_does_not_come_is_closed() {
+    let _faults = FAULTS.acquire().await;
+    let app = name();
+    let (client, events) = asynchronous(|options| {
+        options.app_name = Some(app.clone());
+        options.max_pool_size = Some(1);
+    });
+    client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
+    let fault = slow(&app, 3000);
+    let admin = client.database("admin");
+    let dropped = tokio::time::timeout(Duration::from_millis(50), async {
+        admin.run_command(doc! { "ping": 1 }).await
+    });
+    dropped.await.unwrap_err();
+    // Its place is free again, for a new connection.
+    client.database("admin").run_command(who()).await.unwrap();
+    assert_eq!((events.created(), events.closed()), (2, 1));
+    drop(fault);
+}
+
+#[test]
+fn bad_sizes_are_told_by_name() {
+    let (few, many) = (Some(2), Some(5));
+    let mut options = options(server(), &Events::default());
+    (options.max_pool_size, options.min_pool_size) = (few, many);
+    let error = sync::Client::with_options(options).unwrap_err().to_string();
+    assert!(error.contains("minPoolSize") && error.contains("maxPoolSize"), "{error}");
+}

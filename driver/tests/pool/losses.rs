@@ -1,0 +1,100 @@
+//! Requests on a replica set that loses its primary.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use driver::bson::{Document, doc};
+use driver::options::ClientOptions;
+use driver::{Client, sync};
+use testbed::ReplicaSet;
+
+use crate::watch::{Events, eventually};
+
+async fn options(set: &ReplicaSet, events: &Events, more: &str) -> ClientOptions {
+    let mut options = ClientOptions::parse(format!("{}&{more}", set.uri())).await.unwrap();
+    options.cmap_event_handler = Some(events.handler());
+    options
+}
+
+/// Statement 52: forty requests whose idle connections the primary closes, because it dies.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_loss_of_idle_connections_surfaces_at_most_once_and_never_where_retryable() {
+    let set = ReplicaSet::start(3).unwrap();
+    let events = Events::default();
+    let client = Client::with_options(options(&set, &events, "maxPoolSize=50").await).unwrap();
+    let requests: Vec<_> = (0..40).map(|_| client.start_request()).collect();
+    for (i, request) in requests.iter().enumerate() {
+        let coll = request.database("losses").collection::<Document>("c");
+        coll.insert_one(doc! { "_id": i as i32 }).await.unwrap();
+    }
+    assert_eq!(events.in_use(), 40);
+    let primary = set.primary().unwrap();
+    set.kill(primary).unwrap();
+
+    let errors = Arc::new(AtomicUsize::new(0));
+    let tasks: Vec<_> = requests
+        .into_iter()
+        .enumerate()
+        .map(|(i, request)| {
+            let errors = errors.clone();
+            tokio::spawn(async move {
+                // Retryable: no error. Not retryable: one at most, and the next works.
+                let coll = request.database("losses").collection::<Document>("c");
+                coll.insert_one(doc! { "_id": 100 + i as i32 }).await.unwrap();
+                let many = || coll.update_many(doc! { "_id": i as i32 }, doc! { "$set": { "seen": true } });
+                if many().await.is_err() {
+                    errors.fetch_add(1, Ordering::Relaxed);
+                    many().await.unwrap();
+                }
+                request
+            })
+        })
+        .collect();
+    let mut requests = Vec::new();
+    for task in tasks {
+        requests.push(task.await.unwrap());
+    }
+    let coll = client.database("losses").collection::<Document>("c");
+    assert_eq!(coll.count_documents(doc! {}).await.unwrap(), 80);
+    drop(requests);
+    eventually("everything is given back", || events.in_use() == 0);
+}
+
+/// A thousand threads that die in requests while the primary is killed: nothing stays in use.
+#[test]
+fn threads_that_die_while_the_primary_dies_leave_nothing_in_use() {
+    let set = Arc::new(ReplicaSet::start(3).unwrap());
+    let events = Events::default();
+    let parsed = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let options = parsed.block_on(options(&set, &events, "maxPoolSize=50&waitQueueTimeoutMS=60000"));
+    let client = sync::Client::with_options(options).unwrap();
+    let written = Arc::new(AtomicUsize::new(0));
+    for wave in 0..10 {
+        let threads: Vec<_> = (0..100)
+            .map(|i| {
+                let (client, written) = (client.clone(), written.clone());
+                std::thread::spawn(move || {
+                    std::mem::forget(client.start_request());
+                    std::mem::forget(client.start_request());
+                    let coll = client.database("losses").collection::<Document>("threads");
+                    if coll.insert_one(doc! { "_id": wave * 100 + i }).run().is_ok() {
+                        written.fetch_add(1, Ordering::Relaxed);
+                    }
+                    client.end_request();
+                })
+            })
+            .collect();
+        if wave == 3 {
+            set.kill(set.primary().unwrap()).unwrap();
+        }
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    }
+    eventually("nothing is in use", || events.in_use() == 0);
+    let coll = client.database("losses").collection::<Document>("threads");
+    let found = coll.count_documents(doc! {}).run().unwrap() as usize;
+    let written = written.load(Ordering::Relaxed);
+    assert!(found >= written, "{written} were acknowledged, {found} are there");
+    assert!(events.created() - events.closed() <= 3 * 50, "no more than fifty of each member");
+}

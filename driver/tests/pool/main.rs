@@ -1,0 +1,9 @@
+//! Pools and requests, from outside: on real servers, on both faces.
+
+mod chaos;
+mod foreign;
+mod handles;
+mod limits;
+mod losses;
+mod threads;
+mod watch;
