@@ -30,12 +30,13 @@ use std::time::{Duration, Instant};
 use bson::oid::ObjectId;
 
 pub(crate) use self::connection::{Connection, ConnectionDescription, OwnedReply};
-pub(crate) use self::establish::{EstablishError, Establisher, Purpose, Stage};
+pub(crate) use self::establish::{Establisher, Purpose, Stage};
 pub(crate) use self::generation::Generation;
 pub(crate) use self::held::PooledConnection;
 pub(crate) use self::pins::{Lease, Mark, RequestPins, ThreadPins};
 pub(crate) use self::shared::ErrorHook;
 use self::shared::Shared;
+#[cfg(test)]
 pub(crate) use self::state::Counts;
 use self::state::Limits;
 use crate::deadline::Deadline;
@@ -107,10 +108,6 @@ impl Pool {
         let _ = self.shared.hook.set(hook);
     }
 
-    pub(crate) fn address(&self) -> &ServerAddress {
-        self.shared.address()
-    }
-
     /// Takes a connection: one that is idle, else a new one where there is room, else the one that comes back first after
     /// those who wait already had theirs.
     ///
@@ -122,27 +119,44 @@ impl Pool {
     /// Cancel safety: a dropped future leaves the queue, or gives back what it was given.
     pub(crate) async fn check_out(&self, deadline: Deadline) -> Result<PooledConnection, CheckOutError> {
         let Some(started) = self.checkout_started() else { return self.shared.check_out(deadline).await };
-        let checked_out = self.shared.check_out(deadline).await;
-        let duration = started.elapsed();
-        self.shared.emit(|address| match &checked_out {
-            Ok(connection) => CmapEvent::ConnectionCheckedOut(cmap::ConnectionCheckedOutEvent {
-                address,
-                connection_id: connection.id(),
-                duration,
-            }),
-            Err(failed) => CmapEvent::ConnectionCheckoutFailed(cmap::ConnectionCheckoutFailedEvent {
-                address,
-                reason: match failed.error.kind() {
+        let mut asking = Asking { pool: self, started, over: false };
+        let mut checked_out = self.shared.check_out(deadline).await;
+        asking.over = true;
+        match &mut checked_out {
+            Ok(connection) => {
+                connection.told();
+                let (connection_id, duration) = (connection.id(), started.elapsed());
+                self.shared.emit(|address| {
+                    CmapEvent::ConnectionCheckedOut(cmap::ConnectionCheckedOutEvent {
+                        address,
+                        connection_id,
+                        duration,
+                    })
+                });
+            }
+            Err(failed) => self.checkout_failed(
+                started,
+                match failed.error.kind() {
                     ErrorKind::WaitQueueTimeout { .. } | ErrorKind::WaitQueueFull { .. } => {
                         ConnectionCheckoutFailedReason::Timeout
                     }
                     ErrorKind::Shutdown => ConnectionCheckoutFailedReason::PoolClosed,
                     _ => ConnectionCheckoutFailedReason::ConnectionError,
                 },
-                duration,
-            }),
-        });
+            ),
+        }
         checked_out
+    }
+
+    fn checkout_failed(&self, started: Instant, reason: ConnectionCheckoutFailedReason) {
+        let duration = started.elapsed();
+        self.shared.emit(|address| {
+            CmapEvent::ConnectionCheckoutFailed(cmap::ConnectionCheckoutFailedEvent {
+                address,
+                reason,
+                duration,
+            })
+        });
     }
 
     /// The time, where somebody listens.
@@ -176,19 +190,30 @@ impl Pool {
         self.shared.close();
     }
 
-    /// How often the pool was cleared.
-    pub(crate) fn generation(&self) -> Generation {
-        self.shared.generation()
-    }
-
     /// Whether the pool, or the service that `generation` counts for, was cleared since.
     pub(crate) fn is_stale(&self, generation: Generation) -> bool {
         self.shared.is_stale(generation)
     }
 
     /// How many connections there are, by what they do.
+    #[cfg(test)]
     pub(crate) fn counts(&self) -> Counts {
         self.shared.counts()
+    }
+}
+
+/// A checkout that listeners know of. One that is dropped has given up, and they are told.
+struct Asking<'p> {
+    pool: &'p Pool,
+    started: Instant,
+    over: bool,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if !self.over {
+            self.pool.checkout_failed(self.started, ConnectionCheckoutFailedReason::Timeout);
+        }
     }
 }
 

@@ -11,9 +11,9 @@ pub(crate) mod scan;
 pub(crate) mod sequence;
 pub(crate) mod writer;
 
-pub(crate) use self::message::{Flags, MessageWriter, RequestId};
+pub(crate) use self::message::{Flags, MessageWriter};
 pub(crate) use self::sequence::SequenceWriter;
-pub(crate) use self::writer::{ArrayWriter, DocWriter};
+pub(crate) use self::writer::DocWriter;
 
 /// The bytes before every message: its length, its id, the id it answers, its opcode.
 pub(crate) const HEADER_LEN: usize = 16;

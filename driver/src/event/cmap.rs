@@ -160,7 +160,7 @@ pub struct ConnectionCheckoutFailedEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectionCheckoutFailedReason {
-    /// None came free in time, or too many operations were waiting already.
+    /// None came free in time, too many operations were waiting already, or the operation was given up while it waited.
     Timeout,
     /// The pool was cleared, or a new connection could not be opened.
     ConnectionError,

@@ -63,7 +63,6 @@ pub(crate) struct Connection {
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionDescription {
     pub(crate) server_type: ServerType,
-    pub(crate) min_wire_version: i32,
     pub(crate) max_wire_version: i32,
     /// Bytes.
     pub(crate) max_bson_object_size: usize,
@@ -85,7 +84,6 @@ impl ConnectionDescription {
     pub(crate) fn unknown() -> Self {
         ConnectionDescription {
             server_type: ServerType::Unknown,
-            min_wire_version: 0,
             max_wire_version: 0,
             max_bson_object_size: 16 * 1024 * 1024,
             max_message_size_bytes: MAX_MESSAGE_SIZE,
@@ -105,7 +103,6 @@ impl ConnectionDescription {
         };
         ConnectionDescription {
             server_type: hello.server_type(),
-            min_wire_version: hello.min_wire_version,
             max_wire_version: hello.max_wire_version,
             max_bson_object_size: size(hello.max_bson_object_size, unknown.max_bson_object_size),
             max_message_size_bytes: size(hello.max_message_size_bytes, unknown.max_message_size_bytes),

@@ -28,11 +28,25 @@ pub(super) enum Granted {
 pub(crate) struct PooledConnection {
     /// There until it is dropped.
     inner: Option<(Box<Connection>, Arc<Shared>)>,
+    /// Whether listeners were told that it was checked out, and so are to be told when it comes back.
+    told: Told,
+}
+
+/// Whether an event has been told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    No,
+    Yes,
 }
 
 impl PooledConnection {
     pub(super) fn new(connection: Box<Connection>, pool: Arc<Shared>) -> Self {
-        PooledConnection { inner: Some((connection, pool)) }
+        PooledConnection { inner: Some((connection, pool)), told: Told::No }
+    }
+
+    /// Listeners were told that it was checked out.
+    pub(super) fn told(&mut self) {
+        self.told = Told::Yes;
     }
 
     /// Whether the connection is one of `pool`.
@@ -79,7 +93,7 @@ impl DerefMut for PooledConnection {
 impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some((connection, pool)) = self.inner.take() {
-            pool.check_in(connection);
+            pool.check_in(connection, self.told);
         }
     }
 }
@@ -116,6 +130,7 @@ impl Drop for Permit {
 
 /// Connections that have left the pool's count. Dropping them closes them.
 #[derive(Debug)]
+#[expect(clippy::vec_box, reason = "connections stay where they are; they are large to move")]
 pub(super) struct Doomed {
     connections: Vec<Box<Connection>>,
     reason: ConnectionClosedReason,
@@ -123,6 +138,7 @@ pub(super) struct Doomed {
 }
 
 impl Doomed {
+    #[expect(clippy::vec_box, reason = "as above")]
     pub(super) fn new(
         connections: Vec<Box<Connection>>,
         reason: ConnectionClosedReason,

@@ -13,7 +13,7 @@ use toro::{Event, Handoff, Take, Waiters};
 use super::connection::Connection;
 use super::establish::{EstablishError, Establisher, Purpose, Stage};
 use super::generation::Generation;
-use super::held::{Doomed, Granted, Permit, PooledConnection};
+use super::held::{Doomed, Granted, Permit, PooledConnection, Told};
 use super::state::{Counts, Limits, Offer, Phase, Refusal, Return, State, Ticket, Why};
 use super::{CheckOutError, Interrupt};
 use crate::deadline::Deadline;
@@ -77,10 +77,6 @@ impl Shared {
         }
     }
 
-    pub(super) fn address(&self) -> &ServerAddress {
-        &self.address
-    }
-
     pub(super) fn establisher(&self) -> &Establisher {
         &self.establisher
     }
@@ -135,6 +131,7 @@ impl Shared {
         self.limits.max_idle.map(|_| Instant::now())
     }
 
+    #[cfg(test)]
     pub(super) fn counts(&self) -> Counts {
         self.handoff.with(|state, _| state.counts())
     }
@@ -244,16 +241,18 @@ impl Shared {
     // ---- back
 
     /// Takes a connection back that was in use.
-    pub(super) fn check_in(self: Arc<Self>, connection: Box<Connection>) {
+    pub(super) fn check_in(self: Arc<Self>, connection: Box<Connection>, told: Told) {
         if !self.born.is_current() {
             // The socket is the parent's, and so may be whoever holds the lock.
             std::mem::forget(connection);
             return;
         }
-        let connection_id = connection.id();
-        self.emit(|address| {
-            CmapEvent::ConnectionCheckedIn(cmap::ConnectionCheckedInEvent { address, connection_id })
-        });
+        if told == Told::Yes {
+            let connection_id = connection.id();
+            self.emit(|address| {
+                CmapEvent::ConnectionCheckedIn(cmap::ConnectionCheckedInEvent { address, connection_id })
+            });
+        }
         if connection.is_idle() {
             self.put_back(connection);
         } else if connection.is_healthy() && !connection.more_to_come() {
@@ -390,6 +389,7 @@ impl Shared {
         self.wake.set();
     }
 
+    #[expect(clippy::vec_box, reason = "connections stay where they are; they are large to move")]
     fn doom(self: &Arc<Self>, connections: Vec<Box<Connection>>, reason: ConnectionClosedReason) {
         drop(Doomed::new(connections, reason, self.clone()));
     }

@@ -20,9 +20,8 @@ struct Bench {
 }
 
 fn options(server: &Standalone) -> ClientOptions {
-    let mut options = ClientOptions::default();
-    options.hosts = vec![ServerAddress::parse(server.host()).unwrap()];
-    options
+    let hosts = vec![ServerAddress::parse(server.host()).unwrap()];
+    ClientOptions { hosts, ..ClientOptions::default() }
 }
 
 fn bench(runtime: Runtime, server: &Standalone, adjust: impl FnOnce(&mut ClientOptions)) -> Bench {

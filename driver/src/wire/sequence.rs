@@ -1,9 +1,8 @@
 //! A kind-1 section of an OP_MSG: documents one after the other, without array keys.
 //!
-//! The section counts its documents and bytes, and takes back a document that turns out too large, so that a batch can be
+//! The section tells its bytes, and takes back a document that turns out too large, so that a batch can be
 //! filled up to a server's limits without serializing anything twice.
 
-use bson::RawDocument;
 use bson::oid::ObjectId;
 use bson::spec::ElementType;
 use serde::Serialize;
@@ -17,7 +16,6 @@ use crate::error::{Error, Result};
 pub(crate) struct SequenceWriter<'b> {
     buf: &'b mut Vec<u8>,
     start: usize,
-    count: usize,
     last: usize,
 }
 
@@ -29,15 +27,7 @@ impl<'b> SequenceWriter<'b> {
         buf.extend_from_slice(identifier.as_str().as_bytes());
         buf.push(0);
         let last = buf.len();
-        SequenceWriter { buf, start, count: 0, last }
-    }
-
-    /// Appends a document as it is. Returns its size in bytes.
-    pub(crate) fn push(&mut self, document: &RawDocument) -> usize {
-        self.last = self.buf.len();
-        self.buf.extend_from_slice(document.as_bytes());
-        self.count += 1;
-        document.as_bytes().len()
+        SequenceWriter { buf, start, last }
     }
 
     /// Appends the document that `value` serializes to. Returns its size in bytes.
@@ -51,7 +41,6 @@ impl<'b> SequenceWriter<'b> {
             return Err(Error::serialization(cause));
         }
         self.last = at;
-        self.count += 1;
         Ok(self.buf.len() - at)
     }
 
@@ -67,7 +56,6 @@ impl<'b> SequenceWriter<'b> {
             return Err(error);
         }
         self.last = at;
-        self.count += 1;
         Ok(self.buf.len() - at)
     }
 
@@ -86,18 +74,12 @@ impl<'b> SequenceWriter<'b> {
     pub(crate) fn take_back(&mut self) {
         if self.buf.len() > self.last {
             self.buf.truncate(self.last);
-            self.count -= 1;
         }
     }
 
     /// The document appended last, as long as it was not taken back.
     pub(crate) fn last(&self) -> &[u8] {
         &self.buf[self.last..]
-    }
-
-    /// How many documents the sequence holds.
-    pub(crate) fn count(&self) -> usize {
-        self.count
     }
 
     /// How many bytes of the message are written so far, all sections together and its header included.

@@ -1,13 +1,13 @@
 //! BSON written field by field at the end of a byte buffer.
 //!
 //! A [`DocWriter`] opens a document when it is made and closes it (terminator, length) when it is dropped; nested
-//! documents borrow their parent, so that they cannot interleave. Keys are [`CStr`]s: those of the driver are checked
-//! for NUL at compile time by `cstr!`, those of a user by [`DocWriter::user_key`].
+//! documents borrow their parent, so that they cannot interleave. Keys are [`CStr`]s, which `cstr!` checks for NUL at compile
+//! time; those of a user come within documents, whose serialization refuses them.
 
 use bson::oid::ObjectId;
 use bson::raw::CStr;
 use bson::spec::{BinarySubtype, ElementType};
-use bson::{RawArray, RawDocument, Timestamp};
+use bson::{RawDocument, Timestamp};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -29,16 +29,6 @@ impl<'b> DocWriter<'b> {
         DocWriter { buf, start }
     }
 
-    /// A user's key, checked.
-    ///
-    /// # Errors
-    /// `InvalidArgument`, naming the key, when it contains a NUL byte, which no BSON key can.
-    pub(crate) fn user_key(key: &str) -> Result<&CStr> {
-        key.try_into().map_err(|_| {
-            Error::invalid_argument(format!("the key {key:?} contains a NUL byte; BSON keys cannot hold one"))
-        })
-    }
-
     fn key(&mut self, kind: ElementType, key: &CStr) {
         self.buf.push(kind as u8);
         self.buf.extend_from_slice(key.as_str().as_bytes());
@@ -55,18 +45,9 @@ impl<'b> DocWriter<'b> {
         self.buf.extend_from_slice(&value.to_le_bytes());
     }
 
-    pub(crate) fn f64(&mut self, key: &CStr, value: f64) {
-        self.key(ElementType::Double, key);
-        self.buf.extend_from_slice(&value.to_le_bytes());
-    }
-
     pub(crate) fn bool(&mut self, key: &CStr, value: bool) {
         self.key(ElementType::Boolean, key);
         self.buf.push(value.into());
-    }
-
-    pub(crate) fn null(&mut self, key: &CStr) {
-        self.key(ElementType::Null, key);
     }
 
     pub(crate) fn str(&mut self, key: &CStr, value: &str) {
@@ -102,11 +83,6 @@ impl<'b> DocWriter<'b> {
 
     pub(crate) fn doc(&mut self, key: &CStr, value: &RawDocument) {
         self.key(ElementType::EmbeddedDocument, key);
-        self.buf.extend_from_slice(value.as_bytes());
-    }
-
-    pub(crate) fn array_of(&mut self, key: &CStr, value: &RawArray) {
-        self.key(ElementType::Array, key);
         self.buf.extend_from_slice(value.as_bytes());
     }
 
@@ -209,11 +185,6 @@ impl ArrayWriter<'_> {
         self.doc.buf.push(0);
     }
 
-    pub(crate) fn doc(&mut self, value: &RawDocument) {
-        self.key(ElementType::EmbeddedDocument);
-        self.doc.buf.extend_from_slice(value.as_bytes());
-    }
-
     /// A document that `value` serializes to, written in place.
     ///
     /// # Errors
@@ -269,9 +240,7 @@ mod tests {
         let read = written(|w| {
             w.i32(cstr!("i"), -1);
             w.i64(cstr!("l"), i64::MIN);
-            w.f64(cstr!("f"), 0.5);
             w.bool(cstr!("b"), true);
-            w.null(cstr!("n"));
             w.str(cstr!("s"), "a\0b");
             w.timestamp(cstr!("t"), Timestamp { time: 3, increment: 4 });
             w.uuid(cstr!("u"), &[9; 16]);
@@ -295,7 +264,7 @@ mod tests {
         assert_eq!(
             read,
             doc! {
-                "i": -1, "l": i64::MIN, "f": 0.5, "b": true, "n": null, "s": "a\0b",
+                "i": -1, "l": i64::MIN, "b": true, "s": "a\0b",
                 "t": Timestamp { time: 3, increment: 4 }, "u": uuid, "o": id, "d": { "x": 1 }, "v": "v",
                 "vd": { "y": [1, 2] }, "z": { "z": 1 }, "in": { "in": { "x": 1 } }, "a": array, "e": 1, "e2": 2,
             }
@@ -316,12 +285,5 @@ mod tests {
             w.i32(cstr!("after"), 2);
         });
         assert_eq!(read, doc! { "before": 1, "a": ["first"], "after": 2 });
-    }
-
-    #[test]
-    fn a_users_key_with_a_nul_is_named_in_the_error() {
-        let error = DocWriter::user_key("a\0b").unwrap_err().to_string();
-        assert!(error.contains(r#""a\0b""#), "{error}");
-        assert_eq!(DocWriter::user_key("ab").unwrap().as_str(), "ab");
     }
 }

@@ -95,6 +95,7 @@ fn after_chaos_the_pool_is_whole_and_every_reply_was_to_its_request() {
 
     for events in [&task_events, &thread_events] {
         eventually("nothing is in use", || events.in_use() == 0);
+        assert!(events.all_answered(), "a checkout has neither succeeded nor failed");
         assert!(events.created() - events.closed() <= 3 * MOST as usize);
     }
     // The pools have all of their places: as many connections as they may have can be had at once.

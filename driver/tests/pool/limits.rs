@@ -94,7 +94,7 @@ async fn a_refused_connection_costs_no_place() {
         );
         refused += 1;
     }
-    proxy.accept();
+    proxy.accept().unwrap();
     client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
     assert_eq!(events.created() - events.closed(), 1);
 }

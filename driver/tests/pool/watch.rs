@@ -52,7 +52,22 @@ impl Events {
 
     /// How many connections are in use.
     pub(crate) fn in_use(&self) -> usize {
-        self.checked_out() - self.count(|event| matches!(event, CmapEvent::ConnectionCheckedIn(_)))
+        let events = self.0.lock().unwrap();
+        let count = |is: fn(&CmapEvent) -> bool| events.iter().filter(|event| is(event)).count();
+        let out = count(|event| matches!(event, CmapEvent::ConnectionCheckedOut(_)));
+        let back = count(|event| matches!(event, CmapEvent::ConnectionCheckedIn(_)));
+        assert!(back <= out, "{out} were checked out, and {back} came back");
+        out - back
+    }
+
+    /// Whether every checkout that started has ended, one way or the other.
+    pub(crate) fn all_answered(&self) -> bool {
+        let events = self.0.lock().unwrap();
+        let count = |is: fn(&CmapEvent) -> bool| events.iter().filter(|event| is(event)).count();
+        count(|event| matches!(event, CmapEvent::ConnectionCheckoutStarted(_)))
+            == count(|event| {
+                matches!(event, CmapEvent::ConnectionCheckedOut(_) | CmapEvent::ConnectionCheckoutFailed(_))
+            })
     }
 }
 

@@ -61,17 +61,15 @@ fn the_environment_is_told_as_the_specification_asks() {
 }
 
 fn info(name: &str, version: Option<&str>, platform: Option<&str>) -> DriverInfo {
-    let mut info = DriverInfo::default();
-    info.name = name.into();
-    info.version = version.map(Into::into);
-    info.platform = platform.map(Into::into);
-    info
+    DriverInfo { name: name.into(), version: version.map(Into::into), platform: platform.map(Into::into) }
 }
 
 #[test]
 fn libraries_are_appended_once_and_never_replaced() {
-    let mut options = ClientOptions::default();
-    options.driver_info = Some(info("library", Some("1.2"), Some("Library Platform")));
+    let options = ClientOptions {
+        driver_info: Some(info("library", Some("1.2"), Some("Library Platform"))),
+        ..ClientOptions::default()
+    };
     let metadata = ClientMetadata::new(&options).unwrap();
     metadata.append(&info("framework", None, Some(""))).unwrap();
     metadata.append(&info("framework", Some(""), None)).unwrap();
@@ -87,9 +85,11 @@ fn libraries_are_appended_once_and_never_replaced() {
 
 #[test]
 fn what_is_too_long_is_left_out_from_the_end() {
-    let mut options = ClientOptions::default();
-    options.app_name = Some("n".repeat(128));
-    options.driver_info = Some(info("library", Some("1.2"), Some(&"é".repeat(300))));
+    let mut options = ClientOptions {
+        app_name: Some("n".repeat(128)),
+        driver_info: Some(info("library", Some("1.2"), Some(&"é".repeat(300)))),
+        ..ClientOptions::default()
+    };
     let document = read(&ClientMetadata::new(&options).unwrap());
     assert_eq!(document.get_document("application").unwrap().get_str("name").unwrap().len(), 128);
     assert!(document.get_document("driver").is_ok());

@@ -24,15 +24,18 @@ fn a_request_is_laid_out_as_the_specification_says() {
     let mut message = MessageWriter::begin(&mut buf, RequestId(9), Flags::NONE);
     message.body().str(cstr!("insert"), "c");
     let mut documents = message.sequence(cstr!("documents"));
-    assert_eq!(documents.push(&rawdoc! { "a": 1 }), 12);
+    assert_eq!(documents.serialize(&rawdoc! { "a": 1 }).unwrap(), 12);
     assert_eq!(documents.serialize(&doc! { "b": 2 }).unwrap(), 12);
     documents.serialize(&5).unwrap_err();
-    documents.push(&rawdoc! { "c": 3 });
+    documents.serialize(&rawdoc! { "c": 3 }).unwrap();
     documents.take_back();
     documents.take_back();
-    documents.write(|w| Ok(w.i32(cstr!("d"), 4))).unwrap();
+    let write = |w: &mut DocWriter<'_>| {
+        w.i32(cstr!("d"), 4);
+        Ok(())
+    };
+    documents.write(write).unwrap();
     documents.write(|_| Err(Error::invalid_argument("no"))).unwrap_err();
-    assert_eq!(documents.count(), 3);
     drop(documents);
     message.flag(Flags::MORE_TO_COME);
     finish(&mut buf, 1000).unwrap();
@@ -139,8 +142,8 @@ fn a_request_is_told_with_its_sequences_as_arrays() {
     let mut message = MessageWriter::begin(&mut buf, RequestId(9), Flags::NONE);
     message.body().str(cstr!("insert"), "c");
     let mut documents = message.sequence(cstr!("documents"));
-    documents.push(&rawdoc! { "a": 1 });
-    documents.push(&rawdoc! { "b": 2 });
+    documents.serialize(&rawdoc! { "a": 1 }).unwrap();
+    documents.serialize(&rawdoc! { "b": 2 }).unwrap();
     drop(documents);
     drop(message.sequence(cstr!("none")));
     finish(&mut buf, 1000).unwrap();
