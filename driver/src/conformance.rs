@@ -2,8 +2,8 @@
 
 #[cfg(feature = "dns")]
 pub mod dns;
-pub mod nest;
 pub mod fuzz;
+pub mod nest;
 pub mod pool;
 pub mod selection;
 pub mod topology;
