@@ -231,10 +231,6 @@ impl Error {
         }
     }
 
-    pub(crate) fn remove_label(&mut self, label: &str) {
-        self.inner.labels.retain(|l| l != label);
-    }
-
     /// What went wrong, for matching.
     pub fn kind(&self) -> &ErrorKind {
         &self.inner.kind
@@ -429,9 +425,8 @@ mod tests {
     #[test]
     fn a_duplicate_key_is_recognised_and_nothing_else_is() {
         let with_code = |code| {
-            let mut e = WriteError::default();
-            e.code = code;
-            Error::new(ErrorKind::Write(WriteFailure::WriteError(e)))
+            let error = WriteError { code, ..WriteError::default() };
+            Error::new(ErrorKind::Write(WriteFailure::WriteError(error)))
         };
         assert!(with_code(11000).is_duplicate_key());
         assert!(!with_code(112).is_duplicate_key());

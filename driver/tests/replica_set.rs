@@ -82,6 +82,18 @@ async fn a_write_whose_concern_was_interrupted_is_sent_again_and_done_once() {
     assert_eq!(coll.count_documents(doc! {}).await.unwrap(), 1);
 }
 
+// The user, here nobody, is proven again on the same connection, and even what may not be repeated is sent again: it was not done.
+#[tokio::test]
+async fn a_command_whose_user_is_to_be_proven_again_is_sent_again() {
+    let _faults = FAULTS.acquire().await;
+    let (_client, coll, app) = fresh("").await;
+    coll.insert_one(doc! { "n": 0 }).await.unwrap();
+    let _fault = fail_once(&app, doc! { "failCommands": ["update"], "errorCode": 391 });
+    let updated = coll.update_many(doc! {}, doc! { "$inc": { "n": 1 } }).await.unwrap();
+    assert_eq!(updated.modified_count, 1);
+    assert_eq!(coll.find_one(doc! {}).await.unwrap().unwrap().get_i32("n").unwrap(), 1);
+}
+
 #[tokio::test]
 async fn what_cannot_be_told_from_its_repetition_is_sent_once() {
     let _faults = FAULTS.acquire().await;

@@ -111,10 +111,12 @@ pub(super) struct Origin {
     pub(super) iterations: u32,
 }
 
+type Entries = Vec<(Origin, Arc<Keys>)>;
+
 /// The keys derived last. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct KeyCache {
-    entries: Arc<Mutex<Vec<(Origin, Arc<Keys>)>>>,
+    entries: Arc<Mutex<Entries>>,
 }
 
 impl KeyCache {

@@ -17,6 +17,9 @@ use crate::wire::Flags;
 /// The room that a command has beyond the largest document that it can carry.
 const COMMAND_OVERHEAD: usize = 16 * 1024;
 
+/// The code by which a server says that the user has to be proven again on the connection.
+const REAUTHENTICATION_REQUIRED: i32 = 391;
+
 /// On success, what [`Reply`](super::Reply) is made of.
 pub(super) async fn attempt(
     tries: &mut Tries<'_>,
@@ -29,13 +32,39 @@ pub(super) async fn attempt(
         Ok(connection) => connection,
         Err(refused) => return Err(not_checked_out(selected, tries.retry, refused)),
     };
-    write(tries, operation, scope, &mut connection)
+    let outline = match exchange(tries, operation, scope, selected, &mut connection).await {
+        Err(failure) if failure.error.code() == Some(REAUTHENTICATION_REQUIRED) => {
+            // Boxed, for it is rare, and would make every operation's future as large.
+            Box::pin(async {
+                core.deployment
+                    .reauthenticate(&mut connection, scope.deadline)
+                    .await
+                    .map_err(|error| Failure::before(error.at(selected.address())))?;
+                exchange(tries, operation, scope, selected, &mut connection).await
+            })
+            .await?
+        }
+        done => done?,
+    };
+    Ok((connection, outline))
+}
+
+/// Writes and sends the command, and looks at its reply.
+async fn exchange(
+    tries: &mut Tries<'_>,
+    operation: &mut dyn Operation,
+    scope: &mut Scope<'_>,
+    selected: &Selected,
+    connection: &mut Lease,
+) -> std::result::Result<Outline, Failure> {
+    let core = tries.lease.core;
+    write(tries, operation, scope, connection)
         .map_err(|error| Failure::before(error.at(selected.address())))?;
     let acknowledged = scope.is_acknowledged();
     if let Some(session) = session(&mut scope.identity, &mut tries.lease) {
         session.begin();
     }
-    let watch = Watch::begin(core.options.command_event_handler.as_ref(), &connection);
+    let watch = Watch::begin(core.options.command_event_handler.as_ref(), connection);
     let sent = match acknowledged {
         true => connection.round_trip(&core.runtime, scope.deadline).await,
         false => connection.send(&core.runtime, scope.deadline).await,
@@ -50,10 +79,10 @@ pub(super) async fn attempt(
         if let Some(watch) = watch {
             watch.failed(&error);
         }
-        return Err(not_answered(core, selected, &connection, tries.retry, error));
+        return Err(not_answered(core, selected, connection, tries.retry, error));
     }
     let outline = match acknowledged {
-        true => match read(core, scope, &connection) {
+        true => match read(core, scope, connection) {
             Ok(outline) => outline,
             Err(error) => {
                 if let Some(watch) = watch {
@@ -68,7 +97,7 @@ pub(super) async fn attempt(
         watch.answered(&outline, connection.reply().ok().filter(|_| acknowledged));
     }
     if !outline.is_ok() || outline.has_write_concern_error() {
-        let error = complaint(&outline, &connection);
+        let error = complaint(&outline, connection);
         if let Some(mut error) = error.map(|error| error.at(selected.address())) {
             if tries.retry == Retry::Write {
                 retry::label(&mut error, Some(connection.description()));
@@ -81,7 +110,7 @@ pub(super) async fn attempt(
             }
         }
     }
-    Ok((connection, outline))
+    Ok(outline)
 }
 
 /// The session under whose identity the attempt runs, if it has one.

@@ -90,9 +90,7 @@ mod tests {
     use crate::error::CommandError;
 
     fn command(code: i32) -> Error {
-        let mut e = CommandError::default();
-        e.code = code;
-        Error::new(ErrorKind::Command(e))
+        Error::new(ErrorKind::Command(CommandError { code, ..CommandError::default() }))
     }
 
     fn broken() -> Error {

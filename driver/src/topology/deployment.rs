@@ -27,7 +27,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::nest::{Nest, Picture};
 use crate::options::{ClientOptions, DriverInfo, SelectionCriteria, ServerAddress};
-use crate::pool::{CheckOutError, Establisher, Generation, Interrupt, Pool, Stage};
+use crate::pool::{CheckOutError, Connection, Establisher, Generation, Interrupt, Pool, Stage};
 use crate::rt::Runtime;
 
 /// All that a client knows of its servers, and the ways to ask and to tell.
@@ -154,6 +154,14 @@ impl Deployment {
     /// `InvalidArgument` when a part of it contains a `|`.
     pub(crate) fn append_metadata(&self, info: &DriverInfo) -> Result<()> {
         self.establisher.metadata().append(info)
+    }
+
+    /// Proves the user again on a connection whose server asked for it.
+    ///
+    /// # Errors
+    /// `Authentication` when the server refuses the user; else as those of every command.
+    pub(crate) async fn reauthenticate(&self, connection: &mut Connection, deadline: Deadline) -> Result<()> {
+        self.establisher.reauthenticate(connection, deadline).await
     }
 
     /// The server for an operation: one that suits `criteria`, is within the latency window, and is the less busy of two such at random. Servers at
