@@ -190,6 +190,11 @@ impl Pool {
         self.shared.close();
     }
 
+    /// How often the pool was cleared.
+    pub(crate) fn generation(&self) -> Generation {
+        self.shared.generation()
+    }
+
     /// Whether the pool, or the service that `generation` counts for, was cleared since.
     pub(crate) fn is_stale(&self, generation: Generation) -> bool {
         self.shared.is_stale(generation)
