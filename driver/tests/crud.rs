@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use driver::bson::oid::ObjectId;
 use driver::bson::{Bson, Document, RawDocumentBuf, doc};
@@ -11,6 +12,9 @@ use driver::{Client, Collection, Database};
 use futures_util::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use testbed::{Standalone, shared_standalone};
+
+/// How long what nobody tells about is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn server() -> &'static Standalone {
     shared_standalone().unwrap()
@@ -250,9 +254,8 @@ async fn writes_are_acknowledged_unless_asked_not_to_be() {
     let updated =
         coll.update_one(doc! { "_id": 2 }, doc! { "$set": { "x": 1 } }).write_concern(quiet).await.unwrap();
     assert_eq!(updated.matched_count, 0, "nothing is known of an unacknowledged write");
-    while coll.find_one(doc! { "_id": 2, "x": 1 }).await.unwrap().is_none() {
-        tokio::task::yield_now().await;
-    }
+    let done = async { while coll.find_one(doc! { "_id": 2, "x": 1 }).await.unwrap().is_none() {} };
+    tokio::time::timeout(PATIENCE, done).await.expect("the writes were sent");
 }
 
 #[tokio::test]

@@ -170,23 +170,19 @@ async fn a_dropped_operation_is_told_to_have_failed() {
     let (options, told, name) = telling(&server.uri());
     let client = Client::with_options(options).unwrap();
     let coll = client.database(&name).collection::<Document>("c");
-    coll.find_one(doc! {}).await.unwrap();
+    coll.insert_one(doc! {}).await.unwrap();
     drain(&told);
     let fault = doc! {
-        "configureFailPoint": "failCommand", "mode": { "times": 1 },
-        "data": { "failCommands": ["find"], "blockConnection": true, "blockTimeMS": 5000, "appName": &name },
+        "configureFailPoint": "waitInFindBeforeMakingBatch", "mode": "alwaysOn", "data": { "nss": format!("{name}.c") },
     };
     let fault = server.fail_point(fault).unwrap();
-    let held_back = move || {
-        let running = doc! { "currentOp": 1, "appName": &name, "command.find": "c", "active": true };
-        while server.admin(running.clone()).unwrap().get_array("inprog").unwrap().is_empty() {}
-    };
     // The operation is dropped once the server holds it back.
-    tokio::select! {
+    let held_back = tokio::task::spawn_blocking(move || fault.wait_entered(1).map(|()| fault));
+    let fault = tokio::select! {
         _ = coll.find_one(doc! {}) => panic!("the server has not held the command back"),
-        held = tokio::task::spawn_blocking(held_back) => held.unwrap(),
-    }
-    drop(fault);
+        held = held_back => held.unwrap().unwrap(),
+    };
+    fault.disable().unwrap();
     assert_eq!(words(&drain(&told)), ["find started", "find failed"]);
     coll.find_one(doc! {}).await.unwrap();
 }

@@ -1,6 +1,7 @@
 //! What operations do on a replica set: where they go, what they carry, what happens when they fail.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use driver::bson::{Document, doc};
 use driver::error::{ErrorKind, RETRYABLE_WRITE_ERROR};
@@ -168,9 +169,12 @@ async fn a_cursor_stays_with_its_member() {
     let kills = |i| profiled(i, doc! { "command.killCursors": "c" });
     let secondaries = own.secondaries();
     assert_eq!(secondaries.len(), 2);
-    while secondaries.iter().map(|&i| kills(i)).sum::<i64>() < CURSORS {
-        tokio::task::yield_now().await;
-    }
+    let killed = async {
+        while secondaries.iter().map(|&i| kills(i)).sum::<i64>() < CURSORS {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), killed).await.expect("each dropped cursor is killed");
     for &i in &secondaries {
         let not_found = profiled(i, doc! { "ns": "d.c", "errCode": { "$exists": true } });
         assert_eq!(not_found, 0, "member {i} was asked for a cursor of another");
@@ -253,7 +257,7 @@ async fn a_direct_connection_reads_from_a_secondary() {
 async fn a_write_concern_that_is_not_met_is_an_error_of_a_write_that_was_done() {
     let (_client, coll, _) = fresh("").await;
     let mut concern = WriteConcern::nodes(50);
-    concern.w_timeout = Some(std::time::Duration::from_millis(10));
+    concern.w_timeout = Some(Duration::from_millis(10));
     let error = coll.insert_one(doc! { "_id": 1 }).write_concern(concern.clone()).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Write(_)), "{error:?}");
     assert!(matches!(error.code(), Some(64 | 100)), "{error:?}");

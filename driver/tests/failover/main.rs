@@ -3,10 +3,13 @@
 #[macro_use]
 mod macros;
 mod faces;
+mod in_flight;
 mod network;
 mod records;
 
 use std::collections::HashSet;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::thread;
@@ -114,6 +117,14 @@ fn connections_now(set: &ReplicaSet, i: usize, app: &str) -> usize {
         op.as_document().and_then(|op| op.get_str("appName").ok()).is_some_and(|name| name == app)
     };
     all.get_array("inprog").unwrap().iter().filter(of_app).count()
+}
+
+/// Listens on an address of its own, and does to every caller what no server would do.
+fn stranger(treat: fn(TcpStream)) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || listener.incoming().flatten().for_each(treat));
+    address
 }
 
 mod cases {
@@ -341,14 +352,11 @@ mod cases {
     pub(super) fn seeds_that_cannot_be_used_are_named_and_do_no_harm<F: Face>() {
         let set = ReplicaSet::start(1).unwrap();
         let standalone = Standalone::start().unwrap();
-        let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let other_host = other.local_addr().unwrap().to_string();
-        thread::spawn(move || {
-            for stream in other.incoming().flatten() {
-                use std::io::Write;
-                let _ = (&stream).write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-            }
-        });
+        let [talks, closes, keeps_silent] = [
+            stranger(|stream| drop((&stream).write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"))),
+            stranger(drop),
+            stranger(std::mem::forget),
+        ];
         let (host, name) = (set.host(0).unwrap(), set.name());
         let cases = [
             ("mongodb://no-such-host.invalid/".to_owned(), vec!["no-such-host.invalid"]),
@@ -357,7 +365,9 @@ mod cases {
                 format!("mongodb://{host}/?replicaSet=another&directConnection=true"),
                 vec!["another", name, &host],
             ),
-            (format!("mongodb://{other_host}/"), vec![other_host.as_str()]),
+            (format!("mongodb://{talks}/"), vec![talks.as_str()]),
+            (format!("mongodb://{closes}/"), vec![closes.as_str()]),
+            (format!("mongodb://{keeps_silent}/"), vec![keeps_silent.as_str()]),
             (format!("mongodb://{}/?replicaSet={name}", standalone.host()), vec![name]),
         ];
         for (uri, named) in cases {
@@ -371,8 +381,8 @@ mod cases {
             }
         }
         // Among seeds of which one is good, the bad ones do no harm.
-        let (mixed, _) =
-            options(&format!("mongodb://no-such-host.invalid,{other_host},{host}/?replicaSet={name}"));
+        let strangers = format!("no-such-host.invalid,{talks},{closes},{keeps_silent}");
+        let (mixed, _) = options(&format!("mongodb://{strangers},{host}/?replicaSet={name}"));
         let client = F::open(mixed).unwrap();
         client.insert(doc! { "_id": 1 }).unwrap();
         assert_eq!(client.topology().servers().len(), 1, "{}", client.topology());

@@ -1,0 +1,160 @@
+//! What becomes of operations that are under way when their server dies, falls silent, or loses the others of its set.
+
+use std::thread;
+use std::time::Duration;
+
+use driver::bson::{Document, doc};
+use driver::error::ErrorKind;
+use testbed::{Direction, Fault, Proxy, ReplicaSet, Standalone};
+
+use super::{eventually, options};
+use crate::faces::{Asynchronous, Blocking, Face};
+
+on_both_faces! {
+    operations_under_way_end_when_their_server_dies
+    an_operation_on_a_server_that_falls_silent_is_ended_by_its_monitor
+    without_a_majority_writes_wait_as_long_as_told_and_reads_go_on
+    a_client_dropped_while_nothing_answers_closes_its_sockets
+    a_client_leaves_a_server_with_the_connections_that_it_had
+}
+
+/// Has the server hold back what the application `app` asks for with `commands`: ten minutes, longer than any test runs.
+fn hold_back(app: &str, commands: &[&str]) -> Document {
+    doc! {
+        "configureFailPoint": "failCommand", "mode": "alwaysOn",
+        "data": { "failCommands": commands, "blockConnection": true, "blockTimeMS": 600_000, "appName": app },
+    }
+}
+
+/// How many sockets connected to `host` are in a process's hands: those whose file this machine's kernel still knows.
+fn sockets_to(host: &str) -> usize {
+    let port: u16 = host.rsplit_once(':').unwrap().1.parse().unwrap();
+    let remote = format!(":{port:04X}");
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let in_hand = |line: &&str| {
+        let mut columns = line.split_whitespace().skip(2);
+        columns.next().is_some_and(|address| address.ends_with(&remote))
+            && columns.nth(6).is_some_and(|file| file != "0")
+    };
+    table.lines().skip(1).filter(in_hand).count()
+}
+
+mod cases {
+    use super::*;
+
+    // Statement 49: at once, for what is lost would otherwise be waited for ten minutes.
+    pub(super) fn operations_under_way_end_when_their_server_dies<F: Face>() {
+        let set = ReplicaSet::start(3).unwrap();
+        let (options, app) = options(&set.uri());
+        let client = F::open(options).unwrap();
+        client.insert_everywhere(vec![doc! { "_id": 0 }], 3).unwrap();
+        let killed = set.wait_for_primary().unwrap();
+        let held = set.fail_point(killed, hold_back(&app, &["insert", "update"])).unwrap();
+        thread::scope(|scope| {
+            let retryable = scope.spawn(|| client.insert(doc! { "_id": 1 }));
+            let not_retryable = scope.spawn(|| client.update_many(doc! { "$inc": { "n": 1 } }));
+            held.wait_entered(2).unwrap();
+            set.kill(killed).unwrap();
+            let error = not_retryable.join().unwrap().unwrap_err();
+            assert!(error.is_network(), "{error:?}");
+            assert_eq!(error.host().unwrap().to_string(), set.host(killed).unwrap());
+            retryable.join().unwrap().unwrap();
+        });
+        assert_eq!(client.count().unwrap(), 2);
+    }
+
+    // Specification "Server Monitoring": a monitor that times out interrupts what is in use.
+    pub(super) fn an_operation_on_a_server_that_falls_silent_is_ended_by_its_monitor<F: Face>() {
+        let set = ReplicaSet::start(3).unwrap();
+        let (mut options, app) = options(&set.uri());
+        options.heartbeat_freq = Some(Duration::from_millis(500));
+        options.connect_timeout = Some(Duration::from_secs(2));
+        let client = F::open(options).unwrap();
+        client.insert_everywhere(vec![doc! { "_id": 0 }], 3).unwrap();
+        let silent = set.wait_for_primary().unwrap();
+        let held = set.fail_point(silent, hold_back(&app, &["insert"])).unwrap();
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| client.insert(doc! { "_id": 1 }));
+            held.wait_entered(1).unwrap();
+            // Its sockets stay open, and the operation itself knows no end.
+            set.pause(silent).unwrap();
+            writer.join().unwrap().unwrap();
+        });
+        assert_eq!(client.count().unwrap(), 2);
+        set.resume(silent).unwrap();
+        set.wait_for_secondaries().unwrap();
+        assert_eq!(client.count().unwrap(), 2);
+    }
+
+    // Statement 49: others wait at most their selection timeout.
+    pub(super) fn without_a_majority_writes_wait_as_long_as_told_and_reads_go_on<F: Face>() {
+        let set = ReplicaSet::start(3).unwrap();
+        let (mut options, _) = options(&format!("{}&readPreference=primaryPreferred", set.uri()));
+        options.server_selection_timeout = Some(Duration::from_secs(2));
+        let client = F::open(options).unwrap();
+        client.insert_everywhere(vec![doc! { "_id": 0 }], 3).unwrap();
+        let primary = set.wait_for_primary().unwrap();
+        let (other, survivor) = ((primary + 1) % 3, (primary + 2) % 3);
+        set.kill(primary).unwrap();
+        set.kill(other).unwrap();
+        // What was under way at the kill may be told of the network first.
+        eventually("a write has nowhere to go", || match client.insert(doc! { "_id": 1 }) {
+            Ok(()) => panic!("there is no majority to write to"),
+            Err(error) if matches!(error.kind(), ErrorKind::ServerSelection { .. }) => {
+                let words = error.to_string();
+                assert!(error.is_timeout(), "{error:?}");
+                assert!(set.hosts().iter().all(|host| words.contains(host)), "{words}");
+                true
+            }
+            Err(error) => {
+                assert!(error.is_network() || error.is_state_change(), "{error:?}");
+                false
+            }
+        });
+        assert!(client.find_one(doc! { "_id": 0 }).unwrap().is_some(), "member {survivor} can be read");
+        set.restart(primary).unwrap();
+        set.restart(other).unwrap();
+        set.wait_for_primary().unwrap();
+        eventually("writes go on", || match client.insert(doc! { "_id": 1 }) {
+            Ok(()) => true,
+            Err(error) => error.is_duplicate_key(),
+        });
+        assert_eq!(client.count().unwrap(), 2);
+    }
+
+    // Statement 48: monitors end although they wait for an answer that never comes.
+    pub(super) fn a_client_dropped_while_nothing_answers_closes_its_sockets<F: Face>() {
+        let server = Standalone::start().unwrap();
+        let proxy = Proxy::start(&server.host()).unwrap();
+        let (mut options, _) = options(&format!("mongodb://{}/?directConnection=true", proxy.host()));
+        let never = Duration::from_secs(3600);
+        options.heartbeat_freq = Some(never);
+        options.connect_timeout = Some(never);
+        options.min_pool_size = Some(3);
+        let client = F::open(options).unwrap();
+        client.insert(doc! { "_id": 1 }).unwrap();
+        eventually("the pool is filled beside the monitor", || sockets_to(&proxy.host()) >= 4);
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            proxy.set(direction, Fault::BlackHole);
+        }
+        drop(client);
+        eventually("every socket is closed", || sockets_to(&proxy.host()) == 0);
+    }
+
+    // Statement 48, in the server's own count.
+    pub(super) fn a_client_leaves_a_server_with_the_connections_that_it_had<F: Face>() {
+        let server = Standalone::start().unwrap();
+        let connections = || {
+            let status = server.admin(doc! { "serverStatus": 1 }).unwrap();
+            status.get_document("connections").unwrap().get_i32("current").unwrap()
+        };
+        let before = connections();
+        let (mut options, _) = options(&server.uri());
+        options.min_pool_size = Some(10);
+        let client = F::open(options).unwrap();
+        client.insert(doc! {}).unwrap();
+        eventually("the client is connected", || connections() >= before + 10);
+        drop(client);
+        eventually("the server is as it was", || connections() == before);
+    }
+}
