@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use crate::core::{
@@ -46,7 +47,7 @@ pub struct Line {
 }
 
 /// The set that a waiter waits for.
-type Generation = u64;
+type Generation = NonZeroU64;
 
 /// Waits for an event.
 pub type EventWait<'a> = Wait<Waiter<Happens<&'a Event>>>;
@@ -59,7 +60,7 @@ impl Event {
         pub const fn new() -> Self {
             Event {
                 word: AtomicUsize::new(0),
-                line: Mutex::new(Line { waiters: List::new(), generation: 0 }),
+                line: Mutex::new(Line { waiters: List::new(), generation: NonZeroU64::MIN }),
             }
         }
     }
@@ -89,14 +90,15 @@ impl Event {
 
     #[cold]
     fn set_and_wake(&self) {
-        let mut last = None;
+        let mut ended = None;
         locked(&self.line, |line, wakes| {
-            let last = *last.get_or_insert_with(|| {
+            let ended = *ended.get_or_insert_with(|| {
                 self.word.fetch_or(SET, Ordering::Release);
-                line.generation += 1;
-                line.generation - 1
+                let ended = line.generation;
+                line.generation = ended.saturating_add(1);
+                ended
             });
-            let step = line.waiters.grant_while(wakes, |generation| *generation <= last);
+            let step = line.waiters.grant_while(wakes, |generation| *generation <= ended);
             self.tidy(line);
             step
         });

@@ -89,8 +89,16 @@ impl<T> AsyncResult<T> {
         if !self.is_set() {
             return None;
         }
-        // SAFETY: the word is `SET`, so nobody writes any more.
-        self.value.with(|cell| unsafe { (*cell).as_ref() })
+        // SAFETY: the word is `SET`.
+        Some(unsafe { self.settled() })
+    }
+
+    /// # Safety
+    /// The word has been seen to be `SET`, or the caller's wait was granted.
+    #[inline]
+    unsafe fn settled(&self) -> &T {
+        // SAFETY: the value was written before the word was, and before anyone was granted; nobody writes any more.
+        self.value.with(|cell| unsafe { (*cell).as_ref().unwrap_unchecked() })
     }
 
     /// Waits for the value.
@@ -169,10 +177,8 @@ impl<'a, T> Operation for Getting<'a, T> {
 
     #[inline]
     fn finish(&mut self, result: &'a AsyncResult<T>, (): ()) -> &'a T {
-        match result.try_get() {
-            Some(value) => value,
-            None => unreachable!("a wait for a result is granted only once it is set"),
-        }
+        // SAFETY: the wait was granted, which happens only once the word is `SET`.
+        unsafe { result.settled() }
     }
 
     fn in_time(value: &'a T) -> Self::Timed {

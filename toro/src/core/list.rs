@@ -79,12 +79,19 @@ unsafe impl<S: Send> Sync for Node<S> {}
 impl<S> Node<S> {
     #[inline]
     pub(super) fn new() -> Self {
-        Node {
-            standing: Cell::new(Standing::Outside),
-            state: UnsafeCell::new(MaybeUninit::uninit()),
-            inside: UnsafeCell::new(MaybeUninit::uninit()),
-            _pinned: PhantomPinned,
+        let mut node = MaybeUninit::<Self>::uninit();
+        let fields = node.as_mut_ptr();
+        // Written through a pointer: as one constant the node would be copied with zeros where nothing need be written.
+        // SAFETY: the pointers lead to the places of the fields. Loom's cells keep a record that has to be initialised.
+        unsafe {
+            (&raw mut (*fields).standing).write(Cell::new(Standing::Outside));
+            #[cfg(loom)]
+            (&raw mut (*fields).state).write(UnsafeCell::new(MaybeUninit::uninit()));
+            #[cfg(loom)]
+            (&raw mut (*fields).inside).write(UnsafeCell::new(MaybeUninit::uninit()));
         }
+        // SAFETY: the fields that were not written need no initialisation.
+        unsafe { node.assume_init() }
     }
 
     #[inline]

@@ -6,7 +6,7 @@
 //! the one who woke them has just got.
 
 use std::any::Any;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 
@@ -15,7 +15,8 @@ pub struct Wakes {
     wakers: [MaybeUninit<Waker>; Wakes::ROOM],
     next: usize,
     len: usize,
-    panic: Option<Box<dyn Any + Send>>,
+    /// Taken by [`finish`](Wakes::finish), so that an empty batch has nothing to drop.
+    panic: ManuallyDrop<Option<Box<dyn Any + Send>>>,
 }
 
 impl Wakes {
@@ -23,7 +24,12 @@ impl Wakes {
 
     #[inline]
     pub(crate) const fn new() -> Self {
-        Wakes { wakers: [const { MaybeUninit::uninit() }; Wakes::ROOM], next: 0, len: 0, panic: None }
+        Wakes {
+            wakers: [const { MaybeUninit::uninit() }; Wakes::ROOM],
+            next: 0,
+            len: 0,
+            panic: ManuallyDrop::new(None),
+        }
     }
 
     #[inline]
@@ -60,7 +66,7 @@ impl Wakes {
     #[inline]
     pub(crate) fn finish_quietly(&mut self) {
         self.wake();
-        self.panic = None;
+        *self.panic = None;
     }
 
     fn wake_some(&mut self) {

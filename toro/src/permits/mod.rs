@@ -111,13 +111,17 @@ impl Permits {
         self.line.lock().total
     }
 
-    /// Takes the only permit of a lock: one compare-and-swap, without a look before.
+    /// Takes the only permit of a lock.
     #[inline]
     pub(crate) fn try_acquire_only(&self) -> Result<(), Refusal> {
-        match self.word.compare_exchange(counted(1), 0, Ordering::Acquire, Ordering::Relaxed) {
-            Ok(_) => Ok(()),
-            Err(word) => self.try_acquire_from(word, 1),
+        // Looking first leaves the cache line alone when there is nothing to be had.
+        let word = self.word.load(Ordering::Relaxed);
+        if word == counted(1)
+            && self.word.compare_exchange(word, 0, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        {
+            return Ok(());
         }
+        self.try_acquire_from(word, 1)
     }
 
     #[inline]

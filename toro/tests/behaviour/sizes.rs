@@ -16,7 +16,7 @@ fn waits_are_small() {
     assert_eq!(size_of::<AcquirePermits<'_>>(), 64);
     assert_eq!(size_of::<Read<'_, u8>>(), 64);
     assert_eq!(size_of::<Write<'_, u8>>(), 64);
-    assert_eq!(size_of::<EventWait<'_>>(), 64);
+    assert_eq!(size_of::<EventWait<'_>>(), 56);
     assert_eq!(size_of::<Notified<'_>>(), 64);
     assert_eq!(size_of::<Arrive<'_>>(), 80);
     assert_eq!(size_of::<GetResult<'_, u8>>(), 56);
