@@ -18,6 +18,8 @@ mod list;
 #[cfg(not(loom))]
 mod mutex;
 mod operation;
+mod parcel;
+mod ring;
 mod sync;
 mod wait;
 mod waiter;
@@ -25,12 +27,14 @@ mod wakes;
 
 pub(crate) use list::{End, List};
 #[cfg(not(loom))]
-pub(crate) use mutex::Mutex;
+pub(crate) use mutex::{Mutex, MutexGuard};
 pub(crate) use operation::{Entry, Handed, Home, Operation, Place, Step};
-#[cfg(loom)]
-pub(crate) use sync::Mutex;
+pub(crate) use parcel::Parcel;
+pub(crate) use ring::{Ring, Stack};
 pub(crate) use sync::{AtomicU64, AtomicUsize, Ordering, UnsafeCell, const_fn};
+#[cfg(loom)]
+pub(crate) use sync::{Mutex, MutexGuard};
 pub(crate) use wait::sealed;
 pub use wait::{Wait, Waiting};
-pub(crate) use waiter::{Waiter, locked, locked_quietly};
+pub(crate) use waiter::{Panics, Waiter, locked, locked_quietly, served};
 pub(crate) use wakes::Wakes;

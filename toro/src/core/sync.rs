@@ -4,7 +4,10 @@
 //! constructors are not `const`; [`const_fn!`] writes a constructor that is `const` wherever it can be.
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+pub(crate) use loom::sync::{
+    MutexGuard,
+    atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
+};
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 

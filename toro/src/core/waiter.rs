@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::list::{GRANTED, Node, Standing, WAITING};
 use super::operation::{Entry, Handed, Operation, Place, Step};
-use super::{Mutex, Wakes};
+use super::{Mutex, MutexGuard, Wakes};
 
 /// Runs `f` under the lock until it is done, and wakes between times.
 #[inline]
@@ -30,6 +30,35 @@ pub(crate) fn locked_quietly<G>(mutex: &Mutex<G>, mut f: impl FnMut(&mut G, &mut
         wakes.wake();
     }
     wakes.finish_quietly();
+}
+
+/// What becomes of the panic of a waker.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Panics {
+    Raised,
+    /// For one who has got something that would be lost.
+    Dropped,
+}
+
+/// Ends a critical section: serves until it is done, and wakes after the lock is released.
+#[inline]
+pub(crate) fn served<G>(
+    mutex: &Mutex<G>,
+    mut guard: MutexGuard<'_, G>,
+    panics: Panics,
+    mut serve: impl FnMut(&mut G, &mut Wakes) -> Step,
+) {
+    let mut wakes = Wakes::new();
+    let mut step = serve(&mut guard, &mut wakes);
+    drop(guard);
+    while step == Step::Again {
+        wakes.wake();
+        step = serve(&mut mutex.lock(), &mut wakes);
+    }
+    match panics {
+        Panics::Raised => wakes.finish(),
+        Panics::Dropped => wakes.finish_quietly(),
+    }
 }
 
 /// Wakes, and goes on serving as long as there is more than one batch to do.
@@ -107,7 +136,7 @@ impl<O: Operation> Waiter<O> {
         let Parts { home, op, node } = self.parts();
         let Some(primitive) = home.as_deref() else { polled_after_return() };
         let grant = match node.standing() {
-            Standing::Outside => join(primitive, op, node, waker),
+            Standing::Outside => op.linger(primitive).or_else(|| join(primitive, op, node, waker)),
             Standing::InLine => look_again(primitive, op, node, waker),
         };
         match grant {

@@ -1,22 +1,24 @@
 //! What queues keep their items in: each order of leaving is a buffer.
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
+
+use crate::core::{Parcel, Ring, Stack};
 
 /// Holds the items of a queue, and decides which one leaves next.
 pub trait Buffer {
     type Item;
-    fn push(&mut self, item: Self::Item);
+    fn push(&mut self, parcel: &mut Parcel<Self::Item>);
     fn pop(&mut self) -> Option<Self::Item>;
     fn len(&self) -> usize;
 }
 
 /// First in, first out.
-pub struct Fifo<T>(VecDeque<T>);
+pub struct Fifo<T>(Ring<T>);
 
 impl<T> Fifo<T> {
     pub(crate) const fn new() -> Self {
-        Fifo(VecDeque::new())
+        Fifo(Ring::new())
     }
 }
 
@@ -24,13 +26,13 @@ impl<T> Buffer for Fifo<T> {
     type Item = T;
 
     #[inline]
-    fn push(&mut self, item: T) {
-        self.0.push_back(item);
+    fn push(&mut self, parcel: &mut Parcel<T>) {
+        self.0.push(parcel);
     }
 
     #[inline]
     fn pop(&mut self) -> Option<T> {
-        self.0.pop_front()
+        self.0.pop()
     }
 
     #[inline]
@@ -40,11 +42,11 @@ impl<T> Buffer for Fifo<T> {
 }
 
 /// Last in, first out.
-pub struct Lifo<T>(Vec<T>);
+pub struct Lifo<T>(Stack<T>);
 
 impl<T> Lifo<T> {
     pub(crate) const fn new() -> Self {
-        Lifo(Vec::new())
+        Lifo(Stack::new())
     }
 }
 
@@ -52,8 +54,8 @@ impl<T> Buffer for Lifo<T> {
     type Item = T;
 
     #[inline]
-    fn push(&mut self, item: T) {
-        self.0.push(item);
+    fn push(&mut self, parcel: &mut Parcel<T>) {
+        self.0.push(parcel);
     }
 
     #[inline]
@@ -88,7 +90,8 @@ impl<T: Ord> Priority<T> {
 impl<T: Ord> Buffer for Priority<T> {
     type Item = T;
 
-    fn push(&mut self, item: T) {
+    fn push(&mut self, parcel: &mut Parcel<T>) {
+        let Some(item) = parcel.take() else { return };
         let arrival = self.arrivals;
         self.arrivals += 1;
         self.heap.push(Ranked { item, arrival });

@@ -3,9 +3,9 @@
 use std::marker::PhantomData;
 
 use super::buffer::Buffer;
-use super::shared::{Core, Promise, Shared};
-use crate::core::{End, Entry, Handed, Home, List, Mutex, Operation, Step, Wakes};
-use crate::error::{Closed, PutError, Timeout, TryGetError, TryPutError, WaitError};
+use super::shared::{Core, Promise, Refused, Shared};
+use crate::core::{End, Entry, Handed, Home, List, Mutex, Operation, Parcel, Step, Wakes};
+use crate::error::{Closed, PutError, Timeout, TryGetError, WaitError};
 
 /// Something that has a queue's state inside: each of the public queues.
 pub trait Queued {
@@ -68,9 +68,21 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
         }
     }
 
-    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<Self::Grant, Promise> {
+    fn linger(&mut self, queue: &Q) -> Option<Self::Grant> {
+        queue.core().linger_to_get().map(Ok)
+    }
+
+    fn enqueue(
+        &mut self,
+        queue: &Q,
+        shared: &mut Self::Shared,
+        _: &mut Wakes,
+    ) -> Entry<Self::Grant, Promise> {
         match shared.take_unpromised() {
-            Some(item) => Entry::Ready(Ok(item)),
+            Some(item) => {
+                queue.core().note(shared);
+                Entry::Ready(Ok(item))
+            }
             None if shared.is_closed() => Entry::Ready(Err(Closed)),
             None => Entry::Queue(Promise::Kept, End::Back),
         }
@@ -109,15 +121,20 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
 
 /// Waits for a place, with the item that is to go there.
 pub struct Put<H, T> {
-    /// Gone once it is in the queue, or given back.
-    item: Option<T>,
+    /// Empty once the item is in the queue, or given back.
+    parcel: Parcel<T>,
     home: PhantomData<fn() -> H>,
 }
 
 impl<H, T> Put<H, T> {
     #[inline]
     pub(crate) fn new(item: T) -> Self {
-        Put { item: Some(item), home: PhantomData }
+        Put { parcel: Parcel::new(item), home: PhantomData }
+    }
+
+    /// Gives the item back because the queue is closed.
+    fn closed(&mut self) -> Result<(), PutError<T>> {
+        self.parcel.take().map_or(Ok(()), |item| Err(PutError::Closed(item)))
     }
 }
 
@@ -140,35 +157,38 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
 
     #[inline]
     fn attempt(&mut self, queue: &Q) -> Option<Self::Grant> {
-        match queue.core().try_put(self.item.take()?) {
+        match queue.core().put_from(&mut self.parcel) {
             Ok(()) => Some(Ok(())),
-            Err(TryPutError::Closed(item)) => Some(Err(PutError::Closed(item))),
-            Err(TryPutError::Full(item)) => {
-                self.item = Some(item);
-                None
-            }
+            Err(Refused::Full) => None,
+            Err(Refused::Closed) => Some(self.closed()),
         }
     }
 
-    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<Self::Grant, Promise> {
-        if !shared.is_closed() && !shared.has_place() {
+    fn linger(&mut self, queue: &Q) -> Option<Self::Grant> {
+        queue.core().linger_to_put(&mut self.parcel).then_some(Ok(()))
+    }
+
+    fn enqueue(
+        &mut self,
+        queue: &Q,
+        shared: &mut Self::Shared,
+        _: &mut Wakes,
+    ) -> Entry<Self::Grant, Promise> {
+        if shared.is_closed() {
+            return Entry::Ready(self.closed());
+        }
+        if !shared.has_place() {
             return Entry::Queue(Promise::Kept, End::Back);
         }
-        match self.item.take() {
-            Some(item) if shared.is_closed() => Entry::Ready(Err(PutError::Closed(item))),
-            Some(item) => {
-                shared.push(item);
-                Entry::Ready(Ok(()))
-            }
-            None => Entry::Ready(Ok(())),
-        }
+        shared.push(&mut self.parcel);
+        queue.core().note(shared);
+        Entry::Ready(Ok(()))
     }
 
     fn granted(&mut self, queue: &Q, slot: Option<Promise>) -> Self::Grant {
-        let Some(item) = self.item.take() else { return Ok(()) };
         match slot {
-            Some(Promise::Kept) => queue.core().put_promised(item).map_err(PutError::Closed),
-            Some(Promise::Closed) | None => Err(PutError::Closed(item)),
+            Some(Promise::Kept) if queue.core().put_promised(&mut self.parcel).is_ok() => Ok(()),
+            _ => self.closed(),
         }
     }
 
@@ -192,7 +212,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
     }
 
     fn expired(&mut self, _: H) -> Self::Timed {
-        self.item.take().map_or(Ok(()), |item| Err(PutError::Timeout(item)))
+        self.parcel.take().map_or(Ok(()), |item| Err(PutError::Timeout(item)))
     }
 }
 

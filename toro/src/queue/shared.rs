@@ -6,13 +6,28 @@
 //! The item of a waiting putter lies in its own future, so that a put that is dropped, or expires, never happened.
 
 use super::buffer::Buffer;
-use crate::core::{List, Mutex, Step, Wakes, const_fn, locked, locked_quietly};
+use super::hope::Hope;
+use crate::core::{
+    AtomicUsize, List, Mutex, MutexGuard, Ordering, Panics, Parcel, Step, Wakes, const_fn, locked, served,
+};
 use crate::error::{Closed, TooManyDone, TryGetError, TryPutError};
 
 /// A queue whose items are kept in a `B`.
 pub struct Core<B> {
     maxsize: usize,
+    /// How many items the buffer holds, or held a moment ago; written under the lock.
+    len: AtomicUsize,
+    /// That an item comes soon.
+    item_hope: Hope,
+    /// That a place becomes free soon.
+    place_hope: Hope,
     shared: Mutex<Shared<B>>,
+}
+
+/// Why an item was not put.
+pub(crate) enum Refused {
+    Full,
+    Closed,
 }
 
 /// What the lock guards.
@@ -45,6 +60,9 @@ impl<B> Core<B> {
         pub(super) const fn new(buffer: B, maxsize: usize) -> Self {
             Core {
                 maxsize,
+                len: AtomicUsize::new(0),
+                item_hope: Hope::new(),
+                place_hope: Hope::new(),
                 shared: Mutex::new(Shared {
                     buffer,
                     maxsize,
@@ -70,20 +88,31 @@ impl<B> Core<B> {
 }
 
 impl<B: Buffer> Core<B> {
-    #[inline]
     pub(super) fn try_put(&self, item: B::Item) -> Result<(), TryPutError<B::Item>> {
+        let mut parcel = Parcel::new(item);
+        let error = match self.put_from(&mut parcel) {
+            Ok(()) => return Ok(()),
+            Err(Refused::Full) => TryPutError::Full,
+            Err(Refused::Closed) => TryPutError::Closed,
+        };
+        parcel.take().map_or(Ok(()), |item| Err(error(item)))
+    }
+
+    /// Puts the item of a full parcel, which keeps it if it is refused.
+    #[inline]
+    pub(super) fn put_from(&self, parcel: &mut Parcel<B::Item>) -> Result<(), Refused> {
         let mut shared = self.shared.lock();
         if shared.closed {
-            return Err(TryPutError::Closed(item));
+            return Err(Refused::Closed);
         }
         if !shared.has_place() {
-            return Err(TryPutError::Full(item));
+            return Err(Refused::Full);
         }
-        shared.push(item);
+        shared.push(parcel);
+        self.note(&shared);
         // Only a getter can profit from an item.
         if !shared.getters.is_empty() {
-            drop(shared);
-            self.serve();
+            self.serve(shared, Panics::Raised);
         }
         Ok(())
     }
@@ -93,9 +122,9 @@ impl<B: Buffer> Core<B> {
         let mut shared = self.shared.lock();
         match shared.take_unpromised() {
             Some(item) => {
+                self.note(&shared);
                 if !shared.putters.is_empty() {
-                    drop(shared);
-                    self.serve_quietly();
+                    self.serve(shared, Panics::Dropped);
                 }
                 Ok(item)
             }
@@ -104,36 +133,49 @@ impl<B: Buffer> Core<B> {
         }
     }
 
+    /// Tries to get for a moment, if an item is likely to come.
+    #[inline]
+    pub(super) fn linger_to_get(&self) -> Option<B::Item> {
+        self.item_hope.linger(|| self.len() != 0, || self.try_get().ok())
+    }
+
+    /// Tries to put for a moment, if a place is likely to become free.
+    #[inline]
+    pub(super) fn linger_to_put(&self, parcel: &mut Parcel<B::Item>) -> bool {
+        self.place_hope.linger(|| self.len() < self.maxsize, || self.put_from(parcel).ok()).is_some()
+    }
+
+    /// Under the lock: keeps the number of items known to those who do not hold it.
+    #[inline]
+    pub(super) fn note(&self, shared: &Shared<B>) {
+        self.len.store(shared.buffer.len(), Ordering::Relaxed);
+    }
+
     /// Takes the item that was promised.
     pub(super) fn take_promised(&self) -> Result<B::Item, Closed> {
-        let mut item = None;
-        let mut first = true;
-        locked_quietly(&self.shared, |shared, wakes| {
-            if std::mem::take(&mut first) {
-                shared.promised_items -= 1;
-                item = shared.buffer.pop();
-            }
-            shared.serve(wakes)
-        });
+        let mut shared = self.shared.lock();
+        shared.promised_items -= 1;
+        let item = shared.buffer.pop();
+        self.note(&shared);
+        if !shared.putters.is_empty() {
+            self.serve(shared, Panics::Dropped);
+        }
         item.ok_or(Closed)
     }
 
-    /// Puts into the place that was promised; gives the item back if the queue was closed meanwhile.
-    pub(super) fn put_promised(&self, item: B::Item) -> Result<(), B::Item> {
-        let mut item = Some(item);
-        let mut first = true;
-        locked(&self.shared, |shared, wakes| {
-            if std::mem::take(&mut first) {
-                shared.promised_places -= 1;
-                if !shared.closed
-                    && let Some(item) = item.take()
-                {
-                    shared.push(item);
-                }
-            }
-            shared.serve(wakes)
-        });
-        item.map_or(Ok(()), Err)
+    /// Puts into the place that was promised; refused if the queue was closed meanwhile.
+    pub(super) fn put_promised(&self, parcel: &mut Parcel<B::Item>) -> Result<(), Refused> {
+        let mut shared = self.shared.lock();
+        shared.promised_places -= 1;
+        if shared.closed {
+            return Err(Refused::Closed);
+        }
+        shared.push(parcel);
+        self.note(&shared);
+        if !shared.getters.is_empty() {
+            self.serve(shared, Panics::Raised);
+        }
+        Ok(())
     }
 
     pub(super) fn give_back_item(&self) {
@@ -152,9 +194,8 @@ impl<B: Buffer> Core<B> {
         let mut shared = self.shared.lock();
         shared.unfinished = shared.unfinished.checked_sub(1).ok_or(TooManyDone)?;
         let finished = shared.unfinished == 0 && !shared.joiners.is_empty();
-        drop(shared);
         if finished {
-            self.serve();
+            self.serve(shared, Panics::Raised);
         }
         Ok(())
     }
@@ -164,7 +205,7 @@ impl<B: Buffer> Core<B> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.shared.lock().buffer.len()
+        self.len.load(Ordering::Relaxed)
     }
 
     pub(super) fn unfinished(&self) -> usize {
@@ -182,14 +223,11 @@ impl<B: Buffer> Core<B> {
         });
     }
 
+    /// Serves whoever profits from what was just done under the lock.
     #[cold]
-    fn serve_quietly(&self) {
-        locked_quietly(&self.shared, |shared, wakes| shared.serve(wakes));
-    }
-
-    #[cold]
-    fn serve(&self) {
-        locked(&self.shared, |shared, wakes| shared.serve(wakes));
+    #[inline(never)]
+    fn serve(&self, shared: MutexGuard<'_, Shared<B>>, panics: Panics) {
+        served(&self.shared, shared, panics, |shared, wakes| shared.serve(wakes));
     }
 }
 
@@ -209,9 +247,9 @@ impl<B: Buffer> Shared<B> {
     }
 
     #[inline]
-    pub(super) fn push(&mut self, item: B::Item) {
+    pub(super) fn push(&mut self, parcel: &mut Parcel<B::Item>) {
         self.unfinished += 1;
-        self.buffer.push(item);
+        self.buffer.push(parcel);
     }
 
     /// Takes an item that was not promised.

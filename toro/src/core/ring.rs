@@ -1,0 +1,96 @@
+//! [`Ring`] and [`Stack`]: growing stores of items, filled and emptied with one copy of each item.
+//!
+//! They are the standard library's, of places instead of items: a place is made ready first, and so the item can
+//! be copied straight into it. Every place in a store holds an item whenever no method of it is running.
+
+use std::collections::VecDeque;
+use std::mem::MaybeUninit;
+
+use super::Parcel;
+
+/// First in, first out.
+pub(crate) struct Ring<T>(VecDeque<MaybeUninit<T>>);
+
+/// Last in, first out.
+pub(crate) struct Stack<T>(Vec<MaybeUninit<T>>);
+
+macro_rules! store {
+    ($store:ident, $new:expr, $push:ident, $last:ident, $next:ident, $pop:ident, $unpush:ident) => {
+        impl<T> $store<T> {
+            pub(crate) const fn new() -> Self {
+                $store($new)
+            }
+
+            #[inline]
+            pub(crate) fn len(&self) -> usize {
+                self.0.len()
+            }
+
+            /// Moves the item of a parcel, if it is full, into the store.
+            #[inline]
+            pub(crate) fn push(&mut self, parcel: &mut Parcel<T>) {
+                self.0.$push(MaybeUninit::uninit());
+                let filled = self.0.$last().is_some_and(|place| parcel.unpack_into(place));
+                if !filled {
+                    self.0.$unpush();
+                }
+            }
+
+            #[inline]
+            pub(crate) fn pop(&mut self) -> Option<T> {
+                let place = self.0.$next()?;
+                // SAFETY: every place holds an item, and this one goes away below.
+                let item = unsafe { place.assume_init_read() };
+                self.0.$pop();
+                Some(item)
+            }
+        }
+
+        impl<T> Drop for $store<T> {
+            fn drop(&mut self) {
+                while self.pop().is_some() {}
+            }
+        }
+    };
+}
+
+store!(Ring, VecDeque::new(), push_back, back_mut, front, pop_front, pop_back);
+store!(Stack, Vec::new(), push, last_mut, last, pop, pop);
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::rc::Rc;
+
+    use super::{Parcel, Ring, Stack};
+
+    #[test]
+    fn items_leave_in_order_and_none_is_dropped_twice_or_never() {
+        let item = Rc::new(());
+        let (mut ring, mut stack) = (Ring::new(), Stack::new());
+        for number in 0..5 {
+            ring.push(&mut Parcel::new((number, Rc::clone(&item))));
+            stack.push(&mut Parcel::new((number, Rc::clone(&item))));
+        }
+        assert_eq!((ring.len(), stack.len(), Rc::strong_count(&item)), (5, 5, 11));
+        assert_eq!(
+            (ring.pop().map(|(number, _)| number), stack.pop().map(|(number, _)| number)),
+            (Some(0), Some(4))
+        );
+        assert_eq!(Rc::strong_count(&item), 9);
+        drop((ring, stack));
+        assert_eq!(Rc::strong_count(&item), 1);
+    }
+
+    #[test]
+    fn an_empty_parcel_leaves_nothing_behind() {
+        let item = Rc::new(());
+        let mut ring = Ring::new();
+        let mut parcel = Parcel::new(Rc::clone(&item));
+        assert!(parcel.take().is_some());
+        ring.push(&mut parcel);
+        assert!(ring.pop().is_none());
+        drop(parcel);
+        drop(Parcel::new(Rc::clone(&item)));
+        assert_eq!(Rc::strong_count(&item), 1);
+    }
+}
