@@ -357,10 +357,16 @@ mod cases {
     pub(super) async fn a_handshake_that_is_refused_tells_of_its_server(runtime: Runtime) {
         let server = Standalone::start().unwrap();
         let mut options = options(&server.uri());
-        // The monitor is busy listening, so that the fault meets the pool's handshake.
         options.heartbeat_freq = Some(Duration::from_secs(3600));
-        let (deployment, events) = watched(options, runtime);
+        let (deployment, events) = watched(options, runtime.clone());
         let selected = select(&deployment, ReadPreference::Primary).await.unwrap();
+        // Once the monitor listens for an hour, the fault meets the pool's handshake.
+        eventually(&runtime, || {
+            let status = server.admin(doc! { "serverStatus": 1 }).unwrap();
+            let connections = status.get_document("connections").unwrap();
+            connections.get_i32("awaitingTopologyChanges").unwrap() > 0
+        })
+        .await;
         let fault = doc! {
             "configureFailPoint": "failCommand", "mode": { "times": 1 },
             "data": { "failCommands": ["hello", "isMaster", "ismaster"], "errorCode": 91 },
