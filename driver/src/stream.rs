@@ -260,6 +260,10 @@ impl Stream {
     }
 
     /// Sets the limit of reads and writes that block the thread; those that do not are limited by whoever polls them.
+    #[cfg_attr(
+        not(feature = "tls"),
+        allow(clippy::infallible_destructuring_match, reason = "with the feature there are two kinds")
+    )]
     pub(crate) fn set_deadline(&mut self, deadline: Deadline) {
         let plain = match &mut self.transport {
             Transport::Plain(plain) => plain,

@@ -24,6 +24,7 @@ pub struct ConnectionString {
     pub host_info: HostInfo,
     /// Everything else that it says. The hosts are those of `host_info`; none for a name.
     pub options: ClientOptions,
+    #[cfg_attr(not(feature = "dns"), allow(dead_code, reason = "asked for where there are SRV records"))]
     auth_source: Option<String>,
     text: Text,
 }
@@ -119,6 +120,7 @@ impl ConnectionString {
     }
 
     /// The database of `authSource`, which is written down also where there is no user whom it could concern.
+    #[cfg_attr(not(feature = "dns"), allow(dead_code, reason = "asked for where there are SRV records"))]
     pub(crate) fn auth_source(&self) -> Option<&str> {
         self.auth_source.as_deref()
     }

@@ -102,6 +102,7 @@ fn kill_primary(set: &ReplicaSet) -> usize {
     primary
 }
 
+#[allow(clippy::await_holding_lock, reason = "the lock keeps whole tests apart")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_async_client_survives_the_loss_of_the_primary() {
     let set = &locked().set;

@@ -172,6 +172,10 @@ pub(crate) fn decompress(frame: &[u8], out: &mut Vec<u8>) -> Result<()> {
 
 /// Appends what `data` holds to `out`, at most one byte more than `claimed`.
 #[allow(unused_variables, reason = "without features there is nothing to expand")]
+#[cfg_attr(
+    not(any(feature = "snappy", feature = "zlib", feature = "zstd")),
+    allow(clippy::ptr_arg, reason = "compressors make it grow")
+)]
 fn expand(id: u8, data: &[u8], claimed: usize, out: &mut Vec<u8>) -> io::Result<()> {
     match id {
         #[cfg(feature = "snappy")]
