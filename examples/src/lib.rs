@@ -6,7 +6,9 @@ pub mod graceful_shutdown;
 pub mod http;
 pub mod producer_consumer;
 pub mod rendezvous;
+pub mod ruby_pool;
 pub mod spider;
+pub mod virtual_time;
 
 /// The examples of the README compile, and run where they need no server.
 #[cfg(doctest)]
