@@ -155,9 +155,11 @@ impl Shared {
         }
         let in_queue = deadline.within(self.establisher.options().wait_queue_timeout());
         loop {
-            let ask = |state: &mut PoolState, waiters: &mut Waiters<'_, Granted>| match state
-                .ask(waiters.len(), self.now())
-            {
+            let ask = |state: &mut PoolState, waiters: &mut Waiters<'_, Granted>| match state.ask(
+                self.now(),
+                waiters,
+                &|offer| self.wrap(offer),
+            ) {
                 Some(offer) => Take::Ready(self.wrap(offer)),
                 None => Take::Queue,
             };

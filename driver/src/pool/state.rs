@@ -187,15 +187,22 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         Counts { total: self.total, idle: self.idle.len() as u32, pending: self.pending }
     }
 
-    /// What a newcomer gets while `waiting` others wait; `None`: it queues behind them.
-    pub(crate) fn ask(&mut self, waiting: usize, now: Option<Instant>) -> Option<Offer<C>> {
+    /// What a newcomer gets; `None`: it queues behind those who wait.
+    pub(crate) fn ask<T>(
+        &mut self,
+        now: Option<Instant>,
+        waiters: &mut Waiters<'_, T>,
+        wrap: &impl Wrap<C, T>,
+    ) -> Option<Offer<C>> {
         match self.phase {
             Phase::Paused => return Some(Offer::Refused(Refusal::Paused)),
             Phase::Closed => return Some(Offer::Refused(Refusal::Closed)),
             Phase::Ready => {}
         }
-        let offer = if waiting == 0 { self.next(1, now) } else { None };
-        if offer.is_none() && self.limits.max_waiters.is_some_and(|most| waiting as u64 >= most) {
+        // With one more to serve, the connections on their way may no longer be enough for those who wait.
+        self.serve_with(1, waiters, wrap);
+        let offer = if waiters.is_empty() { self.next(1, now) } else { None };
+        if offer.is_none() && self.limits.max_waiters.is_some_and(|most| waiters.len() as u64 >= most) {
             return Some(Offer::Refused(Refusal::Crowded));
         }
         offer
@@ -327,9 +334,14 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
 
     /// Gives those who wait longest what there is to be had.
     pub(crate) fn serve<T>(&mut self, waiters: &mut Waiters<'_, T>, wrap: &impl Wrap<C, T>) {
+        self.serve_with(0, waiters, wrap);
+    }
+
+    /// As [`serve`](Self::serve), when `newcomers` will queue behind them.
+    fn serve_with<T>(&mut self, newcomers: usize, waiters: &mut Waiters<'_, T>, wrap: &impl Wrap<C, T>) {
         while self.phase == Phase::Ready
             && !waiters.is_empty()
-            && let Some(offer) = self.next(waiters.len(), None)
+            && let Some(offer) = self.next(waiters.len() + newcomers, None)
         {
             // There is one to take it: the value cannot come back.
             let _ = waiters.hand_off(wrap.wrap(offer));
@@ -424,3 +436,9 @@ impl<C, S> Idle<C, S> {
         self.since.is_some_and(|since| now.saturating_duration_since(since) > limit)
     }
 }
+
+#[cfg(test)]
+#[path = "state/model.rs"]
+pub(crate) mod model;
+#[cfg(all(test, not(loom)))]
+mod tests;

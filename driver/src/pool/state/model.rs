@@ -1,0 +1,183 @@
+//! A pool without sockets: the real rules under the real lock, around connections that are numbers.
+//!
+//! What is handed out returns itself when it is dropped, as that of the real pool does. Used by the schedules of `tests.rs` and, compiled
+//! a second time, by the loom models of the crate `pool-model`.
+
+use std::sync::Arc;
+
+use toro::{Handoff, Take, Waiters};
+
+use super::{Counts, Era, Limits, Offer, Refusal, Return, State, Ticket};
+
+pub(crate) struct Model {
+    handoff: Handoff<State<u64, u8>, Granted>,
+}
+
+/// What one who asked was given.
+pub(crate) enum Granted {
+    Connection(Held),
+    Permit(Permit),
+    Perished,
+    Refused(Refusal),
+}
+
+/// A connection in use.
+pub(crate) struct Held {
+    pub(crate) id: u64,
+    era: Era<u8>,
+    /// What becomes of it: none once it has gone.
+    pool: Option<Arc<Model>>,
+}
+
+/// The right to open one.
+pub(crate) struct Permit {
+    ticket: Ticket,
+    pool: Option<Arc<Model>>,
+}
+
+pub(crate) fn limits(max_size: u32, max_connecting: u32) -> Limits {
+    Limits { max_size, min_size: 0, max_connecting, max_waiters: None, max_idle: None }
+}
+
+impl Model {
+    pub(crate) fn new(limits: Limits) -> Arc<Self> {
+        let mut state = State::new(limits);
+        state.ready();
+        state.announced();
+        Arc::new(Model { handoff: Handoff::new(state) })
+    }
+
+    fn step<R>(
+        self: &Arc<Self>,
+        step: impl FnOnce(&mut State<u64, u8>, &mut Waiters<'_, Granted>, &dyn Fn(Offer<u64>) -> Granted) -> R,
+    ) -> R {
+        self.handoff.with(|state, waiters| step(state, waiters, &|offer| self.wrap(offer)))
+    }
+
+    fn wrap(self: &Arc<Self>, offer: Offer<u64>) -> Granted {
+        match offer {
+            Offer::Connection { connection, .. } => {
+                let (number, id) = ((connection >> 32) as u32, connection);
+                Granted::Connection(Held { id, era: Era { number, service: None }, pool: Some(self.clone()) })
+            }
+            Offer::Connect(ticket) => Granted::Permit(Permit { ticket, pool: Some(self.clone()) }),
+            Offer::Perished(..) => Granted::Perished,
+            Offer::Refused(refusal) => Granted::Refused(refusal),
+        }
+    }
+
+    /// Asks once, as a checkout does.
+    pub(crate) async fn ask(self: &Arc<Self>) -> Granted {
+        let ask = |state: &mut State<u64, u8>, waiters: &mut Waiters<'_, Granted>| match state.ask(
+            None,
+            waiters,
+            &|offer| self.wrap(offer),
+        ) {
+            Some(offer) => Take::Ready(self.wrap(offer)),
+            None => Take::Queue,
+        };
+        self.handoff.wait(ask).await
+    }
+
+    /// A connection, opened if need be; none when the pool refuses.
+    pub(crate) async fn check_out(self: &Arc<Self>) -> Result<Held, Refusal> {
+        loop {
+            match self.ask().await {
+                Granted::Connection(held) => return Ok(held),
+                Granted::Permit(permit) => return Ok(permit.open()),
+                Granted::Perished => {}
+                Granted::Refused(refusal) => return Err(refusal),
+            }
+        }
+    }
+
+    /// The two steps of clearing, between which the real pool tells its event.
+    pub(crate) fn clear(self: &Arc<Self>) {
+        self.handoff.with(|state, _| drop(state.clear()));
+        self.step(|state, waiters, wrap| state.refuse_waiters(waiters, &wrap));
+    }
+
+    pub(crate) fn ready(self: &Arc<Self>) {
+        self.step(|state, waiters, wrap| {
+            state.ready();
+            state.serve(waiters, &wrap);
+        });
+        self.handoff.with(|state, _| state.announced());
+    }
+
+    pub(crate) fn close(self: &Arc<Self>) {
+        self.handoff.with(|state, _| drop(state.close()));
+        self.step(|state, waiters, wrap| state.refuse_waiters(waiters, &wrap));
+    }
+
+    /// The right to open a connection in the background.
+    pub(crate) fn populate(self: &Arc<Self>) -> Option<Permit> {
+        let ticket = self.handoff.with(|state, waiters| state.populate(waiters.len()))?;
+        Some(Permit { ticket, pool: Some(self.clone()) })
+    }
+
+    /// The counts, and how many wait.
+    pub(crate) fn counts(&self) -> (Counts, usize) {
+        self.handoff.with(|state, waiters| (state.counts(), waiters.len()))
+    }
+}
+
+/// A connection carries its generation in its upper half.
+fn numbered(ticket: Ticket) -> u64 {
+    u64::from(ticket.generation) << 32 | ticket.id
+}
+
+impl Permit {
+    /// The connection is open, and for whoever opened it.
+    pub(crate) fn open(mut self) -> Held {
+        let ticket = self.ticket;
+        let pool = self.pool.take();
+        let era = Era { number: ticket.generation, service: None };
+        if let Some(pool) = &pool {
+            pool.step(|state, waiters, wrap| {
+                state.established(ticket, None);
+                state.serve(waiters, &wrap);
+            });
+        }
+        Held { id: numbered(ticket), era, pool }
+    }
+
+    /// The connection is open, and for the one who waits longest.
+    pub(crate) fn open_idle(mut self) {
+        let ticket = self.ticket;
+        if let Some(pool) = self.pool.take() {
+            pool.step(|state, waiters, wrap| {
+                let era = state.established(ticket, None);
+                state.give_back(numbered(ticket), era, None, waiters, &wrap);
+                state.serve(waiters, &wrap);
+            });
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.take() {
+            pool.step(|state, waiters, wrap| state.abandoned(self.ticket, waiters, &wrap));
+        }
+    }
+}
+
+impl Held {
+    /// It broke.
+    pub(crate) fn lose(mut self) {
+        if let Some(pool) = self.pool.take() {
+            pool.step(|state, waiters, wrap| state.lost(self.era, waiters, &wrap));
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.take() {
+            let returned =
+                pool.step(|state, waiters, wrap| state.give_back(self.id, self.era, None, waiters, &wrap));
+            assert!(!matches!(returned, Return::Closed(id) | Return::Stale(id) if id != self.id));
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Random schedules: threads and tasks that ask, cancel, return, lose, clear and close, and what must hold whatever they do.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use super::model::{Granted, Held, Model, Permit, limits};
+use super::*;
+use crate::rt::block_on;
+
+/// Everything is back: nobody waits, nothing is in use, nothing is being opened.
+fn assert_whole(pool: &Model, max: u32) {
+    let (counts, waiting) = pool.counts();
+    assert_eq!((waiting, counts.pending), (0, 0), "{counts:?}");
+    assert_eq!(counts.idle, counts.total, "{counts:?}");
+    assert!(counts.total <= max, "{counts:?}");
+}
+
+type Ask = std::pin::Pin<Box<dyn Future<Output = Granted>>>;
+
+/// One thread plays many tasks in an order that chance decides; after every step the rules hold.
+#[test]
+fn whatever_the_order_nothing_is_lost_and_nobody_waits_in_vain() {
+    for seed in 0..3000 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (max, connecting) = (random.u32(1..4), random.u32(1..3));
+        let bounds = Limits { min_size: random.u32(0..=max), ..limits(max, connecting) };
+        let pool = Model::new(bounds);
+        let (mut asks, mut held, mut permits): (Vec<Ask>, Vec<Held>, Vec<Permit>) = Default::default();
+        let mut background: Vec<Permit> = Vec::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..60 {
+            match random.u32(0..14) {
+                0..=3 => {
+                    let pool = pool.clone();
+                    asks.push(Box::pin(async move { pool.ask().await }));
+                }
+                4 if !asks.is_empty() => drop(asks.swap_remove(random.usize(..asks.len()))),
+                5..=6 if !held.is_empty() => drop(held.swap_remove(random.usize(..held.len()))),
+                7 if !held.is_empty() => held.swap_remove(random.usize(..held.len())).lose(),
+                8..=9 if !permits.is_empty() => {
+                    held.push(permits.swap_remove(random.usize(..permits.len())).open());
+                }
+                10 if !permits.is_empty() => drop(permits.swap_remove(random.usize(..permits.len()))),
+                11 => {
+                    if let Some(permit) = pool.populate() {
+                        background.push(permit);
+                    }
+                }
+                12 if !background.is_empty() => {
+                    match background.swap_remove(random.usize(..background.len())) {
+                        permit if random.bool() => permit.open_idle(),
+                        permit => drop(permit),
+                    }
+                }
+                13 if random.u32(0..4) == 0 => pool.clear(),
+                _ => pool.ready(),
+            }
+            // Every task that was woken, and every one that was not, looks: only those who were given something are done.
+            // Looking may hand something to another that has looked already.
+            let mut i = 0;
+            while i < asks.len() || (i > 0 && pool.counts().1 < asks.len()) {
+                i %= asks.len();
+                match asks[i].as_mut().poll(&mut cx) {
+                    Poll::Pending => i += 1,
+                    Poll::Ready(granted) => {
+                        drop(asks.remove(i));
+                        match granted {
+                            Granted::Connection(connection) => held.push(connection),
+                            Granted::Permit(permit) => permits.push(permit),
+                            Granted::Perished | Granted::Refused(_) => {}
+                        }
+                    }
+                }
+            }
+            let (counts, waiting) = pool.counts();
+            let pending = permits.len() + background.len();
+            assert_eq!(counts.pending as usize, pending, "seed {seed}");
+            assert_eq!(counts.total as usize, held.len() + pending + counts.idle as usize, "seed {seed}");
+            assert!(counts.total <= max && counts.pending <= connecting, "seed {seed}: {counts:?}");
+            assert_eq!(waiting, asks.len(), "seed {seed}");
+            let distinct: HashSet<u64> = held.iter().map(|held| held.id).collect();
+            assert_eq!(distinct.len(), held.len(), "seed {seed}: a connection was handed out twice");
+            let room = counts.total < max && counts.pending < connecting;
+            if waiting > background.len() {
+                assert!(counts.idle == 0 && !room, "seed {seed}: {waiting} wait in vain: {counts:?}");
+            }
+        }
+        drop((asks, held, permits, background));
+        assert_whole(&pool, max);
+    }
+}
+
+/// First come, first served, across connections and permits alike.
+#[test]
+fn those_who_wait_are_served_in_order() {
+    let pool = Model::new(limits(1, 1));
+    let mut first = Some(block_on(pool.check_out()).unwrap());
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut asks: Vec<_> = (0..5).map(|_| Box::pin(pool.ask())).collect();
+    for ask in &mut asks {
+        assert!(ask.as_mut().poll(&mut cx).is_pending());
+    }
+    for served in 0..5 {
+        if served == 2 {
+            // A broken one frees a place, which is the next one's as well.
+            first.take().unwrap().lose();
+        }
+        drop(first.take());
+        for later in (served + 1)..5 {
+            assert!(asks[later].as_mut().poll(&mut cx).is_pending(), "{later} overtook {served}");
+        }
+        first = match asks[served].as_mut().poll(&mut cx) {
+            Poll::Ready(Granted::Connection(held)) => Some(held),
+            Poll::Ready(Granted::Permit(permit)) => Some(permit.open()),
+            _ => panic!("{served} was not served"),
+        };
+        // A newcomer does not overtake either.
+        let mut newcomer = pin!(pool.ask());
+        assert!(newcomer.as_mut().poll(&mut cx).is_pending());
+    }
+}
+
+#[test]
+fn waiting_is_refused_only_to_those_who_would_really_wait() {
+    let bounds = Limits { max_waiters: Some(1), ..limits(1, 1) };
+    let pool = Model::new(bounds);
+    let held = block_on(pool.check_out()).unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    {
+        let mut waits = pin!(pool.ask());
+        assert!(waits.as_mut().poll(&mut cx).is_pending());
+        let mut refused = pin!(pool.ask());
+        assert!(matches!(refused.as_mut().poll(&mut cx), Poll::Ready(Granted::Refused(Refusal::Crowded))));
+    }
+    // Who gave up waits no more.
+    let mut waits = pin!(pool.ask());
+    assert!(waits.as_mut().poll(&mut cx).is_pending());
+    drop(held);
+    assert!(matches!(waits.as_mut().poll(&mut cx), Poll::Ready(Granted::Connection(_))));
+}
+
+/// Sixteen threads on one pool, with cancellations, losses and clears.
+#[test]
+fn threads_leave_the_pool_whole() {
+    for round in 0..20_u64 {
+        let pool = Model::new(limits(4, 2));
+        let in_use = Arc::new(AtomicU32::new(0));
+        let ids = Arc::new(Mutex::new(HashSet::new()));
+        std::thread::scope(|scope| {
+            for thread in 0..16 {
+                let (pool, in_use, ids) = (&pool, &in_use, &ids);
+                scope.spawn(move || {
+                    let mut random = fastrand::Rng::with_seed(round * 100 + thread);
+                    for _ in 0..100 {
+                        match random.u32(0..20) {
+                            0 => {
+                                pool.clear();
+                                pool.ready();
+                            }
+                            1 => {
+                                let mut impatient = pin!(pool.ask());
+                                let _ = impatient.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                            }
+                            action => {
+                                let Ok(held) = block_on(pool.check_out()) else {
+                                    pool.ready();
+                                    continue;
+                                };
+                                assert!(in_use.fetch_add(1, Ordering::SeqCst) < 4);
+                                assert!(ids.lock().unwrap().insert(held.id));
+                                if action % 3 == 0 {
+                                    std::thread::yield_now();
+                                }
+                                ids.lock().unwrap().remove(&held.id);
+                                in_use.fetch_sub(1, Ordering::SeqCst);
+                                if action == 2 { held.lose() } else { drop(held) }
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        assert_whole(&pool, 4);
+        pool.close();
+        assert!(matches!(block_on(pool.check_out()), Err(Refusal::Closed)));
+        assert_eq!(pool.counts().0, Counts { total: 0, idle: 0, pending: 0 });
+    }
+}
+
+fn wrap(_: Offer<u32>) {}
+
+/// Clearing one service leaves the others' connections alone, and a service with no connection is forgotten.
+#[test]
+fn services_behind_a_load_balancer_have_generations_of_their_own() {
+    let handoff: toro::Handoff<State<u32, char>, ()> = toro::Handoff::new(State::new(limits(10, 10)));
+    handoff.with(|state, waiters| {
+        state.ready();
+        let open = |state: &mut State<u32, char>, waiters: &mut Waiters<'_, ()>, service| {
+            let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else { panic!("no ticket") };
+            state.established(ticket, Some(service))
+        };
+        let (a, b) = (open(state, waiters, 'a'), open(state, waiters, 'b'));
+        let in_use = open(state, waiters, 'a');
+        assert_eq!(state.give_back(1, a, None, waiters, &wrap), Return::Kept);
+        assert_eq!(state.give_back(2, b, None, waiters, &wrap), Return::Kept);
+        assert_eq!(state.clear_service('a'), [1]);
+        assert!(state.is_stale(a) && state.is_stale(in_use) && !state.is_stale(b));
+        assert_eq!(state.phase(), Phase::Ready);
+        assert_eq!(state.ask(None, waiters, &wrap), Some(Offer::Connection { connection: 2, rested: false }));
+        let newer = open(state, waiters, 'a');
+        assert!(!state.is_stale(newer));
+        assert_eq!(state.give_back(3, in_use, None, waiters, &wrap), Return::Stale(3));
+        assert_eq!(state.give_back(4, newer, None, waiters, &wrap), Return::Kept);
+        assert_eq!(state.ask(None, waiters, &wrap), Some(Offer::Connection { connection: 4, rested: false }));
+        state.lost(newer, waiters, &wrap);
+        assert_eq!(state.give_back(2, b, None, waiters, &wrap), Return::Kept);
+        assert!(state.services.keys().eq(['b'].iter()));
+        assert_eq!(state.counts(), Counts { total: 1, idle: 1, pending: 0 });
+    });
+}
+
+#[test]
+fn what_has_lain_idle_for_too_long_is_taken_out_from_the_bottom() {
+    let bounds = Limits { max_idle: Some(Duration::from_secs(10)), ..limits(3, 3) };
+    let handoff: toro::Handoff<State<u32, char>, ()> = toro::Handoff::new(State::new(bounds));
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    handoff.with(|state, waiters| {
+        state.ready();
+        let eras: Vec<_> = (0..3)
+            .map(|_| {
+                let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else {
+                    panic!("no ticket")
+                };
+                state.established(ticket, None)
+            })
+            .collect();
+        for (i, era) in eras.iter().enumerate() {
+            let back = at(i as u64 * 5);
+            assert_eq!(state.give_back(i as u32, *era, Some(back), waiters, &wrap), Return::Kept);
+        }
+        assert_eq!(state.expire(at(11)), [0]);
+        assert_eq!(state.counts(), Counts { total: 2, idle: 2, pending: 0 });
+        assert_eq!(
+            state.ask(Some(at(20)), waiters, &wrap),
+            Some(Offer::Connection { connection: 2, rested: false })
+        );
+        assert_eq!(state.ask(Some(at(20)), waiters, &wrap), Some(Offer::Perished(vec![1], Why::Idle)));
+        assert_eq!(state.counts(), Counts { total: 1, idle: 0, pending: 0 });
+    });
+}
+
+#[test]
+fn a_connection_that_was_idle_across_two_ticks_has_rested() {
+    let handoff: toro::Handoff<State<u32, char>, ()> = toro::Handoff::new(State::new(limits(1, 1)));
+    handoff.with(|state, waiters| {
+        state.ready();
+        let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else { panic!("no ticket") };
+        let era = state.established(ticket, None);
+        for (ticks, rested) in [(0, false), (1, false), (2, true), (3, true)] {
+            assert_eq!(state.give_back(1, era, None, waiters, &wrap), Return::Kept);
+            for _ in 0..ticks {
+                assert!(state.expire(Instant::now()).is_empty());
+            }
+            assert_eq!(state.ask(None, waiters, &wrap), Some(Offer::Connection { connection: 1, rested }));
+        }
+    });
+}
