@@ -4,6 +4,7 @@
 //! lists what can be measured and the options.
 
 mod driver;
+mod failover;
 mod pool;
 mod toro;
 mod trial;
@@ -19,8 +20,9 @@ static ALLOCATOR: CountingAlloc = CountingAlloc;
 /// A measurement: its name on the command line, what it is, and the function that carries it out.
 type Measurement = (&'static str, &'static str, fn(&Options) -> Result<Report, String>);
 
-const MEASUREMENTS: [Measurement; 3] = [
+const MEASUREMENTS: [Measurement; 4] = [
     ("driver", "operations of the driver against the official crate and the bare socket", driver::run),
+    ("failover", "first acknowledged writes after a primary was killed or stepped down", failover::run),
     ("toro", "toro's primitives against tokio, async-lock, event-listener and five queues", toro::run),
     (
         "pool",

@@ -12,8 +12,8 @@ pub(super) const DB: &str = "versus";
 /// What cells share.
 pub(super) struct Ground {
     pub(super) runtime: Arc<Runtime>,
-    /// Ended, with its servers, when the run is over.
-    set: Option<ReplicaSet>,
+    /// Held so that its servers run until the measurement is over.
+    _set: Option<ReplicaSet>,
     pub(super) uri: String,
     /// `host:port` of the primary.
     pub(super) primary: String,
@@ -32,17 +32,18 @@ impl Ground {
         let uri = options.uri.clone().or(set.as_ref().map(ReplicaSet::uri)).unwrap_or_default();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = Arc::new(runtime.map_err(|why| format!("no runtime: {why}"))?);
+        // Acknowledged by the primary alone: what else there is to wait for is no client's doing.
+        let uri = if uri.contains("w=") {
+            uri
+        } else {
+            format!("{uri}{}w=1", if uri.contains('?') { '&' } else { '?' })
+        };
         let say = |why: &dyn std::fmt::Display| format!("{uri}: {why}");
         let ours = runtime.block_on(driver::Client::with_uri_str(&uri)).map_err(|why| say(&why))?;
         let blocking = driver::sync::Client::with_uri_str(&uri).map_err(|why| say(&why))?;
         let official = runtime.block_on(mongodb::Client::with_uri_str(&uri)).map_err(|why| say(&why))?;
         let primary = runtime.block_on(primary_of(&ours)).map_err(|why| say(&why))?;
-        Ok(Ground { runtime, set, uri, primary, ours, blocking, official })
-    }
-
-    /// The set, where it was started here.
-    pub(super) fn set(&self) -> Option<&ReplicaSet> {
-        self.set.as_ref()
+        Ok(Ground { runtime, _set: set, uri, primary, ours, blocking, official })
     }
 
     /// The same collection in each client.

@@ -26,7 +26,8 @@ impl Taken {
 /// One who is measured: performs as many operations as it is asked to.
 pub(super) struct Contender {
     pub(super) name: &'static str,
-    run: Box<dyn FnMut(u64)>,
+    /// Performs operations; tells how long they took where that is not the time of the call.
+    run: Box<dyn FnMut(u64) -> Option<Duration>>,
 }
 
 /// The work of one task: given its number and how many operations it is to perform.
@@ -52,20 +53,34 @@ impl Contender {
                     one.await.expect("the work of a task does not panic");
                 }
             });
+            None
         };
         Contender { name, run: Box::new(run) }
     }
 
     /// One that works on the calling thread.
-    pub(super) fn blocking(name: &'static str, run: impl FnMut(u64) + 'static) -> Self {
+    pub(super) fn blocking(name: &'static str, mut run: impl FnMut(u64) + 'static) -> Self {
+        let run = move |ops| {
+            run(ops);
+            None
+        };
         Contender { name, run: Box::new(run) }
     }
 
-    /// Performs about `ops` operations, in steps of `step`.
+    /// One that tells by itself how long its operations took.
+    pub(super) fn timed(name: &'static str, mut run: impl FnMut(u64) -> Duration + 'static) -> Self {
+        Contender { name, run: Box::new(move |ops| Some(run(ops))) }
+    }
+
+    /// Performs `ops` operations.
     fn measure(&mut self, ops: u64) -> Taken {
         let (before, clock) = (CpuTime::now(), Instant::now());
-        (self.run)(ops);
-        Taken { wall: clock.elapsed(), cpu: CpuTime::now().since(&before).total(), ops }
+        let told = (self.run)(ops);
+        Taken {
+            wall: told.unwrap_or_else(|| clock.elapsed()),
+            cpu: CpuTime::now().since(&before).total(),
+            ops,
+        }
     }
 
     /// What `ops` operations allocate, of the whole process.

@@ -1,7 +1,9 @@
 //! `versus driver`: operations against the official crate and against the bare socket.
 
+mod bulk;
 mod floor;
 mod ground;
+mod life;
 mod measure;
 mod small;
 
@@ -9,6 +11,7 @@ use benches::bound::Bound;
 use benches::cpu::disturbance;
 use benches::options::{Options, Pace};
 use benches::report::{Cell, Report};
+use benches::round::Figures;
 use benches::table::figure;
 use ground::Ground;
 use measure::{Contender, Plan, contest, idle_share};
@@ -21,6 +24,8 @@ enum Metric {
     Cpu,
     Allocations,
     Bytes,
+    /// What a cell counts by itself.
+    Exact,
 }
 
 impl Metric {
@@ -32,25 +37,31 @@ impl Metric {
             Metric::Cpu => "cpu",
             Metric::Allocations => "allocations",
             Metric::Bytes => "bytes allocated",
+            Metric::Exact => "",
         }
     }
 
     fn unit(self) -> &'static str {
         match self {
             Metric::Wall | Metric::Cpu => "us",
-            Metric::Allocations => "",
+            Metric::Allocations | Metric::Exact => "",
             Metric::Bytes => "B",
         }
     }
 }
 
-/// Makes the contenders of a cell when its turn has come.
-type Make = Box<dyn FnOnce(&Ground) -> Vec<Contender>>;
+/// How a cell gets its figures, when its turn has come.
+enum Source {
+    /// By measuring contenders.
+    Measured(Box<dyn FnOnce(&Ground) -> Vec<Contender>>),
+    /// By counting, in this unit.
+    Exact(&'static str, fn(&Ground) -> Vec<Figures>),
+}
 
 /// A cell that may be measured.
 struct Trial {
     name: String,
-    make: Make,
+    source: Source,
     bounds: Vec<(Metric, Bound)>,
     multiple: u64,
     slice: Duration,
@@ -60,11 +71,16 @@ impl Trial {
     fn new(name: impl Into<String>, make: impl FnOnce(&Ground) -> Vec<Contender> + 'static) -> Self {
         Trial {
             name: name.into(),
-            make: Box::new(make),
+            source: Source::Measured(Box::new(make)),
             bounds: Vec::new(),
             multiple: 1,
             slice: Duration::from_millis(300),
         }
+    }
+
+    /// A cell whose figures are counted.
+    fn exact(name: impl Into<String>, unit: &'static str, count: fn(&Ground) -> Vec<Figures>) -> Self {
+        Trial { source: Source::Exact(unit, count), ..Trial::new(name, |_| Vec::new()) }
     }
 
     /// Holds one of the cell's metrics to bounds.
@@ -80,13 +96,19 @@ impl Trial {
     }
 
     fn measure(self, ground: &Ground, plan: Plan) -> Vec<Cell> {
+        let bounds = |of: Metric| -> Vec<Bound> {
+            self.bounds.iter().filter(|(metric, _)| *metric == of).map(|(_, bound)| *bound).collect()
+        };
         let plan = Plan { multiple: self.multiple, slice: plan.slice.min(self.slice), ..plan };
-        let outcome = contest(plan, &mut (self.make)(ground));
+        let outcome = match self.source {
+            Source::Measured(make) => contest(plan, &mut make(ground)),
+            Source::Exact(unit, count) => {
+                return vec![Cell::judged(self.name, unit, count(ground), &bounds(Metric::Exact))];
+            }
+        };
         let all = [outcome.wall, outcome.cpu, outcome.allocations, outcome.bytes];
         let judged = Metric::ALL.into_iter().zip(all).map(|(metric, figures)| {
-            let bounds = self.bounds.iter().filter(|(of, _)| *of == metric).map(|(_, bound)| *bound);
-            let bounds: Vec<Bound> = bounds.collect();
-            Cell::judged(format!("{}: {}", self.name, metric.name()), metric.unit(), figures, &bounds)
+            Cell::judged(format!("{}: {}", self.name, metric.name()), metric.unit(), figures, &bounds(metric))
         });
         judged.collect()
     }
@@ -100,7 +122,11 @@ const DISTURBED: f64 = 1.2;
 /// # Errors
 /// If there are no servers, or no cell has the name that was asked for.
 pub(crate) fn run(options: &Options) -> Result<Report, String> {
-    let cells: Vec<Trial> = small::cells();
+    if let (Ok(who), Some(uri)) = (std::env::var(life::PROBE), &options.uri) {
+        life::probe_memory(&who, uri)?;
+        std::process::exit(0);
+    }
+    let cells: Vec<Trial> = small::cells().into_iter().chain(bulk::cells()).chain(life::cells()).collect();
     let names: String = cells.iter().map(|cell| format!("\n    {}", cell.name)).collect();
     let cells: Vec<Trial> = cells.into_iter().filter(|cell| options.wants(&cell.name)).collect();
     if cells.is_empty() {

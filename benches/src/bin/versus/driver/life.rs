@@ -1,0 +1,290 @@
+//! What happens around operations: a client's first result, a burst on a cold pool, a set against a standalone, cancellation, memory.
+
+use super::ground::{DB, Ground};
+use super::measure::{Contender, work};
+use super::{Metric, Trial};
+use benches::bound::Bound;
+use benches::round::Figures;
+use driver::bson::{Document, doc};
+use std::sync::Arc;
+use std::time::Instant;
+use testbed::Standalone;
+
+const NAME: &str = "life";
+
+pub(super) fn cells() -> Vec<Trial> {
+    vec![
+        Trial::new("cold start to first result", cold_start),
+        Trial::new("burst of 80 tasks on a cold pool", burst)
+            .bound(Metric::Wall, [Bound::must("official", 0.7), Bound::aim("official", 0.5)]),
+        Trial::new("find_one, set against standalone", set_and_standalone)
+            .bound(Metric::Cpu, [Bound::must("standalone", 1.05), Bound::aim("standalone", 1.0)]),
+        Trial::exact("10,000 operations, half cancelled: connections opened", "", cancelled).bound(
+            Metric::Exact,
+            [Bound::must_be(100.0), Bound { weight: benches::bound::Weight::Aim, ..Bound::must_be(10.0) }],
+        ),
+        Trial::exact("memory of 1000 tasks on 100 connections", "kB", memory)
+            .bound(Metric::Exact, [Bound::must("official", 0.6), Bound::aim("official", 0.4)]),
+    ]
+}
+
+fn cold_start(ground: &Ground) -> Vec<Contender> {
+    ground.fill(NAME, vec![doc! { "_id": 1 }]);
+    let (uri, same) = (ground.uri.clone(), ground.uri.clone());
+    let ours = work(move |_, ops| {
+        let uri = uri.clone();
+        async move {
+            for _ in 0..ops {
+                let client = driver::Client::with_uri_str(&uri).await.expect("the connection string is good");
+                let coll = client.database(DB).collection::<Document>(NAME);
+                assert!(coll.find_one(doc! {}).await.expect("the server answers").is_some());
+            }
+        }
+    });
+    let official = work(move |_, ops| {
+        let uri = same.clone();
+        async move {
+            for _ in 0..ops {
+                let client =
+                    mongodb::Client::with_uri_str(&uri).await.expect("the connection string is good");
+                let coll = client.database(DB).collection::<mongodb::bson::Document>(NAME);
+                assert!(coll.find_one(mongodb::bson::doc! {}).await.expect("the server answers").is_some());
+            }
+        }
+    });
+    vec![
+        Contender::tasks("driver", &ground.runtime, 1, ours),
+        Contender::tasks("official", &ground.runtime, 1, official),
+    ]
+}
+
+/// The time from the first task to the last result, of clients that know their servers and have no connections yet.
+fn burst(ground: &Ground) -> Vec<Contender> {
+    const TASKS: usize = 80;
+    ground.fill(NAME, vec![doc! { "_id": 1 }]);
+    let (runtime, uri) = (Arc::clone(&ground.runtime), ground.uri.clone());
+    let ours = move |ops: u64| {
+        let bursts = (0..ops).map(|_| {
+            runtime.block_on(async {
+                let client = driver::Client::with_uri_str(&uri).await.expect("the connection string is good");
+                client.wait_for_refresh().await.expect("the servers answer");
+                let coll = client.database(DB).collection::<Document>(NAME);
+                let begun = Instant::now();
+                let tasks: Vec<_> = (0..TASKS)
+                    .map(|_| {
+                        let coll = coll.clone();
+                        tokio::spawn(async move { coll.find_one(doc! {}).await.expect("the server answers") })
+                    })
+                    .collect();
+                for task in tasks {
+                    task.await.expect("no task panics");
+                }
+                begun.elapsed()
+            })
+        });
+        bursts.sum()
+    };
+    let (runtime, uri) = (Arc::clone(&ground.runtime), ground.uri.clone());
+    let official = move |ops: u64| {
+        let bursts = (0..ops).map(|_| {
+            runtime.block_on(async {
+                let client =
+                    mongodb::Client::with_uri_str(&uri).await.expect("the connection string is good");
+                // It has no way to wait for its servers but an operation, which leaves it one connection.
+                client
+                    .database("admin")
+                    .run_command(mongodb::bson::doc! { "ping": 1 })
+                    .await
+                    .expect("a ping");
+                let coll = client.database(DB).collection::<mongodb::bson::Document>(NAME);
+                let begun = Instant::now();
+                let tasks: Vec<_> = (0..TASKS)
+                    .map(|_| {
+                        let coll = coll.clone();
+                        let filter = mongodb::bson::doc! {};
+                        tokio::spawn(async move { coll.find_one(filter).await.expect("the server answers") })
+                    })
+                    .collect();
+                for task in tasks {
+                    task.await.expect("no task panics");
+                }
+                begun.elapsed()
+            })
+        });
+        bursts.sum()
+    };
+    vec![Contender::timed("driver", ours), Contender::timed("official", official)]
+}
+
+fn set_and_standalone(ground: &Ground) -> Vec<Contender> {
+    ground.fill(NAME, vec![doc! { "_id": 1 }]);
+    let standalone = Arc::new(Standalone::start().expect("a standalone can be started"));
+    let client = ground.runtime.block_on(driver::Client::with_uri_str(standalone.uri()));
+    let alone: driver::Collection<Document> =
+        client.expect("the connection string is good").database(DB).collection(NAME);
+    ground
+        .runtime
+        .block_on(async { alone.insert_one(doc! { "_id": 1 }).await })
+        .expect("it takes a document");
+    let reader = |coll: driver::Collection<Document>, server: Option<Arc<Standalone>>| {
+        work(move |_, ops| {
+            let (coll, server) = (coll.clone(), server.clone());
+            async move {
+                for _ in 0..ops {
+                    assert!(coll.find_one(doc! { "_id": 1 }).await.expect("the server answers").is_some());
+                }
+                drop(server);
+            }
+        })
+    };
+    let set = ground.ours.database(DB).collection(NAME);
+    vec![
+        Contender::tasks("driver", &ground.runtime, 1, reader(set, None)),
+        Contender::tasks("standalone", &ground.runtime, 1, reader(alone, Some(standalone))),
+    ]
+}
+
+/// How many connections the primary saw opened while each client ran 10,000 operations of which every second was dropped at a random point.
+fn cancelled(ground: &Ground) -> Vec<Figures> {
+    const TASKS: u64 = 10;
+    const EACH: u64 = 1000;
+    ground.fill(NAME, vec![doc! { "_id": 1 }]);
+    let at = ground.collections::<Document, mongodb::bson::Document>(NAME);
+    let opened = |run: &dyn Fn()| {
+        let before = connections_created(ground);
+        run();
+        (connections_created(ground) - before) as f64
+    };
+    let ours = opened(&|| {
+        ground.runtime.block_on(async {
+            let tasks: Vec<_> = (0..TASKS)
+                .map(|_| {
+                    let coll = at.ours.clone();
+                    tokio::spawn(async move {
+                        for i in 0..EACH {
+                            let found = coll.find_one(doc! { "_id": 1 });
+                            sometimes_cancelled(i, found.into_future()).await;
+                        }
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.expect("no task panics");
+            }
+        });
+    });
+    let official = opened(&|| {
+        ground.runtime.block_on(async {
+            let tasks: Vec<_> = (0..TASKS)
+                .map(|_| {
+                    let coll = at.official.clone();
+                    tokio::spawn(async move {
+                        for i in 0..EACH {
+                            let found = coll.find_one(mongodb::bson::doc! { "_id": 1 });
+                            sometimes_cancelled(i, found.into_future()).await;
+                        }
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.expect("no task panics");
+            }
+        });
+    });
+    vec![Figures::exact("driver", ours), Figures::exact("official", official)]
+}
+
+/// Runs `operation`; every second time only until it was polled, or the runtime took a turn, a random number of times.
+async fn sometimes_cancelled<T, E: std::fmt::Debug>(i: u64, operation: impl Future<Output = Result<T, E>>) {
+    let operation = std::pin::pin!(operation);
+    if i.is_multiple_of(2) {
+        operation.await.expect("the server answers");
+        return;
+    }
+    let turns = fastrand::u32(0..20);
+    let end = std::pin::pin!(async {
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+    });
+    futures_util::future::select(operation, end).await;
+}
+
+fn connections_created(ground: &Ground) -> i64 {
+    let status = ground.runtime.block_on(async {
+        ground
+            .ours
+            .database("admin")
+            .run_command(doc! { "serverStatus": 1 })
+            .await
+            .expect("the server answers")
+    });
+    let connections = status.get_document("connections").expect("the status tells of connections");
+    connections.get("totalCreated").and_then(|n| n.as_i64().or(n.as_i32().map(i64::from))).unwrap_or_default()
+}
+
+/// The variable that makes this program a child that measures one client's memory.
+pub(super) const PROBE: &str = "VERSUS_MEMORY_OF";
+
+/// The memory that each client takes, in a process of its own.
+fn memory(ground: &Ground) -> Vec<Figures> {
+    ground.fill(NAME, vec![doc! { "_id": 1 }]);
+    let of = |who: &'static str| {
+        let program = std::env::current_exe().expect("the program has a path");
+        let output = std::process::Command::new(program)
+            .args(["driver", "--uri", &ground.uri])
+            .env(PROBE, who)
+            .output()
+            .expect("the program can be run again");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let kilobytes = text.trim().parse().unwrap_or(f64::NAN);
+        Figures::exact(who, kilobytes)
+    };
+    vec![of("driver"), of("official")]
+}
+
+/// Runs 1000 tasks over one client's pool of 100 and prints how much memory that took, in kB.
+pub(super) fn probe_memory(who: &str, uri: &str) -> Result<(), String> {
+    const TASKS: usize = 1000;
+    let separator = if uri.contains('?') { '&' } else { '?' };
+    let uri = format!("{uri}{separator}maxPoolSize=100&minPoolSize=100");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|why| format!("no runtime: {why}"))?;
+    let before = peak();
+    macro_rules! run {
+        ($Client:ty, $coll:ty, $doc:path) => {{
+            use $doc as doc;
+            let client = <$Client>::with_uri_str(&uri).await.map_err(|why| why.to_string())?;
+            let coll: $coll = client.database(DB).collection(NAME);
+            let tasks: Vec<_> = (0..TASKS)
+                .map(|_| {
+                    let coll = coll.clone();
+                    tokio::spawn(async move {
+                        for _ in 0..20 {
+                            coll.find_one(doc! { "_id": 1 }).await.expect("the server answers");
+                        }
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.map_err(|why| why.to_string())?;
+            }
+        }};
+    }
+    runtime.block_on(async {
+        match who {
+            "driver" => run!(driver::Client, driver::Collection<Document>, driver::bson::doc),
+            _ => run!(mongodb::Client, mongodb::Collection<mongodb::bson::Document>, mongodb::bson::doc),
+        }
+        Ok::<(), String>(())
+    })?;
+    println!("{}", peak() - before);
+    Ok(())
+}
+
+/// The most memory that the process has held, in kB.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+}
