@@ -197,7 +197,7 @@ pub(crate) async fn execute<'c>(
         Retry::Write if core.options.retry_writes() && scope.is_acknowledged() => Retry::Write,
         _ => Retry::Never,
     };
-    let lease = Loan { core, session: None };
+    let lease = Loan { core, session: None, timeout: None };
     let mut tries = Tries { lease, retry, txn_number: None, avoided: Vec::new(), earlier: None };
     loop {
         let selected = match select(core, operation.meta().name, &scope, &tries.avoided).await {

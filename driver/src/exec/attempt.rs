@@ -145,6 +145,7 @@ fn write(
         Identity::Implicit if acknowledged && tries.lease.session.is_none() => {
             let timeout = server.logical_session_timeout;
             tries.lease.session = timeout.map(|_| core.sessions.take(timeout));
+            tries.lease.timeout = timeout;
         }
         Identity::Explicit(_) if server.logical_session_timeout.is_none() => {
             return Err(Error::new(ErrorKind::IncompatibleServer {

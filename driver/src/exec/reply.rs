@@ -4,6 +4,7 @@
 //! implicit session back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bson::RawDocument;
 
@@ -90,12 +91,14 @@ impl Reply<'_> {
 pub(super) struct Loan<'c> {
     pub(super) core: &'c Core,
     pub(super) session: Option<ServerSession>,
+    /// How long servers keep it, as the one that it was taken for has told.
+    pub(super) timeout: Option<Duration>,
 }
 
 impl Drop for Loan<'_> {
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
-            self.core.sessions.give(session, self.core.deployment.logical_session_timeout());
+            self.core.sessions.give(session, self.timeout);
         }
     }
 }

@@ -50,10 +50,13 @@ impl Metric {
     }
 }
 
+/// Makes contenders.
+type Make = Box<dyn FnOnce(&Ground) -> Vec<Contender>>;
+
 /// How a cell gets its figures, when its turn has come.
 enum Source {
     /// By measuring contenders.
-    Measured(Box<dyn FnOnce(&Ground) -> Vec<Contender>>),
+    Measured(Make),
     /// By counting, in this unit.
     Exact(&'static str, fn(&Ground) -> Vec<Figures>),
 }
