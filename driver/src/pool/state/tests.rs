@@ -110,8 +110,8 @@ fn those_who_wait_are_served_in_order() {
             first.take().unwrap().lose();
         }
         drop(first.take());
-        for later in (served + 1)..5 {
-            assert!(asks[later].as_mut().poll(&mut cx).is_pending(), "{later} overtook {served}");
+        for (later, ask) in asks.iter_mut().enumerate().skip(served + 1) {
+            assert!(ask.as_mut().poll(&mut cx).is_pending(), "{later} overtook {served}");
         }
         first = match asks[served].as_mut().poll(&mut cx) {
             Poll::Ready(Granted::Connection(held)) => Some(held),
