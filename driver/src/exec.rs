@@ -27,6 +27,7 @@ mod watch;
 
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use threadwatch::ForkGeneration;
 
@@ -198,7 +199,15 @@ pub(crate) async fn execute<'c>(
         _ => Retry::Never,
     };
     let lease = Loan { core, session: None, timeout: None };
-    let mut tries = Tries { lease, retry, txn_number: None, avoided: Vec::new(), earlier: None };
+    let mut tries = Tries {
+        lease,
+        retry,
+        txn_number: None,
+        avoided: Vec::new(),
+        earlier: None,
+        failed: 0,
+        overloaded: false,
+    };
     loop {
         let selected = match select(core, operation.meta().name, &scope, &tries.avoided).await {
             Ok(selected) => selected,
@@ -211,16 +220,23 @@ pub(crate) async fn execute<'c>(
             }
             Err(failure) => failure,
         };
-        let again = tries.may_repeat(&scope) && retry::permits(tries.retry, &failure.error);
+        let again = tries.may_repeat(&scope, &failure.error) && retry::permits(tries.retry, &failure.error);
         let sharded = || core.deployment.description().topology_type() == TopologyType::Sharded;
         if again && (failure.error.has_label(SYSTEM_OVERLOADED_ERROR) || sharded()) {
             tries.avoided.push(selected.address().clone());
         }
+        tries.failed += 1;
+        let pause = retry::backoff(tries.failed, &failure.error).map(|pause| Instant::now() + pause);
         let error = failure.outranks(tries.earlier.take());
-        if !again {
+        if !again || pause.is_some_and(|until| scope.deadline.instant().is_some_and(|at| at < until)) {
             return Err(in_time(error, &scope));
         }
         tries.earlier = Some(error);
+        if let Some(until) = pause {
+            tries.overloaded = true;
+            // Boxed, for it is rare, and would make every operation's future larger.
+            Box::pin(core.runtime.sleep_until(until)).await;
+        }
     }
 }
 
@@ -235,13 +251,22 @@ struct Tries<'c> {
     avoided: Vec<ServerAddress>,
     /// The error that is told unless a later attempt does better.
     earlier: Option<Error>,
+    /// How many attempts have come to nothing.
+    failed: u32,
+    /// Whether one of them met a server with too much to do.
+    overloaded: bool,
 }
 
 impl Tries<'_> {
-    /// Whether there may be an attempt after this one: one more, or as many as fit into the operation's `timeout`.
-    fn may_repeat(&self, scope: &Scope<'_>) -> bool {
+    /// Whether there may be an attempt after the one that ended with `error`: one more, or as many as fit into the operation's `timeout`; where
+    /// a server had too much to do, as many as [`retry::MAX_RETRIES`].
+    fn may_repeat(&self, scope: &Scope<'_>, error: &Error) -> bool {
+        let overloaded = self.overloaded || error.has_label(SYSTEM_OVERLOADED_ERROR);
+        if overloaded && self.failed >= retry::MAX_RETRIES {
+            return false;
+        }
         match scope.deadline.instant() {
-            None => self.earlier.is_none(),
+            None => overloaded || self.failed == 0,
             Some(_) => !scope.deadline.is_over(),
         }
     }

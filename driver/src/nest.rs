@@ -59,15 +59,17 @@ impl<T> Nest<T> {
         self.current.load_full()
     }
 
-    /// Replaces the picture by what `change` makes of it, unless that is nothing. Updates happen one after the other; `change` runs while
-    /// all others wait, and so can bring what belongs to the picture in step with it.
-    pub(crate) fn update<R>(&self, change: impl FnOnce(&T) -> (Option<T>, R)) -> R {
+    /// Replaces the picture by what `change` makes of it, unless that is nothing. Updates happen one after the other; `change` and `then` run
+    /// while all others wait, and so can bring what belongs to the picture in step with it: `change` what has to be so before anybody sees the
+    /// new picture, `then`, which is given the old one, what may be so only once nobody gets the old one any more.
+    pub(crate) fn update<R>(&self, change: impl FnOnce(&T) -> (Option<T>, R), then: impl FnOnce(&T)) -> R {
         let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.current.load_full();
         let (new, result) = change(&old);
         let replaced = new.is_some();
         if let Some(new) = new {
             self.current.store(Picture::new(new));
+            then(&old);
         }
         drop(writing);
         if replaced {
@@ -91,7 +93,9 @@ mod tests {
         let nest = Nest::new((0_u64, 0_u64));
         thread::scope(|scope| {
             for _ in 0..WRITERS {
-                scope.spawn(|| (0..UPDATES).for_each(|_| nest.update(|&(a, b)| (Some((a + 1, b + 2)), ()))));
+                scope.spawn(|| {
+                    (0..UPDATES).for_each(|_| nest.update(|&(a, b)| (Some((a + 1, b + 2)), ()), |_| ()))
+                });
             }
             scope.spawn(|| {
                 let mut last = 0;
@@ -119,7 +123,7 @@ mod tests {
                     seen.superseded().wait().wait();
                 }
             });
-            (0..1000).for_each(|_| nest.update(|n| (Some(n + 1), ())));
+            (0..1000).for_each(|_| nest.update(|n| (Some(n + 1), ()), |_| ()));
             waiter.join().unwrap();
         });
     }
@@ -128,8 +132,14 @@ mod tests {
     fn an_update_to_nothing_leaves_the_picture_in_place() {
         let nest = Nest::new(7);
         let seen = nest.load_full();
-        assert_eq!(nest.update(|&n| (None, n + 1)), 8);
+        assert_eq!(nest.update(|&n| (None, n + 1), |_| unreachable!()), 8);
         assert!(!seen.superseded().is_set());
         assert!(Arc::ptr_eq(&seen, &nest.load_full()));
+    }
+    #[test]
+    fn what_follows_an_update_runs_when_the_new_picture_is_seen() {
+        let nest = Nest::new(7);
+        let seen = || ***nest.load();
+        nest.update(|n| (Some(n + 1), assert_eq!(seen(), 7)), |old| assert_eq!((*old, seen()), (7, 8)));
     }
 }

@@ -34,6 +34,6 @@ impl<T> Nest<T> {
 
     /// Puts another picture in its place.
     pub fn replace(&self, content: T) {
-        self.0.update(|_| (Some(content), ()));
+        self.0.update(|_| (Some(content), ()), |_| ());
     }
 }

@@ -104,7 +104,7 @@ async fn exchange(
             }
             core.deployment.on_error(selected, connection.generation(), &error, Stage::Operation);
             // What was written although its concern was not met is for the operation to tell, unless it is tried again.
-            let again = retry::permits(tries.retry, &error) && tries.may_repeat(scope);
+            let again = retry::permits(tries.retry, &error) && tries.may_repeat(scope, &error);
             if !outline.is_ok() || again {
                 return Err(Failure::after(error));
             }

@@ -1,7 +1,9 @@
 //! What may be sent once more, and which of two errors is told.
 
+use std::time::Duration;
+
 use super::operation::Retry;
-use crate::error::{Error, ErrorKind, NO_WRITES_PERFORMED, RETRYABLE_WRITE_ERROR};
+use crate::error::{Error, ErrorKind, NO_WRITES_PERFORMED, RETRYABLE_WRITE_ERROR, SYSTEM_OVERLOADED_ERROR};
 use crate::pool::ConnectionDescription;
 use crate::topology::ServerType;
 
@@ -35,6 +37,27 @@ impl Failure {
             _ => self.error,
         }
     }
+}
+
+/// How often an operation is sent again once a server had too much to do (specification "Client Backpressure", section "Overload retry
+/// policy").
+pub(super) const MAX_RETRIES: u32 = 2;
+
+/// How long to wait before an operation that has failed `failed` times is sent again after `error`: at random up to 200 ms, then 400 ms, for
+/// a server that has too much to do; none after other errors.
+///
+/// A connection that breaks while it is being opened looks like overload, so this is also the time in which a monitor notices that the server has
+/// died.
+pub(super) fn backoff(failed: u32, error: &Error) -> Option<Duration> {
+    const BASE: u64 = 100;
+    const MOST: u64 = 10_000;
+    if !error.has_label(SYSTEM_OVERLOADED_ERROR) {
+        return None;
+    }
+    let of_server = error.server_response().and_then(|reply| reply.get_i32("baseBackoffMS").ok());
+    let base = of_server.and_then(|base| u64::try_from(base).ok()).filter(|base| *base > 0).unwrap_or(BASE);
+    let most = base.saturating_mul(1 << failed.min(16)).min(MOST);
+    Some(Duration::from_millis(most).mul_f64(fastrand::f64()))
 }
 
 /// Whether `error` permits another attempt of an operation of that kind.
@@ -105,6 +128,18 @@ mod tests {
         let mut error = broken();
         label(&mut error, None);
         assert!(permits(Retry::Write, &error));
+    }
+
+    #[test]
+    fn only_overload_is_waited_for_and_longer_each_time() {
+        let mut error = broken();
+        assert_eq!(backoff(1, &error), None);
+        error.add_label(SYSTEM_OVERLOADED_ERROR);
+        for (failed, most) in [(1, 200), (2, 400), (30, 10_000)] {
+            assert!((0..100).all(|_| backoff(failed, &error).unwrap() <= Duration::from_millis(most)));
+        }
+        let waits: Vec<_> = (0..100).map(|_| backoff(2, &error).unwrap()).collect();
+        assert!(waits.iter().any(|wait| *wait > Duration::from_millis(200)), "{waits:?}");
     }
 
     #[test]

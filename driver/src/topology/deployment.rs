@@ -91,7 +91,7 @@ impl Deployment {
             #[cfg(feature = "dns")]
             ended: Arc::default(),
         });
-        deployment.become_known(|_| Some(description), |_, new| deployment.publisher.opened(new));
+        deployment.become_known(|_| Some(description), |_, new| deployment.publisher.opened(new), |_| ());
         if topology_type == TopologyType::LoadBalanced {
             for address in seeds {
                 let news = ServerDescription::load_balancer(address.clone());
@@ -328,11 +328,15 @@ impl Deployment {
             },
             |old, new| {
                 self.publisher.changed(old, new);
-                let Some(server) = old.server(address) else { return };
-                match pool {
-                    PoolChange::Keep => {}
-                    PoolChange::Ready => server.pool().ready(),
-                    PoolChange::Clear(cause, interrupt) => server.pool().clear(&cause, interrupt),
+                // Whoever selects the server finds its pool ready.
+                if let (PoolChange::Ready, Some(server)) = (&pool, old.server(address)) {
+                    server.pool().ready();
+                }
+            },
+            |old| {
+                // Whoever is refused by its pool, and looks for a server once more, does not find this one.
+                if let (PoolChange::Clear(cause, interrupt), Some(server)) = (&pool, old.server(address)) {
+                    server.pool().clear(cause, *interrupt);
                 }
             },
         )
@@ -341,24 +345,30 @@ impl Deployment {
     /// Replaces what is known by what `change` makes of it, if it makes something.
     #[cfg(feature = "dns")]
     pub(super) fn change(&self, change: impl FnOnce(&TopologyDescription) -> Option<TopologyDescription>) {
-        self.become_known(|old| change(old.description()), |old, new| self.publisher.changed(old, new));
+        self.become_known(
+            |old| change(old.description()),
+            |old, new| self.publisher.changed(old, new),
+            |_| (),
+        );
     }
 
-    /// Replaces the picture by one of the description that `change` gives, if it gives one. `in_step` runs under the write lock, before the new
-    /// picture can be seen.
+    /// Replaces the picture by one of the description that `change` gives, if it gives one. `in_step` runs under the write lock before the new
+    /// picture can be seen, `then` under the same lock when the old one is seen no longer.
     fn become_known(
         &self,
         change: impl FnOnce(&Topology) -> Option<TopologyDescription>,
         in_step: impl FnOnce(&Topology, &Topology),
+        then: impl FnOnce(&Topology),
     ) -> bool {
-        let Some(difference) = self.nest.update(|old| {
+        let replace = |old: &Topology| {
             let Some(description) = change(old) else { return (None, None) };
             let servers = description.servers().map(|d| self.keep_or_open(old, d.address())).collect();
             let new = Topology::new(description, servers, self.limits);
             in_step(old, &new);
             let difference = Difference::between(old, &new);
             (Some(new), Some(difference))
-        }) else {
+        };
+        let Some(difference) = self.nest.update(replace, then) else {
             return false;
         };
         self.publisher.deliver();
@@ -400,6 +410,7 @@ impl Deployment {
                     self.publisher.changed(old, new);
                     self.publisher.closed();
                 },
+                |_| (),
             );
         }
     }

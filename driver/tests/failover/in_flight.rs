@@ -84,6 +84,8 @@ mod cases {
         set.resume(silent).unwrap();
         set.wait_for_secondaries().unwrap();
         assert_eq!(client.count().unwrap(), 2);
+        // Its fault is forgotten with it: to be switched off, it would first wait for what it holds back.
+        set.kill(silent).unwrap();
     }
 
     // Statement 49: others wait at most their selection timeout.
