@@ -2,7 +2,8 @@
 //!
 //! A listener is a function, any type that implements [`HandleEvent`], or a queue from which another task or thread takes the events.
 //! Nothing is built for a listener that is not there. A function is called on the thread on which the thing happened, and
-//! holds it up for as long as it runs: it should note and return.
+//! holds it up for as long as it runs: it should note and return. If it panics, its event is lost and nothing else: the panic hook
+//! has reported it, and the client goes on.
 
 pub mod cmap;
 pub mod command;
@@ -11,6 +12,7 @@ pub mod log;
 pub mod sdam;
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use toro::Queue;
@@ -71,7 +73,8 @@ impl<T> EventHandler<T> {
 
     pub(crate) fn handle(&self, event: T) {
         match self {
-            EventHandler::Callback(handler) => handler.handle(event),
+            // A panic that went on from here could end a monitor, or keep a connection from going back to its pool.
+            EventHandler::Callback(handler) => drop(catch_unwind(AssertUnwindSafe(|| handler.handle(event)))),
             // A queue without bounds refuses only once it is closed.
             EventHandler::Queue(queue) => drop(queue.try_put(event)),
         }
@@ -90,5 +93,22 @@ impl<T> Clone for EventHandler<T> {
 impl<T> fmt::Debug for EventHandler<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("EventHandler")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handler_that_panics_loses_only_its_event() {
+        let (handler, told) = EventHandler::<u32>::queue();
+        let panicking = EventHandler::callback(move |event| match event {
+            0 => std::panic::resume_unwind(Box::new("on purpose")),
+            event => handler.handle(event),
+        });
+        (0..3).for_each(|event| panicking.handle(event));
+        told.close();
+        assert_eq!(told.iter().collect::<Vec<_>>(), [1, 2]);
     }
 }

@@ -179,7 +179,7 @@ impl ReadPreference {
     pub(crate) fn validate(&self, heartbeat_freq: Duration) -> Result<()> {
         const IDLE_WRITE_PERIOD: Duration = Duration::from_secs(10);
         let Some(max_staleness) = self.max_staleness() else { return Ok(()) };
-        let smallest = Self::SMALLEST_MAX_STALENESS.max(heartbeat_freq + IDLE_WRITE_PERIOD);
+        let smallest = Self::SMALLEST_MAX_STALENESS.max(heartbeat_freq.saturating_add(IDLE_WRITE_PERIOD));
         if max_staleness < smallest {
             return Err(Error::invalid_argument(format!(
                 "maxStalenessSeconds is {} s, but must be at least {} s: 90 s, and 10 s more than heartbeatFrequencyMS",

@@ -84,6 +84,21 @@ fn the_blocking_face_needs_no_runtime() {
     assert_eq!(bench.pool.counts(), Counts { total: 1, idle: 1, pending: 0 });
 }
 
+/// A listener that panics costs the pool no place: not when connections are made, nor when they go out or come back.
+#[tokio::test]
+async fn a_listener_that_panics_costs_no_capacity() {
+    let bench = bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |options| {
+        options.max_pool_size = Some(1);
+        let panics = |_: CmapEvent| std::panic::resume_unwind(Box::new("on purpose"));
+        options.cmap_event_handler = Some(EventHandler::callback(panics));
+    });
+    for _ in 0..3 {
+        let mut connection = bench.take().await;
+        bench.run(&mut connection, doc! { "ping": 1 }).await;
+    }
+    assert_eq!(bench.pool.counts(), Counts { total: 1, idle: 1, pending: 0 });
+}
+
 /// Statement 35.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn there_are_never_more_connections_than_allowed() {

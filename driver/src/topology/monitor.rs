@@ -194,7 +194,7 @@ impl Monitor {
 
     /// Takes in what the server tells by itself, from `version` on, until it fails.
     async fn stream(&self, connection: &mut Connection, mut version: TopologyVersion) -> Error {
-        let patience = self.options().connect_timeout().map(|limit| limit + self.heartbeat_freq());
+        let patience = self.options().connect_timeout().map(|limit| limit.saturating_add(self.heartbeat_freq()));
         loop {
             let heartbeat = self.heartbeat(connection, true);
             let received = if connection.more_to_come() {
@@ -269,8 +269,9 @@ impl Monitor {
             known.object_id(cstr!("processId"), version.process_id);
             known.i64(cstr!("counter"), version.counter);
             drop(known);
-            let await_time = i64::try_from(self.heartbeat_freq().as_millis()).unwrap_or(i64::MAX);
-            body.i64(cstr!("maxAwaitTimeMS"), await_time);
+            // Servers take no more than that many milliseconds, which are 24 days.
+            let await_time = i32::try_from(self.heartbeat_freq().as_millis()).unwrap_or(i32::MAX);
+            body.i64(cstr!("maxAwaitTimeMS"), await_time.into());
         }
         body.str(cstr!("$db"), "admin");
         self.establisher.write_server_api(&mut body);

@@ -2,13 +2,12 @@
 //!
 //! Events are put in line while the nest's write lock is held, and told after it is released: one thread at a time tells what is in line,
 //! and whoever adds to the line meanwhile leaves the telling to it. So a handler may use the client, and cause more events, without
-//! harm. A handler that panics loses the event it panicked on and nothing else.
+//! harm.
 //!
 //! Every heartbeat that was started is also ended: those that are under way when their server is closed, or their task dropped, are
 //! told to have failed.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -83,7 +82,7 @@ impl Publisher {
         }
         while let Some(event) = line.events.pop_front() {
             drop(line);
-            let _ = catch_unwind(AssertUnwindSafe(|| handler.handle(event)));
+            handler.handle(event);
             line = self.line();
         }
         line.telling = false;

@@ -7,14 +7,14 @@
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use toro::Event;
 
 use super::deployment::Deployment;
 use super::description::TopologyType;
-use super::either::{Either, either};
 use super::update;
+use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::options::ClientOptions;
 use crate::rt::Runtime;
@@ -38,8 +38,7 @@ pub(super) fn start(
     runtime.spawn(async move {
         let mut interval = SHORTEST;
         loop {
-            let due = Instant::now() + interval;
-            if let Either::Left(()) = either(ended.wait(), asker.sleep_until(due)).await {
+            if asker.timeout(Deadline::after(interval), ended.wait()).await.is_ok() {
                 return;
             }
             let answer = dns::lookup(question.clone(), &asker).await;

@@ -150,7 +150,7 @@ fn fresh_enough(
     let fresh = |i: &usize| {
         let server = &description.servers[*i];
         server.server_type != ServerType::RsSecondary
-            || staleness(description, server).is_some_and(|lag| lag + millis(heartbeat_freq) <= limit)
+            || staleness(description, server).is_some_and(|lag| lag.saturating_add(millis(heartbeat_freq)) <= limit)
     };
     candidates.into_iter().filter(fresh).collect()
 }
@@ -201,7 +201,30 @@ fn millis(duration: Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+    use crate::options::ReadPreferenceOptions;
+    use crate::topology::HelloReply;
+    use crate::topology::server_description::RoundTrip;
+
+    #[test]
+    fn the_longest_heartbeat_frequency_overflows_nothing() {
+        let options = ReadPreferenceOptions::builder().max_staleness(Duration::MAX).build();
+        let preference = ReadPreference::nearest(options);
+        preference.validate(Duration::MAX).unwrap();
+        let hello = HelloReply {
+            set_name: Some("rs".into()),
+            secondary: true,
+            last_write_date: Some(bson::DateTime::MAX),
+            ..HelloReply::default()
+        };
+        let address = ServerAddress::parse("a:1").unwrap();
+        let server = ServerDescription::checked(address, hello, RoundTrip::default(), Instant::now());
+        let description = TopologyDescription::of(TopologyType::ReplicaSetNoPrimary, vec![server]);
+        let found = suitable(&description, &preference.into(), &[], Duration::MAX);
+        assert_eq!(found, [0], "as fresh as can be asked for");
+    }
 
     #[test]
     fn of_two_the_less_busy_is_taken_and_a_tie_falls_to_either() {
