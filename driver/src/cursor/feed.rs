@@ -236,6 +236,10 @@ impl Drop for Source {
             let mut command = KillCursors { cursor: id, collection: &collection };
             // Nobody is left to hear of a failure, and the server ends idle cursors by itself.
             let _ = exec::execute(&core, &mut command, scope).await;
+            // Where threads start requests by themselves, this one has; nothing else of it will ever end it.
+            if let Some(threads) = &core.threads {
+                threads.end_last();
+            }
         });
     }
 }

@@ -176,6 +176,25 @@ fn auto_start_request_puts_a_thread_into_a_request_with_its_first_operation() {
     assert_eq!(events.in_use(), 0);
 }
 
+/// What the client does for itself, on threads of its own, starts no requests there.
+#[test]
+fn auto_start_request_leaves_the_killing_of_cursors_alone() {
+    let (client, events) = client(|options| {
+        options.auto_start_request = Some(true);
+        options.max_pool_size = Some(1);
+        options.wait_queue_timeout = Some(Duration::from_secs(5));
+    });
+    let collection = client.database(&name()).collection::<Document>("many");
+    collection.insert_many((0..3).map(|n| doc! { "n": n })).run().unwrap();
+    let cursor = collection.find(doc! {}).batch_size(2).run().unwrap();
+    client.end_request();
+    let before = events.checked_out();
+    drop(cursor);
+    eventually("the killing of the cursor", || events.checked_out() > before);
+    // Had it started a request, the only connection would stay with a thread that has nothing more to do.
+    collection.drop().run().unwrap();
+}
+
 /// Statements 38 and 41.
 #[test]
 fn a_dead_connection_is_replaced_and_the_request_goes_on() {
