@@ -7,7 +7,7 @@ use std::time::Duration;
 use driver::bson::oid::ObjectId;
 use driver::bson::{Bson, Document, RawDocumentBuf, doc};
 use driver::error::ErrorKind;
-use driver::options::{FindOptions, Hint, WriteConcern};
+use driver::options::{ClientOptions, CollectionOptions, FindOptions, Hint, WriteConcern};
 use driver::{Client, Collection, Database};
 use futures_util::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
@@ -256,6 +256,41 @@ async fn writes_are_acknowledged_unless_asked_not_to_be() {
     assert_eq!(updated.matched_count, 0, "nothing is known of an unacknowledged write");
     let done = async { while coll.find_one(doc! { "_id": 2, "x": 1 }).await.unwrap().is_none() {} };
     tokio::time::timeout(PATIENCE, done).await.expect("the writes were sent");
+}
+
+#[tokio::test]
+async fn a_write_concern_that_contradicts_itself_is_refused_wherever_it_was_set() {
+    let database = fresh().await;
+    let torn = WriteConcern::builder().w(driver::options::Acknowledgment::Nodes(0)).journal(true).build();
+    let options = CollectionOptions::builder().write_concern(torn.clone()).build();
+    let coll: Collection<Document> = database.collection_with_options("torn", options);
+    for error in [
+        coll.insert_one(doc! {}).await.unwrap_err(),
+        coll.delete_many(doc! {}).await.unwrap_err(),
+        database.collection("torn").insert_one(doc! {}).write_concern(torn).await.unwrap_err(),
+    ] {
+        assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error}");
+        assert!(error.to_string().contains("journal"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn all_commands_of_an_insert_share_one_deadline() {
+    let name = fresh().await.name().to_owned();
+    let mut options = ClientOptions::parse(server().uri()).await.unwrap();
+    options.app_name = Some(name.clone());
+    options.timeout = Some(Duration::from_millis(1500));
+    let coll: Collection<RawDocumentBuf> =
+        Client::with_options(options).unwrap().database(&name).collection("late");
+    let fault = doc! {
+        "configureFailPoint": "failCommand", "mode": "alwaysOn",
+        "data": { "failCommands": ["insert"], "blockConnection": true, "blockTimeMS": 1000, "appName": &name },
+    };
+    let _fault = server().fail_point(fault).unwrap();
+    // Two commands, each of which ends within the time that is meant for both.
+    let documents = (0..100_001).map(|i| RawDocumentBuf::try_from(&doc! { "_id": i }).unwrap());
+    let error = coll.insert_many(documents).await.unwrap_err();
+    assert!(error.is_timeout(), "{error}");
 }
 
 #[tokio::test]

@@ -77,18 +77,21 @@ impl Batch {
     /// Moves on to the next document. False at the end of the batch.
     ///
     /// # Errors
-    /// `InvalidResponse` when what follows is no document.
+    /// `InvalidResponse` when what follows is no document; the batch is at its end then.
     pub(crate) fn advance(&mut self) -> Result<bool> {
-        let found = document_at(&self.reply.bytes()[..self.end], self.next)?;
-        match found {
-            Some(found) => {
+        self.current = 0..0;
+        if !self.has_next() {
+            return Ok(false);
+        }
+        match document_at(&self.reply.bytes()[..self.end], self.next) {
+            Ok(Some(found)) => {
                 self.next = found.end;
                 self.current = found;
                 Ok(true)
             }
-            None => {
-                self.current = 0..0;
-                Ok(false)
+            outcome => {
+                self.next = self.end;
+                outcome.map(|_| false)
             }
         }
     }
@@ -141,6 +144,19 @@ mod tests {
         assert_eq!(found, [rawdoc! { "a": 1 }, rawdoc! {}, rawdoc! { "b": "two" }]);
         assert_eq!(first(&array).unwrap(), Some(&*found[0]));
         assert_eq!(first(&rawdoc! {}).unwrap(), None);
+    }
+
+    #[test]
+    fn a_damaged_document_ends_its_batch() {
+        let mut array = rawdoc! { "0": { "a": 1 }, "1": { "a": 2 }, "2": { "a": 3 } }.into_bytes();
+        let second = document_at(&array, document_at(&array, 4).unwrap().unwrap().end).unwrap().unwrap();
+        array[second.start] = 4;
+        let whole = 0..array.len();
+        let mut batch = Batch::new(OwnedReply::of(array), whole);
+        assert!(batch.advance().unwrap() && !batch.current().is_empty());
+        assert!(batch.advance().is_err());
+        assert!(batch.current().is_empty() && !batch.has_next());
+        assert!(!batch.advance().unwrap(), "an error is told once");
     }
 
     #[test]

@@ -51,6 +51,7 @@ impl Envelope<'_> {
         }
         self.write_read_concern(body);
         if let Some(concern) = self.write_concern.filter(|concern| !concern.is_empty()) {
+            concern.validate()?;
             body.serialize(cstr!("writeConcern"), concern)?;
         }
         if let Some(api) = self.server_api {

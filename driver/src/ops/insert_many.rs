@@ -10,8 +10,9 @@ use serde::Serialize;
 use super::fields::Fields;
 use super::macros::{ends, options};
 use crate::collection::Collection;
+use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, InsertManyError, Result};
-use crate::exec::{self, Meta, Operation, Reply, Retry, failure};
+use crate::exec::{self, Meta, Operation, Reply, Retry, Scope, failure};
 use crate::face::Face;
 use crate::options::WriteConcern;
 use crate::pool::ConnectionDescription;
@@ -62,10 +63,12 @@ impl<'a, T: Serialize + Send + Sync, D: Borrow<T> + Send + Sync, F: Face> Insert
         let options = self.options.as_deref();
         let ordered = options.and_then(|o| o.ordered).unwrap_or(true);
         let mut progress = Progress { ids: Vec::with_capacity(self.documents.len()), ..Progress::default() };
+        // One for all commands.
+        let deadline = Deadline::after_option(place.core.options.timeout());
         let mut next = 0;
         while next < self.documents.len() {
             let write_concern = options.and_then(|o| o.write_concern.as_ref());
-            let scope = place.write(write_concern, self.session.as_deref_mut());
+            let scope = Scope { deadline, ..place.write(write_concern, self.session.as_deref_mut()) };
             let mut command = Command {
                 collection: &place.name,
                 documents: &self.documents,

@@ -441,6 +441,13 @@ pub(crate) struct OwnedReply {
 }
 
 impl OwnedReply {
+    /// A reply that is just these bytes.
+    #[cfg(test)]
+    pub(crate) fn of(frame: Vec<u8>) -> Self {
+        let body = 0..frame.len();
+        OwnedReply { frame, body }
+    }
+
     /// # Errors
     /// `InvalidResponse` when it is no document; [`Connection::take_reply`] gives none that is not.
     pub(crate) fn document(&self) -> Result<&RawDocument> {
