@@ -235,7 +235,7 @@ impl<T, F: Face> Collection<T, F> {
 
     /// Changes all documents that match `filter`.
     ///
-    /// Never sent twice: the server cannot tell a repetition of it.
+    /// Never sent twice, as the server cannot tell a repetition of it, unless the server had too much to do even to begin with it.
     ///
     /// # Errors
     /// Those of [`update_one`](Self::update_one).
@@ -279,7 +279,7 @@ impl<T, F: Face> Collection<T, F> {
 
     /// Deletes all documents that match `filter`.
     ///
-    /// Never sent twice: the server cannot tell a repetition of it.
+    /// Never sent twice, as the server cannot tell a repetition of it, unless the server had too much to do even to begin with it.
     ///
     /// # Errors
     /// Those of [`delete_one`](Self::delete_one).

@@ -198,10 +198,16 @@ pub(crate) async fn execute<'c>(
         Retry::Write if core.options.retry_writes() && scope.is_acknowledged() => Retry::Write,
         _ => Retry::Never,
     };
+    let when_overloaded = match operation.meta().retry {
+        Retry::Read => core.options.retry_reads(),
+        Retry::Write => core.options.retry_writes(),
+        Retry::Never => core.options.retry_reads() && core.options.retry_writes(),
+    };
     let lease = Loan { core, session: None, timeout: None };
     let mut tries = Tries {
         lease,
         retry,
+        when_overloaded: when_overloaded && scope.is_acknowledged(),
         txn_number: None,
         avoided: Vec::new(),
         earlier: None,
@@ -220,9 +226,10 @@ pub(crate) async fn execute<'c>(
             }
             Err(failure) => failure,
         };
-        let again = tries.may_repeat(&scope, &failure.error) && retry::permits(tries.retry, &failure.error);
-        let sharded = || core.deployment.description().topology_type() == TopologyType::Sharded;
-        if again && (failure.error.has_label(SYSTEM_OVERLOADED_ERROR) || sharded()) {
+        let permitted = retry::permits(tries.retry, &failure.error)
+            || (tries.when_overloaded && retry::is_turned_away(&failure.error));
+        let again = permitted && tries.may_repeat(&scope, &failure.error);
+        if again && retargets(core, &failure.error) {
             tries.avoided.push(selected.address().clone());
         }
         tries.failed += 1;
@@ -245,6 +252,8 @@ struct Tries<'c> {
     lease: Loan<'c>,
     /// As the operation's, unless the options, the scope or the server forbid it.
     retry: Retry,
+    /// Whether the operation, of whatever kind, may be sent again when a server had too much to do even to begin with it.
+    when_overloaded: bool,
     /// Of a retryable write: the same in every attempt.
     txn_number: Option<i64>,
     /// Servers that are taken only if nothing else suits.
@@ -259,10 +268,10 @@ struct Tries<'c> {
 
 impl Tries<'_> {
     /// Whether there may be an attempt after the one that ended with `error`: one more, or as many as fit into the operation's `timeout`; where
-    /// a server had too much to do, as many as [`retry::MAX_RETRIES`].
+    /// a server had too much to do, as many as `maxAdaptiveRetries`.
     fn may_repeat(&self, scope: &Scope<'_>, error: &Error) -> bool {
         let overloaded = self.overloaded || error.has_label(SYSTEM_OVERLOADED_ERROR);
-        if overloaded && self.failed >= retry::MAX_RETRIES {
+        if overloaded && self.failed >= self.lease.core.options.max_adaptive_retries() {
             return false;
         }
         match scope.deadline.instant() {
@@ -270,6 +279,13 @@ impl Tries<'_> {
             Some(_) => !scope.deadline.is_over(),
         }
     }
+}
+
+/// Whether another attempt goes to another server, if one suits it (specifications "Retryable Reads", section "Server Selection", and "Client
+/// Backpressure", section "Overload retry policy").
+fn retargets(core: &Core, error: &Error) -> bool {
+    (error.has_label(SYSTEM_OVERLOADED_ERROR) && core.options.enable_overload_retargeting())
+        || core.deployment.description().topology_type() == TopologyType::Sharded
 }
 
 /// The server for the next attempt.

@@ -70,7 +70,7 @@
 //! | `tls` | encrypted connections, by rustls |
 //! | `snappy`, `zlib`, `zstd` | compressed messages |
 //! | `socks5` | connections through a SOCKS5 proxy |
-//! | `tracing` | log records and spans for `tracing` |
+//! | `tracing` | log records for the subscribers of `tracing` |
 
 pub mod client;
 pub mod collection;

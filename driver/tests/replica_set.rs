@@ -1,14 +1,18 @@
 //! What operations do on a replica set: where they go, what they carry, what happens when they fail.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use driver::bson::{Document, doc};
 use driver::error::{ErrorKind, RETRYABLE_WRITE_ERROR};
-use driver::options::{ReadConcern, ReadPreference, WriteConcern};
+use driver::event::EventHandler;
+use driver::event::command::CommandEvent;
+use driver::options::{ClientOptions, ReadConcern, ReadPreference, WriteConcern};
 use driver::{Client, Collection};
 use futures_util::TryStreamExt;
 use testbed::{FailPoint, ReplicaSet, shared_replica_set};
+use toro::Queue;
 
 fn set() -> &'static ReplicaSet {
     shared_replica_set().unwrap()
@@ -137,6 +141,72 @@ async fn a_read_is_sent_again_after_an_error_that_passes() {
 
 // Statement 53: a read preference in the connection string is honoured. Statement 51: getMore and killCursors go to the member
 // that holds the cursor, and only there.
+/// The members that the commands of a client called `command` were sent to, failed ones among them, in order.
+fn sent_to(command: &'static str, told: &Queue<CommandEvent>) -> Vec<String> {
+    let started = std::iter::from_fn(|| told.try_get().ok()).filter_map(|event| match event {
+        CommandEvent::Started(e) if e.command_name == command => Some(e.connection.address.to_string()),
+        _ => None,
+    });
+    started.collect()
+}
+
+/// As [`fresh`], with the client's command events. Every member is known.
+async fn fresh_and_told(more: &str) -> (Collection<Document>, String, Arc<Queue<CommandEvent>>) {
+    let (.., name) = fresh("").await;
+    let mut options = ClientOptions::parse(format!("{}&appName={name}&{more}", set().uri())).await.unwrap();
+    let (handler, told) = EventHandler::queue();
+    options.command_event_handler = Some(handler);
+    let client = Client::with_options(options).unwrap();
+    client.wait_for_refresh().await.unwrap();
+    (client.database(&name).collection("c"), name, told)
+}
+
+/// The prose tests 3.1 to 3.3 of the specification "Retryable Reads".
+#[tokio::test]
+async fn a_read_that_an_overloaded_member_refused_goes_to_another_where_that_is_asked_for() {
+    let _faults = FAULTS.acquire().await;
+    for (labels, retargeting, moves) in [
+        (&["RetryableError", "SystemOverloadedError"][..], "true", true),
+        (&["RetryableError", "SystemOverloadedError"], "false", false),
+        (&["RetryableError"], "true", false),
+    ] {
+        let more = format!("readPreference=primaryPreferred&enableOverloadRetargeting={retargeting}");
+        let (coll, app, told) = fresh_and_told(&more).await;
+        let _fault =
+            fail_once(&app, doc! { "failCommands": ["find"], "errorLabels": labels, "errorCode": 6 });
+        coll.find_one(doc! {}).await.unwrap();
+        let [first, second] = &sent_to("find", &told)[..] else { panic!("it was to be sent twice") };
+        assert_eq!(first != second, moves, "{labels:?} {retargeting}: {first}, {second}");
+    }
+}
+
+/// Even what is never sent twice otherwise: the server has not begun with it.
+#[tokio::test]
+async fn what_an_overloaded_server_refuses_is_tried_as_often_as_asked_for() {
+    let _faults = FAULTS.acquire().await;
+    for (more, attempts) in [
+        ("", 3),
+        ("maxAdaptiveRetries=1", 2),
+        ("maxAdaptiveRetries=0", 1),
+        ("maxAdaptiveRetries=3&timeoutMS=60000", 4),
+        ("retryReads=false", 1),
+        ("retryWrites=false", 1),
+    ] {
+        let (coll, app, told) = fresh_and_told(more).await;
+        let fault = doc! {
+            "configureFailPoint": "failCommand", "mode": "alwaysOn",
+            "data": {
+                "failCommands": ["update"], "errorCode": 462, "appName": &app,
+                "errorLabels": ["RetryableError", "SystemOverloadedError"],
+            },
+        };
+        let _fault = set().fail_point(primary(), fault).unwrap();
+        let error = coll.update_many(doc! {}, doc! { "$set": { "x": 1 } }).await.unwrap_err();
+        assert_eq!(error.code(), Some(462), "{error}");
+        assert_eq!(sent_to("update", &told).len(), attempts, "{more}");
+    }
+}
+
 #[tokio::test]
 async fn a_cursor_stays_with_its_member() {
     const CURSORS: i64 = 8;

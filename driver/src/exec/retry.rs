@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::operation::Retry;
-use crate::error::{Error, ErrorKind, NO_WRITES_PERFORMED, RETRYABLE_WRITE_ERROR, SYSTEM_OVERLOADED_ERROR};
+use crate::error::{
+    Error, ErrorKind, NO_WRITES_PERFORMED, RETRYABLE_ERROR, RETRYABLE_WRITE_ERROR, SYSTEM_OVERLOADED_ERROR,
+};
 use crate::pool::ConnectionDescription;
 use crate::topology::ServerType;
 
@@ -39,12 +41,8 @@ impl Failure {
     }
 }
 
-/// How often an operation is sent again once a server had too much to do (specification "Client Backpressure", section "Overload retry
-/// policy").
-pub(super) const MAX_RETRIES: u32 = 2;
-
 /// How long to wait before an operation that has failed `failed` times is sent again after `error`: at random up to 200 ms, then 400 ms, for
-/// a server that has too much to do; none after other errors.
+/// a server that has too much to do; none after other errors (specification "Client Backpressure", section "Overload retry policy").
 ///
 /// A connection that breaks while it is being opened looks like overload, so this is also the time in which a monitor notices that the server has
 /// died.
@@ -70,6 +68,11 @@ pub(super) fn permits(retry: Retry, error: &Error) -> bool {
                 || matches!(error.kind(), ErrorKind::Command(e) if is_passing(e.code) || e.code == 134)
         }
     }
+}
+
+/// Whether the server did not even begin with the command, for it had too much to do: then anything may be sent again.
+pub(super) fn is_turned_away(error: &Error) -> bool {
+    error.has_label(SYSTEM_OVERLOADED_ERROR) && error.has_label(RETRYABLE_ERROR)
 }
 
 /// Gives the error of a retryable write the label that makes it one, where that is the driver's part

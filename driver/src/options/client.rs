@@ -44,12 +44,17 @@ pub struct ClientOptions {
     pub direct_connection: Option<bool>,
     /// What a library or application built on this driver adds to the handshake.
     pub driver_info: Option<DriverInfo>,
+    /// Whether an operation that an overloaded server refused is tried again on another server, if there is one that suits it. In a sharded
+    /// cluster it always is. Default: false.
+    pub enable_overload_retargeting: Option<bool>,
     /// How often a server is checked; at least 500 ms. Default: 10 s.
     pub heartbeat_freq: Option<Duration>,
     /// Whether the seed is a load balancer. Default: false.
     pub load_balanced: Option<bool>,
     /// How much slower than the fastest eligible server another may be and still be chosen. Default: 15 ms.
     pub local_threshold: Option<Duration>,
+    /// How often, at most, an operation is tried again once a server had too much to do; 0: not at all. Default: 2.
+    pub max_adaptive_retries: Option<u32>,
     /// How many connections a pool may be opening at once. Default: 2.
     pub max_connecting: Option<u32>,
     /// How long a connection may lie idle in its pool before it is closed. Default: without limit.
@@ -101,10 +106,6 @@ pub struct ClientOptions {
     pub(crate) warnings: Vec<String>,
     /// The name whose SRV records gave the hosts.
     pub(crate) srv_host: Option<String>,
-    /// How often an operation that an overloaded server refused is tried again (`maxAdaptiveRetries`). Default: 2.
-    pub max_adaptive_retries: Option<u32>,
-    /// Whether such an operation may be tried again on another server (`enableOverloadRetargeting`). Default: false.
-    pub enable_overload_retargeting: Option<bool>,
 }
 
 builder! {
@@ -291,6 +292,15 @@ impl ClientOptions {
 
     pub(crate) fn retry_writes(&self) -> bool {
         self.retry_writes.unwrap_or(true)
+    }
+
+    /// Specification "Client Backpressure", section "Overload retry policy".
+    pub(crate) fn max_adaptive_retries(&self) -> u32 {
+        self.max_adaptive_retries.unwrap_or(2)
+    }
+
+    pub(crate) fn enable_overload_retargeting(&self) -> bool {
+        self.enable_overload_retargeting.unwrap_or(false)
     }
 
     pub(crate) fn server_monitoring_mode(&self) -> ServerMonitoringMode {

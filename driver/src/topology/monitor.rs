@@ -194,7 +194,8 @@ impl Monitor {
 
     /// Takes in what the server tells by itself, from `version` on, until it fails.
     async fn stream(&self, connection: &mut Connection, mut version: TopologyVersion) -> Error {
-        let patience = self.options().connect_timeout().map(|limit| limit.saturating_add(self.heartbeat_freq()));
+        let patience =
+            self.options().connect_timeout().map(|limit| limit.saturating_add(self.heartbeat_freq()));
         loop {
             let heartbeat = self.heartbeat(connection, true);
             let received = if connection.more_to_come() {

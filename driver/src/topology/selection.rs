@@ -150,7 +150,8 @@ fn fresh_enough(
     let fresh = |i: &usize| {
         let server = &description.servers[*i];
         server.server_type != ServerType::RsSecondary
-            || staleness(description, server).is_some_and(|lag| lag.saturating_add(millis(heartbeat_freq)) <= limit)
+            || staleness(description, server)
+                .is_some_and(|lag| lag.saturating_add(millis(heartbeat_freq)) <= limit)
     };
     candidates.into_iter().filter(fresh).collect()
 }
