@@ -5,7 +5,7 @@
 //! harm.
 //!
 //! Every heartbeat that was started is also ended: those that are under way when their server is closed, or their task dropped, are
-//! told to have failed.
+//! told to have failed. A heartbeat that a monitor starts after its server was closed, not knowing it yet, is not told of.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,7 +35,9 @@ struct Line {
     telling: bool,
     /// The last event has been put in line.
     closed: bool,
-    /// Heartbeats that have started and not ended.
+    /// The servers that were told to be watched.
+    watched: Vec<ServerAddress>,
+    /// Heartbeats that have started and not ended, all of servers that are watched.
     beating: Vec<Beat>,
     next_beat: u64,
 }
@@ -96,7 +98,7 @@ impl Publisher {
                 self.description_changed(&Arc::new(TopologyDescription::empty()), new.description()),
             );
             for server in new.description().servers() {
-                line.events.push_back(self.opening(server.address()));
+                self.open_server(line, server.address());
             }
         });
     }
@@ -121,7 +123,7 @@ impl Publisher {
                 }
             }
             for now in after.servers().filter(|now| before.server(now.address()).is_none()) {
-                line.events.push_back(self.opening(now.address()));
+                self.open_server(line, now.address());
             }
             if !after.says_the_same(before) {
                 line.events.push_back(self.description_changed(before, after));
@@ -138,7 +140,16 @@ impl Publisher {
         });
     }
 
+    fn open_server(&self, line: &mut Line, address: &ServerAddress) {
+        line.watched.push(address.clone());
+        line.events.push_back(SdamEvent::ServerOpening(ServerOpeningEvent {
+            topology_id: self.topology_id,
+            address: address.clone(),
+        }));
+    }
+
     fn close_server(&self, line: &mut Line, address: &ServerAddress) {
+        line.watched.retain(|watched| watched != address);
         let (of_it, others) =
             std::mem::take(&mut line.beating).into_iter().partition(|beat| beat.address == *address);
         line.beating = others;
@@ -148,13 +159,6 @@ impl Publisher {
             topology_id: self.topology_id,
             address: address.clone(),
         }));
-    }
-
-    fn opening(&self, address: &ServerAddress) -> SdamEvent {
-        SdamEvent::ServerOpening(ServerOpeningEvent {
-            topology_id: self.topology_id,
-            address: address.clone(),
-        })
     }
 
     fn description_changed(
@@ -169,7 +173,7 @@ impl Publisher {
         }))
     }
 
-    /// A heartbeat starts.
+    /// A heartbeat starts; nobody is told of it if its server has been closed.
     pub(super) fn heartbeat(
         self: &Arc<Self>,
         address: &ServerAddress,
@@ -179,6 +183,9 @@ impl Publisher {
     ) -> Heartbeat {
         let mut heartbeat = Heartbeat(None);
         self.enqueue(|line| {
+            if !line.watched.contains(address) {
+                return;
+            }
             let number = line.next_beat;
             line.next_beat += 1;
             line.events.push_back(SdamEvent::ServerHeartbeatStarted(ServerHeartbeatStartedEvent {
@@ -271,10 +278,21 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
 
+    use super::super::description::TopologyType;
+    use super::super::selection::Limits;
+    use super::super::server_description::ServerDescription;
     use super::*;
 
     fn address(i: usize) -> ServerAddress {
         ServerAddress::parse(format!("h{i}:1")).unwrap()
+    }
+
+    /// A picture of that many servers.
+    fn of_servers(n: usize) -> Topology {
+        let servers = (0..n).map(|i| ServerDescription::unknown(address(i))).collect();
+        let description = TopologyDescription::of(TopologyType::Unknown, servers);
+        let limits = Limits { local_threshold: Duration::ZERO, heartbeat_freq: Duration::ZERO };
+        Topology::new(description, Vec::new(), limits)
     }
 
     // On a random schedule: one event at a time, none lost, each thread's in its order, and a handler may cause more.
@@ -300,6 +318,7 @@ mod tests {
             inside.fetch_sub(1, Ordering::SeqCst);
         })));
         let _ = HANDLER.set(Arc::clone(&publisher));
+        publisher.opened(&of_servers(THREADS + 1));
         thread::scope(|scope| {
             for i in 0..THREADS {
                 let publisher = &publisher;
@@ -316,7 +335,8 @@ mod tests {
             }
         });
         let told = told.lock().unwrap();
-        assert_eq!(told.len(), 2 * THREADS * BEATS + 2);
+        let opened = 2 + THREADS + 1;
+        assert_eq!(told.len(), opened + 2 * THREADS * BEATS + 2);
         for i in 0..THREADS {
             let numbers: Vec<u64> = told
                 .iter()
@@ -345,9 +365,65 @@ mod tests {
             }
             count.fetch_add(1, Ordering::SeqCst);
         })));
+        publisher.opened(&of_servers(1));
+        publisher.deliver();
+        let opened = told.swap(0, Ordering::SeqCst);
+        assert_eq!(opened, 3);
         for _ in 0..3 {
             drop(publisher.heartbeat(&address(0), false, 1, None));
         }
         assert_eq!(told.load(Ordering::SeqCst), 3);
+    }
+
+    // On a random schedule: monitors learn last that their server is watched no longer.
+    #[test]
+    fn nothing_is_told_of_a_server_after_it_was_closed_and_every_heartbeat_ends() {
+        const SERVERS: usize = 3;
+        for _ in 0..300 {
+            let told: Arc<Mutex<Vec<SdamEvent>>> = Arc::default();
+            let log = Arc::clone(&told);
+            let publisher =
+                Publisher::new(Some(EventHandler::callback(move |event| log.lock().unwrap().push(event))));
+            let (known, gone) = (of_servers(SERVERS), of_servers(0));
+            publisher.opened(&known);
+            thread::scope(|scope| {
+                for i in 0..SERVERS {
+                    let publisher = &publisher;
+                    scope.spawn(move || {
+                        for n in 0..fastrand::u64(..8) {
+                            drop(publisher.heartbeat(&address(i), false, n, None));
+                        }
+                    });
+                }
+                publisher.changed(&known, &gone);
+                // Here a monitor may be quicker than whoever shuts down.
+                if fastrand::bool() {
+                    thread::yield_now();
+                }
+                publisher.closed();
+                publisher.deliver();
+            });
+            let told = told.lock().unwrap();
+            assert!(matches!(told.last(), Some(SdamEvent::TopologyClosed(_))), "{told:?}");
+            for i in 0..SERVERS {
+                let (mut open, mut beating) = (false, 0);
+                for event in &*told {
+                    match event {
+                        SdamEvent::ServerOpening(e) if e.address == address(i) => open = true,
+                        SdamEvent::ServerClosed(e) if e.address == address(i) => {
+                            assert_eq!(beating, 0, "a heartbeat has not ended: {told:?}");
+                            open = false;
+                        }
+                        SdamEvent::ServerHeartbeatStarted(e) if e.server_address == address(i) => {
+                            assert!(open, "a heartbeat of a server that is not watched: {told:?}");
+                            beating += 1;
+                        }
+                        SdamEvent::ServerHeartbeatFailed(e) if e.server_address == address(i) => beating -= 1,
+                        _ => {}
+                    }
+                }
+                assert!(!open && beating == 0, "{told:?}");
+            }
+        }
     }
 }
