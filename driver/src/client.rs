@@ -34,7 +34,9 @@ impl Client<Async> {
     /// Returns at once: servers are looked for in the background, and the first operation waits for one.
     ///
     /// # Errors
-    /// - `InvalidArgument` when the connection string cannot be read or contradicts itself, or outside a tokio runtime.
+    /// - `InvalidArgument` when the connection string cannot be read or contradicts itself, outside a tokio runtime, and in one that was built
+    ///   without `enable_all`.
+    /// - `Io` when the process can open no socket.
     /// - `DnsResolve` where the records of a `mongodb+srv` name cannot be had.
     ///
     /// # Example
@@ -58,7 +60,8 @@ impl Client<Async> {
     /// A client with these options.
     ///
     /// # Errors
-    /// `InvalidArgument` when the options contradict each other, or outside a tokio runtime.
+    /// `InvalidArgument` when the options contradict each other, outside a tokio runtime, and in one that was built without
+    /// `enable_all`; `Io` when the process can open no socket.
     pub fn with_options(options: ClientOptions) -> Result<Self> {
         Self::open(options, Runtime::current()?)
     }

@@ -8,11 +8,12 @@
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
+use std::panic::catch_unwind;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 use threadwatch::ForkGeneration;
@@ -32,15 +33,23 @@ impl Runtime {
     /// The runtime of the calling task.
     ///
     /// # Errors
-    /// `InvalidArgument` when the caller is not inside a tokio runtime.
+    /// `InvalidArgument` when the caller is not inside a tokio runtime, or in one that was built without I/O or timers; `Io` when the process
+    /// can open no socket.
     pub(crate) fn current() -> Result<Self> {
-        match Handle::try_current() {
-            Ok(background) => Ok(Runtime { background, blocking: false }),
-            Err(_) => Err(Error::invalid_argument(
+        let Ok(background) = Handle::try_current() else {
+            return Err(Error::invalid_argument(
                 "a Client must be created inside a tokio runtime with I/O and time enabled; \
                  in a program without one, use driver::sync::Client",
-            )),
+            ));
+        };
+        let lacking = missing_drivers().map_err(|cause| Error::io("cannot open a socket", cause))?;
+        if let Some(lacking) = lacking {
+            return Err(Error::invalid_argument(format!(
+                "a Client cannot work in this tokio runtime, which was built without {lacking}: call enable_all() on its \
+                 tokio::runtime::Builder, or use driver::sync::Client, which needs no runtime"
+            )));
         }
+        Ok(Runtime { background, blocking: false })
     }
 
     /// Operations on the calling thread, background work on one thread shared by the whole process.
@@ -107,6 +116,24 @@ impl Runtime {
     pub(crate) async fn sleep_until(&self, instant: Instant) {
         let _ = self.timeout(Deadline::at(instant), std::future::pending::<()>()).await;
     }
+}
+
+/// What the ambient tokio runtime was built without; `None` where it has everything.
+///
+/// tokio does not tell: it panics when a timer or a socket is made that it cannot drive. So one of each is made, and thrown away. Were it left to
+/// the monitors to find out, they would die of it unseen, and every operation wait for a server in vain.
+fn missing_drivers() -> std::io::Result<Option<&'static str>> {
+    let timer = catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok();
+    let socket = match catch_unwind(|| tokio::net::UnixDatagram::unbound().map(drop)) {
+        Ok(made) => made.map(|()| true)?,
+        Err(_) => false,
+    };
+    Ok(match (socket, timer) {
+        (true, true) => None,
+        (false, true) => Some("I/O"),
+        (true, false) => Some("timers"),
+        (false, false) => Some("I/O and timers"),
+    })
 }
 
 /// The deadline passed before the future was ready.
@@ -242,9 +269,8 @@ fn start_background() -> std::io::Result<Handle> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn a_blocking_wait_ends_at_its_deadline() {
@@ -284,5 +310,24 @@ mod tests {
     fn outside_a_runtime_the_error_names_the_remedy() {
         let error = Runtime::current().unwrap_err();
         assert!(error.to_string().contains("driver::sync::Client"), "{error}");
+    }
+
+    #[test]
+    fn a_runtime_that_was_built_without_something_is_told_what() {
+        let build: [(fn(&mut tokio::runtime::Builder), &str); 3] = [
+            (|_| (), "I/O and timers"),
+            (|builder| _ = builder.enable_io(), "timers"),
+            (|builder| _ = builder.enable_time(), "I/O"),
+        ];
+        for (enable, lacking) in build {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            enable(&mut builder);
+            let runtime = builder.build().unwrap();
+            let _context = runtime.enter();
+            let error = Runtime::current().unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error:?}");
+            assert!(error.to_string().contains(&format!("built without {lacking}:")), "{error}");
+            assert!(error.to_string().contains("enable_all()"), "{error}");
+        }
     }
 }
