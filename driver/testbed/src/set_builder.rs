@@ -28,6 +28,7 @@ pub struct ReplicaSetBuilder {
     name: Option<String>,
     election_timeout: Duration,
     heartbeat_interval: Duration,
+    heartbeat_timeout: Duration,
     proxied: bool,
 }
 
@@ -40,6 +41,7 @@ impl Default for ReplicaSetBuilder {
             // Short enough for tests to be quick, long enough for a machine under load not to depose its primaries.
             election_timeout: Duration::from_millis(1500),
             heartbeat_interval: Duration::from_millis(250),
+            heartbeat_timeout: Duration::from_secs(10),
             proxied: false,
         }
     }
@@ -98,6 +100,14 @@ impl ReplicaSetBuilder {
     /// How often members ask after each other; 250 ms unless set. Whole milliseconds.
     pub fn heartbeat_interval(mut self, interval: Duration) -> ReplicaSetBuilder {
         self.heartbeat_interval = interval;
+        self
+    }
+
+    /// How long a member waits for another's answer before it takes it for dead; 10 s unless set. Whole seconds, at least one. A new primary waits
+    /// as long for a member that is silent but still connected, so a set in which a member is to be
+    /// [paused](ReplicaSet::pause) has its next primary sooner if this is short.
+    pub fn heartbeat_timeout(mut self, timeout: Duration) -> ReplicaSetBuilder {
+        self.heartbeat_timeout = timeout;
         self
     }
 
@@ -171,6 +181,7 @@ impl ReplicaSetBuilder {
             "settings": {
                 "electionTimeoutMillis": millis(self.election_timeout),
                 "heartbeatIntervalMillis": millis(self.heartbeat_interval),
+                "heartbeatTimeoutSecs": self.heartbeat_timeout.as_secs().max(1) as i64,
             },
         }
     }
