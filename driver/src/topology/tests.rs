@@ -143,7 +143,9 @@ mod cases {
     // Statement 49: who waits for a primary gets the next one; only the monitors look for it.
     pub(super) async fn a_new_primary_is_found_when_the_old_one_is_killed(runtime: Runtime) {
         let set = ReplicaSet::start(3).unwrap();
-        let deployment = open(&set.uri(), runtime);
+        let mut options = options(&set.uri());
+        options.heartbeat_freq = Some(Duration::from_millis(500));
+        let deployment = Deployment::open(Arc::new(options), runtime).unwrap();
         let old = select(&deployment, ReadPreference::Primary).await.unwrap().address().clone();
         let killed = set.primary().unwrap();
         set.kill(killed).unwrap();
