@@ -3,7 +3,10 @@
 //! | question | file |
 //! |---|---|
 //! | who gets a connection, who may open one? | `state.rs`, pure rules |
-//! | what follows from that: sockets, events, errors? | `shared.rs` |
+//! | what follows from that: sockets, events? | `shared.rs` |
+//! | who opens a connection, and whose is it then? | `opening.rs` |
+//! | what becomes of one whose reply nobody waited for? | `draining.rs` |
+//! | what is one told who gets none? | `refused.rs` |
 //! | how does what was handed out come back? | `held.rs` |
 //! | how does a connection stay with a request? | `pins.rs` |
 //! | what happens while nobody asks? | `upkeep.rs` |
@@ -15,11 +18,14 @@
 //! returns itself when it is dropped, so that no error, panic or dropped future costs the pool a place.
 
 mod connection;
+mod draining;
 mod establish;
 mod generation;
 mod held;
 mod metadata;
+mod opening;
 mod pins;
+mod refused;
 mod shared;
 mod state;
 mod upkeep;
@@ -117,7 +123,16 @@ impl Pool {
     /// and those of opening a connection.
     ///
     /// Cancel safety: a dropped future leaves the queue, or gives back what it was given.
+    #[inline]
     pub(crate) async fn check_out(&self, deadline: Deadline) -> Result<PooledConnection, CheckOutError> {
+        match self.shared.take_idle() {
+            Some(connection) => Ok(connection),
+            None => self.check_out_in_line(deadline).await,
+        }
+    }
+
+    /// The long way of a checkout.
+    async fn check_out_in_line(&self, deadline: Deadline) -> Result<PooledConnection, CheckOutError> {
         let Some(started) = self.checkout_started() else { return self.shared.check_out(deadline).await };
         let mut asking = Asking { pool: self, started, over: false };
         let mut checked_out = self.shared.check_out(deadline).await;

@@ -187,6 +187,41 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         Counts { total: self.total, idle: self.idle.len() as u32, pending: self.pending }
     }
 
+    /// The idle connection that was used last, where a newcomer can have it with nothing else to do; else
+    /// [`ask`](Self::ask) tells what there is for it.
+    #[inline]
+    pub(crate) fn take_idle(&mut self, waiting: usize, now: Option<Instant>) -> Option<C> {
+        let top = self.idle.back()?;
+        let fit = self.phase == Phase::Ready
+            && waiting == 0
+            && !self.is_stale(top.era)
+            && !self.has_rested(top)
+            && !self.has_expired(top, now);
+        if fit { self.idle.pop_back().map(|idle| idle.connection) } else { None }
+    }
+
+    /// As [`give_back`](Self::give_back), where there is nothing to it but to lay the connection to the idle ones; else the
+    /// connection comes back.
+    #[inline]
+    pub(crate) fn keep(
+        &mut self,
+        connection: C,
+        era: Era<S>,
+        now: Option<Instant>,
+        waiting: usize,
+    ) -> Option<C> {
+        if waiting != 0 || self.phase == Phase::Closed || self.is_stale(era) {
+            return Some(connection);
+        }
+        self.lay(connection, era, now);
+        None
+    }
+
+    #[inline]
+    fn lay(&mut self, connection: C, era: Era<S>, since: Option<Instant>) {
+        self.idle.push_back(Idle { connection, era, tick: self.tick, since });
+    }
+
     /// What a newcomer gets; `None`: it queues behind those who wait.
     pub(crate) fn ask<T>(
         &mut self,
@@ -210,9 +245,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
 
     /// What the first of `wanting` gets, if there is anything to be had.
     fn next(&mut self, wanting: usize, now: Option<Instant>) -> Option<Offer<C>> {
-        if let (Some(limit), Some(now), Some(top)) = (self.limits.max_idle, now, self.idle.back())
-            && top.has_expired(limit, now)
-        {
+        if self.idle.back().is_some_and(|top| self.has_expired(top, now)) {
             // Those below it have lain there even longer.
             return Some(Offer::Perished(self.empty(), Why::Idle));
         }
@@ -220,7 +253,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
             if self.is_stale(idle.era) {
                 return Some(Offer::Perished(vec![self.remove(idle)], Why::Stale));
             }
-            let rested = self.tick.wrapping_sub(idle.tick) >= Self::REST;
+            let rested = self.has_rested(&idle);
             return Some(Offer::Connection { connection: idle.connection, rested });
         }
         if wanting <= self.populating as usize {
@@ -303,7 +336,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
             let _ = waiters.hand_off(wrap.wrap(Offer::Connection { connection, rested: false }));
             return Return::Kept;
         }
-        self.idle.push_back(Idle { connection, era, tick: self.tick, since: now });
+        self.lay(connection, era, now);
         Return::Kept
     }
 
@@ -412,6 +445,17 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
             Phase::Closed => Refusal::Closed,
         };
         waiters.hand_off_all(|| wrap.wrap(Offer::Refused(refusal)));
+    }
+
+    fn has_rested(&self, idle: &Idle<C, S>) -> bool {
+        self.tick.wrapping_sub(idle.tick) >= Self::REST
+    }
+
+    fn has_expired(&self, idle: &Idle<C, S>, now: Option<Instant>) -> bool {
+        match (self.limits.max_idle, now) {
+            (Some(limit), Some(now)) => idle.has_expired(limit, now),
+            _ => false,
+        }
     }
 
     fn empty(&mut self) -> Vec<C> {

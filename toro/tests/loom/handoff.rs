@@ -32,6 +32,35 @@ fn hand_off_against_look() {
     });
 }
 
+/// As above, with the short ways first: whoever puts back without looking at who waits may, where nobody does, and whoever
+/// finds nothing there queues.
+#[test]
+fn short_check_in_against_look() {
+    model(|| {
+        let handoff = Arc::new(Handoff::new(0));
+        let other = Arc::clone(&handoff);
+        let thread = thread::spawn(move || {
+            let taken = other.with_state(|idle, waiting| match (*idle, waiting) {
+                (1.., 0) => {
+                    *idle -= 1;
+                    Some(1)
+                }
+                _ => None,
+            });
+            taken.unwrap_or_else(|| block_on(other.wait(take)))
+        });
+        let put_back = handoff.with_state(|idle, waiting| {
+            *idle += usize::from(waiting == 0);
+            waiting == 0
+        });
+        if !put_back {
+            check_in(&handoff);
+        }
+        assert_eq!(thread.join().unwrap(), 1);
+        assert_eq!(handoff.with_state(|idle, waiting| (*idle, waiting)), (0, 0));
+    });
+}
+
 /// A value that comes back by itself, as those of a pool do.
 struct Lent(Arc<Handoff<Vec<()>, Lent>>);
 

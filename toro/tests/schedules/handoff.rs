@@ -34,7 +34,7 @@ proptest! {
         let mut lost: Vec<u32> = Vec::new();
         let mut next = 0;
         for (action, choice, amount) in steps {
-            match action % 6 {
+            match action % 8 {
                 0 | 1 => {
                     let (id, got) = waits.start(handoff.wait(|idle: &mut Vec<Lent>, waiters: &mut toro::Waiters<'_, Lent>| {
                         if !waiters.is_empty() {
@@ -70,6 +70,23 @@ proptest! {
                         lost.push(granted.remove(at).1);
                     }
                 },
+                // The short ways, which pass nobody over.
+                4 => {
+                    let taken = handoff.with_state(|idle, waiting| if waiting == 0 { idle.pop() } else { None });
+                    let expected = if line.is_empty() { idle.pop() } else { None };
+                    prop_assert_eq!(taken.as_ref().map(|lent| lent.0), expected);
+                    lost.extend(expected);
+                }
+                5 => {
+                    let mut lent = Some(Lent(next, Rc::clone(&dropped)));
+                    handoff.with_state(|idle, waiting| if waiting == 0 { idle.extend(lent.take()) });
+                    prop_assert_eq!(lent.is_none(), line.is_empty());
+                    match line.is_empty() {
+                        true => idle.push(next),
+                        false => lost.push(next),
+                    }
+                    next += 1;
+                }
                 // Up to 79 at once: more than one batch of wakers.
                 _ => {
                     let count = u32::from(amount % 80);

@@ -68,6 +68,9 @@ impl Model {
 
     /// Asks once, as a checkout does.
     pub(crate) async fn ask(self: &Arc<Self>) -> Granted {
+        if let Some(id) = self.handoff.with_state(|state, waiting| state.take_idle(waiting, None)) {
+            return self.wrap(Offer::Connection { connection: id, rested: false });
+        }
         let ask = |state: &mut State<u64, u8>, waiters: &mut Waiters<'_, Granted>| match state.ask(
             None,
             waiters,
@@ -93,7 +96,7 @@ impl Model {
 
     /// The two steps of clearing, between which the real pool tells its event.
     pub(crate) fn clear(self: &Arc<Self>) {
-        self.handoff.with(|state, _| drop(state.clear()));
+        self.handoff.with_state(|state, _| drop(state.clear()));
         self.step(|state, waiters, wrap| state.refuse_waiters(waiters, &wrap));
     }
 
@@ -102,23 +105,23 @@ impl Model {
             state.ready();
             state.serve(waiters, &wrap);
         });
-        self.handoff.with(|state, _| state.announced());
+        self.handoff.with_state(|state, _| state.announced());
     }
 
     pub(crate) fn close(self: &Arc<Self>) {
-        self.handoff.with(|state, _| drop(state.close()));
+        self.handoff.with_state(|state, _| drop(state.close()));
         self.step(|state, waiters, wrap| state.refuse_waiters(waiters, &wrap));
     }
 
     /// The right to open a connection in the background.
     pub(crate) fn populate(self: &Arc<Self>) -> Option<Permit> {
-        let ticket = self.handoff.with(|state, waiters| state.populate(waiters.len()))?;
+        let ticket = self.handoff.with_state(|state, waiting| state.populate(waiting))?;
         Some(Permit { ticket, pool: Some(self.clone()) })
     }
 
     /// The counts, and how many wait.
     pub(crate) fn counts(&self) -> (Counts, usize) {
-        self.handoff.with(|state, waiters| (state.counts(), waiters.len()))
+        self.handoff.with_state(|state, waiting| (state.counts(), waiting))
     }
 }
 
@@ -175,6 +178,10 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.take() {
+            let kept = pool.handoff.with_state(|state, waiting| state.keep(self.id, self.era, None, waiting));
+            if kept.is_none() {
+                return;
+            }
             let returned =
                 pool.step(|state, waiters, wrap| state.give_back(self.id, self.era, None, waiters, &wrap));
             assert!(!matches!(returned, Return::Closed(id) | Return::Stale(id) if id != self.id));

@@ -1,0 +1,80 @@
+//! What one is told who gets no connection.
+
+use super::CheckOutError;
+use super::establish::Stage;
+use super::generation::Generation;
+use super::shared::{Shared, lock};
+use super::state::{Counts, Phase, Refusal};
+use crate::error::{Error, ErrorKind};
+
+impl Shared {
+    pub(super) fn refused(&self, refusal: Refusal) -> CheckOutError {
+        let closed = || self.handoff.with_state(|state, _| state.phase() == Phase::Closed);
+        let kind = match refusal {
+            Refusal::Paused if closed() => ErrorKind::Shutdown,
+            Refusal::Paused => {
+                let cause = lock(&self.cause).clone();
+                let message = match cause {
+                    Some(cause) => format!(
+                        "Connection pool for {} was cleared because another operation failed with: {cause}",
+                        self.address
+                    ),
+                    None => format!(
+                        "connection pool for {} is paused: its server has not answered yet",
+                        self.address
+                    ),
+                };
+                ErrorKind::ConnectionPoolCleared { message }
+            }
+            Refusal::Closed => ErrorKind::Shutdown,
+            Refusal::Crowded => ErrorKind::WaitQueueFull {
+                message: format!(
+                    "too many operations wait for a connection to {}: waitQueueMultiple allows {} ({})",
+                    self.address,
+                    self.limits.max_waiters.unwrap_or_default(),
+                    self.summary()
+                ),
+            },
+        };
+        self.queue_error(kind)
+    }
+
+    /// The answer to what was begun in the parent of this process and goes on here, such as a cursor.
+    #[cold]
+    pub(super) fn left_behind(&self) -> CheckOutError {
+        let message = format!(
+            "the connections to {} belong to the process that this one was forked from",
+            self.address
+        );
+        let cause = std::io::Error::from(std::io::ErrorKind::NotConnected);
+        let error = Error::io(message, cause).at(&self.address);
+        CheckOutError { error, generation: Generation::FIRST, stage: Stage::Queue }
+    }
+
+    pub(super) fn timed_out(&self) -> CheckOutError {
+        let message = format!(
+            "Timed out while checking out a connection from connection pool of {} ({})",
+            self.address,
+            self.summary()
+        );
+        self.queue_error(ErrorKind::WaitQueueTimeout { message })
+    }
+
+    fn queue_error(&self, kind: ErrorKind) -> CheckOutError {
+        let error = Error::new(kind).at(&self.address);
+        CheckOutError { error, generation: self.generation(), stage: Stage::Queue }
+    }
+
+    fn summary(&self) -> String {
+        let (counts, waiting) = self.handoff.with_state(|state, waiting| (state.counts(), waiting));
+        let Counts { total, idle, pending } = counts;
+        let most = match self.limits.max_size {
+            u32::MAX => "no limit".to_owned(),
+            most => most.to_string(),
+        };
+        format!(
+            "maxPoolSize: {most}, in use: {}, idle: {idle}, being opened: {pending}, waiting: {waiting}",
+            total - idle - pending
+        )
+    }
+}
