@@ -125,17 +125,22 @@ impl Pool {
     /// Cancel safety: a dropped future leaves the queue, or gives back what it was given.
     #[inline]
     pub(crate) async fn check_out(&self, deadline: Deadline) -> Result<PooledConnection, CheckOutError> {
-        match self.shared.take_idle() {
-            Some(connection) => Ok(connection),
-            None => self.check_out_in_line(deadline).await,
+        if !self.shared.is_listened_to()
+            && let Some(connection) = self.shared.take_idle()
+        {
+            return Ok(connection);
         }
+        self.check_out_in_line(deadline).await
     }
 
     /// The long way of a checkout.
     async fn check_out_in_line(&self, deadline: Deadline) -> Result<PooledConnection, CheckOutError> {
         let Some(started) = self.checkout_started() else { return self.shared.check_out(deadline).await };
         let mut asking = Asking { pool: self, started, over: false };
-        let mut checked_out = self.shared.check_out(deadline).await;
+        let mut checked_out = match self.shared.take_idle() {
+            Some(connection) => Ok(connection),
+            None => self.shared.check_out(deadline).await,
+        };
         asking.over = true;
         match &mut checked_out {
             Ok(connection) => {

@@ -143,11 +143,17 @@ impl Shared {
 
     // ---- out
 
-    /// The connection that was used last, where there is nothing to it but to take it: somebody else's turn, an old connection, or a
-    /// listener are for [`check_out`](Self::check_out).
+    /// Whether somebody is told what happens.
+    #[inline]
+    pub(super) fn is_listened_to(&self) -> bool {
+        self.handler.is_some()
+    }
+
+    /// The connection that was used last, where there is nothing to it but to take it: somebody else's turn, or an old
+    /// connection, are for [`check_out`](Self::check_out).
     #[inline]
     pub(super) fn take_idle(self: &Arc<Self>) -> Option<PooledConnection> {
-        if self.handler.is_some() || !self.born.is_current() {
+        if !self.born.is_current() {
             return None;
         }
         let now = self.now();
@@ -196,25 +202,6 @@ impl Shared {
 
     /// Takes a connection back that was in use.
     pub(super) fn check_in(self: Arc<Self>, connection: Box<Connection>, told: Told) {
-        let connection = match connection.is_idle() && told == Told::No && self.born.is_current() {
-            true => self.keep(connection),
-            false => Some(connection),
-        };
-        if let Some(connection) = connection {
-            self.check_in_with_news(connection, told);
-        }
-    }
-
-    /// Lays a connection to the idle ones, where there is nothing else to do; else gives it back.
-    #[inline]
-    fn keep(&self, connection: Box<Connection>) -> Option<Box<Connection>> {
-        let (era, now) = (connection.generation(), self.now());
-        self.handoff.with_state(|state, waiting| state.keep(connection, era, now, waiting))
-    }
-
-    /// The long way of a check-in.
-    #[inline(never)]
-    fn check_in_with_news(self: Arc<Self>, connection: Box<Connection>, told: Told) {
         if !self.born.is_current() {
             // The socket is the parent's, and so may be whoever holds the lock.
             std::mem::forget(connection);
@@ -228,7 +215,15 @@ impl Shared {
         }
         if connection.is_idle() {
             self.put_back(connection);
-        } else if connection.is_healthy() && !connection.more_to_come() {
+        } else {
+            self.save(connection);
+        }
+    }
+
+    /// A connection that is not fit for the next operation is made so, if that is worth the while.
+    #[cold]
+    fn save(self: Arc<Self>, connection: Box<Connection>) {
+        if connection.is_healthy() && !connection.more_to_come() {
             self.drain(connection);
         } else {
             self.discard(connection);
@@ -236,9 +231,20 @@ impl Shared {
     }
 
     /// An intact connection goes to the one who waits longest, else among the idle ones, unless its time is over.
+    #[inline]
     pub(super) fn put_back(self: &Arc<Self>, connection: Box<Connection>) {
-        let era = connection.generation();
-        let now = self.now();
+        let (era, now) = (connection.generation(), self.now());
+        if let Some(connection) =
+            self.handoff.with_state(|state, waiting| state.keep(connection, era, now, waiting))
+        {
+            self.hand_over(connection);
+        }
+    }
+
+    /// As [`put_back`](Self::put_back), where somebody waits or the pool does not keep it.
+    #[inline(never)]
+    fn hand_over(self: &Arc<Self>, connection: Box<Connection>) {
+        let (era, now) = (connection.generation(), self.now());
         self.returned(
             self.step(|state, waiters, wrap| state.give_back(connection, era, now, waiters, &wrap)),
         );

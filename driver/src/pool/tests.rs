@@ -1,5 +1,7 @@
 //! The pool against a real server.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -97,6 +99,73 @@ async fn a_listener_that_panics_costs_no_capacity() {
         bench.run(&mut connection, doc! { "ping": 1 }).await;
     }
     assert_eq!(bench.pool.counts(), Counts { total: 1, idle: 1, pending: 0 });
+}
+
+impl Bench {
+    /// How many wait in line.
+    fn waiting(&self) -> usize {
+        self.pool.shared.handoff.with_state(|_, waiting| waiting)
+    }
+}
+
+/// Statement 44: who came first is served first, and nobody is woken before it is its turn.
+#[tokio::test]
+async fn tasks_that_wait_are_served_in_order_and_woken_once() {
+    let bench = Arc::new(bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |options| {
+        options.max_pool_size = Some(1);
+    }));
+    let held = bench.take().await;
+    let served = Arc::new(Mutex::new(Vec::new()));
+    let mut tasks = Vec::new();
+    for i in 0..8 {
+        let (other, served) = (bench.clone(), served.clone());
+        tasks.push(tokio::spawn(async move {
+            let mut polls = 0;
+            let mut check_out = pin!(other.take());
+            let connection = poll_fn(|cx| {
+                polls += 1;
+                check_out.as_mut().poll(cx)
+            })
+            .await;
+            served.lock().unwrap().push((i, polls));
+            drop(connection);
+        }));
+        while bench.waiting() <= i {
+            tokio::task::yield_now().await;
+        }
+    }
+    drop(held);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    // The first look joins the line, the second finds the connection.
+    assert!(served.lock().unwrap().iter().copied().eq((0..8).map(|i| (i, 2))), "{served:?}");
+    assert_eq!(bench.told(|event| matches!(event, CmapEvent::ConnectionCreated(_))), 1);
+}
+
+/// Statement 44, on threads.
+#[test]
+fn threads_that_wait_are_served_in_order() {
+    let bench = bench(Runtime::blocking().unwrap(), shared_standalone().unwrap(), |options| {
+        options.max_pool_size = Some(1);
+    });
+    let held = block_on(bench.take());
+    let served = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for i in 0..8 {
+            let (bench, served) = (&bench, &served);
+            scope.spawn(move || {
+                let connection = block_on(bench.take());
+                served.lock().unwrap().push(i);
+                drop(connection);
+            });
+            while bench.waiting() <= i {
+                std::thread::yield_now();
+            }
+        }
+        drop(held);
+    });
+    assert!(served.lock().unwrap().iter().copied().eq(0..8), "{served:?}");
 }
 
 /// Statement 35.

@@ -2,6 +2,7 @@
 
 use driver::Client;
 use driver::bson::{Document, doc};
+use driver::error::ErrorKind;
 use driver::options::{ClientOptions, CollectionOptions, WriteConcern};
 
 use crate::watch::{Events, FAULTS, name, options, server, who, you};
@@ -140,4 +141,17 @@ async fn auto_start_request_needs_threads() {
     options.auto_start_request = Some(true);
     let error = Client::with_options(options).unwrap_err().to_string();
     assert!(error.contains("start_request()"), "{error}");
+}
+
+/// A request whose client was shut down is told so.
+#[tokio::test]
+async fn operations_after_shutdown_fail_with_shutdown() {
+    let (client, events) = client(|_| {});
+    let request = client.start_request();
+    connection(request.client()).await;
+    client.shutdown().await;
+    let error = request.database("admin").run_command(who()).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error:?}");
+    drop(request);
+    assert_eq!((events.created() - events.closed(), events.in_use()), (0, 0));
 }

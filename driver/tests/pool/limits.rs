@@ -99,15 +99,58 @@ async fn a_refused_connection_costs_no_place() {
     assert_eq!(events.created() - events.closed(), 1);
 }
 
+/// Statement 37, on threads.
+#[test]
+fn a_refused_connection_costs_no_place_on_threads() {
+    let server = Standalone::start().unwrap();
+    let proxy = Proxy::start(&server.host()).unwrap();
+    let events = Events::default();
+    let mut options = options(&server, &events);
+    options.hosts = vec![proxy.host().parse().unwrap()];
+    options.max_pool_size = Some(1);
+    options.wait_queue_timeout = Some(Duration::from_secs(20));
+    let client = sync::Client::with_options(options).unwrap();
+    client.wait_for_refresh().unwrap();
+    proxy.refuse();
+    for _ in 0..5 {
+        let error = client.database("admin").run_command(doc! { "ping": 1 }).run().unwrap_err();
+        assert!(
+            error.is_network() || matches!(error.kind(), ErrorKind::ConnectionPoolCleared { .. }),
+            "{error:?}"
+        );
+    }
+    proxy.accept().unwrap();
+    client.database("admin").run_command(doc! { "ping": 1 }).run().unwrap();
+    assert_eq!(events.created() - events.closed(), 1);
+}
+
+/// One place in the pool, and a user whom no server knows.
+fn unknown_user(options: &mut ClientOptions) {
+    options.max_pool_size = Some(1);
+    options.wait_queue_timeout = Some(Duration::from_secs(20));
+    let credential = Credential::builder().username("nobody".to_owned()).password("knows".to_owned());
+    options.credential = Some(credential.build());
+}
+
+/// Statement 37, on threads.
+#[test]
+fn a_refused_user_costs_no_place_on_threads() {
+    let (client, events) = blocking(unknown_user);
+    for _ in 0..5 {
+        let error = client.database("admin").run_command(doc! { "ping": 1 }).run().unwrap_err();
+        assert!(
+            error.is_auth() || matches!(error.kind(), ErrorKind::ConnectionPoolCleared { .. }),
+            "{error:?}"
+        );
+    }
+    assert_eq!(events.created(), events.closed());
+    assert_eq!(events.checked_out(), 0);
+}
+
 /// Statement 37: users who cannot be proven.
 #[tokio::test]
 async fn a_refused_user_costs_no_place() {
-    let (client, events) = asynchronous(|options| {
-        options.max_pool_size = Some(1);
-        options.wait_queue_timeout = Some(Duration::from_secs(20));
-        let credential = Credential::builder().username("nobody".to_owned()).password("knows".to_owned());
-        options.credential = Some(credential.build());
-    });
+    let (client, events) = asynchronous(unknown_user);
     for _ in 0..5 {
         let error = client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap_err();
         assert!(
@@ -179,4 +222,54 @@ fn bad_sizes_are_told_by_name() {
     (options.max_pool_size, options.min_pool_size) = (few, many);
     let error = sync::Client::with_options(options).unwrap_err().to_string();
     assert!(error.contains("minPoolSize") && error.contains("maxPoolSize"), "{error}");
+}
+
+/// Longer than any clock reaches: such a timeout never passes, and nothing overflows.
+fn absurd(options: &mut ClientOptions) {
+    let for_ever = Some(Duration::MAX);
+    options.connect_timeout = for_ever;
+    options.heartbeat_freq = for_ever;
+    options.max_idle_time = for_ever;
+    options.server_selection_timeout = for_ever;
+    options.socket_timeout = for_ever;
+    options.timeout = for_ever;
+    options.wait_queue_timeout = for_ever;
+}
+
+#[tokio::test]
+async fn absurd_timeouts_never_pass() {
+    let (client, events) = asynchronous(absurd);
+    for _ in 0..3 {
+        client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
+    }
+    assert_eq!((events.created(), events.closed()), (1, 0));
+}
+
+#[test]
+fn absurd_timeouts_never_pass_on_threads() {
+    let (client, events) = blocking(absurd);
+    for _ in 0..3 {
+        client.database("admin").run_command(doc! { "ping": 1 }).run().unwrap();
+    }
+    assert_eq!((events.created(), events.closed()), (1, 0));
+}
+
+/// What is no time is named in a warning, and the option is as if it were not there.
+#[tokio::test]
+async fn negative_and_endless_timeouts_in_a_connection_string_are_warned_of() {
+    for name in ["connectTimeoutMS", "maxIdleTimeMS", "socketTimeoutMS", "timeoutMS", "waitQueueTimeoutMS"] {
+        for value in ["-1", "9223372036854775808", "1s"] {
+            let options = ClientOptions::parse(format!("mongodb://localhost/?{name}={value}")).await.unwrap();
+            let told = options.warnings();
+            assert!(told.iter().any(|warning| warning.contains(name)), "{name}={value}: {told:?}");
+            let set = [
+                options.connect_timeout,
+                options.max_idle_time,
+                options.socket_timeout,
+                options.timeout,
+                options.wait_queue_timeout,
+            ];
+            assert_eq!(set, [None; 5], "{name}={value}");
+        }
+    }
 }

@@ -94,7 +94,7 @@ fn whatever_the_order_nothing_is_lost_and_nobody_waits_in_vain() {
     }
 }
 
-/// First come, first served, across connections and permits alike.
+/// Statement 44: first come, first served, across connections and permits alike.
 #[test]
 fn those_who_wait_are_served_in_order() {
     let pool = Model::new(limits(1, 1));
