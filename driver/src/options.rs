@@ -44,6 +44,7 @@ pub use self::server_api::{ServerApi, ServerApiBuilder, ServerApiVersion};
 #[cfg(feature = "tls")]
 pub use self::tls::RustlsConfig;
 pub use self::tls::{Tls, TlsOptions, TlsOptionsBuilder};
+pub(crate) use self::validate::MIN_HEARTBEAT_FREQUENCY;
 pub use self::write_concern::{Acknowledgment, WriteConcern, WriteConcernBuilder};
 pub use crate::ops::{
     AggregateOptions, CountOptions, DeleteOptions, DistinctOptions, DropCollectionOptions,

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::{ClientOptions, SelectionCriteria};
+use super::{ClientOptions, Compressor, SelectionCriteria};
 use crate::error::{Error, Result};
 
-/// The shortest time between two checks of one server (specification "Server Monitoring", `minHeartbeatFrequencyMS`).
+/// The shortest time between two checks of one server, however many ask for one (specification "Server Monitoring",
+/// `minHeartbeatFrequencyMS`).
 pub(crate) const MIN_HEARTBEAT_FREQUENCY: Duration = Duration::from_millis(500);
 
 /// The longest name of an application, in bytes (specification "MongoDB Handshake").
@@ -27,6 +28,9 @@ impl ClientOptions {
             return wrong(
                 "serverSelectionTimeoutMS must be at least 1; for no waiting, use serverSelectionTryOnce=true",
             );
+        }
+        for compressor in self.compressors.iter().flatten() {
+            validate_level(compressor)?;
         }
         if let Some(credential) = &self.credential {
             credential.validate()?;
@@ -117,6 +121,46 @@ impl ClientOptions {
     }
 }
 
+fn validate_level(compressor: &Compressor) -> Result<()> {
+    let (level, levels) = match compressor {
+        Compressor::Snappy => return Ok(()),
+        Compressor::Zlib { level } => (level, -1..=9),
+        Compressor::Zstd { level } => (level, 1..=22),
+    };
+    match level {
+        Some(level) if !levels.contains(level) => wrong(format!(
+            "the level {level} of the compressor {} is outside of {} to {}",
+            compressor.name(),
+            levels.start(),
+            levels.end()
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn wrong<T>(message: impl Into<String>) -> Result<T> {
     Err(Error::invalid_argument(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_that_its_compressor_does_not_have_is_refused() {
+        let with =
+            |compressor| ClientOptions { compressors: Some(vec![compressor]), ..ClientOptions::default() };
+        for (level, zlib, zstd) in [
+            (None, true, true),
+            (Some(-1), true, false),
+            (Some(9), true, true),
+            (Some(22), false, true),
+            (Some(23), false, false),
+        ] {
+            assert_eq!(with(Compressor::Zlib { level }).validate().is_ok(), zlib, "{level:?}");
+            assert_eq!(with(Compressor::Zstd { level }).validate().is_ok(), zstd, "{level:?}");
+        }
+        let error = with(Compressor::Zlib { level: Some(10) }).validate().unwrap_err().to_string();
+        assert!(error.contains("zlib") && error.contains("10"), "{error}");
+    }
 }

@@ -27,13 +27,10 @@ use super::server::Server;
 use super::server_description::{RoundTrip, TopologyVersion};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::options::{ClientOptions, ServerAddress, ServerMonitoringMode};
+use crate::options::{ClientOptions, MIN_HEARTBEAT_FREQUENCY, ServerAddress, ServerMonitoringMode};
 use crate::pool::{Connection, Establisher, Generation, Purpose};
 use crate::rt::Runtime;
 use crate::wire::message::Flags;
-
-/// `minHeartbeatFrequencyMS`: a monitor does not check its server more often, however many ask.
-pub(super) const MIN_HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// Starts to watch `server`, in the background.
 pub(super) fn start(
@@ -134,7 +131,7 @@ impl Monitor {
 
     /// Waits for the next time to check.
     async fn rest(&self) {
-        let soonest = Instant::now() + MIN_HEARTBEAT;
+        let soonest = Instant::now() + MIN_HEARTBEAT_FREQUENCY;
         let latest = Deadline::after(self.heartbeat_freq());
         let _ = self.runtime().timeout(latest, self.server.checks().any_wanted()).await;
         if Instant::now() < soonest {

@@ -8,9 +8,10 @@
 use std::time::Instant;
 
 use super::hello::HelloReply;
-use super::monitor::{Line, MIN_HEARTBEAT, Monitor};
+use super::monitor::{Line, Monitor};
 use crate::deadline::Deadline;
 use crate::error::Result;
+use crate::options::MIN_HEARTBEAT_FREQUENCY;
 use crate::pool::Connection;
 
 impl Monitor {
@@ -29,7 +30,7 @@ impl Monitor {
                 last = Instant::now();
                 continue;
             }
-            let soonest = last + MIN_HEARTBEAT;
+            let soonest = last + MIN_HEARTBEAT_FREQUENCY;
             if connection.is_some() && Instant::now() < soonest {
                 self.runtime().sleep_until(soonest).await;
             }
