@@ -137,14 +137,6 @@ pub enum ErrorKind {
         /// Which server or feature.
         message: String,
     },
-    /// A session or transaction was used in a way that its state does not allow.
-    #[non_exhaustive]
-    Transaction {
-        /// The state and the attempt.
-        message: String,
-    },
-    /// A change stream lost the token it would need to resume.
-    MissingResumeToken,
     /// The client was shut down.
     Shutdown,
 }
@@ -384,8 +376,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::ConnectionPoolCleared { message }
             | ErrorKind::WaitQueueTimeout { message }
             | ErrorKind::WaitQueueFull { message }
-            | ErrorKind::IncompatibleServer { message }
-            | ErrorKind::Transaction { message } => f.write_str(message),
+            | ErrorKind::IncompatibleServer { message } => f.write_str(message),
             ErrorKind::ServerSelection { message } => write!(f, "server selection: {message}"),
             ErrorKind::Timeout { message } => write!(f, "timed out: {message}"),
             ErrorKind::Io { message, cause } => write!(f, "{message}: {cause}"),
@@ -394,9 +385,6 @@ impl fmt::Display for ErrorKind {
                 write!(f, "the server sent an invalid reply: {message}")
             }
             ErrorKind::Tls { message } => write!(f, "TLS: {message}"),
-            ErrorKind::MissingResumeToken => f.write_str(
-                "the change stream cannot resume: its pipeline removed _id, the resume token, from an event",
-            ),
             ErrorKind::Shutdown => f.write_str("the client was shut down"),
         }
     }

@@ -33,7 +33,7 @@ pub(super) fn append<T: Serialize + ?Sized>(
     if size > limit {
         return Err(Error::invalid_argument(format!(
             "the document with _id {id} takes {size} bytes, more than the {limit} that the server accepts \
-             (maxBsonObjectSize); split it, or store it with GridFS"
+             (maxBsonObjectSize); split it"
         )));
     }
     Ok(id)
