@@ -136,6 +136,7 @@ mod tests {
         assert!(!seen.superseded().is_set());
         assert!(Arc::ptr_eq(&seen, &nest.load_full()));
     }
+
     #[test]
     fn what_follows_an_update_runs_when_the_new_picture_is_seen() {
         let nest = Nest::new(7);

@@ -1,7 +1,6 @@
 //! Explicit sessions: operations that belong together.
 
 use std::fmt;
-
 use std::sync::Arc;
 
 use bson::{Document, Timestamp, doc};

@@ -1,8 +1,9 @@
 //! `find`, with a cursor over what it finds.
 
+use std::time::Duration;
+
 use bson::raw::cstr;
 use bson::{Bson, Document};
-use std::time::Duration;
 
 use super::fields::Fields;
 use super::macros::{ends, options};

@@ -1,3 +1,5 @@
+//! What is told of each environment, and what is left out when it is too much.
+
 use bson::{Document, doc};
 
 use super::*;
