@@ -322,8 +322,8 @@ impl<T, F: Face> Collection<T, F> {
     ///
     /// # Cancel safety
     /// As [`find`](Self::find); a stage that writes may or may not have written.
-    pub fn aggregate(&self, pipeline: impl IntoIterator<Item = Document>) -> Aggregate<'_, T, F> {
-        Aggregate { collection: self, pipeline: pipeline.into_iter().collect(), options: None }
+    pub fn aggregate(&self, pipeline: impl IntoIterator<Item = Document>) -> Aggregate<'_, T, Document, F> {
+        Aggregate::new(self, pipeline.into_iter().collect())
     }
 
     /// The distinct values of the field `field_name` among the documents that match `filter`.

@@ -6,6 +6,7 @@
 pub(crate) mod batch;
 mod feed;
 mod session;
+mod stream;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -19,6 +20,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use self::feed::{Feed, Follow};
 pub use self::session::SessionCursor;
+pub use self::stream::{SessionCursorIter, SessionCursorStream};
 use crate::error::Result;
 use crate::face::{Async, Blocking, Face};
 use crate::rt::block_on;

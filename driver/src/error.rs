@@ -69,6 +69,9 @@ pub enum ErrorKind {
     BsonSerialization(bson::error::Error),
     /// BSON could not be read as the wanted type.
     BsonDeserialization(bson::error::Error),
+    /// A document of the caller's did not hold what was asked of it. The client itself reports the two above; this is how errors of [`bson`] come
+    /// along where a caller's `?` passes them on.
+    Bson(bson::error::Error),
     /// Some documents of an `insert_many` were not inserted.
     InsertMany(InsertManyError),
     /// The server answered a command with an error.
@@ -335,6 +338,13 @@ impl Error {
     }
 }
 
+/// So that `?` passes on what reading a document by hand may give.
+impl From<bson::error::Error> for Error {
+    fn from(cause: bson::error::Error) -> Self {
+        Error::new(ErrorKind::Bson(cause))
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.inner.kind)?;
@@ -370,6 +380,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Authentication { message } => write!(f, "authentication failed: {message}"),
             ErrorKind::BsonSerialization(e) => write!(f, "cannot write the value as BSON: {e}"),
             ErrorKind::BsonDeserialization(e) => write!(f, "cannot read the BSON as the wanted type: {e}"),
+            ErrorKind::Bson(e) => e.fmt(f),
             ErrorKind::InsertMany(e) => e.fmt(f),
             ErrorKind::Command(e) => e.fmt(f),
             ErrorKind::Write(e) => e.fmt(f),
@@ -394,7 +405,9 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.inner.kind {
             ErrorKind::Io { cause, .. } => Some(&**cause),
-            ErrorKind::BsonSerialization(cause) | ErrorKind::BsonDeserialization(cause) => Some(cause),
+            ErrorKind::BsonSerialization(cause)
+            | ErrorKind::BsonDeserialization(cause)
+            | ErrorKind::Bson(cause) => Some(cause),
             _ => self.inner.source.as_ref().map(|source| &**source as _),
         }
     }

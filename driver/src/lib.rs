@@ -49,16 +49,33 @@
 //!
 //! # Coming from the `mongodb` crate
 //!
-//! Names, builders and options are the same; change the name of the crate. What differs:
+//! What both have goes by the same names, with the same builders and options: change the name of the crate. What differs:
 //!
 //! | there | here |
 //! |---|---|
 //! | `match *error.kind { .. }` | `match error.kind() { .. }`, and the questions above |
+//! | `ErrorKind::Io(cause)` | `ErrorKind::Io { message, cause, .. }` |
+//! | `InsertManyError::write_errors` is an `Option` | it is a `Vec`, empty where there is none |
+//! | `InsertManyError::inserted_ids` is private | it is public: what was done is in the error ([`error::InsertManyError`]) |
+//! | operations are in `action` | in [`ops`] |
 //! | `Client::with_options(options)?` inside a runtime only | the same, and [`sync::Client`] without any |
-//! | `sync` feature, which replaces operations | always there, beside the async face |
+//! | `sync` is a feature | it is always there |
+//! | `bson` 2, or 3 by a feature | `bson` 3, as [`driver::bson`](bson) |
+//! | `rustls-tls`, `snappy-compression` and so on | [features](#features) `tls`, `snappy` and so on; `mongodb+srv://` wants `dns` |
 //! | a dropped future may cost a connection | it does not |
 //! | `maxPoolSize=0`, `waitQueueTimeoutMS` | are honoured |
-//! | `InsertManyError::inserted_ids` is private | it is public: what was done is in the error ([`error::InsertManyError`]) |
+//!
+//! Not here yet: `find_one_and_*`, `bulk_write`, indexes, transactions, change streams, GridFS, client-side encryption. What has no method of
+//! its own, such as `listDatabases` or `createIndexes`, can be asked for by [`run_command`](database::Database::run_command):
+//!
+//! ```no_run
+//! # use driver::bson::doc;
+//! # async fn example(client: driver::Client) -> driver::Result<()> {
+//! let index = doc! { "name": "by_author", "key": { "author": 1 }, "unique": true };
+//! client.database("library").run_command(doc! { "createIndexes": "books", "indexes": [index] }).await?;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Features
 //!

@@ -28,21 +28,28 @@ mod replace_one;
 mod run_command;
 mod update;
 
-pub use self::aggregate::{Aggregate, AggregateInSession, AggregateOptions};
-pub use self::count_documents::{CountDocuments, CountOptions};
-pub use self::delete::{Delete, DeleteOptions};
-pub use self::distinct::{Distinct, DistinctOptions};
-pub use self::drop::{DropCollection, DropCollectionOptions, DropDatabase, DropDatabaseOptions};
-pub use self::estimated_document_count::{EstimatedDocumentCount, EstimatedDocumentCountOptions};
-pub use self::find::{Find, FindInSession, FindOptions};
-pub use self::find_one::{FindOne, FindOneOptions};
-pub use self::insert_many::{InsertMany, InsertManyOptions};
-pub use self::insert_one::{InsertOne, InsertOneOptions};
-pub use self::list_collection_names::{ListCollectionNames, ListCollectionNamesOptions};
-pub use self::replace_one::{ReplaceOne, ReplaceOptions};
-pub use self::run_command::{RunCommand, RunCommandOptions};
+pub use self::aggregate::{Aggregate, AggregateInSession, AggregateOptions, AggregateOptionsBuilder};
+pub use self::count_documents::{CountDocuments, CountOptions, CountOptionsBuilder};
+pub use self::delete::{Delete, DeleteOptions, DeleteOptionsBuilder};
+pub use self::distinct::{Distinct, DistinctOptions, DistinctOptionsBuilder};
+pub use self::drop::{
+    DropCollection, DropCollectionOptions, DropCollectionOptionsBuilder, DropDatabase, DropDatabaseOptions,
+    DropDatabaseOptionsBuilder,
+};
+pub use self::estimated_document_count::{
+    EstimatedDocumentCount, EstimatedDocumentCountOptions, EstimatedDocumentCountOptionsBuilder,
+};
+pub use self::find::{Find, FindInSession, FindOptions, FindOptionsBuilder};
+pub use self::find_one::{FindOne, FindOneOptions, FindOneOptionsBuilder};
+pub use self::insert_many::{InsertMany, InsertManyOptions, InsertManyOptionsBuilder};
+pub use self::insert_one::{InsertOne, InsertOneOptions, InsertOneOptionsBuilder};
+pub use self::list_collection_names::{
+    ListCollectionNames, ListCollectionNamesOptions, ListCollectionNamesOptionsBuilder,
+};
+pub use self::replace_one::{ReplaceOne, ReplaceOptions, ReplaceOptionsBuilder};
+pub use self::run_command::{RunCommand, RunCommandOptions, RunCommandOptionsBuilder};
 pub(crate) use self::update::Reach;
-pub use self::update::{Update, UpdateOptions};
+pub use self::update::{Update, UpdateOptions, UpdateOptionsBuilder};
 
 /// The future of an operation of the async face.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -4,7 +4,7 @@
 //! credential, TLS) have a file each. What the options mean together is checked in one place, `validate`.
 
 #[macro_use]
-mod builder;
+pub(crate) mod builder;
 
 mod address;
 mod auth;
@@ -27,7 +27,8 @@ pub use self::client::{
     ClientOptions, ClientOptionsBuilder, DriverInfo, DriverInfoBuilder, ServerMonitoringMode,
 };
 pub use self::collation::{
-    Collation, CollationAlternate, CollationCaseFirst, CollationMaxVariable, CollationStrength,
+    Collation, CollationAlternate, CollationBuilder, CollationCaseFirst, CollationMaxVariable,
+    CollationStrength,
 };
 pub use self::compressor::Compressor;
 pub use self::operation::{
@@ -47,9 +48,14 @@ pub use self::tls::{Tls, TlsOptions, TlsOptionsBuilder};
 pub(crate) use self::validate::MIN_HEARTBEAT_FREQUENCY;
 pub use self::write_concern::{Acknowledgment, WriteConcern, WriteConcernBuilder};
 pub use crate::ops::{
-    AggregateOptions, CountOptions, DeleteOptions, DistinctOptions, DropCollectionOptions,
-    DropDatabaseOptions, EstimatedDocumentCountOptions, FindOneOptions, FindOptions, InsertManyOptions,
-    InsertOneOptions, ListCollectionNamesOptions, ReplaceOptions, RunCommandOptions, UpdateOptions,
+    AggregateOptions, AggregateOptionsBuilder, CountOptions, CountOptionsBuilder, DeleteOptions,
+    DeleteOptionsBuilder, DistinctOptions, DistinctOptionsBuilder, DropCollectionOptions,
+    DropCollectionOptionsBuilder, DropDatabaseOptions, DropDatabaseOptionsBuilder,
+    EstimatedDocumentCountOptions, EstimatedDocumentCountOptionsBuilder, FindOneOptions,
+    FindOneOptionsBuilder, FindOptions, FindOptionsBuilder, InsertManyOptions, InsertManyOptionsBuilder,
+    InsertOneOptions, InsertOneOptionsBuilder, ListCollectionNamesOptions, ListCollectionNamesOptionsBuilder,
+    ReplaceOptions, ReplaceOptionsBuilder, RunCommandOptions, RunCommandOptionsBuilder, UpdateOptions,
+    UpdateOptionsBuilder,
 };
-pub use crate::session::SessionOptions;
+pub use crate::session::{SessionOptions, SessionOptionsBuilder};
 pub use crate::uri::{ConnectionString, HostInfo};

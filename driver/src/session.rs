@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 pub use crate::exec::ClusterTime;
 use crate::exec::{Core, ServerSession};
 use crate::face::Face;
+use crate::options::builder::builder;
 
 /// A session that the caller started: operations that are given it see their own writes and those before them, whichever members answer.
 ///
@@ -30,6 +31,14 @@ pub struct SessionOptions {
     pub causal_consistency: Option<bool>,
     /// Whether all reads see the data of one point in time. Default: false.
     pub snapshot: Option<bool>,
+}
+
+builder! {
+    /// Builds [`SessionOptions`].
+    SessionOptionsBuilder builds SessionOptions {
+        causal_consistency: Option<bool>,
+        snapshot: Option<bool>,
+    }
 }
 
 /// The part of a session that the executor works with, whatever the face.

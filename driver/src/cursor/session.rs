@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::feed::Feed;
+use super::stream::{SessionCursorIter, SessionCursorStream};
 use crate::error::Result;
 use crate::face::{Async, Blocking, Face};
 use crate::rt::block_on;
@@ -77,6 +78,11 @@ impl<T> SessionCursor<T, Async> {
             Err(error) => Some(Err(error)),
         }
     }
+
+    /// The documents that are left, as a stream that holds on to the session.
+    pub fn stream<'a>(&'a mut self, session: &'a mut ClientSession<Async>) -> SessionCursorStream<'a, T> {
+        SessionCursorStream::new(&mut self.feed, session.state())
+    }
 }
 
 impl<T> SessionCursor<T, Blocking> {
@@ -98,6 +104,11 @@ impl<T> SessionCursor<T, Blocking> {
             Ok(false) => None,
             Err(error) => Some(Err(error)),
         }
+    }
+
+    /// The documents that are left, as an iterator that holds on to the session.
+    pub fn iter<'a>(&'a mut self, session: &'a mut ClientSession<Blocking>) -> SessionCursorIter<'a, T> {
+        SessionCursorIter::new(self, session)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `aggregate`, with a cursor over what comes out.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use bson::raw::cstr;
@@ -17,17 +18,18 @@ use crate::pool::ConnectionDescription;
 use crate::session::{ClientSession, SessionState};
 use crate::wire::DocWriter;
 
-/// Runs a pipeline. Made by [`Collection::aggregate`].
+/// Runs a pipeline over a collection of `T`, from which `U` come out. Made by [`Collection::aggregate`].
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct Aggregate<'a, T, F: Face> {
-    pub(crate) collection: &'a Collection<T, F>,
-    pub(crate) pipeline: Vec<Document>,
-    pub(crate) options: Option<Box<AggregateOptions>>,
+pub struct Aggregate<'a, T, U, F: Face> {
+    collection: &'a Collection<T, F>,
+    pipeline: Vec<Document>,
+    options: Option<Box<AggregateOptions>>,
+    out: PhantomData<fn() -> U>,
 }
 
 options! {
     /// The options of [`Collection::aggregate`].
-    AggregateOptions of ['a, T, F: Face] Aggregate<'a, T, F> {
+    AggregateOptions and AggregateOptionsBuilder of ['a, T, U, F: Face] Aggregate<'a, T, U, F> {
         /// Whether the server may use its disk for stages that memory has no room for.
         allow_disk_use: bool,
         /// How many documents the server sends at a time.
@@ -55,36 +57,51 @@ options! {
     }
 }
 
-impl<'a, T, F: Face> Aggregate<'a, T, F> {
+impl<'a, T, U, F: Face> Aggregate<'a, T, U, F> {
+    pub(crate) fn new(collection: &'a Collection<T, F>, pipeline: Vec<Document>) -> Self {
+        Aggregate { collection, pipeline, options: None, out: PhantomData }
+    }
+
+    /// What comes out is decoded as `V`.
+    pub fn with_type<V>(self) -> Aggregate<'a, T, V, F> {
+        let Aggregate { collection, pipeline, options, out: _ } = self;
+        Aggregate { collection, pipeline, options, out: PhantomData }
+    }
+
     /// Runs the operation in `session`, under which the cursor must then be read.
-    pub fn session(self, session: impl Into<&'a mut ClientSession<F>>) -> AggregateInSession<'a, T, F> {
+    pub fn session(self, session: impl Into<&'a mut ClientSession<F>>) -> AggregateInSession<'a, T, U, F> {
         AggregateInSession { aggregate: self, session: session.into().state() }
     }
 
-    async fn execute(self) -> Result<Cursor<Document, F>> {
+    async fn execute(self) -> Result<Cursor<U, F>> {
         let feed = feed(self.collection.place(), &self.pipeline, self.options.as_deref(), None).await?;
         Ok(Cursor::new(feed))
     }
 }
 
-ends! { impl [T: 'a] Aggregate<'a, T> -> Cursor<Document, F> }
+ends! { impl [T: 'a, U: 'a] Aggregate<'a, T, U> -> Cursor<U, F> }
 
 /// Runs a pipeline within a session. Made by [`Aggregate::session`].
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct AggregateInSession<'a, T, F: Face> {
-    aggregate: Aggregate<'a, T, F>,
+pub struct AggregateInSession<'a, T, U, F: Face> {
+    aggregate: Aggregate<'a, T, U, F>,
     session: &'a mut SessionState,
 }
 
-impl<T, F: Face> AggregateInSession<'_, T, F> {
-    async fn execute(self) -> Result<SessionCursor<Document, F>> {
-        let Aggregate { collection, pipeline, options } = self.aggregate;
+impl<'a, T, U, F: Face> AggregateInSession<'a, T, U, F> {
+    /// What comes out is decoded as `V`.
+    pub fn with_type<V>(self) -> AggregateInSession<'a, T, V, F> {
+        AggregateInSession { aggregate: self.aggregate.with_type(), session: self.session }
+    }
+
+    async fn execute(self) -> Result<SessionCursor<U, F>> {
+        let Aggregate { collection, pipeline, options, out: _ } = self.aggregate;
         let feed = feed(collection.place(), &pipeline, options.as_deref(), Some(self.session)).await?;
         Ok(SessionCursor::new(feed))
     }
 }
 
-ends! { impl [T: 'a] AggregateInSession<'a, T> -> SessionCursor<Document, F> }
+ends! { impl [T: 'a, U: 'a] AggregateInSession<'a, T, U> -> SessionCursor<U, F> }
 
 /// Sends the command and holds on to its cursor.
 async fn feed(

@@ -27,7 +27,7 @@ pub struct CountDocuments<'a, T, F: Face> {
 
 options! {
     /// The options of [`Collection::count_documents`].
-    CountOptions of ['a, T, F: Face] CountDocuments<'a, T, F> {
+    CountOptions and CountOptionsBuilder of ['a, T, F: Face] CountDocuments<'a, T, F> {
         /// The index to use.
         hint: Hint,
         /// Where to stop counting.

@@ -28,7 +28,7 @@ pub struct Delete<'a, T, F: Face> {
 
 options! {
     /// The options of [`Collection::delete_one`] and [`Collection::delete_many`].
-    DeleteOptions of ['a, T, F: Face] Delete<'a, T, F> {
+    DeleteOptions and DeleteOptionsBuilder of ['a, T, F: Face] Delete<'a, T, F> {
         /// How strings are compared.
         collation: Collation,
         /// How firmly the write must be done before it is acknowledged.

@@ -28,7 +28,7 @@ pub struct Distinct<'a, T, F: Face> {
 
 options! {
     /// The options of [`Collection::distinct`].
-    DistinctOptions of ['a, T, F: Face] Distinct<'a, T, F> {
+    DistinctOptions and DistinctOptionsBuilder of ['a, T, F: Face] Distinct<'a, T, F> {
         /// How long the server may work on it.
         max_time: Duration,
         /// Which servers may answer.

@@ -24,7 +24,7 @@ pub struct DropCollection<'a, T, F: Face> {
 
 options! {
     /// The options of [`Collection::drop`].
-    DropCollectionOptions of ['a, T, F: Face] DropCollection<'a, T, F> {
+    DropCollectionOptions and DropCollectionOptionsBuilder of ['a, T, F: Face] DropCollection<'a, T, F> {
         /// How firmly it must be done before it is acknowledged.
         write_concern: WriteConcern,
     }
@@ -61,7 +61,7 @@ pub struct DropDatabase<'a, F: Face> {
 
 options! {
     /// The options of [`Database::drop`].
-    DropDatabaseOptions of ['a, F: Face] DropDatabase<'a, F> {
+    DropDatabaseOptions and DropDatabaseOptionsBuilder of ['a, F: Face] DropDatabase<'a, F> {
         /// How firmly it must be done before it is acknowledged.
         write_concern: WriteConcern,
     }

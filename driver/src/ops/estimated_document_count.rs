@@ -24,7 +24,7 @@ pub struct EstimatedDocumentCount<'a, T, F: Face> {
 
 options! {
     /// The options of [`Collection::estimated_document_count`].
-    EstimatedDocumentCountOptions of ['a, T, F: Face] EstimatedDocumentCount<'a, T, F> {
+    EstimatedDocumentCountOptions and EstimatedDocumentCountOptionsBuilder of ['a, T, F: Face] EstimatedDocumentCount<'a, T, F> {
         /// How long the server may work on it.
         max_time: Duration,
         /// Which servers may answer.

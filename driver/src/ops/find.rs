@@ -27,7 +27,7 @@ pub struct Find<'a, T, F: Face> {
 
 options! {
     /// The options of [`Collection::find`].
-    FindOptions of ['a, T, F: Face] Find<'a, T, F> {
+    FindOptions and FindOptionsBuilder of ['a, T, F: Face] Find<'a, T, F> {
         /// Whether the server may use its disk for a sort that memory has no room for.
         allow_disk_use: bool,
         /// Whether a sharded cluster may leave out shards that cannot be reached.

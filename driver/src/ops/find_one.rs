@@ -28,7 +28,7 @@ pub struct FindOne<'a, T, F: Face> {
 
 options! {
     /// The options of [`Collection::find_one`].
-    FindOneOptions of ['a, T, F: Face] FindOne<'a, T, F> {
+    FindOneOptions and FindOneOptionsBuilder of ['a, T, F: Face] FindOne<'a, T, F> {
         /// Whether a sharded cluster may leave out shards that cannot be reached.
         allow_partial_results: bool,
         /// How strings are compared.

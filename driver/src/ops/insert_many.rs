@@ -31,7 +31,7 @@ pub struct InsertMany<'a, T, D, F: Face> {
 
 options! {
     /// The options of [`Collection::insert_many`].
-    InsertManyOptions of ['a, T, D, F: Face] InsertMany<'a, T, D, F> {
+    InsertManyOptions and InsertManyOptionsBuilder of ['a, T, D, F: Face] InsertMany<'a, T, D, F> {
         /// Whether the collection's schema rules are left out of account.
         bypass_document_validation: bool,
         /// Whether the first document that is refused ends the operation, as it does by default; else all are tried.

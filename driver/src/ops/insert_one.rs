@@ -29,7 +29,7 @@ pub struct InsertOne<'a, T, D, F: Face> {
 
 options! {
     /// The options of [`Collection::insert_one`].
-    InsertOneOptions of ['a, T, D, F: Face] InsertOne<'a, T, D, F> {
+    InsertOneOptions and InsertOneOptionsBuilder of ['a, T, D, F: Face] InsertOne<'a, T, D, F> {
         /// Whether the collection's schema rules are left out of account.
         bypass_document_validation: bool,
         /// How firmly the write must be done before it is acknowledged.

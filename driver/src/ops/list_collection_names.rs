@@ -26,7 +26,7 @@ pub struct ListCollectionNames<'a, F: Face> {
 
 options! {
     /// The options of [`Database::list_collection_names`].
-    ListCollectionNamesOptions of ['a, F: Face] ListCollectionNames<'a, F> {
+    ListCollectionNamesOptions and ListCollectionNamesOptionsBuilder of ['a, F: Face] ListCollectionNames<'a, F> {
         /// Which collections are listed.
         filter: Document,
         /// Whether only those are listed that the user may read.

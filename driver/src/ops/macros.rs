@@ -36,14 +36,14 @@ macro_rules! ends {
 }
 pub(crate) use ends;
 
-/// Declares the options of an operation, and for each of them a method of the operation's builder.
+/// Declares the options of an operation, a builder of them alone, and for each of them a method of the operation's own builder.
 ///
 /// The builder has a field `options: Option<Box<Options>>`, so that an operation without options carries one pointer.
 /// `field: Type as impl Into<Type>` makes the method take whatever converts.
 macro_rules! options {
     (
         $(#[$about:meta])*
-        $Options:ident of [$($generic:tt)*] $Operation:ty {
+        $Options:ident and $Builder:ident of [$($generic:tt)*] $Operation:ty {
             $( $(#[$doc:meta])* $field:ident: $Type:ty $(as $Arg:ty)?, )*
         }
     ) => {
@@ -52,6 +52,13 @@ macro_rules! options {
         #[non_exhaustive]
         pub struct $Options {
             $( $(#[$doc])* pub $field: Option<$Type>, )*
+        }
+
+        crate::options::builder::builder! {
+            #[doc = concat!("Builds [`", stringify!($Options), "`].")]
+            $Builder builds $Options {
+                $( $field: Option<$Type>, )*
+            }
         }
 
         impl<$($generic)*> $Operation {

@@ -27,7 +27,7 @@ pub struct ReplaceOne<'a, T, D, F: Face> {
 
 options! {
     /// The options of [`Collection::replace_one`].
-    ReplaceOptions of ['a, T, D, F: Face] ReplaceOne<'a, T, D, F> {
+    ReplaceOptions and ReplaceOptionsBuilder of ['a, T, D, F: Face] ReplaceOne<'a, T, D, F> {
         /// Whether the collection's schema rules are left out of account.
         bypass_document_validation: bool,
         /// Whether the document is inserted when none matches.

@@ -24,7 +24,7 @@ pub struct RunCommand<'a, F: Face> {
 
 options! {
     /// The options of [`Database::run_command`].
-    RunCommandOptions of ['a, F: Face] RunCommand<'a, F> {
+    RunCommandOptions and RunCommandOptionsBuilder of ['a, F: Face] RunCommand<'a, F> {
         /// Which servers may answer; the primary when nothing is said.
         selection_criteria: SelectionCriteria as impl Into<SelectionCriteria>,
     }

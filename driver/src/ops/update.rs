@@ -35,7 +35,7 @@ pub struct Update<'a, T, F: Face> {
 
 options! {
     /// The options of [`Collection::update_one`] and [`Collection::update_many`].
-    UpdateOptions of ['a, T, F: Face] Update<'a, T, F> {
+    UpdateOptions and UpdateOptionsBuilder of ['a, T, F: Face] Update<'a, T, F> {
         /// Which elements of arrays `$[name]` stands for.
         array_filters: Vec<Document> as impl Into<Vec<Document>>,
         /// Whether the collection's schema rules are left out of account.

@@ -43,3 +43,4 @@ macro_rules! builder {
         }
     };
 }
+pub(crate) use builder;

@@ -35,6 +35,21 @@ pub struct Collation {
     pub backwards: Option<bool>,
 }
 
+builder! {
+    /// Builds a [`Collation`]. Its locale must be set: no server takes an empty one.
+    CollationBuilder builds Collation {
+        locale: String,
+        strength: Option<CollationStrength>,
+        case_level: Option<bool>,
+        case_first: Option<CollationCaseFirst>,
+        numeric_ordering: Option<bool>,
+        alternate: Option<CollationAlternate>,
+        max_variable: Option<CollationMaxVariable>,
+        normalization: Option<bool>,
+        backwards: Option<bool>,
+    }
+}
+
 impl Collation {
     /// The collation of `locale`, everything else by its default.
     pub fn locale(locale: impl Into<String>) -> Self {

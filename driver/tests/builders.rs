@@ -1,0 +1,180 @@
+//! Options built apart from their operation, and results read as another type or as a stream, on a real server, in both faces.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use driver::bson::{Document, doc};
+use driver::error::ErrorKind;
+use driver::options::{
+    AggregateOptions, Collation, CollationStrength, FindOneOptions, FindOptions, InsertManyOptions,
+    ReadConcern, ReadPreference, SelectionCriteria, SessionOptions, UpdateOptions, WriteConcern,
+};
+use driver::{Client, Collection};
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use serde::Deserialize;
+use testbed::shared_standalone;
+
+fn uri() -> String {
+    shared_standalone().unwrap().uri().to_owned()
+}
+
+fn fresh_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("builders_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A client, and a collection of its own that holds `{ _id: 0 }` to `{ _id: n - 1 }`.
+async fn numbered(n: i32) -> (Client, Collection<Document>) {
+    let client = Client::with_uri_str(uri()).await.unwrap();
+    let coll = client.database(&fresh_name()).collection("numbers");
+    coll.insert_many((0..n).map(|i| doc! { "_id": i })).await.unwrap();
+    (client, coll)
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct Numbered {
+    #[serde(rename = "_id")]
+    id: i32,
+}
+
+/// The ids, in order.
+fn ids(range: std::ops::Range<i32>) -> Vec<Numbered> {
+    range.map(|id| Numbered { id }).collect()
+}
+
+#[tokio::test]
+async fn options_built_apart_do_what_those_set_on_the_operation_do() {
+    let client = Client::with_uri_str(uri()).await.unwrap();
+    let coll: Collection<Document> = client.database(&fresh_name()).collection("monkeys");
+    let unordered =
+        InsertManyOptions::builder().ordered(false).write_concern(WriteConcern::majority()).build();
+    let twice = [doc! { "_id": 1, "name": "Mabel" }, doc! { "_id": 1 }, doc! { "_id": 2, "name": "mabel" }];
+    let error = coll.insert_many(&twice).with_options(unordered).await.unwrap_err();
+    assert!(error.is_duplicate_key(), "{error}");
+
+    let upsert = UpdateOptions::builder().upsert(true).comment(Some("an option may be given as one".into()));
+    let update = doc! { "$set": { "name": "MABEL" } };
+    let updated = coll.update_one(doc! { "_id": 3 }, update).with_options(upsert.build()).await.unwrap();
+    assert_eq!(updated.upserted_id, Some(3.into()));
+
+    let regardless_of_case = Collation::builder().locale("en").strength(CollationStrength::Secondary).build();
+    let options = FindOptions::builder()
+        .collation(regardless_of_case)
+        .sort(doc! { "_id": -1 })
+        .limit(2)
+        .batch_size(1)
+        .max_time(Duration::from_secs(60))
+        .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Nearest { options: None }))
+        .read_concern(ReadConcern::local())
+        .skip(None)
+        .build();
+    let found = coll.find(doc! { "name": "mabel" }).with_options(options).await.unwrap();
+    let found: Vec<Numbered> = found.with_type().try_collect().await.unwrap();
+    assert_eq!(found, [Numbered { id: 3 }, Numbered { id: 2 }]);
+
+    let options = FindOneOptions::builder().skip(1).sort(doc! { "_id": 1 }).build();
+    let found = coll.find_one(doc! {}).with_options(options).await.unwrap().unwrap();
+    assert_eq!(found.get_i32("_id").unwrap(), 2);
+    let options = AggregateOptions::builder().let_vars(doc! { "x": 7 }).build();
+    let mut seven =
+        coll.aggregate([doc! { "$project": { "x": "$$x" } }]).with_options(options).await.unwrap();
+    assert_eq!(seven.try_next().await.unwrap().unwrap().get_i32("x").unwrap(), 7);
+
+    let options = SessionOptions::builder().causal_consistency(true).snapshot(true).build();
+    let error = client.start_session().with_options(options).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_pipeline_names_the_type_of_what_comes_out() {
+    let (client, coll) = numbered(3).await;
+    let sorted = || coll.aggregate([doc! { "$sort": { "_id": 1 } }]).batch_size(1);
+    let out: Vec<_> = sorted().with_type::<Numbered>().await.unwrap().try_collect().await.unwrap();
+    assert_eq!(out, ids(0..3));
+
+    let mut session = client.start_session().await.unwrap();
+    let mut cursor = sorted().with_type::<Numbered>().session(&mut session).await.unwrap();
+    assert_eq!(cursor.next(&mut session).await.unwrap().unwrap(), Numbered { id: 0 });
+    drop(cursor);
+    let mut cursor = sorted().session(&mut session).with_type::<Numbered>().await.unwrap();
+    assert_eq!(cursor.next(&mut session).await.unwrap().unwrap(), Numbered { id: 0 });
+}
+
+#[tokio::test]
+async fn a_cursor_in_a_session_is_streamed() {
+    let (client, coll) = numbered(7).await;
+    let coll = coll.clone_with_type::<Numbered>();
+    let mut session = client.start_session().await.unwrap();
+    let mut cursor =
+        coll.find(doc! {}).sort(doc! { "_id": 1 }).batch_size(2).session(&mut session).await.unwrap();
+    let first: Vec<_> = cursor.stream(&mut session).take(3).try_collect().await.unwrap();
+    assert_eq!(first, ids(0..3));
+    assert_eq!(cursor.next(&mut session).await.unwrap().unwrap(), Numbered { id: 3 });
+    let rest: Vec<_> = cursor.stream(&mut session).try_collect().await.unwrap();
+    assert_eq!(rest, ids(4..7));
+    assert!(cursor.stream(&mut session).next().await.is_none(), "it has ended");
+}
+
+#[tokio::test]
+async fn a_step_of_a_streamed_cursor_that_is_dropped_loses_nothing() {
+    let (client, coll) = numbered(50).await;
+    let coll = coll.clone_with_type::<Numbered>();
+    let mut session = client.start_session().await.unwrap();
+    let mut cursor =
+        coll.find(doc! {}).sort(doc! { "_id": 1 }).batch_size(1).session(&mut session).await.unwrap();
+    let mut stream = cursor.stream(&mut session);
+    let mut seen = Vec::new();
+    loop {
+        // Polled once and dropped; then waited for.
+        let item = match stream.next().now_or_never() {
+            Some(item) => item,
+            None => stream.next().await,
+        };
+        let Some(item) = item else { break };
+        seen.push(item.unwrap());
+    }
+    assert_eq!(seen, ids(0..50));
+}
+
+#[tokio::test]
+async fn a_stream_dropped_while_it_waits_for_a_batch_ends_its_cursor_and_not_the_session() {
+    let (client, coll) = numbered(50).await;
+    let mut session = client.start_session().await.unwrap();
+    let mut cursor = coll.find(doc! {}).batch_size(1).session(&mut session).await.unwrap();
+    let mut stream = cursor.stream(&mut session);
+    while let Some(item) = stream.next().now_or_never() {
+        item.expect("the server answers each of fifty requests later than at once").unwrap();
+    }
+    drop(stream);
+    let error = cursor.next(&mut session).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("run the query again"), "{error}");
+    assert!(cursor.next(&mut session).await.is_none());
+    assert_eq!(coll.count_documents(doc! {}).session(&mut session).await.unwrap(), 50);
+}
+
+#[tokio::test]
+async fn what_a_document_lacks_is_passed_on_by_a_question_mark() {
+    async fn count(coll: &Collection<Document>) -> driver::Result<i32> {
+        let found = coll.find_one(doc! {}).await?.unwrap_or_default();
+        Ok(found.get_i32("count")?)
+    }
+    let (_client, coll) = numbered(1).await;
+    let error = count(&coll).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Bson(_)), "{error:?}");
+    assert!(error.to_string().contains("count"), "{error}");
+    assert!(std::error::Error::source(&error).is_some());
+}
+
+#[test]
+fn the_blocking_face_iterates_in_a_session() {
+    let client = driver::sync::Client::with_uri_str(uri()).unwrap();
+    let coll = client.database(&fresh_name()).collection::<Document>("numbers");
+    coll.insert_many((0..7).map(|i| doc! { "_id": i })).run().unwrap();
+    let mut session = client.start_session().run().unwrap();
+    let sorted = coll.aggregate([doc! { "$sort": { "_id": 1 } }]).with_type::<Numbered>().batch_size(2);
+    let mut cursor = sorted.session(&mut session).run().unwrap();
+    let first: Vec<_> = cursor.iter(&mut session).take(3).collect::<Result<_, _>>().unwrap();
+    assert_eq!(first, ids(0..3));
+    let rest: Vec<_> = cursor.iter(&mut session).collect::<Result<_, _>>().unwrap();
+    assert_eq!(rest, ids(3..7));
+}
