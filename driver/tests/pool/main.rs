@@ -5,5 +5,7 @@ mod foreign;
 mod handles;
 mod limits;
 mod losses;
+mod stepdown;
 mod threads;
+mod wakes;
 mod watch;

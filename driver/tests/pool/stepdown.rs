@@ -1,0 +1,149 @@
+//! Statement 52: a stepdown that closes forty idle connections, each pinned by a request, surfaces at most one error per
+//! operation, and none where it is retryable. On both faces.
+//!
+//! Servers since 4.2 keep their connections when they step down; the proxy before them closes them, as older ones and a dying
+//! one do. In a set of one the next primary is the same server, so that each request finds its own connection dead; in a set
+//! of three it is another.
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use driver::bson::{Document, doc};
+use driver::options::ClientOptions;
+use driver::{Client, sync};
+use testbed::{Proxy, ReplicaSet};
+
+use crate::watch::Events;
+
+const REQUESTS: usize = 40;
+
+/// A set whose members are reached through proxies, and which elects nobody of its own accord, however busy the machine is.
+fn set(members: usize) -> ReplicaSet {
+    ReplicaSet::builder()
+        .members(members)
+        .proxied()
+        .election_timeout(Duration::from_secs(60))
+        .start()
+        .unwrap()
+}
+
+/// The primary steps down and every connection to it is closed; then there is a primary again.
+fn step_down_and_close(set: &ReplicaSet) {
+    let old = set.step_down().unwrap();
+    set.proxy(old).map(Proxy::cut).unwrap();
+    match set.len() {
+        1 => set.wait_for_primary().map(drop).unwrap(),
+        members => set.step_up((old + 1) % members).unwrap(),
+    }
+}
+
+fn options(set: &ReplicaSet, events: &Events) -> ClientOptions {
+    let uri = format!("{}&maxPoolSize=50", set.uri());
+    let mut options = driver::options::ConnectionString::parse(uri).unwrap().options;
+    options.cmap_event_handler = Some(events.handler());
+    options
+}
+
+/// What a request writes before the stepdown, and what after it: retryable, and not.
+fn first(i: usize) -> Document {
+    doc! { "_id": i as i32, "n": 0 }
+}
+
+fn second(i: usize) -> Document {
+    doc! { "_id": (REQUESTS + i) as i32 }
+}
+
+fn change() -> Document {
+    doc! { "$set": { "n": 1 } }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_of_handles_survive_a_stepdown_that_closes_their_connections() {
+    for members in [1, 3] {
+        let set = set(members);
+        let events = Events::default();
+        let client = Client::with_options(options(&set, &events)).unwrap();
+        let requests: Vec<_> = (0..REQUESTS).map(|_| client.start_request()).collect();
+        for (i, request) in requests.iter().enumerate() {
+            let coll = request.database("stepdown").collection::<Document>("c");
+            coll.insert_one(first(i)).await.unwrap();
+        }
+        assert_eq!(events.in_use(), REQUESTS, "each request has pinned a connection");
+        let set = tokio::task::spawn_blocking(move || {
+            step_down_and_close(&set);
+            set
+        });
+        let set = set.await.unwrap();
+        let tasks: Vec<_> = requests
+            .into_iter()
+            .enumerate()
+            .map(|(i, request)| {
+                tokio::spawn(async move {
+                    let coll = request.database("stepdown").collection::<Document>("c");
+                    // Each kind of operation is the first to meet the dead connection in half of the requests.
+                    if i % 2 == 0 {
+                        coll.insert_one(second(i)).await.unwrap();
+                    }
+                    if coll.update_many(doc! { "_id": i as i32 }, change()).await.is_err() {
+                        coll.update_many(doc! { "_id": i as i32 }, change()).await.unwrap();
+                    }
+                    if i % 2 == 1 {
+                        coll.insert_one(second(i)).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(events.in_use(), 0);
+        let coll = client.database("stepdown").collection::<Document>("c");
+        assert_eq!(coll.count_documents(doc! { "n": 1 }).await.unwrap(), REQUESTS as u64);
+        assert_eq!(coll.count_documents(doc! {}).await.unwrap(), 2 * REQUESTS as u64);
+        drop(set);
+    }
+}
+
+#[test]
+fn requests_of_threads_survive_a_stepdown_that_closes_their_connections() {
+    for members in [1, 3] {
+        let set = set(members);
+        let events = Events::default();
+        let client = sync::Client::with_options(options(&set, &events)).unwrap();
+        let (pinned, closed) = (Barrier::new(REQUESTS + 1), Barrier::new(REQUESTS + 1));
+        let survived = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for i in 0..REQUESTS {
+                let (client, pinned, closed, survived) = (&client, &pinned, &closed, &survived);
+                scope.spawn(move || {
+                    let _request = client.start_request();
+                    let coll = client.database("stepdown").collection::<Document>("c");
+                    let written = coll.insert_one(first(i)).run();
+                    pinned.wait();
+                    closed.wait();
+                    written.unwrap();
+                    if i % 2 == 0 {
+                        coll.insert_one(second(i)).run().unwrap();
+                    }
+                    if coll.update_many(doc! { "_id": i as i32 }, change()).run().is_err() {
+                        coll.update_many(doc! { "_id": i as i32 }, change()).run().unwrap();
+                    }
+                    if i % 2 == 1 {
+                        coll.insert_one(second(i)).run().unwrap();
+                    }
+                    survived.fetch_add(1, Ordering::Relaxed);
+                });
+            }
+            pinned.wait();
+            let in_use = events.in_use();
+            step_down_and_close(&set);
+            closed.wait();
+            assert_eq!(in_use, REQUESTS, "each request has pinned a connection");
+        });
+        assert_eq!((survived.into_inner(), events.in_use()), (REQUESTS, 0));
+        let coll = client.database("stepdown").collection::<Document>("c");
+        assert_eq!(coll.count_documents(doc! { "n": 1 }).run().unwrap(), REQUESTS as u64);
+        assert_eq!(coll.count_documents(doc! {}).run().unwrap(), 2 * REQUESTS as u64);
+    }
+}
