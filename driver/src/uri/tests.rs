@@ -27,6 +27,34 @@ fn every_part_is_read() {
 }
 
 #[test]
+fn a_malformed_string_is_told_with_its_culprit() {
+    for (text, culprit) in [
+        ("", "mongodb://"),
+        ("http://h/", "mongodb://"),
+        ("mongodb:/h", "mongodb://"),
+        ("mongodb://", "no host"),
+        ("mongodb:///db", "no host"),
+        ("mongodb://h:x/", "h:x"),
+        ("mongodb://h:70000/", "70000"),
+        ("mongodb://h:0/", "h:0"),
+        ("mongodb://a,,b/", "\"\" names no host"),
+        ("mongodb://[::1/", "[::1"),
+        ("mongodb://%ZZ/", "%ZZ"),
+        ("mongodb://%2Ftmp%2Fserver/", "/tmp/server"),
+        ("mongodb://h/a%24b", "\"a$b\""),
+        ("mongodb://h/?replicaSet", "replicaSet"),
+        ("mongodb://h/?=a", "without a name"),
+        ("mongodb://h/?appName=%f", "appName"),
+        ("mongodb://h/?w=-1", "w=-1"),
+        ("mongodb://@h/", "'@'"),
+    ] {
+        let error = ConnectionString::parse(text).unwrap_err();
+        assert!(matches!(error.kind(), crate::error::ErrorKind::InvalidArgument { .. }), "{text}: {error:?}");
+        assert!(error.to_string().contains(culprit), "{text}: {culprit} is not named: {error}");
+    }
+}
+
+#[test]
 fn an_unknown_option_is_named_in_a_warning() {
     let read = ConnectionString::parse("mongodb://h/?bananas=2&maxPoolSize=many").unwrap();
     let [size, unknown] = read.warnings() else { panic!("{:?}", read.warnings()) };
