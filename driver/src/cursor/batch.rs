@@ -48,6 +48,19 @@ impl<'r> Head<'r> {
             (_, None) => Err(Error::invalid_response("its cursor has no batch")),
         }
     }
+
+    /// The database and the collection that later commands have to name.
+    ///
+    /// # Errors
+    /// `InvalidResponse` when the reply does not say.
+    pub(crate) fn names(&self) -> Result<(&'r str, &'r str)> {
+        self.ns.split_once('.').ok_or_else(|| {
+            Error::invalid_response(format!(
+                "the ns of its cursor is {:?}: no database and collection",
+                self.ns
+            ))
+        })
+    }
 }
 
 /// The first document of an array that is at hand as a document.
@@ -131,6 +144,7 @@ mod tests {
     use bson::rawdoc;
 
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn the_documents_of_an_array_are_found_one_after_the_other() {
@@ -144,6 +158,18 @@ mod tests {
         assert_eq!(found, [rawdoc! { "a": 1 }, rawdoc! {}, rawdoc! { "b": "two" }]);
         assert_eq!(first(&array).unwrap(), Some(&*found[0]));
         assert_eq!(first(&rawdoc! {}).unwrap(), None);
+    }
+
+    #[test]
+    fn a_cursor_that_does_not_say_whose_it_is_is_refused() {
+        let documents = rawdoc! {};
+        let names = |ns| Head { id: 7, ns, documents: &documents }.names();
+        assert_eq!(names("db.some.collection").unwrap(), ("db", "some.collection"));
+        for ns in ["", "db"] {
+            let error = names(ns).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::InvalidResponse { .. }), "{error}");
+            assert!(error.to_string().contains("ns"), "{error}");
+        }
     }
 
     #[test]

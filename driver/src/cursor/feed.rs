@@ -53,13 +53,13 @@ impl Feed {
     /// Takes over the reply to a command that opened a cursor.
     ///
     /// # Errors
-    /// `InvalidResponse` when it has none.
+    /// `InvalidResponse` when it has none, or does not say whose it is.
     pub(crate) fn open(core: &Arc<Core>, mut reply: Reply<'_>, follow: Follow) -> Result<Self> {
         let head = reply.head()?;
         if head.id == 0 {
             return Ok(Feed { batch: reply.take_batch()?, state: State::Done });
         }
-        let (id, (db, collection)) = (head.id, head.ns.split_once('.').unwrap_or_default());
+        let (id, (db, collection)) = (head.id, head.names()?);
         let source = Box::new(Source {
             id,
             db: db.to_owned(),
