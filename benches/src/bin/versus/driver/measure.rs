@@ -46,8 +46,9 @@ impl Contender {
     pub(super) fn tasks(name: &'static str, runtime: &Arc<Runtime>, tasks: usize, work: Work) -> Self {
         let runtime = Arc::clone(runtime);
         let run = move |ops: u64| {
-            let each = (ops / tasks as u64).max(1);
-            let all: Vec<_> = (0..tasks).map(|task| runtime.spawn(work(task, each))).collect();
+            let (each, rest) = (ops / tasks as u64, ops % tasks as u64);
+            let share = |task: usize| each + u64::from((task as u64) < rest);
+            let all: Vec<_> = (0..tasks).map(|task| runtime.spawn(work(task, share(task)))).collect();
             runtime.block_on(async {
                 for one in all {
                     one.await.expect("the work of a task does not panic");
