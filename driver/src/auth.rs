@@ -186,13 +186,7 @@ impl Channel<'_> {
             let mut body = message.body();
             write(&mut body);
             if let Some(api) = self.server_api {
-                body.str(cstr!("apiVersion"), api.version.as_str());
-                if let Some(strict) = api.strict {
-                    body.bool(cstr!("apiStrict"), strict);
-                }
-                if let Some(errors) = api.deprecation_errors {
-                    body.bool(cstr!("apiDeprecationErrors"), errors);
-                }
+                api.write(&mut body);
             }
             body.str(cstr!("$db"), database);
         }

@@ -6,9 +6,9 @@ use driver::bson::{Document, doc};
 use driver::error::ErrorKind;
 use driver::event::EventHandler;
 use driver::event::command::CommandEvent;
-use driver::options::{ClientOptions, ConnectionString, WriteConcern};
+use driver::options::{ClientOptions, ConnectionString, ServerApi, WriteConcern};
 use driver::{Client, sync};
-use testbed::{ReplicaSet, shared_standalone};
+use testbed::{ReplicaSet, Version, shared_standalone};
 
 type Told = std::sync::Arc<toro::Queue<CommandEvent>>;
 
@@ -139,6 +139,35 @@ async fn failures_are_told_and_secrets_are_not() {
     let told = format!("{events:?}");
     assert!(!told.contains("sesame") && !told.contains("already exists"), "{told}");
     client.database(&db).run_command(doc! { "dropUser": "al" }).await.unwrap();
+}
+
+/// Specification "Versioned API", "Command Syntax".
+#[tokio::test]
+async fn every_command_declares_the_stable_api_and_the_server_holds_to_it() {
+    let server = shared_standalone().unwrap();
+    if server.version() < Version::new(5, 0, 0) {
+        // These servers refuse the fields: there is no stable API of theirs to ask for.
+        return;
+    }
+    let (mut options, told, db) = telling(&server.uri());
+    options.server_api = Some(ServerApi::builder().strict(true).deprecation_errors(false).build());
+    let client = Client::with_options(options).unwrap();
+    let coll = client.database(&db).collection::<Document>("c");
+    coll.insert_many((0..3).map(|i| doc! { "_id": i })).await.unwrap();
+    let mut cursor = coll.find(doc! {}).batch_size(2).await.unwrap();
+    while cursor.advance().await.unwrap() {}
+    let refused = client.database("admin").run_command(doc! { "serverStatus": 1 }).await.unwrap_err();
+    let ErrorKind::Command(refused) = refused.kind() else { panic!("{refused}") };
+    assert_eq!(refused.code, 323, "APIStrictError: the command is not part of version 1");
+    let events = drain(&told);
+    let names: Vec<_> =
+        started(&events).iter().map(|command| command.keys().next().unwrap().as_str()).collect();
+    assert_eq!(names, ["insert", "find", "getMore", "serverStatus"]);
+    for command in started(&events) {
+        assert_eq!(command.get_str("apiVersion").unwrap(), "1", "{command}");
+        assert!(command.get_bool("apiStrict").unwrap(), "{command}");
+        assert!(!command.get_bool("apiDeprecationErrors").unwrap(), "{command}");
+    }
 }
 
 #[tokio::test]

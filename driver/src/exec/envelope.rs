@@ -55,13 +55,7 @@ impl Envelope<'_> {
             body.serialize(cstr!("writeConcern"), concern)?;
         }
         if let Some(api) = self.server_api {
-            body.str(cstr!("apiVersion"), api.version.as_str());
-            if let Some(strict) = api.strict {
-                body.bool(cstr!("apiStrict"), strict);
-            }
-            if let Some(errors) = api.deprecation_errors {
-                body.bool(cstr!("apiDeprecationErrors"), errors);
-            }
+            api.write(body);
         }
         Ok(())
     }

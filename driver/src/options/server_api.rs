@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use bson::raw::cstr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::wire::DocWriter;
 
 /// Which version of the stable API every command of a client declares.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +34,19 @@ builder! {
         version: ServerApiVersion,
         strict: Option<bool>,
         deprecation_errors: Option<bool>,
+    }
+}
+
+impl ServerApi {
+    /// Declares it in a command.
+    pub(crate) fn write(&self, command: &mut DocWriter<'_>) {
+        command.str(cstr!("apiVersion"), self.version.as_str());
+        if let Some(strict) = self.strict {
+            command.bool(cstr!("apiStrict"), strict);
+        }
+        if let Some(errors) = self.deprecation_errors {
+            command.bool(cstr!("apiDeprecationErrors"), errors);
+        }
     }
 }
 

@@ -209,13 +209,8 @@ impl Establisher {
 
     /// The stable API that every command declares, if one was asked for.
     pub(crate) fn write_server_api(&self, command: &mut DocWriter<'_>) {
-        let Some(api) = &self.options.server_api else { return };
-        command.str(cstr!("apiVersion"), api.version.as_str());
-        if let Some(strict) = api.strict {
-            command.bool(cstr!("apiStrict"), strict);
-        }
-        if let Some(errors) = api.deprecation_errors {
-            command.bool(cstr!("apiDeprecationErrors"), errors);
+        if let Some(api) = &self.options.server_api {
+            api.write(command);
         }
     }
 
