@@ -22,19 +22,26 @@ use std::{
 
 use threadwatch::{PerThread, ThreadToken, ThreadWatcher, Watch};
 
+const USAGE: &str = "usage: vigil [--threads N] [--at-once K]
+
+  --threads N  threads to start (default 10000)
+  --at-once K  how many of them live at a time (default 64)";
+
 struct Options {
     threads: usize,
     at_once: usize,
 }
 
-fn options() -> Result<Options, String> {
+/// None where the usage was asked for.
+fn options() -> Result<Option<Options>, String> {
     let mut options = Options { threads: 10_000, at_once: 64 };
     let mut arguments = env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = match name.as_str() {
             "--threads" => &mut options.threads,
             "--at-once" => &mut options.at_once,
-            _ => return Err(format!("unknown option `{name}`: there are `--threads N` and `--at-once K`")),
+            "-h" | "--help" => return Ok(None),
+            _ => return Err(format!("unknown option `{name}`\n{USAGE}")),
         };
         let given = arguments.next().ok_or_else(|| format!("`{name}` wants a number after it"))?;
         *value = given.parse().map_err(|e| format!("`{name} {given}`: {e}"))?;
@@ -42,7 +49,7 @@ fn options() -> Result<Options, String> {
     if options.at_once == 0 {
         return Err("`--at-once 0`: at least one thread has to live at a time".into());
     }
-    Ok(options)
+    Ok(Some(options))
 }
 
 /// Starts all threads, `at_once` at a time, and joins each; calls `joined` with what it returned.
@@ -69,7 +76,10 @@ fn start_and_join<R: Send + 'static>(
 }
 
 fn run() -> Result<bool, String> {
-    let options = options()?;
+    let Some(options) = options()? else {
+        println!("{USAGE}");
+        return Ok(true);
+    };
     let unwatched = start_and_join(&options, |nth| nth, |_| {})?;
 
     let watcher = Arc::new(ThreadWatcher::new());

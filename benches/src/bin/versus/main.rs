@@ -33,12 +33,12 @@ const MEASUREMENTS: [Measurement; 4] = [
 
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
-    match words.next() {
-        None => {
+    match words.next().as_deref() {
+        None | Some("-h" | "--help") => {
             println!("{}", usage());
             ExitCode::SUCCESS
         }
-        Some(name) => match measure(&name, words) {
+        Some(name) => match measure(name, words) {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => {
                 eprintln!("versus: {why}");
