@@ -176,6 +176,7 @@ impl Permits {
                 let direct = word & (BUDGET | CLOSED) == 0 && count(word) >= 0;
                 if direct && line.waiters.front() == Some(&mut Need::Permits(permits)) {
                     line.waiters.grant_front(wakes);
+                    self.renew_budget(word);
                 } else {
                     self.word.fetch_add(counted(permits), Ordering::Release);
                 }
@@ -185,6 +186,19 @@ impl Permits {
                 false => self.serve(line, wakes),
             }
         });
+    }
+
+    /// Under the lock: the oldest waiter has just been granted, and the next has its own newcomers to let pass. Whoever
+    /// had been nudged was that waiter.
+    #[inline]
+    fn renew_budget(&self, word: u64) {
+        if self.fresh_budget != 0 {
+            // Without a budget both change only under the lock.
+            if word & NUDGED != 0 {
+                self.word.fetch_and(!NUDGED, Ordering::Relaxed);
+            }
+            self.word.fetch_or(self.fresh_budget, Ordering::Relaxed);
+        }
     }
 
     #[cold]

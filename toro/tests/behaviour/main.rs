@@ -1,6 +1,7 @@
 //! What the primitives promise, each promise in a test of its own. Numbers are those of the acceptance statements.
 #![cfg(not(loom))]
 
+mod barging;
 mod cancel;
 mod deadlines;
 mod executors;
