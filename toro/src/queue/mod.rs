@@ -60,6 +60,10 @@ macro_rules! queue {
         impl<T $(: $bound)?> $queue<T> {
             const_fn! {
                 /// A queue with room for `maxsize` items; with 0 it is unbounded and never full.
+                ///
+                /// An item takes up no room from the moment it is meant for a getter that has been waiting. If that getter
+                /// is dropped, and nobody else waits, the item is back in its order: the queue may then hold one
+                /// more for each getter so dropped, and lets nothing in until there is room again.
                 pub const fn new(maxsize: usize) -> Self {
                     $queue { core: Core::new($buffer::new(), maxsize) }
                 }
@@ -194,7 +198,7 @@ macro_rules! queue {
                 self.core.is_closed()
             }
 
-            /// How many items are in the queue.
+            /// How many items are in the queue. One that is on its way to a getter which has been waiting is not.
             pub fn len(&self) -> usize {
                 self.core.len()
             }
@@ -204,7 +208,7 @@ macro_rules! queue {
                 self.len() == 0
             }
 
-            /// Whether the queue holds as many items as it may; never if it is unbounded.
+            /// Whether the queue holds as many items as it may, or more; never if it is unbounded.
             pub fn is_full(&self) -> bool {
                 self.maxsize() != 0 && self.len() >= self.maxsize()
             }

@@ -72,17 +72,9 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
         queue.core().linger_to_get().map(Ok)
     }
 
-    fn enqueue(
-        &mut self,
-        queue: &Q,
-        shared: &mut Self::Shared,
-        _: &mut Wakes,
-    ) -> Entry<Self::Grant, Promise> {
+    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<Self::Grant, Promise> {
         match shared.take_unpromised() {
-            Some(item) => {
-                queue.core().note(shared);
-                Entry::Ready(Ok(item))
-            }
+            Some(item) => Entry::Ready(Ok(item)),
             None if shared.is_closed() => Entry::Ready(Err(Closed)),
             None => Entry::Queue(Promise::Kept, End::Back),
         }
@@ -101,8 +93,8 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
         }
     }
 
-    fn serve(_: &Q, shared: &mut Self::Shared, wakes: &mut Wakes) -> Step {
-        shared.serve(wakes)
+    fn serve(queue: &Q, shared: &mut Self::Shared, wakes: &mut Wakes) -> Step {
+        queue.core().serve_once(shared, wakes)
     }
 
     #[inline]
@@ -168,12 +160,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
         queue.core().linger_to_put(&mut self.parcel).then_some(Ok(()))
     }
 
-    fn enqueue(
-        &mut self,
-        queue: &Q,
-        shared: &mut Self::Shared,
-        _: &mut Wakes,
-    ) -> Entry<Self::Grant, Promise> {
+    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<Self::Grant, Promise> {
         if shared.is_closed() {
             return Entry::Ready(self.closed());
         }
@@ -181,7 +168,6 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
             return Entry::Queue(Promise::Kept, End::Back);
         }
         shared.push(&mut self.parcel);
-        queue.core().note(shared);
         Entry::Ready(Ok(()))
     }
 
@@ -198,8 +184,8 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
         }
     }
 
-    fn serve(_: &Q, shared: &mut Self::Shared, wakes: &mut Wakes) -> Step {
-        shared.serve(wakes)
+    fn serve(queue: &Q, shared: &mut Self::Shared, wakes: &mut Wakes) -> Step {
+        queue.core().serve_once(shared, wakes)
     }
 
     #[inline]

@@ -4,6 +4,10 @@
 //! getter is granted is a *promise* of one item, what a waiting putter is granted a promise of one place: newcomers see
 //! only what has not been promised, so that they cannot overtake, and a promise whose waiter has gone passes to the next.
 //! The item of a waiting putter lies in its own future, so that a put that is dropped, or expires, never happened.
+//!
+//! A promised item has left the queue as far as `maxsize` is concerned: it takes up no place, so that a putter which has
+//! woken a getter can put the next item without waiting for that getter to run. Only if the getter goes away, and nobody else
+//! waits for its item, is that one more in the queue than there may be places; until so many have been taken nothing is let in.
 
 use super::buffer::Buffer;
 use super::hope::Hope;
@@ -15,7 +19,7 @@ use crate::error::{Closed, TooManyDone, TryGetError, TryPutError};
 /// A queue whose items are kept in a `B`.
 pub struct Core<B> {
     maxsize: usize,
-    /// How many items the buffer holds, or held a moment ago; written under the lock.
+    /// How many items are to be had, or were a moment ago; written under the lock.
     len: AtomicUsize,
     /// That an item comes soon.
     item_hope: Hope,
@@ -109,11 +113,7 @@ impl<B: Buffer> Core<B> {
             return Err(Refused::Full);
         }
         shared.push(parcel);
-        self.note(&shared);
-        // Only a getter can profit from an item.
-        if !shared.getters.is_empty() {
-            self.serve(shared, Panics::Raised);
-        }
+        self.pushed(shared);
         Ok(())
     }
 
@@ -122,9 +122,9 @@ impl<B: Buffer> Core<B> {
         let mut shared = self.shared.lock();
         match shared.take_unpromised() {
             Some(item) => {
-                self.note(&shared);
-                if !shared.putters.is_empty() {
-                    self.serve(shared, Panics::Dropped);
+                match shared.putters.is_empty() {
+                    true => self.note(&shared),
+                    false => self.serve(shared, Panics::Dropped),
                 }
                 Ok(item)
             }
@@ -148,19 +148,23 @@ impl<B: Buffer> Core<B> {
     /// Under the lock: keeps the number of items known to those who do not hold it.
     #[inline]
     pub(super) fn note(&self, shared: &Shared<B>) {
-        self.len.store(shared.buffer.len(), Ordering::Relaxed);
+        self.len.store(shared.to_be_had(), Ordering::Relaxed);
     }
 
-    /// Takes the item that was promised.
+    /// An item has been pushed: only a getter can profit from that.
+    #[inline]
+    fn pushed(&self, shared: MutexGuard<'_, Shared<B>>) {
+        match shared.getters.is_empty() {
+            true => self.note(&shared),
+            false => self.serve(shared, Panics::Raised),
+        }
+    }
+
+    /// Takes the item that was promised. It took up no place, so nobody profits.
     pub(super) fn take_promised(&self) -> Result<B::Item, Closed> {
         let mut shared = self.shared.lock();
         shared.promised_items -= 1;
-        let item = shared.buffer.pop();
-        self.note(&shared);
-        if !shared.putters.is_empty() {
-            self.serve(shared, Panics::Dropped);
-        }
-        item.ok_or(Closed)
+        shared.buffer.pop().ok_or(Closed)
     }
 
     /// Puts into the place that was promised; refused if the queue was closed meanwhile.
@@ -171,10 +175,7 @@ impl<B: Buffer> Core<B> {
             return Err(Refused::Closed);
         }
         shared.push(parcel);
-        self.note(&shared);
-        if !shared.getters.is_empty() {
-            self.serve(shared, Panics::Raised);
-        }
+        self.pushed(shared);
         Ok(())
     }
 
@@ -219,7 +220,7 @@ impl<B: Buffer> Core<B> {
             if let Some(f) = f.take() {
                 f(shared);
             }
-            shared.serve(wakes)
+            self.serve_once(shared, wakes)
         });
     }
 
@@ -227,7 +228,14 @@ impl<B: Buffer> Core<B> {
     #[cold]
     #[inline(never)]
     fn serve(&self, shared: MutexGuard<'_, Shared<B>>, panics: Panics) {
-        served(&self.shared, shared, panics, |shared, wakes| shared.serve(wakes));
+        served(&self.shared, shared, panics, |shared, wakes| self.serve_once(shared, wakes));
+    }
+
+    /// Serves as many as one batch of wakers has room for.
+    pub(super) fn serve_once(&self, shared: &mut Shared<B>, wakes: &mut Wakes) -> Step {
+        let step = shared.serve(wakes);
+        self.note(shared);
+        step
     }
 }
 
@@ -240,10 +248,16 @@ impl<B: Buffer> Shared<B> {
         self.unfinished == 0
     }
 
+    /// How many items were not promised.
+    #[inline]
+    fn to_be_had(&self) -> usize {
+        self.buffer.len() - self.promised_items
+    }
+
     /// Whether there is a place that was not promised.
     #[inline]
     pub(super) fn has_place(&self) -> bool {
-        self.maxsize == 0 || self.buffer.len() + self.promised_places < self.maxsize
+        self.maxsize == 0 || self.to_be_had() + self.promised_places < self.maxsize
     }
 
     #[inline]
@@ -255,7 +269,7 @@ impl<B: Buffer> Shared<B> {
     /// Takes an item that was not promised.
     #[inline]
     pub(super) fn take_unpromised(&mut self) -> Option<B::Item> {
-        if self.buffer.len() > self.promised_items { self.buffer.pop() } else { None }
+        if self.to_be_had() > 0 { self.buffer.pop() } else { None }
     }
 
     /// Grants whatever can be granted: items, places, the end of the work, the news that all is over.
@@ -264,17 +278,16 @@ impl<B: Buffer> Shared<B> {
             if wakes.is_full() {
                 return Step::Again;
             }
-            if let Some(promise) = self.getters.front() {
-                if self.buffer.len() > self.promised_items {
-                    self.promised_items += 1;
-                    self.getters.grant_front(wakes);
-                    continue;
+            let has_item = self.to_be_had() > 0;
+            if let Some(promise) = self.getters.front()
+                && (has_item || self.closed)
+            {
+                match has_item {
+                    true => self.promised_items += 1,
+                    false => *promise = Promise::Closed,
                 }
-                if self.closed {
-                    *promise = Promise::Closed;
-                    self.getters.grant_front(wakes);
-                    continue;
-                }
+                self.getters.grant_front(wakes);
+                continue;
             }
             if !self.putters.is_empty() {
                 let has_place = self.has_place();

@@ -126,3 +126,32 @@ async fn a_stream_ends_when_the_queue_is_closed() {
     let (items, ()) = tokio::join!(items, puts);
     assert_eq!(items, (0..10).collect::<Vec<_>>());
 }
+
+/// Statement 4: a promised item takes up no place, and comes back, in its order, if its getter goes away; even if its place has
+/// been taken meanwhile.
+#[test]
+fn a_promised_item_takes_up_no_place_and_comes_back_in_order() {
+    let queue = Queue::new(1);
+    let mut get = Box::pin(queue.get());
+    assert!(poll(get.as_mut()).is_pending());
+    assert_eq!((queue.try_put(1), queue.try_put(2)), (Ok(()), Ok(())));
+    assert_eq!((queue.try_put(3), queue.len()), (Err(TryPutError::Full(3)), 1));
+    drop(get);
+    assert_eq!((queue.len(), queue.is_full()), (2, true));
+    assert_eq!(queue.try_get(), Ok(1));
+    assert_eq!(queue.try_put(3), Err(TryPutError::Full(3)), "there is as much as there may be");
+    assert_eq!((queue.try_get(), queue.try_put(3), queue.try_get()), (Ok(2), Ok(()), Ok(3)));
+}
+
+/// Statement 4: what a dropped getter had been promised goes to the next getter before anyone who comes later.
+#[test]
+fn a_promised_item_goes_to_the_next_getter() {
+    let queue = Queue::new(1);
+    let mut first = Box::pin(queue.get());
+    let mut second = pin!(queue.get());
+    assert!(poll(first.as_mut()).is_pending() && poll(second.as_mut()).is_pending());
+    queue.try_put(1).unwrap();
+    drop(first);
+    assert_eq!(queue.try_get(), Err(TryGetError::Empty));
+    assert_eq!(poll(second), Poll::Ready(Ok(1)));
+}
