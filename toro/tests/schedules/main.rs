@@ -10,6 +10,7 @@ mod events;
 mod handoff;
 mod permits;
 mod queues;
+mod wait_on;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::task::Poll;
 
 use proptest::prelude::*;
-use toro::{Lock, RwLock, Semaphore};
+use toro::{BoundedSemaphore, Lock, Permit, RwLock, Semaphore};
 
 use crate::{Waits, config, schedule};
 
@@ -32,6 +32,15 @@ impl Model {
             self.line.push_back((id, need));
             Poll::Pending
         }
+    }
+
+    fn acquire_before_all(&mut self, id: usize, need: i64) -> Poll<Option<i64>> {
+        if self.free >= need {
+            self.free -= need;
+            return Poll::Ready(Some(need));
+        }
+        self.line.push_front((id, need));
+        Poll::Pending
     }
 
     fn release(&mut self, permits: i64) {
@@ -139,6 +148,67 @@ proptest! {
         prop_assert_eq!((i64::from(semaphore.available()), semaphore.waiting()), (total, 0));
     }
 
+    /// Statement 15: permits that were forgotten can be released, and no others.
+    #[test]
+    fn bounded_semaphore(bound in 0u32..5, steps in schedule()) {
+        let semaphore = BoundedSemaphore::new(bound);
+        let mut model = Model::new(bound.into());
+        let mut forgotten = 0;
+        let mut waits = Waits::new();
+        let mut held: Vec<Permit<'_>> = Vec::new();
+        for (action, choice, amount) in steps {
+            let permits = u32::from(amount % 4);
+            let mut result = None;
+            match action % 9 {
+                0..=2 => {
+                    let (id, got) = waits.start(semaphore.acquire_many(permits));
+                    result = Some((got, model.acquire(id, permits.into())));
+                }
+                3 => if let Some(id) = waits.pick(choice) {
+                    result = Some((waits.poll(id), model.poll(id)));
+                },
+                4 => if let Some(id) = waits.pick(choice) {
+                    waits.drop(id);
+                    model.leave(id);
+                },
+                5 => if !held.is_empty() {
+                    let permit = held.swap_remove(choice as usize % held.len());
+                    model.release(permit.count().into());
+                },
+                6 => if !held.is_empty() {
+                    let permit = held.swap_remove(choice as usize % held.len());
+                    forgotten += permit.count();
+                    permit.forget();
+                },
+                7 => {
+                    let may = permits <= forgotten;
+                    prop_assert_eq!(semaphore.release(permits).is_ok(), may);
+                    if may {
+                        forgotten -= permits;
+                        model.release(permits.into());
+                    }
+                }
+                _ => if amount < 20 {
+                    semaphore.close();
+                    model.closed = true;
+                    model.serve();
+                },
+            }
+            if let Some((got, expected)) = result {
+                prop_assert_eq!(got.is_pending(), expected.is_pending());
+                if let (Poll::Ready(got), Poll::Ready(expected)) = (got, expected) {
+                    prop_assert_eq!(got.as_ref().map(|permit| i64::from(permit.count())).ok(), expected);
+                    held.extend(got);
+                }
+            }
+            waits.check(|id| model.granted.contains_key(&id));
+            prop_assert_eq!(i64::from(semaphore.available()), model.free);
+            prop_assert_eq!(semaphore.waiting(), model.line.len());
+        }
+        drop((waits, held));
+        prop_assert_eq!((semaphore.available(), semaphore.waiting()), (bound - forgotten, 0));
+    }
+
     #[test]
     fn lock(steps in schedule()) {
         let lock = Lock::new(());
@@ -222,6 +292,57 @@ proptest! {
         prop_assert!(lock.try_acquire().is_some());
     }
 
+    /// As for the barging lock; and no more newcomers overtake the oldest waiter than were agreed.
+    #[test]
+    fn barging_semaphore(overtakers in 1u16..4, steps in schedule()) {
+        const ALL: u32 = 3;
+        let semaphore = Semaphore::barging(ALL, overtakers);
+        let mut waits = Waits::new();
+        let mut held: Vec<Permit<'_>> = Vec::new();
+        let (mut overtaken, mut waiting) = (0, 0);
+        for (action, choice, amount) in steps {
+            let mut polled = None;
+            match action % 7 {
+                0 | 1 => {
+                    polled = Some(waits.start(semaphore.acquire_many(u32::from(amount) % (ALL + 1))).1);
+                    let joined = matches!(polled, Some(Poll::Pending));
+                    overtaken += u16::from(waiting > 0 && !joined);
+                    waiting += usize::from(joined);
+                }
+                2 => polled = waits.pick(choice).map(|id| waits.poll(id)),
+                3 => polled = waits.pick(choice).map(|id| waits.poll_elsewhere(id)),
+                4 => if let Some(id) = waits.pick(choice) {
+                    waits.drop(id);
+                },
+                _ => if !held.is_empty() {
+                    drop(held.swap_remove(choice as usize % held.len()));
+                },
+            }
+            if let Some(Poll::Ready(permit)) = polled {
+                held.push(permit.unwrap());
+            }
+            let taken: u32 = held.iter().map(Permit::count).sum();
+            prop_assert!(taken + semaphore.available() <= ALL, "a permit was made");
+            prop_assert!(overtaken <= overtakers, "{} overtook the oldest", overtaken);
+            // Only when someone leaves the line there may be another oldest waiter.
+            if semaphore.waiting() < waiting {
+                overtaken = 0;
+            }
+            waiting = semaphore.waiting();
+        }
+        drop(held);
+        while !waits.left().is_empty() {
+            let before = waits.left().len();
+            let woken: Vec<_> = waits.left().into_iter().filter(|&id| waits.woken(id)).collect();
+            prop_assert!(!woken.is_empty(), "all wait, and nobody was woken");
+            for id in woken {
+                drop(waits.poll(id));
+            }
+            prop_assert!(waits.left().len() < before);
+        }
+        prop_assert_eq!((semaphore.available(), semaphore.waiting()), (ALL, 0));
+    }
+
     /// Statement 18. A reader needs one, an upgradable reader half and one, a writer all.
     #[test]
     fn rwlock(steps in schedule()) {
@@ -229,19 +350,20 @@ proptest! {
         const ALL: i64 = 2 * HALF - 1;
         let lock = RwLock::new(());
         let mut model = Model::new(ALL);
-        // The three kinds of waits are numbered together.
+        // The four kinds of waits are numbered together.
         let mut reads = Waits::new();
         let mut options = Waits::new();
         let mut writes = Waits::new();
+        let mut upgrades = Waits::new();
         let (mut readers, mut optional, mut writer) = (Vec::new(), None, None);
-        let tag = |kind: usize, id: usize| 3 * id + kind;
-        for (action, choice, _) in steps {
-            match action % 14 {
+        let tag = |kind: usize, id: usize| 4 * id + kind;
+        for (action, choice, amount) in steps {
+            match action % 17 {
                 0..=2 => {
- let (id, got) = reads.start(lock.read());
-                        prop_assert_eq!(got.is_pending(), model.acquire(tag(0, id), 1).is_pending());
-                        if let Poll::Ready(guard) = got { readers.push(guard) }
-}
+                    let (id, got) = reads.start(lock.read());
+                    prop_assert_eq!(got.is_pending(), model.acquire(tag(0, id), 1).is_pending());
+                    if let Poll::Ready(guard) = got { readers.push(guard) }
+                }
                 3 => {
                     let (id, got) = options.start(lock.upgradable_read());
                     prop_assert_eq!(got.is_pending(), model.acquire(tag(1, id), HALF).is_pending());
@@ -299,6 +421,25 @@ proptest! {
                     }
                     (None, None) => {}
                 },
+                // An upgrade comes before all others, and keeps new readers out.
+                13 => if let Some(guard) = optional.take() {
+                    let (id, got) = upgrades.start(guard.upgrade());
+                    prop_assert_eq!(
+                        got.is_pending(),
+                        model.acquire_before_all(tag(3, id), ALL - HALF).is_pending()
+                    );
+                    if let Poll::Ready(guard) = got { prop_assert!(writer.replace(guard).is_none()) }
+                },
+                14 => if let Some(id) = upgrades.pick(choice) {
+                    let got = if amount % 2 == 0 { upgrades.poll(id) } else { upgrades.poll_elsewhere(id) };
+                    prop_assert_eq!(got.is_pending(), model.poll(tag(3, id)).is_pending());
+                    if let Poll::Ready(guard) = got { prop_assert!(writer.replace(guard).is_none()) }
+                },
+                15 => if let Some(id) = upgrades.pick(choice) {
+                    upgrades.drop(id);
+                    model.leave(tag(3, id));
+                    model.release(HALF);
+                },
                 _ => match (writer.take(), optional.take()) {
                     (Some(guard), kept) => {
                         optional = kept;
@@ -316,9 +457,10 @@ proptest! {
             reads.check(|id| model.granted.contains_key(&tag(0, id)));
             options.check(|id| model.granted.contains_key(&tag(1, id)));
             writes.check(|id| model.granted.contains_key(&tag(2, id)));
+            upgrades.check(|id| model.granted.contains_key(&tag(3, id)));
             prop_assert_eq!(lock.waiting(), model.line.len());
         }
-        drop((reads, options, writes, readers, optional, writer));
+        drop((upgrades, reads, options, writes, readers, optional, writer));
         prop_assert!(lock.try_write().is_some());
     }
 }
