@@ -34,6 +34,13 @@ pin_project! {
     /// itself. Drop futures that are no longer polled, or [`barging`](crate::Lock::barging) aside, give each wait a task
     /// of its own.
     ///
+    /// A wait that has been polled has its place in line in itself, so it cannot be moved: it is not [`Unpin`].
+    ///
+    /// ```compile_fail,E0277
+    /// fn can_be_moved(_: impl Unpin) {}
+    /// can_be_moved(toro::Lock::new(()).acquire());
+    /// ```
+    ///
     /// # Panics
     ///
     /// Polling again after the wait has returned panics, as with any `async fn`.
