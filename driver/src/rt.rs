@@ -270,7 +270,6 @@ fn start_background() -> std::io::Result<Handle> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
 
     #[test]
     fn a_blocking_wait_ends_at_its_deadline() {
@@ -310,23 +309,5 @@ mod tests {
     fn outside_a_runtime_the_error_names_the_remedy() {
         let error = Runtime::current().unwrap_err();
         assert!(error.to_string().contains("driver::sync::Client"), "{error}");
-    }
-
-    #[test]
-    fn a_runtime_that_was_built_without_something_is_told_what() {
-        for lacking in ["I/O and timers", "timers", "I/O"] {
-            let mut builder = tokio::runtime::Builder::new_current_thread();
-            let builder = match lacking {
-                "timers" => builder.enable_io(),
-                "I/O" => builder.enable_time(),
-                _ => &mut builder,
-            };
-            let runtime = builder.build().unwrap();
-            let _context = runtime.enter();
-            let error = Runtime::current().unwrap_err();
-            assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error:?}");
-            assert!(error.to_string().contains(&format!("built without {lacking}:")), "{error}");
-            assert!(error.to_string().contains("enable_all()"), "{error}");
-        }
     }
 }

@@ -344,20 +344,6 @@ async fn what_an_interrupted_insert_did_is_in_its_error() {
     coll.drop().await.unwrap();
 }
 
-/// Monitors could not live there, and every operation would wait for a server in vain.
-#[test]
-fn a_runtime_without_io_is_refused_by_name_and_one_beside_it_is_not() {
-    let bare = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let error = bare.block_on(Client::with_uri_str(server().uri())).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error:?}");
-    assert!(error.to_string().contains("enable_all()"), "{error}");
-    let whole = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    whole.block_on(async {
-        let client = Client::with_uri_str(server().uri()).await.unwrap();
-        client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
-    });
-}
-
 #[test]
 fn the_blocking_face_does_the_same() {
     use driver::sync;

@@ -11,7 +11,7 @@ use driver::event::command::CommandEvent;
 use driver::options::{ClientOptions, ReadConcern, ReadPreference, WriteConcern};
 use driver::{Client, Collection};
 use futures_util::TryStreamExt;
-use testbed::{FailPoint, ReplicaSet, shared_replica_set};
+use testbed::{FailPoint, ReplicaSet, Version, shared_replica_set};
 use toro::Queue;
 
 fn set() -> &'static ReplicaSet {
@@ -300,6 +300,12 @@ async fn a_snapshot_session_sees_one_point_in_time() {
     let (client, coll, _) = fresh("").await;
     coll.insert_one(doc! { "_id": 1 }).write_concern(WriteConcern::majority()).await.unwrap();
     let mut session = client.start_session().snapshot(true).await.unwrap();
+    if set().version() < Version::new(5, 0, 0) {
+        let error = coll.count_documents(doc! {}).session(&mut session).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::IncompatibleServer { .. }), "{error:?}");
+        assert!(error.to_string().contains("5.0"), "{error}");
+        return;
+    }
     assert_eq!(coll.count_documents(doc! {}).session(&mut session).await.unwrap(), 1);
     coll.insert_one(doc! { "_id": 2 }).write_concern(WriteConcern::majority()).await.unwrap();
     assert_eq!(coll.count_documents(doc! {}).session(&mut session).await.unwrap(), 1);

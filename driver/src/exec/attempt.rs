@@ -17,6 +17,9 @@ use crate::wire::Flags;
 /// The room that a command has beyond the largest document that it can carry.
 const COMMAND_OVERHEAD: usize = 16 * 1024;
 
+/// The wire version of 5.0, from which on sessions can be snapshots (specification "Snapshot Reads", section "Requires MongoDB 5.0+").
+const SNAPSHOT_READS: i32 = 13;
+
 /// The code by which a server says that the user has to be proven again on the connection.
 const REAUTHENTICATION_REQUIRED: i32 = 391;
 
@@ -162,6 +165,12 @@ fn write(
     if let Identity::Explicit(state) = &scope.identity {
         cluster_time = ClusterTime::later(cluster_time, state.cluster_time());
         if scope.reads {
+            if state.is_snapshot() && server.max_wire_version < SNAPSHOT_READS {
+                return Err(Error::new(ErrorKind::IncompatibleServer {
+                    message: "Snapshot reads require MongoDB 5.0 or later; use a session without snapshot"
+                        .into(),
+                }));
+            }
             read_time = match (state.is_snapshot(), state.at_cluster_time()) {
                 (true, None) => Some(ReadTime::Snapshot),
                 (true, Some(time)) => Some(ReadTime::At(time)),
