@@ -106,6 +106,7 @@ pub mod sync;
 
 mod auth;
 mod deadline;
+mod decode;
 mod exec;
 mod face;
 mod nest;

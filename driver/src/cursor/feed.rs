@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::batch::Batch;
 use crate::deadline::Deadline;
+use crate::decode;
 use crate::error::{Error, Result};
 use crate::exec::{self, Core, Identity, Reply, Scope, ServerSession, Target};
 use crate::ops::Boxed;
@@ -79,7 +80,7 @@ impl Feed {
     }
 
     pub(crate) fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
-        bson::deserialize_from_slice(self.batch.current()).map_err(Error::deserialization)
+        decode::from_slice(self.batch.current()).map_err(Error::deserialization)
     }
 
     pub(crate) fn has_next(&self) -> bool {

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::fields::Fields;
 use super::macros::{ends, options};
 use crate::collection::Collection;
+use crate::decode;
 use crate::error::{Error, Result};
 use crate::exec::{self, Meta, Operation, Retry};
 use crate::face::Face;
@@ -84,7 +85,7 @@ impl<T: DeserializeOwned, F: Face> FindOne<'_, T, F> {
         let mut command = Command { collection: &place.name, filter: &self.filter, options };
         let reply = exec::execute(&place.core, &mut command, scope).await?;
         let Some(found) = reply.first()? else { return Ok(None) };
-        bson::deserialize_from_slice(found.as_bytes())
+        decode::from_slice(found.as_bytes())
             .map(Some)
             .map_err(|cause| Error::deserialization(cause).at(reply.host()))
     }

@@ -13,8 +13,28 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Element<'d> {
     pub(crate) key: &'d [u8],
-    kind: u8,
-    value: &'d [u8],
+    /// One of [`kind`].
+    pub(crate) kind: u8,
+    /// As it is on the wire.
+    pub(crate) value: &'d [u8],
+}
+
+/// The types of elements as they are on the wire.
+pub(crate) mod kind {
+    use bson::spec::ElementType;
+
+    macro_rules! kinds {
+        ($($NAME:ident = $Type:ident),+ $(,)?) => {
+            $(pub(crate) const $NAME: u8 = ElementType::$Type as u8;)+
+        };
+    }
+
+    kinds! {
+        DOUBLE = Double, STRING = String, DOCUMENT = EmbeddedDocument, ARRAY = Array, BINARY = Binary, UNDEFINED = Undefined,
+        OBJECT_ID = ObjectId, BOOLEAN = Boolean, DATE_TIME = DateTime, NULL = Null, REGEX = RegularExpression,
+        DB_POINTER = DbPointer, CODE = JavaScriptCode, SYMBOL = Symbol, CODE_WITH_SCOPE = JavaScriptCodeWithScope, INT32 = Int32,
+        TIMESTAMP = Timestamp, INT64 = Int64, DECIMAL128 = Decimal128, MAX_KEY = MaxKey, MIN_KEY = MinKey,
+    }
 }
 
 impl<'d> Element<'d> {
@@ -66,7 +86,7 @@ impl<'d> Element<'d> {
 
 /// Walks the elements of `document`.
 pub(crate) fn elements(document: &RawDocument) -> Elements<'_> {
-    Elements { rest: &document.as_bytes()[4..] }
+    Elements::of(document.as_bytes())
 }
 
 /// See [`elements`]. After an error there is nothing more.
@@ -76,25 +96,46 @@ pub(crate) struct Elements<'d> {
     rest: &'d [u8],
 }
 
+impl<'d> Elements<'d> {
+    /// Walks the elements of the document that `bytes` are: its length, the elements, the terminator.
+    #[inline]
+    pub(crate) fn of(bytes: &'d [u8]) -> Self {
+        Elements { rest: bytes.get(4..).unwrap_or_default() }
+    }
+
+    /// The next element; `Ok(None)` after the last.
+    ///
+    /// # Errors
+    /// [`Malformed`] when there is no telling where the element ends, or that is beyond the document's end.
+    #[inline]
+    pub(crate) fn step(&mut self) -> std::result::Result<Option<Element<'d>>, Malformed> {
+        let rest = std::mem::take(&mut self.rest);
+        if let [] | [0] = rest {
+            return Ok(None);
+        }
+        let (element, rest) = split(rest).ok_or(Malformed)?;
+        self.rest = rest;
+        Ok(Some(element))
+    }
+}
+
+/// An element is cut off or of no known type.
+#[derive(Debug)]
+pub(crate) struct Malformed;
+
 impl<'d> Iterator for Elements<'d> {
     type Item = Result<Element<'d>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let rest = std::mem::take(&mut self.rest);
-        if rest == [0] || rest.is_empty() {
-            return None;
-        }
-        let Some((element, rest)) = split(rest) else {
-            return Some(Err(Error::invalid_response(
-                "its BSON is malformed: an element is cut off or of no known type",
-            )));
+        let broken = |Malformed| {
+            Error::invalid_response("its BSON is malformed: an element is cut off or of no known type")
         };
-        self.rest = rest;
-        Some(Ok(element))
+        self.step().map_err(broken).transpose()
     }
 }
 
 /// The first element of `bytes`, and what follows it; the last byte, the document's terminator, is never part of an element.
+#[inline]
 fn split(bytes: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let (&kind, rest) = bytes.split_first()?;
     let end = rest.iter().position(|byte| *byte == 0)?;
@@ -108,32 +149,32 @@ fn split(bytes: &[u8]) -> Option<(Element<'_>, &[u8])> {
 }
 
 /// How many bytes the value takes that begins `rest`.
+#[inline]
 fn value_len(kind: u8, rest: &[u8]) -> Option<usize> {
     let told = |extra: usize| usize::try_from(i32_at(rest, 0)?).ok()?.checked_add(extra);
-    Some(match ElementType::from(kind)? {
-        ElementType::Boolean => 1,
-        ElementType::Int32 => 4,
-        ElementType::Double | ElementType::Int64 | ElementType::DateTime | ElementType::Timestamp => 8,
-        ElementType::ObjectId => 12,
-        ElementType::Decimal128 => 16,
-        ElementType::Null | ElementType::Undefined | ElementType::MinKey | ElementType::MaxKey => 0,
+    Some(match kind {
+        kind::BOOLEAN => 1,
+        kind::INT32 => 4,
+        kind::DOUBLE | kind::INT64 | kind::DATE_TIME | kind::TIMESTAMP => 8,
+        kind::OBJECT_ID => 12,
+        kind::DECIMAL128 => 16,
+        kind::NULL | kind::UNDEFINED | kind::MIN_KEY | kind::MAX_KEY => 0,
         // A string has at least its terminator, and ends with it.
-        ElementType::String | ElementType::JavaScriptCode | ElementType::Symbol => {
+        kind::STRING | kind::CODE | kind::SYMBOL => {
             let length = told(4).filter(|length| *length >= 5)?;
             if rest.get(length - 1) != Some(&0) {
                 return None;
             }
             length
         }
-        ElementType::EmbeddedDocument | ElementType::Array | ElementType::JavaScriptCodeWithScope => {
-            told(0).filter(|length| *length >= 5)?
-        }
-        ElementType::Binary => told(5)?,
-        ElementType::DbPointer => told(4 + 12)?,
-        ElementType::RegularExpression => {
+        kind::DOCUMENT | kind::ARRAY | kind::CODE_WITH_SCOPE => told(0).filter(|length| *length >= 5)?,
+        kind::BINARY => told(5)?,
+        kind::DB_POINTER => told(4 + 12)?,
+        kind::REGEX => {
             let pattern = rest.iter().position(|byte| *byte == 0)? + 1;
             pattern + rest[pattern..].iter().position(|byte| *byte == 0)? + 1
         }
+        _ => return None,
     })
 }
 

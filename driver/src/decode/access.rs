@@ -1,0 +1,183 @@
+//! What is within a document: fields, items, variants.
+
+use std::cell::Cell;
+
+use bson::error::{Error, Result};
+use serde::de::value::{BorrowedBytesDeserializer, BorrowedStrDeserializer};
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
+use serde::forward_to_deserialize_any;
+
+use super::value::Value;
+use crate::wire::scan::{Element, Elements};
+
+/// What the keys of a document are taken for.
+#[derive(Clone, Copy)]
+pub(super) enum Key {
+    /// Names of the fields of a struct: compared with those that it has, as bytes.
+    Name,
+    /// Text.
+    Text,
+}
+
+/// The fields of a document, one after the other.
+pub(super) struct Fields<'c, 'de> {
+    elements: Elements<'de>,
+    current: Option<Element<'de>>,
+    key: Key,
+    refused: &'c Cell<bool>,
+}
+
+impl<'c, 'de> Fields<'c, 'de> {
+    #[inline]
+    pub(super) fn new(document: &'de [u8], key: Key, refused: &'c Cell<bool>) -> Self {
+        Fields { elements: Elements::of(document), current: None, key, refused }
+    }
+}
+
+/// The next element; damage is left to `bson`, which tells of it.
+#[inline]
+fn step<'de>(elements: &mut Elements<'de>, refused: &Cell<bool>) -> Result<Option<Element<'de>>> {
+    elements.step().map_err(|_| damaged(refused))
+}
+
+#[cold]
+fn damaged(refused: &Cell<bool>) -> Error {
+    refused.set(true);
+    Error::custom("left to bson")
+}
+
+fn text<'de>(key: &'de [u8], refused: &Cell<bool>) -> Result<&'de str> {
+    std::str::from_utf8(key).map_err(|_| damaged(refused))
+}
+
+impl<'de> MapAccess<'de> for Fields<'_, 'de> {
+    type Error = Error;
+
+    #[inline]
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
+        self.current = step(&mut self.elements, self.refused)?;
+        let Some(element) = &self.current else { return Ok(None) };
+        match self.key {
+            Key::Name => seed.deserialize(Name { key: element.key, refused: self.refused }).map(Some),
+            Key::Text => {
+                seed.deserialize(BorrowedStrDeserializer::new(text(element.key, self.refused)?)).map(Some)
+            }
+        }
+    }
+
+    #[inline]
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
+        let element = self.current.as_ref().ok_or_else(|| damaged(self.refused))?;
+        seed.deserialize(Value::of(element, self.refused))
+    }
+}
+
+/// The name of a field: bytes to whoever compares it with the names of fields, text to all others.
+struct Name<'c, 'de> {
+    key: &'de [u8],
+    refused: &'c Cell<bool>,
+}
+
+impl<'de> Deserializer<'de> for Name<'_, 'de> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        BorrowedStrDeserializer::new(text(self.key, self.refused)?).deserialize_any(visitor)
+    }
+
+    #[inline]
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        BorrowedBytesDeserializer::new(self.key).deserialize_any(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        let text = text(self.key, self.refused)?;
+        BorrowedStrDeserializer::new(text).deserialize_enum(name, variants, visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct seq
+        tuple tuple_struct map struct ignored_any
+    }
+}
+
+/// The items of an array, one after the other.
+pub(super) struct Items<'c, 'de> {
+    elements: Elements<'de>,
+    refused: &'c Cell<bool>,
+}
+
+impl<'c, 'de> Items<'c, 'de> {
+    #[inline]
+    pub(super) fn new(array: &'de [u8], refused: &'c Cell<bool>) -> Self {
+        Items { elements: Elements::of(array), refused }
+    }
+}
+
+impl<'de> SeqAccess<'de> for Items<'_, 'de> {
+    type Error = Error;
+
+    #[inline]
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
+        let Some(element) = step(&mut self.elements, self.refused)? else { return Ok(None) };
+        // Items are numbered in digits; what else may stand there is for `bson` to say.
+        if !element.key.is_ascii() {
+            return Err(damaged(self.refused));
+        }
+        seed.deserialize(Value::of(&element, self.refused)).map(Some)
+    }
+}
+
+/// A variant of an enum, told by a document: its first key is the variant's name, the value what the variant holds.
+pub(super) struct Variant<'c, 'de> {
+    elements: Elements<'de>,
+    refused: &'c Cell<bool>,
+}
+
+impl<'c, 'de> Variant<'c, 'de> {
+    pub(super) fn new(document: &'de [u8], refused: &'c Cell<bool>) -> Self {
+        Variant { elements: Elements::of(document), refused }
+    }
+}
+
+impl<'c, 'de> EnumAccess<'de> for Variant<'c, 'de> {
+    type Error = Error;
+    type Variant = Held<'c, 'de>;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(mut self, seed: V) -> Result<(V::Value, Self::Variant)> {
+        let element = step(&mut self.elements, self.refused)?.ok_or_else(|| damaged(self.refused))?;
+        let name = text(element.key, self.refused)?;
+        let variant = seed.deserialize(BorrowedStrDeserializer::<Error>::new(name))?;
+        Ok((variant, Held(Value::of(&element, self.refused), self.refused)))
+    }
+}
+
+/// What a variant holds.
+pub(super) struct Held<'c, 'de>(Value<'c, 'de>, &'c Cell<bool>);
+
+impl<'de> VariantAccess<'de> for Held<'_, 'de> {
+    type Error = Error;
+
+    fn unit_variant(self) -> Result<()> {
+        Err(damaged(self.1))
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value> {
+        seed.deserialize(self.0)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value> {
+        self.0.deserialize_seq(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value> {
+        self.0.deserialize_map(visitor)
+    }
+}

@@ -1,0 +1,139 @@
+//! The types that serde has no counterpart for, as `bson` tells of them: the maps of extended JSON.
+//!
+//! Specification "Extended JSON"; with two differences that are `bson`'s own: the keys of a binary value come in another order, and a decimal is
+//! told by its bytes.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bson::error::{Error, Result};
+use bson::oid::ObjectId;
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
+use serde::forward_to_deserialize_any;
+
+/// `{"$oid": "..."}`
+pub(super) fn object_id<'de>(bytes: [u8; 12]) -> impl MapAccess<'de, Error = Error> {
+    One::new("$oid", Leaf::Text(ObjectId::from_bytes(bytes).to_hex()))
+}
+
+/// `{"$date": {"$numberLong": "..."}}`
+pub(super) fn date_time<'de>(millis: i64) -> impl MapAccess<'de, Error = Error> {
+    One::new("$date", Map(One::new("$numberLong", Leaf::Text(millis.to_string()))))
+}
+
+/// `{"$timestamp": {"t": ..., "i": ...}}`
+pub(super) fn timestamp<'de>(order: u64) -> impl MapAccess<'de, Error = Error> {
+    let (time, increment) = ((order >> 32) as u32, order as u32);
+    let body = Two(One::new("t", Leaf::Number(time)), One::new("i", Leaf::Number(increment)));
+    One::new("$timestamp", Map(body))
+}
+
+/// `{"$numberDecimalBytes": ...}`
+pub(super) fn decimal128<'de>(bytes: [u8; 16]) -> impl MapAccess<'de, Error = Error> {
+    One::new("$numberDecimalBytes", Leaf::Bytes(bytes))
+}
+
+/// `{"$binary": {"subType": "...", "base64": "..."}}`
+pub(super) fn binary<'de>(subtype: u8, bytes: &[u8]) -> impl MapAccess<'de, Error = Error> {
+    let subtype = One::new("subType", Leaf::Text(format!("{subtype:02x}")));
+    let body = Two(subtype, One::new("base64", Leaf::Text(STANDARD.encode(bytes))));
+    One::new("$binary", Map(body))
+}
+
+/// A map of one key.
+struct One<V> {
+    key: &'static str,
+    value: Option<V>,
+    told: bool,
+}
+
+impl<V> One<V> {
+    fn new(key: &'static str, value: V) -> Self {
+        One { key, value: Some(value), told: false }
+    }
+}
+
+impl<'de, V: Deserializer<'de, Error = Error>> MapAccess<'de> for One<V> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
+        if std::mem::replace(&mut self.told, true) {
+            return Ok(None);
+        }
+        seed.deserialize(BorrowedStrDeserializer::new(self.key)).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
+        let value = self.value.take().ok_or_else(|| Error::custom("a value was asked for twice"))?;
+        seed.deserialize(value)
+    }
+}
+
+/// A map of two keys.
+struct Two<V>(One<V>, One<V>);
+
+impl<'de, V: Deserializer<'de, Error = Error>> MapAccess<'de> for Two<V> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
+        match self.0.told {
+            false => self.0.next_key_seed(seed),
+            true => self.1.next_key_seed(seed),
+        }
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
+        match self.1.told {
+            false => self.0.next_value_seed(seed),
+            true => self.1.next_value_seed(seed),
+        }
+    }
+}
+
+/// A map within a map.
+struct Map<M>(M);
+
+impl<'de, M: MapAccess<'de, Error = Error>> Deserializer<'de> for Map<M> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_map(self.0)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct seq tuple
+        tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// What stands in the maps.
+enum Leaf {
+    Text(String),
+    Number(u32),
+    Bytes([u8; 16]),
+}
+
+impl<'de> Deserializer<'de> for Leaf {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self {
+            Leaf::Text(text) => visitor.visit_string(text),
+            Leaf::Number(number) => visitor.visit_u32(number),
+            Leaf::Bytes(bytes) => visitor.visit_bytes(&bytes),
+        }
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct seq tuple
+        tuple_struct map struct enum identifier ignored_any
+    }
+}

@@ -1,0 +1,311 @@
+//! Whatever a document holds and whatever it is decoded into, the result is that of `bson`.
+
+#![allow(dead_code, reason = "the fields are read by Debug, which is what results are compared by")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Debug;
+
+use bson::oid::ObjectId;
+use bson::raw::cstr;
+use bson::serde_helpers::HumanReadable;
+use bson::spec::BinarySubtype;
+use bson::{
+    Binary, Bson, DateTime, Decimal128, Document, JavaScriptCodeWithScope, Regex, Timestamp, Utf8Lossy, Uuid,
+};
+use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, doc};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+
+use super::{from_slice, quickly};
+
+/// Keys of random documents, and names of the fields of the types below.
+const KEYS: [&str; 12] = ["_id", "a", "b", "c", "d", "e", "f", "t", "Unit", "Newtype", "Pair", "Fields"];
+
+fn random_text(rng: &mut fastrand::Rng) -> String {
+    match rng.u8(..6) {
+        0 => String::new(),
+        1 => "Unit".into(),
+        2 => "ä€𝄞 \0 mixed".into(),
+        _ => (0..rng.usize(..40)).map(|_| rng.alphanumeric()).collect(),
+    }
+}
+
+fn random_value(rng: &mut fastrand::Rng, depth: u32) -> Bson {
+    let kinds = if depth == 0 { 2..21 } else { 0..21 };
+    match rng.u8(kinds) {
+        0 => Bson::Document(random_document(rng, depth - 1)),
+        1 => (0..rng.usize(..5)).map(|_| random_value(rng, depth - 1)).collect(),
+        2 | 3 => Bson::String(random_text(rng)),
+        4 | 5 => Bson::Int32(*rng.choice(&[0, 1, -1, 127, 200, 70_000, i32::MIN, i32::MAX]).unwrap()),
+        6 | 7 => Bson::Int64(*rng.choice(&[0, 1, -1, 255, 70_000, 1 << 40, i64::MIN, i64::MAX]).unwrap()),
+        8 => Bson::Double(*rng.choice(&[0.0, -0.0, 1.0, 1.5, 1e300, f64::NEG_INFINITY]).unwrap()),
+        9 => Bson::Boolean(rng.bool()),
+        10 => Bson::Null,
+        11 | 12 => Bson::ObjectId(ObjectId::from_bytes(std::array::from_fn(|_| rng.u8(..)))),
+        13 => Bson::DateTime(DateTime::from_millis(rng.i64(-1_000_000_000_000..4_000_000_000_000))),
+        14 => Bson::Timestamp(Timestamp { time: rng.u32(..), increment: rng.u32(..) }),
+        15 => Bson::Decimal128(*rng.choice(&decimals()).unwrap()),
+        16 => Bson::Binary(Uuid::from_bytes(std::array::from_fn(|_| rng.u8(..))).into()),
+        17 | 18 => Bson::Binary(Binary {
+            subtype: BinarySubtype::from(*rng.choice(&[0, 0, 1, 2, 3, 4, 5, 6, 128, 200]).unwrap()),
+            bytes: (0..rng.usize(..20)).map(|_| rng.u8(..)).collect(),
+        }),
+        19 => Bson::Array((0..16).map(Bson::Int32).collect()),
+        _ => rng.choice(&rarities()).unwrap().clone(),
+    }
+}
+
+fn decimals() -> [Decimal128; 3] {
+    ["1.5", "-9.999E+6144", "NaN"].map(|text| text.parse().unwrap())
+}
+
+fn rarities() -> [Bson; 8] {
+    [
+        Bson::Undefined,
+        Bson::MinKey,
+        Bson::MaxKey,
+        Bson::Symbol("symbol".into()),
+        Bson::JavaScriptCode("code".into()),
+        Bson::JavaScriptCodeWithScope(JavaScriptCodeWithScope { code: "x".into(), scope: doc! { "x": 1 } }),
+        Bson::RegularExpression(Regex { pattern: cstr!("a.b").into(), options: cstr!("i").into() }),
+        Bson::Binary(Binary { subtype: BinarySubtype::Vector, bytes: vec![3, 0, 1, 2] }),
+    ]
+}
+
+fn random_document(rng: &mut fastrand::Rng, depth: u32) -> Document {
+    (0..rng.usize(..9)).map(|_| (rng.choice(KEYS).unwrap().to_owned(), random_value(rng, depth))).collect()
+}
+
+#[derive(Debug, Deserialize)]
+struct Numbers {
+    a: Option<u8>,
+    b: Option<i8>,
+    c: Option<u32>,
+    d: Option<u64>,
+    e: Option<i64>,
+    f: Option<f32>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Special {
+    #[serde(rename = "_id")]
+    id: Option<ObjectId>,
+    a: Option<DateTime>,
+    b: Option<Decimal128>,
+    c: Option<Binary>,
+    d: Option<Uuid>,
+    e: Option<Timestamp>,
+    f: Option<Bson>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Nested {
+    a: Option<Box<Nested>>,
+    b: Option<Vec<Option<Nested>>>,
+    c: Option<(i32, String)>,
+    d: Option<Choice>,
+    e: Option<Vec<Bson>>,
+    f: Option<HashMap<String, Bson>>,
+}
+
+#[derive(Debug, Deserialize)]
+enum Choice {
+    Unit,
+    Newtype(Bson),
+    Pair(i32, Bson),
+    Fields { a: i32 },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Untagged {
+    Number(i64),
+    Text(String),
+    Id(ObjectId),
+    Numbers(Vec<i32>),
+    Else(Bson),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "t")]
+enum Tagged {
+    Unit,
+    Fields { a: Bson },
+}
+
+#[derive(Debug, Deserialize)]
+struct Flat {
+    a: Option<Bson>,
+    #[serde(flatten)]
+    rest: BTreeMap<String, Bson>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Strict {
+    a: i32,
+}
+
+#[derive(Debug, Deserialize)]
+struct Wrapped {
+    a: Option<RawDocumentBuf>,
+    b: Option<RawBson>,
+    c: Option<RawArrayBuf>,
+    d: Option<HumanReadable<DateTime>>,
+    e: Option<Utf8Lossy<String>>,
+    #[serde(default, deserialize_with = "or_default")]
+    f: Option<HumanReadable<ObjectId>>,
+}
+
+/// As many write it: an error of one field is none of the whole.
+fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    Ok(T::deserialize(from).unwrap_or_default())
+}
+
+#[derive(Debug, Deserialize)]
+struct Borrowed<'a> {
+    #[serde(borrow)]
+    a: Option<&'a str>,
+    b: Option<&'a RawDocument>,
+    #[serde(borrow)]
+    c: Option<std::borrow::Cow<'a, str>>,
+    d: Option<char>,
+    e: Option<()>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Numbered(i64, Bson);
+
+fn told<T: Debug>(result: Result<T, bson::error::Error>) -> String {
+    match result {
+        Ok(value) => format!("{value:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn same<'de, T: Debug + Deserialize<'de>>(bytes: &'de [u8]) {
+    let (ours, theirs) = (told(from_slice::<T>(bytes)), told(bson::deserialize_from_slice::<T>(bytes)));
+    if ours != theirs {
+        // Maps without an order are told in a random one.
+        let sorted = |text: &str| {
+            let mut bytes = text.as_bytes().to_vec();
+            bytes.sort_unstable();
+            bytes
+        };
+        assert_eq!(sorted(&ours), sorted(&theirs), "{ours}\n{theirs}\n{bytes:?}");
+    }
+}
+
+fn same_for_all(bytes: &[u8]) {
+    same::<Document>(bytes);
+    same::<RawDocumentBuf>(bytes);
+    same::<&RawDocument>(bytes);
+    same::<Bson>(bytes);
+    same::<HumanReadable<Document>>(bytes);
+    same::<BTreeMap<String, RawBson>>(bytes);
+    same::<HashMap<String, Bson>>(bytes);
+    same::<serde_json::Value>(bytes);
+    same::<Numbers>(bytes);
+    same::<Special>(bytes);
+    same::<Nested>(bytes);
+    same::<BTreeMap<String, Untagged>>(bytes);
+    same::<BTreeMap<Choice2, Bson>>(bytes);
+    same::<Choice>(bytes);
+    same::<Tagged>(bytes);
+    same::<Flat>(bytes);
+    same::<Strict>(bytes);
+    same::<Wrapped>(bytes);
+    same::<Borrowed<'_>>(bytes);
+    same::<Numbered>(bytes);
+}
+
+/// An enum as a key.
+#[derive(Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+enum Choice2 {
+    #[serde(rename = "a")]
+    A,
+    #[serde(other)]
+    Other,
+}
+
+#[test]
+fn random_documents_decode_as_bson_decodes_them() {
+    let mut rng = fastrand::Rng::with_seed(7);
+    for _ in 0..3000 {
+        let bytes = bson::serialize_to_vec(&random_document(&mut rng, 3)).unwrap();
+        same_for_all(&bytes);
+    }
+}
+
+#[test]
+fn of_damaged_documents_nothing_is_told_but_what_bson_tells() {
+    let mut rng = fastrand::Rng::with_seed(8);
+    for _ in 0..3000 {
+        let mut bytes = bson::serialize_to_vec(&random_document(&mut rng, 2)).unwrap();
+        for _ in 0..rng.usize(1..3) {
+            let at = rng.usize(..bytes.len());
+            bytes[at] = *rng.choice(&[0, 1, 2, 3, 4, 0x10, 0x7f, 0x80, 0xff, rng.clone().u8(..)]).unwrap();
+        }
+        bytes.truncate(bytes.len() - rng.usize(..2));
+        // Into types that ask for all there is.
+        same::<Document>(&bytes);
+        same::<RawDocumentBuf>(&bytes);
+        same::<serde_json::Value>(&bytes);
+        same::<BTreeMap<String, RawBson>>(&bytes);
+        // And into those that do not, where at least nothing may panic.
+        let _ = (from_slice::<Numbers>(&bytes), from_slice::<Special>(&bytes), from_slice::<Nested>(&bytes));
+        let _ = (from_slice::<Wrapped>(&bytes), from_slice::<Borrowed<'_>>(&bytes));
+    }
+}
+
+/// What most documents are made of is not left to `bson`: the comparisons above would not notice.
+#[test]
+fn the_common_types_are_decoded_here() {
+    fn decoded<T: DeserializeOwned>(document: Document) {
+        let bytes = bson::serialize_to_vec(&document).unwrap();
+        assert!(quickly::<T>(&bytes).is_some(), "{document}");
+    }
+    let id = ObjectId::new();
+    let common = doc! {
+        "_id": id, "a": DateTime::now(), "b": decimals()[0], "c": Uuid::new(), "d": Uuid::new(), "e": Timestamp { time: 1, increment: 2 },
+        "f": [1, 2_i64, 1.5, "text", true, Bson::Null, { "x": id }],
+    };
+    decoded::<Document>(common.clone());
+    decoded::<Special>(common.clone());
+    decoded::<Flat>(common);
+    decoded::<RawDocumentBuf>(doc! { "a": 1 });
+    decoded::<Wrapped>(doc! { "a": { "x": [1, 2] } });
+    decoded::<Numbers>(doc! { "a": 1, "b": -1_i64, "c": 70_000_i64, "d": 1 << 20, "e": 5, "f": 1.5 });
+    decoded::<Nested>(
+        doc! { "a": { "d": "Unit" }, "b": [{}], "c": [1, "x"], "d": { "Pair": [1, 2] }, "f": { "x": 1 } },
+    );
+    // And what is left to it is decoded all the same.
+    for rare in rarities().into_iter().take(6) {
+        let bytes = bson::serialize_to_vec(&doc! { "a": 1, "b": rare.clone() }).unwrap();
+        assert!(quickly::<Document>(&bytes).is_none());
+        assert_eq!(from_slice::<Document>(&bytes).unwrap().get("b"), Some(&rare));
+    }
+}
+
+/// A wrapper whose refusal the caller's type swallows does not become the default.
+#[test]
+fn a_swallowed_refusal_is_still_one() {
+    let id = ObjectId::new();
+    let bytes = bson::serialize_to_vec(&doc! { "f": id.to_hex() }).unwrap();
+    assert_eq!(from_slice::<Wrapped>(&bytes).unwrap().f, Some(HumanReadable(id)));
+}
+
+/// What nobody asks for is not looked into, which is where this decoder takes more than `bson`.
+#[test]
+fn damage_in_what_nobody_asks_for_is_passed_over() {
+    let mut bytes = bson::serialize_to_vec(&doc! { "x": "text", "a": 1 }).unwrap();
+    let at = bytes.iter().position(|byte| *byte == b'e').unwrap();
+    bytes[at] = 0xff;
+    assert_eq!(from_slice::<Strict2>(&bytes).unwrap().a, 1);
+    assert!(from_slice::<Document>(&bytes).is_err());
+
+    #[derive(Deserialize)]
+    struct Strict2 {
+        a: i32,
+    }
+}

@@ -1,0 +1,206 @@
+//! One value, as a deserializer.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use bson::RawDeserializer;
+use bson::error::{Error, Result};
+use serde::de::{Deserializer, Error as _, IntoDeserializer, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::access::{Fields, Items, Key, Variant};
+use super::extended;
+use super::is_framed;
+use crate::wire::i32_at;
+use crate::wire::scan::{Element, kind};
+
+/// The newtype by which `bson::Uuid` asks for a binary value of its own subtype.
+const UUID: &str = "$__bson_private_uuid";
+
+/// The beginning of the names of newtypes by which the types of `bson` make themselves known to its decoder.
+const PRIVATE: &str = "$__";
+
+/// The subtypes of binary values that are decoded as bytes, and that hold a UUID.
+const GENERIC: u8 = 0;
+const UUID_SUBTYPE: u8 = 4;
+
+/// A value within a document.
+#[derive(Clone, Copy)]
+pub(super) struct Value<'c, 'de> {
+    kind: u8,
+    bytes: &'de [u8],
+    /// Set once something was met that is left to `bson`. An error alone would not do: a caller's type may swallow it.
+    refused: &'c Cell<bool>,
+}
+
+impl<'c, 'de> Value<'c, 'de> {
+    /// A whole document; see [`is_framed`].
+    #[inline]
+    pub(super) fn document(bytes: &'de [u8], refused: &'c Cell<bool>) -> Self {
+        Value { kind: kind::DOCUMENT, bytes, refused }
+    }
+
+    #[inline]
+    pub(super) fn of(element: &Element<'de>, refused: &'c Cell<bool>) -> Self {
+        Value { kind: element.kind, bytes: element.value, refused }
+    }
+
+    /// Leaves the document to `bson`.
+    #[cold]
+    fn refuse(self) -> Error {
+        self.refused.set(true);
+        Error::custom("left to bson")
+    }
+
+    #[inline]
+    fn array<const N: usize>(self) -> Result<[u8; N]> {
+        self.bytes.try_into().map_err(|_| self.refuse())
+    }
+
+    #[inline]
+    fn string(self) -> Result<&'de str> {
+        // The length at its beginning and the terminator at its end were looked at when the element was found.
+        let text = self.bytes.get(4..self.bytes.len().saturating_sub(1)).unwrap_or_default();
+        std::str::from_utf8(text).map_err(|_| self.refuse())
+    }
+
+    /// The elements of a document or an array.
+    #[inline]
+    fn framed(self) -> Result<&'de [u8]> {
+        match is_framed(self.bytes) {
+            true => Ok(self.bytes),
+            false => Err(self.refuse()),
+        }
+    }
+
+    #[inline]
+    fn fields(self, key: Key) -> Result<Fields<'c, 'de>> {
+        Ok(Fields::new(self.framed()?, key, self.refused))
+    }
+
+    #[inline]
+    fn binary(self) -> Result<(u8, &'de [u8])> {
+        const OLD: u8 = 2;
+        let told = i32_at(self.bytes, 0).and_then(|length| usize::try_from(length).ok());
+        match self.bytes {
+            // The length of the old subtype is told twice.
+            [_, _, _, _, subtype, bytes @ ..] if told == Some(bytes.len()) && *subtype != OLD => {
+                Ok((*subtype, bytes))
+            }
+            _ => Err(self.refuse()),
+        }
+    }
+
+    /// The types that have no counterpart among those of serde: they are told as the maps of extended JSON.
+    #[inline(never)]
+    fn extended<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.kind {
+            kind::BINARY => match self.binary()? {
+                (GENERIC, bytes) => visitor.visit_borrowed_bytes(bytes),
+                (subtype, bytes) => visitor.visit_map(extended::binary(subtype, bytes)),
+            },
+            kind::OBJECT_ID => visitor.visit_map(extended::object_id(self.array()?)),
+            kind::DATE_TIME => visitor.visit_map(extended::date_time(i64::from_le_bytes(self.array()?))),
+            kind::TIMESTAMP => visitor.visit_map(extended::timestamp(u64::from_le_bytes(self.array()?))),
+            kind::DECIMAL128 => visitor.visit_map(extended::decimal128(self.array()?)),
+            _ => Err(self.refuse()),
+        }
+    }
+}
+
+impl<'de> Deserializer<'de> for Value<'_, 'de> {
+    type Error = Error;
+
+    #[inline]
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.kind {
+            kind::INT32 => visitor.visit_i32(i32::from_le_bytes(self.array()?)),
+            kind::INT64 => visitor.visit_i64(i64::from_le_bytes(self.array()?)),
+            kind::DOUBLE => visitor.visit_f64(f64::from_le_bytes(self.array()?)),
+            kind::STRING => visitor.visit_borrowed_str(self.string()?),
+            kind::BOOLEAN => match self.bytes {
+                [0] => visitor.visit_bool(false),
+                [1] => visitor.visit_bool(true),
+                _ => Err(self.refuse()),
+            },
+            kind::NULL => visitor.visit_unit(),
+            kind::DOCUMENT => visitor.visit_map(self.fields(Key::Text)?),
+            kind::ARRAY => visitor.visit_seq(Items::new(self.framed()?, self.refused)),
+            _ => self.extended(visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        match self.kind {
+            kind::DOCUMENT => visitor.visit_map(self.fields(Key::Name)?),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.kind {
+            kind::NULL => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        match self.kind {
+            kind::STRING => visitor.visit_enum(Cow::Borrowed(self.string()?).into_deserializer()),
+            kind::DOCUMENT => visitor.visit_enum(Variant::new(self.framed()?, self.refused)),
+            _ => Err(self.refuse()),
+        }
+    }
+
+    #[inline]
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.kind {
+            kind::OBJECT_ID => visitor.visit_borrowed_bytes(self.bytes),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
+        if !name.starts_with(PRIVATE) {
+            return visitor.visit_newtype_struct(self);
+        }
+        match (name, self.kind) {
+            (UUID, kind::BINARY) => match self.binary()? {
+                (UUID_SUBTYPE, bytes) => visitor.visit_map(extended::binary(UUID_SUBTYPE, bytes)),
+                _ => Err(self.refuse()),
+            },
+            // A document stands for itself, and `bson` can begin with it.
+            (_, kind::DOCUMENT) => {
+                RawDeserializer::new(self.framed()?)?.deserialize_newtype_struct(name, visitor)
+            }
+            _ => Err(self.refuse()),
+        }
+    }
+
+    #[inline]
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_unit()
+    }
+
+    #[inline]
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string byte_buf unit unit_struct seq tuple tuple_struct map identifier
+    }
+}
