@@ -1,11 +1,15 @@
-//! What one operation costs, counted: allocations, tasks, system calls.
+//! What one operation costs, counted: allocations, tasks, wake-ups, system calls. The locked instructions are counted in `locked.rs`.
 //!
 //! The counts are those of a warm client on a real server, measured as the slope between a number of operations and twice that number, so that
 //! what a client does in the background (a heartbeat now and then) falls out of them. Counted is the whole process: this file holds one
 //! test that runs alone.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 
 use driver::bson::{Document, RawDocumentBuf, doc};
 use driver::{Client, Collection};
@@ -54,6 +58,39 @@ async fn per_operation(mut run: impl AsyncFnMut(u64)) -> (f64, f64) {
         least.1 = least.1.min(tasks as f64 / OPS as f64);
     }
     least
+}
+
+/// How many times the task is woken by each of a number of operations.
+async fn wakes_per_operation(operation: impl AsyncFn()) -> f64 {
+    const OPS: u64 = 200;
+    let mut run = pin!(async {
+        for _ in 0..OPS {
+            operation().await;
+        }
+    });
+    let woken = Arc::new(Woken { times: AtomicU64::new(0), task: Mutex::new(None) });
+    let waker = Waker::from(Arc::clone(&woken));
+    poll_fn(|cx| {
+        *woken.task.lock().unwrap() = Some(cx.waker().clone());
+        run.as_mut().poll(&mut Context::from_waker(&waker))
+    })
+    .await;
+    woken.times.load(Relaxed) as f64 / OPS as f64
+}
+
+/// Hands wake-ups on to the task, and counts them.
+struct Woken {
+    times: AtomicU64,
+    task: Mutex<Option<Waker>>,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.times.fetch_add(1, Relaxed);
+        if let Some(task) = &*self.task.lock().unwrap() {
+            task.wake_by_ref();
+        }
+    }
 }
 
 /// The number of the next task: tokio counts them up.
@@ -110,6 +147,10 @@ fn an_operation_costs_no_more_than_it_must() {
         println!("insert_one: {beyond} allocations beyond the document, {tasks} tasks");
         assert!(beyond < 2.1, "insert_one: {beyond} allocations");
         assert_eq!(tasks, 0.0, "insert_one spawns tasks");
+
+        let wakes = wakes_per_operation(async || drop(raw.find_one(filter()).await.unwrap())).await;
+        println!("find_one: {wakes} wake-ups");
+        assert!(wakes < 1.05, "find_one: {wakes} wake-ups");
 
         let mut count = 0_u64;
         let (allocations, _) = per_operation(async |_| {

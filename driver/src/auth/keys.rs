@@ -71,10 +71,22 @@ impl Hash {
 
     fn stretch(self, password: &[u8], salt: &[u8], iterations: u32) -> Vec<u8> {
         match self {
-            Hash::Sha1 => pbkdf2::pbkdf2_hmac_array::<Sha1, 20>(password, salt, iterations).to_vec(),
-            Hash::Sha256 => pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password, salt, iterations).to_vec(),
+            Hash::Sha1 => stretched::<Hmac<Sha1>>(password, salt, iterations),
+            Hash::Sha256 => stretched::<Hmac<Sha256>>(password, salt, iterations),
         }
     }
+}
+
+/// The first block of PBKDF2 (RFC 8018), which is all that SCRAM takes: its function `Hi` (RFC 5802).
+fn stretched<M: Mac + KeyInit + Clone>(password: &[u8], salt: &[u8], iterations: u32) -> Vec<u8> {
+    let keyed = mac::<M>(password, &[]);
+    let mut last = keyed.clone().chain_update(salt).chain_update(1_u32.to_be_bytes()).finalize().into_bytes();
+    let mut sum = last.clone();
+    for _ in 1..iterations {
+        last = keyed.clone().chain_update(&last).finalize().into_bytes();
+        sum.iter_mut().zip(&last).for_each(|(sum, last)| *sum ^= last);
+    }
+    sum.to_vec()
 }
 
 fn mac<M: Mac + KeyInit>(key: &[u8], data: &[u8]) -> M {

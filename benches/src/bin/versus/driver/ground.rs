@@ -50,7 +50,6 @@ impl Ground {
     pub(super) fn collections<T, U: Send + Sync>(&self, name: &str) -> Collections<T, U> {
         Collections {
             ours: self.ours.database(DB).collection(name),
-            blocking: self.blocking.database(DB).collection(name),
             official: self.official.database(DB).collection(name),
         }
     }
@@ -68,7 +67,6 @@ impl Ground {
 /// One collection, seen from each client. `U` is the type of the official crate's documents.
 pub(super) struct Collections<T, U: Send + Sync> {
     pub(super) ours: driver::Collection<T>,
-    pub(super) blocking: driver::sync::Collection<T>,
     pub(super) official: mongodb::Collection<U>,
 }
 

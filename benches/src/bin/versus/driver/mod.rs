@@ -1,8 +1,10 @@
 //! `versus driver`: operations against the official crate and against the bare socket.
 
+mod blocking;
 mod bulk;
 mod floor;
 mod ground;
+mod ldjson;
 mod life;
 mod measure;
 mod small;
@@ -50,7 +52,10 @@ impl Metric {
     }
 }
 
-/// Makes contenders.
+/// What is said of a cell whose data are not there.
+const NO_DATA: &str = "no data: MONGODB_BENCHMARK_DATA names the folder of parallel.tgz";
+
+/// Makes contenders; none where the data for it are not there.
 type Make = Box<dyn FnOnce(&Ground) -> Vec<Contender>>;
 
 /// How a cell gets its figures, when its turn has come.
@@ -68,6 +73,7 @@ struct Trial {
     bounds: Vec<(Metric, Bound)>,
     multiple: u64,
     slice: Duration,
+    rounds: usize,
 }
 
 impl Trial {
@@ -78,6 +84,7 @@ impl Trial {
             bounds: Vec::new(),
             multiple: 1,
             slice: Duration::from_millis(300),
+            rounds: usize::MAX,
         }
     }
 
@@ -98,13 +105,28 @@ impl Trial {
         self
     }
 
-    fn measure(self, ground: &Ground, plan: Plan) -> Vec<Cell> {
+    /// A cell whose operations are long: no more rounds than these.
+    fn at_most_rounds(mut self, rounds: usize) -> Self {
+        self.rounds = rounds;
+        self
+    }
+
+    fn measure(self, ground: &Ground, plan: Plan, options: &Options) -> Vec<Cell> {
         let bounds = |of: Metric| -> Vec<Bound> {
-            self.bounds.iter().filter(|(metric, _)| *metric == of).map(|(_, bound)| *bound).collect()
+            let held = self.bounds.iter().filter(|(metric, _)| *metric == of && options.only.is_none());
+            held.map(|(_, bound)| *bound).collect()
         };
-        let plan = Plan { multiple: self.multiple, slice: plan.slice.min(self.slice), ..plan };
+        let (slice, rounds) = (plan.slice.min(self.slice), plan.rounds.min(self.rounds));
+        let plan = Plan { multiple: self.multiple, slice, rounds, ..plan };
         let outcome = match self.source {
-            Source::Measured(make) => contest(plan, &mut make(ground)),
+            Source::Measured(make) => {
+                let mut contenders = make(ground);
+                if contenders.is_empty() {
+                    return vec![Cell::judged(self.name, "", Vec::new(), &[]).with_remark(NO_DATA)];
+                }
+                contenders.retain(|contender| options.admits(contender.name));
+                contest(plan, &mut contenders)
+            }
             Source::Exact(unit, count) => {
                 return vec![Cell::judged(self.name, unit, count(ground), &bounds(Metric::Exact))];
             }
@@ -129,7 +151,8 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         life::probe_memory(&who, uri)?;
         std::process::exit(0);
     }
-    let cells: Vec<Trial> = small::cells().into_iter().chain(bulk::cells()).chain(life::cells()).collect();
+    let groups = [small::cells(), blocking::cells(), bulk::cells(), ldjson::cells(), life::cells()];
+    let cells: Vec<Trial> = groups.into_iter().flatten().collect();
     let names: String = cells.iter().map(|cell| format!("\n    {}", cell.name)).collect();
     let cells: Vec<Trial> = cells.into_iter().filter(|cell| options.wants(&cell.name)).collect();
     if cells.is_empty() {
@@ -152,7 +175,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         cells: Vec::new(),
     };
     for trial in cells {
-        let (mut cells, foreign) = disturbance(|| trial.measure(&ground, plan));
+        let (mut cells, foreign) = disturbance(|| trial.measure(&ground, plan, options));
         for cell in &mut cells {
             if let Some(share) = foreign.filter(|share| *share >= DISTURBED) {
                 cell.remark += &format!("; others used {share:.1} processors, servers included");

@@ -1,6 +1,6 @@
 //! Small operations: ping, `find_one`, `insert_one`, `update_one`.
 
-use super::floor::{Bare, BareBlocking, Request};
+use super::floor::{Bare, Request};
 use super::ground::{DB, Ground};
 use super::measure::{Contender, Work, work};
 use super::{Metric, Trial};
@@ -20,7 +20,7 @@ struct Monkey {
     weight: f64,
 }
 
-const NAME: &str = "small";
+pub(super) const NAME: &str = "small";
 const COUNT: i32 = 1000;
 
 pub(super) fn cells() -> Vec<Trial> {
@@ -32,9 +32,6 @@ pub(super) fn cells() -> Vec<Trial> {
             .bound(Metric::Cpu, small_cpu()),
         Trial::new("find_one, 1 task, struct", find_typed).bound(Metric::Cpu, small_cpu()),
         Trial::new("find_one, 1 task, raw", find_raw).bound(Metric::Cpu, small_cpu()),
-        Trial::new("find_one, blocking", find_blocking)
-            .bound(Metric::Wall, [Bound::must("floor", 1.15), Bound::aim("floor", 1.05)])
-            .bound(Metric::Cpu, [Bound::must("floor", 1.8), Bound::aim("floor", 1.3)]),
     ];
     for tasks in [16, 64, 256, 1000] {
         let trial = Trial::new(format!("find_one, {tasks} tasks"), move |ground| find_one(ground, tasks))
@@ -54,7 +51,7 @@ pub(super) fn cells() -> Vec<Trial> {
 }
 
 /// The bounds of every small operation's processor time.
-fn small_cpu() -> [Bound; 2] {
+pub(super) fn small_cpu() -> [Bound; 2] {
     [Bound::must("official", 0.40), Bound::aim("official", 0.25)]
 }
 
@@ -84,7 +81,7 @@ fn ping(ground: &Ground) -> Vec<Contender> {
 }
 
 /// Fills the collection that the cells find in.
-fn monkeys(ground: &Ground) {
+pub(super) fn monkeys(ground: &Ground) {
     let monkey =
         |i| doc! { "_id": i, "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 };
     ground.fill(NAME, (0..COUNT).map(monkey).collect());
@@ -119,11 +116,11 @@ fn find_one(ground: &Ground, tasks: usize) -> Vec<Contender> {
     ]
 }
 
-fn find_request() -> Request {
+pub(super) fn find_request() -> Request {
     Request::new(doc! { "find": NAME, "filter": { "_id": 7 }, "limit": 1_i64, "singleBatch": true }, DB)
 }
 
-fn key(task: usize, i: u64) -> i32 {
+pub(super) fn key(task: usize, i: u64) -> i32 {
     ((task as u64 * 31 + i) % COUNT as u64) as i32
 }
 
@@ -185,26 +182,6 @@ fn find_raw(ground: &Ground) -> Vec<Contender> {
     ]
 }
 
-fn find_blocking(ground: &Ground) -> Vec<Contender> {
-    monkeys(ground);
-    let coll = ground.collections::<Document, mongodb::bson::Document>(NAME).blocking;
-    let mut bare = BareBlocking::connect(&ground.primary);
-    let mut request = find_request();
-    vec![
-        Contender::blocking("driver", move |ops| {
-            for i in 0..ops {
-                let found = coll.find_one(doc! { "_id": key(0, i) }).run().expect("the server answers");
-                assert!(found.is_some());
-            }
-        }),
-        Contender::blocking("floor", move |ops| {
-            for _ in 0..ops {
-                bare.round_trip(&mut request);
-            }
-        }),
-    ]
-}
-
 fn insert_one(ground: &Ground) -> Vec<Contender> {
     let name = "inserted";
     ground.fill(name, vec![doc! {}]);
@@ -257,13 +234,16 @@ fn update_one(ground: &Ground) -> Vec<Contender> {
             }
         }
     });
-    let update = doc! { "q": { "_id": 7 }, "u": { "$inc": { "breaths": 1_i64 } } };
-    let request = Request::new(doc! { "update": NAME, "updates": [update] }, DB);
     vec![
         Contender::tasks("driver", &ground.runtime, 1, ours),
         Contender::tasks("official", &ground.runtime, 1, official),
-        floor(ground, 1, request),
+        floor(ground, 1, update_request()),
     ]
+}
+
+pub(super) fn update_request() -> Request {
+    let update = doc! { "q": { "_id": 7 }, "u": { "$inc": { "breaths": 1_i64 } } };
+    Request::new(doc! { "update": NAME, "updates": [update] }, DB)
 }
 
 /// Bare sockets, one a task, that stay open from one slice to the next.

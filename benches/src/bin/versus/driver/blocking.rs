@@ -1,0 +1,196 @@
+//! The blocking face: the same operations on the calling thread.
+//!
+//! Its floor is a blocking socket. Held against it stands the official crate's async face, on which its blocking face is a call of `block_on`.
+
+use super::floor::{BareBlocking, Request};
+use super::ground::{DB, Ground};
+use super::measure::{Contender, work};
+use super::small::{NAME, find_request, key, monkeys, update_request};
+use super::{Metric, Trial, small};
+use benches::bound::Bound;
+use driver::bson::{Document, RawDocumentBuf, doc};
+use std::sync::Arc;
+
+const MANY: i32 = 50_000;
+
+pub(super) fn cells() -> Vec<Trial> {
+    let small = |what: &str, make: fn(&Ground) -> Vec<Contender>| {
+        Trial::new(format!("blocking {what}"), make)
+            .bound(Metric::Wall, [Bound::must("floor", 1.15), Bound::aim("floor", 1.05)])
+            .bound(Metric::Cpu, [Bound::must("floor", 1.8), Bound::aim("floor", 1.3)])
+            .bound(Metric::Cpu, small::small_cpu())
+    };
+    vec![
+        Trial::new("blocking ping", ping).bound(Metric::Cpu, small::small_cpu()),
+        small("find_one", find_one),
+        Trial::new("blocking insert_one", insert_one).bound(Metric::Cpu, small::small_cpu()),
+        Trial::new("blocking update_one", update_one).bound(Metric::Cpu, small::small_cpu()),
+        Trial::new("blocking insert_many 50,000", insert_many)
+            .bound(Metric::Cpu, [Bound::must("official", 0.7), Bound::aim("official", 0.5)]),
+        Trial::new("blocking find 50,000, raw", find)
+            .bound(Metric::Cpu, [Bound::must("official", 0.7), Bound::aim("official", 0.4)]),
+    ]
+}
+
+/// The request, sent and answered on one bare socket.
+fn floor(ground: &Ground, mut request: Request) -> Contender {
+    let mut bare = BareBlocking::connect(&ground.primary);
+    Contender::blocking("floor", move |ops| {
+        for _ in 0..ops {
+            bare.round_trip(&mut request);
+        }
+    })
+}
+
+/// The official crate's operation, made anew each time from its number.
+macro_rules! official {
+    ($ground:ident, |$coll:ident: $T:ty, $i:ident| $operation:expr) => {{
+        let at = $ground.official.database(DB).collection::<$T>(NAME);
+        let work = work(move |_, ops| {
+            let $coll = at.clone();
+            async move {
+                for $i in 0..ops {
+                    std::hint::black_box($operation.await.expect("the server answers"));
+                }
+            }
+        });
+        Contender::tasks("official", &$ground.runtime, 1, work)
+    }};
+}
+
+fn ping(ground: &Ground) -> Vec<Contender> {
+    let db = ground.blocking.database("admin");
+    let theirs = ground.official.database("admin");
+    let theirs = work(move |_, ops| {
+        let db = theirs.clone();
+        async move {
+            for _ in 0..ops {
+                db.run_command(mongodb::bson::doc! { "ping": 1 }).await.expect("a server answers a ping");
+            }
+        }
+    });
+    vec![
+        Contender::blocking("driver", move |ops| {
+            for _ in 0..ops {
+                db.run_command(doc! { "ping": 1 }).run().expect("a server answers a ping");
+            }
+        }),
+        Contender::tasks("official", &ground.runtime, 1, theirs),
+        floor(ground, Request::new(doc! { "ping": 1 }, "admin")),
+    ]
+}
+
+fn find_one(ground: &Ground) -> Vec<Contender> {
+    monkeys(ground);
+    let coll: driver::sync::Collection<Document> = ground.blocking.database(DB).collection(NAME);
+    vec![
+        Contender::blocking("driver", move |ops| {
+            for i in 0..ops {
+                let found = coll.find_one(doc! { "_id": key(0, i) }).run().expect("the server answers");
+                assert!(found.is_some());
+            }
+        }),
+        official!(ground, |coll: mongodb::bson::Document, i| coll
+            .find_one(mongodb::bson::doc! { "_id": key(0, i) })),
+        floor(ground, find_request()),
+    ]
+}
+
+fn insert_one(ground: &Ground) -> Vec<Contender> {
+    ground.fill(NAME, vec![doc! {}]);
+    let coll: driver::sync::Collection<Document> = ground.blocking.database(DB).collection(NAME);
+    let request = Request::insert(NAME, doc! { "name": "Mabel", "breath": 1_i64, "weight": 3.25 }, DB);
+    vec![
+        Contender::blocking("driver", move |ops| {
+            for i in 0..ops {
+                let document = doc! { "name": "Mabel", "breath": i as i64, "weight": 3.25 };
+                coll.insert_one(document).run().expect("the server takes a document");
+            }
+        }),
+        official!(ground, |coll: mongodb::bson::Document, i| coll
+            .insert_one(mongodb::bson::doc! { "name": "Mabel", "breath": i as i64, "weight": 3.25 })),
+        floor(ground, request),
+    ]
+}
+
+fn update_one(ground: &Ground) -> Vec<Contender> {
+    monkeys(ground);
+    let coll: driver::sync::Collection<Document> = ground.blocking.database(DB).collection(NAME);
+    vec![
+        Contender::blocking("driver", move |ops| {
+            for i in 0..ops {
+                let (filter, update) = (doc! { "_id": key(0, i) }, doc! { "$inc": { "breaths": 1_i64 } });
+                coll.update_one(filter, update).run().expect("the server changes a document");
+            }
+        }),
+        official!(ground, |coll: mongodb::bson::Document, i| coll.update_one(
+            mongodb::bson::doc! { "_id": key(0, i) },
+            mongodb::bson::doc! { "$inc": { "breaths": 1_i64 } }
+        )),
+        floor(ground, update_request()),
+    ]
+}
+
+fn insert_many(ground: &Ground) -> Vec<Contender> {
+    ground.fill(NAME, vec![doc! {}]);
+    let documents: Vec<Document> = (0..MANY)
+        .map(|i| doc! { "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 })
+        .collect();
+    let theirs: Arc<[mongodb::bson::Document]> = (0..MANY)
+        .map(|i| mongodb::bson::doc! { "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 })
+        .collect();
+    let coll: driver::sync::Collection<Document> = ground.blocking.database(DB).collection(NAME);
+    let at = ground.official.database(DB).collection::<mongodb::bson::Document>(NAME);
+    let official = work(move |_, ops| {
+        let (coll, documents) = (at.clone(), Arc::clone(&theirs));
+        async move {
+            for _ in 0..ops {
+                coll.insert_many(documents.iter()).await.expect("the server takes documents");
+            }
+        }
+    });
+    vec![
+        Contender::blocking("driver", move |ops| {
+            for _ in 0..ops {
+                coll.insert_many(documents.iter()).run().expect("the server takes documents");
+            }
+        }),
+        Contender::tasks("official", &ground.runtime, 1, official),
+    ]
+}
+
+fn find(ground: &Ground) -> Vec<Contender> {
+    let document =
+        |i| doc! { "_id": i, "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 };
+    ground.fill(NAME, (0..MANY).map(document).collect());
+    let coll: driver::sync::Collection<RawDocumentBuf> = ground.blocking.database(DB).collection(NAME);
+    let at = ground.official.database(DB).collection::<mongodb::bson::RawDocumentBuf>(NAME);
+    let official = work(move |_, ops| {
+        let coll = at.clone();
+        async move {
+            for _ in 0..ops {
+                let mut cursor = coll.find(mongodb::bson::doc! {}).await.expect("the server answers");
+                let mut n = 0;
+                while cursor.advance().await.expect("the server has more") {
+                    std::hint::black_box(cursor.current().as_bytes().len());
+                    n += 1;
+                }
+                assert_eq!(n, MANY);
+            }
+        }
+    });
+    vec![
+        Contender::blocking("driver", move |ops| {
+            for _ in 0..ops {
+                let mut cursor = coll.find(doc! {}).run().expect("the server answers");
+                let mut n = 0;
+                while cursor.advance().expect("the server has more") {
+                    std::hint::black_box(cursor.current().as_bytes().len());
+                    n += 1;
+                }
+                assert_eq!(n, MANY);
+            }
+        }),
+        Contender::tasks("official", &ground.runtime, 1, official),
+    ]
+}
