@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use driver::bson::{Document, doc};
 use driver::error::ErrorKind;
-use driver::options::{ClientOptions, ConnectionString};
+use driver::options::{ClientOptions, ConnectionString, WriteConcern};
 use testbed::{ReplicaSet, Standalone};
 
 use self::faces::{Asynchronous, Blocking, Face};
@@ -136,6 +136,8 @@ mod cases {
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, _) = options(&set.uri());
         options.heartbeat_freq = Some(Duration::from_secs(3600));
+        // The default only since 5.0; less may be lost with the primary.
+        options.write_concern = Some(WriteConcern::majority());
         let max_connecting = 2;
         options.max_connecting = Some(max_connecting);
         let records = Records::of(&mut options);
@@ -181,6 +183,7 @@ mod cases {
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, app) = options(&set.uri());
         options.max_pool_size = Some(POOL);
+        options.write_concern = Some(WriteConcern::majority());
         let client = F::open(options).unwrap();
         let load = Load::new(THREADS);
         thread::scope(|scope| {
@@ -304,7 +307,7 @@ mod cases {
         let (mut options, _) = options(&set.uri());
         // Without the driver's own retries, so that the recipe has something to do.
         options.retry_writes = Some(false);
-        options.write_concern = Some(driver::options::WriteConcern::majority());
+        options.write_concern = Some(WriteConcern::majority());
         let client = F::open(options).unwrap();
         let (stop, written) = (AtomicBool::new(false), Mutex::new(HashSet::new()));
         let advance = |more: usize| {

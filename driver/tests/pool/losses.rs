@@ -10,8 +10,9 @@ use testbed::ReplicaSet;
 
 use crate::watch::{Events, eventually};
 
+/// `w=majority` is the default only since 5.0; less may be lost with the primary.
 async fn options(set: &ReplicaSet, events: &Events, more: &str) -> ClientOptions {
-    let mut options = ClientOptions::parse(format!("{}&{more}", set.uri())).await.unwrap();
+    let mut options = ClientOptions::parse(format!("{}&w=majority&{more}", set.uri())).await.unwrap();
     options.cmap_event_handler = Some(events.handler());
     options
 }

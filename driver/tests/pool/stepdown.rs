@@ -39,7 +39,7 @@ fn step_down_and_close(set: &ReplicaSet) {
 }
 
 fn options(set: &ReplicaSet, events: &Events) -> ClientOptions {
-    let uri = format!("{}&maxPoolSize=50", set.uri());
+    let uri = format!("{}&maxPoolSize=50&w=majority", set.uri());
     let mut options = driver::options::ConnectionString::parse(uri).unwrap().options;
     options.cmap_event_handler = Some(events.handler());
     options
