@@ -28,6 +28,13 @@ const LOCK: &str = "lock";
 const UNBORN_AGE: Duration = Duration::from_secs(60 * 60);
 const KEPT_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// A word that nobody else on this machine has. Process ids come round again, and what the dead left may still be there.
+pub(crate) fn unique() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    format!("{}-{now:x}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 /// A temporary folder that is removed when dropped.
 #[derive(Debug)]
 pub(crate) struct Dir {
@@ -41,13 +48,10 @@ pub(crate) struct Dir {
 impl Dir {
     pub(crate) fn create() -> Result<Dir> {
         static SWEPT: Once = Once::new();
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         let parent = env::temp_dir();
         SWEPT.call_once(|| sweep(&parent));
         loop {
-            // Process ids come round again, and what the dead left may still be there.
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-            let id = format!("{}-{now:x}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            let id = unique();
             let unborn = parent.join(format!("{UNBORN}{id}"));
             let path = parent.join(format!("{OWNED}{id}"));
             let failed = |error| Error::io(format!("creating the folder {}", path.display()), error);

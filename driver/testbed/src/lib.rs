@@ -46,6 +46,7 @@ mod process;
 mod proxy;
 mod replica_set;
 mod resolve;
+mod scram;
 mod set_builder;
 mod settings;
 mod shared;

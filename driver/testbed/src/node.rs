@@ -19,6 +19,7 @@ use crate::{
     port::Port,
     process::{self, POLL},
     resolve::Mongod,
+    scram::Key,
     settings,
 };
 
@@ -53,12 +54,20 @@ pub(crate) struct Node {
     idle: Mutex<Vec<Connection>>,
     /// The connection that asks who the member is.
     probe: Mutex<Option<Connection>>,
+    /// What lets the testbed in where the server demands users.
+    key: Option<Key>,
     owner: u32,
 }
 
 impl Node {
     /// Starts a server called `name` in `dir`, without waiting for it.
-    pub(crate) fn launch(mongod: &Mongod, args: Vec<String>, dir: &Path, name: &str) -> Result<Node> {
+    pub(crate) fn launch(
+        mongod: &Mongod,
+        args: Vec<String>,
+        dir: &Path,
+        name: &str,
+        key: Option<Key>,
+    ) -> Result<Node> {
         let data = dir.join(name);
         std::fs::create_dir(&data)
             .map_err(|error| Error::io(format!("creating the data folder {}", data.display()), error))?;
@@ -71,6 +80,7 @@ impl Node {
             state: Mutex::new(State::Down),
             idle: Mutex::default(),
             probe: Mutex::default(),
+            key,
             owner: std::process::id(),
         };
         node.spawn(&mut node.state())?;
@@ -321,11 +331,19 @@ impl Node {
         let live = std::iter::from_fn(pooled).find(Connection::is_quiet);
         let mut connection = match live {
             Some(connection) => connection,
-            None => Connection::open(self.port.number(), PATIENCE)?,
+            None => self.connect()?,
         };
         let reply = connection.round_trip(db, command, PATIENCE)?;
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         Ok(reply)
+    }
+
+    fn connect(&self) -> io::Result<Connection> {
+        let mut connection = Connection::open(self.port.number(), PATIENCE)?;
+        if let Some(key) = &self.key {
+            key.prove(|command| connection.round_trip("local", command, PATIENCE))?;
+        }
+        Ok(connection)
     }
 
     /// What the member says of itself, if it is up and answers promptly.

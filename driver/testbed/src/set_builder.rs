@@ -1,15 +1,11 @@
 //! Making a replica set: start every member, give them one configuration, wait until all of them serve.
 
-use std::{
-    process,
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::Duration;
 
 use bson::{Bson, Document, doc};
 
 use crate::{
-    dir::Dir,
+    dir::{Dir, unique},
     error::{Error, Result},
     member::Member,
     node::Node,
@@ -118,6 +114,13 @@ impl ReplicaSetBuilder {
         self
     }
 
+    /// Lets the members demand users, and know each other by a key that they share. The testbed itself may do everything
+    /// all the same; make users with [`admin`](ReplicaSet::admin) and `createUser`.
+    pub fn guarded(mut self) -> ReplicaSetBuilder {
+        self.settings.guarded = true;
+        self
+    }
+
     /// Starts the members, makes a set of them, and waits until it has a primary and every member serves.
     ///
     /// # Errors
@@ -144,11 +147,14 @@ impl ReplicaSetBuilder {
 
     fn assemble(&self, set: &mut ReplicaSet, mongod: &crate::Mongod, first: usize) -> Result<()> {
         // All are launched before any is waited for.
+        let (key, key_args) = self.settings.key(set.dir())?.unzip();
         let mut nodes = Vec::new();
         for (i, member) in self.members.iter().enumerate() {
             let mut args = vec!["--replSet".into(), set.name().into()];
-            args.extend(self.settings.args.iter().chain(&member.args).cloned());
-            nodes.push(Node::launch(mongod, args, set.dir(), &format!("member-{i}"))?);
+            args.extend(
+                self.settings.args.iter().chain(&member.args).chain(key_args.iter().flatten()).cloned(),
+            );
+            nodes.push(Node::launch(mongod, args, set.dir(), &format!("member-{i}"), key.clone())?);
         }
         for node in nodes {
             let node = node.settle()?;
@@ -203,7 +209,5 @@ fn millis(duration: Duration) -> i64 {
 }
 
 fn unique_name() -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("rs-{}-{}-{:x}", process::id(), NEXT.fetch_add(1, Relaxed), since_1970.as_millis())
+    format!("rs-{}", unique())
 }

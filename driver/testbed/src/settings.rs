@@ -1,12 +1,21 @@
 //! How a server is started: which one, and with which options beyond those every server gets.
 
-use crate::{error::Result, resolve::Mongod, version::Version};
+use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+
+use crate::{
+    error::{Error, Result},
+    resolve::Mongod,
+    scram::Key,
+    version::Version,
+};
 
 /// What the builders of standalones and sets have in common.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) version: Option<Version>,
     pub(crate) args: Vec<String>,
+    /// Servers demand a user.
+    pub(crate) guarded: bool,
 }
 
 impl Settings {
@@ -16,6 +25,20 @@ impl Settings {
 
     pub(crate) fn mongod(&self) -> Result<Mongod> {
         Mongod::resolve(self.version)
+    }
+
+    /// The key that the servers in `dir` share and the arguments that tell them of it, where they demand a user.
+    pub(crate) fn key(&self, dir: &Path) -> Result<Option<(Key, [String; 2])>> {
+        if !self.guarded {
+            return Ok(None);
+        }
+        let (key, file) = (Key::new(), dir.join("key"));
+        // Servers take no key file that others may read.
+        let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
+        written
+            .and_then(|mut file| file.write_all(key.as_str().as_bytes()))
+            .map_err(|error| Error::io(format!("writing the key file {}", file.display()), error))?;
+        Ok(Some((key, ["--keyFile".into(), file.to_string_lossy().into_owned()])))
     }
 }
 

@@ -48,6 +48,13 @@ impl StandaloneBuilder {
         self
     }
 
+    /// Lets the server demand users. The testbed itself may do everything all the same; make users with
+    /// [`admin`](Standalone::admin) and `createUser`.
+    pub fn guarded(mut self) -> StandaloneBuilder {
+        self.settings.guarded = true;
+        self
+    }
+
     /// Starts the server and waits until it listens.
     ///
     /// # Errors
@@ -56,7 +63,11 @@ impl StandaloneBuilder {
     pub fn start(self) -> Result<Standalone> {
         let mongod = self.settings.mongod()?;
         let dir = Dir::create()?;
-        let started = Node::launch(&mongod, self.settings.args, dir.path(), "mongod").and_then(Node::settle);
+        let started = self.settings.key(dir.path()).and_then(|key| {
+            let (key, more) = key.unzip();
+            let args = self.settings.args.into_iter().chain(more.into_iter().flatten()).collect();
+            Node::launch(&mongod, args, dir.path(), "mongod", key)?.settle()
+        });
         match started {
             Ok(node) => Ok(Standalone { node, dir }),
             Err(error) => Err(dir.bury(error)),

@@ -169,3 +169,25 @@ fn nonsense_is_refused_with_the_reason() {
     assert_eq!(error.kind(), ErrorKind::Argument);
     assert!(error.to_string().contains("no member 7"), "{error}");
 }
+
+/// That strangers are turned away is for the tests of clients; here the testbed itself must get in, before and after a failover.
+#[test]
+fn a_guarded_set_demands_users() {
+    let set = ReplicaSet::builder().members(3).guarded().start().unwrap();
+    insert(&set, 0, 0);
+    set.kill(0).unwrap();
+    let successor = set.wait_for_primary().unwrap();
+    insert(&set, successor, 1);
+    set.restart(0).unwrap();
+    set.wait_for_secondaries().unwrap();
+
+    let user =
+        doc! { "createUser": "r", "pwd": "r", "roles": ["readAnyDatabase"], "writeConcern": { "w": 3 } };
+    set.admin(successor, user).unwrap();
+    let users = set.admin(successor, doc! { "usersInfo": 1 }).unwrap();
+    assert_eq!(users.get_array("users").unwrap().len(), 1, "{users}");
+    // Only a server that demands users knows who asks.
+    let status = set.admin(successor, doc! { "connectionStatus": 1 }).unwrap();
+    let asking = status.get_document("authInfo").unwrap().get_array("authenticatedUsers").unwrap();
+    assert_eq!(asking[0].as_document().unwrap().get_str("user").unwrap(), "__system");
+}
