@@ -8,7 +8,8 @@
 //! | `driver::server_selection` | selection; that one has to wait is `info`, all else is `debug` |
 //!
 //! Names and casing of the fields are those of the specifications; a field that has no value is left out. Documents are relaxed extended
-//! JSON, cut off after [`MAX_DOCUMENT_LENGTH`] characters. Whether a subscriber wants a target is looked at when a client is made, so that nothing
+//! JSON, cut off after
+//! [`tracing_max_document_length`](field@ClientOptions::tracing_max_document_length) characters. Whether a subscriber wants a target is looked at when a client is made, so that nothing
 //! is built for nobody: install the subscriber before.
 
 use bson::{Bson, Document};
@@ -22,24 +23,39 @@ use crate::error::Result;
 use crate::options::{ClientOptions, SelectionCriteria, ServerAddress};
 use crate::topology::{Deployment, Selected};
 
-/// How many characters of a document are logged.
+/// How many characters of a document are logged where neither the options nor the environment say otherwise.
 pub const MAX_DOCUMENT_LENGTH: usize = 1000;
+
+/// The environment variable that says how many characters of a document are logged, for programs whose options do not.
+const LENGTH_VARIABLE: &str = "MONGODB_LOG_MAX_DOCUMENT_LENGTH";
+
+/// The limit in force (specification "Logging", section "Configurable Max Document Length").
+fn document_length(options: &ClientOptions) -> usize {
+    let of_environment = || std::env::var(LENGTH_VARIABLE).ok()?.parse().ok();
+    options.tracing_max_document_length.or_else(of_environment).unwrap_or(MAX_DOCUMENT_LENGTH)
+}
 
 /// The options of a client whose events go to the log as well, where somebody wants it.
 pub(crate) fn listening(mut options: ClientOptions) -> ClientOptions {
+    let length = document_length(&options);
     if tracing::enabled!(target: "driver::command", tracing::Level::DEBUG) {
-        options.command_event_handler = Some(before(options.command_event_handler, command));
+        options.command_event_handler =
+            Some(before(options.command_event_handler, move |event| command(event, length)));
     }
     if tracing::enabled!(target: "driver::connection", tracing::Level::DEBUG) {
         options.cmap_event_handler = Some(before(options.cmap_event_handler, connection));
     }
     if tracing::enabled!(target: "driver::topology", tracing::Level::DEBUG) {
-        options.sdam_event_handler = Some(before(options.sdam_event_handler, topology));
+        options.sdam_event_handler =
+            Some(before(options.sdam_event_handler, move |event| topology(event, length)));
     }
     options
 }
 
-fn before<T: Send + 'static>(handler: Option<EventHandler<T>>, log: fn(&T)) -> EventHandler<T> {
+fn before<T: Send + 'static>(
+    handler: Option<EventHandler<T>>,
+    log: impl Fn(&T) + Send + Sync + 'static,
+) -> EventHandler<T> {
     EventHandler::callback(move |event| {
         log(&event);
         if let Some(handler) = &handler {
@@ -61,7 +77,7 @@ macro_rules! debug {
     }};
 }
 
-fn command(event: &CommandEvent) {
+fn command(event: &CommandEvent, length: usize) {
     macro_rules! about {
         ($event:ident, $message:literal, $($fields:tt)*) => {{
             let ConnectionInfo { id, server_id, address } = &$event.connection;
@@ -74,9 +90,9 @@ fn command(event: &CommandEvent) {
         }};
     }
     match event {
-        CommandEvent::Started(e) => about!(e, "Command started", command = json(&e.command)),
+        CommandEvent::Started(e) => about!(e, "Command started", command = json(&e.command, length)),
         CommandEvent::Succeeded(e) => {
-            about!(e, "Command succeeded", durationMS = ms(e.duration), reply = json(&e.reply));
+            about!(e, "Command succeeded", durationMS = ms(e.duration), reply = json(&e.reply, length));
         }
         CommandEvent::Failed(e) => {
             about!(e, "Command failed", durationMS = ms(e.duration), failure = %e.failure);
@@ -165,7 +181,7 @@ fn connection(event: &CmapEvent) {
     }
 }
 
-fn topology(event: &SdamEvent) {
+fn topology(event: &SdamEvent, length: usize) {
     match event {
         SdamEvent::TopologyOpening(e) => tracing::debug!(
             target: "driver::topology", topologyId = e.topology_id.to_hex(), "Starting topology monitoring"
@@ -210,7 +226,7 @@ fn topology(event: &SdamEvent) {
             driverConnectionId = e.driver_connection_id,
             serverConnectionId = e.server_connection_id,
             durationMS = ms(e.duration),
-            reply = json(&e.reply)
+            reply = json(&e.reply, length)
         ),
         SdamEvent::ServerHeartbeatFailed(e) => debug!(
             "driver::topology", &e.server_address, "Server heartbeat failed",
@@ -294,8 +310,8 @@ fn ms(duration: std::time::Duration) -> f64 {
 }
 
 /// Relaxed extended JSON in the order of the document, cut off where it is too long.
-fn json(document: &Document) -> String {
-    let mut json = Json { text: String::new(), left: MAX_DOCUMENT_LENGTH, cut: false };
+fn json(document: &Document, length: usize) -> String {
+    let mut json = Json { text: String::new(), left: length, cut: false };
     json.document(document);
     json.text
 }
@@ -378,9 +394,9 @@ mod tests {
     fn documents_keep_their_order_and_are_cut_off() {
         let document = doc! { "z": 1, "a": [{ "y": "\"", "b": null }, 2_i64], "n": { "d": bson::DateTime::from_millis(0) } };
         let expected = r#"{"z":1,"a":[{"y":"\"","b":null},2],"n":{"d":{"$date":"1970-01-01T00:00:00Z"}}}"#;
-        assert_eq!(json(&document), expected);
+        assert_eq!(json(&document, MAX_DOCUMENT_LENGTH), expected);
         for length in [MAX_DOCUMENT_LENGTH - 1, MAX_DOCUMENT_LENGTH, 10 * MAX_DOCUMENT_LENGTH] {
-            let cut = json(&doc! { "a": ["ü".repeat(length), 1] });
+            let cut = json(&doc! { "a": ["ü".repeat(length), 1] }, MAX_DOCUMENT_LENGTH);
             assert!(cut.ends_with("...") && cut.chars().count() == MAX_DOCUMENT_LENGTH + 3, "{cut}");
         }
     }

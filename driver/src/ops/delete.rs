@@ -82,6 +82,7 @@ impl Operation for Command<'_> {
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
         body.str(cstr!("delete"), self.collection);
+        body.bool(cstr!("ordered"), true);
         let Some(options) = self.options else { return Ok(()) };
         body.maybe_doc(cstr!("let"), options.let_vars.as_ref())?;
         body.maybe_comment(options.comment.as_ref())

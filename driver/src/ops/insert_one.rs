@@ -79,6 +79,7 @@ impl<T: Serialize + Send + Sync> Operation for Command<'_, T> {
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
         body.str(cstr!("insert"), self.collection);
+        body.bool(cstr!("ordered"), true);
         if let Some(options) = self.options {
             body.maybe_bool(cstr!("bypassDocumentValidation"), options.bypass_document_validation);
             body.maybe_comment(options.comment.as_ref())?;

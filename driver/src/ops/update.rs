@@ -198,6 +198,7 @@ impl Operation for Command<'_> {
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
         body.str(cstr!("update"), self.collection);
+        body.bool(cstr!("ordered"), true);
         body.maybe_bool(cstr!("bypassDocumentValidation"), self.common.bypass_document_validation);
         body.maybe_doc(cstr!("let"), self.common.let_vars)?;
         body.maybe_comment(self.common.comment)

@@ -96,6 +96,9 @@ pub struct ClientOptions {
     pub timeout: Option<Duration>,
     /// Whether and how connections are encrypted. Default: they are not.
     pub tls: Option<Tls>,
+    /// How many characters of a command or reply are logged (feature `tracing`). Default: what the environment variable
+    /// `MONGODB_LOG_MAX_DOCUMENT_LENGTH` says, else 1000.
+    pub tracing_max_document_length: Option<usize>,
     /// How many operations, as a multiple of `max_pool_size`, may wait for a connection; one more is refused at once. Default: without limit.
     pub wait_queue_multiple: Option<u32>,
     /// How long an operation may wait for a connection. Default: without limit.
@@ -161,6 +164,7 @@ builder! {
         srv_service_name: Option<String>,
         timeout: Option<Duration>,
         tls: Option<Tls>,
+        tracing_max_document_length: Option<usize>,
         wait_queue_multiple: Option<u32>,
         wait_queue_timeout: Option<Duration>,
         write_concern: Option<WriteConcern>,

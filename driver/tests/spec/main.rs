@@ -12,6 +12,7 @@ mod ignored;
 mod scoreboard;
 mod suite;
 mod suites;
+mod unified;
 
 use std::process::ExitCode;
 use std::sync::Arc;

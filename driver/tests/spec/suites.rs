@@ -11,6 +11,7 @@ mod server_selection;
 mod uri_options;
 
 use crate::suite::Suite;
+use crate::unified;
 
 /// Every suite, in the order of their names.
 pub(crate) fn all() -> Vec<Suite> {
@@ -102,5 +103,48 @@ pub(crate) fn all() -> Vec<Suite> {
             cases: server_selection::selection_cases,
         },
         Suite { name: "uri-options", folder: "uri-options/tests", cases: connection_string::cases },
+        Suite { name: "auth/unified", folder: "auth/tests/unified", cases: unified::cases },
+        Suite {
+            name: "command-logging-and-monitoring/logging",
+            folder: "command-logging-and-monitoring/tests/logging",
+            cases: unified::cases,
+        },
+        Suite {
+            name: "command-logging-and-monitoring/monitoring",
+            folder: "command-logging-and-monitoring/tests/monitoring",
+            cases: unified::cases,
+        },
+        Suite {
+            name: "connection-monitoring-and-pooling/logging",
+            folder: "connection-monitoring-and-pooling/tests/logging",
+            cases: unified::cases,
+        },
+        Suite { name: "crud/unified", folder: "crud/tests/unified", cases: unified::cases },
+        Suite {
+            name: "mongodb-handshake/unified",
+            folder: "mongodb-handshake/tests/unified",
+            cases: unified::cases,
+        },
+        Suite {
+            name: "retryable-reads/unified",
+            folder: "retryable-reads/tests/unified",
+            cases: unified::cases,
+        },
+        Suite {
+            name: "retryable-writes/unified",
+            folder: "retryable-writes/tests/unified",
+            cases: unified::cases,
+        },
+        Suite {
+            name: "server-discovery-and-monitoring/unified",
+            folder: "server-discovery-and-monitoring/tests/unified",
+            cases: unified::cases,
+        },
+        Suite {
+            name: "server-selection/logging",
+            folder: "server-selection/tests/logging",
+            cases: unified::cases,
+        },
+        Suite { name: "sessions", folder: "sessions/tests", cases: unified::cases },
     ]
 }

@@ -1,0 +1,314 @@
+//! What a client tells while a case runs, as documents under the names of the specifications.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bson::{Bson, Document, doc};
+use driver::event::EventHandler;
+use driver::event::cmap::{CmapEvent, ConnectionCheckoutFailedReason, ConnectionClosedReason};
+use driver::event::command::CommandEvent;
+use driver::event::sdam::SdamEvent;
+use driver::options::ClientOptions;
+use driver::{ServerDescription, TopologyDescription};
+
+use super::matching::{self, Names};
+
+/// How long something expected may take before the case fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a surplus of events is waited for to match after all: only a failing case waits that long.
+const LAST_EVENTS: Duration = Duration::from_secs(2);
+
+/// The events that a case observes, in their order.
+pub(crate) struct Events {
+    observed: Vec<String>,
+    ignored_commands: Vec<String>,
+    secrets: bool,
+    told: Mutex<Vec<Told>>,
+    grown: Condvar,
+}
+
+/// One event.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    /// `command`, `cmap` or `sdam`.
+    kind: &'static str,
+    name: &'static str,
+    content: Document,
+}
+
+impl Events {
+    /// Those that the client entity `client` asks for.
+    pub(crate) fn of(client: &Document) -> Arc<Events> {
+        let names = |key: &str| -> Vec<String> {
+            let names = client.get_array(key).into_iter().flatten();
+            names.filter_map(Bson::as_str).map(str::to_owned).collect()
+        };
+        let mut ignored_commands = names("ignoreCommandMonitoringEvents");
+        ignored_commands.push("configureFailPoint".into());
+        Arc::new(Events {
+            observed: names("observeEvents"),
+            ignored_commands,
+            secrets: client.get_bool("observeSensitiveCommands").unwrap_or(false),
+            told: Mutex::default(),
+            grown: Condvar::new(),
+        })
+    }
+
+    /// Lets a client with `options` tell.
+    pub(crate) fn listen(self: &Arc<Self>, options: &mut ClientOptions) {
+        let wants = |kind: fn(&str) -> bool| self.observed.iter().any(|name| kind(name));
+        if wants(|name| name.starts_with("command")) {
+            let events = self.clone();
+            options.command_event_handler =
+                Some(EventHandler::callback(move |event: CommandEvent| events.take(command(&event))));
+        }
+        if wants(|name| name.starts_with("pool") || name.starts_with("connection")) {
+            let events = self.clone();
+            options.cmap_event_handler =
+                Some(EventHandler::callback(move |event: CmapEvent| events.take(connection(&event))));
+        }
+        if wants(|name| name.starts_with("server") || name.starts_with("topology")) {
+            let events = self.clone();
+            options.sdam_event_handler =
+                Some(EventHandler::callback(move |event: SdamEvent| events.take(topology(&event))));
+        }
+    }
+
+    fn take(&self, told: Option<Told>) {
+        let Some(told) = told else { return };
+        let command = told.content.get_str("commandName").unwrap_or_default();
+        let hidden = told.kind == "command"
+            && (self.ignored_commands.iter().any(|ignored| ignored == command)
+                || (!self.secrets && is_secret(command, &told)));
+        if !hidden && self.observed.iter().any(|name| name == told.name) {
+            self.told().push(told);
+            self.grown.notify_all();
+        }
+    }
+
+    fn told(&self) -> MutexGuard<'_, Vec<Told>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `template` has been told `count` times.
+    ///
+    /// # Errors
+    /// It has not been after 20 s.
+    pub(crate) fn wait_for(
+        &self,
+        template: &Document,
+        count: usize,
+        names: &dyn Names,
+    ) -> Result<(), String> {
+        let (told, late) = self
+            .grown
+            .wait_timeout_while(self.told(), PATIENCE, |told| times(told, template, names) < count)
+            .unwrap_or_else(PoisonError::into_inner);
+        match late.timed_out() {
+            false => Ok(()),
+            true => Err(format!(
+                "waited for {count} of {template}; there were {}: {told:#?}",
+                times(&told, template, names)
+            )),
+        }
+    }
+
+    /// How often `template` has been told.
+    pub(crate) fn count(&self, template: &Document, names: &dyn Names) -> usize {
+        times(&self.told(), template, names)
+    }
+
+    /// The commands that were told last to have started.
+    pub(crate) fn last_commands(&self, count: usize) -> Vec<Document> {
+        let told = self.told();
+        let started = told.iter().rev().filter(|told| told.name == "commandStartedEvent");
+        let mut last: Vec<Document> = started
+            .take(count)
+            .filter_map(|told| told.content.get_document("command").ok().cloned())
+            .collect();
+        last.reverse();
+        last
+    }
+
+    /// Compares the events of one kind with one entry of `expectEvents`.
+    ///
+    /// # Errors
+    /// They differ, and go on to differ: what follows the last operation may still be under way.
+    pub(crate) fn check(&self, expected: &Document, names: &dyn Names) -> Result<(), String> {
+        let kind = expected.get_str("eventType").unwrap_or("command");
+        let templates = expected.get_array("events").map_err(|e| format!("expectEvents: {e}"))?;
+        let extra = expected.get_bool("ignoreExtraEvents").unwrap_or(false);
+        let until = Instant::now() + LAST_EVENTS;
+        let mut told = self.told();
+        loop {
+            let outcome = compare(kind, templates, extra, &told, names);
+            let left = until.saturating_duration_since(Instant::now());
+            if outcome.is_ok() || left.is_zero() {
+                return outcome;
+            }
+            told = self.grown.wait_timeout(told, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+fn times(told: &[Told], template: &Document, names: &dyn Names) -> usize {
+    told.iter().filter(|told| is(told, template, names).is_ok()).count()
+}
+
+/// Whether an event is the expected one: `{name: content}`.
+fn is(told: &Told, template: &Document, names: &dyn Names) -> Result<(), String> {
+    let (name, content) = template.iter().next().ok_or("an expected event has no name")?;
+    if name != told.name {
+        return Err(format!("{name} was expected, but there is {told:?}"));
+    }
+    let content = content.as_document().ok_or("an expected event is no document")?;
+    for (key, expected) in content {
+        matching::root(expected, told.content.get(key), names)
+            .map_err(|why| format!("{name}: {key}: {why}"))?;
+    }
+    Ok(())
+}
+
+fn compare(
+    kind: &str,
+    templates: &[Bson],
+    extra: bool,
+    told: &[Told],
+    names: &dyn Names,
+) -> Result<(), String> {
+    let told: Vec<&Told> = told.iter().filter(|told| told.kind == kind).collect();
+    for (i, template) in templates.iter().enumerate() {
+        let template = template.as_document().ok_or("an expected event is no document")?;
+        let told =
+            told.get(i).ok_or_else(|| format!("event {i}: {template} did not come; came: {told:#?}"))?;
+        is(told, template, names).map_err(|why| format!("event {i}: {why}"))?;
+    }
+    match told.get(templates.len()) {
+        Some(surplus) if !extra => Err(format!("nothing more was expected, but there is {surplus:?}")),
+        _ => Ok(()),
+    }
+}
+
+/// Specification "Command Logging and Monitoring", section "Security".
+fn is_secret(command: &str, told: &Told) -> bool {
+    const SECRET: [&str; 9] = [
+        "authenticate",
+        "saslStart",
+        "saslContinue",
+        "getnonce",
+        "createUser",
+        "updateUser",
+        "copydbgetnonce",
+        "copydbsaslstart",
+        "copydb",
+    ];
+    let emptied = |key: &str| told.content.get_document(key).is_ok_and(Document::is_empty);
+    SECRET.contains(&command)
+        || matches!(command.to_ascii_lowercase().as_str(), "hello" | "ismaster")
+            && (emptied("command") || emptied("reply"))
+}
+
+fn command(event: &CommandEvent) -> Option<Told> {
+    let (name, command, db, connection, service, more) = match event {
+        CommandEvent::Started(e) => (
+            "commandStartedEvent",
+            &e.command_name,
+            &e.db,
+            &e.connection,
+            e.service_id,
+            doc! { "command": e.command.clone() },
+        ),
+        CommandEvent::Succeeded(e) => (
+            "commandSucceededEvent",
+            &e.command_name,
+            &e.db,
+            &e.connection,
+            e.service_id,
+            doc! { "reply": e.reply.clone() },
+        ),
+        CommandEvent::Failed(e) => {
+            ("commandFailedEvent", &e.command_name, &e.db, &e.connection, e.service_id, doc! {})
+        }
+        _ => return None,
+    };
+    let mut content = more;
+    content.extend(doc! {
+        "commandName": command, "databaseName": db,
+        "hasServerConnectionId": connection.server_id.is_some(), "hasServiceId": service.is_some(),
+    });
+    Some(Told { kind: "command", name, content })
+}
+
+fn connection(event: &CmapEvent) -> Option<Told> {
+    let (name, content) = match event {
+        CmapEvent::PoolCreated(_) => ("poolCreatedEvent", doc! {}),
+        CmapEvent::PoolReady(_) => ("poolReadyEvent", doc! {}),
+        CmapEvent::PoolCleared(e) => (
+            "poolClearedEvent",
+            doc! {
+                "hasServiceId": e.service_id.is_some(),
+                "interruptInUseConnections": e.interrupt_in_use_connections,
+            },
+        ),
+        CmapEvent::PoolClosed(_) => ("poolClosedEvent", doc! {}),
+        CmapEvent::ConnectionCreated(_) => ("connectionCreatedEvent", doc! {}),
+        CmapEvent::ConnectionReady(_) => ("connectionReadyEvent", doc! {}),
+        CmapEvent::ConnectionClosed(e) => {
+            let reason = match e.reason {
+                ConnectionClosedReason::Stale => "stale",
+                ConnectionClosedReason::Idle => "idle",
+                ConnectionClosedReason::Error => "error",
+                ConnectionClosedReason::PoolClosed => "poolClosed",
+                _ => "another",
+            };
+            ("connectionClosedEvent", doc! { "reason": reason })
+        }
+        CmapEvent::ConnectionCheckoutStarted(_) => ("connectionCheckOutStartedEvent", doc! {}),
+        CmapEvent::ConnectionCheckoutFailed(e) => {
+            let reason = match e.reason {
+                ConnectionCheckoutFailedReason::Timeout => "timeout",
+                ConnectionCheckoutFailedReason::ConnectionError => "connectionError",
+                ConnectionCheckoutFailedReason::PoolClosed => "poolClosed",
+                _ => "another",
+            };
+            ("connectionCheckOutFailedEvent", doc! { "reason": reason })
+        }
+        CmapEvent::ConnectionCheckedOut(_) => ("connectionCheckedOutEvent", doc! {}),
+        CmapEvent::ConnectionCheckedIn(_) => ("connectionCheckedInEvent", doc! {}),
+        _ => return None,
+    };
+    Some(Told { kind: "cmap", name, content })
+}
+
+fn topology(event: &SdamEvent) -> Option<Told> {
+    let server = |server: &ServerDescription| doc! { "type": server.server_type().name() };
+    let all = |topology: &TopologyDescription| doc! { "type": topology.topology_type().to_string() };
+    let (name, content) = match event {
+        SdamEvent::TopologyOpening(_) => ("topologyOpeningEvent", doc! {}),
+        SdamEvent::TopologyClosed(_) => ("topologyClosedEvent", doc! {}),
+        SdamEvent::TopologyDescriptionChanged(e) => (
+            "topologyDescriptionChangedEvent",
+            doc! {
+                "previousDescription": all(&e.previous_description), "newDescription": all(&e.new_description),
+            },
+        ),
+        SdamEvent::ServerOpening(_) => ("serverOpeningEvent", doc! {}),
+        SdamEvent::ServerClosed(_) => ("serverClosedEvent", doc! {}),
+        SdamEvent::ServerDescriptionChanged(e) => (
+            "serverDescriptionChangedEvent",
+            doc! {
+                "previousDescription": server(&e.previous_description),
+                "newDescription": server(&e.new_description),
+            },
+        ),
+        SdamEvent::ServerHeartbeatStarted(e) => {
+            ("serverHeartbeatStartedEvent", doc! { "awaited": e.awaited })
+        }
+        SdamEvent::ServerHeartbeatSucceeded(e) => {
+            ("serverHeartbeatSucceededEvent", doc! { "awaited": e.awaited })
+        }
+        SdamEvent::ServerHeartbeatFailed(e) => ("serverHeartbeatFailedEvent", doc! { "awaited": e.awaited }),
+        _ => return None,
+    };
+    Some(Told { kind: "sdam", name, content })
+}

@@ -1,0 +1,79 @@
+//! Whether an operation failed in the way that was expected (`expectError`).
+
+use bson::{Bson, Document, doc};
+use driver::Error;
+use driver::error::{ErrorKind, WriteFailure};
+
+use super::matching::{self, Names};
+
+/// # Errors
+/// Where the error is not the expected one; an expectation that this harness does not know.
+pub(crate) fn check(expected: &Document, error: &Error, names: &dyn Names) -> Result<(), String> {
+    for (what, wanted) in expected {
+        let met = match (what.as_str(), wanted) {
+            ("isError", Bson::Boolean(wanted)) => *wanted,
+            ("isClientError", Bson::Boolean(wanted)) => *wanted == is_of_the_client(error),
+            ("isTimeoutError", Bson::Boolean(wanted)) => *wanted == error.is_timeout(),
+            ("errorContains", Bson::String(part)) => {
+                error.to_string().to_ascii_lowercase().contains(&part.to_ascii_lowercase())
+            }
+            ("errorCode", code) => {
+                code.as_i64().or(code.as_i32().map(i64::from)) == error.code().map(i64::from)
+            }
+            ("errorCodeName", Bson::String(name)) => error.code_name() == Some(name),
+            ("errorLabelsContain", Bson::Array(labels)) => {
+                labels.iter().all(|label| label.as_str().is_some_and(|label| error.has_label(label)))
+            }
+            ("errorLabelsOmit", Bson::Array(labels)) => {
+                !labels.iter().any(|label| label.as_str().is_some_and(|label| error.has_label(label)))
+            }
+            ("errorResponse", wanted) => {
+                let response =
+                    error.server_response().ok_or_else(|| format!("no response came with {error}"))?;
+                let response = Document::try_from(response.as_ref()).map_err(|e| e.to_string())?;
+                return matching::root(wanted, Some(&response.into()), names);
+            }
+            ("expectResult", wanted) => {
+                matching::root(wanted, Some(&partial_result(error)), names)?;
+                true
+            }
+            ("writeErrors" | "writeConcernErrors", _) => {
+                return Err(format!("the harness does not know {what}, which belongs to bulk writes"));
+            }
+            other => return Err(format!("the harness does not know how to expect {other:?}")),
+        };
+        if !met {
+            return Err(format!("{what}: {wanted} was expected, but there is {error:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Not the server's word: the driver, or the network, failed.
+fn is_of_the_client(error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::Command(_) | ErrorKind::Write(_) => false,
+        ErrorKind::InsertMany(partial) => {
+            partial.write_errors.is_empty() && partial.write_concern_error.is_none() && error.code().is_none()
+        }
+        _ => true,
+    }
+}
+
+/// What was done before the error.
+fn partial_result(error: &Error) -> Bson {
+    match error.kind() {
+        ErrorKind::InsertMany(partial) => {
+            let ids = partial.inserted_ids.iter().map(|(index, id)| (index.to_string(), id.clone()));
+            let ids: Document = ids.collect();
+            // As a bulk write of inserts alone tells it.
+            doc! {
+                "insertedCount": ids.len() as i64, "insertedIds": ids, "matchedCount": 0, "modifiedCount": 0,
+                "deletedCount": 0, "upsertedCount": 0, "upsertedIds": {},
+            }
+            .into()
+        }
+        ErrorKind::Write(WriteFailure::WriteConcernError(_)) => Bson::Document(Document::new()),
+        _ => Bson::Null,
+    }
+}

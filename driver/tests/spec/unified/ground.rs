@@ -1,0 +1,190 @@
+//! The servers that cases run on: a replica set, a standalone, and a set that demands users. Each is started by the first case
+//! that needs it; a case is alone on its ground, so that its fail points and its data are nobody else's.
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use bson::{Bson, Document, doc};
+use testbed::{ReplicaSet, Standalone, Version, shared_replica_set, shared_standalone};
+
+/// The first user of a ground that demands users.
+const USER: &str = "root";
+
+/// Servers, and the fail points that the running case has set on them.
+pub(crate) struct Ground {
+    servers: Servers,
+    fail_points: Mutex<Vec<String>>,
+    turn: Mutex<()>,
+}
+
+enum Servers {
+    Set(&'static ReplicaSet),
+    Guarded(ReplicaSet),
+    Single(&'static Standalone),
+}
+
+/// Which ground.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Set,
+    Single,
+    Guarded,
+}
+
+impl Kind {
+    /// In the order in which a case that may run on several takes one.
+    pub(crate) const ALL: [Kind; 3] = [Kind::Set, Kind::Single, Kind::Guarded];
+
+    /// What the cases call this topology.
+    pub(crate) fn topology(self) -> &'static str {
+        match self {
+            Kind::Set | Kind::Guarded => "replicaset",
+            Kind::Single => "single",
+        }
+    }
+
+    pub(crate) fn demands_users(self) -> bool {
+        self == Kind::Guarded
+    }
+
+    /// The version of the servers that the testbed starts.
+    pub(crate) fn version() -> Result<Version, String> {
+        static VERSION: OnceLock<Result<Version, String>> = OnceLock::new();
+        VERSION
+            .get_or_init(|| testbed::Mongod::resolve(None).map(|mongod| mongod.version()).map_err(told))
+            .clone()
+    }
+
+    /// Takes the ground for one case.
+    pub(crate) fn take(self) -> Result<(&'static Ground, MutexGuard<'static, ()>), String> {
+        type Cell = OnceLock<Result<Ground, String>>;
+        static GROUNDS: [Cell; 3] = [Cell::new(), Cell::new(), Cell::new()];
+        let ground = GROUNDS[self as usize].get_or_init(|| {
+            let servers = match self {
+                Kind::Set => Servers::Set(shared_replica_set().map_err(told)?),
+                Kind::Single => Servers::Single(shared_standalone().map_err(told)?),
+                Kind::Guarded => Servers::Guarded(guarded_set().map_err(told)?),
+            };
+            Ok(Ground { servers, fail_points: Mutex::default(), turn: Mutex::default() })
+        });
+        match ground {
+            Ok(ground) => Ok((ground, lock(&ground.turn))),
+            Err(why) => Err(why.clone()),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn told(error: testbed::Error) -> String {
+    error.to_string()
+}
+
+fn guarded_set() -> testbed::Result<ReplicaSet> {
+    let set = ReplicaSet::builder().members(3).guarded().start()?;
+    let user = doc! { "createUser": USER, "pwd": USER, "roles": ["root"], "writeConcern": { "w": 3 } };
+    set.admin(set.wait_for_primary()?, user)?;
+    Ok(set)
+}
+
+impl Ground {
+    fn set(&self) -> Option<&ReplicaSet> {
+        match &self.servers {
+            Servers::Set(set) => Some(set),
+            Servers::Guarded(set) => Some(set),
+            Servers::Single(_) => None,
+        }
+    }
+
+    /// The connection string, with every server as a seed and, at its end, room for more options.
+    pub(crate) fn uri(&self) -> String {
+        match &self.servers {
+            Servers::Single(server) => format!("mongodb://{}/?", server.host()),
+            Servers::Set(set) => format!("{}&", set.uri()),
+            Servers::Guarded(set) => {
+                format!("mongodb://{USER}:{USER}@{}/?replicaSet={}&", set.hosts().join(","), set.name())
+            }
+        }
+    }
+
+    /// Runs a command where writes go.
+    pub(crate) fn command(&self, db: &str, command: Document) -> Result<Document, String> {
+        let answer = match (&self.servers, self.set()) {
+            (_, Some(set)) => set.wait_for_primary().and_then(|primary| set.command(primary, db, command)),
+            (Servers::Single(server), None) => server.command(db, command),
+            (_, None) => unreachable!("all but a standalone are sets"),
+        };
+        answer.map_err(told)
+    }
+
+    fn command_of(&self, member: usize, command: Document) -> testbed::Result<Document> {
+        match (&self.servers, self.set()) {
+            (_, Some(set)) => set.admin(member, command),
+            (Servers::Single(server), None) => server.admin(command),
+            (_, None) => unreachable!("all but a standalone are sets"),
+        }
+    }
+
+    /// Notes a fail point that the case is about to set.
+    pub(crate) fn will_restore(&self, fail_point: &str) {
+        lock(&self.fail_points).push(fail_point.to_owned());
+    }
+
+    /// Gives each collection of `initialData` its documents, and nothing but them.
+    pub(crate) fn load(&self, data: &[Document]) -> Result<(), String> {
+        let majority = || doc! { "w": "majority" };
+        for collection in data {
+            let text = |key: &str| collection.get_str(key).map_err(|e| format!("initialData: {e}"));
+            let (db, name) = (text("databaseName")?, text("collectionName")?);
+            match self.command(db, doc! { "drop": name, "writeConcern": majority() }) {
+                Err(why) if !why.contains("NamespaceNotFound") => return Err(why),
+                _ => {}
+            }
+            let mut create = doc! { "create": name, "writeConcern": majority() };
+            if let Ok(options) = collection.get_document("createOptions") {
+                create.extend(options.clone());
+            }
+            self.command(db, create)?;
+            let documents = collection.get_array("documents").map_err(|e| format!("initialData: {e}"))?;
+            if !documents.is_empty() {
+                let insert = doc! { "insert": name, "documents": documents, "writeConcern": majority() };
+                self.command(db, insert)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares each collection of `outcome` with what is there now.
+    pub(crate) fn check(&self, outcome: &[Document]) -> Result<(), String> {
+        for collection in outcome {
+            let text = |key: &str| collection.get_str(key).map_err(|e| format!("outcome: {e}"));
+            let find = doc! {
+                "find": text("collectionName")?, "sort": { "_id": 1 }, "readConcern": { "level": "local" },
+            };
+            let reply = self.command(text("databaseName")?, find)?;
+            let found = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
+            let found = Bson::Array(found.map_err(|e| e.to_string())?.clone());
+            let expected = collection.get_array("documents").map_err(|e| format!("outcome: {e}"))?;
+            super::matching::same(&Bson::Array(expected.clone()), &found)
+                .map_err(|why| format!("outcome: {why}"))?;
+        }
+        Ok(())
+    }
+
+    /// Switches the case's fail points off, and waits until the servers are as they were.
+    pub(crate) fn restore(&self) -> Result<(), String> {
+        let set = std::mem::take(&mut *lock(&self.fail_points));
+        for name in set {
+            // The primary may be another by now.
+            for member in 0..self.set().map_or(1, ReplicaSet::len) {
+                self.command_of(member, doc! { "configureFailPoint": &name, "mode": "off" }).map_err(told)?;
+            }
+        }
+        if let Some(set) = self.set() {
+            set.wait_for_primary().map_err(told)?;
+            set.wait_for_secondaries().map_err(told)?;
+        }
+        Ok(())
+    }
+}

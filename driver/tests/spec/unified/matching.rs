@@ -1,0 +1,203 @@
+//! Whether what there is is what was expected (specification "Unified Test Format", section "Evaluating Matches").
+//!
+//! A document at the root may have more fields than expected; one within it may not. Numbers are equal by their value, whatever
+//! their type. Keys that begin with `$$` stand for more than themselves.
+
+use bson::{Bson, Document};
+
+/// What names in expectations stand for.
+pub(crate) trait Names {
+    /// The saved value called `name`.
+    fn value(&self, name: &str) -> Option<Bson>;
+    /// The `lsid` of the session called `name`.
+    fn lsid(&self, name: &str) -> Option<Document>;
+}
+
+/// Nothing has a name.
+pub(crate) struct Nameless;
+
+impl Names for Nameless {
+    fn value(&self, _: &str) -> Option<Bson> {
+        None
+    }
+
+    fn lsid(&self, _: &str) -> Option<Document> {
+        None
+    }
+}
+
+/// Matches at the root.
+///
+/// # Errors
+/// Where and how they differ.
+pub(crate) fn root(expected: &Bson, actual: Option<&Bson>, names: &dyn Names) -> Result<(), String> {
+    Matching { names }.value(expected, actual, Place::Root)
+}
+
+/// The result of an operation that returns documents: each is a root.
+///
+/// # Errors
+/// As [`root`].
+pub(crate) fn result(expected: &Bson, actual: Option<&Bson>, names: &dyn Names) -> Result<(), String> {
+    match (expected, actual) {
+        (Bson::Array(expected), Some(Bson::Array(actual))) => {
+            let matching = Matching { names };
+            matching.array(expected, actual, Place::Root)
+        }
+        _ => root(expected, actual, names),
+    }
+}
+
+/// Both are the same, without more fields and without names.
+///
+/// # Errors
+/// As [`root`].
+pub(crate) fn same(expected: &Bson, actual: &Bson) -> Result<(), String> {
+    Matching { names: &Nameless }.value(expected, Some(actual), Place::Within)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Root,
+    Within,
+}
+
+struct Matching<'a> {
+    names: &'a dyn Names,
+}
+
+impl Matching<'_> {
+    fn value(&self, expected: &Bson, actual: Option<&Bson>, place: Place) -> Result<(), String> {
+        match (expected, actual) {
+            (Bson::Document(expected), _) => match operator(expected) {
+                Some((operator, operand)) => self.operator(operator, operand, actual, place),
+                None => match actual {
+                    Some(Bson::Document(actual)) => self.document(expected, actual, place),
+                    _ => differ(&Bson::Document(expected.clone()), actual),
+                },
+            },
+            (Bson::Array(expected), Some(Bson::Array(actual))) => self.array(expected, actual, Place::Within),
+            (_, Some(actual)) => match (number(expected), number(actual)) {
+                (Some(expected), Some(actual)) if expected == actual => Ok(()),
+                (None, None) if expected == actual => Ok(()),
+                _ => differ(expected, Some(actual)),
+            },
+            (_, None) => differ(expected, None),
+        }
+    }
+
+    fn document(&self, expected: &Document, actual: &Document, place: Place) -> Result<(), String> {
+        for (key, expected) in expected {
+            self.value(expected, actual.get(key), Place::Within).map_err(|why| format!("{key}: {why}"))?;
+        }
+        let surplus = actual.keys().find(|key| !expected.contains_key(*key));
+        match surplus {
+            Some(key) if place == Place::Within => Err(format!("{key} was not expected in {actual}")),
+            _ => Ok(()),
+        }
+    }
+
+    fn array(&self, expected: &[Bson], actual: &[Bson], place: Place) -> Result<(), String> {
+        if expected.len() != actual.len() {
+            return Err(format!("{} elements were expected, but there are {actual:?}", expected.len()));
+        }
+        for (i, (expected, actual)) in expected.iter().zip(actual).enumerate() {
+            self.value(expected, Some(actual), place).map_err(|why| format!("{i}: {why}"))?;
+        }
+        Ok(())
+    }
+
+    fn operator(
+        &self,
+        operator: &str,
+        operand: &Bson,
+        actual: Option<&Bson>,
+        place: Place,
+    ) -> Result<(), String> {
+        let expected = || bson::doc! { operator: operand };
+        match (operator, operand) {
+            ("$$exists", Bson::Boolean(exists)) if *exists == actual.is_some() => Ok(()),
+            ("$$type", types) => {
+                let is =
+                    |name: &Bson| actual.zip(name.as_str()).is_some_and(|(actual, name)| is_of(actual, name));
+                let met = types.as_array().map_or_else(|| is(types), |types| types.iter().any(is));
+                if met { Ok(()) } else { differ(&expected().into(), actual) }
+            }
+            ("$$unsetOrMatches", operand) => match actual {
+                None => Ok(()),
+                Some(_) => self.value(operand, actual, place),
+            },
+            ("$$matchesEntity", Bson::String(name)) => match self.names.value(name) {
+                Some(value) => self.value(&value, actual, place),
+                None => Err(format!("nothing was saved as {name:?}")),
+            },
+            ("$$sessionLsid", Bson::String(name)) => match self.names.lsid(name) {
+                Some(lsid) => self.value(&lsid.into(), actual, place),
+                None => Err(format!("there is no session {name:?}")),
+            },
+            ("$$matchesHexBytes", Bson::String(hex)) => match actual {
+                Some(Bson::Binary(bytes)) => {
+                    let told: String = bytes.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                    if told.eq_ignore_ascii_case(hex) { Ok(()) } else { differ(&expected().into(), actual) }
+                }
+                _ => differ(&expected().into(), actual),
+            },
+            ("$$matchAsDocument", operand) => {
+                let text = actual.and_then(Bson::as_str).ok_or("a string was expected")?;
+                let json: Bson =
+                    serde_json::from_str(text).map_err(|e| format!("{text:?} is no JSON document: {e}"))?;
+                self.value(operand, Some(&json), place)
+            }
+            ("$$matchAsRoot", operand) => self.value(operand, actual, Place::Root),
+            ("$$lte", limit) => match (number(limit), actual.and_then(number)) {
+                (Some(limit), Some(actual)) if actual <= limit => Ok(()),
+                _ => differ(&expected().into(), actual),
+            },
+            ("$$exists", _) => differ(&expected().into(), actual),
+            _ => Err(format!("the harness does not know {operator}: {operand}")),
+        }
+    }
+}
+
+/// A document of one key that begins with `$$`.
+fn operator(document: &Document) -> Option<(&str, &Bson)> {
+    let (key, value) = document.iter().next().filter(|_| document.len() == 1)?;
+    key.starts_with("$$").then_some((key, value))
+}
+
+fn number(value: &Bson) -> Option<f64> {
+    match value {
+        Bson::Int32(n) => Some(f64::from(*n)),
+        Bson::Int64(n) => Some(*n as f64),
+        Bson::Double(n) => Some(*n),
+        _ => None,
+    }
+}
+
+fn is_of(value: &Bson, name: &str) -> bool {
+    let own = match value {
+        Bson::Double(_) => "double",
+        Bson::String(_) => "string",
+        Bson::Document(_) => "object",
+        Bson::Array(_) => "array",
+        Bson::Binary(_) => "binData",
+        Bson::ObjectId(_) => "objectId",
+        Bson::Boolean(_) => "bool",
+        Bson::DateTime(_) => "date",
+        Bson::Null => "null",
+        Bson::RegularExpression(_) => "regex",
+        Bson::Int32(_) => "int",
+        Bson::Int64(_) => "long",
+        Bson::Timestamp(_) => "timestamp",
+        Bson::Decimal128(_) => "decimal",
+        _ => "another",
+    };
+    own == name || name == "number" && number(value).is_some()
+}
+
+fn differ(expected: &Bson, actual: Option<&Bson>) -> Result<(), String> {
+    match actual {
+        Some(actual) => Err(format!("{expected} was expected, but there is {actual}")),
+        None => Err(format!("{expected} was expected, but there is nothing")),
+    }
+}

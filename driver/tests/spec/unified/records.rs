@@ -1,0 +1,217 @@
+//! What a client writes to the log, for the cases with `expectLogMessages`.
+//!
+//! There is one subscriber for the process. It keeps the records of clients that were made while it listened, and a case that listens
+//! is the only one of its kind at that time, so that all records kept are those of its observed client.
+
+use std::cell::Cell;
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+use bson::{Bson, Document};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
+use tracing::{Event, Level, Metadata, Subscriber};
+
+use super::matching::{self, Names};
+
+/// How long the last records may take.
+const LAST_RECORDS: Duration = Duration::from_secs(5);
+
+static ONE_AT_A_TIME: RwLock<()> = RwLock::new(());
+static LISTENING: AtomicBool = AtomicBool::new(false);
+static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
+static GROWN: Condvar = Condvar::new();
+
+thread_local! {
+    /// What happens on this thread at the moment is not observed.
+    static UNOBSERVED: Cell<bool> = const { Cell::new(false) };
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    component: &'static str,
+    level: Level,
+    data: Document,
+}
+
+/// The right to listen, alone, or not to listen, among others.
+pub(crate) enum Turn {
+    Listening(#[allow(dead_code, reason = "held")] RwLockWriteGuard<'static, ()>),
+    Deaf(#[allow(dead_code, reason = "held")] RwLockReadGuard<'static, ()>),
+}
+
+impl Turn {
+    /// Waits until a case that does, or does not, listen may run.
+    pub(crate) fn take(listening: bool) -> Turn {
+        static INSTALLED: Once = Once::new();
+        if !listening {
+            return Turn::Deaf(ONE_AT_A_TIME.read().unwrap_or_else(PoisonError::into_inner));
+        }
+        let turn = ONE_AT_A_TIME.write().unwrap_or_else(PoisonError::into_inner);
+        INSTALLED.call_once(|| tracing::subscriber::set_global_default(Keeper).expect("nobody else listens"));
+        kept().clear();
+        LISTENING.store(true, Ordering::SeqCst);
+        Turn::Listening(turn)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if matches!(self, Turn::Listening(_)) {
+            LISTENING.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Runs `quietly` without keeping what it writes on this thread, nor what a client made by it ever writes.
+pub(crate) fn unobserved<T>(quietly: impl FnOnce() -> T) -> T {
+    let before = UNOBSERVED.replace(true);
+    let outcome = quietly();
+    UNOBSERVED.set(before);
+    outcome
+}
+
+fn kept() -> MutexGuard<'static, Vec<Kept>> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Compares what was kept with one entry of `expectLogMessages`; `observed` is the client's `observeLogMessages`.
+///
+/// # Errors
+/// They differ, and go on to differ.
+pub(crate) fn check(expected: &Document, observed: &Document, names: &dyn Names) -> Result<(), String> {
+    let until = Instant::now() + LAST_RECORDS;
+    let mut all = kept();
+    loop {
+        let outcome = compare(expected, observed, &all, names);
+        let left = until.saturating_duration_since(Instant::now());
+        if outcome.is_ok() || left.is_zero() {
+            return outcome;
+        }
+        all = GROWN.wait_timeout(all, left).unwrap_or_else(PoisonError::into_inner).0;
+    }
+}
+
+fn compare(expected: &Document, observed: &Document, all: &[Kept], names: &dyn Names) -> Result<(), String> {
+    let list = |key: &str| -> Vec<&Document> {
+        expected.get_array(key).into_iter().flatten().filter_map(Bson::as_document).collect()
+    };
+    let (messages, ignored) = (list("messages"), list("ignoreMessages"));
+    let extra = expected.get_bool("ignoreExtraMessages").unwrap_or(false);
+    let is_observed = |kept: &&Kept| {
+        let limit = observed.get_str(kept.component).unwrap_or("off");
+        limit.parse::<Level>().is_ok_and(|limit| kept.level <= limit)
+    };
+    let of_interest = |kept: &&Kept| !ignored.iter().any(|ignored| is(kept, ignored, names).is_ok());
+    let kept: Vec<&Kept> = all.iter().filter(is_observed).filter(of_interest).collect();
+    for (i, message) in messages.iter().enumerate() {
+        let kept =
+            kept.get(i).ok_or_else(|| format!("record {i}: {message} did not come; came: {kept:#?}"))?;
+        is(kept, message, names).map_err(|why| format!("record {i}: {why}, in {kept:?}"))?;
+    }
+    match kept.get(messages.len()) {
+        Some(surplus) if !extra => Err(format!("nothing more was expected, but there is {surplus:?}")),
+        _ => Ok(()),
+    }
+}
+
+fn is(kept: &Kept, message: &Document, names: &dyn Names) -> Result<(), String> {
+    for (what, wanted) in message {
+        match (what.as_str(), wanted) {
+            ("level", Bson::String(level))
+                if level.parse::<Level>().is_ok_and(|level| level == kept.level) => {}
+            ("component", Bson::String(component)) if component == kept.component => {}
+            ("data", wanted) => matching::root(wanted, Some(&kept.data.clone().into()), names)?,
+            ("failureIsRedacted", Bson::Boolean(wanted)) => {
+                let failure = kept.data.get_str("failure").map_err(|e| format!("failure: {e}"))?;
+                if is_redacted(failure) != *wanted {
+                    return Err(format!("failureIsRedacted is {wanted}, but there is {failure:?}"));
+                }
+            }
+            ("level" | "component", wanted) => return Err(format!("{what} {wanted} was expected")),
+            other => return Err(format!("the harness does not know how to expect {other:?}")),
+        }
+    }
+    Ok(())
+}
+
+/// The server's own words would stand between the code of its error and its address.
+fn is_redacted(failure: &str) -> bool {
+    failure.split_once("): ").is_some_and(|(_, words)| words.is_empty() || words.starts_with('['))
+}
+
+/// The subscriber.
+struct Keeper;
+
+impl Subscriber for Keeper {
+    /// What is listened to changes from case to case.
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        LISTENING.load(Ordering::SeqCst) && component(metadata).is_some() && !UNOBSERVED.get()
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let Some(component) = component(event.metadata()) else { return };
+        let mut fields = Fields(Document::new());
+        event.record(&mut fields);
+        kept().push(Kept { component, level: *event.metadata().level(), data: fields.0 });
+        GROWN.notify_all();
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// What the specifications call the targets of the driver.
+fn component(metadata: &Metadata<'_>) -> Option<&'static str> {
+    match metadata.target() {
+        "driver::command" => Some("command"),
+        "driver::connection" => Some("connection"),
+        "driver::topology" => Some("topology"),
+        "driver::server_selection" => Some("serverSelection"),
+        _ => None,
+    }
+}
+
+struct Fields(Document);
+
+impl Visit for Fields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.0.insert(field.name(), value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.insert(field.name(), value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.insert(field.name(), value as i64);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0.insert(field.name(), value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name(), value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.insert(field.name(), format!("{value:?}"));
+    }
+}
