@@ -16,6 +16,7 @@ use crate::face::Face;
 use crate::options::{Collation, Hint, ReadConcern, SelectionCriteria, WriteConcern};
 use crate::pool::ConnectionDescription;
 use crate::session::{ClientSession, SessionState};
+use crate::topology::TopologyDescription;
 use crate::wire::DocWriter;
 
 /// Runs a pipeline over a collection of `T`, from which `U` come out. Made by [`Collection::aggregate`].
@@ -48,7 +49,7 @@ options! {
         max_time: Duration,
         /// How sure the read must be that what it returns will last.
         read_concern: ReadConcern,
-        /// Which servers may answer. A pipeline that writes goes to the primary.
+        /// Which servers may answer. A pipeline that writes goes to the primary where a server is older than 5.0.
         selection_criteria: SelectionCriteria as impl Into<SelectionCriteria>,
         /// How firmly a last stage that writes must be done before it is acknowledged.
         write_concern: WriteConcern,
@@ -117,7 +118,9 @@ async fn feed(
         session,
     );
     if writes {
-        scope.target = Target::Writable;
+        if !secondaries_write(&place.core.deployment.description()) {
+            scope.target = Target::Writable;
+        }
         scope.write_concern =
             options.and_then(|o| o.write_concern.as_ref()).or(place.concerns.write_concern.as_ref());
     }
@@ -135,6 +138,14 @@ async fn feed(
 fn writes(pipeline: &[Document]) -> bool {
     let last = pipeline.last().and_then(|stage| stage.keys().next());
     last.is_some_and(|stage| stage == "$out" || stage == "$merge")
+}
+
+/// Whether a secondary may be given a pipeline that writes: it passes what it writes on to the primary, from 5.0 on. Servers that
+/// are not known yet do not count (specification "CRUD", section "Read Preferences and Server Selection").
+fn secondaries_write(topology: &TopologyDescription) -> bool {
+    /// The wire version of 5.0.
+    const SINCE: i32 = 13;
+    topology.servers().all(|server| server.max_wire_version().is_none_or(|version| version >= SINCE))
 }
 
 struct Command<'a> {

@@ -109,6 +109,8 @@ pub struct ClientOptions {
     pub(crate) warnings: Vec<String>,
     /// The name whose SRV records gave the hosts.
     pub(crate) srv_host: Option<String>,
+    /// Whom to ask for them again instead of the system's name servers, and how often at most; for tests.
+    pub(crate) srv_rescan: Option<(std::net::SocketAddr, Duration)>,
 }
 
 builder! {

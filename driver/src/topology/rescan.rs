@@ -33,10 +33,12 @@ pub(super) fn start(
 ) {
     let Some(name) = options.srv_host.clone().filter(|_| !options.load_balanced()) else { return };
     let service = options.srv_service_name.clone().unwrap_or_else(|| srv::DEFAULT_SERVICE.to_owned());
-    let question = Question { name, service, name_server: None };
+    let name_server = options.srv_rescan.map(|(name_server, _)| name_server);
+    let question = Question { name, service, name_server };
+    let shortest = shortest(options);
     let asker = runtime.clone();
     runtime.spawn(async move {
-        let mut interval = SHORTEST;
+        let mut interval = shortest;
         loop {
             if asker.timeout(Deadline::after(interval), ended.wait()).await.is_ok() {
                 return;
@@ -49,6 +51,10 @@ pub(super) fn start(
             }
         }
     });
+}
+
+fn shortest(options: &ClientOptions) -> Duration {
+    options.srv_rescan.map_or(SHORTEST, |(_, shortest)| shortest)
 }
 
 impl Deployment {
@@ -68,7 +74,7 @@ impl Deployment {
         }
         let max_hosts = self.options().srv_max_hosts.unwrap_or(0);
         self.change(|old| may_change(old.topology_type()).then(|| update::resolved(old, &hosts, max_hosts)));
-        ControlFlow::Continue(holds.max(SHORTEST))
+        ControlFlow::Continue(holds.max(shortest(self.options())))
     }
 }
 

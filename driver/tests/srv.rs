@@ -1,0 +1,156 @@
+//! A live client of a `mongodb+srv` name whose records change: hosts come and go as a name server on loopback says. Both faces.
+//!
+//! The hosts are to lie in the domain of the name and to be on this machine: both holds of `127.0.0.1` and the name `cluster.0.0.1`.
+
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use driver::bson::{Document, doc};
+use driver::conformance::dns::{ask_again, resolve};
+use driver::options::{ClientOptions, ServerAddress};
+use driver::{Client, Result, TopologyDescription, TopologyType, sync};
+use hickory_proto::op::{Message, MessageType, ResponseCode};
+use hickory_proto::rr::rdata::SRV;
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use testbed::ReplicaSet;
+
+const URI: &str = "mongodb+srv://cluster.0.0.1/?tls=false&heartbeatFrequencyMS=500";
+
+/// A name server whose answers can be changed. It ends with the process.
+struct NameServer {
+    address: SocketAddr,
+    says: Arc<Mutex<Says>>,
+}
+
+/// What it knows of the name.
+#[derive(Default)]
+struct Says {
+    ports: Vec<u16>,
+    asked: usize,
+}
+
+impl NameServer {
+    fn start(ports: &[u16]) -> NameServer {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let says = Arc::new(Mutex::new(Says { ports: ports.to_vec(), asked: 0 }));
+        let knows = says.clone();
+        std::thread::spawn(move || {
+            let mut bytes = [0; 1500];
+            while let Ok((n, from)) = socket.recv_from(&mut bytes) {
+                let query = Message::from_vec(&bytes[..n]).unwrap();
+                let reply = answer(query, &mut knows.lock().unwrap_or_else(PoisonError::into_inner));
+                socket.send_to(&reply.to_vec().unwrap(), from).unwrap();
+            }
+        });
+        NameServer { address, says }
+    }
+
+    fn say(&self, ports: &[u16]) {
+        self.says.lock().unwrap().ports = ports.to_vec();
+    }
+
+    fn asked(&self) -> usize {
+        self.says.lock().unwrap().asked
+    }
+
+    /// The options of a client that asks it again as often as it may.
+    async fn options(&self) -> ClientOptions {
+        let mut options = resolve(URI, self.address).await.unwrap().options;
+        ask_again(&mut options, self.address, Duration::from_millis(20));
+        options
+    }
+}
+
+/// No ports: there is no such name.
+fn answer(mut query: Message, says: &mut Says) -> Message {
+    let asked = query.queries.first().cloned().unwrap();
+    query.metadata.message_type = MessageType::Response;
+    query.metadata.authoritative = true;
+    query.edns = None;
+    query.additionals.clear();
+    let is_srv = asked.query_type() == RecordType::SRV;
+    says.asked += usize::from(is_srv);
+    let ports = if is_srv { says.ports.as_slice() } else { &[] };
+    query.metadata.response_code =
+        if ports.is_empty() { ResponseCode::NXDomain } else { ResponseCode::NoError };
+    for port in ports {
+        let record = SRV::new(0, 0, *port, Name::from_str("127.0.0.1.").unwrap());
+        // It holds for no longer than it takes to read it.
+        query.add_answer(Record::from_rdata(asked.name().clone(), 0, RData::SRV(record)));
+    }
+    query
+}
+
+/// Ports on which nobody listens.
+fn dead_ports<const N: usize>() -> [u16; N] {
+    let listeners: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+fn ports(topology: &TopologyDescription) -> BTreeSet<u16> {
+    topology.servers().filter_map(|server| server.address().port()).collect()
+}
+
+#[track_caller]
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < until, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Hosts come and go; no answer changes nothing; and once the hosts turn out to be a replica set, which tells of its own members, the
+/// client works and its members stay, whatever the name server says.
+fn follow(
+    names: &NameServer,
+    topology: &dyn Fn() -> Arc<TopologyDescription>,
+    insert: &dyn Fn() -> Result<()>,
+) {
+    let [one, other, third] = dead_ports();
+    for now in [&[one, other][..], &[other], &[third, one, other], &[third]] {
+        names.say(now);
+        eventually("the hosts are those of the records", || {
+            ports(&topology()) == now.iter().copied().collect()
+        });
+    }
+    names.say(&[]);
+    let asked = names.asked();
+    eventually("the name server has been asked in vain, twice", || names.asked() >= asked + 2);
+    assert_eq!(ports(&topology()), [third].into());
+
+    let set = ReplicaSet::start(1).unwrap();
+    let host = ServerAddress::parse(set.host(0).unwrap()).unwrap();
+    names.say(&[third, host.port().unwrap()]);
+    insert().unwrap();
+    assert_eq!(topology().topology_type(), TopologyType::ReplicaSetWithPrimary);
+    assert_eq!(ports(&topology()), [host.port().unwrap()].into());
+    names.say(&[third]);
+    insert().unwrap();
+    assert_eq!(ports(&topology()), [host.port().unwrap()].into());
+}
+
+#[test]
+fn an_async_client_follows_the_records_of_its_name() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let names = NameServer::start(&dead_ports::<1>());
+    let client = runtime.block_on(async { Client::with_options(names.options().await).unwrap() });
+    let coll = client.database("srv").collection::<Document>("async");
+    follow(&names, &|| client.topology(), &|| {
+        runtime.block_on(async { coll.insert_one(doc! {}).await }).map(drop)
+    });
+}
+
+#[test]
+fn a_blocking_client_follows_the_records_of_its_name() {
+    let names = NameServer::start(&dead_ports::<1>());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let client = sync::Client::with_options(runtime.block_on(names.options())).unwrap();
+    drop(runtime);
+    let coll = client.database("srv").collection::<Document>("blocking");
+    follow(&names, &|| client.topology(), &|| coll.insert_one(doc! {}).run().map(drop));
+}
