@@ -1,4 +1,4 @@
-//! A replica set with every lock on: key file, users, TLS, compressed messages. Both faces.
+//! A replica set with every lock on: users, TLS, compressed messages. Both faces.
 #![cfg(all(feature = "tls", feature = "zstd"))]
 
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use driver::bson::{Document, doc};
 use driver::error::{Error, ErrorKind};
 use driver::{Client, sync};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use testbed::{ReplicaSet, Standalone};
+use testbed::ReplicaSet;
 
 const PASSWORD: &str = "p%C3%A4ssw%C3%B6rd%2F%3A";
 
@@ -23,7 +23,7 @@ fn locked() -> &'static Locked {
     SET.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("secure-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let (ca, identity, key) = (folder.join("ca.pem"), folder.join("server.pem"), folder.join("key"));
+        let (ca, identity) = (folder.join("ca.pem"), folder.join("server.pem"));
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -32,12 +32,10 @@ fn locked() -> &'static Locked {
         let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
         let certificate = params.signed_by(&own, &issuer).unwrap();
         std::fs::write(&identity, format!("{}{}", certificate.pem(), own.serialize_pem())).unwrap();
-        std::fs::write(&key, "c2VjcmV0".repeat(8)).unwrap();
-        restrict(&key);
         let set = ReplicaSet::builder()
             .members(3)
-            // Who proves to be a user is judged; the testbed, which proves nothing, is let in all the same.
-            .args(["--keyFile", key.to_str().unwrap(), "--transitionToAuth"])
+            .guarded()
+            // The testbed itself speaks in the clear.
             .args(["--tlsMode", "allowTLS", "--tlsAllowConnectionsWithoutCertificates"])
             .args(["--tlsCertificateKeyFile", identity.to_str().unwrap()])
             .args(["--tlsCAFile", ca.to_str().unwrap()])
@@ -50,12 +48,6 @@ fn locked() -> &'static Locked {
         set.admin(primary, root).unwrap();
         Locked { set, ca }
     })
-}
-
-/// Servers take no key file that others may read.
-fn restrict(key: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 fn uri(user: &str, password: &str, more: &str) -> String {
@@ -147,44 +139,6 @@ fn a_blocking_client_survives_the_loss_of_the_primary() {
     let connection = admin.run_command(doc! { "connectionStatus": 1 }).run().unwrap();
     let server = admin.run_command(doc! { "serverStatus": 1 }).run().unwrap();
     check(coll.count_documents(doc! {}).run().unwrap(), &connection, &server);
-}
-
-/// Who is not the user is told so at once, not after the selection timeout, and without the password.
-#[tokio::test]
-async fn a_wrong_password_is_named_as_such() {
-    let client = Client::with_uri_str(uri("root", "banana", "")).await.unwrap();
-    let error = client.database("secure").run_command(doc! { "ping": 1 }).await.unwrap_err();
-    assert!(error.is_auth() && !error.is_timeout(), "{error:?}");
-    assert!(!format!("{error} {error:?} {client:?}").contains("banana"));
-}
-
-/// On a server that demands users: what a connected client may still do, and what a new one is told.
-#[tokio::test]
-async fn a_user_removed_while_connected_loses_its_rights() {
-    let server = Standalone::builder().arg("--auth").start().unwrap();
-    // The first user may be made by whoever comes from the same machine.
-    server.admin(doc! { "createUser": "root", "pwd": "root", "roles": ["root"] }).unwrap();
-    let client = async |user: &str| {
-        let uri = format!("mongodb://{user}:{user}@{}/?directConnection=true", server.host());
-        Client::with_uri_str(uri).await.unwrap()
-    };
-    let root = client("root").await;
-    let user = doc! { "createUser": "guest", "pwd": "guest", "roles": ["readWriteAnyDatabase"] };
-    root.database("admin").run_command(user).await.unwrap();
-    let guest = client("guest").await;
-    let coll = guest.database("secure").collection::<Document>("guest");
-    coll.insert_one(doc! {}).await.unwrap();
-    root.database("admin").run_command(doc! { "dropUser": "guest" }).await.unwrap();
-    let error = coll.insert_one(doc! {}).await.unwrap_err();
-    assert!(error.is_auth(), "{error:?}");
-    let late = client("guest").await;
-    let error =
-        late.database("secure").collection::<Document>("guest").insert_one(doc! {}).await.unwrap_err();
-    assert!(error.is_auth() && !error.is_timeout(), "{error:?}");
-    let nobody = Client::with_uri_str(server.uri()).await.unwrap();
-    let error =
-        nobody.database("secure").collection::<Document>("guest").insert_one(doc! {}).await.unwrap_err();
-    assert!(error.is_auth(), "{error:?}");
 }
 
 /// Of a set that does not trust the client's authority, or that the client does not trust, selection tells why it found nobody.

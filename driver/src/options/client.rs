@@ -110,6 +110,7 @@ pub struct ClientOptions {
     /// The name whose SRV records gave the hosts.
     pub(crate) srv_host: Option<String>,
     /// Whom to ask for them again instead of the system's name servers, and how often at most; for tests.
+    #[cfg(feature = "dns")]
     pub(crate) srv_rescan: Option<(std::net::SocketAddr, Duration)>,
 }
 

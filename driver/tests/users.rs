@@ -1,0 +1,245 @@
+//! A replica set that demands users, and what it and the driver say to wrong passwords, odd ones, missing rights, and users who are
+//! removed while they work. Both faces.
+
+use std::sync::{LazyLock, OnceLock};
+
+use driver::bson::{Document, doc};
+use driver::error::Error;
+use driver::options::{AuthMechanism, ClientOptions, Credential, ServerAddress};
+use driver::{Result, sync};
+use testbed::ReplicaSet;
+
+/// The set of this process, whose first user is `root`.
+fn set() -> &'static ReplicaSet {
+    static SET: OnceLock<ReplicaSet> = OnceLock::new();
+    SET.get_or_init(|| {
+        let set = ReplicaSet::builder().members(3).guarded().start().unwrap();
+        make(&set, doc! { "createUser": "root", "pwd": "root", "roles": ["root"] });
+        set
+    })
+}
+
+/// Runs a command about users, and waits until every member knows.
+fn make(set: &ReplicaSet, mut command: Document) {
+    command.insert("writeConcern", doc! { "w": 3 });
+    set.admin(set.wait_for_primary().unwrap(), command).unwrap();
+}
+
+/// A user who may read and write everywhere.
+fn user(name: &str, password: &str) -> Document {
+    doc! { "createUser": name, "pwd": password, "roles": ["readWriteAnyDatabase"] }
+}
+
+/// What the tests do with a client of either face.
+trait Face: Sized {
+    const NAME: &'static str;
+    fn open(options: ClientOptions) -> Result<Self>;
+    fn insert(&self) -> Result<()>;
+    fn count(&self) -> Result<u64>;
+    fn command(&self, command: Document) -> Result<Document>;
+}
+
+struct Asynchronous(driver::Client);
+struct Blocking(sync::Client);
+
+static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
+
+impl Face for Asynchronous {
+    const NAME: &'static str = "asynchronous";
+
+    fn open(options: ClientOptions) -> Result<Self> {
+        let _context = RUNTIME.enter();
+        driver::Client::with_options(options).map(Asynchronous)
+    }
+
+    fn insert(&self) -> Result<()> {
+        let coll = self.0.database("users").collection::<Document>("c");
+        RUNTIME.block_on(async { coll.insert_one(doc! {}).await }).map(drop)
+    }
+
+    fn count(&self) -> Result<u64> {
+        let coll = self.0.database("users").collection::<Document>("c");
+        RUNTIME.block_on(async { coll.count_documents(doc! {}).await })
+    }
+
+    fn command(&self, command: Document) -> Result<Document> {
+        RUNTIME.block_on(async { self.0.database("admin").run_command(command).await })
+    }
+}
+
+impl Face for Blocking {
+    const NAME: &'static str = "blocking";
+
+    fn open(options: ClientOptions) -> Result<Self> {
+        sync::Client::with_options(options).map(Blocking)
+    }
+
+    fn insert(&self) -> Result<()> {
+        self.0.database("users").collection::<Document>("c").insert_one(doc! {}).run().map(drop)
+    }
+
+    fn count(&self) -> Result<u64> {
+        self.0.database("users").collection::<Document>("c").count_documents(doc! {}).run()
+    }
+
+    fn command(&self, command: Document) -> Result<Document> {
+        self.0.database("admin").run_command(command).run()
+    }
+}
+
+/// The options of a client that is `user`, or nobody.
+fn options(user: Option<(&str, &str)>) -> ClientOptions {
+    let hosts: Vec<_> = set().hosts().iter().map(|host| ServerAddress::parse(host).unwrap()).collect();
+    let credential = user.map(|(name, password)| {
+        Credential::builder().username(name.to_owned()).password(password.to_owned()).build()
+    });
+    ClientOptions::builder()
+        .hosts(hosts)
+        .repl_set_name(set().name().to_owned())
+        .credential(credential)
+        .build()
+}
+
+fn client<F: Face>(name: &str, password: &str) -> F {
+    F::open(options(Some((name, password)))).unwrap()
+}
+
+/// Refused for who it is, at once and not by a timeout.
+#[track_caller]
+fn is_refused<T>(outcome: Result<T>) -> Error {
+    let error = outcome.err().expect("whoever is refused gets an error");
+    assert!(error.is_auth() && !error.is_timeout() && !error.is_network(), "{error:?}");
+    error
+}
+
+macro_rules! on_both_faces {
+    ($($name:ident)*) => {$(
+        mod $name {
+            #[test]
+            fn asynchronously() {
+                super::cases::$name::<super::Asynchronous>();
+            }
+
+            #[test]
+            fn blocking() {
+                super::cases::$name::<super::Blocking>();
+            }
+        }
+    )*};
+}
+
+on_both_faces! {
+    a_wrong_password_is_named_as_such
+    passwords_of_any_letters_are_the_same_to_both_sides
+    each_mechanism_proves_the_user
+    what_the_user_may_not_do_is_refused_and_costs_no_connection
+    a_user_removed_while_connected_loses_its_rights
+    a_changed_password_holds_for_new_connections
+    nobody_may_do_nothing
+}
+
+mod cases {
+    use super::*;
+
+    pub(super) fn a_wrong_password_is_named_as_such<F: Face>() {
+        let client = client::<F>("root", "banana");
+        let error = is_refused(client.insert());
+        assert!(error.to_string().contains("AuthenticationFailed"), "{error}");
+        let host = error.host().expect("the error names the server").to_string();
+        assert!(
+            set().hosts().contains(&host) && !format!("{error} {error:?}").contains("banana"),
+            "{error:?}"
+        );
+        // The password is as wrong the second time.
+        is_refused(client.insert());
+    }
+
+    /// What SASLprep maps to the same is the same password: a soft hyphen is nothing, a Roman four is an I and a V, and letters are composed.
+    pub(super) fn passwords_of_any_letters_are_the_same_to_both_sides<F: Face>() {
+        let name = |of: &str| format!("{of}-{}", F::NAME);
+        for (user_name, stored, given) in [
+            (name("bär,=%:/@"), "pässwörd/:@%", "pässwörd/:@%"),
+            (name("猿"), "泳ぐ猿", "泳ぐ猿"),
+            (name("IX"), "IX", "I\u{AD}X"),
+            (name("four"), "IV", "\u{2163}"),
+            (name("composed"), "caf\u{E9}", "cafe\u{301}"),
+        ] {
+            make(set(), user(&user_name, stored));
+            client::<F>(&user_name, given).insert().unwrap_or_else(|e| panic!("{user_name}: {e}"));
+            is_refused(client::<F>(&user_name, &format!("{given}!")).insert());
+        }
+    }
+
+    pub(super) fn each_mechanism_proves_the_user<F: Face>() {
+        for (mechanism, other, stored) in [
+            (AuthMechanism::ScramSha1, AuthMechanism::ScramSha256, "SCRAM-SHA-1"),
+            (AuthMechanism::ScramSha256, AuthMechanism::ScramSha1, "SCRAM-SHA-256"),
+        ] {
+            let name = format!("only-{stored}-{}", F::NAME);
+            let mut command = user(&name, "secret");
+            command.insert("mechanisms", vec![stored]);
+            make(set(), command);
+            let with = |mechanism: Option<AuthMechanism>| {
+                let mut options = options(Some((&name, "secret")));
+                options.credential.as_mut().unwrap().mechanism = mechanism;
+                F::open(options).unwrap().insert()
+            };
+            with(Some(mechanism)).unwrap();
+            // Negotiated with the server, which knows only the one.
+            with(None).unwrap();
+            is_refused(with(Some(other)));
+        }
+    }
+
+    pub(super) fn what_the_user_may_not_do_is_refused_and_costs_no_connection<F: Face>() {
+        let name = format!("reader-{}", F::NAME);
+        make(set(), doc! { "createUser": &name, "pwd": "r", "roles": ["readAnyDatabase"] });
+        let mut options = options(Some((&name, "r")));
+        options.max_pool_size = Some(1);
+        let (handler, events) = driver::event::EventHandler::queue();
+        options.cmap_event_handler = Some(handler);
+        let client = F::open(options).unwrap();
+        client.count().unwrap();
+        for _ in 0..3 {
+            // Unauthorized.
+            assert_eq!(is_refused(client.insert()).code(), Some(13));
+        }
+        client.count().unwrap();
+        let mut opened = 0;
+        while let Ok(event) = events.try_get() {
+            opened += usize::from(matches!(event, driver::event::cmap::CmapEvent::ConnectionCreated(_)));
+        }
+        assert_eq!(opened, 1, "all went over one connection");
+    }
+
+    pub(super) fn a_user_removed_while_connected_loses_its_rights<F: Face>() {
+        let name = format!("guest-{}", F::NAME);
+        make(set(), user(&name, "guest"));
+        let guest = client::<F>(&name, "guest");
+        guest.insert().unwrap();
+        let root = client::<F>("root", "root");
+        root.command(doc! { "dropUser": &name, "writeConcern": { "w": 3 } }).unwrap();
+        is_refused(guest.insert());
+        is_refused(client::<F>(&name, "guest").insert());
+        // Who comes back is somebody else: the connection of the one who was removed stays without rights or is replaced.
+        make(set(), user(&name, "again"));
+        client::<F>(&name, "again").insert().unwrap();
+    }
+
+    pub(super) fn a_changed_password_holds_for_new_connections<F: Face>() {
+        let name = format!("changing-{}", F::NAME);
+        make(set(), user(&name, "old"));
+        client::<F>(&name, "old").insert().unwrap();
+        make(set(), doc! { "updateUser": &name, "pwd": "new" });
+        is_refused(client::<F>(&name, "old").insert());
+        client::<F>(&name, "new").insert().unwrap();
+    }
+
+    /// The set is found by whoever asks, but does nothing for nobody.
+    pub(super) fn nobody_may_do_nothing<F: Face>() {
+        let client = F::open(options(None)).unwrap();
+        assert_eq!(is_refused(client.insert()).code(), Some(13));
+        assert_eq!(is_refused(client.count()).code(), Some(13));
+        client.command(doc! { "hello": 1 }).unwrap();
+    }
+}
