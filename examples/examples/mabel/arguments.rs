@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use crate::BoxError;
+use super::BoxError;
 
 const USAGE: &str = "\
-usage: mabel [--uri URI] [--writes N] [--writers K] [--kills K] [--plot FILE.svg] [--no-retry]
+usage: mabel [--uri URI] [--blocking] [--writes N] [--writers K] [--kills K] [--plot FILE.svg] [--no-retry]
 
   --uri URI        write to this replica set; nothing is started and nothing is killed
+  --blocking       write from threads, through the blocking face of the driver
   --writes N       breaths to record (default 3000)
-  --writers K      tasks that record them (default 8)
+  --writers K      tasks, or threads, that record them (default 8)
   --kills K        how often the primary is killed (default 2)
   --plot FILE.svg  draw the writes per 100 ms over time
   --no-retry       what goes wrong without the recipe: every write is tried once";
@@ -23,6 +24,14 @@ pub(crate) struct Arguments {
     pub(crate) kills: u32,
     pub(crate) plot: Option<PathBuf>,
     pub(crate) recipe: Recipe,
+    pub(crate) face: Face,
+}
+
+/// Which face of the driver the writers use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Face {
+    Async,
+    Blocking,
 }
 
 /// How a writer treats an error.
@@ -34,15 +43,22 @@ pub(crate) enum Recipe {
     TryOnce,
 }
 
+impl Default for Arguments {
+    fn default() -> Self {
+        let (recipe, face) = (Recipe::Retry, Face::Async);
+        Arguments { uri: None, writes: 3000, writers: 8, kills: 2, plot: None, recipe, face }
+    }
+}
+
 impl Arguments {
     pub(crate) fn from_command_line() -> Result<Self, BoxError> {
         use lexopt::prelude::*;
-        let mut arguments =
-            Arguments { uri: None, writes: 3000, writers: 8, kills: 2, plot: None, recipe: Recipe::Retry };
+        let mut arguments = Arguments::default();
         let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("uri") => arguments.uri = Some(parser.value()?.string()?),
+                Long("blocking") => arguments.face = Face::Blocking,
                 Long("writes") => arguments.writes = parser.value()?.parse()?,
                 Long("writers") => arguments.writers = parser.value()?.parse()?,
                 Long("kills") => arguments.kills = parser.value()?.parse()?,

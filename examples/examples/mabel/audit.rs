@@ -5,7 +5,7 @@ use driver::options::ReadConcern;
 use driver::{Collection, Result};
 use futures_util::TryStreamExt;
 
-use crate::breath::Breath;
+use super::breath::Breath;
 
 /// What was found in the end.
 pub(crate) struct Audit {
@@ -17,18 +17,37 @@ pub(crate) struct Audit {
     pub(crate) duplicated: u64,
 }
 
-/// Counts every breath from 0 to `writes`, reading from the primary what a majority has.
-pub(crate) async fn read_back(breaths: &Collection<Breath>, writes: u32) -> Result<Audit> {
-    let mut times = vec![0_u64; writes as usize];
-    let mut found = 0;
-    let mut all = breaths.find(doc! {}).read_concern(ReadConcern::majority()).await?;
-    while let Some(breath) = all.try_next().await? {
-        found += 1;
-        if let Some(times) = times.get_mut(breath.number as usize) {
+/// How often each breath was found.
+pub(crate) struct Tally {
+    times: Vec<u64>,
+    found: u64,
+}
+
+impl Tally {
+    pub(crate) fn of(writes: u32) -> Self {
+        Tally { times: vec![0; writes as usize], found: 0 }
+    }
+
+    pub(crate) fn count(&mut self, breath: &Breath) {
+        self.found += 1;
+        if let Some(times) = self.times.get_mut(breath.number as usize) {
             *times += 1;
         }
     }
-    let lost = times.iter().filter(|times| **times == 0).count() as u64;
-    let duplicated = times.iter().map(|times| times.saturating_sub(1)).sum();
-    Ok(Audit { found, lost, duplicated })
+
+    pub(crate) fn audit(self) -> Audit {
+        let lost = self.times.iter().filter(|times| **times == 0).count() as u64;
+        let duplicated = self.times.iter().map(|times| times.saturating_sub(1)).sum();
+        Audit { found: self.found, lost, duplicated }
+    }
+}
+
+/// Counts every breath from 0 to `writes`, reading from the primary what a majority has.
+pub(crate) async fn read_back(breaths: &Collection<Breath>, writes: u32) -> Result<Audit> {
+    let mut tally = Tally::of(writes);
+    let mut all = breaths.find(doc! {}).read_concern(ReadConcern::majority()).await?;
+    while let Some(breath) = all.try_next().await? {
+        tally.count(&breath);
+    }
+    Ok(tally.audit())
 }

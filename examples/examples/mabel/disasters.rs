@@ -5,9 +5,9 @@ use std::sync::Arc;
 use testbed::ReplicaSet;
 use tokio::task::JoinHandle;
 
-use crate::BoxError;
-use crate::timeline::Timeline;
-use crate::writers::Pace;
+use super::BoxError;
+use super::timeline::Timeline;
+use super::writers::Pace;
 
 /// Kills the primary with SIGKILL each time that a mark is reached, restarts it, and lets the writers go on once the set is whole.
 pub(crate) fn unleash(

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use driver::Client;
+use driver::Face;
+use driver::client::Client;
 use driver::options::ServerAddress;
 use tokio::task::JoinHandle;
 use toro::Event;
 
-use crate::timeline::{Failover, Timeline};
+use super::timeline::{Failover, Timeline};
 
 /// The watch; ends with [`Watch::finish`].
 pub(crate) struct Watch {
@@ -25,13 +26,13 @@ impl Watch {
 }
 
 /// Reports each failover as it is seen.
-pub(crate) fn watch(client: Client, timeline: Arc<Timeline>) -> Watch {
+pub(crate) fn watch<F: Face>(client: Client<F>, timeline: Arc<Timeline>) -> Watch {
     let enough = Arc::new(Event::new());
     let task = tokio::spawn(follow(client, timeline, enough.clone()));
     Watch { enough, task }
 }
 
-async fn follow(client: Client, timeline: Arc<Timeline>, enough: Arc<Event>) -> Vec<Failover> {
+async fn follow<F: Face>(client: Client<F>, timeline: Arc<Timeline>, enough: Arc<Event>) -> Vec<Failover> {
     let mut seen = Vec::new();
     let mut primary: Option<ServerAddress> = None;
     let mut lost_at: Option<Duration> = None;

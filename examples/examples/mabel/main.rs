@@ -7,42 +7,50 @@
 //! twice.
 //!
 //! ```text
-//! cargo run --release --example mabel -- [--uri URI] [--writes N] [--writers K] [--kills K] [--plot FILE.svg] [--no-retry]
+//! cargo run --release --example mabel -- [--uri URI] [--blocking] [--writes N] [--writers K] [--kills K] [--plot FILE.svg] [--no-retry]
 //! ```
+//!
+//! With `--blocking` the writers are threads, and the client is that of `driver::sync`. A deployment that wants TLS, or a connection string
+//! with `mongodb+srv` or compressors, needs the driver's features: `cargo run --release --features secure --example mabel`.
 
-mod arguments;
+pub(crate) mod arguments;
 mod audit;
 mod breath;
+mod breaths;
 mod disasters;
 mod failovers;
 mod plot;
 mod progress;
+mod threads;
 mod timeline;
 mod writers;
 
+use std::fmt;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use driver::Client;
-use driver::bson::oid::ObjectId;
-use driver::options::{ClientOptions, CollectionOptions, WriteConcern};
+use driver::options::ClientOptions;
 use testbed::ReplicaSet;
 
-use crate::arguments::{Arguments, Recipe};
-use crate::breath::Breath;
-use crate::timeline::Timeline;
-use crate::writers::Pace;
+use self::arguments::{Arguments, Face, Recipe};
+use self::audit::Audit;
+use self::breaths::Breaths;
+use self::timeline::Timeline;
+use self::writers::Pace;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
-    let run = || -> Result<bool, BoxError> {
+    let run = || -> Result<Summary, BoxError> {
         let arguments = Arguments::from_command_line()?;
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(arguments))
     };
     match run() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(summary) => {
+            println!("{summary}");
+            if summary.is_perfect() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
         Err(error) => {
             eprintln!("mabel: {error}");
             ExitCode::from(2)
@@ -50,8 +58,36 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does the whole job; `true` when every breath is there exactly once.
-async fn run(arguments: Arguments) -> Result<bool, BoxError> {
+/// What became of the breaths.
+pub(crate) struct Summary {
+    pub(crate) acknowledged: usize,
+    pub(crate) audit: Audit,
+    pub(crate) failovers: usize,
+    pub(crate) longest_outage: Duration,
+}
+
+impl Summary {
+    /// Every breath is there exactly once.
+    pub(crate) fn is_perfect(&self) -> bool {
+        self.audit.lost == 0 && self.audit.duplicated == 0
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Audit { found, lost, duplicated } = self.audit;
+        write!(
+            f,
+            "acknowledged={} found={found} lost={lost} duplicated={duplicated} failovers={} longest_outage_ms={}",
+            self.acknowledged,
+            self.failovers,
+            self.longest_outage.as_millis(),
+        )
+    }
+}
+
+/// Does the whole job.
+pub(crate) async fn run(arguments: Arguments) -> Result<Summary, BoxError> {
     let set = match &arguments.uri {
         Some(_) => None,
         None => {
@@ -65,27 +101,32 @@ async fn run(arguments: Arguments) -> Result<bool, BoxError> {
         (None, None) => unreachable!("without --uri a set was started"),
     };
     let mut options = ClientOptions::parse(&uri).await?;
+    for warning in options.warnings() {
+        eprintln!("mabel: {warning}");
+    }
     if arguments.recipe == Recipe::TryOnce {
         // The driver itself would try once more.
         options.retry_writes = Some(false);
     }
-    let client = Client::with_options(options)?;
-    for warning in client.warnings() {
-        eprintln!("mabel: {warning}");
-    }
-    // Acknowledged by a majority: such a write survives the death of any one member.
-    let options = CollectionOptions::builder().write_concern(WriteConcern::majority()).build();
-    let name = format!("breaths_{}", ObjectId::new());
-    let breaths = client.database("mabel").collection_with_options::<Breath>(&name, options);
-
     let timeline = Arc::new(Timeline::start(arguments.writes));
     let marks = arguments.kill_marks(set.is_some());
     let pace = Arc::new(Pace::new(arguments.writes, &marks));
-    let watching = failovers::watch(client.clone(), timeline.clone());
+    let (breaths, watching) = match arguments.face {
+        Face::Async => {
+            let client = driver::Client::with_options(options)?;
+            let watching = failovers::watch(client.clone(), timeline.clone());
+            (Breaths::of_async(&client), watching)
+        }
+        Face::Blocking => {
+            let client = driver::sync::Client::with_options(options)?;
+            let watching = failovers::watch(client.clone(), timeline.clone());
+            (Breaths::of_blocking(&client), watching)
+        }
+    };
     let disasters = set.clone().map(|set| disasters::unleash(set, marks, timeline.clone(), pace.clone()));
     let progress = progress::show(timeline.clone());
 
-    let written = writers::record(&breaths, &arguments, &timeline, &pace).await;
+    let written = breaths.record(&arguments, &timeline, &pace).await;
     progress.finish().await;
     let disasters = match disasters {
         Some(disasters) => disasters.await?,
@@ -95,21 +136,17 @@ async fn run(arguments: Arguments) -> Result<bool, BoxError> {
     written?;
     disasters?;
 
-    let audit = audit::read_back(&breaths, arguments.writes).await?;
+    let audit = breaths.read_back(arguments.writes).await?;
     breaths.drop().await?;
     if let Some(file) = &arguments.plot {
         std::fs::write(file, plot::draw(&timeline, &failovers))
             .map_err(|e| format!("cannot write the plot to {}: {e}", file.display()))?;
         println!("plot written to {}", file.display());
     }
-    println!(
-        "acknowledged={} found={} lost={} duplicated={} failovers={} longest_outage_ms={}",
-        timeline.acknowledged(),
-        audit.found,
-        audit.lost,
-        audit.duplicated,
-        failovers.len(),
-        timeline.longest_outage(&failovers).as_millis(),
-    );
-    Ok(audit.lost == 0 && audit.duplicated == 0)
+    Ok(Summary {
+        acknowledged: timeline.acknowledged(),
+        audit,
+        failovers: failovers.len(),
+        longest_outage: timeline.longest_outage(&failovers),
+    })
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::timeline::{Failover, Timeline};
+use super::timeline::{Failover, Timeline};
 
 const BUCKET: Duration = Duration::from_millis(100);
 const WIDTH: f64 = 960.0;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use toro::Event;
 
-use crate::timeline::Timeline;
+use super::timeline::Timeline;
 
 const WIDTH: u32 = 40;
 const REFRESH: Duration = Duration::from_millis(100);

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use driver::{Collection, Error};
 use toro::Semaphore;
 
-use crate::BoxError;
-use crate::arguments::{Arguments, Recipe};
-use crate::breath::Breath;
-use crate::timeline::Timeline;
+use super::BoxError;
+use super::arguments::{Arguments, Recipe};
+use super::breath::Breath;
+use super::timeline::Timeline;
 
 /// How long a writer keeps trying before it calls for help.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Which breaths may be taken now.
 ///
@@ -55,14 +55,25 @@ impl Pace {
     }
 
     async fn next(&self, writes: u32) -> Option<u32> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        if number >= writes {
-            return None;
-        }
+        let number = self.number(writes)?;
         if let Ok(permit) = self.allowed.acquire().await {
             permit.forget();
         }
         Some(number)
+    }
+
+    /// As `next`, on a thread.
+    pub(crate) fn next_blocking(&self, writes: u32) -> Option<u32> {
+        let number = self.number(writes)?;
+        if let Ok(permit) = self.allowed.acquire().wait() {
+            permit.forget();
+        }
+        Some(number)
+    }
+
+    fn number(&self, writes: u32) -> Option<u32> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        (number < writes).then_some(number)
     }
 }
 
@@ -124,7 +135,7 @@ async fn write_surely(breaths: &Collection<Breath>, breath: &Breath) -> Result<(
 }
 
 /// Whether the error is of the kind that a failover causes and cures.
-fn may_pass(error: &Error) -> bool {
+pub(crate) fn may_pass(error: &Error) -> bool {
     error.is_network()
         || error.is_timeout()
         || error.is_state_change()

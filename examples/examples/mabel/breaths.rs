@@ -1,0 +1,85 @@
+//! The collection that the breaths are recorded in, on either face of the driver.
+
+use driver::bson::oid::ObjectId;
+use driver::client::Client;
+use driver::collection::Collection;
+use driver::options::{CollectionOptions, WriteConcern};
+use driver::{Async, Blocking};
+use std::sync::Arc;
+
+use super::BoxError;
+use super::arguments::Arguments;
+use super::audit::{self, Audit};
+use super::breath::Breath;
+use super::threads;
+use super::timeline::Timeline;
+use super::writers::{self, Pace};
+
+/// A collection of its own for each run.
+pub(crate) enum Breaths {
+    Async(Collection<Breath, Async>),
+    Blocking(Collection<Breath, Blocking>),
+}
+
+/// Acknowledged by a majority: such a write survives the death of any one member.
+fn collection<F: driver::Face>(client: &Client<F>) -> Collection<Breath, F> {
+    let options = CollectionOptions::builder().write_concern(WriteConcern::majority()).build();
+    let name = format!("breaths_{}", ObjectId::new());
+    client.database("mabel").collection_with_options(&name, options)
+}
+
+impl Breaths {
+    pub(crate) fn of_async(client: &Client<Async>) -> Self {
+        Breaths::Async(collection(client))
+    }
+
+    pub(crate) fn of_blocking(client: &Client<Blocking>) -> Self {
+        Breaths::Blocking(collection(client))
+    }
+
+    /// Records all breaths, by tasks or by threads.
+    pub(crate) async fn record(
+        &self,
+        arguments: &Arguments,
+        timeline: &Arc<Timeline>,
+        pace: &Arc<Pace>,
+    ) -> Result<(), BoxError> {
+        match self {
+            Breaths::Async(breaths) => writers::record(breaths, arguments, timeline, pace).await,
+            Breaths::Blocking(breaths) => {
+                let (breaths, arguments) = (breaths.clone(), arguments.clone());
+                let (timeline, pace) = (timeline.clone(), pace.clone());
+                aside(move || threads::record(&breaths, &arguments, &timeline, &pace)).await
+            }
+        }
+    }
+
+    /// Counts every breath, reading from the primary what a majority has.
+    pub(crate) async fn read_back(&self, writes: u32) -> Result<Audit, BoxError> {
+        match self {
+            Breaths::Async(breaths) => Ok(audit::read_back(breaths, writes).await?),
+            Breaths::Blocking(breaths) => {
+                let breaths = breaths.clone();
+                aside(move || Ok(threads::read_back(&breaths, writes)?)).await
+            }
+        }
+    }
+
+    /// Leaves nothing behind.
+    pub(crate) async fn drop(&self) -> Result<(), BoxError> {
+        match self {
+            Breaths::Async(breaths) => Ok(breaths.drop().await?),
+            Breaths::Blocking(breaths) => {
+                let breaths = breaths.clone();
+                aside(move || Ok(breaths.drop().run()?)).await
+            }
+        }
+    }
+}
+
+/// Runs what blocks where it holds up nobody.
+async fn aside<T: Send + 'static>(
+    blocking: impl FnOnce() -> Result<T, BoxError> + Send + 'static,
+) -> Result<T, BoxError> {
+    tokio::task::spawn_blocking(blocking).await?
+}

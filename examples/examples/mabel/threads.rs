@@ -1,0 +1,77 @@
+//! The same as the [writers](super::writers) and the [audit](super::audit), by threads and the blocking face: no task, no `.await`.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use driver::Result;
+use driver::bson::doc;
+use driver::options::ReadConcern;
+use driver::sync::Collection;
+
+use super::BoxError;
+use super::arguments::{Arguments, Recipe};
+use super::audit::{Audit, Tally};
+use super::breath::Breath;
+use super::timeline::Timeline;
+use super::writers::{PATIENCE, Pace, may_pass};
+
+/// Records all breaths with `arguments.writers` threads. Ends early only when a write failed in a way that trying again cannot cure.
+pub(crate) fn record(
+    breaths: &Collection<Breath>,
+    arguments: &Arguments,
+    timeline: &Arc<Timeline>,
+    pace: &Arc<Pace>,
+) -> std::result::Result<(), BoxError> {
+    let writer = || -> Result<()> {
+        while let Some(number) = pace.next_blocking(arguments.writes) {
+            let breath = Breath::take(number);
+            match arguments.recipe {
+                Recipe::Retry => write_surely(breaths, &breath)?,
+                Recipe::TryOnce => {
+                    if let Err(error) = breaths.insert_one(&breath).run() {
+                        println!("breath {number} was not acknowledged: {error}");
+                        timeline.missed();
+                        continue;
+                    }
+                }
+            }
+            timeline.acknowledge();
+        }
+        Ok(())
+    };
+    // Whoever fails lets the others go on to the end, instead of waiting for a set that will not become whole.
+    let surely = || writer().inspect_err(|_| pace.give_up());
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..arguments.writers).map(|_| scope.spawn(surely)).collect();
+        let ended = threads.into_iter().map(|thread| thread.join().map_err(|_| "a writer panicked"));
+        ended.collect::<Vec<_>>().into_iter().try_for_each(|ended| Ok(ended??))
+    })
+}
+
+/// The recipe. Returns once the breath is known to be recorded.
+fn write_surely(breaths: &Collection<Breath>, breath: &Breath) -> Result<()> {
+    let since = Instant::now();
+    let mut pause = Duration::from_millis(10);
+    loop {
+        match breaths.insert_one(breath).run() {
+            Ok(_) => return Ok(()),
+            // An earlier attempt was done, although its acknowledgment was lost.
+            Err(error) if error.is_duplicate_key() => return Ok(()),
+            Err(error) if may_pass(&error) && since.elapsed() < PATIENCE => {
+                thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_secs(1));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Counts every breath from 0 to `writes`, reading from the primary what a majority has.
+pub(crate) fn read_back(breaths: &Collection<Breath>, writes: u32) -> Result<Audit> {
+    let mut tally = Tally::of(writes);
+    for breath in breaths.find(doc! {}).read_concern(ReadConcern::majority()).run()? {
+        tally.count(&breath?);
+    }
+    Ok(tally.audit())
+}

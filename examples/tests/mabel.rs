@@ -1,0 +1,100 @@
+//! `mabel` against a set with every lock on, TLS, users, compressed messages, through the loss of its primary, on both faces.
+
+// Its own main, command line and printing are not used here.
+#[allow(dead_code)]
+#[path = "../examples/mabel/main.rs"]
+mod mabel;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use mabel::arguments::{Arguments, Face};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use testbed::ReplicaSet;
+use testbed::bson::{Document, doc};
+
+/// A set that demands users and shows a certificate, and the authority of that certificate.
+fn locked(name: &str) -> (ReplicaSet, PathBuf) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("mabel-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (ca, identity) = (folder.join("ca.pem"), folder.join("server.pem"));
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    std::fs::write(&ca, issuer.pem()).unwrap();
+    let own = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.signed_by(&own, &issuer).unwrap();
+    std::fs::write(&identity, format!("{}{}", certificate.pem(), own.serialize_pem())).unwrap();
+    let set = ReplicaSet::builder()
+        .members(3)
+        .guarded()
+        .args(["--tlsMode", "allowTLS", "--tlsAllowConnectionsWithoutCertificates"])
+        .args(["--tlsCertificateKeyFile", identity.to_str().unwrap()])
+        .args(["--tlsCAFile", ca.to_str().unwrap()])
+        .start()
+        .unwrap();
+    let user =
+        doc! { "createUser": "mabel", "pwd": "schnörchel", "roles": ["root"], "writeConcern": { "w": 3 } };
+    set.admin(set.wait_for_primary().unwrap(), user).unwrap();
+    (set, ca)
+}
+
+fn status(set: &ReplicaSet, member: usize) -> Document {
+    set.admin(member, doc! { "serverStatus": 1 }).unwrap()
+}
+
+/// How many documents the member has been given by clients.
+fn inserts(status: &Document) -> i64 {
+    let counted = status.get_document("opcounters").unwrap().get("insert").unwrap();
+    counted.as_i64().or(counted.as_i32().map(i64::from)).unwrap()
+}
+
+fn survives(face: Face, name: &str) {
+    const WRITES: u32 = 600;
+    let (set, ca) = locked(name);
+    let ca = ca.to_str().unwrap().replace('/', "%2F");
+    let uri = format!(
+        "mongodb://mabel:schn%C3%B6rchel@{}/?replicaSet={}&tls=true&tlsCAFile={ca}&compressors=zstd",
+        set.hosts().join(","),
+        set.name(),
+    );
+    let arguments = Arguments { uri: Some(uri), writes: WRITES, face, ..Arguments::default() };
+    let ended = AtomicBool::new(false);
+    let summary = thread::scope(|scope| {
+        let disaster = scope.spawn(|| {
+            let primary = set.wait_for_primary().unwrap();
+            let before = inserts(&status(&set, primary));
+            while inserts(&status(&set, primary)) < before + i64::from(WRITES) / 3 {
+                assert!(!ended.load(Ordering::Relaxed), "mabel ended before the disaster");
+                thread::yield_now();
+            }
+            // Compressed messages have come in, and they were zstd's.
+            let zstd = status(&set, primary);
+            let zstd = zstd.get_document("network").unwrap().get_document("compression").unwrap();
+            let zstd = zstd.get_document("zstd").unwrap().get_document("decompressor").unwrap();
+            assert!(zstd.get_i64("bytesIn").unwrap() > 0, "{zstd}");
+            set.kill(primary).unwrap();
+            set.wait_for_primary().unwrap();
+            set.restart(primary).unwrap();
+        });
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let summary = runtime.block_on(mabel::run(arguments));
+        ended.store(true, Ordering::Relaxed);
+        disaster.join().unwrap();
+        summary.unwrap()
+    });
+    assert!(summary.is_perfect(), "{summary}");
+    assert_eq!((summary.acknowledged, summary.failovers), (WRITES as usize, 1), "{summary}");
+}
+
+#[test]
+fn tasks_lose_nothing() {
+    survives(Face::Async, "async");
+}
+
+#[test]
+fn threads_lose_nothing() {
+    survives(Face::Blocking, "blocking");
+}
