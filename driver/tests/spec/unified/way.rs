@@ -103,8 +103,8 @@ ways! {
     find: Find<'_, Doc, Self> => Cursor<Doc, Self>;
     find_in: FindInSession<'_, Doc, Self> => SessionCursor<Doc, Self>;
     find_one: FindOne<'_, Doc, Self> => Option<Doc>;
-    aggregate: Aggregate<'_, Doc, Self> => Cursor<Doc, Self>;
-    aggregate_in: AggregateInSession<'_, Doc, Self> => SessionCursor<Doc, Self>;
+    aggregate: Aggregate<'_, Doc, Doc, Self> => Cursor<Doc, Self>;
+    aggregate_in: AggregateInSession<'_, Doc, Doc, Self> => SessionCursor<Doc, Self>;
     count_documents: CountDocuments<'_, Doc, Self> => u64;
     estimated_document_count: EstimatedDocumentCount<'_, Doc, Self> => u64;
     distinct: Distinct<'_, Doc, Self> => Vec<Bson>;
