@@ -42,9 +42,7 @@ impl Key {
         };
         let salt = BASE64.decode(part("s")?).map_err(Error::other)?;
         let rounds = part("i")?.parse().map_err(Error::other)?;
-        let mut salted = [0; 32];
-        pbkdf2::pbkdf2::<Hmac<Sha256>>(self.0.as_bytes(), &salt, rounds, &mut salted)
-            .map_err(Error::other)?;
+        let salted = salted(self.0.as_bytes(), &salt, rounds);
 
         let without_proof = format!("c=biws,r={}", part("r")?);
         let client = mac(&salted, b"Client Key");
@@ -63,6 +61,17 @@ impl Key {
             message.clear();
         }
     }
+}
+
+/// PBKDF2 for a key as long as the hash: one block.
+fn salted(password: &[u8], salt: &[u8], rounds: u32) -> [u8; 32] {
+    let mut block = mac(password, &[salt, &1_u32.to_be_bytes()].concat());
+    let mut sum = block;
+    for _ in 1..rounds {
+        block = mac(password, &block);
+        sum.iter_mut().zip(block).for_each(|(sum, byte)| *sum ^= byte);
+    }
+    sum
 }
 
 fn mac(key: &[u8], message: &[u8]) -> [u8; 32] {
