@@ -54,7 +54,9 @@ pub struct Bars {
     pub bars: Vec<Bar>,
 }
 
+/// The least room for the labels, and what a letter takes of it at most.
 const LABEL_WIDTH: f64 = 330.0;
+const LETTER: f64 = 6.6;
 const BAR_WIDTH: f64 = 460.0;
 const NOTE_WIDTH: f64 = 330.0;
 const STEP: f64 = 20.0;
@@ -63,7 +65,9 @@ const TOP: f64 = 48.0;
 impl Bars {
     /// The picture, as a whole SVG file.
     pub fn to_svg(&self) -> String {
-        let width = LABEL_WIDTH + BAR_WIDTH + NOTE_WIDTH;
+        let letters = self.bars.iter().map(|bar| bar.label.chars().count()).max().unwrap_or(0);
+        let left = LABEL_WIDTH.max((letters as f64 * LETTER + 20.0).ceil());
+        let width = left + BAR_WIDTH + NOTE_WIDTH;
         let bottom = TOP + STEP * self.bars.len() as f64;
         let height = bottom + 52.0;
         let scale = |value: f64| BAR_WIDTH * value.clamp(0.0, self.longest) / self.longest;
@@ -82,7 +86,7 @@ impl Bars {
         let rows = || self.bars.iter().enumerate().map(|(index, bar)| (TOP + STEP * index as f64, bar));
         for (y, bar) in rows() {
             put(format_args!(
-                "<rect x=\"{LABEL_WIDTH}\" y=\"{}\" width=\"{:.1}\" height=\"{}\" fill=\"{}\"/>",
+                "<rect x=\"{left}\" y=\"{}\" width=\"{:.1}\" height=\"{}\" fill=\"{}\"/>",
                 y + 3.0,
                 scale(bar.value),
                 STEP - 6.0,
@@ -90,7 +94,7 @@ impl Bars {
             ));
         }
         // The line lies over the bars and under the words, which have a halo so that they can be read on it.
-        let line_x = LABEL_WIDTH + scale(self.line);
+        let line_x = left + scale(self.line);
         put(format_args!(
             "<line x1=\"{line_x:.1}\" y1=\"{}\" x2=\"{line_x:.1}\" y2=\"{}\" stroke=\"#222\" \
              stroke-dasharray=\"4 3\"/>",
@@ -107,15 +111,17 @@ impl Bars {
             let cut = if bar.value > self.longest { "» " } else { "" };
             put(format_args!(
                 "<text x=\"{}\" y=\"{text_y}\" text-anchor=\"end\">{}</text>",
-                LABEL_WIDTH - 8.0,
+                left - 8.0,
                 escape(&bar.label)
             ));
-            put(format_args!(
-                "<text x=\"{:.1}\" y=\"{text_y}\" stroke=\"white\" stroke-width=\"3\" \
-                 paint-order=\"stroke\">{cut}{}</text>",
-                LABEL_WIDTH + scale(bar.value) + 5.0,
-                escape(&bar.note)
-            ));
+            // The halo is a text of its own: not every viewer knows an order of painting.
+            for halo in [" stroke=\"white\" stroke-width=\"3\"", ""] {
+                put(format_args!(
+                    "<text x=\"{:.1}\" y=\"{text_y}\"{halo}>{cut}{}</text>",
+                    left + scale(bar.value) + 5.0,
+                    escape(&bar.note)
+                ));
+            }
         }
         put(format_args!(
             "<text x=\"12\" y=\"{}\" fill=\"#666\">{}</text>",

@@ -84,6 +84,8 @@ pub struct Report {
     pub title: String,
     /// The name of the subject: the heading of its column.
     pub subject: &'static str,
+    /// The peer that the plot compares with; `None`: in each cell the best.
+    pub against: Option<&'static str>,
     /// The packages whose versions belong to the figures.
     pub packages: Vec<&'static str>,
     /// Sentences under the table.
@@ -207,10 +209,16 @@ impl Report {
         })
     }
 
-    /// The ratio of the subject to the best peer, one bar a cell; cells without a peer are left out.
+    /// The peer that a cell is drawn against: the one that the report names, else the best.
+    fn drawn_peer<'c>(&self, cell: &'c Cell) -> Option<&'c Figures> {
+        let named = self.against.map(|name| cell.figures.iter().skip(1).find(|peer| peer.name == name));
+        named.unwrap_or_else(|| cell.best_peer())
+    }
+
+    /// The ratio of the subject to [its peer](Report::against), one bar a cell; cells without that peer are left out.
     pub fn to_plot(&self) -> Bars {
         let bar = |cell: &Cell| {
-            let (subject, best) = (cell.figures.first()?, cell.best_peer()?);
+            let (subject, best) = (cell.figures.first()?, self.drawn_peer(cell)?);
             let ratio = subject.ratio_to(best).median;
             let tone = match cell.standing() {
                 Some(Standing::Met) => Tone::Good,
@@ -225,9 +233,9 @@ impl Report {
         Bars {
             title: self.title.clone(),
             axis: format!(
-                "time of {} over time of the fastest peer, shorter is better; green: every must of the cell is met, \
-                 yellow: even, red: missed, grey: none stated",
-                self.subject
+                "{} over {}, shorter is better; green: every must of the cell is met, yellow: even, red: missed, grey: none stated",
+                self.subject,
+                self.against.unwrap_or("the best peer")
             ),
             line: 1.0,
             longest: 2.0,
@@ -248,6 +256,7 @@ mod tests {
         Report {
             title: "t".into(),
             subject: "own",
+            against: None,
             packages: vec!["benches"],
             notes: vec![],
             cells: vec![cell],
@@ -278,5 +287,8 @@ mod tests {
     fn the_plot_shows_ratios() {
         let bars = report().to_plot().bars;
         assert_eq!((bars[0].value, bars[0].tone), (0.5, Tone::Bad));
+        let bars = Report { against: Some("slow"), ..report() }.to_plot().bars;
+        assert_eq!(bars[0].value, 0.25);
+        assert!(Report { against: Some("absent"), ..report() }.to_plot().bars.is_empty());
     }
 }

@@ -71,6 +71,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
     Ok(Report {
         title: format!("pools, nest and slots: median of {} interleaved rounds", plan(options).rounds),
         subject: "ours",
+        against: None,
         packages: PACKAGES.to_vec(),
         notes: vec![
             format!("the driver's pool holds {SIZE} connections to a real server, the others {SIZE} numbers"),

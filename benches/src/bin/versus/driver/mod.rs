@@ -170,6 +170,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
     let mut report = Report {
         title: format!("the driver against the official crate: median of {} interleaved rounds", plan.rounds),
         subject: "driver",
+        against: Some("official"),
         packages: vec!["driver", "mongodb", "tokio"],
         notes: vec![format!("idle clients use {:.2} % of a processor, which is subtracted", idle * 100.0)],
         cells: Vec::new(),

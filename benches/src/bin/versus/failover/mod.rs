@@ -48,6 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
     let mut report = Report {
         title: format!("first acknowledged write after that of a probe, {times} failovers of each kind"),
         subject: "driver",
+        against: None,
         packages: vec!["driver", "mongodb"],
         notes: Vec::new(),
         cells: Vec::new(),

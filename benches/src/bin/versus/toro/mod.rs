@@ -28,6 +28,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
     Ok(Report {
         title: format!("toro against its peers: median of {} interleaved rounds", plan(options).rounds),
         subject: "toro",
+        against: None,
         packages: PACKAGES.to_vec(),
         notes,
         cells,
