@@ -7,15 +7,15 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
 use toro::{
-    Condition, Event, Handoff, LifoQueue, Lock, PriorityQueue, PutError, Queue, RwLock, Semaphore, Take,
-    TryGetError, Waiters,
+    AsyncResult, Barrier, BoundedSemaphore, Closed, Condition, Event, Handoff, LifoQueue, Lock,
+    PriorityQueue, PutError, Queue, RwLock, Semaphore, Take, TryGetError, Waiters,
 };
 
 const TASKS: u64 = 8;
@@ -32,6 +32,52 @@ struct Tally {
     got: AtomicU64,
     sum_put: AtomicU64,
     sum_got: AtomicU64,
+    /// Items made for queues that are closed under load, and those that have ended.
+    made: AtomicU64,
+    ended: AtomicU64,
+}
+
+/// What is closed while others use it; another takes its place.
+struct Shop {
+    number: u64,
+    permits: Semaphore,
+    items: Queue<Token>,
+    /// What it was closed by.
+    result: AsyncResult<u64>,
+}
+
+impl Shop {
+    fn new(number: u64) -> Arc<Self> {
+        Arc::new(Shop {
+            number,
+            permits: Semaphore::new(PERMITS),
+            items: Queue::new(2),
+            result: AsyncResult::new(),
+        })
+    }
+
+    fn close(&self) {
+        self.permits.close();
+        self.items.close();
+        // Two may close it at once.
+        let _ = self.result.set(self.number);
+    }
+}
+
+/// An item that is counted when it ends, wherever that is.
+struct Token(Arc<World>);
+
+impl Token {
+    fn new(world: &Arc<World>) -> Self {
+        world.tally.made.fetch_add(1, Ordering::Relaxed);
+        Token(Arc::clone(world))
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        self.0.tally.ended.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 struct World {
@@ -45,6 +91,9 @@ struct World {
     lifo: LifoQueue<u64>,
     priority: PriorityQueue<u64>,
     handoff: Handoff<u64, Lent>,
+    barrier: Barrier,
+    bounded: BoundedSemaphore,
+    shop: Mutex<Arc<Shop>>,
     tally: Tally,
 }
 
@@ -155,8 +204,30 @@ macro_rules! put_and_get {
     }};
 }
 
-async fn operate(world: &Arc<World>, random: &mut Random) {
+/// Uses what may be closed at any moment, and now and then closes it and opens another.
+async fn visit(world: &Arc<World>, random: &mut Random) {
+    let shop = Arc::clone(&world.shop.lock().unwrap());
     match random.below(16) {
+        0 => {
+            *world.shop.lock().unwrap() = Shop::new(shop.number + 1);
+            shop.close();
+            assert_eq!(*shop.result.get().await, shop.number);
+            assert!(shop.permits.acquire().await.is_err_and(|error| error == Closed));
+            // Whoever waits hears of the close, without an end of its own.
+            while shop.items.get().await.is_ok() {}
+        }
+        1..=3 => drop(shop.permits.acquire_many(random.below(4) as u32).await),
+        4 | 5 => impatiently!(random, shop.permits.acquire_many(random.below(4) as u32)),
+        6..=8 => drop(shop.items.put(Token::new(world)).until(after_polls(random.below(6))).await),
+        9 => impatiently!(random, shop.items.put(Token::new(world))),
+        10..=12 => drop(shop.items.get().until(after_polls(random.below(6))).await),
+        13 => impatiently!(random, shop.items.get()),
+        _ => impatiently!(random, shop.result.get()),
+    }
+}
+
+async fn operate(world: &Arc<World>, random: &mut Random) {
+    match random.below(20) {
         0 | 1 => {
             *world.lock.acquire().await += 1;
             world.tally.locked.fetch_add(1, Ordering::Relaxed);
@@ -198,6 +269,13 @@ async fn operate(world: &Arc<World>, random: &mut Random) {
             }
         }
         14 => drop(world.handoff.wait(borrow(world)).await),
+        15 => impatiently!(random, world.barrier.wait()),
+        16 => {
+            let permit = world.bounded.acquire().await;
+            permit.unwrap().forget();
+            world.bounded.release(1).unwrap();
+        }
+        17 | 18 => visit(world, random).await,
         _ => impatiently!(random, world.handoff.wait(borrow(world))),
     }
 }
@@ -269,6 +347,9 @@ fn everything_is_accounted_for() {
         lifo: LifoQueue::new(2),
         priority: PriorityQueue::new(0),
         handoff: Handoff::new(IDLE),
+        barrier: Barrier::new(3),
+        bounded: BoundedSemaphore::new(2),
+        shop: Mutex::new(Shop::new(0)),
         tally: Tally::default(),
     });
     let runtime =
@@ -308,7 +389,10 @@ fn everything_is_accounted_for() {
     assert_eq!((world.semaphore.available(), world.semaphore.waiting()), (PERMITS, 0));
     assert_eq!(world.handoff.with(|idle, waiters| (*idle, waiters.len())), (IDLE, 0));
     assert_eq!((world.event.waiting(), world.condition.waiting()), (0, 0));
-    // A close meets waiters of every kind: each of them hears of it.
-    world.semaphore.close();
-    assert!(world.semaphore.acquire().wait().is_err());
+    assert_eq!((world.barrier.arrived(), world.bounded.available()), (0, world.bounded.bound()));
+    // What a closed queue still held ended with it.
+    let last = world.shop.lock().unwrap().number + 1;
+    *world.shop.lock().unwrap() = Shop::new(last);
+    assert_eq!(read(&tally.made), read(&tally.ended));
+    assert!(last > 1, "nothing was closed under load");
 }
