@@ -183,7 +183,6 @@ mod cases {
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, app) = options(&set.uri());
         options.max_pool_size = Some(POOL);
-        options.write_concern = Some(WriteConcern::majority());
         let client = F::open(options).unwrap();
         let load = Load::new(THREADS);
         thread::scope(|scope| {
