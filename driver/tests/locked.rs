@@ -36,14 +36,12 @@ mod counted {
     const RUNS: usize = 5;
 
     /// The operations in the order in which the child performs them, and how many locked instructions each may have.
-    ///
-    /// An insert moves the cluster time on: the store looks at the slots of every thread that ever read it.
     const BOUNDS: [(&str, usize); 5] = [
         ("nothing", 0),
         ("find_one, async", 48),
-        ("insert_one, async", 110),
-        ("find_one, blocking", 32),
-        ("insert_one, blocking", 90),
+        ("insert_one, async", 62),
+        ("find_one, blocking", 28),
+        ("insert_one, blocking", 38),
     ];
 
     pub(super) fn run() {

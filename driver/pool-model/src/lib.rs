@@ -1,4 +1,4 @@
-//! Models of the driver's connection pool: every interleaving of a few threads, within a bound on preemptions.
+//! Models of the driver's connection pool, and of the cell of its cluster clock: every interleaving of a few threads, within a bound on preemptions.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p pool-model --release`
 //!
@@ -9,6 +9,9 @@
 // What only the driver itself uses is unused here.
 #![allow(dead_code)]
 
+#[path = "../../src/exec/cluster_time/cell.rs"]
+mod cell;
+mod clock;
 #[path = "../../src/pool/state.rs"]
 mod state;
 

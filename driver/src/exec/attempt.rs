@@ -161,7 +161,7 @@ fn write(
         number_write(tries, scope, server)?;
     }
     let clock = core.clock.get();
-    let (mut cluster_time, mut read_time) = (clock.as_deref(), None);
+    let (mut cluster_time, mut read_time) = (clock.as_ref(), None);
     if let Identity::Explicit(state) = &scope.identity {
         cluster_time = ClusterTime::later(cluster_time, state.cluster_time());
         if scope.reads {

@@ -2,15 +2,23 @@
 //!
 //! A cell of its own beside the picture of the deployment, so that a new time never republishes a topology. Only ever
 //! higher times are stored, compared by their timestamp alone (specification "Driver Sessions", section "Gossipping the
-//! cluster time"). Readers take one reference; a reply whose time is not news costs one atomic load.
+//! cluster time"). On a replica set every operation reads it and every write moves it on: readers write to no shared memory, a store is a
+//! handful of plain ones, and neither allocates ([`cell`]). A reply whose time is not news costs one atomic load.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod cell;
 
-use arc_swap::{ArcSwapOption, Guard};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
 use bson::{RawDocument, RawDocumentBuf, Timestamp};
 
+use self::cell::Cell;
 use crate::wire::scan::elements;
+
+/// The bytes of a time that fit into the cell. Servers send 88.
+const ROOM: usize = 120;
+
+/// The order, the length, the bytes.
+const WORDS: usize = 2 + ROOM / 8;
 
 /// A `$clusterTime` as a server sent it: a timestamp and its signature.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,18 +27,17 @@ pub struct ClusterTime {
     document: Stored,
 }
 
-/// A small document. On a replica set each write brings a new time, so that storing one should cost as little as it can: those that servers send, of
-/// 88 bytes, stay in place.
+/// A small document, in place if it fits.
 #[derive(Clone, Debug, PartialEq)]
 enum Stored {
-    Inline { len: u8, bytes: [u8; 120] },
+    Inline { len: u8, bytes: [u8; ROOM] },
     Allocated(RawDocumentBuf),
 }
 
 impl Stored {
     fn new(document: &RawDocument) -> Self {
         let found = document.as_bytes();
-        let mut bytes = [0; 120];
+        let mut bytes = [0; ROOM];
         match (bytes.get_mut(..found.len()), u8::try_from(found.len())) {
             (Some(place), Ok(len)) => {
                 place.copy_from_slice(found);
@@ -54,6 +61,26 @@ impl ClusterTime {
     /// Reads `{ clusterTime: <timestamp>, signature: … }`; none when there is no timestamp in it.
     pub(crate) fn parse(document: &RawDocument) -> Option<Self> {
         Some(ClusterTime { order: order(document)?, document: Stored::new(document) })
+    }
+
+    /// What goes into the cell; none where it does not fit.
+    fn to_words(&self) -> Option<[u64; WORDS]> {
+        let Stored::Inline { len, bytes } = &self.document else { return None };
+        let mut words = [0; WORDS];
+        words[0] = self.order;
+        words[1] = u64::from(*len);
+        for (word, bytes) in words[2..].iter_mut().zip(bytes.as_chunks().0) {
+            *word = u64::from_ne_bytes(*bytes);
+        }
+        Some(words)
+    }
+
+    fn of_words(words: [u64; WORDS]) -> Self {
+        let mut bytes = [0; ROOM];
+        for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(&words[2..]) {
+            *bytes = word.to_ne_bytes();
+        }
+        ClusterTime { order: words[0], document: Stored::Inline { len: words[1] as u8, bytes } }
     }
 
     /// The time itself.
@@ -87,41 +114,42 @@ fn order(document: &RawDocument) -> Option<u64> {
     Some(u64::from(time) << 32 | u64::from(increment))
 }
 
-/// The cell of one client.
+/// The clock of one client.
 #[derive(Default)]
 pub(crate) struct ClusterClock {
-    highest: AtomicU64,
-    cell: ArcSwapOption<ClusterTime>,
+    cell: Cell<WORDS>,
+    /// The highest time that is too large for the cell. No server sends such a one today.
+    large: OnceLock<Mutex<Option<ClusterTime>>>,
 }
 
 impl ClusterClock {
     /// The highest time seen so far.
-    pub(crate) fn get(&self) -> Guard<Option<Arc<ClusterTime>>> {
-        self.cell.load()
+    #[inline]
+    pub(crate) fn get(&self) -> Option<ClusterTime> {
+        let time = self.cell.load().map(ClusterTime::of_words);
+        match self.large.get() {
+            None => time,
+            Some(large) => {
+                let large = large.lock().unwrap_or_else(PoisonError::into_inner);
+                ClusterTime::later(time.as_ref(), large.as_ref()).cloned()
+            }
+        }
     }
 
     /// Takes note of a time that came in a reply.
     pub(crate) fn advance(&self, document: &RawDocument) {
-        let Some(order) = order(document) else { return };
-        if order <= self.highest.load(Ordering::Relaxed) {
-            return;
-        }
-        let news = Arc::new(ClusterTime { order, document: Stored::new(document) });
-        let mut current = self.cell.load();
-        while current.as_ref().is_none_or(|current| current.order < order) {
-            let found = self.cell.compare_and_swap(&*current, Some(Arc::clone(&news)));
-            let stored = match (&*found, &*current) {
-                (Some(found), Some(current)) => Arc::ptr_eq(found, current),
-                (None, None) => true,
-                _ => false,
-            };
-            if stored {
-                break;
+        let Some(order) = order(document).filter(|order| *order > self.cell.order()) else { return };
+        let news = ClusterTime { order, document: Stored::new(document) };
+        match news.to_words() {
+            Some(words) => self.cell.raise(&words),
+            None => {
+                let mut large =
+                    self.large.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+                if large.as_ref().is_none_or(|large| large.is_before(&news)) {
+                    *large = Some(news);
+                }
             }
-            current = found;
         }
-        // Only a hint that spares the work above: it may lag behind the cell, never run ahead of it.
-        self.highest.fetch_max(order, Ordering::Relaxed);
     }
 }
 
@@ -155,6 +183,27 @@ mod tests {
                 rawdoc! { "clusterTime": Timestamp { time: 1, increment: 2 }, "filling": "x".repeat(size) };
             assert_eq!(ClusterTime::parse(&document).unwrap().as_document(), &*document);
         }
+    }
+
+    #[test]
+    fn times_of_all_sizes_are_compared_with_each_other() {
+        let large = |time| {
+            rawdoc! { "clusterTime": Timestamp { time, increment: 0 }, "filling": "x".repeat(200) }
+        };
+        let clock = ClusterClock::default();
+        for (document, highest) in [
+            (large(2), 2),
+            (at(1, 0), 2),
+            (at(3, 0), 3),
+            (large(3), 3),
+            (large(5), 5),
+            (at(4, 9), 5),
+            (at(6, 0), 6),
+        ] {
+            clock.advance(&document);
+            assert_eq!(clock.get().unwrap().time().time, highest);
+        }
+        assert_eq!(clock.get().unwrap().as_document(), &*at(6, 0));
     }
 
     #[test]
