@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use examples::caching_proxy::{Cache, serve};
 use examples::http::{FetchError, Page, Server, get_through};
 
+const USAGE: &str = "usage: caching_proxy\n\nTen clients ask a caching proxy for one page at the same time. It takes no options.";
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    examples::arguments::takes_none(USAGE);
     let asked = Arc::new(AtomicU32::new(0));
     let origin = Server::start({
         let asked = asked.clone();

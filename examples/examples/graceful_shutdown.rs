@@ -7,8 +7,12 @@ use examples::http::get;
 use futures_util::FutureExt;
 use toro::{Barrier, Event};
 
+const USAGE: &str =
+    "usage: graceful_shutdown\n\nA server with three requests under way is shut down. It takes no options.";
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    examples::arguments::takes_none(USAGE);
     let doors = Doors::open(100);
     let (all_in, finish) = (Arc::new(Barrier::new(4)), Arc::new(Event::new()));
     let server = serve(doors.clone(), {

@@ -2,8 +2,11 @@
 
 use examples::producer_consumer::{Step, run};
 
+const USAGE: &str = "usage: producer_consumer\n\nA producer and two consumers around a queue that holds two items. It takes no options.";
+
 #[tokio::main]
 async fn main() {
+    examples::arguments::takes_none(USAGE);
     run(6, 2, |step| match step {
         Step::Put(item) => println!("put   {item}"),
         Step::Took(item) => println!("      {item} taken"),

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use examples::rendezvous::Rendezvous;
 
+const USAGE: &str = "usage: rendezvous\n\nTwo threads and two tasks meet; none goes on before all are there. It takes no options.";
+
 #[tokio::main]
 async fn main() {
+    examples::arguments::takes_none(USAGE);
     let rendezvous = Arc::new(Rendezvous::new(4));
     let threads: Vec<_> = (0..2)
         .map(|n| {

@@ -8,29 +8,51 @@ use std::error::Error;
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use examples::arguments::refuse;
 use examples::ruby_pool::{Design, LONGEST_USE, Outcome, PAUSE, SOCKETS, run};
+use examples::virtual_time::Seconds;
 
 const THREADS: [usize; 13] = [5, 10, 11, 12, 15, 20, 25, 30, 50, 100, 150, 200, 300];
 
 /// One row of the table: a number of threads, and what became of them in each design.
 type Row = (usize, Vec<(Design, Outcome)>);
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let (mut plot, mut seconds, mut seed) = (None, 50_000, 1);
+const USAGE: &str = "\
+usage: ruby_pool [--plot FILE.svg] [--seconds N] [--seed N]
+
+  --plot FILE.svg  draw the figure of the post
+  --seconds N      virtual seconds of each run (default 50000)
+  --seed N         seed of the random times (default 1)";
+
+struct Options {
+    plot: Option<PathBuf>,
+    seconds: Seconds,
+    seed: u64,
+}
+
+/// None where the usage was asked for.
+fn options() -> Result<Option<Options>, lexopt::Error> {
+    use lexopt::prelude::*;
+    let mut options = Options { plot: None, seconds: 50_000, seed: 1 };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
-        use lexopt::prelude::*;
         match argument {
-            Long("plot") => plot = Some(PathBuf::from(parser.value()?)),
-            Long("seconds") => seconds = parser.value()?.parse()?,
-            Long("seed") => seed = parser.value()?.parse()?,
-            Short('h') | Long("help") => {
-                println!("usage: ruby_pool [--plot FILE.svg] [--seconds N] [--seed N]");
-                return Ok(());
-            }
-            other => return Err(other.unexpected().into()),
+            Long("plot") => options.plot = Some(PathBuf::from(parser.value()?)),
+            Long("seconds") => options.seconds = parser.value()?.parse()?,
+            Long("seed") => options.seed = parser.value()?.parse()?,
+            Short('h') | Long("help") => return Ok(None),
+            other => return Err(other.unexpected()),
         }
     }
+    Ok(Some(options))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let Some(Options { plot, seconds, seed }) = options().unwrap_or_else(|wrong| refuse(&wrong, USAGE))
+    else {
+        println!("{USAGE}");
+        return Ok(());
+    };
     let rows: Vec<Row> = THREADS
         .into_iter()
         .map(|threads| {

@@ -1,6 +1,7 @@
 //! Programs that show the three crates at work, one file each under `examples/`. What they do is here, so that tests can
 //! drive it too.
 
+pub mod arguments;
 pub mod caching_proxy;
 pub mod graceful_shutdown;
 pub mod http;
