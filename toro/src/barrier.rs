@@ -6,8 +6,11 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use crate::core::{End, Entry, Handed, List, Mutex, Operation, Place, Step, Wait, Waiter, Wakes, const_fn};
+use crate::core::{
+    End, Entry, Handed, Home, List, Mutex, Operation, Place, Step, Wait, Waiter, Wakes, const_fn,
+};
 use crate::error::Timeout;
 
 /// A meeting point: those who wait pass together, as soon as so many have come. Then it is ready for the next round.
@@ -56,7 +59,9 @@ impl Arrival {
 }
 
 /// Waits for all to arrive at a barrier.
-pub type Arrive<'a> = Wait<Waiter<Arriving<'a>>>;
+pub type Arrive<'a> = Wait<Waiter<Arriving<&'a Barrier>>>;
+/// Waits for all to arrive at a counted barrier, and keeps it alive.
+pub type ArriveOwned = Wait<Waiter<Arriving<Arc<Barrier>>>>;
 
 impl Barrier {
     const_fn! {
@@ -76,7 +81,12 @@ impl Barrier {
     /// Dropping the wait before all have arrived takes the arrival back: one more must come in its place. One that is dropped
     /// after all have arrived, but before it noticed, has been counted.
     pub fn wait(&self) -> Arrive<'_> {
-        Wait::new(Waiter::new(self, Arriving { generation: 0, index: 0, barrier: PhantomData }))
+        Wait::new(Waiter::new(self, Arriving::new()))
+    }
+
+    /// As [`wait`](Barrier::wait), keeping the barrier alive.
+    pub fn wait_owned(self: &Arc<Self>) -> ArriveOwned {
+        Wait::new(Waiter::new(Arc::clone(self), Arriving::new()))
     }
 
     /// How many have to arrive.
@@ -99,15 +109,21 @@ impl fmt::Debug for Barrier {
     }
 }
 
-/// The wait at a barrier.
-pub struct Arriving<'a> {
+/// The wait at a barrier held through `H`.
+pub struct Arriving<H> {
     generation: u64,
     index: usize,
-    barrier: PhantomData<&'a Barrier>,
+    home: PhantomData<fn() -> H>,
 }
 
-impl<'a> Operation for Arriving<'a> {
-    type Home = &'a Barrier;
+impl<H> Arriving<H> {
+    fn new() -> Self {
+        Arriving { generation: 0, index: 0, home: PhantomData }
+    }
+}
+
+impl<H: Home<Target = Barrier>> Operation for Arriving<H> {
+    type Home = H;
     type Primitive = Barrier;
     type Shared = Shared;
     type Slot = u64;
@@ -160,7 +176,7 @@ impl<'a> Operation for Arriving<'a> {
         shared.waiters.grant_while(wakes, |generation| *generation < present)
     }
 
-    fn finish(&mut self, barrier: &'a Barrier, index: usize) -> Arrival {
+    fn finish(&mut self, barrier: H, index: usize) -> Arrival {
         Arrival { index, parties: barrier.parties }
     }
 
@@ -168,7 +184,7 @@ impl<'a> Operation for Arriving<'a> {
         Ok(arrival)
     }
 
-    fn expired(&mut self, _: &'a Barrier) -> Self::Timed {
+    fn expired(&mut self, _: H) -> Self::Timed {
         Err(Timeout)
     }
 }

@@ -1,10 +1,13 @@
 //! [`BoundedSemaphore`]: a semaphore whose permits can be released by anyone, but never more than there were.
 
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
-use crate::core::const_fn;
+use crate::core::{Home, Wait, Waiter, const_fn};
 use crate::error::{BeyondBound, TryAcquireError};
-use crate::semaphore::{AcquirePermits, Permit, Semaphore};
+use crate::permits;
+use crate::semaphore::{AcquirePermits, Held, Holder, Permit, Semaphore, permit};
 
 /// A semaphore for permits that are acquired in one place and released in another, with a bound that catches a release too
 /// many.
@@ -65,6 +68,40 @@ impl BoundedSemaphore {
         self.semaphore.try_acquire_many(permits)
     }
 
+    /// As [`acquire`](BoundedSemaphore::acquire), with a permit that keeps the semaphore alive and can be sent anywhere.
+    #[inline]
+    pub fn acquire_owned(self: &Arc<Self>) -> AcquireBoundedOwned {
+        self.acquire_many_owned(1)
+    }
+
+    /// As [`acquire_many`](BoundedSemaphore::acquire_many), with a permit that keeps the semaphore alive.
+    #[inline]
+    pub fn acquire_many_owned(self: &Arc<Self>, permits: u32) -> AcquireBoundedOwned {
+        Wait::new(Waiter::new(Counted(Arc::clone(self)), permits::Acquire::new(permits)))
+    }
+
+    /// As [`try_acquire`](BoundedSemaphore::try_acquire), with a permit that keeps the semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn try_acquire_owned(self: &Arc<Self>) -> Result<OwnedBoundedPermit, TryAcquireError> {
+        self.try_acquire_many_owned(1)
+    }
+
+    /// As [`try_acquire_many`](BoundedSemaphore::try_acquire_many), with a permit that keeps the semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn try_acquire_many_owned(
+        self: &Arc<Self>,
+        permits: u32,
+    ) -> Result<OwnedBoundedPermit, TryAcquireError> {
+        self.semaphore.permits().try_acquire(permits)?;
+        Ok(OwnedBoundedPermit { semaphore: Counted(Arc::clone(self)), count: permits })
+    }
+
     /// Releases permits whose guards were forgotten.
     ///
     /// # Errors
@@ -108,5 +145,48 @@ impl fmt::Debug for BoundedSemaphore {
             .field("waiting", &self.waiting())
             .field("closed", &self.is_closed())
             .finish()
+    }
+}
+
+/// Waits for permits of a counted [`BoundedSemaphore`], and keeps it alive.
+pub type AcquireBoundedOwned = Wait<Waiter<permits::Acquire<Held<Counted>>>>;
+
+/// Permits of a [`BoundedSemaphore`] that they keep alive, released on drop.
+#[must_use = "a permit is released as soon as it is dropped"]
+pub struct OwnedBoundedPermit {
+    semaphore: Counted,
+    count: u32,
+}
+
+permit!(OwnedBoundedPermit, "OwnedBoundedPermit");
+
+impl OwnedBoundedPermit {
+    /// Splits some permits off, to be released on their own; `None` if there are fewer.
+    pub fn split(&mut self, permits: u32) -> Option<OwnedBoundedPermit> {
+        self.count = self.count.checked_sub(permits)?;
+        Some(OwnedBoundedPermit { semaphore: Counted(Arc::clone(&self.semaphore.0)), count: permits })
+    }
+}
+
+/// The way to the semaphore within a counted [`BoundedSemaphore`].
+pub struct Counted(Arc<BoundedSemaphore>);
+
+impl Deref for Counted {
+    type Target = Semaphore;
+
+    #[inline]
+    fn deref(&self) -> &Semaphore {
+        &self.0.semaphore
+    }
+}
+
+impl Home for Counted {}
+
+impl Holder for Counted {
+    type Permit = OwnedBoundedPermit;
+
+    #[inline]
+    fn permit(self, count: u32) -> OwnedBoundedPermit {
+        OwnedBoundedPermit { semaphore: self, count }
     }
 }

@@ -126,6 +126,7 @@ mod error;
 mod event;
 mod handoff;
 mod lock;
+mod mapped;
 mod permits;
 mod queue;
 mod result;
@@ -140,7 +141,7 @@ pub mod waits;
 
 pub use crate::core::{Wait, Waiting};
 pub use barrier::{Arrival, Barrier};
-pub use bounded::BoundedSemaphore;
+pub use bounded::{BoundedSemaphore, OwnedBoundedPermit};
 pub use condition::{Condition, Relock};
 pub use error::{
     AlreadySet, BeyondBound, Closed, NotUpgraded, PutError, Timeout, TooManyDone, TooManyPermits,
@@ -148,14 +149,20 @@ pub use error::{
 };
 pub use event::Event;
 pub use handoff::{Handoff, Take, Waiters};
-pub use lock::{Guard, Lock, MappedGuard, OwnedGuard};
+pub use lock::{Guard, Lock, OwnedGuard};
+pub use mapped::{
+    MappedGuard, MappedReadGuard, MappedWriteGuard, OwnedMappedGuard, OwnedMappedReadGuard,
+    OwnedMappedWriteGuard,
+};
 pub use queue::{
     LifoQueue, PriorityQueue, Queue,
     items::{Items, Iter},
     task::Task,
 };
-pub use result::AsyncResult;
-pub use rwlock::{OwnedReadGuard, OwnedWriteGuard, ReadGuard, RwLock, UpgradableGuard, WriteGuard};
+pub use result::{AsyncResult, OwnedValue};
+pub use rwlock::{
+    OwnedReadGuard, OwnedUpgradableGuard, OwnedWriteGuard, ReadGuard, RwLock, UpgradableGuard, WriteGuard,
+};
 pub use semaphore::{OwnedPermit, Permit, Semaphore};
 #[cfg(feature = "time")]
 pub use time::Timed;

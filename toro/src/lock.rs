@@ -6,10 +6,12 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use crate::core::{Home, UnsafeCell, Wait, Waiter, const_fn};
 use crate::error::{Closed, Timeout};
+use crate::mapped::{MappedGuard, OwnedMappedGuard, Release};
 use crate::permits::{self, Face, Permits, Refusal};
 
 /// A mutual exclusion lock around a value, held across awaits by tasks and threads alike.
@@ -203,11 +205,12 @@ impl<'a, T: ?Sized> Guard<'a, T> {
 
     /// Narrows the guard to a part of the value; the whole lock stays held.
     pub fn map<U: ?Sized>(guard: Self, part: impl FnOnce(&mut T) -> &mut U) -> MappedGuard<'a, U> {
-        let guard = ManuallyDrop::new(guard);
-        let release = Release(&guard.lock.permits);
+        let lock = ManuallyDrop::new(guard).lock;
+        let release = Release::new(&lock.permits, 1);
         // SAFETY: the permit is held, by `release` from here on, and the guard is gone.
-        let value = std::ptr::from_mut(part(unsafe { &mut *guard.lock.value.get() }));
-        MappedGuard { value, _release: release, _value: PhantomData }
+        let value = NonNull::from(part(unsafe { &mut *lock.value.get() }));
+        // SAFETY: the part belongs to the value, which nobody else reaches while the permit is held.
+        unsafe { MappedGuard::new(value, release) }
     }
 }
 
@@ -216,49 +219,12 @@ impl<T: ?Sized> OwnedGuard<T> {
     pub fn lock(guard: &Self) -> &Arc<Lock<T>> {
         &guard.lock
     }
-}
 
-/// Releases a lock's permit.
-struct Release<'a>(&'a Permits);
-
-impl Drop for Release<'_> {
-    fn drop(&mut self) {
-        self.0.release(1);
-    }
-}
-
-/// Access to a part of the value of a [`Lock`], made by [`Guard::map`]. The lock is released on drop.
-#[must_use = "a lock is released as soon as its guard is dropped"]
-pub struct MappedGuard<'a, T: ?Sized> {
-    value: *mut T,
-    _release: Release<'a>,
-    _value: PhantomData<&'a mut T>,
-}
-
-// SAFETY: a mapped guard is an exclusive borrow of its part, and of the lock's permits.
-unsafe impl<T: ?Sized + Send> Send for MappedGuard<'_, T> {}
-// SAFETY: as above.
-unsafe impl<T: ?Sized + Sync> Sync for MappedGuard<'_, T> {}
-
-impl<T: ?Sized> Deref for MappedGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        // SAFETY: the lock is held as long as the guard lives, and nobody else has a way to this part.
-        unsafe { &*self.value }
-    }
-}
-
-impl<T: ?Sized> DerefMut for MappedGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as for `deref`, and the guard is borrowed exclusively.
-        unsafe { &mut *self.value }
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for MappedGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&**self, f)
+    /// Narrows the guard to a part of the value; the whole lock stays held.
+    pub fn map<U: ?Sized>(mut guard: Self, part: impl FnOnce(&mut T) -> &mut U) -> OwnedMappedGuard<T, U> {
+        let value = NonNull::from(part(&mut guard));
+        // SAFETY: the part belongs to the value, which the guard keeps alive and in place, and from everyone else.
+        unsafe { OwnedMappedGuard::new(value, guard) }
     }
 }
 

@@ -4,9 +4,11 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use crate::core::{
-    AtomicUsize, End, Entry, Handed, List, Mutex, Operation, Ordering, UnsafeCell, Wait, Waiter, Wakes,
+    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, UnsafeCell, Wait, Waiter, Wakes,
     const_fn, locked,
 };
 use crate::error::{AlreadySet, Timeout};
@@ -43,7 +45,9 @@ unsafe impl<T: Send> Send for AsyncResult<T> {}
 unsafe impl<T: Send + Sync> Sync for AsyncResult<T> {}
 
 /// Waits for the value of an [`AsyncResult`].
-pub type GetResult<'a, T> = Wait<Waiter<Getting<'a, T>>>;
+pub type GetResult<'a, T> = Wait<Waiter<Getting<&'a AsyncResult<T>>>>;
+/// Waits for the value of a counted [`AsyncResult`], and keeps it alive.
+pub type GetResultOwned<T> = Wait<Waiter<Getting<Arc<AsyncResult<T>>>>>;
 
 impl<T> AsyncResult<T> {
     const_fn! {
@@ -93,6 +97,11 @@ impl<T> AsyncResult<T> {
         Some(unsafe { self.settled() })
     }
 
+    /// As [`try_get`](AsyncResult::try_get), with a reference that keeps the result alive.
+    pub fn try_get_owned(self: &Arc<Self>) -> Option<OwnedValue<T>> {
+        self.is_set().then(|| OwnedValue { result: Arc::clone(self) })
+    }
+
     /// # Safety
     /// The word has been seen to be `SET`, or the caller's wait was granted.
     #[inline]
@@ -109,6 +118,27 @@ impl<T> AsyncResult<T> {
     #[inline]
     pub fn get(&self) -> GetResult<'_, T> {
         Wait::new(Waiter::new(self, Getting(PhantomData)))
+    }
+
+    /// As [`get`](AsyncResult::get), with a reference to the value that keeps the result alive and can be sent anywhere.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use toro::AsyncResult;
+    ///
+    /// let (answer, reader) = {
+    ///     let answer = Arc::new(AsyncResult::new());
+    ///     let value = answer.get_owned();
+    ///     (answer, std::thread::spawn(|| value.wait()))
+    /// };
+    /// answer.set(String::from("42"))?;
+    /// drop(answer);
+    /// assert_eq!(*reader.join().unwrap(), "42");
+    /// # Ok::<(), toro::AlreadySet<String>>(())
+    /// ```
+    #[inline]
+    pub fn get_owned(self: &Arc<Self>) -> GetResultOwned<T> {
+        Wait::new(Waiter::new(Arc::clone(self), Getting(PhantomData)))
     }
 
     /// How many waits are in line at this moment.
@@ -142,19 +172,78 @@ impl<T: fmt::Debug> fmt::Debug for AsyncResult<T> {
     }
 }
 
-/// The wait for a value.
-pub struct Getting<'a, T>(PhantomData<&'a T>);
+/// A reference to the value of an [`AsyncResult`] that keeps the result alive.
+pub struct OwnedValue<T> {
+    /// It is set.
+    result: Arc<AsyncResult<T>>,
+}
 
-impl<'a, T> Operation for Getting<'a, T> {
-    type Home = &'a AsyncResult<T>;
-    type Primitive = AsyncResult<T>;
+impl<T> Deref for OwnedValue<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: it was made when the word was `SET`, or the wait was granted.
+        unsafe { self.result.settled() }
+    }
+}
+
+impl<T> Clone for OwnedValue<T> {
+    fn clone(&self) -> Self {
+        OwnedValue { result: Arc::clone(&self.result) }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for OwnedValue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+/// The wait for the value of a result held through `H`.
+pub struct Getting<H>(PhantomData<H>);
+
+/// What holds a result, and the reference to its value made of it.
+pub trait Holder: Home<Target = AsyncResult<Self::Value>> {
+    type Value;
+    type Reference;
+
+    /// # Safety
+    /// The word has been seen to be `SET`, or the caller's wait was granted.
+    unsafe fn reference(self) -> Self::Reference;
+}
+
+impl<'a, T> Holder for &'a AsyncResult<T> {
+    type Value = T;
+    type Reference = &'a T;
+
+    #[inline]
+    unsafe fn reference(self) -> &'a T {
+        // SAFETY: passed on to the caller.
+        unsafe { self.settled() }
+    }
+}
+
+impl<T> Holder for Arc<AsyncResult<T>> {
+    type Value = T;
+    type Reference = OwnedValue<T>;
+
+    #[inline]
+    unsafe fn reference(self) -> OwnedValue<T> {
+        OwnedValue { result: self }
+    }
+}
+
+impl<H: Holder> Operation for Getting<H> {
+    type Home = H;
+    type Primitive = AsyncResult<H::Value>;
     type Shared = List<()>;
     type Slot = ();
     type Grant = ();
-    type Output = &'a T;
-    type Timed = Result<&'a T, Timeout>;
+    type Output = H::Reference;
+    type Timed = Result<H::Reference, Timeout>;
 
-    fn shared(result: &AsyncResult<T>) -> &Mutex<List<()>> {
+    fn shared(result: &AsyncResult<H::Value>) -> &Mutex<List<()>> {
         &result.line
     }
 
@@ -163,29 +252,29 @@ impl<'a, T> Operation for Getting<'a, T> {
     }
 
     #[inline]
-    fn attempt(&mut self, result: &AsyncResult<T>) -> Option<()> {
+    fn attempt(&mut self, result: &AsyncResult<H::Value>) -> Option<()> {
         result.is_set().then_some(())
     }
 
-    fn enqueue(&mut self, result: &AsyncResult<T>, _: &mut List<()>, _: &mut Wakes) -> Entry<(), ()> {
+    fn enqueue(&mut self, result: &AsyncResult<H::Value>, _: &mut List<()>, _: &mut Wakes) -> Entry<(), ()> {
         if result.is_set() { Entry::Ready(()) } else { Entry::Queue((), End::Back) }
     }
 
-    fn granted(&mut self, _: &AsyncResult<T>, _: Option<()>) {}
+    fn granted(&mut self, _: &AsyncResult<H::Value>, _: Option<()>) {}
 
-    fn give_back(&mut self, _: &AsyncResult<T>, _: Option<()>) {}
+    fn give_back(&mut self, _: &AsyncResult<H::Value>, _: Option<()>) {}
 
     #[inline]
-    fn finish(&mut self, result: &'a AsyncResult<T>, (): ()) -> &'a T {
+    fn finish(&mut self, result: H, (): ()) -> H::Reference {
         // SAFETY: the wait was granted, which happens only once the word is `SET`.
-        unsafe { result.settled() }
+        unsafe { result.reference() }
     }
 
-    fn in_time(value: &'a T) -> Self::Timed {
+    fn in_time(value: H::Reference) -> Self::Timed {
         Ok(value)
     }
 
-    fn expired(&mut self, _: &'a AsyncResult<T>) -> Self::Timed {
+    fn expired(&mut self, _: H) -> Self::Timed {
         Err(Timeout)
     }
 }

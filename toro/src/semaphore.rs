@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem;
 use std::sync::Arc;
 
 use crate::core::{Home, Wait, Waiter, const_fn};
@@ -131,6 +130,15 @@ impl Semaphore {
         Ok(OwnedPermit { semaphore: Arc::clone(self), count: permits })
     }
 
+    /// As [`try_acquire`](Semaphore::try_acquire), with a permit that keeps the semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn try_acquire_owned(self: &Arc<Self>) -> Result<OwnedPermit, TryAcquireError> {
+        self.try_acquire_many_owned(1)
+    }
+
     /// The permits that are free at this moment.
     pub fn available(&self) -> u32 {
         u32::try_from(self.permits.count().max(0)).unwrap_or(u32::MAX)
@@ -210,6 +218,7 @@ pub struct OwnedPermit {
     count: u32,
 }
 
+/// What a permit does; `$permit` is a struct of its `semaphore` and its `count`.
 macro_rules! permit {
     ($permit:ty, $name:literal) => {
         impl $permit {
@@ -218,10 +227,10 @@ macro_rules! permit {
                 self.count
             }
 
-            /// Takes these permits out of circulation: they are never released. Those that a [`resize`](Semaphore::resize)
+            /// Takes these permits out of circulation: they are never released. Those that a [`resize`](crate::Semaphore::resize)
             /// would have kept back do not count twice.
             pub fn forget(mut self) {
-                self.semaphore.permits.forget(mem::take(&mut self.count));
+                self.semaphore.permits().forget(std::mem::take(&mut self.count));
             }
 
             /// Adds the permits of another to this one, to be released together.
@@ -230,11 +239,11 @@ macro_rules! permit {
             ///
             /// Gives the other back if it belongs to another semaphore.
             pub fn merge(&mut self, mut other: Self) -> Result<(), Self> {
-                if !std::ptr::eq::<Semaphore>(&*self.semaphore, &*other.semaphore) {
+                if !std::ptr::eq::<$crate::Semaphore>(&*self.semaphore, &*other.semaphore) {
                     return Err(other);
                 }
                 // Both are part of one total, which fits.
-                self.count += mem::take(&mut other.count);
+                self.count += std::mem::take(&mut other.count);
                 Ok(())
             }
         }
@@ -243,18 +252,19 @@ macro_rules! permit {
             #[inline]
             fn drop(&mut self) {
                 if self.count != 0 {
-                    self.semaphore.permits.release(self.count);
+                    self.semaphore.permits().release(self.count);
                 }
             }
         }
 
-        impl fmt::Debug for $permit {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Debug for $permit {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_struct($name).field("count", &self.count).finish_non_exhaustive()
             }
         }
     };
 }
+pub(crate) use permit;
 
 permit!(Permit<'_>, "Permit");
 permit!(OwnedPermit, "OwnedPermit");

@@ -1,13 +1,17 @@
 //! Sizes of the waits on a machine of 64 bits, so that a change is noticed; and what they may be sent to.
 #![cfg(target_pointer_width = "64")]
 
+use std::cell::Cell;
 use std::mem::size_of;
 
 use toro::waits::{
-    AcquireLock, AcquireLockOwned, AcquirePermits, Arrive, EventWait, Get, GetResult, Join, Notified, Put,
-    Read, Write,
+    AcquireBoundedOwned, AcquireLock, AcquireLockOwned, AcquirePermits, Arrive, ArriveOwned, EventWait, Get,
+    GetResult, GetResultOwned, Join, Notified, Put, Read, UpgradableReadOwned, Upgrade, UpgradeOwned, Write,
 };
-use toro::{Queue, RwLock, Semaphore};
+use toro::{
+    MappedGuard, MappedReadGuard, MappedWriteGuard, OwnedMappedGuard, OwnedMappedReadGuard,
+    OwnedMappedWriteGuard, Queue, RwLock, Semaphore,
+};
 
 #[test]
 fn waits_are_small() {
@@ -16,10 +20,16 @@ fn waits_are_small() {
     assert_eq!(size_of::<AcquirePermits<'_>>(), 64);
     assert_eq!(size_of::<Read<'_, u8>>(), 64);
     assert_eq!(size_of::<Write<'_, u8>>(), 64);
+    assert_eq!(size_of::<AcquireBoundedOwned>(), 64);
+    assert_eq!(size_of::<UpgradableReadOwned<u8>>(), 64);
+    assert_eq!(size_of::<Upgrade<'_, u8>>(), 64);
+    assert_eq!(size_of::<UpgradeOwned<u8>>(), 64);
     assert_eq!(size_of::<EventWait<'_>>(), 56);
     assert_eq!(size_of::<Notified<'_>>(), 64);
     assert_eq!(size_of::<Arrive<'_>>(), 80);
+    assert_eq!(size_of::<ArriveOwned>(), 80);
     assert_eq!(size_of::<GetResult<'_, u8>>(), 56);
+    assert_eq!(size_of::<GetResultOwned<u8>>(), 56);
     assert_eq!(size_of::<Get<'_, Queue<u64>>>(), 56);
     assert_eq!(size_of::<Put<'_, Queue<u64>, u64>>(), 72);
     assert_eq!(size_of::<Join<'_, Queue<u64>>>(), 56);
@@ -39,8 +49,18 @@ fn waits_can_be_sent_and_cannot_be_moved_once_pinned() {
     fn sync<T: Sync>() {}
     send::<AcquireLock<'_, u8>>();
     send::<AcquirePermits<'_>>();
+    send::<AcquireBoundedOwned>();
+    send::<ArriveOwned>();
+    send::<GetResultOwned<u8>>();
+    send::<UpgradeOwned<u8>>();
     send::<EventWait<'_>>();
+    send::<MappedGuard<'_, Cell<u8>>>();
+    send::<OwnedMappedGuard<Cell<u16>, Cell<u8>>>();
+    send::<MappedReadGuard<'_, u8>>();
+    send::<OwnedMappedReadGuard<u16, u8>>();
+    send::<MappedWriteGuard<'_, Cell<u8>>>();
+    send::<OwnedMappedWriteGuard<u16, Cell<u8>>>();
     send::<Put<'_, Queue<u64>, u64>>();
-    sync::<Queue<std::cell::Cell<u8>>>();
-    sync::<toro::Lock<std::cell::Cell<u8>>>();
+    sync::<Queue<Cell<u8>>>();
+    sync::<toro::Lock<Cell<u8>>>();
 }

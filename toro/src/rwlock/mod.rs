@@ -8,14 +8,19 @@
 
 #![allow(unsafe_code)]
 
+mod guards;
+
+pub use guards::{
+    OwnedReadGuard, OwnedUpgradableGuard, OwnedWriteGuard, ReadGuard, UpgradableGuard, Upgrade, UpgradeOwned,
+    WriteGuard,
+};
+
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crate::core::{Home, UnsafeCell, Wait, Waiter, const_fn};
-use crate::error::{Closed, NotUpgraded, Timeout};
+use crate::error::{Closed, Timeout};
 use crate::permits::{self, Face, Permits};
 
 const READ: u32 = 1;
@@ -79,12 +84,12 @@ pub type Read<'a, T> = Hold<&'a RwLock<T>, ReadKind>;
 pub type ReadOwned<T> = Hold<Arc<RwLock<T>>, ReadKind>;
 /// Waits to read, with the option to write.
 pub type UpgradableRead<'a, T> = Hold<&'a RwLock<T>, UpgradableKind>;
+/// Waits to read, with the option to write, and keeps the counted lock alive.
+pub type UpgradableReadOwned<T> = Hold<Arc<RwLock<T>>, UpgradableKind>;
 /// Waits to write.
 pub type Write<'a, T> = Hold<&'a RwLock<T>, WriteKind>;
 /// Waits to write, and keeps the counted lock alive.
 pub type WriteOwned<T> = Hold<Arc<RwLock<T>>, WriteKind>;
-/// Waits for the readers beside an upgradable one to leave.
-pub type Upgrade<'a, T> = Wait<Waiter<permits::Acquire<Upgraded<'a, T>>>>;
 
 impl<T: ?Sized> RwLock<T> {
     /// Waits until the value can be read.
@@ -110,6 +115,12 @@ impl<T: ?Sized> RwLock<T> {
         Wait::new(Waiter::new(self, permits::Acquire::new(UPGRADABLE)))
     }
 
+    /// As [`upgradable_read`](RwLock::upgradable_read), with a guard that keeps the lock alive.
+    #[inline]
+    pub fn upgradable_read_owned(self: &Arc<Self>) -> UpgradableReadOwned<T> {
+        Wait::new(Waiter::new(Arc::clone(self), permits::Acquire::new(UPGRADABLE)))
+    }
+
     /// Waits until the value can be written.
     #[inline]
     pub fn write(&self) -> Write<'_, T> {
@@ -123,21 +134,42 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     /// Reads if nobody writes and nobody waits.
+    #[inline]
     pub fn try_read(&self) -> Option<ReadGuard<'_, T>> {
-        self.permits.try_acquire(READ).ok()?;
-        Some(ReadGuard { lock: self })
+        self.try_hold::<_, ReadKind>(READ, || self)
+    }
+
+    /// As [`try_read`](RwLock::try_read), with a guard that keeps the lock alive.
+    pub fn try_read_owned(self: &Arc<Self>) -> Option<OwnedReadGuard<T>> {
+        self.try_hold::<_, ReadKind>(READ, || Arc::clone(self))
     }
 
     /// Reads, with the option to write, if nobody writes or has that option, and nobody waits.
+    #[inline]
     pub fn try_upgradable_read(&self) -> Option<UpgradableGuard<'_, T>> {
-        self.permits.try_acquire(UPGRADABLE).ok()?;
-        Some(UpgradableGuard { lock: self })
+        self.try_hold::<_, UpgradableKind>(UPGRADABLE, || self)
+    }
+
+    /// As [`try_upgradable_read`](RwLock::try_upgradable_read), with a guard that keeps the lock alive.
+    pub fn try_upgradable_read_owned(self: &Arc<Self>) -> Option<OwnedUpgradableGuard<T>> {
+        self.try_hold::<_, UpgradableKind>(UPGRADABLE, || Arc::clone(self))
     }
 
     /// Writes if nobody holds the lock and nobody waits.
+    #[inline]
     pub fn try_write(&self) -> Option<WriteGuard<'_, T>> {
-        self.permits.try_acquire(WRITE).ok()?;
-        Some(WriteGuard { lock: self, _value: PhantomData })
+        self.try_hold::<_, WriteKind>(WRITE, || self)
+    }
+
+    /// As [`try_write`](RwLock::try_write), with a guard that keeps the lock alive.
+    pub fn try_write_owned(self: &Arc<Self>) -> Option<OwnedWriteGuard<T>> {
+        self.try_hold::<_, WriteKind>(WRITE, || Arc::clone(self))
+    }
+
+    #[inline]
+    fn try_hold<H: Holder<K>, K>(&self, permits: u32, home: impl FnOnce() -> H) -> Option<H::Guard> {
+        self.permits.try_acquire(permits).ok()?;
+        Some(home().guard())
     }
 
     /// How many waits are in line at this moment.
@@ -182,136 +214,6 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
     }
 }
 
-/// Shared access to the value of an [`RwLock`], released on drop.
-#[must_use = "a lock is released as soon as its guard is dropped"]
-pub struct ReadGuard<'a, T: ?Sized> {
-    lock: &'a RwLock<T>,
-}
-
-/// Shared access to the value of an [`RwLock`] that it keeps alive, released on drop.
-#[must_use = "a lock is released as soon as its guard is dropped"]
-pub struct OwnedReadGuard<T: ?Sized> {
-    lock: Arc<RwLock<T>>,
-}
-
-/// Shared access to the value of an [`RwLock`] that can become exclusive, released on drop.
-#[must_use = "a lock is released as soon as its guard is dropped"]
-pub struct UpgradableGuard<'a, T: ?Sized> {
-    lock: &'a RwLock<T>,
-}
-
-/// Exclusive access to the value of an [`RwLock`], released on drop.
-#[must_use = "a lock is released as soon as its guard is dropped"]
-pub struct WriteGuard<'a, T: ?Sized> {
-    lock: &'a RwLock<T>,
-    /// A write guard is an exclusive borrow of the value.
-    _value: PhantomData<&'a mut T>,
-}
-
-/// Exclusive access to the value of an [`RwLock`] that it keeps alive, released on drop.
-#[must_use = "a lock is released as soon as its guard is dropped"]
-pub struct OwnedWriteGuard<T: ?Sized> {
-    lock: Arc<RwLock<T>>,
-}
-
-macro_rules! reads {
-    ($guard:ty, $permits:expr) => {
-        impl<T: ?Sized> Deref for $guard {
-            type Target = T;
-
-            #[inline]
-            fn deref(&self) -> &T {
-                // SAFETY: the guard holds a permit.
-                unsafe { self.lock.value() }
-            }
-        }
-
-        impl<T: ?Sized> Drop for $guard {
-            #[inline]
-            fn drop(&mut self) {
-                self.lock.permits.release($permits);
-            }
-        }
-
-        impl<T: ?Sized + fmt::Debug> fmt::Debug for $guard {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&**self, f)
-            }
-        }
-    };
-}
-
-macro_rules! writes {
-    ($guard:ty) => {
-        impl<T: ?Sized> DerefMut for $guard {
-            #[inline]
-            fn deref_mut(&mut self) -> &mut T {
-                // SAFETY: the guard holds all permits, and is borrowed exclusively.
-                unsafe { &mut *self.lock.value.get() }
-            }
-        }
-    };
-}
-
-reads!(ReadGuard<'_, T>, READ);
-reads!(OwnedReadGuard<T>, READ);
-reads!(UpgradableGuard<'_, T>, UPGRADABLE);
-reads!(WriteGuard<'_, T>, WRITE);
-reads!(OwnedWriteGuard<T>, WRITE);
-writes!(WriteGuard<'_, T>);
-writes!(OwnedWriteGuard<T>);
-
-impl<'a, T: ?Sized> UpgradableGuard<'a, T> {
-    /// Waits until all other readers have left, and becomes the writer. No other writer comes between, and new readers are
-    /// held back meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// If the wait is given an end and expires, [`NotUpgraded`] with the upgradable guard.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the wait drops the guard.
-    pub fn upgrade(self) -> Upgrade<'a, T> {
-        Wait::new(Waiter::new(Upgrading(self), permits::Acquire::before_all(UPGRADE)))
-    }
-
-    /// Becomes the writer if there is no other reader.
-    ///
-    /// # Errors
-    ///
-    /// Gives the guard back if there is.
-    pub fn try_upgrade(self) -> Result<WriteGuard<'a, T>, Self> {
-        match self.lock.permits.try_acquire_before_all(UPGRADE) {
-            Ok(()) => Ok(WriteGuard { lock: ManuallyDrop::new(self).lock, _value: PhantomData }),
-            Err(_) => Err(self),
-        }
-    }
-
-    /// Gives up the option to write, and stays a reader.
-    pub fn downgrade(self) -> ReadGuard<'a, T> {
-        let guard = ReadGuard { lock: ManuallyDrop::new(self).lock };
-        guard.lock.permits.release(UPGRADABLE - READ);
-        guard
-    }
-}
-
-impl<'a, T: ?Sized> WriteGuard<'a, T> {
-    /// Becomes a reader; no writer comes between.
-    pub fn downgrade(self) -> ReadGuard<'a, T> {
-        let guard = ReadGuard { lock: ManuallyDrop::new(self).lock };
-        guard.lock.permits.release(WRITE - READ);
-        guard
-    }
-
-    /// Becomes a reader that can write again; no writer comes between.
-    pub fn downgrade_to_upgradable(self) -> UpgradableGuard<'a, T> {
-        let guard = UpgradableGuard { lock: ManuallyDrop::new(self).lock };
-        guard.lock.permits.release(WRITE - UPGRADABLE);
-        guard
-    }
-}
-
 /// By one of many readers.
 pub struct ReadKind;
 /// By the reader who may write.
@@ -328,27 +230,6 @@ pub trait Holder<K>: Home<Target = RwLock<Self::Value>> {
     type Guard;
     fn guard(self) -> Self::Guard;
 }
-
-macro_rules! holder {
-    ($home:ty, $kind:ty, $guard:ty, $lock:ident => $make:expr) => {
-        impl<'a, T: ?Sized + 'a> Holder<$kind> for $home {
-            type Value = T;
-            type Guard = $guard;
-
-            #[inline]
-            fn guard(self) -> $guard {
-                let $lock = self;
-                $make
-            }
-        }
-    };
-}
-
-holder!(&'a RwLock<T>, ReadKind, ReadGuard<'a, T>, lock => ReadGuard { lock });
-holder!(Arc<RwLock<T>>, ReadKind, OwnedReadGuard<T>, lock => OwnedReadGuard { lock });
-holder!(&'a RwLock<T>, UpgradableKind, UpgradableGuard<'a, T>, lock => UpgradableGuard { lock });
-holder!(&'a RwLock<T>, WriteKind, WriteGuard<'a, T>, lock => WriteGuard { lock, _value: PhantomData });
-holder!(Arc<RwLock<T>>, WriteKind, OwnedWriteGuard<T>, lock => OwnedWriteGuard { lock });
 
 impl<K, H: Holder<K>> Face for Held<H, K> {
     type Home = H;
@@ -373,48 +254,5 @@ impl<K, H: Holder<K>> Face for Held<H, K> {
 
     fn expired(_: H) -> Self::Timed {
         Err(Timeout)
-    }
-}
-
-/// The upgradable guard, while it waits to write.
-pub struct Upgrading<'a, T: ?Sized>(UpgradableGuard<'a, T>);
-
-impl<T: ?Sized> Deref for Upgrading<'_, T> {
-    type Target = RwLock<T>;
-
-    fn deref(&self) -> &RwLock<T> {
-        self.0.lock
-    }
-}
-
-impl<T: ?Sized> Home for Upgrading<'_, T> {}
-
-/// The face of an upgrade.
-pub struct Upgraded<'a, T: ?Sized>(PhantomData<&'a T>);
-
-impl<'a, T: ?Sized> Face for Upgraded<'a, T> {
-    type Home = Upgrading<'a, T>;
-    type Primitive = RwLock<T>;
-    type Output = WriteGuard<'a, T>;
-    type Timed = Result<WriteGuard<'a, T>, NotUpgraded<UpgradableGuard<'a, T>>>;
-
-    fn permits(lock: &RwLock<T>) -> &Permits {
-        &lock.permits
-    }
-
-    fn attempt(permits: &Permits, count: u32) -> Result<(), permits::Refusal> {
-        permits.try_acquire_before_all(count)
-    }
-
-    fn finish(home: Upgrading<'a, T>, _: u32, _never_closed: Result<(), Closed>) -> WriteGuard<'a, T> {
-        WriteGuard { lock: ManuallyDrop::new(home.0).lock, _value: PhantomData }
-    }
-
-    fn in_time(guard: WriteGuard<'a, T>) -> Self::Timed {
-        Ok(guard)
-    }
-
-    fn expired(home: Upgrading<'a, T>) -> Self::Timed {
-        Err(NotUpgraded(home.0))
     }
 }
