@@ -10,7 +10,7 @@ use bson::Document;
 use crate::client::Client;
 use crate::database::Database;
 use crate::deadline::Deadline;
-use crate::exec::{Core, Scope, Target};
+use crate::exec::{Core, Kind, Scope, Target};
 use crate::face::Face;
 use crate::ops::*;
 use crate::options::{CollectionOptions, ReadConcern, SelectionCriteria, UpdateModifications, WriteConcern};
@@ -55,7 +55,7 @@ impl Place {
         Scope {
             db: &self.db,
             target: Target::Readable(criteria.unwrap_or(&self.concerns.selection_criteria)),
-            reads: true,
+            kind: Kind::Read,
             read_concern: read_concern.or(self.concerns.read_concern.as_ref()),
             write_concern: None,
             identity: session.into(),
@@ -72,7 +72,7 @@ impl Place {
         Scope {
             db: &self.db,
             target: Target::Writable,
-            reads: false,
+            kind: Kind::Other,
             read_concern: None,
             write_concern: write_concern.or(self.concerns.write_concern.as_ref()),
             identity: session.into(),

@@ -34,7 +34,7 @@ use threadwatch::ForkGeneration;
 pub(crate) use self::attempt::check_size;
 use self::cluster_time::ClusterClock;
 pub use self::cluster_time::ClusterTime;
-pub(crate) use self::operation::{Identity, Meta, Operation, Retry, Scope, Target};
+pub(crate) use self::operation::{Identity, Kind, Meta, Operation, Retry, Scope, Target};
 pub(crate) use self::outline::{Outline, malformed};
 use self::reply::Loan;
 pub(crate) use self::reply::Reply;

@@ -310,6 +310,12 @@ async fn a_snapshot_session_sees_one_point_in_time() {
     coll.insert_one(doc! { "_id": 2 }).write_concern(WriteConcern::majority()).await.unwrap();
     assert_eq!(coll.count_documents(doc! {}).session(&mut session).await.unwrap(), 1);
     assert_eq!(coll.count_documents(doc! {}).await.unwrap(), 2);
+    // What is not of the snapshot is refused by the server, instead of being done beside it.
+    let error = coll.insert_one(doc! { "_id": 3 }).session(&mut session).await.unwrap_err();
+    assert!(error.code().is_some() && coll.count_documents(doc! {}).await.unwrap() == 2, "{error}");
+    let twice = doc! { "count": "c", "readConcern": { "level": "local" } };
+    let error = client.database(coll.name()).run_command(twice).session(&mut session).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error:?}");
     let both = client.start_session().snapshot(true).causal_consistency(true).await;
     assert!(both.is_err());
 }

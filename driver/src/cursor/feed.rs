@@ -16,7 +16,7 @@ use super::batch::Batch;
 use crate::deadline::Deadline;
 use crate::decode;
 use crate::error::{Error, Result};
-use crate::exec::{self, Core, Identity, Reply, Scope, ServerSession, Target};
+use crate::exec::{self, Core, Identity, Kind, Reply, Scope, ServerSession, Target};
 use crate::ops::Boxed;
 use crate::ops::get_more::GetMore;
 use crate::ops::kill_cursors::KillCursors;
@@ -190,7 +190,7 @@ impl Source {
         let scope = Scope {
             db: &self.db,
             target: Target::Member(&self.server),
-            reads: false,
+            kind: Kind::Sequel,
             read_concern: None,
             write_concern: None,
             identity: match session {
@@ -228,7 +228,7 @@ impl Drop for Source {
             let scope = Scope {
                 db: &db,
                 target: Target::Member(&server),
-                reads: false,
+                kind: Kind::Sequel,
                 read_concern: None,
                 write_concern: None,
                 identity: Identity::Held(None),

@@ -2,7 +2,7 @@
 
 use super::cluster_time::ClusterTime;
 use super::envelope::{Envelope, ReadTime, Route, read_preference};
-use super::operation::{Identity, Operation, Retry, Scope};
+use super::operation::{Identity, Kind, Operation, Retry, Scope};
 use super::outline::Outline;
 use super::reply::Loan;
 use super::retry::{self, Failure};
@@ -11,6 +11,7 @@ use super::watch::Watch;
 use super::{Core, Tries, failure};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::{CheckOutError, Connection, ConnectionDescription, Lease, Stage};
+use crate::session::SessionState;
 use crate::topology::{Selected, Server};
 use crate::wire::Flags;
 
@@ -134,6 +135,27 @@ fn session_id(identity: &Identity<'_>, lease: &Loan<'_>) -> Option<[u8; 16]> {
     }
 }
 
+/// What the session says of the data that a command of this kind must see.
+///
+/// # Errors
+/// `IncompatibleServer` for a snapshot on a server that has none.
+fn read_time_of(
+    state: &SessionState,
+    kind: Kind,
+    server: &ConnectionDescription,
+) -> Result<Option<ReadTime>> {
+    Ok(match (kind, state.is_snapshot()) {
+        (Kind::Sequel, _) | (Kind::Other, false) => None,
+        (Kind::Read, false) => state.after_cluster_time().map(ReadTime::After),
+        (_, true) if server.max_wire_version < SNAPSHOT_READS => {
+            return Err(Error::new(ErrorKind::IncompatibleServer {
+                message: "Snapshot reads require MongoDB 5.0 or later; use a session without snapshot".into(),
+            }));
+        }
+        (_, true) => Some(state.at_cluster_time().map_or(ReadTime::Snapshot, ReadTime::At)),
+    })
+}
+
 /// Writes the whole request into the connection's buffer.
 fn write(
     tries: &mut Tries<'_>,
@@ -161,22 +183,11 @@ fn write(
         number_write(tries, scope, server)?;
     }
     let clock = core.clock.get();
-    let (mut cluster_time, mut read_time) = (clock.as_ref(), None);
+    let mut cluster_time = clock.as_ref();
+    let mut read_time = None;
     if let Identity::Explicit(state) = &scope.identity {
         cluster_time = ClusterTime::later(cluster_time, state.cluster_time());
-        if scope.reads {
-            if state.is_snapshot() && server.max_wire_version < SNAPSHOT_READS {
-                return Err(Error::new(ErrorKind::IncompatibleServer {
-                    message: "Snapshot reads require MongoDB 5.0 or later; use a session without snapshot"
-                        .into(),
-                }));
-            }
-            read_time = match (state.is_snapshot(), state.at_cluster_time()) {
-                (true, None) => Some(ReadTime::Snapshot),
-                (true, Some(time)) => Some(ReadTime::At(time)),
-                (false, _) => state.after_cluster_time().map(ReadTime::After),
-            };
-        }
+        read_time = read_time_of(state, scope.kind, server)?;
     }
     let id = session_id(&scope.identity, &tries.lease);
     let route = if core.options.direct_connection() { Route::Direct } else { Route::Selected };
@@ -254,7 +265,9 @@ fn read(core: &Core, scope: &mut Scope<'_>, connection: &Connection) -> Result<O
         if let Some(time) = outline.operation_time() {
             state.advance_operation_time(time);
         }
-        if let Some(time) = outline.snapshot_time(reply).filter(|_| state.is_snapshot() && scope.reads) {
+        if let Some(time) =
+            outline.snapshot_time(reply).filter(|_| state.is_snapshot() && scope.kind == Kind::Read)
+        {
             state.saw_snapshot(time);
         }
     }

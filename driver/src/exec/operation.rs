@@ -75,14 +75,26 @@ impl<'a> From<Option<&'a mut SessionState>> for Identity<'a> {
     }
 }
 
+/// What a command has to do with reading, by which a session decides on its read concern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It reads data, and is told which it must see.
+    Read,
+    /// It does not; a session that reads a snapshot says so all the same, so that the server refuses what is not of the snapshot
+    /// (specification "Snapshot Reads", section "Server Commands").
+    Other,
+    /// It goes on with, or ends, what was begun under a read concern, and carries none.
+    Sequel,
+}
+
 /// Where and how an operation runs.
 pub(crate) struct Scope<'a> {
     /// The database.
     pub(crate) db: &'a str,
     /// Which server.
     pub(crate) target: Target<'a>,
-    /// Whether the command reads data, and so can be told which data it must see.
-    pub(crate) reads: bool,
+    /// What a session adds to the command's read concern.
+    pub(crate) kind: Kind,
     /// Sent if given.
     pub(crate) read_concern: Option<&'a ReadConcern>,
     /// Sent if given and not empty.

@@ -7,7 +7,7 @@ use crate::collection::Collection;
 use crate::database::Database;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::exec::{self, Meta, Operation, Reply, Retry, Scope, Target, failure};
+use crate::exec::{self, Kind, Meta, Operation, Reply, Retry, Scope, Target, failure};
 use crate::face::Face;
 use crate::options::WriteConcern;
 use crate::pool::ConnectionDescription;
@@ -80,7 +80,7 @@ impl<'a, F: Face> DropDatabase<'a, F> {
         let scope = Scope {
             db: self.database.name(),
             target: Target::Writable,
-            reads: false,
+            kind: Kind::Other,
             read_concern: None,
             write_concern: write_concern.or(self.database.concerns().write_concern.as_ref()),
             identity: self.session.into(),

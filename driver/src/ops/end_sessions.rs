@@ -6,7 +6,7 @@ use bson::raw::cstr;
 
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::exec::{self, Core, Identity, Meta, Operation, Retry, Scope, Target};
+use crate::exec::{self, Core, Identity, Kind, Meta, Operation, Retry, Scope, Target};
 use crate::options::{ReadPreference, SelectionCriteria};
 use crate::pool::ConnectionDescription;
 use crate::wire::DocWriter;
@@ -26,7 +26,7 @@ pub(crate) async fn end_sessions(core: &Core) {
         let scope = Scope {
             db: "admin",
             target: Target::Readable(ANYONE),
-            reads: false,
+            kind: Kind::Sequel,
             read_concern: None,
             write_concern: None,
             identity: Identity::Held(None),

@@ -9,7 +9,7 @@ use crate::cursor::{Feed, Follow};
 use crate::database::Database;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::exec::{self, Meta, Operation, Retry, Scope, Target};
+use crate::exec::{self, Kind, Meta, Operation, Retry, Scope, Target};
 use crate::face::Face;
 use crate::options::{ReadPreference, SelectionCriteria};
 use crate::pool::ConnectionDescription;
@@ -52,7 +52,7 @@ impl<'a, F: Face> ListCollectionNames<'a, F> {
         let scope = Scope {
             db: self.database.name(),
             target: Target::Readable(PRIMARY),
-            reads: false,
+            kind: Kind::Other,
             read_concern: None,
             write_concern: None,
             identity: self.session.as_deref_mut().into(),

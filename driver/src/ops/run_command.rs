@@ -6,7 +6,7 @@ use super::macros::{ends, options};
 use crate::database::Database;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::exec::{self, Meta, Operation, Retry, Scope, Target, malformed};
+use crate::exec::{self, Kind, Meta, Operation, Retry, Scope, Target, malformed};
 use crate::face::Face;
 use crate::options::{ReadPreference, SelectionCriteria};
 use crate::pool::ConnectionDescription;
@@ -52,12 +52,19 @@ impl<'a, F: Face> RunCommand<'a, F> {
                 "the command is an empty document; its first field names the command",
             ));
         }
+        if self.session.as_deref().is_some_and(|session| session.is_snapshot())
+            && command.command.get("readConcern").is_ok_and(|own| own.is_some())
+        {
+            return Err(Error::invalid_argument(
+                "the command has a readConcern, and its session reads a snapshot, which is one; leave either out",
+            ));
+        }
         let core = self.database.core();
         let criteria = self.options.as_deref().and_then(|o| o.selection_criteria.as_ref());
         let scope = Scope {
             db: self.database.name(),
             target: Target::Readable(criteria.unwrap_or(PRIMARY)),
-            reads: false,
+            kind: Kind::Other,
             read_concern: None,
             write_concern: None,
             identity: self.session.into(),
