@@ -19,6 +19,8 @@ pub struct Options {
     pub json: Option<PathBuf>,
     /// Where to write a plot as SVG.
     pub plot: Option<PathBuf>,
+    /// Where to write the cells that something must hold for, as a table in Markdown.
+    pub table: Option<PathBuf>,
     /// How many rounds to measure, instead of the usual number.
     pub rounds: Option<usize>,
     /// Measure only cells whose name contains this.
@@ -34,6 +36,7 @@ pub struct Options {
 /// The options, for a usage text.
 pub const USAGE: &str = "    --json FILE       write every figure as JSON
     --plot FILE.svg   draw the ratios as bars
+    --table FILE.md   write the cells with a bound as a table in Markdown
     --rounds N        measure N rounds (1 to 1000)
     --cell SUBSTRING  measure only the cells whose name contains SUBSTRING
     --only NAME       run only the contender NAME, compared with nothing: for use under a profiler
@@ -53,6 +56,7 @@ impl Options {
             match word.as_str() {
                 "--json" => options.json = Some(value("the name of a file")?.into()),
                 "--plot" => options.plot = Some(value("the name of a file")?.into()),
+                "--table" => options.table = Some(value("the name of a file")?.into()),
                 "--cell" => options.cell = Some(value("a part of a cell's name")?),
                 "--only" => options.only = Some(value("the name of a contender")?),
                 "--uri" => options.uri = Some(value("a connection string")?),
@@ -90,10 +94,11 @@ mod tests {
 
     #[test]
     fn options_are_read() {
-        let options = parse("--json a.json --plot b.svg --rounds 31 --cell lock --only flume --quick")
-            .expect("all are options");
+        let options =
+            parse("--json a.json --plot b.svg --table c.md --rounds 31 --cell lock --only flume --quick")
+                .expect("all are options");
         assert_eq!(options.json, Some("a.json".into()));
-        assert_eq!(options.plot, Some("b.svg".into()));
+        assert_eq!((&options.plot, &options.table), (&Some("b.svg".into()), &Some("c.md".into())));
         assert_eq!((options.rounds, options.pace), (Some(31), Pace::Quick));
         assert!(options.wants("lock, uncontended") && !options.wants("queue"));
         assert!(options.admits("flume") && !options.admits("toro"));

@@ -20,6 +20,8 @@ pub struct Cell {
     pub verdicts: Vec<Verdict>,
     /// Anything the reader of the row should know about a contender.
     pub remark: String,
+    /// Whether the figures are microseconds per operation, so that their inverse is a rate.
+    is_time: bool,
 }
 
 impl Cell {
@@ -31,7 +33,14 @@ impl Cell {
         bounds: &[Bound],
     ) -> Self {
         let verdicts = bounds.iter().filter_map(|bound| bound.judge(&figures)).collect();
-        Self { name: name.into(), unit, figures, verdicts, remark: String::new() }
+        Self { name: name.into(), unit, figures, verdicts, remark: String::new(), is_time: false }
+    }
+
+    /// The same cell, whose figures are microseconds from the beginning to the end of one operation.
+    #[must_use]
+    pub fn timing_operations(mut self) -> Self {
+        self.is_time = true;
+        self
     }
 
     /// The same cell with a remark.
@@ -43,6 +52,16 @@ impl Cell {
 
     fn best_peer(&self) -> Option<&Figures> {
         fastest(self.figures.get(1..)?)
+    }
+
+    /// What the subject does in a second, where the cell measures the time from beginning to end of one operation.
+    fn per_second(&self, subject: &Figures) -> Option<f64> {
+        (self.is_time && !subject.stalled()).then(|| 1e6 / subject.median())
+    }
+
+    fn say(&self, which: MustOrAim) -> String {
+        let verdicts = self.verdicts(which).map(|verdict| format!("{} {verdict}", verdict.standing.word()));
+        verdicts.collect::<Vec<_>>().join(", ")
     }
 
     /// Who among the peers stalled, as the end of a remark.
@@ -72,6 +91,11 @@ enum MustOrAim {
     Aim,
 }
 
+/// What stands where there is nothing.
+fn dash() -> String {
+    "-".into()
+}
+
 /// The median, or that there is none.
 fn say_median(figures: &Figures) -> String {
     if figures.stalled() { "stalled".into() } else { figure(figures.median()) }
@@ -86,6 +110,8 @@ pub struct Report {
     pub subject: &'static str,
     /// The peer that the plot compares with; `None`: in each cell the best.
     pub against: Option<&'static str>,
+    /// Peers that have columns of their own in the table, median and ratio; none: the best of each cell is shown.
+    pub shown: &'static [&'static str],
     /// The packages whose versions belong to the figures.
     pub packages: Vec<&'static str>,
     /// Sentences under the table.
@@ -102,39 +128,60 @@ impl Report {
     }
 
     /// The headings of [`Report::row`].
-    pub fn headings(&self) -> [&str; 9] {
-        ["cell", "unit", self.subject, "best_peer", "peer", "ratio", "must", "aim", "remark"]
+    fn headings(&self) -> Vec<String> {
+        let mut headings: Vec<String> = vec!["cell".into(), "unit".into(), self.subject.into()];
+        if self.shown.is_empty() {
+            headings.extend(["best_peer", "peer", "ratio"].map(Into::into));
+        } else {
+            headings.push("per_second".into());
+            headings.extend(self.shown.iter().flat_map(|peer| [peer.to_string(), format!("to_{peer}")]));
+        }
+        headings.extend(["must", "aim", "remark"].map(Into::into));
+        headings
     }
 
     /// The row of one cell.
-    pub fn row(cell: &Cell) -> [String; 9] {
+    fn row(&self, cell: &Cell) -> Vec<String> {
         let subject = cell.figures.first();
-        let best = cell.best_peer();
-        let ratio = subject.zip(best).map(|(subject, best)| figure(subject.ratio_to(best).median));
-        let say = |which: MustOrAim| {
-            let verdicts =
-                cell.verdicts(which).map(|verdict| format!("{} {verdict}", verdict.standing.word()));
-            verdicts.collect::<Vec<_>>().join(", ")
+        let ratio_to = |peer: Option<&Figures>| {
+            let ratio = subject.zip(peer).map(|(subject, peer)| figure(subject.ratio_to(peer).median));
+            ratio.unwrap_or_else(dash)
         };
-        let dash = || "-".to_string();
-        [
-            cell.name.clone(),
-            cell.unit.to_string(),
-            subject.map_or_else(dash, say_median),
-            best.map_or_else(dash, |best| figure(best.median())),
-            best.map_or_else(dash, |best| best.name.to_string()),
-            ratio.unwrap_or_else(dash),
-            say(MustOrAim::Must),
-            say(MustOrAim::Aim),
-            cell.remark.clone() + &cell.stalled_peers(),
-        ]
+        let mut row = vec![cell.name.clone(), cell.unit.to_string(), subject.map_or_else(dash, say_median)];
+        if self.shown.is_empty() {
+            let best = cell.best_peer();
+            row.push(best.map_or_else(dash, |best| figure(best.median())));
+            row.push(best.map_or_else(dash, |best| best.name.to_string()));
+            row.push(ratio_to(best));
+        } else {
+            row.push(subject.and_then(|subject| cell.per_second(subject)).map_or_else(dash, figure));
+            for name in self.shown {
+                let peer = cell.figures.iter().skip(1).find(|peer| peer.name == *name);
+                row.extend([peer.map_or_else(dash, say_median), ratio_to(peer)]);
+            }
+        }
+        row.extend([cell.say(MustOrAim::Must), cell.say(MustOrAim::Aim)]);
+        row.push(cell.remark.clone() + &cell.stalled_peers());
+        row
+    }
+
+    /// The cells that something must hold for, as a table in Markdown: what a page about the project shows.
+    pub fn to_markdown(&self) -> String {
+        let line = |words: &[String]| format!("| {} |\n", words.join(" | "));
+        // All but the aims and the remarks.
+        let shown = self.headings().len() - 2;
+        let mut text = line(&self.headings()[..shown]) + &"|---".repeat(shown) + "|\n";
+        for cell in self.cells.iter().filter(|cell| cell.standing().is_some()) {
+            text += &line(&self.row(cell)[..shown]);
+        }
+        text
     }
 
     /// The table, the notes and the count of bounds, as text.
     pub fn to_text(&self) -> String {
         let mut table = Table::new(self.headings());
         for cell in &self.cells {
-            table.row(Self::row(cell));
+            table.row(self.row(cell));
         }
         let mut text = format!("{}\n\n{table}\n", self.title);
         for note in &self.notes {
@@ -257,6 +304,7 @@ mod tests {
             title: "t".into(),
             subject: "own",
             against: None,
+            shown: &[],
             packages: vec!["benches"],
             notes: vec![],
             cells: vec![cell],
@@ -272,6 +320,29 @@ mod tests {
         assert!(row.contains("MISSED 0.50>0.40 quick, met 0.25<=0.40 slow"), "{row}");
         assert!(row.contains("met 0.50<=0.60 quick") && row.contains("slow is unfair"), "{row}");
         assert!(text.contains("musts: 1 met, 0 even"), "{text}");
+    }
+
+    #[test]
+    fn peers_that_are_shown_have_columns_and_a_bound_brings_a_cell_into_the_markdown() {
+        let mut report = Report { shown: &["slow", "absent"], ..report() };
+        report.cells[0] = report.cells[0].clone().timing_operations();
+        report.cells.push(Cell { name: "free".into(), verdicts: vec![], ..report.cells[0].clone() });
+        let text = report.to_text();
+        let row = text.lines().find(|line| line.starts_with("lock")).expect("the cell has a row");
+        let words: Vec<&str> = row.split_whitespace().collect();
+        assert_eq!(words[..8], ["lock", "ns", "5.00", "200000", "20.0", "0.25", "-", "-"]);
+        let markdown = report.to_markdown();
+        let lines: Vec<&str> = markdown.lines().collect();
+        assert_eq!(lines.len(), 3, "a heading, a rule, one cell: {markdown}");
+        assert_eq!(
+            lines[0],
+            "| cell | unit | own | per_second | slow | to_slow | absent | to_absent | must |"
+        );
+        assert_eq!(lines[1], "|---|---|---|---|---|---|---|---|---|");
+        assert!(
+            lines[2].starts_with("| lock | ns | 5.00 | 200000 | 20.0 | 0.25 | - | - | MISSED"),
+            "{markdown}"
+        );
     }
 
     #[test]

@@ -67,6 +67,9 @@ fn measure(name: &str, words: impl Iterator<Item = String>) -> Result<(), String
     if let Some(path) = &options.json {
         write(path, format!("{:#}\n", report.to_json()))?;
     }
+    if let Some(path) = &options.table {
+        write(path, report.to_markdown())?;
+    }
     if let Some(path) = &options.plot {
         write(path, report.to_plot().to_svg())?;
     }

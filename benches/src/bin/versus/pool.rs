@@ -72,6 +72,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         title: format!("pools, nest and slots: median of {} interleaved rounds", plan(options).rounds),
         subject: "ours",
         against: None,
+        shown: &[],
         packages: PACKAGES.to_vec(),
         notes: vec![
             format!("the driver's pool holds {SIZE} connections to a real server, the others {SIZE} numbers"),

@@ -133,7 +133,9 @@ impl Trial {
         };
         let all = [outcome.wall, outcome.cpu, outcome.allocations, outcome.bytes];
         let judged = Metric::ALL.into_iter().zip(all).map(|(metric, figures)| {
-            Cell::judged(format!("{}: {}", self.name, metric.name()), metric.unit(), figures, &bounds(metric))
+            let name = format!("{}: {}", self.name, metric.name());
+            let cell = Cell::judged(name, metric.unit(), figures, &bounds(metric));
+            if metric == Metric::Wall { cell.timing_operations() } else { cell }
         });
         judged.collect()
     }
@@ -171,6 +173,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         title: format!("the driver against the official crate: median of {} interleaved rounds", plan.rounds),
         subject: "driver",
         against: Some("official"),
+        shown: &["official", "floor"],
         packages: vec!["driver", "mongodb", "tokio"],
         notes: vec![format!("idle clients use {:.2} % of a processor, which is subtracted", idle * 100.0)],
         cells: Vec::new(),

@@ -49,6 +49,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         title: format!("first acknowledged write after that of a probe, {times} failovers of each kind"),
         subject: "driver",
         against: None,
+        shown: &[],
         packages: vec!["driver", "mongodb"],
         notes: Vec::new(),
         cells: Vec::new(),

@@ -29,6 +29,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         title: format!("toro against its peers: median of {} interleaved rounds", plan(options).rounds),
         subject: "toro",
         against: None,
+        shown: &[],
         packages: PACKAGES.to_vec(),
         notes,
         cells,
