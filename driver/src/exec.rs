@@ -26,6 +26,7 @@ mod session_pool;
 mod watch;
 
 use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -42,7 +43,7 @@ pub(crate) use self::session_pool::ServerSession;
 use self::session_pool::SessionPool;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result, SYSTEM_OVERLOADED_ERROR};
-use crate::options::{ClientOptions, ReadPreference, SelectionCriteria, ServerAddress};
+use crate::options::{ClientOptions, ServerAddress};
 use crate::pool::{CheckOutError, Lease, Pool, RequestPins, ThreadPins};
 use crate::rt::Runtime;
 use crate::topology::{Deployment, Selected, TopologyType};
@@ -234,15 +235,22 @@ pub(crate) async fn execute<'c>(
         }
         tries.failed += 1;
         let pause = retry::backoff(tries.failed, &failure.error).map(|pause| Instant::now() + pause);
+        let criteria = scope.target.criteria().ok().filter(|_| again && pause.is_none());
+        let doubt = criteria.and_then(|criteria| core.deployment.doubt(&failure.error, &selected, criteria));
         let error = failure.outranks(tries.earlier.take());
         if !again || pause.is_some_and(|until| scope.deadline.instant().is_some_and(|at| at < until)) {
             return Err(in_time(error, &scope));
         }
         tries.earlier = Some(error);
-        if let Some(until) = pause {
-            tries.overloaded = true;
-            // Boxed, for it is rare, and would make every operation's future larger.
-            Box::pin(core.runtime.sleep_until(until)).await;
+        tries.overloaded |= pause.is_some();
+        // Boxed, for it is rare, and would make every operation's future larger.
+        let rest: Option<Pin<Box<dyn Future<Output = ()> + Send + '_>>> = match (pause, doubt) {
+            (Some(until), _) => Some(Box::pin(core.runtime.sleep_until(until))),
+            (None, Some(doubt)) => Some(Box::pin(doubt.settle(&core.deployment, scope.deadline))),
+            (None, None) => None,
+        };
+        if let Some(rest) = rest {
+            rest.await;
         }
     }
 }
@@ -295,11 +303,9 @@ async fn select(
     scope: &Scope<'_>,
     avoided: &[ServerAddress],
 ) -> Result<Selected> {
-    const PRIMARY: &SelectionCriteria = &SelectionCriteria::ReadPreference(ReadPreference::Primary);
-    let criteria = match scope.target {
-        Target::Writable => PRIMARY,
-        Target::Readable(criteria) => criteria,
-        Target::Member(server) => return Ok(Selected::new(Arc::clone(server))),
+    let criteria = match scope.target.criteria() {
+        Ok(criteria) => criteria,
+        Err(server) => return Ok(Selected::new(Arc::clone(server))),
     };
     #[cfg(feature = "tracing")]
     if crate::event::log::Selection::is_wanted() {

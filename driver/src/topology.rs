@@ -7,6 +7,7 @@
 //! | what does news about a server change? | `update.rs` |
 //! | which servers suit an operation? | `selection.rs` |
 //! | what does an operation's error tell about its server? | `failure.rs` |
+//! | what if the error comes before the news? | `second_look.rs` |
 //! | who is told what happened? | `publisher.rs` |
 //! | who asks the servers, and when? | `monitor.rs`, `prober.rs`, `checks.rs` |
 //! | who asks the name service again? | `rescan.rs` |
@@ -28,6 +29,7 @@ mod publisher;
 #[cfg(feature = "dns")]
 mod rescan;
 mod round_trips;
+mod second_look;
 mod selection;
 mod server;
 mod server_description;

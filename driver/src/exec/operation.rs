@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::session_pool::ServerSession;
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::options::{ReadConcern, SelectionCriteria, WriteConcern};
+use crate::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
 use crate::pool::ConnectionDescription;
 use crate::session::SessionState;
 use crate::topology::Server;
@@ -57,6 +57,18 @@ pub(crate) enum Target<'a> {
     Readable(&'a SelectionCriteria),
     /// One member and no other: it holds the cursor.
     Member(&'a Arc<Server>),
+}
+
+impl<'a> Target<'a> {
+    /// By what the server is selected; else the server.
+    pub(crate) fn criteria(self) -> std::result::Result<&'a SelectionCriteria, &'a Arc<Server>> {
+        const PRIMARY: &SelectionCriteria = &SelectionCriteria::ReadPreference(ReadPreference::Primary);
+        match self {
+            Target::Writable => Ok(PRIMARY),
+            Target::Readable(criteria) => Ok(criteria),
+            Target::Member(server) => Err(server),
+        }
+    }
 }
 
 /// Under whose identity an operation runs.

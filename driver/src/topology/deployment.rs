@@ -18,6 +18,7 @@ use super::hello::HelloReply;
 use super::monitor;
 use super::picture::Topology;
 use super::publisher::Publisher;
+use super::second_look::Doubt;
 use super::selection::Limits;
 use super::server::{Selected, Server};
 use super::server_description::{RoundTrip, ServerDescription, ServerType, TopologyVersion};
@@ -269,6 +270,17 @@ impl Deployment {
             Verdict::Lost if taken => server.checks().cancel(),
             _ => {}
         }
+    }
+
+    /// What `error` of `server` leaves open where it was told and changed nothing: whether the server is still what an operation with
+    /// `criteria` takes it for.
+    pub(crate) fn doubt<'o>(
+        &self,
+        error: &Error,
+        server: &Arc<Server>,
+        criteria: &'o SelectionCriteria,
+    ) -> Option<Doubt<'o>> {
+        Doubt::left_by(error, server, criteria, &self.nest.load())
     }
 
     /// Behind a load balancer, only the connections to one service are doubted, and the balancer itself never.

@@ -98,4 +98,11 @@ impl Topology {
         };
         Ok(chosen.map(|i| Selected::new(Arc::clone(&self.servers[i]))))
     }
+
+    /// Whether this very server is among those that suit `criteria`.
+    pub(super) fn selects(&self, server: &Server, criteria: &SelectionCriteria) -> bool {
+        selection::select(&self.description, criteria, &[], self.limits)
+            .into_iter()
+            .any(|i| std::ptr::eq(&*self.servers[i], server))
+    }
 }

@@ -26,6 +26,7 @@ use self::records::Records;
 on_both_faces! {
     a_killed_primary_is_replaced_without_a_storm
     ten_stepdowns_under_load_need_no_more_connections
+    ten_elections_under_load_surface_no_error
     forty_broken_connections_surface_at_most_one_error_each
     dropping_the_last_handle_closes_every_socket
     cursors_read_where_the_connection_string_says_and_stay_there
@@ -207,6 +208,31 @@ mod cases {
             assert!(made >= 1, "member {i} has not logged the client");
             assert!(made < POOL as usize + 3, "{made} connections were made to member {i}");
         }
+    }
+
+    // Statement 52: the deposed primary refuses writes for a while before it tells that it is one no longer.
+    pub(super) fn ten_elections_under_load_surface_no_error<F: Face>() {
+        const THREADS: usize = 16;
+        let set = ReplicaSet::start(3).unwrap();
+        let (mut options, _) = options(&set.uri());
+        options.write_concern = Some(WriteConcern::majority());
+        let client = F::open(options).unwrap();
+        let load = Load::new(THREADS);
+        thread::scope(|scope| {
+            let _stop = Stop(&load);
+            for thread in 0..THREADS {
+                let (client, load) = (client.clone(), &load);
+                scope.spawn(move || load.write(&client, thread));
+            }
+            for _ in 0..10 {
+                load.advance(3);
+                set.wait_for_secondaries().unwrap();
+                let old = set.wait_for_primary().unwrap();
+                set.step_up((old + 1) % 3).unwrap();
+            }
+            load.advance(3);
+        });
+        assert_eq!(client.count().unwrap(), load.total());
     }
 
     // Statement 52: the connections are closed while they lie idle, and nobody is told.
