@@ -1,8 +1,9 @@
-//! `Event`, `AsyncResult` and `Barrier` beside their peers.
+//! `Event`, `Condition`, `AsyncResult` and `Barrier` beside their peers.
 
 mod side_by_side;
 
-use benches::workloads::{alone, wake};
+use benches::drive::two_workers;
+use benches::workloads::{alone, news, wake};
 use criterion::{Criterion, criterion_group, criterion_main};
 use side_by_side::side_by_side;
 
@@ -18,5 +19,13 @@ fn wakes(criterion: &mut Criterion) {
     side_by_side(criterion, "barrier, 8 parties", wake::barrier(8));
 }
 
-criterion_group!(events, already_set, wakes);
+fn conditions(criterion: &mut Criterion) {
+    for waiters in [10, 1000] {
+        let name = format!("condition, notify one by one, {waiters} waiters");
+        side_by_side(criterion, &name, news::one_by_one(waiters));
+    }
+    side_by_side(criterion, "condition, two tasks take turns", news::turns(&two_workers()));
+}
+
+criterion_group!(events, already_set, wakes, conditions);
 criterion_main!(events);

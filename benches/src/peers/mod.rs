@@ -6,6 +6,7 @@
 
 pub mod barrier;
 pub mod board;
+pub mod condition;
 pub mod event;
 pub mod lock;
 pub mod pool;

@@ -23,6 +23,9 @@ pub struct Toro(toro::Semaphore);
 /// `toro::Semaphore` that lets newcomers overtake up to [`OVERTAKES`] times.
 pub struct ToroBarging(toro::Semaphore);
 
+/// `toro::BoundedSemaphore`.
+pub struct ToroBounded(toro::BoundedSemaphore);
+
 /// `tokio::sync::Semaphore`.
 pub struct Tokio(tokio::sync::Semaphore);
 
@@ -63,6 +66,14 @@ semaphore!(
     |semaphore: &toro::Semaphore| semaphore.try_acquire().is_ok()
 );
 semaphore!(
+    ToroBounded,
+    "toro",
+    Order::Fair,
+    toro::BoundedSemaphore::new,
+    acquire(),
+    |semaphore: &toro::BoundedSemaphore| semaphore.try_acquire().is_ok()
+);
+semaphore!(
     Tokio,
     "tokio",
     Order::Fair,
@@ -86,3 +97,33 @@ semaphore!(
     acquire(1),
     |semaphore: &asyncband::semaphore::Semaphore| semaphore.try_acquire(1).is_some()
 );
+
+/// A semaphore whose permits can be acquired in one place and released in another.
+pub trait Parting: Semaphore {
+    /// Waits for a permit, and forgets that it has one.
+    fn acquire_and_forget(&self) -> impl Future<Output = ()> + Send;
+    /// Releases a permit that was forgotten.
+    fn release(&self);
+}
+
+macro_rules! parting {
+    ($type:ty, $acquire:ident($($count:literal)?) $(.$unwrap:ident())?, $release:expr) => {
+        impl Parting for $type {
+            #[inline]
+            async fn acquire_and_forget(&self) {
+                self.0.$acquire($($count)?).await$(.$unwrap())?.forget();
+            }
+            #[inline]
+            fn release(&self) {
+                $release(&self.0);
+            }
+        }
+    };
+}
+
+parting!(ToroBounded, acquire().unwrap(), |semaphore: &toro::BoundedSemaphore| {
+    semaphore.release(1).expect("one permit was forgotten");
+});
+parting!(Tokio, acquire().unwrap(), |semaphore: &tokio::sync::Semaphore| semaphore.add_permits(1));
+parting!(AsyncLock, acquire(), |semaphore: &async_lock::Semaphore| semaphore.add_permits(1));
+parting!(Asyncband, acquire(1), |semaphore: &asyncband::semaphore::Semaphore| semaphore.release(1));

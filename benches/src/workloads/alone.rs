@@ -6,7 +6,7 @@ use crate::peers::lock::{self, Lock};
 use crate::peers::queue::{self, Queue, Room};
 use crate::peers::result::{self, Settled};
 use crate::peers::rwlock::{self, RwLock};
-use crate::peers::semaphore::{self, Semaphore};
+use crate::peers::semaphore::{self, Parting, Semaphore};
 use crate::round::{Contender, Sample};
 use std::hint::black_box;
 use std::time::Instant;
@@ -28,6 +28,26 @@ pub fn semaphore() -> Vec<Contender> {
         permit_pair::<semaphore::Tokio>(),
         permit_pair::<semaphore::AsyncLock>(),
         permit_pair::<semaphore::Asyncband>(),
+    ]
+}
+
+/// Taking one of three permits of a semaphore with a bound, and giving it up.
+pub fn bounded_semaphore() -> Vec<Contender> {
+    vec![
+        permit_pair::<semaphore::ToroBounded>(),
+        permit_pair::<semaphore::Tokio>(),
+        permit_pair::<semaphore::AsyncLock>(),
+        permit_pair::<semaphore::Asyncband>(),
+    ]
+}
+
+/// Taking one of three permits and forgetting it, and releasing it all the same: only `toro`'s is held to a bound.
+pub fn forget_and_release() -> Vec<Contender> {
+    vec![
+        parted_pair::<semaphore::ToroBounded>(),
+        parted_pair::<semaphore::Tokio>(),
+        parted_pair::<semaphore::AsyncLock>(),
+        parted_pair::<semaphore::Asyncband>(),
     ]
 }
 
@@ -103,6 +123,16 @@ fn permit_pair<S: Semaphore>() -> Contender {
         time_ready(ops, || async {
             let permit = black_box(&semaphore).acquire().await;
             black_box(&permit);
+        })
+    })
+}
+
+fn parted_pair<S: Parting>() -> Contender {
+    let semaphore = S::new(3);
+    Contender::new(S::NAME, move |ops| {
+        time_ready(ops, || async {
+            black_box(&semaphore).acquire_and_forget().await;
+            black_box(&semaphore).release();
         })
     })
 }

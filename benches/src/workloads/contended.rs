@@ -52,6 +52,15 @@ pub fn fair_semaphore(runtime: &Arc<Runtime>, holder: Holder) -> Vec<Contender> 
     ]
 }
 
+/// A fair semaphore of three permits and no more.
+pub fn bounded_semaphore(runtime: &Arc<Runtime>, holder: Holder) -> Vec<Contender> {
+    vec![
+        permit_by::<semaphore::ToroBounded>(runtime, holder),
+        permit_by::<semaphore::Tokio>(runtime, holder),
+        permit_by::<semaphore::Asyncband>(runtime, holder),
+    ]
+}
+
 /// A lock that newcomers may take before those who wait.
 pub fn barging_lock(runtime: &Arc<Runtime>, holder: Holder) -> Vec<Contender> {
     vec![lock_by::<lock::ToroBarging>(runtime, holder), lock_by::<lock::AsyncLock>(runtime, holder)]

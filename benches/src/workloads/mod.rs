@@ -7,6 +7,7 @@
 //! | [`traffic`] | items between producers and consumers |
 //! | [`wake`] | waking those who wait |
 //! | [`cancel`] | dropping futures that wait |
+//! | [`news`] | waiting for a change under a lock, and telling of it |
 //! | [`pool`] | connections that are taken from a pool and given back |
 //! | [`board`] | looking at a picture that may be replaced |
 //! | [`thread_slot`] | a thread's own value, and learning of its death |
@@ -15,6 +16,7 @@ pub mod alone;
 pub mod board;
 pub mod cancel;
 pub mod contended;
+pub mod news;
 pub mod pool;
 pub mod thread_slot;
 pub mod traffic;

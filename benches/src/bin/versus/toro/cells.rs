@@ -6,7 +6,7 @@ use benches::bound::Bound;
 use benches::peers::queue::Room;
 use benches::workloads::cancel::{AT_100, First};
 use benches::workloads::contended::Holder;
-use benches::workloads::{alone, cancel, contended, traffic, wake};
+use benches::workloads::{alone, cancel, contended, news, traffic, wake};
 
 /// How much more a waiter may cost in a list of 10,000 than in one of 100 to be called the same.
 const FLAT: f64 = 1.25;
@@ -29,6 +29,12 @@ fn ready() -> Vec<Trial> {
     vec![
         Trial::alone("lock, uncontended acquire+release", Kind::Lock, &acquire, alone::lock),
         Trial::alone("semaphore, uncontended acquire+release", Kind::Semaphore, &acquire, alone::semaphore),
+        Trial::alone("bounded semaphore, uncontended acquire+release", Kind::Semaphore, &acquire, || {
+            alone::bounded_semaphore()
+        }),
+        Trial::alone("bounded semaphore, acquire and forget, release", Kind::Semaphore, &[], || {
+            alone::forget_and_release()
+        }),
         Trial::alone("rwlock, uncontended read", Kind::RwLock, &[], alone::read),
         Trial::alone("rwlock, uncontended write", Kind::RwLock, &[], alone::write),
         Trial::alone("event, already set", Kind::Nothing, &already_set, alone::event),
@@ -57,6 +63,10 @@ fn locks() -> Vec<Trial> {
         let name = format!("semaphore, fair, holder {does}");
         cells.push(Trial::together(name, Kind::Semaphore, bounds, move |runtime| {
             contended::fair_semaphore(runtime, holder)
+        }));
+        let name = format!("bounded semaphore, fair, holder {does}");
+        cells.push(Trial::together(name, Kind::Semaphore, bounds, move |runtime| {
+            contended::bounded_semaphore(runtime, holder)
         }));
     }
     let barging = [Bound::must("async-lock", 1.2), Bound::aim("async-lock", 1.0)];
@@ -109,6 +119,11 @@ fn wakes() -> Vec<Trial> {
             })
         })
         .into();
+    for waiters in [10, 1000] {
+        let name = format!("condition, notify one by one, {waiters} waiters");
+        cells.push(Trial::alone(name, Kind::Condition, &[], move || news::one_by_one(waiters)));
+    }
+    cells.push(Trial::together("condition, two tasks take turns", Kind::Condition, &[], news::turns));
     cells.push(Trial::alone("barrier, 8 parties", Kind::Nothing, &[], || wake::barrier(8)));
     cells
 }

@@ -8,6 +8,7 @@
 //! `ORDER` of locks and semaphores is checked here too.
 
 use benches::drive::ready;
+use benches::peers::condition::{self, Condition};
 use benches::peers::lock::{self, Lock, Order};
 use benches::peers::queue::{self, Queue, Room};
 use benches::peers::rwlock::{self, RwLock};
@@ -25,6 +26,7 @@ pub(super) enum Kind {
     RwLock,
     Semaphore,
     Queue,
+    Condition,
     /// Waiting for an event or a result takes nothing, so that nothing can be lost with it.
     Nothing,
 }
@@ -62,9 +64,14 @@ impl Findings {
             Some(rwlock_probe::<rwlock::Asyncband>()),
             Some(semaphore_probe::<semaphore::Toro>()),
             Some(semaphore_probe::<semaphore::ToroBarging>()),
+            Some(semaphore_probe::<semaphore::ToroBounded>()),
             Some(semaphore_probe::<semaphore::Tokio>()),
             Some(semaphore_probe::<semaphore::AsyncLock>()),
             Some(semaphore_probe::<semaphore::Asyncband>()),
+            Some(condition_probe::<condition::Toro>()),
+            Some(condition_probe::<condition::Tokio>()),
+            Some(condition_probe::<condition::EventListener>()),
+            Some(condition_probe::<condition::Asyncband>()),
             queue_probe::<queue::Toro>(Room::For(1)),
             queue_probe::<queue::Toro>(Room::Unbounded),
             queue_probe::<queue::TokioBounded>(Room::For(1)),
@@ -241,6 +248,12 @@ fn semaphore_probe<S: Semaphore>() -> Finding {
     };
     check_order(S::NAME, S::ORDER, barged);
     Finding { kind: Kind::Semaphore, name: S::NAME, losses: lost(got, "the permit"), held: None }
+}
+
+fn condition_probe<C: Condition>() -> Finding {
+    let condition = C::new();
+    let got = survives_a_drop(condition.hear(), condition.hear(), || condition.notify()).is_some();
+    Finding { kind: Kind::Condition, name: C::NAME, losses: lost(got, "a notification"), held: None }
 }
 
 fn check_order(name: &str, order: Order, barged: bool) {
