@@ -61,6 +61,6 @@ pub use proxy::{Direction, Fault, Proxy};
 pub use replica_set::ReplicaSet;
 pub use resolve::Mongod;
 pub use set_builder::ReplicaSetBuilder;
-pub use shared::{shared_replica_set, shared_standalone};
+pub use shared::{keep_replica_set, shared_replica_set, shared_standalone};
 pub use standalone::{Standalone, StandaloneBuilder};
 pub use version::Version;

@@ -7,7 +7,7 @@
 use std::{
     panic,
     sync::{
-        Once, OnceLock,
+        Mutex, Once, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -20,6 +20,7 @@ use crate::{
 
 static STANDALONE: OnceLock<Result<Standalone>> = OnceLock::new();
 static REPLICA_SET: OnceLock<Result<ReplicaSet>> = OnceLock::new();
+static KEPT: Mutex<Vec<&'static ReplicaSet>> = Mutex::new(Vec::new());
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
 /// The standalone of this process.
@@ -39,6 +40,14 @@ pub fn shared_standalone() -> Result<&'static Standalone> {
 /// As [`ReplicaSetBuilder::start`](crate::ReplicaSetBuilder::start); everybody who asks gets the same error.
 pub fn shared_replica_set() -> Result<&'static ReplicaSet> {
     get(&REPLICA_SET, || ReplicaSet::start(3))
+}
+
+/// Keeps a set that was started with other settings for the rest of the process, and ends it with the process.
+pub fn keep_replica_set(set: ReplicaSet) -> &'static ReplicaSet {
+    prepare_for_exit();
+    let set: &'static ReplicaSet = Box::leak(Box::new(set));
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).push(set);
+    set
 }
 
 fn get<T>(cell: &'static OnceLock<Result<T>>, start: impl FnOnce() -> Result<T>) -> Result<&'static T> {
@@ -73,5 +82,6 @@ extern "C" fn at_exit() {
         if let Some(Ok(set)) = REPLICA_SET.get() {
             set.end(keep_logs);
         }
+        KEPT.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|set| set.end(keep_logs));
     });
 }

@@ -21,8 +21,13 @@ use libtest_mimic::{Arguments, Completion, Trial};
 
 use self::scoreboard::Scoreboard;
 
+/// How many trials run at a time, unless `--test-threads` says otherwise.
+const TRIALS_AT_A_TIME: usize = 6;
+
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Most trials wait for servers most of the time.
+    arguments.test_threads.get_or_insert(TRIALS_AT_A_TIME);
     let scoreboard = Arc::new(Scoreboard::default());
     let mut trials = harness_tests::trials();
     match data::folder() {

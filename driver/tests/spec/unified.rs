@@ -76,7 +76,8 @@ fn run<F: Way>(file: &Document, test: &Document) -> Result<Outcome, String> {
         return Ok(Outcome::Ignored("needs the driver's feature tracing".into()));
     }
 
-    let (ground, _alone) = kind.take()?;
+    let alone = kind.take()?;
+    let ground = alone.ground;
     let _turn = Turn::take(!records.is_empty());
     let stage = Stage::<F>::on(ground);
     let played = ground

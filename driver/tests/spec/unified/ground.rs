@@ -1,10 +1,11 @@
-//! The servers that cases run on: a replica set, a standalone, and a set that demands users. Each is started by the first case
-//! that needs it; a case is alone on its ground, so that its fail points and its data are nobody else's.
+//! The servers that cases run on: replica sets, a standalone, and a set that demands users. Each is started by the first case
+//! that needs it; a case is alone on its ground, so that its fail points and its data are nobody else's. Most cases need a set, and most of
+//! their time they wait: there are several sets, and each case takes one that is free.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bson::{Bson, Document, doc};
-use testbed::{ReplicaSet, Standalone, Version, shared_replica_set, shared_standalone};
+use testbed::{ReplicaSet, Standalone, Version, keep_replica_set, shared_standalone};
 
 /// The first user of a ground that demands users.
 const USER: &str = "root";
@@ -13,12 +14,55 @@ const USER: &str = "root";
 pub(crate) struct Ground {
     servers: Servers,
     fail_points: Mutex<Vec<String>>,
-    turn: Mutex<()>,
+}
+
+/// A ground that is one case's alone until this is dropped.
+pub(crate) struct Alone {
+    kind: Kind,
+    copy: usize,
+    pub(crate) ground: &'static Ground,
+}
+
+/// How many grounds of one kind there may be.
+const COPIES: usize = 4;
+
+/// Which of the grounds of one kind are taken.
+#[derive(Default)]
+struct Taken {
+    copies: Mutex<[bool; COPIES]>,
+    freed: Condvar,
+}
+
+impl Taken {
+    fn of(kind: Kind) -> &'static Self {
+        static TAKEN: OnceLock<[Taken; 3]> = OnceLock::new();
+        &TAKEN.get_or_init(Default::default)[kind as usize]
+    }
+
+    /// The first copy that is free, once there is one: no more are started than are needed at a time.
+    fn take(&self, copies: usize) -> usize {
+        let mut taken = lock(&self.copies);
+        loop {
+            if let Some(free) = taken[..copies].iter().position(|taken| !taken) {
+                taken[free] = true;
+                return free;
+            }
+            taken = self.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let taken = Taken::of(self.kind);
+        lock(&taken.copies)[self.copy] = false;
+        taken.freed.notify_one();
+    }
 }
 
 enum Servers {
     Set(&'static ReplicaSet),
-    Guarded(ReplicaSet),
+    Guarded(&'static ReplicaSet),
     Single(&'static Standalone),
 }
 
@@ -54,20 +98,25 @@ impl Kind {
             .clone()
     }
 
-    /// Takes the ground for one case.
-    pub(crate) fn take(self) -> Result<(&'static Ground, MutexGuard<'static, ()>), String> {
+    fn copies(self) -> usize {
+        if self == Kind::Set { COPIES } else { 1 }
+    }
+
+    /// Takes a ground for one case, as soon as one is free.
+    pub(crate) fn take(self) -> Result<Alone, String> {
         type Cell = OnceLock<Result<Ground, String>>;
-        static GROUNDS: [Cell; 3] = [Cell::new(), Cell::new(), Cell::new()];
-        let ground = GROUNDS[self as usize].get_or_init(|| {
+        static GROUNDS: [[Cell; COPIES]; 3] = [const { [const { Cell::new() }; COPIES] }; 3];
+        let copy = Taken::of(self).take(self.copies());
+        let ground = GROUNDS[self as usize][copy].get_or_init(|| {
             let servers = match self {
-                Kind::Set => Servers::Set(shared_replica_set().map_err(told)?),
+                Kind::Set => Servers::Set(keep_replica_set(ReplicaSet::start(3).map_err(told)?)),
                 Kind::Single => Servers::Single(shared_standalone().map_err(told)?),
                 Kind::Guarded => Servers::Guarded(guarded_set().map_err(told)?),
             };
-            Ok(Ground { servers, fail_points: Mutex::default(), turn: Mutex::default() })
+            Ok(Ground { servers, fail_points: Mutex::default() })
         });
         match ground {
-            Ok(ground) => Ok((ground, lock(&ground.turn))),
+            Ok(ground) => Ok(Alone { kind: self, copy, ground }),
             Err(why) => Err(why.clone()),
         }
     }
@@ -81,8 +130,8 @@ fn told(error: testbed::Error) -> String {
     error.to_string()
 }
 
-fn guarded_set() -> testbed::Result<ReplicaSet> {
-    let set = ReplicaSet::builder().members(3).guarded().start()?;
+fn guarded_set() -> testbed::Result<&'static ReplicaSet> {
+    let set = keep_replica_set(ReplicaSet::builder().members(3).guarded().start()?);
     let user = doc! { "createUser": USER, "pwd": USER, "roles": ["root"], "writeConcern": { "w": 3 } };
     set.admin(set.wait_for_primary()?, user)?;
     Ok(set)
@@ -91,8 +140,7 @@ fn guarded_set() -> testbed::Result<ReplicaSet> {
 impl Ground {
     fn set(&self) -> Option<&ReplicaSet> {
         match &self.servers {
-            Servers::Set(set) => Some(set),
-            Servers::Guarded(set) => Some(set),
+            Servers::Set(set) | Servers::Guarded(set) => Some(set),
             Servers::Single(_) => None,
         }
     }
