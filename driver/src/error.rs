@@ -240,7 +240,7 @@ impl Error {
         self.inner.host.as_ref()
     }
 
-    /// The server's error code: of the command, else of the first write error, else of the write concern error.
+    /// The server's error code: of the command or the refused login, else of the first write error, else of the write concern error.
     pub fn code(&self) -> Option<i32> {
         match self.kind() {
             ErrorKind::Command(e) => Some(e.code),
@@ -251,6 +251,7 @@ impl Error {
                 .first()
                 .map(|e| e.code)
                 .or_else(|| e.write_concern_error.as_ref().map(|e| e.code)),
+            ErrorKind::Authentication { .. } => self.server_response()?.get_i32("code").ok(),
             _ => None,
         }
     }
@@ -266,6 +267,7 @@ impl Error {
                 ([], Some(e)) => Some(e.code_name.as_str()),
                 ([], None) => None,
             },
+            ErrorKind::Authentication { .. } => self.server_response()?.get_str("codeName").ok(),
             _ => None,
         };
         name.filter(|name| !name.is_empty())

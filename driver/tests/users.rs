@@ -109,6 +109,10 @@ fn client<F: Face>(name: &str, password: &str) -> F {
 fn is_refused<T>(outcome: Result<T>) -> Error {
     let error = outcome.err().expect("whoever is refused gets an error");
     assert!(error.is_auth() && !error.is_timeout() && !error.is_network(), "{error:?}");
+    assert!(
+        matches!((error.code(), error.code_name()), (Some(18), Some("AuthenticationFailed")) | (Some(13), _)),
+        "{error:?}"
+    );
     error
 }
 

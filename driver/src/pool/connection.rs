@@ -339,6 +339,11 @@ impl Connection {
             .map_err(|error| error.at(&self.address))?;
         if self.read.len() > 0 {
             self.state = State::Broken;
+            let surplus = self.read.len();
+            return Err(Error::invalid_response(format!(
+                "the server sent {surplus} bytes that nobody asked for"
+            ))
+            .at(&self.address));
         }
         match self.state {
             State::Idle => Ok(()),
@@ -379,7 +384,13 @@ impl Connection {
                 } else {
                     message::parse(frame, request)?
                 };
-                self.state = if reply.more_to_come { State::ReplyOwed(reply.id) } else { State::Idle };
+                let surplus = self.read.len() > self.read.next_len()?.unwrap_or_default();
+                self.state = match (reply.more_to_come, surplus) {
+                    (true, _) => State::ReplyOwed(reply.id),
+                    (false, false) => State::Idle,
+                    // The reply is good; what follows it answers nothing, and nothing that came later could be trusted.
+                    (false, true) => State::Broken,
+                };
                 self.reply = Some(reply);
                 return Ok(());
             }

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -115,8 +116,56 @@ async fn connect_tcp(to: SocketAddr, runtime: &Runtime, deadline: Deadline) -> i
 
 async fn connect_unix(path: &Path, runtime: &Runtime, deadline: Deadline) -> io::Result<Socket> {
     if runtime.is_blocking() {
-        return Ok(Socket::BlockingUnix(std::os::unix::net::UnixStream::connect(path)?));
+        return connect_unix_blocking(path, deadline).map(Socket::BlockingUnix);
     }
     let connecting = runtime.within(tokio::net::UnixStream::connect(path));
     Ok(Socket::Unix(runtime.timeout(deadline, connecting).await.map_err(|_| io::ErrorKind::TimedOut)??))
+}
+
+/// A server that is too busy to accept makes who connects wait, as long as the socket's limit for writes allows.
+fn connect_unix_blocking(path: &Path, deadline: Deadline) -> io::Result<UnixStream> {
+    let rest = deadline.remaining();
+    if rest.is_some_and(|rest| rest.is_zero()) {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
+    socket.set_write_timeout(rest)?;
+    socket.connect(&socket2::SockAddr::unix(path)?).map_err(|cause| match cause.kind() {
+        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+        _ => cause,
+    })?;
+    socket.set_write_timeout(None)?;
+    Ok(UnixStream::from(std::os::fd::OwnedFd::from(socket)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rt::block_on;
+
+    #[test]
+    fn a_unix_socket_whose_queue_is_full_is_waited_for_until_the_deadline() {
+        let folder = testbed::shared_standalone().unwrap().log_path().parent().unwrap().to_owned();
+        let path = folder.join("full.sock");
+        let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        let address = socket2::SockAddr::unix(&path).unwrap();
+        listener.bind(&address).unwrap();
+        listener.listen(0).unwrap();
+        let runtime = Runtime::blocking().unwrap();
+        let address = ServerAddress::Unix { path };
+        let connect = |limit| block_on(connect(&address, &runtime, Deadline::after(limit)));
+        // The queue takes a connection or two; without a limit the one after them would wait for ever.
+        let mut taken = Vec::new();
+        let error = loop {
+            match connect(Duration::from_millis(50)) {
+                Ok(stream) => taken.push(stream),
+                Err(error) => break error,
+            }
+            assert!(taken.len() < 100, "the queue is never full");
+        };
+        assert!(error.is_timeout(), "{error:?}");
+        assert!(connect(Duration::ZERO).unwrap_err().is_timeout());
+        drop(listener.accept().unwrap());
+        connect(Duration::from_secs(60)).unwrap();
+    }
 }

@@ -48,6 +48,8 @@ pub enum Fault {
     CutAfter(u64),
     /// Bytes are forwarded one at a time, each in a packet of its own as far as the system lets it.
     Split,
+    /// What arrives is forwarded twice.
+    Repeat,
     /// One byte is changed, the one at `offset`, by exclusive or with `mask`.
     Garble {
         /// How many bytes pass before it.

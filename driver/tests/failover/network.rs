@@ -12,6 +12,7 @@ use testbed::{Direction, Fault, Proxy, Standalone};
 
 use super::{eventually, options};
 use crate::faces::{Asynchronous, Blocking, Face};
+use crate::records::Records;
 
 on_both_faces! {
     slow_and_split_bytes_change_nothing
@@ -19,6 +20,7 @@ on_both_faces! {
     a_server_that_never_answers_is_a_timeout
     garbled_replies_are_refused_and_the_client_goes_on
     a_reset_connection_is_told_once
+    a_reply_to_another_request_is_refused_and_harms_nobody
     libraries_are_told_to_the_server
 }
 
@@ -152,6 +154,35 @@ mod cases {
         });
         bed.proxy.accept().unwrap();
         bed.recovers();
+    }
+
+    pub(super) fn a_reply_to_another_request_is_refused_and_harms_nobody<F: Face>() {
+        let server = Standalone::start().unwrap();
+        let proxy = Proxy::start(&server.host()).unwrap();
+        let (mut options, _) = options(&format!("mongodb://{}/?directConnection=true", proxy.host()));
+        options.heartbeat_freq = Some(Duration::from_secs(3600));
+        options.max_pool_size = Some(1);
+        let records = Records::of(&mut options);
+        let client = F::open(options).unwrap();
+        client.insert(doc! { "_id": "first" }).unwrap();
+        for _ in 0..20 {
+            // Each reply comes twice, so that the next request finds an answer that is not its own.
+            proxy.set(Direction::ToClient, Fault::Repeat);
+            client.insert(doc! {}).unwrap();
+            proxy.clear();
+            for _ in 0..2 {
+                match client.find_one(doc! { "_id": "first" }) {
+                    Ok(found) => assert!(found.is_some(), "another's reply was taken for its own"),
+                    Err(error) => assert!(is_invalid_response(&error), "{error:?}"),
+                }
+            }
+        }
+        assert_eq!(
+            records.clears(),
+            0,
+            "a single connection that cannot be trusted says nothing of the others"
+        );
+        assert_eq!(client.count().unwrap(), 21);
     }
 
     // Specification "MongoDB Handshake", prose tests of appended metadata, as the server logs it.

@@ -58,6 +58,11 @@ impl Records {
             - count(|e| matches!(e, CmapEvent::ConnectionClosed(_)))
     }
 
+    /// How often a pool was cleared.
+    pub(crate) fn clears(&self) -> usize {
+        self.pools.lock().unwrap().iter().filter(|e| matches!(e, CmapEvent::PoolCleared(_))).count()
+    }
+
     /// The servers whose connections operations used, in order.
     pub(crate) fn used(&self) -> Vec<String> {
         let used = |event: &CmapEvent| match event {

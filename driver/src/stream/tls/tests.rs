@@ -62,7 +62,9 @@ fn server(folder: &Path, certificate: &str) -> Standalone {
 fn bed() -> &'static Bed {
     static BED: OnceLock<Bed> = OnceLock::new();
     BED.get_or_init(|| {
-        let folder = std::env::temp_dir().join(format!("driver-tls-{}", std::process::id()));
+        // The folder of the shared server, which is removed with all that is in it when the process ends.
+        let shared = testbed::shared_standalone().unwrap().log_path();
+        let folder = shared.parent().unwrap().join("certificates");
         std::fs::create_dir_all(&folder).unwrap();
         let write = |file: &str, content: &str| std::fs::write(folder.join(file), content).unwrap();
         let issuer = authority("the authority");

@@ -264,10 +264,14 @@ impl Writer<'_> {
                     }
                     length
                 }
-                Some(Fault::Delay(_)) | None => length,
+                Some(Fault::Repeat | Fault::Delay(_)) | None => length,
             };
             let (now, later) = rest.split_at_mut(piece);
-            self.write(now)?;
+            if fault == Some(Fault::Repeat) {
+                self.write(&now.repeat(2))?;
+            } else {
+                self.write(now)?;
+            }
             count.passed += piece as u64;
             rest = later;
             if matches!(fault, Some(Fault::CutAfter(limit)) if count.passed >= limit) {
