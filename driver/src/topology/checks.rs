@@ -8,6 +8,9 @@
 //! only ends the rest of a monitor that is waiting to try again; where the server streams, it would tell nothing new. Each is a
 //! flag beside the numbers; the bell only says that a flag was raised, so that a bell rung too late for the check that answers it
 //! causes no other.
+//!
+//! What can race is settled in one place each: numbers and flags change only under the lock of a [`Handoff`], whose own races, and those of
+//! [`Event`], toro's loom models go through; what is built on them here is shown on random schedules by the tests below.
 
 use toro::{Event, Handoff, Take};
 
