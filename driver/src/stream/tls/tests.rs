@@ -257,10 +257,15 @@ fn a_client_certificate_proves_its_user() {
             tls_certificate_key_file_password: password.map(<[u8]>::to_vec),
             ..trusting("ca.pem")
         };
+        let from_bytes = TlsOptions {
+            cert_key_pem: Some(std::fs::read(bed.path("client.pem")).unwrap()),
+            ..trusting("ca.pem")
+        };
         for (tls, name) in [
             (with("client.pem", None), None),
             (with("client.pem", None), Some(subject)),
             (with("client-encrypted.pem", Some(b"banana")), None),
+            (from_bytes, None),
         ] {
             let mut connection = establish(bed.good.host(), tls, Some(credential(name)), &runtime).unwrap();
             assert_eq!(user(&mut connection, &runtime).as_deref(), Some(subject));
@@ -272,6 +277,28 @@ fn a_client_certificate_proves_its_user() {
             let error = establish(bed.good.host(), with("client-encrypted.pem", password), None, &runtime)
                 .unwrap_err();
             assert!(error.to_string().contains("tlsCertificateKeyFilePassword"), "{error}");
+        }
+    });
+}
+
+/// The client names the host that it means (SNI), so that one address can serve several; an IP address is no such name.
+#[test]
+fn the_host_is_named_in_the_clear() {
+    on_both_faces(|runtime| {
+        for (host, named) in [("localhost", true), ("127.0.0.1", false)] {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = format!("{host}:{}", listener.local_addr().unwrap().port());
+            // Reads the client's first message, and hangs up.
+            let first = std::thread::spawn(move || {
+                let mut bytes = vec![0; 4096];
+                let read = std::io::Read::read(&mut listener.accept().unwrap().0, &mut bytes).unwrap();
+                bytes.truncate(read);
+                bytes
+            });
+            establish(address, trusting("ca.pem"), None, &runtime).unwrap_err();
+            let hello = first.join().unwrap();
+            assert_eq!(hello[0], 22, "a TLS handshake");
+            assert_eq!(hello.windows(host.len()).any(|part| part == host.as_bytes()), named, "{host}");
         }
     });
 }
