@@ -65,8 +65,9 @@
 //! | a dropped future may cost a connection | it does not |
 //! | `maxPoolSize=0`, `waitQueueTimeoutMS` | are honoured |
 //!
-//! Not here yet: `find_one_and_*`, `bulk_write`, indexes, transactions, change streams, GridFS, client-side encryption. What has no method of
-//! its own, such as `listDatabases` or `createIndexes`, can be asked for by [`run_command`](database::Database::run_command):
+//! Not here yet: `find_one_and_*`, `bulk_write`, aggregations of a whole database, indexes, transactions, change streams, GridFS,
+//! client-side encryption. What has no method of its own, such as `listDatabases` or `createIndexes`, can be asked for by
+//! [`run_command`](database::Database::run_command):
 //!
 //! ```no_run
 //! # use driver::bson::doc;
