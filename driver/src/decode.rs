@@ -7,6 +7,9 @@
 //! document is decoded once more, by [`bson::deserialize_from_slice`]; its result stands, and so does its error. So this decoder may refuse
 //! what it likes, and must only never be wrong about what it takes. One thing it takes that `bson` refuses: damage inside a value,
 //! or in the name of a field, that nobody asked for.
+//!
+//! A decoder is called once more for each level of a document, and so is every type that it decodes into. No server sends documents of more than
+//! [`MAX_DEPTH`] levels; what claims to be one is refused, here and before `bson` is asked, instead of exhausting the stack.
 
 mod access;
 mod extended;
@@ -16,21 +19,64 @@ mod value;
 
 use std::cell::Cell;
 
+use bson::error::Error;
+use bson::raw::{RawBsonRef, RawDocument};
+use bson::{Bson, Document};
 use serde::Deserialize;
+use serde::de::Error as _;
 
 use self::value::Value;
 use crate::wire::i32_at;
+use crate::wire::scan::{MAX_DEPTH, is_shallow};
 
 /// Decodes the document that `bytes` are.
 ///
 /// # Errors
-/// Those of [`bson::deserialize_from_slice`].
+/// Those of [`bson::deserialize_from_slice`], and one for a document that is nested too deep.
 #[inline]
 pub(crate) fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> bson::error::Result<T> {
     match quickly(bytes) {
         Some(decoded) => Ok(decoded),
         None => by_bson(bytes),
     }
+}
+
+/// A document of a reply, as one that can be changed.
+///
+/// # Errors
+/// It is damaged, or nested too deep.
+pub(crate) fn document(raw: &RawDocument) -> bson::error::Result<Document> {
+    shallow(raw.as_bytes())?;
+    Ok(Document::try_from(raw)?)
+}
+
+/// A value of a reply, which stands in `document`.
+///
+/// # Errors
+/// As of [`document`].
+pub(crate) fn value(document: &[u8], value: RawBsonRef<'_>) -> bson::error::Result<Bson> {
+    shallow(document)?;
+    Ok(Bson::try_from(value)?)
+}
+
+/// That a document or an array is nested no deeper than what calls itself for each level can bear.
+///
+/// # Errors
+/// It is.
+pub(crate) fn shallow(document: &[u8]) -> bson::error::Result<()> {
+    match is_shallow(document) {
+        true => Ok(()),
+        false => Err(Error::custom(format!("a document is nested more than {MAX_DEPTH} levels deep"))),
+    }
+}
+
+/// Where in the document the decoder is.
+#[derive(Clone, Copy)]
+struct Level<'c> {
+    /// Set once something was met that is left to `bson`. An error alone would not do: a caller's type may swallow it.
+    refused: &'c Cell<bool>,
+    /// How many documents and arrays it is in.
+    depth: u32,
 }
 
 /// Decodes the document, unless it is left to `bson`.
@@ -40,12 +86,14 @@ fn quickly<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Option<T> {
     if !is_framed(bytes) {
         return None;
     }
-    let decoded = T::deserialize(Value::document(bytes, &refused)).ok()?;
+    let level = Level { refused: &refused, depth: 0 };
+    let decoded = T::deserialize(Value::document(bytes, level)).ok()?;
     (!refused.get()).then_some(decoded)
 }
 
 #[cold]
 fn by_bson<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> bson::error::Result<T> {
+    shallow(bytes)?;
     bson::deserialize_from_slice(bytes)
 }
 

@@ -1,7 +1,18 @@
 //! What the fuzz targets drive, and the test that feeds their corpora through it. Each function takes any bytes and must neither
 //! panic nor take memory that the bytes merely claim.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use bson::oid::ObjectId;
+use bson::{
+    Binary, Bson, DateTime, Decimal128, Document, RawBson, RawDocument, RawDocumentBuf, Timestamp, Uuid,
+};
+use serde::Deserialize;
+
 use crate::auth::fuzz_scram;
+use crate::decode;
 use crate::options::{ConnectionString, HostInfo};
 use crate::uri::srv::Records;
 use crate::wire::compression;
@@ -82,4 +93,85 @@ pub fn records(data: &[u8]) {
             assert!(host.host().ends_with(domain), "{host} is not of {domain}");
         }
     }
+}
+
+/// A document of a reply, decoded into types of every shape: as `bson` decodes it where the type asks for all that there is, and in any
+/// case without a panic.
+pub fn decode(data: &[u8]) {
+    if decode::shallow(data).is_err() {
+        // This would exhaust the stack of `bson`.
+        assert!(decode::from_slice::<Document>(data).is_err());
+        return;
+    }
+    same::<Document>(data);
+    same::<Bson>(data);
+    same::<RawDocumentBuf>(data);
+    same::<&RawDocument>(data);
+    same::<BTreeMap<String, RawBson>>(data);
+    lenient::<Shapes<'_>>(data);
+    lenient::<Scalars>(data);
+    lenient::<BTreeMap<String, Untagged>>(data);
+    lenient::<Choice>(data);
+}
+
+/// Damage where nobody looks is the one thing that `bson` refuses and the decoder takes; so all of it is looked at.
+fn same<'de, T: Deserialize<'de> + Debug>(data: &'de [u8]) {
+    let ours = decode::from_slice::<T>(data).map_err(|error| error.to_string());
+    let theirs = bson::deserialize_from_slice::<T>(data).map_err(|error| error.to_string());
+    assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+}
+
+/// What `bson` takes, the decoder takes, and makes the same of it.
+fn lenient<'de, T: Deserialize<'de> + Debug>(data: &'de [u8]) {
+    let ours = decode::from_slice::<T>(data);
+    if let Ok(theirs) = bson::deserialize_from_slice::<T>(data) {
+        assert_eq!(format!("{:?}", ours.ok()), format!("{:?}", Some(theirs)));
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "the fields are read by Debug, which is what results are compared by")]
+struct Shapes<'a> {
+    #[serde(borrow)]
+    a: Option<&'a str>,
+    #[serde(borrow)]
+    b: Option<Cow<'a, str>>,
+    c: Option<Vec<Option<Scalars>>>,
+    d: Option<Choice>,
+    e: Option<(i32, String)>,
+    f: Option<Box<Shapes<'a>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "as above")]
+struct Scalars {
+    #[serde(rename = "_id")]
+    id: Option<ObjectId>,
+    a: Option<u8>,
+    b: Option<f32>,
+    c: Option<DateTime>,
+    d: Option<Decimal128>,
+    e: Option<Binary>,
+    f: Option<Uuid>,
+    g: Option<Timestamp>,
+}
+
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "as above")]
+enum Choice {
+    Unit,
+    Newtype(Bson),
+    Pair(i32, Bson),
+    Fields { a: i32 },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "as above")]
+enum Untagged {
+    Number(i64),
+    Text(String),
+    Id(ObjectId),
+    Numbers(Vec<i32>),
+    Else(Bson),
 }

@@ -1,7 +1,5 @@
 //! What is within a document: fields, items, variants.
 
-use std::cell::Cell;
-
 use bson::error::{Error, Result};
 use serde::de::value::{BorrowedBytesDeserializer, BorrowedStrDeserializer};
 use serde::de::{
@@ -9,6 +7,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
+use super::Level;
 use super::value::Value;
 use crate::wire::scan::{Element, Elements};
 
@@ -26,30 +25,30 @@ pub(super) struct Fields<'c, 'de> {
     elements: Elements<'de>,
     current: Option<Element<'de>>,
     key: Key,
-    refused: &'c Cell<bool>,
+    level: Level<'c>,
 }
 
 impl<'c, 'de> Fields<'c, 'de> {
     #[inline]
-    pub(super) fn new(document: &'de [u8], key: Key, refused: &'c Cell<bool>) -> Self {
-        Fields { elements: Elements::of(document), current: None, key, refused }
+    pub(super) fn new(document: &'de [u8], key: Key, level: Level<'c>) -> Self {
+        Fields { elements: Elements::of(document), current: None, key, level }
     }
 }
 
 /// The next element; damage is left to `bson`, which tells of it.
 #[inline]
-fn step<'de>(elements: &mut Elements<'de>, refused: &Cell<bool>) -> Result<Option<Element<'de>>> {
-    elements.step().map_err(|_| damaged(refused))
+fn step<'de>(elements: &mut Elements<'de>, level: Level<'_>) -> Result<Option<Element<'de>>> {
+    elements.step().map_err(|_| damaged(level))
 }
 
 #[cold]
-fn damaged(refused: &Cell<bool>) -> Error {
-    refused.set(true);
+fn damaged(level: Level<'_>) -> Error {
+    level.refused.set(true);
     Error::custom("left to bson")
 }
 
-fn text<'de>(key: &'de [u8], refused: &Cell<bool>) -> Result<&'de str> {
-    std::str::from_utf8(key).map_err(|_| damaged(refused))
+fn text<'de>(key: &'de [u8], level: Level<'_>) -> Result<&'de str> {
+    std::str::from_utf8(key).map_err(|_| damaged(level))
 }
 
 impl<'de> MapAccess<'de> for Fields<'_, 'de> {
@@ -57,34 +56,34 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
 
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
-        self.current = step(&mut self.elements, self.refused)?;
+        self.current = step(&mut self.elements, self.level)?;
         let Some(element) = &self.current else { return Ok(None) };
         match self.key {
-            Key::Name => seed.deserialize(Name { key: element.key, refused: self.refused }).map(Some),
+            Key::Name => seed.deserialize(Name { key: element.key, level: self.level }).map(Some),
             Key::Text => {
-                seed.deserialize(BorrowedStrDeserializer::new(text(element.key, self.refused)?)).map(Some)
+                seed.deserialize(BorrowedStrDeserializer::new(text(element.key, self.level)?)).map(Some)
             }
         }
     }
 
     #[inline]
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
-        let element = self.current.as_ref().ok_or_else(|| damaged(self.refused))?;
-        seed.deserialize(Value::of(element, self.refused))
+        let element = self.current.as_ref().ok_or_else(|| damaged(self.level))?;
+        seed.deserialize(Value::of(element, self.level))
     }
 }
 
 /// The name of a field: bytes to whoever compares it with the names of fields, text to all others.
 struct Name<'c, 'de> {
     key: &'de [u8],
-    refused: &'c Cell<bool>,
+    level: Level<'c>,
 }
 
 impl<'de> Deserializer<'de> for Name<'_, 'de> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        BorrowedStrDeserializer::new(text(self.key, self.refused)?).deserialize_any(visitor)
+        BorrowedStrDeserializer::new(text(self.key, self.level)?).deserialize_any(visitor)
     }
 
     #[inline]
@@ -98,7 +97,7 @@ impl<'de> Deserializer<'de> for Name<'_, 'de> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        let text = text(self.key, self.refused)?;
+        let text = text(self.key, self.level)?;
         BorrowedStrDeserializer::new(text).deserialize_enum(name, variants, visitor)
     }
 
@@ -111,13 +110,13 @@ impl<'de> Deserializer<'de> for Name<'_, 'de> {
 /// The items of an array, one after the other.
 pub(super) struct Items<'c, 'de> {
     elements: Elements<'de>,
-    refused: &'c Cell<bool>,
+    level: Level<'c>,
 }
 
 impl<'c, 'de> Items<'c, 'de> {
     #[inline]
-    pub(super) fn new(array: &'de [u8], refused: &'c Cell<bool>) -> Self {
-        Items { elements: Elements::of(array), refused }
+    pub(super) fn new(array: &'de [u8], level: Level<'c>) -> Self {
+        Items { elements: Elements::of(array), level }
     }
 }
 
@@ -126,24 +125,24 @@ impl<'de> SeqAccess<'de> for Items<'_, 'de> {
 
     #[inline]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
-        let Some(element) = step(&mut self.elements, self.refused)? else { return Ok(None) };
+        let Some(element) = step(&mut self.elements, self.level)? else { return Ok(None) };
         // Items are numbered in digits; what else may stand there is for `bson` to say.
         if !element.key.is_ascii() {
-            return Err(damaged(self.refused));
+            return Err(damaged(self.level));
         }
-        seed.deserialize(Value::of(&element, self.refused)).map(Some)
+        seed.deserialize(Value::of(&element, self.level)).map(Some)
     }
 }
 
 /// A variant of an enum, told by a document: its first key is the variant's name, the value what the variant holds.
 pub(super) struct Variant<'c, 'de> {
     elements: Elements<'de>,
-    refused: &'c Cell<bool>,
+    level: Level<'c>,
 }
 
 impl<'c, 'de> Variant<'c, 'de> {
-    pub(super) fn new(document: &'de [u8], refused: &'c Cell<bool>) -> Self {
-        Variant { elements: Elements::of(document), refused }
+    pub(super) fn new(document: &'de [u8], level: Level<'c>) -> Self {
+        Variant { elements: Elements::of(document), level }
     }
 }
 
@@ -152,15 +151,15 @@ impl<'c, 'de> EnumAccess<'de> for Variant<'c, 'de> {
     type Variant = Held<'c, 'de>;
 
     fn variant_seed<V: DeserializeSeed<'de>>(mut self, seed: V) -> Result<(V::Value, Self::Variant)> {
-        let element = step(&mut self.elements, self.refused)?.ok_or_else(|| damaged(self.refused))?;
-        let name = text(element.key, self.refused)?;
+        let element = step(&mut self.elements, self.level)?.ok_or_else(|| damaged(self.level))?;
+        let name = text(element.key, self.level)?;
         let variant = seed.deserialize(BorrowedStrDeserializer::<Error>::new(name))?;
-        Ok((variant, Held(Value::of(&element, self.refused), self.refused)))
+        Ok((variant, Held(Value::of(&element, self.level), self.level)))
     }
 }
 
 /// What a variant holds.
-pub(super) struct Held<'c, 'de>(Value<'c, 'de>, &'c Cell<bool>);
+pub(super) struct Held<'c, 'de>(Value<'c, 'de>, Level<'c>);
 
 impl<'de> VariantAccess<'de> for Held<'_, 'de> {
     type Error = Error;

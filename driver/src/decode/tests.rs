@@ -309,3 +309,50 @@ fn damage_in_what_nobody_asks_for_is_passed_over() {
         a: i32,
     }
 }
+
+/// A document in a document in a document.
+fn nested(levels: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for level in 1..=levels {
+        bytes.extend((5 + 8 * (levels - level) as i32).to_le_bytes());
+        if level < levels {
+            bytes.extend([3, b'a', 0]);
+        }
+    }
+    bytes.resize(bytes.len() + levels, 0);
+    bytes
+}
+
+/// What would exhaust the stack is refused, whoever is to decode it; what servers accept is not.
+#[test]
+fn a_document_that_is_nested_too_deep_is_refused() {
+    fn refused<T: DeserializeOwned + Debug>(bytes: &[u8]) {
+        let error = from_slice::<T>(bytes).unwrap_err().to_string();
+        assert!(error.contains("200 levels"), "{error}");
+    }
+    let look = || {
+        from_slice::<Document>(&nested(200)).unwrap();
+        bson::deserialize_from_slice::<Document>(&nested(200)).unwrap();
+        super::document(RawDocument::from_bytes(&nested(200)).unwrap()).unwrap();
+        for levels in [201, 1000, 2_000_000] {
+            let bytes = nested(levels);
+            refused::<Document>(&bytes);
+            refused::<Nested>(&bytes);
+            refused::<serde_json::Value>(&bytes);
+            refused::<HumanReadable<Document>>(&bytes);
+            assert!(super::document(RawDocument::from_bytes(&bytes).unwrap()).is_err());
+            // Bytes stay bytes, at any depth.
+            assert_eq!(from_slice::<RawDocumentBuf>(&bytes).unwrap().as_bytes(), bytes);
+        }
+        // A scope is a level like any other; here code with scopes that hold code with scopes.
+        let mut scope = vec![5, 0, 0, 0, 0];
+        for _ in 0..500 {
+            let code = [&[2, 0, 0, 0, b'x', 0][..], &scope].concat();
+            let value = [&(4 + code.len() as i32).to_le_bytes()[..], &code].concat();
+            scope = [&(8 + value.len() as i32).to_le_bytes()[..], &[15, b'a', 0], &value, &[0]].concat();
+        }
+        refused::<Document>(&scope);
+    };
+    // Unoptimised, two hundred levels take more than a test's stack.
+    std::thread::Builder::new().stack_size(64 << 20).spawn(look).unwrap().join().unwrap();
+}

@@ -1,7 +1,6 @@
 //! One value, as a deserializer.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 
 use bson::RawDeserializer;
 use bson::error::{Error, Result};
@@ -10,15 +9,18 @@ use serde::forward_to_deserialize_any;
 
 use super::access::{Fields, Items, Key, Variant};
 use super::extended;
-use super::is_framed;
+use super::{Level, is_framed};
 use crate::wire::i32_at;
-use crate::wire::scan::{Element, kind};
+use crate::wire::scan::{Element, MAX_DEPTH, is_shallow, kind};
 
 /// The newtype by which `bson::Uuid` asks for a binary value of its own subtype.
 const UUID: &str = "$__bson_private_uuid";
 
 /// The beginning of the names of newtypes by which the types of `bson` make themselves known to its decoder.
 const PRIVATE: &str = "$__";
+
+/// The beginning of those of its types that keep the bytes.
+const RAW: &str = "$__private__bson_Raw";
 
 /// The subtypes of binary values that are decoded as bytes, and that hold a UUID.
 const GENERIC: u8 = 0;
@@ -29,26 +31,25 @@ const UUID_SUBTYPE: u8 = 4;
 pub(super) struct Value<'c, 'de> {
     kind: u8,
     bytes: &'de [u8],
-    /// Set once something was met that is left to `bson`. An error alone would not do: a caller's type may swallow it.
-    refused: &'c Cell<bool>,
+    level: Level<'c>,
 }
 
 impl<'c, 'de> Value<'c, 'de> {
     /// A whole document; see [`is_framed`].
     #[inline]
-    pub(super) fn document(bytes: &'de [u8], refused: &'c Cell<bool>) -> Self {
-        Value { kind: kind::DOCUMENT, bytes, refused }
+    pub(super) fn document(bytes: &'de [u8], level: Level<'c>) -> Self {
+        Value { kind: kind::DOCUMENT, bytes, level }
     }
 
     #[inline]
-    pub(super) fn of(element: &Element<'de>, refused: &'c Cell<bool>) -> Self {
-        Value { kind: element.kind, bytes: element.value, refused }
+    pub(super) fn of(element: &Element<'de>, level: Level<'c>) -> Self {
+        Value { kind: element.kind, bytes: element.value, level }
     }
 
     /// Leaves the document to `bson`.
     #[cold]
     fn refuse(self) -> Error {
-        self.refused.set(true);
+        self.level.refused.set(true);
         Error::custom("left to bson")
     }
 
@@ -73,9 +74,18 @@ impl<'c, 'de> Value<'c, 'de> {
         }
     }
 
+    /// The level of what is in this document or array.
+    #[inline]
+    fn within(self) -> Result<Level<'c>> {
+        match self.level.depth {
+            MAX_DEPTH.. => Err(self.refuse()),
+            depth => Ok(Level { depth: depth + 1, ..self.level }),
+        }
+    }
+
     #[inline]
     fn fields(self, key: Key) -> Result<Fields<'c, 'de>> {
-        Ok(Fields::new(self.framed()?, key, self.refused))
+        Ok(Fields::new(self.framed()?, key, self.within()?))
     }
 
     #[inline]
@@ -125,7 +135,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
             },
             kind::NULL => visitor.visit_unit(),
             kind::DOCUMENT => visitor.visit_map(self.fields(Key::Text)?),
-            kind::ARRAY => visitor.visit_seq(Items::new(self.framed()?, self.refused)),
+            kind::ARRAY => visitor.visit_seq(Items::new(self.framed()?, self.within()?)),
             _ => self.extended(visitor),
         }
     }
@@ -159,7 +169,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     ) -> Result<V::Value> {
         match self.kind {
             kind::STRING => visitor.visit_enum(Cow::Borrowed(self.string()?).into_deserializer()),
-            kind::DOCUMENT => visitor.visit_enum(Variant::new(self.framed()?, self.refused)),
+            kind::DOCUMENT => visitor.visit_enum(Variant::new(self.framed()?, self.within()?)),
             _ => Err(self.refuse()),
         }
     }
@@ -182,8 +192,8 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
                 (UUID_SUBTYPE, bytes) => visitor.visit_map(extended::binary(UUID_SUBTYPE, bytes)),
                 _ => Err(self.refuse()),
             },
-            // A document stands for itself, and `bson` can begin with it.
-            (_, kind::DOCUMENT) => {
+            // A document stands for itself, and `bson` can begin with it. Into raw documents it does not look.
+            (_, kind::DOCUMENT) if name.starts_with(RAW) || is_shallow(self.bytes) => {
                 RawDeserializer::new(self.framed()?)?.deserialize_newtype_struct(name, visitor)
             }
             _ => Err(self.refuse()),

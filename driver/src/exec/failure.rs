@@ -4,6 +4,7 @@ use bson::raw::RawBsonRef;
 use bson::{Document, RawDocument};
 
 use super::outline::Outline;
+use crate::decode;
 use crate::error::{
     CommandError, Error, ErrorKind, IndexedWriteError, WriteConcernError, WriteError, WriteFailure,
 };
@@ -92,7 +93,7 @@ fn text(document: &RawDocument, key: &str) -> Option<String> {
 }
 
 fn document(document: &RawDocument, key: &str) -> Option<Document> {
-    document.get_document(key).ok()?.try_into().ok()
+    decode::document(document.get_document(key).ok()?).ok()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use bson::{Document, doc};
 
 use super::failure;
 use super::outline::Outline;
+use crate::decode;
 use crate::error::{CommandError, Error, ErrorKind};
 use crate::event::EventHandler;
 use crate::event::command::{
@@ -77,7 +78,7 @@ impl Watch {
         let Some(reply) = reply else { return self.succeeded(doc! { "ok": 1 }) };
         match outline.is_ok() {
             true if self.secret => self.succeeded(Document::new()),
-            true => self.succeeded(Document::try_from(reply).unwrap_or_default()),
+            true => self.succeeded(decode::document(reply).unwrap_or_default()),
             false => self.end(&failure::of_command(outline, reply)),
         }
     }

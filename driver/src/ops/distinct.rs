@@ -8,6 +8,7 @@ use bson::{Bson, Document};
 use super::fields::Fields;
 use super::macros::{ends, options};
 use crate::collection::Collection;
+use crate::decode;
 use crate::error::{Error, Result};
 use crate::exec::{self, Meta, Operation, Retry, malformed};
 use crate::face::Face;
@@ -65,6 +66,7 @@ impl<'a, T, F: Face> Distinct<'a, T, F> {
         let values = reply.document().get_array("values");
         let values =
             values.map_err(|_| Error::invalid_response("it has no array of values").at(reply.host()))?;
+        decode::shallow(values.as_bytes()).map_err(|cause| malformed(cause).at(reply.host()))?;
         values.into_iter().map(|value| Bson::try_from(value.map_err(malformed)?).map_err(malformed)).collect()
     }
 }

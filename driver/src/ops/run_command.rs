@@ -5,6 +5,7 @@ use bson::{Document, RawDocumentBuf};
 use super::macros::{ends, options};
 use crate::database::Database;
 use crate::deadline::Deadline;
+use crate::decode;
 use crate::error::{Error, Result};
 use crate::exec::{self, Kind, Meta, Operation, Retry, Scope, Target, malformed};
 use crate::face::Face;
@@ -71,7 +72,7 @@ impl<'a, F: Face> RunCommand<'a, F> {
             deadline: Deadline::after_option(core.options.timeout()),
         };
         let reply = exec::execute(core, &mut command, scope).await?;
-        reply.document().try_into().map_err(|cause| malformed(cause).at(reply.host()))
+        decode::document(reply.document()).map_err(|cause| malformed(cause).at(reply.host()))
     }
 }
 

@@ -6,6 +6,7 @@ use bson::{Bson, Document};
 use super::fields::Fields;
 use super::macros::{ends, options};
 use crate::collection::{Collection, Place};
+use crate::decode;
 use crate::error::{Error, Result};
 use crate::exec::{self, Meta, Operation, Retry, failure, malformed};
 use crate::face::Face;
@@ -172,7 +173,7 @@ pub(super) async fn run(
     let upserted = outline.upserted(reply.document()).and_then(|list| failure::elements(list).next());
     let upserted_id = match upserted {
         Some(RawBsonRef::Document(entry)) => match entry.get("_id").map_err(malformed)? {
-            Some(id) => Some(Bson::try_from(id).map_err(malformed)?),
+            Some(id) => Some(decode::value(entry.as_bytes(), id).map_err(malformed)?),
             None => None,
         },
         _ => None,

@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use bson::Document;
 use bson::raw::cstr;
 
 use super::checks::CheckNumber;
@@ -26,6 +25,7 @@ use super::round_trips::RoundTrips;
 use super::server::Server;
 use super::server_description::{RoundTrip, TopologyVersion};
 use crate::deadline::Deadline;
+use crate::decode;
 use crate::error::{Error, Result};
 use crate::options::{ClientOptions, MIN_HEARTBEAT_FREQUENCY, ServerAddress, ServerMonitoringMode};
 use crate::pool::{Connection, Establisher, Generation, Purpose};
@@ -235,11 +235,7 @@ impl Monitor {
             Ok(value) => {
                 let connection = connection(value);
                 let reply = || {
-                    connection
-                        .reply()
-                        .ok()
-                        .and_then(|reply| Document::try_from(reply).ok())
-                        .unwrap_or_default()
+                    connection.reply().ok().and_then(|reply| decode::document(reply).ok()).unwrap_or_default()
                 };
                 heartbeat.succeeded(reply, round_trip, connection.description().server_connection_id);
             }

@@ -75,6 +75,19 @@ impl<'d> Element<'d> {
         Some(Timestamp { time: (order >> 32) as u32, increment: order as u32 })
     }
 
+    /// The document that the value is or holds.
+    fn nested(&self) -> Option<&'d [u8]> {
+        match self.kind {
+            kind::DOCUMENT | kind::ARRAY => Some(self.value),
+            // Its length, a string with a length of its own, the scope.
+            kind::CODE_WITH_SCOPE => {
+                let code = usize::try_from(i32_at(self.value, 4)?).ok()?;
+                self.value.get(code.checked_add(8)?..)
+            }
+            _ => None,
+        }
+    }
+
     /// A document, or an array as the document that it is on the wire.
     pub(crate) fn document(&self) -> Option<&'d RawDocument> {
         match self.is(ElementType::EmbeddedDocument) || self.is(ElementType::Array) {
@@ -132,6 +145,34 @@ impl<'d> Iterator for Elements<'d> {
         };
         self.step().map_err(broken).transpose()
     }
+}
+
+/// How many levels a document may have, itself included: as many as servers accept.
+pub(crate) const MAX_DEPTH: u32 = 200;
+
+/// Whether a document has at most [`MAX_DEPTH`] levels, so that what calls itself for each of them may be let loose on it.
+pub(crate) fn is_shallow(document: &[u8]) -> bool {
+    /// A level has a type, the end of a key, a length and a terminator.
+    const SMALLEST: usize = 1 + 1 + 4 + 1;
+    if document.len() <= SMALLEST * MAX_DEPTH as usize {
+        return true;
+    }
+    let mut open = vec![Elements::of(document)];
+    while let Some(innermost) = open.last_mut() {
+        // Who decodes what is damaged comes no further than this.
+        match innermost.step() {
+            Ok(Some(element)) => {
+                if let Some(inner) = element.nested() {
+                    if open.len() == MAX_DEPTH as usize {
+                        return false;
+                    }
+                    open.push(Elements::of(inner));
+                }
+            }
+            Ok(None) | Err(Malformed) => drop(open.pop()),
+        }
+    }
+    true
 }
 
 /// The first element of `bytes`, and what follows it; the last byte, the document's terminator, is never part of an element.
