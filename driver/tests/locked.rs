@@ -7,7 +7,10 @@
 //! stays within its bound, and the least that was counted is told. Monitors, which share the thread, have nothing to do meanwhile.
 //!
 //! Only the thread that performs the operations is traced. Where a program may not be traced, or on another processor or system, the
-//! test says so and counts nothing.
+//! test is ignored, for that reason.
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod traced;
 
 fn main() {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -18,17 +21,17 @@ fn main() {
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod counted {
+    use std::cell::RefCell;
     use std::collections::HashMap;
     use std::fs::File;
-    use std::io::Error;
     use std::os::unix::fs::FileExt;
-    use std::os::unix::process::CommandExt;
-    use std::process::{Child, Command, Stdio};
-    use std::ptr::null_mut;
 
     use driver::bson::{RawDocumentBuf, doc};
     use futures_util::FutureExt;
+    use libtest_mimic::{Arguments, Completion, Trial};
     use testbed::ReplicaSet;
+
+    use crate::traced::{self, StopAt, Traced};
 
     /// The variable that makes the program the traced child, and holds the connection string.
     const URI: &str = "LOCKED_URI";
@@ -49,19 +52,37 @@ mod counted {
         if let Ok(uri) = std::env::var(URI) {
             return operate(&uri);
         }
-        // As `cargo test` asks every test program of a crate.
-        if std::env::args().any(|argument| argument == "--list") {
-            return println!("no_operation_has_more_locked_instructions_than_it_may: test");
-        }
+        let counted = || match traced::permitted() {
+            Ok(()) => {
+                count();
+                Ok(Completion::Completed)
+            }
+            Err(why) => Ok(Completion::ignored_with(why)),
+        };
+        let trial = Trial::ignorable_test("no_operation_has_more_locked_instructions_than_it_may", counted);
+        libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit();
+    }
+
+    fn count() {
         let set = ReplicaSet::start(1).unwrap();
         let uri = format!("{}&heartbeatFrequencyMS=600000&serverMonitoringMode=poll", set.uri());
         stay_on_one_processor();
-        let counts = match Traced::start(&uri).map(Traced::count) {
-            Ok(counts) => counts,
-            Err(why) => {
-                return println!("locked instructions are not counted: a child may not be traced: {why}");
-            }
+        let child = Traced::start(&[(URI, &uri)]).unwrap();
+        let memory = File::open(format!("/proc/{}/mem", child.pid())).unwrap();
+        // Whether the instruction at an address is a locked one, for those that were looked at.
+        let known = RefCell::new(HashMap::new());
+        let is_locked_at = |at: u64| {
+            *known.borrow_mut().entry(at).or_insert_with(|| {
+                let mut bytes = [0; 15];
+                let read = memory.read_at(&mut bytes, at).unwrap_or(0);
+                is_locked(&bytes[..read])
+            })
         };
+        const RIP: usize = std::mem::offset_of!(libc::user_regs_struct, rip);
+        let begin = |counts: &[Option<usize>]| wants_a_look(counts).then_some(0);
+        let counts = child.watch(StopAt::Instruction, begin, |child, locked| {
+            *locked += usize::from(is_locked_at(child.register(RIP)));
+        });
         assert_eq!(counts.len(), BOUNDS.len() * RUNS, "the child did not perform all operations");
         let least: Vec<usize> =
             counts.chunks(RUNS).map(|runs| runs.iter().flatten().min().copied().unwrap()).collect();
@@ -113,102 +134,9 @@ mod counted {
             operation().await;
         }
         for _ in 0..RUNS {
-            // SAFETY: raising a signal has no preconditions. The tracing parent keeps both from being delivered.
-            unsafe { libc::raise(libc::SIGUSR1) };
+            traced::begin();
             operation().await;
-            // SAFETY: as above.
-            unsafe { libc::raise(libc::SIGUSR2) };
-        }
-    }
-
-    /// A child under trace. All requests have to come from the thread that started it.
-    struct Traced {
-        child: Child,
-        memory: File,
-        /// Whether the instruction at an address is a locked one, for those that were looked at.
-        known: HashMap<u64, bool>,
-    }
-
-    impl Traced {
-        fn start(uri: &str) -> std::io::Result<Self> {
-            let mut command = Command::new(std::env::current_exe()?);
-            command.env(URI, uri).stdin(Stdio::null());
-            // SAFETY: between fork and exec the closure makes one system call, which is async-signal-safe.
-            unsafe {
-                command.pre_exec(|| {
-                    match libc::ptrace(libc::PTRACE_TRACEME, 0, null_mut::<u8>(), null_mut::<u8>()) {
-                        -1 => Err(Error::last_os_error()),
-                        _ => Ok(()),
-                    }
-                });
-            }
-            let child = command.spawn()?;
-            let memory = File::open(format!("/proc/{}/mem", child.id()))?;
-            Ok(Traced { child, memory, known: HashMap::new() })
-        }
-
-        /// The locked instructions between each beginning and its end; none for a run that was not looked at, because one before it had
-        /// stayed within the bound.
-        fn count(mut self) -> Vec<Option<usize>> {
-            let mut counts: Vec<Option<usize>> = Vec::new();
-            let mut within: Option<usize> = None;
-            let mut deliver = 0;
-            // The stop at its exec comes first.
-            while let Some(signal) = self.stopped() {
-                match (signal, &mut within) {
-                    (libc::SIGUSR1, _) => within = wants_a_look(&counts).then_some(0),
-                    (libc::SIGUSR2, _) => counts.push(within.take()),
-                    (libc::SIGTRAP, _) => {}
-                    (other, _) => deliver = other,
-                }
-                let request = match within {
-                    Some(locked) => {
-                        within = Some(locked + usize::from(self.is_at_locked()));
-                        libc::PTRACE_SINGLESTEP
-                    }
-                    None => libc::PTRACE_CONT,
-                };
-                self.request(request, std::mem::take(&mut deliver));
-            }
-            counts
-        }
-
-        /// Waits until the child stops; none when it has ended.
-        fn stopped(&self) -> Option<i32> {
-            let mut status = 0;
-            // SAFETY: `status` may be written, and the child is ours and not waited for elsewhere.
-            let waited = unsafe { libc::waitpid(self.pid(), &mut status, libc::__WALL) };
-            (waited == self.pid() && libc::WIFSTOPPED(status)).then(|| libc::WSTOPSIG(status))
-        }
-
-        fn pid(&self) -> i32 {
-            self.child.id() as i32
-        }
-
-        fn request(&self, request: libc::c_uint, signal: i32) {
-            // SAFETY: the child is stopped; neither request reads or writes memory of this process.
-            unsafe { libc::ptrace(request, self.pid(), null_mut::<u8>(), signal as usize as *mut u8) };
-        }
-
-        /// Whether the instruction that the child is about to execute is a locked one.
-        fn is_at_locked(&mut self) -> bool {
-            const RIP: usize = std::mem::offset_of!(libc::user_regs_struct, rip);
-            // SAFETY: the child is stopped; the request reads a word of its registers, at a valid offset.
-            let at =
-                unsafe { libc::ptrace(libc::PTRACE_PEEKUSER, self.pid(), RIP as *mut u8, null_mut::<u8>()) };
-            let memory = &self.memory;
-            *self.known.entry(at as u64).or_insert_with(|| {
-                let mut bytes = [0; 15];
-                let read = memory.read_at(&mut bytes, at as u64).unwrap_or(0);
-                is_locked(&bytes[..read])
-            })
-        }
-    }
-
-    impl Drop for Traced {
-        fn drop(&mut self) {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+            traced::end();
         }
     }
 
