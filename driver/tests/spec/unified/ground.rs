@@ -3,9 +3,10 @@
 //! their time they wait: there are several sets, and each case takes one that is free.
 
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use bson::{Bson, Document, doc};
-use testbed::{ReplicaSet, Standalone, Version, keep_replica_set, shared_standalone};
+use testbed::{ReplicaSet, ReplicaSetBuilder, Standalone, Version, keep_replica_set, shared_standalone};
 
 /// The first user of a ground that demands users.
 const USER: &str = "root";
@@ -22,6 +23,10 @@ pub(crate) struct Alone {
     copy: usize,
     pub(crate) ground: &'static Ground,
 }
+
+/// How long a set goes without word from its primary before it elects another of its own accord: longer than any pause of a busy machine, so
+/// that elections are those that a case asks for.
+const ELECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How many grounds of one kind there may be.
 const COPIES: usize = 4;
@@ -109,7 +114,7 @@ impl Kind {
         let copy = Taken::of(self).take(self.copies());
         let ground = GROUNDS[self as usize][copy].get_or_init(|| {
             let servers = match self {
-                Kind::Set => Servers::Set(keep_replica_set(ReplicaSet::start(3).map_err(told)?)),
+                Kind::Set => Servers::Set(keep_replica_set(three().start().map_err(told)?)),
                 Kind::Single => Servers::Single(shared_standalone().map_err(told)?),
                 Kind::Guarded => Servers::Guarded(guarded_set().map_err(told)?),
             };
@@ -130,8 +135,12 @@ fn told(error: testbed::Error) -> String {
     error.to_string()
 }
 
+fn three() -> ReplicaSetBuilder {
+    ReplicaSet::builder().members(3).election_timeout(ELECTION_TIMEOUT)
+}
+
 fn guarded_set() -> testbed::Result<&'static ReplicaSet> {
-    let set = keep_replica_set(ReplicaSet::builder().members(3).guarded().start()?);
+    let set = keep_replica_set(three().guarded().start()?);
     let user = doc! { "createUser": USER, "pwd": USER, "roles": ["root"], "writeConcern": { "w": 3 } };
     set.admin(set.wait_for_primary()?, user)?;
     Ok(set)
