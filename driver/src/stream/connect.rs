@@ -25,6 +25,10 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_interval(Duration::from_secs(10))
     .with_retries(9);
 
+/// How long to wait, at first and later, before a server is asked again that was too busy to accept a Unix domain socket.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
 /// Opens a socket to `address`: a blocking one where `runtime` is blocking.
 ///
 /// # Errors
@@ -118,7 +122,19 @@ async fn connect_unix(path: &Path, runtime: &Runtime, deadline: Deadline) -> io:
     if runtime.is_blocking() {
         return connect_unix_blocking(path, deadline).map(Socket::BlockingUnix);
     }
-    let connecting = runtime.within(tokio::net::UnixStream::connect(path));
+    // A server that is too busy to accept refuses a socket that does not block, and nothing tells when it has room again.
+    let mut pause = SHORTEST_PAUSE;
+    let connecting = async {
+        loop {
+            match runtime.within(tokio::net::UnixStream::connect(path)).await {
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
+                    runtime.sleep_until(Instant::now() + pause).await;
+                    pause = LONGEST_PAUSE.min(pause * 2);
+                }
+                connected => return connected,
+            }
+        }
+    };
     Ok(Socket::Unix(runtime.timeout(deadline, connecting).await.map_err(|_| io::ErrorKind::TimedOut)??))
 }
 
@@ -145,27 +161,40 @@ mod tests {
 
     #[test]
     fn a_unix_socket_whose_queue_is_full_is_waited_for_until_the_deadline() {
+        block_on(full_queue("blocking", Runtime::blocking().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_whose_queue_is_full_is_waited_for_without_blocking() {
+        full_queue("async", Runtime::current().unwrap()).await;
+    }
+
+    async fn full_queue(name: &str, runtime: Runtime) {
         let folder = testbed::shared_standalone().unwrap().log_path().parent().unwrap().to_owned();
-        let path = folder.join("full.sock");
+        let path = folder.join(format!("{name}.sock"));
         let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
         let address = socket2::SockAddr::unix(&path).unwrap();
         listener.bind(&address).unwrap();
         listener.listen(0).unwrap();
-        let runtime = Runtime::blocking().unwrap();
         let address = ServerAddress::Unix { path };
-        let connect = |limit| block_on(connect(&address, &runtime, Deadline::after(limit)));
+        let connect = |deadline| connect(&address, &runtime, deadline);
         // The queue takes a connection or two; without a limit the one after them would wait for ever.
         let mut taken = Vec::new();
         let error = loop {
-            match connect(Duration::from_millis(50)) {
+            match connect(Deadline::after(Duration::from_millis(50))).await {
                 Ok(stream) => taken.push(stream),
                 Err(error) => break error,
             }
             assert!(taken.len() < 100, "the queue is never full");
         };
         assert!(error.is_timeout(), "{error:?}");
-        assert!(connect(Duration::ZERO).unwrap_err().is_timeout());
-        drop(listener.accept().unwrap());
-        connect(Duration::from_secs(60)).unwrap();
+        assert!(connect(Deadline::after(Duration::ZERO)).await.unwrap_err().is_timeout());
+        // Who is waiting when there is room again gets in, without any limit too.
+        let accepting = std::thread::spawn(move || {
+            drop(listener.accept().unwrap());
+            listener
+        });
+        connect(Deadline::NEVER).await.unwrap();
+        drop(accepting.join().unwrap());
     }
 }
