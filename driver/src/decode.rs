@@ -47,7 +47,7 @@ pub(crate) fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> bson::er
 /// It is damaged, or nested too deep.
 pub(crate) fn document(raw: &RawDocument) -> bson::error::Result<Document> {
     shallow(raw.as_bytes())?;
-    Ok(Document::try_from(raw)?)
+    Document::try_from(raw)
 }
 
 /// A value of a reply, which stands in `document`.
@@ -56,7 +56,7 @@ pub(crate) fn document(raw: &RawDocument) -> bson::error::Result<Document> {
 /// As of [`document`].
 pub(crate) fn value(document: &[u8], value: RawBsonRef<'_>) -> bson::error::Result<Bson> {
     shallow(document)?;
-    Ok(Bson::try_from(value)?)
+    Bson::try_from(value)
 }
 
 /// That a document or an array is nested no deeper than what calls itself for each level can bear.

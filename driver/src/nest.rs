@@ -7,14 +7,24 @@
 //! A picture carries an event that is set once it has been superseded. Who finds the picture wanting waits for that event *of the
 //! picture it looked at*: an update that came in between has already set it, so no wake-up is lost.
 //!
-//! That no reader sees half of an update rests on `arc-swap`, that no update is lost on the mutex around all of them, and that no wake-up is lost on
-//! toro's `Event`, whose races its loom models go through; the tests below show the three together on real threads.
+//! That a reader gets a whole reference without a lock is `arc-swap`'s. All else, the order in which a picture is put in its place and the one
+//! before it is marked, is gone through in every interleaving by the loom models of the crate `pool-model`, with a cell under a lock in
+//! the place of `ArcSwap`; the tests below show all of it together on real threads.
 
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
+#[cfg(not(loom))]
 use arc_swap::{ArcSwap, Guard};
 use toro::Event;
+
+#[cfg(not(loom))]
+use std::sync::Mutex;
+#[cfg(loom)]
+use {
+    crate::slot::{ArcSwap, Guard},
+    loom::sync::Mutex,
+};
 
 /// The place where the current picture hangs.
 pub(crate) struct Nest<T> {
@@ -82,7 +92,7 @@ impl<T> Nest<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::thread;
 

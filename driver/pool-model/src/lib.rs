@@ -1,4 +1,4 @@
-//! Models of the driver's connection pool, and of the cell of its cluster clock: every interleaving of a few threads, within a bound on preemptions.
+//! Models of the driver's connection pool, of the nest and the checks that its picture comes from, and of the cell of its cluster clock: every interleaving of a few threads, within a bound on preemptions.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p pool-model --release`
 //!
@@ -11,7 +11,16 @@
 
 #[path = "../../src/exec/cluster_time/cell.rs"]
 mod cell;
+#[path = "../../src/topology/checks.rs"]
+mod checks;
 mod clock;
+#[path = "../../src/topology/either.rs"]
+mod either;
+mod monitor;
+#[path = "../../src/nest.rs"]
+mod nest;
+mod picture;
+mod slot;
 #[path = "../../src/pool/state.rs"]
 mod state;
 
@@ -23,8 +32,13 @@ use crate::state::{Counts, Refusal};
 
 /// Explores a model with at most three preemptions in each run, unless the environment asks for more.
 fn model(f: impl Fn() + Send + Sync + 'static) {
+    model_within(3, f);
+}
+
+/// As [`model`], with another number: a model of many steps needs a smaller one to end.
+fn model_within(preemptions: usize, f: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound.get_or_insert(3);
+    builder.preemption_bound.get_or_insert(preemptions);
     builder.check(f);
 }
 
