@@ -16,6 +16,8 @@ pub(crate) trait Face: Clone + Send + Sync + 'static {
     fn update_many(&self, update: Document) -> Result<()>;
     fn find_one(&self, filter: Document) -> Result<Option<Document>>;
     fn find_all(&self, batch_size: u32) -> Result<Vec<Document>>;
+    /// Reads with a cursor until its second batch has come, and drops it.
+    fn abandon(&self, batch_size: u32) -> Result<()>;
     fn count(&self) -> Result<u64>;
     fn topology(&self) -> Arc<TopologyDescription>;
     fn wait_for_refresh(&self) -> Result<()>;
@@ -109,6 +111,16 @@ impl Face for Asynchronous {
         })
     }
 
+    fn abandon(&self, batch_size: u32) -> Result<()> {
+        end(async {
+            let mut cursor = self.collection().find(doc! {}).batch_size(batch_size).await?;
+            for _ in 0..=batch_size {
+                assert!(cursor.advance().await?);
+            }
+            Ok(())
+        })
+    }
+
     fn wait_for_refresh(&self) -> Result<()> {
         end(self.0.wait_for_refresh())
     }
@@ -129,6 +141,11 @@ impl Face for Blocking {
 
     fn find_all(&self, batch_size: u32) -> Result<Vec<Document>> {
         self.collection().find(doc! {}).batch_size(batch_size).run()?.collect()
+    }
+
+    fn abandon(&self, batch_size: u32) -> Result<()> {
+        let cursor = self.collection().find(doc! {}).batch_size(batch_size).run()?;
+        cursor.take(batch_size as usize + 1).try_for_each(|document| document.map(drop))
     }
 
     fn wait_for_refresh(&self) -> Result<()> {

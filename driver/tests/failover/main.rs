@@ -6,6 +6,7 @@ mod faces;
 mod in_flight;
 mod network;
 mod records;
+mod selection;
 
 use std::collections::HashSet;
 use std::io::Write;

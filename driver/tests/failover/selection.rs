@@ -1,0 +1,251 @@
+//! Which member an operation goes to, on real sets.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use driver::bson::{Document, doc};
+use driver::event::EventHandler;
+use driver::event::command::CommandEvent;
+use driver::options::SelectionCriteria;
+use driver::{ServerDescription, ServerType, TopologyDescription, TopologyType};
+use testbed::{Direction, Fault, Member, ReplicaSet};
+
+use super::{eventually, options};
+use crate::faces::{Asynchronous, Blocking, Face};
+use crate::records::Records;
+
+on_both_faces! {
+    pictures_are_whole_through_elections
+    mode_and_tags_say_who_is_read_from
+    a_distant_member_is_not_read_from_until_it_is_near_on_average
+    of_two_members_the_less_busy_is_read_from
+    an_abandoned_cursor_is_killed_where_it_is
+}
+
+/// A set whose members are all told of, with one document everywhere.
+fn filled<F: Face>(set: &ReplicaSet) -> F {
+    let writer = F::open(options(&set.uri()).0).unwrap();
+    writer.insert_everywhere(vec![doc! { "_id": "first" }], 3).unwrap();
+    writer
+}
+
+fn hosts(set: &ReplicaSet, members: impl IntoIterator<Item = usize>) -> HashSet<String> {
+    members.into_iter().map(|i| set.host(i).unwrap()).collect()
+}
+
+/// The members that `reads` reads go to.
+fn read_from<F: Face>(client: &F, records: &Records, reads: usize) -> HashSet<String> {
+    let before = records.used().len();
+    for _ in 0..reads {
+        assert!(client.find_one(doc! { "_id": "first" }).unwrap().is_some());
+    }
+    records.used().split_off(before).into_iter().collect()
+}
+
+/// What no picture of a set may show: two primaries, or a primary that its type does not know of.
+fn assert_whole(picture: &TopologyDescription) {
+    let primaries = picture.servers().filter(|server| server.server_type() == ServerType::RsPrimary).count();
+    let with_primary = picture.topology_type() == TopologyType::ReplicaSetWithPrimary;
+    assert_eq!(primaries, usize::from(with_primary), "{picture}");
+}
+
+mod cases {
+    use super::*;
+
+    // Statement 45: what an operation chooses from, and what a client tells, is whole, stays as it is, and never goes back.
+    pub(super) fn pictures_are_whole_through_elections<F: Face>() {
+        let set = ReplicaSet::builder().members(3).election_timeout(Duration::from_secs(60)).start().unwrap();
+        drop(filled::<F>(&set));
+        // The members that one operation was let choose from, each time that it chose.
+        let chosen_from: Arc<Mutex<Vec<(String, ServerType)>>> = Arc::default();
+        let seen = Arc::clone(&chosen_from);
+        let (mut options, _) = options(&set.uri());
+        options.selection_criteria =
+            Some(SelectionCriteria::Predicate(Arc::new(move |server: &ServerDescription| {
+                seen.lock().unwrap().push((server.address().to_string(), server.server_type()));
+                true
+            })));
+        let client = F::open(options).unwrap();
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let pictures = scope.spawn(|| {
+                let (mut last, mut seen) = (client.topology(), HashSet::new());
+                while !stop.load(Ordering::Relaxed) {
+                    let told = format!("{last:?}");
+                    let next = client.topology();
+                    assert_whole(&next);
+                    assert_eq!(format!("{last:?}"), told, "a picture was changed");
+                    assert!(next.max_election_id() >= last.max_election_id(), "from {last} back to {next}");
+                    seen.extend(next.primary().map(|primary| primary.address().to_string()));
+                    last = next;
+                }
+                seen.len()
+            });
+            let operations = scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let _ = client.find_one(doc! {});
+                    let mut looks: Vec<HashSet<String>> = vec![HashSet::new()];
+                    let mut primaries = 0;
+                    for (address, server_type) in chosen_from.lock().unwrap().drain(..) {
+                        if !looks.last_mut().unwrap().insert(address.clone()) {
+                            looks.push(HashSet::from([address]));
+                            primaries = 0;
+                        }
+                        primaries += usize::from(server_type == ServerType::RsPrimary);
+                        assert!(primaries <= 1, "an operation was let choose between two primaries");
+                    }
+                }
+            });
+            // Stops the others also when an election fails.
+            let elections = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                for _ in 0..5 {
+                    let old = set.wait_for_primary().unwrap();
+                    set.step_up((old + 1) % 3).unwrap();
+                    let new = set.host((old + 1) % 3).unwrap();
+                    eventually("the client knows the new primary", || {
+                        client.topology().primary().is_some_and(|p| p.address().to_string() == new)
+                    });
+                    set.wait_for_secondaries().unwrap();
+                }
+            }));
+            stop.store(true, Ordering::Relaxed);
+            operations.join().unwrap();
+            assert!(pictures.join().unwrap() >= 2, "no election was seen");
+            elections.unwrap();
+        });
+    }
+
+    // Statement 50: mode and tag sets.
+    pub(super) fn mode_and_tags_say_who_is_read_from<F: Face>() {
+        let set = ReplicaSet::builder()
+            .member(Member::new().tag("dc", "a").tag("disk", "ssd"))
+            .member(Member::new().priority(0.0).tag("dc", "a"))
+            .member(Member::new().priority(0.0).tag("dc", "b"))
+            .start()
+            .unwrap();
+        drop(filled::<F>(&set));
+        for (preference, expected) in [
+            ("primary", &[0][..]),
+            ("primaryPreferred", &[0]),
+            ("secondary", &[1, 2]),
+            ("secondaryPreferred", &[1, 2]),
+            ("nearest", &[0, 1, 2]),
+            ("secondary&readPreferenceTags=dc:a", &[1]),
+            ("nearest&readPreferenceTags=dc:a", &[0, 1]),
+            ("nearest&readPreferenceTags=dc:a,disk:ssd", &[0]),
+            ("secondary&readPreferenceTags=dc:x&readPreferenceTags=dc:b", &[2]),
+            ("secondary&readPreferenceTags=dc:x&readPreferenceTags=", &[1, 2]),
+            ("secondaryPreferred&readPreferenceTags=dc:x", &[0]),
+        ] {
+            let uri = format!("{}&localThresholdMS=60000&readPreference={preference}", set.uri());
+            let (mut options, _) = options(&uri);
+            let records = Records::of(&mut options);
+            let client = F::open(options).unwrap();
+            client.wait_for_refresh().unwrap();
+            let expected = hosts(&set, expected.iter().copied());
+            let mut seen = HashSet::new();
+            eventually(&format!("{preference} reads from all of {expected:?}"), || {
+                let now = read_from(&client, &records, 10);
+                assert!(now.is_subset(&expected), "{preference} reads from {now:?}, not only {expected:?}");
+                records.used().into_iter().collect::<HashSet<_>>() == expected
+            });
+            seen.extend(records.used());
+            assert_eq!(seen, expected, "{preference}");
+        }
+    }
+
+    // Statement 50: the latency window, of round-trip times that are moving averages.
+    pub(super) fn a_distant_member_is_not_read_from_until_it_is_near_on_average<F: Face>() {
+        let set = ReplicaSet::builder()
+            .members(3)
+            .proxied()
+            .election_timeout(Duration::from_secs(60))
+            .start()
+            .unwrap();
+        drop(filled::<F>(&set));
+        let [distant, near] = set.secondaries()[..] else { panic!("there are two secondaries") };
+        let proxy = set.proxy(distant).unwrap();
+        proxy.set(Direction::ToClient, Fault::Delay(Duration::from_secs(1)));
+        let (mut options, _) =
+            options(&format!("{}&readPreference=secondary&localThresholdMS=300", set.uri()));
+        options.heartbeat_freq = Some(Duration::from_millis(500));
+        let records = Records::of(&mut options);
+        let client = F::open(options).unwrap();
+        client.wait_for_refresh().unwrap();
+        assert_eq!(read_from(&client, &records, 50), hosts(&set, [near]));
+        proxy.clear();
+        eventually("it is near on average", || {
+            read_from(&client, &records, 10) == hosts(&set, [near, distant])
+        });
+    }
+
+    // Statement 50: the less busy of two. There are two, so that chance has no say.
+    pub(super) fn of_two_members_the_less_busy_is_read_from<F: Face>() {
+        let set = ReplicaSet::builder().members(3).election_timeout(Duration::from_secs(60)).start().unwrap();
+        drop(filled::<F>(&set));
+        let [busy, free] = set.secondaries()[..] else { panic!("there are two secondaries") };
+        let (mut options, app) =
+            options(&format!("{}&readPreference=secondary&localThresholdMS=60000", set.uri()));
+        let records = Records::of(&mut options);
+        let client = F::open(options).unwrap();
+        client.wait_for_refresh().unwrap();
+        let held = set
+            .fail_point(busy, doc! {
+                "configureFailPoint": "failCommand", "mode": "alwaysOn",
+                "data": { "failCommands": ["find"], "blockConnection": true, "blockTimeMS": 600_000, "appName": &app },
+            })
+            .unwrap();
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            // Sooner or later chance sends this one there, where it stays.
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    client.find_one(doc! {}).unwrap();
+                }
+            });
+            held.wait_entered(1).unwrap();
+            stop.store(true, Ordering::Relaxed);
+            let before = records.used().len();
+            for _ in 0..100 {
+                client.find_one(doc! {}).unwrap();
+            }
+            let used: HashSet<String> = records.used().split_off(before).into_iter().collect();
+            // The read that is held back ends with its server, and is sent again.
+            set.kill(busy).unwrap();
+            assert_eq!(used, hosts(&set, [free]));
+        });
+    }
+
+    // Statement 51: on the member that holds the cursor, and only there.
+    pub(super) fn an_abandoned_cursor_is_killed_where_it_is<F: Face>() {
+        let set = ReplicaSet::start(3).unwrap();
+        let writer = filled::<F>(&set);
+        let documents: Vec<Document> = (0..50).map(|i| doc! { "_id": i }).collect();
+        writer.insert_everywhere(documents, 3).unwrap();
+        let (mut options, _) =
+            options(&format!("{}&readPreference=secondary&localThresholdMS=60000", set.uri()));
+        let sent: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
+        let told = Arc::clone(&sent);
+        options.command_event_handler = Some(EventHandler::callback(move |event| {
+            if let CommandEvent::Started(e) = event {
+                told.lock().unwrap().push((e.command_name, e.connection.address.to_string()));
+            }
+        }));
+        let client = F::open(options).unwrap();
+        let mut seen = HashSet::new();
+        while seen.len() < 2 {
+            sent.lock().unwrap().clear();
+            client.abandon(5).unwrap();
+            eventually("the cursor is killed", || sent.lock().unwrap().len() >= 3);
+            let sent = sent.lock().unwrap();
+            let host = &sent[0].1;
+            let expected = ["find", "getMore", "killCursors"].map(|name| (name.to_owned(), host.clone()));
+            assert_eq!(*sent, expected);
+            seen.insert(host.clone());
+        }
+        assert_eq!(seen, hosts(&set, set.secondaries()));
+    }
+}
