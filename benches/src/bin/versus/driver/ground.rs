@@ -32,12 +32,9 @@ impl Ground {
         let uri = options.uri.clone().or(set.as_ref().map(ReplicaSet::uri)).unwrap_or_default();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = Arc::new(runtime.map_err(|why| format!("no runtime: {why}"))?);
-        // Acknowledged by the primary alone: what else there is to wait for is no client's doing.
-        let uri = if uri.contains("w=") {
-            uri
-        } else {
-            format!("{uri}{}w=1", if uri.contains('?') { '&' } else { '?' })
-        };
+        // Acknowledged by the primary alone: what else there is to wait for is no client's doing. Pools of one size: left to their
+        // defaults, the official crate has a tenth of the connections that the specification names and the driver has.
+        let uri = with_option(&with_option(&uri, "w", "1"), "maxPoolSize", "100");
         let say = |why: &dyn std::fmt::Display| format!("{uri}: {why}");
         let ours = runtime.block_on(driver::Client::with_uri_str(&uri)).map_err(|why| say(&why))?;
         let blocking = driver::sync::Client::with_uri_str(&uri).map_err(|why| say(&why))?;
@@ -70,6 +67,17 @@ pub(super) struct Collections<T, U: Send + Sync> {
     pub(super) official: mongodb::Collection<U>,
 }
 
+/// The connection string with an option that it does not name itself.
+pub(super) fn with_option(uri: &str, name: &str, value: &str) -> String {
+    let (_, options) = uri.split_once('?').unwrap_or((uri, ""));
+    let named = |option: &str| option.split('=').next().is_some_and(|key| key.eq_ignore_ascii_case(name));
+    if options.split('&').any(named) {
+        return uri.to_owned();
+    }
+    let before = if uri.contains('?') { '&' } else { '?' };
+    format!("{uri}{before}{name}={value}")
+}
+
 /// Where writes go.
 pub(super) async fn primary_of(client: &driver::Client) -> driver::Result<String> {
     let hello = client.database("admin").run_command(driver::bson::doc! { "hello": 1 }).await?;
@@ -85,5 +93,19 @@ impl Drop for Ground {
             ours.shutdown().await;
             official.shutdown().await;
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_is_added_unless_the_connection_string_names_it() {
+        let with = |uri| with_option(uri, "maxPoolSize", "100");
+        assert_eq!(with("mongodb://a/"), "mongodb://a/?maxPoolSize=100");
+        assert_eq!(with("mongodb://a/?w=1"), "mongodb://a/?w=1&maxPoolSize=100");
+        assert_eq!(with("mongodb://a/?w=1&maxpoolsize=5"), "mongodb://a/?w=1&maxpoolsize=5");
+        assert_eq!(with_option("mongodb://a/?wTimeoutMS=5", "w", "1"), "mongodb://a/?wTimeoutMS=5&w=1");
     }
 }

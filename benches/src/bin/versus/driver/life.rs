@@ -1,6 +1,6 @@
 //! What happens around operations: a client's first result, a burst on a cold pool, a set against a standalone, cancellation, memory.
 
-use super::ground::{DB, Ground};
+use super::ground::{DB, Ground, with_option};
 use super::measure::{Contender, work};
 use super::{Metric, Trial};
 use benches::bound::Bound;
@@ -246,8 +246,7 @@ fn memory(ground: &Ground) -> Vec<Figures> {
 /// Runs 1000 tasks over one client's pool of 100 and prints how much memory that took, in kB.
 pub(super) fn probe_memory(who: &str, uri: &str) -> Result<(), String> {
     const TASKS: usize = 1000;
-    let separator = if uri.contains('?') { '&' } else { '?' };
-    let uri = format!("{uri}{separator}maxPoolSize=100&minPoolSize=100");
+    let uri = with_option(&with_option(uri, "maxPoolSize", "100"), "minPoolSize", "100");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|why| format!("no runtime: {why}"))?;
     let before = peak();
