@@ -16,7 +16,7 @@ use super::generation::Generation;
 use super::held::{Doomed, Granted, Permit, PooledConnection, Told};
 #[cfg(test)]
 use super::state::Counts;
-use super::state::{Limits, Offer, Phase, Return, State, Why};
+use super::state::{Limits, Offer, Phase, Return, State, Ticket, Why};
 use super::{CheckOutError, Interrupt};
 use crate::deadline::Deadline;
 use crate::error::Error;
@@ -358,9 +358,11 @@ impl Shared {
         let (phase, expired) = self.handoff.with_state(|state, _| (state.phase(), state.expire(now)));
         self.doom(expired, ConnectionClosedReason::Idle);
         self.step(|state, waiters, wrap| state.serve(waiters, &wrap));
-        while let Some(ticket) = self.handoff.with_state(|state, waiting| state.populate(waiting)) {
-            self.populate(ticket);
-        }
+        // All at once: where opening ends at once, in a runtime that shuts down, a ticket is back before the next is taken.
+        let tickets: Vec<Ticket> = self
+            .handoff
+            .with_state(|state, waiting| std::iter::from_fn(|| state.populate(waiting)).collect());
+        tickets.into_iter().for_each(|ticket| self.populate(ticket));
         phase != Phase::Closed
     }
 }

@@ -101,6 +101,17 @@ async fn a_listener_that_panics_costs_no_capacity() {
     assert_eq!(bench.pool.counts(), Counts { total: 1, idle: 1, pending: 0 });
 }
 
+/// A runtime that shuts down drops what it is given at once. The upkeep takes as many tickets as it may and no more, however soon they come back.
+#[test]
+fn the_upkeep_of_a_pool_whose_runtime_is_gone_comes_to_an_end() {
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio.block_on(async { Runtime::current().unwrap() });
+    drop(tokio);
+    let bench = bench(runtime, shared_standalone().unwrap(), |options| options.min_pool_size = Some(3));
+    assert!(bench.pool.shared.upkeep(), "the pool is still open");
+    assert_eq!(bench.pool.counts(), Counts { total: 0, idle: 0, pending: 0 });
+}
+
 impl Bench {
     /// How many wait in line.
     fn waiting(&self) -> usize {
