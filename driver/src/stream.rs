@@ -19,6 +19,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -161,6 +162,13 @@ impl Interrupter {
     }
 }
 
+/// Limits how long each call on a blocking socket may take. The system counts in microseconds, and takes none of them for no limit.
+fn limit_calls(socket: &SockRef<'_>, limit: Option<Duration>) -> io::Result<()> {
+    let limit = limit.map(|limit| limit.max(Duration::from_micros(1)));
+    socket.set_read_timeout(limit)?;
+    socket.set_write_timeout(limit)
+}
+
 /// A socket with the limits that a blocking one needs before it is polled.
 #[derive(Debug)]
 pub(crate) struct Plain {
@@ -180,9 +188,7 @@ impl Plain {
             return Err(io::ErrorKind::TimedOut.into());
         }
         if self.armed || limit.is_some() {
-            let socket = self.shared.socket.raw();
-            socket.set_read_timeout(limit)?;
-            socket.set_write_timeout(limit)?;
+            limit_calls(&self.shared.socket.raw(), limit)?;
             self.armed = limit.is_some();
         }
         Ok(())
@@ -307,5 +313,20 @@ impl Stream {
             poll_fn(|cx| tls.poll_flush(cx)).await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_moment_before_a_deadline_is_a_limit_too() {
+        let (socket, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
+        let limits = || (socket.read_timeout().unwrap().is_some(), socket.write_timeout().unwrap().is_some());
+        limit_calls(&SockRef::from(&socket), Some(Duration::from_nanos(1))).unwrap();
+        assert_eq!(limits(), (true, true));
+        limit_calls(&SockRef::from(&socket), None).unwrap();
+        assert_eq!(limits(), (false, false));
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{SockRef, TcpKeepalive};
 
-use super::{Socket, Stream};
+use super::{Socket, Stream, limit_calls};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::ServerAddress;
@@ -145,12 +145,12 @@ fn connect_unix_blocking(path: &Path, deadline: Deadline) -> io::Result<UnixStre
         return Err(io::ErrorKind::TimedOut.into());
     }
     let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
-    socket.set_write_timeout(rest)?;
+    limit_calls(&SockRef::from(&socket), rest)?;
     socket.connect(&socket2::SockAddr::unix(path)?).map_err(|cause| match cause.kind() {
         io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
         _ => cause,
     })?;
-    socket.set_write_timeout(None)?;
+    limit_calls(&SockRef::from(&socket), None)?;
     Ok(UnixStream::from(std::os::fd::OwnedFd::from(socket)))
 }
 
@@ -179,7 +179,7 @@ mod tests {
         let address = ServerAddress::Unix { path };
         let connect = |deadline| connect(&address, &runtime, deadline);
         // The queue takes a connection or two; without a limit the one after them would wait for ever.
-        let mut taken = Vec::new();
+        let mut taken = vec![connect(Duration::from_secs(60)).unwrap()];
         let error = loop {
             match connect(Deadline::after(Duration::from_millis(50))).await {
                 Ok(stream) => taken.push(stream),
