@@ -156,7 +156,7 @@ fn in_unified_format() -> Value {
                 },
                 {
                     "name": "insertOne", "object": "c", "arguments": { "document": { "_id": 1 } },
-                    "expectError": { "isError": true, "isClientError": false, "errorCode": 11000,
+                    "expectError": { "errorResponse": { "ok": 1 }, "isError": true, "isClientError": false, "errorCode": 11000,
                         "errorContains": "duplicate key", "errorLabelsOmit": ["RetryableWriteError"] },
                 },
                 {

@@ -31,7 +31,8 @@ pub(crate) fn check(expected: &Document, error: &Error, names: &dyn Names) -> Re
                 let response =
                     error.server_response().ok_or_else(|| format!("no response came with {error}"))?;
                 let response = Document::try_from(response.as_ref()).map_err(|e| e.to_string())?;
-                return matching::root(wanted, Some(&response.into()), names);
+                matching::root(wanted, Some(&response.into()), names)?;
+                true
             }
             ("expectResult", wanted) => {
                 matching::root(wanted, Some(&partial_result(error)), names)?;
