@@ -19,9 +19,14 @@ pub(crate) struct Ground {
 
 /// A ground that is one case's alone until this is dropped.
 pub(crate) struct Alone {
+    _place: Place,
+    pub(crate) ground: &'static Ground,
+}
+
+/// The right to one copy of a ground, which goes to the next case when this is dropped, whether or not the ground could be started.
+struct Place {
     kind: Kind,
     copy: usize,
-    pub(crate) ground: &'static Ground,
 }
 
 /// How long a set goes without word from its primary before it elects another of its own accord: longer than any pause of a busy machine, so
@@ -43,21 +48,24 @@ impl Taken {
         static TAKEN: OnceLock<[Taken; 3]> = OnceLock::new();
         &TAKEN.get_or_init(Default::default)[kind as usize]
     }
+}
 
-    /// The first copy that is free, once there is one: no more are started than are needed at a time.
-    fn take(&self, copies: usize) -> usize {
-        let mut taken = lock(&self.copies);
+impl Place {
+    /// That of the first copy that is free, once there is one: no more are started than are needed at a time.
+    fn take(kind: Kind) -> Self {
+        let all = Taken::of(kind);
+        let mut taken = lock(&all.copies);
         loop {
-            if let Some(free) = taken[..copies].iter().position(|taken| !taken) {
-                taken[free] = true;
-                return free;
+            if let Some(copy) = taken[..kind.copies()].iter().position(|taken| !taken) {
+                taken[copy] = true;
+                return Place { kind, copy };
             }
-            taken = self.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
+            taken = all.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
-impl Drop for Alone {
+impl Drop for Place {
     fn drop(&mut self) {
         let taken = Taken::of(self.kind);
         lock(&taken.copies)[self.copy] = false;
@@ -111,8 +119,8 @@ impl Kind {
     pub(crate) fn take(self) -> Result<Alone, String> {
         type Cell = OnceLock<Result<Ground, String>>;
         static GROUNDS: [[Cell; COPIES]; 3] = [const { [const { Cell::new() }; COPIES] }; 3];
-        let copy = Taken::of(self).take(self.copies());
-        let ground = GROUNDS[self as usize][copy].get_or_init(|| {
+        let place = Place::take(self);
+        let ground = GROUNDS[self as usize][place.copy].get_or_init(|| {
             let servers = match self {
                 Kind::Set => Servers::Set(keep_replica_set(three().start().map_err(told)?)),
                 Kind::Single => Servers::Single(shared_standalone().map_err(told)?),
@@ -121,7 +129,7 @@ impl Kind {
             Ok(Ground { servers, fail_points: Mutex::default() })
         });
         match ground {
-            Ok(ground) => Ok(Alone { kind: self, copy, ground }),
+            Ok(ground) => Ok(Alone { _place: place, ground }),
             Err(why) => Err(why.clone()),
         }
     }
