@@ -139,8 +139,6 @@ async fn a_read_is_sent_again_after_an_error_that_passes() {
     assert_eq!(coll.find_one(doc! {}).await.unwrap_err().code(), Some(2));
 }
 
-// Statement 53: a read preference in the connection string is honoured. Statement 51: getMore and killCursors go to the member
-// that holds the cursor, and only there.
 /// The members that the commands of a client called `command` were sent to, failed ones among them, in order.
 fn sent_to(command: &'static str, told: &Queue<CommandEvent>) -> Vec<String> {
     let started = std::iter::from_fn(|| told.try_get().ok()).filter_map(|event| match event {
@@ -207,6 +205,8 @@ async fn what_an_overloaded_server_refuses_is_tried_as_often_as_asked_for() {
     }
 }
 
+// Statement 53: a read preference in the connection string is honoured. Statement 51: getMore and killCursors go to the member
+// that holds the cursor, and only there.
 #[tokio::test]
 async fn a_cursor_stays_with_its_member() {
     const CURSORS: i64 = 8;

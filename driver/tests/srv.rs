@@ -3,7 +3,7 @@
 //! The hosts are to lie in the domain of the name and to be on this machine: both holds of `127.0.0.1` and the name `cluster.0.0.1`.
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use driver::{Client, Result, TopologyDescription, TopologyType, sync};
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::SRV;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
+use socket2::{Domain, Socket, Type};
 use testbed::ReplicaSet;
 
 const URI: &str = "mongodb+srv://cluster.0.0.1/?tls=false&heartbeatFrequencyMS=500";
@@ -85,10 +86,15 @@ fn answer(mut query: Message, says: &mut Says) -> Message {
     query
 }
 
-/// Ports on which nobody listens.
+/// Ports on which nobody listens, and nobody can as long as this process lives.
 fn dead_ports<const N: usize>() -> [u16; N] {
-    let listeners: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    std::array::from_fn(|_| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        let port = socket.local_addr().unwrap().as_socket_ipv4().unwrap().port();
+        std::mem::forget(socket);
+        port
+    })
 }
 
 fn ports(topology: &TopologyDescription) -> BTreeSet<u16> {
