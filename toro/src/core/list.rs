@@ -233,41 +233,35 @@ impl<S> List<S> {
     /// All are taken out at once, so that each node is visited once.
     #[inline]
     pub(crate) fn grant_while(&mut self, wakes: &mut Wakes, mut may: impl FnMut(&mut S) -> bool) -> Step {
-        let mut step = Step::Done;
-        let mut next = self.head;
-        while let Some(first) = next {
-            if wakes.is_full() {
-                step = Step::Again;
-                break;
-            }
+        let (mut next, mut len) = (self.head, self.len);
+        let mut step = Step::Again;
+        wakes.fill(|| {
+            let first = next?;
             // SAFETY: linked nodes are alive until the lock is released, or until they are granted, below.
             let node = unsafe { first.as_ref() };
             // SAFETY: the lock is held.
             let granted = unsafe {
                 node.inside(|inside| {
-                    let granted = inside.slot.as_mut().is_some_and(&mut may);
-                    if granted {
-                        if let Some(waker) = inside.waker.take() {
-                            wakes.push(waker);
-                        }
-                        next = inside.next;
-                    }
-                    granted
+                    inside.slot.as_mut().is_some_and(&mut may).then(|| (inside.waker.take(), inside.next))
                 })
             };
-            if !granted {
-                break;
-            }
-            self.len -= 1;
+            let Some((waker, after)) = granted else {
+                step = Step::Done;
+                return None;
+            };
             // SAFETY: the node was pushed. This is the last touch; its neighbours are set right below, under the same lock.
             unsafe { node.atomic() }.store(GRANTED, Ordering::Release);
-        }
+            (next, len) = (after, len - 1);
+            Some(waker)
+        });
+        self.len = len;
         self.head = next;
-        match next {
-            // SAFETY: the node is linked, and the lock is held.
-            Some(first) => unsafe { first.as_ref().inside(|inside| inside.previous = None) },
-            None => self.tail = None,
-        }
+        let Some(first) = next else {
+            self.tail = None;
+            return Step::Done;
+        };
+        // SAFETY: the node is linked, and the lock is held.
+        unsafe { first.as_ref().inside(|inside| inside.previous = None) };
         step
     }
 

@@ -44,6 +44,24 @@ impl Wakes {
         self.len += 1;
     }
 
+    /// Adds wakers as long as there is room and `next` has one more waiter, who may be without one.
+    ///
+    /// The length is written once: what `next` does to a waiter is seen by its owner, so nothing could be kept in a register
+    /// across it otherwise.
+    #[inline]
+    pub(crate) fn fill(&mut self, mut next: impl FnMut() -> Option<Option<Waker>>) {
+        let mut len = self.len;
+        while let Some(place) = self.wakers.get_mut(len)
+            && let Some(waker) = next()
+        {
+            if let Some(waker) = waker {
+                place.write(waker);
+                len += 1;
+            }
+        }
+        self.len = len;
+    }
+
     /// Wakes everything collected and empties the batch; a panic is kept for [`finish`](Wakes::finish).
     #[inline]
     pub(crate) fn wake(&mut self) {
