@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::buffer::Buffer;
 use super::shared::{Core, Promise, Refused, Shared};
 use crate::core::{End, Entry, Handed, Home, List, Mutex, Operation, Parcel, Step, Wakes};
-use crate::error::{Closed, PutError, Timeout, TryGetError, WaitError};
+use crate::error::{Closed, PutError, Timeout, WaitError};
 
 /// Something that has a queue's state inside: each of the public queues.
 pub trait Queued {
@@ -61,11 +61,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
 
     #[inline]
     fn attempt(&mut self, queue: &Q) -> Option<Self::Grant> {
-        match queue.core().try_get() {
-            Ok(item) => Some(Ok(item)),
-            Err(TryGetError::Closed) => Some(Err(Closed)),
-            Err(TryGetError::Empty) => None,
-        }
+        queue.core().get_now()
     }
 
     fn linger(&mut self, queue: &Q) -> Option<Self::Grant> {

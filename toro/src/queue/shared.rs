@@ -117,20 +117,29 @@ impl<B: Buffer> Core<B> {
         Ok(())
     }
 
-    #[inline]
     pub(super) fn try_get(&self) -> Result<B::Item, TryGetError> {
-        let mut shared = self.shared.lock();
-        match shared.take_unpromised() {
-            Some(item) => {
-                match shared.putters.is_empty() {
-                    true => self.note(&shared),
-                    false => self.serve(shared, Panics::Dropped),
-                }
-                Ok(item)
-            }
-            None if shared.closed => Err(TryGetError::Closed),
+        match self.get_now() {
+            Some(Ok(item)) => Ok(item),
+            Some(Err(Closed)) => Err(TryGetError::Closed),
             None => Err(TryGetError::Empty),
         }
+    }
+
+    /// Takes an item that was not promised, if there is one, or the news that there will be none.
+    ///
+    /// The form of the answer is what a wait makes of it, since each change of form is a copy of the item.
+    #[inline]
+    pub(super) fn get_now(&self) -> Option<Result<B::Item, Closed>> {
+        let mut shared = self.shared.lock();
+        let Some(item) = shared.take_unpromised() else {
+            return shared.closed.then_some(Err(Closed));
+        };
+        let grant = Some(Ok(item));
+        match shared.putters.is_empty() {
+            true => self.note(&shared),
+            false => self.serve(shared, Panics::Dropped),
+        }
+        grant
     }
 
     /// Tries to get for a moment, if an item is likely to come.
