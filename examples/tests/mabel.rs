@@ -86,7 +86,8 @@ fn survives(face: Face, name: &str) {
         summary.unwrap()
     });
     assert!(summary.is_perfect(), "{summary}");
-    assert_eq!((summary.acknowledged, summary.failovers), (WRITES as usize, 1), "{summary}");
+    // On a busy machine the members may elect another primary of their own accord.
+    assert!(summary.acknowledged == WRITES as usize && summary.failovers >= 1, "{summary}");
 }
 
 #[test]
