@@ -53,7 +53,6 @@ fn options(uri: &str, events: &Events, runtime: &tokio::runtime::Runtime) -> Cli
 #[test]
 fn after_chaos_the_pool_is_whole_and_every_reply_was_to_its_request() {
     let seconds = std::env::var("CHAOS_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(6);
-    let end = Instant::now() + Duration::from_secs(seconds);
     let set = ReplicaSet::builder().member(Member::new()).member(Member::new()).member(Member::new()).start();
     let set = Arc::new(set.unwrap());
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -84,7 +83,12 @@ fn after_chaos_the_pool_is_whole_and_every_reply_was_to_its_request() {
         })
         .collect();
 
-    mischief(&set, end);
+    let seen = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let end = Instant::now() + Duration::from_secs(seconds);
+    // On a busy machine it takes longer until enough has been seen.
+    let last = end + Duration::from_secs(60);
+    let enough = || seen(&score.answered) > 1000 && seen(&score.cancelled) > 0;
+    mischief(&set, || Instant::now() < end || (!enough() && Instant::now() < last));
     stop.store(true, Ordering::Relaxed);
     for task in tasks {
         tokio.block_on(task).unwrap();
@@ -107,10 +111,9 @@ fn after_chaos_the_pool_is_whole_and_every_reply_was_to_its_request() {
         driver::Result::Ok(())
     });
     whole.unwrap();
-    let seen = |count: &AtomicU64| count.load(Ordering::Relaxed);
     let (answered, failed, cancelled) = (seen(&score.answered), seen(&score.failed), seen(&score.cancelled));
     println!("answered={answered} failed={failed} cancelled={cancelled}");
-    assert!(answered > 1000 && cancelled > 0, "answered={answered} failed={failed} cancelled={cancelled}");
+    assert!(enough(), "answered={answered} failed={failed} cancelled={cancelled}");
 }
 
 /// Questions, some in requests, some given up after a moment.
@@ -164,11 +167,11 @@ fn thread(seed: u64, client: &sync::Client, score: &Score, stop: &AtomicBool) {
     }
 }
 
-/// Kills, pauses, stepdowns, and connections that the server closes, until `end`.
-fn mischief(set: &ReplicaSet, end: Instant) {
+/// Kills, pauses, stepdowns, and connections that the server closes, as long as `goes_on`.
+fn mischief(set: &ReplicaSet, goes_on: impl Fn() -> bool) {
     let mut random = fastrand::Rng::with_seed(7);
     let mut round = 0;
-    while Instant::now() < end {
+    while goes_on() {
         let i = random.usize(0..set.len());
         match round % 4 {
             0 => {
