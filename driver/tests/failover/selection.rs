@@ -22,6 +22,7 @@ on_both_faces! {
     mode_and_tags_say_who_is_read_from
     a_distant_member_is_not_read_from_until_it_is_near_on_average
     of_two_members_the_less_busy_is_read_from
+    a_member_that_lags_too_far_is_not_read_from
     an_abandoned_cursor_is_killed_where_it_is
 }
 
@@ -217,6 +218,46 @@ mod cases {
             set.kill(busy).unwrap();
             assert_eq!(used, hosts(&set, [free]));
         });
+    }
+
+    // Statement 50: max staleness. A lag is estimated to be longer by the time between two checks, so that a long one lets some seconds of real
+    // lag count for more than the hour that is allowed.
+    pub(super) fn a_member_that_lags_too_far_is_not_read_from<F: Face>() {
+        let set = ReplicaSet::builder().members(3).election_timeout(Duration::from_secs(60)).start().unwrap();
+        let writer = filled::<F>(&set);
+        let [lagging, fresh] = set.secondaries()[..] else { panic!("there are two secondaries") };
+        let stop = doc! { "configureFailPoint": "rsSyncApplyStop", "mode": "alwaysOn" };
+        let stopped = set.fail_point(lagging, stop).unwrap();
+        let (mut options, _) = options(&format!(
+            "{}&readPreference=secondary&localThresholdMS=60000&heartbeatFrequencyMS=3600000&maxStalenessSeconds=3610",
+            set.uri()
+        ));
+        let records = Records::of(&mut options);
+        let client = F::open(options).unwrap();
+        let late = set.host(lagging).unwrap();
+        let known = || {
+            client.topology().servers().any(|server| {
+                server.address().to_string() == late && server.server_type() == ServerType::RsSecondary
+            })
+        };
+        eventually("what lags is left out, and nothing else", || {
+            writer.insert(doc! {}).unwrap();
+            client.wait_for_refresh().unwrap();
+            let before = records.used().len();
+            (0..20).for_each(|_| drop(client.find_one(doc! {}).unwrap()));
+            let used: HashSet<String> = records.used().split_off(before).into_iter().collect();
+            known() && used == hosts(&set, [fresh])
+        });
+        // It is left out for its lag: who allows any is sent there.
+        let (mut options, _) =
+            super::options(&format!("{}&readPreference=secondary&localThresholdMS=60000", set.uri()));
+        let records = Records::of(&mut options);
+        let tolerant = F::open(options).unwrap();
+        eventually("it is read from where any lag is allowed", || {
+            tolerant.find_one(doc! {}).unwrap();
+            records.used().contains(&late)
+        });
+        drop(stopped);
     }
 
     // Statement 51: on the member that holds the cursor, and only there.
