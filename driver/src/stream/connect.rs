@@ -179,7 +179,7 @@ mod tests {
         let address = ServerAddress::Unix { path };
         let connect = |deadline| connect(&address, &runtime, deadline);
         // The queue takes a connection or two; without a limit the one after them would wait for ever.
-        let mut taken = vec![connect(Duration::from_secs(60)).unwrap()];
+        let mut taken = vec![connect(Deadline::NEVER).await.unwrap()];
         let error = loop {
             match connect(Deadline::after(Duration::from_millis(50))).await {
                 Ok(stream) => taken.push(stream),
