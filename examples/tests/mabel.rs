@@ -6,10 +6,14 @@
 mod mabel;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use mabel::arguments::{Arguments, Face};
+use mabel::disasters::unleash;
+use mabel::timeline::Timeline;
+use mabel::writers::Pace;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use testbed::ReplicaSet;
 use testbed::bson::{Document, doc};
@@ -88,6 +92,21 @@ fn survives(face: Face, name: &str) {
     assert!(summary.is_perfect(), "{summary}");
     // On a busy machine the members may elect another primary of their own accord.
     assert!(summary.acknowledged == WRITES as usize && summary.failovers >= 1, "{summary}");
+}
+
+/// Writers that fail before the next disaster is due end it all: nobody is killed, and nothing waits for a mark that is not reached.
+#[test]
+fn disasters_end_with_the_writers() {
+    let set = Arc::new(ReplicaSet::start(1).unwrap());
+    let (timeline, pace) = (Arc::new(Timeline::start(30)), Arc::new(Pace::new(30, &[10, 20])));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let within = runtime.enter();
+    let disasters = unleash(set.clone(), vec![10, 20], timeline.clone(), pace);
+    drop(within);
+    (0..9).for_each(|_| timeline.missed());
+    timeline.end();
+    runtime.block_on(disasters).unwrap().unwrap();
+    assert_eq!(timeline.kills(), []);
 }
 
 #[test]

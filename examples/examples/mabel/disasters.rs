@@ -9,7 +9,8 @@ use super::BoxError;
 use super::timeline::Timeline;
 use super::writers::Pace;
 
-/// Kills the primary with SIGKILL each time that a mark is reached, restarts it, and lets the writers go on once the set is whole.
+/// Kills the primary with SIGKILL each time that a mark is reached, restarts it, and lets the writers go on once the set is whole. Ends
+/// early when the writers do.
 pub(crate) fn unleash(
     set: Arc<ReplicaSet>,
     marks: Vec<u32>,
@@ -27,6 +28,10 @@ pub(crate) fn unleash(
 
 fn strike(set: &ReplicaSet, mark: u32, timeline: &Timeline, pace: &Pace) -> Result<(), BoxError> {
     timeline.reached(mark).wait().wait();
+    if timeline.done() < mark {
+        // The writers have failed before: there is nobody left to be struck.
+        return Ok(());
+    }
     let victim = set.wait_for_primary()?;
     let host = set.host(victim)?;
     println!("after {} writes: kill -9 of the primary, {host}", timeline.done());

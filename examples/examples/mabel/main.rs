@@ -17,13 +17,13 @@ pub(crate) mod arguments;
 mod audit;
 mod breath;
 mod breaths;
-mod disasters;
+pub(crate) mod disasters;
 mod failovers;
 mod plot;
 mod progress;
 mod threads;
-mod timeline;
-mod writers;
+pub(crate) mod timeline;
+pub(crate) mod writers;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -127,6 +127,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Summary, BoxError> {
     let progress = progress::show(timeline.clone());
 
     let written = breaths.record(&arguments, &timeline, &pace).await;
+    timeline.end();
     progress.finish().await;
     let disasters = match disasters {
         Some(disasters) => disasters.await?,

@@ -16,8 +16,23 @@ pub(crate) struct Timeline {
 struct Log {
     acknowledged: Vec<Duration>,
     missed: u32,
+    ended: bool,
     kills: Vec<(Duration, String)>,
-    marks: Vec<(usize, std::sync::Arc<Event>)>,
+    marks: Vec<(u32, std::sync::Arc<Event>)>,
+}
+
+impl Log {
+    fn done(&self) -> u32 {
+        self.acknowledged.len() as u32 + self.missed
+    }
+
+    /// Tells those who wait for marks that have been reached, or never will be.
+    fn tell(&mut self) {
+        let (done, ended) = (self.done(), self.ended);
+        for (_, event) in self.marks.extract_if(.., |(mark, _)| ended || done >= *mark) {
+            event.set();
+        }
+    }
 }
 
 /// The primary was lost and another took over.
@@ -50,17 +65,20 @@ impl Timeline {
         let now = self.now();
         let mut log = self.log();
         log.acknowledged.push(now);
-        let count = log.acknowledged.len() + log.missed as usize;
-        log.marks.retain(|(mark, event)| {
-            if count >= *mark {
-                event.set();
-            }
-            count < *mark
-        });
+        log.tell();
     }
 
     pub(crate) fn missed(&self) {
-        self.log().missed += 1;
+        let mut log = self.log();
+        log.missed += 1;
+        log.tell();
+    }
+
+    /// All writers have ended: a mark that is not reached now never will be.
+    pub(crate) fn end(&self) {
+        let mut log = self.log();
+        log.ended = true;
+        log.tell();
     }
 
     pub(crate) fn killed(&self, host: String) {
@@ -74,8 +92,7 @@ impl Timeline {
 
     /// How many writes have had their answer, good or bad.
     pub(crate) fn done(&self) -> u32 {
-        let log = self.log();
-        log.acknowledged.len() as u32 + log.missed
+        self.log().done()
     }
 
     pub(crate) fn acknowledgments(&self) -> Vec<Duration> {
@@ -91,15 +108,12 @@ impl Timeline {
         self.log().kills.iter().rev().find(|(at, killed)| *at <= moment && killed == host).map(|(at, _)| *at)
     }
 
-    /// Set once `mark` writes were acknowledged.
+    /// Set once `mark` writes have had their answer, or the writers have ended before.
     pub(crate) fn reached(&self, mark: u32) -> std::sync::Arc<Event> {
         let event = std::sync::Arc::new(Event::new());
         let mut log = self.log();
-        if log.acknowledged.len() + log.missed as usize >= mark as usize {
-            event.set();
-        } else {
-            log.marks.push((mark as usize, event.clone()));
-        }
+        log.marks.push((mark, event.clone()));
+        log.tell();
         event
     }
 

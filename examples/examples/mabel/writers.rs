@@ -105,11 +105,15 @@ pub(crate) async fn record(
             Ok::<(), Error>(())
         }
     };
-    let tasks: Vec<_> = (0..arguments.writers).map(|_| tokio::spawn(writer())).collect();
+    // Whoever fails lets the others go on to the end, instead of waiting for a set that will not become whole.
+    let surely = || {
+        let (writer, pace) = (writer(), pace.clone());
+        async move { writer.await.inspect_err(|_| pace.give_up()) }
+    };
+    let tasks: Vec<_> = (0..arguments.writers).map(|_| tokio::spawn(surely())).collect();
     let mut outcome = Ok(());
     for task in tasks {
         if let Err(error) = task.await? {
-            pace.give_up();
             outcome = Err(error.into());
         }
     }
