@@ -10,6 +10,7 @@ pub(crate) mod dns;
 mod options;
 mod pairs;
 mod percent;
+mod spelling;
 pub(crate) mod srv;
 
 use self::pairs::Pairs;

@@ -1,16 +1,22 @@
 //! The `key=value` pairs of a connection string, taken out one option at a time.
 //!
-//! What an option cannot use becomes a warning, and so does, at the end, every pair that nothing took.
+//! What an option cannot use becomes a warning, and so does, at the end, every pair that nothing took. Which options there are is known by
+//! then: every one of them has been asked for.
 
 use std::time::Duration;
 
-use super::{bad, percent};
+use super::{bad, percent, spelling};
 use crate::error::Result;
 
 pub(super) struct Pairs {
     pairs: Vec<Pair>,
+    /// The names that were asked for.
+    known: Vec<&'static str>,
     warnings: Vec<String>,
 }
+
+/// Names that are understood, but that nobody should be told to write.
+const OLD: [&str; 3] = ["gssapiServiceName", "ssl", "wtimeout"];
 
 struct Pair {
     /// As it was written, for messages.
@@ -33,7 +39,7 @@ impl Pairs {
                 .map_err(|why| bad(format_args!("gives the option {key:?} a value that {why}")))?;
             pairs.push(Pair { key: key.to_owned(), value: value.into_owned(), taken: false });
         }
-        Ok(Pairs { pairs, warnings: Vec::new() })
+        Ok(Pairs { pairs, known: Vec::new(), warnings: Vec::new() })
     }
 
     /// The first key that is none of `names`.
@@ -53,7 +59,8 @@ impl Pairs {
     }
 
     /// Every value of `name`, in the order written.
-    pub(super) fn all(&mut self, name: &str) -> Vec<String> {
+    pub(super) fn all(&mut self, name: &'static str) -> Vec<String> {
+        self.known.push(name);
         let mut values = Vec::new();
         for pair in self.pairs.iter_mut().filter(|pair| pair.key.eq_ignore_ascii_case(name)) {
             pair.taken = true;
@@ -68,7 +75,7 @@ impl Pairs {
     }
 
     /// The value of `name`, empty or not; the last one with a warning where it is repeated.
-    pub(super) fn raw(&mut self, name: &str) -> Option<String> {
+    pub(super) fn raw(&mut self, name: &'static str) -> Option<String> {
         let mut values = self.all(name);
         if values.len() > 1 {
             self.warn(format!("the option {name} is given {} times; the last one counts", values.len()));
@@ -77,7 +84,7 @@ impl Pairs {
     }
 
     /// The value of `name`, once at most.
-    pub(super) fn only(&mut self, name: &str) -> Result<Option<String>> {
+    pub(super) fn only(&mut self, name: &'static str) -> Result<Option<String>> {
         let mut values = self.all(name);
         match values.len() {
             0 | 1 => Ok(values.pop()),
@@ -86,7 +93,7 @@ impl Pairs {
     }
 
     /// The value of `name`, with a warning where it is empty.
-    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
         let value = self.raw(name)?;
         if value.is_empty() {
             self.warn(format!("the option {name} has no value and is ignored"));
@@ -98,7 +105,7 @@ impl Pairs {
     /// What `read` makes of the value of `name`; a warning that it must be `wanted` where that is nothing.
     pub(super) fn read<T>(
         &mut self,
-        name: &str,
+        name: &'static str,
         wanted: &str,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
@@ -110,38 +117,46 @@ impl Pairs {
         understood
     }
 
-    pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
+    pub(super) fn flag(&mut self, name: &'static str) -> Option<bool> {
         self.read(name, "true or false", read_flag)
     }
 
-    pub(super) fn number(&mut self, name: &str) -> Option<u32> {
+    pub(super) fn number(&mut self, name: &'static str) -> Option<u32> {
         self.read(name, "an integer from 0 to 2147483647", |value| {
             value.parse().ok().filter(|n| i32::try_from(*n).is_ok())
         })
     }
 
-    pub(super) fn positive(&mut self, name: &str) -> Option<u32> {
+    pub(super) fn positive(&mut self, name: &'static str) -> Option<u32> {
         self.read(name, "an integer from 1 to 2147483647", |value| {
             value.parse().ok().filter(|n| *n != 0 && i32::try_from(*n).is_ok())
         })
     }
 
-    pub(super) fn milliseconds(&mut self, name: &str) -> Option<Duration> {
+    pub(super) fn milliseconds(&mut self, name: &'static str) -> Option<Duration> {
         self.read(name, "a number of milliseconds from 0 on", read_milliseconds)
     }
 
-    pub(super) fn milliseconds_from(&mut self, name: &str, least: u64) -> Option<Duration> {
+    pub(super) fn milliseconds_from(&mut self, name: &'static str, least: u64) -> Option<Duration> {
         let least = Duration::from_millis(least);
         self.read(name, &format!("a number of milliseconds from {} on", least.as_millis()), |value| {
             read_milliseconds(value).filter(|duration| *duration >= least)
         })
     }
 
-    /// The warnings, with one for every pair that nothing took.
+    /// The warnings, with one for every pair that nothing took, which names the option that was most likely meant.
     pub(super) fn into_warnings(self) -> Vec<String> {
-        let unknown = self.pairs.iter().filter(|pair| !pair.taken);
-        let unknown = unknown.map(|pair| format!("the option {:?} is unknown and is ignored", pair.key));
-        self.warnings.into_iter().chain(unknown).collect()
+        let Pairs { pairs, known, mut warnings } = self;
+        for Pair { key, .. } in pairs.iter().filter(|pair| !pair.taken) {
+            let current = known.iter().copied().filter(|name| !OLD.contains(name));
+            warnings.push(match spelling::nearest(key, current) {
+                Some(name) => {
+                    format!("the option {key:?} is unknown and is ignored; did you mean {name}?")
+                }
+                None => format!("the option {key:?} is unknown and is ignored"),
+            });
+        }
+        warnings
     }
 }
 

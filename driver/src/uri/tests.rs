@@ -64,6 +64,32 @@ fn an_unknown_option_is_named_in_a_warning() {
 }
 
 #[test]
+fn a_misspelt_option_is_told_with_the_one_that_was_meant() {
+    let warning = |key: &str| {
+        let read = ConnectionString::parse(format!("mongodb://h/?{key}=1")).unwrap();
+        let [warning] = read.warnings() else { panic!("{key}: {:?}", read.warnings()) };
+        assert!(warning.contains(&format!("{key:?} is unknown")), "{warning}");
+        warning.clone()
+    };
+    for (misspelt, meant) in [
+        ("retryWritse", "retryWrites"),
+        ("REPLICASTE", "replicaSet"),
+        ("serverSelectionTimeout", "serverSelectionTimeoutMS"),
+        ("waitQueueTimeoutMs2", "waitQueueTimeoutMS"),
+        ("timeout", "timeoutMS"),
+        ("maxPoolSzie", "maxPoolSize"),
+        ("authSorce", "authSource"),
+        ("proxyHots", "proxyHost"),
+        ("tlsCaFiles", "tlsCAFile"),
+    ] {
+        assert!(warning(misspelt).ends_with(&format!("did you mean {meant}?")), "{}", warning(misspelt));
+    }
+    for unlike in ["bananas", "x", "\u{fc}\u{fc}", "\u{0}"] {
+        assert!(warning(unlike).ends_with("is ignored"), "{}", warning(unlike));
+    }
+}
+
+#[test]
 fn contradictions_are_errors_that_name_the_options() {
     for (options, culprits) in [
         ("maxPoolSize=2&minPoolSize=3", ["minPoolSize", "maxPoolSize"]),
