@@ -88,9 +88,11 @@ fn check(message: &str, target: &str, level: Level, fields: &[&str]) {
 fn everything_is_told_under_the_names_of_the_specification() {
     tracing::subscriber::set_global_default(Keeper).unwrap();
     let server = Standalone::start().unwrap();
-    let mut options = ConnectionString::parse(server.uri()).unwrap().options;
+    let uri = format!("{}/?retryWritse=false", server.uri().trim_end_matches('/'));
+    let mut options = ConnectionString::parse(uri).unwrap().options;
     options.server_selection_timeout = Some(Duration::from_secs(20));
     let client = Client::with_options(options.clone()).unwrap();
+    let client_warnings = client.warnings().to_vec();
     let coll = client.database("log").collection::<Document>("c");
     coll.insert_one(doc! { "_id": 1, "text": "ü".repeat(2 * MAX_DOCUMENT_LENGTH) }).run().unwrap();
     client.database("log").run_command(doc! { "noSuchCommand": 1 }).run().unwrap_err();
@@ -160,6 +162,8 @@ fn everything_is_told_under_the_names_of_the_specification() {
     ] {
         check(message, "driver::server_selection", level, &fields);
     }
+    let [unknown] = client_warnings.as_slice() else { panic!("{client_warnings:?}") };
+    check(unknown, "driver::client", Level::WARN, &[]);
     let told = &line("Command started").fields["command"];
     assert!(told.ends_with("...") && told.chars().count() == MAX_DOCUMENT_LENGTH + 3, "{told}");
     assert!(told.starts_with(r#"{"insert":"c""#), "{told}");

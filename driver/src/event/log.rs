@@ -2,10 +2,11 @@
 //!
 //! | target | what |
 //! |---|---|
+//! | `driver::client` | what the connection string said that could not be used ([`ClientOptions::warnings`]), as `warn`, when a client is made |
 //! | `driver::command` | commands, replies, failures |
 //! | `driver::connection` | pools and their connections |
 //! | `driver::topology` | discovery and monitoring |
-//! | `driver::server_selection` | selection; that one has to wait is `info`, all else is `debug` |
+//! | `driver::server_selection` | selection; that one has to wait is `info`, all else here and above is `debug` |
 //!
 //! Names and casing of the fields are those of the specifications; a field that has no value is left out. Documents are relaxed extended
 //! JSON, cut off after
@@ -35,8 +36,11 @@ fn document_length(options: &ClientOptions) -> usize {
     options.tracing_max_document_length.or_else(of_environment).unwrap_or(MAX_DOCUMENT_LENGTH)
 }
 
-/// The options of a client whose events go to the log as well, where somebody wants it.
+/// The options of a client whose events go to the log as well, where somebody wants it. Their warnings are told at once.
 pub(crate) fn listening(mut options: ClientOptions) -> ClientOptions {
+    for warning in options.warnings() {
+        tracing::warn!(target: "driver::client", "{warning}");
+    }
     let length = document_length(&options);
     if tracing::enabled!(target: "driver::command", tracing::Level::DEBUG) {
         options.command_event_handler =
