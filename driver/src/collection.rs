@@ -333,8 +333,14 @@ impl<T, F: Face> Collection<T, F> {
     ///
     /// # Cancel safety
     /// Dropped while it runs, it leaves nothing behind.
-    pub fn distinct(&self, field_name: impl Into<String>, filter: Document) -> Distinct<'_, T, F> {
-        Distinct { collection: self, field_name: field_name.into(), filter, options: None, session: None }
+    pub fn distinct(&self, field_name: impl AsRef<str>, filter: Document) -> Distinct<'_, T, F> {
+        Distinct {
+            collection: self,
+            field_name: field_name.as_ref().to_owned(),
+            filter,
+            options: None,
+            session: None,
+        }
     }
 
     /// Drops the collection with its documents and indexes. Nothing happens when there is no such collection.

@@ -6,8 +6,9 @@ use std::time::Duration;
 use driver::bson::{Document, doc};
 use driver::error::ErrorKind;
 use driver::options::{
-    AggregateOptions, Collation, CollationStrength, FindOneOptions, FindOptions, InsertManyOptions,
-    ReadConcern, ReadPreference, SelectionCriteria, SessionOptions, UpdateOptions, WriteConcern,
+    AggregateOptions, Collation, CollationStrength, CollectionOptions, DatabaseOptions, FindOneOptions,
+    FindOptions, Hint, InsertManyOptions, ReadConcern, ReadPreference, ReadPreferenceOptions,
+    SelectionCriteria, SessionOptions, UpdateOptions, WriteConcern,
 };
 use driver::{Client, Collection};
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
@@ -83,6 +84,62 @@ async fn options_built_apart_do_what_those_set_on_the_operation_do() {
     let options = SessionOptions::builder().causal_consistency(true).snapshot(true).build();
     let error = client.start_session().with_options(options).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error}");
+}
+
+/// What programs that were written for the official crate say, word for word: above all it has to compile, which a setter that takes whatever
+/// converts does not where its argument ends in `.into()`.
+#[tokio::test]
+async fn the_idioms_of_the_official_crate_are_understood() {
+    let (client, coll) = numbered(3).await;
+    let anyone = ReadPreferenceOptions::builder().build();
+    assert_eq!(
+        coll.find_one(doc! { "_id": 1 })
+            .selection_criteria(ReadPreference::Secondary { options: Some(anyone) }.into())
+            .read_concern(ReadConcern::local())
+            .hint(Hint::Keys(doc! { "_id": 1 }))
+            .comment("who asks")
+            .await
+            .unwrap(),
+        Some(doc! { "_id": 1 })
+    );
+    let nearest: SelectionCriteria = ReadPreference::Nearest { options: None }.into();
+    let cursor = coll.find(doc! {}).selection_criteria(nearest.clone()).hint(Hint::Name("_id_".to_string()));
+    assert_eq!(cursor.await.unwrap().try_collect::<Vec<_>>().await.unwrap().len(), 3);
+    let stages = vec![doc! { "$match": { "_id": 2 } }];
+    let matched = coll.aggregate(stages).selection_criteria(nearest.clone()).await.unwrap();
+    assert_eq!(matched.try_collect::<Vec<_>>().await.unwrap().len(), 1);
+    let counted = coll.count_documents(doc! {}).selection_criteria(ReadPreference::Primary.into());
+    assert_eq!(counted.await.unwrap(), 3);
+    let estimated = coll.estimated_document_count().selection_criteria(ReadPreference::Primary.into());
+    assert_eq!(estimated.await.unwrap(), 3);
+    let field = &"_id";
+    let distinct = coll.distinct(field, doc! {}).selection_criteria(ReadPreference::Primary.into());
+    assert_eq!(distinct.await.unwrap().len(), 3);
+    let admin = client.database("admin");
+    admin.run_command(doc! { "ping": 1 }).selection_criteria(nearest.clone()).await.unwrap();
+
+    let update = doc! { "$set": { "marks.$[low]": 0 } };
+    coll.update_one(doc! { "_id": 0 }, doc! { "$set": { "marks": [1, 9] } })
+        .write_concern(WriteConcern::builder().w(driver::options::Acknowledgment::Nodes(1)).build())
+        .await
+        .unwrap();
+    let low = [5].into_iter().map(|limit| doc! { "low": { "$lt": limit } });
+    assert_eq!(
+        coll.update_one(doc! { "_id": 0 }, update).array_filters(low).await.unwrap().modified_count,
+        1
+    );
+
+    let options = DatabaseOptions::builder()
+        .selection_criteria(nearest)
+        .read_concern(ReadConcern::majority())
+        .write_concern(WriteConcern::majority());
+    let database = client.database_with_options(coll.namespace().db.as_str(), options.build());
+    let options = CollectionOptions::builder()
+        .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
+        .read_concern(ReadConcern::local());
+    let same: Collection<Document> = database.collection_with_options(coll.name(), options.build());
+    let found = same.find_one(doc! { "_id": 0 }).await.unwrap().unwrap();
+    assert_eq!(found.get_array("marks").unwrap()[0].as_i32(), Some(0));
 }
 
 #[tokio::test]

@@ -266,7 +266,7 @@ async fn a_session_reads_its_own_writes_from_any_member() {
             .unwrap();
         let found = coll
             .find_one(doc! { "_id": i })
-            .selection_criteria(ReadPreference::secondary(None))
+            .selection_criteria(ReadPreference::secondary(None).into())
             .read_concern(ReadConcern::majority())
             .session(&mut session)
             .await

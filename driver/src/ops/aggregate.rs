@@ -50,7 +50,7 @@ options! {
         /// How sure the read must be that what it returns will last.
         read_concern: ReadConcern,
         /// Which servers may answer. A pipeline that writes goes to the primary where a server is older than 5.0.
-        selection_criteria: SelectionCriteria as impl Into<SelectionCriteria>,
+        selection_criteria: SelectionCriteria,
         /// How firmly a last stage that writes must be done before it is acknowledged.
         write_concern: WriteConcern,
         /// Values that expressions can refer to as `$$name`.

@@ -28,7 +28,7 @@ options! {
         /// How long the server may work on it.
         max_time: Duration,
         /// Which servers may answer.
-        selection_criteria: SelectionCriteria as impl Into<SelectionCriteria>,
+        selection_criteria: SelectionCriteria,
         /// How sure the read must be that what it returns will last.
         read_concern: ReadConcern,
         /// Shown with the operation in the server's logs and profiles.

@@ -63,7 +63,7 @@ options! {
         /// Whether only the fields of the used index are returned.
         return_key: bool,
         /// Which servers may answer.
-        selection_criteria: SelectionCriteria as impl Into<SelectionCriteria>,
+        selection_criteria: SelectionCriteria,
         /// Whether the server's record id is returned as `$recordId`.
         show_record_id: bool,
         /// How many documents are left out at the beginning.

@@ -39,12 +39,12 @@ pub(crate) use ends;
 /// Declares the options of an operation, a builder of them alone, and for each of them a method of the operation's own builder.
 ///
 /// The builder has a field `options: Option<Box<Options>>`, so that an operation without options carries one pointer.
-/// `field: Type as impl Into<Type>` makes the method take whatever converts.
+/// `field: Type as impl Into<Type>` makes the method take whatever converts; `field: Type as impl Other => convert` says by what.
 macro_rules! options {
     (
         $(#[$about:meta])*
         $Options:ident and $Builder:ident of [$($generic:tt)*] $Operation:ty {
-            $( $(#[$doc:meta])* $field:ident: $Type:ty $(as $Arg:ty)?, )*
+            $( $(#[$doc:meta])* $field:ident: $Type:ty $(as $Arg:ty $(=> $convert:expr)?)?, )*
         }
     ) => {
         $(#[$about])*
@@ -65,7 +65,7 @@ macro_rules! options {
             $(
                 $(#[$doc])*
                 pub fn $field(mut self, value: options!(@arg $Type $(, $Arg)?)) -> Self {
-                    self.options.get_or_insert_default().$field = Some(value.into());
+                    self.options.get_or_insert_default().$field = Some(options!(@set value $($(, $convert)?)?));
                     self
                 }
             )*
@@ -77,6 +77,8 @@ macro_rules! options {
             }
         }
     };
+    (@set $value:ident) => { $value.into() };
+    (@set $value:ident, $convert:expr) => { $convert($value) };
     (@arg $Type:ty) => { $Type };
     (@arg $Type:ty, $Arg:ty) => { $Arg };
 }

@@ -27,7 +27,7 @@ options! {
     /// The options of [`Database::run_command`].
     RunCommandOptions and RunCommandOptionsBuilder of ['a, F: Face] RunCommand<'a, F> {
         /// Which servers may answer; the primary when nothing is said.
-        selection_criteria: SelectionCriteria as impl Into<SelectionCriteria>,
+        selection_criteria: SelectionCriteria,
     }
 }
 

@@ -38,7 +38,7 @@ options! {
     /// The options of [`Collection::update_one`] and [`Collection::update_many`].
     UpdateOptions and UpdateOptionsBuilder of ['a, T, F: Face] Update<'a, T, F> {
         /// Which elements of arrays `$[name]` stands for.
-        array_filters: Vec<Document> as impl Into<Vec<Document>>,
+        array_filters: Vec<Document> as impl IntoIterator<Item = Document> => Vec::from_iter,
         /// Whether the collection's schema rules are left out of account.
         bypass_document_validation: bool,
         /// Whether a document is inserted when none matches.
