@@ -77,9 +77,21 @@ impl Client<Async> {
         self.refreshed().await
     }
 
-    /// Ends the sessions on the servers, the monitors and the connections. Operations after it fail with `Shutdown`.
+    /// Ends the client: its idle sessions on the servers, its monitors, its idle connections. Operations that begin after it fail with `Shutdown`, of
+    /// this and of every other handle.
     ///
-    /// Not needed: dropping the last handle does the same in the background. It is for programs that want it done before they go on.
+    /// It waits for nobody:
+    ///
+    /// - An operation whose command is on its way ends as it would have, and then its connection is closed. One that still waits for a server or
+    ///   a connection fails with `Shutdown`, and none is sent a second time.
+    /// - A cursor gives the documents that it holds, then `Shutdown`. One that is still open on the server stays there until the server
+    ///   ends it by itself, by default within half an hour of its last use. To have it ended at once, drop it well before: that kills it in
+    ///   the background.
+    /// - A [`ClientSession`](crate::session::ClientSession) that is still held stays on the server until it expires, by default half an hour after its last
+    ///   use; one dropped before is ended here. At most a second is spent on that.
+    ///
+    /// Not needed: dropping the last handle ends monitors and connections as well, in the background. It is for programs that want it done
+    /// before they go on.
     ///
     /// # Cancel safety
     /// Dropped while it runs, sessions may stay on the servers until they expire; the client is usable until it is shut down.
@@ -115,7 +127,20 @@ impl Client<Blocking> {
         rt::block_on(self.refreshed())
     }
 
-    /// Ends the sessions on the servers, the monitors and the connections. Operations after it fail with `Shutdown`.
+    /// Ends the client: its idle sessions on the servers, its monitors, its idle connections. Operations that begin after it fail with `Shutdown`, of
+    /// this and of every other handle.
+    ///
+    /// It waits for nobody:
+    ///
+    /// - An operation whose command is on its way ends as it would have, and then its connection is closed. One that still waits for a server or
+    ///   a connection fails with `Shutdown`, and none is sent a second time.
+    /// - A cursor gives the documents that it holds, then `Shutdown`. One that is still open on the server stays there until the server
+    ///   ends it by itself, by default within half an hour of its last use. To have it ended at once, drop it well before: that kills it in
+    ///   the background.
+    /// - A [`ClientSession`](crate::session::ClientSession) that is still held stays on the server until it expires, by default half an hour after its last
+    ///   use; one dropped before is ended here. At most a second is spent on that.
+    ///
+    /// Done when it returns; there is no `.run()`. Not needed: dropping the last handle ends monitors and connections as well.
     pub fn shutdown(self) {
         rt::block_on(self.core.shutdown());
     }
@@ -173,7 +198,8 @@ impl<F: Face> Client<F> {
         self.core.options.write_concern.as_ref()
     }
 
-    /// What the connection string said that could not be used: unknown options, values of the wrong form.
+    /// What the connection string said that could not be used, one sentence each: unknown options, values of the wrong form. It was left
+    /// out, as the specification "URI Options" asks; a program should show it to whoever wrote the connection string.
     pub fn warnings(&self) -> &[String] {
         self.core.options.warnings()
     }

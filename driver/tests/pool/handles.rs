@@ -105,6 +105,7 @@ async fn a_dead_connection_is_replaced_and_the_request_goes_on() {
 /// An operation that is dropped in the middle of a request leaves the request usable.
 #[tokio::test]
 async fn a_dropped_operation_does_not_end_the_request() {
+    let _faults = FAULTS.acquire().await;
     let (client, events) = client(|options| options.max_pool_size = Some(2));
     let database = name();
     let beside = Client::with_uri_str(server().uri()).await.unwrap();
@@ -153,5 +154,47 @@ async fn operations_after_shutdown_fail_with_shutdown() {
     let error = request.database("admin").run_command(who()).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error:?}");
     drop(request);
+    assert_eq!((events.created() - events.closed(), events.in_use()), (0, 0));
+}
+
+/// What is under way when the client is shut down, and what its handles do then.
+#[tokio::test]
+async fn a_command_under_way_at_shutdown_is_answered_and_a_cursor_ends_with_what_it_holds() {
+    let _faults = FAULTS.acquire().await;
+    let (client, events) = client(|options| options.max_pool_size = Some(1));
+    let database = client.database(&name());
+    let (slow, numbers) =
+        (database.collection::<Document>("slow"), database.collection::<Document>("numbers"));
+    slow.insert_one(doc! { "_id": 1 }).await.unwrap();
+    numbers.insert_many((0..5).map(|i| doc! { "_id": i })).await.unwrap();
+    let mut cursor = numbers.find(doc! {}).batch_size(2).await.unwrap();
+    let mut session = client.start_session().await.unwrap();
+    let held = server()
+        .fail_point(doc! {
+            "configureFailPoint": "waitInFindBeforeMakingBatch", "mode": "alwaysOn",
+            "data": { "nss": slow.namespace().to_string() },
+        })
+        .unwrap();
+    let held = tokio::task::spawn_blocking(move || held.wait_entered(1).map(|()| held));
+    let under_way = tokio::spawn({
+        let slow = slow.clone();
+        async move { slow.find_one(doc! {}).await }
+    });
+    let held = held.await.unwrap().unwrap();
+    // It waits for the only connection.
+    let mut waiting = Box::pin(slow.count_documents(doc! {}).into_future());
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+
+    client.shutdown().await;
+    let is_shutdown = |error: &driver::Error| matches!(error.kind(), ErrorKind::Shutdown);
+    assert!(is_shutdown(&waiting.await.unwrap_err()));
+    held.disable().unwrap();
+    assert_eq!(under_way.await.unwrap().unwrap(), Some(doc! { "_id": 1 }));
+    for i in 0..2 {
+        assert!(cursor.advance().await.unwrap());
+        assert_eq!(cursor.deserialize_current().unwrap(), doc! { "_id": i });
+    }
+    assert!(is_shutdown(&cursor.advance().await.unwrap_err()));
+    assert!(is_shutdown(&slow.find_one(doc! {}).session(&mut session).await.unwrap_err()));
     assert_eq!((events.created() - events.closed(), events.in_use()), (0, 0));
 }

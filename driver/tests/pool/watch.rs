@@ -14,7 +14,7 @@ pub(crate) fn server() -> &'static Standalone {
     shared_standalone().unwrap()
 }
 
-/// A server has one `failCommand`: whoever uses it holds this.
+/// A server has one fail point of each name: whoever uses one holds this.
 pub(crate) static FAULTS: toro::Lock<()> = toro::Lock::new(());
 
 /// A name that no other test uses.
