@@ -64,16 +64,49 @@
 //! | `rustls-tls`, `snappy-compression` and so on | [features](#features) `tls`, `snappy` and so on; `mongodb+srv://` wants `dns` |
 //! | a dropped future may cost a connection | it does not |
 //! | `maxPoolSize=0`, `waitQueueTimeoutMS` | are honoured |
+//! | a misspelt option in the connection string is an error | it is left out with a warning, as the specification asks: [look at them](#warnings), or be [strict](options::ConnectionString::parse_strictly) |
+//! | `shutdown()` waits until cursors and sessions are dropped; `.immediate(true)` does not | [`shutdown()`](client::Client::shutdown) never waits for them; what is left of them ends on the server by itself |
+//! | `sync`: `client.shutdown().run()` | `client.shutdown()` |
 //!
-//! Not here yet: `find_one_and_*`, `bulk_write`, aggregations of a whole database, indexes, transactions, change streams, GridFS,
-//! client-side encryption. What has no method of its own, such as `listDatabases` or `createIndexes`, can be asked for by
-//! [`run_command`](database::Database::run_command):
+//! Not here yet:
+//!
+//! | of | is missing |
+//! |---|---|
+//! | [`Client`] | `list_databases`, `list_database_names`, `bulk_write`, `watch`, `warm_connection_pool` |
+//! | [`Database`] | `create_collection`, `list_collections` (names: [`list_collection_names`](database::Database::list_collection_names)), `aggregate`, `run_cursor_command`, `watch`, `gridfs_bucket` |
+//! | [`Collection`] | `create_index`, `list_indexes`, `drop_index` and their kin, those of search indexes too; `find_one_and_update`, `find_one_and_replace`, `find_one_and_delete`; `watch` |
+//! | [`ClientSession`] | transactions |
+//! | the crate | client-side encryption |
+//!
+//! What has no method of its own can be asked for by [`run_command`](database::Database::run_command), such as `listDatabases`,
+//! `findAndModify` or `createIndexes`:
 //!
 //! ```no_run
 //! # use driver::bson::doc;
 //! # async fn example(client: driver::Client) -> driver::Result<()> {
 //! let index = doc! { "name": "by_author", "key": { "author": 1 }, "unique": true };
 //! client.database("library").run_command(doc! { "createIndexes": "books", "indexes": [index] }).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Warnings
+//!
+//! What a connection string says that cannot be used, an unknown option or a value of the wrong form, is left out. A program should show it
+//! to whoever wrote the connection string; with the feature `tracing` the log has it too.
+//!
+//! ```
+//! # use driver::options::ClientOptions;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> driver::Result<()> {
+//! let options = ClientOptions::parse("mongodb://localhost/?retryWritse=false").await?;
+//! for warning in options.warnings() {
+//!     eprintln!("{warning}");
+//! }
+//! assert_eq!(
+//!     options.warnings(),
+//!     ["the option \"retryWritse\" is unknown and is ignored; did you mean retryWrites?"]
+//! );
 //! # Ok(())
 //! # }
 //! ```
