@@ -66,7 +66,9 @@ fn main() {
         ("every_version_installs_and_runs", every_version),
     ];
     for (name, test) in downloads {
-        trials.push(Trial::test(name, test).with_kind("downloads").with_ignored_flag(true));
+        // A trial's kind is the only text that is printed beside its name.
+        let kind = "downloads servers; asked for by --ignored";
+        trials.push(Trial::test(name, test).with_kind(kind).with_ignored_flag(true));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
