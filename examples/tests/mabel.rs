@@ -118,3 +118,24 @@ fn tasks_lose_nothing() {
 fn threads_lose_nothing() {
     survives(Face::Blocking, "blocking");
 }
+
+/// What can only fail in the end is refused at the beginning.
+#[test]
+fn arguments_that_cannot_be_are_refused_with_a_sentence() {
+    let read = |arguments: &[&str]| Arguments::read(lexopt::Parser::from_args(arguments));
+    let set = "mongodb://localhost";
+    for (arguments, culprits) in [
+        (&["--uri", set, "--kills", "1"][..], ["--kills 1", "--uri"]),
+        (&["--kills", "1", "--uri", set], ["--kills 1", "--uri"]),
+        (&["--plot", "/nowhere/at/all.svg"], ["--plot", "no folder /nowhere/at"]),
+        (&["--plot", env!("CARGO_TARGET_TMPDIR")], ["--plot", "is a folder"]),
+        (&["--writes", "2"], ["--kills 2", "--writes is 2"]),
+        (&["--kils", "2"], ["--kils", "usage"]),
+    ] {
+        let error = read(arguments).unwrap_err().to_string();
+        assert!(culprits.iter().all(|culprit| error.contains(culprit)), "{arguments:?}: {error}");
+    }
+    assert_eq!(read(&["--uri", set, "--kills", "0"]).unwrap().kills, 0);
+    assert_eq!(read(&["--uri", set, "--writes", "1"]).unwrap().kills, 0);
+    assert_eq!(read(&["--kills", "3", "--plot", "here.svg"]).unwrap().kills, 3);
+}

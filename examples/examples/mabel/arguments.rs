@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::BoxError;
 
@@ -11,9 +11,12 @@ usage: mabel [--uri URI] [--blocking] [--writes N] [--writers K] [--kills K] [--
   --blocking       write from threads, through the blocking face of the driver
   --writes N       breaths to record (default 3000)
   --writers K      tasks, or threads, that record them (default 8)
-  --kills K        how often the primary is killed (default 2)
+  --kills K        how often the primary is killed (default 2; not with --uri)
   --plot FILE.svg  draw the writes per 100 ms over time
-  --no-retry       what goes wrong without the recipe: every write is tried once";
+  --no-retry       what goes wrong without the recipe: every write is tried once
+
+A URI with TLS, mongodb+srv:// or compressors needs more of the driver:
+  cargo run --release --features secure --example mabel -- --uri URI";
 
 /// What the user asked for.
 #[derive(Clone, Debug)]
@@ -51,17 +54,19 @@ impl Default for Arguments {
 }
 
 impl Arguments {
-    pub(crate) fn from_command_line() -> Result<Self, BoxError> {
+    /// # Errors
+    /// What is not understood, cannot be, or could not be done in the end.
+    pub(crate) fn read(mut parser: lexopt::Parser) -> Result<Self, BoxError> {
         use lexopt::prelude::*;
         let mut arguments = Arguments::default();
-        let mut parser = lexopt::Parser::from_env();
+        let mut kills = None;
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("uri") => arguments.uri = Some(parser.value()?.string()?),
                 Long("blocking") => arguments.face = Face::Blocking,
                 Long("writes") => arguments.writes = parser.value()?.parse()?,
                 Long("writers") => arguments.writers = parser.value()?.parse()?,
-                Long("kills") => arguments.kills = parser.value()?.parse()?,
+                Long("kills") => kills = Some(parser.value()?.parse()?),
                 Long("plot") => arguments.plot = Some(parser.value()?.into()),
                 Long("no-retry") => arguments.recipe = Recipe::TryOnce,
                 Short('h') | Long("help") => {
@@ -71,6 +76,16 @@ impl Arguments {
                 other => return Err(format!("{}\n{USAGE}", other.unexpected()).into()),
             }
         }
+        arguments.kills = match (&arguments.uri, kills) {
+            (None, kills) => kills.unwrap_or(arguments.kills),
+            (Some(_), None | Some(0)) => 0,
+            (Some(_), Some(kills)) => {
+                return Err(format!(
+                    "--kills {kills} cannot be had with --uri: only servers that this program has started are killed; leave one of them out"
+                )
+                .into());
+            }
+        };
         arguments.check()
     }
 
@@ -84,6 +99,21 @@ impl Arguments {
                 self.kills, self.writes
             )
             .into());
+        }
+        if let Some(file) = &self.plot {
+            // Not only after all the work.
+            let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+            if !folder.is_dir() {
+                return Err(format!(
+                    "--plot {}: there is no folder {}; make it first",
+                    file.display(),
+                    folder.display()
+                )
+                .into());
+            }
+            if file.is_dir() {
+                return Err(format!("--plot {} is a folder; name a file in it", file.display()).into());
+            }
         }
         Ok(self)
     }

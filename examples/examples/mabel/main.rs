@@ -43,7 +43,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
     let run = || -> Result<Summary, BoxError> {
-        let arguments = Arguments::from_command_line()?;
+        let arguments = Arguments::read(lexopt::Parser::from_env())?;
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(arguments))
     };
     match run() {
@@ -86,6 +86,16 @@ impl fmt::Display for Summary {
     }
 }
 
+/// What the driver said, with the way to the feature that it names as missing, if the feature `secure` brings it.
+fn with_remedy(said: impl fmt::Display) -> String {
+    let said = said.to_string();
+    let brought = ["dns", "tls", "snappy", "zlib", "zstd"];
+    match brought.iter().any(|feature| said.contains(&format!("feature {feature:?}"))) {
+        true => format!("{said}; run mabel by: cargo run --release --features secure --example mabel"),
+        false => said,
+    }
+}
+
 /// Does the whole job.
 pub(crate) async fn run(arguments: Arguments) -> Result<Summary, BoxError> {
     let set = match &arguments.uri {
@@ -100,9 +110,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Summary, BoxError> {
         (None, Some(set)) => set.uri(),
         (None, None) => unreachable!("without --uri a set was started"),
     };
-    let mut options = ClientOptions::parse(&uri).await?;
+    let mut options = ClientOptions::parse(&uri).await.map_err(with_remedy)?;
     for warning in options.warnings() {
-        eprintln!("mabel: {warning}");
+        eprintln!("mabel: {}", with_remedy(warning));
     }
     if arguments.recipe == Recipe::TryOnce {
         // The driver itself would try once more.
@@ -113,12 +123,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Summary, BoxError> {
     let pace = Arc::new(Pace::new(arguments.writes, &marks));
     let (breaths, watching) = match arguments.face {
         Face::Async => {
-            let client = driver::Client::with_options(options)?;
+            let client = driver::Client::with_options(options).map_err(with_remedy)?;
             let watching = failovers::watch(client.clone(), timeline.clone());
             (Breaths::of_async(&client), watching)
         }
         Face::Blocking => {
-            let client = driver::sync::Client::with_options(options)?;
+            let client = driver::sync::Client::with_options(options).map_err(with_remedy)?;
             let watching = failovers::watch(client.clone(), timeline.clone());
             (Breaths::of_blocking(&client), watching)
         }
