@@ -12,6 +12,7 @@ use crate::database::Database;
 use crate::deadline::Deadline;
 use crate::exec::{Core, Kind, Scope, Target};
 use crate::face::Face;
+use crate::ops::subject::Subject;
 use crate::ops::*;
 use crate::options::{CollectionOptions, ReadConcern, SelectionCriteria, UpdateModifications, WriteConcern};
 use crate::session::SessionState;
@@ -106,6 +107,10 @@ impl<T, F: Face> Collection<T, F> {
 
     pub(crate) fn place(&self) -> &Place {
         &self.place
+    }
+
+    pub(crate) fn subject(&self, operation: &'static str) -> Subject<'_> {
+        Subject { operation, db: &self.place.db, collection: Some(&self.place.name) }
     }
 
     /// The same collection with documents of another type.

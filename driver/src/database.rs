@@ -9,6 +9,7 @@ use crate::client::Client;
 use crate::collection::{Collection, Concerns};
 use crate::exec::Core;
 use crate::face::Face;
+use crate::ops::subject::Subject;
 use crate::ops::*;
 use crate::options::{CollectionOptions, DatabaseOptions, ReadConcern, SelectionCriteria, WriteConcern};
 
@@ -39,6 +40,10 @@ impl<F: Face> Database<F> {
 
     pub(crate) fn core(&self) -> &Arc<Core> {
         self.client.core()
+    }
+
+    pub(crate) fn subject(&self, operation: &'static str) -> Subject<'_> {
+        Subject { operation, db: self.name(), collection: None }
     }
 
     pub(crate) fn concerns(&self) -> &Concerns {

@@ -43,6 +43,8 @@ pub struct Error {
 #[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
+    /// The operation, and what it was done to.
+    doing: Option<Box<str>>,
     labels: Vec<String>,
     host: Option<ServerAddress>,
     response: Option<RawDocumentBuf>,
@@ -147,7 +149,14 @@ pub enum ErrorKind {
 impl Error {
     pub(crate) fn new(kind: ErrorKind) -> Self {
         Error {
-            inner: Box::new(Inner { kind, labels: Vec::new(), host: None, response: None, source: None }),
+            inner: Box::new(Inner {
+                kind,
+                doing: None,
+                labels: Vec::new(),
+                host: None,
+                response: None,
+                source: None,
+            }),
         }
     }
 
@@ -184,6 +193,16 @@ impl Error {
         self
     }
 
+    /// Says which operation failed, and on what, in front of what is said already.
+    pub(crate) fn during(mut self, operation: &dyn fmt::Display) -> Self {
+        let doing = match &self.inner.doing {
+            Some(part) => format!("{operation}: {part}"),
+            None => operation.to_string(),
+        };
+        self.inner.doing = Some(doing.into());
+        self
+    }
+
     /// The error of an operation of several commands that ended early: `kind` says what was done until then, and all else is as in `cause`.
     pub(crate) fn interrupted(kind: ErrorKind, cause: Error) -> Self {
         let mut error = Error::new(kind);
@@ -193,10 +212,12 @@ impl Error {
         error.with_source(cause)
     }
 
-    /// Says in front of the message of an invalid argument what it belongs to.
+    /// Says to which part of the caller's input an error of that input belongs.
     pub(crate) fn context(mut self, what: fmt::Arguments<'_>) -> Self {
-        if let ErrorKind::InvalidArgument { message } = &mut self.inner.kind {
-            *message = format!("{what}: {message}");
+        match &mut self.inner.kind {
+            ErrorKind::InvalidArgument { message } => *message = format!("{what}: {message}"),
+            ErrorKind::BsonSerialization(_) => return self.during(&what),
+            _ => {}
         }
         self
     }
@@ -349,10 +370,10 @@ impl From<bson::error::Error> for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.inner.kind)?;
+        self.inner.fmt(f)?;
         let cause = self.ending();
         if !std::ptr::eq(cause, self) {
-            write!(f, "; then it ended: {}", cause.inner.kind)?;
+            write!(f, "; then it ended: {}", cause.inner)?;
         }
         if let Some(host) = &self.inner.host {
             write!(f, " [{host}]")?;
@@ -361,10 +382,22 @@ impl fmt::Display for Error {
     }
 }
 
+impl fmt::Display for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.doing {
+            Some(doing) => write!(f, "{doing}: {}", self.kind),
+            None => self.kind.fmt(f),
+        }
+    }
+}
+
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Error");
         debug.field("kind", &self.inner.kind);
+        if let Some(doing) = &self.inner.doing {
+            debug.field("operation", doing);
+        }
         if let Some(host) = &self.inner.host {
             debug.field("host", &format_args!("{host}"));
         }
@@ -441,5 +474,11 @@ mod tests {
         let other = ServerAddress::parse("other.example").unwrap();
         let error = Error::invalid_response("short").at(&host).at(&other);
         assert_eq!(error.to_string(), "the server sent an invalid reply: short [mongo.example:27018]");
+    }
+
+    #[test]
+    fn the_message_begins_with_the_operation_and_what_it_is_done_on() {
+        let error = Error::new(ErrorKind::Shutdown).during(&"document 3").during(&"insert_many on d.c");
+        assert_eq!(error.to_string(), "insert_many on d.c: document 3: the client was shut down");
     }
 }

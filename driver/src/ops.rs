@@ -26,6 +26,7 @@ pub(crate) mod kill_cursors;
 mod list_collection_names;
 mod replace_one;
 mod run_command;
+pub(crate) mod subject;
 mod update;
 
 pub use self::aggregate::{Aggregate, AggregateInSession, AggregateOptions, AggregateOptionsBuilder};

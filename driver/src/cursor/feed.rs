@@ -20,6 +20,7 @@ use crate::exec::{self, Core, Identity, Kind, Reply, Scope, ServerSession, Targe
 use crate::ops::Boxed;
 use crate::ops::get_more::GetMore;
 use crate::ops::kill_cursors::KillCursors;
+use crate::ops::subject::Subject;
 use crate::session::SessionState;
 use crate::topology::Server;
 
@@ -173,6 +174,8 @@ struct Source {
 impl Source {
     async fn fetch(mut self: Box<Self>, session: Option<&mut SessionState>) -> Fetched {
         let batch = self.next_batch(session).await;
+        let subject = Subject { operation: "getMore", db: &self.db, collection: Some(&self.collection) };
+        let batch = batch.map_err(|error| error.during(&subject));
         if batch.as_ref().is_err_and(is_gone) {
             self.id = 0;
         }

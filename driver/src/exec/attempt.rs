@@ -62,8 +62,11 @@ async fn exchange(
     connection: &mut Lease,
 ) -> std::result::Result<Outline, Failure> {
     let core = tries.lease.core;
-    write(tries, operation, scope, connection)
-        .map_err(|error| Failure::before(error.at(selected.address())))?;
+    write(tries, operation, scope, connection).map_err(|error| match error.kind() {
+        // No server has anything to do with what cannot be written.
+        ErrorKind::BsonSerialization(_) => Failure::before(error),
+        _ => Failure::before(error.at(selected.address())),
+    })?;
     let acknowledged = scope.is_acknowledged();
     if let Some(session) = session(&mut scope.identity, &mut tries.lease) {
         session.begin();

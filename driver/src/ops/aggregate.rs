@@ -80,7 +80,7 @@ impl<'a, T, U, F: Face> Aggregate<'a, T, U, F> {
     }
 }
 
-ends! { impl [T: 'a, U: 'a] Aggregate<'a, T, U> -> Cursor<U, F> }
+ends! { impl [T: 'a, U: 'a] Aggregate<'a, T, U> -> Cursor<U, F>, "aggregate" on collection }
 
 /// Runs a pipeline within a session. Made by [`Aggregate::session`].
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -102,7 +102,7 @@ impl<'a, T, U, F: Face> AggregateInSession<'a, T, U, F> {
     }
 }
 
-ends! { impl [T: 'a, U: 'a] AggregateInSession<'a, T, U> -> SessionCursor<U, F> }
+ends! { impl [T: 'a, U: 'a] AggregateInSession<'a, T, U> -> SessionCursor<U, F>, "aggregate" on aggregate.collection }
 
 /// Sends the command and holds on to its cursor.
 async fn feed(

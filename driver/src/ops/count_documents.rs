@@ -76,7 +76,7 @@ impl<'a, T, F: Face> CountDocuments<'a, T, F> {
     }
 }
 
-ends! { impl [T: 'a] CountDocuments<'a, T> -> u64 }
+ends! { impl [T: 'a] CountDocuments<'a, T> -> u64, "count_documents" on collection }
 
 struct Command<'a> {
     collection: &'a str,

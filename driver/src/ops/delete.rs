@@ -63,7 +63,7 @@ impl<'a, T, F: Face> Delete<'a, T, F> {
     }
 }
 
-ends! { impl [T: 'a] Delete<'a, T> -> DeleteResult }
+ends! { impl [T: 'a] Delete<'a, T> -> DeleteResult, "delete" on collection }
 
 struct Command<'a> {
     collection: &'a str,

@@ -71,7 +71,7 @@ impl<'a, T, F: Face> Distinct<'a, T, F> {
     }
 }
 
-ends! { impl [T: 'a] Distinct<'a, T> -> Vec<Bson> }
+ends! { impl [T: 'a] Distinct<'a, T> -> Vec<Bson>, "distinct" on collection }
 
 struct Command<'a> {
     collection: &'a str,

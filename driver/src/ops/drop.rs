@@ -49,7 +49,7 @@ impl<'a, T, F: Face> DropCollection<'a, T, F> {
     }
 }
 
-ends! { impl [T: 'a] DropCollection<'a, T> -> () }
+ends! { impl [T: 'a] DropCollection<'a, T> -> (), "drop" on collection }
 
 /// Drops a database. Made by [`Database::drop`].
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -91,7 +91,7 @@ impl<'a, F: Face> DropDatabase<'a, F> {
     }
 }
 
-ends! { impl [] DropDatabase<'a> -> () }
+ends! { impl [] DropDatabase<'a> -> (), "drop" on database }
 
 fn complete(reply: &Reply<'_>) -> Result<()> {
     match failure::of_write_concern(reply.outline(), reply.document()) {

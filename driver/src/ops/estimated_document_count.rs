@@ -51,7 +51,7 @@ impl<T, F: Face> EstimatedDocumentCount<'_, T, F> {
     }
 }
 
-ends! { impl [T: 'a] EstimatedDocumentCount<'a, T> -> u64 }
+ends! { impl [T: 'a] EstimatedDocumentCount<'a, T> -> u64, "estimated_document_count" on collection }
 
 struct Command<'a> {
     collection: &'a str,

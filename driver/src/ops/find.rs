@@ -87,7 +87,7 @@ impl<'a, T, F: Face> Find<'a, T, F> {
     }
 }
 
-ends! { impl [T: 'a] Find<'a, T> -> Cursor<T, F> }
+ends! { impl [T: 'a] Find<'a, T> -> Cursor<T, F>, "find" on collection }
 
 /// Finds documents within a session. Made by [`Find::session`].
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -104,7 +104,7 @@ impl<T, F: Face> FindInSession<'_, T, F> {
     }
 }
 
-ends! { impl [T: 'a] FindInSession<'a, T> -> SessionCursor<T, F> }
+ends! { impl [T: 'a] FindInSession<'a, T> -> SessionCursor<T, F>, "find" on find.collection }
 
 /// Sends the command and holds on to its cursor.
 async fn feed(

@@ -91,7 +91,7 @@ impl<T: DeserializeOwned, F: Face> FindOne<'_, T, F> {
     }
 }
 
-ends! { impl [T: DeserializeOwned + 'a] FindOne<'a, T> -> Option<T> }
+ends! { impl [T: DeserializeOwned + 'a] FindOne<'a, T> -> Option<T>, "find_one" on collection }
 
 struct Command<'a> {
     collection: &'a str,

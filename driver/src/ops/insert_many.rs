@@ -94,7 +94,7 @@ impl<'a, T: Serialize + Send + Sync, D: Borrow<T> + Send + Sync, F: Face> Insert
     }
 }
 
-ends! { impl [T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a] InsertMany<'a, T, D> -> InsertManyResult }
+ends! { impl [T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a] InsertMany<'a, T, D> -> InsertManyResult, "insert_many" on collection }
 
 /// What has become of the documents so far.
 #[derive(Default)]
@@ -197,7 +197,7 @@ impl<T: Serialize + Send + Sync, D: Borrow<T> + Send + Sync> Operation for Comma
             let document = self.documents[index].borrow();
             let known = self.ids.get(index);
             let id = super::insert::append(&mut sequence, document, known, server.max_bson_object_size)
-                .map_err(|error| error.context(format_args!("document {index} of the insert_many")))?;
+                .map_err(|error| error.context(format_args!("document {index}")))?;
             if self.end.is_none()
                 && index > self.next
                 && sequence.message_len() > server.max_message_size_bytes

@@ -63,7 +63,7 @@ impl<'a, T: Serialize + Send + Sync, D: Borrow<T>, F: Face> InsertOne<'a, T, D, 
     }
 }
 
-ends! { impl [T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a] InsertOne<'a, T, D> -> InsertOneResult }
+ends! { impl [T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a] InsertOne<'a, T, D> -> InsertOneResult, "insert_one" on collection }
 
 struct Command<'a, T> {
     collection: &'a str,

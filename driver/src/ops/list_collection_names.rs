@@ -75,7 +75,7 @@ impl<'a, F: Face> ListCollectionNames<'a, F> {
     }
 }
 
-ends! { impl [] ListCollectionNames<'a> -> Vec<String> }
+ends! { impl [] ListCollectionNames<'a> -> Vec<String>, "list_collection_names" on database }
 
 struct Command<'a> {
     options: Option<&'a ListCollectionNamesOptions>,

@@ -2,34 +2,37 @@
 
 /// Ends an operation: `.await` in the async face, `.run()` in the blocking one.
 ///
-/// The operation has an `async fn execute(self) -> Result<Output>`. An output that is a handle is named with its face, as in `Cursor<T, F>`.
+/// The operation has an `async fn execute(self) -> Result<Output>`. An output that is a handle is named with its face, as in `Cursor<T, F>`. Behind it
+/// stands what the operation is called in its errors, and the field that leads to what it is done on.
 macro_rules! ends {
-    (impl [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*> -> $Handle:ident<$Item:ident, F>) => {
-        ends! { @async [$($generic)*] $Operation $life [$($arg)*] $Handle<$Item, crate::face::Async> }
-        ends! { @blocking [$($generic)*] $Operation $life [$($arg)*] $Handle<$Item, crate::face::Blocking> }
+    (impl [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*> -> $Handle:ident<$Item:ident, F>, $name:literal on $($field:ident).+) => {
+        ends! { @async [$($generic)*] $Operation $life [$($arg)*] $Handle<$Item, crate::face::Async>, $name on $($field).+ }
+        ends! { @blocking [$($generic)*] $Operation $life [$($arg)*] $Handle<$Item, crate::face::Blocking>, $name on $($field).+ }
     };
-    (impl [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*> -> $Output:ty) => {
-        ends! { @async [$($generic)*] $Operation $life [$($arg)*] $Output }
-        ends! { @blocking [$($generic)*] $Operation $life [$($arg)*] $Output }
+    (impl [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*> -> $Output:ty, $name:literal on $($field:ident).+) => {
+        ends! { @async [$($generic)*] $Operation $life [$($arg)*] $Output, $name on $($field).+ }
+        ends! { @blocking [$($generic)*] $Operation $life [$($arg)*] $Output, $name on $($field).+ }
     };
-    (@async [$($generic:tt)*] $Operation:ident $life:lifetime [$($arg:ident)*] $Output:ty) => {
+    (@async [$($generic:tt)*] $Operation:ident $life:lifetime [$($arg:ident)*] $Output:ty, $name:literal on $($field:ident).+) => {
         impl<$life, $($generic)*> std::future::IntoFuture for $Operation<$life $(, $arg)*, crate::face::Async> {
             type Output = crate::error::Result<$Output>;
             type IntoFuture = crate::ops::Boxed<$life, Self::Output>;
 
             fn into_future(self) -> Self::IntoFuture {
-                Box::pin(self.execute())
+                let subject = self.$($field).+.subject($name);
+                Box::pin(crate::ops::subject::told(self.execute(), subject))
             }
         }
     };
-    (@blocking [$($generic:tt)*] $Operation:ident $life:lifetime [$($arg:ident)*] $Output:ty) => {
+    (@blocking [$($generic:tt)*] $Operation:ident $life:lifetime [$($arg:ident)*] $Output:ty, $name:literal on $($field:ident).+) => {
         impl<$life, $($generic)*> $Operation<$life $(, $arg)*, crate::face::Blocking> {
             /// Runs the operation on the calling thread.
             ///
             /// # Errors
             /// As the async face's `.await`.
             pub fn run(self) -> crate::error::Result<$Output> {
-                crate::rt::block_on(self.execute())
+                let subject = self.$($field).+.subject($name);
+                crate::rt::block_on(self.execute()).map_err(|error| error.during(&subject))
             }
         }
     };

@@ -94,4 +94,4 @@ impl<T: Serialize, D: Borrow<T>, F: Face> ReplaceOne<'_, T, D, F> {
     }
 }
 
-ends! { impl [T: Serialize + 'a, D: Borrow<T> + Send + 'a] ReplaceOne<'a, T, D> -> UpdateResult }
+ends! { impl [T: Serialize + 'a, D: Borrow<T> + Send + 'a] ReplaceOne<'a, T, D> -> UpdateResult, "replace_one" on collection }

@@ -76,7 +76,7 @@ impl<'a, F: Face> RunCommand<'a, F> {
     }
 }
 
-ends! { impl [] RunCommand<'a> -> Document }
+ends! { impl [] RunCommand<'a> -> Document, "run_command" on database }
 
 struct Command {
     command: RawDocumentBuf,

@@ -110,7 +110,7 @@ impl<'a, T, F: Face> Update<'a, T, F> {
     }
 }
 
-ends! { impl [T: 'a] Update<'a, T> -> UpdateResult }
+ends! { impl [T: 'a] Update<'a, T> -> UpdateResult, "update" on collection }
 
 /// Refuses what would replace the document, or change nothing.
 fn check_operators(update: &Document, name: &str, place: &Place) -> Result<()> {

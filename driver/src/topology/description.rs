@@ -59,6 +59,8 @@ pub struct TopologyDescription {
     pub(super) max_set_version: Option<i64>,
     /// In the order in which they became known.
     pub(super) servers: Vec<Arc<ServerDescription>>,
+    /// Servers that do not belong, and why: what a user who finds no server has to know. The latest few.
+    pub(super) left_out: Vec<(ServerAddress, Arc<str>)>,
     pub(super) compatibility_error: Option<String>,
     pub(super) logical_session_timeout: Option<Duration>,
     /// A standalone may be used only when it is all that was asked for.
@@ -85,6 +87,7 @@ impl TopologyDescription {
             max_set_version: None,
             single_seed: servers.len() == 1,
             servers,
+            left_out: Vec::new(),
             compatibility_error: None,
             logical_session_timeout: None,
         }
@@ -219,6 +222,9 @@ impl fmt::Display for TopologyDescription {
         for server in &self.servers {
             write!(f, "{separator}{server}")?;
             separator = ", ";
+        }
+        for (address, why) in &self.left_out {
+            write!(f, "; {address} is left out: {why}")?;
         }
         Ok(())
     }

@@ -298,6 +298,11 @@ mod cases {
         for named in ["\"other\"", set.name(), "replicaSet"] {
             assert!(error.to_string().contains(named), "{named} is not named: {error}");
         }
+        // What ended the wait is named, with what it was set to.
+        assert!(error.to_string().contains("within serverSelectionTimeoutMS (2000 ms)"), "{error}");
+        let narrow = Deadline::after(Duration::from_millis(50));
+        let error = deployment.select(&ReadPreference::Primary.into(), &[], narrow).await.err().unwrap();
+        assert!(error.to_string().contains("within the operation's timeoutMS"), "{error}");
     }
 
     // "I don't know who the primary is, and I'm not going to wait."

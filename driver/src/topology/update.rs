@@ -16,6 +16,9 @@ use crate::options::ServerAddress;
 /// From this wire version on (MongoDB 6.0) elections are ordered by `electionId` before `setVersion`.
 const ELECTION_ID_FIRST: i32 = 17;
 
+/// Of how many servers it is remembered why they are left out.
+const REASONS: usize = 8;
+
 /// The description after `news`, or none when they are to be ignored: they are about a server that has been removed, or older than what is known.
 pub(crate) fn updated(old: &TopologyDescription, news: ServerDescription) -> Option<TopologyDescription> {
     let current = old.server(&news.address)?;
@@ -77,14 +80,8 @@ impl TopologyDescription {
         if news.server_type == ServerType::Unknown || news.replica_set_name() == Some(wanted) {
             return news;
         }
-        let found = match news.replica_set_name() {
-            Some(name) => format!("belongs to the replica set {name:?}"),
-            None => "belongs to no replica set".to_owned(),
-        };
-        let error = Error::invalid_argument(format!(
-            "the server {} {found}, not to {wanted:?}, which the option replicaSet asks for",
-            news.address
-        ));
+        let error =
+            Error::invalid_argument(format!("the server {} {}", news.address, other_set(&news, wanted)));
         ServerDescription {
             error: Some(error),
             last_update: news.last_update,
@@ -107,14 +104,14 @@ impl TopologyDescription {
 
     fn update_sharded(&mut self, news: &ServerDescription) {
         if !matches!(news.server_type, ServerType::Mongos | ServerType::Unknown) {
-            self.remove(&news.address);
+            self.leave_out(&news.address, "it is no mongos, as the other servers are");
         }
     }
 
     fn update_without_primary(&mut self, news: &Arc<ServerDescription>) {
         match news.server_type {
             ServerType::Standalone | ServerType::Mongos | ServerType::LoadBalancer => {
-                self.remove(&news.address)
+                self.leave_out_stranger(news)
             }
             ServerType::RsPrimary => self.update_from_primary(news),
             ServerType::RsSecondary | ServerType::RsArbiter | ServerType::RsOther => {
@@ -127,7 +124,7 @@ impl TopologyDescription {
     fn update_with_primary(&mut self, news: &Arc<ServerDescription>) {
         match news.server_type {
             ServerType::Standalone | ServerType::Mongos | ServerType::LoadBalancer => {
-                self.remove(&news.address)
+                self.leave_out_stranger(news)
             }
             ServerType::RsPrimary => self.update_from_primary(news),
             ServerType::RsSecondary | ServerType::RsArbiter | ServerType::RsOther => {
@@ -142,32 +139,34 @@ impl TopologyDescription {
     fn update_unknown_with_standalone(&mut self, news: &ServerDescription) {
         match self.single_seed {
             true => self.topology_type = TopologyType::Single,
-            false => self.remove(&news.address),
+            false => self.leave_out(&news.address, "it is a standalone, and more than one host was given"),
         }
     }
 
     /// Section "updateRSWithoutPrimary".
     fn update_from_member_without_primary(&mut self, news: &ServerDescription) {
         if !self.adopt_set_name(news) {
-            return self.remove(&news.address);
+            return self.leave_out_stranger(news);
         }
         self.add_members(news);
-        if is_misnamed(news) {
-            self.remove(&news.address);
+        if let Some(me) = other_name(news) {
+            self.leave_out_misnamed(news, me);
         }
     }
 
     /// Section "updateRSWithPrimaryFromMember".
     fn update_from_member_with_primary(&mut self, news: &ServerDescription) {
-        if !self.adopt_set_name(news) || is_misnamed(news) {
-            self.remove(&news.address);
+        if !self.adopt_set_name(news) {
+            self.leave_out_stranger(news);
+        } else if let Some(me) = other_name(news) {
+            self.leave_out_misnamed(news, me);
         }
     }
 
     /// Section "updateRSFromPrimary".
     fn update_from_primary(&mut self, news: &Arc<ServerDescription>) {
         if !self.adopt_set_name(news) {
-            self.remove(&news.address);
+            self.leave_out_stranger(news);
         } else if self.is_stale_primary(news) {
             self.mark_stale(news);
         } else {
@@ -269,17 +268,45 @@ impl TopologyDescription {
 
     fn remove_strangers(&mut self, news: &ServerDescription) {
         let Some(hello) = &news.hello else { return };
-        self.servers.retain(|server| hello.members().any(|member| *member == server.address));
+        let is_member = |address: &ServerAddress| hello.members().any(|member| member == address);
+        let strangers: Vec<_> =
+            self.servers().map(|server| &server.address).filter(|a| !is_member(a)).cloned().collect();
+        for stranger in strangers {
+            self.leave_out(
+                &stranger,
+                format!("it is not among the members that the primary {} names", news.address),
+            );
+        }
     }
 
     fn add(&mut self, address: &ServerAddress) {
         if self.server(address).is_none() {
             self.servers.push(Arc::new(ServerDescription::unknown(address.clone())));
+            self.left_out.retain(|(left_out, _)| left_out != address);
         }
     }
 
-    fn remove(&mut self, address: &ServerAddress) {
+    fn leave_out(&mut self, address: &ServerAddress, why: impl Into<Arc<str>>) {
         self.servers.retain(|server| server.address != *address);
+        self.left_out.retain(|(left_out, _)| left_out != address);
+        if self.left_out.len() == REASONS {
+            self.left_out.remove(0);
+        }
+        self.left_out.push((address.clone(), why.into()));
+    }
+
+    /// Leaves out what does not belong to the set.
+    fn leave_out_stranger(&mut self, news: &ServerDescription) {
+        let why = match self.set_name.as_deref() {
+            Some(wanted) => other_set(news, wanted),
+            None => "it belongs to no replica set, as other servers do".to_owned(),
+        };
+        self.leave_out(&news.address, why);
+    }
+
+    /// Leaves out a member under an address that is not its own.
+    fn leave_out_misnamed(&mut self, news: &ServerDescription, me: &ServerAddress) {
+        self.leave_out(&news.address, format!("the set knows it as {me}"));
     }
 
     /// Section "checkIfHasPrimary".
@@ -291,7 +318,17 @@ impl TopologyDescription {
     }
 }
 
-/// Whether the member knows itself by another address than the client does.
-fn is_misnamed(news: &ServerDescription) -> bool {
-    news.me().is_some_and(|me| *me != news.address)
+/// The address by which the member knows itself, if the client knows it by another.
+fn other_name(news: &ServerDescription) -> Option<&ServerAddress> {
+    news.me().filter(|me| **me != news.address)
+}
+
+/// Why a server is not one of the set `wanted`.
+fn other_set(news: &ServerDescription, wanted: &str) -> String {
+    match news.replica_set_name() {
+        Some(found) => {
+            format!("belongs to the replica set {found:?}, not to {wanted:?}; see the option replicaSet")
+        }
+        None => format!("belongs to no replica set, let alone to {wanted:?}; see the option replicaSet"),
+    }
 }

@@ -12,7 +12,7 @@ use super::picture::Topology;
 use super::server::{Selected, Server};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::{SelectionCriteria, ServerAddress};
+use crate::options::{ReadPreference, SelectionCriteria, ServerAddress};
 
 /// As [`Deployment::select`], after a first look found nothing.
 pub(super) async fn until_selected(
@@ -22,7 +22,8 @@ pub(super) async fn until_selected(
     deadline: Deadline,
 ) -> Result<Selected> {
     let limit = deployment.options().server_selection_timeout();
-    let deadline = deadline.within(Some(limit));
+    let whole = deadline;
+    let deadline = whole.within(Some(limit));
     let try_once = deployment.options().server_selection_try_once();
     let mut asked = Asked::default();
     loop {
@@ -50,7 +51,14 @@ pub(super) async fn until_selected(
             let topology = deployment.picture();
             return match topology.select(criteria, avoided)? {
                 Some(selected) => Ok(selected),
-                None => Err(none_found(criteria, &topology, over)),
+                None => {
+                    let when = match over {
+                        true if deadline == whole => "within the operation's timeoutMS".to_owned(),
+                        true => format!("within serverSelectionTimeoutMS ({} ms)", limit.as_millis()),
+                        false => "in one more check (serverSelectionTryOnce)".to_owned(),
+                    };
+                    Err(none_found(criteria, &topology, &when))
+                }
             };
         }
     }
@@ -89,11 +97,11 @@ impl Asked {
     }
 }
 
-fn none_found(criteria: &SelectionCriteria, topology: &Topology, timed_out: bool) -> Error {
-    let when = match timed_out {
-        true => "within serverSelectionTimeoutMS",
-        false => "in one more check (serverSelectionTryOnce)",
+fn none_found(criteria: &SelectionCriteria, topology: &Topology, when: &str) -> Error {
+    let wanted = match criteria {
+        SelectionCriteria::ReadPreference(ReadPreference::Primary) => "primary".to_owned(),
+        other => format!("server for {other}"),
     };
-    let message = format!("no server for {criteria} was found {when}; known is: {}", topology.description());
+    let message = format!("no {wanted} was found {when}; known is: {}", topology.description());
     Error::new(ErrorKind::ServerSelection { message })
 }

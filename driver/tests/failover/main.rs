@@ -389,9 +389,13 @@ mod cases {
             stranger(std::mem::forget),
         ];
         let (host, name) = (set.host(0).unwrap(), set.name());
+        let alone = standalone.host();
         let cases = [
             ("mongodb://no-such-host.invalid/".to_owned(), vec!["no-such-host.invalid"]),
-            (format!("mongodb://{host}/?replicaSet=another"), vec!["another"]),
+            (
+                format!("mongodb://{host}/?replicaSet=another"),
+                vec!["insert_one on", "no primary", "another", name, &host],
+            ),
             (
                 format!("mongodb://{host}/?replicaSet=another&directConnection=true"),
                 vec!["another", name, &host],
@@ -399,7 +403,7 @@ mod cases {
             (format!("mongodb://{talks}/"), vec![talks.as_str()]),
             (format!("mongodb://{closes}/"), vec![closes.as_str()]),
             (format!("mongodb://{keeps_silent}/"), vec![keeps_silent.as_str()]),
-            (format!("mongodb://{}/?replicaSet={name}", standalone.host()), vec![name]),
+            (format!("mongodb://{alone}/?replicaSet={name}"), vec![name, &alone, "no replica set"]),
         ];
         let refused = |uri: &str, named: &[&str]| {
             let (mut options, _) = options(uri);
