@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use mabel::arguments::{Arguments, Face};
 use mabel::disasters::unleash;
-use mabel::timeline::Timeline;
+use mabel::timeline::{Failover, Timeline};
 use mabel::writers::Pace;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use testbed::ReplicaSet;
@@ -92,6 +93,24 @@ fn survives(face: Face, name: &str) {
     assert!(summary.is_perfect(), "{summary}");
     // On a busy machine the members may elect another primary of their own accord.
     assert!(summary.acknowledged == WRITES as usize && summary.failovers >= 1, "{summary}");
+}
+
+/// What was acknowledged after the kill was noted, and before the primary was dead, does not hide the outage.
+#[test]
+fn an_outage_is_the_longest_gap_of_a_failover() {
+    let timeline = Timeline::start(3);
+    timeline.acknowledge();
+    let since = timeline.now();
+    timeline.acknowledge();
+    while timeline.now() < since + Duration::from_millis(20) {
+        thread::yield_now();
+    }
+    let failover = Failover { since, at: timeline.now(), old: "a".to_owned(), new: "b".to_owned() };
+    assert_eq!(timeline.outage(&failover), None);
+    timeline.acknowledge();
+    let acknowledged = timeline.acknowledgments();
+    assert!(timeline.outage(&failover).unwrap() >= acknowledged[2] - acknowledged[1]);
+    assert_eq!(timeline.longest_outage(std::slice::from_ref(&failover)), timeline.outage(&failover).unwrap());
 }
 
 /// Writers that fail before the next disaster is due end it all: nobody is killed, and nothing waits for a mark that is not reached.

@@ -40,9 +40,13 @@ async fn follow<F: Face>(client: Client<F>, timeline: Arc<Timeline>, enough: Arc
     loop {
         match (picture.primary().map(|server| server.address()), &primary) {
             (Some(new), Some(old)) if new != old => {
-                let failover = Failover { at: timeline.now(), old: old.to_string(), new: new.to_string() };
-                let moment = lost_at.take().unwrap_or(failover.at);
-                report(&failover, moment, &timeline, &enough).await;
+                let (at, old) = (timeline.now(), old.to_string());
+                let lost_at = lost_at.take().unwrap_or(at);
+                let killed_at = timeline.killed_at(&old, lost_at);
+                let since = killed_at.unwrap_or(lost_at);
+                let failover = Failover { since, at, old, new: new.to_string() };
+                let fate = if killed_at.is_some() { "died" } else { "is no longer primary" };
+                report(&failover, fate, &timeline, &enough).await;
                 seen.push(failover);
                 primary = Some(new.clone());
             }
@@ -63,15 +67,12 @@ async fn follow<F: Face>(client: Client<F>, timeline: Arc<Timeline>, enough: Arc
 }
 
 /// Waits for the first write after the failover, and says how long there was none.
-async fn report(failover: &Failover, lost_at: Duration, timeline: &Timeline, enough: &Event) {
-    let moment = timeline.killed_at(&failover.old, lost_at).unwrap_or(lost_at);
-    let fate =
-        if timeline.killed_at(&failover.old, lost_at).is_some() { "died" } else { "is no longer primary" };
-    let mut outage = timeline.outage_at(moment);
+async fn report(failover: &Failover, fate: &str, timeline: &Timeline, enough: &Event) {
+    let mut outage = timeline.outage(failover);
     while outage.is_none() && !enough.is_set() {
         let next = timeline.reached(timeline.done() + 1);
         let _ = next.wait().until(enough.wait()).await;
-        outage = timeline.outage_at(moment);
+        outage = timeline.outage(failover);
     }
     let (old, new) = (&failover.old, &failover.new);
     match outage {

@@ -38,6 +38,8 @@ impl Log {
 /// The primary was lost and another took over.
 #[derive(Clone, Debug)]
 pub(crate) struct Failover {
+    /// When the old primary was killed or, where it was not killed here, was seen to be lost.
+    pub(crate) since: Duration,
     /// When the new primary was seen.
     pub(crate) at: Duration,
     pub(crate) old: String,
@@ -117,21 +119,22 @@ impl Timeline {
         event
     }
 
-    /// The gap between acknowledgments in which `moment` lies, if a write was acknowledged after it.
-    pub(crate) fn outage_at(&self, moment: Duration) -> Option<Duration> {
+    /// How long no write was acknowledged in a failover: the longest gap between acknowledgments that reaches into it. It may begin a little
+    /// after the primary was killed, for what had been acknowledged by then is still on its way. None while no write has been acknowledged
+    /// since.
+    pub(crate) fn outage(&self, failover: &Failover) -> Option<Duration> {
         let log = self.log();
-        let before = log.acknowledged.iter().filter(|at| **at < moment).max().copied().unwrap_or_default();
-        let after = log.acknowledged.iter().filter(|at| **at >= moment).min()?;
-        Some(*after - before)
+        let mut acknowledged = log.acknowledged.clone();
+        acknowledged.sort_unstable();
+        acknowledged.insert(0, Duration::ZERO);
+        acknowledged.last().filter(|last| **last >= failover.at)?;
+        let gaps =
+            acknowledged.array_windows().filter(|[from, to]| *to >= failover.since && *from <= failover.at);
+        gaps.map(|[from, to]| *to - *from).max()
     }
 
-    /// The longest time without an acknowledgment around a kill or, where nothing was killed here, around a failover.
+    /// The longest of the outages.
     pub(crate) fn longest_outage(&self, failovers: &[Failover]) -> Duration {
-        let kills = self.kills();
-        let moments: Vec<Duration> = match &kills[..] {
-            [] => failovers.iter().map(|failover| failover.at).collect(),
-            kills => kills.iter().map(|(at, _)| *at).collect(),
-        };
-        moments.into_iter().filter_map(|moment| self.outage_at(moment)).max().unwrap_or_default()
+        failovers.iter().filter_map(|failover| self.outage(failover)).max().unwrap_or_default()
     }
 }
