@@ -170,12 +170,13 @@ impl Drop for Opening<'_> {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
             let connection_id = permit.ticket().id;
-            drop(permit);
             lock(&self.pool.open).remove(&connection_id);
             self.pool.emit(|address| {
                 let reason = ConnectionClosedReason::Error;
                 CmapEvent::ConnectionClosed(cmap::ConnectionClosedEvent { address, connection_id, reason })
             });
+            // Last: whoever gets the place tells at once of the connection that it opens, and listeners would count both.
+            drop(permit);
         }
     }
 }

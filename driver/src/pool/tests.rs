@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bson::raw::cstr;
@@ -99,6 +99,30 @@ async fn a_listener_that_panics_costs_no_capacity() {
         bench.run(&mut connection, doc! { "ping": 1 }).await;
     }
     assert_eq!(bench.pool.counts(), Counts { total: 1, idle: 1, pending: 0 });
+}
+
+/// A connection that could not be opened is told to be closed while it still has its place: whoever counts what is told never finds more than are
+/// allowed.
+#[tokio::test]
+async fn a_failed_opening_is_told_before_its_place_is_free() {
+    // An address that is taken, on which nobody listens.
+    let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    silent.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = silent.local_addr().unwrap().as_socket().unwrap().to_string();
+    let (known, seen) = (Arc::new(OnceLock::<Arc<shared::Shared>>::new()), Arc::new(Mutex::new(Vec::new())));
+    let (pool, sink) = (known.clone(), seen.clone());
+    let bench = bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |options| {
+        options.hosts = vec![ServerAddress::parse(&address).unwrap()];
+        options.cmap_event_handler = Some(EventHandler::callback(move |event| {
+            if let (CmapEvent::ConnectionClosed(_), Some(pool)) = (event, pool.get()) {
+                sink.lock().unwrap().push(pool.counts());
+            }
+        }));
+    });
+    assert!(known.set(bench.pool.shared.clone()).is_ok());
+    bench.pool.check_out(Deadline::NEVER).await.err().unwrap();
+    assert_eq!(*seen.lock().unwrap(), [Counts { total: 1, idle: 0, pending: 1 }]);
+    assert_eq!(bench.pool.counts(), Counts { total: 0, idle: 0, pending: 0 });
 }
 
 /// A runtime that shuts down drops what it is given at once. The upkeep takes as many tickets as it may and no more, however soon they come back.
