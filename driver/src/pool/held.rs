@@ -128,7 +128,7 @@ impl Drop for Permit {
     }
 }
 
-/// Connections that have left the pool's count. Dropping them closes them.
+/// Connections of no more use. Dropping them closes them, and then frees their places.
 #[derive(Debug)]
 #[expect(clippy::vec_box, reason = "connections stay where they are; they are large to move")]
 pub(super) struct Doomed {
@@ -151,7 +151,7 @@ impl Doomed {
 impl Drop for Doomed {
     fn drop(&mut self) {
         for connection in self.connections.drain(..) {
-            self.pool.close_connection(connection, self.reason);
+            self.pool.lose(connection, self.reason);
         }
     }
 }

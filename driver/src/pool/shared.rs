@@ -250,51 +250,46 @@ impl Shared {
         );
     }
 
-    pub(super) fn returned(&self, returned: Return<Box<Connection>>) {
+    pub(super) fn returned(self: &Arc<Self>, returned: Return<Box<Connection>>) {
         match returned {
             Return::Kept => {}
-            Return::Stale(connection) => self.close_connection(connection, ConnectionClosedReason::Stale),
-            Return::Closed(connection) => {
-                self.close_connection(connection, ConnectionClosedReason::PoolClosed)
-            }
+            Return::Stale(connection) => self.lose(connection, ConnectionClosedReason::Stale),
+            Return::Closed(connection) => self.lose(connection, ConnectionClosedReason::PoolClosed),
         }
     }
 
-    /// A connection that was in use leaves the pool.
+    /// A connection that was in use is of no more use.
     pub(super) fn discard(self: &Arc<Self>, connection: Box<Connection>) {
-        let era = connection.generation();
-        let stale = self.step(|state, waiters, wrap| {
-            let stale = state.is_stale(era);
-            state.lost(era, waiters, &wrap);
-            stale
-        });
-        let reason = if stale { ConnectionClosedReason::Stale } else { ConnectionClosedReason::Error };
-        self.close_connection(connection, reason);
+        let stale = self.is_stale(connection.generation());
+        self.lose(
+            connection,
+            if stale { ConnectionClosedReason::Stale } else { ConnectionClosedReason::Error },
+        );
     }
 
-    /// Closes a connection that has left the count.
-    pub(super) fn close_connection(&self, connection: Box<Connection>, reason: ConnectionClosedReason) {
-        let connection_id = connection.id();
+    /// Closes a connection that is neither idle nor in use any more, and then gives its place to the next who waits: neither the server
+    /// nor a listener ever counts more connections than are allowed.
+    pub(super) fn lose(self: &Arc<Self>, connection: Box<Connection>, reason: ConnectionClosedReason) {
+        let (connection_id, era) = (connection.id(), connection.generation());
         lock(&self.open).remove(&connection_id);
         drop(connection);
         self.emit(|address| {
             CmapEvent::ConnectionClosed(cmap::ConnectionClosedEvent { address, connection_id, reason })
         });
+        self.step(|state, waiters, wrap| state.lost(era, waiters, &wrap));
     }
 
     // ---- the pool as a whole
 
+    /// Everybody is told before the first connection can be had or opened: what they are told comes in order. The caller sees to it that the
+    /// pool is not cleared meanwhile.
     pub(super) fn ready(self: &Arc<Self>) {
-        let news = self.step(|state, waiters, wrap| {
-            let news = state.ready();
-            state.serve(waiters, &wrap);
-            news
-        });
-        if news {
-            self.emit(|address| CmapEvent::PoolReady(cmap::PoolReadyEvent { address }));
-            self.handoff.with_state(|state, _| state.announced());
-            self.wake.set();
+        if self.handoff.with_state(|state, _| state.phase()) != Phase::Paused {
+            return;
         }
+        self.emit(|address| CmapEvent::PoolReady(cmap::PoolReadyEvent { address }));
+        self.step(|state, waiters, wrap| state.ready(waiters, &wrap));
+        self.wake.set();
     }
 
     pub(super) fn clear(self: &Arc<Self>, cause: &Error, interrupt: Interrupt) {
@@ -331,8 +326,6 @@ impl Shared {
             })
         });
         self.doom(idle, ConnectionClosedReason::Stale);
-        // Its places are free for those who wait.
-        self.step(|state, waiters, wrap| state.serve(waiters, &wrap));
     }
 
     pub(super) fn close(self: &Arc<Self>) {
@@ -357,7 +350,6 @@ impl Shared {
         let now = Instant::now();
         let (phase, expired) = self.handoff.with_state(|state, _| (state.phase(), state.expire(now)));
         self.doom(expired, ConnectionClosedReason::Idle);
-        self.step(|state, waiters, wrap| state.serve(waiters, &wrap));
         // All at once: where opening ends at once, in a runtime that shuts down, a ticket is back before the next is taken.
         let tickets: Vec<Ticket> = self
             .handoff

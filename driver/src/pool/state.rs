@@ -3,7 +3,7 @@
 //! A pure state machine, generic over what it keeps, without sockets, clock, events or locks; the pool runs it under the
 //! one short lock of a [`toro::Handoff`]. Three rules hold after every step:
 //!
-//! - idle + in use + being opened = `total` ≤ `maxPoolSize`, and being opened = `pending` ≤ `maxConnecting`;
+//! - idle + in use + being opened + being closed = `total` ≤ `maxPoolSize`, and being opened = `pending` ≤ `maxConnecting`;
 //! - nobody waits while there is an idle connection, or room to open another, unless the pool is opening one for them
 //!   already;
 //! - a newcomer never overtakes one who waits.
@@ -60,7 +60,7 @@ pub(crate) enum Offer<C> {
     Connection { connection: C, rested: bool },
     /// The right to open one.
     Connect(Ticket),
-    /// Connections that are of no more use, to be closed before asking again. They have left the pool.
+    /// Connections that are of no more use, to be closed before asking again. Each keeps its place until it is [`lost`](State::lost).
     Perished(Vec<C>, Why),
     /// None.
     Refused(Refusal),
@@ -91,9 +91,9 @@ pub(crate) enum Refusal {
 pub(crate) enum Return<C> {
     /// It is idle, or has gone to the one who waited longest.
     Kept,
-    /// It left the pool, for it is of a generation gone by.
+    /// It is of a generation gone by: to be closed. It keeps its place until it is [`lost`](State::lost).
     Stale(C),
-    /// It left the pool, which is closed.
+    /// As `Stale`, of a pool that is closed.
     Closed(C),
 }
 
@@ -136,8 +136,6 @@ struct Idle<C, S> {
 pub(crate) struct State<C, S> {
     limits: Limits,
     phase: Phase,
-    /// Connections may be opened in the background: everybody was told that the pool is ready.
-    announced: bool,
     generation: u32,
     idle: VecDeque<Idle<C, S>>,
     total: u32,
@@ -163,7 +161,6 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         State {
             limits,
             phase: Phase::Paused,
-            announced: false,
             generation: 0,
             idle: VecDeque::new(),
             total: 0,
@@ -251,7 +248,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         }
         if let Some(idle) = self.idle.pop_back() {
             if self.is_stale(idle.era) {
-                return Some(Offer::Perished(vec![self.remove(idle)], Why::Stale));
+                return Some(Offer::Perished(vec![idle.connection], Why::Stale));
             }
             let rested = self.has_rested(&idle);
             return Some(Offer::Connection { connection: idle.connection, rested });
@@ -275,7 +272,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
 
     /// The right to open a connection of those that `minPoolSize` asks for. Nobody who waits is passed over.
     pub(crate) fn populate(&mut self, waiting: usize) -> Option<Ticket> {
-        if self.phase != Phase::Ready || !self.announced || waiting > 0 {
+        if self.phase != Phase::Ready || waiting > 0 {
             return None;
         }
         let ticket = self.ticket(self.limits.min_size.min(self.limits.max_size))?;
@@ -324,11 +321,9 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         wrap: &impl Wrap<C, T>,
     ) -> Return<C> {
         if self.phase == Phase::Closed {
-            self.lost(era, waiters, wrap);
             return Return::Closed(connection);
         }
         if self.is_stale(era) {
-            self.lost(era, waiters, wrap);
             return Return::Stale(connection);
         }
         if !waiters.is_empty() {
@@ -340,7 +335,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         Return::Kept
     }
 
-    /// A connection that was in use is gone.
+    /// A connection that was in use, or taken out to be closed, is gone.
     pub(crate) fn lost<T>(&mut self, era: Era<S>, waiters: &mut Waiters<'_, T>, wrap: &impl Wrap<C, T>) {
         self.total -= 1;
         self.forget_service(era.service);
@@ -356,13 +351,6 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
                 self.services.remove(&id);
             }
         }
-    }
-
-    /// An idle connection leaves the pool.
-    fn remove(&mut self, idle: Idle<C, S>) -> C {
-        self.total -= 1;
-        self.forget_service(idle.era.service);
-        idle.connection
     }
 
     /// Gives those who wait longest what there is to be had.
@@ -388,40 +376,33 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         }
     }
 
-    /// Hands out connections from now on. Gives whether that is news.
-    pub(crate) fn ready(&mut self) -> bool {
-        let news = self.phase == Phase::Paused;
-        if news {
+    /// Hands out connections from now on, also to those who wait since before the pool was cleared and were not refused yet.
+    pub(crate) fn ready<T>(&mut self, waiters: &mut Waiters<'_, T>, wrap: &impl Wrap<C, T>) {
+        if self.phase == Phase::Paused {
             self.phase = Phase::Ready;
         }
-        news
-    }
-
-    /// Everybody was told that the pool is ready: connections may be opened in the background.
-    pub(crate) fn announced(&mut self) {
-        self.announced = self.phase == Phase::Ready;
+        self.serve(waiters, wrap);
     }
 
     /// Begins a new generation and pauses. Gives whether the pool was not paused before, and the idle connections,
-    /// which have left the pool.
+    /// to be closed: each keeps its place until it is [`lost`](Self::lost).
     pub(crate) fn clear(&mut self) -> (bool, Vec<C>) {
         let news = self.phase == Phase::Ready;
         if self.phase != Phase::Closed {
             self.generation = self.generation.wrapping_add(1);
             self.phase = Phase::Paused;
-            self.announced = false;
         }
         (news, self.empty())
     }
 
-    /// Begins a new generation of one service. Gives its idle connections, which have left the pool.
+    /// Begins a new generation of one service. Gives its idle connections, as [`clear`](Self::clear) does.
     pub(crate) fn clear_service(&mut self, id: S) -> Vec<C> {
         let Some(service) = self.services.get_mut(&id) else { return Vec::new() };
         service.generation = service.generation.wrapping_add(1);
         let mut cleared = Vec::new();
         for idle in std::mem::take(&mut self.idle) {
             if idle.era.service == Some(id) {
-                cleared.push(self.remove(idle));
+                cleared.push(idle.connection);
             } else {
                 self.idle.push_back(idle);
             }
@@ -429,11 +410,10 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         cleared
     }
 
-    /// Closes the pool. Gives whether that is news, and the idle connections, which have left the pool.
+    /// Closes the pool. Gives whether that is news, and the idle connections, as [`clear`](Self::clear) does.
     pub(crate) fn close(&mut self) -> (bool, Vec<C>) {
         let news = self.phase != Phase::Closed;
         self.phase = Phase::Closed;
-        self.announced = false;
         (news, self.empty())
     }
 
@@ -459,11 +439,10 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     }
 
     fn empty(&mut self) -> Vec<C> {
-        let all = std::mem::take(&mut self.idle);
-        all.into_iter().map(|idle| self.remove(idle)).collect()
+        std::mem::take(&mut self.idle).into_iter().map(|idle| idle.connection).collect()
     }
 
-    /// Time passes: counts a tick, and takes out what has lain idle for too long.
+    /// Time passes: counts a tick, and takes out what has lain idle for too long, as [`clear`](Self::clear) does.
     pub(crate) fn expire(&mut self, now: Instant) -> Vec<C> {
         self.tick = self.tick.wrapping_add(1);
         let Some(limit) = self.limits.max_idle else { return Vec::new() };

@@ -125,6 +125,36 @@ async fn a_failed_opening_is_told_before_its_place_is_free() {
     assert_eq!(bench.pool.counts(), Counts { total: 0, idle: 0, pending: 0 });
 }
 
+/// Whatever ends it, a connection keeps its place until it is closed and everybody was told.
+#[tokio::test]
+async fn a_connection_is_closed_before_its_place_is_free() {
+    let (known, seen) = (Arc::new(OnceLock::<Arc<shared::Shared>>::new()), Arc::new(Mutex::new(Vec::new())));
+    let (pool, sink) = (known.clone(), seen.clone());
+    let bench = bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |options| {
+        options.max_idle_time = Some(Duration::from_nanos(1));
+        options.cmap_event_handler = Some(EventHandler::callback(move |event| {
+            if let (CmapEvent::ConnectionClosed(closed), Some(pool)) = (event, pool.get()) {
+                sink.lock().unwrap().push((closed.reason, pool.counts().total));
+            }
+        }));
+    });
+    assert!(known.set(bench.pool.shared.clone()).is_ok());
+    let (broken, stale, cleared) = (bench.take().await, bench.take().await, bench.take().await);
+    broken.discard();
+    drop(cleared);
+    bench.pool.clear(&Error::timeout("on purpose"), Interrupt::No);
+    drop(stale);
+    bench.pool.ready();
+    drop(bench.take().await);
+    bench.pool.shared.upkeep();
+    let last = bench.take().await;
+    bench.pool.close();
+    drop(last);
+    use cmap::ConnectionClosedReason::{Error as Broken, Idle, PoolClosed, Stale};
+    assert_eq!(*seen.lock().unwrap(), [(Broken, 3), (Stale, 2), (Stale, 1), (Idle, 1), (PoolClosed, 1)]);
+    assert_eq!(bench.pool.counts(), Counts { total: 0, idle: 0, pending: 0 });
+}
+
 /// A runtime that shuts down drops what it is given at once. The upkeep takes as many tickets as it may and no more, however soon they come back.
 #[test]
 fn the_upkeep_of_a_pool_whose_runtime_is_gone_comes_to_an_end() {

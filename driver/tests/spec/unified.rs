@@ -78,7 +78,7 @@ fn run<F: Way>(file: &Document, test: &Document) -> Result<Outcome, String> {
 
     let alone = kind.take()?;
     let ground = alone.ground;
-    let _turn = Turn::take(!records.is_empty());
+    let turn = Turn::take(!records.is_empty());
     let stage = Stage::<F>::on(ground);
     let played = ground
         .load(&list(file, "initialData"))
@@ -87,7 +87,7 @@ fn run<F: Way>(file: &Document, test: &Document) -> Result<Outcome, String> {
         .and_then(|()| ground.check(&list(test, "outcome")));
     stage.entities.end();
     ground.restore()?;
-    played.map(|()| Outcome::Passed)
+    played.and_then(|()| turn.end()).map(|()| Outcome::Passed)
 }
 
 fn play<F: Way>(

@@ -17,7 +17,7 @@ pub(crate) struct Model {
 pub(crate) enum Granted {
     Connection(Held),
     Permit(Permit),
-    Perished,
+    Perished(Perished),
     Refused(Refusal),
 }
 
@@ -27,6 +27,12 @@ pub(crate) struct Held {
     era: Era<u8>,
     /// What becomes of it: none once it has gone.
     pool: Option<Arc<Model>>,
+}
+
+/// Connections that are being closed; each is gone when this is dropped.
+pub(crate) struct Perished {
+    connections: Vec<u64>,
+    pool: Arc<Model>,
 }
 
 /// The right to open one.
@@ -41,10 +47,9 @@ pub(crate) fn limits(max_size: u32, max_connecting: u32) -> Limits {
 
 impl Model {
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
-        let mut state = State::new(limits);
-        state.ready();
-        state.announced();
-        Arc::new(Model { handoff: Handoff::new(state) })
+        let model = Arc::new(Model { handoff: Handoff::new(State::new(limits)) });
+        model.ready();
+        model
     }
 
     fn step<R>(
@@ -57,13 +62,16 @@ impl Model {
     fn wrap(self: &Arc<Self>, offer: Offer<u64>) -> Granted {
         match offer {
             Offer::Connection { connection, .. } => {
-                let (number, id) = ((connection >> 32) as u32, connection);
-                Granted::Connection(Held { id, era: Era { number, service: None }, pool: Some(self.clone()) })
+                Granted::Connection(Held { id: connection, era: era(connection), pool: Some(self.clone()) })
             }
             Offer::Connect(ticket) => Granted::Permit(Permit { ticket, pool: Some(self.clone()) }),
-            Offer::Perished(..) => Granted::Perished,
+            Offer::Perished(connections, _) => Granted::Perished(self.perished(connections)),
             Offer::Refused(refusal) => Granted::Refused(refusal),
         }
+    }
+
+    fn perished(self: &Arc<Self>, connections: Vec<u64>) -> Perished {
+        Perished { connections, pool: self.clone() }
     }
 
     /// Asks once, as a checkout does.
@@ -88,29 +96,33 @@ impl Model {
             match self.ask().await {
                 Granted::Connection(held) => return Ok(held),
                 Granted::Permit(permit) => return Ok(permit.open()),
-                Granted::Perished => {}
+                Granted::Perished(perished) => drop(perished),
                 Granted::Refused(refusal) => return Err(refusal),
             }
         }
     }
 
-    /// The two steps of clearing, between which the real pool tells its event.
+    /// The steps of clearing: between the first two the real pool tells its event, in the last it closes sockets.
     pub(crate) fn clear(self: &Arc<Self>) {
-        self.handoff.with_state(|state, _| drop(state.clear()));
+        let (_, idle) = self.handoff.with_state(|state, _| state.clear());
         self.step(|state, waiters, wrap| state.refuse_waiters(waiters, &wrap));
+        drop(self.perished(idle));
     }
 
     pub(crate) fn ready(self: &Arc<Self>) {
-        self.step(|state, waiters, wrap| {
-            state.ready();
-            state.serve(waiters, &wrap);
-        });
-        self.handoff.with_state(|state, _| state.announced());
+        self.step(|state, waiters, wrap| state.ready(waiters, &wrap));
     }
 
     pub(crate) fn close(self: &Arc<Self>) {
-        self.handoff.with_state(|state, _| drop(state.close()));
+        let (_, idle) = self.handoff.with_state(|state, _| state.close());
         self.step(|state, waiters, wrap| state.refuse_waiters(waiters, &wrap));
+        drop(self.perished(idle));
+    }
+
+    fn returned(self: &Arc<Self>, returned: Return<u64>) {
+        if let Return::Closed(id) | Return::Stale(id) = returned {
+            drop(self.perished(vec![id]));
+        }
     }
 
     /// The right to open a connection in the background.
@@ -128,6 +140,18 @@ impl Model {
 /// A connection carries its generation in its upper half.
 fn numbered(ticket: Ticket) -> u64 {
     u64::from(ticket.generation) << 32 | ticket.id
+}
+
+fn era(connection: u64) -> Era<u8> {
+    Era { number: (connection >> 32) as u32, service: None }
+}
+
+impl Drop for Perished {
+    fn drop(&mut self) {
+        for connection in self.connections.drain(..) {
+            self.pool.step(|state, waiters, wrap| state.lost(era(connection), waiters, &wrap));
+        }
+    }
 }
 
 impl Permit {
@@ -149,11 +173,13 @@ impl Permit {
     pub(crate) fn open_idle(mut self) {
         let ticket = self.ticket;
         if let Some(pool) = self.pool.take() {
-            pool.step(|state, waiters, wrap| {
+            let returned = pool.step(|state, waiters, wrap| {
                 let era = state.established(ticket, None);
-                state.give_back(numbered(ticket), era, None, waiters, &wrap);
+                let returned = state.give_back(numbered(ticket), era, None, waiters, &wrap);
                 state.serve(waiters, &wrap);
+                returned
             });
+            pool.returned(returned);
         }
     }
 }
@@ -184,7 +210,7 @@ impl Drop for Held {
             }
             let returned =
                 pool.step(|state, waiters, wrap| state.give_back(self.id, self.era, None, waiters, &wrap));
-            assert!(!matches!(returned, Return::Closed(id) | Return::Stale(id) if id != self.id));
+            pool.returned(returned);
         }
     }
 }

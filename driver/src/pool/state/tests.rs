@@ -71,7 +71,7 @@ fn whatever_the_order_nothing_is_lost_and_nobody_waits_in_vain() {
                         match granted {
                             Granted::Connection(connection) => held.push(connection),
                             Granted::Permit(permit) => permits.push(permit),
-                            Granted::Perished | Granted::Refused(_) => {}
+                            Granted::Perished(_) | Granted::Refused(_) => {}
                         }
                     }
                 }
@@ -198,7 +198,7 @@ fn wrap(_: Offer<u32>) {}
 fn services_behind_a_load_balancer_have_generations_of_their_own() {
     let handoff: toro::Handoff<State<u32, char>, ()> = toro::Handoff::new(State::new(limits(10, 10)));
     handoff.with(|state, waiters| {
-        state.ready();
+        state.ready(waiters, &wrap);
         let open = |state: &mut State<u32, char>, waiters: &mut Waiters<'_, ()>, service| {
             let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else { panic!("no ticket") };
             state.established(ticket, Some(service))
@@ -208,12 +208,15 @@ fn services_behind_a_load_balancer_have_generations_of_their_own() {
         assert_eq!(state.give_back(1, a, None, waiters, &wrap), Return::Kept);
         assert_eq!(state.give_back(2, b, None, waiters, &wrap), Return::Kept);
         assert_eq!(state.clear_service('a'), [1]);
+        assert_eq!(state.counts(), Counts { total: 3, idle: 1, pending: 0 });
+        state.lost(a, waiters, &wrap);
         assert!(state.is_stale(a) && state.is_stale(in_use) && !state.is_stale(b));
         assert_eq!(state.phase(), Phase::Ready);
         assert_eq!(state.ask(None, waiters, &wrap), Some(Offer::Connection { connection: 2, rested: false }));
         let newer = open(state, waiters, 'a');
         assert!(!state.is_stale(newer));
         assert_eq!(state.give_back(3, in_use, None, waiters, &wrap), Return::Stale(3));
+        state.lost(in_use, waiters, &wrap);
         assert_eq!(state.give_back(4, newer, None, waiters, &wrap), Return::Kept);
         assert_eq!(state.ask(None, waiters, &wrap), Some(Offer::Connection { connection: 4, rested: false }));
         state.lost(newer, waiters, &wrap);
@@ -230,7 +233,7 @@ fn what_has_lain_idle_for_too_long_is_taken_out_from_the_bottom() {
     let start = Instant::now();
     let at = |seconds| start + Duration::from_secs(seconds);
     handoff.with(|state, waiters| {
-        state.ready();
+        state.ready(waiters, &wrap);
         let eras: Vec<_> = (0..3)
             .map(|_| {
                 let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else {
@@ -244,12 +247,15 @@ fn what_has_lain_idle_for_too_long_is_taken_out_from_the_bottom() {
             assert_eq!(state.give_back(i as u32, *era, Some(back), waiters, &wrap), Return::Kept);
         }
         assert_eq!(state.expire(at(11)), [0]);
-        assert_eq!(state.counts(), Counts { total: 2, idle: 2, pending: 0 });
+        assert_eq!(state.counts(), Counts { total: 3, idle: 2, pending: 0 });
+        state.lost(eras[0], waiters, &wrap);
         assert_eq!(
             state.ask(Some(at(20)), waiters, &wrap),
             Some(Offer::Connection { connection: 2, rested: false })
         );
         assert_eq!(state.ask(Some(at(20)), waiters, &wrap), Some(Offer::Perished(vec![1], Why::Idle)));
+        assert_eq!(state.counts(), Counts { total: 2, idle: 0, pending: 0 });
+        state.lost(eras[1], waiters, &wrap);
         assert_eq!(state.counts(), Counts { total: 1, idle: 0, pending: 0 });
     });
 }
@@ -258,7 +264,7 @@ fn what_has_lain_idle_for_too_long_is_taken_out_from_the_bottom() {
 fn a_connection_that_was_idle_across_two_ticks_has_rested() {
     let handoff: toro::Handoff<State<u32, char>, ()> = toro::Handoff::new(State::new(limits(1, 1)));
     handoff.with(|state, waiters| {
-        state.ready();
+        state.ready(waiters, &wrap);
         let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else { panic!("no ticket") };
         let era = state.established(ticket, None);
         for (ticks, rested) in [(0, false), (1, false), (2, true), (3, true)] {

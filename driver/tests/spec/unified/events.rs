@@ -16,7 +16,7 @@ use super::matching::{self, Names};
 /// How long something expected may take before the case fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a surplus of events is waited for to match after all: only a failing case waits that long.
-const LAST_EVENTS: Duration = Duration::from_secs(2);
+const LAST_EVENTS: Duration = Duration::from_secs(5);
 
 /// The events that a case observes, in their order.
 pub(crate) struct Events {

@@ -1,7 +1,8 @@
 //! What a client writes to the log, for the cases with `expectLogMessages`.
 //!
 //! There is one subscriber for the process. It keeps the records of clients that were made while it listened, and a case that listens
-//! is the only one of its kind at that time, so that all records kept are those of its observed client.
+//! is the only one of its kind at that time, and lasts until its clients have written their last record, so that all records kept are
+//! those of its observed client.
 
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -19,6 +20,12 @@ use super::matching::{self, Names};
 
 /// How long the last records may take.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
+
+/// What begins, and what ends it: a client that was ended may write until each has come as often as the other.
+const PAIRS: [[&str; 2]; 2] = [
+    ["Starting topology monitoring", "Stopped topology monitoring"],
+    ["Connection created", "Connection closed"],
+];
 
 static ONE_AT_A_TIME: RwLock<()> = RwLock::new(());
 static LISTENING: AtomicBool = AtomicBool::new(false);
@@ -56,6 +63,31 @@ impl Turn {
         LISTENING.store(true, Ordering::SeqCst);
         Turn::Listening(turn)
     }
+
+    /// Waits for the last records of clients that were ended, in the midst of opening a connection perhaps.
+    ///
+    /// # Errors
+    /// They do not come.
+    pub(crate) fn end(self) -> Result<(), String> {
+        match self {
+            Turn::Deaf(_) => Ok(()),
+            Turn::Listening(_) => once(|all| {
+                let told = |message: &str| {
+                    all.iter()
+                        .filter(|kept| kept.data.get_str("message").is_ok_and(|told| told == message))
+                        .count()
+                };
+                match PAIRS.into_iter().find(|[begin, end]| told(begin) != told(end)) {
+                    None => Ok(()),
+                    Some([begin, end]) => Err(format!(
+                        "the clients have ended, but there are {} records {begin:?} and {} {end:?}",
+                        told(begin),
+                        told(end)
+                    )),
+                }
+            }),
+        }
+    }
 }
 
 impl Drop for Turn {
@@ -83,10 +115,15 @@ fn kept() -> MutexGuard<'static, Vec<Kept>> {
 /// # Errors
 /// They differ, and go on to differ.
 pub(crate) fn check(expected: &Document, observed: &Document, names: &dyn Names) -> Result<(), String> {
+    once(|all| compare(expected, observed, all, names))
+}
+
+/// Looks at what was kept until it is as it should be, or the time of the last records is over.
+fn once(look: impl Fn(&[Kept]) -> Result<(), String>) -> Result<(), String> {
     let until = Instant::now() + LAST_RECORDS;
     let mut all = kept();
     loop {
-        let outcome = compare(expected, observed, &all, names);
+        let outcome = look(&all);
         let left = until.saturating_duration_since(Instant::now());
         if outcome.is_ok() || left.is_zero() {
             return outcome;
