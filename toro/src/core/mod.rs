@@ -36,5 +36,5 @@ pub(crate) use sync::{AtomicU64, AtomicUsize, Ordering, UnsafeCell, const_fn};
 pub(crate) use sync::{Mutex, MutexGuard};
 pub(crate) use wait::sealed;
 pub use wait::{Wait, Waiting};
-pub(crate) use waiter::{Panics, Waiter, locked, locked_quietly, served};
+pub(crate) use waiter::{Panics, Rest, Waiter, locked, locked_quietly, served};
 pub(crate) use wakes::Wakes;

@@ -2,8 +2,9 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::task::Poll;
 
-use super::{End, List, Mutex, Wakes};
+use super::{End, List, Mutex, Rest, Wakes};
 
 /// A reference to a primitive: borrowed, or counted, or a guard. It always leads to the same one, which stays where it is.
 pub trait Home: Deref {}
@@ -46,7 +47,7 @@ pub enum Place {
 /// One kind of wait on one primitive.
 ///
 /// What is given `shared` runs under the lock and must run no foreign code.
-pub trait Operation {
+pub trait Operation: Sized {
     /// How the wait refers to its primitive.
     type Home: Home<Target = Self::Primitive>;
     /// What is waited on.
@@ -73,6 +74,17 @@ pub trait Operation {
 
     /// Tries without the lock.
     fn attempt(&mut self, primitive: &Self::Primitive) -> Option<Self::Grant>;
+
+    /// The first poll: tries without joining the line, and goes on with the rest of the poll if that fails.
+    ///
+    /// Whoever waits for something large makes its answer here, in the place from which the poll returns it.
+    #[inline]
+    fn begin(&mut self, home: Self::Home, rest: &mut Rest<'_, Self>) -> Poll<Self::Output> {
+        match self.attempt(&home) {
+            Some(grant) => Poll::Ready(self.finish(home, grant)),
+            None => rest.go_on(self, home),
+        }
+    }
 
     /// Looks again for a moment, if it seems likely that the wait is about to be over.
     fn linger(&mut self, _primitive: &Self::Primitive) -> Option<Self::Grant> {

@@ -15,7 +15,7 @@ pub(crate) struct Ring<T>(VecDeque<MaybeUninit<T>>);
 pub(crate) struct Stack<T>(Vec<MaybeUninit<T>>);
 
 macro_rules! store {
-    ($store:ident, $new:expr, $push:ident, $last:ident, $next:ident, $pop:ident, $unpush:ident) => {
+    ($store:ident, $new:expr, $push:ident, $last:ident, $pop:ident, $unpush:ident) => {
         impl<T> $store<T> {
             pub(crate) const fn new() -> Self {
                 $store($new)
@@ -38,11 +38,8 @@ macro_rules! store {
 
             #[inline]
             pub(crate) fn pop(&mut self) -> Option<T> {
-                let place = self.0.$next()?;
-                // SAFETY: every place holds an item, and this one goes away below.
-                let item = unsafe { place.assume_init_read() };
-                self.0.$pop();
-                Some(item)
+                // SAFETY: every place holds an item, and this one has just left the store.
+                self.0.$pop().map(|place| unsafe { place.assume_init() })
             }
         }
 
@@ -54,8 +51,8 @@ macro_rules! store {
     };
 }
 
-store!(Ring, VecDeque::new(), push_back, back_mut, front, pop_front, pop_back);
-store!(Stack, Vec::new(), push, last_mut, last, pop, pop);
+store!(Ring, VecDeque::new(), push_back, back_mut, pop_front, pop_back);
+store!(Stack, Vec::new(), push, last_mut, pop, pop);
 
 #[cfg(all(test, not(loom)))]
 mod tests {

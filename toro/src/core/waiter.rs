@@ -115,37 +115,17 @@ impl<O: Operation> Waiter<O> {
     }
 
     #[inline]
-    pub(super) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Output> {
-        let this = self.as_mut().parts();
-        // A wait that is ready at once stays in this branch. The home is moved out before the attempt, and its absence is
-        // written after, so that the compiler, which may not look across an atomic operation, sees that nothing is left to drop.
-        if this.node.standing() == Standing::Outside
-            && let Some(home) = this.home.take()
-        {
-            if let Some(grant) = this.op.attempt(&home) {
-                *this.home = None;
-                return Poll::Ready(this.op.finish(home, grant));
+    pub(super) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Output> {
+        let Parts { home: place, op, node } = self.parts();
+        match (node.standing(), place.take()) {
+            (Standing::Outside, Some(home)) => {
+                let mut rest = Rest { place: Some(place), node, waker: cx.waker() };
+                op.begin(home, &mut rest)
             }
-            *this.home = Some(home);
-        }
-        self.poll_in_line(cx.waker())
-    }
-
-    #[inline(never)]
-    fn poll_in_line(self: Pin<&mut Self>, waker: &Waker) -> Poll<O::Output> {
-        let Parts { home, op, node } = self.parts();
-        let Some(primitive) = home.as_deref() else { polled_after_return() };
-        let grant = match node.standing() {
-            Standing::Outside => op.linger(primitive).or_else(|| join(primitive, op, node, waker)),
-            Standing::InLine => look_again(primitive, op, node, waker),
-        };
-        match grant {
-            Some(grant) => {
-                node.stand(Standing::Outside);
-                let Some(home) = home.take() else { polled_after_return() };
-                Poll::Ready(op.finish(home, grant))
+            (_, home) => {
+                *place = home;
+                poll_in_line(place, op, node, cx.waker())
             }
-            None => Poll::Pending,
         }
     }
 
@@ -167,6 +147,58 @@ impl<O: Operation> Waiter<O> {
             Some(grant) => O::in_time(op.finish(home, grant)),
             None => op.expired(home),
         }
+    }
+}
+
+/// What is left of a first poll while the operation [begins](Operation::begin).
+///
+/// The home has been moved out. That it is gone is written once more when the poll is over, so that the compiler, which may
+/// not look across an atomic operation, sees that nothing is left to drop.
+pub struct Rest<'a, O: Operation> {
+    /// Where the home belongs if the wait goes on.
+    place: Option<&'a mut Option<O::Home>>,
+    node: &'a Node<O::Slot>,
+    waker: &'a Waker,
+}
+
+impl<O: Operation> Rest<'_, O> {
+    /// Nothing was to be had at once. Not to be called twice.
+    #[inline]
+    pub(crate) fn go_on(&mut self, op: &mut O, home: O::Home) -> Poll<O::Output> {
+        let Some(place) = self.place.take() else { polled_after_return() };
+        *place = Some(home);
+        poll_in_line(place, op, self.node, self.waker)
+    }
+}
+
+impl<O: Operation> Drop for Rest<'_, O> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(place) = &mut self.place {
+            **place = None;
+        }
+    }
+}
+
+#[inline(never)]
+fn poll_in_line<O: Operation>(
+    home: &mut Option<O::Home>,
+    op: &mut O,
+    node: &Node<O::Slot>,
+    waker: &Waker,
+) -> Poll<O::Output> {
+    let Some(primitive) = home.as_deref() else { polled_after_return() };
+    let grant = match node.standing() {
+        Standing::Outside => op.linger(primitive).or_else(|| join(primitive, op, node, waker)),
+        Standing::InLine => look_again(primitive, op, node, waker),
+    };
+    match grant {
+        Some(grant) => {
+            node.stand(Standing::Outside);
+            let Some(home) = home.take() else { polled_after_return() };
+            Poll::Ready(op.finish(home, grant))
+        }
+        None => Poll::Pending,
     }
 }
 

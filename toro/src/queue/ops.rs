@@ -1,10 +1,11 @@
 //! The three waits on a queue: [`Get`], [`Put`], [`Join`].
 
 use std::marker::PhantomData;
+use std::task::Poll;
 
 use super::buffer::Buffer;
-use super::shared::{Core, Promise, Refused, Shared};
-use crate::core::{End, Entry, Handed, Home, List, Mutex, Operation, Parcel, Step, Wakes};
+use super::shared::{Core, Found, Promise, Refused, Shared};
+use crate::core::{End, Entry, Handed, Home, List, Mutex, Operation, Parcel, Rest, Step, Wakes};
 use crate::error::{Closed, PutError, Timeout, WaitError};
 
 /// Something that has a queue's state inside: each of the public queues.
@@ -25,20 +26,49 @@ impl<H, M> Get<H, M> {
 }
 
 /// What a getter makes of its item.
-pub trait Made<H, T> {
+pub trait Made<H: Home<Target: Queued<Item = T>>, T>: Sized {
     type Output;
     fn make(queue: H, item: T) -> Self::Output;
+
+    /// The first poll of a getter: see [`Operation::begin`].
+    #[inline]
+    fn begin(
+        get: &mut Get<H, Self>,
+        home: H,
+        rest: &mut Rest<'_, Get<H, Self>>,
+    ) -> Poll<Result<Self::Output, Closed>> {
+        match get.attempt(&home) {
+            Some(grant) => Poll::Ready(get.finish(home, grant)),
+            None => rest.go_on(get, home),
+        }
+    }
 }
 
 /// The item as it is.
 pub struct Plain;
 
-impl<H, T> Made<H, T> for Plain {
+impl<H: Home<Target: Queued<Item = T>>, T> Made<H, T> for Plain {
     type Output = T;
 
     #[inline]
     fn make(_: H, item: T) -> T {
         item
+    }
+
+    /// Copies the item once: from its place in the buffer to that from which it is returned, with nothing in between that
+    /// could make the compiler take a detour.
+    #[inline]
+    fn begin(
+        get: &mut Get<H, Plain>,
+        home: H,
+        rest: &mut Rest<'_, Get<H, Plain>>,
+    ) -> Poll<Result<T, Closed>> {
+        match home.core().find() {
+            Found::Item(mut claim) => return Poll::Ready(claim.take()),
+            Found::Closed => return Poll::Ready(Err(Closed)),
+            Found::Nothing => {}
+        }
+        rest.go_on(get, home)
     }
 }
 
@@ -62,6 +92,11 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
     #[inline]
     fn attempt(&mut self, queue: &Q) -> Option<Self::Grant> {
         queue.core().get_now()
+    }
+
+    #[inline]
+    fn begin(&mut self, home: H, rest: &mut Rest<'_, Self>) -> Poll<Self::Output> {
+        M::begin(self, home, rest)
     }
 
     fn linger(&mut self, queue: &Q) -> Option<Self::Grant> {
@@ -120,9 +155,11 @@ impl<H, T> Put<H, T> {
         Put { parcel: Parcel::new(item), home: PhantomData }
     }
 
-    /// Gives the item back because the queue is closed.
-    fn closed(&mut self) -> Result<(), PutError<T>> {
-        self.parcel.take().map_or(Ok(()), |item| Err(PutError::Closed(item)))
+    /// Gives the item back. Not inlined: an answer that could hold an item would be copied as a whole where it mostly holds none.
+    #[cold]
+    #[inline(never)]
+    fn refused(&mut self, why: fn(T) -> PutError<T>) -> Result<(), PutError<T>> {
+        self.parcel.take().map_or(Ok(()), |item| Err(why(item)))
     }
 }
 
@@ -131,7 +168,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
     type Primitive = Q;
     type Shared = Shared<Q::Buffer>;
     type Slot = Promise;
-    type Grant = Result<(), PutError<Q::Item>>;
+    type Grant = Result<(), Closed>;
     type Output = Result<(), PutError<Q::Item>>;
     type Timed = Result<(), PutError<Q::Item>>;
 
@@ -148,7 +185,16 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
         match queue.core().put_from(&mut self.parcel) {
             Ok(()) => Some(Ok(())),
             Err(Refused::Full) => None,
-            Err(Refused::Closed) => Some(self.closed()),
+            Err(Refused::Closed) => Some(Err(Closed)),
+        }
+    }
+
+    #[inline]
+    fn begin(&mut self, home: H, rest: &mut Rest<'_, Self>) -> Poll<Self::Output> {
+        match home.core().put_from(&mut self.parcel) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(Refused::Full) => rest.go_on(self, home),
+            Err(Refused::Closed) => Poll::Ready(self.refused(PutError::Closed)),
         }
     }
 
@@ -158,7 +204,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
 
     fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<Self::Grant, Promise> {
         if shared.is_closed() {
-            return Entry::Ready(self.closed());
+            return Entry::Ready(Err(Closed));
         }
         if !shared.has_place() {
             return Entry::Queue(Promise::Kept, End::Back);
@@ -170,7 +216,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
     fn granted(&mut self, queue: &Q, slot: Option<Promise>) -> Self::Grant {
         match slot {
             Some(Promise::Kept) if queue.core().put_promised(&mut self.parcel).is_ok() => Ok(()),
-            _ => self.closed(),
+            _ => Err(Closed),
         }
     }
 
@@ -186,7 +232,10 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
 
     #[inline]
     fn finish(&mut self, _: H, grant: Self::Grant) -> Self::Output {
-        grant
+        match grant {
+            Ok(()) => Ok(()),
+            Err(Closed) => self.refused(PutError::Closed),
+        }
     }
 
     fn in_time(output: Self::Output) -> Self::Timed {
@@ -194,7 +243,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
     }
 
     fn expired(&mut self, _: H) -> Self::Timed {
-        self.parcel.take().map_or(Ok(()), |item| Err(PutError::Timeout(item)))
+        self.refused(PutError::Timeout)
     }
 }
 

@@ -126,20 +126,24 @@ impl<B: Buffer> Core<B> {
     }
 
     /// Takes an item that was not promised, if there is one, or the news that there will be none.
-    ///
-    /// The form of the answer is what a wait makes of it, since each change of form is a copy of the item.
     #[inline]
     pub(super) fn get_now(&self) -> Option<Result<B::Item, Closed>> {
-        let mut shared = self.shared.lock();
-        let Some(item) = shared.take_unpromised() else {
-            return shared.closed.then_some(Err(Closed));
-        };
-        let grant = Some(Ok(item));
-        match shared.putters.is_empty() {
-            true => self.note(&shared),
-            false => self.serve(shared, Panics::Dropped),
+        match self.find() {
+            Found::Item(mut claim) => Some(claim.take()),
+            Found::Closed => Some(Err(Closed)),
+            Found::Nothing => None,
         }
-        grant
+    }
+
+    /// Looks for an item that was not promised.
+    #[inline]
+    pub(super) fn find(&self) -> Found<'_, B> {
+        let shared = self.shared.lock();
+        match shared.has_item() {
+            true => Found::Item(Claim { core: self, shared: Some(shared) }),
+            false if shared.closed => Found::Closed,
+            false => Found::Nothing,
+        }
     }
 
     /// Tries to get for a moment, if an item is likely to come.
@@ -248,6 +252,39 @@ impl<B: Buffer> Core<B> {
     }
 }
 
+/// What a getter finds.
+pub(crate) enum Found<'a, B: Buffer> {
+    Item(Claim<'a, B>),
+    Nothing,
+    Closed,
+}
+
+/// The right to one item, under the lock: taking it is the getter's, and what follows from it is done when the claim goes.
+pub(crate) struct Claim<'a, B: Buffer> {
+    core: &'a Core<B>,
+    /// Gone when the claim goes.
+    shared: Option<MutexGuard<'a, Shared<B>>>,
+}
+
+impl<B: Buffer> Claim<'_, B> {
+    /// Takes the item. Not to be called twice.
+    #[inline]
+    pub(super) fn take(&mut self) -> Result<B::Item, Closed> {
+        self.shared.as_mut().and_then(|shared| shared.buffer.pop()).ok_or(Closed)
+    }
+}
+
+impl<B: Buffer> Drop for Claim<'_, B> {
+    #[inline]
+    fn drop(&mut self) {
+        let Some(shared) = self.shared.take() else { return };
+        match shared.putters.is_empty() {
+            true => self.core.note(&shared),
+            false => self.core.serve(shared, Panics::Dropped),
+        }
+    }
+}
+
 impl<B: Buffer> Shared<B> {
     pub(super) fn is_closed(&self) -> bool {
         self.closed
@@ -261,6 +298,13 @@ impl<B: Buffer> Shared<B> {
     #[inline]
     fn to_be_had(&self) -> usize {
         self.buffer.len() - self.promised_items
+    }
+
+    /// Whether there is an item that was not promised.
+    #[inline]
+    fn has_item(&self) -> bool {
+        // Not written by way of `to_be_had`: this tells the compiler that the buffer is not empty.
+        self.buffer.len() > self.promised_items
     }
 
     /// Whether there is a place that was not promised.
@@ -278,7 +322,7 @@ impl<B: Buffer> Shared<B> {
     /// Takes an item that was not promised.
     #[inline]
     pub(super) fn take_unpromised(&mut self) -> Option<B::Item> {
-        if self.to_be_had() > 0 { self.buffer.pop() } else { None }
+        if self.has_item() { self.buffer.pop() } else { None }
     }
 
     /// Grants whatever can be granted: items, places, the end of the work, the news that all is over.
@@ -287,7 +331,7 @@ impl<B: Buffer> Shared<B> {
             if wakes.is_full() {
                 return Step::Again;
             }
-            let has_item = self.to_be_had() > 0;
+            let has_item = self.has_item();
             if let Some(promise) = self.getters.front()
                 && (has_item || self.closed)
             {
