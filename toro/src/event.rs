@@ -11,8 +11,8 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use crate::core::{
-    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, Wait, Waiter, Wakes, const_fn,
-    locked,
+    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, Place, Wait, Waiter, Wakes,
+    const_fn, locked,
 };
 use crate::error::Timeout;
 
@@ -196,7 +196,7 @@ impl<H: Home<Target = Event>> Operation for Happens<H> {
         event.tidy(line);
     }
 
-    fn is_served(_: &Event, _: &mut Line) -> bool {
+    fn is_served(_: &Event, _: &mut Line, _: Place) -> bool {
         true
     }
 

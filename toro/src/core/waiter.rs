@@ -316,6 +316,7 @@ fn look_again<O: Operation>(
 }
 
 /// Gives up the place in line.
+#[inline]
 fn leave<O: Operation>(
     primitive: &O::Primitive,
     op: &mut O,
@@ -331,30 +332,43 @@ fn leave<O: Operation>(
     }
     // SAFETY: the lock is held and the node is linked.
     let handed = unsafe { node.ask(O::handed) }.unwrap_or(Handed::No);
-    let granted = handed == Handed::Yes
-        || leaving == Leaving::Expired && {
-            let list = O::list(&mut shared, handed);
-            let place = if list.is_front(node) { Place::Front } else { Place::Behind };
-            op.retry(primitive, &mut shared, place)
-        };
+    let list = O::list(&mut shared, handed);
+    let place = if list.is_front(node) { Place::Front } else { Place::Behind };
+    let granted =
+        handed == Handed::Yes || leaving == Leaving::Expired && op.retry(primitive, &mut shared, place);
     // SAFETY: the node is ours, and linked in the list that its slot tells.
     let (waker, slot) = unsafe { O::list(&mut shared, handed).remove(node) };
     if !granted {
         op.left(primitive, &mut shared, slot.as_ref());
     }
-    if O::is_served(primitive, &mut shared) {
+    if O::is_served(primitive, &mut shared, place) {
         drop(shared);
         drop(waker);
     } else {
-        let mut wakes = Wakes::new();
-        let step = O::serve(primitive, &mut shared, &mut wakes);
-        drop(shared);
-        drop(waker);
-        settle::<O>(primitive, step, &mut wakes);
-        match leaving {
-            Leaving::Dropped if !granted => wakes.finish(),
-            _ => wakes.finish_quietly(),
-        }
+        let panics = match leaving {
+            Leaving::Dropped if !granted => Panics::Raised,
+            _ => Panics::Dropped,
+        };
+        serve_after::<O>(primitive, shared, waker, panics);
     }
     if granted { Left::Granted(slot) } else { Left::Nothing }
+}
+
+/// Serves those whom a waiter who left has made way for. Not inlined: the batch of wakers would be a part of every leaving.
+#[inline(never)]
+fn serve_after<O: Operation>(
+    primitive: &O::Primitive,
+    mut shared: MutexGuard<'_, O::Shared>,
+    waker: Option<Waker>,
+    panics: Panics,
+) {
+    let mut wakes = Wakes::new();
+    let step = O::serve(primitive, &mut shared, &mut wakes);
+    drop(shared);
+    drop(waker);
+    settle::<O>(primitive, step, &mut wakes);
+    match panics {
+        Panics::Raised => wakes.finish(),
+        Panics::Dropped => wakes.finish_quietly(),
+    }
 }

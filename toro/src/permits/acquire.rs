@@ -105,8 +105,10 @@ impl<F: Face> Operation for Acquire<F> {
     }
 
     #[inline]
-    fn is_served(primitive: &F::Primitive, line: &mut Line) -> bool {
-        F::permits(primitive).is_served(line)
+    fn is_served(primitive: &F::Primitive, line: &mut Line, left: Place) -> bool {
+        let permits = F::permits(primitive);
+        // Who stood behind the oldest waiter was not what that one waited for; unless it had made it lose its nudge.
+        left == Place::Behind && !permits.is_barging() || permits.is_served(line)
     }
 
     #[inline]

@@ -192,7 +192,7 @@ impl Permits {
     /// had been nudged was that waiter.
     #[inline]
     fn renew_budget(&self, word: u64) {
-        if self.fresh_budget != 0 {
+        if self.is_barging() {
             // Without a budget both change only under the lock.
             if word & NUDGED != 0 {
                 self.word.fetch_and(!NUDGED, Ordering::Relaxed);
@@ -355,6 +355,12 @@ impl Permits {
         if self.word.load(Ordering::Relaxed) & NUDGED != 0 {
             self.word.fetch_and(!NUDGED, Ordering::Relaxed);
         }
+    }
+
+    /// Whether newcomers may overtake.
+    #[inline]
+    fn is_barging(&self) -> bool {
+        self.fresh_budget != 0
     }
 
     /// Under the lock: whether the oldest waiter has to wait on.
