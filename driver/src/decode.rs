@@ -4,9 +4,10 @@
 //! stay bytes, and fields that nobody asked for are stepped over by their length. Every visitor is given what `bson` would have given it.
 //!
 //! What is rare is left to `bson`. Where [`Value`](value::Value) meets a type or a wrapper that it does not decode, or anything at all goes wrong, the
-//! document is decoded once more, by [`bson::deserialize_from_slice`]; its result stands, and so does its error. So this decoder may refuse
-//! what it likes, and must only never be wrong about what it takes. One thing it takes that `bson` refuses: damage inside a value,
-//! or in the name of a field, that nobody asked for.
+//! document is decoded once more, by [`bson::deserialize_from_slice`]; its result stands, and so does its error, to which is added what `bson`
+//! leaves out: the way to the field that does not fit. So this decoder may refuse what it likes, and must only never be wrong about what it takes.
+//! One thing it takes that `bson` refuses: damage inside a value, or in the name of a field, that nobody asked for. And text whose type asks for
+//! it neither as text nor as bytes, but takes only text, is looked at twice.
 //!
 //! A decoder is called once more for each level of a document, and so is every type that it decodes into. No server sends documents of more than
 //! [`MAX_DEPTH`] levels; what claims to be one is refused, here and before `bson` is asked, instead of exhausting the stack.
@@ -32,12 +33,13 @@ use crate::wire::scan::{MAX_DEPTH, is_shallow};
 /// Decodes the document that `bytes` are.
 ///
 /// # Errors
-/// Those of [`bson::deserialize_from_slice`], and one for a document that is nested too deep.
+/// Those of [`bson::deserialize_from_slice`], with the names that lead to the field that does not fit, such as `orders.0.price`, for a key; and one
+/// for a document that is nested too deep.
 #[inline]
 pub(crate) fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> bson::error::Result<T> {
     match quickly(bytes) {
-        Some(decoded) => Ok(decoded),
-        None => by_bson(bytes),
+        Ok(decoded) => Ok(decoded),
+        Err(left) => by_bson(bytes, left),
     }
 }
 
@@ -79,22 +81,34 @@ struct Level<'c> {
     depth: u32,
 }
 
+/// Why a document is left to `bson`.
+struct Left {
+    /// The way to the field that the type does not take, if that is why.
+    misfit: Option<String>,
+}
+
 /// Decodes the document, unless it is left to `bson`.
 #[inline]
-fn quickly<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Option<T> {
+fn quickly<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Left> {
     let refused = Cell::new(false);
     if !is_framed(bytes) {
-        return None;
+        return Err(Left { misfit: None });
     }
     let level = Level { refused: &refused, depth: 0 };
-    let decoded = T::deserialize(Value::document(bytes, level)).ok()?;
-    (!refused.get()).then_some(decoded)
+    match T::deserialize(Value::document(bytes, level)) {
+        Ok(decoded) if !refused.get() => Ok(decoded),
+        Err(error) if !refused.get() => Err(Left { misfit: error.key }),
+        _ => Err(Left { misfit: None }),
+    }
 }
 
 #[cold]
-fn by_bson<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> bson::error::Result<T> {
+fn by_bson<'de, T: Deserialize<'de>>(bytes: &'de [u8], left: Left) -> bson::error::Result<T> {
     shallow(bytes)?;
-    bson::deserialize_from_slice(bytes)
+    bson::deserialize_from_slice(bytes).map_err(|mut error: Error| {
+        error.key = left.misfit.or(error.key);
+        error
+    })
 }
 
 /// Whether the bytes begin with their own length, and end with the terminator of a document.

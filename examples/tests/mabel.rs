@@ -138,6 +138,22 @@ fn threads_lose_nothing() {
     survives(Face::Blocking, "blocking");
 }
 
+/// Nobody waits for writers that retry in vain.
+#[test]
+fn a_deployment_that_cannot_be_reached_is_named() {
+    // An address that is taken; whoever connects is never answered.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = silent.local_addr().unwrap().to_string();
+    let uri = format!("mongodb://{host}/?serverSelectionTimeoutMS=100");
+    for face in [&[][..], &["--blocking"]] {
+        let arguments = ["--uri", &uri].into_iter().chain(face.iter().copied());
+        let arguments = Arguments::read(lexopt::Parser::from_args(arguments)).unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let error = runtime.block_on(mabel::run(arguments)).map(drop).unwrap_err().to_string();
+        assert!(error.contains(&host) && error.contains("serverSelectionTimeoutMS"), "{error}");
+    }
+}
+
 /// What can only fail in the end is refused at the beginning.
 #[test]
 fn arguments_that_cannot_be_are_refused_with_a_sentence() {

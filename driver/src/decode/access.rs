@@ -47,6 +47,17 @@ fn damaged(level: Level<'_>) -> Error {
     Error::custom("left to bson")
 }
 
+/// What went wrong in the field or item of this name, whose way leads through the name.
+#[cold]
+fn within(name: &[u8], mut error: Error) -> Error {
+    let name = String::from_utf8_lossy(name);
+    error.key = Some(match error.key {
+        None => name.into_owned(),
+        Some(inner) => format!("{name}.{inner}"),
+    });
+    error
+}
+
 fn text<'de>(key: &'de [u8], level: Level<'_>) -> Result<&'de str> {
     std::str::from_utf8(key).map_err(|_| damaged(level))
 }
@@ -69,7 +80,7 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
     #[inline]
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
         let element = self.current.as_ref().ok_or_else(|| damaged(self.level))?;
-        seed.deserialize(Value::of(element, self.level))
+        seed.deserialize(Value::of(element, self.level)).map_err(|error| within(element.key, error))
     }
 }
 
@@ -130,7 +141,8 @@ impl<'de> SeqAccess<'de> for Items<'_, 'de> {
         if !element.key.is_ascii() {
             return Err(damaged(self.level));
         }
-        seed.deserialize(Value::of(&element, self.level)).map(Some)
+        let item = seed.deserialize(Value::of(&element, self.level));
+        item.map(Some).map_err(|error| within(element.key, error))
     }
 }
 

@@ -37,6 +37,19 @@ impl Breaths {
         Breaths::Blocking(collection(client))
     }
 
+    /// Waits until the deployment can be used, as long as its connection string says. The writers, who never give up a breath soon, would
+    /// tell much later what is the matter with it.
+    pub(crate) async fn reach(&self) -> Result<(), BoxError> {
+        match self {
+            Breaths::Async(breaths) => breaths.estimated_document_count().await.map(drop)?,
+            Breaths::Blocking(breaths) => {
+                let breaths = breaths.clone();
+                aside(move || Ok(breaths.estimated_document_count().run().map(drop)?)).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Records all breaths, by tasks or by threads.
     pub(crate) async fn record(
         &self,

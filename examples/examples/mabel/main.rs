@@ -111,6 +111,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Summary, BoxError> {
         (None, None) => unreachable!("without --uri a set was started"),
     };
     let mut options = ClientOptions::parse(&uri).await.map_err(with_remedy)?;
+    if set.is_none() {
+        let hosts: Vec<String> = options.hosts.iter().map(ToString::to_string).collect();
+        println!("connecting to {}", hosts.join(", "));
+    }
     for warning in options.warnings() {
         eprintln!("mabel: {}", with_remedy(warning));
     }
@@ -133,6 +137,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Summary, BoxError> {
             (Breaths::of_blocking(&client), watching)
         }
     };
+    breaths.reach().await?;
     let disasters = set.clone().map(|set| disasters::unleash(set, marks, timeline.clone(), pace.clone()));
     let progress = progress::show(timeline.clone());
 
