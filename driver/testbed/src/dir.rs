@@ -114,21 +114,24 @@ impl Dir {
         }
     }
 
-    /// Empties the folder of everything but files ending in `.log`, moves it out of reach of sweepers and says where.
+    /// Moves the folder out of reach of sweepers, empties it of everything but files ending in `.log`, as far as that can be, and says where
+    /// it is. In this order: a folder without its lock file is anybody's.
     fn retire(&self) -> io::Result<PathBuf> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().replace(OWNED, KEPT);
-        if env::var_os("TESTBED_KEEP").is_none() {
-            for entry in fs::read_dir(&self.path)? {
-                let path = entry?.path();
-                if path.is_dir() {
-                    fs::remove_dir_all(&path)?;
-                } else if path.extension().is_none_or(|extension| extension != "log") {
-                    fs::remove_file(&path)?;
-                }
-            }
-        }
         let kept = self.path.with_file_name(name);
         fs::rename(&self.path, &kept)?;
+        if env::var_os("TESTBED_KEEP").is_none() {
+            for path in fs::read_dir(&kept)?.flatten().map(|entry| entry.path()) {
+                // What cannot be removed stays with the logs, and goes with them.
+                let _ = if path.is_dir() {
+                    fs::remove_dir_all(&path)
+                } else if path.extension().is_none_or(|extension| extension != "log") {
+                    fs::remove_file(&path)
+                } else {
+                    Ok(())
+                };
+            }
+        }
         Ok(kept)
     }
 }
@@ -197,6 +200,43 @@ mod tests {
 
         assert!(owned.exists() && other.exists());
         assert!(!orphan.exists());
+    }
+
+    /// Other processes sweep at any time.
+    #[test]
+    fn a_folder_whose_logs_are_kept_is_never_swept() {
+        const FILES: usize = 20;
+        struct Over<'a>(&'a AtomicBool);
+        impl Drop for Over<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let arena = Dir::create().unwrap();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    sweep(arena.path());
+                }
+            });
+            let _over = Over(&over);
+            for round in 0..25 {
+                let path = arena.path().join(format!("{OWNED}{round}"));
+                let unborn = arena.path().join(format!("{UNBORN}{round}"));
+                fs::create_dir(&unborn).unwrap();
+                let lock = File::create(unborn.join(LOCK)).unwrap();
+                lock.lock().unwrap();
+                (0..FILES).for_each(|i| fs::write(unborn.join(format!("{i}.data")), "").unwrap());
+                fs::write(unborn.join("node.log"), "last words").unwrap();
+                fs::rename(&unborn, &path).unwrap();
+                let (keep, gone) = Default::default();
+                let dir = Dir { path, _lock: lock, owner: std::process::id(), keep, gone };
+                let kept = dir.retire().unwrap();
+                assert_eq!(fs::read_dir(&kept).unwrap().count(), 1, "round {round}");
+                assert_eq!(fs::read_to_string(kept.join("node.log")).unwrap(), "last words");
+            }
+        });
     }
 
     #[test]
