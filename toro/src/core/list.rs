@@ -159,6 +159,17 @@ impl<S> Node<S> {
         unsafe { self.inside(|inside| inside.waker.as_ref().is_some_and(|kept| kept.will_wake(waker))) }
     }
 
+    /// Moves the waker out of a node that leaves its list. Nobody looks for one there any more, so nothing is written.
+    ///
+    /// # Safety
+    /// The caller holds the lock of the list in which the node is linked, or has just unlinked it under that lock; it calls
+    /// this once, and sets the state to something else than `WAITING` before it releases the lock.
+    #[inline]
+    unsafe fn last_waker(&self) -> Option<Waker> {
+        // SAFETY: the lock is held, and the waker is not read again.
+        unsafe { self.inside(|inside| std::ptr::read(&raw const inside.waker)) }
+    }
+
     /// Replaces the waker and returns the old one, to be dropped after the lock.
     ///
     /// # Safety
@@ -219,8 +230,8 @@ impl<S> List<S> {
         let node = unsafe { head.as_ref() };
         // SAFETY: the node is linked in this list.
         unsafe { self.unlink(node) };
-        // SAFETY: the lock is held, and the state still is `WAITING`.
-        if let Some(waker) = unsafe { node.replace_waker(None) } {
+        // SAFETY: the lock is held, and the state is set below.
+        if let Some(waker) = unsafe { node.last_waker() } {
             wakes.push(waker);
         }
         // SAFETY: the node was pushed. This is the last touch.
@@ -241,14 +252,14 @@ impl<S> List<S> {
             let node = unsafe { first.as_ref() };
             // SAFETY: the lock is held.
             let granted = unsafe {
-                node.inside(|inside| {
-                    inside.slot.as_mut().is_some_and(&mut may).then(|| (inside.waker.take(), inside.next))
-                })
+                node.inside(|inside| inside.slot.as_mut().is_some_and(&mut may).then_some(inside.next))
             };
-            let Some((waker, after)) = granted else {
+            let Some(after) = granted else {
                 step = Step::Done;
                 return None;
             };
+            // SAFETY: the lock is held, and the state is set below.
+            let waker = unsafe { node.last_waker() };
             // SAFETY: the node was pushed. This is the last touch; its neighbours are set right below, under the same lock.
             unsafe { node.atomic() }.store(GRANTED, Ordering::Release);
             (next, len) = (after, len - 1);
@@ -361,7 +372,7 @@ impl<S> List<S> {
         unsafe {
             self.unlink(node);
             node.atomic().store(GONE, Ordering::Relaxed);
-            node.inside(|inside| (inside.waker.take(), inside.slot.take()))
+            (node.last_waker(), node.inside(|inside| inside.slot.take()))
         }
     }
 }
