@@ -225,18 +225,26 @@ impl<S> List<S> {
     /// Grants the oldest waiter: unlinks it, and leaves its waker in `wakes`, which must have room.
     #[inline]
     pub(crate) fn grant_front(&mut self, wakes: &mut Wakes) -> bool {
-        let Some(head) = self.head else { return false };
+        let granted = self.head.is_some();
+        if let Some(waker) = self.grant_alone() {
+            wakes.push(waker);
+        }
+        granted
+    }
+
+    /// Grants the oldest waiter, and returns its waker, to be woken after the lock.
+    #[inline]
+    pub(crate) fn grant_alone(&mut self) -> Option<Waker> {
+        let head = self.head?;
         // SAFETY: linked nodes are alive until the lock is released, or until they are granted, below.
         let node = unsafe { head.as_ref() };
         // SAFETY: the node is linked in this list.
         unsafe { self.unlink(node) };
         // SAFETY: the lock is held, and the state is set below.
-        if let Some(waker) = unsafe { node.last_waker() } {
-            wakes.push(waker);
-        }
+        let waker = unsafe { node.last_waker() };
         // SAFETY: the node was pushed. This is the last touch.
         unsafe { node.atomic() }.store(GRANTED, Ordering::Release);
-        true
+        waker
     }
 
     /// Grants the oldest waiters, one by one, as long as `may` agrees to what it sees in the slot, and may change there.

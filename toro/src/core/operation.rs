@@ -119,9 +119,9 @@ pub trait Operation: Sized {
         Step::Done
     }
 
-    /// Whether there certainly is nothing to serve after a waiter has left this place: asked before a whole batch is made
-    /// ready for it.
-    fn is_served(_primitive: &Self::Primitive, _shared: &mut Self::Shared, _left: Place) -> bool {
+    /// Whether there certainly is nothing to serve after a waiter has joined the line in this place, or left it: asked
+    /// before a whole batch is made ready for it.
+    fn is_served(_primitive: &Self::Primitive, _shared: &mut Self::Shared, _changed: Place) -> bool {
         false
     }
 

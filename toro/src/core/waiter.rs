@@ -8,7 +8,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use super::list::{GRANTED, Node, Standing, WAITING};
+use super::list::{GRANTED, List, Node, Standing, WAITING};
 use super::operation::{Entry, Handed, Operation, Place, Step};
 use super::{Mutex, MutexGuard, Wakes};
 
@@ -40,15 +40,20 @@ pub(crate) enum Panics {
     Dropped,
 }
 
-/// Ends a critical section: serves until it is done, and wakes after the lock is released.
+/// Ends a critical section: serves until it is done, and wakes after the lock is released; first of all `granted`, who was
+/// granted in it already.
 #[inline]
 pub(crate) fn served<G>(
     mutex: &Mutex<G>,
     mut guard: MutexGuard<'_, G>,
+    granted: Option<Waker>,
     panics: Panics,
     mut serve: impl FnMut(&mut G, &mut Wakes) -> Step,
 ) {
     let mut wakes = Wakes::new();
+    if let Some(waker) = granted {
+        wakes.push(waker);
+    }
     let mut step = serve(&mut guard, &mut wakes);
     drop(guard);
     while step == Step::Again {
@@ -227,6 +232,15 @@ fn polled_after_return() -> ! {
     panic!("a wait was polled again after it had returned")
 }
 
+/// Where in its list a linked node stands.
+#[inline]
+fn place_of<S>(node: &Node<S>, list: &List<S>) -> Place {
+    match list.is_front(node) {
+        true => Place::Front,
+        false => Place::Behind,
+    }
+}
+
 fn take_up<O: Operation>(primitive: &O::Primitive, op: &mut O, node: &Node<O::Slot>) -> O::Grant {
     // SAFETY: the node is ours, and was seen to be granted.
     let slot = unsafe { node.take_slot() };
@@ -249,6 +263,10 @@ fn join<O: Operation>(
             // SAFETY: the node is pinned with the waiter, whose drop unlinks it under the lock of the same primitive,
             // which `home` keeps alive and in place.
             unsafe { O::list(&mut shared, Handed::No).push(node, waker, slot, end) };
+            let place = place_of(node, O::list(&mut shared, Handed::No));
+            if O::is_served(primitive, &mut shared, place) {
+                return None;
+            }
             (None, None)
         }
     };
@@ -284,8 +302,7 @@ fn look_again<O: Operation>(
         }
         // SAFETY: the lock is held and the node is linked.
         let handed = unsafe { node.ask(O::handed) }.unwrap_or(Handed::No);
-        let list = O::list(&mut shared, handed);
-        let place = if list.is_front(node) { Place::Front } else { Place::Behind };
+        let place = place_of(node, O::list(&mut shared, handed));
         if handed == Handed::Yes || op.retry(primitive, &mut shared, place) {
             // SAFETY: the node is ours, and linked in the list that its slot tells.
             let (spare, slot) = unsafe { O::list(&mut shared, handed).remove(node) };
@@ -332,8 +349,7 @@ fn leave<O: Operation>(
     }
     // SAFETY: the lock is held and the node is linked.
     let handed = unsafe { node.ask(O::handed) }.unwrap_or(Handed::No);
-    let list = O::list(&mut shared, handed);
-    let place = if list.is_front(node) { Place::Front } else { Place::Behind };
+    let place = place_of(node, O::list(&mut shared, handed));
     let granted =
         handed == Handed::Yes || leaving == Leaving::Expired && op.retry(primitive, &mut shared, place);
     // SAFETY: the node is ours, and linked in the list that its slot tells.

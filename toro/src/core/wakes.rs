@@ -19,6 +19,17 @@ pub struct Wakes {
     panic: ManuallyDrop<Option<Box<dyn Any + Send>>>,
 }
 
+/// Wakes one waiter, as a batch of one would: a panic is raised, unless this thread is already panicking.
+#[inline]
+pub(crate) fn wake_alone(waker: Waker) {
+    if !std::thread::panicking() {
+        return waker.wake();
+    }
+    let mut wakes = Wakes::new();
+    wakes.push(waker);
+    wakes.finish();
+}
+
 impl Wakes {
     pub(crate) const ROOM: usize = 32;
 

@@ -105,10 +105,10 @@ impl<F: Face> Operation for Acquire<F> {
     }
 
     #[inline]
-    fn is_served(primitive: &F::Primitive, line: &mut Line, left: Place) -> bool {
+    fn is_served(primitive: &F::Primitive, line: &mut Line, changed: Place) -> bool {
         let permits = F::permits(primitive);
-        // Who stood behind the oldest waiter was not what that one waited for; unless it had made it lose its nudge.
-        left == Place::Behind && !permits.is_barging() || permits.is_served(line)
+        // Who stands behind the oldest waiter is not what that one waits for; unless it made it lose its nudge when it left.
+        changed == Place::Behind && !permits.is_barging() || permits.is_served(line)
     }
 
     #[inline]

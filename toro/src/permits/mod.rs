@@ -27,7 +27,10 @@ mod acquire;
 
 pub(crate) use acquire::{Acquire, Face};
 
-use crate::core::{AtomicU64, End, Entry, List, Mutex, Ordering, Place, Step, Wakes, const_fn, locked};
+use crate::core::{
+    AtomicU64, End, Entry, List, Mutex, Ordering, Panics, Place, Step, Wakes, const_fn, locked, served,
+    wake_alone,
+};
 
 const QUEUED: u64 = 1;
 const CLOSED: u64 = 1 << 1;
@@ -167,25 +170,24 @@ impl Permits {
     /// without a detour by the word.
     #[cold]
     fn hand_over(&self, permits: u32) {
-        let mut released = false;
-        locked(&self.line, |line, wakes| {
-            if !released {
-                released = true;
-                let word = self.word.load(Ordering::Relaxed);
-                // With a debt they are kept back instead, and nothing is given out any more once it is closed.
-                let direct = word & (BUDGET | CLOSED) == 0 && count(word) >= 0;
-                if direct && line.waiters.front() == Some(&mut Need::Permits(permits)) {
-                    line.waiters.grant_front(wakes);
-                    self.renew_budget(word);
-                } else {
-                    self.word.fetch_add(counted(permits), Ordering::Release);
-                }
-            }
-            match self.is_served(line) {
-                true => Step::Done,
-                false => self.serve(line, wakes),
-            }
-        });
+        let mut line = self.line.lock();
+        let word = self.word.load(Ordering::Relaxed);
+        // With a debt they are kept back instead, and nothing is given out any more once it is closed.
+        let direct = word & (BUDGET | CLOSED) == 0 && count(word) >= 0;
+        let mut granted = None;
+        if direct && line.waiters.front() == Some(&mut Need::Permits(permits)) {
+            granted = line.waiters.grant_alone();
+            self.renew_budget(word);
+        } else {
+            self.word.fetch_add(counted(permits), Ordering::Release);
+        }
+        if !self.is_served(&mut line) {
+            return served(&self.line, line, granted, Panics::Raised, |line, wakes| self.serve(line, wakes));
+        }
+        drop(line);
+        if let Some(waker) = granted {
+            wake_alone(waker);
+        }
     }
 
     /// Under the lock: the oldest waiter has just been granted, and the next has its own newcomers to let pass. Whoever

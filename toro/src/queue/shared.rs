@@ -241,7 +241,7 @@ impl<B: Buffer> Core<B> {
     #[cold]
     #[inline(never)]
     fn serve(&self, shared: MutexGuard<'_, Shared<B>>, panics: Panics) {
-        served(&self.shared, shared, panics, |shared, wakes| self.serve_once(shared, wakes));
+        served(&self.shared, shared, None, panics, |shared, wakes| self.serve_once(shared, wakes));
     }
 
     /// Serves as many as one batch of wakers has room for.
