@@ -9,7 +9,7 @@ use bson::RawDocument;
 use bson::spec::ElementType;
 
 use crate::error::{Error, Result};
-use crate::exec::{Outline, malformed};
+use crate::exec::Outline;
 use crate::pool::OwnedReply;
 use crate::wire::scan::elements;
 
@@ -29,10 +29,10 @@ impl<'r> Head<'r> {
     /// # Errors
     /// `InvalidResponse` when there is none, or it is not as it should be.
     pub(crate) fn read(outline: &Outline, reply: &'r RawDocument) -> Result<Self> {
-        let cursor = outline.cursor(reply).ok_or_else(|| Error::invalid_response("it has no cursor"))?;
+        let cursor = outline.cursor(reply).ok_or_else(no_cursor)?;
         let (mut id, mut ns, mut documents) = (None, "", None);
-        for element in elements(cursor) {
-            let element = element?;
+        let mut elements = elements(cursor);
+        while let Some(element) = elements.step()? {
             match element.key {
                 b"id" => id = element.number(),
                 b"ns" if element.is(ElementType::String) => {
@@ -63,11 +63,24 @@ impl<'r> Head<'r> {
     }
 }
 
-/// The first document of an array that is at hand as a document.
-pub(crate) fn first(documents: &RawDocument) -> Result<Option<&RawDocument>> {
-    let bytes = documents.as_bytes();
-    let Some(found) = document_at(bytes, 4)? else { return Ok(None) };
-    RawDocument::from_bytes(&bytes[found]).map(Some).map_err(malformed)
+/// The first document of the batch of a cursor that is not followed any further: nothing else is looked at.
+///
+/// # Errors
+/// `InvalidResponse` when there is no batch, or what is in it is no document.
+pub(crate) fn first<'r>(outline: &Outline, reply: &'r RawDocument) -> Result<Option<&'r [u8]>> {
+    let cursor = outline.cursor(reply).ok_or_else(no_cursor)?;
+    let mut elements = elements(cursor);
+    while let Some(element) = elements.step()? {
+        if let (b"firstBatch", Some(batch)) = (element.key, element.document_bytes()) {
+            return Ok(document_at(batch, 4)?.map(|found| &batch[found]));
+        }
+    }
+    Err(Error::invalid_response("its cursor has no batch"))
+}
+
+#[cold]
+fn no_cursor() -> Error {
+    Error::invalid_response("it has no cursor")
 }
 
 /// A batch, and how far it has been read.
@@ -156,8 +169,26 @@ mod tests {
             found.push(RawDocument::from_bytes(&array.as_bytes()[range]).unwrap().to_owned());
         }
         assert_eq!(found, [rawdoc! { "a": 1 }, rawdoc! {}, rawdoc! { "b": "two" }]);
-        assert_eq!(first(&array).unwrap(), Some(&*found[0]));
-        assert_eq!(first(&rawdoc! {}).unwrap(), None);
+    }
+
+    #[test]
+    fn the_first_document_is_found_without_the_rest_of_the_cursor() {
+        let first_of = |reply: &RawDocument| {
+            first(&Outline::of(reply).unwrap(), reply).map(|found| found.map(<[u8]>::to_vec))
+        };
+        let found = first_of(&rawdoc! { "cursor": { "firstBatch": [{ "a": 1 }, {}], "id": 0_i64 }, "ok": 1 });
+        assert_eq!(found.unwrap(), Some(rawdoc! { "a": 1 }.into_bytes()));
+        let found = first_of(&rawdoc! { "cursor": { "id": 0_i64, "ns": "d.c", "firstBatch": [] }, "ok": 1 });
+        assert_eq!(found.unwrap(), None);
+        for (reply, lacks) in [
+            (rawdoc! { "ok": 1 }, "no cursor"),
+            (rawdoc! { "cursor": { "id": 0_i64 } }, "no batch"),
+            (rawdoc! { "cursor": { "firstBatch": 5 } }, "no batch"),
+            (rawdoc! { "cursor": { "firstBatch": [5] } }, "no document"),
+        ] {
+            let error = first_of(&reply).unwrap_err();
+            assert!(error.to_string().contains(lacks), "{error}");
+        }
     }
 
     #[test]

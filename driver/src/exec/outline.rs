@@ -9,8 +9,8 @@ use bson::{RawDocument, Timestamp};
 use crate::error::{Error, Result};
 use crate::wire::scan::{Element, elements};
 
-/// Where a value lies in the reply.
-#[derive(Clone, Copy, Debug)]
+/// Where a value lies in the reply; empty where there is none, or an empty one.
+#[derive(Clone, Copy, Debug, Default)]
 struct Span {
     start: u32,
     len: u32,
@@ -24,14 +24,14 @@ pub(crate) struct Outline {
     n: i64,
     n_modified: i64,
     operation_time: Option<Timestamp>,
-    cursor: Option<Span>,
-    upserted: Option<Span>,
-    cluster_time: Option<Span>,
-    errmsg: Option<Span>,
-    code_name: Option<Span>,
-    error_labels: Option<Span>,
-    write_errors: Option<Span>,
-    write_concern_error: Option<Span>,
+    cursor: Span,
+    upserted: Span,
+    cluster_time: Span,
+    errmsg: Span,
+    code_name: Span,
+    error_labels: Span,
+    write_errors: Span,
+    write_concern_error: Span,
 }
 
 impl Outline {
@@ -41,14 +41,16 @@ impl Outline {
     /// `InvalidResponse` when the bytes are no BSON document.
     pub(crate) fn of(reply: &RawDocument) -> Result<Self> {
         let base = reply.as_bytes().as_ptr().addr();
-        let span = |bytes: &[u8]| {
-            Some(Span { start: (bytes.as_ptr().addr() - base) as u32, len: bytes.len() as u32 })
+        let span =
+            |bytes: &[u8]| Span { start: (bytes.as_ptr().addr() - base) as u32, len: bytes.len() as u32 };
+        let document = |element: &Element<'_>| element.document_bytes().map(span).unwrap_or_default();
+        let text = |element: &Element<'_>| match element.is(ElementType::String) {
+            true => span(element.bytes()),
+            false => Span::default(),
         };
-        let document = |element: &Element<'_>| element.document().and_then(|found| span(found.as_bytes()));
-        let text = |element: &Element<'_>| span(element.bytes()).filter(|_| element.is(ElementType::String));
         let mut found = Outline::default();
-        for element in elements(reply) {
-            let element = element?;
+        let mut elements = elements(reply);
+        while let Some(element) = elements.step()? {
             match element.key {
                 b"ok" => found.ok = element.number() == Some(1),
                 b"n" => found.n = element.number().unwrap_or_default(),
@@ -78,7 +80,7 @@ impl Outline {
 
     /// Whether the reply says that a write concern was not met.
     pub(crate) fn has_write_concern_error(&self) -> bool {
-        self.write_concern_error.is_some()
+        !self.write_concern_error.is_empty()
     }
 
     /// The point in time that a snapshot read saw: told by cursors, or by the command itself.
@@ -89,7 +91,7 @@ impl Outline {
 
     /// Whether the command was carried out, and nothing is to be complained of.
     pub(crate) fn is_success(&self) -> bool {
-        self.ok && self.write_errors.is_none() && self.write_concern_error.is_none()
+        self.ok && self.write_errors.is_empty() && self.write_concern_error.is_empty()
     }
 
     /// Whether the command as such was accepted; single writes of it may have failed.
@@ -119,57 +121,65 @@ impl Outline {
 
     /// The cursor and its first or next batch.
     pub(crate) fn cursor<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
-        self.cursor.and_then(|span| span.document(reply))
+        self.cursor.document(reply)
     }
 
     /// What was inserted by updates that matched nothing.
     pub(crate) fn upserted<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
-        self.upserted.and_then(|span| span.document(reply))
+        self.upserted.document(reply)
     }
 
     /// The server's `$clusterTime`.
     pub(crate) fn cluster_time<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
-        self.cluster_time.and_then(|span| span.document(reply))
+        self.cluster_time.document(reply)
     }
 
     /// The message of the command's error.
     pub(crate) fn errmsg<'r>(&self, reply: &'r RawDocument) -> &'r str {
-        self.errmsg.and_then(|span| span.text(reply)).unwrap_or_default()
+        self.errmsg.text(reply)
     }
 
     /// The name of the command's error code.
     pub(crate) fn code_name<'r>(&self, reply: &'r RawDocument) -> &'r str {
-        self.code_name.and_then(|span| span.text(reply)).unwrap_or_default()
+        self.code_name.text(reply)
     }
 
     /// The labels of the error.
     pub(crate) fn error_labels<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
-        self.error_labels.and_then(|span| span.document(reply))
+        self.error_labels.document(reply)
     }
 
     /// The writes that failed.
     pub(crate) fn write_errors<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
-        self.write_errors.and_then(|span| span.document(reply))
+        self.write_errors.document(reply)
     }
 
     /// The write concern that was not met.
     pub(crate) fn write_concern_error<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
-        self.write_concern_error.and_then(|span| span.document(reply))
+        self.write_concern_error.document(reply)
     }
 }
 
 impl Span {
+    fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
     fn bytes(self, reply: &RawDocument) -> Option<&[u8]> {
         let start = self.start as usize;
         reply.as_bytes().get(start..start + self.len as usize)
     }
 
+    #[inline]
     fn document(self, reply: &RawDocument) -> Option<&RawDocument> {
+        if self.is_empty() {
+            return None;
+        }
         RawDocument::from_bytes(self.bytes(reply)?).ok()
     }
 
-    fn text(self, reply: &RawDocument) -> Option<&str> {
-        std::str::from_utf8(self.bytes(reply)?).ok()
+    fn text(self, reply: &RawDocument) -> &str {
+        self.bytes(reply).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
     }
 }
 

@@ -60,12 +60,12 @@ impl Reply<'_> {
         Head::read(&self.outline, self.document()).map_err(|error| error.at(self.host()))
     }
 
-    /// The first document of the cursor's batch.
+    /// The bytes of the first document of the cursor's batch.
     ///
     /// # Errors
     /// `InvalidResponse` when there is no batch.
-    pub(crate) fn first(&self) -> Result<Option<&RawDocument>> {
-        batch::first(self.head()?.documents).map_err(|error| error.at(self.host()))
+    pub(crate) fn first(&self) -> Result<Option<&[u8]>> {
+        batch::first(&self.outline, self.document()).map_err(|error| error.at(self.host()))
     }
 
     /// Moves the reply out, as the batch of a cursor.

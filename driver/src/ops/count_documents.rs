@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bson::raw::{RawBsonRef, cstr};
+use bson::raw::{RawBsonRef, RawDocument, cstr};
 use bson::{Bson, Document};
 
 use super::fields::Fields;
@@ -66,6 +66,8 @@ impl<'a, T, F: Face> CountDocuments<'a, T, F> {
         let reply = exec::execute(&place.core, &mut command, scope).await?;
         // No document at all comes out of a group over nothing.
         let Some(counted) = reply.first()? else { return Ok(0) };
+        let counted =
+            RawDocument::from_bytes(counted).map_err(|cause| exec::malformed(cause).at(reply.host()))?;
         let n = match counted.get("n") {
             Ok(Some(RawBsonRef::Int32(n))) => n.try_into().ok(),
             Ok(Some(RawBsonRef::Int64(n))) => n.try_into().ok(),

@@ -85,7 +85,7 @@ impl<T: DeserializeOwned, F: Face> FindOne<'_, T, F> {
         let mut command = Command { collection: &place.name, filter: &self.filter, options };
         let reply = exec::execute(&place.core, &mut command, scope).await?;
         let Some(found) = reply.first()? else { return Ok(None) };
-        decode::from_slice(found.as_bytes())
+        decode::from_slice(found)
             .map(Some)
             .map_err(|cause| Error::deserialization(cause).at(reply.host()))
     }

@@ -90,10 +90,14 @@ impl<'d> Element<'d> {
 
     /// A document, or an array as the document that it is on the wire.
     pub(crate) fn document(&self) -> Option<&'d RawDocument> {
-        match self.is(ElementType::EmbeddedDocument) || self.is(ElementType::Array) {
-            true => RawDocument::from_bytes(self.value).ok(),
-            false => None,
-        }
+        self.document_bytes().and_then(|bytes| RawDocument::from_bytes(bytes).ok())
+    }
+
+    /// The bytes of such a document. Its length was looked at when the element was found.
+    #[inline]
+    pub(crate) fn document_bytes(&self) -> Option<&'d [u8]> {
+        let holds_one = self.kind == kind::DOCUMENT || self.kind == kind::ARRAY;
+        (holds_one && self.value.last() == Some(&0)).then_some(self.value)
     }
 }
 
@@ -136,14 +140,19 @@ impl<'d> Elements<'d> {
 #[derive(Debug)]
 pub(crate) struct Malformed;
 
+impl From<Malformed> for Error {
+    #[cold]
+    fn from(Malformed: Malformed) -> Self {
+        Error::invalid_response("its BSON is malformed: an element is cut off or of no known type")
+    }
+}
+
 impl<'d> Iterator for Elements<'d> {
     type Item = Result<Element<'d>>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let broken = |Malformed| {
-            Error::invalid_response("its BSON is malformed: an element is cut off or of no known type")
-        };
-        self.step().map_err(broken).transpose()
+        self.step().map_err(Error::from).transpose()
     }
 }
 
@@ -179,14 +188,31 @@ pub(crate) fn is_shallow(document: &[u8]) -> bool {
 #[inline]
 fn split(bytes: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let (&kind, rest) = bytes.split_first()?;
-    let end = rest.iter().position(|byte| *byte == 0)?;
-    let (key, rest) = (&rest[..end], &rest[end + 1..]);
+    let end = zero_in(rest)?;
+    let (key, rest) = (rest.get(..end)?, rest.get(end + 1..)?);
     let length = value_len(kind, rest)?;
     if length >= rest.len() {
         return None;
     }
     let (value, rest) = rest.split_at(length);
     Some((Element { key, kind, value }, rest))
+}
+
+/// Where the first zero stands, looked for in eight bytes at a time.
+#[inline]
+fn zero_in(bytes: &[u8]) -> Option<usize> {
+    const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let (words, rest) = bytes.as_chunks();
+    for (i, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // The highest bit of each byte that is zero; below the lowest such byte, of no other.
+        let zeros = word.wrapping_sub(LOW) & !word & HIGH;
+        if zeros != 0 {
+            return Some(8 * i + zeros.trailing_zeros() as usize / 8);
+        }
+    }
+    rest.iter().position(|byte| *byte == 0).map(|at| bytes.len() - rest.len() + at)
 }
 
 /// How many bytes the value takes that begins `rest`.
@@ -254,6 +280,24 @@ mod tests {
         assert_eq!(get("document").document().unwrap().get_i32("a").ok(), Some(1));
         assert_eq!(get("array").document().unwrap().get_i32("1").ok(), Some(2));
         assert!(get("int32").document().is_none() && get("int32").timestamp().is_none());
+    }
+
+    #[test]
+    fn the_first_zero_is_found_wherever_it_stands() {
+        for length in 0..40 {
+            for fill in [1, 0x7f, 0x80, 0x81, 0xff] {
+                assert_eq!(zero_in(&vec![fill; length]), None);
+                for at in 0..length {
+                    let mut bytes = vec![fill; length];
+                    bytes[at] = 0;
+                    assert_eq!(zero_in(&bytes), Some(at));
+                    // What follows is of no matter: neither another zero nor what borrows from it.
+                    bytes[at..].iter_mut().skip(1).step_by(2).for_each(|byte| *byte = 0);
+                    bytes[at..].iter_mut().skip(2).step_by(2).for_each(|byte| *byte = 1);
+                    assert_eq!(zero_in(&bytes), Some(at));
+                }
+            }
+        }
     }
 
     #[test]
