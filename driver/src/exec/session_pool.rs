@@ -89,7 +89,8 @@ impl SessionPool {
     pub(crate) fn give(&self, session: ServerSession, timeout: Option<Duration>) {
         let mut idle = self.idle();
         if let Some(timeout) = timeout {
-            let now = Instant::now();
+            // Near enough: whoever takes a session looks at the clock.
+            let now = session.last_use;
             while idle.back().is_some_and(|oldest| oldest.is_stale(timeout, now)) {
                 idle.pop_back();
             }
