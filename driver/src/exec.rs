@@ -39,6 +39,7 @@ pub(crate) use self::operation::{Identity, Kind, Meta, Operation, Retry, Scope, 
 pub(crate) use self::outline::{Outline, malformed};
 use self::reply::Loan;
 pub(crate) use self::reply::Reply;
+use self::retry::Failure;
 pub(crate) use self::session_pool::ServerSession;
 use self::session_pool::SessionPool;
 use crate::deadline::Deadline;
@@ -72,6 +73,7 @@ pub(crate) struct Hub {
 impl Deref for Core {
     type Target = Hub;
 
+    #[inline]
     fn deref(&self) -> &Hub {
         self.hub.here()
     }
@@ -163,6 +165,16 @@ impl Core {
         Arc::ptr_eq(&self.hub, &other.hub)
     }
 
+    /// A connection of `pool` for one operation, if one can be had at once; else [`check_out`](Self::check_out) waits for it.
+    #[inline]
+    fn check_out_now(&self, pool: &Pool) -> Option<Lease> {
+        match (&self.request, &self.threads) {
+            (Some(request), _) => request.check_out_now(pool),
+            (None, Some(threads)) => threads.check_out_now(pool),
+            (None, None) => Lease::of_idle(pool),
+        }
+    }
+
     /// A connection of `pool` for one operation: that of the request, if the operation is in one.
     async fn check_out(&self, pool: &Pool, deadline: Deadline) -> std::result::Result<Lease, CheckOutError> {
         match (&self.request, &self.threads) {
@@ -187,73 +199,64 @@ impl Core {
 ///
 /// Cancel safety: a dropped future leaves a connection that is drained or closed, and a session that is not used again; whether the command
 /// was carried out is open.
-pub(crate) async fn execute<'c>(
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
+pub(crate) fn execute<'c>(
     core: &'c Core,
     operation: &mut dyn Operation,
     mut scope: Scope<'_>,
-) -> Result<Reply<'c>> {
-    core.hub.survived_fork()?;
-    check_identity(core, &scope)?;
-    let retry = match operation.meta().retry {
-        Retry::Read if core.options.retry_reads() => Retry::Read,
-        Retry::Write if core.options.retry_writes() && scope.is_acknowledged() => Retry::Write,
-        _ => Retry::Never,
-    };
-    let when_overloaded = match operation.meta().retry {
-        Retry::Read => core.options.retry_reads(),
-        Retry::Write => core.options.retry_writes(),
-        Retry::Never => core.options.retry_reads() && core.options.retry_writes(),
-    };
-    let lease = Loan { core, session: None, timeout: None };
-    let mut tries = Tries {
-        lease,
-        retry,
-        when_overloaded: when_overloaded && scope.is_acknowledged(),
-        txn_number: None,
-        avoided: Vec::new(),
-        earlier: None,
-        failed: 0,
-        overloaded: false,
-    };
-    loop {
-        let selected = match select(core, operation.meta().name, &scope, &tries.avoided).await {
-            Ok(selected) => selected,
-            // From the earlier error the caller learns that something may have been done.
-            Err(error) => return Err(tries.earlier.unwrap_or(error)),
+) -> impl Future<Output = Result<Reply<'c>>> {
+    async move {
+        core.hub.survived_fork()?;
+        check_identity(core, &scope)?;
+        let options = &*core.options;
+        let retry = match operation.meta().retry {
+            Retry::Read if options.retry_reads() => Retry::Read,
+            Retry::Write if options.retry_writes() && scope.is_acknowledged() => Retry::Write,
+            _ => Retry::Never,
         };
-        let failure = match attempt::attempt(&mut tries, operation, &mut scope, &selected).await {
-            Ok((connection, outline)) => {
-                return Ok(Reply { connection, outline, lease: tries.lease, selected });
+        let when_overloaded = match operation.meta().retry {
+            Retry::Read => options.retry_reads(),
+            Retry::Write => options.retry_writes(),
+            Retry::Never => options.retry_reads() && options.retry_writes(),
+        };
+        let lease = Loan { core, session: None, timeout: None };
+        let mut tries = Tries {
+            lease,
+            retry,
+            when_overloaded: when_overloaded && scope.is_acknowledged(),
+            txn_number: None,
+            avoided: Vec::new(),
+            earlier: None,
+            failed: 0,
+            overloaded: false,
+        };
+        loop {
+            let selected = match select_now(core, &scope, &tries.avoided) {
+                // Boxed, for it is rare and large, as is all that follows a failure; every operation's future would be as large.
+                Ok(None) => Box::pin(select(core, operation.meta().name, &scope, &tries.avoided)).await,
+                Ok(Some(selected)) => Ok(selected),
+                Err(error) => Err(error),
+            };
+            let selected = match selected {
+                Ok(selected) => selected,
+                // From the earlier error the caller learns that something may have been done.
+                Err(error) => return Err(tries.earlier.unwrap_or(error)),
+            };
+            let failure = match attempt::attempt(&mut tries, operation, &mut scope, &selected).await {
+                Ok((connection, outline)) => {
+                    return Ok(Reply { connection, outline, lease: tries.lease, selected });
+                }
+                Err(failure) => failure,
+            };
+            if let Some(rest) = tries.after(&scope, failure, &selected)? {
+                rest.await;
             }
-            Err(failure) => failure,
-        };
-        let permitted = retry::permits(tries.retry, &failure.error)
-            || (tries.when_overloaded && retry::is_turned_away(&failure.error));
-        let again = permitted && tries.may_repeat(&scope, &failure.error);
-        if again && retargets(core, &failure.error) {
-            tries.avoided.push(selected.address().clone());
-        }
-        tries.failed += 1;
-        let pause = retry::backoff(tries.failed, &failure.error).map(|pause| Instant::now() + pause);
-        let criteria = scope.target.criteria().ok().filter(|_| again && pause.is_none());
-        let doubt = criteria.and_then(|criteria| core.deployment.doubt(&failure.error, &selected, criteria));
-        let error = failure.outranks(tries.earlier.take());
-        if !again || pause.is_some_and(|until| scope.deadline.instant().is_some_and(|at| at < until)) {
-            return Err(in_time(error, &scope));
-        }
-        tries.earlier = Some(error);
-        tries.overloaded |= pause.is_some();
-        // Boxed, for it is rare, and would make every operation's future larger.
-        let rest: Option<Pin<Box<dyn Future<Output = ()> + Send + '_>>> = match (pause, doubt) {
-            (Some(until), _) => Some(Box::pin(core.runtime.sleep_until(until))),
-            (None, Some(doubt)) => Some(Box::pin(doubt.settle(&core.deployment, scope.deadline))),
-            (None, None) => None,
-        };
-        if let Some(rest) = rest {
-            rest.await;
         }
     }
 }
+
+/// What is waited for between two attempts.
+type Rest<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// What one operation keeps from one attempt to the next.
 struct Tries<'c> {
@@ -274,7 +277,45 @@ struct Tries<'c> {
     overloaded: bool,
 }
 
-impl Tries<'_> {
+impl<'c> Tries<'c> {
+    /// Whether there is another attempt after one that came to nothing; gives what is to be waited for before it.
+    ///
+    /// # Errors
+    /// Where there is none, that of the operation.
+    #[cold]
+    fn after<'r>(
+        &mut self,
+        scope: &Scope<'r>,
+        failure: Failure,
+        selected: &Selected,
+    ) -> Result<Option<Rest<'r>>>
+    where
+        'c: 'r,
+    {
+        let core = self.lease.core;
+        let permitted = retry::permits(self.retry, &failure.error)
+            || (self.when_overloaded && retry::is_turned_away(&failure.error));
+        let again = permitted && self.may_repeat(scope, &failure.error);
+        if again && retargets(core, &failure.error) {
+            self.avoided.push(selected.address().clone());
+        }
+        self.failed += 1;
+        let pause = retry::backoff(self.failed, &failure.error).map(|pause| Instant::now() + pause);
+        let criteria = scope.target.criteria().ok().filter(|_| again && pause.is_none());
+        let doubt = criteria.and_then(|criteria| core.deployment.doubt(&failure.error, selected, criteria));
+        let error = failure.outranks(self.earlier.take());
+        if !again || pause.is_some_and(|until| scope.deadline.instant().is_some_and(|at| at < until)) {
+            return Err(in_time(error, scope));
+        }
+        self.earlier = Some(error);
+        self.overloaded |= pause.is_some();
+        Ok(match (pause, doubt) {
+            (Some(until), _) => Some(Box::pin(core.runtime.sleep_until(until))),
+            (None, Some(doubt)) => Some(Box::pin(doubt.settle(&core.deployment, scope.deadline))),
+            (None, None) => None,
+        })
+    }
+
     /// Whether there may be an attempt after the one that ended with `error`: one more, or as many as fit into the operation's `timeout`; where
     /// a server had too much to do, as many as `maxAdaptiveRetries`.
     fn may_repeat(&self, scope: &Scope<'_>, error: &Error) -> bool {
@@ -294,6 +335,19 @@ impl Tries<'_> {
 fn retargets(core: &Core, error: &Error) -> bool {
     (error.has_label(SYSTEM_OVERLOADED_ERROR) && core.options.enable_overload_retargeting())
         || core.deployment.description().topology_type() == TopologyType::Sharded
+}
+
+/// The server for the next attempt, if one suits it at this moment; else [`select`] waits for it, as it does where somebody is told of it.
+#[inline]
+fn select_now(core: &Core, scope: &Scope<'_>, avoided: &[ServerAddress]) -> Result<Option<Selected>> {
+    #[cfg(feature = "tracing")]
+    if crate::event::log::Selection::is_wanted() {
+        return Ok(None);
+    }
+    match scope.target.criteria() {
+        Ok(criteria) => core.deployment.select_now(criteria, avoided),
+        Err(server) => Ok(Some(Selected::new(Arc::clone(server)))),
+    }
 }
 
 /// The server for the next attempt.

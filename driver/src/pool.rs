@@ -114,6 +114,13 @@ impl Pool {
         let _ = self.shared.hook.set(hook);
     }
 
+    /// The short way of a checkout: an idle connection, where there is nothing to it but to take it; for all else there is
+    /// [`check_out`](Self::check_out).
+    #[inline]
+    pub(crate) fn check_out_now(&self) -> Option<PooledConnection> {
+        if self.shared.is_listened_to() { None } else { self.shared.take_idle() }
+    }
+
     /// Takes a connection: one that is idle, else a new one where there is room, else the one that comes back first after
     /// those who wait already had theirs.
     ///
@@ -123,18 +130,7 @@ impl Pool {
     /// and those of opening a connection.
     ///
     /// Cancel safety: a dropped future leaves the queue, or gives back what it was given.
-    #[inline]
     pub(crate) async fn check_out(&self, deadline: Deadline) -> Result<PooledConnection, CheckOutError> {
-        if !self.shared.is_listened_to()
-            && let Some(connection) = self.shared.take_idle()
-        {
-            return Ok(connection);
-        }
-        self.check_out_in_line(deadline).await
-    }
-
-    /// The long way of a checkout.
-    async fn check_out_in_line(&self, deadline: Deadline) -> Result<PooledConnection, CheckOutError> {
         let Some(started) = self.checkout_started() else { return self.shared.check_out(deadline).await };
         let mut asking = Asking { pool: self, started, over: false };
         let mut checked_out = match self.shared.take_idle() {

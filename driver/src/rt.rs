@@ -112,6 +112,23 @@ impl Runtime {
         Timeout { inner, timer: None, deadline, runtime: self }
     }
 
+    /// Whether `instant` has come; if not, has the task polled again when it comes, on a runtime by `timer`.
+    fn poll_until(
+        &self,
+        instant: Instant,
+        timer: &mut Option<Pin<Box<tokio::time::Sleep>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        if look_up_at(instant) {
+            return if instant <= Instant::now() { Poll::Ready(()) } else { Poll::Pending };
+        }
+        let timer = timer.get_or_insert_with(|| {
+            let _context = self.background.enter();
+            Box::pin(tokio::time::sleep_until(instant.into()))
+        });
+        timer.as_mut().poll(cx)
+    }
+
     /// Waits until `instant`.
     pub(crate) async fn sleep_until(&self, instant: Instant) {
         let _ = self.timeout(Deadline::at(instant), std::future::pending::<()>()).await;
@@ -145,8 +162,8 @@ pin_project! {
     pub(crate) struct Timeout<'a, F> {
         #[pin]
         inner: F,
-        #[pin]
-        timer: Option<tokio::time::Sleep>,
+        // Boxed, for few waits get so far, and it would make every operation's future larger.
+        timer: Option<Pin<Box<tokio::time::Sleep>>>,
         deadline: Deadline,
         runtime: &'a Runtime,
     }
@@ -156,21 +173,13 @@ impl<F: Future> Future for Timeout<'_, F> {
     type Output = std::result::Result<F::Output, Elapsed>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+        let this = self.project();
         if let Poll::Ready(output) = this.inner.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        let Some(instant) = this.deadline.instant() else { return Poll::Pending };
-        if look_up_at(instant) {
-            return if instant <= Instant::now() { Poll::Ready(Err(Elapsed)) } else { Poll::Pending };
-        }
-        if this.timer.is_none() {
-            let _context = this.runtime.background.enter();
-            this.timer.set(Some(tokio::time::sleep_until(instant.into())));
-        }
-        match this.timer.as_pin_mut() {
-            Some(timer) => timer.poll(cx).map(|()| Err(Elapsed)),
+        match this.deadline.instant() {
             None => Poll::Pending,
+            Some(instant) => this.runtime.poll_until(instant, this.timer, cx).map(|()| Err(Elapsed)),
         }
     }
 }

@@ -25,99 +25,110 @@ const SNAPSHOT_READS: i32 = 13;
 const REAUTHENTICATION_REQUIRED: i32 = 391;
 
 /// On success, what [`Reply`](super::Reply) is made of.
-pub(super) async fn attempt(
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
+pub(super) fn attempt(
     tries: &mut Tries<'_>,
     operation: &mut dyn Operation,
     scope: &mut Scope<'_>,
     selected: &Selected,
-) -> std::result::Result<(Lease, Outline), Failure> {
-    let core = tries.lease.core;
-    let mut connection = match core.check_out(selected.pool(), scope.deadline).await {
-        Ok(connection) => connection,
-        Err(refused) => return Err(not_checked_out(selected, tries.retry, refused)),
-    };
-    let outline = match exchange(tries, operation, scope, selected, &mut connection).await {
-        Err(failure) if failure.error.code() == Some(REAUTHENTICATION_REQUIRED) => {
-            // Boxed, for it is rare, and would make every operation's future as large.
-            Box::pin(async {
-                core.deployment
-                    .reauthenticate(&mut connection, scope.deadline)
-                    .await
-                    .map_err(|error| Failure::before(error.at(selected.address())))?;
-                exchange(tries, operation, scope, selected, &mut connection).await
-            })
-            .await?
+) -> impl Future<Output = std::result::Result<(Lease, Outline), Failure>> {
+    async move {
+        let core = tries.lease.core;
+        let mut connection = match core.check_out_now(selected.pool()) {
+            Some(connection) => connection,
+            // Boxed: whoever waits can bear it, and it would make every operation's future as large.
+            None => Box::pin(core.check_out(selected.pool(), scope.deadline))
+                .await
+                .map_err(|refused| not_checked_out(selected, tries.retry, refused))?,
+        };
+        let failure = match exchange(tries, operation, scope, selected, &mut connection).await {
+            Ok(outline) => return Ok((connection, outline)),
+            Err(failure) => failure,
+        };
+        if failure.error.code() != Some(REAUTHENTICATION_REQUIRED) {
+            return Err(failure);
         }
-        done => done?,
-    };
-    Ok((connection, outline))
+        // Boxed, for it is rare, and would make every operation's future as large.
+        let again = Box::pin(async {
+            core.deployment
+                .reauthenticate(&mut connection, scope.deadline)
+                .await
+                .map_err(|error| Failure::before(error.at(selected.address())))?;
+            exchange(tries, operation, scope, selected, &mut connection).await
+        });
+        let outline = again.await?;
+        Ok((connection, outline))
+    }
 }
 
 /// Writes and sends the command, and looks at its reply.
-async fn exchange(
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
+fn exchange(
     tries: &mut Tries<'_>,
     operation: &mut dyn Operation,
     scope: &mut Scope<'_>,
     selected: &Selected,
     connection: &mut Lease,
-) -> std::result::Result<Outline, Failure> {
-    let core = tries.lease.core;
-    write(tries, operation, scope, connection).map_err(|error| match error.kind() {
-        // No server has anything to do with what cannot be written.
-        ErrorKind::BsonSerialization(_) => Failure::before(error),
-        _ => Failure::before(error.at(selected.address())),
-    })?;
-    let acknowledged = scope.is_acknowledged();
-    if let Some(session) = session(&mut scope.identity, &mut tries.lease) {
-        session.begin();
-    }
-    let watch = Watch::begin(core.options.command_event_handler.as_ref(), connection);
-    let sent = match acknowledged {
-        true => connection.round_trip(&core.runtime, scope.deadline).await,
-        false => connection.send(&core.runtime, scope.deadline).await,
-    };
-    if let Some(session) = session(&mut scope.identity, &mut tries.lease) {
-        session.ended();
-        if sent.as_ref().is_err_and(|error| !matches!(error.kind(), ErrorKind::InvalidArgument { .. })) {
-            session.mark_dirty();
+) -> impl Future<Output = std::result::Result<Outline, Failure>> {
+    async move {
+        let core = tries.lease.core;
+        write(tries, operation, scope, connection).map_err(|error| match error.kind() {
+            // No server has anything to do with what cannot be written.
+            ErrorKind::BsonSerialization(_) => Failure::before(error),
+            _ => Failure::before(error.at(selected.address())),
+        })?;
+        let acknowledged = scope.is_acknowledged();
+        if let Some(session) = session(&mut scope.identity, &mut tries.lease) {
+            session.begin();
         }
-    }
-    if let Err(error) = sent {
-        if let Some(watch) = watch {
-            watch.failed(&error);
+        let watch = Watch::begin(core.options.command_event_handler.as_ref(), connection);
+        let sent = match acknowledged {
+            true => connection.round_trip(&core.runtime, scope.deadline).await,
+            false => connection.send(&core.runtime, scope.deadline).await,
+        };
+        if let Some(session) = session(&mut scope.identity, &mut tries.lease) {
+            session.ended();
+            if sent.as_ref().is_err_and(|error| !matches!(error.kind(), ErrorKind::InvalidArgument { .. })) {
+                session.mark_dirty();
+            }
         }
-        return Err(not_answered(core, selected, connection, tries.retry, error));
-    }
-    let outline = match acknowledged {
-        true => match read(core, scope, connection) {
-            Ok(outline) => outline,
-            Err(error) => {
-                if let Some(watch) = watch {
-                    watch.failed(&error);
+        if let Err(error) = sent {
+            if let Some(watch) = watch {
+                watch.failed(&error);
+            }
+            return Err(not_answered(core, selected, connection, tries.retry, error));
+        }
+        let outline = match acknowledged {
+            true => match read(core, scope, connection) {
+                Ok(outline) => outline,
+                Err(error) => {
+                    if let Some(watch) = watch {
+                        watch.failed(&error);
+                    }
+                    return Err(Failure::after(error));
                 }
-                return Err(Failure::after(error));
-            }
-        },
-        false => Outline::unacknowledged(),
-    };
-    if let Some(watch) = watch {
-        watch.answered(&outline, connection.reply().ok().filter(|_| acknowledged));
-    }
-    if !outline.is_ok() || outline.has_write_concern_error() {
-        let error = complaint(&outline, connection);
-        if let Some(mut error) = error.map(|error| error.at(selected.address())) {
-            if tries.retry == Retry::Write {
-                retry::label(&mut error, Some(connection.description()));
-            }
-            core.deployment.on_error(selected, connection.generation(), &error, Stage::Operation);
-            // What was written although its concern was not met is for the operation to tell, unless it is tried again.
-            let again = retry::permits(tries.retry, &error) && tries.may_repeat(scope, &error);
-            if !outline.is_ok() || again {
-                return Err(Failure::after(error));
+            },
+            false => Outline::unacknowledged(),
+        };
+        if let Some(watch) = watch {
+            watch.answered(&outline, connection.reply().ok().filter(|_| acknowledged));
+        }
+        if !outline.is_ok() || outline.has_write_concern_error() {
+            let error = complaint(&outline, connection);
+            if let Some(mut error) = error.map(|error| error.at(selected.address())) {
+                if tries.retry == Retry::Write {
+                    retry::label(&mut error, Some(connection.description()));
+                }
+                core.deployment.on_error(selected, connection.generation(), &error, Stage::Operation);
+                // What was written although its concern was not met is for the operation to tell, unless it is tried again.
+                let again = retry::permits(tries.retry, &error) && tries.may_repeat(scope, &error);
+                if !outline.is_ok() || again {
+                    return Err(Failure::after(error));
+                }
             }
         }
+        Ok(outline)
     }
-    Ok(outline)
 }
 
 /// The session under whose identity the attempt runs, if it has one.

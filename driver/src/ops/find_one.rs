@@ -74,20 +74,23 @@ impl<'a, T, F: Face> FindOne<'a, T, F> {
 }
 
 impl<T: DeserializeOwned, F: Face> FindOne<'_, T, F> {
-    async fn execute(self) -> Result<Option<T>> {
-        let place = self.collection.place();
-        let options = self.options.as_deref();
-        let scope = place.read(
-            options.and_then(|o| o.selection_criteria.as_ref()),
-            options.and_then(|o| o.read_concern.as_ref()),
-            self.session,
-        );
-        let mut command = Command { collection: &place.name, filter: &self.filter, options };
-        let reply = exec::execute(&place.core, &mut command, scope).await?;
-        let Some(found) = reply.first()? else { return Ok(None) };
-        decode::from_slice(found)
-            .map(Some)
-            .map_err(|cause| Error::deserialization(cause).at(reply.host()))
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
+    fn execute(self) -> impl Future<Output = Result<Option<T>>> {
+        async move {
+            let place = self.collection.place();
+            let options = self.options.as_deref();
+            let scope = place.read(
+                options.and_then(|o| o.selection_criteria.as_ref()),
+                options.and_then(|o| o.read_concern.as_ref()),
+                self.session,
+            );
+            let mut command = Command { collection: &place.name, filter: &self.filter, options };
+            let reply = exec::execute(&place.core, &mut command, scope).await?;
+            let Some(found) = reply.first()? else { return Ok(None) };
+            decode::from_slice(found)
+                .map(Some)
+                .map_err(|cause| Error::deserialization(cause).at(reply.host()))
+        }
     }
 }
 

@@ -20,7 +20,7 @@ macro_rules! ends {
 
             fn into_future(self) -> Self::IntoFuture {
                 let subject = self.$($field).+.subject($name);
-                Box::pin(crate::ops::subject::told(self.execute(), subject))
+                crate::ops::subject::told(|| self.execute(), subject)
             }
         }
     };

@@ -1,11 +1,13 @@
 //! What an operation is called and what it is done on: how its errors begin.
 
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use super::Boxed;
 use crate::error::Result;
 
 /// An operation's name, and what it is done on: a collection, or a database.
@@ -35,9 +37,17 @@ pin_project! {
     }
 }
 
-/// Has the errors of `future` begin with `subject`.
-pub(crate) fn told<F>(future: F, subject: Subject<'_>) -> Told<'_, F> {
-    Told { future, subject }
+/// Has the errors of the future that `make` makes begin with `subject`.
+///
+/// It is made in the place where it stays. `Box::pin` would be given one that was made on the stack, and copy all of it, most of which is room
+/// for what comes later.
+#[inline(always)]
+pub(crate) fn told<'a, T, F>(make: impl FnOnce() -> F, subject: Subject<'a>) -> Boxed<'a, Result<T>>
+where
+    F: Future<Output = Result<T>> + Send + 'a,
+{
+    let place = Box::<Told<'a, F>>::new_uninit();
+    Box::into_pin(Box::<MaybeUninit<Told<'a, F>>>::write(place, Told { future: make(), subject }))
 }
 
 impl<F: Future<Output = Result<T>>, T> Future for Told<'_, F> {

@@ -39,6 +39,12 @@ enum Home {
 }
 
 impl Lease {
+    /// As [`of_pool`](Self::of_pool), if there is a connection to be had at once.
+    #[inline]
+    pub(crate) fn of_idle(pool: &Pool) -> Option<Self> {
+        Some(Lease { connection: Some(pool.check_out_now()?), home: Home::Pool })
+    }
+
     /// A connection that belongs to no request.
     pub(crate) async fn of_pool(pool: &Pool, deadline: Deadline) -> Result<Self, CheckOutError> {
         Ok(Lease { connection: Some(pool.check_out(deadline).await?), home: Home::Pool })
@@ -168,22 +174,36 @@ impl ThreadPins {
         drop(unpinned);
     }
 
-    /// A connection for an operation of the calling thread.
+    /// A connection for an operation of the calling thread, if one can be had at once.
+    #[inline]
+    pub(crate) fn check_out_now(self: &Arc<Self>, pool: &Pool) -> Option<Lease> {
+        let connection = match self.take(pool) {
+            Pinned::NoRequest => return Lease::of_idle(pool),
+            Pinned::Connection(connection) if is_fit(&connection, pool) => connection,
+            Pinned::Connection(connection) => {
+                // The pool closes it, and has room for another.
+                drop(connection);
+                pool.check_out_now()?
+            }
+            Pinned::Nothing => pool.check_out_now()?,
+        };
+        Some(Lease { connection: Some(connection), home: Home::Thread(self.clone()) })
+    }
+
+    /// As [`check_out_now`](Self::check_out_now), where nothing could be had at once: not for a thread whose request has pinned a connection.
     pub(crate) async fn check_out(
         self: &Arc<Self>,
         pool: &Pool,
         deadline: Deadline,
     ) -> Result<Lease, CheckOutError> {
-        match self.take(pool) {
-            Pinned::NoRequest => return Lease::of_pool(pool, deadline).await,
+        let home = match self.take(pool) {
+            Pinned::NoRequest => Home::Pool,
             Pinned::Connection(connection) if is_fit(&connection, pool) => {
                 return Ok(Lease { connection: Some(connection), home: Home::Thread(self.clone()) });
             }
-            Pinned::Connection(connection) => drop(connection),
-            Pinned::Nothing => {}
-        }
-        let connection = pool.check_out(deadline).await?;
-        Ok(Lease { connection: Some(connection), home: Home::Thread(self.clone()) })
+            Pinned::Connection(_) | Pinned::Nothing => Home::Thread(self.clone()),
+        };
+        Ok(Lease { connection: Some(pool.check_out(deadline).await?), home })
     }
 
     fn take(&self, pool: &Pool) -> Pinned {
@@ -233,6 +253,20 @@ struct Line {
 }
 
 impl RequestPins {
+    /// The request's connection of `pool`, if it can be had at once.
+    pub(crate) fn check_out_now(&self, pool: &Pool) -> Option<Lease> {
+        let mut turn = self.slot(pool).try_acquire_owned()?;
+        let connection = match turn.take() {
+            Some(connection) if is_fit(&connection, pool) => connection,
+            unfit => {
+                // The pool closes it, and has room for another.
+                drop(unfit);
+                pool.check_out_now()?
+            }
+        };
+        Some(Lease { connection: Some(connection), home: Home::Line(turn) })
+    }
+
     /// The request's connection of `pool`, when the operations before this one are done with it.
     pub(crate) async fn check_out(&self, pool: &Pool, deadline: Deadline) -> Result<Lease, CheckOutError> {
         let slot = self.slot(pool);
