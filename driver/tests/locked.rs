@@ -6,8 +6,8 @@
 //! instruction at a time and looks at each. What comes between by chance only ever adds: an operation is looked at until one run of it
 //! stays within its bound, and the least that was counted is told.
 //!
-//! Only the thread that performs the operations is traced; monitors and the upkeep of pools run on another. Where a program may not be traced, or on another processor or system, the
-//! test is ignored, for that reason.
+//! Only the thread that performs the operations is traced; monitors, the upkeep of pools and tokio's reactor run on another. Where a program
+//! may not be traced, or on another processor or system, the test is ignored, for that reason.
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod traced;
