@@ -169,7 +169,8 @@ impl Core {
     #[inline]
     fn check_out_now(&self, pool: &Pool) -> Option<Lease> {
         match (&self.request, &self.threads) {
-            (Some(request), _) => request.check_out_now(pool),
+            // Who has the turn keeps it while it waits for a connection: it is not asked for twice.
+            (Some(_), _) => None,
             (None, Some(threads)) => threads.check_out_now(pool),
             (None, None) => Lease::of_idle(pool),
         }

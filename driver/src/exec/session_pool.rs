@@ -89,8 +89,7 @@ impl SessionPool {
     pub(crate) fn give(&self, session: ServerSession, timeout: Option<Duration>) {
         let mut idle = self.idle();
         if let Some(timeout) = timeout {
-            // Near enough: whoever takes a session looks at the clock.
-            let now = session.last_use;
+            let now = Instant::now();
             while idle.back().is_some_and(|oldest| oldest.is_stale(timeout, now)) {
                 idle.pop_back();
             }
@@ -155,6 +154,18 @@ mod tests {
         pool.give(kept, None);
         assert_ne!(pool.take(Some(MARGIN / 2)).id(), id);
         assert!(pool.idle().is_empty());
+    }
+
+    /// It would be taken for the freshest, and all others for as stale as it.
+    #[test]
+    fn a_session_that_was_held_for_too_long_does_not_come_before_fresh_ones() {
+        let pool = SessionPool::default();
+        let (mut held, fresh) = (pool.take(HALF_AN_HOUR), pool.take(HALF_AN_HOUR));
+        let id = fresh.id();
+        pool.give(fresh, HALF_AN_HOUR);
+        held.last_use = held.last_use.checked_sub(Duration::from_secs(3600)).unwrap();
+        pool.give(held, HALF_AN_HOUR);
+        assert_eq!(pool.take(HALF_AN_HOUR).id(), id);
     }
 
     #[test]

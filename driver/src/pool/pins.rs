@@ -253,20 +253,6 @@ struct Line {
 }
 
 impl RequestPins {
-    /// The request's connection of `pool`, if it can be had at once.
-    pub(crate) fn check_out_now(&self, pool: &Pool) -> Option<Lease> {
-        let mut turn = self.slot(pool).try_acquire_owned()?;
-        let connection = match turn.take() {
-            Some(connection) if is_fit(&connection, pool) => connection,
-            unfit => {
-                // The pool closes it, and has room for another.
-                drop(unfit);
-                pool.check_out_now()?
-            }
-        };
-        Some(Lease { connection: Some(connection), home: Home::Line(turn) })
-    }
-
     /// The request's connection of `pool`, when the operations before this one are done with it.
     pub(crate) async fn check_out(&self, pool: &Pool, deadline: Deadline) -> Result<Lease, CheckOutError> {
         let slot = self.slot(pool);
