@@ -190,7 +190,7 @@ impl ThreadPins {
         Some(Lease { connection: Some(connection), home: Home::Thread(self.clone()) })
     }
 
-    /// As [`check_out_now`](Self::check_out_now), where nothing could be had at once: not for a thread whose request has pinned a connection.
+    /// As [`check_out_now`](Self::check_out_now), which comes first; waits where nothing could be had at once.
     pub(crate) async fn check_out(
         self: &Arc<Self>,
         pool: &Pool,

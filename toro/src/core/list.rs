@@ -166,7 +166,7 @@ impl<S> Node<S> {
     /// this once, and sets the state to something else than `WAITING` before it releases the lock.
     #[inline]
     unsafe fn last_waker(&self) -> Option<Waker> {
-        // SAFETY: the lock is held, and the waker is not read again.
+        // SAFETY: the lock is held. The waker is not read again: whoever looks for one sees under the lock that the node is `WAITING` first.
         unsafe { self.inside(|inside| std::ptr::read(&raw const inside.waker)) }
     }
 
