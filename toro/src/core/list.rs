@@ -63,6 +63,7 @@ pub(super) enum Standing {
 }
 
 struct Inside<S> {
+    /// Not that of the first in the list, which nobody follows: it may lead to a node that has left.
     previous: Option<NonNull<Node<S>>>,
     next: Option<NonNull<Node<S>>>,
     waker: Option<Waker>,
@@ -238,8 +239,8 @@ impl<S> List<S> {
         let head = self.head?;
         // SAFETY: linked nodes are alive until the lock is released, or until they are granted, below.
         let node = unsafe { head.as_ref() };
-        // SAFETY: the node is linked in this list.
-        unsafe { self.unlink(node) };
+        // SAFETY: the lock is held.
+        self.unlink_front(unsafe { node.inside(|inside| inside.next) });
         // SAFETY: the lock is held, and the state is set below.
         let waker = unsafe { node.last_waker() };
         // SAFETY: the node was pushed. This is the last touch.
@@ -275,12 +276,10 @@ impl<S> List<S> {
         });
         self.len = len;
         self.head = next;
-        let Some(first) = next else {
+        if next.is_none() {
             self.tail = None;
             return Step::Done;
-        };
-        // SAFETY: the node is linked, and the lock is held.
-        unsafe { first.as_ref().inside(|inside| inside.previous = None) };
+        }
         step
     }
 
@@ -356,17 +355,32 @@ impl<S> List<S> {
     /// The node is linked in this list.
     #[inline]
     unsafe fn unlink(&mut self, node: &Node<S>) {
-        // SAFETY: the node is linked here and the lock is held; so are its neighbours, and for them too.
+        // SAFETY: the node is linked here and the lock is held; so are its neighbours, and for them too. The first one's
+        // `previous` is not followed.
         unsafe {
+            if self.is_front(node) {
+                self.unlink_front(node.inside(|inside| inside.next));
+                return;
+            }
             let (previous, next) = node.inside(|inside| (inside.previous, inside.next));
-            match previous {
-                Some(previous) => previous.as_ref().inside(|inside| inside.next = next),
-                None => self.head = next,
+            if let Some(previous) = previous {
+                previous.as_ref().inside(|inside| inside.next = next);
             }
             match next {
                 Some(next) => next.as_ref().inside(|inside| inside.previous = previous),
                 None => self.tail = previous,
             }
+        }
+        self.len -= 1;
+    }
+
+    /// Takes the first node out, whose follower is `next`. The follower is not touched: it is most likely in the cache of another
+    /// processor.
+    #[inline]
+    fn unlink_front(&mut self, next: Option<NonNull<Node<S>>>) {
+        self.head = next;
+        if next.is_none() {
+            self.tail = None;
         }
         self.len -= 1;
     }

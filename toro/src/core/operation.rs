@@ -86,11 +86,6 @@ pub trait Operation: Sized {
         }
     }
 
-    /// Looks again for a moment, if it seems likely that the wait is about to be over.
-    fn linger(&mut self, _primitive: &Self::Primitive) -> Option<Self::Grant> {
-        None
-    }
-
     /// Looks once more under the lock, and decides whether to queue.
     fn enqueue(
         &mut self,

@@ -194,7 +194,7 @@ fn poll_in_line<O: Operation>(
 ) -> Poll<O::Output> {
     let Some(primitive) = home.as_deref() else { polled_after_return() };
     let grant = match node.standing() {
-        Standing::Outside => op.linger(primitive).or_else(|| join(primitive, op, node, waker)),
+        Standing::Outside => join(primitive, op, node, waker),
         Standing::InLine => look_again(primitive, op, node, waker),
     };
     match grant {

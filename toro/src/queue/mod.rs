@@ -4,7 +4,6 @@
 //! How they work is told in [`shared`].
 
 pub(crate) mod buffer;
-pub(crate) mod hope;
 pub(crate) mod items;
 pub(crate) mod ops;
 pub(crate) mod shared;

@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use super::buffer::Buffer;
 use super::shared::{Core, Found, Promise, Refused, Shared};
-use crate::core::{End, Entry, Handed, Home, List, Mutex, Operation, Parcel, Rest, Step, Wakes};
+use crate::core::{End, Entry, Handed, Home, List, Mutex, Operation, Parcel, Place, Rest, Step, Wakes};
 use crate::error::{Closed, PutError, Timeout, WaitError};
 
 /// Something that has a queue's state inside: each of the public queues.
@@ -96,11 +96,10 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
 
     #[inline]
     fn begin(&mut self, home: H, rest: &mut Rest<'_, Self>) -> Poll<Self::Output> {
-        M::begin(self, home, rest)
-    }
-
-    fn linger(&mut self, queue: &Q) -> Option<Self::Grant> {
-        queue.core().linger_to_get().map(Ok)
+        match home.core().seems_empty() {
+            true => rest.go_on(self, home),
+            false => M::begin(self, home, rest),
+        }
     }
 
     fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<Self::Grant, Promise> {
@@ -109,6 +108,12 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
             None if shared.is_closed() => Entry::Ready(Err(Closed)),
             None => Entry::Queue(Promise::Kept, End::Back),
         }
+    }
+
+    /// A getter that only waits keeps nothing from others.
+    #[inline]
+    fn is_served(_: &Q, _: &mut Self::Shared, _: Place) -> bool {
+        true
     }
 
     fn granted(&mut self, queue: &Q, slot: Option<Promise>) -> Self::Grant {
@@ -191,15 +196,14 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
 
     #[inline]
     fn begin(&mut self, home: H, rest: &mut Rest<'_, Self>) -> Poll<Self::Output> {
+        if home.core().seems_full() {
+            return rest.go_on(self, home);
+        }
         match home.core().put_from(&mut self.parcel) {
             Ok(()) => Poll::Ready(Ok(())),
             Err(Refused::Full) => rest.go_on(self, home),
             Err(Refused::Closed) => Poll::Ready(self.refused(PutError::Closed)),
         }
-    }
-
-    fn linger(&mut self, queue: &Q) -> Option<Self::Grant> {
-        queue.core().linger_to_put(&mut self.parcel).then_some(Ok(()))
     }
 
     fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<Self::Grant, Promise> {
@@ -211,6 +215,12 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
         }
         shared.push(&mut self.parcel);
         Entry::Ready(Ok(()))
+    }
+
+    /// A putter that only waits keeps nothing from others.
+    #[inline]
+    fn is_served(_: &Q, _: &mut Self::Shared, _: Place) -> bool {
+        true
     }
 
     fn granted(&mut self, queue: &Q, slot: Option<Promise>) -> Self::Grant {

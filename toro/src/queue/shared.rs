@@ -10,7 +10,6 @@
 //! waits for its item, is that one more in the queue than there may be places; until so many have been taken nothing is let in.
 
 use super::buffer::Buffer;
-use super::hope::Hope;
 use crate::core::{
     AtomicUsize, List, Mutex, MutexGuard, Ordering, Panics, Parcel, Step, Wakes, const_fn, locked, served,
 };
@@ -21,10 +20,8 @@ pub struct Core<B> {
     maxsize: usize,
     /// How many items are to be had, or were a moment ago; written under the lock.
     len: AtomicUsize,
-    /// That an item comes soon.
-    item_hope: Hope,
-    /// That a place becomes free soon.
-    place_hope: Hope,
+    /// How many places are taken or promised, or were a moment ago; written under the lock.
+    taken: AtomicUsize,
     shared: Mutex<Shared<B>>,
 }
 
@@ -65,8 +62,7 @@ impl<B> Core<B> {
             Core {
                 maxsize,
                 len: AtomicUsize::new(0),
-                item_hope: Hope::new(),
-                place_hope: Hope::new(),
+                taken: AtomicUsize::new(0),
                 shared: Mutex::new(Shared {
                     buffer,
                     maxsize,
@@ -146,22 +142,24 @@ impl<B: Buffer> Core<B> {
         }
     }
 
-    /// Tries to get for a moment, if an item is likely to come.
-    #[inline]
-    pub(super) fn linger_to_get(&self) -> Option<B::Item> {
-        self.item_hope.linger(|| self.len() != 0, || self.try_get().ok())
-    }
-
-    /// Tries to put for a moment, if a place is likely to become free.
-    #[inline]
-    pub(super) fn linger_to_put(&self, parcel: &mut Parcel<B::Item>) -> bool {
-        self.place_hope.linger(|| self.len() < self.maxsize, || self.put_from(parcel).ok()).is_some()
-    }
-
-    /// Under the lock: keeps the number of items known to those who do not hold it.
+    /// Under the lock: keeps what there is known to those who do not hold it.
     #[inline]
     pub(super) fn note(&self, shared: &Shared<B>) {
         self.len.store(shared.to_be_had(), Ordering::Relaxed);
+        self.taken.store(shared.taken(), Ordering::Relaxed);
+    }
+
+    /// Whether there was nothing to be had a moment ago. Who is turned away by it looks again under the lock, in which it
+    /// queues; so it is spared a first look there that would most likely be in vain.
+    #[inline]
+    pub(super) fn seems_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether there was no place a moment ago: see [`seems_empty`](Self::seems_empty).
+    #[inline]
+    pub(super) fn seems_full(&self) -> bool {
+        self.maxsize != 0 && self.taken.load(Ordering::Relaxed) >= self.maxsize
     }
 
     /// An item has been pushed: only a getter can profit from that.
@@ -307,10 +305,16 @@ impl<B: Buffer> Shared<B> {
         self.buffer.len() > self.promised_items
     }
 
+    /// How many places are taken or promised.
+    #[inline]
+    fn taken(&self) -> usize {
+        self.to_be_had() + self.promised_places
+    }
+
     /// Whether there is a place that was not promised.
     #[inline]
     pub(super) fn has_place(&self) -> bool {
-        self.maxsize == 0 || self.to_be_had() + self.promised_places < self.maxsize
+        self.maxsize == 0 || self.taken() < self.maxsize
     }
 
     #[inline]
