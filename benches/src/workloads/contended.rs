@@ -7,8 +7,11 @@ use crate::drive::time_together;
 use crate::peers::lock::{self, Lock};
 use crate::peers::semaphore::{self, Semaphore};
 use crate::round::{Contender, Sample};
+use std::future::poll_fn;
 use std::hint::black_box;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Poll, Waker};
 use tokio::runtime::Runtime;
 
 /// How many tasks contend.
@@ -40,6 +43,15 @@ pub fn fair_lock(runtime: &Arc<Runtime>, holder: Holder) -> Vec<Contender> {
         lock_by::<lock::Toro>(runtime, holder),
         lock_by::<lock::Tokio>(runtime, holder),
         lock_by::<lock::Asyncband>(runtime, holder),
+    ]
+}
+
+/// Fair locks whose holders yield, and what is left of that where there is nothing to lock: the floor of the runtime.
+pub fn locks_and_ring(runtime: &Arc<Runtime>) -> Vec<Contender> {
+    vec![
+        lock_by::<lock::Toro>(runtime, Holder::Yields),
+        lock_by::<lock::Tokio>(runtime, Holder::Yields),
+        ring(runtime),
     ]
 }
 
@@ -92,6 +104,62 @@ fn lock_by<L: Lock>(runtime: &Arc<Runtime>, holder: Holder) -> Contender {
         let (elapsed, _) = time_together(&runtime, tasks)?;
         Ok(Sample { elapsed, ops: each * TASKS })
     })
+}
+
+/// The name of [`ring`].
+const RING: &str = "bare ring";
+
+/// Tasks that pass a turn round: one store and one wake each time, and a yield before it.
+fn ring(runtime: &Arc<Runtime>) -> Contender {
+    let runtime = runtime.clone();
+    Contender::may_stall(RING, move |ops| {
+        let each = ops.div_ceil(TASKS);
+        let ring = Arc::new(Ring::default());
+        let tasks = (0..ring.wakers.len()).map(|me| Arc::clone(&ring).pass_on(me, each));
+        let (elapsed, _) = time_together(&runtime, tasks)?;
+        Ok(Sample { elapsed, ops: each * TASKS })
+    })
+}
+
+/// Whose turn it is.
+#[derive(Default)]
+struct Ring {
+    turn: AtomicUsize,
+    wakers: [OnceLock<Waker>; TASKS as usize],
+    /// How many wakers are known: the first turn begins with the last of them.
+    known: AtomicUsize,
+}
+
+impl Ring {
+    async fn pass_on(self: Arc<Self>, me: usize, times: u64) {
+        poll_fn(|cx| {
+            if self.wakers[me].set(cx.waker().clone()).is_ok()
+                && self.known.fetch_add(1, Ordering::AcqRel) + 1 == self.wakers.len()
+            {
+                self.wake(0);
+            }
+            if self.known.load(Ordering::Acquire) == self.wakers.len() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        for _ in 0..times {
+            let its_turn = || self.turn.load(Ordering::Acquire) == me;
+            poll_fn(|_| if its_turn() { Poll::Ready(()) } else { Poll::Pending }).await;
+            Holder::Yields.hold().await;
+            let next = (me + 1) % self.wakers.len();
+            self.turn.store(next, Ordering::Release);
+            self.wake(next);
+        }
+    }
+
+    fn wake(&self, task: usize) {
+        if let Some(waker) = self.wakers[task].get() {
+            waker.wake_by_ref();
+        }
+    }
 }
 
 fn permit_by<S: Semaphore>(runtime: &Arc<Runtime>, holder: Holder) -> Contender {

@@ -69,6 +69,12 @@ fn locks() -> Vec<Trial> {
             contended::bounded_semaphore(runtime, holder)
         }));
     }
+    cells.push(Trial::together(
+        "lock, fair, holder yields, and a bare ring of turns",
+        Kind::Lock,
+        &[],
+        contended::locks_and_ring,
+    ));
     let barging = [Bound::must("async-lock", 1.2), Bound::aim("async-lock", 1.0)];
     cells.push(Trial::together("lock, barging, holder does not yield", Kind::Lock, &barging, |runtime| {
         contended::barging_lock(runtime, Holder::Works)
