@@ -44,7 +44,7 @@ pub(crate) use self::session_pool::ServerSession;
 use self::session_pool::SessionPool;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result, SYSTEM_OVERLOADED_ERROR};
-use crate::options::{ClientOptions, ServerAddress};
+use crate::options::{ClientOptions, SelectionCriteria, ServerAddress};
 use crate::pool::{CheckOutError, Lease, Pool, RequestPins, ThreadPins};
 use crate::rt::Runtime;
 use crate::topology::{Deployment, Selected, TopologyType};
@@ -233,9 +233,12 @@ pub(crate) fn execute<'c>(
         };
         loop {
             let selected = match select_now(core, &scope, &tries.avoided) {
+                Ok(Selection::Made(selected)) => Ok(selected),
                 // Boxed, for it is rare and large, as is all that follows a failure; every operation's future would be as large.
-                Ok(None) => Box::pin(select(core, operation.meta().name, &scope, &tries.avoided)).await,
-                Ok(Some(selected)) => Ok(selected),
+                Ok(Selection::Waits(criteria)) => {
+                    let name = operation.meta().name;
+                    Box::pin(select(core, name, criteria, &tries.avoided, scope.deadline)).await
+                }
                 Err(error) => Err(error),
             };
             let selected = match selected {
@@ -338,38 +341,44 @@ fn retargets(core: &Core, error: &Error) -> bool {
         || core.deployment.description().topology_type() == TopologyType::Sharded
 }
 
-/// The server for the next attempt, if one suits it at this moment; else [`select`] waits for it, as it does where somebody is told of it.
+/// How far the selection of a server has come without waiting.
+enum Selection<'s> {
+    Made(Selected),
+    /// [`select`] goes on with it.
+    Waits(&'s SelectionCriteria),
+}
+
+/// The server for the next attempt, if one suits it at this moment; else it is waited for, as it is where somebody is told of it.
 #[inline]
-fn select_now(core: &Core, scope: &Scope<'_>, avoided: &[ServerAddress]) -> Result<Option<Selected>> {
+fn select_now<'s>(core: &Core, scope: &Scope<'s>, avoided: &[ServerAddress]) -> Result<Selection<'s>> {
+    let criteria = match scope.target.criteria() {
+        Ok(criteria) => criteria,
+        Err(server) => return Ok(Selection::Made(Selected::new(Arc::clone(server)))),
+    };
     #[cfg(feature = "tracing")]
     if crate::event::log::Selection::is_wanted() {
-        return Ok(None);
+        return Ok(Selection::Waits(criteria));
     }
-    match scope.target.criteria() {
-        Ok(criteria) => core.deployment.select_now(criteria, avoided),
-        Err(server) => Ok(Some(Selected::new(Arc::clone(server)))),
-    }
+    let selected = core.deployment.select_now(criteria, avoided)?;
+    Ok(selected.map_or(Selection::Waits(criteria), Selection::Made))
 }
 
 /// The server for the next attempt.
 async fn select(
     core: &Core,
     operation: &'static str,
-    scope: &Scope<'_>,
+    criteria: &SelectionCriteria,
     avoided: &[ServerAddress],
+    deadline: Deadline,
 ) -> Result<Selected> {
-    let criteria = match scope.target.criteria() {
-        Ok(criteria) => criteria,
-        Err(server) => return Ok(Selected::new(Arc::clone(server))),
-    };
     #[cfg(feature = "tracing")]
     if crate::event::log::Selection::is_wanted() {
         return crate::event::log::Selection { operation, criteria }
-            .told(&core.deployment, avoided, scope.deadline)
+            .told(&core.deployment, avoided, deadline)
             .await;
     }
     let _ = operation;
-    core.deployment.select(criteria, avoided, scope.deadline).await
+    core.deployment.select(criteria, avoided, deadline).await
 }
 
 /// Refuses a session of another client, and one for a write that nobody acknowledges.

@@ -162,7 +162,7 @@ pin_project! {
     pub(crate) struct Timeout<'a, F> {
         #[pin]
         inner: F,
-        // Boxed, for few waits get so far, and it would make every operation's future larger.
+        // Boxed, for it is large, and made only once the inner future was found pending: a wait without an end never pays for it.
         timer: Option<Pin<Box<tokio::time::Sleep>>>,
         deadline: Deadline,
         runtime: &'a Runtime,

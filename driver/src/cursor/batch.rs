@@ -45,7 +45,7 @@ impl<'r> Head<'r> {
         match (id, documents) {
             (Some(id), Some(documents)) => Ok(Head { id, ns, documents }),
             (None, _) => Err(Error::invalid_response("its cursor has no id")),
-            (_, None) => Err(Error::invalid_response("its cursor has no batch")),
+            (_, None) => Err(no_batch()),
         }
     }
 
@@ -75,7 +75,12 @@ pub(crate) fn first<'r>(outline: &Outline, reply: &'r RawDocument) -> Result<Opt
             return Ok(document_at(batch, 4)?.map(|found| &batch[found]));
         }
     }
-    Err(Error::invalid_response("its cursor has no batch"))
+    Err(no_batch())
+}
+
+#[cold]
+fn no_batch() -> Error {
+    Error::invalid_response("its cursor has no batch")
 }
 
 #[cold]

@@ -1,7 +1,6 @@
 //! What an operation is called and what it is done on: how its errors begin.
 
 use std::fmt;
-use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -47,7 +46,8 @@ where
     F: Future<Output = Result<T>> + Send + 'a,
 {
     let place = Box::<Told<'a, F>>::new_uninit();
-    Box::into_pin(Box::<MaybeUninit<Told<'a, F>>>::write(place, Told { future: make(), subject }))
+    let told = Box::write(place, Told { future: make(), subject });
+    Box::into_pin(told)
 }
 
 impl<F: Future<Output = Result<T>>, T> Future for Told<'_, F> {

@@ -177,17 +177,11 @@ impl ThreadPins {
     /// A connection for an operation of the calling thread, if one can be had at once.
     #[inline]
     pub(crate) fn check_out_now(self: &Arc<Self>, pool: &Pool) -> Option<Lease> {
-        let connection = match self.take(pool) {
-            Pinned::NoRequest => return Lease::of_idle(pool),
-            Pinned::Connection(connection) if is_fit(&connection, pool) => connection,
-            Pinned::Connection(connection) => {
-                // The pool closes it, and has room for another.
-                drop(connection);
-                pool.check_out_now()?
-            }
-            Pinned::Nothing => pool.check_out_now()?,
-        };
-        Some(Lease { connection: Some(connection), home: Home::Thread(self.clone()) })
+        match self.take(pool) {
+            Pinned::NoRequest => Lease::of_idle(pool),
+            Pinned::Nothing => Some(self.lease(pool.check_out_now()?)),
+            Pinned::Connection(connection) => Some(self.lease(connection)),
+        }
     }
 
     /// As [`check_out_now`](Self::check_out_now), which comes first; waits where nothing could be had at once.
@@ -196,17 +190,28 @@ impl ThreadPins {
         pool: &Pool,
         deadline: Deadline,
     ) -> Result<Lease, CheckOutError> {
-        let home = match self.take(pool) {
-            Pinned::NoRequest => Home::Pool,
-            Pinned::Connection(connection) if is_fit(&connection, pool) => {
-                return Ok(Lease { connection: Some(connection), home: Home::Thread(self.clone()) });
-            }
-            Pinned::Connection(_) | Pinned::Nothing => Home::Thread(self.clone()),
-        };
-        Ok(Lease { connection: Some(pool.check_out(deadline).await?), home })
+        match self.take(pool) {
+            Pinned::NoRequest => Lease::of_pool(pool, deadline).await,
+            Pinned::Nothing => Ok(self.lease(pool.check_out(deadline).await?)),
+            Pinned::Connection(connection) => Ok(self.lease(connection)),
+        }
     }
 
+    /// A lease that ends by pinning the connection.
+    fn lease(self: &Arc<Self>, connection: PooledConnection) -> Lease {
+        Lease { connection: Some(connection), home: Home::Thread(self.clone()) }
+    }
+
+    /// Takes what the calling thread has pinned, if it is fit for the next operation. If it is not, the pool closes it, and has
+    /// room for another.
     fn take(&self, pool: &Pool) -> Pinned {
+        match self.unpin(pool) {
+            Pinned::Connection(connection) if !is_fit(&connection, pool) => Pinned::Nothing,
+            pinned => pinned,
+        }
+    }
+
+    fn unpin(&self, pool: &Pool) -> Pinned {
         let slot = match self.auto_start {
             true => self.slots.get_or_insert_with(RefCell::default).ok(),
             false => self.slots.get(),

@@ -250,7 +250,8 @@ impl<S> List<S> {
 
     /// Grants the oldest waiters, one by one, as long as `may` agrees to what it sees in the slot, and may change there.
     ///
-    /// All are taken out at once, so that each node is visited once.
+    /// All are taken out at once, so that each node is visited once. `may` must not panic: the nodes before would be granted and still
+    /// linked.
     #[inline]
     pub(crate) fn grant_while(&mut self, wakes: &mut Wakes, mut may: impl FnMut(&mut S) -> bool) -> Step {
         let (mut next, mut len) = (self.head, self.len);

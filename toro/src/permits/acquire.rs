@@ -107,7 +107,8 @@ impl<F: Face> Operation for Acquire<F> {
     #[inline]
     fn is_served(primitive: &F::Primitive, line: &mut Line, changed: Place) -> bool {
         let permits = F::permits(primitive);
-        // Who stands behind the oldest waiter is not what that one waits for; unless it made it lose its nudge when it left.
+        // Only the oldest waiter can be served, and a change behind it makes nothing possible for it; except with barging, where who left
+        // may have stood first when it was nudged, and the nudge is to go to the one who stands first now.
         changed == Place::Behind && !permits.is_barging() || permits.is_served(line)
     }
 
