@@ -10,6 +10,7 @@ use super::{Metric, Trial, small};
 use benches::bound::Bound;
 use driver::bson::{Document, RawDocumentBuf, doc};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const MANY: i32 = 50_000;
 
@@ -23,6 +24,7 @@ pub(super) fn cells() -> Vec<Trial> {
     vec![
         Trial::new("blocking ping", ping).bound(Metric::Cpu, small::small_cpu()),
         small("find_one", find_one),
+        Trial::new("blocking find_one, beside a floor that pauses", find_one_and_pauses),
         Trial::new("blocking insert_one", insert_one).bound(Metric::Cpu, small::small_cpu()),
         Trial::new("blocking update_one", update_one).bound(Metric::Cpu, small::small_cpu()),
         Trial::new("blocking insert_many 50,000", insert_many)
@@ -94,6 +96,29 @@ fn find_one(ground: &Ground) -> Vec<Contender> {
             .find_one(mongodb::bson::doc! { "_id": key(0, i) })),
         floor(ground, find_request()),
     ]
+}
+
+/// A client has something to do between a reply and its next request; a floor that has nothing to do meets a server whose thread is still awake. So
+/// here it stands beside floors that think for a while.
+fn find_one_and_pauses(ground: &Ground) -> Vec<Contender> {
+    let pausing = |name, pause| {
+        let mut bare = BareBlocking::connect(&ground.primary);
+        let mut request = find_request();
+        Contender::blocking(name, move |ops| {
+            for _ in 0..ops {
+                bare.round_trip(&mut request);
+                let begun = Instant::now();
+                while begun.elapsed() < pause {
+                    std::hint::spin_loop();
+                }
+            }
+        })
+    };
+    let mut contenders = find_one(ground);
+    contenders.retain(|contender| contender.name != "official");
+    contenders.push(pausing("floor that pauses 2 us", Duration::from_micros(2)));
+    contenders.push(pausing("floor that pauses 4 us", Duration::from_micros(4)));
+    contenders
 }
 
 fn insert_one(ground: &Ground) -> Vec<Contender> {

@@ -1,4 +1,4 @@
-//! What a wait costs in memory: allocations, and the size of its future.
+//! What a wait costs that can be counted: allocations, the size of its future, and how often tasks have to run.
 
 use super::Trial;
 use super::probe::Kind;
@@ -10,10 +10,12 @@ use benches::peers::lock::{self, Lock};
 use benches::peers::queue::{self, Queue, Room};
 use benches::peers::semaphore::{self, Semaphore};
 use benches::round::Figures;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::hint::black_box;
 use std::mem::size_of_val;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 /// How many waits are counted: allocations that only some waits make show as a fraction.
@@ -87,6 +89,23 @@ pub(super) fn cells() -> Vec<Trial> {
                 permit_size::<semaphore::Asyncband>(),
             ]
         }),
+        Trial::exact(
+            "queue 4P4C, maxsize 1, polls per item on one thread",
+            Kind::Queue,
+            "polls",
+            &[],
+            |_| {
+                let contenders = [
+                    polls::<queue::Toro>(),
+                    polls::<queue::AsyncChannel>(),
+                    polls::<queue::Flume>(),
+                    polls::<queue::Kanal>(),
+                    polls::<queue::CrossfireBounded>(),
+                    polls::<queue::AsyncbandBounded>(),
+                ];
+                contenders.into_iter().flatten().collect()
+            },
+        ),
         Trial::exact("event, size of a wait future", Kind::Nothing, "bytes", &[], |_| {
             vec![
                 bell_size::<event::Toro>(),
@@ -166,6 +185,51 @@ fn put_wait<Q: Queue<1>>() -> Option<Figures> {
 /// Whether a future was ready at its first poll; it is dropped.
 fn ready_once<F: Future>(future: F) -> bool {
     pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+}
+
+/// How often the tasks of four producers and four consumers run for each item that passes.
+///
+/// A producer that waits has its item with it until it runs, where dropping its put is to mean that nothing was put. Where a consumer may
+/// take the item out of a put that goes on waiting, producers run less often.
+fn polls<Q: Queue<1>>() -> Option<Figures> {
+    const ENDS: usize = 4;
+    const EACH: u64 = 2000;
+    let (producers, consumers) = Q::open(Room::For(1), ENDS, ENDS)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime without drivers can be built");
+    let polls = Arc::new(AtomicU64::new(0));
+    let producers = producers.into_iter().map(|producer| {
+        runtime.spawn(counted(Arc::clone(&polls), async move {
+            for number in 0..EACH {
+                Q::put(&producer, [number]).await.expect("the queue is open");
+            }
+        }))
+    });
+    let consumers = consumers.into_iter().map(|mut consumer| {
+        runtime.spawn(counted(Arc::clone(&polls), async move {
+            for _ in 0..EACH {
+                black_box(Q::get(&mut consumer).await.expect("the queue is open"));
+            }
+        }))
+    });
+    let tasks: Vec<_> = producers.chain(consumers).collect();
+    runtime.block_on(async {
+        for task in tasks {
+            task.await.expect("a measured task ends without a panic");
+        }
+    });
+    Some(Figures::exact(Q::NAME, polls.load(Ordering::Relaxed) as f64 / (EACH * ENDS as u64) as f64))
+}
+
+/// Counts how often `future` is polled.
+async fn counted<F: Future>(polls: Arc<AtomicU64>, future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        polls.fetch_add(1, Ordering::Relaxed);
+        future.as_mut().poll(cx)
+    })
+    .await
 }
 
 fn bytes<F>(name: &'static str, future: &F) -> Figures {
