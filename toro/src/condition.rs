@@ -223,10 +223,6 @@ impl<H: Home<Target = Condition>, A: Answer> Operation for Listening<H, A> {
         &mut line.waiters
     }
 
-    fn attempt(&mut self, _: &Condition) -> Option<Told> {
-        None
-    }
-
     fn enqueue(&mut self, condition: &Condition, line: &mut Line, _: &mut Wakes) -> Entry<Told, Notice> {
         condition.queued.fetch_or(1, Ordering::AcqRel);
         let arrival = line.arrivals;

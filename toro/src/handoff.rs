@@ -268,11 +268,6 @@ where
         if slot.0.is_some() { Handed::Yes } else { Handed::No }
     }
 
-    #[inline]
-    fn attempt(&mut self, _: &Handoff<S, T>) -> Option<Self::Grant> {
-        None
-    }
-
     fn enqueue(
         &mut self,
         _: &Handoff<S, T>,

@@ -1,4 +1,4 @@
-//! Eight tasks that want the same lock, or the same three permits, on two workers.
+//! Eight tasks that want the same lock, or the same three permits, on two workers; and eight that only pass a turn round.
 //!
 //! Fair locks are compared with fair ones and barging locks with barging ones. "Yields" means that the holder lets
 //! other tasks run while it holds: everyone else comes to wait. "Does not yield" is a short critical section.
@@ -106,13 +106,10 @@ fn lock_by<L: Lock>(runtime: &Arc<Runtime>, holder: Holder) -> Contender {
     })
 }
 
-/// The name of [`ring`].
-const RING: &str = "bare ring";
-
-/// Tasks that pass a turn round: one store and one wake each time, and a yield before it.
+/// Tasks that pass a turn round: each yields, stores whose turn it is next, and wakes that task.
 fn ring(runtime: &Arc<Runtime>) -> Contender {
     let runtime = runtime.clone();
-    Contender::may_stall(RING, move |ops| {
+    Contender::may_stall("bare ring", move |ops| {
         let each = ops.div_ceil(TASKS);
         let ring = Arc::new(Ring::default());
         let tasks = (0..ring.wakers.len()).map(|me| Arc::clone(&ring).pass_on(me, each));

@@ -63,7 +63,7 @@ pub(super) enum Standing {
 }
 
 struct Inside<S> {
-    /// Not that of the first in the list, which nobody follows: it may lead to a node that has left.
+    /// Meaningless in the first of the list, where nobody follows it: it may lead to a node that has left.
     previous: Option<NonNull<Node<S>>>,
     next: Option<NonNull<Node<S>>>,
     waker: Option<Waker>,
@@ -167,7 +167,8 @@ impl<S> Node<S> {
     /// this once, and sets the state to something else than `WAITING` before it releases the lock.
     #[inline]
     unsafe fn last_waker(&self) -> Option<Waker> {
-        // SAFETY: the lock is held. The waker is not read again: whoever looks for one sees under the lock that the node is `WAITING` first.
+        // SAFETY: the lock is held. The waker is not read again: whoever looks for one sees first, under the lock, that the node is
+        // `WAITING`.
         unsafe { self.inside(|inside| std::ptr::read(&raw const inside.waker)) }
     }
 
@@ -239,8 +240,8 @@ impl<S> List<S> {
         let head = self.head?;
         // SAFETY: linked nodes are alive until the lock is released, or until they are granted, below.
         let node = unsafe { head.as_ref() };
-        // SAFETY: the lock is held.
-        self.unlink_front(unsafe { node.inside(|inside| inside.next) });
+        // SAFETY: the node is the first in this list.
+        unsafe { self.unlink_front(node) };
         // SAFETY: the lock is held, and the state is set below.
         let waker = unsafe { node.last_waker() };
         // SAFETY: the node was pushed. This is the last touch.
@@ -356,14 +357,15 @@ impl<S> List<S> {
     /// The node is linked in this list.
     #[inline]
     unsafe fn unlink(&mut self, node: &Node<S>) {
-        // SAFETY: the node is linked here and the lock is held; so are its neighbours, and for them too. The first one's
-        // `previous` is not followed.
+        // SAFETY: the node is linked here and the lock is held; so are its neighbours, and for them too. Every node but the first has
+        // its true predecessor.
         unsafe {
             if self.is_front(node) {
-                self.unlink_front(node.inside(|inside| inside.next));
+                self.unlink_front(node);
                 return;
             }
             let (previous, next) = node.inside(|inside| (inside.previous, inside.next));
+            debug_assert!(previous.is_some(), "only the first node has nobody before it");
             if let Some(previous) = previous {
                 previous.as_ref().inside(|inside| inside.next = next);
             }
@@ -375,12 +377,15 @@ impl<S> List<S> {
         self.len -= 1;
     }
 
-    /// Takes the first node out, whose follower is `next`. The follower is not touched: it is most likely in the cache of another
-    /// processor.
+    /// Takes the first node out. Its follower is not touched: it is most likely in the cache of another processor.
+    ///
+    /// # Safety
+    /// The node is the first in this list.
     #[inline]
-    fn unlink_front(&mut self, next: Option<NonNull<Node<S>>>) {
-        self.head = next;
-        if next.is_none() {
+    unsafe fn unlink_front(&mut self, first: &Node<S>) {
+        // SAFETY: the node is linked, and the lock is held.
+        self.head = unsafe { first.inside(|inside| inside.next) };
+        if self.head.is_none() {
             self.tail = None;
         }
         self.len -= 1;
@@ -397,5 +402,73 @@ impl<S> List<S> {
             node.atomic().store(GONE, Ordering::Relaxed);
             (node.last_waker(), node.inside(|inside| inside.slot.take()))
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::pin::Pin;
+
+    use super::*;
+
+    fn push(list: &mut List<u8>, name: u8, end: End) -> Pin<Box<Node<u8>>> {
+        let node = Box::pin(Node::new());
+        // SAFETY: the node is pinned and fresh; each test takes it out before it drops it, and nobody else has the list.
+        unsafe { list.push(&node, Waker::noop().clone(), name, end) };
+        node
+    }
+
+    fn leave(list: &mut List<u8>, node: Pin<Box<Node<u8>>>) {
+        // SAFETY: the node is linked in this list.
+        let (waker, slot) = unsafe { list.remove(&node) };
+        assert!(waker.is_some() && slot.is_some());
+    }
+
+    fn names(list: &List<u8>) -> Vec<u8> {
+        let mut names = Vec::new();
+        let mut next = list.head;
+        while let Some(node) = next {
+            // SAFETY: linked nodes are alive, and nobody else has the list.
+            unsafe { node.as_ref().inside(|inside| (names.extend(inside.slot), next = inside.next)) };
+        }
+        assert_eq!(names.len(), list.len());
+        names
+    }
+
+    /// What the first one keeps of a neighbour that was freed is never followed.
+    #[test]
+    fn nodes_leave_from_everywhere_after_the_first_was_granted_and_freed() {
+        let mut list = List::new();
+        let mut wakes = Wakes::new();
+        let [a, b, c, d] = [b'a', b'b', b'c', b'd'].map(|name| push(&mut list, name, End::Back));
+        assert!(list.grant_front(&mut wakes));
+        drop(a);
+        assert_eq!(names(&list), *b"bcd");
+        leave(&mut list, c);
+        let e = push(&mut list, b'e', End::Front);
+        assert_eq!(names(&list), *b"ebd");
+        leave(&mut list, e);
+        leave(&mut list, b);
+        assert_eq!(names(&list), *b"d");
+        let f = push(&mut list, b'f', End::Back);
+        leave(&mut list, d);
+        leave(&mut list, f);
+        assert!(list.is_empty() && list.tail.is_none());
+        wakes.finish();
+    }
+
+    #[test]
+    fn those_that_are_let_go_together_leave_the_rest_in_order() {
+        let mut list = List::new();
+        let mut wakes = Wakes::new();
+        let nodes = [1, 1, 2, 2].map(|name| push(&mut list, name, End::Back));
+        assert_eq!(list.grant_while(&mut wakes, |name| *name == 1), Step::Done);
+        let [a, b, c, d] = nodes;
+        drop((a, b));
+        assert_eq!(names(&list), [2, 2]);
+        leave(&mut list, d);
+        leave(&mut list, c);
+        assert!(list.is_empty() && list.tail.is_none());
+        wakes.finish();
     }
 }

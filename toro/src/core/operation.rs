@@ -72,8 +72,11 @@ pub trait Operation: Sized {
         Handed::No
     }
 
-    /// Tries without the lock.
-    fn attempt(&mut self, primitive: &Self::Primitive) -> Option<Self::Grant>;
+    /// Tries without joining the line, most of them without the lock.
+    #[inline]
+    fn attempt(&mut self, _primitive: &Self::Primitive) -> Option<Self::Grant> {
+        None
+    }
 
     /// The first poll: tries without joining the line, and goes on with the rest of the poll if that fails.
     ///
@@ -86,7 +89,7 @@ pub trait Operation: Sized {
         }
     }
 
-    /// Looks once more under the lock, and decides whether to queue.
+    /// Looks under the lock, and decides whether to queue.
     fn enqueue(
         &mut self,
         primitive: &Self::Primitive,

@@ -1,6 +1,6 @@
 //! [`Waiter`]: the future that carries out an [`Operation`].
 //!
-//! At its first poll it tries without the lock; failing that it takes the lock and looks again, and if it still has to
+//! At its first poll it tries without joining the line; failing that it takes the lock and looks there, and if it has to
 //! wait it is linked in the same critical section, so that no grant can fall between the look and the queue. Whoever
 //! grants it writes into its node and wakes it; its next poll sees the grant without taking the lock. A waiter that is
 //! dropped or expires unlinks itself under the lock; if the grant came first it is kept (expiry) or given back (drop).

@@ -30,7 +30,7 @@ pub trait Made<H: Home<Target: Queued<Item = T>>, T>: Sized {
     type Output;
     fn make(queue: H, item: T) -> Self::Output;
 
-    /// The first poll of a getter: see [`Operation::begin`].
+    /// The first poll of a getter, where there seems to be an item: see [`Operation::begin`].
     #[inline]
     fn begin(
         get: &mut Get<H, Self>,
@@ -110,7 +110,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
         }
     }
 
-    /// A getter that only waits keeps nothing from others.
+    /// A getter that only waits has nothing that others could have: see [`shared`](super::shared).
     #[inline]
     fn is_served(_: &Q, _: &mut Self::Shared, _: Place) -> bool {
         true
@@ -186,15 +186,6 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
     }
 
     #[inline]
-    fn attempt(&mut self, queue: &Q) -> Option<Self::Grant> {
-        match queue.core().put_from(&mut self.parcel) {
-            Ok(()) => Some(Ok(())),
-            Err(Refused::Full) => None,
-            Err(Refused::Closed) => Some(Err(Closed)),
-        }
-    }
-
-    #[inline]
     fn begin(&mut self, home: H, rest: &mut Rest<'_, Self>) -> Poll<Self::Output> {
         if home.core().seems_full() {
             return rest.go_on(self, home);
@@ -217,7 +208,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
         Entry::Ready(Ok(()))
     }
 
-    /// A putter that only waits keeps nothing from others.
+    /// A putter that only waits has nothing that others could have: see [`shared`](super::shared).
     #[inline]
     fn is_served(_: &Q, _: &mut Self::Shared, _: Place) -> bool {
         true
@@ -270,7 +261,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Join<H> {
     type Home = H;
     type Primitive = Q;
     type Shared = Shared<Q::Buffer>;
-    type Slot = ();
+    type Slot = u32;
     type Grant = ();
     type Output = ();
     type Timed = Result<(), Timeout>;
@@ -279,21 +270,17 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Join<H> {
         queue.core().shared()
     }
 
-    fn list(shared: &mut Self::Shared, _: Handed) -> &mut List<()> {
+    fn list(shared: &mut Self::Shared, _: Handed) -> &mut List<u32> {
         &mut shared.joiners
     }
 
-    fn attempt(&mut self, _: &Q) -> Option<()> {
-        None
+    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<(), u32> {
+        if shared.is_finished() { Entry::Ready(()) } else { Entry::Queue(shared.ends(), End::Back) }
     }
 
-    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<(), ()> {
-        if shared.is_finished() { Entry::Ready(()) } else { Entry::Queue((), End::Back) }
-    }
+    fn granted(&mut self, _: &Q, _: Option<u32>) {}
 
-    fn granted(&mut self, _: &Q, _: Option<()>) {}
-
-    fn give_back(&mut self, _: &Q, _: Option<()>) {}
+    fn give_back(&mut self, _: &Q, _: Option<u32>) {}
 
     fn finish(&mut self, _: H, (): ()) {}
 

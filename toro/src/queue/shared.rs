@@ -5,6 +5,11 @@
 //! only what has not been promised, so that they cannot overtake, and a promise whose waiter has gone passes to the next.
 //! The item of a waiting putter lies in its own future, so that a put that is dropped, or expires, never happened.
 //!
+//! How many items there are to be had, and how many places are taken, is also kept where it can be read without the lock: as a hint,
+//! by which a wait that would find nothing spares itself a look. Whoever it turns away decides under the lock, in the same step in
+//! which it queues. Who queues found nothing there, and holds nothing until it is granted: so nobody else can profit from its
+//! coming or going, and every change that somebody can profit from serves them itself.
+//!
 //! A promised item has left the queue as far as `maxsize` is concerned: it takes up no place, so that a putter which has
 //! woken a getter can put the next item without waiting for that getter to run. Only if the getter goes away, and nobody else
 //! waits for its item, is that one more in the queue than there may be places; until so many have been taken nothing is let in.
@@ -42,9 +47,12 @@ pub struct Shared<B> {
     promised_places: usize,
     /// Items that were put and not yet reported done.
     unfinished: usize,
+    /// How often the last of them was; wraps. Whoever joined before such an end is let go, whatever was put after it.
+    ends: u32,
     pub(super) getters: List<Promise>,
     pub(super) putters: List<Promise>,
-    pub(super) joiners: List<()>,
+    /// With the number of ends when they came.
+    pub(super) joiners: List<u32>,
 }
 
 /// What a getter or a putter is granted.
@@ -70,6 +78,7 @@ impl<B> Core<B> {
                     promised_items: 0,
                     promised_places: 0,
                     unfinished: 0,
+                    ends: 0,
                     getters: List::new(),
                     putters: List::new(),
                     joiners: List::new(),
@@ -149,8 +158,8 @@ impl<B: Buffer> Core<B> {
         self.taken.store(shared.taken(), Ordering::Relaxed);
     }
 
-    /// Whether there was nothing to be had a moment ago. Who is turned away by it looks again under the lock, in which it
-    /// queues; so it is spared a first look there that would most likely be in vain.
+    /// Whether there was nothing to be had a moment ago: a hint. Who is turned away by it looks under the lock, in the same step in
+    /// which it queues.
     #[inline]
     pub(super) fn seems_empty(&self) -> bool {
         self.len() == 0
@@ -205,8 +214,8 @@ impl<B: Buffer> Core<B> {
     pub(super) fn task_done(&self) -> Result<(), TooManyDone> {
         let mut shared = self.shared.lock();
         shared.unfinished = shared.unfinished.checked_sub(1).ok_or(TooManyDone)?;
-        let finished = shared.unfinished == 0 && !shared.joiners.is_empty();
-        if finished {
+        if shared.unfinished == 0 && !shared.joiners.is_empty() {
+            shared.ends = shared.ends.wrapping_add(1);
             self.serve(shared, Panics::Raised);
         }
         Ok(())
@@ -292,6 +301,10 @@ impl<B: Buffer> Shared<B> {
         self.unfinished == 0
     }
 
+    pub(super) fn ends(&self) -> u32 {
+        self.ends
+    }
+
     /// How many items were not promised.
     #[inline]
     fn to_be_had(&self) -> usize {
@@ -359,10 +372,11 @@ impl<B: Buffer> Shared<B> {
                     continue;
                 }
             }
-            if self.unfinished == 0 && self.joiners.grant_front(wakes) {
-                continue;
-            }
-            return Step::Done;
+            let ends = self.ends;
+            return match self.joiners.is_empty() {
+                true => Step::Done,
+                false => self.joiners.grant_while(wakes, |joined| *joined != ends),
+            };
         }
     }
 }

@@ -46,6 +46,35 @@ fn wakers_may_use_the_primitive_that_wakes_them() {
 }
 
 #[test]
+fn everyone_who_joined_hears_of_the_end_although_the_first_one_woken_brings_new_work() {
+    let queue = Arc::new(Queue::unbounded());
+    queue.try_put(0).unwrap();
+    let mut joins: Vec<_> = (0..CROWD).map(|_| Box::pin(queue.join())).collect();
+    for (number, join) in joins.iter_mut().enumerate() {
+        let queue = Arc::clone(&queue);
+        let waker = on_wake(move || {
+            if number == 0 {
+                queue.try_put(1).unwrap();
+            }
+        });
+        assert!(join.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    queue.try_get().unwrap();
+    queue.task_done().unwrap();
+    let mut later = Box::pin(queue.join());
+    assert!(crate::poll(later.as_mut()).is_pending(), "there is new work");
+    for (number, join) in joins.iter_mut().enumerate() {
+        assert!(
+            crate::poll(join.as_mut()).is_ready(),
+            "joiner {number} was left waiting for work that came later"
+        );
+    }
+    queue.try_get().unwrap();
+    queue.task_done().unwrap();
+    assert!(crate::poll(later.as_mut()).is_ready());
+}
+
+#[test]
 fn a_waker_that_drops_other_waits_is_harmless() {
     let semaphore = Arc::new(Semaphore::new(0));
     let others: Arc<std::sync::Mutex<Vec<Pin<Box<toro::waits::AcquirePermitsOwned>>>>> = Arc::default();
