@@ -1,11 +1,20 @@
 //! Saving a connection whose reply nobody waits for any more: the pool reads it in the background, within a bound.
+//!
+//! Where the reply says that the server has opened a cursor, nobody will ever ask that one for more: it is ended at once, on
+//! the same connection. Listeners for commands are not told, for it is no operation of theirs.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bson::RawDocument;
+use bson::raw::cstr;
+
 use super::connection::Connection;
 use super::shared::Shared;
 use crate::deadline::Deadline;
+use crate::error::Result;
+use crate::exec::Operation;
+use crate::ops::kill_cursors::KillCursors;
 use crate::rt::{Runtime, block_on};
 
 /// How long, and how much, the pool reads on to save a connection whose reply nobody waits for any more.
@@ -38,14 +47,41 @@ struct Draining {
 
 impl Draining {
     async fn run(&mut self, runtime: &Runtime) {
-        let Some((connection, _)) = &mut self.inner else { return };
+        let Some((connection, pool)) = &mut self.inner else { return };
         let deadline = Deadline::after(DRAIN_TIME);
-        if connection.drain(runtime, deadline, DRAIN_BYTES).await.is_ok()
+        let read = async {
+            connection.drain(runtime, deadline, DRAIN_BYTES).await?;
+            end_cursor(connection, pool, deadline).await
+        };
+        if read.await.is_ok()
             && let Some((connection, pool)) = self.inner.take()
         {
             pool.put_back(connection);
         }
     }
+}
+
+/// Ends the cursor that the reply which was read last has opened, if it has opened one.
+async fn end_cursor(connection: &mut Connection, pool: &Shared, deadline: Deadline) -> Result<()> {
+    let Some((cursor, database, collection)) = connection.reply().ok().and_then(opened_cursor) else {
+        return Ok(());
+    };
+    let (mut message, server) = connection.compose();
+    let mut body = message.body();
+    KillCursors { cursor, collection: &collection }.body(&mut body, server)?;
+    body.str(cstr!("$db"), &database);
+    pool.establisher().write_server_api(&mut body);
+    drop(body);
+    connection.round_trip(pool.runtime(), deadline).await
+}
+
+/// The number, database and collection of the cursor that a reply has opened. A later batch is not meant: somebody may hold its cursor still.
+fn opened_cursor(reply: &RawDocument) -> Option<(i64, String, String)> {
+    let cursor = reply.get_document("cursor").ok()?;
+    cursor.get_array("firstBatch").ok()?;
+    let id = cursor.get_i64("id").ok().filter(|id| *id != 0)?;
+    let (database, collection) = cursor.get_str("ns").ok()?.split_once('.')?;
+    Some((id, database.to_owned(), collection.to_owned()))
 }
 
 impl Drop for Draining {

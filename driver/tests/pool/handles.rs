@@ -136,6 +136,45 @@ async fn a_dropped_operation_does_not_end_the_request() {
     assert_eq!((events.created(), events.closed()), (2, 0));
 }
 
+/// Nobody could end a cursor whose reply came too late, for nobody knows of it.
+#[tokio::test]
+async fn the_cursor_of_a_dropped_find_is_ended_on_the_same_connection() {
+    let _faults = FAULTS.acquire().await;
+    let (client, events) = client(|options| options.max_pool_size = Some(1));
+    let coll = client.database(&name()).collection::<Document>("c");
+    coll.insert_many((0..5).map(|i| doc! { "_id": i })).await.unwrap();
+    let ns = coll.namespace().to_string();
+    // There is but one connection: whoever asks for it gets it when nothing is owed any more.
+    let open = async || {
+        let pipeline = vec![
+            doc! { "$currentOp": { "idleCursors": true } },
+            doc! { "$match": { "type": "idleCursor", "ns": &ns } },
+        ];
+        let reply = client
+            .database("admin")
+            .run_command(doc! { "aggregate": 1, "pipeline": pipeline, "cursor": {} })
+            .await
+            .unwrap();
+        reply.get_document("cursor").unwrap().get_array("firstBatch").unwrap().len()
+    };
+    let known = coll.find(doc! {}).batch_size(2).await.unwrap();
+    assert_eq!(open().await, 1, "the server tells of open cursors");
+    let held = server()
+        .fail_point(doc! {
+            "configureFailPoint": "waitInFindBeforeMakingBatch", "mode": "alwaysOn", "data": { "nss": &ns },
+        })
+        .unwrap();
+    let held = tokio::task::spawn_blocking(move || held.wait_entered(1).map(|()| held));
+    let held = tokio::select! {
+        _ = coll.find(doc! {}).batch_size(2) => panic!("the server has not held the reply back"),
+        held = held => held.unwrap().unwrap(),
+    };
+    held.disable().unwrap();
+    assert_eq!(open().await, 1, "the one that is known");
+    assert_eq!((events.created(), events.closed()), (1, 0));
+    drop(known);
+}
+
 #[tokio::test]
 async fn auto_start_request_needs_threads() {
     let events = Events::default();
