@@ -39,6 +39,8 @@ impl Client<Async> {
     /// - `Io` when the process can open no socket.
     /// - `DnsResolve` where the records of a `mongodb+srv` name cannot be had.
     ///
+    /// An unknown option, or a value of the wrong form, is no error: it is left out, and told by [`warnings`](Client::warnings).
+    ///
     /// # Example
     /// ```no_run
     /// use driver::Client;

@@ -342,7 +342,8 @@ impl Error {
         }
     }
 
-    /// Whether a socket broke or could not be opened.
+    /// Whether a socket broke or could not be opened. An operation that found no server to go to, none of them answering, ends with
+    /// `ServerSelection`: for that [`is_timeout`](Self::is_timeout) is true, and this is not.
     pub fn is_network(&self) -> bool {
         matches!(self.ending().kind(), ErrorKind::Io { .. })
     }

@@ -111,7 +111,7 @@ impl ConnectionString {
         let parsed = Self::parse(connection_string)?;
         match parsed.options.warnings.first() {
             None => Ok(parsed),
-            Some(warning) => Err(Error::invalid_argument(warning.clone())),
+            Some(warning) => Err(Error::invalid_argument(warning.replace("is ignored", "is refused"))),
         }
     }
 
@@ -148,7 +148,8 @@ impl ConnectionString {
         match self.host_info {
             HostInfo::HostIdentifiers(_) => Ok(self.options),
             HostInfo::DnsRecord(name) => Err(Error::invalid_argument(format!(
-                "the connection string names the SRV record {name:?}, but the driver was built without the feature \"dns\""
+                "the connection string names the SRV record {name:?}, but the driver was built without the feature \"dns\"; \
+                 name it in the dependency: driver = {{ features = [\"dns\"], .. }}"
             ))),
         }
     }

@@ -41,7 +41,8 @@
 //! # Waiting
 //!
 //! Whatever may have to wait returns a [`Wait`]. It is `.await`ed, or blocks a thread with [`wait`](Wait::wait), and it can be
-//! given an end: `timeout` and `deadline` on tokio's clock (feature `time`),
+//! given an end: `timeout` and `deadline` on tokio's clock (feature `time`; without it the compiler proposes `wait_timeout`, which
+//! blocks the thread and is not for tasks),
 //! [`wait_timeout`](Wait::wait_timeout) and [`wait_deadline`](Wait::wait_deadline) for threads, and
 //! [`until`](Wait::until) any other future is ready. What is ready succeeds although its deadline has passed. An expiry is an
 //! error of its own, [`Timeout`] or [`WaitError::Timeout`], and what was to be put comes back with it.

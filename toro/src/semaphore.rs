@@ -74,7 +74,8 @@ impl Semaphore {
         self.acquire_many(1)
     }
 
-    /// Waits for several permits at once; they are gathered for the oldest waiter while all later ones wait.
+    /// Waits for several permits at once; they are gathered for the oldest waiter while all later ones wait. Whoever wants none has them at
+    /// once.
     ///
     /// To wait for more permits than there are is to wait until some are [added](Semaphore::add), or the semaphore is
     /// closed.

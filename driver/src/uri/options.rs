@@ -199,13 +199,15 @@ fn tls(pairs: &mut Pairs, srv: bool) -> Result<Option<Tls>> {
             return Err(bad(format_args!("has both {one} and {other}; leave one of them out")));
         }
     }
-    let written: Vec<String> = pairs.all("tls").into_iter().chain(pairs.all("ssl")).collect();
+    let written = ["tls", "ssl"].map(|name| (name, pairs.all(name)));
     let mut wanted = None;
-    for value in &written {
+    for (name, value) in
+        written.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)))
+    {
         match (wanted, read_flag(value)) {
-            (_, None) => {
-                pairs.warn(format!("the option tls must be true or false; {value:?} is ignored"));
-            }
+            (_, None) => pairs.warn(format!(
+                "the option {name} must be true or false; {value:?} is ignored, so it does not turn TLS on"
+            )),
             (Some(before), Some(now)) if before != now => {
                 return Err(bad("says with tls or ssl both that TLS is wanted and that it is not"));
             }

@@ -60,7 +60,11 @@ fn an_unknown_option_is_named_in_a_warning() {
     let [size, unknown] = read.warnings() else { panic!("{:?}", read.warnings()) };
     assert!(unknown.contains("bananas"), "{unknown}");
     assert!(size.contains("maxPoolSize") && size.contains("many"), "{size}");
-    assert!(ConnectionString::parse_strictly("mongodb://h/?bananas=2").is_err());
+    let refused = ConnectionString::parse_strictly("mongodb://h/?bananas=2").unwrap_err().to_string();
+    assert!(refused.contains("bananas") && !refused.contains("ignored"), "{refused}");
+    let read = ConnectionString::parse("mongodb://h/?ssl=yes").unwrap();
+    let [ssl] = read.warnings() else { panic!("{:?}", read.warnings()) };
+    assert!(ssl.contains("ssl") && ssl.contains("yes") && ssl.contains("does not turn TLS on"), "{ssl}");
 }
 
 #[test]

