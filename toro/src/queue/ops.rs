@@ -249,11 +249,15 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
 }
 
 /// Waits until all work is done.
-pub struct Join<H>(PhantomData<fn() -> H>);
+pub struct Join<H> {
+    /// How many ends there had been when it queued.
+    ends: u32,
+    home: PhantomData<fn() -> H>,
+}
 
 impl<H> Join<H> {
     pub(crate) fn new() -> Self {
-        Join(PhantomData)
+        Join { ends: 0, home: PhantomData }
     }
 }
 
@@ -275,7 +279,13 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Join<H> {
     }
 
     fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<(), u32> {
-        if shared.is_finished() { Entry::Ready(()) } else { Entry::Queue(shared.ends(), End::Back) }
+        self.ends = shared.ends();
+        if shared.is_finished() { Entry::Ready(()) } else { Entry::Queue(self.ends, End::Back) }
+    }
+
+    /// The end has come, and its batch has not.
+    fn retry(&mut self, _: &Q, shared: &mut Self::Shared, _: Place) -> bool {
+        self.ends != shared.ends()
     }
 
     fn granted(&mut self, _: &Q, _: Option<u32>) {}

@@ -32,7 +32,7 @@ fn waits_are_small() {
     assert_eq!(size_of::<GetResultOwned<u8>>(), 56);
     assert_eq!(size_of::<Get<'_, Queue<u64>>>(), 56);
     assert_eq!(size_of::<Put<'_, Queue<u64>, u64>>(), 72);
-    assert_eq!(size_of::<Join<'_, Queue<u64>>>(), 56);
+    assert_eq!(size_of::<Join<'_, Queue<u64>>>(), 64);
 }
 
 #[test]

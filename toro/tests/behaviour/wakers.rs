@@ -47,18 +47,32 @@ fn wakers_may_use_the_primitive_that_wakes_them() {
 
 #[test]
 fn everyone_who_joined_hears_of_the_end_although_the_first_one_woken_brings_new_work() {
-    let queue = Arc::new(Queue::unbounded());
+    let queue: &'static Queue<u8> = Box::leak(Box::new(Queue::unbounded()));
     queue.try_put(0).unwrap();
     let mut joins: Vec<_> = (0..CROWD).map(|_| Box::pin(queue.join())).collect();
+    // One of a later batch, which is to give up as soon as it has waited once.
+    let (over, impatient) = (Arc::new(Event::new()), Arc::new(std::sync::Mutex::new(None)));
     for (number, join) in joins.iter_mut().enumerate() {
-        let queue = Arc::clone(&queue);
+        let (over, impatient) = (Arc::clone(&over), Arc::clone(&impatient));
         let waker = on_wake(move || {
             if number == 0 {
                 queue.try_put(1).unwrap();
+                over.set();
+                let mut impatient: Pin<Box<dyn Future<Output = _> + Send>> =
+                    impatient.lock().unwrap().take().unwrap();
+                assert_eq!(
+                    crate::poll(Pin::new(&mut impatient)),
+                    Poll::Ready(Ok(())),
+                    "what it waited for has come"
+                );
             }
         });
         assert!(join.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     }
+    let mut last: Pin<Box<dyn Future<Output = _> + Send>> =
+        Box::pin(async move { queue.join().until(over.wait()).await });
+    assert!(crate::poll(Pin::new(&mut last)).is_pending());
+    *impatient.lock().unwrap() = Some(last);
     queue.try_get().unwrap();
     queue.task_done().unwrap();
     let mut later = Box::pin(queue.join());
