@@ -203,8 +203,9 @@ impl<T, F: Face> Collection<T, F> {
     /// `WaitQueueTimeout`.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it leaves nothing behind on the client. A cursor that the server had opened meanwhile is ended in the background, as soon
-    /// as its reply comes; if the connection is lost before, it ends with its session, by default after half an hour.
+    /// Dropped while it runs, it leaves nothing behind on the client. A cursor that the server opens within the next second is ended in
+    /// the background. After that second the connection is closed, at which the server interrupts what still runs; a cursor that it opens in
+    /// spite of that ends with its session, by default after half an hour.
     pub fn find(&self, filter: Document) -> Find<'_, T, F> {
         Find { collection: self, filter, options: None }
     }

@@ -35,8 +35,9 @@
 //!
 //! # When nobody waits any more
 //!
-//! Every future of this crate may be dropped at any point. A connection whose reply is still owed is drained in the background and used
-//! again, and a cursor that the reply opens is ended; nothing else is disturbed. Whether a write whose future was dropped was done is not known, as with a lost connection.
+//! Every future of this crate may be dropped at any point. A connection whose reply is still owed is drained in the background, if the
+//! reply comes within a second, and used again, and a cursor that the reply opens is ended; nothing else is disturbed. Whether a write
+//! whose future was dropped was done is not known, as with a lost connection.
 //!
 //! Each operation has one deadline, the client's `timeoutMS`, which covers finding a server, waiting for a connection and the
 //! conversation itself. Without it, `serverSelectionTimeoutMS` (30 s) and `waitQueueTimeoutMS` bound their own stage.
@@ -93,8 +94,8 @@
 //! # Warnings
 //!
 //! What a connection string says that cannot be used, an unknown option or a value of the wrong form, is left out. Options that contradict
-//! each other, or ask for the impossible, are errors. A program should show the warnings
-//! to whoever wrote the connection string; with the feature `tracing` the log has it too.
+//! each other, or ask for the impossible, are errors. A program should show the warnings to whoever wrote the connection string; with the
+//! feature `tracing` the log has them too.
 //!
 //! ```
 //! # use driver::options::ClientOptions;

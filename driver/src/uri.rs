@@ -111,7 +111,9 @@ impl ConnectionString {
         let parsed = Self::parse(connection_string)?;
         match parsed.options.warnings.first() {
             None => Ok(parsed),
-            Some(warning) => Err(Error::invalid_argument(warning.replace("is ignored", "is refused"))),
+            Some(warning) => Err(Error::invalid_argument(format!(
+                "parsed strictly, the connection string is refused for what is a warning else: {warning}"
+            ))),
         }
     }
 
@@ -149,7 +151,7 @@ impl ConnectionString {
             HostInfo::HostIdentifiers(_) => Ok(self.options),
             HostInfo::DnsRecord(name) => Err(Error::invalid_argument(format!(
                 "the connection string names the SRV record {name:?}, but the driver was built without the feature \"dns\"; \
-                 name it in the dependency: driver = {{ features = [\"dns\"], .. }}"
+                 add that feature to the dependency on driver"
             ))),
         }
     }

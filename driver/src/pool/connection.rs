@@ -178,6 +178,11 @@ impl Connection {
         self.state != State::Broken
     }
 
+    /// It was seen that the server has closed the connection, or has sent what nobody asked for: nothing is sent on it any more.
+    pub(super) fn condemn(&mut self) {
+        self.state = State::Broken;
+    }
+
     /// Whether it could take the next request now.
     pub(super) fn is_idle(&self) -> bool {
         self.state == State::Idle

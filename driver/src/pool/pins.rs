@@ -85,12 +85,18 @@ impl Drop for Lease {
     }
 }
 
-/// Whether a pinned connection can take the next operation.
+/// A pinned connection, if it can take the next operation; else the pool drains or closes it.
 ///
 /// Requests can be long, and servers close connections when they step down: one look at the socket, which neither waits nor
 /// consumes, spares the operation an error.
-fn is_fit(connection: &PooledConnection, pool: &Pool) -> bool {
-    connection.is_idle() && !pool.is_stale(connection.generation()) && connection.is_quiet()
+fn fit(mut connection: PooledConnection, pool: &Pool) -> Option<PooledConnection> {
+    if connection.is_idle() && !pool.is_stale(connection.generation()) {
+        if connection.is_quiet() {
+            return Some(connection);
+        }
+        connection.condemn();
+    }
+    None
 }
 
 // ---- threads
@@ -202,11 +208,12 @@ impl ThreadPins {
         Lease { connection: Some(connection), home: Home::Thread(self.clone()) }
     }
 
-    /// Takes what the calling thread has pinned, if it is fit for the next operation. If it is not, the pool closes it, and has
-    /// room for another.
+    /// Takes what the calling thread has pinned, if it is fit for the next operation.
     fn take(&self, pool: &Pool) -> Pinned {
         match self.unpin(pool) {
-            Pinned::Connection(connection) if !is_fit(&connection, pool) => Pinned::Nothing,
+            Pinned::Connection(connection) => {
+                fit(connection, pool).map_or(Pinned::Nothing, Pinned::Connection)
+            }
             pinned => pinned,
         }
     }
@@ -263,12 +270,10 @@ impl RequestPins {
         let slot = self.slot(pool);
         let turn = pool.shared.establisher().runtime().timeout(deadline, slot.acquire_owned()).await;
         let Ok(mut turn) = turn else { return Err(pool.shared.timed_out()) };
-        if let Some(connection) = turn.take()
-            && is_fit(&connection, pool)
-        {
-            return Ok(Lease { connection: Some(connection), home: Home::Line(turn) });
-        }
-        let connection = pool.check_out(deadline).await?;
+        let connection = match turn.take().and_then(|pinned| fit(pinned, pool)) {
+            Some(connection) => connection,
+            None => pool.check_out(deadline).await?,
+        };
         Ok(Lease { connection: Some(connection), home: Home::Line(turn) })
     }
 

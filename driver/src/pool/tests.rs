@@ -260,3 +260,35 @@ async fn there_are_never_more_connections_than_allowed() {
     assert!(counts.total <= 5 && counts.idle == counts.total, "{counts:?}");
     assert!(bench.told(|event| matches!(event, CmapEvent::ConnectionCreated(_))) <= 5);
 }
+
+/// The peer has gone while nobody looked: neither the request nor whoever comes after it gets that connection again.
+#[test]
+fn a_pinned_connection_that_died_unseen_is_closed_and_not_handed_out_again() {
+    let die = |bench: &Bench, id: u64| shared::lock(&bench.pool.shared.open)[&id].1.interrupt();
+    let closed = |bench: &Bench| bench.told(|event| matches!(event, CmapEvent::ConnectionClosed(_)));
+
+    let bench = bench(Runtime::blocking().unwrap(), shared_standalone().unwrap(), |options| {
+        options.max_pool_size = Some(1);
+    });
+    let threads = ThreadPins::new(false);
+    assert!(threads.start().is_some());
+    let lease = block_on(threads.check_out(&bench.pool, Deadline::NEVER)).unwrap();
+    let first = lease.id();
+    drop(lease);
+    die(&bench, first);
+    assert!(threads.check_out_now(&bench.pool).is_none(), "there is none but the dead one");
+    assert_eq!((closed(&bench), bench.pool.counts().total), (1, 0));
+    let lease = block_on(threads.check_out(&bench.pool, Deadline::NEVER)).unwrap();
+    assert_ne!(lease.id(), first);
+    drop(lease);
+    threads.end_last();
+
+    let handles = RequestPins::default();
+    let lease = block_on(handles.check_out(&bench.pool, Deadline::NEVER)).unwrap();
+    let second = lease.id();
+    drop(lease);
+    die(&bench, second);
+    let lease = block_on(handles.check_out(&bench.pool, Deadline::NEVER)).unwrap();
+    assert_ne!(lease.id(), second);
+    assert_eq!((closed(&bench), bench.pool.counts().total), (2, 1));
+}

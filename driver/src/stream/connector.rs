@@ -23,13 +23,13 @@ impl Connector {
         #[cfg(not(feature = "tls"))]
         if let Some(Tls::Enabled(_)) = options.tls {
             return Err(crate::error::Error::invalid_argument(
-                "TLS is wanted, but the driver was built without the feature \"tls\"; name it in the dependency: driver = { features = [\"tls\"], .. }",
+                "TLS is wanted, but the driver was built without the feature \"tls\"; add that feature to the dependency on driver",
             ));
         }
         #[cfg(not(feature = "socks5"))]
         if options.socks5_proxy.is_some() {
             return Err(crate::error::Error::invalid_argument(
-                "a proxy is wanted, but the driver was built without the feature \"socks5\"; name it in the dependency: driver = { features = [\"socks5\"], .. }",
+                "a proxy is wanted, but the driver was built without the feature \"socks5\"; add that feature to the dependency on driver",
             ));
         }
         Ok(Connector {

@@ -200,14 +200,12 @@ fn tls(pairs: &mut Pairs, srv: bool) -> Result<Option<Tls>> {
         }
     }
     let written = ["tls", "ssl"].map(|name| (name, pairs.all(name)));
-    let mut wanted = None;
+    let (mut wanted, mut misread) = (None, Vec::new());
     for (name, value) in
         written.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)))
     {
         match (wanted, read_flag(value)) {
-            (_, None) => pairs.warn(format!(
-                "the option {name} must be true or false; {value:?} is ignored, so it does not turn TLS on"
-            )),
+            (_, None) => misread.push((name, value)),
             (Some(before), Some(now)) if before != now => {
                 return Err(bad("says with tls or ssl both that TLS is wanted and that it is not"));
             }
@@ -228,7 +226,7 @@ fn tls(pairs: &mut Pairs, srv: bool) -> Result<Option<Tls>> {
         ..TlsOptions::default()
     };
     let given = options != TlsOptions::default();
-    Ok(match wanted {
+    let tls = match wanted {
         Some(false) => {
             if given {
                 pairs.warn("the options of TLS are ignored because of tls=false");
@@ -238,5 +236,12 @@ fn tls(pairs: &mut Pairs, srv: bool) -> Result<Option<Tls>> {
         Some(true) => Some(Tls::Enabled(options)),
         None if srv || given => Some(Tls::Enabled(options)),
         None => None,
-    })
+    };
+    let state = if matches!(tls, Some(Tls::Enabled(_))) { "on" } else { "off" };
+    for (name, value) in misread {
+        pairs.warn(format!(
+            "the option {name} must be true or false; {value:?} is ignored, and TLS is {state}"
+        ));
+    }
+    Ok(tls)
 }

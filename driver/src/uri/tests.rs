@@ -61,10 +61,22 @@ fn an_unknown_option_is_named_in_a_warning() {
     assert!(unknown.contains("bananas"), "{unknown}");
     assert!(size.contains("maxPoolSize") && size.contains("many"), "{size}");
     let refused = ConnectionString::parse_strictly("mongodb://h/?bananas=2").unwrap_err().to_string();
-    assert!(refused.contains("bananas") && !refused.contains("ignored"), "{refused}");
-    let read = ConnectionString::parse("mongodb://h/?ssl=yes").unwrap();
-    let [ssl] = read.warnings() else { panic!("{:?}", read.warnings()) };
-    assert!(ssl.contains("ssl") && ssl.contains("yes") && ssl.contains("does not turn TLS on"), "{ssl}");
+    assert!(refused.contains("bananas") && refused.contains("is refused"), "{refused}");
+}
+
+#[test]
+fn a_flag_of_tls_that_is_none_is_named_as_it_was_written_with_what_comes_of_it() {
+    for (options, written, state) in [
+        ("ssl=yes", "ssl", "off"),
+        ("tls=yes", "tls", "off"),
+        ("tls=true&ssl=yes", "ssl", "on"),
+        ("tls=no&tlsCAFile=x", "tls", "on"),
+    ] {
+        let read = ConnectionString::parse(format!("mongodb://h/?{options}")).unwrap();
+        let [warning] = read.warnings() else { panic!("{options}: {:?}", read.warnings()) };
+        assert!(warning.contains(&format!("the option {written} ")), "{warning}");
+        assert!(warning.ends_with(&format!("TLS is {state}")), "{warning}");
+    }
 }
 
 #[test]

@@ -47,7 +47,8 @@ pub struct Shared<B> {
     promised_places: usize,
     /// Items that were put and not yet reported done.
     unfinished: usize,
-    /// How often the last of them was; wraps. Whoever joined before such an end is let go, whatever was put after it.
+    /// How often the last of them was while somebody had joined; wraps. Whoever joined before such an end is let go, whatever was put
+    /// after it.
     ends: u32,
     pub(super) getters: List<Promise>,
     pub(super) putters: List<Promise>,
