@@ -278,10 +278,13 @@ impl<S> List<S> {
         });
         self.len = len;
         self.head = next;
-        if next.is_none() {
+        let Some(first) = next else {
             self.tail = None;
             return Step::Done;
-        }
+        };
+        // Nobody looks there, but writing it fetches the node while this batch is being woken.
+        // SAFETY: the node is linked, and the lock is held.
+        unsafe { first.as_ref().inside(|inside| inside.previous = None) };
         step
     }
 
