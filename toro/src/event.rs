@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::num::NonZeroU64;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::core::{
@@ -46,8 +46,24 @@ pub struct Line {
     generation: Generation,
 }
 
-/// The set that a waiter waits for.
-type Generation = NonZeroU64;
+/// The set that a waiter waits for, counted around in a circle.
+///
+/// A set returns when all who waited for it or an earlier one are gone from the line. So the generations in line are no further
+/// apart than there are threads inside of `set`, and which of two is the earlier can be told by the shorter way.
+#[derive(Clone, Copy)]
+pub struct Generation(NonZeroU32);
+
+impl Generation {
+    const FIRST: Generation = Generation(NonZeroU32::MIN);
+
+    fn next(self) -> Generation {
+        Generation(self.0.checked_add(1).unwrap_or(NonZeroU32::MIN))
+    }
+
+    fn is_at_most(self, other: Generation) -> bool {
+        other.0.get().wrapping_sub(self.0.get()) <= u32::MAX / 2
+    }
+}
 
 /// Waits for an event.
 pub type EventWait<'a> = Wait<Waiter<Happens<&'a Event>>>;
@@ -60,7 +76,7 @@ impl Event {
         pub const fn new() -> Self {
             Event {
                 word: AtomicUsize::new(0),
-                line: Mutex::new(Line { waiters: List::new(), generation: NonZeroU64::MIN }),
+                line: Mutex::new(Line { waiters: List::new(), generation: Generation::FIRST }),
             }
         }
     }
@@ -95,10 +111,10 @@ impl Event {
             let ended = *ended.get_or_insert_with(|| {
                 self.word.fetch_or(SET, Ordering::Release);
                 let ended = line.generation;
-                line.generation = ended.saturating_add(1);
+                line.generation = ended.next();
                 ended
             });
-            let step = line.waiters.grant_while(wakes, |generation| *generation <= ended);
+            let step = line.waiters.grant_while(wakes, |generation| generation.is_at_most(ended));
             self.tidy(line);
             step
         });
@@ -209,5 +225,39 @@ impl<H: Home<Target = Event>> Operation for Happens<H> {
 
     fn expired(&mut self, _: H) -> Self::Timed {
         Err(Timeout)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generations_stay_in_order_around_the_circle() {
+        let mut generation = Generation(NonZeroU32::new(u32::MAX - 2).unwrap());
+        for _ in 0..5 {
+            let next = generation.next();
+            assert!(generation.is_at_most(generation) && generation.is_at_most(next));
+            assert!(!next.is_at_most(generation));
+            generation = next;
+        }
+    }
+
+    #[test]
+    fn a_set_wakes_its_own_across_the_end_of_the_circle() {
+        let event = Event::new();
+        event.line.lock().generation = Generation(NonZeroU32::MAX);
+        for _ in 0..3 {
+            std::thread::scope(|scope| {
+                let waiter = scope.spawn(|| event.wait().wait());
+                while event.waiting() == 0 {
+                    std::thread::yield_now();
+                }
+                event.set();
+                event.clear();
+                waiter.join().unwrap();
+            });
+        }
+        assert!(event.line.lock().generation.is_at_most(Generation(NonZeroU32::new(3).unwrap())));
     }
 }

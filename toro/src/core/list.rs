@@ -47,8 +47,10 @@ pub enum End {
 pub(super) struct Node<S> {
     /// The owner's own note.
     standing: Cell<Standing>,
-    /// Initialised, as the inside, when the node is pushed: a wait that never queues does not touch its node.
+    /// Initialised, as the two below, when the node is pushed: a wait that never queues does not touch its node.
     state: UnsafeCell<MaybeUninit<AtomicU8>>,
+    /// By itself, so that a small one takes up no more than it needs.
+    slot: UnsafeCell<MaybeUninit<Option<S>>>,
     inside: UnsafeCell<MaybeUninit<Inside<S>>>,
     _pinned: PhantomPinned,
 }
@@ -66,8 +68,8 @@ struct Inside<S> {
     /// Meaningless in the first of the list, where nobody follows it: it may lead to a node that has left.
     previous: Option<NonNull<Node<S>>>,
     next: Option<NonNull<Node<S>>>,
-    waker: Option<Waker>,
-    slot: Option<S>,
+    /// One that does nothing once the waiter was nudged, until it is polled again.
+    waker: Waker,
 }
 
 // SAFETY: the raw pointers are only followed under the lock of the list; the slot moves between threads, and the waker
@@ -88,6 +90,8 @@ impl<S> Node<S> {
             (&raw mut (*fields).standing).write(Cell::new(Standing::Outside));
             #[cfg(loom)]
             (&raw mut (*fields).state).write(UnsafeCell::new(MaybeUninit::uninit()));
+            #[cfg(loom)]
+            (&raw mut (*fields).slot).write(UnsafeCell::new(MaybeUninit::uninit()));
             #[cfg(loom)]
             (&raw mut (*fields).inside).write(UnsafeCell::new(MaybeUninit::uninit()));
         }
@@ -121,11 +125,21 @@ impl<S> Node<S> {
         unsafe { self.atomic() }.load(Ordering::Acquire)
     }
 
-    /// Looks inside.
+    /// Looks into the slot.
     ///
     /// # Safety
     /// The node has been pushed once. The caller holds the lock of the list it is linked in, or is the owner of a node
-    /// that is not linked; and `f` does not look inside the same node again.
+    /// that is not linked; and `f` does not look into the slot of the same node again.
+    #[inline]
+    unsafe fn slot<R>(&self, f: impl FnOnce(&mut Option<S>) -> R) -> R {
+        // SAFETY: pushing has initialised it, and by contract nobody else is there.
+        self.slot.with_mut(|slot| f(unsafe { (*slot).assume_init_mut() }))
+    }
+
+    /// Looks inside.
+    ///
+    /// # Safety
+    /// As for [`slot`](Node::slot).
     #[inline]
     unsafe fn inside<R>(&self, f: impl FnOnce(&mut Inside<S>) -> R) -> R {
         // SAFETY: pushing has initialised it, and by contract nobody else is inside.
@@ -135,11 +149,11 @@ impl<S> Node<S> {
     /// Takes the slot of a node that was granted.
     ///
     /// # Safety
-    /// The caller is the owner and has seen the state `GRANTED`.
+    /// The caller is the owner, and the node was pushed and is not linked any more.
     #[inline]
     pub(super) unsafe fn take_slot(&self) -> Option<S> {
-        // SAFETY: a granted node is its owner's alone.
-        unsafe { self.inside(|inside| inside.slot.take()) }
+        // SAFETY: a node that is not linked is its owner's alone.
+        unsafe { self.slot(Option::take) }
     }
 
     /// What the operation says about the slot of a linked node.
@@ -148,7 +162,7 @@ impl<S> Node<S> {
     /// The caller owns the node and holds the lock of the list in which it is linked.
     pub(super) unsafe fn ask<R>(&self, f: impl FnOnce(&S) -> R) -> Option<R> {
         // SAFETY: the lock is held.
-        unsafe { self.inside(|inside| inside.slot.as_ref().map(f)) }
+        unsafe { self.slot(|slot| slot.as_ref().map(f)) }
     }
 
     /// Whether the waker kept here would wake the same task.
@@ -157,7 +171,7 @@ impl<S> Node<S> {
     /// The caller holds the lock of the list in which the node is linked.
     pub(super) unsafe fn would_wake(&self, waker: &Waker) -> bool {
         // SAFETY: the lock is held.
-        unsafe { self.inside(|inside| inside.waker.as_ref().is_some_and(|kept| kept.will_wake(waker))) }
+        unsafe { self.inside(|inside| inside.waker.will_wake(waker)) }
     }
 
     /// Moves the waker out of a node that leaves its list. Nobody looks for one there any more, so nothing is written.
@@ -166,7 +180,7 @@ impl<S> Node<S> {
     /// The caller holds the lock of the list in which the node is linked, or has just unlinked it under that lock; it calls
     /// this once, and sets the state to something else than `WAITING` before it releases the lock.
     #[inline]
-    unsafe fn last_waker(&self) -> Option<Waker> {
+    unsafe fn last_waker(&self) -> Waker {
         // SAFETY: the lock is held. The waker is not read again: whoever looks for one sees first, under the lock, that the node is
         // `WAITING`.
         unsafe { self.inside(|inside| std::ptr::read(&raw const inside.waker)) }
@@ -177,7 +191,7 @@ impl<S> Node<S> {
     /// # Safety
     /// The caller holds the lock of the list in which the node is linked, or has just unlinked it under that lock.
     #[inline]
-    pub(super) unsafe fn replace_waker(&self, waker: Option<Waker>) -> Option<Waker> {
+    pub(super) unsafe fn replace_waker(&self, waker: Waker) -> Waker {
         // SAFETY: the lock is held.
         unsafe { self.inside(|inside| mem::replace(&mut inside.waker, waker)) }
     }
@@ -213,7 +227,7 @@ impl<S> List<S> {
         // SAFETY: linked nodes are alive, and `&mut self` shows that the lock is held and keeps everyone else out as long as
         // the slot is borrowed.
         unsafe {
-            let slot = head.as_ref().inside(|inside| inside.slot.as_mut().map(NonNull::from));
+            let slot = head.as_ref().slot(|slot| slot.as_mut().map(NonNull::from));
             slot.map(|mut slot| slot.as_mut())
         }
     }
@@ -246,7 +260,7 @@ impl<S> List<S> {
         let waker = unsafe { node.last_waker() };
         // SAFETY: the node was pushed. This is the last touch.
         unsafe { node.atomic() }.store(GRANTED, Ordering::Release);
-        waker
+        Some(waker)
     }
 
     /// Grants the oldest waiters, one by one, as long as `may` agrees to what it sees in the slot, and may change there.
@@ -255,28 +269,25 @@ impl<S> List<S> {
     /// linked.
     #[inline]
     pub(crate) fn grant_while(&mut self, wakes: &mut Wakes, mut may: impl FnMut(&mut S) -> bool) -> Step {
-        let (mut next, mut len) = (self.head, self.len);
+        let mut next = self.head;
         let mut step = Step::Again;
-        wakes.fill(|| {
+        let granted = wakes.fill(|| {
             let first = next?;
             // SAFETY: linked nodes are alive until the lock is released, or until they are granted, below.
             let node = unsafe { first.as_ref() };
             // SAFETY: the lock is held.
-            let granted = unsafe {
-                node.inside(|inside| inside.slot.as_mut().is_some_and(&mut may).then_some(inside.next))
-            };
-            let Some(after) = granted else {
+            if !unsafe { node.slot(|slot| slot.as_mut().is_some_and(&mut may)) } {
                 step = Step::Done;
                 return None;
-            };
+            }
             // SAFETY: the lock is held, and the state is set below.
-            let waker = unsafe { node.last_waker() };
+            let (waker, after) = unsafe { (node.last_waker(), node.inside(|inside| inside.next)) };
             // SAFETY: the node was pushed. This is the last touch; its neighbours are set right below, under the same lock.
             unsafe { node.atomic() }.store(GRANTED, Ordering::Release);
-            (next, len) = (after, len - 1);
+            next = after;
             Some(waker)
         });
-        self.len = len;
+        self.len -= granted;
         self.head = next;
         let Some(first) = next else {
             self.tail = None;
@@ -293,7 +304,8 @@ impl<S> List<S> {
     pub(crate) fn nudge_front(&mut self, wakes: &mut Wakes) {
         let Some(head) = self.head else { return };
         // SAFETY: linked nodes are alive, and the lock is held.
-        if let Some(waker) = unsafe { head.as_ref().replace_waker(None) } {
+        let waker = unsafe { head.as_ref().replace_waker(Waker::noop().clone()) };
+        if !waker.will_wake(Waker::noop()) {
             wakes.push(waker);
         }
     }
@@ -315,9 +327,13 @@ impl<S> List<S> {
     /// list, before it goes away; until then the list stays under that lock.
     pub(super) unsafe fn push(&mut self, node: &Node<S>, waker: Waker, slot: S, end: End) {
         node.inside.with_mut(|inside| {
-            let fresh = Inside { previous: None, next: None, waker: Some(waker), slot: Some(slot) };
+            let fresh = Inside { previous: None, next: None, waker };
             // SAFETY: only the owner, who calls, knows the node.
             unsafe { (*inside).write(fresh) };
+        });
+        node.slot.with_mut(|place| {
+            // SAFETY: as above.
+            unsafe { (*place).write(Some(slot)) };
         });
         node.state.with_mut(|state| {
             // SAFETY: as above.
@@ -398,12 +414,12 @@ impl<S> List<S> {
     ///
     /// # Safety
     /// The caller owns the node, which is linked in this list.
-    pub(super) unsafe fn remove(&mut self, node: &Node<S>) -> (Option<Waker>, Option<S>) {
+    pub(super) unsafe fn remove(&mut self, node: &Node<S>) -> (Waker, Option<S>) {
         // SAFETY: the node is linked here and the lock is held.
         unsafe {
             self.unlink(node);
             node.atomic().store(GONE, Ordering::Relaxed);
-            (node.last_waker(), node.inside(|inside| inside.slot.take()))
+            (node.last_waker(), node.take_slot())
         }
     }
 }
@@ -423,8 +439,8 @@ mod tests {
 
     fn leave(list: &mut List<u8>, node: Pin<Box<Node<u8>>>) {
         // SAFETY: the node is linked in this list.
-        let (waker, slot) = unsafe { list.remove(&node) };
-        assert!(waker.is_some() && slot.is_some());
+        let (_, slot) = unsafe { list.remove(&node) };
+        assert!(slot.is_some());
     }
 
     fn names(list: &List<u8>) -> Vec<u8> {
@@ -432,7 +448,9 @@ mod tests {
         let mut next = list.head;
         while let Some(node) = next {
             // SAFETY: linked nodes are alive, and nobody else has the list.
-            unsafe { node.as_ref().inside(|inside| (names.extend(inside.slot), next = inside.next)) };
+            unsafe { node.as_ref().slot(|slot| names.extend(*slot)) };
+            // SAFETY: as above.
+            next = unsafe { node.as_ref().inside(|inside| inside.next) };
         }
         assert_eq!(names.len(), list.len());
         names

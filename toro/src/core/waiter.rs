@@ -325,7 +325,7 @@ fn look_again<O: Operation>(
             continue;
         };
         // SAFETY: the lock is held and the node is linked.
-        let stale = unsafe { node.replace_waker(Some(clone)) };
+        let stale = unsafe { node.replace_waker(clone) };
         drop(shared);
         drop(stale);
         return None;
@@ -375,7 +375,7 @@ fn leave<O: Operation>(
 fn serve_after<O: Operation>(
     primitive: &O::Primitive,
     mut shared: MutexGuard<'_, O::Shared>,
-    waker: Option<Waker>,
+    waker: Waker,
     panics: Panics,
 ) {
     let mut wakes = Wakes::new();

@@ -55,22 +55,20 @@ impl Wakes {
         self.len += 1;
     }
 
-    /// Adds wakers as long as there is room and `next` has one more waiter, who may be without one.
+    /// Adds wakers as long as there is room and `next` has one more, and tells how many.
     ///
     /// The length is written once: what `next` does to a waiter is seen by its owner, so nothing could be kept in a register
     /// across it otherwise.
     #[inline]
-    pub(crate) fn fill(&mut self, mut next: impl FnMut() -> Option<Option<Waker>>) {
-        let mut len = self.len;
-        while let Some(place) = self.wakers.get_mut(len)
-            && let Some(waker) = next()
-        {
-            if let Some(waker) = waker {
-                place.write(waker);
-                len += 1;
-            }
+    pub(crate) fn fill(&mut self, mut next: impl FnMut() -> Option<Waker>) -> usize {
+        let mut added = 0;
+        for place in self.wakers.iter_mut().skip(self.len) {
+            let Some(waker) = next() else { break };
+            place.write(waker);
+            added += 1;
         }
-        self.len = len;
+        self.len += added;
+        added
     }
 
     /// Wakes everything collected and empties the batch; a panic is kept for [`finish`](Wakes::finish).
@@ -109,11 +107,13 @@ impl Wakes {
     }
 
     fn wake_until_panic(&mut self) {
-        while self.next < self.len {
-            // SAFETY: `wakers[next..len]` are initialised, and `next` moves past this one before it is woken, so it is
-            // read once, even if waking it panics.
-            let waker = unsafe { self.wakers[self.next].assume_init_read() };
-            self.next += 1;
+        let mut rest =
+            Rest { wakers: &self.wakers[self.next..self.len], len: self.len, next: &mut self.next };
+        while let Some((first, others)) = rest.wakers.split_first() {
+            rest.wakers = others;
+            // SAFETY: `wakers[next..len]` are initialised, and the rest is without this one before it is woken, so it is read once,
+            // even if waking it panics.
+            let waker = unsafe { first.assume_init_read() };
             waker.wake();
         }
     }
@@ -125,6 +125,21 @@ impl Wakes {
         {
             resume_unwind(panic);
         }
+    }
+}
+
+/// What is left of a batch that is being woken. How far it came is written down when it ends, by a panic too, and not after
+/// each waker, so that the compiler may keep it in registers.
+struct Rest<'a> {
+    wakers: &'a [MaybeUninit<Waker>],
+    len: usize,
+    next: &'a mut usize,
+}
+
+impl Drop for Rest<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        *self.next = self.len - self.wakers.len();
     }
 }
 

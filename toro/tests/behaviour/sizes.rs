@@ -24,14 +24,14 @@ fn waits_are_small() {
     assert_eq!(size_of::<UpgradableReadOwned<u8>>(), 64);
     assert_eq!(size_of::<Upgrade<'_, u8>>(), 64);
     assert_eq!(size_of::<UpgradeOwned<u8>>(), 64);
-    assert_eq!(size_of::<EventWait<'_>>(), 56);
+    assert_eq!(size_of::<EventWait<'_>>(), 48);
     assert_eq!(size_of::<Notified<'_>>(), 64);
     assert_eq!(size_of::<Arrive<'_>>(), 80);
     assert_eq!(size_of::<ArriveOwned>(), 80);
-    assert_eq!(size_of::<GetResult<'_, u8>>(), 56);
-    assert_eq!(size_of::<GetResultOwned<u8>>(), 56);
-    assert_eq!(size_of::<Get<'_, Queue<u64>>>(), 56);
-    assert_eq!(size_of::<Put<'_, Queue<u64>, u64>>(), 72);
+    assert_eq!(size_of::<GetResult<'_, u8>>(), 48);
+    assert_eq!(size_of::<GetResultOwned<u8>>(), 48);
+    assert_eq!(size_of::<Get<'_, Queue<u64>>>(), 48);
+    assert_eq!(size_of::<Put<'_, Queue<u64>, u64>>(), 64);
     assert_eq!(size_of::<Join<'_, Queue<u64>>>(), 64);
 }
 
