@@ -77,11 +77,15 @@ fn settle<O: Operation>(primitive: &O::Primitive, mut step: Step, wakes: &mut Wa
 }
 
 /// A future that waits in line.
+///
+/// The home is kept between the node, most of which a new wait leaves uninitialised, and the operation, which may carry an item:
+/// side by side, the compiler would move them together, uninitialised bytes and all, by way of the stack.
+#[repr(C)]
 pub struct Waiter<O: Operation> {
+    node: Node<O::Slot>,
     /// Gone once the wait has returned.
     home: Option<O::Home>,
     op: O,
-    node: Node<O::Slot>,
 }
 
 /// Why a waiter gives up its place.
