@@ -1,5 +1,6 @@
 //! What happens around operations: a client's first result, a burst on a cold pool, a set against a standalone, cancellation, memory.
 
+use super::burst;
 use super::ground::{DB, Ground, with_option};
 use super::measure::{Contender, work};
 use super::{Metric, Trial};
@@ -7,7 +8,6 @@ use benches::bound::Bound;
 use benches::round::Figures;
 use driver::bson::{Document, doc};
 use std::sync::Arc;
-use std::time::Instant;
 use testbed::Standalone;
 
 const NAME: &str = "life";
@@ -15,7 +15,7 @@ const NAME: &str = "life";
 pub(super) fn cells() -> Vec<Trial> {
     vec![
         Trial::new("cold start to first result", cold_start),
-        Trial::new("burst of 80 tasks on a cold pool", burst)
+        Trial::new("burst of 80 tasks on a cold pool", burst::cell)
             .bound(Metric::Wall, [Bound::must("official", 0.7), Bound::aim("official", 0.5)]),
         Trial::new("find_one, set against standalone", set_and_standalone)
             .bound(Metric::Cpu, [Bound::must("standalone", 1.05), Bound::aim("standalone", 1.0)]),
@@ -56,64 +56,6 @@ fn cold_start(ground: &Ground) -> Vec<Contender> {
         Contender::tasks("driver", &ground.runtime, 1, ours),
         Contender::tasks("official", &ground.runtime, 1, official),
     ]
-}
-
-/// The time from the first task to the last result, of clients that know their servers and have the one connection that a ping
-/// leaves: the official crate has no other way to wait until it knows them.
-fn burst(ground: &Ground) -> Vec<Contender> {
-    const TASKS: usize = 80;
-    ground.fill(NAME, vec![doc! { "_id": 1 }]);
-    let (runtime, uri) = (Arc::clone(&ground.runtime), ground.uri.clone());
-    let ours = move |ops: u64| {
-        let bursts = (0..ops).map(|_| {
-            runtime.block_on(async {
-                let client = driver::Client::with_uri_str(&uri).await.expect("the connection string is good");
-                client.database("admin").run_command(doc! { "ping": 1 }).await.expect("a ping");
-                let coll = client.database(DB).collection::<Document>(NAME);
-                let begun = Instant::now();
-                let tasks: Vec<_> = (0..TASKS)
-                    .map(|_| {
-                        let coll = coll.clone();
-                        tokio::spawn(async move { coll.find_one(doc! {}).await.expect("the server answers") })
-                    })
-                    .collect();
-                for task in tasks {
-                    task.await.expect("no task panics");
-                }
-                begun.elapsed()
-            })
-        });
-        bursts.sum()
-    };
-    let (runtime, uri) = (Arc::clone(&ground.runtime), ground.uri.clone());
-    let official = move |ops: u64| {
-        let bursts = (0..ops).map(|_| {
-            runtime.block_on(async {
-                let client =
-                    mongodb::Client::with_uri_str(&uri).await.expect("the connection string is good");
-                client
-                    .database("admin")
-                    .run_command(mongodb::bson::doc! { "ping": 1 })
-                    .await
-                    .expect("a ping");
-                let coll = client.database(DB).collection::<mongodb::bson::Document>(NAME);
-                let begun = Instant::now();
-                let tasks: Vec<_> = (0..TASKS)
-                    .map(|_| {
-                        let coll = coll.clone();
-                        let filter = mongodb::bson::doc! {};
-                        tokio::spawn(async move { coll.find_one(filter).await.expect("the server answers") })
-                    })
-                    .collect();
-                for task in tasks {
-                    task.await.expect("no task panics");
-                }
-                begun.elapsed()
-            })
-        });
-        bursts.sum()
-    };
-    vec![Contender::timed("driver", ours), Contender::timed("official", official)]
 }
 
 fn set_and_standalone(ground: &Ground) -> Vec<Contender> {

@@ -2,6 +2,7 @@
 
 mod blocking;
 mod bulk;
+mod burst;
 mod floor;
 mod ground;
 mod ldjson;
