@@ -2,11 +2,12 @@
 //!
 //! One word tells whether the event is set and whether anyone waits. Setting and clearing are one atomic operation while
 //! nobody waits, and looking is one load. While someone waits, setting happens under the lock: the waiters to be
-//! woken are those of the generation that it ends, so that whoever comes after a `clear` waits for the next `set`,
+//! woken are those of the generations that have ended, so that whoever comes after a `clear` waits for the next `set`,
 //! however long the waking takes.
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -42,27 +43,18 @@ pub struct Event {
 /// What the lock guards.
 pub struct Line {
     waiters: List<Generation>,
-    /// Counts the calls of `set` that found someone waiting.
+    /// Counts, around the circle, the calls of `set` that found someone waiting.
     generation: Generation,
 }
 
-/// The set that a waiter waits for, counted around in a circle.
+/// The set that a waiter waits for, counted around in a circle: whoever in line is not of the present generation was set free.
 ///
-/// A set returns when all who waited for it or an earlier one are gone from the line. So the generations in line are no further
-/// apart than there are threads inside of `set`, and which of two is the earlier can be told by the shorter way.
-#[derive(Clone, Copy)]
-pub struct Generation(NonZeroU32);
+/// A waiter would be mistaken for one of the present generation if it stayed in line for a whole circle. But each set begins by
+/// letting go of those who wait longest, so it is long gone by then.
+type Generation = NonZeroU32;
 
-impl Generation {
-    const FIRST: Generation = Generation(NonZeroU32::MIN);
-
-    fn next(self) -> Generation {
-        Generation(self.0.checked_add(1).unwrap_or(NonZeroU32::MIN))
-    }
-
-    fn is_at_most(self, other: Generation) -> bool {
-        other.0.get().wrapping_sub(self.0.get()) <= u32::MAX / 2
-    }
+fn after(generation: Generation) -> Generation {
+    generation.checked_add(1).unwrap_or(Generation::MIN)
 }
 
 /// Waits for an event.
@@ -76,7 +68,7 @@ impl Event {
         pub const fn new() -> Self {
             Event {
                 word: AtomicUsize::new(0),
-                line: Mutex::new(Line { waiters: List::new(), generation: Generation::FIRST }),
+                line: Mutex::new(Line { waiters: List::new(), generation: Generation::MIN }),
             }
         }
     }
@@ -106,15 +98,14 @@ impl Event {
 
     #[cold]
     fn set_and_wake(&self) {
-        let mut ended = None;
+        let mut begun = false;
         locked(&self.line, |line, wakes| {
-            let ended = *ended.get_or_insert_with(|| {
+            if !mem::replace(&mut begun, true) {
                 self.word.fetch_or(SET, Ordering::Release);
-                let ended = line.generation;
-                line.generation = ended.next();
-                ended
-            });
-            let step = line.waiters.grant_while(wakes, |generation| generation.is_at_most(ended));
+                line.generation = after(line.generation);
+            }
+            let present = line.generation;
+            let step = line.waiters.grant_while(wakes, |generation| *generation != present);
             self.tidy(line);
             step
         });
@@ -230,34 +221,63 @@ impl<H: Home<Target = Event>> Operation for Happens<H> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::future::Future;
+    use std::pin::{Pin, pin};
+    use std::sync::Mutex;
+    use std::task::{Context, Poll, Wake, Waker};
+
     use super::*;
 
-    #[test]
-    fn generations_stay_in_order_around_the_circle() {
-        let mut generation = Generation(NonZeroU32::new(u32::MAX - 2).unwrap());
-        for _ in 0..5 {
-            let next = generation.next();
-            assert!(generation.is_at_most(generation) && generation.is_at_most(next));
-            assert!(!next.is_at_most(generation));
-            generation = next;
+    fn poll(wait: Pin<&mut EventWaitOwned>, waker: &Waker) -> Poll<()> {
+        wait.poll(&mut Context::from_waker(waker))
+    }
+
+    /// Clears the event that wakes it, and waits for it again.
+    struct Newcomer {
+        event: Arc<Event>,
+        wait: Mutex<Pin<Box<EventWaitOwned>>>,
+    }
+
+    impl Wake for Newcomer {
+        fn wake(self: Arc<Self>) {
+            self.event.clear();
+            assert!(poll(self.wait.lock().unwrap().as_mut(), Waker::noop()).is_pending());
         }
     }
 
-    #[test]
-    fn a_set_wakes_its_own_across_the_end_of_the_circle() {
-        let event = Event::new();
-        event.line.lock().generation = Generation(NonZeroU32::MAX);
-        for _ in 0..3 {
-            std::thread::scope(|scope| {
-                let waiter = scope.spawn(|| event.wait().wait());
-                while event.waiting() == 0 {
-                    std::thread::yield_now();
-                }
-                event.set();
-                event.clear();
-                waiter.join().unwrap();
-            });
+    /// Forty are more than one batch: who comes between two batches is not of those who are let go.
+    fn set_with_a_newcomer(event: &Arc<Event>, generation: Generation) {
+        event.line.lock().generation = generation;
+        let newcomer =
+            Arc::new(Newcomer { event: event.clone(), wait: Mutex::new(Box::pin(event.wait_owned())) });
+        let mut first = pin!(event.wait_owned());
+        assert!(poll(first.as_mut(), &newcomer.clone().into()).is_pending());
+        let mut others: Vec<_> = (1..40).map(|_| Box::pin(event.wait_owned())).collect();
+        for other in &mut others {
+            assert!(poll(other.as_mut(), Waker::noop()).is_pending());
         }
-        assert!(event.line.lock().generation.is_at_most(Generation(NonZeroU32::new(3).unwrap())));
+        event.set();
+        assert!(poll(first, Waker::noop()).is_ready());
+        for other in &mut others {
+            assert!(poll(other.as_mut(), Waker::noop()).is_ready());
+        }
+        assert!(poll(newcomer.wait.lock().unwrap().as_mut(), Waker::noop()).is_pending());
+        assert_eq!(event.waiting(), 1);
+        event.set();
+        assert!(poll(newcomer.wait.lock().unwrap().as_mut(), Waker::noop()).is_ready());
+    }
+
+    #[test]
+    fn a_set_lets_go_of_its_own_and_of_no_newcomer() {
+        let event = Arc::new(Event::new());
+        set_with_a_newcomer(&event, Generation::MIN);
+        assert_eq!(event.line.lock().generation.get(), 3);
+    }
+
+    #[test]
+    fn generations_go_around_in_a_circle() {
+        let event = Arc::new(Event::new());
+        set_with_a_newcomer(&event, Generation::MAX);
+        assert_eq!(event.line.lock().generation.get(), 2);
     }
 }

@@ -6,16 +6,16 @@
 //!
 //! A node's owner knows whether it ever joined a list. From then on the node is in one of three states:
 //!
-//! | state     | linked | who may touch the inside    | what dropping the future must do |
-//! |-----------|--------|-----------------------------|----------------------------------|
-//! | `WAITING` | yes    | whoever holds the lock      | unlink it, under the lock        |
-//! | `GRANTED` | no     | the owner, without the lock | give the grant back              |
-//! | `GONE`    | no     | the owner                   | nothing                          |
+//! | state     | linked | who may touch inside and slot | what dropping the future must do |
+//! |-----------|--------|-------------------------------|----------------------------------|
+//! | `WAITING` | yes    | whoever holds the lock        | unlink it, under the lock        |
+//! | `GRANTED` | no     | the owner, without the lock   | give the grant back              |
+//! | `GONE`    | no     | the owner                     | nothing                          |
 //!
 //! `WAITING` is entered and left under the lock. The step to `GRANTED` is a release store and the very last touch by the
 //! granting thread: an owner that sees it (acquire) sees everything written before, and may free the node at once.
-//! Whatever takes a node out of the list takes its waker too; its slot is taken by the owner. So the inside, which a wait that
-//! never queues does not even initialise, has nothing to drop.
+//! Whatever takes a node out of the list takes its waker too; its slot is taken by the owner. So neither inside nor slot, which a wait that
+//! never queues does not even initialise, has anything to drop.
 
 use std::cell::Cell;
 use std::marker::PhantomPinned;
@@ -75,8 +75,8 @@ struct Inside<S> {
 // SAFETY: the raw pointers are only followed under the lock of the list; the slot moves between threads, and the waker
 // is `Send` and `Sync`.
 unsafe impl<S: Send> Send for Node<S> {}
-// SAFETY: a shared node offers access to its inside only to the holder of the lock, or to its owner, and to the owner's
-// note to the owner alone.
+// SAFETY: a shared node offers access to its inside and slot only to the holder of the lock, or to its owner, and to the
+// owner's note to the owner alone.
 unsafe impl<S: Send> Sync for Node<S> {}
 
 impl<S> Node<S> {
@@ -139,14 +139,15 @@ impl<S> Node<S> {
     /// Looks inside.
     ///
     /// # Safety
-    /// As for [`slot`](Node::slot).
+    /// The node has been pushed once. The caller holds the lock of the list it is linked in, or is the owner of a node
+    /// that is not linked; and `f` does not look inside the same node again.
     #[inline]
     unsafe fn inside<R>(&self, f: impl FnOnce(&mut Inside<S>) -> R) -> R {
         // SAFETY: pushing has initialised it, and by contract nobody else is inside.
         self.inside.with_mut(|inside| f(unsafe { (*inside).assume_init_mut() }))
     }
 
-    /// Takes the slot of a node that was granted.
+    /// Takes the slot of a node that has left its list.
     ///
     /// # Safety
     /// The caller is the owner, and the node was pushed and is not linked any more.
@@ -189,7 +190,7 @@ impl<S> Node<S> {
     /// Replaces the waker and returns the old one, to be dropped after the lock.
     ///
     /// # Safety
-    /// The caller holds the lock of the list in which the node is linked, or has just unlinked it under that lock.
+    /// The caller holds the lock of the list in which the node is linked.
     #[inline]
     pub(super) unsafe fn replace_waker(&self, waker: Waker) -> Waker {
         // SAFETY: the lock is held.
@@ -241,11 +242,9 @@ impl<S> List<S> {
     /// Grants the oldest waiter: unlinks it, and leaves its waker in `wakes`, which must have room.
     #[inline]
     pub(crate) fn grant_front(&mut self, wakes: &mut Wakes) -> bool {
-        let granted = self.head.is_some();
-        if let Some(waker) = self.grant_alone() {
-            wakes.push(waker);
-        }
-        granted
+        let Some(waker) = self.grant_alone() else { return false };
+        wakes.push(waker);
+        true
     }
 
     /// Grants the oldest waiter, and returns its waker, to be woken after the lock.
@@ -299,12 +298,14 @@ impl<S> List<S> {
         step
     }
 
-    /// Wakes the oldest waiter without granting it anything: it keeps its place.
+    /// Wakes the oldest waiter without granting it anything: it keeps its place. Its waker goes to `wakes`, which must have room; until it has
+    /// been polled it is not woken again.
     #[inline]
     pub(crate) fn nudge_front(&mut self, wakes: &mut Wakes) {
         let Some(head) = self.head else { return };
         // SAFETY: linked nodes are alive, and the lock is held.
         let waker = unsafe { head.as_ref().replace_waker(Waker::noop().clone()) };
+        // It may fail to see that the waker is the one put there, which then is woken, and does nothing.
         if !waker.will_wake(Waker::noop()) {
             wakes.push(waker);
         }

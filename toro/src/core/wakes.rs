@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 
 pub struct Wakes {
-    /// `wakers[next..len]` are initialised and owned by the batch.
+    /// `wakers[next..len]` are initialised and owned by the batch; while they are being woken, see [`Unwoken`].
     wakers: [MaybeUninit<Waker>; Wakes::ROOM],
     next: usize,
     len: usize,
@@ -107,12 +107,12 @@ impl Wakes {
     }
 
     fn wake_until_panic(&mut self) {
-        let mut rest =
-            Rest { wakers: &self.wakers[self.next..self.len], len: self.len, next: &mut self.next };
-        while let Some((first, others)) = rest.wakers.split_first() {
-            rest.wakers = others;
-            // SAFETY: `wakers[next..len]` are initialised, and the rest is without this one before it is woken, so it is read once,
-            // even if waking it panics.
+        let mut unwoken =
+            Unwoken { wakers: &self.wakers[self.next..self.len], len: self.len, next: &mut self.next };
+        while let Some((first, others)) = unwoken.wakers.split_first() {
+            unwoken.wakers = others;
+            // SAFETY: those not woken yet are initialised, and this one is not among them any more, so it is read once, even if
+            // waking it panics.
             let waker = unsafe { first.assume_init_read() };
             waker.wake();
         }
@@ -130,13 +130,14 @@ impl Wakes {
 
 /// What is left of a batch that is being woken. How far it came is written down when it ends, by a panic too, and not after
 /// each waker, so that the compiler may keep it in registers.
-struct Rest<'a> {
+struct Unwoken<'a> {
+    /// Initialised, and owned by the batch.
     wakers: &'a [MaybeUninit<Waker>],
     len: usize,
     next: &'a mut usize,
 }
 
-impl Drop for Rest<'_> {
+impl Drop for Unwoken<'_> {
     #[inline]
     fn drop(&mut self) {
         *self.next = self.len - self.wakers.len();
