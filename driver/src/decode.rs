@@ -17,6 +17,7 @@ mod extended;
 #[cfg(test)]
 mod tests;
 mod value;
+mod whole;
 
 use std::cell::Cell;
 
@@ -48,6 +49,9 @@ pub(crate) fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> bson::er
 /// # Errors
 /// It is damaged, or nested too deep.
 pub(crate) fn document(raw: &RawDocument) -> bson::error::Result<Document> {
+    if let Some(document) = whole::document(raw.as_bytes(), 0) {
+        return Ok(document);
+    }
     shallow(raw.as_bytes())?;
     Document::try_from(raw)
 }

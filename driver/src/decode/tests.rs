@@ -16,7 +16,7 @@ use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, doc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
-use super::{from_slice, quickly};
+use super::{document, from_slice, quickly, whole};
 
 /// Keys of random documents, and names of the fields of the types below.
 const KEYS: [&str; 12] = ["_id", "a", "b", "c", "d", "e", "f", "t", "Unit", "Newtype", "Pair", "Fields"];
@@ -200,6 +200,13 @@ fn same<'de, T: Debug + Deserialize<'de>>(bytes: &'de [u8]) {
     }
 }
 
+/// Made whole, it is the document that `bson` makes, and the error is that of `bson`.
+fn same_document(bytes: &[u8]) {
+    if let Ok(raw) = RawDocument::from_bytes(bytes) {
+        assert_eq!(told(document(raw)), told(Document::try_from(raw)), "{bytes:02x?}");
+    }
+}
+
 fn same_for_all(bytes: &[u8]) {
     same::<Document>(bytes);
     same::<RawDocumentBuf>(bytes);
@@ -238,6 +245,7 @@ fn random_documents_decode_as_bson_decodes_them() {
     for _ in 0..3000 {
         let bytes = bson::serialize_to_vec(&random_document(&mut rng, 3)).unwrap();
         same_for_all(&bytes);
+        same_document(&bytes);
     }
 }
 
@@ -253,6 +261,7 @@ fn of_damaged_documents_nothing_is_told_but_what_bson_tells() {
         bytes.truncate(bytes.len() - rng.usize(..2));
         // Into types that ask for all there is.
         same::<Document>(&bytes);
+        same_document(&bytes);
         same::<RawDocumentBuf>(&bytes);
         same::<serde_json::Value>(&bytes);
         same::<BTreeMap<String, RawBson>>(&bytes);
@@ -268,6 +277,7 @@ fn the_common_types_are_decoded_here() {
     fn decoded<T: DeserializeOwned>(document: Document) {
         let bytes = bson::serialize_to_vec(&document).unwrap();
         assert!(quickly::<T>(&bytes).is_ok(), "{document}");
+        assert!(whole::document(&bytes, 0).is_some(), "{document}");
     }
     let id = ObjectId::new();
     let common = doc! {
