@@ -34,8 +34,8 @@ impl Client<Async> {
     /// Returns at once: servers are looked for in the background, and the first operation waits for one.
     ///
     /// # Errors
-    /// - `InvalidArgument` when the connection string cannot be read or contradicts itself, outside a tokio runtime, and in one that was built
-    ///   without `enable_all`.
+    /// - `InvalidArgument` when the connection string cannot be read or contradicts itself, outside a tokio runtime, and in one
+    ///   that was built without `enable_all`.
     /// - `Io` when the process can open no socket.
     /// - `DnsResolve` where the records of a `mongodb+srv` name cannot be had.
     ///
@@ -79,18 +79,18 @@ impl Client<Async> {
         self.refreshed().await
     }
 
-    /// Ends the client: its idle sessions on the servers, its monitors, its idle connections. Operations that begin after it fail with `Shutdown`, of
-    /// this and of every other handle.
+    /// Ends the client: its idle sessions on the servers, its monitors, its idle connections. Operations that begin after it fail
+    /// with `Shutdown`, of this and of every other handle.
     ///
     /// It waits for nobody:
     ///
-    /// - An operation whose command is on its way ends as it would have, and then its connection is closed. One that still waits for a server or
-    ///   a connection fails with `Shutdown`, and none is sent a second time.
+    /// - An operation whose command is on its way ends as it would have, and then its connection is closed. One that still waits
+    ///   for a server or a connection fails with `Shutdown`, and none is sent a second time.
     /// - A cursor gives the documents that it holds, then `Shutdown`. One that is still open on the server stays there until the server
     ///   ends it by itself, by default within half an hour of its last use. To have it ended at once, drop it well before: that kills it in
     ///   the background.
-    /// - A [`ClientSession`](crate::session::ClientSession) that is still held stays on the server until it expires, by default half an hour after its last
-    ///   use; one dropped before is ended here. At most a second is spent on that.
+    /// - A [`ClientSession`](crate::session::ClientSession) that is still held stays on the server until it expires, by default
+    ///   half an hour after its last use; one dropped before is ended here. At most a second is spent on that.
     ///
     /// Not needed: dropping the last handle ends monitors and connections as well, in the background. It is for programs that want it done
     /// before they go on.
@@ -129,18 +129,18 @@ impl Client<Blocking> {
         rt::block_on(self.refreshed())
     }
 
-    /// Ends the client: its idle sessions on the servers, its monitors, its idle connections. Operations that begin after it fail with `Shutdown`, of
-    /// this and of every other handle.
+    /// Ends the client: its idle sessions on the servers, its monitors, its idle connections. Operations that begin after it fail
+    /// with `Shutdown`, of this and of every other handle.
     ///
     /// It waits for nobody:
     ///
-    /// - An operation whose command is on its way ends as it would have, and then its connection is closed. One that still waits for a server or
-    ///   a connection fails with `Shutdown`, and none is sent a second time.
+    /// - An operation whose command is on its way ends as it would have, and then its connection is closed. One that still waits
+    ///   for a server or a connection fails with `Shutdown`, and none is sent a second time.
     /// - A cursor gives the documents that it holds, then `Shutdown`. One that is still open on the server stays there until the server
     ///   ends it by itself, by default within half an hour of its last use. To have it ended at once, drop it well before: that kills it in
     ///   the background.
-    /// - A [`ClientSession`](crate::session::ClientSession) that is still held stays on the server until it expires, by default half an hour after its last
-    ///   use; one dropped before is ended here. At most a second is spent on that.
+    /// - A [`ClientSession`](crate::session::ClientSession) that is still held stays on the server until it expires, by default
+    ///   half an hour after its last use; one dropped before is ended here. At most a second is spent on that.
     ///
     /// Done when it returns; there is no `.run()`. Not needed: dropping the last handle ends monitors and connections as well.
     pub fn shutdown(self) {
@@ -219,14 +219,14 @@ impl<F: Face> Client<F> {
         self.core.deployment.changed_from(seen).await
     }
 
-    /// Has every server checked soon, and returns at once. However often it is called, it causes at most one more check of each server than is
-    /// running.
+    /// Has every server checked soon, and returns at once. However often it is called, it causes at most one more check of each
+    /// server than is running.
     pub fn schedule_refresh(&self) {
         self.core.deployment.schedule_refresh();
     }
 
-    /// Adds a library that is built on this driver to what the client tells servers about itself. Connections that are opened from now on tell of it;
-    /// one that was added already is not added twice.
+    /// Adds a library that is built on this driver to what the client tells servers about itself. Connections that are opened from
+    /// now on tell of it; one that was added already is not added twice.
     ///
     /// # Errors
     /// `InvalidArgument` when a part of `info` contains a `|`, which separates the libraries.

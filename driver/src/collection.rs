@@ -204,8 +204,8 @@ impl<T, F: Face> Collection<T, F> {
     ///
     /// # Cancel safety
     /// Dropped while it runs, it leaves nothing behind on the client. A cursor that the server opens within the next second is ended in
-    /// the background. After that second the connection is closed, at which the server interrupts what still runs; a cursor that it opens in
-    /// spite of that ends with its session, by default after half an hour.
+    /// the background. After that second the connection is closed, at which the server interrupts what still runs; a cursor that it
+    /// opens in spite of that ends with its session, by default after half an hour.
     pub fn find(&self, filter: Document) -> Find<'_, T, F> {
         Find { collection: self, filter, options: None }
     }
@@ -307,8 +307,8 @@ impl<T, F: Face> Collection<T, F> {
         CountDocuments { collection: self, filter, options: None, session: None }
     }
 
-    /// Tells how many documents there are, from the collection's own books: at once, and possibly wrong after an unclean shutdown or on a sharded
-    /// cluster.
+    /// Tells how many documents there are, from the collection's own books: at once, and possibly wrong after an unclean shutdown
+    /// or on a sharded cluster.
     ///
     /// # Errors
     /// Those of [`find`](Self::find).

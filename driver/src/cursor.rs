@@ -27,8 +27,8 @@ use crate::rt::block_on;
 
 /// The documents of a result, one after the other.
 ///
-/// In the async face a [`Stream`], in the blocking one an [`Iterator`]; in both, [`advance`](Cursor::advance) and [`current`](Cursor::current) give
-/// the documents undecoded, without a copy.
+/// In the async face a [`Stream`], in the blocking one an [`Iterator`]; in both, [`advance`](Cursor::advance) and
+/// [`current`](Cursor::current) give the documents undecoded, without a copy.
 ///
 /// Dropped before its end, it is ended on the server too, in the background.
 ///

@@ -87,9 +87,10 @@ impl<F: Face> Database<F> {
 
     /// Runs `command` as it is, and gives the server's reply.
     ///
-    /// The driver adds what every command carries (`$db`, `lsid`, `$clusterTime`, the stable API) and must not find these fields in the command.
-    /// Neither the database's read preference nor its concerns apply: the command goes to the primary unless
-    /// [`selection_criteria`](RunCommand::selection_criteria) says otherwise. It is never sent twice, unless the server had too much to do even to begin with it.
+    /// The driver adds what every command carries (`$db`, `lsid`, `$clusterTime`, the stable API) and must not find these fields in
+    /// the command. Neither the database's read preference nor its concerns apply: the command goes to the primary unless
+    /// [`selection_criteria`](RunCommand::selection_criteria) says otherwise. It is never sent twice, unless the server had too
+    /// much to do even to begin with it.
     ///
     /// # Errors
     /// `Command` when the reply says `ok: 0`; and those of every operation. What a write command says of single writes stays in the

@@ -71,8 +71,8 @@ pub enum ErrorKind {
     BsonSerialization(bson::error::Error),
     /// BSON could not be read as the wanted type.
     BsonDeserialization(bson::error::Error),
-    /// A document of the caller's did not hold what was asked of it. The client itself reports the two above; this is how errors of [`bson`] come
-    /// along where a caller's `?` passes them on.
+    /// A document of the caller's did not hold what was asked of it. The client itself reports the two above; this is how errors of
+    /// [`bson`] come along where a caller's `?` passes them on.
     Bson(bson::error::Error),
     /// Some documents of an `insert_many` were not inserted.
     InsertMany(InsertManyError),

@@ -53,8 +53,8 @@ impl<T> EventHandler<T> {
         EventHandler::Callback(Arc::new(handler))
     }
 
-    /// To an unbounded queue, from which any number of tasks and threads may take; close it when nobody takes any more, for it grows as long
-    /// as events come.
+    /// To an unbounded queue, from which any number of tasks and threads may take; close it when nobody takes any more, for it
+    /// grows as long as events come.
     ///
     /// ```
     /// use driver::event::{EventHandler, sdam::SdamEvent};

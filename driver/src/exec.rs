@@ -1,8 +1,8 @@
 //! The executor: one way that all operations take.
 //!
-//! Select a server, check a connection out, write the command straight into the connection's buffer, one write, one read, and look at what the
-//! reply says; then decode from the same buffer, and check the connection in. No task is spawned, nothing is cloned, and no lock is
-//! taken but the pool's and, for as long as it takes to pop a value, that of the idle server sessions.
+//! Select a server, check a connection out, write the command straight into the connection's buffer, one write, one read, and look
+//! at what the reply says; then decode from the same buffer, and check the connection in. No task is spawned, nothing is cloned,
+//! and no lock is taken but the pool's and, for as long as it takes to pop a value, that of the idle server sessions.
 //!
 //! | question | file |
 //! |---|---|
@@ -320,8 +320,8 @@ impl<'c> Tries<'c> {
         })
     }
 
-    /// Whether there may be an attempt after the one that ended with `error`: one more, or as many as fit into the operation's `timeout`; where
-    /// a server had too much to do, as many as `maxAdaptiveRetries`.
+    /// Whether there may be an attempt after the one that ended with `error`: one more, or as many as fit into the operation's
+    /// `timeout`; where a server had too much to do, as many as `maxAdaptiveRetries`.
     fn may_repeat(&self, scope: &Scope<'_>, error: &Error) -> bool {
         let overloaded = self.overloaded || error.has_label(SYSTEM_OVERLOADED_ERROR);
         if overloaded && self.failed >= self.lease.core.options.max_adaptive_retries() {
@@ -334,8 +334,8 @@ impl<'c> Tries<'c> {
     }
 }
 
-/// Whether another attempt goes to another server, if one suits it (specifications "Retryable Reads", section "Server Selection", and "Client
-/// Backpressure", section "Overload retry policy").
+/// Whether another attempt goes to another server, if one suits it (specifications "Retryable Reads", section "Server Selection",
+/// and "Client Backpressure", section "Overload retry policy").
 fn retargets(core: &Core, error: &Error) -> bool {
     (error.has_label(SYSTEM_OVERLOADED_ERROR) && core.options.enable_overload_retargeting())
         || core.deployment.description().topology_type() == TopologyType::Sharded

@@ -18,20 +18,22 @@
 //!
 //! # Two faces
 //!
-//! Operations of [`Client`] are awaited, on tokio. Those of [`sync::Client`] are ended by `.run()` and block the calling thread; no runtime is
-//! on their path. It is the same code and the same documentation: every handle and operation carries a marker, [`Async`] or
+//! Operations of [`Client`] are awaited, on tokio. Those of [`sync::Client`] are ended by `.run()` and block the calling thread; no
+//! runtime is on their path. It is the same code and the same documentation: every handle and operation carries a marker, [`Async`]
+//! or
 //! [`Blocking`].
 //!
 //! # When something fails
 //!
 //! An [`Error`] names what was being done and to whom. Programs ask it by method: [`is_duplicate_key`](Error::is_duplicate_key),
-//! [`is_timeout`](Error::is_timeout), [`is_network`](Error::is_network), [`code`](Error::code), [`has_label`](Error::has_label), or match its
+//! [`is_timeout`](Error::is_timeout), [`is_network`](Error::is_network), [`code`](Error::code), [`has_label`](Error::has_label), or
+//! match its
 //! [`kind`](Error::kind).
 //!
 //! Reads, and writes that can be told from their repetition, are sent once more by the client itself when a connection breaks or the
-//! primary changes (`retryReads`, `retryWrites`). What outlasts that is for the caller, and a write can always be made safe to try again: give
-//! the document its `_id` before the first attempt, and take [`is_duplicate_key`](Error::is_duplicate_key) for "it was written". The
-//! example `mabel` does so under `kill -9`.
+//! primary changes (`retryReads`, `retryWrites`). What outlasts that is for the caller, and a write can always be made safe to try
+//! again: give the document its `_id` before the first attempt, and take [`is_duplicate_key`](Error::is_duplicate_key) for "it was
+//! written". The example `mabel` does so under `kill -9`.
 //!
 //! # When nobody waits any more
 //!
@@ -45,8 +47,8 @@
 //! # Where reads and writes go
 //!
 //! Writes go to the primary, and are acknowledged unless `w: 0` was asked for. Reads go where the [read
-//! preference](options::ReadPreference) says. What is known of the servers is one immutable [picture](TopologyDescription) that is replaced as a
-//! whole; an operation looks at it once. Operations that share a connection are a [request].
+//! preference](options::ReadPreference) says. What is known of the servers is one immutable [picture](TopologyDescription) that is
+//! replaced as a whole; an operation looks at it once. Operations that share a connection are a [request].
 //!
 //! # Coming from the `mongodb` crate
 //!

@@ -7,9 +7,9 @@
 //! A picture carries an event that is set once it has been superseded. Who finds the picture wanting waits for that event *of the
 //! picture it looked at*: an update that came in between has already set it, so no wake-up is lost.
 //!
-//! That a reader gets a whole reference without a lock is `arc-swap`'s. All else, the order in which a picture is put in its place and the one
-//! before it is marked, is gone through in every interleaving by the loom models of the crate `pool-model`, with a cell under a lock in
-//! the place of `ArcSwap`; the tests below show all of it together on real threads.
+//! That a reader gets a whole reference without a lock is `arc-swap`'s. All else, the order in which a picture is put in its place
+//! and the one before it is marked, is gone through in every interleaving by the loom models of the crate `pool-model`, with a cell
+//! under a lock in the place of `ArcSwap`; the tests below show all of it together on real threads.
 
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError};
@@ -72,9 +72,10 @@ impl<T> Nest<T> {
         self.current.load_full()
     }
 
-    /// Replaces the picture by what `change` makes of it, unless that is nothing. Updates happen one after the other; `change` and `then` run
-    /// while all others wait, and so can bring what belongs to the picture in step with it: `change` what has to be so before anybody sees the
-    /// new picture, `then`, which is given the old one, what may be so only once nobody gets the old one any more.
+    /// Replaces the picture by what `change` makes of it, unless that is nothing. Updates happen one after the other; `change` and
+    /// `then` run while all others wait, and so can bring what belongs to the picture in step with it: `change` what has to be so
+    /// before anybody sees the new picture, `then`, which is given the old one, what may be so only once nobody gets the old one
+    /// any more.
     pub(crate) fn update<R>(&self, change: impl FnOnce(&T) -> (Option<T>, R), then: impl FnOnce(&T)) -> R {
         let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.current.load_full();

@@ -123,7 +123,8 @@ impl fmt::Debug for RequestGuard<'_> {
 }
 
 impl Client<Blocking> {
-    /// Puts the calling thread into a request: until it ends, the thread's operations go to each server on one connection. See [`request`](self).
+    /// Puts the calling thread into a request: until it ends, the thread's operations go to each server on one connection. See
+    /// [`request`](self).
     ///
     /// It takes no connection yet. Requests nest: the connection is free again when the outermost part has ended, by dropping its guard
     /// or by [`end_request`](Self::end_request), or when the thread dies. On a thread that is dying already, in the destructor of a

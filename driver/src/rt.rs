@@ -33,8 +33,8 @@ impl Runtime {
     /// The runtime of the calling task.
     ///
     /// # Errors
-    /// `InvalidArgument` when the caller is not inside a tokio runtime, or in one that was built without I/O or timers; `Io` when the process
-    /// can open no socket.
+    /// `InvalidArgument` when the caller is not inside a tokio runtime, or in one that was built without I/O or timers; `Io` when
+    /// the process can open no socket.
     pub(crate) fn current() -> Result<Self> {
         let Ok(background) = Handle::try_current() else {
             return Err(Error::invalid_argument(
@@ -96,8 +96,8 @@ impl Runtime {
         .await
     }
 
-    /// Runs `work`, which uses connections of the client, so that nobody waits for it: in the background, or for a blocking client on a thread
-    /// that may block.
+    /// Runs `work`, which uses connections of the client, so that nobody waits for it: in the background, or for a blocking client
+    /// on a thread that may block.
     pub(crate) fn detach(&self, work: impl Future<Output = ()> + Send + 'static) {
         match self.blocking {
             false => drop(self.background.spawn(work)),
@@ -137,8 +137,8 @@ impl Runtime {
 
 /// What the ambient tokio runtime was built without; `None` where it has everything.
 ///
-/// tokio does not tell: it panics when a timer or a socket is made that it cannot drive. So one of each is made, and thrown away. Were it left to
-/// the monitors to find out, they would die of it unseen, and every operation wait for a server in vain.
+/// tokio does not tell: it panics when a timer or a socket is made that it cannot drive. So one of each is made, and thrown away.
+/// Were it left to the monitors to find out, they would die of it unseen, and every operation wait for a server in vain.
 fn missing_drivers() -> std::io::Result<Option<&'static str>> {
     let timer = catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok();
     let socket = match catch_unwind(|| tokio::net::UnixDatagram::unbound().map(drop)) {

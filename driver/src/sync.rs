@@ -1,11 +1,11 @@
 //! The blocking face: the same handles and operations, ended by `.run()` instead of `.await`.
 //!
-//! An operation does nothing until it is run: `find(..).sort(..).run()?`. Where the compiler says that an operation, such as `InsertOne` or `Find`, "is not
-//! a future", or warns of one that must be used, end it by `.run()`. What is no operation has no `.run()`: [`Client::with_uri_str`] and `shutdown()` are
-//! plain calls, and a [`Cursor`] is an iterator.
+//! An operation does nothing until it is run: `find(..).sort(..).run()?`. Where the compiler says that an operation, such as
+//! `InsertOne` or `Find`, "is not a future", or warns of one that must be used, end it by `.run()`. What is no operation has no
+//! `.run()`: [`Client::with_uri_str`] and `shutdown()` are plain calls, and a [`Cursor`] is an iterator.
 //!
-//! No runtime is needed, and none is started behind the caller's back: an operation runs on the calling thread, over sockets that block. One
-//! background thread for the whole process watches the servers.
+//! No runtime is needed, and none is started behind the caller's back: an operation runs on the calling thread, over sockets that
+//! block. One background thread for the whole process watches the servers.
 //!
 //! ```no_run
 //! use driver::bson::{Document, doc};

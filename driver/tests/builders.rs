@@ -86,8 +86,8 @@ async fn options_built_apart_do_what_those_set_on_the_operation_do() {
     assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error}");
 }
 
-/// What programs that were written for the official crate say, word for word: above all it has to compile, which a setter that takes whatever
-/// converts does not where its argument ends in `.into()`.
+/// What programs that were written for the official crate say, word for word: above all it has to compile, which a setter that
+/// takes whatever converts does not where its argument ends in `.into()`.
 #[tokio::test]
 async fn the_idioms_of_the_official_crate_are_understood() {
     let (client, coll) = numbered(3).await;

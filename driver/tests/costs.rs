@@ -1,8 +1,8 @@
 //! What one operation costs, counted: allocations, tasks, wake-ups, system calls. The locked instructions are counted in `locked.rs`.
 //!
-//! The counts are those of a warm client on a real server, measured as the slope between a number of operations and twice that number, so that
-//! what a client does in the background (a heartbeat now and then) falls out of them. Counted is the whole process: the tests of this file
-//! run one after the other.
+//! The counts are those of a warm client on a real server, measured as the slope between a number of operations and twice that
+//! number, so that what a client does in the background (a heartbeat now and then) falls out of them. Counted is the whole process:
+//! the tests of this file run one after the other.
 //!
 //! System calls are counted in a child that is traced. Where a program may not be traced, or on another processor or system, that test
 //! is ignored, for that reason.

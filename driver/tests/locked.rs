@@ -1,13 +1,13 @@
 //! What one operation costs in locked instructions, counted one instruction at a time.
 //!
-//! A locked instruction (one with the prefix `lock`, or an `xchg` with memory) is what an atomic change of shared memory compiles to: the unit in
-//! which locks, reference counts and hand-overs are paid for. The program runs itself once more as a child that it traces. The child warms up at
-//! full speed, and announces the beginning and the end of an operation by a signal; in between the parent has it execute a single
-//! instruction at a time and looks at each. What comes between by chance only ever adds: an operation is looked at until one run of it
-//! stays within its bound, and the least that was counted is told.
+//! A locked instruction (one with the prefix `lock`, or an `xchg` with memory) is what an atomic change of shared memory compiles
+//! to: the unit in which locks, reference counts and hand-overs are paid for. The program runs itself once more as a child that it
+//! traces. The child warms up at full speed, and announces the beginning and the end of an operation by a signal; in between the
+//! parent has it execute a single instruction at a time and looks at each. What comes between by chance only ever adds: an
+//! operation is looked at until one run of it stays within its bound, and the least that was counted is told.
 //!
-//! Only the thread that performs the operations is traced; monitors, the upkeep of pools and tokio's reactor run on another. Where a program
-//! may not be traced, or on another processor or system, the test is ignored, for that reason.
+//! Only the thread that performs the operations is traced; monitors, the upkeep of pools and tokio's reactor run on another. Where
+//! a program may not be traced, or on another processor or system, the test is ignored, for that reason.
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod traced;
@@ -40,7 +40,8 @@ mod counted {
     const RUNS: usize = 12;
 
     /// The operations in the order in which the child performs them, and how many locked instructions each may have: enough for one that
-    /// has to wait for its reply, twice if tokio's readiness was stale. A reply may also be there before it is asked for, step by step as all goes.
+    /// has to wait for its reply, twice if tokio's readiness was stale. A reply may also be there before it is asked for, step by
+    /// step as all goes.
     const BOUNDS: [(&str, usize); 5] = [
         ("nothing", 0),
         ("find_one, async", 48),
@@ -101,10 +102,11 @@ mod counted {
         );
     }
 
-    /// Keeps this thread and its children to come on one processor: a step is two switches between parent and child, which are several times
-    /// as fast where neither has to be woken elsewhere.
+    /// Keeps this thread and its children to come on one processor: a step is two switches between parent and child, which are
+    /// several times as fast where neither has to be woken elsewhere.
     fn stay_on_one_processor() {
-        // SAFETY: a processor set is plain bits, of which none set is a value; the calls write to and read from it only. A refusal costs time alone.
+        // SAFETY: a processor set is plain bits, of which none set is a value; the calls write to and read from it only. A refusal
+        // costs time alone.
         unsafe {
             let mut one: libc::cpu_set_t = std::mem::zeroed();
             libc::CPU_SET(libc::sched_getcpu().max(0) as usize, &mut one);
@@ -112,7 +114,8 @@ mod counted {
         }
     }
 
-    /// What the child does: each operation of [`BOUNDS`] a number of times at full speed, then [`RUNS`] times with a beginning and an end that the parent sees.
+    /// What the child does: each operation of [`BOUNDS`] a number of times at full speed, then [`RUNS`] times with a beginning and
+    /// an end that the parent sees.
     fn operate(uri: &str) {
         let document = || RawDocumentBuf::try_from(&doc! { "name": "Mabel" }).unwrap();
         // What goes on in the background goes on in the worker, however long an operation takes step by step.

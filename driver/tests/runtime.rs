@@ -1,6 +1,7 @@
 //! Where a client can be made: what a tokio runtime lacks is told, and what to do about it.
 //!
-//! A program of its own: tokio reports through the panic hook what the client looks for, and in other programs that counts as a failed test.
+//! A program of its own: tokio reports through the panic hook what the client looks for, and in other programs that counts as a
+//! failed test.
 
 use driver::error::ErrorKind;
 use driver::{Client, sync};

@@ -158,7 +158,8 @@ mod cases {
         is_refused(client.insert());
     }
 
-    /// What SASLprep maps to the same is the same password: a soft hyphen is nothing, a Roman four is an I and a V, and letters are composed.
+    /// What SASLprep maps to the same is the same password: a soft hyphen is nothing, a Roman four is an I and a V, and letters are
+    /// composed.
     pub(super) fn passwords_of_any_letters_are_the_same_to_both_sides<F: Face>() {
         let name = |of: &str| format!("{of}-{}", F::NAME);
         for (user_name, stored, given) in [

@@ -1,4 +1,5 @@
-//! Models of the driver's connection pool, of the nest and the checks that its picture comes from, and of the cell of its cluster clock: every interleaving of a few threads, within a bound on preemptions.
+//! Models of the driver's connection pool, of the nest and the checks that its picture comes from, and of the cell of its cluster
+//! clock: every interleaving of a few threads, within a bound on preemptions.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p pool-model --release`
 //!

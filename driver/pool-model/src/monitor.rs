@@ -37,8 +37,8 @@ fn asking_against_a_monitor() {
     });
 }
 
-/// Two ask while one check ends and the next begins: however they come between, each check that they caused is one that both could share, and
-/// nothing is left to be checked that nobody asked for.
+/// Two ask while one check ends and the next begins: however they come between, each check that they caused is one that both could
+/// share, and nothing is left to be checked that nobody asked for.
 #[test]
 fn two_who_ask_against_the_next_check() {
     model(|| {

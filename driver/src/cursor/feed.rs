@@ -1,8 +1,8 @@
 //! Where a cursor's batches come from.
 //!
-//! A [`Source`] holds what later commands need: the member, the names, the session. While a batch is being fetched the future that fetches it
-//! owns the source, and the feed owns that future; so whoever stops waiting loses nothing. A source that is dropped with its cursor still
-//! open kills it, in the background, on the member that holds it.
+//! A [`Source`] holds what later commands need: the member, the names, the session. While a batch is being fetched the future that
+//! fetches it owns the source, and the feed owns that future; so whoever stops waiting loses nothing. A source that is dropped with
+//! its cursor still open kills it, in the background, on the member that holds it.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! What stands at the top of a reply, found in one pass.
 //!
 //! Positions rather than references, so that an [`Outline`] travels with the connection whose buffer holds the reply.
-//! An array is kept as the document that it is on the wire. Nothing is interpreted that is not there: a successful reply costs one walk over its half a dozen elements.
+//! An array is kept as the document that it is on the wire. Nothing is interpreted that is not there: a successful reply costs one
+//! walk over its half a dozen elements.
 
 use bson::spec::ElementType;
 use bson::{RawDocument, Timestamp};

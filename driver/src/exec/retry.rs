@@ -41,11 +41,12 @@ impl Failure {
     }
 }
 
-/// How long to wait before an operation that has failed `failed` times is sent again after `error`: at random up to 200 ms, then 400 ms, for
-/// a server that has too much to do; none after other errors (specification "Client Backpressure", section "Overload retry policy").
+/// How long to wait before an operation that has failed `failed` times is sent again after `error`: at random up to 200 ms, then
+/// 400 ms, for a server that has too much to do; none after other errors (specification "Client Backpressure", section "Overload
+/// retry policy").
 ///
-/// A connection that breaks while it is being opened looks like overload, so this is also the time in which a monitor notices that the server has
-/// died.
+/// A connection that breaks while it is being opened looks like overload, so this is also the time in which a monitor notices that
+/// the server has died.
 pub(super) fn backoff(failed: u32, error: &Error) -> Option<Duration> {
     const BASE: u64 = 100;
     const MOST: u64 = 10_000;
@@ -104,8 +105,8 @@ fn is_unreachable(error: &Error) -> bool {
     error.is_network() || matches!(error.kind(), ErrorKind::ConnectionPoolCleared { .. })
 }
 
-/// InterruptedAtShutdown, InterruptedDueToReplStateChange, NotWritablePrimary, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary, PrimarySteppedDown,
-/// ShutdownInProgress, HostNotFound, HostUnreachable, NetworkTimeout, SocketException, ExceededTimeLimit.
+/// InterruptedAtShutdown, InterruptedDueToReplStateChange, NotWritablePrimary, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary,
+/// PrimarySteppedDown, ShutdownInProgress, HostNotFound, HostUnreachable, NetworkTimeout, SocketException, ExceededTimeLimit.
 fn is_passing(code: i32) -> bool {
     matches!(code, 11600 | 11602 | 10107 | 13435 | 13436 | 189 | 91 | 7 | 6 | 89 | 9001 | 262)
 }

@@ -1,7 +1,7 @@
 //! Tells the events of one command to whoever listens.
 //!
-//! A [`Watch`] is there only where somebody listens. It tells the start when it is made, and the end when it is told of it; dropped before, because the
-//! operation was, it tells a failure, so that each start has its end.
+//! A [`Watch`] is there only where somebody listens. It tells the start when it is made, and the end when it is told of it; dropped
+//! before, because the operation was, it tells a failure, so that each start has its end.
 
 use std::time::Instant;
 

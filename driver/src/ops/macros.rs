@@ -2,8 +2,8 @@
 
 /// Ends an operation: `.await` in the async face, `.run()` in the blocking one.
 ///
-/// The operation has an `async fn execute(self) -> Result<Output>`. An output that is a handle is named with its face, as in `Cursor<T, F>`. Behind it
-/// stands what the operation is called in its errors, and the field that leads to what it is done on.
+/// The operation has an `async fn execute(self) -> Result<Output>`. An output that is a handle is named with its face, as in
+/// `Cursor<T, F>`. Behind it stands what the operation is called in its errors, and the field that leads to what it is done on.
 macro_rules! ends {
     (impl [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*> -> $Handle:ident<$Item:ident, F>, $name:literal on $($field:ident).+) => {
         ends! { @async [$($generic)*] $Operation $life [$($arg)*] $Handle<$Item, crate::face::Async>, $name on $($field).+ }

@@ -38,8 +38,8 @@ pin_project! {
 
 /// Has the errors of the future that `make` makes begin with `subject`.
 ///
-/// It is made in the place where it stays. `Box::pin` would be given one that was made on the stack, and copy all of it, most of which is room
-/// for what comes later.
+/// It is made in the place where it stays. `Box::pin` would be given one that was made on the stack, and copy all of it, most of
+/// which is room for what comes later.
 #[inline(always)]
 pub(crate) fn told<'a, T, F>(make: impl FnOnce() -> F, subject: Subject<'a>) -> Boxed<'a, Result<T>>
 where

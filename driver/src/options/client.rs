@@ -99,7 +99,8 @@ pub struct ClientOptions {
     /// How many characters of a command or reply are logged (feature `tracing`). Default: what the environment variable
     /// `MONGODB_LOG_MAX_DOCUMENT_LENGTH` says, else 1000.
     pub tracing_max_document_length: Option<usize>,
-    /// How many operations, as a multiple of `max_pool_size`, may wait for a connection; one more is refused at once. Default: without limit.
+    /// How many operations, as a multiple of `max_pool_size`, may wait for a connection; one more is refused at once. Default:
+    /// without limit.
     pub wait_queue_multiple: Option<u32>,
     /// How long an operation may wait for a connection. Default: without limit.
     pub wait_queue_timeout: Option<Duration>,

@@ -281,8 +281,8 @@ impl Shared {
 
     // ---- the pool as a whole
 
-    /// Everybody is told before the first connection can be had or opened: what they are told comes in order. The caller sees to it that the
-    /// pool is not cleared meanwhile.
+    /// Everybody is told before the first connection can be had or opened: what they are told comes in order. The caller sees to it
+    /// that the pool is not cleared meanwhile.
     pub(super) fn ready(self: &Arc<Self>) {
         if self.handoff.with_state(|state, _| state.phase()) != Phase::Paused {
             return;

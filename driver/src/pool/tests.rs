@@ -101,8 +101,8 @@ async fn a_listener_that_panics_costs_no_capacity() {
     assert_eq!(bench.pool.counts(), Counts { total: 1, idle: 1, pending: 0 });
 }
 
-/// A connection that could not be opened is told to be closed while it still has its place: whoever counts what is told never finds more than are
-/// allowed.
+/// A connection that could not be opened is told to be closed while it still has its place: whoever counts what is told never finds
+/// more than are allowed.
 #[tokio::test]
 async fn a_failed_opening_is_told_before_its_place_is_free() {
     // An address that is taken, on which nobody listens.
@@ -155,7 +155,8 @@ async fn a_connection_is_closed_before_its_place_is_free() {
     assert_eq!(bench.pool.counts(), Counts { total: 0, idle: 0, pending: 0 });
 }
 
-/// A runtime that shuts down drops what it is given at once. The upkeep takes as many tickets as it may and no more, however soon they come back.
+/// A runtime that shuts down drops what it is given at once. The upkeep takes as many tickets as it may and no more, however soon
+/// they come back.
 #[test]
 fn the_upkeep_of_a_pool_whose_runtime_is_gone_comes_to_an_end() {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

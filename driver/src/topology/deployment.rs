@@ -165,8 +165,9 @@ impl Deployment {
         self.establisher.reauthenticate(connection, deadline).await
     }
 
-    /// The server for an operation: one that suits `criteria`, is within the latency window, and is the less busy of two such at random. Servers at
-    /// `avoided` are taken only if nothing else suits. Waits until there is one, at most until `deadline` and `serverSelectionTimeoutMS`.
+    /// The server for an operation: one that suits `criteria`, is within the latency window, and is the less busy of two such at
+    /// random. Servers at `avoided` are taken only if nothing else suits. Waits until there is one, at most until `deadline` and
+    /// `serverSelectionTimeoutMS`.
     ///
     /// # Errors
     /// `ServerSelection` when none came up in time; `IncompatibleServer`; `Shutdown`.
@@ -364,8 +365,8 @@ impl Deployment {
         );
     }
 
-    /// Replaces the picture by one of the description that `change` gives, if it gives one. `in_step` runs under the write lock before the new
-    /// picture can be seen, `then` under the same lock when the old one is seen no longer.
+    /// Replaces the picture by one of the description that `change` gives, if it gives one. `in_step` runs under the write lock
+    /// before the new picture can be seen, `then` under the same lock when the old one is seen no longer.
     fn become_known(
         &self,
         change: impl FnOnce(&Topology) -> Option<TopologyDescription>,

@@ -1,8 +1,8 @@
 //! What the error of an operation tells about the server it came from
 //! (specification "Server Discovery And Monitoring", section "Application errors").
 //!
-//! [`judge`] is pure. Whether the error is older than what is known (its connection's generation, its topology version) is for the caller to
-//! see, under the nest's write lock.
+//! [`judge`] is pure. Whether the error is older than what is known (its connection's generation, its topology version) is for the
+//! caller to see, under the nest's write lock.
 
 use super::server_description::TopologyVersion;
 use crate::error::{Error, ErrorKind, SYSTEM_OVERLOADED_ERROR, WriteFailure};

@@ -1,12 +1,13 @@
 //! A second look at a server that refused what its state, as far as is known, allows.
 //!
-//! A primary that another election deposes interrupts and refuses writes before it raises its topology version. Such a refusal tells nothing
-//! newer than what is known, so the picture rightly stays as it is (specification "Server Discovery And Monitoring", section "topologyVersion
-//! Comparison"); but the one further attempt that an operation has would select the same server again, and be refused again.
+//! A primary that another election deposes interrupts and refuses writes before it raises its topology version. Such a refusal
+//! tells nothing newer than what is known, so the picture rightly stays as it is (specification "Server Discovery And Monitoring",
+//! section "topologyVersion Comparison"); but the one further attempt that an operation has would select the same server again, and
+//! be refused again.
 //!
-//! So whoever is to try again waits first until the server is known to be otherwise. It asks for a check and waits for that at most; a server which
-//! then still says the same may be on the way to change, and is given [`GRACE`]. A server that streams ends the wait within milliseconds of its
-//! change. One that does not change at all is tried again as it is.
+//! So whoever is to try again waits first until the server is known to be otherwise. It asks for a check and waits for that at
+//! most; a server which then still says the same may be on the way to change, and is given [`GRACE`]. A server that streams ends
+//! the wait within milliseconds of its change. One that does not change at all is tried again as it is.
 
 use std::sync::Arc;
 use std::time::Duration;

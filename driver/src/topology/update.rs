@@ -19,7 +19,8 @@ const ELECTION_ID_FIRST: i32 = 17;
 /// Of how many servers it is remembered why they are left out.
 const REASONS: usize = 8;
 
-/// The description after `news`, or none when they are to be ignored: they are about a server that has been removed, or older than what is known.
+/// The description after `news`, or none when they are to be ignored: they are about a server that has been removed, or older than
+/// what is known.
 pub(crate) fn updated(old: &TopologyDescription, news: ServerDescription) -> Option<TopologyDescription> {
     let current = old.server(&news.address)?;
     if TopologyVersion::compare(current.topology_version, news.topology_version).is_gt() {
@@ -38,8 +39,8 @@ pub(crate) fn updated(old: &TopologyDescription, news: ServerDescription) -> Opt
     Some(new)
 }
 
-/// The description after the name service gave `addresses`: servers that are not among them are removed, and those that are not known yet added, at random
-/// up to `max_hosts` in all; 0: all (specification "Polling SRV Records for mongos Discovery").
+/// The description after the name service gave `addresses`: servers that are not among them are removed, and those that are not
+/// known yet added, at random up to `max_hosts` in all; 0: all (specification "Polling SRV Records for mongos Discovery").
 #[cfg(feature = "dns")]
 pub(super) fn resolved(
     old: &TopologyDescription,

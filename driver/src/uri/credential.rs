@@ -7,7 +7,8 @@ use super::{bad, percent};
 use crate::error::Result;
 use crate::options::{AuthMechanism, Credential};
 
-/// The credential of user info and options, and `authSource`. There is one if user info or a mechanism is given; a database or source alone asks for none.
+/// The credential of user info and options, and `authSource`. There is one if user info or a mechanism is given; a database or
+/// source alone asks for none.
 pub(super) fn read(
     user_info: Option<&str>,
     pairs: &mut Pairs,

@@ -61,8 +61,8 @@ pub(crate) fn verified(name: &str, records: &Records) -> Vec<ServerAddress> {
     verified
 }
 
-/// Whether `host` lies in the domain of `name`: what follows the first part of a name of three parts or more, else the whole name, below which
-/// the host must then lie.
+/// Whether `host` lies in the domain of `name`: what follows the first part of a name of three parts or more, else the whole name,
+/// below which the host must then lie.
 fn shares_domain(name: &str, host: &str) -> bool {
     let domain = match name.split_once('.') {
         Some((_, domain)) if domain.contains('.') => domain,

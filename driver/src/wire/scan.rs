@@ -1,7 +1,7 @@
 //! The elements of a BSON document, walked without decoding them.
 //!
-//! For the few documents that the driver itself reads on every operation: the top of a reply, its cursor, its cluster time. A key stays bytes, a value
-//! stays where it is; what is not asked for costs the look at its type and length.
+//! For the few documents that the driver itself reads on every operation: the top of a reply, its cursor, its cluster time. A key
+//! stays bytes, a value stays where it is; what is not asked for costs the look at its type and length.
 
 use bson::spec::ElementType;
 use bson::{RawDocument, Timestamp};

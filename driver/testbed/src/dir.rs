@@ -114,8 +114,8 @@ impl Dir {
         }
     }
 
-    /// Moves the folder out of reach of sweepers, empties it of everything but files ending in `.log`, as far as that can be, and says where
-    /// it is. In this order: a folder without its lock file is anybody's.
+    /// Moves the folder out of reach of sweepers, empties it of everything but files ending in `.log`, as far as that can be, and
+    /// says where it is. In this order: a folder without its lock file is anybody's.
     fn retire(&self) -> io::Result<PathBuf> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().replace(OWNED, KEPT);
         let kept = self.path.with_file_name(name);

@@ -102,12 +102,14 @@ pub(crate) fn signal(child: &Child, signal: libc::c_int) -> io::Result<()> {
     }
 }
 
-/// Waits until every thread of a child that was sent SIGSTOP has stopped, or the child has ended. Until then one of its threads could still answer.
+/// Waits until every thread of a child that was sent SIGSTOP has stopped, or the child has ended. Until then one of its threads
+/// could still answer.
 pub(crate) fn await_stopped(child: &Child) -> io::Result<()> {
     loop {
         let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
         let options = libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT;
-        // SAFETY: `info` is room for one siginfo_t. The child has not been reaped, for `child` is borrowed, and WNOWAIT leaves it to be reaped.
+        // SAFETY: `info` is room for one siginfo_t. The child has not been reaped, for `child` is borrowed, and WNOWAIT leaves it
+        // to be reaped.
         let waited = unsafe { libc::waitid(libc::P_PID, child.id(), info.as_mut_ptr(), options) };
         match waited {
             0 => return Ok(()),

@@ -99,8 +99,8 @@ impl ReplicaSetBuilder {
         self
     }
 
-    /// How long a member waits for another's answer before it takes it for dead; 10 s unless set. Whole seconds, at least one. A new primary waits
-    /// as long for a member that is silent but still connected, so a set in which a member is to be
+    /// How long a member waits for another's answer before it takes it for dead; 10 s unless set. Whole seconds, at least one. A
+    /// new primary waits as long for a member that is silent but still connected, so a set in which a member is to be
     /// [paused](ReplicaSet::pause) has its next primary sooner if this is short.
     pub fn heartbeat_timeout(mut self, timeout: Duration) -> ReplicaSetBuilder {
         self.heartbeat_timeout = timeout;

@@ -220,8 +220,8 @@ mod cases {
         });
     }
 
-    // Statement 50: max staleness. A lag is estimated to be longer by the time between two checks, so that a long one lets some seconds of real
-    // lag count for more than the hour that is allowed.
+    // Statement 50: max staleness. A lag is estimated to be longer by the time between two checks, so that a long one lets some
+    // seconds of real lag count for more than the hour that is allowed.
     pub(super) fn a_member_that_lags_too_far_is_not_read_from<F: Face>() {
         let set = ReplicaSet::builder().members(3).election_timeout(Duration::from_secs(60)).start().unwrap();
         let writer = filled::<F>(&set);

@@ -78,8 +78,9 @@ impl Traced {
         }
     }
 
-    /// Lets the child run to its end. At each beginning `begin` is given what has been gathered so far, and says what to start with, if this run is
-    /// to be watched. Then the child stops as `stop` says, and each time `look` adds to it. Gives what was gathered in each run.
+    /// Lets the child run to its end. At each beginning `begin` is given what has been gathered so far, and says what to start
+    /// with, if this run is to be watched. Then the child stops as `stop` says, and each time `look` adds to it. Gives what was
+    /// gathered in each run.
     pub(crate) fn watch<T>(
         self,
         stop: StopAt,

@@ -119,9 +119,9 @@ impl Timeline {
         event
     }
 
-    /// How long no write was acknowledged in a failover: the longest gap between acknowledgments that reaches into it. It may begin a little
-    /// after the primary was killed, for what had been acknowledged by then is still on its way. None while no write has been acknowledged
-    /// since.
+    /// How long no write was acknowledged in a failover: the longest gap between acknowledgments that reaches into it. It may begin
+    /// a little after the primary was killed, for what had been acknowledged by then is still on its way. None while no write has
+    /// been acknowledged since.
     pub(crate) fn outage(&self, failover: &Failover) -> Option<Duration> {
         let log = self.log();
         let mut acknowledged = log.acknowledged.clone();

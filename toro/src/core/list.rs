@@ -298,8 +298,8 @@ impl<S> List<S> {
         step
     }
 
-    /// Wakes the oldest waiter without granting it anything: it keeps its place. Its waker goes to `wakes`, which must have room; until it has
-    /// been polled it is not woken again.
+    /// Wakes the oldest waiter without granting it anything: it keeps its place. Its waker goes to `wakes`, which must have room;
+    /// until it has been polled it is not woken again.
     #[inline]
     pub(crate) fn nudge_front(&mut self, wakes: &mut Wakes) {
         let Some(head) = self.head else { return };

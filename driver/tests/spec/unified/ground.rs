@@ -29,8 +29,8 @@ struct Place {
     copy: usize,
 }
 
-/// How long a set goes without word from its primary before it elects another of its own accord: longer than any pause of a busy machine, so
-/// that elections are those that a case asks for.
+/// How long a set goes without word from its primary before it elects another of its own accord: longer than any pause of a busy
+/// machine, so that elections are those that a case asks for.
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How many grounds of one kind there may be.

@@ -1,6 +1,7 @@
 //! The blocking face: the same operations on the calling thread.
 //!
-//! Its floor is a blocking socket. Held against it stands the official crate's async face, on which its blocking face is a call of `block_on`.
+//! Its floor is a blocking socket. Held against it stands the official crate's async face, on which its blocking face is a call of
+//! `block_on`.
 
 use super::floor::{BareBlocking, Request};
 use super::ground::{DB, Ground};
@@ -98,8 +99,8 @@ fn find_one(ground: &Ground) -> Vec<Contender> {
     ]
 }
 
-/// A client has something to do between a reply and its next request; a floor that has nothing to do meets a server whose thread is still awake. So
-/// here it stands beside floors that think for a while.
+/// A client has something to do between a reply and its next request; a floor that has nothing to do meets a server whose thread is
+/// still awake. So here it stands beside floors that think for a while.
 fn find_one_and_pauses(ground: &Ground) -> Vec<Contender> {
     let pausing = |name, pause| {
         let mut bare = BareBlocking::connect(&ground.primary);

@@ -1,7 +1,8 @@
 //! The floor: the bytes of an operation on a bare socket.
 //!
-//! No pool, no sessions, no decoding: a request that was built once goes out in one write, and what comes back is read until it is all there. Where
-//! an operation must differ from one time to the next (an `_id`, a transaction number), the bytes are patched in place.
+//! No pool, no sessions, no decoding: a request that was built once goes out in one write, and what comes back is read until it is
+//! all there. Where an operation must differ from one time to the next (an `_id`, a transaction number), the bytes are patched in
+//! place.
 
 use driver::bson::{Document, RawDocumentBuf, Timestamp, doc, oid::ObjectId};
 use std::io::{Read, Write};

@@ -2,8 +2,9 @@
 //! "Performance Benchmarking".
 //!
 //! The files are those of that specification, 5000 documents of about 1 KB each, out of `parallel.tgz` in the folder that
-//! `MONGODB_BENCHMARK_DATA` names, else in `../shared/benchmark-data` beside the project. An operation takes [`FILES`] of its hundred files, as many
-//! at a time as there are workers; reading, parsing and printing JSON is part of it, and each client does it with the `bson` of its own.
+//! `MONGODB_BENCHMARK_DATA` names, else in `../shared/benchmark-data` beside the project. An operation takes [`FILES`] of its
+//! hundred files, as many at a time as there are workers; reading, parsing and printing JSON is part of it, and each client does it
+//! with the `bson` of its own.
 
 use super::Trial;
 use super::ground::{DB, Ground};

@@ -142,7 +142,8 @@ impl Trial {
     }
 }
 
-/// The share of a processor that others may use before a cell counts as disturbed. The servers are others, and work as long as the clients do.
+/// The share of a processor that others may use before a cell counts as disturbed. The servers are others, and work as long as the
+/// clients do.
 const DISTURBED: f64 = 1.2;
 
 /// Measures the cells that `options` ask for.

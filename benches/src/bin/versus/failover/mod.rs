@@ -1,8 +1,8 @@
 //! `versus failover`: how long after the new primary takes writes does a client's first acknowledged write come?
 //!
-//! Sixteen writers of each client insert into a set of three whose primary is killed, or steps down. A probe writes straight to each survivor, every
-//! 2 ms, over a bare socket: its first success is the moment at which the set takes writes again, the floor for every client. Both clients and
-//! the probe see the very same failover, five of each kind.
+//! Sixteen writers of each client insert into a set of three whose primary is killed, or steps down. A probe writes straight to
+//! each survivor, every 2 ms, over a bare socket: its first success is the moment at which the set takes writes again, the floor
+//! for every client. Both clients and the probe see the very same failover, five of each kind.
 
 mod probe;
 
