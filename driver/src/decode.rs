@@ -12,8 +12,8 @@
 //! is looked at twice.
 //!
 //! A decoder is called once more for each level of a document, and so is every type that it decodes into. No server sends documents
-//! of more than
-//! [`MAX_DEPTH`] levels; what claims to be one is refused, here and before `bson` is asked, instead of exhausting the stack.
+//! of more than [`MAX_DEPTH`] levels; what claims to be one is refused, here and before `bson` is asked, instead of exhausting the
+//! stack.
 
 mod access;
 mod extended;

@@ -20,15 +20,13 @@
 //!
 //! Operations of [`Client`] are awaited, on tokio. Those of [`sync::Client`] are ended by `.run()` and block the calling thread; no
 //! runtime is on their path. It is the same code and the same documentation: every handle and operation carries a marker, [`Async`]
-//! or
-//! [`Blocking`].
+//! or [`Blocking`].
 //!
 //! # When something fails
 //!
 //! An [`Error`] names what was being done and to whom. Programs ask it by method: [`is_duplicate_key`](Error::is_duplicate_key),
 //! [`is_timeout`](Error::is_timeout), [`is_network`](Error::is_network), [`code`](Error::code), [`has_label`](Error::has_label), or
-//! match its
-//! [`kind`](Error::kind).
+//! match its [`kind`](Error::kind).
 //!
 //! Reads, and writes that can be told from their repetition, are sent once more by the client itself when a connection breaks or the
 //! primary changes (`retryReads`, `retryWrites`). What outlasts that is for the caller, and a write can always be made safe to try

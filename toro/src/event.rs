@@ -43,7 +43,7 @@ pub struct Event {
 /// What the lock guards.
 pub struct Line {
     waiters: List<Generation>,
-    /// Counts, around the circle, the calls of `set` that found someone waiting.
+    /// Counts, around the circle, the calls of `set` that saw someone waiting.
     generation: Generation,
 }
 
@@ -104,6 +104,7 @@ impl Event {
                 self.word.fetch_or(SET, Ordering::Release);
                 line.generation = after(line.generation);
             }
+            // Looked at anew for each batch: another `set` may have begun in between.
             let present = line.generation;
             let step = line.waiters.grant_while(wakes, |generation| *generation != present);
             self.tidy(line);
@@ -232,26 +233,35 @@ mod tests {
         wait.poll(&mut Context::from_waker(waker))
     }
 
-    /// Clears the event that wakes it, and waits for it again.
-    struct Newcomer {
+    /// Clears the event when it is woken, and waits for it again; then sets it, clears it, and waits once more.
+    struct Meddler {
         event: Arc<Event>,
-        wait: Mutex<Pin<Box<EventWaitOwned>>>,
+        waits: Mutex<[Pin<Box<EventWaitOwned>>; 2]>,
     }
 
-    impl Wake for Newcomer {
-        fn wake(self: Arc<Self>) {
-            self.event.clear();
-            assert!(poll(self.wait.lock().unwrap().as_mut(), Waker::noop()).is_pending());
+    impl Meddler {
+        fn poll(&self, wait: usize) -> Poll<()> {
+            poll(self.waits.lock().unwrap()[wait].as_mut(), Waker::noop())
         }
     }
 
-    /// Forty are more than one batch: who comes between two batches is not of those who are let go.
-    fn set_with_a_newcomer(event: &Arc<Event>, generation: Generation) {
+    impl Wake for Meddler {
+        fn wake(self: Arc<Self>) {
+            self.event.clear();
+            assert!(self.poll(0).is_pending());
+            self.event.set();
+            self.event.clear();
+            assert!(self.poll(1).is_pending());
+        }
+    }
+
+    /// Forty are more than one batch: between two batches one comes whom another `set` lets go, and one whom nobody does.
+    fn set_with_newcomers(event: &Arc<Event>, generation: Generation) {
         event.line.lock().generation = generation;
-        let newcomer =
-            Arc::new(Newcomer { event: event.clone(), wait: Mutex::new(Box::pin(event.wait_owned())) });
+        let waits = Mutex::new([0, 1].map(|_| Box::pin(event.wait_owned())));
+        let meddler = Arc::new(Meddler { event: event.clone(), waits });
         let mut first = pin!(event.wait_owned());
-        assert!(poll(first.as_mut(), &newcomer.clone().into()).is_pending());
+        assert!(poll(first.as_mut(), &meddler.clone().into()).is_pending());
         let mut others: Vec<_> = (1..40).map(|_| Box::pin(event.wait_owned())).collect();
         for other in &mut others {
             assert!(poll(other.as_mut(), Waker::noop()).is_pending());
@@ -261,23 +271,24 @@ mod tests {
         for other in &mut others {
             assert!(poll(other.as_mut(), Waker::noop()).is_ready());
         }
-        assert!(poll(newcomer.wait.lock().unwrap().as_mut(), Waker::noop()).is_pending());
+        assert!(meddler.poll(0).is_ready());
+        assert!(meddler.poll(1).is_pending());
         assert_eq!(event.waiting(), 1);
         event.set();
-        assert!(poll(newcomer.wait.lock().unwrap().as_mut(), Waker::noop()).is_ready());
+        assert!(meddler.poll(1).is_ready());
     }
 
     #[test]
     fn a_set_lets_go_of_its_own_and_of_no_newcomer() {
         let event = Arc::new(Event::new());
-        set_with_a_newcomer(&event, Generation::MIN);
-        assert_eq!(event.line.lock().generation.get(), 3);
+        set_with_newcomers(&event, Generation::MIN);
+        assert_eq!(event.line.lock().generation.get(), 4);
     }
 
     #[test]
     fn generations_go_around_in_a_circle() {
         let event = Arc::new(Event::new());
-        set_with_a_newcomer(&event, Generation::MAX);
-        assert_eq!(event.line.lock().generation.get(), 2);
+        set_with_newcomers(&event, Generation::MAX);
+        assert_eq!(event.line.lock().generation.get(), 3);
     }
 }

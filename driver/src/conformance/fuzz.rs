@@ -101,7 +101,16 @@ pub fn decode(data: &[u8]) {
     if decode::shallow(data).is_err() {
         // This would exhaust the stack of `bson`.
         assert!(decode::from_slice::<Document>(data).is_err());
+        if let Ok(raw) = RawDocument::from_bytes(data) {
+            assert!(decode::document(raw).is_err());
+        }
         return;
+    }
+    if let Ok(raw) = RawDocument::from_bytes(data) {
+        let told = |result: bson::error::Result<Document>| {
+            format!("{:?}", result.map_err(|error| error.to_string()))
+        };
+        assert_eq!(told(decode::document(raw)), told(Document::try_from(raw)));
     }
     same::<Document>(data);
     same::<Bson>(data);

@@ -271,6 +271,24 @@ fn of_damaged_documents_nothing_is_told_but_what_bson_tells() {
     }
 }
 
+#[test]
+fn of_equal_keys_the_first_gives_the_place_and_the_last_the_value() {
+    let mut raw = RawDocumentBuf::new();
+    for (key, value) in [(cstr!("a"), 1), (cstr!("b"), 2), (cstr!("a"), 3)] {
+        raw.append(key, value);
+    }
+    same_document(raw.as_bytes());
+    assert_eq!(whole::document(raw.as_bytes(), 0), Some(doc! { "a": 3, "b": 2 }));
+}
+
+#[test]
+fn the_old_subtype_is_left_to_bson() {
+    let old = Binary { subtype: BinarySubtype::BinaryOld, bytes: vec![1, 2, 3] };
+    let bytes = bson::serialize_to_vec(&doc! { "a": old }).unwrap();
+    same_document(&bytes);
+    assert_eq!(whole::document(&bytes, 0), None);
+}
+
 /// What most documents are made of is not left to `bson`: the comparisons above would not notice.
 #[test]
 fn the_common_types_are_decoded_here() {

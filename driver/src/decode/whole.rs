@@ -1,7 +1,7 @@
 //! Whole documents, as values that can be changed: of replies that the caller gets as they are.
 //!
-//! `bson` makes a copy of each value, and of that copy the value; here each is made once. What is rare or damaged is left to
-//! `bson`, as by the decoder beside this one.
+//! `bson` copies the bytes of each document and array within before it reads them; here they are read where they are. What is rare
+//! or damaged is left to `bson`, as by the decoder beside this one.
 
 use bson::oid::ObjectId;
 use bson::{Binary, Bson, DateTime, Decimal128, Document};

@@ -9,9 +9,8 @@
 //! | `driver::server_selection` | selection; that one has to wait is `info`, all else here and above is `debug` |
 //!
 //! Names and casing of the fields are those of the specifications; a field that has no value is left out. Documents are relaxed extended
-//! JSON, cut off after
-//! [`tracing_max_document_length`](field@ClientOptions::tracing_max_document_length) characters. Whether a subscriber wants a
-//! target is looked at when a client is made, so that nothing is built for nobody: install the subscriber before.
+//! JSON, cut off after [`tracing_max_document_length`](field@ClientOptions::tracing_max_document_length) characters. Whether a
+//! subscriber wants a target is looked at when a client is made, so that nothing is built for nobody: install the subscriber before.
 
 use bson::{Bson, Document};
 

@@ -1,6 +1,6 @@
 //! A burst of tasks on a pool that has one connection.
 //!
-//! Most of what it takes is the servers' work: a connection that is opened costs them more than several reads. How many are opened
+//! Most of what it takes is the servers' work: a connection that is opened costs them as much as three reads. How many are opened
 //! is not the pool's to choose: the specification has it open them as long as somebody waits, two at a time. So the floor is a pool
 //! of bare sockets under the same rule, which greet without telling who they are.
 
