@@ -5,7 +5,7 @@
 //! cancel-safe when the second waiter is woken and gets what the first did not take. For a queue the same is tried
 //! from the side of the producers: the item of a dropped `put` never appears, and its room goes to the next producer.
 //! Each schedule is carried out by hand on one thread, so that its outcome is the same at every run. The claim
-//! `ORDER` of locks and semaphores is checked here too.
+//! `ORDER` of locks and semaphores is checked here too, and of queues it is found out whether a newcomer overtakes one who waits.
 
 use benches::drive::ready;
 use benches::peers::condition::{self, Condition};
@@ -40,6 +40,14 @@ struct Finding {
     losses: Vec<&'static str>,
     /// How many items a queue took that was to hold one.
     held: Option<usize>,
+    /// Who of a queue comes before one who waits.
+    overtakes: Vec<&'static str>,
+}
+
+impl Finding {
+    fn new(kind: Kind, name: &'static str, losses: Vec<&'static str>) -> Self {
+        Finding { kind, name, losses, held: None, overtakes: Vec::new() }
+    }
 }
 
 /// What was found out about all.
@@ -92,9 +100,8 @@ impl Findings {
             // Bounded and unbounded queues of one crate make one finding.
             match findings.iter_mut().find(|known| (known.kind, known.name) == (finding.kind, finding.name)) {
                 Some(known) => {
-                    let known_losses = known.losses.clone();
-                    let new = |loss: &&str| !known_losses.contains(loss);
-                    known.losses.extend(finding.losses.into_iter().filter(new));
+                    add_new(&mut known.losses, finding.losses);
+                    add_new(&mut known.overtakes, finding.overtakes);
                     known.held = known.held.or(finding.held);
                 }
                 None => findings.push(finding),
@@ -139,6 +146,13 @@ impl Findings {
             );
             notes.push(note);
         }
+        for finding in self.0.iter().filter(|finding| !finding.overtakes.is_empty()) {
+            let who = finding.overtakes.join(", and ");
+            notes.push(format!(
+                "not fair: {} ({:?}): {who} overtakes one who waits",
+                finding.name, finding.kind
+            ));
+        }
         for finding in &self.0 {
             if let Some(held) = finding.held.filter(|held| *held != 1) {
                 notes.push(format!(
@@ -148,6 +162,14 @@ impl Findings {
             }
         }
         notes
+    }
+}
+
+fn add_new(known: &mut Vec<&'static str>, more: Vec<&'static str>) {
+    for one in more {
+        if !known.contains(&one) {
+            known.push(one);
+        }
     }
 }
 
@@ -214,7 +236,7 @@ fn lock_probe<L: Lock>() -> Finding {
         lock.is_free()
     };
     check_order(L::NAME, L::ORDER, barged);
-    Finding { kind: Kind::Lock, name: L::NAME, losses: lost(got, "the lock"), held: None }
+    Finding::new(Kind::Lock, L::NAME, lost(got, "the lock"))
 }
 
 /// A reader waits behind a writer that is dropped: once while a reader holds the lock, so that the writer is all that
@@ -232,7 +254,7 @@ fn rwlock_probe<L: RwLock>() -> Finding {
     if survives_a_drop(lock.write(), lock.write(), || drop(held)).is_none() {
         losses.push("the lock");
     }
-    Finding { kind: Kind::RwLock, name: L::NAME, losses, held: None }
+    Finding::new(Kind::RwLock, L::NAME, losses)
 }
 
 fn semaphore_probe<S: Semaphore>() -> Finding {
@@ -247,13 +269,13 @@ fn semaphore_probe<S: Semaphore>() -> Finding {
         semaphore.is_free()
     };
     check_order(S::NAME, S::ORDER, barged);
-    Finding { kind: Kind::Semaphore, name: S::NAME, losses: lost(got, "the permit"), held: None }
+    Finding::new(Kind::Semaphore, S::NAME, lost(got, "the permit"))
 }
 
 fn condition_probe<C: Condition>() -> Finding {
     let condition = C::new();
     let got = survives_a_drop(condition.hear(), condition.hear(), || condition.notify()).is_some();
-    Finding { kind: Kind::Condition, name: C::NAME, losses: lost(got, "a notification"), held: None }
+    Finding::new(Kind::Condition, C::NAME, lost(got, "a notification"))
 }
 
 fn check_order(name: &str, order: Order, barged: bool) {
@@ -320,5 +342,49 @@ fn queue_probe<Q: Queue<1>>(room: Room) -> Option<Finding> {
             losses.push("the room that was made for a dropped put");
         }
     }
-    Some(Finding { kind: Kind::Queue, name: Q::NAME, losses, held })
+    let overtakes =
+        [(a_getter_overtakes::<Q>(room), "a new get"), (a_putter_overtakes::<Q>(room), "a new put")];
+    let overtakes =
+        overtakes.into_iter().filter(|(found, _)| *found == Some(true)).map(|(_, who)| who).collect();
+    Some(Finding { held, overtakes, ..Finding::new(Kind::Queue, Q::NAME, losses) })
+}
+
+/// An item comes for one who waits; before it runs, another asks. `None` where there is but one consumer.
+fn a_getter_overtakes<Q: Queue<1>>(room: Room) -> Option<bool> {
+    let (producers, mut consumers) = Q::open(room, 1, 2)?;
+    let [first, second] = &mut consumers[..] else { unreachable!("two were asked for") };
+    let mut waiter = pin!(Q::get(first));
+    assert!(task(waiter.as_mut()).poll().is_pending());
+    ready(Q::put(&producers[0], [1])).expect("the queue is open");
+    let mut newcomer = pin!(Q::get(second));
+    Some(task(newcomer.as_mut()).poll().is_ready())
+}
+
+/// Room comes for one who waits; before it runs, another puts. `None` where there is always room.
+fn a_putter_overtakes<Q: Queue<1>>(room: Room) -> Option<bool> {
+    if room == Room::Unbounded {
+        return None;
+    }
+    let (producers, mut consumers) = Q::open(room, 2, 1)?;
+    loop {
+        let mut put = pin!(Q::put(&producers[0], [0]));
+        if task(put.as_mut()).poll().is_pending() {
+            break;
+        }
+    }
+    let mut waiter = pin!(Q::put(&producers[0], [7]));
+    let mut waiter = task(waiter.as_mut());
+    assert!(waiter.poll().is_pending());
+    drop(ready(Q::get(&mut consumers[0])));
+    let mut newcomer = pin!(Q::put(&producers[1], [8]));
+    let mut newcomer = task(newcomer.as_mut());
+    let (mut waiter_done, mut newcomer_done) = (false, newcomer.poll().is_ready());
+    loop {
+        waiter_done = waiter_done || waiter.poll().is_ready();
+        newcomer_done = newcomer_done || newcomer.poll().is_ready();
+        match ready(Q::get(&mut consumers[0])).expect("the queue is open") {
+            [0] => {}
+            first => return Some(first == [8]),
+        }
+    }
 }
