@@ -47,7 +47,8 @@ fn wakers_may_use_the_primitive_that_wakes_them() {
 
 #[test]
 fn everyone_who_joined_hears_of_the_end_although_the_first_one_woken_brings_new_work() {
-    let queue: &'static Queue<u8> = Box::leak(Box::new(Queue::unbounded()));
+    static QUEUE: Queue<u8> = Queue::unbounded();
+    let queue = &QUEUE;
     queue.try_put(0).unwrap();
     let mut joins: Vec<_> = (0..CROWD).map(|_| Box::pin(queue.join())).collect();
     // One of a later batch, which is to give up as soon as it has waited once.
