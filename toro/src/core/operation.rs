@@ -125,6 +125,12 @@ pub trait Operation: Sized {
 
     fn finish(&mut self, home: Self::Home, grant: Self::Grant) -> Self::Output;
 
+    /// The last poll: [`finish`](Self::finish), in the place from which the poll returns the answer, as in [`begin`](Self::begin).
+    #[inline]
+    fn end(&mut self, home: Self::Home, grant: Self::Grant) -> Poll<Self::Output> {
+        Poll::Ready(self.finish(home, grant))
+    }
+
     fn in_time(output: Self::Output) -> Self::Timed;
 
     /// The wait has ended without a grant.

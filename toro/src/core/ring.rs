@@ -29,6 +29,10 @@ macro_rules! store {
             /// Moves the item of a parcel, if it is full, into the store.
             #[inline]
             pub(crate) fn push(&mut self, parcel: &mut Parcel<T>) {
+                if self.0.is_empty() {
+                    // It begins at its first place again, which was in use a moment ago and is in the processor's cache.
+                    self.0.clear();
+                }
                 self.0.$push(MaybeUninit::uninit());
                 let filled = self.0.$last().is_some_and(|place| parcel.unpack_into(place));
                 if !filled {

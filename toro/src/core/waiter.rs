@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::list::{GRANTED, List, Node, Standing, WAITING};
 use super::operation::{Entry, Handed, Operation, Place, Step};
+use super::wakes::discard;
 use super::{Mutex, MutexGuard, Wakes};
 
 /// Runs `f` under the lock until it is done, and wakes between times.
@@ -205,7 +206,7 @@ fn poll_in_line<O: Operation>(
         Some(grant) => {
             node.stand(Standing::Outside);
             let Some(home) = home.take() else { polled_after_return() };
-            Poll::Ready(op.finish(home, grant))
+            op.end(home, grant)
         }
         None => Poll::Pending,
     }
@@ -276,7 +277,9 @@ fn join<O: Operation>(
     };
     let step = O::serve(primitive, &mut shared, &mut wakes);
     drop(shared);
-    drop(spare);
+    if let Some(spare) = spare {
+        discard(spare);
+    }
     settle::<O>(primitive, step, &mut wakes);
     match grant {
         Some(_) => wakes.finish_quietly(),
@@ -313,7 +316,7 @@ fn look_again<O: Operation>(
             let mut wakes = Wakes::new();
             let step = O::serve(primitive, &mut shared, &mut wakes);
             drop(shared);
-            drop(spare);
+            discard(spare);
             settle::<O>(primitive, step, &mut wakes);
             wakes.finish_quietly();
             return Some(op.granted(primitive, slot));
@@ -363,7 +366,10 @@ fn leave<O: Operation>(
     }
     if O::is_served(primitive, &mut shared, place) {
         drop(shared);
-        drop(waker);
+        match granted {
+            true => discard(waker),
+            false => drop(waker),
+        }
     } else {
         let panics = match leaving {
             Leaving::Dropped if !granted => Panics::Raised,
@@ -385,7 +391,10 @@ fn serve_after<O: Operation>(
     let mut wakes = Wakes::new();
     let step = O::serve(primitive, &mut shared, &mut wakes);
     drop(shared);
-    drop(waker);
+    match panics {
+        Panics::Raised => drop(waker),
+        Panics::Dropped => discard(waker),
+    }
     settle::<O>(primitive, step, &mut wakes);
     match panics {
         Panics::Raised => wakes.finish(),

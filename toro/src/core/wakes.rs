@@ -30,6 +30,12 @@ pub(crate) fn wake_alone(waker: Waker) {
     wakes.finish();
 }
 
+/// Drops a waker that nobody needs, for one who has got something that a raised panic would lose.
+pub(crate) fn discard(waker: Waker) {
+    // The panic hook has reported it.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(waker)));
+}
+
 impl Wakes {
     pub(crate) const ROOM: usize = 32;
 

@@ -25,10 +25,15 @@ impl<H, M> Get<H, M> {
     }
 }
 
+/// One item in the buffer is promised to the getter that has this, and is still to be taken out.
+pub struct Promised;
+
 /// What a getter makes of its item.
 pub trait Made<H: Home<Target: Queued<Item = T>>, T>: Sized {
     type Output;
-    fn make(queue: H, item: T) -> Self::Output;
+
+    /// Takes the item, and makes something of it.
+    fn make(queue: H, take: impl FnOnce(&H::Target) -> Result<T, Closed>) -> Result<Self::Output, Closed>;
 
     /// The first poll of a getter, where there seems to be an item: see [`Operation::begin`].
     #[inline]
@@ -37,10 +42,16 @@ pub trait Made<H: Home<Target: Queued<Item = T>>, T>: Sized {
         home: H,
         rest: &mut Rest<'_, Get<H, Self>>,
     ) -> Poll<Result<Self::Output, Closed>> {
-        match get.attempt(&home) {
-            Some(grant) => Poll::Ready(get.finish(home, grant)),
+        match home.core().get_now() {
+            Some(item) => Poll::Ready(Self::make(home, |_| item)),
             None => rest.go_on(get, home),
         }
+    }
+
+    /// The last poll of a getter that was promised an item: see [`Operation::end`].
+    #[inline]
+    fn end(queue: H) -> Poll<Result<Self::Output, Closed>> {
+        Poll::Ready(Self::make(queue, |queue| queue.core().take_promised()))
     }
 }
 
@@ -51,8 +62,8 @@ impl<H: Home<Target: Queued<Item = T>>, T> Made<H, T> for Plain {
     type Output = T;
 
     #[inline]
-    fn make(_: H, item: T) -> T {
-        item
+    fn make(queue: H, take: impl FnOnce(&H::Target) -> Result<T, Closed>) -> Result<T, Closed> {
+        take(&queue)
     }
 
     /// Copies the item once: from its place in the buffer to that from which it is returned, with nothing in between that
@@ -70,14 +81,23 @@ impl<H: Home<Target: Queued<Item = T>>, T> Made<H, T> for Plain {
         }
         rest.go_on(get, home)
     }
+
+    #[inline]
+    fn end(queue: H) -> Poll<Result<T, Closed>> {
+        if let Some(mut owed) = queue.core().promised() {
+            return Poll::Ready(owed.take());
+        }
+        Poll::Ready(Err(Closed))
+    }
 }
 
+/// The item stays in the buffer until the end of the wait: only its promise is handed from step to step.
 impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for Get<H, M> {
     type Home = H;
     type Primitive = Q;
     type Shared = Shared<Q::Buffer>;
     type Slot = Promise;
-    type Grant = Result<Q::Item, Closed>;
+    type Grant = Result<Promised, Closed>;
     type Output = Result<M::Output, Closed>;
     type Timed = Result<M::Output, WaitError>;
 
@@ -90,11 +110,6 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
     }
 
     #[inline]
-    fn attempt(&mut self, queue: &Q) -> Option<Self::Grant> {
-        queue.core().get_now()
-    }
-
-    #[inline]
     fn begin(&mut self, home: H, rest: &mut Rest<'_, Self>) -> Poll<Self::Output> {
         match home.core().seems_empty() {
             true => rest.go_on(self, home),
@@ -103,10 +118,10 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
     }
 
     fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<Self::Grant, Promise> {
-        match shared.take_unpromised() {
-            Some(item) => Entry::Ready(Ok(item)),
-            None if shared.is_closed() => Entry::Ready(Err(Closed)),
-            None => Entry::Queue(Promise::Kept, End::Back),
+        match shared.promise_item() {
+            true => Entry::Ready(Ok(Promised)),
+            false if shared.is_closed() => Entry::Ready(Err(Closed)),
+            false => Entry::Queue(Promise::Kept, End::Back),
         }
     }
 
@@ -116,9 +131,10 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
         true
     }
 
-    fn granted(&mut self, queue: &Q, slot: Option<Promise>) -> Self::Grant {
+    #[inline]
+    fn granted(&mut self, _: &Q, slot: Option<Promise>) -> Self::Grant {
         match slot {
-            Some(Promise::Kept) => queue.core().take_promised(),
+            Some(Promise::Kept) => Ok(Promised),
             Some(Promise::Closed) | None => Err(Closed),
         }
     }
@@ -135,7 +151,18 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
 
     #[inline]
     fn finish(&mut self, home: H, grant: Self::Grant) -> Self::Output {
-        grant.map(|item| M::make(home, item))
+        match grant {
+            Ok(Promised) => M::make(home, |queue| queue.core().take_promised()),
+            Err(Closed) => Err(Closed),
+        }
+    }
+
+    #[inline]
+    fn end(&mut self, home: H, grant: Self::Grant) -> Poll<Self::Output> {
+        match grant {
+            Ok(Promised) => M::end(home),
+            Err(Closed) => Poll::Ready(Err(Closed)),
+        }
     }
 
     fn in_time(output: Self::Output) -> Self::Timed {
@@ -236,6 +263,14 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
         match grant {
             Ok(()) => Ok(()),
             Err(Closed) => self.refused(PutError::Closed),
+        }
+    }
+
+    #[inline]
+    fn end(&mut self, _: H, grant: Self::Grant) -> Poll<Self::Output> {
+        match grant {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(Closed) => Poll::Ready(self.refused(PutError::Closed)),
         }
     }
 

@@ -181,11 +181,18 @@ impl<B: Buffer> Core<B> {
         }
     }
 
-    /// Takes the item that was promised. It took up no place, so nobody profits.
+    /// The item that was promised to a getter, which calls this once: it is there.
+    #[inline]
+    pub(super) fn promised(&self) -> Option<Owed<'_, B>> {
+        let shared = self.shared.lock();
+        // This tells the compiler that the buffer is not empty, and so that there is one way to go with the item.
+        (1..=shared.buffer.len()).contains(&shared.promised_items).then_some(Owed { shared })
+    }
+
+    /// Takes the item that was promised.
+    #[inline]
     pub(super) fn take_promised(&self) -> Result<B::Item, Closed> {
-        let mut shared = self.shared.lock();
-        shared.promised_items -= 1;
-        shared.buffer.pop().ok_or(Closed)
+        self.promised().map_or(Err(Closed), |mut owed| owed.take())
     }
 
     /// Puts into the place that was promised; refused if the queue was closed meanwhile.
@@ -293,6 +300,20 @@ impl<B: Buffer> Drop for Claim<'_, B> {
     }
 }
 
+/// An item that was promised, under the lock.
+pub(crate) struct Owed<'a, B: Buffer> {
+    shared: MutexGuard<'a, Shared<B>>,
+}
+
+impl<B: Buffer> Owed<'_, B> {
+    /// Takes the item. It took up no place, so nobody profits. Not to be called twice.
+    #[inline]
+    pub(super) fn take(&mut self) -> Result<B::Item, Closed> {
+        self.shared.promised_items -= 1;
+        self.shared.buffer.pop().ok_or(Closed)
+    }
+}
+
 impl<B: Buffer> Shared<B> {
     pub(super) fn is_closed(&self) -> bool {
         self.closed
@@ -337,10 +358,12 @@ impl<B: Buffer> Shared<B> {
         self.buffer.push(parcel);
     }
 
-    /// Takes an item that was not promised.
+    /// Promises an item that was not promised to anybody, if there is one.
     #[inline]
-    pub(super) fn take_unpromised(&mut self) -> Option<B::Item> {
-        if self.has_item() { self.buffer.pop() } else { None }
+    pub(super) fn promise_item(&mut self) -> bool {
+        let has_item = self.has_item();
+        self.promised_items += usize::from(has_item);
+        has_item
     }
 
     /// Grants whatever can be granted: items, places, the end of the work, the news that all is over.

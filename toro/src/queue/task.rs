@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 use super::ops::{Made, Queued};
 use crate::core::Home;
+use crate::error::Closed;
 
 /// An item taken by `get_task`: when it is dropped the queue's [`task_done`](crate::Queue::task_done) is called for it,
 /// so that [`join`](crate::Queue::join) returns when all tasks have been dropped.
@@ -62,7 +63,8 @@ pub struct Counted;
 impl<H: Home<Target: Queued<Item = T>>, T> Made<H, T> for Counted {
     type Output = Task<H>;
 
-    fn make(queue: H, item: T) -> Task<H> {
-        Task { item, done: Done(queue) }
+    fn make(queue: H, take: impl FnOnce(&H::Target) -> Result<T, Closed>) -> Result<Task<H>, Closed> {
+        let item = take(&queue)?;
+        Ok(Task { item, done: Done(queue) })
     }
 }

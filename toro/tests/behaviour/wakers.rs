@@ -177,6 +177,26 @@ fn a_panicking_waker_does_not_cost_what_was_taken() {
     assert_eq!(crate::poll(put.as_mut()), Poll::Ready(Ok(())));
 }
 
+/// An item that comes while a getter's waker is cloned is got, although the clone, which is of no use then, panics when it is dropped.
+#[test]
+fn a_waker_that_panics_when_it_is_dropped_does_not_cost_what_was_got() {
+    static QUEUE: Queue<u8> = Queue::unbounded();
+    const TABLE: RawWakerVTable = RawWakerVTable::new(
+        |_| {
+            QUEUE.try_put(1).unwrap();
+            RawWaker::new(std::ptr::without_provenance(1), &TABLE)
+        },
+        |_| {},
+        |_| {},
+        |clone| assert!(clone.is_null(), "hostile"),
+    );
+    // SAFETY: the table's functions keep no state: `data` is a number that is never followed.
+    let waker = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &TABLE)) };
+    let mut get = Box::pin(QUEUE.get());
+    assert_eq!(get.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Ready(Ok(1)));
+    assert!(QUEUE.is_empty());
+}
+
 /// A waker whose clone and drop use the primitive: neither may happen under its lock.
 #[test]
 fn cloning_and_dropping_a_waker_may_use_the_primitive() {
