@@ -3,15 +3,13 @@
 //! Fair locks are compared with fair ones and barging locks with barging ones. "Yields" means that the holder lets
 //! other tasks run while it holds: everyone else comes to wait. "Does not yield" is a short critical section.
 
+use super::ring::Ring;
 use crate::drive::time_together;
 use crate::peers::lock::{self, Lock};
 use crate::peers::semaphore::{self, Semaphore};
 use crate::round::{Contender, Sample};
-use std::future::poll_fn;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::task::{Poll, Waker};
+use std::sync::Arc;
 use tokio::runtime::Runtime;
 
 /// How many tasks contend.
@@ -108,55 +106,25 @@ fn lock_by<L: Lock>(runtime: &Arc<Runtime>, holder: Holder) -> Contender {
 
 /// Tasks that pass a turn round: each yields, stores whose turn it is next, and wakes that task.
 fn ring(runtime: &Arc<Runtime>) -> Contender {
+    const SIZE: usize = TASKS as usize;
     let runtime = runtime.clone();
     Contender::may_stall("bare ring", move |ops| {
         let each = ops.div_ceil(TASKS);
-        let ring = Arc::new(Ring::default());
-        let tasks = (0..ring.wakers.len()).map(|me| Arc::clone(&ring).pass_on(me, each));
+        let ring = Arc::new(Ring::<SIZE>::default());
+        let tasks = (0..SIZE).map(|me| {
+            let ring = ring.clone();
+            async move {
+                ring.join(me).await;
+                for _ in 0..each {
+                    ring.turn(me).await;
+                    Holder::Yields.hold().await;
+                    ring.pass_on(me);
+                }
+            }
+        });
         let (elapsed, _) = time_together(&runtime, tasks)?;
         Ok(Sample { elapsed, ops: each * TASKS })
     })
-}
-
-/// Whose turn it is.
-#[derive(Default)]
-struct Ring {
-    turn: AtomicUsize,
-    wakers: [OnceLock<Waker>; TASKS as usize],
-    /// How many wakers are known: the first turn begins with the last of them.
-    known: AtomicUsize,
-}
-
-impl Ring {
-    async fn pass_on(self: Arc<Self>, me: usize, times: u64) {
-        poll_fn(|cx| {
-            if self.wakers[me].set(cx.waker().clone()).is_ok()
-                && self.known.fetch_add(1, Ordering::AcqRel) + 1 == self.wakers.len()
-            {
-                self.wake(0);
-            }
-            if self.known.load(Ordering::Acquire) == self.wakers.len() {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        })
-        .await;
-        for _ in 0..times {
-            let its_turn = || self.turn.load(Ordering::Acquire) == me;
-            poll_fn(|_| if its_turn() { Poll::Ready(()) } else { Poll::Pending }).await;
-            Holder::Yields.hold().await;
-            let next = (me + 1) % self.wakers.len();
-            self.turn.store(next, Ordering::Release);
-            self.wake(next);
-        }
-    }
-
-    fn wake(&self, task: usize) {
-        if let Some(waker) = self.wakers[task].get() {
-            waker.wake_by_ref();
-        }
-    }
 }
 
 fn permit_by<S: Semaphore>(runtime: &Arc<Runtime>, holder: Holder) -> Contender {

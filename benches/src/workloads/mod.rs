@@ -18,6 +18,7 @@ pub mod cancel;
 pub mod contended;
 pub mod news;
 pub mod pool;
+mod ring;
 pub mod thread_slot;
 pub mod traffic;
 pub mod wake;

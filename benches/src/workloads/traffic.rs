@@ -3,6 +3,7 @@
 //! Each producer puts, and each consumer gets, its share of the items; a measurement ends when all have arrived. A
 //! queue lives through all rounds, so that buffers that grow have grown.
 
+use super::ring::Ring;
 use crate::drive::time_together;
 use crate::peers::queue::{
     AsyncChannel, AsyncbandBounded, AsyncbandUnbounded, CrossfireBounded, CrossfireUnbounded, Flume, Kanal,
@@ -10,7 +11,7 @@ use crate::peers::queue::{
 };
 use crate::round::{Contender, Sample};
 use std::hint::black_box;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
@@ -32,6 +33,48 @@ pub fn between<const WORDS: usize>(runtime: &Arc<Runtime>, room: Room, tasks: us
         traffic::<WORDS, TokioUnbounded>(runtime, room, tasks),
     ];
     contenders.into_iter().flatten().collect()
+}
+
+/// Four producers and four consumers with room for one item, and what is left of that where the turn goes round among
+/// them: no line to keep and no lock to wait for, but each item is put by one task and got by the next, which is what it takes to be
+/// fair.
+pub fn queues_and_relay(runtime: &Arc<Runtime>) -> Vec<Contender> {
+    const WORDS: usize = 32;
+    let contenders = [
+        traffic::<WORDS, Toro>(runtime, Room::For(1), 4),
+        traffic::<WORDS, Flume>(runtime, Room::For(1), 4),
+        Some(relay::<WORDS, 8>(runtime)),
+    ];
+    contenders.into_iter().flatten().collect()
+}
+
+/// Tasks of which each second one puts an item into the one place, and the next gets it from there.
+fn relay<const WORDS: usize, const TASKS: usize>(runtime: &Arc<Runtime>) -> Contender {
+    let runtime = runtime.clone();
+    Contender::may_stall("bare relay", move |ops| {
+        let each = ops.div_ceil(TASKS as u64 / 2);
+        let ring = Arc::new(Ring::<TASKS>::default());
+        let place = Arc::new(Mutex::new(None));
+        let tasks = (0..TASKS).map(|me| {
+            let (ring, place) = (ring.clone(), place.clone());
+            async move {
+                ring.join(me).await;
+                for number in 0..each {
+                    ring.turn(me).await;
+                    // Nobody else wants it now.
+                    let mut place = place.lock().expect("no task panics");
+                    match me % 2 {
+                        0 => *place = Some(black_box([number; WORDS])),
+                        _ => drop(black_box(place.take())),
+                    }
+                    drop(place);
+                    ring.pass_on(me);
+                }
+            }
+        });
+        let (elapsed, _) = time_together(&runtime, tasks)?;
+        Ok(Sample { elapsed, ops: each * TASKS as u64 / 2 })
+    })
 }
 
 fn traffic<const WORDS: usize, Q: Queue<WORDS>>(

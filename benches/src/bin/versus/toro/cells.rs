@@ -95,6 +95,12 @@ fn queues() -> Vec<Trial> {
             cells.push(queue::<32>(maxsize, room, tasks));
         }
     }
+    cells.push(Trial::together(
+        "queue 4P4C, maxsize 1, 256 bytes, and a bare relay",
+        Kind::Queue,
+        &[],
+        traffic::queues_and_relay,
+    ));
     cells
 }
 
