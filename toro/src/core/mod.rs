@@ -37,4 +37,4 @@ pub(crate) use sync::{Mutex, MutexGuard};
 pub(crate) use wait::sealed;
 pub use wait::{Wait, Waiting};
 pub(crate) use waiter::{Panics, Rest, Waiter, locked, locked_quietly, served};
-pub(crate) use wakes::{Wakes, wake_alone};
+pub(crate) use wakes::{Wakes, wake_alone, wake_alone_quietly};

@@ -30,6 +30,13 @@ pub(crate) fn wake_alone(waker: Waker) {
     wakes.finish();
 }
 
+/// Wakes one waiter, for one who has got something that a raised panic would lose.
+#[inline]
+pub(crate) fn wake_alone_quietly(waker: Waker) {
+    // The panic hook has reported it.
+    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+}
+
 /// Drops a waker that nobody needs, for one who has got something that a raised panic would lose.
 pub(crate) fn discard(waker: Waker) {
     // The panic hook has reported it.

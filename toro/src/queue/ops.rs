@@ -84,8 +84,8 @@ impl<H: Home<Target: Queued<Item = T>>, T> Made<H, T> for Plain {
 
     #[inline]
     fn end(queue: H) -> Poll<Result<T, Closed>> {
-        if let Some(mut owed) = queue.core().promised() {
-            return Poll::Ready(owed.take());
+        if let Some(mut claim) = queue.core().promised() {
+            return Poll::Ready(claim.take());
         }
         Poll::Ready(Err(Closed))
     }

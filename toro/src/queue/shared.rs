@@ -10,13 +10,19 @@
 //! which it queues. Who queues found nothing there, and holds nothing until it is granted: so nobody else can profit from its
 //! coming or going, and every change that somebody can profit from serves them itself.
 //!
-//! A promised item has left the queue as far as `maxsize` is concerned: it takes up no place, so that a putter which has
-//! woken a getter can put the next item without waiting for that getter to run. Only if the getter goes away, and nobody else
-//! waits for its item, is that one more in the queue than there may be places; until so many have been taken nothing is let in.
+//! A promised item has left the queue as far as a newcomer is concerned: while nobody waits to put it takes up no place, so that a
+//! putter which has woken a getter can put the next item without waiting for that getter to run. Those who do wait to put are let in
+//! when the item has been taken, not before: otherwise whoever puts an item would wake two at once, the getter and the next putter,
+//! and an executor with a second thread would wake that too, for work that one thread does in half the time. If the getter goes
+//! away, and nobody else waits for its item, that may be one more in the queue than there are places; until so many have been
+//! taken nothing is let in.
+
+use std::task::Waker;
 
 use super::buffer::Buffer;
 use crate::core::{
     AtomicUsize, List, Mutex, MutexGuard, Ordering, Panics, Parcel, Step, Wakes, const_fn, locked, served,
+    wake_alone, wake_alone_quietly,
 };
 use crate::error::{Closed, TooManyDone, TryGetError, TryPutError};
 
@@ -183,16 +189,20 @@ impl<B: Buffer> Core<B> {
 
     /// The item that was promised to a getter, which calls this once: it is there.
     #[inline]
-    pub(super) fn promised(&self) -> Option<Owed<'_, B>> {
-        let shared = self.shared.lock();
+    pub(super) fn promised(&self) -> Option<Claim<'_, B>> {
+        let mut shared = self.shared.lock();
         // This tells the compiler that the buffer is not empty, and so that there is one way to go with the item.
-        (1..=shared.buffer.len()).contains(&shared.promised_items).then_some(Owed { shared })
+        if !(1..=shared.buffer.len()).contains(&shared.promised_items) {
+            return None;
+        }
+        shared.promised_items -= 1;
+        Some(Claim { core: self, shared: Some(shared) })
     }
 
     /// Takes the item that was promised.
     #[inline]
     pub(super) fn take_promised(&self) -> Result<B::Item, Closed> {
-        self.promised().map_or(Err(Closed), |mut owed| owed.take())
+        self.promised().map_or(Err(Closed), |mut claim| claim.take())
     }
 
     /// Puts into the place that was promised; refused if the queue was closed meanwhile.
@@ -252,11 +262,25 @@ impl<B: Buffer> Core<B> {
         });
     }
 
-    /// Serves whoever profits from what was just done under the lock.
+    /// Serves whoever profits from what was just done under the lock. Mostly that is one.
     #[cold]
     #[inline(never)]
-    fn serve(&self, shared: MutexGuard<'_, Shared<B>>, panics: Panics) {
-        served(&self.shared, shared, None, panics, |shared, wakes| self.serve_once(shared, wakes));
+    fn serve(&self, mut shared: MutexGuard<'_, Shared<B>>, panics: Panics) {
+        let first = shared.grant_one();
+        let second = if first.is_some() { shared.grant_one() } else { None };
+        if second.is_some() || !shared.joiners.is_empty() {
+            let granted = first.into_iter().chain(second);
+            return served(&self.shared, shared, granted, panics, |shared, wakes| {
+                self.serve_once(shared, wakes)
+            });
+        }
+        self.note(&shared);
+        drop(shared);
+        match (first, panics) {
+            (Some(waker), Panics::Raised) => wake_alone(waker),
+            (Some(waker), Panics::Dropped) => wake_alone_quietly(waker),
+            (None, _) => {}
+        }
     }
 
     /// Serves as many as one batch of wakers has room for.
@@ -300,20 +324,6 @@ impl<B: Buffer> Drop for Claim<'_, B> {
     }
 }
 
-/// An item that was promised, under the lock.
-pub(crate) struct Owed<'a, B: Buffer> {
-    shared: MutexGuard<'a, Shared<B>>,
-}
-
-impl<B: Buffer> Owed<'_, B> {
-    /// Takes the item. It took up no place, so nobody profits. Not to be called twice.
-    #[inline]
-    pub(super) fn take(&mut self) -> Result<B::Item, Closed> {
-        self.shared.promised_items -= 1;
-        self.shared.buffer.pop().ok_or(Closed)
-    }
-}
-
 impl<B: Buffer> Shared<B> {
     pub(super) fn is_closed(&self) -> bool {
         self.closed
@@ -346,10 +356,16 @@ impl<B: Buffer> Shared<B> {
         self.to_be_had() + self.promised_places
     }
 
-    /// Whether there is a place that was not promised.
+    /// Whether there is a place for one who comes now.
     #[inline]
     pub(super) fn has_place(&self) -> bool {
-        self.maxsize == 0 || self.taken() < self.maxsize
+        self.maxsize == 0 || self.taken() < self.maxsize && self.putters.is_empty()
+    }
+
+    /// Whether one who waits to put can be let in: a promised item takes up its place until it is taken.
+    #[inline]
+    fn has_place_in_line(&self) -> bool {
+        self.buffer.len() + self.promised_places < self.maxsize
     }
 
     #[inline]
@@ -366,41 +382,48 @@ impl<B: Buffer> Shared<B> {
         has_item
     }
 
-    /// Grants whatever can be granted: items, places, the end of the work, the news that all is over.
-    pub(super) fn serve(&mut self, wakes: &mut Wakes) -> Step {
-        loop {
-            if wakes.is_full() {
-                return Step::Again;
+    /// Grants the one who can be granted something: an item, a place, the news that all is over. Its waker is to be woken after the
+    /// lock. Joiners are not looked at.
+    #[inline]
+    fn grant_one(&mut self) -> Option<Waker> {
+        let has_item = self.has_item();
+        if let Some(promise) = self.getters.front()
+            && (has_item || self.closed)
+        {
+            match has_item {
+                true => self.promised_items += 1,
+                false => *promise = Promise::Closed,
             }
-            let has_item = self.has_item();
-            if let Some(promise) = self.getters.front()
-                && (has_item || self.closed)
-            {
-                match has_item {
-                    true => self.promised_items += 1,
-                    false => *promise = Promise::Closed,
-                }
-                self.getters.grant_front(wakes);
-                continue;
-            }
-            if !self.putters.is_empty() {
-                let has_place = self.has_place();
-                if let Some(promise) = self.putters.front()
-                    && (self.closed || has_place)
-                {
-                    match self.closed {
-                        true => *promise = Promise::Closed,
-                        false => self.promised_places += 1,
-                    }
-                    self.putters.grant_front(wakes);
-                    continue;
-                }
-            }
-            let ends = self.ends;
-            return match self.joiners.is_empty() {
-                true => Step::Done,
-                false => self.joiners.grant_while(wakes, |joined| *joined != ends),
-            };
+            return self.getters.grant_alone();
         }
+        if self.putters.is_empty() {
+            return None;
+        }
+        let has_place = self.has_place_in_line();
+        if let Some(promise) = self.putters.front()
+            && (self.closed || has_place)
+        {
+            match self.closed {
+                true => *promise = Promise::Closed,
+                false => self.promised_places += 1,
+            }
+            return self.putters.grant_alone();
+        }
+        None
+    }
+
+    /// Grants whatever can be granted: items, places, the end of the work, the news that all is over.
+    fn serve(&mut self, wakes: &mut Wakes) -> Step {
+        while !wakes.is_full() {
+            let Some(waker) = self.grant_one() else {
+                let ends = self.ends;
+                return match self.joiners.is_empty() {
+                    true => Step::Done,
+                    false => self.joiners.grant_while(wakes, |joined| *joined != ends),
+                };
+            };
+            wakes.push(waker);
+        }
+        Step::Again
     }
 }

@@ -50,7 +50,7 @@ impl Model {
         }
     }
 
-    /// The items that nobody has been promised. The others take up no place.
+    /// The items that nobody has been promised. The others take up no place while nobody waits to put.
     fn len(&self) -> usize {
         self.items.len() - kept(&self.promised_items)
     }
@@ -60,7 +60,12 @@ impl Model {
     }
 
     fn has_place(&self) -> bool {
-        self.maxsize == 0 || self.len() + kept(&self.promised_places) < self.maxsize
+        let taken = self.len() + kept(&self.promised_places);
+        self.maxsize == 0 || self.putters.is_empty() && taken < self.maxsize
+    }
+
+    fn has_place_in_line(&self) -> bool {
+        self.items.len() + kept(&self.promised_places) < self.maxsize
     }
 
     fn push(&mut self, item: u32) {
@@ -73,7 +78,7 @@ impl Model {
             let promise = (self.getters.pop_front().unwrap(), self.has_item());
             self.promised_items.push(promise);
         }
-        while !self.putters.is_empty() && (self.has_place() || self.closed) {
+        while !self.putters.is_empty() && (self.has_place_in_line() || self.closed) {
             let promise = (self.putters.pop_front().unwrap(), !self.closed);
             self.promised_places.push(promise);
         }
