@@ -41,18 +41,20 @@ pub(crate) enum Panics {
     Dropped,
 }
 
-/// Ends a critical section: serves until it is done, and wakes after the lock is released; first of all those, two at most, who
-/// were granted in it already.
+/// Ends a critical section: serves until it is done, and wakes after the lock is released; first of all `granted`, who was
+/// granted in it already.
 #[inline]
 pub(crate) fn served<G>(
     mutex: &Mutex<G>,
     mut guard: MutexGuard<'_, G>,
-    granted: impl IntoIterator<Item = Waker>,
+    granted: Option<Waker>,
     panics: Panics,
     mut serve: impl FnMut(&mut G, &mut Wakes) -> Step,
 ) {
     let mut wakes = Wakes::new();
-    granted.into_iter().for_each(|waker| wakes.push(waker));
+    if let Some(waker) = granted {
+        wakes.push(waker);
+    }
     let mut step = serve(&mut guard, &mut wakes);
     drop(guard);
     while step == Step::Again {

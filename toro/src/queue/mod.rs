@@ -60,9 +60,9 @@ macro_rules! queue {
             const_fn! {
                 /// A queue with room for `maxsize` items; with 0 it is unbounded and never full.
                 ///
-                /// An item takes up no room from the moment it is meant for a getter that has been waiting. If that getter
-                /// is dropped, and nobody else waits, the item is back in its order: the queue may then hold one
-                /// more for each getter so dropped, and lets nothing in until there is room again.
+                /// While nobody waits to put, an item takes up no room from the moment it is meant for a getter that has been
+                /// waiting. If that getter is dropped, and nobody else waits, the item is back in its order: the queue may then
+                /// hold one more for each getter so dropped, and lets nothing in until there is room again.
                 pub const fn new(maxsize: usize) -> Self {
                     $queue { core: Core::new($buffer::new(), maxsize) }
                 }

@@ -178,12 +178,43 @@ impl<B: Buffer> Core<B> {
         self.maxsize != 0 && self.taken.load(Ordering::Relaxed) >= self.maxsize
     }
 
-    /// An item has been pushed: only a getter can profit from that.
+    /// An item has been pushed: one getter can profit from that, and nobody else.
     #[inline]
     fn pushed(&self, shared: MutexGuard<'_, Shared<B>>) {
         match shared.getters.is_empty() {
             true => self.note(&shared),
-            false => self.serve(shared, Panics::Raised),
+            false => self.hand_item(shared),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn hand_item(&self, mut shared: MutexGuard<'_, Shared<B>>) {
+        let getter = shared.grant_item();
+        self.note(&shared);
+        drop(shared);
+        if let Some(waker) = getter {
+            wake_alone(waker);
+        }
+    }
+
+    /// An item has been taken: one putter can profit from that, and nobody else.
+    #[inline]
+    fn taken(&self, shared: MutexGuard<'_, Shared<B>>) {
+        match shared.putters.is_empty() {
+            true => self.note(&shared),
+            false => self.hand_place(shared),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn hand_place(&self, mut shared: MutexGuard<'_, Shared<B>>) {
+        let putter = if shared.has_place_in_line() { shared.grant_place() } else { None };
+        self.note(&shared);
+        drop(shared);
+        if let Some(waker) = putter {
+            wake_alone_quietly(waker);
         }
     }
 
@@ -234,7 +265,9 @@ impl<B: Buffer> Core<B> {
         shared.unfinished = shared.unfinished.checked_sub(1).ok_or(TooManyDone)?;
         if shared.unfinished == 0 && !shared.joiners.is_empty() {
             shared.ends = shared.ends.wrapping_add(1);
-            self.serve(shared, Panics::Raised);
+            served(&self.shared, shared, None, Panics::Raised, |shared, wakes| {
+                self.serve_once(shared, wakes)
+            });
         }
         Ok(())
     }
@@ -260,27 +293,6 @@ impl<B: Buffer> Core<B> {
             }
             self.serve_once(shared, wakes)
         });
-    }
-
-    /// Serves whoever profits from what was just done under the lock. Mostly that is one.
-    #[cold]
-    #[inline(never)]
-    fn serve(&self, mut shared: MutexGuard<'_, Shared<B>>, panics: Panics) {
-        let first = shared.grant_one();
-        let second = if first.is_some() { shared.grant_one() } else { None };
-        if second.is_some() || !shared.joiners.is_empty() {
-            let granted = first.into_iter().chain(second);
-            return served(&self.shared, shared, granted, panics, |shared, wakes| {
-                self.serve_once(shared, wakes)
-            });
-        }
-        self.note(&shared);
-        drop(shared);
-        match (first, panics) {
-            (Some(waker), Panics::Raised) => wake_alone(waker),
-            (Some(waker), Panics::Dropped) => wake_alone_quietly(waker),
-            (None, _) => {}
-        }
     }
 
     /// Serves as many as one batch of wakers has room for.
@@ -316,10 +328,8 @@ impl<B: Buffer> Claim<'_, B> {
 impl<B: Buffer> Drop for Claim<'_, B> {
     #[inline]
     fn drop(&mut self) {
-        let Some(shared) = self.shared.take() else { return };
-        match shared.putters.is_empty() {
-            true => self.core.note(&shared),
-            false => self.core.serve(shared, Panics::Dropped),
+        if let Some(shared) = self.shared.take() {
+            self.core.taken(shared);
         }
     }
 }
@@ -382,40 +392,35 @@ impl<B: Buffer> Shared<B> {
         has_item
     }
 
-    /// Grants the one who can be granted something: an item, a place, the news that all is over. Its waker is to be woken after the
-    /// lock. Joiners are not looked at.
+    /// Promises an item, which is there, to the first getter. Its waker is to be woken after the lock.
     #[inline]
-    fn grant_one(&mut self) -> Option<Waker> {
-        let has_item = self.has_item();
-        if let Some(promise) = self.getters.front()
-            && (has_item || self.closed)
-        {
-            match has_item {
-                true => self.promised_items += 1,
-                false => *promise = Promise::Closed,
-            }
-            return self.getters.grant_alone();
-        }
-        if self.putters.is_empty() {
-            return None;
-        }
-        let has_place = self.has_place_in_line();
-        if let Some(promise) = self.putters.front()
-            && (self.closed || has_place)
-        {
-            match self.closed {
-                true => *promise = Promise::Closed,
-                false => self.promised_places += 1,
-            }
-            return self.putters.grant_alone();
-        }
-        None
+    fn grant_item(&mut self) -> Option<Waker> {
+        let waker = self.getters.grant_alone();
+        self.promised_items += usize::from(waker.is_some());
+        waker
+    }
+
+    /// Promises a place, which is there, to the first putter. Its waker is to be woken after the lock.
+    #[inline]
+    fn grant_place(&mut self) -> Option<Waker> {
+        let waker = self.putters.grant_alone();
+        self.promised_places += usize::from(waker.is_some());
+        waker
     }
 
     /// Grants whatever can be granted: items, places, the end of the work, the news that all is over.
     fn serve(&mut self, wakes: &mut Wakes) -> Step {
         while !wakes.is_full() {
-            let Some(waker) = self.grant_one() else {
+            let granted = if self.has_item() && !self.getters.is_empty() {
+                self.grant_item()
+            } else if self.closed {
+                tell(&mut self.getters).or_else(|| tell(&mut self.putters))
+            } else if self.has_place_in_line() {
+                self.grant_place()
+            } else {
+                None
+            };
+            let Some(waker) = granted else {
                 let ends = self.ends;
                 return match self.joiners.is_empty() {
                     true => Step::Done,
@@ -426,4 +431,10 @@ impl<B: Buffer> Shared<B> {
         }
         Step::Again
     }
+}
+
+/// Tells the first in a line that the queue is closed. Its waker is to be woken after the lock.
+fn tell(line: &mut List<Promise>) -> Option<Waker> {
+    *line.front()? = Promise::Closed;
+    line.grant_alone()
 }
