@@ -155,3 +155,30 @@ fn a_promised_item_goes_to_the_next_getter() {
     assert_eq!(queue.try_get(), Err(TryGetError::Empty));
     assert_eq!(poll(second), Poll::Ready(Ok(1)));
 }
+
+/// Whoever waits to put is let in once there is as little in the queue as there may be, what is promised included, and before anyone
+/// who comes later.
+#[test]
+fn who_waits_to_put_is_let_in_when_a_promised_item_has_been_taken_or_its_getter_has_gone() {
+    for goes in [false, true] {
+        let queue = Queue::new(1);
+        let mut get = Box::pin(queue.get());
+        assert!(poll(get.as_mut()).is_pending());
+        assert_eq!((queue.try_put(1), queue.try_put(2)), (Ok(()), Ok(())));
+        let mut put = pin!(queue.put(3));
+        assert!(poll(put.as_mut()).is_pending());
+        assert_eq!(queue.try_get(), Ok(1));
+        assert!(poll(put.as_mut()).is_pending(), "one is still in the queue, and promised");
+        assert_eq!(queue.try_put(4), Err(TryPutError::Full(4)), "somebody waits");
+        if goes {
+            drop(get);
+            assert!(poll(put.as_mut()).is_pending(), "it is back, and takes up the place");
+            assert_eq!(queue.try_get(), Ok(2));
+        } else {
+            assert_eq!(poll(get.as_mut()), Poll::Ready(Ok(2)));
+        }
+        assert_eq!(queue.try_put(4), Err(TryPutError::Full(4)), "the place belongs to the one who waited");
+        assert_eq!(poll(put), Poll::Ready(Ok(())));
+        assert_eq!(queue.try_get(), Ok(3));
+    }
+}
