@@ -211,11 +211,18 @@ impl fmt::Debug for TopologyDescription {
 
 impl fmt::Display for TopologyDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.topology_type)?;
+        // That nothing is known of the deployment need not be said where each server says why.
+        let says_nothing = self.topology_type == TopologyType::Unknown
+            && self.set_name.is_none()
+            && !self.servers.is_empty();
+        let mut separator = "";
+        if !says_nothing {
+            write!(f, "{}", self.topology_type)?;
+            separator = ": ";
+        }
         if let Some(name) = &self.set_name {
             write!(f, " {name:?}")?;
         }
-        let mut separator = ": ";
         if self.servers.is_empty() {
             f.write_str(", no servers")?;
         }

@@ -314,6 +314,14 @@ impl fmt::Debug for ServerDescription {
 
 impl fmt::Display for ServerDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (ServerType::Unknown, Some(error)) = (self.server_type, &self.error) {
+            // Many an error names the server itself.
+            let (address, why) = (self.address.to_string(), error.kind().to_string());
+            return match why.contains(&address) {
+                true => f.write_str(&why),
+                false => write!(f, "{address}: {why}"),
+            };
+        }
         write!(f, "{} ({}", self.address, self.server_type)?;
         match (&self.error, self.round_trip) {
             (Some(error), _) => write!(f, ": {error})"),

@@ -45,6 +45,7 @@ on_both_faces! {
     monitors_survive_a_server_that_comes_and_goes_and_end_with_their_client;
     what_holds_no_data_is_never_selected;
     a_set_of_another_name_is_named_in_the_error;
+    an_unreachable_server_is_named_once_in_the_error;
     try_once_gives_up_after_one_more_check;
     selection_ends_when_the_client_is_shut_down;
     a_stepdown_is_told_by_the_servers_themselves;
@@ -303,6 +304,16 @@ mod cases {
         let narrow = Deadline::after(Duration::from_millis(50));
         let error = deployment.select(&ReadPreference::Primary.into(), &[], narrow).await.err().unwrap();
         assert!(error.to_string().contains("within the operation's timeoutMS"), "{error}");
+    }
+
+    pub(super) async fn an_unreachable_server_is_named_once_in_the_error(runtime: Runtime) {
+        // Nothing listens there: the reserved port 1 of this machine.
+        let mut options = options("mongodb://127.0.0.1:1");
+        options.server_selection_timeout = Some(Duration::from_millis(500));
+        let deployment = Deployment::open(Arc::new(options), runtime).unwrap();
+        let error = select(&deployment, ReadPreference::Primary).await.err().unwrap().to_string();
+        assert_eq!(error.matches("127.0.0.1:1").count(), 1, "{error}");
+        assert!(error.contains("(500 ms); what is known: cannot connect to 127.0.0.1:1: "), "{error}");
     }
 
     // "I don't know who the primary is, and I'm not going to wait."

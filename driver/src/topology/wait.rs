@@ -102,6 +102,6 @@ fn none_found(criteria: &SelectionCriteria, topology: &Topology, when: &str) -> 
         SelectionCriteria::ReadPreference(ReadPreference::Primary) => "primary".to_owned(),
         other => format!("server for {other}"),
     };
-    let message = format!("no {wanted} was found {when}; known is: {}", topology.description());
+    let message = format!("no {wanted} was found {when}; what is known: {}", topology.description());
     Error::new(ErrorKind::ServerSelection { message })
 }
