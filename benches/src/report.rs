@@ -191,7 +191,10 @@ impl Report {
         let [met, even, missed] =
             [Standing::Met, Standing::Even, Standing::Missed].map(|standing| self.musts(standing));
         text + &format!(
-            "musts: {met} met, {even} even (beyond the bound by less than the rounds differ), {missed} missed\n"
+            "a ratio is the median of those of the rounds, and need not be that of the two figures beside it\n\
+             must and aim: what is asked of the ratio to the peer that is named there; \
+             met 0.91<=1.00 flume says that it is 0.91, and is to be 1.00 at most\n\
+             musts: {met} met, {even} even (beyond the bound by less than the rounds differ), {missed} missed\n"
         )
     }
 

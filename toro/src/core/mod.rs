@@ -31,10 +31,10 @@ pub(crate) use mutex::{Mutex, MutexGuard};
 pub(crate) use operation::{Entry, Handed, Home, Operation, Place, Step};
 pub(crate) use parcel::Parcel;
 pub(crate) use ring::{Ring, Stack};
-pub(crate) use sync::{AtomicU64, AtomicUsize, Ordering, UnsafeCell, const_fn};
+pub(crate) use sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, UnsafeCell, const_fn};
 #[cfg(loom)]
 pub(crate) use sync::{Mutex, MutexGuard};
 pub(crate) use wait::sealed;
 pub use wait::{Wait, Waiting};
-pub(crate) use waiter::{Panics, Rest, Waiter, locked, locked_quietly, served};
+pub(crate) use waiter::{Rest, Waiter, locked, locked_quietly, served};
 pub(crate) use wakes::{Wakes, wake_alone, wake_alone_quietly};

@@ -30,7 +30,8 @@ macro_rules! store {
             #[inline]
             pub(crate) fn push(&mut self, parcel: &mut Parcel<T>) {
                 if self.0.is_empty() {
-                    // It begins at its first place again, which was in use a moment ago and is in the processor's cache.
+                    // A ring begins at its first place again, as the standard library's does, though it does not promise to: that
+                    // was in use a moment ago, and is in the processor's cache.
                     self.0.clear();
                 }
                 self.0.$push(MaybeUninit::uninit());

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::list::{GRANTED, List, Node, Standing, WAITING};
 use super::operation::{Entry, Handed, Operation, Place, Step};
-use super::wakes::discard;
+use super::wakes::Spare;
 use super::{Mutex, MutexGuard, Wakes};
 
 /// Runs `f` under the lock until it is done, and wakes between times.
@@ -35,7 +35,7 @@ pub(crate) fn locked_quietly<G>(mutex: &Mutex<G>, mut f: impl FnMut(&mut G, &mut
 
 /// What becomes of the panic of a waker.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Panics {
+enum Panics {
     Raised,
     /// For one who has got something that would be lost.
     Dropped,
@@ -48,7 +48,6 @@ pub(crate) fn served<G>(
     mutex: &Mutex<G>,
     mut guard: MutexGuard<'_, G>,
     granted: Option<Waker>,
-    panics: Panics,
     mut serve: impl FnMut(&mut G, &mut Wakes) -> Step,
 ) {
     let mut wakes = Wakes::new();
@@ -61,10 +60,7 @@ pub(crate) fn served<G>(
         wakes.wake();
         step = serve(&mut mutex.lock(), &mut wakes);
     }
-    match panics {
-        Panics::Raised => wakes.finish(),
-        Panics::Dropped => wakes.finish_quietly(),
-    }
+    wakes.finish();
 }
 
 /// Wakes, and goes on serving as long as there is more than one batch to do.
@@ -277,9 +273,7 @@ fn join<O: Operation>(
     };
     let step = O::serve(primitive, &mut shared, &mut wakes);
     drop(shared);
-    if let Some(spare) = spare {
-        discard(spare);
-    }
+    drop(Spare(spare));
     settle::<O>(primitive, step, &mut wakes);
     match grant {
         Some(_) => wakes.finish_quietly(),
@@ -299,7 +293,7 @@ fn look_again<O: Operation>(
     if unsafe { node.state() } == GRANTED {
         return Some(take_up(primitive, op, node));
     }
-    let mut fresh = None;
+    let mut fresh = Spare(None);
     loop {
         let mut shared = O::shared(primitive).lock();
         // SAFETY: as above.
@@ -316,7 +310,7 @@ fn look_again<O: Operation>(
             let mut wakes = Wakes::new();
             let step = O::serve(primitive, &mut shared, &mut wakes);
             drop(shared);
-            discard(spare);
+            drop(Spare(Some(spare)));
             settle::<O>(primitive, step, &mut wakes);
             wakes.finish_quietly();
             return Some(op.granted(primitive, slot));
@@ -326,9 +320,9 @@ fn look_again<O: Operation>(
             return None;
         }
         // Cloning a waker is foreign code: it is done between two looks.
-        let Some(clone) = fresh.take() else {
+        let Some(clone) = fresh.0.take() else {
             drop(shared);
-            fresh = Some(waker.clone());
+            fresh.0 = Some(waker.clone());
             continue;
         };
         // SAFETY: the lock is held and the node is linked.
@@ -364,20 +358,26 @@ fn leave<O: Operation>(
     if !granted {
         op.left(primitive, &mut shared, slot.as_ref());
     }
+    let panics = match leaving {
+        Leaving::Dropped if !granted => Panics::Raised,
+        _ => Panics::Dropped,
+    };
     if O::is_served(primitive, &mut shared, place) {
         drop(shared);
-        match granted {
-            true => discard(waker),
-            false => drop(waker),
-        }
+        let_go(waker, panics);
     } else {
-        let panics = match leaving {
-            Leaving::Dropped if !granted => Panics::Raised,
-            _ => Panics::Dropped,
-        };
         serve_after::<O>(primitive, shared, waker, panics);
     }
     if granted { Left::Granted(slot) } else { Left::Nothing }
+}
+
+/// Drops the waker of a waiter who leaves.
+#[inline]
+fn let_go(waker: Waker, panics: Panics) {
+    match panics {
+        Panics::Raised => drop(waker),
+        Panics::Dropped => drop(Spare(Some(waker))),
+    }
 }
 
 /// Serves those whom a waiter who left has made way for. Not inlined: the batch of wakers would be a part of every leaving.
@@ -391,10 +391,7 @@ fn serve_after<O: Operation>(
     let mut wakes = Wakes::new();
     let step = O::serve(primitive, &mut shared, &mut wakes);
     drop(shared);
-    match panics {
-        Panics::Raised => drop(waker),
-        Panics::Dropped => discard(waker),
-    }
+    let_go(waker, panics);
     settle::<O>(primitive, step, &mut wakes);
     match panics {
         Panics::Raised => wakes.finish(),

@@ -6,7 +6,7 @@
 //! the one who woke them has just got.
 
 use std::any::Any;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 
@@ -30,17 +30,31 @@ pub(crate) fn wake_alone(waker: Waker) {
     wakes.finish();
 }
 
-/// Wakes one waiter, for one who has got something that a raised panic would lose.
+/// Runs foreign code for one who has got something that a raised panic would lose. The panic hook has reported it.
 #[inline]
-pub(crate) fn wake_alone_quietly(waker: Waker) {
-    // The panic hook has reported it.
-    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+fn quietly(foreign: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(foreign)) {
+        // To drop it would be foreign code once more.
+        mem::forget(panic);
+    }
 }
 
-/// Drops a waker that nobody needs, for one who has got something that a raised panic would lose.
-pub(crate) fn discard(waker: Waker) {
-    // The panic hook has reported it.
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(waker)));
+/// Wakes one waiter, and lets go of a panic.
+#[inline]
+pub(crate) fn wake_alone_quietly(waker: Waker) {
+    quietly(|| waker.wake());
+}
+
+/// A waker that may be of no use any more: then it is dropped, and a panic of that let go of.
+pub(crate) struct Spare(pub(crate) Option<Waker>);
+
+impl Drop for Spare {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(waker) = self.0.take() {
+            quietly(|| drop(waker));
+        }
+    }
 }
 
 impl Wakes {
@@ -106,7 +120,7 @@ impl Wakes {
     #[inline]
     pub(crate) fn finish_quietly(&mut self) {
         self.wake();
-        *self.panic = None;
+        mem::forget(self.panic.take());
     }
 
     fn wake_some(&mut self) {

@@ -28,8 +28,7 @@ mod acquire;
 pub(crate) use acquire::{Acquire, Face};
 
 use crate::core::{
-    AtomicU64, End, Entry, List, Mutex, Ordering, Panics, Place, Step, Wakes, const_fn, locked, served,
-    wake_alone,
+    AtomicU64, End, Entry, List, Mutex, Ordering, Place, Step, Wakes, const_fn, locked, served, wake_alone,
 };
 
 const QUEUED: u64 = 1;
@@ -182,7 +181,7 @@ impl Permits {
             self.word.fetch_add(counted(permits), Ordering::Release);
         }
         if !self.is_served(&mut line) {
-            return served(&self.line, line, granted, Panics::Raised, |line, wakes| self.serve(line, wakes));
+            return served(&self.line, line, granted, |line, wakes| self.serve(line, wakes));
         }
         drop(line);
         if let Some(waker) = granted {

@@ -85,6 +85,9 @@ macro_rules! queue {
             /// # Cancel safety
             ///
             /// An item enters the queue only when this wait returns `Ok`. If the wait is dropped the item is dropped with it.
+            ///
+            /// Who has to wait is let in once there is room for all that is in the queue, an item included that a waiting getter
+            /// has been granted and not taken yet: a granted get that is neither polled nor dropped holds up those who wait to put.
             #[inline]
             pub fn put(&self, item: T) -> Put<'_, Self, T> {
                 Wait::new(Waiter::new(self, PutOp::new(item)))
@@ -96,7 +99,7 @@ macro_rules! queue {
                 Wait::new(Waiter::new(Arc::clone(self), PutOp::new(item)))
             }
 
-            /// Puts an item if there is room for it now.
+            /// Puts an item if there is room for it now, and nobody waits to put.
             ///
             /// # Errors
             ///

@@ -224,11 +224,17 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
         }
     }
 
-    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<Self::Grant, Promise> {
+    fn enqueue(
+        &mut self,
+        queue: &Q,
+        shared: &mut Self::Shared,
+        _: &mut Wakes,
+    ) -> Entry<Self::Grant, Promise> {
         if shared.is_closed() {
             return Entry::Ready(Err(Closed));
         }
         if !shared.has_place() {
+            queue.core().note_putter();
             return Entry::Queue(Promise::Kept, End::Back);
         }
         shared.push(&mut self.parcel);
@@ -266,6 +272,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
         }
     }
 
+    /// Writes the answer in each of its two places: one that was made first would be copied, item or not.
     #[inline]
     fn end(&mut self, _: H, grant: Self::Grant) -> Poll<Self::Output> {
         match grant {

@@ -5,7 +5,7 @@
 //! only what has not been promised, so that they cannot overtake, and a promise whose waiter has gone passes to the next.
 //! The item of a waiting putter lies in its own future, so that a put that is dropped, or expires, never happened.
 //!
-//! How many items there are to be had, and how many places are taken, is also kept where it can be read without the lock: as a hint,
+//! How many items there are to be had, and whether there is no place, is also kept where it can be read without the lock: as a hint,
 //! by which a wait that would find nothing spares itself a look. Whoever it turns away decides under the lock, in the same step in
 //! which it queues. Who queues found nothing there, and holds nothing until it is granted: so nobody else can profit from its
 //! coming or going, and every change that somebody can profit from serves them itself.
@@ -16,13 +16,20 @@
 //! and an executor with a second thread would wake that too, for work that one thread does in half the time. If the getter goes
 //! away, and nobody else waits for its item, that may be one more in the queue than there are places; until so many have been
 //! taken nothing is let in.
+//!
+//! Whenever the lock is free, and the queue is not being closed,
+//!
+//! - if somebody waits to get, each item in the buffer is promised;
+//! - if somebody waits to put, the items in the buffer and the places that are promised are as many as there are places, or more.
+//!
+//! So one who puts an item has one getter to serve, and one who takes an item one putter.
 
 use std::task::Waker;
 
 use super::buffer::Buffer;
 use crate::core::{
-    AtomicUsize, List, Mutex, MutexGuard, Ordering, Panics, Parcel, Step, Wakes, const_fn, locked, served,
-    wake_alone, wake_alone_quietly,
+    AtomicBool, AtomicUsize, List, Mutex, MutexGuard, Ordering, Parcel, Step, Wakes, const_fn, locked,
+    served, wake_alone, wake_alone_quietly,
 };
 use crate::error::{Closed, TooManyDone, TryGetError, TryPutError};
 
@@ -31,8 +38,8 @@ pub struct Core<B> {
     maxsize: usize,
     /// How many items are to be had, or were a moment ago; written under the lock.
     len: AtomicUsize,
-    /// How many places are taken or promised, or were a moment ago; written under the lock.
-    taken: AtomicUsize,
+    /// Whether there is no place for a newcomer, or was none a moment ago; written under the lock.
+    full: AtomicBool,
     shared: Mutex<Shared<B>>,
 }
 
@@ -77,7 +84,7 @@ impl<B> Core<B> {
             Core {
                 maxsize,
                 len: AtomicUsize::new(0),
-                taken: AtomicUsize::new(0),
+                full: AtomicBool::new(false),
                 shared: Mutex::new(Shared {
                     buffer,
                     maxsize,
@@ -162,7 +169,13 @@ impl<B: Buffer> Core<B> {
     #[inline]
     pub(super) fn note(&self, shared: &Shared<B>) {
         self.len.store(shared.to_be_had(), Ordering::Relaxed);
-        self.taken.store(shared.taken(), Ordering::Relaxed);
+        self.full.store(!shared.has_place(), Ordering::Relaxed);
+    }
+
+    /// Under the lock: somebody begins to wait to put, so that newcomers have to wait too.
+    #[inline]
+    pub(super) fn note_putter(&self) {
+        self.full.store(true, Ordering::Relaxed);
     }
 
     /// Whether there was nothing to be had a moment ago: a hint. Who is turned away by it looks under the lock, in the same step in
@@ -175,7 +188,7 @@ impl<B: Buffer> Core<B> {
     /// Whether there was no place a moment ago: see [`seems_empty`](Self::seems_empty).
     #[inline]
     pub(super) fn seems_full(&self) -> bool {
-        self.maxsize != 0 && self.taken.load(Ordering::Relaxed) >= self.maxsize
+        self.full.load(Ordering::Relaxed)
     }
 
     /// An item has been pushed: one getter can profit from that, and nobody else.
@@ -200,7 +213,7 @@ impl<B: Buffer> Core<B> {
 
     /// An item has been taken: one putter can profit from that, and nobody else.
     #[inline]
-    fn taken(&self, shared: MutexGuard<'_, Shared<B>>) {
+    fn popped(&self, shared: MutexGuard<'_, Shared<B>>) {
         match shared.putters.is_empty() {
             true => self.note(&shared),
             false => self.hand_place(shared),
@@ -222,8 +235,10 @@ impl<B: Buffer> Core<B> {
     #[inline]
     pub(super) fn promised(&self) -> Option<Claim<'_, B>> {
         let mut shared = self.shared.lock();
+        let is_there = (1..=shared.buffer.len()).contains(&shared.promised_items);
+        debug_assert!(is_there, "an item was promised");
         // This tells the compiler that the buffer is not empty, and so that there is one way to go with the item.
-        if !(1..=shared.buffer.len()).contains(&shared.promised_items) {
+        if !is_there {
             return None;
         }
         shared.promised_items -= 1;
@@ -265,9 +280,7 @@ impl<B: Buffer> Core<B> {
         shared.unfinished = shared.unfinished.checked_sub(1).ok_or(TooManyDone)?;
         if shared.unfinished == 0 && !shared.joiners.is_empty() {
             shared.ends = shared.ends.wrapping_add(1);
-            served(&self.shared, shared, None, Panics::Raised, |shared, wakes| {
-                self.serve_once(shared, wakes)
-            });
+            served(&self.shared, shared, None, |shared, wakes| self.serve_once(shared, wakes));
         }
         Ok(())
     }
@@ -329,7 +342,7 @@ impl<B: Buffer> Drop for Claim<'_, B> {
     #[inline]
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
-            self.core.taken(shared);
+            self.core.popped(shared);
         }
     }
 }
@@ -360,16 +373,16 @@ impl<B: Buffer> Shared<B> {
         self.buffer.len() > self.promised_items
     }
 
-    /// How many places are taken or promised.
+    /// How many places are taken or promised, as a newcomer sees it: a promised item is on its way out.
     #[inline]
-    fn taken(&self) -> usize {
+    fn places_taken(&self) -> usize {
         self.to_be_had() + self.promised_places
     }
 
     /// Whether there is a place for one who comes now.
     #[inline]
     pub(super) fn has_place(&self) -> bool {
-        self.maxsize == 0 || self.taken() < self.maxsize && self.putters.is_empty()
+        self.maxsize == 0 || self.places_taken() < self.maxsize && self.putters.is_empty()
     }
 
     /// Whether one who waits to put can be let in: a promised item takes up its place until it is taken.

@@ -127,7 +127,7 @@ async fn a_stream_ends_when_the_queue_is_closed() {
     assert_eq!(items, (0..10).collect::<Vec<_>>());
 }
 
-/// Statement 4: a promised item takes up no place, and comes back, in its order, if its getter goes away; even if its place has
+/// Statement 4: a promised item takes up no place while nobody waits to put, and comes back, in its order, if its getter goes away; even if its place has
 /// been taken meanwhile.
 #[test]
 fn a_promised_item_takes_up_no_place_and_comes_back_in_order() {
@@ -156,10 +156,10 @@ fn a_promised_item_goes_to_the_next_getter() {
     assert_eq!(poll(second), Poll::Ready(Ok(1)));
 }
 
-/// Whoever waits to put is let in once there is as little in the queue as there may be, what is promised included, and before anyone
+/// Whoever waits to put is let in once there is less in the queue than there may be, what is promised included, and before anyone
 /// who comes later.
 #[test]
-fn who_waits_to_put_is_let_in_when_a_promised_item_has_been_taken_or_its_getter_has_gone() {
+fn who_waits_to_put_is_let_in_when_a_promised_item_has_been_taken_and_not_when_its_getter_has_gone() {
     for goes in [false, true] {
         let queue = Queue::new(1);
         let mut get = Box::pin(queue.get());

@@ -197,6 +197,56 @@ fn a_waker_that_panics_when_it_is_dropped_does_not_cost_what_was_got() {
     assert!(QUEUE.is_empty());
 }
 
+/// As above, where the getter had been in line and was polled with another waker.
+#[test]
+fn a_second_waker_that_panics_when_it_is_dropped_costs_neither_item_nor_permit() {
+    static QUEUE: Queue<u8> = Queue::unbounded();
+    static SEMAPHORE: Semaphore = Semaphore::new(0);
+    const PUTS: usize = 1;
+    const ADDS: usize = 2;
+    const CLONE: usize = 3;
+    static TABLE: RawWakerVTable = RawWakerVTable::new(
+        |data| {
+            match data.addr() {
+                PUTS => QUEUE.try_put(1).unwrap(),
+                _ => SEMAPHORE.add(1).unwrap(),
+            }
+            RawWaker::new(std::ptr::without_provenance(CLONE), &TABLE)
+        },
+        |_| {},
+        |_| {},
+        |data| assert!(data.addr() != CLONE, "hostile"),
+    );
+    // SAFETY: the table's functions keep no state: `data` is a number that is never followed.
+    let waker = |does| unsafe { Waker::new(std::ptr::without_provenance(does), &TABLE) };
+    let (mut get, mut acquire) = (Box::pin(QUEUE.get()), Box::pin(SEMAPHORE.acquire()));
+    assert!(crate::poll(get.as_mut()).is_pending() && crate::poll(acquire.as_mut()).is_pending());
+    assert_eq!(get.as_mut().poll(&mut Context::from_waker(&waker(PUTS))), Poll::Ready(Ok(1)));
+    let permit = acquire.as_mut().poll(&mut Context::from_waker(&waker(ADDS)));
+    assert!(permit.is_ready());
+    drop(permit);
+    assert_eq!((SEMAPHORE.available(), QUEUE.len()), (1, 0));
+}
+
+/// Statement 11, with a waker that panics when the wait that expires drops it.
+#[test]
+fn a_put_that_expires_gives_its_item_back_although_its_waker_panics_when_it_is_dropped() {
+    static TABLE: RawWakerVTable =
+        RawWakerVTable::new(|data| RawWaker::new(data, &TABLE), |_| {}, |_| {}, |_| panic!("hostile"));
+    let queue = Queue::new(1);
+    queue.try_put(0).unwrap();
+    let mut looks = 0;
+    let mut put = Box::pin(queue.put(7).until(std::future::poll_fn(|_| {
+        looks += 1;
+        if looks == 1 { Poll::Pending } else { Poll::Ready(()) }
+    })));
+    // SAFETY: the table's functions keep no state: `data` is never followed.
+    let waker = std::mem::ManuallyDrop::new(unsafe { Waker::new(std::ptr::null(), &TABLE) });
+    assert!(put.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    let back = put.as_mut().poll(&mut Context::from_waker(&waker));
+    assert_eq!(back, Poll::Ready(Err(toro::PutError::Timeout(7))));
+}
+
 /// A waker whose clone and drop use the primitive: neither may happen under its lock.
 #[test]
 fn cloning_and_dropping_a_waker_may_use_the_primitive() {
