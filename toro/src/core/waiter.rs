@@ -33,12 +33,12 @@ pub(crate) fn locked_quietly<G>(mutex: &Mutex<G>, mut f: impl FnMut(&mut G, &mut
     wakes.finish_quietly();
 }
 
-/// What becomes of the panic of a waker.
+/// What becomes of the panic of a waker that is woken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Panics {
     Raised,
-    /// For one who has got something that would be lost.
-    Dropped,
+    /// For one who has got something, or takes something back, that would be lost.
+    LetGo,
 }
 
 /// Ends a critical section: serves until it is done, and wakes after the lock is released; first of all `granted`, who was
@@ -328,6 +328,7 @@ fn look_again<O: Operation>(
         // SAFETY: the lock is held and the node is linked.
         let stale = unsafe { node.replace_waker(clone) };
         drop(shared);
+        // Should this panic, the wait is in line all the same, with its new waker.
         drop(stale);
         return None;
     }
@@ -360,24 +361,17 @@ fn leave<O: Operation>(
     }
     let panics = match leaving {
         Leaving::Dropped if !granted => Panics::Raised,
-        _ => Panics::Dropped,
+        _ => Panics::LetGo,
     };
+    let spare = Spare(Some(waker));
     if O::is_served(primitive, &mut shared, place) {
         drop(shared);
-        let_go(waker, panics);
+        drop(spare);
     } else {
-        serve_after::<O>(primitive, shared, waker, panics);
+        serve_after::<O>(primitive, shared, panics);
+        drop(spare);
     }
     if granted { Left::Granted(slot) } else { Left::Nothing }
-}
-
-/// Drops the waker of a waiter who leaves.
-#[inline]
-fn let_go(waker: Waker, panics: Panics) {
-    match panics {
-        Panics::Raised => drop(waker),
-        Panics::Dropped => drop(Spare(Some(waker))),
-    }
 }
 
 /// Serves those whom a waiter who left has made way for. Not inlined: the batch of wakers would be a part of every leaving.
@@ -385,16 +379,14 @@ fn let_go(waker: Waker, panics: Panics) {
 fn serve_after<O: Operation>(
     primitive: &O::Primitive,
     mut shared: MutexGuard<'_, O::Shared>,
-    waker: Waker,
     panics: Panics,
 ) {
     let mut wakes = Wakes::new();
     let step = O::serve(primitive, &mut shared, &mut wakes);
     drop(shared);
-    let_go(waker, panics);
     settle::<O>(primitive, step, &mut wakes);
     match panics {
         Panics::Raised => wakes.finish(),
-        Panics::Dropped => wakes.finish_quietly(),
+        Panics::LetGo => wakes.finish_quietly(),
     }
 }

@@ -126,7 +126,11 @@ impl Wakes {
     fn wake_some(&mut self) {
         while self.next < self.len {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.wake_until_panic())) {
-                self.panic.get_or_insert(panic);
+                match &*self.panic {
+                    None => *self.panic = Some(panic),
+                    // As in `quietly`.
+                    Some(_) => mem::forget(panic),
+                }
             }
         }
         self.next = 0;
@@ -147,10 +151,9 @@ impl Wakes {
 
     #[cold]
     fn raise(&mut self) {
-        if let Some(panic) = self.panic.take()
-            && !std::thread::panicking()
-        {
-            resume_unwind(panic);
+        match self.panic.take() {
+            Some(panic) if !std::thread::panicking() => resume_unwind(panic),
+            panic => mem::forget(panic),
         }
     }
 }

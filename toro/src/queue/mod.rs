@@ -77,6 +77,9 @@ macro_rules! queue {
 
             /// Waits for room, and puts an item.
             ///
+            /// Who has to wait is let in once the queue holds fewer items than it has room for, those included that a waiting getter
+            /// has been granted and has not taken yet: a granted get that is neither polled nor dropped holds up those who wait to put.
+            ///
             /// # Errors
             ///
             /// [`Closed`](crate::PutError::Closed) when the queue is closed, now or later, and, if the wait has an end,
@@ -85,9 +88,6 @@ macro_rules! queue {
             /// # Cancel safety
             ///
             /// An item enters the queue only when this wait returns `Ok`. If the wait is dropped the item is dropped with it.
-            ///
-            /// Who has to wait is let in once there is room for all that is in the queue, an item included that a waiting getter
-            /// has been granted and not taken yet: a granted get that is neither polled nor dropped holds up those who wait to put.
             #[inline]
             pub fn put(&self, item: T) -> Put<'_, Self, T> {
                 Wait::new(Waiter::new(self, PutOp::new(item)))

@@ -224,17 +224,11 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
         }
     }
 
-    fn enqueue(
-        &mut self,
-        queue: &Q,
-        shared: &mut Self::Shared,
-        _: &mut Wakes,
-    ) -> Entry<Self::Grant, Promise> {
+    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<Self::Grant, Promise> {
         if shared.is_closed() {
             return Entry::Ready(Err(Closed));
         }
         if !shared.has_place() {
-            queue.core().note_putter();
             return Entry::Queue(Promise::Kept, End::Back);
         }
         shared.push(&mut self.parcel);
@@ -245,6 +239,11 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
     #[inline]
     fn is_served(_: &Q, _: &mut Self::Shared, _: Place) -> bool {
         true
+    }
+
+    /// The last of those who waited may have left, and newcomers need not wait any more.
+    fn left(&mut self, queue: &Q, shared: &mut Self::Shared, _: Option<&Promise>) {
+        queue.core().note(shared);
     }
 
     fn granted(&mut self, queue: &Q, slot: Option<Promise>) -> Self::Grant {

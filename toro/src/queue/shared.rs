@@ -172,12 +172,6 @@ impl<B: Buffer> Core<B> {
         self.full.store(!shared.has_place(), Ordering::Relaxed);
     }
 
-    /// Under the lock: somebody begins to wait to put, so that newcomers have to wait too.
-    #[inline]
-    pub(super) fn note_putter(&self) {
-        self.full.store(true, Ordering::Relaxed);
-    }
-
     /// Whether there was nothing to be had a moment ago: a hint. Who is turned away by it looks under the lock, in the same step in
     /// which it queues.
     #[inline]

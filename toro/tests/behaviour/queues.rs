@@ -127,8 +127,8 @@ async fn a_stream_ends_when_the_queue_is_closed() {
     assert_eq!(items, (0..10).collect::<Vec<_>>());
 }
 
-/// Statement 4: a promised item takes up no place while nobody waits to put, and comes back, in its order, if its getter goes away; even if its place has
-/// been taken meanwhile.
+/// Statement 4: a promised item takes up no place while nobody waits to put, and comes back, in its order, if its getter goes
+/// away; even if its place has been taken meanwhile.
 #[test]
 fn a_promised_item_takes_up_no_place_and_comes_back_in_order() {
     let queue = Queue::new(1);

@@ -247,6 +247,24 @@ fn a_put_that_expires_gives_its_item_back_although_its_waker_panics_when_it_is_d
     assert_eq!(back, Poll::Ready(Err(toro::PutError::Timeout(7))));
 }
 
+/// Those behind a waiter that wanted more than there was are served when it is dropped, more than one batch of them, although its
+/// waker panics at that.
+#[test]
+fn a_waker_that_panics_when_its_wait_is_dropped_keeps_nobody_asleep() {
+    static TABLE: RawWakerVTable =
+        RawWakerVTable::new(|data| RawWaker::new(data, &TABLE), |_| {}, |_| {}, |_| panic!("hostile"));
+    let semaphore = Semaphore::new(CROWD as u32);
+    let mut greedy = Box::pin(semaphore.acquire_many(CROWD as u32 + 1));
+    // SAFETY: the table's functions keep no state: `data` is never followed.
+    let waker = std::mem::ManuallyDrop::new(unsafe { Waker::new(std::ptr::null(), &TABLE) });
+    assert!(greedy.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    let mut others: Vec<_> = (0..CROWD).map(|_| Box::pin(semaphore.acquire())).collect();
+    others.iter_mut().for_each(|other| assert!(crate::poll(other.as_mut()).is_pending()));
+    drop(greedy);
+    let permits: Vec<_> = others.iter_mut().map(|other| crate::poll(other.as_mut())).collect();
+    assert!(permits.iter().all(Poll::is_ready));
+}
+
 /// A waker whose clone and drop use the primitive: neither may happen under its lock.
 #[test]
 fn cloning_and_dropping_a_waker_may_use_the_primitive() {
