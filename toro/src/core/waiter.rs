@@ -33,7 +33,7 @@ pub(crate) fn locked_quietly<G>(mutex: &Mutex<G>, mut f: impl FnMut(&mut G, &mut
     wakes.finish_quietly();
 }
 
-/// What becomes of the panic of a waker that is woken.
+/// What becomes of the panic of a waker.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Panics {
     Raised,
@@ -363,13 +363,17 @@ fn leave<O: Operation>(
         Leaving::Dropped if !granted => Panics::Raised,
         _ => Panics::LetGo,
     };
-    let spare = Spare(Some(waker));
-    if O::is_served(primitive, &mut shared, place) {
-        drop(shared);
-        drop(spare);
-    } else {
+    if !O::is_served(primitive, &mut shared, place) {
+        let spare = Spare(Some(waker));
         serve_after::<O>(primitive, shared, panics);
         drop(spare);
+    } else {
+        drop(shared);
+        match panics {
+            // Nobody has anything to lose by it, and a wait that is dropped is to cost little.
+            Panics::Raised => drop(waker),
+            Panics::LetGo => drop(Spare(Some(waker))),
+        }
     }
     if granted { Left::Granted(slot) } else { Left::Nothing }
 }
