@@ -34,8 +34,15 @@ pub(crate) fn wake_alone(waker: Waker) {
 #[inline]
 fn quietly(foreign: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(foreign)) {
-        // To drop it would be foreign code once more.
-        mem::forget(panic);
+        bury(panic);
+    }
+}
+
+/// Drops what a panic left. That is foreign code once more, and what its own panic leaves is not looked at.
+#[cold]
+fn bury(panic: Box<dyn Any + Send>) {
+    if let Err(worse) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        mem::forget(worse);
     }
 }
 
@@ -120,7 +127,9 @@ impl Wakes {
     #[inline]
     pub(crate) fn finish_quietly(&mut self) {
         self.wake();
-        mem::forget(self.panic.take());
+        if let Some(panic) = self.panic.take() {
+            bury(panic);
+        }
     }
 
     fn wake_some(&mut self) {
@@ -128,8 +137,7 @@ impl Wakes {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.wake_until_panic())) {
                 match &*self.panic {
                     None => *self.panic = Some(panic),
-                    // As in `quietly`.
-                    Some(_) => mem::forget(panic),
+                    Some(_) => bury(panic),
                 }
             }
         }
@@ -153,7 +161,8 @@ impl Wakes {
     fn raise(&mut self) {
         match self.panic.take() {
             Some(panic) if !std::thread::panicking() => resume_unwind(panic),
-            panic => mem::forget(panic),
+            Some(panic) => bury(panic),
+            None => {}
         }
     }
 }
