@@ -83,8 +83,9 @@
 //!
 //! Guards release while a thread unwinds, and nothing is ever poisoned. A waker that panics does not keep those after
 //! it asleep: all are woken, then the first panic goes on in whoever woke them, unless it would lose what that one has just
-//! got, when it is let go; so it is with a waker that panics when it is dropped. Beyond that, what panics here is a [`Wait`] polled after it has returned, and a wait with a `timeout`
-//! or `deadline` (feature `time`) that has to wait outside a tokio runtime.
+//! got, when it is let go; so it is with a waker that panics when it is dropped. Beyond that, what panics here is a [`Wait`]
+//! polled after it has returned, and a wait with a `timeout` or `deadline` (feature `time`) that has to wait outside a tokio
+//! runtime.
 //!
 //! # Coming from elsewhere
 //!
