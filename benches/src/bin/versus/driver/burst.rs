@@ -2,7 +2,7 @@
 //!
 //! Most of what it takes is the servers' work: a connection that is opened costs them as much as three reads. How many are opened
 //! is not the pool's to choose: the specification has it open them as long as somebody waits, two at a time. So the floor is a pool
-//! of bare sockets under the same rule, which greet without telling who they are.
+//! of bare sockets under the same rule, which greet as every client has to.
 
 use super::floor::{Bare, Request};
 use super::ground::{DB, Ground};

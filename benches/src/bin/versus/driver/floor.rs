@@ -90,9 +90,15 @@ fn message(command: &Document) -> Vec<u8> {
     bytes
 }
 
-/// The greeting without which a server refuses everything else.
+/// The greeting that the specification "MongoDB Handshake" asks for on every connection: it tells the server who is there, and the
+/// server writes that into its log.
 fn hello() -> Vec<u8> {
-    message(&doc! { "hello": 1, "$db": "admin" })
+    let client = doc! {
+        "driver": { "name": "driver", "version": env!("CARGO_PKG_VERSION") },
+        "os": { "type": std::env::consts::OS, "architecture": std::env::consts::ARCH },
+        "platform": "a bare socket",
+    };
+    message(&doc! { "isMaster": 1, "helloOk": true, "client": client, "$db": "admin" })
 }
 
 /// A bare connection under tokio.

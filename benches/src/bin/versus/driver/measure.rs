@@ -1,5 +1,6 @@
 //! Contenders that take wall time and processor time, alone or in many tasks.
 
+use super::Metric;
 use benches::counting_alloc::{Allocations, count};
 use benches::cpu::CpuTime;
 use benches::round::Figures;
@@ -13,13 +14,13 @@ use tokio::runtime::Runtime;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taken {
     pub(super) wall: Duration,
-    pub(super) cpu: Duration,
+    pub(super) cpu: CpuTime,
     pub(super) ops: u64,
 }
 
 impl Taken {
-    fn per_op(&self, time: Duration) -> f64 {
-        time.as_secs_f64() * 1e6 / self.ops.max(1) as f64
+    fn per_op(&self, figure: f64) -> f64 {
+        figure / self.ops.max(1) as f64
     }
 }
 
@@ -77,11 +78,7 @@ impl Contender {
     fn measure(&mut self, ops: u64) -> Taken {
         let (before, clock) = (CpuTime::now(), Instant::now());
         let told = (self.run)(ops);
-        Taken {
-            wall: told.unwrap_or_else(|| clock.elapsed()),
-            cpu: CpuTime::now().since(&before).total(),
-            ops,
-        }
+        Taken { wall: told.unwrap_or_else(|| clock.elapsed()), cpu: CpuTime::now().since(&before), ops }
     }
 
     /// What `ops` operations allocate, of the whole process.
@@ -91,13 +88,8 @@ impl Contender {
     }
 }
 
-/// What a contest found: per contender, in microseconds and pieces per operation.
-pub(super) struct Outcome {
-    pub(super) wall: Vec<Figures>,
-    pub(super) cpu: Vec<Figures>,
-    pub(super) allocations: Vec<Figures>,
-    pub(super) bytes: Vec<Figures>,
-}
+/// What a contest found: metric by metric the figures of each contender, in microseconds and pieces per operation.
+pub(super) type Outcome = [(Metric, Vec<Figures>); 6];
 
 /// How long a contest lasts.
 #[derive(Clone, Copy, Debug)]
@@ -114,29 +106,44 @@ pub(super) struct Plan {
 /// Measures the contenders in turn, the first of each round one further each time.
 pub(super) fn contest(plan: Plan, contenders: &mut [Contender]) -> Outcome {
     let ops: Vec<u64> = contenders.iter_mut().map(|contender| calibrate(plan, contender)).collect();
-    let empty = || contenders_figures(contenders);
-    let (mut wall, mut cpu) = (empty(), empty());
+    let mut outcome = Metric::ALL.map(|metric| (metric, blank(contenders)));
     for round in 0..plan.rounds.max(1) {
         for turn in 0..contenders.len() {
             let index = (round + turn) % contenders.len();
             let taken = contenders[index].measure(ops[index]);
             let idle = taken.wall.mul_f64(plan.idle);
-            wall[index].rounds.push(taken.per_op(taken.wall));
-            cpu[index].rounds.push(taken.per_op(taken.cpu.saturating_sub(idle)));
+            for (metric, figures) in &mut outcome {
+                let figure = match metric {
+                    Metric::Wall => micros(taken.wall),
+                    Metric::Cpu => micros(taken.cpu.total().saturating_sub(idle)),
+                    Metric::Kernel => micros(taken.cpu.system),
+                    Metric::Sleeps => taken.cpu.voluntary_switches as f64,
+                    Metric::Allocations | Metric::Bytes | Metric::Exact => continue,
+                };
+                figures[index].rounds.push(taken.per_op(figure));
+            }
         }
     }
-    let mut allocations = contenders_figures(contenders);
-    let mut bytes = contenders_figures(contenders);
     for (index, contender) in contenders.iter_mut().enumerate() {
         let sample = ops[index].min(1000).div_ceil(plan.multiple) * plan.multiple;
         let counted = contender.allocations(sample);
-        allocations[index].rounds.push(counted.calls as f64 / sample as f64);
-        bytes[index].rounds.push(counted.bytes as f64 / sample as f64);
+        for (metric, figures) in &mut outcome {
+            let figure = match metric {
+                Metric::Allocations => counted.calls,
+                Metric::Bytes => counted.bytes,
+                Metric::Wall | Metric::Cpu | Metric::Kernel | Metric::Sleeps | Metric::Exact => continue,
+            };
+            figures[index].rounds.push(figure as f64 / sample as f64);
+        }
     }
-    Outcome { wall, cpu, allocations, bytes }
+    outcome
 }
 
-fn contenders_figures(contenders: &[Contender]) -> Vec<Figures> {
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+fn blank(contenders: &[Contender]) -> Vec<Figures> {
     contenders.iter().map(|contender| Figures { name: contender.name, rounds: Vec::new() }).collect()
 }
 

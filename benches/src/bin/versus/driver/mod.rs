@@ -24,7 +24,12 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Metric {
     Wall,
+    /// Processor time of the client, in the program and in the kernel.
     Cpu,
+    /// The part of it that is the kernel's.
+    Kernel,
+    /// How often a thread of the client gave up its processor to wait.
+    Sleeps,
     Allocations,
     Bytes,
     /// What a cell counts by itself.
@@ -32,12 +37,15 @@ enum Metric {
 }
 
 impl Metric {
-    const ALL: [Metric; 4] = [Metric::Wall, Metric::Cpu, Metric::Allocations, Metric::Bytes];
+    const ALL: [Metric; 6] =
+        [Metric::Wall, Metric::Cpu, Metric::Kernel, Metric::Sleeps, Metric::Allocations, Metric::Bytes];
 
     fn name(self) -> &'static str {
         match self {
             Metric::Wall => "wall",
             Metric::Cpu => "cpu",
+            Metric::Kernel => "cpu in the kernel",
+            Metric::Sleeps => "sleeps",
             Metric::Allocations => "allocations",
             Metric::Bytes => "bytes allocated",
             Metric::Exact => "",
@@ -46,8 +54,8 @@ impl Metric {
 
     fn unit(self) -> &'static str {
         match self {
-            Metric::Wall | Metric::Cpu => "us",
-            Metric::Allocations | Metric::Exact => "",
+            Metric::Wall | Metric::Cpu | Metric::Kernel => "us",
+            Metric::Sleeps | Metric::Allocations | Metric::Exact => "",
             Metric::Bytes => "B",
         }
     }
@@ -132,8 +140,7 @@ impl Trial {
                 return vec![Cell::judged(self.name, unit, count(ground), &bounds(Metric::Exact))];
             }
         };
-        let all = [outcome.wall, outcome.cpu, outcome.allocations, outcome.bytes];
-        let judged = Metric::ALL.into_iter().zip(all).map(|(metric, figures)| {
+        let judged = outcome.into_iter().map(|(metric, figures)| {
             let name = format!("{}: {}", self.name, metric.name());
             let cell = Cell::judged(name, metric.unit(), figures, &bounds(metric));
             if metric == Metric::Wall { cell.timing_operations() } else { cell }

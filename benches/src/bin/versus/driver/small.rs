@@ -7,6 +7,7 @@ use super::{Metric, Trial};
 use benches::bound::Bound;
 use driver::bson::{Document, RawDocumentBuf, doc};
 use futures_util::FutureExt;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 
@@ -24,30 +25,32 @@ pub(super) const NAME: &str = "small";
 const COUNT: i32 = 1000;
 
 pub(super) fn cells() -> Vec<Trial> {
-    let mut cells = vec![
-        Trial::new("ping", ping).bound(Metric::Cpu, small_cpu()),
-        Trial::new("find_one, 1 task, Document", |ground| find_one(ground, 1))
-            .bound(Metric::Wall, [Bound::must("floor", 1.20), Bound::aim("floor", 1.08)])
-            .bound(Metric::Cpu, [Bound::must("floor", 1.8), Bound::aim("floor", 1.4)])
-            .bound(Metric::Cpu, small_cpu()),
-        Trial::new("find_one, 1 task, struct", find_typed).bound(Metric::Cpu, small_cpu()),
-        Trial::new("find_one, 1 task, raw", find_raw).bound(Metric::Cpu, small_cpu()),
-    ];
-    for tasks in [16, 64, 256, 1000] {
-        let trial = Trial::new(format!("find_one, {tasks} tasks"), move |ground| find_one(ground, tasks))
-            .multiple(tasks as u64)
-            .bound(Metric::Cpu, small_cpu());
+    let mut cells = vec![Trial::new("ping", ping).bound(Metric::Cpu, small_cpu())];
+    for tasks in [1, 16, 64, 256, 1000] {
+        let documents = find_cell(tasks, "Document", find_one::<Document, mongodb::bson::Document>);
         cells.push(match tasks {
+            1 => documents
+                .bound(Metric::Wall, [Bound::must("floor", 1.20), Bound::aim("floor", 1.08)])
+                .bound(Metric::Cpu, [Bound::must("floor", 1.8), Bound::aim("floor", 1.4)]),
             // At least 0.85 (0.95) of the floor's operations per second.
-            64 => {
-                trial.bound(Metric::Wall, [Bound::must("floor", 1.0 / 0.85), Bound::aim("floor", 1.0 / 0.95)])
-            }
-            _ => trial,
+            64 => documents
+                .bound(Metric::Wall, [Bound::must("floor", 1.0 / 0.85), Bound::aim("floor", 1.0 / 0.95)]),
+            _ => documents,
         });
+        cells.push(find_cell(tasks, "struct", find_one::<Monkey, Monkey>));
+        cells.push(find_cell(tasks, "raw", find_one::<RawDocumentBuf, mongodb::bson::RawDocumentBuf>));
     }
     cells.push(Trial::new("insert_one", insert_one).bound(Metric::Cpu, small_cpu()));
     cells.push(Trial::new("update_one", update_one).bound(Metric::Cpu, small_cpu()));
     cells
+}
+
+/// A cell in which so many tasks find a document each time.
+fn find_cell(tasks: usize, form: &str, find: fn(&Ground, usize) -> Vec<Contender>) -> Trial {
+    let plural = if tasks == 1 { "" } else { "s" };
+    Trial::new(format!("find_one, {tasks} task{plural}, {form}"), move |ground| find(ground, tasks))
+        .multiple(tasks as u64)
+        .bound(Metric::Cpu, small_cpu())
 }
 
 /// The bounds of every small operation's processor time.
@@ -87,9 +90,14 @@ pub(super) fn monkeys(ground: &Ground) {
     ground.fill(NAME, (0..COUNT).map(monkey).collect());
 }
 
-fn find_one(ground: &Ground, tasks: usize) -> Vec<Contender> {
+/// Finds documents as `T`, and as `U` with the official crate.
+fn find_one<T, U>(ground: &Ground, tasks: usize) -> Vec<Contender>
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+    U: DeserializeOwned + Send + Sync + 'static,
+{
     monkeys(ground);
-    let at = ground.collections::<Document, mongodb::bson::Document>(NAME);
+    let at = ground.collections::<T, U>(NAME);
     let ours = work(move |task, ops| {
         let coll = at.ours.clone();
         async move {
@@ -122,64 +130,6 @@ pub(super) fn find_request() -> Request {
 
 pub(super) fn key(task: usize, i: u64) -> i32 {
     ((task as u64 * 31 + i) % COUNT as u64) as i32
-}
-
-fn find_typed(ground: &Ground) -> Vec<Contender> {
-    monkeys(ground);
-    let at = ground.collections::<Monkey, Monkey>(NAME);
-    let ours = work(move |task, ops| {
-        let coll = at.ours.clone();
-        async move {
-            for i in 0..ops {
-                let found = coll.find_one(doc! { "_id": key(task, i) }).await.expect("the server answers");
-                assert!(found.is_some());
-            }
-        }
-    });
-    let official = work(move |task, ops| {
-        let coll = at.official.clone();
-        async move {
-            for i in 0..ops {
-                let filter = mongodb::bson::doc! { "_id": key(task, i) };
-                let found = coll.find_one(filter).await.expect("the server answers");
-                assert!(found.is_some());
-            }
-        }
-    });
-    vec![
-        Contender::tasks("driver", &ground.runtime, 1, ours),
-        Contender::tasks("official", &ground.runtime, 1, official),
-        floor(ground, 1, find_request()),
-    ]
-}
-
-fn find_raw(ground: &Ground) -> Vec<Contender> {
-    monkeys(ground);
-    let at = ground.collections::<RawDocumentBuf, mongodb::bson::RawDocumentBuf>(NAME);
-    let ours = work(move |task, ops| {
-        let coll = at.ours.clone();
-        async move {
-            for i in 0..ops {
-                let found = coll.find_one(doc! { "_id": key(task, i) }).await.expect("the server answers");
-                assert!(found.is_some());
-            }
-        }
-    });
-    let official = work(move |task, ops| {
-        let coll = at.official.clone();
-        async move {
-            for i in 0..ops {
-                let filter = mongodb::bson::doc! { "_id": key(task, i) };
-                let found = coll.find_one(filter).await.expect("the server answers");
-                assert!(found.is_some());
-            }
-        }
-    });
-    vec![
-        Contender::tasks("driver", &ground.runtime, 1, ours),
-        Contender::tasks("official", &ground.runtime, 1, official),
-        floor(ground, 1, find_request()),
-    ]
 }
 
 fn insert_one(ground: &Ground) -> Vec<Contender> {
