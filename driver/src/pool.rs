@@ -129,7 +129,8 @@ impl Pool {
     /// `deadline` or `waitQueueTimeoutMS` passes in the queue, `WaitQueueFull` when `waitQueueMultiple` forbids to wait;
     /// and those of opening a connection.
     ///
-    /// Cancel safety: a dropped future leaves the queue, or gives back what it was given.
+    /// Cancel safety: a dropped future leaves the queue, or gives back what it was given, or leaves to the pool the connection that is
+    /// being opened.
     pub(crate) async fn check_out(&self, deadline: Deadline) -> Result<PooledConnection, CheckOutError> {
         let Some(started) = self.checkout_started() else { return self.shared.check_out(deadline).await };
         let mut asking = Asking { pool: self, started, over: false };

@@ -2,8 +2,15 @@
 //!
 //! Whoever holds a [`Permit`] has its place in the pool's count already. The place becomes a connection in one step, in
 //! which it is decided whose it is; or the permit is dropped, and with it the place, whatever went wrong.
+//!
+//! One who asked and gives up while its connection is being opened, or whose deadline passes, leaves it to the pool. Callers with less
+//! patience than it takes to open a connection would otherwise open one after the other, and never have any; and a deadline that
+//! passed would look like a server that is lost. The opening then ends with `connectTimeoutMS`, as one that nobody asked for.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use toro::Waiters;
@@ -18,17 +25,56 @@ use super::state::{Offer, Refusal, Ticket};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
 use crate::event::cmap::{self, CmapEvent, ConnectionClosedReason};
-use crate::rt::block_on;
 
 impl Shared {
-    /// Opens the connection that `permit` allows; if it cannot, the deployment is told before the place is free again.
+    /// Opens the connection that `permit` allows, for a caller who waits for it until `deadline`.
     ///
-    /// Cancel safety: a dropped future closes the socket and gives the permit back.
-    pub(super) async fn open(
+    /// # Errors
+    /// `Timeout` when the deadline passes, which says nothing about the server; and those of opening a connection.
+    ///
+    /// Cancel safety: as when the deadline passes, the connection is opened all the same, for the one who waits longest, or is idle.
+    pub(super) async fn open_asked(
         self: &Arc<Self>,
         permit: Permit,
         deadline: Deadline,
-    ) -> Result<(Opening<'_>, Box<Connection>), CheckOutError> {
+    ) -> Result<PooledConnection, CheckOutError> {
+        let ticket = permit.ticket();
+        // Where opening blocks the thread it cannot be left, and has to end by itself.
+        let its_own = if self.runtime().is_blocking() { deadline } else { Deadline::NEVER };
+        let asked = Asked { pool: self, ticket, work: Some(self.clone().work(permit, its_own)) };
+        match self.runtime().timeout(deadline, asked).await {
+            Ok(opened) => opened.map(|(opening, connection)| opening.into_use(connection)),
+            Err(_) => Err(self.not_opened_in_time()),
+        }
+    }
+
+    /// Opens a connection that nobody asked for yet.
+    pub(super) fn populate(self: &Arc<Self>, ticket: Ticket) {
+        let permit = Permit::new(ticket, self.clone());
+        self.open_unasked(self.clone().work(permit, Deadline::NEVER));
+    }
+
+    /// Has `work` done in the background. The connection goes to the one who waits longest, or is idle.
+    fn open_unasked(self: &Arc<Self>, work: Work) {
+        let pool = self.clone();
+        self.runtime().detach(async move {
+            if let Ok((opening, connection)) = work.await {
+                opening.into_idle(connection);
+                // There may be more to open.
+                pool.wake.set();
+            }
+        });
+    }
+
+    /// Opening as a value. Boxed, for it is rare and large, and would make every operation's future as large.
+    fn work(self: Arc<Self>, permit: Permit, deadline: Deadline) -> Work {
+        Box::pin(self.open(permit, deadline))
+    }
+
+    /// Opens the connection that `permit` allows; if it cannot, the deployment is told before the place is free again.
+    ///
+    /// Cancel safety: a dropped future closes the socket and gives the permit back.
+    async fn open(self: Arc<Self>, permit: Permit, deadline: Deadline) -> Opened {
         let ticket = permit.ticket();
         let generation = Generation { number: ticket.generation, service: None };
         let give_up = lock(&self.give_up).clone();
@@ -39,7 +85,7 @@ impl Shared {
         self.emit(|address| {
             CmapEvent::ConnectionCreated(cmap::ConnectionCreatedEvent { address, connection_id: ticket.id })
         });
-        let opening = Opening { pool: self, ticket, permit: Some(permit) };
+        let opening = Opening { pool: self.clone(), ticket, permit: Some(permit) };
         let watch = |interrupter| drop(lock(&self.open).insert(ticket.id, (generation, interrupter)));
         let mut outcome = None;
         let establish = async {
@@ -78,24 +124,6 @@ impl Shared {
         }
     }
 
-    /// Opens a connection that nobody asked for yet.
-    pub(super) fn populate(self: &Arc<Self>, ticket: Ticket) {
-        let permit = Permit::new(ticket, self.clone());
-        let pool = self.clone();
-        let work = async move {
-            if let Ok((opening, connection)) = pool.open(permit, Deadline::NEVER).await {
-                opening.into_idle(connection);
-                // There may be more to open.
-                pool.wake.set();
-            }
-        };
-        if self.runtime().is_blocking() {
-            self.runtime().detach_blocking(move || block_on(work));
-        } else {
-            self.runtime().spawn(work);
-        }
-    }
-
     /// The place of a connection that could not be opened is free again.
     pub(super) fn abandon(self: &Arc<Self>, ticket: Ticket) {
         self.step(|state, waiters, wrap| state.abandoned(ticket, waiters, &wrap));
@@ -106,27 +134,67 @@ fn is_cleared(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionPoolCleared { .. })
 }
 
+/// What comes of opening.
+type Opened = Result<(Opening, Box<Connection>), CheckOutError>;
+
+type Work = Pin<Box<dyn Future<Output = Opened> + Send>>;
+
+/// An opening that its asker waits for. Dropped before it is done, it goes on without the asker.
+pub(super) struct Asked<'p> {
+    pool: &'p Arc<Shared>,
+    ticket: Ticket,
+    /// There until it is done.
+    work: Option<Work>,
+}
+
+impl Future for Asked<'_> {
+    type Output = Opened;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Opened> {
+        // Taken out meanwhile: what panics does not go on.
+        let Some(mut work) = self.work.take() else { unreachable!("what is done is not polled again") };
+        let polled = work.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.work = Some(work);
+        }
+        polled
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        let Some(work) = self.work.take() else { return };
+        if self.pool.is_inherited() {
+            // The socket is the parent's, and so may be whoever holds the lock.
+            std::mem::forget(work);
+        } else {
+            self.pool.handoff.with_state(|state, _| state.adopt(self.ticket));
+            self.pool.open_unasked(work);
+        }
+    }
+}
+
 /// A connection that is being opened. Dropped before it is there, it leaves the pool again.
-pub(super) struct Opening<'a> {
-    pool: &'a Arc<Shared>,
+pub(super) struct Opening {
+    pool: Arc<Shared>,
     ticket: Ticket,
     permit: Option<Permit>,
 }
 
-impl Opening<'_> {
+impl Opening {
     /// The connection is for the one who opened it.
     pub(super) fn into_use(mut self, connection: Box<Connection>) -> PooledConnection {
-        let pool = self.pool;
+        let pool = self.pool.clone();
         let connection = self.settle(connection, |connection, _, state, waiters, wrap| {
             state.serve(waiters, &wrap);
             connection
         });
-        PooledConnection::new(connection, pool.clone())
+        PooledConnection::new(connection, pool)
     }
 
     /// The connection is for the one who waits longest, or is idle. No one can open another in between.
     pub(super) fn into_idle(mut self, connection: Box<Connection>) {
-        let pool = self.pool;
+        let pool = self.pool.clone();
         let now = pool.now();
         let returned = self.settle(connection, |connection, era, state, waiters, wrap| {
             let returned = state.give_back(connection, era, now, waiters, &wrap);
@@ -166,7 +234,7 @@ impl Opening<'_> {
     }
 }
 
-impl Drop for Opening<'_> {
+impl Drop for Opening {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
             let connection_id = permit.ticket().id;

@@ -60,6 +60,11 @@ impl Shared {
         self.queue_error(ErrorKind::WaitQueueTimeout { message })
     }
 
+    pub(super) fn not_opened_in_time(&self) -> CheckOutError {
+        let message = format!("no connection to {} was opened in time ({})", self.address, self.summary());
+        self.queue_error(ErrorKind::Timeout { message })
+    }
+
     fn queue_error(&self, kind: ErrorKind) -> CheckOutError {
         let error = Error::new(kind).at(&self.address);
         CheckOutError { error, generation: self.generation(), stage: Stage::Queue }

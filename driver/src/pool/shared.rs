@@ -141,6 +141,12 @@ impl Shared {
         self.handoff.with_state(|state, _| state.is_stale(generation))
     }
 
+    /// Whether the pool is that of the process from which this one was forked.
+    #[inline]
+    pub(super) fn is_inherited(&self) -> bool {
+        !self.born.is_current()
+    }
+
     // ---- out
 
     /// Whether somebody is told what happens.
@@ -153,7 +159,7 @@ impl Shared {
     /// connection, are for [`check_out`](Self::check_out).
     #[inline]
     pub(super) fn take_idle(self: &Arc<Self>) -> Option<PooledConnection> {
-        if !self.born.is_current() {
+        if self.is_inherited() {
             return None;
         }
         let now = self.now();
@@ -165,7 +171,7 @@ impl Shared {
         self: &Arc<Self>,
         deadline: Deadline,
     ) -> Result<PooledConnection, CheckOutError> {
-        if !self.born.is_current() {
+        if self.is_inherited() {
             return Err(self.left_behind());
         }
         let in_queue = deadline.within(self.establisher.options().wait_queue_timeout());
@@ -186,10 +192,8 @@ impl Shared {
                     }
                     return Ok(connection);
                 }
-                // Boxed, for it is rare and large, and would make every operation's future as large.
                 Ok(Granted::Permit(permit)) => {
-                    let (opening, connection) = Box::pin(self.open(permit, deadline)).await?;
-                    return Ok(opening.into_use(connection));
+                    return self.open_asked(permit, deadline).await;
                 }
                 Ok(Granted::Doomed(doomed)) => drop(doomed),
                 Ok(Granted::Refused(refusal)) => return Err(self.refused(refusal)),
@@ -202,7 +206,7 @@ impl Shared {
 
     /// Takes a connection back that was in use.
     pub(super) fn check_in(self: Arc<Self>, connection: Box<Connection>, told: Told) {
-        if !self.born.is_current() {
+        if self.is_inherited() {
             // The socket is the parent's, and so may be whoever holds the lock.
             std::mem::forget(connection);
             return;

@@ -169,6 +169,22 @@ impl Permit {
         Held { id: numbered(ticket), era, pool }
     }
 
+    /// Who asked gives up while the connection is being opened: it is the pool's from now on.
+    pub(crate) fn leave(self) -> Self {
+        if let Some(pool) = &self.pool {
+            pool.handoff.with_state(|state, _| state.adopt(self.ticket));
+        }
+        self
+    }
+
+    /// Whether the connection is of no use to anybody when it is open.
+    pub(crate) fn is_stale(&self) -> bool {
+        let is_stale = |pool: &Arc<Model>| {
+            pool.handoff.with_state(|state, _| self.ticket.generation != state.generation())
+        };
+        self.pool.as_ref().is_some_and(is_stale)
+    }
+
     /// The connection is open, and for the one who waits longest.
     pub(crate) fn open_idle(mut self) {
         let ticket = self.ticket;

@@ -89,7 +89,7 @@ impl Contender {
 }
 
 /// What a contest found: metric by metric the figures of each contender, in microseconds and pieces per operation.
-pub(super) type Outcome = [(Metric, Vec<Figures>); 6];
+pub(super) type Outcome = [(Metric, Vec<Figures>); Metric::ALL.len()];
 
 /// How long a contest lasts.
 #[derive(Clone, Copy, Debug)]
@@ -97,8 +97,8 @@ pub(super) struct Plan {
     pub(super) rounds: usize,
     /// About how long one contender works in one round.
     pub(super) slice: Duration,
-    /// Processor time that the process uses while nothing is asked of it, per second.
-    pub(super) idle: f64,
+    /// What the process uses while nothing is asked of it.
+    pub(super) idle: Idle,
     /// The number of operations must be a multiple of this.
     pub(super) multiple: u64,
 }
@@ -111,16 +111,16 @@ pub(super) fn contest(plan: Plan, contenders: &mut [Contender]) -> Outcome {
         for turn in 0..contenders.len() {
             let index = (round + turn) % contenders.len();
             let taken = contenders[index].measure(ops[index]);
-            let idle = taken.wall.mul_f64(plan.idle);
+            let idle = |per_second: f64| taken.wall.as_secs_f64() * per_second;
             for (metric, figures) in &mut outcome {
                 let figure = match metric {
                     Metric::Wall => micros(taken.wall),
-                    Metric::Cpu => micros(taken.cpu.total().saturating_sub(idle)),
-                    Metric::Kernel => micros(taken.cpu.system),
-                    Metric::Sleeps => taken.cpu.voluntary_switches as f64,
+                    Metric::Cpu => micros(taken.cpu.total()) - idle(plan.idle.cpu),
+                    Metric::Kernel => micros(taken.cpu.system) - idle(plan.idle.kernel),
+                    Metric::Sleeps => taken.cpu.voluntary_switches as f64 - idle(plan.idle.sleeps),
                     Metric::Allocations | Metric::Bytes | Metric::Exact => continue,
                 };
-                figures[index].rounds.push(taken.per_op(figure));
+                figures[index].rounds.push(taken.per_op(figure.max(0.0)));
             }
         }
     }
@@ -160,9 +160,27 @@ fn calibrate(plan: Plan, contender: &mut Contender) -> u64 {
     }
 }
 
-/// How much processor time the process uses per second while nothing is asked of it.
-pub(super) fn idle_share(over: Duration) -> f64 {
-    let (before, clock) = (CpuTime::now(), Instant::now());
-    std::thread::sleep(over);
-    CpuTime::now().since(&before).total().as_secs_f64() / clock.elapsed().as_secs_f64()
+/// What the process uses per second while nothing is asked of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Idle {
+    /// Processor time, in microseconds.
+    pub(super) cpu: f64,
+    /// The part of it that is the kernel's.
+    kernel: f64,
+    /// How often one of its threads goes to sleep.
+    sleeps: f64,
+}
+
+impl Idle {
+    /// Looks on for so long.
+    pub(super) fn measured(over: Duration) -> Self {
+        let (before, clock) = (CpuTime::now(), Instant::now());
+        std::thread::sleep(over);
+        let (used, seconds) = (CpuTime::now().since(&before), clock.elapsed().as_secs_f64());
+        Idle {
+            cpu: micros(used.total()) / seconds,
+            kernel: micros(used.system) / seconds,
+            sleeps: used.voluntary_switches as f64 / seconds,
+        }
+    }
 }

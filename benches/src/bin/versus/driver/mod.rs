@@ -17,7 +17,7 @@ use benches::report::{Cell, Report};
 use benches::round::Figures;
 use benches::table::figure;
 use ground::Ground;
-use measure::{Contender, Plan, contest, idle_share};
+use measure::{Contender, Idle, Plan, contest};
 use std::time::{Duration, Instant};
 
 /// What is counted of an operation.
@@ -171,7 +171,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         return Err(format!("no cell has {part:?} in its name; the cells are{names}"));
     }
     let ground = Ground::new(options)?;
-    let idle = idle_share(Duration::from_secs(1));
+    let idle = Idle::measured(Duration::from_secs(1));
     let (rounds, slice) = match options.pace {
         Pace::Full => (9, Duration::from_millis(300)),
         Pace::Quick => (3, Duration::from_millis(100)),
@@ -185,7 +185,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         shown: &["official", "floor"],
         packages: vec!["driver", "mongodb", "tokio"],
         notes: vec![
-            format!("idle clients use {:.2} % of a processor, which is subtracted", idle * 100.0),
+            format!("idle clients use {:.2} % of a processor, which is subtracted", idle.cpu / 1e4),
             "both clients write with w=1 and have pools of at most 100 connections, unless --uri says otherwise".into(),
         ],
         cells: Vec::new(),
