@@ -127,7 +127,7 @@ impl Pool {
     /// # Errors
     /// `ConnectionPoolCleared` while the pool is paused, `Shutdown` when it is closed, `WaitQueueTimeout` when
     /// `deadline` or `waitQueueTimeoutMS` passes in the queue, `WaitQueueFull` when `waitQueueMultiple` forbids to wait;
-    /// and those of opening a connection.
+    /// `Timeout` when `deadline` passes while a connection is being opened; and those of opening one.
     ///
     /// Cancel safety: a dropped future leaves the queue, or gives back what it was given, or leaves to the pool the connection that is
     /// being opened.
@@ -154,9 +154,9 @@ impl Pool {
             Err(failed) => self.checkout_failed(
                 started,
                 match failed.error.kind() {
-                    ErrorKind::WaitQueueTimeout { .. } | ErrorKind::WaitQueueFull { .. } => {
-                        ConnectionCheckoutFailedReason::Timeout
-                    }
+                    ErrorKind::WaitQueueTimeout { .. }
+                    | ErrorKind::WaitQueueFull { .. }
+                    | ErrorKind::Timeout { .. } => ConnectionCheckoutFailedReason::Timeout,
                     ErrorKind::Shutdown => ConnectionCheckoutFailedReason::PoolClosed,
                     _ => ConnectionCheckoutFailedReason::ConnectionError,
                 },

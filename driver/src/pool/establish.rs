@@ -5,7 +5,7 @@
 //! together with the [`Stage`] that it failed in, for on that depends what the failure says about the server.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bson::raw::cstr;
 
@@ -42,6 +42,26 @@ pub(crate) enum Stage {
     Authenticate,
     /// It had a connection.
     Operation,
+}
+
+/// Until when a connection has to be made. `connectTimeoutMS` narrows both.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Until {
+    /// Its socket.
+    pub(super) socket: Deadline,
+    /// All of it, TLS, greeting and proof of the user included.
+    pub(super) all: Deadline,
+}
+
+impl Until {
+    pub(super) fn both(deadline: Deadline) -> Self {
+        Until { socket: deadline, all: deadline }
+    }
+
+    fn within(self, limit: Option<Duration>) -> Self {
+        let limit = Deadline::after_option(limit);
+        Until { socket: self.socket.earlier(limit), all: self.all.earlier(limit) }
+    }
 }
 
 /// A connection that could not be made.
@@ -109,7 +129,7 @@ impl Establisher {
         purpose: Purpose,
         deadline: Deadline,
     ) -> std::result::Result<Connection, EstablishError> {
-        self.establish_watched(address, id, generation, purpose, deadline, |_| {}).await
+        self.establish_watched(address, id, generation, purpose, Until::both(deadline), |_| {}).await
     }
 
     /// As [`establish`](Self::establish); calls `opened` with the way to interrupt the rest as soon as there is a socket.
@@ -119,10 +139,10 @@ impl Establisher {
         id: u64,
         generation: Generation,
         purpose: Purpose,
-        deadline: Deadline,
+        until: Until,
         opened: impl FnOnce(Interrupter),
     ) -> std::result::Result<Connection, EstablishError> {
-        let deadline = deadline.within(self.options.connect_timeout());
+        let Until { socket: socket_deadline, all: deadline } = until.within(self.options.connect_timeout());
         let unproven = |error: Error| EstablishError { error: error.at(address), stage: Stage::Authenticate };
         let unheard =
             |error: Error| EstablishError { error: overload(error.at(address)), stage: Stage::Connect };
@@ -130,7 +150,11 @@ impl Establisher {
             (Purpose::Application, Some(credential)) => Some(Attempt::new(credential).map_err(unproven)?),
             _ => None,
         };
-        let stream = self.connector.connect(address, &self.runtime, deadline).await.map_err(unheard)?;
+        let stream = self
+            .connector
+            .connect(address, &self.runtime, socket_deadline, deadline)
+            .await
+            .map_err(unheard)?;
         opened(stream.interrupter());
         let socket_timeout = match purpose {
             Purpose::Application => self.options.socket_timeout(),

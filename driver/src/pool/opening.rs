@@ -5,7 +5,9 @@
 //!
 //! One who asked and gives up while its connection is being opened, or whose deadline passes, leaves it to the pool. Callers with less
 //! patience than it takes to open a connection would otherwise open one after the other, and never have any; and a deadline that
-//! passed would look like a server that is lost. The opening then ends with `connectTimeoutMS`, as one that nobody asked for.
+//! passed would look like a server that is lost. The opening then ends with `connectTimeoutMS`, as one that nobody asked for; its socket
+//! still with the deadline, as specification "Client Side Operations Timeout" has it. Who comes next does not rely on it, but opens
+//! another, as `maxConnecting` allows.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,7 +19,7 @@ use toro::Waiters;
 
 use super::CheckOutError;
 use super::connection::Connection;
-use super::establish::{EstablishError, Purpose};
+use super::establish::{EstablishError, Purpose, Until};
 use super::generation::Generation;
 use super::held::{Granted, Permit, PooledConnection};
 use super::shared::{PoolState, Shared, lock};
@@ -38,10 +40,11 @@ impl Shared {
         permit: Permit,
         deadline: Deadline,
     ) -> Result<PooledConnection, CheckOutError> {
-        let ticket = permit.ticket();
-        // Where opening blocks the thread it cannot be left, and has to end by itself.
-        let its_own = if self.runtime().is_blocking() { deadline } else { Deadline::NEVER };
-        let asked = Asked { pool: self, ticket, work: Some(self.clone().work(permit, its_own)) };
+        // One that blocks its thread cannot be left, and one without a limit of its own would have no end.
+        let outlives_asker =
+            !self.runtime().is_blocking() && self.establisher().options().connect_timeout().is_some();
+        let until = Until { socket: deadline, all: if outlives_asker { Deadline::NEVER } else { deadline } };
+        let asked = Asked { pool: self, work: Some(self.clone().work(permit, until)), outlives_asker };
         match self.runtime().timeout(deadline, asked).await {
             Ok(opened) => opened.map(|(opening, connection)| opening.into_use(connection)),
             Err(_) => Err(self.not_opened_in_time()),
@@ -51,7 +54,7 @@ impl Shared {
     /// Opens a connection that nobody asked for yet.
     pub(super) fn populate(self: &Arc<Self>, ticket: Ticket) {
         let permit = Permit::new(ticket, self.clone());
-        self.open_unasked(self.clone().work(permit, Deadline::NEVER));
+        self.open_unasked(self.clone().work(permit, Until::both(Deadline::NEVER)));
     }
 
     /// Has `work` done in the background. The connection goes to the one who waits longest, or is idle.
@@ -67,14 +70,14 @@ impl Shared {
     }
 
     /// Opening as a value. Boxed, for it is rare and large, and would make every operation's future as large.
-    fn work(self: Arc<Self>, permit: Permit, deadline: Deadline) -> Work {
-        Box::pin(self.open(permit, deadline))
+    fn work(self: Arc<Self>, permit: Permit, until: Until) -> Work {
+        Box::pin(self.open(permit, until))
     }
 
     /// Opens the connection that `permit` allows; if it cannot, the deployment is told before the place is free again.
     ///
     /// Cancel safety: a dropped future closes the socket and gives the permit back.
-    async fn open(self: Arc<Self>, permit: Permit, deadline: Deadline) -> Opened {
+    async fn open(self: Arc<Self>, permit: Permit, until: Until) -> Opened {
         let ticket = permit.ticket();
         let generation = Generation { number: ticket.generation, service: None };
         let give_up = lock(&self.give_up).clone();
@@ -92,7 +95,7 @@ impl Shared {
             let purpose = Purpose::Application;
             let (address, establisher) = (&self.address, &self.establisher);
             outcome = Some(
-                establisher.establish_watched(address, ticket.id, generation, purpose, deadline, watch).await,
+                establisher.establish_watched(address, ticket.id, generation, purpose, until, watch).await,
             );
         };
         // Either the event was set, or the connection is made or not.
@@ -139,12 +142,12 @@ type Opened = Result<(Opening, Box<Connection>), CheckOutError>;
 
 type Work = Pin<Box<dyn Future<Output = Opened> + Send>>;
 
-/// An opening that its asker waits for. Dropped before it is done, it goes on without the asker.
-pub(super) struct Asked<'p> {
+/// An opening that its asker waits for. Dropped before it is done, it goes on without the asker, or ends.
+struct Asked<'p> {
     pool: &'p Arc<Shared>,
-    ticket: Ticket,
     /// There until it is done.
     work: Option<Work>,
+    outlives_asker: bool,
 }
 
 impl Future for Asked<'_> {
@@ -167,8 +170,7 @@ impl Drop for Asked<'_> {
         if self.pool.is_inherited() {
             // The socket is the parent's, and so may be whoever holds the lock.
             std::mem::forget(work);
-        } else {
-            self.pool.handoff.with_state(|state, _| state.adopt(self.ticket));
+        } else if self.outlives_asker {
             self.pool.open_unasked(work);
         }
     }

@@ -61,7 +61,11 @@ impl Shared {
     }
 
     pub(super) fn not_opened_in_time(&self) -> CheckOutError {
-        let message = format!("no connection to {} was opened in time ({})", self.address, self.summary());
+        let message = format!(
+            "no connection to {} was opened within the operation's timeoutMS ({})",
+            self.address,
+            self.summary()
+        );
         self.queue_error(ErrorKind::Timeout { message })
     }
 

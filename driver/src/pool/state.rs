@@ -49,6 +49,8 @@ pub(crate) struct Ticket {
     pub(crate) id: u64,
     /// The pool's generation as its opening begins.
     pub(crate) generation: u32,
+    /// The pool opens it for itself: it goes to the one who waits longest when it is there.
+    populates: bool,
 }
 
 /// What one who asks for a connection gets.
@@ -138,9 +140,8 @@ pub(crate) struct State<C, S> {
     idle: VecDeque<Idle<C, S>>,
     total: u32,
     pending: u32,
-    /// Those of `pending` that the pool opens for itself, of the present generation: each goes to the one who waits longest when it
-    /// is there.
-    populating: Vec<u64>,
+    /// How many of `pending`, of the present generation, the pool opens for itself.
+    populating: u32,
     opened: u64,
     tick: u32,
     services: HashMap<S, Service>,
@@ -164,7 +165,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
             idle: VecDeque::new(),
             total: 0,
             pending: 0,
-            populating: Vec::new(),
+            populating: 0,
             opened: 0,
             tick: 0,
             services: HashMap::new(),
@@ -252,7 +253,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
             let rested = self.has_rested(&idle);
             return Some(Offer::Connection { connection: idle.connection, rested });
         }
-        if wanting <= self.populating.len() {
+        if wanting <= self.populating as usize {
             return None;
         }
         self.ticket(self.limits.max_size).map(Offer::Connect)
@@ -266,7 +267,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         self.total += 1;
         self.pending += 1;
         self.opened += 1;
-        Some(Ticket { id: self.opened, generation: self.generation })
+        Some(Ticket { id: self.opened, generation: self.generation, populates: false })
     }
 
     /// The right to open a connection of those that `minPoolSize` asks for. Nobody who waits is passed over.
@@ -275,17 +276,8 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
             return None;
         }
         let ticket = self.ticket(self.limits.min_size.min(self.limits.max_size))?;
-        self.populating.push(ticket.id);
-        Some(ticket)
-    }
-
-    /// Whoever was to have the connection of this ticket, which is being opened, wants it no more: from now on the pool opens it
-    /// for itself.
-    pub(crate) fn adopt(&mut self, ticket: Ticket) {
-        // One of a generation gone by will serve nobody.
-        if ticket.generation == self.generation {
-            self.populating.push(ticket.id);
-        }
+        self.populating += 1;
+        Some(Ticket { populates: true, ..ticket })
     }
 
     /// The connection of a ticket is open: it counts as in use from now on. Gives its generation. Those who wait are to be served
@@ -304,7 +296,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
 
     fn spent(&mut self, ticket: Ticket) {
         self.pending -= 1;
-        self.populating.retain(|id| *id != ticket.id);
+        self.populating -= u32::from(ticket.populates && ticket.generation == self.generation);
     }
 
     /// The connection of a ticket could not be opened.
@@ -399,7 +391,8 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         if self.phase != Phase::Closed {
             self.generation = self.generation.wrapping_add(1);
             self.phase = Phase::Paused;
-            self.populating.clear();
+            // What is being opened now will serve nobody.
+            self.populating = 0;
         }
         (news, self.empty())
     }

@@ -1,10 +1,11 @@
 //! The pool against a real server.
 
+mod opening;
+
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::task::Poll;
 use std::time::Duration;
 
 use bson::raw::cstr;
@@ -166,93 +167,6 @@ fn the_upkeep_of_a_pool_whose_runtime_is_gone_comes_to_an_end() {
     let bench = bench(runtime, shared_standalone().unwrap(), |options| options.min_pool_size = Some(3));
     assert!(bench.pool.shared.upkeep(), "the pool is still open");
     assert_eq!(bench.pool.counts(), Counts { total: 0, idle: 0, pending: 0 });
-}
-
-/// Has `ask` look once.
-async fn look(mut ask: Pin<&mut impl Future>) {
-    let is_pending = poll_fn(|cx| Poll::Ready(ask.as_mut().poll(cx).is_pending())).await;
-    assert!(is_pending);
-}
-
-/// Callers with less patience than it takes to open a connection do not open one after the other: it goes on without them, and the
-/// next has it. That their time was too short is not held against the server.
-#[tokio::test]
-async fn an_opening_goes_on_without_its_asker() {
-    let server = Standalone::start().unwrap();
-    let bench = bench(Runtime::current().unwrap(), &server, |_| {});
-    let told = Arc::new(AtomicUsize::new(0));
-    let sink = told.clone();
-    bench.pool.set_error_hook(Arc::new(move |_: &CheckOutError| {
-        sink.fetch_add(1, Ordering::SeqCst);
-    }));
-    server.pause().unwrap();
-    let opening = Counts { total: 1, idle: 0, pending: 1 };
-    for _ in 0..3 {
-        look(pin!(bench.take())).await;
-        assert_eq!(bench.pool.counts(), opening);
-        let soon = Deadline::after(Duration::from_millis(20));
-        let CheckOutError { error, stage, .. } = bench.pool.check_out(soon).await.err().unwrap();
-        assert!(error.is_timeout() && !error.is_network(), "{error:?}");
-        assert_eq!((stage, bench.pool.counts()), (Stage::Queue, opening));
-    }
-    let mut ask = pin!(bench.take());
-    look(ask.as_mut()).await;
-    server.resume().unwrap();
-    assert_eq!(ask.await.id(), 1);
-    assert_eq!(bench.pool.counts(), Counts { total: 1, idle: 1, pending: 0 });
-    assert_eq!(bench.told(|event| matches!(event, CmapEvent::ConnectionCreated(_))), 1);
-    assert_eq!(told.load(Ordering::SeqCst), 0);
-}
-
-/// One whose own opening takes too long is told so, and leaves it.
-#[tokio::test]
-async fn an_opening_goes_on_when_the_time_of_its_asker_is_over() {
-    let server = Standalone::start().unwrap();
-    let bench = bench(Runtime::current().unwrap(), &server, |_| {});
-    server.pause().unwrap();
-    let soon = Deadline::after(Duration::from_millis(20));
-    let CheckOutError { error, stage, .. } = bench.pool.check_out(soon).await.err().unwrap();
-    assert!(matches!(error.kind(), ErrorKind::Timeout { .. }), "{error:?}");
-    assert!(error.to_string().contains("was opened in time"), "{error}");
-    assert_eq!(stage, Stage::Queue);
-    server.resume().unwrap();
-    assert_eq!(bench.take().await.id(), 1);
-}
-
-/// Nobody waits for it any more, and yet it ends with its pool, and tells so.
-#[tokio::test]
-async fn an_opening_without_an_asker_ends_with_its_pool() {
-    let server = Standalone::start().unwrap();
-    let bench = bench(Runtime::current().unwrap(), &server, |options| {
-        options.connect_timeout = Some(Duration::from_secs(3600));
-    });
-    server.pause().unwrap();
-    look(pin!(bench.take())).await;
-    bench.pool.close();
-    let gone = async {
-        while bench.pool.counts().total > 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), gone).await.expect("it ends with its pool");
-    assert_eq!(bench.told(|event| matches!(event, CmapEvent::ConnectionClosed(_))), 1);
-    server.resume().unwrap();
-}
-
-/// What is being opened for nobody in particular serves nobody once the pool was cleared: who comes then does not wait for it.
-#[tokio::test]
-async fn an_opening_of_a_generation_gone_by_holds_nobody_up() {
-    let server = Standalone::start().unwrap();
-    let bench = bench(Runtime::current().unwrap(), &server, |_| {});
-    server.pause().unwrap();
-    look(pin!(bench.take())).await;
-    bench.pool.clear(&Error::timeout("on purpose"), Interrupt::No);
-    bench.pool.ready();
-    let mut ask = pin!(bench.take());
-    look(ask.as_mut()).await;
-    assert_eq!((bench.pool.counts().pending, bench.waiting()), (2, 0));
-    server.resume().unwrap();
-    assert_eq!(ask.await.id(), 2);
 }
 
 impl Bench {

@@ -43,10 +43,11 @@ impl Connector {
         })
     }
 
-    /// Opens a stream to `address`: a blocking one where `runtime` is blocking.
+    /// Opens a stream to `address`: a blocking one where `runtime` is blocking. Its socket has to stand by `socket_deadline`, and all
+    /// of it by `deadline`.
     ///
     /// # Errors
-    /// `DnsResolve` when the name has no address; `Io` when nothing listens, the proxy refuses, or `deadline` passes (its kind is
+    /// `DnsResolve` when the name has no address; `Io` when nothing listens, the proxy refuses, or a deadline passes (its kind is
     /// `TimedOut`); `Tls` when the handshake fails.
     ///
     /// Cancel safety: a dropped future leaves no socket behind.
@@ -54,21 +55,24 @@ impl Connector {
         &self,
         address: &ServerAddress,
         runtime: &Runtime,
+        socket_deadline: Deadline,
         deadline: Deadline,
     ) -> Result<Stream> {
         #[cfg(feature = "socks5")]
         let stream = match (&self.proxy, address) {
             (Some(proxy), ServerAddress::Tcp { host, port }) => {
-                super::socks::connect(proxy, host, *port, runtime, deadline).await?
+                super::socks::connect(proxy, host, *port, runtime, socket_deadline).await?
             }
-            _ => connect(address, runtime, deadline).await?,
+            _ => connect(address, runtime, socket_deadline).await?,
         };
         #[cfg(not(feature = "socks5"))]
-        let stream = connect(address, runtime, deadline).await?;
+        let stream = connect(address, runtime, socket_deadline).await?;
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
             return tls.handshake(stream, address, runtime, deadline).await;
         }
+        #[cfg(not(feature = "tls"))]
+        let _ = deadline;
         Ok(stream)
     }
 }

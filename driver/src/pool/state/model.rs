@@ -169,20 +169,10 @@ impl Permit {
         Held { id: numbered(ticket), era, pool }
     }
 
-    /// Who asked gives up while the connection is being opened: it is the pool's from now on.
-    pub(crate) fn leave(self) -> Self {
-        if let Some(pool) = &self.pool {
-            pool.handoff.with_state(|state, _| state.adopt(self.ticket));
-        }
-        self
-    }
-
-    /// Whether the connection is of no use to anybody when it is open.
+    /// Whether the connection will be of no use to anybody.
     pub(crate) fn is_stale(&self) -> bool {
-        let is_stale = |pool: &Arc<Model>| {
-            pool.handoff.with_state(|state, _| self.ticket.generation != state.generation())
-        };
-        self.pool.as_ref().is_some_and(is_stale)
+        let generation = |pool: &Arc<Model>| pool.handoff.with_state(|state, _| state.generation());
+        self.pool.as_ref().is_some_and(|pool| self.ticket.generation != generation(pool))
     }
 
     /// The connection is open, and for the one who waits longest.

@@ -30,7 +30,8 @@ fn whatever_the_order_nothing_is_lost_and_nobody_waits_in_vain() {
         let bounds = Limits { min_size: random.u32(0..=max), ..limits(max, connecting) };
         let pool = Model::new(bounds);
         let (mut asks, mut held, mut permits): (Vec<Ask>, Vec<Held>, Vec<Permit>) = Default::default();
-        let mut background: Vec<Permit> = Vec::new();
+        // What the pool opens for itself, and what is opened for those who gave up.
+        let (mut background, mut left): (Vec<Permit>, Vec<Permit>) = Default::default();
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..60 {
             match random.u32(0..15) {
@@ -56,9 +57,11 @@ fn whatever_the_order_nothing_is_lost_and_nobody_waits_in_vain() {
                         permit => drop(permit),
                     }
                 }
-                13 if !permits.is_empty() => {
-                    background.push(permits.swap_remove(random.usize(..permits.len())).leave());
-                }
+                13 => match left.len() {
+                    0 if permits.is_empty() => {}
+                    0 => left.push(permits.swap_remove(random.usize(..permits.len()))),
+                    most => left.swap_remove(random.usize(..most)).open_idle(),
+                },
                 14 if random.u32(0..4) == 0 => pool.clear(),
                 _ => pool.ready(),
             }
@@ -80,7 +83,7 @@ fn whatever_the_order_nothing_is_lost_and_nobody_waits_in_vain() {
                 }
             }
             let (counts, waiting) = pool.counts();
-            let pending = permits.len() + background.len();
+            let pending = permits.len() + background.len() + left.len();
             assert_eq!(counts.pending as usize, pending, "seed {seed}");
             assert_eq!(counts.total as usize, held.len() + pending + counts.idle as usize, "seed {seed}");
             assert!(counts.total <= max && counts.pending <= connecting, "seed {seed}: {counts:?}");
@@ -88,12 +91,11 @@ fn whatever_the_order_nothing_is_lost_and_nobody_waits_in_vain() {
             let distinct: HashSet<u64> = held.iter().map(|held| held.id).collect();
             assert_eq!(distinct.len(), held.len(), "seed {seed}: a connection was handed out twice");
             let room = counts.total < max && counts.pending < connecting;
-            let on_their_way = background.iter().filter(|permit| !permit.is_stale()).count();
-            if waiting > on_their_way {
+            if waiting > background.iter().filter(|permit| !permit.is_stale()).count() {
                 assert!(counts.idle == 0 && !room, "seed {seed}: {waiting} wait in vain: {counts:?}");
             }
         }
-        drop((asks, held, permits, background));
+        drop((asks, held, permits, background, left));
         assert_whole(&pool, max);
     }
 }

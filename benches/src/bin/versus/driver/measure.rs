@@ -13,7 +13,10 @@ use tokio::runtime::Runtime;
 /// What one slice of one contender took.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taken {
+    /// The time of the operations.
     pub(super) wall: Duration,
+    /// The time in which `cpu` was used.
+    elapsed: Duration,
     pub(super) cpu: CpuTime,
     pub(super) ops: u64,
 }
@@ -78,7 +81,8 @@ impl Contender {
     fn measure(&mut self, ops: u64) -> Taken {
         let (before, clock) = (CpuTime::now(), Instant::now());
         let told = (self.run)(ops);
-        Taken { wall: told.unwrap_or_else(|| clock.elapsed()), cpu: CpuTime::now().since(&before), ops }
+        let (elapsed, cpu) = (clock.elapsed(), CpuTime::now().since(&before));
+        Taken { wall: told.unwrap_or(elapsed), elapsed, cpu, ops }
     }
 
     /// What `ops` operations allocate, of the whole process.
@@ -111,7 +115,7 @@ pub(super) fn contest(plan: Plan, contenders: &mut [Contender]) -> Outcome {
         for turn in 0..contenders.len() {
             let index = (round + turn) % contenders.len();
             let taken = contenders[index].measure(ops[index]);
-            let idle = |per_second: f64| taken.wall.as_secs_f64() * per_second;
+            let idle = |per_second: f64| taken.elapsed.as_secs_f64() * per_second;
             for (metric, figures) in &mut outcome {
                 let figure = match metric {
                     Metric::Wall => micros(taken.wall),

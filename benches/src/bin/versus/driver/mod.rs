@@ -185,7 +185,10 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         shown: &["official", "floor"],
         packages: vec!["driver", "mongodb", "tokio"],
         notes: vec![
-            format!("idle clients use {:.2} % of a processor, which is subtracted", idle.cpu / 1e4),
+            format!(
+                "idle clients use {:.2} % of a processor, which is subtracted, as are the sleeps of their threads",
+                idle.cpu / 1e4
+            ),
             "both clients write with w=1 and have pools of at most 100 connections, unless --uri says otherwise".into(),
         ],
         cells: Vec::new(),

@@ -1,0 +1,162 @@
+//! What becomes of a connection that is being opened when nobody waits for it any more.
+
+use std::pin::Pin;
+use std::task::Poll;
+
+use testbed::{Direction, Fault, Proxy};
+
+use super::*;
+use crate::options::Credential;
+
+/// Has `ask` look once, and wait.
+async fn look(mut ask: Pin<&mut impl Future>) {
+    let is_pending = poll_fn(|cx| Poll::Ready(ask.as_mut().poll(cx).is_pending())).await;
+    assert!(is_pending);
+}
+
+/// No opening ends because it takes long.
+fn patient(options: &mut ClientOptions) {
+    options.connect_timeout = Some(Duration::from_secs(3600));
+}
+
+fn is_created(event: &CmapEvent) -> bool {
+    matches!(event, CmapEvent::ConnectionCreated(_))
+}
+
+fn counts(total: u32, idle: u32, pending: u32) -> Counts {
+    Counts { total, idle, pending }
+}
+
+/// Callers with less patience than it takes to open a connection do not open one after the other, but as many as may be opened at
+/// once: these go on without them, and the next callers have them.
+#[tokio::test]
+async fn an_opening_goes_on_without_its_asker() {
+    let server = Standalone::start().unwrap();
+    let bench = bench(Runtime::current().unwrap(), &server, patient);
+    server.pause().unwrap();
+    for pending in [1, 2, 2, 2] {
+        look(pin!(bench.take())).await;
+        assert_eq!(bench.pool.counts(), counts(pending, 0, pending));
+    }
+    let mut last = pin!(bench.take());
+    look(last.as_mut()).await;
+    server.resume().unwrap();
+    let last = last.await;
+    assert!((1..=2).contains(&last.id()));
+    assert_eq!((bench.pool.counts().total, bench.told(is_created)), (2, 2));
+}
+
+/// One whose time is over while its connection is being opened is told so, and leaves it. That says nothing about the server.
+#[tokio::test]
+async fn an_opening_goes_on_when_the_time_of_its_asker_is_over() {
+    let server = Standalone::start().unwrap();
+    server.admin(doc! { "createUser": "mabel", "pwd": "breath", "roles": ["root"] }).unwrap();
+    let bench = bench(Runtime::current().unwrap(), &server, |options| {
+        patient(options);
+        let mabel = Credential::builder().username("mabel".to_owned()).password("breath".to_owned());
+        options.credential = Some(mabel.build());
+    });
+    let told = Arc::new(AtomicUsize::new(0));
+    let sink = told.clone();
+    bench.pool.set_error_hook(Arc::new(move |_: &CheckOutError| {
+        sink.fetch_add(1, Ordering::SeqCst);
+    }));
+    // The user is being proven when the time is over.
+    let slow = doc! {
+        "configureFailPoint": "failCommand", "mode": { "times": 1 },
+        "data": { "failCommands": ["saslContinue"], "blockConnection": true, "blockTimeMS": 1000 },
+    };
+    let _slow = server.fail_point(slow).unwrap();
+    let soon = Deadline::after(Duration::from_millis(500));
+    let CheckOutError { error, stage, .. } = bench.pool.check_out(soon).await.err().unwrap();
+    assert!(matches!(error.kind(), ErrorKind::Timeout { .. }), "{error:?}");
+    assert!(error.to_string().contains("was opened within the operation's timeoutMS"), "{error}");
+    assert_eq!((stage, bench.pool.counts()), (Stage::Queue, counts(1, 0, 1)));
+    let reasons: Vec<_> = bench.events.lock().unwrap().iter().filter_map(reason).collect();
+    assert_eq!(reasons, [ConnectionCheckoutFailedReason::Timeout]);
+    while bench.pool.counts().pending > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(bench.take().await.id(), 1);
+    assert_eq!((bench.told(is_created), told.load(Ordering::SeqCst)), (1, 0));
+}
+
+fn reason(event: &CmapEvent) -> Option<ConnectionCheckoutFailedReason> {
+    match event {
+        CmapEvent::ConnectionCheckoutFailed(failed) => Some(failed.reason),
+        _ => None,
+    }
+}
+
+/// One that hangs, and whose asker has gone, holds nobody up.
+#[tokio::test]
+async fn an_opening_without_an_asker_holds_nobody_up() {
+    let server = Standalone::start().unwrap();
+    let proxy = Proxy::start(&server.host()).unwrap();
+    let bench = bench(Runtime::current().unwrap(), &server, |options| {
+        patient(options);
+        options.hosts = vec![ServerAddress::parse(proxy.host()).unwrap()];
+    });
+    proxy.set(Direction::ToServer, Fault::BlackHole);
+    let soon = Deadline::after(Duration::from_millis(500));
+    assert!(bench.pool.check_out(soon).await.err().unwrap().error.is_timeout());
+    assert!(proxy.swallowed(Direction::ToServer) > 0);
+    proxy.clear();
+    let taken = bench.take().await;
+    assert_eq!((taken.id(), bench.pool.counts()), (2, counts(2, 0, 1)));
+}
+
+/// Without `connectTimeoutMS` nothing would end an opening that hangs: it ends with its asker.
+#[tokio::test]
+async fn an_opening_without_a_limit_ends_with_its_asker() {
+    let server = Standalone::start().unwrap();
+    let bench = bench(Runtime::current().unwrap(), &server, |options| {
+        options.connect_timeout = Some(Duration::ZERO);
+    });
+    server.pause().unwrap();
+    look(pin!(bench.take())).await;
+    assert_eq!(bench.pool.counts(), counts(0, 0, 0));
+    let soon = Deadline::after(Duration::from_millis(20));
+    assert!(bench.pool.check_out(soon).await.err().unwrap().error.is_timeout());
+    assert_eq!(bench.pool.counts(), counts(0, 0, 0));
+    server.resume().unwrap();
+}
+
+/// Nobody waits for it any more, and yet it ends with its pool, and tells so.
+#[tokio::test]
+async fn an_opening_without_an_asker_ends_with_its_pool() {
+    let server = Standalone::start().unwrap();
+    let bench = bench(Runtime::current().unwrap(), &server, patient);
+    server.pause().unwrap();
+    look(pin!(bench.take())).await;
+    // Its new task looks at it, and waits for the server.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.pool.counts(), counts(1, 0, 1));
+    bench.pool.close();
+    let gone = async {
+        while bench.pool.counts().total > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), gone).await.expect("it ends with its pool");
+    assert_eq!(bench.told(|event| matches!(event, CmapEvent::ConnectionClosed(_))), 1);
+    server.resume().unwrap();
+}
+
+/// One of a generation gone by is of use to nobody: who comes after the pool was cleared opens another.
+#[tokio::test]
+async fn an_opening_of_a_generation_gone_by_holds_nobody_up() {
+    let server = Standalone::start().unwrap();
+    let bench = bench(Runtime::current().unwrap(), &server, patient);
+    server.pause().unwrap();
+    look(pin!(bench.take())).await;
+    bench.pool.clear(&Error::timeout("on purpose"), Interrupt::No);
+    bench.pool.ready();
+    let mut ask = pin!(bench.take());
+    look(ask.as_mut()).await;
+    assert_eq!((bench.pool.counts().pending, bench.waiting()), (2, 0));
+    server.resume().unwrap();
+    assert_eq!(ask.await.id(), 2);
+}
