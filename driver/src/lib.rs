@@ -57,6 +57,9 @@
 //! |---|---|
 //! | `match *error.kind { .. }` | `match error.kind() { .. }`, and the questions above |
 //! | `ErrorKind::Io(cause)` | `ErrorKind::Io { message, cause, .. }` |
+//! | `Error::labels()` is a set | it is a slice; [`contains_label`](error::Error::contains_label) asks for one |
+//! | `Error::custom`, `?` on an `io::Error` | an error of your own, which holds that of the driver as one of its kinds |
+//! | a selection predicate sees a `ServerInfo` | it sees a [`ServerDescription`] |
 //! | `InsertManyError::write_errors` is an `Option` | it is a `Vec`, empty where there is none |
 //! | `InsertManyError::inserted_ids` is private | it is public: what was done is in the error ([`error::InsertManyError`]) |
 //! | operations are in `action` | in [`ops`] |

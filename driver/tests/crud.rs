@@ -238,8 +238,24 @@ async fn a_document_that_is_no_t_is_an_error_and_the_cursor_goes_on() {
     let coll: Collection<Document> = database.collection("mixed");
     coll.insert_many([doc! { "name": 1 }, doc! { "name": "ok", "breaths": 1_i64 }]).await.unwrap();
     let found: Vec<_> = coll.clone_with_type::<Monkey>().find(doc! {}).await.unwrap().collect().await;
-    assert!(matches!(found[0].as_ref().unwrap_err().kind(), ErrorKind::BsonDeserialization(_)));
+    let error = found[0].as_ref().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::BsonDeserialization(_)));
+    let whose = format!("cursor on {}.mixed: ", database.name());
+    assert!(error.to_string().starts_with(&whose), "{error}");
     assert_eq!(found[1].as_ref().unwrap().name, "ok");
+}
+
+/// An argument that cannot be used is told once, with the operation and what it was to be done on.
+#[tokio::test]
+async fn an_error_names_its_operation_once() {
+    let coll: Collection<Document> = fresh().await.collection("c");
+    let place = coll.namespace().to_string();
+    let error = coll.update_one(doc! {}, doc! { "name": "Mabel" }).await.unwrap_err().to_string();
+    assert!(error.starts_with(&format!("update on {place}: ")) && error.contains("replace_one"), "{error}");
+    assert_eq!(error.matches(&place).count(), 1, "{error}");
+    let error = coll.insert_many(Vec::<Document>::new()).await.unwrap_err().to_string();
+    assert!(error.starts_with(&format!("insert_many on {place}: ")), "{error}");
+    assert_eq!(error.matches(&place).count(), 1, "{error}");
 }
 
 // Statement 54: acknowledged by default, unacknowledged when asked for.

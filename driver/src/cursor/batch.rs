@@ -132,6 +132,13 @@ impl Batch {
         self.next + 1 < self.end
     }
 
+    /// The database and the collection that the reply names, if it does.
+    #[cold]
+    pub(crate) fn names(&self) -> Option<(&str, &str)> {
+        let reply = RawDocument::from_bytes(self.reply.bytes()).ok()?;
+        reply.get_document("cursor").ok()?.get_str("ns").ok()?.split_once('.')
+    }
+
     /// The bytes of the current document; empty where there is none.
     pub(crate) fn current(&self) -> &[u8] {
         self.reply.bytes().get(self.current.clone()).unwrap_or_default()

@@ -81,7 +81,15 @@ impl Feed {
     }
 
     pub(crate) fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
-        decode::from_slice(self.batch.current()).map_err(Error::deserialization)
+        decode::from_slice(self.batch.current()).map_err(|cause| {
+            let error = Error::deserialization(cause);
+            match self.batch.names() {
+                Some((db, collection)) => {
+                    error.during(&Subject { operation: "cursor", db, collection: Some(collection) })
+                }
+                None => error,
+            }
+        })
     }
 
     pub(crate) fn has_next(&self) -> bool {

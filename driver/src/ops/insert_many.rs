@@ -54,10 +54,7 @@ impl<'a, T, D, F: Face> InsertMany<'a, T, D, F> {
 impl<'a, T: Serialize + Send + Sync, D: Borrow<T> + Send + Sync, F: Face> InsertMany<'a, T, D, F> {
     async fn execute(mut self) -> Result<InsertManyResult> {
         if self.documents.is_empty() {
-            return Err(Error::invalid_argument(format!(
-                "insert_many into {} was given no documents; give it at least one",
-                self.collection.namespace()
-            )));
+            return Err(Error::invalid_argument("there are no documents; give it at least one"));
         }
         let place = self.collection.place();
         let options = self.options.as_deref();

@@ -72,7 +72,7 @@ impl<'a, T, F: Face> Update<'a, T, F> {
         let options = self.options.as_deref();
         let change = match &self.update {
             UpdateModifications::Document(document) => {
-                check_operators(document, name, place)?;
+                check_operators(document, name)?;
                 Change::Document(document)
             }
             UpdateModifications::Pipeline(stages) => {
@@ -113,17 +113,15 @@ impl<'a, T, F: Face> Update<'a, T, F> {
 ends! { impl [T: 'a] Update<'a, T> -> UpdateResult, "update" on collection }
 
 /// Refuses what would replace the document, or change nothing.
-fn check_operators(update: &Document, name: &str, place: &Place) -> Result<()> {
+fn check_operators(update: &Document, name: &str) -> Result<()> {
     match update.keys().find(|key| !key.starts_with('$')) {
         None if !update.is_empty() => Ok(()),
         Some(key) => Err(Error::invalid_argument(format!(
-            "{name} on {}: the update must consist of operators such as $set, and {key:?} is none; \
-             to replace a whole document use replace_one",
-            place.namespace()
+            "the update given to {name} must consist of operators such as $set, and {key:?} is none; \
+             to replace a whole document use replace_one"
         ))),
         None => Err(Error::invalid_argument(format!(
-            "{name} on {}: the update is empty; give it operators such as $set",
-            place.namespace()
+            "the update given to {name} is empty; give it operators such as $set"
         ))),
     }
 }
