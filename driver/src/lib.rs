@@ -37,8 +37,8 @@
 //!
 //! Every future of this crate may be dropped at any point. A connection whose reply is still owed is drained in the background, if the
 //! reply comes within a second, and used again, and a cursor that the reply opens is ended; one that is being opened is opened all the
-//! same, within `connectTimeoutMS`, for the next who asks; nothing else is disturbed. Whether a write whose future was dropped was done
-//! is not known, as with a lost connection.
+//! same, where `connectTimeoutMS` bounds that, for the next who asks; nothing else is disturbed. Whether a write whose future was dropped
+//! was done is not known, as with a lost connection.
 //!
 //! Each operation has one deadline, the client's `timeoutMS`, which covers finding a server, waiting for a connection and the
 //! conversation itself. Without it, `serverSelectionTimeoutMS` (30 s) and `waitQueueTimeoutMS` bound their own stage.

@@ -67,9 +67,8 @@ impl<T: Serialize, D: Borrow<T>, F: Face> ReplaceOne<'_, T, D, F> {
             let key = first.map_err(malformed)?.key().as_str();
             if key.starts_with('$') {
                 return Err(Error::invalid_argument(format!(
-                    "replace_one on {}: the replacement must be a document without operators, and begins with \
-                     {key:?}; to change single fields use update_one",
-                    place.namespace()
+                    "the replacement must be a document without operators, and begins with {key:?}; to change single \
+                     fields use update_one"
                 )));
             }
         }

@@ -78,8 +78,7 @@ impl<'a, T, F: Face> Update<'a, T, F> {
             UpdateModifications::Pipeline(stages) => {
                 if stages.is_empty() {
                     return Err(Error::invalid_argument(format!(
-                        "{name} on {}: the pipeline has no stages",
-                        place.namespace()
+                        "the pipeline given to {name} has no stages; give it at least one, such as $set"
                     )));
                 }
                 Change::Pipeline(stages)

@@ -6,8 +6,8 @@
 //! One who asked and gives up while its connection is being opened, or whose deadline passes, leaves it to the pool. Callers with less
 //! patience than it takes to open a connection would otherwise open one after the other, and never have any; and a deadline that
 //! passed would look like a server that is lost. The opening then ends with `connectTimeoutMS`, as one that nobody asked for; its socket
-//! still with the deadline, as specification "Client Side Operations Timeout" has it. Who comes next does not rely on it, but opens
-//! another, as `maxConnecting` allows.
+//! still has to stand by the deadline, as specification "Client Side Operations Timeout" asks. Who comes next does not rely on it, but
+//! opens another, as `maxConnecting` and `maxPoolSize` allow.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -46,7 +46,12 @@ impl Shared {
         let until = Until { socket: deadline, all: if outlives_asker { Deadline::NEVER } else { deadline } };
         let asked = Asked { pool: self, work: Some(self.clone().work(permit, until)), outlives_asker };
         match self.runtime().timeout(deadline, asked).await {
-            Ok(opened) => opened.map(|(opening, connection)| opening.into_use(connection)),
+            Ok(Ok((opening, connection))) => Ok(opening.into_use(connection)),
+            // Its socket did not stand in time.
+            Ok(Err(failed)) if outlives_asker && failed.error.is_timeout() && deadline.is_over() => {
+                Err(self.not_opened_in_time())
+            }
+            Ok(Err(failed)) => Err(failed),
             Err(_) => Err(self.not_opened_in_time()),
         }
     }

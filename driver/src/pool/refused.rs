@@ -62,7 +62,7 @@ impl Shared {
 
     pub(super) fn not_opened_in_time(&self) -> CheckOutError {
         let message = format!(
-            "no connection to {} was opened within the operation's timeoutMS ({})",
+            "no connection to {} was opened within the operation's time (timeoutMS; {})",
             self.address,
             self.summary()
         );

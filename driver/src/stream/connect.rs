@@ -29,16 +29,17 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Opens a socket to `address`: a blocking one where `runtime` is blocking.
+/// Opens a socket to `address`: a blocking one where `runtime` is blocking. `resolved_by` bounds the search for its name.
 ///
 /// # Errors
-/// `DnsResolve` when the name has no address; `Io` when nothing listens, or `deadline` passes (its kind is
+/// `DnsResolve` when the name has no address, or is not found in time; `Io` when nothing listens, or `deadline` passes (its kind is
 /// `TimedOut`).
 ///
 /// Cancel safety: a dropped future leaves no socket behind.
 pub(crate) async fn connect(
     address: &ServerAddress,
     runtime: &Runtime,
+    resolved_by: Deadline,
     deadline: Deadline,
 ) -> Result<Stream> {
     let socket = match address {
@@ -46,7 +47,7 @@ pub(crate) async fn connect(
             connect_unix(path, runtime, deadline).await.map_err(|cause| refused(address, cause))?
         }
         ServerAddress::Tcp { host, port } => {
-            let addresses = resolve(host, *port, runtime, deadline).await?;
+            let addresses = resolve(host, *port, runtime, resolved_by).await?;
             let mut last = None;
             for (i, to) in addresses.iter().enumerate() {
                 let share = share_of(deadline, addresses.len() - i);
@@ -177,7 +178,7 @@ mod tests {
         listener.bind(&address).unwrap();
         listener.listen(0).unwrap();
         let address = ServerAddress::Unix { path };
-        let connect = |deadline| connect(&address, &runtime, deadline);
+        let connect = |deadline| connect(&address, &runtime, deadline, deadline);
         // The queue takes a connection or two; without a limit the one after them would wait for ever.
         let mut taken = vec![connect(Deadline::NEVER).await.unwrap()];
         let error = loop {

@@ -43,8 +43,8 @@ impl Connector {
         })
     }
 
-    /// Opens a stream to `address`: a blocking one where `runtime` is blocking. Its socket has to stand by `socket_deadline`, and all
-    /// of it by `deadline`.
+    /// Opens a stream to `address`: a blocking one where `runtime` is blocking. Its socket has to stand by `socket_deadline`, its
+    /// name to be found, and all else to be done, by `deadline`.
     ///
     /// # Errors
     /// `DnsResolve` when the name has no address; `Io` when nothing listens, the proxy refuses, or a deadline passes (its kind is
@@ -61,18 +61,16 @@ impl Connector {
         #[cfg(feature = "socks5")]
         let stream = match (&self.proxy, address) {
             (Some(proxy), ServerAddress::Tcp { host, port }) => {
-                super::socks::connect(proxy, host, *port, runtime, socket_deadline).await?
+                super::socks::connect(proxy, host, *port, runtime, deadline).await?
             }
-            _ => connect(address, runtime, socket_deadline).await?,
+            _ => connect(address, runtime, deadline, socket_deadline).await?,
         };
         #[cfg(not(feature = "socks5"))]
-        let stream = connect(address, runtime, socket_deadline).await?;
+        let stream = connect(address, runtime, deadline, socket_deadline).await?;
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
             return tls.handshake(stream, address, runtime, deadline).await;
         }
-        #[cfg(not(feature = "tls"))]
-        let _ = deadline;
         Ok(stream)
     }
 }

@@ -37,7 +37,7 @@ pub(super) async fn connect(
         host: proxy.host.clone(),
         port: proxy.port.unwrap_or(Socks5Proxy::DEFAULT_PORT),
     };
-    let mut stream = connect_directly(&at, runtime, deadline).await?;
+    let mut stream = connect_directly(&at, runtime, deadline, deadline).await?;
     stream.set_deadline(deadline);
     let talk = async {
         stream.write_all(greeting).await?;

@@ -64,19 +64,22 @@ async fn an_opening_goes_on_when_the_time_of_its_asker_is_over() {
     // The user is being proven when the time is over.
     let slow = doc! {
         "configureFailPoint": "failCommand", "mode": { "times": 1 },
-        "data": { "failCommands": ["saslContinue"], "blockConnection": true, "blockTimeMS": 1000 },
+        "data": { "failCommands": ["saslContinue"], "blockConnection": true, "blockTimeMS": 3000 },
     };
     let _slow = server.fail_point(slow).unwrap();
     let soon = Deadline::after(Duration::from_millis(500));
     let CheckOutError { error, stage, .. } = bench.pool.check_out(soon).await.err().unwrap();
     assert!(matches!(error.kind(), ErrorKind::Timeout { .. }), "{error:?}");
-    assert!(error.to_string().contains("was opened within the operation's timeoutMS"), "{error}");
+    assert!(error.to_string().contains("was opened within the operation's time (timeoutMS;"), "{error}");
     assert_eq!((stage, bench.pool.counts()), (Stage::Queue, counts(1, 0, 1)));
     let reasons: Vec<_> = bench.events.lock().unwrap().iter().filter_map(reason).collect();
     assert_eq!(reasons, [ConnectionCheckoutFailedReason::Timeout]);
-    while bench.pool.counts().pending > 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let proven = async {
+        while bench.pool.counts().pending > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), proven).await.expect("the user is proven in the end");
     assert_eq!(bench.take().await.id(), 1);
     assert_eq!((bench.told(is_created), told.load(Ordering::SeqCst)), (1, 0));
 }
@@ -145,13 +148,21 @@ async fn an_opening_without_an_asker_ends_with_its_pool() {
     server.resume().unwrap();
 }
 
-/// One of a generation gone by is of use to nobody: who comes after the pool was cleared opens another.
+/// What the pool opened for itself is of use to nobody once the pool was cleared: who comes then does not wait for it.
 #[tokio::test]
 async fn an_opening_of_a_generation_gone_by_holds_nobody_up() {
     let server = Standalone::start().unwrap();
-    let bench = bench(Runtime::current().unwrap(), &server, patient);
+    let bench = bench(Runtime::current().unwrap(), &server, |options| {
+        patient(options);
+        options.min_pool_size = Some(1);
+    });
     server.pause().unwrap();
-    look(pin!(bench.take())).await;
+    let populating = async {
+        while bench.pool.counts().pending == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), populating).await.expect("the upkeep opens one");
     bench.pool.clear(&Error::timeout("on purpose"), Interrupt::No);
     bench.pool.ready();
     let mut ask = pin!(bench.take());
@@ -159,4 +170,27 @@ async fn an_opening_of_a_generation_gone_by_holds_nobody_up() {
     assert_eq!((bench.pool.counts().pending, bench.waiting()), (2, 0));
     server.resume().unwrap();
     assert_eq!(ask.await.id(), 2);
+}
+
+/// One whose time is over before there is a socket is told the same, and the server is not blamed for it.
+#[tokio::test]
+async fn a_socket_that_does_not_stand_in_time_says_nothing_about_the_server() {
+    let bench = bench(Runtime::current().unwrap(), shared_standalone().unwrap(), patient);
+    let blamed = Arc::new(Mutex::new(Vec::new()));
+    let sink = blamed.clone();
+    bench.pool.set_error_hook(Arc::new(move |failed: &CheckOutError| {
+        sink.lock()
+            .unwrap()
+            .push((failed.stage, failed.error.has_label(crate::error::SYSTEM_OVERLOADED_ERROR)));
+    }));
+    // A permit is there at once, and the time is over.
+    let late = Deadline::after(Duration::ZERO);
+    if let Err(CheckOutError { error, stage, .. }) = bench.pool.check_out(late).await {
+        assert!(matches!(error.kind(), ErrorKind::Timeout { .. }), "{error:?}");
+        assert_eq!(stage, Stage::Queue);
+        let reasons: Vec<_> = bench.events.lock().unwrap().iter().filter_map(reason).collect();
+        assert_eq!(reasons, [ConnectionCheckoutFailedReason::Timeout]);
+    }
+    // As an overload it is told, which clears nothing.
+    assert!(blamed.lock().unwrap().iter().all(|told| *told == (Stage::Connect, true)), "{blamed:?}");
 }
