@@ -266,6 +266,7 @@ impl Report {
     }
 
     /// The ratio of the subject to [its peer](Report::against), one bar a cell; cells without that peer are left out.
+    /// Where some cells are held to bounds, only these are drawn.
     pub fn to_plot(&self) -> Bars {
         let bar = |cell: &Cell| {
             let (subject, best) = (cell.figures.first()?, self.drawn_peer(cell)?);
@@ -280,6 +281,9 @@ impl Report {
             let note = format!("{} ({mine} {} / {theirs} {})", figure(ratio), cell.unit, best.name);
             Some(Bar { label: cell.name.clone(), value: ratio, note, tone })
         };
+        // The rest would bury them.
+        let held = |cell: &&Cell| !cell.verdicts.is_empty();
+        let all = !self.cells.iter().any(|cell| held(&cell));
         Bars {
             title: self.title.clone(),
             axis: format!(
@@ -289,7 +293,7 @@ impl Report {
             ),
             line: 1.0,
             longest: 2.0,
-            bars: self.cells.iter().filter_map(bar).collect(),
+            bars: self.cells.iter().filter(|cell| all || held(cell)).filter_map(bar).collect(),
         }
     }
 }
@@ -312,6 +316,19 @@ mod tests {
             notes: vec![],
             cells: vec![cell],
         }
+    }
+
+    #[test]
+    fn the_plot_draws_what_is_held_to_bounds_or_else_everything() {
+        let mut report = report();
+        let free = Cell { name: "free".into(), verdicts: Vec::new(), ..report.cells[0].clone() };
+        report.cells.push(free.clone());
+        let drawn = |report: &Report| -> Vec<String> {
+            report.to_plot().bars.into_iter().map(|bar| bar.label).collect()
+        };
+        assert_eq!(drawn(&report), ["lock"]);
+        report.cells = vec![free];
+        assert_eq!(drawn(&report), ["free"]);
     }
 
     #[test]
