@@ -47,12 +47,11 @@ impl Shared {
         let asked = Asked { pool: self, work: Some(self.clone().work(permit, until)), outlives_asker };
         match self.runtime().timeout(deadline, asked).await {
             Ok(Ok((opening, connection))) => Ok(opening.into_use(connection)),
-            // Its socket did not stand in time.
-            Ok(Err(failed)) if outlives_asker && failed.error.is_timeout() && deadline.is_over() => {
-                Err(self.not_opened_in_time())
+            Ok(Err(failed)) if !(outlives_asker && failed.error.is_timeout() && deadline.is_over()) => {
+                Err(failed)
             }
-            Ok(Err(failed)) => Err(failed),
-            Err(_) => Err(self.not_opened_in_time()),
+            // It is not there in time, or its socket was not.
+            _ => Err(self.not_opened_in_time()),
         }
     }
 
