@@ -32,9 +32,11 @@ impl Shared {
     /// Opens the connection that `permit` allows, for a caller who waits for it until `deadline`.
     ///
     /// # Errors
-    /// `Timeout` when the deadline passes, which says nothing about the server; and those of opening a connection.
+    /// `Timeout` when the deadline passes, which says nothing about the server; and those of opening a connection. Where the opening
+    /// cannot outlive its asker, a deadline that passes is one of these.
     ///
-    /// Cancel safety: as when the deadline passes, the connection is opened all the same, for the one who waits longest, or is idle.
+    /// Cancel safety: as when the deadline passes, the connection is opened all the same where it can outlive its asker, for the one who
+    /// waits longest, or is idle.
     pub(super) async fn open_asked(
         self: &Arc<Self>,
         permit: Permit,

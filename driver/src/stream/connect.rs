@@ -29,7 +29,8 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Opens a socket to `address`: a blocking one where `runtime` is blocking. `resolved_by` bounds the search for its name.
+/// Opens a socket to `address`: a blocking one where `runtime` is blocking. `resolved_by` bounds the search for its name,
+/// and all of it if `deadline` has passed by then.
 ///
 /// # Errors
 /// `DnsResolve` when the name has no address, or is not found in time; `Io` when nothing listens, or `deadline` passes (its kind is
@@ -48,6 +49,8 @@ pub(crate) async fn connect(
         }
         ServerAddress::Tcp { host, port } => {
             let addresses = resolve(host, *port, runtime, resolved_by).await?;
+            // One that passed meanwhile is that of somebody who waits no more.
+            let deadline = if deadline.is_over() { resolved_by } else { deadline };
             let mut last = None;
             for (i, to) in addresses.iter().enumerate() {
                 let share = share_of(deadline, addresses.len() - i);

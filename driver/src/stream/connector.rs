@@ -47,8 +47,8 @@ impl Connector {
     /// name to be found, and all else to be done, by `deadline`.
     ///
     /// # Errors
-    /// `DnsResolve` when the name has no address; `Io` when nothing listens, the proxy refuses, or a deadline passes (its kind is
-    /// `TimedOut`); `Tls` when the handshake fails.
+    /// `DnsResolve` when the name has no address, or is not found in time; `Io` when nothing listens, the proxy refuses, or a deadline
+    /// passes (its kind is `TimedOut`); `Tls` when the handshake fails.
     ///
     /// Cancel safety: a dropped future leaves no socket behind.
     pub(crate) async fn connect(
@@ -61,7 +61,7 @@ impl Connector {
         #[cfg(feature = "socks5")]
         let stream = match (&self.proxy, address) {
             (Some(proxy), ServerAddress::Tcp { host, port }) => {
-                super::socks::connect(proxy, host, *port, runtime, deadline).await?
+                super::socks::connect(proxy, host, *port, runtime, socket_deadline, deadline).await?
             }
             _ => connect(address, runtime, deadline, socket_deadline).await?,
         };

@@ -18,7 +18,7 @@ const USERNAME_PASSWORD: u8 = 2;
 const NONE_ACCEPTABLE: u8 = 0xFF;
 const CONNECT: u8 = 1;
 
-/// Opens a stream to `host` and `port` through `proxy`.
+/// Opens a stream to `host` and `port` through `proxy`, whose socket has to stand by `socket_deadline`.
 ///
 /// # Errors
 /// Those of a connection to the proxy; `Io` when it refuses, in its own terms; `InvalidArgument` when a name is too long for the
@@ -28,6 +28,7 @@ pub(super) async fn connect(
     host: &str,
     port: u16,
     runtime: &Runtime,
+    socket_deadline: Deadline,
     deadline: Deadline,
 ) -> Result<Stream> {
     let greeting = greeting(proxy);
@@ -37,7 +38,7 @@ pub(super) async fn connect(
         host: proxy.host.clone(),
         port: proxy.port.unwrap_or(Socks5Proxy::DEFAULT_PORT),
     };
-    let mut stream = connect_directly(&at, runtime, deadline, deadline).await?;
+    let mut stream = connect_directly(&at, runtime, deadline, socket_deadline).await?;
     stream.set_deadline(deadline);
     let talk = async {
         stream.write_all(greeting).await?;
