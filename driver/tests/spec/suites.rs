@@ -1,5 +1,7 @@
 //! The suites that are run, each with the module that reads its files.
 
+mod bson_corpus;
+mod bson_vector;
 mod cmap;
 mod connection_string;
 mod credential;
@@ -17,6 +19,8 @@ use crate::unified;
 pub(crate) fn all() -> Vec<Suite> {
     vec![
         Suite { name: "auth/legacy", folder: "auth/tests/legacy", cases: credential::cases },
+        Suite { name: "bson-binary-vector", folder: "bson-binary-vector/tests", cases: bson_vector::cases },
+        Suite { name: "bson-corpus", folder: "bson-corpus/tests", cases: bson_corpus::cases },
         Suite {
             name: "connection-monitoring-and-pooling",
             folder: "connection-monitoring-and-pooling/tests/cmap-format",
