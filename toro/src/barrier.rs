@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::core::{
-    End, Entry, Handed, Home, List, Mutex, Operation, Place, Step, Wait, Waiter, Wakes, const_fn,
+    End, Entry, Handed, Home, List, Mutex, Operation, Place, Start, Step, Wait, Waiter, Wakes, const_fn,
 };
 use crate::error::Timeout;
 
@@ -139,22 +139,6 @@ impl<H: Home<Target = Barrier>> Operation for Arriving<H> {
         &mut shared.waiters
     }
 
-    fn attempt(&mut self, barrier: &Barrier) -> Option<usize> {
-        (barrier.parties <= 1).then_some(0)
-    }
-
-    fn enqueue(&mut self, barrier: &Barrier, shared: &mut Shared, _: &mut Wakes) -> Entry<usize, u64> {
-        self.generation = shared.generation;
-        self.index = shared.arrived;
-        shared.arrived += 1;
-        if shared.arrived < barrier.parties {
-            return Entry::Queue(self.generation, End::Back);
-        }
-        shared.arrived = 0;
-        shared.generation += 1;
-        Entry::Ready(self.index)
-    }
-
     fn retry(&mut self, _: &Barrier, shared: &mut Shared, _: Place) -> bool {
         self.generation < shared.generation
     }
@@ -186,5 +170,23 @@ impl<H: Home<Target = Barrier>> Operation for Arriving<H> {
 
     fn expired(&mut self, _: H) -> Self::Timed {
         Err(Timeout)
+    }
+}
+
+impl<H: Home<Target = Barrier>> Start for Arriving<H> {
+    fn attempt(&mut self, barrier: &Barrier) -> Option<usize> {
+        (barrier.parties <= 1).then_some(0)
+    }
+
+    fn enqueue(&mut self, barrier: &Barrier, shared: &mut Shared, _: &mut Wakes) -> Entry<usize, u64> {
+        self.generation = shared.generation;
+        self.index = shared.arrived;
+        shared.arrived += 1;
+        if shared.arrived < barrier.parties {
+            return Entry::Queue(self.generation, End::Back);
+        }
+        shared.arrived = 0;
+        shared.generation += 1;
+        Entry::Ready(self.index)
     }
 }

@@ -15,8 +15,8 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use crate::core::{
-    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, Wait, Waiter, Waiting, Wakes,
-    const_fn, locked, sealed,
+    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, Start, Wait, Waiter, Waiting,
+    Wakes, const_fn, locked, sealed,
 };
 use crate::error::Timeout;
 use crate::lock::{self, Guard, Lock, OwnedGuard};
@@ -223,13 +223,6 @@ impl<H: Home<Target = Condition>, A: Answer> Operation for Listening<H, A> {
         &mut line.waiters
     }
 
-    fn enqueue(&mut self, condition: &Condition, line: &mut Line, _: &mut Wakes) -> Entry<Told, Notice> {
-        condition.queued.fetch_or(1, Ordering::AcqRel);
-        let arrival = line.arrivals;
-        line.arrivals += 1;
-        Entry::Queue(Notice { arrival, told: Told::All }, End::Back)
-    }
-
     fn granted(&mut self, _: &Condition, slot: Option<Notice>) -> Told {
         slot.map_or(Told::All, |notice| notice.told)
     }
@@ -254,6 +247,15 @@ impl<H: Home<Target = Condition>, A: Answer> Operation for Listening<H, A> {
 
     fn expired(&mut self, _: H) -> Self::Timed {
         Err(Timeout)
+    }
+}
+
+impl<H: Home<Target = Condition>, A: Answer> Start for Listening<H, A> {
+    fn enqueue(&mut self, condition: &Condition, line: &mut Line, _: &mut Wakes) -> Entry<Told, Notice> {
+        condition.queued.fetch_or(1, Ordering::AcqRel);
+        let arrival = line.arrivals;
+        line.arrivals += 1;
+        Entry::Queue(Notice { arrival, told: Told::All }, End::Back)
     }
 }
 

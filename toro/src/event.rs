@@ -12,8 +12,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::core::{
-    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, Place, Wait, Waiter, Wakes,
-    const_fn, locked,
+    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, Place, Start, Wait, Waiter,
+    Wakes, const_fn, locked,
 };
 use crate::error::Timeout;
 
@@ -182,20 +182,6 @@ impl<H: Home<Target = Event>> Operation for Happens<H> {
         &mut line.waiters
     }
 
-    #[inline]
-    fn attempt(&mut self, event: &Event) -> Option<()> {
-        event.is_set().then_some(())
-    }
-
-    fn enqueue(&mut self, event: &Event, line: &mut Line, _: &mut Wakes) -> Entry<(), Generation> {
-        // Acquire: an event found set here tells what happened before it was set.
-        if event.word.fetch_or(QUEUED, Ordering::Acquire) & SET != 0 {
-            event.tidy(line);
-            return Entry::Ready(());
-        }
-        Entry::Queue(line.generation, End::Back)
-    }
-
     fn granted(&mut self, _: &Event, _: Option<Generation>) {}
 
     fn give_back(&mut self, _: &Event, _: Option<Generation>) {}
@@ -217,6 +203,22 @@ impl<H: Home<Target = Event>> Operation for Happens<H> {
 
     fn expired(&mut self, _: H) -> Self::Timed {
         Err(Timeout)
+    }
+}
+
+impl<H: Home<Target = Event>> Start for Happens<H> {
+    #[inline]
+    fn attempt(&mut self, event: &Event) -> Option<()> {
+        event.is_set().then_some(())
+    }
+
+    fn enqueue(&mut self, event: &Event, line: &mut Line, _: &mut Wakes) -> Entry<(), Generation> {
+        // Acquire: an event found set here tells what happened before it was set.
+        if event.word.fetch_or(QUEUED, Ordering::Acquire) & SET != 0 {
+            event.tidy(line);
+            return Entry::Ready(());
+        }
+        Entry::Queue(line.generation, End::Back)
     }
 }
 

@@ -13,7 +13,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use crate::core::{
-    End, Entry, Handed, Home, List, Mutex, Operation, Step, Wait, Waiter, Wakes, const_fn, locked_quietly,
+    End, Entry, Handed, Home, List, Mutex, Operation, Start, Step, Wait, Waiter, Wakes, const_fn,
+    locked_quietly,
 };
 use crate::error::Timeout;
 
@@ -240,11 +241,7 @@ pub struct Handing<H, F> {
     home: PhantomData<fn() -> H>,
 }
 
-impl<S, T, H, F> Operation for Handing<H, F>
-where
-    H: Home<Target = Handoff<S, T>>,
-    F: FnOnce(&mut S, &mut Waiters<'_, T>) -> Take<T>,
-{
+impl<S, T, H: Home<Target = Handoff<S, T>>, F> Operation for Handing<H, F> {
     type Home = H;
     type Primitive = Handoff<S, T>;
     type Shared = Shared<S, T>;
@@ -266,21 +263,6 @@ where
 
     fn handed(slot: &Value<T>) -> Handed {
         if slot.0.is_some() { Handed::Yes } else { Handed::No }
-    }
-
-    fn enqueue(
-        &mut self,
-        _: &Handoff<S, T>,
-        shared: &mut Shared<S, T>,
-        wakes: &mut Wakes,
-    ) -> Entry<Self::Grant, Value<T>> {
-        // Asked once: the operation joins the line at most once.
-        let Some(take) = self.take.take() else { return Entry::Queue(Value(None), End::Back) };
-        match shared.run(wakes, take) {
-            Ok(Take::Ready(value)) => Entry::Ready(Ok(value)),
-            Ok(Take::Queue) => Entry::Queue(Value(None), End::Back),
-            Err(panic) => Entry::Ready(Err(panic)),
-        }
     }
 
     fn granted(&mut self, _: &Handoff<S, T>, slot: Option<Value<T>>) -> Self::Grant {
@@ -310,5 +292,26 @@ where
 
     fn expired(&mut self, _: H) -> Self::Timed {
         Err(Timeout)
+    }
+}
+
+impl<S, T, H, F> Start for Handing<H, F>
+where
+    H: Home<Target = Handoff<S, T>>,
+    F: FnOnce(&mut S, &mut Waiters<'_, T>) -> Take<T>,
+{
+    fn enqueue(
+        &mut self,
+        _: &Handoff<S, T>,
+        shared: &mut Shared<S, T>,
+        wakes: &mut Wakes,
+    ) -> Entry<Self::Grant, Value<T>> {
+        // Asked once: the operation joins the line at most once.
+        let Some(take) = self.take.take() else { return Entry::Queue(Value(None), End::Back) };
+        match shared.run(wakes, take) {
+            Ok(Take::Ready(value)) => Entry::Ready(Ok(value)),
+            Ok(Take::Queue) => Entry::Queue(Value(None), End::Back),
+            Err(panic) => Entry::Ready(Err(panic)),
+        }
     }
 }

@@ -8,8 +8,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::core::{
-    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, UnsafeCell, Wait, Waiter, Wakes,
-    const_fn, locked,
+    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, Start, UnsafeCell, Wait, Waiter,
+    Wakes, const_fn, locked,
 };
 use crate::error::{AlreadySet, Timeout};
 
@@ -251,15 +251,6 @@ impl<H: Holder> Operation for Getting<H> {
         line
     }
 
-    #[inline]
-    fn attempt(&mut self, result: &AsyncResult<H::Value>) -> Option<()> {
-        result.is_set().then_some(())
-    }
-
-    fn enqueue(&mut self, result: &AsyncResult<H::Value>, _: &mut List<()>, _: &mut Wakes) -> Entry<(), ()> {
-        if result.is_set() { Entry::Ready(()) } else { Entry::Queue((), End::Back) }
-    }
-
     fn granted(&mut self, _: &AsyncResult<H::Value>, _: Option<()>) {}
 
     fn give_back(&mut self, _: &AsyncResult<H::Value>, _: Option<()>) {}
@@ -276,5 +267,16 @@ impl<H: Holder> Operation for Getting<H> {
 
     fn expired(&mut self, _: H) -> Self::Timed {
         Err(Timeout)
+    }
+}
+
+impl<H: Holder> Start for Getting<H> {
+    #[inline]
+    fn attempt(&mut self, result: &AsyncResult<H::Value>) -> Option<()> {
+        result.is_set().then_some(())
+    }
+
+    fn enqueue(&mut self, result: &AsyncResult<H::Value>, _: &mut List<()>, _: &mut Wakes) -> Entry<(), ()> {
+        if result.is_set() { Entry::Ready(()) } else { Entry::Queue((), End::Back) }
     }
 }

@@ -28,7 +28,7 @@ mod wakes;
 pub(crate) use list::{End, List};
 #[cfg(not(loom))]
 pub(crate) use mutex::{Mutex, MutexGuard};
-pub(crate) use operation::{Entry, Handed, Home, Operation, Place, Step};
+pub(crate) use operation::{Entry, Handed, Home, Operation, Place, Start, Step};
 pub(crate) use parcel::Parcel;
 pub(crate) use ring::{Ring, Stack};
 pub(crate) use sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, UnsafeCell, const_fn};

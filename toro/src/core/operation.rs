@@ -44,9 +44,13 @@ pub enum Place {
     Behind,
 }
 
-/// One kind of wait on one primitive.
+/// One kind of wait on one primitive: what its waiters hold, and how they leave the line. [`Start`] adds how they come.
 ///
 /// What is given `shared` runs under the lock and must run no foreign code.
+///
+/// A [`Waiter`](super::Waiter) needs this trait to exist and to be dropped, so its implementations decide which waits are
+/// `Send`. The compiler checks that for spawned tasks without knowing which lifetimes are equal. Therefore the bounds of
+/// an implementation name each type once, and no lifetimes that they can do without.
 pub trait Operation: Sized {
     /// How the wait refers to its primitive.
     type Home: Home<Target = Self::Primitive>;
@@ -71,31 +75,6 @@ pub trait Operation: Sized {
     fn handed(_slot: &Self::Slot) -> Handed {
         Handed::No
     }
-
-    /// Tries without joining the line, most of them without the lock.
-    #[inline]
-    fn attempt(&mut self, _primitive: &Self::Primitive) -> Option<Self::Grant> {
-        None
-    }
-
-    /// The first poll: tries without joining the line, and goes on with the rest of the poll if that fails.
-    ///
-    /// Whoever waits for something large makes its answer here, in the place from which the poll returns it.
-    #[inline]
-    fn begin(&mut self, home: Self::Home, rest: &mut Rest<'_, Self>) -> Poll<Self::Output> {
-        match self.attempt(&home) {
-            Some(grant) => Poll::Ready(self.finish(home, grant)),
-            None => rest.go_on(self, home),
-        }
-    }
-
-    /// Looks under the lock, and decides whether to queue.
-    fn enqueue(
-        &mut self,
-        primitive: &Self::Primitive,
-        shared: &mut Self::Shared,
-        wakes: &mut Wakes,
-    ) -> Entry<Self::Grant, Self::Slot>;
 
     /// A queued waiter was polled, or expires, without having been granted: may it go? Then it is unlinked, and granted.
     fn retry(&mut self, _primitive: &Self::Primitive, _shared: &mut Self::Shared, _place: Place) -> bool {
@@ -125,7 +104,7 @@ pub trait Operation: Sized {
 
     fn finish(&mut self, home: Self::Home, grant: Self::Grant) -> Self::Output;
 
-    /// The last poll: [`finish`](Self::finish), in the place from which the poll returns the answer, as in [`begin`](Self::begin).
+    /// The last poll: [`finish`](Self::finish), in the place from which the poll returns the answer, as in [`begin`](Start::begin).
     #[inline]
     fn end(&mut self, home: Self::Home, grant: Self::Grant) -> Poll<Self::Output> {
         Poll::Ready(self.finish(home, grant))
@@ -135,4 +114,32 @@ pub trait Operation: Sized {
 
     /// The wait has ended without a grant.
     fn expired(&mut self, home: Self::Home) -> Self::Timed;
+}
+
+/// How a wait begins. Only polling needs this, so that its bounds may be what bounds of [`Operation`] may not.
+pub trait Start: Operation {
+    /// Tries without joining the line, most of them without the lock.
+    #[inline]
+    fn attempt(&mut self, _primitive: &Self::Primitive) -> Option<Self::Grant> {
+        None
+    }
+
+    /// The first poll: tries without joining the line, and goes on with the rest of the poll if that fails.
+    ///
+    /// Whoever waits for something large makes its answer here, in the place from which the poll returns it.
+    #[inline]
+    fn begin(&mut self, home: Self::Home, rest: &mut Rest<'_, Self>) -> Poll<Self::Output> {
+        match self.attempt(&home) {
+            Some(grant) => Poll::Ready(self.finish(home, grant)),
+            None => rest.go_on(self, home),
+        }
+    }
+
+    /// Looks under the lock, and decides whether to queue.
+    fn enqueue(
+        &mut self,
+        primitive: &Self::Primitive,
+        shared: &mut Self::Shared,
+        wakes: &mut Wakes,
+    ) -> Entry<Self::Grant, Self::Slot>;
 }

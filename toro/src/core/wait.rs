@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::operation::Operation;
+use super::operation::{Operation, Start};
 use super::waiter::Waiter;
 
 pin_project! {
@@ -72,7 +72,7 @@ pub(crate) mod sealed {
 
 impl<O: Operation> sealed::Sealed for Waiter<O> {}
 
-impl<O: Operation> Waiting for Waiter<O> {
+impl<O: Start> Waiting for Waiter<O> {
     type Output = O::Output;
     type Timed = O::Timed;
 

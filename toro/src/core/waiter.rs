@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::list::{GRANTED, List, Node, Standing, WAITING};
-use super::operation::{Entry, Handed, Operation, Place, Step};
+use super::operation::{Entry, Handed, Operation, Place, Start, Step};
 use super::wakes::Spare;
 use super::{Mutex, MutexGuard, Wakes};
 
@@ -121,7 +121,10 @@ impl<O: Operation> Waiter<O> {
     }
 
     #[inline]
-    pub(super) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Output> {
+    pub(super) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Output>
+    where
+        O: Start,
+    {
         let Parts { home: place, op, node } = self.parts();
         match (node.standing(), place.take()) {
             (Standing::Outside, Some(home)) => {
@@ -156,7 +159,7 @@ impl<O: Operation> Waiter<O> {
     }
 }
 
-/// What is left of a first poll while the operation [begins](Operation::begin).
+/// What is left of a first poll while the operation [begins](Start::begin).
 ///
 /// The home has been moved out. That it is gone is written once more when the poll is over, so that the compiler, which may
 /// not look across an atomic operation, sees that nothing is left to drop.
@@ -167,7 +170,7 @@ pub struct Rest<'a, O: Operation> {
     waker: &'a Waker,
 }
 
-impl<O: Operation> Rest<'_, O> {
+impl<O: Start> Rest<'_, O> {
     /// Nothing was to be had at once. Not to be called twice.
     #[inline]
     pub(crate) fn go_on(&mut self, op: &mut O, home: O::Home) -> Poll<O::Output> {
@@ -187,7 +190,7 @@ impl<O: Operation> Drop for Rest<'_, O> {
 }
 
 #[inline(never)]
-fn poll_in_line<O: Operation>(
+fn poll_in_line<O: Start>(
     home: &mut Option<O::Home>,
     op: &mut O,
     node: &Node<O::Slot>,
@@ -249,7 +252,7 @@ fn take_up<O: Operation>(primitive: &O::Primitive, op: &mut O, node: &Node<O::Sl
 }
 
 /// The first poll, when nothing was to be had without the lock.
-fn join<O: Operation>(
+fn join<O: Start>(
     primitive: &O::Primitive,
     op: &mut O,
     node: &Node<O::Slot>,

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use super::{Line, Need, Permits, Refusal};
-use crate::core::{End, Entry, Handed, Home, List, Mutex, Operation, Place, Step, Wakes};
+use crate::core::{End, Entry, Handed, Home, List, Mutex, Operation, Place, Start, Step, Wakes};
 use crate::error::Closed;
 
 /// How a primitive wears its permits: where they are, and what it makes of a grant.
@@ -66,22 +66,6 @@ impl<F: Face> Operation for Acquire<F> {
         &mut line.waiters
     }
 
-    #[inline]
-    fn attempt(&mut self, primitive: &F::Primitive) -> Option<Self::Grant> {
-        match F::attempt(F::permits(primitive), self.count) {
-            Ok(()) => Some(Ok(())),
-            Err(Refusal::Closed) => Some(Err(Closed)),
-            Err(Refusal::NoPermits) => None,
-        }
-    }
-
-    fn enqueue(&mut self, primitive: &F::Primitive, _: &mut Line, _: &mut Wakes) -> Entry<Self::Grant, Need> {
-        match F::permits(primitive).enqueue(self.count, self.end) {
-            Entry::Ready(taken) => Entry::Ready(taken.map_err(|_| Closed)),
-            Entry::Queue(need, end) => Entry::Queue(need, end),
-        }
-    }
-
     fn retry(&mut self, primitive: &F::Primitive, _: &mut Line, place: Place) -> bool {
         F::permits(primitive).retry(self.count, place)
     }
@@ -129,5 +113,23 @@ impl<F: Face> Operation for Acquire<F> {
 
     fn expired(&mut self, home: F::Home) -> F::Timed {
         F::expired(home)
+    }
+}
+
+impl<F: Face> Start for Acquire<F> {
+    #[inline]
+    fn attempt(&mut self, primitive: &F::Primitive) -> Option<Self::Grant> {
+        match F::attempt(F::permits(primitive), self.count) {
+            Ok(()) => Some(Ok(())),
+            Err(Refusal::Closed) => Some(Err(Closed)),
+            Err(Refusal::NoPermits) => None,
+        }
+    }
+
+    fn enqueue(&mut self, primitive: &F::Primitive, _: &mut Line, _: &mut Wakes) -> Entry<Self::Grant, Need> {
+        match F::permits(primitive).enqueue(self.count, self.end) {
+            Entry::Ready(taken) => Entry::Ready(taken.map_err(|_| Closed)),
+            Entry::Queue(need, end) => Entry::Queue(need, end),
+        }
     }
 }

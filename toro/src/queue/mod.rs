@@ -30,9 +30,9 @@ pub type GetTask<'a, Q> = Wait<Waiter<GetOp<&'a Q, Counted>>>;
 /// Waits for an item of a counted queue, to be worked on, and keeps the queue alive.
 pub type GetTaskOwned<Q> = Wait<Waiter<GetOp<Arc<Q>, Counted>>>;
 /// Waits for a place in the queue `Q`.
-pub type Put<'a, Q, T> = Wait<Waiter<PutOp<&'a Q, T>>>;
+pub type Put<'a, Q> = Wait<Waiter<PutOp<&'a Q>>>;
 /// Waits for a place in a counted queue, and keeps it alive.
-pub type PutOwned<Q, T> = Wait<Waiter<PutOp<Arc<Q>, T>>>;
+pub type PutOwned<Q> = Wait<Waiter<PutOp<Arc<Q>>>>;
 /// Waits until all items of the queue `Q` are done.
 pub type Join<'a, Q> = Wait<Waiter<JoinOp<&'a Q>>>;
 
@@ -89,13 +89,13 @@ macro_rules! queue {
             ///
             /// An item enters the queue only when this wait returns `Ok`. If the wait is dropped the item is dropped with it.
             #[inline]
-            pub fn put(&self, item: T) -> Put<'_, Self, T> {
+            pub fn put(&self, item: T) -> Put<'_, Self> {
                 Wait::new(Waiter::new(self, PutOp::new(item)))
             }
 
             /// As [`put`](Self::put), keeping the queue alive.
             #[inline]
-            pub fn put_owned(self: &Arc<Self>, item: T) -> PutOwned<Self, T> {
+            pub fn put_owned(self: &Arc<Self>, item: T) -> PutOwned<Self> {
                 Wait::new(Waiter::new(Arc::clone(self), PutOp::new(item)))
             }
 

@@ -5,7 +5,9 @@ use std::task::Poll;
 
 use super::buffer::Buffer;
 use super::shared::{Core, Found, Promise, Refused, Shared};
-use crate::core::{End, Entry, Handed, Home, List, Mutex, Operation, Parcel, Place, Rest, Step, Wakes};
+use crate::core::{
+    End, Entry, Handed, Home, List, Mutex, Operation, Parcel, Place, Rest, Start, Step, Wakes,
+};
 use crate::error::{Closed, PutError, Timeout, WaitError};
 
 /// Something that has a queue's state inside: each of the public queues.
@@ -35,7 +37,7 @@ pub trait Made<H: Home<Target: Queued<Item = T>>, T>: Sized {
     /// Takes the item, and makes something of it.
     fn make(queue: H, take: impl FnOnce(&H::Target) -> Result<T, Closed>) -> Result<Self::Output, Closed>;
 
-    /// The first poll of a getter, where there seems to be an item: see [`Operation::begin`].
+    /// The first poll of a getter, where there seems to be an item: see [`Start::begin`].
     #[inline]
     fn begin(
         get: &mut Get<H, Self>,
@@ -109,22 +111,6 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
         &mut shared.getters
     }
 
-    #[inline]
-    fn begin(&mut self, home: H, rest: &mut Rest<'_, Self>) -> Poll<Self::Output> {
-        match home.core().seems_empty() {
-            true => rest.go_on(self, home),
-            false => M::begin(self, home, rest),
-        }
-    }
-
-    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<Self::Grant, Promise> {
-        match shared.promise_item() {
-            true => Entry::Ready(Ok(Promised)),
-            false if shared.is_closed() => Entry::Ready(Err(Closed)),
-            false => Entry::Queue(Promise::Kept, End::Back),
-        }
-    }
-
     /// A getter that only waits has nothing that others could have: see [`shared`](super::shared).
     #[inline]
     fn is_served(_: &Q, _: &mut Self::Shared, _: Place) -> bool {
@@ -174,14 +160,34 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
     }
 }
 
+impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Start for Get<H, M> {
+    #[inline]
+    fn begin(&mut self, home: H, rest: &mut Rest<'_, Self>) -> Poll<Self::Output> {
+        match home.core().seems_empty() {
+            true => rest.go_on(self, home),
+            false => M::begin(self, home, rest),
+        }
+    }
+
+    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<Self::Grant, Promise> {
+        match shared.promise_item() {
+            true => Entry::Ready(Ok(Promised)),
+            false if shared.is_closed() => Entry::Ready(Err(Closed)),
+            false => Entry::Queue(Promise::Kept, End::Back),
+        }
+    }
+}
+
 /// Waits for a place, with the item that is to go there.
-pub struct Put<H, T> {
+///
+/// It does not have the type of the item as a parameter besides that of the queue: see [`Operation`].
+pub struct Put<H: Home<Target: Queued>> {
     /// Empty once the item is in the queue, or given back.
-    parcel: Parcel<T>,
+    parcel: Parcel<<H::Target as Queued>::Item>,
     home: PhantomData<fn() -> H>,
 }
 
-impl<H, T> Put<H, T> {
+impl<H: Home<Target = Q>, Q: Queued<Item = T> + ?Sized, T> Put<H> {
     #[inline]
     pub(crate) fn new(item: T) -> Self {
         Put { parcel: Parcel::new(item), home: PhantomData }
@@ -195,7 +201,7 @@ impl<H, T> Put<H, T> {
     }
 }
 
-impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
+impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H> {
     type Home = H;
     type Primitive = Q;
     type Shared = Shared<Q::Buffer>;
@@ -210,29 +216,6 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
 
     fn list(shared: &mut Self::Shared, _: Handed) -> &mut List<Promise> {
         &mut shared.putters
-    }
-
-    #[inline]
-    fn begin(&mut self, home: H, rest: &mut Rest<'_, Self>) -> Poll<Self::Output> {
-        if home.core().seems_full() {
-            return rest.go_on(self, home);
-        }
-        match home.core().put_from(&mut self.parcel) {
-            Ok(()) => Poll::Ready(Ok(())),
-            Err(Refused::Full) => rest.go_on(self, home),
-            Err(Refused::Closed) => Poll::Ready(self.refused(PutError::Closed)),
-        }
-    }
-
-    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<Self::Grant, Promise> {
-        if shared.is_closed() {
-            return Entry::Ready(Err(Closed));
-        }
-        if !shared.has_place() {
-            return Entry::Queue(Promise::Kept, End::Back);
-        }
-        shared.push(&mut self.parcel);
-        Entry::Ready(Ok(()))
     }
 
     /// A putter that only waits has nothing that others could have: see [`shared`](super::shared).
@@ -289,6 +272,31 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H, Q::Item> {
     }
 }
 
+impl<H: Home<Target = Q>, Q: Queued + ?Sized> Start for Put<H> {
+    #[inline]
+    fn begin(&mut self, home: H, rest: &mut Rest<'_, Self>) -> Poll<Self::Output> {
+        if home.core().seems_full() {
+            return rest.go_on(self, home);
+        }
+        match home.core().put_from(&mut self.parcel) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(Refused::Full) => rest.go_on(self, home),
+            Err(Refused::Closed) => Poll::Ready(self.refused(PutError::Closed)),
+        }
+    }
+
+    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<Self::Grant, Promise> {
+        if shared.is_closed() {
+            return Entry::Ready(Err(Closed));
+        }
+        if !shared.has_place() {
+            return Entry::Queue(Promise::Kept, End::Back);
+        }
+        shared.push(&mut self.parcel);
+        Entry::Ready(Ok(()))
+    }
+}
+
 /// Waits until all work is done.
 pub struct Join<H> {
     /// How many ends there had been when it queued.
@@ -319,11 +327,6 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Join<H> {
         &mut shared.joiners
     }
 
-    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<(), u32> {
-        self.ends = shared.ends();
-        if shared.is_finished() { Entry::Ready(()) } else { Entry::Queue(self.ends, End::Back) }
-    }
-
     /// The end has come, and its batch has not.
     fn retry(&mut self, _: &Q, shared: &mut Self::Shared, _: Place) -> bool {
         self.ends != shared.ends()
@@ -341,5 +344,12 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Join<H> {
 
     fn expired(&mut self, _: H) -> Self::Timed {
         Err(Timeout)
+    }
+}
+
+impl<H: Home<Target = Q>, Q: Queued + ?Sized> Start for Join<H> {
+    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<(), u32> {
+        self.ends = shared.ends();
+        if shared.is_finished() { Entry::Ready(()) } else { Entry::Queue(self.ends, End::Back) }
     }
 }

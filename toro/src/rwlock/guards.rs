@@ -203,8 +203,8 @@ changes_kind!(
 );
 
 macro_rules! holder {
-    ($home:ty, $kind:ty, $guard:ty, $lock:ident => $make:expr) => {
-        impl<'a, T: ?Sized + 'a> Holder<$kind> for $home {
+    ([$($generics:tt)*] $home:ty, $kind:ty, $guard:ty, $lock:ident => $make:expr) => {
+        impl<$($generics)*> Holder<$kind> for $home {
             type Value = T;
             type Guard = $guard;
 
@@ -217,12 +217,12 @@ macro_rules! holder {
     };
 }
 
-holder!(&'a RwLock<T>, ReadKind, ReadGuard<'a, T>, lock => ReadGuard { lock });
-holder!(Arc<RwLock<T>>, ReadKind, OwnedReadGuard<T>, lock => OwnedReadGuard { lock });
-holder!(&'a RwLock<T>, UpgradableKind, UpgradableGuard<'a, T>, lock => UpgradableGuard { lock });
-holder!(Arc<RwLock<T>>, UpgradableKind, OwnedUpgradableGuard<T>, lock => OwnedUpgradableGuard { lock });
-holder!(&'a RwLock<T>, WriteKind, WriteGuard<'a, T>, lock => WriteGuard { lock, _value: PhantomData });
-holder!(Arc<RwLock<T>>, WriteKind, OwnedWriteGuard<T>, lock => OwnedWriteGuard { lock });
+holder!(['a, T: ?Sized] &'a RwLock<T>, ReadKind, ReadGuard<'a, T>, lock => ReadGuard { lock });
+holder!([T: ?Sized] Arc<RwLock<T>>, ReadKind, OwnedReadGuard<T>, lock => OwnedReadGuard { lock });
+holder!(['a, T: ?Sized] &'a RwLock<T>, UpgradableKind, UpgradableGuard<'a, T>, lock => UpgradableGuard { lock });
+holder!([T: ?Sized] Arc<RwLock<T>>, UpgradableKind, OwnedUpgradableGuard<T>, lock => OwnedUpgradableGuard { lock });
+holder!(['a, T: ?Sized] &'a RwLock<T>, WriteKind, WriteGuard<'a, T>, lock => WriteGuard { lock, _value: PhantomData });
+holder!([T: ?Sized] Arc<RwLock<T>>, WriteKind, OwnedWriteGuard<T>, lock => OwnedWriteGuard { lock });
 
 impl<'a, T: ?Sized> ReadGuard<'a, T> {
     /// Narrows the guard to a part of the value; the whole lock stays held.

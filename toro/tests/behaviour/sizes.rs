@@ -31,7 +31,7 @@ fn waits_are_small() {
     assert_eq!(size_of::<GetResult<'_, u8>>(), 48);
     assert_eq!(size_of::<GetResultOwned<u8>>(), 48);
     assert_eq!(size_of::<Get<'_, Queue<u64>>>(), 48);
-    assert_eq!(size_of::<Put<'_, Queue<u64>, u64>>(), 64);
+    assert_eq!(size_of::<Put<'_, Queue<u64>>>(), 64);
     assert_eq!(size_of::<Join<'_, Queue<u64>>>(), 64);
 }
 
@@ -60,7 +60,7 @@ fn waits_can_be_sent_and_cannot_be_moved_once_pinned() {
     send::<OwnedMappedReadGuard<u16, u8>>();
     send::<MappedWriteGuard<'_, Cell<u8>>>();
     send::<OwnedMappedWriteGuard<u16, Cell<u8>>>();
-    send::<Put<'_, Queue<u64>, u64>>();
+    send::<Put<'_, Queue<u64>>>();
     sync::<Queue<Cell<u8>>>();
     sync::<toro::Lock<Cell<u8>>>();
 }
