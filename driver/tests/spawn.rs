@@ -1,0 +1,151 @@
+//! Every operation compiles in a spawned task, whatever the documents borrow or hold. No server is needed: nothing runs.
+//!
+//! The compiler checks that a task is `Send` without knowing the lifetimes in the types of what it waits for. Bounds that
+//! name a type twice, or a lifetime without need, then fail: "one type is more general than the other", "implementation of
+//! `Send` is not general enough".
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::future::Future;
+use std::sync::Arc;
+
+use driver::bson::{Document, doc};
+use driver::{Client, Collection};
+use futures_util::{StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+
+type Failure = Box<dyn Error + Send + Sync>;
+type Job = Box<dyn FnOnce() + Send>;
+type Callback = Arc<dyn Fn() + Send + Sync>;
+
+/// Takes what `tokio::spawn` takes, and does not run it.
+fn spawnable<T: Send + 'static>(_: impl Future<Output = Result<T, Failure>> + Send + 'static) {}
+
+/// A document that is only written, and borrows.
+#[derive(Serialize)]
+struct Borrowing<'a> {
+    name: &'a str,
+    tags: &'a [&'a str],
+}
+
+/// A document that is read and written, and holds what the compiler treats as lifetimes and trait objects.
+#[derive(Serialize, Deserialize)]
+struct Holding {
+    name: Cow<'static, str>,
+    #[serde(skip)]
+    callback: Option<Callback>,
+    #[serde(skip)]
+    failure: Option<Failure>,
+}
+
+fn holding() -> Holding {
+    Holding { name: "name".into(), callback: None, failure: None }
+}
+
+fn borrowing() -> Borrowing<'static> {
+    Borrowing { name: "name", tags: &["tag"] }
+}
+
+/// The operations that read documents as `$item`, which `$make` makes.
+macro_rules! reads_and_writes {
+    ($client:ident, $item:ty, $make:expr) => {
+        let client = $client.clone();
+        spawnable(async move {
+            let coll: Collection<$item> = client.database("db").collection("coll");
+            writes!(coll, client, $make);
+            let mut session = client.start_session().await?;
+            drop(coll.find_one(doc! {}).sort(doc! { "name": 1 }).await?);
+            drop(coll.find_one(doc! {}).session(&mut session).await?);
+            let mut cursor = coll.find(doc! {}).limit(1).await?;
+            while cursor.advance().await? {
+                drop(cursor.deserialize_current()?);
+            }
+            while let Some(item) = cursor.try_next().await? {
+                drop(item);
+            }
+            let mut cursor = coll.find(doc! {}).await?.with_type::<Holding>();
+            drop(cursor.next().await);
+            let items: Vec<$item> = coll.find(doc! {}).await?.try_collect().await?;
+            let mut cursor = coll.find(doc! {}).session(&mut session).await?;
+            drop(cursor.next(&mut session).await);
+            while cursor.advance(&mut session).await? {
+                drop(cursor.deserialize_current()?);
+            }
+            let rest: Vec<$item> = cursor.stream(&mut session).try_collect().await?;
+            Ok((items, rest))
+        });
+    };
+}
+
+/// The operations that ask nothing of the type of the documents but that it can be written.
+macro_rules! writes {
+    ($coll:ident, $client:ident, $make:expr) => {
+        let mut session = $client.start_session().await?;
+        drop($coll.insert_one($make).await?);
+        drop($coll.insert_one(&$make).await?);
+        drop($coll.insert_one($make).session(&mut session).await?);
+        drop($coll.insert_many([$make, $make]).ordered(false).await?);
+        drop($coll.insert_many(vec![$make]).session(&mut session).await?);
+        drop($coll.replace_one(doc! {}, $make).upsert(true).await?);
+        drop($coll.update_one(doc! {}, doc! { "$set": { "name": "other" } }).await?);
+        drop($coll.update_many(doc! {}, vec![doc! { "$set": { "name": "other" } }]).await?);
+        drop($coll.delete_one(doc! {}).await?);
+        drop($coll.delete_many(doc! {}).session(&mut session).await?);
+        let counted = $coll.count_documents(doc! {}).await? + $coll.estimated_document_count().await?;
+        drop($coll.distinct("name", doc! {}).await?);
+        let mut cursor = $coll.aggregate([doc! { "$match": { "name": "name" } }]).await?;
+        drop(cursor.next().await);
+        let items: Vec<Document> = $coll.aggregate(vec![]).await?.try_collect().await?;
+        let mut cursor = $coll.aggregate(vec![]).session(&mut session).await?;
+        drop(cursor.next(&mut session).await);
+        $coll.drop().await?;
+        drop((counted, items));
+    };
+}
+
+fn operations_can_be_spawned(client: &Client) {
+    reads_and_writes!(client, Document, doc! { "name": "name" });
+    reads_and_writes!(client, Holding, holding());
+    reads_and_writes!(client, Result<Cow<'static, str>, String>, Ok("name".into()));
+
+    let spawned = client.clone();
+    spawnable(async move {
+        let coll: Collection<Borrowing<'static>> = spawned.database("db").collection("coll");
+        writes!(coll, spawned, borrowing());
+        let mut found = coll.clone_with_type::<Holding>().find(doc! {}).await?;
+        let found = found.try_next().await?.ok_or("nothing was found")?;
+        found.callback.inspect(|callback| callback());
+        found.failure.map_or(Ok(()), Err)
+    });
+
+    let spawned = client.clone();
+    spawnable(async move {
+        let db = spawned.database("db");
+        drop(db.run_command(doc! { "ping": 1 }).await?);
+        drop(db.list_collection_names().await?);
+        db.drop().await?;
+        spawned.wait_for_refresh().await?;
+        drop(spawned.topology_changed(&spawned.topology()).await);
+        spawned.shutdown().await;
+        Ok(())
+    });
+
+    // A caller's result around the driver's, and a name that is borrowed for the time of the call.
+    async fn count(coll: &Collection<Holding>, name: &str) -> Result<Result<u64, Failure>, Failure> {
+        Ok(coll.count_documents(doc! { "name": name }).await.map_err(Failure::from))
+    }
+    let coll = client.database("db").collection("coll");
+    spawnable(async move {
+        let job: Job = Box::new(|| ());
+        let name: &'static str = "name";
+        let counted = count(&coll, name).await?;
+        job();
+        counted
+    });
+}
+
+#[test]
+fn futures_of_every_operation_can_be_spawned() {
+    // Compiling is the test.
+    let _ = operations_can_be_spawned;
+}
