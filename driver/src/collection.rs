@@ -4,18 +4,17 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bson::Document;
 
 use crate::client::Client;
 use crate::database::Database;
-use crate::deadline::Deadline;
-use crate::exec::{Core, Kind, Scope, Target};
+use crate::exec::Core;
 use crate::face::Face;
-use crate::ops::subject::Subject;
+use crate::ops::command::On;
 use crate::ops::*;
 use crate::options::{CollectionOptions, ReadConcern, SelectionCriteria, UpdateModifications, WriteConcern};
-use crate::session::SessionState;
 
 /// A collection of a database, whose documents are of type `T`.
 ///
@@ -40,47 +39,13 @@ pub(crate) struct Place {
 /// What holds where an operation says nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct Concerns {
+    pub(crate) timeout: Option<Duration>,
     pub(crate) selection_criteria: SelectionCriteria,
     pub(crate) read_concern: Option<ReadConcern>,
     pub(crate) write_concern: Option<WriteConcern>,
 }
 
 impl Place {
-    /// The scope of a read.
-    pub(crate) fn read<'a>(
-        &'a self,
-        criteria: Option<&'a SelectionCriteria>,
-        read_concern: Option<&'a ReadConcern>,
-        session: Option<&'a mut SessionState>,
-    ) -> Scope<'a> {
-        Scope {
-            db: &self.db,
-            target: Target::Readable(criteria.unwrap_or(&self.concerns.selection_criteria)),
-            kind: Kind::Read,
-            read_concern: read_concern.or(self.concerns.read_concern.as_ref()),
-            write_concern: None,
-            identity: session.into(),
-            deadline: Deadline::after_option(self.core.options.timeout()),
-        }
-    }
-
-    /// The scope of a write.
-    pub(crate) fn write<'a>(
-        &'a self,
-        write_concern: Option<&'a WriteConcern>,
-        session: Option<&'a mut SessionState>,
-    ) -> Scope<'a> {
-        Scope {
-            db: &self.db,
-            target: Target::Writable,
-            kind: Kind::Other,
-            read_concern: None,
-            write_concern: write_concern.or(self.concerns.write_concern.as_ref()),
-            identity: session.into(),
-            deadline: Deadline::after_option(self.core.options.timeout()),
-        }
-    }
-
     pub(crate) fn namespace(&self) -> Namespace {
         Namespace { db: self.db.clone(), coll: self.name.clone() }
     }
@@ -90,6 +55,7 @@ impl<T, F: Face> Collection<T, F> {
     pub(crate) fn new(database: &Database<F>, name: &str, options: CollectionOptions) -> Self {
         let inherited = database.concerns();
         let concerns = Concerns {
+            timeout: options.timeout.or(inherited.timeout),
             selection_criteria: options
                 .selection_criteria
                 .unwrap_or_else(|| inherited.selection_criteria.clone()),
@@ -105,12 +71,9 @@ impl<T, F: Face> Collection<T, F> {
         Collection { place: Arc::new(place), database: database.clone(), kind: PhantomData }
     }
 
-    pub(crate) fn place(&self) -> &Place {
-        &self.place
-    }
-
-    pub(crate) fn subject(&self, operation: &'static str) -> Subject<'_> {
-        Subject { operation, db: &self.place.db, collection: Some(&self.place.name) }
+    pub(crate) fn on(&self) -> On<'_> {
+        let Place { core, db, name, concerns } = &*self.place;
+        On { core, db, collection: Some(name), concerns }
     }
 
     /// The same collection with documents of another type.
@@ -171,7 +134,7 @@ impl<T, F: Face> Collection<T, F> {
     /// # Cancel safety
     /// Dropped while it runs, the document may or may not have been inserted. The client stays usable.
     pub fn insert_one<D: Borrow<T>>(&self, document: D) -> InsertOne<'_, T, D, F> {
-        InsertOne { collection: self, document, options: None, session: None }
+        InsertOne { collection: self, document, id: None, options: None, session: None }
     }
 
     /// Inserts `documents`, which may be owned or borrowed, in as many commands as the server's limits ask for.
@@ -207,7 +170,7 @@ impl<T, F: Face> Collection<T, F> {
     /// the background. After that second the connection is closed, at which the server interrupts what still runs; a cursor that it
     /// opens in spite of that ends with its session, by default after half an hour.
     pub fn find(&self, filter: Document) -> Find<'_, T, F> {
-        Find { collection: self, filter, options: None }
+        Find::new(self, filter)
     }
 
     /// Finds one document that matches `filter`; none when there is none.
@@ -316,7 +279,7 @@ impl<T, F: Face> Collection<T, F> {
     /// # Cancel safety
     /// Dropped while it runs, it leaves nothing behind.
     pub fn estimated_document_count(&self) -> EstimatedDocumentCount<'_, T, F> {
-        EstimatedDocumentCount { collection: self, options: None }
+        EstimatedDocumentCount { collection: self, options: None, session: None }
     }
 
     /// Runs `pipeline` over the collection, and gives a cursor over what comes out.

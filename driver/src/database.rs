@@ -7,9 +7,10 @@ use bson::{Document, RawDocumentBuf};
 
 use crate::client::Client;
 use crate::collection::{Collection, Concerns};
+use crate::error::{Error, Result};
 use crate::exec::Core;
 use crate::face::Face;
-use crate::ops::subject::Subject;
+use crate::ops::command::On;
 use crate::ops::*;
 use crate::options::{CollectionOptions, DatabaseOptions, ReadConcern, SelectionCriteria, WriteConcern};
 
@@ -31,6 +32,7 @@ impl<F: Face> Database<F> {
     pub(crate) fn new(client: &Client<F>, name: &str, options: DatabaseOptions) -> Self {
         let inherited = &client.core().options;
         let concerns = Concerns {
+            timeout: options.timeout.or(inherited.timeout()),
             selection_criteria: options.selection_criteria.unwrap_or_else(|| inherited.selection_criteria()),
             read_concern: options.read_concern.or_else(|| inherited.read_concern.clone()),
             write_concern: options.write_concern.or_else(|| inherited.write_concern.clone()),
@@ -42,8 +44,8 @@ impl<F: Face> Database<F> {
         self.client.core()
     }
 
-    pub(crate) fn subject(&self, operation: &'static str) -> Subject<'_> {
-        Subject { operation, db: self.name(), collection: None }
+    pub(crate) fn on(&self) -> On<'_> {
+        On { core: self.client.core(), db: self.name(), collection: None, concerns: &self.inner.concerns }
     }
 
     pub(crate) fn concerns(&self) -> &Concerns {
@@ -99,7 +101,7 @@ impl<F: Face> Database<F> {
     /// # Cancel safety
     /// Dropped while it runs, the command may or may not have been carried out.
     pub fn run_command(&self, command: Document) -> RunCommand<'_, F> {
-        RunCommand::new(self, RawDocumentBuf::try_from(&command))
+        self.run(RawDocumentBuf::try_from(&command).map_err(Error::serialization))
     }
 
     /// As [`run_command`](Self::run_command), with a command that is BSON already.
@@ -107,7 +109,11 @@ impl<F: Face> Database<F> {
     /// # Errors
     /// Those of [`run_command`](Self::run_command).
     pub fn run_raw_command(&self, command: RawDocumentBuf) -> RunCommand<'_, F> {
-        RunCommand::new(self, Ok(command))
+        self.run(Ok(command))
+    }
+
+    fn run(&self, command: Result<RawDocumentBuf>) -> RunCommand<'_, F> {
+        RunCommand { database: self, command, options: None, session: None }
     }
 
     /// The names of the database's collections and views.

@@ -35,7 +35,7 @@ use threadwatch::ForkGeneration;
 pub(crate) use self::attempt::check_size;
 use self::cluster_time::ClusterClock;
 pub use self::cluster_time::ClusterTime;
-pub(crate) use self::operation::{Identity, Kind, Meta, Operation, Retry, Scope, Target};
+pub(crate) use self::operation::{Identity, Kind, Meta, Operation, RequestContext, Retry, Setting, Target};
 pub(crate) use self::outline::{Outline, malformed};
 use self::reply::Loan;
 pub(crate) use self::reply::Reply;
@@ -192,7 +192,7 @@ impl Core {
     }
 }
 
-/// Runs `operation` as `scope` says, more than once where that is allowed.
+/// Runs `operation` in a session, more than once where that is allowed.
 ///
 /// # Errors
 /// Those of selection, checkout, socket and protocol; `Command` for `ok: 0`. What the reply says of single writes is for
@@ -204,15 +204,17 @@ impl Core {
 pub(crate) fn execute<'c>(
     core: &'c Core,
     operation: &mut dyn Operation,
-    mut scope: Scope<'_>,
+    identity: Identity<'_>,
+    deadline: Deadline,
 ) -> impl Future<Output = Result<Reply<'c>>> {
     async move {
         core.hub.survived_fork()?;
-        check_identity(core, &scope)?;
+        let acknowledged = operation.context().is_acknowledged();
+        check_identity(core, &identity, acknowledged)?;
         let options = &*core.options;
         let retry = match operation.meta().retry {
             Retry::Read if options.retry_reads() => Retry::Read,
-            Retry::Write if options.retry_writes() && scope.is_acknowledged() => Retry::Write,
+            Retry::Write if options.retry_writes() && acknowledged => Retry::Write,
             _ => Retry::Never,
         };
         let when_overloaded = match operation.meta().retry {
@@ -223,8 +225,11 @@ pub(crate) fn execute<'c>(
         let lease = Loan { core, session: None, timeout: None };
         let mut tries = Tries {
             lease,
+            identity,
+            deadline,
+            acknowledged,
             retry,
-            when_overloaded: when_overloaded && scope.is_acknowledged(),
+            when_overloaded: when_overloaded && acknowledged,
             txn_number: None,
             avoided: Vec::new(),
             earlier: None,
@@ -232,12 +237,13 @@ pub(crate) fn execute<'c>(
             overloaded: false,
         };
         loop {
-            let selected = match select_now(core, &scope, &tries.avoided) {
+            let target = operation.context().target;
+            let selected = match select_now(core, target, &tries.avoided) {
                 Ok(Selection::Made(selected)) => Ok(selected),
                 // Boxed, for it is rare and large, as is all that follows a failure; every operation's future would be as large.
                 Ok(Selection::Waits(criteria)) => {
                     let name = operation.meta().name;
-                    Box::pin(select(core, name, criteria, &tries.avoided, scope.deadline)).await
+                    Box::pin(select(core, name, criteria, &tries.avoided, deadline)).await
                 }
                 Err(error) => Err(error),
             };
@@ -246,13 +252,13 @@ pub(crate) fn execute<'c>(
                 // From the earlier error the caller learns that something may have been done.
                 Err(error) => return Err(tries.earlier.unwrap_or(error)),
             };
-            let failure = match attempt::attempt(&mut tries, operation, &mut scope, &selected).await {
+            let failure = match attempt::attempt(&mut tries, operation, &selected).await {
                 Ok((connection, outline)) => {
                     return Ok(Reply { connection, outline, lease: tries.lease, selected });
                 }
                 Err(failure) => failure,
             };
-            if let Some(rest) = tries.after(&scope, failure, &selected)? {
+            if let Some(rest) = tries.after(operation.context().target, failure, &selected)? {
                 rest.await;
             }
         }
@@ -263,8 +269,14 @@ pub(crate) fn execute<'c>(
 type Rest<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// What one operation keeps from one attempt to the next.
-struct Tries<'c> {
+struct Tries<'c, 's> {
     lease: Loan<'c>,
+    /// Whose session it runs in.
+    identity: Identity<'s>,
+    /// When to give up.
+    deadline: Deadline,
+    /// Whether the server is to answer at all.
+    acknowledged: bool,
     /// As the operation's, unless the options, the scope or the server forbid it.
     retry: Retry,
     /// Whether the operation, of whatever kind, may be sent again when a server had too much to do even to begin with it.
@@ -281,7 +293,7 @@ struct Tries<'c> {
     overloaded: bool,
 }
 
-impl<'c> Tries<'c> {
+impl<'c> Tries<'c, '_> {
     /// Whether there is another attempt after one that came to nothing; gives what is to be waited for before it.
     ///
     /// # Errors
@@ -289,7 +301,7 @@ impl<'c> Tries<'c> {
     #[cold]
     fn after<'r>(
         &mut self,
-        scope: &Scope<'r>,
+        target: Target<'r>,
         failure: Failure,
         selected: &Selected,
     ) -> Result<Option<Rest<'r>>>
@@ -299,37 +311,37 @@ impl<'c> Tries<'c> {
         let core = self.lease.core;
         let permitted = retry::permits(self.retry, &failure.error)
             || (self.when_overloaded && retry::is_turned_away(&failure.error));
-        let again = permitted && self.may_repeat(scope, &failure.error);
+        let again = permitted && self.may_repeat(&failure.error);
         if again && retargets(core, &failure.error) {
             self.avoided.push(selected.address().clone());
         }
         self.failed += 1;
         let pause = retry::backoff(self.failed, &failure.error).map(|pause| Instant::now() + pause);
-        let criteria = scope.target.criteria().ok().filter(|_| again && pause.is_none());
+        let criteria = target.criteria().ok().filter(|_| again && pause.is_none());
         let doubt = criteria.and_then(|criteria| core.deployment.doubt(&failure.error, selected, criteria));
         let error = failure.outranks(self.earlier.take());
-        if !again || pause.is_some_and(|until| scope.deadline.instant().is_some_and(|at| at < until)) {
-            return Err(in_time(error, scope));
+        if !again || pause.is_some_and(|until| self.deadline.instant().is_some_and(|at| at < until)) {
+            return Err(in_time(error, self.deadline));
         }
         self.earlier = Some(error);
         self.overloaded |= pause.is_some();
         Ok(match (pause, doubt) {
             (Some(until), _) => Some(Box::pin(core.runtime.sleep_until(until))),
-            (None, Some(doubt)) => Some(Box::pin(doubt.settle(&core.deployment, scope.deadline))),
+            (None, Some(doubt)) => Some(Box::pin(doubt.settle(&core.deployment, self.deadline))),
             (None, None) => None,
         })
     }
 
     /// Whether there may be an attempt after the one that ended with `error`: one more, or as many as fit into the operation's
     /// `timeout`; where a server had too much to do, as many as `maxAdaptiveRetries`.
-    fn may_repeat(&self, scope: &Scope<'_>, error: &Error) -> bool {
+    fn may_repeat(&self, error: &Error) -> bool {
         let overloaded = self.overloaded || error.has_label(SYSTEM_OVERLOADED_ERROR);
         if overloaded && self.failed >= self.lease.core.options.max_adaptive_retries() {
             return false;
         }
-        match scope.deadline.instant() {
+        match self.deadline.instant() {
             None => overloaded || self.failed == 0,
-            Some(_) => !scope.deadline.is_over(),
+            Some(_) => !self.deadline.is_over(),
         }
     }
 }
@@ -350,8 +362,8 @@ enum Selection<'s> {
 
 /// The server for the next attempt, if one suits it at this moment; else it is waited for, as it is where somebody is told of it.
 #[inline]
-fn select_now<'s>(core: &Core, scope: &Scope<'s>, avoided: &[ServerAddress]) -> Result<Selection<'s>> {
-    let criteria = match scope.target.criteria() {
+fn select_now<'s>(core: &Core, target: Target<'s>, avoided: &[ServerAddress]) -> Result<Selection<'s>> {
+    let criteria = match target.criteria() {
         Ok(criteria) => criteria,
         Err(server) => return Ok(Selection::Made(Selected::new(Arc::clone(server)))),
     };
@@ -382,14 +394,14 @@ async fn select(
 }
 
 /// Refuses a session of another client, and one for a write that nobody acknowledges.
-fn check_identity(core: &Core, scope: &Scope<'_>) -> Result<()> {
-    let Identity::Explicit(session) = &scope.identity else { return Ok(()) };
+fn check_identity(core: &Core, identity: &Identity<'_>, acknowledged: bool) -> Result<()> {
+    let Identity::Explicit(session) = identity else { return Ok(()) };
     if !session.belongs_to(core) {
         return Err(Error::invalid_argument(
             "the session was started by another client; use one of this client",
         ));
     }
-    if !scope.is_acknowledged() {
+    if !acknowledged {
         return Err(Error::invalid_argument(
             "an unacknowledged write (w: 0) cannot be part of a session; acknowledge it, or leave the session out",
         ));
@@ -398,8 +410,8 @@ fn check_identity(core: &Core, scope: &Scope<'_>) -> Result<()> {
 }
 
 /// Tells a socket's timeout that is the operation's own as what it is.
-fn in_time(error: Error, scope: &Scope<'_>) -> Error {
-    if !(error.is_network() && error.is_timeout() && scope.deadline.is_over()) {
+fn in_time(error: Error, deadline: Deadline) -> Error {
+    if !(error.is_network() && error.is_timeout() && deadline.is_over()) {
         return error;
     }
     let labels = error.labels().to_vec();

@@ -6,9 +6,14 @@
 use std::future::Future;
 use std::pin::Pin;
 
-mod fields;
+mod batch;
+pub(crate) mod command;
+pub(crate) mod fields;
 mod insert;
 mod macros;
+mod prelude;
+pub(crate) mod session;
+pub(crate) mod subject;
 
 mod aggregate;
 mod count_documents;
@@ -26,10 +31,9 @@ pub(crate) mod kill_cursors;
 mod list_collection_names;
 mod replace_one;
 mod run_command;
-pub(crate) mod subject;
 mod update;
 
-pub use self::aggregate::{Aggregate, AggregateInSession, AggregateOptions, AggregateOptionsBuilder};
+pub use self::aggregate::{Aggregate, AggregateOptions, AggregateOptionsBuilder};
 pub use self::count_documents::{CountDocuments, CountOptions, CountOptionsBuilder};
 pub use self::delete::{Delete, DeleteOptions, DeleteOptionsBuilder};
 pub use self::distinct::{Distinct, DistinctOptions, DistinctOptionsBuilder};
@@ -40,7 +44,7 @@ pub use self::drop::{
 pub use self::estimated_document_count::{
     EstimatedDocumentCount, EstimatedDocumentCountOptions, EstimatedDocumentCountOptionsBuilder,
 };
-pub use self::find::{Find, FindInSession, FindOptions, FindOptionsBuilder};
+pub use self::find::{Find, FindOptions, FindOptionsBuilder};
 pub use self::find_one::{FindOne, FindOneOptions, FindOneOptionsBuilder};
 pub use self::insert_many::{InsertMany, InsertManyOptions, InsertManyOptionsBuilder};
 pub use self::insert_one::{InsertOne, InsertOneOptions, InsertOneOptionsBuilder};
@@ -49,8 +53,30 @@ pub use self::list_collection_names::{
 };
 pub use self::replace_one::{ReplaceOne, ReplaceOptions, ReplaceOptionsBuilder};
 pub use self::run_command::{RunCommand, RunCommandOptions, RunCommandOptionsBuilder};
+pub use self::session::{ExplicitSession, ImplicitSession};
 pub(crate) use self::update::Reach;
 pub use self::update::{Update, UpdateOptions, UpdateOptionsBuilder};
 
 /// The future of an operation of the async face.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// An operation of either API, for code that is generic over both.
+///
+/// Made by a method of a handle. On the async API it is a future as well, on the blocking one it has a method `run`.
+///
+/// Sealed: the driver's operations are the only ones.
+pub trait Operation: sealed::Sealed + Sized {
+    /// What the caller gets.
+    type Output;
+
+    /// Runs the operation. On the blocking API the future blocks the thread that polls it, and is ready at once:
+    /// [`sync::block_on`](crate::sync::block_on) ends it.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    fn perform(self) -> impl Future<Output = crate::error::Result<Self::Output>> + Send;
+}
+
+pub(crate) mod sealed {
+    pub trait Sealed {}
+}

@@ -37,3 +37,25 @@ pub type Cursor<T> = crate::cursor::Cursor<T, Blocking>;
 pub type Database = crate::database::Database<Blocking>;
 /// A cursor of a blocking client, within a session.
 pub type SessionCursor<T> = crate::cursor::SessionCursor<T, Blocking>;
+
+/// Ends a future of the blocking API on the calling thread: that of [`Operation::perform`](crate::ops::Operation::perform), or
+/// of code that is generic over both APIs.
+///
+/// ```no_run
+/// use driver::bson::{Document, doc};
+/// use driver::ops::Operation;
+/// use driver::{Face, Result, collection::Collection};
+///
+/// async fn count<F: Face>(monkeys: &Collection<Document, F>) -> Result<u64> {
+///     monkeys.count_documents(doc! {}).perform().await
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let client = driver::sync::Client::with_uri_str("mongodb://localhost:27017")?;
+/// let monkeys = driver::sync::block_on(count(&client.database("zoo").collection("monkeys")))?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    crate::rt::block_on(future)
+}

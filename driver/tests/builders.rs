@@ -10,7 +10,7 @@ use driver::options::{
     FindOptions, Hint, InsertManyOptions, ReadConcern, ReadPreference, ReadPreferenceOptions,
     SelectionCriteria, SessionOptions, UpdateOptions, WriteConcern,
 };
-use driver::{Client, Collection};
+use driver::{Client, Collection, sync};
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use serde::Deserialize;
 use testbed::shared_standalone;
@@ -234,4 +234,70 @@ fn the_blocking_face_iterates_in_a_session() {
     assert_eq!(first, ids(0..3));
     let rest: Vec<_> = cursor.iter(&mut session).collect::<Result<_, _>>().unwrap();
     assert_eq!(rest, ids(3..7));
+}
+
+#[tokio::test]
+async fn options_are_set_before_and_after_the_session() {
+    let (client, coll) = numbered(5).await;
+    let mut session = client.start_session().await.unwrap();
+    let descending = doc! { "_id": -1 };
+    let find = coll.find(doc! {}).limit(2).session(&mut session).sort(descending.clone());
+    let mut cursor =
+        find.with_options(FindOptions::builder().sort(descending).limit(3).build()).await.unwrap();
+    let mut found = Vec::new();
+    while let Some(document) = cursor.next(&mut session).await {
+        found.push(document.unwrap().get_i32("_id").unwrap());
+    }
+    assert_eq!(found, [4, 3, 2]);
+}
+
+/// Code that is generic over both APIs.
+async fn insert_and_count<F: driver::Face>(
+    coll: &driver::collection::Collection<Document, F>,
+) -> driver::Result<(u64, Vec<driver::bson::Bson>)> {
+    use driver::ops::Operation;
+    coll.insert_one(doc! { "_id": 1 }).perform().await?;
+    let values = coll.distinct("_id", doc! {}).perform().await?;
+    Ok((coll.count_documents(doc! {}).perform().await?, values))
+}
+
+#[tokio::test]
+async fn an_operation_is_performed_on_either_api() {
+    let (client, name) = (Client::with_uri_str(uri()).await.unwrap(), fresh_name());
+    let expected = (1, vec![driver::bson::Bson::Int32(1)]);
+    assert_eq!(insert_and_count(&client.database(&name).collection("async")).await.unwrap(), expected);
+    let blocking = tokio::task::spawn_blocking(move || {
+        let client = sync::Client::with_uri_str(uri()).unwrap();
+        sync::block_on(insert_and_count(&client.database(&name).collection("blocking")))
+    });
+    assert_eq!(blocking.await.unwrap().unwrap(), expected);
+}
+
+/// The operation's own time limit replaces the collection's, that the database's, and that the client's.
+#[tokio::test]
+async fn the_nearest_timeout_bounds_an_operation() {
+    let (client, _coll) = numbered(1).await;
+    let (short, long) = (Duration::from_millis(100), Duration::from_secs(60));
+    let slow = || doc! { "$where": "sleep(3000) || true" };
+    let name = fresh_name();
+    let database = |timeout| {
+        let options = DatabaseOptions::builder().timeout(timeout).build();
+        client.database_with_options(&name, options)
+    };
+    let collection = |on: &driver::Database, timeout: Duration| {
+        let options = CollectionOptions::builder().timeout(timeout).build();
+        on.collection_with_options::<Document>("c", options)
+    };
+    let plain = database(long).collection::<Document>("c");
+    plain.insert_one(doc! {}).await.unwrap();
+    let inherited = database(short).collection::<Document>("c");
+    for find in [
+        plain.find(slow()).timeout(short),
+        collection(&database(long), short).find(slow()),
+        inherited.find(slow()),
+    ] {
+        assert!(find.await.unwrap_err().is_timeout());
+    }
+    collection(&database(short), long).find(slow()).await.unwrap();
+    inherited.find(slow()).timeout(long).await.unwrap();
 }

@@ -251,9 +251,9 @@ async fn an_error_names_its_operation_once() {
     let coll: Collection<Document> = fresh().await.collection("c");
     let place = coll.namespace().to_string();
     let errors = [
-        ("update", coll.update_one(doc! {}, doc! { "name": "Mabel" }).await.unwrap_err()),
-        ("update", coll.update_many(doc! {}, doc! {}).await.unwrap_err()),
-        ("update", coll.update_one(doc! {}, Vec::<Document>::new()).await.unwrap_err()),
+        ("update_one", coll.update_one(doc! {}, doc! { "name": "Mabel" }).await.unwrap_err()),
+        ("update_many", coll.update_many(doc! {}, doc! {}).await.unwrap_err()),
+        ("update_one", coll.update_one(doc! {}, Vec::<Document>::new()).await.unwrap_err()),
         ("replace_one", coll.replace_one(doc! {}, doc! { "$set": { "name": "Mabel" } }).await.unwrap_err()),
         ("insert_many", coll.insert_many(Vec::<Document>::new()).await.unwrap_err()),
     ];

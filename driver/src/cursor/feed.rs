@@ -16,7 +16,7 @@ use super::batch::Batch;
 use crate::deadline::Deadline;
 use crate::decode;
 use crate::error::{Error, Result};
-use crate::exec::{self, Core, Identity, Kind, Reply, Scope, ServerSession, Target};
+use crate::exec::{self, Core, Identity, Reply, RequestContext, ServerSession, Target};
 use crate::ops::Boxed;
 use crate::ops::get_more::GetMore;
 use crate::ops::kill_cursors::KillCursors;
@@ -192,25 +192,19 @@ impl Source {
 
     async fn next_batch(&mut self, session: Option<&mut SessionState>) -> Result<Batch> {
         let mut command = GetMore {
+            context: RequestContext::bare(&self.db, Target::Member(&self.server)),
             cursor: self.id,
             collection: &self.collection,
             batch_size: self.follow.batch_size,
             max_await_time: self.follow.max_await_time,
             comment: self.follow.comment.as_ref(),
         };
-        let scope = Scope {
-            db: &self.db,
-            target: Target::Member(&self.server),
-            kind: Kind::Sequel,
-            read_concern: None,
-            write_concern: None,
-            identity: match session {
-                Some(session) => Identity::Explicit(session),
-                None => Identity::Held(self.session.as_mut()),
-            },
-            deadline: Deadline::after_option(self.core.options.timeout()),
+        let identity = match session {
+            Some(session) => Identity::Explicit(session),
+            None => Identity::Held(self.session.as_mut()),
         };
-        let mut reply = exec::execute(&self.core, &mut command, scope).await?;
+        let deadline = Deadline::after_option(self.core.options.timeout());
+        let mut reply = exec::execute(&self.core, &mut command, identity, deadline).await?;
         self.id = reply.head()?.id;
         reply.take_batch()
     }
@@ -236,18 +230,10 @@ impl Drop for Source {
         self.core.runtime.detach(async move {
             /// Longer than that the cursor is left to the server's own timeout.
             const LIMIT: Duration = Duration::from_secs(10);
-            let scope = Scope {
-                db: &db,
-                target: Target::Member(&server),
-                kind: Kind::Sequel,
-                read_concern: None,
-                write_concern: None,
-                identity: Identity::Held(None),
-                deadline: Deadline::after(LIMIT),
-            };
-            let mut command = KillCursors { cursor: id, collection: &collection };
+            let context = RequestContext::bare(&db, Target::Member(&server));
+            let mut command = KillCursors { context, cursor: id, collection: &collection };
             // Nobody is left to hear of a failure, and the server ends idle cursors by itself.
-            let _ = exec::execute(&core, &mut command, scope).await;
+            let _ = exec::execute(&core, &mut command, Identity::Held(None), Deadline::after(LIMIT)).await;
             // Where threads start requests by themselves, this one has; nothing else of it will ever end it.
             if let Some(threads) = &core.threads {
                 threads.end_last();

@@ -2,9 +2,8 @@
 
 use super::cluster_time::ClusterTime;
 use super::envelope::{Envelope, ReadTime, Route, read_preference};
-use super::operation::{Identity, Kind, Operation, Retry, Scope};
+use super::operation::{Identity, Kind, Operation, Retry};
 use super::outline::Outline;
-use super::reply::Loan;
 use super::retry::{self, Failure};
 use super::session_pool::ServerSession;
 use super::watch::Watch;
@@ -27,9 +26,8 @@ const REAUTHENTICATION_REQUIRED: i32 = 391;
 /// On success, what [`Reply`](super::Reply) is made of.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
 pub(super) fn attempt(
-    tries: &mut Tries<'_>,
+    tries: &mut Tries<'_, '_>,
     operation: &mut dyn Operation,
-    scope: &mut Scope<'_>,
     selected: &Selected,
 ) -> impl Future<Output = std::result::Result<(Lease, Outline), Failure>> {
     async move {
@@ -37,11 +35,11 @@ pub(super) fn attempt(
         let mut connection = match core.check_out_now(selected.pool()) {
             Some(connection) => connection,
             // Boxed: whoever waits can bear it, and it would make every operation's future as large.
-            None => Box::pin(core.check_out(selected.pool(), scope.deadline))
+            None => Box::pin(core.check_out(selected.pool(), tries.deadline))
                 .await
                 .map_err(|refused| not_checked_out(selected, tries.retry, refused))?,
         };
-        let failure = match exchange(tries, operation, scope, selected, &mut connection).await {
+        let failure = match exchange(tries, operation, selected, &mut connection).await {
             Ok(outline) => return Ok((connection, outline)),
             Err(failure) => failure,
         };
@@ -51,10 +49,10 @@ pub(super) fn attempt(
         // Boxed, for it is rare, and would make every operation's future as large.
         let again = Box::pin(async {
             core.deployment
-                .reauthenticate(&mut connection, scope.deadline)
+                .reauthenticate(&mut connection, tries.deadline)
                 .await
                 .map_err(|error| Failure::before(error.at(selected.address())))?;
-            exchange(tries, operation, scope, selected, &mut connection).await
+            exchange(tries, operation, selected, &mut connection).await
         });
         let outline = again.await?;
         Ok((connection, outline))
@@ -64,29 +62,28 @@ pub(super) fn attempt(
 /// Writes and sends the command, and looks at its reply.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
 fn exchange(
-    tries: &mut Tries<'_>,
+    tries: &mut Tries<'_, '_>,
     operation: &mut dyn Operation,
-    scope: &mut Scope<'_>,
     selected: &Selected,
     connection: &mut Lease,
 ) -> impl Future<Output = std::result::Result<Outline, Failure>> {
     async move {
         let core = tries.lease.core;
-        write(tries, operation, scope, connection).map_err(|error| match error.kind() {
+        write(tries, operation, connection).map_err(|error| match error.kind() {
             // No server has anything to do with what cannot be written.
             ErrorKind::BsonSerialization(_) => Failure::before(error),
             _ => Failure::before(error.at(selected.address())),
         })?;
-        let acknowledged = scope.is_acknowledged();
-        if let Some(session) = session(&mut scope.identity, &mut tries.lease) {
+        let acknowledged = tries.acknowledged;
+        if let Some(session) = session(tries) {
             session.begin();
         }
         let watch = Watch::begin(core.options.command_event_handler.as_ref(), connection);
         let sent = match acknowledged {
-            true => connection.round_trip(&core.runtime, scope.deadline).await,
-            false => connection.send(&core.runtime, scope.deadline).await,
+            true => connection.round_trip(&core.runtime, tries.deadline).await,
+            false => connection.send(&core.runtime, tries.deadline).await,
         };
-        if let Some(session) = session(&mut scope.identity, &mut tries.lease) {
+        if let Some(session) = session(tries) {
             session.ended();
             if sent.as_ref().is_err_and(|error| !matches!(error.kind(), ErrorKind::InvalidArgument { .. })) {
                 session.mark_dirty();
@@ -99,7 +96,7 @@ fn exchange(
             return Err(not_answered(core, selected, connection, tries.retry, error));
         }
         let outline = match acknowledged {
-            true => match read(core, scope, connection) {
+            true => match read(tries, operation.meta().kind, connection) {
                 Ok(outline) => outline,
                 Err(error) => {
                     if let Some(watch) = watch {
@@ -121,7 +118,7 @@ fn exchange(
                 }
                 core.deployment.on_error(selected, connection.generation(), &error, Stage::Operation);
                 // What was written although its concern was not met is for the operation to tell, unless it is tried again.
-                let again = retry::permits(tries.retry, &error) && tries.may_repeat(scope, &error);
+                let again = retry::permits(tries.retry, &error) && tries.may_repeat(&error);
                 if !outline.is_ok() || again {
                     return Err(Failure::after(error));
                 }
@@ -132,18 +129,18 @@ fn exchange(
 }
 
 /// The session under whose identity the attempt runs, if it has one.
-fn session<'s>(identity: &'s mut Identity<'_>, lease: &'s mut Loan<'_>) -> Option<&'s mut ServerSession> {
-    match identity {
-        Identity::Implicit => lease.session.as_mut(),
+fn session<'t>(tries: &'t mut Tries<'_, '_>) -> Option<&'t mut ServerSession> {
+    match &mut tries.identity {
+        Identity::Implicit => tries.lease.session.as_mut(),
         Identity::Held(session) => session.as_deref_mut(),
         Identity::Explicit(state) => state.server(),
     }
 }
 
 /// The id of that session.
-fn session_id(identity: &Identity<'_>, lease: &Loan<'_>) -> Option<[u8; 16]> {
-    match identity {
-        Identity::Implicit => lease.session.as_ref().map(ServerSession::id),
+fn session_id(tries: &Tries<'_, '_>) -> Option<[u8; 16]> {
+    match &tries.identity {
+        Identity::Implicit => tries.lease.session.as_ref().map(ServerSession::id),
         Identity::Held(session) => session.as_deref().map(ServerSession::id),
         Identity::Explicit(state) => state.server_id(),
     }
@@ -159,7 +156,7 @@ fn read_time_of(
     server: &ConnectionDescription,
 ) -> Result<Option<ReadTime>> {
     Ok(match (kind, state.is_snapshot()) {
-        (Kind::Sequel, _) | (Kind::Other, false) => None,
+        (Kind::Sequel, _) | (Kind::Other | Kind::Write, false) => None,
         (Kind::Read, false) => state.after_cluster_time().map(ReadTime::After),
         (_, true) if server.max_wire_version < SNAPSHOT_READS => {
             return Err(Error::new(ErrorKind::IncompatibleServer {
@@ -172,15 +169,14 @@ fn read_time_of(
 
 /// Writes the whole request into the connection's buffer.
 fn write(
-    tries: &mut Tries<'_>,
+    tries: &mut Tries<'_, '_>,
     operation: &mut dyn Operation,
-    scope: &mut Scope<'_>,
     connection: &mut Connection,
 ) -> Result<()> {
     let core = tries.lease.core;
-    let acknowledged = scope.is_acknowledged();
+    let acknowledged = tries.acknowledged;
     let (mut message, server) = connection.compose();
-    match scope.identity {
+    match tries.identity {
         Identity::Implicit if acknowledged && tries.lease.session.is_none() => {
             let timeout = server.logical_session_timeout;
             tries.lease.session = timeout.map(|_| core.sessions.take(timeout));
@@ -194,30 +190,31 @@ fn write(
         _ => {}
     }
     if tries.retry == Retry::Write {
-        number_write(tries, scope, server)?;
+        number_write(tries, server)?;
     }
     let clock = core.clock.get();
     let mut cluster_time = clock.as_ref();
     let mut read_time = None;
-    if let Identity::Explicit(state) = &scope.identity {
+    if let Identity::Explicit(state) = &tries.identity {
         cluster_time = ClusterTime::later(cluster_time, state.cluster_time());
-        read_time = read_time_of(state, scope.kind, server)?;
+        read_time = read_time_of(state, operation.meta().kind, server)?;
     }
-    let id = session_id(&scope.identity, &tries.lease);
-    let route = if core.options.direct_connection() { Route::Direct } else { Route::Selected };
-    let envelope = Envelope {
-        db: scope.db,
-        session: id,
-        txn_number: tries.txn_number.filter(|_| tries.retry == Retry::Write),
-        cluster_time: cluster_time.map(ClusterTime::as_document),
-        read_preference: read_preference(scope.target, server.server_type, route),
-        read_concern: scope.read_concern,
-        read_time,
-        write_concern: scope.write_concern,
-        server_api: core.options.server_api.as_ref(),
-    };
     let mut body = message.body();
     operation.body(&mut body, server)?;
+    let context = operation.context();
+    let route = if core.options.direct_connection() { Route::Direct } else { Route::Selected };
+    let envelope = Envelope {
+        db: context.db,
+        session: session_id(tries),
+        txn_number: tries.txn_number.filter(|_| tries.retry == Retry::Write),
+        cluster_time: cluster_time.map(ClusterTime::as_document),
+        read_preference: read_preference(context.target, server.server_type, route),
+        read_concern: context.read_concern.get(),
+        read_time,
+        write_concern: context.write_concern.get(),
+        max_time: context.max_time,
+        server_api: core.options.server_api.as_ref(),
+    };
     envelope.write(&mut body)?;
     check_size(operation.meta().name, body.len(), server)?;
     drop(body);
@@ -244,11 +241,10 @@ pub(crate) fn check_size(command: &str, size: usize, server: &ConnectionDescript
 }
 
 /// Gives a retryable write its transaction number, or turns it into a plain one where the server cannot tell repetitions.
-fn number_write(tries: &mut Tries<'_>, scope: &mut Scope<'_>, server: &ConnectionDescription) -> Result<()> {
+fn number_write(tries: &mut Tries<'_, '_>, server: &ConnectionDescription) -> Result<()> {
     if retry::supports_retryable_writes(server) {
         if tries.txn_number.is_none() {
-            tries.txn_number =
-                session(&mut scope.identity, &mut tries.lease).map(ServerSession::next_txn_number);
+            tries.txn_number = session(tries).map(ServerSession::next_txn_number);
         }
         return Ok(());
     }
@@ -265,22 +261,21 @@ fn number_write(tries: &mut Tries<'_>, scope: &mut Scope<'_>, server: &Connectio
 }
 
 /// Finds what is at the top of the reply, and takes note of the times in it.
-fn read(core: &Core, scope: &mut Scope<'_>, connection: &Connection) -> Result<Outline> {
+fn read(tries: &mut Tries<'_, '_>, kind: Kind, connection: &Connection) -> Result<Outline> {
     let reply = connection.reply()?;
     let outline = Outline::of(reply).map_err(|error| error.at(connection.address()))?;
     let cluster_time = outline.cluster_time(reply);
     if let Some(time) = cluster_time {
-        core.clock.advance(time);
+        tries.lease.core.clock.advance(time);
     }
-    if let Identity::Explicit(state) = &mut scope.identity {
+    if let Identity::Explicit(state) = &mut tries.identity {
         if let Some(time) = cluster_time.and_then(ClusterTime::parse) {
             state.advance_cluster_time(&time);
         }
         if let Some(time) = outline.operation_time() {
             state.advance_operation_time(time);
         }
-        if let Some(time) =
-            outline.snapshot_time(reply).filter(|_| state.is_snapshot() && scope.kind == Kind::Read)
+        if let Some(time) = outline.snapshot_time(reply).filter(|_| state.is_snapshot() && kind == Kind::Read)
         {
             state.saw_snapshot(time);
         }

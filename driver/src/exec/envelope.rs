@@ -1,5 +1,7 @@
 //! What every command carries beside its own fields.
 
+use std::time::Duration;
+
 use bson::raw::cstr;
 use bson::{RawDocument, Timestamp};
 
@@ -20,6 +22,7 @@ pub(super) struct Envelope<'a> {
     /// The time that the read must reflect, or at which a snapshot sees the data.
     pub(super) read_time: Option<ReadTime>,
     pub(super) write_concern: Option<&'a WriteConcern>,
+    pub(super) max_time: Option<Duration>,
     pub(super) server_api: Option<&'a ServerApi>,
 }
 
@@ -53,6 +56,9 @@ impl Envelope<'_> {
         if let Some(concern) = self.write_concern.filter(|concern| !concern.is_empty()) {
             concern.validate()?;
             body.serialize(cstr!("writeConcern"), concern)?;
+        }
+        if let Some(limit) = self.max_time {
+            body.millis(cstr!("maxTimeMS"), limit)?;
         }
         if let Some(api) = self.server_api {
             api.write(body);

@@ -1,9 +1,9 @@
 //! An operation as the executor sees it: what it is, and how it is written; and where and how it is to run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::session_pool::ServerSession;
-use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
 use crate::pool::ConnectionDescription;
@@ -11,23 +11,54 @@ use crate::session::SessionState;
 use crate::topology::Server;
 use crate::wire::{DocWriter, MessageWriter};
 
-/// What does not change from one operation of a kind to the next.
+/// What is the same for all operations of a kind.
 #[derive(Debug)]
 pub(crate) struct Meta {
+    /// The name of the method that makes the operation: errors begin with it.
+    pub(crate) operation: &'static str,
     /// The command's name.
     pub(crate) name: &'static str,
-    /// Whether it may be sent once more.
+    /// Whether it may be sent again.
     pub(crate) retry: Retry,
+    /// Which data it reads or writes.
+    pub(crate) kind: Kind,
 }
 
-/// Whether, and by which rules, an operation may be sent once more.
+impl Meta {
+    /// A read: retryable, on a server of the read preference, with a read concern.
+    pub(crate) const fn read(operation: &'static str, name: &'static str) -> Self {
+        Meta { operation, name, retry: Retry::Read, kind: Kind::Read }
+    }
+
+    /// A retryable write.
+    pub(crate) const fn write(operation: &'static str, name: &'static str) -> Self {
+        Meta { operation, name, retry: Retry::Write, kind: Kind::Write }
+    }
+
+    /// A write that the server cannot tell from its repetition.
+    pub(crate) const fn write_once(operation: &'static str, name: &'static str) -> Self {
+        Meta { operation, name, retry: Retry::Never, kind: Kind::Write }
+    }
+
+    /// A command on the primary that takes no concerns.
+    pub(crate) const fn other(operation: &'static str, name: &'static str, retry: Retry) -> Self {
+        Meta { operation, name, retry, kind: Kind::Other }
+    }
+
+    /// A command that goes on with an earlier one, or ends it.
+    pub(crate) const fn sequel(name: &'static str) -> Self {
+        Meta { operation: name, name, retry: Retry::Never, kind: Kind::Sequel }
+    }
+}
+
+/// The rules by which an operation may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retry {
     /// Specification "Retryable Reads".
     Read,
     /// Specification "Retryable Writes": the server tells a repetition by its transaction number.
     Write,
-    /// Not at all.
+    /// Never.
     Never,
 }
 
@@ -37,6 +68,9 @@ pub(crate) enum Retry {
 pub(crate) trait Operation: Send {
     /// What kind of operation it is.
     fn meta(&self) -> &'static Meta;
+
+    /// Where it goes, and under which concerns.
+    fn context(&self) -> RequestContext<'_>;
 
     /// Writes the command's own fields, its name first.
     fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()>;
@@ -87,39 +121,79 @@ impl<'a> From<Option<&'a mut SessionState>> for Identity<'a> {
     }
 }
 
-/// What a command has to do with reading, by which a session decides on its read concern.
+/// Which data a command reads or writes: a session decides by it on the read concern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// It reads data, and is told which it must see.
+    /// It reads data, and takes a read concern.
     Read,
-    /// It does not; a session that reads a snapshot says so all the same, so that the server refuses what is not of the snapshot
-    /// (specification "Snapshot Reads", section "Server Commands").
+    /// It writes data or metadata, and takes a write concern.
+    Write,
+    /// Neither. A session that reads a snapshot sends its read concern all the same, so that the server refuses what is
+    /// not of the snapshot (specification "Snapshot Reads", section "Server Commands").
     Other,
     /// It goes on with, or ends, what was begun under a read concern, and carries none.
     Sequel,
 }
 
-/// Where and how an operation runs.
-pub(crate) struct Scope<'a> {
+/// A setting, and who made it. A transaction refuses a concern that the operation was given, and ignores an inherited one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Setting<T> {
+    /// The operation's own option.
+    Explicit(T),
+    /// From the collection, the database or the client.
+    Inherited(T),
+    /// Nobody made it.
+    Unset,
+}
+
+impl<T: Copy> Setting<T> {
+    /// The operation's own value, or else the one that its handle has.
+    pub(crate) fn of(explicit: Option<T>, inherited: Option<T>) -> Self {
+        match (explicit, inherited) {
+            (Some(value), _) => Setting::Explicit(value),
+            (None, Some(value)) => Setting::Inherited(value),
+            (None, None) => Setting::Unset,
+        }
+    }
+
+    /// The value that holds.
+    pub(crate) fn get(self) -> Option<T> {
+        match self {
+            Setting::Explicit(value) | Setting::Inherited(value) => Some(value),
+            Setting::Unset => None,
+        }
+    }
+}
+
+/// Where an operation goes, and under which concerns: from its own options and from its handle.
+#[derive(Clone, Copy)]
+pub(crate) struct RequestContext<'a> {
     /// The database.
     pub(crate) db: &'a str,
     /// Which server.
     pub(crate) target: Target<'a>,
-    /// What a session adds to the command's read concern.
-    pub(crate) kind: Kind,
     /// Sent if given.
-    pub(crate) read_concern: Option<&'a ReadConcern>,
+    pub(crate) read_concern: Setting<&'a ReadConcern>,
     /// Sent if given and not empty.
-    pub(crate) write_concern: Option<&'a WriteConcern>,
-    /// Under whose identity.
-    pub(crate) identity: Identity<'a>,
-    /// When to give up.
-    pub(crate) deadline: Deadline,
+    pub(crate) write_concern: Setting<&'a WriteConcern>,
+    /// `maxTimeMS`, as the caller gave it.
+    pub(crate) max_time: Option<Duration>,
 }
 
-impl Scope<'_> {
+impl<'a> RequestContext<'a> {
+    /// A command on `db` that goes to `target`, with nothing else.
+    pub(crate) fn bare(db: &'a str, target: Target<'a>) -> Self {
+        RequestContext {
+            db,
+            target,
+            read_concern: Setting::Unset,
+            write_concern: Setting::Unset,
+            max_time: None,
+        }
+    }
+
     /// Whether the server is to answer at all.
     pub(crate) fn is_acknowledged(&self) -> bool {
-        self.write_concern.is_none_or(WriteConcern::is_acknowledged)
+        self.write_concern.get().is_none_or(WriteConcern::is_acknowledged)
     }
 }

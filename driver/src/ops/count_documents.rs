@@ -1,20 +1,10 @@
 //! An exact count, as the aggregation that the specification "CRUD" prescribes for it.
 
-use std::time::Duration;
+use bson::raw::{RawBsonRef, RawDocument};
 
-use bson::raw::{RawBsonRef, RawDocument, cstr};
-use bson::{Bson, Document};
-
-use super::fields::Fields;
-use super::macros::{ends, options};
-use crate::collection::Collection;
-use crate::error::{Error, Result};
-use crate::exec::{self, Meta, Operation, Retry};
-use crate::face::Face;
-use crate::options::{Collation, Hint, ReadConcern, SelectionCriteria};
-use crate::pool::ConnectionDescription;
-use crate::session::{ClientSession, SessionState};
-use crate::wire::DocWriter;
+use super::fields::Field;
+use super::prelude::*;
+use crate::exec::malformed;
 
 /// Counts documents. Made by [`Collection::count_documents`].
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -27,78 +17,43 @@ pub struct CountDocuments<'a, T, F: Face> {
 
 options! {
     /// The options of [`Collection::count_documents`].
-    CountOptions and CountOptionsBuilder of ['a, T, F: Face] CountDocuments<'a, T, F> {
+    CountOptions, CountOptionsBuilder for ['a, T, F: Face] CountDocuments<'a, T, F> {
         /// The index to use.
-        hint: Hint,
-        /// Where to stop counting.
+        hint: Hint = "hint",
+        /// The number at which to stop counting.
         limit: u64,
-        /// How long the server may work on it.
+        /// The time limit of the server's work.
         max_time: Duration,
-        /// How many documents are left out at the beginning.
+        /// The number of documents to leave out at the beginning.
         skip: u64,
-        /// How strings are compared.
-        collation: Collation,
-        /// Which servers may answer.
+        /// The rules for comparing strings.
+        collation: Collation = "collation",
+        /// The servers that may answer.
         selection_criteria: SelectionCriteria,
-        /// How sure the read must be that what it returns will last.
+        /// The read concern.
         read_concern: ReadConcern,
-        /// Shown with the operation in the server's logs and profiles.
-        comment: Bson as impl Into<Bson>,
+        /// A comment, shown in the server's logs and profiles.
+        comment: Bson as impl Into<Bson> = "comment",
     }
 }
 
-impl<'a, T, F: Face> CountDocuments<'a, T, F> {
-    /// Runs the operation in `session`.
-    pub fn session(mut self, session: impl Into<&'a mut ClientSession<F>>) -> Self {
-        self.session = Some(session.into().state());
-        self
-    }
+operation! { [T: 'a,] CountDocuments<'a, T; F> -> u64, on collection }
 
-    async fn execute(self) -> Result<u64> {
-        let place = self.collection.place();
-        let options = self.options.as_deref();
-        let scope = place.read(
-            options.and_then(|o| o.selection_criteria.as_ref()),
-            options.and_then(|o| o.read_concern.as_ref()),
-            self.session,
-        );
-        let mut command = Command { collection: &place.name, filter: &self.filter, options };
-        let reply = exec::execute(&place.core, &mut command, scope).await?;
-        // No document at all comes out of a group over nothing.
-        let Some(counted) = reply.first()? else { return Ok(0) };
-        let counted =
-            RawDocument::from_bytes(counted).map_err(|cause| exec::malformed(cause).at(reply.host()))?;
-        let n = match counted.get("n") {
-            Ok(Some(RawBsonRef::Int32(n))) => n.try_into().ok(),
-            Ok(Some(RawBsonRef::Int64(n))) => n.try_into().ok(),
-            Ok(Some(RawBsonRef::Double(n))) => Some(n as u64),
-            _ => None,
-        };
-        n.ok_or_else(|| Error::invalid_response("its count is no number").at(reply.host()))
-    }
-}
+impl<'a, T, F: Face> Command<'a> for CountDocuments<'a, T, F> {
+    type Output = u64;
 
-ends! { impl [T: 'a] CountDocuments<'a, T> -> u64, "count_documents" on collection }
-
-struct Command<'a> {
-    collection: &'a str,
-    filter: &'a Document,
-    options: Option<&'a CountOptions>,
-}
-
-impl Operation for Command<'_> {
     fn meta(&self) -> &'static Meta {
-        &Meta { name: "aggregate", retry: Retry::Read }
+        const { &Meta::read("count_documents", "aggregate") }
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
-        body.str(cstr!("aggregate"), self.collection);
+        body.str(cstr!("aggregate"), self.collection.name());
         let mut pipeline = body.array(cstr!("pipeline"));
-        pipeline.nested().serialize(cstr!("$match"), self.filter)?;
-        if let Some(options) = self.options {
+        pipeline.nested().serialize(cstr!("$match"), &self.filter)?;
+        if let Some(options) = &self.options {
             for (stage, n) in [(cstr!("$skip"), options.skip), (cstr!("$limit"), options.limit)] {
-                if n.is_some() {
-                    pipeline.nested().maybe_u64(stage, n)?;
+                if let Some(n) = n {
+                    n.write(stage, &mut pipeline.nested())?;
                 }
             }
         }
@@ -110,10 +65,19 @@ impl Operation for Command<'_> {
         drop(last);
         drop(pipeline);
         drop(body.nested(cstr!("cursor")));
-        let Some(options) = self.options else { return Ok(()) };
-        body.maybe_value(cstr!("hint"), options.hint.as_ref())?;
-        body.maybe_value(cstr!("collation"), options.collation.as_ref())?;
-        body.maybe_millis(cstr!("maxTimeMS"), options.max_time)?;
-        body.maybe_comment(options.comment.as_ref())
+        Ok(())
+    }
+
+    fn decode(self, reply: Reply<'a>) -> Result<u64> {
+        // No document at all comes out of a group over nothing.
+        let Some(counted) = reply.first()? else { return Ok(0) };
+        let counted = RawDocument::from_bytes(counted).map_err(|cause| malformed(cause).at(reply.host()))?;
+        let n = match counted.get("n") {
+            Ok(Some(RawBsonRef::Int32(n))) => n.try_into().ok(),
+            Ok(Some(RawBsonRef::Int64(n))) => n.try_into().ok(),
+            Ok(Some(RawBsonRef::Double(n))) => Some(n as u64),
+            _ => None,
+        };
+        n.ok_or_else(|| Error::invalid_response("its count is no number").at(reply.host()))
     }
 }

@@ -6,7 +6,7 @@ use bson::raw::cstr;
 
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::exec::{self, Core, Identity, Kind, Meta, Operation, Retry, Scope, Target};
+use crate::exec::{self, Core, Identity, Meta, Operation, RequestContext, Target};
 use crate::options::{ReadPreference, SelectionCriteria};
 use crate::pool::ConnectionDescription;
 use crate::wire::DocWriter;
@@ -18,21 +18,11 @@ const LIMIT: Duration = Duration::from_secs(1);
 
 /// Ends all idle sessions. Failures are nobody's concern: servers end unused sessions by themselves.
 pub(crate) async fn end_sessions(core: &Core) {
-    const ANYONE: &SelectionCriteria =
-        &SelectionCriteria::ReadPreference(ReadPreference::PrimaryPreferred { options: None });
     let sessions = core.sessions.drain();
     let deadline = Deadline::after(LIMIT);
     for sessions in sessions.chunks(AT_ONCE) {
-        let scope = Scope {
-            db: "admin",
-            target: Target::Readable(ANYONE),
-            kind: Kind::Sequel,
-            read_concern: None,
-            write_concern: None,
-            identity: Identity::Held(None),
-            deadline,
-        };
-        if exec::execute(core, &mut EndSessions { sessions }, scope).await.is_err() {
+        let held = Identity::Held(None);
+        if exec::execute(core, &mut EndSessions { sessions }, held, deadline).await.is_err() {
             return;
         }
     }
@@ -44,7 +34,13 @@ struct EndSessions<'a> {
 
 impl Operation for EndSessions<'_> {
     fn meta(&self) -> &'static Meta {
-        &Meta { name: "endSessions", retry: Retry::Never }
+        const { &Meta::sequel("endSessions") }
+    }
+
+    fn context(&self) -> RequestContext<'_> {
+        const ANYONE: &SelectionCriteria =
+            &SelectionCriteria::ReadPreference(ReadPreference::PrimaryPreferred { options: None });
+        RequestContext::bare("admin", Target::Readable(ANYONE))
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Optional fields of commands, in the form in which the options structs hold them.
+//! How the values of options are written as fields of a command.
 
 use std::time::Duration;
 
@@ -6,63 +6,78 @@ use bson::raw::CStr;
 use bson::{Bson, Document};
 
 use crate::error::{Error, Result};
+use crate::options::{Collation, Hint};
 use crate::wire::DocWriter;
 
-/// Fields that are written only where they are given.
-pub(super) trait Fields {
-    fn maybe_bool(&mut self, key: &CStr, value: Option<bool>);
-    fn maybe_i64(&mut self, key: &CStr, value: Option<i64>);
-    fn maybe_u64(&mut self, key: &CStr, value: Option<u64>) -> Result<()>;
-    fn maybe_doc(&mut self, key: &CStr, value: Option<&Document>) -> Result<()>;
-    fn maybe_millis(&mut self, key: &CStr, value: Option<Duration>) -> Result<()>;
-    fn maybe_value(&mut self, key: &CStr, value: Option<&impl serde::Serialize>) -> Result<()>;
-    fn maybe_comment(&mut self, value: Option<&Bson>) -> Result<()>;
+/// A value that an option can have.
+pub(crate) trait Field {
+    /// Writes it as the field `key`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a value that BSON has no form for; `BsonSerialization`.
+    fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()>;
 }
 
-impl Fields for DocWriter<'_> {
-    fn maybe_bool(&mut self, key: &CStr, value: Option<bool>) {
-        if let Some(value) = value {
-            self.bool(key, value);
-        }
-    }
-
-    fn maybe_i64(&mut self, key: &CStr, value: Option<i64>) {
-        if let Some(value) = value {
-            self.i64(key, value);
-        }
-    }
-
-    fn maybe_u64(&mut self, key: &CStr, value: Option<u64>) -> Result<()> {
-        let Some(value) = value else { return Ok(()) };
-        let value = i64::try_from(value).map_err(|_| {
-            Error::invalid_argument(format!(
-                "{}: {value} is beyond the 64-bit integers of BSON",
-                key.as_str()
-            ))
-        })?;
-        self.i64(key, value);
+impl Field for bool {
+    fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
+        body.bool(key, *self);
         Ok(())
-    }
-
-    fn maybe_doc(&mut self, key: &CStr, value: Option<&Document>) -> Result<()> {
-        value.map_or(Ok(()), |value| self.serialize(key, value))
-    }
-
-    fn maybe_millis(&mut self, key: &CStr, value: Option<Duration>) -> Result<()> {
-        let Some(value) = value else { return Ok(()) };
-        let millis = i64::try_from(value.as_millis()).map_err(|_| {
-            Error::invalid_argument(format!("{}: {value:?} is longer than any server waits", key.as_str()))
-        })?;
-        // Anything shorter than a millisecond would read as "without limit".
-        self.i64(key, if value.is_zero() { 0 } else { millis.max(1) });
-        Ok(())
-    }
-
-    fn maybe_value(&mut self, key: &CStr, value: Option<&impl serde::Serialize>) -> Result<()> {
-        value.map_or(Ok(()), |value| self.value(key, value))
-    }
-
-    fn maybe_comment(&mut self, value: Option<&Bson>) -> Result<()> {
-        self.maybe_value(bson::raw::cstr!("comment"), value)
     }
 }
+
+impl Field for u32 {
+    fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
+        body.i64(key, i64::from(*self));
+        Ok(())
+    }
+}
+
+impl Field for i64 {
+    fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
+        body.i64(key, *self);
+        Ok(())
+    }
+}
+
+impl Field for u64 {
+    fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
+        let value = i64::try_from(*self).map_err(|_| {
+            Error::invalid_argument(format!("{}: {self} is beyond the 64-bit integers of BSON", key.as_str()))
+        })?;
+        body.i64(key, value);
+        Ok(())
+    }
+}
+
+impl Field for Duration {
+    fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
+        body.millis(key, *self)
+    }
+}
+
+impl Field for Document {
+    fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
+        body.serialize(key, self)
+    }
+}
+
+impl Field for Vec<Document> {
+    fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
+        let mut array = body.array(key);
+        self.iter().try_for_each(|document| array.serialize(document))
+    }
+}
+
+/// Types that serde writes as more than one kind of BSON value.
+macro_rules! by_serde {
+    ($($Type:ty),*) => {
+        $(
+            impl Field for $Type {
+                fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
+                    body.value(key, self)
+                }
+            }
+        )*
+    };
+}
+by_serde!(Bson, Collation, Hint, String);

@@ -5,13 +5,14 @@ use std::time::Duration;
 use bson::Bson;
 use bson::raw::cstr;
 
-use super::fields::Fields;
+use super::fields::Field;
 use crate::error::Result;
-use crate::exec::{Meta, Operation, Retry};
+use crate::exec::{Meta, Operation, RequestContext};
 use crate::pool::ConnectionDescription;
 use crate::wire::DocWriter;
 
 pub(crate) struct GetMore<'a> {
+    pub(crate) context: RequestContext<'a>,
     pub(crate) cursor: i64,
     pub(crate) collection: &'a str,
     pub(crate) batch_size: Option<u32>,
@@ -21,7 +22,11 @@ pub(crate) struct GetMore<'a> {
 
 impl Operation for GetMore<'_> {
     fn meta(&self) -> &'static Meta {
-        &Meta { name: "getMore", retry: Retry::Never }
+        const { &Meta::sequel("getMore") }
+    }
+
+    fn context(&self) -> RequestContext<'_> {
+        RequestContext { max_time: self.max_await_time, ..self.context }
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()> {
@@ -29,11 +34,12 @@ impl Operation for GetMore<'_> {
         const COMMENT: i32 = 9;
         body.i64(cstr!("getMore"), self.cursor);
         body.str(cstr!("collection"), self.collection);
-        body.maybe_i64(cstr!("batchSize"), self.batch_size.filter(|size| *size != 0).map(i64::from));
-        body.maybe_millis(cstr!("maxTimeMS"), self.max_await_time)?;
-        if server.max_wire_version >= COMMENT {
-            body.maybe_comment(self.comment)?;
+        if let Some(size) = self.batch_size.filter(|size| *size != 0) {
+            body.i64(cstr!("batchSize"), size.into());
         }
-        Ok(())
+        match self.comment {
+            Some(comment) if server.max_wire_version >= COMMENT => comment.write(cstr!("comment"), body),
+            _ => Ok(()),
+        }
     }
 }

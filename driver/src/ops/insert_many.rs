@@ -3,22 +3,15 @@
 use std::borrow::Borrow;
 use std::marker::PhantomData;
 
-use bson::Bson;
-use bson::raw::cstr;
 use serde::Serialize;
 
-use super::fields::Fields;
-use super::macros::{ends, options};
-use crate::collection::Collection;
-use crate::deadline::Deadline;
-use crate::error::{Error, ErrorKind, InsertManyError, Result};
-use crate::exec::{self, Meta, Operation, Reply, Retry, Scope, failure};
-use crate::face::Face;
-use crate::options::WriteConcern;
-use crate::pool::ConnectionDescription;
+use super::batch::Batch;
+use super::command::Execute;
+use super::prelude::*;
+use super::subject::Subject;
+use crate::error::{ErrorKind, InsertManyError};
+use crate::exec::{self, Operation, RequestContext, Setting, Target, failure};
 use crate::results::InsertManyResult;
-use crate::session::{ClientSession, SessionState};
-use crate::wire::{DocWriter, MessageWriter};
 
 /// Inserts many documents. Made by [`Collection::insert_many`].
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -31,53 +24,59 @@ pub struct InsertMany<'a, T, D, F: Face> {
 
 options! {
     /// The options of [`Collection::insert_many`].
-    InsertManyOptions and InsertManyOptionsBuilder of ['a, T, D, F: Face] InsertMany<'a, T, D, F> {
-        /// Whether the collection's schema rules are left out of account.
-        bypass_document_validation: bool,
-        /// Whether the first document that is refused ends the operation, as it does by default; else all are tried.
+    InsertManyOptions, InsertManyOptionsBuilder for ['a, T, D, F: Face] InsertMany<'a, T, D, F> {
+        /// Skips document validation.
+        bypass_document_validation: bool = "bypassDocumentValidation",
+        /// Ends the operation at the first document that is refused. Default: true. Otherwise all documents are tried.
         ordered: bool,
-        /// How firmly each command must be done before it is acknowledged.
+        /// The write concern of each command.
         write_concern: WriteConcern,
-        /// Shown with the operation in the server's logs and profiles.
-        comment: Bson as impl Into<Bson>,
+        /// A comment, shown in the server's logs and profiles.
+        comment: Bson as impl Into<Bson> = "comment",
     }
 }
 
-impl<'a, T, D, F: Face> InsertMany<'a, T, D, F> {
-    /// Runs the operation in `session`.
-    pub fn session(mut self, session: impl Into<&'a mut ClientSession<F>>) -> Self {
-        self.session = Some(session.into().state());
-        self
-    }
+operation! {
+    [T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a,]
+    InsertMany<'a, T, D; F> -> InsertManyResult, on collection
 }
 
-impl<'a, T: Serialize + Send + Sync, D: Borrow<T> + Send + Sync, F: Face> InsertMany<'a, T, D, F> {
+impl<'a, T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a, F: Face> Execute<'a>
+    for InsertMany<'a, T, D, F>
+{
+    type Output = InsertManyResult;
+
+    fn subject(&self) -> Subject<'a> {
+        self.on().subject("insert_many")
+    }
+
     async fn execute(mut self) -> Result<InsertManyResult> {
         if self.documents.is_empty() {
             return Err(Error::invalid_argument("there are no documents; give it at least one"));
         }
-        let place = self.collection.place();
+        let on = self.on();
+        let mut session = self.take_session();
+        // One for all commands.
+        let deadline = on.deadline(self.options());
         let options = self.options.as_deref();
         let ordered = options.and_then(|o| o.ordered).unwrap_or(true);
         let mut progress = Progress { ids: Vec::with_capacity(self.documents.len()), ..Progress::default() };
-        // One for all commands.
-        let deadline = Deadline::after_option(place.core.options.timeout());
+        let write_concern =
+            Setting::of(options.and_then(|o| o.write_concern.as_ref()), on.concerns.write_concern.as_ref());
         let mut next = 0;
         while next < self.documents.len() {
-            let write_concern = options.and_then(|o| o.write_concern.as_ref());
-            let scope = Scope { deadline, ..place.write(write_concern, self.session.as_deref_mut()) };
-            let mut command = Command {
-                collection: &place.name,
+            let mut command = InsertBatch {
+                collection: self.collection.name(),
+                context: RequestContext { write_concern, ..RequestContext::bare(on.db, Target::Writable) },
                 documents: &self.documents,
-                next,
-                end: None,
+                batch: Batch::starting_at(next),
                 ids: &mut progress.ids,
                 ordered,
                 options,
-                kind: PhantomData,
+                kind: PhantomData::<fn() -> T>,
             };
-            let sent = exec::execute(&place.core, &mut command, scope).await;
-            let end = command.end.unwrap_or(next);
+            let sent = exec::execute(on.core, &mut command, session.as_deref_mut().into(), deadline).await;
+            let end = command.batch.end();
             let reply = match sent {
                 Ok(reply) => reply,
                 Err(error) => return Err(progress.stopped(next, error)),
@@ -90,8 +89,6 @@ impl<'a, T: Serialize + Send + Sync, D: Borrow<T> + Send + Sync, F: Face> Insert
         progress.finish(ordered)
     }
 }
-
-ends! { impl [T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a] InsertMany<'a, T, D> -> InsertManyResult, "insert_many" on collection }
 
 /// What has become of the documents so far.
 #[derive(Default)]
@@ -157,57 +154,44 @@ impl Progress {
     }
 }
 
-struct Command<'a, T, D> {
+/// One `insert` of as many documents as fit.
+struct InsertBatch<'a, T, D> {
     collection: &'a str,
+    context: RequestContext<'a>,
     documents: &'a [D],
-    /// The first document of this command.
-    next: usize,
-    /// The first document of the next command, once this one has been written.
-    end: Option<usize>,
+    batch: Batch,
     ids: &'a mut Vec<Bson>,
     ordered: bool,
     options: Option<&'a InsertManyOptions>,
     kind: PhantomData<fn() -> T>,
 }
 
-impl<T: Serialize + Send + Sync, D: Borrow<T> + Send + Sync> Operation for Command<'_, T, D> {
+impl<T: Serialize + Send + Sync, D: Borrow<T> + Send + Sync> Operation for InsertBatch<'_, T, D> {
     fn meta(&self) -> &'static Meta {
-        &Meta { name: "insert", retry: Retry::Write }
+        const { &Meta::write("insert_many", "insert") }
+    }
+
+    fn context(&self) -> RequestContext<'_> {
+        self.context
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
         body.str(cstr!("insert"), self.collection);
         body.bool(cstr!("ordered"), self.ordered);
-        if let Some(options) = self.options {
-            body.maybe_bool(cstr!("bypassDocumentValidation"), options.bypass_document_validation);
-            body.maybe_comment(options.comment.as_ref())?;
-        }
-        Ok(())
+        self.options.map_or(Ok(()), |options| options.encode(body))
     }
 
     fn documents(&mut self, message: &mut MessageWriter<'_>, server: &ConnectionDescription) -> Result<()> {
-        let mut sequence = message.sequence(cstr!("documents"));
-        // A batch that is sent again has the same documents: the server knows them by their positions.
-        let most = server.max_write_batch_size.max(1);
-        let end = self.end.unwrap_or(self.documents.len().min(self.next + most));
-        for index in self.next..end {
-            let document = self.documents[index].borrow();
+        let sequence = message.sequence(cstr!("documents"));
+        self.batch.fill(sequence, self.documents.len(), server, |sequence, index| {
             let known = self.ids.get(index);
-            let id = super::insert::append(&mut sequence, document, known, server.max_bson_object_size)
+            let document = self.documents[index].borrow();
+            let id = super::insert::append(sequence, document, known, server.max_bson_object_size)
                 .map_err(|error| error.context(format_args!("document {index}")))?;
-            if self.end.is_none()
-                && index > self.next
-                && sequence.message_len() > server.max_message_size_bytes
-            {
-                sequence.take_back();
-                self.end = Some(index);
-                return Ok(());
-            }
             if index == self.ids.len() {
                 self.ids.push(id);
             }
-        }
-        self.end = Some(end);
-        Ok(())
+            Ok(())
+        })
     }
 }

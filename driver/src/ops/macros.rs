@@ -1,53 +1,22 @@
-//! The two forms that every operation repeats: how it ends in either face, and its options with a builder method for each.
+//! The two declarations that every operation repeats: its options, and how it ends on either API.
 
-/// Ends an operation: `.await` in the async face, `.run()` in the blocking one.
+/// Declares the options of an operation: a struct of them, a builder of that struct, a method of the operation for each of
+/// them, and how they are written.
 ///
-/// The operation has an `async fn execute(self) -> Result<Output>`. An output that is a handle is named with its face, as in
-/// `Cursor<T, F>`. Behind it stands what the operation is called in its errors, and the field that leads to what it is done on.
-macro_rules! ends {
-    (impl [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*> -> $Handle:ident<$Item:ident, F>, $name:literal on $($field:ident).+) => {
-        ends! { @async [$($generic)*] $Operation $life [$($arg)*] $Handle<$Item, crate::face::Async>, $name on $($field).+ }
-        ends! { @blocking [$($generic)*] $Operation $life [$($arg)*] $Handle<$Item, crate::face::Blocking>, $name on $($field).+ }
-    };
-    (impl [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*> -> $Output:ty, $name:literal on $($field:ident).+) => {
-        ends! { @async [$($generic)*] $Operation $life [$($arg)*] $Output, $name on $($field).+ }
-        ends! { @blocking [$($generic)*] $Operation $life [$($arg)*] $Output, $name on $($field).+ }
-    };
-    (@async [$($generic:tt)*] $Operation:ident $life:lifetime [$($arg:ident)*] $Output:ty, $name:literal on $($field:ident).+) => {
-        impl<$life, $($generic)*> std::future::IntoFuture for $Operation<$life $(, $arg)*, crate::face::Async> {
-            type Output = crate::error::Result<$Output>;
-            type IntoFuture = crate::ops::Boxed<$life, Self::Output>;
-
-            fn into_future(self) -> Self::IntoFuture {
-                let subject = self.$($field).+.subject($name);
-                crate::ops::subject::told(|| self.execute(), subject)
-            }
-        }
-    };
-    (@blocking [$($generic:tt)*] $Operation:ident $life:lifetime [$($arg:ident)*] $Output:ty, $name:literal on $($field:ident).+) => {
-        impl<$life, $($generic)*> $Operation<$life $(, $arg)*, crate::face::Blocking> {
-            /// Runs the operation on the calling thread.
-            ///
-            /// # Errors
-            /// As the async face's `.await`.
-            pub fn run(self) -> crate::error::Result<$Output> {
-                let subject = self.$($field).+.subject($name);
-                crate::rt::block_on(self.execute()).map_err(|error| error.during(&subject))
-            }
-        }
-    };
-}
-pub(crate) use ends;
-
-/// Declares the options of an operation, a builder of them alone, and for each of them a method of the operation's own builder.
+/// The operation has a field `options: Option<Box<Options>>`, so that one without options carries one pointer. Each line is
+/// `name: Type`, and further:
 ///
-/// The builder has a field `options: Option<Box<Options>>`, so that an operation without options carries one pointer.
-/// `field: Type as impl Into<Type>` makes the method take whatever converts; `field: Type as impl Other => convert` says by what.
+/// - `as impl Into<Type>`: the method takes whatever converts; `as impl Other => convert` says by which function.
+/// - `= "wireName"`: a field of the command.
+/// - `= (statement "wireName")`: a field of the command's statement, such as of one entry of `updates`.
+/// - `= (fn write)`: `write(&options, body)` writes it.
+/// - Without `=` the option is no field of its own: the operation or the executor reads it. The executor reads
+///   `selection_criteria`, `read_concern`, `write_concern`, `max_time` and `timeout`, which every operation has.
 macro_rules! options {
     (
         $(#[$about:meta])*
-        $Options:ident and $Builder:ident of [$($generic:tt)*] $Operation:ty {
-            $( $(#[$doc:meta])* $field:ident: $Type:ty $(as $Arg:ty $(=> $convert:expr)?)?, )*
+        $Options:ident, $Builder:ident for [$($generic:tt)*] $Operation:ty {
+            $( $(#[$doc:meta])* $field:ident: $Type:ty $(as $Arg:ty $(=> $convert:path)?)? $(= $wire:tt)?, )*
         }
     ) => {
         $(#[$about])*
@@ -55,12 +24,36 @@ macro_rules! options {
         #[non_exhaustive]
         pub struct $Options {
             $( $(#[$doc])* pub $field: Option<$Type>, )*
+            /// The time limit of the whole operation, in place of the collection's, the database's or the client's.
+            pub timeout: Option<std::time::Duration>,
         }
 
         crate::options::builder::builder! {
             #[doc = concat!("Builds [`", stringify!($Options), "`].")]
             $Builder builds $Options {
                 $( $field: Option<$Type>, )*
+                timeout: Option<std::time::Duration>,
+            }
+        }
+
+        impl crate::ops::command::Options for $Options {
+            fn encode(&self, body: &mut crate::wire::DocWriter<'_>) -> crate::error::Result<()> {
+                $( options!(@body self body $field $($wire)?); )*
+                let _ = body;
+                Ok(())
+            }
+
+            fn encode_statement(&self, entry: &mut crate::wire::DocWriter<'_>) -> crate::error::Result<()> {
+                $( options!(@statement self entry $field $($wire)?); )*
+                let _ = entry;
+                Ok(())
+            }
+
+            fn settings(&self) -> crate::ops::command::Settings<'_> {
+                let mut settings = crate::ops::command::Settings { timeout: self.timeout, ..Default::default() };
+                $( options!(@setting self settings $field); )*
+                let _ = &mut settings;
+                settings
             }
         }
 
@@ -73,6 +66,12 @@ macro_rules! options {
                 }
             )*
 
+            /// The time limit of the whole operation, in place of the collection's, the database's or the client's.
+            pub fn timeout(mut self, value: std::time::Duration) -> Self {
+                self.options.get_or_insert_default().timeout = Some(value);
+                self
+            }
+
             /// Replaces all options at once.
             pub fn with_options(mut self, options: impl Into<Option<$Options>>) -> Self {
                 self.options = options.into().map(Box::new);
@@ -80,9 +79,124 @@ macro_rules! options {
             }
         }
     };
+
+    (@body $options:ident $body:ident $field:ident $wire:literal) => {
+        if let Some(value) = &$options.$field {
+            crate::ops::fields::Field::write(value, bson::raw::cstr!($wire), $body)?;
+        }
+    };
+    (@body $options:ident $body:ident $field:ident (fn $write:path)) => { $write($options, $body)?; };
+    (@body $options:ident $body:ident $field:ident $((statement $wire:literal))?) => {};
+
+    (@statement $options:ident $entry:ident $field:ident (statement $wire:literal)) => {
+        options!(@body $options $entry $field $wire);
+    };
+    (@statement $options:ident $entry:ident $field:ident $($other:tt)?) => {};
+
+    (@setting $options:ident $settings:ident selection_criteria) => {
+        $settings.selection_criteria = $options.selection_criteria.as_ref();
+    };
+    (@setting $options:ident $settings:ident read_concern) => {
+        $settings.read_concern = $options.read_concern.as_ref();
+    };
+    (@setting $options:ident $settings:ident write_concern) => {
+        $settings.write_concern = $options.write_concern.as_ref();
+    };
+    (@setting $options:ident $settings:ident max_time) => { $settings.max_time = $options.max_time; };
+    (@setting $options:ident $settings:ident $other:ident) => {};
+
     (@set $value:ident) => { $value.into() };
-    (@set $value:ident, $convert:expr) => { $convert($value) };
+    (@set $value:ident, $convert:path) => { $convert($value) };
     (@arg $Type:ty) => { $Type };
     (@arg $Type:ty, $Arg:ty) => { $Arg };
 }
 pub(crate) use options;
+
+/// Ends an operation: `.await` on the async API, `.run()` on the blocking one, and on both as
+/// [`Operation`](crate::ops::Operation).
+///
+/// It reads `[generics] Operation<'a, Args; F> -> Output, on handle`. `F` stands for the API, `handle` is the field with the
+/// operation's collection, database or client. The operation has the fields `options` and `session`. One that opens a cursor
+/// names its kind of session behind `F`, and its output as `Cursor<Item; F>`.
+macro_rules! operation {
+    ([$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*; F> -> $Output:ty, on $field:ident) => {
+        operation! { @parts [$($generic)* F: crate::face::Face] $Operation<$life $(, $arg)*, F>, $life, $field }
+        operation! { @session [$($generic)* F: crate::face::Face] $Operation<$life $(, $arg)*, F>, $life }
+        operation! { @perform [$($generic)* F: crate::face::Face] $Operation<$life $(, $arg)*, F>, $life, $Output }
+        operation! { @await [$($generic)*] $Operation<$life $(, $arg)*, crate::face::Async>, $life, $Output }
+        operation! { @run [$($generic)*] $Operation<$life $(, $arg)*, crate::face::Blocking>, $life, $Output }
+    };
+    (
+        [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*; F, $Session:ty> -> $Cursor:ident<$Item:ty; F>
+    ) => {
+        operation! {
+            @perform [$($generic)* F: crate::face::Face] $Operation<$life $(, $arg)*, F, $Session>, $life, $Cursor<$Item, F>
+        }
+        operation! {
+            @await [$($generic)*] $Operation<$life $(, $arg)*, crate::face::Async, $Session>, $life,
+            $Cursor<$Item, crate::face::Async>
+        }
+        operation! {
+            @run [$($generic)*] $Operation<$life $(, $arg)*, crate::face::Blocking, $Session>, $life,
+            $Cursor<$Item, crate::face::Blocking>
+        }
+    };
+
+    (@parts [$($generic:tt)*] $Operation:ty, $life:lifetime, $field:ident) => {
+        impl<$life, $($generic)*> crate::ops::command::Parts<$life> for $Operation {
+            fn on(&self) -> crate::ops::command::On<$life> {
+                self.$field.on()
+            }
+
+            fn options(&self) -> Option<&dyn crate::ops::command::Options> {
+                self.options.as_deref().map(|options| options as &dyn crate::ops::command::Options)
+            }
+
+            fn take_session(&mut self) -> Option<&$life mut crate::session::SessionState> {
+                self.session.take()
+            }
+        }
+    };
+    (@session [$($generic:tt)*] $Operation:ty, $life:lifetime) => {
+        impl<$life, $($generic)*> $Operation {
+            /// Runs the operation in `session`.
+            pub fn session(mut self, session: impl Into<&$life mut crate::session::ClientSession<F>>) -> Self {
+                self.session = Some(session.into().state());
+                self
+            }
+        }
+    };
+    (@perform [$($generic:tt)*] $Operation:ty, $life:lifetime, $Output:ty) => {
+        impl<$life, $($generic)*> crate::ops::sealed::Sealed for $Operation {}
+
+        impl<$life, $($generic)*> crate::ops::Operation for $Operation {
+            type Output = $Output;
+
+            fn perform(self) -> impl Future<Output = crate::error::Result<$Output>> + Send {
+                crate::ops::command::unboxed(self)
+            }
+        }
+    };
+    (@await [$($generic:tt)*] $Operation:ty, $life:lifetime, $Output:ty) => {
+        impl<$life, $($generic)*> std::future::IntoFuture for $Operation {
+            type Output = crate::error::Result<$Output>;
+            type IntoFuture = crate::ops::Boxed<$life, Self::Output>;
+
+            fn into_future(self) -> Self::IntoFuture {
+                crate::ops::command::boxed(self)
+            }
+        }
+    };
+    (@run [$($generic:tt)*] $Operation:ty, $life:lifetime, $Output:ty) => {
+        impl<$life, $($generic)*> $Operation {
+            /// Runs the operation on the calling thread.
+            ///
+            /// # Errors
+            /// As the async API's `.await`.
+            pub fn run(self) -> crate::error::Result<$Output> {
+                crate::rt::block_on(crate::ops::command::unboxed(self))
+            }
+        }
+    };
+}
+pub(crate) use operation;

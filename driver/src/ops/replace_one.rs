@@ -2,18 +2,13 @@
 
 use std::borrow::Borrow;
 
-use bson::{Bson, Document, RawDocument};
+use bson::RawDocument;
 use serde::Serialize;
 
-use super::macros::{ends, options};
-use super::update::{self, Change, Common, Statement};
-use crate::collection::Collection;
-use crate::error::{Error, Result};
-use crate::exec::malformed;
-use crate::face::Face;
-use crate::options::{Collation, Hint, WriteConcern};
+use super::prelude::*;
+use super::update;
+use crate::exec::{self, malformed};
 use crate::results::UpdateResult;
-use crate::session::{ClientSession, SessionState};
 
 /// Replaces one document. Made by [`Collection::replace_one`].
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -27,70 +22,73 @@ pub struct ReplaceOne<'a, T, D, F: Face> {
 
 options! {
     /// The options of [`Collection::replace_one`].
-    ReplaceOptions and ReplaceOptionsBuilder of ['a, T, D, F: Face] ReplaceOne<'a, T, D, F> {
-        /// Whether the collection's schema rules are left out of account.
-        bypass_document_validation: bool,
-        /// Whether the document is inserted when none matches.
-        upsert: bool,
-        /// How strings are compared.
-        collation: Collation,
+    ReplaceOptions, ReplaceOptionsBuilder for ['a, T, D, F: Face] ReplaceOne<'a, T, D, F> {
+        /// Skips document validation.
+        bypass_document_validation: bool = "bypassDocumentValidation",
+        /// Inserts the document when none matches.
+        upsert: bool = (statement "upsert"),
+        /// The rules for comparing strings.
+        collation: Collation = (statement "collation"),
         /// The index to use.
-        hint: Hint,
-        /// How firmly the write must be done before it is acknowledged.
+        hint: Hint = (statement "hint"),
+        /// The write concern.
         write_concern: WriteConcern,
-        /// Values that expressions can refer to as `$$name`.
-        let_vars: Document,
-        /// Shown with the operation in the server's logs and profiles.
-        comment: Bson as impl Into<Bson>,
-        /// Which of the documents that match is replaced: the first in this order. Servers from 8.0 on.
-        sort: Document,
+        /// Variables that expressions can refer to as `$$name`.
+        let_vars: Document = "let",
+        /// A comment, shown in the server's logs and profiles.
+        comment: Bson as impl Into<Bson> = "comment",
+        /// The order in which the first match is the one to replace. Servers from 8.0 on.
+        sort: Document = (statement "sort"),
     }
 }
 
-impl<'a, T, D, F: Face> ReplaceOne<'a, T, D, F> {
-    /// Runs the operation in `session`.
-    pub fn session(mut self, session: impl Into<&'a mut ClientSession<F>>) -> Self {
-        self.session = Some(session.into().state());
-        self
+operation! {
+    [T: Serialize + 'a, D: Borrow<T> + Send + 'a,] ReplaceOne<'a, T, D; F> -> UpdateResult, on collection
+}
+
+impl<'a, T: Serialize + 'a, D: Borrow<T> + Send + 'a, F: Face> Command<'a> for ReplaceOne<'a, T, D, F> {
+    type Output = UpdateResult;
+
+    fn meta(&self) -> &'static Meta {
+        const { &Meta::write("replace_one", "update") }
+    }
+
+    fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
+        update::write_body(self.collection.name(), body);
+        Ok(())
+    }
+
+    fn documents(&mut self, message: &mut MessageWriter<'_>, server: &ConnectionDescription) -> Result<()> {
+        let mut updates = message.sequence(cstr!("updates"));
+        let size = updates.write(|entry| {
+            entry.serialize(cstr!("q"), &self.filter)?;
+            entry.serialize(cstr!("u"), self.replacement.borrow())?;
+            self.options().map_or(Ok(()), |options| options.encode_statement(entry))
+        })?;
+        check_replacement(updates.last())?;
+        exec::check_size("update", size, server)
+    }
+
+    fn decode(self, reply: Reply<'a>) -> Result<UpdateResult> {
+        update::result(&reply)
     }
 }
 
-impl<T: Serialize, D: Borrow<T>, F: Face> ReplaceOne<'_, T, D, F> {
-    async fn execute(self) -> Result<UpdateResult> {
-        let place = self.collection.place();
-        let mut replacement = Vec::new();
-        bson::serialize_to_buffer(self.replacement.borrow(), &mut replacement)
-            .map_err(Error::serialization)?;
-        drop(self.replacement);
-        let replacement = RawDocument::from_bytes(&replacement).map_err(malformed)?;
-        if let Some(first) = replacement.iter_elements().next() {
-            let key = first.map_err(malformed)?.key().as_str();
-            if key.starts_with('$') {
-                return Err(Error::invalid_argument(format!(
-                    "the replacement must be a document without operators, and begins with {key:?}; to change single \
-                     fields use update_one"
-                )));
-            }
-        }
-        let options = self.options.as_deref();
-        let statement = Statement {
-            filter: &self.filter,
-            change: Change::Raw(replacement),
-            many: false,
-            upsert: options.and_then(|o| o.upsert),
-            collation: options.and_then(|o| o.collation.as_ref()),
-            array_filters: None,
-            hint: options.and_then(|o| o.hint.as_ref()),
-            sort: options.and_then(|o| o.sort.as_ref()),
-        };
-        let common = Common {
-            bypass_document_validation: options.and_then(|o| o.bypass_document_validation),
-            let_vars: options.and_then(|o| o.let_vars.as_ref()),
-            comment: options.and_then(|o| o.comment.as_ref()),
-        };
-        update::run(place, statement, common, options.and_then(|o| o.write_concern.as_ref()), self.session)
-            .await
+/// Refuses a replacement that begins with an operator, once it has been written as the `u` of `statement`.
+///
+/// # Errors
+/// `InvalidArgument`.
+fn check_replacement(statement: &[u8]) -> Result<()> {
+    let statement = RawDocument::from_bytes(statement).map_err(malformed)?;
+    let replacement =
+        statement.get_document("u").map_err(|_| Error::invalid_argument("the replacement is no document"))?;
+    let Some(first) = replacement.iter_elements().next() else { return Ok(()) };
+    let key = first.map_err(malformed)?.key().as_str();
+    if key.starts_with('$') {
+        return Err(Error::invalid_argument(format!(
+            "the replacement must be a document without operators, and begins with {key:?}; to change single \
+             fields use update_one"
+        )));
     }
+    Ok(())
 }
-
-ends! { impl [T: Serialize + 'a, D: Borrow<T> + Send + 'a] ReplaceOne<'a, T, D> -> UpdateResult, "replace_one" on collection }

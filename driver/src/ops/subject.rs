@@ -36,6 +36,13 @@ pin_project! {
     }
 }
 
+impl<'a, F> Told<'a, F> {
+    #[inline(always)]
+    pub(super) fn new(future: F, subject: Subject<'a>) -> Self {
+        Told { future, subject }
+    }
+}
+
 /// Has the errors of the future that `make` makes begin with `subject`.
 ///
 /// It is made in the place where it stays. `Box::pin` would be given one that was made on the stack, and copy all of it, most of

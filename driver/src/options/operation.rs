@@ -1,5 +1,7 @@
 //! What several operations may be told in the same words.
 
+use std::time::Duration;
+
 use bson::{Bson, Document};
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +73,8 @@ pub struct DatabaseOptions {
     pub read_concern: Option<ReadConcern>,
     /// The write concern of its writes.
     pub write_concern: Option<WriteConcern>,
+    /// The time limit of each of its operations (`timeoutMS`).
+    pub timeout: Option<Duration>,
 }
 
 builder! {
@@ -79,6 +83,7 @@ builder! {
         selection_criteria: Option<SelectionCriteria>,
         read_concern: Option<ReadConcern>,
         write_concern: Option<WriteConcern>,
+        timeout: Option<Duration>,
     }
 }
 
@@ -92,6 +97,8 @@ pub struct CollectionOptions {
     pub read_concern: Option<ReadConcern>,
     /// The write concern of its writes.
     pub write_concern: Option<WriteConcern>,
+    /// The time limit of each of its operations (`timeoutMS`).
+    pub timeout: Option<Duration>,
 }
 
 builder! {
@@ -100,5 +107,6 @@ builder! {
         selection_criteria: Option<SelectionCriteria>,
         read_concern: Option<ReadConcern>,
         write_concern: Option<WriteConcern>,
+        timeout: Option<Duration>,
     }
 }

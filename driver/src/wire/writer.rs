@@ -4,6 +4,8 @@
 //! documents borrow their parent, so that they cannot interleave. Keys are [`CStr`]s, which `cstr!` checks for NUL at compile
 //! time; those of a user come within documents, whose serialization refuses them.
 
+use std::time::Duration;
+
 use bson::oid::ObjectId;
 use bson::raw::CStr;
 use bson::spec::{BinarySubtype, ElementType};
@@ -62,6 +64,19 @@ impl<'b> DocWriter<'b> {
         self.key(ElementType::Timestamp, key);
         self.buf.extend_from_slice(&value.increment.to_le_bytes());
         self.buf.extend_from_slice(&value.time.to_le_bytes());
+    }
+
+    /// A time limit in whole milliseconds.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for more milliseconds than BSON can count.
+    pub(crate) fn millis(&mut self, key: &CStr, value: Duration) -> Result<()> {
+        let millis = i64::try_from(value.as_millis()).map_err(|_| {
+            Error::invalid_argument(format!("{}: {value:?} is longer than any server waits", key.as_str()))
+        })?;
+        // Less than a millisecond would read as "without limit".
+        self.i64(key, if value.is_zero() { 0 } else { millis.max(1) });
+        Ok(())
     }
 
     /// A UUID, as binary of subtype 4.

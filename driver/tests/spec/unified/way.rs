@@ -7,8 +7,8 @@ use bson::{Bson, Document};
 use driver::client::Client;
 use driver::cursor::{Cursor, SessionCursor};
 use driver::ops::{
-    Aggregate, AggregateInSession, CountDocuments, Delete, Distinct, DropCollection, EstimatedDocumentCount,
-    Find, FindInSession, FindOne, InsertMany, InsertOne, ListCollectionNames, ReplaceOne, RunCommand, Update,
+    Aggregate, CountDocuments, Delete, Distinct, DropCollection, EstimatedDocumentCount, ExplicitSession,
+    Find, FindOne, InsertMany, InsertOne, ListCollectionNames, ReplaceOne, RunCommand, Update,
 };
 use driver::options::ClientOptions;
 use driver::results::{DeleteResult, InsertManyResult, InsertOneResult, UpdateResult};
@@ -101,10 +101,10 @@ ways! {
     replace_one: ReplaceOne<'_, Doc, Doc, Self> => UpdateResult;
     delete: Delete<'_, Doc, Self> => DeleteResult;
     find: Find<'_, Doc, Self> => Cursor<Doc, Self>;
-    find_in: FindInSession<'_, Doc, Self> => SessionCursor<Doc, Self>;
+    find_in: Find<'_, Doc, Self, ExplicitSession<'_>> => SessionCursor<Doc, Self>;
     find_one: FindOne<'_, Doc, Self> => Option<Doc>;
     aggregate: Aggregate<'_, Doc, Doc, Self> => Cursor<Doc, Self>;
-    aggregate_in: AggregateInSession<'_, Doc, Doc, Self> => SessionCursor<Doc, Self>;
+    aggregate_in: Aggregate<'_, Doc, Doc, Self, ExplicitSession<'_>> => SessionCursor<Doc, Self>;
     count_documents: CountDocuments<'_, Doc, Self> => u64;
     estimated_document_count: EstimatedDocumentCount<'_, Doc, Self> => u64;
     distinct: Distinct<'_, Doc, Self> => Vec<Bson>;

@@ -1,0 +1,210 @@
+//! What an operation of one command tells the executor, and how it is run.
+//!
+//! An operation is its builder. It implements [`Command`]: its kind, the fields that are its own, and how its reply is read.
+//! The declaration of its options adds their fields; [`Running`] joins both with what the handle knows, for the executor,
+//! which works with one dynamic trait and is compiled once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::collection::Concerns;
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::exec::{self, Core, Kind, Meta, Operation, Reply, RequestContext, Setting, Target};
+use crate::ops::Boxed;
+use crate::ops::subject::{Subject, Told};
+use crate::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
+use crate::pool::ConnectionDescription;
+use crate::session::SessionState;
+use crate::wire::{DocWriter, MessageWriter};
+
+pub(crate) const PRIMARY: &SelectionCriteria = &SelectionCriteria::ReadPreference(ReadPreference::Primary);
+
+/// The handle that an operation was made by.
+#[derive(Clone, Copy)]
+pub(crate) struct On<'a> {
+    pub(crate) core: &'a Arc<Core>,
+    pub(crate) db: &'a str,
+    pub(crate) collection: Option<&'a str>,
+    pub(crate) concerns: &'a Concerns,
+}
+
+impl<'a> On<'a> {
+    /// What an operation of that name on this handle is called in errors.
+    pub(crate) fn subject(self, operation: &'static str) -> Subject<'a> {
+        Subject { operation, db: self.db, collection: self.collection }
+    }
+
+    /// The deadline of an operation that begins now.
+    pub(crate) fn deadline(self, options: Option<&dyn Options>) -> Deadline {
+        let own = options.and_then(|options| options.settings().timeout);
+        Deadline::after_option(own.or(self.concerns.timeout))
+    }
+}
+
+/// The declared options of an operation.
+pub(crate) trait Options: Send + Sync {
+    /// Writes those that are fields of the command.
+    fn encode(&self, body: &mut DocWriter<'_>) -> Result<()>;
+
+    /// Writes those that are fields of the command's statement.
+    fn encode_statement(&self, entry: &mut DocWriter<'_>) -> Result<()>;
+
+    /// Those that the executor reads.
+    fn settings(&self) -> Settings<'_>;
+}
+
+/// The options that the executor reads.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Settings<'a> {
+    pub(crate) selection_criteria: Option<&'a SelectionCriteria>,
+    pub(crate) read_concern: Option<&'a ReadConcern>,
+    pub(crate) write_concern: Option<&'a WriteConcern>,
+    pub(crate) max_time: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// The parts that every operation has. `operation!` implements it.
+pub(crate) trait Parts<'a>: Sized + Send {
+    /// The handle.
+    fn on(&self) -> On<'a>;
+
+    /// The options, if there are any.
+    fn options(&self) -> Option<&dyn Options>;
+
+    /// Takes the caller's session, if there is one.
+    fn take_session(&mut self) -> Option<&'a mut SessionState>;
+}
+
+/// An operation of one command.
+pub(crate) trait Command<'a>: Parts<'a> {
+    /// What the caller gets.
+    type Output;
+
+    /// What kind of operation it is.
+    fn meta(&self) -> &'static Meta;
+
+    /// Refuses what no server would take, before anything else happens.
+    ///
+    /// # Errors
+    /// `InvalidArgument`.
+    fn check(&self, session: Option<&SessionState>) -> Result<()> {
+        let _ = session;
+        Ok(())
+    }
+
+    /// Where it goes and under which concerns, where that differs from other operations of its kind.
+    fn context<'s>(&'s self, usual: RequestContext<'s>) -> RequestContext<'s> {
+        usual
+    }
+
+    /// Writes the fields that are its own, the command's name first.
+    fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()>;
+
+    /// Writes the documents that go along with the command.
+    fn documents(&mut self, message: &mut MessageWriter<'_>, server: &ConnectionDescription) -> Result<()> {
+        let _ = (message, server);
+        Ok(())
+    }
+
+    /// Reads the reply.
+    fn decode(self, reply: Reply<'a>) -> Result<Self::Output>;
+
+    /// The result after a failure, where one counts as success.
+    fn recover(self, error: Error) -> Result<Self::Output> {
+        Err(error)
+    }
+}
+
+/// A command with its handle, as the executor sees it.
+struct Running<'a, C> {
+    command: C,
+    on: On<'a>,
+}
+
+impl<'a, C: Command<'a>> Operation for Running<'a, C> {
+    fn meta(&self) -> &'static Meta {
+        self.command.meta()
+    }
+
+    fn context(&self) -> RequestContext<'_> {
+        let own = self.command.options().map(Options::settings).unwrap_or_default();
+        let inherited = self.on.concerns;
+        let mut context =
+            RequestContext { max_time: own.max_time, ..RequestContext::bare(self.on.db, Target::Writable) };
+        match self.command.meta().kind {
+            Kind::Read => {
+                let criteria = own.selection_criteria.unwrap_or(&inherited.selection_criteria);
+                context.target = Target::Readable(criteria);
+                context.read_concern = Setting::of(own.read_concern, inherited.read_concern.as_ref());
+            }
+            Kind::Write => {
+                context.write_concern = Setting::of(own.write_concern, inherited.write_concern.as_ref());
+            }
+            Kind::Other | Kind::Sequel => {
+                context.target = Target::Readable(own.selection_criteria.unwrap_or(PRIMARY));
+            }
+        }
+        self.command.context(context)
+    }
+
+    fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()> {
+        self.command.body(body, server)?;
+        self.command.options().map_or(Ok(()), |options| options.encode(body))
+    }
+
+    fn documents(&mut self, message: &mut MessageWriter<'_>, server: &ConnectionDescription) -> Result<()> {
+        self.command.documents(message, server)
+    }
+}
+
+/// An operation, of one command or of many.
+pub(crate) trait Execute<'a>: Parts<'a> {
+    /// What the caller gets.
+    type Output;
+
+    /// What the operation is called in errors.
+    fn subject(&self) -> Subject<'a>;
+
+    /// Runs it.
+    fn execute(self) -> impl Future<Output = Result<Self::Output>> + Send;
+}
+
+impl<'a, C: Command<'a>> Execute<'a> for C {
+    type Output = <C as Command<'a>>::Output;
+
+    fn subject(&self) -> Subject<'a> {
+        self.on().subject(self.meta().operation)
+    }
+
+    #[inline]
+    fn execute(mut self) -> impl Future<Output = Result<Self::Output>> + Send {
+        let session = self.take_session();
+        let mut running = Running { on: self.on(), command: self };
+        // The block uses what it captures in place; an `async fn` would keep it twice.
+        async move {
+            running.command.check(session.as_deref())?;
+            let deadline = running.on.deadline(running.command.options());
+            match exec::execute(running.on.core, &mut running, session.into(), deadline).await {
+                Ok(reply) => running.command.decode(reply),
+                Err(error) => running.command.recover(error),
+            }
+        }
+    }
+}
+
+/// The future of `operation`, whose errors name it, in one allocation.
+#[inline(always)]
+pub(crate) fn boxed<'a, O: Execute<'a> + 'a>(operation: O) -> Boxed<'a, Result<O::Output>> {
+    let subject = operation.subject();
+    super::subject::told(|| operation.execute(), subject)
+}
+
+/// The future of `operation`, whose errors name it.
+#[inline(always)]
+pub(crate) fn unboxed<'a, O: Execute<'a> + 'a>(
+    operation: O,
+) -> impl Future<Output = Result<O::Output>> + Send {
+    let subject = operation.subject();
+    Told::new(operation.execute(), subject)
+}
