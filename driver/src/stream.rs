@@ -72,8 +72,8 @@ impl Socket {
                     return Poll::Ready(read);
                 }
             },
-            Socket::BlockingTcp(socket) => Poll::Ready(blocking(|| (&*socket).read(bytes))),
-            Socket::BlockingUnix(socket) => Poll::Ready(blocking(|| (&*socket).read(bytes))),
+            Socket::BlockingTcp(socket) => Poll::Ready(blocking((&*socket).read(bytes))),
+            Socket::BlockingUnix(socket) => Poll::Ready(blocking((&*socket).read(bytes))),
         }
     }
 
@@ -121,23 +121,18 @@ impl Socket {
                     written => return Poll::Ready(written),
                 }
             },
-            Socket::BlockingTcp(socket) => Poll::Ready(blocking(|| (&*socket).write(bytes))),
-            Socket::BlockingUnix(socket) => Poll::Ready(blocking(|| (&*socket).write(bytes))),
+            Socket::BlockingTcp(socket) => Poll::Ready(blocking((&*socket).write(bytes))),
+            Socket::BlockingUnix(socket) => Poll::Ready(blocking((&*socket).write(bytes))),
         }
     }
 }
 
-/// Repeats a system call that a signal interrupted, and names a socket timeout as what it is.
-fn blocking<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            result => return result,
-        }
-    }
+/// Names a socket timeout as what it is.
+fn blocking<T>(called: io::Result<T>) -> io::Result<T> {
+    called.map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+        _ => error,
+    })
 }
 
 /// A socket, and whether somebody else has ended it.
@@ -193,6 +188,17 @@ impl Plain {
         }
         Ok(())
     }
+
+    /// Polls the socket. A call that a signal interrupts is made again, with the time that is left.
+    fn poll<T>(&mut self, mut call: impl FnMut(&Socket) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        loop {
+            self.arm()?;
+            match call(&self.shared.socket) {
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                polled => return polled,
+            }
+        }
+    }
 }
 
 impl AsyncRead for Plain {
@@ -201,8 +207,7 @@ impl AsyncRead for Plain {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.arm()?;
-        let n = ready!(self.shared.socket.poll_read(cx, buf.initialize_unfilled()))?;
+        let n = ready!(self.poll(|socket| socket.poll_read(cx, buf.initialize_unfilled())))?;
         buf.advance(n);
         Poll::Ready(Ok(()))
     }
@@ -210,8 +215,7 @@ impl AsyncRead for Plain {
 
 impl AsyncWrite for Plain {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.arm()?;
-        self.shared.socket.poll_write(cx, bytes)
+        self.poll(|socket| socket.poll_write(cx, bytes))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -317,8 +321,38 @@ impl Stream {
 }
 
 #[cfg(test)]
+mod signals;
+
+#[cfg(test)]
 mod tests {
+    use super::signals::{Signals, with_signals};
     use super::*;
+    use crate::rt::block_on;
+
+    fn limited_pair() -> (Stream, std::os::unix::net::UnixStream) {
+        let (socket, peer) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut stream = Stream::new(Socket::BlockingUnix(socket));
+        stream.set_deadline(Deadline::after(Duration::from_millis(200)));
+        (stream, peer)
+    }
+
+    #[test]
+    fn signals_do_not_prolong_a_blocking_read() {
+        let (mut stream, _peer) = limited_pair();
+        let (read, signals) = with_signals(|| block_on(stream.read(&mut [0; 16])));
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(signals, Signals::StillComing);
+    }
+
+    #[test]
+    fn signals_do_not_prolong_a_blocking_write() {
+        let (mut stream, _peer) = limited_pair();
+        // More than the buffers of the socket hold.
+        let bytes = vec![0; 16 * 1024 * 1024];
+        let (written, signals) = with_signals(|| block_on(stream.write_all(&bytes)));
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(signals, Signals::StillComing);
+    }
 
     #[test]
     fn the_last_moment_before_a_deadline_is_a_limit_too() {

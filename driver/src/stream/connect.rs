@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{SockRef, TcpKeepalive};
 
-use super::{Socket, Stream, limit_calls};
+use super::{Socket, Stream, blocking, limit_calls};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::ServerAddress;
@@ -144,16 +144,20 @@ async fn connect_unix(path: &Path, runtime: &Runtime, deadline: Deadline) -> io:
 
 /// A server that is too busy to accept makes who connects wait, as long as the socket's limit for writes allows.
 fn connect_unix_blocking(path: &Path, deadline: Deadline) -> io::Result<UnixStream> {
-    let rest = deadline.remaining();
-    if rest.is_some_and(|rest| rest.is_zero()) {
-        return Err(io::ErrorKind::TimedOut.into());
-    }
     let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
-    limit_calls(&SockRef::from(&socket), rest)?;
-    socket.connect(&socket2::SockAddr::unix(path)?).map_err(|cause| match cause.kind() {
-        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
-        _ => cause,
-    })?;
+    let address = socket2::SockAddr::unix(path)?;
+    loop {
+        let rest = deadline.remaining();
+        if rest.is_some_and(|rest| rest.is_zero()) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        limit_calls(&SockRef::from(&socket), rest)?;
+        match blocking(socket.connect(&address)) {
+            // Again, with the time that is left.
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            connected => break connected?,
+        }
+    }
     limit_calls(&SockRef::from(&socket), None)?;
     Ok(UnixStream::from(std::os::fd::OwnedFd::from(socket)))
 }
@@ -162,10 +166,32 @@ fn connect_unix_blocking(path: &Path, deadline: Deadline) -> io::Result<UnixStre
 mod tests {
     use super::*;
     use crate::rt::block_on;
+    use crate::stream::signals::{Signals, with_signals};
 
     #[test]
     fn a_unix_socket_whose_queue_is_full_is_waited_for_until_the_deadline() {
         block_on(full_queue("blocking", Runtime::blocking().unwrap()));
+    }
+
+    #[test]
+    fn signals_do_not_prolong_a_blocking_connect() {
+        let folder = testbed::shared_standalone().unwrap().log_path().parent().unwrap().to_owned();
+        let path = folder.join("signals.sock");
+        let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        listener.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
+        listener.listen(0).unwrap();
+        let mut taken = Vec::new();
+        let (error, signals) = with_signals(|| {
+            loop {
+                match connect_unix_blocking(&path, Deadline::after(Duration::from_millis(200))) {
+                    Ok(socket) => taken.push(socket),
+                    Err(error) => break error,
+                }
+                assert!(taken.len() < 100, "the queue is never full");
+            }
+        });
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        assert_eq!(signals, Signals::StillComing);
     }
 
     #[tokio::test]
