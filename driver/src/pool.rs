@@ -115,7 +115,7 @@ impl Pool {
     }
 
     /// The short way of a checkout: an idle connection, where there is nothing to it but to take it; for all else there is
-    /// [`check_out`](Self::check_out).
+    /// [`check_out_in_line`](Self::check_out_in_line).
     #[inline]
     pub(crate) fn check_out_now(&self) -> Option<PooledConnection> {
         if self.shared.is_listened_to() { None } else { self.shared.take_idle() }
@@ -131,7 +131,22 @@ impl Pool {
     ///
     /// Cancel safety: a dropped future leaves the queue, or gives back what it was given, or leaves to the pool the connection that is
     /// being opened.
+    #[inline]
     pub(crate) async fn check_out(&self, deadline: Deadline) -> Result<PooledConnection, CheckOutError> {
+        match self.check_out_now() {
+            Some(connection) => Ok(connection),
+            None => self.check_out_in_line(deadline).await,
+        }
+    }
+
+    /// The long way of a checkout, after [`check_out_now`](Self::check_out_now) found nothing.
+    ///
+    /// # Errors
+    /// As [`check_out`](Self::check_out), and as cancel safe.
+    pub(crate) async fn check_out_in_line(
+        &self,
+        deadline: Deadline,
+    ) -> Result<PooledConnection, CheckOutError> {
         let Some(started) = self.checkout_started() else { return self.shared.check_out(deadline).await };
         let mut asking = Asking { pool: self, started, over: false };
         let mut checked_out = match self.shared.take_idle() {

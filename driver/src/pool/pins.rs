@@ -45,9 +45,9 @@ impl Lease {
         Some(Lease { connection: Some(pool.check_out_now()?), home: Home::Pool })
     }
 
-    /// A connection that belongs to no request.
+    /// A connection that belongs to no request, after [`of_idle`](Self::of_idle) found none.
     pub(crate) async fn of_pool(pool: &Pool, deadline: Deadline) -> Result<Self, CheckOutError> {
-        Ok(Lease { connection: Some(pool.check_out(deadline).await?), home: Home::Pool })
+        Ok(Lease { connection: Some(pool.check_out_in_line(deadline).await?), home: Home::Pool })
     }
 }
 
@@ -198,7 +198,7 @@ impl ThreadPins {
     ) -> Result<Lease, CheckOutError> {
         match self.take(pool) {
             Pinned::NoRequest => Lease::of_pool(pool, deadline).await,
-            Pinned::Nothing => Ok(self.lease(pool.check_out(deadline).await?)),
+            Pinned::Nothing => Ok(self.lease(pool.check_out_in_line(deadline).await?)),
             Pinned::Connection(connection) => Ok(self.lease(connection)),
         }
     }
