@@ -86,7 +86,8 @@ pub enum ErrorKind {
         /// Which pool, and why.
         message: String,
     },
-    /// No connection came free within `waitQueueTimeoutMS`.
+    /// No connection came free, and none could be opened for lack of room, within `waitQueueTimeoutMS`. That option does
+    /// not bound the opening of a connection: `connectTimeoutMS` does.
     #[non_exhaustive]
     WaitQueueTimeout {
         /// The state of the pool at that moment.

@@ -41,7 +41,8 @@
 //! was done is not known, as with a lost connection.
 //!
 //! Each operation has one deadline, the client's `timeoutMS`, which covers finding a server, waiting for a connection and the
-//! conversation itself. Without it, `serverSelectionTimeoutMS` (30 s) and `waitQueueTimeoutMS` bound their own stage.
+//! conversation itself. Without it, `serverSelectionTimeoutMS` (30 s), `waitQueueTimeoutMS`
+//! (the wait until a connection is free or may be opened) and `connectTimeoutMS` (10 s, the opening itself) bound their own stage.
 //!
 //! # Where reads and writes go
 //!

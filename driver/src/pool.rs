@@ -12,6 +12,7 @@
 //! | what happens while nobody asks? | `upkeep.rs` |
 //! | how is a connection made? what does it tell the server? | `establish.rs`, `metadata.rs` |
 //! | what is a connection, and what does it owe? | `connection.rs` |
+//! | how much memory does an idle one keep? | `room.rs` |
 //!
 //! Specification "Connection Monitoring and Pooling". A checkout that finds an idle connection takes one short lock; one
 //! that finds none waits in line and is handed a connection, or the right to open one, directly. What is handed out
@@ -26,6 +27,7 @@ mod metadata;
 mod opening;
 mod pins;
 mod refused;
+mod room;
 mod shared;
 mod state;
 mod upkeep;

@@ -102,7 +102,9 @@ pub struct ClientOptions {
     /// How many operations, as a multiple of `max_pool_size`, may wait for a connection; one more is refused at once. Default:
     /// without limit.
     pub wait_queue_multiple: Option<u32>,
-    /// How long an operation may wait for a connection. Default: without limit.
+    /// How long an operation may wait until a connection is free, or until it may open one. It does not bound the opening
+    /// itself, which `connect_timeout` and `timeout` bound (specification "Connection Monitoring and Pooling", section
+    /// "Checking Out a Connection"). Default: without limit.
     pub wait_queue_timeout: Option<Duration>,
     /// The write concern of writes that are given none.
     pub write_concern: Option<WriteConcern>,

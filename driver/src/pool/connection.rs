@@ -12,6 +12,7 @@ use bson::oid::ObjectId;
 use bson::{Document, RawDocument};
 
 use super::generation::Generation;
+use super::room::Room;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::ServerAddress;
@@ -22,9 +23,6 @@ use crate::wire::compression::{self, Codec};
 use crate::wire::framing::ReadBuffer;
 use crate::wire::message::{self, Flags, MessageWriter, Reply, RequestId, RequestIds};
 use crate::wire::{MAX_MESSAGE_SIZE, message::request_document};
-
-/// The most memory that a write buffer keeps after a large request.
-const KEEP: usize = 1024 * 1024;
 
 /// What a dropped future, or a finished one, has left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +53,7 @@ pub(crate) struct Connection {
     unpacked: Vec<u8>,
     /// The reply that lies at the beginning of `read`, until the next request begins.
     reply: Option<Reply>,
+    room: Room,
     socket_timeout: Option<Duration>,
     description: ConnectionDescription,
 }
@@ -137,6 +136,7 @@ impl Connection {
             read: ReadBuffer::new(),
             unpacked: Vec::new(),
             reply: None,
+            room: Room::default(),
             socket_timeout,
             description: ConnectionDescription::unknown(),
         }
@@ -200,18 +200,12 @@ impl Connection {
     /// Opens a new request in the connection's buffer. Whatever was written or read before is gone.
     pub(crate) fn begin(&mut self) -> MessageWriter<'_> {
         self.discard_reply();
-        if self.write.capacity() > KEEP {
-            self.write = Vec::new();
-        }
         MessageWriter::begin(&mut self.write, self.ids.next(), Flags::NONE)
     }
 
     /// As [`begin`](Self::begin), with what there is to know about the server while the request is written.
     pub(crate) fn compose(&mut self) -> (MessageWriter<'_>, &ConnectionDescription) {
         self.discard_reply();
-        if self.write.capacity() > KEEP {
-            self.write = Vec::new();
-        }
         (MessageWriter::begin(&mut self.write, self.ids.next(), Flags::NONE), &self.description)
     }
 
@@ -336,7 +330,39 @@ impl Connection {
             self.read.consume(len);
         }
         self.unpacked.clear();
-        self.unpacked.shrink_to(KEEP);
+    }
+
+    /// Ends the use of an idle connection: drops the reply, and gives memory back that the next use is not expected to need.
+    #[inline]
+    pub(super) fn rest(&mut self) {
+        let reply = self.read.next_len().ok().flatten().unwrap_or_default().max(self.unpacked.len());
+        let len = self.write.len().max(reply);
+        let capacity = self
+            .write
+            .capacity()
+            .max(self.read.room())
+            .max(self.packed.capacity())
+            .max(self.unpacked.capacity());
+        self.discard_reply();
+        self.write.clear();
+        if let Some(room) = self.room.after(len, capacity) {
+            self.shrink_to(room);
+        }
+    }
+
+    /// How many bytes the buffers of the connection take.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.write.capacity() + self.read.room() + self.packed.capacity() + self.unpacked.capacity()
+    }
+
+    #[cold]
+    fn shrink_to(&mut self, room: usize) {
+        for buffer in [&mut self.write, &mut self.packed, &mut self.unpacked] {
+            buffer.clear();
+            buffer.shrink_to(room);
+        }
+        self.read.shrink_to(room);
     }
 
     fn ready_to_send(&mut self) -> Result<()> {
@@ -365,7 +391,6 @@ impl Connection {
         self.state = State::Broken;
         let bytes = match self.codec {
             Some(codec) if Codec::is_allowed_for(&self.write) => {
-                self.packed.shrink_to(KEEP);
                 codec
                     .compress(&self.write, &mut self.packed)
                     .map_err(|cause| Error::io("cannot compress the request", cause))?;

@@ -73,14 +73,20 @@ impl DerefMut for Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(connection) = self.connection.take() else { return };
+        let Some(mut connection) = self.connection.take() else { return };
         if !connection.is_idle() {
             return;
         }
         match &mut self.home {
             Home::Pool => {}
-            Home::Thread(pins) => drop(pins.put_back(connection)),
-            Home::Line(slot) => **slot = Some(connection),
+            Home::Thread(pins) => {
+                connection.rest();
+                drop(pins.put_back(connection));
+            }
+            Home::Line(slot) => {
+                connection.rest();
+                **slot = Some(connection);
+            }
         }
     }
 }

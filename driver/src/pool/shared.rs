@@ -236,7 +236,8 @@ impl Shared {
 
     /// An intact connection goes to the one who waits longest, else among the idle ones, unless its time is over.
     #[inline]
-    pub(super) fn put_back(self: &Arc<Self>, connection: Box<Connection>) {
+    pub(super) fn put_back(self: &Arc<Self>, mut connection: Box<Connection>) {
+        connection.rest();
         let (era, now) = (connection.generation(), self.now());
         if let Some(connection) =
             self.handoff.with_state(|state, waiting| state.keep(connection, era, now, waiting))

@@ -88,6 +88,52 @@ fn the_blocking_face_needs_no_runtime() {
     assert_eq!(bench.pool.counts(), Counts { total: 1, idle: 1, pending: 0 });
 }
 
+/// Sends a large request, and one that has a large reply, and gives what the connection then holds in the pool.
+async fn memory_after_large_messages(runtime: Runtime, collection: &str) -> usize {
+    let bench = bench(runtime, shared_standalone().unwrap(), |_| {});
+    let large = doc! { "_id": 1, "text": "x".repeat(15_000_000) };
+    let mut connection = bench.take().await;
+    bench.run(&mut connection, doc! { "insert": collection, "documents": [large] }).await;
+    drop(connection);
+    let written = bench.take().await.memory();
+    let mut connection = bench.take().await;
+    let found = bench.run(&mut connection, doc! { "find": collection }).await;
+    assert!(found.get_document("cursor").unwrap().get_array("firstBatch").unwrap().len() == 1);
+    drop(connection);
+    written.max(bench.take().await.memory())
+}
+
+/// What the buffers of a connection may keep after a few messages of 15 MB, in bytes.
+const LITTLE: usize = 700_000;
+
+#[tokio::test]
+async fn idle_connection_gives_memory_of_large_messages_back() {
+    let memory = memory_after_large_messages(Runtime::current().unwrap(), "large_async").await;
+    assert!(memory <= LITTLE, "{memory}");
+}
+
+#[test]
+fn idle_blocking_connection_gives_memory_back() {
+    let memory = block_on(memory_after_large_messages(Runtime::blocking().unwrap(), "large_blocking"));
+    assert!(memory <= LITTLE, "{memory}");
+}
+
+#[test]
+fn pinned_connection_gives_memory_of_large_messages_back() {
+    let bench = bench(Runtime::blocking().unwrap(), shared_standalone().unwrap(), |_| {});
+    let large = || doc! { "ping": 1, "comment": "x".repeat(15_000_000) };
+    let (threads, handles) = (ThreadPins::new(true), RequestPins::default());
+    for _ in 0..2 {
+        let mut lease = block_on(threads.check_out(&bench.pool, Deadline::NEVER)).unwrap();
+        assert!(lease.memory() <= LITTLE);
+        block_on(bench.run(&mut lease, large()));
+        drop(lease);
+        let mut lease = block_on(handles.check_out(&bench.pool, Deadline::NEVER)).unwrap();
+        assert!(lease.memory() <= LITTLE);
+        block_on(bench.run(&mut lease, large()));
+    }
+}
+
 /// A listener that panics costs the pool no place: not when connections are made, nor when they go out or come back.
 #[tokio::test]
 async fn a_listener_that_panics_costs_no_capacity() {

@@ -8,9 +8,6 @@ use crate::error::{Error, Result};
 
 /// The room of a fresh buffer: more than most replies take.
 const INITIAL: usize = 16 * 1024;
-/// The most room that a buffer keeps after a large reply.
-const KEEP: usize = 1024 * 1024;
-
 /// Bytes read from a socket and not yet consumed.
 #[derive(Debug)]
 pub(crate) struct ReadBuffer {
@@ -79,11 +76,19 @@ impl ReadBuffer {
         self.start = (self.start + n).min(self.end);
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
-            if self.bytes.len() > KEEP {
-                self.bytes.truncate(INITIAL);
-                self.bytes.shrink_to_fit();
-            }
         }
+    }
+
+    /// The room that there is.
+    #[inline]
+    pub(crate) fn room(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Gives memory back beyond `room`, and beyond what has arrived and is not consumed.
+    pub(crate) fn shrink_to(&mut self, room: usize) {
+        self.bytes.truncate(room.max(INITIAL).max(self.end));
+        self.bytes.shrink_to_fit();
     }
 
     /// How many bytes have arrived and are not consumed.
@@ -179,11 +184,21 @@ mod tests {
     }
 
     #[test]
-    fn a_large_reply_does_not_keep_its_memory() {
+    fn a_large_reply_gives_its_memory_back() {
         let mut buffer = ReadBuffer::new();
         let large = message(3_000_000, 0);
         feed(&mut buffer, &large);
         buffer.consume(large.len());
-        assert!(buffer.bytes.capacity() <= INITIAL * 2);
+        buffer.shrink_to(0);
+        assert!(buffer.room() <= INITIAL * 2);
+    }
+
+    #[test]
+    fn shrinking_keeps_what_has_arrived() {
+        let mut buffer = ReadBuffer::new();
+        let large = message(100_000, 7);
+        feed(&mut buffer, &large);
+        buffer.shrink_to(0);
+        assert!(buffer.frame().unwrap() == Some(&large[..]));
     }
 }

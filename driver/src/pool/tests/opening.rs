@@ -46,6 +46,43 @@ async fn an_opening_goes_on_without_its_asker() {
     assert_eq!((bench.pool.counts().total, bench.told(is_created)), (2, 2));
 }
 
+/// Specification "Connection Monitoring and Pooling", section "Checking Out a Connection": a checkout leaves the queue before its
+/// connection is opened.
+fn queue_briefly(options: &mut ClientOptions) {
+    patient(options);
+    options.wait_queue_timeout = Some(Duration::from_millis(1));
+}
+
+/// Far longer than `waitQueueTimeoutMS` above.
+const LONG: Duration = Duration::from_millis(100);
+
+#[tokio::test]
+async fn wait_queue_timeout_does_not_bound_an_opening() {
+    let server = Standalone::start().unwrap();
+    let bench = bench(Runtime::current().unwrap(), &server, queue_briefly);
+    server.pause().unwrap();
+    let mut ask = pin!(bench.take());
+    look(ask.as_mut()).await;
+    tokio::time::sleep(LONG).await;
+    look(ask.as_mut()).await;
+    server.resume().unwrap();
+    assert_eq!(ask.await.id(), 1);
+}
+
+#[test]
+fn wait_queue_timeout_bounds_no_blocking_opening() {
+    let server = Standalone::start().unwrap();
+    let bench = bench(Runtime::blocking().unwrap(), &server, queue_briefly);
+    server.pause().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(LONG);
+            server.resume().unwrap();
+        });
+        assert_eq!(block_on(bench.take()).id(), 1);
+    });
+}
+
 /// One whose time is over while its connection is being opened is told so, and leaves it. That says nothing about the server.
 #[tokio::test]
 async fn an_opening_goes_on_when_the_time_of_its_asker_is_over() {
