@@ -44,10 +44,10 @@ pub(crate) use self::session_pool::ServerSession;
 use self::session_pool::SessionPool;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result, SYSTEM_OVERLOADED_ERROR};
-use crate::options::{ClientOptions, SelectionCriteria, ServerAddress};
+use crate::options::{ClientOptions, ServerAddress};
 use crate::pool::{CheckOutError, Lease, Pool, RequestPins, ThreadPins};
 use crate::rt::Runtime;
-use crate::topology::{Deployment, Selected, TopologyType};
+use crate::topology::{Criteria, Deployment, Selected, TopologyType};
 
 /// What the handles of one client share; those of a request share, besides, what it has pinned.
 pub(crate) struct Core {
@@ -357,7 +357,7 @@ fn retargets(core: &Core, error: &Error) -> bool {
 enum Selection<'s> {
     Made(Selected),
     /// [`select`] goes on with it.
-    Waits(&'s SelectionCriteria),
+    Waits(Criteria<'s>),
 }
 
 /// The server for the next attempt, if one suits it at this moment; else it is waited for, as it is where somebody is told of it.
@@ -365,7 +365,7 @@ enum Selection<'s> {
 fn select_now<'s>(core: &Core, target: Target<'s>, avoided: &[ServerAddress]) -> Result<Selection<'s>> {
     let criteria = match target.criteria() {
         Ok(criteria) => criteria,
-        Err(server) => return Ok(Selection::Made(Selected::new(Arc::clone(server)))),
+        Err(server) => return Ok(Selection::Made(Selected::new(Arc::clone(server), false))),
     };
     #[cfg(feature = "tracing")]
     if crate::event::log::Selection::is_wanted() {
@@ -379,7 +379,7 @@ fn select_now<'s>(core: &Core, target: Target<'s>, avoided: &[ServerAddress]) ->
 async fn select(
     core: &Core,
     operation: &'static str,
-    criteria: &SelectionCriteria,
+    criteria: Criteria<'_>,
     avoided: &[ServerAddress],
     deadline: Deadline,
 ) -> Result<Selected> {

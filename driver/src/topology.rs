@@ -42,5 +42,6 @@ mod tests;
 pub(crate) use self::deployment::Deployment;
 pub use self::description::{TopologyDescription, TopologyType};
 pub(crate) use self::hello::HelloReply;
+pub(crate) use self::selection::Criteria;
 pub(crate) use self::server::{Selected, Server};
 pub use self::server_description::{ServerDescription, ServerType, TopologyVersion};

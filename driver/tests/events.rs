@@ -141,6 +141,46 @@ async fn failures_are_told_and_secrets_are_not() {
     client.database(&db).run_command(doc! { "dropUser": "al" }).await.unwrap();
 }
 
+/// The sizes of the batches that a `find` with a limit asks for while its five documents come.
+fn batch_sizes(events: &[CommandEvent]) -> Vec<i64> {
+    started(events).iter().take(3).map(|command| command.get_i64("batchSize").unwrap()).collect()
+}
+
+/// Specification "Find, getMore and killCursors commands", section "Behavior of Limit, skip and batchSize".
+#[tokio::test]
+async fn get_more_asks_for_what_is_left_of_the_limit() {
+    let (options, told, db) = telling(&shared_standalone().unwrap().uri());
+    let client = Client::with_options(options).unwrap();
+    let coll = client.database(&db).collection::<Document>("c");
+    coll.insert_many((0..9).map(|i| doc! { "_id": i })).await.unwrap();
+    drain(&told);
+    let mut cursor = coll.find(doc! {}).limit(5).batch_size(2).await.unwrap();
+    let mut found = 0;
+    while cursor.advance().await.unwrap() {
+        found += 1;
+    }
+    assert_eq!((found, batch_sizes(&drain(&told))), (5, vec![2, 2, 1]));
+
+    let mut session = client.start_session().await.unwrap();
+    let mut cursor = coll.find(doc! {}).limit(5).batch_size(2).session(&mut session).await.unwrap();
+    let mut found = 0;
+    while cursor.advance(&mut session).await.unwrap() {
+        found += 1;
+    }
+    assert_eq!((found, batch_sizes(&drain(&told))), (5, vec![2, 2, 1]));
+}
+
+#[test]
+fn blocking_get_more_asks_for_what_is_left_of_the_limit() {
+    let (options, told, db) = telling(&shared_standalone().unwrap().uri());
+    let client = sync::Client::with_options(options).unwrap();
+    let coll = client.database(&db).collection::<Document>("c");
+    coll.insert_many((0..9).map(|i| doc! { "_id": i })).run().unwrap();
+    drain(&told);
+    let found = coll.find(doc! {}).limit(5).batch_size(2).run().unwrap().count();
+    assert_eq!((found, batch_sizes(&drain(&told))), (5, vec![2, 2, 1]));
+}
+
 /// Specification "Versioned API", "Command Syntax".
 #[tokio::test]
 async fn every_command_declares_the_stable_api_and_the_server_holds_to_it() {

@@ -97,12 +97,13 @@ pub(crate) struct Batch {
     /// Where the array ends.
     end: usize,
     current: Range<usize>,
+    taken: u64,
 }
 
 impl Batch {
     /// Takes over a reply of which `documents`, found in its document, are the batch.
     pub(crate) fn new(reply: OwnedReply, documents: Range<usize>) -> Self {
-        Batch { reply, next: documents.start + 4, end: documents.end, current: 0..0 }
+        Batch { reply, next: documents.start + 4, end: documents.end, current: 0..0, taken: 0 }
     }
 
     /// Moves on to the next document. False at the end of the batch.
@@ -118,6 +119,7 @@ impl Batch {
             Ok(Some(found)) => {
                 self.next = found.end;
                 self.current = found;
+                self.taken += 1;
                 Ok(true)
             }
             outcome => {
@@ -125,6 +127,11 @@ impl Batch {
                 outcome.map(|_| false)
             }
         }
+    }
+
+    /// How many documents it has given.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// Whether more documents follow.

@@ -28,8 +28,19 @@ use crate::topology::Server;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Follow {
     pub(crate) batch_size: Option<u32>,
+    /// How many documents the server may still give, where there is a limit.
+    pub(crate) left: Option<u64>,
     pub(crate) max_await_time: Option<Duration>,
     pub(crate) comment: Option<Bson>,
+}
+
+impl Follow {
+    /// The size of the next batch: not more than what is left of the limit. Once nothing is left, the server has only to say so
+    /// (specification "Find, getMore and killCursors commands", section "Behavior of Limit, skip and batchSize").
+    fn batch_size(&self) -> Option<u32> {
+        let left = self.left.filter(|left| *left != 0).and_then(|left| u32::try_from(left).ok());
+        self.batch_size.map(|size| left.map_or(size, |left| size.min(left)))
+    }
 }
 
 /// The batch at hand, and where the next one comes from.
@@ -110,7 +121,9 @@ impl Feed {
             match std::mem::replace(&mut self.state, State::Done) {
                 State::Done => return Poll::Ready(Ok(false)),
                 State::Interrupted => return Poll::Ready(Err(interrupted())),
-                State::Open(source) => self.state = State::Fetching(Box::pin(source.fetch(None))),
+                State::Open(source) => {
+                    self.state = State::Fetching(Box::pin(source.fetch(self.batch.taken(), None)));
+                }
                 State::Fetching(mut fetch) => match Pin::new(&mut fetch).poll(cx) {
                     Poll::Pending => {
                         self.state = State::Fetching(fetch);
@@ -132,7 +145,7 @@ impl Feed {
             }
             match std::mem::replace(&mut self.state, State::Interrupted) {
                 State::Open(source) => {
-                    let fetched = source.fetch(session.as_deref_mut()).await;
+                    let fetched = source.fetch(self.batch.taken(), session.as_deref_mut()).await;
                     self.state = State::Done;
                     self.took(fetched)?;
                 }
@@ -180,7 +193,9 @@ struct Source {
 }
 
 impl Source {
-    async fn fetch(mut self: Box<Self>, session: Option<&mut SessionState>) -> Fetched {
+    /// Fetches the batch that follows one of `taken` documents.
+    async fn fetch(mut self: Box<Self>, taken: u64, session: Option<&mut SessionState>) -> Fetched {
+        self.follow.left = self.follow.left.map(|left| left.saturating_sub(taken));
         let batch = self.next_batch(session).await;
         let subject = Subject { operation: "getMore", db: &self.db, collection: Some(&self.collection) };
         let batch = batch.map_err(|error| error.during(&subject));
@@ -195,7 +210,7 @@ impl Source {
             context: RequestContext::bare(&self.db, Target::Member(&self.server)),
             cursor: self.id,
             collection: &self.collection,
-            batch_size: self.follow.batch_size,
+            batch_size: self.follow.batch_size(),
             max_await_time: self.follow.max_await_time,
             comment: self.follow.comment.as_ref(),
         };

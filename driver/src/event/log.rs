@@ -20,8 +20,8 @@ use super::command::{CommandEvent, ConnectionInfo};
 use super::sdam::SdamEvent;
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::options::{ClientOptions, SelectionCriteria, ServerAddress};
-use crate::topology::{Deployment, Selected};
+use crate::options::{ClientOptions, ServerAddress};
+use crate::topology::{Criteria, Deployment, Selected};
 
 /// How many characters of a document are logged where neither the options nor the environment say otherwise.
 pub const MAX_DOCUMENT_LENGTH: usize = 1000;
@@ -245,14 +245,14 @@ pub(crate) struct Selection<'a> {
     /// The command that a server is selected for.
     pub(crate) operation: &'static str,
     /// Which servers suit it.
-    pub(crate) criteria: &'a SelectionCriteria,
+    pub(crate) criteria: Criteria<'a>,
 }
 
 macro_rules! selection {
     ($level:ident, $selection:expr, $deployment:expr, $message:literal $(, $($fields:tt)*)?) => {
         tracing::$level!(
             target: "driver::server_selection",
-            selector = %$selection.criteria, operation = $selection.operation,
+            selector = %$selection.criteria.under(&$deployment.description()), operation = $selection.operation,
             topologyDescription = %$deployment.description(),
             $($($fields)*,)?
             $message

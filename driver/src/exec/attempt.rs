@@ -69,7 +69,7 @@ fn exchange(
 ) -> impl Future<Output = std::result::Result<Outline, Failure>> {
     async move {
         let core = tries.lease.core;
-        write(tries, operation, connection).map_err(|error| match error.kind() {
+        write(tries, operation, selected, connection).map_err(|error| match error.kind() {
             // No server has anything to do with what cannot be written.
             ErrorKind::BsonSerialization(_) => Failure::before(error),
             _ => Failure::before(error.at(selected.address())),
@@ -171,6 +171,7 @@ fn read_time_of(
 fn write(
     tries: &mut Tries<'_, '_>,
     operation: &mut dyn Operation,
+    selected: &Selected,
     connection: &mut Connection,
 ) -> Result<()> {
     let core = tries.lease.core;
@@ -208,7 +209,8 @@ fn write(
         session: session_id(tries),
         txn_number: tries.txn_number.filter(|_| tries.retry == Retry::Write),
         cluster_time: cluster_time.map(ClusterTime::as_document),
-        read_preference: read_preference(context.target, server.server_type, route),
+        read_preference: read_preference(context.target, server.server_type, route)
+            .filter(|_| !selected.is_overruled()),
         read_concern: context.read_concern.get(),
         read_time,
         write_concern: context.write_concern.get(),

@@ -101,7 +101,7 @@ pub(super) fn read_preference<'a>(
     route: Route,
 ) -> Option<&'a ReadPreference> {
     const ANY: &ReadPreference = &ReadPreference::PrimaryPreferred { options: None };
-    let Target::Readable(criteria) = target else { return None };
+    let (Target::Readable(criteria) | Target::WritingAggregate(criteria)) = target else { return None };
     let asked = match criteria {
         SelectionCriteria::ReadPreference(ReadPreference::Primary) => None,
         SelectionCriteria::ReadPreference(preference) => Some(preference),

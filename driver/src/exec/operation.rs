@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
 use crate::pool::ConnectionDescription;
 use crate::session::SessionState;
-use crate::topology::Server;
+use crate::topology::{Criteria, Server};
 use crate::wire::{DocWriter, MessageWriter};
 
 /// What is the same for all operations of a kind.
@@ -89,17 +89,20 @@ pub(crate) enum Target<'a> {
     Writable,
     /// Whoever may answer reads.
     Readable(&'a SelectionCriteria),
+    /// Whoever may run an aggregation with `$out` or `$merge`.
+    WritingAggregate(&'a SelectionCriteria),
     /// One member and no other: it holds the cursor.
     Member(&'a Arc<Server>),
 }
 
 impl<'a> Target<'a> {
     /// By what the server is selected; else the server.
-    pub(crate) fn criteria(self) -> std::result::Result<&'a SelectionCriteria, &'a Arc<Server>> {
+    pub(crate) fn criteria(self) -> std::result::Result<Criteria<'a>, &'a Arc<Server>> {
         const PRIMARY: &SelectionCriteria = &SelectionCriteria::ReadPreference(ReadPreference::Primary);
         match self {
-            Target::Writable => Ok(PRIMARY),
-            Target::Readable(criteria) => Ok(criteria),
+            Target::Writable => Ok(PRIMARY.into()),
+            Target::Readable(criteria) => Ok(criteria.into()),
+            Target::WritingAggregate(criteria) => Ok(Criteria::of_writing_aggregate(criteria)),
             Target::Member(server) => Err(server),
         }
     }

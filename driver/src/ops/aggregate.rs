@@ -7,7 +7,6 @@ use super::session::{ExplicitSession, ImplicitSession, Session};
 use crate::cursor::{Cursor, Feed, Follow, SessionCursor};
 use crate::exec::{RequestContext, Setting, Target};
 use crate::session::ClientSession;
-use crate::topology::TopologyDescription;
 
 /// Runs a pipeline over a collection of `T`, from which `U` come out. Made by [`Collection::aggregate`].
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -100,10 +99,9 @@ impl<'a, T: 'a, U: 'a, F: Face, S: Session<'a>> Command<'a> for Aggregate<'a, T,
         }
         let on = self.collection.on();
         let own = self.options.as_ref().and_then(|options| options.write_concern.as_ref());
-        let target = if secondaries_write(&on.core.deployment.description()) {
-            usual.target
-        } else {
-            Target::Writable
+        let target = match usual.target {
+            Target::Readable(criteria) => Target::WritingAggregate(criteria),
+            other => other,
         };
         RequestContext {
             target,
@@ -130,17 +128,10 @@ impl<'a, T: 'a, U: 'a, F: Face, S: Session<'a>> Command<'a> for Aggregate<'a, T,
         let options = self.options.unwrap_or_default();
         let follow = Follow {
             batch_size: options.batch_size,
+            left: None,
             max_await_time: options.max_await_time,
             comment: options.comment,
         };
         Feed::open(self.collection.on().core, reply, follow).map(S::cursor)
     }
-}
-
-/// Whether a secondary may be given a pipeline that writes: it passes what it writes on to the primary, from 5.0 on. Servers
-/// that are not known yet do not count (specification "CRUD", section "Read Preferences and Server Selection").
-fn secondaries_write(topology: &TopologyDescription) -> bool {
-    /// The wire version of 5.0.
-    const SINCE: i32 = 13;
-    topology.servers().all(|server| server.max_wire_version().is_none_or(|version| version >= SINCE))
 }

@@ -19,7 +19,7 @@ use super::monitor;
 use super::picture::Topology;
 use super::publisher::Publisher;
 use super::second_look::Doubt;
-use super::selection::Limits;
+use super::selection::{Criteria, Limits};
 use super::server::{Selected, Server};
 use super::server_description::{RoundTrip, ServerDescription, ServerType, TopologyVersion};
 use super::update;
@@ -27,7 +27,7 @@ use super::wait;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::nest::{Nest, Picture};
-use crate::options::{ClientOptions, DriverInfo, SelectionCriteria, ServerAddress};
+use crate::options::{ClientOptions, DriverInfo, ServerAddress};
 use crate::pool::{CheckOutError, Connection, Establisher, Generation, Interrupt, Pool, Stage};
 use crate::rt::Runtime;
 
@@ -173,12 +173,13 @@ impl Deployment {
     /// `ServerSelection` when none came up in time; `IncompatibleServer`; `Shutdown`.
     ///
     /// Cancel safety: a dropped selection leaves nothing behind.
-    pub(crate) async fn select(
+    pub(crate) async fn select<'a>(
         &self,
-        criteria: &SelectionCriteria,
+        criteria: impl Into<Criteria<'a>>,
         avoided: &[ServerAddress],
         deadline: Deadline,
     ) -> Result<Selected> {
+        let criteria = criteria.into();
         if let Some(selected) = self.select_now(criteria, avoided)? {
             return Ok(selected);
         }
@@ -190,12 +191,12 @@ impl Deployment {
     /// # Errors
     /// `IncompatibleServer`.
     #[inline]
-    pub(crate) fn select_now(
+    pub(crate) fn select_now<'a>(
         &self,
-        criteria: &SelectionCriteria,
+        criteria: impl Into<Criteria<'a>>,
         avoided: &[ServerAddress],
     ) -> Result<Option<Selected>> {
-        self.nest.load().select(criteria, avoided)
+        self.nest.load().select(criteria.into(), avoided)
     }
 
     /// Wants a check of every server, and returns at once. Any number of calls cause at most one more check of each than is running.
@@ -279,7 +280,7 @@ impl Deployment {
         &self,
         error: &Error,
         server: &Arc<Server>,
-        criteria: &'o SelectionCriteria,
+        criteria: Criteria<'o>,
     ) -> Option<Doubt<'o>> {
         Doubt::left_by(error, server, criteria, &self.nest.load())
     }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::description::TopologyDescription;
-use super::selection::{self, Limits};
+use super::selection::{self, Criteria, Limits};
 use super::server::{Selected, Server};
 use crate::error::Result;
 use crate::options::{ReadPreference, SelectionCriteria, ServerAddress};
@@ -73,9 +73,11 @@ impl Topology {
     /// is too small for the heartbeat frequency.
     pub(super) fn select(
         &self,
-        criteria: &SelectionCriteria,
+        criteria: Criteria<'_>,
         avoided: &[ServerAddress],
     ) -> Result<Option<Selected>> {
+        let overruled = criteria.is_overruled(&self.description);
+        let criteria = criteria.under(&self.description);
         if let Some(error) = self.description.incompatible() {
             return Err(error);
         }
@@ -96,12 +98,12 @@ impl Topology {
                 selection::less_busy(&window, busy)
             }
         };
-        Ok(chosen.map(|i| Selected::new(Arc::clone(&self.servers[i]))))
+        Ok(chosen.map(|i| Selected::new(Arc::clone(&self.servers[i]), overruled)))
     }
 
     /// Whether this very server is among those that suit `criteria`.
-    pub(super) fn selects(&self, server: &Server, criteria: &SelectionCriteria) -> bool {
-        selection::select(&self.description, criteria, &[], self.limits)
+    pub(super) fn selects(&self, server: &Server, criteria: Criteria<'_>) -> bool {
+        selection::select(&self.description, criteria.under(&self.description), &[], self.limits)
             .into_iter()
             .any(|i| std::ptr::eq(&*self.servers[i], server))
     }

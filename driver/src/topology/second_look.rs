@@ -16,11 +16,12 @@ use super::deployment::Deployment;
 use super::either::either;
 use super::failure::{self, Verdict};
 use super::picture::Topology;
+use super::selection::Criteria;
 use super::server::Server;
 use super::server_description::{ServerDescription, TopologyVersion};
 use crate::deadline::Deadline;
 use crate::error::Error;
-use crate::options::{MIN_HEARTBEAT_FREQUENCY, SelectionCriteria};
+use crate::options::MIN_HEARTBEAT_FREQUENCY;
 use crate::pool::Stage;
 
 /// How long a server that still says the same is waited for: many times what a primary takes from its first refusal until it tells.
@@ -34,7 +35,7 @@ pub(crate) struct Doubt<'o> {
     server: Arc<Server>,
     version: TopologyVersion,
     /// Those of the operation that was refused.
-    criteria: &'o SelectionCriteria,
+    criteria: Criteria<'o>,
 }
 
 impl<'o> Doubt<'o> {
@@ -42,7 +43,7 @@ impl<'o> Doubt<'o> {
     pub(super) fn left_by(
         error: &Error,
         server: &Arc<Server>,
-        criteria: &'o SelectionCriteria,
+        criteria: Criteria<'o>,
         topology: &Topology,
     ) -> Option<Self> {
         if !matches!(failure::judge(error, Stage::Operation), Verdict::StateChanged(_)) {

@@ -9,6 +9,44 @@ use super::description::{TopologyDescription, TopologyType};
 use super::server_description::{ServerDescription, ServerType};
 use crate::options::{ReadPreference, SelectionCriteria, ServerAddress, TagSet};
 
+/// By what the server of an operation is selected.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Criteria<'a> {
+    asked: &'a SelectionCriteria,
+    /// The operation is an aggregation with `$out` or `$merge`.
+    writes: bool,
+}
+
+impl<'a> Criteria<'a> {
+    /// Those of an aggregation that writes. A secondary passes what it writes on to the primary from 5.0 on.
+    pub(crate) fn of_writing_aggregate(asked: &'a SelectionCriteria) -> Self {
+        Criteria { asked, writes: true }
+    }
+
+    /// The criteria that count under `description`: for an aggregation that writes, the primary while an available server is older
+    /// than 5.0 (specification "CRUD", section "Read preferences and server selection").
+    pub(crate) fn under(self, description: &TopologyDescription) -> &'a SelectionCriteria {
+        const PRIMARY: &SelectionCriteria = &SelectionCriteria::ReadPreference(ReadPreference::Primary);
+        if self.is_overruled(description) { PRIMARY } else { self.asked }
+    }
+
+    /// Whether the primary is selected in place of what was asked for.
+    pub(crate) fn is_overruled(self, description: &TopologyDescription) -> bool {
+        /// The wire version of 5.0.
+        const SECONDARIES_WRITE: i32 = 13;
+        let is_old = |server: &ServerDescription| {
+            server.max_wire_version().is_some_and(|version| version < SECONDARIES_WRITE)
+        };
+        self.writes && description.servers().any(is_old)
+    }
+}
+
+impl<'a> From<&'a SelectionCriteria> for Criteria<'a> {
+    fn from(asked: &'a SelectionCriteria) -> Self {
+        Criteria { asked, writes: false }
+    }
+}
+
 /// What selection asks of the client's options.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -225,6 +263,31 @@ mod tests {
         let description = TopologyDescription::of(TopologyType::ReplicaSetNoPrimary, vec![server]);
         let found = suitable(&description, &preference.into(), &[], Duration::MAX);
         assert_eq!(found, [0], "as fresh as can be asked for");
+    }
+
+    /// Specification "CRUD", section "Read preferences and server selection".
+    #[test]
+    fn old_server_sends_writing_aggregates_to_the_primary() {
+        let checked = |address: &str, max_wire_version| {
+            let hello = HelloReply { max_wire_version, ..HelloReply::default() };
+            let address = ServerAddress::parse(address).unwrap();
+            ServerDescription::checked(address, hello, RoundTrip::default(), Instant::now())
+        };
+        let unknown = || ServerDescription::unknown(ServerAddress::parse("u:1").unwrap());
+        let asked = SelectionCriteria::from(ReadPreference::secondary(None));
+        for (servers, overruled) in [
+            (vec![], false),
+            (vec![unknown()], false),
+            (vec![unknown(), checked("a:1", 13)], false),
+            (vec![unknown(), checked("a:1", 9)], true),
+            (vec![checked("a:1", 17), checked("b:1", 12)], true),
+        ] {
+            let description = TopologyDescription::of(TopologyType::ReplicaSetNoPrimary, servers);
+            let criteria = Criteria::of_writing_aggregate(&asked);
+            assert_eq!(criteria.is_overruled(&description), overruled, "{description}");
+            assert_eq!(*criteria.under(&description) == asked, !overruled, "{description}");
+            assert_eq!(*Criteria::from(&asked).under(&description), asked, "a mere read");
+        }
     }
 
     #[test]

@@ -46,12 +46,21 @@ impl Server {
 }
 
 /// A server chosen for one operation, which counts as running on it until this is dropped.
-pub(crate) struct Selected(Arc<Server>);
+pub(crate) struct Selected {
+    server: Arc<Server>,
+    /// It was selected as the primary, in place of what was asked for.
+    overruled: bool,
+}
 
 impl Selected {
-    pub(crate) fn new(server: Arc<Server>) -> Self {
+    pub(crate) fn new(server: Arc<Server>, overruled: bool) -> Self {
         server.operations.fetch_add(1, Ordering::Relaxed);
-        Selected(server)
+        Selected { server, overruled }
+    }
+
+    /// Whether it was selected as the primary, in place of what was asked for. No read preference is sent then.
+    pub(crate) fn is_overruled(&self) -> bool {
+        self.overruled
     }
 }
 
@@ -59,12 +68,12 @@ impl Deref for Selected {
     type Target = Arc<Server>;
 
     fn deref(&self) -> &Arc<Server> {
-        &self.0
+        &self.server
     }
 }
 
 impl Drop for Selected {
     fn drop(&mut self) {
-        self.0.operations.fetch_sub(1, Ordering::Relaxed);
+        self.server.operations.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -9,6 +9,7 @@ use super::checks::CheckNumber;
 use super::deployment::Deployment;
 use super::either::either;
 use super::picture::Topology;
+use super::selection::Criteria;
 use super::server::{Selected, Server};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,7 +18,7 @@ use crate::options::{ReadPreference, SelectionCriteria, ServerAddress};
 /// As [`Deployment::select`], after a first look found nothing.
 pub(super) async fn until_selected(
     deployment: &Deployment,
-    criteria: &SelectionCriteria,
+    criteria: Criteria<'_>,
     avoided: &[ServerAddress],
     deadline: Deadline,
 ) -> Result<Selected> {
@@ -97,8 +98,8 @@ impl Asked {
     }
 }
 
-fn none_found(criteria: &SelectionCriteria, topology: &Topology, when: &str) -> Error {
-    let wanted = match criteria {
+fn none_found(criteria: Criteria<'_>, topology: &Topology, when: &str) -> Error {
+    let wanted = match criteria.under(topology.description()) {
         SelectionCriteria::ReadPreference(ReadPreference::Primary) => "primary".to_owned(),
         other => format!("server for {other}"),
     };

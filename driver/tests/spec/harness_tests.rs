@@ -1,7 +1,13 @@
 //! Shows that the harness can fail: wrong expectations, files of another form, and panics.
 
+use std::time::Duration;
+
+use driver::bson::doc;
+use driver::options::ConnectionString;
+use driver::sync::Client;
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
+use testbed::Standalone;
 
 use crate::suite::{Case, Outcome, Suite};
 use crate::{ignored, suites};
@@ -18,6 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a file of another form cannot be read", other_forms_are_unreadable),
         trial("a panic is a failure", a_panic_is_a_failure),
         trial("the missing components are named", missing_components_are_named),
+        trial("only old servers lack fail points at the handshake", old_servers_lack_handshake_fail_points),
     ]
 }
 
@@ -324,5 +331,28 @@ fn missing_components_are_named() -> Result<(), String> {
     ) {
         None => Ok(()),
         Some(reason) => Err(format!("ignored: {reason}")),
+    }
+}
+
+/// Shows that what `ignored.rs` computes from the version is so.
+fn old_servers_lack_handshake_fail_points() -> Result<(), String> {
+    const NAME: &str = "handshake_probe";
+    let server = Standalone::start().map_err(|e| e.to_string())?;
+    let fault = doc! {
+        "configureFailPoint": "failCommand", "mode": "alwaysOn",
+        "data": { "failCommands": ["hello", "isMaster"], "closeConnection": true, "appName": NAME },
+    };
+    let _fault = server.fail_point(fault).map_err(|e| e.to_string())?;
+    let mut options = ConnectionString::parse(server.uri()).map_err(|e| e.to_string())?.options;
+    options.app_name = Some(NAME.to_owned());
+    options.server_selection_timeout = Some(Duration::from_secs(2));
+    let client = Client::with_options(options).map_err(|e| e.to_string())?;
+    let reached = client.database("admin").run_command(doc! { "ping": 1 }).run().is_ok();
+    let (version, since) = (server.version(), ignored::HANDSHAKE_FAIL_POINTS);
+    match reached == (version < since) {
+        true => Ok(()),
+        false => {
+            Err(format!("{version}: the client was let in: {reached}; {since} is the first that should not"))
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use libtest_mimic::{Completion, Failed, Trial};
 use serde_json::Value;
+use testbed::Version;
 
 use crate::scoreboard::Scoreboard;
 use crate::{data, ignored};
@@ -89,18 +90,28 @@ pub(crate) fn trials(folder: &Path, suites: &[Suite], scoreboard: &Arc<Scoreboar
     trials
 }
 
+/// The version of the servers that the testbed starts.
+fn version() -> Result<Version, String> {
+    testbed::Mongod::resolve(None).map(|mongod| mongod.version()).map_err(|error| error.to_string())
+}
+
 fn unreadable(suite: &'static str, stem: &str, why: String, scoreboard: &Arc<Scoreboard>) -> Trial {
     trial(suite, stem, Case::new("the file can be read", move || Err(why)), scoreboard)
 }
 
 fn trial(suite: &'static str, stem: &str, case: Case, scoreboard: &Arc<Scoreboard>) -> Trial {
     let name = format!("{suite}/{stem}: {}", case.description.trim());
-    let missing = ignored::missing_component(&name);
+    let component = ignored::missing_component(&name).map(str::to_owned);
     let scoreboard = Arc::clone(scoreboard);
-    Trial::ignorable_test(name, move || {
+    Trial::ignorable_test(name.clone(), move || {
+        let missing = match component {
+            Some(reason) => Ok(Some(reason)),
+            None => ignored::missing_in_server(&name, version),
+        };
         let outcome = match missing {
-            Some(reason) => Outcome::Ignored(reason.to_owned()),
-            None => case.outcome(),
+            Ok(Some(reason)) => Outcome::Ignored(reason),
+            Ok(None) => case.outcome(),
+            Err(why) => Outcome::Failed(why),
         };
         scoreboard.record(suite, &outcome);
         match outcome {
