@@ -22,6 +22,9 @@ use crate::topology::TopologyDescription;
 /// watches the deployment and opens connections of its own. When the last handle goes, with all databases, collections,
 /// cursors and sessions made of it, its monitors end and its sockets are closed.
 ///
+/// An async client belongs to the tokio runtime in which it was made, and ends with it: operations then fail with
+/// [`RuntimeEnded`](crate::error::ErrorKind::RuntimeEnded). It may be used from other runtimes as long as its own runs.
+///
 /// Named through its face: [`driver::Client`](crate::Client) and [`driver::sync::Client`](crate::sync::Client).
 pub struct Client<F: Face> {
     core: Arc<Core>,
@@ -63,7 +66,8 @@ impl Client<Async> {
     ///
     /// # Errors
     /// `InvalidArgument` when the options contradict each other, outside a tokio runtime, and in one that was built without
-    /// `enable_all`; `Io` when the process can open no socket.
+    /// `enable_all`; `Io` when the process can open no socket. Tokio reports the lack of I/O or timers by a panic, which is caught; a
+    /// program built with `panic = "abort"` ends there.
     pub fn with_options(options: ClientOptions) -> Result<Self> {
         Self::open(options, Runtime::current()?)
     }
@@ -165,9 +169,11 @@ impl<F: Face> Client<F> {
     }
 
     async fn refreshed(&self) -> Result<()> {
+        self.core.check_usable()?;
         let options = &self.core.options;
         let limit = options.timeout().or(Some(options.server_selection_timeout()));
-        self.core.deployment.wait_for_refresh(Deadline::after_option(limit)).await
+        self.core.deployment.wait_for_refresh(Deadline::after_option(limit)).await?;
+        self.core.check_usable()
     }
 
     /// The database `name`. Nothing is asked of a server.

@@ -145,6 +145,10 @@ pub enum ErrorKind {
     },
     /// The client was shut down.
     Shutdown,
+    /// The tokio runtime in which the client was made has ended. The monitors and connections of the client ended with it; whether a
+    /// write that was on its way then was done is not known. Make a client in each runtime, such as in each `#[tokio::test]`, or use
+    /// [`sync::Client`](crate::sync::Client), which needs no runtime.
+    RuntimeEnded,
 }
 
 impl Error {
@@ -434,6 +438,10 @@ impl fmt::Display for ErrorKind {
             }
             ErrorKind::Tls { message } => write!(f, "TLS: {message}"),
             ErrorKind::Shutdown => f.write_str("the client was shut down"),
+            ErrorKind::RuntimeEnded => f.write_str(
+                "the tokio runtime in which the client was made has ended, and its connections with it; make a client in each \
+                 runtime, or use driver::sync::Client, which needs none",
+            ),
         }
     }
 }

@@ -185,6 +185,13 @@ impl Core {
         }
     }
 
+    /// # Errors
+    /// That of a client which cannot be used after a fork; `RuntimeEnded`.
+    pub(crate) fn check_usable(&self) -> Result<()> {
+        self.hub.survived_fork()?;
+        self.runtime.check()
+    }
+
     /// Ends the idle sessions on the server, as far as one can be had at once; then everything else.
     pub(crate) async fn shutdown(&self) {
         crate::ops::end_sessions::end_sessions(self).await;
@@ -208,7 +215,7 @@ pub(crate) fn execute<'c>(
     deadline: Deadline,
 ) -> impl Future<Output = Result<Reply<'c>>> {
     async move {
-        core.hub.survived_fork()?;
+        core.check_usable()?;
         let acknowledged = operation.context().is_acknowledged();
         check_identity(core, &identity, acknowledged)?;
         let options = &*core.options;
@@ -250,7 +257,7 @@ pub(crate) fn execute<'c>(
             let selected = match selected {
                 Ok(selected) => selected,
                 // From the earlier error the caller learns that something may have been done.
-                Err(error) => return Err(tries.earlier.unwrap_or(error)),
+                Err(error) => return Err(core.runtime.explain(tries.earlier.unwrap_or(error))),
             };
             let failure = match attempt::attempt(&mut tries, operation, &selected).await {
                 Ok((connection, outline)) => {
@@ -321,7 +328,7 @@ impl<'c> Tries<'c, '_> {
         let doubt = criteria.and_then(|criteria| core.deployment.doubt(&failure.error, selected, criteria));
         let error = failure.outranks(self.earlier.take());
         if !again || pause.is_some_and(|until| self.deadline.instant().is_some_and(|at| at < until)) {
-            return Err(in_time(error, self.deadline));
+            return Err(core.runtime.explain(in_time(error, self.deadline)));
         }
         self.earlier = Some(error);
         self.overloaded |= pause.is_some();

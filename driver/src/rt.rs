@@ -5,11 +5,16 @@
 //! blocking thread it tells [`block_on`] the instant at which the thread has to look up again. Background work (monitors,
 //! pool upkeep, draining) always runs on a tokio runtime: the ambient one of an async client, or the process-wide
 //! background thread of blocking clients.
+//!
+//! The runtime of an async client may end before the client, or rest while the client is used from another. Its sockets are of
+//! no use then, but deadlines pass all the same: a caller outside of it has its timers on the background thread. A client whose
+//! runtime has ended learns of it by [`Runtime::on_end`].
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::panic::catch_unwind;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -18,15 +23,19 @@ use std::time::{Duration, Instant};
 use pin_project_lite::pin_project;
 use threadwatch::ForkGeneration;
 use tokio::runtime::Handle;
+use tokio::time::Sleep;
+use toro::Event;
 
 use crate::deadline::Deadline;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// How the operations of one client are driven.
 #[derive(Clone, Debug)]
 pub(crate) struct Runtime {
     background: Handle,
     blocking: bool,
+    /// Set when `background` ends. The runtime of blocking clients never does.
+    ended: Arc<AtomicBool>,
 }
 
 impl Runtime {
@@ -49,13 +58,12 @@ impl Runtime {
                  tokio::runtime::Builder, or use driver::sync::Client, which needs no runtime"
             )));
         }
-        Ok(Runtime { background, blocking: false })
+        Ok(Runtime { background, blocking: false, ended: Arc::default() })
     }
 
     /// Operations on the calling thread, background work on one thread shared by the whole process.
     pub(crate) fn blocking() -> Result<Self> {
-        static BACKGROUND: Background = Background::new();
-        Ok(Runtime { background: BACKGROUND.handle()?, blocking: true })
+        Ok(Runtime { background: BACKGROUND.handle()?, blocking: true, ended: Arc::default() })
     }
 
     /// Whether operations run on the caller's thread over blocking sockets.
@@ -65,7 +73,46 @@ impl Runtime {
 
     /// The same background, for work that is itself in the background and so never blocks a thread.
     pub(crate) fn for_background(&self) -> Self {
-        Runtime { background: self.background.clone(), blocking: false }
+        Runtime { blocking: false, ..self.clone() }
+    }
+
+    /// Calls `then` when the runtime ends, unless `over` is set before.
+    ///
+    /// Tokio tells nobody, but drops its tasks, and only then its timers and sockets: a task of its own waits for that.
+    pub(crate) fn on_end(&self, over: Arc<Event>, then: impl FnOnce() + Send + 'static) {
+        let mut end = End { ended: Arc::clone(&self.ended), then: Some(then) };
+        self.spawn(async move {
+            over.wait().await;
+            drop(end.then.take());
+        });
+    }
+
+    /// Whether the runtime has ended, as far as [`on_end`](Self::on_end) was asked to look.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// # Errors
+    /// `RuntimeEnded`, when it has.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.has_ended() { Err(Error::new(ErrorKind::RuntimeEnded)) } else { Ok(()) }
+    }
+
+    /// The error of an operation whose connection, pool or deployment has ended with the runtime.
+    #[cold]
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        let ended = matches!(
+            error.kind(),
+            ErrorKind::Io { .. }
+                | ErrorKind::Shutdown
+                | ErrorKind::DnsResolve { .. }
+                | ErrorKind::ServerSelection { .. }
+                | ErrorKind::ConnectionPoolCleared { .. }
+        );
+        if ended && self.has_ended() {
+            return Error::interrupted(ErrorKind::RuntimeEnded, error);
+        }
+        error
     }
 
     /// Runs `work` in the background.
@@ -113,20 +160,27 @@ impl Runtime {
     }
 
     /// Whether `instant` has come; if not, has the task polled again when it comes, on a runtime by `timer`.
-    fn poll_until(
-        &self,
-        instant: Instant,
-        timer: &mut Option<Pin<Box<tokio::time::Sleep>>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
+    fn poll_until(&self, instant: Instant, timer: &mut Option<Timer>, cx: &mut Context<'_>) -> Poll<()> {
         if look_up_at(instant) {
             return if instant <= Instant::now() { Poll::Ready(()) } else { Poll::Pending };
         }
-        let timer = timer.get_or_insert_with(|| {
-            let _context = self.background.enter();
-            Box::pin(tokio::time::sleep_until(instant.into()))
-        });
-        timer.as_mut().poll(cx)
+        let clock = self.clock();
+        let timer = match timer {
+            Some(timer) if timer.clock == clock => timer,
+            // The first, or the caller has moved to another runtime meanwhile.
+            timer => match Timer::new(clock, instant) {
+                Some(made) => timer.insert(made),
+                // The background thread cannot be started: better too early than never.
+                None => return Poll::Ready(()),
+            },
+        };
+        timer.sleep.as_mut().poll(cx)
+    }
+
+    /// What drives the timers of the caller. A timer of a runtime that has ended panics, and one of a runtime that rests never fires.
+    fn clock(&self) -> Clock {
+        let here = || Handle::try_current().is_ok_and(|here| here.id() == self.background.id());
+        if !self.has_ended() && here() { Clock::Ambient } else { Clock::Background }
     }
 
     /// Waits until `instant`.
@@ -135,10 +189,56 @@ impl Runtime {
     }
 }
 
+/// The runtime that drives a timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clock {
+    /// That of the client, in which the caller is.
+    Ambient,
+    /// The background thread of the process.
+    Background,
+}
+
+/// A timer, and what drives it.
+struct Timer {
+    // Boxed, for it is large.
+    sleep: Pin<Box<Sleep>>,
+    clock: Clock,
+}
+
+impl Timer {
+    /// `None` where the background thread cannot be started.
+    fn new(clock: Clock, instant: Instant) -> Option<Self> {
+        let background = match clock {
+            Clock::Ambient => None,
+            Clock::Background => Some(BACKGROUND.handle().ok()?),
+        };
+        let _context = background.as_ref().map(Handle::enter);
+        Some(Timer { sleep: Box::pin(tokio::time::sleep_until(instant.into())), clock })
+    }
+}
+
+/// Calls `then` when it is dropped.
+struct End<F: FnOnce()> {
+    ended: Arc<AtomicBool>,
+    then: Option<F>,
+}
+
+impl<F: FnOnce()> Drop for End<F> {
+    fn drop(&mut self) {
+        if let Some(then) = self.then.take() {
+            self.ended.store(true, Ordering::Release);
+            then();
+        }
+    }
+}
+
 /// What the ambient tokio runtime was built without; `None` where it has everything.
 ///
-/// tokio does not tell: it panics when a timer or a socket is made that it cannot drive. So one of each is made, and thrown away.
-/// Were it left to the monitors to find out, they would die of it unseen, and every operation wait for a server in vain.
+/// Tokio (1.54) has no way to ask. Every public path to a runtime's I/O or timers goes through an accessor that panics where there
+/// are none, and neither the metrics, the flavor nor the `Debug` form of a handle tell. So a timer and a socket are made and thrown
+/// away. Were it left to the monitors to find out, they would panic unseen, and every operation wait for a server in vain. Nothing
+/// panics in a runtime that has both. In one that lacks something, the panic hook reports tokio's message first; where panics abort,
+/// the program ends with that message, which names the remedy too.
 fn missing_drivers() -> std::io::Result<Option<&'static str>> {
     let timer = catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok();
     let socket = match catch_unwind(|| tokio::net::UnixDatagram::unbound().map(drop)) {
@@ -162,8 +262,8 @@ pin_project! {
     pub(crate) struct Timeout<'a, F> {
         #[pin]
         inner: F,
-        // Boxed, for it is large, and made only once the inner future was found pending: a wait without an end never pays for it.
-        timer: Option<Pin<Box<tokio::time::Sleep>>>,
+        // Made only once the inner future was found pending: a wait without an end never pays for it.
+        timer: Option<Timer>,
         deadline: Deadline,
         runtime: &'a Runtime,
     }
@@ -243,7 +343,10 @@ impl Drop for Restore {
     }
 }
 
-/// The one background thread that serves all blocking clients of a process, and that of the process's child, should it fork.
+static BACKGROUND: Background = Background::new();
+
+/// The one background thread that serves all blocking clients of a process, and the timers of those who use an async client outside
+/// of its runtime; and that of the process's child, should it fork.
 struct Background {
     thread: OnceLock<(ForkGeneration, std::result::Result<Handle, Arc<std::io::Error>>)>,
     child: OnceLock<Box<Background>>,
@@ -261,9 +364,7 @@ impl Background {
         if !born.is_current() {
             return self.child.get_or_init(|| Box::new(Background::new())).handle();
         }
-        handle
-            .clone()
-            .map_err(|cause| Error::io("cannot start the background thread of blocking clients", cause))
+        handle.clone().map_err(|cause| Error::io("cannot start the background thread", cause))
     }
 }
 

@@ -1,12 +1,15 @@
-//! Where a client can be made: what a tokio runtime lacks is told, and what to do about it.
+//! Where a client can be made and used: what a tokio runtime lacks is told, and what becomes of a client whose runtime has ended or rests.
 //!
 //! A program of its own: tokio reports through the panic hook what the client looks for, and in other programs that counts as a
 //! failed test.
 
-use driver::error::ErrorKind;
+use std::time::Duration;
+
+use driver::bson::{Document, doc};
+use driver::error::{Error, ErrorKind};
 use driver::{Client, sync};
-use testbed::Standalone;
-use tokio::runtime::Builder;
+use testbed::{Standalone, shared_standalone};
+use tokio::runtime::{Builder, Runtime};
 
 /// Monitors could not live in such a runtime, and every operation would wait for a server in vain.
 #[test]
@@ -36,4 +39,114 @@ fn a_whole_runtime_will_do_and_so_will_none() {
     });
     let client = sync::Client::with_uri_str(server.uri()).unwrap();
     client.database("admin").run_command(ping()).run().unwrap();
+}
+
+fn current_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn multi_thread() -> Runtime {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+/// Far longer than anything here takes.
+const LONG: Duration = Duration::from_secs(20);
+
+#[track_caller]
+fn assert_ended(error: &Error) {
+    assert!(matches!(error.kind(), ErrorKind::RuntimeEnded), "{error:?}");
+    assert!(error.to_string().contains("runtime in which the client was made has ended"), "{error}");
+    assert!(error.to_string().contains("make a client in each runtime"), "{error}");
+}
+
+/// Such as a static client under several `#[tokio::test]`s.
+#[test]
+fn client_of_an_ended_runtime_says_so() {
+    let uri = shared_standalone().unwrap().uri();
+    for timeout in ["", "&timeoutMS=10000"] {
+        for first in [current_thread(), multi_thread()] {
+            let (client, coll, mut cursor) = first.block_on(async {
+                let client = Client::with_uri_str(format!("{uri}{timeout}")).await.unwrap();
+                let coll = client.database("runtime").collection::<Document>("ended");
+                coll.insert_many([doc! {}, doc! {}, doc! {}]).await.unwrap();
+                let cursor = coll.find(doc! {}).batch_size(2).await.unwrap();
+                (client, coll, cursor)
+            });
+            let handle = first.handle().clone();
+            drop(first);
+            let work = async {
+                assert_ended(&coll.find_one(doc! {}).await.unwrap_err());
+                assert_ended(&coll.insert_one(doc! {}).await.unwrap_err());
+                assert_ended(&coll.insert_many([doc! {}]).await.unwrap_err());
+                assert_ended(&client.wait_for_refresh().await.unwrap_err());
+            };
+            tokio::task::LocalSet::new().block_on(&current_thread(), work);
+            let request = client.start_request();
+            let rest = async {
+                let coll = request.database("runtime").collection::<Document>("ended");
+                assert_ended(&coll.find_one(doc! {}).await.unwrap_err());
+                let mut last = Ok(true);
+                while let Ok(true) = last {
+                    last = cursor.advance().await;
+                }
+                assert_ended(&last.unwrap_err());
+            };
+            // In the runtime that has ended.
+            handle.block_on(rest);
+            multi_thread().block_on(async move {
+                drop((cursor, coll, request));
+                client.shutdown().await;
+            });
+        }
+    }
+}
+
+/// An operation that is under way when the runtime of its client ends.
+#[test]
+fn operation_under_way_ends_with_its_runtime() {
+    for first in [current_thread(), multi_thread()] {
+        let server = Standalone::start().unwrap();
+        let client = first.block_on(async {
+            let client = Client::with_uri_str(server.uri()).await.unwrap();
+            client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
+            client
+        });
+        server.pause().unwrap();
+        let unknown = first.block_on(Client::with_uri_str("mongodb://127.0.0.1:9")).unwrap();
+        std::thread::scope(|scope| {
+            for client in [&client, &unknown] {
+                scope.spawn(move || {
+                    current_thread().block_on(async {
+                        let database = client.database("admin");
+                        let ping = database.run_command(doc! { "ping": 1 });
+                        assert_ended(&tokio::time::timeout(LONG, ping).await.unwrap().unwrap_err());
+                    });
+                });
+            }
+            std::thread::sleep(Duration::from_millis(200));
+            drop(first);
+        });
+        server.resume().unwrap();
+    }
+}
+
+/// A runtime of one thread drives nothing while nobody waits in it.
+#[test]
+fn timeout_passes_although_the_runtime_of_the_client_rests() {
+    let first = current_thread();
+    let uri = format!("{}&timeoutMS=300", shared_standalone().unwrap().uri());
+    let client = first.block_on(async {
+        let client = Client::with_uri_str(uri).await.unwrap();
+        client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
+        client
+    });
+    let ping = async {
+        for _ in 0..2 {
+            let command = doc! { "ping": 1, "comment": "x" };
+            let error = client.database("admin").run_command(command).await.unwrap_err();
+            assert!(error.is_timeout(), "{error:?}");
+        }
+    };
+    let second = multi_thread();
+    assert!(second.block_on(async { tokio::time::timeout(LONG, ping).await.is_ok() }));
 }

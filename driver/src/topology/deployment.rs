@@ -41,7 +41,6 @@ pub(crate) struct Deployment {
     watched: Watched,
     closed: AtomicBool,
     /// Set with `closed`.
-    #[cfg(feature = "dns")]
     ended: Arc<toro::Event>,
 }
 
@@ -89,7 +88,6 @@ impl Deployment {
             publisher,
             watched,
             closed: AtomicBool::new(false),
-            #[cfg(feature = "dns")]
             ended: Arc::default(),
         });
         deployment.become_known(|_| Some(description), |_, new| deployment.publisher.opened(new), |_| ());
@@ -98,6 +96,12 @@ impl Deployment {
                 let news = ServerDescription::load_balancer(address.clone());
                 deployment.tell(&address, news, PoolChange::Ready, |_, _| true);
             }
+        }
+        if !deployment.runtime().is_blocking() {
+            let itself = deployment.itself.clone();
+            // All who wait for a server or a connection are refused: nobody would bring one.
+            let end = move || drop(itself.upgrade().inspect(|deployment| deployment.shutdown()));
+            deployment.runtime().on_end(Arc::clone(&deployment.ended), end);
         }
         #[cfg(feature = "dns")]
         if watched == Watched::Yes {
@@ -416,7 +420,6 @@ impl Deployment {
     /// Ends every monitor and closes every pool. Operations that are under way fail; later ones find no server.
     pub(crate) fn shutdown(&self) {
         if !self.closed.swap(true, Ordering::AcqRel) {
-            #[cfg(feature = "dns")]
             self.ended.set();
             self.become_known(
                 |_| Some(TopologyDescription::empty()),
