@@ -236,8 +236,8 @@ impl<F: Face> Client<F> {
     ///
     /// # Errors
     /// `InvalidArgument` when a part of `info` contains a `|`, which separates the libraries.
-    pub fn append_metadata(&self, info: &DriverInfo) -> Result<()> {
-        self.core.deployment.append_metadata(info)
+    pub fn append_metadata(&self, info: DriverInfo) -> Result<()> {
+        self.core.deployment.append_metadata(&info)
     }
 
     /// Starts a session. Nothing is asked of a server; one that knows no sessions is told of by the first operation.

@@ -138,8 +138,9 @@ impl Drop for Hub {
 impl Core {
     /// # Errors
     /// `InvalidArgument` when the options contradict each other.
-    pub(crate) fn open(options: ClientOptions, runtime: Runtime) -> Result<Arc<Self>> {
+    pub(crate) fn open(mut options: ClientOptions, runtime: Runtime) -> Result<Arc<Self>> {
         options.validate()?;
+        options.warn_of_missing_features();
         if options.auto_start_request() && !runtime.is_blocking() {
             return Err(Error::invalid_argument(
                 "auto_start_request is for blocking clients, whose requests belong to threads; an async client starts a \

@@ -22,6 +22,7 @@ mod validate;
 mod write_concern;
 
 pub use self::address::ServerAddress;
+pub(crate) use self::address::impossible_in_host;
 pub use self::auth::{AuthMechanism, Credential, CredentialBuilder};
 pub use self::client::{
     ClientOptions, ClientOptionsBuilder, DriverInfo, DriverInfoBuilder, ServerMonitoringMode,
@@ -45,7 +46,7 @@ pub use self::server_api::{ServerApi, ServerApiBuilder, ServerApiVersion};
 #[cfg(feature = "tls")]
 pub use self::tls::RustlsConfig;
 pub use self::tls::{Tls, TlsOptions, TlsOptionsBuilder};
-pub(crate) use self::validate::MIN_HEARTBEAT_FREQUENCY;
+pub(crate) use self::validate::{MIN_HEARTBEAT_FREQUENCY, forbidden_in_database};
 pub use self::write_concern::{Acknowledgment, WriteConcern, WriteConcernBuilder};
 pub use crate::ops::{
     AggregateOptions, AggregateOptionsBuilder, CountOptions, CountOptionsBuilder, DeleteOptions,

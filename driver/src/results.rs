@@ -35,6 +35,7 @@ pub struct UpdateResult {
     /// How many of them were changed by it.
     pub modified_count: u64,
     /// The `_id` of the document that was inserted because none matched and `upsert` was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub upserted_id: Option<Bson>,
 }
 
@@ -47,4 +48,20 @@ pub struct UpdateResult {
 pub struct DeleteResult {
     /// How many documents were deleted.
     pub deleted_count: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+
+    use super::*;
+
+    #[test]
+    fn absent_upserted_id_is_left_out() {
+        let mut result = UpdateResult { matched_count: 1, modified_count: 1, upserted_id: None };
+        let serialized = bson::serialize_to_document(&result).unwrap();
+        assert_eq!(serialized, doc! { "matchedCount": 1_i64, "modifiedCount": 1_i64 });
+        result.upserted_id = Some(7.into());
+        assert_eq!(bson::serialize_to_document(&result).unwrap().get("upsertedId"), Some(&Bson::Int32(7)));
+    }
 }

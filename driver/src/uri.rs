@@ -15,7 +15,7 @@ pub(crate) mod srv;
 
 use self::pairs::Pairs;
 use crate::error::{Error, Result};
-use crate::options::{ClientOptions, ServerAddress};
+use crate::options::{ClientOptions, ServerAddress, forbidden_in_database, impossible_in_host};
 
 /// A connection string, read but not resolved.
 #[derive(Clone, Debug)]
@@ -60,6 +60,11 @@ impl ConnectionString {
             (_, Some(rest)) => (rest, true),
             _ => return Err(bad("must begin with mongodb:// or mongodb+srv://")),
         };
+        if let Some(c) = text.chars().next_back().filter(|c| c.is_whitespace() || c.is_control()) {
+            return Err(bad(format_args!(
+                "ends with {c:?}; remove it, or percent-encode it where it belongs to a value"
+            )));
+        }
         let parts = Parts::of(rest);
         if parts.database.is_some_and(|database| database.contains('@')) {
             // Before it stands, most likely, a part of the password: nothing of it may be read as a host and named in an error.
@@ -99,6 +104,7 @@ impl ConnectionString {
         options.credential = credential;
         options::read(&mut pairs, &mut options)?;
         options.warnings = pairs.into_warnings();
+        options.warn_of_missing_features();
         options.validate()?;
         Ok(ConnectionString { host_info, options, auth_source, text: Text(text.to_owned()) })
     }
@@ -234,6 +240,11 @@ fn read_srv_host(host: &str) -> Result<String> {
         return Err(bad("names a port, but with mongodb+srv the ports come from the SRV records"));
     }
     let name = name.strip_suffix('.').unwrap_or(&name).to_ascii_lowercase();
+    if let Some(c) = impossible_in_host(&name) {
+        return Err(bad(format_args!(
+            "names the host {name:?}, which contains {c:?}; no host name may have it"
+        )));
+    }
     if name.split('.').any(str::is_empty) {
         return Err(bad(format_args!("names {name:?}, which is no host name")));
     }
@@ -241,10 +252,9 @@ fn read_srv_host(host: &str) -> Result<String> {
 }
 
 fn read_database(database: &str) -> Result<String> {
-    const FORBIDDEN: [char; 5] = ['/', '\\', ' ', '"', '$'];
     let name = percent::decode(database)
         .map_err(|why| bad(format_args!("names the database {database:?}, which {why}")))?;
-    match name.chars().find(|c| FORBIDDEN.contains(c)) {
+    match forbidden_in_database(&name) {
         None => Ok(name.into_owned()),
         Some(c) => Err(bad(format_args!("names the database {name:?}, which contains {c:?}"))),
     }

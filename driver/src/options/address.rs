@@ -7,12 +7,21 @@ use crate::error::{Error, Result};
 
 /// The host and port, or the Unix domain socket, of one server.
 ///
-/// Host names are kept in lower case, as servers compare them.
+/// Host names are compared in lower case, as servers compare them: [`parse`](ServerAddress::parse) and a client turn them into it.
+///
+/// ```
+/// use driver::options::ServerAddress;
+///
+/// # fn main() -> driver::Result<()> {
+/// let address = ServerAddress::Tcp { host: "mongo.example".to_owned(), port: 27017 };
+/// assert_eq!(address, ServerAddress::parse("mongo.example")?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ServerAddress {
     /// A host name or IP address, and a port.
-    #[non_exhaustive]
     Tcp {
         /// The name, or the address without brackets.
         host: String,
@@ -20,7 +29,6 @@ pub enum ServerAddress {
         port: u16,
     },
     /// A Unix domain socket.
-    #[non_exhaustive]
     Unix {
         /// The path of the socket, which ends in `.sock`.
         path: PathBuf,
@@ -40,7 +48,8 @@ impl ServerAddress {
         let address = address.as_ref();
         let bad = |why: &str| Error::invalid_argument(format!("the server address {address:?} {why}"));
         if address.ends_with(".sock") && address.contains('/') {
-            return Ok(ServerAddress::Unix { path: PathBuf::from(address) });
+            let address = ServerAddress::Unix { path: PathBuf::from(address) };
+            return address.validate().map(|()| address);
         }
         let (host, port) = match address.strip_prefix('[') {
             Some(rest) => {
@@ -64,10 +73,8 @@ impl ServerAddress {
         if host.is_empty() {
             return Err(bad("names no host"));
         }
-        if host.contains(['/', '@', '?', '#']) {
-            return Err(bad(
-                "contains a character that no host name may have; percent-encode it where it belongs to a path",
-            ));
+        if let Some(culprit) = impossible_in_host(host) {
+            return Err(bad(&impossible(culprit)));
         }
         let port = match port {
             None => Self::DEFAULT_PORT,
@@ -79,6 +86,37 @@ impl ServerAddress {
             Some(_) => return Err(bad("has a port that is not a number")),
         };
         Ok(ServerAddress::Tcp { host: host.to_ascii_lowercase(), port })
+    }
+
+    /// Refuses an address that no server can have.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, naming the address and what is wrong with it.
+    pub(crate) fn validate(&self) -> Result<()> {
+        let bad = |why: &str| {
+            Err(Error::invalid_argument(format!("the server address {:?} {why}", self.to_string())))
+        };
+        match self {
+            ServerAddress::Tcp { host, .. } if host.is_empty() => bad("names no host"),
+            ServerAddress::Tcp { port: 0, .. } => bad("has a port outside 1 to 65535"),
+            ServerAddress::Tcp { host, .. } => {
+                impossible_in_host(host).map_or(Ok(()), |culprit| bad(&impossible(culprit)))
+            }
+            ServerAddress::Unix { path } if path.as_os_str().as_encoded_bytes().contains(&0) => {
+                bad("contains '\\0', which no path may have")
+            }
+            ServerAddress::Unix { .. } => Ok(()),
+        }
+    }
+
+    /// The same address, as servers write it.
+    pub(crate) fn in_lower_case(&self) -> Self {
+        match self {
+            ServerAddress::Tcp { host, port } => {
+                ServerAddress::Tcp { host: host.to_ascii_lowercase(), port: *port }
+            }
+            ServerAddress::Unix { .. } => self.clone(),
+        }
     }
 
     /// The host name; for a Unix domain socket its path.
@@ -103,6 +141,29 @@ impl ServerAddress {
             ServerAddress::Tcp { .. } => None,
             ServerAddress::Unix { path } => Some(path),
         }
+    }
+}
+
+/// The first character of `host` that neither a host name nor an IP address can have. In addresses with a zone there is a `%`.
+pub(crate) fn impossible_in_host(host: &str) -> Option<char> {
+    let is_ip6 = host.contains(':');
+    host.chars().find(|c| match c {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '.' | '_' => false,
+        ':' | '%' => !is_ip6,
+        _ => c.is_ascii() || c.is_whitespace() || c.is_control(),
+    })
+}
+
+fn impossible(culprit: char) -> String {
+    let hint =
+        if culprit == '/' { "; percent-encode it where it belongs to the path of a socket" } else { "" };
+    format!("contains {culprit:?}, which no host name may have{hint}")
+}
+
+/// `localhost:27017`.
+impl Default for ServerAddress {
+    fn default() -> Self {
+        ServerAddress::Tcp { host: "localhost".to_owned(), port: Self::DEFAULT_PORT }
     }
 }
 
@@ -138,6 +199,28 @@ mod tests {
             ("/tmp/mongodb-27017.sock", "/tmp/mongodb-27017.sock"),
         ] {
             assert_eq!(ServerAddress::parse(written).unwrap().to_string(), read);
+        }
+    }
+
+    #[test]
+    fn impossible_character_is_named_in_the_error() {
+        for (address, culprit) in [
+            ("local host", "' '"),
+            ("localhost ", "' '"),
+            ("local\0host:1", "'\\0'"),
+            ("local\nhost", "'\\n'"),
+            ("a\\b", "'\\\\'"),
+            ("a\"b", "'\"'"),
+            ("a%b", "'%'"),
+            ("a\u{a0}b", "'\\u{a0}'"),
+            ("[::1 ]:1", "' '"),
+            ("/tmp/a\0.sock", "'\\0'"),
+        ] {
+            let error = ServerAddress::parse(address).unwrap_err().to_string();
+            assert!(error.contains(culprit), "{error}");
+        }
+        for address in ["b\u{fc}cher.example", "under_score", "[fe80::1%eth0]:1", "127.0.0.1"] {
+            ServerAddress::parse(address).unwrap();
         }
     }
 

@@ -18,10 +18,10 @@ use crate::wire::compression::Codec;
 /// Made by [`parse`](ClientOptions::parse) from a connection string, or by [`builder`](ClientOptions::builder). A field that is `None` has
 /// its default. A duration of zero means "without limit" for `connect_timeout`, `socket_timeout`, `wait_queue_timeout`,
 /// `max_idle_time` and `timeout`. What contradicts itself is refused when a client is made of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientOptions {
-    /// The seeds: the servers from which the others are learned. Empty: `localhost:27017`.
+    /// The seeds: the servers from which the others are learned. Default: `localhost:27017`, which is also what none means.
     pub hosts: Vec<ServerAddress>,
     /// The name under which servers log this client; at most 128 bytes.
     pub app_name: Option<String>,
@@ -115,6 +115,58 @@ pub struct ClientOptions {
     /// Whom to ask for them again instead of the system's name servers, and how often at most; for tests.
     #[cfg(feature = "dns")]
     pub(crate) srv_rescan: Option<(std::net::SocketAddr, Duration)>,
+}
+
+/// One seed, `localhost:27017`; everything else has its default.
+impl Default for ClientOptions {
+    fn default() -> Self {
+        ClientOptions {
+            hosts: vec![ServerAddress::default()],
+            app_name: None,
+            auto_start_request: None,
+            cmap_event_handler: None,
+            command_event_handler: None,
+            compressors: None,
+            connect_timeout: None,
+            credential: None,
+            default_database: None,
+            direct_connection: None,
+            driver_info: None,
+            enable_overload_retargeting: None,
+            heartbeat_freq: None,
+            load_balanced: None,
+            local_threshold: None,
+            max_adaptive_retries: None,
+            max_connecting: None,
+            max_idle_time: None,
+            max_pool_size: None,
+            min_pool_size: None,
+            read_concern: None,
+            repl_set_name: None,
+            retry_reads: None,
+            retry_writes: None,
+            sdam_event_handler: None,
+            selection_criteria: None,
+            server_api: None,
+            server_monitoring_mode: None,
+            server_selection_timeout: None,
+            server_selection_try_once: None,
+            socket_timeout: None,
+            socks5_proxy: None,
+            srv_max_hosts: None,
+            srv_service_name: None,
+            timeout: None,
+            tls: None,
+            tracing_max_document_length: None,
+            wait_queue_multiple: None,
+            wait_queue_timeout: None,
+            write_concern: None,
+            warnings: Vec::new(),
+            srv_host: None,
+            #[cfg(feature = "dns")]
+            srv_rescan: None,
+        }
+    }
 }
 
 builder! {
@@ -212,9 +264,25 @@ builder! {
 }
 
 impl ClientOptions {
-    /// What the connection string said that could not be used, one sentence each: unknown options, values of the wrong form.
+    /// What could not be used, one sentence each: unknown options of the connection string, values of the wrong form, compressors that
+    /// need a feature which this build lacks.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Notes the compressors that need a feature which this build lacks. A client of these options does so as well: they may have been
+    /// set after the connection string was read.
+    pub(crate) fn warn_of_missing_features(&mut self) {
+        for compressor in self.compressors.iter().flatten().filter(|c| Codec::of(c).is_none()) {
+            let name = compressor.name();
+            let warning = format!(
+                "the compressor {name} is not offered: the driver was built without the feature {name:?}; add that feature to the \
+                 dependency on driver"
+            );
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
     }
 }
 
@@ -222,8 +290,8 @@ impl ClientOptions {
 impl ClientOptions {
     pub(crate) fn seeds(&self) -> Vec<ServerAddress> {
         match self.hosts.as_slice() {
-            [] => vec![ServerAddress::Tcp { host: "localhost".into(), port: ServerAddress::DEFAULT_PORT }],
-            hosts => hosts.to_vec(),
+            [] => vec![ServerAddress::default()],
+            hosts => hosts.iter().map(ServerAddress::in_lower_case).collect(),
         }
     }
 
@@ -337,13 +405,6 @@ impl ClientOptions {
     /// - `InvalidArgument` for a string that cannot be read or contradicts itself; the message names the part and the remedy.
     /// - `DnsResolve` where the records of a `mongodb+srv` name cannot be had.
     pub async fn parse(connection_string: impl AsRef<str>) -> Result<Self> {
-        let mut options = crate::uri::ConnectionString::parse(connection_string.as_ref())?.resolve().await?;
-        for compressor in options.compressors.iter().flatten().filter(|c| Codec::of(c).is_none()) {
-            let name = compressor.name();
-            options.warnings.push(format!(
-                "the compressor {name} needs the driver's feature {name:?} and is not offered"
-            ));
-        }
-        Ok(options)
+        crate::uri::ConnectionString::parse(connection_string.as_ref())?.resolve().await
     }
 }

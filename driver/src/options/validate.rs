@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ClientOptions, Compressor, SelectionCriteria};
+use super::{ClientOptions, Compressor, SelectionCriteria, ServerAddress, impossible_in_host};
 use crate::error::{Error, Result};
 
 /// The shortest time between two checks of one server, however many ask for one (specification "Server Monitoring",
@@ -45,6 +45,7 @@ impl ClientOptions {
     }
 
     fn validate_hosts(&self) -> Result<()> {
+        self.hosts.iter().try_for_each(ServerAddress::validate)?;
         let several = self.hosts.len() > 1;
         if self.direct_connection() && several {
             return wrong(format!(
@@ -84,7 +85,13 @@ impl ClientOptions {
         }
         match &self.socks5_proxy {
             Some(proxy) if proxy.host.is_empty() => wrong("proxyHost is empty"),
-            _ => Ok(()),
+            Some(proxy) => match impossible_in_host(&proxy.host) {
+                Some(c) => {
+                    wrong(format!("proxyHost={:?} contains {c:?}, which no host name may have", proxy.host))
+                }
+                None => Ok(()),
+            },
+            None => Ok(()),
         }
     }
 
@@ -107,6 +114,13 @@ impl ClientOptions {
             && name.len() > MAX_APP_NAME
         {
             return wrong(format!("appName has {} bytes, but may have at most {MAX_APP_NAME}", name.len()));
+        }
+        if let Some(name) = &self.default_database
+            && let Some(c) = forbidden_in_database(name)
+        {
+            return wrong(format!(
+                "the default database {name:?} contains {c:?}, which no database name may have"
+            ));
         }
         if self.repl_set_name.as_deref() == Some("") {
             return wrong("replicaSet is empty; leave it out to accept any set");
@@ -138,6 +152,12 @@ fn validate_level(compressor: &Compressor) -> Result<()> {
     }
 }
 
+/// The first character of a database's name that it must not have (specification "Connection String", section "Auth Database").
+pub(crate) fn forbidden_in_database(name: &str) -> Option<char> {
+    const FORBIDDEN: [char; 6] = ['/', '\\', ' ', '"', '$', '\0'];
+    name.chars().find(|c| FORBIDDEN.contains(c))
+}
+
 fn wrong<T>(message: impl Into<String>) -> Result<T> {
     Err(Error::invalid_argument(message))
 }
@@ -145,6 +165,7 @@ fn wrong<T>(message: impl Into<String>) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Socks5Proxy;
 
     #[test]
     fn a_level_that_its_compressor_does_not_have_is_refused() {
@@ -162,5 +183,54 @@ mod tests {
         }
         let error = with(Compressor::Zlib { level: Some(10) }).validate().unwrap_err().to_string();
         assert!(error.contains("zlib") && error.contains("10"), "{error}");
+    }
+
+    /// Options that are set in code are held to what a connection string may say.
+    #[test]
+    fn impossible_names_of_code_are_refused() {
+        let seed = |host: &str, port| {
+            ClientOptions::builder().hosts(vec![ServerAddress::Tcp { host: host.into(), port }]).build()
+        };
+        let socket = ServerAddress::Unix { path: "/tmp/a\0.sock".into() };
+        let proxy = Socks5Proxy { host: "pro xy".into(), port: None, authentication: None };
+        for (options, culprit) in [
+            (seed("local host", 1), "' '"),
+            (seed("local\0host", 1), "'\\0'"),
+            (seed("", 1), "names no host"),
+            (seed("h", 0), "port"),
+            (ClientOptions::builder().hosts(vec![socket]).build(), "'\\0'"),
+            (ClientOptions::builder().default_database("a\0b".to_owned()).build(), "'\\0'"),
+            (ClientOptions::builder().socks5_proxy(proxy).build(), "pro xy"),
+        ] {
+            let error = options.validate().unwrap_err().to_string();
+            assert!(error.contains(culprit), "{error}");
+        }
+        assert_eq!(seed("Mongo.Example", 1).seeds()[0].to_string(), "mongo.example:1");
+    }
+
+    #[test]
+    fn default_seed_is_localhost() {
+        let seeds =
+            |options: &ClientOptions| options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(seeds(&ClientOptions::default()), ["localhost:27017"]);
+        assert_eq!(seeds(&ClientOptions::builder().build()), ["localhost:27017"]);
+    }
+
+    #[test]
+    fn compressor_without_its_feature_is_warned_of_once() {
+        let all =
+            vec![Compressor::Snappy, Compressor::Zlib { level: None }, Compressor::Zstd { level: None }];
+        let features = [cfg!(feature = "snappy"), cfg!(feature = "zlib"), cfg!(feature = "zstd")];
+        let mut options = ClientOptions::builder().compressors(all).build();
+        options.warn_of_missing_features();
+        options.warn_of_missing_features();
+        let missing: Vec<_> =
+            ["snappy", "zlib", "zstd"].into_iter().zip(features).filter(|(_, on)| !on).collect();
+        assert_eq!(options.warnings.len(), missing.len(), "{:?}", options.warnings);
+        for ((name, _), warning) in missing.into_iter().zip(&options.warnings) {
+            assert!(warning.contains(&format!("the feature {name:?}")), "{warning}");
+        }
+        let read = crate::uri::ConnectionString::parse("mongodb://h/?compressors=snappy,zlib,zstd").unwrap();
+        assert_eq!(read.warnings(), options.warnings);
     }
 }

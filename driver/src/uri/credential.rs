@@ -19,6 +19,9 @@ pub(super) fn read(
     if source.as_deref() == Some("") {
         return Err(bad("has an empty authSource; leave the option out for the default"));
     }
+    if source.as_deref().is_some_and(|source| source.contains('\0')) {
+        return Err(bad("has an authSource that contains '\\0', which no database name may have"));
+    }
     let properties = read_properties(pairs, mechanism);
     if user_info.is_none() && mechanism.is_none() {
         if properties.is_some() {

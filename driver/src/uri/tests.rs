@@ -47,6 +47,23 @@ fn a_malformed_string_is_told_with_its_culprit() {
         ("mongodb://h/?appName=%f", "appName"),
         ("mongodb://h/?w=-1", "w=-1"),
         ("mongodb://@h/", "'@'"),
+        ("mongodb://local host/", "' '"),
+        ("mongodb://local%20host/", "' '"),
+        ("mongodb://local\0host/", "'\\0'"),
+        ("mongodb://a,local%00host:1/", "'\\0'"),
+        ("mongodb://%2Ftmp%2Fa%00.sock/", "'\\0'"),
+        ("mongodb+srv://a.b%00.c/", "'\\0'"),
+        ("mongodb+srv://a. b.c/", "' '"),
+        ("mongodb://h/?replicaSet=rs ", "ends with ' '"),
+        ("mongodb://h ", "' '"),
+        ("mongodb://h/db\n", "'\\n'"),
+        ("mongodb://h/a%00b", "'\\0'"),
+        ("mongodb://h/a%20b", "' '"),
+        ("mongodb://h/a%22b", "'\"'"),
+        ("mongodb://h/a%5Cb", "'\\\\'"),
+        ("mongodb://h/a%2Fb", "'/'"),
+        ("mongodb://u@h/?authSource=a%00b", "authSource"),
+        ("mongodb://h/?proxyHost=pro%20xy", "proxyHost"),
     ] {
         let error = ConnectionString::parse(text).unwrap_err();
         assert!(matches!(error.kind(), crate::error::ErrorKind::InvalidArgument { .. }), "{text}: {error:?}");

@@ -21,7 +21,7 @@ pub(crate) trait Face: Clone + Send + Sync + 'static {
     fn count(&self) -> Result<u64>;
     fn topology(&self) -> Arc<TopologyDescription>;
     fn wait_for_refresh(&self) -> Result<()>;
-    fn append_metadata(&self, info: &DriverInfo) -> Result<()>;
+    fn append_metadata(&self, info: DriverInfo) -> Result<()>;
 }
 
 const DATABASE: &str = "failover";
@@ -70,7 +70,7 @@ macro_rules! operations {
             $end!(self.collection().count_documents(doc! {}))
         }
 
-        fn append_metadata(&self, info: &DriverInfo) -> Result<()> {
+        fn append_metadata(&self, info: DriverInfo) -> Result<()> {
             self.0.append_metadata(info)
         }
 

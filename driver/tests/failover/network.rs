@@ -199,10 +199,10 @@ mod cases {
                 .platform("Monkey".to_owned())
                 .build()
         };
-        client.append_metadata(&info("library")).unwrap();
-        client.append_metadata(&info("library")).unwrap();
-        client.append_metadata(&info("framework")).unwrap();
-        let error = client.append_metadata(&info("a|b")).unwrap_err();
+        client.append_metadata(info("library")).unwrap();
+        client.append_metadata(info("library")).unwrap();
+        client.append_metadata(info("framework")).unwrap();
+        let error = client.append_metadata(info("a|b")).unwrap_err();
         assert!(error.to_string().contains("a|b"), "{error}");
         eventually("a new connection tells of the libraries", || {
             std::thread::sleep(Duration::from_millis(2));

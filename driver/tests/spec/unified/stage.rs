@@ -90,7 +90,7 @@ impl<F: Way> Stage<F> {
                     let mut told = driver::options::DriverInfo::builder().name(info.text("name")?);
                     told = told.version(info.maybe_text("version")?).platform(info.maybe_text("platform")?);
                     info.done()?;
-                    Ok(client.client()?.append_metadata(&told.build()).map(|()| None))
+                    Ok(client.client()?.append_metadata(told.build()).map(|()| None))
                 }
                 other => Err(format!("the harness does not know the operation {other:?} of clients")),
             },
