@@ -21,6 +21,9 @@ type Callback = Arc<dyn Fn() + Send + Sync>;
 /// Takes what `tokio::spawn` takes, and does not run it.
 fn spawnable<T: Send + 'static>(_: impl Future<Output = Result<T, Failure>> + Send + 'static) {}
 
+/// Drops what may have a destructor or not.
+fn done<T>(_: T) {}
+
 /// A document that is only written, and borrows.
 #[derive(Serialize)]
 struct Borrowing<'a> {
@@ -54,22 +57,22 @@ macro_rules! reads_and_writes {
             let coll: Collection<$item> = client.database("db").collection("coll");
             writes!(coll, client, $make);
             let mut session = client.start_session().await?;
-            drop(coll.find_one(doc! {}).sort(doc! { "name": 1 }).await?);
-            drop(coll.find_one(doc! {}).session(&mut session).await?);
+            done(coll.find_one(doc! {}).sort(doc! { "name": 1 }).await?);
+            done(coll.find_one(doc! {}).session(&mut session).await?);
             let mut cursor = coll.find(doc! {}).limit(1).await?;
             while cursor.advance().await? {
-                drop(cursor.deserialize_current()?);
+                done(cursor.deserialize_current()?);
             }
             while let Some(item) = cursor.try_next().await? {
-                drop(item);
+                done(item);
             }
             let mut cursor = coll.find(doc! {}).await?.with_type::<Holding>();
-            drop(cursor.next().await);
+            done(cursor.next().await);
             let items: Vec<$item> = coll.find(doc! {}).await?.try_collect().await?;
             let mut cursor = coll.find(doc! {}).session(&mut session).await?;
-            drop(cursor.next(&mut session).await);
+            done(cursor.next(&mut session).await);
             while cursor.advance(&mut session).await? {
-                drop(cursor.deserialize_current()?);
+                done(cursor.deserialize_current()?);
             }
             let rest: Vec<$item> = cursor.stream(&mut session).try_collect().await?;
             Ok((items, rest))
@@ -81,25 +84,25 @@ macro_rules! reads_and_writes {
 macro_rules! writes {
     ($coll:ident, $client:ident, $make:expr) => {
         let mut session = $client.start_session().await?;
-        drop($coll.insert_one($make).await?);
-        drop($coll.insert_one(&$make).await?);
-        drop($coll.insert_one($make).session(&mut session).await?);
-        drop($coll.insert_many([$make, $make]).ordered(false).await?);
-        drop($coll.insert_many(vec![$make]).session(&mut session).await?);
-        drop($coll.replace_one(doc! {}, $make).upsert(true).await?);
-        drop($coll.update_one(doc! {}, doc! { "$set": { "name": "other" } }).await?);
-        drop($coll.update_many(doc! {}, vec![doc! { "$set": { "name": "other" } }]).await?);
-        drop($coll.delete_one(doc! {}).await?);
-        drop($coll.delete_many(doc! {}).session(&mut session).await?);
+        done($coll.insert_one($make).await?);
+        done($coll.insert_one(&$make).await?);
+        done($coll.insert_one($make).session(&mut session).await?);
+        done($coll.insert_many([$make, $make]).ordered(false).await?);
+        done($coll.insert_many(vec![$make]).session(&mut session).await?);
+        done($coll.replace_one(doc! {}, $make).upsert(true).await?);
+        done($coll.update_one(doc! {}, doc! { "$set": { "name": "other" } }).await?);
+        done($coll.update_many(doc! {}, vec![doc! { "$set": { "name": "other" } }]).await?);
+        done($coll.delete_one(doc! {}).await?);
+        done($coll.delete_many(doc! {}).session(&mut session).await?);
         let counted = $coll.count_documents(doc! {}).await? + $coll.estimated_document_count().await?;
-        drop($coll.distinct("name", doc! {}).await?);
+        done($coll.distinct("name", doc! {}).await?);
         let mut cursor = $coll.aggregate([doc! { "$match": { "name": "name" } }]).await?;
-        drop(cursor.next().await);
+        done(cursor.next().await);
         let items: Vec<Document> = $coll.aggregate(vec![]).await?.try_collect().await?;
         let mut cursor = $coll.aggregate(vec![]).session(&mut session).await?;
-        drop(cursor.next(&mut session).await);
+        done(cursor.next(&mut session).await);
         $coll.drop().await?;
-        drop((counted, items));
+        done((counted, items));
     };
 }
 
@@ -121,11 +124,11 @@ fn operations_can_be_spawned(client: &Client) {
     let spawned = client.clone();
     spawnable(async move {
         let db = spawned.database("db");
-        drop(db.run_command(doc! { "ping": 1 }).await?);
-        drop(db.list_collection_names().await?);
+        done(db.run_command(doc! { "ping": 1 }).await?);
+        done(db.list_collection_names().await?);
         db.drop().await?;
         spawned.wait_for_refresh().await?;
-        drop(spawned.topology_changed(&spawned.topology()).await);
+        done(spawned.topology_changed(&spawned.topology()).await);
         spawned.shutdown().await;
         Ok(())
     });
