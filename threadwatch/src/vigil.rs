@@ -17,7 +17,6 @@ use std::{
     mem::ManuallyDrop,
     panic::{AssertUnwindSafe, catch_unwind},
     ptr::NonNull,
-    slice,
     sync::{
         Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -170,13 +169,17 @@ impl Table {
     ///
     /// The reference must not be used after `replace`.
     fn own(&self) -> &[Entry] {
-        if self.reach.get() == 0 {
-            return &[];
-        }
-        // SAFETY: a table that is not `NOTHING` has this many entries, and is freed by `replace` only.
-        unsafe {
-            slice::from_raw_parts(self.entries.get().as_ptr(), self.reach.get() / size_of::<Entry>() + 1)
-        }
+        // SAFETY: `replace` frees the table, and nothing else does.
+        self.allocation().map_or(&[], |entries| unsafe { entries.as_ref() })
+    }
+
+    /// The leaked box of the thread's entries, if it has a table of its own.
+    ///
+    /// It is made of the pointer that leaking the box gave, which alone may free it: a pointer made of a reference to the
+    /// entries may not.
+    fn allocation(&self) -> Option<NonNull<[Entry]>> {
+        let last = self.reach.get() / size_of::<Entry>();
+        (last != 0).then(|| NonNull::slice_from_raw_parts(self.entries.get(), last + 1))
     }
 
     /// Looks for an entry that is not in the first place for it.
@@ -228,7 +231,7 @@ impl Table {
 
     /// Frees the table and puts `new` in its place: empty, or a power of two of at least 2.
     fn replace(&self, new: Box<[Entry]>) {
-        let old: *const [Entry] = self.own();
+        let old = self.allocation();
         if new.is_empty() {
             self.reach.set(0);
             self.entries.set(NonNull::from_ref(&NOTHING.0));
@@ -237,9 +240,9 @@ impl Table {
             self.entries.set(NonNull::from(Box::leak(new)).cast());
         }
         self.used.set(0);
-        if !old.is_empty() {
-            // SAFETY: leaked here, with this length, and nobody refers to it any more.
-            drop(unsafe { Box::from_raw(old.cast_mut()) });
+        if let Some(old) = old {
+            // SAFETY: this is the pointer of the box leaked here, with its length, and nobody refers to it any more.
+            drop(unsafe { Box::from_raw(old.as_ptr()) });
         }
     }
 

@@ -33,6 +33,7 @@ fn host() -> PathBuf {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "starts a C compiler and a C program")]
 fn a_library_loaded_at_run_time_sees_c_threads_die() {
     let host = host();
     let output = Command::new(&host).arg(library()).output();

@@ -40,6 +40,7 @@ fn in_child(f: impl FnOnce() -> bool) -> bool {
 
 // Statement 40's foundation: a child can tell what is its parent's.
 #[test]
+#[cfg_attr(miri, ignore = "forks")]
 fn a_child_is_of_another_generation_and_its_parent_is_not() {
     let before = ForkGeneration::current();
     assert!(before.is_current());
@@ -52,6 +53,7 @@ fn a_child_is_of_another_generation_and_its_parent_is_not() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "forks")]
 fn each_descendant_is_of_its_own_generation() {
     let mine = ForkGeneration::current();
     assert!(in_child(|| {
@@ -64,6 +66,7 @@ fn each_descendant_is_of_its_own_generation() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "forks")]
 fn the_surviving_thread_keeps_its_token_and_its_value() {
     let token = ThreadToken::current();
     let values = PerThread::new(|_: u32| {});
@@ -78,6 +81,7 @@ fn the_surviving_thread_keeps_its_token_and_its_value() {
 
 // There is nothing in this crate that a thread which does not exist in the child could hold on to.
 #[test]
+#[cfg_attr(miri, ignore = "forks")]
 fn a_child_forked_in_the_middle_of_it_all_can_still_watch() {
     let (watcher, values) = (ThreadWatcher::new(), PerThread::new(|_: u32| {}));
     let (stop, started) = (AtomicBool::new(false), Arc::new(Barrier::new(4)));

@@ -37,6 +37,7 @@ extern "C" fn live(number: *mut c_void) -> *mut c_void {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri runs no threads that Rust did not start")]
 fn a_thousand_threads_started_by_c_are_seen_to_die() {
     const THREADS: usize = 1000;
     let watcher: &'static ThreadWatcher = Box::leak(Box::default());

@@ -63,11 +63,13 @@ fn wait_in_every_way<F: Future>(make: impl Fn() -> F, grant: impl Fn()) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "measures the allocator, not the memory model")]
 fn the_counter_counts() {
     assert_eq!(allocations(|| drop(Box::new(1))), 1);
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "measures the allocator, not the memory model")]
 fn waits_do_not_allocate() {
     let event = Event::new();
     let semaphore = Semaphore::new(0);
@@ -176,6 +178,7 @@ fn waits_do_not_allocate() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "measures the allocator, not the memory model")]
 fn a_thread_allocates_its_waker_once() {
     let event = Event::new();
     assert!(event.wait().wait_timeout(Duration::ZERO).is_err());

@@ -28,7 +28,11 @@ pub(crate) fn schedule() -> impl Strategy<Value = Vec<Step>> {
 }
 
 pub(crate) fn config() -> ProptestConfig {
-    ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases: if cfg!(miri) { 3 } else { 1000 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 /// A waker that remembers whether it was woken.
