@@ -139,7 +139,7 @@ impl<H: Home<Target = Barrier>> Operation for Arriving<H> {
         &mut shared.waiters
     }
 
-    fn retry(&mut self, _: &Barrier, shared: &mut Shared, _: Place) -> bool {
+    fn retry(&mut self, _: &Barrier, shared: &mut Shared, _: &mut u64, _: Place) -> bool {
         self.generation < shared.generation
     }
 

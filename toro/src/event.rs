@@ -182,6 +182,11 @@ impl<H: Home<Target = Event>> Operation for Happens<H> {
         &mut line.waiters
     }
 
+    /// It was set, and the batch of this waiter has not come yet. Whoever set it is still at it, and tidies up.
+    fn retry(&mut self, _: &Event, line: &mut Line, generation: &mut Generation, _: Place) -> bool {
+        *generation != line.generation
+    }
+
     fn granted(&mut self, _: &Event, _: Option<Generation>) {}
 
     fn give_back(&mut self, _: &Event, _: Option<Generation>) {}

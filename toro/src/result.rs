@@ -8,8 +8,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::core::{
-    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, Start, UnsafeCell, Wait, Waiter,
-    Wakes, const_fn, locked,
+    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, Place, Start, UnsafeCell, Wait,
+    Waiter, Wakes, const_fn, locked,
 };
 use crate::error::{AlreadySet, Timeout};
 
@@ -249,6 +249,11 @@ impl<H: Holder> Operation for Getting<H> {
 
     fn list(line: &mut List<()>, _: Handed) -> &mut List<()> {
         line
+    }
+
+    /// It was set, and the batch of this waiter has not come yet.
+    fn retry(&mut self, result: &AsyncResult<H::Value>, _: &mut List<()>, (): &mut (), _: Place) -> bool {
+        result.is_set()
     }
 
     fn granted(&mut self, _: &AsyncResult<H::Value>, _: Option<()>) {}

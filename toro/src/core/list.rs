@@ -160,10 +160,11 @@ impl<S> Node<S> {
     /// What the operation says about the slot of a linked node.
     ///
     /// # Safety
-    /// The caller owns the node and holds the lock of the list in which it is linked.
-    pub(super) unsafe fn ask<R>(&self, f: impl FnOnce(&S) -> R) -> Option<R> {
+    /// The caller owns the node and holds the lock of the list in which it is linked. `f` does not look into the slot of the
+    /// same node by another way.
+    pub(super) unsafe fn ask<R>(&self, f: impl FnOnce(&mut S) -> R) -> Option<R> {
         // SAFETY: the lock is held.
-        unsafe { self.slot(|slot| slot.as_ref().map(f)) }
+        unsafe { self.slot(|slot| slot.as_mut().map(f)) }
     }
 
     /// Whether the waker kept here would wake the same task.

@@ -76,8 +76,20 @@ pub trait Operation: Sized {
         Handed::No
     }
 
-    /// A queued waiter was polled, or expires, without having been granted: may it go? Then it is unlinked, and granted.
-    fn retry(&mut self, _primitive: &Self::Primitive, _shared: &mut Self::Shared, _place: Place) -> bool {
+    /// A queued waiter was polled, or expires, without having been granted: may it go? Then it is unlinked, and granted what
+    /// its slot says, which may be changed here.
+    ///
+    /// A primitive that grants many waiters at once does so in batches, and between two of them everyone can see that it is
+    /// ready: a waiter whose batch has not come yet must be let go here, or its deadline would win over what is ready.
+    ///
+    /// The slot lies in the list: its slots must not be looked at by way of `shared`.
+    fn retry(
+        &mut self,
+        _primitive: &Self::Primitive,
+        _shared: &mut Self::Shared,
+        _slot: &mut Self::Slot,
+        _place: Place,
+    ) -> bool {
         false
     }
 

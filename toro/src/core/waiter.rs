@@ -305,9 +305,9 @@ fn look_again<O: Operation>(
             return Some(take_up(primitive, op, node));
         }
         // SAFETY: the lock is held and the node is linked.
-        let handed = unsafe { node.ask(O::handed) }.unwrap_or(Handed::No);
+        let handed = unsafe { node.ask(|slot| O::handed(slot)) }.unwrap_or(Handed::No);
         let place = place_of(node, O::list(&mut shared, handed));
-        if handed == Handed::Yes || op.retry(primitive, &mut shared, place) {
+        if handed == Handed::Yes || may_go(primitive, op, &mut shared, node, place) {
             // SAFETY: the node is ours, and linked in the list that its slot tells.
             let (spare, slot) = unsafe { O::list(&mut shared, handed).remove(node) };
             let mut wakes = Wakes::new();
@@ -337,6 +337,20 @@ fn look_again<O: Operation>(
     }
 }
 
+/// Whether a linked node, whose owner calls, need not wait to be granted.
+#[inline]
+fn may_go<O: Operation>(
+    primitive: &O::Primitive,
+    op: &mut O,
+    shared: &mut O::Shared,
+    node: &Node<O::Slot>,
+    place: Place,
+) -> bool {
+    // SAFETY: the node is ours and linked, `shared` shows that the lock is held, and `retry` looks into no slot but the one that
+    // it is given.
+    unsafe { node.ask(|slot| op.retry(primitive, shared, slot, place)) }.unwrap_or(false)
+}
+
 /// Gives up the place in line.
 #[inline]
 fn leave<O: Operation>(
@@ -353,10 +367,10 @@ fn leave<O: Operation>(
         return Left::Granted(unsafe { node.take_slot() });
     }
     // SAFETY: the lock is held and the node is linked.
-    let handed = unsafe { node.ask(O::handed) }.unwrap_or(Handed::No);
+    let handed = unsafe { node.ask(|slot| O::handed(slot)) }.unwrap_or(Handed::No);
     let place = place_of(node, O::list(&mut shared, handed));
-    let granted =
-        handed == Handed::Yes || leaving == Leaving::Expired && op.retry(primitive, &mut shared, place);
+    let granted = handed == Handed::Yes
+        || leaving == Leaving::Expired && may_go(primitive, op, &mut shared, node, place);
     // SAFETY: the node is ours, and linked in the list that its slot tells.
     let (waker, slot) = unsafe { O::list(&mut shared, handed).remove(node) };
     if !granted {

@@ -66,8 +66,8 @@ impl<F: Face> Operation for Acquire<F> {
         &mut line.waiters
     }
 
-    fn retry(&mut self, primitive: &F::Primitive, _: &mut Line, place: Place) -> bool {
-        F::permits(primitive).retry(self.count, place)
+    fn retry(&mut self, primitive: &F::Primitive, _: &mut Line, need: &mut Need, place: Place) -> bool {
+        F::permits(primitive).retry(need, place)
     }
 
     #[inline]

@@ -329,12 +329,18 @@ impl Permits {
         Err(Refusal::NoPermits)
     }
 
-    /// Under the lock: a queued waiter looks for itself. Only the oldest may take, and that ends the overtaking.
-    fn retry(&self, permits: u32, place: Place) -> bool {
+    /// Under the lock: a queued waiter looks for itself. Only the oldest may take, and that ends the overtaking; but anyone
+    /// sees that the permits are closed, although the batch in which it is to be told has not come yet.
+    fn retry(&self, need: &mut Need, place: Place) -> bool {
+        let mut word = self.word.load(Ordering::Relaxed);
+        if word & CLOSED != 0 {
+            *need = Need::Closed;
+            return true;
+        }
+        let Need::Permits(permits) = *need else { return true };
         if place != Place::Front {
             return false;
         }
-        let mut word = self.word.load(Ordering::Relaxed);
         loop {
             let takes = word & CLOSED == 0 && count(word) >= i64::from(permits);
             let next = match takes {

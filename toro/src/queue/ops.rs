@@ -111,6 +111,11 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
         &mut shared.getters
     }
 
+    /// The queue was closed, and the batch of this getter has not come yet.
+    fn retry(&mut self, _: &Q, shared: &mut Self::Shared, slot: &mut Promise, _: Place) -> bool {
+        shared.is_over(slot)
+    }
+
     /// A getter that only waits has nothing that others could have: see [`shared`](super::shared).
     #[inline]
     fn is_served(_: &Q, _: &mut Self::Shared, _: Place) -> bool {
@@ -216,6 +221,11 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H> {
 
     fn list(shared: &mut Self::Shared, _: Handed) -> &mut List<Promise> {
         &mut shared.putters
+    }
+
+    /// The queue was closed, and the batch of this putter has not come yet.
+    fn retry(&mut self, _: &Q, shared: &mut Self::Shared, slot: &mut Promise, _: Place) -> bool {
+        shared.is_over(slot)
     }
 
     /// A putter that only waits has nothing that others could have: see [`shared`](super::shared).
@@ -328,7 +338,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Join<H> {
     }
 
     /// The end has come, and its batch has not.
-    fn retry(&mut self, _: &Q, shared: &mut Self::Shared, _: Place) -> bool {
+    fn retry(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut u32, _: Place) -> bool {
         self.ends != shared.ends()
     }
 

@@ -346,6 +346,15 @@ impl<B: Buffer> Shared<B> {
         self.closed
     }
 
+    /// Tells one who waits, and whose slot this is, if the queue is closed. A getter waits only where each item is promised to
+    /// others, so that nothing more comes for it.
+    pub(super) fn is_over(&self, slot: &mut Promise) -> bool {
+        if self.closed {
+            *slot = Promise::Closed;
+        }
+        self.closed
+    }
+
     pub(super) fn is_finished(&self) -> bool {
         self.unfinished == 0
     }

@@ -1,6 +1,10 @@
 //! Statements 2, 3, 4: deadlines end waits, never what is ready, and lose nothing.
 
-use std::pin::pin;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use toro::{
@@ -127,5 +131,150 @@ fn a_grant_wins_over_the_expiry_that_meets_it() {
     assert!(crate::poll(acquire.as_mut()).is_pending());
     semaphore.add(1).unwrap();
     ended.set();
-    assert!(matches!(crate::poll(acquire), std::task::Poll::Ready(Ok(_))));
+    assert!(matches!(crate::poll(acquire), Poll::Ready(Ok(_))));
+}
+
+/// More than one batch of wakers wait. `happen` lets all of them go, and the first one woken polls `last` while it does: its
+/// end has come by then, so that it expires if it is not ready.
+fn polled_meanwhile<W: Future, L>(
+    wait: impl Fn() -> W,
+    last: impl FnOnce(Ended) -> L,
+    happen: impl FnOnce(),
+) -> Poll<L::Output>
+where
+    L: Future<Output: Send> + Send + 'static,
+{
+    let ended = Ended::default();
+    let last = Arc::new(Mutex::new(Box::pin(last(ended.clone()))));
+    let outcome = Arc::new(Mutex::new(None));
+    let mut waits: Vec<_> = (0..100).map(|_| Box::pin(wait())).collect();
+    let (polled, seen) = (Arc::clone(&last), Arc::clone(&outcome));
+    let waker = crate::wakers::on_wake(move || {
+        *seen.lock().unwrap() = Some(crate::poll(polled.lock().unwrap().as_mut()));
+    });
+    assert!(waits[0].as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    for wait in &mut waits[1..] {
+        assert!(crate::poll(wait.as_mut()).is_pending());
+    }
+    assert!(crate::poll(last.lock().unwrap().as_mut()).is_pending());
+    ended.0.store(true, Ordering::SeqCst);
+    happen();
+    let outcome = outcome.lock().unwrap().take();
+    outcome.expect("the first wait was woken")
+}
+
+/// The end of a wait.
+#[derive(Clone, Default)]
+struct Ended(Arc<AtomicBool>);
+
+impl Future for Ended {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if self.0.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+#[test]
+fn set_event_wins_over_expiry_while_others_are_woken() {
+    let event = Arc::new(Event::new());
+    let outcome =
+        polled_meanwhile(|| event.wait_owned(), |end| event.wait_owned().until(end), || event.set());
+    assert_eq!(outcome, Poll::Ready(Ok(())));
+    assert_eq!(event.waiting(), 0);
+
+    // It was set after the waits had begun, so that clearing it at once changes nothing.
+    event.clear();
+    let last = |end| {
+        let (event, wait) = (Arc::clone(&event), event.wait_owned().until(end));
+        async move {
+            let mut wait = pin!(wait);
+            std::future::poll_fn(|cx| {
+                let set = event.is_set();
+                event.clear();
+                wait.as_mut().poll(cx).map(|outcome| (set, outcome))
+            })
+            .await
+        }
+    };
+    let outcome = polled_meanwhile(|| event.wait_owned(), last, || event.set());
+    assert_eq!(outcome, Poll::Ready((true, Ok(()))));
+    assert_eq!((event.waiting(), event.is_set()), (0, false));
+}
+
+#[test]
+fn set_result_wins_over_expiry_while_others_are_woken() {
+    let result = Arc::new(AsyncResult::new());
+    let last = |end| {
+        let wait = result.get_owned().until(end);
+        async { wait.await.map(|value| *value) }
+    };
+    let outcome = polled_meanwhile(|| result.get_owned(), last, || result.set(1).unwrap());
+    assert_eq!(outcome, Poll::Ready(Ok(1)));
+    assert_eq!(result.waiting(), 0);
+}
+
+#[test]
+fn closing_wins_over_expiry_while_others_are_woken() {
+    let semaphore = Arc::new(Semaphore::new(0));
+    let outcome = polled_meanwhile(
+        || semaphore.acquire_owned(),
+        |end| semaphore.acquire_owned().until(end),
+        || semaphore.close(),
+    );
+    assert!(matches!(outcome, Poll::Ready(Err(WaitError::Closed))), "{outcome:?}");
+    assert_eq!(semaphore.waiting(), 0);
+
+    let semaphore = Arc::new(Semaphore::barging(0, 2));
+    let outcome = polled_meanwhile(
+        || semaphore.acquire_many_owned(2),
+        |end| semaphore.acquire_many_owned(3).until(end),
+        || semaphore.close(),
+    );
+    assert!(matches!(outcome, Poll::Ready(Err(WaitError::Closed))), "{outcome:?}");
+    assert_eq!(semaphore.waiting(), 0);
+
+    let queue = Arc::new(Queue::<u8>::new(1));
+    let outcome =
+        polled_meanwhile(|| queue.get_owned(), |end| queue.get_owned().until(end), || queue.close());
+    assert_eq!(outcome, Poll::Ready(Err(WaitError::Closed)));
+
+    let queue = Arc::new(Queue::new(1));
+    queue.try_put(0).unwrap();
+    let outcome =
+        polled_meanwhile(|| queue.put_owned(1), |end| queue.put_owned(2).until(end), || queue.close());
+    assert_eq!(outcome, Poll::Ready(Err(PutError::Closed(2))));
+    assert_eq!((queue.try_get(), queue.get().wait()), (Ok(0), Err(toro::Closed)));
+}
+
+#[test]
+fn end_of_all_work_wins_over_expiry_while_others_are_woken() {
+    static QUEUE: Queue<u8> = Queue::unbounded();
+    QUEUE.try_put(1).unwrap();
+    let outcome =
+        polled_meanwhile(|| QUEUE.join(), |end| QUEUE.join().until(end), || QUEUE.task_done().unwrap());
+    assert_eq!(outcome, Poll::Ready(Ok(())));
+}
+
+#[test]
+fn full_barrier_wins_over_expiry_while_others_are_woken() {
+    let barrier = Arc::new(Barrier::new(102));
+    let outcome = polled_meanwhile(
+        || barrier.wait_owned(),
+        |end| barrier.wait_owned().until(end),
+        || assert!(barrier.wait().wait().is_leader()),
+    );
+    assert_eq!(outcome.map(|arrival| arrival.map(|arrival| arrival.index())), Poll::Ready(Ok(100)));
+}
+
+#[test]
+fn handed_value_wins_over_expiry_while_others_are_woken() {
+    let handoff = Arc::new(Handoff::<(), u8>::new(()));
+    let queue = |_: &mut (), _: &mut Waiters<'_, u8>| Take::Queue;
+    let outcome = polled_meanwhile(
+        || handoff.wait_owned(queue),
+        |end| handoff.wait_owned(queue).until(end),
+        || assert_eq!(handoff.with(|(), waiters| waiters.hand_off_all(|| 1)), 101),
+    );
+    assert_eq!(outcome, Poll::Ready(Ok(1)));
 }

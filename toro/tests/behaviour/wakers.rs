@@ -17,7 +17,7 @@ impl<F: Fn() + Send + Sync> Wake for OnWake<F> {
     }
 }
 
-fn on_wake(f: impl Fn() + Send + Sync + 'static) -> Waker {
+pub(crate) fn on_wake(f: impl Fn() + Send + Sync + 'static) -> Waker {
     Waker::from(Arc::new(OnWake(f)))
 }
 
