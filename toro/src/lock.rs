@@ -6,6 +6,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -42,6 +43,10 @@ pub struct Lock<T: ?Sized> {
 unsafe impl<T: ?Sized + Send> Send for Lock<T> {}
 // SAFETY: as above; two threads never hold the value at once.
 unsafe impl<T: ?Sized + Send> Sync for Lock<T> {}
+
+// As the standard library's mutex, whatever its value is; though not poisoned by a panic, it is in order itself.
+impl<T: ?Sized> UnwindSafe for Lock<T> {}
+impl<T: ?Sized> RefUnwindSafe for Lock<T> {}
 
 /// Waits for a lock.
 pub type AcquireLock<'a, T> = Wait<Waiter<permits::Acquire<Held<&'a Lock<T>>>>>;
@@ -178,6 +183,10 @@ macro_rules! guard {
                 unsafe { &mut *self.lock.value.get() }
             }
         }
+
+        // As the lock itself.
+        impl<T: ?Sized> UnwindSafe for $guard {}
+        impl<T: ?Sized> RefUnwindSafe for $guard {}
 
         impl<T: ?Sized> Drop for $guard {
             #[inline]

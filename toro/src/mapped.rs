@@ -8,6 +8,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 
 use crate::lock::OwnedGuard;
@@ -124,6 +125,10 @@ macro_rules! reads {
                 Self { part, kept, _borrow: PhantomData }
             }
         }
+
+        // As the lock of the whole.
+        impl<$($generics)*> UnwindSafe for $guard {}
+        impl<$($generics)*> RefUnwindSafe for $guard {}
 
         impl<$($generics)*> Deref for $guard {
             type Target = U;

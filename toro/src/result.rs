@@ -5,6 +5,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use crate::core::{
@@ -43,6 +44,10 @@ pub struct AsyncResult<T> {
 unsafe impl<T: Send> Send for AsyncResult<T> {}
 // SAFETY: as above, and many threads may read it at once.
 unsafe impl<T: Send + Sync> Sync for AsyncResult<T> {}
+
+// As the standard library's `OnceLock`: a value is there as a whole or not at all, and who sees it sees what it is.
+impl<T: UnwindSafe> UnwindSafe for AsyncResult<T> {}
+impl<T: UnwindSafe + RefUnwindSafe> RefUnwindSafe for AsyncResult<T> {}
 
 /// Waits for the value of an [`AsyncResult`].
 pub type GetResult<'a, T> = Wait<Waiter<Getting<&'a AsyncResult<T>>>>;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -55,6 +56,10 @@ impl<W: Waiting> Wait<W> {
         Timed { wait: self, sleep: None, end: End::At(deadline.into()) }
     }
 }
+
+// The timer is only polled, and a panic leaves it in order; tokio does not say so itself.
+impl<W: UnwindSafe> UnwindSafe for Timed<W> {}
+impl<W: RefUnwindSafe> RefUnwindSafe for Timed<W> {}
 
 impl<W: Waiting> Future for Timed<W> {
     type Output = W::Timed;

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 
 use super::Parcel;
+use super::wakes::drop_each;
 
 /// First in, first out.
 pub(crate) struct Ring<T>(VecDeque<MaybeUninit<T>>);
@@ -50,7 +51,9 @@ macro_rules! store {
 
         impl<T> Drop for $store<T> {
             fn drop(&mut self) {
-                while self.pop().is_some() {}
+                if std::mem::needs_drop::<T>() {
+                    drop_each(|| self.pop());
+                }
             }
         }
     };

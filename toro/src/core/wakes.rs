@@ -46,6 +46,23 @@ fn bury(panic: Box<dyn Any + Send>) {
     }
 }
 
+/// Drops items one by one, also those behind one whose own drop panics. Then the first panic is raised again, unless this
+/// thread is already panicking.
+pub(crate) fn drop_each<T>(mut next: impl FnMut() -> Option<T>) {
+    let mut first = None;
+    while let Err(panic) = catch_unwind(AssertUnwindSafe(|| while next().is_some() {})) {
+        match first {
+            None => first = Some(panic),
+            Some(_) => bury(panic),
+        }
+    }
+    match first {
+        Some(panic) if !std::thread::panicking() => resume_unwind(panic),
+        Some(panic) => bury(panic),
+        None => {}
+    }
+}
+
 /// Wakes one waiter, and lets go of a panic.
 #[inline]
 pub(crate) fn wake_alone_quietly(waker: Waker) {

@@ -139,11 +139,14 @@ impl Permits {
             }
             let overtaking = match word & QUEUED {
                 0 => 0,
+                // Nothing is taken from those in line.
+                _ if permits == 0 => return Ok(()),
                 _ if word & BUDGET != 0 => BUDGET_ONE,
                 _ => return Err(Refusal::NoPermits),
             };
             if count(word) < i64::from(permits) {
-                return Err(Refusal::NoPermits);
+                // With a debt there are fewer than none.
+                return if permits == 0 { Ok(()) } else { Err(Refusal::NoPermits) };
             }
             let taken = word.wrapping_sub(counted(permits)) - overtaking;
             match self.word.compare_exchange_weak(word, taken, Ordering::Acquire, Ordering::Relaxed) {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use crate::core::{Parcel, Ring, Stack};
+use crate::core::{Parcel, Ring, Stack, drop_each};
 
 /// Holds the items of a queue, and decides which one leaves next.
 pub trait Buffer {
@@ -103,6 +103,13 @@ impl<T: Ord> Buffer for Priority<T> {
 
     fn len(&self) -> usize {
         self.heap.len()
+    }
+}
+
+impl<T> Drop for Priority<T> {
+    fn drop(&mut self) {
+        let mut items = self.heap.drain();
+        drop_each(|| items.next());
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -64,6 +65,10 @@ macro_rules! reads {
                 unsafe { self.lock.value() }
             }
         }
+
+        // As the lock itself.
+        impl<$($generics)*> UnwindSafe for $guard {}
+        impl<$($generics)*> RefUnwindSafe for $guard {}
 
         impl<$($generics)*> Drop for $guard {
             #[inline]

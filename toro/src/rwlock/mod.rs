@@ -17,6 +17,7 @@ pub use guards::{
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use crate::core::{Home, UnsafeCell, Wait, Waiter, const_fn};
@@ -60,6 +61,10 @@ pub struct RwLock<T: ?Sized> {
 unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
 // SAFETY: as above; readers on several threads share the value.
 unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
+
+// As the standard library's, whatever its value is; though not poisoned by a panic, it is in order itself.
+impl<T: ?Sized> UnwindSafe for RwLock<T> {}
+impl<T: ?Sized> RefUnwindSafe for RwLock<T> {}
 
 impl<T> RwLock<T> {
     const_fn! {

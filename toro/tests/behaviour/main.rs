@@ -11,6 +11,7 @@ mod queues;
 mod sizes;
 mod testing;
 mod threads;
+mod unwinding;
 mod wakers;
 
 use std::future::Future;

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::task::Poll;
 
 use toro::{Barrier, Closed, Queue, Semaphore, TooManyPermits, TryAcquireError};
 
@@ -24,6 +25,30 @@ fn no_permits_and_too_many() {
 }
 
 /// Statement 9, and the largest size there is.
+#[test]
+fn acquiring_no_permits_never_waits() {
+    for semaphore in [Semaphore::new(2), Semaphore::barging(2, 1)] {
+        let held = semaphore.acquire_many(2).wait().unwrap();
+        let mut first = pin!(semaphore.acquire());
+        assert!(poll(first.as_mut()).is_pending());
+        let none = match poll(pin!(semaphore.acquire_many(0))) {
+            Poll::Ready(none) => none.unwrap(),
+            Poll::Pending => panic!("it waits although it wants nothing"),
+        };
+        assert_eq!((none.count(), semaphore.try_acquire_many(0).unwrap().count()), (0, 0));
+        drop(none);
+        // Nothing was taken, nor was the one in line overtaken.
+        assert_eq!((semaphore.available(), semaphore.waiting()), (0, 1));
+        // Fewer than none are there.
+        semaphore.resize(1);
+        assert!(poll(pin!(semaphore.acquire_many(0))).is_ready());
+        drop(held);
+        assert!(poll(first).is_ready());
+        semaphore.close();
+        assert_eq!(semaphore.acquire_many(0).wait().unwrap_err(), Closed);
+    }
+}
+
 #[test]
 fn maxsize_zero_is_unbounded_and_the_largest_is_no_overflow() {
     let queue = Queue::new(0);
