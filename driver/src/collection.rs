@@ -119,8 +119,8 @@ impl<T, F: Face> Collection<T, F> {
     /// Inserts `document`, which may be owned or borrowed.
     ///
     /// A document without `_id` gets an `ObjectId` as its first field; the result tells which. Where it is to be known beforehand whether a
-    /// repeated insert wrote twice, give the document an `_id` of its own: a repetition then fails with
-    /// [`is_duplicate_key`](crate::Error::is_duplicate_key), which means that it was written.
+    /// repeated insert wrote twice, give the document an `_id` of its own, such as [`new_object_id()`](crate::new_object_id). A
+    /// repetition then fails with [`is_duplicate_key`](crate::Error::is_duplicate_key), which means that it was written.
     ///
     /// Sent once more after a failure that leaves open whether it was done, in a way that cannot insert it twice (specification
     /// "Retryable Writes").

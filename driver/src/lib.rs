@@ -151,6 +151,7 @@ mod decode;
 mod exec;
 mod face;
 mod nest;
+mod object_id;
 mod pool;
 mod rt;
 mod stream;
@@ -165,6 +166,7 @@ pub use rustls;
 pub use self::collection::Namespace;
 pub use self::error::{Error, Result};
 pub use self::face::{Async, Blocking, Face};
+pub use self::object_id::new_object_id;
 pub use self::request::Request;
 pub use self::topology::{ServerDescription, ServerType, TopologyDescription, TopologyType, TopologyVersion};
 

@@ -47,6 +47,13 @@ impl ForkGeneration {
         }
     }
 
+    /// The generation as a number, to be kept in an atomic. Never zero, and greater in a child than in its parent; two children of
+    /// one parent have the same.
+    #[inline]
+    pub fn get(self) -> u64 {
+        self.0.get()
+    }
+
     /// Whether this process is the one that it was taken in.
     #[inline]
     pub fn is_current(self) -> bool {

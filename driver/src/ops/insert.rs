@@ -1,11 +1,11 @@
 //! What `insert_one` and `insert_many` share: one document on its way into a message.
 
-use bson::oid::ObjectId;
 use bson::{Bson, RawDocument};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::exec::malformed;
+use crate::object_id::new_object_id;
 use crate::wire::SequenceWriter;
 
 /// Appends `document` to `sequence`, giving it an `_id` as its first field if it has none, and returns the `_id`.
@@ -23,7 +23,7 @@ pub(super) fn append<T: Serialize + ?Sized>(
         None => {
             let id = match known {
                 Some(Bson::ObjectId(id)) => *id,
-                _ => ObjectId::new(),
+                _ => new_object_id(),
             };
             sequence.prepend_id(id);
             Bson::ObjectId(id)

@@ -22,6 +22,7 @@ use super::picture::Topology;
 use crate::error::{Error, ErrorKind};
 use crate::event::EventHandler;
 use crate::event::sdam::*;
+use crate::object_id::new_object_id;
 use crate::options::ServerAddress;
 
 /// The line of events of one deployment.
@@ -61,7 +62,7 @@ pub(super) struct Heartbeat(Option<(Arc<Publisher>, u64)>);
 
 impl Publisher {
     pub(super) fn new(handler: Option<EventHandler<SdamEvent>>) -> Arc<Self> {
-        Arc::new(Publisher { handler, topology_id: ObjectId::new(), line: Mutex::default() })
+        Arc::new(Publisher { handler, topology_id: new_object_id(), line: Mutex::default() })
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
