@@ -193,6 +193,14 @@ impl Core {
         self.runtime.check()
     }
 
+    /// Gives a session back that an operation, a cursor or the caller has held.
+    pub(crate) fn give_back(&self, session: ServerSession) {
+        // Asked first: in a forked child, all that follows would open a client of its own.
+        if session.is_of_this_process() {
+            self.sessions.give(session, self.deployment.logical_session_timeout());
+        }
+    }
+
     /// Ends the idle sessions on the server, as far as one can be had at once; then everything else.
     pub(crate) async fn shutdown(&self) {
         crate::ops::end_sessions::end_sessions(self).await;
@@ -401,12 +409,18 @@ async fn select(
     core.deployment.select(criteria, avoided, deadline).await
 }
 
-/// Refuses a session of another client, and one for a write that nobody acknowledges.
+/// Refuses a session of another client, one of the process that this one was forked from, and one for a write that nobody acknowledges.
 fn check_identity(core: &Core, identity: &Identity<'_>, acknowledged: bool) -> Result<()> {
     let Identity::Explicit(session) = identity else { return Ok(()) };
     if !session.belongs_to(core) {
         return Err(Error::invalid_argument(
             "the session was started by another client; use one of this client",
+        ));
+    }
+    if session.is_inherited() {
+        return Err(Error::invalid_argument(
+            "the session was started before the process forked, and belongs to the process that started it; start a new \
+             one in this process",
         ));
     }
     if !acknowledged {

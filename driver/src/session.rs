@@ -15,7 +15,9 @@ use crate::options::builder::builder;
 /// A session that the caller started: operations that are given it see their own writes and those before them, whichever members answer.
 ///
 /// Made by [`Client::start_session`]. It is for one operation at a time, which `&mut` sees to. Dropped, it gives its server session back to
-/// the client. A session that is not used within a minute of being started may have expired on the server; start one when it is needed.
+/// the client. It belongs to the process that started it: a forked child that uses it gets `InvalidArgument`, and starts its own.
+///
+/// A session that is not used within a minute of being started may have expired on the server; start one when it is needed.
 ///
 /// Named through its face: [`driver::ClientSession`](crate::ClientSession) and [`driver::sync::ClientSession`](crate::sync::ClientSession).
 pub struct ClientSession<F: Face> {
@@ -77,6 +79,11 @@ impl SessionState {
         self.core.is_same_client(core)
     }
 
+    /// Whether the process has forked since the session was started: the session is then the parent's.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.server.as_ref().is_some_and(|server| !server.is_of_this_process())
+    }
+
     pub(crate) fn server(&mut self) -> Option<&mut ServerSession> {
         self.server.as_mut()
     }
@@ -124,7 +131,7 @@ impl SessionState {
 impl Drop for SessionState {
     fn drop(&mut self) {
         if let Some(server) = self.server.take() {
-            self.core.sessions.give(server, self.core.deployment.logical_session_timeout());
+            self.core.give_back(server);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Statement 40: a forked child leaves its parent's sockets alone, and has its own, on both faces.
+//! A forked child leaves its parent's sockets, sessions and ids alone, and has its own, on both faces.
 //!
 //! A blocking client goes on in the child, with connections of its own. An async client cannot, for its runtime stayed behind:
 //! it says so, touches nothing, and a new one has its full capacity.
@@ -8,9 +8,12 @@
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 
-use driver::bson::{Document, doc};
+use driver::bson::{Bson, Document, doc};
+use driver::error::ErrorKind;
+use driver::event::EventHandler;
+use driver::event::command::CommandEvent;
 use driver::options::{ClientOptions, ServerAddress};
 use driver::sync::Client;
 use testbed::Standalone;
@@ -18,16 +21,22 @@ use testbed::Standalone;
 const MOST: u32 = 3;
 
 fn main() {
+    let tests: [(&str, fn(&Standalone)); 5] = [
+        ("a_forked_child_has_connections_of_its_own", threads),
+        ("an_async_client_stays_with_the_process_that_made_it", tasks),
+        ("forked_children_make_ids_of_their_own", ids),
+        ("a_session_stays_with_the_process_that_started_it", sessions),
+        ("an_async_session_stays_with_the_process_that_started_it", async_sessions),
+    ];
     if std::env::args().any(|argument| argument == "--list") {
-        println!("a_forked_child_has_connections_of_its_own: test");
-        println!("an_async_client_stays_with_the_process_that_made_it: test");
+        tests.iter().for_each(|(name, _)| println!("{name}: test"));
         return;
     }
     let server = Standalone::start().expect("a server");
-    threads(&server);
-    println!("test a_forked_child_has_connections_of_its_own ... ok");
-    tasks(&server);
-    println!("test an_async_client_stays_with_the_process_that_made_it ... ok");
+    for (name, test) in tests {
+        test(&server);
+        println!("test {name} ... ok");
+    }
 }
 
 fn options(server: &Standalone) -> ClientOptions {
@@ -39,6 +48,13 @@ fn options(server: &Standalone) -> ClientOptions {
 
 /// Forks, runs `child` there, and `parent` here; the child must not fail.
 fn fork(child: impl FnOnce(), parent: impl FnOnce()) {
+    let process = spawn(child);
+    parent();
+    join(process);
+}
+
+/// Forks, and runs `child` there.
+fn spawn(child: impl FnOnce()) -> libc::pid_t {
     // SAFETY: the child runs ordinary code; the C library keeps its allocator usable across a fork, and what
     // else threads may have held, the driver does not touch.
     let process = unsafe { libc::fork() };
@@ -49,7 +65,11 @@ fn fork(child: impl FnOnce(), parent: impl FnOnce()) {
         // SAFETY: it ends the process at once.
         unsafe { libc::_exit(i32::from(done.is_err())) };
     }
-    parent();
+    process
+}
+
+/// Waits for a child, which must not have failed.
+fn join(process: libc::pid_t) {
     let mut status = 0;
     // SAFETY: it waits for the child that was made above, and writes into `status`.
     let waited = unsafe { libc::waitpid(process, &raw mut status, 0) };
@@ -175,4 +195,141 @@ async fn connections_of_requests(client: &driver::Client) -> HashSet<String> {
         requests.push(request);
     }
     connections
+}
+
+/// Children that insert at once, each through the client that it has of its parent or, async, through a new one.
+fn ids(server: &Standalone) {
+    const CHILDREN: u64 = 4;
+    const EACH: u64 = 25;
+    let client = Client::with_options(options(server)).expect("a client");
+    let coll = client.database("fork").collection::<Document>("ids");
+    coll.insert_one(doc! {}).run().expect("an insert");
+    let children: Vec<_> = (0..2 * CHILDREN)
+        .map(|i| {
+            spawn(|| match i % 2 {
+                0 => {
+                    (1..EACH)
+                        .for_each(|_| coll.insert_one(doc! {}).run().map(drop).expect("an id of its own"));
+                    coll.insert_many([doc! {}]).run().expect("an id of its own");
+                }
+                _ => runtime().block_on(async {
+                    let client = driver::Client::with_options(options(server)).expect("a client");
+                    let coll = client.database("fork").collection::<Document>("ids");
+                    for _ in 1..EACH {
+                        coll.insert_one(doc! {}).await.expect("an id of its own");
+                    }
+                    coll.insert_many([doc! {}]).await.expect("an id of its own");
+                }),
+            })
+        })
+        .collect();
+    children.into_iter().for_each(join);
+    assert_eq!(coll.count_documents(doc! {}).run().expect("a count"), 1 + 2 * CHILDREN * EACH);
+    let made = driver::new_object_id();
+    fork(|| assert_ne!(driver::new_object_id().bytes()[4..9], made.bytes()[4..9]), || ());
+    assert_eq!(driver::new_object_id().bytes()[4..9], made.bytes()[4..9]);
+}
+
+/// The ids of the sessions that a client's commands name, those that are ended among them.
+#[derive(Clone, Default)]
+struct SessionIds(Arc<Mutex<Vec<(String, Bson)>>>);
+
+impl SessionIds {
+    fn of(options: &mut ClientOptions) -> Self {
+        let ids = Self::default();
+        let log = ids.clone();
+        options.command_event_handler = Some(EventHandler::callback(move |event| {
+            let CommandEvent::Started(event) = event else { return };
+            let mut log = log.0.lock().unwrap();
+            let named = event.command.get_document("lsid").ok().and_then(|lsid| lsid.get("id")).cloned();
+            let ended = event.command.get_array("endSessions").into_iter().flatten();
+            let ended = ended.filter_map(|session| session.as_document()?.get("id").cloned());
+            log.extend(named.into_iter().chain(ended).map(|id| (event.command_name.clone(), id)));
+        }));
+        ids
+    }
+
+    /// What was noted since this was last called.
+    fn take(&self) -> Vec<(String, Bson)> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+/// A session, and the one that a cursor holds, are their process's alone: neither used nor ended by a child.
+fn sessions(server: &Standalone) {
+    let mut options = options(server);
+    let ids = SessionIds::of(&mut options);
+    let client = Client::with_options(options).expect("a client");
+    let coll = client.database("fork").collection::<Document>("sessions");
+    coll.insert_many((0..10).map(|i| doc! { "_id": i })).run().expect("inserts");
+    let session = client.start_session().run().expect("a session");
+    let mut session = Some(session);
+    let mut cursor = Some(coll.find(doc! {}).batch_size(2).run().expect("a cursor"));
+    coll.insert_one(doc! {}).session(session.as_mut().unwrap()).run().expect("an insert");
+    let mut cursor_in_session =
+        Some(coll.find(doc! {}).batch_size(2).session(session.as_mut().unwrap()).run().expect("a cursor"));
+    let parents = ids.take();
+    fork(
+        || {
+            let mut session = session.take().expect("the parent's session");
+            let error = coll.insert_one(doc! {}).session(&mut session).run().unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error:?}");
+            assert!(error.to_string().contains("fork"), "{error}");
+            let mut of_session = cursor_in_session.take().expect("the parent's cursor");
+            let rest = of_session.iter(&mut session).find(|next| next.is_err());
+            let error = rest.expect("an error").unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error:?}");
+            assert!(ids.take().is_empty(), "nothing was sent");
+            drop((session, of_session, cursor.take()));
+            for _ in 0..3 {
+                coll.insert_one(doc! {}).run().expect("an insert");
+            }
+            let mut own = client.start_session().run().expect("a session");
+            coll.insert_one(doc! {}).session(&mut own).run().expect("an insert");
+            drop(own);
+            client.clone().shutdown();
+            let own = ids.take();
+            assert!(own.iter().any(|(command, _)| command == "endSessions"), "{own:?}");
+            let shared = own.iter().find(|(_, id)| parents.iter().any(|(_, theirs)| theirs == id));
+            assert_eq!(shared, None, "the child used a session of its parent");
+        },
+        || (),
+    );
+    let session = session.as_mut().expect("the session");
+    coll.insert_one(doc! {}).session(&mut *session).run().expect("the parent goes on");
+    let of_session = cursor_in_session.as_mut().expect("the cursor");
+    of_session.iter(session).for_each(|document| drop(document.expect("the cursor goes on")));
+    cursor.expect("the cursor").for_each(|document| drop(document.expect("the cursor goes on")));
+}
+
+fn async_sessions(server: &Standalone) {
+    let tokio = runtime();
+    let (coll, mut session) = tokio.block_on(async {
+        let client = driver::Client::with_options(options(server)).expect("a client");
+        let mut session = client.start_session().await.expect("a session");
+        let coll = client.database("fork").collection::<Document>("async_sessions");
+        coll.insert_one(doc! {}).session(&mut session).await.expect("an insert");
+        (coll, Some(session))
+    });
+    fork(
+        || {
+            let mut session = session.take().expect("the parent's session");
+            runtime().block_on(async {
+                let error = coll.insert_one(doc! {}).session(&mut session).await.unwrap_err();
+                assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error:?}");
+                let client = driver::Client::with_options(options(server)).expect("a client");
+                let coll = client.database("fork").collection::<Document>("async_sessions");
+                let error = coll.insert_one(doc! {}).session(&mut session).await.unwrap_err();
+                assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error:?}");
+                drop(session);
+                coll.insert_one(doc! {}).await.expect("the child's own client goes on");
+            });
+        },
+        || (),
+    );
+    let mut session = session.expect("the session");
+    tokio.block_on(async {
+        coll.insert_one(doc! {}).session(&mut session).await.expect("the parent goes on")
+    });
+    assert_eq!(tokio.block_on(async { coll.count_documents(doc! {}).await }).expect("a count"), 3);
 }

@@ -235,7 +235,7 @@ fn is_gone(error: &Error) -> bool {
 impl Drop for Source {
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
-            self.core.sessions.give(session, self.core.deployment.logical_session_timeout());
+            self.core.give_back(session);
         }
         if self.id == 0 {
             return;

@@ -4,12 +4,16 @@
 //! the server leave at the other end (specification "Driver Sessions", section "Server Session Pool"). An implicit
 //! session is taken only once its operation holds a connection, so that there are never more of them than connections,
 //! and given back synchronously when the operation ends.
+//!
+//! A session belongs to the process that made it: a forked child that used a copy of it would send the same transaction numbers,
+//! and the server would take its writes for repetitions (section "Server Session Pool").
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bson::Uuid;
+use threadwatch::ForkGeneration;
 
 /// A session with less than this left on the server is not used any more.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -24,12 +28,20 @@ pub(crate) struct ServerSession {
     in_flight: bool,
     /// A command may be running for ever: its connection broke.
     dirty: bool,
+    /// The process that made it.
+    born: ForkGeneration,
 }
 
 impl ServerSession {
     fn new() -> Self {
         let id = Uuid::new().bytes();
-        ServerSession { id, txn_number: 0, last_use: Instant::now(), in_flight: false, dirty: false }
+        let born = ForkGeneration::current();
+        ServerSession { id, txn_number: 0, last_use: Instant::now(), in_flight: false, dirty: false, born }
+    }
+
+    /// Whether the process has not forked since it made the session. In a child, it is neither used, kept nor ended.
+    pub(crate) fn is_of_this_process(&self) -> bool {
+        self.born.is_current()
     }
 
     /// The UUID that is sent as `lsid.id`.
@@ -87,6 +99,9 @@ impl SessionPool {
 
     /// Takes a session back, and lets those go that are about to expire.
     pub(crate) fn give(&self, session: ServerSession, timeout: Option<Duration>) {
+        if !session.is_of_this_process() {
+            return;
+        }
         let mut idle = self.idle();
         if let Some(timeout) = timeout {
             let now = Instant::now();
