@@ -75,7 +75,7 @@ impl Client<Async> {
     /// Waits until every server has been checked by a check that started after this call.
     ///
     /// # Errors
-    /// `Timeout` after the client's `timeout`, or `serverSelectionTimeoutMS` where it has none.
+    /// `Timeout` after the client's `timeout`, or `serverSelectionTimeoutMS` where it has none; `Shutdown` once the client is shut down.
     ///
     /// # Cancel safety
     /// Dropped while it waits, it leaves nothing behind; the checks take place.
@@ -128,7 +128,7 @@ impl Client<Blocking> {
     /// Waits until every server has been checked by a check that started after this call.
     ///
     /// # Errors
-    /// `Timeout` after the client's `timeout`, or `serverSelectionTimeoutMS` where it has none.
+    /// `Timeout` after the client's `timeout`, or `serverSelectionTimeoutMS` where it has none; `Shutdown` once the client is shut down.
     pub fn wait_for_refresh(&self) -> Result<()> {
         rt::block_on(self.refreshed())
     }

@@ -25,7 +25,7 @@ use super::server_description::{RoundTrip, ServerDescription, ServerType, Topolo
 use super::update;
 use super::wait;
 use crate::deadline::Deadline;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::nest::{Nest, Picture};
 use crate::options::{ClientOptions, DriverInfo, ServerAddress};
 use crate::pool::{CheckOutError, Connection, Establisher, Generation, Interrupt, Pool, Stage};
@@ -213,7 +213,7 @@ impl Deployment {
     /// Waits until every server of the deployment has been checked, by a check that started after this call, or has left the deployment.
     ///
     /// # Errors
-    /// `Timeout` at `deadline`.
+    /// `Timeout` at `deadline`; `Shutdown` once the client is shut down.
     ///
     /// Cancel safety: a dropped wait leaves nothing behind; the checks take place.
     pub(crate) async fn wait_for_refresh(&self, deadline: Deadline) -> Result<()> {
@@ -232,7 +232,8 @@ impl Deployment {
                 .await
                 .map_err(|_| Error::timeout("waiting for a check of the server").at(server.address()))?;
         }
-        Ok(())
+        // A wait that the shutdown ended has seen no check.
+        if self.is_closed() { Err(Error::new(ErrorKind::Shutdown)) } else { Ok(()) }
     }
 
     /// Whether [`shutdown`](Self::shutdown) was called.

@@ -193,6 +193,8 @@ async fn operations_after_shutdown_fail_with_shutdown() {
     client.shutdown().await;
     let error = request.database("admin").run_command(who()).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error:?}");
+    let error = request.client().wait_for_refresh().await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error:?}");
     drop(request);
     assert_eq!((events.created() - events.closed(), events.in_use()), (0, 0));
 }

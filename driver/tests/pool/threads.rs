@@ -271,6 +271,8 @@ fn operations_after_shutdown_fail_with_shutdown() {
     client.shutdown();
     let error = other.database("admin").run_command(who()).run().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error:?}");
+    let error = other.wait_for_refresh().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error:?}");
 }
 
 /// A thousand threads over a pool of fifty: nothing stays in use, and no more than fifty are ever open.
