@@ -8,6 +8,7 @@
 //! | which servers suit an operation? | `selection.rs` |
 //! | what does an operation's error tell about its server? | `failure.rs` |
 //! | what if the error comes before the news? | `second_look.rs` |
+//! | what if a primary is replaced and falls silent? | `stale_primary.rs` |
 //! | who is told what happened? | `publisher.rs` |
 //! | who asks the servers, and when? | `monitor.rs`, `prober.rs`, `checks.rs` |
 //! | who asks the name service again? | `rescan.rs` |
@@ -33,6 +34,7 @@ mod second_look;
 mod selection;
 mod server;
 mod server_description;
+mod stale_primary;
 mod update;
 mod wait;
 

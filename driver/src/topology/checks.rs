@@ -18,6 +18,7 @@ use toro::{Event, Handoff, Take};
 pub(crate) struct Checks {
     progress: Handoff<Progress, ()>,
     bell: Event,
+    recheck: Event,
     cancelled: Event,
     closed: Event,
 }
@@ -46,6 +47,7 @@ impl Checks {
                 closed: false,
             }),
             bell: Event::new(),
+            recheck: Event::new(),
             cancelled: Event::new(),
             closed: Event::new(),
         }
@@ -110,6 +112,17 @@ impl Checks {
     /// Waits until any check is wanted that has not started.
     pub(crate) async fn any_wanted(&self) {
         self.rung(|progress| progress.refresh || progress.nudge).await;
+    }
+
+    /// Wants to know within about a second whether the server still answers, for another primary has replaced it.
+    pub(crate) fn recheck(&self) {
+        self.recheck.set();
+    }
+
+    /// Waits for [`recheck`](Self::recheck). Any number of calls before this returns are one.
+    pub(crate) async fn recheck_wanted(&self) {
+        self.recheck.wait().await;
+        self.recheck.clear();
     }
 
     async fn rung(&self, wanted: impl Fn(&Progress) -> bool) {

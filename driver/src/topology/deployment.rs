@@ -329,6 +329,18 @@ impl Deployment {
         known
     }
 
+    /// `server`, which another primary has replaced, does not answer any more: whoever waits for it is interrupted. Gives back whether
+    /// that was so still.
+    pub(super) fn replaced_and_lost(&self, server: &Arc<Server>, error: Error) -> bool {
+        let address = server.address();
+        let pool = PoolChange::Clear(error.clone(), Interrupt::InUse);
+        let news = ServerDescription::failed(address.clone(), error, None, Instant::now());
+        self.tell(address, news, pool, |topology, _| {
+            let known = topology.description().server(address).map(ServerDescription::server_type);
+            topology.has(server) && known == Some(ServerType::Unknown)
+        })
+    }
+
     /// Makes `news` known, if there still is such a server and `applies` says so; gives back whether it was.
     fn tell(
         &self,
@@ -395,6 +407,7 @@ impl Deployment {
         difference.doubted.iter().for_each(|server| {
             server.checks().refresh();
         });
+        difference.replaced.iter().for_each(|server| server.checks().recheck());
         if self.watched == Watched::Yes {
             for server in difference.opened {
                 let publisher = Arc::clone(&self.publisher);
@@ -446,6 +459,8 @@ struct Difference {
     closed: Vec<Arc<Server>>,
     /// Primaries of which another primary has shown that they are stale.
     doubted: Vec<Arc<Server>>,
+    /// Those, and other servers of which nothing is known, with operations under way, now that there is another primary.
+    replaced: Vec<Arc<Server>>,
 }
 
 impl Difference {
@@ -459,7 +474,14 @@ impl Difference {
                 && role(new, server) == Some(ServerType::Unknown)
                 && new.description().primary().is_some()
         };
+        let primary = |topology: &Topology| topology.description().primary().map(|p| p.address().clone());
+        let elected = primary(new).is_some() && primary(new) != primary(old);
+        let replaced = |server: &&Arc<Server>| {
+            let busy = elected && role(new, server) == Some(ServerType::Unknown) && server.operations() > 0;
+            busy || doubted(server)
+        };
         Difference {
+            replaced: new.servers().iter().filter(replaced).cloned().collect(),
             opened: new.servers().iter().filter(|server| missing(old, server)).cloned().collect(),
             closed: old.servers().iter().filter(|server| missing(new, server)).cloned().collect(),
             doubted: new.servers().iter().filter(doubted).cloned().collect(),

@@ -80,6 +80,10 @@ pub(super) struct Line {
 
 impl Monitor {
     async fn run(self) {
+        either(self.watch_until_closed(), self.recheck_when_replaced()).await;
+    }
+
+    async fn watch_until_closed(&self) {
         let checks = self.server.checks();
         while !checks.is_closed() {
             checks.rearm();
@@ -305,6 +309,10 @@ impl Monitor {
             ServerMonitoringMode::Poll => false,
             ServerMonitoringMode::Auto => !self.establisher.metadata().is_faas(),
         }
+    }
+
+    pub(super) fn deployment(&self) -> Option<Arc<Deployment>> {
+        self.deployment.upgrade()
     }
 
     pub(super) fn options(&self) -> &ClientOptions {

@@ -1,18 +1,23 @@
 //! What becomes of operations that are under way when their server dies, falls silent, or loses the others of its set.
 
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use driver::ServerType;
 use driver::bson::{Document, doc};
 use driver::error::ErrorKind;
 use testbed::{Direction, Fault, Proxy, ReplicaSet, Standalone};
 
 use super::{eventually, options};
 use crate::faces::{Asynchronous, Blocking, Face};
+use crate::records::Records;
 
 on_both_faces! {
     operations_under_way_end_when_their_server_dies
     an_operation_on_a_server_that_falls_silent_is_ended_by_its_monitor
+    a_replaced_primary_that_hangs_frees_its_operations
+    a_clean_stepdown_disturbs_no_operation_under_way
     without_a_majority_writes_wait_as_long_as_told_and_reads_go_on
     a_client_dropped_while_nothing_answers_closes_its_sockets
     a_client_leaves_a_server_with_the_connections_that_it_had
@@ -87,6 +92,76 @@ mod cases {
         assert_eq!(client.count().unwrap(), 2);
         // Its fault is forgotten with it: to be switched off, it would first wait for what it holds back.
         set.kill(silent).unwrap();
+    }
+
+    pub(super) fn a_replaced_primary_that_hangs_frees_its_operations<F: Face>() {
+        const WRITERS: u32 = 4;
+        let set = ReplicaSet::builder().members(3).heartbeat_timeout(Duration::from_secs(1)).start().unwrap();
+        let (mut options, app) = options(&set.uri());
+        // The monitor of the silent server would wait for an hour.
+        options.connect_timeout = Some(Duration::from_secs(3600));
+        let records = Records::of(&mut options);
+        let client = F::open(options).unwrap();
+        client.insert_everywhere(vec![doc! { "_id": 0 }], 3).unwrap();
+        let hung = set.wait_for_primary().unwrap();
+        let held = set.fail_point(hung, hold_back(&app, &["insert", "update"])).unwrap();
+        // Plain threads: a test that fails does not wait for them.
+        let (outcome, retryable) = mpsc::channel();
+        for id in 1..=WRITERS {
+            let (client, outcome) = (client.clone(), outcome.clone());
+            thread::spawn(move || outcome.send(client.insert(doc! { "_id": id })));
+        }
+        let (outcome, not_retryable) = mpsc::channel();
+        let updater = client.clone();
+        thread::spawn(move || outcome.send(updater.update_many(doc! { "$inc": { "n": 1 } })));
+        held.wait_entered(WRITERS + 1).unwrap();
+        set.pause(hung).unwrap();
+        let patience = Duration::from_secs(60);
+        for _ in 0..WRITERS {
+            retryable.recv_timeout(patience).expect("a writer goes on with the next primary").unwrap();
+        }
+        let error = not_retryable.recv_timeout(patience).expect("the update ends").unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::ConnectionPoolCleared { .. }), "{error:?}");
+        assert_eq!(client.count().unwrap(), u64::from(1 + WRITERS));
+        assert_eq!((records.clears(), records.interruptions()), (1, 1));
+        // It comes back as a secondary, and is of use again.
+        set.resume(hung).unwrap();
+        let host = set.host(hung).unwrap();
+        eventually("the server is known again", || {
+            client.topology().servers().any(|server| {
+                server.address().to_string() == host && server.server_type() == ServerType::RsSecondary
+            })
+        });
+        // Its fault is forgotten with it: to be switched off, it would first wait for what it holds back.
+        set.kill(hung).unwrap();
+    }
+
+    pub(super) fn a_clean_stepdown_disturbs_no_operation_under_way<F: Face>() {
+        let set = ReplicaSet::start(3).unwrap();
+        let (mut options, app) = options(&format!("{}&readPreference=primaryPreferred", set.uri()));
+        let records = Records::of(&mut options);
+        let client = F::open(options).unwrap();
+        client.insert_everywhere(vec![doc! { "_id": 0 }], 3).unwrap();
+        let old = set.wait_for_primary().unwrap();
+        // Longer than the old primary has to answer.
+        let fault = doc! {
+            "configureFailPoint": "failCommand", "mode": { "times": 1 },
+            "data": { "failCommands": ["find"], "blockConnection": true, "blockTimeMS": 5_000, "appName": &app },
+        };
+        let held = set.fail_point(old, fault).unwrap();
+        let before = records.used().len();
+        thread::scope(|scope| {
+            let reader = scope.spawn(|| client.find_one(doc! { "_id": 0 }));
+            held.wait_entered(1).unwrap();
+            set.step_down().unwrap();
+            let host = set.host(set.wait_for_primary().unwrap()).unwrap();
+            eventually("the new primary is known", || {
+                client.topology().primary().is_some_and(|primary| primary.address().to_string() == host)
+            });
+            assert_eq!(reader.join().unwrap().unwrap(), Some(doc! { "_id": 0 }));
+        });
+        assert_eq!(records.used()[before..], [set.host(old).unwrap()]);
+        assert_eq!((records.clears(), records.closed()), (0, 0));
     }
 
     // Statement 49: others wait at most their selection timeout.

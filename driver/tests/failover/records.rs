@@ -58,6 +58,18 @@ impl Records {
             - count(|e| matches!(e, CmapEvent::ConnectionClosed(_)))
     }
 
+    /// How many connections of pools were closed.
+    pub(crate) fn closed(&self) -> usize {
+        self.pools.lock().unwrap().iter().filter(|e| matches!(e, CmapEvent::ConnectionClosed(_))).count()
+    }
+
+    /// How often the connections in use were interrupted.
+    pub(crate) fn interruptions(&self) -> usize {
+        let interrupts =
+            |event: &&CmapEvent| matches!(event, CmapEvent::PoolCleared(e) if e.interrupt_in_use_connections);
+        self.pools.lock().unwrap().iter().filter(interrupts).count()
+    }
+
     /// How often a pool was cleared.
     pub(crate) fn clears(&self) -> usize {
         self.pools.lock().unwrap().iter().filter(|e| matches!(e, CmapEvent::PoolCleared(_))).count()
