@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::database::Database;
 use crate::deadline::Deadline;
+use crate::description::TopologyDescription;
 use crate::error::Result;
 use crate::exec::Core;
 use crate::face::{Async, Blocking, Face};
@@ -14,7 +15,6 @@ use crate::options::{
 };
 use crate::rt::{self, Runtime};
 use crate::session::StartSession;
-use crate::topology::TopologyDescription;
 
 /// A client of one deployment: its monitors, its connection pools, and what is known of its servers.
 ///
@@ -102,7 +102,7 @@ impl Client<Async> {
     /// # Cancel safety
     /// Dropped while it runs, sessions may stay on the servers until they expire; the client is usable until it is shut down.
     pub async fn shutdown(self) {
-        self.core.shutdown().await;
+        self.close().await;
     }
 }
 
@@ -148,7 +148,7 @@ impl Client<Blocking> {
     ///
     /// Done when it returns; there is no `.run()`. Not needed: dropping the last handle ends monitors and connections as well.
     pub fn shutdown(self) {
-        rt::block_on(self.core.shutdown());
+        rt::block_on(self.close());
     }
 }
 
@@ -166,6 +166,12 @@ impl<F: Face> Client<F> {
 
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
+    }
+
+    /// Ends the idle sessions on the server, as far as one can be had at once; then everything else.
+    async fn close(&self) {
+        crate::ops::end_sessions::end_sessions(&self.core).await;
+        self.core.deployment.shutdown();
     }
 
     async fn refreshed(&self) -> Result<()> {

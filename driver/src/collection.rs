@@ -15,6 +15,7 @@ use crate::face::Face;
 use crate::ops::command::On;
 use crate::ops::*;
 use crate::options::{CollectionOptions, ReadConcern, SelectionCriteria, UpdateModifications, WriteConcern};
+use crate::types::Namespace;
 
 /// A collection of a database, whose documents are of type `T`.
 ///
@@ -335,27 +336,5 @@ impl<T, F: Face> fmt::Debug for Collection<T, F> {
         f.debug_struct("Collection")
             .field("namespace", &format_args!("{}", self.namespace()))
             .finish_non_exhaustive()
-    }
-}
-
-/// The full name of a collection.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Namespace {
-    /// The database.
-    pub db: String,
-    /// The collection.
-    pub coll: String,
-}
-
-impl Namespace {
-    /// The collection `coll` of the database `db`.
-    pub fn new(db: impl Into<String>, coll: impl Into<String>) -> Self {
-        Namespace { db: db.into(), coll: coll.into() }
-    }
-}
-
-impl fmt::Display for Namespace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.db, self.coll)
     }
 }

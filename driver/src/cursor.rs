@@ -3,7 +3,6 @@
 //! A cursor holds the batch that came last as the server sent it, and decodes one document at a time straight from it. The next batch is
 //! fetched when this one is used up, from the member that holds the cursor.
 
-pub(crate) mod batch;
 mod feed;
 mod session;
 mod stream;

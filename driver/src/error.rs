@@ -16,7 +16,7 @@ pub use self::server::{
     CommandError, IndexedWriteError, InsertManyError, WriteConcernError, WriteError, WriteFailure,
 };
 pub(crate) use self::server::{is_not_writable_primary, is_recovering};
-use crate::options::ServerAddress;
+use crate::types::ServerAddress;
 
 /// The result of everything here that can fail.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -15,13 +15,17 @@
 //! | sessions and cluster time | `session_pool.rs`, `cluster_time.rs` |
 
 mod attempt;
+pub(crate) mod batch;
 mod cluster_time;
 mod envelope;
 pub(crate) mod failure;
+#[cfg(feature = "tracing")]
+mod logging;
 mod operation;
 mod outline;
 mod reply;
 mod retry;
+mod session;
 mod session_pool;
 mod watch;
 
@@ -40,14 +44,16 @@ pub(crate) use self::outline::{Outline, malformed};
 use self::reply::Loan;
 pub(crate) use self::reply::Reply;
 use self::retry::Failure;
+pub(crate) use self::session::SessionState;
 pub(crate) use self::session_pool::ServerSession;
 use self::session_pool::SessionPool;
 use crate::deadline::Deadline;
+use crate::description::TopologyType;
 use crate::error::{Error, Result, SYSTEM_OVERLOADED_ERROR};
 use crate::options::{ClientOptions, ServerAddress};
 use crate::pool::{CheckOutError, Lease, Pool, RequestPins, ThreadPins};
 use crate::rt::Runtime;
-use crate::topology::{Criteria, Deployment, Selected, TopologyType};
+use crate::topology::{Criteria, Deployment, Selected};
 
 /// What the handles of one client share; those of a request share, besides, what it has pinned.
 pub(crate) struct Core {
@@ -148,7 +154,7 @@ impl Core {
             ));
         }
         #[cfg(feature = "tracing")]
-        let options = crate::event::log::listening(options);
+        let options = logging::listening(options);
         let hub = Arc::new(Hub::open(Arc::new(options), runtime)?);
         Ok(Arc::new(Core { hub, request: None }))
     }
@@ -199,12 +205,6 @@ impl Core {
         if session.is_of_this_process() {
             self.sessions.give(session, self.deployment.logical_session_timeout());
         }
-    }
-
-    /// Ends the idle sessions on the server, as far as one can be had at once; then everything else.
-    pub(crate) async fn shutdown(&self) {
-        crate::ops::end_sessions::end_sessions(self).await;
-        self.deployment.shutdown();
     }
 }
 
@@ -384,7 +384,7 @@ fn select_now<'s>(core: &Core, target: Target<'s>, avoided: &[ServerAddress]) ->
         Err(server) => return Ok(Selection::Made(Selected::new(Arc::clone(server), false))),
     };
     #[cfg(feature = "tracing")]
-    if crate::event::log::Selection::is_wanted() {
+    if logging::Selection::is_wanted() {
         return Ok(Selection::Waits(criteria));
     }
     let selected = core.deployment.select_now(criteria, avoided)?;
@@ -400,10 +400,8 @@ async fn select(
     deadline: Deadline,
 ) -> Result<Selected> {
     #[cfg(feature = "tracing")]
-    if crate::event::log::Selection::is_wanted() {
-        return crate::event::log::Selection { operation, criteria }
-            .told(&core.deployment, avoided, deadline)
-            .await;
+    if logging::Selection::is_wanted() {
+        return logging::Selection { operation, criteria }.told(&core.deployment, avoided, deadline).await;
     }
     let _ = operation;
     core.deployment.select(criteria, avoided, deadline).await

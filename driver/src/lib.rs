@@ -130,6 +130,9 @@
 //! | `socks5` | connections through a SOCKS5 proxy |
 //! | `tracing` | log records for the subscribers of `tracing` |
 
+#[macro_use]
+mod builder;
+
 pub mod client;
 pub mod collection;
 #[doc(hidden)]
@@ -145,17 +148,19 @@ pub mod results;
 pub mod session;
 pub mod sync;
 
-mod auth;
 mod deadline;
 mod decode;
+mod description;
 mod exec;
 mod face;
+mod handshake;
 mod nest;
 mod object_id;
 mod pool;
 mod rt;
 mod stream;
 mod topology;
+mod types;
 mod uri;
 mod wire;
 
@@ -163,12 +168,12 @@ pub use bson;
 #[cfg(feature = "tls")]
 pub use rustls;
 
-pub use self::collection::Namespace;
+pub use self::description::{ServerDescription, TopologyDescription, TopologyType};
 pub use self::error::{Error, Result};
 pub use self::face::{Async, Blocking, Face};
 pub use self::object_id::new_object_id;
 pub use self::request::Request;
-pub use self::topology::{ServerDescription, ServerType, TopologyDescription, TopologyType, TopologyVersion};
+pub use self::types::{Namespace, ServerType, TopologyVersion};
 
 /// The async client.
 pub type Client = client::Client<Async>;

@@ -3,35 +3,29 @@
 //! [`ClientOptions`] holds everything a connection string can say and a little more; its parts (read preference, concerns,
 //! credential, TLS) have a file each. What the options mean together is checked in one place, `validate`.
 
-#[macro_use]
-pub(crate) mod builder;
-
 mod address;
 mod auth;
 mod client;
 mod collation;
-mod compressor;
 mod operation;
 mod proxy;
 mod read_concern;
 mod read_preference;
+pub(crate) mod scram_keys;
 mod selection;
 mod server_api;
+mod session;
 mod tls;
 mod validate;
 mod write_concern;
 
-pub use self::address::ServerAddress;
-pub(crate) use self::address::impossible_in_host;
+pub(crate) use self::address::{impossible, impossible_in_host};
 pub use self::auth::{AuthMechanism, Credential, CredentialBuilder};
-pub use self::client::{
-    ClientOptions, ClientOptionsBuilder, DriverInfo, DriverInfoBuilder, ServerMonitoringMode,
-};
+pub use self::client::{ClientOptions, ClientOptionsBuilder, ServerMonitoringMode};
 pub use self::collation::{
     Collation, CollationAlternate, CollationBuilder, CollationCaseFirst, CollationMaxVariable,
     CollationStrength,
 };
-pub use self::compressor::Compressor;
 pub use self::operation::{
     CollectionOptions, CollectionOptionsBuilder, CursorType, DatabaseOptions, DatabaseOptionsBuilder, Hint,
     UpdateModifications,
@@ -43,6 +37,7 @@ pub use self::read_preference::{
 };
 pub use self::selection::{Predicate, SelectionCriteria};
 pub use self::server_api::{ServerApi, ServerApiBuilder, ServerApiVersion};
+pub use self::session::{SessionOptions, SessionOptionsBuilder};
 #[cfg(feature = "tls")]
 pub use self::tls::RustlsConfig;
 pub use self::tls::{Tls, TlsOptions, TlsOptionsBuilder};
@@ -58,5 +53,5 @@ pub use crate::ops::{
     ReplaceOptions, ReplaceOptionsBuilder, RunCommandOptions, RunCommandOptionsBuilder, UpdateOptions,
     UpdateOptionsBuilder,
 };
-pub use crate::session::{SessionOptions, SessionOptionsBuilder};
+pub use crate::types::{Compressor, DriverInfo, DriverInfoBuilder, ServerAddress};
 pub use crate::uri::{ConnectionString, HostInfo};

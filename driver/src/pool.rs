@@ -18,12 +18,12 @@
 //! that finds none waits in line and is handed a connection, or the right to open one, directly. What is handed out
 //! returns itself when it is dropped, so that no error, panic or dropped future costs the pool a place.
 
+pub(crate) mod auth;
 mod connection;
 mod draining;
 mod establish;
 mod generation;
 mod held;
-mod metadata;
 mod opening;
 mod pins;
 mod refused;

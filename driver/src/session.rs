@@ -1,16 +1,15 @@
 //! Explicit sessions: operations that belong together.
 
 use std::fmt;
-use std::sync::Arc;
 
-use bson::{Document, Timestamp, doc};
+use bson::{Document, Timestamp};
 
 use crate::client::Client;
-use crate::error::{Error, Result};
+use crate::error::Result;
 pub use crate::exec::ClusterTime;
-use crate::exec::{Core, ServerSession};
+use crate::exec::SessionState;
 use crate::face::Face;
-use crate::options::builder::builder;
+use crate::options::SessionOptions;
 
 /// A session that the caller started: operations that are given it see their own writes and those before them, whichever members answer.
 ///
@@ -25,117 +24,6 @@ pub struct ClientSession<F: Face> {
     client: Client<F>,
 }
 
-/// What a session is to do beside naming its operations.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct SessionOptions {
-    /// Whether each read reflects the operations before it. Default: true, unless `snapshot` is.
-    pub causal_consistency: Option<bool>,
-    /// Whether all reads see the data of one point in time. Default: false.
-    pub snapshot: Option<bool>,
-}
-
-builder! {
-    /// Builds [`SessionOptions`].
-    SessionOptionsBuilder builds SessionOptions {
-        causal_consistency: Option<bool>,
-        snapshot: Option<bool>,
-    }
-}
-
-/// The part of a session that the executor works with, whatever the face.
-pub(crate) struct SessionState {
-    core: Arc<Core>,
-    server: Option<ServerSession>,
-    id: Document,
-    options: SessionOptions,
-    cluster_time: Option<ClusterTime>,
-    operation_time: Option<Timestamp>,
-    snapshot_time: Option<Timestamp>,
-}
-
-impl SessionState {
-    fn new(core: &Arc<Core>, options: SessionOptions) -> Result<Self> {
-        if options.snapshot == Some(true) && options.causal_consistency == Some(true) {
-            return Err(Error::invalid_argument(
-                "a session is either causally consistent or a snapshot; set one of the two",
-            ));
-        }
-        let server = core.sessions.take(core.deployment.logical_session_timeout());
-        let id = doc! { "id": bson::Uuid::from_bytes(server.id()) };
-        Ok(SessionState {
-            core: Arc::clone(core),
-            server: Some(server),
-            id,
-            options,
-            cluster_time: None,
-            operation_time: None,
-            snapshot_time: None,
-        })
-    }
-
-    /// Whether the session was started by the client that `core` belongs to.
-    pub(crate) fn belongs_to(&self, core: &Core) -> bool {
-        self.core.is_same_client(core)
-    }
-
-    /// Whether the process has forked since the session was started: the session is then the parent's.
-    pub(crate) fn is_inherited(&self) -> bool {
-        self.server.as_ref().is_some_and(|server| !server.is_of_this_process())
-    }
-
-    pub(crate) fn server(&mut self) -> Option<&mut ServerSession> {
-        self.server.as_mut()
-    }
-
-    pub(crate) fn server_id(&self) -> Option<[u8; 16]> {
-        self.server.as_ref().map(ServerSession::id)
-    }
-
-    pub(crate) fn cluster_time(&self) -> Option<&ClusterTime> {
-        self.cluster_time.as_ref()
-    }
-
-    pub(crate) fn is_snapshot(&self) -> bool {
-        self.options.snapshot == Some(true)
-    }
-
-    /// The time that reads must reflect, where the session is causally consistent.
-    pub(crate) fn after_cluster_time(&self) -> Option<Timestamp> {
-        let causal = self.options.causal_consistency.unwrap_or(!self.is_snapshot());
-        self.operation_time.filter(|_| causal)
-    }
-
-    /// The point in time that all reads of a snapshot see, once the first has set it.
-    pub(crate) fn at_cluster_time(&self) -> Option<Timestamp> {
-        self.snapshot_time
-    }
-
-    pub(crate) fn saw_snapshot(&mut self, time: Timestamp) {
-        self.snapshot_time.get_or_insert(time);
-    }
-
-    pub(crate) fn advance_cluster_time(&mut self, to: &ClusterTime) {
-        if self.cluster_time.as_ref().is_none_or(|current| current.is_before(to)) {
-            self.cluster_time = Some(to.clone());
-        }
-    }
-
-    pub(crate) fn advance_operation_time(&mut self, to: Timestamp) {
-        if self.operation_time.is_none_or(|current| current < to) {
-            self.operation_time = Some(to);
-        }
-    }
-}
-
-impl Drop for SessionState {
-    fn drop(&mut self) {
-        if let Some(server) = self.server.take() {
-            self.core.give_back(server);
-        }
-    }
-}
-
 impl<F: Face> ClientSession<F> {
     pub(crate) fn state(&mut self) -> &mut SessionState {
         &mut self.state
@@ -148,12 +36,12 @@ impl<F: Face> ClientSession<F> {
 
     /// The id that the server knows the session by: `{ id: <UUID> }`.
     pub fn id(&self) -> &Document {
-        &self.state.id
+        self.state.id()
     }
 
     /// The options that the session was started with.
     pub fn options(&self) -> &SessionOptions {
-        &self.state.options
+        self.state.options()
     }
 
     /// The highest cluster time that the session has seen.
@@ -163,12 +51,12 @@ impl<F: Face> ClientSession<F> {
 
     /// The time of the latest operation of the session.
     pub fn operation_time(&self) -> Option<Timestamp> {
-        self.state.operation_time
+        self.state.operation_time()
     }
 
     /// The point in time that all reads of a snapshot session see, once the first has set it.
     pub fn snapshot_time(&self) -> Option<Timestamp> {
-        self.state.snapshot_time
+        self.state.at_cluster_time()
     }
 
     /// Makes the session's cluster time at least `to`, which another session saw.
@@ -184,7 +72,7 @@ impl<F: Face> ClientSession<F> {
 
 impl<F: Face> fmt::Debug for ClientSession<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientSession").field("id", &self.state.id).finish_non_exhaustive()
+        f.debug_struct("ClientSession").field("id", self.state.id()).finish_non_exhaustive()
     }
 }
 

@@ -19,10 +19,8 @@
 mod checks;
 pub(crate) mod conformance;
 mod deployment;
-mod description;
 mod either;
 mod failure;
-mod hello;
 mod monitor;
 mod picture;
 mod prober;
@@ -33,7 +31,6 @@ mod round_trips;
 mod second_look;
 mod selection;
 mod server;
-mod server_description;
 mod stale_primary;
 mod update;
 mod wait;
@@ -42,8 +39,5 @@ mod wait;
 mod tests;
 
 pub(crate) use self::deployment::Deployment;
-pub use self::description::{TopologyDescription, TopologyType};
-pub(crate) use self::hello::HelloReply;
 pub(crate) use self::selection::Criteria;
 pub(crate) use self::server::{Selected, Server};
-pub use self::server_description::{ServerDescription, ServerType, TopologyVersion};

@@ -4,6 +4,7 @@
 //! last `@`; what remains is a list of hosts. Each part is percent-decoded after it was cut. The options become a
 //! [`ClientOptions`]; what they contradict is an error, what they cannot mean is a warning.
 
+mod address;
 mod credential;
 #[cfg(feature = "dns")]
 pub(crate) mod dns;
@@ -15,7 +16,8 @@ pub(crate) mod srv;
 
 use self::pairs::Pairs;
 use crate::error::{Error, Result};
-use crate::options::{ClientOptions, ServerAddress, forbidden_in_database, impossible_in_host};
+use crate::options::{ClientOptions, forbidden_in_database, impossible_in_host};
+use crate::types::ServerAddress;
 
 /// A connection string, read but not resolved.
 #[derive(Clone, Debug)]
@@ -257,6 +259,20 @@ fn read_database(database: &str) -> Result<String> {
     match forbidden_in_database(&name) {
         None => Ok(name.into_owned()),
         Some(c) => Err(bad(format_args!("names the database {name:?}, which contains {c:?}"))),
+    }
+}
+
+impl ClientOptions {
+    /// Reads a connection string, such as `mongodb://user:password@host1,host2/database?replicaSet=rs0`
+    /// (specification "Connection String").
+    ///
+    /// An unknown option, and a value that its option cannot have, is left out and noted in [`warnings`](ClientOptions::warnings).
+    ///
+    /// # Errors
+    /// - `InvalidArgument` for a string that cannot be read or contradicts itself; the message names the part and the remedy.
+    /// - `DnsResolve` where the records of a `mongodb+srv` name cannot be had.
+    pub async fn parse(connection_string: impl AsRef<str>) -> Result<Self> {
+        ConnectionString::parse(connection_string.as_ref())?.resolve().await
     }
 }
 

@@ -11,9 +11,9 @@ use bson::{
 };
 use serde::Deserialize;
 
-use crate::auth::fuzz_scram;
 use crate::decode;
 use crate::options::{ConnectionString, HostInfo};
+use crate::pool::auth::fuzz_scram;
 use crate::uri::srv::Records;
 use crate::wire::compression;
 use crate::wire::framing::ReadBuffer;

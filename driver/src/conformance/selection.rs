@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::description::{TopologyDescription, TopologyType};
 use crate::error::{Error, Result};
 use crate::options::{ReadPreference, ServerAddress};
 use crate::topology::conformance::{self as inner, Facts};
-use crate::topology::{ServerType, TopologyDescription, TopologyType};
+use crate::types::ServerType;
 
 /// What is known of one server.
 #[derive(Clone, Debug, Default)]

@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bson::RawDocument;
 
+use crate::description::TopologyDescription;
 use crate::error::{Error, Result};
 use crate::event::EventHandler;
 use crate::event::sdam::SdamEvent;
 use crate::exec::{Outline, failure};
 use crate::options::{ClientOptions, ServerAddress};
 use crate::pool::Stage;
-use crate::topology::TopologyDescription;
 use crate::topology::conformance::Unwatched;
 
 /// What came of an operation.

@@ -12,16 +12,16 @@ use std::time::Duration;
 use bson::{Bson, RawDocument};
 use serde::Deserialize;
 
-use super::batch::Batch;
 use crate::deadline::Deadline;
 use crate::decode;
 use crate::error::{Error, Result};
+use crate::exec::SessionState;
+use crate::exec::batch::Batch;
 use crate::exec::{self, Core, Identity, Reply, RequestContext, ServerSession, Target};
 use crate::ops::Boxed;
 use crate::ops::get_more::GetMore;
 use crate::ops::kill_cursors::KillCursors;
 use crate::ops::subject::Subject;
-use crate::session::SessionState;
 use crate::topology::Server;
 
 /// How further batches are asked for.

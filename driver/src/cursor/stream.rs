@@ -14,9 +14,10 @@ use serde::de::DeserializeOwned;
 use super::feed::Feed;
 use super::session::SessionCursor;
 use crate::error::Result;
+use crate::exec::SessionState;
 use crate::face::Blocking;
 use crate::ops::Boxed;
-use crate::session::{ClientSession, SessionState};
+use crate::session::ClientSession;
 
 /// The documents that are left of a cursor, while it has its session. Made by [`SessionCursor::stream`].
 ///

@@ -16,7 +16,8 @@ use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, doc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
-use super::{document, from_slice, quickly, whole};
+use super::whole;
+use super::{document, from_slice, quickly};
 
 /// Keys of random documents, and names of the fields of the types below.
 const KEYS: [&str; 12] = ["_id", "a", "b", "c", "d", "e", "f", "t", "Unit", "Newtype", "Pair", "Fields"];

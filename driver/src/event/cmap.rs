@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bson::oid::ObjectId;
 
-use crate::options::ServerAddress;
+use crate::types::ServerAddress;
 
 /// Something happened in a pool.
 #[derive(Clone, Debug, PartialEq)]

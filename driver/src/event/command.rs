@@ -8,7 +8,7 @@ use bson::Document;
 use bson::oid::ObjectId;
 
 use crate::error::Error;
-use crate::options::ServerAddress;
+use crate::types::ServerAddress;
 
 /// A command is sent, answered, or not answered.
 #[derive(Clone, Debug)]

@@ -2,70 +2,25 @@
 //!
 //! | target | what |
 //! |---|---|
-//! | `driver::client` | what the connection string said that could not be used ([`ClientOptions::warnings`]), as `warn`, when a client is made |
+//! | `driver::client` | what the connection string said that could not be used ([`ClientOptions::warnings`](crate::options::ClientOptions::warnings)), as `warn`, when a client is made |
 //! | `driver::command` | commands, replies, failures |
 //! | `driver::connection` | pools and their connections |
 //! | `driver::topology` | discovery and monitoring |
 //! | `driver::server_selection` | selection; that one has to wait is `info`, all else here and above is `debug` |
 //!
 //! Names and casing of the fields are those of the specifications; a field that has no value is left out. Documents are relaxed extended
-//! JSON, cut off after [`tracing_max_document_length`](field@ClientOptions::tracing_max_document_length) characters. Whether a
+//! JSON, cut off after [`tracing_max_document_length`](field@crate::options::ClientOptions::tracing_max_document_length) characters. Whether a
 //! subscriber wants a target is looked at when a client is made, so that nothing is built for nobody: install the subscriber before.
 
 use bson::{Bson, Document};
 
-use super::EventHandler;
 use super::cmap::{CmapEvent, ConnectionCheckoutFailedReason, ConnectionClosedReason};
 use super::command::{CommandEvent, ConnectionInfo};
 use super::sdam::SdamEvent;
-use crate::deadline::Deadline;
-use crate::error::Result;
-use crate::options::{ClientOptions, ServerAddress};
-use crate::topology::{Criteria, Deployment, Selected};
+use crate::types::ServerAddress;
 
 /// How many characters of a document are logged where neither the options nor the environment say otherwise.
 pub const MAX_DOCUMENT_LENGTH: usize = 1000;
-
-/// The environment variable that says how many characters of a document are logged, for programs whose options do not.
-const LENGTH_VARIABLE: &str = "MONGODB_LOG_MAX_DOCUMENT_LENGTH";
-
-/// The limit in force (specification "Logging", section "Configurable Max Document Length").
-fn document_length(options: &ClientOptions) -> usize {
-    let of_environment = || std::env::var(LENGTH_VARIABLE).ok()?.parse().ok();
-    options.tracing_max_document_length.or_else(of_environment).unwrap_or(MAX_DOCUMENT_LENGTH)
-}
-
-/// The options of a client whose events go to the log as well, where somebody wants it. Their warnings are told at once.
-pub(crate) fn listening(mut options: ClientOptions) -> ClientOptions {
-    for warning in options.warnings() {
-        tracing::warn!(target: "driver::client", "{warning}");
-    }
-    let length = document_length(&options);
-    if tracing::enabled!(target: "driver::command", tracing::Level::DEBUG) {
-        options.command_event_handler =
-            Some(before(options.command_event_handler, move |event| command(event, length)));
-    }
-    if tracing::enabled!(target: "driver::connection", tracing::Level::DEBUG) {
-        options.cmap_event_handler = Some(before(options.cmap_event_handler, connection));
-    }
-    if tracing::enabled!(target: "driver::topology", tracing::Level::DEBUG) {
-        options.sdam_event_handler =
-            Some(before(options.sdam_event_handler, move |event| topology(event, length)));
-    }
-    options
-}
-
-fn before<T: Send + 'static>(
-    handler: Option<EventHandler<T>>,
-    log: impl Fn(&T) + Send + Sync + 'static,
-) -> EventHandler<T> {
-    EventHandler::callback(move |event| {
-        log(&event);
-        if let Some(handler) = &handler {
-            handler.handle(event);
-        }
-    })
-}
 
 macro_rules! debug {
     ($target:literal, $at:expr, $message:literal $(, $($fields:tt)*)?) => {{
@@ -80,7 +35,7 @@ macro_rules! debug {
     }};
 }
 
-fn command(event: &CommandEvent, length: usize) {
+pub(crate) fn command(event: &CommandEvent, length: usize) {
     macro_rules! about {
         ($event:ident, $message:literal, $($fields:tt)*) => {{
             let ConnectionInfo { id, server_id, address } = &$event.connection;
@@ -103,7 +58,7 @@ fn command(event: &CommandEvent, length: usize) {
     }
 }
 
-fn connection(event: &CmapEvent) {
+pub(crate) fn connection(event: &CmapEvent) {
     match event {
         CmapEvent::PoolCreated(e) => debug!(
             "driver::connection",
@@ -184,7 +139,7 @@ fn connection(event: &CmapEvent) {
     }
 }
 
-fn topology(event: &SdamEvent, length: usize) {
+pub(crate) fn topology(event: &SdamEvent, length: usize) {
     match event {
         SdamEvent::TopologyOpening(e) => tracing::debug!(
             target: "driver::topology", topologyId = e.topology_id.to_hex(), "Starting topology monitoring"
@@ -237,74 +192,6 @@ fn topology(event: &SdamEvent, length: usize) {
             driverConnectionId = e.driver_connection_id, serverConnectionId = e.server_connection_id,
             durationMS = ms(e.duration), failure = %e.failure
         ),
-    }
-}
-
-/// One server selection that somebody wants to read about.
-pub(crate) struct Selection<'a> {
-    /// The command that a server is selected for.
-    pub(crate) operation: &'static str,
-    /// Which servers suit it.
-    pub(crate) criteria: Criteria<'a>,
-}
-
-macro_rules! selection {
-    ($level:ident, $selection:expr, $deployment:expr, $message:literal $(, $($fields:tt)*)?) => {
-        tracing::$level!(
-            target: "driver::server_selection",
-            selector = %$selection.criteria.under(&$deployment.description()), operation = $selection.operation,
-            topologyDescription = %$deployment.description(),
-            $($($fields)*,)?
-            $message
-        )
-    };
-}
-
-impl Selection<'_> {
-    /// Whether anybody wants to.
-    pub(crate) fn is_wanted() -> bool {
-        tracing::enabled!(target: "driver::server_selection", tracing::Level::INFO)
-    }
-
-    /// Selects, and tells how it went.
-    pub(crate) async fn told(
-        self,
-        deployment: &Deployment,
-        avoided: &[ServerAddress],
-        deadline: Deadline,
-    ) -> Result<Selected> {
-        selection!(debug, self, deployment, "Server selection started");
-        let selected = match deployment.select_now(self.criteria, avoided) {
-            Ok(None) => {
-                let limit = deadline.within(Some(deployment.options().server_selection_timeout()));
-                let remaining =
-                    limit.remaining().map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
-                selection!(
-                    info,
-                    self,
-                    deployment,
-                    "Waiting for suitable server to become available",
-                    remainingTimeMS = remaining
-                );
-                deployment.select(self.criteria, avoided, deadline).await
-            }
-            Ok(Some(selected)) => Ok(selected),
-            Err(error) => Err(error),
-        };
-        match &selected {
-            Ok(server) => selection!(
-                debug,
-                self,
-                deployment,
-                "Server selection succeeded",
-                serverHost = %server.address().host(),
-                serverPort = server.address().port()
-            ),
-            Err(error) => {
-                selection!(debug, self, deployment, "Server selection failed", failure = %error);
-            }
-        }
-        selected
     }
 }
 

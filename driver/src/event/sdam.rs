@@ -8,9 +8,9 @@ use std::time::Duration;
 use bson::Document;
 use bson::oid::ObjectId;
 
+use crate::description::{ServerDescription, TopologyDescription};
 use crate::error::Error;
-use crate::options::ServerAddress;
-use crate::topology::{ServerDescription, TopologyDescription};
+use crate::types::ServerAddress;
 
 /// Something became known about the deployment, or a server was asked.
 #[derive(Clone, Debug)]

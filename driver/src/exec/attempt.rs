@@ -9,8 +9,8 @@ use super::session_pool::ServerSession;
 use super::watch::Watch;
 use super::{Core, Tries, failure};
 use crate::error::{Error, ErrorKind, Result};
+use crate::exec::SessionState;
 use crate::pool::{CheckOutError, Connection, ConnectionDescription, Lease, Stage};
-use crate::session::SessionState;
 use crate::topology::{Selected, Server};
 use crate::wire::Flags;
 

@@ -8,7 +8,7 @@ use bson::{RawDocument, Timestamp};
 use super::operation::Target;
 use crate::error::Result;
 use crate::options::{ReadConcern, ReadPreference, SelectionCriteria, ServerApi, WriteConcern};
-use crate::topology::ServerType;
+use crate::types::ServerType;
 use crate::wire::DocWriter;
 
 /// The fields that the executor adds to a command, in the order in which they are written.

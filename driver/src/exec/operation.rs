@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::session_pool::ServerSession;
 use crate::error::Result;
+use crate::exec::SessionState;
 use crate::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
 use crate::pool::ConnectionDescription;
-use crate::session::SessionState;
 use crate::topology::{Criteria, Server};
 use crate::wire::{DocWriter, MessageWriter};
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use bson::RawDocument;
 
+use super::batch::{self, Batch, Head};
 use super::outline::Outline;
 use super::session_pool::ServerSession;
 use super::{Core, malformed};
-use crate::cursor::batch::{self, Batch, Head};
 use crate::error::{Error, Result};
 use crate::options::ServerAddress;
 use crate::pool::Lease;

@@ -7,7 +7,7 @@ use crate::error::{
     Error, ErrorKind, NO_WRITES_PERFORMED, RETRYABLE_ERROR, RETRYABLE_WRITE_ERROR, SYSTEM_OVERLOADED_ERROR,
 };
 use crate::pool::ConnectionDescription;
-use crate::topology::ServerType;
+use crate::types::ServerType;
 
 /// The wire version of 4.4, from which on servers label errors themselves.
 const SERVERS_LABEL: i32 = 9;

@@ -10,12 +10,12 @@ use std::time::Duration;
 use crate::collection::Concerns;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
+use crate::exec::SessionState;
 use crate::exec::{self, Core, Kind, Meta, Operation, Reply, RequestContext, Setting, Target};
 use crate::ops::Boxed;
 use crate::ops::subject::{Subject, Told};
 use crate::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
 use crate::pool::ConnectionDescription;
-use crate::session::SessionState;
 use crate::wire::{DocWriter, MessageWriter};
 
 pub(crate) const PRIMARY: &SelectionCriteria = &SelectionCriteria::ReadPreference(ReadPreference::Primary);

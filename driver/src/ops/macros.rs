@@ -28,7 +28,7 @@ macro_rules! options {
             pub timeout: Option<std::time::Duration>,
         }
 
-        crate::options::builder::builder! {
+        crate::builder::builder! {
             #[doc = concat!("Builds [`", stringify!($Options), "`].")]
             $Builder builds $Options {
                 $( $field: Option<$Type>, )*
@@ -152,7 +152,7 @@ macro_rules! operation {
                 self.options.as_deref().map(|options| options as &dyn crate::ops::command::Options)
             }
 
-            fn take_session(&mut self) -> Option<&$life mut crate::session::SessionState> {
+            fn take_session(&mut self) -> Option<&$life mut crate::exec::SessionState> {
                 self.session.take()
             }
         }

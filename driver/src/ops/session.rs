@@ -1,8 +1,8 @@
 //! The session of an operation that opens a cursor, as a type: it decides the cursor's type.
 
 use crate::cursor::{Cursor, Feed, SessionCursor};
+use crate::exec::SessionState;
 use crate::face::Face;
-use crate::session::SessionState;
 
 /// The operation runs in a session of its own, and gives a [`Cursor`].
 #[derive(Debug)]

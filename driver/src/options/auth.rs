@@ -4,7 +4,7 @@ use std::fmt;
 
 use bson::Document;
 
-use crate::auth::KeyCache;
+use super::scram_keys::KeyCache;
 use crate::error::{Error, Result};
 
 /// A user, and how the user is proven.

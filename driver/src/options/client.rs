@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::{
-    Compressor, Credential, ReadConcern, ReadPreference, SelectionCriteria, ServerAddress, ServerApi,
-    Socks5Proxy, Tls, WriteConcern,
+    Credential, ReadConcern, ReadPreference, SelectionCriteria, ServerAddress, ServerApi, Socks5Proxy, Tls,
+    WriteConcern,
 };
-use crate::error::Result;
 use crate::event::EventHandler;
 use crate::event::cmap::CmapEvent;
 use crate::event::command::CommandEvent;
 use crate::event::sdam::SdamEvent;
+use crate::types::{Compressor, DriverInfo};
 use crate::wire::compression::Codec;
 
 /// The options of a client.
@@ -242,27 +242,6 @@ pub enum ServerMonitoringMode {
     Poll,
 }
 
-/// What a library or application built on this driver adds to the handshake (specification "MongoDB Handshake").
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DriverInfo {
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: Option<String>,
-    /// What it runs on.
-    pub platform: Option<String>,
-}
-
-builder! {
-    /// Builds a [`DriverInfo`].
-    DriverInfoBuilder builds DriverInfo {
-        name: String,
-        version: Option<String>,
-        platform: Option<String>,
-    }
-}
-
 impl ClientOptions {
     /// What could not be used, one sentence each: unknown options of the connection string, values of the wrong form, compressors that
     /// need a feature which this build lacks.
@@ -393,18 +372,4 @@ impl ClientOptions {
 /// Zero means "without limit".
 fn limit(set: Option<Duration>, default: Option<Duration>) -> Option<Duration> {
     set.or(default).filter(|limit| !limit.is_zero())
-}
-
-impl ClientOptions {
-    /// Reads a connection string, such as `mongodb://user:password@host1,host2/database?replicaSet=rs0`
-    /// (specification "Connection String").
-    ///
-    /// An unknown option, and a value that its option cannot have, is left out and noted in [`warnings`](ClientOptions::warnings).
-    ///
-    /// # Errors
-    /// - `InvalidArgument` for a string that cannot be read or contradicts itself; the message names the part and the remedy.
-    /// - `DnsResolve` where the records of a `mongodb+srv` name cannot be had.
-    pub async fn parse(connection_string: impl AsRef<str>) -> Result<Self> {
-        crate::uri::ConnectionString::parse(connection_string.as_ref())?.resolve().await
-    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::ReadPreference;
-use crate::topology::ServerDescription;
+use crate::description::ServerDescription;
 
 /// Tells of one available server whether it may run an operation.
 pub type Predicate = Arc<dyn Fn(&ServerDescription) -> bool + Send + Sync>;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{ClientOptions, Compressor, SelectionCriteria, ServerAddress, impossible_in_host};
+use super::{ClientOptions, SelectionCriteria, impossible_in_host};
 use crate::error::{Error, Result};
+use crate::types::{Compressor, ServerAddress};
 
 /// The shortest time between two checks of one server, however many ask for one (specification "Server Monitoring",
 /// `minHeartbeatFrequencyMS`).

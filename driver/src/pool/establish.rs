@@ -9,16 +9,17 @@ use std::time::{Duration, Instant};
 
 use bson::raw::cstr;
 
+use super::auth::{self, Attempt, Channel, Offer};
 use super::connection::{Connection, ConnectionDescription};
 use super::generation::Generation;
-use super::metadata::ClientMetadata;
-use crate::auth::{self, Attempt, Channel, Offer};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, RETRYABLE_ERROR, Result, SYSTEM_OVERLOADED_ERROR};
+use crate::handshake::ClientMetadata;
+use crate::handshake::HelloReply;
 use crate::options::{ClientOptions, ServerAddress};
 use crate::rt::Runtime;
 use crate::stream::{Connector, Interrupter};
-use crate::topology::{HelloReply, ServerType};
+use crate::types::ServerType;
 use crate::wire::DocWriter;
 use crate::wire::compression::Codec;
 
@@ -90,7 +91,8 @@ impl Establisher {
         if let Some(credential) = &options.credential {
             auth::check(credential)?;
         }
-        let metadata = Arc::new(ClientMetadata::new(&options)?);
+        let metadata =
+            Arc::new(ClientMetadata::new(options.app_name.as_deref(), options.driver_info.as_ref())?);
         let connector = Connector::new(&options)?;
         let codecs = options.compressors.iter().flatten().filter_map(Codec::of).collect();
         Ok(Establisher { options, metadata, connector, codecs, runtime })

@@ -8,13 +8,16 @@ use bson::RawDocument;
 
 use super::deployment::{Deployment, Watched};
 pub(crate) use super::round_trips::moving_average;
+use super::selection;
 pub(crate) use super::selection::{in_latency_window as in_window, less_busy};
-use super::{HelloReply, ServerDescription, ServerType, TopologyDescription, TopologyType, selection};
+use crate::description::RoundTrip;
+use crate::description::{ServerDescription, TopologyDescription, TopologyType};
 use crate::error::{Error, Result};
+use crate::handshake::HelloReply;
 use crate::options::{ClientOptions, ReadPreference, ServerAddress};
 use crate::pool::{Generation, Stage};
 use crate::rt::Runtime;
-use crate::topology::server_description::RoundTrip;
+use crate::types::ServerType;
 
 /// What is known of one server.
 pub(crate) struct Facts {

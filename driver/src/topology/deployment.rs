@@ -12,24 +12,24 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::checks::CheckNumber;
-use super::description::{TopologyDescription, TopologyType};
 use super::failure::{self, Shutdown, Verdict};
-use super::hello::HelloReply;
 use super::monitor;
 use super::picture::Topology;
 use super::publisher::Publisher;
 use super::second_look::Doubt;
 use super::selection::{Criteria, Limits};
 use super::server::{Selected, Server};
-use super::server_description::{RoundTrip, ServerDescription, ServerType, TopologyVersion};
 use super::update;
 use super::wait;
 use crate::deadline::Deadline;
+use crate::description::{RoundTrip, ServerDescription, TopologyDescription, TopologyType};
 use crate::error::{Error, ErrorKind, Result};
+use crate::handshake::HelloReply;
 use crate::nest::{Nest, Picture};
 use crate::options::{ClientOptions, DriverInfo, ServerAddress};
 use crate::pool::{CheckOutError, Connection, Establisher, Generation, Interrupt, Pool, Stage};
 use crate::rt::Runtime;
+use crate::types::{ServerType, TopologyVersion};
 
 /// All that a client knows of its servers, and the ways to ask and to tell.
 pub(crate) struct Deployment {

@@ -4,9 +4,9 @@
 //! [`judge`] is pure. Whether the error is older than what is known (its connection's generation, its topology version) is for the
 //! caller to see, under the nest's write lock.
 
-use super::server_description::TopologyVersion;
 use crate::error::{Error, ErrorKind, SYSTEM_OVERLOADED_ERROR, WriteFailure};
 use crate::pool::Stage;
+use crate::types::TopologyVersion;
 
 /// What an error says of its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,17 +19,18 @@ use bson::raw::cstr;
 use super::checks::CheckNumber;
 use super::deployment::Deployment;
 use super::either::{Either, either};
-use super::hello::HelloReply;
 use super::publisher::{Heartbeat, Publisher};
 use super::round_trips::RoundTrips;
 use super::server::Server;
-use super::server_description::{RoundTrip, TopologyVersion};
 use crate::deadline::Deadline;
 use crate::decode;
+use crate::description::RoundTrip;
 use crate::error::{Error, Result};
+use crate::handshake::HelloReply;
 use crate::options::{ClientOptions, MIN_HEARTBEAT_FREQUENCY, ServerAddress, ServerMonitoringMode};
 use crate::pool::{Connection, Establisher, Generation, Purpose};
 use crate::rt::Runtime;
+use crate::types::TopologyVersion;
 use crate::wire::message::Flags;
 
 /// Starts to watch `server`, in the background.

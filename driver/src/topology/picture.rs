@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use super::description::TopologyDescription;
 use super::selection::{self, Criteria, Limits};
 use super::server::{Selected, Server};
+use crate::description::TopologyDescription;
 use crate::error::Result;
 use crate::options::{ReadPreference, SelectionCriteria, ServerAddress};
 

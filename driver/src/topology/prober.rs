@@ -7,10 +7,10 @@
 
 use std::time::Instant;
 
-use super::hello::HelloReply;
 use super::monitor::{Line, Monitor};
 use crate::deadline::Deadline;
 use crate::error::Result;
+use crate::handshake::HelloReply;
 use crate::options::MIN_HEARTBEAT_FREQUENCY;
 use crate::pool::Connection;
 

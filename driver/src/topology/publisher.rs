@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use bson::Document;
 use bson::oid::ObjectId;
 
-use super::description::TopologyDescription;
 use super::picture::Topology;
+use crate::description::TopologyDescription;
 use crate::error::{Error, ErrorKind};
 use crate::event::EventHandler;
 use crate::event::sdam::*;
@@ -282,10 +282,10 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
 
-    use super::super::description::TopologyType;
     use super::super::selection::Limits;
-    use super::super::server_description::ServerDescription;
     use super::*;
+    use crate::description::ServerDescription;
+    use crate::description::TopologyType;
 
     fn address(i: usize) -> ServerAddress {
         ServerAddress::parse(format!("h{i}:1")).unwrap()

@@ -12,9 +12,9 @@ use std::time::Duration;
 use toro::Event;
 
 use super::deployment::Deployment;
-use super::description::TopologyType;
 use super::update;
 use crate::deadline::Deadline;
+use crate::description::TopologyType;
 use crate::error::Result;
 use crate::options::ClientOptions;
 use crate::rt::Runtime;

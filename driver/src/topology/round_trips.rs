@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::server_description::RoundTrip;
+use crate::description::RoundTrip;
 
 /// How many of the latest samples the minimum is taken of.
 const RECENT: usize = 10;

@@ -18,11 +18,12 @@ use super::failure::{self, Verdict};
 use super::picture::Topology;
 use super::selection::Criteria;
 use super::server::Server;
-use super::server_description::{ServerDescription, TopologyVersion};
 use crate::deadline::Deadline;
+use crate::description::ServerDescription;
 use crate::error::Error;
 use crate::options::MIN_HEARTBEAT_FREQUENCY;
 use crate::pool::Stage;
+use crate::types::TopologyVersion;
 
 /// How long a server that still says the same is waited for: many times what a primary takes from its first refusal until it tells.
 const GRACE: Duration = Duration::from_millis(250);

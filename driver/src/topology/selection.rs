@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
-use super::description::{TopologyDescription, TopologyType};
-use super::server_description::{ServerDescription, ServerType};
+use crate::description::ServerDescription;
+use crate::description::{TopologyDescription, TopologyType};
 use crate::options::{ReadPreference, SelectionCriteria, ServerAddress, TagSet};
+use crate::types::ServerType;
 
 /// By what the server of an operation is selected.
 #[derive(Clone, Copy, Debug)]
@@ -243,9 +244,9 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::description::RoundTrip;
+    use crate::handshake::HelloReply;
     use crate::options::ReadPreferenceOptions;
-    use crate::topology::HelloReply;
-    use crate::topology::server_description::RoundTrip;
 
     #[test]
     fn the_longest_heartbeat_frequency_overflows_nothing() {

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use super::either::{Either, either};
 use super::monitor::Monitor;
-use super::server_description::ServerType;
 use crate::deadline::Deadline;
 use crate::error::Error;
+use crate::types::ServerType;
 
 /// How long the server has to tell of itself, over the connections of its monitor.
 const GRACE: Duration = Duration::from_millis(250);

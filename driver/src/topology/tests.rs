@@ -8,11 +8,13 @@ use testbed::{Direction, Fault, Member, Proxy, ReplicaSet, Standalone};
 
 use super::*;
 use crate::deadline::Deadline;
+use crate::description::{TopologyDescription, TopologyType};
 use crate::error::{ErrorKind, Result};
 use crate::event::EventHandler;
 use crate::event::sdam::SdamEvent;
 use crate::options::{ClientOptions, ConnectionString, ReadPreference, ServerAddress};
 use crate::rt::{Runtime, block_on};
+use crate::types::ServerType;
 
 /// Runs a test once over tokio and once on a blocking thread.
 macro_rules! on_both_faces {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use bson::oid::ObjectId;
 
-use super::description::{TopologyDescription, TopologyType};
-use super::server_description::{ServerDescription, ServerType, TopologyVersion};
+use crate::description::ServerDescription;
+use crate::description::{TopologyDescription, TopologyType};
 use crate::error::Error;
 use crate::options::ServerAddress;
+use crate::types::{ServerType, TopologyVersion};
 
 /// From this wire version on (MongoDB 6.0) elections are ordered by `electionId` before `setVersion`.
 const ELECTION_ID_FIRST: i32 = 17;

@@ -9,7 +9,7 @@ use std::io;
 use super::message::request_body;
 use super::{HEADER_LEN, MAX_MESSAGE_SIZE, i32_at, patch_length};
 use crate::error::{Error, Result};
-use crate::options::Compressor;
+use crate::types::Compressor;
 
 /// The opcode of OP_COMPRESSED.
 pub(crate) const OP_COMPRESSED: i32 = 2012;

@@ -22,7 +22,7 @@ pub(crate) enum Hash {
 }
 
 impl Hash {
-    pub(super) fn mechanism(self) -> &'static str {
+    pub(crate) fn mechanism(self) -> &'static str {
         match self {
             Hash::Sha1 => "SCRAM-SHA-1",
             Hash::Sha256 => "SCRAM-SHA-256",
@@ -33,7 +33,7 @@ impl Hash {
     ///
     /// # Errors
     /// `InvalidArgument` when it contains characters that SASLprep forbids.
-    pub(super) fn prepare<'p>(self, user: &str, password: &'p str) -> Result<Cow<'p, str>> {
+    pub(crate) fn prepare<'p>(self, user: &str, password: &'p str) -> Result<Cow<'p, str>> {
         match self {
             Hash::Sha1 => {
                 let digest = Md5::digest(format!("{user}:mongo:{password}"));
@@ -47,7 +47,7 @@ impl Hash {
         }
     }
 
-    pub(super) fn hmac(self, key: &[u8], data: &[u8]) -> Vec<u8> {
+    pub(crate) fn hmac(self, key: &[u8], data: &[u8]) -> Vec<u8> {
         match self {
             Hash::Sha1 => mac::<Hmac<Sha1>>(key, data).finalize().into_bytes().to_vec(),
             Hash::Sha256 => mac::<Hmac<Sha256>>(key, data).finalize().into_bytes().to_vec(),
@@ -55,7 +55,7 @@ impl Hash {
     }
 
     /// Whether `signature` is the HMAC of `data`, in constant time.
-    pub(super) fn verify(self, key: &[u8], data: &[u8], signature: &[u8]) -> bool {
+    pub(crate) fn verify(self, key: &[u8], data: &[u8], signature: &[u8]) -> bool {
         match self {
             Hash::Sha1 => mac::<Hmac<Sha1>>(key, data).verify_slice(signature).is_ok(),
             Hash::Sha256 => mac::<Hmac<Sha256>>(key, data).verify_slice(signature).is_ok(),
@@ -96,15 +96,15 @@ fn mac<M: Mac + KeyInit>(key: &[u8], data: &[u8]) -> M {
 }
 
 /// What proves the user to the server, and the server to the client.
-pub(super) struct Keys {
-    pub(super) client: Vec<u8>,
-    pub(super) stored: Vec<u8>,
-    pub(super) server: Vec<u8>,
+pub(crate) struct Keys {
+    pub(crate) client: Vec<u8>,
+    pub(crate) stored: Vec<u8>,
+    pub(crate) server: Vec<u8>,
 }
 
 impl Keys {
     /// Derives the keys. Takes milliseconds: not on a thread that drives tasks.
-    pub(super) fn derive(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> Self {
+    pub(crate) fn derive(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> Self {
         let salted = hash.stretch(password.as_bytes(), salt, iterations);
         let client = hash.hmac(&salted, b"Client Key");
         let stored = hash.digest(&client);
@@ -115,12 +115,12 @@ impl Keys {
 
 /// What keys are derived from.
 #[derive(PartialEq, Eq)]
-pub(super) struct Origin {
-    pub(super) hash: Hash,
+pub(crate) struct Origin {
+    pub(crate) hash: Hash,
     /// As [`Hash::prepare`] gives it.
-    pub(super) password: String,
-    pub(super) salt: Vec<u8>,
-    pub(super) iterations: u32,
+    pub(crate) password: String,
+    pub(crate) salt: Vec<u8>,
+    pub(crate) iterations: u32,
 }
 
 type Entries = Vec<(Origin, Arc<Keys>)>;
@@ -135,11 +135,11 @@ impl KeyCache {
     /// A user has one salt for each mechanism, so few are ever needed at once; a salt that changed pushes out the oldest.
     const CAPACITY: usize = 4;
 
-    pub(super) fn get(&self, origin: &Origin) -> Option<Arc<Keys>> {
+    pub(crate) fn get(&self, origin: &Origin) -> Option<Arc<Keys>> {
         self.lock().iter().find(|(known, _)| known == origin).map(|(_, keys)| keys.clone())
     }
 
-    pub(super) fn put(&self, origin: Origin, keys: Arc<Keys>) {
+    pub(crate) fn put(&self, origin: Origin, keys: Arc<Keys>) {
         let mut entries = self.lock();
         if entries.iter().all(|(known, _)| *known != origin) {
             if entries.len() == Self::CAPACITY {
@@ -151,7 +151,7 @@ impl KeyCache {
 
     /// Every set of keys in the cache.
     #[cfg(test)]
-    pub(super) fn all(&self) -> Vec<Arc<Keys>> {
+    pub(crate) fn all(&self) -> Vec<Arc<Keys>> {
         self.lock().iter().map(|(_, keys)| keys.clone()).collect()
     }
 

@@ -7,8 +7,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-pub(super) use super::keys::{Hash, Keys};
 use crate::error::{Error, Result};
+pub(super) use crate::options::scram_keys::{Hash, Keys};
 
 /// Fewer iterations are refused: whoever asks for them wants to guess the password.
 const MIN_ITERATIONS: u32 = 4096;

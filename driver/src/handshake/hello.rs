@@ -9,9 +9,9 @@ use std::time::Duration;
 use bson::oid::ObjectId;
 use bson::raw::{RawBsonRef, RawDocument};
 
-use super::server_description::{ServerType, TopologyVersion};
 use crate::error::{CommandError, Error, ErrorKind, Result};
-use crate::options::ServerAddress;
+use crate::types::ServerAddress;
+use crate::types::{ServerType, TopologyVersion, whole};
 
 /// A parsed reply to `hello` (specification "Server Discovery And Monitoring", section "Parsing a hello or legacy hello response").
 #[derive(Clone, Debug, Default)]
@@ -249,16 +249,6 @@ impl<'a> Field<'a> {
 
     fn topology_version(&self) -> Result<TopologyVersion> {
         TopologyVersion::parse(self.document()?).ok_or_else(|| self.bad("a topology version"))
-    }
-}
-
-/// The value as a whole number, if it is one.
-pub(super) fn whole(value: RawBsonRef<'_>) -> Option<i64> {
-    match value {
-        RawBsonRef::Int32(n) => Some(n.into()),
-        RawBsonRef::Int64(n) => Some(n),
-        RawBsonRef::Double(n) if n.trunc() == n && n.abs() < 9.0e15 => Some(n as i64),
-        _ => None,
     }
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use bson::oid::ObjectId;
 
-use super::server_description::{ServerDescription, ServerType};
+use crate::description::ServerDescription;
 use crate::error::{Error, ErrorKind};
-use crate::options::ServerAddress;
+use crate::types::ServerAddress;
+use crate::types::ServerType;
 
 /// The oldest wire protocol that the driver speaks: that of MongoDB 4.2.
 pub(crate) const MIN_WIRE_VERSION: i32 = 8;
@@ -53,18 +54,18 @@ impl fmt::Display for TopologyType {
 /// An immutable value: news about a server makes a new one.
 #[derive(Clone)]
 pub struct TopologyDescription {
-    pub(super) topology_type: TopologyType,
-    pub(super) set_name: Option<String>,
-    pub(super) max_election_id: Option<ObjectId>,
-    pub(super) max_set_version: Option<i64>,
+    pub(crate) topology_type: TopologyType,
+    pub(crate) set_name: Option<String>,
+    pub(crate) max_election_id: Option<ObjectId>,
+    pub(crate) max_set_version: Option<i64>,
     /// In the order in which they became known.
-    pub(super) servers: Vec<Arc<ServerDescription>>,
+    pub(crate) servers: Vec<Arc<ServerDescription>>,
     /// Servers that do not belong, and why: what a user who finds no server has to know. The latest few.
-    pub(super) left_out: Vec<(ServerAddress, Arc<str>)>,
-    pub(super) compatibility_error: Option<String>,
-    pub(super) logical_session_timeout: Option<Duration>,
+    pub(crate) left_out: Vec<(ServerAddress, Arc<str>)>,
+    pub(crate) compatibility_error: Option<String>,
+    pub(crate) logical_session_timeout: Option<Duration>,
     /// A standalone may be used only when it is all that was asked for.
-    pub(super) single_seed: bool,
+    pub(crate) single_seed: bool,
 }
 
 impl TopologyDescription {
@@ -168,7 +169,7 @@ impl TopologyDescription {
     }
 
     /// Derives from the servers what they have in common.
-    pub(super) fn summarize(&mut self) {
+    pub(crate) fn summarize(&mut self) {
         self.compatibility_error = self.servers.iter().find_map(|server| incompatibility(server));
         let mut data_bearing = self.servers.iter().filter(|server| server.server_type.is_data_bearing());
         let shortest = data_bearing.try_fold(None::<Duration>, |shortest, server| {

@@ -1,107 +1,16 @@
 //! What is known of one server: the outcome of its latest check, and how long its answers take.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bson::oid::ObjectId;
-use bson::raw::RawDocument;
 
-use super::hello::{HelloReply, whole};
 use crate::error::Error;
-use crate::options::ServerAddress;
-
-/// The role of a server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ServerType {
-    /// A server that belongs to no set.
-    Standalone,
-    /// A router of a sharded cluster.
-    Mongos,
-    /// The member that takes writes.
-    RsPrimary,
-    /// A member that can be read from.
-    RsSecondary,
-    /// A member that only votes.
-    RsArbiter,
-    /// A member that is hidden, starting up or recovering: it is known, and never read from.
-    RsOther,
-    /// A member without a configuration.
-    RsGhost,
-    /// A load balancer before the servers.
-    LoadBalancer,
-    /// Not checked yet, or not reachable.
-    #[default]
-    Unknown,
-}
-
-impl ServerType {
-    /// Whether servers of this type hold data that an application can read.
-    pub fn is_data_bearing(self) -> bool {
-        matches!(
-            self,
-            ServerType::Standalone
-                | ServerType::Mongos
-                | ServerType::RsPrimary
-                | ServerType::RsSecondary
-                | ServerType::LoadBalancer
-        )
-    }
-
-    /// The name that the specifications give it.
-    pub fn name(self) -> &'static str {
-        match self {
-            ServerType::Standalone => "Standalone",
-            ServerType::Mongos => "Mongos",
-            ServerType::RsPrimary => "RSPrimary",
-            ServerType::RsSecondary => "RSSecondary",
-            ServerType::RsArbiter => "RSArbiter",
-            ServerType::RsOther => "RSOther",
-            ServerType::RsGhost => "RSGhost",
-            ServerType::LoadBalancer => "LoadBalancer",
-            ServerType::Unknown => "Unknown",
-        }
-    }
-}
-
-impl fmt::Display for ServerType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// How fresh a server's word about itself is: counts the changes of one process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TopologyVersion {
-    /// Changes whenever the server starts anew.
-    pub process_id: ObjectId,
-    /// Grows with every change of the server's state.
-    pub counter: i64,
-}
-
-impl TopologyVersion {
-    /// Reads the `topologyVersion` of a reply or of an error; none when it is not one.
-    pub(crate) fn parse(document: &RawDocument) -> Option<Self> {
-        let process_id = document.get_object_id("processId").ok()?;
-        let counter = whole(document.get("counter").ok()??)?;
-        Some(TopologyVersion { process_id, counter })
-    }
-
-    /// How `current` relates to `reported`: less when what is reported is more recent. Unset versions and those of
-    /// other processes are taken for more recent (section "topologyVersion Comparison").
-    pub(crate) fn compare(current: Option<Self>, reported: Option<Self>) -> Ordering {
-        match (current, reported) {
-            (Some(current), Some(reported)) if current.process_id == reported.process_id => {
-                current.counter.cmp(&reported.counter)
-            }
-            _ => Ordering::Less,
-        }
-    }
-}
+use crate::handshake::HelloReply;
+use crate::types::ServerAddress;
+use crate::types::{ServerType, TopologyVersion};
 
 /// The round-trip times of one server's checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,13 +26,13 @@ pub(crate) struct RoundTrip {
 /// An immutable value: a check or an error makes a new one.
 #[derive(Clone)]
 pub struct ServerDescription {
-    pub(super) address: ServerAddress,
-    pub(super) server_type: ServerType,
-    pub(super) hello: Option<Arc<HelloReply>>,
-    pub(super) error: Option<Error>,
-    pub(super) topology_version: Option<TopologyVersion>,
-    pub(super) round_trip: Option<RoundTrip>,
-    pub(super) last_update: Option<Instant>,
+    pub(crate) address: ServerAddress,
+    pub(crate) server_type: ServerType,
+    pub(crate) hello: Option<Arc<HelloReply>>,
+    pub(crate) error: Option<Error>,
+    pub(crate) topology_version: Option<TopologyVersion>,
+    pub(crate) round_trip: Option<RoundTrip>,
+    pub(crate) last_update: Option<Instant>,
 }
 
 impl ServerDescription {

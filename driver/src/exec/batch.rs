@@ -8,8 +8,8 @@ use std::ops::Range;
 use bson::RawDocument;
 use bson::spec::ElementType;
 
+use super::Outline;
 use crate::error::{Error, Result};
-use crate::exec::Outline;
 use crate::pool::OwnedReply;
 use crate::wire::scan::elements;
 

@@ -3,13 +3,14 @@
 use bson::{Document, doc};
 
 use super::*;
+use crate::options::ClientOptions;
 
 /// The prose tests of the handshake specification, section "Test that environment metadata is properly captured".
 fn env_of(variables: &[(&str, &str)]) -> Option<Document> {
     let environment = Environment::of_variables(|name| {
         variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
     });
-    let metadata = ClientMetadata::in_environment(&ClientOptions::default(), environment).unwrap();
+    let metadata = ClientMetadata::in_environment(None, None, environment).unwrap();
     let document = read(&metadata);
     document.get_document("env").ok().cloned()
 }
@@ -72,7 +73,7 @@ fn libraries_are_appended_once_and_never_replaced() {
         driver_info: Some(info("library", Some("1.2"), Some("Library Platform"))),
         ..ClientOptions::default()
     };
-    let metadata = ClientMetadata::new(&options).unwrap();
+    let metadata = ClientMetadata::new(options.app_name.as_deref(), options.driver_info.as_ref()).unwrap();
     metadata.append(&info("framework", None, Some(""))).unwrap();
     metadata.append(&info("framework", Some(""), None)).unwrap();
     metadata.append(&info("library", Some("1.2"), Some("Library Platform"))).unwrap();
@@ -92,7 +93,8 @@ fn what_is_too_long_is_left_out_from_the_end() {
         driver_info: Some(info("library", Some("1.2"), Some(&"é".repeat(300)))),
         ..ClientOptions::default()
     };
-    let document = read(&ClientMetadata::new(&options).unwrap());
+    let document =
+        read(&ClientMetadata::new(options.app_name.as_deref(), options.driver_info.as_ref()).unwrap());
     assert_eq!(document.get_document("application").unwrap().get_str("name").unwrap().len(), 128);
     assert!(document.get_document("driver").is_ok());
     let os: Vec<&String> = document.get_document("os").unwrap().keys().collect();
@@ -100,5 +102,10 @@ fn what_is_too_long_is_left_out_from_the_end() {
     assert!(document.get_str("platform").unwrap().starts_with("Rust, tokio|éé"));
 
     options.app_name = Some("n".repeat(129));
-    assert!(ClientMetadata::new(&options).unwrap_err().to_string().contains("129 bytes"));
+    assert!(
+        ClientMetadata::new(options.app_name.as_deref(), options.driver_info.as_ref())
+            .unwrap_err()
+            .to_string()
+            .contains("129 bytes")
+    );
 }

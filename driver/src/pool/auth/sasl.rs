@@ -6,11 +6,11 @@ use bson::RawDocument;
 use bson::raw::cstr;
 use bson::spec::BinarySubtype;
 
-use super::keys::{Hash, Keys, Origin};
 use super::scram::{Challenge, ClientFirst};
 use super::{Channel, user};
 use crate::error::{CommandError, Error, Result};
 use crate::options::Credential;
+use crate::options::scram_keys::{Hash, Keys, Origin};
 use crate::wire::DocWriter;
 
 /// The server's part of one round trip.

@@ -11,7 +11,7 @@ use bson::raw::cstr;
 use bson::{RawDocument, RawDocumentBuf};
 
 use crate::error::{Error, Result};
-use crate::options::{ClientOptions, DriverInfo};
+use crate::types::DriverInfo;
 use crate::wire::DocWriter;
 
 /// The most bytes that servers take.
@@ -29,25 +29,29 @@ pub(crate) struct ClientMetadata {
 impl ClientMetadata {
     /// # Errors
     /// `InvalidArgument` when the name of the application takes more than 128 bytes, or `driver_info` contains a `|`.
-    pub(crate) fn new(options: &ClientOptions) -> Result<Self> {
-        Self::in_environment(options, Environment::of_process())
+    pub(crate) fn new(app_name: Option<&str>, info: Option<&DriverInfo>) -> Result<Self> {
+        Self::in_environment(app_name, info, Environment::of_process())
     }
 
-    fn in_environment(options: &ClientOptions, environment: Environment) -> Result<Self> {
-        if let Some(name) = options.app_name.as_deref().filter(|name| name.len() > 128) {
+    fn in_environment(
+        app_name: Option<&str>,
+        info: Option<&DriverInfo>,
+        environment: Environment,
+    ) -> Result<Self> {
+        if let Some(name) = app_name.filter(|name| name.len() > 128) {
             return Err(Error::invalid_argument(format!(
                 "the application name takes {} bytes; servers accept at most 128",
                 name.len()
             )));
         }
         let metadata = ClientMetadata {
-            app_name: options.app_name.clone(),
+            app_name: app_name.map(str::to_owned),
             environment,
             infos: Mutex::default(),
             document: ArcSwap::from_pointee(RawDocumentBuf::new()),
         };
         metadata.publish(&metadata.lock());
-        if let Some(info) = &options.driver_info {
+        if let Some(info) = info {
             metadata.append(info)?;
         }
         Ok(metadata)

@@ -5,22 +5,20 @@
 //! [`Attempt::finish`] carries on from the server's answer, or starts over where there is none. The mechanisms themselves are pure
 //! functions over messages; only this file and [`sasl`] talk to a connection.
 
-mod keys;
 mod sasl;
 mod scram;
 mod x509;
 
 use bson::raw::{RawDocument, RawDocumentBuf, cstr};
 
-pub(crate) use self::keys::KeyCache;
 pub(crate) use self::scram::fuzz_scram;
 use self::scram::{ClientFirst, Hash};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
+use crate::handshake::HelloReply;
 use crate::options::{AuthMechanism, Credential, ServerApi};
 use crate::pool::Connection;
 use crate::rt::Runtime;
-use crate::topology::HelloReply;
 use crate::wire::DocWriter;
 
 /// One try at proving one user on one connection.

@@ -1,0 +1,118 @@
+//! What the log has beside the events: their handlers, the client's warnings, server selection (specification "Logging").
+
+use crate::deadline::Deadline;
+use crate::error::Result;
+use crate::event::EventHandler;
+use crate::event::log::{MAX_DOCUMENT_LENGTH, command, connection, topology};
+use crate::options::ClientOptions;
+use crate::topology::{Criteria, Deployment, Selected};
+use crate::types::ServerAddress;
+
+/// One server selection that somebody wants to read about.
+pub(crate) struct Selection<'a> {
+    /// The command that a server is selected for.
+    pub(crate) operation: &'static str,
+    /// Which servers suit it.
+    pub(crate) criteria: Criteria<'a>,
+}
+
+macro_rules! selection {
+    ($level:ident, $selection:expr, $deployment:expr, $message:literal $(, $($fields:tt)*)?) => {
+        tracing::$level!(
+            target: "driver::server_selection",
+            selector = %$selection.criteria.under(&$deployment.description()), operation = $selection.operation,
+            topologyDescription = %$deployment.description(),
+            $($($fields)*,)?
+            $message
+        )
+    };
+}
+
+impl Selection<'_> {
+    /// Whether anybody wants to.
+    pub(crate) fn is_wanted() -> bool {
+        tracing::enabled!(target: "driver::server_selection", tracing::Level::INFO)
+    }
+
+    /// Selects, and tells how it went.
+    pub(crate) async fn told(
+        self,
+        deployment: &Deployment,
+        avoided: &[ServerAddress],
+        deadline: Deadline,
+    ) -> Result<Selected> {
+        selection!(debug, self, deployment, "Server selection started");
+        let selected = match deployment.select_now(self.criteria, avoided) {
+            Ok(None) => {
+                let limit = deadline.within(Some(deployment.options().server_selection_timeout()));
+                let remaining =
+                    limit.remaining().map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+                selection!(
+                    info,
+                    self,
+                    deployment,
+                    "Waiting for suitable server to become available",
+                    remainingTimeMS = remaining
+                );
+                deployment.select(self.criteria, avoided, deadline).await
+            }
+            Ok(Some(selected)) => Ok(selected),
+            Err(error) => Err(error),
+        };
+        match &selected {
+            Ok(server) => selection!(
+                debug,
+                self,
+                deployment,
+                "Server selection succeeded",
+                serverHost = %server.address().host(),
+                serverPort = server.address().port()
+            ),
+            Err(error) => {
+                selection!(debug, self, deployment, "Server selection failed", failure = %error);
+            }
+        }
+        selected
+    }
+}
+
+/// The environment variable that says how many characters of a document are logged, for programs whose options do not.
+const LENGTH_VARIABLE: &str = "MONGODB_LOG_MAX_DOCUMENT_LENGTH";
+
+/// The limit in force (specification "Logging", section "Configurable Max Document Length").
+fn document_length(options: &ClientOptions) -> usize {
+    let of_environment = || std::env::var(LENGTH_VARIABLE).ok()?.parse().ok();
+    options.tracing_max_document_length.or_else(of_environment).unwrap_or(MAX_DOCUMENT_LENGTH)
+}
+
+/// The options of a client whose events go to the log as well, where somebody wants it. Their warnings are told at once.
+pub(crate) fn listening(mut options: ClientOptions) -> ClientOptions {
+    for warning in options.warnings() {
+        tracing::warn!(target: "driver::client", "{warning}");
+    }
+    let length = document_length(&options);
+    if tracing::enabled!(target: "driver::command", tracing::Level::DEBUG) {
+        options.command_event_handler =
+            Some(before(options.command_event_handler, move |event| command(event, length)));
+    }
+    if tracing::enabled!(target: "driver::connection", tracing::Level::DEBUG) {
+        options.cmap_event_handler = Some(before(options.cmap_event_handler, connection));
+    }
+    if tracing::enabled!(target: "driver::topology", tracing::Level::DEBUG) {
+        options.sdam_event_handler =
+            Some(before(options.sdam_event_handler, move |event| topology(event, length)));
+    }
+    options
+}
+
+fn before<T: Send + 'static>(
+    handler: Option<EventHandler<T>>,
+    log: impl Fn(&T) + Send + Sync + 'static,
+) -> EventHandler<T> {
+    EventHandler::callback(move |event| {
+        log(&event);
+        if let Some(handler) = &handler {
+            handler.handle(event);
+        }
+    })
+}

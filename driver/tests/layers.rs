@@ -1,0 +1,76 @@
+//! The layers of the crate: below the handles, no top-level module uses another in a circle.
+//!
+//! The test reads the paths that begin with `crate::`. A re-export (`pub use`) for users is no dependency.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The modules that may name each other: a method of a handle names its operation, an operation its handle.
+const HANDLES: [&str; 10] =
+    ["client", "collection", "conformance", "cursor", "database", "lib", "ops", "request", "session", "sync"];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The names behind `crate::` in `line`, but for those of a re-export.
+fn named(line: &str) -> impl Iterator<Item = String> + '_ {
+    let code = line.split("//").next().unwrap_or_default();
+    let code = if code.trim_start().starts_with("pub use ") { "" } else { code };
+    code.split("crate::")
+        .skip(1)
+        .map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>())
+}
+
+/// Which top-level module uses which others, outside of tests.
+fn uses() -> BTreeMap<String, BTreeSet<String>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in files {
+        let path = file.strip_prefix(&root).unwrap().with_extension("");
+        if path.iter().any(|part| part == "tests") {
+            continue;
+        }
+        let module = path.iter().next().unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        let others = code.lines().flat_map(named).filter(|other| *other != module);
+        uses.entry(module.clone()).or_default().extend(others);
+    }
+    let modules: BTreeSet<String> = uses.keys().cloned().collect();
+    uses.values_mut().for_each(|others| others.retain(|other| modules.contains(other)));
+    uses
+}
+
+#[test]
+fn modules_below_the_handles_form_no_circle() {
+    let mut uses = uses();
+    assert!(uses["exec"].contains("pool"), "nothing was read: {uses:?}");
+    for handle in HANDLES {
+        uses.remove(handle);
+    }
+    // Modules that use nothing that is left are taken away until none is found.
+    while let Some(leaf) = uses.iter().find(|(_, others)| others.is_empty()).map(|(name, _)| name.clone()) {
+        uses.remove(&leaf);
+        uses.values_mut().for_each(|others| {
+            others.remove(&leaf);
+        });
+    }
+    assert!(uses.is_empty(), "these modules use a handle, or each other in a circle: {uses:#?}");
+}
+
+#[test]
+fn a_re_export_and_a_comment_are_no_dependencies() {
+    assert_eq!(named("    let x = crate::pool::Pool; // crate::exec").collect::<Vec<_>>(), ["pool"]);
+    assert_eq!(named("pub use crate::ops::FindOptions;").count(), 0);
+    assert_eq!(named("use crate::{error, pool};").collect::<Vec<_>>(), [""]);
+}
