@@ -214,8 +214,8 @@ impl Core {
 /// Those of selection, checkout, socket and protocol; `Command` for `ok: 0`. What the reply says of single writes is for
 /// the operation to read.
 ///
-/// Cancel safety: a dropped future leaves a connection that is drained or closed, and a session that is not used again; whether the command
-/// was carried out is open.
+/// Cancel safety: a dropped future leaves a connection that is drained or closed, and a session that is used again once it is drained;
+/// whether the command was carried out is open.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
 pub(crate) fn execute<'c>(
     core: &'c Core,

@@ -35,10 +35,15 @@
 //!
 //! # When nobody waits any more
 //!
-//! Every future of this crate may be dropped at any point. A connection whose reply is still owed is drained in the background, if the
-//! reply comes within a second, and used again, and a cursor that the reply opens is ended; one that is being opened is opened all the
-//! same, where `connectTimeoutMS` bounds that, for the next who asks; nothing else is disturbed. Whether a write whose future was dropped
-//! was done is not known, as with a lost connection.
+//! Every future of this crate may be dropped at any point. The connection of an operation that is dropped in flight is drained in the
+//! background: what is left of the request is sent, the reply is received, and a cursor that it opens is ended. Then the connection and
+//! the server session are used again. In a [request] the next operation waits for that and uses the same connection. A drain may take
+//! one second, and one more for each megabyte of the request. A dropped operation therefore costs a connection, and a session on the
+//! server, only where the drain takes longer, the reply has more than 16 MiB, or the connection breaks. While it is drained, the
+//! connection counts as in use.
+//!
+//! A connection that is being opened for a dropped operation is opened all the same, where `connectTimeoutMS` bounds that, for the next
+//! who asks. Whether a write whose future was dropped was done is not known, as with a lost connection.
 //!
 //! Each operation has one deadline, the client's `timeoutMS`, which covers finding a server, waiting for a connection and the
 //! conversation itself. Without it, `serverSelectionTimeoutMS` (30 s), `waitQueueTimeoutMS`
@@ -68,7 +73,7 @@
 //! | `sync` is a feature | it is always there |
 //! | `bson` 2, or 3 by a feature | `bson` 3, as [`driver::bson`](bson) |
 //! | `rustls-tls`, `snappy-compression` and so on | [features](#features) `tls`, `snappy` and so on; `mongodb+srv://` wants `dns` |
-//! | a dropped future may cost a connection | it does not |
+//! | a dropped future may cost a connection | it does not, within [bounds](#when-nobody-waits-any-more) |
 //! | `maxPoolSize=0`, `waitQueueTimeoutMS` | are honoured |
 //! | a misspelt option in the connection string is an error | it is left out with a warning, as the specification asks: [look at them](#warnings), or be [strict](options::ConnectionString::parse_strictly) |
 //! | `shutdown()` waits until cursors and sessions are dropped; `.immediate(true)` does not | [`shutdown()`](client::Client::shutdown) never waits for them; what is left of them ends on the server by itself |

@@ -6,8 +6,10 @@
 //! short; and a pool whose connections are all in requests makes everybody else wait.
 //!
 //! A request takes no connection when it starts: the first operation that goes to a server pins one of that server's, and every
-//! later one uses it. A connection that breaks, or that the pool has given up since, is replaced with another by the
-//! next operation; the request goes on. How they are held:
+//! later one uses it. After an operation that was dropped in flight, or ran out of time, the next one waits until the reply has been
+//! taken off the connection, and uses it too; for how long is said [here](crate#when-nobody-waits-any-more). A connection that breaks,
+//! that is not free by then, or that the pool has given up since, is replaced with another by the next operation; the request goes on.
+//! How they are held:
 //!
 //! - **async**: [`Client::start_request`] gives a [`Request`]. Whatever is made of it is in the request: its databases, their
 //!   collections, their operations. The connection is free again when the last of them is gone. Operations that run at once

@@ -300,18 +300,35 @@ impl Stream {
     /// Writes all of `bytes`.
     ///
     /// Cancel safety: a dropped future may have written a part.
-    pub(crate) async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let written = poll_fn(|cx| match &mut self.transport {
-                Transport::Plain(plain) => Pin::new(plain).poll_write(cx, bytes),
-                #[cfg(feature = "tls")]
-                Transport::Tls(tls) => tls.poll_write(cx, bytes),
-            });
-            match written.await? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                n => bytes = &bytes[n..],
-            }
+    #[cfg(feature = "socks5")]
+    async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut written = 0;
+        while written < bytes.len() {
+            written += self.write(&bytes[written..]).await?;
         }
+        self.flush().await
+    }
+
+    /// Writes some of `bytes`, which are not empty: at least one of them. TLS may keep a part of it until [`flush`](Self::flush).
+    ///
+    /// Cancel safety: a dropped future has written nothing.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = poll_fn(|cx| match &mut self.transport {
+            Transport::Plain(plain) => Pin::new(plain).poll_write(cx, bytes),
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.poll_write(cx, bytes),
+        });
+        match written.await? {
+            0 => Err(io::ErrorKind::WriteZero.into()),
+            n => Ok(n),
+        }
+    }
+
+    /// Writes what TLS has kept.
+    ///
+    /// Cancel safety: may be called again after a dropped future.
+    #[cfg_attr(not(feature = "tls"), allow(clippy::unused_async, reason = "with the feature it waits"))]
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
         #[cfg(feature = "tls")]
         if let Transport::Tls(tls) = &mut self.transport {
             poll_fn(|cx| tls.poll_flush(cx)).await?;

@@ -2,11 +2,17 @@
 #![cfg(all(feature = "tls", feature = "zstd"))]
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use driver::bson::{Document, doc};
+use driver::bson::spec::BinarySubtype;
+use driver::bson::{Binary, Document, doc};
 use driver::error::{Error, ErrorKind};
+use driver::event::EventHandler;
+use driver::event::cmap::CmapEvent;
+use driver::options::ClientOptions;
 use driver::{Client, sync};
+use futures_util::FutureExt;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use testbed::ReplicaSet;
 
@@ -142,6 +148,42 @@ fn a_blocking_client_survives_the_loss_of_the_primary() {
 }
 
 /// Of a set that does not trust the client's authority, or that the client does not trust, selection tells why it found nobody.
+/// The part that TLS holds back is sent too.
+#[allow(clippy::await_holding_lock, reason = "the lock keeps whole tests apart")]
+#[tokio::test]
+async fn dropped_large_insert_is_sent_to_its_end() {
+    let _members = MEMBERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let set = &locked().set;
+    let primary = set.wait_for_primary().unwrap();
+    for more in ["maxPoolSize=1", "maxPoolSize=1&compressors=zstd"] {
+        let (opened, closed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut options = ClientOptions::parse(uri("root", PASSWORD, more)).await.unwrap();
+        let counts = (opened.clone(), closed.clone());
+        options.cmap_event_handler = Some(EventHandler::callback(move |event| {
+            match event {
+                CmapEvent::ConnectionCreated(_) => counts.0.fetch_add(1, Ordering::Relaxed),
+                CmapEvent::ConnectionClosed(_) => counts.1.fetch_add(1, Ordering::Relaxed),
+                _ => 0,
+            };
+        }));
+        let client = Client::with_options(options).unwrap();
+        let coll = client.database("dropped").collection::<Document>("c");
+        coll.drop().await.unwrap();
+        // It does not become smaller by compression.
+        let bytes = std::iter::repeat_with(|| fastrand::u8(..)).take(15 * 1024 * 1024).collect();
+        let large = doc! { "bytes": Binary { subtype: BinarySubtype::Generic, bytes } };
+        for n in 0..3 {
+            assert_eq!(coll.count_documents(doc! {}).await.unwrap(), n);
+            set.pause(primary).unwrap();
+            let ended = coll.insert_one(&large).into_future().now_or_never();
+            set.resume(primary).unwrap();
+            assert!(ended.is_none());
+        }
+        assert_eq!(coll.count_documents(doc! {}).await.unwrap(), 3);
+        assert_eq!((opened.load(Ordering::Relaxed), closed.load(Ordering::Relaxed)), (1, 0));
+    }
+}
+
 #[tokio::test]
 async fn selection_names_the_certificate_that_was_refused() {
     let set = &locked().set;

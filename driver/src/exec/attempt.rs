@@ -5,7 +5,7 @@ use super::envelope::{Envelope, ReadTime, Route, read_preference};
 use super::operation::{Identity, Kind, Operation, Retry};
 use super::outline::Outline;
 use super::retry::{self, Failure};
-use super::session_pool::ServerSession;
+use super::session_pool::{ServerSession, SessionPool};
 use super::watch::Watch;
 use super::{Core, Tries, failure};
 use crate::error::{Error, ErrorKind, Result};
@@ -74,21 +74,14 @@ fn exchange(
             ErrorKind::BsonSerialization(_) => Failure::before(error),
             _ => Failure::before(error.at(selected.address())),
         })?;
-        let acknowledged = tries.acknowledged;
-        if let Some(session) = session(tries) {
-            session.begin();
-        }
+        let (acknowledged, deadline) = (tries.acknowledged, tries.deadline);
         let watch = Watch::begin(core.options.command_event_handler.as_ref(), connection);
+        let flight = InFlight::begin(session(tries), connection, &core.sessions);
         let sent = match acknowledged {
-            true => connection.round_trip(&core.runtime, tries.deadline).await,
-            false => connection.send(&core.runtime, tries.deadline).await,
+            true => flight.connection.round_trip(&core.runtime, deadline).await,
+            false => flight.connection.send(&core.runtime, deadline).await,
         };
-        if let Some(session) = session(tries) {
-            session.ended();
-            if sent.as_ref().is_err_and(|error| !matches!(error.kind(), ErrorKind::InvalidArgument { .. })) {
-                session.mark_dirty();
-            }
-        }
+        flight.ended(&sent);
         if let Err(error) = sent {
             if let Some(watch) = watch {
                 watch.failed(&error);
@@ -125,6 +118,45 @@ fn exchange(
             }
         }
         Ok(outline)
+    }
+}
+
+/// A command under way. Dropped before its end, it leaves to the connection to find out when the session is free.
+struct InFlight<'a> {
+    session: Option<&'a mut ServerSession>,
+    connection: &'a mut Connection,
+    sessions: &'a SessionPool,
+}
+
+impl<'a> InFlight<'a> {
+    fn begin(
+        mut session: Option<&'a mut ServerSession>,
+        connection: &'a mut Connection,
+        sessions: &'a SessionPool,
+    ) -> Self {
+        if let Some(session) = &mut session {
+            session.begin();
+        }
+        InFlight { session, connection, sessions }
+    }
+
+    fn ended(mut self, sent: &Result<()>) {
+        if let Some(session) = self.session.take()
+            && sent.as_ref().is_err_and(|error| !matches!(error.kind(), ErrorKind::InvalidArgument { .. }))
+        {
+            session.mark_dirty();
+        }
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take()
+            && !self.connection.is_idle()
+        {
+            let unanswered = session.abandon(self.sessions);
+            self.connection.when_drained(move |_| unanswered.answered());
+        }
     }
 }
 

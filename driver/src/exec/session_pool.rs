@@ -9,7 +9,7 @@
 //! and the server would take its writes for repetitions (section "Server Session Pool").
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bson::Uuid;
@@ -24,8 +24,8 @@ pub(crate) struct ServerSession {
     id: [u8; 16],
     txn_number: i64,
     last_use: Instant,
-    /// A command was sent under this identity and its end was not seen.
-    in_flight: bool,
+    /// What is known of the commands whose operations were dropped.
+    abandoned: Option<Arc<Abandoned>>,
     /// A command may be running for ever: its connection broke.
     dirty: bool,
     /// The process that made it.
@@ -35,8 +35,8 @@ pub(crate) struct ServerSession {
 impl ServerSession {
     fn new() -> Self {
         let id = Uuid::new().bytes();
-        let born = ForkGeneration::current();
-        ServerSession { id, txn_number: 0, last_use: Instant::now(), in_flight: false, dirty: false, born }
+        let (last_use, born) = (Instant::now(), ForkGeneration::current());
+        ServerSession { id, txn_number: 0, last_use, abandoned: None, dirty: false, born }
     }
 
     /// Whether the process has not forked since it made the session. In a child, it is neither used, kept nor ended.
@@ -55,15 +55,18 @@ impl ServerSession {
         self.txn_number
     }
 
-    /// A command is being sent under this identity. Until [`ended`](Self::ended) it counts as running: a dropped future leaves it so.
+    /// A command is being sent under this identity.
     pub(crate) fn begin(&mut self) {
         self.last_use = Instant::now();
-        self.in_flight = true;
     }
 
-    /// The command was answered.
-    pub(crate) fn ended(&mut self) {
-        self.in_flight = false;
+    /// The operation was dropped while its command was under way: the session does not come back to `pool` before the reply has
+    /// arrived, and not at all if none does.
+    #[cold]
+    pub(crate) fn abandon(&mut self, pool: &SessionPool) -> Unanswered {
+        let abandoned = self.abandoned.get_or_insert_default();
+        abandoned.lock().unanswered += 1;
+        Unanswered { abandoned: Arc::clone(abandoned), pool: pool.clone(), answered: false }
     }
 
     /// The connection broke while a command was under way: the identity serves the present operation, and no other after it.
@@ -76,11 +79,64 @@ impl ServerSession {
     }
 }
 
-/// The idle server sessions of one client.
+/// The commands of one session whose operations were dropped.
 #[derive(Debug, Default)]
+struct Abandoned {
+    state: Mutex<AbandonedState>,
+}
+
+#[derive(Debug, Default)]
+struct AbandonedState {
+    /// How many of them are not answered yet.
+    unanswered: u32,
+    /// One of them will never be.
+    lost: bool,
+    /// The session, if its owner is done with it, and how long servers keep it.
+    returned: Option<(ServerSession, Option<Duration>)>,
+}
+
+impl Abandoned {
+    fn lock(&self) -> MutexGuard<'_, AbandonedState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of those commands. Dropped before [`answered`](Self::answered), it will never be answered.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    abandoned: Arc<Abandoned>,
+    pool: SessionPool,
+    answered: bool,
+}
+
+impl Unanswered {
+    /// The reply has arrived. The last one brings the session back to its pool, if its owner is done with it.
+    pub(crate) fn answered(mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        let mut state = self.abandoned.lock();
+        state.unanswered -= 1;
+        state.lost |= !self.answered;
+        if state.unanswered > 0 {
+            return;
+        }
+        let (lost, returned) = (state.lost, state.returned.take());
+        drop(state);
+        if let Some((session, timeout)) = returned.filter(|_| !lost) {
+            self.pool.give(session, timeout);
+        }
+    }
+}
+
+/// The idle server sessions of one client.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct SessionPool {
     /// Most recently used in front.
-    idle: Mutex<VecDeque<ServerSession>>,
+    idle: Arc<Mutex<VecDeque<ServerSession>>>,
 }
 
 impl SessionPool {
@@ -97,10 +153,19 @@ impl SessionPool {
         ServerSession::new()
     }
 
-    /// Takes a session back, and lets those go that are about to expire.
-    pub(crate) fn give(&self, session: ServerSession, timeout: Option<Duration>) {
+    /// Takes a session back, and lets those go that are about to expire. A session with commands whose operations were dropped comes
+    /// back when all of them are answered.
+    pub(crate) fn give(&self, mut session: ServerSession, timeout: Option<Duration>) {
         if !session.is_of_this_process() {
             return;
+        }
+        if let Some(abandoned) = session.abandoned.take() {
+            let mut state = abandoned.lock();
+            session.dirty |= state.lost;
+            if state.unanswered > 0 {
+                state.returned = Some((session, timeout));
+                return;
+            }
         }
         let mut idle = self.idle();
         if let Some(timeout) = timeout {
@@ -112,7 +177,7 @@ impl SessionPool {
                 return;
             }
         }
-        if !session.dirty && !session.in_flight {
+        if !session.dirty {
             idle.push_front(session);
         }
     }
@@ -148,14 +213,34 @@ mod tests {
     fn a_session_under_which_a_command_may_still_run_does_not_come_back() {
         let pool = SessionPool::default();
         let mut dirty = pool.take(HALF_AN_HOUR);
-        dirty.begin();
         dirty.mark_dirty();
-        dirty.ended();
         pool.give(dirty, HALF_AN_HOUR);
         let mut abandoned = pool.take(HALF_AN_HOUR);
-        abandoned.begin();
+        drop(abandoned.abandon(&pool));
         pool.give(abandoned, HALF_AN_HOUR);
+        let mut abandoned = pool.take(HALF_AN_HOUR);
+        let unanswered = abandoned.abandon(&pool);
+        pool.give(abandoned, HALF_AN_HOUR);
+        drop(unanswered);
         assert!(pool.drain().is_empty());
+    }
+
+    #[test]
+    fn abandoned_session_comes_back_when_all_is_answered() {
+        let pool = SessionPool::default();
+        let mut session = pool.take(HALF_AN_HOUR);
+        let id = session.id();
+        session.next_txn_number();
+        let (first, second) = (session.abandon(&pool), session.abandon(&pool));
+        first.answered();
+        pool.give(session, HALF_AN_HOUR);
+        assert!(pool.idle().is_empty(), "one reply is owed");
+        second.answered();
+        let mut session = pool.take(HALF_AN_HOUR);
+        assert_eq!((session.id(), session.next_txn_number()), (id, 2));
+        session.abandon(&pool).answered();
+        pool.give(session, HALF_AN_HOUR);
+        assert_eq!(pool.drain(), [id]);
     }
 
     #[test]

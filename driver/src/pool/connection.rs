@@ -5,6 +5,7 @@
 //! [`state`](State) is set before each step that a dropped future could interrupt, so that whoever finds the connection
 //! afterwards knows whether it is idle, owes a reply that can be drained, or is beyond use.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,14 +31,26 @@ use crate::wire::{MAX_MESSAGE_SIZE, message::request_document};
 enum State {
     /// Every request is answered.
     Idle,
+    /// A request was sent in part; what follows it is the reply, if there is to be one.
+    Sending(Answer),
     /// This request was sent, and its reply has not arrived in full.
     ReplyOwed(RequestId),
-    /// A request was sent in part, bytes came that nobody asked for, or the stream failed: nothing can follow.
+    /// Bytes came that nobody asked for, or the stream failed: nothing can follow.
     Broken,
 }
 
+/// Whether the server answers a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Yes,
+    No,
+}
+
+/// A caller that still wants to know about a reply although its operation was dropped; see
+/// [`when_drained`](Connection::when_drained).
+type OnDrained = Box<dyn FnOnce(&mut Connection) + Send + Sync>;
+
 /// A connection to one server, past its handshake.
-#[derive(Debug)]
 pub(crate) struct Connection {
     id: u64,
     address: Arc<ServerAddress>,
@@ -46,9 +59,11 @@ pub(crate) struct Connection {
     state: State,
     ids: RequestIds,
     write: Vec<u8>,
-    /// What was agreed on for requests, and the request as it is sent then.
+    /// What was agreed on for requests, and the request as it is sent then; empty where it is sent uncompressed.
     codec: Option<Codec>,
     packed: Vec<u8>,
+    /// How many bytes of the request are sent.
+    sent: usize,
     read: ReadBuffer,
     /// The reply at the beginning of `read`, decompressed; empty where it did not come compressed.
     unpacked: Vec<u8>,
@@ -57,6 +72,19 @@ pub(crate) struct Connection {
     room: Room,
     socket_timeout: Option<Duration>,
     description: ConnectionDescription,
+    on_drained: Vec<OnDrained>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Connection { id, address, generation, state, .. } = self;
+        f.debug_struct("Connection")
+            .field("id", id)
+            .field("address", address)
+            .field("generation", generation)
+            .field("state", state)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the handshake told about the server.
@@ -134,12 +162,14 @@ impl Connection {
             write: Vec::new(),
             codec: None,
             packed: Vec::new(),
+            sent: 0,
             read: ReadBuffer::new(),
             unpacked: Vec::new(),
             reply: None,
             room: Room::default(),
             socket_timeout,
             description: ConnectionDescription::unknown(),
+            on_drained: Vec::new(),
         }
     }
 
@@ -174,9 +204,20 @@ impl Connection {
         self.codec = Some(codec);
     }
 
-    /// Whether nothing is known against the connection: it may owe a reply, but it is not broken.
-    pub(crate) fn is_healthy(&self) -> bool {
-        self.state != State::Broken
+    /// Whether [`drain`](Self::drain) could make it idle again.
+    pub(super) fn can_be_drained(&self) -> bool {
+        matches!(self.state, State::Sending(_) | State::ReplyOwed(_)) && !self.more_to_come()
+    }
+
+    /// How many bytes the request has that was begun last, as it is sent.
+    pub(super) fn request_len(&self) -> usize {
+        if self.packed.is_empty() { self.write.len() } else { self.packed.len() }
+    }
+
+    /// Calls `heir` once the reply that a dropped operation has left behind has arrived in full; `heir` may look at it or take it.
+    /// Where the reply does not arrive in time, or the connection ends before, `heir` is dropped without being called.
+    pub(crate) fn when_drained(&mut self, heir: impl FnOnce(&mut Connection) + Send + Sync + 'static) {
+        self.on_drained.push(Box::new(heir));
     }
 
     /// It was seen that the server has closed the connection, or has sent what nobody asked for: nothing is sent on it any more.
@@ -185,7 +226,7 @@ impl Connection {
     }
 
     /// Whether it could take the next request now.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.state == State::Idle
     }
 
@@ -233,7 +274,7 @@ impl Connection {
         let deadline = deadline.within(self.socket_timeout);
         self.stream.set_deadline(deadline);
         let exchange = async {
-            self.transmit().await?;
+            self.transmit(Answer::Yes).await?;
             self.await_reply().await
         };
         let done = runtime.timeout(deadline, exchange).await;
@@ -245,17 +286,13 @@ impl Connection {
     /// # Errors
     /// As [`round_trip`](Self::round_trip).
     ///
-    /// Cancel safety: as [`round_trip`](Self::round_trip); a request sent in part ends the connection.
+    /// Cancel safety: as [`round_trip`](Self::round_trip).
     pub(crate) async fn send(&mut self, runtime: &Runtime, deadline: Deadline) -> Result<()> {
         self.ready_to_send()?;
         let deadline = deadline.within(self.socket_timeout);
         self.stream.set_deadline(deadline);
-        let done = runtime.timeout(deadline, self.transmit()).await;
-        let done = done.unwrap_or_else(|_| Err(timed_out("the request could not be sent in time")));
-        if done.is_ok() {
-            self.state = State::Idle;
-        }
-        self.settle(done)
+        let done = runtime.timeout(deadline, self.transmit(Answer::No)).await;
+        self.settle(done.unwrap_or_else(|_| Err(timed_out("the request could not be sent in time"))))
     }
 
     /// Whether the server has announced another reply, to be had by [`receive`](Self::receive).
@@ -307,11 +344,19 @@ impl Connection {
         Ok(owned)
     }
 
-    /// Reads and drops what is owed, at most `limit` bytes of it, so that the connection is idle again.
+    /// Sends the rest of the request and receives the reply, at most `limit` bytes of it, so that the connection is idle again.
     ///
     /// # Errors
     /// As [`receive`](Self::receive); also when more is owed than `limit`.
+    ///
+    /// Cancel safety: may be called again after a dropped future.
     pub(super) async fn drain(&mut self, runtime: &Runtime, deadline: Deadline, limit: usize) -> Result<()> {
+        if let State::Sending(answer) = self.state {
+            self.stream.set_deadline(deadline);
+            let sent = runtime.timeout(deadline, self.send_rest(answer)).await;
+            let late = || Err(timed_out("the request could not be sent in time"));
+            self.settle(sent.unwrap_or_else(|_| late()))?;
+        }
         while let State::ReplyOwed(_) = self.state {
             self.discard_reply();
             self.stream.set_deadline(deadline);
@@ -321,7 +366,11 @@ impl Connection {
                 return Err(Error::invalid_response("the server goes on sending by itself"));
             }
         }
-        if self.is_idle() { Ok(()) } else { Err(no_reply()) }
+        if !self.is_idle() {
+            return Err(no_reply());
+        }
+        std::mem::take(&mut self.on_drained).into_iter().for_each(|heir| heir(self));
+        Ok(())
     }
 
     fn discard_reply(&mut self) {
@@ -379,7 +428,7 @@ impl Connection {
         }
         match self.state {
             State::Idle => Ok(()),
-            State::ReplyOwed(_) | State::Broken => Err(Error::io(
+            State::Sending(_) | State::ReplyOwed(_) | State::Broken => Err(Error::io(
                 "the connection cannot take a request",
                 std::io::Error::from(std::io::ErrorKind::NotConnected),
             )
@@ -387,20 +436,31 @@ impl Connection {
         }
     }
 
-    /// Writes the request. Until all of it is written the connection counts as broken.
-    async fn transmit(&mut self) -> Result<()> {
-        self.state = State::Broken;
-        let bytes = match self.codec {
-            Some(codec) if Codec::is_allowed_for(&self.write) => {
-                codec
-                    .compress(&self.write, &mut self.packed)
-                    .map_err(|cause| Error::io("cannot compress the request", cause))?;
-                &self.packed
-            }
-            _ => &self.write,
+    /// Writes the request. The connection stays idle until the first byte is written.
+    async fn transmit(&mut self, answer: Answer) -> Result<()> {
+        self.sent = 0;
+        self.packed.clear();
+        if let Some(codec) = self.codec.filter(|_| Codec::is_allowed_for(&self.write)) {
+            codec
+                .compress(&self.write, &mut self.packed)
+                .map_err(|cause| Error::io("cannot compress the request", cause))?;
+        }
+        self.send_rest(answer).await
+    }
+
+    /// Writes what of the request is not written yet.
+    async fn send_rest(&mut self, answer: Answer) -> Result<()> {
+        let failed = |cause| Error::io("cannot send the request", cause);
+        let bytes = if self.packed.is_empty() { &self.write } else { &self.packed };
+        while self.sent < bytes.len() {
+            self.sent += self.stream.write(&bytes[self.sent..]).await.map_err(failed)?;
+            self.state = State::Sending(answer);
+        }
+        self.stream.flush().await.map_err(failed)?;
+        self.state = match answer {
+            Answer::Yes => State::ReplyOwed(message::request_id(&self.write)),
+            Answer::No => State::Idle,
         };
-        self.stream.write_all(bytes).await.map_err(|cause| Error::io("cannot send the request", cause))?;
-        self.state = State::ReplyOwed(message::request_id(&self.write));
         Ok(())
     }
 

@@ -1,35 +1,47 @@
-//! Saving a connection whose reply nobody waits for any more: the pool reads it in the background, within a bound.
+//! Saving a connection whose operation was dropped: in the background the rest of the request is sent and the reply is received,
+//! within a bound.
+//!
+//! A connection of the pool is then checked in. A connection of a request goes back to its request, whose next operation waits for
+//! it: the operations of a request stay in order, on one connection. If the drain fails, the connection is closed.
 //!
 //! Where the reply says that the server has opened a cursor, nobody will ever ask that one for more: it is ended at once, on
 //! the same connection. Listeners for commands are not told of that: it belongs to no operation, and the pool knows of none.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bson::raw::cstr;
 use bson::{RawBsonRef, RawDocument};
 
 use super::connection::Connection;
+use super::held::PooledConnection;
+use super::pins::Turn;
 use super::shared::Shared;
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::rt::{Runtime, block_on};
+use crate::rt::block_on;
 
-/// How long, and how much, the pool reads on to save a connection whose reply nobody waits for any more.
+/// How long the drain of one connection may take, and how much longer for each byte of the request: a second for a megabyte. Bytes
+/// that are sent may still be on their way.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
+const DRAIN_TIME_PER_BYTE: Duration = Duration::from_micros(1);
+/// The largest reply that a drain receives.
 const DRAIN_BYTES: usize = 16 * 1024 * 1024;
 
-impl Shared {
-    /// Reads in the background what a connection is owed, and puts it back. It counts as in use until then.
-    pub(super) fn drain(self: Arc<Self>, connection: Box<Connection>) {
-        let runtime = self.runtime().clone();
-        let blocking = connection.is_blocking();
+/// How long a drain may take after a request of so many bytes.
+fn limit(request: usize) -> Duration {
+    DRAIN_TIME + DRAIN_TIME_PER_BYTE * u32::try_from(request).unwrap_or(u32::MAX)
+}
+
+impl PooledConnection {
+    /// Makes the connection idle again in the background, then puts it back: where a request has given its `turn` to the drain, into
+    /// the request, else into the pool. It counts as in use until then.
+    pub(super) fn drain_in_background(self, turn: Option<Turn>) {
+        let pool = self.pool();
+        let blocking = self.is_blocking();
         // Dropped with a runtime that shuts down, it closes its connection.
-        let mut draining = Draining { inner: Some((connection, self)) };
-        let work = {
-            let runtime = runtime.clone();
-            async move { draining.run(&runtime).await }
-        };
+        let mut draining = Draining { connection: Some(self), turn };
+        let runtime = pool.runtime().clone();
+        let work = async move { draining.run(&pool).await };
         if blocking {
             runtime.detach_blocking(move || block_on(work));
         } else {
@@ -38,24 +50,38 @@ impl Shared {
     }
 }
 
-/// A connection whose reply is read in the background. Dropped before the end, it is closed.
+/// A connection that is being drained. Dropped before the end, it is closed, and then the turn is over.
 struct Draining {
-    inner: Option<(Box<Connection>, Arc<Shared>)>,
+    connection: Option<PooledConnection>,
+    turn: Option<Turn>,
 }
 
 impl Draining {
-    async fn run(&mut self, runtime: &Runtime) {
-        let Some((connection, pool)) = &mut self.inner else { return };
-        let deadline = Deadline::after(DRAIN_TIME);
-        let read = async {
-            connection.drain(runtime, deadline, DRAIN_BYTES).await?;
+    async fn run(&mut self, pool: &Shared) {
+        let Some(connection) = &mut self.connection else { return };
+        let deadline = Deadline::after(limit(connection.request_len()));
+        let drained = async {
+            connection.drain(pool.runtime(), deadline, DRAIN_BYTES).await?;
             end_cursor(connection, pool).await
         };
-        if read.await.is_ok()
-            && connection.is_idle()
-            && let Some((connection, pool)) = self.inner.take()
-        {
-            pool.put_back(connection);
+        if drained.await.is_err() || !connection.is_idle() {
+            return;
+        }
+        match (self.connection.take(), &mut self.turn) {
+            (Some(mut connection), Some(turn)) => {
+                connection.rest();
+                **turn = Some(connection);
+            }
+            // The pool checks it in.
+            (connection, _) => drop(connection),
+        }
+    }
+}
+
+impl Drop for Draining {
+    fn drop(&mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            connection.condemn();
         }
     }
 }
@@ -87,14 +113,6 @@ fn opened_cursor(reply: &RawDocument) -> Option<(i64, String, String)> {
     };
     let (database, collection) = cursor.get_str("ns").ok()?.split_once('.')?;
     (id != 0).then(|| (id, database.to_owned(), collection.to_owned()))
-}
-
-impl Drop for Draining {
-    fn drop(&mut self) {
-        if let Some((connection, pool)) = self.inner.take() {
-            pool.discard(connection);
-        }
-    }
 }
 
 #[cfg(test)]

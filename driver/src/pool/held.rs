@@ -62,6 +62,14 @@ impl PooledConnection {
         }
     }
 
+    /// The pool that the connection is of.
+    pub(super) fn pool(&self) -> Arc<Shared> {
+        match &self.inner {
+            Some((_, pool)) => pool.clone(),
+            None => unreachable!("the connection is there until it is dropped"),
+        }
+    }
+
     /// Closes the connection instead of checking it in.
     pub(super) fn discard(mut self) {
         if let Some((connection, pool)) = self.inner.take() {

@@ -1,9 +1,10 @@
 //! Requests: connections that stay with a thread, or with a handle, from one operation to the next.
 //!
 //! Each operation has a [`Lease`] of a connection. Outside of a request it is the pool's, and goes back to it. Inside of
-//! one it is the request's: it was pinned by the first operation that went to its server, and goes back to its pin, as long as it
-//! is fit for the next operation; otherwise to the pool, which drains or closes it, and the next operation pins another. The request
-//! itself, and how deep it is nested, is not touched by that.
+//! one it is the request's: it was pinned by the first operation that went to its server, and goes back to its pin. An operation
+//! that was dropped, or ran out of time, leaves a connection that is drained first: the next operation waits for that. A connection
+//! that is broken is closed, and the next operation pins another. The request itself, and how deep it is nested, is not touched by
+//! that.
 //!
 //! A request of the blocking face belongs to a thread ([`ThreadPins`]): what it has pinned goes back to the pools when its
 //! thread dies. A request of the async face belongs to its handles ([`RequestPins`]), whose operations take the
@@ -35,8 +36,11 @@ pub(crate) struct Lease {
 enum Home {
     Pool,
     Thread(Arc<ThreadPins>),
-    Line(OwnedGuard<Option<PooledConnection>>),
+    Line(Turn),
 }
+
+/// The right to use the connection of a request, which is put back into it.
+pub(super) type Turn = OwnedGuard<Option<PooledConnection>>;
 
 impl Lease {
     /// As [`of_pool`](Self::of_pool), if there is a connection to be had at once.
@@ -74,6 +78,9 @@ impl DerefMut for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
+        if connection.can_be_drained() {
+            return drain(connection, std::mem::replace(&mut self.home, Home::Pool));
+        }
         if !connection.is_idle() {
             return;
         }
@@ -83,11 +90,26 @@ impl Drop for Lease {
                 connection.rest();
                 drop(pins.put_back(connection));
             }
-            Home::Line(slot) => {
+            Home::Line(turn) => {
                 connection.rest();
-                **slot = Some(connection);
+                **turn = Some(connection);
             }
         }
+    }
+}
+
+/// Has a connection drained whose operation was dropped or ran out of time. That of a request comes back to it.
+#[cold]
+fn drain(connection: PooledConnection, home: Home) {
+    let turn = match home {
+        Home::Pool => None,
+        Home::Thread(pins) => pins.put_back_drained(&connection),
+        Home::Line(turn) => Some(turn),
+    };
+    match turn {
+        Some(turn) => connection.drain_in_background(Some(turn)),
+        // The pool drains what is checked in.
+        None => drop(connection),
     }
 }
 
@@ -120,8 +142,9 @@ struct Slot {
     /// One mark for each time that it was started and not ended.
     started: Vec<Mark>,
     next: u64,
-    /// At most one of each pool.
+    /// Together with `draining` at most one of each pool.
     pinned: Vec<PooledConnection>,
+    draining: Vec<Line>,
 }
 
 /// One start of a request; no other start of the same thread has the same.
@@ -135,12 +158,37 @@ impl Slot {
         self.started.push(mark);
         mark
     }
+
+    /// Whether the request could pin `connection`: it has not ended, and has no other of the same pool.
+    fn has_room_for(&self, connection: &PooledConnection) -> bool {
+        !self.started.is_empty()
+            && !self.pinned.iter().any(|other| other.is_same_pool(connection))
+            && !self.draining.iter().any(|line| line.is_of(&connection.pool()))
+    }
+
+    /// Takes what is pinned of `pool`.
+    fn take(&mut self, pool: &Pool) -> Pinned {
+        if let Some(at) = self.pinned.iter().position(|connection| connection.is_of(pool)) {
+            return Pinned::Connection(self.pinned.swap_remove(at));
+        }
+        let Some(at) = self.draining.iter().position(|line| line.is_of(&pool.shared)) else {
+            return Pinned::Nothing;
+        };
+        let slot = &self.draining[at].slot;
+        let Some(drained) = slot.try_acquire().map(|mut slot| slot.take()) else {
+            return Pinned::Draining(slot.clone());
+        };
+        self.draining.swap_remove(at);
+        drained.map_or(Pinned::Nothing, Pinned::Connection)
+    }
 }
 
 /// What the calling thread has pinned of a pool.
 enum Pinned {
     NoRequest,
     Nothing,
+    /// The connection is there, or lost, once nobody holds the lock.
+    Draining(Arc<Lock<Option<PooledConnection>>>),
     Connection(PooledConnection),
 }
 
@@ -178,8 +226,8 @@ impl ThreadPins {
         let mut slot = slot.borrow_mut();
         end(&mut slot.started);
         let unpinned = match slot.started.is_empty() {
-            true => std::mem::take(&mut slot.pinned),
-            false => Vec::new(),
+            true => (std::mem::take(&mut slot.pinned), std::mem::take(&mut slot.draining)),
+            false => (Vec::new(), Vec::new()),
         };
         // Checking in calls event handlers, which may use the client.
         drop(slot);
@@ -192,6 +240,7 @@ impl ThreadPins {
         match self.take(pool) {
             Pinned::NoRequest => Lease::of_idle(pool),
             Pinned::Nothing => Some(self.lease(pool.check_out_now()?)),
+            Pinned::Draining(_) => None,
             Pinned::Connection(connection) => Some(self.lease(connection)),
         }
     }
@@ -202,10 +251,19 @@ impl ThreadPins {
         pool: &Pool,
         deadline: Deadline,
     ) -> Result<Lease, CheckOutError> {
-        match self.take(pool) {
-            Pinned::NoRequest => Lease::of_pool(pool, deadline).await,
-            Pinned::Nothing => Ok(self.lease(pool.check_out_in_line(deadline).await?)),
-            Pinned::Connection(connection) => Ok(self.lease(connection)),
+        loop {
+            return match self.take(pool) {
+                Pinned::NoRequest => Lease::of_pool(pool, deadline).await,
+                Pinned::Nothing => Ok(self.lease(pool.check_out_in_line(deadline).await?)),
+                Pinned::Draining(slot) => {
+                    let drained = pool.shared.runtime().timeout(deadline, slot.acquire()).await;
+                    match drained {
+                        Ok(_) => continue,
+                        Err(_) => Err(pool.shared.timed_out()),
+                    }
+                }
+                Pinned::Connection(connection) => Ok(self.lease(connection)),
+            };
         }
     }
 
@@ -237,21 +295,32 @@ impl ThreadPins {
             }
             slot.start();
         }
-        match slot.pinned.iter().position(|connection| connection.is_of(pool)) {
-            Some(at) => Pinned::Connection(slot.pinned.swap_remove(at)),
-            None => Pinned::Nothing,
-        }
+        slot.take(pool)
     }
 
     /// Pins the connection, unless the request has ended meanwhile, or has pinned another.
     fn put_back(&self, connection: PooledConnection) -> Option<PooledConnection> {
         let Some(slot) = self.slots.get() else { return Some(connection) };
         let mut slot = slot.borrow_mut();
-        if slot.started.is_empty() || slot.pinned.iter().any(|other| other.is_same_pool(&connection)) {
+        if !slot.has_room_for(&connection) {
             return Some(connection);
         }
         slot.pinned.push(connection);
         None
+    }
+
+    /// As [`put_back`](Self::put_back), for a connection that is drained first: a place for it, in which it is put at the end of the
+    /// turn.
+    fn put_back_drained(&self, connection: &PooledConnection) -> Option<Turn> {
+        let slot = self.slots.get()?;
+        let mut slot = slot.borrow_mut();
+        if !slot.has_room_for(connection) {
+            return None;
+        }
+        let line = Line::new(&connection.pool());
+        let turn = line.slot.try_acquire_owned();
+        slot.draining.push(line);
+        turn
     }
 }
 
@@ -270,6 +339,16 @@ struct Line {
     slot: Arc<Lock<Option<PooledConnection>>>,
 }
 
+impl Line {
+    fn new(pool: &Arc<Shared>) -> Self {
+        Line { pool: Arc::downgrade(pool), slot: Arc::new(Lock::new(None)) }
+    }
+
+    fn is_of(&self, pool: &Arc<Shared>) -> bool {
+        std::ptr::eq(self.pool.as_ptr(), Arc::as_ptr(pool))
+    }
+}
+
 impl RequestPins {
     /// The request's connection of `pool`, when the operations before this one are done with it.
     pub(crate) async fn check_out(&self, pool: &Pool, deadline: Deadline) -> Result<Lease, CheckOutError> {
@@ -285,13 +364,12 @@ impl RequestPins {
 
     fn slot(&self, pool: &Pool) -> Arc<Lock<Option<PooledConnection>>> {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) =
-            lines.iter().find(|line| std::ptr::eq(line.pool.as_ptr(), Arc::as_ptr(&pool.shared)))
-        {
+        if let Some(line) = lines.iter().find(|line| line.is_of(&pool.shared)) {
             return line.slot.clone();
         }
-        let slot = Arc::new(Lock::new(None));
-        lines.push(Line { pool: Arc::downgrade(&pool.shared), slot: slot.clone() });
+        let line = Line::new(&pool.shared);
+        let slot = line.slot.clone();
+        lines.push(line);
         slot
     }
 }

@@ -227,8 +227,8 @@ impl Shared {
     /// A connection that is not fit for the next operation is made so, if that is worth the while.
     #[cold]
     fn save(self: Arc<Self>, connection: Box<Connection>) {
-        if connection.is_healthy() && !connection.more_to_come() {
-            self.drain(connection);
+        if connection.can_be_drained() {
+            PooledConnection::new(connection, self).drain_in_background(None);
         } else {
             self.discard(connection);
         }

@@ -103,39 +103,6 @@ async fn a_dead_connection_is_replaced_and_the_request_goes_on() {
     assert_eq!(events.in_use(), 0);
 }
 
-/// An operation that is dropped in the middle of a request leaves the request usable.
-#[tokio::test]
-async fn a_dropped_operation_does_not_end_the_request() {
-    let _faults = FAULTS.acquire().await;
-    let (client, events) = client(|options| options.max_pool_size = Some(2));
-    let database = name();
-    let beside = Client::with_uri_str(server().uri()).await.unwrap();
-    beside.database(&database).collection("c").insert_one(doc! {}).await.unwrap();
-    let request = client.start_request();
-    connection(request.client()).await;
-    // The server keeps the reply until it is told to go on.
-    let held = server()
-        .fail_point(doc! {
-            "configureFailPoint": "waitInFindBeforeMakingBatch", "mode": "alwaysOn",
-            "data": { "nss": format!("{database}.c") },
-        })
-        .unwrap();
-    let held = tokio::task::spawn_blocking(move || held.wait_entered(1).map(|()| held));
-    let coll = request.database(&database).collection::<Document>("c");
-    let held = tokio::select! {
-        _ = coll.find_one(doc! {}) => panic!("the server has not held the reply back"),
-        held = held => held.unwrap().unwrap(),
-    };
-    let next = connection(request.client()).await;
-    assert_eq!(connection(request.client()).await, next);
-    held.disable().unwrap();
-    // What was owed is read in the background, and the connection is whole again: the pool has no place for a third.
-    let other = connection(&client).await;
-    assert_ne!(other, next);
-    drop((request, coll));
-    assert_eq!((events.created(), events.closed()), (2, 0));
-}
-
 /// Nobody could end a cursor whose reply came too late, for nobody knows of it.
 #[tokio::test]
 async fn the_cursor_of_a_dropped_find_is_ended_on_the_same_connection() {

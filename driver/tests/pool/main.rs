@@ -1,6 +1,7 @@
 //! Pools and requests, from outside: on real servers, on both faces.
 
 mod chaos;
+mod dropped;
 mod foreign;
 mod handles;
 mod limits;
