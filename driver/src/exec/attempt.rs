@@ -188,8 +188,8 @@ fn read_time_of(
     server: &ConnectionDescription,
 ) -> Result<Option<ReadTime>> {
     Ok(match (kind, state.is_snapshot()) {
-        (Kind::Sequel, _) | (Kind::Other | Kind::Write, false) => None,
-        (Kind::Read, false) => state.after_cluster_time().map(ReadTime::After),
+        (Kind::Sequel, _) | (Kind::Other, false) => None,
+        (Kind::Read | Kind::Write, false) => state.after_cluster_time().map(ReadTime::After),
         (_, true) if server.max_wire_version < SNAPSHOT_READS => {
             return Err(Error::new(ErrorKind::IncompatibleServer {
                 message: "Snapshot reads require MongoDB 5.0 or later; use a session without snapshot".into(),

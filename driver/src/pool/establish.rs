@@ -197,10 +197,10 @@ impl Establisher {
         let offer = Offer { mechanisms: hello.sasl_supported_mechs.take(), speculative };
         if self.options.load_balanced() && hello.service_id.is_none() {
             return Err(Error::new(ErrorKind::IncompatibleServer {
-                message:
-                    "the option loadBalanced is set, but the server does not stand behind a load balancer: \
-                          its hello carries no serviceId"
-                        .into(),
+                // The first sentence is that of the specification "Load Balancer Support".
+                message: "Driver attempted to initialize in load balancing mode, but the server does not support this \
+                          mode: its hello carries no serviceId; remove loadBalanced from the connection string"
+                    .into(),
             }));
         }
         connection.set_description(ConnectionDescription::of(&hello, round_trip_time));

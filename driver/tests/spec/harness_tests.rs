@@ -23,6 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("an unknown option or member fails", unknown_members_fail),
         trial("a file of another form cannot be read", other_forms_are_unreadable),
         trial("a panic is a failure", a_panic_is_a_failure),
+        trial("what passes does not pass as failing", what_passes_does_not_fail),
         trial("the missing components are named", missing_components_are_named),
         trial("only old servers lack fail points at the handshake", old_servers_lack_handshake_fail_points),
     ]
@@ -305,10 +306,25 @@ fn unknown_members_fail() -> Result<(), String> {
 }
 
 fn other_forms_are_unreadable() -> Result<(), String> {
-    for suite in suites::all() {
+    // These wait for files of another form.
+    let takes_them = |suite: &Suite| suite.name.ends_with("/invalid") || suite.name.ends_with("/valid-fail");
+    for suite in suites::all().into_iter().filter(|suite| !takes_them(suite)) {
         for content in [json!({}), json!({ "tests": 1 }), json!({ "tests": [{}] })] {
             if (suite.cases)(&content).is_ok() {
                 return Err(format!("{} reads {content}", suite.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A test that passes is a failure of the suite of tests that must fail, as is a file that is read of those to be refused.
+fn what_passes_does_not_fail() -> Result<(), String> {
+    for name in ["unified-test-format/valid-fail", "unified-test-format/invalid"] {
+        for case in (suite(name).cases)(&in_unified_format())? {
+            match case.outcome() {
+                Outcome::Failed(_) => {}
+                other => return Err(format!("{name}: {other:?}")),
             }
         }
     }

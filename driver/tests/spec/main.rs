@@ -3,8 +3,9 @@
 //! The data is looked for in `MONGODB_SPECIFICATIONS`, else in `../shared/specifications` beside the project. Each case is one trial,
 //! called `suite/file: description`; a name given on the command line, or in `SPEC_FILTER`, chooses among them. At the end stands a
 //! scoreboard: per suite what passed, failed, and was ignored for which reason. A case is ignored for a reason computed from the
-//! server it would run on, or because `ignored.rs` names the component that cannot exist here; a file that cannot be
-//! read is a failure. The trials of `harness` show that wrong expectations fail.
+//! servers that it would run on, or from the operations and options that it needs and the driver lacks, or because `ignored.rs`
+//! names the component that cannot exist here; none because it fails. A file that cannot be read is a failure. The trials of
+//! `harness` show that wrong expectations fail.
 
 mod data;
 mod harness_tests;
@@ -31,7 +32,11 @@ fn main() -> ExitCode {
     let scoreboard = Arc::new(Scoreboard::default());
     let mut trials = harness_tests::trials();
     match data::folder() {
-        Ok(Some(folder)) => trials.extend(suite::trials(&folder, &suites::all(), &scoreboard)),
+        Ok(Some(folder)) => {
+            let suites = suites::all();
+            trials.push(suite::all_registered(&folder, &suites));
+            trials.extend(suite::trials(&folder, &suites, &scoreboard));
+        }
         Ok(None) => trials.push(Trial::ignorable_test("specifications", || {
             Ok(Completion::ignored_with(
                 "no case files: set MONGODB_SPECIFICATIONS to a copy of the specifications' test data",

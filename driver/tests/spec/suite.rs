@@ -67,6 +67,18 @@ impl Case {
     }
 }
 
+/// Whether every case file below `folder` belongs to a suite.
+pub(crate) fn all_registered(folder: &Path, suites: &[Suite]) -> Trial {
+    let outcome = data::case_files(folder).and_then(|files| {
+        let folders: Vec<_> = suites.iter().map(|suite| folder.join(suite.folder)).collect();
+        match files.iter().find(|file| !folders.iter().any(|folder| file.starts_with(folder))) {
+            None => Ok(()),
+            Some(file) => Err(format!("{} belongs to no suite", file.display())),
+        }
+    });
+    Trial::test("harness: every case file belongs to a suite", || outcome.map_err(Failed::from))
+}
+
 /// The trials of all `suites` below `folder`.
 pub(crate) fn trials(folder: &Path, suites: &[Suite], scoreboard: &Arc<Scoreboard>) -> Vec<Trial> {
     let mut trials = Vec::new();

@@ -149,6 +149,56 @@ pub(crate) fn all() -> Vec<Suite> {
             folder: "server-selection/tests/logging",
             cases: unified::cases,
         },
+        Suite { name: "causal-consistency", folder: "causal-consistency/tests", cases: unified::cases },
+        Suite { name: "change-streams", folder: "change-streams/tests/unified", cases: unified::cases },
+        Suite { name: "client-backpressure", folder: "client-backpressure/tests", cases: unified::cases },
+        Suite {
+            name: "client-side-operations-timeout",
+            folder: "client-side-operations-timeout/tests",
+            cases: unified::cases,
+        },
+        Suite { name: "collection-management", folder: "collection-management/tests", cases: unified::cases },
+        Suite { name: "gridfs", folder: "gridfs/tests", cases: unified::cases },
+        Suite { name: "index-management", folder: "index-management/tests", cases: unified::cases },
+        Suite { name: "load-balancers", folder: "load-balancers/tests", cases: unified::cases },
+        Suite {
+            name: "open-telemetry/operation",
+            folder: "open-telemetry/tests/operation",
+            cases: unified::cases,
+        },
+        Suite {
+            name: "open-telemetry/transaction",
+            folder: "open-telemetry/tests/transaction",
+            cases: unified::cases,
+        },
+        Suite {
+            name: "read-write-concern/operation",
+            folder: "read-write-concern/tests/operation",
+            cases: unified::cases,
+        },
+        Suite { name: "run-command", folder: "run-command/tests/unified", cases: unified::cases },
+        Suite { name: "transactions", folder: "transactions/tests/unified", cases: unified::cases },
+        Suite {
+            name: "transactions-convenient-api",
+            folder: "transactions-convenient-api/tests/unified",
+            cases: unified::cases,
+        },
+        Suite { name: "versioned-api", folder: "versioned-api/tests", cases: unified::cases },
         Suite { name: "sessions", folder: "sessions/tests", cases: unified::cases },
+        Suite {
+            name: "unified-test-format/valid-pass",
+            folder: "unified-test-format/tests/valid-pass",
+            cases: unified::cases,
+        },
+        Suite {
+            name: "unified-test-format/valid-fail",
+            folder: "unified-test-format/tests/valid-fail",
+            cases: unified::failing_cases,
+        },
+        Suite {
+            name: "unified-test-format/invalid",
+            folder: "unified-test-format/tests/invalid",
+            cases: unified::refused_cases,
+        },
     ]
 }

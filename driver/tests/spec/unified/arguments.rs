@@ -1,13 +1,25 @@
-//! The arguments of an operation, read one by one, so that one that nobody reads is an error and not overlooked.
+//! The arguments of an operation, read one by one by serde. One that is left unread is an error, so that none is overlooked.
 
 use std::time::Duration;
 
 use bson::{Bson, Document};
 use driver::options::{
-    Acknowledgment, Hint, ReadConcern, ReadPreference, ReadPreferenceOptions, SelectionCriteria,
+    Acknowledgment, CursorType, ReadConcern, ReadPreference, ReadPreferenceOptions, SelectionCriteria,
     UpdateModifications, WriteConcern,
 };
 use serde::de::DeserializeOwned;
+
+use super::stop::Stop;
+
+/// Options that the driver does not have yet, by the component that it lacks.
+const MISSING: [(&str, &str); 6] = [
+    ("rawData", "operations on the raw buckets of time series"),
+    ("timeoutMS", "a timeout for a single operation, a database, a collection or a session"),
+    ("timeoutMode", "the timeout modes of cursors"),
+    ("defaultTimeoutMS", "a timeout for a single operation, a database, a collection or a session"),
+    ("defaultTransactionOptions", "transactions"),
+    ("snapshotTime", "snapshots of a time that the caller gives"),
+];
 
 /// What is left to be read.
 pub(crate) struct Arguments {
@@ -23,125 +35,93 @@ impl Arguments {
     /// All has been read.
     ///
     /// # Errors
-    /// An argument that nobody has read.
-    pub(crate) fn done(self) -> Result<(), String> {
+    /// An argument is left: one that the driver lacks, or that this runner does not know.
+    pub(crate) fn done(self) -> Result<(), Stop> {
+        let missing = |key: &&String| MISSING.iter().find(|(name, _)| name == *key);
+        if let Some((_, component)) = self.left.keys().find_map(|key| missing(&key)) {
+            return Err(Stop::lacks(component));
+        }
         match self.left.keys().next() {
             None => Ok(()),
-            Some(key) => Err(format!("the harness does not know the argument {key} of {}", self.of)),
+            Some(key) => Err(format!("the runner does not know the argument {key} of {}", self.of).into()),
         }
     }
 
-    fn wrong(&self, key: &str, value: &Bson) -> String {
-        format!("{}: {key} is {value}", self.of)
+    /// The argument `key`, if there is one.
+    ///
+    /// # Errors
+    /// It is of another type.
+    pub(crate) fn option<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>, Stop> {
+        let Some(value) = self.left.remove(key) else { return Ok(None) };
+        let read = bson::deserialize_from_bson(value.clone());
+        read.map(Some).map_err(|e| format!("{}: {key} is {value}: {e}", self.of).into())
     }
 
-    pub(crate) fn maybe(&mut self, key: &str) -> Option<Bson> {
-        self.left.remove(key)
+    /// The argument `key`.
+    ///
+    /// # Errors
+    /// It is not there, or of another type.
+    pub(crate) fn required<T: DeserializeOwned>(&mut self, key: &str) -> Result<T, Stop> {
+        self.option(key)?.ok_or_else(|| format!("{} lacks the argument {key}", self.of).into())
     }
 
-    pub(crate) fn value(&mut self, key: &str) -> Result<Bson, String> {
-        self.maybe(key).ok_or_else(|| format!("{} lacks the argument {key}", self.of))
+    /// The arguments within the argument `key`.
+    pub(crate) fn nested(&mut self, key: &str) -> Result<Option<Arguments>, Stop> {
+        Ok(self.option(key)?.map(|arguments| Arguments::of(key, arguments)))
     }
 
-    pub(crate) fn text(&mut self, key: &str) -> Result<String, String> {
-        match self.value(key)? {
-            Bson::String(text) => Ok(text),
-            other => Err(self.wrong(key, &other)),
+    pub(crate) fn millis(&mut self, key: &str) -> Result<Option<Duration>, Stop> {
+        Ok(self.option(key)?.map(Duration::from_millis))
+    }
+
+    /// Operators, or a pipeline.
+    pub(crate) fn update(&mut self) -> Result<UpdateModifications, Stop> {
+        match self.required("update")? {
+            Bson::Document(update) => Ok(update.into()),
+            stages => {
+                let stages: Vec<Document> =
+                    bson::deserialize_from_bson(stages).map_err(|e| format!("{}: update: {e}", self.of))?;
+                Ok(stages.into())
+            }
         }
     }
 
-    pub(crate) fn maybe_text(&mut self, key: &str) -> Result<Option<String>, String> {
-        if self.left.contains_key(key) { self.text(key).map(Some) } else { Ok(None) }
-    }
-
-    pub(crate) fn document(&mut self, key: &str) -> Result<Document, String> {
-        match self.value(key)? {
-            Bson::Document(document) => Ok(document),
-            other => Err(self.wrong(key, &other)),
+    pub(crate) fn cursor_type(&mut self) -> Result<Option<CursorType>, Stop> {
+        let Some(name) = self.option::<String>("cursorType")? else { return Ok(None) };
+        match name.as_str() {
+            "nonTailable" => Ok(Some(CursorType::NonTailable)),
+            "tailable" => Ok(Some(CursorType::Tailable)),
+            "tailableAwait" => Ok(Some(CursorType::TailableAwait)),
+            other => Err(format!("{}: {other:?} is no type of cursor", self.of).into()),
         }
     }
 
-    pub(crate) fn maybe_document(&mut self, key: &str) -> Result<Option<Document>, String> {
-        if self.left.contains_key(key) { self.document(key).map(Some) } else { Ok(None) }
+    /// `readConcern`; one without a level is the server's default, and sent as none.
+    pub(crate) fn read_concern(&mut self) -> Result<Option<ReadConcern>, Stop> {
+        let Some(mut concern) = self.nested("readConcern")? else { return Ok(None) };
+        let level: Option<String> = concern.option("level")?;
+        concern.done()?;
+        Ok(level.map(ReadConcern::custom))
     }
 
-    pub(crate) fn documents(&mut self, key: &str) -> Result<Vec<Document>, String> {
-        let value = self.value(key)?;
-        documents(&value).ok_or_else(|| self.wrong(key, &value))
-    }
-
-    pub(crate) fn maybe_documents(&mut self, key: &str) -> Result<Option<Vec<Document>>, String> {
-        if self.left.contains_key(key) { self.documents(key).map(Some) } else { Ok(None) }
-    }
-
-    pub(crate) fn flag(&mut self, key: &str) -> Result<Option<bool>, String> {
-        match self.maybe(key) {
-            None => Ok(None),
-            Some(Bson::Boolean(flag)) => Ok(Some(flag)),
-            Some(other) => Err(self.wrong(key, &other)),
-        }
-    }
-
-    pub(crate) fn number<N: TryFrom<i64>>(&mut self, key: &str) -> Result<Option<N>, String> {
-        let Some(value) = self.maybe(key) else { return Ok(None) };
-        let number = value.as_i64().or(value.as_i32().map(i64::from));
-        let number = number.and_then(|number| N::try_from(number).ok());
-        number.map(Some).ok_or_else(|| self.wrong(key, &value))
-    }
-
-    pub(crate) fn millis(&mut self, key: &str) -> Result<Option<Duration>, String> {
-        Ok(self.number::<u64>(key)?.map(Duration::from_millis))
-    }
-
-    /// A value in its serde form.
-    pub(crate) fn parsed<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>, String> {
-        let Some(value) = self.maybe(key) else { return Ok(None) };
-        bson::deserialize_from_bson(value.clone())
-            .map(Some)
-            .map_err(|e| format!("{}: {e}", self.wrong(key, &value)))
-    }
-
-    pub(crate) fn hint(&mut self) -> Result<Option<Hint>, String> {
-        match self.maybe("hint") {
-            None => Ok(None),
-            Some(Bson::String(name)) => Ok(Some(Hint::Name(name))),
-            Some(Bson::Document(keys)) => Ok(Some(Hint::Keys(keys))),
-            Some(other) => Err(self.wrong("hint", &other)),
-        }
-    }
-
-    pub(crate) fn update(&mut self) -> Result<UpdateModifications, String> {
-        let value = self.value("update")?;
-        match &value {
-            Bson::Document(update) => Ok(update.clone().into()),
-            stages => documents(stages).map(Into::into).ok_or_else(|| self.wrong("update", &value)),
-        }
-    }
-
-    pub(crate) fn read_concern(&mut self) -> Result<Option<ReadConcern>, String> {
-        let concern = self.maybe_document("readConcern")?;
-        let Some(concern) = concern else { return Ok(None) };
-        Ok(concern.get_str("level").ok().map(ReadConcern::custom))
-    }
-
-    pub(crate) fn write_concern(&mut self) -> Result<Option<WriteConcern>, String> {
-        let Some(concern) = self.maybe_document("writeConcern")? else { return Ok(None) };
-        let mut inner = Arguments::of("writeConcern", concern);
+    pub(crate) fn write_concern(&mut self) -> Result<Option<WriteConcern>, Stop> {
+        let Some(mut given) = self.nested("writeConcern")? else { return Ok(None) };
         let mut concern = WriteConcern::default();
-        concern.w = match inner.maybe("w") {
+        concern.w = match given.option("w")? {
             None => None,
             Some(Bson::String(name)) => Some(Acknowledgment::from(name.as_str())),
             Some(Bson::Int32(n)) => Some(u32::try_from(n).map_err(|e| e.to_string())?.into()),
-            Some(other) => return Err(inner.wrong("w", &other)),
+            Some(other) => return Err(format!("{}: w is {other}", self.of).into()),
         };
-        concern.journal = inner.flag("journal")?;
-        concern.w_timeout = inner.millis("wtimeoutMS")?;
-        inner.done()?;
+        concern.journal = given.option("journal")?;
+        concern.w_timeout = given.millis("wtimeoutMS")?;
+        given.done()?;
         Ok(Some(concern))
     }
 
-    pub(crate) fn selection(&mut self) -> Result<Option<SelectionCriteria>, String> {
-        let Some(mut preference) = self.maybe_document("readPreference")? else { return Ok(None) };
+    /// `readPreference`.
+    pub(crate) fn selection(&mut self) -> Result<Option<SelectionCriteria>, Stop> {
+        let Some(mut preference) = self.option::<Document>("readPreference")? else { return Ok(None) };
         let mode = preference.remove("mode");
         let more: ReadPreferenceOptions =
             bson::deserialize_from_document(preference).map_err(|e| e.to_string())?;
@@ -152,13 +132,16 @@ impl Arguments {
             Some("secondary") => ReadPreference::secondary(more),
             Some("secondarypreferred") => ReadPreference::secondary_preferred(more),
             Some("nearest") => ReadPreference::nearest(more),
-            _ => return Err(format!("{}: {mode:?} is no mode of a read preference", self.of)),
+            _ => return Err(format!("{}: {mode:?} is no mode of a read preference", self.of).into()),
         };
         Ok(Some(preference.into()))
     }
 }
 
-/// An array of documents.
-pub(crate) fn documents(value: &Bson) -> Option<Vec<Document>> {
-    value.as_array()?.iter().map(|item| item.as_document().cloned()).collect()
+/// Sets fields of options from arguments, each of the type that the field has.
+macro_rules! fill {
+    ($options:ident from $arguments:ident: $($field:ident = $key:literal),* $(,)?) => {
+        $( $options.$field = $arguments.option($key)?; )*
+    };
 }
+pub(crate) use fill;

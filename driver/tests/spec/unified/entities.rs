@@ -1,22 +1,33 @@
-//! The things that a case creates and calls by name.
+//! The things that a test creates and calls by name.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bson::{Bson, Document};
 use driver::TopologyDescription;
 use driver::client::Client;
 use driver::collection::Collection;
+use driver::cursor::{Cursor, SessionCursor};
 use driver::database::Database;
-use driver::options::{ClientOptions, CollectionOptions, DatabaseOptions, SessionOptions};
+use driver::options::{
+    ClientOptions, CollectionOptions, ConnectionString, DatabaseOptions, ReadConcern, SelectionCriteria,
+    ServerApi, SessionOptions, WriteConcern,
+};
 use driver::session::ClientSession;
 
 use super::arguments::Arguments;
 use super::events::Events;
+use super::format::{
+    BucketDefinition, ClientDefinition, EntityDefinition, HandleOptions, ServerApiDefinition,
+    SessionDefinition,
+};
+use super::log_messages::unobserved;
 use super::matching::Names;
-use super::records::unobserved;
+use super::servers::Servers;
+use super::stop::Stop;
 use super::way::Way;
 
 /// A named thing.
@@ -24,11 +35,15 @@ pub(crate) enum Entity<F: Way> {
     Client(Arc<Watched<F>>),
     Database(Database<F>),
     Collection(Collection<Document, F>),
-    Session(Arc<Mutex<Option<ClientSession<F>>>>),
+    Session(Session<F>),
+    Cursor(Arc<Mutex<Option<NamedCursor<F>>>>),
     Thread(Arc<Worker>),
     Topology(Arc<TopologyDescription>),
     Value(Bson),
 }
+
+/// A session, until it is ended.
+pub(crate) type Session<F> = Arc<Mutex<Option<ClientSession<F>>>>;
 
 impl<F: Way> Clone for Entity<F> {
     fn clone(&self) -> Self {
@@ -37,6 +52,7 @@ impl<F: Way> Clone for Entity<F> {
             Entity::Database(database) => Entity::Database(database.clone()),
             Entity::Collection(collection) => Entity::Collection(collection.clone()),
             Entity::Session(session) => Entity::Session(session.clone()),
+            Entity::Cursor(cursor) => Entity::Cursor(cursor.clone()),
             Entity::Thread(thread) => Entity::Thread(thread.clone()),
             Entity::Topology(topology) => Entity::Topology(topology.clone()),
             Entity::Value(value) => Entity::Value(value.clone()),
@@ -49,7 +65,9 @@ pub(crate) struct Watched<F: Way> {
     client: Mutex<Option<Client<F>>>,
     pub(crate) events: Arc<Events>,
     /// `observeLogMessages`.
-    pub(crate) records: Option<Document>,
+    pub(crate) log_levels: Option<Document>,
+    /// The times after which its operations fail, in milliseconds.
+    timeouts: Vec<i64>,
 }
 
 impl<F: Way> Watched<F> {
@@ -64,6 +82,36 @@ impl<F: Way> Watched<F> {
         let client = lock(&self.client).take();
         if let Some(client) = client {
             F::shut_down(client);
+        }
+    }
+}
+
+/// A cursor that an operation has opened.
+pub(crate) enum OpenCursor<F: Way> {
+    Plain(Cursor<Document, F>),
+    /// Read under the session that it was opened in.
+    OfSession(SessionCursor<Document, F>),
+}
+
+/// A cursor with its session.
+pub(crate) struct NamedCursor<F: Way> {
+    pub(crate) cursor: OpenCursor<F>,
+    pub(crate) session: Option<Session<F>>,
+}
+
+impl<F: Way> NamedCursor<F> {
+    /// The next document.
+    ///
+    /// # Errors
+    /// Its session has ended.
+    pub(crate) fn next(&mut self) -> Result<Option<driver::Result<Document>>, String> {
+        match &mut self.cursor {
+            OpenCursor::Plain(cursor) => Ok(F::next(cursor)),
+            OpenCursor::OfSession(cursor) => {
+                let mut session = self.session.as_ref().map(|session| lock(session));
+                let session = session.as_mut().and_then(|session| session.as_mut());
+                Ok(F::next_in(cursor, session.ok_or("the session of the cursor has ended")?))
+            }
         }
     }
 }
@@ -108,20 +156,24 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// All named things of a case.
+/// All named things of a test.
 pub(crate) struct Entities<F: Way> {
-    /// The connection string of the ground.
-    uri: String,
+    servers: &'static Servers,
     named: Mutex<HashMap<String, Entity<F>>>,
 }
 
 impl<F: Way> Entities<F> {
-    pub(crate) fn on(uri: String) -> Self {
-        Entities { uri, named: Mutex::default() }
+    pub(crate) fn on(servers: &'static Servers) -> Self {
+        Entities { servers, named: Mutex::default() }
     }
 
-    pub(crate) fn put(&self, name: &str, entity: Entity<F>) {
-        lock(&self.named).insert(name.to_owned(), entity);
+    /// # Errors
+    /// There is one of that name.
+    pub(crate) fn put(&self, name: &str, entity: Entity<F>) -> Result<(), String> {
+        match lock(&self.named).insert(name.to_owned(), entity) {
+            None => Ok(()),
+            Some(_) => Err(format!("two things are called {name:?}")),
+        }
     }
 
     pub(crate) fn get(&self, name: &str) -> Result<Entity<F>, String> {
@@ -135,22 +187,61 @@ impl<F: Way> Entities<F> {
         }
     }
 
-    pub(crate) fn session(&self, name: &str) -> Result<Arc<Mutex<Option<ClientSession<F>>>>, String> {
+    pub(crate) fn database(&self, name: &str) -> Result<Database<F>, String> {
+        match self.get(name)? {
+            Entity::Database(database) => Ok(database),
+            _ => Err(format!("{name:?} is no database")),
+        }
+    }
+
+    pub(crate) fn session(&self, name: &str) -> Result<Session<F>, String> {
         match self.get(name)? {
             Entity::Session(session) => Ok(session),
             _ => Err(format!("{name:?} is no session")),
         }
     }
 
-    /// Ends threads, sessions and clients, so that the next case hears nothing of this one.
+    pub(crate) fn thread(&self, name: &str) -> Result<Arc<Worker>, String> {
+        match self.get(name)? {
+            Entity::Thread(thread) => Ok(thread),
+            _ => Err(format!("{name:?} is no thread")),
+        }
+    }
+
+    pub(crate) fn topology(&self, name: &str) -> Result<Arc<TopologyDescription>, String> {
+        match self.get(name)? {
+            Entity::Topology(topology) => Ok(topology),
+            _ => Err(format!("{name:?} is no topology description")),
+        }
+    }
+
+    /// Lengthens a pause of servers that is to outlast the timeout of a client, so that it outlasts it on a busy machine as well.
+    pub(crate) fn lengthened(&self, pause: i64) -> i64 {
+        const MARGIN: i64 = 1000;
+        let named = lock(&self.named);
+        let clients = named.values().filter_map(|entity| match entity {
+            Entity::Client(client) => Some(client),
+            _ => None,
+        });
+        let outlasted =
+            clients.flat_map(|client| &client.timeouts).filter(|timeout| (1..pause).contains(*timeout));
+        outlasted.max().map_or(pause, |timeout| pause.max(timeout + MARGIN))
+    }
+
+    /// Ends threads, cursors, sessions and clients, so that the next test hears nothing of this one.
     pub(crate) fn end(&self) {
         let named: Vec<Entity<F>> = lock(&self.named).drain().map(|(_, entity)| entity).collect();
         for entity in &named {
             match entity {
                 // Its error was told if it was waited for.
                 Entity::Thread(thread) => drop(thread.finish()),
-                Entity::Session(session) => drop(lock(session).take()),
+                Entity::Cursor(cursor) => drop(lock(cursor).take()),
                 _ => {}
+            }
+        }
+        for entity in &named {
+            if let Entity::Session(session) = entity {
+                drop(lock(session).take());
             }
         }
         for entity in named {
@@ -160,98 +251,158 @@ impl<F: Way> Entities<F> {
         }
     }
 
-    /// Creates one entry of `createEntities`: `{kind: content}`.
+    /// Creates what one entry of `createEntities` defines.
     ///
     /// # Errors
-    /// The driver refuses; a kind or a field that this harness does not know.
-    pub(crate) fn create(&self, entity: &Document) -> Result<(), String> {
-        let (kind, content) = entity.iter().next().ok_or("an entity has no kind")?;
-        let content = content.as_document().ok_or_else(|| format!("the entity {kind} is no document"))?;
-        let mut content = Arguments::of(kind, content.clone());
-        let name = content.text("id")?;
-        let entity = match kind.as_str() {
-            "client" => self.make_client(&mut content)?,
-            "database" => {
-                let client = self.client(&content.text("client")?)?.client()?;
+    /// The driver refuses it, or lacks something that it needs; a field that this runner does not know.
+    pub(crate) fn create(&self, definition: &EntityDefinition) -> Result<(), Stop> {
+        let name = definition.id();
+        let entity = match definition {
+            EntityDefinition::Client(own) => self.make_client(own)?,
+            EntityDefinition::Database(own) => {
+                let client = self.client(&own.client)?.client()?;
                 let mut options = DatabaseOptions::default();
-                if let Some(given) = content.maybe_document("databaseOptions")? {
-                    let mut given = Arguments::of("databaseOptions", given);
-                    options.read_concern = given.read_concern()?;
-                    options.write_concern = given.write_concern()?;
-                    options.selection_criteria = given.selection()?;
-                    given.done()?;
-                }
-                Entity::Database(client.database_with_options(&content.text("databaseName")?, options))
+                (options.selection_criteria, options.read_concern, options.write_concern) =
+                    concerns(&own.database_options)?;
+                Entity::Database(client.database_with_options(&own.database_name, options))
             }
-            "collection" => {
-                let Entity::Database(database) = self.get(&content.text("database")?)? else {
-                    return Err(format!("the collection {name} is not of a database"));
-                };
+            EntityDefinition::Collection(own) => {
+                let database = self.database(&own.database)?;
                 let mut options = CollectionOptions::default();
-                if let Some(given) = content.maybe_document("collectionOptions")? {
-                    let mut given = Arguments::of("collectionOptions", given);
-                    options.read_concern = given.read_concern()?;
-                    options.write_concern = given.write_concern()?;
-                    options.selection_criteria = given.selection()?;
-                    given.done()?;
-                }
-                Entity::Collection(
-                    database.collection_with_options(&content.text("collectionName")?, options),
-                )
+                (options.selection_criteria, options.read_concern, options.write_concern) =
+                    concerns(&own.collection_options)?;
+                Entity::Collection(database.collection_with_options(&own.collection_name, options))
             }
-            "session" => {
-                let client = self.client(&content.text("client")?)?.client()?;
-                let mut options = SessionOptions::default();
-                if let Some(given) = content.maybe_document("sessionOptions")? {
-                    let mut given = Arguments::of("sessionOptions", given);
-                    options.causal_consistency = given.flag("causalConsistency")?;
-                    options.snapshot = given.flag("snapshot")?;
-                    given.done()?;
-                }
-                let session = F::start_session(client.start_session().with_options(options));
+            EntityDefinition::Session(own) => {
+                let client = self.client(&own.client)?.client()?;
+                let session = F::start_session(client.start_session().with_options(session_options(own)?));
                 Entity::Session(Arc::new(Mutex::new(Some(session.map_err(|e| e.to_string())?))))
             }
-            "thread" => Entity::Thread(Worker::start()),
-            other => return Err(format!("the harness does not know the entity {other:?}")),
+            EntityDefinition::Thread(_) => Entity::Thread(Worker::start()),
+            EntityDefinition::Bucket(BucketDefinition { database, .. }) => {
+                self.database(database)?;
+                return lacks(definition);
+            }
+            EntityDefinition::ClientEncryption(_) => return lacks(definition),
         };
-        content.done()?;
-        self.put(&name, entity);
-        Ok(())
+        Ok(self.put(name, entity)?)
     }
 
-    fn make_client(&self, content: &mut Arguments) -> Result<Entity<F>, String> {
-        // Of no matter but for sharded clusters.
-        content.flag("useMultipleMongoses")?;
-        let records = content.maybe_document("observeLogMessages")?;
-        let uri_options = content.maybe_document("uriOptions")?.unwrap_or_default();
-        let mut uri = self.uri.clone();
-        for (name, value) in &uri_options {
+    fn make_client(&self, definition: &ClientDefinition) -> Result<Entity<F>, Stop> {
+        lacking_client(definition)?;
+        let direct = definition.uri_options.get_bool("directConnection").unwrap_or(false);
+        let mut uri = self.servers.uri(direct);
+        for (name, value) in &definition.uri_options {
             let value = match value {
                 Bson::String(text) => percent_encoded(text),
+                Bson::Document(_) | Bson::Array(_) => {
+                    return Err(format!("the runner does not know the value {value} of {name}").into());
+                }
                 other => other.to_string(),
             };
             uri += &format!("{name}={value}&");
         }
-        let mut watching = Document::new();
-        for key in ["observeEvents", "ignoreCommandMonitoringEvents", "observeSensitiveCommands"] {
-            if let Some(value) = content.maybe(key) {
-                watching.insert(key, value);
-            }
-        }
-        let events = Events::of(&watching);
-        let options = driver::options::ConnectionString::parse(uri.trim_end_matches(['&', '?']));
+        let events = Events::of(definition);
+        let options = ConnectionString::parse(uri.trim_end_matches(['&', '?']));
         let mut options: ClientOptions = options.map_err(|e| e.to_string())?.options;
         if let [warning, ..] = options.warnings() {
-            return Err(warning.clone());
+            return Err(warning.clone().into());
         }
+        options.server_api = definition.server_api.as_ref().map(server_api).transpose()?;
         // The cases match whole documents.
         options.tracing_max_document_length = Some(1 << 20);
+        let least = options.min_pool_size.unwrap_or(0);
         events.listen(&mut options);
+        let log_levels = definition.observe_log_messages.as_deref().cloned();
         let open = || F::open(options);
-        let client = if records.is_some() { open() } else { unobserved(open) };
-        let client = Mutex::new(Some(client.map_err(|e| e.to_string())?));
-        Ok(Entity::Client(Arc::new(Watched { client, events, records })))
+        let client = if log_levels.is_some() { open() } else { unobserved(open) };
+        let client = client.map_err(|e| e.to_string())?;
+        if let Some(limit) = definition.await_min_pool_size_ms {
+            let all = |topology: &TopologyDescription| {
+                topology.servers().filter(|server| server.server_type().is_data_bearing()).count()
+            };
+            events.wait_for_pools(
+                least as usize,
+                Duration::from_millis(limit),
+                || all(&client.topology()),
+            )?;
+        }
+        let timeout = |name: &&str| definition.uri_options.get(name).and_then(Bson::as_i32).map(i64::from);
+        let timeouts = ["timeoutMS", "socketTimeoutMS"].iter().filter_map(timeout).collect();
+        Ok(Entity::Client(Arc::new(Watched {
+            client: Mutex::new(Some(client)),
+            events,
+            log_levels,
+            timeouts,
+        })))
     }
+}
+
+/// Whether the driver has all that an entity needs.
+///
+/// # Errors
+/// The component that it lacks; a field that this runner does not know.
+pub(crate) fn lacks(definition: &EntityDefinition) -> Result<(), Stop> {
+    match definition {
+        EntityDefinition::Client(own) => lacking_client(own),
+        EntityDefinition::ClientEncryption(_) => Err(Stop::lacks("client-side field level encryption")),
+        EntityDefinition::Database(own) => concerns(&own.database_options).map(drop),
+        EntityDefinition::Collection(own) => concerns(&own.collection_options).map(drop),
+        EntityDefinition::Session(own) => session_options(own).map(drop),
+        EntityDefinition::Bucket(_) => Err(Stop::lacks("GridFS")),
+        EntityDefinition::Thread(_) => Ok(()),
+    }
+}
+
+fn lacking_client(definition: &ClientDefinition) -> Result<(), Stop> {
+    if definition.uri_options.contains_key("waitQueueSize") {
+        return Err(Stop::lacks("the deprecated option waitQueueSize"));
+    }
+    if definition.auto_encrypt_opts.is_some() {
+        return Err(Stop::lacks("client-side field level encryption"));
+    }
+    match definition.observe_tracing_messages {
+        Some(_) => Err(Stop::lacks("spans of OpenTelemetry")),
+        None => Ok(()),
+    }
+}
+
+type Concerns = (Option<SelectionCriteria>, Option<ReadConcern>, Option<WriteConcern>);
+
+fn concerns(options: &HandleOptions) -> Result<Concerns, Stop> {
+    let mut given = Document::new();
+    let fields = [
+        ("readPreference", &options.read_preference),
+        ("readConcern", &options.read_concern),
+        ("writeConcern", &options.write_concern),
+    ];
+    for (key, value) in fields {
+        given.extend(value.as_ref().map(|value| (key.to_owned(), Bson::from(value.clone()))));
+    }
+    if let Some(timeout) = options.timeout_ms {
+        given.insert("timeoutMS", timeout as i64);
+    }
+    let mut given = Arguments::of("the options of a database or collection", given);
+    let concerns = (given.selection()?, given.read_concern()?, given.write_concern()?);
+    given.done()?;
+    Ok(concerns)
+}
+
+fn session_options(definition: &SessionDefinition) -> Result<SessionOptions, Stop> {
+    let mut given = Arguments::of("sessionOptions", definition.session_options.clone());
+    let mut options = SessionOptions::default();
+    options.causal_consistency = given.option("causalConsistency")?;
+    options.snapshot = given.option("snapshot")?;
+    given.done()?;
+    Ok(options)
+}
+
+fn server_api(definition: &ServerApiDefinition) -> Result<ServerApi, String> {
+    let version = Bson::String(definition.version.clone());
+    let mut api = ServerApi::default();
+    api.version = bson::deserialize_from_bson(version).map_err(|e| e.to_string())?;
+    (api.strict, api.deprecation_errors) = (definition.strict, definition.deprecation_errors);
+    Ok(api)
 }
 
 fn percent_encoded(text: &str) -> String {

@@ -1,16 +1,19 @@
 //! What a client tells while a case runs, as documents under the names of the specifications.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bson::{Bson, Document, doc};
+use bson::{Document, doc};
 use driver::event::EventHandler;
 use driver::event::cmap::{CmapEvent, ConnectionCheckoutFailedReason, ConnectionClosedReason};
 use driver::event::command::CommandEvent;
 use driver::event::sdam::SdamEvent;
 use driver::options::ClientOptions;
+use driver::options::ServerAddress;
 use driver::{ServerDescription, TopologyDescription};
 
+use super::format::{ClientDefinition, ExpectedEvents};
 use super::matching::{self, Names};
 
 /// How long something expected may take before the case fails.
@@ -25,6 +28,16 @@ pub(crate) struct Events {
     secrets: bool,
     told: Mutex<Vec<Told>>,
     grown: Condvar,
+    connections: Mutex<Connections>,
+    moved: Condvar,
+}
+
+/// The connections of a client.
+#[derive(Default)]
+struct Connections {
+    checked_out: usize,
+    /// How many were opened, by their server.
+    opened: HashMap<ServerAddress, usize>,
 }
 
 /// One event.
@@ -38,19 +51,17 @@ pub(crate) struct Told {
 
 impl Events {
     /// Those that the client entity `client` asks for.
-    pub(crate) fn of(client: &Document) -> Arc<Events> {
-        let names = |key: &str| -> Vec<String> {
-            let names = client.get_array(key).into_iter().flatten();
-            names.filter_map(Bson::as_str).map(str::to_owned).collect()
-        };
-        let mut ignored_commands = names("ignoreCommandMonitoringEvents");
+    pub(crate) fn of(client: &ClientDefinition) -> Arc<Events> {
+        let mut ignored_commands = client.ignore_command_monitoring_events.to_vec();
         ignored_commands.push("configureFailPoint".into());
         Arc::new(Events {
-            observed: names("observeEvents"),
+            observed: client.observe_events.iter().map(|name| name.to_string()).collect(),
             ignored_commands,
-            secrets: client.get_bool("observeSensitiveCommands").unwrap_or(false),
+            secrets: client.observe_sensitive_commands.unwrap_or(false),
             told: Mutex::default(),
             grown: Condvar::new(),
+            connections: Mutex::default(),
+            moved: Condvar::new(),
         })
     }
 
@@ -62,11 +73,11 @@ impl Events {
             options.command_event_handler =
                 Some(EventHandler::callback(move |event: CommandEvent| events.take(command(&event))));
         }
-        if wants(|name| name.starts_with("pool") || name.starts_with("connection")) {
-            let events = self.clone();
-            options.cmap_event_handler =
-                Some(EventHandler::callback(move |event: CmapEvent| events.take(connection(&event))));
-        }
+        let events = self.clone();
+        options.cmap_event_handler = Some(EventHandler::callback(move |event: CmapEvent| {
+            events.count_connections(&event);
+            events.take(connection(&event));
+        }));
         if wants(|name| name.starts_with("server") || name.starts_with("topology")) {
             let events = self.clone();
             options.sdam_event_handler =
@@ -84,6 +95,65 @@ impl Events {
             self.told().push(told);
             self.grown.notify_all();
         }
+    }
+
+    fn count_connections(&self, event: &CmapEvent) {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            CmapEvent::ConnectionCheckedOut(_) => connections.checked_out += 1,
+            CmapEvent::ConnectionCheckedIn(_) => connections.checked_out -= 1,
+            CmapEvent::ConnectionReady(e) => *connections.opened.entry(e.address.clone()).or_default() += 1,
+            _ => return,
+        }
+        self.moved.notify_all();
+    }
+
+    /// Waits until as many connections are checked out as `expected`.
+    ///
+    /// # Errors
+    /// There are more, or fewer, after 5 s: one that is on its way back has long arrived by then.
+    pub(crate) fn wait_for_checked_out(&self, expected: usize) -> Result<(), String> {
+        let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let (connections, late) = self
+            .moved
+            .wait_timeout_while(connections, LAST_EVENTS, |connections| connections.checked_out != expected)
+            .unwrap_or_else(PoisonError::into_inner);
+        match late.timed_out() {
+            false => Ok(()),
+            true => Err(format!(
+                "{expected} connections were expected to be checked out, not {}",
+                connections.checked_out
+            )),
+        }
+    }
+
+    /// Waits until `least` connections have been opened to each of the servers, then forgets all events before.
+    ///
+    /// # Errors
+    /// There are fewer after `limit`.
+    pub(crate) fn wait_for_pools(
+        &self,
+        least: usize,
+        limit: Duration,
+        servers: impl Fn() -> usize,
+    ) -> Result<(), String> {
+        let until = Instant::now() + limit;
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_filled = |connections: &Connections| {
+            let filled = connections.opened.values().filter(|opened| **opened >= least).count();
+            filled > 0 && filled >= servers()
+        };
+        while least > 0 && !is_filled(&connections) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(format!("not all pools have {least} connections: {:?}", connections.opened));
+            }
+            connections =
+                self.moved.wait_timeout(connections, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(connections);
+        self.told().clear();
+        Ok(())
     }
 
     fn told(&self) -> MutexGuard<'_, Vec<Told>> {
@@ -134,14 +204,11 @@ impl Events {
     ///
     /// # Errors
     /// They differ, and go on to differ: what follows the last operation may still be under way.
-    pub(crate) fn check(&self, expected: &Document, names: &dyn Names) -> Result<(), String> {
-        let kind = expected.get_str("eventType").unwrap_or("command");
-        let templates = expected.get_array("events").map_err(|e| format!("expectEvents: {e}"))?;
-        let extra = expected.get_bool("ignoreExtraEvents").unwrap_or(false);
+    pub(crate) fn check(&self, expected: &ExpectedEvents, names: &dyn Names) -> Result<(), String> {
         let until = Instant::now() + LAST_EVENTS;
         let mut told = self.told();
         loop {
-            let outcome = compare(kind, templates, extra, &told, names);
+            let outcome = compare(expected, &told, names);
             let left = until.saturating_duration_since(Instant::now());
             if outcome.is_ok() || left.is_zero() {
                 return outcome;
@@ -169,22 +236,17 @@ fn is(told: &Told, template: &Document, names: &dyn Names) -> Result<(), String>
     Ok(())
 }
 
-fn compare(
-    kind: &str,
-    templates: &[Bson],
-    extra: bool,
-    told: &[Told],
-    names: &dyn Names,
-) -> Result<(), String> {
-    let told: Vec<&Told> = told.iter().filter(|told| told.kind == kind).collect();
-    for (i, template) in templates.iter().enumerate() {
-        let template = template.as_document().ok_or("an expected event is no document")?;
+fn compare(expected: &ExpectedEvents, told: &[Told], names: &dyn Names) -> Result<(), String> {
+    let told: Vec<&Told> = told.iter().filter(|told| told.kind == expected.event_type).collect();
+    for (i, template) in expected.events.iter().enumerate() {
         let told =
             told.get(i).ok_or_else(|| format!("event {i}: {template} did not come; came: {told:#?}"))?;
         is(told, template, names).map_err(|why| format!("event {i}: {why}"))?;
     }
-    match told.get(templates.len()) {
-        Some(surplus) if !extra => Err(format!("nothing more was expected, but there is {surplus:?}")),
+    match told.get(expected.events.len()) {
+        Some(surplus) if !expected.ignore_extra_events => {
+            Err(format!("nothing more was expected, but there is {surplus:?}"))
+        }
         _ => Ok(()),
     }
 }

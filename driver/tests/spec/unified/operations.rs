@@ -1,21 +1,209 @@
-//! The operations of databases and collections.
+//! The operations of tests: a registry of functions, by the kind of entity and the name. There is one file for each family.
+//!
+//! A function reads the arguments and gives the job to be done. All arguments of a test are read before its first job is
+//! done, so that a test that needs what the driver lacks is ignored before it begins. A new operation is one function, and a
+//! line in the `register` of its family.
 
-use bson::{Bson, Document, doc};
+mod change_streams;
+mod client;
+mod crud;
+mod cursor;
+mod database;
+mod find;
+mod gridfs;
+mod indexes;
+mod run_command;
+mod session;
+mod test_runner;
+mod transactions;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bson::{Bson, Document};
 use driver::collection::Collection;
 use driver::database::Database;
-use driver::options::{
-    AggregateOptions, CountOptions, DeleteOptions, DistinctOptions, EstimatedDocumentCountOptions,
-    FindOneOptions, FindOptions, InsertManyOptions, InsertOneOptions, ReplaceOptions, RunCommandOptions,
-    UpdateOptions,
-};
-use driver::results::UpdateResult;
 use driver::session::ClientSession;
 
 use super::arguments::Arguments;
+use super::entities::{Entity, NamedCursor, OpenCursor, Session, Watched};
+use super::runner::Runner;
+use super::stop::Stop;
 use super::way::Way;
 
+/// What an operation is done on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Client,
+    Database,
+    Collection,
+    Session,
+    Cursor,
+    ChangeStream,
+    Bucket,
+    ClientEncryption,
+    Thread,
+    /// The test runner itself.
+    Runner,
+}
+
+/// What an operation of the driver gave.
+pub(crate) enum Answer<F: Way> {
+    Nothing,
+    /// A value, which is compared as one.
+    Value(Bson),
+    /// Documents, each of which may have more fields than expected.
+    Documents(Vec<Document>),
+    /// A cursor, to be saved under a name.
+    Cursor(OpenCursor<F>),
+}
+
+impl<F: Way, V: Into<Bson>> From<V> for Answer<F> {
+    fn from(value: V) -> Self {
+        Answer::Value(value.into())
+    }
+}
+
 /// How an operation of the driver ended.
-pub(crate) type Ended = driver::Result<Option<Bson>>;
+pub(crate) type Ended<F> = driver::Result<Answer<F>>;
+
+/// The session that an operation runs in.
+pub(crate) type InSession<'a, F> = Option<&'a mut ClientSession<F>>;
+
+/// What is done on a client.
+type OnClient<F> = Box<dyn FnOnce(&Watched<F>) -> Result<Ended<F>, Stop>>;
+/// What is done on a database.
+type OnDatabase<F> = Box<dyn FnOnce(&Database<F>, InSession<'_, F>) -> Ended<F>>;
+/// What is done on a collection.
+type OnCollection<F> = Box<dyn FnOnce(&Collection<Document, F>, InSession<'_, F>) -> Ended<F>>;
+/// What is done on a session.
+type OnSession<F> = Box<dyn FnOnce(&Session<F>) -> Result<Ended<F>, Stop>>;
+/// What is done on a cursor.
+type OnCursor<F> = Box<dyn FnOnce(&mut Option<NamedCursor<F>>) -> Result<Ended<F>, Stop>>;
+/// What the test runner does.
+type OfRunner<F> = Box<dyn FnOnce(&Arc<Runner<F>>) -> Result<(), Stop>>;
+
+/// An operation whose arguments have been read.
+pub(crate) enum Job<F: Way> {
+    Client(OnClient<F>),
+    Database(OnDatabase<F>),
+    Collection(OnCollection<F>),
+    Session(OnSession<F>),
+    Cursor(OnCursor<F>),
+    Runner(OfRunner<F>),
+}
+
+/// What a function of the registry gives.
+pub(crate) type Read<F> = Result<Job<F>, Stop>;
+
+fn on_client<F: Way>(job: impl FnOnce(&Watched<F>) -> Result<Ended<F>, Stop> + 'static) -> Read<F> {
+    Ok(Job::Client(Box::new(job)))
+}
+
+fn on_database<F: Way>(job: impl FnOnce(&Database<F>, InSession<'_, F>) -> Ended<F> + 'static) -> Read<F> {
+    Ok(Job::Database(Box::new(job)))
+}
+
+fn on_collection<F: Way>(
+    job: impl FnOnce(&Collection<Document, F>, InSession<'_, F>) -> Ended<F> + 'static,
+) -> Read<F> {
+    Ok(Job::Collection(Box::new(job)))
+}
+
+fn on_session<F: Way>(job: impl FnOnce(&Session<F>) -> Result<Ended<F>, Stop> + 'static) -> Read<F> {
+    Ok(Job::Session(Box::new(job)))
+}
+
+fn on_cursor<F: Way>(
+    job: impl FnOnce(&mut Option<NamedCursor<F>>) -> Result<Ended<F>, Stop> + 'static,
+) -> Read<F> {
+    Ok(Job::Cursor(Box::new(job)))
+}
+
+fn of_runner<F: Way>(job: impl FnOnce(&Arc<Runner<F>>) -> Result<(), Stop> + 'static) -> Read<F> {
+    Ok(Job::Runner(Box::new(job)))
+}
+
+/// Reads the arguments of an operation.
+pub(crate) type Function<F> = fn(&mut Arguments) -> Read<F>;
+
+/// A line of the registry.
+enum Entry<F: Way> {
+    Known(Function<F>),
+    /// The driver lacks this component.
+    Lacks(&'static str),
+}
+
+/// All operations.
+pub(crate) struct Registry<F: Way> {
+    entries: HashMap<(Kind, &'static str), Entry<F>>,
+}
+
+impl<F: Way> Registry<F> {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry { entries: HashMap::new() };
+        let families = [
+            change_streams::register,
+            client::register,
+            crud::register,
+            cursor::register,
+            database::register,
+            find::register,
+            gridfs::register,
+            indexes::register,
+            run_command::register,
+            session::register,
+            test_runner::register,
+            transactions::register,
+        ];
+        families.into_iter().for_each(|register| register(&mut registry));
+        registry
+    }
+
+    fn insert(&mut self, kind: Kind, name: &'static str, entry: Entry<F>) {
+        let before = self.entries.insert((kind, name), entry);
+        assert!(before.is_none(), "the operation {name} of {kind:?} is registered twice");
+    }
+
+    /// The operation `name` of entities of `kind` is `function`.
+    fn add(&mut self, kind: Kind, name: &'static str, function: Function<F>) {
+        self.insert(kind, name, Entry::Known(function));
+    }
+
+    /// The driver lacks `component`, which these operations need.
+    fn lacks(&mut self, kind: Kind, names: &[&'static str], component: &'static str) {
+        names.iter().for_each(|name| self.insert(kind, name, Entry::Lacks(component)));
+    }
+
+    /// Reads the arguments of an operation.
+    ///
+    /// # Errors
+    /// The driver lacks it; the runner does not know it, or one of its arguments.
+    pub(crate) fn read(&self, kind: Kind, name: &str, mut arguments: Arguments) -> Read<F> {
+        let function = match self.entries.get(&(kind, name)) {
+            Some(Entry::Known(function)) => function,
+            Some(Entry::Lacks(component)) => return Err(Stop::lacks(component)),
+            None => return Err(format!("the runner knows no operation {name:?} of {kind:?}").into()),
+        };
+        let job = function(&mut arguments)?;
+        arguments.done()?;
+        Ok(job)
+    }
+}
+
+impl<F: Way> Entity<F> {
+    /// Its kind, where operations can be done on it.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        match self {
+            Entity::Client(_) => Some(Kind::Client),
+            Entity::Database(_) => Some(Kind::Database),
+            Entity::Collection(_) => Some(Kind::Collection),
+            Entity::Session(_) => Some(Kind::Session),
+            Entity::Cursor(_) => Some(Kind::Cursor),
+            Entity::Thread(_) | Entity::Topology(_) | Entity::Value(_) => None,
+        }
+    }
+}
 
 /// Ends an operation, in `$session` where there is one.
 macro_rules! end {
@@ -26,256 +214,4 @@ macro_rules! end {
         }
     };
 }
-
-/// # Errors
-/// An operation or an argument that this harness does not know.
-pub(crate) fn of_database<F: Way>(
-    database: &Database<F>,
-    name: &str,
-    arguments: &mut Arguments,
-    session: Option<&mut ClientSession<F>>,
-) -> Result<Ended, String> {
-    match name {
-        "runCommand" => {
-            let first = arguments.text("commandName")?;
-            let given = arguments.document("command")?;
-            // The command is known by its first field, wherever the file has it.
-            let mut command = doc! { &first: given.get(&first).ok_or("the command lacks its name")? };
-            command.extend(given);
-            let mut options = RunCommandOptions::default();
-            options.selection_criteria = arguments.selection()?;
-            let operation = database.run_command(command).with_options(options);
-            Ok(end!(F::run_command, operation, session).map(|reply| Some(reply.into())))
-        }
-        "listCollectionNames" => {
-            let mut operation = database.list_collection_names();
-            if let Some(filter) = arguments.maybe_document("filter")? {
-                operation = operation.filter(filter);
-            }
-            let names = end!(F::list_collection_names, operation, session);
-            Ok(names.map(|names| Some(Bson::Array(names.into_iter().map(Bson::String).collect()))))
-        }
-        "dropCollection" => {
-            let collection = database.collection::<Document>(&arguments.text("collection")?);
-            Ok(end!(F::drop_collection, collection.drop(), session).map(|()| None))
-        }
-        other => Err(format!("the harness does not know the operation {other:?} of databases")),
-    }
-}
-
-/// # Errors
-/// An operation or an argument that this harness does not know.
-pub(crate) fn of_collection<F: Way>(
-    collection: &Collection<Document, F>,
-    name: &str,
-    arguments: &mut Arguments,
-    session: Option<&mut ClientSession<F>>,
-) -> Result<Ended, String> {
-    match name {
-        "find" | "findOne" | "aggregate" | "countDocuments" | "estimatedDocumentCount" | "distinct" => {
-            read(collection, name, arguments, session)
-        }
-        _ => write(collection, name, arguments, session),
-    }
-}
-
-fn read<F: Way>(
-    collection: &Collection<Document, F>,
-    name: &str,
-    arguments: &mut Arguments,
-    session: Option<&mut ClientSession<F>>,
-) -> Result<Ended, String> {
-    match name {
-        "find" => {
-            let filter = arguments.document("filter")?;
-            let operation = collection.find(filter).with_options(find_options(arguments)?);
-            let documents = match session {
-                None => F::find(operation).and_then(F::collect),
-                Some(session) => F::find_in(operation.session(&mut *session))
-                    .and_then(|cursor| F::collect_in(cursor, session)),
-            };
-            Ok(documents.map(array))
-        }
-        "findOne" => {
-            let filter = arguments.document("filter")?;
-            let operation = collection.find_one(filter).with_options(find_one_options(arguments)?);
-            Ok(end!(F::find_one, operation, session)
-                .map(|found| Some(found.map_or(Bson::Null, Bson::Document))))
-        }
-        "aggregate" => {
-            let pipeline = arguments.documents("pipeline")?;
-            let operation = collection.aggregate(pipeline).with_options(aggregate_options(arguments)?);
-            let documents = match session {
-                None => F::aggregate(operation).and_then(F::collect),
-                Some(session) => F::aggregate_in(operation.session(&mut *session))
-                    .and_then(|cursor| F::collect_in(cursor, session)),
-            };
-            Ok(documents.map(array))
-        }
-        "countDocuments" => {
-            let mut options = CountOptions::default();
-            options.limit = arguments.number("limit")?;
-            options.skip = arguments.number("skip")?;
-            options.collation = arguments.parsed("collation")?;
-            options.comment = arguments.maybe("comment");
-            options.hint = arguments.hint()?;
-            let operation = collection.count_documents(arguments.document("filter")?).with_options(options);
-            Ok(end!(F::count_documents, operation, session).map(count))
-        }
-        "estimatedDocumentCount" => {
-            let mut options = EstimatedDocumentCountOptions::default();
-            options.max_time = arguments.millis("maxTimeMS")?;
-            options.comment = arguments.maybe("comment");
-            let operation = collection.estimated_document_count().with_options(options);
-            Ok(F::estimated_document_count(operation).map(count))
-        }
-        "distinct" => {
-            let mut options = DistinctOptions::default();
-            options.collation = arguments.parsed("collation")?;
-            options.comment = arguments.maybe("comment");
-            options.hint = arguments.hint()?;
-            let (field, filter) = (arguments.text("fieldName")?, arguments.document("filter")?);
-            let operation = collection.distinct(field, filter).with_options(options);
-            Ok(end!(F::distinct, operation, session).map(|values| Some(Bson::Array(values))))
-        }
-        other => Err(format!("the harness does not know the read {other:?}")),
-    }
-}
-
-fn write<F: Way>(
-    collection: &Collection<Document, F>,
-    name: &str,
-    arguments: &mut Arguments,
-    session: Option<&mut ClientSession<F>>,
-) -> Result<Ended, String> {
-    match name {
-        "insertOne" => {
-            let mut options = InsertOneOptions::default();
-            options.bypass_document_validation = arguments.flag("bypassDocumentValidation")?;
-            options.comment = arguments.maybe("comment");
-            let operation = collection.insert_one(arguments.document("document")?).with_options(options);
-            Ok(end!(F::insert_one, operation, session)
-                .map(|result| Some(doc! { "insertedId": result.inserted_id }.into())))
-        }
-        "insertMany" => {
-            let mut options = InsertManyOptions::default();
-            options.bypass_document_validation = arguments.flag("bypassDocumentValidation")?;
-            options.comment = arguments.maybe("comment");
-            options.ordered = arguments.flag("ordered")?;
-            let operation = collection.insert_many(arguments.documents("documents")?).with_options(options);
-            Ok(end!(F::insert_many, operation, session).map(|result| {
-                let ids = result.inserted_ids.into_iter().map(|(index, id)| (index.to_string(), id));
-                Some(doc! { "insertedIds": ids.collect::<Document>() }.into())
-            }))
-        }
-        "updateOne" | "updateMany" => {
-            let mut options = UpdateOptions::default();
-            options.array_filters = arguments.maybe_documents("arrayFilters")?;
-            options.bypass_document_validation = arguments.flag("bypassDocumentValidation")?;
-            options.upsert = arguments.flag("upsert")?;
-            options.collation = arguments.parsed("collation")?;
-            options.hint = arguments.hint()?;
-            options.let_vars = arguments.maybe_document("let")?;
-            options.comment = arguments.maybe("comment");
-            options.sort = arguments.maybe_document("sort")?;
-            let (filter, update) = (arguments.document("filter")?, arguments.update()?);
-            let operation = match name {
-                "updateOne" => collection.update_one(filter, update),
-                _ => collection.update_many(filter, update),
-            };
-            Ok(end!(F::update, operation.with_options(options), session).map(updated))
-        }
-        "replaceOne" => {
-            let mut options = ReplaceOptions::default();
-            options.bypass_document_validation = arguments.flag("bypassDocumentValidation")?;
-            options.upsert = arguments.flag("upsert")?;
-            options.collation = arguments.parsed("collation")?;
-            options.hint = arguments.hint()?;
-            options.let_vars = arguments.maybe_document("let")?;
-            options.comment = arguments.maybe("comment");
-            options.sort = arguments.maybe_document("sort")?;
-            let (filter, replacement) = (arguments.document("filter")?, arguments.document("replacement")?);
-            let operation = collection.replace_one(filter, replacement).with_options(options);
-            Ok(end!(F::replace_one, operation, session).map(updated))
-        }
-        "deleteOne" | "deleteMany" => {
-            let mut options = DeleteOptions::default();
-            options.collation = arguments.parsed("collation")?;
-            options.hint = arguments.hint()?;
-            options.let_vars = arguments.maybe_document("let")?;
-            options.comment = arguments.maybe("comment");
-            let filter = arguments.document("filter")?;
-            let operation = match name {
-                "deleteOne" => collection.delete_one(filter),
-                _ => collection.delete_many(filter),
-            };
-            Ok(end!(F::delete, operation.with_options(options), session)
-                .map(|result| Some(doc! { "deletedCount": result.deleted_count as i64 }.into())))
-        }
-        other => Err(format!("the harness does not know the operation {other:?} of collections")),
-    }
-}
-
-fn find_options(arguments: &mut Arguments) -> Result<FindOptions, String> {
-    let mut options = FindOptions::default();
-    options.allow_disk_use = arguments.flag("allowDiskUse")?;
-    options.batch_size = arguments.number("batchSize")?;
-    options.collation = arguments.parsed("collation")?;
-    options.comment = arguments.maybe("comment");
-    options.hint = arguments.hint()?;
-    options.let_vars = arguments.maybe_document("let")?;
-    options.limit = arguments.number("limit")?;
-    options.max = arguments.maybe_document("max")?;
-    options.max_time = arguments.millis("maxTimeMS")?;
-    options.min = arguments.maybe_document("min")?;
-    options.projection = arguments.maybe_document("projection")?;
-    options.return_key = arguments.flag("returnKey")?;
-    options.show_record_id = arguments.flag("showRecordId")?;
-    options.skip = arguments.number("skip")?;
-    options.sort = arguments.maybe_document("sort")?;
-    Ok(options)
-}
-
-fn find_one_options(arguments: &mut Arguments) -> Result<FindOneOptions, String> {
-    let mut options = FindOneOptions::default();
-    options.collation = arguments.parsed("collation")?;
-    options.comment = arguments.maybe("comment");
-    options.hint = arguments.hint()?;
-    options.let_vars = arguments.maybe_document("let")?;
-    options.projection = arguments.maybe_document("projection")?;
-    options.skip = arguments.number("skip")?;
-    options.sort = arguments.maybe_document("sort")?;
-    Ok(options)
-}
-
-fn aggregate_options(arguments: &mut Arguments) -> Result<AggregateOptions, String> {
-    let mut options = AggregateOptions::default();
-    options.allow_disk_use = arguments.flag("allowDiskUse")?;
-    options.batch_size = arguments.number("batchSize")?;
-    options.bypass_document_validation = arguments.flag("bypassDocumentValidation")?;
-    options.collation = arguments.parsed("collation")?;
-    options.comment = arguments.maybe("comment");
-    options.hint = arguments.hint()?;
-    options.let_vars = arguments.maybe_document("let")?;
-    Ok(options)
-}
-
-fn array(documents: Vec<Document>) -> Option<Bson> {
-    Some(Bson::Array(documents.into_iter().map(Bson::Document).collect()))
-}
-
-fn count(count: u64) -> Option<Bson> {
-    Some(Bson::Int64(count as i64))
-}
-
-fn updated(result: UpdateResult) -> Option<Bson> {
-    let mut told = doc! {
-        "matchedCount": result.matched_count as i64,
-        "modifiedCount": result.modified_count as i64,
-        "upsertedCount": i64::from(result.upserted_id.is_some()),
-    };
-    if let Some(id) = result.upserted_id {
-        told.insert("upsertedId", id);
-    }
-    Some(told.into())
-}
+use end;

@@ -1,15 +1,19 @@
-//! Which ground a case can run on, and why it can run on none (`runOnRequirements`).
+//! Which servers a test can run on, and why it can run on none (`runOnRequirements`).
 
-use bson::{Bson, Document};
 use testbed::Version;
 
-use super::ground::Kind;
+use super::format::{Csfle, Filled, Requirement};
+use super::matching;
+use super::servers::Kind;
 
-/// The first ground that the file and the case are both content with; else the reason why there is none.
+/// The requirements of a file or of a test: one of them must be met, if there are any.
+pub(crate) type Requirements<'a> = &'a [Filled<Requirement>];
+
+/// The first kind of servers that the file and the test are both content with; else the reason why there is none.
 ///
 /// # Errors
-/// A requirement that this harness does not know.
-pub(crate) fn ground(lists: &[&[Document]]) -> Result<Result<Kind, String>, String> {
+/// The servers cannot be started.
+pub(crate) fn servers(lists: &[Requirements<'_>]) -> Result<Result<Kind, String>, String> {
     let version = Kind::version()?;
     let mut reasons = Vec::new();
     for kind in Kind::ALL {
@@ -23,7 +27,7 @@ pub(crate) fn ground(lists: &[&[Document]]) -> Result<Result<Kind, String>, Stri
 }
 
 /// Why `kind` will not do; none where it will.
-fn unmet(lists: &[&[Document]], kind: Kind, version: Version) -> Result<Option<String>, String> {
+fn unmet(lists: &[Requirements<'_>], kind: Kind, version: Version) -> Result<Option<String>, String> {
     for list in lists {
         let mut reasons = Vec::new();
         for requirement in *list {
@@ -43,49 +47,44 @@ fn unmet(lists: &[&[Document]], kind: Kind, version: Version) -> Result<Option<S
     Ok(None)
 }
 
-/// What of one requirement is not met.
-fn lacks(requirement: &Document, kind: Kind, version: Version) -> Result<Option<String>, String> {
-    for (name, wanted) in requirement {
-        let met = match (name.as_str(), wanted) {
-            ("minServerVersion", Bson::String(minimum)) => version >= read_version(minimum)?,
-            ("maxServerVersion", Bson::String(maximum)) => version <= read_version(maximum)?,
-            ("topologies", Bson::Array(topologies)) => {
-                topologies.iter().any(|topology| topology.as_str() == Some(kind.topology()))
+fn lacks(requirement: &Requirement, kind: Kind, version: Version) -> Result<Option<String>, String> {
+    if let Some(least) = requirement.min_server_version.filter(|least| version < least.0) {
+        return Ok(Some(format!("needs minServerVersion {}; the server is {version}", least.0)));
+    }
+    if let Some(most) = requirement.max_server_version.filter(|most| version > most.0) {
+        return Ok(Some(format!("needs maxServerVersion {}; the server is {version}", most.0)));
+    }
+    if let Some(topologies) = &requirement.topologies
+        && !topologies.iter().any(|topology| **topology == *kind.topology())
+    {
+        let names: Vec<&str> = topologies.iter().map(|topology| &**topology).collect();
+        let names = names.join(", ");
+        return Ok(Some(format!(
+            "needs one of the topologies {names}; here are replica sets and standalones"
+        )));
+    }
+    if let Some(auth) = requirement.auth.filter(|auth| *auth != kind.demands_users()) {
+        return Ok(Some(format!("needs auth: {auth} on its topology")));
+    }
+    if let Some(mechanism) =
+        requirement.auth_mechanism.as_ref().filter(|mechanism| !mechanism.starts_with("SCRAM-SHA-"))
+    {
+        return Ok(Some(format!("needs authMechanism: {mechanism}")));
+    }
+    // Servers of one's own are no serverless instances.
+    if requirement.serverless.as_deref() == Some("require") {
+        return Ok(Some("needs serverless instances".into()));
+    }
+    if let Some(Csfle::Needed(true) | Csfle::Of(_)) = requirement.csfle {
+        return Ok(Some("needs client-side field level encryption".into()));
+    }
+    if let Some(wanted) = &requirement.server_parameters {
+        let parameters = kind.parameters()?;
+        for (name, wanted) in wanted.iter() {
+            if parameters.get(name).is_none_or(|actual| matching::same(wanted, actual).is_err()) {
+                return Ok(Some(format!("needs servers with the parameter {name}: {wanted}")));
             }
-            ("auth", Bson::Boolean(auth)) => *auth == kind.demands_users(),
-            ("authMechanism", Bson::String(mechanism)) => mechanism.starts_with("SCRAM-SHA-"),
-            // Servers of one's own are none of these.
-            ("serverless", Bson::String(wanted)) => wanted != "require",
-            ("csfle", Bson::Boolean(wanted)) => !wanted,
-            ("csfle", Bson::Document(_)) => false,
-            ("serverParameters", Bson::Document(_)) => {
-                return Err("the harness does not know serverParameters".into());
-            }
-            other => return Err(format!("the harness does not know the requirement {other:?}")),
-        };
-        if !met {
-            let what = match name.as_str() {
-                "topologies" => {
-                    format!("needs one of the topologies {wanted}; here are replica sets and standalones")
-                }
-                "auth" => format!("needs auth: {wanted} on its topology"),
-                "minServerVersion" | "maxServerVersion" => {
-                    format!("needs {name} {wanted}; the server is {version}")
-                }
-                _ => format!("needs {name}: {wanted}"),
-            };
-            return Ok(Some(what));
         }
     }
     Ok(None)
-}
-
-/// `6`, `6.0` and `6.0.5` are versions.
-fn read_version(text: &str) -> Result<Version, String> {
-    let mut parts = text.split('.').map(str::parse);
-    let mut part = |otherwise| match parts.next() {
-        None => Ok(otherwise),
-        Some(part) => part.map_err(|_| format!("{text:?} is no version")),
-    };
-    Ok(Version::new(part(0)?, part(0)?, part(0)?))
 }

@@ -14,7 +14,7 @@ use driver::options::ClientOptions;
 use driver::results::{DeleteResult, InsertManyResult, InsertOneResult, UpdateResult};
 use driver::session::{ClientSession, StartSession};
 use driver::{Async, Blocking, Face, Result};
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 
 type Doc = Document;
 
@@ -29,6 +29,11 @@ macro_rules! ways {
             fn shut_down(client: Client<Self>);
             fn collect(cursor: Cursor<Doc, Self>) -> Result<Vec<Doc>>;
             fn collect_in(cursor: SessionCursor<Doc, Self>, session: &mut ClientSession<Self>) -> Result<Vec<Doc>>;
+            fn next(cursor: &mut Cursor<Doc, Self>) -> Option<Result<Doc>>;
+            fn next_in(
+                cursor: &mut SessionCursor<Doc, Self>,
+                session: &mut ClientSession<Self>,
+            ) -> Option<Result<Doc>>;
             $( fn $name(operation: $operation) -> Result<$output>; )*
         }
 
@@ -61,6 +66,17 @@ macro_rules! ways {
                 })
             }
 
+            fn next(cursor: &mut Cursor<Doc, Self>) -> Option<Result<Doc>> {
+                block_on(StreamExt::next(cursor))
+            }
+
+            fn next_in(
+                cursor: &mut SessionCursor<Doc, Self>,
+                session: &mut ClientSession<Self>,
+            ) -> Option<Result<Doc>> {
+                block_on(cursor.next(session))
+            }
+
             $( fn $name(operation: $operation) -> Result<$output> { block_on(operation.into_future()) } )*
         }
 
@@ -84,6 +100,17 @@ macro_rules! ways {
                 session: &mut ClientSession<Self>,
             ) -> Result<Vec<Doc>> {
                 std::iter::from_fn(|| cursor.next(session)).collect()
+            }
+
+            fn next(cursor: &mut Cursor<Doc, Self>) -> Option<Result<Doc>> {
+                Iterator::next(cursor)
+            }
+
+            fn next_in(
+                cursor: &mut SessionCursor<Doc, Self>,
+                session: &mut ClientSession<Self>,
+            ) -> Option<Result<Doc>> {
+                cursor.next(session)
             }
 
             $( fn $name(operation: $operation) -> Result<$output> { operation.run() } )*

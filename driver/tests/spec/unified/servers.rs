@@ -1,6 +1,6 @@
-//! The servers that cases run on: replica sets, a standalone, and a set that demands users. Each is started by the first case
-//! that needs it; a case is alone on its ground, so that its fail points and its data are nobody else's. Most cases need a set, and most of
-//! their time they wait: there are several sets, and each case takes one that is free.
+//! The servers that tests run on: replica sets, a standalone, and a set that demands users. Each is started by the first test
+//! that needs it. A test has its servers alone, so that its fail points and its data are nobody else's. Most tests need a
+//! set, and most of their time they wait: there are several sets, and each test takes one that is free.
 
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -8,35 +8,39 @@ use std::time::Duration;
 use bson::{Bson, Document, doc};
 use testbed::{ReplicaSet, ReplicaSetBuilder, Standalone, Version, keep_replica_set, shared_standalone};
 
-/// The first user of a ground that demands users.
+use super::format::CollectionData;
+use super::matching;
+
+/// The first user of servers that demand users.
 const USER: &str = "root";
 
-/// Servers, and the fail points that the running case has set on them.
-pub(crate) struct Ground {
-    servers: Servers,
+/// Servers, and the fail points that the running test has set on them.
+pub(crate) struct Servers {
+    running: Running,
     fail_points: Mutex<Vec<String>>,
 }
 
-/// A ground that is one case's alone until this is dropped.
+/// Servers that are one test's alone until this is dropped.
 pub(crate) struct Alone {
     _place: Place,
-    pub(crate) ground: &'static Ground,
+    pub(crate) servers: &'static Servers,
 }
 
-/// The right to one copy of a ground, which goes to the next case when this is dropped, whether or not the ground could be started.
+/// The right to one copy of the servers of a kind. It goes to the next test when this is dropped, whether or not the servers
+/// could be started.
 struct Place {
     kind: Kind,
     copy: usize,
 }
 
 /// How long a set goes without word from its primary before it elects another of its own accord: longer than any pause of a busy
-/// machine, so that elections are those that a case asks for.
+/// machine, so that elections are those that a test asks for.
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How many grounds of one kind there may be.
+/// How many copies of one kind there may be.
 const COPIES: usize = 4;
 
-/// Which of the grounds of one kind are taken.
+/// Which copies of one kind are taken.
 #[derive(Default)]
 struct Taken {
     copies: Mutex<[bool; COPIES]>,
@@ -73,13 +77,13 @@ impl Drop for Place {
     }
 }
 
-enum Servers {
+enum Running {
     Set(&'static ReplicaSet),
     Guarded(&'static ReplicaSet),
     Single(&'static Standalone),
 }
 
-/// Which ground.
+/// A kind of servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Set,
@@ -88,10 +92,10 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// In the order in which a case that may run on several takes one.
+    /// In the order in which a test that may run on several takes one.
     pub(crate) const ALL: [Kind; 3] = [Kind::Set, Kind::Single, Kind::Guarded];
 
-    /// What the cases call this topology.
+    /// What the tests call this topology.
     pub(crate) fn topology(self) -> &'static str {
         match self {
             Kind::Set | Kind::Guarded => "replicaset",
@@ -111,25 +115,32 @@ impl Kind {
             .clone()
     }
 
+    /// The parameters of its servers.
+    pub(crate) fn parameters(self) -> Result<&'static Document, String> {
+        static PARAMETERS: [OnceLock<Result<Document, String>>; 3] = [const { OnceLock::new() }; 3];
+        let read = || self.take()?.servers.command("admin", doc! { "getParameter": "*" });
+        PARAMETERS[self as usize].get_or_init(read).as_ref().map_err(String::clone)
+    }
+
     fn copies(self) -> usize {
         if self == Kind::Set { COPIES } else { 1 }
     }
 
-    /// Takes a ground for one case, as soon as one is free.
+    /// Takes servers for one test, as soon as some are free.
     pub(crate) fn take(self) -> Result<Alone, String> {
-        type Cell = OnceLock<Result<Ground, String>>;
-        static GROUNDS: [[Cell; COPIES]; 3] = [const { [const { Cell::new() }; COPIES] }; 3];
+        type Cell = OnceLock<Result<Servers, String>>;
+        static SERVERS: [[Cell; COPIES]; 3] = [const { [const { Cell::new() }; COPIES] }; 3];
         let place = Place::take(self);
-        let ground = GROUNDS[self as usize][place.copy].get_or_init(|| {
-            let servers = match self {
-                Kind::Set => Servers::Set(keep_replica_set(three().start().map_err(told)?)),
-                Kind::Single => Servers::Single(shared_standalone().map_err(told)?),
-                Kind::Guarded => Servers::Guarded(guarded_set().map_err(told)?),
+        let servers = SERVERS[self as usize][place.copy].get_or_init(|| {
+            let running = match self {
+                Kind::Set => Running::Set(keep_replica_set(three().start().map_err(told)?)),
+                Kind::Single => Running::Single(shared_standalone().map_err(told)?),
+                Kind::Guarded => Running::Guarded(guarded_set().map_err(told)?),
             };
-            Ok(Ground { servers, fail_points: Mutex::default() })
+            Ok(Servers { running, fail_points: Mutex::default() })
         });
-        match ground {
-            Ok(ground) => Ok(Alone { _place: place, ground }),
+        match servers {
+            Ok(servers) => Ok(Alone { _place: place, servers }),
             Err(why) => Err(why.clone()),
         }
     }
@@ -154,20 +165,22 @@ fn guarded_set() -> testbed::Result<&'static ReplicaSet> {
     Ok(set)
 }
 
-impl Ground {
+impl Servers {
     fn set(&self) -> Option<&ReplicaSet> {
-        match &self.servers {
-            Servers::Set(set) | Servers::Guarded(set) => Some(set),
-            Servers::Single(_) => None,
+        match &self.running {
+            Running::Set(set) | Running::Guarded(set) => Some(set),
+            Running::Single(_) => None,
         }
     }
 
-    /// The connection string, with every server as a seed and, at its end, room for more options.
-    pub(crate) fn uri(&self) -> String {
-        match &self.servers {
-            Servers::Single(server) => format!("mongodb://{}/?", server.host()),
-            Servers::Set(set) => format!("{}&", set.uri()),
-            Servers::Guarded(set) => {
+    /// The connection string, with every server as a seed, or one of them alone, and at its end room for more options.
+    pub(crate) fn uri(&self, direct: bool) -> String {
+        match &self.running {
+            Running::Single(server) => format!("mongodb://{}/?", server.host()),
+            Running::Set(set) if direct => format!("mongodb://{}/?", set.hosts()[0]),
+            Running::Set(set) => format!("{}&", set.uri()),
+            Running::Guarded(set) if direct => format!("mongodb://{USER}:{USER}@{}/?", set.hosts()[0]),
+            Running::Guarded(set) => {
                 format!("mongodb://{USER}:{USER}@{}/?replicaSet={}&", set.hosts().join(","), set.name())
             }
         }
@@ -175,43 +188,38 @@ impl Ground {
 
     /// Runs a command where writes go.
     pub(crate) fn command(&self, db: &str, command: Document) -> Result<Document, String> {
-        let answer = match (&self.servers, self.set()) {
+        let answer = match (&self.running, self.set()) {
             (_, Some(set)) => set.wait_for_primary().and_then(|primary| set.command(primary, db, command)),
-            (Servers::Single(server), None) => server.command(db, command),
+            (Running::Single(server), None) => server.command(db, command),
             (_, None) => unreachable!("all but a standalone are sets"),
         };
         answer.map_err(told)
     }
 
     fn command_of(&self, member: usize, command: Document) -> testbed::Result<Document> {
-        match (&self.servers, self.set()) {
+        match (&self.running, self.set()) {
             (_, Some(set)) => set.admin(member, command),
-            (Servers::Single(server), None) => server.admin(command),
+            (Running::Single(server), None) => server.admin(command),
             (_, None) => unreachable!("all but a standalone are sets"),
         }
     }
 
-    /// Notes a fail point that the case is about to set.
+    /// Notes a fail point that the test is about to set.
     pub(crate) fn will_restore(&self, fail_point: &str) {
         lock(&self.fail_points).push(fail_point.to_owned());
     }
 
     /// Gives each collection of `initialData` its documents, and nothing but them.
-    pub(crate) fn load(&self, data: &[Document]) -> Result<(), String> {
+    pub(crate) fn load(&self, data: &[CollectionData]) -> Result<(), String> {
         let majority = || doc! { "w": "majority" };
-        for collection in data {
-            let text = |key: &str| collection.get_str(key).map_err(|e| format!("initialData: {e}"));
-            let (db, name) = (text("databaseName")?, text("collectionName")?);
+        for CollectionData { database_name: db, collection_name: name, create_options, documents } in data {
             match self.command(db, doc! { "drop": name, "writeConcern": majority() }) {
                 Err(why) if !why.contains("NamespaceNotFound") => return Err(why),
                 _ => {}
             }
             let mut create = doc! { "create": name, "writeConcern": majority() };
-            if let Ok(options) = collection.get_document("createOptions") {
-                create.extend(options.clone());
-            }
+            create.extend(create_options.clone());
             self.command(db, create)?;
-            let documents = collection.get_array("documents").map_err(|e| format!("initialData: {e}"))?;
             if !documents.is_empty() {
                 let insert = doc! { "insert": name, "documents": documents, "writeConcern": majority() };
                 self.command(db, insert)?;
@@ -221,23 +229,21 @@ impl Ground {
     }
 
     /// Compares each collection of `outcome` with what is there now.
-    pub(crate) fn check(&self, outcome: &[Document]) -> Result<(), String> {
+    pub(crate) fn check(&self, outcome: &[CollectionData]) -> Result<(), String> {
         for collection in outcome {
-            let text = |key: &str| collection.get_str(key).map_err(|e| format!("outcome: {e}"));
             let find = doc! {
-                "find": text("collectionName")?, "sort": { "_id": 1 }, "readConcern": { "level": "local" },
+                "find": &collection.collection_name, "sort": { "_id": 1 }, "readConcern": { "level": "local" },
             };
-            let reply = self.command(text("databaseName")?, find)?;
+            let reply = self.command(&collection.database_name, find)?;
             let found = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
             let found = Bson::Array(found.map_err(|e| e.to_string())?.clone());
-            let expected = collection.get_array("documents").map_err(|e| format!("outcome: {e}"))?;
-            super::matching::same(&Bson::Array(expected.clone()), &found)
-                .map_err(|why| format!("outcome: {why}"))?;
+            let expected = collection.documents.iter().cloned().map(Bson::Document).collect();
+            matching::same(&Bson::Array(expected), &found).map_err(|why| format!("outcome: {why}"))?;
         }
         Ok(())
     }
 
-    /// Switches the case's fail points off, and waits until the servers are as they were.
+    /// Switches the test's fail points off, and waits until the servers are as they were.
     pub(crate) fn restore(&self) -> Result<(), String> {
         let set = std::mem::take(&mut *lock(&self.fail_points));
         for name in set {

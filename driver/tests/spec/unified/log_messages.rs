@@ -16,6 +16,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 
+use super::format::ExpectedLogMessages;
 use super::matching::{self, Names};
 
 /// How long the last records may take.
@@ -114,7 +115,11 @@ fn kept() -> MutexGuard<'static, Vec<Kept>> {
 ///
 /// # Errors
 /// They differ, and go on to differ.
-pub(crate) fn check(expected: &Document, observed: &Document, names: &dyn Names) -> Result<(), String> {
+pub(crate) fn check(
+    expected: &ExpectedLogMessages,
+    observed: &Document,
+    names: &dyn Names,
+) -> Result<(), String> {
     once(|all| compare(expected, observed, all, names))
 }
 
@@ -132,12 +137,14 @@ fn once(look: impl Fn(&[Kept]) -> Result<(), String>) -> Result<(), String> {
     }
 }
 
-fn compare(expected: &Document, observed: &Document, all: &[Kept], names: &dyn Names) -> Result<(), String> {
-    let list = |key: &str| -> Vec<&Document> {
-        expected.get_array(key).into_iter().flatten().filter_map(Bson::as_document).collect()
-    };
-    let (messages, ignored) = (list("messages"), list("ignoreMessages"));
-    let extra = expected.get_bool("ignoreExtraMessages").unwrap_or(false);
+fn compare(
+    expected: &ExpectedLogMessages,
+    observed: &Document,
+    all: &[Kept],
+    names: &dyn Names,
+) -> Result<(), String> {
+    let ExpectedLogMessages { messages, ignore_messages: ignored, ignore_extra_messages: extra, .. } =
+        expected;
     let is_observed = |kept: &&Kept| {
         let limit = observed.get_str(kept.component).unwrap_or("off");
         limit.parse::<Level>().is_ok_and(|limit| kept.level <= limit)
@@ -146,7 +153,7 @@ fn compare(expected: &Document, observed: &Document, all: &[Kept], names: &dyn N
     let kept: Vec<&Kept> = all.iter().filter(is_observed).filter(of_interest).collect();
     for (i, message) in messages.iter().enumerate() {
         let kept =
-            kept.get(i).ok_or_else(|| format!("record {i}: {message} did not come; came: {kept:#?}"))?;
+            kept.get(i).ok_or_else(|| format!("record {i}: {} did not come; came: {kept:#?}", **message))?;
         is(kept, message, names).map_err(|why| format!("record {i}: {why}, in {kept:?}"))?;
     }
     match kept.get(messages.len()) {

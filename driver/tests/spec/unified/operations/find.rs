@@ -1,0 +1,91 @@
+//! Reads that give documents: `find`, `findOne`, `aggregate`.
+
+use bson::{Bson, Document};
+use driver::options::{AggregateOptions, FindOneOptions, FindOptions};
+
+use super::{Answer, Kind, Read, Registry, end, on_collection};
+use crate::unified::arguments::{Arguments, fill};
+use crate::unified::entities::OpenCursor;
+use crate::unified::stop::Stop;
+use crate::unified::way::Way;
+
+pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
+    registry.add(Kind::Collection, "find", find);
+    registry.add(Kind::Collection, "createFindCursor", create_find_cursor);
+    registry.add(Kind::Collection, "findOne", find_one);
+    registry.add(Kind::Collection, "aggregate", aggregate);
+    registry.lacks(Kind::Database, &["aggregate"], "aggregations of a whole database");
+}
+
+fn find<F: Way>(arguments: &mut Arguments) -> Read<F> {
+    let filter: Document = arguments.required("filter")?;
+    let options = find_options(arguments)?;
+    on_collection(move |collection, session| {
+        let operation = collection.find(filter).with_options(options);
+        let documents = match session {
+            None => F::find(operation).and_then(F::collect),
+            Some(session) => {
+                F::find_in(operation.session(&mut *session)).and_then(|cursor| F::collect_in(cursor, session))
+            }
+        };
+        documents.map(Answer::Documents)
+    })
+}
+
+fn create_find_cursor<F: Way>(arguments: &mut Arguments) -> Read<F> {
+    let filter: Document = arguments.required("filter")?;
+    let options = find_options(arguments)?;
+    on_collection(move |collection, session| {
+        let operation = collection.find(filter).with_options(options);
+        let cursor = match session {
+            None => F::find(operation).map(OpenCursor::Plain)?,
+            Some(session) => F::find_in(operation.session(session)).map(OpenCursor::OfSession)?,
+        };
+        Ok(Answer::Cursor(cursor))
+    })
+}
+
+fn find_one<F: Way>(arguments: &mut Arguments) -> Read<F> {
+    let filter: Document = arguments.required("filter")?;
+    let mut options = FindOneOptions::default();
+    fill!(options from arguments:
+        collation = "collation", comment = "comment", hint = "hint", let_vars = "let", max = "max", min = "min",
+        projection = "projection", return_key = "returnKey", show_record_id = "showRecordId", skip = "skip", sort = "sort");
+    options.max_time = arguments.millis("maxTimeMS")?;
+    on_collection(move |collection, session| {
+        let operation = collection.find_one(filter).with_options(options);
+        let found = end!(F::find_one, operation, session)?;
+        Ok(found.map_or(Bson::Null, Bson::Document).into())
+    })
+}
+
+fn aggregate<F: Way>(arguments: &mut Arguments) -> Read<F> {
+    let pipeline: Vec<Document> = arguments.required("pipeline")?;
+    let mut options = AggregateOptions::default();
+    fill!(options from arguments:
+        allow_disk_use = "allowDiskUse", batch_size = "batchSize", bypass_document_validation = "bypassDocumentValidation",
+        collation = "collation", comment = "comment", hint = "hint", let_vars = "let");
+    options.max_time = arguments.millis("maxTimeMS")?;
+    options.max_await_time = arguments.millis("maxAwaitTimeMS")?;
+    on_collection(move |collection, session| {
+        let operation = collection.aggregate(pipeline).with_options(options);
+        let documents = match session {
+            None => F::aggregate(operation).and_then(F::collect),
+            Some(session) => F::aggregate_in(operation.session(&mut *session))
+                .and_then(|cursor| F::collect_in(cursor, session)),
+        };
+        documents.map(Answer::Documents)
+    })
+}
+
+fn find_options(arguments: &mut Arguments) -> Result<FindOptions, Stop> {
+    let mut options = FindOptions::default();
+    fill!(options from arguments:
+        allow_disk_use = "allowDiskUse", batch_size = "batchSize", collation = "collation", comment = "comment", hint = "hint",
+        let_vars = "let", limit = "limit", max = "max", min = "min", projection = "projection", return_key = "returnKey",
+        show_record_id = "showRecordId", skip = "skip", sort = "sort");
+    options.cursor_type = arguments.cursor_type()?;
+    options.max_await_time = arguments.millis("maxAwaitTimeMS")?;
+    options.max_time = arguments.millis("maxTimeMS")?;
+    Ok(options)
+}

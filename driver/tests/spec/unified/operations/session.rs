@@ -1,0 +1,28 @@
+//! The operations of sessions.
+
+use bson::Bson;
+
+use super::{Answer, Kind, Read, Registry, on_session};
+use crate::unified::arguments::Arguments;
+use crate::unified::entities::lock;
+use crate::unified::way::Way;
+
+pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
+    registry.add(Kind::Session, "endSession", end_session);
+    registry.add(Kind::Session, "getSnapshotTime", snapshot_time);
+}
+
+fn end_session<F: Way>(_: &mut Arguments) -> Read<F> {
+    on_session(|session| {
+        drop(lock(session).take());
+        Ok(Ok(Answer::Nothing))
+    })
+}
+
+fn snapshot_time<F: Way>(_: &mut Arguments) -> Read<F> {
+    on_session(|session| {
+        let session = lock(session);
+        let session = session.as_ref().ok_or("the session has ended")?;
+        Ok(Ok(session.snapshot_time().map_or(Answer::Nothing, |time| Bson::Timestamp(time).into())))
+    })
+}

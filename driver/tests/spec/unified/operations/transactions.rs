@@ -1,0 +1,23 @@
+//! Transactions.
+
+use super::{Kind, Registry};
+use crate::unified::way::Way;
+
+pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
+    const TRANSACTIONS: &str = "transactions";
+    registry.lacks(
+        Kind::Session,
+        &["startTransaction", "commitTransaction", "abortTransaction", "withTransaction"],
+        TRANSACTIONS,
+    );
+    registry.lacks(
+        Kind::Runner,
+        &[
+            "targetedFailPoint",
+            "assertSessionTransactionState",
+            "assertSessionPinned",
+            "assertSessionUnpinned",
+        ],
+        TRANSACTIONS,
+    );
+}

@@ -1,0 +1,217 @@
+//! One test while it runs: its servers, its entities, and how each operation ends.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use bson::{Bson, Document};
+
+use super::arguments::Arguments;
+use super::entities::{self, Entities, Entity, NamedCursor, Session, lock};
+use super::format::{EntityDefinition, ExpectedEnd, Operation, Test};
+use super::operations::{Answer, Ended, Job, Kind, Registry};
+use super::servers::Servers;
+use super::stop::Stop;
+use super::way::Way;
+use super::{expected_error, matching};
+
+/// What the threads of a test share.
+pub(crate) struct Runner<F: Way> {
+    pub(crate) servers: &'static Servers,
+    pub(crate) entities: Entities<F>,
+    registry: Registry<F>,
+}
+
+impl<F: Way> Runner<F> {
+    pub(crate) fn on(servers: &'static Servers) -> Arc<Self> {
+        Arc::new(Runner { servers, entities: Entities::on(servers), registry: Registry::new() })
+    }
+
+    /// Runs one operation, and compares how it ended with what was expected.
+    ///
+    /// # Errors
+    /// It ended in another way; an operation or an argument that this runner does not know.
+    pub(crate) fn run(self: &Arc<Self>, operation: &Operation) -> Result<(), Stop> {
+        self.end(operation).map_err(|stop| stop.during(&operation.name))
+    }
+
+    fn end(self: &Arc<Self>, operation: &Operation) -> Result<(), Stop> {
+        let Operation { name, object, .. } = operation;
+        if object == RUNNER {
+            let arguments = Arguments::of(name, operation.arguments.clone());
+            return match self.registry.read(Kind::Runner, name, arguments)? {
+                Job::Runner(job) => job(self),
+                _ => Err(format!("{name} is registered for another kind").into()),
+            };
+        }
+        let (ended, session) = self.call(operation)?;
+        let answer = match (ended, &operation.end) {
+            (_, ExpectedEnd::Any) => return Ok(()),
+            (Err(error), ExpectedEnd::Error(expected)) => {
+                return Ok(expected_error::check(expected, &error, &self.entities)?);
+            }
+            (Ok(_), ExpectedEnd::Error(_)) => return Err("an error was expected, but there is none".into()),
+            (Err(error), ExpectedEnd::Result(_)) => {
+                return Err(format!("no error was expected, but there is {error}").into());
+            }
+            (Ok(answer), ExpectedEnd::Result(expected)) => {
+                if let Some(expected) = expected {
+                    matches(expected, &answer, &self.entities)?;
+                }
+                answer
+            }
+        };
+        let Some(saved_as) = &operation.save_result_as_entity else { return Ok(()) };
+        let entity = match answer {
+            Answer::Nothing => return Err(format!("there is no result to be saved as {saved_as:?}").into()),
+            Answer::Value(value) => Entity::Value(value),
+            Answer::Documents(documents) => Entity::Value(array(documents)),
+            Answer::Cursor(cursor) => {
+                Entity::Cursor(Arc::new(Mutex::new(Some(NamedCursor { cursor, session }))))
+            }
+        };
+        Ok(self.entities.put(saved_as, entity)?)
+    }
+
+    /// Runs an operation of the driver; gives the session that it ran in as well.
+    fn call(self: &Arc<Self>, operation: &Operation) -> Result<(Ended<F>, Option<Session<F>>), Stop> {
+        let entity = self.entities.get(&operation.object)?;
+        let kind = entity.kind().ok_or_else(|| format!("{:?} has no operations", operation.object))?;
+        let (session, arguments) = split(operation)?;
+        let job = self.registry.read(kind, &operation.name, arguments)?;
+        let session = session.map(|name| self.entities.session(&name)).transpose()?;
+        let ended = {
+            let mut held = session.as_deref().map(lock);
+            let held = match &mut held {
+                None => None,
+                Some(session) => Some(session.as_mut().ok_or("the session has ended")?),
+            };
+            match (job, entity) {
+                (Job::Client(job), Entity::Client(client)) => job(&client)?,
+                (Job::Database(job), Entity::Database(database)) => job(&database, held),
+                (Job::Collection(job), Entity::Collection(collection)) => job(&collection, held),
+                (Job::Session(job), Entity::Session(session)) => job(&session)?,
+                (Job::Cursor(job), Entity::Cursor(cursor)) => job(&mut lock(&cursor))?,
+                _ => return Err("the operation is registered for another kind".into()),
+            }
+        };
+        Ok((ended, session))
+    }
+
+    /// Reads the arguments of all operations of a test, and looks for what the driver lacks.
+    ///
+    /// # Errors
+    /// The first component that the driver lacks. What is wrong otherwise comes out when the test runs.
+    pub(crate) fn check(entities: &[EntityDefinition], test: &Test) -> Result<(), Stop> {
+        let mut check = Check::<F> { registry: Registry::new(), kinds: HashMap::new() };
+        check.entities(entities)?;
+        if !test.expect_tracing_messages.is_empty() {
+            return Err(Stop::lacks("spans of OpenTelemetry"));
+        }
+        check.operations(&test.operations)?;
+        match test.expect_events.iter().flat_map(|expected| &expected.events).any(has_computed_limit) {
+            true => Err(Stop::lacks("a maxTimeMS computed from what is left of a timeout")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Looks for what the driver lacks.
+struct Check<F: Way> {
+    registry: Registry<F>,
+    /// What is called what.
+    kinds: HashMap<String, Kind>,
+}
+
+impl<F: Way> Check<F> {
+    fn entities(&mut self, entities: &[EntityDefinition]) -> Result<(), Stop> {
+        for definition in entities {
+            // One whose parent does not exist is not created, whatever else it needs.
+            if definition.parent().is_some_and(|parent| !self.kinds.contains_key(parent)) {
+                continue;
+            }
+            only_lacks(entities::lacks(definition))?;
+            let kind = match definition {
+                EntityDefinition::Client(_) => Kind::Client,
+                EntityDefinition::ClientEncryption(_) => Kind::ClientEncryption,
+                EntityDefinition::Database(_) => Kind::Database,
+                EntityDefinition::Collection(_) => Kind::Collection,
+                EntityDefinition::Session(_) => Kind::Session,
+                EntityDefinition::Bucket(_) => Kind::Bucket,
+                EntityDefinition::Thread(_) => Kind::Thread,
+            };
+            self.kinds.insert(definition.id().to_owned(), kind);
+        }
+        Ok(())
+    }
+
+    fn operations(&mut self, operations: &[Operation]) -> Result<(), Stop> {
+        for operation in operations {
+            let kind = match operation.object.as_str() {
+                RUNNER => Some(Kind::Runner),
+                object => self.kinds.get(object).copied(),
+            };
+            let Some(kind) = kind else { continue };
+            let arguments = match kind {
+                Kind::Runner => Arguments::of(&operation.name, operation.arguments.clone()),
+                _ => split(operation)?.1,
+            };
+            only_lacks(self.registry.read(kind, &operation.name, arguments).map(drop))?;
+            if let Some(name) = &operation.save_result_as_entity {
+                let saved = match operation.name.as_str() {
+                    "createFindCursor" | "createCommandCursor" => Some(Kind::Cursor),
+                    "createChangeStream" => Some(Kind::ChangeStream),
+                    _ => None,
+                };
+                self.kinds.extend(saved.map(|kind| (name.clone(), kind)));
+            }
+            if kind == Kind::Runner {
+                let given = |key: &str| operation.arguments.get(key).cloned();
+                let nested = given("operation").map(bson::deserialize_from_bson);
+                if let Some(Ok(nested)) = nested {
+                    self.operations(std::slice::from_ref(&nested))?;
+                }
+                if let Some(Ok(entities)) = given("entities").map(bson::deserialize_from_bson::<Vec<_>>) {
+                    self.entities(&entities)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the test runner is called where an operation names its object.
+const RUNNER: &str = "testRunner";
+
+/// Whether an expected command has a `maxTimeMS` that the driver computes: no test knows its value.
+fn has_computed_limit(event: &Document) -> bool {
+    let command = event.get_document("commandStartedEvent").and_then(|event| event.get_document("command"));
+    let limit = command.and_then(|command| command.get_document("maxTimeMS"));
+    limit.is_ok_and(|limit| limit.get_bool("$$exists").unwrap_or(true))
+}
+
+/// Leaves failures for the run.
+fn only_lacks(outcome: Result<(), Stop>) -> Result<(), Stop> {
+    match outcome {
+        Err(Stop::Failed(_)) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// The session of an operation, and its other arguments.
+fn split(operation: &Operation) -> Result<(Option<String>, Arguments), Stop> {
+    let mut arguments = Arguments::of(&operation.name, operation.arguments.clone());
+    Ok((arguments.option("session")?, arguments))
+}
+
+fn matches<F: Way>(expected: &Bson, answer: &Answer<F>, names: &Entities<F>) -> Result<(), String> {
+    match answer {
+        Answer::Nothing => matching::root(expected, None, names),
+        Answer::Value(value) => matching::root(expected, Some(value), names),
+        Answer::Documents(documents) => matching::roots(expected, &array(documents.clone()), names),
+        Answer::Cursor(_) => Err(format!("{expected} was expected, but there is a cursor")),
+    }
+}
+
+fn array(documents: Vec<Document>) -> Bson {
+    Bson::Array(documents.into_iter().map(Bson::Document).collect())
+}
