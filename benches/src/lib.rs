@@ -19,6 +19,7 @@
 //! median is reported; each contender is warmed and its number of operations chosen so that one measurement fills
 //! a fixed slice of time; what a measurement needs is allocated before its clock starts.
 
+pub mod baseline;
 pub mod bound;
 pub mod counting_alloc;
 pub mod cpu;

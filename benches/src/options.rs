@@ -21,6 +21,10 @@ pub struct Options {
     pub plot: Option<PathBuf>,
     /// Where to write the cells that something must hold for, as a table in Markdown.
     pub table: Option<PathBuf>,
+    /// The baseline to compare with.
+    pub against: Option<PathBuf>,
+    /// The baseline to take the figures over into.
+    pub write_baseline: Option<PathBuf>,
     /// How many rounds to measure, instead of the usual number.
     pub rounds: Option<usize>,
     /// Measure only cells whose name contains this.
@@ -37,6 +41,9 @@ pub struct Options {
 pub const USAGE: &str = "    --json FILE       write every figure as JSON
     --plot FILE.svg   draw the ratios as bars
     --table FILE.md   write the cells with a bound as a table in Markdown
+    --against FILE    name the cells that are worse by more than 15 % than in the baseline FILE, and fail if there are any
+    --write-baseline FILE
+                      take the ratios of this run over into the baseline FILE
     --rounds N        measure N rounds (1 to 1000)
     --cell SUBSTRING  measure only the cells whose name contains SUBSTRING
     --only NAME       run only the contender NAME, compared with nothing: for use under a profiler
@@ -57,6 +64,8 @@ impl Options {
                 "--json" => options.json = Some(value("the name of a file")?.into()),
                 "--plot" => options.plot = Some(value("the name of a file")?.into()),
                 "--table" => options.table = Some(value("the name of a file")?.into()),
+                "--against" => options.against = Some(value("the name of a file")?.into()),
+                "--write-baseline" => options.write_baseline = Some(value("the name of a file")?.into()),
                 "--cell" => options.cell = Some(value("a part of a cell's name")?),
                 "--only" => options.only = Some(value("the name of a contender")?),
                 "--uri" => options.uri = Some(value("a connection string")?),
@@ -69,6 +78,9 @@ impl Options {
                 }
                 other => return Err(format!("{other:?} is not an option; the options are\n{USAGE}")),
             }
+        }
+        if options.only.is_some() && (options.against.is_some() || options.write_baseline.is_some()) {
+            return Err("--only compares nothing: it goes with neither --against nor --write-baseline".into());
         }
         Ok(options)
     }
@@ -109,6 +121,7 @@ mod tests {
     fn what_is_wrong_is_named() {
         assert_eq!(parse("--json").unwrap_err(), "--json needs the name of a file after it");
         assert!(parse("--rounds 0").unwrap_err().contains("1 to 1000, not \"0\""));
+        assert!(parse("--only a --against b.json").unwrap_err().contains("--only compares nothing"));
         assert!(parse("--fast").unwrap_err().contains("\"--fast\" is not an option"));
     }
 }

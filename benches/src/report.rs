@@ -259,8 +259,8 @@ impl Report {
         })
     }
 
-    /// The peer that a cell is drawn against: the one that the report names, else the best.
-    fn drawn_peer<'c>(&self, cell: &'c Cell) -> Option<&'c Figures> {
+    /// The peer that a cell is compared with: the one that the report names, else the best.
+    pub(crate) fn compared_peer<'c>(&self, cell: &'c Cell) -> Option<&'c Figures> {
         let named = self.against.map(|name| cell.figures.iter().skip(1).find(|peer| peer.name == name));
         named.unwrap_or_else(|| cell.best_peer())
     }
@@ -269,7 +269,7 @@ impl Report {
     /// Where some cells are held to bounds, only these are drawn.
     pub fn to_plot(&self) -> Bars {
         let bar = |cell: &Cell| {
-            let (subject, best) = (cell.figures.first()?, self.drawn_peer(cell)?);
+            let (subject, best) = (cell.figures.first()?, self.compared_peer(cell)?);
             let ratio = subject.ratio_to(best).median;
             let tone = match cell.standing() {
                 Some(Standing::Met) => Tone::Good,

@@ -9,6 +9,7 @@ mod pool;
 mod toro;
 mod trial;
 
+use benches::baseline::Baseline;
 use benches::counting_alloc::CountingAlloc;
 use benches::options::{Options, USAGE};
 use benches::report::Report;
@@ -39,7 +40,8 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(name) => match measure(name, words) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(Standing::NoWorse) => ExitCode::SUCCESS,
+            Ok(Standing::Worse) => ExitCode::FAILURE,
             Err(why) => {
                 eprintln!("versus: {why}");
                 ExitCode::from(2)
@@ -54,11 +56,23 @@ fn usage() -> String {
     format!("usage: versus MEASUREMENT [OPTIONS]\n\nmeasurements:\n{list}\noptions:\n{USAGE}")
 }
 
-fn measure(name: &str, words: impl Iterator<Item = String>) -> Result<(), String> {
+/// How a run compares with the baseline, where it is compared.
+enum Standing {
+    NoWorse,
+    Worse,
+}
+
+fn measure(name: &str, words: impl Iterator<Item = String>) -> Result<Standing, String> {
     let Some((_, _, run)) = MEASUREMENTS.iter().find(|(known, _, _)| *known == name) else {
         return Err(format!("{name:?} is not a measurement\n{}", usage()));
     };
     let options = Options::parse(words)?;
+    // Read before the measurement, which takes long.
+    let before = options.against.as_deref().map(Baseline::read).transpose()?;
+    let mut written = match options.write_baseline.as_deref().filter(|path| path.exists()) {
+        Some(path) => Baseline::read(path)?,
+        None => Baseline::default(),
+    };
     let report = run(&options)?;
     println!("\n{}", report.to_text());
     let write = |path: &std::path::Path, text: String| {
@@ -73,5 +87,12 @@ fn measure(name: &str, words: impl Iterator<Item = String>) -> Result<(), String
     if let Some(path) = &options.plot {
         write(path, report.to_plot().to_svg())?;
     }
-    Ok(())
+    if let Some(path) = &options.write_baseline {
+        written.update(name, &report, options.cell.is_none());
+        written.write(path)?;
+    }
+    let Some(before) = before else { return Ok(Standing::NoWorse) };
+    let comparison = before.compare(name, &report);
+    println!("{comparison}");
+    Ok(if comparison.worse.is_empty() { Standing::NoWorse } else { Standing::Worse })
 }

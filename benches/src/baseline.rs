@@ -1,0 +1,230 @@
+//! What every cell had reached when it was measured alone on a quiet machine, to notice when one becomes worse.
+//!
+//! The file holds a ratio for each cell of each suite: that of the subject to one peer, measured in the same run. Ratios of different
+//! machines, and of different days, can be compared; times cannot. A cell without a peer, or whose peer counts nothing, is held
+//! to its own figure.
+
+use crate::report::{Cell, Report};
+use crate::round::Spread;
+use crate::table::figure;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// How much worse a cell may be than it was.
+const TOLERATED: f64 = 1.15;
+
+/// What a cell had reached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Mark {
+    /// In relation to a peer.
+    Ratio { to: String, ratio: f64 },
+    /// By itself.
+    Figure { figure: f64 },
+}
+
+impl Mark {
+    /// That of `cell`, against the peer that `report` compares with.
+    fn of(report: &Report, cell: &Cell) -> Option<Self> {
+        let peer = report.compared_peer(cell);
+        let related = peer.and_then(|peer| {
+            let ratio = cell.figures.first()?.ratio_to(peer).median;
+            ratio.is_finite().then(|| Mark::Ratio { to: peer.name.to_owned(), ratio: rounded(ratio) })
+        });
+        let by_itself = || {
+            let median = cell.figures.first()?.median();
+            median.is_finite().then(|| Mark::Figure { figure: rounded(median) })
+        };
+        related.or_else(by_itself)
+    }
+
+    /// What `cell` reaches now in the same respect; all NaN where it stalled or the peer is gone.
+    fn again(&self, cell: &Cell) -> Spread {
+        let nothing = Spread::of(&[]);
+        let Some((subject, peers)) = cell.figures.split_first() else { return nothing };
+        match self {
+            Mark::Figure { .. } => subject.spread(),
+            Mark::Ratio { to, .. } => match peers.iter().find(|peer| peer.name == *to) {
+                Some(peer) => subject.ratio_to(peer),
+                None => nothing,
+            },
+        }
+    }
+
+    fn value(&self) -> f64 {
+        match self {
+            Mark::Ratio { ratio: value, .. } | Mark::Figure { figure: value } => *value,
+        }
+    }
+}
+
+/// Three digits are more than a measurement repeats.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.2e}").parse().unwrap_or(value)
+}
+
+type Suite = BTreeMap<String, Mark>;
+
+/// What every cell of every suite had reached.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Baseline {
+    suites: BTreeMap<String, Suite>,
+}
+
+/// What a run says of a baseline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// A line about each cell that became worse.
+    pub worse: Vec<String>,
+    /// The cells that were measured and are not in the baseline.
+    pub unknown: Vec<String>,
+    /// How many cells were compared.
+    pub compared: usize,
+}
+
+impl Baseline {
+    /// Reads a baseline from a file.
+    ///
+    /// # Errors
+    /// A sentence that names the file, if it cannot be read or is no baseline.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|why| format!("cannot read the baseline {}: {why}", path.display()))?;
+        serde_json::from_str(&text).map_err(|why| format!("{} is no baseline: {why}", path.display()))
+    }
+
+    /// Writes the baseline to a file.
+    ///
+    /// # Errors
+    /// A sentence that names the file, if it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), String> {
+        let text = serde_json::to_string_pretty(self).map_err(|why| why.to_string())?;
+        std::fs::write(path, text + "\n").map_err(|why| format!("cannot write {}: {why}", path.display()))
+    }
+
+    /// Takes over what a run of `suite` reached. A run of the whole suite replaces all of its cells.
+    pub fn update(&mut self, suite: &str, report: &Report, whole: bool) {
+        let cells = self.suites.entry(suite.to_owned()).or_default();
+        if whole {
+            cells.clear();
+        }
+        for cell in &report.cells {
+            if let Some(mark) = Mark::of(report, cell) {
+                cells.insert(cell.name.clone(), mark);
+            }
+        }
+    }
+
+    /// Compares a run of `suite` with what it had reached. A cell became worse if its median is beyond what is tolerated, and three
+    /// quarters of its rounds are worse than before: one round that was disturbed says nothing.
+    pub fn compare(&self, suite: &str, report: &Report) -> Comparison {
+        let nothing = Suite::new();
+        let known = self.suites.get(suite).unwrap_or(&nothing);
+        let mut comparison = Comparison::default();
+        for cell in &report.cells {
+            let Some(mark) = known.get(&cell.name) else {
+                comparison.unknown.push(cell.name.clone());
+                continue;
+            };
+            comparison.compared += 1;
+            let (before, now) = (mark.value(), mark.again(cell));
+            // A figure that is missing is not within the bound either.
+            let within = now.median <= before * TOLERATED || now.low <= before;
+            if within {
+                continue;
+            }
+            let what = match mark {
+                Mark::Ratio { to, .. } => format!("times {to}"),
+                Mark::Figure { .. } => cell.unit.to_owned(),
+            };
+            let now = if now.median.is_nan() { "nothing".to_owned() } else { figure(now.median) };
+            comparison.worse.push(format!("{}: {now} {what}, was {}", cell.name, figure(before)));
+        }
+        comparison
+    }
+}
+
+impl std::fmt::Display for Comparison {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "against the baseline: {} cells compared, {} worse", self.compared, self.worse.len())?;
+        self.worse.iter().try_for_each(|line| writeln!(f, "  WORSE {line}"))?;
+        self.unknown.iter().try_for_each(|name| writeln!(f, "  not in the baseline: {name}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::round::Figures;
+
+    fn report(own: [f64; 4], peer: f64) -> Report {
+        let figures = |name, rounds: [f64; 4]| Figures { name, rounds: rounds.to_vec() };
+        let measured = vec![figures("own", own), figures("slow", [900.0; 4]), figures("peer", [peer; 4])];
+        let alone = vec![figures("own", own)];
+        Report {
+            title: String::new(),
+            subject: "own",
+            against: None,
+            shown: &[],
+            packages: vec![],
+            notes: vec![],
+            cells: vec![Cell::judged("lock", "ns", measured, &[]), Cell::judged("longest", "us", alone, &[])],
+        }
+    }
+
+    fn baseline(own: f64, peer: f64) -> Baseline {
+        let mut baseline = Baseline::default();
+        baseline.update("toro", &report([own; 4], peer), true);
+        baseline
+    }
+
+    #[test]
+    fn a_cell_that_became_worse_is_named() {
+        let before = baseline(10.0, 100.0);
+        let worse = |own, peer| before.compare("toro", &report(own, peer)).worse;
+        assert!(worse([11.0; 4], 100.0).is_empty());
+        assert_eq!(
+            worse([12.0; 4], 100.0),
+            ["lock: 0.12 times peer, was 0.10", "longest: 12.0 us, was 10.0"]
+        );
+        // A slower machine slows both.
+        assert_eq!(worse([20.0; 4], 200.0).len(), 1);
+        assert!(worse([9.0, 9.9, 12.0, 99.0], 100.0).is_empty(), "half of the rounds are as before");
+        assert!(worse([f64::NAN; 4], 100.0).len() == 2, "one that stalled is worse");
+    }
+
+    #[test]
+    fn nothing_may_become_something() {
+        let before = baseline(0.0, 0.0);
+        assert_eq!(before.suites["toro"]["lock"], Mark::Ratio { to: "peer".into(), ratio: 1.0 });
+        assert!(before.compare("toro", &report([0.0; 4], 0.0)).worse.is_empty());
+        assert_eq!(before.compare("toro", &report([1.0; 4], 0.0)).worse.len(), 2);
+    }
+
+    #[test]
+    fn a_part_of_a_run_leaves_the_other_cells() {
+        let mut baseline = baseline(10.0, 100.0);
+        let mut part = report([20.0; 4], 100.0);
+        part.cells.truncate(1);
+        let mut new = part.cells[0].clone();
+        new.name = "new".into();
+        part.cells.push(new);
+        let unknown = baseline.compare("toro", &part).unknown;
+        assert_eq!(unknown, ["new"]);
+        baseline.update("toro", &part, false);
+        assert_eq!(baseline.suites["toro"].len(), 3);
+        baseline.update("toro", &part, true);
+        assert_eq!(baseline.suites["toro"].len(), 2);
+        assert_eq!(baseline.compare("pool", &part).compared, 0);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let baseline = baseline(10.0, 30.0);
+        let text = serde_json::to_string(&baseline).expect("it can be written");
+        assert!(text.contains(r#"{"to":"peer","ratio":0.333}"#), "{text}");
+        assert_eq!(serde_json::from_str::<Baseline>(&text).expect("it can be read"), baseline);
+    }
+}
