@@ -20,8 +20,10 @@ use testbed::Standalone;
 
 const MOST: u32 = 3;
 
+type Test = fn(&Standalone);
+
 fn main() {
-    let tests: [(&str, fn(&Standalone)); 5] = [
+    let tests: [(&str, Test); 5] = [
         ("a_forked_child_has_connections_of_its_own", threads),
         ("an_async_client_stays_with_the_process_that_made_it", tasks),
         ("forked_children_make_ids_of_their_own", ids),
