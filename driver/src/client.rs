@@ -170,6 +170,7 @@ impl<F: Face> Client<F> {
 
     /// Ends the idle sessions on the server, as far as one can be had at once; then everything else.
     async fn close(&self) {
+        crate::cursor::flush_kills(&self.core).await;
         crate::ops::end_sessions::end_sessions(&self.core).await;
         self.core.deployment.shutdown();
     }

@@ -4,6 +4,8 @@
 //! fetched when this one is used up, from the member that holds the cursor.
 
 mod feed;
+mod fetch;
+mod kills;
 mod session;
 mod stream;
 
@@ -18,6 +20,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use self::feed::{Feed, Follow};
+pub(crate) use self::kills::flush as flush_kills;
 pub use self::session::SessionCursor;
 pub use self::stream::{SessionCursorIter, SessionCursorStream};
 use crate::error::Result;
@@ -29,13 +32,27 @@ use crate::rt::block_on;
 /// In the async face a [`Stream`], in the blocking one an [`Iterator`]; in both, [`advance`](Cursor::advance) and
 /// [`current`](Cursor::current) give the documents undecoded, without a copy.
 ///
-/// Dropped before its end, it is ended on the server too, in the background.
+/// Dropped before its end, it is ended on the server too, in the background: cursors that are dropped in numbers are ended together. Where
+/// requests hold all connections, they are ended when one comes back; and at the latest by the server, when they have been idle for its
+/// `cursorTimeoutMillis` (10 minutes by default).
+///
+/// # Timeouts
+/// The client's `timeoutMS` bounds each step as a whole, however many empty batches a tailable cursor gets in that time. A step that ends
+/// between two batches with a timeout leaves the cursor open: the next step waits again. One that ends while a reply is on its way ends
+/// the cursor. For a stream the time runs from the poll that asked for a batch to the next document, even if `next` was dropped in between:
+/// the stream cannot know.
 ///
 /// Named through its face: [`driver::Cursor`](crate::Cursor) and [`driver::sync::Cursor`](crate::sync::Cursor).
 ///
 /// # Cancel safety
-/// A dropped [`advance`](Cursor::advance) or `next` loses nothing: the batch that it was waiting for is still on its way, and the next call
-/// takes it.
+/// A dropped [`advance`](Cursor::advance) or `next` loses nothing: the batch that it was waiting for is received in the background and kept
+/// for the next call. Its connection is free as soon as the reply has come. That takes up to `max_await_time` for a
+/// [`TailableAwait`](crate::options::CursorType::TailableAwait) cursor (1 second by default), so choose a short one where other operations
+/// need the same connection: in a request, or with a small `maxPoolSize`.
+///
+/// A reply that is more than about two seconds late while nobody polls the cursor is given up and its connection closed, unless the reply
+/// comes within one more second. The documents in it are lost, so the next step is an error and the cursor has ended. Documents are
+/// never skipped in silence.
 pub struct Cursor<T, F: Face> {
     feed: Feed,
     kind: PhantomData<fn() -> (T, F)>,
@@ -77,8 +94,10 @@ impl<T> Cursor<T, Async> {
     /// Makes the next document the current one. False when there is none.
     ///
     /// # Errors
-    /// Those of every operation when the next batch cannot be had; the cursor ends with that.
+    /// Those of every operation when the next batch cannot be had; the cursor ends with that. `Timeout` when the client's `timeoutMS`
+    /// passes; the cursor ends with that only if a reply was on its way.
     pub async fn advance(&mut self) -> Result<bool> {
+        self.feed.begin_step();
         std::future::poll_fn(|cx| self.feed.poll_advance(cx)).await
     }
 }
@@ -87,12 +106,13 @@ impl<T> Cursor<T, Blocking> {
     /// Makes the next document the current one. False when there is none.
     ///
     /// # Errors
-    /// Those of every operation when the next batch cannot be had; the cursor ends with that.
+    /// Those of every operation when the next batch cannot be had; the cursor ends with that. `Timeout` when the client's `timeoutMS`
+    /// passes; the cursor ends with that only if a reply was on its way.
     pub fn advance(&mut self) -> Result<bool> {
         if self.feed.advance_within_batch()? {
             return Ok(true);
         }
-        block_on(std::future::poll_fn(|cx| self.feed.poll_advance(cx)))
+        block_on(self.feed.advance_in(None))
     }
 }
 

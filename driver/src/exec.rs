@@ -19,6 +19,7 @@ pub(crate) mod batch;
 mod cluster_time;
 mod envelope;
 pub(crate) mod failure;
+pub(crate) mod kill_queue;
 #[cfg(feature = "tracing")]
 mod logging;
 mod operation;
@@ -39,6 +40,7 @@ use threadwatch::ForkGeneration;
 pub(crate) use self::attempt::check_size;
 use self::cluster_time::ClusterClock;
 pub use self::cluster_time::ClusterTime;
+pub(crate) use self::kill_queue::KillQueue;
 pub(crate) use self::operation::{Identity, Kind, Meta, Operation, RequestContext, Retry, Setting, Target};
 pub(crate) use self::outline::{Outline, malformed};
 use self::reply::Loan;
@@ -68,6 +70,8 @@ pub(crate) struct Hub {
     pub(crate) runtime: Runtime,
     pub(crate) sessions: SessionPool,
     pub(crate) clock: ClusterClock,
+    /// Cursors to be ended on the servers.
+    pub(crate) kills: KillQueue,
     /// The requests of a blocking client's threads.
     pub(crate) threads: Option<Arc<ThreadPins>>,
     /// The process that it was made in.
@@ -91,7 +95,8 @@ impl Hub {
         let deployment = Deployment::open(Arc::clone(&options), runtime.clone())?;
         let (sessions, clock) = (SessionPool::default(), ClusterClock::default());
         let threads = runtime.is_blocking().then(|| ThreadPins::new(options.auto_start_request()));
-        Ok(Hub { deployment, options, runtime, sessions, clock, threads, born, heir: OnceLock::new() })
+        let (kills, heir) = (KillQueue::default(), OnceLock::new());
+        Ok(Hub { deployment, options, runtime, sessions, clock, kills, threads, born, heir })
     }
 
     /// The hub of this process: itself, unless the process has forked since; then one that is opened anew, for the sockets, threads and
@@ -165,6 +170,16 @@ impl Core {
             Some(_) => Arc::clone(self),
             None => Arc::new(Core { hub: Arc::clone(&self.hub), request: Some(Arc::default()) }),
         }
+    }
+
+    /// The same client outside of any request.
+    pub(crate) fn outside_of_requests(&self) -> Self {
+        Core { hub: Arc::clone(&self.hub), request: None }
+    }
+
+    /// Whether nobody else holds the client.
+    pub(crate) fn is_last_handle(&self) -> bool {
+        Arc::strong_count(&self.hub) == 1
     }
 
     /// Whether both are of one client.

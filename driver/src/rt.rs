@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use pin_project_lite::pin_project;
 use threadwatch::ForkGeneration;
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 use tokio::time::Sleep;
 use toro::Event;
 
@@ -118,6 +119,11 @@ impl Runtime {
     /// Runs `work` in the background.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         drop(self.background.spawn(work));
+    }
+
+    /// Runs `work` in the background, until it is done or aborted.
+    pub(crate) fn task(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        self.background.spawn(work).abort_handle()
     }
 
     /// Runs `work`, which may block its thread, in the background. Gives `None` when the runtime shuts down before it is done.

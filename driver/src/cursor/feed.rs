@@ -1,32 +1,34 @@
 //! Where a cursor's batches come from.
 //!
-//! A [`Source`] holds what later commands need: the member, the names, the session. While a batch is being fetched the future that
-//! fetches it owns the source, and the feed owns that future; so whoever stops waiting loses nothing. A source that is dropped with
-//! its cursor still open kills it, in the background, on the member that holds it.
+//! A [`Source`] holds what later commands need: the member, the names, the session. While a batch is being fetched the source belongs to
+//! the fetch: a task in the async API ([`Fetch`]), so that whoever stops waiting loses nothing and holds no connection. A source
+//! that is dropped with its cursor still open has it killed, in the background, on the member that holds it ([`kills`]).
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bson::{Bson, RawDocument};
 use serde::Deserialize;
+use threadwatch::ForkGeneration;
 
+use super::fetch::Fetch;
+use super::kills;
 use crate::deadline::Deadline;
 use crate::decode;
 use crate::error::{Error, Result};
 use crate::exec::SessionState;
 use crate::exec::batch::Batch;
 use crate::exec::{self, Core, Identity, Reply, RequestContext, ServerSession, Target};
-use crate::ops::Boxed;
 use crate::ops::get_more::GetMore;
-use crate::ops::kill_cursors::KillCursors;
 use crate::ops::subject::Subject;
 use crate::topology::Server;
 
 /// How further batches are asked for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Follow {
+    /// Whether the server waits for documents where there are none.
+    pub(crate) awaits: bool,
     pub(crate) batch_size: Option<u32>,
     /// How many documents the server may still give, where there is a limit.
     pub(crate) left: Option<u64>,
@@ -47,20 +49,22 @@ impl Follow {
 pub(crate) struct Feed {
     batch: Batch,
     state: State,
+    /// That of the step which is under way, once it has to ask the server.
+    deadline: Option<Deadline>,
 }
 
 enum State {
     /// The server holds more.
     Open(Box<Source>),
     /// It is being asked for more.
-    Fetching(Boxed<'static, Fetched>),
+    Fetching(Fetch),
     /// A step within a session was dropped while it waited for a batch.
     Interrupted,
     /// Nothing follows the batch at hand.
     Done,
 }
 
-type Fetched = (Box<Source>, Result<Batch>);
+pub(super) type Fetched = (Box<Source>, Result<Batch>);
 
 impl Feed {
     /// Takes over the reply to a command that opened a cursor.
@@ -70,7 +74,7 @@ impl Feed {
     pub(crate) fn open(core: &Arc<Core>, mut reply: Reply<'_>, follow: Follow) -> Result<Self> {
         let head = reply.head()?;
         if head.id == 0 {
-            return Ok(Feed { batch: reply.take_batch()?, state: State::Done });
+            return Ok(Feed { batch: reply.take_batch()?, state: State::Done, deadline: None });
         }
         let (id, (db, collection)) = (head.id, head.names()?);
         let source = Box::new(Source {
@@ -81,8 +85,10 @@ impl Feed {
             session: reply.keep_session(),
             follow,
             core: Arc::clone(core),
+            cut_short: false,
+            born: ForkGeneration::current(),
         });
-        Ok(Feed { batch: reply.take_batch()?, state: State::Open(source) })
+        Ok(Feed { batch: reply.take_batch()?, state: State::Open(source), deadline: None })
     }
 
     pub(crate) fn current(&self) -> &RawDocument {
@@ -112,8 +118,21 @@ impl Feed {
         self.batch.advance().inspect_err(|_| self.state = State::Done)
     }
 
+    /// A new step begins, with a deadline of its own.
+    pub(crate) fn begin_step(&mut self) {
+        self.deadline = None;
+    }
+
     /// Moves on to the next document, fetching batches as needed. False at the end.
+    ///
+    /// Cancel safety: a batch that is on its way is kept for the next step.
     pub(crate) fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+        let advanced = ready!(self.poll_step(cx));
+        self.deadline = None;
+        Poll::Ready(advanced)
+    }
+
+    fn poll_step(&mut self, cx: &Context<'_>) -> Poll<Result<bool>> {
         loop {
             if self.advance_within_batch()? {
                 return Poll::Ready(Ok(true));
@@ -122,37 +141,49 @@ impl Feed {
                 State::Done => return Poll::Ready(Ok(false)),
                 State::Interrupted => return Poll::Ready(Err(interrupted())),
                 State::Open(source) => {
-                    self.state = State::Fetching(Box::pin(source.fetch(self.batch.taken(), None)));
+                    let (source, deadline) = self.admit(source)?;
+                    source.core.check_usable()?;
+                    let (runtime, expected) = (source.core.runtime.clone(), source.expected());
+                    let fetch = source.fetch(self.batch.taken(), None, deadline);
+                    self.state = State::Fetching(Fetch::start(&runtime, expected, fetch));
                 }
-                State::Fetching(mut fetch) => match Pin::new(&mut fetch).poll(cx) {
+                State::Fetching(mut fetch) => match fetch.poll(cx) {
                     Poll::Pending => {
                         self.state = State::Fetching(fetch);
                         return Poll::Pending;
                     }
-                    Poll::Ready(fetched) => self.took(fetched)?,
+                    Poll::Ready(fetched) => self.took(fetched?)?,
                 },
             }
         }
     }
 
-    /// As [`poll_advance`](Self::poll_advance), in the caller's session if there is one.
+    /// As [`poll_advance`](Self::poll_advance), in the caller's session if there is one, and without a task.
     ///
     /// Cancel safety: dropped while it waits for a batch, the next step gives an error.
-    pub(crate) async fn advance_in(&mut self, mut session: Option<&mut SessionState>) -> Result<bool> {
+    pub(crate) async fn advance_in(&mut self, session: Option<&mut SessionState>) -> Result<bool> {
+        self.begin_step();
+        let advanced = self.step_in(session).await;
+        self.deadline = None;
+        advanced
+    }
+
+    async fn step_in(&mut self, mut session: Option<&mut SessionState>) -> Result<bool> {
         loop {
             if self.advance_within_batch()? {
                 return Ok(true);
             }
             match std::mem::replace(&mut self.state, State::Interrupted) {
                 State::Open(source) => {
-                    let fetched = source.fetch(self.batch.taken(), session.as_deref_mut()).await;
+                    let (source, deadline) = self.admit(source)?;
+                    let fetched = source.fetch(self.batch.taken(), session.as_deref_mut(), deadline).await;
                     self.state = State::Done;
                     self.took(fetched)?;
                 }
-                State::Fetching(fetch) => {
-                    let fetched = fetch.await;
+                State::Fetching(mut fetch) => {
+                    let fetched = std::future::poll_fn(|cx| fetch.poll(cx)).await;
                     self.state = State::Done;
-                    self.took(fetched)?;
+                    self.took(fetched?)?;
                 }
                 State::Done => {
                     self.state = State::Done;
@@ -164,6 +195,22 @@ impl Feed {
                 }
             }
         }
+    }
+
+    /// Lets the step ask for another batch, unless its time is up; then the cursor stays open.
+    fn admit(&mut self, mut source: Box<Source>) -> Result<(Box<Source>, Deadline)> {
+        let cut_short = std::mem::take(&mut source.cut_short);
+        let Some(deadline) = self.deadline else {
+            let deadline = Deadline::after_option(source.core.options.timeout());
+            self.deadline = Some(deadline);
+            return Ok((source, deadline));
+        };
+        if cut_short || deadline.is_over() {
+            let error = source.out_of_time();
+            self.state = State::Open(source);
+            return Err(error);
+        }
+        Ok((source, deadline))
     }
 
     fn took(&mut self, (source, batch): Fetched) -> Result<()> {
@@ -181,8 +228,11 @@ fn interrupted() -> Error {
     )
 }
 
+/// How long a server waits for documents where it is not told.
+const AWAIT: Duration = Duration::from_secs(1);
+
 /// An open cursor on the server.
-struct Source {
+pub(super) struct Source {
     id: i64,
     db: String,
     collection: String,
@@ -190,13 +240,22 @@ struct Source {
     session: Option<ServerSession>,
     follow: Follow,
     core: Arc<Core>,
+    /// Whether the server waited for documents for less than it was to, so that the step could end in time.
+    cut_short: bool,
+    /// The process that holds it.
+    born: ForkGeneration,
 }
 
 impl Source {
     /// Fetches the batch that follows one of `taken` documents.
-    async fn fetch(mut self: Box<Self>, taken: u64, session: Option<&mut SessionState>) -> Fetched {
+    async fn fetch(
+        mut self: Box<Self>,
+        taken: u64,
+        session: Option<&mut SessionState>,
+        deadline: Deadline,
+    ) -> Fetched {
         self.follow.left = self.follow.left.map(|left| left.saturating_sub(taken));
-        let batch = self.next_batch(session).await;
+        let batch = self.next_batch(session, deadline).await;
         let subject = Subject { operation: "getMore", db: &self.db, collection: Some(&self.collection) };
         let batch = batch.map_err(|error| error.during(&subject));
         if batch.as_ref().is_err_and(is_gone) {
@@ -205,23 +264,54 @@ impl Source {
         (self, batch)
     }
 
-    async fn next_batch(&mut self, session: Option<&mut SessionState>) -> Result<Batch> {
+    async fn next_batch(&mut self, session: Option<&mut SessionState>, deadline: Deadline) -> Result<Batch> {
+        let max_await_time = self.max_await_time(deadline);
         let mut command = GetMore {
             context: RequestContext::bare(&self.db, Target::Member(&self.server)),
             cursor: self.id,
             collection: &self.collection,
             batch_size: self.follow.batch_size(),
-            max_await_time: self.follow.max_await_time,
+            max_await_time,
             comment: self.follow.comment.as_ref(),
         };
         let identity = match session {
             Some(session) => Identity::Explicit(session),
             None => Identity::Held(self.session.as_mut()),
         };
-        let deadline = Deadline::after_option(self.core.options.timeout());
         let mut reply = exec::execute(&self.core, &mut command, identity, deadline).await?;
         self.id = reply.head()?.id;
         reply.take_batch()
+    }
+
+    /// How long the server takes to answer where there are no documents.
+    fn expected(&self) -> Duration {
+        match self.follow.awaits {
+            true => self.follow.max_await_time.unwrap_or(AWAIT),
+            false => Duration::ZERO,
+        }
+    }
+
+    /// How long the server is to wait for documents, so that its reply comes before `deadline` (specification "Client Side Operations
+    /// Timeout", section "Tailable Cursors").
+    fn max_await_time(&mut self, deadline: Deadline) -> Option<Duration> {
+        /// The time for the reply to come: an eighth of what is left, and no more than this.
+        const MARGIN: Duration = Duration::from_millis(100);
+        let left = deadline.remaining().filter(|_| self.follow.awaits);
+        let most = left.map(|left| left.saturating_sub((left / 8).min(MARGIN)));
+        let Some(most) = most.filter(|most| *most < self.expected()) else {
+            return self.follow.max_await_time;
+        };
+        self.cut_short = true;
+        let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
+        Some(Duration::from_millis(most.max(1)))
+    }
+
+    #[cold]
+    fn out_of_time(&self) -> Error {
+        let subject = Subject { operation: "getMore", db: &self.db, collection: Some(&self.collection) };
+        Error::timeout("no document came within the timeout (timeoutMS); the cursor is still open")
+            .at(self.server.address())
+            .during(&subject)
     }
 }
 
@@ -237,22 +327,9 @@ impl Drop for Source {
         if let Some(session) = self.session.take() {
             self.core.give_back(session);
         }
-        if self.id == 0 {
-            return;
+        if self.id != 0 && self.born.is_current() {
+            let (db, collection) = (std::mem::take(&mut self.db), std::mem::take(&mut self.collection));
+            kills::add(&self.core, Arc::clone(&self.server), db, collection, self.id);
         }
-        let (core, server, id) = (Arc::clone(&self.core), Arc::clone(&self.server), self.id);
-        let (db, collection) = (std::mem::take(&mut self.db), std::mem::take(&mut self.collection));
-        self.core.runtime.detach(async move {
-            /// Longer than that the cursor is left to the server's own timeout.
-            const LIMIT: Duration = Duration::from_secs(10);
-            let context = RequestContext::bare(&db, Target::Member(&server));
-            let mut command = KillCursors { context, cursor: id, collection: &collection };
-            // Nobody is left to hear of a failure, and the server ends idle cursors by itself.
-            let _ = exec::execute(&core, &mut command, Identity::Held(None), Deadline::after(LIMIT)).await;
-            // Where threads start requests by themselves, this one has; nothing else of it will ever end it.
-            if let Some(threads) = &core.threads {
-                threads.end_last();
-            }
-        });
     }
 }

@@ -1,4 +1,4 @@
-//! `killCursors`: ends a cursor on the member that holds it.
+//! `killCursors`: ends cursors on the member that holds them.
 
 use bson::raw::cstr;
 
@@ -9,7 +9,7 @@ use crate::wire::DocWriter;
 
 pub(crate) struct KillCursors<'a> {
     pub(crate) context: RequestContext<'a>,
-    pub(crate) cursor: i64,
+    pub(crate) cursors: &'a [i64],
     pub(crate) collection: &'a str,
 }
 
@@ -24,7 +24,8 @@ impl Operation for KillCursors<'_> {
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
         body.str(cstr!("killCursors"), self.collection);
-        body.array(cstr!("cursors")).i64(self.cursor);
+        let mut cursors = body.array(cstr!("cursors"));
+        self.cursors.iter().for_each(|cursor| cursors.i64(*cursor));
         Ok(())
     }
 }
