@@ -83,7 +83,7 @@ impl Client<Async> {
         self.refreshed().await
     }
 
-    /// Ends the client: its idle sessions on the servers, its monitors, its idle connections. Operations that begin after it fail
+    /// Ends the client: its dropped cursors and idle sessions on the servers, its monitors, its idle connections. Operations that begin after it fail
     /// with `Shutdown`, of this and of every other handle.
     ///
     /// It waits for nobody:
@@ -91,8 +91,8 @@ impl Client<Async> {
     /// - An operation whose command is on its way ends as it would have, and then its connection is closed. One that still waits
     ///   for a server or a connection fails with `Shutdown`, and none is sent a second time.
     /// - A cursor gives the documents that it holds, then `Shutdown`. One that is still open on the server stays there until the server
-    ///   ends it by itself, by default within half an hour of its last use. To have it ended at once, drop it well before: that kills it in
-    ///   the background.
+    ///   ends it by itself, by default within half an hour of its last use. A cursor that was dropped before is ended here, if that
+    ///   can be done within a second.
     /// - A [`ClientSession`](crate::session::ClientSession) that is still held stays on the server until it expires, by default
     ///   half an hour after its last use; one dropped before is ended here. At most a second is spent on that.
     ///
@@ -133,7 +133,7 @@ impl Client<Blocking> {
         rt::block_on(self.refreshed())
     }
 
-    /// Ends the client: its idle sessions on the servers, its monitors, its idle connections. Operations that begin after it fail
+    /// Ends the client: its dropped cursors and idle sessions on the servers, its monitors, its idle connections. Operations that begin after it fail
     /// with `Shutdown`, of this and of every other handle.
     ///
     /// It waits for nobody:
@@ -141,8 +141,8 @@ impl Client<Blocking> {
     /// - An operation whose command is on its way ends as it would have, and then its connection is closed. One that still waits
     ///   for a server or a connection fails with `Shutdown`, and none is sent a second time.
     /// - A cursor gives the documents that it holds, then `Shutdown`. One that is still open on the server stays there until the server
-    ///   ends it by itself, by default within half an hour of its last use. To have it ended at once, drop it well before: that kills it in
-    ///   the background.
+    ///   ends it by itself, by default within half an hour of its last use. A cursor that was dropped before is ended here, if that
+    ///   can be done within a second.
     /// - A [`ClientSession`](crate::session::ClientSession) that is still held stays on the server until it expires, by default
     ///   half an hour after its last use; one dropped before is ended here. At most a second is spent on that.
     ///
