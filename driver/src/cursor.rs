@@ -37,7 +37,8 @@ use crate::rt::block_on;
 /// `cursorTimeoutMillis` (10 minutes by default).
 ///
 /// # Timeouts
-/// The client's `timeoutMS` bounds each step as a whole, however many empty batches a tailable cursor gets in that time. A step that ends
+/// The client's `timeoutMS` bounds each step as a whole, however many empty batches a tailable cursor gets in that time. It may end
+/// up to half a second earlier, where the next reply would not come in time. A step that ends
 /// between two batches with a timeout leaves the cursor open: the next step waits again. One that ends while a reply is on its way ends
 /// the cursor. For a stream the time runs from the poll that asked for a batch to the next document, even if `next` was dropped in between:
 /// the stream cannot know.

@@ -205,7 +205,9 @@ impl Feed {
             self.deadline = Some(deadline);
             return Ok((source, deadline));
         };
-        if cut_short || deadline.is_over() {
+        let too_little =
+            source.follow.awaits && deadline.remaining().is_some_and(|left| left < source.margin());
+        if cut_short || too_little || deadline.is_over() {
             let error = source.out_of_time();
             self.state = State::Open(source);
             return Err(error);
@@ -230,6 +232,9 @@ fn interrupted() -> Error {
 
 /// How long a server waits for documents where it is not told.
 const AWAIT: Duration = Duration::from_secs(1);
+
+/// How long before the deadline of a step the server is to answer: at most this, and at most a quarter of the time.
+const MARGIN: Duration = Duration::from_millis(500);
 
 /// An open cursor on the server.
 pub(super) struct Source {
@@ -283,6 +288,11 @@ impl Source {
         reply.take_batch()
     }
 
+    /// The time that a reply needs to come before the deadline of its step.
+    fn margin(&self) -> Duration {
+        self.core.options.timeout().map_or(MARGIN, |timeout| MARGIN.min(timeout / 4))
+    }
+
     /// How long the server takes to answer where there are no documents.
     fn expected(&self) -> Duration {
         match self.follow.awaits {
@@ -294,10 +304,8 @@ impl Source {
     /// How long the server is to wait for documents, so that its reply comes before `deadline` (specification "Client Side Operations
     /// Timeout", section "Tailable Cursors").
     fn max_await_time(&mut self, deadline: Deadline) -> Option<Duration> {
-        /// The time for the reply to come: an eighth of what is left, and no more than this.
-        const MARGIN: Duration = Duration::from_millis(100);
         let left = deadline.remaining().filter(|_| self.follow.awaits);
-        let most = left.map(|left| left.saturating_sub((left / 8).min(MARGIN)));
+        let most = left.map(|left| left.saturating_sub(self.margin().min(left / 2)));
         let Some(most) = most.filter(|most| *most < self.expected()) else {
             return self.follow.max_await_time;
         };
