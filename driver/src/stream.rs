@@ -300,7 +300,7 @@ impl Stream {
     /// Writes all of `bytes`.
     ///
     /// Cancel safety: a dropped future may have written a part.
-    #[cfg(feature = "socks5")]
+    #[cfg(any(test, feature = "socks5"))]
     async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut written = 0;
         while written < bytes.len() {
