@@ -9,7 +9,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::core::{
-    End, Entry, Handed, Home, List, Mutex, Operation, Place, Start, Step, Wait, Waiter, Wakes, const_fn,
+    End, Entry, Handed, List, Mutex, Operation, Position, PrimitiveRef, Start, Step, Wait, Waiter, Wakes,
+    const_fn,
 };
 use crate::error::Timeout;
 
@@ -113,17 +114,17 @@ impl fmt::Debug for Barrier {
 pub struct Arriving<H> {
     generation: u64,
     index: usize,
-    home: PhantomData<fn() -> H>,
+    primitive_ref: PhantomData<fn() -> H>,
 }
 
 impl<H> Arriving<H> {
     fn new() -> Self {
-        Arriving { generation: 0, index: 0, home: PhantomData }
+        Arriving { generation: 0, index: 0, primitive_ref: PhantomData }
     }
 }
 
-impl<H: Home<Target = Barrier>> Operation for Arriving<H> {
-    type Home = H;
+impl<H: PrimitiveRef<Target = Barrier>> Operation for Arriving<H> {
+    type PrimitiveRef = H;
     type Primitive = Barrier;
     type Shared = Shared;
     type Slot = u64;
@@ -139,7 +140,7 @@ impl<H: Home<Target = Barrier>> Operation for Arriving<H> {
         &mut shared.waiters
     }
 
-    fn retry(&mut self, _: &Barrier, shared: &mut Shared, _: &mut u64, _: Place) -> bool {
+    fn retry(&mut self, _: &Barrier, shared: &mut Shared, _: &mut u64, _: Position) -> bool {
         self.generation < shared.generation
     }
 
@@ -173,7 +174,7 @@ impl<H: Home<Target = Barrier>> Operation for Arriving<H> {
     }
 }
 
-impl<H: Home<Target = Barrier>> Start for Arriving<H> {
+impl<H: PrimitiveRef<Target = Barrier>> Start for Arriving<H> {
     fn attempt(&mut self, barrier: &Barrier) -> Option<usize> {
         (barrier.parties <= 1).then_some(0)
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::core::{Home, Wait, Waiter, const_fn};
+use crate::core::{PrimitiveRef, Wait, Waiter, const_fn};
 use crate::error::{BeyondBound, TryAcquireError};
 use crate::permits;
 use crate::semaphore::{AcquirePermits, Held, Holder, Permit, Semaphore, permit};
@@ -180,7 +180,7 @@ impl Deref for Counted {
     }
 }
 
-impl Home for Counted {}
+impl PrimitiveRef for Counted {}
 
 impl Holder for Counted {
     type Permit = OwnedBoundedPermit;

@@ -15,8 +15,8 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use crate::core::{
-    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, Start, Wait, Waiter, Waiting,
-    Wakes, const_fn, locked, sealed,
+    AtomicUsize, End, Entry, Handed, List, Mutex, Operation, Ordering, PrimitiveRef, Start, Wait, Waiter,
+    Waiting, Wakes, const_fn, locked, sealed,
 };
 use crate::error::Timeout;
 use crate::lock::{self, Guard, Lock, OwnedGuard};
@@ -206,8 +206,8 @@ impl Answer for Told {
     }
 }
 
-impl<H: Home<Target = Condition>, A: Answer> Operation for Listening<H, A> {
-    type Home = H;
+impl<H: PrimitiveRef<Target = Condition>, A: Answer> Operation for Listening<H, A> {
+    type PrimitiveRef = H;
     type Primitive = Condition;
     type Shared = Line;
     type Slot = Notice;
@@ -250,7 +250,7 @@ impl<H: Home<Target = Condition>, A: Answer> Operation for Listening<H, A> {
     }
 }
 
-impl<H: Home<Target = Condition>, A: Answer> Start for Listening<H, A> {
+impl<H: PrimitiveRef<Target = Condition>, A: Answer> Start for Listening<H, A> {
     fn enqueue(&mut self, condition: &Condition, line: &mut Line, _: &mut Wakes) -> Entry<Told, Notice> {
         condition.queued.fetch_or(1, Ordering::AcqRel);
         let arrival = line.arrivals;

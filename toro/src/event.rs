@@ -12,8 +12,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::core::{
-    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, Place, Start, Wait, Waiter,
-    Wakes, const_fn, locked,
+    AtomicUsize, End, Entry, Handed, List, Mutex, Operation, Ordering, Position, PrimitiveRef, Start, Wait,
+    Waiter, Wakes, const_fn, locked,
 };
 use crate::error::Timeout;
 
@@ -165,8 +165,8 @@ impl fmt::Debug for Event {
 /// The wait for an event held through `H`.
 pub struct Happens<H>(PhantomData<fn() -> H>);
 
-impl<H: Home<Target = Event>> Operation for Happens<H> {
-    type Home = H;
+impl<H: PrimitiveRef<Target = Event>> Operation for Happens<H> {
+    type PrimitiveRef = H;
     type Primitive = Event;
     type Shared = Line;
     type Slot = Generation;
@@ -183,7 +183,7 @@ impl<H: Home<Target = Event>> Operation for Happens<H> {
     }
 
     /// It was set, and the batch of this waiter has not come yet. Whoever set it is still at it, and tidies up.
-    fn retry(&mut self, _: &Event, line: &mut Line, generation: &mut Generation, _: Place) -> bool {
+    fn retry(&mut self, _: &Event, line: &mut Line, generation: &mut Generation, _: Position) -> bool {
         *generation != line.generation
     }
 
@@ -195,7 +195,7 @@ impl<H: Home<Target = Event>> Operation for Happens<H> {
         event.tidy(line);
     }
 
-    fn is_served(_: &Event, _: &mut Line, _: Place) -> bool {
+    fn is_served(_: &Event, _: &mut Line, _: Position) -> bool {
         true
     }
 
@@ -211,7 +211,7 @@ impl<H: Home<Target = Event>> Operation for Happens<H> {
     }
 }
 
-impl<H: Home<Target = Event>> Start for Happens<H> {
+impl<H: PrimitiveRef<Target = Event>> Start for Happens<H> {
     #[inline]
     fn attempt(&mut self, event: &Event) -> Option<()> {
         event.is_set().then_some(())

@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use crate::core::{
-    End, Entry, Handed, Home, List, Mutex, Operation, Start, Step, Wait, Waiter, Wakes, const_fn,
+    End, Entry, Handed, List, Mutex, Operation, PrimitiveRef, Start, Step, Wait, Waiter, Wakes, const_fn,
     locked_quietly,
 };
 use crate::error::Timeout;
@@ -189,7 +189,7 @@ impl<S, T> Handoff<S, T> {
     where
         F: FnOnce(&mut S, &mut Waiters<'_, T>) -> Take<T>,
     {
-        Wait::new(Waiter::new(self, Handing { take: Some(take), home: PhantomData }))
+        Wait::new(Waiter::new(self, Handing { take: Some(take), primitive_ref: PhantomData }))
     }
 
     /// As [`wait`](Handoff::wait), keeping the counted monitor alive.
@@ -198,7 +198,7 @@ impl<S, T> Handoff<S, T> {
     where
         F: FnOnce(&mut S, &mut Waiters<'_, T>) -> Take<T>,
     {
-        Wait::new(Waiter::new(Arc::clone(self), Handing { take: Some(take), home: PhantomData }))
+        Wait::new(Waiter::new(Arc::clone(self), Handing { take: Some(take), primitive_ref: PhantomData }))
     }
 }
 
@@ -238,11 +238,11 @@ type Panic = Box<dyn Any + Send>;
 /// The wait for a value of a [`Handoff`] held through `H`.
 pub struct Handing<H, F> {
     take: Option<F>,
-    home: PhantomData<fn() -> H>,
+    primitive_ref: PhantomData<fn() -> H>,
 }
 
-impl<S, T, H: Home<Target = Handoff<S, T>>, F> Operation for Handing<H, F> {
-    type Home = H;
+impl<S, T, H: PrimitiveRef<Target = Handoff<S, T>>, F> Operation for Handing<H, F> {
+    type PrimitiveRef = H;
     type Primitive = Handoff<S, T>;
     type Shared = Shared<S, T>;
     type Slot = Value<T>;
@@ -297,7 +297,7 @@ impl<S, T, H: Home<Target = Handoff<S, T>>, F> Operation for Handing<H, F> {
 
 impl<S, T, H, F> Start for Handing<H, F>
 where
-    H: Home<Target = Handoff<S, T>>,
+    H: PrimitiveRef<Target = Handoff<S, T>>,
     F: FnOnce(&mut S, &mut Waiters<'_, T>) -> Take<T>,
 {
     fn enqueue(

@@ -10,7 +10,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use crate::core::{Home, UnsafeCell, Wait, Waiter, const_fn};
+use crate::core::{PrimitiveRef, UnsafeCell, Wait, Waiter, const_fn};
 use crate::error::{Closed, Timeout};
 use crate::mapped::{MappedGuard, OwnedMappedGuard, Release};
 use crate::permits::{self, Face, Permits, Refusal};
@@ -241,7 +241,7 @@ impl<T: ?Sized> OwnedGuard<T> {
 pub struct Held<H>(PhantomData<H>);
 
 /// What holds a lock, and the guard made of it.
-pub trait Holder: Home<Target = Lock<Self::Value>> {
+pub trait Holder: PrimitiveRef<Target = Lock<Self::Value>> {
     type Value: ?Sized;
     type Guard;
     fn guard(self) -> Self::Guard;
@@ -268,7 +268,7 @@ impl<T: ?Sized> Holder for Arc<Lock<T>> {
 }
 
 impl<H: Holder> Face for Held<H> {
-    type Home = H;
+    type PrimitiveRef = H;
     type Primitive = Lock<H::Value>;
     type Output = H::Guard;
     type Timed = Result<H::Guard, Timeout>;
@@ -284,8 +284,8 @@ impl<H: Holder> Face for Held<H> {
     }
 
     #[inline]
-    fn finish(home: H, _: u32, _never_closed: Result<(), Closed>) -> H::Guard {
-        home.guard()
+    fn finish(primitive_ref: H, _: u32, _never_closed: Result<(), Closed>) -> H::Guard {
+        primitive_ref.guard()
     }
 
     #[inline]

@@ -9,8 +9,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use crate::core::{
-    AtomicUsize, End, Entry, Handed, Home, List, Mutex, Operation, Ordering, Place, Start, UnsafeCell, Wait,
-    Waiter, Wakes, const_fn, locked,
+    AtomicUsize, End, Entry, Handed, List, Mutex, Operation, Ordering, Position, PrimitiveRef, Start,
+    UnsafeCell, Wait, Waiter, Wakes, const_fn, locked,
 };
 use crate::error::{AlreadySet, Timeout};
 
@@ -209,7 +209,7 @@ impl<T: fmt::Debug> fmt::Debug for OwnedValue<T> {
 pub struct Getting<H>(PhantomData<H>);
 
 /// What holds a result, and the reference to its value made of it.
-pub trait Holder: Home<Target = AsyncResult<Self::Value>> {
+pub trait Holder: PrimitiveRef<Target = AsyncResult<Self::Value>> {
     type Value;
     type Reference;
 
@@ -240,7 +240,7 @@ impl<T> Holder for Arc<AsyncResult<T>> {
 }
 
 impl<H: Holder> Operation for Getting<H> {
-    type Home = H;
+    type PrimitiveRef = H;
     type Primitive = AsyncResult<H::Value>;
     type Shared = List<()>;
     type Slot = ();
@@ -257,7 +257,7 @@ impl<H: Holder> Operation for Getting<H> {
     }
 
     /// It was set, and the batch of this waiter has not come yet.
-    fn retry(&mut self, result: &AsyncResult<H::Value>, _: &mut List<()>, (): &mut (), _: Place) -> bool {
+    fn retry(&mut self, result: &AsyncResult<H::Value>, _: &mut List<()>, (): &mut (), _: Position) -> bool {
         result.is_set()
     }
 

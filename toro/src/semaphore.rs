@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::core::{Home, Wait, Waiter, const_fn};
+use crate::core::{PrimitiveRef, Wait, Waiter, const_fn};
 use crate::error::{Closed, TooManyPermits, TryAcquireError, WaitError};
 use crate::permits::{self, Face, Permits, Refusal};
 
@@ -290,7 +290,7 @@ impl OwnedPermit {
 pub struct Held<H>(PhantomData<H>);
 
 /// What holds a semaphore, and the permit made of it.
-pub trait Holder: Home<Target = Semaphore> {
+pub trait Holder: PrimitiveRef<Target = Semaphore> {
     type Permit;
     fn permit(self, count: u32) -> Self::Permit;
 }
@@ -314,7 +314,7 @@ impl Holder for Arc<Semaphore> {
 }
 
 impl<H: Holder> Face for Held<H> {
-    type Home = H;
+    type PrimitiveRef = H;
     type Primitive = Semaphore;
     type Output = Result<H::Permit, Closed>;
     type Timed = Result<H::Permit, WaitError>;
@@ -325,8 +325,8 @@ impl<H: Holder> Face for Held<H> {
     }
 
     #[inline]
-    fn finish(home: H, count: u32, granted: Result<(), Closed>) -> Self::Output {
-        granted.map(|()| home.permit(count))
+    fn finish(primitive_ref: H, count: u32, granted: Result<(), Closed>) -> Self::Output {
+        granted.map(|()| primitive_ref.permit(count))
     }
 
     #[inline]

@@ -18,7 +18,7 @@ mod list;
 #[cfg(not(loom))]
 mod mutex;
 mod operation;
-mod parcel;
+mod pending_item;
 mod ring;
 mod sync;
 mod unwind;
@@ -29,13 +29,13 @@ mod wakes;
 pub(crate) use list::{End, List};
 #[cfg(not(loom))]
 pub(crate) use mutex::{Mutex, MutexGuard};
-pub(crate) use operation::{Entry, Handed, Home, Operation, Place, Start, Step};
-pub(crate) use parcel::Parcel;
+pub(crate) use operation::{Entry, Handed, Operation, Position, PrimitiveRef, Start, Step};
+pub(crate) use pending_item::PendingItem;
 pub(crate) use ring::{Ring, Stack};
 pub(crate) use sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, UnsafeCell, const_fn};
 #[cfg(loom)]
 pub(crate) use sync::{Mutex, MutexGuard};
 pub(crate) use wait::sealed;
 pub use wait::{Wait, Waiting};
-pub(crate) use waiter::{Rest, Waiter, locked, locked_quietly, served};
+pub(crate) use waiter::{FirstPoll, Waiter, locked, locked_quietly, served};
 pub(crate) use wakes::{Wakes, drop_each, wake_alone, wake_alone_quietly};

@@ -4,13 +4,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::{End, List, Mutex, Rest, Wakes};
+use super::{End, FirstPoll, List, Mutex, Wakes};
 
 /// A reference to a primitive: borrowed, or counted, or a guard. It always leads to the same one, which stays where it is.
-pub trait Home: Deref {}
+pub trait PrimitiveRef: Deref {}
 
-impl<P: ?Sized> Home for &P {}
-impl<P: ?Sized> Home for Arc<P> {}
+impl<P: ?Sized> PrimitiveRef for &P {}
+impl<P: ?Sized> PrimitiveRef for Arc<P> {}
 
 /// What is decided about a newcomer under the lock.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub enum Handed {
 
 /// Where in the line a waiter stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
+pub enum Position {
     Front,
     Behind,
 }
@@ -53,7 +53,7 @@ pub enum Place {
 /// an implementation name each type once, and no lifetimes that they can do without.
 pub trait Operation: Sized {
     /// How the wait refers to its primitive.
-    type Home: Home<Target = Self::Primitive>;
+    type PrimitiveRef: PrimitiveRef<Target = Self::Primitive>;
     /// What is waited on.
     type Primitive: ?Sized;
     /// What the primitive's lock guards.
@@ -88,7 +88,7 @@ pub trait Operation: Sized {
         _primitive: &Self::Primitive,
         _shared: &mut Self::Shared,
         _slot: &mut Self::Slot,
-        _place: Place,
+        _position: Position,
     ) -> bool {
         false
     }
@@ -110,22 +110,22 @@ pub trait Operation: Sized {
 
     /// Whether there certainly is nothing to serve after a waiter has joined the line in this place, or left it: asked
     /// before a whole batch is made ready for it.
-    fn is_served(_primitive: &Self::Primitive, _shared: &mut Self::Shared, _changed: Place) -> bool {
+    fn is_served(_primitive: &Self::Primitive, _shared: &mut Self::Shared, _changed: Position) -> bool {
         false
     }
 
-    fn finish(&mut self, home: Self::Home, grant: Self::Grant) -> Self::Output;
+    fn finish(&mut self, primitive_ref: Self::PrimitiveRef, grant: Self::Grant) -> Self::Output;
 
     /// The last poll: [`finish`](Self::finish), in the place from which the poll returns the answer, as in [`begin`](Start::begin).
     #[inline]
-    fn end(&mut self, home: Self::Home, grant: Self::Grant) -> Poll<Self::Output> {
-        Poll::Ready(self.finish(home, grant))
+    fn end(&mut self, primitive_ref: Self::PrimitiveRef, grant: Self::Grant) -> Poll<Self::Output> {
+        Poll::Ready(self.finish(primitive_ref, grant))
     }
 
     fn in_time(output: Self::Output) -> Self::Timed;
 
     /// The wait has ended without a grant.
-    fn expired(&mut self, home: Self::Home) -> Self::Timed;
+    fn expired(&mut self, primitive_ref: Self::PrimitiveRef) -> Self::Timed;
 }
 
 /// How a wait begins. Only polling needs this, so that its bounds may be what bounds of [`Operation`] may not.
@@ -140,10 +140,14 @@ pub trait Start: Operation {
     ///
     /// Whoever waits for something large makes its answer here, in the place from which the poll returns it.
     #[inline]
-    fn begin(&mut self, home: Self::Home, rest: &mut Rest<'_, Self>) -> Poll<Self::Output> {
-        match self.attempt(&home) {
-            Some(grant) => Poll::Ready(self.finish(home, grant)),
-            None => rest.go_on(self, home),
+    fn begin(
+        &mut self,
+        primitive_ref: Self::PrimitiveRef,
+        first_poll: &mut FirstPoll<'_, Self>,
+    ) -> Poll<Self::Output> {
+        match self.attempt(&primitive_ref) {
+            Some(grant) => Poll::Ready(self.finish(primitive_ref, grant)),
+            None => first_poll.go_on(self, primitive_ref),
         }
     }
 

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 
-use super::Parcel;
+use super::PendingItem;
 use super::wakes::drop_each;
 
 /// First in, first out.
@@ -27,16 +27,16 @@ macro_rules! store {
                 self.0.len()
             }
 
-            /// Moves the item of a parcel, if it is full, into the store.
+            /// Moves the item, if there still is one, into the store.
             #[inline]
-            pub(crate) fn push(&mut self, parcel: &mut Parcel<T>) {
+            pub(crate) fn push(&mut self, pending: &mut PendingItem<T>) {
                 if self.0.is_empty() {
                     // A ring begins at its first place again, as the standard library's does, though it does not promise to: that
                     // was in use a moment ago, and is in the processor's cache.
                     self.0.clear();
                 }
                 self.0.$push(MaybeUninit::uninit());
-                let filled = self.0.$last().is_some_and(|place| parcel.unpack_into(place));
+                let filled = self.0.$last().is_some_and(|place| pending.unpack_into(place));
                 if !filled {
                     self.0.$unpush();
                 }
@@ -66,15 +66,15 @@ store!(Stack, Vec::new(), push, last_mut, pop, pop);
 mod tests {
     use std::rc::Rc;
 
-    use super::{Parcel, Ring, Stack};
+    use super::{PendingItem, Ring, Stack};
 
     #[test]
     fn items_leave_in_order_and_none_is_dropped_twice_or_never() {
         let item = Rc::new(());
         let (mut ring, mut stack) = (Ring::new(), Stack::new());
         for number in 0..5 {
-            ring.push(&mut Parcel::new((number, Rc::clone(&item))));
-            stack.push(&mut Parcel::new((number, Rc::clone(&item))));
+            ring.push(&mut PendingItem::new((number, Rc::clone(&item))));
+            stack.push(&mut PendingItem::new((number, Rc::clone(&item))));
         }
         assert_eq!((ring.len(), stack.len(), Rc::strong_count(&item)), (5, 5, 11));
         assert_eq!(
@@ -90,12 +90,12 @@ mod tests {
     fn an_empty_parcel_leaves_nothing_behind() {
         let item = Rc::new(());
         let mut ring = Ring::new();
-        let mut parcel = Parcel::new(Rc::clone(&item));
-        assert!(parcel.take().is_some());
-        ring.push(&mut parcel);
+        let mut pending = PendingItem::new(Rc::clone(&item));
+        assert!(pending.take().is_some());
+        ring.push(&mut pending);
         assert!(ring.pop().is_none());
-        drop(parcel);
-        drop(Parcel::new(Rc::clone(&item)));
+        drop(pending);
+        drop(PendingItem::new(Rc::clone(&item)));
         assert_eq!(Rc::strong_count(&item), 1);
     }
 }

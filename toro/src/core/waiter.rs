@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::list::{GRANTED, List, Node, Standing, WAITING};
-use super::operation::{Entry, Handed, Operation, Place, Start, Step};
+use super::operation::{Entry, Handed, Operation, Position, Start, Step};
 use super::wakes::Spare;
 use super::{Mutex, MutexGuard, Wakes};
 
@@ -75,13 +75,14 @@ fn settle<O: Operation>(primitive: &O::Primitive, mut step: Step, wakes: &mut Wa
 
 /// A future that waits in line.
 ///
-/// The home is kept between the node, most of which a new wait leaves uninitialised, and the operation, which may carry an item:
-/// side by side, the compiler would move them together, uninitialised bytes and all, by way of the stack.
+/// The reference to the primitive lies between the node, most of which a new wait leaves uninitialised, and the
+/// operation, which may carry an item. Side by side, the compiler would move them together, uninitialised bytes and
+/// all, by way of the stack.
 #[repr(C)]
 pub struct Waiter<O: Operation> {
     node: Node<O::Slot>,
     /// Gone once the wait has returned.
-    home: Option<O::Home>,
+    primitive_ref: Option<O::PrimitiveRef>,
     op: O,
 }
 
@@ -101,23 +102,23 @@ enum Left<S> {
 
 /// A waiter taken apart. Of the fields only the node is pinned.
 struct Parts<'a, O: Operation> {
-    home: &'a mut Option<O::Home>,
+    primitive_ref: &'a mut Option<O::PrimitiveRef>,
     op: &'a mut O,
     node: &'a Node<O::Slot>,
 }
 
 impl<O: Operation> Waiter<O> {
     #[inline]
-    pub(crate) fn new(home: O::Home, op: O) -> Self {
-        Waiter { home: Some(home), op, node: Node::new() }
+    pub(crate) fn new(primitive_ref: O::PrimitiveRef, op: O) -> Self {
+        Waiter { primitive_ref: Some(primitive_ref), op, node: Node::new() }
     }
 
     #[inline]
     fn parts(self: Pin<&mut Self>) -> Parts<'_, O> {
         // SAFETY: the node is handed out by shared reference only, and the other fields are never pinned. `Waiter` is not
         // `Unpin`, and its drop moves nothing.
-        let Waiter { home, op, node } = unsafe { self.get_unchecked_mut() };
-        Parts { home, op, node }
+        let Waiter { primitive_ref, op, node } = unsafe { self.get_unchecked_mut() };
+        Parts { primitive_ref, op, node }
     }
 
     #[inline]
@@ -125,14 +126,14 @@ impl<O: Operation> Waiter<O> {
     where
         O: Start,
     {
-        let Parts { home: place, op, node } = self.parts();
+        let Parts { primitive_ref: place, op, node } = self.parts();
         match (node.standing(), place.take()) {
-            (Standing::Outside, Some(home)) => {
-                let mut rest = Rest { place: Some(place), node, waker: cx.waker() };
-                op.begin(home, &mut rest)
+            (Standing::Outside, Some(primitive_ref)) => {
+                let mut first_poll = FirstPoll { place: Some(place), node, waker: cx.waker() };
+                op.begin(primitive_ref, &mut first_poll)
             }
-            (_, home) => {
-                *place = home;
+            (_, primitive_ref) => {
+                *place = primitive_ref;
                 poll_in_line(place, op, node, cx.waker())
             }
         }
@@ -140,8 +141,8 @@ impl<O: Operation> Waiter<O> {
 
     /// Ends the wait: the grant if it came in time, the operation's word for "too late" otherwise.
     pub(super) fn expire(self: Pin<&mut Self>) -> O::Timed {
-        let Parts { home, op, node } = self.parts();
-        let Some(primitive) = home.as_deref() else { polled_after_return() };
+        let Parts { primitive_ref, op, node } = self.parts();
+        let Some(primitive) = primitive_ref.as_deref() else { polled_after_return() };
         let left = match node.standing() {
             Standing::Outside => Left::Nothing,
             Standing::InLine => leave(primitive, op, node, Leaving::Expired),
@@ -151,36 +152,36 @@ impl<O: Operation> Waiter<O> {
             Left::Nothing => None,
         };
         node.stand(Standing::Outside);
-        let Some(home) = home.take() else { polled_after_return() };
+        let Some(primitive_ref) = primitive_ref.take() else { polled_after_return() };
         match grant {
-            Some(grant) => O::in_time(op.finish(home, grant)),
-            None => op.expired(home),
+            Some(grant) => O::in_time(op.finish(primitive_ref, grant)),
+            None => op.expired(primitive_ref),
         }
     }
 }
 
 /// What is left of a first poll while the operation [begins](Start::begin).
 ///
-/// The home has been moved out. That it is gone is written once more when the poll is over, so that the compiler, which may
-/// not look across an atomic operation, sees that nothing is left to drop.
-pub struct Rest<'a, O: Operation> {
-    /// Where the home belongs if the wait goes on.
-    place: Option<&'a mut Option<O::Home>>,
+/// The reference to the primitive has been moved out. That it is gone is written once more when the poll is over, so
+/// that the compiler, which may not look across an atomic operation, sees that nothing is left to drop.
+pub struct FirstPoll<'a, O: Operation> {
+    /// Where the reference to the primitive belongs if the wait goes on.
+    place: Option<&'a mut Option<O::PrimitiveRef>>,
     node: &'a Node<O::Slot>,
     waker: &'a Waker,
 }
 
-impl<O: Start> Rest<'_, O> {
+impl<O: Start> FirstPoll<'_, O> {
     /// Nothing was to be had at once. Not to be called twice.
     #[inline]
-    pub(crate) fn go_on(&mut self, op: &mut O, home: O::Home) -> Poll<O::Output> {
+    pub(crate) fn go_on(&mut self, op: &mut O, primitive_ref: O::PrimitiveRef) -> Poll<O::Output> {
         let Some(place) = self.place.take() else { polled_after_return() };
-        *place = Some(home);
+        *place = Some(primitive_ref);
         poll_in_line(place, op, self.node, self.waker)
     }
 }
 
-impl<O: Operation> Drop for Rest<'_, O> {
+impl<O: Operation> Drop for FirstPoll<'_, O> {
     #[inline]
     fn drop(&mut self) {
         if let Some(place) = &mut self.place {
@@ -191,12 +192,12 @@ impl<O: Operation> Drop for Rest<'_, O> {
 
 #[inline(never)]
 fn poll_in_line<O: Start>(
-    home: &mut Option<O::Home>,
+    primitive_ref: &mut Option<O::PrimitiveRef>,
     op: &mut O,
     node: &Node<O::Slot>,
     waker: &Waker,
 ) -> Poll<O::Output> {
-    let Some(primitive) = home.as_deref() else { polled_after_return() };
+    let Some(primitive) = primitive_ref.as_deref() else { polled_after_return() };
     let grant = match node.standing() {
         Standing::Outside => join(primitive, op, node, waker),
         Standing::InLine => look_again(primitive, op, node, waker),
@@ -204,8 +205,8 @@ fn poll_in_line<O: Start>(
     match grant {
         Some(grant) => {
             node.stand(Standing::Outside);
-            let Some(home) = home.take() else { polled_after_return() };
-            op.end(home, grant)
+            let Some(primitive_ref) = primitive_ref.take() else { polled_after_return() };
+            op.end(primitive_ref, grant)
         }
         None => Poll::Pending,
     }
@@ -214,7 +215,7 @@ fn poll_in_line<O: Start>(
 impl<O: Operation> Drop for Waiter<O> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(primitive) = self.home.as_deref()
+        if let Some(primitive) = self.primitive_ref.as_deref()
             && self.node.standing() == Standing::InLine
         {
             drop_in_line(primitive, &mut self.op, &self.node);
@@ -238,10 +239,10 @@ fn polled_after_return() -> ! {
 
 /// Where in its list a linked node stands.
 #[inline]
-fn place_of<S>(node: &Node<S>, list: &List<S>) -> Place {
+fn position_of<S>(node: &Node<S>, list: &List<S>) -> Position {
     match list.is_front(node) {
-        true => Place::Front,
-        false => Place::Behind,
+        true => Position::Front,
+        false => Position::Behind,
     }
 }
 
@@ -265,10 +266,10 @@ fn join<O: Start>(
         Entry::Ready(grant) => (Some(grant), Some(waker)),
         Entry::Queue(slot, end) => {
             // SAFETY: the node is pinned with the waiter, whose drop unlinks it under the lock of the same primitive,
-            // which `home` keeps alive and in place.
+            // which `primitive_ref` keeps alive and in place.
             unsafe { O::list(&mut shared, Handed::No).push(node, waker, slot, end) };
-            let place = place_of(node, O::list(&mut shared, Handed::No));
-            if O::is_served(primitive, &mut shared, place) {
+            let position = position_of(node, O::list(&mut shared, Handed::No));
+            if O::is_served(primitive, &mut shared, position) {
                 return None;
             }
             (None, None)
@@ -306,8 +307,8 @@ fn look_again<O: Operation>(
         }
         // SAFETY: the lock is held and the node is linked.
         let handed = unsafe { node.ask(|slot| O::handed(slot)) }.unwrap_or(Handed::No);
-        let place = place_of(node, O::list(&mut shared, handed));
-        if handed == Handed::Yes || may_go(primitive, op, &mut shared, node, place) {
+        let position = position_of(node, O::list(&mut shared, handed));
+        if handed == Handed::Yes || may_go(primitive, op, &mut shared, node, position) {
             // SAFETY: the node is ours, and linked in the list that its slot tells.
             let (spare, slot) = unsafe { O::list(&mut shared, handed).remove(node) };
             let mut wakes = Wakes::new();
@@ -344,11 +345,11 @@ fn may_go<O: Operation>(
     op: &mut O,
     shared: &mut O::Shared,
     node: &Node<O::Slot>,
-    place: Place,
+    position: Position,
 ) -> bool {
     // SAFETY: the node is ours and linked, `shared` shows that the lock is held, and `retry` looks into no slot but the one that
     // it is given.
-    unsafe { node.ask(|slot| op.retry(primitive, shared, slot, place)) }.unwrap_or(false)
+    unsafe { node.ask(|slot| op.retry(primitive, shared, slot, position)) }.unwrap_or(false)
 }
 
 /// Gives up the place in line.
@@ -368,9 +369,9 @@ fn leave<O: Operation>(
     }
     // SAFETY: the lock is held and the node is linked.
     let handed = unsafe { node.ask(|slot| O::handed(slot)) }.unwrap_or(Handed::No);
-    let place = place_of(node, O::list(&mut shared, handed));
+    let position = position_of(node, O::list(&mut shared, handed));
     let granted = handed == Handed::Yes
-        || leaving == Leaving::Expired && may_go(primitive, op, &mut shared, node, place);
+        || leaving == Leaving::Expired && may_go(primitive, op, &mut shared, node, position);
     // SAFETY: the node is ours, and linked in the list that its slot tells.
     let (waker, slot) = unsafe { O::list(&mut shared, handed).remove(node) };
     if !granted {
@@ -380,7 +381,7 @@ fn leave<O: Operation>(
         Leaving::Dropped if !granted => Panics::Raised,
         _ => Panics::LetGo,
     };
-    if !O::is_served(primitive, &mut shared, place) {
+    if !O::is_served(primitive, &mut shared, position) {
         let spare = Spare(Some(waker));
         serve_after::<O>(primitive, shared, panics);
         drop(spare);

@@ -3,12 +3,12 @@
 use std::marker::PhantomData;
 
 use super::{Line, Need, Permits, Refusal};
-use crate::core::{End, Entry, Handed, Home, List, Mutex, Operation, Place, Start, Step, Wakes};
+use crate::core::{End, Entry, Handed, List, Mutex, Operation, Position, PrimitiveRef, Start, Step, Wakes};
 use crate::error::Closed;
 
 /// How a primitive wears its permits: where they are, and what it makes of a grant.
 pub trait Face {
-    type Home: Home<Target = Self::Primitive>;
+    type PrimitiveRef: PrimitiveRef<Target = Self::Primitive>;
     type Primitive: ?Sized;
     type Output;
     type Timed;
@@ -21,11 +21,11 @@ pub trait Face {
     }
 
     /// Makes the guard. `Err` only where the permits can be closed.
-    fn finish(home: Self::Home, count: u32, granted: Result<(), Closed>) -> Self::Output;
+    fn finish(primitive_ref: Self::PrimitiveRef, count: u32, granted: Result<(), Closed>) -> Self::Output;
 
     fn in_time(output: Self::Output) -> Self::Timed;
 
-    fn expired(home: Self::Home) -> Self::Timed;
+    fn expired(primitive_ref: Self::PrimitiveRef) -> Self::Timed;
 }
 
 /// Waits for a number of permits.
@@ -48,7 +48,7 @@ impl<F: Face> Acquire<F> {
 }
 
 impl<F: Face> Operation for Acquire<F> {
-    type Home = F::Home;
+    type PrimitiveRef = F::PrimitiveRef;
     type Primitive = F::Primitive;
     type Shared = Line;
     type Slot = Need;
@@ -66,8 +66,8 @@ impl<F: Face> Operation for Acquire<F> {
         &mut line.waiters
     }
 
-    fn retry(&mut self, primitive: &F::Primitive, _: &mut Line, need: &mut Need, place: Place) -> bool {
-        F::permits(primitive).retry(need, place)
+    fn retry(&mut self, primitive: &F::Primitive, _: &mut Line, need: &mut Need, position: Position) -> bool {
+        F::permits(primitive).retry(need, position)
     }
 
     #[inline]
@@ -89,11 +89,11 @@ impl<F: Face> Operation for Acquire<F> {
     }
 
     #[inline]
-    fn is_served(primitive: &F::Primitive, line: &mut Line, changed: Place) -> bool {
+    fn is_served(primitive: &F::Primitive, line: &mut Line, changed: Position) -> bool {
         let permits = F::permits(primitive);
         // Only the oldest waiter can be served, and a change behind it makes nothing possible for it; except with barging, where who left
         // may have stood first when it was nudged, and the nudge is to go to the one who stands first now.
-        changed == Place::Behind && !permits.is_barging() || permits.is_served(line)
+        changed == Position::Behind && !permits.is_barging() || permits.is_served(line)
     }
 
     #[inline]
@@ -102,8 +102,8 @@ impl<F: Face> Operation for Acquire<F> {
     }
 
     #[inline]
-    fn finish(&mut self, home: F::Home, grant: Self::Grant) -> F::Output {
-        F::finish(home, self.count, grant)
+    fn finish(&mut self, primitive_ref: F::PrimitiveRef, grant: Self::Grant) -> F::Output {
+        F::finish(primitive_ref, self.count, grant)
     }
 
     #[inline]
@@ -111,8 +111,8 @@ impl<F: Face> Operation for Acquire<F> {
         F::in_time(output)
     }
 
-    fn expired(&mut self, home: F::Home) -> F::Timed {
-        F::expired(home)
+    fn expired(&mut self, primitive_ref: F::PrimitiveRef) -> F::Timed {
+        F::expired(primitive_ref)
     }
 }
 

@@ -28,7 +28,7 @@ mod acquire;
 pub(crate) use acquire::{Acquire, Face};
 
 use crate::core::{
-    AtomicU64, End, Entry, List, Mutex, Ordering, Place, Step, Wakes, const_fn, locked, served, wake_alone,
+    AtomicU64, End, Entry, List, Mutex, Ordering, Position, Step, Wakes, const_fn, locked, served, wake_alone,
 };
 
 const QUEUED: u64 = 1;
@@ -334,14 +334,14 @@ impl Permits {
 
     /// Under the lock: a queued waiter looks for itself. Only the oldest may take, and that ends the overtaking; but anyone
     /// sees that the permits are closed, although the batch in which it is to be told has not come yet.
-    fn retry(&self, need: &mut Need, place: Place) -> bool {
+    fn retry(&self, need: &mut Need, position: Position) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
         if word & CLOSED != 0 {
             *need = Need::Closed;
             return true;
         }
         let Need::Permits(permits) = *need else { return true };
-        if place != Place::Front {
+        if position != Position::Front {
             return false;
         }
         loop {

@@ -3,12 +3,12 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use crate::core::{Parcel, Ring, Stack, drop_each};
+use crate::core::{PendingItem, Ring, Stack, drop_each};
 
 /// Holds the items of a queue, and decides which one leaves next.
 pub trait Buffer {
     type Item;
-    fn push(&mut self, parcel: &mut Parcel<Self::Item>);
+    fn push(&mut self, pending: &mut PendingItem<Self::Item>);
     fn pop(&mut self) -> Option<Self::Item>;
     fn len(&self) -> usize;
 }
@@ -26,8 +26,8 @@ impl<T> Buffer for Fifo<T> {
     type Item = T;
 
     #[inline]
-    fn push(&mut self, parcel: &mut Parcel<T>) {
-        self.0.push(parcel);
+    fn push(&mut self, pending: &mut PendingItem<T>) {
+        self.0.push(pending);
     }
 
     #[inline]
@@ -54,8 +54,8 @@ impl<T> Buffer for Lifo<T> {
     type Item = T;
 
     #[inline]
-    fn push(&mut self, parcel: &mut Parcel<T>) {
-        self.0.push(parcel);
+    fn push(&mut self, pending: &mut PendingItem<T>) {
+        self.0.push(pending);
     }
 
     #[inline]
@@ -90,8 +90,8 @@ impl<T: Ord> Priority<T> {
 impl<T: Ord> Buffer for Priority<T> {
     type Item = T;
 
-    fn push(&mut self, parcel: &mut Parcel<T>) {
-        let Some(item) = parcel.take() else { return };
+    fn push(&mut self, pending: &mut PendingItem<T>) {
+        let Some(item) = pending.take() else { return };
         let arrival = self.arrivals;
         self.arrivals += 1;
         self.heap.push(Ranked { item, arrival });

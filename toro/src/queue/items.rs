@@ -10,7 +10,7 @@ use futures_core::stream::FusedStream;
 use pin_project_lite::pin_project;
 
 use super::ops::{Get, Plain, Queued};
-use crate::core::{Home, Wait, Waiter};
+use crate::core::{PrimitiveRef, Wait, Waiter};
 
 pin_project! {
     /// The items of a queue, as a stream that ends when the queue is closed and empty.
@@ -20,7 +20,7 @@ pin_project! {
     #[must_use = "a stream does nothing unless it is polled"]
     pub struct Items<H>
     where
-        H: Home,
+        H: PrimitiveRef,
         H::Target: Queued,
     {
         // Gone when the stream has ended.
@@ -30,13 +30,13 @@ pin_project! {
     }
 }
 
-impl<H: Home<Target: Queued>> Items<H> {
+impl<H: PrimitiveRef<Target: Queued>> Items<H> {
     pub(crate) fn new(queue: H) -> Self {
         Items { queue: Some(queue), get: None }
     }
 }
 
-impl<H: Home<Target = Q> + Clone, Q: Queued + ?Sized> Stream for Items<H> {
+impl<H: PrimitiveRef<Target = Q> + Clone, Q: Queued + ?Sized> Stream for Items<H> {
     type Item = Q::Item;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Q::Item>> {
@@ -55,13 +55,13 @@ impl<H: Home<Target = Q> + Clone, Q: Queued + ?Sized> Stream for Items<H> {
     }
 }
 
-impl<H: Home<Target = Q> + Clone, Q: Queued + ?Sized> FusedStream for Items<H> {
+impl<H: PrimitiveRef<Target = Q> + Clone, Q: Queued + ?Sized> FusedStream for Items<H> {
     fn is_terminated(&self) -> bool {
         self.queue.is_none()
     }
 }
 
-impl<H: Home<Target: Queued>> fmt::Debug for Items<H> {
+impl<H: PrimitiveRef<Target: Queued>> fmt::Debug for Items<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Items").field("ended", &self.queue.is_none()).finish_non_exhaustive()
     }

@@ -6,7 +6,8 @@ use std::task::Poll;
 use super::buffer::Buffer;
 use super::shared::{Core, Found, Promise, Refused, Shared};
 use crate::core::{
-    End, Entry, Handed, Home, List, Mutex, Operation, Parcel, Place, Rest, Start, Step, Wakes,
+    End, Entry, FirstPoll, Handed, List, Mutex, Operation, PendingItem, Position, PrimitiveRef, Start, Step,
+    Wakes,
 };
 use crate::error::{Closed, PutError, Timeout, WaitError};
 
@@ -31,7 +32,7 @@ impl<H, M> Get<H, M> {
 pub struct Promised;
 
 /// What a getter makes of its item.
-pub trait Made<H: Home<Target: Queued<Item = T>>, T>: Sized {
+pub trait Made<H: PrimitiveRef<Target: Queued<Item = T>>, T>: Sized {
     type Output;
 
     /// Takes the item, and makes something of it.
@@ -41,12 +42,12 @@ pub trait Made<H: Home<Target: Queued<Item = T>>, T>: Sized {
     #[inline]
     fn begin(
         get: &mut Get<H, Self>,
-        home: H,
-        rest: &mut Rest<'_, Get<H, Self>>,
+        primitive_ref: H,
+        first_poll: &mut FirstPoll<'_, Get<H, Self>>,
     ) -> Poll<Result<Self::Output, Closed>> {
-        match home.core().get_now() {
-            Some(item) => Poll::Ready(Self::make(home, |_| item)),
-            None => rest.go_on(get, home),
+        match primitive_ref.core().get_now() {
+            Some(item) => Poll::Ready(Self::make(primitive_ref, |_| item)),
+            None => first_poll.go_on(get, primitive_ref),
         }
     }
 
@@ -60,7 +61,7 @@ pub trait Made<H: Home<Target: Queued<Item = T>>, T>: Sized {
 /// The item as it is.
 pub struct Plain;
 
-impl<H: Home<Target: Queued<Item = T>>, T> Made<H, T> for Plain {
+impl<H: PrimitiveRef<Target: Queued<Item = T>>, T> Made<H, T> for Plain {
     type Output = T;
 
     #[inline]
@@ -73,15 +74,15 @@ impl<H: Home<Target: Queued<Item = T>>, T> Made<H, T> for Plain {
     #[inline]
     fn begin(
         get: &mut Get<H, Plain>,
-        home: H,
-        rest: &mut Rest<'_, Get<H, Plain>>,
+        primitive_ref: H,
+        first_poll: &mut FirstPoll<'_, Get<H, Plain>>,
     ) -> Poll<Result<T, Closed>> {
-        match home.core().find() {
+        match primitive_ref.core().find() {
             Found::Item(mut claim) => return Poll::Ready(claim.take()),
             Found::Closed => return Poll::Ready(Err(Closed)),
             Found::Nothing => {}
         }
-        rest.go_on(get, home)
+        first_poll.go_on(get, primitive_ref)
     }
 
     #[inline]
@@ -94,8 +95,8 @@ impl<H: Home<Target: Queued<Item = T>>, T> Made<H, T> for Plain {
 }
 
 /// The item stays in the buffer until the end of the wait: only its promise is handed from step to step.
-impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for Get<H, M> {
-    type Home = H;
+impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for Get<H, M> {
+    type PrimitiveRef = H;
     type Primitive = Q;
     type Shared = Shared<Q::Buffer>;
     type Slot = Promise;
@@ -112,13 +113,13 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
     }
 
     /// The queue was closed, and the batch of this getter has not come yet.
-    fn retry(&mut self, _: &Q, shared: &mut Self::Shared, slot: &mut Promise, _: Place) -> bool {
+    fn retry(&mut self, _: &Q, shared: &mut Self::Shared, slot: &mut Promise, _: Position) -> bool {
         shared.is_over(slot)
     }
 
     /// A getter that only waits has nothing that others could have: see [`shared`](super::shared).
     #[inline]
-    fn is_served(_: &Q, _: &mut Self::Shared, _: Place) -> bool {
+    fn is_served(_: &Q, _: &mut Self::Shared, _: Position) -> bool {
         true
     }
 
@@ -141,17 +142,17 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
     }
 
     #[inline]
-    fn finish(&mut self, home: H, grant: Self::Grant) -> Self::Output {
+    fn finish(&mut self, primitive_ref: H, grant: Self::Grant) -> Self::Output {
         match grant {
-            Ok(Promised) => M::make(home, |queue| queue.core().take_promised()),
+            Ok(Promised) => M::make(primitive_ref, |queue| queue.core().take_promised()),
             Err(Closed) => Err(Closed),
         }
     }
 
     #[inline]
-    fn end(&mut self, home: H, grant: Self::Grant) -> Poll<Self::Output> {
+    fn end(&mut self, primitive_ref: H, grant: Self::Grant) -> Poll<Self::Output> {
         match grant {
-            Ok(Promised) => M::end(home),
+            Ok(Promised) => M::end(primitive_ref),
             Err(Closed) => Poll::Ready(Err(Closed)),
         }
     }
@@ -165,12 +166,12 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for
     }
 }
 
-impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Start for Get<H, M> {
+impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Start for Get<H, M> {
     #[inline]
-    fn begin(&mut self, home: H, rest: &mut Rest<'_, Self>) -> Poll<Self::Output> {
-        match home.core().seems_empty() {
-            true => rest.go_on(self, home),
-            false => M::begin(self, home, rest),
+    fn begin(&mut self, primitive_ref: H, first_poll: &mut FirstPoll<'_, Self>) -> Poll<Self::Output> {
+        match primitive_ref.core().seems_empty() {
+            true => first_poll.go_on(self, primitive_ref),
+            false => M::begin(self, primitive_ref, first_poll),
         }
     }
 
@@ -186,28 +187,28 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Start for Get
 /// Waits for a place, with the item that is to go there.
 ///
 /// It does not have the type of the item as a parameter besides that of the queue: see [`Operation`].
-pub struct Put<H: Home<Target: Queued>> {
+pub struct Put<H: PrimitiveRef<Target: Queued>> {
     /// Empty once the item is in the queue, or given back.
-    parcel: Parcel<<H::Target as Queued>::Item>,
-    home: PhantomData<fn() -> H>,
+    item: PendingItem<<H::Target as Queued>::Item>,
+    primitive_ref: PhantomData<fn() -> H>,
 }
 
-impl<H: Home<Target = Q>, Q: Queued<Item = T> + ?Sized, T> Put<H> {
+impl<H: PrimitiveRef<Target = Q>, Q: Queued<Item = T> + ?Sized, T> Put<H> {
     #[inline]
     pub(crate) fn new(item: T) -> Self {
-        Put { parcel: Parcel::new(item), home: PhantomData }
+        Put { item: PendingItem::new(item), primitive_ref: PhantomData }
     }
 
     /// Gives the item back. Not inlined: an answer that could hold an item would be copied as a whole where it mostly holds none.
     #[cold]
     #[inline(never)]
     fn refused(&mut self, why: fn(T) -> PutError<T>) -> Result<(), PutError<T>> {
-        self.parcel.take().map_or(Ok(()), |item| Err(why(item)))
+        self.item.take().map_or(Ok(()), |item| Err(why(item)))
     }
 }
 
-impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H> {
-    type Home = H;
+impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized> Operation for Put<H> {
+    type PrimitiveRef = H;
     type Primitive = Q;
     type Shared = Shared<Q::Buffer>;
     type Slot = Promise;
@@ -224,13 +225,13 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H> {
     }
 
     /// The queue was closed, and the batch of this putter has not come yet.
-    fn retry(&mut self, _: &Q, shared: &mut Self::Shared, slot: &mut Promise, _: Place) -> bool {
+    fn retry(&mut self, _: &Q, shared: &mut Self::Shared, slot: &mut Promise, _: Position) -> bool {
         shared.is_over(slot)
     }
 
     /// A putter that only waits has nothing that others could have: see [`shared`](super::shared).
     #[inline]
-    fn is_served(_: &Q, _: &mut Self::Shared, _: Place) -> bool {
+    fn is_served(_: &Q, _: &mut Self::Shared, _: Position) -> bool {
         true
     }
 
@@ -241,7 +242,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H> {
 
     fn granted(&mut self, queue: &Q, slot: Option<Promise>) -> Self::Grant {
         match slot {
-            Some(Promise::Kept) if queue.core().put_promised(&mut self.parcel).is_ok() => Ok(()),
+            Some(Promise::Kept) if queue.core().put_promised(&mut self.item).is_ok() => Ok(()),
             _ => Err(Closed),
         }
     }
@@ -282,15 +283,15 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Put<H> {
     }
 }
 
-impl<H: Home<Target = Q>, Q: Queued + ?Sized> Start for Put<H> {
+impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized> Start for Put<H> {
     #[inline]
-    fn begin(&mut self, home: H, rest: &mut Rest<'_, Self>) -> Poll<Self::Output> {
-        if home.core().seems_full() {
-            return rest.go_on(self, home);
+    fn begin(&mut self, primitive_ref: H, first_poll: &mut FirstPoll<'_, Self>) -> Poll<Self::Output> {
+        if primitive_ref.core().seems_full() {
+            return first_poll.go_on(self, primitive_ref);
         }
-        match home.core().put_from(&mut self.parcel) {
+        match primitive_ref.core().put_from(&mut self.item) {
             Ok(()) => Poll::Ready(Ok(())),
-            Err(Refused::Full) => rest.go_on(self, home),
+            Err(Refused::Full) => first_poll.go_on(self, primitive_ref),
             Err(Refused::Closed) => Poll::Ready(self.refused(PutError::Closed)),
         }
     }
@@ -302,7 +303,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Start for Put<H> {
         if !shared.has_place() {
             return Entry::Queue(Promise::Kept, End::Back);
         }
-        shared.push(&mut self.parcel);
+        shared.push(&mut self.item);
         Entry::Ready(Ok(()))
     }
 }
@@ -311,17 +312,17 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Start for Put<H> {
 pub struct Join<H> {
     /// How many ends there had been when it queued.
     ends: u32,
-    home: PhantomData<fn() -> H>,
+    primitive_ref: PhantomData<fn() -> H>,
 }
 
 impl<H> Join<H> {
     pub(crate) fn new() -> Self {
-        Join { ends: 0, home: PhantomData }
+        Join { ends: 0, primitive_ref: PhantomData }
     }
 }
 
-impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Join<H> {
-    type Home = H;
+impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized> Operation for Join<H> {
+    type PrimitiveRef = H;
     type Primitive = Q;
     type Shared = Shared<Q::Buffer>;
     type Slot = u32;
@@ -338,7 +339,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Join<H> {
     }
 
     /// The end has come, and its batch has not.
-    fn retry(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut u32, _: Place) -> bool {
+    fn retry(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut u32, _: Position) -> bool {
         self.ends != shared.ends()
     }
 
@@ -357,7 +358,7 @@ impl<H: Home<Target = Q>, Q: Queued + ?Sized> Operation for Join<H> {
     }
 }
 
-impl<H: Home<Target = Q>, Q: Queued + ?Sized> Start for Join<H> {
+impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized> Start for Join<H> {
     fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<(), u32> {
         self.ends = shared.ends();
         if shared.is_finished() { Entry::Ready(()) } else { Entry::Queue(self.ends, End::Back) }

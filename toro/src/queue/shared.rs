@@ -28,7 +28,7 @@ use std::task::Waker;
 
 use super::buffer::Buffer;
 use crate::core::{
-    AtomicBool, AtomicUsize, List, Mutex, MutexGuard, Ordering, Parcel, Step, Wakes, const_fn, locked,
+    AtomicBool, AtomicUsize, List, Mutex, MutexGuard, Ordering, PendingItem, Step, Wakes, const_fn, locked,
     served, wake_alone, wake_alone_quietly,
 };
 use crate::error::{Closed, TooManyDone, TryGetError, TryPutError};
@@ -112,18 +112,18 @@ impl<B> Core<B> {
 
 impl<B: Buffer> Core<B> {
     pub(super) fn try_put(&self, item: B::Item) -> Result<(), TryPutError<B::Item>> {
-        let mut parcel = Parcel::new(item);
-        let error = match self.put_from(&mut parcel) {
+        let mut pending = PendingItem::new(item);
+        let error = match self.put_from(&mut pending) {
             Ok(()) => return Ok(()),
             Err(Refused::Full) => TryPutError::Full,
             Err(Refused::Closed) => TryPutError::Closed,
         };
-        parcel.take().map_or(Ok(()), |item| Err(error(item)))
+        pending.take().map_or(Ok(()), |item| Err(error(item)))
     }
 
-    /// Puts the item of a full parcel, which keeps it if it is refused.
+    /// Puts the item. If it is refused, it stays in `pending`.
     #[inline]
-    pub(super) fn put_from(&self, parcel: &mut Parcel<B::Item>) -> Result<(), Refused> {
+    pub(super) fn put_from(&self, pending: &mut PendingItem<B::Item>) -> Result<(), Refused> {
         let mut shared = self.shared.lock();
         if shared.closed {
             return Err(Refused::Closed);
@@ -131,7 +131,7 @@ impl<B: Buffer> Core<B> {
         if !shared.has_place() {
             return Err(Refused::Full);
         }
-        shared.push(parcel);
+        shared.push(pending);
         self.pushed(shared);
         Ok(())
     }
@@ -246,13 +246,13 @@ impl<B: Buffer> Core<B> {
     }
 
     /// Puts into the place that was promised; refused if the queue was closed meanwhile.
-    pub(super) fn put_promised(&self, parcel: &mut Parcel<B::Item>) -> Result<(), Refused> {
+    pub(super) fn put_promised(&self, pending: &mut PendingItem<B::Item>) -> Result<(), Refused> {
         let mut shared = self.shared.lock();
         shared.promised_places -= 1;
         if shared.closed {
             return Err(Refused::Closed);
         }
-        shared.push(parcel);
+        shared.push(pending);
         self.pushed(shared);
         Ok(())
     }
@@ -395,9 +395,9 @@ impl<B: Buffer> Shared<B> {
     }
 
     #[inline]
-    pub(super) fn push(&mut self, parcel: &mut Parcel<B::Item>) {
+    pub(super) fn push(&mut self, pending: &mut PendingItem<B::Item>) {
         self.unfinished += 1;
-        self.buffer.push(parcel);
+        self.buffer.push(pending);
     }
 
     /// Promises an item that was not promised to anybody, if there is one.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use super::ops::{Made, Queued};
-use crate::core::Home;
+use crate::core::PrimitiveRef;
 use crate::error::Closed;
 
 /// An item taken by `get_task`: when it is dropped the queue's [`task_done`](crate::Queue::task_done) is called for it,
@@ -12,23 +12,23 @@ use crate::error::Closed;
 #[must_use = "a task counts as done as soon as it is dropped"]
 pub struct Task<H>
 where
-    H: Home<Target: Queued>,
+    H: PrimitiveRef<Target: Queued>,
 {
     item: <H::Target as Queued>::Item,
     done: Done<H>,
 }
 
 /// Reports one item as done on drop.
-struct Done<H: Home<Target: Queued>>(H);
+struct Done<H: PrimitiveRef<Target: Queued>>(H);
 
-impl<H: Home<Target: Queued>> Drop for Done<H> {
+impl<H: PrimitiveRef<Target: Queued>> Drop for Done<H> {
     fn drop(&mut self) {
         // Fails only if someone has called `task_done` for an item that was not theirs; there is nothing left to count.
         let _ = self.0.core().task_done();
     }
 }
 
-impl<H: Home<Target: Queued>> Task<H> {
+impl<H: PrimitiveRef<Target: Queued>> Task<H> {
     /// The item, which now counts as done.
     pub fn into_inner(self) -> <H::Target as Queued>::Item {
         let Task { item, done } = self;
@@ -37,7 +37,7 @@ impl<H: Home<Target: Queued>> Task<H> {
     }
 }
 
-impl<H: Home<Target: Queued>> Deref for Task<H> {
+impl<H: PrimitiveRef<Target: Queued>> Deref for Task<H> {
     type Target = <H::Target as Queued>::Item;
 
     fn deref(&self) -> &Self::Target {
@@ -45,13 +45,13 @@ impl<H: Home<Target: Queued>> Deref for Task<H> {
     }
 }
 
-impl<H: Home<Target: Queued>> DerefMut for Task<H> {
+impl<H: PrimitiveRef<Target: Queued>> DerefMut for Task<H> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.item
     }
 }
 
-impl<H: Home<Target: Queued<Item: fmt::Debug>>> fmt::Debug for Task<H> {
+impl<H: PrimitiveRef<Target: Queued<Item: fmt::Debug>>> fmt::Debug for Task<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Task").field(&self.item).finish()
     }
@@ -60,7 +60,7 @@ impl<H: Home<Target: Queued<Item: fmt::Debug>>> fmt::Debug for Task<H> {
 /// The item as a [`Task`].
 pub struct Counted;
 
-impl<H: Home<Target: Queued<Item = T>>, T> Made<H, T> for Counted {
+impl<H: PrimitiveRef<Target: Queued<Item = T>>, T> Made<H, T> for Counted {
     type Output = Task<H>;
 
     fn make(queue: H, take: impl FnOnce(&H::Target) -> Result<T, Closed>) -> Result<Task<H>, Closed> {

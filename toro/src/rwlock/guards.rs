@@ -9,7 +9,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use super::{Holder, READ, ReadKind, RwLock, UPGRADABLE, UPGRADE, UpgradableKind, WRITE, WriteKind};
-use crate::core::{Home, Wait, Waiter};
+use crate::core::{PrimitiveRef, Wait, Waiter};
 use crate::error::{Closed, NotUpgraded};
 use crate::mapped::{
     MappedReadGuard, MappedWriteGuard, OwnedMappedReadGuard, OwnedMappedWriteGuard, Release,
@@ -99,11 +99,11 @@ macro_rules! writes {
 
 /// The way from one kind of guard to another, for those that have one.
 macro_rules! lets_go {
-    ([$($generics:tt)*] $guard:ty, $home:ty) => {
+    ([$($generics:tt)*] $guard:ty, $primitive_ref:ty) => {
         impl<$($generics)*> $guard {
             /// The lock, whose permits stay held.
             #[inline]
-            fn into_lock(self) -> $home {
+            fn into_lock(self) -> $primitive_ref {
                 let guard = ManuallyDrop::new(self);
                 // SAFETY: the guard is neither used nor dropped any more.
                 unsafe { ptr::read(&guard.lock) }
@@ -208,8 +208,8 @@ changes_kind!(
 );
 
 macro_rules! holder {
-    ([$($generics:tt)*] $home:ty, $kind:ty, $guard:ty, $lock:ident => $make:expr) => {
-        impl<$($generics)*> Holder<$kind> for $home {
+    ([$($generics:tt)*] $primitive_ref:ty, $kind:ty, $guard:ty, $lock:ident => $make:expr) => {
+        impl<$($generics)*> Holder<$kind> for $primitive_ref {
             type Value = T;
             type Guard = $guard;
 
@@ -302,13 +302,13 @@ impl<G: Upgradable> Deref for Upgrading<G> {
     }
 }
 
-impl<G: Upgradable> Home for Upgrading<G> {}
+impl<G: Upgradable> PrimitiveRef for Upgrading<G> {}
 
 /// The face of an upgrade.
 pub struct Upgraded<G>(PhantomData<G>);
 
 impl<G: Upgradable> Face for Upgraded<G> {
-    type Home = Upgrading<G>;
+    type PrimitiveRef = Upgrading<G>;
     type Primitive = RwLock<G::Value>;
     type Output = G::Write;
     type Timed = Result<G::Write, NotUpgraded<G>>;
@@ -321,15 +321,15 @@ impl<G: Upgradable> Face for Upgraded<G> {
         permits.try_acquire_before_all(count)
     }
 
-    fn finish(home: Upgrading<G>, _: u32, _never_closed: Result<(), Closed>) -> G::Write {
-        home.0.written()
+    fn finish(primitive_ref: Upgrading<G>, _: u32, _never_closed: Result<(), Closed>) -> G::Write {
+        primitive_ref.0.written()
     }
 
     fn in_time(guard: G::Write) -> Self::Timed {
         Ok(guard)
     }
 
-    fn expired(home: Upgrading<G>) -> Self::Timed {
-        Err(NotUpgraded(home.0))
+    fn expired(primitive_ref: Upgrading<G>) -> Self::Timed {
+        Err(NotUpgraded(primitive_ref.0))
     }
 }

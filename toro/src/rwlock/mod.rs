@@ -20,7 +20,7 @@ use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-use crate::core::{Home, UnsafeCell, Wait, Waiter, const_fn};
+use crate::core::{PrimitiveRef, UnsafeCell, Wait, Waiter, const_fn};
 use crate::error::{Closed, Timeout};
 use crate::permits::{self, Face, Permits};
 
@@ -172,9 +172,9 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     #[inline]
-    fn try_hold<H: Holder<K>, K>(&self, permits: u32, home: impl FnOnce() -> H) -> Option<H::Guard> {
+    fn try_hold<H: Holder<K>, K>(&self, permits: u32, primitive_ref: impl FnOnce() -> H) -> Option<H::Guard> {
         self.permits.try_acquire(permits).ok()?;
-        Some(home().guard())
+        Some(primitive_ref().guard())
     }
 
     /// How many waits are in line at this moment.
@@ -230,14 +230,14 @@ pub struct WriteKind;
 pub struct Held<H, K>(PhantomData<(H, K)>);
 
 /// What holds a lock, and the guard made of it.
-pub trait Holder<K>: Home<Target = RwLock<Self::Value>> {
+pub trait Holder<K>: PrimitiveRef<Target = RwLock<Self::Value>> {
     type Value: ?Sized;
     type Guard;
     fn guard(self) -> Self::Guard;
 }
 
 impl<K, H: Holder<K>> Face for Held<H, K> {
-    type Home = H;
+    type PrimitiveRef = H;
     type Primitive = RwLock<H::Value>;
     type Output = H::Guard;
     type Timed = Result<H::Guard, Timeout>;
@@ -248,8 +248,8 @@ impl<K, H: Holder<K>> Face for Held<H, K> {
     }
 
     #[inline]
-    fn finish(home: H, _: u32, _never_closed: Result<(), Closed>) -> H::Guard {
-        home.guard()
+    fn finish(primitive_ref: H, _: u32, _never_closed: Result<(), Closed>) -> H::Guard {
+        primitive_ref.guard()
     }
 
     #[inline]

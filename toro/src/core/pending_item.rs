@@ -1,24 +1,24 @@
-//! [`Parcel`]: an item on its way into a buffer, copied there once.
+//! [`PendingItem`]: an item on its way into a buffer, copied there once.
 //!
 //! Large items make a queue as slow as the copies that are made of them. An `Option<T>` that is passed on by value costs
-//! one at each step; a parcel stays where it is, in the future of the one who puts, until its item is copied into
+//! one at each step; a pending item stays where it is, in the future of the one who puts, until its item is copied into
 //! the place in the buffer that is ready for it.
 
 use std::mem::MaybeUninit;
 
-pub struct Parcel<T> {
-    /// Initialised while the parcel is full.
+pub struct PendingItem<T> {
+    /// Initialised while `full`.
     item: MaybeUninit<T>,
     full: bool,
 }
 
-impl<T> Parcel<T> {
+impl<T> PendingItem<T> {
     #[inline]
     pub(crate) fn new(item: T) -> Self {
-        Parcel { item: MaybeUninit::new(item), full: true }
+        PendingItem { item: MaybeUninit::new(item), full: true }
     }
 
-    /// Copies the item to its place; `false` if the parcel was empty.
+    /// Copies the item to its place; `false` if it has been taken already.
     #[inline]
     pub(crate) fn unpack_into(&mut self, place: &mut MaybeUninit<T>) -> bool {
         let full = self.full;
@@ -36,16 +36,16 @@ impl<T> Parcel<T> {
             return None;
         }
         self.full = false;
-        // SAFETY: the parcel was full, and is not any more.
+        // SAFETY: `full` was set, so the item is initialised; it is not any more.
         Some(unsafe { self.item.assume_init_read() })
     }
 }
 
-impl<T> Drop for Parcel<T> {
+impl<T> Drop for PendingItem<T> {
     #[inline]
     fn drop(&mut self) {
         if self.full {
-            // SAFETY: the parcel is full, and goes away.
+            // SAFETY: `full` is set, so the item is initialised; it goes away.
             unsafe { self.item.assume_init_drop() };
         }
     }
