@@ -99,7 +99,7 @@ mod tests {
 
     use super::*;
 
-    // Statement 45: a picture is read whole, and no update is lost.
+    // A reader sees one whole update, and no update is lost.
     #[test]
     fn readers_see_whole_pictures_and_no_update_is_lost() {
         const WRITERS: u64 = 4;

@@ -264,7 +264,6 @@ async fn an_error_names_its_operation_once() {
     }
 }
 
-// Statement 54: acknowledged by default, unacknowledged when asked for.
 #[tokio::test]
 async fn writes_are_acknowledged_unless_asked_not_to_be() {
     let coll: Collection<Document> = fresh().await.collection("acknowledged");

@@ -205,7 +205,7 @@ async fn what_an_overloaded_server_refuses_is_tried_as_often_as_asked_for() {
     }
 }
 
-// Statement 53: a read preference in the connection string is honoured. Statement 51: getMore and killCursors go to the member
+// The connection string chooses the member. `getMore` and `killCursors` then go to the member
 // that holds the cursor, and only there.
 #[tokio::test]
 async fn a_cursor_stays_with_its_member() {

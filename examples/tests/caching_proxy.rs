@@ -1,4 +1,4 @@
-//! The caching proxy: one fetch serves all, and a fetch that fails or is abandoned leaves nobody waiting. Statement 20.
+//! The caching proxy: one fetch serves all, and a fetch that fails or is abandoned leaves nobody waiting.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

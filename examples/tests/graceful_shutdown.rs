@@ -1,4 +1,4 @@
-//! Graceful shutdown: what is under way is finished, what comes later is refused. Statement 20.
+//! Graceful shutdown: what is under way is finished, what comes later is refused.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The producer-consumer example, step by step. Statement 20.
+//! The producer-consumer example, step by step.
 
 use std::sync::{Arc, Mutex};
 

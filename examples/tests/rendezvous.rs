@@ -1,4 +1,4 @@
-//! The rendezvous: nobody goes on before all are there. Statement 20.
+//! The rendezvous: nobody goes on before all are there.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,4 +1,4 @@
-//! The Ruby pool, simulated. Statement 56.
+//! The Ruby pool, simulated.
 
 use examples::ruby_pool::{Design, run};
 use examples::virtual_time::{Clock, End, simulate};

@@ -1,4 +1,4 @@
-//! The web spider: it finds everything, once, and ends. Statement 20.
+//! The web spider: it finds everything, once, and ends.
 
 use examples::spider::{crawl, serve_site};
 use hyper::StatusCode;

@@ -17,7 +17,6 @@ use std::{
 use threadwatch::{ThreadWatcher, Watch};
 use witness::{Dropped, count, counter};
 
-// Statement 25.
 #[test]
 fn callbacks_take_contended_locks() {
     const THREADS: usize = 32;
@@ -56,7 +55,6 @@ thread_local! {
     static PLAIN: Cell<u32> = const { Cell::new(1) };
 }
 
-// Statement 26.
 #[test]
 fn thread_locals_work_inside_a_callback() {
     let watcher = ThreadWatcher::new();
@@ -79,7 +77,6 @@ fn thread_locals_work_inside_a_callback() {
     assert_eq!(disposed.load(SeqCst), 1, "a thread-local made in a callback leaked");
 }
 
-// Statement 26.
 #[test]
 fn watching_again_inside_a_callback_is_refused_and_loses_nothing() {
     let watchers: Arc<Vec<ThreadWatcher>> = Arc::new((0..5).map(|_| ThreadWatcher::new()).collect());
@@ -122,7 +119,7 @@ fn watching_again_inside_a_callback_is_refused_and_loses_nothing() {
     assert_eq!(disposed.load(SeqCst), made.load(SeqCst), "a refused callback leaked");
 }
 
-// Statement 26: `unwatch` inside a callback keeps another from running, if it has not run.
+// `unwatch` inside a callback stops another that has not run yet.
 #[test]
 fn of_two_callbacks_that_unwatch_each_other_one_runs() {
     let pair = Arc::new([ThreadWatcher::new(), ThreadWatcher::new()]);
@@ -199,7 +196,6 @@ fn watch_in_destructors(in_life: impl FnOnce() + Send + 'static) -> [Watch; 2] {
     })
 }
 
-// Statement 26.
 #[test]
 fn watching_in_another_thread_locals_destructor_says_whether_it_took() {
     let watcher = Arc::new(ThreadWatcher::new());
@@ -217,7 +213,7 @@ fn watching_in_another_thread_locals_destructor_says_whether_it_took() {
     }
 }
 
-// Statement 26: the thread has never been watched until it is dying.
+// The thread is first watched while it is dying.
 #[test]
 fn a_thread_first_watched_in_a_destructor_is_seen_to_die() {
     let outcomes = watch_in_destructors(|| {});
@@ -233,7 +229,6 @@ impl Drop for Grenade {
     }
 }
 
-// Statement 27.
 #[test]
 fn a_panicking_callback_is_contained() {
     let watchers: Vec<_> = (0..9).map(|_| ThreadWatcher::new()).collect();

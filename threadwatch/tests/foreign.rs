@@ -1,4 +1,4 @@
-//! Statement 28: a shared library with this crate in it, loaded at run time by a C program and called from
+//! A shared library with this crate in it, loaded at run time by a C program and called from
 //! threads that C started, sees them die: those that return, those that call `pthread_exit`, and those that
 //! are cancelled.
 #![cfg(all(target_os = "linux", not(loom)))]

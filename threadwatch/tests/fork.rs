@@ -38,7 +38,7 @@ fn in_child(f: impl FnOnce() -> bool) -> bool {
     }
 }
 
-// Statement 40's foundation: a child can tell what is its parent's.
+// A child can tell what is its parent's.
 #[test]
 #[cfg_attr(miri, ignore = "forks")]
 fn a_child_is_of_another_generation_and_its_parent_is_not() {

@@ -41,7 +41,7 @@ fn each_thread_has_its_own_value() {
     assert!(numbers.is_empty());
 }
 
-// Statement 30: the slot of a dead thread is used again, what was in it is not.
+// The slot of a dead thread is used again; its content is not.
 #[test]
 fn no_new_thread_inherits_the_value_of_a_dead_one() {
     let (numbers, reclaimed) = recorded();
@@ -105,7 +105,7 @@ struct Account {
     depth: Cell<u32>,
 }
 
-// Statement 34: the owner is held weakly, and hears of deaths as long as it lives.
+// The owner learns of deaths only as long as it lives.
 #[test]
 fn the_owner_is_held_weakly() {
     struct Pool {
@@ -235,7 +235,6 @@ fn the_owner_may_end_inside_reclaim() {
     assert_eq!(ended.load(SeqCst), 1);
 }
 
-// Statement 26.
 #[test]
 fn inserting_inside_reclaim_gives_the_value_back() {
     let outcomes = Arc::new(Mutex::new(Vec::new()));
@@ -253,7 +252,6 @@ fn inserting_inside_reclaim_gives_the_value_back() {
     assert_eq!(values.len(), 0);
 }
 
-// Statement 27.
 #[test]
 fn a_panic_in_reclaim_is_contained() {
     let bad = PerThread::new(|value: u32| panic!("reclaiming {value}"));

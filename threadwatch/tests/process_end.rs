@@ -1,4 +1,4 @@
-//! Statement 29: what is and what is not seen when a process ends. Each test runs this program again in a
+//! What is and what is not seen when a process ends. Each test runs this program again in a
 //! role, and looks at what the role's callbacks wrote.
 
 use std::{

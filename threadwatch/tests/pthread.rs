@@ -1,4 +1,4 @@
-//! Statement 28: threads that `pthread_create` started, of which Rust's standard library knows nothing.
+//! Threads that `pthread_create` started. Rust's standard library does not know them.
 #![cfg(all(unix, not(loom)))]
 
 use std::{

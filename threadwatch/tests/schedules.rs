@@ -141,7 +141,7 @@ fn schedule(seed: u64) {
     }
 }
 
-// Statement 22 for values, and the race of an owner's end against a thread's death.
+// An owner's end races with a thread's death.
 #[test]
 fn every_value_ends_once_whatever_the_order() {
     for seed in 0..if cfg!(miri) { 5 } else { 2000 } {

@@ -5,7 +5,7 @@ use std::{cell::RefCell, collections::HashSet, sync::Mutex, sync::mpsc, thread};
 
 use threadwatch::{ThreadToken, ThreadWatcher, Watch};
 
-// Statement 30: the operating system's identities do come back within this many threads.
+// The operating system reuses its own thread identities within this many threads.
 #[test]
 fn four_thousand_threads_have_four_thousand_tokens() {
     let seen = Mutex::new(HashSet::from([ThreadToken::current()]));
@@ -43,7 +43,7 @@ thread_local! {
     static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
 }
 
-// Statement 30: to the very end.
+// Destructors of thread-locals and callbacks see the same token.
 #[test]
 fn a_dying_thread_keeps_its_token() {
     let (tell, told) = mpsc::channel();

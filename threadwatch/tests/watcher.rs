@@ -11,7 +11,6 @@ use std::{
 use threadwatch::{ThreadToken, ThreadWatcher, Watch};
 use witness::{Dropped, count, counter};
 
-// Statement 22.
 #[test]
 fn ten_thousand_deaths_run_ten_thousand_callbacks_before_join() {
     const SPAWNERS: usize = 8;
@@ -48,7 +47,7 @@ fn ten_thousand_deaths_run_ten_thousand_callbacks_before_join() {
     assert_eq!(watcher.watched(), 0);
 }
 
-// Statement 22, all threads alive at once.
+// All threads are alive at once.
 #[test]
 fn a_thousand_threads_die_together() {
     const THREADS: usize = 1000;
@@ -82,7 +81,6 @@ fn a_thousand_threads_die_together() {
     });
 }
 
-// Statement 23.
 #[test]
 fn a_second_watch_changes_nothing_and_says_so() {
     let watcher = ThreadWatcher::new();
@@ -107,7 +105,6 @@ fn a_second_watch_changes_nothing_and_says_so() {
     assert_eq!((first.load(SeqCst), second.load(SeqCst)), (1, 0));
 }
 
-// Statement 23.
 #[test]
 fn after_unwatch_death_runs_nothing() {
     let watcher = ThreadWatcher::new();
@@ -143,7 +140,6 @@ fn after_unwatch_death_runs_nothing() {
     assert_eq!(calls.load(SeqCst), 1);
 }
 
-// Statement 24.
 #[test]
 fn two_watchers_on_one_thread_are_independent() {
     let (one, other) = (ThreadWatcher::new(), ThreadWatcher::new());
@@ -162,7 +158,6 @@ fn two_watchers_on_one_thread_are_independent() {
     assert_eq!((ones.load(SeqCst), others.load(SeqCst)), (0, 1));
 }
 
-// Statement 24.
 #[test]
 fn a_watcher_dropped_before_the_death_is_harmless() {
     let (early, late) = (ThreadWatcher::new(), Arc::new(ThreadWatcher::new()));
@@ -193,8 +188,7 @@ fn a_watcher_dropped_before_the_death_is_harmless() {
     assert_eq!((earlies.load(SeqCst), lates.load(SeqCst)), (0, 1));
 }
 
-// Statement 24: the entries that dropped watchers leave behind on a living thread do not pile up in the way
-// of others.
+// Entries that dropped watchers leave on a living thread do not pile up.
 #[test]
 fn a_thousand_watchers_come_and_go_on_one_thread() {
     let calls = counter();
@@ -218,7 +212,6 @@ fn a_thousand_watchers_come_and_go_on_one_thread() {
     assert!(kept.iter().all(|watcher| watcher.watched() == 0));
 }
 
-// Statement 28.
 #[test]
 fn a_thread_that_panics_is_seen_to_die() {
     let watcher = ThreadWatcher::new();
@@ -233,7 +226,7 @@ fn a_thread_that_panics_is_seen_to_die() {
     assert_eq!(calls.load(SeqCst), 1);
 }
 
-// Statement 29: `thread::scope` may return first. Here the callback cannot end before it has.
+// The callback cannot end before the scope has returned, so a scope that waited for it would hang.
 #[test]
 fn a_scope_may_return_before_the_callbacks_have_run() {
     let watcher = ThreadWatcher::new();

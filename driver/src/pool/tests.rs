@@ -222,7 +222,7 @@ impl Bench {
     }
 }
 
-/// Statement 44: who came first is served first, and nobody is woken before it is its turn.
+/// The pool serves waiters in order and wakes none before its turn.
 #[tokio::test]
 async fn tasks_that_wait_are_served_in_order_and_woken_once() {
     let bench = Arc::new(bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |options| {
@@ -257,7 +257,6 @@ async fn tasks_that_wait_are_served_in_order_and_woken_once() {
     assert_eq!(bench.told(|event| matches!(event, CmapEvent::ConnectionCreated(_))), 1);
 }
 
-/// Statement 44, on threads.
 #[test]
 fn threads_that_wait_are_served_in_order() {
     let bench = bench(Runtime::blocking().unwrap(), shared_standalone().unwrap(), |options| {
@@ -282,7 +281,6 @@ fn threads_that_wait_are_served_in_order() {
     assert!(served.lock().unwrap().iter().copied().eq(0..8), "{served:?}");
 }
 
-/// Statement 35.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn there_are_never_more_connections_than_allowed() {
     let bench = Arc::new(bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |options| {

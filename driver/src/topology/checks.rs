@@ -192,7 +192,7 @@ mod tests {
         }
     }
 
-    // Statement 47, on a random schedule: who asks waits for a check that starts later, and is never forgotten.
+    // On a random schedule, every request is answered, and only by a check that started after it.
     #[test]
     fn an_answer_is_always_a_check_that_started_after_the_question() {
         const ASKERS: usize = 8;
@@ -221,7 +221,7 @@ mod tests {
         });
     }
 
-    // Statement 46: one check that is running, and one more, however many ask.
+    // At most one check runs and one more follows, however many ask.
     #[test]
     fn any_number_of_requests_during_a_check_cause_one_more() {
         let checks = Checks::new();

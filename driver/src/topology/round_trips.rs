@@ -57,7 +57,6 @@ mod tests {
         Duration::from_millis(n)
     }
 
-    // Statement 50: a round-trip time is a moving average.
     #[test]
     fn the_average_moves_by_a_fifth_of_the_difference() {
         let mut trips = RoundTrips::default();

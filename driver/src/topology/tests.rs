@@ -143,7 +143,7 @@ mod cases {
         assert_eq!((primary.operations(), secondary.operations()), (1, 1));
     }
 
-    // Statement 49: who waits for a primary gets the next one; only the monitors look for it.
+    // An operation that waits for a primary gets the next one. Only the monitors look for it.
     pub(super) async fn a_new_primary_is_found_when_the_old_one_is_killed(runtime: Runtime) {
         let set = ReplicaSet::start(3).unwrap();
         let mut options = options(&set.uri());
@@ -159,7 +159,7 @@ mod cases {
         until(&deployment, |d| d.server(&old).is_some_and(|s| s.server_type().is_data_bearing())).await;
     }
 
-    // Statement 46, with the servers' own requests as the count.
+    // The servers themselves count the checks.
     pub(super) async fn many_requests_cause_at_most_two_checks(runtime: Runtime) {
         let set = ReplicaSet::start(3).unwrap();
         let (deployment, events) = watched(options(&set.uri()), runtime);
@@ -178,7 +178,7 @@ mod cases {
         }
     }
 
-    // Statement 47: a check that is under way does not answer.
+    // A check that is already running does not answer a later request.
     pub(super) async fn a_refresh_is_answered_by_a_check_that_started_after_it(runtime: Runtime) {
         let server = Standalone::start().unwrap();
         let proxy = Proxy::start(&server.host()).unwrap();
@@ -212,7 +212,6 @@ mod cases {
         assert_eq!(primary, Some(set.host(new).unwrap()));
     }
 
-    // Statement 48.
     pub(super) async fn monitors_survive_a_server_that_comes_and_goes_and_end_with_their_client(
         runtime: Runtime,
     ) {
@@ -243,7 +242,7 @@ mod cases {
         eventually(&runtime, || connections() <= without).await;
     }
 
-    // Statement 50: arbiters, hidden members and members that recover are known, and never selected.
+    // The description lists arbiters, hidden and recovering members, but no read selects them.
     pub(super) async fn what_holds_no_data_is_never_selected(runtime: Runtime) {
         let set = ReplicaSet::builder()
             .member(Member::new())

@@ -47,7 +47,7 @@ fn sockets_to(host: &str) -> usize {
 mod cases {
     use super::*;
 
-    // Statement 49: at once, for what is lost would otherwise be waited for ten minutes.
+    // The operations must not wait out their long timeout: the error comes at once.
     pub(super) fn operations_under_way_end_when_their_server_dies<F: Face>() {
         let set = ReplicaSet::start(3).unwrap();
         let (options, app) = options(&set.uri());
@@ -164,7 +164,7 @@ mod cases {
         assert_eq!((records.clears(), records.closed()), (0, 0));
     }
 
-    // Statement 49: others wait at most their selection timeout.
+    // A write waits for its server selection timeout, and no longer.
     pub(super) fn without_a_majority_writes_wait_as_long_as_told_and_reads_go_on<F: Face>() {
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, _) = options(&format!("{}&readPreference=primaryPreferred", set.uri()));
@@ -200,7 +200,7 @@ mod cases {
         assert_eq!(client.count().unwrap(), 2);
     }
 
-    // Statement 48: monitors end although they wait for an answer that never comes.
+    // Monitors end even while they wait for an answer that never comes.
     pub(super) fn a_client_dropped_while_nothing_answers_closes_its_sockets<F: Face>() {
         let server = Standalone::start().unwrap();
         let proxy = Proxy::start(&server.host()).unwrap();
@@ -219,7 +219,7 @@ mod cases {
         eventually("every socket is closed", || sockets_to(&proxy.host()) == 0);
     }
 
-    // Statement 48, in the server's own count.
+    // The server counts its own connections.
     pub(super) fn a_client_leaves_a_server_with_the_connections_that_it_had<F: Face>() {
         let server = Standalone::start().unwrap();
         let connections = || {

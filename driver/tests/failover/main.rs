@@ -132,7 +132,6 @@ fn stranger(treat: fn(TcpStream)) -> String {
 mod cases {
     use super::*;
 
-    // Statement 49.
     pub(super) fn a_killed_primary_is_replaced_without_a_storm<F: Face>() {
         const THREADS: usize = 64;
         let set = ReplicaSet::start(3).unwrap();
@@ -211,7 +210,7 @@ mod cases {
         }
     }
 
-    // Statement 52: the deposed primary refuses writes for a while before it tells that it is one no longer.
+    // A deposed primary refuses writes for a while before it reports that it stepped down.
     pub(super) fn ten_elections_under_load_surface_no_error<F: Face>() {
         const THREADS: usize = 16;
         let set = ReplicaSet::start(3).unwrap();
@@ -236,7 +235,7 @@ mod cases {
         assert_eq!(client.count().unwrap(), load.total());
     }
 
-    // Statement 52: the connections are closed while they lie idle, and nobody is told.
+    // The connections are closed while they are idle, so the driver gets no notice.
     pub(super) fn forty_broken_connections_surface_at_most_one_error_each<F: Face>() {
         const THREADS: usize = 40;
         let set = ReplicaSet::start(1).unwrap();
@@ -280,7 +279,6 @@ mod cases {
         assert_eq!(client.count().unwrap(), THREADS as u64 + 1);
     }
 
-    // Statement 48.
     pub(super) fn dropping_the_last_handle_closes_every_socket<F: Face>() {
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, app) =
@@ -300,7 +298,6 @@ mod cases {
         eventually("every socket is closed", || (0..3).all(|i| connections_now(&set, i, &app) == 0));
     }
 
-    // Statements 51 and 53.
     pub(super) fn cursors_read_where_the_connection_string_says_and_stay_there<F: Face>() {
         const DOCUMENTS: usize = 50;
         let set = ReplicaSet::start(3).unwrap();
@@ -326,7 +323,6 @@ mod cases {
         assert_eq!(seen, secondaries);
     }
 
-    // Statement 55.
     pub(super) fn the_recipe_loses_nothing_and_writes_nothing_twice<F: Face>() {
         const WRITERS: usize = 8;
         let set = ReplicaSet::start(3).unwrap();

@@ -56,7 +56,7 @@ fn assert_whole(picture: &TopologyDescription) {
 mod cases {
     use super::*;
 
-    // Statement 45: what an operation chooses from, and what a client tells, is whole, stays as it is, and never goes back.
+    // A snapshot is whole, never changes, and is never followed by an older one.
     pub(super) fn pictures_are_whole_through_elections<F: Face>() {
         let set = ReplicaSet::builder().members(3).election_timeout(Duration::from_secs(60)).start().unwrap();
         drop(filled::<F>(&set));
@@ -119,7 +119,6 @@ mod cases {
         });
     }
 
-    // Statement 50: mode and tag sets.
     pub(super) fn mode_and_tags_say_who_is_read_from<F: Face>() {
         let set = ReplicaSet::builder()
             .member(Member::new().tag("dc", "a").tag("disk", "ssd"))
@@ -158,7 +157,7 @@ mod cases {
         }
     }
 
-    // Statement 50: the latency window, of round-trip times that are moving averages.
+    // The latency window compares moving averages, so a member enters it gradually.
     pub(super) fn a_distant_member_is_not_read_from_until_it_is_near_on_average<F: Face>() {
         let set = ReplicaSet::builder()
             .members(3)
@@ -183,7 +182,7 @@ mod cases {
         });
     }
 
-    // Statement 50: the less busy of two. There are two, so that chance has no say.
+    // With two members both are always candidates, so chance plays no part.
     pub(super) fn of_two_members_the_less_busy_is_read_from<F: Face>() {
         let set = ReplicaSet::builder().members(3).election_timeout(Duration::from_secs(60)).start().unwrap();
         drop(filled::<F>(&set));
@@ -220,8 +219,8 @@ mod cases {
         });
     }
 
-    // Statement 50: max staleness. A lag is estimated to be longer by the time between two checks, so that a long one lets some
-    // seconds of real lag count for more than the hour that is allowed.
+    // The time between two checks adds to the estimate of a lag. With a long one, a few seconds
+    // of real lag exceed the hour that is allowed.
     pub(super) fn a_member_that_lags_too_far_is_not_read_from<F: Face>() {
         let set = ReplicaSet::builder().members(3).election_timeout(Duration::from_secs(60)).start().unwrap();
         let writer = filled::<F>(&set);
@@ -260,7 +259,7 @@ mod cases {
         drop(stopped);
     }
 
-    // Statement 51: on the member that holds the cursor, and only there.
+    // `killCursors` goes to the member that holds the cursor, and only there.
     pub(super) fn an_abandoned_cursor_is_killed_where_it_is<F: Face>() {
         let set = ReplicaSet::start(3).unwrap();
         let writer = filled::<F>(&set);

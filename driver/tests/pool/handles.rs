@@ -19,7 +19,6 @@ async fn connection(client: &Client) -> String {
     you(&client.database("admin").run_command(who()).await.unwrap())
 }
 
-/// Statements 31 and 32.
 #[tokio::test]
 async fn a_request_pins_with_its_first_operation_and_ends_with_its_last_handle() {
     let (client, events) = client(|_| {});
@@ -55,7 +54,6 @@ async fn operations_of_one_request_take_turns_on_its_connection() {
     assert_eq!((events.created(), events.in_use()), (1, 1));
 }
 
-/// Statement 43.
 #[tokio::test]
 async fn a_count_after_a_hundred_unacknowledged_inserts_counts_a_hundred() {
     let (client, events) = client(|_| {});
@@ -75,7 +73,6 @@ async fn a_count_after_a_hundred_unacknowledged_inserts_counts_a_hundred() {
     client.database(&name).drop().await.unwrap();
 }
 
-/// Statements 38, 39 and 41.
 #[tokio::test]
 async fn a_dead_connection_is_replaced_and_the_request_goes_on() {
     let _faults = FAULTS.acquire().await;

@@ -31,7 +31,6 @@ fn one_and_impatient(options: &mut ClientOptions) {
     options.wait_queue_timeout = Some(Duration::from_millis(300));
 }
 
-/// Statements 35 and 36.
 #[tokio::test]
 async fn waiting_too_long_and_too_many_waiting_are_different_errors() {
     let (client, _events) = asynchronous(one_and_impatient);
@@ -55,7 +54,6 @@ async fn waiting_too_long_and_too_many_waiting_are_different_errors() {
     client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
 }
 
-/// Statements 35 and 36.
 #[test]
 fn waiting_too_long_is_an_error_of_its_own_on_threads() {
     let (client, _events) = blocking(one_and_impatient);
@@ -72,7 +70,7 @@ fn waiting_too_long_is_an_error_of_its_own_on_threads() {
     client.database("admin").run_command(doc! { "ping": 1 }).run().unwrap();
 }
 
-/// Statement 37: connections that cannot be opened.
+/// The connection cannot be opened.
 #[tokio::test]
 async fn a_refused_connection_costs_no_place() {
     let server = Standalone::start().unwrap();
@@ -100,7 +98,6 @@ async fn a_refused_connection_costs_no_place() {
     assert_eq!(events.created() - events.closed(), 1);
 }
 
-/// Statement 37, on threads.
 #[test]
 fn a_refused_connection_costs_no_place_on_threads() {
     let server = Standalone::start().unwrap();
@@ -133,7 +130,6 @@ fn unknown_user(options: &mut ClientOptions) {
     options.credential = Some(credential.build());
 }
 
-/// Statement 37, on threads.
 #[test]
 fn a_refused_user_costs_no_place_on_threads() {
     let (client, events) = blocking(unknown_user);
@@ -148,7 +144,7 @@ fn a_refused_user_costs_no_place_on_threads() {
     assert_eq!(events.checked_out(), 0);
 }
 
-/// Statement 37: users who cannot be proven.
+/// The user's authentication fails.
 #[tokio::test]
 async fn a_refused_user_costs_no_place() {
     let (client, events) = asynchronous(unknown_user);
@@ -173,7 +169,7 @@ fn slow(app: &str, millis: i32) -> testbed::FailPoint<'static> {
         .unwrap()
 }
 
-/// Statement 41: a reply that comes late is read in the background, and the connection goes on.
+/// A reply that comes late is read in the background, and the connection is kept.
 ///
 /// How long is waited for it is bounded, so that a busy machine may be too slow for it now and then; not every time.
 #[test]
@@ -207,7 +203,7 @@ fn late_reply_is_kept() -> bool {
     kept
 }
 
-/// Statement 41: one that comes much too late is not waited for.
+/// A reply that comes much too late is not waited for.
 #[tokio::test]
 async fn a_connection_whose_reply_does_not_come_is_closed() {
     let _faults = FAULTS.acquire().await;

@@ -17,7 +17,7 @@ async fn options(set: &ReplicaSet, events: &Events, more: &str) -> ClientOptions
     options
 }
 
-/// Statement 52: forty requests whose idle connections the primary closes, because it dies.
+/// The primary dies, which closes the idle connections of forty requests.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_loss_of_idle_connections_surfaces_at_most_once_and_never_where_retryable() {
     let set = ReplicaSet::start(3).unwrap();

@@ -1,5 +1,5 @@
-//! Statement 52: a stepdown that closes forty idle connections, each pinned by a request, surfaces at most one error per
-//! operation, and none where it is retryable. On both faces.
+//! A stepdown closes forty idle connections, each pinned by a request. Each operation gets at
+//! most one error, and none if it is retryable. On both faces.
 //!
 //! Servers since 4.2 keep their connections when they step down; the proxy before them closes them, as older ones and a dying
 //! one do. In a set of one the next primary is the same server, so that each request finds its own connection dead; in a set

@@ -22,7 +22,6 @@ fn connection(client: &Client) -> String {
     you(&client.database("admin").run_command(who()).run().unwrap())
 }
 
-/// Statement 31.
 #[test]
 fn requests_nest_and_only_the_outermost_end_gives_the_connection_back() {
     let (client, events) = client(|_| {});
@@ -47,7 +46,6 @@ fn requests_nest_and_only_the_outermost_end_gives_the_connection_back() {
     assert_eq!((connection(&client), events.created()), (first, 1));
 }
 
-/// Statement 32.
 #[test]
 fn a_request_takes_no_connection_until_its_first_operation() {
     let (client, events) = client(|_| {});
@@ -59,7 +57,6 @@ fn a_request_takes_no_connection_until_its_first_operation() {
     assert_eq!(events.in_use(), 0);
 }
 
-/// Statements 33 and 42.
 #[test]
 fn the_connection_of_a_dead_thread_is_idle_again_before_join_returns() {
     let (client, events) = client(|options| options.max_pool_size = Some(1));
@@ -101,7 +98,6 @@ fn a_thread_that_panics_in_a_request_gives_its_connection_back() {
     assert_eq!(events.created(), 1);
 }
 
-/// Statement 34.
 #[test]
 fn a_thread_in_a_request_does_not_keep_its_client_alive() {
     let app = name();
@@ -128,7 +124,6 @@ fn a_thread_in_a_request_does_not_keep_its_client_alive() {
     thread.join().unwrap();
 }
 
-/// Statement 42.
 #[test]
 fn every_thread_has_a_request_of_its_own() {
     let (client, events) = client(|_| {});
@@ -145,7 +140,6 @@ fn every_thread_has_a_request_of_its_own() {
     assert_eq!((connection(&client), events.in_use()), (mine, 1));
 }
 
-/// Statement 43.
 #[test]
 fn a_count_after_a_hundred_unacknowledged_inserts_counts_a_hundred() {
     let (client, events) = client(|_| {});
@@ -195,7 +189,6 @@ fn auto_start_request_leaves_the_killing_of_cursors_alone() {
     collection.drop().run().unwrap();
 }
 
-/// Statements 38 and 41.
 #[test]
 fn a_dead_connection_is_replaced_and_the_request_goes_on() {
     let _faults = FAULTS.acquire().wait();
@@ -231,7 +224,6 @@ fn a_dead_connection_is_replaced_and_the_request_goes_on() {
     assert_eq!(events.in_use(), 0);
 }
 
-/// Statement 39.
 #[test]
 fn clearing_the_pool_replaces_the_connection_and_keeps_the_request() {
     let _faults = FAULTS.acquire().wait();

@@ -1,4 +1,5 @@
-//! Statement 44: who waits for a connection is woken by the one that is handed over, first in, first out, and by nothing else.
+//! A caller that waits for a connection is woken by the hand-over of one, in order, and by nothing
+//! else.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! Statement 17, where barging was asked for: so many newcomers may overtake each oldest waiter, and no more.
+//! With barging, a set number of newcomers may overtake each oldest waiter, and no more.
 
 use std::pin::pin;
 

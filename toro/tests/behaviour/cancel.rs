@@ -1,4 +1,4 @@
-//! Statements 1, 4, 5, 6, 17, 18: waits that end without success leave nothing behind and take nothing along.
+//! Waits that end without success leave nothing behind and lose nothing.
 
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -8,7 +8,6 @@ use toro::{Condition, Event, Handoff, Lock, Queue, RwLock, Semaphore, Take, Wait
 
 use crate::poll;
 
-/// Statement 5.
 #[test]
 fn a_thousand_expired_waits_leave_nothing_behind() {
     let (event, condition, semaphore) = (Event::new(), Condition::new(), Semaphore::new(0));
@@ -39,7 +38,7 @@ fn a_thousand_expired_waits_leave_nothing_behind() {
     assert_eq!(queue.try_get(), Ok(2), "no promise to an expired getter is left");
 }
 
-/// Statements 1 and 17, on one thread, where the order is plain to see.
+/// On one thread, where the order is plain to see.
 #[test]
 fn release_goes_to_the_oldest_and_a_newcomer_cannot_overtake() {
     let lock = Lock::new(());
@@ -59,7 +58,7 @@ fn release_goes_to_the_oldest_and_a_newcomer_cannot_overtake() {
     assert!(lock.try_acquire().is_some());
 }
 
-/// Statement 17: barging lets exactly as many newcomers overtake as were allowed.
+/// Exactly as many newcomers overtake as were allowed.
 #[test]
 fn barging_ends_with_a_hand_off() {
     let lock = Lock::barging((), 2);
@@ -75,7 +74,6 @@ fn barging_ends_with_a_hand_off() {
     assert!(poll(waiter).is_ready());
 }
 
-/// Statement 6.
 #[test]
 fn a_notification_is_not_spent_on_those_who_have_gone() {
     let condition = Condition::new();
@@ -90,7 +88,7 @@ fn a_notification_is_not_spent_on_those_who_have_gone() {
     assert!(poll(waits[1].as_mut()).is_ready());
 }
 
-/// Statement 6: the notification of one who expires on its way back to the lock goes to the next.
+/// The first wait expires on its way back to the lock; its notification goes to the next.
 #[test]
 fn a_notification_is_not_lost_on_the_way_to_the_lock() {
     let (lock, condition) = (Lock::new(()), Condition::new());
@@ -127,7 +125,6 @@ fn a_notification_passes_on_when_the_wait_for_the_lock_is_dropped() {
     assert!(poll(second).is_ready());
 }
 
-/// Statement 18.
 #[test]
 fn a_write_that_expires_lets_the_readers_behind_it_in() {
     let lock = RwLock::new(());

@@ -1,4 +1,4 @@
-//! Statements 2, 3, 4: deadlines end waits, never what is ready, and lose nothing.
+//! Deadlines end waits, never what is ready, and lose nothing.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -19,7 +19,8 @@ fn past() -> Instant {
     Instant::now()
 }
 
-/// Statement 2: a duration and an instant, on a thread and on tokio's clock, end every kind of wait with its own error.
+/// A duration and an instant, on a thread and on tokio's clock, end every kind of wait with its
+/// own error.
 #[tokio::test(start_paused = true)]
 async fn every_wait_expires() {
     let event = Event::new();
@@ -64,7 +65,7 @@ async fn every_wait_expires() {
     assert_eq!(handoff.wait(queue_up).timeout(SHORT).await, Err(Timeout));
 }
 
-/// Statement 2, on a thread without any runtime.
+/// No runtime is needed.
 #[test]
 fn a_thread_gives_up() {
     let queue = Queue::<u8>::unbounded();
@@ -87,7 +88,8 @@ fn an_endless_duration_is_none() {
     });
 }
 
-/// Statement 3, for every primitive and way to give a deadline. No runtime is needed where nothing has to be waited for.
+/// For every primitive and way to give a deadline. No runtime is needed where nothing has to be
+/// waited for.
 #[test]
 fn what_is_ready_succeeds_although_its_deadline_has_passed() {
     use futures_util::FutureExt;
@@ -123,7 +125,7 @@ fn what_is_ready_succeeds_although_its_deadline_has_passed() {
     );
 }
 
-/// A grant that came before the expiry was noticed is kept (statement 4).
+/// A grant that came before the expiry was noticed is kept.
 #[test]
 fn a_grant_wins_over_the_expiry_that_meets_it() {
     let (semaphore, ended) = (Semaphore::new(0), Event::new());

@@ -1,4 +1,4 @@
-//! Statements 15 and 16: guards release, once, whatever happens.
+//! Guards release exactly once, also after a panic.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

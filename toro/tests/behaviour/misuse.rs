@@ -24,7 +24,6 @@ fn no_permits_and_too_many() {
     assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
 }
 
-/// Statement 9, and the largest size there is.
 #[test]
 fn acquiring_no_permits_never_waits() {
     for semaphore in [Semaphore::new(2), Semaphore::barging(2, 1)] {

@@ -1,4 +1,5 @@
-//! Statements 10, 11, 12, 13, 14, 19 and the two ways to take items until a queue is closed.
+//! Queues: trying, cancelled puts, order, joining, closing, and the two ways to take items until a
+//! queue is closed.
 
 use futures_util::StreamExt;
 use std::pin::pin;
@@ -7,7 +8,6 @@ use toro::{Closed, LifoQueue, PriorityQueue, PutError, Queue, TooManyDone, TryGe
 
 use crate::poll;
 
-/// Statement 10.
 #[test]
 fn trying_unblocks_the_other_side() {
     let queue = Queue::new(1);
@@ -26,7 +26,7 @@ fn trying_unblocks_the_other_side() {
     assert_eq!(queue.try_get(), Ok(4));
 }
 
-/// Statement 11, with the promise of a place already given.
+/// The put has already been promised a place when it is dropped.
 #[test]
 fn an_item_whose_put_is_dropped_never_appears() {
     let queue = Queue::new(1);
@@ -39,7 +39,6 @@ fn an_item_whose_put_is_dropped_never_appears() {
     assert_eq!(queue.try_put(2), Ok(()), "the promised place is free again");
 }
 
-/// Statement 12.
 #[test]
 fn orders_of_leaving() {
     let lifo = LifoQueue::new(0);
@@ -67,7 +66,6 @@ fn orders_of_leaving() {
     assert_eq!(jobs.iter().map(|job| job.1).collect::<Vec<_>>(), ["second", "fourth", "first", "third"]);
 }
 
-/// Statements 13 and 14.
 #[test]
 fn join_waits_for_the_work_and_again_for_new_work() {
     let queue = Queue::unbounded();
@@ -88,7 +86,6 @@ fn join_waits_for_the_work_and_again_for_new_work() {
     assert_eq!(queue.task_done(), Err(TooManyDone));
 }
 
-/// Statement 19.
 #[test]
 fn a_closed_queue_wakes_all_and_gives_what_is_left() {
     let queue = Queue::new(1);
@@ -127,8 +124,8 @@ async fn a_stream_ends_when_the_queue_is_closed() {
     assert_eq!(items, (0..10).collect::<Vec<_>>());
 }
 
-/// Statement 4: a promised item takes up no place while nobody waits to put, and comes back, in its order, if its getter goes
-/// away; even if its place has been taken meanwhile.
+/// If the getter goes away, the item comes back in its order, even if its place has been taken
+/// meanwhile.
 #[test]
 fn a_promised_item_takes_up_no_place_and_comes_back_in_order() {
     let queue = Queue::new(1);
@@ -143,7 +140,7 @@ fn a_promised_item_takes_up_no_place_and_comes_back_in_order() {
     assert_eq!((queue.try_get(), queue.try_put(3), queue.try_get()), (Ok(2), Ok(()), Ok(3)));
 }
 
-/// Statement 4: what a dropped getter had been promised goes to the next getter before anyone who comes later.
+/// An item promised to a dropped getter goes to the next getter, before any newcomer.
 #[test]
 fn a_promised_item_goes_to_the_next_getter() {
     let queue = Queue::new(1);

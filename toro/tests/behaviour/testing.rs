@@ -1,4 +1,4 @@
-//! Statement 21: what happens in a spawned task reaches the test that spawned it, and every assertion ends.
+//! A panic in a spawned task fails the test that spawned it, and every assertion ends.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;

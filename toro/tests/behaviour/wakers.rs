@@ -228,7 +228,6 @@ fn a_second_waker_that_panics_when_it_is_dropped_costs_neither_item_nor_permit()
     assert_eq!((SEMAPHORE.available(), QUEUE.len()), (1, 0));
 }
 
-/// Statement 11, with a waker that panics when the wait that expires drops it.
 #[test]
 fn a_put_that_expires_gives_its_item_back_although_its_waker_panics_when_it_is_dropped() {
     static TABLE: RawWakerVTable =

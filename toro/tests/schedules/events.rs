@@ -11,7 +11,7 @@ use crate::{Waits, config, schedule};
 proptest! {
     #![proptest_config(config())]
 
-    /// Statement 7: who waits when the event is set passes; who comes after a clear does not.
+    /// A wait that had begun when the event was set passes. One that begins after a clear does not.
     #[test]
     fn event(steps in schedule()) {
         let event = Event::new();
@@ -53,7 +53,7 @@ proptest! {
         prop_assert_eq!(event.waiting(), 0);
     }
 
-    /// Statement 6: a notification reaches someone who still waits, if anyone does.
+    /// A notification reaches a wait that still lasts, if there is one.
     #[test]
     fn condition(steps in schedule()) {
         let condition = Condition::new();
@@ -140,7 +140,6 @@ proptest! {
         prop_assert_eq!(barrier.arrived(), 0);
     }
 
-    /// Statement 8.
     #[test]
     fn result(steps in schedule()) {
         let result = AsyncResult::new();

@@ -3,7 +3,6 @@
 //! A schedule starts waits, polls them, swaps their wakers, drops them in whatever state they are, and does to the primitive
 //! what can be done to it. After each step the model says of every wait that is left whether it has been granted, and
 //! the waker of exactly those must have been woken. In the end everything is accounted for.
-//! (Statements 1, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 17, 18 and 19.)
 #![cfg(not(loom))]
 
 mod events;

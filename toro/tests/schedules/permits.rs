@@ -148,7 +148,7 @@ proptest! {
         prop_assert_eq!((i64::from(semaphore.available()), semaphore.waiting()), (total, 0));
     }
 
-    /// Statement 15: permits that were forgotten can be released, and no others.
+    /// Only permits that were forgotten can be released.
     #[test]
     fn bounded_semaphore(bound in 0u32..5, steps in schedule()) {
         let semaphore = BoundedSemaphore::new(bound);
@@ -236,7 +236,7 @@ proptest! {
                     model.release(1);
                 },
                 _ => {
-                    // Statement 17: a newcomer gets it only if it is free and nobody waits.
+                    // A newcomer gets it only if it is free and nobody waits.
                     let free = model.line.is_empty() && model.free == 1;
                     prop_assert_eq!(lock.try_acquire().is_some(), free);
                 }
@@ -343,7 +343,7 @@ proptest! {
         prop_assert_eq!((semaphore.available(), semaphore.waiting()), (ALL, 0));
     }
 
-    /// Statement 18. A reader needs one, an upgradable reader half and one, a writer all.
+    /// A reader needs one permit, an upgradable reader half of them and one, a writer all.
     #[test]
     fn rwlock(steps in schedule()) {
         const HALF: i64 = 1000;

@@ -157,7 +157,7 @@ macro_rules! against_model {
                             dropped += usize::from(remove(&mut model.promised_items, id) == Some(true));
                         }
                     }
-                    // Statement 11: an item whose put was dropped never appears.
+                    // An item whose put was dropped never appears.
                     9 => {
                         if let Some(id) = puts.pick(choice) {
                             puts.drop(id);
@@ -183,7 +183,6 @@ macro_rules! against_model {
                         }
                         Err(TryPutError::Closed(back)) => prop_assert!(model.closed && back == item),
                     },
-                    // Statements 13 and 14.
                     12 => match choice % 4 {
                         0 => {
                             let (id, got) = joins.start(queue.join());
@@ -205,7 +204,6 @@ macro_rules! against_model {
                             prop_assert_eq!(queue.task_done(), expected);
                         }
                     },
-                    // Statement 19.
                     _ => {
                         if amount < 25 {
                             queue.close();
@@ -235,7 +233,7 @@ macro_rules! against_model {
 
 against_model!(fifo_case, Queue, |items| items.remove(0));
 against_model!(lifo_case, LifoQueue, |items| items.pop().unwrap());
-// Statement 12: the lowest first; the numbers rise, so the whole item is its own order of arrival among equals.
+// The numbers rise, so the whole item is its own order of arrival among equals.
 against_model!(priority_case, PriorityQueue, |items| {
     let lowest = items.iter().enumerate().min_by_key(|(_, item)| **item).unwrap().0;
     items.remove(lowest)

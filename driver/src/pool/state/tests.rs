@@ -100,7 +100,7 @@ fn whatever_the_order_nothing_is_lost_and_nobody_waits_in_vain() {
     }
 }
 
-/// Statement 44: first come, first served, across connections and permits alike.
+/// One order holds for connections and for permits to open one.
 #[test]
 fn those_who_wait_are_served_in_order() {
     let pool = Model::new(limits(1, 1));
