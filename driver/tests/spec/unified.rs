@@ -86,7 +86,7 @@ fn run<F: Way>(file: &File, test: &Test) -> Result<(), Outcome> {
     let alone = kind.take().map_err(failed)?;
     let servers = alone.servers;
     let turn = Turn::take(!messages.is_empty());
-    let runner = Runner::<F>::on(servers);
+    let runner = Runner::<F>::on(servers, file, test);
     let played = servers
         .load(&file.initial_data)
         .map_err(Stop::Failed)

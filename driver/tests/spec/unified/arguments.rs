@@ -14,9 +14,9 @@ use super::stop::Stop;
 /// Options that the driver does not have yet, by the component that it lacks.
 const MISSING: [(&str, &str); 6] = [
     ("rawData", "operations on the raw buckets of time series"),
-    ("timeoutMS", "a timeout for a single operation, a database, a collection or a session"),
+    ("timeoutMS", "retries and checks by the timeout of a single operation, a database or a collection"),
     ("timeoutMode", "the timeout modes of cursors"),
-    ("defaultTimeoutMS", "a timeout for a single operation, a database, a collection or a session"),
+    ("defaultTimeoutMS", "a timeout of sessions"),
     ("defaultTransactionOptions", "transactions"),
     ("snapshotTime", "snapshots of a time that the caller gives"),
 ];

@@ -66,8 +66,6 @@ pub(crate) struct Watched<F: Way> {
     pub(crate) events: Arc<Events>,
     /// `observeLogMessages`.
     pub(crate) log_levels: Option<Document>,
-    /// The times after which its operations fail, in milliseconds.
-    timeouts: Vec<i64>,
 }
 
 impl<F: Way> Watched<F> {
@@ -215,19 +213,6 @@ impl<F: Way> Entities<F> {
         }
     }
 
-    /// Lengthens a pause of servers that is to outlast the timeout of a client, so that it outlasts it on a busy machine as well.
-    pub(crate) fn lengthened(&self, pause: i64) -> i64 {
-        const MARGIN: i64 = 1000;
-        let named = lock(&self.named);
-        let clients = named.values().filter_map(|entity| match entity {
-            Entity::Client(client) => Some(client),
-            _ => None,
-        });
-        let outlasted =
-            clients.flat_map(|client| &client.timeouts).filter(|timeout| (1..pause).contains(*timeout));
-        outlasted.max().map_or(pause, |timeout| pause.max(timeout + MARGIN))
-    }
-
     /// Ends threads, cursors, sessions and clients, so that the next test hears nothing of this one.
     pub(crate) fn end(&self) {
         let named: Vec<Entity<F>> = lock(&self.named).drain().map(|(_, entity)| entity).collect();
@@ -327,14 +312,7 @@ impl<F: Way> Entities<F> {
                 || all(&client.topology()),
             )?;
         }
-        let timeout = |name: &&str| definition.uri_options.get(name).and_then(Bson::as_i32).map(i64::from);
-        let timeouts = ["timeoutMS", "socketTimeoutMS"].iter().filter_map(timeout).collect();
-        Ok(Entity::Client(Arc::new(Watched {
-            client: Mutex::new(Some(client)),
-            events,
-            log_levels,
-            timeouts,
-        })))
+        Ok(Entity::Client(Arc::new(Watched { client: Mutex::new(Some(client)), events, log_levels })))
     }
 }
 

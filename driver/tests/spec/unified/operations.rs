@@ -207,10 +207,10 @@ impl<F: Way> Entity<F> {
 
 /// Ends an operation, in `$session` where there is one.
 macro_rules! end {
-    ($end:path, $operation:expr, $session:ident) => {
+    ($F:ident, $operation:expr, $session:ident) => {
         match $session {
-            None => $end($operation),
-            Some(session) => $end($operation.session(session)),
+            None => $F::end($operation),
+            Some(session) => $F::end($operation.session(session)),
         }
     };
 }

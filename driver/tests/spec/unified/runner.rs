@@ -7,7 +7,7 @@ use bson::{Bson, Document};
 
 use super::arguments::Arguments;
 use super::entities::{self, Entities, Entity, NamedCursor, Session, lock};
-use super::format::{EntityDefinition, ExpectedEnd, Operation, Test};
+use super::format::{EntityDefinition, ExpectedEnd, File, Operation, Test};
 use super::operations::{Answer, Ended, Job, Kind, Registry};
 use super::servers::Servers;
 use super::stop::Stop;
@@ -19,11 +19,22 @@ pub(crate) struct Runner<F: Way> {
     pub(crate) servers: &'static Servers,
     pub(crate) entities: Entities<F>,
     registry: Registry<F>,
+    /// The longest of all timeouts that the test names, in milliseconds.
+    longest_timeout: Option<i64>,
 }
 
 impl<F: Way> Runner<F> {
-    pub(crate) fn on(servers: &'static Servers) -> Arc<Self> {
-        Arc::new(Runner { servers, entities: Entities::on(servers), registry: Registry::new() })
+    pub(crate) fn on(servers: &'static Servers, file: &File, test: &Test) -> Arc<Self> {
+        let (entities, registry) = (Entities::on(servers), Registry::new());
+        Arc::new(Runner { servers, entities, registry, longest_timeout: longest_timeout(file, test) })
+    }
+
+    /// Lengthens a pause of servers that outlasts all timeouts of the test, so that it outlasts them on a busy machine as well.
+    pub(crate) fn lengthened(&self, pause: i64) -> i64 {
+        const MARGIN: i64 = 1000;
+        self.longest_timeout
+            .filter(|timeout| *timeout < pause)
+            .map_or(pause, |timeout| pause.max(timeout + MARGIN))
     }
 
     /// Runs one operation, and compares how it ended with what was expected.
@@ -181,6 +192,34 @@ impl<F: Way> Check<F> {
 
 /// What the test runner is called where an operation names its object.
 const RUNNER: &str = "testRunner";
+
+/// The longest of the timeouts that clients, handles and operations have.
+fn longest_timeout(file: &File, test: &Test) -> Option<i64> {
+    fn named(value: &Bson) -> Option<i64> {
+        let number = |value: &Bson| value.as_i64().or(value.as_i32().map(i64::from));
+        match value {
+            Bson::Document(document) => document
+                .iter()
+                .filter_map(|(key, value)| match key.as_str() {
+                    "timeoutMS" | "socketTimeoutMS" | "defaultTimeoutMS" => number(value),
+                    _ => named(value),
+                })
+                .max(),
+            Bson::Array(items) => items.iter().filter_map(named).max(),
+            _ => None,
+        }
+    }
+    let of_entities = file.create_entities.iter().filter_map(|definition| match definition {
+        EntityDefinition::Client(own) => named(&own.uri_options.clone().into()),
+        EntityDefinition::Database(own) => own.database_options.timeout_ms.map(|timeout| timeout as i64),
+        EntityDefinition::Collection(own) => own.collection_options.timeout_ms.map(|timeout| timeout as i64),
+        EntityDefinition::Session(own) => named(&own.session_options.clone().into()),
+        _ => None,
+    });
+    let of_operations =
+        test.operations.iter().filter_map(|operation| named(&operation.arguments.clone().into()));
+    of_entities.chain(of_operations).max()
+}
 
 /// Whether an expected command has a `maxTimeMS` that the driver computes: no test knows its value.
 fn has_computed_limit(event: &Document) -> bool {

@@ -44,7 +44,7 @@ fn count_documents<F: Way>(arguments: &mut Arguments) -> Read<F> {
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
         let operation = collection.count_documents(filter).with_options(options);
-        end!(F::count_documents, operation, session).map(count)
+        end!(F, operation, session).map(count)
     })
 }
 
@@ -54,7 +54,7 @@ fn estimated_document_count<F: Way>(arguments: &mut Arguments) -> Read<F> {
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, _| {
         let operation = collection.estimated_document_count().with_options(options);
-        F::estimated_document_count(operation).map(count)
+        F::end(operation).map(count)
     })
 }
 
@@ -66,7 +66,7 @@ fn distinct<F: Way>(arguments: &mut Arguments) -> Read<F> {
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
         let operation = collection.distinct(field, filter).with_options(options);
-        Ok(end!(F::distinct, operation, session)?.into())
+        Ok(end!(F, operation, session)?.into())
     })
 }
 
@@ -76,7 +76,7 @@ fn insert_one<F: Way>(arguments: &mut Arguments) -> Read<F> {
     fill!(options from arguments: bypass_document_validation = "bypassDocumentValidation", comment = "comment");
     on_collection(move |collection, session| {
         let operation = collection.insert_one(document).with_options(options);
-        let result = end!(F::insert_one, operation, session)?;
+        let result = end!(F, operation, session)?;
         Ok(doc! { "insertedId": result.inserted_id }.into())
     })
 }
@@ -88,7 +88,7 @@ fn insert_many<F: Way>(arguments: &mut Arguments) -> Read<F> {
         bypass_document_validation = "bypassDocumentValidation", comment = "comment", ordered = "ordered");
     on_collection(move |collection, session| {
         let operation = collection.insert_many(documents).with_options(options);
-        let result = end!(F::insert_many, operation, session)?;
+        let result = end!(F, operation, session)?;
         let ids = result.inserted_ids.into_iter().map(|(index, id)| (index.to_string(), id));
         Ok(doc! { "insertedIds": ids.collect::<Document>() }.into())
     })
@@ -99,7 +99,7 @@ fn update_one<F: Way>(arguments: &mut Arguments) -> Read<F> {
     let options = update_options(arguments)?;
     on_collection(move |collection, session| {
         let operation = collection.update_one(filter, update).with_options(options);
-        end!(F::update, operation, session).map(updated)
+        end!(F, operation, session).map(updated)
     })
 }
 
@@ -108,7 +108,7 @@ fn update_many<F: Way>(arguments: &mut Arguments) -> Read<F> {
     let options = update_options(arguments)?;
     on_collection(move |collection, session| {
         let operation = collection.update_many(filter, update).with_options(options);
-        end!(F::update, operation, session).map(updated)
+        end!(F, operation, session).map(updated)
     })
 }
 
@@ -129,7 +129,7 @@ fn replace_one<F: Way>(arguments: &mut Arguments) -> Read<F> {
         let_vars = "let", comment = "comment", sort = "sort");
     on_collection(move |collection, session| {
         let operation = collection.replace_one(filter, replacement).with_options(options);
-        end!(F::replace_one, operation, session).map(updated)
+        end!(F, operation, session).map(updated)
     })
 }
 
@@ -138,7 +138,7 @@ fn delete_one<F: Way>(arguments: &mut Arguments) -> Read<F> {
     let options = delete_options(arguments)?;
     on_collection(move |collection, session| {
         let operation = collection.delete_one(filter).with_options(options);
-        end!(F::delete, operation, session).map(deleted)
+        end!(F, operation, session).map(deleted)
     })
 }
 
@@ -147,7 +147,7 @@ fn delete_many<F: Way>(arguments: &mut Arguments) -> Read<F> {
     let options = delete_options(arguments)?;
     on_collection(move |collection, session| {
         let operation = collection.delete_many(filter).with_options(options);
-        end!(F::delete, operation, session).map(deleted)
+        end!(F, operation, session).map(deleted)
     })
 }
 

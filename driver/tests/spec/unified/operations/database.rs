@@ -29,7 +29,7 @@ fn list_collection_names<F: Way>(arguments: &mut Arguments) -> Read<F> {
         filter = "filter", authorized_collections = "authorizedCollections", batch_size = "batchSize", comment = "comment");
     on_database(move |database, session| {
         let operation = database.list_collection_names().with_options(options);
-        let names = end!(F::list_collection_names, operation, session)?;
+        let names = end!(F, operation, session)?;
         Ok(names.into_iter().map(Bson::String).collect::<Vec<_>>().into())
     })
 }
@@ -38,6 +38,6 @@ fn drop_collection<F: Way>(arguments: &mut Arguments) -> Read<F> {
     let name: String = arguments.required("collection")?;
     on_database(move |database, session| {
         let collection = database.collection::<Document>(&name);
-        end!(F::drop_collection, collection.drop(), session).map(|()| Answer::Nothing)
+        end!(F, collection.drop(), session).map(|()| Answer::Nothing)
     })
 }

@@ -23,9 +23,9 @@ fn find<F: Way>(arguments: &mut Arguments) -> Read<F> {
     on_collection(move |collection, session| {
         let operation = collection.find(filter).with_options(options);
         let documents = match session {
-            None => F::find(operation).and_then(F::collect),
+            None => F::end(operation).and_then(F::collect),
             Some(session) => {
-                F::find_in(operation.session(&mut *session)).and_then(|cursor| F::collect_in(cursor, session))
+                F::end(operation.session(&mut *session)).and_then(|cursor| F::collect_in(cursor, session))
             }
         };
         documents.map(Answer::Documents)
@@ -38,8 +38,8 @@ fn create_find_cursor<F: Way>(arguments: &mut Arguments) -> Read<F> {
     on_collection(move |collection, session| {
         let operation = collection.find(filter).with_options(options);
         let cursor = match session {
-            None => F::find(operation).map(OpenCursor::Plain)?,
-            Some(session) => F::find_in(operation.session(session)).map(OpenCursor::OfSession)?,
+            None => F::end(operation).map(OpenCursor::Plain)?,
+            Some(session) => F::end(operation.session(session)).map(OpenCursor::OfSession)?,
         };
         Ok(Answer::Cursor(cursor))
     })
@@ -54,7 +54,7 @@ fn find_one<F: Way>(arguments: &mut Arguments) -> Read<F> {
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
         let operation = collection.find_one(filter).with_options(options);
-        let found = end!(F::find_one, operation, session)?;
+        let found = end!(F, operation, session)?;
         Ok(found.map_or(Bson::Null, Bson::Document).into())
     })
 }
@@ -70,9 +70,10 @@ fn aggregate<F: Way>(arguments: &mut Arguments) -> Read<F> {
     on_collection(move |collection, session| {
         let operation = collection.aggregate(pipeline).with_options(options);
         let documents = match session {
-            None => F::aggregate(operation).and_then(F::collect),
-            Some(session) => F::aggregate_in(operation.session(&mut *session))
-                .and_then(|cursor| F::collect_in(cursor, session)),
+            None => F::end(operation).and_then(F::collect),
+            Some(session) => {
+                F::end(operation.session(&mut *session)).and_then(|cursor| F::collect_in(cursor, session))
+            }
         };
         documents.map(Answer::Documents)
     })

@@ -23,7 +23,7 @@ fn run_command<F: Way>(arguments: &mut Arguments) -> Read<F> {
     options.selection_criteria = arguments.selection()?;
     on_database(move |database, session| {
         let operation = database.run_command(command).with_options(options);
-        Ok(end!(F::run_command, operation, session)?.into())
+        Ok(end!(F, operation, session)?.into())
     })
 }
 

@@ -54,13 +54,13 @@ fn fail_point<F: Way>(arguments: &mut Arguments) -> Read<F> {
         if let Ok(data) = given.get_document_mut("data")
             && let Ok(pause) = data.get_i32("blockTimeMS")
         {
-            data.insert("blockTimeMS", runner.entities.lengthened(i64::from(pause)));
+            data.insert("blockTimeMS", runner.lengthened(i64::from(pause)));
         }
         // The command is known by its first field, wherever the file has it.
         let mut command = doc! { "configureFailPoint": name };
         command.extend(given);
         let admin = client.client()?.database("admin");
-        let set = || F::run_command(admin.run_command(command));
+        let set = || F::end(admin.run_command(command));
         let reply = if client.log_levels.is_some() { set() } else { unobserved(set) };
         reply.map(drop).map_err(|e| e.to_string().into())
     })
