@@ -7,12 +7,13 @@ use bson::{Document, RawDocumentBuf};
 
 use crate::client::Client;
 use crate::collection::{Collection, Concerns};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::exec::Core;
 use crate::face::Face;
 use crate::ops::command::On;
 use crate::ops::*;
 use crate::options::{CollectionOptions, DatabaseOptions, ReadConcern, SelectionCriteria, WriteConcern};
+use crate::wire::encode;
 
 /// A database of a deployment.
 ///
@@ -101,7 +102,7 @@ impl<F: Face> Database<F> {
     /// # Cancel safety
     /// Dropped while it runs, the command may or may not have been carried out.
     pub fn run_command(&self, command: Document) -> RunCommand<'_, F> {
-        self.run(RawDocumentBuf::try_from(&command).map_err(Error::serialization))
+        self.run(encode::document(&command))
     }
 
     /// As [`run_command`](Self::run_command), with a command that is BSON already.

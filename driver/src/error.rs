@@ -235,6 +235,15 @@ impl Error {
         }
     }
 
+    /// The message for another one that names the host itself.
+    pub(crate) fn without_host(&self) -> String {
+        let text = self.to_string();
+        match &self.inner.host {
+            Some(host) => text.strip_suffix(&format!(" [{host}]")).unwrap_or(&text).to_owned(),
+            None => text,
+        }
+    }
+
     pub(crate) fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.inner.source = Some(Arc::new(source));
         self

@@ -41,7 +41,9 @@ pub(crate) use self::attempt::check_size;
 use self::cluster_time::ClusterClock;
 pub use self::cluster_time::ClusterTime;
 pub(crate) use self::kill_queue::KillQueue;
-pub(crate) use self::operation::{Identity, Kind, Meta, Operation, RequestContext, Retry, Setting, Target};
+pub(crate) use self::operation::{
+    Complaints, Identity, Kind, Meta, Operation, RequestContext, Retry, Setting, Target,
+};
 pub(crate) use self::outline::{Outline, malformed};
 use self::reply::Loan;
 pub(crate) use self::reply::Reply;
@@ -226,8 +228,8 @@ impl Core {
 /// Runs `operation` in a session, more than once where that is allowed.
 ///
 /// # Errors
-/// Those of selection, checkout, socket and protocol; `Command` for `ok: 0`. What the reply says of single writes is for
-/// the operation to read.
+/// Those of selection, checkout, socket and protocol; `Command` for `ok: 0`; `Write` where the operation's [`Complaints`] leave it to the
+/// executor to look for write errors and write concern errors.
 ///
 /// Cancel safety: a dropped future leaves a connection that is drained or closed, and a session that is used again once it is drained;
 /// whether the command was carried out is open.
@@ -280,8 +282,7 @@ pub(crate) fn execute<'c>(
             };
             let selected = match selected {
                 Ok(selected) => selected,
-                // From the earlier error the caller learns that something may have been done.
-                Err(error) => return Err(core.runtime.explain(tries.earlier.unwrap_or(error))),
+                Err(error) => return Err(core.runtime.explain(tries.unselected(error))),
             };
             let failure = match attempt::attempt(&mut tries, operation, &selected).await {
                 Ok((connection, outline)) => {
@@ -350,9 +351,16 @@ impl<'c> Tries<'c, '_> {
         let pause = retry::backoff(self.failed, &failure.error).map(|pause| Instant::now() + pause);
         let criteria = target.criteria().ok().filter(|_| again && pause.is_none());
         let doubt = criteria.and_then(|criteria| core.deployment.doubt(&failure.error, selected, criteria));
-        let error = failure.outranks(self.earlier.take());
+        // Whether the operation would have gone on, or waited longer, if it had had the time.
+        let out_of_time = self.deadline.is_over() && (permitted || failure.error.is_timeout());
+        let earlier = self.earlier.take();
+        let told = earlier.clone().filter(|_| out_of_time);
+        let error = failure.outranks(earlier);
+        if out_of_time {
+            return Err(core.runtime.explain(in_time(error, told)));
+        }
         if !again || pause.is_some_and(|until| self.deadline.instant().is_some_and(|at| at < until)) {
-            return Err(core.runtime.explain(in_time(error, self.deadline)));
+            return Err(core.runtime.explain(error));
         }
         self.earlier = Some(error);
         self.overloaded |= pause.is_some();
@@ -361,6 +369,17 @@ impl<'c> Tries<'c, '_> {
             (None, Some(doubt)) => Some(Box::pin(doubt.settle(&core.deployment, self.deadline))),
             (None, None) => None,
         })
+    }
+
+    /// The error of an operation for which no server was found.
+    #[cold]
+    fn unselected(&mut self, error: Error) -> Error {
+        match self.earlier.take() {
+            None => error,
+            Some(earlier) if error.is_timeout() && self.deadline.is_over() => in_time(earlier, None),
+            // From the earlier error the caller learns that something may have been done.
+            Some(earlier) => earlier,
+        }
     }
 
     /// Whether there may be an attempt after the one that ended with `error`: one more, or as many as fit into the operation's
@@ -444,16 +463,31 @@ fn check_identity(core: &Core, identity: &Identity<'_>, acknowledged: bool) -> R
     Ok(())
 }
 
-/// Tells a socket's timeout that is the operation's own as what it is.
-fn in_time(error: Error, deadline: Deadline) -> Error {
-    if !(error.is_network() && error.is_timeout() && deadline.is_over()) {
-        return error;
+/// The error of an operation whose `timeoutMS` has passed. It says what `error` says, and carries it as its source; so it does with
+/// `earlier`, the error of an attempt before, where `error` itself tells of nothing but time (specification "Client Side Operations
+/// Timeout", section "Errors").
+fn in_time(error: Error, earlier: Option<Error>) -> Error {
+    let cause = match earlier {
+        // A caller may ask for the code of the server's own answer.
+        Some(earlier) if error.is_timeout() && error.code().is_some() => return error.with_source(earlier),
+        Some(earlier) if error.is_timeout() => earlier,
+        _ if error.is_timeout() && !error.is_network() => return error,
+        _ => error.clone(),
+    };
+    let message = match cause.is_timeout() {
+        true => "the operation did not end within its timeout (timeoutMS)".to_owned(),
+        false => format!(
+            "the operation did not end within its timeout (timeoutMS); an attempt before that failed: {}",
+            cause.without_host()
+        ),
+    };
+    let mut timeout = Error::timeout(message);
+    error.labels().iter().for_each(|label| timeout.add_label(label));
+    if let Some(response) = error.server_response() {
+        timeout = timeout.with_response(response.clone());
     }
-    let labels = error.labels().to_vec();
     let host = error.host().cloned();
-    let mut timeout =
-        Error::timeout("the operation did not end within its timeout (timeoutMS)").with_source(error);
-    labels.into_iter().for_each(|label| timeout.add_label(label));
+    let timeout = timeout.with_source(cause);
     match host {
         Some(host) => timeout.at(&host),
         None => timeout,

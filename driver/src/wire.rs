@@ -5,6 +5,7 @@
 //! found by [`framing`] among the bytes that have arrived and checked by [`message::parse`].
 
 pub(crate) mod compression;
+pub(crate) mod encode;
 pub(crate) mod framing;
 pub(crate) mod message;
 pub(crate) mod scan;

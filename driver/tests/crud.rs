@@ -240,7 +240,7 @@ async fn a_document_that_is_no_t_is_an_error_and_the_cursor_goes_on() {
     let found: Vec<_> = coll.clone_with_type::<Monkey>().find(doc! {}).await.unwrap().collect().await;
     let error = found[0].as_ref().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::BsonDeserialization(_)));
-    let whose = format!("cursor on {}.mixed: ", database.name());
+    let whose = format!("find on {}.mixed: ", database.name());
     assert!(error.to_string().starts_with(&whose), "{error}");
     assert_eq!(found[1].as_ref().unwrap().name, "ok");
 }

@@ -8,7 +8,7 @@ use driver::bson::{Document, doc};
 use driver::error::{ErrorKind, RETRYABLE_WRITE_ERROR};
 use driver::event::EventHandler;
 use driver::event::command::CommandEvent;
-use driver::options::{ClientOptions, ReadConcern, ReadPreference, WriteConcern};
+use driver::options::{Acknowledgment, ClientOptions, ReadConcern, ReadPreference, WriteConcern};
 use driver::{Client, Collection};
 use futures_util::TryStreamExt;
 use testbed::{FailPoint, ReplicaSet, Version, shared_replica_set};
@@ -363,4 +363,39 @@ async fn implicit_sessions_are_used_again_and_ended_at_shutdown() {
     drop((coll, seen));
     client.shutdown().await;
     assert_eq!(count(set, primary(), "endSessions"), ended + 1, "client {app}");
+}
+
+#[tokio::test]
+async fn aggregate_that_writes_reports_the_write_concern_error() {
+    let (client, coll, name) = fresh("").await;
+    coll.insert_one(doc! { "_id": 1 }).await.unwrap();
+    let nine = || WriteConcern::from(Acknowledgment::from(9));
+    let unmet = |outcome: Result<(), driver::error::Error>, what: &str| {
+        let error = outcome.expect_err(what);
+        assert_eq!(error.code(), Some(100), "{what}: {error}");
+        assert!(matches!(error.kind(), ErrorKind::Write(_)), "{what}: {error}");
+    };
+    let options = driver::options::CollectionOptions::builder().write_concern(nine()).build();
+    let firm: Collection<Document> = client.database(&name).collection_with_options("c", options);
+    let mut session = client.start_session().await.unwrap();
+    for stage in [doc! { "$merge": "dst" }, doc! { "$out": "dst" }] {
+        let pipeline = || [stage.clone()];
+        unmet(coll.aggregate(pipeline()).write_concern(nine()).await.map(drop), "of the operation");
+        unmet(firm.aggregate(pipeline()).await.map(drop), "of the collection");
+        let within = coll.aggregate(pipeline()).write_concern(nine()).session(&mut session).await;
+        unmet(within.map(drop), "in a session");
+        let (uri, name, stage) = (set().uri(), name.clone(), stage.clone());
+        let blocking = tokio::task::spawn_blocking(move || {
+            let client = driver::sync::Client::with_uri_str(uri).unwrap();
+            let coll: driver::sync::Collection<Document> = client.database(&name).collection("c");
+            coll.aggregate([stage]).write_concern(WriteConcern::from(Acknowledgment::from(9))).run().map(drop)
+        });
+        unmet(blocking.await.unwrap(), "blocking");
+    }
+    let _faults = FAULTS.acquire().await;
+    let sent = doc! {
+        "failCommands": ["aggregate"], "writeConcernError": { "code": 100, "errmsg": "sent by the server" },
+    };
+    let _fault = fail_once(&name, sent);
+    unmet(coll.aggregate([doc! { "$out": "dst" }]).await.map(drop), "sent by the server");
 }

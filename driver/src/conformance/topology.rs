@@ -118,6 +118,6 @@ fn refusal(reply: &RawDocument) -> Result<Option<Error>> {
     let outline = Outline::of(reply)?;
     Ok(match outline.is_ok() {
         false => Some(failure::of_command(&outline, reply)),
-        true => failure::of_write_concern(&outline, reply),
+        true => failure::of_write_concern(&outline, reply)?,
     })
 }

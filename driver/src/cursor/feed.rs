@@ -29,6 +29,8 @@ use crate::topology::Server;
 pub(crate) struct Follow {
     /// Whether the server waits for documents where there are none.
     pub(crate) awaits: bool,
+    /// What the operation is called that opened the cursor.
+    pub(crate) operation: &'static str,
     pub(crate) batch_size: Option<u32>,
     /// How many documents the server may still give, where there is a limit.
     pub(crate) left: Option<u64>,
@@ -47,6 +49,8 @@ impl Follow {
 
 /// The batch at hand, and where the next one comes from.
 pub(crate) struct Feed {
+    /// What the operation is called that opened the cursor.
+    operation: &'static str,
     batch: Batch,
     state: State,
     /// That of the step which is under way, once it has to ask the server.
@@ -74,9 +78,11 @@ impl Feed {
     pub(crate) fn open(core: &Arc<Core>, mut reply: Reply<'_>, follow: Follow) -> Result<Self> {
         let head = reply.head()?;
         if head.id == 0 {
-            return Ok(Feed { batch: reply.take_batch()?, state: State::Done, deadline: None });
+            let operation = follow.operation;
+            return Ok(Feed { operation, batch: reply.take_batch()?, state: State::Done, deadline: None });
         }
         let (id, (db, collection)) = (head.id, head.names()?);
+        let operation = follow.operation;
         let source = Box::new(Source {
             id,
             db: db.to_owned(),
@@ -88,7 +94,7 @@ impl Feed {
             cut_short: false,
             born: ForkGeneration::current(),
         });
-        Ok(Feed { batch: reply.take_batch()?, state: State::Open(source), deadline: None })
+        Ok(Feed { operation, batch: reply.take_batch()?, state: State::Open(source), deadline: None })
     }
 
     pub(crate) fn current(&self) -> &RawDocument {
@@ -102,7 +108,7 @@ impl Feed {
             let error = Error::deserialization(cause);
             match self.batch.names() {
                 Some((db, collection)) => {
-                    error.during(&Subject { operation: "cursor", db, collection: Some(collection) })
+                    error.during(&Subject { operation: self.operation, db, collection: Some(collection) })
                 }
                 None => error,
             }
@@ -261,8 +267,9 @@ impl Source {
     ) -> Fetched {
         self.follow.left = self.follow.left.map(|left| left.saturating_sub(taken));
         let batch = self.next_batch(session, deadline).await;
-        let subject = Subject { operation: "getMore", db: &self.db, collection: Some(&self.collection) };
-        let batch = batch.map_err(|error| error.during(&subject));
+        let subject =
+            Subject { operation: self.follow.operation, db: &self.db, collection: Some(&self.collection) };
+        let batch = batch.map_err(|error| error.during(&"getMore").during(&subject));
         if batch.as_ref().is_err_and(is_gone) {
             self.id = 0;
         }

@@ -103,6 +103,7 @@ pub(crate) fn is_recovering(code: i32) -> bool {
 }
 
 fn coded(f: &mut fmt::Formatter<'_>, what: &str, code: i32, name: &str, message: &str) -> fmt::Result {
+    let message = if message.is_empty() { "it gave no message" } else { message };
     match name {
         "" => write!(f, "{what} (code {code}): {message}"),
         name => write!(f, "{what} ({name}, code {code}): {message}"),

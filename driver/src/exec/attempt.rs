@@ -2,7 +2,7 @@
 
 use super::cluster_time::ClusterTime;
 use super::envelope::{Envelope, ReadTime, Route, read_preference};
-use super::operation::{Identity, Kind, Operation, Retry};
+use super::operation::{Complaints, Identity, Kind, Operation, Retry};
 use super::outline::Outline;
 use super::retry::{self, Failure};
 use super::session_pool::{ServerSession, SessionPool};
@@ -103,19 +103,8 @@ fn exchange(
         if let Some(watch) = watch {
             watch.answered(&outline, connection.reply().ok().filter(|_| acknowledged));
         }
-        if !outline.is_ok() || outline.has_write_concern_error() {
-            let error = complaint(&outline, connection);
-            if let Some(mut error) = error.map(|error| error.at(selected.address())) {
-                if tries.retry == Retry::Write {
-                    retry::label(&mut error, Some(connection.description()));
-                }
-                core.deployment.on_error(selected, connection.generation(), &error, Stage::Operation);
-                // What was written although its concern was not met is for the operation to tell, unless it is tried again.
-                let again = retry::permits(tries.retry, &error) && tries.may_repeat(&error);
-                if !outline.is_ok() || again {
-                    return Err(Failure::after(error));
-                }
-            }
+        if acknowledged {
+            judge(tries, operation, selected, connection, &outline)?;
         }
         Ok(outline)
     }
@@ -317,13 +306,61 @@ fn read(tries: &mut Tries<'_, '_>, kind: Kind, connection: &Connection) -> Resul
     Ok(outline)
 }
 
-/// What the reply complains of: of the whole command, or of its write concern.
-fn complaint(outline: &Outline, connection: &Connection) -> Option<Error> {
-    let reply = connection.reply().ok()?;
-    match outline.is_ok() {
-        false => Some(failure::of_command(outline, reply)),
-        true => failure::of_write_concern(outline, reply),
+/// Finds what the reply complains of. This is the only place that does, for every operation.
+#[inline]
+fn judge(
+    tries: &Tries<'_, '_>,
+    operation: &dyn Operation,
+    selected: &Selected,
+    connection: &Connection,
+    outline: &Outline,
+) -> std::result::Result<(), Failure> {
+    let complaints = operation.meta().complaints;
+    if outline.is_success() && (complaints == Complaints::Unread || outline.check().is_ok()) {
+        return Ok(());
     }
+    complaint(tries, operation, selected, connection, outline)
+        .unwrap_or_else(|error| Err(Failure::after(error.at(selected.address()))))
+}
+
+/// The outer error is of a reply that cannot be understood, the inner one what the server complains of.
+#[cold]
+fn complaint(
+    tries: &Tries<'_, '_>,
+    operation: &dyn Operation,
+    selected: &Selected,
+    connection: &Connection,
+    outline: &Outline,
+) -> Result<std::result::Result<(), Failure>> {
+    let reply = connection.reply()?;
+    if !outline.is_complete() {
+        return Err(Error::invalid_response("it has no ok, which says whether the command was carried out"));
+    }
+    let complaints = operation.meta().complaints;
+    let told = match outline.is_ok() {
+        false => Some(failure::of_command(outline, reply)),
+        true if complaints == Complaints::Unread => failure::of_write_concern(outline, reply).ok().flatten(),
+        true => {
+            outline.check()?;
+            failure::of_write_concern(outline, reply)?
+        }
+    };
+    // What the reply says of the server is heard, and may be a reason to try again, whoever makes an error of it.
+    if let Some(mut error) = told.map(|error| error.at(selected.address())) {
+        if tries.retry == Retry::Write {
+            retry::label(&mut error, Some(connection.description()));
+        }
+        tries.lease.core.deployment.on_error(selected, connection.generation(), &error, Stage::Operation);
+        let again = retry::permits(tries.retry, &error) && tries.may_repeat(&error);
+        if !outline.is_ok() || again {
+            return Ok(Err(Failure::after(error)));
+        }
+    }
+    let error = failure::of_accepted(complaints, operation.statements(), outline, reply)?;
+    Ok(match error {
+        Some(error) => Err(Failure::after(error.at(selected.address()))),
+        None => Ok(()),
+    })
 }
 
 /// No connection was to be had. What that says of the server the pool has told already.

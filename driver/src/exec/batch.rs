@@ -78,6 +78,21 @@ pub(crate) fn first<'r>(outline: &Outline, reply: &'r RawDocument) -> Result<Opt
     Err(no_batch())
 }
 
+/// That a batch, an array of `bytes`, holds documents and nothing else.
+///
+/// # Errors
+/// `InvalidResponse` when it does not.
+pub(crate) fn check(bytes: &[u8]) -> Result<()> {
+    let mut at = 4;
+    while at + 1 < bytes.len() {
+        match document_at(bytes, at)? {
+            Some(found) => at = found.end,
+            None => break,
+        }
+    }
+    Ok(())
+}
+
 #[cold]
 fn no_batch() -> Error {
     Error::invalid_response("its cursor has no batch")

@@ -3,11 +3,13 @@
 use bson::raw::RawBsonRef;
 use bson::{Document, RawDocument};
 
-use super::outline::Outline;
+use super::operation::Complaints;
+use super::outline::{Outline, malformed};
 use crate::decode;
 use crate::error::{
-    CommandError, Error, ErrorKind, IndexedWriteError, WriteConcernError, WriteError, WriteFailure,
+    CommandError, Error, ErrorKind, IndexedWriteError, Result, WriteConcernError, WriteError, WriteFailure,
 };
+use crate::wire::scan::whole;
 
 /// The error of a command that was answered with `ok: 0`.
 pub(crate) fn of_command(outline: &Outline, reply: &RawDocument) -> Error {
@@ -19,21 +21,40 @@ pub(crate) fn of_command(outline: &Outline, reply: &RawDocument) -> Error {
     labelled(Error::new(kind), outline, reply)
 }
 
-/// The error of a single write that was not done, or whose write concern was not met; none when all is well.
-pub(crate) fn of_single_write(outline: &Outline, reply: &RawDocument) -> Option<Error> {
-    let failure = match write_errors(outline, reply).into_iter().next() {
-        Some(IndexedWriteError { code, code_name, message, details, .. }) => {
-            WriteFailure::WriteError(WriteError { code, code_name, message, details })
+/// The error of a command that was answered with `ok: 1`, carried `statements` writes, and reports its failures as `complaints` says;
+/// none when all is well or the operation is to look by itself.
+///
+/// # Errors
+/// `InvalidResponse` when what should tell of failures cannot be understood.
+pub(super) fn of_accepted(
+    complaints: Complaints,
+    statements: usize,
+    outline: &Outline,
+    reply: &RawDocument,
+) -> Result<Option<Error>> {
+    if complaints == Complaints::Unread {
+        return Ok(None);
+    }
+    let written = write_errors(outline, reply, statements)?.into_iter().next();
+    let concern = write_concern_error(outline, reply)?;
+    let failure = match (complaints, written, concern) {
+        (Complaints::Collected | Complaints::Unread, ..) => None,
+        (Complaints::Raised, Some(IndexedWriteError { code, code_name, message, details, .. }), _) => {
+            Some(WriteFailure::WriteError(WriteError { code, code_name, message, details }))
         }
-        None => WriteFailure::WriteConcernError(write_concern_error(outline, reply)?),
+        (Complaints::Raised, None, concern) => concern.map(WriteFailure::WriteConcernError),
     };
-    Some(labelled(Error::new(ErrorKind::Write(failure)), outline, reply))
+    Ok(failure.map(|failure| labelled(Error::new(ErrorKind::Write(failure)), outline, reply)))
 }
 
 /// The error of a write whose write concern was not met, whatever became of its single documents.
-pub(crate) fn of_write_concern(outline: &Outline, reply: &RawDocument) -> Option<Error> {
-    let failure = WriteFailure::WriteConcernError(write_concern_error(outline, reply)?);
-    Some(labelled(Error::new(ErrorKind::Write(failure)), outline, reply))
+///
+/// # Errors
+/// As [`of_accepted`].
+pub(crate) fn of_write_concern(outline: &Outline, reply: &RawDocument) -> Result<Option<Error>> {
+    let Some(error) = write_concern_error(outline, reply)? else { return Ok(None) };
+    let failure = WriteFailure::WriteConcernError(error);
+    Ok(Some(labelled(Error::new(ErrorKind::Write(failure)), outline, reply)))
 }
 
 /// Gives `error` the labels of the reply, and the reply itself.
@@ -47,44 +68,75 @@ pub(crate) fn labelled(mut error: Error, outline: &Outline, reply: &RawDocument)
 }
 
 /// The write concern error of a reply, if it has one.
-pub(crate) fn write_concern_error(outline: &Outline, reply: &RawDocument) -> Option<WriteConcernError> {
-    let found = outline.write_concern_error(reply)?;
-    Some(WriteConcernError {
-        code: integer(found, "code"),
+///
+/// # Errors
+/// `InvalidResponse` when it has no code.
+pub(crate) fn write_concern_error(
+    outline: &Outline,
+    reply: &RawDocument,
+) -> Result<Option<WriteConcernError>> {
+    let Some(found) = outline.write_concern_error(reply) else { return Ok(None) };
+    Ok(Some(WriteConcernError {
+        code: code(found, "writeConcernError")?,
         code_name: text(found, "codeName").unwrap_or_default(),
         message: text(found, "errmsg").unwrap_or_default(),
         details: document(found, "errInfo"),
-    })
+    }))
 }
 
-/// The write errors of a reply, their positions counted within the command.
-pub(crate) fn write_errors(outline: &Outline, reply: &RawDocument) -> Vec<IndexedWriteError> {
-    let found = outline.write_errors(reply).into_iter().flat_map(elements);
-    found
-        .filter_map(|error| match error {
-            RawBsonRef::Document(error) => Some(IndexedWriteError {
-                index: integer(error, "index").try_into().unwrap_or_default(),
-                code: integer(error, "code"),
-                code_name: text(error, "codeName"),
-                message: text(error, "errmsg").unwrap_or_default(),
-                details: document(error, "errInfo"),
-            }),
-            _ => None,
-        })
-        .collect()
+/// The write errors of the reply to a command that carried `statements` writes, their positions counted within the command.
+///
+/// # Errors
+/// `InvalidResponse` when one of them is no document, has no code, or is of a write that was not in the command.
+pub(crate) fn write_errors(
+    outline: &Outline,
+    reply: &RawDocument,
+    statements: usize,
+) -> Result<Vec<IndexedWriteError>> {
+    let Some(list) = outline.write_errors(reply) else { return Ok(Vec::new()) };
+    let mut errors = Vec::new();
+    for element in list.iter_elements() {
+        let RawBsonRef::Document(error) = element.and_then(|element| element.value()).map_err(malformed)?
+        else {
+            return Err(Error::invalid_response("its writeErrors hold something that is no document"));
+        };
+        let index = integer(error, "index").and_then(|index| usize::try_from(index).ok());
+        let Some(index) = index.filter(|index| *index < statements) else {
+            return Err(Error::invalid_response(format!(
+                "an index in its writeErrors is {}, and the command carried {statements} writes",
+                error.get("index").ok().flatten().map_or("missing".to_owned(), |index| format!("{index:?}")),
+            )));
+        };
+        errors.push(IndexedWriteError {
+            index,
+            code: code(error, "writeErrors")?,
+            code_name: text(error, "codeName"),
+            message: text(error, "errmsg").unwrap_or_default(),
+            details: document(error, "errInfo"),
+        });
+    }
+    Ok(errors)
 }
 
 /// The values of an array that is at hand as a document, as far as it is well-formed.
-pub(crate) fn elements(array: &RawDocument) -> impl Iterator<Item = RawBsonRef<'_>> {
+fn elements(array: &RawDocument) -> impl Iterator<Item = RawBsonRef<'_>> {
     array.iter_elements().map_while(|element| element.ok()?.value().ok())
 }
 
-fn integer(document: &RawDocument, key: &str) -> i32 {
+fn code(error: &RawDocument, field: &str) -> Result<i32> {
+    let code = integer(error, "code").and_then(|code| i32::try_from(code).ok());
+    code.ok_or_else(|| {
+        Error::invalid_response(format!("an error in its {field} has no code that is a number"))
+    })
+}
+
+/// A whole number, of whichever numeric type.
+fn integer(document: &RawDocument, key: &str) -> Option<i64> {
     match document.get(key) {
-        Ok(Some(RawBsonRef::Int32(n))) => n,
-        Ok(Some(RawBsonRef::Int64(n))) => n.try_into().unwrap_or_default(),
-        Ok(Some(RawBsonRef::Double(n))) => n as i32,
-        _ => 0,
+        Ok(Some(RawBsonRef::Int32(n))) => Some(n.into()),
+        Ok(Some(RawBsonRef::Int64(n))) => Some(n),
+        Ok(Some(RawBsonRef::Double(n))) => whole(n),
+        _ => None,
     }
 }
 
@@ -115,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_error_outranks_the_write_concern_error_of_the_same_reply() {
+    fn write_error_outranks_the_concern_error_of_its_reply() {
         let reply = rawdoc! {
             "ok": 1, "n": 0,
             "writeErrors": [{ "index": 0, "code": 11000, "errmsg": "dup", "errInfo": { "a": 1 } }],
@@ -123,16 +175,17 @@ mod tests {
         };
         let outline = Outline::of(&reply).unwrap();
         assert!(outline.is_ok() && !outline.is_success());
-        assert!(of_single_write(&outline, &reply).unwrap().is_duplicate_key());
-        assert_eq!(of_write_concern(&outline, &reply).unwrap().code(), Some(64));
+        let of = |complaints| of_accepted(complaints, 1, &outline, &reply).unwrap();
+        assert!(of(Complaints::Raised).unwrap().is_duplicate_key());
+        assert!(of(Complaints::Collected).is_none() && of(Complaints::Unread).is_none());
     }
 
     #[test]
-    fn a_success_is_no_failure() {
+    fn success_is_no_failure() {
         let reply = rawdoc! { "n": 1, "ok": 1.0 };
         let outline = Outline::of(&reply).unwrap();
         assert!(outline.is_success());
-        assert_eq!(outline.n(), 1);
-        assert!(of_single_write(&outline, &reply).is_none());
+        assert_eq!(outline.n(), Some(1));
+        assert!(of_accepted(Complaints::Raised, 1, &outline, &reply).unwrap().is_none());
     }
 }

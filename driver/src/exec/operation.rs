@@ -22,32 +22,53 @@ pub(crate) struct Meta {
     pub(crate) retry: Retry,
     /// Which data it reads or writes.
     pub(crate) kind: Kind,
+    /// What becomes of the complaints of a reply with `ok: 1`.
+    pub(crate) complaints: Complaints,
+}
+
+/// What becomes of the complaints of a reply with `ok: 1`: its `writeErrors` and `writeConcernError`.
+///
+/// The executor makes errors of them unless an operation says otherwise, so that none can forget to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Complaints {
+    /// The executor makes an error of the write error, else of the write concern error.
+    Raised,
+    /// The command carries several writes. The executor checks the form of what the reply says; the operation collects it.
+    Collected,
+    /// The caller gets the whole reply and looks by itself, as the specification of `runCommand` has it.
+    Unread,
 }
 
 impl Meta {
     /// A read: retryable, on a server of the read preference, with a read concern.
     pub(crate) const fn read(operation: &'static str, name: &'static str) -> Self {
-        Meta { operation, name, retry: Retry::Read, kind: Kind::Read }
+        Meta { operation, name, retry: Retry::Read, kind: Kind::Read, complaints: Complaints::Raised }
     }
 
     /// A retryable write.
     pub(crate) const fn write(operation: &'static str, name: &'static str) -> Self {
-        Meta { operation, name, retry: Retry::Write, kind: Kind::Write }
+        Meta { operation, name, retry: Retry::Write, kind: Kind::Write, complaints: Complaints::Raised }
     }
 
     /// A write that the server cannot tell from its repetition.
     pub(crate) const fn write_once(operation: &'static str, name: &'static str) -> Self {
-        Meta { operation, name, retry: Retry::Never, kind: Kind::Write }
+        Meta { operation, name, retry: Retry::Never, kind: Kind::Write, complaints: Complaints::Raised }
     }
 
     /// A command on the primary that takes no concerns.
     pub(crate) const fn other(operation: &'static str, name: &'static str, retry: Retry) -> Self {
-        Meta { operation, name, retry, kind: Kind::Other }
+        Meta { operation, name, retry, kind: Kind::Other, complaints: Complaints::Raised }
     }
 
     /// A command that goes on with an earlier one, or ends it.
     pub(crate) const fn sequel(name: &'static str) -> Self {
-        Meta { operation: name, name, retry: Retry::Never, kind: Kind::Sequel }
+        Meta {
+            operation: name,
+            name,
+            retry: Retry::Never,
+            kind: Kind::Sequel,
+            complaints: Complaints::Raised,
+        }
     }
 }
 
@@ -74,6 +95,11 @@ pub(crate) trait Operation: Send {
 
     /// Writes the command's own fields, its name first.
     fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()>;
+
+    /// How many writes the command carries, as it was written last.
+    fn statements(&self) -> usize {
+        1
+    }
 
     /// Writes the documents that go along with the command.
     fn documents(&mut self, message: &mut MessageWriter<'_>, server: &ConnectionDescription) -> Result<()> {

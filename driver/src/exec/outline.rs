@@ -4,6 +4,8 @@
 //! An array is kept as the document that it is on the wire. Nothing is interpreted that is not there: a successful reply costs one
 //! walk over its half a dozen elements.
 
+use std::cell::Cell;
+
 use bson::spec::ElementType;
 use bson::{RawDocument, Timestamp};
 
@@ -20,10 +22,13 @@ struct Span {
 /// The interesting elements of one reply.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Outline {
-    ok: bool,
+    /// None where the reply does not say.
+    ok: Option<bool>,
+    /// The first field that is of another type than it should be.
+    misfit: Option<&'static str>,
     code: i32,
-    n: i64,
-    n_modified: i64,
+    n: Option<u64>,
+    n_modified: u64,
     operation_time: Option<Timestamp>,
     cursor: Span,
     upserted: Span,
@@ -44,44 +49,80 @@ impl Outline {
         let base = reply.as_bytes().as_ptr().addr();
         let span =
             |bytes: &[u8]| Span { start: (bytes.as_ptr().addr() - base) as u32, len: bytes.len() as u32 };
-        let document = |element: &Element<'_>| element.document_bytes().map(span).unwrap_or_default();
         let text = |element: &Element<'_>| match element.is(ElementType::String) {
             true => span(element.bytes()),
             false => Span::default(),
+        };
+        let misfit = Cell::new(None);
+        let odd = |name: &'static str| misfit.set(misfit.get().or(Some(name)));
+        let typed = |element: &Element<'_>, kind: ElementType, name: &'static str| {
+            let bytes = element.document_bytes().filter(|_| element.is(kind));
+            if bytes.is_none() {
+                odd(name);
+            }
+            bytes.map(span).unwrap_or_default()
         };
         let mut found = Outline::default();
         let mut elements = elements(reply);
         while let Some(element) = elements.step()? {
             match element.key {
-                b"ok" => found.ok = element.number() == Some(1),
-                b"n" => found.n = element.number().unwrap_or_default(),
-                b"nModified" => found.n_modified = element.number().unwrap_or_default(),
+                b"ok" => found.ok = element.number().map(|ok| ok == 1),
+                b"n" => match element.count() {
+                    Some(n) => found.n = Some(n),
+                    None => odd("n"),
+                },
+                b"nModified" => match element.count() {
+                    Some(n) => found.n_modified = n,
+                    None => odd("nModified"),
+                },
                 b"code" => {
                     found.code = element.number().and_then(|code| code.try_into().ok()).unwrap_or_default()
                 }
-                b"operationTime" => found.operation_time = element.timestamp(),
-                b"cursor" => found.cursor = document(&element),
-                b"upserted" => found.upserted = document(&element),
-                b"$clusterTime" => found.cluster_time = document(&element),
+                b"operationTime" => match element.timestamp() {
+                    Some(time) => found.operation_time = Some(time),
+                    None => odd("operationTime"),
+                },
+                b"cursor" => found.cursor = typed(&element, ElementType::EmbeddedDocument, "cursor"),
+                b"upserted" => found.upserted = typed(&element, ElementType::Array, "upserted"),
+                b"$clusterTime" => {
+                    found.cluster_time = typed(&element, ElementType::EmbeddedDocument, "$clusterTime");
+                }
                 b"errmsg" => found.errmsg = text(&element),
                 b"codeName" => found.code_name = text(&element),
-                b"errorLabels" => found.error_labels = document(&element),
-                b"writeErrors" => found.write_errors = document(&element),
-                b"writeConcernError" => found.write_concern_error = document(&element),
+                b"errorLabels" => found.error_labels = typed(&element, ElementType::Array, "errorLabels"),
+                b"writeErrors" => found.write_errors = typed(&element, ElementType::Array, "writeErrors"),
+                b"writeConcernError" => {
+                    found.write_concern_error =
+                        typed(&element, ElementType::EmbeddedDocument, "writeConcernError");
+                }
                 _ => {}
             }
         }
+        found.misfit = misfit.get();
         Ok(found)
     }
 
     /// Of a write to which the server gives no reply.
     pub(crate) fn unacknowledged() -> Self {
-        Outline { ok: true, ..Outline::default() }
+        Outline { ok: Some(true), n: Some(0), ..Outline::default() }
     }
 
-    /// Whether the reply says that a write concern was not met.
-    pub(crate) fn has_write_concern_error(&self) -> bool {
-        !self.write_concern_error.is_empty()
+    /// That every field which the driver reads is of its type. A reply which only the caller reads need not be asked.
+    ///
+    /// # Errors
+    /// `InvalidResponse` with the field that is not.
+    pub(super) fn check(&self) -> Result<()> {
+        match self.misfit {
+            None => Ok(()),
+            Some(field) => {
+                Err(Error::invalid_response(format!("its {field} is not of the type that it should be")))
+            }
+        }
+    }
+
+    /// Whether the reply says at all how the command went.
+    pub(super) fn is_complete(&self) -> bool {
+        self.ok.is_some()
     }
 
     /// The point in time that a snapshot read saw: told by cursors, or by the command itself.
@@ -92,22 +133,22 @@ impl Outline {
 
     /// Whether the command was carried out, and nothing is to be complained of.
     pub(crate) fn is_success(&self) -> bool {
-        self.ok && self.write_errors.is_empty() && self.write_concern_error.is_empty()
+        self.is_ok() && self.write_errors.is_empty() && self.write_concern_error.is_empty()
     }
 
     /// Whether the command as such was accepted; single writes of it may have failed.
     pub(crate) fn is_ok(&self) -> bool {
-        self.ok
+        self.ok == Some(true)
     }
 
-    /// How many documents were matched, inserted or deleted.
-    pub(crate) fn n(&self) -> u64 {
-        self.n.try_into().unwrap_or_default()
+    /// How many documents were matched, inserted or deleted, if the reply says.
+    pub(crate) fn n(&self) -> Option<u64> {
+        self.n
     }
 
     /// How many documents were modified.
     pub(crate) fn n_modified(&self) -> u64 {
-        self.n_modified.try_into().unwrap_or_default()
+        self.n_modified
     }
 
     /// The code of the command's error; 0 when there is none.

@@ -52,6 +52,14 @@ impl Reply<'_> {
         &self.selected
     }
 
+    /// How many documents were matched, inserted, deleted or counted; 0 for an unacknowledged write.
+    ///
+    /// # Errors
+    /// `InvalidResponse` when the reply does not say.
+    pub(crate) fn n(&self) -> Result<u64> {
+        self.outline.n().ok_or_else(|| Error::invalid_response("it has no n").at(self.host()))
+    }
+
     /// The cursor that the command opened or went on with.
     ///
     /// # Errors
@@ -75,6 +83,7 @@ impl Reply<'_> {
     pub(crate) fn take_batch(&mut self) -> Result<Batch> {
         let whole = self.document().as_bytes().as_ptr().addr();
         let documents = self.head()?.documents.as_bytes();
+        batch::check(documents).map_err(|error| error.at(self.host()))?;
         let start = documents.as_ptr().addr() - whole;
         let range = start..start + documents.len();
         let reply = self.connection.take_reply().map_err(|error: Error| error.at(self.selected.address()))?;

@@ -128,6 +128,7 @@ impl<'a, T: 'a, U: 'a, F: Face, S: Session<'a>> Command<'a> for Aggregate<'a, T,
         let options = self.options.unwrap_or_default();
         let follow = Follow {
             awaits: options.max_await_time.is_some(),
+            operation: "aggregate",
             batch_size: options.batch_size,
             left: None,
             max_await_time: options.max_await_time,

@@ -24,6 +24,11 @@ impl Batch {
         self.end.unwrap_or(self.start)
     }
 
+    /// How many statements have been written.
+    pub(super) fn len(&self) -> usize {
+        self.end() - self.start
+    }
+
     /// Writes as many of `total` statements as the server takes at once, at least one. `append` appends statement number
     /// `index`, and may be asked twice for the same one.
     ///

@@ -5,6 +5,7 @@ use bson::raw::{RawBsonRef, RawDocument};
 use super::fields::Field;
 use super::prelude::*;
 use crate::exec::malformed;
+use crate::wire::scan::whole;
 
 /// Counts documents. Made by [`Collection::count_documents`].
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -75,7 +76,7 @@ impl<'a, T, F: Face> Command<'a> for CountDocuments<'a, T, F> {
         let n = match counted.get("n") {
             Ok(Some(RawBsonRef::Int32(n))) => n.try_into().ok(),
             Ok(Some(RawBsonRef::Int64(n))) => n.try_into().ok(),
-            Ok(Some(RawBsonRef::Double(n))) => Some(n as u64),
+            Ok(Some(RawBsonRef::Double(n))) => whole(n).and_then(|n| n.try_into().ok()),
             _ => None,
         };
         n.ok_or_else(|| Error::invalid_response("its count is no number").at(reply.host()))

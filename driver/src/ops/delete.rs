@@ -2,7 +2,7 @@
 
 use super::prelude::*;
 use super::update::Reach;
-use crate::exec::{self, failure};
+use crate::exec;
 use crate::results::DeleteResult;
 
 /// Deletes documents. Made by [`Collection::delete_one`] and [`Collection::delete_many`].
@@ -59,9 +59,6 @@ impl<'a, T, F: Face> Command<'a> for Delete<'a, T, F> {
     }
 
     fn decode(self, reply: Reply<'a>) -> Result<DeleteResult> {
-        match failure::of_single_write(reply.outline(), reply.document()) {
-            Some(error) => Err(error.at(reply.host())),
-            None => Ok(DeleteResult { deleted_count: reply.outline().n() }),
-        }
+        Ok(DeleteResult { deleted_count: reply.n()? })
     }
 }

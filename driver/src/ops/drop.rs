@@ -2,7 +2,6 @@
 
 use super::prelude::*;
 use crate::database::Database;
-use crate::exec::failure;
 
 /// Drops a collection. Made by [`Collection::drop`].
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -34,8 +33,8 @@ impl<'a, T, F: Face> Command<'a> for DropCollection<'a, T, F> {
         Ok(())
     }
 
-    fn decode(self, reply: Reply<'a>) -> Result<()> {
-        complete(&reply)
+    fn decode(self, _reply: Reply<'a>) -> Result<()> {
+        Ok(())
     }
 
     /// Servers before 7.0 complain when there is nothing to drop.
@@ -75,14 +74,7 @@ impl<'a, F: Face> Command<'a> for DropDatabase<'a, F> {
         Ok(())
     }
 
-    fn decode(self, reply: Reply<'a>) -> Result<()> {
-        complete(&reply)
-    }
-}
-
-fn complete(reply: &Reply<'_>) -> Result<()> {
-    match failure::of_write_concern(reply.outline(), reply.document()) {
-        Some(error) => Err(error.at(reply.host())),
-        None => Ok(()),
+    fn decode(self, _reply: Reply<'a>) -> Result<()> {
+        Ok(())
     }
 }

@@ -40,6 +40,6 @@ impl<'a, T, F: Face> Command<'a> for EstimatedDocumentCount<'a, T, F> {
     }
 
     fn decode(self, reply: Reply<'a>) -> Result<u64> {
-        Ok(reply.outline().n())
+        reply.n()
     }
 }

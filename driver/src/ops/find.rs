@@ -101,6 +101,7 @@ impl<'a, T: 'a, F: Face, S: Session<'a>> Command<'a> for Find<'a, T, F, S> {
         let awaits = options.cursor_type == Some(CursorType::TailableAwait);
         let follow = Follow {
             awaits,
+            operation: "find",
             batch_size: options.batch_size,
             left: options.limit.map(i64::unsigned_abs).filter(|limit| *limit != 0),
             max_await_time: options.max_await_time.filter(|_| awaits),

@@ -3,8 +3,8 @@
 use bson::{Bson, RawDocument};
 use serde::Serialize;
 
+use crate::decode;
 use crate::error::{Error, Result};
-use crate::exec::malformed;
 use crate::object_id::new_object_id;
 use crate::wire::SequenceWriter;
 
@@ -41,12 +41,12 @@ pub(super) fn append<T: Serialize + ?Sized>(
 
 /// The `_id` of a document that was just written.
 fn own_id(document: &[u8]) -> Result<Option<Bson>> {
-    let document = RawDocument::from_bytes(document).map_err(malformed)?;
+    let document = RawDocument::from_bytes(document).map_err(Error::serialization)?;
     for element in document.iter_elements() {
-        let element = element.map_err(malformed)?;
+        let element = element.map_err(Error::serialization)?;
         if element.key().as_str() == "_id" {
-            let value = element.value().map_err(malformed)?;
-            return Bson::try_from(value).map(Some).map_err(malformed);
+            let value = element.value().map_err(Error::serialization)?;
+            return decode::value(document.as_bytes(), value).map(Some).map_err(Error::serialization);
         }
     }
     Ok(None)

@@ -10,7 +10,7 @@ use super::command::Execute;
 use super::prelude::*;
 use super::subject::Subject;
 use crate::error::{ErrorKind, InsertManyError};
-use crate::exec::{self, Operation, RequestContext, Setting, Target, failure};
+use crate::exec::{self, Complaints, Operation, RequestContext, Setting, Target, failure};
 use crate::results::InsertManyResult;
 
 /// Inserts many documents. Made by [`Collection::insert_many`].
@@ -81,7 +81,7 @@ impl<'a, T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a, F: Fa
                 Ok(reply) => reply,
                 Err(error) => return Err(progress.stopped(next, error)),
             };
-            if !reply.outline().is_success() && progress.note(&reply, next) && ordered {
+            if !reply.outline().is_success() && progress.note(&reply, next, end - next)? && ordered {
                 break;
             }
             next = end;
@@ -104,23 +104,26 @@ struct Progress {
 impl Progress {
     /// Takes note of what the reply complains of; the command's first document is document `first` of all. Tells whether
     /// documents were refused.
-    fn note(&mut self, reply: &Reply<'_>, first: usize) -> bool {
+    ///
+    /// # Errors
+    /// `InvalidResponse` when the complaint has not the form that it should have.
+    fn note(&mut self, reply: &Reply<'_>, first: usize, count: usize) -> Result<bool> {
         let (outline, document) = (reply.outline(), reply.document());
         self.failure.get_or_insert_with(|| {
             let kind = ErrorKind::InsertMany(InsertManyError::default());
             failure::labelled(Error::new(kind), outline, document).at(reply.host())
         });
-        if let Some(error) = failure::write_concern_error(outline, document) {
+        if let Some(error) = failure::write_concern_error(outline, document)? {
             self.refused.write_concern_error = Some(error);
         }
         let before = self.refused.write_errors.len();
-        self.refused.write_errors.extend(failure::write_errors(outline, document).into_iter().map(
+        self.refused.write_errors.extend(failure::write_errors(outline, document, count)?.into_iter().map(
             |mut error| {
                 error.index += first;
                 error
             },
         ));
-        self.refused.write_errors.len() > before
+        Ok(self.refused.write_errors.len() > before)
     }
 
     /// All commands were answered, or the last of them refused a document of an ordered insert.
@@ -168,11 +171,15 @@ struct InsertBatch<'a, T, D> {
 
 impl<T: Serialize + Send + Sync, D: Borrow<T> + Send + Sync> Operation for InsertBatch<'_, T, D> {
     fn meta(&self) -> &'static Meta {
-        const { &Meta::write("insert_many", "insert") }
+        const { &Meta { complaints: Complaints::Collected, ..Meta::write("insert_many", "insert") } }
     }
 
     fn context(&self) -> RequestContext<'_> {
         self.context
+    }
+
+    fn statements(&self) -> usize {
+        self.batch.len()
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {

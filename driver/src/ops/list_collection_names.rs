@@ -46,6 +46,7 @@ impl<'a, F: Face> Execute<'a> for ListCollectionNames<'a, F> {
         let deadline = on.deadline(self.options());
         let reply = exec::execute(on.core, &mut command, session.as_deref_mut().into(), deadline).await?;
         let follow = Follow {
+            operation: "listCollections",
             batch_size: options.and_then(|o| o.batch_size),
             comment: options.and_then(|o| o.comment.clone()),
             ..Follow::default()

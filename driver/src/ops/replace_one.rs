@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::prelude::*;
 use super::update;
-use crate::exec::{self, malformed};
+use crate::exec::{self};
 use crate::results::UpdateResult;
 
 /// Replaces one document. Made by [`Collection::replace_one`].
@@ -79,11 +79,11 @@ impl<'a, T: Serialize + 'a, D: Borrow<T> + Send + 'a, F: Face> Command<'a> for R
 /// # Errors
 /// `InvalidArgument`.
 fn check_replacement(statement: &[u8]) -> Result<()> {
-    let statement = RawDocument::from_bytes(statement).map_err(malformed)?;
+    let statement = RawDocument::from_bytes(statement).map_err(Error::serialization)?;
     let replacement =
         statement.get_document("u").map_err(|_| Error::invalid_argument("the replacement is no document"))?;
     let Some(first) = replacement.iter_elements().next() else { return Ok(()) };
-    let key = first.map_err(malformed)?.key().as_str();
+    let key = first.map_err(Error::serialization)?.key().as_str();
     if key.starts_with('$') {
         return Err(Error::invalid_argument(format!(
             "the replacement must be a document without operators, and begins with {key:?}; to change single \

@@ -4,7 +4,7 @@ use bson::raw::RawBsonRef;
 
 use super::prelude::*;
 use crate::decode;
-use crate::exec::{self, failure, malformed};
+use crate::exec::{self, malformed};
 use crate::options::UpdateModifications;
 use crate::results::UpdateResult;
 
@@ -65,9 +65,7 @@ impl<'a, T, F: Face> Command<'a> for Update<'a, T, F> {
     fn check(&self, _session: Option<&SessionState>) -> Result<()> {
         check_modifications(&self.update)?;
         if self.reach == Reach::Many && self.options.as_ref().is_some_and(|o| o.sort.is_some()) {
-            return Err(Error::invalid_argument(
-                "update_many takes no sort: every document that matches is changed",
-            ));
+            return Err(Error::invalid_argument("it takes no sort: every document that matches is changed"));
         }
         Ok(())
     }
@@ -108,21 +106,26 @@ pub(super) fn write_body(collection: &str, body: &mut DocWriter<'_>) {
 
 /// Reads the reply to an `update` of one statement.
 pub(super) fn result(reply: &Reply<'_>) -> Result<UpdateResult> {
-    let outline = reply.outline();
-    if let Some(error) = failure::of_single_write(outline, reply.document()) {
-        return Err(error.at(reply.host()));
-    }
-    let upserted = outline.upserted(reply.document()).and_then(|list| failure::elements(list).next());
-    let upserted_id = match upserted {
-        Some(RawBsonRef::Document(entry)) => match entry.get("_id").map_err(malformed)? {
-            Some(id) => Some(decode::value(entry.as_bytes(), id).map_err(malformed)?),
-            None => None,
-        },
-        _ => None,
-    };
+    let upserted_id = upserted_id(reply).map_err(|error| error.at(reply.host()))?;
     // The server counts an inserted document among those that matched.
-    let matched_count = if upserted_id.is_some() { 0 } else { outline.n() };
-    Ok(UpdateResult { matched_count, modified_count: outline.n_modified(), upserted_id })
+    let matched_count = if upserted_id.is_some() { 0 } else { reply.n()? };
+    Ok(UpdateResult { matched_count, modified_count: reply.outline().n_modified(), upserted_id })
+}
+
+/// The `_id` of the document that was inserted because none matched.
+///
+/// # Errors
+/// `InvalidResponse` when the reply names an inserted document without its `_id`.
+fn upserted_id(reply: &Reply<'_>) -> Result<Option<Bson>> {
+    let Some(list) = reply.outline().upserted(reply.document()) else { return Ok(None) };
+    let Some(entry) = list.iter_elements().next() else { return Ok(None) };
+    let Ok(RawBsonRef::Document(entry)) = entry.map_err(malformed)?.value() else {
+        return Err(Error::invalid_response("its upserted holds something that is no document"));
+    };
+    match entry.get("_id").map_err(malformed)? {
+        Some(id) => Ok(Some(decode::value(entry.as_bytes(), id).map_err(malformed)?)),
+        None => Err(Error::invalid_response("an entry of its upserted has no _id")),
+    }
 }
 
 /// Refuses an update that would replace the document, or change nothing.

@@ -530,7 +530,7 @@ impl Connection {
 
     /// What an operation is told whose connection was cut off because the server's monitor had given the server up.
     fn interrupted(&self, cause: Error) -> Error {
-        let message = format!("Connection to {} interrupted due to server monitor timeout", self.address);
+        let message = "the connection was interrupted due to server monitor timeout".to_owned();
         Error::new(ErrorKind::ConnectionPoolCleared { message }).with_source(cause)
     }
 }

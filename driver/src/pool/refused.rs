@@ -15,22 +15,19 @@ impl Shared {
             Refusal::Paused => {
                 let cause = lock(&self.cause).clone();
                 let message = match cause {
-                    Some(cause) => format!(
-                        "Connection pool for {} was cleared because another operation failed with: {cause}",
-                        self.address
-                    ),
-                    None => format!(
-                        "connection pool for {} is paused: its server has not answered yet",
-                        self.address
-                    ),
+                    Some(cause) => {
+                        format!(
+                            "the connection pool was cleared because another operation failed with: {cause}"
+                        )
+                    }
+                    None => "the connection pool is paused: its server has not answered yet".to_owned(),
                 };
                 ErrorKind::ConnectionPoolCleared { message }
             }
             Refusal::Closed => ErrorKind::Shutdown,
             Refusal::Crowded => ErrorKind::WaitQueueFull {
                 message: format!(
-                    "too many operations wait for a connection to {}: waitQueueMultiple allows {} ({})",
-                    self.address,
+                    "too many operations wait for a connection: waitQueueMultiple allows {} ({})",
                     self.limits.max_waiters.unwrap_or_default(),
                     self.summary()
                 ),

@@ -298,7 +298,7 @@ impl Shared {
     }
 
     pub(super) fn clear(self: &Arc<Self>, cause: &Error, interrupt: Interrupt) {
-        *lock(&self.cause) = Some(cause.to_string().into());
+        *lock(&self.cause) = Some(cause.without_host().into());
         let (cleared, (news, idle)) = self.handoff.with_state(|state, _| (state.generation(), state.clear()));
         if news {
             self.emit(|address| {

@@ -217,6 +217,9 @@ impl Deployment {
     ///
     /// Cancel safety: a dropped wait leaves nothing behind; the checks take place.
     pub(crate) async fn wait_for_refresh(&self, deadline: Deadline) -> Result<()> {
+        if self.is_closed() {
+            return Err(Error::new(ErrorKind::Shutdown));
+        }
         let wanted: Vec<(Arc<Server>, CheckNumber)> = self
             .nest
             .load()

@@ -12,6 +12,7 @@ use super::picture::Topology;
 use super::selection::Criteria;
 use super::server::{Selected, Server};
 use crate::deadline::Deadline;
+use crate::description::TopologyType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{ReadPreference, SelectionCriteria, ServerAddress};
 
@@ -99,10 +100,13 @@ impl Asked {
 }
 
 fn none_found(criteria: Criteria<'_>, topology: &Topology, when: &str) -> Error {
-    let wanted = match criteria.under(topology.description()) {
-        SelectionCriteria::ReadPreference(ReadPreference::Primary) => "primary".to_owned(),
-        other => format!("server for {other}"),
+    let description = topology.description();
+    let outcome = match criteria.under(description) {
+        // There is one server, and it is taken whatever it is.
+        _ if description.topology_type() == TopologyType::Single => "the server did not answer".to_owned(),
+        SelectionCriteria::ReadPreference(ReadPreference::Primary) => "no primary was found".to_owned(),
+        other => format!("no server for {other} was found"),
     };
-    let message = format!("no {wanted} was found {when}; what is known: {}", topology.description());
+    let message = format!("{outcome} {when}; what is known: {description}");
     Error::new(ErrorKind::ServerSelection { message })
 }

@@ -13,6 +13,7 @@ use bson::{Bson, Document, RawDocument};
 use super::sequence::SequenceWriter;
 use super::writer::DocWriter;
 use super::{HEADER_LEN, i32_at, patch_length};
+use crate::decode;
 use crate::error::{Error, Result};
 
 /// The opcode of OP_MSG.
@@ -144,7 +145,7 @@ pub(crate) fn request_body(message: &[u8]) -> Option<&RawDocument> {
 /// The command of a request that was written with [`MessageWriter`], its document sequences as arrays.
 pub(crate) fn request_document(message: &[u8]) -> Option<Document> {
     let body = request_body(message)?;
-    let mut command = Document::try_from(body).ok()?;
+    let mut command = decode::document(body).ok()?;
     let mut rest = message.get(HEADER_LEN + 5 + body.as_bytes().len()..)?;
     while let [1, section @ ..] = rest {
         let length = usize::try_from(i32_at(section, 0)?).ok()?;
@@ -156,7 +157,7 @@ pub(crate) fn request_document(message: &[u8]) -> Option<Document> {
         while !left.is_empty() {
             let length = usize::try_from(i32_at(left, 0)?).ok()?;
             let document = RawDocument::from_bytes(left.get(..length)?).ok()?;
-            documents.push(Bson::Document(Document::try_from(document).ok()?));
+            documents.push(Bson::Document(decode::document(document).ok()?));
             left = &left[length..];
         }
         command.insert(identifier, documents);

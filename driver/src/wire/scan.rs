@@ -58,12 +58,17 @@ impl<'d> Element<'d> {
         } else if self.is(ElementType::Int64) {
             self.value.try_into().ok().map(i64::from_le_bytes)
         } else if self.is(ElementType::Double) {
-            self.value.try_into().ok().map(|bytes| f64::from_le_bytes(bytes) as i64)
+            self.value.try_into().ok().and_then(|bytes| whole(f64::from_le_bytes(bytes)))
         } else if self.is(ElementType::Boolean) {
             Some((self.value != [0]).into())
         } else {
             None
         }
+    }
+
+    /// How many there are of something: a whole number that is not negative.
+    pub(crate) fn count(&self) -> Option<u64> {
+        self.number().filter(|_| !self.is(ElementType::Boolean))?.try_into().ok()
     }
 
     /// A timestamp.
@@ -99,6 +104,13 @@ impl<'d> Element<'d> {
         let holds_one = self.kind == kind::DOCUMENT || self.kind == kind::ARRAY;
         (holds_one && self.value.last() == Some(&0)).then_some(self.value)
     }
+}
+
+/// The whole number that `n` is, if it is one.
+pub(crate) fn whole(n: f64) -> Option<i64> {
+    // Beyond this not every whole number has a double of its own.
+    const LIMIT: f64 = (1_u64 << 53) as f64;
+    (n.fract() == 0.0 && n.abs() <= LIMIT).then_some(n as i64)
 }
 
 /// Walks the elements of `document`.
@@ -254,7 +266,7 @@ mod tests {
 
     fn all_types() -> Document {
         doc! {
-            "double": 1.5, "string": "text", "document": { "a": 1 }, "array": [1, 2],
+            "double": 1.0, "string": "text", "document": { "a": 1 }, "array": [1, 2],
             "binary": bson::Binary { subtype: bson::spec::BinarySubtype::Generic, bytes: vec![1, 2, 3] },
             "undefined": Bson::Undefined, "id": ObjectId::from_bytes([1; 12]), "bool": true,
             "date": bson::DateTime::from_millis(5), "null": Bson::Null,

@@ -7,9 +7,9 @@ use bson::oid::ObjectId;
 use bson::spec::ElementType;
 use serde::Serialize;
 
-use super::patch_length;
 use super::writer::DocWriter;
-use crate::error::{Error, Result};
+use super::{encode, patch_length};
+use crate::error::Result;
 
 /// One open document sequence at the end of a message.
 #[derive(Debug)]
@@ -36,10 +36,7 @@ impl<'b> SequenceWriter<'b> {
     /// `BsonSerialization`; then nothing was appended.
     pub(crate) fn serialize<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<usize> {
         let at = self.buf.len();
-        if let Err(cause) = bson::serialize_to_buffer(&value, self.buf) {
-            self.buf.truncate(at);
-            return Err(Error::serialization(cause));
-        }
+        encode::append(value, self.buf)?;
         self.last = at;
         Ok(self.buf.len() - at)
     }

@@ -13,7 +13,7 @@ use bson::{RawDocument, Timestamp};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::patch_length;
+use super::{encode, patch_length};
 use crate::error::{Error, Result};
 
 /// One open document at the end of a buffer.
@@ -125,10 +125,7 @@ impl<'b> DocWriter<'b> {
     /// `BsonSerialization`; then nothing of the field stays in the buffer.
     pub(crate) fn value<T: Serialize + ?Sized>(&mut self, key: &CStr, value: &T) -> Result<()> {
         let at = self.buf.len();
-        if let Err(cause) = bson::serialize_to_buffer(&Single { key: key.as_str(), value }, self.buf) {
-            self.buf.truncate(at);
-            return Err(Error::serialization(cause));
-        }
+        encode::append(&Single { key: key.as_str(), value }, self.buf)?;
         // What was written is a document of one field; the field alone is what belongs here.
         self.buf.pop();
         self.buf.drain(at..at + 4);
@@ -142,10 +139,7 @@ impl<'b> DocWriter<'b> {
     pub(crate) fn serialize<T: Serialize + ?Sized>(&mut self, key: &CStr, value: &T) -> Result<()> {
         let at = self.buf.len();
         self.key(ElementType::EmbeddedDocument, key);
-        bson::serialize_to_buffer(&value, self.buf).map_err(|cause| {
-            self.buf.truncate(at);
-            Error::serialization(cause)
-        })
+        encode::append(value, self.buf).inspect_err(|_| self.buf.truncate(at))
     }
 
     /// The bytes of this document so far.
@@ -207,10 +201,9 @@ impl ArrayWriter<'_> {
     pub(crate) fn serialize<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
         let (at, index) = (self.doc.buf.len(), self.next);
         self.key(ElementType::EmbeddedDocument);
-        bson::serialize_to_buffer(&value, self.doc.buf).map_err(|cause| {
+        encode::append(value, self.doc.buf).inspect_err(|_| {
             self.doc.buf.truncate(at);
             self.next = index;
-            Error::serialization(cause)
         })
     }
 

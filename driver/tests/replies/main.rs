@@ -1,0 +1,305 @@
+//! Replies that no server should send, and errors that have to say enough, in both APIs.
+
+mod server;
+
+use std::error::Error as _;
+
+use driver::bson::{Bson, Document, doc};
+use driver::error::{ErrorKind, Result};
+use driver::{Client, Collection, sync};
+use futures_util::TryStreamExt;
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use server::{Answer, FakeServer};
+
+/// What is done with one collection, whose names all errors must tell.
+const WRITES: [&str; 6] =
+    ["insert_one", "insert_many", "update_one", "update_many", "replace_one", "delete_one"];
+
+async fn write(name: &str, server: &FakeServer) -> Result<String> {
+    let client = Client::with_uri_str(server.uri()).await.unwrap();
+    let coll: Collection<Document> = client.database("db").collection("coll");
+    let set = doc! { "$set": { "x": 1 } };
+    Ok(match name {
+        "insert_one" => format!("{:?}", coll.insert_one(doc! { "_id": 1 }).await?),
+        "insert_many" => format!("{:?}", coll.insert_many([doc! { "_id": 1 }, doc! { "_id": 2 }]).await?),
+        "update_one" => format!("{:?}", coll.update_one(doc! {}, set).await?),
+        "update_many" => format!("{:?}", coll.update_many(doc! {}, set).await?),
+        "replace_one" => format!("{:?}", coll.replace_one(doc! {}, doc! { "x": 1 }).await?),
+        "delete_one" => format!("{:?}", coll.delete_one(doc! {}).await?),
+        "delete_many" => format!("{:?}", coll.delete_many(doc! {}).await?),
+        "aggregate" => format!("{:?}", coll.aggregate([doc! { "$out": "other" }]).await?),
+        "drop" => format!("{:?}", coll.drop().await?),
+        "count" => format!("{:?}", coll.estimated_document_count().await?),
+        _ => unreachable!("{name}"),
+    })
+}
+
+fn write_blocking(name: &str, server: &FakeServer) -> Result<String> {
+    let client = sync::Client::with_uri_str(server.uri()).unwrap();
+    let coll: sync::Collection<Document> = client.database("db").collection("coll");
+    let set = doc! { "$set": { "x": 1 } };
+    Ok(match name {
+        "insert_one" => format!("{:?}", coll.insert_one(doc! { "_id": 1 }).run()?),
+        "insert_many" => format!("{:?}", coll.insert_many([doc! { "_id": 1 }, doc! { "_id": 2 }]).run()?),
+        "update_one" => format!("{:?}", coll.update_one(doc! {}, set).run()?),
+        "update_many" => format!("{:?}", coll.update_many(doc! {}, set).run()?),
+        "replace_one" => format!("{:?}", coll.replace_one(doc! {}, doc! { "x": 1 }).run()?),
+        "delete_one" => format!("{:?}", coll.delete_one(doc! {}).run()?),
+        "delete_many" => format!("{:?}", coll.delete_many(doc! {}).run()?),
+        "aggregate" => format!("{:?}", coll.aggregate([doc! { "$out": "other" }]).run()?),
+        "drop" => format!("{:?}", coll.drop().run()?),
+        "count" => format!("{:?}", coll.estimated_document_count().run()?),
+        _ => unreachable!("{name}"),
+    })
+}
+
+/// Does the same in both APIs.
+async fn in_both(name: &'static str, reply: &Document) -> [Result<String>; 2] {
+    let server = FakeServer::that_says(reply.clone());
+    let outcome = write(name, &server).await;
+    let blocking = tokio::task::spawn_blocking(move || write_blocking(name, &server)).await.unwrap();
+    [outcome, blocking]
+}
+
+fn assert_invalid(outcome: Result<String>, name: &str, reply: &Document) {
+    let error = outcome.expect_err(&format!("{name} takes {reply}"));
+    assert!(matches!(error.kind(), ErrorKind::InvalidResponse { .. }), "{name}, {reply}: {error}");
+    assert!(
+        error.to_string().starts_with(&format!("{name} on db.coll: ")) && error.host().is_some(),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_write_errors_are_invalid_replies() {
+    let error =
+        |index: Bson, code: Bson| doc! { "ok": 1, "n": 0, "writeErrors": [{ "index": index, "code": code }] };
+    let replies = [
+        doc! { "ok": 1, "n": 1, "writeErrors": 5 },
+        doc! { "ok": 1, "n": 1, "writeErrors": { "index": 0, "code": 1 } },
+        doc! { "ok": 1, "n": 1, "writeErrors": [1, 2] },
+        doc! { "ok": 1, "n": 1, "writeErrors": [{ "index": 0, "code": 11000 }, 2] },
+        doc! { "ok": 1, "n": 1, "writeErrors": [{ "code": 11000 }] },
+        doc! { "ok": 1, "n": 1, "writeErrors": [{ "index": 0 }] },
+        error((-1).into(), 11000.into()),
+        error("0".into(), 11000.into()),
+        error(i64::MAX.into(), 11000.into()),
+        error(2.into(), 11000.into()),
+        error(0.5.into(), 11000.into()),
+        error(0.into(), "11000".into()),
+        error(0.into(), i64::MAX.into()),
+    ];
+    for name in WRITES {
+        for reply in &replies {
+            for outcome in in_both(name, reply).await {
+                assert_invalid(outcome, name, reply);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_concern_errors_are_invalid_replies() {
+    let cursor = doc! { "id": 0_i64, "ns": "db.coll", "firstBatch": [] };
+    let replies = [
+        doc! { "ok": 1, "n": 1, "cursor": &cursor, "writeConcernError": 5 },
+        doc! { "ok": 1, "n": 1, "cursor": &cursor, "writeConcernError": [] },
+        doc! { "ok": 1, "n": 1, "cursor": &cursor, "writeConcernError": {} },
+        doc! { "ok": 1, "n": 1, "cursor": &cursor, "writeConcernError": { "code": "64" } },
+        doc! { "ok": 1, "n": 1, "cursor": &cursor, "errorLabels": 5 },
+    ];
+    for name in WRITES.into_iter().chain(["aggregate", "drop"]) {
+        for reply in &replies {
+            for outcome in in_both(name, reply).await {
+                assert_invalid(outcome, name, reply);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_counts_are_invalid_replies() {
+    for n in
+        [Bson::from("1"), Bson::from(-1), Bson::from(0.5), Bson::from(f64::NAN), Bson::Null, Bson::from(true)]
+    {
+        for name in ["update_one", "update_many", "replace_one", "delete_one", "delete_many"] {
+            let reply = doc! { "ok": 1, "n": n.clone(), "nModified": 0 };
+            for outcome in in_both(name, &reply).await {
+                assert_invalid(outcome, name, &reply);
+            }
+        }
+        let reply = doc! { "ok": 1, "n": 1, "nModified": n };
+        for outcome in in_both("update_one", &reply).await {
+            assert_invalid(outcome, "update_one", &reply);
+        }
+    }
+    for reply in [
+        doc! { "ok": 1 },
+        doc! { "ok": 1, "n": 1, "upserted": 5 },
+        doc! { "ok": 1, "n": 1, "upserted": [5] },
+        doc! { "ok": 1, "n": 1, "upserted": [{ "index": 0 }] },
+    ] {
+        for outcome in in_both("update_one", &reply).await {
+            assert_invalid(outcome, "update_one", &reply);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reply_without_ok_says_what_it_lacks() {
+    for reply in [doc! { "n": 1 }, doc! { "ok": "yes", "n": 1 }, doc! { "ok": 0.5, "n": 1 }] {
+        for outcome in in_both("insert_one", &reply).await {
+            assert!(outcome.as_ref().is_err_and(|error| error.to_string().contains("no ok")), "{outcome:?}");
+            assert_invalid(outcome, "insert_one", &reply);
+        }
+    }
+    for outcome in in_both("insert_one", &doc! { "ok": 0 }).await {
+        let error = outcome.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Command(_)), "{error}");
+        assert!(error.to_string().contains("it gave no message"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_report_concern_errors_that_servers_send() {
+    let reply = doc! {
+        "ok": 1, "n": 1, "cursor": { "id": 0_i64, "ns": "db.coll", "firstBatch": [] },
+        "writeConcernError": { "code": 100, "codeName": "UnsatisfiableWriteConcern", "errmsg": "too few" },
+    };
+    for name in WRITES.into_iter().chain(["delete_many", "aggregate", "drop"]) {
+        for outcome in in_both(name, &reply).await {
+            let error = outcome.expect_err(name);
+            assert_eq!(error.code(), Some(100), "{name}: {error}");
+            assert!(error.host().is_some() && error.server_response().is_some(), "{name}: {error}");
+        }
+    }
+    // The specification leaves it to the caller to read the reply of a command that the driver does not know.
+    let server = FakeServer::that_says(reply.clone());
+    let client = Client::with_uri_str(server.uri()).await.unwrap();
+    let found = client.database("db").run_command(doc! { "insert": "coll" }).await.unwrap();
+    assert_eq!(found, reply);
+    let error = client.database("db").drop().await.unwrap_err();
+    assert_eq!(error.code(), Some(100), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn timeout_in_a_retry_tells_the_error_before() {
+    /// The first attempt loses its connection, the second gets no answer.
+    fn fails_then_silent() -> FakeServer {
+        let mut asked = 0;
+        FakeServer::start(move |_| {
+            asked += 1;
+            if asked == 1 { Answer::Close } else { Answer::Silence }
+        })
+    }
+    let told = |error: driver::error::Error| {
+        assert!(error.is_timeout(), "{error}");
+        let source = error.source().and_then(|source| source.downcast_ref::<driver::error::Error>());
+        let source = source.expect("it has the error of the attempt before");
+        assert!(source.is_network() && !source.is_timeout(), "{source}");
+        assert!(error.to_string().contains(&source.kind().to_string()), "{error}");
+    };
+    let server = fails_then_silent();
+    let client = Client::with_uri_str(format!("{}&timeoutMS=1500", server.uri())).await.unwrap();
+    told(client.database("db").collection::<Document>("coll").find_one(doc! {}).await.unwrap_err());
+    let server = fails_then_silent();
+    let blocking = tokio::task::spawn_blocking(move || {
+        let client = sync::Client::with_uri_str(format!("{}&timeoutMS=1500", server.uri())).unwrap();
+        client.database("db").collection::<Document>("coll").find_one(doc! {}).run().unwrap_err()
+    });
+    told(blocking.await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refresh_of_a_client_that_was_shut_down_fails() {
+    let server = FakeServer::that_says(doc! { "ok": 1 });
+    let client = Client::with_uri_str(server.uri()).await.unwrap();
+    client.wait_for_refresh().await.unwrap();
+    client.clone().shutdown().await;
+    let error = client.wait_for_refresh().await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error}");
+}
+
+/// A map that ends with a key.
+struct Half;
+
+impl Serialize for Half {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("whole", &1)?;
+        map.serialize_key("half")?;
+        map.end()
+    }
+}
+
+fn nested(levels: usize) -> Document {
+    (1..levels).fold(doc! { "x": 1 }, |inner, _| doc! { "x": inner })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_cannot_be_written_are_refused() {
+    let server = FakeServer::that_says(doc! { "ok": 1, "n": 1 });
+    let client = Client::with_uri_str(server.uri()).await.unwrap();
+    let database = client.database("db");
+    let coll: Collection<Document> = database.collection("coll");
+    let refused = |outcome: Result<()>, says: &str| {
+        let error = outcome.expect_err(says);
+        assert!(matches!(error.kind(), ErrorKind::BsonSerialization(_)), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+    };
+    let deep = "nested more than 200 levels";
+    coll.insert_one(nested(180)).await.unwrap();
+    refused(coll.insert_one(nested(3000)).await.map(drop), deep);
+    refused(coll.insert_many([doc! {}, nested(3000)]).await.map(drop), deep);
+    refused(coll.replace_one(doc! {}, nested(3000)).await.map(drop), deep);
+    refused(coll.update_one(nested(3000), doc! { "$set": { "x": 1 } }).await.map(drop), deep);
+    refused(coll.update_one(doc! {}, doc! { "$set": nested(3000) }).await.map(drop), deep);
+    refused(coll.update_one(doc! {}, vec![doc! { "$set": nested(3000) }]).await.map(drop), deep);
+    refused(coll.delete_one(nested(3000)).await.map(drop), deep);
+    refused(coll.find_one(nested(3000)).await.map(drop), deep);
+    refused(coll.find(doc! {}).sort(nested(3000)).await.map(drop), deep);
+    refused(coll.aggregate([doc! { "$match": nested(3000) }]).await.map(drop), deep);
+    refused(coll.insert_one(doc! {}).comment(nested(3000)).await.map(drop), deep);
+    refused(database.run_command(nested(3000)).await.map(drop), deep);
+    let half = "keys and values do not alternate";
+    refused(database.collection::<Half>("coll").insert_one(Half).await.map(drop), half);
+    refused(database.collection::<Half>("coll").insert_many([Half]).await.map(drop), half);
+    refused(database.collection::<Half>("coll").replace_one(doc! {}, Half).await.map(drop), half);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_of_cursors_name_operation_and_host() {
+    let batch =
+        |array: Bson, id: i64| doc! { "ok": 1, "cursor": { "id": id, "ns": "db.coll", "firstBatch": array } };
+    let server = FakeServer::that_says(batch(Bson::from(vec![doc! { "a": 1 }.into(), Bson::from(5)]), 0));
+    let client = Client::with_uri_str(server.uri()).await.unwrap();
+    let coll: Collection<Document> = client.database("db").collection("coll");
+    let error = coll.find(doc! {}).await.map(drop).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::InvalidResponse { .. }), "{error}");
+    assert!(error.host().is_some() && error.to_string().starts_with("find on db.coll: "), "{error}");
+    let error = coll.aggregate([doc! {}]).await.map(drop).unwrap_err();
+    assert!(error.host().is_some() && error.to_string().starts_with("aggregate on db.coll: "), "{error}");
+
+    let server = FakeServer::that_says(batch(Bson::from(vec![Bson::from(doc! { "a": "text" })]), 7));
+    let client = Client::with_uri_str(server.uri()).await.unwrap();
+    let coll: Collection<Document> = client.database("db").collection("coll");
+    #[derive(Debug, serde::Deserialize)]
+    struct Typed {
+        #[serde(rename = "a")]
+        _a: i32,
+    }
+    let mut typed = coll.clone_with_type::<Typed>().aggregate([doc! {}]).with_type::<Typed>().await.unwrap();
+    let error = typed.try_next().await.unwrap_err();
+    assert!(error.to_string().starts_with("aggregate on db.coll: "), "{error}");
+}
+
+#[tokio::test]
+async fn selection_with_a_direct_connection_asks_for_no_primary() {
+    let uri = "mongodb://127.0.0.1:1/?directConnection=true&serverSelectionTimeoutMS=300";
+    let client = Client::with_uri_str(uri).await.unwrap();
+    let error = client.database("db").run_command(doc! { "ping": 1 }).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::ServerSelection { .. }), "{error}");
+    assert!(!error.to_string().contains("no primary"), "{error}");
+    assert!(error.to_string().contains("the server did not answer"), "{error}");
+}
