@@ -15,7 +15,7 @@ pub struct CommandError {
     pub code: i32,
     /// The name of the code; empty when the server sent none.
     pub code_name: String,
-    /// The server's own words.
+    /// The server's own words; a remark that there are none when the server sent none.
     pub message: String,
 }
 
@@ -103,7 +103,6 @@ pub(crate) fn is_recovering(code: i32) -> bool {
 }
 
 fn coded(f: &mut fmt::Formatter<'_>, what: &str, code: i32, name: &str, message: &str) -> fmt::Result {
-    let message = if message.is_empty() { "it gave no message" } else { message };
     match name {
         "" => write!(f, "{what} (code {code}): {message}"),
         name => write!(f, "{what} ({name}, code {code}): {message}"),

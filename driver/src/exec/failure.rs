@@ -13,10 +13,14 @@ use crate::wire::scan::whole;
 
 /// The error of a command that was answered with `ok: 0`.
 pub(crate) fn of_command(outline: &Outline, reply: &RawDocument) -> Error {
+    let message = match outline.errmsg(reply) {
+        "" => "it gave no message",
+        message => message,
+    };
     let kind = ErrorKind::Command(CommandError {
         code: outline.code(),
         code_name: outline.code_name(reply).to_owned(),
-        message: outline.errmsg(reply).to_owned(),
+        message: message.to_owned(),
     });
     labelled(Error::new(kind), outline, reply)
 }
