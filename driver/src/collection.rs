@@ -24,13 +24,13 @@ use crate::types::Namespace;
 ///
 /// Named through its face: [`driver::Collection`](crate::Collection) and [`driver::sync::Collection`](crate::sync::Collection).
 pub struct Collection<T, F: Face> {
-    place: Arc<Place>,
+    place: Arc<CollectionInner>,
     database: Database<F>,
     kind: PhantomData<fn() -> T>,
 }
 
 /// Where a collection's operations go, and how.
-pub(crate) struct Place {
+pub(crate) struct CollectionInner {
     pub(crate) core: Arc<Core>,
     pub(crate) db: String,
     pub(crate) name: String,
@@ -46,7 +46,7 @@ pub(crate) struct Concerns {
     pub(crate) write_concern: Option<WriteConcern>,
 }
 
-impl Place {
+impl CollectionInner {
     pub(crate) fn namespace(&self) -> Namespace {
         Namespace { db: self.db.clone(), coll: self.name.clone() }
     }
@@ -63,7 +63,7 @@ impl<T, F: Face> Collection<T, F> {
             read_concern: options.read_concern.or_else(|| inherited.read_concern.clone()),
             write_concern: options.write_concern.or_else(|| inherited.write_concern.clone()),
         };
-        let place = Place {
+        let place = CollectionInner {
             core: Arc::clone(database.core()),
             db: database.name().to_owned(),
             name: name.to_owned(),
@@ -73,7 +73,7 @@ impl<T, F: Face> Collection<T, F> {
     }
 
     pub(crate) fn on(&self) -> On<'_> {
-        let Place { core, db, name, concerns } = &*self.place;
+        let CollectionInner { core, db, name, concerns } = &*self.place;
         On { core, db, collection: Some(name), concerns }
     }
 
@@ -200,7 +200,7 @@ impl<T, F: Face> Collection<T, F> {
     /// # Cancel safety
     /// Dropped while it runs, the document may or may not have been changed.
     pub fn update_one(&self, filter: Document, update: impl Into<UpdateModifications>) -> Update<'_, T, F> {
-        self.update(filter, update.into(), Reach::One)
+        self.update(filter, update.into(), Multi::One)
     }
 
     /// Changes all documents that match `filter`.
@@ -213,11 +213,11 @@ impl<T, F: Face> Collection<T, F> {
     /// # Cancel safety
     /// Dropped while it runs, any part of the documents may have been changed.
     pub fn update_many(&self, filter: Document, update: impl Into<UpdateModifications>) -> Update<'_, T, F> {
-        self.update(filter, update.into(), Reach::Many)
+        self.update(filter, update.into(), Multi::Many)
     }
 
-    fn update(&self, filter: Document, update: UpdateModifications, reach: Reach) -> Update<'_, T, F> {
-        Update { collection: self, filter, update, reach, options: None, session: None }
+    fn update(&self, filter: Document, update: UpdateModifications, multi: Multi) -> Update<'_, T, F> {
+        Update { collection: self, filter, update, multi, options: None, session: None }
     }
 
     /// Puts `replacement` in the place of one document that matches `filter`; only its `_id` stays.
@@ -244,7 +244,7 @@ impl<T, F: Face> Collection<T, F> {
     /// # Cancel safety
     /// Dropped while it runs, the document may or may not have been deleted.
     pub fn delete_one(&self, filter: Document) -> Delete<'_, T, F> {
-        Delete { collection: self, filter, reach: Reach::One, options: None, session: None }
+        Delete { collection: self, filter, multi: Multi::One, options: None, session: None }
     }
 
     /// Deletes all documents that match `filter`.
@@ -257,7 +257,7 @@ impl<T, F: Face> Collection<T, F> {
     /// # Cancel safety
     /// Dropped while it runs, any part of the documents may have been deleted.
     pub fn delete_many(&self, filter: Document) -> Delete<'_, T, F> {
-        Delete { collection: self, filter, reach: Reach::Many, options: None, session: None }
+        Delete { collection: self, filter, multi: Multi::Many, options: None, session: None }
     }
 
     /// Counts the documents that match `filter`, exactly, by looking at them or at an index.

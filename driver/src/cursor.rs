@@ -3,9 +3,9 @@
 //! A cursor holds the batch that came last as the server sent it, and decodes one document at a time straight from it. The next batch is
 //! fetched when this one is used up, from the member that holds the cursor.
 
-mod feed;
 mod fetch;
 mod kills;
+mod raw;
 mod session;
 mod stream;
 
@@ -19,8 +19,8 @@ use futures_core::Stream;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use self::feed::{Feed, Follow};
 pub(crate) use self::kills::flush as flush_kills;
+pub(crate) use self::raw::{GetMoreOptions, RawCursor};
 pub use self::session::SessionCursor;
 pub use self::stream::{SessionCursorIter, SessionCursorStream};
 use crate::error::Result;
@@ -55,18 +55,18 @@ use crate::rt::block_on;
 /// comes within one more second. The documents in it are lost, so the next step is an error and the cursor has ended. Documents are
 /// never skipped in silence.
 pub struct Cursor<T, F: Face> {
-    feed: Feed,
+    raw: RawCursor,
     kind: PhantomData<fn() -> (T, F)>,
 }
 
 impl<T, F: Face> Cursor<T, F> {
-    pub(crate) fn new(feed: Feed) -> Self {
-        Cursor { feed, kind: PhantomData }
+    pub(crate) fn new(raw: RawCursor) -> Self {
+        Cursor { raw, kind: PhantomData }
     }
 
     /// The current document: empty before the first and after the last.
     pub fn current(&self) -> &RawDocument {
-        self.feed.current()
+        self.raw.current()
     }
 
     /// Decodes the current document, which `T` may borrow from.
@@ -77,17 +77,17 @@ impl<T, F: Face> Cursor<T, F> {
     where
         T: Deserialize<'a>,
     {
-        self.feed.decode()
+        self.raw.decode()
     }
 
     /// Whether more may come: documents that are here already, or a batch that the server still has.
     pub fn has_next(&self) -> bool {
-        self.feed.has_next()
+        self.raw.has_next()
     }
 
     /// The same cursor with documents of another type.
     pub fn with_type<U>(self) -> Cursor<U, F> {
-        Cursor::new(self.feed)
+        Cursor::new(self.raw)
     }
 }
 
@@ -98,8 +98,8 @@ impl<T> Cursor<T, Async> {
     /// Those of every operation when the next batch cannot be had; the cursor ends with that. `Timeout` when the client's `timeoutMS`
     /// passes; the cursor ends with that only if a reply was on its way.
     pub async fn advance(&mut self) -> Result<bool> {
-        self.feed.begin_step();
-        std::future::poll_fn(|cx| self.feed.poll_advance(cx)).await
+        self.raw.begin_step();
+        std::future::poll_fn(|cx| self.raw.poll_advance(cx)).await
     }
 }
 
@@ -110,10 +110,10 @@ impl<T> Cursor<T, Blocking> {
     /// Those of every operation when the next batch cannot be had; the cursor ends with that. `Timeout` when the client's `timeoutMS`
     /// passes; the cursor ends with that only if a reply was on its way.
     pub fn advance(&mut self) -> Result<bool> {
-        if self.feed.advance_within_batch()? {
+        if self.raw.advance_within_batch()? {
             return Ok(true);
         }
-        block_on(self.feed.advance_in(None))
+        block_on(self.raw.advance_in(None))
     }
 }
 
@@ -121,8 +121,8 @@ impl<T: DeserializeOwned> Stream for Cursor<T, Async> {
     type Item = Result<T>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.feed.poll_advance(cx).map(|advanced| match advanced {
-            Ok(true) => Some(self.feed.decode()),
+        self.raw.poll_advance(cx).map(|advanced| match advanced {
+            Ok(true) => Some(self.raw.decode()),
             Ok(false) => None,
             Err(error) => Some(Err(error)),
         })
@@ -134,7 +134,7 @@ impl<T: DeserializeOwned> Iterator for Cursor<T, Blocking> {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.advance() {
-            Ok(true) => Some(self.feed.decode()),
+            Ok(true) => Some(self.raw.decode()),
             Ok(false) => None,
             Err(error) => Some(Err(error)),
         }

@@ -10,25 +10,25 @@
 //! | what does every command carry? | `envelope.rs` |
 //! | what happens in one attempt? | `attempt.rs` |
 //! | what may be sent again, and which error is told? | `retry.rs` |
-//! | what does a reply say, and what is wrong with it? | `outline.rs`, `failure.rs`, `reply.rs` |
-//! | what is told of it? | `watch.rs` |
+//! | what does a reply say, and what is wrong with it? | `header.rs`, `failure.rs`, `reply.rs` |
+//! | what is told of it? | `command_monitor.rs` |
 //! | sessions and cluster time | `session_pool.rs`, `cluster_time.rs` |
 
 mod attempt;
 pub(crate) mod batch;
 mod cluster_time;
+mod command_monitor;
 mod envelope;
 pub(crate) mod failure;
+mod header;
 pub(crate) mod kill_queue;
 #[cfg(feature = "tracing")]
 mod logging;
 mod operation;
-mod outline;
 mod reply;
 mod retry;
 mod session;
 mod session_pool;
-mod watch;
 
 use std::ops::Deref;
 use std::pin::Pin;
@@ -40,12 +40,12 @@ use threadwatch::ForkGeneration;
 pub(crate) use self::attempt::check_size;
 use self::cluster_time::ClusterClock;
 pub use self::cluster_time::ClusterTime;
+pub(crate) use self::header::{ReplyHeader, malformed};
 pub(crate) use self::kill_queue::KillQueue;
 pub(crate) use self::operation::{
-    Complaints, Identity, Kind, Meta, Operation, RequestContext, Retry, Setting, Target,
+    Access, Complaints, Meta, Operation, RequestContext, Retry, SessionRef, Setting, Target,
 };
-pub(crate) use self::outline::{Outline, malformed};
-use self::reply::Loan;
+use self::reply::LeasedSession;
 pub(crate) use self::reply::Reply;
 use self::retry::Failure;
 pub(crate) use self::session::SessionState;
@@ -61,12 +61,12 @@ use crate::topology::{Criteria, Deployment, Selected};
 
 /// What the handles of one client share; those of a request share, besides, what it has pinned.
 pub(crate) struct Core {
-    hub: Arc<Hub>,
+    inner: Arc<ClientInner>,
     request: Option<Arc<RequestPins>>,
 }
 
 /// What all handles of one client share.
-pub(crate) struct Hub {
+pub(crate) struct ClientInner {
     pub(crate) deployment: Arc<Deployment>,
     pub(crate) options: Arc<ClientOptions>,
     pub(crate) runtime: Runtime,
@@ -79,53 +79,63 @@ pub(crate) struct Hub {
     /// The process that it was made in.
     born: ForkGeneration,
     /// What takes its place in a child of that process.
-    heir: OnceLock<Result<Box<Hub>>>,
+    fork_successor: OnceLock<Result<Box<ClientInner>>>,
 }
 
 impl Deref for Core {
-    type Target = Hub;
+    type Target = ClientInner;
 
     #[inline]
-    fn deref(&self) -> &Hub {
-        self.hub.here()
+    fn deref(&self) -> &ClientInner {
+        self.inner.here()
     }
 }
 
-impl Hub {
+impl ClientInner {
     fn open(options: Arc<ClientOptions>, runtime: Runtime) -> Result<Self> {
         let born = ForkGeneration::current();
         let deployment = Deployment::open(Arc::clone(&options), runtime.clone())?;
         let (sessions, clock) = (SessionPool::default(), ClusterClock::default());
         let threads = runtime.is_blocking().then(|| ThreadPins::new(options.auto_start_request()));
-        let (kills, heir) = (KillQueue::default(), OnceLock::new());
-        Ok(Hub { deployment, options, runtime, sessions, clock, kills, threads, born, heir })
+        let (kills, fork_successor) = (KillQueue::default(), OnceLock::new());
+        Ok(ClientInner {
+            deployment,
+            options,
+            runtime,
+            sessions,
+            clock,
+            kills,
+            threads,
+            born,
+            fork_successor,
+        })
     }
 
-    /// The hub of this process: itself, unless the process has forked since; then one that is opened anew, for the sockets, threads and
+    /// The inner of this process: itself, unless the process has forked since; then one that is opened anew, for the sockets, threads and
     /// sessions of the parent are the parent's.
     #[inline]
-    fn here(&self) -> &Hub {
+    fn here(&self) -> &ClientInner {
         if self.born.is_current() { self } else { self.inherited() }
     }
 
     #[cold]
-    fn inherited(&self) -> &Hub {
-        match self.heir() {
-            Ok(heir) => heir.here(),
+    fn inherited(&self) -> &ClientInner {
+        match self.fork_successor() {
+            Ok(fork_successor) => fork_successor.here(),
             Err(_) => self,
         }
     }
 
     #[cold]
-    fn heir(&self) -> &Result<Box<Hub>> {
-        self.heir.get_or_init(|| {
+    fn fork_successor(&self) -> &Result<Box<ClientInner>> {
+        self.fork_successor.get_or_init(|| {
             if !self.runtime.is_blocking() {
                 return Err(Error::invalid_argument(
                     "the client was made before the process forked, and its runtime stayed behind; make a new client in \
                      the child, or use driver::sync::Client, which survives a fork",
                 ));
             }
-            Ok(Box::new(Hub::open(Arc::clone(&self.options), Runtime::blocking()?)?))
+            Ok(Box::new(ClientInner::open(Arc::clone(&self.options), Runtime::blocking()?)?))
         })
     }
 
@@ -134,12 +144,12 @@ impl Hub {
     fn survived_fork(&self) -> Result<()> {
         match self.born.is_current() {
             true => Ok(()),
-            false => self.heir().as_ref().map_err(Error::clone)?.survived_fork(),
+            false => self.fork_successor().as_ref().map_err(Error::clone)?.survived_fork(),
         }
     }
 }
 
-impl Drop for Hub {
+impl Drop for ClientInner {
     fn drop(&mut self) {
         if !self.born.is_current() {
             // The parent's sockets are left alone, and so are locks that a thread of the parent may have held.
@@ -162,31 +172,31 @@ impl Core {
         }
         #[cfg(feature = "tracing")]
         let options = logging::listening(options);
-        let hub = Arc::new(Hub::open(Arc::new(options), runtime)?);
-        Ok(Arc::new(Core { hub, request: None }))
+        let inner = Arc::new(ClientInner::open(Arc::new(options), runtime)?);
+        Ok(Arc::new(Core { inner, request: None }))
     }
 
     /// The same client in a request of its own; in this one, where it is in one already.
     pub(crate) fn in_request(self: &Arc<Self>) -> Arc<Self> {
         match self.request {
             Some(_) => Arc::clone(self),
-            None => Arc::new(Core { hub: Arc::clone(&self.hub), request: Some(Arc::default()) }),
+            None => Arc::new(Core { inner: Arc::clone(&self.inner), request: Some(Arc::default()) }),
         }
     }
 
     /// The same client outside of any request.
     pub(crate) fn outside_of_requests(&self) -> Self {
-        Core { hub: Arc::clone(&self.hub), request: None }
+        Core { inner: Arc::clone(&self.inner), request: None }
     }
 
     /// Whether nobody else holds the client.
     pub(crate) fn is_last_handle(&self) -> bool {
-        Arc::strong_count(&self.hub) == 1
+        Arc::strong_count(&self.inner) == 1
     }
 
     /// Whether both are of one client.
     pub(crate) fn is_same_client(&self, other: &Core) -> bool {
-        Arc::ptr_eq(&self.hub, &other.hub)
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// A connection of `pool` for one operation, if one can be had at once; else [`check_out`](Self::check_out) waits for it.
@@ -212,7 +222,7 @@ impl Core {
     /// # Errors
     /// That of a client which cannot be used after a fork; `RuntimeEnded`.
     pub(crate) fn check_usable(&self) -> Result<()> {
-        self.hub.survived_fork()?;
+        self.inner.survived_fork()?;
         self.runtime.check()
     }
 
@@ -237,13 +247,13 @@ impl Core {
 pub(crate) fn execute<'c>(
     core: &'c Core,
     operation: &mut dyn Operation,
-    identity: Identity<'_>,
+    session_ref: SessionRef<'_>,
     deadline: Deadline,
 ) -> impl Future<Output = Result<Reply<'c>>> {
     async move {
         core.check_usable()?;
         let acknowledged = operation.context().is_acknowledged();
-        check_identity(core, &identity, acknowledged)?;
+        check_session_ref(core, &session_ref, acknowledged)?;
         let options = &*core.options;
         let retry = match operation.meta().retry {
             Retry::Read if options.retry_reads() => Retry::Read,
@@ -255,42 +265,42 @@ pub(crate) fn execute<'c>(
             Retry::Write => options.retry_writes(),
             Retry::Never => options.retry_reads() && options.retry_writes(),
         };
-        let lease = Loan { core, session: None, timeout: None };
-        let mut tries = Tries {
+        let lease = LeasedSession { core, session: None, timeout: None };
+        let mut retries = RetryState {
             lease,
-            identity,
+            session_ref,
             deadline,
             acknowledged,
             retry,
             when_overloaded: when_overloaded && acknowledged,
             txn_number: None,
-            avoided: Vec::new(),
-            earlier: None,
+            deprioritized: Vec::new(),
+            previous_error: None,
             failed: 0,
             overloaded: false,
         };
         loop {
             let target = operation.context().target;
-            let selected = match select_now(core, target, &tries.avoided) {
+            let selected = match select_now(core, target, &retries.deprioritized) {
                 Ok(Selection::Made(selected)) => Ok(selected),
                 // Boxed, for it is rare and large, as is all that follows a failure; every operation's future would be as large.
                 Ok(Selection::Waits(criteria)) => {
                     let name = operation.meta().name;
-                    Box::pin(select(core, name, criteria, &tries.avoided, deadline)).await
+                    Box::pin(select(core, name, criteria, &retries.deprioritized, deadline)).await
                 }
                 Err(error) => Err(error),
             };
             let selected = match selected {
                 Ok(selected) => selected,
-                Err(error) => return Err(core.runtime.explain(tries.unselected(error))),
+                Err(error) => return Err(core.runtime.explain(retries.unselected(error))),
             };
-            let failure = match attempt::attempt(&mut tries, operation, &selected).await {
-                Ok((connection, outline)) => {
-                    return Ok(Reply { connection, outline, lease: tries.lease, selected });
+            let failure = match attempt::attempt(&mut retries, operation, &selected).await {
+                Ok((connection, header)) => {
+                    return Ok(Reply { connection, header, lease: retries.lease, selected });
                 }
                 Err(failure) => failure,
             };
-            if let Some(rest) = tries.after(operation.context().target, failure, &selected)? {
+            if let Some(rest) = retries.after(operation.context().target, failure, &selected)? {
                 rest.await;
             }
         }
@@ -298,13 +308,13 @@ pub(crate) fn execute<'c>(
 }
 
 /// What is waited for between two attempts.
-type Rest<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+type Backoff<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// What one operation keeps from one attempt to the next.
-struct Tries<'c, 's> {
-    lease: Loan<'c>,
+struct RetryState<'c, 's> {
+    lease: LeasedSession<'c>,
     /// Whose session it runs in.
-    identity: Identity<'s>,
+    session_ref: SessionRef<'s>,
     /// When to give up.
     deadline: Deadline,
     /// Whether the server is to answer at all.
@@ -316,16 +326,16 @@ struct Tries<'c, 's> {
     /// Of a retryable write: the same in every attempt.
     txn_number: Option<i64>,
     /// Servers that are taken only if nothing else suits.
-    avoided: Vec<ServerAddress>,
+    deprioritized: Vec<ServerAddress>,
     /// The error that is told unless a later attempt does better.
-    earlier: Option<Error>,
+    previous_error: Option<Error>,
     /// How many attempts have come to nothing.
     failed: u32,
     /// Whether one of them met a server with too much to do.
     overloaded: bool,
 }
 
-impl<'c> Tries<'c, '_> {
+impl<'c> RetryState<'c, '_> {
     /// Whether there is another attempt after one that came to nothing; gives what is to be waited for before it.
     ///
     /// # Errors
@@ -336,7 +346,7 @@ impl<'c> Tries<'c, '_> {
         target: Target<'r>,
         failure: Failure,
         selected: &Selected,
-    ) -> Result<Option<Rest<'r>>>
+    ) -> Result<Option<Backoff<'r>>>
     where
         'c: 'r,
     {
@@ -345,28 +355,29 @@ impl<'c> Tries<'c, '_> {
             || (self.when_overloaded && retry::is_turned_away(&failure.error));
         let again = permitted && self.may_repeat(&failure.error);
         if again && retargets(core, &failure.error) {
-            self.avoided.push(selected.address().clone());
+            self.deprioritized.push(selected.address().clone());
         }
         self.failed += 1;
         let pause = retry::backoff(self.failed, &failure.error).map(|pause| Instant::now() + pause);
         let criteria = target.criteria().ok().filter(|_| again && pause.is_none());
-        let doubt = criteria.and_then(|criteria| core.deployment.doubt(&failure.error, selected, criteria));
+        let recheck =
+            criteria.and_then(|criteria| core.deployment.recheck(&failure.error, selected, criteria));
         // Whether the operation would have gone on, or waited longer, if it had had the time.
         let out_of_time = self.deadline.is_over() && (permitted || failure.error.is_timeout());
-        let earlier = self.earlier.take();
-        let told = earlier.clone().filter(|_| out_of_time);
-        let error = failure.outranks(earlier);
+        let previous_error = self.previous_error.take();
+        let told = previous_error.clone().filter(|_| out_of_time);
+        let error = failure.outranks(previous_error);
         if out_of_time {
             return Err(core.runtime.explain(in_time(error, told)));
         }
         if !again || pause.is_some_and(|until| self.deadline.instant().is_some_and(|at| at < until)) {
             return Err(core.runtime.explain(error));
         }
-        self.earlier = Some(error);
+        self.previous_error = Some(error);
         self.overloaded |= pause.is_some();
-        Ok(match (pause, doubt) {
+        Ok(match (pause, recheck) {
             (Some(until), _) => Some(Box::pin(core.runtime.sleep_until(until))),
-            (None, Some(doubt)) => Some(Box::pin(doubt.settle(&core.deployment, self.deadline))),
+            (None, Some(recheck)) => Some(Box::pin(recheck.settle(&core.deployment, self.deadline))),
             (None, None) => None,
         })
     }
@@ -374,11 +385,13 @@ impl<'c> Tries<'c, '_> {
     /// The error of an operation for which no server was found.
     #[cold]
     fn unselected(&mut self, error: Error) -> Error {
-        match self.earlier.take() {
+        match self.previous_error.take() {
             None => error,
-            Some(earlier) if error.is_timeout() && self.deadline.is_over() => in_time(earlier, None),
-            // From the earlier error the caller learns that something may have been done.
-            Some(earlier) => earlier,
+            Some(previous_error) if error.is_timeout() && self.deadline.is_over() => {
+                in_time(previous_error, None)
+            }
+            // From the previous_error error the caller learns that something may have been done.
+            Some(previous_error) => previous_error,
         }
     }
 
@@ -412,7 +425,7 @@ enum Selection<'s> {
 
 /// The server for the next attempt, if one suits it at this moment; else it is waited for, as it is where somebody is told of it.
 #[inline]
-fn select_now<'s>(core: &Core, target: Target<'s>, avoided: &[ServerAddress]) -> Result<Selection<'s>> {
+fn select_now<'s>(core: &Core, target: Target<'s>, deprioritized: &[ServerAddress]) -> Result<Selection<'s>> {
     let criteria = match target.criteria() {
         Ok(criteria) => criteria,
         Err(server) => return Ok(Selection::Made(Selected::new(Arc::clone(server), false))),
@@ -421,7 +434,7 @@ fn select_now<'s>(core: &Core, target: Target<'s>, avoided: &[ServerAddress]) ->
     if logging::Selection::is_wanted() {
         return Ok(Selection::Waits(criteria));
     }
-    let selected = core.deployment.select_now(criteria, avoided)?;
+    let selected = core.deployment.select_now(criteria, deprioritized)?;
     Ok(selected.map_or(Selection::Waits(criteria), Selection::Made))
 }
 
@@ -430,20 +443,22 @@ async fn select(
     core: &Core,
     operation: &'static str,
     criteria: Criteria<'_>,
-    avoided: &[ServerAddress],
+    deprioritized: &[ServerAddress],
     deadline: Deadline,
 ) -> Result<Selected> {
     #[cfg(feature = "tracing")]
     if logging::Selection::is_wanted() {
-        return logging::Selection { operation, criteria }.told(&core.deployment, avoided, deadline).await;
+        return logging::Selection { operation, criteria }
+            .told(&core.deployment, deprioritized, deadline)
+            .await;
     }
     let _ = operation;
-    core.deployment.select(criteria, avoided, deadline).await
+    core.deployment.select(criteria, deprioritized, deadline).await
 }
 
 /// Refuses a session of another client, one of the process that this one was forked from, and one for a write that nobody acknowledges.
-fn check_identity(core: &Core, identity: &Identity<'_>, acknowledged: bool) -> Result<()> {
-    let Identity::Explicit(session) = identity else { return Ok(()) };
+fn check_session_ref(core: &Core, session_ref: &SessionRef<'_>, acknowledged: bool) -> Result<()> {
+    let SessionRef::Explicit(session) = session_ref else { return Ok(()) };
     if !session.belongs_to(core) {
         return Err(Error::invalid_argument(
             "the session was started by another client; use one of this client",
@@ -464,13 +479,15 @@ fn check_identity(core: &Core, identity: &Identity<'_>, acknowledged: bool) -> R
 }
 
 /// The error of an operation whose `timeoutMS` has passed. It says what `error` says, and carries it as its source; so it does with
-/// `earlier`, the error of an attempt before, where `error` itself tells of nothing but time (specification "Client Side Operations
+/// `previous_error`, the error of an attempt before, where `error` itself tells of nothing but time (specification "Client Side Operations
 /// Timeout", section "Errors").
-fn in_time(error: Error, earlier: Option<Error>) -> Error {
-    let cause = match earlier {
+fn in_time(error: Error, previous_error: Option<Error>) -> Error {
+    let cause = match previous_error {
         // A caller may ask for the code of the server's own answer.
-        Some(earlier) if error.is_timeout() && error.code().is_some() => return error.with_source(earlier),
-        Some(earlier) if error.is_timeout() => earlier,
+        Some(previous_error) if error.is_timeout() && error.code().is_some() => {
+            return error.with_source(previous_error);
+        }
+        Some(previous_error) if error.is_timeout() => previous_error,
         _ if error.is_timeout() && !error.is_network() => return error,
         _ => error.clone(),
     };

@@ -1,13 +1,13 @@
-//! The nest: one immutable picture, replaced and never edited.
+//! The nest: one immutable snapshot, replaced and never edited.
 //!
-//! Everything that is known about the deployment hangs from the client by one [`ArcSwap`]. A reader loads the picture once and works with
+//! Everything that is known about the deployment hangs from the client by one [`ArcSwap`]. A reader loads the snapshot once and works with
 //! it; it takes no lock and never sees half of an update. All writers go through [`Nest::update`], one at a time: a function of the
-//! old picture gives the new one, which is then put in its place.
+//! old snapshot gives the new one, which is then put in its place.
 //!
-//! A picture carries an event that is set once it has been superseded. Who finds the picture wanting waits for that event *of the
-//! picture it looked at*: an update that came in between has already set it, so no wake-up is lost.
+//! A snapshot carries an event that is set once it has been superseded. Who finds the snapshot wanting waits for that event *of the
+//! snapshot it looked at*: an update that came in between has already set it, so no wake-up is lost.
 //!
-//! That a reader gets a whole reference without a lock is `arc-swap`'s. All else, the order in which a picture is put in its place
+//! That a reader gets a whole reference without a lock is `arc-swap`'s. All else, the order in which a snapshot is put in its place
 //! and the one before it is marked, is gone through in every interleaving by the loom models of the crate `pool-model`, with a cell
 //! under a lock in the place of `ArcSwap`; the tests below show all of it together on real threads.
 
@@ -26,30 +26,30 @@ use {
     loom::sync::Mutex,
 };
 
-/// The place where the current picture hangs.
+/// The place where the current snapshot hangs.
 pub(crate) struct Nest<T> {
-    current: ArcSwap<Picture<T>>,
+    current: ArcSwap<TopologySnapshot<T>>,
     writing: Mutex<()>,
 }
 
 /// One state of affairs, and whether there is a newer one.
-pub(crate) struct Picture<T> {
+pub(crate) struct TopologySnapshot<T> {
     content: T,
     superseded: Event,
 }
 
-impl<T> Picture<T> {
+impl<T> TopologySnapshot<T> {
     fn new(content: T) -> Arc<Self> {
-        Arc::new(Picture { content, superseded: Event::new() })
+        Arc::new(TopologySnapshot { content, superseded: Event::new() })
     }
 
-    /// Set once the picture has been replaced.
+    /// Set once the snapshot has been replaced.
     pub(crate) fn superseded(&self) -> &Event {
         &self.superseded
     }
 }
 
-impl<T> Deref for Picture<T> {
+impl<T> Deref for TopologySnapshot<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -59,22 +59,22 @@ impl<T> Deref for Picture<T> {
 
 impl<T> Nest<T> {
     pub(crate) fn new(content: T) -> Self {
-        Nest { current: ArcSwap::new(Picture::new(content)), writing: Mutex::new(()) }
+        Nest { current: ArcSwap::new(TopologySnapshot::new(content)), writing: Mutex::new(()) }
     }
 
-    /// The current picture, for a short look: it is not to be kept across an await.
-    pub(crate) fn load(&self) -> Guard<Arc<Picture<T>>> {
+    /// The current snapshot, for a short look: it is not to be kept across an await.
+    pub(crate) fn load(&self) -> Guard<Arc<TopologySnapshot<T>>> {
         self.current.load()
     }
 
-    /// The current picture, to keep.
-    pub(crate) fn load_full(&self) -> Arc<Picture<T>> {
+    /// The current snapshot, to keep.
+    pub(crate) fn load_full(&self) -> Arc<TopologySnapshot<T>> {
         self.current.load_full()
     }
 
-    /// Replaces the picture by what `change` makes of it, unless that is nothing. Updates happen one after the other; `change` and
-    /// `then` run while all others wait, and so can bring what belongs to the picture in step with it: `change` what has to be so
-    /// before anybody sees the new picture, `then`, which is given the old one, what may be so only once nobody gets the old one
+    /// Replaces the snapshot by what `change` makes of it, unless that is nothing. Updates happen one after the other; `change` and
+    /// `then` run while all others wait, and so can bring what belongs to the snapshot in step with it: `change` what has to be so
+    /// before anybody sees the new snapshot, `then`, which is given the old one, what may be so only once nobody gets the old one
     /// any more.
     pub(crate) fn update<R>(&self, change: impl FnOnce(&T) -> (Option<T>, R), then: impl FnOnce(&T)) -> R {
         let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,7 +82,7 @@ impl<T> Nest<T> {
         let (new, result) = change(&old);
         let replaced = new.is_some();
         if let Some(new) = new {
-            self.current.store(Picture::new(new));
+            self.current.store(TopologySnapshot::new(new));
             then(&old);
         }
         drop(writing);
@@ -117,7 +117,7 @@ mod tests {
                     let seen = nest.load();
                     let (a, b) = **seen.deref().deref();
                     assert_eq!(b, 2 * a);
-                    assert!(a >= last, "the picture went back from {last} to {a}");
+                    assert!(a >= last, "the snapshot went back from {last} to {a}");
                     last = a;
                 }
             });

@@ -11,9 +11,9 @@ pub(crate) mod command;
 pub(crate) mod fields;
 mod insert;
 mod macros;
+pub(crate) mod operation_name;
 mod prelude;
 pub(crate) mod session;
-pub(crate) mod subject;
 
 mod aggregate;
 mod count_documents;
@@ -54,7 +54,7 @@ pub use self::list_collection_names::{
 pub use self::replace_one::{ReplaceOne, ReplaceOptions, ReplaceOptionsBuilder};
 pub use self::run_command::{RunCommand, RunCommandOptions, RunCommandOptionsBuilder};
 pub use self::session::{ExplicitSession, ImplicitSession};
-pub(crate) use self::update::Reach;
+pub(crate) use self::update::Multi;
 pub use self::update::{Update, UpdateOptions, UpdateOptionsBuilder};
 
 /// The future of an operation of the async face.

@@ -7,12 +7,12 @@
 //! | what does news about a server change? | `update.rs` |
 //! | which servers suit an operation? | `selection.rs` |
 //! | what does an operation's error tell about its server? | `failure.rs` |
-//! | what if the error comes before the news? | `second_look.rs` |
+//! | what if the error comes before the news? | `stale_primary_recheck.rs` |
 //! | what if a primary is replaced and falls silent? | `stale_primary.rs` |
 //! | who is told what happened? | `publisher.rs` |
-//! | who asks the servers, and when? | `monitor.rs`, `prober.rs`, `checks.rs` |
-//! | who asks the name service again? | `rescan.rs` |
-//! | who holds it all together? | `deployment.rs`, `picture.rs`, over `nest.rs` |
+//! | who asks the servers, and when? | `monitor.rs`, `rtt_monitor.rs`, `checks.rs` |
+//! | who asks the name service again? | `srv_polling.rs` |
+//! | who holds it all together? | `deployment.rs`, `snapshot.rs`, over `nest.rs` |
 //!
 //! The first five are pure: news and time come in as arguments, a new description goes out.
 
@@ -22,16 +22,16 @@ mod deployment;
 mod either;
 mod failure;
 mod monitor;
-mod picture;
-mod prober;
 mod publisher;
-#[cfg(feature = "dns")]
-mod rescan;
 mod round_trips;
-mod second_look;
+mod rtt_monitor;
 mod selection;
 mod server;
+mod snapshot;
+#[cfg(feature = "dns")]
+mod srv_polling;
 mod stale_primary;
+mod stale_primary_recheck;
 mod update;
 mod wait;
 

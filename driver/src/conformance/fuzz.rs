@@ -62,7 +62,7 @@ pub fn uri(data: &[u8]) {
     }
 }
 
-/// The server's messages of a SCRAM conversation, with a line feed between them.
+/// The server's messages of a SCRAM conversation, with a line raw between them.
 pub fn scram(data: &[u8]) {
     fuzz_scram(data);
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use arc_swap::Guard;
 
-use crate::nest::{self, Picture};
+use crate::nest::{self, TopologySnapshot};
 
-/// One picture at a time, replaced and never edited.
+/// One snapshot at a time, replaced and never edited.
 pub struct Nest<T>(nest::Nest<T>);
 
-/// A short look at the picture.
-pub struct Look<T>(Guard<Arc<Picture<T>>>);
+/// A short look at the snapshot.
+pub struct Look<T>(Guard<Arc<TopologySnapshot<T>>>);
 
 impl<T> Deref for Look<T> {
     type Target = T;
@@ -22,17 +22,17 @@ impl<T> Deref for Look<T> {
 }
 
 impl<T> Nest<T> {
-    /// A nest with its first picture.
+    /// A nest with its first snapshot.
     pub fn new(content: T) -> Self {
         Nest(nest::Nest::new(content))
     }
 
-    /// The current picture.
+    /// The current snapshot.
     pub fn load(&self) -> Look<T> {
         Look(self.0.load())
     }
 
-    /// Puts another picture in its place.
+    /// Puts another snapshot in its place.
     pub fn replace(&self, content: T) {
         self.0.update(|_| (Some(content), ()), |_| ());
     }

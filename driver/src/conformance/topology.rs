@@ -8,7 +8,7 @@ use crate::description::TopologyDescription;
 use crate::error::{Error, Result};
 use crate::event::EventHandler;
 use crate::event::sdam::SdamEvent;
-use crate::exec::{Outline, failure};
+use crate::exec::{ReplyHeader, failure};
 use crate::options::{ClientOptions, ServerAddress};
 use crate::pool::Stage;
 use crate::topology::conformance::Unwatched;
@@ -115,9 +115,9 @@ impl Topology {
 
 /// What the executor makes of a reply: the error of the command, else of its write concern.
 fn refusal(reply: &RawDocument) -> Result<Option<Error>> {
-    let outline = Outline::of(reply)?;
-    Ok(match outline.is_ok() {
-        false => Some(failure::of_command(&outline, reply)),
-        true => failure::of_write_concern(&outline, reply)?,
+    let header = ReplyHeader::of(reply)?;
+    Ok(match header.is_ok() {
+        false => Some(failure::of_command(&header, reply)),
+        true => failure::of_write_concern(&header, reply)?,
     })
 }

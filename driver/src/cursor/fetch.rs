@@ -14,7 +14,7 @@ use std::time::Duration;
 use threadwatch::ForkGeneration;
 use tokio::task::AbortHandle;
 
-use super::feed::Fetched;
+use super::raw::Fetched;
 use crate::error::{Error, ErrorKind, Result};
 use crate::rt::Runtime;
 

@@ -12,7 +12,7 @@ use toro::Event;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::kill_queue::{Group, Key};
-use crate::exec::{self, Core, Identity, RequestContext, Target};
+use crate::exec::{self, Core, RequestContext, SessionRef, Target};
 use crate::ops::kill_cursors::KillCursors;
 use crate::topology::Server;
 
@@ -126,7 +126,7 @@ async fn send(core: &Core, key: &Key, group: &Group, deadline: Deadline) -> Resu
     let (_, db, collection) = key;
     let context = RequestContext::bare(db, Target::Member(&group.server));
     let mut command = KillCursors { context, cursors: &group.ids, collection };
-    exec::execute(core, &mut command, Identity::Held(None), deadline).await.map(drop)
+    exec::execute(core, &mut command, SessionRef::Held(None), deadline).await.map(drop)
 }
 
 /// Whether the command failed for want of a connection, not for what the server said.

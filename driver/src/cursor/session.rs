@@ -7,7 +7,7 @@ use bson::RawDocument;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::feed::Feed;
+use super::raw::RawCursor;
 use super::stream::{SessionCursorIter, SessionCursorStream};
 use crate::error::Result;
 use crate::face::{Async, Blocking, Face};
@@ -22,18 +22,18 @@ use crate::session::ClientSession;
 /// A step that is dropped while it waits for a batch ends the cursor: the next step gives an error, so that no batch is skipped unseen.
 #[must_use = "a cursor gives its documents when it is asked for them"]
 pub struct SessionCursor<T, F: Face> {
-    feed: Feed,
+    raw: RawCursor,
     kind: PhantomData<fn() -> (T, F)>,
 }
 
 impl<T, F: Face> SessionCursor<T, F> {
-    pub(crate) fn new(feed: Feed) -> Self {
-        SessionCursor { feed, kind: PhantomData }
+    pub(crate) fn new(raw: RawCursor) -> Self {
+        SessionCursor { raw, kind: PhantomData }
     }
 
     /// The current document: empty before the first and after the last.
     pub fn current(&self) -> &RawDocument {
-        self.feed.current()
+        self.raw.current()
     }
 
     /// Decodes the current document, which `T` may borrow from.
@@ -44,17 +44,17 @@ impl<T, F: Face> SessionCursor<T, F> {
     where
         T: Deserialize<'a>,
     {
-        self.feed.decode()
+        self.raw.decode()
     }
 
     /// Whether more may come: documents that are here already, or a batch that the server still has.
     pub fn has_next(&self) -> bool {
-        self.feed.has_next()
+        self.raw.has_next()
     }
 
     /// The same cursor with documents of another type.
     pub fn with_type<U>(self) -> SessionCursor<U, F> {
-        SessionCursor::new(self.feed)
+        SessionCursor::new(self.raw)
     }
 }
 
@@ -65,7 +65,7 @@ impl<T> SessionCursor<T, Async> {
     /// Those of every operation when the next batch cannot be had; the cursor ends with that. `Timeout` when the client's `timeoutMS`
     /// passes; the cursor ends with that only if a reply was on its way.
     pub async fn advance(&mut self, session: &mut ClientSession<Async>) -> Result<bool> {
-        self.feed.advance_in(Some(session.state())).await
+        self.raw.advance_in(Some(session.state())).await
     }
 
     /// The next document; none at the end.
@@ -74,7 +74,7 @@ impl<T> SessionCursor<T, Async> {
         T: DeserializeOwned,
     {
         match self.advance(session).await {
-            Ok(true) => Some(self.feed.decode()),
+            Ok(true) => Some(self.raw.decode()),
             Ok(false) => None,
             Err(error) => Some(Err(error)),
         }
@@ -82,7 +82,7 @@ impl<T> SessionCursor<T, Async> {
 
     /// The documents that are left, as a stream that holds on to the session.
     pub fn stream<'a>(&'a mut self, session: &'a mut ClientSession<Async>) -> SessionCursorStream<'a, T> {
-        SessionCursorStream::new(&mut self.feed, session.state())
+        SessionCursorStream::new(&mut self.raw, session.state())
     }
 }
 
@@ -93,7 +93,7 @@ impl<T> SessionCursor<T, Blocking> {
     /// Those of every operation when the next batch cannot be had; the cursor ends with that. `Timeout` when the client's `timeoutMS`
     /// passes; the cursor ends with that only if a reply was on its way.
     pub fn advance(&mut self, session: &mut ClientSession<Blocking>) -> Result<bool> {
-        block_on(self.feed.advance_in(Some(session.state())))
+        block_on(self.raw.advance_in(Some(session.state())))
     }
 
     /// The next document; none at the end.
@@ -102,7 +102,7 @@ impl<T> SessionCursor<T, Blocking> {
         T: DeserializeOwned,
     {
         match self.advance(session) {
-            Ok(true) => Some(self.feed.decode()),
+            Ok(true) => Some(self.raw.decode()),
             Ok(false) => None,
             Err(error) => Some(Err(error)),
         }

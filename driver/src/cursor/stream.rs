@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
-use super::feed::Feed;
+use super::raw::RawCursor;
 use super::session::SessionCursor;
 use crate::error::Result;
 use crate::exec::SessionState;
@@ -29,7 +29,7 @@ pub struct SessionCursorStream<'a, T> {
     kind: PhantomData<fn() -> T>,
 }
 
-type Borrowed<'a> = (&'a mut Feed, &'a mut SessionState);
+type Borrowed<'a> = (&'a mut RawCursor, &'a mut SessionState);
 
 enum State<'a> {
     /// The batch at hand has not been used up, as far as is known.
@@ -41,8 +41,8 @@ enum State<'a> {
 }
 
 impl<'a, T> SessionCursorStream<'a, T> {
-    pub(super) fn new(feed: &'a mut Feed, session: &'a mut SessionState) -> Self {
-        SessionCursorStream { state: State::Ready((feed, session)), kind: PhantomData }
+    pub(super) fn new(raw: &'a mut RawCursor, session: &'a mut SessionState) -> Self {
+        SessionCursorStream { state: State::Ready((raw, session)), kind: PhantomData }
     }
 
     /// Moves on to the next document. False at the end.
@@ -50,15 +50,15 @@ impl<'a, T> SessionCursorStream<'a, T> {
         loop {
             match std::mem::replace(&mut self.state, State::Broken) {
                 State::Broken => return Poll::Ready(Ok(false)),
-                State::Ready((feed, session)) => {
-                    let advanced = feed.advance_within_batch();
-                    if !matches!(advanced, Ok(false)) || !feed.has_next() {
-                        self.state = State::Ready((feed, session));
+                State::Ready((raw, session)) => {
+                    let advanced = raw.advance_within_batch();
+                    if !matches!(advanced, Ok(false)) || !raw.has_next() {
+                        self.state = State::Ready((raw, session));
                         return Poll::Ready(advanced);
                     }
                     self.state = State::Fetching(Box::pin(async move {
-                        let advanced = feed.advance_in(Some(&mut *session)).await;
-                        (advanced, (feed, session))
+                        let advanced = raw.advance_in(Some(&mut *session)).await;
+                        (advanced, (raw, session))
                     }));
                 }
                 State::Fetching(mut fetch) => match fetch.as_mut().poll(cx) {
@@ -82,7 +82,7 @@ impl<T: DeserializeOwned> Stream for SessionCursorStream<'_, T> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let advanced = std::task::ready!(self.poll_advance(cx));
         Poll::Ready(match (advanced, &self.state) {
-            (Ok(true), State::Ready((feed, _))) => Some(feed.decode()),
+            (Ok(true), State::Ready((raw, _))) => Some(raw.decode()),
             (Ok(_), _) => None,
             (Err(error), _) => Some(Err(error)),
         })

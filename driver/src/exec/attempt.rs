@@ -1,13 +1,13 @@
 //! One attempt of an operation: check out, write, send, look at the reply.
 
 use super::cluster_time::ClusterTime;
+use super::command_monitor::CommandMonitor;
 use super::envelope::{Envelope, ReadTime, Route, read_preference};
-use super::operation::{Complaints, Identity, Kind, Operation, Retry};
-use super::outline::Outline;
+use super::header::ReplyHeader;
+use super::operation::{Access, Complaints, Operation, Retry, SessionRef};
 use super::retry::{self, Failure};
 use super::session_pool::{ServerSession, SessionPool};
-use super::watch::Watch;
-use super::{Core, Tries, failure};
+use super::{Core, RetryState, failure};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::SessionState;
 use crate::pool::{CheckOutError, Connection, ConnectionDescription, Lease, Stage};
@@ -26,21 +26,21 @@ const REAUTHENTICATION_REQUIRED: i32 = 391;
 /// On success, what [`Reply`](super::Reply) is made of.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
 pub(super) fn attempt(
-    tries: &mut Tries<'_, '_>,
+    retries: &mut RetryState<'_, '_>,
     operation: &mut dyn Operation,
     selected: &Selected,
-) -> impl Future<Output = std::result::Result<(Lease, Outline), Failure>> {
+) -> impl Future<Output = std::result::Result<(Lease, ReplyHeader), Failure>> {
     async move {
-        let core = tries.lease.core;
+        let core = retries.lease.core;
         let mut connection = match core.check_out_now(selected.pool()) {
             Some(connection) => connection,
             // Boxed: whoever waits can bear it, and it would make every operation's future as large.
-            None => Box::pin(core.check_out(selected.pool(), tries.deadline))
+            None => Box::pin(core.check_out(selected.pool(), retries.deadline))
                 .await
-                .map_err(|refused| not_checked_out(selected, tries.retry, refused))?,
+                .map_err(|refused| not_checked_out(selected, retries.retry, refused))?,
         };
-        let failure = match exchange(tries, operation, selected, &mut connection).await {
-            Ok(outline) => return Ok((connection, outline)),
+        let failure = match exchange(retries, operation, selected, &mut connection).await {
+            Ok(header) => return Ok((connection, header)),
             Err(failure) => failure,
         };
         if failure.error.code() != Some(REAUTHENTICATION_REQUIRED) {
@@ -49,64 +49,64 @@ pub(super) fn attempt(
         // Boxed, for it is rare, and would make every operation's future as large.
         let again = Box::pin(async {
             core.deployment
-                .reauthenticate(&mut connection, tries.deadline)
+                .reauthenticate(&mut connection, retries.deadline)
                 .await
                 .map_err(|error| Failure::before(error.at(selected.address())))?;
-            exchange(tries, operation, selected, &mut connection).await
+            exchange(retries, operation, selected, &mut connection).await
         });
-        let outline = again.await?;
-        Ok((connection, outline))
+        let header = again.await?;
+        Ok((connection, header))
     }
 }
 
 /// Writes and sends the command, and looks at its reply.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
 fn exchange(
-    tries: &mut Tries<'_, '_>,
+    retries: &mut RetryState<'_, '_>,
     operation: &mut dyn Operation,
     selected: &Selected,
     connection: &mut Lease,
-) -> impl Future<Output = std::result::Result<Outline, Failure>> {
+) -> impl Future<Output = std::result::Result<ReplyHeader, Failure>> {
     async move {
-        let core = tries.lease.core;
-        write(tries, operation, selected, connection).map_err(|error| match error.kind() {
+        let core = retries.lease.core;
+        write(retries, operation, selected, connection).map_err(|error| match error.kind() {
             // No server has anything to do with what cannot be written.
             ErrorKind::BsonSerialization(_) => Failure::before(error),
             _ => Failure::before(error.at(selected.address())),
         })?;
-        let (acknowledged, deadline) = (tries.acknowledged, tries.deadline);
-        let watch = Watch::begin(core.options.command_event_handler.as_ref(), connection);
-        let flight = InFlight::begin(session(tries), connection, &core.sessions);
+        let (acknowledged, deadline) = (retries.acknowledged, retries.deadline);
+        let monitor = CommandMonitor::begin(core.options.command_event_handler.as_ref(), connection);
+        let flight = InFlight::begin(session(retries), connection, &core.sessions);
         let sent = match acknowledged {
             true => flight.connection.round_trip(&core.runtime, deadline).await,
             false => flight.connection.send(&core.runtime, deadline).await,
         };
         flight.ended(&sent);
         if let Err(error) = sent {
-            if let Some(watch) = watch {
-                watch.failed(&error);
+            if let Some(monitor) = monitor {
+                monitor.failed(&error);
             }
-            return Err(not_answered(core, selected, connection, tries.retry, error));
+            return Err(not_answered(core, selected, connection, retries.retry, error));
         }
-        let outline = match acknowledged {
-            true => match read(tries, operation.meta().kind, connection) {
-                Ok(outline) => outline,
+        let header = match acknowledged {
+            true => match read(retries, operation.meta().access, connection) {
+                Ok(header) => header,
                 Err(error) => {
-                    if let Some(watch) = watch {
-                        watch.failed(&error);
+                    if let Some(monitor) = monitor {
+                        monitor.failed(&error);
                     }
                     return Err(Failure::after(error));
                 }
             },
-            false => Outline::unacknowledged(),
+            false => ReplyHeader::unacknowledged(),
         };
-        if let Some(watch) = watch {
-            watch.answered(&outline, connection.reply().ok().filter(|_| acknowledged));
+        if let Some(monitor) = monitor {
+            monitor.answered(&header, connection.reply().ok().filter(|_| acknowledged));
         }
         if acknowledged {
-            judge(tries, operation, selected, connection, &outline)?;
+            judge(retries, operation, selected, connection, &header)?;
         }
-        Ok(outline)
+        Ok(header)
     }
 }
 
@@ -149,21 +149,21 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// The session under whose identity the attempt runs, if it has one.
-fn session<'t>(tries: &'t mut Tries<'_, '_>) -> Option<&'t mut ServerSession> {
-    match &mut tries.identity {
-        Identity::Implicit => tries.lease.session.as_mut(),
-        Identity::Held(session) => session.as_deref_mut(),
-        Identity::Explicit(state) => state.server(),
+/// The session under whose session_ref the attempt runs, if it has one.
+fn session<'t>(retries: &'t mut RetryState<'_, '_>) -> Option<&'t mut ServerSession> {
+    match &mut retries.session_ref {
+        SessionRef::Implicit => retries.lease.session.as_mut(),
+        SessionRef::Held(session) => session.as_deref_mut(),
+        SessionRef::Explicit(state) => state.server(),
     }
 }
 
 /// The id of that session.
-fn session_id(tries: &Tries<'_, '_>) -> Option<[u8; 16]> {
-    match &tries.identity {
-        Identity::Implicit => tries.lease.session.as_ref().map(ServerSession::id),
-        Identity::Held(session) => session.as_deref().map(ServerSession::id),
-        Identity::Explicit(state) => state.server_id(),
+fn session_id(retries: &RetryState<'_, '_>) -> Option<[u8; 16]> {
+    match &retries.session_ref {
+        SessionRef::Implicit => retries.lease.session.as_ref().map(ServerSession::id),
+        SessionRef::Held(session) => session.as_deref().map(ServerSession::id),
+        SessionRef::Explicit(state) => state.server_id(),
     }
 }
 
@@ -173,12 +173,12 @@ fn session_id(tries: &Tries<'_, '_>) -> Option<[u8; 16]> {
 /// `IncompatibleServer` for a snapshot on a server that has none.
 fn read_time_of(
     state: &SessionState,
-    kind: Kind,
+    access: Access,
     server: &ConnectionDescription,
 ) -> Result<Option<ReadTime>> {
-    Ok(match (kind, state.is_snapshot()) {
-        (Kind::Sequel, _) | (Kind::Other, false) => None,
-        (Kind::Read | Kind::Write, false) => state.after_cluster_time().map(ReadTime::After),
+    Ok(match (access, state.is_snapshot()) {
+        (Access::Continuation, _) | (Access::Other, false) => None,
+        (Access::Read | Access::Write, false) => state.after_cluster_time().map(ReadTime::After),
         (_, true) if server.max_wire_version < SNAPSHOT_READS => {
             return Err(Error::new(ErrorKind::IncompatibleServer {
                 message: "Snapshot reads require MongoDB 5.0 or later; use a session without snapshot".into(),
@@ -190,36 +190,36 @@ fn read_time_of(
 
 /// Writes the whole request into the connection's buffer.
 fn write(
-    tries: &mut Tries<'_, '_>,
+    retries: &mut RetryState<'_, '_>,
     operation: &mut dyn Operation,
     selected: &Selected,
     connection: &mut Connection,
 ) -> Result<()> {
-    let core = tries.lease.core;
-    let acknowledged = tries.acknowledged;
+    let core = retries.lease.core;
+    let acknowledged = retries.acknowledged;
     let (mut message, server) = connection.compose();
-    match tries.identity {
-        Identity::Implicit if acknowledged && tries.lease.session.is_none() => {
+    match retries.session_ref {
+        SessionRef::Implicit if acknowledged && retries.lease.session.is_none() => {
             let timeout = server.logical_session_timeout;
-            tries.lease.session = timeout.map(|_| core.sessions.take(timeout));
-            tries.lease.timeout = timeout;
+            retries.lease.session = timeout.map(|_| core.sessions.take(timeout));
+            retries.lease.timeout = timeout;
         }
-        Identity::Explicit(_) if server.logical_session_timeout.is_none() => {
+        SessionRef::Explicit(_) if server.logical_session_timeout.is_none() => {
             return Err(Error::new(ErrorKind::IncompatibleServer {
                 message: "the server knows no sessions; run the operation without one".into(),
             }));
         }
         _ => {}
     }
-    if tries.retry == Retry::Write {
-        number_write(tries, server)?;
+    if retries.retry == Retry::Write {
+        number_write(retries, server)?;
     }
     let clock = core.clock.get();
     let mut cluster_time = clock.as_ref();
     let mut read_time = None;
-    if let Identity::Explicit(state) = &tries.identity {
+    if let SessionRef::Explicit(state) = &retries.session_ref {
         cluster_time = ClusterTime::later(cluster_time, state.cluster_time());
-        read_time = read_time_of(state, operation.meta().kind, server)?;
+        read_time = read_time_of(state, operation.meta().access, server)?;
     }
     let mut body = message.body();
     operation.body(&mut body, server)?;
@@ -227,8 +227,8 @@ fn write(
     let route = if core.options.direct_connection() { Route::Direct } else { Route::Selected };
     let envelope = Envelope {
         db: context.db,
-        session: session_id(tries),
-        txn_number: tries.txn_number.filter(|_| tries.retry == Retry::Write),
+        session: session_id(retries),
+        txn_number: retries.txn_number.filter(|_| retries.retry == Retry::Write),
         cluster_time: cluster_time.map(ClusterTime::as_document),
         read_preference: read_preference(context.target, server.server_type, route)
             .filter(|_| !selected.is_overruled()),
@@ -264,16 +264,16 @@ pub(crate) fn check_size(command: &str, size: usize, server: &ConnectionDescript
 }
 
 /// Gives a retryable write its transaction number, or turns it into a plain one where the server cannot tell repetitions.
-fn number_write(tries: &mut Tries<'_, '_>, server: &ConnectionDescription) -> Result<()> {
+fn number_write(retries: &mut RetryState<'_, '_>, server: &ConnectionDescription) -> Result<()> {
     if retry::supports_retryable_writes(server) {
-        if tries.txn_number.is_none() {
-            tries.txn_number = session(tries).map(ServerSession::next_txn_number);
+        if retries.txn_number.is_none() {
+            retries.txn_number = session(retries).map(ServerSession::next_txn_number);
         }
         return Ok(());
     }
-    match tries.earlier {
+    match retries.previous_error {
         None => {
-            tries.retry = Retry::Never;
+            retries.retry = Retry::Never;
             Ok(())
         }
         // This error is not told: the earlier one is.
@@ -284,79 +284,80 @@ fn number_write(tries: &mut Tries<'_, '_>, server: &ConnectionDescription) -> Re
 }
 
 /// Finds what is at the top of the reply, and takes note of the times in it.
-fn read(tries: &mut Tries<'_, '_>, kind: Kind, connection: &Connection) -> Result<Outline> {
+fn read(retries: &mut RetryState<'_, '_>, access: Access, connection: &Connection) -> Result<ReplyHeader> {
     let reply = connection.reply()?;
-    let outline = Outline::of(reply).map_err(|error| error.at(connection.address()))?;
-    let cluster_time = outline.cluster_time(reply);
+    let header = ReplyHeader::of(reply).map_err(|error| error.at(connection.address()))?;
+    let cluster_time = header.cluster_time(reply);
     if let Some(time) = cluster_time {
-        tries.lease.core.clock.advance(time);
+        retries.lease.core.clock.advance(time);
     }
-    if let Identity::Explicit(state) = &mut tries.identity {
+    if let SessionRef::Explicit(state) = &mut retries.session_ref {
         if let Some(time) = cluster_time.and_then(ClusterTime::parse) {
             state.advance_cluster_time(&time);
         }
-        if let Some(time) = outline.operation_time() {
+        if let Some(time) = header.operation_time() {
             state.advance_operation_time(time);
         }
-        if let Some(time) = outline.snapshot_time(reply).filter(|_| state.is_snapshot() && kind == Kind::Read)
+        if let Some(time) =
+            header.snapshot_time(reply).filter(|_| state.is_snapshot() && access == Access::Read)
         {
             state.saw_snapshot(time);
         }
     }
-    Ok(outline)
+    Ok(header)
 }
 
 /// Finds what the reply complains of. This is the only place that does, for every operation.
 #[inline]
 fn judge(
-    tries: &Tries<'_, '_>,
+    retries: &RetryState<'_, '_>,
     operation: &dyn Operation,
     selected: &Selected,
     connection: &Connection,
-    outline: &Outline,
+    header: &ReplyHeader,
 ) -> std::result::Result<(), Failure> {
     let complaints = operation.meta().complaints;
-    if outline.is_success() && (complaints == Complaints::Unread || outline.check().is_ok()) {
+    if header.is_success() && (complaints == Complaints::Unread || header.check().is_ok()) {
         return Ok(());
     }
-    complaint(tries, operation, selected, connection, outline)
+    complaint(retries, operation, selected, connection, header)
         .unwrap_or_else(|error| Err(Failure::after(error.at(selected.address()))))
 }
 
 /// The outer error is of a reply that cannot be understood, the inner one what the server complains of.
 #[cold]
 fn complaint(
-    tries: &Tries<'_, '_>,
+    retries: &RetryState<'_, '_>,
     operation: &dyn Operation,
     selected: &Selected,
     connection: &Connection,
-    outline: &Outline,
+    header: &ReplyHeader,
 ) -> Result<std::result::Result<(), Failure>> {
     let reply = connection.reply()?;
-    if !outline.is_complete() {
+    if !header.is_complete() {
         return Err(Error::invalid_response("it has no ok, which says whether the command was carried out"));
     }
     let complaints = operation.meta().complaints;
-    let told = match outline.is_ok() {
-        false => Some(failure::of_command(outline, reply)),
-        true if complaints == Complaints::Unread => failure::of_write_concern(outline, reply).ok().flatten(),
+    let told = match header.is_ok() {
+        false => Some(failure::of_command(header, reply)),
+        true if complaints == Complaints::Unread => failure::of_write_concern(header, reply).ok().flatten(),
         true => {
-            outline.check()?;
-            failure::of_write_concern(outline, reply)?
+            header.check()?;
+            failure::of_write_concern(header, reply)?
         }
     };
     // What the reply says of the server is heard, and may be a reason to try again, whoever makes an error of it.
     if let Some(mut error) = told.map(|error| error.at(selected.address())) {
-        if tries.retry == Retry::Write {
+        if retries.retry == Retry::Write {
             retry::label(&mut error, Some(connection.description()));
         }
-        tries.lease.core.deployment.on_error(selected, connection.generation(), &error, Stage::Operation);
-        let again = retry::permits(tries.retry, &error) && tries.may_repeat(&error);
-        if !outline.is_ok() || again {
+        retries.lease.core.deployment.on_error(selected, connection.generation(), &error, Stage::Operation);
+        let again = retry::permits(retries.retry, &error) && retries.may_repeat(&error);
+        if !header.is_ok() || again {
             return Ok(Err(Failure::after(error)));
         }
     }
-    let error = failure::of_accepted(complaints, operation.statements(), outline, reply)?;
+    let error = failure::of_accepted(complaints, operation.statements(), header, reply)?;
     Ok(match error {
         Some(error) => Err(Failure::after(error.at(selected.address()))),
         None => Ok(()),

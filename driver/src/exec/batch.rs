@@ -8,13 +8,13 @@ use std::ops::Range;
 use bson::RawDocument;
 use bson::spec::ElementType;
 
-use super::Outline;
+use super::ReplyHeader;
 use crate::error::{Error, Result};
 use crate::pool::OwnedReply;
 use crate::wire::scan::elements;
 
 /// What a reply says of its cursor.
-pub(crate) struct Head<'r> {
+pub(crate) struct CursorInfo<'r> {
     /// 0 when nothing follows.
     pub(crate) id: i64,
     /// `<database>.<collection>`, as later commands have to name it.
@@ -23,13 +23,13 @@ pub(crate) struct Head<'r> {
     pub(crate) documents: &'r RawDocument,
 }
 
-impl<'r> Head<'r> {
+impl<'r> CursorInfo<'r> {
     /// Reads the `cursor` of a reply.
     ///
     /// # Errors
     /// `InvalidResponse` when there is none, or it is not as it should be.
-    pub(crate) fn read(outline: &Outline, reply: &'r RawDocument) -> Result<Self> {
-        let cursor = outline.cursor(reply).ok_or_else(no_cursor)?;
+    pub(crate) fn read(header: &ReplyHeader, reply: &'r RawDocument) -> Result<Self> {
+        let cursor = header.cursor(reply).ok_or_else(no_cursor)?;
         let (mut id, mut ns, mut documents) = (None, "", None);
         let mut elements = elements(cursor);
         while let Some(element) = elements.step()? {
@@ -43,7 +43,7 @@ impl<'r> Head<'r> {
             }
         }
         match (id, documents) {
-            (Some(id), Some(documents)) => Ok(Head { id, ns, documents }),
+            (Some(id), Some(documents)) => Ok(CursorInfo { id, ns, documents }),
             (None, _) => Err(Error::invalid_response("its cursor has no id")),
             (_, None) => Err(no_batch()),
         }
@@ -67,8 +67,8 @@ impl<'r> Head<'r> {
 ///
 /// # Errors
 /// `InvalidResponse` when there is no batch, or what is in it is no document.
-pub(crate) fn first<'r>(outline: &Outline, reply: &'r RawDocument) -> Result<Option<&'r [u8]>> {
-    let cursor = outline.cursor(reply).ok_or_else(no_cursor)?;
+pub(crate) fn first<'r>(header: &ReplyHeader, reply: &'r RawDocument) -> Result<Option<&'r [u8]>> {
+    let cursor = header.cursor(reply).ok_or_else(no_cursor)?;
     let mut elements = elements(cursor);
     while let Some(element) = elements.step()? {
         if let (b"firstBatch", Some(batch)) = (element.key, element.document_bytes()) {
@@ -149,7 +149,7 @@ impl Batch {
         self.taken
     }
 
-    /// Whether more documents follow.
+    /// Whether more documents get_more_options.
     pub(crate) fn has_next(&self) -> bool {
         self.next + 1 < self.end
     }
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn the_first_document_is_found_without_the_rest_of_the_cursor() {
         let first_of = |reply: &RawDocument| {
-            first(&Outline::of(reply).unwrap(), reply).map(|found| found.map(<[u8]>::to_vec))
+            first(&ReplyHeader::of(reply).unwrap(), reply).map(|found| found.map(<[u8]>::to_vec))
         };
         let found = first_of(&rawdoc! { "cursor": { "firstBatch": [{ "a": 1 }, {}], "id": 0_i64 }, "ok": 1 });
         assert_eq!(found.unwrap(), Some(rawdoc! { "a": 1 }.into_bytes()));
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn a_cursor_that_does_not_say_whose_it_is_is_refused() {
         let documents = rawdoc! {};
-        let names = |ns| Head { id: 7, ns, documents: &documents }.names();
+        let names = |ns| CursorInfo { id: 7, ns, documents: &documents }.names();
         assert_eq!(names("db.some.collection").unwrap(), ("db", "some.collection"));
         for ns in ["", "db"] {
             let error = names(ns).unwrap_err();

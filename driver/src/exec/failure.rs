@@ -3,8 +3,8 @@
 use bson::raw::RawBsonRef;
 use bson::{Document, RawDocument};
 
+use super::header::{ReplyHeader, malformed};
 use super::operation::Complaints;
-use super::outline::{Outline, malformed};
 use crate::decode;
 use crate::error::{
     CommandError, Error, ErrorKind, IndexedWriteError, Result, WriteConcernError, WriteError, WriteFailure,
@@ -12,17 +12,17 @@ use crate::error::{
 use crate::wire::scan::whole;
 
 /// The error of a command that was answered with `ok: 0`.
-pub(crate) fn of_command(outline: &Outline, reply: &RawDocument) -> Error {
-    let message = match outline.errmsg(reply) {
+pub(crate) fn of_command(header: &ReplyHeader, reply: &RawDocument) -> Error {
+    let message = match header.errmsg(reply) {
         "" => "it gave no message",
         message => message,
     };
     let kind = ErrorKind::Command(CommandError {
-        code: outline.code(),
-        code_name: outline.code_name(reply).to_owned(),
+        code: header.code(),
+        code_name: header.code_name(reply).to_owned(),
         message: message.to_owned(),
     });
-    labelled(Error::new(kind), outline, reply)
+    labelled(Error::new(kind), header, reply)
 }
 
 /// The error of a command that was answered with `ok: 1`, carried `statements` writes, and reports its failures as `complaints` says;
@@ -33,14 +33,14 @@ pub(crate) fn of_command(outline: &Outline, reply: &RawDocument) -> Error {
 pub(super) fn of_accepted(
     complaints: Complaints,
     statements: usize,
-    outline: &Outline,
+    header: &ReplyHeader,
     reply: &RawDocument,
 ) -> Result<Option<Error>> {
     if complaints == Complaints::Unread {
         return Ok(None);
     }
-    let written = write_errors(outline, reply, statements)?.into_iter().next();
-    let concern = write_concern_error(outline, reply)?;
+    let written = write_errors(header, reply, statements)?.into_iter().next();
+    let concern = write_concern_error(header, reply)?;
     let failure = match (complaints, written, concern) {
         (Complaints::Collected | Complaints::Unread, ..) => None,
         (Complaints::Raised, Some(IndexedWriteError { code, code_name, message, details, .. }), _) => {
@@ -48,22 +48,22 @@ pub(super) fn of_accepted(
         }
         (Complaints::Raised, None, concern) => concern.map(WriteFailure::WriteConcernError),
     };
-    Ok(failure.map(|failure| labelled(Error::new(ErrorKind::Write(failure)), outline, reply)))
+    Ok(failure.map(|failure| labelled(Error::new(ErrorKind::Write(failure)), header, reply)))
 }
 
 /// The error of a write whose write concern was not met, whatever became of its single documents.
 ///
 /// # Errors
 /// As [`of_accepted`].
-pub(crate) fn of_write_concern(outline: &Outline, reply: &RawDocument) -> Result<Option<Error>> {
-    let Some(error) = write_concern_error(outline, reply)? else { return Ok(None) };
+pub(crate) fn of_write_concern(header: &ReplyHeader, reply: &RawDocument) -> Result<Option<Error>> {
+    let Some(error) = write_concern_error(header, reply)? else { return Ok(None) };
     let failure = WriteFailure::WriteConcernError(error);
-    Ok(Some(labelled(Error::new(ErrorKind::Write(failure)), outline, reply)))
+    Ok(Some(labelled(Error::new(ErrorKind::Write(failure)), header, reply)))
 }
 
 /// Gives `error` the labels of the reply, and the reply itself.
-pub(crate) fn labelled(mut error: Error, outline: &Outline, reply: &RawDocument) -> Error {
-    for label in outline.error_labels(reply).into_iter().flat_map(elements) {
+pub(crate) fn labelled(mut error: Error, header: &ReplyHeader, reply: &RawDocument) -> Error {
+    for label in header.error_labels(reply).into_iter().flat_map(elements) {
         if let RawBsonRef::String(label) = label {
             error.add_label(label);
         }
@@ -76,10 +76,10 @@ pub(crate) fn labelled(mut error: Error, outline: &Outline, reply: &RawDocument)
 /// # Errors
 /// `InvalidResponse` when it has no code.
 pub(crate) fn write_concern_error(
-    outline: &Outline,
+    header: &ReplyHeader,
     reply: &RawDocument,
 ) -> Result<Option<WriteConcernError>> {
-    let Some(found) = outline.write_concern_error(reply) else { return Ok(None) };
+    let Some(found) = header.write_concern_error(reply) else { return Ok(None) };
     Ok(Some(WriteConcernError {
         code: code(found, "writeConcernError")?,
         code_name: text(found, "codeName").unwrap_or_default(),
@@ -93,11 +93,11 @@ pub(crate) fn write_concern_error(
 /// # Errors
 /// `InvalidResponse` when one of them is no document, has no code, or is of a write that was not in the command.
 pub(crate) fn write_errors(
-    outline: &Outline,
+    header: &ReplyHeader,
     reply: &RawDocument,
     statements: usize,
 ) -> Result<Vec<IndexedWriteError>> {
-    let Some(list) = outline.write_errors(reply) else { return Ok(Vec::new()) };
+    let Some(list) = header.write_errors(reply) else { return Ok(Vec::new()) };
     let mut errors = Vec::new();
     for element in list.iter_elements() {
         let RawBsonRef::Document(error) = element.and_then(|element| element.value()).map_err(malformed)?
@@ -164,7 +164,7 @@ mod tests {
             "ok": 0.0, "code": 10107, "codeName": "NotWritablePrimary", "errmsg": "not primary",
             "errorLabels": ["RetryableWriteError"],
         };
-        let error = of_command(&Outline::of(&reply).unwrap(), &reply);
+        let error = of_command(&ReplyHeader::of(&reply).unwrap(), &reply);
         assert_eq!((error.code(), error.code_name()), (Some(10107), Some("NotWritablePrimary")));
         assert!(error.has_label("RetryableWriteError") && error.is_state_change());
         assert_eq!(error.server_response(), Some(&reply));
@@ -177,9 +177,9 @@ mod tests {
             "writeErrors": [{ "index": 0, "code": 11000, "errmsg": "dup", "errInfo": { "a": 1 } }],
             "writeConcernError": { "code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting" },
         };
-        let outline = Outline::of(&reply).unwrap();
-        assert!(outline.is_ok() && !outline.is_success());
-        let of = |complaints| of_accepted(complaints, 1, &outline, &reply).unwrap();
+        let header = ReplyHeader::of(&reply).unwrap();
+        assert!(header.is_ok() && !header.is_success());
+        let of = |complaints| of_accepted(complaints, 1, &header, &reply).unwrap();
         assert!(of(Complaints::Raised).unwrap().is_duplicate_key());
         assert!(of(Complaints::Collected).is_none() && of(Complaints::Unread).is_none());
     }
@@ -187,9 +187,9 @@ mod tests {
     #[test]
     fn success_is_no_failure() {
         let reply = rawdoc! { "n": 1, "ok": 1.0 };
-        let outline = Outline::of(&reply).unwrap();
-        assert!(outline.is_success());
-        assert_eq!(outline.n(), Some(1));
-        assert!(of_accepted(Complaints::Raised, 1, &outline, &reply).unwrap().is_none());
+        let header = ReplyHeader::of(&reply).unwrap();
+        assert!(header.is_success());
+        assert_eq!(header.n(), Some(1));
+        assert!(of_accepted(Complaints::Raised, 1, &header, &reply).unwrap().is_none());
     }
 }

@@ -38,11 +38,11 @@ impl Selection<'_> {
     pub(crate) async fn told(
         self,
         deployment: &Deployment,
-        avoided: &[ServerAddress],
+        deprioritized: &[ServerAddress],
         deadline: Deadline,
     ) -> Result<Selected> {
         selection!(debug, self, deployment, "Server selection started");
-        let selected = match deployment.select_now(self.criteria, avoided) {
+        let selected = match deployment.select_now(self.criteria, deprioritized) {
             Ok(None) => {
                 let limit = deadline.within(Some(deployment.options().server_selection_timeout()));
                 let remaining =
@@ -54,7 +54,7 @@ impl Selection<'_> {
                     "Waiting for suitable server to become available",
                     remainingTimeMS = remaining
                 );
-                deployment.select(self.criteria, avoided, deadline).await
+                deployment.select(self.criteria, deprioritized, deadline).await
             }
             Ok(Some(selected)) => Ok(selected),
             Err(error) => Err(error),

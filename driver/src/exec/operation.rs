@@ -21,7 +21,7 @@ pub(crate) struct Meta {
     /// Whether it may be sent again.
     pub(crate) retry: Retry,
     /// Which data it reads or writes.
-    pub(crate) kind: Kind,
+    pub(crate) access: Access,
     /// What becomes of the complaints of a reply with `ok: 1`.
     pub(crate) complaints: Complaints,
 }
@@ -42,31 +42,31 @@ pub(crate) enum Complaints {
 impl Meta {
     /// A read: retryable, on a server of the read preference, with a read concern.
     pub(crate) const fn read(operation: &'static str, name: &'static str) -> Self {
-        Meta { operation, name, retry: Retry::Read, kind: Kind::Read, complaints: Complaints::Raised }
+        Meta { operation, name, retry: Retry::Read, access: Access::Read, complaints: Complaints::Raised }
     }
 
     /// A retryable write.
     pub(crate) const fn write(operation: &'static str, name: &'static str) -> Self {
-        Meta { operation, name, retry: Retry::Write, kind: Kind::Write, complaints: Complaints::Raised }
+        Meta { operation, name, retry: Retry::Write, access: Access::Write, complaints: Complaints::Raised }
     }
 
     /// A write that the server cannot tell from its repetition.
     pub(crate) const fn write_once(operation: &'static str, name: &'static str) -> Self {
-        Meta { operation, name, retry: Retry::Never, kind: Kind::Write, complaints: Complaints::Raised }
+        Meta { operation, name, retry: Retry::Never, access: Access::Write, complaints: Complaints::Raised }
     }
 
     /// A command on the primary that takes no concerns.
     pub(crate) const fn other(operation: &'static str, name: &'static str, retry: Retry) -> Self {
-        Meta { operation, name, retry, kind: Kind::Other, complaints: Complaints::Raised }
+        Meta { operation, name, retry, access: Access::Other, complaints: Complaints::Raised }
     }
 
     /// A command that goes on with an earlier one, or ends it.
-    pub(crate) const fn sequel(name: &'static str) -> Self {
+    pub(crate) const fn continuation(name: &'static str) -> Self {
         Meta {
             operation: name,
             name,
             retry: Retry::Never,
-            kind: Kind::Sequel,
+            access: Access::Continuation,
             complaints: Complaints::Raised,
         }
     }
@@ -134,8 +134,8 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Under whose identity an operation runs.
-pub(crate) enum Identity<'a> {
+/// Under whose session_ref an operation runs.
+pub(crate) enum SessionRef<'a> {
     /// A session of its own, taken with the connection and given back with it.
     Implicit,
     /// The session of the cursor that it belongs to.
@@ -144,15 +144,15 @@ pub(crate) enum Identity<'a> {
     Explicit(&'a mut SessionState),
 }
 
-impl<'a> From<Option<&'a mut SessionState>> for Identity<'a> {
+impl<'a> From<Option<&'a mut SessionState>> for SessionRef<'a> {
     fn from(session: Option<&'a mut SessionState>) -> Self {
-        session.map_or(Identity::Implicit, Identity::Explicit)
+        session.map_or(SessionRef::Implicit, SessionRef::Explicit)
     }
 }
 
 /// Which data a command reads or writes: a session decides by it on the read concern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum Access {
     /// It reads data, and takes a read concern.
     Read,
     /// It writes data or metadata, and takes a write concern.
@@ -161,7 +161,7 @@ pub(crate) enum Kind {
     /// not of the snapshot (specification "Snapshot Reads", section "Server Commands").
     Other,
     /// It goes on with, or ends, what was begun under a read concern, and carries none.
-    Sequel,
+    Continuation,
 }
 
 /// A setting, and who made it. A transaction refuses a concern that the operation was given, and ignores an inherited one.

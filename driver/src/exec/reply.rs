@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bson::RawDocument;
 
-use super::batch::{self, Batch, Head};
-use super::outline::Outline;
+use super::batch::{self, Batch, CursorInfo};
+use super::header::ReplyHeader;
 use super::session_pool::ServerSession;
 use super::{Core, malformed};
 use crate::error::{Error, Result};
@@ -22,8 +22,8 @@ use crate::topology::{Selected, Server};
 /// The fields are in the order in which they have to go.
 pub(crate) struct Reply<'c> {
     pub(super) connection: Lease,
-    pub(super) outline: Outline,
-    pub(super) lease: Loan<'c>,
+    pub(super) header: ReplyHeader,
+    pub(super) lease: LeasedSession<'c>,
     pub(super) selected: Selected,
 }
 
@@ -38,8 +38,8 @@ impl Reply<'_> {
     }
 
     /// What stands at its top.
-    pub(crate) fn outline(&self) -> &Outline {
-        &self.outline
+    pub(crate) fn header(&self) -> &ReplyHeader {
+        &self.header
     }
 
     /// Who answered.
@@ -57,15 +57,15 @@ impl Reply<'_> {
     /// # Errors
     /// `InvalidResponse` when the reply does not say.
     pub(crate) fn n(&self) -> Result<u64> {
-        self.outline.n().ok_or_else(|| Error::invalid_response("it has no n").at(self.host()))
+        self.header.n().ok_or_else(|| Error::invalid_response("it has no n").at(self.host()))
     }
 
     /// The cursor that the command opened or went on with.
     ///
     /// # Errors
     /// `InvalidResponse` when there is none.
-    pub(crate) fn head(&self) -> Result<Head<'_>> {
-        Head::read(&self.outline, self.document()).map_err(|error| error.at(self.host()))
+    pub(crate) fn cursor_info(&self) -> Result<CursorInfo<'_>> {
+        CursorInfo::read(&self.header, self.document()).map_err(|error| error.at(self.host()))
     }
 
     /// The bytes of the first document of the cursor's batch.
@@ -73,7 +73,7 @@ impl Reply<'_> {
     /// # Errors
     /// `InvalidResponse` when there is no batch.
     pub(crate) fn first(&self) -> Result<Option<&[u8]>> {
-        batch::first(&self.outline, self.document()).map_err(|error| error.at(self.host()))
+        batch::first(&self.header, self.document()).map_err(|error| error.at(self.host()))
     }
 
     /// Moves the reply out, as the batch of a cursor.
@@ -82,7 +82,7 @@ impl Reply<'_> {
     /// `InvalidResponse` when there is no batch.
     pub(crate) fn take_batch(&mut self) -> Result<Batch> {
         let whole = self.document().as_bytes().as_ptr().addr();
-        let documents = self.head()?.documents.as_bytes();
+        let documents = self.cursor_info()?.documents.as_bytes();
         batch::check(documents).map_err(|error| error.at(self.host()))?;
         let start = documents.as_ptr().addr() - whole;
         let range = start..start + documents.len();
@@ -97,14 +97,14 @@ impl Reply<'_> {
 }
 
 /// An implicit session for one operation.
-pub(super) struct Loan<'c> {
+pub(super) struct LeasedSession<'c> {
     pub(super) core: &'c Core,
     pub(super) session: Option<ServerSession>,
     /// How long servers keep it, as the one that it was taken for has told.
     pub(super) timeout: Option<Duration>,
 }
 
-impl Drop for Loan<'_> {
+impl Drop for LeasedSession<'_> {
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
             self.core.sessions.give(session, self.timeout);

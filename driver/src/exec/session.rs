@@ -1,4 +1,4 @@
-//! A session of the caller's, as the executor works with it: its identity and the times that it has seen.
+//! A session of the caller's, as the executor works with it: its session_ref and the times that it has seen.
 
 use std::sync::Arc;
 

@@ -55,7 +55,7 @@ impl ServerSession {
         self.txn_number
     }
 
-    /// A command is being sent under this identity.
+    /// A command is being sent under this session_ref.
     pub(crate) fn begin(&mut self) {
         self.last_use = Instant::now();
     }
@@ -69,7 +69,7 @@ impl ServerSession {
         Unanswered { abandoned: Arc::clone(abandoned), pool: pool.clone(), answered: false }
     }
 
-    /// The connection broke while a command was under way: the identity serves the present operation, and no other after it.
+    /// The connection broke while a command was under way: the session_ref serves the present operation, and no other after it.
     pub(crate) fn mark_dirty(&mut self) {
         self.dirty = true;
     }

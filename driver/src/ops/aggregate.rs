@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::prelude::*;
 use super::session::{ExplicitSession, ImplicitSession, Session};
-use crate::cursor::{Cursor, Feed, Follow, SessionCursor};
+use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
 use crate::exec::{RequestContext, Setting, Target};
 use crate::session::ClientSession;
 
@@ -126,7 +126,7 @@ impl<'a, T: 'a, U: 'a, F: Face, S: Session<'a>> Command<'a> for Aggregate<'a, T,
 
     fn decode(self, reply: Reply<'a>) -> Result<Self::Output> {
         let options = self.options.unwrap_or_default();
-        let follow = Follow {
+        let get_more_options = GetMoreOptions {
             awaits: options.max_await_time.is_some(),
             operation: "aggregate",
             batch_size: options.batch_size,
@@ -134,6 +134,6 @@ impl<'a, T: 'a, U: 'a, F: Face, S: Session<'a>> Command<'a> for Aggregate<'a, T,
             max_await_time: options.max_await_time,
             comment: options.comment,
         };
-        Feed::open(self.collection.on().core, reply, follow).map(S::cursor)
+        RawCursor::open(self.collection.on().core, reply, get_more_options).map(S::cursor)
     }
 }

@@ -11,9 +11,9 @@ use crate::collection::Concerns;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exec::SessionState;
-use crate::exec::{self, Core, Kind, Meta, Operation, Reply, RequestContext, Setting, Target};
+use crate::exec::{self, Access, Core, Meta, Operation, Reply, RequestContext, Setting, Target};
 use crate::ops::Boxed;
-use crate::ops::subject::{Subject, Told};
+use crate::ops::operation_name::{OperationName, WithContext};
 use crate::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
 use crate::pool::ConnectionDescription;
 use crate::wire::{DocWriter, MessageWriter};
@@ -31,8 +31,8 @@ pub(crate) struct On<'a> {
 
 impl<'a> On<'a> {
     /// What an operation of that name on this handle is called in errors.
-    pub(crate) fn subject(self, operation: &'static str) -> Subject<'a> {
-        Subject { operation, db: self.db, collection: self.collection }
+    pub(crate) fn operation_name(self, operation: &'static str) -> OperationName<'a> {
+        OperationName { operation, db: self.db, collection: self.collection }
     }
 
     /// The deadline of an operation that begins now.
@@ -132,16 +132,16 @@ impl<'a, C: Command<'a>> Operation for Running<'a, C> {
         let inherited = self.on.concerns;
         let mut context =
             RequestContext { max_time: own.max_time, ..RequestContext::bare(self.on.db, Target::Writable) };
-        match self.command.meta().kind {
-            Kind::Read => {
+        match self.command.meta().access {
+            Access::Read => {
                 let criteria = own.selection_criteria.unwrap_or(&inherited.selection_criteria);
                 context.target = Target::Readable(criteria);
                 context.read_concern = Setting::of(own.read_concern, inherited.read_concern.as_ref());
             }
-            Kind::Write => {
+            Access::Write => {
                 context.write_concern = Setting::of(own.write_concern, inherited.write_concern.as_ref());
             }
-            Kind::Other | Kind::Sequel => {
+            Access::Other | Access::Continuation => {
                 context.target = Target::Readable(own.selection_criteria.unwrap_or(PRIMARY));
             }
         }
@@ -164,7 +164,7 @@ pub(crate) trait Execute<'a>: Parts<'a> {
     type Output;
 
     /// What the operation is called in errors.
-    fn subject(&self) -> Subject<'a>;
+    fn operation_name(&self) -> OperationName<'a>;
 
     /// Runs it.
     fn execute(self) -> impl Future<Output = Result<Self::Output>> + Send;
@@ -173,8 +173,8 @@ pub(crate) trait Execute<'a>: Parts<'a> {
 impl<'a, C: Command<'a>> Execute<'a> for C {
     type Output = <C as Command<'a>>::Output;
 
-    fn subject(&self) -> Subject<'a> {
-        self.on().subject(self.meta().operation)
+    fn operation_name(&self) -> OperationName<'a> {
+        self.on().operation_name(self.meta().operation)
     }
 
     #[inline]
@@ -196,8 +196,8 @@ impl<'a, C: Command<'a>> Execute<'a> for C {
 /// The future of `operation`, whose errors name it, in one allocation.
 #[inline(always)]
 pub(crate) fn boxed<'a, O: Execute<'a> + 'a>(operation: O) -> Boxed<'a, Result<O::Output>> {
-    let subject = operation.subject();
-    super::subject::told(|| operation.execute(), subject)
+    let operation_name = operation.operation_name();
+    super::operation_name::with_context(|| operation.execute(), operation_name)
 }
 
 /// The future of `operation`, whose errors name it.
@@ -205,6 +205,6 @@ pub(crate) fn boxed<'a, O: Execute<'a> + 'a>(operation: O) -> Boxed<'a, Result<O
 pub(crate) fn unboxed<'a, O: Execute<'a> + 'a>(
     operation: O,
 ) -> impl Future<Output = Result<O::Output>> + Send {
-    let subject = operation.subject();
-    Told::new(operation.execute(), subject)
+    let operation_name = operation.operation_name();
+    WithContext::new(operation.execute(), operation_name)
 }

@@ -1,7 +1,7 @@
 //! `delete`: of one document or of all that match.
 
 use super::prelude::*;
-use super::update::Reach;
+use super::update::Multi;
 use crate::exec;
 use crate::results::DeleteResult;
 
@@ -10,7 +10,7 @@ use crate::results::DeleteResult;
 pub struct Delete<'a, T, F: Face> {
     pub(crate) collection: &'a Collection<T, F>,
     pub(crate) filter: Document,
-    pub(crate) reach: Reach,
+    pub(crate) multi: Multi,
     pub(crate) options: Option<Box<DeleteOptions>>,
     pub(crate) session: Option<&'a mut SessionState>,
 }
@@ -37,9 +37,9 @@ impl<'a, T, F: Face> Command<'a> for Delete<'a, T, F> {
     type Output = DeleteResult;
 
     fn meta(&self) -> &'static Meta {
-        match self.reach {
-            Reach::One => const { &Meta::write("delete_one", "delete") },
-            Reach::Many => const { &Meta::write_once("delete_many", "delete") },
+        match self.multi {
+            Multi::One => const { &Meta::write("delete_one", "delete") },
+            Multi::Many => const { &Meta::write_once("delete_many", "delete") },
         }
     }
 
@@ -52,7 +52,7 @@ impl<'a, T, F: Face> Command<'a> for Delete<'a, T, F> {
     fn documents(&mut self, message: &mut MessageWriter<'_>, server: &ConnectionDescription) -> Result<()> {
         let size = message.sequence(cstr!("deletes")).write(|entry| {
             entry.serialize(cstr!("q"), &self.filter)?;
-            entry.i32(cstr!("limit"), if self.reach == Reach::One { 1 } else { 0 });
+            entry.i32(cstr!("limit"), if self.multi == Multi::One { 1 } else { 0 });
             self.options().map_or(Ok(()), |options| options.encode_statement(entry))
         })?;
         exec::check_size("delete", size, server)

@@ -6,7 +6,7 @@ use bson::raw::cstr;
 
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::exec::{self, Core, Identity, Meta, Operation, RequestContext, Target};
+use crate::exec::{self, Core, Meta, Operation, RequestContext, SessionRef, Target};
 use crate::options::{ReadPreference, SelectionCriteria};
 use crate::pool::ConnectionDescription;
 use crate::wire::DocWriter;
@@ -21,7 +21,7 @@ pub(crate) async fn end_sessions(core: &Core) {
     let sessions = core.sessions.drain();
     let deadline = Deadline::after(LIMIT);
     for sessions in sessions.chunks(AT_ONCE) {
-        let held = Identity::Held(None);
+        let held = SessionRef::Held(None);
         if exec::execute(core, &mut EndSessions { sessions }, held, deadline).await.is_err() {
             return;
         }
@@ -34,7 +34,7 @@ struct EndSessions<'a> {
 
 impl Operation for EndSessions<'_> {
     fn meta(&self) -> &'static Meta {
-        const { &Meta::sequel("endSessions") }
+        const { &Meta::continuation("endSessions") }
     }
 
     fn context(&self) -> RequestContext<'_> {

@@ -2,7 +2,7 @@
 
 use super::prelude::*;
 use super::session::{ExplicitSession, ImplicitSession, Session};
-use crate::cursor::{Cursor, Feed, Follow, SessionCursor};
+use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
 use crate::options::CursorType;
 use crate::session::ClientSession;
 
@@ -99,7 +99,7 @@ impl<'a, T: 'a, F: Face, S: Session<'a>> Command<'a> for Find<'a, T, F, S> {
     fn decode(self, reply: Reply<'a>) -> Result<Self::Output> {
         let options = self.options.unwrap_or_default();
         let awaits = options.cursor_type == Some(CursorType::TailableAwait);
-        let follow = Follow {
+        let get_more_options = GetMoreOptions {
             awaits,
             operation: "find",
             batch_size: options.batch_size,
@@ -107,7 +107,7 @@ impl<'a, T: 'a, F: Face, S: Session<'a>> Command<'a> for Find<'a, T, F, S> {
             max_await_time: options.max_await_time.filter(|_| awaits),
             comment: options.comment,
         };
-        Feed::open(self.collection.on().core, reply, follow).map(S::cursor)
+        RawCursor::open(self.collection.on().core, reply, get_more_options).map(S::cursor)
     }
 }
 

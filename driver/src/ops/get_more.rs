@@ -22,7 +22,7 @@ pub(crate) struct GetMore<'a> {
 
 impl Operation for GetMore<'_> {
     fn meta(&self) -> &'static Meta {
-        const { &Meta::sequel("getMore") }
+        const { &Meta::continuation("getMore") }
     }
 
     fn context(&self) -> RequestContext<'_> {

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::batch::Batch;
 use super::command::Execute;
+use super::operation_name::OperationName;
 use super::prelude::*;
-use super::subject::Subject;
 use crate::error::{ErrorKind, InsertManyError};
 use crate::exec::{self, Complaints, Operation, RequestContext, Setting, Target, failure};
 use crate::results::InsertManyResult;
@@ -46,8 +46,8 @@ impl<'a, T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a, F: Fa
 {
     type Output = InsertManyResult;
 
-    fn subject(&self) -> Subject<'a> {
-        self.on().subject("insert_many")
+    fn operation_name(&self) -> OperationName<'a> {
+        self.on().operation_name("insert_many")
     }
 
     async fn execute(mut self) -> Result<InsertManyResult> {
@@ -81,7 +81,7 @@ impl<'a, T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a, F: Fa
                 Ok(reply) => reply,
                 Err(error) => return Err(progress.stopped(next, error)),
             };
-            if !reply.outline().is_success() && progress.note(&reply, next, end - next)? && ordered {
+            if !reply.header().is_success() && progress.note(&reply, next, end - next)? && ordered {
                 break;
             }
             next = end;
@@ -108,16 +108,16 @@ impl Progress {
     /// # Errors
     /// `InvalidResponse` when the complaint has not the form that it should have.
     fn note(&mut self, reply: &Reply<'_>, first: usize, count: usize) -> Result<bool> {
-        let (outline, document) = (reply.outline(), reply.document());
+        let (header, document) = (reply.header(), reply.document());
         self.failure.get_or_insert_with(|| {
             let kind = ErrorKind::InsertMany(InsertManyError::default());
-            failure::labelled(Error::new(kind), outline, document).at(reply.host())
+            failure::labelled(Error::new(kind), header, document).at(reply.host())
         });
-        if let Some(error) = failure::write_concern_error(outline, document)? {
+        if let Some(error) = failure::write_concern_error(header, document)? {
             self.refused.write_concern_error = Some(error);
         }
         let before = self.refused.write_errors.len();
-        self.refused.write_errors.extend(failure::write_errors(outline, document, count)?.into_iter().map(
+        self.refused.write_errors.extend(failure::write_errors(header, document, count)?.into_iter().map(
             |mut error| {
                 error.index += first;
                 error

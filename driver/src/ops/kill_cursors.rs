@@ -15,7 +15,7 @@ pub(crate) struct KillCursors<'a> {
 
 impl Operation for KillCursors<'_> {
     fn meta(&self) -> &'static Meta {
-        const { &Meta::sequel("killCursors") }
+        const { &Meta::continuation("killCursors") }
     }
 
     fn context(&self) -> RequestContext<'_> {

@@ -1,9 +1,9 @@
 //! `listCollections`, of which only the names are wanted.
 
 use super::command::Execute;
+use super::operation_name::OperationName;
 use super::prelude::*;
-use super::subject::Subject;
-use crate::cursor::{Feed, Follow};
+use crate::cursor::{GetMoreOptions, RawCursor};
 use crate::database::Database;
 use crate::exec::{self, Operation, RequestContext, Retry, Target};
 
@@ -34,8 +34,8 @@ operation! { [] ListCollectionNames<'a; F> -> Vec<String>, on database }
 impl<'a, F: Face> Execute<'a> for ListCollectionNames<'a, F> {
     type Output = Vec<String>;
 
-    fn subject(&self) -> Subject<'a> {
-        self.on().subject("list_collection_names")
+    fn operation_name(&self) -> OperationName<'a> {
+        self.on().operation_name("list_collection_names")
     }
 
     async fn execute(mut self) -> Result<Vec<String>> {
@@ -45,16 +45,16 @@ impl<'a, F: Face> Execute<'a> for ListCollectionNames<'a, F> {
         let mut command = ListCollections { db: on.db, options };
         let deadline = on.deadline(self.options());
         let reply = exec::execute(on.core, &mut command, session.as_deref_mut().into(), deadline).await?;
-        let follow = Follow {
+        let get_more_options = GetMoreOptions {
             operation: "listCollections",
             batch_size: options.and_then(|o| o.batch_size),
             comment: options.and_then(|o| o.comment.clone()),
-            ..Follow::default()
+            ..GetMoreOptions::default()
         };
-        let mut feed = Feed::open(on.core, reply, follow)?;
+        let mut raw = RawCursor::open(on.core, reply, get_more_options)?;
         let mut names = Vec::new();
-        while feed.advance_in(session.as_deref_mut()).await? {
-            let name = feed.current().get_str("name");
+        while raw.advance_in(session.as_deref_mut()).await? {
+            let name = raw.current().get_str("name");
             let name = name.map_err(|_| Error::invalid_response("a collection in it has no name"))?;
             names.push(name.to_owned());
         }

@@ -1,6 +1,6 @@
 //! The session of an operation that opens a cursor, as a type: it decides the cursor's type.
 
-use crate::cursor::{Cursor, Feed, SessionCursor};
+use crate::cursor::{Cursor, RawCursor, SessionCursor};
 use crate::exec::SessionState;
 use crate::face::Face;
 
@@ -32,7 +32,7 @@ pub(crate) trait Session<'a>: Send {
     fn take(&mut self) -> Option<&'a mut SessionState>;
 
     /// The cursor, from what reads it.
-    fn cursor<T, F: Face>(feed: Feed) -> Self::Cursor<T, F>;
+    fn cursor<T, F: Face>(raw: RawCursor) -> Self::Cursor<T, F>;
 }
 
 impl<'a> Session<'a> for ImplicitSession {
@@ -42,8 +42,8 @@ impl<'a> Session<'a> for ImplicitSession {
         None
     }
 
-    fn cursor<T, F: Face>(feed: Feed) -> Cursor<T, F> {
-        Cursor::new(feed)
+    fn cursor<T, F: Face>(raw: RawCursor) -> Cursor<T, F> {
+        Cursor::new(raw)
     }
 }
 
@@ -54,7 +54,7 @@ impl<'a> Session<'a> for ExplicitSession<'a> {
         self.0.take()
     }
 
-    fn cursor<T, F: Face>(feed: Feed) -> SessionCursor<T, F> {
-        SessionCursor::new(feed)
+    fn cursor<T, F: Face>(raw: RawCursor) -> SessionCursor<T, F> {
+        SessionCursor::new(raw)
     }
 }

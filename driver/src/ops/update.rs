@@ -10,7 +10,7 @@ use crate::results::UpdateResult;
 
 /// How many of the documents that match are changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub(crate) enum Multi {
     One,
     Many,
 }
@@ -21,7 +21,7 @@ pub struct Update<'a, T, F: Face> {
     pub(crate) collection: &'a Collection<T, F>,
     pub(crate) filter: Document,
     pub(crate) update: UpdateModifications,
-    pub(crate) reach: Reach,
+    pub(crate) multi: Multi,
     pub(crate) options: Option<Box<UpdateOptions>>,
     pub(crate) session: Option<&'a mut SessionState>,
 }
@@ -56,15 +56,15 @@ impl<'a, T, F: Face> Command<'a> for Update<'a, T, F> {
     type Output = UpdateResult;
 
     fn meta(&self) -> &'static Meta {
-        match self.reach {
-            Reach::One => const { &Meta::write("update_one", "update") },
-            Reach::Many => const { &Meta::write_once("update_many", "update") },
+        match self.multi {
+            Multi::One => const { &Meta::write("update_one", "update") },
+            Multi::Many => const { &Meta::write_once("update_many", "update") },
         }
     }
 
     fn check(&self, _session: Option<&SessionState>) -> Result<()> {
         check_modifications(&self.update)?;
-        if self.reach == Reach::Many && self.options.as_ref().is_some_and(|o| o.sort.is_some()) {
+        if self.multi == Multi::Many && self.options.as_ref().is_some_and(|o| o.sort.is_some()) {
             return Err(Error::invalid_argument("it takes no sort: every document that matches is changed"));
         }
         Ok(())
@@ -85,7 +85,7 @@ impl<'a, T, F: Face> Command<'a> for Update<'a, T, F> {
                     stages.iter().try_for_each(|stage| array.serialize(stage))?;
                 }
             }
-            if self.reach == Reach::Many {
+            if self.multi == Multi::Many {
                 entry.bool(cstr!("multi"), true);
             }
             self.options().map_or(Ok(()), |options| options.encode_statement(entry))
@@ -109,7 +109,7 @@ pub(super) fn result(reply: &Reply<'_>) -> Result<UpdateResult> {
     let upserted_id = upserted_id(reply).map_err(|error| error.at(reply.host()))?;
     // The server counts an inserted document among those that matched.
     let matched_count = if upserted_id.is_some() { 0 } else { reply.n()? };
-    Ok(UpdateResult { matched_count, modified_count: reply.outline().n_modified(), upserted_id })
+    Ok(UpdateResult { matched_count, modified_count: reply.header().n_modified(), upserted_id })
 }
 
 /// The `_id` of the document that was inserted because none matched.
@@ -117,7 +117,7 @@ pub(super) fn result(reply: &Reply<'_>) -> Result<UpdateResult> {
 /// # Errors
 /// `InvalidResponse` when the reply names an inserted document without its `_id`.
 fn upserted_id(reply: &Reply<'_>) -> Result<Option<Bson>> {
-    let Some(list) = reply.outline().upserted(reply.document()) else { return Ok(None) };
+    let Some(list) = reply.header().upserted(reply.document()) else { return Ok(None) };
     let Some(entry) = list.iter_elements().next() else { return Ok(None) };
     let Ok(RawBsonRef::Document(entry)) = entry.map_err(malformed)?.value() else {
         return Err(Error::invalid_response("its upserted holds something that is no document"));

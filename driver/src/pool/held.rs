@@ -12,14 +12,14 @@ use crate::event::cmap::ConnectionClosedReason;
 /// What one who asked for a connection was given.
 #[derive(Debug)]
 pub(super) enum Granted {
-    /// `rested`: worth a look whether it still stands.
+    /// `idle_too_long`: worth a look whether it still stands.
     Connection {
         connection: PooledConnection,
-        rested: bool,
+        idle_too_long: bool,
     },
     Permit(Permit),
     /// To be dropped before asking again.
-    Doomed(Doomed),
+    ConnectionsToClose(ConnectionsToClose),
     Refused(Refusal),
 }
 
@@ -139,24 +139,24 @@ impl Drop for Permit {
 /// Connections of no more use. Dropping them closes them, and then frees their places.
 #[derive(Debug)]
 #[expect(clippy::vec_box, reason = "connections stay where they are; they are large to move")]
-pub(super) struct Doomed {
+pub(super) struct ConnectionsToClose {
     connections: Vec<Box<Connection>>,
     reason: ConnectionClosedReason,
     pool: Arc<Shared>,
 }
 
-impl Doomed {
+impl ConnectionsToClose {
     #[expect(clippy::vec_box, reason = "as above")]
     pub(super) fn new(
         connections: Vec<Box<Connection>>,
         reason: ConnectionClosedReason,
         pool: Arc<Shared>,
     ) -> Self {
-        Doomed { connections, reason, pool }
+        ConnectionsToClose { connections, reason, pool }
     }
 }
 
-impl Drop for Doomed {
+impl Drop for ConnectionsToClose {
     fn drop(&mut self) {
         for connection in self.connections.drain(..) {
             self.pool.lose(connection, self.reason);

@@ -28,15 +28,15 @@ use crate::deadline::Deadline;
 pub(crate) struct Lease {
     /// There until it is dropped.
     connection: Option<PooledConnection>,
-    home: Home,
+    home: ReturnTo,
 }
 
 /// Where a leased connection goes.
 #[derive(Debug)]
-enum Home {
+enum ReturnTo {
     Pool,
     Thread(Arc<ThreadPins>),
-    Line(Turn),
+    PinnedSlot(Turn),
 }
 
 /// The right to use the connection of a request, which is put back into it.
@@ -46,12 +46,12 @@ impl Lease {
     /// As [`of_pool`](Self::of_pool), if there is a connection to be had at once.
     #[inline]
     pub(crate) fn of_idle(pool: &Pool) -> Option<Self> {
-        Some(Lease { connection: Some(pool.check_out_now()?), home: Home::Pool })
+        Some(Lease { connection: Some(pool.check_out_now()?), home: ReturnTo::Pool })
     }
 
     /// A connection that belongs to no request, after [`of_idle`](Self::of_idle) found none.
     pub(crate) async fn of_pool(pool: &Pool, deadline: Deadline) -> Result<Self, CheckOutError> {
-        Ok(Lease { connection: Some(pool.check_out_in_line(deadline).await?), home: Home::Pool })
+        Ok(Lease { connection: Some(pool.check_out_in_line(deadline).await?), home: ReturnTo::Pool })
     }
 }
 
@@ -79,18 +79,18 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         if connection.can_be_drained() {
-            return drain(connection, std::mem::replace(&mut self.home, Home::Pool));
+            return drain(connection, std::mem::replace(&mut self.home, ReturnTo::Pool));
         }
         if !connection.is_idle() {
             return;
         }
         match &mut self.home {
-            Home::Pool => {}
-            Home::Thread(pins) => {
+            ReturnTo::Pool => {}
+            ReturnTo::Thread(pins) => {
                 connection.rest();
                 drop(pins.put_back(connection));
             }
-            Home::Line(turn) => {
+            ReturnTo::PinnedSlot(turn) => {
                 connection.rest();
                 **turn = Some(connection);
             }
@@ -100,11 +100,11 @@ impl Drop for Lease {
 
 /// Has a connection drained whose operation was dropped or ran out of time. That of a request comes back to it.
 #[cold]
-fn drain(connection: PooledConnection, home: Home) {
+fn drain(connection: PooledConnection, home: ReturnTo) {
     let turn = match home {
-        Home::Pool => None,
-        Home::Thread(pins) => pins.put_back_drained(&connection),
-        Home::Line(turn) => Some(turn),
+        ReturnTo::Pool => None,
+        ReturnTo::Thread(pins) => pins.put_back_drained(&connection),
+        ReturnTo::PinnedSlot(turn) => Some(turn),
     };
     match turn {
         Some(turn) => connection.drain_in_background(Some(turn)),
@@ -144,7 +144,7 @@ struct Slot {
     next: u64,
     /// Together with `draining` at most one of each pool.
     pinned: Vec<PooledConnection>,
-    draining: Vec<Line>,
+    draining: Vec<PinnedSlot>,
 }
 
 /// One start of a request; no other start of the same thread has the same.
@@ -269,7 +269,7 @@ impl ThreadPins {
 
     /// A lease that ends by pinning the connection.
     fn lease(self: &Arc<Self>, connection: PooledConnection) -> Lease {
-        Lease { connection: Some(connection), home: Home::Thread(self.clone()) }
+        Lease { connection: Some(connection), home: ReturnTo::Thread(self.clone()) }
     }
 
     /// Takes what the calling thread has pinned, if it is fit for the next operation.
@@ -317,7 +317,7 @@ impl ThreadPins {
         if !slot.has_room_for(connection) {
             return None;
         }
-        let line = Line::new(&connection.pool());
+        let line = PinnedSlot::new(&connection.pool());
         let turn = line.slot.try_acquire_owned();
         slot.draining.push(line);
         turn
@@ -329,19 +329,19 @@ impl ThreadPins {
 /// The connections of one request of an async client; shared by all of its handles.
 #[derive(Debug, Default)]
 pub(crate) struct RequestPins {
-    lines: Mutex<Vec<Line>>,
+    lines: Mutex<Vec<PinnedSlot>>,
 }
 
 /// The connection to one server, and those who wait for it.
 #[derive(Debug)]
-struct Line {
+struct PinnedSlot {
     pool: Weak<Shared>,
     slot: Arc<Lock<Option<PooledConnection>>>,
 }
 
-impl Line {
+impl PinnedSlot {
     fn new(pool: &Arc<Shared>) -> Self {
-        Line { pool: Arc::downgrade(pool), slot: Arc::new(Lock::new(None)) }
+        PinnedSlot { pool: Arc::downgrade(pool), slot: Arc::new(Lock::new(None)) }
     }
 
     fn is_of(&self, pool: &Arc<Shared>) -> bool {
@@ -359,7 +359,7 @@ impl RequestPins {
             Some(connection) => connection,
             None => pool.check_out(deadline).await?,
         };
-        Ok(Lease { connection: Some(connection), home: Home::Line(turn) })
+        Ok(Lease { connection: Some(connection), home: ReturnTo::PinnedSlot(turn) })
     }
 
     fn slot(&self, pool: &Pool) -> Arc<Lock<Option<PooledConnection>>> {
@@ -367,7 +367,7 @@ impl RequestPins {
         if let Some(line) = lines.iter().find(|line| line.is_of(&pool.shared)) {
             return line.slot.clone();
         }
-        let line = Line::new(&pool.shared);
+        let line = PinnedSlot::new(&pool.shared);
         let slot = line.slot.clone();
         lines.push(line);
         slot

@@ -25,7 +25,7 @@ impl Shared {
                 ErrorKind::ConnectionPoolCleared { message }
             }
             Refusal::Closed => ErrorKind::Shutdown,
-            Refusal::Crowded => ErrorKind::WaitQueueFull {
+            Refusal::WaitQueueFull => ErrorKind::WaitQueueFull {
                 message: format!(
                     "too many operations wait for a connection: waitQueueMultiple allows {} ({})",
                     self.limits.max_waiters.unwrap_or_default(),

@@ -13,7 +13,7 @@ use toro::{Event, Handoff, Take, Waiters};
 use super::connection::Connection;
 use super::establish::Establisher;
 use super::generation::Generation;
-use super::held::{Doomed, Granted, Permit, PooledConnection, Told};
+use super::held::{ConnectionsToClose, Granted, Permit, PooledConnection, Told};
 #[cfg(test)]
 use super::state::Counts;
 use super::state::{Limits, Offer, Phase, Return, State, Ticket, Why};
@@ -108,16 +108,16 @@ impl Shared {
     fn wrap(self: &Arc<Self>, offer: Offer<Box<Connection>>) -> Granted {
         let pool = self.clone();
         match offer {
-            Offer::Connection { connection, rested } => {
-                Granted::Connection { connection: PooledConnection::new(connection, pool), rested }
+            Offer::Connection { connection, idle_too_long } => {
+                Granted::Connection { connection: PooledConnection::new(connection, pool), idle_too_long }
             }
             Offer::Connect(ticket) => Granted::Permit(Permit::new(ticket, pool)),
-            Offer::Perished(connections, why) => {
+            Offer::ToClose(connections, why) => {
                 let reason = match why {
                     Why::Idle => ConnectionClosedReason::Idle,
                     Why::Stale => ConnectionClosedReason::Stale,
                 };
-                Granted::Doomed(Doomed::new(connections, reason, pool))
+                Granted::ConnectionsToClose(ConnectionsToClose::new(connections, reason, pool))
             }
             Offer::Refused(refusal) => Granted::Refused(refusal),
         }
@@ -185,8 +185,8 @@ impl Shared {
                 None => Take::Queue,
             };
             match self.runtime().timeout(in_queue, self.handoff.wait(ask)).await {
-                Ok(Granted::Connection { connection, rested }) => {
-                    if rested && !connection.is_quiet() {
+                Ok(Granted::Connection { connection, idle_too_long }) => {
+                    if idle_too_long && !connection.is_quiet() {
                         connection.discard();
                         continue;
                     }
@@ -195,7 +195,7 @@ impl Shared {
                 Ok(Granted::Permit(permit)) => {
                     return self.open_asked(permit, deadline).await;
                 }
-                Ok(Granted::Doomed(doomed)) => drop(doomed),
+                Ok(Granted::ConnectionsToClose(doomed)) => drop(doomed),
                 Ok(Granted::Refused(refusal)) => return Err(self.refused(refusal)),
                 Err(_) => return Err(self.timed_out()),
             }
@@ -346,7 +346,7 @@ impl Shared {
 
     #[expect(clippy::vec_box, reason = "connections stay where they are; they are large to move")]
     fn doom(self: &Arc<Self>, connections: Vec<Box<Connection>>, reason: ConnectionClosedReason) {
-        drop(Doomed::new(connections, reason, self.clone()));
+        drop(ConnectionsToClose::new(connections, reason, self.clone()));
     }
 
     /// One run of the upkeep: closes what has lain idle for too long, opens what `minPoolSize` asks for. Gives whether the pool is

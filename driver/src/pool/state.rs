@@ -56,12 +56,12 @@ pub(crate) struct Ticket {
 /// What one who asks for a connection gets.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Offer<C> {
-    /// A connection. `rested`: it has lain idle for so long that it is worth a look whether it still stands.
-    Connection { connection: C, rested: bool },
+    /// A connection. `idle_too_long`: it has lain idle for so long that it is worth a look whether it still stands.
+    Connection { connection: C, idle_too_long: bool },
     /// The right to open one.
     Connect(Ticket),
     /// Connections that are of no more use, to be closed before asking again. Each keeps its place until it is [`lost`](State::lost).
-    Perished(Vec<C>, Why),
+    ToClose(Vec<C>, Why),
     /// None.
     Refused(Refusal),
 }
@@ -83,7 +83,7 @@ pub(crate) enum Refusal {
     /// The pool is closed.
     Closed,
     /// As many wait already as may.
-    Crowded,
+    WaitQueueFull,
 }
 
 /// What became of a connection that was given back.
@@ -154,7 +154,7 @@ struct Service {
 }
 
 impl<C, S: Copy + Eq + Hash> State<C, S> {
-    /// A connection that was idle across this many ticks has rested.
+    /// A connection that was idle across this many ticks has idle_too_long.
     const REST: u32 = 2;
 
     pub(crate) fn new(limits: Limits) -> Self {
@@ -192,7 +192,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         let fit = self.phase == Phase::Ready
             && waiting == 0
             && !self.is_stale(top.era)
-            && !self.has_rested(top)
+            && !self.is_idle_too_long(top)
             && !self.has_expired(top, now);
         if fit { self.idle.pop_back().map(|idle| idle.connection) } else { None }
     }
@@ -235,7 +235,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         self.serve_with(1, waiters, wrap);
         let offer = if waiters.is_empty() { self.next(1, now) } else { None };
         if offer.is_none() && self.limits.max_waiters.is_some_and(|most| waiters.len() as u64 >= most) {
-            return Some(Offer::Refused(Refusal::Crowded));
+            return Some(Offer::Refused(Refusal::WaitQueueFull));
         }
         offer
     }
@@ -244,14 +244,14 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     fn next(&mut self, wanting: usize, now: Option<Instant>) -> Option<Offer<C>> {
         if self.idle.back().is_some_and(|top| self.has_expired(top, now)) {
             // Those below it have lain there even longer.
-            return Some(Offer::Perished(self.empty(), Why::Idle));
+            return Some(Offer::ToClose(self.empty(), Why::Idle));
         }
         if let Some(idle) = self.idle.pop_back() {
             if self.is_stale(idle.era) {
-                return Some(Offer::Perished(vec![idle.connection], Why::Stale));
+                return Some(Offer::ToClose(vec![idle.connection], Why::Stale));
             }
-            let rested = self.has_rested(&idle);
-            return Some(Offer::Connection { connection: idle.connection, rested });
+            let idle_too_long = self.is_idle_too_long(&idle);
+            return Some(Offer::Connection { connection: idle.connection, idle_too_long });
         }
         if wanting <= self.populating as usize {
             return None;
@@ -328,7 +328,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         }
         if !waiters.is_empty() {
             // There is one to take it: the value cannot come back.
-            let _ = waiters.hand_off(wrap.wrap(Offer::Connection { connection, rested: false }));
+            let _ = waiters.hand_off(wrap.wrap(Offer::Connection { connection, idle_too_long: false }));
             return Return::Kept;
         }
         self.lay(connection, era, now);
@@ -429,7 +429,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         waiters.hand_off_all(|| wrap.wrap(Offer::Refused(refusal)));
     }
 
-    fn has_rested(&self, idle: &Idle<C, S>) -> bool {
+    fn is_idle_too_long(&self, idle: &Idle<C, S>) -> bool {
         self.tick.wrapping_sub(idle.tick) >= Self::REST
     }
 

@@ -68,8 +68,8 @@ impl Unwatched {
     }
 
     pub(crate) fn checked(&self, address: &ServerAddress, reply: Result<&RawDocument>) {
-        let picture = self.0.picture();
-        let Some(server) = picture.server(address) else { return };
+        let snapshot = self.0.snapshot();
+        let Some(server) = snapshot.server(address) else { return };
         match reply.and_then(HelloReply::parse) {
             Ok(hello) => self.0.found(server, hello, RoundTrip::default()),
             Err(error) => {
@@ -85,8 +85,8 @@ impl Unwatched {
         error: &Error,
         stage: Stage,
     ) {
-        let picture = self.0.picture();
-        let Some(server) = picture.server(address) else { return };
+        let snapshot = self.0.snapshot();
+        let Some(server) = snapshot.server(address) else { return };
         let generation =
             generation.map_or(server.pool().generation(), |number| Generation { number, service: None });
         self.0.on_error(server, generation, error, stage);
@@ -97,6 +97,6 @@ impl Unwatched {
     }
 
     pub(crate) fn generation(&self, address: &ServerAddress) -> Option<u32> {
-        self.0.picture().server(address).map(|server| server.pool().generation().number)
+        self.0.snapshot().server(address).map(|server| server.pool().generation().number)
     }
 }

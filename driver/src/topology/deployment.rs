@@ -1,6 +1,6 @@
 //! The deployment as the client holds it: the nest, and everything that is done with it.
 //!
-//! Monitors and operations bring news; [`Deployment`] turns them into the next picture, and in the same step, under the nest's write lock,
+//! Monitors and operations bring news; [`Deployment`] turns them into the next snapshot, and in the same step, under the nest's write lock,
 //! brings the servers' pools in line with it: a pool is ready as soon as its server is known to be there, and cleared
 //! as soon as it is known to be lost, and nobody can select a server in between. What takes longer (starting and ending
 //! monitors) follows after the lock.
@@ -14,18 +14,18 @@ use std::time::{Duration, Instant};
 use super::checks::CheckNumber;
 use super::failure::{self, Shutdown, Verdict};
 use super::monitor;
-use super::picture::Topology;
 use super::publisher::Publisher;
-use super::second_look::Doubt;
 use super::selection::{Criteria, Limits};
 use super::server::{Selected, Server};
+use super::snapshot::Topology;
+use super::stale_primary_recheck::StalePrimaryRecheck;
 use super::update;
 use super::wait;
 use crate::deadline::Deadline;
 use crate::description::{RoundTrip, ServerDescription, TopologyDescription, TopologyType};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handshake::HelloReply;
-use crate::nest::{Nest, Picture};
+use crate::nest::{Nest, TopologySnapshot};
 use crate::options::{ClientOptions, DriverInfo, ServerAddress};
 use crate::pool::{CheckOutError, Connection, Establisher, Generation, Interrupt, Pool, Stage};
 use crate::rt::Runtime;
@@ -105,7 +105,7 @@ impl Deployment {
         }
         #[cfg(feature = "dns")]
         if watched == Watched::Yes {
-            super::rescan::start(
+            super::srv_polling::start(
                 deployment.itself.clone(),
                 deployment.options(),
                 deployment.runtime().for_background(),
@@ -122,21 +122,21 @@ impl Deployment {
 
     /// Waits until the description is another than `seen`; at once if it is so already.
     ///
-    /// Holds no more of the deployment than the picture it waits on.
+    /// Holds no more of the deployment than the snapshot it waits on.
     ///
     /// Cancel safety: nothing is lost.
     pub(crate) async fn changed_from(&self, seen: &Arc<TopologyDescription>) -> Arc<TopologyDescription> {
         loop {
-            let picture = self.nest.load_full();
-            if !Arc::ptr_eq(picture.description(), seen) {
-                return Arc::clone(picture.description());
+            let snapshot = self.nest.load_full();
+            if !Arc::ptr_eq(snapshot.description(), seen) {
+                return Arc::clone(snapshot.description());
             }
-            picture.superseded().wait().await;
+            snapshot.superseded().wait().await;
         }
     }
 
-    /// The current picture, to keep.
-    pub(super) fn picture(&self) -> Arc<Picture<Topology>> {
+    /// The current snapshot, to keep.
+    pub(super) fn snapshot(&self) -> Arc<TopologySnapshot<Topology>> {
         self.nest.load_full()
     }
 
@@ -284,13 +284,13 @@ impl Deployment {
 
     /// What `error` of `server` leaves open where it was told and changed nothing: whether the server is still what an operation with
     /// `criteria` takes it for.
-    pub(crate) fn doubt<'o>(
+    pub(crate) fn recheck<'o>(
         &self,
         error: &Error,
         server: &Arc<Server>,
         criteria: Criteria<'o>,
-    ) -> Option<Doubt<'o>> {
-        Doubt::left_by(error, server, criteria, &self.nest.load())
+    ) -> Option<StalePrimaryRecheck<'o>> {
+        StalePrimaryRecheck::left_by(error, server, criteria, &self.nest.load())
     }
 
     /// Behind a load balancer, only the connections to one service are doubted, and the balancer itself never.
@@ -386,8 +386,8 @@ impl Deployment {
         );
     }
 
-    /// Replaces the picture by one of the description that `change` gives, if it gives one. `in_step` runs under the write lock
-    /// before the new picture can be seen, `then` under the same lock when the old one is seen no longer.
+    /// Replaces the snapshot by one of the description that `change` gives, if it gives one. `in_step` runs under the write lock
+    /// before the new snapshot can be seen, `then` under the same lock when the old one is seen no longer.
     fn become_known(
         &self,
         change: impl FnOnce(&Topology) -> Option<TopologyDescription>,
@@ -456,7 +456,7 @@ impl Drop for Deployment {
     }
 }
 
-/// Which servers a new picture brings, loses, or no longer believes.
+/// Which servers a new snapshot brings, loses, or no longer believes.
 struct Difference {
     opened: Vec<Arc<Server>>,
     closed: Vec<Arc<Server>>,

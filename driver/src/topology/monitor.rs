@@ -3,7 +3,7 @@
 //!
 //! A *watch* lasts as long as one connection. Its first check is the handshake itself. Then, where the server can (4.4 and later), it
 //! tells of its changes by itself: `hello` with the topology version that is known and `maxAwaitTimeMS`, answered
-//! again and again. Beside the stream, [`prober`](super::prober) measures round trips and answers those who want a
+//! again and again. Beside the stream, [`rtt_monitor`](super::rtt_monitor) measures round trips and answers those who want a
 //! check that starts now. Where the server cannot stream, it is polled.
 //!
 //! Any failure ends the watch. If the server had been known until then, the next watch begins at once; else the monitor rests, until the
@@ -74,7 +74,7 @@ enum Next {
 }
 
 /// A monitoring connection and what the server last said on it.
-pub(super) struct Line {
+pub(super) struct MonitorConnection {
     pub(super) connection: Connection,
     pub(super) hello: HelloReply,
 }
@@ -145,14 +145,14 @@ impl Monitor {
     }
 
     /// Opens a connection; its handshake is a check.
-    pub(super) async fn open(&self) -> Result<Line> {
+    pub(super) async fn open(&self) -> Result<MonitorConnection> {
         let id = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         let heartbeat = self.publisher.heartbeat(&self.address, false, id, None);
         let opened = self.connect(id).await.and_then(|connection| {
             let hello = self.hello(&connection)?;
-            Ok(Line { connection, hello })
+            Ok(MonitorConnection { connection, hello })
         });
-        let round_trip = |line: &Line| line.connection.description().round_trip_time;
+        let round_trip = |line: &MonitorConnection| line.connection.description().round_trip_time;
         let measured = opened.as_ref().ok().map(round_trip);
         self.tell(heartbeat, &opened, measured, |line| &line.connection);
         opened

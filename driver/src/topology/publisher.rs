@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use bson::Document;
 use bson::oid::ObjectId;
 
-use super::picture::Topology;
+use super::snapshot::Topology;
 use crate::description::TopologyDescription;
 use crate::error::{Error, ErrorKind};
 use crate::event::EventHandler;
@@ -29,11 +29,11 @@ use crate::options::ServerAddress;
 pub(crate) struct Publisher {
     handler: Option<EventHandler<SdamEvent>>,
     topology_id: ObjectId,
-    line: Mutex<Line>,
+    line: Mutex<EventQueue>,
 }
 
 #[derive(Default)]
-struct Line {
+struct EventQueue {
     events: VecDeque<SdamEvent>,
     /// Somebody is telling what is in line.
     telling: bool,
@@ -65,12 +65,12 @@ impl Publisher {
         Arc::new(Publisher { handler, topology_id: new_object_id(), line: Mutex::default() })
     }
 
-    fn line(&self) -> MutexGuard<'_, Line> {
+    fn line(&self) -> MutexGuard<'_, EventQueue> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts in line what `events` says happened; builds nothing where nobody listens.
-    fn enqueue(&self, events: impl FnOnce(&mut Line)) {
+    fn enqueue(&self, events: impl FnOnce(&mut EventQueue)) {
         if self.handler.is_some() {
             let mut line = self.line();
             if !line.closed {
@@ -107,7 +107,7 @@ impl Publisher {
         });
     }
 
-    /// The deployment changed from one picture to the next.
+    /// The deployment changed from one snapshot to the next.
     pub(super) fn changed(&self, old: &Topology, new: &Topology) {
         let (before, after) = (old.description(), new.description());
         self.enqueue(|line| {
@@ -144,7 +144,7 @@ impl Publisher {
         });
     }
 
-    fn open_server(&self, line: &mut Line, address: &ServerAddress) {
+    fn open_server(&self, line: &mut EventQueue, address: &ServerAddress) {
         line.watched.push(address.clone());
         line.events.push_back(SdamEvent::ServerOpening(ServerOpeningEvent {
             topology_id: self.topology_id,
@@ -152,7 +152,7 @@ impl Publisher {
         }));
     }
 
-    fn close_server(&self, line: &mut Line, address: &ServerAddress) {
+    fn close_server(&self, line: &mut EventQueue, address: &ServerAddress) {
         line.watched.retain(|watched| watched != address);
         let (of_it, others) =
             std::mem::take(&mut line.beating).into_iter().partition(|beat| beat.address == *address);
@@ -291,7 +291,7 @@ mod tests {
         ServerAddress::parse(format!("h{i}:1")).unwrap()
     }
 
-    /// A picture of that many servers.
+    /// A snapshot of that many servers.
     fn of_servers(n: usize) -> Topology {
         let servers = (0..n).map(|i| ServerDescription::unknown(address(i))).collect();
         let description = TopologyDescription::of(TopologyType::Unknown, servers);

@@ -8,7 +8,7 @@ use super::checks::Checks;
 use crate::options::ServerAddress;
 use crate::pool::Pool;
 
-/// A server of the current deployment. It outlives the picture it hangs in as long as operations use it.
+/// A server of the current deployment. It outlives the snapshot it hangs in as long as operations use it.
 pub(crate) struct Server {
     address: ServerAddress,
     pool: Pool,

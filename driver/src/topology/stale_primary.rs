@@ -55,7 +55,7 @@ impl Monitor {
     /// Waits until the server has answered a check, or has left the deployment. Holds the deployment no longer than for a look.
     async fn heard_of(&self) {
         loop {
-            let Some(snapshot) = self.deployment().map(|deployment| deployment.picture()) else { return };
+            let Some(snapshot) = self.deployment().map(|deployment| deployment.snapshot()) else { return };
             let known = snapshot.description().server(self.server.address());
             if known.is_none_or(|server| server.server_type() != ServerType::Unknown) {
                 return;

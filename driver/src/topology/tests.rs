@@ -87,16 +87,16 @@ fn checks(events: &Events, host: &str) -> usize {
     events.lock().unwrap().iter().filter(started).count()
 }
 
-/// Waits until the current picture is as `wanted`.
+/// Waits until the current snapshot is as `wanted`.
 async fn until(deployment: &Deployment, wanted: impl Fn(&TopologyDescription) -> bool) {
     let runtime = deployment.runtime().clone();
     let reached = async {
         loop {
-            let picture = deployment.picture();
-            if wanted(picture.description()) {
+            let snapshot = deployment.snapshot();
+            if wanted(snapshot.description()) {
                 return;
             }
-            picture.superseded().wait().await;
+            snapshot.superseded().wait().await;
         }
     };
     let reached = runtime.timeout(Deadline::after(Duration::from_secs(60)), reached).await;
@@ -342,7 +342,7 @@ mod cases {
         let (deployment, events) = watched(options("mongodb://127.0.0.1:1/?replicaSet=rs"), runtime.clone());
         let waiting = Arc::clone(&deployment);
         runtime.spawn(async move {
-            // Once somebody waits for the picture to change, nothing is left but to wait.
+            // Once somebody waits for the snapshot to change, nothing is left but to wait.
             waiting.shutdown();
         });
         let error =

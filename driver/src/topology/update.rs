@@ -1,4 +1,4 @@
-//! What news about one server changes in the picture of the deployment.
+//! What news about one server changes in the snapshot of the deployment.
 //!
 //! [`updated`] is a pure function of the old description and the news: the table of the specification "Server Discovery And
 //! Monitoring", section "TopologyType table", and one function for each of its actions. It neither asks the clock nor

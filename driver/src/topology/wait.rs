@@ -1,6 +1,6 @@
 //! Waiting until some server suits an operation.
 //!
-//! Only the monitors look for servers. Who waits here asks them to try again, sleeps until the picture it looked at is superseded, and
+//! Only the monitors look for servers. Who waits here asks them to try again, sleeps until the snapshot it looked at is superseded, and
 //! looks once more; however many wait, the servers see no more checks than one waiter would cause.
 
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::checks::CheckNumber;
 use super::deployment::Deployment;
 use super::either::either;
-use super::picture::Topology;
 use super::selection::Criteria;
 use super::server::{Selected, Server};
+use super::snapshot::Topology;
 use crate::deadline::Deadline;
 use crate::description::TopologyType;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,7 +29,7 @@ pub(super) async fn until_selected(
     let try_once = deployment.options().server_selection_try_once();
     let mut asked = Asked::default();
     loop {
-        let topology = deployment.picture();
+        let topology = deployment.snapshot();
         if let Some(selected) = topology.select(criteria, avoided)? {
             return Ok(selected);
         }
@@ -47,10 +47,10 @@ pub(super) async fn until_selected(
             }
         };
         let over = deployment.runtime().timeout(deadline, waited).await.is_err();
-        let given_up = over || (try_once && asked.is_answered(&deployment.picture()));
+        let given_up = over || (try_once && asked.is_answered(&deployment.snapshot()));
         if given_up {
             // What came in at the last moment still counts.
-            let topology = deployment.picture();
+            let topology = deployment.snapshot();
             return match topology.select(criteria, avoided)? {
                 Some(selected) => Ok(selected),
                 None => {
@@ -89,7 +89,7 @@ impl Asked {
         }
     }
 
-    /// Whether each server of the picture has been checked since it was asked.
+    /// Whether each server of the snapshot has been checked since it was asked.
     fn is_answered(&self, topology: &Topology) -> bool {
         topology.servers().iter().all(|server| {
             self.0

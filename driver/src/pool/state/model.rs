@@ -17,7 +17,7 @@ pub(crate) struct Model {
 pub(crate) enum Granted {
     Connection(Held),
     Permit(Permit),
-    Perished(Perished),
+    ToClose(ToClose),
     Refused(Refusal),
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Held {
 }
 
 /// Connections that are being closed; each is gone when this is dropped.
-pub(crate) struct Perished {
+pub(crate) struct ToClose {
     connections: Vec<u64>,
     pool: Arc<Model>,
 }
@@ -65,19 +65,19 @@ impl Model {
                 Granted::Connection(Held { id: connection, era: era(connection), pool: Some(self.clone()) })
             }
             Offer::Connect(ticket) => Granted::Permit(Permit { ticket, pool: Some(self.clone()) }),
-            Offer::Perished(connections, _) => Granted::Perished(self.perished(connections)),
+            Offer::ToClose(connections, _) => Granted::ToClose(self.perished(connections)),
             Offer::Refused(refusal) => Granted::Refused(refusal),
         }
     }
 
-    fn perished(self: &Arc<Self>, connections: Vec<u64>) -> Perished {
-        Perished { connections, pool: self.clone() }
+    fn perished(self: &Arc<Self>, connections: Vec<u64>) -> ToClose {
+        ToClose { connections, pool: self.clone() }
     }
 
     /// Asks once, as a checkout does.
     pub(crate) async fn ask(self: &Arc<Self>) -> Granted {
         if let Some(id) = self.handoff.with_state(|state, waiting| state.take_idle(waiting, None)) {
-            return self.wrap(Offer::Connection { connection: id, rested: false });
+            return self.wrap(Offer::Connection { connection: id, idle_too_long: false });
         }
         let ask = |state: &mut State<u64, u8>, waiters: &mut Waiters<'_, Granted>| match state.ask(
             None,
@@ -96,7 +96,7 @@ impl Model {
             match self.ask().await {
                 Granted::Connection(held) => return Ok(held),
                 Granted::Permit(permit) => return Ok(permit.open()),
-                Granted::Perished(perished) => drop(perished),
+                Granted::ToClose(perished) => drop(perished),
                 Granted::Refused(refusal) => return Err(refusal),
             }
         }
@@ -146,7 +146,7 @@ fn era(connection: u64) -> Era<u8> {
     Era { number: (connection >> 32) as u32, service: None }
 }
 
-impl Drop for Perished {
+impl Drop for ToClose {
     fn drop(&mut self) {
         for connection in self.connections.drain(..) {
             self.pool.step(|state, waiters, wrap| state.lost(era(connection), waiters, &wrap));

@@ -77,7 +77,7 @@ fn whatever_the_order_nothing_is_lost_and_nobody_waits_in_vain() {
                         match granted {
                             Granted::Connection(connection) => held.push(connection),
                             Granted::Permit(permit) => permits.push(permit),
-                            Granted::Perished(_) | Granted::Refused(_) => {}
+                            Granted::ToClose(_) | Granted::Refused(_) => {}
                         }
                     }
                 }
@@ -140,7 +140,10 @@ fn waiting_is_refused_only_to_those_who_would_really_wait() {
         let mut waits = pin!(pool.ask());
         assert!(waits.as_mut().poll(&mut cx).is_pending());
         let mut refused = pin!(pool.ask());
-        assert!(matches!(refused.as_mut().poll(&mut cx), Poll::Ready(Granted::Refused(Refusal::Crowded))));
+        assert!(matches!(
+            refused.as_mut().poll(&mut cx),
+            Poll::Ready(Granted::Refused(Refusal::WaitQueueFull))
+        ));
     }
     // Who gave up waits no more.
     let mut waits = pin!(pool.ask());
@@ -218,13 +221,19 @@ fn services_behind_a_load_balancer_have_generations_of_their_own() {
         state.lost(a, waiters, &wrap);
         assert!(state.is_stale(a) && state.is_stale(in_use) && !state.is_stale(b));
         assert_eq!(state.phase(), Phase::Ready);
-        assert_eq!(state.ask(None, waiters, &wrap), Some(Offer::Connection { connection: 2, rested: false }));
+        assert_eq!(
+            state.ask(None, waiters, &wrap),
+            Some(Offer::Connection { connection: 2, idle_too_long: false })
+        );
         let newer = open(state, waiters, 'a');
         assert!(!state.is_stale(newer));
         assert_eq!(state.give_back(3, in_use, None, waiters, &wrap), Return::Stale(3));
         state.lost(in_use, waiters, &wrap);
         assert_eq!(state.give_back(4, newer, None, waiters, &wrap), Return::Kept);
-        assert_eq!(state.ask(None, waiters, &wrap), Some(Offer::Connection { connection: 4, rested: false }));
+        assert_eq!(
+            state.ask(None, waiters, &wrap),
+            Some(Offer::Connection { connection: 4, idle_too_long: false })
+        );
         state.lost(newer, waiters, &wrap);
         assert_eq!(state.give_back(2, b, None, waiters, &wrap), Return::Kept);
         assert!(state.services.keys().eq(['b'].iter()));
@@ -257,9 +266,9 @@ fn what_has_lain_idle_for_too_long_is_taken_out_from_the_bottom() {
         state.lost(eras[0], waiters, &wrap);
         assert_eq!(
             state.ask(Some(at(20)), waiters, &wrap),
-            Some(Offer::Connection { connection: 2, rested: false })
+            Some(Offer::Connection { connection: 2, idle_too_long: false })
         );
-        assert_eq!(state.ask(Some(at(20)), waiters, &wrap), Some(Offer::Perished(vec![1], Why::Idle)));
+        assert_eq!(state.ask(Some(at(20)), waiters, &wrap), Some(Offer::ToClose(vec![1], Why::Idle)));
         assert_eq!(state.counts(), Counts { total: 2, idle: 0, pending: 0 });
         state.lost(eras[1], waiters, &wrap);
         assert_eq!(state.counts(), Counts { total: 1, idle: 0, pending: 0 });
@@ -273,12 +282,15 @@ fn a_connection_that_was_idle_across_two_ticks_has_rested() {
         state.ready(waiters, &wrap);
         let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else { panic!("no ticket") };
         let era = state.established(ticket, None);
-        for (ticks, rested) in [(0, false), (1, false), (2, true), (3, true)] {
+        for (ticks, idle_too_long) in [(0, false), (1, false), (2, true), (3, true)] {
             assert_eq!(state.give_back(1, era, None, waiters, &wrap), Return::Kept);
             for _ in 0..ticks {
                 assert!(state.expire(Instant::now()).is_empty());
             }
-            assert_eq!(state.ask(None, waiters, &wrap), Some(Offer::Connection { connection: 1, rested }));
+            assert_eq!(
+                state.ask(None, waiters, &wrap),
+                Some(Offer::Connection { connection: 1, idle_too_long })
+            );
         }
     });
 }

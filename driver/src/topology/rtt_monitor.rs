@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use super::monitor::{Line, Monitor};
+use super::monitor::{Monitor, MonitorConnection};
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::handshake::HelloReply;
@@ -48,7 +48,7 @@ impl Monitor {
         match line {
             Some(connection) => self.ask(connection).await,
             None => {
-                let Line { connection, hello } = self.open().await?;
+                let MonitorConnection { connection, hello } = self.open().await?;
                 *line = Some(connection);
                 Ok(hello)
             }

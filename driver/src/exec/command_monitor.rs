@@ -1,6 +1,6 @@
 //! Tells the events of one command to whoever listens.
 //!
-//! A [`Watch`] is there only where somebody listens. It tells the start when it is made, and the end when it is told of it; dropped
+//! A [`CommandMonitor`] is there only where somebody listens. It tells the start when it is made, and the end when it is told of it; dropped
 //! before, because the operation was, it tells a failure, so that each start has its end.
 
 use std::time::Instant;
@@ -10,7 +10,7 @@ use bson::raw::RawDocument;
 use bson::{Document, doc};
 
 use super::failure;
-use super::outline::Outline;
+use super::header::ReplyHeader;
 use crate::decode;
 use crate::error::{CommandError, Error, ErrorKind};
 use crate::event::EventHandler;
@@ -20,7 +20,7 @@ use crate::event::command::{
 use crate::pool::Connection;
 
 /// A command under way that somebody listens to.
-pub(super) struct Watch {
+pub(super) struct CommandMonitor {
     handler: EventHandler<CommandEvent>,
     started: Instant,
     secret: bool,
@@ -36,7 +36,7 @@ struct About {
     service_id: Option<ObjectId>,
 }
 
-impl Watch {
+impl CommandMonitor {
     /// Tells that the command which lies in the connection's buffer is about to be sent, if anybody listens.
     pub(super) fn begin(
         handler: Option<&EventHandler<CommandEvent>>,
@@ -70,16 +70,21 @@ impl Watch {
             connection: about.connection.clone(),
             service_id: about.service_id,
         }));
-        Box::new(Watch { handler: handler.clone(), started: Instant::now(), secret, about: Some(about) })
+        Box::new(CommandMonitor {
+            handler: handler.clone(),
+            started: Instant::now(),
+            secret,
+            about: Some(about),
+        })
     }
 
     /// The server has answered; a write that is not acknowledged counts as answered when it has been sent.
-    pub(super) fn answered(mut self, outline: &Outline, reply: Option<&RawDocument>) {
+    pub(super) fn answered(mut self, header: &ReplyHeader, reply: Option<&RawDocument>) {
         let Some(reply) = reply else { return self.succeeded(doc! { "ok": 1 }) };
-        match outline.is_ok() {
+        match header.is_ok() {
             true if self.secret => self.succeeded(Document::new()),
             true => self.succeeded(decode::document(reply).unwrap_or_default()),
-            false => self.end(&failure::of_command(outline, reply)),
+            false => self.end(&failure::of_command(header, reply)),
         }
     }
 
@@ -122,7 +127,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for CommandMonitor {
     fn drop(&mut self) {
         self.end(&Error::timeout("the operation was dropped before the reply had come"));
     }

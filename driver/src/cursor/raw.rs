@@ -1,6 +1,6 @@
 //! Where a cursor's batches come from.
 //!
-//! A [`Source`] holds what later commands need: the member, the names, the session. While a batch is being fetched the source belongs to
+//! A [`ServerCursor`] holds what later commands need: the member, the names, the session. While a batch is being fetched the source belongs to
 //! the fetch: a task in the async API ([`Fetch`]), so that whoever stops waiting loses nothing and holds no connection. A source
 //! that is dropped with its cursor still open has it killed, in the background, on the member that holds it ([`kills`]).
 
@@ -19,14 +19,14 @@ use crate::decode;
 use crate::error::{Error, Result};
 use crate::exec::SessionState;
 use crate::exec::batch::Batch;
-use crate::exec::{self, Core, Identity, Reply, RequestContext, ServerSession, Target};
+use crate::exec::{self, Core, Reply, RequestContext, ServerSession, SessionRef, Target};
 use crate::ops::get_more::GetMore;
-use crate::ops::subject::Subject;
+use crate::ops::operation_name::OperationName;
 use crate::topology::Server;
 
 /// How further batches are asked for.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Follow {
+pub(crate) struct GetMoreOptions {
     /// Whether the server waits for documents where there are none.
     pub(crate) awaits: bool,
     /// What the operation is called that opened the cursor.
@@ -38,7 +38,7 @@ pub(crate) struct Follow {
     pub(crate) comment: Option<Bson>,
 }
 
-impl Follow {
+impl GetMoreOptions {
     /// The size of the next batch: not more than what is left of the limit. Once nothing is left, the server has only to say so
     /// (specification "Find, getMore and killCursors commands", section "Behavior of Limit, skip and batchSize").
     fn batch_size(&self) -> Option<u32> {
@@ -48,7 +48,7 @@ impl Follow {
 }
 
 /// The batch at hand, and where the next one comes from.
-pub(crate) struct Feed {
+pub(crate) struct RawCursor {
     /// What the operation is called that opened the cursor.
     operation: &'static str,
     batch: Batch,
@@ -59,7 +59,7 @@ pub(crate) struct Feed {
 
 enum State {
     /// The server holds more.
-    Open(Box<Source>),
+    Open(Box<ServerCursor>),
     /// It is being asked for more.
     Fetching(Fetch),
     /// A step within a session was dropped while it waited for a batch.
@@ -68,33 +68,42 @@ enum State {
     Done,
 }
 
-pub(super) type Fetched = (Box<Source>, Result<Batch>);
+pub(super) type Fetched = (Box<ServerCursor>, Result<Batch>);
 
-impl Feed {
+impl RawCursor {
     /// Takes over the reply to a command that opened a cursor.
     ///
     /// # Errors
     /// `InvalidResponse` when it has none, or does not say whose it is.
-    pub(crate) fn open(core: &Arc<Core>, mut reply: Reply<'_>, follow: Follow) -> Result<Self> {
-        let head = reply.head()?;
-        if head.id == 0 {
-            let operation = follow.operation;
-            return Ok(Feed { operation, batch: reply.take_batch()?, state: State::Done, deadline: None });
+    pub(crate) fn open(
+        core: &Arc<Core>,
+        mut reply: Reply<'_>,
+        get_more_options: GetMoreOptions,
+    ) -> Result<Self> {
+        let info = reply.cursor_info()?;
+        if info.id == 0 {
+            let operation = get_more_options.operation;
+            return Ok(RawCursor {
+                operation,
+                batch: reply.take_batch()?,
+                state: State::Done,
+                deadline: None,
+            });
         }
-        let (id, (db, collection)) = (head.id, head.names()?);
-        let operation = follow.operation;
-        let source = Box::new(Source {
+        let (id, (db, collection)) = (info.id, info.names()?);
+        let operation = get_more_options.operation;
+        let source = Box::new(ServerCursor {
             id,
             db: db.to_owned(),
             collection: collection.to_owned(),
             server: Arc::clone(reply.server()),
             session: reply.keep_session(),
-            follow,
+            get_more_options,
             core: Arc::clone(core),
             cut_short: false,
             born: ForkGeneration::current(),
         });
-        Ok(Feed { operation, batch: reply.take_batch()?, state: State::Open(source), deadline: None })
+        Ok(RawCursor { operation, batch: reply.take_batch()?, state: State::Open(source), deadline: None })
     }
 
     pub(crate) fn current(&self) -> &RawDocument {
@@ -107,9 +116,11 @@ impl Feed {
         decode::from_slice(self.batch.current()).map_err(|cause| {
             let error = Error::deserialization(cause);
             match self.batch.names() {
-                Some((db, collection)) => {
-                    error.during(&Subject { operation: self.operation, db, collection: Some(collection) })
-                }
+                Some((db, collection)) => error.during(&OperationName {
+                    operation: self.operation,
+                    db,
+                    collection: Some(collection),
+                }),
                 None => error,
             }
         })
@@ -204,7 +215,7 @@ impl Feed {
     }
 
     /// Lets the step ask for another batch, unless its time is up; then the cursor stays open.
-    fn admit(&mut self, mut source: Box<Source>) -> Result<(Box<Source>, Deadline)> {
+    fn admit(&mut self, mut source: Box<ServerCursor>) -> Result<(Box<ServerCursor>, Deadline)> {
         let cut_short = std::mem::take(&mut source.cut_short);
         let Some(deadline) = self.deadline else {
             let deadline = Deadline::after_option(source.core.options.timeout());
@@ -212,7 +223,7 @@ impl Feed {
             return Ok((source, deadline));
         };
         let too_little =
-            source.follow.awaits && deadline.remaining().is_some_and(|left| left < source.margin());
+            source.get_more_options.awaits && deadline.remaining().is_some_and(|left| left < source.margin());
         if cut_short || too_little || deadline.is_over() {
             let error = source.out_of_time();
             self.state = State::Open(source);
@@ -243,13 +254,13 @@ const AWAIT: Duration = Duration::from_secs(1);
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// An open cursor on the server.
-pub(super) struct Source {
+pub(super) struct ServerCursor {
     id: i64,
     db: String,
     collection: String,
     server: Arc<Server>,
     session: Option<ServerSession>,
-    follow: Follow,
+    get_more_options: GetMoreOptions,
     core: Arc<Core>,
     /// Whether the server waited for documents for less than it was to, so that the step could end in time.
     cut_short: bool,
@@ -257,7 +268,7 @@ pub(super) struct Source {
     born: ForkGeneration,
 }
 
-impl Source {
+impl ServerCursor {
     /// Fetches the batch that follows one of `taken` documents.
     async fn fetch(
         mut self: Box<Self>,
@@ -265,11 +276,14 @@ impl Source {
         session: Option<&mut SessionState>,
         deadline: Deadline,
     ) -> Fetched {
-        self.follow.left = self.follow.left.map(|left| left.saturating_sub(taken));
+        self.get_more_options.left = self.get_more_options.left.map(|left| left.saturating_sub(taken));
         let batch = self.next_batch(session, deadline).await;
-        let subject =
-            Subject { operation: self.follow.operation, db: &self.db, collection: Some(&self.collection) };
-        let batch = batch.map_err(|error| error.during(&"getMore").during(&subject));
+        let operation_name = OperationName {
+            operation: self.get_more_options.operation,
+            db: &self.db,
+            collection: Some(&self.collection),
+        };
+        let batch = batch.map_err(|error| error.during(&"getMore").during(&operation_name));
         if batch.as_ref().is_err_and(is_gone) {
             self.id = 0;
         }
@@ -282,16 +296,16 @@ impl Source {
             context: RequestContext::bare(&self.db, Target::Member(&self.server)),
             cursor: self.id,
             collection: &self.collection,
-            batch_size: self.follow.batch_size(),
+            batch_size: self.get_more_options.batch_size(),
             max_await_time,
-            comment: self.follow.comment.as_ref(),
+            comment: self.get_more_options.comment.as_ref(),
         };
-        let identity = match session {
-            Some(session) => Identity::Explicit(session),
-            None => Identity::Held(self.session.as_mut()),
+        let session_ref = match session {
+            Some(session) => SessionRef::Explicit(session),
+            None => SessionRef::Held(self.session.as_mut()),
         };
-        let mut reply = exec::execute(&self.core, &mut command, identity, deadline).await?;
-        self.id = reply.head()?.id;
+        let mut reply = exec::execute(&self.core, &mut command, session_ref, deadline).await?;
+        self.id = reply.cursor_info()?.id;
         reply.take_batch()
     }
 
@@ -302,8 +316,8 @@ impl Source {
 
     /// How long the server takes to answer where there are no documents.
     fn expected(&self) -> Duration {
-        match self.follow.awaits {
-            true => self.follow.max_await_time.unwrap_or(AWAIT),
+        match self.get_more_options.awaits {
+            true => self.get_more_options.max_await_time.unwrap_or(AWAIT),
             false => Duration::ZERO,
         }
     }
@@ -311,10 +325,10 @@ impl Source {
     /// How long the server is to wait for documents, so that its reply comes before `deadline` (specification "Client Side Operations
     /// Timeout", section "Tailable Cursors").
     fn max_await_time(&mut self, deadline: Deadline) -> Option<Duration> {
-        let left = deadline.remaining().filter(|_| self.follow.awaits);
+        let left = deadline.remaining().filter(|_| self.get_more_options.awaits);
         let most = left.map(|left| left.saturating_sub(self.margin().min(left / 2)));
         let Some(most) = most.filter(|most| *most < self.expected()) else {
-            return self.follow.max_await_time;
+            return self.get_more_options.max_await_time;
         };
         self.cut_short = true;
         let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
@@ -323,10 +337,11 @@ impl Source {
 
     #[cold]
     fn out_of_time(&self) -> Error {
-        let subject = Subject { operation: "getMore", db: &self.db, collection: Some(&self.collection) };
+        let operation_name =
+            OperationName { operation: "getMore", db: &self.db, collection: Some(&self.collection) };
         Error::timeout("no document came within the timeout (timeoutMS); the cursor is still open")
             .at(self.server.address())
-            .during(&subject)
+            .during(&operation_name)
     }
 }
 
@@ -337,7 +352,7 @@ fn is_gone(error: &Error) -> bool {
     matches!(error.code(), Some(CURSOR_NOT_FOUND | CURSOR_KILLED))
 }
 
-impl Drop for Source {
+impl Drop for ServerCursor {
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
             self.core.give_back(session);

@@ -1,6 +1,6 @@
 //! What hangs in the nest: the description, the servers themselves, and which of them the common read preferences select.
 //!
-//! Selection without tags, staleness or servers to avoid is a look at a list that was made together with the picture.
+//! Selection without tags, staleness or servers to avoid is a look at a list that was made together with the snapshot.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ fn mode(preference: &ReadPreference) -> usize {
 }
 
 impl Topology {
-    /// A picture of `description`, whose servers are `servers` in the same order.
+    /// A snapshot of `description`, whose servers are `servers` in the same order.
     pub(super) fn new(description: TopologyDescription, servers: Vec<Arc<Server>>, limits: Limits) -> Self {
         let window =
             |preference: ReadPreference| selection::select(&description, &preference.into(), &[], limits);

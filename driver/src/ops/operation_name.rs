@@ -11,13 +11,13 @@ use crate::error::Result;
 
 /// An operation's name, and what it is done on: a collection, or a database.
 #[derive(Clone, Copy)]
-pub(crate) struct Subject<'a> {
+pub(crate) struct OperationName<'a> {
     pub(crate) operation: &'static str,
     pub(crate) db: &'a str,
     pub(crate) collection: Option<&'a str>,
 }
 
-impl fmt::Display for Subject<'_> {
+impl fmt::Display for OperationName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} on {}", self.operation, self.db)?;
         match self.collection {
@@ -29,40 +29,43 @@ impl fmt::Display for Subject<'_> {
 
 pin_project! {
     /// A future whose errors say what it was doing. An `async` block around it would hold it twice.
-    pub(crate) struct Told<'a, F> {
+    pub(crate) struct WithContext<'a, F> {
         #[pin]
         future: F,
-        subject: Subject<'a>,
+        operation_name: OperationName<'a>,
     }
 }
 
-impl<'a, F> Told<'a, F> {
+impl<'a, F> WithContext<'a, F> {
     #[inline(always)]
-    pub(super) fn new(future: F, subject: Subject<'a>) -> Self {
-        Told { future, subject }
+    pub(super) fn new(future: F, operation_name: OperationName<'a>) -> Self {
+        WithContext { future, operation_name }
     }
 }
 
-/// Has the errors of the future that `make` makes begin with `subject`.
+/// Has the errors of the future that `make` makes begin with `operation_name`.
 ///
 /// It is made in the place where it stays. `Box::pin` would be given one that was made on the stack, and copy all of it, most of
 /// which is room for what comes later.
 #[inline(always)]
-pub(crate) fn told<'a, T, F>(make: impl FnOnce() -> F, subject: Subject<'a>) -> Boxed<'a, Result<T>>
+pub(crate) fn with_context<'a, T, F>(
+    make: impl FnOnce() -> F,
+    operation_name: OperationName<'a>,
+) -> Boxed<'a, Result<T>>
 where
     F: Future<Output = Result<T>> + Send + 'a,
 {
-    let place = Box::<Told<'a, F>>::new_uninit();
-    let told = Box::write(place, Told { future: make(), subject });
-    Box::into_pin(told)
+    let place = Box::<WithContext<'a, F>>::new_uninit();
+    let with_context = Box::write(place, WithContext { future: make(), operation_name });
+    Box::into_pin(with_context)
 }
 
-impl<F: Future<Output = Result<T>>, T> Future for Told<'_, F> {
+impl<F: Future<Output = Result<T>>, T> Future for WithContext<'_, F> {
     type Output = Result<T>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        this.future.poll(cx).map_err(|error| error.during(this.subject))
+        this.future.poll(cx).map_err(|error| error.during(this.operation_name))
     }
 }

@@ -1,7 +1,7 @@
 //! A second look at a server that refused what its state, as far as is known, allows.
 //!
 //! A primary that another election deposes interrupts and refuses writes before it raises its topology version. Such a refusal
-//! tells nothing newer than what is known, so the picture rightly stays as it is (specification "Server Discovery And Monitoring",
+//! tells nothing newer than what is known, so the snapshot rightly stays as it is (specification "Server Discovery And Monitoring",
 //! section "topologyVersion Comparison"); but the one further attempt that an operation has would select the same server again, and
 //! be refused again.
 //!
@@ -15,9 +15,9 @@ use std::time::Duration;
 use super::deployment::Deployment;
 use super::either::either;
 use super::failure::{self, Verdict};
-use super::picture::Topology;
 use super::selection::Criteria;
 use super::server::Server;
+use super::snapshot::Topology;
 use crate::deadline::Deadline;
 use crate::description::ServerDescription;
 use crate::error::Error;
@@ -32,15 +32,15 @@ const GRACE: Duration = Duration::from_millis(250);
 const LONGEST: Duration = MIN_HEARTBEAT_FREQUENCY.saturating_mul(2);
 
 /// What is left open by a refusal that says nothing newer of its server than what is known.
-pub(crate) struct Doubt<'o> {
+pub(crate) struct StalePrimaryRecheck<'o> {
     server: Arc<Server>,
     version: TopologyVersion,
     /// Those of the operation that was refused.
     criteria: Criteria<'o>,
 }
 
-impl<'o> Doubt<'o> {
-    /// The doubt that `error` of `server` leaves, if the next attempt would meet the server as it was when it refused.
+impl<'o> StalePrimaryRecheck<'o> {
+    /// The recheck that `error` of `server` leaves, if the next attempt would meet the server as it was when it refused.
     pub(super) fn left_by(
         error: &Error,
         server: &Arc<Server>,
@@ -51,11 +51,11 @@ impl<'o> Doubt<'o> {
             return None;
         }
         let version = failure::topology_version(error)?;
-        let doubt = Doubt { server: Arc::clone(server), version, criteria };
-        doubt.remains(topology).then_some(doubt)
+        let recheck = StalePrimaryRecheck { server: Arc::clone(server), version, criteria };
+        recheck.remains(topology).then_some(recheck)
     }
 
-    /// Whether the picture shows the server as it was, and sends such operations to it. Only members of replica sets change their state.
+    /// Whether the snapshot shows the server as it was, and sends such operations to it. Only members of replica sets change their state.
     fn remains(&self, topology: &Topology) -> bool {
         let version = |d: &ServerDescription| d.topology_version();
         topology.description().topology_type().is_replica_set()
@@ -63,7 +63,7 @@ impl<'o> Doubt<'o> {
             && topology.selects(&self.server, self.criteria)
     }
 
-    /// Waits until the doubt remains no longer, or as long as is sensible: at most half of what is left until `deadline`, for an
+    /// Waits until the recheck remains no longer, or as long as is sensible: at most half of what is left until `deadline`, for an
     /// attempt is to follow.
     ///
     /// Cancel safety: nothing is lost.
@@ -79,11 +79,11 @@ impl<'o> Doubt<'o> {
 
     async fn settled(&self, deployment: &Deployment) {
         loop {
-            let picture = deployment.picture();
-            if !self.remains(&picture) {
+            let snapshot = deployment.snapshot();
+            if !self.remains(&snapshot) {
                 return;
             }
-            picture.superseded().wait().await;
+            snapshot.superseded().wait().await;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What stands at the top of a reply, found in one pass.
 //!
-//! Positions rather than references, so that an [`Outline`] travels with the connection whose buffer holds the reply.
+//! Positions rather than references, so that an [`ReplyHeader`] travels with the connection whose buffer holds the reply.
 //! An array is kept as the document that it is on the wire. Nothing is interpreted that is not there: a successful reply costs one
 //! walk over its half a dozen elements.
 
@@ -21,7 +21,7 @@ struct Span {
 
 /// The interesting elements of one reply.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Outline {
+pub(crate) struct ReplyHeader {
     /// None where the reply does not say.
     ok: Option<bool>,
     /// The first field that is of another type than it should be.
@@ -40,7 +40,7 @@ pub(crate) struct Outline {
     write_concern_error: Span,
 }
 
-impl Outline {
+impl ReplyHeader {
     /// Walks the top level of `reply`.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Outline {
             }
             bytes.map(span).unwrap_or_default()
         };
-        let mut found = Outline::default();
+        let mut found = ReplyHeader::default();
         let mut elements = elements(reply);
         while let Some(element) = elements.step()? {
             match element.key {
@@ -104,7 +104,7 @@ impl Outline {
 
     /// Of a write to which the server gives no reply.
     pub(crate) fn unacknowledged() -> Self {
-        Outline { ok: Some(true), n: Some(0), ..Outline::default() }
+        ReplyHeader { ok: Some(true), n: Some(0), ..ReplyHeader::default() }
     }
 
     /// That every field which the driver reads is of its type. A reply which only the caller reads need not be asked.
