@@ -9,7 +9,7 @@ use crate::deadline::Deadline;
 use crate::description::TopologyDescription;
 use crate::error::Result;
 use crate::exec::Core;
-use crate::face::{Async, Blocking, Face};
+use crate::mode::{Async, Blocking, Mode};
 use crate::options::{
     ClientOptions, DatabaseOptions, DriverInfo, ReadConcern, SelectionCriteria, WriteConcern,
 };
@@ -25,10 +25,10 @@ use crate::session::StartSession;
 /// An async client belongs to the tokio runtime in which it was made, and ends with it: operations then fail with
 /// [`RuntimeEnded`](crate::error::ErrorKind::RuntimeEnded). It may be used from other runtimes as long as its own runs.
 ///
-/// Named through its face: [`driver::Client`](crate::Client) and [`driver::sync::Client`](crate::sync::Client).
-pub struct Client<F: Face> {
+/// Named through its API: [`driver::Client`](crate::Client) and [`driver::sync::Client`](crate::sync::Client).
+pub struct Client<F: Mode> {
     core: Arc<Core>,
-    face: PhantomData<fn() -> F>,
+    mode: PhantomData<fn() -> F>,
 }
 
 impl Client<Async> {
@@ -155,13 +155,13 @@ impl Client<Blocking> {
 impl Client<Async> {
     /// The same client, within a request.
     pub(crate) fn in_request(&self) -> Self {
-        Client { core: self.core.in_request(), face: PhantomData }
+        Client { core: self.core.in_request(), mode: PhantomData }
     }
 }
 
-impl<F: Face> Client<F> {
+impl<F: Mode> Client<F> {
     fn open(options: ClientOptions, runtime: Runtime) -> Result<Self> {
-        Ok(Client { core: Core::open(options, runtime)?, face: PhantomData })
+        Ok(Client { core: Core::open(options, runtime)?, mode: PhantomData })
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -256,13 +256,13 @@ impl<F: Face> Client<F> {
     }
 }
 
-impl<F: Face> Clone for Client<F> {
+impl<F: Mode> Clone for Client<F> {
     fn clone(&self) -> Self {
-        Client { core: Arc::clone(&self.core), face: PhantomData }
+        Client { core: Arc::clone(&self.core), mode: PhantomData }
     }
 }
 
-impl<F: Face> fmt::Debug for Client<F> {
+impl<F: Mode> fmt::Debug for Client<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("topology", &format_args!("{}", self.topology()))

@@ -11,7 +11,7 @@ use bson::Document;
 use crate::client::Client;
 use crate::database::Database;
 use crate::exec::Core;
-use crate::face::Face;
+use crate::mode::Mode;
 use crate::ops::command::On;
 use crate::ops::*;
 use crate::options::{CollectionOptions, ReadConcern, SelectionCriteria, UpdateModifications, WriteConcern};
@@ -22,8 +22,8 @@ use crate::types::Namespace;
 /// A handle: cheap to clone, and safe to share between tasks and threads. `T` is any type that serde reads and writes; `Document`
 /// where nothing is known beforehand, `RawDocumentBuf` where nothing is to be decoded.
 ///
-/// Named through its face: [`driver::Collection`](crate::Collection) and [`driver::sync::Collection`](crate::sync::Collection).
-pub struct Collection<T, F: Face> {
+/// Named through its API: [`driver::Collection`](crate::Collection) and [`driver::sync::Collection`](crate::sync::Collection).
+pub struct Collection<T, F: Mode> {
     place: Arc<CollectionInner>,
     database: Database<F>,
     kind: PhantomData<fn() -> T>,
@@ -52,7 +52,7 @@ impl CollectionInner {
     }
 }
 
-impl<T, F: Face> Collection<T, F> {
+impl<T, F: Mode> Collection<T, F> {
     pub(crate) fn new(database: &Database<F>, name: &str, options: CollectionOptions) -> Self {
         let inherited = database.concerns();
         let concerns = Concerns {
@@ -325,13 +325,13 @@ impl<T, F: Face> Collection<T, F> {
     }
 }
 
-impl<T, F: Face> Clone for Collection<T, F> {
+impl<T, F: Mode> Clone for Collection<T, F> {
     fn clone(&self) -> Self {
         self.clone_with_type()
     }
 }
 
-impl<T, F: Face> fmt::Debug for Collection<T, F> {
+impl<T, F: Mode> fmt::Debug for Collection<T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Collection")
             .field("namespace", &format_args!("{}", self.namespace()))

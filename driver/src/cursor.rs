@@ -24,12 +24,12 @@ pub(crate) use self::raw::{GetMoreOptions, RawCursor};
 pub use self::session::SessionCursor;
 pub use self::stream::{SessionCursorIter, SessionCursorStream};
 use crate::error::Result;
-use crate::face::{Async, Blocking, Face};
+use crate::mode::{Async, Blocking, Mode};
 use crate::rt::block_on;
 
 /// The documents of a result, one after the other.
 ///
-/// In the async face a [`Stream`], in the blocking one an [`Iterator`]; in both, [`advance`](Cursor::advance) and
+/// In the async API a [`Stream`], in the blocking one an [`Iterator`]; in both, [`advance`](Cursor::advance) and
 /// [`current`](Cursor::current) give the documents undecoded, without a copy.
 ///
 /// Dropped before its end, it is ended on the server too, in the background: cursors that are dropped in numbers are ended together. Where
@@ -43,7 +43,7 @@ use crate::rt::block_on;
 /// the cursor. For a stream the time runs from the poll that asked for a batch to the next document, even if `next` was dropped in between:
 /// the stream cannot know.
 ///
-/// Named through its face: [`driver::Cursor`](crate::Cursor) and [`driver::sync::Cursor`](crate::sync::Cursor).
+/// Named through its API: [`driver::Cursor`](crate::Cursor) and [`driver::sync::Cursor`](crate::sync::Cursor).
 ///
 /// # Cancel safety
 /// A dropped [`advance`](Cursor::advance) or `next` loses nothing: the batch that it was waiting for is received in the background and kept
@@ -54,12 +54,12 @@ use crate::rt::block_on;
 /// A reply that is more than about two seconds late while nobody polls the cursor is given up and its connection closed, unless the reply
 /// comes within one more second. The documents in it are lost, so the next step is an error and the cursor has ended. Documents are
 /// never skipped in silence.
-pub struct Cursor<T, F: Face> {
+pub struct Cursor<T, F: Mode> {
     raw: RawCursor,
     kind: PhantomData<fn() -> (T, F)>,
 }
 
-impl<T, F: Face> Cursor<T, F> {
+impl<T, F: Mode> Cursor<T, F> {
     pub(crate) fn new(raw: RawCursor) -> Self {
         Cursor { raw, kind: PhantomData }
     }
@@ -141,7 +141,7 @@ impl<T: DeserializeOwned> Iterator for Cursor<T, Blocking> {
     }
 }
 
-impl<T, F: Face> fmt::Debug for Cursor<T, F> {
+impl<T, F: Mode> fmt::Debug for Cursor<T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cursor").field("has_next", &self.has_next()).finish_non_exhaustive()
     }

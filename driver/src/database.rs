@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::collection::{Collection, Concerns};
 use crate::error::Result;
 use crate::exec::Core;
-use crate::face::Face;
+use crate::mode::Mode;
 use crate::ops::command::On;
 use crate::ops::*;
 use crate::options::{CollectionOptions, DatabaseOptions, ReadConcern, SelectionCriteria, WriteConcern};
@@ -17,9 +17,9 @@ use crate::wire::encode;
 
 /// A database of a deployment.
 ///
-/// A handle: cheap to clone, and safe to share between tasks and threads. Named through its face: [`driver::Database`](crate::Database) and
+/// A handle: cheap to clone, and safe to share between tasks and threads. Named through its API: [`driver::Database`](crate::Database) and
 /// [`driver::sync::Database`](crate::sync::Database).
-pub struct Database<F: Face> {
+pub struct Database<F: Mode> {
     client: Client<F>,
     inner: Arc<Inner>,
 }
@@ -29,7 +29,7 @@ struct Inner {
     concerns: Concerns,
 }
 
-impl<F: Face> Database<F> {
+impl<F: Mode> Database<F> {
     pub(crate) fn new(client: &Client<F>, name: &str, options: DatabaseOptions) -> Self {
         let inherited = &client.core().options;
         let concerns = Concerns {
@@ -140,13 +140,13 @@ impl<F: Face> Database<F> {
     }
 }
 
-impl<F: Face> Clone for Database<F> {
+impl<F: Mode> Clone for Database<F> {
     fn clone(&self) -> Self {
         Database { client: self.client.clone(), inner: Arc::clone(&self.inner) }
     }
 }
 
-impl<F: Face> fmt::Debug for Database<F> {
+impl<F: Mode> fmt::Debug for Database<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Database").field("name", &self.inner.name).finish_non_exhaustive()
     }

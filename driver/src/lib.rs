@@ -16,7 +16,7 @@
 //! A [`Client`] is a handle: make one, clone it freely, share it between tasks. It watches the deployment in the background and
 //! holds a pool of connections to each server. When the last handle is dropped, its monitors end and its sockets close.
 //!
-//! # Two faces
+//! # Two APIs
 //!
 //! Operations of [`Client`] are awaited, on tokio. Those of [`sync::Client`] are ended by `.run()` and block the calling thread; no
 //! runtime is on their path. It is the same code and the same documentation: every handle and operation carries a marker, [`Async`]
@@ -157,8 +157,8 @@ mod deadline;
 mod decode;
 mod description;
 mod exec;
-mod face;
 mod handshake;
+mod mode;
 mod nest;
 mod object_id;
 mod pool;
@@ -175,7 +175,7 @@ pub use rustls;
 
 pub use self::description::{ServerDescription, TopologyDescription, TopologyType};
 pub use self::error::{Error, Result};
-pub use self::face::{Async, Blocking, Face};
+pub use self::mode::{Async, Blocking, Mode};
 pub use self::object_id::new_object_id;
 pub use self::request::Request;
 pub use self::types::{Namespace, ServerType, TopologyVersion};

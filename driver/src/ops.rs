@@ -1,7 +1,7 @@
 //! The operations: one file a command, with its builder, its encoding and its decoding.
 //!
 //! An operation is made by a method of a handle, told its options by methods of its own, and ended by `.await` or, in the blocking
-//! face, by `.run()`.
+//! API, by `.run()`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -57,7 +57,7 @@ pub use self::session::{ExplicitSession, ImplicitSession};
 pub(crate) use self::update::Multi;
 pub use self::update::{Update, UpdateOptions, UpdateOptionsBuilder};
 
-/// The future of an operation of the async face.
+/// The future of an operation of the async API.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// An operation of either API, for code that is generic over both.

@@ -25,7 +25,7 @@ use std::marker::PhantomData;
 
 use crate::client::Client;
 use crate::database::Database;
-use crate::face::{Async, Blocking};
+use crate::mode::{Async, Blocking};
 use crate::options::DatabaseOptions;
 use crate::pool::{Mark, ThreadPins};
 

@@ -1,6 +1,6 @@
 //! Where futures run: the tokio runtime of an async client, or the calling thread of a blocking one.
 //!
-//! Nothing below the public faces asks which of the two it is, except where a socket is opened. A wait with a limit goes
+//! Nothing below the public APIs asks which of the two it is, except where a socket is opened. A wait with a limit goes
 //! through [`Runtime::timeout`]: under tokio it arms a timer, and only once the inner future was found pending; on a
 //! blocking thread it tells [`block_on`] the instant at which the thread has to look up again. Background work (monitors,
 //! pool upkeep, draining) always runs on a tokio runtime: the ambient one of an async client, or the process-wide

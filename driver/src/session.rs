@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::error::Result;
 pub use crate::exec::ClusterTime;
 use crate::exec::SessionState;
-use crate::face::Face;
+use crate::mode::Mode;
 use crate::options::SessionOptions;
 
 /// A session that the caller started: operations that are given it see their own writes and those before them, whichever members answer.
@@ -18,13 +18,13 @@ use crate::options::SessionOptions;
 ///
 /// A session that is not used within a minute of being started may have expired on the server; start one when it is needed.
 ///
-/// Named through its face: [`driver::ClientSession`](crate::ClientSession) and [`driver::sync::ClientSession`](crate::sync::ClientSession).
-pub struct ClientSession<F: Face> {
+/// Named through its API: [`driver::ClientSession`](crate::ClientSession) and [`driver::sync::ClientSession`](crate::sync::ClientSession).
+pub struct ClientSession<F: Mode> {
     state: SessionState,
     client: Client<F>,
 }
 
-impl<F: Face> ClientSession<F> {
+impl<F: Mode> ClientSession<F> {
     pub(crate) fn state(&mut self) -> &mut SessionState {
         &mut self.state
     }
@@ -70,7 +70,7 @@ impl<F: Face> ClientSession<F> {
     }
 }
 
-impl<F: Face> fmt::Debug for ClientSession<F> {
+impl<F: Mode> fmt::Debug for ClientSession<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientSession").field("id", self.state.id()).finish_non_exhaustive()
     }
@@ -78,12 +78,12 @@ impl<F: Face> fmt::Debug for ClientSession<F> {
 
 /// Starts a session. Made by [`Client::start_session`].
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct StartSession<'a, F: Face> {
+pub struct StartSession<'a, F: Mode> {
     client: &'a Client<F>,
     options: SessionOptions,
 }
 
-impl<'a, F: Face> StartSession<'a, F> {
+impl<'a, F: Mode> StartSession<'a, F> {
     pub(crate) fn new(client: &'a Client<F>) -> Self {
         StartSession { client, options: SessionOptions::default() }
     }
@@ -112,8 +112,8 @@ impl<'a, F: Face> StartSession<'a, F> {
     }
 }
 
-impl<'a> std::future::IntoFuture for StartSession<'a, crate::face::Async> {
-    type Output = Result<ClientSession<crate::face::Async>>;
+impl<'a> std::future::IntoFuture for StartSession<'a, crate::mode::Async> {
+    type Output = Result<ClientSession<crate::mode::Async>>;
     type IntoFuture = std::future::Ready<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -121,12 +121,12 @@ impl<'a> std::future::IntoFuture for StartSession<'a, crate::face::Async> {
     }
 }
 
-impl StartSession<'_, crate::face::Blocking> {
+impl StartSession<'_, crate::mode::Blocking> {
     /// Starts the session.
     ///
     /// # Errors
     /// As [`Client::start_session`].
-    pub fn run(self) -> Result<ClientSession<crate::face::Blocking>> {
+    pub fn run(self) -> Result<ClientSession<crate::mode::Blocking>> {
         self.open()
     }
 }

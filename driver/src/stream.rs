@@ -27,7 +27,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 pub(crate) use self::connector::Connector;
 use crate::deadline::Deadline;
 
-/// One socket of either face.
+/// One socket of either API.
 #[derive(Debug)]
 pub(crate) enum Socket {
     Tcp(tokio::net::TcpStream),

@@ -1,4 +1,4 @@
-//! The blocking face: the same handles and operations, ended by `.run()` instead of `.await`.
+//! The blocking API: the same handles and operations, ended by `.run()` instead of `.await`.
 //!
 //! An operation does nothing until it is run: `find(..).sort(..).run()?`. Where the compiler says that an operation, such as
 //! `InsertOne` or `Find`, "is not a future", or warns of one that must be used, end it by `.run()`. What is no operation has no
@@ -22,7 +22,7 @@
 //! # }
 //! ```
 
-use crate::face::Blocking;
+use crate::mode::Blocking;
 pub use crate::request::RequestGuard;
 
 /// The blocking client.
@@ -44,9 +44,9 @@ pub type SessionCursor<T> = crate::cursor::SessionCursor<T, Blocking>;
 /// ```no_run
 /// use driver::bson::{Document, doc};
 /// use driver::ops::Operation;
-/// use driver::{Face, Result, collection::Collection};
+/// use driver::{Mode, Result, collection::Collection};
 ///
-/// async fn count<F: Face>(monkeys: &Collection<Document, F>) -> Result<u64> {
+/// async fn count<F: Mode>(monkeys: &Collection<Document, F>) -> Result<u64> {
 ///     monkeys.count_documents(doc! {}).perform().await
 /// }
 ///

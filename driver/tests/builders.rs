@@ -1,4 +1,4 @@
-//! Options built apart from their operation, and results read as another type or as a stream, on a real server, in both faces.
+//! Options built apart from their operation, and results read as another type or as a stream, on a real server, in both APIs.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -223,7 +223,7 @@ async fn what_a_document_lacks_is_passed_on_by_a_question_mark() {
 }
 
 #[test]
-fn the_blocking_face_iterates_in_a_session() {
+fn the_blocking_api_iterates_in_a_session() {
     let client = driver::sync::Client::with_uri_str(uri()).unwrap();
     let coll = client.database(&fresh_name()).collection::<Document>("numbers");
     coll.insert_many((0..7).map(|i| doc! { "_id": i })).run().unwrap();
@@ -252,7 +252,7 @@ async fn options_are_set_before_and_after_the_session() {
 }
 
 /// Code that is generic over both APIs.
-async fn insert_and_count<F: driver::Face>(
+async fn insert_and_count<F: driver::Mode>(
     coll: &driver::collection::Collection<Document, F>,
 ) -> driver::Result<(u64, Vec<driver::bson::Bson>)> {
     use driver::ops::Operation;

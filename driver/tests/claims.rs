@@ -1,4 +1,4 @@
-//! What a reply claims costs no memory: only what has arrived does. Both faces.
+//! What a reply claims costs no memory: only what has arrived does. Both APIs.
 //!
 //! This file holds one test that runs alone, for it watches every request for memory of the process.
 

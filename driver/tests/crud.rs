@@ -1,4 +1,4 @@
-//! Documents written, read, changed and deleted, on a real server, in both faces.
+//! Documents written, read, changed and deleted, on a real server, in both APIs.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -369,7 +369,7 @@ async fn what_an_interrupted_insert_did_is_in_its_error() {
 }
 
 #[test]
-fn the_blocking_face_does_the_same() {
+fn the_blocking_api_does_the_same() {
     use driver::sync;
     let client = sync::Client::with_uri_str(server().uri()).unwrap();
     let database = client.database(&format!("crud_{}_blocking", std::process::id()));

@@ -1,4 +1,4 @@
-//! What a client tells of the commands that it sends, on both faces.
+//! What a client tells of the commands that it sends, on both APIs.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,4 +1,4 @@
-//! A forked child leaves its parent's sockets, sessions and ids alone, and has its own, on both faces.
+//! A forked child leaves its parent's sockets, sessions and ids alone, and has its own, on both APIs.
 //!
 //! A blocking client goes on in the child, with connections of its own. An async client cannot, for its runtime stayed behind:
 //! it says so, touches nothing, and a new one has its full capacity.

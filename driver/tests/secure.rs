@@ -1,4 +1,4 @@
-//! A replica set with every lock on: users, TLS, compressed messages. Both faces.
+//! A replica set with every lock on: users, TLS, compressed messages. Both APIs.
 #![cfg(all(feature = "tls", feature = "zstd"))]
 
 use std::path::{Path, PathBuf};

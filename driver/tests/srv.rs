@@ -1,4 +1,4 @@
-//! A live client of a `mongodb+srv` name whose records change: hosts come and go as a name server on loopback says. Both faces.
+//! A live client of a `mongodb+srv` name whose records change: hosts come and go as a name server on loopback says. Both APIs.
 //!
 //! The hosts are to lie in the domain of the name and to be on this machine: both holds of `127.0.0.1` and the name `cluster.0.0.1`.
 

@@ -1,5 +1,5 @@
 //! A replica set that demands users, and what it and the driver say to wrong passwords, odd ones, missing rights, and users who are
-//! removed while they work. Both faces.
+//! removed while they work. Both APIs.
 
 use std::sync::{LazyLock, OnceLock};
 
@@ -30,8 +30,8 @@ fn user(name: &str, password: &str) -> Document {
     doc! { "createUser": name, "pwd": password, "roles": ["readWriteAnyDatabase"] }
 }
 
-/// What the tests do with a client of either face.
-trait Face: Sized {
+/// What the tests do with a client of either API.
+trait Mode: Sized {
     const NAME: &'static str;
     fn open(options: ClientOptions) -> Result<Self>;
     fn insert(&self) -> Result<()>;
@@ -44,7 +44,7 @@ struct Blocking(sync::Client);
 
 static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
 
-impl Face for Asynchronous {
+impl Mode for Asynchronous {
     const NAME: &'static str = "asynchronous";
 
     fn open(options: ClientOptions) -> Result<Self> {
@@ -67,7 +67,7 @@ impl Face for Asynchronous {
     }
 }
 
-impl Face for Blocking {
+impl Mode for Blocking {
     const NAME: &'static str = "blocking";
 
     fn open(options: ClientOptions) -> Result<Self> {
@@ -100,7 +100,7 @@ fn options(user: Option<(&str, &str)>) -> ClientOptions {
         .build()
 }
 
-fn client<F: Face>(name: &str, password: &str) -> F {
+fn client<F: Mode>(name: &str, password: &str) -> F {
     F::open(options(Some((name, password)))).unwrap()
 }
 
@@ -116,7 +116,7 @@ fn is_refused<T>(outcome: Result<T>) -> Error {
     error
 }
 
-macro_rules! on_both_faces {
+macro_rules! on_both_apis {
     ($($name:ident)*) => {$(
         mod $name {
             #[test]
@@ -132,7 +132,7 @@ macro_rules! on_both_faces {
     )*};
 }
 
-on_both_faces! {
+on_both_apis! {
     a_wrong_password_is_named_as_such
     passwords_of_any_letters_are_the_same_to_both_sides
     each_mechanism_proves_the_user
@@ -145,7 +145,7 @@ on_both_faces! {
 mod cases {
     use super::*;
 
-    pub(super) fn a_wrong_password_is_named_as_such<F: Face>() {
+    pub(super) fn a_wrong_password_is_named_as_such<F: Mode>() {
         let client = client::<F>("root", "banana");
         let error = is_refused(client.insert());
         assert!(error.to_string().contains("AuthenticationFailed"), "{error}");
@@ -160,7 +160,7 @@ mod cases {
 
     /// What SASLprep maps to the same is the same password: a soft hyphen is nothing, a Roman four is an I and a V, and letters are
     /// composed.
-    pub(super) fn passwords_of_any_letters_are_the_same_to_both_sides<F: Face>() {
+    pub(super) fn passwords_of_any_letters_are_the_same_to_both_sides<F: Mode>() {
         let name = |of: &str| format!("{of}-{}", F::NAME);
         for (user_name, stored, given) in [
             (name("bär,=%:/@"), "pässwörd/:@%", "pässwörd/:@%"),
@@ -175,7 +175,7 @@ mod cases {
         }
     }
 
-    pub(super) fn each_mechanism_proves_the_user<F: Face>() {
+    pub(super) fn each_mechanism_proves_the_user<F: Mode>() {
         for (mechanism, other, stored) in [
             (AuthMechanism::ScramSha1, AuthMechanism::ScramSha256, "SCRAM-SHA-1"),
             (AuthMechanism::ScramSha256, AuthMechanism::ScramSha1, "SCRAM-SHA-256"),
@@ -196,7 +196,7 @@ mod cases {
         }
     }
 
-    pub(super) fn what_the_user_may_not_do_is_refused_and_costs_no_connection<F: Face>() {
+    pub(super) fn what_the_user_may_not_do_is_refused_and_costs_no_connection<F: Mode>() {
         let name = format!("reader-{}", F::NAME);
         make(set(), doc! { "createUser": &name, "pwd": "r", "roles": ["readAnyDatabase"] });
         let mut options = options(Some((&name, "r")));
@@ -217,7 +217,7 @@ mod cases {
         assert_eq!(opened, 1, "all went over one connection");
     }
 
-    pub(super) fn a_user_removed_while_connected_loses_its_rights<F: Face>() {
+    pub(super) fn a_user_removed_while_connected_loses_its_rights<F: Mode>() {
         let name = format!("guest-{}", F::NAME);
         make(set(), user(&name, "guest"));
         let guest = client::<F>(&name, "guest");
@@ -231,7 +231,7 @@ mod cases {
         client::<F>(&name, "again").insert().unwrap();
     }
 
-    pub(super) fn a_changed_password_holds_for_new_connections<F: Face>() {
+    pub(super) fn a_changed_password_holds_for_new_connections<F: Mode>() {
         let name = format!("changing-{}", F::NAME);
         make(set(), user(&name, "old"));
         client::<F>(&name, "old").insert().unwrap();
@@ -241,7 +241,7 @@ mod cases {
     }
 
     /// The set is found by whoever asks, but does nothing for nobody.
-    pub(super) fn nobody_may_do_nothing<F: Face>() {
+    pub(super) fn nobody_may_do_nothing<F: Mode>() {
         let client = F::open(options(None)).unwrap();
         assert_eq!(is_refused(client.insert()).code(), Some(13));
         assert_eq!(is_refused(client.count()).code(), Some(13));

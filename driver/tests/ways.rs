@@ -1,11 +1,11 @@
-//! Other ways to a server than a TCP socket: a Unix domain socket, and a SOCKS5 proxy. Both faces.
+//! Other ways to a server than a TCP socket: a Unix domain socket, and a SOCKS5 proxy. Both APIs.
 
 use driver::bson::doc;
 use driver::options::ClientOptions;
 use driver::{Client, sync};
 use testbed::Standalone;
 
-/// A ping from each face.
+/// A ping from each API.
 async fn ping(uri: &str) -> [driver::Result<()>; 2] {
     let asynchronous = async {
         let client = Client::with_uri_str(uri).await?;

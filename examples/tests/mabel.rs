@@ -1,4 +1,4 @@
-//! `mabel` against a set with every lock on, TLS, users, compressed messages, through the loss of its primary, on both faces.
+//! `mabel` against a set with every lock on, TLS, users, compressed messages, through the loss of its primary, on both APIs.
 
 // Its own main, command line and printing are not used here.
 #[allow(dead_code)]
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use mabel::arguments::{Arguments, Face};
+use mabel::arguments::{Arguments, Mode};
 use mabel::disasters::unleash;
 use mabel::timeline::{Failover, Timeline};
 use mabel::writers::Pace;
@@ -56,7 +56,7 @@ fn inserts(status: &Document) -> i64 {
     counted.as_i64().or(counted.as_i32().map(i64::from)).unwrap()
 }
 
-fn survives(face: Face, name: &str) {
+fn survives(mode: Mode, name: &str) {
     const WRITES: u32 = 600;
     let (set, ca) = locked(name);
     let ca = ca.to_str().unwrap().replace('/', "%2F");
@@ -65,7 +65,7 @@ fn survives(face: Face, name: &str) {
         set.hosts().join(","),
         set.name(),
     );
-    let arguments = Arguments { uri: Some(uri), writes: WRITES, face, ..Arguments::default() };
+    let arguments = Arguments { uri: Some(uri), writes: WRITES, mode, ..Arguments::default() };
     let ended = AtomicBool::new(false);
     let summary = thread::scope(|scope| {
         let disaster = scope.spawn(|| {
@@ -130,12 +130,12 @@ fn disasters_end_with_the_writers() {
 
 #[test]
 fn tasks_lose_nothing() {
-    survives(Face::Async, "async");
+    survives(Mode::Async, "async");
 }
 
 #[test]
 fn threads_lose_nothing() {
-    survives(Face::Blocking, "blocking");
+    survives(Mode::Blocking, "blocking");
 }
 
 /// Nobody waits for writers that retry in vain.
@@ -145,8 +145,8 @@ fn a_deployment_that_cannot_be_reached_is_named() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let host = silent.local_addr().unwrap().to_string();
     let uri = format!("mongodb://{host}/?serverSelectionTimeoutMS=100");
-    for face in [&[][..], &["--blocking"]] {
-        let arguments = ["--uri", &uri].into_iter().chain(face.iter().copied());
+    for mode in [&[][..], &["--blocking"]] {
+        let arguments = ["--uri", &uri].into_iter().chain(mode.iter().copied());
         let arguments = Arguments::read(lexopt::Parser::from_args(arguments)).unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let error = runtime.block_on(mabel::run(arguments)).map(drop).unwrap_err().to_string();

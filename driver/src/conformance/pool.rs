@@ -1,4 +1,4 @@
-//! A pool by itself, on either face, for the cases of "Connection Monitoring and Pooling".
+//! A pool by itself, on either API, for the cases of "Connection Monitoring and Pooling".
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::rt::{self, Runtime};
 #[derive(Debug)]
 pub struct Pool {
     pool: pool::Pool,
-    face: Face,
+    mode: Mode,
 }
 
 /// How the operations of the pool are driven.
 #[derive(Debug)]
-enum Face {
+enum Mode {
     Async(tokio::runtime::Handle),
     Blocking,
 }
@@ -41,7 +41,7 @@ impl Pool {
     /// As those of options; outside of a runtime.
     pub fn on_tokio(options: ClientOptions, upkeep: Option<Duration>) -> Result<Arc<Pool>> {
         let runtime = Runtime::current()?;
-        Self::open(options, upkeep, runtime, Face::Async(tokio::runtime::Handle::current()))
+        Self::open(options, upkeep, runtime, Mode::Async(tokio::runtime::Handle::current()))
     }
 
     /// A pool over blocking sockets.
@@ -49,20 +49,20 @@ impl Pool {
     /// # Errors
     /// As those of options, and of starting the background thread.
     pub fn on_threads(options: ClientOptions, upkeep: Option<Duration>) -> Result<Arc<Pool>> {
-        Self::open(options, upkeep, Runtime::blocking()?, Face::Blocking)
+        Self::open(options, upkeep, Runtime::blocking()?, Mode::Blocking)
     }
 
     fn open(
         options: ClientOptions,
         upkeep: Option<Duration>,
         runtime: Runtime,
-        face: Face,
+        mode: Mode,
     ) -> Result<Arc<Pool>> {
         let seed = options.hosts.first().cloned();
         let address = seed
             .unwrap_or(ServerAddress::Tcp { host: "localhost".into(), port: ServerAddress::DEFAULT_PORT });
         let establisher = Establisher::new(Arc::new(options), runtime)?;
-        let pool = Arc::new(Pool { pool: pool::Pool::with_upkeep(address, &establisher, upkeep), face });
+        let pool = Arc::new(Pool { pool: pool::Pool::with_upkeep(address, &establisher, upkeep), mode });
         // A pool whose server cannot be reached is cleared, as a deployment would.
         let handle = Arc::downgrade(&pool);
         pool.pool.set_error_hook(Arc::new(move |failed: &pool::CheckOutError| {
@@ -79,14 +79,14 @@ impl Pool {
     /// As every checkout.
     pub fn check_out(&self) -> Result<Connection> {
         let work = self.pool.check_out(Deadline::NEVER);
-        let checked_out = match &self.face {
-            Face::Async(tokio) => tokio.block_on(work),
-            Face::Blocking => rt::block_on(work),
+        let checked_out = match &self.mode {
+            Mode::Async(tokio) => tokio.block_on(work),
+            Mode::Blocking => rt::block_on(work),
         };
         checked_out.map(Connection).map_err(|failed| failed.error)
     }
 
-    /// Takes a connection, as an operation of the async face does.
+    /// Takes a connection, as an operation of the async API does.
     ///
     /// # Errors
     /// As every checkout.

@@ -10,23 +10,23 @@ use serde::de::DeserializeOwned;
 use super::raw::RawCursor;
 use super::stream::{SessionCursorIter, SessionCursorStream};
 use crate::error::Result;
-use crate::face::{Async, Blocking, Face};
+use crate::mode::{Async, Blocking, Mode};
 use crate::rt::block_on;
 use crate::session::ClientSession;
 
 /// The documents of a result that was asked for within a session, which each step must be given again.
 ///
-/// Named through its face: [`driver::SessionCursor`](crate::SessionCursor) and [`driver::sync::SessionCursor`](crate::sync::SessionCursor).
+/// Named through its API: [`driver::SessionCursor`](crate::SessionCursor) and [`driver::sync::SessionCursor`](crate::sync::SessionCursor).
 ///
 /// # Cancel safety
 /// A step that is dropped while it waits for a batch ends the cursor: the next step gives an error, so that no batch is skipped unseen.
 #[must_use = "a cursor gives its documents when it is asked for them"]
-pub struct SessionCursor<T, F: Face> {
+pub struct SessionCursor<T, F: Mode> {
     raw: RawCursor,
     kind: PhantomData<fn() -> (T, F)>,
 }
 
-impl<T, F: Face> SessionCursor<T, F> {
+impl<T, F: Mode> SessionCursor<T, F> {
     pub(crate) fn new(raw: RawCursor) -> Self {
         SessionCursor { raw, kind: PhantomData }
     }
@@ -114,7 +114,7 @@ impl<T> SessionCursor<T, Blocking> {
     }
 }
 
-impl<T, F: Face> fmt::Debug for SessionCursor<T, F> {
+impl<T, F: Mode> fmt::Debug for SessionCursor<T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionCursor").field("has_next", &self.has_next()).finish_non_exhaustive()
     }

@@ -15,7 +15,7 @@ use super::raw::RawCursor;
 use super::session::SessionCursor;
 use crate::error::Result;
 use crate::exec::SessionState;
-use crate::face::Blocking;
+use crate::mode::Blocking;
 use crate::ops::Boxed;
 use crate::session::ClientSession;
 

@@ -8,7 +8,7 @@ use super::{ClusterTime, Core, ServerSession};
 use crate::error::{Error, Result};
 use crate::options::SessionOptions;
 
-/// The part of a session that the executor works with, whatever the face.
+/// The part of a session that the executor works with, whatever the API.
 pub(crate) struct SessionState {
     core: Arc<Core>,
     server: Option<ServerSession>,

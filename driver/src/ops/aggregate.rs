@@ -10,7 +10,7 @@ use crate::session::ClientSession;
 
 /// Runs a pipeline over a collection of `T`, from which `U` come out. Made by [`Collection::aggregate`].
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct Aggregate<'a, T, U, F: Face, S = ImplicitSession> {
+pub struct Aggregate<'a, T, U, F: Mode, S = ImplicitSession> {
     collection: &'a Collection<T, F>,
     pipeline: Vec<Document>,
     options: Option<Box<AggregateOptions>>,
@@ -20,7 +20,7 @@ pub struct Aggregate<'a, T, U, F: Face, S = ImplicitSession> {
 
 options! {
     /// The options of [`Collection::aggregate`].
-    AggregateOptions, AggregateOptionsBuilder for ['a, T, U, F: Face, S] Aggregate<'a, T, U, F, S> {
+    AggregateOptions, AggregateOptionsBuilder for ['a, T, U, F: Mode, S] Aggregate<'a, T, U, F, S> {
         /// Allows the server to use its disk for stages that do not fit into memory.
         allow_disk_use: bool = "allowDiskUse",
         /// The number of documents in a batch.
@@ -48,7 +48,7 @@ options! {
     }
 }
 
-impl<'a, T, U, F: Face> Aggregate<'a, T, U, F> {
+impl<'a, T, U, F: Mode> Aggregate<'a, T, U, F> {
     pub(crate) fn new(collection: &'a Collection<T, F>, pipeline: Vec<Document>) -> Self {
         Aggregate { collection, pipeline, options: None, session: ImplicitSession, out: PhantomData }
     }
@@ -64,7 +64,7 @@ impl<'a, T, U, F: Face> Aggregate<'a, T, U, F> {
     }
 }
 
-impl<'a, T, U, F: Face, S> Aggregate<'a, T, U, F, S> {
+impl<'a, T, U, F: Mode, S> Aggregate<'a, T, U, F, S> {
     /// Decodes the documents that come out as `V`.
     pub fn with_type<V>(self) -> Aggregate<'a, T, V, F, S> {
         let Aggregate { collection, pipeline, options, session, out: _ } = self;
@@ -78,11 +78,11 @@ impl<'a, T, U, F: Face, S> Aggregate<'a, T, U, F, S> {
     }
 }
 
-operation! { @parts [T: 'a, U: 'a, F: Face, S: Session<'a>] Aggregate<'a, T, U, F, S>, 'a, collection }
+operation! { @parts [T: 'a, U: 'a, F: Mode, S: Session<'a>] Aggregate<'a, T, U, F, S>, 'a, collection }
 operation! { [T: 'a, U: 'a,] Aggregate<'a, T, U; F, ImplicitSession> -> Cursor<U; F> }
 operation! { [T: 'a, U: 'a,] Aggregate<'a, T, U; F, ExplicitSession<'a>> -> SessionCursor<U; F> }
 
-impl<'a, T: 'a, U: 'a, F: Face, S: Session<'a>> Command<'a> for Aggregate<'a, T, U, F, S> {
+impl<'a, T: 'a, U: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T, U, F, S> {
     type Output = S::Cursor<U, F>;
 
     fn meta(&self) -> &'static Meta {

@@ -9,7 +9,7 @@ use crate::wire::scan::whole;
 
 /// Counts documents. Made by [`Collection::count_documents`].
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct CountDocuments<'a, T, F: Face> {
+pub struct CountDocuments<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
     pub(crate) filter: Document,
     pub(crate) options: Option<Box<CountOptions>>,
@@ -18,7 +18,7 @@ pub struct CountDocuments<'a, T, F: Face> {
 
 options! {
     /// The options of [`Collection::count_documents`].
-    CountOptions, CountOptionsBuilder for ['a, T, F: Face] CountDocuments<'a, T, F> {
+    CountOptions, CountOptionsBuilder for ['a, T, F: Mode] CountDocuments<'a, T, F> {
         /// The index to use.
         hint: Hint = "hint",
         /// The number at which to stop counting.
@@ -40,7 +40,7 @@ options! {
 
 operation! { [T: 'a,] CountDocuments<'a, T; F> -> u64, on collection }
 
-impl<'a, T, F: Face> Command<'a> for CountDocuments<'a, T, F> {
+impl<'a, T, F: Mode> Command<'a> for CountDocuments<'a, T, F> {
     type Output = u64;
 
     fn meta(&self) -> &'static Meta {

@@ -7,7 +7,7 @@ use crate::results::DeleteResult;
 
 /// Deletes documents. Made by [`Collection::delete_one`] and [`Collection::delete_many`].
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct Delete<'a, T, F: Face> {
+pub struct Delete<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
     pub(crate) filter: Document,
     pub(crate) multi: Multi,
@@ -17,7 +17,7 @@ pub struct Delete<'a, T, F: Face> {
 
 options! {
     /// The options of [`Collection::delete_one`] and [`Collection::delete_many`].
-    DeleteOptions, DeleteOptionsBuilder for ['a, T, F: Face] Delete<'a, T, F> {
+    DeleteOptions, DeleteOptionsBuilder for ['a, T, F: Mode] Delete<'a, T, F> {
         /// The rules for comparing strings.
         collation: Collation = (statement "collation"),
         /// The write concern.
@@ -33,7 +33,7 @@ options! {
 
 operation! { [T: 'a,] Delete<'a, T; F> -> DeleteResult, on collection }
 
-impl<'a, T, F: Face> Command<'a> for Delete<'a, T, F> {
+impl<'a, T, F: Mode> Command<'a> for Delete<'a, T, F> {
     type Output = DeleteResult;
 
     fn meta(&self) -> &'static Meta {

@@ -6,7 +6,7 @@ use crate::exec::malformed;
 
 /// Finds the distinct values of a field. Made by [`Collection::distinct`].
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct Distinct<'a, T, F: Face> {
+pub struct Distinct<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
     pub(crate) field_name: String,
     pub(crate) filter: Document,
@@ -16,7 +16,7 @@ pub struct Distinct<'a, T, F: Face> {
 
 options! {
     /// The options of [`Collection::distinct`].
-    DistinctOptions, DistinctOptionsBuilder for ['a, T, F: Face] Distinct<'a, T, F> {
+    DistinctOptions, DistinctOptionsBuilder for ['a, T, F: Mode] Distinct<'a, T, F> {
         /// The time limit of the server's work.
         max_time: Duration,
         /// The servers that may answer.
@@ -34,7 +34,7 @@ options! {
 
 operation! { [T: 'a,] Distinct<'a, T; F> -> Vec<Bson>, on collection }
 
-impl<'a, T, F: Face> Command<'a> for Distinct<'a, T, F> {
+impl<'a, T, F: Mode> Command<'a> for Distinct<'a, T, F> {
     type Output = Vec<Bson>;
 
     fn meta(&self) -> &'static Meta {

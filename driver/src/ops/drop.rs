@@ -5,7 +5,7 @@ use crate::database::Database;
 
 /// Drops a collection. Made by [`Collection::drop`].
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct DropCollection<'a, T, F: Face> {
+pub struct DropCollection<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
     pub(crate) options: Option<Box<DropCollectionOptions>>,
     pub(crate) session: Option<&'a mut SessionState>,
@@ -13,7 +13,7 @@ pub struct DropCollection<'a, T, F: Face> {
 
 options! {
     /// The options of [`Collection::drop`].
-    DropCollectionOptions, DropCollectionOptionsBuilder for ['a, T, F: Face] DropCollection<'a, T, F> {
+    DropCollectionOptions, DropCollectionOptionsBuilder for ['a, T, F: Mode] DropCollection<'a, T, F> {
         /// The write concern.
         write_concern: WriteConcern,
     }
@@ -21,7 +21,7 @@ options! {
 
 operation! { [T: 'a,] DropCollection<'a, T; F> -> (), on collection }
 
-impl<'a, T, F: Face> Command<'a> for DropCollection<'a, T, F> {
+impl<'a, T, F: Mode> Command<'a> for DropCollection<'a, T, F> {
     type Output = ();
 
     fn meta(&self) -> &'static Meta {
@@ -46,7 +46,7 @@ impl<'a, T, F: Face> Command<'a> for DropCollection<'a, T, F> {
 
 /// Drops a database. Made by [`Database::drop`].
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct DropDatabase<'a, F: Face> {
+pub struct DropDatabase<'a, F: Mode> {
     pub(crate) database: &'a Database<F>,
     pub(crate) options: Option<Box<DropDatabaseOptions>>,
     pub(crate) session: Option<&'a mut SessionState>,
@@ -54,7 +54,7 @@ pub struct DropDatabase<'a, F: Face> {
 
 options! {
     /// The options of [`Database::drop`].
-    DropDatabaseOptions, DropDatabaseOptionsBuilder for ['a, F: Face] DropDatabase<'a, F> {
+    DropDatabaseOptions, DropDatabaseOptionsBuilder for ['a, F: Mode] DropDatabase<'a, F> {
         /// The write concern.
         write_concern: WriteConcern,
     }
@@ -62,7 +62,7 @@ options! {
 
 operation! { [] DropDatabase<'a; F> -> (), on database }
 
-impl<'a, F: Face> Command<'a> for DropDatabase<'a, F> {
+impl<'a, F: Mode> Command<'a> for DropDatabase<'a, F> {
     type Output = ();
 
     fn meta(&self) -> &'static Meta {

@@ -4,7 +4,7 @@ use super::prelude::*;
 
 /// Estimates how many documents there are. Made by [`Collection::estimated_document_count`].
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct EstimatedDocumentCount<'a, T, F: Face> {
+pub struct EstimatedDocumentCount<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
     pub(crate) options: Option<Box<EstimatedDocumentCountOptions>>,
     pub(crate) session: Option<&'a mut SessionState>,
@@ -13,7 +13,7 @@ pub struct EstimatedDocumentCount<'a, T, F: Face> {
 options! {
     /// The options of [`Collection::estimated_document_count`].
     EstimatedDocumentCountOptions, EstimatedDocumentCountOptionsBuilder
-    for ['a, T, F: Face] EstimatedDocumentCount<'a, T, F> {
+    for ['a, T, F: Mode] EstimatedDocumentCount<'a, T, F> {
         /// The time limit of the server's work.
         max_time: Duration,
         /// The servers that may answer.
@@ -27,7 +27,7 @@ options! {
 
 operation! { [T: 'a,] EstimatedDocumentCount<'a, T; F> -> u64, on collection }
 
-impl<'a, T, F: Face> Command<'a> for EstimatedDocumentCount<'a, T, F> {
+impl<'a, T, F: Mode> Command<'a> for EstimatedDocumentCount<'a, T, F> {
     type Output = u64;
 
     fn meta(&self) -> &'static Meta {

@@ -8,7 +8,7 @@ use crate::session::ClientSession;
 
 /// Finds documents. Made by [`Collection::find`].
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct Find<'a, T, F: Face, S = ImplicitSession> {
+pub struct Find<'a, T, F: Mode, S = ImplicitSession> {
     collection: &'a Collection<T, F>,
     filter: Document,
     options: Option<Box<FindOptions>>,
@@ -17,7 +17,7 @@ pub struct Find<'a, T, F: Face, S = ImplicitSession> {
 
 options! {
     /// The options of [`Collection::find`].
-    FindOptions, FindOptionsBuilder for ['a, T, F: Face, S] Find<'a, T, F, S> {
+    FindOptions, FindOptionsBuilder for ['a, T, F: Mode, S] Find<'a, T, F, S> {
         /// Allows the server to use its disk for a sort that does not fit into memory.
         allow_disk_use: bool = "allowDiskUse",
         /// Allows a sharded cluster to leave out shards that cannot be reached.
@@ -65,7 +65,7 @@ options! {
     }
 }
 
-impl<'a, T, F: Face> Find<'a, T, F> {
+impl<'a, T, F: Mode> Find<'a, T, F> {
     pub(crate) fn new(collection: &'a Collection<T, F>, filter: Document) -> Self {
         Find { collection, filter, options: None, session: ImplicitSession }
     }
@@ -80,11 +80,11 @@ impl<'a, T, F: Face> Find<'a, T, F> {
     }
 }
 
-operation! { @parts [T: 'a, F: Face, S: Session<'a>] Find<'a, T, F, S>, 'a, collection }
+operation! { @parts [T: 'a, F: Mode, S: Session<'a>] Find<'a, T, F, S>, 'a, collection }
 operation! { [T: 'a,] Find<'a, T; F, ImplicitSession> -> Cursor<T; F> }
 operation! { [T: 'a,] Find<'a, T; F, ExplicitSession<'a>> -> SessionCursor<T; F> }
 
-impl<'a, T: 'a, F: Face, S: Session<'a>> Command<'a> for Find<'a, T, F, S> {
+impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Find<'a, T, F, S> {
     type Output = S::Cursor<T, F>;
 
     fn meta(&self) -> &'static Meta {

@@ -7,7 +7,7 @@ use crate::decode;
 
 /// Finds one document. Made by [`Collection::find_one`].
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct FindOne<'a, T, F: Face> {
+pub struct FindOne<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
     pub(crate) filter: Document,
     pub(crate) options: Option<Box<FindOneOptions>>,
@@ -16,7 +16,7 @@ pub struct FindOne<'a, T, F: Face> {
 
 options! {
     /// The options of [`Collection::find_one`].
-    FindOneOptions, FindOneOptionsBuilder for ['a, T, F: Face] FindOne<'a, T, F> {
+    FindOneOptions, FindOneOptionsBuilder for ['a, T, F: Mode] FindOne<'a, T, F> {
         /// Allows a sharded cluster to leave out shards that cannot be reached.
         allow_partial_results: bool = "allowPartialResults",
         /// The rules for comparing strings.
@@ -54,7 +54,7 @@ options! {
 
 operation! { [T: DeserializeOwned + 'a,] FindOne<'a, T; F> -> Option<T>, on collection }
 
-impl<'a, T: DeserializeOwned, F: Face> Command<'a> for FindOne<'a, T, F> {
+impl<'a, T: DeserializeOwned, F: Mode> Command<'a> for FindOne<'a, T, F> {
     type Output = Option<T>;
 
     fn meta(&self) -> &'static Meta {

@@ -15,7 +15,7 @@ use crate::results::InsertManyResult;
 
 /// Inserts many documents. Made by [`Collection::insert_many`].
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct InsertMany<'a, T, D, F: Face> {
+pub struct InsertMany<'a, T, D, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
     pub(crate) documents: Vec<D>,
     pub(crate) options: Option<Box<InsertManyOptions>>,
@@ -24,7 +24,7 @@ pub struct InsertMany<'a, T, D, F: Face> {
 
 options! {
     /// The options of [`Collection::insert_many`].
-    InsertManyOptions, InsertManyOptionsBuilder for ['a, T, D, F: Face] InsertMany<'a, T, D, F> {
+    InsertManyOptions, InsertManyOptionsBuilder for ['a, T, D, F: Mode] InsertMany<'a, T, D, F> {
         /// Skips document validation.
         bypass_document_validation: bool = "bypassDocumentValidation",
         /// Ends the operation at the first document that is refused. Default: true. Otherwise all documents are tried.
@@ -41,7 +41,7 @@ operation! {
     InsertMany<'a, T, D; F> -> InsertManyResult, on collection
 }
 
-impl<'a, T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a, F: Face> Execute<'a>
+impl<'a, T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a, F: Mode> Execute<'a>
     for InsertMany<'a, T, D, F>
 {
     type Output = InsertManyResult;

@@ -9,7 +9,7 @@ use crate::results::InsertOneResult;
 
 /// Inserts one document. Made by [`Collection::insert_one`].
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct InsertOne<'a, T, D, F: Face> {
+pub struct InsertOne<'a, T, D, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
     pub(crate) document: D,
     /// The document's `_id`, once it has been written.
@@ -20,7 +20,7 @@ pub struct InsertOne<'a, T, D, F: Face> {
 
 options! {
     /// The options of [`Collection::insert_one`].
-    InsertOneOptions, InsertOneOptionsBuilder for ['a, T, D, F: Face] InsertOne<'a, T, D, F> {
+    InsertOneOptions, InsertOneOptionsBuilder for ['a, T, D, F: Mode] InsertOne<'a, T, D, F> {
         /// Skips document validation.
         bypass_document_validation: bool = "bypassDocumentValidation",
         /// The write concern.
@@ -35,7 +35,7 @@ operation! {
     InsertOne<'a, T, D; F> -> InsertOneResult, on collection
 }
 
-impl<'a, T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a, F: Face> Command<'a>
+impl<'a, T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a, F: Mode> Command<'a>
     for InsertOne<'a, T, D, F>
 {
     type Output = InsertOneResult;

@@ -9,7 +9,7 @@ use crate::exec::{self, Operation, RequestContext, Retry, Target};
 
 /// Lists the names of a database's collections. Made by [`Database::list_collection_names`].
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct ListCollectionNames<'a, F: Face> {
+pub struct ListCollectionNames<'a, F: Mode> {
     pub(crate) database: &'a Database<F>,
     pub(crate) options: Option<Box<ListCollectionNamesOptions>>,
     pub(crate) session: Option<&'a mut SessionState>,
@@ -17,7 +17,7 @@ pub struct ListCollectionNames<'a, F: Face> {
 
 options! {
     /// The options of [`Database::list_collection_names`].
-    ListCollectionNamesOptions, ListCollectionNamesOptionsBuilder for ['a, F: Face] ListCollectionNames<'a, F> {
+    ListCollectionNamesOptions, ListCollectionNamesOptionsBuilder for ['a, F: Mode] ListCollectionNames<'a, F> {
         /// The collections to list.
         filter: Document = "filter",
         /// Lists only collections that the user may read.
@@ -31,7 +31,7 @@ options! {
 
 operation! { [] ListCollectionNames<'a; F> -> Vec<String>, on database }
 
-impl<'a, F: Face> Execute<'a> for ListCollectionNames<'a, F> {
+impl<'a, F: Mode> Execute<'a> for ListCollectionNames<'a, F> {
     type Output = Vec<String>;
 
     fn operation_name(&self) -> OperationName<'a> {

@@ -120,25 +120,25 @@ pub(crate) use options;
 /// names its kind of session behind `F`, and its output as `Cursor<Item; F>`.
 macro_rules! operation {
     ([$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*; F> -> $Output:ty, on $field:ident) => {
-        operation! { @parts [$($generic)* F: crate::face::Face] $Operation<$life $(, $arg)*, F>, $life, $field }
-        operation! { @session [$($generic)* F: crate::face::Face] $Operation<$life $(, $arg)*, F>, $life }
-        operation! { @perform [$($generic)* F: crate::face::Face] $Operation<$life $(, $arg)*, F>, $life, $Output }
-        operation! { @await [$($generic)*] $Operation<$life $(, $arg)*, crate::face::Async>, $life, $Output }
-        operation! { @run [$($generic)*] $Operation<$life $(, $arg)*, crate::face::Blocking>, $life, $Output }
+        operation! { @parts [$($generic)* F: crate::mode::Mode] $Operation<$life $(, $arg)*, F>, $life, $field }
+        operation! { @session [$($generic)* F: crate::mode::Mode] $Operation<$life $(, $arg)*, F>, $life }
+        operation! { @perform [$($generic)* F: crate::mode::Mode] $Operation<$life $(, $arg)*, F>, $life, $Output }
+        operation! { @await [$($generic)*] $Operation<$life $(, $arg)*, crate::mode::Async>, $life, $Output }
+        operation! { @run [$($generic)*] $Operation<$life $(, $arg)*, crate::mode::Blocking>, $life, $Output }
     };
     (
         [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*; F, $Session:ty> -> $Cursor:ident<$Item:ty; F>
     ) => {
         operation! {
-            @perform [$($generic)* F: crate::face::Face] $Operation<$life $(, $arg)*, F, $Session>, $life, $Cursor<$Item, F>
+            @perform [$($generic)* F: crate::mode::Mode] $Operation<$life $(, $arg)*, F, $Session>, $life, $Cursor<$Item, F>
         }
         operation! {
-            @await [$($generic)*] $Operation<$life $(, $arg)*, crate::face::Async, $Session>, $life,
-            $Cursor<$Item, crate::face::Async>
+            @await [$($generic)*] $Operation<$life $(, $arg)*, crate::mode::Async, $Session>, $life,
+            $Cursor<$Item, crate::mode::Async>
         }
         operation! {
-            @run [$($generic)*] $Operation<$life $(, $arg)*, crate::face::Blocking, $Session>, $life,
-            $Cursor<$Item, crate::face::Blocking>
+            @run [$($generic)*] $Operation<$life $(, $arg)*, crate::mode::Blocking, $Session>, $life,
+            $Cursor<$Item, crate::mode::Blocking>
         }
     };
 

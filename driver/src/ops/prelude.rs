@@ -11,7 +11,7 @@ pub(super) use crate::collection::Collection;
 pub(super) use crate::error::{Error, Result};
 pub(super) use crate::exec::SessionState;
 pub(super) use crate::exec::{Meta, Reply};
-pub(super) use crate::face::Face;
+pub(super) use crate::mode::Mode;
 pub(super) use crate::options::{Collation, Hint, ReadConcern, SelectionCriteria, WriteConcern};
 pub(super) use crate::pool::ConnectionDescription;
 pub(super) use crate::wire::{DocWriter, MessageWriter};

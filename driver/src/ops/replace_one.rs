@@ -12,7 +12,7 @@ use crate::results::UpdateResult;
 
 /// Replaces one document. Made by [`Collection::replace_one`].
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct ReplaceOne<'a, T, D, F: Face> {
+pub struct ReplaceOne<'a, T, D, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
     pub(crate) filter: Document,
     pub(crate) replacement: D,
@@ -22,7 +22,7 @@ pub struct ReplaceOne<'a, T, D, F: Face> {
 
 options! {
     /// The options of [`Collection::replace_one`].
-    ReplaceOptions, ReplaceOptionsBuilder for ['a, T, D, F: Face] ReplaceOne<'a, T, D, F> {
+    ReplaceOptions, ReplaceOptionsBuilder for ['a, T, D, F: Mode] ReplaceOne<'a, T, D, F> {
         /// Skips document validation.
         bypass_document_validation: bool = "bypassDocumentValidation",
         /// Inserts the document when none matches.
@@ -46,7 +46,7 @@ operation! {
     [T: Serialize + 'a, D: Borrow<T> + Send + 'a,] ReplaceOne<'a, T, D; F> -> UpdateResult, on collection
 }
 
-impl<'a, T: Serialize + 'a, D: Borrow<T> + Send + 'a, F: Face> Command<'a> for ReplaceOne<'a, T, D, F> {
+impl<'a, T: Serialize + 'a, D: Borrow<T> + Send + 'a, F: Mode> Command<'a> for ReplaceOne<'a, T, D, F> {
     type Output = UpdateResult;
 
     fn meta(&self) -> &'static Meta {

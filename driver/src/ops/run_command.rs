@@ -9,7 +9,7 @@ use crate::exec::{Complaints, Retry, malformed};
 
 /// Runs a command. Made by [`Database::run_command`].
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct RunCommand<'a, F: Face> {
+pub struct RunCommand<'a, F: Mode> {
     pub(crate) database: &'a Database<F>,
     pub(crate) command: Result<RawDocumentBuf>,
     pub(crate) options: Option<Box<RunCommandOptions>>,
@@ -18,7 +18,7 @@ pub struct RunCommand<'a, F: Face> {
 
 options! {
     /// The options of [`Database::run_command`].
-    RunCommandOptions, RunCommandOptionsBuilder for ['a, F: Face] RunCommand<'a, F> {
+    RunCommandOptions, RunCommandOptionsBuilder for ['a, F: Mode] RunCommand<'a, F> {
         /// The servers that may answer. Default: the primary.
         selection_criteria: SelectionCriteria,
     }
@@ -26,7 +26,7 @@ options! {
 
 operation! { [] RunCommand<'a; F> -> Document, on database }
 
-impl<'a, F: Face> Command<'a> for RunCommand<'a, F> {
+impl<'a, F: Mode> Command<'a> for RunCommand<'a, F> {
     type Output = Document;
 
     fn meta(&self) -> &'static Meta {

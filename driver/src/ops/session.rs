@@ -2,7 +2,7 @@
 
 use crate::cursor::{Cursor, RawCursor, SessionCursor};
 use crate::exec::SessionState;
-use crate::face::Face;
+use crate::mode::Mode;
 
 /// The operation runs in a session of its own, and gives a [`Cursor`].
 #[derive(Debug)]
@@ -26,35 +26,35 @@ impl std::fmt::Debug for ExplicitSession<'_> {
 /// The kind of session of an operation that opens a cursor.
 pub(crate) trait Session<'a>: Send {
     /// The cursor that comes out.
-    type Cursor<T, F: Face>;
+    type Cursor<T, F: Mode>;
 
     /// Takes the caller's session, if there is one.
     fn take(&mut self) -> Option<&'a mut SessionState>;
 
     /// The cursor, from what reads it.
-    fn cursor<T, F: Face>(raw: RawCursor) -> Self::Cursor<T, F>;
+    fn cursor<T, F: Mode>(raw: RawCursor) -> Self::Cursor<T, F>;
 }
 
 impl<'a> Session<'a> for ImplicitSession {
-    type Cursor<T, F: Face> = Cursor<T, F>;
+    type Cursor<T, F: Mode> = Cursor<T, F>;
 
     fn take(&mut self) -> Option<&'a mut SessionState> {
         None
     }
 
-    fn cursor<T, F: Face>(raw: RawCursor) -> Cursor<T, F> {
+    fn cursor<T, F: Mode>(raw: RawCursor) -> Cursor<T, F> {
         Cursor::new(raw)
     }
 }
 
 impl<'a> Session<'a> for ExplicitSession<'a> {
-    type Cursor<T, F: Face> = SessionCursor<T, F>;
+    type Cursor<T, F: Mode> = SessionCursor<T, F>;
 
     fn take(&mut self) -> Option<&'a mut SessionState> {
         self.0.take()
     }
 
-    fn cursor<T, F: Face>(raw: RawCursor) -> SessionCursor<T, F> {
+    fn cursor<T, F: Mode>(raw: RawCursor) -> SessionCursor<T, F> {
         SessionCursor::new(raw)
     }
 }

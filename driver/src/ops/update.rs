@@ -17,7 +17,7 @@ pub(crate) enum Multi {
 
 /// Updates documents. Made by [`Collection::update_one`] and [`Collection::update_many`].
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct Update<'a, T, F: Face> {
+pub struct Update<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
     pub(crate) filter: Document,
     pub(crate) update: UpdateModifications,
@@ -28,7 +28,7 @@ pub struct Update<'a, T, F: Face> {
 
 options! {
     /// The options of [`Collection::update_one`] and [`Collection::update_many`].
-    UpdateOptions, UpdateOptionsBuilder for ['a, T, F: Face] Update<'a, T, F> {
+    UpdateOptions, UpdateOptionsBuilder for ['a, T, F: Mode] Update<'a, T, F> {
         /// The elements of arrays that `$[name]` stands for.
         array_filters: Vec<Document> as impl IntoIterator<Item = Document> => Vec::from_iter = (statement "arrayFilters"),
         /// Skips document validation.
@@ -52,7 +52,7 @@ options! {
 
 operation! { [T: 'a,] Update<'a, T; F> -> UpdateResult, on collection }
 
-impl<'a, T, F: Face> Command<'a> for Update<'a, T, F> {
+impl<'a, T, F: Mode> Command<'a> for Update<'a, T, F> {
     type Output = UpdateResult;
 
     fn meta(&self) -> &'static Meta {

@@ -6,8 +6,8 @@
 //! that is broken is closed, and the next operation pins another. The request itself, and how deep it is nested, is not touched by
 //! that.
 //!
-//! A request of the blocking face belongs to a thread ([`ThreadPins`]): what it has pinned goes back to the pools when its
-//! thread dies. A request of the async face belongs to its handles ([`RequestPins`]), whose operations take the
+//! A request of the blocking API belongs to a thread ([`ThreadPins`]): what it has pinned goes back to the pools when its
+//! thread dies. A request of the async API belongs to its handles ([`RequestPins`]), whose operations take the
 //! pinned connection in turn, first come first served.
 
 use std::cell::RefCell;

@@ -78,7 +78,7 @@ async fn a_connection_serves_one_operation_after_the_other() {
 }
 
 #[test]
-fn the_blocking_face_needs_no_runtime() {
+fn the_blocking_api_needs_no_runtime() {
     let bench = bench(Runtime::blocking().unwrap(), shared_standalone().unwrap(), |_| {});
     block_on(async {
         let mut connection = bench.take().await;

@@ -1,6 +1,6 @@
 //! Opening a socket to an address: resolve, try each address in turn, set the socket's options.
 //!
-//! Names are resolved on the background runtime for both faces, so that a slow resolver cannot hold an operation beyond
+//! Names are resolved on the background runtime for both APIs, so that a slow resolver cannot hold an operation beyond
 //! its deadline. Every address gets an equal share of the time that is left, so that a black hole among them does
 //! not use up the time of the one that answers.
 

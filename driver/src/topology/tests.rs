@@ -1,4 +1,4 @@
-//! Deployments of real servers, seen from inside, on both faces.
+//! Deployments of real servers, seen from inside, on both APIs.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::rt::{Runtime, block_on};
 use crate::types::ServerType;
 
 /// Runs a test once over tokio and once on a blocking thread.
-macro_rules! on_both_faces {
+macro_rules! on_both_apis {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         mod $name {
             use super::*;
@@ -37,7 +37,7 @@ macro_rules! on_both_faces {
     )*};
 }
 
-on_both_faces! {
+on_both_apis! {
     a_standalone_is_found_and_serves_everything;
     a_whole_set_is_discovered_from_one_member;
     a_new_primary_is_found_when_the_old_one_is_killed;

@@ -26,7 +26,7 @@ pub(crate) struct Question {
 
 /// The SRV and TXT records of a name, and how long they hold.
 ///
-/// Runs in the background of `runtime`, whichever face waits for it.
+/// Runs in the background of `runtime`, whichever API waits for it.
 ///
 /// # Errors
 /// `DnsResolve`, with the name and the resolver's reason. That there are no TXT records is no error.

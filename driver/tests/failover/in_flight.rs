@@ -10,10 +10,10 @@ use driver::error::ErrorKind;
 use testbed::{Direction, Fault, Proxy, ReplicaSet, Standalone};
 
 use super::{eventually, options};
-use crate::faces::{Asynchronous, Blocking, Face};
+use crate::modes::{Asynchronous, Blocking, Mode};
 use crate::records::Records;
 
-on_both_faces! {
+on_both_apis! {
     operations_under_way_end_when_their_server_dies
     an_operation_on_a_server_that_falls_silent_is_ended_by_its_monitor
     a_replaced_primary_that_hangs_frees_its_operations
@@ -48,7 +48,7 @@ mod cases {
     use super::*;
 
     // The operations must not wait out their long timeout: the error comes at once.
-    pub(super) fn operations_under_way_end_when_their_server_dies<F: Face>() {
+    pub(super) fn operations_under_way_end_when_their_server_dies<F: Mode>() {
         let set = ReplicaSet::start(3).unwrap();
         let (options, app) = options(&set.uri());
         let client = F::open(options).unwrap();
@@ -69,7 +69,7 @@ mod cases {
     }
 
     // Specification "Server Monitoring": a monitor that times out interrupts what is in use.
-    pub(super) fn an_operation_on_a_server_that_falls_silent_is_ended_by_its_monitor<F: Face>() {
+    pub(super) fn an_operation_on_a_server_that_falls_silent_is_ended_by_its_monitor<F: Mode>() {
         // The set takes its silent member for dead soon enough to have another primary before long.
         let set = ReplicaSet::builder().members(3).heartbeat_timeout(Duration::from_secs(1)).start().unwrap();
         let (mut options, app) = options(&set.uri());
@@ -94,7 +94,7 @@ mod cases {
         set.kill(silent).unwrap();
     }
 
-    pub(super) fn a_replaced_primary_that_hangs_frees_its_operations<F: Face>() {
+    pub(super) fn a_replaced_primary_that_hangs_frees_its_operations<F: Mode>() {
         const WRITERS: u32 = 4;
         let set = ReplicaSet::builder().members(3).heartbeat_timeout(Duration::from_secs(1)).start().unwrap();
         let (mut options, app) = options(&set.uri());
@@ -136,7 +136,7 @@ mod cases {
         set.kill(hung).unwrap();
     }
 
-    pub(super) fn a_clean_stepdown_disturbs_no_operation_under_way<F: Face>() {
+    pub(super) fn a_clean_stepdown_disturbs_no_operation_under_way<F: Mode>() {
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, app) = options(&format!("{}&readPreference=primaryPreferred", set.uri()));
         let records = Records::of(&mut options);
@@ -165,7 +165,7 @@ mod cases {
     }
 
     // A write waits for its server selection timeout, and no longer.
-    pub(super) fn without_a_majority_writes_wait_as_long_as_told_and_reads_go_on<F: Face>() {
+    pub(super) fn without_a_majority_writes_wait_as_long_as_told_and_reads_go_on<F: Mode>() {
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, _) = options(&format!("{}&readPreference=primaryPreferred", set.uri()));
         options.server_selection_timeout = Some(Duration::from_secs(2));
@@ -201,7 +201,7 @@ mod cases {
     }
 
     // Monitors end even while they wait for an answer that never comes.
-    pub(super) fn a_client_dropped_while_nothing_answers_closes_its_sockets<F: Face>() {
+    pub(super) fn a_client_dropped_while_nothing_answers_closes_its_sockets<F: Mode>() {
         let server = Standalone::start().unwrap();
         let proxy = Proxy::start(&server.host()).unwrap();
         let (mut options, _) = options(&format!("mongodb://{}/?directConnection=true", proxy.host()));
@@ -220,7 +220,7 @@ mod cases {
     }
 
     // The server counts its own connections.
-    pub(super) fn a_client_leaves_a_server_with_the_connections_that_it_had<F: Face>() {
+    pub(super) fn a_client_leaves_a_server_with_the_connections_that_it_had<F: Mode>() {
         let server = Standalone::start().unwrap();
         let connections = || {
             let status = server.admin(doc! { "serverStatus": 1 }).unwrap();

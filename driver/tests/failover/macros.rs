@@ -1,7 +1,7 @@
-//! How a test is run on both faces.
+//! How a test is run on both APIs.
 
-/// Runs a test once on each face.
-macro_rules! on_both_faces {
+/// Runs a test once on each API.
+macro_rules! on_both_apis {
     ($($name:ident)*) => {$(
         mod $name {
             #[test]

@@ -1,9 +1,9 @@
-//! What a client does while its servers die, step down and come back: real sets, real kills, both faces.
+//! What a client does while its servers die, step down and come back: real sets, real kills, both APIs.
 
 #[macro_use]
 mod macros;
-mod faces;
 mod in_flight;
+mod modes;
 mod network;
 mod records;
 mod selection;
@@ -21,10 +21,10 @@ use driver::error::ErrorKind;
 use driver::options::{ClientOptions, ConnectionString, WriteConcern};
 use testbed::{ReplicaSet, Standalone};
 
-use self::faces::{Asynchronous, Blocking, Face};
+use self::modes::{Asynchronous, Blocking, Mode};
 use self::records::Records;
 
-on_both_faces! {
+on_both_apis! {
     a_killed_primary_is_replaced_without_a_storm
     ten_stepdowns_under_load_need_no_more_connections
     ten_elections_under_load_surface_no_error
@@ -67,7 +67,7 @@ impl Load {
         Load { stop: AtomicBool::new(false), done, errors: Mutex::default() }
     }
 
-    fn write<F: Face>(&self, client: &F, thread: usize) {
+    fn write<F: Mode>(&self, client: &F, thread: usize) {
         let mut n = 0;
         while !self.stop.load(Ordering::Relaxed) {
             match client.insert(doc! { "_id": format!("{thread}-{n}") }) {
@@ -132,7 +132,7 @@ fn stranger(treat: fn(TcpStream)) -> String {
 mod cases {
     use super::*;
 
-    pub(super) fn a_killed_primary_is_replaced_without_a_storm<F: Face>() {
+    pub(super) fn a_killed_primary_is_replaced_without_a_storm<F: Mode>() {
         const THREADS: usize = 64;
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, _) = options(&set.uri());
@@ -178,7 +178,7 @@ mod cases {
         assert!(opening <= max_connecting as usize, "{opening} connections were being opened at once");
     }
 
-    pub(super) fn ten_stepdowns_under_load_need_no_more_connections<F: Face>() {
+    pub(super) fn ten_stepdowns_under_load_need_no_more_connections<F: Mode>() {
         const THREADS: usize = 16;
         const POOL: u32 = 8;
         let set = ReplicaSet::start(3).unwrap();
@@ -211,7 +211,7 @@ mod cases {
     }
 
     // A deposed primary refuses writes for a while before it reports that it stepped down.
-    pub(super) fn ten_elections_under_load_surface_no_error<F: Face>() {
+    pub(super) fn ten_elections_under_load_surface_no_error<F: Mode>() {
         const THREADS: usize = 16;
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, _) = options(&set.uri());
@@ -236,7 +236,7 @@ mod cases {
     }
 
     // The connections are closed while they are idle, so the driver gets no notice.
-    pub(super) fn forty_broken_connections_surface_at_most_one_error_each<F: Face>() {
+    pub(super) fn forty_broken_connections_surface_at_most_one_error_each<F: Mode>() {
         const THREADS: usize = 40;
         let set = ReplicaSet::start(1).unwrap();
         let (mut options, app) = options(&set.uri());
@@ -279,7 +279,7 @@ mod cases {
         assert_eq!(client.count().unwrap(), THREADS as u64 + 1);
     }
 
-    pub(super) fn dropping_the_last_handle_closes_every_socket<F: Face>() {
+    pub(super) fn dropping_the_last_handle_closes_every_socket<F: Mode>() {
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, app) =
             options(&format!("{}&readPreference=nearest&localThresholdMS=10000", set.uri()));
@@ -298,7 +298,7 @@ mod cases {
         eventually("every socket is closed", || (0..3).all(|i| connections_now(&set, i, &app) == 0));
     }
 
-    pub(super) fn cursors_read_where_the_connection_string_says_and_stay_there<F: Face>() {
+    pub(super) fn cursors_read_where_the_connection_string_says_and_stay_there<F: Mode>() {
         const DOCUMENTS: usize = 50;
         let set = ReplicaSet::start(3).unwrap();
         let (writing, _) = options(&set.uri());
@@ -323,7 +323,7 @@ mod cases {
         assert_eq!(seen, secondaries);
     }
 
-    pub(super) fn the_recipe_loses_nothing_and_writes_nothing_twice<F: Face>() {
+    pub(super) fn the_recipe_loses_nothing_and_writes_nothing_twice<F: Mode>() {
         const WRITERS: usize = 8;
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, _) = options(&set.uri());
@@ -376,7 +376,7 @@ mod cases {
         assert!(unique.len() - written.len() <= WRITERS);
     }
 
-    pub(super) fn seeds_that_cannot_be_used_are_named_and_do_no_harm<F: Face>() {
+    pub(super) fn seeds_that_cannot_be_used_are_named_and_do_no_harm<F: Mode>() {
         let set = ReplicaSet::start(1).unwrap();
         let standalone = Standalone::start().unwrap();
         let [talks, closes, keeps_silent] = [

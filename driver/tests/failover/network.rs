@@ -11,10 +11,10 @@ use driver::options::DriverInfo;
 use testbed::{Direction, Fault, Proxy, Standalone};
 
 use super::{eventually, options};
-use crate::faces::{Asynchronous, Blocking, Face};
+use crate::modes::{Asynchronous, Blocking, Mode};
 use crate::records::Records;
 
-on_both_faces! {
+on_both_apis! {
     slow_and_split_bytes_change_nothing
     a_reply_that_is_cut_off_is_a_network_error
     a_server_that_never_answers_is_a_timeout
@@ -32,7 +32,7 @@ struct Bed<F> {
     around: F,
 }
 
-impl<F: Face> Bed<F> {
+impl<F: Mode> Bed<F> {
     /// The client through the proxy gives an operation `timeout`; its monitor keeps quiet, so that faults meet operations.
     fn new(timeout: Duration) -> Self {
         let server = Standalone::start().unwrap();
@@ -64,7 +64,7 @@ fn is_invalid_response(error: &Error) -> bool {
 mod cases {
     use super::*;
 
-    pub(super) fn slow_and_split_bytes_change_nothing<F: Face>() {
+    pub(super) fn slow_and_split_bytes_change_nothing<F: Mode>() {
         let bed = Bed::<F>::new(Duration::from_secs(60));
         let documents =
             |from: i32| (from..from + 50).map(|i| doc! { "_id": i, "text": "x".repeat(20) }).collect();
@@ -78,7 +78,7 @@ mod cases {
         }
     }
 
-    pub(super) fn a_reply_that_is_cut_off_is_a_network_error<F: Face>() {
+    pub(super) fn a_reply_that_is_cut_off_is_a_network_error<F: Mode>() {
         let bed = Bed::<F>::new(Duration::from_secs(20));
         for bytes in [0, 3, 4, 15, 16, 20, 30] {
             bed.proxy.set(Direction::ToClient, Fault::CutAfter(bytes));
@@ -89,7 +89,7 @@ mod cases {
         }
     }
 
-    pub(super) fn a_server_that_never_answers_is_a_timeout<F: Face>() {
+    pub(super) fn a_server_that_never_answers_is_a_timeout<F: Mode>() {
         let bed = Bed::<F>::new(Duration::from_millis(500));
         for direction in [Direction::ToServer, Direction::ToClient] {
             bed.proxy.set(direction, Fault::BlackHole);
@@ -104,7 +104,7 @@ mod cases {
         bed.recovers();
     }
 
-    pub(super) fn garbled_replies_are_refused_and_the_client_goes_on<F: Face>() {
+    pub(super) fn garbled_replies_are_refused_and_the_client_goes_on<F: Mode>() {
         let bed = Bed::<F>::new(Duration::from_millis(500));
         // Which byte of the reply is garbled: its length, its own id, the id of its request, its opcode, its section's kind, its document's
         // length. Only its own id means nothing to the client.
@@ -136,7 +136,7 @@ mod cases {
         }
     }
 
-    pub(super) fn a_reset_connection_is_told_once<F: Face>() {
+    pub(super) fn a_reset_connection_is_told_once<F: Mode>() {
         let bed = Bed::<F>::new(Duration::from_secs(20));
         for _ in 0..5 {
             bed.proxy.cut();
@@ -156,7 +156,7 @@ mod cases {
         bed.recovers();
     }
 
-    pub(super) fn a_reply_to_another_request_is_refused_and_harms_nobody<F: Face>() {
+    pub(super) fn a_reply_to_another_request_is_refused_and_harms_nobody<F: Mode>() {
         let server = Standalone::start().unwrap();
         let proxy = Proxy::start(&server.host()).unwrap();
         let (mut options, _) = options(&format!("mongodb://{}/?directConnection=true", proxy.host()));
@@ -186,7 +186,7 @@ mod cases {
     }
 
     // Specification "MongoDB Handshake", prose tests of appended metadata, as the server logs it.
-    pub(super) fn libraries_are_told_to_the_server<F: Face>() {
+    pub(super) fn libraries_are_told_to_the_server<F: Mode>() {
         let server = Standalone::start().unwrap();
         let (mut options, app) = options(&server.uri());
         options.max_idle_time = Some(Duration::from_millis(1));

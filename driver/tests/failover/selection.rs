@@ -14,10 +14,10 @@ use driver::{ServerDescription, ServerType, TopologyDescription, TopologyType};
 use testbed::{Direction, Fault, Member, ReplicaSet};
 
 use super::{eventually, options};
-use crate::faces::{Asynchronous, Blocking, Face};
+use crate::modes::{Asynchronous, Blocking, Mode};
 use crate::records::Records;
 
-on_both_faces! {
+on_both_apis! {
     pictures_are_whole_through_elections
     mode_and_tags_say_who_is_read_from
     a_distant_member_is_not_read_from_until_it_is_near_on_average
@@ -27,7 +27,7 @@ on_both_faces! {
 }
 
 /// A set whose members are all told of, with one document everywhere.
-fn filled<F: Face>(set: &ReplicaSet) -> F {
+fn filled<F: Mode>(set: &ReplicaSet) -> F {
     let writer = F::open(options(&set.uri()).0).unwrap();
     writer.insert_everywhere(vec![doc! { "_id": "first" }], 3).unwrap();
     writer
@@ -38,7 +38,7 @@ fn hosts(set: &ReplicaSet, members: impl IntoIterator<Item = usize>) -> HashSet<
 }
 
 /// The members that `reads` reads go to.
-fn read_from<F: Face>(client: &F, records: &Records, reads: usize) -> HashSet<String> {
+fn read_from<F: Mode>(client: &F, records: &Records, reads: usize) -> HashSet<String> {
     let before = records.used().len();
     for _ in 0..reads {
         assert!(client.find_one(doc! { "_id": "first" }).unwrap().is_some());
@@ -57,7 +57,7 @@ mod cases {
     use super::*;
 
     // A snapshot is whole, never changes, and is never followed by an older one.
-    pub(super) fn pictures_are_whole_through_elections<F: Face>() {
+    pub(super) fn pictures_are_whole_through_elections<F: Mode>() {
         let set = ReplicaSet::builder().members(3).election_timeout(Duration::from_secs(60)).start().unwrap();
         drop(filled::<F>(&set));
         // The members that one operation was let choose from, each time that it chose.
@@ -119,7 +119,7 @@ mod cases {
         });
     }
 
-    pub(super) fn mode_and_tags_say_who_is_read_from<F: Face>() {
+    pub(super) fn mode_and_tags_say_who_is_read_from<F: Mode>() {
         let set = ReplicaSet::builder()
             .member(Member::new().tag("dc", "a").tag("disk", "ssd"))
             .member(Member::new().priority(0.0).tag("dc", "a"))
@@ -158,7 +158,7 @@ mod cases {
     }
 
     // The latency window compares moving averages, so a member enters it gradually.
-    pub(super) fn a_distant_member_is_not_read_from_until_it_is_near_on_average<F: Face>() {
+    pub(super) fn a_distant_member_is_not_read_from_until_it_is_near_on_average<F: Mode>() {
         let set = ReplicaSet::builder()
             .members(3)
             .proxied()
@@ -183,7 +183,7 @@ mod cases {
     }
 
     // With two members both are always candidates, so chance plays no part.
-    pub(super) fn of_two_members_the_less_busy_is_read_from<F: Face>() {
+    pub(super) fn of_two_members_the_less_busy_is_read_from<F: Mode>() {
         let set = ReplicaSet::builder().members(3).election_timeout(Duration::from_secs(60)).start().unwrap();
         drop(filled::<F>(&set));
         let [busy, free] = set.secondaries()[..] else { panic!("there are two secondaries") };
@@ -221,7 +221,7 @@ mod cases {
 
     // The time between two checks adds to the estimate of a lag. With a long one, a few seconds
     // of real lag exceed the hour that is allowed.
-    pub(super) fn a_member_that_lags_too_far_is_not_read_from<F: Face>() {
+    pub(super) fn a_member_that_lags_too_far_is_not_read_from<F: Mode>() {
         let set = ReplicaSet::builder().members(3).election_timeout(Duration::from_secs(60)).start().unwrap();
         let writer = filled::<F>(&set);
         let [lagging, fresh] = set.secondaries()[..] else { panic!("there are two secondaries") };
@@ -260,7 +260,7 @@ mod cases {
     }
 
     // `killCursors` goes to the member that holds the cursor, and only there.
-    pub(super) fn an_abandoned_cursor_is_killed_where_it_is<F: Face>() {
+    pub(super) fn an_abandoned_cursor_is_killed_where_it_is<F: Mode>() {
         let set = ReplicaSet::start(3).unwrap();
         let writer = filled::<F>(&set);
         let documents: Vec<Document> = (0..50).map(|i| doc! { "_id": i }).collect();

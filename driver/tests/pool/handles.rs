@@ -1,4 +1,4 @@
-//! The async face: requests of handles.
+//! The async API: requests of handles.
 
 use driver::Client;
 use driver::bson::{Document, doc};

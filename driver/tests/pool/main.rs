@@ -1,4 +1,4 @@
-//! Pools and requests, from outside: on real servers, on both faces.
+//! Pools and requests, from outside: on real servers, on both APIs.
 
 mod chaos;
 mod dropped;

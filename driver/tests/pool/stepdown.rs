@@ -1,5 +1,5 @@
 //! A stepdown closes forty idle connections, each pinned by a request. Each operation gets at
-//! most one error, and none if it is retryable. On both faces.
+//! most one error, and none if it is retryable. On both APIs.
 //!
 //! Servers since 4.2 keep their connections when they step down; the proxy before them closes them, as older ones and a dying
 //! one do. In a set of one the next primary is the same server, so that each request finds its own connection dead; in a set

@@ -1,4 +1,4 @@
-//! The blocking face: requests of threads.
+//! The blocking API: requests of threads.
 
 use std::sync::{Arc, Barrier};
 use std::time::Duration;

@@ -8,7 +8,7 @@ const USAGE: &str = "\
 usage: mabel [--uri URI] [--blocking] [--writes N] [--writers K] [--kills K] [--plot FILE.svg] [--no-retry]
 
   --uri URI        write to this replica set; nothing is started and nothing is killed
-  --blocking       write from threads, through the blocking face of the driver
+  --blocking       write from threads, through the blocking mode of the driver
   --writes N       breaths to record (default 3000)
   --writers K      tasks, or threads, that record them (default 8)
   --kills K        how often the primary is killed (default 2; not with --uri)
@@ -27,12 +27,12 @@ pub(crate) struct Arguments {
     pub(crate) kills: u32,
     pub(crate) plot: Option<PathBuf>,
     pub(crate) recipe: Recipe,
-    pub(crate) face: Face,
+    pub(crate) mode: Mode,
 }
 
-/// Which face of the driver the writers use.
+/// Which API of the driver the writers use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Face {
+pub(crate) enum Mode {
     Async,
     Blocking,
 }
@@ -48,8 +48,8 @@ pub(crate) enum Recipe {
 
 impl Default for Arguments {
     fn default() -> Self {
-        let (recipe, face) = (Recipe::Retry, Face::Async);
-        Arguments { uri: None, writes: 3000, writers: 8, kills: 2, plot: None, recipe, face }
+        let (recipe, mode) = (Recipe::Retry, Mode::Async);
+        Arguments { uri: None, writes: 3000, writers: 8, kills: 2, plot: None, recipe, mode }
     }
 }
 
@@ -63,7 +63,7 @@ impl Arguments {
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("uri") => arguments.uri = Some(parser.value()?.string()?),
-                Long("blocking") => arguments.face = Face::Blocking,
+                Long("blocking") => arguments.mode = Mode::Blocking,
                 Long("writes") => arguments.writes = parser.value()?.parse()?,
                 Long("writers") => arguments.writers = parser.value()?.parse()?,
                 Long("kills") => kills = Some(parser.value()?.parse()?),

@@ -1,4 +1,4 @@
-//! The collection that the breaths are recorded in, on either face of the driver.
+//! The collection that the breaths are recorded in, on either API of the driver.
 
 use driver::bson::oid::ObjectId;
 use driver::client::Client;
@@ -22,7 +22,7 @@ pub(crate) enum Breaths {
 }
 
 /// Acknowledged by a majority: such a write survives the death of any one member.
-fn collection<F: driver::Face>(client: &Client<F>) -> Collection<Breath, F> {
+fn collection<F: driver::Mode>(client: &Client<F>) -> Collection<Breath, F> {
     let options = CollectionOptions::builder().write_concern(WriteConcern::majority()).build();
     let name = format!("breaths_{}", ObjectId::new());
     client.database("mabel").collection_with_options(&name, options)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use driver::Face;
+use driver::Mode;
 use driver::client::Client;
 use driver::options::ServerAddress;
 use tokio::task::JoinHandle;
@@ -26,13 +26,13 @@ impl Watch {
 }
 
 /// Reports each failover as it is seen.
-pub(crate) fn watch<F: Face>(client: Client<F>, timeline: Arc<Timeline>) -> Watch {
+pub(crate) fn watch<F: Mode>(client: Client<F>, timeline: Arc<Timeline>) -> Watch {
     let enough = Arc::new(Event::new());
     let task = tokio::spawn(follow(client, timeline, enough.clone()));
     Watch { enough, task }
 }
 
-async fn follow<F: Face>(client: Client<F>, timeline: Arc<Timeline>, enough: Arc<Event>) -> Vec<Failover> {
+async fn follow<F: Mode>(client: Client<F>, timeline: Arc<Timeline>, enough: Arc<Event>) -> Vec<Failover> {
     let mut seen = Vec::new();
     let mut primary: Option<ServerAddress> = None;
     let mut lost_at: Option<Duration> = None;

@@ -33,7 +33,7 @@ use std::time::Duration;
 use driver::options::ClientOptions;
 use testbed::ReplicaSet;
 
-use self::arguments::{Arguments, Face, Recipe};
+use self::arguments::{Arguments, Mode, Recipe};
 use self::audit::Audit;
 use self::breaths::Breaths;
 use self::timeline::Timeline;
@@ -125,13 +125,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Summary, BoxError> {
     let timeline = Arc::new(Timeline::start(arguments.writes));
     let marks = arguments.kill_marks(set.is_some());
     let pace = Arc::new(Pace::new(arguments.writes, &marks));
-    let (breaths, watching) = match arguments.face {
-        Face::Async => {
+    let (breaths, watching) = match arguments.mode {
+        Mode::Async => {
             let client = driver::Client::with_options(options).map_err(with_remedy)?;
             let watching = failovers::watch(client.clone(), timeline.clone());
             (Breaths::of_async(&client), watching)
         }
-        Face::Blocking => {
+        Mode::Blocking => {
             let client = driver::sync::Client::with_options(options).map_err(with_remedy)?;
             let watching = failovers::watch(client.clone(), timeline.clone());
             (Breaths::of_blocking(&client), watching)

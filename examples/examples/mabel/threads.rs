@@ -1,4 +1,4 @@
-//! The same as the [writers](super::writers) and the [audit](super::audit), by threads and the blocking face: no task, no `.await`.
+//! The same as the [writers](super::writers) and the [audit](super::audit), by threads and the blocking API: no task, no `.await`.
 
 use std::sync::Arc;
 use std::thread;

@@ -1,4 +1,4 @@
-//! The prose tests of the specification "Authentication" on a real server, on both faces, and what needs no server.
+//! The prose tests of the specification "Authentication" on a real server, on both APIs, and what needs no server.
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
@@ -88,8 +88,8 @@ async fn users(connection: &mut Connection, runtime: &Runtime) -> Result<Vec<Str
     Ok(users.iter().map(|user| user.as_document().unwrap().get_str("user").unwrap().to_owned()).collect())
 }
 
-/// `claim` on the runtimes of both faces.
-fn on_both_faces(claim: impl Fn(Runtime)) {
+/// `claim` on the runtimes of both APIs.
+fn on_both_apis(claim: impl Fn(Runtime)) {
     let tokio = tokio::runtime::Runtime::new().unwrap();
     let _entered = tokio.enter();
     claim(Runtime::current().unwrap());
@@ -105,7 +105,7 @@ const SHA256: Option<AuthMechanism> = Some(AuthMechanism::ScramSha256);
 
 #[test]
 fn each_user_is_proven_by_each_mechanism_it_has_and_by_negotiation() {
-    on_both_faces(|runtime| {
+    on_both_apis(|runtime| {
         for (user, mechanism) in [
             ("sha1", SHA1),
             ("sha1", None),
@@ -122,7 +122,7 @@ fn each_user_is_proven_by_each_mechanism_it_has_and_by_negotiation() {
 
 #[test]
 fn names_and_passwords_of_any_characters_are_proven() {
-    on_both_faces(|runtime| {
+    on_both_apis(|runtime| {
         for (user, password) in [
             ("IX", "IX"),
             ("IX", "I\u{AD}X"),
@@ -137,7 +137,7 @@ fn names_and_passwords_of_any_characters_are_proven() {
 
 #[test]
 fn who_is_not_the_user_is_refused_without_a_word_of_the_password() {
-    on_both_faces(|runtime| {
+    on_both_apis(|runtime| {
         for (user, password, mechanism) in [
             ("sha1", "sha1", SHA256),
             ("sha256", "sha256", SHA1),
@@ -186,7 +186,7 @@ fn keys_are_derived_once() {
 
 #[test]
 fn a_server_that_forgot_the_user_can_be_told_again() {
-    on_both_faces(|runtime| {
+    on_both_apis(|runtime| {
         let credential = credential("sha1", "sha1", None);
         let options = ClientOptions::builder()
             .hosts(vec![crate::options::ServerAddress::parse(server().host()).unwrap()])

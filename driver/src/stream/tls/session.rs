@@ -1,4 +1,4 @@
-//! One TLS connection over a socket of either face.
+//! One TLS connection over a socket of either API.
 //!
 //! Reads from the socket only when the caller wants bytes and none are decrypted, and never once more: on a blocking socket a
 //! read too many would wait for what never comes.

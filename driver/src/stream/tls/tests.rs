@@ -1,4 +1,4 @@
-//! Handshakes with real servers whose certificates are made here, on both faces.
+//! Handshakes with real servers whose certificates are made here, on both APIs.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -143,8 +143,8 @@ fn in_the_year(year: u64) -> TlsOptions {
     TlsOptions::builder().rustls_config(crate::options::RustlsConfig::from(Arc::new(config))).build()
 }
 
-/// `claim` on the runtimes of both faces.
-fn on_both_faces(claim: impl Fn(Runtime)) {
+/// `claim` on the runtimes of both APIs.
+fn on_both_apis(claim: impl Fn(Runtime)) {
     let tokio = tokio::runtime::Runtime::new().unwrap();
     let _entered = tokio.enter();
     claim(Runtime::current().unwrap());
@@ -167,7 +167,7 @@ fn user(connection: &mut Connection, runtime: &Runtime) -> Option<String> {
 
 #[test]
 fn a_trusted_server_is_talked_to() {
-    on_both_faces(|runtime| {
+    on_both_apis(|runtime| {
         let bed = bed();
         let mut from_file = establish(bed.good.host(), trusting("ca.pem"), None, &runtime).unwrap();
         assert_eq!(user(&mut from_file, &runtime), None);
@@ -180,7 +180,7 @@ fn a_trusted_server_is_talked_to() {
 /// A reply of many records, read in whatever pieces they come.
 #[test]
 fn large_messages_pass_in_both_directions() {
-    on_both_faces(|runtime| {
+    on_both_apis(|runtime| {
         let mut connection = establish(bed().good.host(), trusting("ca.pem"), None, &runtime).unwrap();
         let long = "x".repeat(3_000_000);
         {
@@ -208,7 +208,7 @@ fn large_messages_pass_in_both_directions() {
 
 #[test]
 fn a_certificate_that_cannot_be_trusted_is_refused_with_the_reason() {
-    on_both_faces(|runtime| {
+    on_both_apis(|runtime| {
         let bed = bed();
         for (server, tls, reason) in [
             (&bed.misnamed, trusting("ca.pem"), "another host"),
@@ -225,7 +225,7 @@ fn a_certificate_that_cannot_be_trusted_is_refused_with_the_reason() {
 
 #[test]
 fn each_relaxation_accepts_what_it_says_and_no_more() {
-    on_both_faces(|runtime| {
+    on_both_apis(|runtime| {
         let bed = bed();
         let any_name = || TlsOptions { allow_invalid_hostnames: Some(true), ..trusting("ca.pem") };
         establish(bed.misnamed.host(), any_name(), None, &runtime).unwrap();
@@ -250,7 +250,7 @@ fn a_client_certificate_proves_its_user() {
     let credential = |user: Option<&str>| {
         Credential::builder().mechanism(AuthMechanism::MongoDbX509).username(user.map(str::to_owned)).build()
     };
-    on_both_faces(|runtime| {
+    on_both_apis(|runtime| {
         let bed = bed();
         let with = |file: &str, password: Option<&[u8]>| TlsOptions {
             cert_key_file_path: Some(bed.path(file)),
@@ -284,7 +284,7 @@ fn a_client_certificate_proves_its_user() {
 /// The client names the host that it means (SNI), so that one address can serve several; an IP address is no such name.
 #[test]
 fn the_host_is_named_in_the_clear() {
-    on_both_faces(|runtime| {
+    on_both_apis(|runtime| {
         for (host, named) in [("localhost", true), ("127.0.0.1", false)] {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let address = format!("{host}:{}", listener.local_addr().unwrap().port());
@@ -305,7 +305,7 @@ fn the_host_is_named_in_the_clear() {
 
 #[test]
 fn a_server_without_tls_is_named_as_such() {
-    on_both_faces(|runtime| {
+    on_both_apis(|runtime| {
         let plain = testbed::shared_standalone().unwrap();
         let error = establish(plain.host(), trusting("ca.pem"), None, &runtime).unwrap_err();
         assert!(error.host().is_some(), "{error}");
@@ -315,7 +315,7 @@ fn a_server_without_tls_is_named_as_such() {
 
 #[test]
 fn a_configuration_of_the_callers_own_is_used() {
-    on_both_faces(|runtime| {
+    on_both_apis(|runtime| {
         let bed = bed();
         let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS12])

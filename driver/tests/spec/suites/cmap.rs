@@ -25,20 +25,20 @@ use crate::suite::{Case, Outcome};
 /// How long an expected event may take before the case fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Opens the pool of one of the faces.
+/// Opens the pool of one of the APIs.
 type Open = fn(ClientOptions, Option<Duration>) -> driver::Result<Arc<Pool>>;
 
 pub(crate) fn cases(content: &Value) -> Result<Vec<Case>, String> {
     let description = text(content, "description")?;
-    let faces: [(&str, Open); 2] = [("async", on_tokio), ("blocking", Pool::on_threads)];
-    let case = |(face, open): (&str, Open)| {
+    let modes: [(&str, Open); 2] = [("async", on_tokio), ("blocking", Pool::on_threads)];
+    let case = |(mode, open): (&str, Open)| {
         let content = content.clone();
         Case {
-            description: format!("{description} [{face}]"),
+            description: format!("{description} [{mode}]"),
             run: Box::new(move || run(&content, open).unwrap_or_else(Outcome::Failed)),
         }
     };
-    Ok(faces.into_iter().map(case).collect())
+    Ok(modes.into_iter().map(case).collect())
 }
 
 fn on_tokio(options: ClientOptions, upkeep: Option<Duration>) -> driver::Result<Arc<Pool>> {

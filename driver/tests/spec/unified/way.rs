@@ -9,11 +9,11 @@ use driver::cursor::{Cursor, SessionCursor};
 use driver::ops::Operation;
 use driver::options::ClientOptions;
 use driver::session::{ClientSession, StartSession};
-use driver::{Async, Blocking, Face, Result};
+use driver::{Async, Blocking, Mode, Result};
 use futures_util::{StreamExt, TryStreamExt};
 
 /// How operations of an API are ended, on the calling thread's time.
-pub(crate) trait Way: Face + Sized {
+pub(crate) trait Way: Mode + Sized {
     /// What the API is called in the names of trials.
     const NAME: &'static str;
     fn open(options: ClientOptions) -> Result<Client<Self>>;

@@ -1,6 +1,6 @@
-//! The blocking face: the same operations on the calling thread.
+//! The blocking API: the same operations on the calling thread.
 //!
-//! Its floor is a blocking socket. Held against it stands the official crate's async face, on which its blocking face is a call of
+//! Its floor is a blocking socket. Held against it stands the official crate's async API, on which its blocking API is a call of
 //! `block_on`.
 
 use super::floor::{BareBlocking, Request};

@@ -1,4 +1,4 @@
-//! The two faces behind one: what a test does, it does with the client of tokio and with the blocking one, from plain threads.
+//! The two APIs behind one: what a test does, it does with the client of tokio and with the blocking one, from plain threads.
 
 use std::future::IntoFuture;
 use std::sync::{Arc, OnceLock};
@@ -8,8 +8,8 @@ use driver::options::{ClientOptions, DriverInfo, WriteConcern};
 use driver::{Result, TopologyDescription};
 use futures_util::TryStreamExt;
 
-/// A client of either face, with the database and collection that the tests use.
-pub(crate) trait Face: Clone + Send + Sync + 'static {
+/// A client of either API, with the database and collection that the tests use.
+pub(crate) trait Mode: Clone + Send + Sync + 'static {
     fn open(options: ClientOptions) -> Result<Self>;
     fn insert(&self, document: Document) -> Result<()>;
     fn insert_everywhere(&self, documents: Vec<Document>, nodes: u32) -> Result<()>;
@@ -46,7 +46,7 @@ fn end<T>(operation: impl IntoFuture<Output = T>) -> T {
     tokio().block_on(operation.into_future())
 }
 
-/// The operations of one face, which differ only in how they are ended.
+/// The operations of one API, which differ only in how they are ended.
 macro_rules! operations {
     ($end:ident) => {
         fn insert(&self, document: Document) -> Result<()> {
@@ -98,7 +98,7 @@ impl Asynchronous {
     }
 }
 
-impl Face for Asynchronous {
+impl Mode for Asynchronous {
     fn open(options: ClientOptions) -> Result<Self> {
         let _context = tokio().enter();
         driver::Client::with_options(options).map(Asynchronous)
@@ -134,7 +134,7 @@ impl Blocking {
     }
 }
 
-impl Face for Blocking {
+impl Mode for Blocking {
     fn open(options: ClientOptions) -> Result<Self> {
         driver::sync::Client::with_options(options).map(Blocking)
     }
