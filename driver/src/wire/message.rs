@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use bson::raw::CStr;
 use bson::{Bson, Document, RawDocument};
 
+use super::scan::is_shallow;
 use super::sequence::SequenceWriter;
 use super::writer::DocWriter;
 use super::{HEADER_LEN, i32_at, patch_length};
-use crate::decode;
 use crate::error::{Error, Result};
 
 /// The opcode of OP_MSG.
@@ -145,7 +145,7 @@ pub(crate) fn request_body(message: &[u8]) -> Option<&RawDocument> {
 /// The command of a request that was written with [`MessageWriter`], its document sequences as arrays.
 pub(crate) fn request_document(message: &[u8]) -> Option<Document> {
     let body = request_body(message)?;
-    let mut command = decode::document(body).ok()?;
+    let mut command = document(body)?;
     let mut rest = message.get(HEADER_LEN + 5 + body.as_bytes().len()..)?;
     while let [1, section @ ..] = rest {
         let length = usize::try_from(i32_at(section, 0)?).ok()?;
@@ -157,7 +157,7 @@ pub(crate) fn request_document(message: &[u8]) -> Option<Document> {
         while !left.is_empty() {
             let length = usize::try_from(i32_at(left, 0)?).ok()?;
             let document = RawDocument::from_bytes(left.get(..length)?).ok()?;
-            documents.push(Bson::Document(decode::document(document).ok()?));
+            documents.push(Bson::Document(self::document(document)?));
             left = &left[length..];
         }
         command.insert(identifier, documents);
@@ -236,6 +236,11 @@ fn body_of(frame: &[u8], at: usize) -> Result<Range<usize>> {
             frame.len() - start
         )),
     }
+}
+
+/// The document, unless it is damaged or nested too deep.
+fn document(raw: &RawDocument) -> Option<Document> {
+    if is_shallow(raw.as_bytes()) { Document::try_from(raw).ok() } else { None }
 }
 
 #[cfg(test)]
