@@ -301,3 +301,16 @@ async fn the_nearest_timeout_bounds_an_operation() {
     collection(&database(short), long).find(slow()).await.unwrap();
     inherited.find(slow()).timeout(long).await.unwrap();
 }
+
+/// The later batches of a cursor are bounded by the time limit of its operation, not by the client's.
+#[tokio::test]
+async fn the_timeout_of_an_operation_bounds_its_cursor() {
+    let (_client, coll) = numbered(4).await;
+    // Two documents come at once; the server takes three seconds over each of the others.
+    let slow = doc! { "$where": "this._id < 2 || sleep(3000) || true" };
+    let find = |timeout| coll.find(slow.clone()).sort(doc! { "_id": 1 }).batch_size(2).timeout(timeout);
+    let mut cursor = find(Duration::from_millis(500)).await.unwrap();
+    assert!(cursor.advance().await.unwrap() && cursor.advance().await.unwrap());
+    assert!(cursor.advance().await.unwrap_err().is_timeout());
+    assert_eq!(find(Duration::from_secs(60)).await.unwrap().count().await, 4);
+}

@@ -38,7 +38,7 @@ impl Fetch {
         let slot = Arc::new(Slot::default());
         let filler = Filler(Arc::clone(&slot));
         let task = runtime.task(async move {
-            let outcome = watched(fetch, expected + PATIENCE, &filler.0).await;
+            let outcome = watched(fetch, expected.saturating_add(PATIENCE), &filler.0).await;
             filler.0.fill(outcome.ok_or_else(abandoned));
         });
         Fetch { slot, task, born: ForkGeneration::current() }

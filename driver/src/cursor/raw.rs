@@ -36,6 +36,8 @@ pub(crate) struct GetMoreOptions {
     pub(crate) left: Option<u64>,
     pub(crate) max_await_time: Option<Duration>,
     pub(crate) comment: Option<Bson>,
+    /// The time limit of each step: that of the operation, or else of its handle.
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl GetMoreOptions {
@@ -218,7 +220,7 @@ impl RawCursor {
     fn admit(&mut self, mut source: Box<ServerCursor>) -> Result<(Box<ServerCursor>, Deadline)> {
         let cut_short = std::mem::take(&mut source.cut_short);
         let Some(deadline) = self.deadline else {
-            let deadline = Deadline::after_option(source.core.options.timeout());
+            let deadline = Deadline::after_option(source.get_more_options.timeout);
             self.deadline = Some(deadline);
             return Ok((source, deadline));
         };
@@ -311,7 +313,7 @@ impl ServerCursor {
 
     /// The time that a reply needs to come before the deadline of its step.
     fn margin(&self) -> Duration {
-        self.core.options.timeout().map_or(MARGIN, |timeout| MARGIN.min(timeout / 4))
+        self.get_more_options.timeout.map_or(MARGIN, |timeout| MARGIN.min(timeout / 4))
     }
 
     /// How long the server takes to answer where there are no documents.

@@ -125,6 +125,7 @@ impl<'a, T: 'a, U: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T,
     }
 
     fn decode(self, reply: Reply<'a>) -> Result<Self::Output> {
+        let timeout = self.on().timeout(self.options());
         let options = self.options.unwrap_or_default();
         let get_more_options = GetMoreOptions {
             awaits: options.max_await_time.is_some(),
@@ -133,6 +134,7 @@ impl<'a, T: 'a, U: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T,
             left: None,
             max_await_time: options.max_await_time,
             comment: options.comment,
+            timeout,
         };
         RawCursor::open(self.collection.on().core, reply, get_more_options).map(S::cursor)
     }

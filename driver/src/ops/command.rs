@@ -35,10 +35,14 @@ impl<'a> On<'a> {
         OperationName { operation, db: self.db, collection: self.collection }
     }
 
+    /// The time limit of an operation with these options.
+    pub(crate) fn timeout(self, options: Option<&dyn Options>) -> Option<Duration> {
+        options.and_then(|options| options.settings().timeout).or(self.concerns.timeout)
+    }
+
     /// The deadline of an operation that begins now.
     pub(crate) fn deadline(self, options: Option<&dyn Options>) -> Deadline {
-        let own = options.and_then(|options| options.settings().timeout);
-        Deadline::after_option(own.or(self.concerns.timeout))
+        Deadline::after_option(self.timeout(options))
     }
 }
 

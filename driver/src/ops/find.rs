@@ -97,6 +97,7 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Find<'a, T, F, S> {
     }
 
     fn decode(self, reply: Reply<'a>) -> Result<Self::Output> {
+        let timeout = self.on().timeout(self.options());
         let options = self.options.unwrap_or_default();
         let awaits = options.cursor_type == Some(CursorType::TailableAwait);
         let get_more_options = GetMoreOptions {
@@ -106,6 +107,7 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Find<'a, T, F, S> {
             left: options.limit.map(i64::unsigned_abs).filter(|limit| *limit != 0),
             max_await_time: options.max_await_time.filter(|_| awaits),
             comment: options.comment,
+            timeout,
         };
         RawCursor::open(self.collection.on().core, reply, get_more_options).map(S::cursor)
     }

@@ -49,6 +49,7 @@ impl<'a, F: Mode> Execute<'a> for ListCollectionNames<'a, F> {
             operation: "listCollections",
             batch_size: options.and_then(|o| o.batch_size),
             comment: options.and_then(|o| o.comment.clone()),
+            timeout: on.timeout(self.options()),
             ..GetMoreOptions::default()
         };
         let mut raw = RawCursor::open(on.core, reply, get_more_options)?;
