@@ -213,8 +213,8 @@ impl<F: Mode> Client<F> {
         self.core.options.write_concern.as_ref()
     }
 
-    /// What the connection string said that could not be used, one sentence each: unknown options, values of the wrong form. It was left
-    /// out, as the specification "URI Options" asks; a program should show it to whoever wrote the connection string.
+    /// What could not be used, one sentence each: unknown options of the connection string, values of the wrong form, compressors whose
+    /// feature this build lacks. It was left out, as the specification "URI Options" asks; a program should show it to whoever wrote the connection string.
     pub fn warnings(&self) -> &[String] {
         self.core.options.warnings()
     }

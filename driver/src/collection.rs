@@ -288,7 +288,7 @@ impl<T, F: Mode> Collection<T, F> {
     /// Sent once more as [`find`](Self::find) is, unless its last stage writes (`$out`, `$merge`).
     ///
     /// # Errors
-    /// Those of [`find`](Self::find).
+    /// Those of [`find`](Self::find), and `Write` when the write concern of a last stage that writes was not met.
     ///
     /// # Cancel safety
     /// As [`find`](Self::find); a stage that writes may or may not have written.
@@ -316,7 +316,7 @@ impl<T, F: Mode> Collection<T, F> {
     /// Drops the collection with its documents and indexes. Nothing happens when there is no such collection.
     ///
     /// # Errors
-    /// `Command` when the server refuses, and those of every operation.
+    /// `Command` when the server refuses, `Write` when the write concern was not met, and those of every operation.
     ///
     /// # Cancel safety
     /// Dropped while it runs, the collection may or may not have been dropped.

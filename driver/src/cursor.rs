@@ -33,14 +33,15 @@ use crate::rt::block_on;
 /// [`current`](Cursor::current) give the documents undecoded, without a copy.
 ///
 /// Dropped before its end, it is ended on the server too, in the background: cursors that are dropped in numbers are ended together. Where
-/// requests hold all connections, they are ended when one comes back; and at the latest by the server, when they have been idle for its
-/// `cursorTimeoutMillis` (10 minutes by default).
+/// requests hold all connections, they are ended when one comes back within ten minutes. What is left then is ended when the client is shut
+/// down, or by the server when the cursor's session expires (half an hour without use, by default).
 ///
 /// # Timeouts
-/// The client's `timeoutMS` bounds each step as a whole, however many empty batches a tailable cursor gets in that time. It may end
+/// The `timeout` of the operation bounds each step as a whole; without one, that of the collection, the database or the client (`timeoutMS`)
+/// does. It holds however many empty batches a tailable cursor gets in that time. It may end
 /// up to half a second earlier, where the next reply would not come in time. A step that ends
-/// between two batches with a timeout leaves the cursor open: the next step waits again. One that ends while a reply is on its way ends
-/// the cursor. For a stream the time runs from the poll that asked for a batch to the next document, even if `next` was dropped in between:
+/// between two batches with a timeout leaves the cursor open: the next step waits again. One that ends later, while it waits for a
+/// connection or a reply, ends the cursor. A step that takes over the batch of a dropped one may take up to twice the limit. For a stream the time runs from the poll that asked for a batch to the next document, even if `next` was dropped in between:
 /// the stream cannot know.
 ///
 /// Named through its API: [`driver::Cursor`](crate::Cursor) and [`driver::sync::Cursor`](crate::sync::Cursor).
@@ -95,8 +96,8 @@ impl<T> Cursor<T, Async> {
     /// Makes the next document the current one. False when there is none.
     ///
     /// # Errors
-    /// Those of every operation when the next batch cannot be had; the cursor ends with that. `Timeout` when the client's `timeoutMS`
-    /// passes; the cursor ends with that only if a reply was on its way.
+    /// Those of every operation when the next batch cannot be had; the cursor ends with that. `Timeout` when the time limit
+    /// of the step passes (see [`Cursor`](crate::cursor::Cursor), "Timeouts"). A step that ends between two batches leaves the cursor open.
     pub async fn advance(&mut self) -> Result<bool> {
         self.raw.begin_step();
         std::future::poll_fn(|cx| self.raw.poll_advance(cx)).await
@@ -107,8 +108,8 @@ impl<T> Cursor<T, Blocking> {
     /// Makes the next document the current one. False when there is none.
     ///
     /// # Errors
-    /// Those of every operation when the next batch cannot be had; the cursor ends with that. `Timeout` when the client's `timeoutMS`
-    /// passes; the cursor ends with that only if a reply was on its way.
+    /// Those of every operation when the next batch cannot be had; the cursor ends with that. `Timeout` when the time limit
+    /// of the step passes (see [`Cursor`](crate::cursor::Cursor), "Timeouts"). A step that ends between two batches leaves the cursor open.
     pub fn advance(&mut self) -> Result<bool> {
         if self.raw.advance_within_batch()? {
             return Ok(true);

@@ -131,7 +131,7 @@ impl<F: Mode> Database<F> {
     /// Drops the database with all its collections. Nothing happens when there is no such database.
     ///
     /// # Errors
-    /// `Command` when the server refuses, and those of every operation.
+    /// `Command` when the server refuses, `Write` when the write concern was not met, and those of every operation.
     ///
     /// # Cancel safety
     /// Dropped while it runs, any part of the database may have been dropped.

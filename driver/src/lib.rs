@@ -45,7 +45,7 @@
 //! A connection that is being opened for a dropped operation is opened all the same, where `connectTimeoutMS` bounds that, for the next
 //! who asks. Whether a write whose future was dropped was done is not known, as with a lost connection.
 //!
-//! Each operation has one deadline, the client's `timeoutMS`, which covers finding a server, waiting for a connection and the
+//! Each operation has one deadline, its own `timeout` or else that of its collection, its database or the client (`timeoutMS`). It covers finding a server, waiting for a connection and the
 //! conversation itself. Without it, `serverSelectionTimeoutMS` (30 s), `waitQueueTimeoutMS`
 //! (the wait until a connection is free or may be opened) and `connectTimeoutMS` (10 s, the opening itself) bound their own stage.
 //!

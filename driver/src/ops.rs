@@ -69,8 +69,8 @@ pub trait Operation: sealed::Sealed + Sized {
     /// What the caller gets.
     type Output;
 
-    /// Runs the operation. On the blocking API the future blocks the thread that polls it, and is ready at once:
-    /// [`sync::block_on`](crate::sync::block_on) ends it.
+    /// Runs the operation. On the blocking API the future blocks the thread that polls it while it sends and receives, and is pending while
+    /// it waits for a server or a connection: [`sync::block_on`](crate::sync::block_on) ends it.
     ///
     /// # Errors
     /// Those of the operation.

@@ -88,7 +88,7 @@ impl<'a, F: Mode> StartSession<'a, F> {
         StartSession { client, options: SessionOptions::default() }
     }
 
-    /// Whether each read reflects the operations before it. Default: true, unless the session is a snapshot.
+    /// Whether each operation reflects those before it. Default: true, unless the session is a snapshot.
     pub fn causal_consistency(mut self, value: bool) -> Self {
         self.options.causal_consistency = Some(value);
         self

@@ -20,7 +20,7 @@ use crate::topology::Server;
 const LIMIT: Duration = Duration::from_secs(10);
 /// The wait before a batch is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How long a batch is tried: by then the server has ended its cursors by itself.
+/// How long a batch is tried. What is left then ends with its session, or with the client.
 const LIFETIME: Duration = Duration::from_secs(600);
 /// How long a shutdown waits for the queue.
 const FLUSH: Duration = Duration::from_secs(1);

@@ -62,8 +62,8 @@ impl<T> SessionCursor<T, Async> {
     /// Makes the next document the current one. False when there is none.
     ///
     /// # Errors
-    /// Those of every operation when the next batch cannot be had; the cursor ends with that. `Timeout` when the client's `timeoutMS`
-    /// passes; the cursor ends with that only if a reply was on its way.
+    /// Those of every operation when the next batch cannot be had; the cursor ends with that. `Timeout` when the time limit
+    /// of the step passes (see [`Cursor`](crate::cursor::Cursor), "Timeouts"). A step that ends between two batches leaves the cursor open.
     pub async fn advance(&mut self, session: &mut ClientSession<Async>) -> Result<bool> {
         self.raw.advance_in(Some(session.state())).await
     }
@@ -90,8 +90,8 @@ impl<T> SessionCursor<T, Blocking> {
     /// Makes the next document the current one. False when there is none.
     ///
     /// # Errors
-    /// Those of every operation when the next batch cannot be had; the cursor ends with that. `Timeout` when the client's `timeoutMS`
-    /// passes; the cursor ends with that only if a reply was on its way.
+    /// Those of every operation when the next batch cannot be had; the cursor ends with that. `Timeout` when the time limit
+    /// of the step passes (see [`Cursor`](crate::cursor::Cursor), "Timeouts"). A step that ends between two batches leaves the cursor open.
     pub fn advance(&mut self, session: &mut ClientSession<Blocking>) -> Result<bool> {
         block_on(self.raw.advance_in(Some(session.state())))
     }

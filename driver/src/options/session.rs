@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SessionOptions {
-    /// Whether each read reflects the operations before it. Default: true, unless `snapshot` is.
+    /// Whether each operation reflects those before it. Default: true, unless `snapshot` is.
     pub causal_consistency: Option<bool>,
     /// Whether all reads see the data of one point in time. Default: false.
     pub snapshot: Option<bool>,
