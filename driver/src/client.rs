@@ -179,7 +179,8 @@ impl<F: Mode> Client<F> {
         self.core.check_usable()?;
         let options = &self.core.options;
         let limit = options.timeout().or(Some(options.server_selection_timeout()));
-        self.core.deployment.wait_for_refresh(Deadline::after_option(limit)).await?;
+        let refreshed = self.core.deployment.wait_for_refresh(Deadline::after_option(limit)).await;
+        refreshed.map_err(|error| self.core.runtime.explain(error))?;
         self.core.check_usable()
     }
 

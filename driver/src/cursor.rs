@@ -41,7 +41,7 @@ use crate::rt::block_on;
 /// does. It holds however many empty batches a tailable cursor gets in that time. It may end
 /// up to half a second earlier, where the next reply would not come in time. A step that ends
 /// between two batches with a timeout leaves the cursor open: the next step waits again. One that ends later, while it waits for a
-/// connection or a reply, ends the cursor. A step that takes over the batch of a dropped one may take up to twice the limit. For a stream the time runs from the poll that asked for a batch to the next document, even if `next` was dropped in between:
+/// connection or a reply, ends the cursor. For a stream the time runs from the poll that asked for a batch to the next document, even if `next` was dropped in between:
 /// the stream cannot know.
 ///
 /// Named through its API: [`driver::Cursor`](crate::Cursor) and [`driver::sync::Cursor`](crate::sync::Cursor).

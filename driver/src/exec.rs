@@ -252,7 +252,8 @@ pub(crate) fn execute<'c>(
 ) -> impl Future<Output = Result<Reply<'c>>> {
     async move {
         core.check_usable()?;
-        let acknowledged = operation.context().is_acknowledged();
+        // An aggregation that writes answers always: it opens a cursor.
+        let acknowledged = operation.meta().access != Access::Write || operation.context().is_acknowledged();
         check_session_ref(core, &session_ref, acknowledged)?;
         let options = &*core.options;
         let retry = match operation.meta().retry {

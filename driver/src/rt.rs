@@ -183,6 +183,20 @@ impl Runtime {
         timer.sleep.as_mut().poll(cx)
     }
 
+    /// Whether `deadline` has passed for a caller outside the client's runtime, which may rest; if not, has it polled again then. Inside
+    /// the runtime the work that is waited for keeps its deadline itself.
+    pub(crate) fn poll_from_outside(
+        &self,
+        deadline: Deadline,
+        timer: &mut Option<Timer>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        match deadline.instant() {
+            Some(instant) if self.clock() == Clock::Background => self.poll_until(instant, timer, cx),
+            _ => Poll::Pending,
+        }
+    }
+
     /// What drives the timers of the caller. A timer of a runtime that has ended panics, and one of a runtime that rests never fires.
     fn clock(&self) -> Clock {
         let here = || Handle::try_current().is_ok_and(|here| here.id() == self.background.id());
@@ -205,7 +219,7 @@ enum Clock {
 }
 
 /// A timer, and what drives it.
-struct Timer {
+pub(crate) struct Timer {
     // Boxed, for it is large.
     sleep: Pin<Box<Sleep>>,
     clock: Clock,

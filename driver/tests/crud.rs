@@ -394,3 +394,15 @@ fn the_blocking_api_does_the_same() {
     database.drop().run().unwrap();
     client.shutdown();
 }
+
+/// It opens a cursor, so the server answers whatever the write concern.
+#[tokio::test]
+async fn an_unacknowledged_aggregate_that_writes_gives_a_cursor() {
+    let database = fresh().await;
+    let options = CollectionOptions::builder().write_concern(WriteConcern::nodes(0)).build();
+    let coll = database.collection_with_options::<Document>("source", options);
+    database.collection::<Document>("source").insert_one(doc! { "_id": 1 }).await.unwrap();
+    let mut cursor = coll.aggregate([doc! { "$out": "target" }]).await.unwrap();
+    assert!(!cursor.advance().await.unwrap());
+    assert_eq!(database.collection::<Document>("target").count_documents(doc! {}).await.unwrap(), 1);
+}

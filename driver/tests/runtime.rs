@@ -140,7 +140,14 @@ fn timeout_passes_although_the_runtime_of_the_client_rests() {
         client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
         client
     });
+    let mut cursor = first.block_on(async {
+        let coll = client.database("runtime").collection::<Document>("rests");
+        coll.insert_many([doc! {}, doc! {}, doc! {}]).await.unwrap();
+        coll.find(doc! {}).batch_size(2).await.unwrap()
+    });
     let ping = async {
+        assert!(cursor.advance().await.unwrap() && cursor.advance().await.unwrap());
+        assert!(cursor.advance().await.unwrap_err().is_timeout());
         for _ in 0..2 {
             let command = doc! { "ping": 1, "comment": "x" };
             let error = client.database("admin").run_command(command).await.unwrap_err();

@@ -15,8 +15,9 @@ use threadwatch::ForkGeneration;
 use tokio::task::AbortHandle;
 
 use super::raw::Fetched;
+use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
-use crate::rt::Runtime;
+use crate::rt::{Runtime, Timer};
 
 /// How long a reply may be late before the waiter is asked whether it still waits, and how long it has to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -25,6 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) struct Fetch {
     slot: Arc<Slot>,
     task: AbortHandle,
+    runtime: Runtime,
+    /// That of the step which began it.
+    deadline: Deadline,
+    timer: Option<Timer>,
     born: ForkGeneration,
 }
 
@@ -33,6 +38,7 @@ impl Fetch {
     pub(super) fn start(
         runtime: &Runtime,
         expected: Duration,
+        deadline: Deadline,
         fetch: impl Future<Output = Fetched> + Send + 'static,
     ) -> Self {
         let slot = Arc::new(Slot::default());
@@ -41,14 +47,15 @@ impl Fetch {
             let outcome = watched(fetch, expected.saturating_add(PATIENCE), &filler.0).await;
             filler.0.fill(outcome.ok_or_else(abandoned));
         });
-        Fetch { slot, task, born: ForkGeneration::current() }
+        let runtime = runtime.clone();
+        Fetch { slot, task, runtime, deadline, timer: None, born: ForkGeneration::current() }
     }
 
     /// What was fetched.
     ///
     /// # Errors
-    /// When the fetch was given up.
-    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<Result<Fetched>> {
+    /// When the fetch was given up; `Timeout` when the client's runtime rests and the deadline passes.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Fetched>> {
         if !self.born.is_current() {
             return Poll::Ready(Err(ended("the process forked")));
         }
@@ -61,7 +68,9 @@ impl Fetch {
             Some(waker) => waker.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
         }
-        Poll::Pending
+        drop(contents);
+        let over = self.runtime.poll_from_outside(self.deadline, &mut self.timer, cx);
+        over.map(|()| Err(Error::timeout("no batch came within the timeout (timeoutMS)")))
     }
 }
 

@@ -57,6 +57,8 @@ pub(crate) struct RawCursor {
     state: State,
     /// That of the step which is under way, once it has to ask the server.
     deadline: Option<Deadline>,
+    /// The time limit of each step.
+    timeout: Option<Duration>,
 }
 
 enum State {
@@ -84,16 +86,11 @@ impl RawCursor {
     ) -> Result<Self> {
         let info = reply.cursor_info()?;
         if info.id == 0 {
-            let operation = get_more_options.operation;
-            return Ok(RawCursor {
-                operation,
-                batch: reply.take_batch()?,
-                state: State::Done,
-                deadline: None,
-            });
+            let (operation, batch) = (get_more_options.operation, reply.take_batch()?);
+            return Ok(RawCursor { operation, batch, state: State::Done, deadline: None, timeout: None });
         }
         let (id, (db, collection)) = (info.id, info.names()?);
-        let operation = get_more_options.operation;
+        let (operation, timeout) = (get_more_options.operation, get_more_options.timeout);
         let source = Box::new(ServerCursor {
             id,
             db: db.to_owned(),
@@ -105,7 +102,8 @@ impl RawCursor {
             cut_short: false,
             born: ForkGeneration::current(),
         });
-        Ok(RawCursor { operation, batch: reply.take_batch()?, state: State::Open(source), deadline: None })
+        let batch = reply.take_batch()?;
+        Ok(RawCursor { operation, batch, state: State::Open(source), deadline: None, timeout })
     }
 
     pub(crate) fn current(&self) -> &RawDocument {
@@ -139,7 +137,9 @@ impl RawCursor {
 
     /// A new step begins, with a deadline of its own.
     pub(crate) fn begin_step(&mut self) {
-        self.deadline = None;
+        // A step that takes over the batch of a dropped one has been waiting from its beginning.
+        let waits = matches!(self.state, State::Fetching(_));
+        self.deadline = waits.then(|| Deadline::after_option(self.timeout));
     }
 
     /// Moves on to the next document, fetching batches as needed. False at the end.
@@ -151,7 +151,7 @@ impl RawCursor {
         Poll::Ready(advanced)
     }
 
-    fn poll_step(&mut self, cx: &Context<'_>) -> Poll<Result<bool>> {
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
         loop {
             if self.advance_within_batch()? {
                 return Poll::Ready(Ok(true));
@@ -164,7 +164,7 @@ impl RawCursor {
                     source.core.check_usable()?;
                     let (runtime, expected) = (source.core.runtime.clone(), source.expected());
                     let fetch = source.fetch(self.batch.taken(), None, deadline);
-                    self.state = State::Fetching(Fetch::start(&runtime, expected, fetch));
+                    self.state = State::Fetching(Fetch::start(&runtime, expected, deadline, fetch));
                 }
                 State::Fetching(mut fetch) => match fetch.poll(cx) {
                     Poll::Pending => {

@@ -159,6 +159,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn empty_lists_of_errors_are_no_errors() {
+        let reply = rawdoc! { "ok": 1, "n": 2, "writeErrors": [], "upserted": [], "errorLabels": [] };
+        let header = ReplyHeader::of(&reply).unwrap();
+        assert!(header.is_success() && header.check().is_ok());
+        assert!(header.upserted(&reply).is_none());
+    }
+
+    #[test]
     fn a_refused_command_keeps_code_labels_and_reply() {
         let reply = rawdoc! {
             "ok": 0.0, "code": 10107, "codeName": "NotWritablePrimary", "errmsg": "not primary",

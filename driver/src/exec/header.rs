@@ -60,7 +60,11 @@ impl ReplyHeader {
             if bytes.is_none() {
                 odd(name);
             }
-            bytes.map(span).unwrap_or_default()
+            /// The bytes of a document without elements.
+            const EMPTY: usize = 5;
+            // An empty list says as much as none.
+            let told = bytes.filter(|bytes| kind != ElementType::Array || bytes.len() > EMPTY);
+            told.map(span).unwrap_or_default()
         };
         let mut found = ReplyHeader::default();
         let mut elements = elements(reply);
