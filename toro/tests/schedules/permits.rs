@@ -25,6 +25,9 @@ impl Model {
     fn acquire(&mut self, id: usize, need: i64) -> Poll<Option<i64>> {
         if self.closed {
             Poll::Ready(None)
+        } else if need == 0 {
+            // There is nothing to wait for.
+            Poll::Ready(Some(0))
         } else if self.line.is_empty() && self.free >= need {
             self.free -= need;
             Poll::Ready(Some(need))
@@ -304,9 +307,11 @@ proptest! {
             let mut polled = None;
             match action % 7 {
                 0 | 1 => {
-                    polled = Some(waits.start(semaphore.acquire_many(u32::from(amount) % (ALL + 1))).1);
+                    let permits = u32::from(amount) % (ALL + 1);
+                    polled = Some(waits.start(semaphore.acquire_many(permits)).1);
                     let joined = matches!(polled, Some(Poll::Pending));
-                    overtaken += u16::from(waiting > 0 && !joined);
+                    // Whoever takes nothing overtakes nobody.
+                    overtaken += u16::from(waiting > 0 && !joined && permits > 0);
                     waiting += usize::from(joined);
                 }
                 2 => polled = waits.pick(choice).map(|id| waits.poll(id)),
