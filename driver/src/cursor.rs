@@ -97,7 +97,7 @@ impl<T> Cursor<T, Async> {
     ///
     /// # Errors
     /// Those of every operation when the next batch cannot be had; the cursor ends with that. `Timeout` when the time limit
-    /// of the step passes (see [`Cursor`](crate::cursor::Cursor), "Timeouts"). A step that ends between two batches leaves the cursor open.
+    /// of the step passes (see [`Cursor`], "Timeouts"). A step that ends between two batches leaves the cursor open.
     pub async fn advance(&mut self) -> Result<bool> {
         self.raw.begin_step();
         std::future::poll_fn(|cx| self.raw.poll_advance(cx)).await
@@ -109,7 +109,7 @@ impl<T> Cursor<T, Blocking> {
     ///
     /// # Errors
     /// Those of every operation when the next batch cannot be had; the cursor ends with that. `Timeout` when the time limit
-    /// of the step passes (see [`Cursor`](crate::cursor::Cursor), "Timeouts"). A step that ends between two batches leaves the cursor open.
+    /// of the step passes (see [`Cursor`], "Timeouts"). A step that ends between two batches leaves the cursor open.
     pub fn advance(&mut self) -> Result<bool> {
         if self.raw.advance_within_batch()? {
             return Ok(true);
