@@ -12,7 +12,11 @@ fn uncontended(criterion: &mut Criterion) {
     side_by_side(criterion, "lock, uncontended", alone::lock());
     side_by_side(criterion, "semaphore, uncontended", alone::semaphore());
     side_by_side(criterion, "bounded semaphore, uncontended", alone::bounded_semaphore());
-    side_by_side(criterion, "bounded semaphore, acquire and forget, release", alone::forget_and_release());
+    side_by_side(
+        criterion,
+        "bounded semaphore, acquire and forget, release",
+        alone::forget_and_release(),
+    );
     side_by_side(criterion, "rwlock, uncontended read", alone::read());
     side_by_side(criterion, "rwlock, uncontended write", alone::write());
 }
@@ -22,14 +26,22 @@ fn contended(criterion: &mut Criterion) {
     for (does, holder) in [("yields", Holder::Yields), ("does not yield", Holder::Works)] {
         let name = |what: &str| format!("{what}, holder {does}");
         side_by_side(criterion, &name("lock, fair"), contended::fair_lock(&runtime, holder));
-        side_by_side(criterion, &name("semaphore, fair"), contended::fair_semaphore(&runtime, holder));
+        side_by_side(
+            criterion,
+            &name("semaphore, fair"),
+            contended::fair_semaphore(&runtime, holder),
+        );
         side_by_side(
             criterion,
             &name("bounded semaphore, fair"),
             contended::bounded_semaphore(&runtime, holder),
         );
         side_by_side(criterion, &name("lock, barging"), contended::barging_lock(&runtime, holder));
-        side_by_side(criterion, &name("semaphore, barging"), contended::barging_semaphore(&runtime, holder));
+        side_by_side(
+            criterion,
+            &name("semaphore, barging"),
+            contended::barging_semaphore(&runtime, holder),
+        );
     }
 }
 

@@ -20,7 +20,8 @@ fn ready_pairs(criterion: &mut Criterion) {
 macro_rules! in_order {
     ($name:literal, $type:ty) => {{
         let queue = <$type>::new(64);
-        (0..8).for_each(|item| assert!(queue.try_put(item * 100).is_ok(), "there is room for eight"));
+        (0..8)
+            .for_each(|item| assert!(queue.try_put(item * 100).is_ok(), "there is room for eight"));
         Contender::new($name, move |ops| {
             ready(async {
                 let start = Instant::now();
@@ -45,7 +46,9 @@ fn orders(criterion: &mut Criterion) {
 
 fn between_tasks(criterion: &mut Criterion) {
     let runtime = two_workers();
-    for (maxsize, room) in [("1", Room::For(1)), ("64", Room::For(64)), ("unbounded", Room::Unbounded)] {
+    for (maxsize, room) in
+        [("1", Room::For(1)), ("64", Room::For(64)), ("unbounded", Room::Unbounded)]
+    {
         for tasks in [1, 4] {
             let name = format!("queue {tasks}P{tasks}C, maxsize {maxsize}, 8 bytes");
             side_by_side(criterion, &name, traffic::between::<1>(&runtime, room, tasks));

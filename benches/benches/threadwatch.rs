@@ -1,6 +1,6 @@
-//! `threadwatch` against what one would write without it: `PerThread::get` against a bare `thread_local!`, a
-//! `thread_local!` with a map from owner to value in it, and the `thread_local` crate; and what it costs to
-//! watch.
+//! `threadwatch` against what one would write without it: `PerThread::get` against a bare
+//! `thread_local!`, a `thread_local!` with a map from owner to value in it, and the `thread_local`
+//! crate; and what it costs to watch.
 
 use std::{
     cell::{Cell, RefCell},
@@ -14,8 +14,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use thread_local::ThreadLocal;
 use threadwatch::{ForkGeneration, PerThread, ThreadToken, ThreadWatcher};
 
-/// What a pool keeps for a thread. It has a destructor, so that the `thread_local!` beside it is one that has
-/// to be registered and checked, as any that gives a connection back would be.
+/// What a pool keeps for a thread. It has a destructor, so that the `thread_local!` beside it is
+/// one that has to be registered and checked, as any that gives a connection back would be.
 struct Account {
     depth: Cell<u64>,
     _connection: Option<Box<u64>>,
@@ -40,7 +40,8 @@ fn enter(account: &Account) -> u64 {
     depth
 }
 
-/// One access each, in a function of its own: nothing of it can be hoisted out of the loop that measures it.
+/// One access each, in a function of its own: nothing of it can be hoisted out of the loop that
+/// measures it.
 mod once {
     use super::*;
 
@@ -80,7 +81,8 @@ fn get(c: &mut Criterion) {
     let mut group = c.benchmark_group("an access");
     group.bench_function("thread_local!", |b| b.iter(once::bare));
     group.bench_function("PerThread", |b| b.iter(|| once::per_thread(owner)));
-    group.bench_function("the thread_local crate", |b| b.iter(|| once::thread_local_crate(&crates)));
+    group
+        .bench_function("the thread_local crate", |b| b.iter(|| once::thread_local_crate(&crates)));
     group.bench_function("thread_local! of a map", |b| b.iter(|| once::map(black_box(5))));
     group.finish();
 
@@ -88,7 +90,9 @@ fn get(c: &mut Criterion) {
     let mut group = c.benchmark_group("a read, inlined");
     group.bench_function("thread_local!", |b| b.iter(|| BARE.with(|account| account.depth.get())));
     group.bench_function("thread_local! of a RefCell", |b| {
-        b.iter(|| CELL.with(|cell| cell.borrow().as_ref().map_or(0, |account| account.depth.get())));
+        b.iter(|| {
+            CELL.with(|cell| cell.borrow().as_ref().map_or(0, |account| account.depth.get()))
+        });
     });
     group.bench_function("PerThread", |b| {
         b.iter(|| owner.get().map_or(0, |account| account.depth.get()));

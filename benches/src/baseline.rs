@@ -1,8 +1,9 @@
-//! What every cell had reached when it was measured alone on a quiet machine, to notice when one becomes worse.
+//! What every cell had reached when it was measured alone on a quiet machine, to notice when one
+//! becomes worse.
 //!
-//! The file holds a ratio for each cell of each suite: that of the subject to one peer, measured in the same run. Ratios of different
-//! machines, and of different days, can be compared; times cannot. A cell without a peer, or whose peer counts nothing, is held
-//! to its own figure.
+//! The file holds a ratio for each cell of each suite: that of the subject to one peer, measured in
+//! the same run. Ratios of different machines, and of different days, can be compared; times
+//! cannot. A cell without a peer, or whose peer counts nothing, is held to its own figure.
 
 use crate::report::{Cell, Report};
 use crate::round::Spread;
@@ -30,7 +31,9 @@ impl Mark {
         let peer = report.compared_peer(cell);
         let related = peer.and_then(|peer| {
             let ratio = cell.figures.first()?.ratio_to(peer).median;
-            ratio.is_finite().then(|| Mark::Ratio { to: peer.name.to_owned(), ratio: rounded(ratio) })
+            ratio
+                .is_finite()
+                .then(|| Mark::Ratio { to: peer.name.to_owned(), ratio: rounded(ratio) })
         });
         let by_itself = || {
             let median = cell.figures.first()?.median();
@@ -92,7 +95,8 @@ impl Baseline {
     pub fn read(path: &Path) -> Result<Self, String> {
         let text = std::fs::read_to_string(path)
             .map_err(|why| format!("cannot read the baseline {}: {why}", path.display()))?;
-        serde_json::from_str(&text).map_err(|why| format!("{} is no baseline: {why}", path.display()))
+        serde_json::from_str(&text)
+            .map_err(|why| format!("{} is no baseline: {why}", path.display()))
     }
 
     /// Writes the baseline to a file.
@@ -101,10 +105,12 @@ impl Baseline {
     /// A sentence that names the file, if it cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), String> {
         let text = serde_json::to_string_pretty(self).map_err(|why| why.to_string())?;
-        std::fs::write(path, text + "\n").map_err(|why| format!("cannot write {}: {why}", path.display()))
+        std::fs::write(path, text + "\n")
+            .map_err(|why| format!("cannot write {}: {why}", path.display()))
     }
 
-    /// Takes over what a run of `suite` reached. A run of the whole suite replaces all of its cells.
+    /// Takes over what a run of `suite` reached. A run of the whole suite replaces all of its
+    /// cells.
     pub fn update(&mut self, suite: &str, report: &Report, whole: bool) {
         let cells = self.suites.entry(suite.to_owned()).or_default();
         if whole {
@@ -117,8 +123,9 @@ impl Baseline {
         }
     }
 
-    /// Compares a run of `suite` with what it had reached. A cell became worse if its median is beyond what is tolerated, and three
-    /// quarters of its rounds are worse than before: one round that was disturbed says nothing.
+    /// Compares a run of `suite` with what it had reached. A cell became worse if its median is
+    /// beyond what is tolerated, and three quarters of its rounds are worse than before: one
+    /// round that was disturbed says nothing.
     pub fn compare(&self, suite: &str, report: &Report) -> Comparison {
         let nothing = Suite::new();
         let known = self.suites.get(suite).unwrap_or(&nothing);
@@ -148,7 +155,12 @@ impl Baseline {
 
 impl std::fmt::Display for Comparison {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "against the baseline: {} cells compared, {} worse", self.compared, self.worse.len())?;
+        writeln!(
+            f,
+            "against the baseline: {} cells compared, {} worse",
+            self.compared,
+            self.worse.len()
+        )?;
         self.worse.iter().try_for_each(|line| writeln!(f, "  WORSE {line}"))?;
         self.unknown.iter().try_for_each(|name| writeln!(f, "  not in the baseline: {name}"))
     }
@@ -161,7 +173,8 @@ mod tests {
 
     fn report(own: [f64; 4], peer: f64) -> Report {
         let figures = |name, rounds: [f64; 4]| Figures { name, rounds: rounds.to_vec() };
-        let measured = vec![figures("own", own), figures("slow", [900.0; 4]), figures("peer", [peer; 4])];
+        let measured =
+            vec![figures("own", own), figures("slow", [900.0; 4]), figures("peer", [peer; 4])];
         let alone = vec![figures("own", own)];
         Report {
             title: String::new(),
@@ -170,7 +183,10 @@ mod tests {
             shown: &[],
             packages: vec![],
             notes: vec![],
-            cells: vec![Cell::judged("lock", "ns", measured, &[]), Cell::judged("longest", "us", alone, &[])],
+            cells: vec![
+                Cell::judged("lock", "ns", measured, &[]),
+                Cell::judged("longest", "us", alone, &[]),
+            ],
         }
     }
 
@@ -191,7 +207,10 @@ mod tests {
         );
         // A slower machine slows both.
         assert_eq!(worse([20.0; 4], 200.0).len(), 1);
-        assert!(worse([9.0, 9.9, 12.0, 99.0], 100.0).is_empty(), "half of the rounds are as before");
+        assert!(
+            worse([9.0, 9.9, 12.0, 99.0], 100.0).is_empty(),
+            "half of the rounds are as before"
+        );
         assert!(worse([f64::NAN; 4], 100.0).len() == 2, "one that stalled is worse");
     }
 

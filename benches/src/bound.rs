@@ -54,8 +54,9 @@ impl Bound {
         Self { against: Against::Peer(peer), at_most, weight: Weight::Aim }
     }
 
-    /// Holds `figures`, of which the first is the subject and the others are peers, to this bound. `None` when the
-    /// peer it names is not among them, or stalled. A subject that stalled misses every bound.
+    /// Holds `figures`, of which the first is the subject and the others are peers, to this bound.
+    /// `None` when the peer it names is not among them, or stalled. A subject that stalled
+    /// misses every bound.
     pub fn judge(&self, figures: &[Figures]) -> Option<Verdict> {
         let (subject, peers) = figures.split_first()?;
         let (peer, reached) = match self.against {
@@ -93,8 +94,8 @@ pub fn fastest(peers: &[Figures]) -> Option<&Figures> {
 pub enum Standing {
     /// The median is within the bound.
     Met,
-    /// The median is beyond the bound by at most a tenth, and at least a quarter of the rounds is within it: the
-    /// difference is of the size of the noise.
+    /// The median is beyond the bound by at most a tenth, and at least a quarter of the rounds is
+    /// within it: the difference is of the size of the noise.
     Even,
     /// Neither.
     Missed,
@@ -176,8 +177,9 @@ mod tests {
     #[test]
     fn who_stalls_misses_and_is_no_measure() {
         let stalled = |name| Figures { name, rounds: Vec::new() };
-        let judge =
-            |figures: &[Figures]| Bound::must("peer", 1.0).judge(figures).map(|verdict| verdict.standing);
+        let judge = |figures: &[Figures]| {
+            Bound::must("peer", 1.0).judge(figures).map(|verdict| verdict.standing)
+        };
         assert_eq!(judge(&[stalled("own"), figures("peer", [1.0; 4])]), Some(Standing::Missed));
         assert_eq!(judge(&[figures("own", [1.0; 4]), stalled("peer")]), None);
         assert!(fastest(&[stalled("peer")]).is_none());

@@ -12,8 +12,8 @@
 //! }
 //! ```
 //!
-//! While nobody counts, an allocation costs one load of a flag that nobody writes and a branch that is always
-//! predicted: timed measurements of code that allocates are not burdened by it.
+//! While nobody counts, an allocation costs one load of a flag that nobody writes and a branch that
+//! is always predicted: timed measurements of code that allocates are not burdened by it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -36,8 +36,8 @@ pub struct Allocations {
     pub bytes: u64,
 }
 
-/// Runs `f` and counts what every thread of the process allocates meanwhile. Zero in a process that has not installed
-/// [`CountingAlloc`]. One count at a time: a second caller waits for the first.
+/// Runs `f` and counts what every thread of the process allocates meanwhile. Zero in a process that
+/// has not installed [`CountingAlloc`]. One count at a time: a second caller waits for the first.
 pub fn count<R>(f: impl FnOnce() -> R) -> (R, Allocations) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -45,8 +45,10 @@ pub fn count<R>(f: impl FnOnce() -> R) -> (R, Allocations) {
     COUNTING.store(true, Relaxed);
     let result = f();
     COUNTING.store(false, Relaxed);
-    let counted =
-        Allocations { calls: CALLS.load(Relaxed) - before.0, bytes: BYTES.load(Relaxed) - before.1 };
+    let counted = Allocations {
+        calls: CALLS.load(Relaxed) - before.0,
+        bytes: BYTES.load(Relaxed) - before.1,
+    };
     (result, counted)
 }
 
@@ -58,8 +60,8 @@ fn note(bytes: usize) {
     }
 }
 
-// SAFETY: every method hands its arguments to `System` unchanged and returns what `System` returns; counting touches
-// atomics alone and cannot allocate or unwind.
+// SAFETY: every method hands its arguments to `System` unchanged and returns what `System` returns;
+// counting touches atomics alone and cannot allocate or unwind.
 unsafe impl GlobalAlloc for CountingAlloc {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -20,8 +20,8 @@ impl CpuTime {
     pub fn now() -> Self {
         // SAFETY: `rusage` is a C struct of integers, for which all zeros are a value.
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-        // SAFETY: `usage` is a live `rusage` that the call may write. With RUSAGE_SELF and a valid pointer the call
-        // cannot fail; were it to, the zeros would stand.
+        // SAFETY: `usage` is a live `rusage` that the call may write. With RUSAGE_SELF and a valid
+        // pointer the call cannot fail; were it to, the zeros would stand.
         unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
         let duration = |time: libc::timeval| {
             Duration::new(time.tv_sec.unsigned_abs(), time.tv_usec.unsigned_abs() as u32 * 1000)
@@ -45,7 +45,9 @@ impl CpuTime {
             user: self.user.saturating_sub(earlier.user),
             system: self.system.saturating_sub(earlier.system),
             voluntary_switches: self.voluntary_switches.saturating_sub(earlier.voluntary_switches),
-            involuntary_switches: self.involuntary_switches.saturating_sub(earlier.involuntary_switches),
+            involuntary_switches: self
+                .involuntary_switches
+                .saturating_sub(earlier.involuntary_switches),
         }
     }
 }
@@ -57,8 +59,8 @@ pub fn measure<R>(f: impl FnOnce() -> R) -> (R, CpuTime) {
     (result, CpuTime::now().since(&before))
 }
 
-/// How much of the machine other processes used while `f` ran: 0 when it was ours alone, 1 for one whole processor.
-/// Includes what the hypervisor took. `None` where the system does not tell.
+/// How much of the machine other processes used while `f` ran: 0 when it was ours alone, 1 for one
+/// whole processor. Includes what the hypervisor took. `None` where the system does not tell.
 pub fn disturbance<R>(f: impl FnOnce() -> R) -> (R, Option<f64>) {
     let (clock, before) = (Instant::now(), machine_time());
     let (result, ours) = measure(f);
@@ -70,13 +72,21 @@ pub fn disturbance<R>(f: impl FnOnce() -> R) -> (R, Option<f64>) {
     (result, foreign)
 }
 
-/// Processor time that was not idle since the machine started, over all processors: the first line of `/proc/stat`,
-/// which counts hundredths of seconds as user, nice, system, idle, iowait, irq, softirq, steal.
+/// Processor time that was not idle since the machine started, over all processors: the first line
+/// of `/proc/stat`, which counts hundredths of seconds as user, nice, system, idle, iowait, irq,
+/// softirq, steal.
 fn machine_time() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/stat").ok()?;
-    let ticks: Vec<u64> =
-        text.lines().next()?.split_whitespace().skip(1).map_while(|word| word.parse().ok()).collect();
-    let [user, nice, system, _idle, _iowait, irq, softirq, steal, ..] = ticks[..] else { return None };
+    let ticks: Vec<u64> = text
+        .lines()
+        .next()?
+        .split_whitespace()
+        .skip(1)
+        .map_while(|word| word.parse().ok())
+        .collect();
+    let [user, nice, system, _idle, _iowait, irq, softirq, steal, ..] = ticks[..] else {
+        return None;
+    };
     Some(Duration::from_millis(10 * (user + nice + system + irq + softirq + steal)))
 }
 

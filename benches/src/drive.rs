@@ -11,8 +11,8 @@ use tokio::sync::Barrier;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// Drives a future that never has to wait, on this thread, without a runtime: no scheduler and no cooperative budget
-/// stands between the code that is measured and the clock.
+/// Drives a future that never has to wait, on this thread, without a runtime: no scheduler and no
+/// cooperative budget stands between the code that is measured and the clock.
 ///
 /// # Panics
 /// If the future is not ready at its first poll: what was to be measured is then not what happened.
@@ -24,10 +24,12 @@ pub fn ready<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Times `ops` runs of `operation`, each polled by hand. `operation` is async, but must never have to wait.
+/// Times `ops` runs of `operation`, each polled by hand. `operation` is async, but must never have
+/// to wait.
 ///
-/// The loop is outside of the futures: its counter, were it inside of one, would be kept in memory or in a register
-/// depending on what becomes of that future's address, and be measured with the shorter operations.
+/// The loop is outside of the futures: its counter, were it inside of one, would be kept in memory
+/// or in a register depending on what becomes of that future's address, and be measured with the
+/// shorter operations.
 pub fn time_ready<F: Future>(ops: u64, mut operation: impl FnMut() -> F) -> Sample {
     let start = Instant::now();
     for _ in 0..ops {
@@ -41,14 +43,16 @@ pub fn time_ready<F: Future>(ops: u64, mut operation: impl FnMut() -> F) -> Samp
 /// # Panics
 /// If the operating system gives no threads.
 pub fn two_workers() -> Arc<Runtime> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     Arc::new(runtime.expect("two threads can be started"))
 }
 
-/// Spawns the tasks, lets them start together once all of them run, and times them from the first that starts to the
-/// last that ends. Returns what they returned, in their order.
+/// Spawns the tasks, lets them start together once all of them run, and times them from the first
+/// that starts to the last that ends. Returns what they returned, in their order.
 ///
-/// Each task reads the clock itself: the thread that waits for them may be late to notice their start.
+/// Each task reads the clock itself: the thread that waits for them may be late to notice their
+/// start.
 ///
 /// # Errors
 /// [`Stalled`] if they have not ended after [`PATIENCE`]: somebody waits for a wake-up that never comes. The tasks are
@@ -96,8 +100,9 @@ where
 /// How long tasks may take that are to take milliseconds, before they are given up.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Futures that wait, in places that are allocated once and used again: what is measured does not include the
-/// harness's own memory, and places that follow each other do so in memory too, whatever earlier cells have left of the heap.
+/// Futures that wait, in places that are allocated once and used again: what is measured does not
+/// include the harness's own memory, and places that follow each other do so in memory too,
+/// whatever earlier cells have left of the heap.
 pub struct Crowd<F> {
     places: Vec<Pin<Box<Option<F>>>>,
 }

@@ -1,6 +1,7 @@
 //! Measurements of this workspace against its peers and against the floor.
 //!
-//! The library holds what every measurement shares; the binary `versus` and the criterion benches stand on it.
+//! The library holds what every measurement shares; the binary `versus` and the criterion benches
+//! stand on it.
 //!
 //! | module | what it is |
 //! |---|---|
@@ -14,10 +15,11 @@
 //! | [`workloads`] | the work that is measured, with its contenders |
 //! | [`options`], [`versions`] | the command line; the versions that were measured |
 //!
-//! How a figure is kept honest: contenders take turns within every round and the order rotates from round to
-//! round, so that a slow stretch of the machine falls on all of them; ratios are taken within a round and their
-//! median is reported; each contender is warmed and its number of operations chosen so that one measurement fills
-//! a fixed slice of time; what a measurement needs is allocated before its clock starts.
+//! How a figure is kept honest: contenders take turns within every round and the order rotates from
+//! round to round, so that a slow stretch of the machine falls on all of them; ratios are taken
+//! within a round and their median is reported; each contender is warmed and its number of
+//! operations chosen so that one measurement fills a fixed slice of time; what a measurement needs
+//! is allocated before its clock starts.
 
 pub mod baseline;
 pub mod bound;

@@ -59,13 +59,16 @@ impl Options {
         let mut options = Self::default();
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
-            let mut value = |what: &str| words.next().ok_or(format!("{word} needs {what} after it"));
+            let mut value =
+                |what: &str| words.next().ok_or(format!("{word} needs {what} after it"));
             match word.as_str() {
                 "--json" => options.json = Some(value("the name of a file")?.into()),
                 "--plot" => options.plot = Some(value("the name of a file")?.into()),
                 "--table" => options.table = Some(value("the name of a file")?.into()),
                 "--against" => options.against = Some(value("the name of a file")?.into()),
-                "--write-baseline" => options.write_baseline = Some(value("the name of a file")?.into()),
+                "--write-baseline" => {
+                    options.write_baseline = Some(value("the name of a file")?.into())
+                }
                 "--cell" => options.cell = Some(value("a part of a cell's name")?),
                 "--only" => options.only = Some(value("the name of a contender")?),
                 "--uri" => options.uri = Some(value("a connection string")?),
@@ -74,13 +77,21 @@ impl Options {
                     let text = value("a number")?;
                     let rounds = text.parse().ok().filter(|rounds| (1..=1000).contains(rounds));
                     options.rounds =
-                        Some(rounds.ok_or(format!("--rounds takes a number from 1 to 1000, not {text:?}"))?);
+                        Some(rounds.ok_or(format!(
+                            "--rounds takes a number from 1 to 1000, not {text:?}"
+                        ))?);
                 }
-                other => return Err(format!("{other:?} is not an option; the options are\n{USAGE}")),
+                other => {
+                    return Err(format!("{other:?} is not an option; the options are\n{USAGE}"));
+                }
             }
         }
-        if options.only.is_some() && (options.against.is_some() || options.write_baseline.is_some()) {
-            return Err("--only compares nothing: it goes with neither --against nor --write-baseline".into());
+        if options.only.is_some() && (options.against.is_some() || options.write_baseline.is_some())
+        {
+            return Err(
+                "--only compares nothing: it goes with neither --against nor --write-baseline"
+                    .into(),
+            );
         }
         Ok(options)
     }
@@ -106,9 +117,10 @@ mod tests {
 
     #[test]
     fn options_are_read() {
-        let options =
-            parse("--json a.json --plot b.svg --table c.md --rounds 31 --cell lock --only flume --quick")
-                .expect("all are options");
+        let options = parse(
+            "--json a.json --plot b.svg --table c.md --rounds 31 --cell lock --only flume --quick",
+        )
+        .expect("all are options");
         assert_eq!(options.json, Some("a.json".into()));
         assert_eq!((&options.plot, &options.table), (&Some("b.svg".into()), &Some("c.md".into())));
         assert_eq!((options.rounds, options.pace), (Some(31), Pace::Quick));
@@ -121,7 +133,9 @@ mod tests {
     fn what_is_wrong_is_named() {
         assert_eq!(parse("--json").unwrap_err(), "--json needs the name of a file after it");
         assert!(parse("--rounds 0").unwrap_err().contains("1 to 1000, not \"0\""));
-        assert!(parse("--only a --against b.json").unwrap_err().contains("--only compares nothing"));
+        assert!(
+            parse("--only a --against b.json").unwrap_err().contains("--only compares nothing")
+        );
         assert!(parse("--fast").unwrap_err().contains("\"--fast\" is not an option"));
     }
 }

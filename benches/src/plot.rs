@@ -82,8 +82,12 @@ impl Bars {
              viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"12\" fill=\"#222\">"
         ));
         put(format_args!("<rect width=\"100%\" height=\"100%\" fill=\"white\"/>"));
-        put(format_args!("<text x=\"12\" y=\"26\" font-size=\"16\">{}</text>", escape(&self.title)));
-        let rows = || self.bars.iter().enumerate().map(|(index, bar)| (TOP + STEP * index as f64, bar));
+        put(format_args!(
+            "<text x=\"12\" y=\"26\" font-size=\"16\">{}</text>",
+            escape(&self.title)
+        ));
+        let rows =
+            || self.bars.iter().enumerate().map(|(index, bar)| (TOP + STEP * index as f64, bar));
         for (y, bar) in rows() {
             put(format_args!(
                 "<rect x=\"{left}\" y=\"{}\" width=\"{:.1}\" height=\"{}\" fill=\"{}\"/>",
@@ -93,7 +97,8 @@ impl Bars {
                 bar.tone.colour()
             ));
         }
-        // The line lies over the bars and under the words, which have a halo so that they can be read on it.
+        // The line lies over the bars and under the words, which have a halo so that they can be
+        // read on it.
         let line_x = left + scale(self.line);
         put(format_args!(
             "<line x1=\"{line_x:.1}\" y1=\"{}\" x2=\"{line_x:.1}\" y2=\"{}\" stroke=\"#222\" \
@@ -144,9 +149,15 @@ mod tests {
 
     #[test]
     fn a_bar_is_as_long_as_its_value_and_cut_where_it_is_too_long() {
-        let bar = |label: &str, value| Bar { label: label.into(), value, note: "n".into(), tone: Tone::Good };
+        let bar = |label: &str, value| Bar {
+            label: label.into(),
+            value,
+            note: "n".into(),
+            tone: Tone::Good,
+        };
         let bars = vec![bar("half & half", 0.5), bar("far <off>", 9.0)];
-        let svg = Bars { title: "t".into(), axis: "a".into(), line: 1.0, longest: 2.0, bars }.to_svg();
+        let svg =
+            Bars { title: "t".into(), axis: "a".into(), line: 1.0, longest: 2.0, bars }.to_svg();
         assert!(svg.contains("width=\"115.0\""), "a quarter of the width for 0.5 of 2:\n{svg}");
         assert!(svg.contains("width=\"460.0\"") && svg.contains("» n"), "cut and marked:\n{svg}");
         assert!(svg.contains("half &amp; half") && svg.contains("far &lt;off&gt;"));

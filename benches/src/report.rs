@@ -7,7 +7,8 @@ use crate::table::{Table, figure};
 use crate::versions::version_of;
 use serde_json::{Value, json};
 
-/// One cell, measured and judged. The first of its figures is the subject, the others are its peers.
+/// One cell, measured and judged. The first of its figures is the subject, the others are its
+/// peers.
 #[derive(Clone, Debug)]
 pub struct Cell {
     /// What was measured.
@@ -36,7 +37,8 @@ impl Cell {
         Self { name: name.into(), unit, figures, verdicts, remark: String::new(), is_time: false }
     }
 
-    /// The same cell, whose figures are microseconds from the beginning to the end of one operation.
+    /// The same cell, whose figures are microseconds from the beginning to the end of one
+    /// operation.
     #[must_use]
     pub fn timing_operations(mut self) -> Self {
         self.is_time = true;
@@ -54,13 +56,15 @@ impl Cell {
         fastest(self.figures.get(1..)?)
     }
 
-    /// What the subject does in a second, where the cell measures the time from beginning to end of one operation.
+    /// What the subject does in a second, where the cell measures the time from beginning to end of
+    /// one operation.
     fn per_second(&self, subject: &Figures) -> Option<f64> {
         (self.is_time && !subject.stalled()).then(|| 1e6 / subject.median())
     }
 
     fn say(&self, which: MustOrAim) -> String {
-        let verdicts = self.verdicts(which).map(|verdict| format!("{} {verdict}", verdict.standing.word()));
+        let verdicts =
+            self.verdicts(which).map(|verdict| format!("{} {verdict}", verdict.standing.word()));
         verdicts.collect::<Vec<_>>().join(", ")
     }
 
@@ -110,7 +114,8 @@ pub struct Report {
     pub subject: &'static str,
     /// The peer that the plot compares with; `None`: in each cell the best.
     pub against: Option<&'static str>,
-    /// Peers that have columns of their own in the table, median and ratio; none: the best of each cell is shown.
+    /// Peers that have columns of their own in the table, median and ratio; none: the best of each
+    /// cell is shown.
     pub shown: &'static [&'static str],
     /// The packages whose versions belong to the figures.
     pub packages: Vec<&'static str>,
@@ -134,7 +139,9 @@ impl Report {
             headings.extend(["best_peer", "peer", "ratio"].map(Into::into));
         } else {
             headings.push("per_second".into());
-            headings.extend(self.shown.iter().flat_map(|peer| [peer.to_string(), format!("to_{peer}")]));
+            headings.extend(
+                self.shown.iter().flat_map(|peer| [peer.to_string(), format!("to_{peer}")]),
+            );
         }
         headings.extend(["must", "aim", "remark"].map(Into::into));
         headings
@@ -144,17 +151,21 @@ impl Report {
     fn row(&self, cell: &Cell) -> Vec<String> {
         let subject = cell.figures.first();
         let ratio_to = |peer: Option<&Figures>| {
-            let ratio = subject.zip(peer).map(|(subject, peer)| figure(subject.ratio_to(peer).median));
+            let ratio =
+                subject.zip(peer).map(|(subject, peer)| figure(subject.ratio_to(peer).median));
             ratio.unwrap_or_else(dash)
         };
-        let mut row = vec![cell.name.clone(), cell.unit.to_string(), subject.map_or_else(dash, say_median)];
+        let mut row =
+            vec![cell.name.clone(), cell.unit.to_string(), subject.map_or_else(dash, say_median)];
         if self.shown.is_empty() {
             let best = cell.best_peer();
             row.push(best.map_or_else(dash, |best| figure(best.median())));
             row.push(best.map_or_else(dash, |best| best.name.to_string()));
             row.push(ratio_to(best));
         } else {
-            row.push(subject.and_then(|subject| cell.per_second(subject)).map_or_else(dash, figure));
+            row.push(
+                subject.and_then(|subject| cell.per_second(subject)).map_or_else(dash, figure),
+            );
             for name in self.shown {
                 let peer = cell.figures.iter().skip(1).find(|peer| peer.name == *name);
                 row.extend([peer.map_or_else(dash, say_median), ratio_to(peer)]);
@@ -165,7 +176,8 @@ impl Report {
         row
     }
 
-    /// The cells that something must hold for, as a table in Markdown: what a page about the project shows.
+    /// The cells that something must hold for, as a table in Markdown: what a page about the
+    /// project shows.
     pub fn to_markdown(&self) -> String {
         let line = |words: &[String]| format!("| {} |\n", words.join(" | "));
         // All but the aims and the remarks.
@@ -200,8 +212,11 @@ impl Report {
 
     /// Every figure of every contender, with the bounds and the versions.
     pub fn to_json(&self) -> Value {
-        let versions: serde_json::Map<String, Value> =
-            self.packages.iter().map(|&package| (package.to_string(), json!(version_of(package)))).collect();
+        let versions: serde_json::Map<String, Value> = self
+            .packages
+            .iter()
+            .map(|&package| (package.to_string(), json!(version_of(package))))
+            .collect();
         let cells: Vec<Value> = self.cells.iter().map(|cell| self.cell_to_json(cell)).collect();
         json!({
             "title": self.title,
@@ -261,12 +276,13 @@ impl Report {
 
     /// The peer that a cell is compared with: the one that the report names, else the best.
     pub(crate) fn compared_peer<'c>(&self, cell: &'c Cell) -> Option<&'c Figures> {
-        let named = self.against.map(|name| cell.figures.iter().skip(1).find(|peer| peer.name == name));
+        let named =
+            self.against.map(|name| cell.figures.iter().skip(1).find(|peer| peer.name == name));
         named.unwrap_or_else(|| cell.best_peer())
     }
 
-    /// The ratio of the subject to [its peer](Report::against), one bar a cell; cells without that peer are left out.
-    /// Where some cells are held to bounds, only these are drawn.
+    /// The ratio of the subject to [its peer](Report::against), one bar a cell; cells without that
+    /// peer are left out. Where some cells are held to bounds, only these are drawn.
     pub fn to_plot(&self) -> Bars {
         let bar = |cell: &Cell| {
             let (subject, best) = (cell.figures.first()?, self.compared_peer(cell)?);
@@ -305,7 +321,8 @@ mod tests {
     fn report() -> Report {
         let figures = |name, value| Figures { name, rounds: vec![value; 3] };
         let measured = vec![figures("own", 5.0), figures("slow", 20.0), figures("quick", 10.0)];
-        let bounds = [Bound::must("quick", 0.4), Bound::must("slow", 0.4), Bound::aim("quick", 0.6)];
+        let bounds =
+            [Bound::must("quick", 0.4), Bound::must("slow", 0.4), Bound::aim("quick", 0.6)];
         let cell = Cell::judged("lock", "ns", measured, &bounds).with_remark("slow is unfair");
         Report {
             title: "t".into(),
@@ -346,7 +363,11 @@ mod tests {
     fn peers_that_are_shown_have_columns_and_a_bound_brings_a_cell_into_the_markdown() {
         let mut report = Report { shown: &["slow", "absent"], ..report() };
         report.cells[0] = report.cells[0].clone().timing_operations();
-        report.cells.push(Cell { name: "free".into(), verdicts: vec![], ..report.cells[0].clone() });
+        report.cells.push(Cell {
+            name: "free".into(),
+            verdicts: vec![],
+            ..report.cells[0].clone()
+        });
         let text = report.to_text();
         let row = text.lines().find(|line| line.starts_with("lock")).expect("the cell has a row");
         let words: Vec<&str> = row.split_whitespace().collect();

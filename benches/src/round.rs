@@ -1,9 +1,9 @@
 //! Interleaved rounds: contenders measured in turn under the same conditions.
 //!
-//! One round measures every contender once; the next round begins one contender further, so that none always
-//! follows the same neighbour. A figure is the median over the rounds. A ratio is taken within each round, between
-//! measurements that lie milliseconds apart, and the median of those ratios is what counts: a machine that slows
-//! down for a second slows both sides of the ratio.
+//! One round measures every contender once; the next round begins one contender further, so that
+//! none always follows the same neighbour. A figure is the median over the rounds. A ratio is taken
+//! within each round, between measurements that lie milliseconds apart, and the median of those
+//! ratios is what counts: a machine that slows down for a second slows both sides of the ratio.
 
 use std::time::Duration;
 
@@ -35,21 +35,25 @@ impl std::fmt::Display for Stalled {
 
 impl std::error::Error for Stalled {}
 
-/// Something that can be measured: a name, and a function that performs about as many operations as it is asked to
-/// and says how many they were and how long they took.
+/// Something that can be measured: a name, and a function that performs about as many operations as
+/// it is asked to and says how many they were and how long they took.
 pub struct Contender {
     name: &'static str,
     run: Box<dyn FnMut(u64) -> Result<Sample, Stalled>>,
 }
 
 impl Contender {
-    /// A contender whose `run` performs at least one operation, near to the number it is given, and times them.
+    /// A contender whose `run` performs at least one operation, near to the number it is given, and
+    /// times them.
     pub fn new(name: &'static str, mut run: impl FnMut(u64) -> Sample + 'static) -> Self {
         Self::may_stall(name, move |ops| Ok(run(ops)))
     }
 
     /// A contender that may fail to end: see [`Contender::new`].
-    pub fn may_stall(name: &'static str, run: impl FnMut(u64) -> Result<Sample, Stalled> + 'static) -> Self {
+    pub fn may_stall(
+        name: &'static str,
+        run: impl FnMut(u64) -> Result<Sample, Stalled> + 'static,
+    ) -> Self {
         Self { name, run: Box::new(run) }
     }
 
@@ -76,7 +80,8 @@ pub struct Plan {
     pub slice: Duration,
 }
 
-/// The measurements of one contender, one a round, in nanoseconds per operation (or another unit of the caller's).
+/// The measurements of one contender, one a round, in nanoseconds per operation (or another unit of
+/// the caller's).
 #[derive(Clone, Debug)]
 pub struct Figures {
     /// Who was measured.
@@ -132,20 +137,23 @@ impl Figures {
         self.spread().median
     }
 
-    /// The quartiles of this contender's figures divided, round by round, by those of `other`. Nothing by nothing
-    /// counts as equal.
+    /// The quartiles of this contender's figures divided, round by round, by those of `other`.
+    /// Nothing by nothing counts as equal.
     pub fn ratio_to(&self, other: &Self) -> Spread {
         let ratio = |(mine, theirs): (&f64, &f64)| if mine == theirs { 1.0 } else { mine / theirs };
         Spread::of(&self.rounds.iter().zip(&other.rounds).map(ratio).collect::<Vec<_>>())
     }
 }
 
-/// Measures the contenders against each other. One that stalls is left out from then on and has no figures.
+/// Measures the contenders against each other. One that stalls is left out from then on and has no
+/// figures.
 pub fn contest(plan: Plan, contenders: &mut [Contender]) -> Vec<Figures> {
     let mut ops: Vec<Result<u64, Stalled>> =
         contenders.iter_mut().map(|contender| calibrate(plan.slice, contender)).collect();
-    let mut figures: Vec<Figures> =
-        contenders.iter().map(|contender| Figures { name: contender.name, rounds: Vec::new() }).collect();
+    let mut figures: Vec<Figures> = contenders
+        .iter()
+        .map(|contender| Figures { name: contender.name, rounds: Vec::new() })
+        .collect();
     for round in 0..plan.rounds.max(1) {
         for turn in 0..contenders.len() {
             let index = (round + turn) % contenders.len();
@@ -162,8 +170,8 @@ pub fn contest(plan: Plan, contenders: &mut [Contender]) -> Vec<Figures> {
     figures
 }
 
-/// Warms a contender and finds how many of its operations fill a slice: doubled until a tenth of the slice is
-/// filled, then extrapolated.
+/// Warms a contender and finds how many of its operations fill a slice: doubled until a tenth of
+/// the slice is filled, then extrapolated.
 fn calibrate(slice: Duration, contender: &mut Contender) -> Result<u64, Stalled> {
     let mut ops = 16;
     loop {
@@ -224,10 +232,15 @@ mod tests {
         let mut calls = 0;
         let stalls = Contender::may_stall("stalls", move |ops| {
             calls += 1;
-            if calls == 4 { Err(Stalled) } else { Ok(Sample { elapsed: Duration::from_nanos(ops), ops }) }
+            if calls == 4 {
+                Err(Stalled)
+            } else {
+                Ok(Sample { elapsed: Duration::from_nanos(ops), ops })
+            }
         });
         let runs = Contender::new("runs", |ops| Sample { elapsed: Duration::from_nanos(ops), ops });
-        let figures = contest(Plan { rounds: 4, slice: Duration::from_nanos(16) }, &mut [stalls, runs]);
+        let figures =
+            contest(Plan { rounds: 4, slice: Duration::from_nanos(16) }, &mut [stalls, runs]);
         assert!(figures[0].stalled() && figures[1].rounds.len() == 4);
         assert!(figures[0].ratio_to(&figures[1]).median.is_nan());
     }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Rows of cells under a heading, printed with each column as wide as its widest cell: the first column to the
-/// left, numbers to the right, other text to the left.
+/// Rows of cells under a heading, printed with each column as wide as its widest cell: the first
+/// column to the left, numbers to the right, other text to the left.
 #[derive(Clone, Debug)]
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -29,20 +29,28 @@ fn is_number(cell: &str) -> bool {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let cell = |row: usize, column: usize| self.rows[row].get(column).map_or("", String::as_str);
+        let cell =
+            |row: usize, column: usize| self.rows[row].get(column).map_or("", String::as_str);
         let rows = 0..self.rows.len();
         let widths: Vec<usize> = (0..columns)
-            .map(|column| rows.clone().map(|row| cell(row, column).chars().count()).max().unwrap_or(0))
+            .map(|column| {
+                rows.clone().map(|row| cell(row, column).chars().count()).max().unwrap_or(0)
+            })
             .collect();
         let to_right: Vec<bool> = (0..columns)
-            .map(|column| column > 0 && rows.clone().skip(1).any(|row| is_number(cell(row, column))))
+            .map(|column| {
+                column > 0 && rows.clone().skip(1).any(|row| is_number(cell(row, column)))
+            })
             .collect();
         for row in rows {
             let mut line = String::new();
             for column in 0..columns {
                 let (text, width) = (cell(row, column), widths[column]);
-                line +=
-                    &if to_right[column] { format!("{text:>width$}  ") } else { format!("{text:<width$}  ") };
+                line += &if to_right[column] {
+                    format!("{text:>width$}  ")
+                } else {
+                    format!("{text:<width$}  ")
+                };
             }
             writeln!(f, "{}", line.trim_end())?;
         }

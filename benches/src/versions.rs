@@ -2,14 +2,16 @@
 
 const LOCK_FILE: &str = include_str!("../../Cargo.lock");
 
-/// The version of `package` in the lock file; of several, the highest that is listed. `None` when it is not in use.
+/// The version of `package` in the lock file; of several, the highest that is listed. `None` when
+/// it is not in use.
 pub fn version_of(package: &str) -> Option<&'static str> {
     let heading = format!("name = \"{package}\"");
     let mut lines = LOCK_FILE.lines();
     let mut found = None;
     while let Some(line) = lines.next() {
         if line == heading {
-            found = lines.next().and_then(|line| line.strip_prefix("version = \"")?.strip_suffix('"'));
+            found =
+                lines.next().and_then(|line| line.strip_prefix("version = \"")?.strip_suffix('"'));
         }
     }
     found

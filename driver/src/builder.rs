@@ -1,9 +1,11 @@
-//! The builders of option structures: one setter a field, each taking what converts into the field's type.
+//! The builders of option structures: one setter a field, each taking what converts into the
+//! field's type.
 //!
-//! A field of type `Option<T>` takes a `T`, an `Option<T>` or `None`; a field that is not set keeps its default.
+//! A field of type `Option<T>` takes a `T`, an `Option<T>` or `None`; a field that is not set keeps
+//! its default.
 
-/// Writes `$builder` with a setter for each of the named fields of `$options`, which must be `Default`, and
-/// `$options::builder()`.
+/// Writes `$builder` with a setter for each of the named fields of `$options`, which must be
+/// `Default`, and `$options::builder()`.
 macro_rules! builder {
     (
         $(#[$doc:meta])*

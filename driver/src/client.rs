@@ -16,33 +16,40 @@ use crate::options::{
 use crate::rt::{self, Runtime};
 use crate::session::StartSession;
 
-/// A client of one deployment: its monitors, its connection pools, and what is known of its servers.
+/// A client of one deployment: its monitors, its connection pools, and what is known of its
+/// servers.
 ///
-/// A handle: cheap to clone, and safe to share between tasks and threads. Make one for a program and clone it; each new client
-/// watches the deployment and opens connections of its own. When the last handle goes, with all databases, collections,
-/// cursors and sessions made of it, its monitors end and its sockets are closed.
+/// A handle: cheap to clone, and safe to share between tasks and threads. Make one for a program
+/// and clone it; each new client watches the deployment and opens connections of its own. When the
+/// last handle goes, with all databases, collections, cursors and sessions made of it, its monitors
+/// end and its sockets are closed.
 ///
-/// An async client belongs to the tokio runtime in which it was made, and ends with it: operations then fail with
-/// [`RuntimeEnded`](crate::error::ErrorKind::RuntimeEnded). It may be used from other runtimes as long as its own runs.
+/// An async client belongs to the tokio runtime in which it was made, and ends with it: operations
+/// then fail with [`RuntimeEnded`](crate::error::ErrorKind::RuntimeEnded). It may be used from
+/// other runtimes as long as its own runs.
 ///
-/// Named through its API: [`driver::Client`](crate::Client) and [`driver::sync::Client`](crate::sync::Client).
+/// Named through its API: [`driver::Client`](crate::Client) and
+/// [`driver::sync::Client`](crate::sync::Client).
 pub struct Client<F: Mode> {
     core: Arc<Core>,
     mode: PhantomData<fn() -> F>,
 }
 
 impl Client<Async> {
-    /// A client of the deployment that `uri` names, such as `mongodb://host1,host2/?replicaSet=rs0`.
+    /// A client of the deployment that `uri` names, such as
+    /// `mongodb://host1,host2/?replicaSet=rs0`.
     ///
-    /// Returns at once: servers are looked for in the background, and the first operation waits for one.
+    /// Returns at once: servers are looked for in the background, and the first operation waits for
+    /// one.
     ///
     /// # Errors
-    /// - `InvalidArgument` when the connection string cannot be read or contradicts itself, outside a tokio runtime, and in one
-    ///   that was built without `enable_all`.
+    /// - `InvalidArgument` when the connection string cannot be read or contradicts itself, outside
+    ///   a tokio runtime, and in one that was built without `enable_all`.
     /// - `Io` when the process can open no socket.
     /// - `DnsResolve` where the records of a `mongodb+srv` name cannot be had.
     ///
-    /// An unknown option, or a value of the wrong form, is no error: it is left out, and told by [`warnings`](Client::warnings).
+    /// An unknown option, or a value of the wrong form, is no error: it is left out, and told by
+    /// [`warnings`](Client::warnings).
     ///
     /// # Example
     /// ```no_run
@@ -65,9 +72,10 @@ impl Client<Async> {
     /// A client with these options.
     ///
     /// # Errors
-    /// `InvalidArgument` when the options contradict each other, outside a tokio runtime, and in one that was built without
-    /// `enable_all`; `Io` when the process can open no socket. Tokio reports the lack of I/O or timers by a panic, which is caught; a
-    /// program built with `panic = "abort"` ends there.
+    /// `InvalidArgument` when the options contradict each other, outside a tokio runtime, and in
+    /// one that was built without `enable_all`; `Io` when the process can open no socket. Tokio
+    /// reports the lack of I/O or timers by a panic, which is caught; a program built with
+    /// `panic = "abort"` ends there.
     pub fn with_options(options: ClientOptions) -> Result<Self> {
         Self::open(options, Runtime::current()?)
     }
@@ -75,7 +83,8 @@ impl Client<Async> {
     /// Waits until every server has been checked by a check that started after this call.
     ///
     /// # Errors
-    /// `Timeout` after the client's `timeout`, or `serverSelectionTimeoutMS` where it has none; `Shutdown` once the client is shut down.
+    /// `Timeout` after the client's `timeout`, or `serverSelectionTimeoutMS` where it has none;
+    /// `Shutdown` once the client is shut down.
     ///
     /// # Cancel safety
     /// Dropped while it waits, it leaves nothing behind; the checks take place.
@@ -83,36 +92,44 @@ impl Client<Async> {
         self.refreshed().await
     }
 
-    /// Ends the client: its dropped cursors and idle sessions on the servers, its monitors, its idle connections. Operations that begin after it fail
-    /// with `Shutdown`, of this and of every other handle.
+    /// Ends the client: its dropped cursors and idle sessions on the servers, its monitors, its
+    /// idle connections. Operations that begin after it fail with `Shutdown`, of this and of
+    /// every other handle.
     ///
     /// It waits for nobody:
     ///
-    /// - An operation whose command is on its way ends as it would have, and then its connection is closed. One that still waits
-    ///   for a server or a connection fails with `Shutdown`, and none is sent a second time.
-    /// - A cursor gives the documents that it holds, then `Shutdown`. One that is still open on the server stays there until the server
-    ///   ends it by itself, by default within half an hour of its last use. A cursor that was dropped before is ended here, if that
-    ///   can be done within a second.
-    /// - A [`ClientSession`](crate::session::ClientSession) that is still held stays on the server until it expires, by default
-    ///   half an hour after its last use; one dropped before is ended here. At most a second is spent on that.
+    /// - An operation whose command is on its way ends as it would have, and then its connection is
+    ///   closed. One that still waits for a server or a connection fails with `Shutdown`, and none
+    ///   is sent a second time.
+    /// - A cursor gives the documents that it holds, then `Shutdown`. One that is still open on the
+    ///   server stays there until the server ends it by itself, by default within half an hour of
+    ///   its last use. A cursor that was dropped before is ended here, if that can be done within a
+    ///   second.
+    /// - A [`ClientSession`](crate::session::ClientSession) that is still held stays on the server
+    ///   until it expires, by default half an hour after its last use; one dropped before is ended
+    ///   here. At most a second is spent on that.
     ///
-    /// Not needed: dropping the last handle ends monitors and connections as well, in the background. It is for programs that want it done
-    /// before they go on.
+    /// Not needed: dropping the last handle ends monitors and connections as well, in the
+    /// background. It is for programs that want it done before they go on.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, sessions may stay on the servers until they expire; the client is usable until it is shut down.
+    /// Dropped while it runs, sessions may stay on the servers until they expire; the client is
+    /// usable until it is shut down.
     pub async fn shutdown(self) {
         self.close().await;
     }
 }
 
 impl Client<Blocking> {
-    /// A client of the deployment that `uri` names, such as `mongodb://host1,host2/?replicaSet=rs0`, for programs without an async runtime.
+    /// A client of the deployment that `uri` names, such as
+    /// `mongodb://host1,host2/?replicaSet=rs0`, for programs without an async runtime.
     ///
-    /// Operations run on the calling thread; servers are watched by one background thread that all blocking clients of the process share.
+    /// Operations run on the calling thread; servers are watched by one background thread that all
+    /// blocking clients of the process share.
     ///
     /// # Errors
-    /// As the async client's, but for the runtime; `Io` when the background thread cannot be started.
+    /// As the async client's, but for the runtime; `Io` when the background thread cannot be
+    /// started.
     pub fn with_uri_str(uri: impl AsRef<str>) -> Result<Self> {
         Self::with_options(rt::block_on(ClientOptions::parse(uri))?)
     }
@@ -120,7 +137,8 @@ impl Client<Blocking> {
     /// A client with these options.
     ///
     /// # Errors
-    /// `InvalidArgument` when the options contradict each other; `Io` when the background thread cannot be started.
+    /// `InvalidArgument` when the options contradict each other; `Io` when the background thread
+    /// cannot be started.
     pub fn with_options(options: ClientOptions) -> Result<Self> {
         Self::open(options, Runtime::blocking()?)
     }
@@ -128,25 +146,31 @@ impl Client<Blocking> {
     /// Waits until every server has been checked by a check that started after this call.
     ///
     /// # Errors
-    /// `Timeout` after the client's `timeout`, or `serverSelectionTimeoutMS` where it has none; `Shutdown` once the client is shut down.
+    /// `Timeout` after the client's `timeout`, or `serverSelectionTimeoutMS` where it has none;
+    /// `Shutdown` once the client is shut down.
     pub fn wait_for_refresh(&self) -> Result<()> {
         rt::block_on(self.refreshed())
     }
 
-    /// Ends the client: its dropped cursors and idle sessions on the servers, its monitors, its idle connections. Operations that begin after it fail
-    /// with `Shutdown`, of this and of every other handle.
+    /// Ends the client: its dropped cursors and idle sessions on the servers, its monitors, its
+    /// idle connections. Operations that begin after it fail with `Shutdown`, of this and of
+    /// every other handle.
     ///
     /// It waits for nobody:
     ///
-    /// - An operation whose command is on its way ends as it would have, and then its connection is closed. One that still waits
-    ///   for a server or a connection fails with `Shutdown`, and none is sent a second time.
-    /// - A cursor gives the documents that it holds, then `Shutdown`. One that is still open on the server stays there until the server
-    ///   ends it by itself, by default within half an hour of its last use. A cursor that was dropped before is ended here, if that
-    ///   can be done within a second.
-    /// - A [`ClientSession`](crate::session::ClientSession) that is still held stays on the server until it expires, by default
-    ///   half an hour after its last use; one dropped before is ended here. At most a second is spent on that.
+    /// - An operation whose command is on its way ends as it would have, and then its connection is
+    ///   closed. One that still waits for a server or a connection fails with `Shutdown`, and none
+    ///   is sent a second time.
+    /// - A cursor gives the documents that it holds, then `Shutdown`. One that is still open on the
+    ///   server stays there until the server ends it by itself, by default within half an hour of
+    ///   its last use. A cursor that was dropped before is ended here, if that can be done within a
+    ///   second.
+    /// - A [`ClientSession`](crate::session::ClientSession) that is still held stays on the server
+    ///   until it expires, by default half an hour after its last use; one dropped before is ended
+    ///   here. At most a second is spent on that.
     ///
-    /// Done when it returns; there is no `.run()`. Not needed: dropping the last handle ends monitors and connections as well.
+    /// Done when it returns; there is no `.run()`. Not needed: dropping the last handle ends
+    /// monitors and connections as well.
     pub fn shutdown(self) {
         rt::block_on(self.close());
     }
@@ -168,7 +192,8 @@ impl<F: Mode> Client<F> {
         &self.core
     }
 
-    /// Ends the idle sessions on the server, as far as one can be had at once; then everything else.
+    /// Ends the idle sessions on the server, as far as one can be had at once; then everything
+    /// else.
     async fn close(&self) {
         crate::cursor::flush_kills(&self.core).await;
         crate::ops::end_sessions::end_sessions(&self.core).await;
@@ -214,8 +239,10 @@ impl<F: Mode> Client<F> {
         self.core.options.write_concern.as_ref()
     }
 
-    /// What could not be used, one sentence each: unknown options of the connection string, values of the wrong form, compressors whose
-    /// feature this build lacks. It was left out, as the specification "URI Options" asks; a program should show it to whoever wrote the connection string.
+    /// What could not be used, one sentence each: unknown options of the connection string, values
+    /// of the wrong form, compressors whose feature this build lacks. It was left out, as the
+    /// specification "URI Options" asks; a program should show it to whoever wrote the connection
+    /// string.
     pub fn warnings(&self) -> &[String] {
         self.core.options.warnings()
     }
@@ -225,22 +252,26 @@ impl<F: Mode> Client<F> {
         self.core.deployment.description()
     }
 
-    /// Waits until what is known of the deployment is no longer `seen`, and returns what is known then. Returns at once
-    /// if it is so already.
+    /// Waits until what is known of the deployment is no longer `seen`, and returns what is known
+    /// then. Returns at once if it is so already.
     ///
     /// Cancel safety: nothing is lost.
-    pub async fn topology_changed(&self, seen: &Arc<TopologyDescription>) -> Arc<TopologyDescription> {
+    pub async fn topology_changed(
+        &self,
+        seen: &Arc<TopologyDescription>,
+    ) -> Arc<TopologyDescription> {
         self.core.deployment.changed_from(seen).await
     }
 
-    /// Has every server checked soon, and returns at once. However often it is called, it causes at most one more check of each
-    /// server than is running.
+    /// Has every server checked soon, and returns at once. However often it is called, it causes at
+    /// most one more check of each server than is running.
     pub fn schedule_refresh(&self) {
         self.core.deployment.schedule_refresh();
     }
 
-    /// Adds a library that is built on this driver to what the client tells servers about itself. Connections that are opened from
-    /// now on tell of it; one that was added already is not added twice.
+    /// Adds a library that is built on this driver to what the client tells servers about itself.
+    /// Connections that are opened from now on tell of it; one that was added already is not
+    /// added twice.
     ///
     /// # Errors
     /// `InvalidArgument` when a part of `info` contains a `|`, which separates the libraries.
@@ -248,7 +279,8 @@ impl<F: Mode> Client<F> {
         self.core.deployment.append_metadata(&info)
     }
 
-    /// Starts a session. Nothing is asked of a server; one that knows no sessions is told of by the first operation.
+    /// Starts a session. Nothing is asked of a server; one that knows no sessions is told of by the
+    /// first operation.
     ///
     /// # Errors
     /// `InvalidArgument` when the options contradict each other.

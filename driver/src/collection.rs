@@ -14,15 +14,19 @@ use crate::exec::Core;
 use crate::mode::Mode;
 use crate::ops::command::On;
 use crate::ops::*;
-use crate::options::{CollectionOptions, ReadConcern, SelectionCriteria, UpdateModifications, WriteConcern};
+use crate::options::{
+    CollectionOptions, ReadConcern, SelectionCriteria, UpdateModifications, WriteConcern,
+};
 use crate::types::Namespace;
 
 /// A collection of a database, whose documents are of type `T`.
 ///
-/// A handle: cheap to clone, and safe to share between tasks and threads. `T` is any type that serde reads and writes; `Document`
-/// where nothing is known beforehand, `RawDocumentBuf` where nothing is to be decoded.
+/// A handle: cheap to clone, and safe to share between tasks and threads. `T` is any type that
+/// serde reads and writes; `Document` where nothing is known beforehand, `RawDocumentBuf` where
+/// nothing is to be decoded.
 ///
-/// Named through its API: [`driver::Collection`](crate::Collection) and [`driver::sync::Collection`](crate::sync::Collection).
+/// Named through its API: [`driver::Collection`](crate::Collection) and
+/// [`driver::sync::Collection`](crate::sync::Collection).
 pub struct Collection<T, F: Mode> {
     place: Arc<CollectionInner>,
     database: Database<F>,
@@ -79,7 +83,11 @@ impl<T, F: Mode> Collection<T, F> {
 
     /// The same collection with documents of another type.
     pub fn clone_with_type<U>(&self) -> Collection<U, F> {
-        Collection { place: Arc::clone(&self.place), database: self.database.clone(), kind: PhantomData }
+        Collection {
+            place: Arc::clone(&self.place),
+            database: self.database.clone(),
+            kind: PhantomData,
+        }
     }
 
     /// The client that this collection came from.
@@ -119,37 +127,44 @@ impl<T, F: Mode> Collection<T, F> {
 
     /// Inserts `document`, which may be owned or borrowed.
     ///
-    /// A document without `_id` gets an `ObjectId` as its first field; the result tells which. Where it is to be known beforehand whether a
-    /// repeated insert wrote twice, give the document an `_id` of its own, such as [`new_object_id()`](crate::new_object_id). A
-    /// repetition then fails with [`is_duplicate_key`](crate::Error::is_duplicate_key), which means that it was written.
+    /// A document without `_id` gets an `ObjectId` as its first field; the result tells which.
+    /// Where it is to be known beforehand whether a repeated insert wrote twice, give the
+    /// document an `_id` of its own, such as [`new_object_id()`](crate::new_object_id). A
+    /// repetition then fails with [`is_duplicate_key`](crate::Error::is_duplicate_key), which means
+    /// that it was written.
     ///
-    /// Sent once more after a failure that leaves open whether it was done, in a way that cannot insert it twice (specification
-    /// "Retryable Writes").
+    /// Sent once more after a failure that leaves open whether it was done, in a way that cannot
+    /// insert it twice (specification "Retryable Writes").
     ///
     /// # Errors
     /// - `Write` when the server refused the document or its write concern was not met.
-    /// - `BsonSerialization` when the document cannot be written as BSON; `InvalidArgument` when it is larger than the server's
-    ///   `maxBsonObjectSize`, 16 MiB. Nothing was sent then.
-    /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`, `Command`.
+    /// - `BsonSerialization` when the document cannot be written as BSON; `InvalidArgument` when it
+    ///   is larger than the server's `maxBsonObjectSize`, 16 MiB. Nothing was sent then.
+    /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`,
+    ///   `Command`.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the document may or may not have been inserted. The client stays usable.
+    /// Dropped while it runs, the document may or may not have been inserted. The client stays
+    /// usable.
     pub fn insert_one<D: Borrow<T>>(&self, document: D) -> InsertOne<'_, T, D, F> {
         InsertOne { collection: self, document, id: None, options: None, session: None }
     }
 
-    /// Inserts `documents`, which may be owned or borrowed, in as many commands as the server's limits ask for.
+    /// Inserts `documents`, which may be owned or borrowed, in as many commands as the server's
+    /// limits ask for.
     ///
     /// Ids and repetition as for [`insert_one`](Self::insert_one).
     ///
     /// # Errors
-    /// - `InvalidArgument` when there are no documents, or when one of them is too large; the message gives its position.
-    /// - `InsertMany` when some documents were refused, or when a command failed after others had succeeded: it says which were
-    ///   inserted, and its `source()` why the operation ended.
+    /// - `InvalidArgument` when there are no documents, or when one of them is too large; the
+    ///   message gives its position.
+    /// - `InsertMany` when some documents were refused, or when a command failed after others had
+    ///   succeeded: it says which were inserted, and its `source()` why the operation ended.
     /// - Those of [`insert_one`](Self::insert_one).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, any part of the documents may have been inserted. The client stays usable.
+    /// Dropped while it runs, any part of the documents may have been inserted. The client stays
+    /// usable.
     pub fn insert_many<D: Borrow<T>>(
         &self,
         documents: impl IntoIterator<Item = D>,
@@ -160,15 +175,17 @@ impl<T, F: Mode> Collection<T, F> {
 
     /// Finds the documents that match `filter`, and gives a cursor over them.
     ///
-    /// Sent once more after a failure by the network or an election (specification "Retryable Reads").
+    /// Sent once more after a failure by the network or an election (specification "Retryable
+    /// Reads").
     ///
     /// # Errors
-    /// `Command` when the server refuses the filter or an option; and those of every operation: `ServerSelection`, `Io`, `Timeout`,
-    /// `WaitQueueTimeout`.
+    /// `Command` when the server refuses the filter or an option; and those of every operation:
+    /// `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it leaves nothing behind on the client. A cursor that the server opens within the next second is ended in
-    /// the background. After that second the connection is closed, at which the server interrupts what still runs; a cursor that it
+    /// Dropped while it runs, it leaves nothing behind on the client. A cursor that the server
+    /// opens within the next second is ended in the background. After that second the
+    /// connection is closed, at which the server interrupts what still runs; a cursor that it
     /// opens in spite of that ends with its session, by default after half an hour.
     pub fn find(&self, filter: Document) -> Find<'_, T, F> {
         Find::new(self, filter)
@@ -176,7 +193,8 @@ impl<T, F: Mode> Collection<T, F> {
 
     /// Finds one document that matches `filter`; none when there is none.
     ///
-    /// Sent once more after a failure by the network or an election (specification "Retryable Reads").
+    /// Sent once more after a failure by the network or an election (specification "Retryable
+    /// Reads").
     ///
     /// # Errors
     /// Those of [`find`](Self::find), and `BsonDeserialization` when the document is no `T`.
@@ -189,34 +207,50 @@ impl<T, F: Mode> Collection<T, F> {
 
     /// Changes one document that matches `filter`.
     ///
-    /// Sent once more after a failure that leaves open whether it was done, in a way that cannot change it twice (specification
-    /// "Retryable Writes").
+    /// Sent once more after a failure that leaves open whether it was done, in a way that cannot
+    /// change it twice (specification "Retryable Writes").
     ///
     /// # Errors
-    /// - `InvalidArgument` when `update` does not consist of operators, or is empty. Nothing was sent then.
+    /// - `InvalidArgument` when `update` does not consist of operators, or is empty. Nothing was
+    ///   sent then.
     /// - `Write` when the server refused it or its write concern was not met.
-    /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`, `Command`.
+    /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`,
+    ///   `Command`.
     ///
     /// # Cancel safety
     /// Dropped while it runs, the document may or may not have been changed.
-    pub fn update_one(&self, filter: Document, update: impl Into<UpdateModifications>) -> Update<'_, T, F> {
+    pub fn update_one(
+        &self,
+        filter: Document,
+        update: impl Into<UpdateModifications>,
+    ) -> Update<'_, T, F> {
         self.update(filter, update.into(), Multi::One)
     }
 
     /// Changes all documents that match `filter`.
     ///
-    /// Never sent twice, as the server cannot tell a repetition of it, unless the server had too much to do even to begin with it.
+    /// Never sent twice, as the server cannot tell a repetition of it, unless the server had too
+    /// much to do even to begin with it.
     ///
     /// # Errors
     /// Those of [`update_one`](Self::update_one).
     ///
     /// # Cancel safety
     /// Dropped while it runs, any part of the documents may have been changed.
-    pub fn update_many(&self, filter: Document, update: impl Into<UpdateModifications>) -> Update<'_, T, F> {
+    pub fn update_many(
+        &self,
+        filter: Document,
+        update: impl Into<UpdateModifications>,
+    ) -> Update<'_, T, F> {
         self.update(filter, update.into(), Multi::Many)
     }
 
-    fn update(&self, filter: Document, update: UpdateModifications, multi: Multi) -> Update<'_, T, F> {
+    fn update(
+        &self,
+        filter: Document,
+        update: UpdateModifications,
+        multi: Multi,
+    ) -> Update<'_, T, F> {
         Update { collection: self, filter, update, multi, options: None, session: None }
     }
 
@@ -225,12 +259,16 @@ impl<T, F: Mode> Collection<T, F> {
     /// Sent once more as [`update_one`](Self::update_one) is.
     ///
     /// # Errors
-    /// `InvalidArgument` when the replacement begins with an operator; `BsonSerialization` when it cannot be written as BSON; and those of
-    /// [`update_one`](Self::update_one).
+    /// `InvalidArgument` when the replacement begins with an operator; `BsonSerialization` when it
+    /// cannot be written as BSON; and those of [`update_one`](Self::update_one).
     ///
     /// # Cancel safety
     /// Dropped while it runs, the document may or may not have been replaced.
-    pub fn replace_one<D: Borrow<T>>(&self, filter: Document, replacement: D) -> ReplaceOne<'_, T, D, F> {
+    pub fn replace_one<D: Borrow<T>>(
+        &self,
+        filter: Document,
+        replacement: D,
+    ) -> ReplaceOne<'_, T, D, F> {
         ReplaceOne { collection: self, filter, replacement, options: None, session: None }
     }
 
@@ -239,7 +277,8 @@ impl<T, F: Mode> Collection<T, F> {
     /// Sent once more as [`update_one`](Self::update_one) is.
     ///
     /// # Errors
-    /// `Write` when the server refused it or its write concern was not met; and those of every operation.
+    /// `Write` when the server refused it or its write concern was not met; and those of every
+    /// operation.
     ///
     /// # Cancel safety
     /// Dropped while it runs, the document may or may not have been deleted.
@@ -249,7 +288,8 @@ impl<T, F: Mode> Collection<T, F> {
 
     /// Deletes all documents that match `filter`.
     ///
-    /// Never sent twice, as the server cannot tell a repetition of it, unless the server had too much to do even to begin with it.
+    /// Never sent twice, as the server cannot tell a repetition of it, unless the server had too
+    /// much to do even to begin with it.
     ///
     /// # Errors
     /// Those of [`delete_one`](Self::delete_one).
@@ -271,8 +311,8 @@ impl<T, F: Mode> Collection<T, F> {
         CountDocuments { collection: self, filter, options: None, session: None }
     }
 
-    /// Tells how many documents there are, from the collection's own books: at once, and possibly wrong after an unclean shutdown
-    /// or on a sharded cluster.
+    /// Tells how many documents there are, from the collection's own books: at once, and possibly
+    /// wrong after an unclean shutdown or on a sharded cluster.
     ///
     /// # Errors
     /// Those of [`find`](Self::find).
@@ -288,11 +328,15 @@ impl<T, F: Mode> Collection<T, F> {
     /// Sent once more as [`find`](Self::find) is, unless its last stage writes (`$out`, `$merge`).
     ///
     /// # Errors
-    /// Those of [`find`](Self::find), and `Write` when the write concern of a last stage that writes was not met.
+    /// Those of [`find`](Self::find), and `Write` when the write concern of a last stage that
+    /// writes was not met.
     ///
     /// # Cancel safety
     /// As [`find`](Self::find); a stage that writes may or may not have written.
-    pub fn aggregate(&self, pipeline: impl IntoIterator<Item = Document>) -> Aggregate<'_, T, Document, F> {
+    pub fn aggregate(
+        &self,
+        pipeline: impl IntoIterator<Item = Document>,
+    ) -> Aggregate<'_, T, Document, F> {
         Aggregate::new(self, pipeline.into_iter().collect())
     }
 
@@ -313,10 +357,12 @@ impl<T, F: Mode> Collection<T, F> {
         }
     }
 
-    /// Drops the collection with its documents and indexes. Nothing happens when there is no such collection.
+    /// Drops the collection with its documents and indexes. Nothing happens when there is no such
+    /// collection.
     ///
     /// # Errors
-    /// `Command` when the server refuses, `Write` when the write concern was not met, and those of every operation.
+    /// `Command` when the server refuses, `Write` when the write concern was not met, and those of
+    /// every operation.
     ///
     /// # Cancel safety
     /// Dropped while it runs, the collection may or may not have been dropped.

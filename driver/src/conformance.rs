@@ -1,4 +1,5 @@
-//! What the specification cases and the measurements need to see of the inside. Not part of the API: anything here may change at any time.
+//! What the specification cases and the measurements need to see of the inside. Not part of the
+//! API: anything here may change at any time.
 
 pub mod decode;
 #[cfg(feature = "dns")]

@@ -12,13 +12,15 @@ use crate::exec::Core;
 use crate::mode::Mode;
 use crate::ops::command::On;
 use crate::ops::*;
-use crate::options::{CollectionOptions, DatabaseOptions, ReadConcern, SelectionCriteria, WriteConcern};
+use crate::options::{
+    CollectionOptions, DatabaseOptions, ReadConcern, SelectionCriteria, WriteConcern,
+};
 use crate::wire::encode;
 
 /// A database of a deployment.
 ///
-/// A handle: cheap to clone, and safe to share between tasks and threads. Named through its API: [`driver::Database`](crate::Database) and
-/// [`driver::sync::Database`](crate::sync::Database).
+/// A handle: cheap to clone, and safe to share between tasks and threads. Named through its API:
+/// [`driver::Database`](crate::Database) and [`driver::sync::Database`](crate::sync::Database).
 pub struct Database<F: Mode> {
     client: Client<F>,
     inner: Arc<Inner>,
@@ -34,11 +36,16 @@ impl<F: Mode> Database<F> {
         let inherited = &client.core().options;
         let concerns = Concerns {
             timeout: options.timeout.or(inherited.timeout()),
-            selection_criteria: options.selection_criteria.unwrap_or_else(|| inherited.selection_criteria()),
+            selection_criteria: options
+                .selection_criteria
+                .unwrap_or_else(|| inherited.selection_criteria()),
             read_concern: options.read_concern.or_else(|| inherited.read_concern.clone()),
             write_concern: options.write_concern.or_else(|| inherited.write_concern.clone()),
         };
-        Database { client: client.clone(), inner: Arc::new(Inner { name: name.to_owned(), concerns }) }
+        Database {
+            client: client.clone(),
+            inner: Arc::new(Inner { name: name.to_owned(), concerns }),
+        }
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -46,7 +53,12 @@ impl<F: Mode> Database<F> {
     }
 
     pub(crate) fn on(&self) -> On<'_> {
-        On { core: self.client.core(), db: self.name(), collection: None, concerns: &self.inner.concerns }
+        On {
+            core: self.client.core(),
+            db: self.name(),
+            collection: None,
+            concerns: &self.inner.concerns,
+        }
     }
 
     pub(crate) fn concerns(&self) -> &Concerns {
@@ -78,26 +90,32 @@ impl<F: Mode> Database<F> {
         self.inner.concerns.write_concern.as_ref()
     }
 
-    /// The collection `name`. Nothing is asked of a server: the collection comes into being with its first document.
+    /// The collection `name`. Nothing is asked of a server: the collection comes into being with
+    /// its first document.
     pub fn collection<T>(&self, name: &str) -> Collection<T, F> {
         Collection::new(self, name, CollectionOptions::default())
     }
 
     /// The collection `name`, with concerns of its own.
-    pub fn collection_with_options<T>(&self, name: &str, options: CollectionOptions) -> Collection<T, F> {
+    pub fn collection_with_options<T>(
+        &self,
+        name: &str,
+        options: CollectionOptions,
+    ) -> Collection<T, F> {
         Collection::new(self, name, options)
     }
 
     /// Runs `command` as it is, and gives the server's reply.
     ///
-    /// The driver adds what every command carries (`$db`, `lsid`, `$clusterTime`, the stable API) and must not find these fields in
-    /// the command. Neither the database's read preference nor its concerns apply: the command goes to the primary unless
-    /// [`selection_criteria`](RunCommand::selection_criteria) says otherwise. It is never sent twice, unless the server had too
-    /// much to do even to begin with it.
+    /// The driver adds what every command carries (`$db`, `lsid`, `$clusterTime`, the stable API)
+    /// and must not find these fields in the command. Neither the database's read preference
+    /// nor its concerns apply: the command goes to the primary unless
+    /// [`selection_criteria`](RunCommand::selection_criteria) says otherwise. It is never sent
+    /// twice, unless the server had too much to do even to begin with it.
     ///
     /// # Errors
-    /// `Command` when the reply says `ok: 0`; and those of every operation. What a write command says of single writes stays in the
-    /// reply.
+    /// `Command` when the reply says `ok: 0`; and those of every operation. What a write command
+    /// says of single writes stays in the reply.
     ///
     /// # Cancel safety
     /// Dropped while it runs, the command may or may not have been carried out.
@@ -131,7 +149,8 @@ impl<F: Mode> Database<F> {
     /// Drops the database with all its collections. Nothing happens when there is no such database.
     ///
     /// # Errors
-    /// `Command` when the server refuses, `Write` when the write concern was not met, and those of every operation.
+    /// `Command` when the server refuses, `Write` when the write concern was not met, and those of
+    /// every operation.
     ///
     /// # Cancel safety
     /// Dropped while it runs, any part of the database may have been dropped.

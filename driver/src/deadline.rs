@@ -1,7 +1,8 @@
 //! The moment at which an operation gives up.
 //!
-//! One `Deadline` is made where an operation begins and travels with it through selection, checkout, handshake and
-//! I/O; a stage with a limit of its own narrows it with [`Deadline::within`], and never widens it.
+//! One `Deadline` is made where an operation begins and travels with it through selection,
+//! checkout, handshake and I/O; a stage with a limit of its own narrows it with
+//! [`Deadline::within`], and never widens it.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,8 @@ impl Deadline {
         Deadline(Instant::now().checked_add(limit))
     }
 
-    /// As [`Deadline::after`]; `None` and zero mean no limit, as in every timeout option of a connection string.
+    /// As [`Deadline::after`]; `None` and zero mean no limit, as in every timeout option of a
+    /// connection string.
     pub(crate) fn after_option(limit: Option<Duration>) -> Self {
         limit.filter(|limit| !limit.is_zero()).map_or(Self::NEVER, Self::after)
     }

@@ -1,19 +1,20 @@
 //! Documents of replies, decoded into the caller's types straight from the bytes that came.
 //!
-//! The hot half of `bson`'s own decoder, written for one pass: an element is looked at once, keys that the fields of a struct are
-//! compared with stay bytes, and fields that nobody asked for are stepped over by their length. Every visitor is given what `bson`
-//! would have given it.
+//! The hot half of `bson`'s own decoder, written for one pass: an element is looked at once, keys
+//! that the fields of a struct are compared with stay bytes, and fields that nobody asked for are
+//! stepped over by their length. Every visitor is given what `bson` would have given it.
 //!
-//! What is rare is left to `bson`. Where [`Value`](value::Value) meets a type or a wrapper that it does not decode, or anything at
-//! all goes wrong, the document is decoded once more, by [`bson::deserialize_from_slice`]; its result stands, and so does its
-//! error, to which is added what `bson` leaves out: the way to the field that does not fit. So this decoder may refuse what it
-//! likes, and must only never be wrong about what it takes. One thing it takes that `bson` refuses: damage inside a value, or in
-//! the name of a field, that nobody asked for. And text whose type asks for it neither as text nor as bytes, but takes only text,
-//! is looked at twice.
+//! What is rare is left to `bson`. Where [`Value`](value::Value) meets a type or a wrapper that it
+//! does not decode, or anything at all goes wrong, the document is decoded once more, by
+//! [`bson::deserialize_from_slice`]; its result stands, and so does its error, to which is added
+//! what `bson` leaves out: the way to the field that does not fit. So this decoder may refuse what
+//! it likes, and must only never be wrong about what it takes. One thing it takes that `bson`
+//! refuses: damage inside a value, or in the name of a field, that nobody asked for. And text whose
+//! type asks for it neither as text nor as bytes, but takes only text, is looked at twice.
 //!
-//! A decoder is called once more for each level of a document, and so is every type that it decodes into. No server sends documents
-//! of more than [`MAX_DEPTH`] levels; what claims to be one is refused, here and before `bson` is asked, instead of exhausting the
-//! stack.
+//! A decoder is called once more for each level of a document, and so is every type that it decodes
+//! into. No server sends documents of more than [`MAX_DEPTH`] levels; what claims to be one is
+//! refused, here and before `bson` is asked, instead of exhausting the stack.
 
 mod access;
 mod extended;
@@ -37,8 +38,8 @@ use crate::wire::scan::{MAX_DEPTH, is_shallow};
 /// Decodes the document that `bytes` are.
 ///
 /// # Errors
-/// Those of [`bson::deserialize_from_slice`], with the names that lead to the field that does not fit, such as `orders.0.price`,
-/// for a key; and one for a document that is nested too deep.
+/// Those of [`bson::deserialize_from_slice`], with the names that lead to the field that does not
+/// fit, such as `orders.0.price`, for a key; and one for a document that is nested too deep.
 #[inline]
 pub(crate) fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> bson::error::Result<T> {
     match quickly(bytes) {
@@ -75,14 +76,17 @@ pub(crate) fn value(document: &[u8], value: RawBsonRef<'_>) -> bson::error::Resu
 pub(crate) fn shallow(document: &[u8]) -> bson::error::Result<()> {
     match is_shallow(document) {
         true => Ok(()),
-        false => Err(Error::custom(format!("a document is nested more than {MAX_DEPTH} levels deep"))),
+        false => {
+            Err(Error::custom(format!("a document is nested more than {MAX_DEPTH} levels deep")))
+        }
     }
 }
 
 /// Where in the document the decoder is.
 #[derive(Clone, Copy)]
 struct Level<'c> {
-    /// Set once something was met that is left to `bson`. An error alone would not do: a caller's type may swallow it.
+    /// Set once something was met that is left to `bson`. An error alone would not do: a caller's
+    /// type may swallow it.
     refused: &'c Cell<bool>,
     /// How many documents and arrays it is in.
     depth: u32,

@@ -1,9 +1,10 @@
 //! What can go wrong, and the questions a caller asks of it.
 //!
-//! An [`Error`] is one pointer wide. It says what was being done, to whom, and what to do about it in its `Display`; the
-//! [`ErrorKind`] is for programs, and the methods answer the questions that programs ask most:
-//! [`is_duplicate_key`](Error::is_duplicate_key), [`is_timeout`](Error::is_timeout), [`code`](Error::code),
-//! [`has_label`](Error::has_label), [`host`](Error::host).
+//! An [`Error`] is one pointer wide. It says what was being done, to whom, and what to do about it
+//! in its `Display`; the [`ErrorKind`] is for programs, and the methods answer the questions that
+//! programs ask most: [`is_duplicate_key`](Error::is_duplicate_key),
+//! [`is_timeout`](Error::is_timeout), [`code`](Error::code), [`has_label`](Error::has_label),
+//! [`host`](Error::host).
 
 mod server;
 
@@ -21,7 +22,8 @@ use crate::types::ServerAddress;
 /// The result of everything here that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The label of errors after which a write may be sent once more (specification "Retryable Writes").
+/// The label of errors after which a write may be sent once more (specification "Retryable
+/// Writes").
 pub const RETRYABLE_WRITE_ERROR: &str = "RetryableWriteError";
 /// The label of errors after which a whole transaction may be tried again.
 pub const TRANSIENT_TRANSACTION_ERROR: &str = "TransientTransactionError";
@@ -71,8 +73,9 @@ pub enum ErrorKind {
     BsonSerialization(bson::error::Error),
     /// BSON could not be read as the wanted type.
     BsonDeserialization(bson::error::Error),
-    /// A document of the caller's did not hold what was asked of it. The client itself reports the two above; this is how errors of
-    /// [`bson`] come along where a caller's `?` passes them on.
+    /// A document of the caller's did not hold what was asked of it. The client itself reports the
+    /// two above; this is how errors of [`bson`] come along where a caller's `?` passes them
+    /// on.
     Bson(bson::error::Error),
     /// Some documents of an `insert_many` were not inserted.
     InsertMany(InsertManyError),
@@ -80,14 +83,16 @@ pub enum ErrorKind {
     Command(CommandError),
     /// A single write failed, or its write concern was not met.
     Write(WriteFailure),
-    /// The pool was cleared while the operation waited for a connection: its server was just seen to fail.
+    /// The pool was cleared while the operation waited for a connection: its server was just seen
+    /// to fail.
     #[non_exhaustive]
     ConnectionPoolCleared {
         /// Which pool, and why.
         message: String,
     },
-    /// No connection came free, and none could be opened for lack of room, within `waitQueueTimeoutMS`. That option does
-    /// not bound the opening of a connection: `connectTimeoutMS` does.
+    /// No connection came free, and none could be opened for lack of room, within
+    /// `waitQueueTimeoutMS`. That option does not bound the opening of a connection:
+    /// `connectTimeoutMS` does.
     #[non_exhaustive]
     WaitQueueTimeout {
         /// The state of the pool at that moment.
@@ -145,8 +150,9 @@ pub enum ErrorKind {
     },
     /// The client was shut down.
     Shutdown,
-    /// The tokio runtime in which the client was made has ended. The monitors and connections of the client ended with it; whether a
-    /// write that was on its way then was done is not known. Make a client in each runtime, such as in each `#[tokio::test]`, or use
+    /// The tokio runtime in which the client was made has ended. The monitors and connections of
+    /// the client ended with it; whether a write that was on its way then was done is not
+    /// known. Make a client in each runtime, such as in each `#[tokio::test]`, or use
     /// [`sync::Client`](crate::sync::Client), which needs no runtime.
     RuntimeEnded,
 }
@@ -208,7 +214,8 @@ impl Error {
         self
     }
 
-    /// The error of an operation of several commands that ended early: `kind` says what was done until then, and all else is as in `cause`.
+    /// The error of an operation of several commands that ended early: `kind` says what was done
+    /// until then, and all else is as in `cause`.
     pub(crate) fn interrupted(kind: ErrorKind, cause: Error) -> Self {
         let mut error = Error::new(kind);
         error.inner.labels.clone_from(&cause.inner.labels);
@@ -244,7 +251,10 @@ impl Error {
         }
     }
 
-    pub(crate) fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+    pub(crate) fn with_source(
+        mut self,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
         self.inner.source = Some(Arc::new(source));
         self
     }
@@ -275,7 +285,8 @@ impl Error {
         self.inner.host.as_ref()
     }
 
-    /// The server's error code: of the command or the refused login, else of the first write error, else of the write concern error.
+    /// The server's error code: of the command or the refused login, else of the first write error,
+    /// else of the write concern error.
     pub fn code(&self) -> Option<i32> {
         match self.kind() {
             ErrorKind::Command(e) => Some(e.code),
@@ -318,7 +329,8 @@ impl Error {
         self.inner.labels.iter().any(|l| l == label)
     }
 
-    /// The same as [`has_label`](Error::has_label), under the name that the official crate gives it.
+    /// The same as [`has_label`](Error::has_label), under the name that the official crate gives
+    /// it.
     pub fn contains_label(&self, label: impl AsRef<str>) -> bool {
         self.has_label(label.as_ref())
     }
@@ -328,9 +340,11 @@ impl Error {
         self.inner.response.as_ref()
     }
 
-    /// Whether a unique index, such as that of `_id`, already held the key of a document to be written.
+    /// Whether a unique index, such as that of `_id`, already held the key of a document to be
+    /// written.
     ///
-    /// True for an `insert_many` when every document was tried, and every one of its write errors is such a duplicate.
+    /// True for an `insert_many` when every document was tried, and every one of its write errors
+    /// is such a duplicate.
     pub fn is_duplicate_key(&self) -> bool {
         let duplicate = |code: i32| matches!(code, 11000 | 11001 | 12582);
         match self.kind() {
@@ -343,7 +357,8 @@ impl Error {
         }
     }
 
-    /// Whether time ran out: the operation's own deadline, selection, the wait queue, a socket, or `maxTimeMS` on the server.
+    /// Whether time ran out: the operation's own deadline, selection, the wait queue, a socket, or
+    /// `maxTimeMS` on the server.
     pub fn is_timeout(&self) -> bool {
         const MAX_TIME_MS_EXPIRED: i32 = 50;
         let error = self.ending();
@@ -356,8 +371,9 @@ impl Error {
         }
     }
 
-    /// Whether a socket broke or could not be opened. An operation that found no server to go to, none of them answering, ends with
-    /// `ServerSelection`: for that [`is_timeout`](Self::is_timeout) is true, and this is not.
+    /// Whether a socket broke or could not be opened. An operation that found no server to go to,
+    /// none of them answering, ends with `ServerSelection`: for that
+    /// [`is_timeout`](Self::is_timeout) is true, and this is not.
     pub fn is_network(&self) -> bool {
         matches!(self.ending().kind(), ErrorKind::Io { .. })
     }
@@ -492,12 +508,16 @@ mod tests {
         let host = ServerAddress::parse("mongo.example:27018").unwrap();
         let other = ServerAddress::parse("other.example").unwrap();
         let error = Error::invalid_response("short").at(&host).at(&other);
-        assert_eq!(error.to_string(), "the server sent an invalid reply: short [mongo.example:27018]");
+        assert_eq!(
+            error.to_string(),
+            "the server sent an invalid reply: short [mongo.example:27018]"
+        );
     }
 
     #[test]
     fn the_message_begins_with_the_operation_and_what_it_is_done_on() {
-        let error = Error::new(ErrorKind::Shutdown).during(&"document 3").during(&"insert_many on d.c");
+        let error =
+            Error::new(ErrorKind::Shutdown).during(&"document 3").during(&"insert_many on d.c");
         assert_eq!(error.to_string(), "insert_many on d.c: document 3: the client was shut down");
     }
 }

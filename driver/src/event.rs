@@ -1,9 +1,11 @@
-//! What a client tells of itself while it works, to whoever asked in its [options](crate::options::ClientOptions).
+//! What a client tells of itself while it works, to whoever asked in its
+//! [options](crate::options::ClientOptions).
 //!
-//! A listener is a function, any type that implements [`HandleEvent`], or a queue from which another task or thread takes the events.
-//! Nothing is built for a listener that is not there. A function is called on the thread on which the thing happened, and
-//! holds it up for as long as it runs: it should note and return. If it panics, its event is lost and nothing else: the panic hook
-//! has reported it, and the client goes on.
+//! A listener is a function, any type that implements [`HandleEvent`], or a queue from which
+//! another task or thread takes the events. Nothing is built for a listener that is not there. A
+//! function is called on the thread on which the thing happened, and holds it up for as long as it
+//! runs: it should note and return. If it panics, its event is lost and nothing else: the panic
+//! hook has reported it, and the client goes on.
 
 pub mod cmap;
 pub mod command;
@@ -19,7 +21,8 @@ use toro::Queue;
 
 /// Takes events of one kind. Implemented by every function of one event.
 pub trait HandleEvent<T>: Send + Sync {
-    /// Takes one event. Runs where the event happened, so it should be short, and must not wait for the client that tells it.
+    /// Takes one event. Runs where the event happened, so it should be short, and must not wait for
+    /// the client that tells it.
     fn handle(&self, event: T);
 }
 
@@ -53,8 +56,8 @@ impl<T> EventHandler<T> {
         EventHandler::Callback(Arc::new(handler))
     }
 
-    /// To an unbounded queue, from which any number of tasks and threads may take; close it when nobody takes any more, for it
-    /// grows as long as events come.
+    /// To an unbounded queue, from which any number of tasks and threads may take; close it when
+    /// nobody takes any more, for it grows as long as events come.
     ///
     /// ```
     /// use driver::event::{EventHandler, sdam::SdamEvent};
@@ -73,8 +76,11 @@ impl<T> EventHandler<T> {
 
     pub(crate) fn handle(&self, event: T) {
         match self {
-            // A panic that went on from here could end a monitor, or keep a connection from going back to its pool.
-            EventHandler::Callback(handler) => drop(catch_unwind(AssertUnwindSafe(|| handler.handle(event)))),
+            // A panic that went on from here could end a monitor, or keep a connection from going
+            // back to its pool.
+            EventHandler::Callback(handler) => {
+                drop(catch_unwind(AssertUnwindSafe(|| handler.handle(event))))
+            }
             // A queue without bounds refuses only once it is closed.
             EventHandler::Queue(queue) => drop(queue.try_put(event)),
         }

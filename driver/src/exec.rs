@@ -1,8 +1,9 @@
 //! The executor: one way that all operations take.
 //!
-//! Select a server, check a connection out, write the command straight into the connection's buffer, one write, one read, and look
-//! at what the reply says; then decode from the same buffer, and check the connection in. No task is spawned, nothing is cloned,
-//! and no lock is taken but the pool's and, for as long as it takes to pop a value, that of the idle server sessions.
+//! Select a server, check a connection out, write the command straight into the connection's
+//! buffer, one write, one read, and look at what the reply says; then decode from the same buffer,
+//! and check the connection in. No task is spawned, nothing is cloned, and no lock is taken but the
+//! pool's and, for as long as it takes to pop a value, that of the idle server sessions.
 //!
 //! | question | file |
 //! |---|---|
@@ -111,8 +112,8 @@ impl ClientInner {
         })
     }
 
-    /// The inner of this process: itself, unless the process has forked since; then one that is opened anew, for the sockets, threads and
-    /// sessions of the parent are the parent's.
+    /// The inner of this process: itself, unless the process has forked since; then one that is
+    /// opened anew, for the sockets, threads and sessions of the parent are the parent's.
     #[inline]
     fn here(&self) -> &ClientInner {
         if self.born.is_current() { self } else { self.inherited() }
@@ -152,7 +153,8 @@ impl ClientInner {
 impl Drop for ClientInner {
     fn drop(&mut self) {
         if !self.born.is_current() {
-            // The parent's sockets are left alone, and so are locks that a thread of the parent may have held.
+            // The parent's sockets are left alone, and so are locks that a thread of the parent may
+            // have held.
             std::mem::forget((Arc::clone(&self.deployment), self.threads.clone()));
         }
     }
@@ -180,7 +182,9 @@ impl Core {
     pub(crate) fn in_request(self: &Arc<Self>) -> Arc<Self> {
         match self.request {
             Some(_) => Arc::clone(self),
-            None => Arc::new(Core { inner: Arc::clone(&self.inner), request: Some(Arc::default()) }),
+            None => {
+                Arc::new(Core { inner: Arc::clone(&self.inner), request: Some(Arc::default()) })
+            }
         }
     }
 
@@ -199,7 +203,8 @@ impl Core {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
-    /// A connection of `pool` for one operation, if one can be had at once; else [`check_out`](Self::check_out) waits for it.
+    /// A connection of `pool` for one operation, if one can be had at once; else
+    /// [`check_out`](Self::check_out) waits for it.
     #[inline]
     fn check_out_now(&self, pool: &Pool) -> Option<Lease> {
         match (&self.request, &self.threads) {
@@ -211,7 +216,11 @@ impl Core {
     }
 
     /// A connection of `pool` for one operation: that of the request, if the operation is in one.
-    async fn check_out(&self, pool: &Pool, deadline: Deadline) -> std::result::Result<Lease, CheckOutError> {
+    async fn check_out(
+        &self,
+        pool: &Pool,
+        deadline: Deadline,
+    ) -> std::result::Result<Lease, CheckOutError> {
         match (&self.request, &self.threads) {
             (Some(request), _) => request.check_out(pool, deadline).await,
             (None, Some(threads)) => threads.check_out(pool, deadline).await,
@@ -238,11 +247,12 @@ impl Core {
 /// Runs `operation` in a session, more than once where that is allowed.
 ///
 /// # Errors
-/// Those of selection, checkout, socket and protocol; `Command` for `ok: 0`; `Write` where the operation's [`Complaints`] leave it to the
-/// executor to look for write errors and write concern errors.
+/// Those of selection, checkout, socket and protocol; `Command` for `ok: 0`; `Write` where the
+/// operation's [`Complaints`] leave it to the executor to look for write errors and write concern
+/// errors.
 ///
-/// Cancel safety: a dropped future leaves a connection that is drained or closed, and a session that is used again once it is drained;
-/// whether the command was carried out is open.
+/// Cancel safety: a dropped future leaves a connection that is drained or closed, and a session
+/// that is used again once it is drained; whether the command was carried out is open.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
 pub(crate) fn execute<'c>(
     core: &'c Core,
@@ -253,7 +263,8 @@ pub(crate) fn execute<'c>(
     async move {
         core.check_usable()?;
         // An aggregation that writes answers always: it opens a cursor.
-        let acknowledged = operation.meta().access != Access::Write || operation.context().is_acknowledged();
+        let acknowledged =
+            operation.meta().access != Access::Write || operation.context().is_acknowledged();
         check_session_ref(core, &session_ref, acknowledged)?;
         let options = &*core.options;
         let retry = match operation.meta().retry {
@@ -284,7 +295,8 @@ pub(crate) fn execute<'c>(
             let target = operation.context().target;
             let selected = match select_now(core, target, &retries.deprioritized) {
                 Ok(Selection::Made(selected)) => Ok(selected),
-                // Boxed, for it is rare and large, as is all that follows a failure; every operation's future would be as large.
+                // Boxed, for it is rare and large, as is all that follows a failure; every
+                // operation's future would be as large.
                 Ok(Selection::Waits(criteria)) => {
                     let name = operation.meta().name;
                     Box::pin(select(core, name, criteria, &retries.deprioritized, deadline)).await
@@ -322,7 +334,8 @@ struct RetryState<'c, 's> {
     acknowledged: bool,
     /// As the operation's, unless the options, the scope or the server forbid it.
     retry: Retry,
-    /// Whether the operation, of whatever kind, may be sent again when a server had too much to do even to begin with it.
+    /// Whether the operation, of whatever kind, may be sent again when a server had too much to do
+    /// even to begin with it.
     when_overloaded: bool,
     /// Of a retryable write: the same in every attempt.
     txn_number: Option<i64>,
@@ -337,7 +350,8 @@ struct RetryState<'c, 's> {
 }
 
 impl<'c> RetryState<'c, '_> {
-    /// Whether there is another attempt after one that came to nothing; gives what is to be waited for before it.
+    /// Whether there is another attempt after one that came to nothing; gives what is to be waited
+    /// for before it.
     ///
     /// # Errors
     /// Where there is none, that of the operation.
@@ -361,8 +375,8 @@ impl<'c> RetryState<'c, '_> {
         self.failed += 1;
         let pause = retry::backoff(self.failed, &failure.error).map(|pause| Instant::now() + pause);
         let criteria = target.criteria().ok().filter(|_| again && pause.is_none());
-        let recheck =
-            criteria.and_then(|criteria| core.deployment.recheck(&failure.error, selected, criteria));
+        let recheck = criteria
+            .and_then(|criteria| core.deployment.recheck(&failure.error, selected, criteria));
         // Whether the operation would have gone on, or waited longer, if it had had the time.
         let out_of_time = self.deadline.is_over() && (permitted || failure.error.is_timeout());
         let previous_error = self.previous_error.take();
@@ -371,14 +385,17 @@ impl<'c> RetryState<'c, '_> {
         if out_of_time {
             return Err(core.runtime.explain(in_time(error, told)));
         }
-        if !again || pause.is_some_and(|until| self.deadline.instant().is_some_and(|at| at < until)) {
+        if !again || pause.is_some_and(|until| self.deadline.instant().is_some_and(|at| at < until))
+        {
             return Err(core.runtime.explain(error));
         }
         self.previous_error = Some(error);
         self.overloaded |= pause.is_some();
         Ok(match (pause, recheck) {
             (Some(until), _) => Some(Box::pin(core.runtime.sleep_until(until))),
-            (None, Some(recheck)) => Some(Box::pin(recheck.settle(&core.deployment, self.deadline))),
+            (None, Some(recheck)) => {
+                Some(Box::pin(recheck.settle(&core.deployment, self.deadline)))
+            }
             (None, None) => None,
         })
     }
@@ -396,8 +413,9 @@ impl<'c> RetryState<'c, '_> {
         }
     }
 
-    /// Whether there may be an attempt after the one that ended with `error`: one more, or as many as fit into the operation's
-    /// `timeout`; where a server had too much to do, as many as `maxAdaptiveRetries`.
+    /// Whether there may be an attempt after the one that ended with `error`: one more, or as many
+    /// as fit into the operation's `timeout`; where a server had too much to do, as many as
+    /// `maxAdaptiveRetries`.
     fn may_repeat(&self, error: &Error) -> bool {
         let overloaded = self.overloaded || error.has_label(SYSTEM_OVERLOADED_ERROR);
         if overloaded && self.failed >= self.lease.core.options.max_adaptive_retries() {
@@ -410,8 +428,8 @@ impl<'c> RetryState<'c, '_> {
     }
 }
 
-/// Whether another attempt goes to another server, if one suits it (specifications "Retryable Reads", section "Server Selection",
-/// and "Client Backpressure", section "Overload retry policy").
+/// Whether another attempt goes to another server, if one suits it (specifications "Retryable
+/// Reads", section "Server Selection", and "Client Backpressure", section "Overload retry policy").
 fn retargets(core: &Core, error: &Error) -> bool {
     (error.has_label(SYSTEM_OVERLOADED_ERROR) && core.options.enable_overload_retargeting())
         || core.deployment.description().topology_type() == TopologyType::Sharded
@@ -424,9 +442,14 @@ enum Selection<'s> {
     Waits(Criteria<'s>),
 }
 
-/// The server for the next attempt, if one suits it at this moment; else it is waited for, as it is where somebody is told of it.
+/// The server for the next attempt, if one suits it at this moment; else it is waited for, as it is
+/// where somebody is told of it.
 #[inline]
-fn select_now<'s>(core: &Core, target: Target<'s>, deprioritized: &[ServerAddress]) -> Result<Selection<'s>> {
+fn select_now<'s>(
+    core: &Core,
+    target: Target<'s>,
+    deprioritized: &[ServerAddress],
+) -> Result<Selection<'s>> {
     let criteria = match target.criteria() {
         Ok(criteria) => criteria,
         Err(server) => return Ok(Selection::Made(Selected::new(Arc::clone(server), false))),
@@ -457,7 +480,8 @@ async fn select(
     core.deployment.select(criteria, deprioritized, deadline).await
 }
 
-/// Refuses a session of another client, one of the process that this one was forked from, and one for a write that nobody acknowledges.
+/// Refuses a session of another client, one of the process that this one was forked from, and one
+/// for a write that nobody acknowledges.
 fn check_session_ref(core: &Core, session_ref: &SessionRef<'_>, acknowledged: bool) -> Result<()> {
     let SessionRef::Explicit(session) = session_ref else { return Ok(()) };
     if !session.belongs_to(core) {
@@ -479,8 +503,9 @@ fn check_session_ref(core: &Core, session_ref: &SessionRef<'_>, acknowledged: bo
     Ok(())
 }
 
-/// The error of an operation whose `timeoutMS` has passed. It says what `error` says, and carries it as its source; so it does with
-/// `previous_error`, the error of an attempt before, where `error` itself tells of nothing but time (specification "Client Side Operations
+/// The error of an operation whose `timeoutMS` has passed. It says what `error` says, and carries
+/// it as its source; so it does with `previous_error`, the error of an attempt before, where
+/// `error` itself tells of nothing but time (specification "Client Side Operations
 /// Timeout", section "Errors").
 fn in_time(error: Error, previous_error: Option<Error>) -> Error {
     let cause = match previous_error {

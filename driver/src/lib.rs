@@ -1,4 +1,5 @@
-//! A MongoDB client for replica sets, whose users never wait in the wrong place and never lose a write.
+//! A MongoDB client for replica sets, whose users never wait in the wrong place and never lose a
+//! write.
 //!
 //! ```no_run
 //! use driver::Client;
@@ -13,51 +14,62 @@
 //! # }
 //! ```
 //!
-//! A [`Client`] is a handle: make one, clone it freely, share it between tasks. It watches the deployment in the background and
-//! holds a pool of connections to each server. When the last handle is dropped, its monitors end and its sockets close.
+//! A [`Client`] is a handle: make one, clone it freely, share it between tasks. It watches the
+//! deployment in the background and holds a pool of connections to each server. When the last
+//! handle is dropped, its monitors end and its sockets close.
 //!
 //! # Two APIs
 //!
-//! Operations of [`Client`] are awaited, on tokio. Those of [`sync::Client`] are ended by `.run()` and block the calling thread; no
-//! runtime is on their path. It is the same code and the same documentation: every handle and operation carries a marker, [`Async`]
-//! or [`Blocking`].
+//! Operations of [`Client`] are awaited, on tokio. Those of [`sync::Client`] are ended by `.run()`
+//! and block the calling thread; no runtime is on their path. It is the same code and the same
+//! documentation: every handle and operation carries a marker, [`Async`] or [`Blocking`].
 //!
 //! # When something fails
 //!
-//! An [`Error`] names what was being done and to whom. Programs ask it by method: [`is_duplicate_key`](Error::is_duplicate_key),
-//! [`is_timeout`](Error::is_timeout), [`is_network`](Error::is_network), [`code`](Error::code), [`has_label`](Error::has_label), or
+//! An [`Error`] names what was being done and to whom. Programs ask it by method:
+//! [`is_duplicate_key`](Error::is_duplicate_key), [`is_timeout`](Error::is_timeout),
+//! [`is_network`](Error::is_network), [`code`](Error::code), [`has_label`](Error::has_label), or
 //! match its [`kind`](Error::kind).
 //!
-//! Reads, and writes that can be told from their repetition, are sent once more by the client itself when a connection breaks or the
-//! primary changes (`retryReads`, `retryWrites`). What outlasts that is for the caller, and a write can always be made safe to try
-//! again: give the document its `_id` before the first attempt, and take [`is_duplicate_key`](Error::is_duplicate_key) for "it was
-//! written". The example `mabel` does so under `kill -9`.
+//! Reads, and writes that can be told from their repetition, are sent once more by the client
+//! itself when a connection breaks or the primary changes (`retryReads`, `retryWrites`). What
+//! outlasts that is for the caller, and a write can always be made safe to try again: give the
+//! document its `_id` before the first attempt, and take
+//! [`is_duplicate_key`](Error::is_duplicate_key) for "it was written". The example `mabel` does so
+//! under `kill -9`.
 //!
 //! # When nobody waits any more
 //!
-//! Every future of this crate may be dropped at any point. The connection of an operation that is dropped in flight is drained in the
-//! background: what is left of the request is sent, the reply is received, and a cursor that it opens is ended. Then the connection and
-//! the server session are used again. In a [request] the next operation waits for that and uses the same connection. A drain may take
-//! one second, and one more for each megabyte of the request. A dropped operation therefore costs a connection, and a session on the
-//! server, only where the drain takes longer, the reply has more than 16 MiB, or the connection breaks. While it is drained, the
-//! connection counts as in use.
+//! Every future of this crate may be dropped at any point. The connection of an operation that is
+//! dropped in flight is drained in the background: what is left of the request is sent, the reply
+//! is received, and a cursor that it opens is ended. Then the connection and the server session are
+//! used again. In a [request] the next operation waits for that and uses the same connection. A
+//! drain may take one second, and one more for each megabyte of the request. A dropped operation
+//! therefore costs a connection, and a session on the server, only where the drain takes longer,
+//! the reply has more than 16 MiB, or the connection breaks. While it is drained, the connection
+//! counts as in use.
 //!
-//! A connection that is being opened for a dropped operation is opened all the same, where `connectTimeoutMS` bounds that, for the next
-//! who asks. Whether a write whose future was dropped was done is not known, as with a lost connection.
+//! A connection that is being opened for a dropped operation is opened all the same, where
+//! `connectTimeoutMS` bounds that, for the next who asks. Whether a write whose future was dropped
+//! was done is not known, as with a lost connection.
 //!
-//! Each operation has one deadline, its own `timeout` or else that of its collection, its database or the client (`timeoutMS`). It covers finding a server, waiting for a connection and the
+//! Each operation has one deadline, its own `timeout` or else that of its collection, its database
+//! or the client (`timeoutMS`). It covers finding a server, waiting for a connection and the
 //! conversation itself. Without it, `serverSelectionTimeoutMS` (30 s), `waitQueueTimeoutMS`
-//! (the wait until a connection is free or may be opened) and `connectTimeoutMS` (10 s, the opening itself) bound their own stage.
+//! (the wait until a connection is free or may be opened) and `connectTimeoutMS` (10 s, the opening
+//! itself) bound their own stage.
 //!
 //! # Where reads and writes go
 //!
-//! Writes go to the primary, and are acknowledged unless `w: 0` was asked for. Reads go where the [read
-//! preference](options::ReadPreference) says. What is known of the servers is one immutable [picture](TopologyDescription) that is
-//! replaced as a whole; an operation looks at it once. Operations that share a connection are a [request].
+//! Writes go to the primary, and are acknowledged unless `w: 0` was asked for. Reads go where the
+//! [read preference](options::ReadPreference) says. What is known of the servers is one immutable
+//! [picture](TopologyDescription) that is replaced as a whole; an operation looks at it once.
+//! Operations that share a connection are a [request].
 //!
 //! # Coming from the `mongodb` crate
 //!
-//! What both have goes by the same names, with the same builders and options: change the name of the crate. What differs:
+//! What both have goes by the same names, with the same builders and options: change the name of
+//! the crate. What differs:
 //!
 //! | there | here |
 //! |---|---|
@@ -89,8 +101,9 @@
 //! | [`ClientSession`] | transactions |
 //! | the crate | client-side encryption |
 //!
-//! What has no method of its own can be asked for by [`run_command`](database::Database::run_command), such as `listDatabases`,
-//! `findAndModify` or `createIndexes`:
+//! What has no method of its own can be asked for by
+//! [`run_command`](database::Database::run_command), such as `listDatabases`, `findAndModify` or
+//! `createIndexes`:
 //!
 //! ```no_run
 //! # use driver::bson::doc;
@@ -103,8 +116,9 @@
 //!
 //! # Warnings
 //!
-//! What a connection string says that cannot be used, an unknown option or a value of the wrong form, is left out. Options that contradict
-//! each other, or ask for the impossible, are errors. A program should show the warnings to whoever wrote the connection string; with the
+//! What a connection string says that cannot be used, an unknown option or a value of the wrong
+//! form, is left out. Options that contradict each other, or ask for the impossible, are errors. A
+//! program should show the warnings to whoever wrote the connection string; with the
 //! feature `tracing` the log has them too.
 //!
 //! ```

@@ -1,8 +1,9 @@
 //! The two APIs of the client.
 //!
-//! Every handle (`Client`, `Database`, `Collection`, `Cursor`) and every operation carries one of two markers. [`Async`] operations
-//! are awaited; [`Blocking`] ones are ended by `.run()`, which polls the very same code on the calling thread. The
-//! markers exist only at compile time, so that an operation of one API cannot be ended in the way of the other.
+//! Every handle (`Client`, `Database`, `Collection`, `Cursor`) and every operation carries one of
+//! two markers. [`Async`] operations are awaited; [`Blocking`] ones are ended by `.run()`, which
+//! polls the very same code on the calling thread. The markers exist only at compile time, so that
+//! an operation of one API cannot be ended in the way of the other.
 
 /// Marks handles whose operations are awaited.
 #[derive(Clone, Copy, Debug)]

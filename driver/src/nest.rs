@@ -1,15 +1,18 @@
 //! The nest: one immutable snapshot, replaced and never edited.
 //!
-//! Everything that is known about the deployment hangs from the client by one [`ArcSwap`]. A reader loads the snapshot once and works with
-//! it; it takes no lock and never sees half of an update. All writers go through [`Nest::update`], one at a time: a function of the
-//! old snapshot gives the new one, which is then put in its place.
+//! Everything that is known about the deployment hangs from the client by one [`ArcSwap`]. A reader
+//! loads the snapshot once and works with it; it takes no lock and never sees half of an update.
+//! All writers go through [`Nest::update`], one at a time: a function of the old snapshot gives the
+//! new one, which is then put in its place.
 //!
-//! A snapshot carries an event that is set once it has been superseded. Who finds the snapshot wanting waits for that event *of the
-//! snapshot it looked at*: an update that came in between has already set it, so no wake-up is lost.
+//! A snapshot carries an event that is set once it has been superseded. Who finds the snapshot
+//! wanting waits for that event *of the snapshot it looked at*: an update that came in between has
+//! already set it, so no wake-up is lost.
 //!
-//! That a reader gets a whole reference without a lock is `arc-swap`'s. All else, the order in which a snapshot is put in its place
-//! and the one before it is marked, is gone through in every interleaving by the loom models of the crate `pool-model`, with a cell
-//! under a lock in the place of `ArcSwap`; the tests below show all of it together on real threads.
+//! That a reader gets a whole reference without a lock is `arc-swap`'s. All else, the order in
+//! which a snapshot is put in its place and the one before it is marked, is gone through in every
+//! interleaving by the loom models of the crate `pool-model`, with a cell under a lock in the place
+//! of `ArcSwap`; the tests below show all of it together on real threads.
 
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError};
@@ -72,11 +75,16 @@ impl<T> Nest<T> {
         self.current.load_full()
     }
 
-    /// Replaces the snapshot by what `change` makes of it, unless that is nothing. Updates happen one after the other; `change` and
-    /// `then` run while all others wait, and so can bring what belongs to the snapshot in step with it: `change` what has to be so
-    /// before anybody sees the new snapshot, `then`, which is given the old one, what may be so only once nobody gets the old one
-    /// any more.
-    pub(crate) fn update<R>(&self, change: impl FnOnce(&T) -> (Option<T>, R), then: impl FnOnce(&T)) -> R {
+    /// Replaces the snapshot by what `change` makes of it, unless that is nothing. Updates happen
+    /// one after the other; `change` and `then` run while all others wait, and so can bring
+    /// what belongs to the snapshot in step with it: `change` what has to be so before anybody
+    /// sees the new snapshot, `then`, which is given the old one, what may be so only once nobody
+    /// gets the old one any more.
+    pub(crate) fn update<R>(
+        &self,
+        change: impl FnOnce(&T) -> (Option<T>, R),
+        then: impl FnOnce(&T),
+    ) -> R {
         let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.current.load_full();
         let (new, result) = change(&old);
@@ -108,7 +116,8 @@ mod tests {
         thread::scope(|scope| {
             for _ in 0..WRITERS {
                 scope.spawn(|| {
-                    (0..UPDATES).for_each(|_| nest.update(|&(a, b)| (Some((a + 1, b + 2)), ()), |_| ()))
+                    (0..UPDATES)
+                        .for_each(|_| nest.update(|&(a, b)| (Some((a + 1, b + 2)), ()), |_| ()))
                 });
             }
             scope.spawn(|| {
@@ -155,6 +164,9 @@ mod tests {
     fn what_follows_an_update_runs_when_the_new_picture_is_seen() {
         let nest = Nest::new(7);
         let seen = || ***nest.load();
-        nest.update(|n| (Some(n + 1), assert_eq!(seen(), 7)), |old| assert_eq!((*old, seen()), (7, 8)));
+        nest.update(
+            |n| (Some(n + 1), assert_eq!(seen(), 7)),
+            |old| assert_eq!((*old, seen()), (7, 8)),
+        );
     }
 }

@@ -1,11 +1,13 @@
 //! The `_id`s that the driver makes (specification "BSON ObjectID").
 //!
-//! An ObjectId is the time in seconds, five random bytes that stand for the process, and a counter. A forked child is another
-//! process: it gets random bytes of its own, so that its ids never meet those of its parent or of its siblings. The generator
-//! of the crate `bson` keeps those of the parent.
+//! An ObjectId is the time in seconds, five random bytes that stand for the process, and a counter.
+//! A forked child is another process: it gets random bytes of its own, so that its ids never meet
+//! those of its parent or of its siblings. The generator of the crate `bson` keeps those of the
+//! parent.
 //!
-//! There is no lock, for a child would find it held by a thread that it does not have. The random bytes and the generation that
-//! they were drawn in lie in one atomic, so that nobody ever sees the one without the other.
+//! There is no lock, for a child would find it held by a thread that it does not have. The random
+//! bytes and the generation that they were drawn in lie in one atomic, so that nobody ever sees the
+//! one without the other.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,15 +19,17 @@ use threadwatch::ForkGeneration;
 const RANDOM_BITS: u32 = 40;
 const RANDOM: u64 = (1 << RANDOM_BITS) - 1;
 
-/// The random bytes, below the generation of the process that they belong to. Zero until the first id is made.
+/// The random bytes, below the generation of the process that they belong to. Zero until the first
+/// id is made.
 static PROCESS: AtomicU64 = AtomicU64::new(0);
 /// The lower three bytes count. It begins at random, in each process anew.
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
-/// A new ObjectId, made as the driver makes a missing `_id`: unique in the whole deployment, and across `fork` as well.
+/// A new ObjectId, made as the driver makes a missing `_id`: unique in the whole deployment, and
+/// across `fork` as well.
 ///
-/// `bson::oid::ObjectId::new()` gives a forked child the same ids as its parent. A program that forks, and needs an `_id` before it
-/// inserts the document, makes it here.
+/// `bson::oid::ObjectId::new()` gives a forked child the same ids as its parent. A program that
+/// forks, and needs an `_id` before it inserts the document, makes it here.
 ///
 /// ```
 /// let id = driver::new_object_id();
@@ -35,7 +39,8 @@ pub fn new_object_id() -> ObjectId {
     let random = random_of_process().to_be_bytes();
     let counter = COUNTER.fetch_add(1, Relaxed).to_be_bytes();
     // The field is four bytes and unsigned; a clock before 1970 counts as 1970.
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32);
+    let seconds =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32);
     ObjectId::from_parts(
         seconds,
         [random[3], random[4], random[5], random[6], random[7]],
@@ -49,7 +54,11 @@ fn random_of_process() -> u64 {
     // A generation comes round after 2^24 forks of forks.
     let generation = ForkGeneration::current().get() << RANDOM_BITS;
     let process = PROCESS.load(Relaxed);
-    if process & !RANDOM == generation && process != 0 { process & RANDOM } else { draw(generation, process) }
+    if process & !RANDOM == generation && process != 0 {
+        process & RANDOM
+    } else {
+        draw(generation, process)
+    }
 }
 
 /// Draws the random bytes of a process that has none yet. Of threads that do so at once, one wins.
@@ -69,7 +78,9 @@ fn random() -> u64 {
     match getrandom::fill(&mut bytes) {
         Ok(()) => u64::from_ne_bytes(bytes),
         // A system without a source of randomness: the process id tells parent and child apart.
-        Err(_) => fastrand::u64(..) ^ u64::from(std::process::id()).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        Err(_) => {
+            fastrand::u64(..) ^ u64::from(std::process::id()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        }
     }
 }
 
@@ -84,8 +95,9 @@ mod tests {
     fn threads_make_distinct_ids_of_one_process() {
         const IDS: usize = 10_000;
         let made: Vec<Vec<[u8; 12]>> = thread::scope(|scope| {
-            let makers = [(); 4]
-                .map(|()| scope.spawn(|| (0..IDS).map(|_| new_object_id().bytes()).collect::<Vec<_>>()));
+            let makers = [(); 4].map(|()| {
+                scope.spawn(|| (0..IDS).map(|_| new_object_id().bytes()).collect::<Vec<_>>())
+            });
             makers.into_iter().map(|maker| maker.join().unwrap()).collect()
         });
         let ids: HashSet<[u8; 12]> = made.iter().flatten().copied().collect();

@@ -1,7 +1,7 @@
 //! The operations: one file a command, with its builder, its encoding and its decoding.
 //!
-//! An operation is made by a method of a handle, told its options by methods of its own, and ended by `.await` or, in the blocking
-//! API, by `.run()`.
+//! An operation is made by a method of a handle, told its options by methods of its own, and ended
+//! by `.await` or, in the blocking API, by `.run()`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -38,8 +38,8 @@ pub use self::count_documents::{CountDocuments, CountOptions, CountOptionsBuilde
 pub use self::delete::{Delete, DeleteOptions, DeleteOptionsBuilder};
 pub use self::distinct::{Distinct, DistinctOptions, DistinctOptionsBuilder};
 pub use self::drop::{
-    DropCollection, DropCollectionOptions, DropCollectionOptionsBuilder, DropDatabase, DropDatabaseOptions,
-    DropDatabaseOptionsBuilder,
+    DropCollection, DropCollectionOptions, DropCollectionOptionsBuilder, DropDatabase,
+    DropDatabaseOptions, DropDatabaseOptionsBuilder,
 };
 pub use self::estimated_document_count::{
     EstimatedDocumentCount, EstimatedDocumentCountOptions, EstimatedDocumentCountOptionsBuilder,
@@ -62,15 +62,17 @@ pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// An operation of either API, for code that is generic over both.
 ///
-/// Made by a method of a handle. On the async API it is a future as well, on the blocking one it has a method `run`.
+/// Made by a method of a handle. On the async API it is a future as well, on the blocking one it
+/// has a method `run`.
 ///
 /// Sealed: the driver's operations are the only ones.
 pub trait Operation: sealed::Sealed + Sized {
     /// What the caller gets.
     type Output;
 
-    /// Runs the operation. On the blocking API the future blocks the thread that polls it while it sends and receives, and is pending while
-    /// it waits for a server or a connection: [`sync::block_on`](crate::sync::block_on) ends it.
+    /// Runs the operation. On the blocking API the future blocks the thread that polls it while it
+    /// sends and receives, and is pending while it waits for a server or a connection:
+    /// [`sync::block_on`](crate::sync::block_on) ends it.
     ///
     /// # Errors
     /// Those of the operation.

@@ -1,7 +1,8 @@
 //! What a user may ask for: of a client, of a database or collection, of one operation.
 //!
-//! [`ClientOptions`] holds everything a connection string can say and a little more; its parts (read preference, concerns,
-//! credential, TLS) have a file each. What the options mean together is checked in one place, `validate`.
+//! [`ClientOptions`] holds everything a connection string can say and a little more; its parts
+//! (read preference, concerns, credential, TLS) have a file each. What the options mean together is
+//! checked in one place, `validate`.
 
 mod address;
 mod auth;
@@ -27,8 +28,8 @@ pub use self::collation::{
     CollationStrength,
 };
 pub use self::operation::{
-    CollectionOptions, CollectionOptionsBuilder, CursorType, DatabaseOptions, DatabaseOptionsBuilder, Hint,
-    UpdateModifications,
+    CollectionOptions, CollectionOptionsBuilder, CursorType, DatabaseOptions,
+    DatabaseOptionsBuilder, Hint, UpdateModifications,
 };
 pub use self::proxy::{Socks5Proxy, Socks5ProxyBuilder};
 pub use self::read_concern::{ReadConcern, ReadConcernLevel};
@@ -48,9 +49,10 @@ pub use crate::ops::{
     DeleteOptionsBuilder, DistinctOptions, DistinctOptionsBuilder, DropCollectionOptions,
     DropCollectionOptionsBuilder, DropDatabaseOptions, DropDatabaseOptionsBuilder,
     EstimatedDocumentCountOptions, EstimatedDocumentCountOptionsBuilder, FindOneOptions,
-    FindOneOptionsBuilder, FindOptions, FindOptionsBuilder, InsertManyOptions, InsertManyOptionsBuilder,
-    InsertOneOptions, InsertOneOptionsBuilder, ListCollectionNamesOptions, ListCollectionNamesOptionsBuilder,
-    ReplaceOptions, ReplaceOptionsBuilder, RunCommandOptions, RunCommandOptionsBuilder, UpdateOptions,
+    FindOneOptionsBuilder, FindOptions, FindOptionsBuilder, InsertManyOptions,
+    InsertManyOptionsBuilder, InsertOneOptions, InsertOneOptionsBuilder,
+    ListCollectionNamesOptions, ListCollectionNamesOptionsBuilder, ReplaceOptions,
+    ReplaceOptionsBuilder, RunCommandOptions, RunCommandOptionsBuilder, UpdateOptions,
     UpdateOptionsBuilder,
 };
 pub use crate::types::{Compressor, DriverInfo, DriverInfoBuilder, ServerAddress};

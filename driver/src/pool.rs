@@ -14,9 +14,10 @@
 //! | what is a connection, and what does it owe? | `connection.rs` |
 //! | how much memory does an idle one keep? | `room.rs` |
 //!
-//! Specification "Connection Monitoring and Pooling". A checkout that finds an idle connection takes one short lock; one
-//! that finds none waits in line and is handed a connection, or the right to open one, directly. What is handed out
-//! returns itself when it is dropped, so that no error, panic or dropped future costs the pool a place.
+//! Specification "Connection Monitoring and Pooling". A checkout that finds an idle connection
+//! takes one short lock; one that finds none waits in line and is handed a connection, or the right
+//! to open one, directly. What is handed out returns itself when it is dropped, so that no error,
+//! panic or dropped future costs the pool a place.
 
 pub(crate) mod auth;
 mod connection;
@@ -101,7 +102,10 @@ impl Pool {
         };
         let shared = Arc::new(Shared::new(Arc::new(address), establisher.clone(), limits));
         shared.emit(|address| {
-            CmapEvent::PoolCreated(cmap::PoolCreatedEvent { address, options: told(establisher.options()) })
+            CmapEvent::PoolCreated(cmap::PoolCreatedEvent {
+                address,
+                options: told(establisher.options()),
+            })
         });
         if let Some(interval) = interval {
             upkeep::start(&shared, establisher.runtime(), interval);
@@ -109,32 +113,36 @@ impl Pool {
         Pool { shared }
     }
 
-    /// Calls `hook` with the error of each connection that could not be opened, before its place in the pool is free again. The
-    /// first hook stays.
+    /// Calls `hook` with the error of each connection that could not be opened, before its place in
+    /// the pool is free again. The first hook stays.
     pub(crate) fn set_error_hook(&self, hook: ErrorHook) {
         // A second one is none of the deployment's, which sets it once where it makes the pool.
         let _ = self.shared.hook.set(hook);
     }
 
-    /// The short way of a checkout: an idle connection, where there is nothing to it but to take it; for all else there is
-    /// [`check_out_in_line`](Self::check_out_in_line).
+    /// The short way of a checkout: an idle connection, where there is nothing to it but to take
+    /// it; for all else there is [`check_out_in_line`](Self::check_out_in_line).
     #[inline]
     pub(crate) fn check_out_now(&self) -> Option<PooledConnection> {
         if self.shared.is_listened_to() { None } else { self.shared.take_idle() }
     }
 
-    /// Takes a connection: one that is idle, else a new one where there is room, else the one that comes back first after
-    /// those who wait already had theirs.
+    /// Takes a connection: one that is idle, else a new one where there is room, else the one that
+    /// comes back first after those who wait already had theirs.
     ///
     /// # Errors
-    /// `ConnectionPoolCleared` while the pool is paused, `Shutdown` when it is closed, `WaitQueueTimeout` when
-    /// `deadline` or `waitQueueTimeoutMS` passes in the queue, `WaitQueueFull` when `waitQueueMultiple` forbids to wait;
-    /// `Timeout` when `deadline` passes while a connection is being opened; and those of opening one.
+    /// `ConnectionPoolCleared` while the pool is paused, `Shutdown` when it is closed,
+    /// `WaitQueueTimeout` when `deadline` or `waitQueueTimeoutMS` passes in the queue,
+    /// `WaitQueueFull` when `waitQueueMultiple` forbids to wait; `Timeout` when `deadline`
+    /// passes while a connection is being opened; and those of opening one.
     ///
-    /// Cancel safety: a dropped future leaves the queue, or gives back what it was given, or leaves to the pool the connection that is
-    /// being opened.
+    /// Cancel safety: a dropped future leaves the queue, or gives back what it was given, or leaves
+    /// to the pool the connection that is being opened.
     #[inline]
-    pub(crate) async fn check_out(&self, deadline: Deadline) -> Result<PooledConnection, CheckOutError> {
+    pub(crate) async fn check_out(
+        &self,
+        deadline: Deadline,
+    ) -> Result<PooledConnection, CheckOutError> {
         match self.check_out_now() {
             Some(connection) => Ok(connection),
             None => self.check_out_in_line(deadline).await,
@@ -149,7 +157,9 @@ impl Pool {
         &self,
         deadline: Deadline,
     ) -> Result<PooledConnection, CheckOutError> {
-        let Some(started) = self.checkout_started() else { return self.shared.check_out(deadline).await };
+        let Some(started) = self.checkout_started() else {
+            return self.shared.check_out(deadline).await;
+        };
         let mut asking = Asking { pool: self, started, over: false };
         let mut checked_out = match self.shared.take_idle() {
             Some(connection) => Ok(connection),
@@ -208,18 +218,21 @@ impl Pool {
         self.shared.ready();
     }
 
-    /// Begins a new generation: idle connections are closed now, those in use when they come back; all who wait are refused, and
-    /// so is whoever asks before the pool is ready again. `cause` is what they are told.
+    /// Begins a new generation: idle connections are closed now, those in use when they come back;
+    /// all who wait are refused, and so is whoever asks before the pool is ready again. `cause`
+    /// is what they are told.
     pub(crate) fn clear(&self, cause: &Error, interrupt: Interrupt) {
         self.shared.clear(cause, interrupt);
     }
 
-    /// Behind a load balancer: begins a new generation of the connections to `service`. The pool stays ready.
+    /// Behind a load balancer: begins a new generation of the connections to `service`. The pool
+    /// stays ready.
     pub(crate) fn clear_service(&self, service: ObjectId) {
         self.shared.clear_service(service);
     }
 
-    /// Closes the pool for good: idle connections now, those in use when they come back; all who wait are refused.
+    /// Closes the pool for good: idle connections now, those in use when they come back; all who
+    /// wait are refused.
     pub(crate) fn close(&self) {
         self.shared.close();
     }

@@ -1,22 +1,25 @@
 //! Requests: operations that share one connection.
 //!
-//! A server carries out what comes on one connection in order. Operations of a request go to each server on a single
-//! connection, so that they read what was written before even where nobody waited for the acknowledgement (`w: 0`), and
-//! without sessions. The price is a connection that nobody else can use for as long as the request lasts, so requests should be
-//! short; and a pool whose connections are all in requests makes everybody else wait.
+//! A server carries out what comes on one connection in order. Operations of a request go to each
+//! server on a single connection, so that they read what was written before even where nobody
+//! waited for the acknowledgement (`w: 0`), and without sessions. The price is a connection that
+//! nobody else can use for as long as the request lasts, so requests should be short; and a pool
+//! whose connections are all in requests makes everybody else wait.
 //!
-//! A request takes no connection when it starts: the first operation that goes to a server pins one of that server's, and every
-//! later one uses it. After an operation that was dropped in flight, or ran out of time, the next one waits until the reply has been
-//! taken off the connection, and uses it too; for how long is said [here](crate#when-nobody-waits-any-more). A connection that breaks,
-//! that is not free by then, or that the pool has given up since, is replaced with another by the next operation; the request goes on.
-//! How they are held:
+//! A request takes no connection when it starts: the first operation that goes to a server pins one
+//! of that server's, and every later one uses it. After an operation that was dropped in flight, or
+//! ran out of time, the next one waits until the reply has been taken off the connection, and uses
+//! it too; for how long is said [here](crate#when-nobody-waits-any-more). A connection that breaks,
+//! that is not free by then, or that the pool has given up since, is replaced with another by the
+//! next operation; the request goes on. How they are held:
 //!
-//! - **async**: [`Client::start_request`] gives a [`Request`]. Whatever is made of it is in the request: its databases, their
-//!   collections, their operations. The connection is free again when the last of them is gone. Operations that run at once
-//!   take turns, first come first served.
-//! - **blocking**: [`sync::Client::start_request`](crate::sync::Client) puts the calling thread into a request, whatever handles it
-//!   uses. Requests of a thread nest; the outermost end counts, be it by [`RequestGuard`] or by `end_request`. When a thread dies
-//!   its request ends, and its connection goes back to the pool, intact.
+//! - **async**: [`Client::start_request`] gives a [`Request`]. Whatever is made of it is in the
+//!   request: its databases, their collections, their operations. The connection is free again when
+//!   the last of them is gone. Operations that run at once take turns, first come first served.
+//! - **blocking**: [`sync::Client::start_request`](crate::sync::Client) puts the calling thread
+//!   into a request, whatever handles it uses. Requests of a thread nest; the outermost end counts,
+//!   be it by [`RequestGuard`] or by `end_request`. When a thread dies its request ends, and its
+//!   connection goes back to the pool, intact.
 //!
 //! [`Client::start_request`]: crate::client::Client::start_request
 
@@ -31,14 +34,16 @@ use crate::pool::{Mark, ThreadPins};
 
 /// A request of an async client; see the [module](self).
 ///
-/// A handle: cheap to clone, and the request lasts until the last handle is gone, and the last database, collection and cursor made of it.
+/// A handle: cheap to clone, and the request lasts until the last handle is gone, and the last
+/// database, collection and cursor made of it.
 #[derive(Clone)]
 pub struct Request {
     client: Client<Async>,
 }
 
 impl Request {
-    /// The client within the request: all that is done through it, and through what is made of it, is part of the request.
+    /// The client within the request: all that is done through it, and through what is made of it,
+    /// is part of the request.
     pub fn client(&self) -> &Client<Async> {
         &self.client
     }
@@ -68,8 +73,8 @@ impl fmt::Debug for Request {
 impl Client<Async> {
     /// Starts a request: a chain of operations on one connection. See [`request`](self).
     ///
-    /// It takes no connection yet. Called on a client that is [within a request](Request::client), it gives that request again:
-    /// requests nest, and the outermost counts.
+    /// It takes no connection yet. Called on a client that is [within a request](Request::client),
+    /// it gives that request again: requests nest, and the outermost counts.
     ///
     /// # Errors
     /// None here. An operation of a request whose client was shut down fails as every other does.
@@ -125,12 +130,13 @@ impl fmt::Debug for RequestGuard<'_> {
 }
 
 impl Client<Blocking> {
-    /// Puts the calling thread into a request: until it ends, the thread's operations go to each server on one connection. See
-    /// [`request`](self).
+    /// Puts the calling thread into a request: until it ends, the thread's operations go to each
+    /// server on one connection. See [`request`](self).
     ///
-    /// It takes no connection yet. Requests nest: the connection is free again when the outermost part has ended, by dropping its guard
-    /// or by [`end_request`](Self::end_request), or when the thread dies. On a thread that is dying already, in the destructor of a
-    /// thread-local, it does nothing.
+    /// It takes no connection yet. Requests nest: the connection is free again when the outermost
+    /// part has ended, by dropping its guard or by [`end_request`](Self::end_request), or when
+    /// the thread dies. On a thread that is dying already, in the destructor of a thread-local,
+    /// it does nothing.
     ///
     /// # Example
     /// ```no_run
@@ -151,8 +157,8 @@ impl Client<Blocking> {
         RequestGuard { started, thread: PhantomData }
     }
 
-    /// Ends the calling thread's request, or its innermost part. Does nothing where there is none; the guard of what was ended
-    /// then does nothing either.
+    /// Ends the calling thread's request, or its innermost part. Does nothing where there is none;
+    /// the guard of what was ended then does nothing either.
     pub fn end_request(&self) {
         if let Some(threads) = &self.core().threads {
             threads.end_last();

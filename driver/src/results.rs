@@ -34,7 +34,8 @@ pub struct UpdateResult {
     pub matched_count: u64,
     /// How many of them were changed by it.
     pub modified_count: u64,
-    /// The `_id` of the document that was inserted because none matched and `upsert` was asked for.
+    /// The `_id` of the document that was inserted because none matched and `upsert` was asked
+    /// for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upserted_id: Option<Bson>,
 }
@@ -62,6 +63,9 @@ mod tests {
         let serialized = bson::serialize_to_document(&result).unwrap();
         assert_eq!(serialized, doc! { "matchedCount": 1_i64, "modifiedCount": 1_i64 });
         result.upserted_id = Some(7.into());
-        assert_eq!(bson::serialize_to_document(&result).unwrap().get("upsertedId"), Some(&Bson::Int32(7)));
+        assert_eq!(
+            bson::serialize_to_document(&result).unwrap().get("upsertedId"),
+            Some(&Bson::Int32(7))
+        );
     }
 }

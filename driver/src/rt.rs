@@ -1,14 +1,17 @@
-//! Where futures run: the tokio runtime of an async client, or the calling thread of a blocking one.
+//! Where futures run: the tokio runtime of an async client, or the calling thread of a blocking
+//! one.
 //!
-//! Nothing below the public APIs asks which of the two it is, except where a socket is opened. A wait with a limit goes
-//! through [`Runtime::timeout`]: under tokio it arms a timer, and only once the inner future was found pending; on a
-//! blocking thread it tells [`block_on`] the instant at which the thread has to look up again. Background work (monitors,
-//! pool upkeep, draining) always runs on a tokio runtime: the ambient one of an async client, or the process-wide
-//! background thread of blocking clients.
+//! Nothing below the public APIs asks which of the two it is, except where a socket is opened. A
+//! wait with a limit goes through [`Runtime::timeout`]: under tokio it arms a timer, and only once
+//! the inner future was found pending; on a blocking thread it tells [`block_on`] the instant at
+//! which the thread has to look up again. Background work (monitors, pool upkeep, draining) always
+//! runs on a tokio runtime: the ambient one of an async client, or the process-wide background
+//! thread of blocking clients.
 //!
-//! The runtime of an async client may end before the client, or rest while the client is used from another. Its sockets are of
-//! no use then, but deadlines pass all the same: a caller outside of it has its timers on the background thread. A client whose
-//! runtime has ended learns of it by [`Runtime::on_end`].
+//! The runtime of an async client may end before the client, or rest while the client is used from
+//! another. Its sockets are of no use then, but deadlines pass all the same: a caller outside of it
+//! has its timers on the background thread. A client whose runtime has ended learns of it by
+//! [`Runtime::on_end`].
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -43,8 +46,8 @@ impl Runtime {
     /// The runtime of the calling task.
     ///
     /// # Errors
-    /// `InvalidArgument` when the caller is not inside a tokio runtime, or in one that was built without I/O or timers; `Io` when
-    /// the process can open no socket.
+    /// `InvalidArgument` when the caller is not inside a tokio runtime, or in one that was built
+    /// without I/O or timers; `Io` when the process can open no socket.
     pub(crate) fn current() -> Result<Self> {
         let Ok(background) = Handle::try_current() else {
             return Err(Error::invalid_argument(
@@ -52,7 +55,8 @@ impl Runtime {
                  in a program without one, use driver::sync::Client",
             ));
         };
-        let lacking = missing_drivers().map_err(|cause| Error::io("cannot open a socket", cause))?;
+        let lacking =
+            missing_drivers().map_err(|cause| Error::io("cannot open a socket", cause))?;
         if let Some(lacking) = lacking {
             return Err(Error::invalid_argument(format!(
                 "a Client cannot work in this tokio runtime, which was built without {lacking}: call enable_all() on its \
@@ -79,7 +83,8 @@ impl Runtime {
 
     /// Calls `then` when the runtime ends, unless `over` is set before.
     ///
-    /// Tokio tells nobody, but drops its tasks, and only then its timers and sockets: a task of its own waits for that.
+    /// Tokio tells nobody, but drops its tasks, and only then its timers and sockets: a task of its
+    /// own waits for that.
     pub(crate) fn on_end(&self, over: Arc<Event>, then: impl FnOnce() + Send + 'static) {
         let mut end = End { ended: Arc::clone(&self.ended), then: Some(then) };
         self.spawn(async move {
@@ -126,7 +131,8 @@ impl Runtime {
         self.background.spawn(work).abort_handle()
     }
 
-    /// Runs `work`, which may block its thread, in the background. Gives `None` when the runtime shuts down before it is done.
+    /// Runs `work`, which may block its thread, in the background. Gives `None` when the runtime
+    /// shuts down before it is done.
     pub(crate) async fn spawn_blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -149,8 +155,8 @@ impl Runtime {
         .await
     }
 
-    /// Runs `work`, which uses connections of the client, so that nobody waits for it: in the background, or for a blocking client
-    /// on a thread that may block.
+    /// Runs `work`, which uses connections of the client, so that nobody waits for it: in the
+    /// background, or for a blocking client on a thread that may block.
     pub(crate) fn detach(&self, work: impl Future<Output = ()> + Send + 'static) {
         match self.blocking {
             false => drop(self.background.spawn(work)),
@@ -158,15 +164,22 @@ impl Runtime {
         }
     }
 
-    /// Waits for `inner`, at most until `deadline`. A future that is ready succeeds even when the deadline has passed.
+    /// Waits for `inner`, at most until `deadline`. A future that is ready succeeds even when the
+    /// deadline has passed.
     ///
     /// Cancel safety: that of `inner`.
     pub(crate) fn timeout<F: Future>(&self, deadline: Deadline, inner: F) -> Timeout<'_, F> {
         Timeout { inner, timer: None, deadline, runtime: self }
     }
 
-    /// Whether `instant` has come; if not, has the task polled again when it comes, on a runtime by `timer`.
-    fn poll_until(&self, instant: Instant, timer: &mut Option<Timer>, cx: &mut Context<'_>) -> Poll<()> {
+    /// Whether `instant` has come; if not, has the task polled again when it comes, on a runtime by
+    /// `timer`.
+    fn poll_until(
+        &self,
+        instant: Instant,
+        timer: &mut Option<Timer>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         if look_up_at(instant) {
             return if instant <= Instant::now() { Poll::Ready(()) } else { Poll::Pending };
         }
@@ -183,8 +196,9 @@ impl Runtime {
         timer.sleep.as_mut().poll(cx)
     }
 
-    /// Whether `deadline` has passed for a caller outside the client's runtime, which may rest; if not, has it polled again then. Inside
-    /// the runtime the work that is waited for keeps its deadline itself.
+    /// Whether `deadline` has passed for a caller outside the client's runtime, which may rest; if
+    /// not, has it polled again then. Inside the runtime the work that is waited for keeps its
+    /// deadline itself.
     pub(crate) fn poll_from_outside(
         &self,
         deadline: Deadline,
@@ -192,12 +206,15 @@ impl Runtime {
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         match deadline.instant() {
-            Some(instant) if self.clock() == Clock::Background => self.poll_until(instant, timer, cx),
+            Some(instant) if self.clock() == Clock::Background => {
+                self.poll_until(instant, timer, cx)
+            }
             _ => Poll::Pending,
         }
     }
 
-    /// What drives the timers of the caller. A timer of a runtime that has ended panics, and one of a runtime that rests never fires.
+    /// What drives the timers of the caller. A timer of a runtime that has ended panics, and one of
+    /// a runtime that rests never fires.
     fn clock(&self) -> Clock {
         let here = || Handle::try_current().is_ok_and(|here| here.id() == self.background.id());
         if !self.has_ended() && here() { Clock::Ambient } else { Clock::Background }
@@ -254,11 +271,13 @@ impl<F: FnOnce()> Drop for End<F> {
 
 /// What the ambient tokio runtime was built without; `None` where it has everything.
 ///
-/// Tokio (1.54) has no way to ask. Every public path to a runtime's I/O or timers goes through an accessor that panics where there
-/// are none, and neither the metrics, the flavor nor the `Debug` form of a handle tell. So a timer and a socket are made and thrown
-/// away. Were it left to the monitors to find out, they would panic unseen, and every operation wait for a server in vain. Nothing
-/// panics in a runtime that has both. In one that lacks something, the panic hook reports tokio's message first; where panics abort,
-/// the program ends with that message, which names the remedy too.
+/// Tokio (1.54) has no way to ask. Every public path to a runtime's I/O or timers goes through an
+/// accessor that panics where there are none, and neither the metrics, the flavor nor the `Debug`
+/// form of a handle tell. So a timer and a socket are made and thrown away. Were it left to the
+/// monitors to find out, they would panic unseen, and every operation wait for a server in vain.
+/// Nothing panics in a runtime that has both. In one that lacks something, the panic hook reports
+/// tokio's message first; where panics abort, the program ends with that message, which names the
+/// remedy too.
 fn missing_drivers() -> std::io::Result<Option<&'static str>> {
     let timer = catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok();
     let socket = match catch_unwind(|| tokio::net::UnixDatagram::unbound().map(drop)) {
@@ -299,7 +318,9 @@ impl<F: Future> Future for Timeout<'_, F> {
         }
         match this.deadline.instant() {
             None => Poll::Pending,
-            Some(instant) => this.runtime.poll_until(instant, this.timer, cx).map(|()| Err(Elapsed)),
+            Some(instant) => {
+                this.runtime.poll_until(instant, this.timer, cx).map(|()| Err(Elapsed))
+            }
         }
     }
 }
@@ -339,8 +360,9 @@ thread_local! {
 /// Polls `future` on this thread until it is ready, parking in between.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    let waker =
-        UNPARK.try_with(Waker::clone).unwrap_or_else(|_| Waker::from(Arc::new(Unpark(thread::current()))));
+    let waker = UNPARK
+        .try_with(Waker::clone)
+        .unwrap_or_else(|_| Waker::from(Arc::new(Unpark(thread::current()))));
     let mut cx = Context::from_waker(&waker);
     let _restore = Restore(LOOK_UP.replace(Some(None)));
     loop {
@@ -349,7 +371,9 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         }
         match LOOK_UP.replace(Some(None)).flatten() {
             None => thread::park(),
-            Some(instant) => thread::park_timeout(instant.saturating_duration_since(Instant::now())),
+            Some(instant) => {
+                thread::park_timeout(instant.saturating_duration_since(Instant::now()))
+            }
         }
     }
 }
@@ -365,8 +389,8 @@ impl Drop for Restore {
 
 static BACKGROUND: Background = Background::new();
 
-/// The one background thread that serves all blocking clients of a process, and the timers of those who use an async client outside
-/// of its runtime; and that of the process's child, should it fork.
+/// The one background thread that serves all blocking clients of a process, and the timers of those
+/// who use an async client outside of its runtime; and that of the process's child, should it fork.
 struct Background {
     thread: OnceLock<(ForkGeneration, std::result::Result<Handle, Arc<std::io::Error>>)>,
     child: OnceLock<Box<Background>>,
@@ -379,8 +403,9 @@ impl Background {
 
     /// The runtime of this process's background thread, started if there is none yet.
     fn handle(&self) -> Result<Handle> {
-        let (born, handle) =
-            self.thread.get_or_init(|| (ForkGeneration::current(), start_background().map_err(Arc::new)));
+        let (born, handle) = self
+            .thread
+            .get_or_init(|| (ForkGeneration::current(), start_background().map_err(Arc::new)));
         if !born.is_current() {
             return self.child.get_or_init(|| Box::new(Background::new())).handle();
         }
@@ -422,7 +447,9 @@ mod tests {
         let runtime = Runtime::blocking().unwrap();
         let outer = async {
             block_on(async {});
-            runtime.timeout(Deadline::after(Duration::from_millis(5)), std::future::pending::<()>()).await
+            runtime
+                .timeout(Deadline::after(Duration::from_millis(5)), std::future::pending::<()>())
+                .await
         };
         assert!(block_on(outer).is_err());
     }
@@ -430,8 +457,9 @@ mod tests {
     #[tokio::test]
     async fn an_async_wait_ends_at_its_deadline() {
         let runtime = Runtime::current().unwrap();
-        let waited =
-            runtime.timeout(Deadline::after(Duration::from_millis(5)), std::future::pending::<()>()).await;
+        let waited = runtime
+            .timeout(Deadline::after(Duration::from_millis(5)), std::future::pending::<()>())
+            .await;
         assert!(waited.is_err());
     }
 

@@ -11,14 +11,18 @@ use crate::exec::SessionState;
 use crate::mode::Mode;
 use crate::options::SessionOptions;
 
-/// A session that the caller started: operations that are given it see their own writes and those before them, whichever members answer.
+/// A session that the caller started: operations that are given it see their own writes and those
+/// before them, whichever members answer.
 ///
-/// Made by [`Client::start_session`]. It is for one operation at a time, which `&mut` sees to. Dropped, it gives its server session back to
-/// the client. It belongs to the process that started it: a forked child that uses it gets `InvalidArgument`, and starts its own.
+/// Made by [`Client::start_session`]. It is for one operation at a time, which `&mut` sees to.
+/// Dropped, it gives its server session back to the client. It belongs to the process that started
+/// it: a forked child that uses it gets `InvalidArgument`, and starts its own.
 ///
-/// A session that is not used within a minute of being started may have expired on the server; start one when it is needed.
+/// A session that is not used within a minute of being started may have expired on the server;
+/// start one when it is needed.
 ///
-/// Named through its API: [`driver::ClientSession`](crate::ClientSession) and [`driver::sync::ClientSession`](crate::sync::ClientSession).
+/// Named through its API: [`driver::ClientSession`](crate::ClientSession) and
+/// [`driver::sync::ClientSession`](crate::sync::ClientSession).
 pub struct ClientSession<F: Mode> {
     state: SessionState,
     client: Client<F>,
@@ -88,7 +92,8 @@ impl<'a, F: Mode> StartSession<'a, F> {
         StartSession { client, options: SessionOptions::default() }
     }
 
-    /// Whether each operation reflects those before it. Default: true, unless the session is a snapshot.
+    /// Whether each operation reflects those before it. Default: true, unless the session is a
+    /// snapshot.
     pub fn causal_consistency(mut self, value: bool) -> Self {
         self.options.causal_consistency = Some(value);
         self

@@ -1,9 +1,9 @@
 //! The bytes between the driver and one server, over a tokio socket or a blocking one.
 //!
-//! A [`Socket`] is shared: the connection that reads and writes it holds one reference, and whoever may have to interrupt
-//! the connection holds a weak one, through which it can shut the socket down at any moment. Blocking sockets are polled like
-//! the others, only that they are always ready: a poll blocks the thread until there is an answer, at most until the
-//! deadline that was set before.
+//! A [`Socket`] is shared: the connection that reads and writes it holds one reference, and whoever
+//! may have to interrupt the connection holds a weak one, through which it can shut the socket down
+//! at any moment. Blocking sockets are polled like the others, only that they are always ready: a
+//! poll blocks the thread until there is an answer, at most until the deadline that was set before.
 
 mod connect;
 mod connector;
@@ -46,7 +46,8 @@ impl Socket {
         }
     }
 
-    /// Whether nothing has arrived and the peer has not closed: the state of a connection whose every reply was read.
+    /// Whether nothing has arrived and the peer has not closed: the state of a connection whose
+    /// every reply was read.
     ///
     /// One `recv` that neither waits nor consumes.
     fn is_quiet(&self) -> bool {
@@ -54,7 +55,9 @@ impl Socket {
         let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
         match self.raw().recv_with_flags(&mut byte, flags) {
             Ok(_) => false,
-            Err(error) => matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
+            Err(error) => {
+                matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+            }
         }
     }
 
@@ -62,13 +65,17 @@ impl Socket {
         match self {
             Socket::Tcp(socket) => loop {
                 ready!(socket.poll_read_ready(cx))?;
-                if let Some(read) = self.read_ready(bytes, |read| socket.try_io(Interest::READABLE, read)) {
+                if let Some(read) =
+                    self.read_ready(bytes, |read| socket.try_io(Interest::READABLE, read))
+                {
                     return Poll::Ready(read);
                 }
             },
             Socket::Unix(socket) => loop {
                 ready!(socket.poll_read_ready(cx))?;
-                if let Some(read) = self.read_ready(bytes, |read| socket.try_io(Interest::READABLE, read)) {
+                if let Some(read) =
+                    self.read_ready(bytes, |read| socket.try_io(Interest::READABLE, read))
+                {
                     return Poll::Ready(read);
                 }
             },
@@ -79,9 +86,10 @@ impl Socket {
 
     /// One read of a socket that tokio takes for readable; `None` when it was not.
     ///
-    /// A read that does not fill `bytes` has emptied the socket, so it is reported to tokio as "would block": its
-    /// readiness is cleared on the spot, and the next wait goes to sleep without a `recv` that finds nothing. Tokio looks
-    /// at the readiness before the read, so that bytes arriving in between set it again.
+    /// A read that does not fill `bytes` has emptied the socket, so it is reported to tokio as
+    /// "would block": its readiness is cleared on the spot, and the next wait goes to sleep
+    /// without a `recv` that finds nothing. Tokio looks at the readiness before the read, so
+    /// that bytes arriving in between set it again.
     fn read_ready(
         &self,
         bytes: &mut [u8],
@@ -98,7 +106,9 @@ impl Socket {
         });
         match (short, result) {
             (Some(n), _) => Some(Ok(n)),
-            (None, Err(e)) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+            (None, Err(e))
+                if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) =>
+            {
                 None
             }
             (None, result) => Some(result),
@@ -147,7 +157,8 @@ struct Shared {
 pub(crate) struct Interrupter(Weak<Shared>);
 
 impl Interrupter {
-    /// Ends every read and write of the socket, now and later. Does nothing once its owner has closed it.
+    /// Ends every read and write of the socket, now and later. Does nothing once its owner has
+    /// closed it.
     pub(crate) fn interrupt(&self) {
         if let Some(shared) = self.0.upgrade() {
             shared.interrupted.store(true, Ordering::Release);
@@ -157,7 +168,8 @@ impl Interrupter {
     }
 }
 
-/// Limits how long each call on a blocking socket may take. The system counts in microseconds, and takes none of them for no limit.
+/// Limits how long each call on a blocking socket may take. The system counts in microseconds, and
+/// takes none of them for no limit.
 fn limit_calls(socket: &SockRef<'_>, limit: Option<Duration>) -> io::Result<()> {
     let limit = limit.map(|limit| limit.max(Duration::from_micros(1)));
     socket.set_read_timeout(limit)?;
@@ -190,7 +202,10 @@ impl Plain {
     }
 
     /// Polls the socket. A call that a signal interrupts is made again, with the time that is left.
-    fn poll<T>(&mut self, mut call: impl FnMut(&Socket) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn poll<T>(
+        &mut self,
+        mut call: impl FnMut(&Socket) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         loop {
             self.arm()?;
             match call(&self.shared.socket) {
@@ -214,7 +229,11 @@ impl AsyncRead for Plain {
 }
 
 impl AsyncWrite for Plain {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.poll(|socket| socket.poll_write(cx, bytes))
     }
 
@@ -264,15 +283,20 @@ impl Stream {
         matches!(self.shared.socket, Socket::BlockingTcp(_) | Socket::BlockingUnix(_))
     }
 
-    /// Whether an idle connection still stands: the peer has neither closed it nor sent what nobody asked for.
+    /// Whether an idle connection still stands: the peer has neither closed it nor sent what nobody
+    /// asked for.
     pub(crate) fn is_quiet(&self) -> bool {
         self.shared.socket.is_quiet()
     }
 
-    /// Sets the limit of reads and writes that block the thread; those that do not are limited by whoever polls them.
+    /// Sets the limit of reads and writes that block the thread; those that do not are limited by
+    /// whoever polls them.
     #[cfg_attr(
         not(feature = "tls"),
-        allow(clippy::infallible_destructuring_match, reason = "with the feature there are two kinds")
+        allow(
+            clippy::infallible_destructuring_match,
+            reason = "with the feature there are two kinds"
+        )
     )]
     pub(crate) fn set_deadline(&mut self, deadline: Deadline) {
         let plain = match &mut self.transport {
@@ -309,7 +333,8 @@ impl Stream {
         self.flush().await
     }
 
-    /// Writes some of `bytes`, which are not empty: at least one of them. TLS may keep a part of it until [`flush`](Self::flush).
+    /// Writes some of `bytes`, which are not empty: at least one of them. TLS may keep a part of it
+    /// until [`flush`](Self::flush).
     ///
     /// Cancel safety: a dropped future has written nothing.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -327,7 +352,10 @@ impl Stream {
     /// Writes what TLS has kept.
     ///
     /// Cancel safety: may be called again after a dropped future.
-    #[cfg_attr(not(feature = "tls"), allow(clippy::unused_async, reason = "with the feature it waits"))]
+    #[cfg_attr(
+        not(feature = "tls"),
+        allow(clippy::unused_async, reason = "with the feature it waits")
+    )]
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
         #[cfg(feature = "tls")]
         if let Transport::Tls(tls) = &mut self.transport {
@@ -374,7 +402,9 @@ mod tests {
     #[test]
     fn the_last_moment_before_a_deadline_is_a_limit_too() {
         let (socket, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
-        let limits = || (socket.read_timeout().unwrap().is_some(), socket.write_timeout().unwrap().is_some());
+        let limits = || {
+            (socket.read_timeout().unwrap().is_some(), socket.write_timeout().unwrap().is_some())
+        };
         limit_calls(&SockRef::from(&socket), Some(Duration::from_nanos(1))).unwrap();
         assert_eq!(limits(), (true, true));
         limit_calls(&SockRef::from(&socket), None).unwrap();

@@ -1,11 +1,13 @@
 //! The blocking API: the same handles and operations, ended by `.run()` instead of `.await`.
 //!
-//! An operation does nothing until it is run: `find(..).sort(..).run()?`. Where the compiler says that an operation, such as
-//! `InsertOne` or `Find`, "is not a future", or warns of one that must be used, end it by `.run()`. What is no operation has no
-//! `.run()`: [`Client::with_uri_str`] and `shutdown()` are plain calls, and a [`Cursor`] is an iterator.
+//! An operation does nothing until it is run: `find(..).sort(..).run()?`. Where the compiler says
+//! that an operation, such as `InsertOne` or `Find`, "is not a future", or warns of one that must
+//! be used, end it by `.run()`. What is no operation has no `.run()`: [`Client::with_uri_str`] and
+//! `shutdown()` are plain calls, and a [`Cursor`] is an iterator.
 //!
-//! No runtime is needed, and none is started behind the caller's back: an operation runs on the calling thread, over sockets that
-//! block. One background thread for the whole process watches the servers.
+//! No runtime is needed, and none is started behind the caller's back: an operation runs on the
+//! calling thread, over sockets that block. One background thread for the whole process watches the
+//! servers.
 //!
 //! ```no_run
 //! use driver::bson::{Document, doc};
@@ -38,8 +40,9 @@ pub type Database = crate::database::Database<Blocking>;
 /// A cursor of a blocking client, within a session.
 pub type SessionCursor<T> = crate::cursor::SessionCursor<T, Blocking>;
 
-/// Ends a future of the blocking API on the calling thread: that of [`Operation::perform`](crate::ops::Operation::perform), or
-/// of code that is generic over both APIs.
+/// Ends a future of the blocking API on the calling thread: that of
+/// [`Operation::perform`](crate::ops::Operation::perform), or of code that is generic over both
+/// APIs.
 ///
 /// ```no_run
 /// use driver::bson::{Document, doc};

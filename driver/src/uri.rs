@@ -1,8 +1,10 @@
-//! Connection strings, read without asking anyone (specifications "Connection String" and "URI Options").
+//! Connection strings, read without asking anyone (specifications "Connection String" and "URI
+//! Options").
 //!
-//! `mongodb://user:password@host1:27017,host2/database?option=value&...` is cut at the first `?`, then at the first `/`, then at the
-//! last `@`; what remains is a list of hosts. Each part is percent-decoded after it was cut. The options become a
-//! [`ClientOptions`]; what they contradict is an error, what they cannot mean is a warning.
+//! `mongodb://user:password@host1:27017,host2/database?option=value&...` is cut at the first `?`,
+//! then at the first `/`, then at the last `@`; what remains is a list of hosts. Each part is
+//! percent-decoded after it was cut. The options become a [`ClientOptions`]; what they contradict
+//! is an error, what they cannot mean is a warning.
 
 mod address;
 mod credential;
@@ -27,7 +29,10 @@ pub struct ConnectionString {
     pub host_info: HostInfo,
     /// Everything else that it says. The hosts are those of `host_info`; none for a name.
     pub options: ClientOptions,
-    #[cfg_attr(not(feature = "dns"), allow(dead_code, reason = "asked for where there are SRV records"))]
+    #[cfg_attr(
+        not(feature = "dns"),
+        allow(dead_code, reason = "asked for where there are SRV records")
+    )]
     auth_source: Option<String>,
     text: Text,
 }
@@ -54,14 +59,16 @@ impl ConnectionString {
     /// Reads a connection string.
     ///
     /// # Errors
-    /// `InvalidArgument` for a string that cannot be read or contradicts itself. The message names the part, never the password.
+    /// `InvalidArgument` for a string that cannot be read or contradicts itself. The message names
+    /// the part, never the password.
     pub fn parse(connection_string: impl AsRef<str>) -> Result<Self> {
         let text = connection_string.as_ref();
-        let (rest, srv) = match (text.strip_prefix("mongodb://"), text.strip_prefix("mongodb+srv://")) {
-            (Some(rest), _) => (rest, false),
-            (_, Some(rest)) => (rest, true),
-            _ => return Err(bad("must begin with mongodb:// or mongodb+srv://")),
-        };
+        let (rest, srv) =
+            match (text.strip_prefix("mongodb://"), text.strip_prefix("mongodb+srv://")) {
+                (Some(rest), _) => (rest, false),
+                (_, Some(rest)) => (rest, true),
+                _ => return Err(bad("must begin with mongodb:// or mongodb+srv://")),
+            };
         if let Some(c) = text.chars().next_back().filter(|c| c.is_whitespace() || c.is_control()) {
             return Err(bad(format_args!(
                 "ends with {c:?}; remove it, or percent-encode it where it belongs to a value"
@@ -69,8 +76,11 @@ impl ConnectionString {
         }
         let parts = Parts::of(rest);
         if parts.database.is_some_and(|database| database.contains('@')) {
-            // Before it stands, most likely, a part of the password: nothing of it may be read as a host and named in an error.
-            return Err(bad("has an '@' after the first '/'; percent-encode user name and password"));
+            // Before it stands, most likely, a part of the password: nothing of it may be read as a
+            // host and named in an error.
+            return Err(bad(
+                "has an '@' after the first '/'; percent-encode user name and password",
+            ));
         }
         let host_info = match srv {
             false => HostInfo::HostIdentifiers(read_hosts(parts.hosts)?),
@@ -100,7 +110,8 @@ impl ConnectionString {
             HostInfo::DnsRecord(name) => Some(name.clone()),
         };
         let default_database = parts.database.map(read_database).transpose()?;
-        let mut options = ClientOptions { hosts, srv_host, default_database, ..ClientOptions::default() };
+        let mut options =
+            ClientOptions { hosts, srv_host, default_database, ..ClientOptions::default() };
         let (credential, auth_source) =
             credential::read(parts.user_info, &mut pairs, options.default_database.as_deref())?;
         options.credential = credential;
@@ -130,8 +141,12 @@ impl ConnectionString {
         self.options.warnings()
     }
 
-    /// The database of `authSource`, which is written down also where there is no user whom it could concern.
-    #[cfg_attr(not(feature = "dns"), allow(dead_code, reason = "asked for where there are SRV records"))]
+    /// The database of `authSource`, which is written down also where there is no user whom it
+    /// could concern.
+    #[cfg_attr(
+        not(feature = "dns"),
+        allow(dead_code, reason = "asked for where there are SRV records")
+    )]
     pub(crate) fn auth_source(&self) -> Option<&str> {
         self.auth_source.as_deref()
     }
@@ -144,10 +159,14 @@ impl ConnectionString {
 
     /// As [`resolve`](Self::resolve), asking `name_server` instead of the system's.
     #[cfg(feature = "dns")]
-    pub(crate) async fn resolve_at(self, name_server: Option<std::net::SocketAddr>) -> Result<Self> {
+    pub(crate) async fn resolve_at(
+        self,
+        name_server: Option<std::net::SocketAddr>,
+    ) -> Result<Self> {
         let HostInfo::DnsRecord(name) = &self.host_info else { return Ok(self) };
         let service = self.options.srv_service_name.as_deref().unwrap_or(srv::DEFAULT_SERVICE);
-        let question = dns::Question { name: name.clone(), service: service.to_owned(), name_server };
+        let question =
+            dns::Question { name: name.clone(), service: service.to_owned(), name_server };
         let runtime = crate::rt::Runtime::current().or_else(|_| crate::rt::Runtime::blocking())?;
         let (records, _) = dns::lookup(question, &runtime).await?;
         self.with_records(&records)
@@ -167,7 +186,8 @@ impl ConnectionString {
     /// The connection string that the records of its name make of it.
     ///
     /// # Errors
-    /// `DnsResolve` for records that may not be; `InvalidArgument` for options that contradict each other.
+    /// `DnsResolve` for records that may not be; `InvalidArgument` for options that contradict each
+    /// other.
     #[cfg_attr(not(feature = "dns"), allow(dead_code, reason = "nobody can ask for records"))]
     pub(crate) fn with_records(self, records: &srv::Records) -> Result<Self> {
         let ConnectionString { host_info, options, text: Text(text), .. } = self;
@@ -222,8 +242,8 @@ fn read_hosts(hosts: &str) -> Result<Vec<ServerAddress>> {
 }
 
 fn read_host(host: &str) -> Result<ServerAddress> {
-    let host =
-        percent::decode(host).map_err(|why| bad(format_args!("names the host {host:?}, which {why}")))?;
+    let host = percent::decode(host)
+        .map_err(|why| bad(format_args!("names the host {host:?}, which {why}")))?;
     if host.contains('/') && !host.ends_with(".sock") {
         return Err(bad(format_args!(
             "names the host {host:?}, which has a '/' but is no Unix domain socket: its path would end in .sock"
@@ -233,8 +253,8 @@ fn read_host(host: &str) -> Result<ServerAddress> {
 }
 
 fn read_srv_host(host: &str) -> Result<String> {
-    let name =
-        percent::decode(host).map_err(|why| bad(format_args!("names the host {host:?}, which {why}")))?;
+    let name = percent::decode(host)
+        .map_err(|why| bad(format_args!("names the host {host:?}, which {why}")))?;
     if name.contains(',') {
         return Err(bad("names several hosts, but mongodb+srv takes one name"));
     }
@@ -263,13 +283,16 @@ fn read_database(database: &str) -> Result<String> {
 }
 
 impl ClientOptions {
-    /// Reads a connection string, such as `mongodb://user:password@host1,host2/database?replicaSet=rs0`
-    /// (specification "Connection String").
+    /// Reads a connection string, such as
+    /// `mongodb://user:password@host1,host2/database?replicaSet=rs0` (specification "Connection
+    /// String").
     ///
-    /// An unknown option, and a value that its option cannot have, is left out and noted in [`warnings`](ClientOptions::warnings).
+    /// An unknown option, and a value that its option cannot have, is left out and noted in
+    /// [`warnings`](ClientOptions::warnings).
     ///
     /// # Errors
-    /// - `InvalidArgument` for a string that cannot be read or contradicts itself; the message names the part and the remedy.
+    /// - `InvalidArgument` for a string that cannot be read or contradicts itself; the message
+    ///   names the part and the remedy.
     /// - `DnsResolve` where the records of a `mongodb+srv` name cannot be had.
     pub async fn parse(connection_string: impl AsRef<str>) -> Result<Self> {
         ConnectionString::parse(connection_string.as_ref())?.resolve().await

@@ -1,5 +1,5 @@
-//! A replica set that demands users, and what it and the driver say to wrong passwords, odd ones, missing rights, and users who are
-//! removed while they work. Both APIs.
+//! A replica set that demands users, and what it and the driver say to wrong passwords, odd ones,
+//! missing rights, and users who are removed while they work. Both APIs.
 
 use std::sync::{LazyLock, OnceLock};
 
@@ -42,7 +42,8 @@ trait Mode: Sized {
 struct Asynchronous(driver::Client);
 struct Blocking(sync::Client);
 
-static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
+static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+    LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
 
 impl Mode for Asynchronous {
     const NAME: &'static str = "asynchronous";
@@ -89,7 +90,8 @@ impl Mode for Blocking {
 
 /// The options of a client that is `user`, or nobody.
 fn options(user: Option<(&str, &str)>) -> ClientOptions {
-    let hosts: Vec<_> = set().hosts().iter().map(|host| ServerAddress::parse(host).unwrap()).collect();
+    let hosts: Vec<_> =
+        set().hosts().iter().map(|host| ServerAddress::parse(host).unwrap()).collect();
     let credential = user.map(|(name, password)| {
         Credential::builder().username(name.to_owned()).password(password.to_owned()).build()
     });
@@ -110,7 +112,10 @@ fn is_refused<T>(outcome: Result<T>) -> Error {
     let error = outcome.err().expect("whoever is refused gets an error");
     assert!(error.is_auth() && !error.is_timeout() && !error.is_network(), "{error:?}");
     assert!(
-        matches!((error.code(), error.code_name()), (Some(18), Some("AuthenticationFailed")) | (Some(13), _)),
+        matches!(
+            (error.code(), error.code_name()),
+            (Some(18), Some("AuthenticationFailed")) | (Some(13), _)
+        ),
         "{error:?}"
     );
     error
@@ -158,8 +163,8 @@ mod cases {
         is_refused(client.insert());
     }
 
-    /// What SASLprep maps to the same is the same password: a soft hyphen is nothing, a Roman four is an I and a V, and letters are
-    /// composed.
+    /// What SASLprep maps to the same is the same password: a soft hyphen is nothing, a Roman four
+    /// is an I and a V, and letters are composed.
     pub(super) fn passwords_of_any_letters_are_the_same_to_both_sides<F: Mode>() {
         let name = |of: &str| format!("{of}-{}", F::NAME);
         for (user_name, stored, given) in [
@@ -212,7 +217,8 @@ mod cases {
         client.count().unwrap();
         let mut opened = 0;
         while let Ok(event) = events.try_get() {
-            opened += usize::from(matches!(event, driver::event::cmap::CmapEvent::ConnectionCreated(_)));
+            opened +=
+                usize::from(matches!(event, driver::event::cmap::CmapEvent::ConnectionCreated(_)));
         }
         assert_eq!(opened, 1, "all went over one connection");
     }
@@ -226,7 +232,8 @@ mod cases {
         root.command(doc! { "dropUser": &name, "writeConcern": { "w": 3 } }).unwrap();
         is_refused(guest.insert());
         is_refused(client::<F>(&name, "guest").insert());
-        // Who comes back is somebody else: the connection of the one who was removed stays without rights or is replaced.
+        // Who comes back is somebody else: the connection of the one who was removed stays without
+        // rights or is replaced.
         make(set(), user(&name, "again"));
         client::<F>(&name, "again").insert().unwrap();
     }

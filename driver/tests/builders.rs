@@ -1,4 +1,5 @@
-//! Options built apart from their operation, and results read as another type or as a stream, on a real server, in both APIs.
+//! Options built apart from their operation, and results read as another type or as a stream, on a
+//! real server, in both APIs.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -6,9 +7,9 @@ use std::time::Duration;
 use driver::bson::{Document, doc};
 use driver::error::ErrorKind;
 use driver::options::{
-    AggregateOptions, Collation, CollationStrength, CollectionOptions, DatabaseOptions, FindOneOptions,
-    FindOptions, Hint, InsertManyOptions, ReadConcern, ReadPreference, ReadPreferenceOptions,
-    SelectionCriteria, SessionOptions, UpdateOptions, WriteConcern,
+    AggregateOptions, Collation, CollationStrength, CollectionOptions, DatabaseOptions,
+    FindOneOptions, FindOptions, Hint, InsertManyOptions, ReadConcern, ReadPreference,
+    ReadPreferenceOptions, SelectionCriteria, SessionOptions, UpdateOptions, WriteConcern,
 };
 use driver::{Client, Collection, sync};
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
@@ -49,23 +50,29 @@ async fn options_built_apart_do_what_those_set_on_the_operation_do() {
     let coll: Collection<Document> = client.database(&fresh_name()).collection("monkeys");
     let unordered =
         InsertManyOptions::builder().ordered(false).write_concern(WriteConcern::majority()).build();
-    let twice = [doc! { "_id": 1, "name": "Mabel" }, doc! { "_id": 1 }, doc! { "_id": 2, "name": "mabel" }];
+    let twice =
+        [doc! { "_id": 1, "name": "Mabel" }, doc! { "_id": 1 }, doc! { "_id": 2, "name": "mabel" }];
     let error = coll.insert_many(&twice).with_options(unordered).await.unwrap_err();
     assert!(error.is_duplicate_key(), "{error}");
 
-    let upsert = UpdateOptions::builder().upsert(true).comment(Some("an option may be given as one".into()));
+    let upsert =
+        UpdateOptions::builder().upsert(true).comment(Some("an option may be given as one".into()));
     let update = doc! { "$set": { "name": "MABEL" } };
-    let updated = coll.update_one(doc! { "_id": 3 }, update).with_options(upsert.build()).await.unwrap();
+    let updated =
+        coll.update_one(doc! { "_id": 3 }, update).with_options(upsert.build()).await.unwrap();
     assert_eq!(updated.upserted_id, Some(3.into()));
 
-    let regardless_of_case = Collation::builder().locale("en").strength(CollationStrength::Secondary).build();
+    let regardless_of_case =
+        Collation::builder().locale("en").strength(CollationStrength::Secondary).build();
     let options = FindOptions::builder()
         .collation(regardless_of_case)
         .sort(doc! { "_id": -1 })
         .limit(2)
         .batch_size(1)
         .max_time(Duration::from_secs(60))
-        .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Nearest { options: None }))
+        .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Nearest {
+            options: None,
+        }))
         .read_concern(ReadConcern::local())
         .skip(None)
         .build();
@@ -86,8 +93,9 @@ async fn options_built_apart_do_what_those_set_on_the_operation_do() {
     assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error}");
 }
 
-/// What programs that were written for the official crate say, word for word: above all it has to compile, which a setter that
-/// takes whatever converts does not where its argument ends in `.into()`.
+/// What programs that were written for the official crate say, word for word: above all it has to
+/// compile, which a setter that takes whatever converts does not where its argument ends in
+/// `.into()`.
 #[tokio::test]
 async fn the_idioms_of_the_official_crate_are_understood() {
     let (client, coll) = numbered(3).await;
@@ -103,14 +111,16 @@ async fn the_idioms_of_the_official_crate_are_understood() {
         Some(doc! { "_id": 1 })
     );
     let nearest: SelectionCriteria = ReadPreference::Nearest { options: None }.into();
-    let cursor = coll.find(doc! {}).selection_criteria(nearest.clone()).hint(Hint::Name("_id_".to_string()));
+    let cursor =
+        coll.find(doc! {}).selection_criteria(nearest.clone()).hint(Hint::Name("_id_".to_string()));
     assert_eq!(cursor.await.unwrap().try_collect::<Vec<_>>().await.unwrap().len(), 3);
     let stages = vec![doc! { "$match": { "_id": 2 } }];
     let matched = coll.aggregate(stages).selection_criteria(nearest.clone()).await.unwrap();
     assert_eq!(matched.try_collect::<Vec<_>>().await.unwrap().len(), 1);
     let counted = coll.count_documents(doc! {}).selection_criteria(ReadPreference::Primary.into());
     assert_eq!(counted.await.unwrap(), 3);
-    let estimated = coll.estimated_document_count().selection_criteria(ReadPreference::Primary.into());
+    let estimated =
+        coll.estimated_document_count().selection_criteria(ReadPreference::Primary.into());
     assert_eq!(estimated.await.unwrap(), 3);
     let field = &"_id";
     let distinct = coll.distinct(field, doc! {}).selection_criteria(ReadPreference::Primary.into());
@@ -162,8 +172,13 @@ async fn a_cursor_in_a_session_is_streamed() {
     let (client, coll) = numbered(7).await;
     let coll = coll.clone_with_type::<Numbered>();
     let mut session = client.start_session().await.unwrap();
-    let mut cursor =
-        coll.find(doc! {}).sort(doc! { "_id": 1 }).batch_size(2).session(&mut session).await.unwrap();
+    let mut cursor = coll
+        .find(doc! {})
+        .sort(doc! { "_id": 1 })
+        .batch_size(2)
+        .session(&mut session)
+        .await
+        .unwrap();
     let first: Vec<_> = cursor.stream(&mut session).take(3).try_collect().await.unwrap();
     assert_eq!(first, ids(0..3));
     assert_eq!(cursor.next(&mut session).await.unwrap().unwrap(), Numbered { id: 3 });
@@ -177,8 +192,13 @@ async fn a_step_of_a_streamed_cursor_that_is_dropped_loses_nothing() {
     let (client, coll) = numbered(50).await;
     let coll = coll.clone_with_type::<Numbered>();
     let mut session = client.start_session().await.unwrap();
-    let mut cursor =
-        coll.find(doc! {}).sort(doc! { "_id": 1 }).batch_size(1).session(&mut session).await.unwrap();
+    let mut cursor = coll
+        .find(doc! {})
+        .sort(doc! { "_id": 1 })
+        .batch_size(1)
+        .session(&mut session)
+        .await
+        .unwrap();
     let mut stream = cursor.stream(&mut session);
     let mut seen = Vec::new();
     loop {
@@ -228,7 +248,8 @@ fn the_blocking_api_iterates_in_a_session() {
     let coll = client.database(&fresh_name()).collection::<Document>("numbers");
     coll.insert_many((0..7).map(|i| doc! { "_id": i })).run().unwrap();
     let mut session = client.start_session().run().unwrap();
-    let sorted = coll.aggregate([doc! { "$sort": { "_id": 1 } }]).with_type::<Numbered>().batch_size(2);
+    let sorted =
+        coll.aggregate([doc! { "$sort": { "_id": 1 } }]).with_type::<Numbered>().batch_size(2);
     let mut cursor = sorted.session(&mut session).run().unwrap();
     let first: Vec<_> = cursor.iter(&mut session).take(3).collect::<Result<_, _>>().unwrap();
     assert_eq!(first, ids(0..3));
@@ -265,7 +286,10 @@ async fn insert_and_count<F: driver::Mode>(
 async fn an_operation_is_performed_on_either_api() {
     let (client, name) = (Client::with_uri_str(uri()).await.unwrap(), fresh_name());
     let expected = (1, vec![driver::bson::Bson::Int32(1)]);
-    assert_eq!(insert_and_count(&client.database(&name).collection("async")).await.unwrap(), expected);
+    assert_eq!(
+        insert_and_count(&client.database(&name).collection("async")).await.unwrap(),
+        expected
+    );
     let blocking = tokio::task::spawn_blocking(move || {
         let client = sync::Client::with_uri_str(uri()).unwrap();
         sync::block_on(insert_and_count(&client.database(&name).collection("blocking")))
@@ -273,7 +297,8 @@ async fn an_operation_is_performed_on_either_api() {
     assert_eq!(blocking.await.unwrap().unwrap(), expected);
 }
 
-/// The operation's own time limit replaces the collection's, that the database's, and that the client's.
+/// The operation's own time limit replaces the collection's, that the database's, and that the
+/// client's.
 #[tokio::test]
 async fn the_nearest_timeout_bounds_an_operation() {
     let (client, _coll) = numbered(1).await;
@@ -302,13 +327,15 @@ async fn the_nearest_timeout_bounds_an_operation() {
     inherited.find(slow()).timeout(long).await.unwrap();
 }
 
-/// The later batches of a cursor are bounded by the time limit of its operation, not by the client's.
+/// The later batches of a cursor are bounded by the time limit of its operation, not by the
+/// client's.
 #[tokio::test]
 async fn the_timeout_of_an_operation_bounds_its_cursor() {
     let (_client, coll) = numbered(4).await;
     // Two documents come at once; the server takes three seconds over each of the others.
     let slow = doc! { "$where": "this._id < 2 || sleep(3000) || true" };
-    let find = |timeout| coll.find(slow.clone()).sort(doc! { "_id": 1 }).batch_size(2).timeout(timeout);
+    let find =
+        |timeout| coll.find(slow.clone()).sort(doc! { "_id": 1 }).batch_size(2).timeout(timeout);
     let mut cursor = find(Duration::from_millis(500)).await.unwrap();
     assert!(cursor.advance().await.unwrap() && cursor.advance().await.unwrap());
     assert!(cursor.advance().await.unwrap_err().is_timeout());

@@ -1,11 +1,13 @@
-//! What one operation costs, counted: allocations, tasks, wake-ups, system calls. The locked instructions are counted in `locked.rs`.
+//! What one operation costs, counted: allocations, tasks, wake-ups, system calls. The locked
+//! instructions are counted in `locked.rs`.
 //!
-//! The counts are those of a warm client on a real server, measured as the slope between a number of operations and twice that
-//! number, so that what a client does in the background (a heartbeat now and then) falls out of them. Counted is the whole process:
-//! the tests of this file run one after the other.
+//! The counts are those of a warm client on a real server, measured as the slope between a number
+//! of operations and twice that number, so that what a client does in the background (a heartbeat
+//! now and then) falls out of them. Counted is the whole process: the tests of this file run one
+//! after the other.
 //!
-//! System calls are counted in a child that is traced. Where a program may not be traced, or on another processor or system, that test
-//! is ignored, for that reason.
+//! System calls are counted in a child that is traced. Where a program may not be traced, or on
+//! another processor or system, that test is ignored, for that reason.
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod traced;
@@ -29,7 +31,8 @@ static ALLOCATED: AtomicU64 = AtomicU64::new(0);
 
 struct Counting;
 
-// SAFETY: every method hands its arguments to `System` unchanged; counting touches one atomic and cannot allocate or unwind.
+// SAFETY: every method hands its arguments to `System` unchanged; counting touches one atomic and
+// cannot allocate or unwind.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATED.fetch_add(1, Relaxed);
@@ -49,7 +52,8 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// How many times memory is asked for, and how many tasks are spawned, by each of the operations that `run` performs.
+/// How many times memory is asked for, and how many tasks are spawned, by each of the operations
+/// that `run` performs.
 ///
 /// The least of several measurements: what comes between by chance only ever adds.
 async fn per_operation(mut run: impl AsyncFnMut(u64)) -> (f64, f64) {
@@ -129,7 +133,9 @@ fn main() {
         }),
         Trial::ignorable_test("an_operation_makes_no_more_system_calls_than_it_must", || {
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-            return Ok(calls::count().map_or_else(Completion::ignored_with, |()| Completion::Completed));
+            return Ok(
+                calls::count().map_or_else(Completion::ignored_with, |()| Completion::Completed)
+            );
             #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
             return Ok(Completion::ignored_with("system calls are counted on x86_64 Linux only"));
         }),
@@ -147,7 +153,9 @@ fn count_costs() {
     runtime.block_on(async {
         let client = Client::with_uri_str(set.uri()).await.unwrap();
         let coll: Collection<Document> = client.database("d").collection("c");
-        coll.insert_many((0..5000).map(|i| doc! { "_id": i, "filling": "x".repeat(40) })).await.unwrap();
+        coll.insert_many((0..5000).map(|i| doc! { "_id": i, "filling": "x".repeat(40) }))
+            .await
+            .unwrap();
         let raw = coll.clone_with_type::<RawDocumentBuf>();
 
         let (allocations, tasks) = per_operation(async |n| {
@@ -157,7 +165,9 @@ fn count_costs() {
         })
         .await;
         let beyond = allocations - filter_costs - 1.0;
-        println!("find_one: {beyond} allocations beyond the filter and the document, {tasks} tasks");
+        println!(
+            "find_one: {beyond} allocations beyond the filter and the document, {tasks} tasks"
+        );
         assert!(beyond < 1.1, "find_one: {beyond} allocations");
         assert_eq!(tasks, 0.0, "find_one spawns tasks");
 
@@ -206,7 +216,8 @@ mod calls {
     /// How many operations are watched.
     const OPERATIONS: usize = 1000;
 
-    /// Counts the calls to write, to read, to wait, and all others, of operations on one thread. An error where they cannot be counted.
+    /// Counts the calls to write, to read, to wait, and all others, of operations on one thread. An
+    /// error where they cannot be counted.
     pub(super) fn count() -> Result<(), String> {
         traced::permitted()?;
         let set = ReplicaSet::start(1).unwrap();

@@ -75,8 +75,15 @@ async fn many_documents_are_inserted_and_streamed_in_batches() {
     let documents: Vec<Document> = (0..1000).map(|i| doc! { "i": i }).collect();
     let inserted = coll.insert_many(&documents).await.unwrap().inserted_ids;
     assert_eq!(inserted.len(), 1000);
-    let found: Vec<Document> =
-        coll.find(doc! {}).sort(doc! { "i": 1 }).batch_size(7).await.unwrap().try_collect().await.unwrap();
+    let found: Vec<Document> = coll
+        .find(doc! {})
+        .sort(doc! { "i": 1 })
+        .batch_size(7)
+        .await
+        .unwrap()
+        .try_collect()
+        .await
+        .unwrap();
     assert_eq!(found.len(), 1000);
     for (position, document) in found.iter().enumerate() {
         assert_eq!(document.get_i32("i").unwrap(), position as i32);
@@ -118,17 +125,28 @@ async fn the_servers_limits_split_an_insert_into_several_commands() {
 /// How many insert commands the shared server has seen.
 async fn inserts() -> i64 {
     let status = server().admin(doc! { "serverStatus": 1 }).unwrap();
-    let insert =
-        status.get_document("metrics").unwrap().get_document("commands").unwrap().get_document("insert");
+    let insert = status
+        .get_document("metrics")
+        .unwrap()
+        .get_document("commands")
+        .unwrap()
+        .get_document("insert");
     insert.unwrap().get_i64("total").unwrap()
 }
 
 #[tokio::test]
 async fn an_ordered_insert_stops_at_the_first_refusal_and_an_unordered_one_goes_on() {
     let coll: Collection<Document> = fresh().await.collection("refusals");
-    let documents =
-        [doc! { "_id": 1 }, doc! { "_id": 1 }, doc! { "_id": 2 }, doc! { "_id": 2 }, doc! { "_id": 3 }];
-    for (ordered, refused, inserted) in [(true, vec![1], vec![0]), (false, vec![1, 3], vec![0, 2, 4])] {
+    let documents = [
+        doc! { "_id": 1 },
+        doc! { "_id": 1 },
+        doc! { "_id": 2 },
+        doc! { "_id": 2 },
+        doc! { "_id": 3 },
+    ];
+    for (ordered, refused, inserted) in
+        [(true, vec![1], vec![0]), (false, vec![1, 3], vec![0, 2, 4])]
+    {
         coll.delete_many(doc! {}).await.unwrap();
         let error = coll.insert_many(&documents).ordered(ordered).await.unwrap_err();
         assert!(error.is_duplicate_key(), "{error}");
@@ -147,7 +165,8 @@ async fn documents_are_updated_replaced_and_deleted() {
     let coll: Collection<Monkey> = fresh().await.collection("changes");
     coll.insert_many(["a", "b", "c"].map(Monkey::named)).await.unwrap();
 
-    let one = coll.update_one(doc! { "name": "a" }, doc! { "$inc": { "breaths": 2 } }).await.unwrap();
+    let one =
+        coll.update_one(doc! { "name": "a" }, doc! { "$inc": { "breaths": 2 } }).await.unwrap();
     assert_eq!((one.matched_count, one.modified_count, one.upserted_id), (1, 1, None));
     let many = coll.update_many(doc! {}, doc! { "$max": { "breaths": 2 } }).await.unwrap();
     assert_eq!((many.matched_count, many.modified_count), (3, 2));
@@ -155,8 +174,11 @@ async fn documents_are_updated_replaced_and_deleted() {
     coll.update_one(doc! { "name": "c" }, pipeline).await.unwrap();
     assert_eq!(coll.find_one(doc! { "name": "c" }).await.unwrap().unwrap().breaths, 7);
 
-    let upserted =
-        coll.update_one(doc! { "name": "d" }, doc! { "$set": { "breaths": 1 } }).upsert(true).await.unwrap();
+    let upserted = coll
+        .update_one(doc! { "name": "d" }, doc! { "$set": { "breaths": 1 } })
+        .upsert(true)
+        .await
+        .unwrap();
     assert_eq!((upserted.matched_count, upserted.modified_count), (0, 0));
     assert!(matches!(upserted.upserted_id, Some(Bson::ObjectId(_))));
 
@@ -179,12 +201,17 @@ async fn counts_distinct_values_and_pipelines() {
     assert_eq!(coll.count_documents(doc! { "i": 99 }).await.unwrap(), 0);
     assert_eq!(coll.estimated_document_count().await.unwrap(), 20);
     assert_eq!(coll.distinct("even", doc! {}).await.unwrap().len(), 2);
-    let stages =
-        [doc! { "$group": { "_id": "$even", "sum": { "$sum": "$i" } } }, doc! { "$sort": { "sum": 1 } }];
+    let stages = [
+        doc! { "$group": { "_id": "$even", "sum": { "$sum": "$i" } } },
+        doc! { "$sort": { "sum": 1 } },
+    ];
     let sums: Vec<Document> = coll.aggregate(stages).await.unwrap().try_collect().await.unwrap();
     assert_eq!(sums, [doc! { "_id": true, "sum": 90 }, doc! { "_id": false, "sum": 100 }]);
     coll.aggregate([doc! { "$out": "copied" }]).await.unwrap();
-    assert_eq!(database.collection::<Document>("copied").count_documents(doc! {}).await.unwrap(), 20);
+    assert_eq!(
+        database.collection::<Document>("copied").count_documents(doc! {}).await.unwrap(),
+        20
+    );
 }
 
 #[tokio::test]
@@ -197,8 +224,15 @@ async fn the_options_of_a_find_reach_the_server() {
     options.sort = Some(doc! { "_id": -1 });
     options.projection = Some(doc! { "_id": 1 });
     options.hint = Some(Hint::Keys(doc! { "_id": 1 }));
-    let found: Vec<Document> =
-        coll.find(doc! {}).with_options(options).comment("why").await.unwrap().try_collect().await.unwrap();
+    let found: Vec<Document> = coll
+        .find(doc! {})
+        .with_options(options)
+        .comment("why")
+        .await
+        .unwrap()
+        .try_collect()
+        .await
+        .unwrap();
     assert_eq!(found, [doc! { "_id": 7 }, doc! { "_id": 6 }, doc! { "_id": 5 }]);
     let single: Vec<Document> =
         coll.find(doc! {}).limit(-4).batch_size(4).await.unwrap().try_collect().await.unwrap();
@@ -237,7 +271,8 @@ async fn a_document_that_is_no_t_is_an_error_and_the_cursor_goes_on() {
     let database = fresh().await;
     let coll: Collection<Document> = database.collection("mixed");
     coll.insert_many([doc! { "name": 1 }, doc! { "name": "ok", "breaths": 1_i64 }]).await.unwrap();
-    let found: Vec<_> = coll.clone_with_type::<Monkey>().find(doc! {}).await.unwrap().collect().await;
+    let found: Vec<_> =
+        coll.clone_with_type::<Monkey>().find(doc! {}).await.unwrap().collect().await;
     let error = found[0].as_ref().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::BsonDeserialization(_)));
     let whose = format!("find on {}.mixed: ", database.name());
@@ -245,7 +280,8 @@ async fn a_document_that_is_no_t_is_an_error_and_the_cursor_goes_on() {
     assert_eq!(found[1].as_ref().unwrap().name, "ok");
 }
 
-/// An argument that cannot be used is told with the operation and what it was to be done on, and that once.
+/// An argument that cannot be used is told with the operation and what it was to be done on, and
+/// that once.
 #[tokio::test]
 async fn an_error_names_its_operation_once() {
     let coll: Collection<Document> = fresh().await.collection("c");
@@ -254,7 +290,10 @@ async fn an_error_names_its_operation_once() {
         ("update_one", coll.update_one(doc! {}, doc! { "name": "Mabel" }).await.unwrap_err()),
         ("update_many", coll.update_many(doc! {}, doc! {}).await.unwrap_err()),
         ("update_one", coll.update_one(doc! {}, Vec::<Document>::new()).await.unwrap_err()),
-        ("replace_one", coll.replace_one(doc! {}, doc! { "$set": { "name": "Mabel" } }).await.unwrap_err()),
+        (
+            "replace_one",
+            coll.replace_one(doc! {}, doc! { "$set": { "name": "Mabel" } }).await.unwrap_err(),
+        ),
         ("insert_many", coll.insert_many(Vec::<Document>::new()).await.unwrap_err()),
     ];
     for (operation, error) in errors {
@@ -272,8 +311,11 @@ async fn writes_are_acknowledged_unless_asked_not_to_be() {
     let quiet = WriteConcern::nodes(0);
     coll.insert_one(doc! { "_id": 1 }).write_concern(quiet.clone()).await.unwrap();
     coll.insert_one(doc! { "_id": 2 }).write_concern(quiet.clone()).await.unwrap();
-    let updated =
-        coll.update_one(doc! { "_id": 2 }, doc! { "$set": { "x": 1 } }).write_concern(quiet).await.unwrap();
+    let updated = coll
+        .update_one(doc! { "_id": 2 }, doc! { "$set": { "x": 1 } })
+        .write_concern(quiet)
+        .await
+        .unwrap();
     assert_eq!(updated.matched_count, 0, "nothing is known of an unacknowledged write");
     let done = async { while coll.find_one(doc! { "_id": 2, "x": 1 }).await.unwrap().is_none() {} };
     tokio::time::timeout(PATIENCE, done).await.expect("the writes were sent");
@@ -282,7 +324,8 @@ async fn writes_are_acknowledged_unless_asked_not_to_be() {
 #[tokio::test]
 async fn a_write_concern_that_contradicts_itself_is_refused_wherever_it_was_set() {
     let database = fresh().await;
-    let torn = WriteConcern::builder().w(driver::options::Acknowledgment::Nodes(0)).journal(true).build();
+    let torn =
+        WriteConcern::builder().w(driver::options::Acknowledgment::Nodes(0)).journal(true).build();
     let options = CollectionOptions::builder().write_concern(torn.clone()).build();
     let coll: Collection<Document> = database.collection_with_options("torn", options);
     for error in [
@@ -335,7 +378,9 @@ async fn a_bad_document_is_refused_by_name_and_the_client_stays_usable() {
         let words = error.to_string();
         assert!(words.contains("bytes") && words.contains("16"), "{words}");
     }
-    assert!(coll.insert_many([&doc! {}, &large]).await.unwrap_err().to_string().contains("document 1"));
+    assert!(
+        coll.insert_many([&doc! {}, &large]).await.unwrap_err().to_string().contains("document 1")
+    );
 
     for update in [doc! {}, doc! { "name": "no operator" }, doc! { "$set": { "x": 1 }, "y": 2 }] {
         let error = coll.update_one(doc! {}, update).await.unwrap_err();
@@ -356,7 +401,8 @@ async fn a_bad_document_is_refused_by_name_and_the_client_stays_usable() {
 async fn what_an_interrupted_insert_did_is_in_its_error() {
     let coll: Collection<Document> = fresh().await.collection("interrupted");
     let filling = "x".repeat(15_000_000);
-    let mut documents: Vec<Document> = (0..4).map(|i| doc! { "_id": i, "filling": &filling }).collect();
+    let mut documents: Vec<Document> =
+        (0..4).map(|i| doc! { "_id": i, "filling": &filling }).collect();
     documents.push(doc! { "_id": 4, "a\0b": 1 });
     let error = coll.insert_many(&documents).await.unwrap_err();
     let ErrorKind::InsertMany(done) = error.kind() else { panic!("{error:?}") };
@@ -404,5 +450,8 @@ async fn an_unacknowledged_aggregate_that_writes_gives_a_cursor() {
     database.collection::<Document>("source").insert_one(doc! { "_id": 1 }).await.unwrap();
     let mut cursor = coll.aggregate([doc! { "$out": "target" }]).await.unwrap();
     assert!(!cursor.advance().await.unwrap());
-    assert_eq!(database.collection::<Document>("target").count_documents(doc! {}).await.unwrap(), 1);
+    assert_eq!(
+        database.collection::<Document>("target").count_documents(doc! {}).await.unwrap(),
+        1
+    );
 }

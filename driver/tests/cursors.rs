@@ -49,7 +49,8 @@ async fn capped(client: &Client) -> Collection<Document> {
 
 /// A cursor at the end of what is there.
 async fn tail(log: &Collection<Document>, max_await_time: Duration) -> Cursor<Document> {
-    let tail = log.find(doc! {}).cursor_type(CursorType::TailableAwait).max_await_time(max_await_time);
+    let tail =
+        log.find(doc! {}).cursor_type(CursorType::TailableAwait).max_await_time(max_await_time);
     let mut cursor = tail.await.unwrap();
     assert_eq!(cursor.next().await.unwrap().unwrap(), doc! { "_id": -1 });
     cursor
@@ -198,7 +199,10 @@ fn blocking_step_ends_at_its_deadline_although_batches_come() {
     std::thread::spawn(move || {
         let client = sync::Client::with_options(impatient()).unwrap();
         let database = client.database(&name());
-        database.run_command(doc! { "create": "log", "capped": true, "size": 65536 }).run().unwrap();
+        database
+            .run_command(doc! { "create": "log", "capped": true, "size": 65536 })
+            .run()
+            .unwrap();
         let log = database.collection::<Document>("log");
         log.insert_one(doc! { "_id": -1 }).run().unwrap();
         let tail = log.find(doc! {}).cursor_type(CursorType::TailableAwait);
@@ -275,7 +279,8 @@ fn many_dropped_blocking_cursors_cost_one_thread() {
     let client = sync::Client::with_options(options).unwrap();
     let coll = client.database("d").collection::<Document>("c");
     coll.insert_many((0..3).map(|i| doc! { "_id": i })).run().unwrap();
-    let cursors: Vec<_> = (0..MANY).map(|_| coll.find(doc! {}).batch_size(2).run().unwrap()).collect();
+    let cursors: Vec<_> =
+        (0..MANY).map(|_| coll.find(doc! {}).batch_size(2).run().unwrap()).collect();
     assert_eq!(open(&server), MANY as i64);
     let before = watch.opened.load(Ordering::Relaxed);
     let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
@@ -342,7 +347,8 @@ fn shutdown_kills_dropped_cursors() {
     let coll = client.database("d").collection::<Document>("c");
     coll.insert_many((0..3).map(|i| doc! { "_id": i })).run().unwrap();
     let request = client.start_request();
-    let cursors: Vec<_> = (0..50).map(|_| coll.find(doc! {}).batch_size(2).run().unwrap()).collect();
+    let cursors: Vec<_> =
+        (0..50).map(|_| coll.find(doc! {}).batch_size(2).run().unwrap()).collect();
     drop(cursors);
     std::thread::sleep(Duration::from_millis(300));
     drop(request);

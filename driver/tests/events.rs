@@ -12,7 +12,8 @@ use testbed::{ReplicaSet, Version, shared_standalone};
 
 type Told = std::sync::Arc<toro::Queue<CommandEvent>>;
 
-/// The options of a client that tells its commands, with an application name and a database of its own.
+/// The options of a client that tells its commands, with an application name and a database of its
+/// own.
 fn telling(uri: &str) -> (ClientOptions, Told, String) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("events_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -91,7 +92,10 @@ fn check_usual_story(events: &[CommandEvent], db: &str) {
         })
         .collect();
     assert_eq!(replies[0].get_i32("n").unwrap(), 2);
-    assert_eq!(replies[1].get_document("cursor").unwrap().get_array("firstBatch").unwrap().len(), 1);
+    assert_eq!(
+        replies[1].get_document("cursor").unwrap().get_array("firstBatch").unwrap().len(),
+        1
+    );
     assert_eq!(replies[2], &doc! { "ok": 1 }, "what is not acknowledged counts as done");
 }
 
@@ -130,7 +134,10 @@ async fn failures_are_told_and_secrets_are_not() {
     let create = doc! { "createUser": "al", "pwd": "open sesame", "roles": [] };
     client.database(&db).run_command(create.clone()).await.unwrap();
     let refused = client.database(&db).run_command(create).await.unwrap_err();
-    assert!(refused.to_string().contains("al"), "the caller is told what the server said: {refused}");
+    assert!(
+        refused.to_string().contains("al"),
+        "the caller is told what the server said: {refused}"
+    );
     let events = drain(&told);
     assert_eq!(
         words(&events),
@@ -146,7 +153,8 @@ fn batch_sizes(events: &[CommandEvent]) -> Vec<i64> {
     started(events).iter().take(3).map(|command| command.get_i64("batchSize").unwrap()).collect()
 }
 
-/// Specification "Find, getMore and killCursors commands", section "Behavior of Limit, skip and batchSize".
+/// Specification "Find, getMore and killCursors commands", section "Behavior of Limit, skip and
+/// batchSize".
 #[tokio::test]
 async fn get_more_asks_for_what_is_left_of_the_limit() {
     let (options, told, db) = telling(&shared_standalone().unwrap().uri());
@@ -196,7 +204,8 @@ async fn every_command_declares_the_stable_api_and_the_server_holds_to_it() {
     coll.insert_many((0..3).map(|i| doc! { "_id": i })).await.unwrap();
     let mut cursor = coll.find(doc! {}).batch_size(2).await.unwrap();
     while cursor.advance().await.unwrap() {}
-    let refused = client.database("admin").run_command(doc! { "serverStatus": 1 }).await.unwrap_err();
+    let refused =
+        client.database("admin").run_command(doc! { "serverStatus": 1 }).await.unwrap_err();
     let ErrorKind::Command(refused) = refused.kind() else { panic!("{refused}") };
     assert_eq!(refused.code, 323, "APIStrictError: the command is not part of version 1");
     let events = drain(&told);
@@ -225,8 +234,12 @@ async fn each_attempt_of_a_write_is_told_under_one_transaction_number() {
     let _fault = set.fail_point(0, fault).unwrap();
     coll.insert_one(doc! {}).await.unwrap();
     let events = drain(&told);
-    assert_eq!(words(&events), ["insert started", "insert failed", "insert started", "insert succeeded"]);
-    let identity = |command: &Document| (command.get("lsid").cloned(), command.get_i64("txnNumber").unwrap());
+    assert_eq!(
+        words(&events),
+        ["insert started", "insert failed", "insert started", "insert succeeded"]
+    );
+    let identity =
+        |command: &Document| (command.get("lsid").cloned(), command.get_i64("txnNumber").unwrap());
     let commands = started(&events);
     assert_eq!(identity(commands[0]), identity(commands[1]));
     let Some(CommandEvent::Failed(failed)) = events.get(1) else { panic!("{events:?}") };

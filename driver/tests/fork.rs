@@ -1,10 +1,11 @@
-//! A forked child leaves its parent's sockets, sessions and ids alone, and has its own, on both APIs.
+//! A forked child leaves its parent's sockets, sessions and ids alone, and has its own, on both
+//! APIs.
 //!
-//! A blocking client goes on in the child, with connections of its own. An async client cannot, for its runtime stayed behind:
-//! it says so, touches nothing, and a new one has its full capacity.
+//! A blocking client goes on in the child, with connections of its own. An async client cannot, for
+//! its runtime stayed behind: it says so, touches nothing, and a new one has its full capacity.
 //!
-//! A program of its own, without the test harness, so that the process that forks has no threads but those of the driver and
-//! of the servers' keeper.
+//! A program of its own, without the test harness, so that the process that forks has no threads
+//! but those of the driver and of the servers' keeper.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -57,8 +58,8 @@ fn fork(child: impl FnOnce(), parent: impl FnOnce()) {
 
 /// Forks, and runs `child` there.
 fn spawn(child: impl FnOnce()) -> libc::pid_t {
-    // SAFETY: the child runs ordinary code; the C library keeps its allocator usable across a fork, and what
-    // else threads may have held, the driver does not touch.
+    // SAFETY: the child runs ordinary code; the C library keeps its allocator usable across a fork,
+    // and what else threads may have held, the driver does not touch.
     let process = unsafe { libc::fork() };
     assert!(process >= 0, "fork failed");
     if process == 0 {
@@ -95,7 +96,11 @@ fn threads(server: &Standalone) {
         || in_child(&client, &mine),
         || {
             for _ in 0..200 {
-                assert_eq!(connection(&client), pinned, "the parent's connection is the parent's alone");
+                assert_eq!(
+                    connection(&client),
+                    pinned,
+                    "the parent's connection is the parent's alone"
+                );
             }
         },
     );
@@ -119,7 +124,8 @@ fn in_child(client: &Client, parents: &HashSet<String>) {
 
 /// The connection that the next operation goes to, as the server sees it.
 fn connection(client: &Client) -> String {
-    let reply = client.database("admin").run_command(doc! { "whatsmyuri": 1 }).run().expect("a reply");
+    let reply =
+        client.database("admin").run_command(doc! { "whatsmyuri": 1 }).run().expect("a reply");
     reply.get_str("you").expect("an address").to_owned()
 }
 
@@ -156,10 +162,12 @@ fn tasks(server: &Standalone) {
             let inherited = inherited.take().expect("the parent's client");
             let own = runtime();
             own.block_on(async {
-                let error = inherited.database("admin").run_command(doc! { "ping": 1 }).await.unwrap_err();
+                let error =
+                    inherited.database("admin").run_command(doc! { "ping": 1 }).await.unwrap_err();
                 assert!(error.to_string().contains("make a new client in the child"), "{error}");
                 let request = inherited.start_request();
-                let error = request.database("admin").run_command(doc! { "ping": 1 }).await.unwrap_err();
+                let error =
+                    request.database("admin").run_command(doc! { "ping": 1 }).await.unwrap_err();
                 assert!(error.to_string().contains("make a new client in the child"), "{error}");
                 drop((request, inherited));
                 let client = driver::Client::with_options(options(server)).expect("a client");
@@ -192,14 +200,16 @@ async fn connections_of_requests(client: &driver::Client) -> HashSet<String> {
     let mut connections = HashSet::new();
     for _ in 0..MOST {
         let request = client.start_request();
-        let who = request.database("admin").run_command(doc! { "whatsmyuri": 1 }).await.expect("a reply");
+        let who =
+            request.database("admin").run_command(doc! { "whatsmyuri": 1 }).await.expect("a reply");
         connections.insert(who.get_str("you").expect("an address").to_owned());
         requests.push(request);
     }
     connections
 }
 
-/// Children that insert at once, each through the client that it has of its parent or, async, through a new one.
+/// Children that insert at once, each through the client that it has of its parent or, async,
+/// through a new one.
 fn ids(server: &Standalone) {
     const CHILDREN: u64 = 4;
     const EACH: u64 = 25;
@@ -210,8 +220,9 @@ fn ids(server: &Standalone) {
         .map(|i| {
             spawn(|| match i % 2 {
                 0 => {
-                    (1..EACH)
-                        .for_each(|_| coll.insert_one(doc! {}).run().map(drop).expect("an id of its own"));
+                    (1..EACH).for_each(|_| {
+                        coll.insert_one(doc! {}).run().map(drop).expect("an id of its own")
+                    });
                     coll.insert_many([doc! {}]).run().expect("an id of its own");
                 }
                 _ => runtime().block_on(async {
@@ -243,7 +254,8 @@ impl SessionIds {
         options.command_event_handler = Some(EventHandler::callback(move |event| {
             let CommandEvent::Started(event) = event else { return };
             let mut log = log.0.lock().unwrap();
-            let named = event.command.get_document("lsid").ok().and_then(|lsid| lsid.get("id")).cloned();
+            let named =
+                event.command.get_document("lsid").ok().and_then(|lsid| lsid.get("id")).cloned();
             let ended = event.command.get_array("endSessions").into_iter().flatten();
             let ended = ended.filter_map(|session| session.as_document()?.get("id").cloned());
             log.extend(named.into_iter().chain(ended).map(|id| (event.command_name.clone(), id)));
@@ -257,7 +269,8 @@ impl SessionIds {
     }
 }
 
-/// A session, and the one that a cursor holds, are their process's alone: neither used nor ended by a child.
+/// A session, and the one that a cursor holds, are their process's alone: neither used nor ended by
+/// a child.
 fn sessions(server: &Standalone) {
     let mut options = options(server);
     let ids = SessionIds::of(&mut options);
@@ -268,8 +281,13 @@ fn sessions(server: &Standalone) {
     let mut session = Some(session);
     let mut cursor = Some(coll.find(doc! {}).batch_size(2).run().expect("a cursor"));
     coll.insert_one(doc! {}).session(session.as_mut().unwrap()).run().expect("an insert");
-    let mut cursor_in_session =
-        Some(coll.find(doc! {}).batch_size(2).session(session.as_mut().unwrap()).run().expect("a cursor"));
+    let mut cursor_in_session = Some(
+        coll.find(doc! {})
+            .batch_size(2)
+            .session(session.as_mut().unwrap())
+            .run()
+            .expect("a cursor"),
+    );
     let parents = ids.take();
     fork(
         || {

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use driver::conformance::fuzz;
 
-/// Runs `target` on every file of its corpus; one that cannot be read, or an empty corpus, fails. Unoptimised, some need more than a test's
-/// stack.
+/// Runs `target` on every file of its corpus; one that cannot be read, or an empty corpus, fails.
+/// Unoptimised, some need more than a test's stack.
 fn feed(name: &str, target: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
     let files = std::fs::read_dir(&folder).unwrap();
-    let all = move || files.map(|entry| target(&std::fs::read(entry.unwrap().path()).unwrap())).count();
+    let all =
+        move || files.map(|entry| target(&std::fs::read(entry.unwrap().path()).unwrap())).count();
     let fed = std::thread::Builder::new().stack_size(64 << 20).spawn(all).unwrap().join().unwrap();
     assert!(fed > 0, "{} is empty", folder.display());
 }

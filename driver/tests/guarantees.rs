@@ -19,7 +19,8 @@ fn named(quoted: &str) -> Option<(&str, &str)> {
     quoted.split_once("::").filter(|(path, _)| path.ends_with(".rs"))
 }
 
-/// Whether a test of this name is in `code`. Programs that have no test harness list their tests as strings.
+/// Whether a test of this name is in `code`. Programs that have no test harness list their tests as
+/// strings.
 fn has_test(code: &str, name: &str) -> bool {
     ["(", "<"].iter().any(|end| code.contains(&format!("fn {name}{end}")))
         || code.contains(&format!("\"{name}\""))

@@ -1,13 +1,25 @@
 //! The layers of the crate: below the handles, no top-level module uses another in a circle.
 //!
-//! The test reads the paths that begin with `crate::`. A re-export (`pub use`) for users is no dependency.
+//! The test reads the paths that begin with `crate::`. A re-export (`pub use`) for users is no
+//! dependency.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The modules that may name each other: a method of a handle names its operation, an operation its handle.
-const HANDLES: [&str; 10] =
-    ["client", "collection", "conformance", "cursor", "database", "lib", "ops", "request", "session", "sync"];
+/// The modules that may name each other: a method of a handle names its operation, an operation its
+/// handle.
+const HANDLES: [&str; 10] = [
+    "client",
+    "collection",
+    "conformance",
+    "cursor",
+    "database",
+    "lib",
+    "ops",
+    "request",
+    "session",
+    "sync",
+];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -24,9 +36,9 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 fn named(line: &str) -> impl Iterator<Item = String> + '_ {
     let code = line.split("//").next().unwrap_or_default();
     let code = if code.trim_start().starts_with("pub use ") { "" } else { code };
-    code.split("crate::")
-        .skip(1)
-        .map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>())
+    code.split("crate::").skip(1).map(|rest| {
+        rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
+    })
 }
 
 /// Which top-level module uses which others, outside of tests.
@@ -59,7 +71,9 @@ fn modules_below_the_handles_form_no_circle() {
         uses.remove(handle);
     }
     // Modules that use nothing that is left are taken away until none is found.
-    while let Some(leaf) = uses.iter().find(|(_, others)| others.is_empty()).map(|(name, _)| name.clone()) {
+    while let Some(leaf) =
+        uses.iter().find(|(_, others)| others.is_empty()).map(|(name, _)| name.clone())
+    {
         uses.remove(&leaf);
         uses.values_mut().for_each(|others| {
             others.remove(&leaf);
@@ -70,7 +84,10 @@ fn modules_below_the_handles_form_no_circle() {
 
 #[test]
 fn a_re_export_and_a_comment_are_no_dependencies() {
-    assert_eq!(named("    let x = crate::pool::Pool; // crate::exec").collect::<Vec<_>>(), ["pool"]);
+    assert_eq!(
+        named("    let x = crate::pool::Pool; // crate::exec").collect::<Vec<_>>(),
+        ["pool"]
+    );
     assert_eq!(named("pub use crate::ops::FindOptions;").count(), 0);
     assert_eq!(named("use crate::{error, pool};").collect::<Vec<_>>(), [""]);
 }

@@ -1,13 +1,16 @@
 //! What one operation costs in locked instructions, counted one instruction at a time.
 //!
-//! A locked instruction (one with the prefix `lock`, or an `xchg` with memory) is what an atomic change of shared memory compiles
-//! to: the unit in which locks, reference counts and hand-overs are paid for. The program runs itself once more as a child that it
-//! traces. The child warms up at full speed, and announces the beginning and the end of an operation by a signal; in between the
-//! parent has it execute a single instruction at a time and looks at each. What comes between by chance only ever adds: an
-//! operation is looked at until one run of it stays within its bound, and the least that was counted is told.
+//! A locked instruction (one with the prefix `lock`, or an `xchg` with memory) is what an atomic
+//! change of shared memory compiles to: the unit in which locks, reference counts and hand-overs
+//! are paid for. The program runs itself once more as a child that it traces. The child warms up at
+//! full speed, and announces the beginning and the end of an operation by a signal; in between the
+//! parent has it execute a single instruction at a time and looks at each. What comes between by
+//! chance only ever adds: an operation is looked at until one run of it stays within its bound, and
+//! the least that was counted is told.
 //!
-//! Only the thread that performs the operations is traced; monitors, the upkeep of pools and tokio's reactor run on another. Where
-//! a program may not be traced, or on another processor or system, the test is ignored, for that reason.
+//! Only the thread that performs the operations is traced; monitors, the upkeep of pools and
+//! tokio's reactor run on another. Where a program may not be traced, or on another processor or
+//! system, the test is ignored, for that reason.
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod traced;
@@ -39,8 +42,9 @@ mod counted {
     /// How many times each operation is looked at, at most.
     const RUNS: usize = 12;
 
-    /// The operations in the order in which the child performs them, and how many locked instructions each may have: enough for one that
-    /// has to wait for its reply, twice if tokio's readiness was stale. A reply may also be there before it is asked for, step by
+    /// The operations in the order in which the child performs them, and how many locked
+    /// instructions each may have: enough for one that has to wait for its reply, twice if
+    /// tokio's readiness was stale. A reply may also be there before it is asked for, step by
     /// step as all goes.
     const BOUNDS: [(&str, usize); 5] = [
         ("nothing", 0),
@@ -61,7 +65,8 @@ mod counted {
             }
             Err(why) => Ok(Completion::ignored_with(why)),
         };
-        let trial = Trial::ignorable_test("no_operation_has_more_locked_instructions_than_it_may", counted);
+        let trial =
+            Trial::ignorable_test("no_operation_has_more_locked_instructions_than_it_may", counted);
         libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit();
     }
 
@@ -93,7 +98,10 @@ mod counted {
             .zip(&least)
             .for_each(|((name, _), counted)| println!("{name}: {counted} locked instructions"));
         for ((name, at_most), counted) in BOUNDS.into_iter().zip(&least) {
-            assert!(*counted <= at_most, "{name} has {counted} locked instructions, more than {at_most}");
+            assert!(
+                *counted <= at_most,
+                "{name} has {counted} locked instructions, more than {at_most}"
+            );
         }
         // A count that sees nothing would stay within any bound.
         assert!(
@@ -102,11 +110,12 @@ mod counted {
         );
     }
 
-    /// Keeps this thread and its children to come on one processor: a step is two switches between parent and child, which are
-    /// several times as fast where neither has to be woken elsewhere.
+    /// Keeps this thread and its children to come on one processor: a step is two switches between
+    /// parent and child, which are several times as fast where neither has to be woken
+    /// elsewhere.
     fn stay_on_one_processor() {
-        // SAFETY: a processor set is plain bits, of which none set is a value; the calls write to and read from it only. A refusal
-        // costs time alone.
+        // SAFETY: a processor set is plain bits, of which none set is a value; the calls write to
+        // and read from it only. A refusal costs time alone.
         unsafe {
             let mut one: libc::cpu_set_t = std::mem::zeroed();
             libc::CPU_SET(libc::sched_getcpu().max(0) as usize, &mut one);
@@ -114,13 +123,17 @@ mod counted {
         }
     }
 
-    /// What the child does: each operation of [`BOUNDS`] a number of times at full speed, then [`RUNS`] times with a beginning and
-    /// an end that the parent sees.
+    /// What the child does: each operation of [`BOUNDS`] a number of times at full speed, then
+    /// [`RUNS`] times with a beginning and an end that the parent sees.
     fn operate(uri: &str) {
         let document = || RawDocumentBuf::try_from(&doc! { "name": "Mabel" }).unwrap();
-        // What goes on in the background goes on in the worker, however long an operation takes step by step.
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        // What goes on in the background goes on in the worker, however long an operation takes
+        // step by step.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let client = driver::Client::with_uri_str(uri).await.unwrap();
             let coll: driver::Collection<RawDocumentBuf> = client.database("d").collection("c");
@@ -153,7 +166,8 @@ mod counted {
         !of_this.iter().flatten().any(|counted| *counted <= at_most)
     }
 
-    /// Whether an instruction has the prefix `lock`, or is an `xchg` with memory, which locks without it.
+    /// Whether an instruction has the prefix `lock`, or is an `xchg` with memory, which locks
+    /// without it.
     fn is_locked(instruction: &[u8]) -> bool {
         const PREFIXES: [u8; 10] = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf2, 0xf3];
         const LOCK: u8 = 0xf0;

@@ -44,7 +44,11 @@ impl Subscriber for Keeper {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let metadata = event.metadata();
-        let line = Line { target: metadata.target().to_owned(), level: *metadata.level(), fields: fields.0 };
+        let line = Line {
+            target: metadata.target().to_owned(),
+            level: *metadata.level(),
+            fields: fields.0,
+        };
         LINES.lock().unwrap().push(line);
     }
 
@@ -99,12 +103,9 @@ fn everything_is_told_under_the_names_of_the_specification() {
     client.wait_for_refresh().unwrap();
     server.kill().unwrap();
     let lost = std::time::Instant::now() + Duration::from_secs(60);
-    while !LINES
-        .lock()
-        .unwrap()
-        .iter()
-        .any(|line| line.fields.get("message").is_some_and(|message| message == "Connection pool cleared"))
-    {
+    while !LINES.lock().unwrap().iter().any(|line| {
+        line.fields.get("message").is_some_and(|message| message == "Connection pool cleared")
+    }) {
         assert!(std::time::Instant::now() < lost, "the pool was never cleared");
         std::thread::yield_now();
     }
@@ -115,7 +116,8 @@ fn everything_is_told_under_the_names_of_the_specification() {
 
     const SERVER: [&str; 2] = ["serverHost", "serverPort"];
     let with = |fields: &[&'static str]| [&SERVER[..], fields].concat();
-    let about = ["commandName", "databaseName", "requestId", "driverConnectionId", "serverConnectionId"];
+    let about =
+        ["commandName", "databaseName", "requestId", "driverConnectionId", "serverConnectionId"];
     let command = |fields: &[&'static str]| [&SERVER[..], &about[..], fields].concat();
     for (message, fields) in [
         ("Command started", command(&["command"])),
@@ -138,12 +140,16 @@ fn everything_is_told_under_the_names_of_the_specification() {
     ] {
         check(message, "driver::connection", Level::DEBUG, &fields);
     }
-    let heartbeat =
-        |fields: &[&'static str]| with(&[&["topologyId", "awaited", "driverConnectionId"], fields].concat());
+    let heartbeat = |fields: &[&'static str]| {
+        with(&[&["topologyId", "awaited", "driverConnectionId"], fields].concat())
+    };
     for (message, fields) in [
         ("Starting topology monitoring", vec!["topologyId"]),
         ("Stopped topology monitoring", vec!["topologyId"]),
-        ("Topology description changed", vec!["topologyId", "previousDescription", "newDescription"]),
+        (
+            "Topology description changed",
+            vec!["topologyId", "previousDescription", "newDescription"],
+        ),
         ("Starting server monitoring", with(&["topologyId"])),
         ("Stopped server monitoring", with(&["topologyId"])),
         ("Server heartbeat started", heartbeat(&[])),
@@ -152,12 +158,17 @@ fn everything_is_told_under_the_names_of_the_specification() {
     ] {
         check(message, "driver::topology", Level::DEBUG, &fields);
     }
-    let selection =
-        |fields: &[&'static str]| [&["selector", "operation", "topologyDescription"], fields].concat();
+    let selection = |fields: &[&'static str]| {
+        [&["selector", "operation", "topologyDescription"], fields].concat()
+    };
     for (message, level, fields) in [
         ("Server selection started", Level::DEBUG, selection(&[])),
         ("Server selection succeeded", Level::DEBUG, selection(&SERVER)),
-        ("Waiting for suitable server to become available", Level::INFO, selection(&["remainingTimeMS"])),
+        (
+            "Waiting for suitable server to become available",
+            Level::INFO,
+            selection(&["remainingTimeMS"]),
+        ),
         ("Server selection failed", Level::DEBUG, selection(&["failure"])),
     ] {
         check(message, "driver::server_selection", level, &fields);

@@ -1,4 +1,5 @@
-//! What operations do on a replica set: where they go, what they carry, what happens when they fail.
+//! What operations do on a replica set: where they go, what they carry, what happens when they
+//! fail.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,7 +19,8 @@ fn set() -> &'static ReplicaSet {
     shared_replica_set().unwrap()
 }
 
-/// A client of the shared set with an application name of its own, and a collection that nobody else uses.
+/// A client of the shared set with an application name of its own, and a collection that nobody
+/// else uses.
 async fn fresh(more: &str) -> (Client, Collection<Document>, String) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("rs_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -62,7 +64,8 @@ async fn a_write_that_was_cut_off_is_sent_again_and_done_once() {
                 coll.insert_many([doc! { "_id": 1 }, doc! { "_id": 2 }]).await.unwrap();
             }
             "update" => {
-                let updated = coll.update_one(doc! { "_id": 0 }, doc! { "$inc": { "n": 1 } }).await.unwrap();
+                let updated =
+                    coll.update_one(doc! { "_id": 0 }, doc! { "$inc": { "n": 1 } }).await.unwrap();
                 assert_eq!(updated.modified_count, 1);
             }
             _ => assert_eq!(coll.delete_one(doc! { "_id": 2 }).await.unwrap().deleted_count, 1),
@@ -87,7 +90,8 @@ async fn a_write_whose_concern_was_interrupted_is_sent_again_and_done_once() {
     assert_eq!(coll.count_documents(doc! {}).await.unwrap(), 1);
 }
 
-// The user, here nobody, is proven again on the same connection, and even what may not be repeated is sent again: it was not done.
+// The user, here nobody, is proven again on the same connection, and even what may not be repeated
+// is sent again: it was not done.
 #[tokio::test]
 async fn a_command_whose_user_is_to_be_proven_again_is_sent_again() {
     let _faults = FAULTS.acquire().await;
@@ -129,7 +133,9 @@ async fn a_read_is_sent_again_after_an_error_that_passes() {
     let _faults = FAULTS.acquire().await;
     let (_client, coll, app) = fresh("").await;
     coll.insert_one(doc! { "_id": 1 }).await.unwrap();
-    for data in [doc! { "closeConnection": true }, doc! { "errorCode": 11600 }, doc! { "errorCode": 134 }] {
+    for data in
+        [doc! { "closeConnection": true }, doc! { "errorCode": 11600 }, doc! { "errorCode": 134 }]
+    {
         let mut data = data;
         data.insert("failCommands", ["find"].as_slice());
         let _fault = fail_once(&app, data);
@@ -139,10 +145,13 @@ async fn a_read_is_sent_again_after_an_error_that_passes() {
     assert_eq!(coll.find_one(doc! {}).await.unwrap_err().code(), Some(2));
 }
 
-/// The members that the commands of a client called `command` were sent to, failed ones among them, in order.
+/// The members that the commands of a client called `command` were sent to, failed ones among them,
+/// in order.
 fn sent_to(command: &'static str, told: &Queue<CommandEvent>) -> Vec<String> {
     let started = std::iter::from_fn(|| told.try_get().ok()).filter_map(|event| match event {
-        CommandEvent::Started(e) if e.command_name == command => Some(e.connection.address.to_string()),
+        CommandEvent::Started(e) if e.command_name == command => {
+            Some(e.connection.address.to_string())
+        }
         _ => None,
     });
     started.collect()
@@ -151,7 +160,8 @@ fn sent_to(command: &'static str, told: &Queue<CommandEvent>) -> Vec<String> {
 /// As [`fresh`], with the client's command events. Every member is known.
 async fn fresh_and_told(more: &str) -> (Collection<Document>, String, Arc<Queue<CommandEvent>>) {
     let (.., name) = fresh("").await;
-    let mut options = ClientOptions::parse(format!("{}&appName={name}&{more}", set().uri())).await.unwrap();
+    let mut options =
+        ClientOptions::parse(format!("{}&appName={name}&{more}", set().uri())).await.unwrap();
     let (handler, told) = EventHandler::queue();
     options.command_event_handler = Some(handler);
     let client = Client::with_options(options).unwrap();
@@ -168,12 +178,17 @@ async fn a_read_that_an_overloaded_member_refused_goes_to_another_where_that_is_
         (&["RetryableError", "SystemOverloadedError"], "false", false),
         (&["RetryableError"], "true", false),
     ] {
-        let more = format!("readPreference=primaryPreferred&enableOverloadRetargeting={retargeting}");
+        let more =
+            format!("readPreference=primaryPreferred&enableOverloadRetargeting={retargeting}");
         let (coll, app, told) = fresh_and_told(&more).await;
-        let _fault =
-            fail_once(&app, doc! { "failCommands": ["find"], "errorLabels": labels, "errorCode": 6 });
+        let _fault = fail_once(
+            &app,
+            doc! { "failCommands": ["find"], "errorLabels": labels, "errorCode": 6 },
+        );
         coll.find_one(doc! {}).await.unwrap();
-        let [first, second] = &sent_to("find", &told)[..] else { panic!("it was to be sent twice") };
+        let [first, second] = &sent_to("find", &told)[..] else {
+            panic!("it was to be sent twice")
+        };
         assert_eq!(first != second, moves, "{labels:?} {retargeting}: {first}, {second}");
     }
 }
@@ -219,7 +234,8 @@ async fn a_cursor_stays_with_its_member() {
         own.command(i, "d", doc! { "profile": 2 }).unwrap();
     }
 
-    let reader = Client::with_uri_str(format!("{}&readPreference=secondary", own.uri())).await.unwrap();
+    let reader =
+        Client::with_uri_str(format!("{}&readPreference=secondary", own.uri())).await.unwrap();
     let coll = reader.database("d").collection::<Document>("c");
     for _ in 0..CURSORS {
         let found: Vec<Document> =
@@ -244,12 +260,15 @@ async fn a_cursor_stays_with_its_member() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), killed).await.expect("each dropped cursor is killed");
+    tokio::time::timeout(Duration::from_secs(60), killed)
+        .await
+        .expect("each dropped cursor is killed");
     for &i in &secondaries {
         let not_found = profiled(i, doc! { "ns": "d.c", "errCode": { "$exists": true } });
         assert_eq!(not_found, 0, "member {i} was asked for a cursor of another");
     }
-    let more: i64 = secondaries.iter().map(|&i| profiled(i, doc! { "op": "getmore", "ns": "d.c" })).sum();
+    let more: i64 =
+        secondaries.iter().map(|&i| profiled(i, doc! { "op": "getmore", "ns": "d.c" })).sum();
     assert!((9 * CURSORS..=10 * CURSORS).contains(&more), "{more} getMores");
     assert_eq!(on_collection(own.primary().unwrap()), 0, "the primary was asked");
 }
@@ -314,7 +333,8 @@ async fn a_snapshot_session_sees_one_point_in_time() {
     let error = coll.insert_one(doc! { "_id": 3 }).session(&mut session).await.unwrap_err();
     assert!(error.code().is_some() && coll.count_documents(doc! {}).await.unwrap() == 2, "{error}");
     let twice = doc! { "count": "c", "readConcern": { "level": "local" } };
-    let error = client.database(coll.name()).run_command(twice).session(&mut session).await.unwrap_err();
+    let error =
+        client.database(coll.name()).run_command(twice).session(&mut session).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error:?}");
     let both = client.start_session().snapshot(true).causal_consistency(true).await;
     assert!(both.is_err());
@@ -340,11 +360,15 @@ async fn a_write_concern_that_is_not_met_is_an_error_of_a_write_that_was_done() 
     let (_client, coll, _) = fresh("").await;
     let mut concern = WriteConcern::nodes(50);
     concern.w_timeout = Some(Duration::from_millis(10));
-    let error = coll.insert_one(doc! { "_id": 1 }).write_concern(concern.clone()).await.unwrap_err();
+    let error =
+        coll.insert_one(doc! { "_id": 1 }).write_concern(concern.clone()).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Write(_)), "{error:?}");
     assert!(matches!(error.code(), Some(64 | 100)), "{error:?}");
-    let error =
-        coll.insert_many([doc! { "_id": 2 }, doc! { "_id": 3 }]).write_concern(concern).await.unwrap_err();
+    let error = coll
+        .insert_many([doc! { "_id": 2 }, doc! { "_id": 3 }])
+        .write_concern(concern)
+        .await
+        .unwrap_err();
     let ErrorKind::InsertMany(done) = error.kind() else { panic!("{error:?}") };
     assert_eq!(done.inserted_ids.len(), 2);
     assert!(done.write_concern_error.is_some() && done.write_errors.is_empty());
@@ -388,7 +412,10 @@ async fn aggregate_that_writes_reports_the_write_concern_error() {
         let blocking = tokio::task::spawn_blocking(move || {
             let client = driver::sync::Client::with_uri_str(uri).unwrap();
             let coll: driver::sync::Collection<Document> = client.database(&name).collection("c");
-            coll.aggregate([stage]).write_concern(WriteConcern::from(Acknowledgment::from(9))).run().map(drop)
+            coll.aggregate([stage])
+                .write_concern(WriteConcern::from(Acknowledgment::from(9)))
+                .run()
+                .map(drop)
         });
         unmet(blocking.await.unwrap(), "blocking");
     }

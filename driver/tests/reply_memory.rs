@@ -1,6 +1,7 @@
 //! What a reply claims costs no memory: only what has arrived does. Both APIs.
 //!
-//! This file holds one test that runs alone, for it watches every request for memory of the process.
+//! This file holds one test that runs alone, for it watches every request for memory of the
+//! process.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -19,7 +20,8 @@ static MOST: AtomicUsize = AtomicUsize::new(0);
 
 struct Watching;
 
-// SAFETY: every method hands its arguments to `System` unchanged; watching touches one atomic and cannot allocate or unwind.
+// SAFETY: every method hands its arguments to `System` unchanged; watching touches one atomic and
+// cannot allocate or unwind.
 unsafe impl GlobalAlloc for Watching {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         MOST.fetch_max(layout.size(), Relaxed);
@@ -49,15 +51,17 @@ unsafe impl GlobalAlloc for Watching {
 const LIMIT: usize = 1024 * 1024;
 
 fn options(proxy: &Proxy) -> ClientOptions {
-    let mut options = ConnectionString::parse(format!("mongodb://{}/?directConnection=true", proxy.host()))
-        .unwrap()
-        .options;
+    let mut options =
+        ConnectionString::parse(format!("mongodb://{}/?directConnection=true", proxy.host()))
+            .unwrap()
+            .options;
     options.timeout = Some(Duration::from_millis(500));
     options.heartbeat_freq = Some(Duration::from_secs(3600));
     options
 }
 
-/// Lets replies claim about 32 MiB, which a message may have, and then more than any message may; `operate` meets each.
+/// Lets replies claim about 32 MiB, which a message may have, and then more than any message may;
+/// `operate` meets each.
 fn claim(proxy: &Proxy, operate: impl Fn() -> driver::Result<Option<Document>>) {
     for mask in [0x02, 0x40] {
         assert!((0..100).any(|_| operate().is_ok()), "the client does not find its server again");
@@ -78,7 +82,8 @@ fn claim(proxy: &Proxy, operate: impl Fn() -> driver::Result<Option<Document>>) 
 fn a_claimed_length_costs_no_memory() {
     let server = Standalone::start().unwrap();
     let proxy = Proxy::start(&server.host()).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let client = runtime.block_on(async { Client::with_options(options(&proxy)) }).unwrap();
     let collection = client.database("claims").collection::<Document>("c");
     claim(&proxy, || runtime.block_on(async { collection.find_one(doc! {}).await }));

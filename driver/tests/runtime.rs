@@ -1,7 +1,8 @@
-//! Where a client can be made and used: what a tokio runtime lacks is told, and what becomes of a client whose runtime has ended or rests.
+//! Where a client can be made and used: what a tokio runtime lacks is told, and what becomes of a
+//! client whose runtime has ended or rests.
 //!
-//! A program of its own: tokio reports through the panic hook what the client looks for, and in other programs that counts as a
-//! failed test.
+//! A program of its own: tokio reports through the panic hook what the client looks for, and in
+//! other programs that counts as a failed test.
 
 use std::time::Duration;
 
@@ -55,7 +56,10 @@ const LONG: Duration = Duration::from_secs(20);
 #[track_caller]
 fn assert_ended(error: &Error) {
     assert!(matches!(error.kind(), ErrorKind::RuntimeEnded), "{error:?}");
-    assert!(error.to_string().contains("runtime in which the client was made has ended"), "{error}");
+    assert!(
+        error.to_string().contains("runtime in which the client was made has ended"),
+        "{error}"
+    );
     assert!(error.to_string().contains("make a client in each runtime"), "{error}");
 }
 

@@ -1,8 +1,9 @@
-//! Every operation compiles in a spawned task, whatever the documents borrow or hold. No server is needed: nothing runs.
+//! Every operation compiles in a spawned task, whatever the documents borrow or hold. No server is
+//! needed: nothing runs.
 //!
-//! The compiler checks that a task is `Send` without knowing the lifetimes in the types of what it waits for. Bounds that
-//! name a type twice, or a lifetime without need, then fail: "one type is more general than the other", "implementation of
-//! `Send` is not general enough".
+//! The compiler checks that a task is `Send` without knowing the lifetimes in the types of what it
+//! waits for. Bounds that name a type twice, or a lifetime without need, then fail: "one type is
+//! more general than the other", "implementation of `Send` is not general enough".
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -31,7 +32,8 @@ struct Borrowing<'a> {
     tags: &'a [&'a str],
 }
 
-/// A document that is read and written, and holds what the compiler treats as lifetimes and trait objects.
+/// A document that is read and written, and holds what the compiler treats as lifetimes and trait
+/// objects.
 #[derive(Serialize, Deserialize)]
 struct Holding {
     name: Cow<'static, str>,
@@ -94,7 +96,8 @@ macro_rules! writes {
         done($coll.update_many(doc! {}, vec![doc! { "$set": { "name": "other" } }]).await?);
         done($coll.delete_one(doc! {}).await?);
         done($coll.delete_many(doc! {}).session(&mut session).await?);
-        let counted = $coll.count_documents(doc! {}).await? + $coll.estimated_document_count().await?;
+        let counted =
+            $coll.count_documents(doc! {}).await? + $coll.estimated_document_count().await?;
         done($coll.distinct("name", doc! {}).await?);
         let mut cursor = $coll.aggregate([doc! { "$match": { "name": "name" } }]).await?;
         done(cursor.next().await);
@@ -134,7 +137,10 @@ fn operations_can_be_spawned(client: &Client) {
     });
 
     // A caller's result around the driver's, and a name that is borrowed for the time of the call.
-    async fn count(coll: &Collection<Holding>, name: &str) -> Result<Result<u64, Failure>, Failure> {
+    async fn count(
+        coll: &Collection<Holding>,
+        name: &str,
+    ) -> Result<Result<u64, Failure>, Failure> {
         Ok(coll.count_documents(doc! { "name": name }).await.map_err(Failure::from))
     }
     let coll = client.database("db").collection("coll");

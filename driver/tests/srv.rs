@@ -1,6 +1,8 @@
-//! A live client of a `mongodb+srv` name whose records change: hosts come and go as a name server on loopback says. Both APIs.
+//! A live client of a `mongodb+srv` name whose records change: hosts come and go as a name server
+//! on loopback says. Both APIs.
 //!
-//! The hosts are to lie in the domain of the name and to be on this machine: both holds of `127.0.0.1` and the name `cluster.0.0.1`.
+//! The hosts are to lie in the domain of the name and to be on this machine: both holds of
+//! `127.0.0.1` and the name `cluster.0.0.1`.
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
@@ -43,7 +45,8 @@ impl NameServer {
             let mut bytes = [0; 1500];
             while let Ok((n, from)) = socket.recv_from(&mut bytes) {
                 let query = Message::from_vec(&bytes[..n]).unwrap();
-                let reply = answer(query, &mut knows.lock().unwrap_or_else(PoisonError::into_inner));
+                let reply =
+                    answer(query, &mut knows.lock().unwrap_or_else(PoisonError::into_inner));
                 socket.send_to(&reply.to_vec().unwrap(), from).unwrap();
             }
         });
@@ -110,8 +113,9 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Hosts come and go; no answer changes nothing; and once the hosts turn out to be a replica set, which tells of its own members, the
-/// client works and its members stay, whatever the name server says.
+/// Hosts come and go; no answer changes nothing; and once the hosts turn out to be a replica set,
+/// which tells of its own members, the client works and its members stay, whatever the name server
+/// says.
 fn follow(
     names: &NameServer,
     topology: &dyn Fn() -> Arc<TopologyDescription>,

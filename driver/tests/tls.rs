@@ -69,7 +69,8 @@ fn uri(user: &str, password: &str, more: &str) -> String {
 /// Held by tests that take members down.
 static MEMBERS: Mutex<()> = Mutex::new(());
 
-/// The recipe: client-made ids, try again, and a duplicate key means that the try before was the one.
+/// The recipe: client-made ids, try again, and a duplicate key means that the try before was the
+/// one.
 fn is_written(result: Result<(), Error>) -> bool {
     match result {
         Ok(()) => true,
@@ -83,13 +84,16 @@ fn is_written(result: Result<(), Error>) -> bool {
 
 const WRITES: i32 = 60;
 
-/// What the set knows after the writes: every one of them once, the user, and that messages came compressed.
+/// What the set knows after the writes: every one of them once, the user, and that messages came
+/// compressed.
 fn check(found: u64, connection: &Document, server: &Document) {
     assert_eq!(found, u64::try_from(WRITES).unwrap());
-    let users = connection.get_document("authInfo").unwrap().get_array("authenticatedUsers").unwrap();
+    let users =
+        connection.get_document("authInfo").unwrap().get_array("authenticatedUsers").unwrap();
     assert_eq!(users[0].as_document().unwrap().get_str("user").unwrap(), "root");
     let zstd = server.get_document("network").unwrap().get_document("compression").unwrap();
-    let bytes = zstd.get_document("zstd").unwrap().get_document("decompressor").unwrap().get_i64("bytesIn");
+    let bytes =
+        zstd.get_document("zstd").unwrap().get_document("decompressor").unwrap().get_i64("bytesIn");
     assert!(bytes.unwrap() > 0, "{zstd}");
 }
 
@@ -147,8 +151,8 @@ fn a_blocking_client_survives_the_loss_of_the_primary() {
     check(coll.count_documents(doc! {}).run().unwrap(), &connection, &server);
 }
 
-/// Of a set that does not trust the client's authority, or that the client does not trust, selection tells why it found nobody.
-/// The part that TLS holds back is sent too.
+/// Of a set that does not trust the client's authority, or that the client does not trust,
+/// selection tells why it found nobody. The part that TLS holds back is sent too.
 #[allow(clippy::await_holding_lock, reason = "the lock keeps whole tests apart")]
 #[tokio::test]
 async fn dropped_large_insert_is_sent_to_its_end() {
@@ -199,7 +203,8 @@ async fn selection_names_the_certificate_that_was_refused() {
 }
 
 fn other_authority() -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("other-ca-{}.pem", std::process::id()));
+    let path =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("other-ca-{}.pem", std::process::id()));
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();

@@ -24,11 +24,16 @@ async fn a_unix_domain_socket_leads_to_its_server() {
     // A path of a socket may have about a hundred bytes, fewer than those of many build folders.
     let folder = std::env::temp_dir().join(format!("driver-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let server =
-        Standalone::builder().args(["--unixSocketPrefix", folder.to_str().unwrap()]).start().unwrap();
+    let server = Standalone::builder()
+        .args(["--unixSocketPrefix", folder.to_str().unwrap()])
+        .start()
+        .unwrap();
     let port = server.host().rsplit_once(':').unwrap().1.to_owned();
     let socket = folder.join(format!("mongodb-{port}.sock"));
-    let uri = format!("mongodb://{}/?directConnection=true", socket.to_str().unwrap().replace('/', "%2F"));
+    let uri = format!(
+        "mongodb://{}/?directConnection=true",
+        socket.to_str().unwrap().replace('/', "%2F")
+    );
     let pings = ping(&uri).await;
     drop(server);
     std::fs::remove_dir_all(&folder).unwrap();
@@ -65,7 +70,11 @@ mod socks5 {
     }
 
     impl Relay {
-        fn start(name: &'static str, target: u16, login: Option<(&'static str, &'static str)>) -> Relay {
+        fn start(
+            name: &'static str,
+            target: u16,
+            login: Option<(&'static str, &'static str)>,
+        ) -> Relay {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let port = listener.local_addr().unwrap().port();
             let relayed = Arc::new(AtomicUsize::new(0));
@@ -100,7 +109,8 @@ mod socks5 {
         client.write_all(&[5, wanted])?;
         if let Some((user, password)) = login {
             let [1] = take(&mut client)? else { return Ok(()) };
-            let right = short(&mut client)? == user.as_bytes() && short(&mut client)? == password.as_bytes();
+            let right = short(&mut client)? == user.as_bytes()
+                && short(&mut client)? == password.as_bytes();
             client.write_all(&[1, u8::from(!right)])?;
             if !right {
                 return Ok(());

@@ -1,4 +1,5 @@
-//! Ten clients ask a caching proxy for one page at the same time; the server behind it is asked once. Then the server fails.
+//! Ten clients ask a caching proxy for one page at the same time; the server behind it is asked
+//! once. Then the server fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -27,7 +28,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for page in all_at_once(&proxy, &page).await? {
         println!("{} {}", page.status, page.text());
     }
-    println!("ten clients were served, the origin was asked {} time(s)", asked.load(Ordering::Relaxed));
+    println!(
+        "ten clients were served, the origin was asked {} time(s)",
+        asked.load(Ordering::Relaxed)
+    );
 
     let gone = origin.url("/gone");
     drop(origin);

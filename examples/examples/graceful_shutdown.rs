@@ -1,4 +1,5 @@
-//! A server with three requests under way is shut down: they are answered, a fourth is refused, and then it ends.
+//! A server with three requests under way is shut down: they are answered, a fourth is refused, and
+//! then it ends.
 
 use std::sync::Arc;
 
@@ -7,8 +8,7 @@ use examples::http::get;
 use futures_util::FutureExt;
 use toro::{Barrier, Event};
 
-const USAGE: &str =
-    "usage: graceful_shutdown\n\nA server with three requests under way is shut down. It takes no options.";
+const USAGE: &str = "usage: graceful_shutdown\n\nA server with three requests under way is shut down. It takes no options.";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -48,7 +48,8 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Some(Options { plot, seconds, seed }) = options().unwrap_or_else(|wrong| refuse(&wrong, USAGE))
+    let Some(Options { plot, seconds, seed }) =
+        options().unwrap_or_else(|wrong| refuse(&wrong, USAGE))
     else {
         println!("{USAGE}");
         return Ok(());
@@ -63,14 +64,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     print_table(&rows);
     explain(&rows);
     if let Some(file) = plot {
-        std::fs::write(&file, draw(&rows)?).map_err(|e| format!("cannot write {}: {e}", file.display()))?;
+        std::fs::write(&file, draw(&rows)?)
+            .map_err(|e| format!("cannot write {}: {e}", file.display()))?;
         println!("plot written to {}", file.display());
     }
     Ok(())
 }
 
 fn print_table(rows: &[Row]) {
-    println!("{SOCKETS} sockets, each used for 1 to {LONGEST_USE} s; a pause of {PAUSE} s; virtual time");
+    println!(
+        "{SOCKETS} sockets, each used for 1 to {LONGEST_USE} s; a pause of {PAUSE} s; virtual time"
+    );
     print!("{:>7}", "threads");
     for design in Design::ALL {
         print!("  {design:>17} {:>7}", "longest");
@@ -87,8 +91,12 @@ fn print_table(rows: &[Row]) {
 
 /// Says why `signal` wastes what it wastes, with the figures of this run.
 fn explain(rows: &[Row]) {
-    let Some((threads, outcomes)) = rows.iter().find(|(threads, _)| *threads == 100) else { return };
-    let Some((_, signal)) = outcomes.iter().find(|(design, _)| *design == Design::Signal) else { return };
+    let Some((threads, outcomes)) = rows.iter().find(|(threads, _)| *threads == 100) else {
+        return;
+    };
+    let Some((_, signal)) = outcomes.iter().find(|(design, _)| *design == Design::Signal) else {
+        return;
+    };
     let mean_use = (1 + LONGEST_USE) as f64 / 2.0;
     let pause = PAUSE as f64;
     let idle = signal.at_once * pause;
@@ -164,9 +172,16 @@ fn draw(rows: &[Row]) -> Result<String, std::fmt::Error> {
             })
             .collect();
         let points = points.join(" ");
-        writeln!(svg, r##"<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>"##)?;
+        writeln!(
+            svg,
+            r##"<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>"##
+        )?;
         let (at, text) = (TOP + 110.0 + 20.0 * index as f64, WIDTH - 190.0);
-        writeln!(svg, r##"<path d="M{:.0} {at:.0}h24" stroke="{colour}" stroke-width="2"/>"##, text - 30.0)?;
+        writeln!(
+            svg,
+            r##"<path d="M{:.0} {at:.0}h24" stroke="{colour}" stroke-width="2"/>"##,
+            text - 30.0
+        )?;
         writeln!(svg, r##"<text x="{text:.0}" y="{:.0}">{design}</text>"##, at + 4.0)?;
     }
     writeln!(svg, "</svg>")?;

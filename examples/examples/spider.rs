@@ -1,7 +1,6 @@
 //! Crawls a small site, which it serves itself, with three workers.
 
-const USAGE: &str =
-    "usage: spider\n\nCrawls a small site, which it serves itself, with three workers. It takes no options.";
+const USAGE: &str = "usage: spider\n\nCrawls a small site, which it serves itself, with three workers. It takes no options.";
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {

@@ -1,12 +1,13 @@
-//! Starts ten thousand threads, each with a callback for its death and a value of its own, and counts what
-//! comes of them.
+//! Starts ten thousand threads, each with a callback for its death and a value of its own, and
+//! counts what comes of them.
 //!
 //! ```text
 //! cargo run --release --example vigil -- [--threads N] [--at-once K]
 //! ```
 //!
-//! The same threads are started once more without anybody watching, to tell what the watching costs. The exit
-//! status is 0 only if each death was seen exactly once, by the time that `join` returned.
+//! The same threads are started once more without anybody watching, to tell what the watching
+//! costs. The exit status is 0 only if each death was seen exactly once, by the time that `join`
+//! returned.
 
 use std::{
     collections::HashSet,
@@ -67,8 +68,9 @@ fn start_and_join<R: Send + 'static>(
             })
             .collect();
         for thread in batch {
-            let thread = thread
-                .map_err(|e| format!("the system starts no more threads ({e}): try a smaller `--at-once`"))?;
+            let thread = thread.map_err(|e| {
+                format!("the system starts no more threads ({e}): try a smaller `--at-once`")
+            })?;
             joined(thread.join().map_err(|_| "a thread panicked".to_owned())?);
         }
     }

@@ -1,4 +1,5 @@
-//! The command line of the examples: `--help` is answered, and what a program does not know it refuses by name.
+//! The command line of the examples: `--help` is answered, and what a program does not know it
+//! refuses by name.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -24,8 +25,8 @@ pub fn asked(arguments: impl IntoIterator<Item = OsString>) -> Asked {
     }
 }
 
-/// For a program that takes no arguments. Returns only if it was given none: asked for help it prints the usage and ends
-/// with status 0, and anything else it [refuses](refuse).
+/// For a program that takes no arguments. Returns only if it was given none: asked for help it
+/// prints the usage and ends with status 0, and anything else it [refuses](refuse).
 pub fn takes_none(usage: &str) {
     match asked(std::env::args_os().skip(1)) {
         Asked::Run => {}
@@ -37,7 +38,8 @@ pub fn takes_none(usage: &str) {
     }
 }
 
-/// Says what is wrong with the command line and what would be right, and ends the program with status 2.
+/// Says what is wrong with the command line and what would be right, and ends the program with
+/// status 2.
 pub fn refuse(wrong: &dyn Display, usage: &str) -> ! {
     eprintln!("{wrong}\n{usage}");
     exit(2)

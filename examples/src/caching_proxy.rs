@@ -1,8 +1,9 @@
 //! A caching HTTP proxy: however many ask for one page at once, it is fetched once.
 //!
-//! The cache holds one [`AsyncResult`] for each URL. Who finds none puts one there and fetches; everybody else waits for it. A fetch
-//! that fails gives its error to all who wait, and leaves the cache as if it had never been, so that the next request tries
-//! anew. A fetch that is abandoned, because its own client hung up, leaves nobody waiting either: dropping it says so, and one of
+//! The cache holds one [`AsyncResult`] for each URL. Who finds none puts one there and fetches;
+//! everybody else waits for it. A fetch that fails gives its error to all who wait, and leaves the
+//! cache as if it had never been, so that the next request tries anew. A fetch that is abandoned,
+//! because its own client hung up, leaves nobody waiting either: dropping it says so, and one of
 //! those who waited fetches in its place.
 
 use std::collections::HashMap;
@@ -120,7 +121,9 @@ pub async fn serve(cache: Arc<Cache>) -> std::io::Result<Server> {
         async move {
             match cache.get(&url, || http::get(&url)).await {
                 Ok(page) => page,
-                Err(error) => Page { status: StatusCode::BAD_GATEWAY, body: error.to_string().into() },
+                Err(error) => {
+                    Page { status: StatusCode::BAD_GATEWAY, body: error.to_string().into() }
+                }
             }
         }
     })

@@ -1,8 +1,8 @@
 //! A server that ends gracefully: what is under way is finished, what comes later is refused.
 //!
-//! Every request holds a permit of a semaphore. To shut down, one asks for *all* permits: the semaphore is fair, so from that
-//! moment on no newcomer gets one, and when the last request under way gives its permit back, all are there. There is no flag to
-//! check and no counter to race with.
+//! Every request holds a permit of a semaphore. To shut down, one asks for *all* permits: the
+//! semaphore is fair, so from that moment on no newcomer gets one, and when the last request under
+//! way gives its permit back, all are there. There is no flag to check and no counter to race with.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -68,7 +68,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Answers every request by `answer`, which is given the request's target: a path, or for a proxy a whole URL.
+    /// Answers every request by `answer`, which is given the request's target: a path, or for a
+    /// proxy a whole URL.
     ///
     /// # Errors
     /// When no socket can be opened.
@@ -135,7 +136,8 @@ where
 /// Fetches `url`, on a connection of its own.
 ///
 /// # Errors
-/// When the URL names no host or the server cannot be reached or breaks off. A status such as 404 is an answer, not an error.
+/// When the URL names no host or the server cannot be reached or breaks off. A status such as 404
+/// is an answer, not an error.
 pub async fn get(url: &str) -> Result<Page, FetchError> {
     let uri: hyper::Uri = url.parse().map_err(|e| FetchError::new(format!("{url}: {e}")))?;
     let host = uri.authority().ok_or_else(|| FetchError::new(format!("{url} names no host")))?;
@@ -154,8 +156,9 @@ pub async fn get_through(proxy: SocketAddr, url: &str) -> Result<Page, FetchErro
 async fn send(server: &str, target: &str, host: &str) -> Result<Page, FetchError> {
     let failed = |e: &dyn fmt::Display| FetchError::new(format!("{server}: {e}"));
     let stream = TcpStream::connect(server).await.map_err(|e| failed(&e))?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| failed(&e))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| failed(&e))?;
     tokio::spawn(connection);
     let request = Request::get(target)
         .header(hyper::header::HOST, host)

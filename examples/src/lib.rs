@@ -1,5 +1,5 @@
-//! Programs that show the three crates at work, one file each under `examples/`. What they do is here, so that tests can
-//! drive it too.
+//! Programs that show the three crates at work, one file each under `examples/`. What they do is
+//! here, so that tests can drive it too.
 
 pub mod arguments;
 pub mod caching_proxy;

@@ -1,7 +1,8 @@
 //! Producer and consumers around a joinable queue.
 //!
-//! The queue holds two items: a producer that is faster than its consumers waits in `put`. `join` returns when every item
-//! was not only taken but worked on, because each [`Task`](toro::Task) says so when it is dropped.
+//! The queue holds two items: a producer that is faster than its consumers waits in `put`. `join`
+//! returns when every item was not only taken but worked on, because each [`Task`](toro::Task) says
+//! so when it is dropped.
 
 use std::sync::Arc;
 
@@ -20,7 +21,8 @@ pub enum Step {
     Joined,
 }
 
-/// Puts the items from 0 to `items` and has `consumers` tasks work on them. Returns once all are done.
+/// Puts the items from 0 to `items` and has `consumers` tasks work on them. Returns once all are
+/// done.
 ///
 /// # Panics
 /// Never: a consumer that panicked is reported by the runtime, and its item counts as done.

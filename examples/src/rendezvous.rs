@@ -1,7 +1,8 @@
-//! A rendezvous: threads and tasks come to a certain point, and none goes on before all are there and somebody says "go".
+//! A rendezvous: threads and tasks come to a certain point, and none goes on before all are there
+//! and somebody says "go".
 //!
-//! This is how a test of concurrent code makes a certain interleaving happen each time: bring everybody to the same line, look at
-//! the state of things, and let them run.
+//! This is how a test of concurrent code makes a certain interleaving happen each time: bring
+//! everybody to the same line, look at the state of things, and let them run.
 
 use toro::{Barrier, Event};
 

@@ -1,8 +1,10 @@
-//! "A Curious Concurrency Case", simulated: a pool that pins each thread to a socket, and wakes the wrong one.
+//! "A Curious Concurrency Case", simulated: a pool that pins each thread to a socket, and wakes the
+//! wrong one.
 //!
-//! Ten sockets; every thread uses one for 1 to 20 seconds, pauses for a second, and asks again. In the old pool of the Ruby driver
-//! a thread belonged to one socket for life: the first ten to one of their own, every later one to a random one that was free when
-//! it first asked. Those who found their socket in use waited in one queue, whichever socket they waited for. The four
+//! Ten sockets; every thread uses one for 1 to 20 seconds, pauses for a second, and asks again. In
+//! the old pool of the Ruby driver a thread belonged to one socket for life: the first ten to one
+//! of their own, every later one to a random one that was free when it first asked. Those who found
+//! their socket in use waited in one queue, whichever socket they waited for. The four
 //! designs differ in whom a returned socket wakes.
 
 use std::cell::{Cell, RefCell};
@@ -36,7 +38,8 @@ pub enum Design {
 
 impl Design {
     /// All four.
-    pub const ALL: [Design; 4] = [Design::Signal, Design::Broadcast, Design::PerSocket, Design::HandOff];
+    pub const ALL: [Design; 4] =
+        [Design::Signal, Design::Broadcast, Design::PerSocket, Design::HandOff];
 }
 
 impl fmt::Display for Design {
@@ -61,7 +64,8 @@ pub struct Outcome {
     pub at_once: f64,
     /// The longest that a thread waited for a socket, in seconds.
     pub longest_wait: Seconds,
-    /// How often a thread was woken to find its socket in use, for each time that one was checked in.
+    /// How often a thread was woken to find its socket in use, for each time that one was checked
+    /// in.
     pub woken_in_vain: f64,
     /// How many waited, on average.
     pub waiting: f64,
@@ -98,8 +102,17 @@ pub fn run(design: Design, threads: usize, seconds: Seconds, seed: u64) -> Outco
 
 /// The pool, in one of its four designs.
 enum Pool {
-    Pinned { state: Lock<Pinned>, queue: Condition, design: Design, homes: Vec<Cell<Option<usize>>> },
-    PerSocket { sockets: Vec<Queue<()>>, homes: Vec<Cell<Option<usize>>>, opened: Cell<usize> },
+    Pinned {
+        state: Lock<Pinned>,
+        queue: Condition,
+        design: Design,
+        homes: Vec<Cell<Option<usize>>>,
+    },
+    PerSocket {
+        sockets: Vec<Queue<()>>,
+        homes: Vec<Cell<Option<usize>>>,
+        opened: Cell<usize>,
+    },
     Unpinned(Handoff<Vec<usize>, usize>),
 }
 
@@ -137,7 +150,12 @@ impl Pool {
         }
     }
 
-    async fn check_out(&self, thread: usize, ledger: &Ledger, random: &RefCell<fastrand::Rng>) -> usize {
+    async fn check_out(
+        &self,
+        thread: usize,
+        ledger: &Ledger,
+        random: &RefCell<fastrand::Rng>,
+    ) -> usize {
         match self {
             Pool::Pinned { state, queue, homes, .. } => {
                 let mut state = state.acquire().await;
@@ -175,13 +193,15 @@ impl Pool {
                 home
             }
             Pool::Unpinned(pool) => {
-                pool.wait(|idle: &mut Vec<usize>, waiting: &mut Waiters<'_, usize>| match idle.pop() {
-                    Some(socket) if waiting.is_empty() => Take::Ready(socket),
-                    Some(socket) => {
-                        idle.push(socket);
-                        Take::Queue
+                pool.wait(|idle: &mut Vec<usize>, waiting: &mut Waiters<'_, usize>| {
+                    match idle.pop() {
+                        Some(socket) if waiting.is_empty() => Take::Ready(socket),
+                        Some(socket) => {
+                            idle.push(socket);
+                            Take::Queue
+                        }
+                        None => Take::Queue,
                     }
-                    None => Take::Queue,
                 })
                 .await
             }
@@ -210,7 +230,8 @@ impl Pool {
 }
 
 impl Pinned {
-    /// Where a thread that has no home yet will live: at a new socket, else at a random one that is free.
+    /// Where a thread that has no home yet will live: at a new socket, else at a random one that is
+    /// free.
     fn new_home(&mut self, random: &RefCell<fastrand::Rng>) -> Option<usize> {
         if self.opened < SOCKETS {
             self.opened += 1;
@@ -256,7 +277,8 @@ impl Ledger {
         let mut book = self.book.borrow_mut();
         let span = self.clock.now() - std::mem::replace(&mut book.counted_to, self.clock.now());
         let used = book.in_use.iter().filter(|used| **used).count();
-        let idle_and_wanted = (0..SOCKETS).filter(|s| !book.in_use[*s] && book.wanted[*s] > 0).count();
+        let idle_and_wanted =
+            (0..SOCKETS).filter(|s| !book.in_use[*s] && book.wanted[*s] > 0).count();
         let takers = idle_and_wanted + book.wanted_any.min(SOCKETS - used - idle_and_wanted);
         book.used_seconds += span * used as u64;
         book.wanted_seconds += span * takers as u64;

@@ -1,8 +1,9 @@
 //! A web spider: follows every link of a site, with a fixed number of workers.
 //!
-//! Addresses still to be fetched lie in a queue. A worker takes one, fetches it, and puts the addresses that it finds, before its
-//! own is marked as done: so the queue's count of unfinished work reaches zero exactly when there is nothing left to find, and
-//! `join` is the end of the crawl.
+//! Addresses still to be fetched lie in a queue. A worker takes one, fetches it, and puts the
+//! addresses that it finds, before its own is marked as done: so the queue's count of unfinished
+//! work reaches zero exactly when there is nothing left to find, and `join` is the end of the
+//! crawl.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,13 +29,20 @@ pub async fn crawl(start: &str, workers: usize) -> Found {
                 while let Ok(url) = queue.get_task().await {
                     let page = http::get(&url).await;
                     for link in page.iter().flat_map(|page| links(&url, &page.text())) {
-                        let new = seen.lock().unwrap_or_else(PoisonError::into_inner).insert(link.clone());
+                        let new = seen
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .insert(link.clone());
                         if new {
                             let _ = queue.try_put(link);
                         }
                     }
-                    let outcome = page.map(|page| page.status).map_err(|e: FetchError| e.to_string());
-                    found.lock().unwrap_or_else(PoisonError::into_inner).insert(url.clone(), outcome);
+                    let outcome =
+                        page.map(|page| page.status).map_err(|e: FetchError| e.to_string());
+                    found
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(url.clone(), outcome);
                 }
             })
         })
@@ -60,8 +68,8 @@ fn links(url: &str, html: &str) -> Vec<String> {
         .collect()
 }
 
-/// A site of six pages for the spider to crawl: with a cycle, a page linked twice, a link that leads nowhere, and one that
-/// leaves the site.
+/// A site of six pages for the spider to crawl: with a cycle, a page linked twice, a link that
+/// leads nowhere, and one that leaves the site.
 ///
 /// # Errors
 /// When no socket can be opened.

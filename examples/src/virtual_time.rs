@@ -1,5 +1,6 @@
-//! A single-threaded executor whose clock jumps: no time passes while anybody can go on, and when nobody can, it is the next
-//! sleeper's turn. A run is the same each time, and simulates hours in milliseconds.
+//! A single-threaded executor whose clock jumps: no time passes while anybody can go on, and when
+//! nobody can, it is the next sleeper's turn. A run is the same each time, and simulates hours in
+//! milliseconds.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -78,10 +79,12 @@ impl Clock {
         .await;
     }
 
-    /// Sets the clock to the next sleeper's time and wakes the sleeper, unless that would be after `end`.
+    /// Sets the clock to the next sleeper's time and wakes the sleeper, unless that would be after
+    /// `end`.
     fn advance(&self, end: Seconds) -> Result<(), End> {
         let mut inner = self.inner.borrow_mut();
-        let next = inner.sleepers.peek().map(|Reverse(sleeper)| sleeper.until).ok_or(End::Deadlock)?;
+        let next =
+            inner.sleepers.peek().map(|Reverse(sleeper)| sleeper.until).ok_or(End::Deadlock)?;
         if next > end {
             return Err(End::Time);
         }
@@ -143,8 +146,9 @@ pub fn simulate<'a>(
         let next = ready.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         if let Some(number) = next {
             let (future, waker) = &mut tasks[number];
-            let done =
-                future.as_mut().is_some_and(|f| f.as_mut().poll(&mut Context::from_waker(waker)).is_ready());
+            let done = future
+                .as_mut()
+                .is_some_and(|f| f.as_mut().poll(&mut Context::from_waker(waker)).is_ready());
             if done {
                 *future = None;
             }

@@ -1,4 +1,5 @@
-//! The caching proxy: one fetch serves all, and a fetch that fails or is abandoned leaves nobody waiting.
+//! The caching proxy: one fetch serves all, and a fetch that fails or is abandoned leaves nobody
+//! waiting.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -48,7 +49,8 @@ async fn ten_that_ask_at_once_share_one_fetch() {
 #[tokio::test]
 async fn a_failed_fetch_is_told_to_all_who_waited_and_not_remembered() {
     let (cache, origin) = (Cache::new(), Origin::new());
-    let mut all = Box::pin(join_all((0..10).map(|_| cache.get("a", || origin.fetch(Err("out of order"))))));
+    let mut all =
+        Box::pin(join_all((0..10).map(|_| cache.get("a", || origin.fetch(Err("out of order"))))));
     assert!((&mut all).now_or_never().is_none());
     origin.answer.add(1).unwrap();
     for page in all.await {

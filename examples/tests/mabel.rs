@@ -1,4 +1,5 @@
-//! `mabel` against a set with every lock on, TLS, users, compressed messages, through the loss of its primary, on both APIs.
+//! `mabel` against a set with every lock on, TLS, users, compressed messages, through the loss of
+//! its primary, on both APIs.
 
 // Its own main, command line and printing are not used here.
 #[allow(dead_code)]
@@ -21,7 +22,8 @@ use testbed::bson::{Document, doc};
 
 /// A set that demands users and shows a certificate, and the authority of that certificate.
 fn locked(name: &str) -> (ReplicaSet, PathBuf) {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("mabel-{name}-{}", std::process::id()));
+    let folder =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("mabel-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let (ca, identity) = (folder.join("ca.pem"), folder.join("server.pem"));
     let mut params = CertificateParams::default();
@@ -40,8 +42,7 @@ fn locked(name: &str) -> (ReplicaSet, PathBuf) {
         .args(["--tlsCAFile", ca.to_str().unwrap()])
         .start()
         .unwrap();
-    let user =
-        doc! { "createUser": "mabel", "pwd": "schnörchel", "roles": ["root"], "writeConcern": { "w": 3 } };
+    let user = doc! { "createUser": "mabel", "pwd": "schnörchel", "roles": ["root"], "writeConcern": { "w": 3 } };
     set.admin(set.wait_for_primary().unwrap(), user).unwrap();
     (set, ca)
 }
@@ -95,7 +96,8 @@ fn survives(mode: Mode, name: &str) {
     assert!(summary.acknowledged == WRITES as usize && summary.failovers >= 1, "{summary}");
 }
 
-/// What was acknowledged after the kill was noted, and before the primary was dead, does not hide the outage.
+/// What was acknowledged after the kill was noted, and before the primary was dead, does not hide
+/// the outage.
 #[test]
 fn an_outage_is_the_longest_gap_of_a_failover() {
     let timeline = Timeline::start(3);
@@ -110,10 +112,14 @@ fn an_outage_is_the_longest_gap_of_a_failover() {
     timeline.acknowledge();
     let acknowledged = timeline.acknowledgments();
     assert!(timeline.outage(&failover).unwrap() >= acknowledged[2] - acknowledged[1]);
-    assert_eq!(timeline.longest_outage(std::slice::from_ref(&failover)), timeline.outage(&failover).unwrap());
+    assert_eq!(
+        timeline.longest_outage(std::slice::from_ref(&failover)),
+        timeline.outage(&failover).unwrap()
+    );
 }
 
-/// Writers that fail before the next disaster is due end it all: nobody is killed, and nothing waits for a mark that is not reached.
+/// Writers that fail before the next disaster is due end it all: nobody is killed, and nothing
+/// waits for a mark that is not reached.
 #[test]
 fn disasters_end_with_the_writers() {
     let set = Arc::new(ReplicaSet::start(1).unwrap());

@@ -19,8 +19,10 @@ async fn every_item_is_done_once_and_join_comes_last() {
         }
     }
     assert_eq!(steps.last(), Some(&Step::Joined));
-    let took: Vec<_> =
-        steps.iter().filter_map(|s| if let Step::Took(item) = s { Some(*item) } else { None }).collect();
+    let took: Vec<_> = steps
+        .iter()
+        .filter_map(|s| if let Step::Took(item) = s { Some(*item) } else { None })
+        .collect();
     assert!(took.is_sorted(), "a queue is first in, first out: {took:?}");
 }
 

@@ -10,7 +10,10 @@ fn signal_wastes_seven_to_eight_percent_however_many_threads_there_are() {
     for threads in [11, 12, 15, 20, 30, 50, 100, 200, 300] {
         for seed in 1..=3 {
             let percent = run(Design::Signal, threads, SECONDS, seed).unused * 100.0;
-            assert!((7.0..=8.0).contains(&percent), "{threads} threads, seed {seed}: {percent:.3} %");
+            assert!(
+                (7.0..=8.0).contains(&percent),
+                "{threads} threads, seed {seed}: {percent:.3} %"
+            );
         }
     }
 }
@@ -40,7 +43,10 @@ fn no_design_deadlocks_and_nobody_waits_as_long_as_elsewhere_for_a_hand_off() {
         let hand_off = outcomes[3].1.longest_wait;
         for (design, outcome) in &outcomes {
             assert_eq!(outcome.end, End::Time, "{design} with {threads} threads");
-            assert!(hand_off <= outcome.longest_wait, "{design} with {threads} threads: {outcome:?}");
+            assert!(
+                hand_off <= outcome.longest_wait,
+                "{design} with {threads} threads: {outcome:?}"
+            );
         }
     }
 }

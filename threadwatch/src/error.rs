@@ -6,10 +6,11 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Error {
-    /// The calling thread is dying: what it left behind has been seen to, or is being seen to just now, and
-    /// nobody would be left to see to anything new.
+    /// The calling thread is dying: what it left behind has been seen to, or is being seen to just
+    /// now, and nobody would be left to see to anything new.
     ThreadDying,
-    /// The calling thread is using the value: a [`Ref`](crate::Ref) to it is alive. Drop that first.
+    /// The calling thread is using the value: a [`Ref`](crate::Ref) to it is alive. Drop that
+    /// first.
     Borrowed,
 }
 

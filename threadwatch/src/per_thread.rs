@@ -1,27 +1,28 @@
 //! [`PerThread`]: one value per thread and owner, which goes to `reclaim` when its thread dies.
 //!
-//! An owner is an id and a shared part: the slots and the `reclaim` function. A thread finds its slot in its
-//! own table ([`vigil`](crate::vigil)), by the id, without a lock or an atomic read-modify-write. The table
-//! holds the shared part weakly: a thread that dies after the owner finds nothing to do. Dropping the owner
-//! closes the slots, which drops every value still there, on the thread that drops the owner.
+//! An owner is an id and a shared part: the slots and the `reclaim` function. A thread finds its
+//! slot in its own table ([`vigil`](crate::vigil)), by the id, without a lock or an atomic
+//! read-modify-write. The table holds the shared part weakly: a thread that dies after the owner
+//! finds nothing to do. Dropping the owner closes the slots, which drops every value still there,
+//! on the thread that drops the owner.
 //!
 //! Why this is sound, in the order in which it could go wrong:
 //!
-//! - *Another thread reads the value.* `get` finds only slots that the calling thread entered in its own
-//!   table, and [`Ref`] is neither `Send` nor `Sync`. A `&T` got from it reaches other threads only if `T:
-//!   Sync`, and not longer than the `Ref` lives.
-//! - *The value goes while a `Ref` to it lives.* Borrows are counted. `insert` and `take` refuse while one is
-//!   out. So does the vigil (a `Ref` may be kept in a thread-local that is destroyed later, and `exit` runs
-//!   the vigil with all of the caller's frames still there): then the last `Ref` to be dropped reclaims the
-//!   value, and a leaked one keeps it until the owner goes. The owner cannot go first, because a `Ref`
-//!   borrows it.
-//! - *The slot goes while the table points to it.* Slots live as long as the shared part, and the table's
-//!   pointer is followed only by someone who has the shared part in hand: the owner, or a dying thread that
-//!   has upgraded its weak reference.
+//! - *Another thread reads the value.* `get` finds only slots that the calling thread entered in
+//!   its own table, and [`Ref`] is neither `Send` nor `Sync`. A `&T` got from it reaches other
+//!   threads only if `T: Sync`, and not longer than the `Ref` lives.
+//! - *The value goes while a `Ref` to it lives.* Borrows are counted. `insert` and `take` refuse
+//!   while one is out. So does the vigil (a `Ref` may be kept in a thread-local that is destroyed
+//!   later, and `exit` runs the vigil with all of the caller's frames still there): then the last
+//!   `Ref` to be dropped reclaims the value, and a leaked one keeps it until the owner goes. The
+//!   owner cannot go first, because a `Ref` borrows it.
+//! - *The slot goes while the table points to it.* Slots live as long as the shared part, and the
+//!   table's pointer is followed only by someone who has the shared part in hand: the owner, or a
+//!   dying thread that has upgraded its weak reference.
 //! - *The dying thread and the owner both take the value.* The state of the slot decides; see
 //!   [`slots`](crate::slots).
-//! - *A value made on one thread is dropped on another.* Hence `T: Send`. No two threads see it at once, so
-//!   `T: Sync` is not asked for.
+//! - *A value made on one thread is dropped on another.* Hence `T: Send`. No two threads see it at
+//!   once, so `T: Sync` is not asked for.
 
 use std::{
     fmt,
@@ -37,22 +38,24 @@ use crate::{
     vigil::{self, Dying, Owner, OwnerId},
 };
 
-/// One value of type `T` for each thread, read without a lock, which goes to a `reclaim` function when its
-/// thread dies.
+/// One value of type `T` for each thread, read without a lock, which goes to a `reclaim` function
+/// when its thread dies.
 ///
-/// `thread_local!` gives every thread a value, but only one for the whole program, and what becomes of it
-/// when the thread dies is the value's own affair. A `PerThread` belongs to an owner, such as a connection
-/// pool, of which there can be many; and when a thread dies, its value comes back to that owner.
+/// `thread_local!` gives every thread a value, but only one for the whole program, and what becomes
+/// of it when the thread dies is the value's own affair. A `PerThread` belongs to an owner, such as
+/// a connection pool, of which there can be many; and when a thread dies, its value comes back to
+/// that owner.
 ///
-/// - `reclaim` runs on the dying thread, once per value that its thread did not [`take`](Self::take) before.
-///   When `JoinHandle::join` returns, it has run. A panic in it is contained.
-/// - Dropping the `PerThread` drops the values of all threads, on the thread that drops it, and threads that
-///   die later find nothing to do. Threads hold it weakly: they do not keep it alive. A `reclaim` that is
-///   already running on a dying thread may end a little later than the drop.
-/// - A thread that dies with a [`Ref`] still alive (kept in another thread-local) reclaims when the last
-///   `Ref` is dropped; if it was leaked, the value stays until the owner goes.
-/// - In a child made by `fork`, the values of threads that do not exist there stay until the owner goes. See
-///   [`ForkGeneration`](crate::ForkGeneration).
+/// - `reclaim` runs on the dying thread, once per value that its thread did not
+///   [`take`](Self::take) before. When `JoinHandle::join` returns, it has run. A panic in it is
+///   contained.
+/// - Dropping the `PerThread` drops the values of all threads, on the thread that drops it, and
+///   threads that die later find nothing to do. Threads hold it weakly: they do not keep it alive.
+///   A `reclaim` that is already running on a dying thread may end a little later than the drop.
+/// - A thread that dies with a [`Ref`] still alive (kept in another thread-local) reclaims when the
+///   last `Ref` is dropped; if it was leaked, the value stays until the owner goes.
+/// - In a child made by `fork`, the values of threads that do not exist there stay until the owner
+///   goes. See [`ForkGeneration`](crate::ForkGeneration).
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
@@ -101,8 +104,8 @@ impl<T: Send + 'static> PerThread<T> {
         Self { id: OwnerId::next(), shared: Arc::new(shared) }
     }
 
-    /// As [`new`](Self::new), for a `reclaim` that needs the owner, which is held weakly: if the owner is
-    /// gone when a thread dies, that thread's value is dropped.
+    /// As [`new`](Self::new), for a `reclaim` that needs the owner, which is held weakly: if the
+    /// owner is gone when a thread dies, that thread's value is dropped.
     ///
     /// Made for `Arc::new_cyclic`, where the `PerThread` is a field of its owner.
     pub fn owned_by<O: Send + Sync + 'static>(
@@ -124,16 +127,16 @@ impl<T: Send + 'static> PerThread<T> {
         let slot = self.slot()?;
         // SAFETY: the slot was found in the calling thread's table.
         let full = unsafe { slot.borrow() };
-        // Not `then_some`: the destructor of a `Ref` that is made and not wanted would count out what was not
-        // counted in.
+        // Not `then_some`: the destructor of a `Ref` that is made and not wanted would count out
+        // what was not counted in.
         full.then(|| Ref { owner: self, slot, not_send: PhantomData })
     }
 
     /// The calling thread's value, made by `make` if there is none.
     ///
     /// # Errors
-    /// [`Error::ThreadDying`] if there is none and the thread can hold nothing new; `make` is then not
-    /// called.
+    /// [`Error::ThreadDying`] if there is none and the thread can hold nothing new; `make` is then
+    /// not called.
     pub fn get_or_insert_with(&self, make: impl FnOnce() -> T) -> Result<Ref<'_, T>, Error> {
         if let Some(value) = self.get() {
             return Ok(value);
@@ -151,12 +154,13 @@ impl<T: Send + 'static> PerThread<T> {
 
     /// Gives the calling thread a value, and returns the one that it had.
     ///
-    /// A thread's first insert claims a slot, which may allocate; when others are taking slots and dying at
-    /// the same time, it looks for one of theirs among all the slots there are.
+    /// A thread's first insert claims a slot, which may allocate; when others are taking slots and
+    /// dying at the same time, it looks for one of theirs among all the slots there are.
     ///
     /// # Errors
-    /// Gives the value back with [`Error::Borrowed`] if the thread has a [`Ref`] to the old one, or with
-    /// [`Error::ThreadDying`] if the thread's death has been noticed: the value would not be reclaimed.
+    /// Gives the value back with [`Error::Borrowed`] if the thread has a [`Ref`] to the old one, or
+    /// with [`Error::ThreadDying`] if the thread's death has been noticed: the value would not
+    /// be reclaimed.
     pub fn insert(&self, value: T) -> Result<Option<T>, Rejected<T>> {
         let slot = match self.slot() {
             Some(slot) => slot,
@@ -165,8 +169,8 @@ impl<T: Send + 'static> PerThread<T> {
                 Err(Dying) => return Err(Rejected { value, error: Error::ThreadDying }),
             },
         };
-        // SAFETY: the calling thread holds the slot, and `&self` keeps the owner from being closed. `fill`
-        // finds the slot not full, after `take`.
+        // SAFETY: the calling thread holds the slot, and `&self` keeps the owner from being closed.
+        // `fill` finds the slot not full, after `take`.
         unsafe {
             if slot.is_borrowed() {
                 return Err(Rejected { value, error: Error::Borrowed });
@@ -177,8 +181,8 @@ impl<T: Send + 'static> PerThread<T> {
         }
     }
 
-    /// Takes the calling thread's value away from it: its death is then none of this owner's business. `None`
-    /// if it has none.
+    /// Takes the calling thread's value away from it: its death is then none of this owner's
+    /// business. `None` if it has none.
     ///
     /// # Errors
     /// [`Error::Borrowed`] if the thread has a [`Ref`] to it.
@@ -200,8 +204,8 @@ impl<T: Send + 'static> PerThread<T> {
 
     #[inline]
     fn slot(&self) -> Option<&Slot<T>> {
-        // SAFETY: only `claim` enters this id, with a `Slot<T>` that lives as long as the shared part, which
-        // `self` keeps.
+        // SAFETY: only `claim` enters this id, with a `Slot<T>` that lives as long as the shared
+        // part, which `self` keeps.
         vigil::find(self.id).map(|slot| unsafe { slot.cast().as_ref() })
     }
 
@@ -223,8 +227,8 @@ impl<T: Send + 'static> PerThread<T> {
 
 impl<T: Send + 'static> Owner for Shared<T> {
     unsafe fn thread_died(&self, slot: NonNull<()>) {
-        // SAFETY: the caller entered this slot for this owner, so it is one of ours, and not freed before
-        // `self`.
+        // SAFETY: the caller entered this slot for this owner, so it is one of ours, and not freed
+        // before `self`.
         let slot = unsafe { slot.cast::<Slot<T>>().as_ref() };
         // SAFETY: the caller holds the slot, and has taken it out of its table.
         if let Vacated::Value(value) = unsafe { self.slots.vacate(slot) } {
@@ -235,8 +239,8 @@ impl<T: Send + 'static> Owner for Shared<T> {
 
 impl<T: Send + 'static> Drop for PerThread<T> {
     fn drop(&mut self) {
-        // SAFETY: `&mut self`, and no more calls after this: what may still run is `thread_died`, hence
-        // `vacate`.
+        // SAFETY: `&mut self`, and no more calls after this: what may still run is `thread_died`,
+        // hence `vacate`.
         unsafe { self.shared.slots.close(drop) };
     }
 }
@@ -244,7 +248,10 @@ impl<T: Send + 'static> Drop for PerThread<T> {
 impl<T: Send + fmt::Debug + 'static> fmt::Debug for PerThread<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let here = self.get();
-        f.debug_struct("PerThread").field("here", &here.as_deref()).field("len", &self.len()).finish()
+        f.debug_struct("PerThread")
+            .field("here", &here.as_deref())
+            .field("len", &self.len())
+            .finish()
     }
 }
 
@@ -254,8 +261,8 @@ impl From<Dying> for Error {
     }
 }
 
-/// The calling thread's value of a [`PerThread`]. While it is alive, the value is neither replaced nor taken
-/// nor reclaimed.
+/// The calling thread's value of a [`PerThread`]. While it is alive, the value is neither replaced
+/// nor taken nor reclaimed.
 ///
 /// It stays on its thread:
 ///
@@ -294,9 +301,11 @@ impl<T: Send + 'static> Drop for Ref<'_, T> {
 impl<T: Send + 'static> Ref<'_, T> {
     #[cold]
     fn reclaim(&self) {
-        // SAFETY: the vigil of this thread has taken the slot out of the table, and left it to the last
-        // borrow, which is this.
-        vigil::contain(|| unsafe { self.owner.shared.thread_died(NonNull::from(self.slot).cast()) });
+        // SAFETY: the vigil of this thread has taken the slot out of the table, and left it to the
+        // last borrow, which is this.
+        vigil::contain(|| unsafe {
+            self.owner.shared.thread_died(NonNull::from(self.slot).cast())
+        });
     }
 }
 

@@ -9,15 +9,15 @@
 //! | `FULL` | one thread's, with a value                | that thread: `take`, or `vacate` at death  |
 //! | `GONE` | the owner has closed; final               | nobody                                     |
 //!
-//! `close` moves a slot from any state to `GONE`. It needs the owner to itself, so it never meets a `claim`,
-//! `fill` or `take`; the one thing it can meet is a thread that is dying just then. Both want the value, and
-//! the state decides: whoever moves the slot out of `FULL` has it.
+//! `close` moves a slot from any state to `GONE`. It needs the owner to itself, so it never meets a
+//! `claim`, `fill` or `take`; the one thing it can meet is a thread that is dying just then. Both
+//! want the value, and the state decides: whoever moves the slot out of `FULL` has it.
 //!
-//! There is no lock. A child made by `fork` while other threads were in here finds nothing locked for ever;
-//! at worst one slot, which a thread that does not exist in the child was about to use, is lost to it. A slot
-//! left by a dead thread is used again by the next newcomer, who looks for it only when some are known to be
-//! free; the list is thus as long as the greatest number of threads that held a slot at one time. Slots are
-//! deallocated with the list.
+//! There is no lock. A child made by `fork` while other threads were in here finds nothing locked
+//! for ever; at worst one slot, which a thread that does not exist in the child was about to use,
+//! is lost to it. A slot left by a dead thread is used again by the next newcomer, who looks for it
+//! only when some are known to be free; the list is thus as long as the greatest number of threads
+//! that held a slot at one time. Slots are deallocated with the list.
 
 use std::{cell::Cell, mem::MaybeUninit, ptr, ptr::NonNull, sync::atomic::Ordering::*};
 
@@ -30,19 +30,20 @@ const GONE: u8 = 3;
 
 /// In [`Slot::borrows`]: there is no value to borrow.
 const EMPTY: u64 = u64::MAX;
-/// Set in [`Slot::borrows`] when the holder died while it had borrows: the last borrow to end reclaims the
-/// value.
+/// Set in [`Slot::borrows`] when the holder died while it had borrows: the last borrow to end
+/// reclaims the value.
 const ORPHAN: u64 = 1 << 63;
 
 /// Room for one thread's value.
 pub(crate) struct Slot<T> {
     state: AtomicU8,
-    /// How many borrows of the value are out, and [`ORPHAN`]; or [`EMPTY`]. Only the holder touches it, for
-    /// whom it repeats what `state` says, so that one comparison answers both questions of a borrow. A `u64`
-    /// on every platform: borrows can be leaked, and no program lives to leak 2^63 of them.
+    /// How many borrows of the value are out, and [`ORPHAN`]; or [`EMPTY`]. Only the holder
+    /// touches it, for whom it repeats what `state` says, so that one comparison answers both
+    /// questions of a borrow. A `u64` on every platform: borrows can be leaked, and no program
+    /// lives to leak 2^63 of them.
     borrows: Cell<u64>,
-    /// Initialised exactly while the state is `FULL`, and while whoever moved it out of `FULL` has not yet
-    /// read it.
+    /// Initialised exactly while the state is `FULL`, and while whoever moved it out of `FULL` has
+    /// not yet read it.
     value: UnsafeCell<MaybeUninit<T>>,
     /// The next older slot. Written before the slot is published, never after.
     next: UnsafeCell<*mut Slot<T>>,
@@ -54,20 +55,22 @@ pub(crate) enum Vacated<T> {
     Value(T),
     /// There was no value, or the owner had taken it.
     Nothing,
-    /// A borrow is out; the slot stays as it is until [`Slot::release`] says that this was the last one.
+    /// A borrow is out; the slot stays as it is until [`Slot::release`] says that this was the last
+    /// one.
     Borrowed,
 }
 
 /// All the slots of one owner.
 pub(crate) struct Slots<T> {
     head: AtomicPtr<Slot<T>>,
-    /// At least as many as are `FREE`: counted up before a slot becomes free and down after it is claimed.
+    /// At least as many as are `FREE`: counted up before a slot becomes free and down after it is
+    /// claimed.
     free: AtomicUsize,
 }
 
-// SAFETY: the list hands values from thread to thread (`vacate` and `close` against `fill`), hence `T: Send`,
-// and never lets two threads see the same value, hence no `T: Sync`. `borrows` and `value` are guarded by
-// `state` as told above.
+// SAFETY: the list hands values from thread to thread (`vacate` and `close` against `fill`), hence
+// `T: Send`, and never lets two threads see the same value, hence no `T: Sync`. `borrows` and
+// `value` are guarded by `state` as told above.
 unsafe impl<T: Send> Send for Slots<T> {}
 // SAFETY: as for `Send`.
 unsafe impl<T: Send> Sync for Slots<T> {}
@@ -94,7 +97,8 @@ impl<T> Slot<T> {
         if self.borrows.replace(EMPTY) == EMPTY {
             return None;
         }
-        // SAFETY: full, and neither a `close` nor a borrow can be under way by this function's contract.
+        // SAFETY: full, and neither a `close` nor a borrow can be under way by this function's
+        // contract.
         let value = unsafe { self.read() };
         self.state.store(HELD, Release);
         Some(value)
@@ -102,8 +106,8 @@ impl<T> Slot<T> {
 
     /// Counts a borrow in, if there is a value to borrow.
     ///
-    /// The common case, no other borrow, stores a constant where it could have added: an addition waits for
-    /// the value that the last one stored, a comparison is foreseen.
+    /// The common case, no other borrow, stores a constant where it could have added: an addition
+    /// waits for the value that the last one stored, a comparison is foreseen.
     ///
     /// # Safety
     /// The calling thread holds this slot.
@@ -180,7 +184,8 @@ impl<T> Slots<T> {
         Self { head: AtomicPtr::new(ptr::null_mut()), free: AtomicUsize::new(0) }
     }
 
-    /// Makes the calling thread the holder of a slot without a value. The slot lives as long as the list.
+    /// Makes the calling thread the holder of a slot without a value. The slot lives as long as the
+    /// list.
     pub(crate) fn claim(&self) -> NonNull<Slot<T>> {
         if self.free.load(Relaxed) > 0 {
             for slot in self.iter() {
@@ -205,8 +210,8 @@ impl<T> Slots<T> {
         loop {
             // SAFETY: not published yet, so still ours alone.
             unsafe { (*slot).next.with_mut(|next| *next = head) };
-            // Release: whoever walks the list sees the slot complete. Nothing is ever unlinked, so there is
-            // no ABA.
+            // Release: whoever walks the list sees the slot complete. Nothing is ever unlinked, so
+            // there is no ABA.
             match self.head.compare_exchange(head, slot, Release, Relaxed) {
                 Ok(_) => break,
                 Err(newer) => head = newer,
@@ -219,8 +224,8 @@ impl<T> Slots<T> {
     /// Gives up a slot, because its holder is dying. May run at the same time as `close`.
     ///
     /// # Safety
-    /// The calling thread holds `slot`, which belongs to this list, and does not touch it again except, after
-    /// [`Vacated::Borrowed`], through the borrows that are out.
+    /// The calling thread holds `slot`, which belongs to this list, and does not touch it again
+    /// except, after [`Vacated::Borrowed`], through the borrows that are out.
     pub(crate) unsafe fn vacate(&self, slot: &Slot<T>) -> Vacated<T> {
         // SAFETY: the caller holds the slot.
         if unsafe { slot.is_borrowed() } {
@@ -234,21 +239,21 @@ impl<T> Slots<T> {
             Err(_) => Vacated::Nothing,
         };
         self.free.fetch_add(1, Relaxed);
-        // Release: the next holder starts after all we did. It fails only if the owner has closed: then
-        // nobody counts.
+        // Release: the next holder starts after all we did. It fails only if the owner has closed:
+        // then nobody counts.
         let _ = slot.state.compare_exchange(HELD, FREE, Release, Relaxed);
         left
     }
 
-    /// Takes every value out, one at a time, and leaves every slot `GONE`. To call it again is harmless: it
-    /// goes on with what was left if `each` panicked.
+    /// Takes every value out, one at a time, and leaves every slot `GONE`. To call it again is
+    /// harmless: it goes on with what was left if `each` panicked.
     ///
     /// # Safety
     /// Nothing but `vacate` and `close` runs on this list from now on.
     pub(crate) unsafe fn close(&self, mut each: impl FnMut(T)) {
         for slot in self.iter() {
-            // Acquire: pairs with `fill`, so that the value is complete. (Whoever has the owner to itself
-            // knows that anyway; the pair makes it true within this file.)
+            // Acquire: pairs with `fill`, so that the value is complete. (Whoever has the owner to
+            // itself knows that anyway; the pair makes it true within this file.)
             if slot.state.swap(GONE, Acquire) == FULL {
                 // SAFETY: this very swap moved the slot out of `FULL`, so the value is ours.
                 each(unsafe { slot.read() });
@@ -265,8 +270,8 @@ impl<T> Slots<T> {
     fn iter(&self) -> impl Iterator<Item = &Slot<T>> {
         let mut at: *const Slot<T> = self.head.load(Acquire);
         std::iter::from_fn(move || {
-            // SAFETY: slots are published complete and live as long as the list; their fields are cells and
-            // atomics.
+            // SAFETY: slots are published complete and live as long as the list; their fields are
+            // cells and atomics.
             let slot = unsafe { at.as_ref() }?;
             // SAFETY: nobody writes it any more.
             at = slot.next.with(|next| unsafe { *next });

@@ -1,4 +1,5 @@
-//! The atomics and cells of [`slots`](crate::slots): those of `std`, or loom's when a model is being checked.
+//! The atomics and cells of [`slots`](crate::slots): those of `std`, or loom's when a model is
+//! being checked.
 
 #[cfg(loom)]
 pub(crate) use loom::{

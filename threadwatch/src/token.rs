@@ -1,8 +1,8 @@
 //! [`ThreadToken`]: an identity that is never recycled.
 //!
-//! Tokens are counted up from one and handed out at the first question. A thread keeps its token in a
-//! thread-local without a destructor, so that it has the same one to its very end, also in the destructors
-//! that run as it dies.
+//! Tokens are counted up from one and handed out at the first question. A thread keeps its token in
+//! a thread-local without a destructor, so that it has the same one to its very end, also in the
+//! destructors that run as it dies.
 
 use std::{
     cell::Cell,
@@ -13,13 +13,13 @@ use std::{
 
 /// Which thread: an identity that no other thread of this process ever has, before or after.
 ///
-/// The operating system gives the id of a dead thread to the next one it starts, which is how a new thread
-/// comes to be taken for a dead one and inherits what that one left. A token does not come back. It is 64
-/// bits wide, so it does not wrap around.
+/// The operating system gives the id of a dead thread to the next one it starts, which is how a new
+/// thread comes to be taken for a dead one and inherits what that one left. A token does not come
+/// back. It is 64 bits wide, so it does not wrap around.
 ///
-/// It works on any thread, whoever started it, and at any time in the thread's life, also in the destructors
-/// of thread-locals. Across `fork` the surviving thread keeps its token; tokens are compared within one
-/// process.
+/// It works on any thread, whoever started it, and at any time in the thread's life, also in the
+/// destructors of thread-locals. Across `fork` the surviving thread keeps its token; tokens are
+/// compared within one process.
 ///
 /// ```
 /// use threadwatch::ThreadToken;

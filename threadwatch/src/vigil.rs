@@ -1,16 +1,16 @@
-//! What one thread has at stake: a table from owner to slot, and the vigil whose destructor is the news of
-//! the thread's death.
+//! What one thread has at stake: a table from owner to slot, and the vigil whose destructor is the
+//! news of the thread's death.
 //!
-//! The table is an open-addressed hash table with linear probing, keyed by [`OwnerId`]. Ids are counted up
-//! and never used again, so their low bits spread of themselves and the entry of an owner that is gone is
-//! never mistaken for another's; such entries are swept out when the table grows. It sits in a thread-local
-//! that has no destructor, and can therefore be read at any time in a thread's life, also while its other
-//! thread-locals are being destroyed.
+//! The table is an open-addressed hash table with linear probing, keyed by [`OwnerId`]. Ids are
+//! counted up and never used again, so their low bits spread of themselves and the entry of an
+//! owner that is gone is never mistaken for another's; such entries are swept out when the table
+//! grows. It sits in a thread-local that has no destructor, and can therefore be read at any time
+//! in a thread's life, also while its other thread-locals are being destroyed.
 //!
-//! The vigil is a thread-local with nothing in it but a destructor. The first entry of a thread arms it. When
-//! it goes off, the thread counts as dying: each entry is taken out of the table and then told to its owner,
-//! if that still exists, with panics contained. From then on the table takes no new entry, since nobody would
-//! be left to see to it.
+//! The vigil is a thread-local with nothing in it but a destructor. The first entry of a thread
+//! arms it. When it goes off, the thread counts as dying: each entry is taken out of the table and
+//! then told to its owner, if that still exists, with panics contained. From then on the table
+//! takes no new entry, since nobody would be left to see to it.
 
 use std::{
     cell::Cell,
@@ -25,7 +25,8 @@ use std::{
 
 /// Which owner a slot belongs to. Never used twice.
 ///
-/// A multiple of the size of an [`Entry`], so that an id, masked, is an offset into the table as it stands.
+/// A multiple of the size of an [`Entry`], so that an id, masked, is an offset into the table as it
+/// stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OwnerId(u64);
 
@@ -89,8 +90,8 @@ struct Table {
     phase: Cell<Phase>,
 }
 
-/// The table of every thread that has none of its own, so that looking something up need not ask whether
-/// there is one.
+/// The table of every thread that has none of its own, so that looking something up need not ask
+/// whether there is one.
 struct Nothing(Entry);
 
 // SAFETY: only its id is ever read, and nothing in it is ever written: `Table::own` passes it over.
@@ -117,8 +118,8 @@ thread_local! {
 pub(crate) fn find(id: OwnerId) -> Option<NonNull<()>> {
     TABLE.with(|table| {
         let offset = id.0 as usize & table.reach.get();
-        // SAFETY: the offset is a multiple of an entry's size and within the table, and nothing in here
-        // replaces it.
+        // SAFETY: the offset is a multiple of an entry's size and within the table, and nothing in
+        // here replaces it.
         let entry = unsafe { table.entries.get().byte_add(offset).as_ref() };
         if entry.id.get() == id {
             Some(entry.slot.get())
@@ -175,8 +176,8 @@ impl Table {
 
     /// The leaked box of the thread's entries, if it has a table of its own.
     ///
-    /// It is made of the pointer that leaking the box gave, which alone may free it: a pointer made of a reference to the
-    /// entries may not.
+    /// It is made of the pointer that leaking the box gave, which alone may free it: a pointer made
+    /// of a reference to the entries may not.
     fn allocation(&self) -> Option<NonNull<[Entry]>> {
         let last = self.reach.get() / size_of::<Entry>();
         (last != 0).then(|| NonNull::slice_from_raw_parts(self.entries.get(), last + 1))
@@ -211,8 +212,8 @@ impl Table {
         self.used.set(self.used.get() + 1);
     }
 
-    /// Moves to a table with room for as many again as there are owners left; those that are gone stay
-    /// behind.
+    /// Moves to a table with room for as many again as there are owners left; those that are gone
+    /// stay behind.
     fn grow(&self) {
         let living: Vec<_> = self
             .own()
@@ -241,7 +242,8 @@ impl Table {
         }
         self.used.set(0);
         if let Some(old) = old {
-            // SAFETY: this is the pointer of the box leaked here, with its length, and nobody refers to it any more.
+            // SAFETY: this is the pointer of the box leaked here, with its length, and nobody
+            // refers to it any more.
             drop(unsafe { Box::from_raw(old.as_ptr()) });
         }
     }
@@ -249,17 +251,18 @@ impl Table {
     /// Tells every owner of the death, then frees the table.
     fn settle(&self) {
         self.phase.set(Phase::Dying);
-        // Foreign code runs in this loop, and may well call back; but what replaces the table is `add`, which
-        // refuses in this phase, and the line after the loop.
+        // Foreign code runs in this loop, and may well call back; but what replaces the table is
+        // `add`, which refuses in this phase, and the line after the loop.
         for entry in self.own() {
             let Some(owner) = entry.owner.take() else { continue };
-            // Out of the table before the owner hears of it: what the owner does now finds nothing of this
-            // entry.
+            // Out of the table before the owner hears of it: what the owner does now finds nothing
+            // of this entry.
             entry.id.set(OwnerId::SETTLED);
             let slot = entry.slot.get();
             contain(|| {
                 if let Some(owner) = owner.upgrade() {
-                    // SAFETY: entered by this thread together with this owner, and taken out just now.
+                    // SAFETY: entered by this thread together with this owner, and taken out just
+                    // now.
                     unsafe { owner.thread_died(slot) };
                 }
             });

@@ -1,7 +1,7 @@
 //! [`ThreadWatcher`]: runs a callback when a thread dies.
 //!
-//! A watcher is a [`PerThread`] whose values are the callbacks, and whose way of reclaiming one is to call
-//! it.
+//! A watcher is a [`PerThread`] whose values are the callbacks, and whose way of reclaiming one is
+//! to call it.
 
 use std::fmt;
 
@@ -11,19 +11,20 @@ type Callback = Box<dyn FnOnce() + Send>;
 
 /// Runs a callback when a thread dies.
 ///
-/// A thread says of itself that it wants to be watched. When it dies, however it was started and whether it
-/// returns or panics, its callback runs, exactly once, on the dying thread itself, and before
-/// `JoinHandle::join` returns.
+/// A thread says of itself that it wants to be watched. When it dies, however it was started and
+/// whether it returns or panics, its callback runs, exactly once, on the dying thread itself, and
+/// before `JoinHandle::join` returns.
 ///
 /// - A callback may take locks, contended ones too: it runs with none held.
-/// - A panic in a callback is reported by the panic hook and goes no further; the other callbacks run.
-/// - A callback may use this crate: what it may expect of it is told in [`Watch::ThreadDying`]. It may use
-///   thread-locals; those that are destroyed already answer `LocalKey::try_with` with an error, and `with`
-///   with a panic.
-/// - Callbacks of several watchers on one thread are independent of each other, and run in no particular
-///   order.
-/// - Dropping the watcher drops all its callbacks uncalled. Threads do not keep it alive. A callback that is
-///   already running on a dying thread may end a little later than the drop.
+/// - A panic in a callback is reported by the panic hook and goes no further; the other callbacks
+///   run.
+/// - A callback may use this crate: what it may expect of it is told in [`Watch::ThreadDying`]. It
+///   may use thread-locals; those that are destroyed already answer `LocalKey::try_with` with an
+///   error, and `with` with a panic.
+/// - Callbacks of several watchers on one thread are independent of each other, and run in no
+///   particular order.
+/// - Dropping the watcher drops all its callbacks uncalled. Threads do not keep it alive. A
+///   callback that is already running on a dying thread may end a little later than the drop.
 ///
 /// What counts as death, and when it is not noticed, is told in the [documentation of the
 /// crate](crate#what-counts-as-death).
@@ -58,14 +59,14 @@ pub struct ThreadWatcher {
 pub enum Watch {
     /// The calling thread is watched from now on: the callback will run when it dies.
     Started,
-    /// This watcher was watching the calling thread already. Nothing has changed; the new callback was
-    /// dropped.
+    /// This watcher was watching the calling thread already. Nothing has changed; the new callback
+    /// was dropped.
     Already,
-    /// The calling thread is dying, and nobody is left to notice: its callbacks are running, or have run. The
-    /// callback was dropped.
+    /// The calling thread is dying, and nobody is left to notice: its callbacks are running, or
+    /// have run. The callback was dropped.
     ///
-    /// Only a callback, or the destructor of another thread-local, ever sees this. Whoever does is itself the
-    /// news of the thread's death, and can do now what the callback would have done.
+    /// Only a callback, or the destructor of another thread-local, ever sees this. Whoever does is
+    /// itself the news of the thread's death, and can do now what the callback would have done.
     ThreadDying,
 }
 
@@ -88,11 +89,11 @@ impl ThreadWatcher {
         }
     }
 
-    /// No longer watches the calling thread: its death will run nothing of this watcher. Returns whether it
-    /// was watched.
+    /// No longer watches the calling thread: its death will run nothing of this watcher. Returns
+    /// whether it was watched.
     ///
-    /// In a callback of another watcher, this still keeps the callback of this one from running, if it has
-    /// not run.
+    /// In a callback of another watcher, this still keeps the callback of this one from running, if
+    /// it has not run.
     pub fn unwatch(&self) -> bool {
         // Nothing but `is_watching` ever borrows a callback, so that `Borrowed` does not happen.
         matches!(self.callbacks.take(), Ok(Some(_)))

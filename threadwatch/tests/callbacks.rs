@@ -79,7 +79,8 @@ fn thread_locals_work_inside_a_callback() {
 
 #[test]
 fn watching_again_inside_a_callback_is_refused_and_loses_nothing() {
-    let watchers: Arc<Vec<ThreadWatcher>> = Arc::new((0..5).map(|_| ThreadWatcher::new()).collect());
+    let watchers: Arc<Vec<ThreadWatcher>> =
+        Arc::new((0..5).map(|_| ThreadWatcher::new()).collect());
     let newcomer = Arc::new(ThreadWatcher::new());
     let (calls, refused, disposed, made) = (counter(), counter(), counter(), counter());
     let thread = thread::spawn({
@@ -103,7 +104,8 @@ fn watching_again_inside_a_callback_is_refused_and_loses_nothing() {
                     assert!(!newcomer.is_watching());
                     for other in ours.iter() {
                         // Of the others, some have run and some are still to run.
-                        let expected = if other.is_watching() { Watch::Already } else { Watch::ThreadDying };
+                        let expected =
+                            if other.is_watching() { Watch::Already } else { Watch::ThreadDying };
                         assert_eq!(again(other), expected);
                     }
                     refused.fetch_add(1, SeqCst);
@@ -165,9 +167,9 @@ thread_local! {
     static AFTER: RefCell<Option<WatchesAtItsEnd>> = const { RefCell::new(None) };
 }
 
-/// Lets a thread die which watches in the destructors of two thread-locals, of which it used one before it
-/// armed the vigil and one after; `in_life` arms it. What each destructor was told, after checking that it
-/// was told the truth.
+/// Lets a thread die which watches in the destructors of two thread-locals, of which it used one
+/// before it armed the vigil and one after; `in_life` arms it. What each destructor was told, after
+/// checking that it was told the truth.
 fn watch_in_destructors(in_life: impl FnOnce() + Send + 'static) -> [Watch; 2] {
     let ends: Vec<_> = (0..2)
         .map(|_| {

@@ -1,6 +1,6 @@
 //! A shared library with this crate in it, loaded at run time by a C program and called from
-//! threads that C started, sees them die: those that return, those that call `pthread_exit`, and those that
-//! are cancelled.
+//! threads that C started, sees them die: those that return, those that call `pthread_exit`, and
+//! those that are cancelled.
 #![cfg(all(target_os = "linux", not(loom)))]
 
 use std::{
@@ -17,7 +17,8 @@ fn library() -> PathBuf {
     library
 }
 
-/// Compiles the C program, with the compiler that `CC` names, or `cc`, which links Rust programs too.
+/// Compiles the C program, with the compiler that `CC` names, or `cc`, which links Rust programs
+/// too.
 fn host() -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/foreign/host.c");
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("host-{}", process::id()));
@@ -27,7 +28,9 @@ fn host() -> PathBuf {
         .args([&program, &source])
         .arg("-ldl")
         .status()
-        .unwrap_or_else(|e| panic!("{} does not run ({e}): set CC to a C compiler", compiler.display()));
+        .unwrap_or_else(|e| {
+            panic!("{} does not run ({e}): set CC to a C compiler", compiler.display())
+        });
     assert!(status.success(), "the C program does not compile");
     program
 }

@@ -1,7 +1,7 @@
 //! `ForkGeneration`, and what of the rest holds in a child.
 //!
-//! A child does as little as it can, reports by its exit status, and leaves by `_exit`: it must not come back
-//! into the test harness. An alarm ends one that hangs.
+//! A child does as little as it can, reports by its exit status, and leaves by `_exit`: it must not
+//! come back into the test harness. An alarm ends one that hangs.
 #![cfg(all(unix, not(loom)))]
 
 use std::{
@@ -17,9 +17,9 @@ use threadwatch::{ForkGeneration, PerThread, ThreadToken, ThreadWatcher, Watch};
 
 /// Whether `f`, called in a child of this process, returns true.
 fn in_child(f: impl FnOnce() -> bool) -> bool {
-    // SAFETY: the child runs `f` and leaves; what `f` may do is told above. Nothing in it allocates in a way
-    // that the C library does not allow in a child: `malloc` is usable there on the systems that this runs
-    // on.
+    // SAFETY: the child runs `f` and leaves; what `f` may do is told above. Nothing in it allocates
+    // in a way that the C library does not allow in a child: `malloc` is usable there on the
+    // systems that this runs on.
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", std::io::Error::last_os_error()),
         0 => {
@@ -46,7 +46,10 @@ fn a_child_is_of_another_generation_and_its_parent_is_not() {
     assert!(before.is_current());
     assert!(in_child(|| {
         let child = ForkGeneration::current();
-        child != before && !before.is_current() && child.is_current() && child == ForkGeneration::current()
+        child != before
+            && !before.is_current()
+            && child.is_current()
+            && child == ForkGeneration::current()
     }));
     assert!(before.is_current());
     assert_eq!(ForkGeneration::current(), before);

@@ -203,8 +203,8 @@ fn dropping_the_owner_does_not_wait_for_a_reclaim_under_way() {
     assert_eq!(dropped.load(SeqCst), 2);
 }
 
-// The dying thread itself turns out to be the last to hold the owner, whose end it then brings about inside
-// `reclaim`.
+// The dying thread itself turns out to be the last to hold the owner, whose end it then brings
+// about inside `reclaim`.
 #[test]
 fn the_owner_may_end_inside_reclaim() {
     struct Pool {
@@ -274,8 +274,8 @@ thread_local! {
     static KEPT_SHORTER: RefCell<Kept> = const { RefCell::new(None) };
 }
 
-// A `Ref` in a thread-local may outlive the vigil: the value must live as long, and be reclaimed all the
-// same.
+// A `Ref` in a thread-local may outlive the vigil: the value must live as long, and be reclaimed
+// all the same.
 #[test]
 fn a_value_borrowed_beyond_the_vigil_is_reclaimed_by_the_last_borrow() {
     let (numbers, reclaimed) = recorded();

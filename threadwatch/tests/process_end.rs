@@ -87,7 +87,8 @@ fn aborts() {
 struct Role {
     name: &'static str,
     play: fn(),
-    /// What is seen on Linux. Other systems may run no destructors for the thread that ends the process.
+    /// What is seen on Linux. Other systems may run no destructors for the thread that ends the
+    /// process.
     seen: &'static str,
 }
 

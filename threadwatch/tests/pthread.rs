@@ -54,8 +54,8 @@ fn a_thousand_threads_started_by_c_are_seen_to_die() {
                 let number = batch * 50 + nth;
                 expected += number;
                 let mut id = MaybeUninit::uninit();
-                // SAFETY: `live` has the right type; its argument is a number, not a pointer that is
-                // followed.
+                // SAFETY: `live` has the right type; its argument is a number, not a pointer that
+                // is followed.
                 let failed = unsafe {
                     libc::pthread_create(id.as_mut_ptr(), ptr::null(), live, number as *mut c_void)
                 };

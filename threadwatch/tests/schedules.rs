@@ -1,6 +1,6 @@
-//! Random schedules: threads insert, replace, borrow, take and die, while owners come and go. Whatever the
-//! order, every value ends exactly once, in one of the three ways there are, and no thread ever sees
-//! another's.
+//! Random schedules: threads insert, replace, borrow, take and die, while owners come and go.
+//! Whatever the order, every value ends exactly once, in one of the three ways there are, and no
+//! thread ever sees another's.
 #![cfg(not(loom))]
 
 use std::{
@@ -55,7 +55,8 @@ struct Script {
 }
 
 impl Script {
-    /// A thread's life. It holds no owner while it dies, so that an owner's end can meet the thread's.
+    /// A thread's life. It holds no owner while it dies, so that an owner's end can meet the
+    /// thread's.
     fn play(mut self) {
         let mine = ThreadToken::current();
         for _ in 0..self.rng.u32(1..12) {
@@ -110,7 +111,8 @@ fn schedule(seed: u64) {
         .collect();
     // The first owner may outlive all threads: then none of its values may end by being dropped.
     let kept = rng.bool().then(|| owners.swap_remove(0));
-    let (starts, owner_ends) = (Arc::new(std::sync::Barrier::new(scripts.len() + 1)), Mutex::new(owners));
+    let (starts, owner_ends) =
+        (Arc::new(std::sync::Barrier::new(scripts.len() + 1)), Mutex::new(owners));
     let threads: Vec<_> = scripts
         .into_iter()
         .map(|script| {
@@ -134,9 +136,10 @@ fn schedule(seed: u64) {
     drop(fates);
     for fate in record {
         let outlived = kept.is_some() && fate.owner == 0;
-        let fate =
-            [&fate.dropped, &fate.taken, &fate.reclaimed, &fate.misplaced].map(|count| count.load(SeqCst));
-        let well = matches!(fate, [1, 1, 0, 0] | [1, 0, 1, 0]) || (fate == [1, 0, 0, 0] && !outlived);
+        let fate = [&fate.dropped, &fate.taken, &fate.reclaimed, &fate.misplaced]
+            .map(|count| count.load(SeqCst));
+        let well =
+            matches!(fate, [1, 1, 0, 0] | [1, 0, 1, 0]) || (fate == [1, 0, 0, 0] && !outlived);
         assert!(well, "dropped, taken, reclaimed, misplaced: {fate:?}");
     }
 }

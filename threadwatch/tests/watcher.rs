@@ -180,7 +180,8 @@ fn a_watcher_dropped_before_the_death_is_harmless() {
         }
     });
     is_watched.recv().unwrap();
-    // The watcher goes on this thread, and takes the callback along; the thread does not keep it alive.
+    // The watcher goes on this thread, and takes the callback along; the thread does not keep it
+    // alive.
     drop(Arc::into_inner(early).expect("the thread holds the watcher"));
     assert_eq!(disposed.load(SeqCst), 1);
     drop(die);
@@ -235,7 +236,8 @@ fn a_scope_may_return_before_the_callbacks_have_run() {
     thread::scope(|s| {
         s.spawn(|| {
             let watch = watcher.watch(move || {
-                // Gives up at long last, so that this test ends even if `scope` should come to wait.
+                // Gives up at long last, so that this test ends even if `scope` should come to
+                // wait.
                 let limit = std::time::Duration::from_secs(60);
                 done.send(has_returned.recv_timeout(limit)).unwrap();
             });
@@ -243,5 +245,9 @@ fn a_scope_may_return_before_the_callbacks_have_run() {
         });
     });
     returned.send(()).unwrap();
-    assert_eq!(outcome.recv().unwrap(), Ok(()), "`scope` waited: the documentation may promise more");
+    assert_eq!(
+        outcome.recv().unwrap(),
+        Ok(()),
+        "`scope` waited: the documentation may promise more"
+    );
 }

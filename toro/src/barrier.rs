@@ -1,20 +1,21 @@
 //! [`Barrier`]: nobody passes until all have arrived.
 //!
-//! Those who have arrived are counted per generation. The last one ends the generation and passes at once; those in line
-//! are released because theirs has ended, however many batches of wakers that takes, and whoever arrives meanwhile belongs
-//! to the next.
+//! Those who have arrived are counted per generation. The last one ends the generation and passes
+//! at once; those in line are released because theirs has ended, however many batches of wakers
+//! that takes, and whoever arrives meanwhile belongs to the next.
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::core::{
-    End, Entry, Handed, List, Mutex, Operation, Position, PrimitiveRef, Start, Step, Wait, Waiter, Wakes,
-    const_fn,
+    End, Entry, Handed, List, Mutex, Operation, Position, PrimitiveRef, Start, Step, Wait, Waiter,
+    Wakes, const_fn,
 };
 use crate::error::Timeout;
 
-/// A meeting point: those who wait pass together, as soon as so many have come. Then it is ready for the next round.
+/// A meeting point: those who wait pass together, as soon as so many have come. Then it is ready
+/// for the next round.
 ///
 /// Waiting allocates nothing.
 ///
@@ -47,13 +48,14 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// How many had arrived before, from 0 to one less than the number of parties. If one who had arrived gave up, its index
-    /// may have been given to another.
+    /// How many had arrived before, from 0 to one less than the number of parties. If one who had
+    /// arrived gave up, its index may have been given to another.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// Whether this was the last, for whom all the others waited. There is exactly one in each round.
+    /// Whether this was the last, for whom all the others waited. There is exactly one in each
+    /// round.
     pub fn is_leader(&self) -> bool {
         self.index + 1 >= self.parties
     }
@@ -79,8 +81,9 @@ impl Barrier {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the wait before all have arrived takes the arrival back: one more must come in its place. One that is dropped
-    /// after all have arrived, but before it noticed, has been counted.
+    /// Dropping the wait before all have arrived takes the arrival back: one more must come in its
+    /// place. One that is dropped after all have arrived, but before it noticed, has been
+    /// counted.
     pub fn wait(&self) -> Arrive<'_> {
         Wait::new(Waiter::new(self, Arriving::new()))
     }
@@ -179,7 +182,12 @@ impl<H: PrimitiveRef<Target = Barrier>> Start for Arriving<H> {
         (barrier.parties <= 1).then_some(0)
     }
 
-    fn enqueue(&mut self, barrier: &Barrier, shared: &mut Shared, _: &mut Wakes) -> Entry<usize, u64> {
+    fn enqueue(
+        &mut self,
+        barrier: &Barrier,
+        shared: &mut Shared,
+        _: &mut Wakes,
+    ) -> Entry<usize, u64> {
         self.generation = shared.generation;
         self.index = shared.arrived;
         shared.arrived += 1;

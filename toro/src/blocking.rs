@@ -1,7 +1,8 @@
 //! Blocking a thread on a wait.
 //!
-//! The very same futures serve tasks and threads: a thread polls its wait with a waker that unparks it, and parks
-//! between polls. Each thread keeps one such waker, so that waiting does not allocate.
+//! The very same futures serve tasks and threads: a thread polls its wait with a waker that unparks
+//! it, and parks between polls. Each thread keeps one such waker, so that waiting does not
+//! allocate.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -97,8 +98,8 @@ fn park(alarm: &Alarm, deadline: Option<Instant>) -> bool {
 impl<W: Waiting> Wait<W> {
     /// Blocks the current thread until the wait is over.
     ///
-    /// It stands in the same line as tasks do. Not to be called from within a task: its executor's thread would be
-    /// blocked, and perhaps the very task it waits for.
+    /// It stands in the same line as tasks do. Not to be called from within a task: its executor's
+    /// thread would be blocked, and perhaps the very task it waits for.
     ///
     /// ```
     /// let lock = toro::Lock::new(1);

@@ -9,11 +9,11 @@ use crate::error::{BeyondBound, TryAcquireError};
 use crate::permits;
 use crate::semaphore::{AcquirePermits, Held, Holder, Permit, Semaphore, permit};
 
-/// A semaphore for permits that are acquired in one place and released in another, with a bound that catches a release too
-/// many.
+/// A semaphore for permits that are acquired in one place and released in another, with a bound
+/// that catches a release too many.
 ///
-/// A [`Permit`] that is dropped is released. One that is [forgotten](Permit::forget) is to be released later by
-/// [`release`](BoundedSemaphore::release), from wherever the work ends.
+/// A [`Permit`] that is dropped is released. One that is [forgotten](Permit::forget) is to be
+/// released later by [`release`](BoundedSemaphore::release), from wherever the work ends.
 ///
 /// ```
 /// use toro::{BeyondBound, BoundedSemaphore};
@@ -59,7 +59,8 @@ impl BoundedSemaphore {
         self.semaphore.try_acquire()
     }
 
-    /// Takes several permits if that can be done without waiting; see [`Semaphore::try_acquire_many`].
+    /// Takes several permits if that can be done without waiting; see
+    /// [`Semaphore::try_acquire_many`].
     ///
     /// # Errors
     ///
@@ -68,19 +69,22 @@ impl BoundedSemaphore {
         self.semaphore.try_acquire_many(permits)
     }
 
-    /// As [`acquire`](BoundedSemaphore::acquire), with a permit that keeps the semaphore alive and can be sent anywhere.
+    /// As [`acquire`](BoundedSemaphore::acquire), with a permit that keeps the semaphore alive and
+    /// can be sent anywhere.
     #[inline]
     pub fn acquire_owned(self: &Arc<Self>) -> AcquireBoundedOwned {
         self.acquire_many_owned(1)
     }
 
-    /// As [`acquire_many`](BoundedSemaphore::acquire_many), with a permit that keeps the semaphore alive.
+    /// As [`acquire_many`](BoundedSemaphore::acquire_many), with a permit that keeps the semaphore
+    /// alive.
     #[inline]
     pub fn acquire_many_owned(self: &Arc<Self>, permits: u32) -> AcquireBoundedOwned {
         Wait::new(Waiter::new(Counted(Arc::clone(self)), permits::Acquire::new(permits)))
     }
 
-    /// As [`try_acquire`](BoundedSemaphore::try_acquire), with a permit that keeps the semaphore alive.
+    /// As [`try_acquire`](BoundedSemaphore::try_acquire), with a permit that keeps the semaphore
+    /// alive.
     ///
     /// # Errors
     ///
@@ -89,7 +93,8 @@ impl BoundedSemaphore {
         self.try_acquire_many_owned(1)
     }
 
-    /// As [`try_acquire_many`](BoundedSemaphore::try_acquire_many), with a permit that keeps the semaphore alive.
+    /// As [`try_acquire_many`](BoundedSemaphore::try_acquire_many), with a permit that keeps the
+    /// semaphore alive.
     ///
     /// # Errors
     ///
@@ -108,7 +113,11 @@ impl BoundedSemaphore {
     ///
     /// [`BeyondBound`], and nothing is released, if that would be more than were forgotten.
     pub fn release(&self, permits: u32) -> Result<(), BeyondBound> {
-        if self.semaphore.permits().restore(permits, self.bound) { Ok(()) } else { Err(BeyondBound) }
+        if self.semaphore.permits().restore(permits, self.bound) {
+            Ok(())
+        } else {
+            Err(BeyondBound)
+        }
     }
 
     /// The permits it started with.
@@ -164,7 +173,10 @@ impl OwnedBoundedPermit {
     /// Splits some permits off, to be released on their own; `None` if there are fewer.
     pub fn split(&mut self, permits: u32) -> Option<OwnedBoundedPermit> {
         self.count = self.count.checked_sub(permits)?;
-        Some(OwnedBoundedPermit { semaphore: Counted(Arc::clone(&self.semaphore.0)), count: permits })
+        Some(OwnedBoundedPermit {
+            semaphore: Counted(Arc::clone(&self.semaphore.0)),
+            count: permits,
+        })
     }
 }
 

@@ -1,10 +1,12 @@
 //! [`Condition`]: news for those who wait now, and for nobody else.
 //!
-//! Each notification is spent on a waiter that is in line when it is given. A waiter that was notified and leaves
-//! without having noticed passes its notification on to the next in line, unless everyone had been notified.
+//! Each notification is spent on a waiter that is in line when it is given. A waiter that was
+//! notified and leaves without having noticed passes its notification on to the next in line,
+//! unless everyone had been notified.
 //!
-//! [`WaitOn`] waits on a condition without holding a lock meanwhile: it joins the line first and releases the lock after, so
-//! that nothing said in between is missed, and takes the lock again once it is notified.
+//! [`WaitOn`] waits on a condition without holding a lock meanwhile: it joins the line first and
+//! releases the lock after, so that nothing said in between is missed, and takes the lock again
+//! once it is notified.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,17 +17,19 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use crate::core::{
-    AtomicUsize, End, Entry, Handed, List, Mutex, Operation, Ordering, PrimitiveRef, Start, Wait, Waiter,
-    Waiting, Wakes, const_fn, locked, sealed,
+    AtomicUsize, End, Entry, Handed, List, Mutex, Operation, Ordering, PrimitiveRef, Start, Wait,
+    Waiter, Waiting, Wakes, const_fn, locked, sealed,
 };
 use crate::error::Timeout;
 use crate::lock::{self, Guard, Lock, OwnedGuard};
 use crate::permits;
 
-/// A place to wait for news that concern whatever its users agree on, mostly the value of a [`Lock`].
+/// A place to wait for news that concern whatever its users agree on, mostly the value of a
+/// [`Lock`].
 ///
-/// Unlike an [`Event`](crate::Event) it has no state: who is not waiting when it is notified hears nothing. So
-/// the state is looked at under a lock, and [`wait_on`](Condition::wait_on) joins the line before it lets go of that.
+/// Unlike an [`Event`](crate::Event) it has no state: who is not waiting when it is notified hears
+/// nothing. So the state is looked at under a lock, and [`wait_on`](Condition::wait_on) joins the
+/// line before it lets go of that.
 ///
 /// ```
 /// use toro::{Condition, Lock};
@@ -94,7 +98,8 @@ impl Condition {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the wait gives up the place in line. A notification to one waiter that had reached it goes to the next.
+    /// Dropping the wait gives up the place in line. A notification to one waiter that had reached
+    /// it goes to the next.
     pub fn wait(&self) -> Notified<'_> {
         Wait::new(Waiter::new(self, Listening(PhantomData)))
     }
@@ -104,21 +109,21 @@ impl Condition {
         Wait::new(Waiter::new(Arc::clone(self), Listening(PhantomData)))
     }
 
-    /// Releases a lock, waits for a notification, and takes the lock again. It joins the line before the lock is released, so
-    /// that no notification given by the next holder is missed.
+    /// Releases a lock, waits for a notification, and takes the lock again. It joins the line
+    /// before the lock is released, so that no notification given by the next holder is missed.
     ///
-    /// There are no spurious wake-ups; but others may hold the lock between the notification and its return, so what was
-    /// waited for must be looked at again.
+    /// There are no spurious wake-ups; but others may hold the lock between the notification and
+    /// its return, so what was waited for must be looked at again.
     ///
     /// # Errors
     ///
-    /// If the wait is given an end it can expire, before it was notified or while it waits for the lock. Then the lock is
-    /// not held.
+    /// If the wait is given an end it can expire, before it was notified or while it waits for the
+    /// lock. Then the lock is not held.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the wait leaves the lock released; no notification is lost. Dropped before its first poll it releases the
-    /// lock and has not waited.
+    /// Dropping the wait leaves the lock released; no notification is lost. Dropped before its
+    /// first poll it releases the lock and has not waited.
     pub fn wait_on<G: Relock>(&self, guard: G) -> WaitOnLock<'_, G> {
         Wait::new(WaitOn {
             condition: self,
@@ -129,8 +134,9 @@ impl Condition {
         })
     }
 
-    /// Notifies the `count` waiters that have waited longest, and returns how many there were. Those who come later are not
-    /// notified, and neither are waits that have expired or were dropped.
+    /// Notifies the `count` waiters that have waited longest, and returns how many there were.
+    /// Those who come later are not notified, and neither are waits that have expired or were
+    /// dropped.
     pub fn notify(&self, count: usize) -> usize {
         self.tell(count, Told::One)
     }
@@ -146,7 +152,8 @@ impl Condition {
     }
 
     fn tell(&self, count: usize, told: Told) -> usize {
-        // A read-modify-write, not a load: whoever joins after it sees what was done before this notification.
+        // A read-modify-write, not a load: whoever joins after it sees what was done before this
+        // notification.
         if self.queued.fetch_add(0, Ordering::AcqRel) == 0 {
             return 0;
         }
@@ -251,7 +258,12 @@ impl<H: PrimitiveRef<Target = Condition>, A: Answer> Operation for Listening<H, 
 }
 
 impl<H: PrimitiveRef<Target = Condition>, A: Answer> Start for Listening<H, A> {
-    fn enqueue(&mut self, condition: &Condition, line: &mut Line, _: &mut Wakes) -> Entry<Told, Notice> {
+    fn enqueue(
+        &mut self,
+        condition: &Condition,
+        line: &mut Line,
+        _: &mut Wakes,
+    ) -> Entry<Told, Notice> {
         condition.queued.fetch_or(1, Ordering::AcqRel);
         let arrival = line.arrivals;
         line.arrivals += 1;
@@ -287,7 +299,8 @@ impl<T: ?Sized> Relock for OwnedGuard<T> {
     }
 }
 
-/// What a waiter has been told and not yet acted upon: lost on the way to the lock, it goes to the next.
+/// What a waiter has been told and not yet acted upon: lost on the way to the lock, it goes to the
+/// next.
 struct Heard<'a> {
     condition: &'a Condition,
     told: Option<Told>,

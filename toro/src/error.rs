@@ -1,4 +1,5 @@
-//! The ways in which a wait or an attempt can fail. Each error is small, and gives back what it was given.
+//! The ways in which a wait or an attempt can fail. Each error is small, and gives back what it was
+//! given.
 
 use std::error::Error;
 use std::fmt;
@@ -110,7 +111,8 @@ pub enum TryAcquireError {
     Closed,
 }
 
-/// The semaphore would hold more than [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS) permits.
+/// The semaphore would hold more than [`Semaphore::MAX_PERMITS`](crate::Semaphore::MAX_PERMITS)
+/// permits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooManyPermits;
 

@@ -1,9 +1,9 @@
 //! [`Event`]: something that has happened, or not yet.
 //!
-//! One word tells whether the event is set and whether anyone waits. Setting and clearing are one atomic operation while
-//! nobody waits, and looking is one load. While someone waits, setting happens under the lock: the waiters to be
-//! woken are those of the generations that have ended, so that whoever comes after a `clear` waits for the next `set`,
-//! however long the waking takes.
+//! One word tells whether the event is set and whether anyone waits. Setting and clearing are one
+//! atomic operation while nobody waits, and looking is one load. While someone waits, setting
+//! happens under the lock: the waiters to be woken are those of the generations that have ended, so
+//! that whoever comes after a `clear` waits for the next `set`, however long the waking takes.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,8 +12,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::core::{
-    AtomicUsize, End, Entry, Handed, List, Mutex, Operation, Ordering, Position, PrimitiveRef, Start, Wait,
-    Waiter, Wakes, const_fn, locked,
+    AtomicUsize, End, Entry, Handed, List, Mutex, Operation, Ordering, Position, PrimitiveRef,
+    Start, Wait, Waiter, Wakes, const_fn, locked,
 };
 use crate::error::Timeout;
 
@@ -47,10 +47,11 @@ pub struct Line {
     generation: Generation,
 }
 
-/// The set that a waiter waits for, counted around in a circle: whoever in line is not of the present generation was set free.
+/// The set that a waiter waits for, counted around in a circle: whoever in line is not of the
+/// present generation was set free.
 ///
-/// A waiter would be mistaken for one of the present generation if it stayed in line for a whole circle. But each set begins by
-/// letting go of those who wait longest, so it is long gone by then.
+/// A waiter would be mistaken for one of the present generation if it stayed in line for a whole
+/// circle. But each set begins by letting go of those who wait longest, so it is long gone by then.
 type Generation = NonZeroU32;
 
 fn after(generation: Generation) -> Generation {
@@ -81,14 +82,20 @@ impl Event {
 
     /// Sets the event and wakes everyone who waits now. Those who come while it is set do not wait.
     ///
-    /// Everyone who waited when this was called passes, even if the event is cleared at once; nobody who comes after that
-    /// does.
+    /// Everyone who waited when this was called passes, even if the event is cleared at once;
+    /// nobody who comes after that does.
     #[inline]
     pub fn set(&self) {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & QUEUED == 0 {
-            // Written even if it is set already: what happened before this call is then known to whoever sees it set.
-            match self.word.compare_exchange_weak(word, word | SET, Ordering::Release, Ordering::Relaxed) {
+            // Written even if it is set already: what happened before this call is then known to
+            // whoever sees it set.
+            match self.word.compare_exchange_weak(
+                word,
+                word | SET,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) => return,
                 Err(actual) => word = actual,
             }
@@ -158,7 +165,10 @@ impl Default for Event {
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Event").field("set", &self.is_set()).field("waiting", &self.waiting()).finish()
+        f.debug_struct("Event")
+            .field("set", &self.is_set())
+            .field("waiting", &self.waiting())
+            .finish()
     }
 }
 
@@ -182,8 +192,15 @@ impl<H: PrimitiveRef<Target = Event>> Operation for Happens<H> {
         &mut line.waiters
     }
 
-    /// It was set, and the batch of this waiter has not come yet. Whoever set it is still at it, and tidies up.
-    fn retry(&mut self, _: &Event, line: &mut Line, generation: &mut Generation, _: Position) -> bool {
+    /// It was set, and the batch of this waiter has not come yet. Whoever set it is still at it,
+    /// and tidies up.
+    fn retry(
+        &mut self,
+        _: &Event,
+        line: &mut Line,
+        generation: &mut Generation,
+        _: Position,
+    ) -> bool {
         *generation != line.generation
     }
 
@@ -240,7 +257,8 @@ mod tests {
         wait.poll(&mut Context::from_waker(waker))
     }
 
-    /// Clears the event when it is woken, and waits for it again; then sets it, clears it, and waits once more.
+    /// Clears the event when it is woken, and waits for it again; then sets it, clears it, and
+    /// waits once more.
     struct Meddler {
         event: Arc<Event>,
         waits: Mutex<[Pin<Box<EventWaitOwned>>; 2]>,
@@ -262,7 +280,8 @@ mod tests {
         }
     }
 
-    /// Forty are more than one batch: between two batches one comes whom another `set` lets go, and one whom nobody does.
+    /// Forty are more than one batch: between two batches one comes whom another `set` lets go, and
+    /// one whom nobody does.
     fn set_with_newcomers(event: &Arc<Event>, generation: Generation) {
         event.line.lock().generation = generation;
         let waits = Mutex::new([0, 1].map(|_| Box::pin(event.wait_owned())));

@@ -1,10 +1,11 @@
 //! [`Handoff`]: a monitor whose waiters are handed what they wait for.
 //!
-//! State and waiters are under one lock, so that looking and queueing are one step, and so are changing the state and
-//! handing values on. A value lies in the node of its waiter from the moment it is handed over; nothing is allocated.
-//! A call can hand over more values than there is room for wakers in a batch: the waiters beyond it are moved, with
-//! their values, to a second list under the same lock, and woken batch by batch after it is released. Whichever
-//! of them looks before its turn simply finds its value.
+//! State and waiters are under one lock, so that looking and queueing are one step, and so are
+//! changing the state and handing values on. A value lies in the node of its waiter from the moment
+//! it is handed over; nothing is allocated. A call can hand over more values than there is room for
+//! wakers in a batch: the waiters beyond it are moved, with their values, to a second list under
+//! the same lock, and woken batch by batch after it is released. Whichever of them looks before its
+//! turn simply finds its value.
 
 use std::any::Any;
 use std::fmt;
@@ -13,15 +14,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use crate::core::{
-    End, Entry, Handed, List, Mutex, Operation, PrimitiveRef, Start, Step, Wait, Waiter, Wakes, const_fn,
-    locked_quietly,
+    End, Entry, Handed, List, Mutex, Operation, PrimitiveRef, Start, Step, Wait, Waiter, Wakes,
+    const_fn, locked_quietly,
 };
 use crate::error::Timeout;
 
 /// A short lock around a state, and a line of waiters who are handed values directly.
 ///
-/// This is what a pool is made of: whoever returns something either hands it to the oldest waiter or puts it back into
-/// the state, and whoever wants something either takes it from the state or queues; each in one step.
+/// This is what a pool is made of: whoever returns something either hands it to the oldest waiter
+/// or puts it back into the state, and whoever wants something either takes it from the state or
+/// queues; each in one step.
 ///
 /// ```
 /// use toro::{Handoff, Take};
@@ -135,11 +137,12 @@ impl<S, T> Handoff<S, T> {
         }
     }
 
-    /// Runs `f` under the lock, where it may change the state and hand values to the oldest waiters. The waiters are
-    /// woken after the lock is released.
+    /// Runs `f` under the lock, where it may change the state and hand values to the oldest
+    /// waiters. The waiters are woken after the lock is released.
     ///
-    /// `f` must be short. It must not block, and not use this `Handoff` again, which it would wait for forever. If it
-    /// panics the lock is released, and what it has handed over stays handed over.
+    /// `f` must be short. It must not block, and not use this `Handoff` again, which it would wait
+    /// for forever. If it panics the lock is released, and what it has handed over stays handed
+    /// over.
     pub fn with<R>(&self, f: impl FnOnce(&mut S, &mut Waiters<'_, T>) -> R) -> R {
         let mut wakes = Wakes::new();
         let mut shared = self.shared.lock();
@@ -154,11 +157,13 @@ impl<S, T> Handoff<S, T> {
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Runs `f` under the lock, where it may change the state, and is told how many wait; it hands nothing over.
+    /// Runs `f` under the lock, where it may change the state, and is told how many wait; it hands
+    /// nothing over.
     ///
-    /// The short way for what concerns nobody who waits, where half of the cost of [`with`](Handoff::with) is to be ready to
-    /// wake. Whoever takes from the state here, or puts back into it, while others wait, passes them over: look at the number
-    /// first, and where it is not zero go the way of [`wait`](Handoff::wait) or `with`.
+    /// The short way for what concerns nobody who waits, where half of the cost of
+    /// [`with`](Handoff::with) is to be ready to wake. Whoever takes from the state here, or
+    /// puts back into it, while others wait, passes them over: look at the number first, and
+    /// where it is not zero go the way of [`wait`](Handoff::wait) or `with`.
     ///
     /// ```
     /// let pool = toro::Handoff::<_, &str>::new(vec!["a"]);
@@ -176,14 +181,16 @@ impl<S, T> Handoff<S, T> {
 
     /// Takes what one came for, or waits for it to be handed over.
     ///
-    /// `take` runs under the lock at the first poll, with the same rules as for [`with`](Handoff::with), and decides: it may
-    /// take from the state, or [queue](Take::Queue). It is asked whether or not others wait; so as not to overtake them
-    /// it looks at [`Waiters::is_empty`] first, and to refuse when too many wait, at [`Waiters::len`].
+    /// `take` runs under the lock at the first poll, with the same rules as for
+    /// [`with`](Handoff::with), and decides: it may take from the state, or
+    /// [queue](Take::Queue). It is asked whether or not others wait; so as not to overtake them
+    /// it looks at [`Waiters::is_empty`] first, and to refuse when too many wait, at
+    /// [`Waiters::len`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the wait gives up the place in line. A value that had been handed over is dropped with it, not under the
-    /// lock: let the value's own `Drop` bring it back.
+    /// Dropping the wait gives up the place in line. A value that had been handed over is dropped
+    /// with it, not under the lock: let the value's own `Drop` bring it back.
     #[inline]
     pub fn wait<F>(&self, take: F) -> HandoffWait<'_, S, T, F>
     where
@@ -198,13 +205,16 @@ impl<S, T> Handoff<S, T> {
     where
         F: FnOnce(&mut S, &mut Waiters<'_, T>) -> Take<T>,
     {
-        Wait::new(Waiter::new(Arc::clone(self), Handing { take: Some(take), primitive_ref: PhantomData }))
+        Wait::new(Waiter::new(
+            Arc::clone(self),
+            Handing { take: Some(take), primitive_ref: PhantomData },
+        ))
     }
 }
 
 impl<S, T> Shared<S, T> {
-    /// Runs the caller's code under the lock. A panic is carried out of it, so that values already handed over are
-    /// delivered first.
+    /// Runs the caller's code under the lock. A panic is carried out of it, so that values already
+    /// handed over are delivered first.
     fn run<R>(
         &mut self,
         wakes: &mut Wakes,

@@ -17,12 +17,13 @@ use crate::permits::{self, Face, Permits, Refusal};
 
 /// A mutual exclusion lock around a value, held across awaits by tasks and threads alike.
 ///
-/// It is handed from holder to holder in the order in which they came. Where the lock is held for very short times,
-/// and never across an await, a lock that allows [`barging`](Lock::barging) is faster under contention.
+/// It is handed from holder to holder in the order in which they came. Where the lock is held for
+/// very short times, and never across an await, a lock that allows [`barging`](Lock::barging) is
+/// faster under contention.
 ///
-/// Acquiring and releasing cost one atomic operation each while nobody waits. Waiting allocates nothing. A lock
-/// is released when its guard is dropped, also by a panic: it is never poisoned, so a value that a panic could leave
-/// half changed must be guarded by its own means.
+/// Acquiring and releasing cost one atomic operation each while nobody waits. Waiting allocates
+/// nothing. A lock is released when its guard is dropped, also by a panic: it is never poisoned, so
+/// a value that a panic could leave half changed must be guarded by its own means.
 ///
 /// ```
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -39,12 +40,14 @@ pub struct Lock<T: ?Sized> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the lock hands the value from thread to thread, one at a time, which is all that `Send` asks for.
+// SAFETY: the lock hands the value from thread to thread, one at a time, which is all that `Send`
+// asks for.
 unsafe impl<T: ?Sized + Send> Send for Lock<T> {}
 // SAFETY: as above; two threads never hold the value at once.
 unsafe impl<T: ?Sized + Send> Sync for Lock<T> {}
 
-// As the standard library's mutex, whatever its value is; though not poisoned by a panic, it is in order itself.
+// As the standard library's mutex, whatever its value is; though not poisoned by a panic, it is in
+// order itself.
 impl<T: ?Sized> UnwindSafe for Lock<T> {}
 impl<T: ?Sized> RefUnwindSafe for Lock<T> {}
 
@@ -89,7 +92,8 @@ impl<T: ?Sized> Lock<T> {
         Wait::new(Waiter::new(self, permits::Acquire::new(1)))
     }
 
-    /// As [`acquire`](Lock::acquire), with a guard that keeps the lock alive and can be sent anywhere.
+    /// As [`acquire`](Lock::acquire), with a guard that keeps the lock alive and can be sent
+    /// anywhere.
     #[inline]
     pub fn acquire_owned(self: &Arc<Self>) -> AcquireLockOwned<T> {
         Wait::new(Waiter::new(Arc::clone(self), permits::Acquire::new(1)))
@@ -218,7 +222,8 @@ impl<'a, T: ?Sized> Guard<'a, T> {
         let release = Release::new(&lock.permits, 1);
         // SAFETY: the permit is held, by `release` from here on, and the guard is gone.
         let value = NonNull::from(part(unsafe { &mut *lock.value.get() }));
-        // SAFETY: the part belongs to the value, which nobody else reaches while the permit is held.
+        // SAFETY: the part belongs to the value, which nobody else reaches while the permit is
+        // held.
         unsafe { MappedGuard::new(value, release) }
     }
 }
@@ -230,9 +235,13 @@ impl<T: ?Sized> OwnedGuard<T> {
     }
 
     /// Narrows the guard to a part of the value; the whole lock stays held.
-    pub fn map<U: ?Sized>(mut guard: Self, part: impl FnOnce(&mut T) -> &mut U) -> OwnedMappedGuard<T, U> {
+    pub fn map<U: ?Sized>(
+        mut guard: Self,
+        part: impl FnOnce(&mut T) -> &mut U,
+    ) -> OwnedMappedGuard<T, U> {
         let value = NonNull::from(part(&mut guard));
-        // SAFETY: the part belongs to the value, which the guard keeps alive and in place, and from everyone else.
+        // SAFETY: the part belongs to the value, which the guard keeps alive and in place, and from
+        // everyone else.
         unsafe { OwnedMappedGuard::new(value, guard) }
     }
 }

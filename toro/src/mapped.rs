@@ -1,7 +1,8 @@
 //! Guards that have been narrowed to a part of a value, by the `map` of the guard of the whole.
 //!
-//! Each is a pointer to the part and what keeps it valid: the guard of the whole, where that keeps its lock alive, or
-//! the right to release the permits of a borrowed lock, which is all that is left of its guard.
+//! Each is a pointer to the part and what keeps it valid: the guard of the whole, where that keeps
+//! its lock alive, or the right to release the permits of a borrowed lock, which is all that is
+//! left of its guard.
 
 #![allow(unsafe_code)]
 
@@ -35,8 +36,8 @@ impl Drop for Release<'_> {
     }
 }
 
-/// Access to a part of the value of a [`Lock`](crate::Lock), made by [`Guard::map`](crate::Guard::map). The lock is released
-/// on drop.
+/// Access to a part of the value of a [`Lock`](crate::Lock), made by
+/// [`Guard::map`](crate::Guard::map). The lock is released on drop.
 #[must_use = "a lock is released as soon as its guard is dropped"]
 pub struct MappedGuard<'a, U: ?Sized> {
     part: NonNull<U>,
@@ -44,8 +45,8 @@ pub struct MappedGuard<'a, U: ?Sized> {
     _borrow: PhantomData<&'a mut U>,
 }
 
-/// Access to a part of the value of a [`Lock`](crate::Lock) that it keeps alive, made by [`OwnedGuard::map`]. The lock is
-/// released on drop.
+/// Access to a part of the value of a [`Lock`](crate::Lock) that it keeps alive, made by
+/// [`OwnedGuard::map`]. The lock is released on drop.
 #[must_use = "a lock is released as soon as its guard is dropped"]
 pub struct OwnedMappedGuard<T: ?Sized, U: ?Sized> {
     part: NonNull<U>,
@@ -53,8 +54,8 @@ pub struct OwnedMappedGuard<T: ?Sized, U: ?Sized> {
     _borrow: PhantomData<*mut U>,
 }
 
-/// Shared access to a part of the value of an [`RwLock`](crate::RwLock), made by [`ReadGuard::map`](crate::ReadGuard::map).
-/// The lock is released on drop.
+/// Shared access to a part of the value of an [`RwLock`](crate::RwLock), made by
+/// [`ReadGuard::map`](crate::ReadGuard::map). The lock is released on drop.
 #[must_use = "a lock is released as soon as its guard is dropped"]
 pub struct MappedReadGuard<'a, U: ?Sized> {
     part: NonNull<U>,
@@ -62,8 +63,8 @@ pub struct MappedReadGuard<'a, U: ?Sized> {
     _borrow: PhantomData<&'a U>,
 }
 
-/// Shared access to a part of the value of an [`RwLock`](crate::RwLock) that it keeps alive, made by
-/// [`OwnedReadGuard::map`]. The lock is released on drop.
+/// Shared access to a part of the value of an [`RwLock`](crate::RwLock) that it keeps alive, made
+/// by [`OwnedReadGuard::map`]. The lock is released on drop.
 #[must_use = "a lock is released as soon as its guard is dropped"]
 pub struct OwnedMappedReadGuard<T: ?Sized, U: ?Sized> {
     part: NonNull<U>,
@@ -80,8 +81,8 @@ pub struct MappedWriteGuard<'a, U: ?Sized> {
     _borrow: PhantomData<&'a mut U>,
 }
 
-/// Exclusive access to a part of the value of an [`RwLock`](crate::RwLock) that it keeps alive, made by
-/// [`OwnedWriteGuard::map`]. The lock is released on drop.
+/// Exclusive access to a part of the value of an [`RwLock`](crate::RwLock) that it keeps alive,
+/// made by [`OwnedWriteGuard::map`]. The lock is released on drop.
 #[must_use = "a lock is released as soon as its guard is dropped"]
 pub struct OwnedMappedWriteGuard<T: ?Sized, U: ?Sized> {
     part: NonNull<U>,
@@ -89,7 +90,8 @@ pub struct OwnedMappedWriteGuard<T: ?Sized, U: ?Sized> {
     _borrow: PhantomData<*mut U>,
 }
 
-// SAFETY: what is borrowed exclusively may go with its borrower, and permits may be released from anywhere.
+// SAFETY: what is borrowed exclusively may go with its borrower, and permits may be released from
+// anywhere.
 unsafe impl<U: ?Sized + Send> Send for MappedGuard<'_, U> {}
 // SAFETY: sharing the guard shares the part.
 unsafe impl<U: ?Sized + Sync> Sync for MappedGuard<'_, U> {}
@@ -101,7 +103,8 @@ unsafe impl<T: ?Sized + Send, U: ?Sized + Sync> Sync for OwnedMappedGuard<T, U> 
 unsafe impl<U: ?Sized + Sync> Send for MappedReadGuard<'_, U> {}
 // SAFETY: sharing the guard shares the part.
 unsafe impl<U: ?Sized + Sync> Sync for MappedReadGuard<'_, U> {}
-// SAFETY: as for `MappedReadGuard`; and the whole value, which others share, may be dropped where the guard is.
+// SAFETY: as for `MappedReadGuard`; and the whole value, which others share, may be dropped where
+// the guard is.
 unsafe impl<T: ?Sized + Send + Sync, U: ?Sized + Sync> Send for OwnedMappedReadGuard<T, U> {}
 // SAFETY: sharing the guard shares the part.
 unsafe impl<T: ?Sized + Send + Sync, U: ?Sized + Sync> Sync for OwnedMappedReadGuard<T, U> {}

@@ -9,18 +9,20 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use crate::core::{
-    AtomicUsize, End, Entry, Handed, List, Mutex, Operation, Ordering, Position, PrimitiveRef, Start,
-    UnsafeCell, Wait, Waiter, Wakes, const_fn, locked,
+    AtomicUsize, End, Entry, Handed, List, Mutex, Operation, Ordering, Position, PrimitiveRef,
+    Start, UnsafeCell, Wait, Waiter, Wakes, const_fn, locked,
 };
 use crate::error::{AlreadySet, Timeout};
 
 const UNSET: usize = 0;
 const SET: usize = 1;
 
-/// A value that is set once and read any number of times, by those who waited for it and those who come later.
+/// A value that is set once and read any number of times, by those who waited for it and those who
+/// come later.
 ///
-/// Reading a value that is set costs one load. Waiting allocates nothing. For something that may fail let the value be
-/// a `Result`, so that a failure does not leave those who wait for it waiting.
+/// Reading a value that is set costs one load. Waiting allocates nothing. For something that may
+/// fail let the value be a `Result`, so that a failure does not leave those who wait for it
+/// waiting.
 ///
 /// ```
 /// use toro::{AlreadySet, AsyncResult};
@@ -36,7 +38,8 @@ const SET: usize = 1;
 pub struct AsyncResult<T> {
     word: AtomicUsize,
     line: Mutex<List<()>>,
-    /// Written under the lock while the word is `UNSET`; read by everyone, and never written again, once it is `SET`.
+    /// Written under the lock while the word is `UNSET`; read by everyone, and never written
+    /// again, once it is `SET`.
     value: UnsafeCell<Option<T>>,
 }
 
@@ -45,7 +48,8 @@ unsafe impl<T: Send> Send for AsyncResult<T> {}
 // SAFETY: as above, and many threads may read it at once.
 unsafe impl<T: Send + Sync> Sync for AsyncResult<T> {}
 
-// As the standard library's `OnceLock`: a value is there as a whole or not at all, and who sees it sees what it is.
+// As the standard library's `OnceLock`: a value is there as a whole or not at all, and who sees it
+// sees what it is.
 impl<T: UnwindSafe> UnwindSafe for AsyncResult<T> {}
 impl<T: UnwindSafe + RefUnwindSafe> RefUnwindSafe for AsyncResult<T> {}
 
@@ -77,7 +81,8 @@ impl<T> AsyncResult<T> {
             if self.is_set() {
                 return Err(AlreadySet(value));
             }
-            // SAFETY: the word is `UNSET`, so nobody reads, and the lock is held, so nobody else writes.
+            // SAFETY: the word is `UNSET`, so nobody reads, and the lock is held, so nobody else
+            // writes.
             self.value.with_mut(|cell| unsafe { *cell = Some(value) });
             self.word.store(SET, Ordering::Release);
         }
@@ -111,7 +116,8 @@ impl<T> AsyncResult<T> {
     /// The word has been seen to be `SET`, or the caller's wait was granted.
     #[inline]
     unsafe fn settled(&self) -> &T {
-        // SAFETY: the value was written before the word was, and before anyone was granted; nobody writes any more.
+        // SAFETY: the value was written before the word was, and before anyone was granted; nobody
+        // writes any more.
         self.value.with(|cell| unsafe { (*cell).as_ref().unwrap_unchecked() })
     }
 
@@ -125,7 +131,8 @@ impl<T> AsyncResult<T> {
         Wait::new(Waiter::new(self, Getting(PhantomData)))
     }
 
-    /// As [`get`](AsyncResult::get), with a reference to the value that keeps the result alive and can be sent anywhere.
+    /// As [`get`](AsyncResult::get), with a reference to the value that keeps the result alive and
+    /// can be sent anywhere.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -257,7 +264,13 @@ impl<H: Holder> Operation for Getting<H> {
     }
 
     /// It was set, and the batch of this waiter has not come yet.
-    fn retry(&mut self, result: &AsyncResult<H::Value>, _: &mut List<()>, (): &mut (), _: Position) -> bool {
+    fn retry(
+        &mut self,
+        result: &AsyncResult<H::Value>,
+        _: &mut List<()>,
+        (): &mut (),
+        _: Position,
+    ) -> bool {
         result.is_set()
     }
 
@@ -286,7 +299,12 @@ impl<H: Holder> Start for Getting<H> {
         result.is_set().then_some(())
     }
 
-    fn enqueue(&mut self, result: &AsyncResult<H::Value>, _: &mut List<()>, _: &mut Wakes) -> Entry<(), ()> {
+    fn enqueue(
+        &mut self,
+        result: &AsyncResult<H::Value>,
+        _: &mut List<()>,
+        _: &mut Wakes,
+    ) -> Entry<(), ()> {
         if result.is_set() { Entry::Ready(()) } else { Entry::Queue((), End::Back) }
     }
 }

@@ -10,11 +10,13 @@ use crate::permits::{self, Face, Permits, Refusal};
 
 /// A counting semaphore: at most so many holders of a permit at a time.
 ///
-/// Permits go to those who wait in the order in which they came, whatever number each of them wants: a waiter for many
-/// is not starved by later waiters for few. A release hands its permits to the oldest waiter directly, so that a newcomer
-/// cannot overtake; see [`barging`](Semaphore::barging) for the other bargain.
+/// Permits go to those who wait in the order in which they came, whatever number each of them
+/// wants: a waiter for many is not starved by later waiters for few. A release hands its permits to
+/// the oldest waiter directly, so that a newcomer cannot overtake; see
+/// [`barging`](Semaphore::barging) for the other bargain.
 ///
-/// Acquiring and releasing cost one atomic operation each while nobody waits. Waiting allocates nothing.
+/// Acquiring and releasing cost one atomic operation each while nobody waits. Waiting allocates
+/// nothing.
 ///
 /// ```
 /// use toro::Semaphore;
@@ -68,17 +70,18 @@ impl Semaphore {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the wait gives up the place in line. A permit that had been granted goes to the next.
+    /// Dropping the wait gives up the place in line. A permit that had been granted goes to the
+    /// next.
     #[inline]
     pub fn acquire(&self) -> AcquirePermits<'_> {
         self.acquire_many(1)
     }
 
-    /// Waits for several permits at once; they are gathered for the oldest waiter while all later ones wait. Whoever wants none has them at
-    /// once.
+    /// Waits for several permits at once; they are gathered for the oldest waiter while all later
+    /// ones wait. Whoever wants none has them at once.
     ///
-    /// To wait for more permits than there are is to wait until some are [added](Semaphore::add), or the semaphore is
-    /// closed.
+    /// To wait for more permits than there are is to wait until some are [added](Semaphore::add),
+    /// or the semaphore is closed.
     ///
     /// # Errors and cancel safety
     ///
@@ -88,7 +91,8 @@ impl Semaphore {
         Wait::new(Waiter::new(self, permits::Acquire::new(permits)))
     }
 
-    /// As [`acquire`](Semaphore::acquire), with a permit that keeps the semaphore alive and can be sent anywhere.
+    /// As [`acquire`](Semaphore::acquire), with a permit that keeps the semaphore alive and can be
+    /// sent anywhere.
     #[inline]
     pub fn acquire_owned(self: &Arc<Self>) -> AcquirePermitsOwned {
         self.acquire_many_owned(1)
@@ -121,12 +125,16 @@ impl Semaphore {
         Ok(Permit { semaphore: self, count: permits })
     }
 
-    /// As [`try_acquire_many`](Semaphore::try_acquire_many), with a permit that keeps the semaphore alive.
+    /// As [`try_acquire_many`](Semaphore::try_acquire_many), with a permit that keeps the semaphore
+    /// alive.
     ///
     /// # Errors
     ///
     /// As [`try_acquire`](Semaphore::try_acquire).
-    pub fn try_acquire_many_owned(self: &Arc<Self>, permits: u32) -> Result<OwnedPermit, TryAcquireError> {
+    pub fn try_acquire_many_owned(
+        self: &Arc<Self>,
+        permits: u32,
+    ) -> Result<OwnedPermit, TryAcquireError> {
         self.permits.try_acquire(permits)?;
         Ok(OwnedPermit { semaphore: Arc::clone(self), count: permits })
     }
@@ -159,19 +167,22 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// [`TooManyPermits`], and nothing is added, if there would be more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
+    /// [`TooManyPermits`], and nothing is added, if there would be more than
+    /// [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
     pub fn add(&self, permits: u32) -> Result<(), TooManyPermits> {
         if self.permits.add(permits) { Ok(()) } else { Err(TooManyPermits) }
     }
 
     /// Sets the number of permits, free and held together.
     ///
-    /// This is exact: what is held beyond the new number stays held, and is kept back when it is released.
+    /// This is exact: what is held beyond the new number stays held, and is kept back when it is
+    /// released.
     pub fn resize(&self, permits: u32) {
         self.permits.resize(permits);
     }
 
-    /// Gives out no more permits: all who wait, and all who will, get [`Closed`]. Held permits stay valid.
+    /// Gives out no more permits: all who wait, and all who will, get [`Closed`]. Held permits stay
+    /// valid.
     pub fn close(&self) {
         self.permits.close();
     }
@@ -228,8 +239,8 @@ macro_rules! permit {
                 self.count
             }
 
-            /// Takes these permits out of circulation: they are never released. Those that a [`resize`](crate::Semaphore::resize)
-            /// would have kept back do not count twice.
+            /// Takes these permits out of circulation: they are never released. Those that a
+            /// [`resize`](crate::Semaphore::resize) would have kept back do not count twice.
             pub fn forget(mut self) {
                 self.semaphore.permits().forget(std::mem::take(&mut self.count));
             }

@@ -1,7 +1,7 @@
 //! Help for tests of concurrent code: assertions that wait, and tasks whose panics are not lost.
 //!
-//! (Feature `testing`.) Neither needs a runtime of its own: [`assert_eventually`] blocks the thread it is called on, and
-//! [`Tasks`] is handed futures by whatever spawns them.
+//! (Feature `testing`.) Neither needs a runtime of its own: [`assert_eventually`] blocks the thread
+//! it is called on, and [`Tasks`] is handed futures by whatever spawns them.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -21,8 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it looks.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// How long eventual assertions wait: five seconds, or `TIMEOUT_SEC` seconds if that environment variable says more. It
-/// cannot shorten the wait, which would make tests fail on slow machines only.
+/// How long eventual assertions wait: five seconds, or `TIMEOUT_SEC` seconds if that environment
+/// variable says more. It cannot shorten the wait, which would make tests fail on slow machines
+/// only.
 pub fn patience() -> Duration {
     let asked = std::env::var("TIMEOUT_SEC").ok().and_then(|seconds| seconds.trim().parse().ok());
     PATIENCE.max(asked.map_or(Duration::ZERO, Duration::from_secs))
@@ -30,8 +31,8 @@ pub fn patience() -> Duration {
 
 /// Calls `observe` until it returns `expected`, for at most [`patience`].
 ///
-/// It blocks the current thread between calls; in a test on a runtime use it where blocking is allowed, or on another
-/// worker than the one that is to bring about what is expected.
+/// It blocks the current thread between calls; in a test on a runtime use it where blocking is
+/// allowed, or on another worker than the one that is to bring about what is expected.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,9 +65,9 @@ type Panic = Box<dyn Any + Send>;
 
 /// Tasks of a test, none of which can fail unnoticed.
 ///
-/// A task that panics on a runtime usually takes its panic with it, and the test passes or hangs. Here each future is
-/// [guarded](Tasks::guard) before it is spawned, and [`finish`](Tasks::finish) waits for all of them and raises the
-/// first panic again, in the test.
+/// A task that panics on a runtime usually takes its panic with it, and the test passes or hangs.
+/// Here each future is [guarded](Tasks::guard) before it is spawned, and [`finish`](Tasks::finish)
+/// waits for all of them and raises the first panic again, in the test.
 ///
 /// ```
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -95,7 +96,8 @@ impl Tasks {
         Tasks::default()
     }
 
-    /// Wraps a future that is to be spawned: if it panics, or is dropped before its end, [`finish`](Tasks::finish) fails.
+    /// Wraps a future that is to be spawned: if it panics, or is dropped before its end,
+    /// [`finish`](Tasks::finish) fails.
     #[track_caller]
     pub fn guard<F: Future<Output = ()>>(&self, future: F) -> Guarded<F> {
         // An unbounded queue that nobody closes takes everything.
@@ -114,8 +116,8 @@ impl Tasks {
     ///
     /// # Panics
     ///
-    /// With the first panic of a task; and if a task was dropped before its end, or does not end within [`patience`] of
-    /// the one before it when [blocking](Tasks::finish_blocking).
+    /// With the first panic of a task; and if a task was dropped before its end, or does not end
+    /// within [`patience`] of the one before it when [blocking](Tasks::finish_blocking).
     pub async fn finish(self) {
         for _ in 0..self.started.len() {
             raise(self.ended.get().await);
@@ -164,7 +166,8 @@ impl Report {
 impl Drop for Report {
     fn drop(&mut self) {
         if self.told == Told::Nothing {
-            let message = format!("the task spawned at {} was dropped before its end", self.spawned);
+            let message =
+                format!("the task spawned at {} was dropped before its end", self.spawned);
             self.tell(Err(Box::new(message)));
         }
     }

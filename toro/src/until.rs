@@ -23,8 +23,9 @@ pin_project! {
 impl<W: Waiting> Wait<W> {
     /// Waits until `end` is ready, and no longer. The output of `end` is dropped.
     ///
-    /// This needs neither a clock nor a runtime: `end` may be a timer of any kind, the news of a shutdown, or another
-    /// wait. The wait is looked at first, so that it succeeds if both are ready.
+    /// This needs neither a clock nor a runtime: `end` may be a timer of any kind, the news of a
+    /// shutdown, or another wait. The wait is looked at first, so that it succeeds if both are
+    /// ready.
     ///
     /// # Cancel safety
     ///

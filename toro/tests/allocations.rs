@@ -1,5 +1,5 @@
-//! Waiting allocates nothing: counted by an allocator, for every primitive, whether the wait is granted, dropped, or polled
-//! by another task.
+//! Waiting allocates nothing: counted by an allocator, for every primitive, whether the wait is
+//! granted, dropped, or polled by another task.
 #![cfg(not(loom))]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -44,7 +44,8 @@ fn allocations(f: impl FnOnce()) -> usize {
     ALLOCATIONS.get() - before
 }
 
-/// One wait is polled, swaps its waker and is granted; another is dropped in line; a third after its grant.
+/// One wait is polled, swaps its waker and is granted; another is dropped in line; a third after
+/// its grant.
 fn wait_in_every_way<F: Future>(make: impl Fn() -> F, grant: impl Fn()) {
     let mut context = Context::from_waker(Waker::noop());
     let mut granted = pin!(make());
@@ -111,7 +112,10 @@ fn waits_do_not_allocate() {
             "semaphore",
             allocations(|| wait_in_every_way(|| semaphore.acquire(), || semaphore.add(1).unwrap())),
         ),
-        ("condition", allocations(|| wait_in_every_way(|| condition.wait(), || _ = condition.notify(1)))),
+        (
+            "condition",
+            allocations(|| wait_in_every_way(|| condition.wait(), || _ = condition.notify(1))),
+        ),
         (
             "handoff",
             allocations(|| {
@@ -123,7 +127,10 @@ fn waits_do_not_allocate() {
         ),
         ("queue", allocations(|| wait_in_every_way(|| fifo.get(), || fifo.try_put(1).unwrap()))),
         ("lifo", allocations(|| wait_in_every_way(|| lifo.get(), || lifo.try_put(1).unwrap()))),
-        ("priority", allocations(|| wait_in_every_way(|| priority.get(), || priority.try_put(1).unwrap()))),
+        (
+            "priority",
+            allocations(|| wait_in_every_way(|| priority.get(), || priority.try_put(1).unwrap())),
+        ),
         ("put", allocations(|| wait_in_every_way(|| full.put(2), || _ = full.try_get()))),
         (
             "lock",

@@ -1,8 +1,9 @@
 //! Every operation compiles, and runs, in a spawned task, whatever the items are.
 //!
-//! The compiler checks that a task is `Send` without knowing the lifetimes in the types of what it waits for. A bound that
-//! names a type twice, or a lifetime without need, then holds no more: "one type is more general than the other",
-//! "implementation of `Send` is not general enough". The item types below are those that meet it.
+//! The compiler checks that a task is `Send` without knowing the lifetimes in the types of what it
+//! waits for. A bound that names a type twice, or a lifetime without need, then holds no more: "one
+//! type is more general than the other", "implementation of `Send` is not general enough". The item
+//! types below are those that meet it.
 
 #![cfg(not(loom))]
 
@@ -15,8 +16,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use toro::{
-    AsyncResult, Barrier, BoundedSemaphore, Condition, Event, Handoff, LifoQueue, Lock, PriorityQueue, Queue,
-    RwLock, Semaphore, Take,
+    AsyncResult, Barrier, BoundedSemaphore, Condition, Event, Handoff, LifoQueue, Lock,
+    PriorityQueue, Queue, RwLock, Semaphore, Take,
 };
 
 const LONG: Duration = Duration::from_secs(60);

@@ -1,8 +1,8 @@
-//! All primitives at once, from tasks and threads, with random cancels, timeouts and closes: in the end every permit and
-//! every item is accounted for.
+//! All primitives at once, from tasks and threads, with random cancels, timeouts and closes: in the
+//! end every permit and every item is accounted for.
 //!
-//! `TORO_STRESS_OPERATIONS` sets the number of operations; the long run is ten million, in release mode:
-//! `TORO_STRESS_OPERATIONS=10000000 cargo test -p toro --release --test stress`
+//! `TORO_STRESS_OPERATIONS` sets the number of operations; the long run is ten million, in release
+//! mode: `TORO_STRESS_OPERATIONS=10000000 cargo test -p toro --release --test stress`
 #![cfg(not(loom))]
 
 use std::future::Future;
@@ -115,7 +115,9 @@ impl Drop for Lent {
     }
 }
 
-fn borrow(world: &Arc<World>) -> impl FnOnce(&mut u64, &mut Waiters<'_, Lent>) -> Take<Lent> + use<> {
+fn borrow(
+    world: &Arc<World>,
+) -> impl FnOnce(&mut u64, &mut Waiters<'_, Lent>) -> Take<Lent> + use<> {
     let world = Arc::clone(world);
     move |idle, waiters| {
         if *idle == 0 || !waiters.is_empty() {
@@ -332,7 +334,10 @@ macro_rules! drain {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "runs for a given time, which Miri stretches; the schedules are the same in small")]
+#[cfg_attr(
+    miri,
+    ignore = "runs for a given time, which Miri stretches; the schedules are the same in small"
+)]
 fn everything_is_accounted_for() {
     let asked = std::env::var("TORO_STRESS_OPERATIONS").ok().and_then(|text| text.parse().ok());
     let operations: u64 = asked.unwrap_or(OPERATIONS);
@@ -353,8 +358,11 @@ fn everything_is_accounted_for() {
         shop: Mutex::new(Shop::new(0)),
         tally: Tally::default(),
     });
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .unwrap();
     let tasks: Vec<_> = (1..=TASKS)
         .map(|seed| {
             let world = Arc::clone(&world);

@@ -12,8 +12,9 @@ pub(crate) fn side_by_side(criterion: &mut Criterion, work: &str, contenders: Ve
     for mut contender in contenders {
         group.bench_function(contender.name(), |bencher| {
             bencher.iter_custom(|iterations| {
-                let sample =
-                    contender.measure(iterations).unwrap_or_else(|stalled| panic!("{work}: {stalled}"));
+                let sample = contender
+                    .measure(iterations)
+                    .unwrap_or_else(|stalled| panic!("{work}: {stalled}"));
                 // Some work comes in portions: what was measured is brought to what was asked for.
                 sample.elapsed.mul_f64(iterations as f64 / sample.ops as f64)
             });

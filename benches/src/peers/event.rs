@@ -79,7 +79,8 @@ impl Bell for Notify {
     }
 }
 
-/// `tokio::sync::watch` of a flag: of tokio's primitives the one that is set, cleared and waited for.
+/// `tokio::sync::watch` of a flag: of tokio's primitives the one that is set, cleared and waited
+/// for.
 pub struct Watch {
     sender: tokio::sync::watch::Sender<bool>,
 }
@@ -98,7 +99,8 @@ impl Flag for Watch {
     }
 }
 
-/// `event_listener::Event`; as a flag, with the atomic boolean beside it that its documentation shows.
+/// `event_listener::Event`; as a flag, with the atomic boolean beside it that its documentation
+/// shows.
 pub struct EventListener {
     set: AtomicBool,
     event: event_listener::Event,

@@ -38,7 +38,8 @@ pub const OVERTAKES: u16 = 1000;
 /// `tokio::sync::Mutex`.
 pub struct Tokio(tokio::sync::Mutex<u64>);
 
-/// `async_lock::Mutex`, which lets newcomers overtake until a waiter has been starved for half a millisecond.
+/// `async_lock::Mutex`, which lets newcomers overtake until a waiter has been starved for half a
+/// millisecond.
 pub struct AsyncLock(async_lock::Mutex<u64>);
 
 /// `asyncband::mutex::Mutex`.
@@ -74,9 +75,14 @@ lock!(
     acquire,
     |lock: &toro::Lock<u64>| lock.try_acquire().is_some()
 );
-lock!(Tokio, "tokio", Order::Fair, tokio::sync::Mutex::new(0), lock, |lock: &tokio::sync::Mutex<u64>| lock
-    .try_lock()
-    .is_ok());
+lock!(
+    Tokio,
+    "tokio",
+    Order::Fair,
+    tokio::sync::Mutex::new(0),
+    lock,
+    |lock: &tokio::sync::Mutex<u64>| lock.try_lock().is_ok()
+);
 lock!(
     AsyncLock,
     "async-lock",

@@ -1,7 +1,7 @@
 //! Pools of connections.
 //!
-//! The peers keep numbers that cost nothing to make and are never found broken; the driver's pool keeps real
-//! connections to a real server, which it asks for their state as it always does.
+//! The peers keep numbers that cost nothing to make and are never found broken; the driver's pool
+//! keeps real connections to a real server, which it asks for their state as it always does.
 
 use std::convert::Infallible;
 use std::fmt::Debug;
@@ -20,8 +20,8 @@ pub trait Pool: Send + Sync + 'static {
 pub struct Driver(Arc<driver::conformance::pool::Pool>);
 
 impl Driver {
-    /// The pool of a server, with at most `size` connections. Must be called on a runtime, which then drives the
-    /// connections.
+    /// The pool of a server, with at most `size` connections. Must be called on a runtime, which
+    /// then drives the connections.
     ///
     /// # Errors
     /// As those of a connection string.
@@ -110,7 +110,8 @@ impl Pool for Deadpool {
 pub struct Bb8(bb8::Pool<Numbers>);
 
 impl Bb8 {
-    /// A pool of at most `size` numbers, which are not tested when they are taken. Must be called on a runtime.
+    /// A pool of at most `size` numbers, which are not tested when they are taken. Must be called
+    /// on a runtime.
     pub fn new(size: u32) -> Self {
         Self(bb8::Pool::builder().max_size(size).test_on_check_out(false).build_unchecked(Numbers))
     }
@@ -128,10 +129,17 @@ impl Pool for Bb8 {
 pub struct Mobc(mobc::Pool<Numbers>);
 
 impl Mobc {
-    /// A pool of at most `size` numbers, which are not tested when they are taken. Must be called on a runtime.
+    /// A pool of at most `size` numbers, which are not tested when they are taken. Must be called
+    /// on a runtime.
     pub fn new(size: u32) -> Self {
         let size = u64::from(size);
-        Self(mobc::Pool::builder().max_open(size).max_idle(size).test_on_check_out(false).build(Numbers))
+        Self(
+            mobc::Pool::builder()
+                .max_open(size)
+                .max_idle(size)
+                .test_on_check_out(false)
+                .build(Numbers),
+        )
     }
 }
 

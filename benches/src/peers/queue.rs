@@ -1,7 +1,8 @@
-//! Queues between tasks: first in, first out, any number of producers and, where a peer can, of consumers.
+//! Queues between tasks: first in, first out, any number of producers and, where a peer can, of
+//! consumers.
 //!
-//! Peers that have a flavour for a single producer or consumer take part with the one for many, as `toro::Queue` does;
-//! tokio, which has no other, takes part where there is a single consumer.
+//! Peers that have a flavour for a single producer or consumer take part with the one for many, as
+//! `toro::Queue` does; tokio, which has no other, takes part where there is a single consumer.
 
 use std::fmt::Debug;
 use std::future::Future;

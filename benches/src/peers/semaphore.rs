@@ -11,7 +11,8 @@ pub trait Semaphore: Send + Sync + 'static {
     const ORDER: Order;
     /// A semaphore with this many permits.
     fn new(permits: u32) -> Self;
-    /// Waits for one permit. What it gives holds the permit, perhaps inside a `Result`, until it is dropped.
+    /// Waits for one permit. What it gives holds the permit, perhaps inside a `Result`, until it is
+    /// dropped.
     fn acquire(&self) -> impl Future<Output: Send> + Send;
     /// Whether a permit could be taken at once; it is given up again.
     fn is_free(&self) -> bool;
@@ -54,9 +55,14 @@ macro_rules! semaphore {
     };
 }
 
-semaphore!(Toro, "toro", Order::Fair, toro::Semaphore::new, acquire(), |semaphore: &toro::Semaphore| {
-    semaphore.try_acquire().is_ok()
-});
+semaphore!(
+    Toro,
+    "toro",
+    Order::Fair,
+    toro::Semaphore::new,
+    acquire(),
+    |semaphore: &toro::Semaphore| { semaphore.try_acquire().is_ok() }
+);
 semaphore!(
     ToroBarging,
     "toro",

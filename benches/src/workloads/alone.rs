@@ -41,7 +41,8 @@ pub fn bounded_semaphore() -> Vec<Contender> {
     ]
 }
 
-/// Taking one of three permits and forgetting it, and releasing it all the same: only `toro`'s is held to a bound.
+/// Taking one of three permits and forgetting it, and releasing it all the same: only `toro`'s is
+/// held to a bound.
 pub fn forget_and_release() -> Vec<Contender> {
     vec![
         parted_pair::<semaphore::ToroBounded>(),
@@ -155,9 +156,9 @@ fn write_pair<L: RwLock>() -> Contender {
     })
 }
 
-/// The future is polled as it is. An async block around it would be measured with those that have their place in line in
-/// themselves, since it is kept in memory where that place can be pointed at, and not with those that allocate one: there it
-/// dissolves into registers.
+/// The future is polled as it is. An async block around it would be measured with those that have
+/// their place in line in themselves, since it is kept in memory where that place can be pointed
+/// at, and not with those that allocate one: there it dissolves into registers.
 fn flag<F: Flag>() -> Contender {
     let flag = F::new_set();
     Contender::new(F::NAME, move |ops| time_ready(ops, || black_box(&flag).wait()))

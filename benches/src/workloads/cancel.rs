@@ -1,12 +1,14 @@
 //! Dropping futures that wait, per waiter.
 //!
-//! As with waking, the same number of waiters is spread over as many primitives as their lists' length asks for, and
-//! they are dropped in the same order whatever that length is: oldest first, newest first, or at random all over. A
-//! cost that grows with the length of the list then shows, and a cache that overflows does not.
+//! As with waking, the same number of waiters is spread over as many primitives as their lists'
+//! length asks for, and they are dropped in the same order whatever that length is: oldest first,
+//! newest first, or at random all over. A cost that grows with the length of the list then shows,
+//! and a cache that overflows does not.
 
 use crate::drive::{Crowd, ready};
 use crate::peers::queue::{
-    AsyncChannel, AsyncbandUnbounded, CrossfireUnbounded, Flume, Kanal, Queue, Room, Toro as ToroQueue,
+    AsyncChannel, AsyncbandUnbounded, CrossfireUnbounded, Flume, Kanal, Queue, Room,
+    Toro as ToroQueue,
 };
 use crate::peers::semaphore::{AsyncLock, Asyncband, Semaphore, Tokio, Toro};
 use crate::round::{Contender, Sample};
@@ -73,7 +75,8 @@ pub fn get(waiters: usize) -> Vec<Contender> {
 
 fn acquirers<S: Semaphore>(name: &'static str, waiters: usize, first: First) -> Contender {
     // The one permit of each is taken and stays taken.
-    let semaphores: &'static [S] = (0..CROWD / waiters).map(|_| S::new(1)).collect::<Vec<_>>().leak();
+    let semaphores: &'static [S] =
+        (0..CROWD / waiters).map(|_| S::new(1)).collect::<Vec<_>>().leak();
     semaphores.iter().for_each(|semaphore| std::mem::forget(ready(semaphore.acquire())));
     let order = first.order();
     let mut crowd = Crowd::new(CROWD);
@@ -84,8 +87,9 @@ fn acquirers<S: Semaphore>(name: &'static str, waiters: usize, first: First) -> 
 }
 
 fn getters<Q: Queue<1>>(waiters: usize) -> Option<Contender> {
-    let queues: Vec<_> =
-        (0..CROWD / waiters).map(|_| Q::open(Room::Unbounded, 1, waiters)).collect::<Option<_>>()?;
+    let queues: Vec<_> = (0..CROWD / waiters)
+        .map(|_| Q::open(Room::Unbounded, 1, waiters))
+        .collect::<Option<_>>()?;
     // The producers are kept: a queue without any would be closed.
     let (producers, consumers): (Vec<_>, Vec<_>) = queues.into_iter().unzip();
     let mut consumers: Vec<_> = consumers.into_iter().flatten().collect();

@@ -1,7 +1,9 @@
-//! Eight tasks that want the same lock, or the same three permits, on two workers; and eight that only pass a turn round.
+//! Eight tasks that want the same lock, or the same three permits, on two workers; and eight that
+//! only pass a turn round.
 //!
-//! Fair locks are compared with fair ones and barging locks with barging ones. "Yields" means that the holder lets
-//! other tasks run while it holds: everyone else comes to wait. "Does not yield" is a short critical section.
+//! Fair locks are compared with fair ones and barging locks with barging ones. "Yields" means that
+//! the holder lets other tasks run while it holds: everyone else comes to wait. "Does not yield" is
+//! a short critical section.
 
 use super::ring::Ring;
 use crate::drive::time_together;
@@ -44,7 +46,8 @@ pub fn fair_lock(runtime: &Arc<Runtime>, holder: Holder) -> Vec<Contender> {
     ]
 }
 
-/// Fair locks whose holders yield, and what is left of that where there is nothing to lock: the floor of the runtime.
+/// Fair locks whose holders yield, and what is left of that where there is nothing to lock: the
+/// floor of the runtime.
 pub fn locks_and_ring(runtime: &Arc<Runtime>) -> Vec<Contender> {
     vec![
         lock_by::<lock::Toro>(runtime, Holder::Yields),

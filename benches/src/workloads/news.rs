@@ -46,9 +46,11 @@ fn take_turns<C: Condition>(runtime: &Arc<Runtime>) -> Contender {
     })
 }
 
-/// However many wait for one condition, about as many waiters are spread over as many conditions as that takes.
+/// However many wait for one condition, about as many waiters are spread over as many conditions as
+/// that takes.
 fn notify_each<C: Condition>(waiters: usize) -> Contender {
-    let conditions: &'static [C] = (0..CROWD / waiters).map(|_| C::new()).collect::<Vec<_>>().leak();
+    let conditions: &'static [C] =
+        (0..CROWD / waiters).map(|_| C::new()).collect::<Vec<_>>().leak();
     let mut crowd = Crowd::new(conditions.len() * waiters);
     Contender::new(C::NAME, move |ops| {
         let (mut elapsed, mut done) = (Duration::ZERO, 0);

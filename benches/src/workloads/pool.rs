@@ -64,10 +64,11 @@ pub fn crowd<P: Pool>(runtime: &Arc<Runtime>, pool: &Arc<P>, tasks: u64) -> Cont
 pub struct Waits {
     /// The longest wait for a connection.
     pub longest: Duration,
-    /// What each wait is where every connection goes to the one who waits longest, and all ask again at once: the tasks
-    /// that are ahead, times the time between two grants.
+    /// What each wait is where every connection goes to the one who waits longest, and all ask
+    /// again at once: the tasks that are ahead, times the time between two grants.
     pub fifo: Duration,
-    /// How many times a task was woken that waited for a connection, and found that there was none for it.
+    /// How many times a task was woken that waited for a connection, and found that there was none
+    /// for it.
     pub futile: u64,
 }
 
@@ -75,7 +76,12 @@ pub struct Waits {
 ///
 /// # Errors
 /// [`Stalled`] if they do not end.
-pub fn waits<P: Pool>(runtime: &Runtime, pool: &Arc<P>, tasks: u64, each: u64) -> Result<Waits, Stalled> {
+pub fn waits<P: Pool>(
+    runtime: &Runtime,
+    pool: &Arc<P>,
+    tasks: u64,
+    each: u64,
+) -> Result<Waits, Stalled> {
     let work = (0..tasks).map(|_| {
         let pool = pool.clone();
         async move {
@@ -102,8 +108,8 @@ pub fn waits<P: Pool>(runtime: &Runtime, pool: &Arc<P>, tasks: u64, each: u64) -
     })
 }
 
-/// The longest wait as a multiple of the mean of FIFO theory, and the futile wake-ups per thousand checkouts, over so
-/// many rounds.
+/// The longest wait as a multiple of the mean of FIFO theory, and the futile wake-ups per thousand
+/// checkouts, over so many rounds.
 pub fn fairness<P: Pool>(
     runtime: &Runtime,
     pool: &Arc<P>,

@@ -1,4 +1,5 @@
-//! Tasks that pass a turn round: what is left of a fair hand-over when there is nothing to lock and no line to keep.
+//! Tasks that pass a turn round: what is left of a fair hand-over when there is nothing to lock and
+//! no line to keep.
 
 use std::future::poll_fn;
 use std::sync::OnceLock;
@@ -32,7 +33,11 @@ impl<const TASKS: usize> Ring<TASKS> {
             {
                 self.wakers.iter().filter_map(OnceLock::get).for_each(Waker::wake_by_ref);
             }
-            if self.known.load(Ordering::Acquire) == TASKS { Poll::Ready(()) } else { Poll::Pending }
+            if self.known.load(Ordering::Acquire) == TASKS {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         })
         .await;
     }

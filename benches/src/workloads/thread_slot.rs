@@ -8,7 +8,8 @@ use std::time::Instant;
 use thread_local::ThreadLocal;
 use threadwatch::{PerThread, ThreadWatcher};
 
-/// What a pool keeps for a thread. Its destructor makes of a `thread_local!` one that has to be registered and checked.
+/// What a pool keeps for a thread. Its destructor makes of a `thread_local!` one that has to be
+/// registered and checked.
 struct Account {
     depth: Cell<u64>,
     _connection: Option<Box<u64>>,
@@ -30,7 +31,8 @@ thread_local! {
     static MAP: RefCell<HashMap<usize, Account>> = RefCell::default();
 }
 
-/// One access each, in a function of its own: nothing of it can be hoisted out of the loop that measures it.
+/// One access each, in a function of its own: nothing of it can be hoisted out of the loop that
+/// measures it.
 mod once {
     use super::*;
 

@@ -1,13 +1,13 @@
 //! Items between producers and consumers that are tasks on two workers.
 //!
-//! Each producer puts, and each consumer gets, its share of the items; a measurement ends when all have arrived. A
-//! queue lives through all rounds, so that buffers that grow have grown.
+//! Each producer puts, and each consumer gets, its share of the items; a measurement ends when all
+//! have arrived. A queue lives through all rounds, so that buffers that grow have grown.
 
 use super::ring::Ring;
 use crate::drive::time_together;
 use crate::peers::queue::{
-    AsyncChannel, AsyncbandBounded, AsyncbandUnbounded, CrossfireBounded, CrossfireUnbounded, Flume, Kanal,
-    Queue, Room, TokioBounded, TokioUnbounded, Toro,
+    AsyncChannel, AsyncbandBounded, AsyncbandUnbounded, CrossfireBounded, CrossfireUnbounded,
+    Flume, Kanal, Queue, Room, TokioBounded, TokioUnbounded, Toro,
 };
 use crate::round::{Contender, Sample};
 use std::hint::black_box;
@@ -15,11 +15,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-/// An unbounded queue may come to hold everything that a measurement sends: that much at once, and no more.
+/// An unbounded queue may come to hold everything that a measurement sends: that much at once, and
+/// no more.
 const MOST_AT_ONCE: u64 = 50_000;
 
 /// Items of `WORDS` times eight bytes between as many producers as consumers.
-pub fn between<const WORDS: usize>(runtime: &Arc<Runtime>, room: Room, tasks: usize) -> Vec<Contender> {
+pub fn between<const WORDS: usize>(
+    runtime: &Arc<Runtime>,
+    room: Room,
+    tasks: usize,
+) -> Vec<Contender> {
     let contenders = [
         traffic::<WORDS, Toro>(runtime, room, tasks),
         traffic::<WORDS, AsyncChannel>(runtime, room, tasks),
@@ -35,9 +40,9 @@ pub fn between<const WORDS: usize>(runtime: &Arc<Runtime>, room: Room, tasks: us
     contenders.into_iter().flatten().collect()
 }
 
-/// Four producers and four consumers with room for one item, and what is left of that where the turn goes round among
-/// them: no line to keep and no lock to wait for, but each item is put by one task and got by the next, which is what it takes to be
-/// fair.
+/// Four producers and four consumers with room for one item, and what is left of that where the
+/// turn goes round among them: no line to keep and no lock to wait for, but each item is put by one
+/// task and got by the next, which is what it takes to be fair.
 pub fn queues_and_relay(runtime: &Arc<Runtime>) -> Vec<Contender> {
     const WORDS: usize = 32;
     let contenders = [
@@ -90,7 +95,8 @@ fn traffic<const WORDS: usize, Q: Queue<WORDS>>(
         let (mut elapsed, mut done) = (Duration::ZERO, 0);
         while done < ops {
             let each = (ops - done).min(MOST_AT_ONCE).div_ceil(tasks as u64);
-            let tasks_of_ends = std::mem::take(&mut ends).into_iter().map(|end| work::<WORDS, Q>(end, each));
+            let tasks_of_ends =
+                std::mem::take(&mut ends).into_iter().map(|end| work::<WORDS, Q>(end, each));
             let (took, back) = time_together(&runtime, tasks_of_ends)?;
             (ends, elapsed, done) = (back, elapsed + took, done + each * tasks as u64);
         }

@@ -1,8 +1,9 @@
 //! Waking those who wait.
 //!
-//! Of an event, only the call that wakes is timed, per waiter; the waiters have registered before and collect their wake-up after.
-//! However many wait for one event, about the same number of waiters is spread over as many events as that takes, so
-//! that cells differ in the length of the lists and not in the memory they touch.
+//! Of an event, only the call that wakes is timed, per waiter; the waiters have registered before
+//! and collect their wake-up after. However many wait for one event, about the same number of
+//! waiters is spread over as many events as that takes, so that cells differ in the length of the
+//! lists and not in the memory they touch.
 
 use crate::drive::{Crowd, ready};
 use crate::peers::barrier::{self, Barrier};

@@ -19,7 +19,8 @@ fn read(clock: &Clock) -> u64 {
     })
 }
 
-/// A value is replaced twice while it is read: the reader sees a whole one each time, and never an earlier one after a later.
+/// A value is replaced twice while it is read: the reader sees a whole one each time, and never an
+/// earlier one after a later.
 #[test]
 fn load_against_raise() {
     model(|| {

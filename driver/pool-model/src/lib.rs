@@ -1,11 +1,12 @@
-//! Models of the driver's connection pool, of the nest and the checks that its picture comes from, and of the cell of its cluster
-//! clock: every interleaving of a few threads, within a bound on preemptions.
+//! Models of the driver's connection pool, of the nest and the checks that its picture comes from,
+//! and of the cell of its cluster clock: every interleaving of a few threads, within a bound on
+//! preemptions.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p pool-model --release`
 //!
-//! The rules are those of the driver, compiled a second time here, for the driver's sockets cannot be built for loom. Without `--cfg
-//! loom` there is nothing in this crate. Each model is named after the race that it guards against; `LOOM_MAX_PREEMPTIONS` widens
-//! the search.
+//! The rules are those of the driver, compiled a second time here, for the driver's sockets cannot
+//! be built for loom. Without `--cfg loom` there is nothing in this crate. Each model is named
+//! after the race that it guards against; `LOOM_MAX_PREEMPTIONS` widens the search.
 #![cfg(all(loom, test))]
 // What only the driver itself uses is unused here.
 #![allow(dead_code)]
@@ -31,7 +32,8 @@ use loom::thread;
 use crate::state::model::{Granted, Model, limits};
 use crate::state::{Counts, Refusal};
 
-/// Explores a model with at most three preemptions in each run, unless the environment asks for more.
+/// Explores a model with at most three preemptions in each run, unless the environment asks for
+/// more.
 fn model(f: impl Fn() + Send + Sync + 'static) {
     model_within(3, f);
 }
@@ -50,7 +52,8 @@ fn assert_whole(pool: &Model, total: std::ops::RangeInclusive<u32>) {
     assert!(total.contains(&all), "{all}");
 }
 
-/// A connection comes back while another asks: it is taken or handed over, and nothing is opened besides.
+/// A connection comes back while another asks: it is taken or handed over, and nothing is opened
+/// besides.
 #[test]
 fn check_in_against_check_out() {
     model(|| {
@@ -67,8 +70,8 @@ fn check_in_against_check_out() {
     });
 }
 
-/// A connection comes back, another asks, the pool is cleared: whoever asked gets the connection or is refused, and is
-/// never forgotten; a connection of before the clear is gone afterwards.
+/// A connection comes back, another asks, the pool is cleared: whoever asked gets the connection or
+/// is refused, and is never forgotten; a connection of before the clear is gone afterwards.
 #[test]
 fn check_in_against_check_out_against_clear() {
     model(|| {
@@ -91,7 +94,8 @@ fn check_in_against_check_out_against_clear() {
     });
 }
 
-/// The pool is cleared and ready again while one waits for the connection of another: it gets one in the end, or is refused.
+/// The pool is cleared and ready again while one waits for the connection of another: it gets one
+/// in the end, or is refused.
 #[test]
 fn ready_after_clear_against_a_waiter() {
     model(|| {
@@ -149,7 +153,8 @@ fn giving_up_against_check_in() {
     });
 }
 
-/// One opens a connection and another waits for the right to: whether the first succeeds or not, the other is served.
+/// One opens a connection and another waits for the right to: whether the first succeeds or not,
+/// the other is served.
 #[test]
 fn opening_against_waiting_to_open() {
     for succeeds in [true, false] {
@@ -171,7 +176,8 @@ fn opening_against_waiting_to_open() {
     }
 }
 
-/// The pool opens a connection for itself while one asks: it is for the one who asks, and no second is opened.
+/// The pool opens a connection for itself while one asks: it is for the one who asks, and no second
+/// is opened.
 #[test]
 fn populating_against_check_out() {
     model(|| {

@@ -8,7 +8,8 @@ use crate::checks::Checks;
 use crate::either::{Either, either};
 use crate::model;
 
-/// A monitor, as it works on a server that is polled: a check, then rest until another is wanted. Gives how many it started.
+/// A monitor, as it works on a server that is polled: a check, then rest until another is wanted.
+/// Gives how many it started.
 fn monitor(checks: &Checks) -> u64 {
     let mut started = 0;
     while !checks.is_closed() {
@@ -25,7 +26,8 @@ fn watched(checks: &Arc<Checks>) -> thread::JoinHandle<u64> {
     thread::spawn(move || monitor(&checks))
 }
 
-/// One asks while the monitor goes about its checks: it is answered, and causes no more than one check besides the first.
+/// One asks while the monitor goes about its checks: it is answered, and causes no more than one
+/// check besides the first.
 #[test]
 fn asking_against_a_monitor() {
     model(|| {
@@ -37,8 +39,9 @@ fn asking_against_a_monitor() {
     });
 }
 
-/// Two ask while one check ends and the next begins: however they come between, each check that they caused is one that both could
-/// share, and nothing is left to be checked that nobody asked for.
+/// Two ask while one check ends and the next begins: however they come between, each check that
+/// they caused is one that both could share, and nothing is left to be checked that nobody asked
+/// for.
 #[test]
 fn two_who_ask_against_the_next_check() {
     model(|| {
@@ -52,7 +55,9 @@ fn two_who_ask_against_the_next_check() {
         let mut last = checks.begin();
         checks.end(last);
         let wanted = askers.map(|asker| asker.join().unwrap()).into_iter().max().unwrap();
-        while let Either::Left(()) = block_on(either(checks.refresh_wanted(), std::future::ready(()))) {
+        while let Either::Left(()) =
+            block_on(either(checks.refresh_wanted(), std::future::ready(())))
+        {
             last = checks.begin();
             checks.end(last);
         }
@@ -61,7 +66,8 @@ fn two_who_ask_against_the_next_check() {
     });
 }
 
-/// A nudge comes while the monitor goes to rest: it ends the rest, or the check that begins answers it.
+/// A nudge comes while the monitor goes to rest: it ends the rest, or the check that begins answers
+/// it.
 #[test]
 fn a_nudge_against_going_to_rest() {
     model(|| {
@@ -93,7 +99,8 @@ fn closing_against_asking_and_rest() {
     });
 }
 
-/// A check is interrupted as the next begins: either the interruption is done with, or the check sees it. After closing it always does.
+/// A check is interrupted as the next begins: either the interruption is done with, or the check
+/// sees it. After closing it always does.
 #[test]
 fn closing_against_rearming() {
     model(|| {

@@ -1,4 +1,5 @@
-//! The nest, whose pictures are made so that half of an update shows: the second number is twice the first.
+//! The nest, whose pictures are made so that half of an update shows: the second number is twice
+//! the first.
 
 use loom::future::block_on;
 use loom::sync::Arc;
@@ -24,7 +25,8 @@ fn look(nest: &Pictures) -> u32 {
     a
 }
 
-/// Waits for a picture that satisfies, as selection does: look, and if it is found wanting, wait for that very one to be superseded.
+/// Waits for a picture that satisfies, as selection does: look, and if it is found wanting, wait
+/// for that very one to be superseded.
 async fn until(nest: &Pictures, wanted: u32) {
     loop {
         let seen = nest.load_full();
@@ -35,7 +37,8 @@ async fn until(nest: &Pictures, wanted: u32) {
     }
 }
 
-/// The picture changes twice while one waits for the second change: whatever it looked at, it is woken for what it has not seen.
+/// The picture changes twice while one waits for the second change: whatever it looked at, it is
+/// woken for what it has not seen.
 #[test]
 fn waiting_against_updates() {
     model(|| {
@@ -65,7 +68,8 @@ fn two_who_wait_against_updates() {
     });
 }
 
-/// Two writers change the picture while it is read twice: each picture is whole, none comes after a later one, and no update is lost.
+/// Two writers change the picture while it is read twice: each picture is whole, none comes after a
+/// later one, and no update is lost.
 #[test]
 fn reading_against_two_writers() {
     model(|| {
@@ -81,7 +85,8 @@ fn reading_against_two_writers() {
     });
 }
 
-/// What goes before a picture has been done when the picture is seen; what comes after it is done when the one before can be had no more.
+/// What goes before a picture has been done when the picture is seen; what comes after it is done
+/// when the one before can be had no more.
 #[test]
 fn what_belongs_to_a_picture_against_a_reader() {
     use loom::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,5 @@
-//! What the nest needs of `arc-swap`, as a cell under a lock: a reference is taken, or replaced, in one step.
+//! What the nest needs of `arc-swap`, as a cell under a lock: a reference is taken, or replaced, in
+//! one step.
 
 use std::ops::Deref;
 use std::sync::Arc;

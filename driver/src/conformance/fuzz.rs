@@ -1,5 +1,5 @@
-//! What the fuzz targets drive, and the test that feeds their corpora through it. Each function takes any bytes and must neither
-//! panic nor take memory that the bytes merely claim.
+//! What the fuzz targets drive, and the test that feeds their corpora through it. Each function
+//! takes any bytes and must neither panic nor take memory that the bytes merely claim.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,7 +7,8 @@ use std::fmt::Debug;
 
 use bson::oid::ObjectId;
 use bson::{
-    Binary, Bson, DateTime, Decimal128, Document, RawBson, RawDocument, RawDocumentBuf, Timestamp, Uuid,
+    Binary, Bson, DateTime, Decimal128, Document, RawBson, RawDocument, RawDocumentBuf, Timestamp,
+    Uuid,
 };
 use serde::Deserialize;
 
@@ -32,10 +33,12 @@ pub fn framing(data: &[u8]) {
         rest = &rest[n..];
         while let Ok(Some(frame)) = buffer.frame() {
             let len = frame.len();
-            let expected = frame.get(8..12).and_then(|four| four.try_into().ok()).map(i32::from_le_bytes);
+            let expected =
+                frame.get(8..12).and_then(|four| four.try_into().ok()).map(i32::from_le_bytes);
             if let Ok(reply) = message::parse(frame, RequestId(expected.unwrap_or_default())) {
                 assert!(reply.body.end <= len, "a reply ends beyond its frame");
-                let body = bson::RawDocument::from_bytes(&frame[reply.body]).map(|body| body.iter().count());
+                let body = bson::RawDocument::from_bytes(&frame[reply.body])
+                    .map(|body| body.iter().count());
                 drop(body);
             }
             buffer.consume(len);
@@ -67,7 +70,8 @@ pub fn scram(data: &[u8]) {
     fuzz_scram(data);
 }
 
-/// SRV and TXT records: lines `S host port` and `T text`, after a first line with the connection string.
+/// SRV and TXT records: lines `S host port` and `T text`, after a first line with the connection
+/// string.
 pub fn records(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut lines = text.lines();
@@ -95,8 +99,8 @@ pub fn records(data: &[u8]) {
     }
 }
 
-/// A document of a reply, decoded into types of every shape: as `bson` decodes it where the type asks for all that there is, and in any
-/// case without a panic.
+/// A document of a reply, decoded into types of every shape: as `bson` decodes it where the type
+/// asks for all that there is, and in any case without a panic.
 pub fn decode(data: &[u8]) {
     if decode::shallow(data).is_err() {
         // This would exhaust the stack of `bson`.
@@ -123,8 +127,8 @@ pub fn decode(data: &[u8]) {
     lenient::<Choice>(data);
 }
 
-/// Damage where nobody looks is the one thing that `bson` refuses and the decoder takes; so all of it is looked at. Keys of errors are the
-/// decoder's own.
+/// Damage where nobody looks is the one thing that `bson` refuses and the decoder takes; so all of
+/// it is looked at. Keys of errors are the decoder's own.
 fn same<'de, T: Deserialize<'de> + Debug>(data: &'de [u8]) {
     let but_for_key = |mut error: bson::error::Error| {
         error.key = None;

@@ -59,10 +59,13 @@ impl Pool {
         mode: Mode,
     ) -> Result<Arc<Pool>> {
         let seed = options.hosts.first().cloned();
-        let address = seed
-            .unwrap_or(ServerAddress::Tcp { host: "localhost".into(), port: ServerAddress::DEFAULT_PORT });
+        let address = seed.unwrap_or(ServerAddress::Tcp {
+            host: "localhost".into(),
+            port: ServerAddress::DEFAULT_PORT,
+        });
         let establisher = Establisher::new(Arc::new(options), runtime)?;
-        let pool = Arc::new(Pool { pool: pool::Pool::with_upkeep(address, &establisher, upkeep), mode });
+        let pool =
+            Arc::new(Pool { pool: pool::Pool::with_upkeep(address, &establisher, upkeep), mode });
         // A pool whose server cannot be reached is cleared, as a deployment would.
         let handle = Arc::downgrade(&pool);
         pool.pool.set_error_hook(Arc::new(move |failed: &pool::CheckOutError| {

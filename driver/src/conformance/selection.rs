@@ -84,7 +84,8 @@ impl Deployment {
         preference: &ReadPreference,
         deprioritized: &[ServerAddress],
     ) -> Result<Vec<String>> {
-        let found = inner::suitable(&self.description, preference, deprioritized, self.heartbeat_freq)?;
+        let found =
+            inner::suitable(&self.description, preference, deprioritized, self.heartbeat_freq)?;
         Ok(self.names(&found))
     }
 
@@ -97,7 +98,8 @@ impl Deployment {
         preference: &ReadPreference,
         deprioritized: &[ServerAddress],
     ) -> Result<Vec<String>> {
-        let found = inner::suitable(&self.description, preference, deprioritized, self.heartbeat_freq)?;
+        let found =
+            inner::suitable(&self.description, preference, deprioritized, self.heartbeat_freq)?;
         Ok(self.names(&inner::in_window(&self.description, found, self.local_threshold)))
     }
 
@@ -126,7 +128,11 @@ impl Deployment {
     }
 
     fn name(&self, i: usize) -> String {
-        self.description.servers().nth(i).map(|server| server.address().to_string()).unwrap_or_default()
+        self.description
+            .servers()
+            .nth(i)
+            .map(|server| server.address().to_string())
+            .unwrap_or_default()
     }
 
     fn names(&self, indices: &[usize]) -> Vec<String> {

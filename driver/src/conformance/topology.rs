@@ -57,14 +57,16 @@ impl Topology {
     /// # Errors
     /// `InvalidArgument` for an address that is none.
     pub fn checked(&self, address: &str, reply: &RawDocument) -> Result<()> {
-        let broken =
-            || Error::io("the check failed", std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+        let broken = || {
+            Error::io("the check failed", std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+        };
         let reply = if reply.is_empty() { Err(broken()) } else { Ok(reply) };
         self.inner.checked(&ServerAddress::parse(address)?, reply);
         Ok(())
     }
 
-    /// An operation failed on the server at `address`, on a connection of `generation`; none: of the pool's current one.
+    /// An operation failed on the server at `address`, on a connection of `generation`; none: of
+    /// the pool's current one.
     ///
     /// # Errors
     /// `InvalidArgument` for an address that is none; `InvalidResponse` for a reply that is none.
@@ -79,7 +81,9 @@ impl Topology {
             When::BeforeHandshake => Stage::Connect,
             When::AfterHandshake => Stage::Operation,
         };
-        let io = |kind: std::io::ErrorKind| Error::io("the operation failed", std::io::Error::from(kind));
+        let io = |kind: std::io::ErrorKind| {
+            Error::io("the operation failed", std::io::Error::from(kind))
+        };
         let error = match failure {
             Failure::Network => Some(io(std::io::ErrorKind::ConnectionReset)),
             Failure::Timeout => Some(io(std::io::ErrorKind::TimedOut)),

@@ -1,10 +1,12 @@
 //! A batch on its way to a cursor of the async API.
 //!
-//! A task of the client fetches it and puts it into a [`Slot`]. The reply is taken off its connection even when nobody polls the cursor
-//! any more, so a dropped or forgotten step holds no connection. The next step takes the batch from the slot.
+//! A task of the client fetches it and puts it into a [`Slot`]. The reply is taken off its
+//! connection even when nobody polls the cursor any more, so a dropped or forgotten step holds no
+//! connection. The next step takes the batch from the slot.
 //!
-//! A stream cannot know whether a `next` was dropped or still waits. So the task wakes the waiter when the reply is late. A waiter that
-//! does not poll again then is gone, and the fetch is given up: a reply that may never come must not hold a connection.
+//! A stream cannot know whether a `next` was dropped or still waits. So the task wakes the waiter
+//! when the reply is late. A waiter that does not poll again then is gone, and the fetch is given
+//! up: a reply that may never come must not hold a connection.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +21,8 @@ use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::rt::{Runtime, Timer};
 
-/// How long a reply may be late before the waiter is asked whether it still waits, and how long it has to answer.
+/// How long a reply may be late before the waiter is asked whether it still waits, and how long it
+/// has to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A fetch under way. Dropped, it is given up.
@@ -54,7 +57,8 @@ impl Fetch {
     /// What was fetched.
     ///
     /// # Errors
-    /// When the fetch was given up; `Timeout` when the client's runtime rests and the deadline passes.
+    /// When the fetch was given up; `Timeout` when the client's runtime rests and the deadline
+    /// passes.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Fetched>> {
         if !self.born.is_current() {
             return Poll::Ready(Err(ended("the process forked")));
@@ -76,7 +80,8 @@ impl Fetch {
 
 impl Drop for Fetch {
     fn drop(&mut self) {
-        // In a child of the process the task's runtime does not exist, and its locks may be held for ever.
+        // In a child of the process the task's runtime does not exist, and its locks may be held
+        // for ever.
         if self.born.is_current() {
             self.task.abort();
         } else {
@@ -126,7 +131,8 @@ impl Slot {
     }
 }
 
-/// Fills the slot with an error when the task ends without an outcome: its runtime has shut down, or it panicked.
+/// Fills the slot with an error when the task ends without an outcome: its runtime has shut down,
+/// or it panicked.
 struct Filler(Arc<Slot>);
 
 impl Drop for Filler {
@@ -143,7 +149,11 @@ impl Drop for Filler {
 }
 
 /// Polls `fetch` to its end. `None` when it takes longer than `limit` and nobody waits for it.
-async fn watched(fetch: impl Future<Output = Fetched>, limit: Duration, slot: &Slot) -> Option<Fetched> {
+async fn watched(
+    fetch: impl Future<Output = Fetched>,
+    limit: Duration,
+    slot: &Slot,
+) -> Option<Fetched> {
     let mut fetch = pin!(fetch);
     let mut timer = pin!(tokio::time::sleep(limit));
     let mut pinged = None;

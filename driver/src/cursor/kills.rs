@@ -1,8 +1,9 @@
 //! Ending abandoned cursors on their servers.
 //!
-//! A dropped cursor only puts its id into the queue of its client. One worker per client sends what has gathered, one `killCursors` per
-//! collection and server at a time, over one connection at a time. However many cursors are dropped at once, there is one task, or in
-//! the blocking API one thread. A batch that gets no connection is tried again later.
+//! A dropped cursor only puts its id into the queue of its client. One worker per client sends what
+//! has gathered, one `killCursors` per collection and server at a time, over one connection at a
+//! time. However many cursors are dropped at once, there is one task, or in the blocking API one
+//! thread. A batch that gets no connection is tried again later.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -62,7 +63,8 @@ pub(crate) async fn flush(core: &Core) {
     }
 }
 
-/// Sends what is queued until nothing is left. Dropped with its runtime, it leaves its place to the next.
+/// Sends what is queued until nothing is left. Dropped with its runtime, it leaves its place to the
+/// next.
 struct Worker {
     core: Core,
     /// Whether it has the place of the queue's worker.
@@ -93,7 +95,8 @@ impl Worker {
         }
     }
 
-    /// What to send next; `Some(None)` where all that is left has to be tried again later. `None` ends the worker.
+    /// What to send next; `Some(None)` where all that is left has to be tried again later. `None`
+    /// ends the worker.
     fn next(&mut self) -> Option<Option<(Key, Group)>> {
         let mut queue = self.core.kills.lock();
         match queue.take() {
@@ -133,5 +136,8 @@ async fn send(core: &Core, key: &Key, group: &Group, deadline: Deadline) -> Resu
 fn may_succeed_later(error: &Error) -> bool {
     error.is_timeout()
         || error.is_network()
-        || matches!(error.kind(), ErrorKind::WaitQueueFull { .. } | ErrorKind::ConnectionPoolCleared { .. })
+        || matches!(
+            error.kind(),
+            ErrorKind::WaitQueueFull { .. } | ErrorKind::ConnectionPoolCleared { .. }
+        )
 }

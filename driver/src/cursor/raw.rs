@@ -1,8 +1,9 @@
 //! Where a cursor's batches come from.
 //!
-//! A [`ServerCursor`] holds what later commands need: the member, the names, the session. While a batch is being fetched the source belongs to
-//! the fetch: a task in the async API ([`Fetch`]), so that whoever stops waiting loses nothing and holds no connection. A source
-//! that is dropped with its cursor still open has it killed, in the background, on the member that holds it ([`kills`]).
+//! A [`ServerCursor`] holds what later commands need: the member, the names, the session. While a
+//! batch is being fetched the source belongs to the fetch: a task in the async API ([`Fetch`]), so
+//! that whoever stops waiting loses nothing and holds no connection. A source that is dropped with
+//! its cursor still open has it killed, in the background, on the member that holds it ([`kills`]).
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -41,8 +42,9 @@ pub(crate) struct GetMoreOptions {
 }
 
 impl GetMoreOptions {
-    /// The size of the next batch: not more than what is left of the limit. Once nothing is left, the server has only to say so
-    /// (specification "Find, getMore and killCursors commands", section "Behavior of Limit, skip and batchSize").
+    /// The size of the next batch: not more than what is left of the limit. Once nothing is left,
+    /// the server has only to say so (specification "Find, getMore and killCursors commands",
+    /// section "Behavior of Limit, skip and batchSize").
     fn batch_size(&self) -> Option<u32> {
         let left = self.left.filter(|left| *left != 0).and_then(|left| u32::try_from(left).ok());
         self.batch_size.map(|size| left.map_or(size, |left| size.min(left)))
@@ -87,7 +89,13 @@ impl RawCursor {
         let info = reply.cursor_info()?;
         if info.id == 0 {
             let (operation, batch) = (get_more_options.operation, reply.take_batch()?);
-            return Ok(RawCursor { operation, batch, state: State::Done, deadline: None, timeout: None });
+            return Ok(RawCursor {
+                operation,
+                batch,
+                state: State::Done,
+                deadline: None,
+                timeout: None,
+            });
         }
         let (id, (db, collection)) = (info.id, info.names()?);
         let (operation, timeout) = (get_more_options.operation, get_more_options.timeout);
@@ -109,7 +117,9 @@ impl RawCursor {
     pub(crate) fn current(&self) -> &RawDocument {
         const EMPTY: &[u8] = &[5, 0, 0, 0, 0];
         let current = RawDocument::from_bytes(self.batch.current());
-        current.or_else(|_| RawDocument::from_bytes(EMPTY)).expect("five bytes make an empty document")
+        current
+            .or_else(|_| RawDocument::from_bytes(EMPTY))
+            .expect("five bytes make an empty document")
     }
 
     pub(crate) fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
@@ -177,7 +187,8 @@ impl RawCursor {
         }
     }
 
-    /// As [`poll_advance`](Self::poll_advance), in the caller's session if there is one, and without a task.
+    /// As [`poll_advance`](Self::poll_advance), in the caller's session if there is one, and
+    /// without a task.
     ///
     /// Cancel safety: dropped while it waits for a batch, the next step gives an error.
     pub(crate) async fn advance_in(&mut self, session: Option<&mut SessionState>) -> Result<bool> {
@@ -195,7 +206,8 @@ impl RawCursor {
             match std::mem::replace(&mut self.state, State::Interrupted) {
                 State::Open(source) => {
                     let (source, deadline) = self.admit(source)?;
-                    let fetched = source.fetch(self.batch.taken(), session.as_deref_mut(), deadline).await;
+                    let fetched =
+                        source.fetch(self.batch.taken(), session.as_deref_mut(), deadline).await;
                     self.state = State::Done;
                     self.took(fetched)?;
                 }
@@ -224,8 +236,8 @@ impl RawCursor {
             self.deadline = Some(deadline);
             return Ok((source, deadline));
         };
-        let too_little =
-            source.get_more_options.awaits && deadline.remaining().is_some_and(|left| left < source.margin());
+        let too_little = source.get_more_options.awaits
+            && deadline.remaining().is_some_and(|left| left < source.margin());
         if cut_short || too_little || deadline.is_over() {
             let error = source.out_of_time();
             self.state = State::Open(source);
@@ -252,7 +264,8 @@ fn interrupted() -> Error {
 /// How long a server waits for documents where it is not told.
 const AWAIT: Duration = Duration::from_secs(1);
 
-/// How long before the deadline of a step the server is to answer: at most this, and at most a quarter of the time.
+/// How long before the deadline of a step the server is to answer: at most this, and at most a
+/// quarter of the time.
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// An open cursor on the server.
@@ -264,7 +277,8 @@ pub(super) struct ServerCursor {
     session: Option<ServerSession>,
     get_more_options: GetMoreOptions,
     core: Arc<Core>,
-    /// Whether the server waited for documents for less than it was to, so that the step could end in time.
+    /// Whether the server waited for documents for less than it was to, so that the step could end
+    /// in time.
     cut_short: bool,
     /// The process that holds it.
     born: ForkGeneration,
@@ -278,7 +292,8 @@ impl ServerCursor {
         session: Option<&mut SessionState>,
         deadline: Deadline,
     ) -> Fetched {
-        self.get_more_options.left = self.get_more_options.left.map(|left| left.saturating_sub(taken));
+        self.get_more_options.left =
+            self.get_more_options.left.map(|left| left.saturating_sub(taken));
         let batch = self.next_batch(session, deadline).await;
         let operation_name = OperationName {
             operation: self.get_more_options.operation,
@@ -292,7 +307,11 @@ impl ServerCursor {
         (self, batch)
     }
 
-    async fn next_batch(&mut self, session: Option<&mut SessionState>, deadline: Deadline) -> Result<Batch> {
+    async fn next_batch(
+        &mut self,
+        session: Option<&mut SessionState>,
+        deadline: Deadline,
+    ) -> Result<Batch> {
         let max_await_time = self.max_await_time(deadline);
         let mut command = GetMore {
             context: RequestContext::bare(&self.db, Target::Member(&self.server)),
@@ -324,8 +343,8 @@ impl ServerCursor {
         }
     }
 
-    /// How long the server is to wait for documents, so that its reply comes before `deadline` (specification "Client Side Operations
-    /// Timeout", section "Tailable Cursors").
+    /// How long the server is to wait for documents, so that its reply comes before `deadline`
+    /// (specification "Client Side Operations Timeout", section "Tailable Cursors").
     fn max_await_time(&mut self, deadline: Deadline) -> Option<Duration> {
         let left = deadline.remaining().filter(|_| self.get_more_options.awaits);
         let most = left.map(|left| left.saturating_sub(self.margin().min(left / 2)));
@@ -339,8 +358,11 @@ impl ServerCursor {
 
     #[cold]
     fn out_of_time(&self) -> Error {
-        let operation_name =
-            OperationName { operation: "getMore", db: &self.db, collection: Some(&self.collection) };
+        let operation_name = OperationName {
+            operation: "getMore",
+            db: &self.db,
+            collection: Some(&self.collection),
+        };
         Error::timeout("no document came within the timeout (timeoutMS); the cursor is still open")
             .at(self.server.address())
             .during(&operation_name)
@@ -360,7 +382,8 @@ impl Drop for ServerCursor {
             self.core.give_back(session);
         }
         if self.id != 0 && self.born.is_current() {
-            let (db, collection) = (std::mem::take(&mut self.db), std::mem::take(&mut self.collection));
+            let (db, collection) =
+                (std::mem::take(&mut self.db), std::mem::take(&mut self.collection));
             kills::add(&self.core, Arc::clone(&self.server), db, collection, self.id);
         }
     }

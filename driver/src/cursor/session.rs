@@ -14,12 +14,15 @@ use crate::mode::{Async, Blocking, Mode};
 use crate::rt::block_on;
 use crate::session::ClientSession;
 
-/// The documents of a result that was asked for within a session, which each step must be given again.
+/// The documents of a result that was asked for within a session, which each step must be given
+/// again.
 ///
-/// Named through its API: [`driver::SessionCursor`](crate::SessionCursor) and [`driver::sync::SessionCursor`](crate::sync::SessionCursor).
+/// Named through its API: [`driver::SessionCursor`](crate::SessionCursor) and
+/// [`driver::sync::SessionCursor`](crate::sync::SessionCursor).
 ///
 /// # Cancel safety
-/// A step that is dropped while it waits for a batch ends the cursor: the next step gives an error, so that no batch is skipped unseen.
+/// A step that is dropped while it waits for a batch ends the cursor: the next step gives an error,
+/// so that no batch is skipped unseen.
 #[must_use = "a cursor gives its documents when it is asked for them"]
 pub struct SessionCursor<T, F: Mode> {
     raw: RawCursor,
@@ -47,7 +50,8 @@ impl<T, F: Mode> SessionCursor<T, F> {
         self.raw.decode()
     }
 
-    /// Whether more may come: documents that are here already, or a batch that the server still has.
+    /// Whether more may come: documents that are here already, or a batch that the server still
+    /// has.
     pub fn has_next(&self) -> bool {
         self.raw.has_next()
     }
@@ -62,8 +66,9 @@ impl<T> SessionCursor<T, Async> {
     /// Makes the next document the current one. False when there is none.
     ///
     /// # Errors
-    /// Those of every operation when the next batch cannot be had; the cursor ends with that. `Timeout` when the time limit
-    /// of the step passes (see [`Cursor`](crate::cursor::Cursor), "Timeouts"). A step that ends between two batches leaves the cursor open.
+    /// Those of every operation when the next batch cannot be had; the cursor ends with that.
+    /// `Timeout` when the time limit of the step passes (see [`Cursor`](crate::cursor::Cursor),
+    /// "Timeouts"). A step that ends between two batches leaves the cursor open.
     pub async fn advance(&mut self, session: &mut ClientSession<Async>) -> Result<bool> {
         self.raw.advance_in(Some(session.state())).await
     }
@@ -81,7 +86,10 @@ impl<T> SessionCursor<T, Async> {
     }
 
     /// The documents that are left, as a stream that holds on to the session.
-    pub fn stream<'a>(&'a mut self, session: &'a mut ClientSession<Async>) -> SessionCursorStream<'a, T> {
+    pub fn stream<'a>(
+        &'a mut self,
+        session: &'a mut ClientSession<Async>,
+    ) -> SessionCursorStream<'a, T> {
         SessionCursorStream::new(&mut self.raw, session.state())
     }
 }
@@ -90,8 +98,9 @@ impl<T> SessionCursor<T, Blocking> {
     /// Makes the next document the current one. False when there is none.
     ///
     /// # Errors
-    /// Those of every operation when the next batch cannot be had; the cursor ends with that. `Timeout` when the time limit
-    /// of the step passes (see [`Cursor`](crate::cursor::Cursor), "Timeouts"). A step that ends between two batches leaves the cursor open.
+    /// Those of every operation when the next batch cannot be had; the cursor ends with that.
+    /// `Timeout` when the time limit of the step passes (see [`Cursor`](crate::cursor::Cursor),
+    /// "Timeouts"). A step that ends between two batches leaves the cursor open.
     pub fn advance(&mut self, session: &mut ClientSession<Blocking>) -> Result<bool> {
         block_on(self.raw.advance_in(Some(session.state())))
     }
@@ -109,7 +118,10 @@ impl<T> SessionCursor<T, Blocking> {
     }
 
     /// The documents that are left, as an iterator that holds on to the session.
-    pub fn iter<'a>(&'a mut self, session: &'a mut ClientSession<Blocking>) -> SessionCursorIter<'a, T> {
+    pub fn iter<'a>(
+        &'a mut self,
+        session: &'a mut ClientSession<Blocking>,
+    ) -> SessionCursorIter<'a, T> {
         SessionCursorIter::new(self, session)
     }
 }

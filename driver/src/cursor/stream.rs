@@ -1,7 +1,8 @@
 //! All that is left of a cursor within a session, as a stream or an iterator.
 //!
-//! A batch is fetched by a future that takes the cursor and the session with it and brings them back, so that whoever stops waiting for an
-//! item, and keeps the stream, loses nothing. Documents of the batch at hand need no such future.
+//! A batch is fetched by a future that takes the cursor and the session with it and brings them
+//! back, so that whoever stops waiting for an item, and keeps the stream, loses nothing. Documents
+//! of the batch at hand need no such future.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -19,10 +20,12 @@ use crate::mode::Blocking;
 use crate::ops::Boxed;
 use crate::session::ClientSession;
 
-/// The documents that are left of a cursor, while it has its session. Made by [`SessionCursor::stream`].
+/// The documents that are left of a cursor, while it has its session. Made by
+/// [`SessionCursor::stream`].
 ///
 /// # Cancel safety
-/// A dropped `next` loses nothing. The stream itself, dropped while it waits for a batch, ends the cursor: its next step gives an error.
+/// A dropped `next` loses nothing. The stream itself, dropped while it waits for a batch, ends the
+/// cursor: its next step gives an error.
 #[must_use = "a stream gives its documents when it is asked for them"]
 pub struct SessionCursorStream<'a, T> {
     state: State<'a>,
@@ -95,7 +98,8 @@ impl<T> fmt::Debug for SessionCursorStream<'_, T> {
     }
 }
 
-/// The documents that are left of a cursor, while it has its session. Made by [`SessionCursor::iter`].
+/// The documents that are left of a cursor, while it has its session. Made by
+/// [`SessionCursor::iter`].
 #[must_use = "an iterator gives its documents when it is asked for them"]
 pub struct SessionCursorIter<'a, T> {
     cursor: &'a mut SessionCursor<T, Blocking>,

@@ -3,7 +3,8 @@
 use bson::error::{Error, Result};
 use serde::de::value::{BorrowedBytesDeserializer, BorrowedStrDeserializer};
 use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor,
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess,
+    Visitor,
 };
 use serde::forward_to_deserialize_any;
 
@@ -71,9 +72,9 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
         let Some(element) = &self.current else { return Ok(None) };
         match self.key {
             Key::Name => seed.deserialize(Name { key: element.key, level: self.level }).map(Some),
-            Key::Text => {
-                seed.deserialize(BorrowedStrDeserializer::new(text(element.key, self.level)?)).map(Some)
-            }
+            Key::Text => seed
+                .deserialize(BorrowedStrDeserializer::new(text(element.key, self.level)?))
+                .map(Some),
         }
     }
 
@@ -146,7 +147,8 @@ impl<'de> SeqAccess<'de> for Items<'_, 'de> {
     }
 }
 
-/// A variant of an enum, told by a document: its first key is the variant's name, the value what the variant holds.
+/// A variant of an enum, told by a document: its first key is the variant's name, the value what
+/// the variant holds.
 pub(super) struct Variant<'c, 'de> {
     elements: Elements<'de>,
     level: Level<'c>,
@@ -162,7 +164,10 @@ impl<'c, 'de> EnumAccess<'de> for Variant<'c, 'de> {
     type Error = Error;
     type Variant = Held<'c, 'de>;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(mut self, seed: V) -> Result<(V::Value, Self::Variant)> {
+    fn variant_seed<V: DeserializeSeed<'de>>(
+        mut self,
+        seed: V,
+    ) -> Result<(V::Value, Self::Variant)> {
         let element = step(&mut self.elements, self.level)?.ok_or_else(|| damaged(self.level))?;
         let name = text(element.key, self.level)?;
         let variant = seed.deserialize(BorrowedStrDeserializer::<Error>::new(name))?;
@@ -188,7 +193,11 @@ impl<'de> VariantAccess<'de> for Held<'_, 'de> {
         self.0.deserialize_seq(visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
         self.0.deserialize_map(visitor)
     }
 }

@@ -1,7 +1,7 @@
 //! The types that serde has no counterpart for, as `bson` tells of them: the maps of extended JSON.
 //!
-//! Specification "Extended JSON"; with two differences that are `bson`'s own: the keys of a binary value come in another order, and
-//! a decimal is told by its bytes.
+//! Specification "Extended JSON"; with two differences that are `bson`'s own: the keys of a binary
+//! value come in another order, and a decimal is told by its bytes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -64,7 +64,8 @@ impl<'de, V: Deserializer<'de, Error = Error>> MapAccess<'de> for One<V> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
-        let value = self.value.take().ok_or_else(|| Error::custom("a value was asked for twice"))?;
+        let value =
+            self.value.take().ok_or_else(|| Error::custom("a value was asked for twice"))?;
         seed.deserialize(value)
     }
 }

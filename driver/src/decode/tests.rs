@@ -10,7 +10,8 @@ use bson::raw::cstr;
 use bson::serde_helpers::HumanReadable;
 use bson::spec::BinarySubtype;
 use bson::{
-    Binary, Bson, DateTime, Decimal128, Document, JavaScriptCodeWithScope, Regex, Timestamp, Utf8Lossy, Uuid,
+    Binary, Bson, DateTime, Decimal128, Document, JavaScriptCodeWithScope, Regex, Timestamp,
+    Utf8Lossy, Uuid,
 };
 use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, doc};
 use serde::de::DeserializeOwned;
@@ -20,7 +21,8 @@ use super::whole;
 use super::{document, from_slice, quickly};
 
 /// Keys of random documents, and names of the fields of the types below.
-const KEYS: [&str; 12] = ["_id", "a", "b", "c", "d", "e", "f", "t", "Unit", "Newtype", "Pair", "Fields"];
+const KEYS: [&str; 12] =
+    ["_id", "a", "b", "c", "d", "e", "f", "t", "Unit", "Newtype", "Pair", "Fields"];
 
 fn random_text(rng: &mut fastrand::Rng) -> String {
     match rng.u8(..6) {
@@ -37,8 +39,12 @@ fn random_value(rng: &mut fastrand::Rng, depth: u32) -> Bson {
         0 => Bson::Document(random_document(rng, depth - 1)),
         1 => (0..rng.usize(..5)).map(|_| random_value(rng, depth - 1)).collect(),
         2 | 3 => Bson::String(random_text(rng)),
-        4 | 5 => Bson::Int32(*rng.choice(&[0, 1, -1, 127, 200, 70_000, i32::MIN, i32::MAX]).unwrap()),
-        6 | 7 => Bson::Int64(*rng.choice(&[0, 1, -1, 255, 70_000, 1 << 40, i64::MIN, i64::MAX]).unwrap()),
+        4 | 5 => {
+            Bson::Int32(*rng.choice(&[0, 1, -1, 127, 200, 70_000, i32::MIN, i32::MAX]).unwrap())
+        }
+        6 | 7 => {
+            Bson::Int64(*rng.choice(&[0, 1, -1, 255, 70_000, 1 << 40, i64::MIN, i64::MAX]).unwrap())
+        }
         8 => Bson::Double(*rng.choice(&[0.0, -0.0, 1.0, 1.5, 1e300, f64::NEG_INFINITY]).unwrap()),
         9 => Bson::Boolean(rng.bool()),
         10 => Bson::Null,
@@ -67,14 +73,19 @@ fn rarities() -> [Bson; 8] {
         Bson::MaxKey,
         Bson::Symbol("symbol".into()),
         Bson::JavaScriptCode("code".into()),
-        Bson::JavaScriptCodeWithScope(JavaScriptCodeWithScope { code: "x".into(), scope: doc! { "x": 1 } }),
+        Bson::JavaScriptCodeWithScope(JavaScriptCodeWithScope {
+            code: "x".into(),
+            scope: doc! { "x": 1 },
+        }),
         Bson::RegularExpression(Regex { pattern: cstr!("a.b").into(), options: cstr!("i").into() }),
         Bson::Binary(Binary { subtype: BinarySubtype::Vector, bytes: vec![3, 0, 1, 2] }),
     ]
 }
 
 fn random_document(rng: &mut fastrand::Rng, depth: u32) -> Document {
-    (0..rng.usize(..9)).map(|_| (rng.choice(KEYS).unwrap().to_owned(), random_value(rng, depth))).collect()
+    (0..rng.usize(..9))
+        .map(|_| (rng.choice(KEYS).unwrap().to_owned(), random_value(rng, depth)))
+        .collect()
 }
 
 #[derive(Debug, Deserialize)]
@@ -159,7 +170,9 @@ struct Wrapped {
 }
 
 /// As many write it: an error of one field is none of the whole.
-fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
     Ok(T::deserialize(from).unwrap_or_default())
 }
 
@@ -189,7 +202,8 @@ fn told<T: Debug>(result: Result<T, bson::error::Error>) -> String {
 }
 
 fn same<'de, T: Debug + Deserialize<'de>>(bytes: &'de [u8]) {
-    let (ours, theirs) = (told(from_slice::<T>(bytes)), told(bson::deserialize_from_slice::<T>(bytes)));
+    let (ours, theirs) =
+        (told(from_slice::<T>(bytes)), told(bson::deserialize_from_slice::<T>(bytes)));
     if ours != theirs {
         // Maps without an order are told in a random one.
         let sorted = |text: &str| {
@@ -257,7 +271,8 @@ fn of_damaged_documents_nothing_is_told_but_what_bson_tells() {
         let mut bytes = bson::serialize_to_vec(&random_document(&mut rng, 2)).unwrap();
         for _ in 0..rng.usize(1..3) {
             let at = rng.usize(..bytes.len());
-            bytes[at] = *rng.choice(&[0, 1, 2, 3, 4, 0x10, 0x7f, 0x80, 0xff, rng.clone().u8(..)]).unwrap();
+            bytes[at] =
+                *rng.choice(&[0, 1, 2, 3, 4, 0x10, 0x7f, 0x80, 0xff, rng.clone().u8(..)]).unwrap();
         }
         bytes.truncate(bytes.len() - rng.usize(..2));
         // Into types that ask for all there is.
@@ -267,7 +282,11 @@ fn of_damaged_documents_nothing_is_told_but_what_bson_tells() {
         same::<serde_json::Value>(&bytes);
         same::<BTreeMap<String, RawBson>>(&bytes);
         // And into those that do not, where at least nothing may panic.
-        let _ = (from_slice::<Numbers>(&bytes), from_slice::<Special>(&bytes), from_slice::<Nested>(&bytes));
+        let _ = (
+            from_slice::<Numbers>(&bytes),
+            from_slice::<Special>(&bytes),
+            from_slice::<Nested>(&bytes),
+        );
         let _ = (from_slice::<Wrapped>(&bytes), from_slice::<Borrowed<'_>>(&bytes));
     }
 }
@@ -308,7 +327,9 @@ fn the_common_types_are_decoded_here() {
     decoded::<Flat>(common);
     decoded::<RawDocumentBuf>(doc! { "a": 1 });
     decoded::<Wrapped>(doc! { "a": { "x": [1, 2] } });
-    decoded::<Numbers>(doc! { "a": 1, "b": -1_i64, "c": 70_000_i64, "d": 1 << 20, "e": 5, "f": 1.5 });
+    decoded::<Numbers>(
+        doc! { "a": 1, "b": -1_i64, "c": 70_000_i64, "d": 1 << 20, "e": 5, "f": 1.5 },
+    );
     decoded::<Nested>(
         doc! { "a": { "d": "Unit" }, "b": [{}], "c": [1, "x"], "d": { "Pair": [1, 2] }, "f": { "x": 1 } },
     );
@@ -335,8 +356,8 @@ fn an_error_names_the_field_that_does_not_fit() {
     }
     let error = |document: Document| {
         let bytes = bson::serialize_to_vec(&document).unwrap();
-        let error =
-            from_slice::<Person>(&bytes).map(|person| person.orders.iter().map(|o| o.price).sum::<f64>());
+        let error = from_slice::<Person>(&bytes)
+            .map(|person| person.orders.iter().map(|o| o.price).sum::<f64>());
         error.unwrap_err()
     };
     assert_eq!(error(doc! { "age": "x" }).key.as_deref(), Some("age"));
@@ -412,7 +433,8 @@ fn a_document_that_is_nested_too_deep_is_refused() {
         for _ in 0..500 {
             let code = [&[2, 0, 0, 0, b'x', 0][..], &scope].concat();
             let value = [&(4 + code.len() as i32).to_le_bytes()[..], &code].concat();
-            scope = [&(8 + value.len() as i32).to_le_bytes()[..], &[15, b'a', 0], &value, &[0]].concat();
+            scope = [&(8 + value.len() as i32).to_le_bytes()[..], &[15, b'a', 0], &value, &[0]]
+                .concat();
         }
         refused::<Document>(&scope);
     };

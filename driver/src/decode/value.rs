@@ -16,7 +16,8 @@ use crate::wire::scan::{Element, MAX_DEPTH, is_shallow, kind};
 /// The newtype by which `bson::Uuid` asks for a binary value of its own subtype.
 const UUID: &str = "$__bson_private_uuid";
 
-/// The beginning of the names of newtypes by which the types of `bson` make themselves known to its decoder.
+/// The beginning of the names of newtypes by which the types of `bson` make themselves known to its
+/// decoder.
 const PRIVATE: &str = "$__";
 
 /// The beginning of those of its types that keep the bytes.
@@ -60,7 +61,8 @@ impl<'c, 'de> Value<'c, 'de> {
 
     #[inline]
     fn string(self) -> Result<&'de str> {
-        // The length at its beginning and the terminator at its end were looked at when the element was found.
+        // The length at its beginning and the terminator at its end were looked at when the element
+        // was found.
         let text = self.bytes.get(4..self.bytes.len().saturating_sub(1)).unwrap_or_default();
         std::str::from_utf8(text).map_err(|_| self.refuse())
     }
@@ -101,7 +103,8 @@ impl<'c, 'de> Value<'c, 'de> {
         }
     }
 
-    /// The types that have no counterpart among those of serde: they are told as the maps of extended JSON.
+    /// The types that have no counterpart among those of serde: they are told as the maps of
+    /// extended JSON.
     #[inline(never)]
     fn extended<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.kind {
@@ -110,8 +113,12 @@ impl<'c, 'de> Value<'c, 'de> {
                 (subtype, bytes) => visitor.visit_map(extended::binary(subtype, bytes)),
             },
             kind::OBJECT_ID => visitor.visit_map(extended::object_id(self.array()?)),
-            kind::DATE_TIME => visitor.visit_map(extended::date_time(i64::from_le_bytes(self.array()?))),
-            kind::TIMESTAMP => visitor.visit_map(extended::timestamp(u64::from_le_bytes(self.array()?))),
+            kind::DATE_TIME => {
+                visitor.visit_map(extended::date_time(i64::from_le_bytes(self.array()?)))
+            }
+            kind::TIMESTAMP => {
+                visitor.visit_map(extended::timestamp(u64::from_le_bytes(self.array()?)))
+            }
             kind::DECIMAL128 => visitor.visit_map(extended::decimal128(self.array()?)),
             _ => Err(self.refuse()),
         }
@@ -183,7 +190,11 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     }
 
     #[inline]
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
         if !name.starts_with(PRIVATE) {
             return visitor.visit_newtype_struct(self);
         }
@@ -192,7 +203,8 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
                 (UUID_SUBTYPE, bytes) => visitor.visit_map(extended::binary(UUID_SUBTYPE, bytes)),
                 _ => Err(self.refuse()),
             },
-            // A document stands for itself, and `bson` can begin with it. Into raw documents it does not look.
+            // A document stands for itself, and `bson` can begin with it. Into raw documents it
+            // does not look.
             (_, kind::DOCUMENT) if name.starts_with(RAW) || is_shallow(self.bytes) => {
                 RawDeserializer::new(self.framed()?)?.deserialize_newtype_struct(name, visitor)
             }

@@ -1,7 +1,8 @@
 //! Whole documents, as values that can be changed: of replies that the caller gets as they are.
 //!
-//! `bson` copies the bytes of each document and array within before it reads them; here they are read where they are. What is rare
-//! or damaged is left to `bson`, as by the decoder beside this one.
+//! `bson` copies the bytes of each document and array within before it reads them; here they are
+//! read where they are. What is rare or damaged is left to `bson`, as by the decoder beside this
+//! one.
 
 use bson::oid::ObjectId;
 use bson::{Binary, Bson, DateTime, Decimal128, Document};
@@ -10,7 +11,8 @@ use super::is_framed;
 use crate::wire::i32_at;
 use crate::wire::scan::{Element, Elements, MAX_DEPTH, kind};
 
-/// The document that `bytes` are, which is `depth` levels deep in another; `None`: it is left to `bson`.
+/// The document that `bytes` are, which is `depth` levels deep in another; `None`: it is left to
+/// `bson`.
 pub(super) fn document(bytes: &[u8], depth: u32) -> Option<Document> {
     if !is_framed(bytes) || depth >= MAX_DEPTH {
         return None;
@@ -39,7 +41,9 @@ pub(super) fn value(element: &Element<'_>, depth: u32) -> Option<Bson> {
             [1] => Bson::Boolean(true),
             _ => return None,
         },
-        kind::DATE_TIME => Bson::DateTime(DateTime::from_millis(i64::from_le_bytes(bytes.try_into().ok()?))),
+        kind::DATE_TIME => {
+            Bson::DateTime(DateTime::from_millis(i64::from_le_bytes(bytes.try_into().ok()?)))
+        }
         kind::NULL => Bson::Null,
         kind::INT32 => Bson::Int32(i32::from_le_bytes(bytes.try_into().ok()?)),
         kind::TIMESTAMP => Bson::Timestamp(element.timestamp()?),

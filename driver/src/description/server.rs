@@ -67,7 +67,8 @@ impl ServerDescription {
         }
     }
 
-    /// A check or an operation failed with `error`, which came with `topology_version` if the server sent it.
+    /// A check or an operation failed with `error`, which came with `topology_version` if the
+    /// server sent it.
     pub(crate) fn failed(
         address: ServerAddress,
         error: Error,
@@ -113,7 +114,8 @@ impl ServerDescription {
         self.round_trip.map(|rtt| rtt.average)
     }
 
-    /// The shortest of the last ten round trips; zero until there were two. None while the server is unknown.
+    /// The shortest of the last ten round trips; zero until there were two. None while the server
+    /// is unknown.
     pub fn min_round_trip_time(&self) -> Option<Duration> {
         self.round_trip.map(|rtt| rtt.minimum)
     }
@@ -193,7 +195,8 @@ impl ServerDescription {
         self.topology_version
     }
 
-    /// Whether nothing that the specification compares differs (section "Server Description Equality").
+    /// Whether nothing that the specification compares differs (section "Server Description
+    /// Equality").
     pub(crate) fn says_the_same(&self, other: &ServerDescription) -> bool {
         let error = |d: &ServerDescription| d.error.as_ref().map(ToString::to_string);
         self.address == other.address

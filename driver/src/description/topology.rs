@@ -60,7 +60,8 @@ pub struct TopologyDescription {
     pub(crate) max_set_version: Option<i64>,
     /// In the order in which they became known.
     pub(crate) servers: Vec<Arc<ServerDescription>>,
-    /// Servers that do not belong, and why: what a user who finds no server has to know. The latest few.
+    /// Servers that do not belong, and why: what a user who finds no server has to know. The
+    /// latest few.
     pub(crate) left_out: Vec<(ServerAddress, Arc<str>)>,
     pub(crate) compatibility_error: Option<String>,
     pub(crate) logical_session_timeout: Option<Duration>,
@@ -130,8 +131,8 @@ impl TopologyDescription {
         self.servers().find(|server| server.server_type == ServerType::RsPrimary)
     }
 
-    /// How long servers keep an unused session: the shortest among those that hold data. None where one of them does not say,
-    /// or none is known.
+    /// How long servers keep an unused session: the shortest among those that hold data. None where
+    /// one of them does not say, or none is known.
     pub fn logical_session_timeout(&self) -> Option<Duration> {
         self.logical_session_timeout
     }
@@ -161,17 +162,23 @@ impl TopologyDescription {
     pub(crate) fn says_the_same(&self, other: &TopologyDescription) -> bool {
         self.topology_type == other.topology_type
             && self.set_name == other.set_name
-            && (self.max_election_id, self.max_set_version) == (other.max_election_id, other.max_set_version)
+            && (self.max_election_id, self.max_set_version)
+                == (other.max_election_id, other.max_set_version)
             && self.compatibility_error == other.compatibility_error
             && self.logical_session_timeout == other.logical_session_timeout
             && self.servers.len() == other.servers.len()
-            && self.servers.iter().zip(&other.servers).all(|(a, b)| Arc::ptr_eq(a, b) || a.says_the_same(b))
+            && self
+                .servers
+                .iter()
+                .zip(&other.servers)
+                .all(|(a, b)| Arc::ptr_eq(a, b) || a.says_the_same(b))
     }
 
     /// Derives from the servers what they have in common.
     pub(crate) fn summarize(&mut self) {
         self.compatibility_error = self.servers.iter().find_map(|server| incompatibility(server));
-        let mut data_bearing = self.servers.iter().filter(|server| server.server_type.is_data_bearing());
+        let mut data_bearing =
+            self.servers.iter().filter(|server| server.server_type.is_data_bearing());
         let shortest = data_bearing.try_fold(None::<Duration>, |shortest, server| {
             let timeout = server.logical_session_timeout()?;
             Some(Some(shortest.map_or(timeout, |shortest| shortest.min(timeout))))

@@ -86,7 +86,8 @@ pub struct InsertManyError {
 }
 
 /// The codes by which a member says that it cannot take the operation in its present state
-/// (specification "Server Discovery And Monitoring", section "not writable primary and node is recovering").
+/// (specification "Server Discovery And Monitoring", section "not writable primary and node is
+/// recovering").
 pub(super) fn is_state_change(code: i32, kind: &ErrorKind) -> bool {
     matches!(kind, ErrorKind::Command(_) | ErrorKind::Write(WriteFailure::WriteConcernError(_)))
         && (is_not_writable_primary(code) || is_recovering(code))
@@ -97,12 +98,19 @@ pub(crate) fn is_not_writable_primary(code: i32) -> bool {
     matches!(code, 10107 | 13435 | 10058)
 }
 
-/// InterruptedAtShutdown, InterruptedDueToReplStateChange, NotPrimaryOrSecondary, PrimarySteppedDown, ShutdownInProgress.
+/// InterruptedAtShutdown, InterruptedDueToReplStateChange, NotPrimaryOrSecondary,
+/// PrimarySteppedDown, ShutdownInProgress.
 pub(crate) fn is_recovering(code: i32) -> bool {
     matches!(code, 11600 | 11602 | 13436 | 189 | 91)
 }
 
-fn coded(f: &mut fmt::Formatter<'_>, what: &str, code: i32, name: &str, message: &str) -> fmt::Result {
+fn coded(
+    f: &mut fmt::Formatter<'_>,
+    what: &str,
+    code: i32,
+    name: &str,
+    message: &str,
+) -> fmt::Result {
     match name {
         "" => write!(f, "{what} (code {code}): {message}"),
         name => write!(f, "{what} ({name}, code {code}): {message}"),
@@ -118,9 +126,13 @@ impl fmt::Display for CommandError {
 impl fmt::Display for WriteFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            WriteFailure::WriteError(e) => {
-                coded(f, "write error", e.code, e.code_name.as_deref().unwrap_or_default(), &e.message)
-            }
+            WriteFailure::WriteError(e) => coded(
+                f,
+                "write error",
+                e.code,
+                e.code_name.as_deref().unwrap_or_default(),
+                &e.message,
+            ),
             WriteFailure::WriteConcernError(e) => {
                 coded(f, "write concern not met", e.code, &e.code_name, &e.message)
             }

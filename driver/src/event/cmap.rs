@@ -1,4 +1,5 @@
-//! What happens in connection pools (specification "Connection Monitoring and Pooling", section "Connection Pool Monitoring").
+//! What happens in connection pools (specification "Connection Monitoring and Pooling", section
+//! "Connection Pool Monitoring").
 
 use std::time::Duration;
 
@@ -160,7 +161,8 @@ pub struct ConnectionCheckoutFailedEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectionCheckoutFailedReason {
-    /// None came free in time, too many operations were waiting already, or the operation was given up while it waited.
+    /// None came free in time, too many operations were waiting already, or the operation was given
+    /// up while it waited.
     Timeout,
     /// The pool was cleared, or a new connection could not be opened.
     ConnectionError,

@@ -1,6 +1,7 @@
 //! What is asked of servers and what they answer (specification "Command Logging and Monitoring").
 //!
-//! Commands that prove a user, or carry a user's password, are told with an empty document in the place of the command and of its reply.
+//! Commands that prove a user, or carry a user's password, are told with an empty document in the
+//! place of the command and of its reply.
 
 use std::time::Duration;
 
@@ -38,7 +39,8 @@ pub struct ConnectionInfo {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CommandStartedEvent {
-    /// The command, with the documents that are sent along with it; empty for a command that carries a secret.
+    /// The command, with the documents that are sent along with it; empty for a command that
+    /// carries a secret.
     pub command: Document,
     /// The database that it is for.
     pub db: String,

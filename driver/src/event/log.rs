@@ -1,4 +1,5 @@
-//! The same as the events, for the subscribers of `tracing` (feature `tracing`), in the words of the logging specification.
+//! The same as the events, for the subscribers of `tracing` (feature `tracing`), in the words of
+//! the logging specification.
 //!
 //! | target | what |
 //! |---|---|
@@ -8,9 +9,12 @@
 //! | `driver::topology` | discovery and monitoring |
 //! | `driver::server_selection` | selection; that one has to wait is `info`, all else here and above is `debug` |
 //!
-//! Names and casing of the fields are those of the specifications; a field that has no value is left out. Documents are relaxed extended
-//! JSON, cut off after [`tracing_max_document_length`](field@crate::options::ClientOptions::tracing_max_document_length) characters. Whether a
-//! subscriber wants a target is looked at when a client is made, so that nothing is built for nobody: install the subscriber before.
+//! Names and casing of the fields are those of the specifications; a field that has no value is
+//! left out. Documents are relaxed extended JSON, cut off after
+//! [`tracing_max_document_length`](field@
+//! crate::options::ClientOptions::tracing_max_document_length) characters. Whether a subscriber
+//! wants a target is looked at when a client is made, so that nothing is built for nobody: install
+//! the subscriber before.
 
 use bson::{Bson, Document};
 
@@ -19,7 +23,8 @@ use super::command::{CommandEvent, ConnectionInfo};
 use super::sdam::SdamEvent;
 use crate::types::ServerAddress;
 
-/// How many characters of a document are logged where neither the options nor the environment say otherwise.
+/// How many characters of a document are logged where neither the options nor the environment say
+/// otherwise.
 pub const MAX_DOCUMENT_LENGTH: usize = 1000;
 
 macro_rules! debug {
@@ -48,9 +53,16 @@ pub(crate) fn command(event: &CommandEvent, length: usize) {
         }};
     }
     match event {
-        CommandEvent::Started(e) => about!(e, "Command started", command = json(&e.command, length)),
+        CommandEvent::Started(e) => {
+            about!(e, "Command started", command = json(&e.command, length))
+        }
         CommandEvent::Succeeded(e) => {
-            about!(e, "Command succeeded", durationMS = ms(e.duration), reply = json(&e.reply, length));
+            about!(
+                e,
+                "Command succeeded",
+                durationMS = ms(e.duration),
+                reply = json(&e.reply, length)
+            );
         }
         CommandEvent::Failed(e) => {
             about!(e, "Command failed", durationMS = ms(e.duration), failure = %e.failure);
@@ -70,14 +82,18 @@ pub(crate) fn connection(event: &CmapEvent) {
             maxConnecting = e.options.max_connecting,
             waitQueueTimeoutMS = e.options.wait_queue_timeout.map(ms)
         ),
-        CmapEvent::PoolReady(e) => debug!("driver::connection", &e.address, "Connection pool ready"),
+        CmapEvent::PoolReady(e) => {
+            debug!("driver::connection", &e.address, "Connection pool ready")
+        }
         CmapEvent::PoolCleared(e) => debug!(
             "driver::connection",
             &e.address,
             "Connection pool cleared",
             serviceId = e.service_id.map(|id| id.to_hex())
         ),
-        CmapEvent::PoolClosed(e) => debug!("driver::connection", &e.address, "Connection pool closed"),
+        CmapEvent::PoolClosed(e) => {
+            debug!("driver::connection", &e.address, "Connection pool closed")
+        }
         CmapEvent::ConnectionCreated(e) => debug!(
             "driver::connection",
             &e.address,
@@ -97,7 +113,8 @@ pub(crate) fn connection(event: &CmapEvent) {
             "Connection closed",
             driverConnectionId = e.connection_id,
             reason = match e.reason {
-                ConnectionClosedReason::Stale => "Connection became stale because the pool was cleared",
+                ConnectionClosedReason::Stale =>
+                    "Connection became stale because the pool was cleared",
                 ConnectionClosedReason::Idle => {
                     "Connection has been available but unused for longer than the configured max idle time"
                 }
@@ -283,11 +300,15 @@ mod tests {
     #[test]
     fn documents_keep_their_order_and_are_cut_off() {
         let document = doc! { "z": 1, "a": [{ "y": "\"", "b": null }, 2_i64], "n": { "d": bson::DateTime::from_millis(0) } };
-        let expected = r#"{"z":1,"a":[{"y":"\"","b":null},2],"n":{"d":{"$date":"1970-01-01T00:00:00Z"}}}"#;
+        let expected =
+            r#"{"z":1,"a":[{"y":"\"","b":null},2],"n":{"d":{"$date":"1970-01-01T00:00:00Z"}}}"#;
         assert_eq!(json(&document, MAX_DOCUMENT_LENGTH), expected);
         for length in [MAX_DOCUMENT_LENGTH - 1, MAX_DOCUMENT_LENGTH, 10 * MAX_DOCUMENT_LENGTH] {
             let cut = json(&doc! { "a": ["ü".repeat(length), 1] }, MAX_DOCUMENT_LENGTH);
-            assert!(cut.ends_with("...") && cut.chars().count() == MAX_DOCUMENT_LENGTH + 3, "{cut}");
+            assert!(
+                cut.ends_with("...") && cut.chars().count() == MAX_DOCUMENT_LENGTH + 3,
+                "{cut}"
+            );
         }
     }
 }

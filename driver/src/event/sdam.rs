@@ -1,6 +1,7 @@
 //! What the client learns about its deployment (specification "SDAM Logging and Monitoring").
 //!
-//! The events of one client are told in the order in which things happened, one at a time, by whichever thread or task caused them.
+//! The events of one client are told in the order in which things happened, one at a time, by
+//! whichever thread or task caused them.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -17,7 +17,8 @@ use crate::wire::Flags;
 /// The room that a command has beyond the largest document that it can carry.
 const COMMAND_OVERHEAD: usize = 16 * 1024;
 
-/// The wire version of 5.0, from which on sessions can be snapshots (specification "Snapshot Reads", section "Requires MongoDB 5.0+").
+/// The wire version of 5.0, from which on sessions can be snapshots (specification "Snapshot
+/// Reads", section "Requires MongoDB 5.0+").
 const SNAPSHOT_READS: i32 = 13;
 
 /// The code by which a server says that the user has to be proven again on the connection.
@@ -34,7 +35,8 @@ pub(super) fn attempt(
         let core = retries.lease.core;
         let mut connection = match core.check_out_now(selected.pool()) {
             Some(connection) => connection,
-            // Boxed: whoever waits can bear it, and it would make every operation's future as large.
+            // Boxed: whoever waits can bear it, and it would make every operation's future as
+            // large.
             None => Box::pin(core.check_out(selected.pool(), retries.deadline))
                 .await
                 .map_err(|refused| not_checked_out(selected, retries.retry, refused))?,
@@ -75,7 +77,8 @@ fn exchange(
             _ => Failure::before(error.at(selected.address())),
         })?;
         let (acknowledged, deadline) = (retries.acknowledged, retries.deadline);
-        let monitor = CommandMonitor::begin(core.options.command_event_handler.as_ref(), connection);
+        let monitor =
+            CommandMonitor::begin(core.options.command_event_handler.as_ref(), connection);
         let flight = InFlight::begin(session(retries), connection, &core.sessions);
         let sent = match acknowledged {
             true => flight.connection.round_trip(&core.runtime, deadline).await,
@@ -110,7 +113,8 @@ fn exchange(
     }
 }
 
-/// A command under way. Dropped before its end, it leaves to the connection to find out when the session is free.
+/// A command under way. Dropped before its end, it leaves to the connection to find out when the
+/// session is free.
 struct InFlight<'a> {
     session: Option<&'a mut ServerSession>,
     connection: &'a mut Connection,
@@ -131,7 +135,9 @@ impl<'a> InFlight<'a> {
 
     fn ended(mut self, sent: &Result<()>) {
         if let Some(session) = self.session.take()
-            && sent.as_ref().is_err_and(|error| !matches!(error.kind(), ErrorKind::InvalidArgument { .. }))
+            && sent
+                .as_ref()
+                .is_err_and(|error| !matches!(error.kind(), ErrorKind::InvalidArgument { .. }))
         {
             session.mark_dirty();
         }
@@ -181,7 +187,9 @@ fn read_time_of(
         (Access::Read | Access::Write, false) => state.after_cluster_time().map(ReadTime::After),
         (_, true) if server.max_wire_version < SNAPSHOT_READS => {
             return Err(Error::new(ErrorKind::IncompatibleServer {
-                message: "Snapshot reads require MongoDB 5.0 or later; use a session without snapshot".into(),
+                message:
+                    "Snapshot reads require MongoDB 5.0 or later; use a session without snapshot"
+                        .into(),
             }));
         }
         (_, true) => Some(state.at_cluster_time().map_or(ReadTime::Snapshot, ReadTime::At)),
@@ -263,7 +271,8 @@ pub(crate) fn check_size(command: &str, size: usize, server: &ConnectionDescript
     )))
 }
 
-/// Gives a retryable write its transaction number, or turns it into a plain one where the server cannot tell repetitions.
+/// Gives a retryable write its transaction number, or turns it into a plain one where the server
+/// cannot tell repetitions.
 fn number_write(retries: &mut RetryState<'_, '_>, server: &ConnectionDescription) -> Result<()> {
     if retry::supports_retryable_writes(server) {
         if retries.txn_number.is_none() {
@@ -284,7 +293,11 @@ fn number_write(retries: &mut RetryState<'_, '_>, server: &ConnectionDescription
 }
 
 /// Finds what is at the top of the reply, and takes note of the times in it.
-fn read(retries: &mut RetryState<'_, '_>, access: Access, connection: &Connection) -> Result<ReplyHeader> {
+fn read(
+    retries: &mut RetryState<'_, '_>,
+    access: Access,
+    connection: &Connection,
+) -> Result<ReplyHeader> {
     let reply = connection.reply()?;
     let header = ReplyHeader::of(reply).map_err(|error| error.at(connection.address()))?;
     let cluster_time = header.cluster_time(reply);
@@ -324,7 +337,8 @@ fn judge(
         .unwrap_or_else(|error| Err(Failure::after(error.at(selected.address()))))
 }
 
-/// The outer error is of a reply that cannot be understood, the inner one what the server complains of.
+/// The outer error is of a reply that cannot be understood, the inner one what the server complains
+/// of.
 #[cold]
 fn complaint(
     retries: &RetryState<'_, '_>,
@@ -335,23 +349,33 @@ fn complaint(
 ) -> Result<std::result::Result<(), Failure>> {
     let reply = connection.reply()?;
     if !header.is_complete() {
-        return Err(Error::invalid_response("it has no ok, which says whether the command was carried out"));
+        return Err(Error::invalid_response(
+            "it has no ok, which says whether the command was carried out",
+        ));
     }
     let complaints = operation.meta().complaints;
     let told = match header.is_ok() {
         false => Some(failure::of_command(header, reply)),
-        true if complaints == Complaints::Unread => failure::of_write_concern(header, reply).ok().flatten(),
+        true if complaints == Complaints::Unread => {
+            failure::of_write_concern(header, reply).ok().flatten()
+        }
         true => {
             header.check()?;
             failure::of_write_concern(header, reply)?
         }
     };
-    // What the reply says of the server is heard, and may be a reason to try again, whoever makes an error of it.
+    // What the reply says of the server is heard, and may be a reason to try again, whoever makes
+    // an error of it.
     if let Some(mut error) = told.map(|error| error.at(selected.address())) {
         if retries.retry == Retry::Write {
             retry::label(&mut error, Some(connection.description()));
         }
-        retries.lease.core.deployment.on_error(selected, connection.generation(), &error, Stage::Operation);
+        retries.lease.core.deployment.on_error(
+            selected,
+            connection.generation(),
+            &error,
+            Stage::Operation,
+        );
         let again = retry::permits(retries.retry, &error) && retries.may_repeat(&error);
         if !header.is_ok() || again {
             return Ok(Err(Failure::after(error)));

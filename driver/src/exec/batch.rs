@@ -1,7 +1,7 @@
 //! One batch of a cursor, as it came.
 //!
-//! The reply stays in one piece; a position moves over the array of documents in it. Going from one document to the next looks at its
-//! length and nothing else.
+//! The reply stays in one piece; a position moves over the array of documents in it. Going from one
+//! document to the next looks at its length and nothing else.
 
 use std::ops::Range;
 
@@ -63,7 +63,8 @@ impl<'r> CursorInfo<'r> {
     }
 }
 
-/// The first document of the batch of a cursor that is not followed any further: nothing else is looked at.
+/// The first document of the batch of a cursor that is not followed any further: nothing else is
+/// looked at.
 ///
 /// # Errors
 /// `InvalidResponse` when there is no batch, or what is in it is no document.
@@ -169,8 +170,9 @@ impl Batch {
 
 /// Where the document lies whose element begins at `at`; none at the end of the array.
 fn document_at(bytes: &[u8], at: usize) -> Result<Option<Range<usize>>> {
-    let broken =
-        || Error::invalid_response("a batch in it is cut off or holds something that is no document");
+    let broken = || {
+        Error::invalid_response("a batch in it is cut off or holds something that is no document")
+    };
     let rest = bytes.get(at..).ok_or_else(broken)?;
     let (&kind, rest) = rest.split_first().ok_or_else(broken)?;
     if kind == 0 {
@@ -179,7 +181,8 @@ fn document_at(bytes: &[u8], at: usize) -> Result<Option<Range<usize>>> {
     let key = rest.iter().position(|byte| *byte == 0).ok_or_else(broken)?;
     let start = at + 1 + key + 1;
     let length = crate::wire::i32_at(bytes, start).and_then(|length| usize::try_from(length).ok());
-    let end = length.filter(|length| *length >= 5).map(|length| start + length).ok_or_else(broken)?;
+    let end =
+        length.filter(|length| *length >= 5).map(|length| start + length).ok_or_else(broken)?;
     if kind != ElementType::EmbeddedDocument as u8 || bytes.get(end - 1) != Some(&0) {
         return Err(broken());
     }
@@ -210,9 +213,13 @@ mod tests {
         let first_of = |reply: &RawDocument| {
             first(&ReplyHeader::of(reply).unwrap(), reply).map(|found| found.map(<[u8]>::to_vec))
         };
-        let found = first_of(&rawdoc! { "cursor": { "firstBatch": [{ "a": 1 }, {}], "id": 0_i64 }, "ok": 1 });
+        let found = first_of(
+            &rawdoc! { "cursor": { "firstBatch": [{ "a": 1 }, {}], "id": 0_i64 }, "ok": 1 },
+        );
         assert_eq!(found.unwrap(), Some(rawdoc! { "a": 1 }.into_bytes()));
-        let found = first_of(&rawdoc! { "cursor": { "id": 0_i64, "ns": "d.c", "firstBatch": [] }, "ok": 1 });
+        let found = first_of(
+            &rawdoc! { "cursor": { "id": 0_i64, "ns": "d.c", "firstBatch": [] }, "ok": 1 },
+        );
         assert_eq!(found.unwrap(), None);
         for (reply, lacks) in [
             (rawdoc! { "ok": 1 }, "no cursor"),
@@ -240,7 +247,8 @@ mod tests {
     #[test]
     fn a_damaged_document_ends_its_batch() {
         let mut array = rawdoc! { "0": { "a": 1 }, "1": { "a": 2 }, "2": { "a": 3 } }.into_bytes();
-        let second = document_at(&array, document_at(&array, 4).unwrap().unwrap().end).unwrap().unwrap();
+        let second =
+            document_at(&array, document_at(&array, 4).unwrap().unwrap().end).unwrap().unwrap();
         array[second.start] = 4;
         let whole = 0..array.len();
         let mut batch = Batch::new(OwnedReply::of(array), whole);

@@ -1,9 +1,11 @@
 //! The highest cluster time seen: gossiped to every server, whichever server it came from.
 //!
-//! A cell of its own beside the picture of the deployment, so that a new time never republishes a topology. Only ever
-//! higher times are stored, compared by their timestamp alone (specification "Driver Sessions", section "Gossipping the
-//! cluster time"). On a replica set every operation reads it and every write moves it on: readers write to no shared memory, a store is a
-//! handful of plain ones, and neither allocates ([`cell`]). A reply whose time is not news costs one atomic load.
+//! A cell of its own beside the picture of the deployment, so that a new time never republishes a
+//! topology. Only ever higher times are stored, compared by their timestamp alone (specification
+//! "Driver Sessions", section "Gossipping the cluster time"). On a replica set every operation
+//! reads it and every write moves it on: readers write to no shared memory, a store is a handful of
+//! plain ones, and neither allocates ([`cell`]). A reply whose time is not news costs one atomic
+//! load.
 
 mod cell;
 
@@ -49,9 +51,8 @@ impl Stored {
 
     fn as_document(&self) -> &RawDocument {
         match self {
-            Stored::Inline { len, bytes } => {
-                RawDocument::from_bytes(&bytes[..usize::from(*len)]).expect("it was copied from a document")
-            }
+            Stored::Inline { len, bytes } => RawDocument::from_bytes(&bytes[..usize::from(*len)])
+                .expect("it was copied from a document"),
             Stored::Allocated(document) => document,
         }
     }
@@ -108,8 +109,9 @@ impl ClusterTime {
 
 /// Time and increment in one number that compares as they do.
 fn order(document: &RawDocument) -> Option<u64> {
-    let time =
-        elements(document).map_while(|element| element.ok()).find(|element| element.key == b"clusterTime");
+    let time = elements(document)
+        .map_while(|element| element.ok())
+        .find(|element| element.key == b"clusterTime");
     let Timestamp { time, increment } = time?.timestamp()?;
     Some(u64::from(time) << 32 | u64::from(increment))
 }
@@ -138,13 +140,18 @@ impl ClusterClock {
 
     /// Takes note of a time that came in a reply.
     pub(crate) fn advance(&self, document: &RawDocument) {
-        let Some(order) = order(document).filter(|order| *order > self.cell.order()) else { return };
+        let Some(order) = order(document).filter(|order| *order > self.cell.order()) else {
+            return;
+        };
         let news = ClusterTime { order, document: Stored::new(document) };
         match news.to_words() {
             Some(words) => self.cell.raise(&words),
             None => {
-                let mut large =
-                    self.large.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+                let mut large = self
+                    .large
+                    .get_or_init(Mutex::default)
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
                 if large.as_ref().is_none_or(|large| large.is_before(&news)) {
                     *large = Some(news);
                 }
@@ -179,8 +186,7 @@ mod tests {
     #[test]
     fn a_time_of_any_size_comes_back_as_it_was() {
         for size in [0, 20, 200, 1000] {
-            let document =
-                rawdoc! { "clusterTime": Timestamp { time: 1, increment: 2 }, "filling": "x".repeat(size) };
+            let document = rawdoc! { "clusterTime": Timestamp { time: 1, increment: 2 }, "filling": "x".repeat(size) };
             assert_eq!(ClusterTime::parse(&document).unwrap().as_document(), &*document);
         }
     }
@@ -224,6 +230,9 @@ mod tests {
             }
             scope.spawn(|| clock.advance(&at(2_000_000, 7)));
         });
-        assert_eq!(clock.get().as_ref().unwrap().time(), Timestamp { time: 2_000_000, increment: 7 });
+        assert_eq!(
+            clock.get().as_ref().unwrap().time(),
+            Timestamp { time: 2_000_000, increment: 7 }
+        );
     }
 }

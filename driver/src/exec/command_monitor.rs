@@ -1,7 +1,8 @@
 //! Tells the events of one command to whoever listens.
 //!
-//! A [`CommandMonitor`] is there only where somebody listens. It tells the start when it is made, and the end when it is told of it; dropped
-//! before, because the operation was, it tells a failure, so that each start has its end.
+//! A [`CommandMonitor`] is there only where somebody listens. It tells the start when it is made,
+//! and the end when it is told of it; dropped before, because the operation was, it tells a
+//! failure, so that each start has its end.
 
 use std::time::Instant;
 
@@ -37,7 +38,8 @@ struct About {
 }
 
 impl CommandMonitor {
-    /// Tells that the command which lies in the connection's buffer is about to be sent, if anybody listens.
+    /// Tells that the command which lies in the connection's buffer is about to be sent, if anybody
+    /// listens.
     pub(super) fn begin(
         handler: Option<&EventHandler<CommandEvent>>,
         connection: &Connection,
@@ -78,7 +80,8 @@ impl CommandMonitor {
         })
     }
 
-    /// The server has answered; a write that is not acknowledged counts as answered when it has been sent.
+    /// The server has answered; a write that is not acknowledged counts as answered when it has
+    /// been sent.
     pub(super) fn answered(mut self, header: &ReplyHeader, reply: Option<&RawDocument>) {
         let Some(reply) = reply else { return self.succeeded(doc! { "ok": 1 }) };
         match header.is_ok() {
@@ -95,7 +98,9 @@ impl CommandMonitor {
 
     fn succeeded(&mut self, reply: Document) {
         let duration = self.started.elapsed();
-        let Some(About { command_name, db, request_id, connection, service_id }) = self.about.take() else {
+        let Some(About { command_name, db, request_id, connection, service_id }) =
+            self.about.take()
+        else {
             return;
         };
         self.handler.handle(CommandEvent::Succeeded(CommandSucceededEvent {
@@ -111,7 +116,9 @@ impl CommandMonitor {
 
     fn end(&mut self, error: &Error) {
         let duration = self.started.elapsed();
-        let Some(About { command_name, db, request_id, connection, service_id }) = self.about.take() else {
+        let Some(About { command_name, db, request_id, connection, service_id }) =
+            self.about.take()
+        else {
             return;
         };
         let failure = if self.secret { without_words(error) } else { error.clone() };
@@ -148,7 +155,8 @@ fn is_secret(name: &str, command: &Document) -> bool {
     ];
     let name = name.to_ascii_lowercase();
     SECRET.contains(&name.as_str())
-        || (matches!(name.as_str(), "hello" | "ismaster") && command.contains_key("speculativeAuthenticate"))
+        || (matches!(name.as_str(), "hello" | "ismaster")
+            && command.contains_key("speculativeAuthenticate"))
 }
 
 /// The error with its code and labels, and nothing that the server said.
@@ -175,8 +183,11 @@ mod tests {
         }
         assert!(is_secret("hello", &doc! { "speculativeAuthenticate": {} }));
         assert!(!is_secret("hello", &Document::new()) && !is_secret("insert", &Document::new()));
-        let told =
-            CommandError { code: 18, code_name: "AuthenticationFailed".into(), message: "secret".into() };
+        let told = CommandError {
+            code: 18,
+            code_name: "AuthenticationFailed".into(),
+            message: "secret".into(),
+        };
         let mut error = Error::new(ErrorKind::Command(told));
         error.add_label("label");
         let bare = without_words(&error);

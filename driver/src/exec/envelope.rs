@@ -72,7 +72,9 @@ impl Envelope<'_> {
         }
         let mut concern = body.nested(cstr!("readConcern"));
         match (self.read_time, self.read_concern) {
-            (Some(ReadTime::Snapshot | ReadTime::At(_)), _) => concern.str(cstr!("level"), "snapshot"),
+            (Some(ReadTime::Snapshot | ReadTime::At(_)), _) => {
+                concern.str(cstr!("level"), "snapshot")
+            }
             (_, Some(asked)) => concern.str(cstr!("level"), asked.level.as_str()),
             (_, None) => {}
         }
@@ -93,15 +95,17 @@ pub(super) enum Route {
     Direct,
 }
 
-/// The `$readPreference` to send (specification "Server Selection", sections "Passing read preference to mongos and load balancers" and
-/// "Topology type: Single").
+/// The `$readPreference` to send (specification "Server Selection", sections "Passing read
+/// preference to mongos and load balancers" and "Topology type: Single").
 pub(super) fn read_preference<'a>(
     target: Target<'a>,
     server: ServerType,
     route: Route,
 ) -> Option<&'a ReadPreference> {
     const ANY: &ReadPreference = &ReadPreference::PrimaryPreferred { options: None };
-    let (Target::Readable(criteria) | Target::WritingAggregate(criteria)) = target else { return None };
+    let (Target::Readable(criteria) | Target::WritingAggregate(criteria)) = target else {
+        return None;
+    };
     let asked = match criteria {
         SelectionCriteria::ReadPreference(ReadPreference::Primary) => None,
         SelectionCriteria::ReadPreference(preference) => Some(preference),

@@ -7,7 +7,8 @@ use super::header::{ReplyHeader, malformed};
 use super::operation::Complaints;
 use crate::decode;
 use crate::error::{
-    CommandError, Error, ErrorKind, IndexedWriteError, Result, WriteConcernError, WriteError, WriteFailure,
+    CommandError, Error, ErrorKind, IndexedWriteError, Result, WriteConcernError, WriteError,
+    WriteFailure,
 };
 use crate::wire::scan::whole;
 
@@ -25,8 +26,8 @@ pub(crate) fn of_command(header: &ReplyHeader, reply: &RawDocument) -> Error {
     labelled(Error::new(kind), header, reply)
 }
 
-/// The error of a command that was answered with `ok: 1`, carried `statements` writes, and reports its failures as `complaints` says;
-/// none when all is well or the operation is to look by itself.
+/// The error of a command that was answered with `ok: 1`, carried `statements` writes, and reports
+/// its failures as `complaints` says; none when all is well or the operation is to look by itself.
 ///
 /// # Errors
 /// `InvalidResponse` when what should tell of failures cannot be understood.
@@ -43,9 +44,11 @@ pub(super) fn of_accepted(
     let concern = write_concern_error(header, reply)?;
     let failure = match (complaints, written, concern) {
         (Complaints::Collected | Complaints::Unread, ..) => None,
-        (Complaints::Raised, Some(IndexedWriteError { code, code_name, message, details, .. }), _) => {
-            Some(WriteFailure::WriteError(WriteError { code, code_name, message, details }))
-        }
+        (
+            Complaints::Raised,
+            Some(IndexedWriteError { code, code_name, message, details, .. }),
+            _,
+        ) => Some(WriteFailure::WriteError(WriteError { code, code_name, message, details })),
         (Complaints::Raised, None, concern) => concern.map(WriteFailure::WriteConcernError),
     };
     Ok(failure.map(|failure| labelled(Error::new(ErrorKind::Write(failure)), header, reply)))
@@ -88,10 +91,12 @@ pub(crate) fn write_concern_error(
     }))
 }
 
-/// The write errors of the reply to a command that carried `statements` writes, their positions counted within the command.
+/// The write errors of the reply to a command that carried `statements` writes, their positions
+/// counted within the command.
 ///
 /// # Errors
-/// `InvalidResponse` when one of them is no document, has no code, or is of a write that was not in the command.
+/// `InvalidResponse` when one of them is no document, has no code, or is of a write that was not in
+/// the command.
 pub(crate) fn write_errors(
     header: &ReplyHeader,
     reply: &RawDocument,
@@ -100,15 +105,22 @@ pub(crate) fn write_errors(
     let Some(list) = header.write_errors(reply) else { return Ok(Vec::new()) };
     let mut errors = Vec::new();
     for element in list.iter_elements() {
-        let RawBsonRef::Document(error) = element.and_then(|element| element.value()).map_err(malformed)?
+        let RawBsonRef::Document(error) =
+            element.and_then(|element| element.value()).map_err(malformed)?
         else {
-            return Err(Error::invalid_response("its writeErrors hold something that is no document"));
+            return Err(Error::invalid_response(
+                "its writeErrors hold something that is no document",
+            ));
         };
         let index = integer(error, "index").and_then(|index| usize::try_from(index).ok());
         let Some(index) = index.filter(|index| *index < statements) else {
             return Err(Error::invalid_response(format!(
                 "an index in its writeErrors is {}, and the command carried {statements} writes",
-                error.get("index").ok().flatten().map_or("missing".to_owned(), |index| format!("{index:?}")),
+                error
+                    .get("index")
+                    .ok()
+                    .flatten()
+                    .map_or("missing".to_owned(), |index| format!("{index:?}")),
             )));
         };
         errors.push(IndexedWriteError {
@@ -160,7 +172,8 @@ mod tests {
 
     #[test]
     fn empty_lists_of_errors_are_no_errors() {
-        let reply = rawdoc! { "ok": 1, "n": 2, "writeErrors": [], "upserted": [], "errorLabels": [] };
+        let reply =
+            rawdoc! { "ok": 1, "n": 2, "writeErrors": [], "upserted": [], "errorLabels": [] };
         let header = ReplyHeader::of(&reply).unwrap();
         assert!(header.is_success() && header.check().is_ok());
         assert!(header.upserted(&reply).is_none());

@@ -1,8 +1,8 @@
 //! What stands at the top of a reply, found in one pass.
 //!
-//! Positions rather than references, so that an [`ReplyHeader`] travels with the connection whose buffer holds the reply.
-//! An array is kept as the document that it is on the wire. Nothing is interpreted that is not there: a successful reply costs one
-//! walk over its half a dozen elements.
+//! Positions rather than references, so that an [`ReplyHeader`] travels with the connection whose
+//! buffer holds the reply. An array is kept as the document that it is on the wire. Nothing is
+//! interpreted that is not there: a successful reply costs one walk over its half a dozen elements.
 
 use std::cell::Cell;
 
@@ -47,8 +47,10 @@ impl ReplyHeader {
     /// `InvalidResponse` when the bytes are no BSON document.
     pub(crate) fn of(reply: &RawDocument) -> Result<Self> {
         let base = reply.as_bytes().as_ptr().addr();
-        let span =
-            |bytes: &[u8]| Span { start: (bytes.as_ptr().addr() - base) as u32, len: bytes.len() as u32 };
+        let span = |bytes: &[u8]| Span {
+            start: (bytes.as_ptr().addr() - base) as u32,
+            len: bytes.len() as u32,
+        };
         let text = |element: &Element<'_>| match element.is(ElementType::String) {
             true => span(element.bytes()),
             false => Span::default(),
@@ -80,21 +82,29 @@ impl ReplyHeader {
                     None => odd("nModified"),
                 },
                 b"code" => {
-                    found.code = element.number().and_then(|code| code.try_into().ok()).unwrap_or_default()
+                    found.code =
+                        element.number().and_then(|code| code.try_into().ok()).unwrap_or_default()
                 }
                 b"operationTime" => match element.timestamp() {
                     Some(time) => found.operation_time = Some(time),
                     None => odd("operationTime"),
                 },
-                b"cursor" => found.cursor = typed(&element, ElementType::EmbeddedDocument, "cursor"),
+                b"cursor" => {
+                    found.cursor = typed(&element, ElementType::EmbeddedDocument, "cursor")
+                }
                 b"upserted" => found.upserted = typed(&element, ElementType::Array, "upserted"),
                 b"$clusterTime" => {
-                    found.cluster_time = typed(&element, ElementType::EmbeddedDocument, "$clusterTime");
+                    found.cluster_time =
+                        typed(&element, ElementType::EmbeddedDocument, "$clusterTime");
                 }
                 b"errmsg" => found.errmsg = text(&element),
                 b"codeName" => found.code_name = text(&element),
-                b"errorLabels" => found.error_labels = typed(&element, ElementType::Array, "errorLabels"),
-                b"writeErrors" => found.write_errors = typed(&element, ElementType::Array, "writeErrors"),
+                b"errorLabels" => {
+                    found.error_labels = typed(&element, ElementType::Array, "errorLabels")
+                }
+                b"writeErrors" => {
+                    found.write_errors = typed(&element, ElementType::Array, "writeErrors")
+                }
                 b"writeConcernError" => {
                     found.write_concern_error =
                         typed(&element, ElementType::EmbeddedDocument, "writeConcernError");
@@ -111,16 +121,17 @@ impl ReplyHeader {
         ReplyHeader { ok: Some(true), n: Some(0), ..ReplyHeader::default() }
     }
 
-    /// That every field which the driver reads is of its type. A reply which only the caller reads need not be asked.
+    /// That every field which the driver reads is of its type. A reply which only the caller reads
+    /// need not be asked.
     ///
     /// # Errors
     /// `InvalidResponse` with the field that is not.
     pub(super) fn check(&self) -> Result<()> {
         match self.misfit {
             None => Ok(()),
-            Some(field) => {
-                Err(Error::invalid_response(format!("its {field} is not of the type that it should be")))
-            }
+            Some(field) => Err(Error::invalid_response(format!(
+                "its {field} is not of the type that it should be"
+            ))),
         }
     }
 
@@ -201,7 +212,10 @@ impl ReplyHeader {
     }
 
     /// The write concern that was not met.
-    pub(crate) fn write_concern_error<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
+    pub(crate) fn write_concern_error<'r>(
+        &self,
+        reply: &'r RawDocument,
+    ) -> Option<&'r RawDocument> {
         self.write_concern_error.document(reply)
     }
 }

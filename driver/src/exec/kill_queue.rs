@@ -1,4 +1,5 @@
-//! The ids of abandoned cursors, until they are ended on their servers. What sends them is a part of the cursors.
+//! The ids of abandoned cursors, until they are ended on their servers. What sends them is a part
+//! of the cursors.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +11,8 @@ use crate::topology::Server;
 
 /// The most ids in one command.
 const AT_ONCE: usize = 10_000;
-/// The most ids in a queue. The server ends the cursors beyond it when they have been idle for its `cursorTimeoutMillis`.
+/// The most ids in a queue. The server ends the cursors beyond it when they have been idle for its
+/// `cursorTimeoutMillis`.
 const MOST: usize = 100_000;
 
 /// The abandoned cursors of one client.
@@ -59,8 +61,11 @@ impl Queue {
         let (key, mut group) = self.waiting.pop_first()?;
         self.len -= group.ids.len();
         if group.ids.len() > AT_ONCE {
-            let rest =
-                Group { ids: group.ids.split_off(AT_ONCE), server: Arc::clone(&group.server), ..group };
+            let rest = Group {
+                ids: group.ids.split_off(AT_ONCE),
+                server: Arc::clone(&group.server),
+                ..group
+            };
             self.add(key.clone(), rest);
         }
         Some((key, group))

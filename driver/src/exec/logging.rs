@@ -1,4 +1,5 @@
-//! What the log has beside the events: their handlers, the client's warnings, server selection (specification "Logging").
+//! What the log has beside the events: their handlers, the client's warnings, server selection
+//! (specification "Logging").
 
 use crate::deadline::Deadline;
 use crate::error::Result;
@@ -45,8 +46,9 @@ impl Selection<'_> {
         let selected = match deployment.select_now(self.criteria, deprioritized) {
             Ok(None) => {
                 let limit = deadline.within(Some(deployment.options().server_selection_timeout()));
-                let remaining =
-                    limit.remaining().map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+                let remaining = limit
+                    .remaining()
+                    .map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
                 selection!(
                     info,
                     self,
@@ -76,7 +78,8 @@ impl Selection<'_> {
     }
 }
 
-/// The environment variable that says how many characters of a document are logged, for programs whose options do not.
+/// The environment variable that says how many characters of a document are logged, for programs
+/// whose options do not.
 const LENGTH_VARIABLE: &str = "MONGODB_LOG_MAX_DOCUMENT_LENGTH";
 
 /// The limit in force (specification "Logging", section "Configurable Max Document Length").
@@ -85,7 +88,8 @@ fn document_length(options: &ClientOptions) -> usize {
     options.tracing_max_document_length.or_else(of_environment).unwrap_or(MAX_DOCUMENT_LENGTH)
 }
 
-/// The options of a client whose events go to the log as well, where somebody wants it. Their warnings are told at once.
+/// The options of a client whose events go to the log as well, where somebody wants it. Their
+/// warnings are told at once.
 pub(crate) fn listening(mut options: ClientOptions) -> ClientOptions {
     for warning in options.warnings() {
         tracing::warn!(target: "driver::client", "{warning}");

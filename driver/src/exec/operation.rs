@@ -1,4 +1,5 @@
-//! An operation as the executor sees it: what it is, and how it is written; and where and how it is to run.
+//! An operation as the executor sees it: what it is, and how it is written; and where and how it is
+//! to run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,33 +27,55 @@ pub(crate) struct Meta {
     pub(crate) complaints: Complaints,
 }
 
-/// What becomes of the complaints of a reply with `ok: 1`: its `writeErrors` and `writeConcernError`.
+/// What becomes of the complaints of a reply with `ok: 1`: its `writeErrors` and
+/// `writeConcernError`.
 ///
-/// The executor makes errors of them unless an operation says otherwise, so that none can forget to look.
+/// The executor makes errors of them unless an operation says otherwise, so that none can forget to
+/// look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Complaints {
     /// The executor makes an error of the write error, else of the write concern error.
     Raised,
-    /// The command carries several writes. The executor checks the form of what the reply says; the operation collects it.
+    /// The command carries several writes. The executor checks the form of what the reply says; the
+    /// operation collects it.
     Collected,
-    /// The caller gets the whole reply and looks by itself, as the specification of `runCommand` has it.
+    /// The caller gets the whole reply and looks by itself, as the specification of `runCommand`
+    /// has it.
     Unread,
 }
 
 impl Meta {
     /// A read: retryable, on a server of the read preference, with a read concern.
     pub(crate) const fn read(operation: &'static str, name: &'static str) -> Self {
-        Meta { operation, name, retry: Retry::Read, access: Access::Read, complaints: Complaints::Raised }
+        Meta {
+            operation,
+            name,
+            retry: Retry::Read,
+            access: Access::Read,
+            complaints: Complaints::Raised,
+        }
     }
 
     /// A retryable write.
     pub(crate) const fn write(operation: &'static str, name: &'static str) -> Self {
-        Meta { operation, name, retry: Retry::Write, access: Access::Write, complaints: Complaints::Raised }
+        Meta {
+            operation,
+            name,
+            retry: Retry::Write,
+            access: Access::Write,
+            complaints: Complaints::Raised,
+        }
     }
 
     /// A write that the server cannot tell from its repetition.
     pub(crate) const fn write_once(operation: &'static str, name: &'static str) -> Self {
-        Meta { operation, name, retry: Retry::Never, access: Access::Write, complaints: Complaints::Raised }
+        Meta {
+            operation,
+            name,
+            retry: Retry::Never,
+            access: Access::Write,
+            complaints: Complaints::Raised,
+        }
     }
 
     /// A command on the primary that takes no concerns.
@@ -85,7 +108,8 @@ pub(crate) enum Retry {
 
 /// One operation: it can be written into a message, more than once if it has to be sent again.
 ///
-/// The executor adds what all commands share: `$db`, the session, the concerns, the read preference, the cluster time.
+/// The executor adds what all commands share: `$db`, the session, the concerns, the read
+/// preference, the cluster time.
 pub(crate) trait Operation: Send {
     /// What kind of operation it is.
     fn meta(&self) -> &'static Meta;
@@ -102,7 +126,11 @@ pub(crate) trait Operation: Send {
     }
 
     /// Writes the documents that go along with the command.
-    fn documents(&mut self, message: &mut MessageWriter<'_>, server: &ConnectionDescription) -> Result<()> {
+    fn documents(
+        &mut self,
+        message: &mut MessageWriter<'_>,
+        server: &ConnectionDescription,
+    ) -> Result<()> {
         let _ = (message, server);
         Ok(())
     }
@@ -124,7 +152,8 @@ pub(crate) enum Target<'a> {
 impl<'a> Target<'a> {
     /// By what the server is selected; else the server.
     pub(crate) fn criteria(self) -> std::result::Result<Criteria<'a>, &'a Arc<Server>> {
-        const PRIMARY: &SelectionCriteria = &SelectionCriteria::ReadPreference(ReadPreference::Primary);
+        const PRIMARY: &SelectionCriteria =
+            &SelectionCriteria::ReadPreference(ReadPreference::Primary);
         match self {
             Target::Writable => Ok(PRIMARY.into()),
             Target::Readable(criteria) => Ok(criteria.into()),
@@ -157,14 +186,16 @@ pub(crate) enum Access {
     Read,
     /// It writes data or metadata, and takes a write concern.
     Write,
-    /// Neither. A session that reads a snapshot sends its read concern all the same, so that the server refuses what is
-    /// not of the snapshot (specification "Snapshot Reads", section "Server Commands").
+    /// Neither. A session that reads a snapshot sends its read concern all the same, so that the
+    /// server refuses what is not of the snapshot (specification "Snapshot Reads", section
+    /// "Server Commands").
     Other,
     /// It goes on with, or ends, what was begun under a read concern, and carries none.
     Continuation,
 }
 
-/// A setting, and who made it. A transaction refuses a concern that the operation was given, and ignores an inherited one.
+/// A setting, and who made it. A transaction refuses a concern that the operation was given, and
+/// ignores an inherited one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Setting<T> {
     /// The operation's own option.

@@ -1,7 +1,7 @@
 //! A reply, still in its connection.
 //!
-//! What is decoded is decoded straight from the connection's read buffer. Dropping the reply checks the connection in, then gives the
-//! implicit session back.
+//! What is decoded is decoded straight from the connection's read buffer. Dropping the reply checks
+//! the connection in, then gives the implicit session back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +52,8 @@ impl Reply<'_> {
         &self.selected
     }
 
-    /// How many documents were matched, inserted, deleted or counted; 0 for an unacknowledged write.
+    /// How many documents were matched, inserted, deleted or counted; 0 for an unacknowledged
+    /// write.
     ///
     /// # Errors
     /// `InvalidResponse` when the reply does not say.
@@ -86,7 +87,10 @@ impl Reply<'_> {
         batch::check(documents).map_err(|error| error.at(self.host()))?;
         let start = documents.as_ptr().addr() - whole;
         let range = start..start + documents.len();
-        let reply = self.connection.take_reply().map_err(|error: Error| error.at(self.selected.address()))?;
+        let reply = self
+            .connection
+            .take_reply()
+            .map_err(|error: Error| error.at(self.selected.address()))?;
         Ok(Batch::new(reply, range))
     }
 

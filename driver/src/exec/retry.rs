@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::operation::Retry;
 use crate::error::{
-    Error, ErrorKind, NO_WRITES_PERFORMED, RETRYABLE_ERROR, RETRYABLE_WRITE_ERROR, SYSTEM_OVERLOADED_ERROR,
+    Error, ErrorKind, NO_WRITES_PERFORMED, RETRYABLE_ERROR, RETRYABLE_WRITE_ERROR,
+    SYSTEM_OVERLOADED_ERROR,
 };
 use crate::pool::ConnectionDescription;
 use crate::types::ServerType;
@@ -31,8 +32,9 @@ impl Failure {
         Failure { error, attempted }
     }
 
-    /// Which of the errors of two attempts is told: the latest that leaves open whether something was done, else the first
-    /// (specification "Retryable Writes", section "Executing Retryable Write Commands").
+    /// Which of the errors of two attempts is told: the latest that leaves open whether something
+    /// was done, else the first (specification "Retryable Writes", section "Executing Retryable
+    /// Write Commands").
     pub(super) fn outranks(self, earlier: Option<Error>) -> Error {
         match earlier {
             Some(earlier) if !self.attempted => earlier,
@@ -41,12 +43,12 @@ impl Failure {
     }
 }
 
-/// How long to wait before an operation that has failed `failed` times is sent again after `error`: at random up to 200 ms, then
-/// 400 ms, for a server that has too much to do; none after other errors (specification "Client Backpressure", section "Overload
-/// retry policy").
+/// How long to wait before an operation that has failed `failed` times is sent again after `error`:
+/// at random up to 200 ms, then 400 ms, for a server that has too much to do; none after other
+/// errors (specification "Client Backpressure", section "Overload retry policy").
 ///
-/// A connection that breaks while it is being opened looks like overload, so this is also the time in which a monitor notices that
-/// the server has died.
+/// A connection that breaks while it is being opened looks like overload, so this is also the time
+/// in which a monitor notices that the server has died.
 pub(super) fn backoff(failed: u32, error: &Error) -> Option<Duration> {
     const BASE: u64 = 100;
     const MOST: u64 = 10_000;
@@ -54,7 +56,10 @@ pub(super) fn backoff(failed: u32, error: &Error) -> Option<Duration> {
         return None;
     }
     let of_server = error.server_response().and_then(|reply| reply.get_i32("baseBackoffMS").ok());
-    let base = of_server.and_then(|base| u64::try_from(base).ok()).filter(|base| *base > 0).unwrap_or(BASE);
+    let base = of_server
+        .and_then(|base| u64::try_from(base).ok())
+        .filter(|base| *base > 0)
+        .unwrap_or(BASE);
     let most = base.saturating_mul(1 << failed.min(16)).min(MOST);
     Some(Duration::from_millis(most).mul_f64(fastrand::f64()))
 }
@@ -71,13 +76,14 @@ pub(super) fn permits(retry: Retry, error: &Error) -> bool {
     }
 }
 
-/// Whether the server did not even begin with the command, for it had too much to do: then anything may be sent again.
+/// Whether the server did not even begin with the command, for it had too much to do: then anything
+/// may be sent again.
 pub(super) fn is_turned_away(error: &Error) -> bool {
     error.has_label(SYSTEM_OVERLOADED_ERROR) && error.has_label(RETRYABLE_ERROR)
 }
 
-/// Gives the error of a retryable write the label that makes it one, where that is the driver's part
-/// (section "RetryableWriteError Labels").
+/// Gives the error of a retryable write the label that makes it one, where that is the driver's
+/// part (section "RetryableWriteError Labels").
 pub(super) fn label(error: &mut Error, server: Option<&ConnectionDescription>) {
     let by_code = || {
         let Some(server) = server.filter(|server| server.max_wire_version < SERVERS_LABEL) else {
@@ -105,8 +111,9 @@ fn is_unreachable(error: &Error) -> bool {
     error.is_network() || matches!(error.kind(), ErrorKind::ConnectionPoolCleared { .. })
 }
 
-/// InterruptedAtShutdown, InterruptedDueToReplStateChange, NotWritablePrimary, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary,
-/// PrimarySteppedDown, ShutdownInProgress, HostNotFound, HostUnreachable, NetworkTimeout, SocketException, ExceededTimeLimit.
+/// InterruptedAtShutdown, InterruptedDueToReplStateChange, NotWritablePrimary,
+/// NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary, PrimarySteppedDown, ShutdownInProgress,
+/// HostNotFound, HostUnreachable, NetworkTimeout, SocketException, ExceededTimeLimit.
 fn is_passing(code: i32) -> bool {
     matches!(code, 11600 | 11602 | 10107 | 13435 | 13436 | 189 | 91 | 7 | 6 | 89 | 9001 | 262)
 }
@@ -140,7 +147,9 @@ mod tests {
         assert_eq!(backoff(1, &error), None);
         error.add_label(SYSTEM_OVERLOADED_ERROR);
         for (failed, most) in [(1, 200), (2, 400), (30, 10_000)] {
-            assert!((0..100).all(|_| backoff(failed, &error).unwrap() <= Duration::from_millis(most)));
+            assert!(
+                (0..100).all(|_| backoff(failed, &error).unwrap() <= Duration::from_millis(most))
+            );
         }
         let waits: Vec<_> = (0..100).map(|_| backoff(2, &error).unwrap()).collect();
         assert!(waits.iter().any(|wait| *wait > Duration::from_millis(200)), "{waits:?}");

@@ -1,4 +1,5 @@
-//! A session of the caller's, as the executor works with it: its session_ref and the times that it has seen.
+//! A session of the caller's, as the executor works with it: its session_ref and the times that it
+//! has seen.
 
 use std::sync::Arc;
 
@@ -57,7 +58,8 @@ impl SessionState {
         self.operation_time
     }
 
-    /// Whether the process has forked since the session was started: the session is then the parent's.
+    /// Whether the process has forked since the session was started: the session is then the
+    /// parent's.
     pub(crate) fn is_inherited(&self) -> bool {
         self.server.as_ref().is_some_and(|server| !server.is_of_this_process())
     }

@@ -1,12 +1,14 @@
 //! Server sessions waiting to be used again.
 //!
-//! A double-ended queue under one short lock: the session used last is taken first, and those about to become stale on
-//! the server leave at the other end (specification "Driver Sessions", section "Server Session Pool"). An implicit
-//! session is taken only once its operation holds a connection, so that there are never more of them than connections,
-//! and given back synchronously when the operation ends.
+//! A double-ended queue under one short lock: the session used last is taken first, and those about
+//! to become stale on the server leave at the other end (specification "Driver Sessions", section
+//! "Server Session Pool"). An implicit session is taken only once its operation holds a connection,
+//! so that there are never more of them than connections, and given back synchronously when the
+//! operation ends.
 //!
-//! A session belongs to the process that made it: a forked child that used a copy of it would send the same transaction numbers,
-//! and the server would take its writes for repetitions (section "Server Session Pool").
+//! A session belongs to the process that made it: a forked child that used a copy of it would send
+//! the same transaction numbers, and the server would take its writes for repetitions (section
+//! "Server Session Pool").
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,7 +41,8 @@ impl ServerSession {
         ServerSession { id, txn_number: 0, last_use, abandoned: None, dirty: false, born }
     }
 
-    /// Whether the process has not forked since it made the session. In a child, it is neither used, kept nor ended.
+    /// Whether the process has not forked since it made the session. In a child, it is neither
+    /// used, kept nor ended.
     pub(crate) fn is_of_this_process(&self) -> bool {
         self.born.is_current()
     }
@@ -60,8 +63,8 @@ impl ServerSession {
         self.last_use = Instant::now();
     }
 
-    /// The operation was dropped while its command was under way: the session does not come back to `pool` before the reply has
-    /// arrived, and not at all if none does.
+    /// The operation was dropped while its command was under way: the session does not come back to
+    /// `pool` before the reply has arrived, and not at all if none does.
     #[cold]
     pub(crate) fn abandon(&mut self, pool: &SessionPool) -> Unanswered {
         let abandoned = self.abandoned.get_or_insert_default();
@@ -69,7 +72,8 @@ impl ServerSession {
         Unanswered { abandoned: Arc::clone(abandoned), pool: pool.clone(), answered: false }
     }
 
-    /// The connection broke while a command was under way: the session_ref serves the present operation, and no other after it.
+    /// The connection broke while a command was under way: the session_ref serves the present
+    /// operation, and no other after it.
     pub(crate) fn mark_dirty(&mut self) {
         self.dirty = true;
     }
@@ -110,7 +114,8 @@ pub(crate) struct Unanswered {
 }
 
 impl Unanswered {
-    /// The reply has arrived. The last one brings the session back to its pool, if its owner is done with it.
+    /// The reply has arrived. The last one brings the session back to its pool, if its owner is
+    /// done with it.
     pub(crate) fn answered(mut self) {
         self.answered = true;
     }
@@ -153,8 +158,8 @@ impl SessionPool {
         ServerSession::new()
     }
 
-    /// Takes a session back, and lets those go that are about to expire. A session with commands whose operations were dropped comes
-    /// back when all of them are answered.
+    /// Takes a session back, and lets those go that are about to expire. A session with commands
+    /// whose operations were dropped comes back when all of them are answered.
     pub(crate) fn give(&self, mut session: ServerSession, timeout: Option<Duration>) {
         if !session.is_of_this_process() {
             return;

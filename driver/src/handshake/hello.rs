@@ -1,7 +1,8 @@
 //! What a server says of itself: the reply to `hello`, or to its older name `isMaster`.
 //!
-//! One pass over the raw reply, a field at a time. A field of a type that no server sends is an error that names it; `null` is
-//! the same as absent; unknown fields are passed over. Host names are lowered as they are read.
+//! One pass over the raw reply, a field at a time. A field of a type that no server sends is an
+//! error that names it; `null` is the same as absent; unknown fields are passed over. Host names
+//! are lowered as they are read.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +14,8 @@ use crate::error::{CommandError, Error, ErrorKind, Result};
 use crate::types::ServerAddress;
 use crate::types::{ServerType, TopologyVersion, whole};
 
-/// A parsed reply to `hello` (specification "Server Discovery And Monitoring", section "Parsing a hello or legacy hello response").
+/// A parsed reply to `hello` (specification "Server Discovery And Monitoring", section "Parsing a
+/// hello or legacy hello response").
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HelloReply {
     /// `isWritablePrimary`, else `ismaster`.
@@ -56,13 +58,15 @@ impl HelloReply {
     /// Reads a reply.
     ///
     /// # Errors
-    /// `Command` when the server answered with an error; `InvalidResponse`, naming the field, when the reply is none that a server sends.
+    /// `Command` when the server answered with an error; `InvalidResponse`, naming the field, when
+    /// the reply is none that a server sends.
     pub(crate) fn parse(reply: &RawDocument) -> Result<Self> {
         let mut hello = HelloReply::default();
         let mut ok = false;
         let mut refusal = CommandError::default();
         for element in reply.iter() {
-            let (key, value) = element.map_err(|e| Error::invalid_response(format!("hello: {e}")))?;
+            let (key, value) =
+                element.map_err(|e| Error::invalid_response(format!("hello: {e}")))?;
             let field = Field { key: key.as_str(), value };
             if value == RawBsonRef::Null {
                 continue;
@@ -93,7 +97,9 @@ impl HelloReply {
                 "minWireVersion" => hello.min_wire_version = field.int()?,
                 "maxWireVersion" => hello.max_wire_version = field.int()?,
                 "lastWrite" => hello.last_write_date = field.last_write_date()?,
-                "logicalSessionTimeoutMinutes" => hello.logical_session_timeout = Some(field.minutes()?),
+                "logicalSessionTimeoutMinutes" => {
+                    hello.logical_session_timeout = Some(field.minutes()?)
+                }
                 "topologyVersion" => hello.topology_version = Some(field.topology_version()?),
                 "serviceId" => hello.service_id = Some(field.object_id()?),
                 "maxBsonObjectSize" => hello.max_bson_object_size = Some(field.int()?),
@@ -130,9 +136,11 @@ impl HelloReply {
         self.hosts.iter().chain(&self.passives).chain(&self.arbiters)
     }
 
-    /// Whether the two say the same in every field that section "Server Description Equality" compares.
+    /// Whether the two say the same in every field that section "Server Description Equality"
+    /// compares.
     pub(crate) fn says_the_same(&self, other: &HelloReply) -> bool {
-        (self.min_wire_version, self.max_wire_version) == (other.min_wire_version, other.max_wire_version)
+        (self.min_wire_version, self.max_wire_version)
+            == (other.min_wire_version, other.max_wire_version)
             && self.me == other.me
             && self.hosts == other.hosts
             && self.passives == other.passives
@@ -158,7 +166,10 @@ struct Field<'a> {
 impl<'a> Field<'a> {
     fn bad(&self, wanted: &str) -> Error {
         let found = self.value.element_type();
-        Error::invalid_response(format!("hello: the field {:?} is {found:?}, not {wanted}", self.key))
+        Error::invalid_response(format!(
+            "hello: the field {:?} is {found:?}, not {wanted}",
+            self.key
+        ))
     }
 
     /// A number of any BSON type that holds a whole number.
@@ -233,7 +244,9 @@ impl<'a> Field<'a> {
         self.document()?
             .iter()
             .map(|element| match element {
-                Ok((key, RawBsonRef::String(value))) => Ok((key.as_str().to_owned(), value.to_owned())),
+                Ok((key, RawBsonRef::String(value))) => {
+                    Ok((key.as_str().to_owned(), value.to_owned()))
+                }
                 _ => Err(self.bad("a document of strings")),
             })
             .collect()
@@ -260,9 +273,11 @@ mod tests {
 
     #[test]
     fn the_new_name_of_primary_wins_over_the_old_one_in_any_order() {
-        let reply = rawdoc! { "ismaster": false, "isWritablePrimary": true, "setName": "rs", "ok": 1 };
+        let reply =
+            rawdoc! { "ismaster": false, "isWritablePrimary": true, "setName": "rs", "ok": 1 };
         assert_eq!(HelloReply::parse(&reply).unwrap().server_type(), ServerType::RsPrimary);
-        let reply = rawdoc! { "isWritablePrimary": true, "ismaster": false, "setName": "rs", "ok": 1.0 };
+        let reply =
+            rawdoc! { "isWritablePrimary": true, "ismaster": false, "setName": "rs", "ok": 1.0 };
         assert_eq!(HelloReply::parse(&reply).unwrap().server_type(), ServerType::RsPrimary);
     }
 
@@ -283,16 +298,18 @@ mod tests {
             let error = HelloReply::parse(&reply).unwrap_err().to_string();
             assert!(error.contains("\"hosts\""), "{error}");
         }
-        let error =
-            HelloReply::parse(&rawdoc! { "ok": 1, "maxWireVersion": 1_i64 << 40 }).unwrap_err().to_string();
+        let error = HelloReply::parse(&rawdoc! { "ok": 1, "maxWireVersion": 1_i64 << 40 })
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("maxWireVersion"), "{error}");
     }
 
     #[test]
     fn null_is_absent_and_hosts_are_lowered() {
-        let hello =
-            HelloReply::parse(&rawdoc! { "ok": 1, "setName": null, "hosts": ["A:1"], "electionId": null })
-                .unwrap();
+        let hello = HelloReply::parse(
+            &rawdoc! { "ok": 1, "setName": null, "hosts": ["A:1"], "electionId": null },
+        )
+        .unwrap();
         assert_eq!(hello.server_type(), ServerType::Standalone);
         assert_eq!(hello.hosts, [ServerAddress::parse("a:1").unwrap()]);
     }

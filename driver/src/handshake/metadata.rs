@@ -1,8 +1,9 @@
-//! What the client tells servers about itself, for their logs: application, driver, operating system, environment.
+//! What the client tells servers about itself, for their logs: application, driver, operating
+//! system, environment.
 //!
-//! Specification "MongoDB Handshake", section "client". The document may take 512 bytes; what is too much is left out in the
-//! specification's order: details of the environment, details of the operating system, the environment, the end of the
-//! platform.
+//! Specification "MongoDB Handshake", section "client". The document may take 512 bytes; what is
+//! too much is left out in the specification's order: details of the environment, details of the
+//! operating system, the environment, the end of the platform.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -28,7 +29,8 @@ pub(crate) struct ClientMetadata {
 
 impl ClientMetadata {
     /// # Errors
-    /// `InvalidArgument` when the name of the application takes more than 128 bytes, or `driver_info` contains a `|`.
+    /// `InvalidArgument` when the name of the application takes more than 128 bytes, or
+    /// `driver_info` contains a `|`.
     pub(crate) fn new(app_name: Option<&str>, info: Option<&DriverInfo>) -> Result<Self> {
         Self::in_environment(app_name, info, Environment::of_process())
     }
@@ -212,7 +214,8 @@ impl Environment {
     fn of_process() -> Self {
         let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
         let pretty = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
-        let os_name = pretty.map(|name| name.trim_matches('"').to_owned()).filter(|name| !name.is_empty());
+        let os_name =
+            pretty.map(|name| name.trim_matches('"').to_owned()).filter(|name| !name.is_empty());
         let docker = std::path::Path::new("/.dockerenv").exists();
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         Environment { os_name, docker, ..Self::of_variables(variable) }
@@ -233,10 +236,14 @@ impl Environment {
         };
         let number = |name| variable(name)?.parse().ok();
         let (timeout_sec, memory_mb, region) = match provider {
-            Some("aws.lambda") => (None, number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), variable("AWS_REGION")),
-            Some("gcp.func") => {
-                (number("FUNCTION_TIMEOUT_SEC"), number("FUNCTION_MEMORY_MB"), variable("FUNCTION_REGION"))
+            Some("aws.lambda") => {
+                (None, number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), variable("AWS_REGION"))
             }
+            Some("gcp.func") => (
+                number("FUNCTION_TIMEOUT_SEC"),
+                number("FUNCTION_MEMORY_MB"),
+                variable("FUNCTION_REGION"),
+            ),
             Some("vercel") => (None, None, variable("VERCEL_REGION")),
             _ => (None, None, None),
         };

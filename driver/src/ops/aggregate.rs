@@ -8,7 +8,8 @@ use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
 use crate::exec::{RequestContext, Setting, Target};
 use crate::session::ClientSession;
 
-/// Runs a pipeline over a collection of `T`, from which `U` come out. Made by [`Collection::aggregate`].
+/// Runs a pipeline over a collection of `T`, from which `U` come out. Made by
+/// [`Collection::aggregate`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct Aggregate<'a, T, U, F: Mode, S = ImplicitSession> {
     collection: &'a Collection<T, F>,
@@ -50,7 +51,13 @@ options! {
 
 impl<'a, T, U, F: Mode> Aggregate<'a, T, U, F> {
     pub(crate) fn new(collection: &'a Collection<T, F>, pipeline: Vec<Document>) -> Self {
-        Aggregate { collection, pipeline, options: None, session: ImplicitSession, out: PhantomData }
+        Aggregate {
+            collection,
+            pipeline,
+            options: None,
+            session: ImplicitSession,
+            out: PhantomData,
+        }
     }
 
     /// Runs the operation in `session`, in which the cursor must then be read.
@@ -116,7 +123,8 @@ impl<'a, T: 'a, U: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T,
         self.pipeline.iter().try_for_each(|stage| stages.serialize(stage))?;
         drop(stages);
         let mut cursor = body.nested(cstr!("cursor"));
-        // A pipeline that writes has no result; a batch size of zero would keep it from running at all.
+        // A pipeline that writes has no result; a batch size of zero would keep it from running at
+        // all.
         let size = self.options.as_ref().and_then(|options| options.batch_size);
         if let Some(size) = size.filter(|size| *size != 0 || !self.writes()) {
             cursor.i64(cstr!("batchSize"), size.into());

@@ -6,8 +6,8 @@ use crate::wire::SequenceWriter;
 
 /// The statements of one command out of many.
 ///
-/// Which they are is known once the command has been written. A command that is sent again has the same statements: the
-/// server knows them by their positions.
+/// Which they are is known once the command has been written. A command that is sent again has the
+/// same statements: the server knows them by their positions.
 pub(super) struct Batch {
     start: usize,
     end: Option<usize>,
@@ -29,8 +29,8 @@ impl Batch {
         self.end() - self.start
     }
 
-    /// Writes as many of `total` statements as the server takes at once, at least one. `append` appends statement number
-    /// `index`, and may be asked twice for the same one.
+    /// Writes as many of `total` statements as the server takes at once, at least one. `append`
+    /// appends statement number `index`, and may be asked twice for the same one.
     ///
     /// # Errors
     /// Those of `append`.

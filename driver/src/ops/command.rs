@@ -1,8 +1,9 @@
 //! What an operation of one command tells the executor, and how it is run.
 //!
-//! An operation is its builder. It implements [`Command`]: its kind, the fields that are its own, and how its reply is read.
-//! The declaration of its options adds their fields; [`Running`] joins both with what the handle knows, for the executor,
-//! which works with one dynamic trait and is compiled once.
+//! An operation is its builder. It implements [`Command`]: its kind, the fields that are its own,
+//! and how its reply is read. The declaration of its options adds their fields; [`Running`] joins
+//! both with what the handle knows, for the executor, which works with one dynamic trait and is
+//! compiled once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,8 @@ use crate::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcer
 use crate::pool::ConnectionDescription;
 use crate::wire::{DocWriter, MessageWriter};
 
-pub(crate) const PRIMARY: &SelectionCriteria = &SelectionCriteria::ReadPreference(ReadPreference::Primary);
+pub(crate) const PRIMARY: &SelectionCriteria =
+    &SelectionCriteria::ReadPreference(ReadPreference::Primary);
 
 /// The handle that an operation was made by.
 #[derive(Clone, Copy)]
@@ -97,7 +99,8 @@ pub(crate) trait Command<'a>: Parts<'a> {
         Ok(())
     }
 
-    /// Where it goes and under which concerns, where that differs from other operations of its kind.
+    /// Where it goes and under which concerns, where that differs from other operations of its
+    /// kind.
     fn context<'s>(&'s self, usual: RequestContext<'s>) -> RequestContext<'s> {
         usual
     }
@@ -106,7 +109,11 @@ pub(crate) trait Command<'a>: Parts<'a> {
     fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()>;
 
     /// Writes the documents that go along with the command.
-    fn documents(&mut self, message: &mut MessageWriter<'_>, server: &ConnectionDescription) -> Result<()> {
+    fn documents(
+        &mut self,
+        message: &mut MessageWriter<'_>,
+        server: &ConnectionDescription,
+    ) -> Result<()> {
         let _ = (message, server);
         Ok(())
     }
@@ -134,16 +141,20 @@ impl<'a, C: Command<'a>> Operation for Running<'a, C> {
     fn context(&self) -> RequestContext<'_> {
         let own = self.command.options().map(Options::settings).unwrap_or_default();
         let inherited = self.on.concerns;
-        let mut context =
-            RequestContext { max_time: own.max_time, ..RequestContext::bare(self.on.db, Target::Writable) };
+        let mut context = RequestContext {
+            max_time: own.max_time,
+            ..RequestContext::bare(self.on.db, Target::Writable)
+        };
         match self.command.meta().access {
             Access::Read => {
                 let criteria = own.selection_criteria.unwrap_or(&inherited.selection_criteria);
                 context.target = Target::Readable(criteria);
-                context.read_concern = Setting::of(own.read_concern, inherited.read_concern.as_ref());
+                context.read_concern =
+                    Setting::of(own.read_concern, inherited.read_concern.as_ref());
             }
             Access::Write => {
-                context.write_concern = Setting::of(own.write_concern, inherited.write_concern.as_ref());
+                context.write_concern =
+                    Setting::of(own.write_concern, inherited.write_concern.as_ref());
             }
             Access::Other | Access::Continuation => {
                 context.target = Target::Readable(own.selection_criteria.unwrap_or(PRIMARY));
@@ -157,7 +168,11 @@ impl<'a, C: Command<'a>> Operation for Running<'a, C> {
         self.command.options().map_or(Ok(()), |options| options.encode(body))
     }
 
-    fn documents(&mut self, message: &mut MessageWriter<'_>, server: &ConnectionDescription) -> Result<()> {
+    fn documents(
+        &mut self,
+        message: &mut MessageWriter<'_>,
+        server: &ConnectionDescription,
+    ) -> Result<()> {
         self.command.documents(message, server)
     }
 }

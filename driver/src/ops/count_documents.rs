@@ -72,7 +72,8 @@ impl<'a, T, F: Mode> Command<'a> for CountDocuments<'a, T, F> {
     fn decode(self, reply: Reply<'a>) -> Result<u64> {
         // No document at all comes out of a group over nothing.
         let Some(counted) = reply.first()? else { return Ok(0) };
-        let counted = RawDocument::from_bytes(counted).map_err(|cause| malformed(cause).at(reply.host()))?;
+        let counted =
+            RawDocument::from_bytes(counted).map_err(|cause| malformed(cause).at(reply.host()))?;
         let n = match counted.get("n") {
             Ok(Some(RawBsonRef::Int32(n))) => n.try_into().ok(),
             Ok(Some(RawBsonRef::Int64(n))) => n.try_into().ok(),

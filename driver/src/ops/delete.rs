@@ -49,7 +49,11 @@ impl<'a, T, F: Mode> Command<'a> for Delete<'a, T, F> {
         Ok(())
     }
 
-    fn documents(&mut self, message: &mut MessageWriter<'_>, server: &ConnectionDescription) -> Result<()> {
+    fn documents(
+        &mut self,
+        message: &mut MessageWriter<'_>,
+        server: &ConnectionDescription,
+    ) -> Result<()> {
         let size = message.sequence(cstr!("deletes")).write(|entry| {
             entry.serialize(cstr!("q"), &self.filter)?;
             entry.i32(cstr!("limit"), if self.multi == Multi::One { 1 } else { 0 });

@@ -50,9 +50,12 @@ impl<'a, T, F: Mode> Command<'a> for Distinct<'a, T, F> {
     fn decode(self, reply: Reply<'a>) -> Result<Vec<Bson>> {
         let malformed = |cause| malformed(cause).at(reply.host());
         let values = reply.document().get_array("values");
-        let values =
-            values.map_err(|_| Error::invalid_response("it has no array of values").at(reply.host()))?;
+        let values = values
+            .map_err(|_| Error::invalid_response("it has no array of values").at(reply.host()))?;
         decode::shallow(values.as_bytes()).map_err(malformed)?;
-        values.into_iter().map(|value| Bson::try_from(value.map_err(malformed)?).map_err(malformed)).collect()
+        values
+            .into_iter()
+            .map(|value| Bson::try_from(value.map_err(malformed)?).map_err(malformed))
+            .collect()
     }
 }

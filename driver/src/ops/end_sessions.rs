@@ -16,7 +16,8 @@ const AT_ONCE: usize = 10_000;
 /// Sessions end by themselves; nobody waits long for this.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// Ends all idle sessions. Failures are nobody's concern: servers end unused sessions by themselves.
+/// Ends all idle sessions. Failures are nobody's concern: servers end unused sessions by
+/// themselves.
 pub(crate) async fn end_sessions(core: &Core) {
     let sessions = core.sessions.drain();
     let deadline = Deadline::after(LIMIT);

@@ -42,7 +42,10 @@ impl Field for i64 {
 impl Field for u64 {
     fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
         let value = i64::try_from(*self).map_err(|_| {
-            Error::invalid_argument(format!("{}: {self} is beyond the 64-bit integers of BSON", key.as_str()))
+            Error::invalid_argument(format!(
+                "{}: {self} is beyond the 64-bit integers of BSON",
+                key.as_str()
+            ))
         })?;
         body.i64(key, value);
         Ok(())

@@ -122,10 +122,12 @@ fn write_limit(options: &FindOptions, body: &mut DocWriter<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A batch that holds exactly the limit would leave a cursor open that has nothing more to give: it asks for one more.
+/// A batch that holds exactly the limit would leave a cursor open that has nothing more to give: it
+/// asks for one more.
 fn write_batch_size(options: &FindOptions, body: &mut DocWriter<'_>) -> Result<()> {
     if let Some(size) = options.batch_size.map(i64::from) {
-        let is_limit = options.limit.is_some_and(|limit| limit.unsigned_abs() == size.unsigned_abs());
+        let is_limit =
+            options.limit.is_some_and(|limit| limit.unsigned_abs() == size.unsigned_abs());
         body.i64(cstr!("batchSize"), if is_limit && size != 0 { size + 1 } else { size });
     }
     Ok(())

@@ -71,6 +71,8 @@ impl<'a, T: DeserializeOwned, F: Mode> Command<'a> for FindOne<'a, T, F> {
 
     fn decode(self, reply: Reply<'a>) -> Result<Option<T>> {
         let Some(found) = reply.first()? else { return Ok(None) };
-        decode::from_slice(found).map(Some).map_err(|cause| Error::deserialization(cause).at(reply.host()))
+        decode::from_slice(found)
+            .map(Some)
+            .map_err(|cause| Error::deserialization(cause).at(reply.host()))
     }
 }

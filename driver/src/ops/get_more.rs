@@ -38,7 +38,9 @@ impl Operation for GetMore<'_> {
             body.i64(cstr!("batchSize"), size.into());
         }
         match self.comment {
-            Some(comment) if server.max_wire_version >= COMMENT => comment.write(cstr!("comment"), body),
+            Some(comment) if server.max_wire_version >= COMMENT => {
+                comment.write(cstr!("comment"), body)
+            }
             _ => Ok(()),
         }
     }

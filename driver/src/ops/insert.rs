@@ -8,9 +8,11 @@ use crate::error::{Error, Result};
 use crate::object_id::new_object_id;
 use crate::wire::SequenceWriter;
 
-/// Appends `document` to `sequence`, giving it an `_id` as its first field if it has none, and returns the `_id`.
+/// Appends `document` to `sequence`, giving it an `_id` as its first field if it has none, and
+/// returns the `_id`.
 ///
-/// `known` is the `_id` of the same document when it was written before: what is sent again must be the same.
+/// `known` is the `_id` of the same document when it was written before: what is sent again must be
+/// the same.
 pub(super) fn append<T: Serialize + ?Sized>(
     sequence: &mut SequenceWriter<'_>,
     document: &T,
@@ -46,7 +48,9 @@ fn own_id(document: &[u8]) -> Result<Option<Bson>> {
         let element = element.map_err(Error::serialization)?;
         if element.key().as_str() == "_id" {
             let value = element.value().map_err(Error::serialization)?;
-            return decode::value(document.as_bytes(), value).map(Some).map_err(Error::serialization);
+            return decode::value(document.as_bytes(), value)
+                .map(Some)
+                .map_err(Error::serialization);
         }
     }
     Ok(None)

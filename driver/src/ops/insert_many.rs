@@ -60,14 +60,20 @@ impl<'a, T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a, F: Mo
         let deadline = on.deadline(self.options());
         let options = self.options.as_deref();
         let ordered = options.and_then(|o| o.ordered).unwrap_or(true);
-        let mut progress = Progress { ids: Vec::with_capacity(self.documents.len()), ..Progress::default() };
-        let write_concern =
-            Setting::of(options.and_then(|o| o.write_concern.as_ref()), on.concerns.write_concern.as_ref());
+        let mut progress =
+            Progress { ids: Vec::with_capacity(self.documents.len()), ..Progress::default() };
+        let write_concern = Setting::of(
+            options.and_then(|o| o.write_concern.as_ref()),
+            on.concerns.write_concern.as_ref(),
+        );
         let mut next = 0;
         while next < self.documents.len() {
             let mut command = InsertBatch {
                 collection: self.collection.name(),
-                context: RequestContext { write_concern, ..RequestContext::bare(on.db, Target::Writable) },
+                context: RequestContext {
+                    write_concern,
+                    ..RequestContext::bare(on.db, Target::Writable)
+                },
                 documents: &self.documents,
                 batch: Batch::starting_at(next),
                 ids: &mut progress.ids,
@@ -75,7 +81,8 @@ impl<'a, T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a, F: Mo
                 options,
                 kind: PhantomData::<fn() -> T>,
             };
-            let sent = exec::execute(on.core, &mut command, session.as_deref_mut().into(), deadline).await;
+            let sent =
+                exec::execute(on.core, &mut command, session.as_deref_mut().into(), deadline).await;
             let end = command.batch.end();
             let reply = match sent {
                 Ok(reply) => reply,
@@ -102,8 +109,8 @@ struct Progress {
 }
 
 impl Progress {
-    /// Takes note of what the reply complains of; the command's first document is document `first` of all. Tells whether
-    /// documents were refused.
+    /// Takes note of what the reply complains of; the command's first document is document `first`
+    /// of all. Tells whether documents were refused.
     ///
     /// # Errors
     /// `InvalidResponse` when the complaint has not the form that it should have.
@@ -117,12 +124,12 @@ impl Progress {
             self.refused.write_concern_error = Some(error);
         }
         let before = self.refused.write_errors.len();
-        self.refused.write_errors.extend(failure::write_errors(header, document, count)?.into_iter().map(
-            |mut error| {
+        self.refused.write_errors.extend(
+            failure::write_errors(header, document, count)?.into_iter().map(|mut error| {
                 error.index += first;
                 error
-            },
-        ));
+            }),
+        );
         Ok(self.refused.write_errors.len() > before)
     }
 
@@ -133,13 +140,16 @@ impl Progress {
             _ => self.ids.len(),
         };
         let Some(mut error) = self.failure.take() else {
-            return Ok(InsertManyResult { inserted_ids: self.ids.into_iter().enumerate().collect() });
+            return Ok(InsertManyResult {
+                inserted_ids: self.ids.into_iter().enumerate().collect(),
+            });
         };
         *error.kind_mut() = ErrorKind::InsertMany(self.with_inserted(sent));
         Err(error)
     }
 
-    /// A command failed as a whole: what became of the `sent` documents before it is kept in the error.
+    /// A command failed as a whole: what became of the `sent` documents before it is kept in the
+    /// error.
     fn stopped(self, sent: usize, error: Error) -> Error {
         if sent == 0 {
             return error;
@@ -149,10 +159,12 @@ impl Progress {
 
     /// What was refused, and the `_id`s of those of the first `sent` documents that were not.
     fn with_inserted(mut self, sent: usize) -> InsertManyError {
-        let mut refused: Vec<usize> = self.refused.write_errors.iter().map(|error| error.index).collect();
+        let mut refused: Vec<usize> =
+            self.refused.write_errors.iter().map(|error| error.index).collect();
         refused.sort_unstable();
         let ids = self.ids.into_iter().enumerate().take(sent);
-        self.refused.inserted_ids = ids.filter(|(index, _)| refused.binary_search(index).is_err()).collect();
+        self.refused.inserted_ids =
+            ids.filter(|(index, _)| refused.binary_search(index).is_err()).collect();
         self.refused
     }
 }
@@ -188,7 +200,11 @@ impl<T: Serialize + Send + Sync, D: Borrow<T> + Send + Sync> Operation for Inser
         self.options.map_or(Ok(()), |options| options.encode(body))
     }
 
-    fn documents(&mut self, message: &mut MessageWriter<'_>, server: &ConnectionDescription) -> Result<()> {
+    fn documents(
+        &mut self,
+        message: &mut MessageWriter<'_>,
+        server: &ConnectionDescription,
+    ) -> Result<()> {
         let sequence = message.sequence(cstr!("documents"));
         self.batch.fill(sequence, self.documents.len(), server, |sequence, index| {
             let known = self.ids.get(index);

@@ -50,7 +50,11 @@ impl<'a, T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a, F: Mo
         Ok(())
     }
 
-    fn documents(&mut self, message: &mut MessageWriter<'_>, server: &ConnectionDescription) -> Result<()> {
+    fn documents(
+        &mut self,
+        message: &mut MessageWriter<'_>,
+        server: &ConnectionDescription,
+    ) -> Result<()> {
         let mut sequence = message.sequence(cstr!("documents"));
         let (document, limit) = (self.document.borrow(), server.max_bson_object_size);
         self.id = Some(super::insert::append(&mut sequence, document, self.id.as_ref(), limit)?);

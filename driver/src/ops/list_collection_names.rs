@@ -44,7 +44,8 @@ impl<'a, F: Mode> Execute<'a> for ListCollectionNames<'a, F> {
         let options = self.options.as_deref();
         let mut command = ListCollections { db: on.db, options };
         let deadline = on.deadline(self.options());
-        let reply = exec::execute(on.core, &mut command, session.as_deref_mut().into(), deadline).await?;
+        let reply =
+            exec::execute(on.core, &mut command, session.as_deref_mut().into(), deadline).await?;
         let get_more_options = GetMoreOptions {
             operation: "listCollections",
             batch_size: options.and_then(|o| o.batch_size),
@@ -56,7 +57,8 @@ impl<'a, F: Mode> Execute<'a> for ListCollectionNames<'a, F> {
         let mut names = Vec::new();
         while raw.advance_in(session.as_deref_mut()).await? {
             let name = raw.current().get_str("name");
-            let name = name.map_err(|_| Error::invalid_response("a collection in it has no name"))?;
+            let name =
+                name.map_err(|_| Error::invalid_response("a collection in it has no name"))?;
             names.push(name.to_owned());
         }
         Ok(names)

@@ -1,17 +1,20 @@
 //! The two declarations that every operation repeats: its options, and how it ends on either API.
 
-/// Declares the options of an operation: a struct of them, a builder of that struct, a method of the operation for each of
-/// them, and how they are written.
+/// Declares the options of an operation: a struct of them, a builder of that struct, a method of
+/// the operation for each of them, and how they are written.
 ///
-/// The operation has a field `options: Option<Box<Options>>`, so that one without options carries one pointer. Each line is
-/// `name: Type`, and further:
+/// The operation has a field `options: Option<Box<Options>>`, so that one without options carries
+/// one pointer. Each line is `name: Type`, and further:
 ///
-/// - `as impl Into<Type>`: the method takes whatever converts; `as impl Other => convert` says by which function.
+/// - `as impl Into<Type>`: the method takes whatever converts; `as impl Other => convert` says by
+///   which function.
 /// - `= "wireName"`: a field of the command.
-/// - `= (statement "wireName")`: a field of the command's statement, such as of one entry of `updates`.
+/// - `= (statement "wireName")`: a field of the command's statement, such as of one entry of
+///   `updates`.
 /// - `= (fn write)`: `write(&options, body)` writes it.
-/// - Without `=` the option is no field of its own: the operation or the executor reads it. The executor reads
-///   `selection_criteria`, `read_concern`, `write_concern`, `max_time` and `timeout`, which every operation has.
+/// - Without `=` the option is no field of its own: the operation or the executor reads it. The
+///   executor reads `selection_criteria`, `read_concern`, `write_concern`, `max_time` and
+///   `timeout`, which every operation has.
 macro_rules! options {
     (
         $(#[$about:meta])*
@@ -115,9 +118,10 @@ pub(crate) use options;
 /// Ends an operation: `.await` on the async API, `.run()` on the blocking one, and on both as
 /// [`Operation`](crate::ops::Operation).
 ///
-/// It reads `[generics] Operation<'a, Args; F> -> Output, on handle`. `F` stands for the API, `handle` is the field with the
-/// operation's collection, database or client. The operation has the fields `options` and `session`. One that opens a cursor
-/// names its kind of session behind `F`, and its output as `Cursor<Item; F>`.
+/// It reads `[generics] Operation<'a, Args; F> -> Output, on handle`. `F` stands for the API,
+/// `handle` is the field with the operation's collection, database or client. The operation has the
+/// fields `options` and `session`. One that opens a cursor names its kind of session behind `F`,
+/// and its output as `Cursor<Item; F>`.
 macro_rules! operation {
     ([$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*; F> -> $Output:ty, on $field:ident) => {
         operation! { @parts [$($generic)* F: crate::mode::Mode] $Operation<$life $(, $arg)*, F>, $life, $field }

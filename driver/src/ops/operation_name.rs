@@ -45,8 +45,8 @@ impl<'a, F> WithContext<'a, F> {
 
 /// Has the errors of the future that `make` makes begin with `operation_name`.
 ///
-/// It is made in the place where it stays. `Box::pin` would be given one that was made on the stack, and copy all of it, most of
-/// which is room for what comes later.
+/// It is made in the place where it stays. `Box::pin` would be given one that was made on the
+/// stack, and copy all of it, most of which is room for what comes later.
 #[inline(always)]
 pub(crate) fn with_context<'a, T, F>(
     make: impl FnOnce() -> F,

@@ -46,7 +46,9 @@ operation! {
     [T: Serialize + 'a, D: Borrow<T> + Send + 'a,] ReplaceOne<'a, T, D; F> -> UpdateResult, on collection
 }
 
-impl<'a, T: Serialize + 'a, D: Borrow<T> + Send + 'a, F: Mode> Command<'a> for ReplaceOne<'a, T, D, F> {
+impl<'a, T: Serialize + 'a, D: Borrow<T> + Send + 'a, F: Mode> Command<'a>
+    for ReplaceOne<'a, T, D, F>
+{
     type Output = UpdateResult;
 
     fn meta(&self) -> &'static Meta {
@@ -58,7 +60,11 @@ impl<'a, T: Serialize + 'a, D: Borrow<T> + Send + 'a, F: Mode> Command<'a> for R
         Ok(())
     }
 
-    fn documents(&mut self, message: &mut MessageWriter<'_>, server: &ConnectionDescription) -> Result<()> {
+    fn documents(
+        &mut self,
+        message: &mut MessageWriter<'_>,
+        server: &ConnectionDescription,
+    ) -> Result<()> {
         let mut updates = message.sequence(cstr!("updates"));
         let size = updates.write(|entry| {
             entry.serialize(cstr!("q"), &self.filter)?;
@@ -74,14 +80,16 @@ impl<'a, T: Serialize + 'a, D: Borrow<T> + Send + 'a, F: Mode> Command<'a> for R
     }
 }
 
-/// Refuses a replacement that begins with an operator, once it has been written as the `u` of `statement`.
+/// Refuses a replacement that begins with an operator, once it has been written as the `u` of
+/// `statement`.
 ///
 /// # Errors
 /// `InvalidArgument`.
 fn check_replacement(statement: &[u8]) -> Result<()> {
     let statement = RawDocument::from_bytes(statement).map_err(Error::serialization)?;
-    let replacement =
-        statement.get_document("u").map_err(|_| Error::invalid_argument("the replacement is no document"))?;
+    let replacement = statement
+        .get_document("u")
+        .map_err(|_| Error::invalid_argument("the replacement is no document"))?;
     let Some(first) = replacement.iter_elements().next() else { return Ok(()) };
     let key = first.map_err(Error::serialization)?.key().as_str();
     if key.starts_with('$') {

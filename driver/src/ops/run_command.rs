@@ -30,7 +30,12 @@ impl<'a, F: Mode> Command<'a> for RunCommand<'a, F> {
     type Output = Document;
 
     fn meta(&self) -> &'static Meta {
-        const { &Meta { complaints: Complaints::Unread, ..Meta::other("run_command", "runCommand", Retry::Never) } }
+        const {
+            &Meta {
+                complaints: Complaints::Unread,
+                ..Meta::other("run_command", "runCommand", Retry::Never)
+            }
+        }
     }
 
     fn check(&self, session: Option<&SessionState>) -> Result<()> {

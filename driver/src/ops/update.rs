@@ -65,7 +65,9 @@ impl<'a, T, F: Mode> Command<'a> for Update<'a, T, F> {
     fn check(&self, _session: Option<&SessionState>) -> Result<()> {
         check_modifications(&self.update)?;
         if self.multi == Multi::Many && self.options.as_ref().is_some_and(|o| o.sort.is_some()) {
-            return Err(Error::invalid_argument("it takes no sort: every document that matches is changed"));
+            return Err(Error::invalid_argument(
+                "it takes no sort: every document that matches is changed",
+            ));
         }
         Ok(())
     }
@@ -75,7 +77,11 @@ impl<'a, T, F: Mode> Command<'a> for Update<'a, T, F> {
         Ok(())
     }
 
-    fn documents(&mut self, message: &mut MessageWriter<'_>, server: &ConnectionDescription) -> Result<()> {
+    fn documents(
+        &mut self,
+        message: &mut MessageWriter<'_>,
+        server: &ConnectionDescription,
+    ) -> Result<()> {
         let size = message.sequence(cstr!("updates")).write(|entry| {
             entry.serialize(cstr!("q"), &self.filter)?;
             match &self.update {

@@ -26,7 +26,8 @@ impl ServerAddress {
     }
 }
 
-/// The first character of `host` that neither a host name nor an IP address can have. In addresses with a zone there is a `%`.
+/// The first character of `host` that neither a host name nor an IP address can have. In addresses
+/// with a zone there is a `%`.
 pub(crate) fn impossible_in_host(host: &str) -> Option<char> {
     let is_ip6 = host.contains(':');
     host.chars().find(|c| match c {
@@ -38,7 +39,10 @@ pub(crate) fn impossible_in_host(host: &str) -> Option<char> {
 
 /// What is wrong with a host that contains `culprit`.
 pub(crate) fn impossible(culprit: char) -> String {
-    let hint =
-        if culprit == '/' { "; percent-encode it where it belongs to the path of a socket" } else { "" };
+    let hint = if culprit == '/' {
+        "; percent-encode it where it belongs to the path of a socket"
+    } else {
+        ""
+    };
     format!("contains {culprit:?}, which no host name may have{hint}")
 }

@@ -19,7 +19,8 @@ pub struct Credential {
     pub source: Option<String>,
     /// The password.
     pub password: Option<String>,
-    /// How the user is proven; none: SCRAM-SHA-256 or SCRAM-SHA-1, whichever the server says the user has.
+    /// How the user is proven; none: SCRAM-SHA-256 or SCRAM-SHA-1, whichever the server says the
+    /// user has.
     pub mechanism: Option<AuthMechanism>,
     /// What the mechanism wants to know besides.
     pub mechanism_properties: Option<Document>,
@@ -54,7 +55,8 @@ pub enum AuthMechanism {
     Plain,
     /// MONGODB-AWS: AWS IAM. This driver reads the options, but cannot authenticate with it.
     MongoDbAws,
-    /// MONGODB-OIDC: OpenID Connect. This driver reads the options, but cannot authenticate with it.
+    /// MONGODB-OIDC: OpenID Connect. This driver reads the options, but cannot authenticate with
+    /// it.
     MongoDbOidc,
 }
 
@@ -89,14 +91,20 @@ impl AuthMechanism {
     pub(crate) fn named(name: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|mechanism| mechanism.as_str() == name).ok_or_else(|| {
             let known: Vec<_> = Self::ALL.iter().map(AuthMechanism::as_str).collect();
-            Error::invalid_argument(format!("unknown authMechanism {name:?}; known are {}", known.join(", ")))
+            Error::invalid_argument(format!(
+                "unknown authMechanism {name:?}; known are {}",
+                known.join(", ")
+            ))
         })
     }
 
-    /// The database of the user where the credential names none, `database` being that of the connection string.
+    /// The database of the user where the credential names none, `database` being that of the
+    /// connection string.
     pub(crate) fn default_source(mechanism: Option<Self>, database: Option<&str>) -> &str {
         match mechanism {
-            None | Some(AuthMechanism::ScramSha1 | AuthMechanism::ScramSha256) => database.unwrap_or("admin"),
+            None | Some(AuthMechanism::ScramSha1 | AuthMechanism::ScramSha256) => {
+                database.unwrap_or("admin")
+            }
             Some(AuthMechanism::Plain) => database.unwrap_or("$external"),
             Some(_) => "$external",
         }
@@ -106,7 +114,9 @@ impl AuthMechanism {
 impl Credential {
     /// The database that knows the user.
     pub(crate) fn resolved_source(&self) -> &str {
-        self.source.as_deref().unwrap_or_else(|| AuthMechanism::default_source(self.mechanism, None))
+        self.source
+            .as_deref()
+            .unwrap_or_else(|| AuthMechanism::default_source(self.mechanism, None))
     }
 
     /// A mechanism property that is a string.
@@ -162,7 +172,9 @@ impl Credential {
                     "CANONICALIZE_HOST_NAME",
                 ])?;
                 match self.property("CANONICALIZE_HOST_NAME") {
-                    None | Some("none" | "forward" | "forwardAndReverse" | "true" | "false") => Ok(()),
+                    None | Some("none" | "forward" | "forwardAndReverse" | "true" | "false") => {
+                        Ok(())
+                    }
                     Some(other) => wrong(&format!(
                         "CANONICALIZE_HOST_NAME must be none, forward or forwardAndReverse, but is {other:?}"
                     )),
@@ -193,9 +205,9 @@ impl Credential {
                         wrong("the property TOKEN_RESOURCE is needed in this ENVIRONMENT")
                     }
                     Some("azure" | "gcp") => Ok(()),
-                    Some(other) => {
-                        wrong(&format!("ENVIRONMENT must be test, azure, gcp or k8s, but is {other:?}"))
-                    }
+                    Some(other) => wrong(&format!(
+                        "ENVIRONMENT must be test, azure, gcp or k8s, but is {other:?}"
+                    )),
                 }
             }
         }
@@ -245,6 +257,9 @@ mod tests {
             .mechanism_properties(doc! { "AWS_SESSION_TOKEN": "mango" })
             .build();
         let shown = format!("{credential:?}");
-        assert!(shown.contains("monkey") && !shown.contains("banana") && !shown.contains("mango"), "{shown}");
+        assert!(
+            shown.contains("monkey") && !shown.contains("banana") && !shown.contains("mango"),
+            "{shown}"
+        );
     }
 }

@@ -1,10 +1,11 @@
-//! What a client may be told: every option of a connection string, and a few that only code can give.
+//! What a client may be told: every option of a connection string, and a few that only code can
+//! give.
 
 use std::time::Duration;
 
 use super::{
-    Credential, ReadConcern, ReadPreference, SelectionCriteria, ServerAddress, ServerApi, Socks5Proxy, Tls,
-    WriteConcern,
+    Credential, ReadConcern, ReadPreference, SelectionCriteria, ServerAddress, ServerApi,
+    Socks5Proxy, Tls, WriteConcern,
 };
 use crate::event::EventHandler;
 use crate::event::cmap::CmapEvent;
@@ -15,18 +16,20 @@ use crate::wire::compression::Codec;
 
 /// The options of a client.
 ///
-/// Made by [`parse`](ClientOptions::parse) from a connection string, or by [`builder`](ClientOptions::builder). A field that is `None` has
-/// its default. A duration of zero means "without limit" for `connect_timeout`, `socket_timeout`, `wait_queue_timeout`,
+/// Made by [`parse`](ClientOptions::parse) from a connection string, or by
+/// [`builder`](ClientOptions::builder). A field that is `None` has its default. A duration of zero
+/// means "without limit" for `connect_timeout`, `socket_timeout`, `wait_queue_timeout`,
 /// `max_idle_time` and `timeout`. What contradicts itself is refused when a client is made of it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientOptions {
-    /// The seeds: the servers from which the others are learned. Default: `localhost:27017`, which is also what none means.
+    /// The seeds: the servers from which the others are learned. Default: `localhost:27017`, which
+    /// is also what none means.
     pub hosts: Vec<ServerAddress>,
     /// The name under which servers log this client; at most 128 bytes.
     pub app_name: Option<String>,
-    /// Whether the connection of a request is taken along with the first operation of a thread: each thread is in a request from its first
-    /// operation on. Default: false.
+    /// Whether the connection of a request is taken along with the first operation of a thread:
+    /// each thread is in a request from its first operation on. Default: false.
     pub auto_start_request: Option<bool>,
     /// Who is told what happens in connection pools. Default: nobody.
     pub cmap_event_handler: Option<EventHandler<CmapEvent>>,
@@ -44,16 +47,18 @@ pub struct ClientOptions {
     pub direct_connection: Option<bool>,
     /// What a library or application built on this driver adds to the handshake.
     pub driver_info: Option<DriverInfo>,
-    /// Whether an operation that an overloaded server refused is tried again on another server, if there is one that suits it. In a sharded
-    /// cluster it always is. Default: false.
+    /// Whether an operation that an overloaded server refused is tried again on another server, if
+    /// there is one that suits it. In a sharded cluster it always is. Default: false.
     pub enable_overload_retargeting: Option<bool>,
     /// How often a server is checked; at least 500 ms. Default: 10 s.
     pub heartbeat_freq: Option<Duration>,
     /// Whether the seed is a load balancer. Default: false.
     pub load_balanced: Option<bool>,
-    /// How much slower than the fastest eligible server another may be and still be chosen. Default: 15 ms.
+    /// How much slower than the fastest eligible server another may be and still be chosen.
+    /// Default: 15 ms.
     pub local_threshold: Option<Duration>,
-    /// How often, at most, an operation is tried again once a server had too much to do; 0: not at all. Default: 2.
+    /// How often, at most, an operation is tried again once a server had too much to do; 0: not at
+    /// all. Default: 2.
     pub max_adaptive_retries: Option<u32>,
     /// How many connections a pool may be opening at once. Default: 2.
     pub max_connecting: Option<u32>,
@@ -69,7 +74,8 @@ pub struct ClientOptions {
     pub repl_set_name: Option<String>,
     /// Whether a read that failed by the network or an election is sent once more. Default: true.
     pub retry_reads: Option<bool>,
-    /// Whether a write that failed by the network or an election is sent once more, in a way that cannot write twice. Default: true.
+    /// Whether a write that failed by the network or an election is sent once more, in a way that
+    /// cannot write twice. Default: true.
     pub retry_writes: Option<bool>,
     /// Who is told what becomes known of the servers. Default: nobody.
     pub sdam_event_handler: Option<EventHandler<SdamEvent>>,
@@ -77,12 +83,14 @@ pub struct ClientOptions {
     pub selection_criteria: Option<SelectionCriteria>,
     /// The stable API that commands declare. Default: none.
     pub server_api: Option<ServerApi>,
-    /// Whether servers tell of changes by themselves or are polled. Default: [`ServerMonitoringMode::Auto`].
+    /// Whether servers tell of changes by themselves or are polled. Default:
+    /// [`ServerMonitoringMode::Auto`].
     pub server_monitoring_mode: Option<ServerMonitoringMode>,
     /// How long to look for a server fit for an operation; more than zero. Default: 30 s.
     pub server_selection_timeout: Option<Duration>,
-    /// Whether selection gives up after one more check of the servers when it finds none, instead of waiting until
-    /// `server_selection_timeout`: "I don't know who the primary is, and I'm not going to wait". Default: false.
+    /// Whether selection gives up after one more check of the servers when it finds none, instead
+    /// of waiting until `server_selection_timeout`: "I don't know who the primary is, and I'm
+    /// not going to wait". Default: false.
     pub server_selection_try_once: Option<bool>,
     /// How long one read from or write to a socket may take. Default: without limit.
     pub socket_timeout: Option<Duration>,
@@ -96,15 +104,16 @@ pub struct ClientOptions {
     pub timeout: Option<Duration>,
     /// Whether and how connections are encrypted. Default: they are not.
     pub tls: Option<Tls>,
-    /// How many characters of a command or reply are logged (feature `tracing`). Default: what the environment variable
-    /// `MONGODB_LOG_MAX_DOCUMENT_LENGTH` says, else 1000.
+    /// How many characters of a command or reply are logged (feature `tracing`). Default: what the
+    /// environment variable `MONGODB_LOG_MAX_DOCUMENT_LENGTH` says, else 1000.
     pub tracing_max_document_length: Option<usize>,
-    /// How many operations, as a multiple of `max_pool_size`, may wait for a connection; one more is refused at once. Default:
-    /// without limit.
+    /// How many operations, as a multiple of `max_pool_size`, may wait for a connection; one more
+    /// is refused at once. Default: without limit.
     pub wait_queue_multiple: Option<u32>,
-    /// How long an operation may wait until a connection is free, or until it may open one. It does not bound the opening
-    /// itself, which `connect_timeout` and `timeout` bound (specification "Connection Monitoring and Pooling", section
-    /// "Checking Out a Connection"). Default: without limit.
+    /// How long an operation may wait until a connection is free, or until it may open one. It
+    /// does not bound the opening itself, which `connect_timeout` and `timeout` bound
+    /// (specification "Connection Monitoring and Pooling", section "Checking Out a
+    /// Connection"). Default: without limit.
     pub wait_queue_timeout: Option<Duration>,
     /// The write concern of writes that are given none.
     pub write_concern: Option<WriteConcern>,
@@ -112,7 +121,8 @@ pub struct ClientOptions {
     pub(crate) warnings: Vec<String>,
     /// The name whose SRV records gave the hosts.
     pub(crate) srv_host: Option<String>,
-    /// Whom to ask for them again instead of the system's name servers, and how often at most; for tests.
+    /// Whom to ask for them again instead of the system's name servers, and how often at most; for
+    /// tests.
     #[cfg(feature = "dns")]
     pub(crate) srv_rescan: Option<(std::net::SocketAddr, Duration)>,
 }
@@ -233,7 +243,8 @@ builder! {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerMonitoringMode {
-    /// Streamed where the server can (4.4 and later) and the program does not run as a function in a cloud; polled elsewhere.
+    /// Streamed where the server can (4.4 and later) and the program does not run as a function in
+    /// a cloud; polled elsewhere.
     #[default]
     Auto,
     /// Streamed where the server can.
@@ -243,14 +254,14 @@ pub enum ServerMonitoringMode {
 }
 
 impl ClientOptions {
-    /// What could not be used, one sentence each: unknown options of the connection string, values of the wrong form, compressors that
-    /// need a feature which this build lacks.
+    /// What could not be used, one sentence each: unknown options of the connection string, values
+    /// of the wrong form, compressors that need a feature which this build lacks.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Notes the compressors that need a feature which this build lacks. A client of these options does so as well: they may have been
-    /// set after the connection string was read.
+    /// Notes the compressors that need a feature which this build lacks. A client of these options
+    /// does so as well: they may have been set after the connection string was read.
     pub(crate) fn warn_of_missing_features(&mut self) {
         for compressor in self.compressors.iter().flatten().filter(|c| Codec::of(c).is_none()) {
             let name = compressor.name();
@@ -365,7 +376,9 @@ impl ClientOptions {
     }
 
     pub(crate) fn selection_criteria(&self) -> SelectionCriteria {
-        self.selection_criteria.clone().unwrap_or(SelectionCriteria::ReadPreference(ReadPreference::Primary))
+        self.selection_criteria
+            .clone()
+            .unwrap_or(SelectionCriteria::ReadPreference(ReadPreference::Primary))
     }
 }
 

@@ -24,7 +24,8 @@ pub enum Hint {
 pub enum CursorType {
     /// It ends with its result: the default.
     NonTailable,
-    /// It stays open at the end of the collection and gives what is inserted later, each time it is asked.
+    /// It stays open at the end of the collection and gives what is inserted later, each time it is
+    /// asked.
     Tailable,
     /// As tailable; and the server waits for a while for documents to come.
     TailableAwait,

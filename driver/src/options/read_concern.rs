@@ -24,7 +24,8 @@ pub enum ReadConcernLevel {
     Majority,
     /// What reflects every majority-acknowledged write that ended before the read began.
     Linearizable,
-    /// As local, and without waiting for orphaned documents of a sharded collection to be told apart.
+    /// As local, and without waiting for orphaned documents of a sharded collection to be told
+    /// apart.
     Available,
     /// What a majority had acknowledged at one point in time.
     Snapshot,

@@ -1,4 +1,5 @@
-//! Which members of a replica set may answer a read (specification "Server Selection", section "Read Preference").
+//! Which members of a replica set may answer a read (specification "Server Selection", section
+//! "Read Preference").
 //!
 //! The serde form of a [`ReadPreference`] is the one that commands carry as `$readPreference`.
 
@@ -51,8 +52,8 @@ pub struct ReadPreferenceOptions {
     /// Tried in order until a set is found that some eligible member carries.
     #[serde(alias = "tags", alias = "tag_sets")]
     pub tag_sets: Option<Vec<TagSet>>,
-    /// How far a secondary may lag behind the primary; at least 90 s, and at least 10 s more than the heartbeat frequency. Whole
-    /// seconds are sent. None: any lag.
+    /// How far a secondary may lag behind the primary; at least 90 s, and at least 10 s more than
+    /// the heartbeat frequency. Whole seconds are sent. None: any lag.
     #[serde(rename = "maxStalenessSeconds", default, deserialize_with = "seconds")]
     pub max_staleness: Option<Duration>,
     /// Whether a mongos may send the read to two members of each shard and take the first answer.
@@ -126,7 +127,8 @@ impl ReadPreference {
         ReadPreference::Nearest { options: options.into() }
     }
 
-    /// The read preference of the mode `name` in any case, as connection strings write it; `None` for an unknown mode.
+    /// The read preference of the mode `name` in any case, as connection strings write it; `None`
+    /// for an unknown mode.
     pub(crate) fn from_mode(name: &str, options: Option<ReadPreferenceOptions>) -> Option<Self> {
         Some(match name.to_ascii_lowercase().as_str() {
             "primary" => ReadPreference::Primary,
@@ -179,7 +181,8 @@ impl ReadPreference {
     pub(crate) fn validate(&self, heartbeat_freq: Duration) -> Result<()> {
         const IDLE_WRITE_PERIOD: Duration = Duration::from_secs(10);
         let Some(max_staleness) = self.max_staleness() else { return Ok(()) };
-        let smallest = Self::SMALLEST_MAX_STALENESS.max(heartbeat_freq.saturating_add(IDLE_WRITE_PERIOD));
+        let smallest =
+            Self::SMALLEST_MAX_STALENESS.max(heartbeat_freq.saturating_add(IDLE_WRITE_PERIOD));
         if max_staleness < smallest {
             return Err(Error::invalid_argument(format!(
                 "maxStalenessSeconds is {} s, but must be at least {} s: 90 s, and 10 s more than heartbeatFrequencyMS",
@@ -214,7 +217,10 @@ impl Serialize for ReadPreference {
             map.serialize_entry("tags", self.tag_sets())?;
         }
         if let Some(lag) = self.max_staleness() {
-            map.serialize_entry("maxStalenessSeconds", &i64::try_from(lag.as_secs()).unwrap_or(i64::MAX))?;
+            map.serialize_entry(
+                "maxStalenessSeconds",
+                &i64::try_from(lag.as_secs()).unwrap_or(i64::MAX),
+            )?;
         }
         if let Some(hedge) = self.hedge() {
             map.serialize_entry("hedge", hedge)?;
@@ -234,16 +240,18 @@ impl<'de> Deserialize<'de> for ReadPreference {
         let Written { mode, options } = Written::deserialize(deserializer)?;
         let narrowed = !options.is_default();
         match ReadPreference::from_mode(&mode, narrowed.then_some(options)) {
-            Some(ReadPreference::Primary) if narrowed => {
-                Err(serde::de::Error::custom("the read preference primary takes no tags, staleness or hedge"))
-            }
+            Some(ReadPreference::Primary) if narrowed => Err(serde::de::Error::custom(
+                "the read preference primary takes no tags, staleness or hedge",
+            )),
             Some(preference) => Ok(preference),
             None => Err(serde::de::Error::custom(format!("unknown read preference mode {mode:?}"))),
         }
     }
 }
 
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Duration>, D::Error> {
+fn seconds<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Duration>, D::Error> {
     let seconds = Option::<f64>::deserialize(deserializer)?;
     seconds.map(|s| Duration::try_from_secs_f64(s).map_err(serde::de::Error::custom)).transpose()
 }
@@ -261,7 +269,8 @@ mod tests {
             .max_staleness(Duration::from_secs(120))
             .hedge(HedgedReadOptions::enabled())
             .build();
-        let written = bson::serialize_to_document(&ReadPreference::nearest(options.clone())).unwrap();
+        let written =
+            bson::serialize_to_document(&ReadPreference::nearest(options.clone())).unwrap();
         let expected = doc! {
             "mode": "nearest", "tags": [{ "dc": "ny" }, {}], "maxStalenessSeconds": 120_i64, "hedge": { "enabled": true },
         };

@@ -1,7 +1,8 @@
 //! The keys that SCRAM derives from a password, and their cache.
 //!
-//! Deriving is slow on purpose (PBKDF2 with thousands of iterations), so the keys are kept, by everything they are derived from: a
-//! client that opens a hundred connections derives them once for each user and salt, as the members of a set share both.
+//! Deriving is slow on purpose (PBKDF2 with thousands of iterations), so the keys are kept, by
+//! everything they are derived from: a client that opens a hundred connections derives them once
+//! for each user and salt, as the members of a set share both.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -29,7 +30,8 @@ impl Hash {
         }
     }
 
-    /// The password as the mechanism takes it: for SHA-1 a digest of user and password, for SHA-256 prepared with SASLprep.
+    /// The password as the mechanism takes it: for SHA-1 a digest of user and password, for SHA-256
+    /// prepared with SASLprep.
     ///
     /// # Errors
     /// `InvalidArgument` when it contains characters that SASLprep forbids.
@@ -77,10 +79,12 @@ impl Hash {
     }
 }
 
-/// The first block of PBKDF2 (RFC 8018), which is all that SCRAM takes: its function `Hi` (RFC 5802).
+/// The first block of PBKDF2 (RFC 8018), which is all that SCRAM takes: its function `Hi` (RFC
+/// 5802).
 fn stretched<M: Mac + KeyInit + Clone>(password: &[u8], salt: &[u8], iterations: u32) -> Vec<u8> {
     let keyed = mac::<M>(password, &[]);
-    let mut last = keyed.clone().chain_update(salt).chain_update(1_u32.to_be_bytes()).finalize().into_bytes();
+    let mut last =
+        keyed.clone().chain_update(salt).chain_update(1_u32.to_be_bytes()).finalize().into_bytes();
     let mut sum = last.clone();
     for _ in 1..iterations {
         last = keyed.clone().chain_update(&last).finalize().into_bytes();
@@ -132,7 +136,8 @@ pub(crate) struct KeyCache {
 }
 
 impl KeyCache {
-    /// A user has one salt for each mechanism, so few are ever needed at once; a salt that changed pushes out the oldest.
+    /// A user has one salt for each mechanism, so few are ever needed at once; a salt that changed
+    /// pushes out the oldest.
     const CAPACITY: usize = 4;
 
     pub(crate) fn get(&self, origin: &Origin) -> Option<Arc<Keys>> {

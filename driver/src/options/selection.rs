@@ -15,7 +15,8 @@ pub type Predicate = Arc<dyn Fn(&ServerDescription) -> bool + Send + Sync>;
 pub enum SelectionCriteria {
     /// Those that the read preference makes eligible.
     ReadPreference(ReadPreference),
-    /// Those for which the predicate says true. It is asked each time a server is selected, so it should be quick and not block.
+    /// Those for which the predicate says true. It is asked each time a server is selected, so it
+    /// should be quick and not block.
     Predicate(Predicate),
 }
 
@@ -52,7 +53,9 @@ impl fmt::Debug for SelectionCriteria {
 impl fmt::Display for SelectionCriteria {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SelectionCriteria::ReadPreference(preference) => write!(f, "read preference {preference}"),
+            SelectionCriteria::ReadPreference(preference) => {
+                write!(f, "read preference {preference}")
+            }
             SelectionCriteria::Predicate(_) => f.write_str("a custom predicate"),
         }
     }

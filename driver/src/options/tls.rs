@@ -27,13 +27,15 @@ pub struct TlsOptions {
     pub cert_key_pem: Option<Vec<u8>>,
     /// The password of that private key, where it is encrypted.
     pub tls_certificate_key_file_password: Option<Vec<u8>>,
-    /// Accept any certificate. Whoever sits between client and server can then read and change everything.
+    /// Accept any certificate. Whoever sits between client and server can then read and change
+    /// everything.
     pub allow_invalid_certificates: Option<bool>,
     /// Accept a valid certificate of another host.
     pub allow_invalid_hostnames: Option<bool>,
     /// `tlsInsecure`: both of the above.
     pub insecure: Option<bool>,
-    /// `tlsDisableCertificateRevocationCheck`. Accepted and without effect: this driver does not ask whether a certificate was revoked.
+    /// `tlsDisableCertificateRevocationCheck`. Accepted and without effect: this driver does not
+    /// ask whether a certificate was revoked.
     pub disable_certificate_revocation_check: Option<bool>,
     /// `tlsDisableOCSPEndpointCheck`. Accepted and without effect, as above.
     pub disable_ocsp_endpoint_check: Option<bool>,
@@ -106,7 +108,10 @@ impl fmt::Debug for TlsOptions {
             .field("allow_invalid_certificates", &self.allow_invalid_certificates)
             .field("allow_invalid_hostnames", &self.allow_invalid_hostnames)
             .field("insecure", &self.insecure)
-            .field("disable_certificate_revocation_check", &self.disable_certificate_revocation_check)
+            .field(
+                "disable_certificate_revocation_check",
+                &self.disable_certificate_revocation_check,
+            )
             .field("disable_ocsp_endpoint_check", &self.disable_ocsp_endpoint_check)
             .finish_non_exhaustive()
     }

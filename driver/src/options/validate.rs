@@ -6,8 +6,8 @@ use super::{ClientOptions, SelectionCriteria, impossible_in_host};
 use crate::error::{Error, Result};
 use crate::types::{Compressor, ServerAddress};
 
-/// The shortest time between two checks of one server, however many ask for one (specification "Server Monitoring",
-/// `minHeartbeatFrequencyMS`).
+/// The shortest time between two checks of one server, however many ask for one (specification
+/// "Server Monitoring", `minHeartbeatFrequencyMS`).
 pub(crate) const MIN_HEARTBEAT_FREQUENCY: Duration = Duration::from_millis(500);
 
 /// The longest name of an application, in bytes (specification "MongoDB Handshake").
@@ -87,9 +87,10 @@ impl ClientOptions {
         match &self.socks5_proxy {
             Some(proxy) if proxy.host.is_empty() => wrong("proxyHost is empty"),
             Some(proxy) => match impossible_in_host(&proxy.host) {
-                Some(c) => {
-                    wrong(format!("proxyHost={:?} contains {c:?}, which no host name may have", proxy.host))
-                }
+                Some(c) => wrong(format!(
+                    "proxyHost={:?} contains {c:?}, which no host name may have",
+                    proxy.host
+                )),
                 None => Ok(()),
             },
             None => Ok(()),
@@ -114,7 +115,10 @@ impl ClientOptions {
         if let Some(name) = &self.app_name
             && name.len() > MAX_APP_NAME
         {
-            return wrong(format!("appName has {} bytes, but may have at most {MAX_APP_NAME}", name.len()));
+            return wrong(format!(
+                "appName has {} bytes, but may have at most {MAX_APP_NAME}",
+                name.len()
+            ));
         }
         if let Some(name) = &self.default_database
             && let Some(c) = forbidden_in_database(name)
@@ -129,7 +133,9 @@ impl ClientOptions {
         if let Some(info) = &self.driver_info {
             let parts = [Some(&info.name), info.version.as_ref(), info.platform.as_ref()];
             if info.name.is_empty() || parts.into_iter().flatten().any(|part| part.contains('|')) {
-                return wrong("the driver info needs a name, and none of its parts may contain '|'");
+                return wrong(
+                    "the driver info needs a name, and none of its parts may contain '|'",
+                );
             }
         }
         Ok(())
@@ -153,7 +159,8 @@ fn validate_level(compressor: &Compressor) -> Result<()> {
     }
 }
 
-/// The first character of a database's name that it must not have (specification "Connection String", section "Auth Database").
+/// The first character of a database's name that it must not have (specification "Connection
+/// String", section "Auth Database").
 pub(crate) fn forbidden_in_database(name: &str) -> Option<char> {
     const FORBIDDEN: [char; 6] = ['/', '\\', ' ', '"', '$', '\0'];
     name.chars().find(|c| FORBIDDEN.contains(c))
@@ -170,8 +177,10 @@ mod tests {
 
     #[test]
     fn a_level_that_its_compressor_does_not_have_is_refused() {
-        let with =
-            |compressor| ClientOptions { compressors: Some(vec![compressor]), ..ClientOptions::default() };
+        let with = |compressor| ClientOptions {
+            compressors: Some(vec![compressor]),
+            ..ClientOptions::default()
+        };
         for (level, zlib, zstd) in [
             (None, true, true),
             (Some(-1), true, false),
@@ -190,7 +199,9 @@ mod tests {
     #[test]
     fn impossible_names_of_code_are_refused() {
         let seed = |host: &str, port| {
-            ClientOptions::builder().hosts(vec![ServerAddress::Tcp { host: host.into(), port }]).build()
+            ClientOptions::builder()
+                .hosts(vec![ServerAddress::Tcp { host: host.into(), port }])
+                .build()
         };
         let socket = ServerAddress::Unix { path: "/tmp/a\0.sock".into() };
         let proxy = Socks5Proxy { host: "pro xy".into(), port: None, authentication: None };
@@ -211,16 +222,20 @@ mod tests {
 
     #[test]
     fn default_seed_is_localhost() {
-        let seeds =
-            |options: &ClientOptions| options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let seeds = |options: &ClientOptions| {
+            options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
         assert_eq!(seeds(&ClientOptions::default()), ["localhost:27017"]);
         assert_eq!(seeds(&ClientOptions::builder().build()), ["localhost:27017"]);
     }
 
     #[test]
     fn compressor_without_its_feature_is_warned_of_once() {
-        let all =
-            vec![Compressor::Snappy, Compressor::Zlib { level: None }, Compressor::Zstd { level: None }];
+        let all = vec![
+            Compressor::Snappy,
+            Compressor::Zlib { level: None },
+            Compressor::Zstd { level: None },
+        ];
         let features = [cfg!(feature = "snappy"), cfg!(feature = "zlib"), cfg!(feature = "zstd")];
         let mut options = ClientOptions::builder().compressors(all).build();
         options.warn_of_missing_features();
@@ -231,7 +246,8 @@ mod tests {
         for ((name, _), warning) in missing.into_iter().zip(&options.warnings) {
             assert!(warning.contains(&format!("the feature {name:?}")), "{warning}");
         }
-        let read = crate::uri::ConnectionString::parse("mongodb://h/?compressors=snappy,zlib,zstd").unwrap();
+        let read = crate::uri::ConnectionString::parse("mongodb://h/?compressors=snappy,zlib,zstd")
+            .unwrap();
         assert_eq!(read.warnings(), options.warnings);
     }
 }

@@ -17,8 +17,8 @@ use crate::error::{Error, Result};
 pub struct WriteConcern {
     /// How many members.
     pub w: Option<Acknowledgment>,
-    /// How long the server waits for them before it answers with a write concern error; zero: without limit. Whole milliseconds are
-    /// sent. The write stays done where it was done.
+    /// How long the server waits for them before it answers with a write concern error; zero:
+    /// without limit. Whole milliseconds are sent. The write stays done where it was done.
     pub w_timeout: Option<Duration>,
     /// Whether they must have it in their journals on disk.
     pub journal: Option<bool>,
@@ -74,7 +74,8 @@ impl WriteConcern {
     /// Checks that the parts do not contradict each other and fit their fields on the wire.
     ///
     /// # Errors
-    /// `InvalidArgument` for `w: 0` with `journal: true`, and for a number of members above 2^31 - 1.
+    /// `InvalidArgument` for `w: 0` with `journal: true`, and for a number of members above 2^31 -
+    /// 1.
     pub(crate) fn validate(&self) -> Result<()> {
         if self.w == Some(Acknowledgment::Nodes(0)) && self.journal == Some(true) {
             return Err(Error::invalid_argument(
@@ -84,7 +85,9 @@ impl WriteConcern {
         if let Some(Acknowledgment::Nodes(n)) = self.w
             && i32::try_from(n).is_err()
         {
-            return Err(Error::invalid_argument(format!("the write concern w={n} is above 2147483647")));
+            return Err(Error::invalid_argument(format!(
+                "the write concern w={n} is above 2147483647"
+            )));
         }
         Ok(())
     }
@@ -134,7 +137,9 @@ impl<'de> Deserialize<'de> for Acknowledgment {
         match Written::deserialize(deserializer)? {
             Written::Number(n) => match u32::try_from(n) {
                 Ok(n) => Ok(Acknowledgment::Nodes(n)),
-                Err(_) => Err(serde::de::Error::custom(format!("w must be a number from 0 on, but is {n}"))),
+                Err(_) => Err(serde::de::Error::custom(format!(
+                    "w must be a number from 0 on, but is {n}"
+                ))),
             },
             Written::Name(name) => Ok(Acknowledgment::from(name.as_str())),
         }

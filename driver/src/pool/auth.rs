@@ -1,9 +1,10 @@
 //! Proving the user on a new connection (specification "Authentication").
 //!
-//! An [`Attempt`] begins with the `hello` of the handshake: it asks there for the user's mechanisms where none was chosen, and
-//! sends the first message of its mechanism along (`speculativeAuthenticate`), which saves a round trip. After the reply,
-//! [`Attempt::finish`] carries on from the server's answer, or starts over where there is none. The mechanisms themselves are pure
-//! functions over messages; only this file and [`sasl`] talk to a connection.
+//! An [`Attempt`] begins with the `hello` of the handshake: it asks there for the user's mechanisms
+//! where none was chosen, and sends the first message of its mechanism along
+//! (`speculativeAuthenticate`), which saves a round trip. After the reply, [`Attempt::finish`]
+//! carries on from the server's answer, or starts over where there is none. The mechanisms
+//! themselves are pure functions over messages; only this file and [`sasl`] talk to a connection.
 
 mod sasl;
 mod scram;
@@ -55,12 +56,12 @@ pub(crate) struct Channel<'a> {
 /// `InvalidArgument`, naming the mechanism and those that can be used.
 pub(crate) fn check(credential: &Credential) -> Result<()> {
     match credential.mechanism {
-        Some(m @ (AuthMechanism::Gssapi | AuthMechanism::MongoDbAws | AuthMechanism::MongoDbOidc)) => {
-            Err(Error::invalid_argument(format!(
-                "this driver cannot authenticate with {}; it can with SCRAM-SHA-256, SCRAM-SHA-1, MONGODB-X509 and PLAIN",
-                m.as_str()
-            )))
-        }
+        Some(
+            m @ (AuthMechanism::Gssapi | AuthMechanism::MongoDbAws | AuthMechanism::MongoDbOidc),
+        ) => Err(Error::invalid_argument(format!(
+            "this driver cannot authenticate with {}; it can with SCRAM-SHA-256, SCRAM-SHA-1, MONGODB-X509 and PLAIN",
+            m.as_str()
+        ))),
         Some(AuthMechanism::MongoDbX509) => Ok(()),
         _ if credential.password.is_none() => Err(Error::invalid_argument(
             "a user name without a password proves nothing; write mongodb://user:password@host, or choose MONGODB-X509",
@@ -113,8 +114,8 @@ impl<'a> Attempt<'a> {
     /// Carries on after `hello`.
     ///
     /// # Errors
-    /// `Authentication` when the server refuses the user, or cannot prove itself; `Io`, `Command` and `InvalidResponse` as of every
-    /// command.
+    /// `Authentication` when the server refuses the user, or cannot prove itself; `Io`, `Command`
+    /// and `InvalidResponse` as of every command.
     ///
     /// Cancel safety: the connection of a dropped future is of no use.
     pub(crate) async fn finish(self, offer: Offer, channel: &mut Channel<'_>) -> Result<()> {
@@ -137,11 +138,15 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// Proves the user again on a connection whose server has forgotten it (`ReauthenticationRequired`).
+/// Proves the user again on a connection whose server has forgotten it
+/// (`ReauthenticationRequired`).
 ///
 /// # Errors
 /// As [`Attempt::finish`].
-pub(crate) async fn reauthenticate(credential: &Credential, channel: &mut Channel<'_>) -> Result<()> {
+pub(crate) async fn reauthenticate(
+    credential: &Credential,
+    channel: &mut Channel<'_>,
+) -> Result<()> {
     let again = Attempt { credential, speculation: None };
     let mut offer = Offer { mechanisms: None, speculative: None };
     if credential.mechanism.is_none() {
@@ -154,11 +159,13 @@ pub(crate) async fn reauthenticate(credential: &Credential, channel: &mut Channe
     again.finish(offer, channel).await
 }
 
-/// The mechanism that was chosen; else SCRAM-SHA-256 where the server says that the user has it, or says nothing; else SCRAM-SHA-1
-/// (section "Default Authentication Methods").
+/// The mechanism that was chosen; else SCRAM-SHA-256 where the server says that the user has it, or
+/// says nothing; else SCRAM-SHA-1 (section "Default Authentication Methods").
 fn mechanism(credential: &Credential, offered: Option<&[String]>) -> AuthMechanism {
     credential.mechanism.unwrap_or_else(|| match offered {
-        Some(offered) if offered.iter().any(|name| name == "SCRAM-SHA-256") => AuthMechanism::ScramSha256,
+        Some(offered) if offered.iter().any(|name| name == "SCRAM-SHA-256") => {
+            AuthMechanism::ScramSha256
+        }
         Some(_) => AuthMechanism::ScramSha1,
         None => AuthMechanism::ScramSha256,
     })
@@ -172,7 +179,8 @@ impl Channel<'_> {
     /// Runs one command of the conversation on `database`.
     ///
     /// # Errors
-    /// As those of [`Connection::round_trip`]; `Authentication`, in the server's words, when it answers with an error.
+    /// As those of [`Connection::round_trip`]; `Authentication`, in the server's words, when it
+    /// answers with an error.
     async fn command(
         &mut self,
         database: &str,
@@ -197,9 +205,13 @@ impl Channel<'_> {
     }
 }
 
-/// The server's refusal, as an error of the user rather than of the command; a member that is on its way out refuses everyone, which
-/// says nothing about the user.
-fn refused(credential: &Credential, refusal: crate::error::CommandError, reply: &RawDocument) -> Error {
+/// The server's refusal, as an error of the user rather than of the command; a member that is on
+/// its way out refuses everyone, which says nothing about the user.
+fn refused(
+    credential: &Credential,
+    refusal: crate::error::CommandError,
+    reply: &RawDocument,
+) -> Error {
     let message = format!(
         "user {:?} on database {:?}: {} ({}, code {}); check name, password, authSource and authMechanism",
         credential.username.as_deref().unwrap_or("of the certificate"),

@@ -1,9 +1,10 @@
 //! One connection: a stream, a buffer for each direction, and the truth about what is owed.
 //!
-//! A request is written into the connection's own buffer ([`begin`](Connection::begin)), sent and answered
-//! ([`round_trip`](Connection::round_trip)), and the reply is read where it arrived ([`reply`](Connection::reply)). The
-//! [`state`](State) is set before each step that a dropped future could interrupt, so that whoever finds the connection
-//! afterwards knows whether it is idle, owes a reply that can be drained, or is beyond use.
+//! A request is written into the connection's own buffer ([`begin`](Connection::begin)), sent and
+//! answered ([`round_trip`](Connection::round_trip)), and the reply is read where it arrived
+//! ([`reply`](Connection::reply)). The [`state`](State) is set before each step that a dropped
+//! future could interrupt, so that whoever finds the connection afterwards knows whether it is
+//! idle, owes a reply that can be drained, or is beyond use.
 
 use std::fmt;
 use std::sync::Arc;
@@ -59,7 +60,8 @@ pub(crate) struct Connection {
     state: State,
     ids: RequestIds,
     write: Vec<u8>,
-    /// What was agreed on for requests, and the request as it is sent then; empty where it is sent uncompressed.
+    /// What was agreed on for requests, and the request as it is sent then; empty where it is sent
+    /// uncompressed.
     codec: Option<Codec>,
     packed: Vec<u8>,
     /// How many bytes of the request are sent.
@@ -127,13 +129,18 @@ impl ConnectionDescription {
     pub(super) fn of(hello: &HelloReply, round_trip_time: Duration) -> Self {
         let unknown = Self::unknown();
         let size = |told: Option<i32>, default: usize| {
-            told.and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0).unwrap_or(default)
+            told.and_then(|size| usize::try_from(size).ok())
+                .filter(|size| *size > 0)
+                .unwrap_or(default)
         };
         ConnectionDescription {
             server_type: hello.server_type(),
             max_wire_version: hello.max_wire_version,
             max_bson_object_size: size(hello.max_bson_object_size, unknown.max_bson_object_size),
-            max_message_size_bytes: size(hello.max_message_size_bytes, unknown.max_message_size_bytes),
+            max_message_size_bytes: size(
+                hello.max_message_size_bytes,
+                unknown.max_message_size_bytes,
+            ),
             max_write_batch_size: size(hello.max_write_batch_size, unknown.max_write_batch_size),
             logical_session_timeout: hello.logical_session_timeout,
             server_connection_id: hello.connection_id,
@@ -214,13 +221,18 @@ impl Connection {
         if self.packed.is_empty() { self.write.len() } else { self.packed.len() }
     }
 
-    /// Calls `heir` once the reply that a dropped operation has left behind has arrived in full; `heir` may look at it or take it.
-    /// Where the reply does not arrive in time, or the connection ends before, `heir` is dropped without being called.
-    pub(crate) fn when_drained(&mut self, heir: impl FnOnce(&mut Connection) + Send + Sync + 'static) {
+    /// Calls `heir` once the reply that a dropped operation has left behind has arrived in full;
+    /// `heir` may look at it or take it. Where the reply does not arrive in time, or the
+    /// connection ends before, `heir` is dropped without being called.
+    pub(crate) fn when_drained(
+        &mut self,
+        heir: impl FnOnce(&mut Connection) + Send + Sync + 'static,
+    ) {
         self.on_drained.push(Box::new(heir));
     }
 
-    /// It was seen that the server has closed the connection, or has sent what nobody asked for: nothing is sent on it any more.
+    /// It was seen that the server has closed the connection, or has sent what nobody asked for:
+    /// nothing is sent on it any more.
     pub(super) fn condemn(&mut self) {
         self.state = State::Broken;
     }
@@ -245,7 +257,8 @@ impl Connection {
         MessageWriter::begin(&mut self.write, self.ids.next(), Flags::NONE)
     }
 
-    /// As [`begin`](Self::begin), with what there is to know about the server while the request is written.
+    /// As [`begin`](Self::begin), with what there is to know about the server while the request is
+    /// written.
     pub(crate) fn compose(&mut self) -> (MessageWriter<'_>, &ConnectionDescription) {
         self.discard_reply();
         (MessageWriter::begin(&mut self.write, self.ids.next(), Flags::NONE), &self.description)
@@ -256,7 +269,8 @@ impl Connection {
         message::request_id(&self.write).0
     }
 
-    /// The command of the request that was begun last, its document sequences as arrays, as listeners are told it.
+    /// The command of the request that was begun last, its document sequences as arrays, as
+    /// listeners are told it.
     pub(crate) fn request_document(&self) -> Option<Document> {
         request_document(&self.write)
     }
@@ -264,11 +278,12 @@ impl Connection {
     /// Sends the request and receives its reply.
     ///
     /// # Errors
-    /// `InvalidArgument` when the request is larger than the server takes; then nothing was sent, and the connection
-    /// is as good as before. `Io` when the stream fails, its kind `TimedOut` when `deadline` or `socketTimeoutMS` passes;
-    /// `InvalidResponse` when the reply is none.
+    /// `InvalidArgument` when the request is larger than the server takes; then nothing was sent,
+    /// and the connection is as good as before. `Io` when the stream fails, its kind `TimedOut`
+    /// when `deadline` or `socketTimeoutMS` passes; `InvalidResponse` when the reply is none.
     ///
-    /// Cancel safety: the connection knows what a dropped future owes; it is drained or closed by the pool.
+    /// Cancel safety: the connection knows what a dropped future owes; it is drained or closed by
+    /// the pool.
     pub(crate) async fn round_trip(&mut self, runtime: &Runtime, deadline: Deadline) -> Result<()> {
         self.ready_to_send()?;
         let deadline = deadline.within(self.socket_timeout);
@@ -292,7 +307,9 @@ impl Connection {
         let deadline = deadline.within(self.socket_timeout);
         self.stream.set_deadline(deadline);
         let done = runtime.timeout(deadline, self.transmit(Answer::No)).await;
-        self.settle(done.unwrap_or_else(|_| Err(timed_out("the request could not be sent in time"))))
+        self.settle(
+            done.unwrap_or_else(|_| Err(timed_out("the request could not be sent in time"))),
+        )
     }
 
     /// Whether the server has announced another reply, to be had by [`receive`](Self::receive).
@@ -344,13 +361,19 @@ impl Connection {
         Ok(owned)
     }
 
-    /// Sends the rest of the request and receives the reply, at most `limit` bytes of it, so that the connection is idle again.
+    /// Sends the rest of the request and receives the reply, at most `limit` bytes of it, so that
+    /// the connection is idle again.
     ///
     /// # Errors
     /// As [`receive`](Self::receive); also when more is owed than `limit`.
     ///
     /// Cancel safety: may be called again after a dropped future.
-    pub(super) async fn drain(&mut self, runtime: &Runtime, deadline: Deadline, limit: usize) -> Result<()> {
+    pub(super) async fn drain(
+        &mut self,
+        runtime: &Runtime,
+        deadline: Deadline,
+        limit: usize,
+    ) -> Result<()> {
         if let State::Sending(answer) = self.state {
             self.stream.set_deadline(deadline);
             let sent = runtime.timeout(deadline, self.send_rest(answer)).await;
@@ -382,10 +405,12 @@ impl Connection {
         self.unpacked.clear();
     }
 
-    /// Ends the use of an idle connection: drops the reply, and gives memory back that the next use is not expected to need.
+    /// Ends the use of an idle connection: drops the reply, and gives memory back that the next use
+    /// is not expected to need.
     #[inline]
     pub(super) fn rest(&mut self) {
-        let reply = self.read.next_len().ok().flatten().unwrap_or_default().max(self.unpacked.len());
+        let reply =
+            self.read.next_len().ok().flatten().unwrap_or_default().max(self.unpacked.len());
         let len = self.write.len().max(reply);
         let capacity = self
             .write
@@ -479,7 +504,8 @@ impl Connection {
                 self.state = match (reply.more_to_come, surplus) {
                     (true, _) => State::ReplyOwed(reply.id),
                     (false, false) => State::Idle,
-                    // The reply is good; what follows it answers nothing, and nothing that came later could be trusted.
+                    // The reply is good; what follows it answers nothing, and nothing that came
+                    // later could be trusted.
                     (false, true) => State::Broken,
                 };
                 self.reply = Some(reply);
@@ -495,9 +521,9 @@ impl Connection {
             self.read_more().await?;
         }
         match self.read.next_len()? {
-            Some(len) if len > limit => {
-                Err(Error::invalid_response(format!("{len} bytes are owed, more than are worth reading")))
-            }
+            Some(len) if len > limit => Err(Error::invalid_response(format!(
+                "{len} bytes are owed, more than are worth reading"
+            ))),
             _ => self.await_reply().await,
         }
     }
@@ -509,8 +535,10 @@ impl Connection {
             .await
             .map_err(|cause| Error::io("cannot receive the reply", cause))?;
         if n == 0 {
-            let cause =
-                std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the server closed the connection");
+            let cause = std::io::Error::new(
+                std::io::ErrorKind::UnexpectedEof,
+                "the server closed the connection",
+            );
             return Err(Error::io("cannot receive the reply", cause));
         }
         self.read.filled(n);
@@ -528,7 +556,8 @@ impl Connection {
         })
     }
 
-    /// What an operation is told whose connection was cut off because the server's monitor had given the server up.
+    /// What an operation is told whose connection was cut off because the server's monitor had
+    /// given the server up.
     fn interrupted(&self, cause: Error) -> Error {
         let message = "the connection was interrupted due to server monitor timeout".to_owned();
         Error::new(ErrorKind::ConnectionPoolCleared { message }).with_source(cause)

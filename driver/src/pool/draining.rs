@@ -1,11 +1,13 @@
-//! Saving a connection whose operation was dropped: in the background the rest of the request is sent and the reply is received,
-//! within a bound.
+//! Saving a connection whose operation was dropped: in the background the rest of the request is
+//! sent and the reply is received, within a bound.
 //!
-//! A connection of the pool is then checked in. A connection of a request goes back to its request, whose next operation waits for
-//! it: the operations of a request stay in order, on one connection. If the drain fails, the connection is closed.
+//! A connection of the pool is then checked in. A connection of a request goes back to its request,
+//! whose next operation waits for it: the operations of a request stay in order, on one connection.
+//! If the drain fails, the connection is closed.
 //!
-//! Where the reply says that the server has opened a cursor, nobody will ever ask that one for more: it is ended at once, on
-//! the same connection. Listeners for commands are not told of that: it belongs to no operation, and the pool knows of none.
+//! Where the reply says that the server has opened a cursor, nobody will ever ask that one for
+//! more: it is ended at once, on the same connection. Listeners for commands are not told of that:
+//! it belongs to no operation, and the pool knows of none.
 
 use std::time::Duration;
 
@@ -20,8 +22,8 @@ use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::rt::block_on;
 
-/// How long the drain of one connection may take, and how much longer for each byte of the request: a second for a megabyte. Bytes
-/// that are sent may still be on their way.
+/// How long the drain of one connection may take, and how much longer for each byte of the request:
+/// a second for a megabyte. Bytes that are sent may still be on their way.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 const DRAIN_TIME_PER_BYTE: Duration = Duration::from_micros(1);
 /// The largest reply that a drain receives.
@@ -33,8 +35,9 @@ fn limit(request: usize) -> Duration {
 }
 
 impl PooledConnection {
-    /// Makes the connection idle again in the background, then puts it back: where a request has given its `turn` to the drain, into
-    /// the request, else into the pool. It counts as in use until then.
+    /// Makes the connection idle again in the background, then puts it back: where a request has
+    /// given its `turn` to the drain, into the request, else into the pool. It counts as in use
+    /// until then.
     pub(super) fn drain_in_background(self, turn: Option<Turn>) {
         let pool = self.pool();
         let blocking = self.is_blocking();
@@ -50,7 +53,8 @@ impl PooledConnection {
     }
 }
 
-/// A connection that is being drained. Dropped before the end, it is closed, and then the turn is over.
+/// A connection that is being drained. Dropped before the end, it is closed, and then the turn is
+/// over.
 struct Draining {
     connection: Option<PooledConnection>,
     turn: Option<Turn>,
@@ -88,7 +92,8 @@ impl Drop for Draining {
 
 /// Ends the cursor that the reply which was read last has opened, if it has opened one.
 async fn end_cursor(connection: &mut Connection, pool: &Shared) -> Result<()> {
-    let Some((cursor, database, collection)) = connection.reply().ok().and_then(opened_cursor) else {
+    let Some((cursor, database, collection)) = connection.reply().ok().and_then(opened_cursor)
+    else {
         return Ok(());
     };
     let mut message = connection.begin();
@@ -101,8 +106,8 @@ async fn end_cursor(connection: &mut Connection, pool: &Shared) -> Result<()> {
     connection.round_trip(pool.runtime(), Deadline::after(DRAIN_TIME)).await
 }
 
-/// The number, database and collection of the cursor that a reply has opened. A later batch is not meant: somebody may hold its cursor
-/// still.
+/// The number, database and collection of the cursor that a reply has opened. A later batch is not
+/// meant: somebody may hold its cursor still.
 fn opened_cursor(reply: &RawDocument) -> Option<(i64, String, String)> {
     let cursor = reply.get_document("cursor").ok()?;
     cursor.get_array("firstBatch").ok()?;
@@ -125,8 +130,14 @@ mod tests {
     fn only_a_cursor_that_a_reply_opens_and_leaves_open_is_meant() {
         let batch = || vec![doc! { "_id": 1 }];
         for (cursor, opened) in [
-            (doc! { "firstBatch": batch(), "id": 7_i64, "ns": "zoo.monkeys" }, Some((7, "zoo", "monkeys"))),
-            (doc! { "id": 7, "ns": "zoo.old.monkeys", "firstBatch": [] }, Some((7, "zoo", "old.monkeys"))),
+            (
+                doc! { "firstBatch": batch(), "id": 7_i64, "ns": "zoo.monkeys" },
+                Some((7, "zoo", "monkeys")),
+            ),
+            (
+                doc! { "id": 7, "ns": "zoo.old.monkeys", "firstBatch": [] },
+                Some((7, "zoo", "old.monkeys")),
+            ),
             (
                 doc! { "id": 7_i64, "ns": "zoo.$cmd.aggregate", "firstBatch": [] },
                 Some((7, "zoo", "$cmd.aggregate")),
@@ -136,9 +147,10 @@ mod tests {
             (doc! { "firstBatch": batch(), "id": "7", "ns": "zoo.monkeys" }, None),
             (doc! { "firstBatch": batch(), "id": 7_i64 }, None),
         ] {
-            let reply = serialize_to_raw_document_buf(&doc! { "cursor": cursor.clone(), "ok": 1 }).unwrap();
-            let opened =
-                opened.map(|(id, database, collection)| (id, database.to_owned(), collection.to_owned()));
+            let reply =
+                serialize_to_raw_document_buf(&doc! { "cursor": cursor.clone(), "ok": 1 }).unwrap();
+            let opened = opened
+                .map(|(id, database, collection)| (id, database.to_owned(), collection.to_owned()));
             assert_eq!(opened_cursor(&reply), opened, "{cursor}");
         }
         let failed = serialize_to_raw_document_buf(&doc! { "ok": 0, "code": 11601 }).unwrap();

@@ -1,8 +1,9 @@
 //! Making a connection: open the socket, greet the server with `hello`, prove the user.
 //!
-//! Specification "MongoDB Handshake". One [`Establisher`] serves a whole client, its pools and its monitors alike; the
-//! [`Purpose`] says whether the connection will carry operations, and so needs a user, or only checks. Whatever fails is told
-//! together with the [`Stage`] that it failed in, for on that depends what the failure says about the server.
+//! Specification "MongoDB Handshake". One [`Establisher`] serves a whole client, its pools and its
+//! monitors alike; the [`Purpose`] says whether the connection will carry operations, and so needs
+//! a user, or only checks. Whatever fails is told together with the [`Stage`] that it failed in,
+//! for on that depends what the failure says about the server.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -85,14 +86,16 @@ pub(crate) struct Establisher {
 
 impl Establisher {
     /// # Errors
-    /// `InvalidArgument` when the options hold metadata that no server takes, or a mechanism that this driver cannot use; `Tls` when
-    /// those of TLS cannot be used.
+    /// `InvalidArgument` when the options hold metadata that no server takes, or a mechanism that
+    /// this driver cannot use; `Tls` when those of TLS cannot be used.
     pub(crate) fn new(options: Arc<ClientOptions>, runtime: Runtime) -> Result<Self> {
         if let Some(credential) = &options.credential {
             auth::check(credential)?;
         }
-        let metadata =
-            Arc::new(ClientMetadata::new(options.app_name.as_deref(), options.driver_info.as_ref())?);
+        let metadata = Arc::new(ClientMetadata::new(
+            options.app_name.as_deref(),
+            options.driver_info.as_ref(),
+        )?);
         let connector = Connector::new(&options)?;
         let codecs = options.compressors.iter().flatten().filter_map(Codec::of).collect();
         Ok(Establisher { options, metadata, connector, codecs, runtime })
@@ -116,8 +119,8 @@ impl Establisher {
         &self.metadata
     }
 
-    /// Opens a connection to `address`, within `deadline` and `connectTimeoutMS`. The reply to `hello` can be read from
-    /// it when it is a monitor's.
+    /// Opens a connection to `address`, within `deadline` and `connectTimeoutMS`. The reply to
+    /// `hello` can be read from it when it is a monitor's.
     ///
     /// # Errors
     /// Those of the socket and of the server's refusal, with the stage in which they came.
@@ -131,10 +134,12 @@ impl Establisher {
         purpose: Purpose,
         deadline: Deadline,
     ) -> std::result::Result<Connection, EstablishError> {
-        self.establish_watched(address, id, generation, purpose, Until::both(deadline), |_| {}).await
+        self.establish_watched(address, id, generation, purpose, Until::both(deadline), |_| {})
+            .await
     }
 
-    /// As [`establish`](Self::establish); calls `opened` with the way to interrupt the rest as soon as there is a socket.
+    /// As [`establish`](Self::establish); calls `opened` with the way to interrupt the rest as soon
+    /// as there is a socket.
     pub(super) async fn establish_watched(
         &self,
         address: &Arc<ServerAddress>,
@@ -144,12 +149,18 @@ impl Establisher {
         until: Until,
         opened: impl FnOnce(Interrupter),
     ) -> std::result::Result<Connection, EstablishError> {
-        let Until { socket: socket_deadline, all: deadline } = until.within(self.options.connect_timeout());
-        let unproven = |error: Error| EstablishError { error: error.at(address), stage: Stage::Authenticate };
-        let unheard =
-            |error: Error| EstablishError { error: overload(error.at(address)), stage: Stage::Connect };
+        let Until { socket: socket_deadline, all: deadline } =
+            until.within(self.options.connect_timeout());
+        let unproven =
+            |error: Error| EstablishError { error: error.at(address), stage: Stage::Authenticate };
+        let unheard = |error: Error| EstablishError {
+            error: overload(error.at(address)),
+            stage: Stage::Connect,
+        };
         let attempt = match (purpose, &self.options.credential) {
-            (Purpose::Application, Some(credential)) => Some(Attempt::new(credential).map_err(unproven)?),
+            (Purpose::Application, Some(credential)) => {
+                Some(Attempt::new(credential).map_err(unproven)?)
+            }
             _ => None,
         };
         let stream = self
@@ -162,17 +173,23 @@ impl Establisher {
             Purpose::Application => self.options.socket_timeout(),
             Purpose::Monitor => None,
         };
-        let mut connection = Connection::new(id, address.clone(), generation, stream, socket_timeout);
+        let mut connection =
+            Connection::new(id, address.clone(), generation, stream, socket_timeout);
         let codecs = match purpose {
             Purpose::Application => &*self.codecs,
             Purpose::Monitor => &[],
         };
-        let (offer, codec) =
-            self.greet(&mut connection, attempt.as_ref(), codecs, deadline).await.map_err(unheard)?;
+        let (offer, codec) = self
+            .greet(&mut connection, attempt.as_ref(), codecs, deadline)
+            .await
+            .map_err(unheard)?;
         if let Some(attempt) = attempt
             && connection.description().server_type != ServerType::RsArbiter
         {
-            attempt.finish(offer, &mut self.channel(&mut connection, deadline)).await.map_err(unproven)?;
+            attempt
+                .finish(offer, &mut self.channel(&mut connection, deadline))
+                .await
+                .map_err(unproven)?;
         }
         if let Some(codec) = codec {
             connection.set_codec(codec);
@@ -209,7 +226,12 @@ impl Establisher {
     }
 
     /// The first command on every connection.
-    fn write_hello(&self, hello: &mut DocWriter<'_>, attempt: Option<&Attempt<'_>>, codecs: &[Codec]) {
+    fn write_hello(
+        &self,
+        hello: &mut DocWriter<'_>,
+        attempt: Option<&Attempt<'_>>,
+        codecs: &[Codec],
+    ) {
         let options = &*self.options;
         if options.server_api.is_some() || options.load_balanced() {
             hello.i32(cstr!("hello"), 1);
@@ -244,7 +266,11 @@ impl Establisher {
     ///
     /// # Errors
     /// `Authentication` when the server refuses the user; else as those of every command.
-    pub(crate) async fn reauthenticate(&self, connection: &mut Connection, deadline: Deadline) -> Result<()> {
+    pub(crate) async fn reauthenticate(
+        &self,
+        connection: &mut Connection,
+        deadline: Deadline,
+    ) -> Result<()> {
         match &self.options.credential {
             Some(credential) => {
                 auth::reauthenticate(credential, &mut self.channel(connection, deadline)).await
@@ -254,12 +280,18 @@ impl Establisher {
     }
 
     fn channel<'a>(&'a self, connection: &'a mut Connection, deadline: Deadline) -> Channel<'a> {
-        Channel { connection, runtime: &self.runtime, deadline, server_api: self.options.server_api.as_ref() }
+        Channel {
+            connection,
+            runtime: &self.runtime,
+            deadline,
+            server_api: self.options.server_api.as_ref(),
+        }
     }
 }
 
-/// Marks failures of the network before the user is proven: they may come of an overloaded server (specification "Connection
-/// Monitoring and Pooling", section "Connection Pool", backpressure). A name that cannot be resolved does not.
+/// Marks failures of the network before the user is proven: they may come of an overloaded server
+/// (specification "Connection Monitoring and Pooling", section "Connection Pool", backpressure). A
+/// name that cannot be resolved does not.
 fn overload(mut error: Error) -> Error {
     if error.is_network() {
         error.add_label(SYSTEM_OVERLOADED_ERROR);

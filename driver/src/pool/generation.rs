@@ -4,8 +4,8 @@ use bson::oid::ObjectId;
 
 use super::state::Era;
 
-/// The number of times that a pool had been cleared when a connection was opened; behind a load balancer, that its
-/// service had been cleared in the pool.
+/// The number of times that a pool had been cleared when a connection was opened; behind a load
+/// balancer, that its service had been cleared in the pool.
 ///
 /// Specification "Connection Monitoring and Pooling", section "Clearing a Connection Pool".
 pub(crate) type Generation = Era<ObjectId>;

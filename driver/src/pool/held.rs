@@ -1,4 +1,5 @@
-//! What a pool hands out: values that find their own way back when they are dropped, wherever that happens.
+//! What a pool hands out: values that find their own way back when they are dropped, wherever that
+//! happens.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -28,7 +29,8 @@ pub(super) enum Granted {
 pub(crate) struct PooledConnection {
     /// There until it is dropped.
     inner: Option<(Box<Connection>, Arc<Shared>)>,
-    /// Whether listeners were told that it was checked out, and so are to be told when it comes back.
+    /// Whether listeners were told that it was checked out, and so are to be told when it comes
+    /// back.
     told: Told,
 }
 

@@ -1,13 +1,16 @@
 //! Opening connections: for one who asked and found room, or for the pool itself.
 //!
-//! Whoever holds a [`Permit`] has its place in the pool's count already. The place becomes a connection in one step, in
-//! which it is decided whose it is; or the permit is dropped, and with it the place, whatever went wrong.
+//! Whoever holds a [`Permit`] has its place in the pool's count already. The place becomes a
+//! connection in one step, in which it is decided whose it is; or the permit is dropped, and with
+//! it the place, whatever went wrong.
 //!
-//! One who asked and gives up while its connection is being opened, or whose deadline passes, leaves it to the pool. Callers with less
-//! patience than it takes to open a connection would otherwise open one after the other, and never have any; and a deadline that
-//! passed would look like a server that is lost. The opening then ends with `connectTimeoutMS`, as one that nobody asked for; its socket
-//! still has to stand by the deadline, as specification "Client Side Operations Timeout" asks. Who comes next does not rely on it, but
-//! opens another, as `maxConnecting` and `maxPoolSize` allow.
+//! One who asked and gives up while its connection is being opened, or whose deadline passes,
+//! leaves it to the pool. Callers with less patience than it takes to open a connection would
+//! otherwise open one after the other, and never have any; and a deadline that passed would look
+//! like a server that is lost. The opening then ends with `connectTimeoutMS`, as one that nobody
+//! asked for; its socket still has to stand by the deadline, as specification "Client Side
+//! Operations Timeout" asks. Who comes next does not rely on it, but opens another, as
+//! `maxConnecting` and `maxPoolSize` allow.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -32,24 +35,32 @@ impl Shared {
     /// Opens the connection that `permit` allows, for a caller who waits for it until `deadline`.
     ///
     /// # Errors
-    /// `Timeout` when the deadline passes, which says nothing about the server; and those of opening a connection. Where the opening
-    /// cannot outlive its asker, a deadline that passes is one of these.
+    /// `Timeout` when the deadline passes, which says nothing about the server; and those of
+    /// opening a connection. Where the opening cannot outlive its asker, a deadline that passes
+    /// is one of these.
     ///
-    /// Cancel safety: as when the deadline passes, the connection is opened all the same where it can outlive its asker, for the one who
-    /// waits longest, or is idle.
+    /// Cancel safety: as when the deadline passes, the connection is opened all the same where it
+    /// can outlive its asker, for the one who waits longest, or is idle.
     pub(super) async fn open_asked(
         self: &Arc<Self>,
         permit: Permit,
         deadline: Deadline,
     ) -> Result<PooledConnection, CheckOutError> {
-        // One that blocks its thread cannot be left, and one without a limit of its own would have no end.
-        let outlives_asker =
-            !self.runtime().is_blocking() && self.establisher().options().connect_timeout().is_some();
-        let until = Until { socket: deadline, all: if outlives_asker { Deadline::NEVER } else { deadline } };
-        let asked = Asked { pool: self, work: Some(self.clone().work(permit, until)), outlives_asker };
+        // One that blocks its thread cannot be left, and one without a limit of its own would have
+        // no end.
+        let outlives_asker = !self.runtime().is_blocking()
+            && self.establisher().options().connect_timeout().is_some();
+        let until = Until {
+            socket: deadline,
+            all: if outlives_asker { Deadline::NEVER } else { deadline },
+        };
+        let asked =
+            Asked { pool: self, work: Some(self.clone().work(permit, until)), outlives_asker };
         match self.runtime().timeout(deadline, asked).await {
             Ok(Ok((opening, connection))) => Ok(opening.into_use(connection)),
-            Ok(Err(failed)) if !(outlives_asker && failed.error.is_timeout() && deadline.is_over()) => {
+            Ok(Err(failed))
+                if !(outlives_asker && failed.error.is_timeout() && deadline.is_over()) =>
+            {
                 Err(failed)
             }
             // It is not there in time, or its socket was not.
@@ -63,7 +74,8 @@ impl Shared {
         self.open_unasked(self.clone().work(permit, Until::both(Deadline::NEVER)));
     }
 
-    /// Has `work` done in the background. The connection goes to the one who waits longest, or is idle.
+    /// Has `work` done in the background. The connection goes to the one who waits longest, or is
+    /// idle.
     fn open_unasked(self: &Arc<Self>, work: Work) {
         let pool = self.clone();
         self.runtime().detach(async move {
@@ -75,12 +87,14 @@ impl Shared {
         });
     }
 
-    /// Opening as a value. Boxed, for it is rare and large, and would make every operation's future as large.
+    /// Opening as a value. Boxed, for it is rare and large, and would make every operation's future
+    /// as large.
     fn work(self: Arc<Self>, permit: Permit, until: Until) -> Work {
         Box::pin(self.open(permit, until))
     }
 
-    /// Opens the connection that `permit` allows; if it cannot, the deployment is told before the place is free again.
+    /// Opens the connection that `permit` allows; if it cannot, the deployment is told before the
+    /// place is free again.
     ///
     /// Cancel safety: a dropped future closes the socket and gives the permit back.
     async fn open(self: Arc<Self>, permit: Permit, until: Until) -> Opened {
@@ -92,16 +106,22 @@ impl Shared {
         }
         let created = Instant::now();
         self.emit(|address| {
-            CmapEvent::ConnectionCreated(cmap::ConnectionCreatedEvent { address, connection_id: ticket.id })
+            CmapEvent::ConnectionCreated(cmap::ConnectionCreatedEvent {
+                address,
+                connection_id: ticket.id,
+            })
         });
         let opening = Opening { pool: self.clone(), ticket, permit: Some(permit) };
-        let watch = |interrupter| drop(lock(&self.open).insert(ticket.id, (generation, interrupter)));
+        let watch =
+            |interrupter| drop(lock(&self.open).insert(ticket.id, (generation, interrupter)));
         let mut outcome = None;
         let establish = async {
             let purpose = Purpose::Application;
             let (address, establisher) = (&self.address, &self.establisher);
             outcome = Some(
-                establisher.establish_watched(address, ticket.id, generation, purpose, until, watch).await,
+                establisher
+                    .establish_watched(address, ticket.id, generation, purpose, until, watch)
+                    .await,
             );
         };
         // Either the event was set, or the connection is made or not.
@@ -148,7 +168,8 @@ type Opened = Result<(Opening, Box<Connection>), CheckOutError>;
 
 type Work = Pin<Box<dyn Future<Output = Opened> + Send>>;
 
-/// An opening that its asker waits for. Dropped before it is done, it goes on without the asker, or ends.
+/// An opening that its asker waits for. Dropped before it is done, it goes on without the asker, or
+/// ends.
 struct Asked<'p> {
     pool: &'p Arc<Shared>,
     /// There until it is done.
@@ -161,7 +182,9 @@ impl Future for Asked<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Opened> {
         // Taken out meanwhile: what panics does not go on.
-        let Some(mut work) = self.work.take() else { unreachable!("what is done is not polled again") };
+        let Some(mut work) = self.work.take() else {
+            unreachable!("what is done is not polled again")
+        };
         let polled = work.as_mut().poll(cx);
         if polled.is_pending() {
             self.work = Some(work);
@@ -200,7 +223,8 @@ impl Opening {
         PooledConnection::new(connection, pool)
     }
 
-    /// The connection is for the one who waits longest, or is idle. No one can open another in between.
+    /// The connection is for the one who waits longest, or is idle. No one can open another in
+    /// between.
     pub(super) fn into_idle(mut self, connection: Box<Connection>) {
         let pool = self.pool.clone();
         let now = pool.now();
@@ -249,9 +273,14 @@ impl Drop for Opening {
             lock(&self.pool.open).remove(&connection_id);
             self.pool.emit(|address| {
                 let reason = ConnectionClosedReason::Error;
-                CmapEvent::ConnectionClosed(cmap::ConnectionClosedEvent { address, connection_id, reason })
+                CmapEvent::ConnectionClosed(cmap::ConnectionClosedEvent {
+                    address,
+                    connection_id,
+                    reason,
+                })
             });
-            // Last: whoever gets the place tells at once of the connection that it opens, and listeners would count both.
+            // Last: whoever gets the place tells at once of the connection that it opens, and
+            // listeners would count both.
             drop(permit);
         }
     }

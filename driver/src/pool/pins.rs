@@ -1,14 +1,15 @@
 //! Requests: connections that stay with a thread, or with a handle, from one operation to the next.
 //!
-//! Each operation has a [`Lease`] of a connection. Outside of a request it is the pool's, and goes back to it. Inside of
-//! one it is the request's: it was pinned by the first operation that went to its server, and goes back to its pin. An operation
-//! that was dropped, or ran out of time, leaves a connection that is drained first: the next operation waits for that. A connection
-//! that is broken is closed, and the next operation pins another. The request itself, and how deep it is nested, is not touched by
-//! that.
+//! Each operation has a [`Lease`] of a connection. Outside of a request it is the pool's, and goes
+//! back to it. Inside of one it is the request's: it was pinned by the first operation that went to
+//! its server, and goes back to its pin. An operation that was dropped, or ran out of time, leaves
+//! a connection that is drained first: the next operation waits for that. A connection
+//! that is broken is closed, and the next operation pins another. The request itself, and how deep
+//! it is nested, is not touched by that.
 //!
-//! A request of the blocking API belongs to a thread ([`ThreadPins`]): what it has pinned goes back to the pools when its
-//! thread dies. A request of the async API belongs to its handles ([`RequestPins`]), whose operations take the
-//! pinned connection in turn, first come first served.
+//! A request of the blocking API belongs to a thread ([`ThreadPins`]): what it has pinned goes back
+//! to the pools when its thread dies. A request of the async API belongs to its handles
+//! ([`RequestPins`]), whose operations take the pinned connection in turn, first come first served.
 
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
@@ -51,7 +52,10 @@ impl Lease {
 
     /// A connection that belongs to no request, after [`of_idle`](Self::of_idle) found none.
     pub(crate) async fn of_pool(pool: &Pool, deadline: Deadline) -> Result<Self, CheckOutError> {
-        Ok(Lease { connection: Some(pool.check_out_in_line(deadline).await?), home: ReturnTo::Pool })
+        Ok(Lease {
+            connection: Some(pool.check_out_in_line(deadline).await?),
+            home: ReturnTo::Pool,
+        })
     }
 }
 
@@ -98,7 +102,8 @@ impl Drop for Lease {
     }
 }
 
-/// Has a connection drained whose operation was dropped or ran out of time. That of a request comes back to it.
+/// Has a connection drained whose operation was dropped or ran out of time. That of a request comes
+/// back to it.
 #[cold]
 fn drain(connection: PooledConnection, home: ReturnTo) {
     let turn = match home {
@@ -115,8 +120,8 @@ fn drain(connection: PooledConnection, home: ReturnTo) {
 
 /// A pinned connection, if it can take the next operation; else the pool drains or closes it.
 ///
-/// Requests can be long, and servers close connections when they step down: one look at the socket, which neither waits nor
-/// consumes, spares the operation an error.
+/// Requests can be long, and servers close connections when they step down: one look at the socket,
+/// which neither waits nor consumes, spares the operation an error.
 fn fit(mut connection: PooledConnection, pool: &Pool) -> Option<PooledConnection> {
     if connection.is_idle() && !pool.is_stale(connection.generation()) {
         if connection.is_quiet() {
@@ -159,7 +164,8 @@ impl Slot {
         mark
     }
 
-    /// Whether the request could pin `connection`: it has not ended, and has no other of the same pool.
+    /// Whether the request could pin `connection`: it has not ended, and has no other of the same
+    /// pool.
     fn has_room_for(&self, connection: &PooledConnection) -> bool {
         !self.started.is_empty()
             && !self.pinned.iter().any(|other| other.is_same_pool(connection))
@@ -199,7 +205,8 @@ impl ThreadPins {
         Arc::new(ThreadPins { slots: PerThread::new(drop), auto_start })
     }
 
-    /// Starts a request of the calling thread, or nests one. `None` where the thread is dying and can start none.
+    /// Starts a request of the calling thread, or nests one. `None` where the thread is dying and
+    /// can start none.
     pub(crate) fn start(&self) -> Option<Mark> {
         let slot = self.slots.get_or_insert_with(RefCell::default).ok()?;
         Some(slot.borrow_mut().start())
@@ -245,7 +252,8 @@ impl ThreadPins {
         }
     }
 
-    /// As [`check_out_now`](Self::check_out_now), which comes first; waits where nothing could be had at once.
+    /// As [`check_out_now`](Self::check_out_now), which comes first; waits where nothing could be
+    /// had at once.
     pub(crate) async fn check_out(
         self: &Arc<Self>,
         pool: &Pool,
@@ -309,8 +317,8 @@ impl ThreadPins {
         None
     }
 
-    /// As [`put_back`](Self::put_back), for a connection that is drained first: a place for it, in which it is put at the end of the
-    /// turn.
+    /// As [`put_back`](Self::put_back), for a connection that is drained first: a place for it, in
+    /// which it is put at the end of the turn.
     fn put_back_drained(&self, connection: &PooledConnection) -> Option<Turn> {
         let slot = self.slots.get()?;
         let mut slot = slot.borrow_mut();
@@ -351,9 +359,14 @@ impl PinnedSlot {
 
 impl RequestPins {
     /// The request's connection of `pool`, when the operations before this one are done with it.
-    pub(crate) async fn check_out(&self, pool: &Pool, deadline: Deadline) -> Result<Lease, CheckOutError> {
+    pub(crate) async fn check_out(
+        &self,
+        pool: &Pool,
+        deadline: Deadline,
+    ) -> Result<Lease, CheckOutError> {
         let slot = self.slot(pool);
-        let turn = pool.shared.establisher().runtime().timeout(deadline, slot.acquire_owned()).await;
+        let turn =
+            pool.shared.establisher().runtime().timeout(deadline, slot.acquire_owned()).await;
         let Ok(mut turn) = turn else { return Err(pool.shared.timed_out()) };
         let connection = match turn.take().and_then(|pinned| fit(pinned, pool)) {
             Some(connection) => connection,

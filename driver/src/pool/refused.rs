@@ -20,7 +20,9 @@ impl Shared {
                             "the connection pool was cleared because another operation failed with: {cause}"
                         )
                     }
-                    None => "the connection pool is paused: its server has not answered yet".to_owned(),
+                    None => {
+                        "the connection pool is paused: its server has not answered yet".to_owned()
+                    }
                 };
                 ErrorKind::ConnectionPoolCleared { message }
             }
@@ -36,7 +38,8 @@ impl Shared {
         self.queue_error(kind)
     }
 
-    /// The answer to what was begun in the parent of this process and goes on here, such as a cursor.
+    /// The answer to what was begun in the parent of this process and goes on here, such as a
+    /// cursor.
     #[cold]
     pub(super) fn left_behind(&self) -> CheckOutError {
         let message = format!(

@@ -1,12 +1,14 @@
 //! How much memory the buffers of an idle connection keep.
 //!
-//! A large message is an exception, two are a habit: a buffer keeps the room that the second largest of the last messages needed. One
-//! message of 45 MB leaves nothing behind, while a connection that carries messages of 500 KB all the time does not allocate for each.
-//! Both marks fall by an eighth with each smaller message, so that a habit is forgotten after a few dozen.
+//! A large message is an exception, two are a habit: a buffer keeps the room that the second
+//! largest of the last messages needed. One message of 45 MB leaves nothing behind, while a
+//! connection that carries messages of 500 KB all the time does not allocate for each. Both marks
+//! fall by an eighth with each smaller message, so that a habit is forgotten after a few dozen.
 
 /// The room that every connection may keep.
 const LEAST: usize = 64 * 1024;
-/// The room that no habit extends. A buffer for more is allocated for each message: next to the transfer that costs little.
+/// The room that no habit extends. A buffer for more is allocated for each message: next to the
+/// transfer that costs little.
 const MOST: usize = 512 * 1024;
 
 /// What the messages of one connection have needed.
@@ -17,8 +19,8 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Takes note of a request and its reply, of which the larger had `len` bytes, and gives what a buffer with `capacity` shrinks
-    /// to; `None` where it stays.
+    /// Takes note of a request and its reply, of which the larger had `len` bytes, and gives what a
+    /// buffer with `capacity` shrinks to; `None` where it stays.
     #[inline]
     pub(super) fn after(&mut self, len: usize, capacity: usize) -> Option<usize> {
         let len = len.min(MOST);

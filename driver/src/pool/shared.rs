@@ -1,4 +1,5 @@
-//! The pool behind its handles: the lock, and everything that follows from what was decided under it.
+//! The pool behind its handles: the lock, and everything that follows from what was decided under
+//! it.
 //!
 //! Sockets are closed, events told, futures woken only after the lock is released.
 
@@ -62,7 +63,11 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(super) fn new(address: Arc<ServerAddress>, establisher: Establisher, limits: Limits) -> Self {
+    pub(super) fn new(
+        address: Arc<ServerAddress>,
+        establisher: Establisher,
+        limits: Limits,
+    ) -> Self {
         Shared {
             address,
             handler: establisher.options().cmap_event_handler.clone(),
@@ -108,9 +113,10 @@ impl Shared {
     fn wrap(self: &Arc<Self>, offer: Offer<Box<Connection>>) -> Granted {
         let pool = self.clone();
         match offer {
-            Offer::Connection { connection, idle_too_long } => {
-                Granted::Connection { connection: PooledConnection::new(connection, pool), idle_too_long }
-            }
+            Offer::Connection { connection, idle_too_long } => Granted::Connection {
+                connection: PooledConnection::new(connection, pool),
+                idle_too_long,
+            },
             Offer::Connect(ticket) => Granted::Permit(Permit::new(ticket, pool)),
             Offer::ToClose(connections, why) => {
                 let reason = match why {
@@ -155,8 +161,8 @@ impl Shared {
         self.handler.is_some()
     }
 
-    /// The connection that was used last, where there is nothing to it but to take it: somebody else's turn, or an old
-    /// connection, are for [`check_out`](Self::check_out).
+    /// The connection that was used last, where there is nothing to it but to take it: somebody
+    /// else's turn, or an old connection, are for [`check_out`](Self::check_out).
     #[inline]
     pub(super) fn take_idle(self: &Arc<Self>) -> Option<PooledConnection> {
         if self.is_inherited() {
@@ -214,7 +220,10 @@ impl Shared {
         if told == Told::Yes {
             let connection_id = connection.id();
             self.emit(|address| {
-                CmapEvent::ConnectionCheckedIn(cmap::ConnectionCheckedInEvent { address, connection_id })
+                CmapEvent::ConnectionCheckedIn(cmap::ConnectionCheckedInEvent {
+                    address,
+                    connection_id,
+                })
             });
         }
         if connection.is_idle() {
@@ -234,7 +243,8 @@ impl Shared {
         }
     }
 
-    /// An intact connection goes to the one who waits longest, else among the idle ones, unless its time is over.
+    /// An intact connection goes to the one who waits longest, else among the idle ones, unless its
+    /// time is over.
     #[inline]
     pub(super) fn put_back(self: &Arc<Self>, mut connection: Box<Connection>) {
         connection.rest();
@@ -272,22 +282,31 @@ impl Shared {
         );
     }
 
-    /// Closes a connection that is neither idle nor in use any more, and then gives its place to the next who waits: neither the server
-    /// nor a listener ever counts more connections than are allowed.
-    pub(super) fn lose(self: &Arc<Self>, connection: Box<Connection>, reason: ConnectionClosedReason) {
+    /// Closes a connection that is neither idle nor in use any more, and then gives its place to
+    /// the next who waits: neither the server nor a listener ever counts more connections than
+    /// are allowed.
+    pub(super) fn lose(
+        self: &Arc<Self>,
+        connection: Box<Connection>,
+        reason: ConnectionClosedReason,
+    ) {
         let (connection_id, era) = (connection.id(), connection.generation());
         lock(&self.open).remove(&connection_id);
         drop(connection);
         self.emit(|address| {
-            CmapEvent::ConnectionClosed(cmap::ConnectionClosedEvent { address, connection_id, reason })
+            CmapEvent::ConnectionClosed(cmap::ConnectionClosedEvent {
+                address,
+                connection_id,
+                reason,
+            })
         });
         self.step(|state, waiters, wrap| state.lost(era, waiters, &wrap));
     }
 
     // ---- the pool as a whole
 
-    /// Everybody is told before the first connection can be had or opened: what they are told comes in order. The caller sees to it
-    /// that the pool is not cleared meanwhile.
+    /// Everybody is told before the first connection can be had or opened: what they are told comes
+    /// in order. The caller sees to it that the pool is not cleared meanwhile.
     pub(super) fn ready(self: &Arc<Self>) {
         if self.handoff.with_state(|state, _| state.phase()) != Phase::Paused {
             return;
@@ -299,7 +318,8 @@ impl Shared {
 
     pub(super) fn clear(self: &Arc<Self>, cause: &Error, interrupt: Interrupt) {
         *lock(&self.cause) = Some(cause.without_host().into());
-        let (cleared, (news, idle)) = self.handoff.with_state(|state, _| (state.generation(), state.clear()));
+        let (cleared, (news, idle)) =
+            self.handoff.with_state(|state, _| (state.generation(), state.clear()));
         if news {
             self.emit(|address| {
                 CmapEvent::PoolCleared(cmap::PoolClearedEvent {
@@ -349,13 +369,15 @@ impl Shared {
         drop(ConnectionsToClose::new(connections, reason, self.clone()));
     }
 
-    /// One run of the upkeep: closes what has lain idle for too long, opens what `minPoolSize` asks for. Gives whether the pool is
-    /// still open.
+    /// One run of the upkeep: closes what has lain idle for too long, opens what `minPoolSize` asks
+    /// for. Gives whether the pool is still open.
     pub(super) fn upkeep(self: &Arc<Self>) -> bool {
         let now = Instant::now();
-        let (phase, expired) = self.handoff.with_state(|state, _| (state.phase(), state.expire(now)));
+        let (phase, expired) =
+            self.handoff.with_state(|state, _| (state.phase(), state.expire(now)));
         self.doom(expired, ConnectionClosedReason::Idle);
-        // All at once: where opening ends at once, in a runtime that shuts down, a ticket is back before the next is taken.
+        // All at once: where opening ends at once, in a runtime that shuts down, a ticket is back
+        // before the next is taken.
         let tickets: Vec<Ticket> = self
             .handoff
             .with_state(|state, waiting| std::iter::from_fn(|| state.populate(waiting)).collect());

@@ -1,14 +1,17 @@
-//! The rules of a pool: who gets a connection, who may open one, what a returned connection is still good for.
+//! The rules of a pool: who gets a connection, who may open one, what a returned connection is
+//! still good for.
 //!
-//! A pure state machine, generic over what it keeps, without sockets, clock, events or locks; the pool runs it under the
-//! one short lock of a [`toro::Handoff`]. Three rules hold after every step:
+//! A pure state machine, generic over what it keeps, without sockets, clock, events or locks; the
+//! pool runs it under the one short lock of a [`toro::Handoff`]. Three rules hold after every step:
 //!
-//! - idle + in use + being opened + being closed = `total` ≤ `maxPoolSize`, and being opened = `pending` ≤ `maxConnecting`;
-//! - nobody waits while there is an idle connection, or room to open another, unless the pool is opening one for them
-//!   already;
+//! - idle + in use + being opened + being closed = `total` ≤ `maxPoolSize`, and being opened =
+//!   `pending` ≤ `maxConnecting`;
+//! - nobody waits while there is an idle connection, or room to open another, unless the pool is
+//!   opening one for them already;
 //! - a newcomer never overtakes one who waits.
 //!
-//! Idle connections form a stack, so that those used last stay warm and those at the bottom grow old together.
+//! Idle connections form a stack, so that those used last stay warm and those at the bottom grow
+//! old together.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -56,11 +59,13 @@ pub(crate) struct Ticket {
 /// What one who asks for a connection gets.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Offer<C> {
-    /// A connection. `idle_too_long`: it has lain idle for so long that it is worth a look whether it still stands.
+    /// A connection. `idle_too_long`: it has lain idle for so long that it is worth a look whether
+    /// it still stands.
     Connection { connection: C, idle_too_long: bool },
     /// The right to open one.
     Connect(Ticket),
-    /// Connections that are of no more use, to be closed before asking again. Each keeps its place until it is [`lost`](State::lost).
+    /// Connections that are of no more use, to be closed before asking again. Each keeps its place
+    /// until it is [`lost`](State::lost).
     ToClose(Vec<C>, Why),
     /// None.
     Refused(Refusal),
@@ -91,13 +96,15 @@ pub(crate) enum Refusal {
 pub(crate) enum Return<C> {
     /// It is idle, or has gone to the one who waited longest.
     Kept,
-    /// It is of a generation gone by: to be closed. It keeps its place until it is [`lost`](State::lost).
+    /// It is of a generation gone by: to be closed. It keeps its place until it is
+    /// [`lost`](State::lost).
     Stale(C),
     /// As `Stale`, of a pool that is closed.
     Closed(C),
 }
 
-/// The generation that a connection belongs to: that of the pool, or that of its service in the pool.
+/// The generation that a connection belongs to: that of the pool, or that of its service in the
+/// pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Era<S> {
     pub(crate) number: u32,
@@ -184,8 +191,8 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         Counts { total: self.total, idle: self.idle.len() as u32, pending: self.pending }
     }
 
-    /// The idle connection that was used last, where a newcomer can have it with nothing else to do; else
-    /// [`ask`](Self::ask) tells what there is for it.
+    /// The idle connection that was used last, where a newcomer can have it with nothing else to
+    /// do; else [`ask`](Self::ask) tells what there is for it.
     #[inline]
     pub(crate) fn take_idle(&mut self, waiting: usize, now: Option<Instant>) -> Option<C> {
         let top = self.idle.back()?;
@@ -197,8 +204,8 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         if fit { self.idle.pop_back().map(|idle| idle.connection) } else { None }
     }
 
-    /// As [`give_back`](Self::give_back), where there is nothing to it but to lay the connection to the idle ones; else the
-    /// connection comes back.
+    /// As [`give_back`](Self::give_back), where there is nothing to it but to lay the connection to
+    /// the idle ones; else the connection comes back.
     #[inline]
     pub(crate) fn keep(
         &mut self,
@@ -231,10 +238,13 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
             Phase::Closed => return Some(Offer::Refused(Refusal::Closed)),
             Phase::Ready => {}
         }
-        // With one more to serve, the connections on their way may no longer be enough for those who wait.
+        // With one more to serve, the connections on their way may no longer be enough for those
+        // who wait.
         self.serve_with(1, waiters, wrap);
         let offer = if waiters.is_empty() { self.next(1, now) } else { None };
-        if offer.is_none() && self.limits.max_waiters.is_some_and(|most| waiters.len() as u64 >= most) {
+        if offer.is_none()
+            && self.limits.max_waiters.is_some_and(|most| waiters.len() as u64 >= most)
+        {
             return Some(Offer::Refused(Refusal::WaitQueueFull));
         }
         offer
@@ -270,7 +280,8 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         Some(Ticket { id: self.opened, generation: self.generation, populates: false })
     }
 
-    /// The right to open a connection of those that `minPoolSize` asks for. Nobody who waits is passed over.
+    /// The right to open a connection of those that `minPoolSize` asks for. Nobody who waits is
+    /// passed over.
     pub(crate) fn populate(&mut self, waiting: usize) -> Option<Ticket> {
         if self.phase != Phase::Ready || waiting > 0 {
             return None;
@@ -280,8 +291,9 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         Some(Ticket { populates: true, ..ticket })
     }
 
-    /// The connection of a ticket is open: it counts as in use from now on. Gives its generation. Those who wait are to be served
-    /// next, in the same step: by [`serve`](Self::serve), or by giving the connection back at once.
+    /// The connection of a ticket is open: it counts as in use from now on. Gives its generation.
+    /// Those who wait are to be served next, in the same step: by [`serve`](Self::serve), or by
+    /// giving the connection back at once.
     pub(crate) fn established(&mut self, ticket: Ticket, service: Option<S>) -> Era<S> {
         self.spent(ticket);
         match service {
@@ -328,7 +340,8 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         }
         if !waiters.is_empty() {
             // There is one to take it: the value cannot come back.
-            let _ = waiters.hand_off(wrap.wrap(Offer::Connection { connection, idle_too_long: false }));
+            let _ =
+                waiters.hand_off(wrap.wrap(Offer::Connection { connection, idle_too_long: false }));
             return Return::Kept;
         }
         self.lay(connection, era, now);
@@ -336,7 +349,12 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     }
 
     /// A connection that was in use, or taken out to be closed, is gone.
-    pub(crate) fn lost<T>(&mut self, era: Era<S>, waiters: &mut Waiters<'_, T>, wrap: &impl Wrap<C, T>) {
+    pub(crate) fn lost<T>(
+        &mut self,
+        era: Era<S>,
+        waiters: &mut Waiters<'_, T>,
+        wrap: &impl Wrap<C, T>,
+    ) {
         self.total -= 1;
         self.forget_service(era.service);
         self.serve(waiters, wrap);
@@ -359,7 +377,12 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     }
 
     /// As [`serve`](Self::serve), when `newcomers` will queue behind them.
-    fn serve_with<T>(&mut self, newcomers: usize, waiters: &mut Waiters<'_, T>, wrap: &impl Wrap<C, T>) {
+    fn serve_with<T>(
+        &mut self,
+        newcomers: usize,
+        waiters: &mut Waiters<'_, T>,
+        wrap: &impl Wrap<C, T>,
+    ) {
         while self.phase == Phase::Ready
             && !waiters.is_empty()
             && let Some(offer) = self.next(waiters.len() + newcomers, None)
@@ -372,11 +395,14 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     pub(crate) fn is_stale(&self, era: Era<S>) -> bool {
         match era.service {
             None => era.number != self.generation,
-            Some(id) => self.services.get(&id).is_none_or(|service| service.generation != era.number),
+            Some(id) => {
+                self.services.get(&id).is_none_or(|service| service.generation != era.number)
+            }
         }
     }
 
-    /// Hands out connections from now on, also to those who wait since before the pool was cleared and were not refused yet.
+    /// Hands out connections from now on, also to those who wait since before the pool was cleared
+    /// and were not refused yet.
     pub(crate) fn ready<T>(&mut self, waiters: &mut Waiters<'_, T>, wrap: &impl Wrap<C, T>) {
         if self.phase == Phase::Paused {
             self.phase = Phase::Ready;
@@ -384,8 +410,8 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         self.serve(waiters, wrap);
     }
 
-    /// Begins a new generation and pauses. Gives whether the pool was not paused before, and the idle connections,
-    /// to be closed: each keeps its place until it is [`lost`](Self::lost).
+    /// Begins a new generation and pauses. Gives whether the pool was not paused before, and the
+    /// idle connections, to be closed: each keeps its place until it is [`lost`](Self::lost).
     pub(crate) fn clear(&mut self) -> (bool, Vec<C>) {
         let news = self.phase == Phase::Ready;
         if self.phase != Phase::Closed {
@@ -397,7 +423,8 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         (news, self.empty())
     }
 
-    /// Begins a new generation of one service. Gives its idle connections, as [`clear`](Self::clear) does.
+    /// Begins a new generation of one service. Gives its idle connections, as
+    /// [`clear`](Self::clear) does.
     pub(crate) fn clear_service(&mut self, id: S) -> Vec<C> {
         let Some(service) = self.services.get_mut(&id) else { return Vec::new() };
         service.generation = service.generation.wrapping_add(1);
@@ -412,7 +439,8 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         cleared
     }
 
-    /// Closes the pool. Gives whether that is news, and the idle connections, as [`clear`](Self::clear) does.
+    /// Closes the pool. Gives whether that is news, and the idle connections, as
+    /// [`clear`](Self::clear) does.
     pub(crate) fn close(&mut self) -> (bool, Vec<C>) {
         let news = self.phase != Phase::Closed;
         self.phase = Phase::Closed;
@@ -420,7 +448,11 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     }
 
     /// Refuses all who wait, unless the pool has become ready again.
-    pub(crate) fn refuse_waiters<T>(&mut self, waiters: &mut Waiters<'_, T>, wrap: &impl Wrap<C, T>) {
+    pub(crate) fn refuse_waiters<T>(
+        &mut self,
+        waiters: &mut Waiters<'_, T>,
+        wrap: &impl Wrap<C, T>,
+    ) {
         let refusal = match self.phase {
             Phase::Ready => return,
             Phase::Paused => Refusal::Paused,
@@ -444,7 +476,8 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         std::mem::take(&mut self.idle).into_iter().map(|idle| idle.connection).collect()
     }
 
-    /// Time passes: counts a tick, and takes out what has lain idle for too long, as [`clear`](Self::clear) does.
+    /// Time passes: counts a tick, and takes out what has lain idle for too long, as
+    /// [`clear`](Self::clear) does.
     pub(crate) fn expire(&mut self, now: Instant) -> Vec<C> {
         self.tick = self.tick.wrapping_add(1);
         let Some(limit) = self.limits.max_idle else { return Vec::new() };

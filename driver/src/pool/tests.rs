@@ -32,7 +32,8 @@ fn bench(runtime: Runtime, server: &Standalone, adjust: impl FnOnce(&mut ClientO
     let mut options = options(server);
     let events = Arc::new(Mutex::new(Vec::new()));
     let sink = events.clone();
-    options.cmap_event_handler = Some(EventHandler::callback(move |event| sink.lock().unwrap().push(event)));
+    options.cmap_event_handler =
+        Some(EventHandler::callback(move |event| sink.lock().unwrap().push(event)));
     adjust(&mut options);
     let address = options.hosts[0].clone();
     let establisher = Establisher::new(Arc::new(options), runtime.clone()).unwrap();
@@ -54,7 +55,10 @@ impl Bench {
         body.extend(&raw);
         body.str(cstr!("$db"), "admin");
         drop(body);
-        connection.round_trip(&self.runtime, Deadline::after(Duration::from_secs(10))).await.unwrap();
+        connection
+            .round_trip(&self.runtime, Deadline::after(Duration::from_secs(10)))
+            .await
+            .unwrap();
         connection.reply().unwrap().try_into().unwrap()
     }
 
@@ -88,7 +92,8 @@ fn the_blocking_api_needs_no_runtime() {
     assert_eq!(bench.pool.counts(), Counts { total: 1, idle: 1, pending: 0 });
 }
 
-/// Sends a large request, and one that has a large reply, and gives what the connection then holds in the pool.
+/// Sends a large request, and one that has a large reply, and gives what the connection then holds
+/// in the pool.
 async fn memory_after_large_messages(runtime: Runtime, collection: &str) -> usize {
     let bench = bench(runtime, shared_standalone().unwrap(), |_| {});
     let large = doc! { "_id": 1, "text": "x".repeat(15_000_000) };
@@ -114,7 +119,8 @@ async fn idle_connection_gives_memory_of_large_messages_back() {
 
 #[test]
 fn idle_blocking_connection_gives_memory_back() {
-    let memory = block_on(memory_after_large_messages(Runtime::blocking().unwrap(), "large_blocking"));
+    let memory =
+        block_on(memory_after_large_messages(Runtime::blocking().unwrap(), "large_blocking"));
     assert!(memory <= LITTLE, "{memory}");
 }
 
@@ -134,7 +140,8 @@ fn pinned_connection_gives_memory_of_large_messages_back() {
     }
 }
 
-/// A listener that panics costs the pool no place: not when connections are made, nor when they go out or come back.
+/// A listener that panics costs the pool no place: not when connections are made, nor when they go
+/// out or come back.
 #[tokio::test]
 async fn a_listener_that_panics_costs_no_capacity() {
     let bench = bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |options| {
@@ -149,15 +156,16 @@ async fn a_listener_that_panics_costs_no_capacity() {
     assert_eq!(bench.pool.counts(), Counts { total: 1, idle: 1, pending: 0 });
 }
 
-/// A connection that could not be opened is told to be closed while it still has its place: whoever counts what is told never finds
-/// more than are allowed.
+/// A connection that could not be opened is told to be closed while it still has its place: whoever
+/// counts what is told never finds more than are allowed.
 #[tokio::test]
 async fn a_failed_opening_is_told_before_its_place_is_free() {
     // An address that is taken, on which nobody listens.
     let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     silent.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     let address = silent.local_addr().unwrap().as_socket().unwrap().to_string();
-    let (known, seen) = (Arc::new(OnceLock::<Arc<shared::Shared>>::new()), Arc::new(Mutex::new(Vec::new())));
+    let (known, seen) =
+        (Arc::new(OnceLock::<Arc<shared::Shared>>::new()), Arc::new(Mutex::new(Vec::new())));
     let (pool, sink) = (known.clone(), seen.clone());
     let bench = bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |options| {
         options.hosts = vec![ServerAddress::parse(&address).unwrap()];
@@ -176,7 +184,8 @@ async fn a_failed_opening_is_told_before_its_place_is_free() {
 /// Whatever ends it, a connection keeps its place until it is closed and everybody was told.
 #[tokio::test]
 async fn a_connection_is_closed_before_its_place_is_free() {
-    let (known, seen) = (Arc::new(OnceLock::<Arc<shared::Shared>>::new()), Arc::new(Mutex::new(Vec::new())));
+    let (known, seen) =
+        (Arc::new(OnceLock::<Arc<shared::Shared>>::new()), Arc::new(Mutex::new(Vec::new())));
     let (pool, sink) = (known.clone(), seen.clone());
     let bench = bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |options| {
         options.max_idle_time = Some(Duration::from_nanos(1));
@@ -199,18 +208,22 @@ async fn a_connection_is_closed_before_its_place_is_free() {
     bench.pool.close();
     drop(last);
     use cmap::ConnectionClosedReason::{Error as Broken, Idle, PoolClosed, Stale};
-    assert_eq!(*seen.lock().unwrap(), [(Broken, 3), (Stale, 2), (Stale, 1), (Idle, 1), (PoolClosed, 1)]);
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [(Broken, 3), (Stale, 2), (Stale, 1), (Idle, 1), (PoolClosed, 1)]
+    );
     assert_eq!(bench.pool.counts(), Counts { total: 0, idle: 0, pending: 0 });
 }
 
-/// A runtime that shuts down drops what it is given at once. The upkeep takes as many tickets as it may and no more, however soon
-/// they come back.
+/// A runtime that shuts down drops what it is given at once. The upkeep takes as many tickets as it
+/// may and no more, however soon they come back.
 #[test]
 fn the_upkeep_of_a_pool_whose_runtime_is_gone_comes_to_an_end() {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let runtime = tokio.block_on(async { Runtime::current().unwrap() });
     drop(tokio);
-    let bench = bench(runtime, shared_standalone().unwrap(), |options| options.min_pool_size = Some(3));
+    let bench =
+        bench(runtime, shared_standalone().unwrap(), |options| options.min_pool_size = Some(3));
     assert!(bench.pool.shared.upkeep(), "the pool is still open");
     assert_eq!(bench.pool.counts(), Counts { total: 0, idle: 0, pending: 0 });
 }
@@ -225,9 +238,10 @@ impl Bench {
 /// The pool serves waiters in order and wakes none before its turn.
 #[tokio::test]
 async fn tasks_that_wait_are_served_in_order_and_woken_once() {
-    let bench = Arc::new(bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |options| {
-        options.max_pool_size = Some(1);
-    }));
+    let bench =
+        Arc::new(bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |options| {
+            options.max_pool_size = Some(1);
+        }));
     let held = bench.take().await;
     let served = Arc::new(Mutex::new(Vec::new()));
     let mut tasks = Vec::new();
@@ -283,9 +297,10 @@ fn threads_that_wait_are_served_in_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn there_are_never_more_connections_than_allowed() {
-    let bench = Arc::new(bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |options| {
-        options.max_pool_size = Some(5);
-    }));
+    let bench =
+        Arc::new(bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |options| {
+            options.max_pool_size = Some(5);
+        }));
     let in_use = Arc::new(AtomicUsize::new(0));
     let tasks: Vec<_> = (0..64)
         .map(|_| {
@@ -308,11 +323,13 @@ async fn there_are_never_more_connections_than_allowed() {
     assert!(bench.told(|event| matches!(event, CmapEvent::ConnectionCreated(_))) <= 5);
 }
 
-/// The peer has gone while nobody looked: neither the request nor whoever comes after it gets that connection again.
+/// The peer has gone while nobody looked: neither the request nor whoever comes after it gets that
+/// connection again.
 #[test]
 fn a_pinned_connection_that_died_unseen_is_closed_and_not_handed_out_again() {
     let die = |bench: &Bench, id: u64| shared::lock(&bench.pool.shared.open)[&id].1.interrupt();
-    let closed = |bench: &Bench| bench.told(|event| matches!(event, CmapEvent::ConnectionClosed(_)));
+    let closed =
+        |bench: &Bench| bench.told(|event| matches!(event, CmapEvent::ConnectionClosed(_)));
 
     let bench = bench(Runtime::blocking().unwrap(), shared_standalone().unwrap(), |options| {
         options.max_pool_size = Some(1);

@@ -1,4 +1,5 @@
-//! What a pool does by itself: one task that holds the pool weakly, looks after it now and then, and ends with it.
+//! What a pool does by itself: one task that holds the pool weakly, looks after it now and then,
+//! and ends with it.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;

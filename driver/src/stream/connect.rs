@@ -1,8 +1,8 @@
 //! Opening a socket to an address: resolve, try each address in turn, set the socket's options.
 //!
-//! Names are resolved on the background runtime for both APIs, so that a slow resolver cannot hold an operation beyond
-//! its deadline. Every address gets an equal share of the time that is left, so that a black hole among them does
-//! not use up the time of the one that answers.
+//! Names are resolved on the background runtime for both APIs, so that a slow resolver cannot hold
+//! an operation beyond its deadline. Every address gets an equal share of the time that is left, so
+//! that a black hole among them does not use up the time of the one that answers.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -18,23 +18,24 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::options::ServerAddress;
 use crate::rt::Runtime;
 
-/// How long a connection may be silent before the operating system asks whether the peer still stands, how often it
-/// asks, and after how many unanswered questions it gives up.
+/// How long a connection may be silent before the operating system asks whether the peer still
+/// stands, how often it asks, and after how many unanswered questions it gives up.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(120))
     .with_interval(Duration::from_secs(10))
     .with_retries(9);
 
-/// How long to wait, at first and later, before a server is asked again that was too busy to accept a Unix domain socket.
+/// How long to wait, at first and later, before a server is asked again that was too busy to accept
+/// a Unix domain socket.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Opens a socket to `address`: a blocking one where `runtime` is blocking. `resolved_by` bounds the search for its name,
-/// and all of it if `deadline` has passed by then.
+/// Opens a socket to `address`: a blocking one where `runtime` is blocking. `resolved_by` bounds
+/// the search for its name, and all of it if `deadline` has passed by then.
 ///
 /// # Errors
-/// `DnsResolve` when the name has no address, or is not found in time; `Io` when nothing listens, or `deadline` passes (its kind is
-/// `TimedOut`).
+/// `DnsResolve` when the name has no address, or is not found in time; `Io` when nothing listens,
+/// or `deadline` passes (its kind is `TimedOut`).
 ///
 /// Cancel safety: a dropped future leaves no socket behind.
 pub(crate) async fn connect(
@@ -77,7 +78,9 @@ fn refused(address: &ServerAddress, cause: io::Error) -> Error {
 }
 
 fn unresolved(host: &str, why: impl std::fmt::Display) -> Error {
-    Error::new(ErrorKind::DnsResolve { message: format!("cannot resolve the host name {host:?}: {why}") })
+    Error::new(ErrorKind::DnsResolve {
+        message: format!("cannot resolve the host name {host:?}: {why}"),
+    })
 }
 
 /// The time of the next of `left` attempts.
@@ -88,12 +91,18 @@ fn share_of(deadline: Deadline, left: usize) -> Deadline {
     }
 }
 
-async fn resolve(host: &str, port: u16, runtime: &Runtime, deadline: Deadline) -> Result<Vec<SocketAddr>> {
+async fn resolve(
+    host: &str,
+    port: u16,
+    runtime: &Runtime,
+    deadline: Deadline,
+) -> Result<Vec<SocketAddr>> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
     let name = host.to_owned();
-    let lookup = runtime.spawn_blocking(move || Ok((name.as_str(), port).to_socket_addrs()?.collect()));
+    let lookup =
+        runtime.spawn_blocking(move || Ok((name.as_str(), port).to_socket_addrs()?.collect()));
     match runtime.timeout(deadline, lookup).await {
         Ok(Some(Ok(addresses))) => Ok(addresses),
         Ok(Some(Err(cause))) => {
@@ -114,7 +123,9 @@ async fn connect_tcp(to: SocketAddr, runtime: &Runtime, deadline: Deadline) -> i
         })
     } else {
         let connecting = runtime.within(tokio::net::TcpStream::connect(to));
-        Socket::Tcp(runtime.timeout(deadline, connecting).await.map_err(|_| io::ErrorKind::TimedOut)??)
+        Socket::Tcp(
+            runtime.timeout(deadline, connecting).await.map_err(|_| io::ErrorKind::TimedOut)??,
+        )
     };
     let options: SockRef<'_> = socket.raw();
     options.set_tcp_nodelay(true)?;
@@ -126,7 +137,8 @@ async fn connect_unix(path: &Path, runtime: &Runtime, deadline: Deadline) -> io:
     if runtime.is_blocking() {
         return connect_unix_blocking(path, deadline).map(Socket::BlockingUnix);
     }
-    // A server that is too busy to accept refuses a socket that does not block, and nothing tells when it has room again.
+    // A server that is too busy to accept refuses a socket that does not block, and nothing tells
+    // when it has room again.
     let mut pause = SHORTEST_PAUSE;
     let connecting = async {
         loop {
@@ -139,10 +151,13 @@ async fn connect_unix(path: &Path, runtime: &Runtime, deadline: Deadline) -> io:
             }
         }
     };
-    Ok(Socket::Unix(runtime.timeout(deadline, connecting).await.map_err(|_| io::ErrorKind::TimedOut)??))
+    Ok(Socket::Unix(
+        runtime.timeout(deadline, connecting).await.map_err(|_| io::ErrorKind::TimedOut)??,
+    ))
 }
 
-/// A server that is too busy to accept makes who connects wait, as long as the socket's limit for writes allows.
+/// A server that is too busy to accept makes who connects wait, as long as the socket's limit for
+/// writes allows.
 fn connect_unix_blocking(path: &Path, deadline: Deadline) -> io::Result<UnixStream> {
     let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
     let address = socket2::SockAddr::unix(path)?;
@@ -177,7 +192,8 @@ mod tests {
     fn signals_do_not_prolong_a_blocking_connect() {
         let folder = testbed::shared_standalone().unwrap().log_path().parent().unwrap().to_owned();
         let path = folder.join("signals.sock");
-        let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        let listener =
+            socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
         listener.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
         listener.listen(0).unwrap();
         let mut taken = Vec::new();
@@ -202,13 +218,15 @@ mod tests {
     async fn full_queue(name: &str, runtime: Runtime) {
         let folder = testbed::shared_standalone().unwrap().log_path().parent().unwrap().to_owned();
         let path = folder.join(format!("{name}.sock"));
-        let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        let listener =
+            socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
         let address = socket2::SockAddr::unix(&path).unwrap();
         listener.bind(&address).unwrap();
         listener.listen(0).unwrap();
         let address = ServerAddress::Unix { path };
         let connect = |deadline| connect(&address, &runtime, deadline, deadline);
-        // The queue takes a connection or two; without a limit the one after them would wait for ever.
+        // The queue takes a connection or two; without a limit the one after them would wait for
+        // ever.
         let mut taken = vec![connect(Deadline::NEVER).await.unwrap()];
         let error = loop {
             match connect(Deadline::after(Duration::from_millis(50))).await {

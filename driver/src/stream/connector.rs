@@ -18,7 +18,8 @@ pub(crate) struct Connector {
 
 impl Connector {
     /// # Errors
-    /// `Tls` when the options of TLS cannot be used; `InvalidArgument` when the driver was built without what they need.
+    /// `Tls` when the options of TLS cannot be used; `InvalidArgument` when the driver was built
+    /// without what they need.
     pub(crate) fn new(options: &ClientOptions) -> Result<Self> {
         #[cfg(not(feature = "tls"))]
         if let Some(Tls::Enabled(_)) = options.tls {
@@ -43,12 +44,14 @@ impl Connector {
         })
     }
 
-    /// Opens a stream to `address`: a blocking one where `runtime` is blocking. Its socket has to stand by `socket_deadline`, its
-    /// name to be found, and all else to be done, by `deadline`.
+    /// Opens a stream to `address`: a blocking one where `runtime` is blocking. Its socket has to
+    /// stand by `socket_deadline`, its name to be found, and all else to be done, by
+    /// `deadline`.
     ///
     /// # Errors
-    /// `DnsResolve` when the name has no address, or is not found in time; `Io` when nothing listens, the proxy refuses, or a deadline
-    /// passes (its kind is `TimedOut`); `Tls` when the handshake fails.
+    /// `DnsResolve` when the name has no address, or is not found in time; `Io` when nothing
+    /// listens, the proxy refuses, or a deadline passes (its kind is `TimedOut`); `Tls` when
+    /// the handshake fails.
     ///
     /// Cancel safety: a dropped future leaves no socket behind.
     pub(crate) async fn connect(
@@ -61,7 +64,8 @@ impl Connector {
         #[cfg(feature = "socks5")]
         let stream = match (&self.proxy, address) {
             (Some(proxy), ServerAddress::Tcp { host, port }) => {
-                super::socks::connect(proxy, host, *port, runtime, socket_deadline, deadline).await?
+                super::socks::connect(proxy, host, *port, runtime, socket_deadline, deadline)
+                    .await?
             }
             _ => connect(address, runtime, deadline, socket_deadline).await?,
         };

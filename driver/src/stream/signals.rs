@@ -15,11 +15,12 @@ pub(super) enum Signals {
     Over,
 }
 
-/// Runs `work` on the calling thread while a signal interrupts its system calls every 10 ms, for 10 s at most.
+/// Runs `work` on the calling thread while a signal interrupts its system calls every 10 ms, for 10
+/// s at most.
 pub(super) fn with_signals<T>(work: impl FnOnce() -> T) -> (T, Signals) {
     extern "C" fn nothing(_: libc::c_int) {}
-    // SAFETY: the action is plain bits, of which all zero is a value: no flags, so that calls are not restarted. The handler does
-    // nothing, and so may run at any time.
+    // SAFETY: the action is plain bits, of which all zero is a value: no flags, so that calls are
+    // not restarted. The handler does nothing, and so may run at any time.
     let installed = unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = nothing as *const () as libc::sighandler_t;

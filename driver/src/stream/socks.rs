@@ -1,4 +1,5 @@
-//! A SOCKS5 client (RFC 1928, with user name and password by RFC 1929; specification "SOCKS5 support").
+//! A SOCKS5 client (RFC 1928, with user name and password by RFC 1929; specification "SOCKS5
+//! support").
 //!
 //! The proxy resolves the server's name: it may know names that the client's resolver does not.
 
@@ -18,11 +19,12 @@ const USERNAME_PASSWORD: u8 = 2;
 const NONE_ACCEPTABLE: u8 = 0xFF;
 const CONNECT: u8 = 1;
 
-/// Opens a stream to `host` and `port` through `proxy`, whose socket has to stand by `socket_deadline`.
+/// Opens a stream to `host` and `port` through `proxy`, whose socket has to stand by
+/// `socket_deadline`.
 ///
 /// # Errors
-/// Those of a connection to the proxy; `Io` when it refuses, in its own terms; `InvalidArgument` when a name is too long for the
-/// protocol.
+/// Those of a connection to the proxy; `Io` when it refuses, in its own terms; `InvalidArgument`
+/// when a name is too long for the protocol.
 pub(super) async fn connect(
     proxy: &Socks5Proxy,
     host: &str,
@@ -69,7 +71,9 @@ pub(super) async fn connect(
     let talk = talk.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     match talk {
         Ok(()) => Ok(stream),
-        Err(cause) => Err(Error::io(format!("cannot reach {host}:{port} through the proxy {at}"), cause)),
+        Err(cause) => {
+            Err(Error::io(format!("cannot reach {host}:{port} through the proxy {at}"), cause))
+        }
     }
 }
 
@@ -138,7 +142,12 @@ async fn read<const N: usize>(stream: &mut Stream) -> io::Result<[u8; N]> {
 async fn read_exact(stream: &mut Stream, mut bytes: &mut [u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match stream.read(bytes).await? {
-            0 => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the proxy closed the connection")),
+            0 => {
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the proxy closed the connection",
+                ));
+            }
             n => bytes = &mut bytes[n..],
         }
     }

@@ -1,7 +1,8 @@
 //! TLS over either kind of socket, by rustls.
 //!
-//! The handshake and the records are rustls' own; what stands here is the configuration that the options describe, which is made once
-//! a client, and the words for what went wrong. Certificates are not checked for revocation.
+//! The handshake and the records are rustls' own; what stands here is the configuration that the
+//! options describe, which is made once a client, and the words for what went wrong. Certificates
+//! are not checked for revocation.
 
 mod pem;
 mod session;
@@ -47,7 +48,8 @@ impl TlsConnector {
     /// Encrypts `stream`, whose other end must prove to be the host of `address`.
     ///
     /// # Errors
-    /// `Tls`, saying what is wrong with the certificate; `Io` when the socket fails or `deadline` passes.
+    /// `Tls`, saying what is wrong with the certificate; `Io` when the socket fails or `deadline`
+    /// passes.
     pub(super) async fn handshake(
         &self,
         mut stream: Stream,
@@ -59,16 +61,17 @@ impl TlsConnector {
             ServerAddress::Tcp { host, .. } => host.clone(),
             ServerAddress::Unix { .. } => "localhost".to_owned(),
         };
-        let name = ServerName::try_from(host.clone())
-            .map_err(|_| tls_error(format!("{host:?} is no name that a certificate could be for")))?;
+        let name = ServerName::try_from(host.clone()).map_err(|_| {
+            tls_error(format!("{host:?} is no name that a certificate could be for"))
+        })?;
         stream.set_deadline(deadline);
         let shared = stream.shared.clone();
         let plain = match stream.transport {
             Transport::Plain(plain) => plain,
             encrypted @ Transport::Tls(_) => return Ok(Stream { transport: encrypted, shared }),
         };
-        let mut tls =
-            TlsStream::new(plain, self.config.clone(), name).map_err(|cause| explain(cause, &host))?;
+        let mut tls = TlsStream::new(plain, self.config.clone(), name)
+            .map_err(|cause| explain(cause, &host))?;
         let handshake = runtime.timeout(deadline, poll_fn(|cx| tls.poll_handshake(cx))).await;
         handshake
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
@@ -99,9 +102,11 @@ fn configure(options: &TlsOptions) -> Result<ClientConfig> {
     };
     match pem::identity(options)? {
         None => Ok(builder.with_no_client_auth()),
-        Some((certificates, key)) => builder
-            .with_client_auth_cert(certificates, key)
-            .map_err(|e| tls_error(format!("the client's certificate and key cannot be used: {e}"))),
+        Some((certificates, key)) => {
+            builder.with_client_auth_cert(certificates, key).map_err(|e| {
+                tls_error(format!("the client's certificate and key cannot be used: {e}"))
+            })
+        }
     }
 }
 
@@ -131,7 +136,8 @@ fn roots(options: &TlsOptions) -> Result<RootCertStore> {
 
 /// Says in the user's words why the handshake with `host` failed.
 fn explain(cause: io::Error, host: &str) -> Error {
-    let Some(error) = cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
+    let Some(error) = cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    else {
         return Error::io(format!("the TLS handshake with {host:?} failed"), cause);
     };
     let why = match error {

@@ -1,16 +1,19 @@
 //! The checks of one server: who wants one, which have started, which have ended.
 //!
-//! Checks are numbered as they start. Whoever wants to know the server's state *from now on* asks for the number of the next check to
-//! start and waits until a check of at least that number has ended; any number of callers who ask before it starts share it. So
-//! however many ask, a server sees at most the check that is running and one more.
+//! Checks are numbered as they start. Whoever wants to know the server's state *from now on* asks
+//! for the number of the next check to start and waits until a check of at least that number has
+//! ended; any number of callers who ask before it starts share it. So however many ask, a server
+//! sees at most the check that is running and one more.
 //!
-//! There are two wishes. A *refresh* is answered in any case: where the server streams its changes, by a probe beside the stream. A *nudge*
-//! only ends the rest of a monitor that is waiting to try again; where the server streams, it would tell nothing new. Each is a
-//! flag beside the numbers; the bell only says that a flag was raised, so that a bell rung too late for the check that answers it
-//! causes no other.
+//! There are two wishes. A *refresh* is answered in any case: where the server streams its changes,
+//! by a probe beside the stream. A *nudge* only ends the rest of a monitor that is waiting to try
+//! again; where the server streams, it would tell nothing new. Each is a flag beside the numbers;
+//! the bell only says that a flag was raised, so that a bell rung too late for the check that
+//! answers it causes no other.
 //!
-//! Numbers and flags change only under the lock of a [`Handoff`]; the bell is rung and taken back outside it. The loom models of the crate
-//! `pool-model` go through every interleaving of a monitor with those who ask, the tests below through random schedules.
+//! Numbers and flags change only under the lock of a [`Handoff`]; the bell is rung and taken back
+//! outside it. The loom models of the crate `pool-model` go through every interleaving of a monitor
+//! with those who ask, the tests below through random schedules.
 
 use toro::{Event, Handoff, Take};
 
@@ -114,7 +117,8 @@ impl Checks {
         self.rung(|progress| progress.refresh || progress.nudge).await;
     }
 
-    /// Wants to know within about a second whether the server still answers, for another primary has replaced it.
+    /// Wants to know within about a second whether the server still answers, for another primary
+    /// has replaced it.
     pub(crate) fn recheck(&self) {
         self.recheck.set();
     }
@@ -132,7 +136,8 @@ impl Checks {
         }
     }
 
-    /// Interrupts the check that is running, if one is: its connection is not to be trusted any longer.
+    /// Interrupts the check that is running, if one is: its connection is not to be trusted any
+    /// longer.
     pub(crate) fn cancel(&self) {
         self.cancelled.set();
     }
@@ -179,7 +184,8 @@ mod tests {
     use super::*;
     use crate::rt::block_on;
 
-    /// Checks a server, as a monitor does, until there is nothing left to do; `started` counts the checks.
+    /// Checks a server, as a monitor does, until there is nothing left to do; `started` counts the
+    /// checks.
     fn monitor(checks: &Checks, started: &AtomicU64) {
         while !checks.is_closed() {
             let check = checks.begin();
@@ -203,7 +209,8 @@ mod tests {
             let askers = [(); ASKERS].map(|()| {
                 scope.spawn(|| {
                     for _ in 0..QUESTIONS {
-                        // A check that has begun but is not counted yet may answer as well: it began after this.
+                        // A check that has begun but is not counted yet may answer as well: it
+                        // began after this.
                         let before = started.load(Ordering::SeqCst);
                         let wanted = checks.refresh();
                         block_on(checks.ended(wanted));

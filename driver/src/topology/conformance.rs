@@ -31,8 +31,10 @@ pub(crate) struct Facts {
 
 /// A description of which `facts` are known.
 pub(crate) fn server(facts: Facts) -> ServerDescription {
-    let hello = HelloReply { tags: facts.tags, last_write_date: facts.last_write, ..HelloReply::default() };
-    let round_trip = RoundTrip { average: facts.average_rtt.unwrap_or_default(), minimum: Duration::ZERO };
+    let hello =
+        HelloReply { tags: facts.tags, last_write_date: facts.last_write, ..HelloReply::default() };
+    let round_trip =
+        RoundTrip { average: facts.average_rtt.unwrap_or_default(), minimum: Duration::ZERO };
     ServerDescription::checked(facts.address, hello, round_trip, facts.last_update)
         .with_type(facts.server_type)
 }
@@ -63,7 +65,8 @@ pub(crate) struct Unwatched(Arc<Deployment>);
 
 impl Unwatched {
     pub(crate) fn open(options: ClientOptions) -> Result<Self> {
-        let deployment = Deployment::open_watched(Arc::new(options), Runtime::blocking()?, Watched::No)?;
+        let deployment =
+            Deployment::open_watched(Arc::new(options), Runtime::blocking()?, Watched::No)?;
         Ok(Unwatched(deployment))
     }
 
@@ -87,8 +90,8 @@ impl Unwatched {
     ) {
         let snapshot = self.0.snapshot();
         let Some(server) = snapshot.server(address) else { return };
-        let generation =
-            generation.map_or(server.pool().generation(), |number| Generation { number, service: None });
+        let generation = generation
+            .map_or(server.pool().generation(), |number| Generation { number, service: None });
         self.0.on_error(server, generation, error, stage);
     }
 

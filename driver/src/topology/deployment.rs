@@ -1,11 +1,13 @@
 //! The deployment as the client holds it: the nest, and everything that is done with it.
 //!
-//! Monitors and operations bring news; [`Deployment`] turns them into the next snapshot, and in the same step, under the nest's write lock,
-//! brings the servers' pools in line with it: a pool is ready as soon as its server is known to be there, and cleared
-//! as soon as it is known to be lost, and nobody can select a server in between. What takes longer (starting and ending
+//! Monitors and operations bring news; [`Deployment`] turns them into the next snapshot, and in the
+//! same step, under the nest's write lock, brings the servers' pools in line with it: a pool is
+//! ready as soon as its server is known to be there, and cleared as soon as it is known to be lost,
+//! and nobody can select a server in between. What takes longer (starting and ending
 //! monitors) follows after the lock.
 //!
-//! The client holds the deployment; monitors hold it weakly. When the last handle goes, everything ends with it.
+//! The client holds the deployment; monitors hold it weakly. When the last handle goes, everything
+//! ends with it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -73,11 +75,14 @@ impl Deployment {
         runtime: Runtime,
         watched: Watched,
     ) -> Result<Arc<Self>> {
-        let limits =
-            Limits { local_threshold: options.local_threshold(), heartbeat_freq: options.heartbeat_freq() };
+        let limits = Limits {
+            local_threshold: options.local_threshold(),
+            heartbeat_freq: options.heartbeat_freq(),
+        };
         let seeds = options.seeds();
         let topology_type = initial_type(&options);
-        let description = TopologyDescription::initial(topology_type, &seeds, options.repl_set_name.clone());
+        let description =
+            TopologyDescription::initial(topology_type, &seeds, options.repl_set_name.clone());
         let publisher = Publisher::new(options.sdam_event_handler.clone());
         let establisher = Establisher::new(options, runtime)?;
         let deployment = Arc::new_cyclic(|itself| Deployment {
@@ -90,7 +95,11 @@ impl Deployment {
             closed: AtomicBool::new(false),
             ended: Arc::default(),
         });
-        deployment.become_known(|_| Some(description), |_, new| deployment.publisher.opened(new), |_| ());
+        deployment.become_known(
+            |_| Some(description),
+            |_, new| deployment.publisher.opened(new),
+            |_| (),
+        );
         if topology_type == TopologyType::LoadBalanced {
             for address in seeds {
                 let news = ServerDescription::load_balancer(address.clone());
@@ -125,7 +134,10 @@ impl Deployment {
     /// Holds no more of the deployment than the snapshot it waits on.
     ///
     /// Cancel safety: nothing is lost.
-    pub(crate) async fn changed_from(&self, seen: &Arc<TopologyDescription>) -> Arc<TopologyDescription> {
+    pub(crate) async fn changed_from(
+        &self,
+        seen: &Arc<TopologyDescription>,
+    ) -> Arc<TopologyDescription> {
         loop {
             let snapshot = self.nest.load_full();
             if !Arc::ptr_eq(snapshot.description(), seen) {
@@ -148,7 +160,8 @@ impl Deployment {
         self.establisher.runtime()
     }
 
-    /// How long servers keep an unused session; none where that is not known, or there are no sessions.
+    /// How long servers keep an unused session; none where that is not known, or there are no
+    /// sessions.
     pub(crate) fn logical_session_timeout(&self) -> Option<Duration> {
         self.nest.load().description().logical_session_timeout()
     }
@@ -165,12 +178,17 @@ impl Deployment {
     ///
     /// # Errors
     /// `Authentication` when the server refuses the user; else as those of every command.
-    pub(crate) async fn reauthenticate(&self, connection: &mut Connection, deadline: Deadline) -> Result<()> {
+    pub(crate) async fn reauthenticate(
+        &self,
+        connection: &mut Connection,
+        deadline: Deadline,
+    ) -> Result<()> {
         self.establisher.reauthenticate(connection, deadline).await
     }
 
-    /// The server for an operation: one that suits `criteria`, is within the latency window, and is the less busy of two such at
-    /// random. Servers at `avoided` are taken only if nothing else suits. Waits until there is one, at most until `deadline` and
+    /// The server for an operation: one that suits `criteria`, is within the latency window, and is
+    /// the less busy of two such at random. Servers at `avoided` are taken only if nothing else
+    /// suits. Waits until there is one, at most until `deadline` and
     /// `serverSelectionTimeoutMS`.
     ///
     /// # Errors
@@ -203,14 +221,16 @@ impl Deployment {
         self.nest.load().select(criteria.into(), avoided)
     }
 
-    /// Wants a check of every server, and returns at once. Any number of calls cause at most one more check of each than is running.
+    /// Wants a check of every server, and returns at once. Any number of calls cause at most one
+    /// more check of each than is running.
     pub(crate) fn schedule_refresh(&self) {
         self.nest.load().servers().iter().for_each(|server| {
             server.checks().refresh();
         });
     }
 
-    /// Waits until every server of the deployment has been checked, by a check that started after this call, or has left the deployment.
+    /// Waits until every server of the deployment has been checked, by a check that started after
+    /// this call, or has left the deployment.
     ///
     /// # Errors
     /// `Timeout` at `deadline`; `Shutdown` once the client is shut down.
@@ -230,10 +250,9 @@ impl Deployment {
             .collect();
         for (server, check) in wanted {
             let ended = server.checks().ended(check);
-            self.runtime()
-                .timeout(deadline, ended)
-                .await
-                .map_err(|_| Error::timeout("waiting for a check of the server").at(server.address()))?;
+            self.runtime().timeout(deadline, ended).await.map_err(|_| {
+                Error::timeout("waiting for a check of the server").at(server.address())
+            })?;
         }
         // A wait that the shutdown ended has seen no check.
         if self.is_closed() { Err(Error::new(ErrorKind::Shutdown)) } else { Ok(()) }
@@ -244,9 +263,16 @@ impl Deployment {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Takes note of the error of an operation, or of opening a connection, on a connection of `generation`
-    /// (specification "Server Discovery And Monitoring", section "Application errors").
-    pub(crate) fn on_error(&self, server: &Arc<Server>, generation: Generation, error: &Error, stage: Stage) {
+    /// Takes note of the error of an operation, or of opening a connection, on a connection of
+    /// `generation` (specification "Server Discovery And Monitoring", section "Application
+    /// errors").
+    pub(crate) fn on_error(
+        &self,
+        server: &Arc<Server>,
+        generation: Generation,
+        error: &Error,
+        stage: Stage,
+    ) {
         let verdict = failure::judge(error, stage);
         if verdict == Verdict::Silent {
             return;
@@ -257,7 +283,10 @@ impl Deployment {
         let address = server.address();
         let reported = failure::topology_version(error);
         let fresh = |topology: &Topology, server: &Server| {
-            let known = topology.description().server(address).and_then(ServerDescription::topology_version);
+            let known = topology
+                .description()
+                .server(address)
+                .and_then(ServerDescription::topology_version);
             !server.pool().is_stale(generation)
                 && (!matches!(verdict, Verdict::StateChanged(_))
                     || TopologyVersion::compare(known, reported).is_lt())
@@ -269,7 +298,8 @@ impl Deployment {
             }
             _ => (None, PoolChange::Clear(error.clone(), Interrupt::No)),
         };
-        let news = ServerDescription::failed(address.clone(), error.clone(), version, Instant::now());
+        let news =
+            ServerDescription::failed(address.clone(), error.clone(), version, Instant::now());
         let taken = self.tell(address, news, pool, |topology, current| {
             std::ptr::eq(&**current, &**server) && fresh(topology, current)
         });
@@ -282,8 +312,8 @@ impl Deployment {
         }
     }
 
-    /// What `error` of `server` leaves open where it was told and changed nothing: whether the server is still what an operation with
-    /// `criteria` takes it for.
+    /// What `error` of `server` leaves open where it was told and changed nothing: whether the
+    /// server is still what an operation with `criteria` takes it for.
     pub(crate) fn recheck<'o>(
         &self,
         error: &Error,
@@ -293,7 +323,8 @@ impl Deployment {
         StalePrimaryRecheck::left_by(error, server, criteria, &self.nest.load())
     }
 
-    /// Behind a load balancer, only the connections to one service are doubted, and the balancer itself never.
+    /// Behind a load balancer, only the connections to one service are doubted, and the balancer
+    /// itself never.
     fn on_error_behind_balancer(&self, server: &Server, generation: Generation, verdict: Verdict) {
         if matches!(verdict, Verdict::Lost | Verdict::StateChanged(Shutdown::Yes))
             && let Some(service) = generation.service()
@@ -332,8 +363,8 @@ impl Deployment {
         known
     }
 
-    /// `server`, which another primary has replaced, does not answer any more: whoever waits for it is interrupted. Gives back whether
-    /// that was so still.
+    /// `server`, which another primary has replaced, does not answer any more: whoever waits for it
+    /// is interrupted. Gives back whether that was so still.
     pub(super) fn replaced_and_lost(&self, server: &Arc<Server>, error: Error) -> bool {
         let address = server.address();
         let pool = PoolChange::Clear(error.clone(), Interrupt::InUse);
@@ -344,7 +375,8 @@ impl Deployment {
         })
     }
 
-    /// Makes `news` known, if there still is such a server and `applies` says so; gives back whether it was.
+    /// Makes `news` known, if there still is such a server and `applies` says so; gives back
+    /// whether it was.
     fn tell(
         &self,
         address: &ServerAddress,
@@ -368,8 +400,11 @@ impl Deployment {
                 }
             },
             |old| {
-                // Whoever is refused by its pool, and looks for a server once more, does not find this one.
-                if let (PoolChange::Clear(cause, interrupt), Some(server)) = (&pool, old.server(address)) {
+                // Whoever is refused by its pool, and looks for a server once more, does not find
+                // this one.
+                if let (PoolChange::Clear(cause, interrupt), Some(server)) =
+                    (&pool, old.server(address))
+                {
                     server.pool().clear(cause, *interrupt);
                 }
             },
@@ -378,7 +413,10 @@ impl Deployment {
 
     /// Replaces what is known by what `change` makes of it, if it makes something.
     #[cfg(feature = "dns")]
-    pub(super) fn change(&self, change: impl FnOnce(&TopologyDescription) -> Option<TopologyDescription>) {
+    pub(super) fn change(
+        &self,
+        change: impl FnOnce(&TopologyDescription) -> Option<TopologyDescription>,
+    ) {
         self.become_known(
             |old| change(old.description()),
             |old, new| self.publisher.changed(old, new),
@@ -386,8 +424,9 @@ impl Deployment {
         );
     }
 
-    /// Replaces the snapshot by one of the description that `change` gives, if it gives one. `in_step` runs under the write lock
-    /// before the new snapshot can be seen, `then` under the same lock when the old one is seen no longer.
+    /// Replaces the snapshot by one of the description that `change` gives, if it gives one.
+    /// `in_step` runs under the write lock before the new snapshot can be seen, `then` under
+    /// the same lock when the old one is seen no longer.
     fn become_known(
         &self,
         change: impl FnOnce(&Topology) -> Option<TopologyDescription>,
@@ -396,7 +435,8 @@ impl Deployment {
     ) -> bool {
         let replace = |old: &Topology| {
             let Some(description) = change(old) else { return (None, None) };
-            let servers = description.servers().map(|d| self.keep_or_open(old, d.address())).collect();
+            let servers =
+                description.servers().map(|d| self.keep_or_open(old, d.address())).collect();
             let new = Topology::new(description, servers, self.limits);
             in_step(old, &new);
             let difference = Difference::between(old, &new);
@@ -414,7 +454,12 @@ impl Deployment {
         if self.watched == Watched::Yes {
             for server in difference.opened {
                 let publisher = Arc::clone(&self.publisher);
-                monitor::start(self.itself.clone(), server, self.establisher.for_background(), publisher);
+                monitor::start(
+                    self.itself.clone(),
+                    server,
+                    self.establisher.for_background(),
+                    publisher,
+                );
             }
         }
         true
@@ -434,7 +479,8 @@ impl Deployment {
         server
     }
 
-    /// Ends every monitor and closes every pool. Operations that are under way fail; later ones find no server.
+    /// Ends every monitor and closes every pool. Operations that are under way fail; later ones
+    /// find no server.
     pub(crate) fn shutdown(&self) {
         if !self.closed.swap(true, Ordering::AcqRel) {
             self.ended.set();
@@ -462,7 +508,8 @@ struct Difference {
     closed: Vec<Arc<Server>>,
     /// Primaries of which another primary has shown that they are stale.
     doubted: Vec<Arc<Server>>,
-    /// Those, and other servers of which nothing is known, with operations under way, now that there is another primary.
+    /// Those, and other servers of which nothing is known, with operations under way, now that
+    /// there is another primary.
     replaced: Vec<Arc<Server>>,
 }
 
@@ -477,10 +524,13 @@ impl Difference {
                 && role(new, server) == Some(ServerType::Unknown)
                 && new.description().primary().is_some()
         };
-        let primary = |topology: &Topology| topology.description().primary().map(|p| p.address().clone());
+        let primary =
+            |topology: &Topology| topology.description().primary().map(|p| p.address().clone());
         let elected = primary(new).is_some() && primary(new) != primary(old);
         let replaced = |server: &&Arc<Server>| {
-            let busy = elected && role(new, server) == Some(ServerType::Unknown) && server.operations() > 0;
+            let busy = elected
+                && role(new, server) == Some(ServerType::Unknown)
+                && server.operations() > 0;
             busy || doubted(server)
         };
         Difference {

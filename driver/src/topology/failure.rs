@@ -1,8 +1,8 @@
 //! What the error of an operation tells about the server it came from
 //! (specification "Server Discovery And Monitoring", section "Application errors").
 //!
-//! [`judge`] is pure. Whether the error is older than what is known (its connection's generation, its topology version) is for the
-//! caller to see, under the nest's write lock.
+//! [`judge`] is pure. Whether the error is older than what is known (its connection's generation,
+//! its topology version) is for the caller to see, under the nest's write lock.
 
 use crate::error::{Error, ErrorKind, SYSTEM_OVERLOADED_ERROR, WriteFailure};
 use crate::pool::Stage;
@@ -37,7 +37,9 @@ pub(crate) fn judge(error: &Error, stage: Stage) -> Verdict {
         Stage::Queue => Verdict::Silent,
         Stage::Operation if error.is_network() && !error.is_timeout() => Verdict::Lost,
         Stage::Operation => Verdict::Silent,
-        Stage::Connect | Stage::Authenticate if error.has_label(SYSTEM_OVERLOADED_ERROR) => Verdict::Silent,
+        Stage::Connect | Stage::Authenticate if error.has_label(SYSTEM_OVERLOADED_ERROR) => {
+            Verdict::Silent
+        }
         Stage::Connect | Stage::Authenticate => match error.kind() {
             ErrorKind::Shutdown => Verdict::Silent,
             _ => Verdict::Lost,
@@ -51,7 +53,8 @@ pub(crate) fn topology_version(error: &Error) -> Option<TopologyVersion> {
     TopologyVersion::parse(version)
 }
 
-/// Whether the error is "not writable primary" or "node is recovering", and if so, whether the node is shutting down.
+/// Whether the error is "not writable primary" or "node is recovering", and if so, whether the node
+/// is shutting down.
 fn state_change(error: &Error) -> Option<Shutdown> {
     let (code, message) = match error.kind() {
         ErrorKind::Command(e) => (e.code, &e.message),
@@ -62,9 +65,8 @@ fn state_change(error: &Error) -> Option<Shutdown> {
     const INTERRUPTED_AT_SHUTDOWN: i32 = 11600;
     const SHUTDOWN_IN_PROGRESS: i32 = 91;
     match code {
-        0 => {
-            (message.contains("not master") || message.contains("node is recovering")).then_some(Shutdown::No)
-        }
+        0 => (message.contains("not master") || message.contains("node is recovering"))
+            .then_some(Shutdown::No),
         INTERRUPTED_AT_SHUTDOWN | SHUTDOWN_IN_PROGRESS => Some(Shutdown::Yes),
         _ if crate::error::is_not_writable_primary(code) || crate::error::is_recovering(code) => {
             Some(Shutdown::No)
@@ -95,13 +97,17 @@ mod tests {
         assert_eq!(established(&command(189, "")), Verdict::StateChanged(Shutdown::No));
         assert_eq!(established(&command(91, "")), Verdict::StateChanged(Shutdown::Yes));
         assert_eq!(established(&command(1, "not master")), Verdict::Silent);
-        assert_eq!(established(&command(0, "not master or secondary")), Verdict::StateChanged(Shutdown::No));
+        assert_eq!(
+            established(&command(0, "not master or secondary")),
+            Verdict::StateChanged(Shutdown::No)
+        );
     }
 
     #[test]
     fn the_write_concern_is_looked_at_and_the_writes_are_not() {
         let concern = WriteConcernError { code: 11602, ..WriteConcernError::default() };
-        let many = InsertManyError { write_concern_error: Some(concern), ..InsertManyError::default() };
+        let many =
+            InsertManyError { write_concern_error: Some(concern), ..InsertManyError::default() };
         let many = Error::new(ErrorKind::InsertMany(many));
         assert_eq!(judge(&many, Stage::Operation), Verdict::StateChanged(Shutdown::No));
         let write = WriteError { code: 10107, ..WriteError::default() };

@@ -1,14 +1,16 @@
-//! Asks one server how it is, over a connection of its own, for as long as the server belongs to the deployment
-//! (specification "Server Monitoring").
+//! Asks one server how it is, over a connection of its own, for as long as the server belongs to
+//! the deployment (specification "Server Monitoring").
 //!
-//! A *watch* lasts as long as one connection. Its first check is the handshake itself. Then, where the server can (4.4 and later), it
-//! tells of its changes by itself: `hello` with the topology version that is known and `maxAwaitTimeMS`, answered
-//! again and again. Beside the stream, [`rtt_monitor`](super::rtt_monitor) measures round trips and answers those who want a
-//! check that starts now. Where the server cannot stream, it is polled.
+//! A *watch* lasts as long as one connection. Its first check is the handshake itself. Then, where
+//! the server can (4.4 and later), it tells of its changes by itself: `hello` with the topology
+//! version that is known and `maxAwaitTimeMS`, answered again and again. Beside the stream,
+//! [`rtt_monitor`](super::rtt_monitor) measures round trips and answers those who want a check that
+//! starts now. Where the server cannot stream, it is polled.
 //!
-//! Any failure ends the watch. If the server had been known until then, the next watch begins at once; else the monitor rests, until the
-//! heartbeat frequency has passed or somebody needs the server, and at least half a second. No error ends the monitor itself:
-//! it ends when its server has left the deployment, or the deployment is gone.
+//! Any failure ends the watch. If the server had been known until then, the next watch begins at
+//! once; else the monitor rests, until the heartbeat frequency has passed or somebody needs the
+//! server, and at least half a second. No error ends the monitor itself: it ends when its server
+//! has left the deployment, or the deployment is gone.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -166,8 +168,13 @@ impl Monitor {
     /// Opens a connection and takes the round trip of its handshake into account.
     async fn connect(&self, id: u64) -> Result<Connection> {
         let deadline = Deadline::after_option(self.options().connect_timeout());
-        let established =
-            self.establisher.establish(&self.address, id, Generation::FIRST, Purpose::Monitor, deadline);
+        let established = self.establisher.establish(
+            &self.address,
+            id,
+            Generation::FIRST,
+            Purpose::Monitor,
+            deadline,
+        );
         let connection = established.await.map_err(|failed| failed.error)?;
         self.trips().add(connection.description().round_trip_time);
         Ok(connection)
@@ -196,8 +203,10 @@ impl Monitor {
 
     /// Takes in what the server tells by itself, from `version` on, until it fails.
     async fn stream(&self, connection: &mut Connection, mut version: TopologyVersion) -> Error {
-        let patience =
-            self.options().connect_timeout().map(|limit| limit.saturating_add(self.heartbeat_freq()));
+        let patience = self
+            .options()
+            .connect_timeout()
+            .map(|limit| limit.saturating_add(self.heartbeat_freq()));
         loop {
             let heartbeat = self.heartbeat(connection, true);
             let received = if connection.more_to_come() {
@@ -240,9 +249,17 @@ impl Monitor {
             Ok(value) => {
                 let connection = connection(value);
                 let reply = || {
-                    connection.reply().ok().and_then(|reply| decode::document(reply).ok()).unwrap_or_default()
+                    connection
+                        .reply()
+                        .ok()
+                        .and_then(|reply| decode::document(reply).ok())
+                        .unwrap_or_default()
                 };
-                heartbeat.succeeded(reply, round_trip, connection.description().server_connection_id);
+                heartbeat.succeeded(
+                    reply,
+                    round_trip,
+                    connection.description().server_connection_id,
+                );
             }
             Err(error) => heartbeat.failed(error),
         }
@@ -296,7 +313,10 @@ impl Monitor {
     fn went_silent(&self, error: Error) -> Next {
         self.trips().reset();
         let network = error.is_network();
-        let known = self.deployment.upgrade().is_some_and(|deployment| deployment.lost(&self.server, error));
+        let known = self
+            .deployment
+            .upgrade()
+            .is_some_and(|deployment| deployment.lost(&self.server, error));
         match network && known {
             true => Next::Again,
             false => Next::Rest,

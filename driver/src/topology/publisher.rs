@@ -1,14 +1,16 @@
 //! Tells the deployment's events in the order in which things happened.
 //!
-//! Events are put in line while the nest's write lock is held, and told after it is released: one thread at a time tells what is in line,
-//! and whoever adds to the line meanwhile leaves the telling to it. So a handler may use the client, and cause more events, without
-//! harm.
+//! Events are put in line while the nest's write lock is held, and told after it is released: one
+//! thread at a time tells what is in line, and whoever adds to the line meanwhile leaves the
+//! telling to it. So a handler may use the client, and cause more events, without harm.
 //!
-//! Every heartbeat that was started is also ended: those that are under way when their server is closed, or their task dropped, are
-//! told to have failed. A heartbeat that a monitor starts after its server was closed, not knowing it yet, is not told of.
+//! Every heartbeat that was started is also ended: those that are under way when their server is
+//! closed, or their task dropped, are told to have failed. A heartbeat that a monitor starts after
+//! its server was closed, not knowing it yet, is not told of.
 //!
-//! Everything here changes under one mutex, the mark of whoever is telling too: whether the line is empty and that nobody tells any more
-//! is one decision, so that no event is left behind. The tests below look at it on random schedules.
+//! Everything here changes under one mutex, the mark of whoever is telling too: whether the line is
+//! empty and that nobody tells any more is one decision, so that no event is left behind. The tests
+//! below look at it on random schedules.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -99,7 +101,10 @@ impl Publisher {
         self.enqueue(|line| {
             line.events.push_back(SdamEvent::TopologyOpening(TopologyOpeningEvent { topology_id }));
             line.events.push_back(
-                self.description_changed(&Arc::new(TopologyDescription::empty()), new.description()),
+                self.description_changed(
+                    &Arc::new(TopologyDescription::empty()),
+                    new.description(),
+                ),
             );
             for server in new.description().servers() {
                 self.open_server(line, server.address());
@@ -154,11 +159,13 @@ impl Publisher {
 
     fn close_server(&self, line: &mut EventQueue, address: &ServerAddress) {
         line.watched.retain(|watched| watched != address);
-        let (of_it, others) =
-            std::mem::take(&mut line.beating).into_iter().partition(|beat| beat.address == *address);
+        let (of_it, others) = std::mem::take(&mut line.beating)
+            .into_iter()
+            .partition(|beat| beat.address == *address);
         line.beating = others;
         let of_it: Vec<Beat> = of_it;
-        line.events.extend(of_it.into_iter().map(|beat| beat.failed(Error::new(ErrorKind::Shutdown))));
+        line.events
+            .extend(of_it.into_iter().map(|beat| beat.failed(Error::new(ErrorKind::Shutdown))));
         line.events.push_back(SdamEvent::ServerClosed(ServerClosedEvent {
             topology_id: self.topology_id,
             address: address.clone(),
@@ -230,8 +237,9 @@ impl Beat {
 }
 
 impl Heartbeat {
-    /// The server has answered on a connection that it knows by `server_connection_id`. `round_trip` is the time that counts as the
-    /// distance; none for an answer that was awaited.
+    /// The server has answered on a connection that it knows by `server_connection_id`.
+    /// `round_trip` is the time that counts as the distance; none for an answer that was
+    /// awaited.
     pub(super) fn succeeded(
         mut self,
         reply: impl FnOnce() -> Document,
@@ -271,7 +279,9 @@ impl Heartbeat {
 impl Drop for Heartbeat {
     fn drop(&mut self) {
         self.end(|beat| {
-            beat.failed(Error::timeout("the check was interrupted: its connection was seen to fail"))
+            beat.failed(Error::timeout(
+                "the check was interrupted: its connection was seen to fail",
+            ))
         });
     }
 }
@@ -299,7 +309,8 @@ mod tests {
         Topology::new(description, Vec::new(), limits)
     }
 
-    // On a random schedule: one event at a time, none lost, each thread's in its order, and a handler may cause more.
+    // On a random schedule: one event at a time, none lost, each thread's in its order, and a
+    // handler may cause more.
     #[test]
     fn events_are_told_one_at_a_time_and_in_order() {
         const THREADS: usize = 4;
@@ -316,7 +327,9 @@ mod tests {
                 && e.driver_connection_id == 7
                 && e.server_address == address(0)
             {
-                publisher.heartbeat(&address(THREADS), false, 0, None).failed(&Error::timeout("nested"));
+                publisher
+                    .heartbeat(&address(THREADS), false, 0, None)
+                    .failed(&Error::timeout("nested"));
             }
             log.lock().unwrap().push(event);
             inside.fetch_sub(1, Ordering::SeqCst);
@@ -345,11 +358,15 @@ mod tests {
             let numbers: Vec<u64> = told
                 .iter()
                 .filter_map(|event| match event {
-                    SdamEvent::ServerHeartbeatStarted(e) => Some((&e.server_address, e.driver_connection_id)),
+                    SdamEvent::ServerHeartbeatStarted(e) => {
+                        Some((&e.server_address, e.driver_connection_id))
+                    }
                     SdamEvent::ServerHeartbeatSucceeded(e) => {
                         Some((&e.server_address, e.driver_connection_id))
                     }
-                    SdamEvent::ServerHeartbeatFailed(e) => Some((&e.server_address, e.driver_connection_id)),
+                    SdamEvent::ServerHeartbeatFailed(e) => {
+                        Some((&e.server_address, e.driver_connection_id))
+                    }
                     _ => None,
                 })
                 .filter_map(|(host, n)| (*host == address(i)).then_some(n))
@@ -386,8 +403,9 @@ mod tests {
         for _ in 0..300 {
             let told: Arc<Mutex<Vec<SdamEvent>>> = Arc::default();
             let log = Arc::clone(&told);
-            let publisher =
-                Publisher::new(Some(EventHandler::callback(move |event| log.lock().unwrap().push(event))));
+            let publisher = Publisher::new(Some(EventHandler::callback(move |event| {
+                log.lock().unwrap().push(event)
+            })));
             let (known, gone) = (of_servers(SERVERS), of_servers(0));
             publisher.opened(&known);
             thread::scope(|scope| {
@@ -422,7 +440,9 @@ mod tests {
                             assert!(open, "a heartbeat of a server that is not watched: {told:?}");
                             beating += 1;
                         }
-                        SdamEvent::ServerHeartbeatFailed(e) if e.server_address == address(i) => beating -= 1,
+                        SdamEvent::ServerHeartbeatFailed(e) if e.server_address == address(i) => {
+                            beating -= 1
+                        }
                         _ => {}
                     }
                 }

@@ -1,5 +1,5 @@
-//! The round-trip times of one server (specifications "Server Selection", section "Calculation of Average Round Trip Times", and
-//! "Server Monitoring", section "Measuring RTT").
+//! The round-trip times of one server (specifications "Server Selection", section "Calculation of
+//! Average Round Trip Times", and "Server Monitoring", section "Measuring RTT").
 
 use std::time::Duration;
 
@@ -31,7 +31,8 @@ impl RoundTrips {
         *self = Self::default();
     }
 
-    /// The average so far, and the minimum of the latest, which is zero until there are two. Zero without samples.
+    /// The average so far, and the minimum of the latest, which is zero until there are two. Zero
+    /// without samples.
     pub(crate) fn summary(&self) -> RoundTrip {
         let minimum = match self.count {
             0 | 1 => Duration::ZERO,

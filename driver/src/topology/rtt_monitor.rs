@@ -1,9 +1,10 @@
-//! Asks a server that streams its changes, on a second connection: to measure round trips, and whenever somebody wants a check that
-//! starts now (specification "Server Monitoring", section "Measuring RTT").
+//! Asks a server that streams its changes, on a second connection: to measure round trips, and
+//! whenever somebody wants a check that starts now (specification "Server Monitoring", section
+//! "Measuring RTT").
 //!
-//! A stream tells of changes, not of distances; and what it says next was not asked for after the wish. Measuring alone never
-//! changes what is known of the server. A wanted check that fails ends the watch, and the next watch's first check answers
-//! the wish.
+//! A stream tells of changes, not of distances; and what it says next was not asked for after the
+//! wish. Measuring alone never changes what is known of the server. A wanted check that fails ends
+//! the watch, and the next watch's first check answers the wish.
 
 use std::time::Instant;
 

@@ -1,7 +1,9 @@
-//! Which servers suit an operation (specification "Server Selection", section "Rules for server selection").
+//! Which servers suit an operation (specification "Server Selection", section "Rules for server
+//! selection").
 //!
-//! Pure functions over a description. Servers are named by their position in it. The order of the filters is that of the specification:
-//! servers to be avoided, mode, staleness, tags, then the latency window; of the rest, [`less_busy`] takes one.
+//! Pure functions over a description. Servers are named by their position in it. The order of the
+//! filters is that of the specification: servers to be avoided, mode, staleness, tags, then the
+//! latency window; of the rest, [`less_busy`] takes one.
 
 use std::time::Duration;
 
@@ -19,15 +21,18 @@ pub(crate) struct Criteria<'a> {
 }
 
 impl<'a> Criteria<'a> {
-    /// Those of an aggregation that writes. A secondary passes what it writes on to the primary from 5.0 on.
+    /// Those of an aggregation that writes. A secondary passes what it writes on to the primary
+    /// from 5.0 on.
     pub(crate) fn of_writing_aggregate(asked: &'a SelectionCriteria) -> Self {
         Criteria { asked, writes: true }
     }
 
-    /// The criteria that count under `description`: for an aggregation that writes, the primary while an available server is older
-    /// than 5.0 (specification "CRUD", section "Read preferences and server selection").
+    /// The criteria that count under `description`: for an aggregation that writes, the primary
+    /// while an available server is older than 5.0 (specification "CRUD", section "Read
+    /// preferences and server selection").
     pub(crate) fn under(self, description: &TopologyDescription) -> &'a SelectionCriteria {
-        const PRIMARY: &SelectionCriteria = &SelectionCriteria::ReadPreference(ReadPreference::Primary);
+        const PRIMARY: &SelectionCriteria =
+            &SelectionCriteria::ReadPreference(ReadPreference::Primary);
         if self.is_overruled(description) { PRIMARY } else { self.asked }
     }
 
@@ -53,11 +58,13 @@ impl<'a> From<&'a SelectionCriteria> for Criteria<'a> {
 pub(crate) struct Limits {
     /// How much slower than the fastest a server may answer.
     pub(crate) local_threshold: Duration,
-    /// How often servers are checked: by that much a secondary may lag more than it did at its check.
+    /// How often servers are checked: by that much a secondary may lag more than it did at its
+    /// check.
     pub(crate) heartbeat_freq: Duration,
 }
 
-/// The servers that suit `criteria` and are within the latency window. Those at `avoided` are among them only if nothing else suits.
+/// The servers that suit `criteria` and are within the latency window. Those at `avoided` are among
+/// them only if nothing else suits.
 pub(crate) fn select(
     description: &TopologyDescription,
     criteria: &SelectionCriteria,
@@ -68,7 +75,8 @@ pub(crate) fn select(
     in_latency_window(description, suitable, limits.local_threshold)
 }
 
-/// The servers that suit `criteria`, however slow. Those at `avoided` are among them only if nothing else suits.
+/// The servers that suit `criteria`, however slow. Those at `avoided` are among them only if
+/// nothing else suits.
 pub(crate) fn suitable(
     description: &TopologyDescription,
     criteria: &SelectionCriteria,
@@ -77,8 +85,11 @@ pub(crate) fn suitable(
 ) -> Vec<usize> {
     let all: Vec<usize> = (0..description.servers.len()).collect();
     if !avoided.is_empty() {
-        let preferred =
-            all.iter().copied().filter(|&i| !avoided.contains(&description.servers[i].address)).collect();
+        let preferred = all
+            .iter()
+            .copied()
+            .filter(|&i| !avoided.contains(&description.servers[i].address))
+            .collect();
         let found = by_criteria(description, criteria, preferred, heartbeat_freq);
         if !found.is_empty() {
             return found;
@@ -155,12 +166,18 @@ fn by_read_preference(
         TopologyType::Sharded => of_type(&[ServerType::Mongos]),
         TopologyType::ReplicaSetNoPrimary | TopologyType::ReplicaSetWithPrimary => {
             let eligible = |candidates: Vec<usize>| {
-                let fresh = fresh_enough(description, candidates, preference.max_staleness(), heartbeat_freq);
+                let fresh = fresh_enough(
+                    description,
+                    candidates,
+                    preference.max_staleness(),
+                    heartbeat_freq,
+                );
                 first_matching_tags(description, fresh, preference.tag_sets())
             };
             let primary = || of_type(&[ServerType::RsPrimary]);
             let secondaries = || eligible(of_type(&[ServerType::RsSecondary]));
-            let or = |found: Vec<usize>, otherwise: &dyn Fn() -> Vec<usize>| match found.is_empty() {
+            let or = |found: Vec<usize>, otherwise: &dyn Fn() -> Vec<usize>| match found.is_empty()
+            {
                 true => otherwise(),
                 false => found,
             };
@@ -195,9 +212,11 @@ fn fresh_enough(
     candidates.into_iter().filter(fresh).collect()
 }
 
-/// How many milliseconds a secondary was behind when it was last checked, as far as can be known; less than zero for clocks that disagree.
+/// How many milliseconds a secondary was behind when it was last checked, as far as can be known;
+/// less than zero for clocks that disagree.
 fn staleness(description: &TopologyDescription, secondary: &ServerDescription) -> Option<i64> {
-    let written = |server: &ServerDescription| server.last_write_date().map(|date| date.timestamp_millis());
+    let written =
+        |server: &ServerDescription| server.last_write_date().map(|date| date.timestamp_millis());
     match description.primary() {
         Some(primary) => {
             let since = match (secondary.last_update, primary.last_update) {
@@ -208,7 +227,8 @@ fn staleness(description: &TopologyDescription, secondary: &ServerDescription) -
             Some(since.saturating_add(written(primary)?.saturating_sub(written(secondary)?)))
         }
         None => {
-            let secondaries = description.servers().filter(|s| s.server_type == ServerType::RsSecondary);
+            let secondaries =
+                description.servers().filter(|s| s.server_type == ServerType::RsSecondary);
             let latest = secondaries.filter_map(written).max()?;
             Some(latest.saturating_sub(written(secondary)?))
         }
@@ -260,7 +280,8 @@ mod tests {
             ..HelloReply::default()
         };
         let address = ServerAddress::parse("a:1").unwrap();
-        let server = ServerDescription::checked(address, hello, RoundTrip::default(), Instant::now());
+        let server =
+            ServerDescription::checked(address, hello, RoundTrip::default(), Instant::now());
         let description = TopologyDescription::of(TopologyType::ReplicaSetNoPrimary, vec![server]);
         let found = suitable(&description, &preference.into(), &[], Duration::MAX);
         assert_eq!(found, [0], "as fresh as can be asked for");

@@ -8,7 +8,8 @@ use super::checks::Checks;
 use crate::options::ServerAddress;
 use crate::pool::Pool;
 
-/// A server of the current deployment. It outlives the snapshot it hangs in as long as operations use it.
+/// A server of the current deployment. It outlives the snapshot it hangs in as long as operations
+/// use it.
 pub(crate) struct Server {
     address: ServerAddress,
     pool: Pool,
@@ -33,7 +34,8 @@ impl Server {
         &self.checks
     }
 
-    /// How many operations are running on the server (specification "Server Selection", section "operationCount").
+    /// How many operations are running on the server (specification "Server Selection", section
+    /// "operationCount").
     pub(crate) fn operations(&self) -> u32 {
         self.operations.load(Ordering::Relaxed)
     }
@@ -58,7 +60,8 @@ impl Selected {
         Selected { server, overruled }
     }
 
-    /// Whether it was selected as the primary, in place of what was asked for. No read preference is sent then.
+    /// Whether it was selected as the primary, in place of what was asked for. No read preference
+    /// is sent then.
     pub(crate) fn is_overruled(&self) -> bool {
         self.overruled
     }

@@ -1,6 +1,8 @@
-//! What hangs in the nest: the description, the servers themselves, and which of them the common read preferences select.
+//! What hangs in the nest: the description, the servers themselves, and which of them the common
+//! read preferences select.
 //!
-//! Selection without tags, staleness or servers to avoid is a look at a list that was made together with the snapshot.
+//! Selection without tags, staleness or servers to avoid is a look at a list that was made together
+//! with the snapshot.
 
 use std::sync::Arc;
 
@@ -35,9 +37,14 @@ fn mode(preference: &ReadPreference) -> usize {
 
 impl Topology {
     /// A snapshot of `description`, whose servers are `servers` in the same order.
-    pub(super) fn new(description: TopologyDescription, servers: Vec<Arc<Server>>, limits: Limits) -> Self {
-        let window =
-            |preference: ReadPreference| selection::select(&description, &preference.into(), &[], limits);
+    pub(super) fn new(
+        description: TopologyDescription,
+        servers: Vec<Arc<Server>>,
+        limits: Limits,
+    ) -> Self {
+        let window = |preference: ReadPreference| {
+            selection::select(&description, &preference.into(), &[], limits)
+        };
         let windows = [
             window(ReadPreference::Primary),
             window(ReadPreference::PrimaryPreferred { options: None }),
@@ -69,8 +76,8 @@ impl Topology {
     /// The server that an operation goes to, if one suits it.
     ///
     /// # Errors
-    /// `IncompatibleServer` as long as one of the servers is too old or too new for this driver; `InvalidArgument` for a max staleness that
-    /// is too small for the heartbeat frequency.
+    /// `IncompatibleServer` as long as one of the servers is too old or too new for this driver;
+    /// `InvalidArgument` for a max staleness that is too small for the heartbeat frequency.
     pub(super) fn select(
         &self,
         criteria: Criteria<'_>,

@@ -1,9 +1,10 @@
-//! Asks the name service again for the hosts of a `mongodb+srv` name, for as long as they may be routers
-//! (specification "Polling SRV Records for mongos Discovery").
+//! Asks the name service again for the hosts of a `mongodb+srv` name, for as long as they may be
+//! routers (specification "Polling SRV Records for mongos Discovery").
 //!
-//! The servers of a replica set tell of each other; routers do not, so only the name service knows of new ones. It is asked again when its
-//! last answer no longer holds, and at the earliest after a minute; while it has no good answer, as often as servers are
-//! checked. Whatever goes wrong changes nothing.
+//! The servers of a replica set tell of each other; routers do not, so only the name service knows
+//! of new ones. It is asked again when its last answer no longer holds, and at the earliest after a
+//! minute; while it has no good answer, as often as servers are checked. Whatever goes wrong
+//! changes nothing.
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Weak};
@@ -32,7 +33,8 @@ pub(super) fn start(
     ended: Arc<Event>,
 ) {
     let Some(name) = options.srv_host.clone().filter(|_| !options.load_balanced()) else { return };
-    let service = options.srv_service_name.clone().unwrap_or_else(|| srv::DEFAULT_SERVICE.to_owned());
+    let service =
+        options.srv_service_name.clone().unwrap_or_else(|| srv::DEFAULT_SERVICE.to_owned());
     let name_server = options.srv_rescan.map(|(name_server, _)| name_server);
     let question = Question { name, service, name_server };
     let shortest = shortest(options);
@@ -58,8 +60,13 @@ fn shortest(options: &ClientOptions) -> Duration {
 }
 
 impl Deployment {
-    /// Takes in an answer of the name service about `name`. Gives back when to ask again, unless there is no point in it.
-    fn rescanned(&self, name: &str, answer: Result<(Records, Duration)>) -> ControlFlow<(), Duration> {
+    /// Takes in an answer of the name service about `name`. Gives back when to ask again, unless
+    /// there is no point in it.
+    fn rescanned(
+        &self,
+        name: &str,
+        answer: Result<(Records, Duration)>,
+    ) -> ControlFlow<(), Duration> {
         let may_change =
             |topology_type| matches!(topology_type, TopologyType::Unknown | TopologyType::Sharded);
         if !may_change(self.description().topology_type()) || self.is_closed() {
@@ -73,7 +80,9 @@ impl Deployment {
             return ControlFlow::Continue(self.options().heartbeat_freq());
         }
         let max_hosts = self.options().srv_max_hosts.unwrap_or(0);
-        self.change(|old| may_change(old.topology_type()).then(|| update::resolved(old, &hosts, max_hosts)));
+        self.change(|old| {
+            may_change(old.topology_type()).then(|| update::resolved(old, &hosts, max_hosts))
+        });
         ControlFlow::Continue(holds.max(shortest(self.options())))
     }
 }
@@ -88,19 +97,22 @@ mod tests {
     const NAME: &str = "test1.test.build.10gen.cc";
 
     fn records(ports: &[u16]) -> Result<(Records, Duration)> {
-        let hosts = ports.iter().map(|port| ("localhost.test.build.10gen.cc.".to_owned(), *port)).collect();
+        let hosts =
+            ports.iter().map(|port| ("localhost.test.build.10gen.cc.".to_owned(), *port)).collect();
         Ok((Records { hosts, texts: Vec::new() }, Duration::from_secs(5)))
     }
 
     fn deployment(ports: &[u16], max_hosts: u32) -> Arc<Deployment> {
-        let host =
-            |port: &u16| ServerAddress::parse(format!("localhost.test.build.10gen.cc:{port}")).unwrap();
+        let host = |port: &u16| {
+            ServerAddress::parse(format!("localhost.test.build.10gen.cc:{port}")).unwrap()
+        };
         let options = ClientOptions {
             hosts: ports.iter().map(host).collect(),
             srv_max_hosts: Some(max_hosts),
             ..ClientOptions::default()
         };
-        Deployment::open_watched(Arc::new(options), Runtime::blocking().unwrap(), Watched::No).unwrap()
+        Deployment::open_watched(Arc::new(options), Runtime::blocking().unwrap(), Watched::No)
+            .unwrap()
     }
 
     fn ports(deployment: &Deployment) -> Vec<u16> {
@@ -134,7 +146,8 @@ mod tests {
     /// The prose tests 5 to 8: no good answer changes nothing.
     #[test]
     fn bad_answers_change_nothing() {
-        let foreign = Records { hosts: vec![("localhost.evil.com".to_owned(), 1)], texts: Vec::new() };
+        let foreign =
+            Records { hosts: vec![("localhost.evil.com".to_owned(), 1)], texts: Vec::new() };
         for answer in [
             Err(Error::timeout("the name service is down")),
             records(&[]),
@@ -149,14 +162,20 @@ mod tests {
         let (mut mixed, holds) = records(&[27018]).unwrap();
         mixed.hosts.push(("localhost.evil.com".to_owned(), 27019));
         let _ = deployment.rescanned(NAME, Ok((mixed, holds)));
-        assert_eq!(ports(&deployment), [27018], "the foreign host is left out, the others are taken");
+        assert_eq!(
+            ports(&deployment),
+            [27018],
+            "the foreign host is left out, the others are taken"
+        );
     }
 
     #[test]
     fn nobody_asks_for_the_members_of_a_replica_set() {
-        let options = ClientOptions { repl_set_name: Some("rs".into()), ..ClientOptions::default() };
+        let options =
+            ClientOptions { repl_set_name: Some("rs".into()), ..ClientOptions::default() };
         let set =
-            Deployment::open_watched(Arc::new(options), Runtime::blocking().unwrap(), Watched::No).unwrap();
+            Deployment::open_watched(Arc::new(options), Runtime::blocking().unwrap(), Watched::No)
+                .unwrap();
         assert_eq!(set.rescanned(NAME, records(&[1])), ControlFlow::Break(()));
         let closed = deployment(&[27017], 0);
         closed.shutdown();

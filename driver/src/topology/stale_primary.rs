@@ -1,12 +1,14 @@
 //! Asks a primary that another primary has replaced whether it is still there.
 //!
-//! A primary that hangs, or is cut off, is replaced by the others of its set. New operations go to the new primary at once, but those
-//! that were sent before would wait for the monitor of the old one, which gives it `connectTimeoutMS` and more. So as soon as a
-//! snapshot shows a newer primary, the old one has about a second to answer. If it does not, its pool is cleared and the connections
-//! in use are interrupted: what was under way fails with `ConnectionPoolCleared`, and is retried where it may be.
+//! A primary that hangs, or is cut off, is replaced by the others of its set. New operations go to
+//! the new primary at once, but those that were sent before would wait for the monitor of the old
+//! one, which gives it `connectTimeoutMS` and more. So as soon as a snapshot shows a newer primary,
+//! the old one has about a second to answer. If it does not, its pool is cleared and the
+//! connections in use are interrupted: what was under way fails with `ConnectionPoolCleared`, and
+//! is retried where it may be.
 //!
-//! A primary that stepped down in good order tells so by itself. It is heard of within [`GRACE`], and nothing else happens: no
-//! connection is opened for it, and none is closed.
+//! A primary that stepped down in good order tells so by itself. It is heard of within [`GRACE`],
+//! and nothing else happens: no connection is opened for it, and none is closed.
 
 use std::convert::Infallible;
 use std::io;
@@ -35,7 +37,8 @@ impl Monitor {
             }
             // A new connection: those of the monitor may be broken while the server is well.
             let answered = async { self.open_quietly().await.map(drop) };
-            let asked = self.runtime().timeout(Deadline::after(LIMIT), either(answered, self.heard_of()));
+            let asked =
+                self.runtime().timeout(Deadline::after(LIMIT), either(answered, self.heard_of()));
             let failure = match asked.await {
                 Ok(Either::Left(Err(error))) => error,
                 Ok(_) => continue,
@@ -52,10 +55,13 @@ impl Monitor {
         }
     }
 
-    /// Waits until the server has answered a check, or has left the deployment. Holds the deployment no longer than for a look.
+    /// Waits until the server has answered a check, or has left the deployment. Holds the
+    /// deployment no longer than for a look.
     async fn heard_of(&self) {
         loop {
-            let Some(snapshot) = self.deployment().map(|deployment| deployment.snapshot()) else { return };
+            let Some(snapshot) = self.deployment().map(|deployment| deployment.snapshot()) else {
+                return;
+            };
             let known = snapshot.description().server(self.server.address());
             if known.is_none_or(|server| server.server_type() != ServerType::Unknown) {
                 return;

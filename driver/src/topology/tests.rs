@@ -64,7 +64,8 @@ fn options(uri: &str) -> ClientOptions {
 fn watched(mut options: ClientOptions, runtime: Runtime) -> (Arc<Deployment>, Events) {
     let events = Events::default();
     let told = Arc::clone(&events);
-    options.sdam_event_handler = Some(EventHandler::callback(move |event| told.lock().unwrap().push(event)));
+    options.sdam_event_handler =
+        Some(EventHandler::callback(move |event| told.lock().unwrap().push(event)));
     (Deployment::open(Arc::new(options), runtime).unwrap(), events)
 }
 
@@ -81,7 +82,8 @@ async fn select(deployment: &Deployment, preference: ReadPreference) -> Result<S
     deployment.select(&preference.into(), &[], soon()).await
 }
 
-/// How many checks of the server at `host` have started, those not counted that wait for the server to have news.
+/// How many checks of the server at `host` have started, those not counted that wait for the server
+/// to have news.
 fn checks(events: &Events, host: &str) -> usize {
     let started = |event: &&SdamEvent| matches!(event, SdamEvent::ServerHeartbeatStarted(e) if !e.awaited && e.server_address.to_string() == host);
     events.lock().unwrap().iter().filter(started).count()
@@ -118,9 +120,11 @@ mod cases {
     pub(super) async fn a_standalone_is_found_and_serves_everything(runtime: Runtime) {
         let server = Standalone::start().unwrap();
         let deployment = open(&server.uri(), runtime);
-        for preference in
-            [ReadPreference::Primary, ReadPreference::secondary(None), ReadPreference::nearest(None)]
-        {
+        for preference in [
+            ReadPreference::Primary,
+            ReadPreference::secondary(None),
+            ReadPreference::nearest(None),
+        ] {
             let selected = select(&deployment, preference).await.unwrap();
             assert_eq!(selected.address().to_string(), server.host());
         }
@@ -136,7 +140,10 @@ mod cases {
         deployment.wait_for_refresh(soon()).await.unwrap();
         let description = deployment.description();
         assert_eq!(description.servers().len(), 3);
-        assert!(description.servers().all(|server| server.server_type().is_data_bearing()), "{description}");
+        assert!(
+            description.servers().all(|server| server.server_type().is_data_bearing()),
+            "{description}"
+        );
         assert!(description.logical_session_timeout().is_some());
         let secondary = select(&deployment, ReadPreference::secondary(None)).await.unwrap();
         assert_ne!(secondary.address(), primary.address());
@@ -156,14 +163,16 @@ mod cases {
         let new = select(&deployment, ReadPreference::Primary).await.unwrap();
         assert_ne!(*new.address(), old);
         set.restart(killed).unwrap();
-        until(&deployment, |d| d.server(&old).is_some_and(|s| s.server_type().is_data_bearing())).await;
+        until(&deployment, |d| d.server(&old).is_some_and(|s| s.server_type().is_data_bearing()))
+            .await;
     }
 
     // The servers themselves count the checks.
     pub(super) async fn many_requests_cause_at_most_two_checks(runtime: Runtime) {
         let set = ReplicaSet::start(3).unwrap();
         let (deployment, events) = watched(options(&set.uri()), runtime);
-        until(&deployment, |d| d.servers().all(|server| server.server_type().is_data_bearing())).await;
+        until(&deployment, |d| d.servers().all(|server| server.server_type().is_data_bearing()))
+            .await;
         deployment.wait_for_refresh(soon()).await.unwrap();
         let before: Vec<usize> = set.hosts().iter().map(|host| checks(&events, host)).collect();
         std::thread::scope(|scope| {
@@ -182,7 +191,8 @@ mod cases {
     pub(super) async fn a_refresh_is_answered_by_a_check_that_started_after_it(runtime: Runtime) {
         let server = Standalone::start().unwrap();
         let proxy = Proxy::start(&server.host()).unwrap();
-        let mut options = options(&format!("{}/?directConnection=true", proxy.uri().trim_end_matches('/')));
+        let mut options =
+            options(&format!("{}/?directConnection=true", proxy.uri().trim_end_matches('/')));
         options.server_monitoring_mode = Some(crate::options::ServerMonitoringMode::Poll);
         options.connect_timeout = Some(Duration::from_secs(30));
         let host = proxy.host();
@@ -206,9 +216,11 @@ mod cases {
         select(&deployment, ReadPreference::Primary).await.unwrap();
         set.step_down().unwrap();
         let new = set.wait_for_primary().unwrap();
-        // The heartbeat frequency is 10 s: without the refresh the new primary would not be known yet.
+        // The heartbeat frequency is 10 s: without the refresh the new primary would not be known
+        // yet.
         deployment.wait_for_refresh(soon()).await.unwrap();
-        let primary = deployment.description().primary().map(|primary| primary.address().to_string());
+        let primary =
+            deployment.description().primary().map(|primary| primary.address().to_string());
         assert_eq!(primary, Some(set.host(new).unwrap()));
     }
 
@@ -279,8 +291,10 @@ mod cases {
         let secondary = set.secondaries().into_iter().find(|i| *i < 2).unwrap();
         let address = ServerAddress::parse(set.host(secondary).unwrap()).unwrap();
         set.admin(secondary, doc! { "replSetMaintenance": 1 }).unwrap();
-        until(&deployment, |d| d.server(&address).is_some_and(|s| s.server_type() == ServerType::RsOther))
-            .await;
+        until(&deployment, |d| {
+            d.server(&address).is_some_and(|s| s.server_type() == ServerType::RsOther)
+        })
+        .await;
         for _ in 0..50 {
             let selected = select(&deployment, ReadPreference::nearest(None)).await.unwrap();
             assert_ne!(*selected.address(), address);
@@ -290,7 +304,8 @@ mod cases {
 
     pub(super) async fn a_set_of_another_name_is_named_in_the_error(runtime: Runtime) {
         let set = ReplicaSet::start(1).unwrap();
-        let uri = format!("mongodb://{}/?replicaSet=other&directConnection=true", set.host(0).unwrap());
+        let uri =
+            format!("mongodb://{}/?replicaSet=other&directConnection=true", set.host(0).unwrap());
         let mut options = options(&uri);
         options.server_selection_timeout = Some(Duration::from_secs(2));
         let deployment = Deployment::open(Arc::new(options), runtime).unwrap();
@@ -303,7 +318,8 @@ mod cases {
         // What ended the wait is named, with what it was set to.
         assert!(error.to_string().contains("within serverSelectionTimeoutMS (2000 ms)"), "{error}");
         let narrow = Deadline::after(Duration::from_millis(50));
-        let error = deployment.select(&ReadPreference::Primary.into(), &[], narrow).await.err().unwrap();
+        let error =
+            deployment.select(&ReadPreference::Primary.into(), &[], narrow).await.err().unwrap();
         assert!(error.to_string().contains("within the operation's timeoutMS"), "{error}");
     }
 
@@ -314,63 +330,85 @@ mod cases {
         let deployment = Deployment::open(Arc::new(options), runtime).unwrap();
         let error = select(&deployment, ReadPreference::Primary).await.err().unwrap().to_string();
         assert_eq!(error.matches("127.0.0.1:1").count(), 1, "{error}");
-        assert!(error.contains("(500 ms); what is known: cannot connect to 127.0.0.1:1: "), "{error}");
+        assert!(
+            error.contains("(500 ms); what is known: cannot connect to 127.0.0.1:1: "),
+            "{error}"
+        );
     }
 
     // "I don't know who the primary is, and I'm not going to wait."
     pub(super) async fn try_once_gives_up_after_one_more_check(runtime: Runtime) {
-        let set =
-            ReplicaSet::builder().member(Member::new()).member(Member::new().priority(0.0)).start().unwrap();
+        let set = ReplicaSet::builder()
+            .member(Member::new())
+            .member(Member::new().priority(0.0))
+            .start()
+            .unwrap();
         let mut options = options(&set.uri());
         options.server_selection_try_once = Some(true);
         options.server_selection_timeout = Some(Duration::from_secs(600));
         let deployment = Deployment::open(Arc::new(options), runtime).unwrap();
         // What is not known yet is looked for once.
-        let found = deployment.select(&ReadPreference::secondary(None).into(), &[], Deadline::NEVER).await;
+        let found =
+            deployment.select(&ReadPreference::secondary(None).into(), &[], Deadline::NEVER).await;
         assert!(found.is_ok());
         let primary = set.primary().unwrap();
         set.kill(primary).unwrap();
         let killed = ServerAddress::parse(set.host(primary).unwrap()).unwrap();
         until(&deployment, |d| d.primary().is_none_or(|p| *p.address() != killed)).await;
-        let error =
-            deployment.select(&ReadPreference::Primary.into(), &[], Deadline::NEVER).await.err().unwrap();
+        let error = deployment
+            .select(&ReadPreference::Primary.into(), &[], Deadline::NEVER)
+            .await
+            .err()
+            .unwrap();
         assert!(error.to_string().contains("serverSelectionTryOnce"), "{error}");
     }
 
     pub(super) async fn selection_ends_when_the_client_is_shut_down(runtime: Runtime) {
         // Nothing listens there: the reserved port 1 of this machine.
-        let (deployment, events) = watched(options("mongodb://127.0.0.1:1/?replicaSet=rs"), runtime.clone());
+        let (deployment, events) =
+            watched(options("mongodb://127.0.0.1:1/?replicaSet=rs"), runtime.clone());
         let waiting = Arc::clone(&deployment);
         runtime.spawn(async move {
             // Once somebody waits for the snapshot to change, nothing is left but to wait.
             waiting.shutdown();
         });
-        let error =
-            deployment.select(&ReadPreference::Primary.into(), &[], Deadline::NEVER).await.err().unwrap();
+        let error = deployment
+            .select(&ReadPreference::Primary.into(), &[], Deadline::NEVER)
+            .await
+            .err()
+            .unwrap();
         assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error}");
         // Whoever shuts down tells of it; that may take a moment longer.
-        let closed = |event: Option<&SdamEvent>| matches!(event, Some(SdamEvent::TopologyClosed(_)));
+        let closed =
+            |event: Option<&SdamEvent>| matches!(event, Some(SdamEvent::TopologyClosed(_)));
         eventually(&runtime, || closed(events.lock().unwrap().last())).await;
         let events = events.lock().unwrap();
         assert!(matches!(events.first(), Some(SdamEvent::TopologyOpening(_))));
-        let count = |kind: fn(&SdamEvent) -> bool| events.iter().filter(|event| kind(event)).count();
+        let count =
+            |kind: fn(&SdamEvent) -> bool| events.iter().filter(|event| kind(event)).count();
         let started = count(|e| matches!(e, SdamEvent::ServerHeartbeatStarted(_)));
         let ended = count(|e| {
-            matches!(e, SdamEvent::ServerHeartbeatSucceeded(_) | SdamEvent::ServerHeartbeatFailed(_))
+            matches!(
+                e,
+                SdamEvent::ServerHeartbeatSucceeded(_) | SdamEvent::ServerHeartbeatFailed(_)
+            )
         });
         assert_eq!(started, ended, "every heartbeat that starts is told to end: {events:?}");
     }
 
-    // The members stream their changes: with no end to the time between two checks, nobody else could have told.
+    // The members stream their changes: with no end to the time between two checks, nobody else
+    // could have told.
     pub(super) async fn a_stepdown_is_told_by_the_servers_themselves(runtime: Runtime) {
         let set = ReplicaSet::start(3).unwrap();
         let mut options = options(&set.uri());
         options.heartbeat_freq = Some(Duration::MAX);
         let deployment = Deployment::open(Arc::new(options), runtime).unwrap();
-        until(&deployment, |d| d.servers().all(|server| server.server_type().is_data_bearing())).await;
+        until(&deployment, |d| d.servers().all(|server| server.server_type().is_data_bearing()))
+            .await;
         let old = deployment.description().primary().map(|p| p.address().clone());
         set.step_down().unwrap();
-        until(&deployment, |d| d.primary().is_some_and(|p| Some(p.address()) != old.as_ref())).await;
+        until(&deployment, |d| d.primary().is_some_and(|p| Some(p.address()) != old.as_ref()))
+            .await;
     }
 
     pub(super) async fn a_handshake_that_is_refused_tells_of_its_server(runtime: Runtime) {

@@ -1,8 +1,9 @@
 //! What news about one server changes in the snapshot of the deployment.
 //!
-//! [`updated`] is a pure function of the old description and the news: the table of the specification "Server Discovery And
-//! Monitoring", section "TopologyType table", and one function for each of its actions. It neither asks the clock nor
-//! talks to anybody; whoever calls it compares the two descriptions to see which servers came and went.
+//! [`updated`] is a pure function of the old description and the news: the table of the
+//! specification "Server Discovery And Monitoring", section "TopologyType table", and one function
+//! for each of its actions. It neither asks the clock nor talks to anybody; whoever calls it
+//! compares the two descriptions to see which servers came and went.
 
 use std::sync::Arc;
 
@@ -14,15 +15,19 @@ use crate::error::Error;
 use crate::options::ServerAddress;
 use crate::types::{ServerType, TopologyVersion};
 
-/// From this wire version on (MongoDB 6.0) elections are ordered by `electionId` before `setVersion`.
+/// From this wire version on (MongoDB 6.0) elections are ordered by `electionId` before
+/// `setVersion`.
 const ELECTION_ID_FIRST: i32 = 17;
 
 /// Of how many servers it is remembered why they are left out.
 const REASONS: usize = 8;
 
-/// The description after `news`, or none when they are to be ignored: they are about a server that has been removed, or older than
-/// what is known.
-pub(crate) fn updated(old: &TopologyDescription, news: ServerDescription) -> Option<TopologyDescription> {
+/// The description after `news`, or none when they are to be ignored: they are about a server that
+/// has been removed, or older than what is known.
+pub(crate) fn updated(
+    old: &TopologyDescription,
+    news: ServerDescription,
+) -> Option<TopologyDescription> {
     let current = old.server(&news.address)?;
     if TopologyVersion::compare(current.topology_version, news.topology_version).is_gt() {
         return None;
@@ -40,8 +45,9 @@ pub(crate) fn updated(old: &TopologyDescription, news: ServerDescription) -> Opt
     Some(new)
 }
 
-/// The description after the name service gave `addresses`: servers that are not among them are removed, and those that are not
-/// known yet added, at random up to `max_hosts` in all; 0: all (specification "Polling SRV Records for mongos Discovery").
+/// The description after the name service gave `addresses`: servers that are not among them are
+/// removed, and those that are not known yet added, at random up to `max_hosts` in all; 0: all
+/// (specification "Polling SRV Records for mongos Discovery").
 #[cfg(feature = "dns")]
 pub(super) fn resolved(
     old: &TopologyDescription,
@@ -50,10 +56,13 @@ pub(super) fn resolved(
 ) -> TopologyDescription {
     let mut new = old.clone();
     new.servers.retain(|server| addresses.contains(&server.address));
-    let missing = addresses.iter().filter(|address| new.server(address).is_none()).cloned().collect();
+    let missing =
+        addresses.iter().filter(|address| new.server(address).is_none()).cloned().collect();
     let room = match max_hosts {
         0 => Some(0),
-        max => max.checked_sub(u32::try_from(new.servers.len()).unwrap_or(u32::MAX)).filter(|room| *room > 0),
+        max => max
+            .checked_sub(u32::try_from(new.servers.len()).unwrap_or(u32::MAX))
+            .filter(|room| *room > 0),
     };
     if let Some(room) = room {
         crate::uri::srv::choose(missing, room).iter().for_each(|address| new.add(address));
@@ -63,7 +72,8 @@ pub(super) fn resolved(
 }
 
 impl TopologyDescription {
-    /// Puts the news in the place of what was known; gives back what is to be looked at from now on.
+    /// Puts the news in the place of what was known; gives back what is to be looked at from now
+    /// on.
     fn replace(&mut self, news: ServerDescription) -> Arc<ServerDescription> {
         let news = Arc::new(match self.topology_type {
             TopologyType::Single => self.verify_set_name(news),
@@ -82,8 +92,11 @@ impl TopologyDescription {
         if news.server_type == ServerType::Unknown || news.replica_set_name() == Some(wanted) {
             return news;
         }
-        let error =
-            Error::invalid_argument(format!("the server {} {}", news.address, other_set(&news, wanted)));
+        let error = Error::invalid_argument(format!(
+            "the server {} {}",
+            news.address,
+            other_set(&news, wanted)
+        ));
         ServerDescription {
             error: Some(error),
             last_update: news.last_update,
@@ -141,7 +154,8 @@ impl TopologyDescription {
     fn update_unknown_with_standalone(&mut self, news: &ServerDescription) {
         match self.single_seed {
             true => self.topology_type = TopologyType::Single,
-            false => self.leave_out(&news.address, "it is a standalone, and more than one host was given"),
+            false => self
+                .leave_out(&news.address, "it is a standalone, and more than one host was given"),
         }
     }
 
@@ -179,7 +193,8 @@ impl TopologyDescription {
         self.check_if_has_primary();
     }
 
-    /// Takes the set's name from the first member that has one; false when the member belongs to another set.
+    /// Takes the set's name from the first member that has one; false when the member belongs to
+    /// another set.
     fn adopt_set_name(&mut self, news: &ServerDescription) -> bool {
         match &self.set_name {
             Some(known) => news.replica_set_name() == Some(known),
@@ -202,7 +217,11 @@ impl TopologyDescription {
     }
 
     /// The order of MongoDB 6.0 and later; what is absent is less than anything.
-    fn is_behind_by_election(&mut self, election_id: Option<ObjectId>, set_version: Option<i64>) -> bool {
+    fn is_behind_by_election(
+        &mut self,
+        election_id: Option<ObjectId>,
+        set_version: Option<i64>,
+    ) -> bool {
         let stale = (election_id, set_version) < (self.max_election_id, self.max_set_version);
         if !stale {
             self.max_election_id = election_id;
@@ -212,7 +231,11 @@ impl TopologyDescription {
     }
 
     /// The order before MongoDB 6.0; only primaries that report both can be compared.
-    fn is_behind_by_set_version(&mut self, election_id: Option<ObjectId>, set_version: Option<i64>) -> bool {
+    fn is_behind_by_set_version(
+        &mut self,
+        election_id: Option<ObjectId>,
+        set_version: Option<i64>,
+    ) -> bool {
         if let (Some(election_id), Some(set_version)) = (election_id, set_version) {
             if let (Some(max_election_id), Some(max_set_version)) =
                 (self.max_election_id, self.max_set_version)
@@ -246,7 +269,9 @@ impl TopologyDescription {
         let other = |server: &&Arc<ServerDescription>| {
             server.server_type == ServerType::RsPrimary && server.address != news.address
         };
-        while let Some(address) = self.servers.iter().find(other).map(|server| server.address.clone()) {
+        while let Some(address) =
+            self.servers.iter().find(other).map(|server| server.address.clone())
+        {
             self.forget(&address, "primary marked stale due to discovery of newer primary");
         }
     }
@@ -271,8 +296,12 @@ impl TopologyDescription {
     fn remove_strangers(&mut self, news: &ServerDescription) {
         let Some(hello) = &news.hello else { return };
         let is_member = |address: &ServerAddress| hello.members().any(|member| member == address);
-        let strangers: Vec<_> =
-            self.servers().map(|server| &server.address).filter(|a| !is_member(a)).cloned().collect();
+        let strangers: Vec<_> = self
+            .servers()
+            .map(|server| &server.address)
+            .filter(|a| !is_member(a))
+            .cloned()
+            .collect();
         for stranger in strangers {
             self.leave_out(
                 &stranger,
@@ -329,8 +358,12 @@ fn other_name(news: &ServerDescription) -> Option<&ServerAddress> {
 fn other_set(news: &ServerDescription, wanted: &str) -> String {
     match news.replica_set_name() {
         Some(found) => {
-            format!("belongs to the replica set {found:?}, not to {wanted:?}; see the option replicaSet")
+            format!(
+                "belongs to the replica set {found:?}, not to {wanted:?}; see the option replicaSet"
+            )
         }
-        None => format!("belongs to no replica set, let alone to {wanted:?}; see the option replicaSet"),
+        None => {
+            format!("belongs to no replica set, let alone to {wanted:?}; see the option replicaSet")
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Waiting until some server suits an operation.
 //!
-//! Only the monitors look for servers. Who waits here asks them to try again, sleeps until the snapshot it looked at is superseded, and
-//! looks once more; however many wait, the servers see no more checks than one waiter would cause.
+//! Only the monitors look for servers. Who waits here asks them to try again, sleeps until the
+//! snapshot it looked at is superseded, and looks once more; however many wait, the servers see no
+//! more checks than one waiter would cause.
 
 use std::sync::Arc;
 
@@ -56,7 +57,9 @@ pub(super) async fn until_selected(
                 None => {
                     let when = match over {
                         true if deadline == whole => "within the operation's timeoutMS".to_owned(),
-                        true => format!("within serverSelectionTimeoutMS ({} ms)", limit.as_millis()),
+                        true => {
+                            format!("within serverSelectionTimeoutMS ({} ms)", limit.as_millis())
+                        }
                         false => "in one more check (serverSelectionTryOnce)".to_owned(),
                     };
                     Err(none_found(criteria, &topology, &when))
@@ -71,7 +74,8 @@ pub(super) async fn until_selected(
 struct Asked(Vec<(Arc<Server>, CheckNumber)>);
 
 impl Asked {
-    /// Has the monitors that are resting try again; where the next check is the last, has every server checked once.
+    /// Has the monitors that are resting try again; where the next check is the last, has every
+    /// server checked once.
     fn ask(&mut self, topology: &Topology, try_once: bool) {
         for server in topology.servers() {
             if !try_once {
@@ -92,9 +96,9 @@ impl Asked {
     /// Whether each server of the snapshot has been checked since it was asked.
     fn is_answered(&self, topology: &Topology) -> bool {
         topology.servers().iter().all(|server| {
-            self.0
-                .iter()
-                .any(|(known, check)| Arc::ptr_eq(known, server) && server.checks().has_ended(*check))
+            self.0.iter().any(|(known, check)| {
+                Arc::ptr_eq(known, server) && server.checks().has_ended(*check)
+            })
         })
     }
 }
@@ -103,8 +107,12 @@ fn none_found(criteria: Criteria<'_>, topology: &Topology, when: &str) -> Error 
     let description = topology.description();
     let outcome = match criteria.under(description) {
         // There is one server, and it is taken whatever it is.
-        _ if description.topology_type() == TopologyType::Single => "the server did not answer".to_owned(),
-        SelectionCriteria::ReadPreference(ReadPreference::Primary) => "no primary was found".to_owned(),
+        _ if description.topology_type() == TopologyType::Single => {
+            "the server did not answer".to_owned()
+        }
+        SelectionCriteria::ReadPreference(ReadPreference::Primary) => {
+            "no primary was found".to_owned()
+        }
         other => format!("no server for {other} was found"),
     };
     let message = format!("{outcome} {when}; what is known: {description}");

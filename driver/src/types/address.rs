@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 /// The host and port, or the Unix domain socket, of one server.
 ///
-/// Host names are compared in lower case, as servers compare them: [`parse`](ServerAddress::parse) and a client turn them into it.
+/// Host names are compared in lower case, as servers compare them: [`parse`](ServerAddress::parse)
+/// and a client turn them into it.
 ///
 /// ```
 /// use driver::options::ServerAddress;

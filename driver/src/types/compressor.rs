@@ -2,7 +2,8 @@
 
 /// A compressor that a client offers to its servers, in order of preference.
 ///
-/// Each needs the feature of its name; without it a client that is asked for the compressor leaves it out of its offer.
+/// Each needs the feature of its name; without it a client that is asked for the compressor leaves
+/// it out of its offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compressor {

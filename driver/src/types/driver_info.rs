@@ -1,6 +1,7 @@
 //! What a library on top of the driver adds to the handshake.
 
-/// What a library or application built on this driver adds to the handshake (specification "MongoDB Handshake").
+/// What a library or application built on this driver adds to the handshake (specification "MongoDB
+/// Handshake").
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DriverInfo {

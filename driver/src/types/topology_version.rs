@@ -25,8 +25,9 @@ impl TopologyVersion {
         Some(TopologyVersion { process_id, counter })
     }
 
-    /// How `current` relates to `reported`: less when what is reported is more recent. Unset versions and those of
-    /// other processes are taken for more recent (section "topologyVersion Comparison").
+    /// How `current` relates to `reported`: less when what is reported is more recent. Unset
+    /// versions and those of other processes are taken for more recent (section
+    /// "topologyVersion Comparison").
     pub(crate) fn compare(current: Option<Self>, reported: Option<Self>) -> Ordering {
         match (current, reported) {
             (Some(current), Some(reported)) if current.process_id == reported.process_id => {

@@ -7,21 +7,24 @@ use crate::options::{impossible, impossible_in_host};
 use crate::types::ServerAddress;
 
 impl ServerAddress {
-    /// Reads `host`, `host:port`, `[::1]:port` or `/path/to/mongodb.sock`, without percent-encoding. A path has at least one slash;
-    /// `mongodb.sock` is a host name, `./mongodb.sock` is a path.
+    /// Reads `host`, `host:port`, `[::1]:port` or `/path/to/mongodb.sock`, without
+    /// percent-encoding. A path has at least one slash; `mongodb.sock` is a host name,
+    /// `./mongodb.sock` is a path.
     ///
     /// # Errors
     /// `InvalidArgument`, naming the address and what is wrong with it.
     pub fn parse(address: impl AsRef<str>) -> Result<Self> {
         let address = address.as_ref();
-        let bad = |why: &str| Error::invalid_argument(format!("the server address {address:?} {why}"));
+        let bad =
+            |why: &str| Error::invalid_argument(format!("the server address {address:?} {why}"));
         if address.ends_with(".sock") && address.contains('/') {
             let address = ServerAddress::Unix { path: PathBuf::from(address) };
             return address.validate().map(|()| address);
         }
         let (host, port) = match address.strip_prefix('[') {
             Some(rest) => {
-                let (host, after) = rest.split_once(']').ok_or_else(|| bad("has '[' without ']'"))?;
+                let (host, after) =
+                    rest.split_once(']').ok_or_else(|| bad("has '[' without ']'"))?;
                 match after.strip_prefix(':') {
                     Some(port) => (host, Some(port)),
                     None if after.is_empty() => (host, None),
@@ -46,11 +49,13 @@ impl ServerAddress {
         }
         let port = match port {
             None => Self::DEFAULT_PORT,
-            Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => digits
-                .parse()
-                .ok()
-                .filter(|port| *port != 0)
-                .ok_or_else(|| bad("has a port outside 1 to 65535"))?,
+            Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+                digits
+                    .parse()
+                    .ok()
+                    .filter(|port| *port != 0)
+                    .ok_or_else(|| bad("has a port outside 1 to 65535"))?
+            }
             Some(_) => return Err(bad("has a port that is not a number")),
         };
         Ok(ServerAddress::Tcp { host: host.to_ascii_lowercase(), port })
@@ -106,9 +111,10 @@ mod tests {
 
     #[test]
     fn a_bad_address_is_named_in_the_error() {
-        for bad in
-            ["", ":27017", "a:", "a:0", "a:65536", "a:b", "a:1:2", "[::1", "[::1]x", "::1", "a/b", "a:+1"]
-        {
+        for bad in [
+            "", ":27017", "a:", "a:0", "a:65536", "a:b", "a:1:2", "[::1", "[::1]x", "::1", "a/b",
+            "a:+1",
+        ] {
             let error = ServerAddress::parse(bad).unwrap_err().to_string();
             assert!(error.contains(&format!("{bad:?}")), "{error}");
         }

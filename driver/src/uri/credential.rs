@@ -1,4 +1,5 @@
-//! Who the connection string says the user is (specification "Authentication", section "Connection String Options").
+//! Who the connection string says the user is (specification "Authentication", section "Connection
+//! String Options").
 
 use bson::Document;
 
@@ -7,14 +8,15 @@ use super::{bad, percent};
 use crate::error::Result;
 use crate::options::{AuthMechanism, Credential};
 
-/// The credential of user info and options, and `authSource`. There is one if user info or a mechanism is given; a database or
-/// source alone asks for none.
+/// The credential of user info and options, and `authSource`. There is one if user info or a
+/// mechanism is given; a database or source alone asks for none.
 pub(super) fn read(
     user_info: Option<&str>,
     pairs: &mut Pairs,
     database: Option<&str>,
 ) -> Result<(Option<Credential>, Option<String>)> {
-    let mechanism = pairs.text("authMechanism").map(|name| AuthMechanism::named(&name)).transpose()?;
+    let mechanism =
+        pairs.text("authMechanism").map(|name| AuthMechanism::named(&name)).transpose()?;
     let source = pairs.raw("authSource");
     if source.as_deref() == Some("") {
         return Err(bad("has an empty authSource; leave the option out for the default"));
@@ -63,12 +65,13 @@ fn read_user_info(user_info: &str) -> Result<(String, Option<String>)> {
         return Err(bad("has an '@' without a user name before it"));
     }
     let name = percent::decode(name).map_err(|why| unreadable("user name", why))?;
-    let password = password.map(percent::decode).transpose().map_err(|why| unreadable("password", why))?;
+    let password =
+        password.map(percent::decode).transpose().map_err(|why| unreadable("password", why))?;
     Ok((name.into_owned(), password.map(std::borrow::Cow::into_owned)))
 }
 
-/// `authMechanismProperties`. A value with a comma in it cannot be told from the next pair: the piece after the comma is left out with a
-/// warning.
+/// `authMechanismProperties`. A value with a comma in it cannot be told from the next pair: the
+/// piece after the comma is left out with a warning.
 fn read_properties(pairs: &mut Pairs, mechanism: Option<AuthMechanism>) -> Option<Document> {
     let mut properties = Document::new();
     if let Some(value) = pairs.text("authMechanismProperties") {

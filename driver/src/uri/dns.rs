@@ -29,7 +29,8 @@ pub(crate) struct Question {
 /// Runs in the background of `runtime`, whichever API waits for it.
 ///
 /// # Errors
-/// `DnsResolve`, with the name and the resolver's reason. That there are no TXT records is no error.
+/// `DnsResolve`, with the name and the resolver's reason. That there are no TXT records is no
+/// error.
 pub(crate) async fn lookup(question: Question, runtime: &Runtime) -> Result<(Records, Duration)> {
     let (give, answer) = tokio::sync::oneshot::channel();
     runtime.spawn(async move {
@@ -41,8 +42,9 @@ pub(crate) async fn lookup(question: Question, runtime: &Runtime) -> Result<(Rec
 
 async fn ask(question: &Question) -> Result<(Records, Duration)> {
     let Question { name, service, name_server } = question;
-    let failed =
-        |what: &str, e: NetError| unresolved(format!("cannot look up the {what} records of {name:?}: {e}"));
+    let failed = |what: &str, e: NetError| {
+        unresolved(format!("cannot look up the {what} records of {name:?}: {e}"))
+    };
     let builder = match name_server {
         None => TokioResolver::builder_tokio().map_err(|e| failed("SRV", e))?,
         Some(at) => {
@@ -54,7 +56,10 @@ async fn ask(question: &Question) -> Result<(Records, Duration)> {
         }
     };
     let resolver = builder.build().map_err(|e| failed("SRV", e))?;
-    let srv = resolver.srv_lookup(format!("_{service}._tcp.{name}.")).await.map_err(|e| failed("SRV", e))?;
+    let srv = resolver
+        .srv_lookup(format!("_{service}._tcp.{name}."))
+        .await
+        .map_err(|e| failed("SRV", e))?;
     let txt = match resolver.txt_lookup(format!("{name}.")).await {
         Ok(txt) => Some(txt),
         Err(e) if e.is_no_records_found() => None,

@@ -1,4 +1,5 @@
-//! Each option of a connection string, under the name that the specification "URI Options" gives it.
+//! Each option of a connection string, under the name that the specification "URI Options" gives
+//! it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,7 +39,8 @@ pub(super) fn read(pairs: &mut Pairs, options: &mut ClientOptions) -> Result<()>
     options.socket_timeout = pairs.milliseconds("socketTimeoutMS");
     options.socks5_proxy = socks5_proxy(pairs)?;
     options.srv_max_hosts = pairs.number("srvMaxHosts");
-    options.srv_service_name = pairs.read("srvServiceName", "a service name (RFC 6335)", service_name);
+    options.srv_service_name =
+        pairs.read("srvServiceName", "a service name (RFC 6335)", service_name);
     options.timeout = pairs.milliseconds("timeoutMS");
     options.tls = tls(pairs, options.srv_host.is_some())?;
     options.wait_queue_multiple = pairs.positive("waitQueueMultiple");
@@ -56,8 +58,9 @@ fn monitoring_mode(value: &str) -> Option<ServerMonitoringMode> {
     }
 }
 
-/// RFC 6335, section 5.1: letters, digits and single inner hyphens, with a letter among them; but up to 62 of them, as many as a label
-/// of a name has room for (specification "Initial DNS Seedlist Discovery", section "srvServiceName").
+/// RFC 6335, section 5.1: letters, digits and single inner hyphens, with a letter among them; but
+/// up to 62 of them, as many as a label of a name has room for (specification "Initial DNS Seedlist
+/// Discovery", section "srvServiceName").
 fn service_name(value: &str) -> Option<String> {
     let fits = value.len() <= 62
         && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
@@ -80,8 +83,9 @@ fn compressors(pairs: &mut Pairs) -> Option<Vec<Compressor>> {
             "zlib" => Compressor::Zlib { level },
             "zstd" => Compressor::Zstd { level: None },
             _ => {
-                pairs
-                    .warn(format!("the option compressors knows snappy, zlib and zstd; {name:?} is ignored"));
+                pairs.warn(format!(
+                    "the option compressors knows snappy, zlib and zstd; {name:?} is ignored"
+                ));
                 continue;
             }
         };
@@ -94,10 +98,11 @@ fn compressors(pairs: &mut Pairs) -> Option<Vec<Compressor>> {
 
 fn read_preference(pairs: &mut Pairs) -> Result<Option<ReadPreference>> {
     const MODES: &str = "primary, primaryPreferred, secondary, secondaryPreferred or nearest";
-    let max_staleness = pairs.read("maxStalenessSeconds", "-1 or a number of seconds", |value| match value {
-        "-1" => Some(None),
-        seconds => seconds.parse::<u32>().ok().map(|s| Some(Duration::from_secs(s.into()))),
-    });
+    let max_staleness =
+        pairs.read("maxStalenessSeconds", "-1 or a number of seconds", |value| match value {
+            "-1" => Some(None),
+            seconds => seconds.parse::<u32>().ok().map(|s| Some(Duration::from_secs(s.into()))),
+        });
     let narrowing = ReadPreferenceOptions {
         tag_sets: tag_sets(pairs),
         max_staleness: max_staleness.flatten(),
@@ -105,7 +110,8 @@ fn read_preference(pairs: &mut Pairs) -> Result<Option<ReadPreference>> {
     };
     let narrowed = !narrowing.is_default();
     let options = (narrowing != ReadPreferenceOptions::default()).then_some(narrowing);
-    let preference = pairs.read("readPreference", MODES, |mode| ReadPreference::from_mode(mode, options));
+    let preference =
+        pairs.read("readPreference", MODES, |mode| ReadPreference::from_mode(mode, options));
     if narrowed && matches!(preference, None | Some(ReadPreference::Primary)) {
         return Err(Error::invalid_argument(
             "readPreferenceTags and maxStalenessSeconds need a readPreference other than primary",
@@ -137,7 +143,9 @@ fn write_concern(pairs: &mut Pairs) -> Result<Option<WriteConcern>> {
             Ok(n) => match u32::try_from(n) {
                 Ok(n) => Acknowledgment::Nodes(n),
                 Err(_) => {
-                    return Err(bad(format_args!("asks for w={n}; a number of members is meant, from 0 on")));
+                    return Err(bad(format_args!(
+                        "asks for w={n}; a number of members is meant, from 0 on"
+                    )));
                 }
             },
         }),
@@ -153,7 +161,8 @@ fn write_concern(pairs: &mut Pairs) -> Result<Option<WriteConcern>> {
     Ok((!concern.is_empty()).then_some(concern))
 }
 
-/// The proxy options (specification "SOCKS5 support"): each at most once, all only with a host, name and password together.
+/// The proxy options (specification "SOCKS5 support"): each at most once, all only with a host,
+/// name and password together.
 fn socks5_proxy(pairs: &mut Pairs) -> Result<Option<Socks5Proxy>> {
     let host = pairs.only("proxyHost")?;
     let port = pairs.only("proxyPort")?;
@@ -175,7 +184,11 @@ fn socks5_proxy(pairs: &mut Pairs) -> Result<Option<Socks5Proxy>> {
     let authentication = match (username, password) {
         (None, None) => None,
         (Some(username), Some(password)) => Some((username, password)),
-        _ => return Err(bad("has one of proxyUsername and proxyPassword; both or neither are needed")),
+        _ => {
+            return Err(bad(
+                "has one of proxyUsername and proxyPassword; both or neither are needed",
+            ));
+        }
     };
     Ok(Some(Socks5Proxy { host, port, authentication }))
 }
@@ -192,7 +205,8 @@ const EXCLUSIVE: [(&str, &str); 7] = [
     ("tlsDisableOCSPEndpointCheck", "tlsDisableCertificateRevocationCheck"),
 ];
 
-/// TLS is on with `tls=true`, with `mongodb+srv`, and with any other TLS option unless `tls=false` is written.
+/// TLS is on with `tls=true`, with `mongodb+srv`, and with any other TLS option unless `tls=false`
+/// is written.
 fn tls(pairs: &mut Pairs, srv: bool) -> Result<Option<Tls>> {
     for (one, other) in EXCLUSIVE {
         if pairs.has(one) && pairs.has(other) {

@@ -1,7 +1,7 @@
 //! The `key=value` pairs of a connection string, taken out one option at a time.
 //!
-//! What an option cannot use becomes a warning, and so does, at the end, every pair that nothing took. Which options there are is known by
-//! then: every one of them has been asked for.
+//! What an option cannot use becomes a warning, and so does, at the end, every pair that nothing
+//! took. Which options there are is known by then: every one of them has been asked for.
 
 use std::time::Duration;
 
@@ -50,7 +50,8 @@ impl Pairs {
 
     /// Adds those of `others` whose keys are not written here.
     pub(super) fn add_missing(&mut self, others: Pairs) {
-        let missing: Vec<_> = others.pairs.into_iter().filter(|pair| !self.has(&pair.key)).collect();
+        let missing: Vec<_> =
+            others.pairs.into_iter().filter(|pair| !self.has(&pair.key)).collect();
         self.pairs.extend(missing);
     }
 
@@ -78,7 +79,10 @@ impl Pairs {
     pub(super) fn raw(&mut self, name: &'static str) -> Option<String> {
         let mut values = self.all(name);
         if values.len() > 1 {
-            self.warn(format!("the option {name} is given {} times; the last one counts", values.len()));
+            self.warn(format!(
+                "the option {name} is given {} times; the last one counts",
+                values.len()
+            ));
         }
         values.pop()
     }
@@ -102,7 +106,8 @@ impl Pairs {
         Some(value)
     }
 
-    /// What `read` makes of the value of `name`; a warning that it must be `wanted` where that is nothing.
+    /// What `read` makes of the value of `name`; a warning that it must be `wanted` where that is
+    /// nothing.
     pub(super) fn read<T>(
         &mut self,
         name: &'static str,
@@ -139,12 +144,15 @@ impl Pairs {
 
     pub(super) fn milliseconds_from(&mut self, name: &'static str, least: u64) -> Option<Duration> {
         let least = Duration::from_millis(least);
-        self.read(name, &format!("a number of milliseconds from {} on", least.as_millis()), |value| {
-            read_milliseconds(value).filter(|duration| *duration >= least)
-        })
+        self.read(
+            name,
+            &format!("a number of milliseconds from {} on", least.as_millis()),
+            |value| read_milliseconds(value).filter(|duration| *duration >= least),
+        )
     }
 
-    /// The warnings, with one for every pair that nothing took, which names the option that was most likely meant.
+    /// The warnings, with one for every pair that nothing took, which names the option that was
+    /// most likely meant.
     pub(super) fn into_warnings(self) -> Vec<String> {
         let Pairs { pairs, known, mut warnings } = self;
         for Pair { key, .. } in pairs.iter().filter(|pair| !pair.taken) {

@@ -23,7 +23,9 @@ pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, &'static str> {
             }
         }
     }
-    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| "is not UTF-8 once it is percent-decoded")
+    String::from_utf8(decoded)
+        .map(Cow::Owned)
+        .map_err(|_| "is not UTF-8 once it is percent-decoded")
 }
 
 fn hex_digit(byte: u8) -> Option<u8> {

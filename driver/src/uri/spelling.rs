@@ -1,17 +1,20 @@
 //! Which known name a misspelt one was most likely meant to be.
 //!
-//! Names are compared by their edit distance without regard to case: the least number of letters to insert, leave out, replace, or swap
-//! with their neighbour (the "optimal string alignment").
+//! Names are compared by their edit distance without regard to case: the least number of letters to
+//! insert, leave out, replace, or swap with their neighbour (the "optimal string alignment").
 
 /// Names further apart than this were not meant for each other.
 const FAR: usize = 2;
 
-/// The name that is spelt most like `written`: at most two edits away, and at most one for every three letters. The first of several.
+/// The name that is spelt most like `written`: at most two edits away, and at most one for every
+/// three letters. The first of several.
 pub(super) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let bound = FAR.min(written.len() / 3);
     let near = |name: &'a str| {
-        // So many letters at least are to be inserted or left out. It also keeps names without measure from being compared.
-        let apart = (name.len().abs_diff(written.len()) <= bound).then(|| distance(written, name))?;
+        // So many letters at least are to be inserted or left out. It also keeps names without
+        // measure from being compared.
+        let apart =
+            (name.len().abs_diff(written.len()) <= bound).then(|| distance(written, name))?;
         (apart <= bound).then_some((apart, name))
     };
     names.filter_map(near).min_by_key(|(apart, _)| *apart).map(|(_, name)| name)
@@ -19,7 +22,8 @@ pub(super) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -
 
 fn distance(one: &str, other: &str) -> usize {
     let other = other.as_bytes();
-    // Of the beginnings of `one` that are as long as the row's number, to every beginning of `other`.
+    // Of the beginnings of `one` that are as long as the row's number, to every beginning of
+    // `other`.
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=other.len()).collect();
     let mut previous = None;
@@ -29,7 +33,8 @@ fn distance(one: &str, other: &str) -> usize {
         for (j, b) in other.iter().enumerate() {
             let same = a.eq_ignore_ascii_case(b);
             let mut least = (last[j] + usize::from(!same)).min(last[j + 1] + 1).min(row[j] + 1);
-            let swapped = |c: u8| j > 0 && c.eq_ignore_ascii_case(b) && a.eq_ignore_ascii_case(&other[j - 1]);
+            let swapped =
+                |c: u8| j > 0 && c.eq_ignore_ascii_case(b) && a.eq_ignore_ascii_case(&other[j - 1]);
             if previous.is_some_and(swapped) {
                 least = least.min(before[j - 1] + 1);
             }
@@ -67,7 +72,8 @@ mod tests {
 
     #[test]
     fn the_nearest_wins_and_the_far_are_not_named() {
-        let nearest = |written| nearest(written, ["journal", "maxPoolSize", "minPoolSize", "w"].into_iter());
+        let nearest =
+            |written| nearest(written, ["journal", "maxPoolSize", "minPoolSize", "w"].into_iter());
         assert_eq!(nearest("maxpoolsizes"), Some("maxPoolSize"));
         assert_eq!(nearest("mxinPoolSize"), Some("minPoolSize"));
         assert_eq!(nearest("mPoolSize"), Some("maxPoolSize"), "the first of equals");

@@ -1,7 +1,9 @@
-//! What the records of a `mongodb+srv` name may say (specification "Initial DNS Seedlist Discovery").
+//! What the records of a `mongodb+srv` name may say (specification "Initial DNS Seedlist
+//! Discovery").
 //!
-//! Whoever can forge an answer of the name service must not be able to send the client, and its credentials, elsewhere: the hosts
-//! must share the domain of the name, and only harmless options are taken from a TXT record.
+//! Whoever can forge an answer of the name service must not be able to send the client, and its
+//! credentials, elsewhere: the hosts must share the domain of the name, and only harmless options
+//! are taken from a TXT record.
 
 use super::bad;
 use super::pairs::Pairs;
@@ -48,10 +50,13 @@ pub(crate) fn seeds(name: &str, records: &Records) -> Result<Vec<ServerAddress>>
     Ok(seeds)
 }
 
-/// Those of the hosts in `records` that lie in the domain of `name`; the others are nobody's business.
+/// Those of the hosts in `records` that lie in the domain of `name`; the others are nobody's
+/// business.
 #[cfg(feature = "dns")]
 pub(crate) fn verified(name: &str, records: &Records) -> Vec<ServerAddress> {
-    let one = |host: &(String, u16)| seeds(name, &Records { hosts: vec![host.clone()], texts: Vec::new() });
+    let one = |host: &(String, u16)| {
+        seeds(name, &Records { hosts: vec![host.clone()], texts: Vec::new() })
+    };
     let mut verified = Vec::new();
     for seed in records.hosts.iter().filter_map(|host| one(host).ok()).flatten() {
         if !verified.contains(&seed) {
@@ -61,8 +66,8 @@ pub(crate) fn verified(name: &str, records: &Records) -> Vec<ServerAddress> {
     verified
 }
 
-/// Whether `host` lies in the domain of `name`: what follows the first part of a name of three parts or more, else the whole name,
-/// below which the host must then lie.
+/// Whether `host` lies in the domain of `name`: what follows the first part of a name of three
+/// parts or more, else the whole name, below which the host must then lie.
 fn shares_domain(name: &str, host: &str) -> bool {
     let domain = match name.split_once('.') {
         Some((_, domain)) if domain.contains('.') => domain,
@@ -84,7 +89,8 @@ pub(crate) fn choose(mut seeds: Vec<ServerAddress>, max: u32) -> Vec<ServerAddre
 /// The options of the TXT record, if there is one.
 ///
 /// # Errors
-/// `DnsResolve` when there are several; `InvalidArgument` when it is no list of options, or sets one that it may not.
+/// `DnsResolve` when there are several; `InvalidArgument` when it is no list of options, or sets
+/// one that it may not.
 pub(super) fn txt_options(name: &str, records: &Records) -> Result<Option<Pairs>> {
     let text = match records.texts.as_slice() {
         [] => return Ok(None),
@@ -111,7 +117,10 @@ mod tests {
     use super::*;
 
     fn with_hosts(hosts: &[&str]) -> Records {
-        Records { hosts: hosts.iter().map(|host| ((*host).to_owned(), 1)).collect(), texts: Vec::new() }
+        Records {
+            hosts: hosts.iter().map(|host| ((*host).to_owned(), 1)).collect(),
+            texts: Vec::new(),
+        }
     }
 
     /// The prose tests of the specification.
@@ -157,9 +166,13 @@ mod tests {
         };
         assert!(txt(&[]).unwrap().is_none());
         assert!(txt(&["replicaSet=a&authSource=b&loadBalanced=true"]).unwrap().is_some());
-        for bad in
-            [&["ssl=false"][..], &["authSource"], &["socketTimeoutMS=5"], &["a=b", "c=d"], &["replicaSet=%"]]
-        {
+        for bad in [
+            &["ssl=false"][..],
+            &["authSource"],
+            &["socketTimeoutMS=5"],
+            &["a=b", "c=d"],
+            &["replicaSet=%"],
+        ] {
             assert!(txt(bad).is_err(), "{bad:?}");
         }
     }

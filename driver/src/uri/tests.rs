@@ -23,7 +23,10 @@ fn every_part_is_read() {
     assert_eq!(options.write_concern.unwrap().w, Some(Acknowledgment::Nodes(2)));
     assert_eq!(options.wait_queue_timeout, Some(Duration::from_millis(7)));
     assert_eq!(options.wait_queue_multiple, Some(3));
-    assert_eq!(options.selection_criteria.unwrap().as_read_preference().unwrap().mode(), "secondary");
+    assert_eq!(
+        options.selection_criteria.unwrap().as_read_preference().unwrap().mode(),
+        "secondary"
+    );
 }
 
 #[test]
@@ -66,7 +69,10 @@ fn a_malformed_string_is_told_with_its_culprit() {
         ("mongodb://h/?proxyHost=pro%20xy", "proxyHost"),
     ] {
         let error = ConnectionString::parse(text).unwrap_err();
-        assert!(matches!(error.kind(), crate::error::ErrorKind::InvalidArgument { .. }), "{text}: {error:?}");
+        assert!(
+            matches!(error.kind(), crate::error::ErrorKind::InvalidArgument { .. }),
+            "{text}: {error:?}"
+        );
         assert!(error.to_string().contains(culprit), "{text}: {culprit} is not named: {error}");
     }
 }
@@ -77,7 +83,8 @@ fn an_unknown_option_is_named_in_a_warning() {
     let [size, unknown] = read.warnings() else { panic!("{:?}", read.warnings()) };
     assert!(unknown.contains("bananas"), "{unknown}");
     assert!(size.contains("maxPoolSize") && size.contains("many"), "{size}");
-    let refused = ConnectionString::parse_strictly("mongodb://h/?bananas=2").unwrap_err().to_string();
+    let refused =
+        ConnectionString::parse_strictly("mongodb://h/?bananas=2").unwrap_err().to_string();
     assert!(refused.contains("bananas") && refused.contains("is refused"), "{refused}");
 }
 
@@ -115,7 +122,11 @@ fn a_misspelt_option_is_told_with_the_one_that_was_meant() {
         ("proxyHots", "proxyHost"),
         ("tlsCaFiles", "tlsCAFile"),
     ] {
-        assert!(warning(misspelt).ends_with(&format!("did you mean {meant}?")), "{}", warning(misspelt));
+        assert!(
+            warning(misspelt).ends_with(&format!("did you mean {meant}?")),
+            "{}",
+            warning(misspelt)
+        );
     }
     for unlike in ["bananas", "x", "\u{fc}\u{fc}", "\u{0}"] {
         assert!(warning(unlike).ends_with("is ignored"), "{}", warning(unlike));
@@ -126,13 +137,17 @@ fn a_misspelt_option_is_told_with_the_one_that_was_meant() {
 fn contradictions_are_errors_that_name_the_options() {
     for (options, culprits) in [
         ("maxPoolSize=2&minPoolSize=3", ["minPoolSize", "maxPoolSize"]),
-        ("readPreference=primary&maxStalenessSeconds=90", ["maxStalenessSeconds", "readPreference"]),
+        (
+            "readPreference=primary&maxStalenessSeconds=90",
+            ["maxStalenessSeconds", "readPreference"],
+        ),
         ("readPreferenceTags=dc:ny", ["readPreferenceTags", "readPreference"]),
         ("readPreference=nearest&maxStalenessSeconds=89", ["maxStalenessSeconds", "90"]),
         ("w=0&journal=true", ["w=0", "journal"]),
         ("loadBalanced=true&replicaSet=a", ["loadBalanced", "replicaSet"]),
     ] {
-        let error = ConnectionString::parse(format!("mongodb://h/?{options}")).unwrap_err().to_string();
+        let error =
+            ConnectionString::parse(format!("mongodb://h/?{options}")).unwrap_err().to_string();
         assert!(culprits.iter().all(|culprit| error.contains(culprit)), "{options}: {error}");
     }
 }
@@ -155,7 +170,9 @@ fn no_message_repeats_a_password() {
 
 #[test]
 fn tls_options_turn_tls_on_unless_it_is_turned_off() {
-    let tls = |options: &str| ConnectionString::parse(format!("mongodb://h/?{options}")).unwrap().options.tls;
+    let tls = |options: &str| {
+        ConnectionString::parse(format!("mongodb://h/?{options}")).unwrap().options.tls
+    };
     assert_eq!(tls(""), None);
     assert!(matches!(tls("tlsCAFile=ca.pem"), Some(Tls::Enabled(_))));
     assert_eq!(tls("tlsCAFile=ca.pem&tls=false"), Some(Tls::Disabled));
@@ -165,8 +182,12 @@ fn tls_options_turn_tls_on_unless_it_is_turned_off() {
 
 #[test]
 fn a_name_of_srv_records_takes_neither_port_nor_company() {
-    for text in ["mongodb+srv://a.b.c:1", "mongodb+srv://a.b.c,d.e.f", "mongodb+srv://", "mongodb+srv://a..c"]
-    {
+    for text in [
+        "mongodb+srv://a.b.c:1",
+        "mongodb+srv://a.b.c,d.e.f",
+        "mongodb+srv://",
+        "mongodb+srv://a..c",
+    ] {
         assert!(ConnectionString::parse(text).is_err(), "{text}");
     }
 }

@@ -1,8 +1,9 @@
 //! OP_COMPRESSED: a message inside a smaller one (specification "Wire Compression").
 //!
-//! Which compressor a connection uses is agreed in its handshake; the client's requests use it, and the server's replies do too.
-//! Without the features `snappy`, `zlib` and `zstd` there is nothing to agree on, and [`Codec`] has no values. What a reply claims to
-//! hold once it is decompressed allocates nothing: memory grows with what comes out, at most to the largest message there is.
+//! Which compressor a connection uses is agreed in its handshake; the client's requests use it, and
+//! the server's replies do too. Without the features `snappy`, `zlib` and `zstd` there is nothing
+//! to agree on, and [`Codec`] has no values. What a reply claims to hold once it is decompressed
+//! allocates nothing: memory grows with what comes out, at most to the largest message there is.
 
 use std::io;
 
@@ -14,7 +15,8 @@ use crate::types::Compressor;
 /// The opcode of OP_COMPRESSED.
 pub(crate) const OP_COMPRESSED: i32 = 2012;
 
-/// Before the compressed bytes: a header, the opcode within, the length within, the number of the compressor.
+/// Before the compressed bytes: a header, the opcode within, the length within, the number of the
+/// compressor.
 const PROLOGUE: usize = HEADER_LEN + 4 + 4 + 1;
 
 /// A compressor that was built in.
@@ -108,14 +110,16 @@ impl Codec {
             Codec::Snappy => {
                 let at = out.len();
                 out.resize(at + snap::raw::max_compress_len(content.len()), 0);
-                let n =
-                    snap::raw::Encoder::new().compress(content, &mut out[at..]).map_err(io::Error::other)?;
+                let n = snap::raw::Encoder::new()
+                    .compress(content, &mut out[at..])
+                    .map_err(io::Error::other)?;
                 out.truncate(at + n);
             }
             #[cfg(feature = "zlib")]
             Codec::Zlib { level } => {
                 let level = level.and_then(|level| u32::try_from(level).ok());
-                let level = level.map_or_else(flate2::Compression::default, flate2::Compression::new);
+                let level =
+                    level.map_or_else(flate2::Compression::default, flate2::Compression::new);
                 let mut encoder = flate2::write::ZlibEncoder::new(&mut *out, level);
                 io::Write::write_all(&mut encoder, content)?;
                 encoder.finish()?;
@@ -141,7 +145,8 @@ pub(crate) fn is_compressed(frame: &[u8]) -> bool {
     i32_at(frame, 12) == Some(OP_COMPRESSED)
 }
 
-/// Writes the message inside `frame` to `out`, with the header that it would have without compression.
+/// Writes the message inside `frame` to `out`, with the header that it would have without
+/// compression.
 ///
 /// # Errors
 /// `InvalidResponse`, saying what was wrong with the bytes; then `out` holds nothing of use.
@@ -188,7 +193,10 @@ fn expand(id: u8, data: &[u8], claimed: usize, out: &mut Vec<u8>) -> io::Result<
             }
             let at = out.len();
             out.resize(at + length, 0);
-            snap::raw::Decoder::new().decompress(data, &mut out[at..]).map(drop).map_err(io::Error::other)
+            snap::raw::Decoder::new()
+                .decompress(data, &mut out[at..])
+                .map(drop)
+                .map_err(io::Error::other)
         }
         #[cfg(feature = "zlib")]
         2 => limited(flate2::read::ZlibDecoder::new(data), claimed, out),
@@ -200,7 +208,9 @@ fn expand(id: u8, data: &[u8], claimed: usize, out: &mut Vec<u8>) -> io::Result<
             decoder.window_log_max(WINDOW_LOG_MAX)?;
             limited(decoder, claimed, out)
         }
-        id => Err(io::Error::other(format!("its compressor has the number {id}, which was not agreed on"))),
+        id => Err(io::Error::other(format!(
+            "its compressor has the number {id}, which was not agreed on"
+        ))),
     }
 }
 

@@ -1,8 +1,9 @@
 //! What a caller gives, serialized as BSON.
 //!
-//! `bson` calls itself for each level of a document, and writes what a type of the caller's tells it, be it half a map. So it is not
-//! given the value itself but a [`Checked`] one, whose serializer counts the levels and sees to it that each key has its value. That
-//! compiles to a counter handed down; nothing is looked at twice.
+//! `bson` calls itself for each level of a document, and writes what a type of the caller's tells
+//! it, be it half a map. So it is not given the value itself but a [`Checked`] one, whose
+//! serializer counts the levels and sees to it that each key has its value. That compiles to a
+//! counter handed down; nothing is looked at twice.
 
 use bson::error::Error as BsonError;
 use bson::{Document, RawDocumentBuf};
@@ -17,7 +18,8 @@ use crate::error::{Error, Result};
 /// Appends the document that `value` serializes to.
 ///
 /// # Errors
-/// `BsonSerialization`, also for one that is nested more than [`MAX_DEPTH`] levels deep; then `buf` is as it was.
+/// `BsonSerialization`, also for one that is nested more than [`MAX_DEPTH`] levels deep; then `buf`
+/// is as it was.
 pub(crate) fn append<T: Serialize + ?Sized>(value: &T, buf: &mut Vec<u8>) -> Result<()> {
     let at = buf.len();
     bson::serialize_to_buffer(&Checked { value, depth: 0 }, buf).map_err(|cause: BsonError| {
@@ -116,7 +118,10 @@ impl<S: Serializer> Serializer for Check<S> {
     }
 
     #[inline]
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> std::result::Result<S::Ok, S::Error> {
+    fn serialize_some<T: Serialize + ?Sized>(
+        self,
+        value: &T,
+    ) -> std::result::Result<S::Ok, S::Error> {
         self.inner.serialize_some(&Checked { value, depth: self.depth })
     }
 
@@ -155,11 +160,19 @@ impl<S: Serializer> Serializer for Check<S> {
         if self.depth >= MAX_DEPTH {
             return Err(too_deep());
         }
-        self.inner.serialize_newtype_variant(name, index, variant, &Checked { value, depth: self.depth + 1 })
+        self.inner.serialize_newtype_variant(
+            name,
+            index,
+            variant,
+            &Checked { value, depth: self.depth + 1 },
+        )
     }
 
     #[inline]
-    fn serialize_seq(self, len: Option<usize>) -> std::result::Result<Self::SerializeSeq, S::Error> {
+    fn serialize_seq(
+        self,
+        len: Option<usize>,
+    ) -> std::result::Result<Self::SerializeSeq, S::Error> {
         deeper(self.depth, || self.inner.serialize_seq(len))
     }
 
@@ -189,7 +202,10 @@ impl<S: Serializer> Serializer for Check<S> {
     }
 
     #[inline]
-    fn serialize_map(self, len: Option<usize>) -> std::result::Result<Self::SerializeMap, S::Error> {
+    fn serialize_map(
+        self,
+        len: Option<usize>,
+    ) -> std::result::Result<Self::SerializeMap, S::Error> {
         let map = deeper(self.depth, || self.inner.serialize_map(len))?;
         Ok(CheckMap { map, key_waits: false })
     }
@@ -214,7 +230,10 @@ impl<S: Serializer> Serializer for Check<S> {
         deeper(self.depth + 1, || self.inner.serialize_struct_variant(name, index, variant, len))
     }
 
-    fn collect_str<T: std::fmt::Display + ?Sized>(self, value: &T) -> std::result::Result<S::Ok, S::Error> {
+    fn collect_str<T: std::fmt::Display + ?Sized>(
+        self,
+        value: &T,
+    ) -> std::result::Result<S::Ok, S::Error> {
         self.inner.collect_str(value)
     }
 
@@ -295,7 +314,10 @@ impl<S: SerializeMap> SerializeMap for CheckMap<S> {
     type Error = S::Error;
 
     #[inline]
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> std::result::Result<(), S::Error> {
+    fn serialize_key<T: Serialize + ?Sized>(
+        &mut self,
+        key: &T,
+    ) -> std::result::Result<(), S::Error> {
         if std::mem::replace(&mut self.key_waits, true) {
             return Err(half_written());
         }
@@ -303,7 +325,10 @@ impl<S: SerializeMap> SerializeMap for CheckMap<S> {
     }
 
     #[inline]
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> std::result::Result<(), S::Error> {
+    fn serialize_value<T: Serialize + ?Sized>(
+        &mut self,
+        value: &T,
+    ) -> std::result::Result<(), S::Error> {
         if !std::mem::replace(&mut self.key_waits, false) {
             return Err(half_written());
         }

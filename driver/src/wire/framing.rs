@@ -1,7 +1,8 @@
 //! The bytes that have arrived on a connection, and the messages that begin in them.
 //!
-//! The buffer asks for as much as its spare room takes, so that a reply normally costs one read. It grows only as bytes
-//! arrive: a length field alone, however large, allocates nothing beyond one growth step.
+//! The buffer asks for as much as its spare room takes, so that a reply normally costs one read. It
+//! grows only as bytes arrive: a length field alone, however large, allocates nothing beyond one
+//! growth step.
 
 use super::{HEADER_LEN, MAX_MESSAGE_SIZE, i32_at};
 use crate::error::{Error, Result};
@@ -96,7 +97,8 @@ impl ReadBuffer {
         self.end - self.start
     }
 
-    /// Moves the first `n` bytes out: the whole allocation where they fill a good part of it, a copy where not.
+    /// Moves the first `n` bytes out: the whole allocation where they fill a good part of it, a
+    /// copy where not.
     pub(crate) fn take(&mut self, n: usize) -> Vec<u8> {
         let n = n.min(self.len());
         if n < self.bytes.len() / 4 || self.start > 0 {

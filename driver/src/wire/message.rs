@@ -1,8 +1,9 @@
 //! OP_MSG: requests written, replies checked.
 //!
-//! Specification "OP_MSG". A request is a header, flag bits, one kind-0 section (the command) and any number of kind-1
-//! sections (its documents). A reply carries exactly one kind-0 section; whatever else comes is refused, for a connection
-//! whose bytes are not understood cannot be trusted with the next request.
+//! Specification "OP_MSG". A request is a header, flag bits, one kind-0 section (the command) and
+//! any number of kind-1 sections (its documents). A reply carries exactly one kind-0 section;
+//! whatever else comes is refused, for a connection whose bytes are not understood cannot be
+//! trusted with the next request.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -25,7 +26,8 @@ pub(crate) struct RequestId(pub(crate) i32);
 
 /// Hands out request ids that are unique in the process until 2³² of them have been used.
 ///
-/// Each connection draws a block of ids at a time, so that connections share no cache line per request.
+/// Each connection draws a block of ids at a time, so that connections share no cache line per
+/// request.
 #[derive(Debug)]
 pub(crate) struct RequestIds {
     next: i32,
@@ -100,7 +102,8 @@ impl<'b> MessageWriter<'b> {
         DocWriter::begin(self.buf)
     }
 
-    /// A kind-1 section: the documents of the command's argument `identifier`. Each identifier once in a message.
+    /// A kind-1 section: the documents of the command's argument `identifier`. Each identifier once
+    /// in a message.
     pub(crate) fn sequence(&mut self, identifier: &CStr) -> SequenceWriter<'_> {
         SequenceWriter::begin(self.buf, identifier)
     }
@@ -114,7 +117,8 @@ impl<'b> MessageWriter<'b> {
     }
 }
 
-/// Closes the request in `message`, so that it can be sent: writes its length, after checking it against `limit`.
+/// Closes the request in `message`, so that it can be sent: writes its length, after checking it
+/// against `limit`.
 ///
 /// # Errors
 /// `InvalidArgument` when the message is larger than the server takes.
@@ -142,7 +146,8 @@ pub(crate) fn request_body(message: &[u8]) -> Option<&RawDocument> {
     RawDocument::from_bytes(message.get(at..at.checked_add(len)?)?).ok()
 }
 
-/// The command of a request that was written with [`MessageWriter`], its document sequences as arrays.
+/// The command of a request that was written with [`MessageWriter`], its document sequences as
+/// arrays.
 pub(crate) fn request_document(message: &[u8]) -> Option<Document> {
     let body = request_body(message)?;
     let mut command = document(body)?;
@@ -173,7 +178,8 @@ pub(crate) struct Reply {
     pub(crate) id: RequestId,
     /// Whether another reply follows without a request.
     pub(crate) more_to_come: bool,
-    /// The bytes of the kind-0 document within the frame; its outer length and terminator are right.
+    /// The bytes of the kind-0 document within the frame; its outer length and terminator are
+    /// right.
     pub(crate) body: Range<usize>,
 }
 
@@ -183,9 +189,13 @@ pub(crate) struct Reply {
 /// `InvalidResponse`, saying what was wrong with the bytes.
 pub(crate) fn parse(frame: &[u8], expected: RequestId) -> Result<Reply> {
     let bad = |what: String| Err(Error::invalid_response(what));
-    let (Some(length), Some(id), Some(response_to), Some(opcode), Some(flags)) =
-        (i32_at(frame, 0), i32_at(frame, 4), i32_at(frame, 8), i32_at(frame, 12), i32_at(frame, HEADER_LEN))
-    else {
+    let (Some(length), Some(id), Some(response_to), Some(opcode), Some(flags)) = (
+        i32_at(frame, 0),
+        i32_at(frame, 4),
+        i32_at(frame, 8),
+        i32_at(frame, 12),
+        i32_at(frame, HEADER_LEN),
+    ) else {
         return bad(format!("{} bytes are too few for a message", frame.len()));
     };
     if usize::try_from(length) != Ok(frame.len()) {
@@ -195,7 +205,10 @@ pub(crate) fn parse(frame: &[u8], expected: RequestId) -> Result<Reply> {
         return bad(format!("its opcode is {opcode}, and that of OP_MSG is {OP_MSG}"));
     }
     if response_to != expected.0 {
-        return bad(format!("it answers request {response_to}, and request {} was sent", expected.0));
+        return bad(format!(
+            "it answers request {response_to}, and request {} was sent",
+            expected.0
+        ));
     }
     let flags = Flags(flags.cast_unsigned());
     if flags.0 & Flags::REQUIRED & !Flags::KNOWN != 0 {
@@ -223,8 +236,10 @@ fn body_of(frame: &[u8], at: usize) -> Result<Range<usize>> {
     let Some(length) = i32_at(frame, start) else {
         return bad("its document is cut off".into());
     };
-    let end =
-        usize::try_from(length).ok().filter(|length| *length >= 5).and_then(|len| start.checked_add(len));
+    let end = usize::try_from(length)
+        .ok()
+        .filter(|length| *length >= 5)
+        .and_then(|len| start.checked_add(len));
     match end {
         Some(end) if end == frame.len() && frame[end - 1] == 0 => Ok(start..end),
         Some(end) if end < frame.len() => bad(format!(

@@ -1,7 +1,8 @@
 //! The elements of a BSON document, walked without decoding them.
 //!
-//! For the few documents that the driver itself reads on every operation: the top of a reply, its cursor, its cluster time. A key
-//! stays bytes, a value stays where it is; what is not asked for costs the look at its type and length.
+//! For the few documents that the driver itself reads on every operation: the top of a reply, its
+//! cursor, its cluster time. A key stays bytes, a value stays where it is; what is not asked for
+//! costs the look at its type and length.
 
 use bson::spec::ElementType;
 use bson::{RawDocument, Timestamp};
@@ -43,7 +44,8 @@ impl<'d> Element<'d> {
         self.kind == kind as u8
     }
 
-    /// The bytes of the value: of a string without its length and terminator, of all else as they are on the wire.
+    /// The bytes of the value: of a string without its length and terminator, of all else as they
+    /// are on the wire.
     pub(crate) fn bytes(&self) -> &'d [u8] {
         match self.is(ElementType::String) {
             true => &self.value[4..self.value.len() - 1],
@@ -51,7 +53,8 @@ impl<'d> Element<'d> {
         }
     }
 
-    /// A whole number, whichever of the three numeric types and of `true` a server chose to write it in.
+    /// A whole number, whichever of the three numeric types and of `true` a server chose to write
+    /// it in.
     pub(crate) fn number(&self) -> Option<i64> {
         if self.is(ElementType::Int32) {
             i32_at(self.value, 0).map(i64::from)
@@ -126,7 +129,8 @@ pub(crate) struct Elements<'d> {
 }
 
 impl<'d> Elements<'d> {
-    /// Walks the elements of the document that `bytes` are: its length, the elements, the terminator.
+    /// Walks the elements of the document that `bytes` are: its length, the elements, the
+    /// terminator.
     #[inline]
     pub(crate) fn of(bytes: &'d [u8]) -> Self {
         Elements { rest: bytes.get(4..).unwrap_or_default() }
@@ -135,7 +139,8 @@ impl<'d> Elements<'d> {
     /// The next element; `Ok(None)` after the last.
     ///
     /// # Errors
-    /// [`Malformed`] when there is no telling where the element ends, or that is beyond the document's end.
+    /// [`Malformed`] when there is no telling where the element ends, or that is beyond the
+    /// document's end.
     #[inline]
     pub(crate) fn step(&mut self) -> std::result::Result<Option<Element<'d>>, Malformed> {
         let rest = std::mem::take(&mut self.rest);
@@ -171,7 +176,8 @@ impl<'d> Iterator for Elements<'d> {
 /// How many levels a document may have, itself included: as many as servers accept.
 pub(crate) const MAX_DEPTH: u32 = 200;
 
-/// Whether a document has at most [`MAX_DEPTH`] levels, so that what calls itself for each of them may be let loose on it.
+/// Whether a document has at most [`MAX_DEPTH`] levels, so that what calls itself for each of them
+/// may be let loose on it.
 pub(crate) fn is_shallow(document: &[u8]) -> bool {
     /// A level has a type, the end of a key, a length and a terminator.
     const SMALLEST: usize = 1 + 1 + 4 + 1;
@@ -196,7 +202,8 @@ pub(crate) fn is_shallow(document: &[u8]) -> bool {
     true
 }
 
-/// The first element of `bytes`, and what follows it; the last byte, the document's terminator, is never part of an element.
+/// The first element of `bytes`, and what follows it; the last byte, the document's terminator, is
+/// never part of an element.
 #[inline]
 fn split(bytes: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let (&kind, rest) = bytes.split_first()?;
@@ -246,7 +253,9 @@ fn value_len(kind: u8, rest: &[u8]) -> Option<usize> {
             }
             length
         }
-        kind::DOCUMENT | kind::ARRAY | kind::CODE_WITH_SCOPE => told(0).filter(|length| *length >= 5)?,
+        kind::DOCUMENT | kind::ARRAY | kind::CODE_WITH_SCOPE => {
+            told(0).filter(|length| *length >= 5)?
+        }
         kind::BINARY => told(5)?,
         kind::DB_POINTER => told(4 + 12)?,
         kind::REGEX => {
@@ -282,7 +291,8 @@ mod tests {
     fn every_type_is_walked_over_and_the_driver_reads_what_it_needs() {
         let written = RawDocumentBuf::try_from(&all_types()).unwrap();
         let found: Vec<_> = elements(&written).map(|element| element.unwrap()).collect();
-        let keys: Vec<_> = found.iter().map(|element| std::str::from_utf8(element.key).unwrap()).collect();
+        let keys: Vec<_> =
+            found.iter().map(|element| std::str::from_utf8(element.key).unwrap()).collect();
         assert_eq!(keys, all_types().keys().collect::<Vec<_>>());
         let get = |key: &str| found.iter().find(|element| element.key == key.as_bytes()).unwrap();
         let numbers = ["double", "bool", "int32", "int64", "string"].map(|key| get(key).number());
@@ -322,7 +332,12 @@ mod tests {
                 let document = RawDocument::from_bytes(&bytes).unwrap();
                 for element in elements(document) {
                     let Ok(element) = element else { break };
-                    let _ = (element.number(), element.timestamp(), element.document(), element.bytes());
+                    let _ = (
+                        element.number(),
+                        element.timestamp(),
+                        element.document(),
+                        element.bytes(),
+                    );
                 }
             }
         }

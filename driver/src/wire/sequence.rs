@@ -1,7 +1,7 @@
 //! A kind-1 section of an OP_MSG: documents one after the other, without array keys.
 //!
-//! The section tells its bytes, and takes back a document that turns out too large, so that a batch can be
-//! filled up to a server's limits without serializing anything twice.
+//! The section tells its bytes, and takes back a document that turns out too large, so that a batch
+//! can be filled up to a server's limits without serializing anything twice.
 
 use bson::oid::ObjectId;
 use bson::spec::ElementType;
@@ -45,7 +45,10 @@ impl<'b> SequenceWriter<'b> {
     ///
     /// # Errors
     /// Those of `fill`; then nothing was appended.
-    pub(crate) fn write(&mut self, fill: impl FnOnce(&mut DocWriter<'_>) -> Result<()>) -> Result<usize> {
+    pub(crate) fn write(
+        &mut self,
+        fill: impl FnOnce(&mut DocWriter<'_>) -> Result<()>,
+    ) -> Result<usize> {
         let at = self.buf.len();
         let filled = fill(&mut DocWriter::begin(self.buf));
         if let Err(error) = filled {
@@ -67,7 +70,8 @@ impl<'b> SequenceWriter<'b> {
         patch_length(self.buf, self.last);
     }
 
-    /// Takes the document appended last back out, so that it can begin the next batch. At most once in a row.
+    /// Takes the document appended last back out, so that it can begin the next batch. At most once
+    /// in a row.
     pub(crate) fn take_back(&mut self) {
         if self.buf.len() > self.last {
             self.buf.truncate(self.last);
@@ -79,7 +83,8 @@ impl<'b> SequenceWriter<'b> {
         &self.buf[self.last..]
     }
 
-    /// How many bytes of the message are written so far, all sections together and its header included.
+    /// How many bytes of the message are written so far, all sections together and its header
+    /// included.
     pub(crate) fn message_len(&self) -> usize {
         self.buf.len()
     }

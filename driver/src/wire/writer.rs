@@ -1,8 +1,9 @@
 //! BSON written field by field at the end of a byte buffer.
 //!
-//! A [`DocWriter`] opens a document when it is made and closes it (terminator, length) when it is dropped; nested
-//! documents borrow their parent, so that they cannot interleave. Keys are [`CStr`]s, which `cstr!` checks for NUL at compile
-//! time; those of a user come within documents, whose serialization refuses them.
+//! A [`DocWriter`] opens a document when it is made and closes it (terminator, length) when it is
+//! dropped; nested documents borrow their parent, so that they cannot interleave. Keys are
+//! [`CStr`]s, which `cstr!` checks for NUL at compile time; those of a user come within documents,
+//! whose serialization refuses them.
 
 use std::time::Duration;
 
@@ -72,7 +73,10 @@ impl<'b> DocWriter<'b> {
     /// `InvalidArgument` for more milliseconds than BSON can count.
     pub(crate) fn millis(&mut self, key: &CStr, value: Duration) -> Result<()> {
         let millis = i64::try_from(value.as_millis()).map_err(|_| {
-            Error::invalid_argument(format!("{}: {value:?} is longer than any server waits", key.as_str()))
+            Error::invalid_argument(format!(
+                "{}: {value:?} is longer than any server waits",
+                key.as_str()
+            ))
         })?;
         // Less than a millisecond would read as "without limit".
         self.i64(key, if value.is_zero() { 0 } else { millis.max(1) });
@@ -119,7 +123,8 @@ impl<'b> DocWriter<'b> {
         ArrayWriter { doc: DocWriter::begin(self.buf), next: 0 }
     }
 
-    /// Whatever `value` serializes to: a document, or any other BSON value, such as a `Bson` or a `RawBsonRef`.
+    /// Whatever `value` serializes to: a document, or any other BSON value, such as a `Bson` or a
+    /// `RawBsonRef`.
     ///
     /// # Errors
     /// `BsonSerialization`; then nothing of the field stays in the buffer.
@@ -135,7 +140,8 @@ impl<'b> DocWriter<'b> {
     /// A document that `value` serializes to, written in place.
     ///
     /// # Errors
-    /// `BsonSerialization`, also when it is not a document; then nothing of the field stays in the buffer.
+    /// `BsonSerialization`, also when it is not a document; then nothing of the field stays in the
+    /// buffer.
     pub(crate) fn serialize<T: Serialize + ?Sized>(&mut self, key: &CStr, value: &T) -> Result<()> {
         let at = self.buf.len();
         self.key(ElementType::EmbeddedDocument, key);

@@ -12,7 +12,8 @@ use testbed::{ReplicaSet, Standalone, bson::doc};
 fn main() -> Result<(), Box<dyn Error>> {
     let rounds: usize = std::env::args().nth(1).map_or(Ok(5), |text| text.parse())?;
     testbed::Mongod::resolve(None)?;
-    let [mut standalone, mut set, mut writable, mut failover, mut recovery] = [(); 5].map(|()| Vec::new());
+    let [mut standalone, mut set, mut writable, mut failover, mut recovery] =
+        [(); 5].map(|()| Vec::new());
     for _ in 0..rounds {
         let clock = Instant::now();
         let server = Standalone::start()?;
@@ -23,7 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let members = ReplicaSet::start(3)?;
         set.push(clock.elapsed());
         let primary = members.wait_for_primary()?;
-        let insert = doc! { "insert": "things", "documents": [{ "n": 1 }], "writeConcern": { "w": 3 } };
+        let insert =
+            doc! { "insert": "things", "documents": [{ "n": 1 }], "writeConcern": { "w": 3 } };
         members.command(primary, "test", insert)?;
         writable.push(clock.elapsed());
 

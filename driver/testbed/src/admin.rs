@@ -71,8 +71,9 @@ impl Connection {
     fn read_reply(&mut self) -> io::Result<Document> {
         let mut prefix = [0; PREFIX];
         self.stream.read_exact(&mut prefix)?;
-        let number =
-            |at: usize| i32::from_le_bytes([prefix[at], prefix[at + 1], prefix[at + 2], prefix[at + 3]]);
+        let number = |at: usize| {
+            i32::from_le_bytes([prefix[at], prefix[at + 1], prefix[at + 2], prefix[at + 3]])
+        };
         let length = usize::try_from(number(0)).unwrap_or(0);
         if !(PREFIX..=LARGEST).contains(&length)
             || number(8) != self.last_request
@@ -80,16 +81,20 @@ impl Connection {
             || number(HEADER) != 0
             || prefix[PREFIX - 1] != 0
         {
-            return Err(io::Error::new(ErrorKind::InvalidData, "the reply is not one plain OP_MSG"));
+            return Err(io::Error::new(
+                ErrorKind::InvalidData,
+                "the reply is not one plain OP_MSG",
+            ));
         }
         let mut body = vec![0; length - PREFIX];
         self.stream.read_exact(&mut body)?;
-        Document::from_reader(&body[..]).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+        Document::from_reader(&body[..])
+            .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
     }
 }
 
-/// Asks a member who it is. The server takes the asker for another member, so that a `failCommand` fail point that was
-/// set for clients neither hits the question nor counts it.
+/// Asks a member who it is. The server takes the asker for another member, so that a `failCommand`
+/// fail point that was set for clients neither hits the question nor counts it.
 pub(crate) fn hello() -> Document {
     doc! { "hello": 1, "internalClient": { "minWireVersion": 0, "maxWireVersion": 0x7fff } }
 }

@@ -1,8 +1,10 @@
-//! The folder of a server or a set: created empty, removed at the end, its logs kept when something went wrong.
+//! The folder of a server or a set: created empty, removed at the end, its logs kept when something
+//! went wrong.
 //!
-//! A process that is killed cannot tidy up, so each process, when it makes its first folder, removes those whose owner
-//! is gone. The owner of a folder holds a lock on the file `lock` in it, and the kernel lets go of that lock with the
-//! owner's last breath. A folder gets its public name only once its lock is held.
+//! A process that is killed cannot tidy up, so each process, when it makes its first folder,
+//! removes those whose owner is gone. The owner of a folder holds a lock on the file `lock` in it,
+//! and the kernel lets go of that lock with the owner's last breath. A folder gets its public name
+//! only once its lock is held.
 
 use std::{
     env, fs,
@@ -28,7 +30,8 @@ const LOCK: &str = "lock";
 const UNBORN_AGE: Duration = Duration::from_secs(60 * 60);
 const KEPT_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// A word that nobody else on this machine has. Process ids come round again, and what the dead left may still be there.
+/// A word that nobody else on this machine has. Process ids come round again, and what the dead
+/// left may still be there.
 pub(crate) fn unique() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -54,7 +57,8 @@ impl Dir {
             let id = unique();
             let unborn = parent.join(format!("{UNBORN}{id}"));
             let path = parent.join(format!("{OWNED}{id}"));
-            let failed = |error| Error::io(format!("creating the folder {}", path.display()), error);
+            let failed =
+                |error| Error::io(format!("creating the folder {}", path.display()), error);
             match fs::DirBuilder::new().mode(0o700).create(&unborn) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
@@ -95,7 +99,10 @@ impl Dir {
             match self.retire() {
                 Ok(path) => eprintln!("testbed: the servers' logs are in {}", path.display()),
                 Err(error) => {
-                    eprintln!("testbed: could not keep the logs in {}: {error}", self.path.display())
+                    eprintln!(
+                        "testbed: could not keep the logs in {}: {error}",
+                        self.path.display()
+                    )
                 }
             }
         } else {
@@ -103,7 +110,8 @@ impl Dir {
         }
     }
 
-    /// Ends the folder of servers that did not start, and says in `error` where their logs are. The servers must be dead.
+    /// Ends the folder of servers that did not start, and says in `error` where their logs are. The
+    /// servers must be dead.
     pub(crate) fn bury(self, error: Error) -> Error {
         if self.gone.swap(true, Ordering::Relaxed) {
             return error;
@@ -114,8 +122,9 @@ impl Dir {
         }
     }
 
-    /// Moves the folder out of reach of sweepers, empties it of everything but files ending in `.log`, as far as that can be, and
-    /// says where it is. In this order: a folder without its lock file is anybody's.
+    /// Moves the folder out of reach of sweepers, empties it of everything but files ending in
+    /// `.log`, as far as that can be, and says where it is. In this order: a folder without its
+    /// lock file is anybody's.
     fn retire(&self) -> io::Result<PathBuf> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().replace(OWNED, KEPT);
         let kept = self.path.with_file_name(name);

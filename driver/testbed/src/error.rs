@@ -1,4 +1,5 @@
-//! The one error of the crate: what was being done, to whom, what went wrong, and what to do about it.
+//! The one error of the crate: what was being done, to whom, what went wrong, and what to do about
+//! it.
 
 use std::{error, fmt, io};
 
@@ -67,7 +68,8 @@ impl Error {
 
     /// The same error for somebody else who asks.
     pub(crate) fn again(&self) -> Error {
-        let source = self.source.as_ref().map(|source| io::Error::new(source.kind(), source.to_string()));
+        let source =
+            self.source.as_ref().map(|source| io::Error::new(source.kind(), source.to_string()));
         Error {
             kind: self.kind,
             message: self.message.clone(),

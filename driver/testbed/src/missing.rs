@@ -1,4 +1,5 @@
-//! Why an executable does not run, in words that help: the library it lacks, and the package that has it.
+//! Why an executable does not run, in words that help: the library it lacks, and the package that
+//! has it.
 
 use std::{path::Path, process::ExitStatus};
 
@@ -22,15 +23,21 @@ pub(crate) fn explain(path: &Path, complaint: &str, status: ExitStatus) -> Strin
     let path = path.display();
     if let Some(library) = library(complaint) {
         let remedy = match PACKAGES.iter().find(|(name, _)| *name == library) {
-            Some((_, package)) => format!("install it (Debian and Ubuntu: apt-get install {package})"),
+            Some((_, package)) => {
+                format!("install it (Debian and Ubuntu: apt-get install {package})")
+            }
             None => "install the package that has it".into(),
         };
-        return format!("{path} needs the shared library {library}, which this system lacks; {remedy}");
+        return format!(
+            "{path} needs the shared library {library}, which this system lacks; {remedy}"
+        );
     }
     if let Some(symbol) = complaint.split('`').nth(1).and_then(|rest| rest.split('\'').next())
         && complaint.contains("version `")
     {
-        return format!("{path} needs {symbol}, and this system's libraries are older; use a newer system");
+        return format!(
+            "{path} needs {symbol}, and this system's libraries are older; use a newer system"
+        );
     }
     format!("{path} is not a mongod that runs here ({status}): {complaint}")
 }
@@ -58,13 +65,17 @@ mod tests {
             "/cache/mongod: error while loading shared libraries: libcurl.so.4: cannot open shared object file: No \
              such file or directory",
         );
-        assert!(text.contains("libcurl.so.4") && text.contains("apt-get install libcurl4"), "{text}");
+        assert!(
+            text.contains("libcurl.so.4") && text.contains("apt-get install libcurl4"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_library_that_is_too_old_is_named() {
-        let text =
-            explained("/cache/mongod: /lib/libc.so.6: version `GLIBC_2.35' not found (required by mongod)");
+        let text = explained(
+            "/cache/mongod: /lib/libc.so.6: version `GLIBC_2.35' not found (required by mongod)",
+        );
         assert!(text.contains("GLIBC_2.35") && text.contains("newer system"), "{text}");
     }
 

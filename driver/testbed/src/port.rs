@@ -1,10 +1,11 @@
 //! Ports that stay a server's own while the server is down.
 //!
-//! A member that was killed must find its port free when it comes back, and nobody else must answer there meanwhile: a
-//! foreign member would be taken for it, and a client that connects to a closed port *within* the range of outgoing
-//! ports may, by chance, connect to itself. So ports are taken below that range, and each is leased: the lease is an
-//! abstract Unix socket named after the port. The kernel frees it when its holder ends, however it ends, and its name is
-//! known in exactly the network namespace in which the port is.
+//! A member that was killed must find its port free when it comes back, and nobody else must answer
+//! there meanwhile: a foreign member would be taken for it, and a client that connects to a closed
+//! port *within* the range of outgoing ports may, by chance, connect to itself. So ports are taken
+//! below that range, and each is leased: the lease is an abstract Unix socket named after the port.
+//! The kernel frees it when its holder ends, however it ends, and its name is known in exactly the
+//! network namespace in which the port is.
 
 use std::{
     io,

@@ -1,8 +1,8 @@
 //! Child processes that do not outlive this one.
 //!
-//! The kernel kills a child whose parent dies, if the child asked for it with `PR_SET_PDEATHSIG`. The parent it means is
-//! the *thread* that forked, and the threads of a test runner come and go. So all children are forked by one thread that
-//! lives as long as the process.
+//! The kernel kills a child whose parent dies, if the child asked for it with `PR_SET_PDEATHSIG`.
+//! The parent it means is the *thread* that forked, and the threads of a test runner come and go.
+//! So all children are forked by one thread that lives as long as the process.
 
 use std::{
     io,
@@ -52,8 +52,8 @@ fn spawner() -> io::Result<&'static Spawner> {
     Ok(SPAWNER.get_or_init(|| Spawner { orders: Mutex::new(orders), owner: std::process::id() }))
 }
 
-/// Starts `command` as a child that dies with this process, in a process group of its own, so that an interrupt typed
-/// at a terminal reaches only this process.
+/// Starts `command` as a child that dies with this process, in a process group of its own, so that
+/// an interrupt typed at a terminal reaches only this process.
 pub(crate) fn spawn(mut command: Command) -> io::Result<Child> {
     let parent = std::process::id();
     let spawner = spawner()?;
@@ -63,19 +63,22 @@ pub(crate) fn spawn(mut command: Command) -> io::Result<Child> {
         ));
     }
     command.process_group(0);
-    // SAFETY: between fork and exec only functions that POSIX calls async-signal-safe, and the plain system calls
-    // `prctl` and `setrlimit`, are made; nothing is allocated: `last_os_error` and `from_raw_os_error` hold a number.
+    // SAFETY: between fork and exec only functions that POSIX calls async-signal-safe, and the
+    // plain system calls `prctl` and `setrlimit`, are made; nothing is allocated:
+    // `last_os_error` and `from_raw_os_error` hold a number.
     unsafe {
         command.pre_exec(move || {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
                 return Err(io::Error::last_os_error());
             }
-            // The parent may have died before the request reached the kernel; then nobody would be told.
+            // The parent may have died before the request reached the kernel; then nobody would be
+            // told.
             if libc::getppid() as u32 != parent {
                 return Err(io::Error::from_raw_os_error(libc::ESRCH));
             }
             let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-            if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 && limit.rlim_cur < DESCRIPTORS {
+            if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 && limit.rlim_cur < DESCRIPTORS
+            {
                 limit.rlim_cur = limit.rlim_max.min(DESCRIPTORS);
                 libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
             }
@@ -102,14 +105,14 @@ pub(crate) fn signal(child: &Child, signal: libc::c_int) -> io::Result<()> {
     }
 }
 
-/// Waits until every thread of a child that was sent SIGSTOP has stopped, or the child has ended. Until then one of its threads
-/// could still answer.
+/// Waits until every thread of a child that was sent SIGSTOP has stopped, or the child has ended.
+/// Until then one of its threads could still answer.
 pub(crate) fn await_stopped(child: &Child) -> io::Result<()> {
     loop {
         let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
         let options = libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT;
-        // SAFETY: `info` is room for one siginfo_t. The child has not been reaped, for `child` is borrowed, and WNOWAIT leaves it
-        // to be reaped.
+        // SAFETY: `info` is room for one siginfo_t. The child has not been reaped, for `child` is
+        // borrowed, and WNOWAIT leaves it to be reaped.
         let waited = unsafe { libc::waitid(libc::P_PID, child.id(), info.as_mut_ptr(), options) };
         match waited {
             0 => return Ok(()),

@@ -1,8 +1,9 @@
 //! A byte-level TCP proxy that fails on demand.
 //!
-//! It understands nothing of what passes through: where a fault cannot be had from a real server, this stands between the
-//! server and its client and delays, drops, cuts, splits or garbles bytes. Each direction of each connection has a thread
-//! that reads and one that writes, so that a delayed byte does not keep later ones from arriving.
+//! It understands nothing of what passes through: where a fault cannot be had from a real server,
+//! this stands between the server and its client and delays, drops, cuts, splits or garbles bytes.
+//! Each direction of each connection has a thread that reads and one that writes, so that a delayed
+//! byte does not keep later ones from arriving.
 
 mod link;
 mod socket;
@@ -35,7 +36,8 @@ pub enum Direction {
 
 /// What happens to the bytes of every connection, open or to come, in one direction.
 ///
-/// Bytes are counted for each connection by itself; byte 0 is the first that is forwarded after the fault was set.
+/// Bytes are counted for each connection by itself; byte 0 is the first that is forwarded after the
+/// fault was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -43,8 +45,8 @@ pub enum Fault {
     Delay(Duration),
     /// What arrives vanishes, the end of the stream too; the connection stays open.
     BlackHole,
-    /// This many more bytes are forwarded, then the connection is closed in good order on both sides; with 0, when
-    /// the first byte arrives.
+    /// This many more bytes are forwarded, then the connection is closed in good order on both
+    /// sides; with 0, when the first byte arrives.
     CutAfter(u64),
     /// Bytes are forwarded one at a time, each in a packet of its own as far as the system lets it.
     Split,
@@ -91,9 +93,12 @@ impl Proxy {
     /// `target` is malformed, or no port can be had.
     pub fn start(target: &str) -> Result<Proxy> {
         let target = target.parse().map_err(|_| {
-            Error::argument(format!("{target:?} is not an IP address with a port, such as 127.0.0.1:27017"))
+            Error::argument(format!(
+                "{target:?} is not an IP address with a port, such as 127.0.0.1:27017"
+            ))
         })?;
-        let proxy = Proxy { port: Port::lease()?, target, links: Arc::default(), door: Mutex::default() };
+        let proxy =
+            Proxy { port: Port::lease()?, target, links: Arc::default(), door: Mutex::default() };
         proxy.accept()?;
         Ok(proxy)
     }
@@ -119,7 +124,8 @@ impl Proxy {
         self.links.set_fault(Direction::ToClient, None);
     }
 
-    /// Resets every open connection on both sides (RST), and returns when that is done. New ones are accepted.
+    /// Resets every open connection on both sides (RST), and returns when that is done. New ones
+    /// are accepted.
     pub fn cut(&self) {
         self.links.reset();
     }
@@ -142,14 +148,18 @@ impl Proxy {
         if door.is_some() {
             return Ok(());
         }
-        let failed = |error: io::Error| Error::io(format!("listening on {} for a proxy", self.host()), error);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port.number())).map_err(failed)?;
+        let failed = |error: io::Error| {
+            Error::io(format!("listening on {} for a proxy", self.host()), error)
+        };
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, self.port.number())).map_err(failed)?;
         let listener = Arc::new(listener);
         let (ear, links, target) = (listener.clone(), self.links.clone(), self.target);
         let porter = thread::Builder::new()
             .name("testbed-proxy".into())
             .spawn(move || {
-                // Accepting fails for good when listening is stopped, and otherwise for the sake of one client.
+                // Accepting fails for good when listening is stopped, and otherwise for the sake of
+                // one client.
                 while let Some(client) = socket::next_client(&ear) {
                     let links = links.clone();
                     // A server that is slow to accept holds up nobody but its own client.

@@ -17,8 +17,8 @@ use crate::{
 
 /// A running replica set. Dropping it kills its servers and removes their data.
 ///
-/// Members are called by their index, in the order in which they were given to the builder. Every method that takes an
-/// index gives an argument error for one that does not exist.
+/// Members are called by their index, in the order in which they were given to the builder. Every
+/// method that takes an index gives an argument error for one that does not exist.
 #[derive(Debug)]
 pub struct ReplicaSet {
     name: String,
@@ -29,7 +29,8 @@ pub struct ReplicaSet {
 }
 
 impl ReplicaSet {
-    /// Starts a set of `members` members with the usual settings, and waits until it has a primary and all serve.
+    /// Starts a set of `members` members with the usual settings, and waits until it has a primary
+    /// and all serve.
     ///
     /// # Errors
     /// As [`ReplicaSetBuilder::start`].
@@ -119,8 +120,8 @@ impl ReplicaSet {
         })
     }
 
-    /// The member that is primary now. Every running member is asked; if two claim it, as a deposed one may for a
-    /// moment, the one elected last is it.
+    /// The member that is primary now. Every running member is asked; if two claim it, as a deposed
+    /// one may for a moment, the one elected last is it.
     pub fn primary(&self) -> Option<usize> {
         let claims = self.nodes.iter().enumerate().filter_map(|(i, node)| {
             let hello = node.hello().filter(|hello| is_true(hello, "isWritablePrimary"))?;
@@ -132,7 +133,8 @@ impl ReplicaSet {
 
     /// The members that are secondary now, hidden ones included.
     pub fn secondaries(&self) -> Vec<usize> {
-        let is_secondary = |node: &Node| node.hello().is_some_and(|hello| is_true(&hello, "secondary"));
+        let is_secondary =
+            |node: &Node| node.hello().is_some_and(|hello| is_true(&hello, "secondary"));
         (0..self.nodes.len()).filter(|&i| is_secondary(&self.nodes[i])).collect()
     }
 
@@ -150,7 +152,9 @@ impl ReplicaSet {
     /// That is not so after two minutes.
     pub fn wait_for_secondaries(&self) -> Result<()> {
         let serves = |hello: Document| {
-            ["isWritablePrimary", "secondary", "arbiterOnly"].iter().any(|role| is_true(&hello, role))
+            ["isWritablePrimary", "secondary", "arbiterOnly"]
+                .iter()
+                .any(|role| is_true(&hello, role))
         };
         let running = || self.nodes.iter().filter(|node| node.pid().is_some());
         self.wait_for("every running member to serve", || {
@@ -160,7 +164,8 @@ impl ReplicaSet {
 
     /// Waits until every member has the configuration, without which it cannot vote.
     pub(crate) fn wait_until_initiated(&self) -> Result<()> {
-        let has_config = |node: &Node| node.hello().is_some_and(|hello| hello.contains_key("setName"));
+        let has_config =
+            |node: &Node| node.hello().is_some_and(|hello| hello.contains_key("setName"));
         self.wait_for("every member to take the configuration", || {
             self.nodes.iter().all(has_config).then_some(())
         })
@@ -179,11 +184,13 @@ impl ReplicaSet {
         })
     }
 
-    /// Waits until member `i` is primary, and helps it: elections are held at once, without waiting for the timeout.
+    /// Waits until member `i` is primary, and helps it: elections are held at once, without waiting
+    /// for the timeout.
     pub(crate) fn wait_until_elected(&self, i: usize) -> Result<()> {
         let node = self.node(i)?;
         self.wait_for(&format!("{} to become primary", node.host()), || {
-            // Refused as long as the others cannot vote for it; it may also have been elected anyhow.
+            // Refused as long as the others cannot vote for it; it may also have been elected
+            // anyhow.
             let _ = node.admin(&doc! { "replSetStepUp": 1, "skipDryRun": true });
             (self.primary() == Some(i)).then_some(())
         })
@@ -211,21 +218,22 @@ impl ReplicaSet {
                 Some(pid) => format!("process {pid}"),
                 None => "down".into(),
             };
-            message += &format!("\n{} ({state}); the end of its log:\n{}", node.host(), node.log_tail());
+            message +=
+                &format!("\n{} ({state}); the end of its log:\n{}", node.host(), node.log_tail());
         }
         Error::new(ErrorKind::Timeout, message)
     }
 
-    /// Makes the primary step down, and returns who that was. It does not stand for election again for five seconds
-    /// (one second in a set of one), so that another member follows. The next primary is not waited for.
+    /// Makes the primary step down, and returns who that was. It does not stand for election again
+    /// for five seconds (one second in a set of one), so that another member follows. The next
+    /// primary is not waited for.
     ///
     /// # Errors
     /// There is no primary within two minutes, or it refuses.
     pub fn step_down(&self) -> Result<usize> {
         let primary = self.wait_for_primary()?;
         let seconds = if self.nodes.len() > 1 { 5 } else { 1 };
-        let command =
-            doc! { "replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": seconds / 2, "force": true };
+        let command = doc! { "replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": seconds / 2, "force": true };
         self.admin(primary, command)?;
         Ok(primary)
     }
@@ -241,8 +249,8 @@ impl ReplicaSet {
     /// Runs a command of member `i` on the database `db`.
     ///
     /// # Errors
-    /// The server answers `ok: 0` ([`Error::code`] has its code), is down or paused, or does not answer within two
-    /// minutes.
+    /// The server answers `ok: 0` ([`Error::code`] has its code), is down or paused, or does not
+    /// answer within two minutes.
     pub fn command(&self, i: usize, db: &str, command: Document) -> Result<Document> {
         self.node(i)?.command(db, &command)
     }
@@ -252,8 +260,8 @@ impl ReplicaSet {
         self.node(i)?.admin(&command)
     }
 
-    /// Sets a fail point of member `i`, given the whole `configureFailPoint` command, until the returned value is
-    /// dropped.
+    /// Sets a fail point of member `i`, given the whole `configureFailPoint` command, until the
+    /// returned value is dropped.
     ///
     /// # Errors
     /// As [`command`](Self::command); an argument error if `command` is no `configureFailPoint`.
@@ -261,7 +269,8 @@ impl ReplicaSet {
         FailPoint::set(self.node(i)?, &command)
     }
 
-    /// The proxy before member `i`, in a set that was started [`proxied`](ReplicaSetBuilder::proxied).
+    /// The proxy before member `i`, in a set that was started
+    /// [`proxied`](ReplicaSetBuilder::proxied).
     pub fn proxy(&self, i: usize) -> Option<&Proxy> {
         self.proxies.get(i)
     }
@@ -311,7 +320,8 @@ impl ReplicaSet {
         self.node(i)?.resume()
     }
 
-    /// Starts member `i` again with the same port and data, and waits until it listens. If it runs, it is killed first.
+    /// Starts member `i` again with the same port and data, and waits until it listens. If it runs,
+    /// it is killed first.
     ///
     /// # Errors
     /// It ends while starting, or does not listen within two minutes.

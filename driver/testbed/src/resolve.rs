@@ -1,4 +1,5 @@
-//! Finding the server to run: the one named, one on the path, one in the cache, or one freshly installed.
+//! Finding the server to run: the one named, one on the path, one in the cache, or one freshly
+//! installed.
 
 use std::{
     collections::HashMap,
@@ -30,20 +31,22 @@ pub struct Mongod {
 impl Mongod {
     /// Finds a server, or installs one. Once found, it is remembered as long as the process lives.
     ///
-    /// With `None` the version is what `TESTBED_MONGODB` says; if that is not set, any from 4.4.2 on will do, and 6.0.5
-    /// is installed if there is none. Tried in this order: `TESTBED_MONGOD`, `mongod` on `PATH`, the cache, an
-    /// installation.
+    /// With `None` the version is what `TESTBED_MONGODB` says; if that is not set, any from 4.4.2
+    /// on will do, and 6.0.5 is installed if there is none. Tried in this order:
+    /// `TESTBED_MONGOD`, `mongod` on `PATH`, the cache, an installation.
     ///
     /// # Errors
-    /// `TESTBED_MONGOD` names something that does not run or has another version than was asked for;
-    /// `TESTBED_MONGODB` is no version; the version can neither be found nor installed. The message says what to do.
+    /// `TESTBED_MONGOD` names something that does not run or has another version than was asked
+    /// for; `TESTBED_MONGODB` is no version; the version can neither be found nor installed.
+    /// The message says what to do.
     pub fn resolve(version: impl Into<Option<Version>>) -> Result<Mongod> {
         static FOUND: OnceLock<Mutex<HashMap<Option<Version>, Mongod>>> = OnceLock::new();
         let wanted = match version.into() {
             Some(version) => Some(version),
             None => version_from_environment()?,
         };
-        let mut found = FOUND.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found =
+            FOUND.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(mongod) = found.get(&wanted) {
             return Ok(mongod.clone());
         }
@@ -72,9 +75,9 @@ impl Mongod {
         let mut command = Command::new(&path);
         command.arg("--version").stdin(Stdio::null());
         prepare(&mut command, libraries.as_deref());
-        let output = command
-            .output()
-            .map_err(|error| Error::no_mongod(format!("{} cannot be run: {error}", path.display())))?;
+        let output = command.output().map_err(|error| {
+            Error::no_mongod(format!("{} cannot be run: {error}", path.display()))
+        })?;
         let text = String::from_utf8_lossy(&output.stdout);
         match Version::announced(&text) {
             Some(version) if output.status.success() => Ok(Mongod { path, version, libraries }),
@@ -96,11 +99,14 @@ fn prepare(command: &mut Command, libraries: Option<&Path>) {
 fn version_from_environment() -> Result<Option<Version>> {
     match env::var("TESTBED_MONGODB") {
         Ok(text) if text.trim().is_empty() => Ok(None),
-        Ok(text) => {
-            text.parse().map(Some).map_err(|error| Error::argument(format!("TESTBED_MONGODB: {error}")))
-        }
+        Ok(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|error| Error::argument(format!("TESTBED_MONGODB: {error}"))),
         Err(env::VarError::NotPresent) => Ok(None),
-        Err(env::VarError::NotUnicode(_)) => Err(Error::argument("TESTBED_MONGODB is not a server version")),
+        Err(env::VarError::NotUnicode(_)) => {
+            Err(Error::argument("TESTBED_MONGODB is not a server version"))
+        }
     }
 }
 
@@ -150,11 +156,13 @@ fn named(path: PathBuf, wanted: Option<Version>) -> Result<Mongod> {
 
 fn on_path(wanted: Option<Version>) -> Option<Mongod> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|folder| folder.join("mongod")).filter(|file| file.is_file()).find_map(
-        |file| {
+    env::split_paths(&path)
+        .map(|folder| folder.join("mongod"))
+        .filter(|file| file.is_file())
+        .find_map(|file| {
             let mongod = Mongod::examine(file, None).ok()?;
-            let fits = mongod.version >= OLDEST && wanted.is_none_or(|wanted| wanted == mongod.version);
+            let fits =
+                mongod.version >= OLDEST && wanted.is_none_or(|wanted| wanted == mongod.version);
             fits.then_some(mongod)
-        },
-    )
+        })
 }

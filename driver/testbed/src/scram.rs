@@ -1,5 +1,5 @@
-//! Proves to a server that demands users that the testbed may do anything: it is `__system`, whose password is the key
-//! that the members of a set share (SCRAM-SHA-256, RFC 5802 and RFC 7677).
+//! Proves to a server that demands users that the testbed may do anything: it is `__system`, whose
+//! password is the key that the members of a set share (SCRAM-SHA-256, RFC 5802 and RFC 7677).
 //!
 //! The testbed cannot use the driver's own authentication, since that is what is being tested.
 
@@ -19,7 +19,8 @@ const USER: &str = "__system";
 pub(crate) struct Key(String);
 
 impl Key {
-    /// A new one. It guards servers on loopback that live for one test, so it need only be unlike any other.
+    /// A new one. It guards servers on loopback that live for one test, so it need only be unlike
+    /// any other.
     pub(crate) fn new() -> Key {
         Key(BASE64.encode(Sha256::digest(unique())))
     }
@@ -29,16 +30,21 @@ impl Key {
     }
 
     /// Holds the conversation; `ask` runs one command on the database `local`.
-    pub(crate) fn prove(&self, mut ask: impl FnMut(&Document) -> io::Result<Document>) -> io::Result<()> {
+    pub(crate) fn prove(
+        &self,
+        mut ask: impl FnMut(&Document) -> io::Result<Document>,
+    ) -> io::Result<()> {
         let nonce = BASE64.encode(Sha256::digest(unique()));
         let bare = format!("n={USER},r={nonce}");
-        let start =
-            doc! { "saslStart": 1, "mechanism": "SCRAM-SHA-256", "payload": bytes(&format!("n,,{bare}")) };
+        let start = doc! { "saslStart": 1, "mechanism": "SCRAM-SHA-256", "payload": bytes(&format!("n,,{bare}")) };
         let reply = ask(&start)?;
         let first = payload(&reply)?;
         let part = |letter: &str| {
-            let part = first.split(',').find_map(|part| part.strip_prefix(letter)?.strip_prefix('='));
-            part.ok_or_else(|| Error::new(ErrorKind::InvalidData, format!("no {letter} in {first:?}")))
+            let part =
+                first.split(',').find_map(|part| part.strip_prefix(letter)?.strip_prefix('='));
+            part.ok_or_else(|| {
+                Error::new(ErrorKind::InvalidData, format!("no {letter} in {first:?}"))
+            })
         };
         let salt = BASE64.decode(part("s")?).map_err(Error::other)?;
         let rounds = part("i")?.parse().map_err(Error::other)?;
@@ -46,12 +52,14 @@ impl Key {
 
         let without_proof = format!("c=biws,r={}", part("r")?);
         let client = mac(&salted, b"Client Key");
-        let signature = mac(&Sha256::digest(client), format!("{bare},{first},{without_proof}").as_bytes());
+        let signature =
+            mac(&Sha256::digest(client), format!("{bare},{first},{without_proof}").as_bytes());
         let proof: Vec<u8> = client.iter().zip(signature).map(|(key, sign)| key ^ sign).collect();
         let mut message = format!("{without_proof},p={}", BASE64.encode(proof));
         let id = reply.get("conversationId").cloned().unwrap_or(Bson::Int32(1));
         loop {
-            let next = doc! { "saslContinue": 1, "conversationId": &id, "payload": bytes(&message) };
+            let next =
+                doc! { "saslContinue": 1, "conversationId": &id, "payload": bytes(&message) };
             let reply = ask(&next)?;
             payload(&reply)?;
             if reply.get_bool("done").unwrap_or(false) {
@@ -75,7 +83,8 @@ fn salted(password: &[u8], salt: &[u8], rounds: u32) -> [u8; 32] {
 }
 
 fn mac(key: &[u8], message: &[u8]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| unreachable!("any length is a key"));
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| unreachable!("any length is a key"));
     mac.update(message);
     mac.finalize().into_bytes().into()
 }
@@ -85,7 +94,8 @@ fn bytes(text: &str) -> Bson {
 }
 
 fn payload(reply: &Document) -> io::Result<String> {
-    let refused = || Error::new(ErrorKind::PermissionDenied, format!("{USER} was refused: {reply}"));
+    let refused =
+        || Error::new(ErrorKind::PermissionDenied, format!("{USER} was refused: {reply}"));
     let bytes = reply.get_binary_generic("payload").map_err(|_| refused())?;
     String::from_utf8(bytes.clone()).map_err(Error::other)
 }

@@ -1,4 +1,5 @@
-//! Making a replica set: start every member, give them one configuration, wait until all of them serve.
+//! Making a replica set: start every member, give them one configuration, wait until all of them
+//! serve.
 
 use std::time::Duration;
 
@@ -34,7 +35,8 @@ impl Default for ReplicaSetBuilder {
             settings: Settings::default(),
             members: Vec::new(),
             name: None,
-            // Short enough for tests to be quick, long enough for a machine under load not to depose its primaries.
+            // Short enough for tests to be quick, long enough for a machine under load not to
+            // depose its primaries.
             election_timeout: Duration::from_millis(1500),
             heartbeat_interval: Duration::from_millis(250),
             heartbeat_timeout: Duration::from_secs(10),
@@ -56,8 +58,8 @@ impl ReplicaSetBuilder {
         self
     }
 
-    /// Names the set. Otherwise it gets a name that no other set on this machine has, so that a member can never be
-    /// taken into another set by mistake.
+    /// Names the set. Otherwise it gets a name that no other set on this machine has, so that a
+    /// member can never be taken into another set by mistake.
     pub fn name(mut self, name: impl Into<String>) -> ReplicaSetBuilder {
         self.name = Some(name.into());
         self
@@ -87,7 +89,8 @@ impl ReplicaSetBuilder {
         self
     }
 
-    /// After how long without a sign of the primary the others elect a new one; 1.5 s unless set. Whole milliseconds.
+    /// After how long without a sign of the primary the others elect a new one; 1.5 s unless set.
+    /// Whole milliseconds.
     pub fn election_timeout(mut self, timeout: Duration) -> ReplicaSetBuilder {
         self.election_timeout = timeout;
         self
@@ -99,36 +102,42 @@ impl ReplicaSetBuilder {
         self
     }
 
-    /// How long a member waits for another's answer before it takes it for dead; 10 s unless set. Whole seconds, at least one. A
-    /// new primary waits as long for a member that is silent but still connected, so a set in which a member is to be
-    /// [paused](ReplicaSet::pause) has its next primary sooner if this is short.
+    /// How long a member waits for another's answer before it takes it for dead; 10 s unless set.
+    /// Whole seconds, at least one. A new primary waits as long for a member that is silent but
+    /// still connected, so a set in which a member is to be [paused](ReplicaSet::pause) has its
+    /// next primary sooner if this is short.
     pub fn heartbeat_timeout(mut self, timeout: Duration) -> ReplicaSetBuilder {
         self.heartbeat_timeout = timeout;
         self
     }
 
-    /// Puts a [`Proxy`] before every member and makes the proxies' addresses those of the set: clients, and the members
-    /// among themselves, then go through the proxies.
+    /// Puts a [`Proxy`] before every member and makes the proxies' addresses those of the set:
+    /// clients, and the members among themselves, then go through the proxies.
     pub fn proxied(mut self) -> ReplicaSetBuilder {
         self.proxied = true;
         self
     }
 
-    /// Lets the members demand users, and know each other by a key that they share. The testbed itself may do everything
-    /// all the same; make users with [`admin`](ReplicaSet::admin) and `createUser`.
+    /// Lets the members demand users, and know each other by a key that they share. The testbed
+    /// itself may do everything all the same; make users with [`admin`](ReplicaSet::admin) and
+    /// `createUser`.
     pub fn guarded(mut self) -> ReplicaSetBuilder {
         self.settings.guarded = true;
         self
     }
 
-    /// Starts the members, makes a set of them, and waits until it has a primary and every member serves.
+    /// Starts the members, makes a set of them, and waits until it has a primary and every member
+    /// serves.
     ///
     /// # Errors
-    /// No member that can become primary was given; no server can be found or installed; a server ends while starting;
-    /// the configuration is refused; the set is not ready within two minutes.
+    /// No member that can become primary was given; no server can be found or installed; a server
+    /// ends while starting; the configuration is refused; the set is not ready within two
+    /// minutes.
     pub fn start(self) -> Result<ReplicaSet> {
         let Some(first) = self.first_primary() else {
-            return Err(Error::argument("a replica set needs at least one member that can become primary"));
+            return Err(Error::argument(
+                "a replica set needs at least one member that can become primary",
+            ));
         };
         let mongod = self.settings.mongod()?;
         let name = self.name.clone().unwrap_or_else(unique_name);
@@ -141,7 +150,8 @@ impl ReplicaSetBuilder {
 
     /// The member with the highest priority; the first among equals.
     fn first_primary(&self) -> Option<usize> {
-        let candidates = self.members.iter().enumerate().filter(|(_, member)| member.can_be_primary());
+        let candidates =
+            self.members.iter().enumerate().filter(|(_, member)| member.can_be_primary());
         candidates.rev().max_by(|(_, a), (_, b)| a.rank().total_cmp(&b.rank())).map(|(i, _)| i)
     }
 
@@ -152,7 +162,12 @@ impl ReplicaSetBuilder {
         for (i, member) in self.members.iter().enumerate() {
             let mut args = vec!["--replSet".into(), set.name().into()];
             args.extend(
-                self.settings.args.iter().chain(&member.args).chain(key_args.iter().flatten()).cloned(),
+                self.settings
+                    .args
+                    .iter()
+                    .chain(&member.args)
+                    .chain(key_args.iter().flatten())
+                    .cloned(),
             );
             nodes.push(Node::launch(mongod, args, set.dir(), &format!("member-{i}"), key.clone())?);
         }
@@ -177,8 +192,9 @@ impl ReplicaSetBuilder {
         let delay_field =
             if set.version() < Version::new(5, 0, 0) { "slaveDelay" } else { "secondaryDelaySecs" };
         let members = self.members.iter().zip(set.hosts()).enumerate();
-        let members: Vec<Bson> =
-            members.map(|(i, (member, host))| member.config(i, &host, delay_field).into()).collect();
+        let members: Vec<Bson> = members
+            .map(|(i, (member, host))| member.config(i, &host, delay_field).into())
+            .collect();
         doc! {
             "_id": set.name(),
             "version": 1,
@@ -193,14 +209,15 @@ impl ReplicaSetBuilder {
     }
 }
 
-/// Lets a member look for somebody to replicate from every 25 ms instead of every second. Not every version can; then it
-/// only takes longer.
+/// Lets a member look for somebody to replicate from every 25 ms instead of every second. Not every
+/// version can; then it only takes longer.
 pub(crate) fn hasten(node: &Node) {
     for (name, field) in [
         ("forceSyncSourceRetryWaitForInitialSync", "retryMS"),
         ("forceBgSyncSyncSourceRetryWaitMS", "sleepMS"),
     ] {
-        let _ = node.admin(&doc! { "configureFailPoint": name, "mode": "alwaysOn", "data": { field: 25 } });
+        let _ = node
+            .admin(&doc! { "configureFailPoint": name, "mode": "alwaysOn", "data": { field: 25 } });
     }
 }
 

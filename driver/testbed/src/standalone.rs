@@ -5,7 +5,8 @@ use std::path::Path;
 use bson::Document;
 
 use crate::{
-    dir::Dir, error::Result, fail_point::FailPoint, node::Node, settings::Settings, version::Version,
+    dir::Dir, error::Result, fail_point::FailPoint, node::Node, settings::Settings,
+    version::Version,
 };
 
 /// A running `mongod`. Dropping it kills the server and removes its data.
@@ -48,8 +49,8 @@ impl StandaloneBuilder {
         self
     }
 
-    /// Lets the server demand users. The testbed itself may do everything all the same; make users with
-    /// [`admin`](Standalone::admin) and `createUser`.
+    /// Lets the server demand users. The testbed itself may do everything all the same; make users
+    /// with [`admin`](Standalone::admin) and `createUser`.
     pub fn guarded(mut self) -> StandaloneBuilder {
         self.settings.guarded = true;
         self
@@ -58,8 +59,8 @@ impl StandaloneBuilder {
     /// Starts the server and waits until it listens.
     ///
     /// # Errors
-    /// No server can be found or installed; it ends while starting (the error quotes its log); it does not listen
-    /// within two minutes.
+    /// No server can be found or installed; it ends while starting (the error quotes its log); it
+    /// does not listen within two minutes.
     pub fn start(self) -> Result<Standalone> {
         let mongod = self.settings.mongod()?;
         let dir = Dir::create()?;
@@ -131,8 +132,8 @@ impl Standalone {
     /// Runs a command on the database `db`.
     ///
     /// # Errors
-    /// The server answers `ok: 0` ([`Error::code`](crate::Error::code) has its code), is down or paused, or does not
-    /// answer within two minutes.
+    /// The server answers `ok: 0` ([`Error::code`](crate::Error::code) has its code), is down or
+    /// paused, or does not answer within two minutes.
     pub fn command(&self, db: &str, command: Document) -> Result<Document> {
         self.node.command(db, &command)
     }
@@ -142,7 +143,8 @@ impl Standalone {
         self.node.admin(&command)
     }
 
-    /// Sets a fail point, given the whole `configureFailPoint` command, until the returned value is dropped.
+    /// Sets a fail point, given the whole `configureFailPoint` command, until the returned value is
+    /// dropped.
     ///
     /// # Errors
     /// As [`command`](Self::command); an argument error if `command` is no `configureFailPoint`.
@@ -182,7 +184,8 @@ impl Standalone {
         self.node.resume()
     }
 
-    /// Starts the server again with the same port and data, and waits until it listens. If it runs, it is killed first.
+    /// Starts the server again with the same port and data, and waits until it listens. If it runs,
+    /// it is killed first.
     ///
     /// # Errors
     /// The server ends while starting, or does not listen within two minutes.

@@ -1,6 +1,8 @@
-//! No server outlives the process that started it, however that process ends; and none dies with the thread that did.
+//! No server outlives the process that started it, however that process ends; and none dies with
+//! the thread that did.
 //!
-//! This program plays two parts: without its own first argument it runs the tests; with it, it is the process that ends.
+//! This program plays two parts: without its own first argument it runs the tests; with it, it is
+//! the process that ends.
 
 mod support;
 
@@ -26,9 +28,10 @@ fn main() {
     let parts = ["is-killed", "aborts", "exits", "panics", "forgets"];
     let mut trials: Vec<Trial> = parts
         .map(|part| {
-            Trial::test(format!("servers_end_when_their_process_{}", part.replace('-', "_")), move || {
-                ends(part)
-            })
+            Trial::test(
+                format!("servers_end_when_their_process_{}", part.replace('-', "_")),
+                move || ends(part),
+            )
         })
         .into();
     trials.push(Trial::test("servers_survive_the_thread_that_started_them", outlives_its_thread));
@@ -57,7 +60,8 @@ fn start(part: &str) -> Result<Report, Failed> {
         .stderr(Stdio::piped())
         .spawn()?;
     let mut lines = BufReader::new(child.stdout.as_mut().ok_or("no output")?).lines();
-    let mut line = || lines.next().ok_or("the process ended before it said anything")?.map_err(Failed::from);
+    let mut line =
+        || lines.next().ok_or("the process ended before it said anything")?.map_err(Failed::from);
     let pids = line()?.split(' ').map(str::parse).collect::<Result<_, _>>()?;
     let folder = PathBuf::from(line()?);
     Ok(Report { child, pids, folder })
@@ -119,7 +123,8 @@ fn finish(child: &mut Child, kill: bool) -> Result<String, Failed> {
 }
 
 fn outlives_its_thread() -> Result<(), Failed> {
-    let server = std::thread::spawn(Standalone::start).join().map_err(|_| "the thread panicked")??;
+    let server =
+        std::thread::spawn(Standalone::start).join().map_err(|_| "the thread panicked")??;
     let pid = server.pid().ok_or("it died with its thread")?;
     server.admin(doc! { "ping": 1 })?;
     assert!(is_alive(pid));
@@ -128,8 +133,8 @@ fn outlives_its_thread() -> Result<(), Failed> {
 
 fn is_left_alone_by_forked_children() -> Result<(), Failed> {
     let server = Standalone::start()?;
-    // SAFETY: the child touches nothing but its copy of `server`, whose destructor does nothing in another process than
-    // its own beyond closing descriptors and freeing memory, and `_exit`.
+    // SAFETY: the child touches nothing but its copy of `server`, whose destructor does nothing in
+    // another process than its own beyond closing descriptors and freeing memory, and `_exit`.
     let child = unsafe { libc::fork() };
     if child == 0 {
         drop(server);

@@ -1,4 +1,5 @@
-//! Every fault of the proxy, seen from a client of a real server; and the proxy's own threads under random faults.
+//! Every fault of the proxy, seen from a client of a real server; and the proxy's own threads under
+//! random faults.
 
 mod support;
 
@@ -69,7 +70,9 @@ fn it_counts_what_passes() {
     stream.write_all(&ping(2)).unwrap();
     let answer = reply(&stream).unwrap();
     // Bytes are counted once the system has taken them, which the other end may see first.
-    eventually("both requests are counted", || proxy.forwarded(ToServer) == 2 * ping(1).len() as u64);
+    eventually("both requests are counted", || {
+        proxy.forwarded(ToServer) == 2 * ping(1).len() as u64
+    });
     eventually("both replies are counted", || proxy.forwarded(ToClient) == 2 * answer.len() as u64);
     assert_eq!((proxy.connections(), proxy.accepted()), (1, 1));
     drop(stream);
@@ -257,7 +260,8 @@ fn no_schedule_of_harmful_faults_leaves_a_connection_behind() {
                     let mut dice = Dice(0x2545_f491_4f6c_dd1d ^ client);
                     for _ in 0..50 {
                         let Ok(mut stream) = TcpStream::connect(proxy.host()) else { continue };
-                        // Far more than the system's buffers hold, so that writers of the proxy are stuck at times.
+                        // Far more than the system's buffers hold, so that writers of the proxy are
+                        // stuck at times.
                         let junk = vec![0; dice.throw(1 << 20) as usize];
                         let _ = stream.set_write_timeout(Some(Duration::from_millis(20)));
                         let _ = stream.write_all(&junk);

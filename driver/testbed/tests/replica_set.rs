@@ -11,7 +11,10 @@ fn insert(set: &ReplicaSet, primary: usize, n: usize) {
         "writeConcern": { "w": "majority", "j": true },
     };
     let reply = set.command(primary, "test", command).unwrap();
-    assert!(!reply.contains_key("writeConcernError") && !reply.contains_key("writeErrors"), "{reply}");
+    assert!(
+        !reply.contains_key("writeConcernError") && !reply.contains_key("writeErrors"),
+        "{reply}"
+    );
 }
 
 /// By looking: the answer to the command `count` is only a guess after an unclean end.
@@ -25,7 +28,10 @@ fn it_survives_the_death_of_its_primaries() {
     let set = ReplicaSet::start(3).unwrap();
     assert_eq!(set.primary(), Some(0));
     assert_eq!(set.secondaries(), [1, 2]);
-    assert_eq!(set.uri(), format!("mongodb://{}/?replicaSet={}", set.hosts().join(","), set.name()));
+    assert_eq!(
+        set.uri(),
+        format!("mongodb://{}/?replicaSet={}", set.hosts().join(","), set.name())
+    );
     let mut written = 0;
     for _ in 0..2 {
         let primary = set.wait_for_primary().unwrap();
@@ -122,7 +128,8 @@ fn members_behind_proxies_are_known_by_them() {
 fn a_set_of_one_is_a_set() {
     let set = ReplicaSet::start(1).unwrap();
     insert(&set, 0, 1);
-    // A fail point for clients' questions does not hide the primary from the testbed, nor count its questions.
+    // A fail point for clients' questions does not hide the primary from the testbed, nor count its
+    // questions.
     let command = doc! {
         "configureFailPoint": "failCommand",
         "mode": { "times": 1 },
@@ -139,7 +146,8 @@ fn a_set_of_one_is_a_set() {
 #[test]
 fn two_sets_at_once_do_not_meet() {
     let sets: Vec<ReplicaSet> = std::thread::scope(|scope| {
-        let starting: Vec<_> = (0..2).map(|_| scope.spawn(|| ReplicaSet::start(2).unwrap())).collect();
+        let starting: Vec<_> =
+            (0..2).map(|_| scope.spawn(|| ReplicaSet::start(2).unwrap())).collect();
         starting.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert_ne!(sets[0].name(), sets[1].name());
@@ -159,7 +167,8 @@ fn nonsense_is_refused_with_the_reason() {
     let (kind, text) = kind_and_text(ReplicaSet::builder().member(Member::arbiter()).start());
     assert_eq!(kind, ErrorKind::Argument, "{text}");
     // The server's own refusal: more than 1000 is no priority.
-    let (kind, text) = kind_and_text(ReplicaSet::builder().member(Member::new().priority(1001.0)).start());
+    let (kind, text) =
+        kind_and_text(ReplicaSet::builder().member(Member::new().priority(1001.0)).start());
     assert_eq!(kind, ErrorKind::Command, "{text}");
     assert!(text.contains("priority"), "{text}");
     support::remove_logs(&text);
@@ -170,7 +179,8 @@ fn nonsense_is_refused_with_the_reason() {
     assert!(error.to_string().contains("no member 7"), "{error}");
 }
 
-/// That strangers are turned away is for the tests of clients; here the testbed itself must get in, before and after a failover.
+/// That strangers are turned away is for the tests of clients; here the testbed itself must get in,
+/// before and after a failover.
 #[test]
 fn a_guarded_set_demands_users() {
     let set = ReplicaSet::builder().members(3).guarded().start().unwrap();
@@ -181,8 +191,7 @@ fn a_guarded_set_demands_users() {
     set.restart(0).unwrap();
     set.wait_for_secondaries().unwrap();
 
-    let user =
-        doc! { "createUser": "r", "pwd": "r", "roles": ["readAnyDatabase"], "writeConcern": { "w": 3 } };
+    let user = doc! { "createUser": "r", "pwd": "r", "roles": ["readAnyDatabase"], "writeConcern": { "w": 3 } };
     set.admin(successor, user).unwrap();
     let users = set.admin(successor, doc! { "usersInfo": 1 }).unwrap();
     assert_eq!(users.get_array("users").unwrap().len(), 1, "{users}");

@@ -1,7 +1,7 @@
 //! Finding and installing a server, and the errors when that cannot be.
 //!
-//! The environment decides, so each case is a process of its own: this program, with another first argument, only resolves
-//! a server and says what came of it.
+//! The environment decides, so each case is a process of its own: this program, with another first
+//! argument, only resolves a server and says what came of it.
 
 use std::{
     env,
@@ -136,8 +136,9 @@ fn unknown_version() -> Result<(), Failed> {
 fn other_version() -> Result<(), Failed> {
     let cache = Folder::new("other-version")?;
     let mongod = Mongod::resolve(None)?;
-    let text =
-        said(resolver(&cache.0)?.env("TESTBED_MONGOD", mongod.path()).env("TESTBED_MONGODB", "3.2.1"))?;
+    let text = said(
+        resolver(&cache.0)?.env("TESTBED_MONGOD", mongod.path()).env("TESTBED_MONGODB", "3.2.1"),
+    )?;
     expect(&text, &["NoMongod", "TESTBED_MONGOD"]);
     // A server that needs libraries of the cache does not run by itself; others are compared.
     if !text.contains("shared library") {
@@ -183,7 +184,9 @@ fn no_network() -> Result<(), Failed> {
 
 /// What is in the cache, apart from folders of finished installations.
 fn leftovers(cache: &Path) -> Result<Vec<String>, Failed> {
-    let names = fs::read_dir(cache)?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let names = fs::read_dir(cache)?
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
     Ok(names.filter(|name| !name.starts_with("mongodb-")).collect())
 }
 

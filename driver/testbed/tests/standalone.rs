@@ -8,8 +8,7 @@ use testbed::{
 };
 
 fn insert(server: &Standalone, n: i32) -> testbed::Result<Document> {
-    let command =
-        doc! { "insert": "things", "documents": [{ "_id": n }], "writeConcern": { "w": 1, "j": true } };
+    let command = doc! { "insert": "things", "documents": [{ "_id": n }], "writeConcern": { "w": 1, "j": true } };
     server.command("test", command)
 }
 
@@ -32,7 +31,9 @@ fn it_answers_commands_and_passes_errors_on() {
     assert_eq!((error.kind(), error.code()), (ErrorKind::Command, Some(59)));
     let text = error.to_string();
     assert!(
-        text.contains("nonsense") && text.contains(&server.host()) && text.contains("CommandNotFound"),
+        text.contains("nonsense")
+            && text.contains(&server.host())
+            && text.contains("CommandNotFound"),
         "{text}"
     );
 }
@@ -179,7 +180,11 @@ fn its_logs_stay_when_the_test_panics() {
     assert!(!folder.exists());
     let name = folder.file_name().unwrap().to_str().unwrap().replace("-run-", "-kept-");
     let kept = folder.with_file_name(name);
-    assert!(std::fs::read_to_string(kept.join("mongod.log")).unwrap().contains("Waiting for connections"));
+    assert!(
+        std::fs::read_to_string(kept.join("mongod.log"))
+            .unwrap()
+            .contains("Waiting for connections")
+    );
     assert!(!kept.join("mongod").exists());
     std::fs::remove_dir_all(kept).unwrap();
 }

@@ -1,4 +1,5 @@
-//! What becomes of operations that are under way when their server dies, falls silent, or loses the others of its set.
+//! What becomes of operations that are under way when their server dies, falls silent, or loses the
+//! others of its set.
 
 use std::sync::mpsc;
 use std::thread;
@@ -23,7 +24,8 @@ on_both_apis! {
     a_client_leaves_a_server_with_the_connections_that_it_had
 }
 
-/// Has the server hold back what the application `app` asks for with `commands`: ten minutes, longer than any test runs.
+/// Has the server hold back what the application `app` asks for with `commands`: ten minutes,
+/// longer than any test runs.
 fn hold_back(app: &str, commands: &[&str]) -> Document {
     doc! {
         "configureFailPoint": "failCommand", "mode": "alwaysOn",
@@ -31,7 +33,8 @@ fn hold_back(app: &str, commands: &[&str]) -> Document {
     }
 }
 
-/// How many sockets connected to `host` are in a process's hands: those whose file this machine's kernel still knows.
+/// How many sockets connected to `host` are in a process's hands: those whose file this machine's
+/// kernel still knows.
 fn sockets_to(host: &str) -> usize {
     let port: u16 = host.rsplit_once(':').unwrap().1.parse().unwrap();
     let remote = format!(":{port:04X}");
@@ -71,7 +74,11 @@ mod cases {
     // Specification "Server Monitoring": a monitor that times out interrupts what is in use.
     pub(super) fn an_operation_on_a_server_that_falls_silent_is_ended_by_its_monitor<F: Mode>() {
         // The set takes its silent member for dead soon enough to have another primary before long.
-        let set = ReplicaSet::builder().members(3).heartbeat_timeout(Duration::from_secs(1)).start().unwrap();
+        let set = ReplicaSet::builder()
+            .members(3)
+            .heartbeat_timeout(Duration::from_secs(1))
+            .start()
+            .unwrap();
         let (mut options, app) = options(&set.uri());
         options.heartbeat_freq = Some(Duration::from_millis(500));
         options.connect_timeout = Some(Duration::from_secs(2));
@@ -90,13 +97,18 @@ mod cases {
         set.resume(silent).unwrap();
         set.wait_for_secondaries().unwrap();
         assert_eq!(client.count().unwrap(), 2);
-        // Its fault is forgotten with it: to be switched off, it would first wait for what it holds back.
+        // Its fault is forgotten with it: to be switched off, it would first wait for what it holds
+        // back.
         set.kill(silent).unwrap();
     }
 
     pub(super) fn a_replaced_primary_that_hangs_frees_its_operations<F: Mode>() {
         const WRITERS: u32 = 4;
-        let set = ReplicaSet::builder().members(3).heartbeat_timeout(Duration::from_secs(1)).start().unwrap();
+        let set = ReplicaSet::builder()
+            .members(3)
+            .heartbeat_timeout(Duration::from_secs(1))
+            .start()
+            .unwrap();
         let (mut options, app) = options(&set.uri());
         // The monitor of the silent server would wait for an hour.
         options.connect_timeout = Some(Duration::from_secs(3600));
@@ -118,7 +130,10 @@ mod cases {
         set.pause(hung).unwrap();
         let patience = Duration::from_secs(60);
         for _ in 0..WRITERS {
-            retryable.recv_timeout(patience).expect("a writer goes on with the next primary").unwrap();
+            retryable
+                .recv_timeout(patience)
+                .expect("a writer goes on with the next primary")
+                .unwrap();
         }
         let error = not_retryable.recv_timeout(patience).expect("the update ends").unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::ConnectionPoolCleared { .. }), "{error:?}");
@@ -129,10 +144,12 @@ mod cases {
         let host = set.host(hung).unwrap();
         eventually("the server is known again", || {
             client.topology().servers().any(|server| {
-                server.address().to_string() == host && server.server_type() == ServerType::RsSecondary
+                server.address().to_string() == host
+                    && server.server_type() == ServerType::RsSecondary
             })
         });
-        // Its fault is forgotten with it: to be switched off, it would first wait for what it holds back.
+        // Its fault is forgotten with it: to be switched off, it would first wait for what it holds
+        // back.
         set.kill(hung).unwrap();
     }
 
@@ -156,7 +173,10 @@ mod cases {
             set.step_down().unwrap();
             let host = set.host(set.wait_for_primary().unwrap()).unwrap();
             eventually("the new primary is known", || {
-                client.topology().primary().is_some_and(|primary| primary.address().to_string() == host)
+                client
+                    .topology()
+                    .primary()
+                    .is_some_and(|primary| primary.address().to_string() == host)
             });
             assert_eq!(reader.join().unwrap().unwrap(), Some(doc! { "_id": 0 }));
         });
@@ -189,7 +209,10 @@ mod cases {
                 false
             }
         });
-        assert!(client.find_one(doc! { "_id": 0 }).unwrap().is_some(), "member {survivor} can be read");
+        assert!(
+            client.find_one(doc! { "_id": 0 }).unwrap().is_some(),
+            "member {survivor} can be read"
+        );
         set.restart(primary).unwrap();
         set.restart(other).unwrap();
         set.wait_for_primary().unwrap();
@@ -204,7 +227,8 @@ mod cases {
     pub(super) fn a_client_dropped_while_nothing_answers_closes_its_sockets<F: Mode>() {
         let server = Standalone::start().unwrap();
         let proxy = Proxy::start(&server.host()).unwrap();
-        let (mut options, _) = options(&format!("mongodb://{}/?directConnection=true", proxy.host()));
+        let (mut options, _) =
+            options(&format!("mongodb://{}/?directConnection=true", proxy.host()));
         let never = Duration::from_secs(3600);
         options.heartbeat_freq = Some(never);
         options.connect_timeout = Some(never);

@@ -1,4 +1,5 @@
-//! What a client does while its servers die, step down and come back: real sets, real kills, both APIs.
+//! What a client does while its servers die, step down and come back: real sets, real kills, both
+//! APIs.
 
 #[macro_use]
 mod macros;
@@ -86,7 +87,10 @@ impl Load {
         eventually("every thread goes on writing", || {
             let errors = self.errors.lock().unwrap();
             assert!(errors.is_empty(), "{errors:?}");
-            self.done.iter().zip(&now).all(|(done, before)| done.load(Ordering::Relaxed) >= before + more)
+            self.done
+                .iter()
+                .zip(&now)
+                .all(|(done, before)| done.load(Ordering::Relaxed) >= before + more)
         });
     }
 
@@ -163,9 +167,14 @@ mod cases {
                 records.checks().get(&host).unwrap_or(&0) - before.get(&host).unwrap_or(&0)
             };
             for i in (0..3).filter(|i| *i != killed) {
-                assert!(checked(i) <= 2, "member {i}, which lives, was checked {} times", checked(i));
+                assert!(
+                    checked(i) <= 2,
+                    "member {i}, which lives, was checked {} times",
+                    checked(i)
+                );
             }
-            // The dead one is looked for, as often as one who waits may ask for it, however many wait.
+            // The dead one is looked for, as often as one who waits may ask for it, however many
+            // wait.
             let most = 2 + outage.as_millis() as usize / 500;
             assert!(
                 checked(killed) <= most,
@@ -175,7 +184,10 @@ mod cases {
         });
         assert_eq!(client.count().unwrap(), load.total());
         let opening = records.most_opening_at_once();
-        assert!(opening <= max_connecting as usize, "{opening} connections were being opened at once");
+        assert!(
+            opening <= max_connecting as usize,
+            "{opening} connections were being opened at once"
+        );
     }
 
     pub(super) fn ten_stepdowns_under_load_need_no_more_connections<F: Mode>() {
@@ -195,7 +207,8 @@ mod cases {
             for _ in 0..10 {
                 load.advance(3);
                 set.wait_for_secondaries().unwrap();
-                // Nobody waits for a timeout: another is elected at once, and this one may be at once again.
+                // Nobody waits for a timeout: another is elected at once, and this one may be at
+                // once again.
                 let old = set.step_down().unwrap();
                 set.step_up((old + 1) % 3).unwrap();
                 set.admin(old, doc! { "replSetFreeze": 0 }).unwrap();
@@ -295,7 +308,9 @@ mod cases {
         other.wait_for_refresh().unwrap();
         assert!(other.find_one(doc! { "_id": 1 }).is_ok(), "a clone keeps the client alive");
         drop(other);
-        eventually("every socket is closed", || (0..3).all(|i| connections_now(&set, i, &app) == 0));
+        eventually("every socket is closed", || {
+            (0..3).all(|i| connections_now(&set, i, &app) == 0)
+        });
     }
 
     pub(super) fn cursors_read_where_the_connection_string_says_and_stay_there<F: Mode>() {
@@ -367,11 +382,19 @@ mod cases {
             stop.store(true, Ordering::Relaxed);
         });
         let written = written.into_inner().unwrap();
-        let found: Vec<String> =
-            client.find_all(1000).unwrap().iter().map(|d| d.get_str("_id").unwrap().to_owned()).collect();
+        let found: Vec<String> = client
+            .find_all(1000)
+            .unwrap()
+            .iter()
+            .map(|d| d.get_str("_id").unwrap().to_owned())
+            .collect();
         let unique: HashSet<String> = found.iter().cloned().collect();
         assert_eq!(found.len(), unique.len(), "something was written twice");
-        assert!(written.is_subset(&unique), "lost: {:?}", written.difference(&unique).collect::<Vec<_>>());
+        assert!(
+            written.is_subset(&unique),
+            "lost: {:?}",
+            written.difference(&unique).collect::<Vec<_>>()
+        );
         // What was given up at the end may have been written or not; nothing else may be there.
         assert!(unique.len() - written.len() <= WRITERS);
     }
@@ -408,7 +431,10 @@ mod cases {
             // On a busy machine the server's first answer may come later than the first error.
             eventually(&format!("the error of {uri} names {named:?}"), || {
                 let error = client.insert(doc! {}).unwrap_err();
-                assert!(matches!(error.kind(), ErrorKind::ServerSelection { .. }), "{uri}: {error:?}");
+                assert!(
+                    matches!(error.kind(), ErrorKind::ServerSelection { .. }),
+                    "{uri}: {error:?}"
+                );
                 named.iter().all(|part| error.to_string().contains(part))
             });
         };

@@ -1,4 +1,5 @@
-//! The two APIs behind one: what a test does, it does with the client of tokio and with the blocking one, from plain threads.
+//! The two APIs behind one: what a test does, it does with the client of tokio and with the
+//! blocking one, from plain threads.
 
 use std::future::IntoFuture;
 use std::sync::{Arc, OnceLock};
@@ -55,7 +56,8 @@ macro_rules! operations {
 
         fn insert_everywhere(&self, documents: Vec<Document>, nodes: u32) -> Result<()> {
             let collection = self.collection();
-            $end!(collection.insert_many(documents).write_concern(WriteConcern::nodes(nodes))).map(drop)
+            $end!(collection.insert_many(documents).write_concern(WriteConcern::nodes(nodes)))
+                .map(drop)
         }
 
         fn update_many(&self, update: Document) -> Result<()> {

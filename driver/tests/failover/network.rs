@@ -1,4 +1,5 @@
-//! What a client does when the network between it and a server misbehaves: a proxy delays, splits, cuts, garbles and swallows bytes.
+//! What a client does when the network between it and a server misbehaves: a proxy delays, splits,
+//! cuts, garbles and swallows bytes.
 //!
 //! Another client, which reaches the same server without the proxy, must not notice anything.
 
@@ -33,11 +34,13 @@ struct Bed<F> {
 }
 
 impl<F: Mode> Bed<F> {
-    /// The client through the proxy gives an operation `timeout`; its monitor keeps quiet, so that faults meet operations.
+    /// The client through the proxy gives an operation `timeout`; its monitor keeps quiet, so that
+    /// faults meet operations.
     fn new(timeout: Duration) -> Self {
         let server = Standalone::start().unwrap();
         let proxy = Proxy::start(&server.host()).unwrap();
-        let (mut through, _) = options(&format!("mongodb://{}/?directConnection=true", proxy.host()));
+        let (mut through, _) =
+            options(&format!("mongodb://{}/?directConnection=true", proxy.host()));
         through.timeout = Some(timeout);
         through.heartbeat_freq = Some(Duration::from_secs(3600));
         let client = F::open(through).unwrap();
@@ -48,7 +51,8 @@ impl<F: Mode> Bed<F> {
         Bed { server, proxy, client, around }
     }
 
-    /// That the client works again once the proxy does, and that the other one has worked all the time.
+    /// That the client works again once the proxy does, and that the other one has worked all the
+    /// time.
     fn recovers(&self) {
         self.around.insert(doc! {}).unwrap();
         self.proxy.clear();
@@ -66,9 +70,12 @@ mod cases {
 
     pub(super) fn slow_and_split_bytes_change_nothing<F: Mode>() {
         let bed = Bed::<F>::new(Duration::from_secs(60));
-        let documents =
-            |from: i32| (from..from + 50).map(|i| doc! { "_id": i, "text": "x".repeat(20) }).collect();
-        for (i, fault) in [Fault::Split, Fault::Delay(Duration::from_millis(20))].into_iter().enumerate() {
+        let documents = |from: i32| {
+            (from..from + 50).map(|i| doc! { "_id": i, "text": "x".repeat(20) }).collect()
+        };
+        for (i, fault) in
+            [Fault::Split, Fault::Delay(Duration::from_millis(20))].into_iter().enumerate()
+        {
             let before = bed.client.count().unwrap();
             bed.proxy.set(Direction::ToServer, fault);
             bed.proxy.set(Direction::ToClient, fault);
@@ -106,8 +113,9 @@ mod cases {
 
     pub(super) fn garbled_replies_are_refused_and_the_client_goes_on<F: Mode>() {
         let bed = Bed::<F>::new(Duration::from_millis(500));
-        // Which byte of the reply is garbled: its length, its own id, the id of its request, its opcode, its section's kind, its document's
-        // length. Only its own id means nothing to the client.
+        // Which byte of the reply is garbled: its length, its own id, the id of its request, its
+        // opcode, its section's kind, its document's length. Only its own id means nothing
+        // to the client.
         for offset in (0..16).chain(20..25) {
             for mask in [0x40, 0xff] {
                 bed.proxy.set(Direction::ToClient, Fault::Garble { offset, mask });
@@ -123,13 +131,16 @@ mod cases {
                     (4..8, outcome) => outcome.unwrap(),
                     (_, Ok(())) => panic!("byte {offset} xor {mask:#x} was not noticed"),
                     (0..4, Err(error)) => {
-                        // A length that claims too much is refused; one that claims a little too much is waited for.
+                        // A length that claims too much is refused; one that claims a little too
+                        // much is waited for.
                         assert!(
                             is_invalid_response(&error) || error.is_timeout(),
                             "byte {offset}: {error:?}"
                         );
                     }
-                    (_, Err(error)) => assert!(is_invalid_response(&error), "byte {offset}: {error:?}"),
+                    (_, Err(error)) => {
+                        assert!(is_invalid_response(&error), "byte {offset}: {error:?}")
+                    }
                 }
                 bed.recovers();
             }
@@ -150,7 +161,10 @@ mod cases {
         bed.proxy.refuse();
         bed.proxy.cut();
         eventually("the server is lost", || {
-            bed.client.topology().servers().all(|server| server.server_type() == ServerType::Unknown)
+            bed.client
+                .topology()
+                .servers()
+                .all(|server| server.server_type() == ServerType::Unknown)
         });
         bed.proxy.accept().unwrap();
         bed.recovers();
@@ -159,7 +173,8 @@ mod cases {
     pub(super) fn a_reply_to_another_request_is_refused_and_harms_nobody<F: Mode>() {
         let server = Standalone::start().unwrap();
         let proxy = Proxy::start(&server.host()).unwrap();
-        let (mut options, _) = options(&format!("mongodb://{}/?directConnection=true", proxy.host()));
+        let (mut options, _) =
+            options(&format!("mongodb://{}/?directConnection=true", proxy.host()));
         options.heartbeat_freq = Some(Duration::from_secs(3600));
         options.max_pool_size = Some(1);
         let records = Records::of(&mut options);

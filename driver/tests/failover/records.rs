@@ -39,10 +39,16 @@ impl Records {
                     most = most.max(opening.len());
                 }
                 CmapEvent::ConnectionReady(e) => {
-                    opening.entry(e.address.to_string()).or_default().retain(|id| *id != e.connection_id);
+                    opening
+                        .entry(e.address.to_string())
+                        .or_default()
+                        .retain(|id| *id != e.connection_id);
                 }
                 CmapEvent::ConnectionClosed(e) => {
-                    opening.entry(e.address.to_string()).or_default().retain(|id| *id != e.connection_id);
+                    opening
+                        .entry(e.address.to_string())
+                        .or_default()
+                        .retain(|id| *id != e.connection_id);
                 }
                 _ => {}
             }
@@ -52,21 +58,26 @@ impl Records {
 
     /// How many connections of pools are open.
     pub(crate) fn open(&self) -> usize {
-        let count =
-            |kind: fn(&CmapEvent) -> bool| self.pools.lock().unwrap().iter().filter(|e| kind(e)).count();
+        let count = |kind: fn(&CmapEvent) -> bool| {
+            self.pools.lock().unwrap().iter().filter(|e| kind(e)).count()
+        };
         count(|e| matches!(e, CmapEvent::ConnectionCreated(_)))
             - count(|e| matches!(e, CmapEvent::ConnectionClosed(_)))
     }
 
     /// How many connections of pools were closed.
     pub(crate) fn closed(&self) -> usize {
-        self.pools.lock().unwrap().iter().filter(|e| matches!(e, CmapEvent::ConnectionClosed(_))).count()
+        self.pools
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|e| matches!(e, CmapEvent::ConnectionClosed(_)))
+            .count()
     }
 
     /// How often the connections in use were interrupted.
     pub(crate) fn interruptions(&self) -> usize {
-        let interrupts =
-            |event: &&CmapEvent| matches!(event, CmapEvent::PoolCleared(e) if e.interrupt_in_use_connections);
+        let interrupts = |event: &&CmapEvent| matches!(event, CmapEvent::PoolCleared(e) if e.interrupt_in_use_connections);
         self.pools.lock().unwrap().iter().filter(interrupts).count()
     }
 
@@ -84,7 +95,8 @@ impl Records {
         self.pools.lock().unwrap().iter().filter_map(used).collect()
     }
 
-    /// How often each server was asked for its state, those requests not counted that wait for news.
+    /// How often each server was asked for its state, those requests not counted that wait for
+    /// news.
     pub(crate) fn checks(&self) -> HashMap<String, usize> {
         let mut checks = HashMap::new();
         for event in &*self.servers.lock().unwrap() {

@@ -48,7 +48,8 @@ fn read_from<F: Mode>(client: &F, records: &Records, reads: usize) -> HashSet<St
 
 /// What no picture of a set may show: two primaries, or a primary that its type does not know of.
 fn assert_whole(picture: &TopologyDescription) {
-    let primaries = picture.servers().filter(|server| server.server_type() == ServerType::RsPrimary).count();
+    let primaries =
+        picture.servers().filter(|server| server.server_type() == ServerType::RsPrimary).count();
     let with_primary = picture.topology_type() == TopologyType::ReplicaSetWithPrimary;
     assert_eq!(primaries, usize::from(with_primary), "{picture}");
 }
@@ -58,7 +59,11 @@ mod cases {
 
     // A snapshot is whole, never changes, and is never followed by an older one.
     pub(super) fn pictures_are_whole_through_elections<F: Mode>() {
-        let set = ReplicaSet::builder().members(3).election_timeout(Duration::from_secs(60)).start().unwrap();
+        let set = ReplicaSet::builder()
+            .members(3)
+            .election_timeout(Duration::from_secs(60))
+            .start()
+            .unwrap();
         drop(filled::<F>(&set));
         // The members that one operation was let choose from, each time that it chose.
         let chosen_from: Arc<Mutex<Vec<(String, ServerType)>>> = Arc::default();
@@ -79,7 +84,10 @@ mod cases {
                     let next = client.topology();
                     assert_whole(&next);
                     assert_eq!(format!("{last:?}"), told, "a picture was changed");
-                    assert!(next.max_election_id() >= last.max_election_id(), "from {last} back to {next}");
+                    assert!(
+                        next.max_election_id() >= last.max_election_id(),
+                        "from {last} back to {next}"
+                    );
                     seen.extend(next.primary().map(|primary| primary.address().to_string()));
                     last = next;
                 }
@@ -96,7 +104,10 @@ mod cases {
                             primaries = 0;
                         }
                         primaries += usize::from(server_type == ServerType::RsPrimary);
-                        assert!(primaries <= 1, "an operation was let choose between two primaries");
+                        assert!(
+                            primaries <= 1,
+                            "an operation was let choose between two primaries"
+                        );
                     }
                 }
             });
@@ -149,7 +160,10 @@ mod cases {
             let mut seen = HashSet::new();
             eventually(&format!("{preference} reads from all of {expected:?}"), || {
                 let now = read_from(&client, &records, 10);
-                assert!(now.is_subset(&expected), "{preference} reads from {now:?}, not only {expected:?}");
+                assert!(
+                    now.is_subset(&expected),
+                    "{preference} reads from {now:?}, not only {expected:?}"
+                );
                 records.used().into_iter().collect::<HashSet<_>>() == expected
             });
             seen.extend(records.used());
@@ -184,7 +198,11 @@ mod cases {
 
     // With two members both are always candidates, so chance plays no part.
     pub(super) fn of_two_members_the_less_busy_is_read_from<F: Mode>() {
-        let set = ReplicaSet::builder().members(3).election_timeout(Duration::from_secs(60)).start().unwrap();
+        let set = ReplicaSet::builder()
+            .members(3)
+            .election_timeout(Duration::from_secs(60))
+            .start()
+            .unwrap();
         drop(filled::<F>(&set));
         let [busy, free] = set.secondaries()[..] else { panic!("there are two secondaries") };
         let (mut options, app) =
@@ -222,7 +240,11 @@ mod cases {
     // The time between two checks adds to the estimate of a lag. With a long one, a few seconds
     // of real lag exceed the hour that is allowed.
     pub(super) fn a_member_that_lags_too_far_is_not_read_from<F: Mode>() {
-        let set = ReplicaSet::builder().members(3).election_timeout(Duration::from_secs(60)).start().unwrap();
+        let set = ReplicaSet::builder()
+            .members(3)
+            .election_timeout(Duration::from_secs(60))
+            .start()
+            .unwrap();
         let writer = filled::<F>(&set);
         let [lagging, fresh] = set.secondaries()[..] else { panic!("there are two secondaries") };
         let stop = doc! { "configureFailPoint": "rsSyncApplyStop", "mode": "alwaysOn" };
@@ -236,7 +258,8 @@ mod cases {
         let late = set.host(lagging).unwrap();
         let known = || {
             client.topology().servers().any(|server| {
-                server.address().to_string() == late && server.server_type() == ServerType::RsSecondary
+                server.address().to_string() == late
+                    && server.server_type() == ServerType::RsSecondary
             })
         };
         eventually("what lags is left out, and nothing else", || {
@@ -248,8 +271,10 @@ mod cases {
             known() && used == hosts(&set, [fresh])
         });
         // It is left out for its lag: who allows any is sent there.
-        let (mut options, _) =
-            super::options(&format!("{}&readPreference=secondary&localThresholdMS=60000", set.uri()));
+        let (mut options, _) = super::options(&format!(
+            "{}&readPreference=secondary&localThresholdMS=60000",
+            set.uri()
+        ));
         let records = Records::of(&mut options);
         let tolerant = F::open(options).unwrap();
         eventually("it is read from where any lag is allowed", || {
@@ -282,7 +307,8 @@ mod cases {
             eventually("the cursor is killed", || sent.lock().unwrap().len() >= 3);
             let sent = sent.lock().unwrap();
             let host = &sent[0].1;
-            let expected = ["find", "getMore", "killCursors"].map(|name| (name.to_owned(), host.clone()));
+            let expected =
+                ["find", "getMore", "killCursors"].map(|name| (name.to_owned(), host.clone()));
             assert_eq!(*sent, expected);
             seen.insert(host.clone());
         }

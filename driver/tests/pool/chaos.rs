@@ -41,8 +41,9 @@ impl Score {
 }
 
 fn options(uri: &str, events: &Events, runtime: &tokio::runtime::Runtime) -> ClientOptions {
-    let uri =
-        format!("{uri}&readPreference=primaryPreferred&maxPoolSize={MOST}&serverSelectionTimeoutMS=20000");
+    let uri = format!(
+        "{uri}&readPreference=primaryPreferred&maxPoolSize={MOST}&serverSelectionTimeoutMS=20000"
+    );
     let mut options = runtime.block_on(ClientOptions::parse(uri)).unwrap();
     options.cmap_event_handler = Some(events.handler());
     options.app_name = Some(name());
@@ -53,16 +54,22 @@ fn options(uri: &str, events: &Events, runtime: &tokio::runtime::Runtime) -> Cli
 #[test]
 fn after_chaos_the_pool_is_whole_and_every_reply_was_to_its_request() {
     let seconds = std::env::var("CHAOS_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(6);
-    let set = ReplicaSet::builder().member(Member::new()).member(Member::new()).member(Member::new()).start();
+    let set = ReplicaSet::builder()
+        .member(Member::new())
+        .member(Member::new())
+        .member(Member::new())
+        .start();
     let set = Arc::new(set.unwrap());
-    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let tokio =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let (task_events, thread_events) = (Events::default(), Events::default());
     let client = {
         let options = options(&set.uri(), &task_events, &tokio);
         let _context = tokio.enter();
         Client::with_options(options).unwrap()
     };
-    let threads_client = sync::Client::with_options(options(&set.uri(), &thread_events, &tokio)).unwrap();
+    let threads_client =
+        sync::Client::with_options(options(&set.uri(), &thread_events, &tokio)).unwrap();
     let all = (0..DOCUMENTS).map(|id| doc! { "_id": id, "filling": "x".repeat(id as usize % 300) });
     let coll = threads_client.database("chaos").collection::<Document>("c");
     let majority = driver::options::WriteConcern::nodes(3);
@@ -106,12 +113,17 @@ fn after_chaos_the_pool_is_whole_and_every_reply_was_to_its_request() {
     let whole = tokio.block_on(async {
         let requests: Vec<_> = (0..MOST).map(|_| client.start_request()).collect();
         for request in &requests {
-            request.database("chaos").collection::<Document>("c").find_one(doc! { "_id": 1 }).await?;
+            request
+                .database("chaos")
+                .collection::<Document>("c")
+                .find_one(doc! { "_id": 1 })
+                .await?;
         }
         driver::Result::Ok(())
     });
     whole.unwrap();
-    let (answered, failed, cancelled) = (seen(&score.answered), seen(&score.failed), seen(&score.cancelled));
+    let (answered, failed, cancelled) =
+        (seen(&score.answered), seen(&score.failed), seen(&score.cancelled));
     println!("answered={answered} failed={failed} cancelled={cancelled}");
     assert!(enough(), "answered={answered} failed={failed} cancelled={cancelled}");
 }

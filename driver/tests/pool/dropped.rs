@@ -1,4 +1,5 @@
-//! Operations that are dropped in flight, or run out of time: what becomes of their connections, requests and sessions.
+//! Operations that are dropped in flight, or run out of time: what becomes of their connections,
+//! requests and sessions.
 
 use std::time::Duration;
 
@@ -124,7 +125,8 @@ async fn request_reads_its_writes_after_dropped_operations() {
     client.database(&database).drop().await.unwrap();
 }
 
-/// The ping of the application `app` takes the server longer than the client's `timeoutMS`, and not so long that it cannot be drained.
+/// The ping of the application `app` takes the server longer than the client's `timeoutMS`, and not
+/// so long that it cannot be drained.
 fn slow_ping(app: &str) -> Document {
     doc! {
         "configureFailPoint": "failCommand", "mode": { "times": 1 },
@@ -197,7 +199,8 @@ async fn request_reads_its_half_written_unacknowledged_insert() {
     let server = Standalone::start().unwrap();
     let (client, events) = client_of(&server, |_| {});
     let request = client.start_request();
-    let coll = request.database("dropped").collection_with_options::<Document>("c", unacknowledged());
+    let coll =
+        request.database("dropped").collection_with_options::<Document>("c", unacknowledged());
     for n in 0..5 {
         assert_eq!(coll.count_documents(doc! {}).await.unwrap(), n);
         drop_half_written(&server, &coll);
@@ -212,8 +215,10 @@ async fn dropped_operations_leave_no_sessions_behind() {
     let (client, events) = client_of(&server, |options| options.max_pool_size = Some(4));
     let coll = client.database("dropped").collection::<Document>("c");
     let sessions = || {
-        let pipeline = vec![doc! { "$listLocalSessions": { "allUsers": true } }, doc! { "$count": "n" }];
-        let reply = server.admin(doc! { "aggregate": 1, "pipeline": pipeline, "cursor": {} }).unwrap();
+        let pipeline =
+            vec![doc! { "$listLocalSessions": { "allUsers": true } }, doc! { "$count": "n" }];
+        let reply =
+            server.admin(doc! { "aggregate": 1, "pipeline": pipeline, "cursor": {} }).unwrap();
         let batch = reply.get_document("cursor").unwrap().get_array("firstBatch").unwrap();
         batch.first().map_or(0, |first| first.as_document().unwrap().get_i32("n").unwrap())
     };

@@ -36,7 +36,8 @@ fn threads_started_by_c_give_their_connections_back_when_they_die() {
             let mut thread = std::mem::MaybeUninit::<libc::pthread_t>::uninit();
             let argument = (&raw const client).cast_mut().cast();
             // SAFETY: `thread` has room for the id, and `run` is given the client that it expects.
-            let failed = unsafe { libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run, argument) };
+            let failed =
+                unsafe { libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run, argument) };
             assert_eq!(failed, 0);
             // SAFETY: it was written, for the call did not fail.
             threads.push(unsafe { thread.assume_init() });

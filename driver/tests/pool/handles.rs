@@ -80,7 +80,8 @@ async fn a_dead_connection_is_replaced_and_the_request_goes_on() {
     let (client, events) = client(|options| options.app_name = Some(app.clone()));
     let request = client.start_request();
     let first = connection(request.client()).await;
-    let refused = request.database("admin").run_command(doc! { "noSuchCommand": 1 }).await.unwrap_err();
+    let refused =
+        request.database("admin").run_command(doc! { "noSuchCommand": 1 }).await.unwrap_err();
     assert_eq!(refused.code(), Some(59));
     assert_eq!(connection(request.client()).await, first);
 

@@ -126,7 +126,8 @@ fn a_refused_connection_costs_no_place_on_threads() {
 fn unknown_user(options: &mut ClientOptions) {
     options.max_pool_size = Some(1);
     options.wait_queue_timeout = Some(Duration::from_secs(20));
-    let credential = Credential::builder().username("nobody".to_owned()).password("knows".to_owned());
+    let credential =
+        Credential::builder().username("nobody".to_owned()).password("knows".to_owned());
     options.credential = Some(credential.build());
 }
 
@@ -171,7 +172,8 @@ fn slow(app: &str, millis: i32) -> testbed::FailPoint<'static> {
 
 /// A reply that comes late is read in the background, and the connection is kept.
 ///
-/// How long is waited for it is bounded, so that a busy machine may be too slow for it now and then; not every time.
+/// How long is waited for it is bounded, so that a busy machine may be too slow for it now and
+/// then; not every time.
 #[test]
 fn a_reply_that_was_not_waited_for_is_read_and_its_connection_kept() {
     let _faults = FAULTS.acquire().wait();
@@ -269,9 +271,12 @@ fn absurd_timeouts_never_pass_on_threads() {
 /// What is no time is named in a warning, and the option is as if it were not there.
 #[tokio::test]
 async fn negative_and_endless_timeouts_in_a_connection_string_are_warned_of() {
-    for name in ["connectTimeoutMS", "maxIdleTimeMS", "socketTimeoutMS", "timeoutMS", "waitQueueTimeoutMS"] {
+    for name in
+        ["connectTimeoutMS", "maxIdleTimeMS", "socketTimeoutMS", "timeoutMS", "waitQueueTimeoutMS"]
+    {
         for value in ["-1", "9223372036854775808", "1s"] {
-            let options = ClientOptions::parse(format!("mongodb://localhost/?{name}={value}")).await.unwrap();
+            let options =
+                ClientOptions::parse(format!("mongodb://localhost/?{name}={value}")).await.unwrap();
             let told = options.warnings();
             assert!(told.iter().any(|warning| warning.contains(name)), "{name}={value}: {told:?}");
             let set = [

@@ -12,7 +12,8 @@ use crate::watch::{Events, eventually};
 
 /// `w=majority` is the default only since 5.0; less may be lost with the primary.
 async fn options(set: &ReplicaSet, events: &Events, more: &str) -> ClientOptions {
-    let mut options = ClientOptions::parse(format!("{}&w=majority&{more}", set.uri())).await.unwrap();
+    let mut options =
+        ClientOptions::parse(format!("{}&w=majority&{more}", set.uri())).await.unwrap();
     options.cmap_event_handler = Some(events.handler());
     options
 }
@@ -42,7 +43,9 @@ async fn the_loss_of_idle_connections_surfaces_at_most_once_and_never_where_retr
                 // Retryable: no error. Not retryable: one at most, and the next works.
                 let coll = request.database("losses").collection::<Document>("c");
                 coll.insert_one(doc! { "_id": 100 + i as i32 }).await.unwrap();
-                let many = || coll.update_many(doc! { "_id": i as i32 }, doc! { "$set": { "seen": true } });
+                let many = || {
+                    coll.update_many(doc! { "_id": i as i32 }, doc! { "$set": { "seen": true } })
+                };
                 if many().await.is_err() {
                     errors.fetch_add(1, Ordering::Relaxed);
                     many().await.unwrap();
@@ -67,7 +70,8 @@ fn threads_that_die_while_the_primary_dies_leave_nothing_in_use() {
     let set = Arc::new(ReplicaSet::start(3).unwrap());
     let events = Events::default();
     let parsed = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let options = parsed.block_on(options(&set, &events, "maxPoolSize=50&waitQueueTimeoutMS=60000"));
+    let options =
+        parsed.block_on(options(&set, &events, "maxPoolSize=50&waitQueueTimeoutMS=60000"));
     let client = sync::Client::with_options(options).unwrap();
     let written = Arc::new(AtomicUsize::new(0));
     for wave in 0..10 {

@@ -1,9 +1,9 @@
 //! A stepdown closes forty idle connections, each pinned by a request. Each operation gets at
 //! most one error, and none if it is retryable. On both APIs.
 //!
-//! Servers since 4.2 keep their connections when they step down; the proxy before them closes them, as older ones and a dying
-//! one do. In a set of one the next primary is the same server, so that each request finds its own connection dead; in a set
-//! of three it is another.
+//! Servers since 4.2 keep their connections when they step down; the proxy before them closes them,
+//! as older ones and a dying one do. In a set of one the next primary is the same server, so that
+//! each request finds its own connection dead; in a set of three it is another.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,8 @@ use crate::watch::Events;
 
 const REQUESTS: usize = 40;
 
-/// A set whose members are reached through proxies, and which elects nobody of its own accord, however busy the machine is.
+/// A set whose members are reached through proxies, and which elects nobody of its own accord,
+/// however busy the machine is.
 fn set(members: usize) -> ReplicaSet {
     ReplicaSet::builder()
         .members(members)
@@ -81,7 +82,8 @@ async fn requests_of_handles_survive_a_stepdown_that_closes_their_connections() 
             .map(|(i, request)| {
                 tokio::spawn(async move {
                     let coll = request.database("stepdown").collection::<Document>("c");
-                    // Each kind of operation is the first to meet the dead connection in half of the requests.
+                    // Each kind of operation is the first to meet the dead connection in half of
+                    // the requests.
                     if i % 2 == 0 {
                         coll.insert_one(second(i)).await.unwrap();
                     }

@@ -146,8 +146,8 @@ fn a_count_after_a_hundred_unacknowledged_inserts_counts_a_hundred() {
     let database = client.database(&name());
     let unacknowledged = CollectionOptions::builder().write_concern(WriteConcern::nodes(0)).build();
     for round in 0..10 {
-        let log =
-            database.collection_with_options::<Document>(&format!("log{round}"), unacknowledged.clone());
+        let log = database
+            .collection_with_options::<Document>(&format!("log{round}"), unacknowledged.clone());
         let request = client.start_request();
         for breath in 0..100 {
             log.insert_one(doc! { "breath": breath }).run().unwrap();
@@ -185,7 +185,8 @@ fn auto_start_request_leaves_the_killing_of_cursors_alone() {
     let before = events.checked_out();
     drop(cursor);
     eventually("the killing of the cursor", || events.checked_out() > before);
-    // Had it started a request, the only connection would stay with a thread that has nothing more to do.
+    // Had it started a request, the only connection would stay with a thread that has nothing more
+    // to do.
     collection.drop().run().unwrap();
 }
 
@@ -202,7 +203,8 @@ fn a_dead_connection_is_replaced_and_the_request_goes_on() {
     let first = connection(&client);
 
     // An error reply does not cost the connection.
-    let refused = client.database("admin").run_command(doc! { "noSuchCommand": 1 }).run().unwrap_err();
+    let refused =
+        client.database("admin").run_command(doc! { "noSuchCommand": 1 }).run().unwrap_err();
     assert_eq!(refused.code(), Some(59));
     assert_eq!((connection(&client), events.closed()), (first.clone(), 0));
 
@@ -267,7 +269,8 @@ fn operations_after_shutdown_fail_with_shutdown() {
     assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error:?}");
 }
 
-/// A thousand threads over a pool of fifty: nothing stays in use, and no more than fifty are ever open.
+/// A thousand threads over a pool of fifty: nothing stays in use, and no more than fifty are ever
+/// open.
 #[test]
 fn a_thousand_threads_that_die_in_requests_leave_nothing_in_use() {
     let app = name();

@@ -38,7 +38,8 @@ impl Waiter {
     /// Begins an operation for which there is no connection.
     fn begin(client: &Client) -> Self {
         let database = client.database("admin");
-        let mut operation = Box::pin(async move { database.run_command(who()).into_future().await });
+        let mut operation =
+            Box::pin(async move { database.run_command(who()).into_future().await });
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(Arc::clone(&wakes));
         assert!(operation.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());

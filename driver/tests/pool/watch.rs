@@ -66,7 +66,10 @@ impl Events {
         let count = |is: fn(&CmapEvent) -> bool| events.iter().filter(|event| is(event)).count();
         count(|event| matches!(event, CmapEvent::ConnectionCheckoutStarted(_)))
             == count(|event| {
-                matches!(event, CmapEvent::ConnectionCheckedOut(_) | CmapEvent::ConnectionCheckoutFailed(_))
+                matches!(
+                    event,
+                    CmapEvent::ConnectionCheckedOut(_) | CmapEvent::ConnectionCheckoutFailed(_)
+                )
             })
     }
 }

@@ -22,7 +22,9 @@ async fn write(name: &str, server: &FakeServer) -> Result<String> {
     let set = doc! { "$set": { "x": 1 } };
     Ok(match name {
         "insert_one" => format!("{:?}", coll.insert_one(doc! { "_id": 1 }).await?),
-        "insert_many" => format!("{:?}", coll.insert_many([doc! { "_id": 1 }, doc! { "_id": 2 }]).await?),
+        "insert_many" => {
+            format!("{:?}", coll.insert_many([doc! { "_id": 1 }, doc! { "_id": 2 }]).await?)
+        }
         "update_one" => format!("{:?}", coll.update_one(doc! {}, set).await?),
         "update_many" => format!("{:?}", coll.update_many(doc! {}, set).await?),
         "replace_one" => format!("{:?}", coll.replace_one(doc! {}, doc! { "x": 1 }).await?),
@@ -41,7 +43,9 @@ fn write_blocking(name: &str, server: &FakeServer) -> Result<String> {
     let set = doc! { "$set": { "x": 1 } };
     Ok(match name {
         "insert_one" => format!("{:?}", coll.insert_one(doc! { "_id": 1 }).run()?),
-        "insert_many" => format!("{:?}", coll.insert_many([doc! { "_id": 1 }, doc! { "_id": 2 }]).run()?),
+        "insert_many" => {
+            format!("{:?}", coll.insert_many([doc! { "_id": 1 }, doc! { "_id": 2 }]).run()?)
+        }
         "update_one" => format!("{:?}", coll.update_one(doc! {}, set).run()?),
         "update_many" => format!("{:?}", coll.update_many(doc! {}, set).run()?),
         "replace_one" => format!("{:?}", coll.replace_one(doc! {}, doc! { "x": 1 }).run()?),
@@ -58,7 +62,8 @@ fn write_blocking(name: &str, server: &FakeServer) -> Result<String> {
 async fn in_both(name: &'static str, reply: &Document) -> [Result<String>; 2] {
     let server = FakeServer::that_says(reply.clone());
     let outcome = write(name, &server).await;
-    let blocking = tokio::task::spawn_blocking(move || write_blocking(name, &server)).await.unwrap();
+    let blocking =
+        tokio::task::spawn_blocking(move || write_blocking(name, &server)).await.unwrap();
     [outcome, blocking]
 }
 
@@ -73,8 +78,7 @@ fn assert_invalid(outcome: Result<String>, name: &str, reply: &Document) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_write_errors_are_invalid_replies() {
-    let error =
-        |index: Bson, code: Bson| doc! { "ok": 1, "n": 0, "writeErrors": [{ "index": index, "code": code }] };
+    let error = |index: Bson, code: Bson| doc! { "ok": 1, "n": 0, "writeErrors": [{ "index": index, "code": code }] };
     let replies = [
         doc! { "ok": 1, "n": 1, "writeErrors": 5 },
         doc! { "ok": 1, "n": 1, "writeErrors": { "index": 0, "code": 1 } },
@@ -120,9 +124,14 @@ async fn malformed_concern_errors_are_invalid_replies() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_counts_are_invalid_replies() {
-    for n in
-        [Bson::from("1"), Bson::from(-1), Bson::from(0.5), Bson::from(f64::NAN), Bson::Null, Bson::from(true)]
-    {
+    for n in [
+        Bson::from("1"),
+        Bson::from(-1),
+        Bson::from(0.5),
+        Bson::from(f64::NAN),
+        Bson::Null,
+        Bson::from(true),
+    ] {
         for name in ["update_one", "update_many", "replace_one", "delete_one", "delete_many"] {
             let reply = doc! { "ok": 1, "n": n.clone(), "nModified": 0 };
             for outcome in in_both(name, &reply).await {
@@ -150,7 +159,10 @@ async fn malformed_counts_are_invalid_replies() {
 async fn reply_without_ok_says_what_it_lacks() {
     for reply in [doc! { "n": 1 }, doc! { "ok": "yes", "n": 1 }, doc! { "ok": 0.5, "n": 1 }] {
         for outcome in in_both("insert_one", &reply).await {
-            assert!(outcome.as_ref().is_err_and(|error| error.to_string().contains("no ok")), "{outcome:?}");
+            assert!(
+                outcome.as_ref().is_err_and(|error| error.to_string().contains("no ok")),
+                "{outcome:?}"
+            );
             assert_invalid(outcome, "insert_one", &reply);
         }
     }
@@ -174,7 +186,8 @@ async fn writes_report_concern_errors_that_servers_send() {
             assert!(error.host().is_some() && error.server_response().is_some(), "{name}: {error}");
         }
     }
-    // The specification leaves it to the caller to read the reply of a command that the driver does not know.
+    // The specification leaves it to the caller to read the reply of a command that the driver does
+    // not know.
     let server = FakeServer::that_says(reply.clone());
     let client = Client::with_uri_str(server.uri()).await.unwrap();
     let found = client.database("db").run_command(doc! { "insert": "coll" }).await.unwrap();
@@ -195,7 +208,8 @@ async fn timeout_in_a_retry_tells_the_error_before() {
     }
     let told = |error: driver::error::Error| {
         assert!(error.is_timeout(), "{error}");
-        let source = error.source().and_then(|source| source.downcast_ref::<driver::error::Error>());
+        let source =
+            error.source().and_then(|source| source.downcast_ref::<driver::error::Error>());
         let source = source.expect("it has the error of the attempt before");
         assert!(source.is_network() && !source.is_timeout(), "{source}");
         assert!(error.to_string().contains(&source.kind().to_string()), "{error}");
@@ -205,7 +219,8 @@ async fn timeout_in_a_retry_tells_the_error_before() {
     told(client.database("db").collection::<Document>("coll").find_one(doc! {}).await.unwrap_err());
     let server = fails_then_silent();
     let blocking = tokio::task::spawn_blocking(move || {
-        let client = sync::Client::with_uri_str(format!("{}&timeoutMS=1500", server.uri())).unwrap();
+        let client =
+            sync::Client::with_uri_str(format!("{}&timeoutMS=1500", server.uri())).unwrap();
         client.database("db").collection::<Document>("coll").find_one(doc! {}).run().unwrap_err()
     });
     told(blocking.await.unwrap());
@@ -270,18 +285,25 @@ async fn documents_that_cannot_be_written_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_of_cursors_name_operation_and_host() {
-    let batch =
-        |array: Bson, id: i64| doc! { "ok": 1, "cursor": { "id": id, "ns": "db.coll", "firstBatch": array } };
-    let server = FakeServer::that_says(batch(Bson::from(vec![doc! { "a": 1 }.into(), Bson::from(5)]), 0));
+    let batch = |array: Bson, id: i64| doc! { "ok": 1, "cursor": { "id": id, "ns": "db.coll", "firstBatch": array } };
+    let server =
+        FakeServer::that_says(batch(Bson::from(vec![doc! { "a": 1 }.into(), Bson::from(5)]), 0));
     let client = Client::with_uri_str(server.uri()).await.unwrap();
     let coll: Collection<Document> = client.database("db").collection("coll");
     let error = coll.find(doc! {}).await.map(drop).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::InvalidResponse { .. }), "{error}");
-    assert!(error.host().is_some() && error.to_string().starts_with("find on db.coll: "), "{error}");
+    assert!(
+        error.host().is_some() && error.to_string().starts_with("find on db.coll: "),
+        "{error}"
+    );
     let error = coll.aggregate([doc! {}]).await.map(drop).unwrap_err();
-    assert!(error.host().is_some() && error.to_string().starts_with("aggregate on db.coll: "), "{error}");
+    assert!(
+        error.host().is_some() && error.to_string().starts_with("aggregate on db.coll: "),
+        "{error}"
+    );
 
-    let server = FakeServer::that_says(batch(Bson::from(vec![Bson::from(doc! { "a": "text" })]), 7));
+    let server =
+        FakeServer::that_says(batch(Bson::from(vec![Bson::from(doc! { "a": "text" })]), 7));
     let client = Client::with_uri_str(server.uri()).await.unwrap();
     let coll: Collection<Document> = client.database("db").collection("coll");
     #[derive(Debug, serde::Deserialize)]
@@ -289,7 +311,8 @@ async fn errors_of_cursors_name_operation_and_host() {
         #[serde(rename = "a")]
         _a: i32,
     }
-    let mut typed = coll.clone_with_type::<Typed>().aggregate([doc! {}]).with_type::<Typed>().await.unwrap();
+    let mut typed =
+        coll.clone_with_type::<Typed>().aggregate([doc! {}]).with_type::<Typed>().await.unwrap();
     let error = typed.try_next().await.unwrap_err();
     assert!(error.to_string().starts_with("aggregate on db.coll: "), "{error}");
 }

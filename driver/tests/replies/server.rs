@@ -1,6 +1,7 @@
 //! A server that answers with the replies that a test gives it: replies that no real server sends.
 //!
-//! It speaks OP_MSG on a port of 127.0.0.1, answers `hello` as a standalone server does, and every other command as its script says.
+//! It speaks OP_MSG on a port of 127.0.0.1, answers `hello` as a standalone server does, and every
+//! other command as its script says.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -40,7 +41,8 @@ impl FakeServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let ended = Arc::new(AtomicBool::new(false));
-        let (script, over): (Arc<Mutex<Script>>, _) = (Arc::new(Mutex::new(script)), Arc::clone(&ended));
+        let (script, over): (Arc<Mutex<Script>>, _) =
+            (Arc::new(Mutex::new(script)), Arc::clone(&ended));
         thread::spawn(move || {
             for stream in listener.incoming() {
                 if over.load(Ordering::Acquire) {

@@ -11,7 +11,10 @@ pub(crate) fn folder() -> Result<Option<PathBuf>, String> {
         let folder = PathBuf::from(folder);
         return match folder.is_dir() {
             true => Ok(Some(folder)),
-            false => Err(format!("MONGODB_SPECIFICATIONS names {}, which is no folder", folder.display())),
+            false => Err(format!(
+                "MONGODB_SPECIFICATIONS names {}, which is no folder",
+                folder.display()
+            )),
         };
     }
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/specifications");
@@ -32,7 +35,11 @@ pub(crate) fn case_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     }
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>, folders: &mut Vec<PathBuf>) -> Result<(), String> {
+fn collect(
+    folder: &Path,
+    files: &mut Vec<PathBuf>,
+    folders: &mut Vec<PathBuf>,
+) -> Result<(), String> {
     let unreadable = |e: std::io::Error| format!("cannot list {}: {e}", folder.display());
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
@@ -47,6 +54,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>, folders: &mut Vec<PathBuf>) 
 
 /// A case file as JSON.
 pub(crate) fn read(file: &Path) -> Result<serde_json::Value, String> {
-    let text = std::fs::read_to_string(file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|e| format!("cannot read {}: {e}", file.display()))?;
     serde_json::from_str(&text).map_err(|e| format!("{} is not JSON: {e}", file.display()))
 }

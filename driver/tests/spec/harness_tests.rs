@@ -25,7 +25,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a panic is a failure", a_panic_is_a_failure),
         trial("what passes does not pass as failing", what_passes_does_not_fail),
         trial("the missing components are named", missing_components_are_named),
-        trial("only old servers lack fail points at the handshake", old_servers_lack_handshake_fail_points),
+        trial(
+            "only old servers lack fail points at the handshake",
+            old_servers_lack_handshake_fail_points,
+        ),
     ]
 }
 
@@ -255,10 +258,15 @@ fn expectations(case: &Value) -> Vec<String> {
     fn walk(value: &Value, path: String, leaves: &mut Vec<String>) {
         match value {
             Value::Object(members) => {
-                members.iter().for_each(|(key, member)| walk(member, format!("{path}/{key}"), leaves));
+                members
+                    .iter()
+                    .for_each(|(key, member)| walk(member, format!("{path}/{key}"), leaves));
             }
             Value::Array(items) => {
-                items.iter().enumerate().for_each(|(i, item)| walk(item, format!("{path}/{i}"), leaves));
+                items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(i, item)| walk(item, format!("{path}/{i}"), leaves));
             }
             Value::Null => {}
             _ => leaves.push(path),
@@ -280,8 +288,9 @@ fn expectations(case: &Value) -> Vec<String> {
     leaves.retain(|path| !is_instruction(path) && !path.ends_with("/description"));
     // A label that must not be there is not missed when another is named, nor is one of two types.
     leaves.retain(|path| !path.contains("errorLabelsOmit") && !path.contains("$$type/1"));
-    leaves
-        .retain(|path| !given.iter().any(|given| path.starts_with(given)) && !path.ends_with("/topologyId"));
+    leaves.retain(|path| {
+        !given.iter().any(|given| path.starts_with(given)) && !path.ends_with("/topologyId")
+    });
     leaves
 }
 
@@ -307,7 +316,8 @@ fn unknown_members_fail() -> Result<(), String> {
 
 fn other_forms_are_unreadable() -> Result<(), String> {
     // These wait for files of another form.
-    let takes_them = |suite: &Suite| suite.name.ends_with("/invalid") || suite.name.ends_with("/valid-fail");
+    let takes_them =
+        |suite: &Suite| suite.name.ends_with("/invalid") || suite.name.ends_with("/valid-fail");
     for suite in suites::all().into_iter().filter(|suite| !takes_them(suite)) {
         for content in [json!({}), json!({ "tests": 1 }), json!({ "tests": [{}] })] {
             if (suite.cases)(&content).is_ok() {
@@ -318,7 +328,8 @@ fn other_forms_are_unreadable() -> Result<(), String> {
     Ok(())
 }
 
-/// A test that passes is a failure of the suite of tests that must fail, as is a file that is read of those to be refused.
+/// A test that passes is a failure of the suite of tests that must fail, as is a file that is read
+/// of those to be refused.
 fn what_passes_does_not_fail() -> Result<(), String> {
     for name in ["unified-test-format/valid-fail", "unified-test-format/invalid"] {
         for case in (suite(name).cases)(&in_unified_format())? {
@@ -367,8 +378,8 @@ fn old_servers_lack_handshake_fail_points() -> Result<(), String> {
     let (version, since) = (server.version(), ignored::HANDSHAKE_FAIL_POINTS);
     match reached == (version < since) {
         true => Ok(()),
-        false => {
-            Err(format!("{version}: the client was let in: {reached}; {since} is the first that should not"))
-        }
+        false => Err(format!(
+            "{version}: the client was let in: {reached}; {since} is the first that should not"
+        )),
     }
 }

@@ -1,11 +1,13 @@
 //! Runs the cases of the public driver specifications: `cargo test -p driver --test spec`.
 //!
-//! The data is looked for in `MONGODB_SPECIFICATIONS`, else in `../shared/specifications` beside the project. Each case is one trial,
-//! called `suite/file: description`; a name given on the command line, or in `SPEC_FILTER`, chooses among them. At the end stands a
-//! scoreboard: per suite what passed, failed, and was ignored for which reason. A case is ignored for a reason computed from the
-//! servers that it would run on, or from the operations and options that it needs and the driver lacks, or because `ignored.rs`
-//! names the component that cannot exist here; none because it fails. A file that cannot be read is a failure. The trials of
-//! `harness` show that wrong expectations fail.
+//! The data is looked for in `MONGODB_SPECIFICATIONS`, else in `../shared/specifications` beside
+//! the project. Each case is one trial, called `suite/file: description`; a name given on the
+//! command line, or in `SPEC_FILTER`, chooses among them. At the end stands a scoreboard: per suite
+//! what passed, failed, and was ignored for which reason. A case is ignored for a reason computed
+//! from the servers that it would run on, or from the operations and options that it needs and the
+//! driver lacks, or because `ignored.rs` names the component that cannot exist here; none because
+//! it fails. A file that cannot be read is a failure. The trials of `harness` show that wrong
+//! expectations fail.
 
 mod data;
 mod harness_tests;

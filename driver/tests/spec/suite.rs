@@ -90,8 +90,11 @@ pub(crate) fn trials(folder: &Path, suites: &[Suite], scoreboard: &Arc<Scoreboar
                     let stem = file.strip_prefix(&folder).unwrap_or(&file).with_extension("");
                     let stem = stem.to_string_lossy().into_owned();
                     match data::read(&file).and_then(|content| (suite.cases)(&content)) {
-                        Ok(cases) => trials
-                            .extend(cases.into_iter().map(|case| trial(suite.name, &stem, case, scoreboard))),
+                        Ok(cases) => trials.extend(
+                            cases
+                                .into_iter()
+                                .map(|case| trial(suite.name, &stem, case, scoreboard)),
+                        ),
                         Err(why) => trials.push(unreadable(suite.name, &stem, why, scoreboard)),
                     }
                 }

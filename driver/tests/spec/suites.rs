@@ -19,7 +19,11 @@ use crate::unified;
 pub(crate) fn all() -> Vec<Suite> {
     vec![
         Suite { name: "auth/legacy", folder: "auth/tests/legacy", cases: credential::cases },
-        Suite { name: "bson-binary-vector", folder: "bson-binary-vector/tests", cases: bson_vector::cases },
+        Suite {
+            name: "bson-binary-vector",
+            folder: "bson-binary-vector/tests",
+            cases: bson_vector::cases,
+        },
         Suite { name: "bson-corpus", folder: "bson-corpus/tests", cases: bson_corpus::cases },
         Suite {
             name: "connection-monitoring-and-pooling",
@@ -149,15 +153,31 @@ pub(crate) fn all() -> Vec<Suite> {
             folder: "server-selection/tests/logging",
             cases: unified::cases,
         },
-        Suite { name: "causal-consistency", folder: "causal-consistency/tests", cases: unified::cases },
-        Suite { name: "change-streams", folder: "change-streams/tests/unified", cases: unified::cases },
-        Suite { name: "client-backpressure", folder: "client-backpressure/tests", cases: unified::cases },
+        Suite {
+            name: "causal-consistency",
+            folder: "causal-consistency/tests",
+            cases: unified::cases,
+        },
+        Suite {
+            name: "change-streams",
+            folder: "change-streams/tests/unified",
+            cases: unified::cases,
+        },
+        Suite {
+            name: "client-backpressure",
+            folder: "client-backpressure/tests",
+            cases: unified::cases,
+        },
         Suite {
             name: "client-side-operations-timeout",
             folder: "client-side-operations-timeout/tests",
             cases: unified::cases,
         },
-        Suite { name: "collection-management", folder: "collection-management/tests", cases: unified::cases },
+        Suite {
+            name: "collection-management",
+            folder: "collection-management/tests",
+            cases: unified::cases,
+        },
         Suite { name: "gridfs", folder: "gridfs/tests", cases: unified::cases },
         Suite { name: "index-management", folder: "index-management/tests", cases: unified::cases },
         Suite { name: "load-balancers", folder: "load-balancers/tests", cases: unified::cases },

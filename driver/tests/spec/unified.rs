@@ -1,5 +1,6 @@
-//! Runs files of the specification "Unified Test Format": each test creates clients, lets them work, and compares results, events,
-//! log messages and what the servers hold in the end. Each runs once on either API.
+//! Runs files of the specification "Unified Test Format": each test creates clients, lets them
+//! work, and compares results, events, log messages and what the servers hold in the end. Each runs
+//! once on either API.
 
 mod arguments;
 mod entities;
@@ -33,7 +34,9 @@ use crate::suite::{Case, Outcome};
 /// The file has another form, or a newer version of it.
 pub(crate) fn cases(content: &Value) -> Result<Vec<Case>, String> {
     let file = Arc::new(File::read(content)?);
-    Ok((0..file.tests.len()).flat_map(|i| [case::<Async>(&file, i), case::<Blocking>(&file, i)]).collect())
+    Ok((0..file.tests.len())
+        .flat_map(|i| [case::<Async>(&file, i), case::<Blocking>(&file, i)])
+        .collect())
 }
 
 /// The tests of one file, each of which must fail.
@@ -91,7 +94,8 @@ fn run<F: Way>(file: &File, test: &Test) -> Result<(), Outcome> {
         .load(&file.initial_data)
         .map_err(Stop::Failed)
         .and_then(|()| play(&runner, file, test))
-        // Fail points are still in force: what they hold up must not come to pass before it is looked at.
+        // Fail points are still in force: what they hold up must not come to pass before it is
+        // looked at.
         .and_then(|()| Ok(servers.check(&test.outcome)?));
     runner.entities.end();
     servers.restore().map_err(failed)?;
@@ -109,8 +113,10 @@ fn play<F: Way>(runner: &Arc<Runner<F>>, file: &File, test: &Test) -> Result<(),
     }
     for expected in test.expect_log_messages.iter() {
         let client = runner.entities.client(&expected.client)?;
-        let levels =
-            client.log_levels.as_ref().ok_or("log messages are expected of a client that has none")?;
+        let levels = client
+            .log_levels
+            .as_ref()
+            .ok_or("log messages are expected of a client that has none")?;
         log_messages::check(expected, levels, &runner.entities)?;
     }
     Ok(())

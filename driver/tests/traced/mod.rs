@@ -1,8 +1,10 @@
-//! A program that runs itself once more as a child, and traces it: what `locked.rs` and `costs.rs` count by.
+//! A program that runs itself once more as a child, and traces it: what `locked.rs` and `costs.rs`
+//! count by.
 //!
-//! The child works at full speed until it announces, by a signal to itself, that what follows is to be watched, and by another that it has
-//! ended; the signals are kept from being delivered. Only the thread that the child starts with is traced. All requests have to
-//! come from the thread that started the child.
+//! The child works at full speed until it announces, by a signal to itself, that what follows is to
+//! be watched, and by another that it has ended; the signals are kept from being delivered. Only
+//! the thread that the child starts with is traced. All requests have to come from the thread that
+//! started the child.
 
 use std::io::{Error, Result};
 use std::os::unix::process::CommandExt;
@@ -13,7 +15,8 @@ use std::ptr::null_mut;
 const BEGIN: i32 = libc::SIGUSR1;
 const END: i32 = libc::SIGUSR2;
 
-/// The signal of a stop at a system call, told from others by the option that [`Traced::start`] sets.
+/// The signal of a stop at a system call, told from others by the option that [`Traced::start`]
+/// sets.
 const AT_SYSTEM_CALL: i32 = libc::SIGTRAP | 0x80;
 
 /// Says, in the child, that what follows is to be watched.
@@ -27,13 +30,15 @@ pub(crate) fn end() {
 }
 
 fn raise(signal: i32) {
-    // SAFETY: raising a signal has no preconditions. The tracing parent keeps it from being delivered.
+    // SAFETY: raising a signal has no preconditions. The tracing parent keeps it from being
+    // delivered.
     unsafe { libc::raise(signal) };
 }
 
 /// Whether this program may trace its own child; the reason, if it may not.
 pub(crate) fn permitted() -> std::result::Result<(), String> {
-    let why = |error: Error| format!("a child may not be traced: {error}; see kernel.yama.ptrace_scope");
+    let why =
+        |error: Error| format!("a child may not be traced: {error}; see kernel.yama.ptrace_scope");
     Traced::start(&[]).map(drop).map_err(why)
 }
 
@@ -58,7 +63,8 @@ impl Traced {
     pub(crate) fn start(variables: &[(&str, &str)]) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.envs(variables.iter().copied()).stdin(Stdio::null());
-        // SAFETY: between fork and exec the closure makes one system call, which is async-signal-safe.
+        // SAFETY: between fork and exec the closure makes one system call, which is
+        // async-signal-safe.
         unsafe {
             command.pre_exec(|| {
                 match libc::ptrace(libc::PTRACE_TRACEME, 0, null_mut::<u8>(), null_mut::<u8>()) {
@@ -72,15 +78,17 @@ impl Traced {
         child.stopped().ok_or_else(|| Error::other("the child ended before it began"))?;
         let options = libc::PTRACE_O_TRACESYSGOOD as usize as *mut u8;
         // SAFETY: the child is stopped; the request sets options and touches no memory.
-        match unsafe { libc::ptrace(libc::PTRACE_SETOPTIONS, child.pid(), null_mut::<u8>(), options) } {
+        match unsafe {
+            libc::ptrace(libc::PTRACE_SETOPTIONS, child.pid(), null_mut::<u8>(), options)
+        } {
             -1 => Err(Error::last_os_error()),
             _ => Ok(child),
         }
     }
 
-    /// Lets the child run to its end. At each beginning `begin` is given what has been gathered so far, and says what to start
-    /// with, if this run is to be watched. Then the child stops as `stop` says, and each time `look` adds to it. Gives what was
-    /// gathered in each run.
+    /// Lets the child run to its end. At each beginning `begin` is given what has been gathered so
+    /// far, and says what to start with, if this run is to be watched. Then the child stops as
+    /// `stop` says, and each time `look` adds to it. Gives what was gathered in each run.
     pub(crate) fn watch<T>(
         self,
         stop: StopAt,
@@ -106,8 +114,11 @@ impl Traced {
                     libc::PTRACE_SINGLESTEP
                 }
             };
-            // SAFETY: the child is stopped; none of the requests reads or writes memory of this process.
-            unsafe { libc::ptrace(request, self.pid(), null_mut::<u8>(), deliver as usize as *mut u8) };
+            // SAFETY: the child is stopped; none of the requests reads or writes memory of this
+            // process.
+            unsafe {
+                libc::ptrace(request, self.pid(), null_mut::<u8>(), deliver as usize as *mut u8)
+            };
             match self.stopped() {
                 Some(next) => signal = next,
                 None => return gathered,
@@ -129,9 +140,11 @@ impl Traced {
 
     /// A register of the child, which has stopped, by its offset in [`libc::user_regs_struct`].
     pub(crate) fn register(&self, offset: usize) -> u64 {
-        // SAFETY: the child is stopped; the request reads a word of its registers, and touches no memory of this process.
-        let word =
-            unsafe { libc::ptrace(libc::PTRACE_PEEKUSER, self.pid(), offset as *mut u8, null_mut::<u8>()) };
+        // SAFETY: the child is stopped; the request reads a word of its registers, and touches no
+        // memory of this process.
+        let word = unsafe {
+            libc::ptrace(libc::PTRACE_PEEKUSER, self.pid(), offset as *mut u8, null_mut::<u8>())
+        };
         word as u64
     }
 }

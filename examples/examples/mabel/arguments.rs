@@ -102,7 +102,8 @@ impl Arguments {
         }
         if let Some(file) = &self.plot {
             // Not only after all the work.
-            let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+            let folder =
+                file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
             if !folder.is_dir() {
                 return Err(format!(
                     "--plot {}: there is no folder {}; make it first",
@@ -112,13 +113,16 @@ impl Arguments {
                 .into());
             }
             if file.is_dir() {
-                return Err(format!("--plot {} is a folder; name a file in it", file.display()).into());
+                return Err(
+                    format!("--plot {} is a folder; name a file in it", file.display()).into()
+                );
             }
         }
         Ok(self)
     }
 
-    /// After how many acknowledged writes the primary is killed: the writes are cut into equal parts.
+    /// After how many acknowledged writes the primary is killed: the writes are cut into equal
+    /// parts.
     pub(crate) fn kill_marks(&self, own_set: bool) -> Vec<u32> {
         let kills = if own_set { self.kills } else { 0 };
         let mark = |kill: u32| u64::from(self.writes) * u64::from(kill) / u64::from(kills + 1);

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 /// One breath of Mabel's.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Breath {
-    /// Made by the writer before the first attempt: whoever tries twice tries to write the *same* document.
+    /// Made by the writer before the first attempt: whoever tries twice tries to write the *same*
+    /// document.
     #[serde(rename = "_id")]
     pub(crate) id: ObjectId,
     /// Which breath it is. Every number is to be found exactly once.

@@ -37,8 +37,8 @@ impl Breaths {
         Breaths::Blocking(collection(client))
     }
 
-    /// Waits until the deployment can be used, as long as its connection string says. The writers, who never give up a breath soon, would
-    /// tell much later what is the matter with it.
+    /// Waits until the deployment can be used, as long as its connection string says. The writers,
+    /// who never give up a breath soon, would tell much later what is the matter with it.
     pub(crate) async fn reach(&self) -> Result<(), BoxError> {
         match self {
             Breaths::Async(breaths) => breaths.estimated_document_count().await.map(drop)?,

@@ -9,8 +9,8 @@ use super::BoxError;
 use super::timeline::Timeline;
 use super::writers::Pace;
 
-/// Kills the primary with SIGKILL each time that a mark is reached, restarts it, and lets the writers go on once the set is whole. Ends
-/// early when the writers do.
+/// Kills the primary with SIGKILL each time that a mark is reached, restarts it, and lets the
+/// writers go on once the set is whole. Ends early when the writers do.
 pub(crate) fn unleash(
     set: Arc<ReplicaSet>,
     marks: Vec<u32>,

@@ -32,7 +32,11 @@ pub(crate) fn watch<F: Mode>(client: Client<F>, timeline: Arc<Timeline>) -> Watc
     Watch { enough, task }
 }
 
-async fn follow<F: Mode>(client: Client<F>, timeline: Arc<Timeline>, enough: Arc<Event>) -> Vec<Failover> {
+async fn follow<F: Mode>(
+    client: Client<F>,
+    timeline: Arc<Timeline>,
+    enough: Arc<Event>,
+) -> Vec<Failover> {
     let mut seen = Vec::new();
     let mut primary: Option<ServerAddress> = None;
     let mut lost_at: Option<Duration> = None;
@@ -82,6 +86,8 @@ async fn report(failover: &Failover, fate: &str, timeline: &Timeline, enough: &E
                 outage.as_millis()
             );
         }
-        None => println!("failover: {old} {fate}, {new} took over; no write has been acknowledged since"),
+        None => println!(
+            "failover: {old} {fate}, {new} took over; no write has been acknowledged since"
+        ),
     }
 }

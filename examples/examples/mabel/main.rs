@@ -1,17 +1,19 @@
 //! Save the Monkey: writers that lose nothing while the primary is killed under them.
 //!
-//! Mabel the swimming monkey breathes through a snorkel, and every breath is recorded in MongoDB: a breath that is lost, or
-//! counted twice, and the pump goes wrong. Without arguments this program starts a replica set of three real members on this
-//! machine, lets eight writers record three thousand breaths, and twice kills the primary with SIGKILL in the middle. In the end
-//! it reads everything back and compares. Its last line sums up; its exit status is 0 only if no breath was lost or counted
-//! twice.
+//! Mabel the swimming monkey breathes through a snorkel, and every breath is recorded in MongoDB: a
+//! breath that is lost, or counted twice, and the pump goes wrong. Without arguments this program
+//! starts a replica set of three real members on this machine, lets eight writers record three
+//! thousand breaths, and twice kills the primary with SIGKILL in the middle. In the end
+//! it reads everything back and compares. Its last line sums up; its exit status is 0 only if no
+//! breath was lost or counted twice.
 //!
 //! ```text
 //! cargo run --release --example mabel -- [--uri URI] [--blocking] [--writes N] [--writers K] [--kills K] [--plot FILE.svg] [--no-retry]
 //! ```
 //!
-//! With `--blocking` the writers are threads, and the client is that of `driver::sync`. A deployment that wants TLS, or a connection string
-//! with `mongodb+srv` or compressors, needs the driver's features: `cargo run --release --features secure --example mabel`.
+//! With `--blocking` the writers are threads, and the client is that of `driver::sync`. A
+//! deployment that wants TLS, or a connection string with `mongodb+srv` or compressors, needs the
+//! driver's features: `cargo run --release --features secure --example mabel`.
 
 pub(crate) mod arguments;
 mod audit;
@@ -86,12 +88,15 @@ impl fmt::Display for Summary {
     }
 }
 
-/// What the driver said, with the way to the feature that it names as missing, if the feature `secure` brings it.
+/// What the driver said, with the way to the feature that it names as missing, if the feature
+/// `secure` brings it.
 fn with_remedy(said: impl fmt::Display) -> String {
     let said = said.to_string();
     let brought = ["dns", "tls", "snappy", "zlib", "zstd"];
     match brought.iter().any(|feature| said.contains(&format!("feature {feature:?}"))) {
-        true => format!("{said}; run mabel by: cargo run --release --features secure --example mabel"),
+        true => {
+            format!("{said}; run mabel by: cargo run --release --features secure --example mabel")
+        }
         false => said,
     }
 }
@@ -138,7 +143,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Summary, BoxError> {
         }
     };
     breaths.reach().await?;
-    let disasters = set.clone().map(|set| disasters::unleash(set, marks, timeline.clone(), pace.clone()));
+    let disasters =
+        set.clone().map(|set| disasters::unleash(set, marks, timeline.clone(), pace.clone()));
     let progress = progress::show(timeline.clone());
 
     let written = breaths.record(&arguments, &timeline, &pace).await;

@@ -76,7 +76,11 @@ fn write_picture(
         )?;
     }
     let base = HEIGHT - BOTTOM;
-    writeln!(svg, r##"<path d="M{LEFT} {TOP}V{base}H{}" fill="none" stroke="#333"/>"##, WIDTH - RIGHT)?;
+    writeln!(
+        svg,
+        r##"<path d="M{LEFT} {TOP}V{base}H{}" fill="none" stroke="#333"/>"##,
+        WIDTH - RIGHT
+    )?;
     for writes in [axes.most, axes.most / 2.0, 0.0] {
         let y = axes.y(writes);
         writeln!(
@@ -90,7 +94,11 @@ fn write_picture(
     let ticks = (axes.end / step) as u32;
     for second in (0..=ticks).map(|n| f64::from(n) * step) {
         let x = axes.x(second);
-        writeln!(svg, r##"<text x="{x:.1}" y="{}" text-anchor="middle">{second} s</text>"##, base + 18.0)?;
+        writeln!(
+            svg,
+            r##"<text x="{x:.1}" y="{}" text-anchor="middle">{second} s</text>"##,
+            base + 18.0
+        )?;
     }
     for (at, host) in timeline.kills() {
         mark(svg, axes, at, "#b03030", &format!("kill -9 {host}"), base + 34.0)?;

@@ -28,10 +28,12 @@ impl Progress {
     }
 }
 
-/// Draws the bar on standard error until it is finished. Draws nothing where standard error is not a terminal.
+/// Draws the bar on standard error until it is finished. Draws nothing where standard error is not
+/// a terminal.
 pub(crate) fn show(timeline: Arc<Timeline>) -> Progress {
     let enough = Arc::new(Event::new());
-    let task = std::io::stderr().is_terminal().then(|| tokio::spawn(draw(timeline, enough.clone())));
+    let task =
+        std::io::stderr().is_terminal().then(|| tokio::spawn(draw(timeline, enough.clone())));
     Progress { enough, task }
 }
 

@@ -1,4 +1,5 @@
-//! The same as the [writers](super::writers) and the [audit](super::audit), by threads and the blocking API: no task, no `.await`.
+//! The same as the [writers](super::writers) and the [audit](super::audit), by threads and the
+//! blocking API: no task, no `.await`.
 
 use std::sync::Arc;
 use std::thread;
@@ -16,7 +17,8 @@ use super::breath::Breath;
 use super::timeline::Timeline;
 use super::writers::{PATIENCE, Pace, may_pass};
 
-/// Records all breaths with `arguments.writers` threads. Ends early only when a write failed in a way that trying again cannot cure.
+/// Records all breaths with `arguments.writers` threads. Ends early only when a write failed in a
+/// way that trying again cannot cure.
 pub(crate) fn record(
     breaths: &Collection<Breath>,
     arguments: &Arguments,
@@ -40,11 +42,13 @@ pub(crate) fn record(
         }
         Ok(())
     };
-    // Whoever fails lets the others go on to the end, instead of waiting for a set that will not become whole.
+    // Whoever fails lets the others go on to the end, instead of waiting for a set that will not
+    // become whole.
     let surely = || writer().inspect_err(|_| pace.give_up());
     thread::scope(|scope| {
         let threads: Vec<_> = (0..arguments.writers).map(|_| scope.spawn(surely)).collect();
-        let ended = threads.into_iter().map(|thread| thread.join().map_err(|_| "a writer panicked"));
+        let ended =
+            threads.into_iter().map(|thread| thread.join().map_err(|_| "a writer panicked"));
         ended.collect::<Vec<_>>().into_iter().try_for_each(|ended| Ok(ended??))
     })
 }

@@ -107,7 +107,12 @@ impl Timeline {
 
     /// When `host` was killed, if that was before `moment`: the last time.
     pub(crate) fn killed_at(&self, host: &str, moment: Duration) -> Option<Duration> {
-        self.log().kills.iter().rev().find(|(at, killed)| *at <= moment && killed == host).map(|(at, _)| *at)
+        self.log()
+            .kills
+            .iter()
+            .rev()
+            .find(|(at, killed)| *at <= moment && killed == host)
+            .map(|(at, _)| *at)
     }
 
     /// Set once `mark` writes have had their answer, or the writers have ended before.
@@ -119,17 +124,19 @@ impl Timeline {
         event
     }
 
-    /// How long no write was acknowledged in a failover: the longest gap between acknowledgments that reaches into it. It may begin
-    /// a little after the primary was killed, for what had been acknowledged by then is still on its way. None while no write has
-    /// been acknowledged since.
+    /// How long no write was acknowledged in a failover: the longest gap between acknowledgments
+    /// that reaches into it. It may begin a little after the primary was killed, for what had
+    /// been acknowledged by then is still on its way. None while no write has been acknowledged
+    /// since.
     pub(crate) fn outage(&self, failover: &Failover) -> Option<Duration> {
         let log = self.log();
         let mut acknowledged = log.acknowledged.clone();
         acknowledged.sort_unstable();
         acknowledged.insert(0, Duration::ZERO);
         acknowledged.last().filter(|last| **last >= failover.at)?;
-        let gaps =
-            acknowledged.array_windows().filter(|[from, to]| *to >= failover.since && *from <= failover.at);
+        let gaps = acknowledged
+            .array_windows()
+            .filter(|[from, to]| *to >= failover.since && *from <= failover.at);
         gaps.map(|[from, to]| *to - *from).max()
     }
 

@@ -1,8 +1,9 @@
 //! The writers, and the recipe by which they lose nothing.
 //!
-//! A write whose acknowledgment did not come may or may not have been done. The recipe makes trying again harmless: the `_id` is
-//! made by the client before the first attempt, so the second attempt either writes the document or is told that its key is
-//! already there, which means that the first attempt had arrived. Either way it is there once.
+//! A write whose acknowledgment did not come may or may not have been done. The recipe makes trying
+//! again harmless: the `_id` is made by the client before the first attempt, so the second attempt
+//! either writes the document or is told that its key is already there, which means that the first
+//! attempt had arrived. Either way it is there once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,8 +22,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Which breaths may be taken now.
 ///
-/// Between two disasters the set has to become whole again, or a majority would be dead. Writers go on writing meanwhile, but
-/// not past the mark of the next disaster.
+/// Between two disasters the set has to become whole again, or a majority would be dead. Writers go
+/// on writing meanwhile, but not past the mark of the next disaster.
 pub(crate) struct Pace {
     allowed: Semaphore,
     next: AtomicU32,
@@ -31,16 +32,22 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn new(writes: u32, marks: &[u32]) -> Self {
-        // The first stretch ends at the second mark: the first disaster strikes in the middle of it.
+        // The first stretch ends at the second mark: the first disaster strikes in the middle of
+        // it.
         let ends: Vec<u32> = marks.iter().skip(1).copied().chain([writes]).collect();
         let lengths: Vec<u32> =
             ends.iter().scan(0, |from, end| Some(end - std::mem::replace(from, *end))).collect();
         let mut stretches = lengths.into_iter();
         let first = stretches.next().unwrap_or(writes);
-        Pace { allowed: Semaphore::new(first), next: AtomicU32::new(0), stretches: stretches.into() }
+        Pace {
+            allowed: Semaphore::new(first),
+            next: AtomicU32::new(0),
+            stretches: stretches.into(),
+        }
     }
 
-    /// The set is whole: the next stretch may be written, and the next disaster may strike in its beginning.
+    /// The set is whole: the next stretch may be written, and the next disaster may strike in its
+    /// beginning.
     pub(crate) fn go_on(&self) -> Result<(), BoxError> {
         let stretch = self.stretches.lock().map_err(|e| e.to_string())?.next();
         match stretch {
@@ -77,7 +84,8 @@ impl Pace {
     }
 }
 
-/// Records all breaths with `arguments.writers` tasks. Ends early only when a write failed in a way that trying again cannot cure.
+/// Records all breaths with `arguments.writers` tasks. Ends early only when a write failed in a way
+/// that trying again cannot cure.
 pub(crate) async fn record(
     breaths: &Collection<Breath>,
     arguments: &Arguments,
@@ -105,7 +113,8 @@ pub(crate) async fn record(
             Ok::<(), Error>(())
         }
     };
-    // Whoever fails lets the others go on to the end, instead of waiting for a set that will not become whole.
+    // Whoever fails lets the others go on to the end, instead of waiting for a set that will not
+    // become whole.
     let surely = || {
         let (writer, pace) = (writer(), pace.clone());
         async move { writer.await.inspect_err(|_| pace.give_up()) }

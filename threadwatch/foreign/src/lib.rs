@@ -1,5 +1,5 @@
-//! A shared library with threadwatch in it, for a test that loads it into a C program and calls it from
-//! threads that C started (`tests/foreign.rs`, `tests/foreign/host.c`).
+//! A shared library with threadwatch in it, for a test that loads it into a C program and calls it
+//! from threads that C started (`tests/foreign.rs`, `tests/foreign/host.c`).
 
 use std::sync::{
     LazyLock,
@@ -16,8 +16,8 @@ static VALUES: LazyLock<PerThread<u64>> = LazyLock::new(|| {
     })
 });
 
-/// Watches the calling thread: its death adds one to `deaths`, atomically. 0 started, 1 already, 2 the thread
-/// is dying.
+/// Watches the calling thread: its death adds one to `deaths`, atomically. 0 started, 1 already, 2
+/// the thread is dying.
 ///
 /// # Safety
 /// `deaths` is valid until the thread has died, and aligned.

@@ -1,5 +1,5 @@
-//! Models of the races in this file, for loom (`RUSTFLAGS="--cfg loom" cargo test -p threadwatch --lib
-//! --release`), and what needs no race, for everyone.
+//! Models of the races in this file, for loom (`RUSTFLAGS="--cfg loom" cargo test -p threadwatch
+//! --lib --release`), and what needs no race, for everyone.
 
 use std::sync::{
     Arc as StdArc,
@@ -185,8 +185,8 @@ mod loom_models {
             let dropped = counter();
             let slots = Arc::new(Slots::new());
             full(&slots, &dropped);
-            // The walker is the second thread: loom foresees a load that races with an earlier exchange, not
-            // the reverse.
+            // The walker is the second thread: loom foresees a load that races with an earlier
+            // exchange, not the reverse.
             let walker = thread::spawn({
                 let slots = slots.clone();
                 move || slots.full()

@@ -1,10 +1,11 @@
 //! An intrusive, doubly linked list of waiters, oldest first.
 //!
-//! Nodes live inside the futures that wait; the list only points at them. All operations are O(1) and none allocates.
-//! A [`List`] is always kept inside the [`Mutex`](super::Mutex) of its primitive, and `&mut List` is the proof that the
-//! lock is held.
+//! Nodes live inside the futures that wait; the list only points at them. All operations are O(1)
+//! and none allocates. A [`List`] is always kept inside the [`Mutex`](super::Mutex) of its
+//! primitive, and `&mut List` is the proof that the lock is held.
 //!
-//! A node's owner knows whether it ever joined a list. From then on the node is in one of three states:
+//! A node's owner knows whether it ever joined a list. From then on the node is in one of three
+//! states:
 //!
 //! | state     | linked | who may touch inside and slot | what dropping the future must do |
 //! |-----------|--------|-------------------------------|----------------------------------|
@@ -12,10 +13,11 @@
 //! | `GRANTED` | no     | the owner, without the lock   | give the grant back              |
 //! | `GONE`    | no     | the owner                     | nothing                          |
 //!
-//! `WAITING` is entered and left under the lock. The step to `GRANTED` is a release store and the very last touch by the
-//! granting thread: an owner that sees it (acquire) sees everything written before, and may free the node at once.
-//! Whatever takes a node out of the list takes its waker too; its slot is taken by the owner. So neither inside nor slot, which a wait that
-//! never queues does not even initialise, has anything to drop.
+//! `WAITING` is entered and left under the lock. The step to `GRANTED` is a release store and the
+//! very last touch by the granting thread: an owner that sees it (acquire) sees everything written
+//! before, and may free the node at once. Whatever takes a node out of the list takes its waker
+//! too; its slot is taken by the owner. So neither inside nor slot, which a wait that never queues
+//! does not even initialise, has anything to drop.
 
 use std::cell::Cell;
 use std::marker::PhantomPinned;
@@ -47,7 +49,8 @@ pub enum End {
 pub(super) struct Node<S> {
     /// The owner's own note.
     standing: Cell<Standing>,
-    /// Initialised, as the two below, when the node is pushed: a wait that never queues does not touch its node.
+    /// Initialised, as the two below, when the node is pushed: a wait that never queues does not
+    /// touch its node.
     state: UnsafeCell<MaybeUninit<AtomicU8>>,
     /// By itself, so that a small one takes up no more than it needs.
     slot: UnsafeCell<MaybeUninit<Option<S>>>,
@@ -55,7 +58,8 @@ pub(super) struct Node<S> {
     _pinned: PhantomPinned,
 }
 
-/// What the owner knows of its node. Nobody else looks at it, so that a wait which is ready at once compiles to just that.
+/// What the owner knows of its node. Nobody else looks at it, so that a wait which is ready at once
+/// compiles to just that.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
     /// The node was never linked, or is not any more and was emptied.
@@ -65,18 +69,19 @@ pub(super) enum Standing {
 }
 
 struct Inside<S> {
-    /// Meaningless in the first of the list, where nobody follows it: it may lead to a node that has left.
+    /// Meaningless in the first of the list, where nobody follows it: it may lead to a node that
+    /// has left.
     previous: Option<NonNull<Node<S>>>,
     next: Option<NonNull<Node<S>>>,
     /// One that does nothing once the waiter was nudged, until it is polled again.
     waker: Waker,
 }
 
-// SAFETY: the raw pointers are only followed under the lock of the list; the slot moves between threads, and the waker
-// is `Send` and `Sync`.
+// SAFETY: the raw pointers are only followed under the lock of the list; the slot moves between
+// threads, and the waker is `Send` and `Sync`.
 unsafe impl<S: Send> Send for Node<S> {}
-// SAFETY: a shared node offers access to its inside and slot only to the holder of the lock, or to its owner, and to the
-// owner's note to the owner alone.
+// SAFETY: a shared node offers access to its inside and slot only to the holder of the lock, or to
+// its owner, and to the owner's note to the owner alone.
 unsafe impl<S: Send> Sync for Node<S> {}
 
 impl<S> Node<S> {
@@ -84,8 +89,9 @@ impl<S> Node<S> {
     pub(super) fn new() -> Self {
         let mut node = MaybeUninit::<Self>::uninit();
         let fields = node.as_mut_ptr();
-        // Written through a pointer: as one constant the node would be copied with zeros where nothing need be written.
-        // SAFETY: the pointers lead to the places of the fields. Loom's cells keep a record that has to be initialised.
+        // Written through a pointer: as one constant the node would be copied with zeros where
+        // nothing need be written. SAFETY: the pointers lead to the places of the fields.
+        // Loom's cells keep a record that has to be initialised.
         unsafe {
             (&raw mut (*fields).standing).write(Cell::new(Standing::Outside));
             #[cfg(loom)]
@@ -128,8 +134,9 @@ impl<S> Node<S> {
     /// Looks into the slot.
     ///
     /// # Safety
-    /// The node has been pushed once. The caller holds the lock of the list it is linked in, or is the owner of a node
-    /// that is not linked; and `f` does not look into the slot of the same node again.
+    /// The node has been pushed once. The caller holds the lock of the list it is linked in, or is
+    /// the owner of a node that is not linked; and `f` does not look into the slot of the same
+    /// node again.
     #[inline]
     unsafe fn slot<R>(&self, f: impl FnOnce(&mut Option<S>) -> R) -> R {
         // SAFETY: pushing has initialised it, and by contract nobody else is there.
@@ -139,8 +146,9 @@ impl<S> Node<S> {
     /// Looks inside.
     ///
     /// # Safety
-    /// The node has been pushed once. The caller holds the lock of the list it is linked in, or is the owner of a node
-    /// that is not linked; and `f` does not look inside the same node again.
+    /// The node has been pushed once. The caller holds the lock of the list it is linked in, or is
+    /// the owner of a node that is not linked; and `f` does not look inside the same node
+    /// again.
     #[inline]
     unsafe fn inside<R>(&self, f: impl FnOnce(&mut Inside<S>) -> R) -> R {
         // SAFETY: pushing has initialised it, and by contract nobody else is inside.
@@ -160,8 +168,8 @@ impl<S> Node<S> {
     /// What the operation says about the slot of a linked node.
     ///
     /// # Safety
-    /// The caller owns the node and holds the lock of the list in which it is linked. `f` does not look into the slot of the
-    /// same node by another way.
+    /// The caller owns the node and holds the lock of the list in which it is linked. `f` does not
+    /// look into the slot of the same node by another way.
     pub(super) unsafe fn ask<R>(&self, f: impl FnOnce(&mut S) -> R) -> Option<R> {
         // SAFETY: the lock is held.
         unsafe { self.slot(|slot| slot.as_mut().map(f)) }
@@ -176,15 +184,17 @@ impl<S> Node<S> {
         unsafe { self.inside(|inside| inside.waker.will_wake(waker)) }
     }
 
-    /// Moves the waker out of a node that leaves its list. Nobody looks for one there any more, so nothing is written.
+    /// Moves the waker out of a node that leaves its list. Nobody looks for one there any more, so
+    /// nothing is written.
     ///
     /// # Safety
-    /// The caller holds the lock of the list in which the node is linked, or has just unlinked it under that lock; it calls
-    /// this once, and sets the state to something else than `WAITING` before it releases the lock.
+    /// The caller holds the lock of the list in which the node is linked, or has just unlinked it
+    /// under that lock; it calls this once, and sets the state to something else than `WAITING`
+    /// before it releases the lock.
     #[inline]
     unsafe fn last_waker(&self) -> Waker {
-        // SAFETY: the lock is held. The waker is not read again: whoever looks for one sees first, under the lock, that the node is
-        // `WAITING`.
+        // SAFETY: the lock is held. The waker is not read again: whoever looks for one sees first,
+        // under the lock, that the node is `WAITING`.
         unsafe { self.inside(|inside| std::ptr::read(&raw const inside.waker)) }
     }
 
@@ -226,8 +236,8 @@ impl<S> List<S> {
     #[inline]
     pub(crate) fn front(&mut self) -> Option<&mut S> {
         let head = self.head?;
-        // SAFETY: linked nodes are alive, and `&mut self` shows that the lock is held and keeps everyone else out as long as
-        // the slot is borrowed.
+        // SAFETY: linked nodes are alive, and `&mut self` shows that the lock is held and keeps
+        // everyone else out as long as the slot is borrowed.
         unsafe {
             let slot = head.as_ref().slot(|slot| slot.as_mut().map(NonNull::from));
             slot.map(|mut slot| slot.as_mut())
@@ -252,7 +262,8 @@ impl<S> List<S> {
     #[inline]
     pub(crate) fn grant_alone(&mut self) -> Option<Waker> {
         let head = self.head?;
-        // SAFETY: linked nodes are alive until the lock is released, or until they are granted, below.
+        // SAFETY: linked nodes are alive until the lock is released, or until they are granted,
+        // below.
         let node = unsafe { head.as_ref() };
         // SAFETY: the node is the first in this list.
         unsafe { self.unlink_front(node) };
@@ -263,17 +274,23 @@ impl<S> List<S> {
         Some(waker)
     }
 
-    /// Grants the oldest waiters, one by one, as long as `may` agrees to what it sees in the slot, and may change there.
+    /// Grants the oldest waiters, one by one, as long as `may` agrees to what it sees in the slot,
+    /// and may change there.
     ///
-    /// All are taken out at once, so that each node is visited once. `may` must not panic: the nodes before would be granted and still
-    /// linked.
+    /// All are taken out at once, so that each node is visited once. `may` must not panic: the
+    /// nodes before would be granted and still linked.
     #[inline]
-    pub(crate) fn grant_while(&mut self, wakes: &mut Wakes, mut may: impl FnMut(&mut S) -> bool) -> Step {
+    pub(crate) fn grant_while(
+        &mut self,
+        wakes: &mut Wakes,
+        mut may: impl FnMut(&mut S) -> bool,
+    ) -> Step {
         let mut next = self.head;
         let mut step = Step::Again;
         let granted = wakes.fill(|| {
             let first = next?;
-            // SAFETY: linked nodes are alive until the lock is released, or until they are granted, below.
+            // SAFETY: linked nodes are alive until the lock is released, or until they are granted,
+            // below.
             let node = unsafe { first.as_ref() };
             // SAFETY: the lock is held.
             if !unsafe { node.slot(|slot| slot.as_mut().is_some_and(&mut may)) } {
@@ -282,7 +299,8 @@ impl<S> List<S> {
             }
             // SAFETY: the lock is held, and the state is set below.
             let (waker, after) = unsafe { (node.last_waker(), node.inside(|inside| inside.next)) };
-            // SAFETY: the node was pushed. This is the last touch; its neighbours are set right below, under the same lock.
+            // SAFETY: the node was pushed. This is the last touch; its neighbours are set right
+            // below, under the same lock.
             unsafe { node.atomic() }.store(GRANTED, Ordering::Release);
             next = after;
             Some(waker)
@@ -299,14 +317,15 @@ impl<S> List<S> {
         step
     }
 
-    /// Wakes the oldest waiter without granting it anything: it keeps its place. Its waker goes to `wakes`, which must have room;
-    /// until it has been polled it is not woken again.
+    /// Wakes the oldest waiter without granting it anything: it keeps its place. Its waker goes to
+    /// `wakes`, which must have room; until it has been polled it is not woken again.
     #[inline]
     pub(crate) fn nudge_front(&mut self, wakes: &mut Wakes) {
         let Some(head) = self.head else { return };
         // SAFETY: linked nodes are alive, and the lock is held.
         let waker = unsafe { head.as_ref().replace_waker(Waker::noop().clone()) };
-        // It may fail to see that the waker is the one put there, which then is woken, and does nothing.
+        // It may fail to see that the waker is the one put there, which then is woken, and does
+        // nothing.
         if !waker.will_wake(Waker::noop()) {
             wakes.push(waker);
         }
@@ -315,7 +334,8 @@ impl<S> List<S> {
     /// Moves the oldest waiter to the end of another list under the same lock.
     pub(crate) fn move_front_to(&mut self, other: &mut List<S>) {
         let Some(head) = self.head else { return };
-        // SAFETY: the node is linked here, alive and pinned; both lists are under the lock that is held.
+        // SAFETY: the node is linked here, alive and pinned; both lists are under the lock that is
+        // held.
         unsafe {
             self.unlink(head.as_ref());
             other.link(head, End::Back);
@@ -325,8 +345,9 @@ impl<S> List<S> {
     /// Queues a node.
     ///
     /// # Safety
-    /// The caller owns the node, which is pinned and was never pushed before. The owner unlinks it, under the lock of this
-    /// list, before it goes away; until then the list stays under that lock.
+    /// The caller owns the node, which is pinned and was never pushed before. The owner unlinks it,
+    /// under the lock of this list, before it goes away; until then the list stays under that
+    /// lock.
     pub(super) unsafe fn push(&mut self, node: &Node<S>, waker: Waker, slot: S, end: End) {
         node.inside.with_mut(|inside| {
             let fresh = Inside { previous: None, next: None, waker };
@@ -354,7 +375,8 @@ impl<S> List<S> {
             End::Back => (self.tail, None),
             End::Front => (None, self.head),
         };
-        // SAFETY: the node is alive by contract, its neighbours because they are linked; the lock is held.
+        // SAFETY: the node is alive by contract, its neighbours because they are linked; the lock
+        // is held.
         unsafe {
             pointer.as_ref().inside(|inside| {
                 inside.previous = previous;
@@ -378,8 +400,8 @@ impl<S> List<S> {
     /// The node is linked in this list.
     #[inline]
     unsafe fn unlink(&mut self, node: &Node<S>) {
-        // SAFETY: the node is linked here and the lock is held; so are its neighbours, and for them too. Every node but the first has
-        // its true predecessor.
+        // SAFETY: the node is linked here and the lock is held; so are its neighbours, and for them
+        // too. Every node but the first has its true predecessor.
         unsafe {
             if self.is_front(node) {
                 self.unlink_front(node);
@@ -398,7 +420,8 @@ impl<S> List<S> {
         self.len -= 1;
     }
 
-    /// Takes the first node out. Its follower is not touched: it is most likely in the cache of another processor.
+    /// Takes the first node out. Its follower is not touched: it is most likely in the cache of
+    /// another processor.
     ///
     /// # Safety
     /// The node is the first in this list.
@@ -412,7 +435,8 @@ impl<S> List<S> {
         self.len -= 1;
     }
 
-    /// Takes a waiter out that leaves of its own accord, and returns its waker, to be dropped after the lock, and its slot.
+    /// Takes a waiter out that leaves of its own accord, and returns its waker, to be dropped after
+    /// the lock, and its slot.
     ///
     /// # Safety
     /// The caller owns the node, which is linked in this list.
@@ -434,7 +458,8 @@ mod tests {
 
     fn push(list: &mut List<u8>, name: u8, end: End) -> Pin<Box<Node<u8>>> {
         let node = Box::pin(Node::new());
-        // SAFETY: the node is pinned and fresh; each test takes it out before it drops it, and nobody else has the list.
+        // SAFETY: the node is pinned and fresh; each test takes it out before it drops it, and
+        // nobody else has the list.
         unsafe { list.push(&node, Waker::noop().clone(), name, end) };
         node
     }

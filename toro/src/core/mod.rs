@@ -1,15 +1,18 @@
-//! The one wait-queue on which every primitive stands, and the only place of the crate that handles raw pointers.
+//! The one wait-queue on which every primitive stands, and the only place of the crate that handles
+//! raw pointers.
 //!
-//! A wait is a future ([`Waiter`]) with one list node inside it. A primitive keeps its [`List`]s, and whatever else has
-//! to change together with them, in one [`Mutex`], and implements [`Operation`] to say when a newcomer is ready,
-//! what a waiter is granted, and what becomes of a grant that nobody takes up. Linking, waking, refreshing wakers,
-//! expiry and cancellation are written here, once.
+//! A wait is a future ([`Waiter`]) with one list node inside it. A primitive keeps its [`List`]s,
+//! and whatever else has to change together with them, in one [`Mutex`], and implements
+//! [`Operation`] to say when a newcomer is ready, what a waiter is granted, and what becomes of a
+//! grant that nobody takes up. Linking, waking, refreshing wakers, expiry and cancellation are
+//! written here, once.
 //!
 //! Three rules hold everywhere:
 //!
-//! 1. No foreign code runs under the lock: wakers are cloned before it is taken, and woken and dropped after it is
-//!    released ([`Wakes`]).
-//! 2. Granting is the last touch: once a node says "granted" only its owner may look at it, and needs no lock to do so.
+//! 1. No foreign code runs under the lock: wakers are cloned before it is taken, and woken and
+//!    dropped after it is released ([`Wakes`]).
+//! 2. Granting is the last touch: once a node says "granted" only its owner may look at it, and
+//!    needs no lock to do so.
 //! 3. A grant whose waiter has gone is given back, so nothing is ever lost.
 
 #![allow(unsafe_code)]

@@ -1,9 +1,11 @@
-//! The lock of every wait-queue: held for some tens of nanoseconds, by code of this crate alone, or nearly so.
+//! The lock of every wait-queue: held for some tens of nanoseconds, by code of this crate alone, or
+//! nearly so.
 //!
-//! It is one flag: taken by one compare-and-swap, and released by a plain store, which is half of what a lock costs that has
-//! to find out on release whether someone sleeps. Whoever finds it taken spins for less than a microsecond, since the
-//! holder is most likely running and about to leave. A holder that stays longer has lost its processor: then the
-//! processor is given up, first by yielding, which is enough if the holder is runnable next, and soon by sleeping, which
+//! It is one flag: taken by one compare-and-swap, and released by a plain store, which is half of
+//! what a lock costs that has to find out on release whether someone sleeps. Whoever finds it taken
+//! spins for less than a microsecond, since the holder is most likely running and about to leave. A
+//! holder that stays longer has lost its processor: then the processor is given up, first by
+//! yielding, which is enough if the holder is runnable next, and soon by sleeping, which
 //! lets it run whatever the priorities of the two are.
 //!
 //! There is no poisoning: what is guarded is valid between any two statements that can panic.

@@ -6,7 +6,8 @@ use std::task::Poll;
 
 use super::{End, FirstPoll, List, Mutex, Wakes};
 
-/// A reference to a primitive: borrowed, or counted, or a guard. It always leads to the same one, which stays where it is.
+/// A reference to a primitive: borrowed, or counted, or a guard. It always leads to the same one,
+/// which stays where it is.
 pub trait PrimitiveRef: Deref {}
 
 impl<P: ?Sized> PrimitiveRef for &P {}
@@ -30,7 +31,8 @@ pub enum Step {
     Again,
 }
 
-/// Whether a waiter that is still linked already holds what it waits for, and has been moved to the second list.
+/// Whether a waiter that is still linked already holds what it waits for, and has been moved to the
+/// second list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Handed {
     No,
@@ -44,13 +46,15 @@ pub enum Position {
     Behind,
 }
 
-/// One kind of wait on one primitive: what its waiters hold, and how they leave the line. [`Start`] adds how they come.
+/// One kind of wait on one primitive: what its waiters hold, and how they leave the line. [`Start`]
+/// adds how they come.
 ///
 /// What is given `shared` runs under the lock and must run no foreign code.
 ///
-/// A [`Waiter`](super::Waiter) needs this trait to exist and to be dropped, so its implementations decide which waits are
-/// `Send`. The compiler checks that for spawned tasks without knowing which lifetimes are equal. Therefore the bounds of
-/// an implementation name each type once, and no lifetimes that they can do without.
+/// A [`Waiter`](super::Waiter) needs this trait to exist and to be dropped, so its implementations
+/// decide which waits are `Send`. The compiler checks that for spawned tasks without knowing which
+/// lifetimes are equal. Therefore the bounds of an implementation name each type once, and no
+/// lifetimes that they can do without.
 pub trait Operation: Sized {
     /// How the wait refers to its primitive.
     type PrimitiveRef: PrimitiveRef<Target = Self::Primitive>;
@@ -69,18 +73,20 @@ pub trait Operation: Sized {
 
     fn shared(primitive: &Self::Primitive) -> &Mutex<Self::Shared>;
 
-    /// The list that waiters join; or that to which they are moved once their slot is [`handed`](Operation::handed).
+    /// The list that waiters join; or that to which they are moved once their slot is
+    /// [`handed`](Operation::handed).
     fn list(shared: &mut Self::Shared, handed: Handed) -> &mut List<Self::Slot>;
 
     fn handed(_slot: &Self::Slot) -> Handed {
         Handed::No
     }
 
-    /// A queued waiter was polled, or expires, without having been granted: may it go? Then it is unlinked, and granted what
-    /// its slot says, which may be changed here.
+    /// A queued waiter was polled, or expires, without having been granted: may it go? Then it is
+    /// unlinked, and granted what its slot says, which may be changed here.
     ///
-    /// A primitive that grants many waiters at once does so in batches, and between two of them everyone can see that it is
-    /// ready: a waiter whose batch has not come yet must be let go here, or its deadline would win over what is ready.
+    /// A primitive that grants many waiters at once does so in batches, and between two of them
+    /// everyone can see that it is ready: a waiter whose batch has not come yet must be let go
+    /// here, or its deadline would win over what is ready.
     ///
     /// The slot lies in the list: its slots must not be looked at by way of `shared`.
     fn retry(
@@ -100,23 +106,34 @@ pub trait Operation: Sized {
     fn give_back(&mut self, primitive: &Self::Primitive, slot: Option<Self::Slot>);
 
     /// A waiter has been unlinked without a grant.
-    fn left(&mut self, _primitive: &Self::Primitive, _shared: &mut Self::Shared, _slot: Option<&Self::Slot>) {
+    fn left(
+        &mut self,
+        _primitive: &Self::Primitive,
+        _shared: &mut Self::Shared,
+        _slot: Option<&Self::Slot>,
+    ) {
     }
 
-    /// Grants whatever can be granted now. Called in the same critical section after each change above.
+    /// Grants whatever can be granted now. Called in the same critical section after each change
+    /// above.
     fn serve(_primitive: &Self::Primitive, _shared: &mut Self::Shared, _wakes: &mut Wakes) -> Step {
         Step::Done
     }
 
-    /// Whether there certainly is nothing to serve after a waiter has joined the line in this place, or left it: asked
-    /// before a whole batch is made ready for it.
-    fn is_served(_primitive: &Self::Primitive, _shared: &mut Self::Shared, _changed: Position) -> bool {
+    /// Whether there certainly is nothing to serve after a waiter has joined the line in this
+    /// place, or left it: asked before a whole batch is made ready for it.
+    fn is_served(
+        _primitive: &Self::Primitive,
+        _shared: &mut Self::Shared,
+        _changed: Position,
+    ) -> bool {
         false
     }
 
     fn finish(&mut self, primitive_ref: Self::PrimitiveRef, grant: Self::Grant) -> Self::Output;
 
-    /// The last poll: [`finish`](Self::finish), in the place from which the poll returns the answer, as in [`begin`](Start::begin).
+    /// The last poll: [`finish`](Self::finish), in the place from which the poll returns the
+    /// answer, as in [`begin`](Start::begin).
     #[inline]
     fn end(&mut self, primitive_ref: Self::PrimitiveRef, grant: Self::Grant) -> Poll<Self::Output> {
         Poll::Ready(self.finish(primitive_ref, grant))
@@ -128,7 +145,8 @@ pub trait Operation: Sized {
     fn expired(&mut self, primitive_ref: Self::PrimitiveRef) -> Self::Timed;
 }
 
-/// How a wait begins. Only polling needs this, so that its bounds may be what bounds of [`Operation`] may not.
+/// How a wait begins. Only polling needs this, so that its bounds may be what bounds of
+/// [`Operation`] may not.
 pub trait Start: Operation {
     /// Tries without joining the line, most of them without the lock.
     #[inline]
@@ -136,9 +154,11 @@ pub trait Start: Operation {
         None
     }
 
-    /// The first poll: tries without joining the line, and goes on with the rest of the poll if that fails.
+    /// The first poll: tries without joining the line, and goes on with the rest of the poll if
+    /// that fails.
     ///
-    /// Whoever waits for something large makes its answer here, in the place from which the poll returns it.
+    /// Whoever waits for something large makes its answer here, in the place from which the poll
+    /// returns it.
     #[inline]
     fn begin(
         &mut self,

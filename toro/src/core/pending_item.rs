@@ -1,8 +1,8 @@
 //! [`PendingItem`]: an item on its way into a buffer, copied there once.
 //!
-//! Large items make a queue as slow as the copies that are made of them. An `Option<T>` that is passed on by value costs
-//! one at each step; a pending item stays where it is, in the future of the one who puts, until its item is copied into
-//! the place in the buffer that is ready for it.
+//! Large items make a queue as slow as the copies that are made of them. An `Option<T>` that is
+//! passed on by value costs one at each step; a pending item stays where it is, in the future of
+//! the one who puts, until its item is copied into the place in the buffer that is ready for it.
 
 use std::mem::MaybeUninit;
 
@@ -23,7 +23,8 @@ impl<T> PendingItem<T> {
     pub(crate) fn unpack_into(&mut self, place: &mut MaybeUninit<T>) -> bool {
         let full = self.full;
         if full {
-            // SAFETY: both are places for a `T`, one borrowed exclusively and one fresh; ownership of the item moves.
+            // SAFETY: both are places for a `T`, one borrowed exclusively and one fresh; ownership
+            // of the item moves.
             unsafe { place.as_mut_ptr().copy_from_nonoverlapping(self.item.as_ptr(), 1) };
             self.full = false;
         }

@@ -1,7 +1,8 @@
 //! [`Ring`] and [`Stack`]: growing stores of items, filled and emptied with one copy of each item.
 //!
-//! They are the standard library's, of places instead of items: a place is made ready first, and so the item can
-//! be copied straight into it. Every place in a store holds an item whenever no method of it is running.
+//! They are the standard library's, of places instead of items: a place is made ready first, and so
+//! the item can be copied straight into it. Every place in a store holds an item whenever no method
+//! of it is running.
 
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
@@ -31,8 +32,9 @@ macro_rules! store {
             #[inline]
             pub(crate) fn push(&mut self, pending: &mut PendingItem<T>) {
                 if self.0.is_empty() {
-                    // A ring begins at its first place again, as the standard library's does, though it does not promise to: that
-                    // was in use a moment ago, and is in the processor's cache.
+                    // A ring begins at its first place again, as the standard library's does,
+                    // though it does not promise to: that was in use a moment ago, and
+                    // is in the processor's cache.
                     self.0.clear();
                 }
                 self.0.$push(MaybeUninit::uninit());

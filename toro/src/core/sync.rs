@@ -1,7 +1,9 @@
-//! The synchronisation the crate stands on: the standard library's, or loom's when models are checked.
+//! The synchronisation the crate stands on: the standard library's, or loom's when models are
+//! checked.
 //!
-//! Both faces offer the same few names, so that nothing outside this file knows which one it runs on. Loom's
-//! constructors are not `const`; [`const_fn!`] writes a constructor that is `const` wherever it can be.
+//! Both faces offer the same few names, so that nothing outside this file knows which one it runs
+//! on. Loom's constructors are not `const`; [`const_fn!`] writes a constructor that is `const`
+//! wherever it can be.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
@@ -43,7 +45,8 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A cell whose accesses loom can watch: they are closures, so that each has a beginning and an end.
+/// A cell whose accesses loom can watch: they are closures, so that each has a beginning and an
+/// end.
 #[cfg(not(loom))]
 #[derive(Debug)]
 pub(crate) struct UnsafeCell<T: ?Sized>(std::cell::UnsafeCell<T>);
@@ -87,7 +90,8 @@ pub(crate) use loom_cell::UnsafeCell;
 
 #[cfg(loom)]
 mod loom_cell {
-    /// Loom's cell. A guard looks at its value for longer than one closure: that look is announced at its start.
+    /// Loom's cell. A guard looks at its value for longer than one closure: that look is announced
+    /// at its start.
     #[derive(Debug)]
     pub(crate) struct UnsafeCell<T: ?Sized>(loom::cell::UnsafeCell<T>);
 

@@ -55,7 +55,8 @@ pin_project! {
 pub trait Waiting: sealed::Sealed {
     /// What the wait returns.
     type Output;
-    /// What it returns when it was given an end: a `Result` whose error tells a timeout from other failures.
+    /// What it returns when it was given an end: a `Result` whose error tells a timeout from other
+    /// failures.
     type Timed;
 
     #[doc(hidden)]

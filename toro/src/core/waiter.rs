@@ -1,9 +1,10 @@
 //! [`Waiter`]: the future that carries out an [`Operation`].
 //!
-//! At its first poll it tries without joining the line; failing that it takes the lock and looks there, and if it has to
-//! wait it is linked in the same critical section, so that no grant can fall between the look and the queue. Whoever
-//! grants it writes into its node and wakes it; its next poll sees the grant without taking the lock. A waiter that is
-//! dropped or expires unlinks itself under the lock; if the grant came first it is kept (expiry) or given back (drop).
+//! At its first poll it tries without joining the line; failing that it takes the lock and looks
+//! there, and if it has to wait it is linked in the same critical section, so that no grant can
+//! fall between the look and the queue. Whoever grants it writes into its node and wakes it; its
+//! next poll sees the grant without taking the lock. A waiter that is dropped or expires unlinks
+//! itself under the lock; if the grant came first it is kept (expiry) or given back (drop).
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -41,8 +42,8 @@ enum Panics {
     LetGo,
 }
 
-/// Ends a critical section: serves until it is done, and wakes after the lock is released; first of all `granted`, who was
-/// granted in it already.
+/// Ends a critical section: serves until it is done, and wakes after the lock is released; first of
+/// all `granted`, who was granted in it already.
 #[inline]
 pub(crate) fn served<G>(
     mutex: &Mutex<G>,
@@ -75,9 +76,9 @@ fn settle<O: Operation>(primitive: &O::Primitive, mut step: Step, wakes: &mut Wa
 
 /// A future that waits in line.
 ///
-/// The reference to the primitive lies between the node, most of which a new wait leaves uninitialised, and the
-/// operation, which may carry an item. Side by side, the compiler would move them together, uninitialised bytes and
-/// all, by way of the stack.
+/// The reference to the primitive lies between the node, most of which a new wait leaves
+/// uninitialised, and the operation, which may carry an item. Side by side, the compiler would move
+/// them together, uninitialised bytes and all, by way of the stack.
 #[repr(C)]
 pub struct Waiter<O: Operation> {
     node: Node<O::Slot>,
@@ -115,8 +116,8 @@ impl<O: Operation> Waiter<O> {
 
     #[inline]
     fn parts(self: Pin<&mut Self>) -> Parts<'_, O> {
-        // SAFETY: the node is handed out by shared reference only, and the other fields are never pinned. `Waiter` is not
-        // `Unpin`, and its drop moves nothing.
+        // SAFETY: the node is handed out by shared reference only, and the other fields are never
+        // pinned. `Waiter` is not `Unpin`, and its drop moves nothing.
         let Waiter { primitive_ref, op, node } = unsafe { self.get_unchecked_mut() };
         Parts { primitive_ref, op, node }
     }
@@ -162,8 +163,9 @@ impl<O: Operation> Waiter<O> {
 
 /// What is left of a first poll while the operation [begins](Start::begin).
 ///
-/// The reference to the primitive has been moved out. That it is gone is written once more when the poll is over, so
-/// that the compiler, which may not look across an atomic operation, sees that nothing is left to drop.
+/// The reference to the primitive has been moved out. That it is gone is written once more when the
+/// poll is over, so that the compiler, which may not look across an atomic operation, sees that
+/// nothing is left to drop.
 pub struct FirstPoll<'a, O: Operation> {
     /// Where the reference to the primitive belongs if the wait goes on.
     place: Option<&'a mut Option<O::PrimitiveRef>>,
@@ -265,8 +267,8 @@ fn join<O: Start>(
     let (grant, spare) = match op.enqueue(primitive, &mut shared, &mut wakes) {
         Entry::Ready(grant) => (Some(grant), Some(waker)),
         Entry::Queue(slot, end) => {
-            // SAFETY: the node is pinned with the waiter, whose drop unlinks it under the lock of the same primitive,
-            // which `primitive_ref` keeps alive and in place.
+            // SAFETY: the node is pinned with the waiter, whose drop unlinks it under the lock of
+            // the same primitive, which `primitive_ref` keeps alive and in place.
             unsafe { O::list(&mut shared, Handed::No).push(node, waker, slot, end) };
             let position = position_of(node, O::list(&mut shared, Handed::No));
             if O::is_served(primitive, &mut shared, position) {
@@ -286,7 +288,8 @@ fn join<O: Start>(
     grant
 }
 
-/// A later poll: a grant is seen without the lock; if there is none, the waker may have to be replaced.
+/// A later poll: a grant is seen without the lock; if there is none, the waker may have to be
+/// replaced.
 fn look_again<O: Operation>(
     primitive: &O::Primitive,
     op: &mut O,
@@ -347,8 +350,8 @@ fn may_go<O: Operation>(
     node: &Node<O::Slot>,
     position: Position,
 ) -> bool {
-    // SAFETY: the node is ours and linked, `shared` shows that the lock is held, and `retry` looks into no slot but the one that
-    // it is given.
+    // SAFETY: the node is ours and linked, `shared` shows that the lock is held, and `retry` looks
+    // into no slot but the one that it is given.
     unsafe { node.ask(|slot| op.retry(primitive, shared, slot, position)) }.unwrap_or(false)
 }
 
@@ -396,7 +399,8 @@ fn leave<O: Operation>(
     if granted { Left::Granted(slot) } else { Left::Nothing }
 }
 
-/// Serves those whom a waiter who left has made way for. Not inlined: the batch of wakers would be a part of every leaving.
+/// Serves those whom a waiter who left has made way for. Not inlined: the batch of wakers would be
+/// a part of every leaving.
 #[inline(never)]
 fn serve_after<O: Operation>(
     primitive: &O::Primitive,

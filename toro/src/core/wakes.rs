@@ -1,9 +1,10 @@
 //! A batch of wakers, collected under a lock and woken after it is released.
 //!
-//! The batch has room for [`Wakes::ROOM`] wakers and never allocates; whoever has more to wake releases the lock, wakes
-//! the batch and comes back. A waker is foreign code: it may re-enter the primitive, and it may panic. A panic
-//! does not stop the wakers after it. The first one is raised again when the batch is finished, unless that would lose what
-//! the one who woke them has just got.
+//! The batch has room for [`Wakes::ROOM`] wakers and never allocates; whoever has more to wake
+//! releases the lock, wakes the batch and comes back. A waker is foreign code: it may re-enter the
+//! primitive, and it may panic. A panic does not stop the wakers after it. The first one is raised
+//! again when the batch is finished, unless that would lose what the one who woke them has just
+//! got.
 
 use std::any::Any;
 use std::mem::{self, ManuallyDrop, MaybeUninit};
@@ -11,7 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 
 pub struct Wakes {
-    /// `wakers[next..len]` are initialised and owned by the batch; while they are being woken, see [`Unwoken`].
+    /// `wakers[next..len]` are initialised and owned by the batch; while they are being woken, see
+    /// [`Unwoken`].
     wakers: [MaybeUninit<Waker>; Wakes::ROOM],
     next: usize,
     len: usize,
@@ -19,7 +21,8 @@ pub struct Wakes {
     panic: ManuallyDrop<Option<Box<dyn Any + Send>>>,
 }
 
-/// Wakes one waiter, as a batch of one would: a panic is raised, unless this thread is already panicking.
+/// Wakes one waiter, as a batch of one would: a panic is raised, unless this thread is already
+/// panicking.
 #[inline]
 pub(crate) fn wake_alone(waker: Waker) {
     if !std::thread::panicking() {
@@ -30,7 +33,8 @@ pub(crate) fn wake_alone(waker: Waker) {
     wakes.finish();
 }
 
-/// Runs foreign code for one who has got something that a raised panic would lose. The panic hook has reported it.
+/// Runs foreign code for one who has got something that a raised panic would lose. The panic hook
+/// has reported it.
 #[inline]
 fn quietly(foreign: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(foreign)) {
@@ -38,7 +42,8 @@ fn quietly(foreign: impl FnOnce()) {
     }
 }
 
-/// Drops what a panic left. That is foreign code once more, and what its own panic leaves is not looked at.
+/// Drops what a panic left. That is foreign code once more, and what its own panic leaves is not
+/// looked at.
 #[cold]
 fn bury(panic: Box<dyn Any + Send>) {
     if let Err(worse) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
@@ -46,8 +51,8 @@ fn bury(panic: Box<dyn Any + Send>) {
     }
 }
 
-/// Drops items one by one, also those behind one whose own drop panics. Then the first panic is raised again, unless this
-/// thread is already panicking.
+/// Drops items one by one, also those behind one whose own drop panics. Then the first panic is
+/// raised again, unless this thread is already panicking.
 pub(crate) fn drop_each<T>(mut next: impl FnMut() -> Option<T>) {
     let mut first = None;
     while let Err(panic) = catch_unwind(AssertUnwindSafe(|| while next().is_some() {})) {
@@ -108,8 +113,8 @@ impl Wakes {
 
     /// Adds wakers as long as there is room and `next` has one more, and tells how many.
     ///
-    /// The length is written once: what `next` does to a waiter is seen by its owner, so nothing could be kept in a register
-    /// across it otherwise.
+    /// The length is written once: what `next` does to a waiter is seen by its owner, so nothing
+    /// could be kept in a register across it otherwise.
     #[inline]
     pub(crate) fn fill(&mut self, mut next: impl FnMut() -> Option<Waker>) -> usize {
         let mut added = 0;
@@ -122,7 +127,8 @@ impl Wakes {
         added
     }
 
-    /// Wakes everything collected and empties the batch; a panic is kept for [`finish`](Wakes::finish).
+    /// Wakes everything collected and empties the batch; a panic is kept for
+    /// [`finish`](Wakes::finish).
     #[inline]
     pub(crate) fn wake(&mut self) {
         if self.len != 0 {
@@ -130,7 +136,8 @@ impl Wakes {
         }
     }
 
-    /// Wakes what is left, then raises the first panic of a waker again, unless this thread is already panicking.
+    /// Wakes what is left, then raises the first panic of a waker again, unless this thread is
+    /// already panicking.
     #[inline]
     pub(crate) fn finish(&mut self) {
         self.wake();
@@ -139,8 +146,8 @@ impl Wakes {
         }
     }
 
-    /// Wakes what is left, and lets go of panics: for one whose own result would be lost if they were raised. The panic hook
-    /// has reported them.
+    /// Wakes what is left, and lets go of panics: for one whose own result would be lost if they
+    /// were raised. The panic hook has reported them.
     #[inline]
     pub(crate) fn finish_quietly(&mut self) {
         self.wake();
@@ -163,12 +170,15 @@ impl Wakes {
     }
 
     fn wake_until_panic(&mut self) {
-        let mut unwoken =
-            Unwoken { wakers: &self.wakers[self.next..self.len], len: self.len, next: &mut self.next };
+        let mut unwoken = Unwoken {
+            wakers: &self.wakers[self.next..self.len],
+            len: self.len,
+            next: &mut self.next,
+        };
         while let Some((first, others)) = unwoken.wakers.split_first() {
             unwoken.wakers = others;
-            // SAFETY: those not woken yet are initialised, and this one is not among them any more, so it is read once, even if
-            // waking it panics.
+            // SAFETY: those not woken yet are initialised, and this one is not among them any more,
+            // so it is read once, even if waking it panics.
             let waker = unsafe { first.assume_init_read() };
             waker.wake();
         }
@@ -184,8 +194,8 @@ impl Wakes {
     }
 }
 
-/// What is left of a batch that is being woken. How far it came is written down when it ends, by a panic too, and not after
-/// each waker, so that the compiler may keep it in registers.
+/// What is left of a batch that is being woken. How far it came is written down when it ends, by a
+/// panic too, and not after each waker, so that the compiler may keep it in registers.
 struct Unwoken<'a> {
     /// Initialised, and owned by the batch.
     wakers: &'a [MaybeUninit<Waker>],
@@ -203,8 +213,8 @@ impl Drop for Unwoken<'_> {
 impl Drop for Wakes {
     #[inline]
     fn drop(&mut self) {
-        // There are wakers inside only when the code that collected them panicked: the waiters were granted all the same,
-        // so they must hear of it.
+        // There are wakers inside only when the code that collected them panicked: the waiters were
+        // granted all the same, so they must hear of it.
         self.wake();
     }
 }

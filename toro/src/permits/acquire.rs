@@ -3,7 +3,9 @@
 use std::marker::PhantomData;
 
 use super::{Line, Need, Permits, Refusal};
-use crate::core::{End, Entry, Handed, List, Mutex, Operation, Position, PrimitiveRef, Start, Step, Wakes};
+use crate::core::{
+    End, Entry, Handed, List, Mutex, Operation, Position, PrimitiveRef, Start, Step, Wakes,
+};
 use crate::error::Closed;
 
 /// How a primitive wears its permits: where they are, and what it makes of a grant.
@@ -21,7 +23,11 @@ pub trait Face {
     }
 
     /// Makes the guard. `Err` only where the permits can be closed.
-    fn finish(primitive_ref: Self::PrimitiveRef, count: u32, granted: Result<(), Closed>) -> Self::Output;
+    fn finish(
+        primitive_ref: Self::PrimitiveRef,
+        count: u32,
+        granted: Result<(), Closed>,
+    ) -> Self::Output;
 
     fn in_time(output: Self::Output) -> Self::Timed;
 
@@ -66,7 +72,13 @@ impl<F: Face> Operation for Acquire<F> {
         &mut line.waiters
     }
 
-    fn retry(&mut self, primitive: &F::Primitive, _: &mut Line, need: &mut Need, position: Position) -> bool {
+    fn retry(
+        &mut self,
+        primitive: &F::Primitive,
+        _: &mut Line,
+        need: &mut Need,
+        position: Position,
+    ) -> bool {
         F::permits(primitive).retry(need, position)
     }
 
@@ -91,8 +103,9 @@ impl<F: Face> Operation for Acquire<F> {
     #[inline]
     fn is_served(primitive: &F::Primitive, line: &mut Line, changed: Position) -> bool {
         let permits = F::permits(primitive);
-        // Only the oldest waiter can be served, and a change behind it makes nothing possible for it; except with barging, where who left
-        // may have stood first when it was nudged, and the nudge is to go to the one who stands first now.
+        // Only the oldest waiter can be served, and a change behind it makes nothing possible for
+        // it; except with barging, where who left may have stood first when it was nudged,
+        // and the nudge is to go to the one who stands first now.
         changed == Position::Behind && !permits.is_barging() || permits.is_served(line)
     }
 
@@ -126,7 +139,12 @@ impl<F: Face> Start for Acquire<F> {
         }
     }
 
-    fn enqueue(&mut self, primitive: &F::Primitive, _: &mut Line, _: &mut Wakes) -> Entry<Self::Grant, Need> {
+    fn enqueue(
+        &mut self,
+        primitive: &F::Primitive,
+        _: &mut Line,
+        _: &mut Wakes,
+    ) -> Entry<Self::Grant, Need> {
         match F::permits(primitive).enqueue(self.count, self.end) {
             Entry::Ready(taken) => Entry::Ready(taken.map_err(|_| Closed)),
             Entry::Queue(need, end) => Entry::Queue(need, end),

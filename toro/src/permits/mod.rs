@@ -1,4 +1,5 @@
-//! The algorithm of the semaphore, without its faces: `Semaphore`, `BoundedSemaphore`, `Lock` and `RwLock` stand on it.
+//! The algorithm of the semaphore, without its faces: `Semaphore`, `BoundedSemaphore`, `Lock` and
+//! `RwLock` stand on it.
 //!
 //! One word holds everything that an uncontended operation needs:
 //!
@@ -10,25 +11,29 @@
 //! | 8..24  | budget | how many newcomers may still overtake the oldest waiter; zero while nobody waits   |
 //! | 24..64 | count  | permits to be had; negative after a `resize` below what is held                    |
 //!
-//! With nobody waiting, acquiring is one compare-and-swap and releasing one addition. The moment QUEUED is set, a
-//! newcomer finds it in the word and queues too, and a release hands its permits, under the lock, to the oldest
-//! waiter: the line is strictly first in, first out. Permits that do not suffice for the oldest waiter stay in the word,
-//! so that a waiter which gives up has nothing to undo.
+//! With nobody waiting, acquiring is one compare-and-swap and releasing one addition. The moment
+//! QUEUED is set, a newcomer finds it in the word and queues too, and a release hands its permits,
+//! under the lock, to the oldest waiter: the line is strictly first in, first out. Permits that do
+//! not suffice for the oldest waiter stay in the word, so that a waiter which gives up has nothing
+//! to undo.
 //!
-//! A barging semaphore differs only in the budget that each new oldest waiter starts with. While it lasts a release only
-//! *nudges* the oldest waiter, and a newcomer that finds a permit may take it and spend one from the budget; releases
-//! that find NUDGED set do not take the lock. When the budget is spent the next release hands over directly.
+//! A barging semaphore differs only in the budget that each new oldest waiter starts with. While it
+//! lasts a release only *nudges* the oldest waiter, and a newcomer that finds a permit may take it
+//! and spend one from the budget; releases that find NUDGED set do not take the lock. When the
+//! budget is spent the next release hands over directly.
 //!
-//! No wake-up is lost between an addition without the lock and a waiter that queues: both are read-modify-writes of the
-//! same word. If the addition comes first, the waiter's own compare-and-swap of QUEUED sees the permits, and takes
-//! them; if it comes second it sees QUEUED, and serves the line under the lock.
+//! No wake-up is lost between an addition without the lock and a waiter that queues: both are
+//! read-modify-writes of the same word. If the addition comes first, the waiter's own
+//! compare-and-swap of QUEUED sees the permits, and takes them; if it comes second it sees QUEUED,
+//! and serves the line under the lock.
 
 mod acquire;
 
 pub(crate) use acquire::{Acquire, Face};
 
 use crate::core::{
-    AtomicU64, End, Entry, List, Mutex, Ordering, Position, Step, Wakes, const_fn, locked, served, wake_alone,
+    AtomicU64, End, Entry, List, Mutex, Ordering, Position, Step, Wakes, const_fn, locked, served,
+    wake_alone,
 };
 
 const QUEUED: u64 = 1;
@@ -149,7 +154,8 @@ impl Permits {
                 return if permits == 0 { Ok(()) } else { Err(Refusal::NoPermits) };
             }
             let taken = word.wrapping_sub(counted(permits)) - overtaking;
-            match self.word.compare_exchange_weak(word, taken, Ordering::Acquire, Ordering::Relaxed) {
+            match self.word.compare_exchange_weak(word, taken, Ordering::Acquire, Ordering::Relaxed)
+            {
                 Ok(_) => return Ok(()),
                 Err(actual) => word = actual,
             }
@@ -168,13 +174,14 @@ impl Permits {
         }
     }
 
-    /// Releases with someone in line and no overtaking: mostly the oldest waiter wants just what is released, and gets it
-    /// without a detour by the word.
+    /// Releases with someone in line and no overtaking: mostly the oldest waiter wants just what is
+    /// released, and gets it without a detour by the word.
     #[cold]
     fn hand_over(&self, permits: u32) {
         let mut line = self.line.lock();
         let word = self.word.load(Ordering::Relaxed);
-        // With a debt they are kept back instead, and nothing is given out any more once it is closed.
+        // With a debt they are kept back instead, and nothing is given out any more once it is
+        // closed.
         let direct = word & (BUDGET | CLOSED) == 0 && count(word) >= 0;
         let mut granted = None;
         if direct && line.waiters.front() == Some(&mut Need::Permits(permits)) {
@@ -192,8 +199,8 @@ impl Permits {
         }
     }
 
-    /// Under the lock: the oldest waiter has just been granted, and the next has its own newcomers to let pass. Whoever
-    /// had been nudged was that waiter.
+    /// Under the lock: the oldest waiter has just been granted, and the next has its own newcomers
+    /// to let pass. Whoever had been nudged was that waiter.
     #[inline]
     fn renew_budget(&self, word: u64) {
         if self.is_barging() {
@@ -207,7 +214,8 @@ impl Permits {
 
     #[cold]
     fn release_to_line(&self, word: u64) {
-        // A nudged waiter is on its way and will look at the word under the lock; unless it is time to hand over.
+        // A nudged waiter is on its way and will look at the word under the lock; unless it is time
+        // to hand over.
         if word & NUDGED != 0 && word & BUDGET != 0 {
             return;
         }
@@ -218,7 +226,8 @@ impl Permits {
         locked(&self.line, |line, wakes| self.serve(line, wakes));
     }
 
-    /// Puts new permits into circulation; `false`, and nothing is changed, if they would be too many.
+    /// Puts new permits into circulation; `false`, and nothing is changed, if they would be too
+    /// many.
     pub(crate) fn add(&self, permits: u32) -> bool {
         {
             let mut line = self.line.lock();
@@ -229,28 +238,36 @@ impl Permits {
         true
     }
 
-    /// Takes permits out of circulation that the caller holds and will not release. If fewer are in circulation than are
-    /// held, those that would have been kept back go first.
+    /// Takes permits out of circulation that the caller holds and will not release. If fewer are in
+    /// circulation than are held, those that would have been kept back go first.
     pub(crate) fn forget(&self, permits: u32) {
         {
             let mut line = self.line.lock();
             let mut word = self.word.load(Ordering::Relaxed);
             let kept_back = loop {
                 // Not more than `permits`, so the conversion does not fail.
-                let owed = u32::try_from((-count(word)).clamp(0, permits.into())).unwrap_or(permits);
+                let owed =
+                    u32::try_from((-count(word)).clamp(0, permits.into())).unwrap_or(permits);
                 let paid = word.wrapping_add(counted(owed));
-                match self.word.compare_exchange_weak(word, paid, Ordering::Relaxed, Ordering::Relaxed) {
+                match self.word.compare_exchange_weak(
+                    word,
+                    paid,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                ) {
                     Ok(_) => break owed,
                     Err(actual) => word = actual,
                 }
             };
-            // What is in circulation is what is held and what is free: never less than what the caller holds beyond the debt.
+            // What is in circulation is what is held and what is free: never less than what the
+            // caller holds beyond the debt.
             line.total = line.total.saturating_sub(permits - kept_back);
         }
         self.serve_line();
     }
 
-    /// Releases permits that were forgotten, up to `bound` in circulation; `false`, and nothing is changed, beyond it.
+    /// Releases permits that were forgotten, up to `bound` in circulation; `false`, and nothing is
+    /// changed, beyond it.
     pub(crate) fn restore(&self, permits: u32, bound: u32) -> bool {
         {
             let mut line = self.line.lock();
@@ -263,8 +280,8 @@ impl Permits {
         true
     }
 
-    /// Sets the number of permits in circulation. Those that are held stay held; what is missing is kept back as they are
-    /// released.
+    /// Sets the number of permits in circulation. Those that are held stay held; what is missing is
+    /// kept back as they are released.
     pub(crate) fn resize(&self, total: u32) {
         {
             let mut line = self.line.lock();
@@ -295,11 +312,12 @@ impl Permits {
             }
             word = self.word.load(Ordering::Relaxed);
             if word & QUEUED != 0 && end == End::Back {
-                // The bit changes only under the lock: whoever releases from now on finds it, and serves the line.
+                // The bit changes only under the lock: whoever releases from now on finds it, and
+                // serves the line.
                 return Entry::Queue(Need::Permits(permits), end);
             }
-            // What `taken` rests on may be outdated by now; the exchange below succeeds only on the last word, and only
-            // if that word has nothing to take.
+            // What `taken` rests on may be outdated by now; the exchange below succeeds only on the
+            // last word, and only if that word has nothing to take.
             if word & CLOSED != 0 || self.could_take(word, permits, end) {
                 continue;
             }
@@ -324,7 +342,8 @@ impl Permits {
         let mut word = self.word.load(Ordering::Relaxed);
         while count(word) >= i64::from(permits) {
             let taken = word.wrapping_sub(counted(permits));
-            match self.word.compare_exchange_weak(word, taken, Ordering::Acquire, Ordering::Relaxed) {
+            match self.word.compare_exchange_weak(word, taken, Ordering::Acquire, Ordering::Relaxed)
+            {
                 Ok(_) => return Ok(()),
                 Err(actual) => word = actual,
             }
@@ -332,8 +351,9 @@ impl Permits {
         Err(Refusal::NoPermits)
     }
 
-    /// Under the lock: a queued waiter looks for itself. Only the oldest may take, and that ends the overtaking; but anyone
-    /// sees that the permits are closed, although the batch in which it is to be told has not come yet.
+    /// Under the lock: a queued waiter looks for itself. Only the oldest may take, and that ends
+    /// the overtaking; but anyone sees that the permits are closed, although the batch in which
+    /// it is to be told has not come yet.
     fn retry(&self, need: &mut Need, position: Position) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
         if word & CLOSED != 0 {
@@ -347,11 +367,14 @@ impl Permits {
         loop {
             let takes = word & CLOSED == 0 && count(word) >= i64::from(permits);
             let next = match takes {
-                true => (word.wrapping_sub(counted(permits)) & !(NUDGED | BUDGET)) | self.fresh_budget,
+                true => {
+                    (word.wrapping_sub(counted(permits)) & !(NUDGED | BUDGET)) | self.fresh_budget
+                }
                 // From here on a release has to nudge again.
                 false => word & !NUDGED,
             };
-            match self.word.compare_exchange_weak(word, next, Ordering::Acquire, Ordering::Relaxed) {
+            match self.word.compare_exchange_weak(word, next, Ordering::Acquire, Ordering::Relaxed)
+            {
                 Ok(_) => return takes,
                 Err(actual) => word = actual,
             }

@@ -67,8 +67,8 @@ impl<H: PrimitiveRef<Target: Queued>> fmt::Debug for Items<H> {
     }
 }
 
-/// The items of a queue, as an iterator that blocks the current thread for each, and ends when the queue is closed and
-/// empty.
+/// The items of a queue, as an iterator that blocks the current thread for each, and ends when the
+/// queue is closed and empty.
 #[must_use = "an iterator does nothing unless it is used"]
 pub struct Iter<'a, Q>(pub(super) &'a Q);
 

@@ -1,7 +1,7 @@
 //! [`Queue`], [`LifoQueue`] and [`PriorityQueue`]: items on their way from those who put to those who get.
 //!
-//! The three differ in nothing but the [`buffer`] that decides which item leaves next; `queue!` writes their common face.
-//! How they work is told in [`shared`].
+//! The three differ in nothing but the [`buffer`] that decides which item leaves next; `queue!`
+//! writes their common face. How they work is told in [`shared`].
 
 pub(crate) mod buffer;
 pub(crate) mod items;

@@ -6,8 +6,8 @@ use std::task::Poll;
 use super::buffer::Buffer;
 use super::shared::{Core, Found, Promise, Refused, Shared};
 use crate::core::{
-    End, Entry, FirstPoll, Handed, List, Mutex, Operation, PendingItem, Position, PrimitiveRef, Start, Step,
-    Wakes,
+    End, Entry, FirstPoll, Handed, List, Mutex, Operation, PendingItem, Position, PrimitiveRef,
+    Start, Step, Wakes,
 };
 use crate::error::{Closed, PutError, Timeout, WaitError};
 
@@ -36,7 +36,10 @@ pub trait Made<H: PrimitiveRef<Target: Queued<Item = T>>, T>: Sized {
     type Output;
 
     /// Takes the item, and makes something of it.
-    fn make(queue: H, take: impl FnOnce(&H::Target) -> Result<T, Closed>) -> Result<Self::Output, Closed>;
+    fn make(
+        queue: H,
+        take: impl FnOnce(&H::Target) -> Result<T, Closed>,
+    ) -> Result<Self::Output, Closed>;
 
     /// The first poll of a getter, where there seems to be an item: see [`Start::begin`].
     #[inline]
@@ -69,8 +72,8 @@ impl<H: PrimitiveRef<Target: Queued<Item = T>>, T> Made<H, T> for Plain {
         take(&queue)
     }
 
-    /// Copies the item once: from its place in the buffer to that from which it is returned, with nothing in between that
-    /// could make the compiler take a detour.
+    /// Copies the item once: from its place in the buffer to that from which it is returned, with
+    /// nothing in between that could make the compiler take a detour.
     #[inline]
     fn begin(
         get: &mut Get<H, Plain>,
@@ -94,7 +97,8 @@ impl<H: PrimitiveRef<Target: Queued<Item = T>>, T> Made<H, T> for Plain {
     }
 }
 
-/// The item stays in the buffer until the end of the wait: only its promise is handed from step to step.
+/// The item stays in the buffer until the end of the wait: only its promise is handed from step to
+/// step.
 impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for Get<H, M> {
     type PrimitiveRef = H;
     type Primitive = Q;
@@ -168,14 +172,23 @@ impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Opera
 
 impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Start for Get<H, M> {
     #[inline]
-    fn begin(&mut self, primitive_ref: H, first_poll: &mut FirstPoll<'_, Self>) -> Poll<Self::Output> {
+    fn begin(
+        &mut self,
+        primitive_ref: H,
+        first_poll: &mut FirstPoll<'_, Self>,
+    ) -> Poll<Self::Output> {
         match primitive_ref.core().seems_empty() {
             true => first_poll.go_on(self, primitive_ref),
             false => M::begin(self, primitive_ref, first_poll),
         }
     }
 
-    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<Self::Grant, Promise> {
+    fn enqueue(
+        &mut self,
+        _: &Q,
+        shared: &mut Self::Shared,
+        _: &mut Wakes,
+    ) -> Entry<Self::Grant, Promise> {
         match shared.promise_item() {
             true => Entry::Ready(Ok(Promised)),
             false if shared.is_closed() => Entry::Ready(Err(Closed)),
@@ -186,7 +199,8 @@ impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Start
 
 /// Waits for a place, with the item that is to go there.
 ///
-/// It does not have the type of the item as a parameter besides that of the queue: see [`Operation`].
+/// It does not have the type of the item as a parameter besides that of the queue: see
+/// [`Operation`].
 pub struct Put<H: PrimitiveRef<Target: Queued>> {
     /// Empty once the item is in the queue, or given back.
     item: PendingItem<<H::Target as Queued>::Item>,
@@ -199,7 +213,8 @@ impl<H: PrimitiveRef<Target = Q>, Q: Queued<Item = T> + ?Sized, T> Put<H> {
         Put { item: PendingItem::new(item), primitive_ref: PhantomData }
     }
 
-    /// Gives the item back. Not inlined: an answer that could hold an item would be copied as a whole where it mostly holds none.
+    /// Gives the item back. Not inlined: an answer that could hold an item would be copied as a
+    /// whole where it mostly holds none.
     #[cold]
     #[inline(never)]
     fn refused(&mut self, why: fn(T) -> PutError<T>) -> Result<(), PutError<T>> {
@@ -265,7 +280,8 @@ impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized> Operation for Put<H> {
         }
     }
 
-    /// Writes the answer in each of its two places: one that was made first would be copied, item or not.
+    /// Writes the answer in each of its two places: one that was made first would be copied, item
+    /// or not.
     #[inline]
     fn end(&mut self, _: H, grant: Self::Grant) -> Poll<Self::Output> {
         match grant {
@@ -285,7 +301,11 @@ impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized> Operation for Put<H> {
 
 impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized> Start for Put<H> {
     #[inline]
-    fn begin(&mut self, primitive_ref: H, first_poll: &mut FirstPoll<'_, Self>) -> Poll<Self::Output> {
+    fn begin(
+        &mut self,
+        primitive_ref: H,
+        first_poll: &mut FirstPoll<'_, Self>,
+    ) -> Poll<Self::Output> {
         if primitive_ref.core().seems_full() {
             return first_poll.go_on(self, primitive_ref);
         }
@@ -296,7 +316,12 @@ impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized> Start for Put<H> {
         }
     }
 
-    fn enqueue(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut Wakes) -> Entry<Self::Grant, Promise> {
+    fn enqueue(
+        &mut self,
+        _: &Q,
+        shared: &mut Self::Shared,
+        _: &mut Wakes,
+    ) -> Entry<Self::Grant, Promise> {
         if shared.is_closed() {
             return Entry::Ready(Err(Closed));
         }

@@ -1,26 +1,31 @@
-//! The state of a queue: one lock around its items and the three lines of those who get, put and join.
+//! The state of a queue: one lock around its items and the three lines of those who get, put and
+//! join.
 //!
-//! A queue notifies; it does not deliver. An item stays in the buffer until a getter's poll takes it. What a waiting
-//! getter is granted is a *promise* of one item, what a waiting putter is granted a promise of one place: newcomers see
-//! only what has not been promised, so that they cannot overtake, and a promise whose waiter has gone passes to the next.
-//! The item of a waiting putter lies in its own future, so that a put that is dropped, or expires, never happened.
+//! A queue notifies; it does not deliver. An item stays in the buffer until a getter's poll takes
+//! it. What a waiting getter is granted is a *promise* of one item, what a waiting putter is
+//! granted a promise of one place: newcomers see only what has not been promised, so that they
+//! cannot overtake, and a promise whose waiter has gone passes to the next. The item of a waiting
+//! putter lies in its own future, so that a put that is dropped, or expires, never happened.
 //!
-//! How many items there are to be had, and whether there is no place, is also kept where it can be read without the lock: as a hint,
-//! by which a wait that would find nothing spares itself a look. Whoever it turns away decides under the lock, in the same step in
-//! which it queues. Who queues found nothing there, and holds nothing until it is granted: so nobody else can profit from its
+//! How many items there are to be had, and whether there is no place, is also kept where it can be
+//! read without the lock: as a hint, by which a wait that would find nothing spares itself a look.
+//! Whoever it turns away decides under the lock, in the same step in which it queues. Who queues
+//! found nothing there, and holds nothing until it is granted: so nobody else can profit from its
 //! coming or going, and every change that somebody can profit from serves them itself.
 //!
-//! A promised item has left the queue as far as a newcomer is concerned: while nobody waits to put it takes up no place, so that a
-//! putter which has woken a getter can put the next item without waiting for that getter to run. Those who do wait to put are let in
-//! when the item has been taken, not before: otherwise whoever puts an item would wake two at once, the getter and the next putter,
-//! and an executor with a second thread would wake that too, for work that one thread does in half the time. If the getter goes
-//! away, and nobody else waits for its item, that may be one more in the queue than there are places; until so many have been
-//! taken nothing is let in.
+//! A promised item has left the queue as far as a newcomer is concerned: while nobody waits to put
+//! it takes up no place, so that a putter which has woken a getter can put the next item without
+//! waiting for that getter to run. Those who do wait to put are let in when the item has been
+//! taken, not before: otherwise whoever puts an item would wake two at once, the getter and the
+//! next putter, and an executor with a second thread would wake that too, for work that one thread
+//! does in half the time. If the getter goes away, and nobody else waits for its item, that may be
+//! one more in the queue than there are places; until so many have been taken nothing is let in.
 //!
 //! Whenever the lock is free, and the queue is not being closed,
 //!
 //! - if somebody waits to get, each item in the buffer is promised;
-//! - if somebody waits to put, the items in the buffer and the places that are promised are as many as there are places, or more.
+//! - if somebody waits to put, the items in the buffer and the places that are promised are as many
+//!   as there are places, or more.
 //!
 //! So one who puts an item has one getter to serve, and one who takes an item one putter.
 
@@ -28,8 +33,8 @@ use std::task::Waker;
 
 use super::buffer::Buffer;
 use crate::core::{
-    AtomicBool, AtomicUsize, List, Mutex, MutexGuard, Ordering, PendingItem, Step, Wakes, const_fn, locked,
-    served, wake_alone, wake_alone_quietly,
+    AtomicBool, AtomicUsize, List, Mutex, MutexGuard, Ordering, PendingItem, Step, Wakes, const_fn,
+    locked, served, wake_alone, wake_alone_quietly,
 };
 use crate::error::{Closed, TooManyDone, TryGetError, TryPutError};
 
@@ -60,8 +65,8 @@ pub struct Shared<B> {
     promised_places: usize,
     /// Items that were put and not yet reported done.
     unfinished: usize,
-    /// How often the last of them was while somebody had joined; wraps. Whoever joined before such an end is let go, whatever was put
-    /// after it.
+    /// How often the last of them was while somebody had joined; wraps. Whoever joined before such
+    /// an end is let go, whatever was put after it.
     ends: u32,
     pub(super) getters: List<Promise>,
     pub(super) putters: List<Promise>,
@@ -172,8 +177,8 @@ impl<B: Buffer> Core<B> {
         self.full.store(!shared.has_place(), Ordering::Relaxed);
     }
 
-    /// Whether there was nothing to be had a moment ago: a hint. Who is turned away by it looks under the lock, in the same step in
-    /// which it queues.
+    /// Whether there was nothing to be had a moment ago: a hint. Who is turned away by it looks
+    /// under the lock, in the same step in which it queues.
     #[inline]
     pub(super) fn seems_empty(&self) -> bool {
         self.len() == 0
@@ -231,7 +236,8 @@ impl<B: Buffer> Core<B> {
         let mut shared = self.shared.lock();
         let is_there = (1..=shared.buffer.len()).contains(&shared.promised_items);
         debug_assert!(is_there, "an item was promised");
-        // This tells the compiler that the buffer is not empty, and so that there is one way to go with the item.
+        // This tells the compiler that the buffer is not empty, and so that there is one way to go
+        // with the item.
         if !is_there {
             return None;
         }
@@ -317,7 +323,8 @@ pub(crate) enum Found<'a, B: Buffer> {
     Closed,
 }
 
-/// The right to one item, under the lock: taking it is the getter's, and what follows from it is done when the claim goes.
+/// The right to one item, under the lock: taking it is the getter's, and what follows from it is
+/// done when the claim goes.
 pub(crate) struct Claim<'a, B: Buffer> {
     core: &'a Core<B>,
     /// Gone when the claim goes.
@@ -346,8 +353,8 @@ impl<B: Buffer> Shared<B> {
         self.closed
     }
 
-    /// Tells one who waits, and whose slot this is, if the queue is closed. A getter waits only where each item is promised to
-    /// others, so that nothing more comes for it.
+    /// Tells one who waits, and whose slot this is, if the queue is closed. A getter waits only
+    /// where each item is promised to others, so that nothing more comes for it.
     pub(super) fn is_over(&self, slot: &mut Promise) -> bool {
         if self.closed {
             *slot = Promise::Closed;
@@ -376,7 +383,8 @@ impl<B: Buffer> Shared<B> {
         self.buffer.len() > self.promised_items
     }
 
-    /// How many places are taken or promised, as a newcomer sees it: a promised item is on its way out.
+    /// How many places are taken or promised, as a newcomer sees it: a promised item is on its way
+    /// out.
     #[inline]
     fn places_taken(&self) -> usize {
         self.to_be_had() + self.promised_places
@@ -388,7 +396,8 @@ impl<B: Buffer> Shared<B> {
         self.maxsize == 0 || self.places_taken() < self.maxsize && self.putters.is_empty()
     }
 
-    /// Whether one who waits to put can be let in: a promised item takes up its place until it is taken.
+    /// Whether one who waits to put can be let in: a promised item takes up its place until it is
+    /// taken.
     #[inline]
     fn has_place_in_line(&self) -> bool {
         self.buffer.len() + self.promised_places < self.maxsize
@@ -408,7 +417,8 @@ impl<B: Buffer> Shared<B> {
         has_item
     }
 
-    /// Promises an item, which is there, to the first getter. Its waker is to be woken after the lock.
+    /// Promises an item, which is there, to the first getter. Its waker is to be woken after the
+    /// lock.
     #[inline]
     fn grant_item(&mut self) -> Option<Waker> {
         let waker = self.getters.grant_alone();
@@ -416,7 +426,8 @@ impl<B: Buffer> Shared<B> {
         waker
     }
 
-    /// Promises a place, which is there, to the first putter. Its waker is to be woken after the lock.
+    /// Promises a place, which is there, to the first putter. Its waker is to be woken after the
+    /// lock.
     #[inline]
     fn grant_place(&mut self) -> Option<Waker> {
         let waker = self.putters.grant_alone();
@@ -424,7 +435,8 @@ impl<B: Buffer> Shared<B> {
         waker
     }
 
-    /// Grants whatever can be granted: items, places, the end of the work, the news that all is over.
+    /// Grants whatever can be granted: items, places, the end of the work, the news that all is
+    /// over.
     fn serve(&mut self, wakes: &mut Wakes) -> Step {
         while !wakes.is_full() {
             let granted = if self.has_item() && !self.getters.is_empty() {

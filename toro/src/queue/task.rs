@@ -7,8 +7,9 @@ use super::ops::{Made, Queued};
 use crate::core::PrimitiveRef;
 use crate::error::Closed;
 
-/// An item taken by `get_task`: when it is dropped the queue's [`task_done`](crate::Queue::task_done) is called for it,
-/// so that [`join`](crate::Queue::join) returns when all tasks have been dropped.
+/// An item taken by `get_task`: when it is dropped the queue's
+/// [`task_done`](crate::Queue::task_done) is called for it, so that [`join`](crate::Queue::join)
+/// returns when all tasks have been dropped.
 #[must_use = "a task counts as done as soon as it is dropped"]
 pub struct Task<H>
 where
@@ -23,7 +24,8 @@ struct Done<H: PrimitiveRef<Target: Queued>>(H);
 
 impl<H: PrimitiveRef<Target: Queued>> Drop for Done<H> {
     fn drop(&mut self) {
-        // Fails only if someone has called `task_done` for an item that was not theirs; there is nothing left to count.
+        // Fails only if someone has called `task_done` for an item that was not theirs; there is
+        // nothing left to count.
         let _ = self.0.core().task_done();
     }
 }
@@ -63,7 +65,10 @@ pub struct Counted;
 impl<H: PrimitiveRef<Target: Queued<Item = T>>, T> Made<H, T> for Counted {
     type Output = Task<H>;
 
-    fn make(queue: H, take: impl FnOnce(&H::Target) -> Result<T, Closed>) -> Result<Task<H>, Closed> {
+    fn make(
+        queue: H,
+        take: impl FnOnce(&H::Target) -> Result<T, Closed>,
+    ) -> Result<Task<H>, Closed> {
         let item = take(&queue)?;
         Ok(Task { item, done: Done(queue) })
     }

@@ -1,4 +1,5 @@
-//! The guards of an [`RwLock`]: how they read and write, change their kind, and narrow to a part of the value.
+//! The guards of an [`RwLock`]: how they read and write, change their kind, and narrow to a part of
+//! the value.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,7 +9,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-use super::{Holder, READ, ReadKind, RwLock, UPGRADABLE, UPGRADE, UpgradableKind, WRITE, WriteKind};
+use super::{
+    Holder, READ, ReadKind, RwLock, UPGRADABLE, UPGRADE, UpgradableKind, WRITE, WriteKind,
+};
 use crate::core::{PrimitiveRef, Wait, Waiter};
 use crate::error::{Closed, NotUpgraded};
 use crate::mapped::{
@@ -34,7 +37,8 @@ pub struct UpgradableGuard<'a, T: ?Sized> {
     lock: &'a RwLock<T>,
 }
 
-/// Shared access to the value of an [`RwLock`] that it keeps alive, and that can become exclusive. Released on drop.
+/// Shared access to the value of an [`RwLock`] that it keeps alive, and that can become exclusive.
+/// Released on drop.
 #[must_use = "a lock is released as soon as its guard is dropped"]
 pub struct OwnedUpgradableGuard<T: ?Sized> {
     lock: Arc<RwLock<T>>,
@@ -253,19 +257,24 @@ impl<T: ?Sized> OwnedReadGuard<T> {
     /// Narrows the guard to a part of the value; the whole lock stays held.
     pub fn map<U: ?Sized>(guard: Self, part: impl FnOnce(&T) -> &U) -> OwnedMappedReadGuard<T, U> {
         let value = NonNull::from(part(&guard));
-        // SAFETY: the part belongs to the value, which the guard keeps alive and in place, and which nobody writes meanwhile.
+        // SAFETY: the part belongs to the value, which the guard keeps alive and in place, and
+        // which nobody writes meanwhile.
         unsafe { OwnedMappedReadGuard::new(value, guard) }
     }
 }
 
 impl<'a, T: ?Sized> WriteGuard<'a, T> {
     /// Narrows the guard to a part of the value; the whole lock stays held.
-    pub fn map<U: ?Sized>(guard: Self, part: impl FnOnce(&mut T) -> &mut U) -> MappedWriteGuard<'a, U> {
+    pub fn map<U: ?Sized>(
+        guard: Self,
+        part: impl FnOnce(&mut T) -> &mut U,
+    ) -> MappedWriteGuard<'a, U> {
         let lock = guard.into_lock();
         let release = Release::new(&lock.permits, WRITE);
         // SAFETY: all permits are held, by `release` from here on, and the guard is gone.
         let value = NonNull::from(part(unsafe { &mut *lock.value.get() }));
-        // SAFETY: the part belongs to the value, which nobody else reaches while the permits are held.
+        // SAFETY: the part belongs to the value, which nobody else reaches while the permits are
+        // held.
         unsafe { MappedWriteGuard::new(value, release) }
     }
 }
@@ -277,7 +286,8 @@ impl<T: ?Sized> OwnedWriteGuard<T> {
         part: impl FnOnce(&mut T) -> &mut U,
     ) -> OwnedMappedWriteGuard<T, U> {
         let value = NonNull::from(part(&mut guard));
-        // SAFETY: the part belongs to the value, which the guard keeps alive and in place, and from everyone else.
+        // SAFETY: the part belongs to the value, which the guard keeps alive and in place, and from
+        // everyone else.
         unsafe { OwnedMappedWriteGuard::new(value, guard) }
     }
 }

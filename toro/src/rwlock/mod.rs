@@ -1,18 +1,19 @@
 //! [`RwLock`]: a value that many may read or one may write, across awaits.
 //!
-//! A read-write lock is a semaphore with a great number of permits, of which a reader takes one and a writer all.
-//! An upgradable reader takes one more than half: two of them do not fit, but any number of readers fits beside one.
-//! The line is the semaphore's, so all kinds of waiters are served in the order in which they came, a waiting writer holds
-//! back the readers behind it, and a write that is given up has gathered nothing that it would have to give back.
-//! An upgrade waits for the rest of the permits in front of everyone: whoever else waits, waits for it too.
+//! A read-write lock is a semaphore with a great number of permits, of which a reader takes one and
+//! a writer all. An upgradable reader takes one more than half: two of them do not fit, but any
+//! number of readers fits beside one. The line is the semaphore's, so all kinds of waiters are
+//! served in the order in which they came, a waiting writer holds back the readers behind it, and a
+//! write that is given up has gathered nothing that it would have to give back. An upgrade waits
+//! for the rest of the permits in front of everyone: whoever else waits, waits for it too.
 
 #![allow(unsafe_code)]
 
 mod guards;
 
 pub use guards::{
-    OwnedReadGuard, OwnedUpgradableGuard, OwnedWriteGuard, ReadGuard, UpgradableGuard, Upgrade, UpgradeOwned,
-    WriteGuard,
+    OwnedReadGuard, OwnedUpgradableGuard, OwnedWriteGuard, ReadGuard, UpgradableGuard, Upgrade,
+    UpgradeOwned, WriteGuard,
 };
 
 use std::fmt;
@@ -31,11 +32,12 @@ const UPGRADE: u32 = WRITE - UPGRADABLE;
 
 /// A lock around a value that many may read at once, or one may write.
 ///
-/// Everyone is served in the order in which they came. A reader that finds a writer waiting waits behind it, so that
-/// writers do not starve; for the same reason a task must not ask for a second read while it holds one.
+/// Everyone is served in the order in which they came. A reader that finds a writer waiting waits
+/// behind it, so that writers do not starve; for the same reason a task must not ask for a second
+/// read while it holds one.
 ///
-/// An upgradable reader shares the lock with readers, though not with another upgradable one, and can become the writer
-/// without letting go in between.
+/// An upgradable reader shares the lock with readers, though not with another upgradable one, and
+/// can become the writer without letting go in between.
 ///
 /// ```
 /// let config = toro::RwLock::new(vec![1, 2]);
@@ -62,7 +64,8 @@ unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
 // SAFETY: as above; readers on several threads share the value.
 unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
 
-// As the standard library's, whatever its value is; though not poisoned by a panic, it is in order itself.
+// As the standard library's, whatever its value is; though not poisoned by a panic, it is in order
+// itself.
 impl<T: ?Sized> UnwindSafe for RwLock<T> {}
 impl<T: ?Sized> RefUnwindSafe for RwLock<T> {}
 
@@ -101,7 +104,8 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the wait gives up the place in line; what had been granted goes to the next. So with all waits here.
+    /// Dropping the wait gives up the place in line; what had been granted goes to the next. So
+    /// with all waits here.
     #[inline]
     pub fn read(&self) -> Read<'_, T> {
         Wait::new(Waiter::new(self, permits::Acquire::new(READ)))
@@ -113,8 +117,9 @@ impl<T: ?Sized> RwLock<T> {
         Wait::new(Waiter::new(Arc::clone(self), permits::Acquire::new(READ)))
     }
 
-    /// Waits until the value can be read, by a guard that can be [upgraded](UpgradableGuard::upgrade) to write. There is at
-    /// most one such guard at a time, beside any number of readers.
+    /// Waits until the value can be read, by a guard that can be
+    /// [upgraded](UpgradableGuard::upgrade) to write. There is at most one such guard at a
+    /// time, beside any number of readers.
     #[inline]
     pub fn upgradable_read(&self) -> UpgradableRead<'_, T> {
         Wait::new(Waiter::new(self, permits::Acquire::new(UPGRADABLE)))
@@ -155,7 +160,8 @@ impl<T: ?Sized> RwLock<T> {
         self.try_hold::<_, UpgradableKind>(UPGRADABLE, || self)
     }
 
-    /// As [`try_upgradable_read`](RwLock::try_upgradable_read), with a guard that keeps the lock alive.
+    /// As [`try_upgradable_read`](RwLock::try_upgradable_read), with a guard that keeps the lock
+    /// alive.
     pub fn try_upgradable_read_owned(self: &Arc<Self>) -> Option<OwnedUpgradableGuard<T>> {
         self.try_hold::<_, UpgradableKind>(UPGRADABLE, || Arc::clone(self))
     }
@@ -172,7 +178,11 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     #[inline]
-    fn try_hold<H: Holder<K>, K>(&self, permits: u32, primitive_ref: impl FnOnce() -> H) -> Option<H::Guard> {
+    fn try_hold<H: Holder<K>, K>(
+        &self,
+        permits: u32,
+        primitive_ref: impl FnOnce() -> H,
+    ) -> Option<H::Guard> {
         self.permits.try_acquire(permits).ok()?;
         Some(primitive_ref().guard())
     }

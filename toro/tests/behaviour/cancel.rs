@@ -25,7 +25,12 @@ fn a_thousand_expired_waits_leave_nothing_behind() {
         assert!(rwlock.write().wait_timeout(none).is_err());
         assert!(queue.put(1).wait_timeout(none).is_err());
         assert!(queue.join().wait_timeout(none).is_err());
-        assert!(handoff.wait(|_: &mut (), _: &mut Waiters<'_, ()>| Take::Queue).wait_timeout(none).is_err());
+        assert!(
+            handoff
+                .wait(|_: &mut (), _: &mut Waiters<'_, ()>| Take::Queue)
+                .wait_timeout(none)
+                .is_err()
+        );
     }
     assert_eq!((event.waiting(), condition.waiting(), semaphore.waiting()), (0, 0, 0));
     assert_eq!((lock.waiting(), rwlock.waiting()), (0, 0));
@@ -51,8 +56,13 @@ fn release_goes_to_the_oldest_and_a_newcomer_cannot_overtake() {
             lock.try_acquire().is_none(),
             "the lock belongs to the oldest waiter, though it has not noticed yet"
         );
-        waits.iter_mut().skip(turn + 1).for_each(|later| assert!(poll(later.as_mut()).is_pending()));
-        let Poll::Ready(guard) = poll(waits[turn].as_mut()) else { panic!("waiter {turn} was not served") };
+        waits
+            .iter_mut()
+            .skip(turn + 1)
+            .for_each(|later| assert!(poll(later.as_mut()).is_pending()));
+        let Poll::Ready(guard) = poll(waits[turn].as_mut()) else {
+            panic!("waiter {turn} was not served")
+        };
         drop(guard);
     }
     assert!(lock.try_acquire().is_some());
@@ -92,8 +102,10 @@ fn a_notification_is_not_spent_on_those_who_have_gone() {
 #[test]
 fn a_notification_is_not_lost_on_the_way_to_the_lock() {
     let (lock, condition) = (Lock::new(()), Condition::new());
-    let mut first = pin!(condition.wait_on(lock.try_acquire().unwrap()).until(std::future::ready(())));
-    // The bounding future is ready at once, so this wait joins the line, releases the lock and expires in one poll.
+    let mut first =
+        pin!(condition.wait_on(lock.try_acquire().unwrap()).until(std::future::ready(())));
+    // The bounding future is ready at once, so this wait joins the line, releases the lock and
+    // expires in one poll.
     assert!(matches!(poll(first.as_mut()), Poll::Ready(Err(_))));
     let end = Event::new();
     let mut second = pin!(condition.wait_on(lock.try_acquire().unwrap()).until(end.wait()));
@@ -106,7 +118,10 @@ fn a_notification_is_not_lost_on_the_way_to_the_lock() {
     assert!(poll(third.as_mut()).is_pending());
     end.set();
     assert!(matches!(poll(second), Poll::Ready(Err(_))));
-    assert!(poll(third).is_ready(), "the second has passed it on, although it has not been dropped yet");
+    assert!(
+        poll(third).is_ready(),
+        "the second has passed it on, although it has not been dropped yet"
+    );
     drop(guard);
 }
 

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use toro::{
-    AsyncResult, Barrier, Condition, Event, Handoff, Lock, NotUpgraded, PutError, Queue, RwLock, Semaphore,
-    Take, Timeout, WaitError, Waiters,
+    AsyncResult, Barrier, Condition, Event, Handoff, Lock, NotUpgraded, PutError, Queue, RwLock,
+    Semaphore, Take, Timeout, WaitError, Waiters,
 };
 
 const SHORT: Duration = Duration::from_millis(2);
@@ -136,8 +136,8 @@ fn a_grant_wins_over_the_expiry_that_meets_it() {
     assert!(matches!(crate::poll(acquire), Poll::Ready(Ok(_))));
 }
 
-/// More than one batch of wakers wait. `happen` lets all of them go, and the first one woken polls `last` while it does: its
-/// end has come by then, so that it expires if it is not ready.
+/// More than one batch of wakers wait. `happen` lets all of them go, and the first one woken polls
+/// `last` while it does: its end has come by then, so that it expires if it is not ready.
 fn polled_meanwhile<W: Future, L>(
     wait: impl Fn() -> W,
     last: impl FnOnce(Ended) -> L,
@@ -180,8 +180,11 @@ impl Future for Ended {
 #[test]
 fn set_event_wins_over_expiry_while_others_are_woken() {
     let event = Arc::new(Event::new());
-    let outcome =
-        polled_meanwhile(|| event.wait_owned(), |end| event.wait_owned().until(end), || event.set());
+    let outcome = polled_meanwhile(
+        || event.wait_owned(),
+        |end| event.wait_owned().until(end),
+        || event.set(),
+    );
     assert_eq!(outcome, Poll::Ready(Ok(())));
     assert_eq!(event.waiting(), 0);
 
@@ -237,14 +240,20 @@ fn closing_wins_over_expiry_while_others_are_woken() {
     assert_eq!(semaphore.waiting(), 0);
 
     let queue = Arc::new(Queue::<u8>::new(1));
-    let outcome =
-        polled_meanwhile(|| queue.get_owned(), |end| queue.get_owned().until(end), || queue.close());
+    let outcome = polled_meanwhile(
+        || queue.get_owned(),
+        |end| queue.get_owned().until(end),
+        || queue.close(),
+    );
     assert_eq!(outcome, Poll::Ready(Err(WaitError::Closed)));
 
     let queue = Arc::new(Queue::new(1));
     queue.try_put(0).unwrap();
-    let outcome =
-        polled_meanwhile(|| queue.put_owned(1), |end| queue.put_owned(2).until(end), || queue.close());
+    let outcome = polled_meanwhile(
+        || queue.put_owned(1),
+        |end| queue.put_owned(2).until(end),
+        || queue.close(),
+    );
     assert_eq!(outcome, Poll::Ready(Err(PutError::Closed(2))));
     assert_eq!((queue.try_get(), queue.get().wait()), (Ok(0), Err(toro::Closed)));
 }
@@ -253,8 +262,11 @@ fn closing_wins_over_expiry_while_others_are_woken() {
 fn end_of_all_work_wins_over_expiry_while_others_are_woken() {
     static QUEUE: Queue<u8> = Queue::unbounded();
     QUEUE.try_put(1).unwrap();
-    let outcome =
-        polled_meanwhile(|| QUEUE.join(), |end| QUEUE.join().until(end), || QUEUE.task_done().unwrap());
+    let outcome = polled_meanwhile(
+        || QUEUE.join(),
+        |end| QUEUE.join().until(end),
+        || QUEUE.task_done().unwrap(),
+    );
     assert_eq!(outcome, Poll::Ready(Ok(())));
 }
 

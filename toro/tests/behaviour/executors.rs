@@ -1,4 +1,5 @@
-//! Any executor will do: tokio's two, smol's, that of `futures`, and plain threads, on the same primitives at once.
+//! Any executor will do: tokio's two, smol's, that of `futures`, and plain threads, on the same
+//! primitives at once.
 
 use std::sync::Arc;
 use std::thread;
@@ -48,10 +49,13 @@ fn mixed_executors_share_every_primitive() {
     };
     let threads = [
         on(|shared| {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
             runtime.block_on(runtime.spawn(work(shared))).unwrap();
         }),
-        on(|shared| tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work(shared))),
+        on(|shared| {
+            tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work(shared))
+        }),
         on(|shared| {
             let executor = async_executor::Executor::new();
             let task = executor.spawn(work(shared));

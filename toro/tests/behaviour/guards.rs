@@ -6,8 +6,8 @@ use std::task::Poll;
 
 use toro::{
     AsyncResult, Barrier, BeyondBound, BoundedSemaphore, Guard, Lock, MappedReadGuard, OwnedGuard,
-    OwnedMappedGuard, OwnedMappedWriteGuard, OwnedReadGuard, OwnedWriteGuard, Queue, ReadGuard, RwLock,
-    Semaphore, WriteGuard,
+    OwnedMappedGuard, OwnedMappedWriteGuard, OwnedReadGuard, OwnedWriteGuard, Queue, ReadGuard,
+    RwLock, Semaphore, WriteGuard,
 };
 
 #[test]
@@ -128,7 +128,9 @@ fn owned_guards_change_their_kind_without_letting_go() {
     assert!(crate::poll(upgrade.as_mut()).is_pending());
     assert!(lock.try_read().is_none(), "whoever waits to upgrade holds back new readers");
     drop(reader);
-    let Poll::Ready(mut writer) = crate::poll(upgrade.as_mut()) else { panic!("no reader is left") };
+    let Poll::Ready(mut writer) = crate::poll(upgrade.as_mut()) else {
+        panic!("no reader is left")
+    };
     *writer += 1;
     let upgradable = writer.downgrade_to_upgradable();
     assert!(lock.try_write().is_none());
@@ -164,7 +166,9 @@ fn guards_of_every_kind_narrow_to_a_part_and_hold_the_whole() {
 
     let lock = Arc::new(RwLock::new((1, [2, 3])));
     let part =
-        MappedReadGuard::map(ReadGuard::map(lock.try_read().unwrap(), |pair| &pair.1), |array| &array[1]);
+        MappedReadGuard::map(ReadGuard::map(lock.try_read().unwrap(), |pair| &pair.1), |array| {
+            &array[1]
+        });
     let owned = OwnedReadGuard::map(lock.try_read_owned().unwrap(), |pair| &pair.1[..]);
     assert!(lock.try_write().is_none());
     assert_eq!((*part, owned.len()), (3, 2));
@@ -185,15 +189,25 @@ fn a_panic_while_narrowing_releases_locks_of_every_kind() {
     let (lock, rwlock) = (Arc::new(Lock::new(1)), Arc::new(RwLock::new(1)));
     let panics = |narrow: &dyn Fn()| assert!(catch_unwind(AssertUnwindSafe(narrow)).is_err());
     panics(&|| {
-        drop(OwnedGuard::map(lock.try_acquire_owned().unwrap(), |_| -> &mut u8 { panic!("on purpose") }))
+        drop(OwnedGuard::map(lock.try_acquire_owned().unwrap(), |_| -> &mut u8 {
+            panic!("on purpose")
+        }))
     });
-    panics(&|| drop(ReadGuard::map(rwlock.try_read().unwrap(), |_| -> &u8 { panic!("on purpose") })));
     panics(&|| {
-        drop(OwnedReadGuard::map(rwlock.try_read_owned().unwrap(), |_| -> &u8 { panic!("on purpose") }))
+        drop(ReadGuard::map(rwlock.try_read().unwrap(), |_| -> &u8 { panic!("on purpose") }))
     });
-    panics(&|| drop(WriteGuard::map(rwlock.try_write().unwrap(), |_| -> &mut u8 { panic!("on purpose") })));
     panics(&|| {
-        drop(OwnedWriteGuard::map(rwlock.try_write_owned().unwrap(), |_| -> &mut u8 { panic!("on purpose") }))
+        drop(OwnedReadGuard::map(rwlock.try_read_owned().unwrap(), |_| -> &u8 {
+            panic!("on purpose")
+        }))
+    });
+    panics(&|| {
+        drop(WriteGuard::map(rwlock.try_write().unwrap(), |_| -> &mut u8 { panic!("on purpose") }))
+    });
+    panics(&|| {
+        drop(OwnedWriteGuard::map(rwlock.try_write_owned().unwrap(), |_| -> &mut u8 {
+            panic!("on purpose")
+        }))
     });
     assert!(lock.try_acquire().is_some() && rwlock.try_write().is_some());
     assert_eq!((Arc::strong_count(&lock), Arc::strong_count(&rwlock)), (1, 1));

@@ -1,4 +1,5 @@
-//! What the primitives promise, each promise in a test of its own. Numbers are those of the acceptance statements.
+//! What the primitives promise, each promise in a test of its own. Numbers are those of the
+//! acceptance statements.
 #![cfg(not(loom))]
 
 mod barging;

@@ -4,7 +4,9 @@
 use futures_util::StreamExt;
 use std::pin::pin;
 use std::task::Poll;
-use toro::{Closed, LifoQueue, PriorityQueue, PutError, Queue, TooManyDone, TryGetError, TryPutError};
+use toro::{
+    Closed, LifoQueue, PriorityQueue, PutError, Queue, TooManyDone, TryGetError, TryPutError,
+};
 
 use crate::poll;
 
@@ -21,7 +23,11 @@ fn trying_unblocks_the_other_side() {
     let mut put = pin!(queue.put(4));
     assert!(poll(put.as_mut()).is_pending());
     assert_eq!(queue.try_get(), Ok(2));
-    assert_eq!(queue.try_put(5), Err(TryPutError::Full(5)), "the place belongs to the one who waits");
+    assert_eq!(
+        queue.try_put(5),
+        Err(TryPutError::Full(5)),
+        "the place belongs to the one who waits"
+    );
     assert_eq!(poll(put), Poll::Ready(Ok(())));
     assert_eq!(queue.try_get(), Ok(4));
 }
@@ -63,7 +69,10 @@ fn orders_of_leaving() {
         assert!(jobs.try_put(job).is_ok());
     }
     jobs.close();
-    assert_eq!(jobs.iter().map(|job| job.1).collect::<Vec<_>>(), ["second", "fourth", "first", "third"]);
+    assert_eq!(
+        jobs.iter().map(|job| job.1).collect::<Vec<_>>(),
+        ["second", "fourth", "first", "third"]
+    );
 }
 
 #[test]
@@ -153,10 +162,11 @@ fn a_promised_item_goes_to_the_next_getter() {
     assert_eq!(poll(second), Poll::Ready(Ok(1)));
 }
 
-/// Whoever waits to put is let in once there is less in the queue than there may be, what is promised included, and before anyone
-/// who comes later.
+/// Whoever waits to put is let in once there is less in the queue than there may be, what is
+/// promised included, and before anyone who comes later.
 #[test]
-fn who_waits_to_put_is_let_in_when_a_promised_item_has_been_taken_and_not_when_its_getter_has_gone() {
+fn who_waits_to_put_is_let_in_when_a_promised_item_has_been_taken_and_not_when_its_getter_has_gone()
+{
     for goes in [false, true] {
         let queue = Queue::new(1);
         let mut get = Box::pin(queue.get());
@@ -174,7 +184,11 @@ fn who_waits_to_put_is_let_in_when_a_promised_item_has_been_taken_and_not_when_i
         } else {
             assert_eq!(poll(get.as_mut()), Poll::Ready(Ok(2)));
         }
-        assert_eq!(queue.try_put(4), Err(TryPutError::Full(4)), "the place belongs to the one who waited");
+        assert_eq!(
+            queue.try_put(4),
+            Err(TryPutError::Full(4)),
+            "the place belongs to the one who waited"
+        );
         assert_eq!(poll(put), Poll::Ready(Ok(())));
         assert_eq!(queue.try_get(), Ok(3));
     }

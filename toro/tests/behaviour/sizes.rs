@@ -1,12 +1,14 @@
-//! Sizes of the waits on a machine of 64 bits, so that a change is noticed; and what they may be sent to.
+//! Sizes of the waits on a machine of 64 bits, so that a change is noticed; and what they may be
+//! sent to.
 #![cfg(target_pointer_width = "64")]
 
 use std::cell::Cell;
 use std::mem::size_of;
 
 use toro::waits::{
-    AcquireBoundedOwned, AcquireLock, AcquireLockOwned, AcquirePermits, Arrive, ArriveOwned, EventWait, Get,
-    GetResult, GetResultOwned, Join, Notified, Put, Read, UpgradableReadOwned, Upgrade, UpgradeOwned, Write,
+    AcquireBoundedOwned, AcquireLock, AcquireLockOwned, AcquirePermits, Arrive, ArriveOwned,
+    EventWait, Get, GetResult, GetResultOwned, Join, Notified, Put, Read, UpgradableReadOwned,
+    Upgrade, UpgradeOwned, Write,
 };
 use toro::{
     MappedGuard, MappedReadGuard, MappedWriteGuard, OwnedMappedGuard, OwnedMappedReadGuard,

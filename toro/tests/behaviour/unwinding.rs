@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use toro::waits::{
-    AcquireBoundedOwned, AcquireLock, AcquireLockOwned, AcquirePermits, AcquirePermitsOwned, Arrive,
-    ArriveOwned, EventWait, EventWaitOwned, Get, GetOwned, GetResult, GetResultOwned, GetTask, GetTaskOwned,
-    Join, Notified, NotifiedOwned, Put, PutOwned, Read, ReadOwned, UpgradableRead, UpgradableReadOwned,
-    Upgrade, UpgradeOwned, WaitOnLock, Write, WriteOwned,
+    AcquireBoundedOwned, AcquireLock, AcquireLockOwned, AcquirePermits, AcquirePermitsOwned,
+    Arrive, ArriveOwned, EventWait, EventWaitOwned, Get, GetOwned, GetResult, GetResultOwned,
+    GetTask, GetTaskOwned, Join, Notified, NotifiedOwned, Put, PutOwned, Read, ReadOwned,
+    UpgradableRead, UpgradableReadOwned, Upgrade, UpgradeOwned, WaitOnLock, Write, WriteOwned,
 };
 use toro::{
-    AsyncResult, Barrier, BoundedSemaphore, Condition, Event, Guard, Handoff, Items, Iter, LifoQueue, Lock,
-    MappedGuard, MappedReadGuard, MappedWriteGuard, OwnedBoundedPermit, OwnedGuard, OwnedMappedGuard,
-    OwnedMappedReadGuard, OwnedMappedWriteGuard, OwnedPermit, OwnedReadGuard, OwnedUpgradableGuard,
-    OwnedValue, OwnedWriteGuard, Permit, PriorityQueue, Queue, ReadGuard, RwLock, Semaphore, Task, Timed,
-    Until, UpgradableGuard, WriteGuard,
+    AsyncResult, Barrier, BoundedSemaphore, Condition, Event, Guard, Handoff, Items, Iter,
+    LifoQueue, Lock, MappedGuard, MappedReadGuard, MappedWriteGuard, OwnedBoundedPermit,
+    OwnedGuard, OwnedMappedGuard, OwnedMappedReadGuard, OwnedMappedWriteGuard, OwnedPermit,
+    OwnedReadGuard, OwnedUpgradableGuard, OwnedValue, OwnedWriteGuard, Permit, PriorityQueue,
+    Queue, ReadGuard, RwLock, Semaphore, Task, Timed, Until, UpgradableGuard, WriteGuard,
 };
 
 /// Neither safe to own nor to share across a panic.

@@ -1,4 +1,5 @@
-//! Hostile wakers: they re-enter the primitive, and they panic. No waiter and no permit is lost by it.
+//! Hostile wakers: they re-enter the primitive, and they panic. No waiter and no permit is lost by
+//! it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -92,7 +93,8 @@ fn everyone_who_joined_hears_of_the_end_although_the_first_one_woken_brings_new_
 #[test]
 fn a_waker_that_drops_other_waits_is_harmless() {
     let semaphore = Arc::new(Semaphore::new(0));
-    let others: Arc<std::sync::Mutex<Vec<Pin<Box<toro::waits::AcquirePermitsOwned>>>>> = Arc::default();
+    let others: Arc<std::sync::Mutex<Vec<Pin<Box<toro::waits::AcquirePermitsOwned>>>>> =
+        Arc::default();
     let mut first = Box::pin(semaphore.acquire_owned());
     let waker = {
         let others = Arc::clone(&others);
@@ -124,7 +126,8 @@ fn a_panicking_waker_does_not_keep_the_others_asleep() {
         });
         assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     }
-    let panic = catch_unwind(AssertUnwindSafe(|| event.set())).expect_err("the first panic is raised again");
+    let panic = catch_unwind(AssertUnwindSafe(|| event.set()))
+        .expect_err("the first panic is raised again");
     assert_eq!(panic.downcast_ref::<String>().map(String::as_str), Some("hostile waker 0"));
     assert_eq!((woken.load(Ordering::Relaxed), event.waiting()), (CROWD, 0));
     waits.iter_mut().for_each(|wait| assert!(crate::poll(wait.as_mut()).is_ready()));
@@ -145,7 +148,8 @@ fn a_panicking_waker_loses_neither_lock_nor_item() {
     assert_eq!(crate::poll(get.as_mut()), Poll::Ready(Ok(1)));
 }
 
-/// A queued wait whose own poll wakes a hostile waker is in line all the same, and leaves it when it is dropped.
+/// A queued wait whose own poll wakes a hostile waker is in line all the same, and leaves it when
+/// it is dropped.
 #[test]
 fn a_panic_while_joining_the_line_leaves_no_node_behind() {
     use toro::{Handoff, Take, Waiters};
@@ -177,7 +181,8 @@ fn a_panicking_waker_does_not_cost_what_was_taken() {
     assert_eq!(crate::poll(put.as_mut()), Poll::Ready(Ok(())));
 }
 
-/// An item that comes while a getter's waker is cloned is got, although the clone, which is of no use then, panics when it is dropped.
+/// An item that comes while a getter's waker is cloned is got, although the clone, which is of no
+/// use then, panics when it is dropped.
 #[test]
 fn a_waker_that_panics_when_it_is_dropped_does_not_cost_what_was_got() {
     static QUEUE: Queue<u8> = Queue::unbounded();
@@ -230,8 +235,12 @@ fn a_second_waker_that_panics_when_it_is_dropped_costs_neither_item_nor_permit()
 
 #[test]
 fn a_put_that_expires_gives_its_item_back_although_its_waker_panics_when_it_is_dropped() {
-    static TABLE: RawWakerVTable =
-        RawWakerVTable::new(|data| RawWaker::new(data, &TABLE), |_| {}, |_| {}, |_| panic!("hostile"));
+    static TABLE: RawWakerVTable = RawWakerVTable::new(
+        |data| RawWaker::new(data, &TABLE),
+        |_| {},
+        |_| {},
+        |_| panic!("hostile"),
+    );
     let queue = Queue::new(1);
     queue.try_put(0).unwrap();
     let mut looks = 0;
@@ -246,12 +255,16 @@ fn a_put_that_expires_gives_its_item_back_although_its_waker_panics_when_it_is_d
     assert_eq!(back, Poll::Ready(Err(toro::PutError::Timeout(7))));
 }
 
-/// Those behind a waiter that wanted more than there was are served when it is dropped, more than one batch of them, although its
-/// waker panics at that.
+/// Those behind a waiter that wanted more than there was are served when it is dropped, more than
+/// one batch of them, although its waker panics at that.
 #[test]
 fn a_waker_that_panics_when_its_wait_is_dropped_keeps_nobody_asleep() {
-    static TABLE: RawWakerVTable =
-        RawWakerVTable::new(|data| RawWaker::new(data, &TABLE), |_| {}, |_| {}, |_| panic!("hostile"));
+    static TABLE: RawWakerVTable = RawWakerVTable::new(
+        |data| RawWaker::new(data, &TABLE),
+        |_| {},
+        |_| {},
+        |_| panic!("hostile"),
+    );
     let semaphore = Semaphore::new(CROWD as u32);
     let mut greedy = Box::pin(semaphore.acquire_many(CROWD as u32 + 1));
     // SAFETY: the table's functions keep no state: `data` is never followed.
@@ -294,5 +307,8 @@ fn cloning_and_dropping_a_waker_may_use_the_primitive() {
     }
     drop(wait);
     assert_eq!(SEMAPHORE.waiting(), 0);
-    assert!(CALLS.load(Ordering::Relaxed) >= 8, "every waker was cloned and dropped through its table");
+    assert!(
+        CALLS.load(Ordering::Relaxed) >= 8,
+        "every waker was cloned and dropped through its table"
+    );
 }

@@ -16,7 +16,8 @@ fn set_against_wait() {
     });
 }
 
-/// Whoever was in line when the event was set passes, although it is cleared at once, and even if it joins again.
+/// Whoever was in line when the event was set passes, although it is cleared at once, and even if
+/// it joins again.
 #[test]
 fn set_and_clear_against_rejoin() {
     model(|| {
@@ -36,7 +37,8 @@ fn set_and_clear_against_rejoin() {
     });
 }
 
-/// A wait begun after the clear is not woken by the set before it, even while that is still waking others.
+/// A wait begun after the clear is not woken by the set before it, even while that is still waking
+/// others.
 #[test]
 fn wake_all_against_reinsert() {
     model(|| {
@@ -47,7 +49,8 @@ fn wake_all_against_reinsert() {
         let thread = thread::spawn(move || other.set());
         block_on(first);
         event.clear();
-        // `set` may still be running, but whoever was in line has passed: it has nobody else to wake.
+        // `set` may still be running, but whoever was in line has passed: it has nobody else to
+        // wake.
         assert!(poll_and_drop(event.wait()).is_none());
         thread.join().unwrap();
         assert_eq!(event.waiting(), 0);

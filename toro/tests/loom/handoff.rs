@@ -32,8 +32,8 @@ fn hand_off_against_look() {
     });
 }
 
-/// As above, with the short ways first: whoever puts back without looking at who waits may, where nobody does, and whoever
-/// finds nothing there queues.
+/// As above, with the short ways first: whoever puts back without looking at who waits may, where
+/// nobody does, and whoever finds nothing there queues.
 #[test]
 fn short_check_in_against_look() {
     model(|| {
@@ -80,7 +80,8 @@ impl Drop for Lent {
     }
 }
 
-/// A waiter gives up while a value is handed to it: its drop returns the value, outside the lock, to the next.
+/// A waiter gives up while a value is handed to it: its drop returns the value, outside the lock,
+/// to the next.
 #[test]
 fn cancel_against_hand_off() {
     model(|| {

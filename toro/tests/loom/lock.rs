@@ -5,7 +5,8 @@ fn increment(lock: &Lock<usize>) {
     *block_on(lock.acquire()) += 1;
 }
 
-/// Two acquire and release at once, on either kind of lock: neither is lost in the line, neither sees the other's half.
+/// Two acquire and release at once, on either kind of lock: neither is lost in the line, neither
+/// sees the other's half.
 fn acquire_against_release(make: fn() -> Lock<usize>) {
     model(move || {
         let lock = Arc::new(make());

@@ -20,7 +20,8 @@ pub(crate) use loom::future::block_on;
 pub(crate) use loom::sync::Arc;
 pub(crate) use loom::thread;
 
-/// Explores a model with at most three preemptions in each run, unless the environment asks for more.
+/// Explores a model with at most three preemptions in each run, unless the environment asks for
+/// more.
 pub(crate) fn model(f: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(3);

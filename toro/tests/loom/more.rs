@@ -5,7 +5,8 @@ use std::pin::pin;
 use super::{Arc, block_on, model, poll_and_drop, poll_once, thread};
 use toro::{AsyncResult, Barrier, Condition, Lock, RwLock};
 
-/// The state changes and is announced between the look at it and the wait: the announcement is not missed.
+/// The state changes and is announced between the look at it and the wait: the announcement is not
+/// missed.
 #[test]
 fn notify_against_wait_on() {
     model(|| {
@@ -97,7 +98,8 @@ fn read_against_write() {
     });
 }
 
-/// An upgrade waits for a reader to leave, with a writer in line behind it: it comes first, and nobody is forgotten.
+/// An upgrade waits for a reader to leave, with a writer in line behind it: it comes first, and
+/// nobody is forgotten.
 #[test]
 fn upgrade_against_waiting_writer() {
     model(|| {

@@ -38,7 +38,8 @@ fn cancelled_get_against_put() {
     });
 }
 
-/// A putter gives up while a place is being promised to it: its item never appears, and the place goes to the next.
+/// A putter gives up while a place is being promised to it: its item never appears, and the place
+/// goes to the next.
 #[test]
 fn cancelled_put_against_get() {
     model(|| {

@@ -63,7 +63,8 @@ fn barging_two_releases_against_two_waiters() {
     two_releases_against_two_waiters(|| Semaphore::barging(0, 2));
 }
 
-/// A waiter is polled by another task while it is being granted: the task that polled last is woken.
+/// A waiter is polled by another task while it is being granted: the task that polled last is
+/// woken.
 #[test]
 fn waker_swap_against_grant() {
     model(|| {

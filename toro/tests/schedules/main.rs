@@ -1,8 +1,9 @@
 //! Random schedules: every primitive against a sequential model.
 //!
-//! A schedule starts waits, polls them, swaps their wakers, drops them in whatever state they are, and does to the primitive
-//! what can be done to it. After each step the model says of every wait that is left whether it has been granted, and
-//! the waker of exactly those must have been woken. In the end everything is accounted for.
+//! A schedule starts waits, polls them, swaps their wakers, drops them in whatever state they are,
+//! and does to the primitive what can be done to it. After each step the model says of every wait
+//! that is left whether it has been granted, and the waker of exactly those must have been woken.
+//! In the end everything is accounted for.
 #![cfg(not(loom))]
 
 mod events;
@@ -57,7 +58,8 @@ impl<F: Future> Waits<F> {
         Waits { waits: Vec::new() }
     }
 
-    /// Starts a wait and polls it; it is kept if it has to wait. Returns the number it has, or would have had.
+    /// Starts a wait and polls it; it is kept if it has to wait. Returns the number it has, or
+    /// would have had.
     pub(crate) fn start(&mut self, wait: F) -> (usize, Poll<F::Output>) {
         self.waits.push(Some((Box::pin(wait), Arc::default())));
         let id = self.waits.len() - 1;
@@ -107,7 +109,11 @@ impl<F: Future> Waits<F> {
     /// Checks that exactly those were woken that are granted.
     pub(crate) fn check(&self, granted: impl Fn(usize) -> bool) {
         for id in self.left() {
-            assert_eq!(self.woken(id), granted(id), "wait {id}: woken, but not granted, or the reverse");
+            assert_eq!(
+                self.woken(id),
+                granted(id),
+                "wait {id}: woken, but not granted, or the reverse"
+            );
         }
     }
 }

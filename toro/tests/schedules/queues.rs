@@ -50,7 +50,8 @@ impl Model {
         }
     }
 
-    /// The items that nobody has been promised. The others take up no place while nobody waits to put.
+    /// The items that nobody has been promised. The others take up no place while nobody waits to
+    /// put.
     fn len(&self) -> usize {
         self.items.len() - kept(&self.promised_items)
     }
@@ -98,7 +99,8 @@ macro_rules! against_model {
             // Gets that were promised an item and dropped: each may put one back beyond `maxsize`.
             let mut dropped = 0;
             for (number, (action, choice, amount)) in steps.into_iter().enumerate() {
-                // Few different items in the high bits, so that many are equal for a priority queue; the rest tells them apart.
+                // Few different items in the high bits, so that many are equal for a priority
+                // queue; the rest tells them apart.
                 let item = u32::from(amount % 3) << 16 | number as u32;
                 match action % 14 {
                     0 | 1 => {
@@ -127,7 +129,11 @@ macro_rules! against_model {
                     }
                     4 | 5 => {
                         if let Some(id) = gets.pick(choice) {
-                            let got = if action % 14 == 4 { gets.poll(id) } else { gets.poll_elsewhere(id) };
+                            let got = if action % 14 == 4 {
+                                gets.poll(id)
+                            } else {
+                                gets.poll_elsewhere(id)
+                            };
                             let expected = match remove(&mut model.promised_items, id) {
                                 Some(true) => Poll::Ready(Ok((model.take)(&mut model.items))),
                                 Some(false) => Poll::Ready(Err(Closed)),
@@ -138,14 +144,20 @@ macro_rules! against_model {
                     }
                     6 | 7 => {
                         if let Some(id) = puts.pick(choice) {
-                            let got = if action % 14 == 6 { puts.poll(id) } else { puts.poll_elsewhere(id) };
+                            let got = if action % 14 == 6 {
+                                puts.poll(id)
+                            } else {
+                                puts.poll_elsewhere(id)
+                            };
                             let item = waiting_items[&id];
                             match remove(&mut model.promised_places, id) {
                                 Some(true) if !model.closed => {
                                     prop_assert!(got == Poll::Ready(Ok(())));
                                     model.push(item);
                                 }
-                                Some(_) => prop_assert!(got == Poll::Ready(Err(PutError::Closed(item)))),
+                                Some(_) => {
+                                    prop_assert!(got == Poll::Ready(Err(PutError::Closed(item))))
+                                }
                                 None => prop_assert!(got.is_pending()),
                             }
                         }
@@ -154,7 +166,8 @@ macro_rules! against_model {
                         if let Some(id) = gets.pick(choice) {
                             gets.drop(id);
                             model.getters.retain(|getter| *getter != id);
-                            dropped += usize::from(remove(&mut model.promised_items, id) == Some(true));
+                            dropped +=
+                                usize::from(remove(&mut model.promised_items, id) == Some(true));
                         }
                     }
                     // An item whose put was dropped never appears.
@@ -181,7 +194,9 @@ macro_rules! against_model {
                         Err(TryPutError::Full(back)) => {
                             prop_assert!(!model.has_place() && !model.closed && back == item);
                         }
-                        Err(TryPutError::Closed(back)) => prop_assert!(model.closed && back == item),
+                        Err(TryPutError::Closed(back)) => {
+                            prop_assert!(model.closed && back == item)
+                        }
                     },
                     12 => match choice % 4 {
                         0 => {
@@ -199,7 +214,8 @@ macro_rules! against_model {
                             }
                         }
                         _ => {
-                            let expected = if model.unfinished == 0 { Err(TooManyDone) } else { Ok(()) };
+                            let expected =
+                                if model.unfinished == 0 { Err(TooManyDone) } else { Ok(()) };
                             model.unfinished = model.unfinished.saturating_sub(1);
                             prop_assert_eq!(queue.task_done(), expected);
                         }
@@ -224,7 +240,8 @@ macro_rules! against_model {
             while let Ok(item) = queue.try_get() {
                 rest.push(item);
             }
-            let expected: Vec<_> = (0..model.items.len()).map(|_| (model.take)(&mut model.items)).collect();
+            let expected: Vec<_> =
+                (0..model.items.len()).map(|_| (model.take)(&mut model.items)).collect();
             prop_assert_eq!(rest, expected);
             Ok(())
         }

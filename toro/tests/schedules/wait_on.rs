@@ -1,4 +1,5 @@
-//! Waiting on a condition and then for a lock: no notification is lost on the way, and nobody holds the lock twice.
+//! Waiting on a condition and then for a lock: no notification is lost on the way, and nobody holds
+//! the lock twice.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::task::Poll;

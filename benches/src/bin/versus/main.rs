@@ -1,7 +1,7 @@
 //! `versus`: this workspace against its peers.
 //!
-//! `cargo run --release -p benches --bin versus -- toro` measures the primitives of `toro`. `versus` without arguments
-//! lists what can be measured and the options.
+//! `cargo run --release -p benches --bin versus -- toro` measures the primitives of `toro`.
+//! `versus` without arguments lists what can be measured and the options.
 
 mod driver;
 mod failover;
@@ -22,9 +22,21 @@ static ALLOCATOR: CountingAlloc = CountingAlloc;
 type Measurement = (&'static str, &'static str, fn(&Options) -> Result<Report, String>);
 
 const MEASUREMENTS: [Measurement; 4] = [
-    ("driver", "operations of the driver against the official crate and the bare socket", driver::run),
-    ("failover", "first acknowledged writes after a primary was killed or stepped down", failover::run),
-    ("toro", "toro's primitives against tokio, async-lock, event-listener and five queues", toro::run),
+    (
+        "driver",
+        "operations of the driver against the official crate and the bare socket",
+        driver::run,
+    ),
+    (
+        "failover",
+        "first acknowledged writes after a primary was killed or stepped down",
+        failover::run,
+    ),
+    (
+        "toro",
+        "toro's primitives against tokio, async-lock, event-listener and five queues",
+        toro::run,
+    ),
     (
         "pool",
         "the driver's pool, the nest and threadwatch's slots against pools, locks and thread_local",

@@ -1,7 +1,7 @@
 //! `versus pool`: the driver's pool, the nest and a thread's slot, each against its peers.
 //!
-//! The driver's pool has eight real connections to a server that is started for the occasion; the other pools keep
-//! numbers. A ping goes through each driver's whole path, its pool included.
+//! The driver's pool has eight real connections to a server that is started for the occasion; the
+//! other pools keep numbers. A ping goes through each driver's whole path, its pool included.
 
 use crate::trial::{Trial, measure_all, plan};
 use benches::bound::Bound;
@@ -21,8 +21,17 @@ use testbed::Standalone;
 use tokio::runtime::Runtime;
 
 /// The packages whose versions belong to the figures.
-const PACKAGES: [&str; 9] =
-    ["driver", "toro", "threadwatch", "deadpool", "bb8", "mobc", "arc-swap", "thread_local", "mongodb"];
+const PACKAGES: [&str; 9] = [
+    "driver",
+    "toro",
+    "threadwatch",
+    "deadpool",
+    "bb8",
+    "mobc",
+    "arc-swap",
+    "thread_local",
+    "mongodb",
+];
 
 /// A pool of each kind, with every connection open.
 #[derive(Clone)]
@@ -168,7 +177,8 @@ impl Clients {
         let uri = format!("{uri}&maxPoolSize={SIZE}");
         let say = |why: &dyn std::fmt::Display| format!("{uri}: {why}");
         let ours = runtime.block_on(driver::Client::with_uri_str(&uri)).map_err(|why| say(&why))?;
-        let official = runtime.block_on(mongodb::Client::with_uri_str(&uri)).map_err(|why| say(&why))?;
+        let official =
+            runtime.block_on(mongodb::Client::with_uri_str(&uri)).map_err(|why| say(&why))?;
         Ok(Self { ours: ours.database("admin"), official: official.database("admin") })
     }
 }
@@ -183,7 +193,12 @@ fn pings(clients: &Clients) -> Vec<Trial<()>> {
                 pinged(runtime, tasks, "driver", move || {
                     let database = ours.clone();
                     async move {
-                        drop(database.run_command(doc! { "ping": 1 }).await.expect("a ping is answered"))
+                        drop(
+                            database
+                                .run_command(doc! { "ping": 1 })
+                                .await
+                                .expect("a ping is answered"),
+                        )
                     }
                 }),
                 pinged(runtime, tasks, "mongodb", move || {

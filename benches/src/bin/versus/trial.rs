@@ -105,15 +105,17 @@ impl<K: Copy> Trial<K> {
     }
 }
 
-/// The share of a processor that others may use before a cell counts as disturbed: its figures are then not those of a
-/// quiet machine, and cells in which two workers run suffer more than others.
+/// The share of a processor that others may use before a cell counts as disturbed: its figures are
+/// then not those of a quiet machine, and cells in which two workers run suffer more than others.
 const DISTURBED: f64 = 0.2;
 
 /// How many rounds `options` ask for.
 pub(crate) fn plan(options: &Options) -> Plan {
     match options.pace {
         Pace::Full => Plan { rounds: options.rounds.unwrap_or(15), slice: Duration::MAX },
-        Pace::Quick => Plan { rounds: options.rounds.unwrap_or(5), slice: Duration::from_millis(3) },
+        Pace::Quick => {
+            Plan { rounds: options.rounds.unwrap_or(5), slice: Duration::from_millis(3) }
+        }
     }
 }
 
@@ -143,7 +145,8 @@ pub(crate) fn measure_all<K: Copy>(
 
 /// A line about one cell with every contender's figure, for whoever watches.
 fn progress(cell: &Cell) -> String {
-    let figures = cell.figures.iter().map(|figures| format!("{} {}", figures.name, figure(figures.median())));
+    let figures =
+        cell.figures.iter().map(|figures| format!("{} {}", figures.name, figure(figures.median())));
     let figures = figures.collect::<Vec<_>>().join(", ");
     format!("{} [{}]: {figures}; {}", cell.name, cell.unit, cell.remark)
 }

@@ -1,11 +1,14 @@
 //! [`Cell`]: a few words that every operation reads and that only ever grow. A sequence lock.
 //!
-//! The version is even while the words are at rest, and odd while one writer replaces them. A reader copies the words between two looks at
-//! the version and keeps the copy if both found the same even number, so that it never sees half of a value and writes to no
-//! memory that others read. A writer pays one locked instruction, however many threads there are. Who meets a writer waits for the few
-//! stores that it has left, and gives up the processor to it if they do not come at once.
+//! The version is even while the words are at rest, and odd while one writer replaces them. A
+//! reader copies the words between two looks at the version and keeps the copy if both found the
+//! same even number, so that it never sees half of a value and writes to no memory that others
+//! read. A writer pays one locked instruction, however many threads there are. Who meets a writer
+//! waits for the few stores that it has left, and gives up the processor to it if they do not come
+//! at once.
 //!
-//! The words are atomics, read and written without order among themselves; the fences make the version speak for them.
+//! The words are atomics, read and written without order among themselves; the fences make the
+//! version speak for them.
 
 #[cfg(loom)]
 use loom::{
@@ -46,7 +49,8 @@ impl<const N: usize> Cell<N> {
         loop {
             let version = self.at_rest();
             let words = std::array::from_fn(|i| self.words[i].load(Ordering::Relaxed));
-            // Whoever read a word of a later value sees, after this fence, that the version has moved on.
+            // Whoever read a word of a later value sees, after this fence, that the version has
+            // moved on.
             fence(Ordering::Acquire);
             if self.version.load(Ordering::Relaxed) == version {
                 return (words[0] != 0).then_some(words);
@@ -54,7 +58,8 @@ impl<const N: usize> Cell<N> {
         }
     }
 
-    /// Stores a value whose first word is higher than that of the present one; any other is dropped.
+    /// Stores a value whose first word is higher than that of the present one; any other is
+    /// dropped.
     #[inline]
     pub(super) fn raise(&self, value: &[u64; N]) {
         let mut version = self.at_rest();
@@ -62,13 +67,19 @@ impl<const N: usize> Cell<N> {
             if value[0] <= self.order() {
                 return;
             }
-            match self.version.compare_exchange(version, version + 1, Ordering::Acquire, Ordering::Relaxed) {
+            match self.version.compare_exchange(
+                version,
+                version + 1,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) => break,
                 Err(_) => version = self.at_rest(),
             }
         }
-        // Between the look above and the exchange nobody has stored anything: the version would have moved on.
-        // No word of the new value may be seen by one who then finds the version at rest.
+        // Between the look above and the exchange nobody has stored anything: the version would
+        // have moved on. No word of the new value may be seen by one who then finds the
+        // version at rest.
         fence(Ordering::Release);
         for (word, new) in self.words.iter().zip(value) {
             word.store(*new, Ordering::Relaxed);

@@ -5,7 +5,8 @@ use bson::{Document, doc};
 use super::*;
 use crate::options::ClientOptions;
 
-/// The prose tests of the handshake specification, section "Test that environment metadata is properly captured".
+/// The prose tests of the handshake specification, section "Test that environment metadata is
+/// properly captured".
 fn env_of(variables: &[(&str, &str)]) -> Option<Document> {
     let environment = Environment::of_variables(|name| {
         variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
@@ -31,7 +32,10 @@ fn the_environment_is_told_as_the_specification_asks() {
         env_of(&[LAMBDA, region, memory]),
         Some(doc! { "name": "aws.lambda", "memory_mb": 1024, "region": "us-east-2" })
     );
-    assert_eq!(env_of(&[("FUNCTIONS_WORKER_RUNTIME", "node")]), Some(doc! { "name": "azure.func" }));
+    assert_eq!(
+        env_of(&[("FUNCTIONS_WORKER_RUNTIME", "node")]),
+        Some(doc! { "name": "azure.func" })
+    );
     let gcp = [
         ("K_SERVICE", "servicename"),
         ("FUNCTION_MEMORY_MB", "1024"),
@@ -40,7 +44,9 @@ fn the_environment_is_told_as_the_specification_asks() {
     ];
     assert_eq!(
         env_of(&gcp),
-        Some(doc! { "name": "gcp.func", "timeout_sec": 60, "memory_mb": 1024, "region": "us-central1" })
+        Some(
+            doc! { "name": "gcp.func", "timeout_sec": 60, "memory_mb": 1024, "region": "us-central1" }
+        )
     );
     assert_eq!(
         env_of(&[("VERCEL", "1"), ("VERCEL_REGION", "cdg1"), LAMBDA]),
@@ -64,7 +70,11 @@ fn the_environment_is_told_as_the_specification_asks() {
 }
 
 fn info(name: &str, version: Option<&str>, platform: Option<&str>) -> DriverInfo {
-    DriverInfo { name: name.into(), version: version.map(Into::into), platform: platform.map(Into::into) }
+    DriverInfo {
+        name: name.into(),
+        version: version.map(Into::into),
+        platform: platform.map(Into::into),
+    }
 }
 
 #[test]
@@ -73,7 +83,8 @@ fn libraries_are_appended_once_and_never_replaced() {
         driver_info: Some(info("library", Some("1.2"), Some("Library Platform"))),
         ..ClientOptions::default()
     };
-    let metadata = ClientMetadata::new(options.app_name.as_deref(), options.driver_info.as_ref()).unwrap();
+    let metadata =
+        ClientMetadata::new(options.app_name.as_deref(), options.driver_info.as_ref()).unwrap();
     metadata.append(&info("framework", None, Some(""))).unwrap();
     metadata.append(&info("framework", Some(""), None)).unwrap();
     metadata.append(&info("library", Some("1.2"), Some("Library Platform"))).unwrap();
@@ -93,8 +104,9 @@ fn what_is_too_long_is_left_out_from_the_end() {
         driver_info: Some(info("library", Some("1.2"), Some(&"é".repeat(300)))),
         ..ClientOptions::default()
     };
-    let document =
-        read(&ClientMetadata::new(options.app_name.as_deref(), options.driver_info.as_ref()).unwrap());
+    let document = read(
+        &ClientMetadata::new(options.app_name.as_deref(), options.driver_info.as_ref()).unwrap(),
+    );
     assert_eq!(document.get_document("application").unwrap().get_str("name").unwrap().len(), 128);
     assert!(document.get_document("driver").is_ok());
     let os: Vec<&String> = document.get_document("os").unwrap().keys().collect();

@@ -22,7 +22,8 @@ struct Turn {
 
 impl Turn {
     fn read(reply: &RawDocument) -> Result<Self> {
-        let conversation = reply.get_i32("conversationId").map_err(|_| missing("conversationId"))?;
+        let conversation =
+            reply.get_i32("conversationId").map_err(|_| missing("conversationId"))?;
         let done = reply.get_bool("done").map_err(|_| missing("done"))?;
         let payload = reply.get_binary("payload").map_err(|_| missing("payload"))?;
         Ok(Turn { conversation, done, payload: payload.bytes.to_vec() })
@@ -62,11 +63,17 @@ async fn start(
     payload: &[u8],
 ) -> Result<Turn> {
     let source = credential.resolved_source();
-    Turn::read(channel.command(source, credential, |body| write_start(body, mechanism, payload)).await?)
+    Turn::read(
+        channel.command(source, credential, |body| write_start(body, mechanism, payload)).await?,
+    )
 }
 
 /// SCRAM from the beginning.
-pub(super) async fn scram(channel: &mut Channel<'_>, credential: &Credential, hash: Hash) -> Result<()> {
+pub(super) async fn scram(
+    channel: &mut Channel<'_>,
+    credential: &Credential,
+    hash: Hash,
+) -> Result<()> {
     let first = ClientFirst::new(hash, user(credential))?;
     let turn = start(channel, credential, hash.mechanism(), first.message().as_bytes()).await?;
     after_first(channel, credential, first, turn).await
@@ -93,7 +100,8 @@ async fn after_first(
     let challenge = first.answer(&turn.payload)?;
     let keys = keys(channel, credential, hash, &challenge).await?;
     let last = challenge.prove(&keys);
-    let mut turn = proceed(channel, credential, turn.conversation, last.message().as_bytes()).await?;
+    let mut turn =
+        proceed(channel, credential, turn.conversation, last.message().as_bytes()).await?;
     last.verify(&turn.payload)?;
     if !turn.done {
         // Servers before 4.4 end the conversation with an empty exchange.
@@ -112,7 +120,8 @@ async fn keys(
     hash: Hash,
     challenge: &Challenge,
 ) -> Result<Arc<Keys>> {
-    let password = hash.prepare(user(credential), credential.password.as_deref().unwrap_or_default())?;
+    let password =
+        hash.prepare(user(credential), credential.password.as_deref().unwrap_or_default())?;
     let (password, salt) = (password.into_owned(), challenge.salt.clone());
     let origin = Origin { hash, password, salt, iterations: challenge.iterations };
     if let Some(keys) = credential.keys.get(&origin) {
@@ -124,7 +133,9 @@ async fn keys(
     };
     let derived = match channel.runtime.is_blocking() {
         true => Ok(Some(derive())),
-        false => channel.runtime.timeout(channel.deadline, channel.runtime.spawn_blocking(derive)).await,
+        false => {
+            channel.runtime.timeout(channel.deadline, channel.runtime.spawn_blocking(derive)).await
+        }
     };
     let (origin, keys) = match derived {
         Ok(Some(derived)) => derived,
@@ -157,7 +168,9 @@ pub(super) fn refusal(reply: &RawDocument) -> Result<Option<CommandError>> {
         let (key, value) = element.map_err(|e| Error::invalid_response(e.to_string()))?;
         match key.as_str() {
             "ok" => {
-                ok = value.as_f64() == Some(1.0) || value.as_i32() == Some(1) || value.as_i64() == Some(1)
+                ok = value.as_f64() == Some(1.0)
+                    || value.as_i32() == Some(1)
+                    || value.as_i64() == Some(1)
             }
             "code" => refusal.code = value.as_i32().unwrap_or_default(),
             "codeName" => refusal.code_name = value.as_str().unwrap_or_default().to_owned(),

@@ -1,8 +1,10 @@
-//! SCRAM-SHA-1 and SCRAM-SHA-256 as a conversation of strings (RFC 5802, RFC 7677, specification "Authentication").
+//! SCRAM-SHA-1 and SCRAM-SHA-256 as a conversation of strings (RFC 5802, RFC 7677, specification
+//! "Authentication").
 //!
-//! [`ClientFirst`] names the user and a nonce; the server's answer gives salt and iteration count, which make a [`Challenge`];
-//! with the [`Keys`] derived from the password it gives a [`ClientFinal`], the proof; and that checks the server's own proof at the end. No
-//! sockets, no clock, and, once the nonce is drawn, no randomness.
+//! [`ClientFirst`] names the user and a nonce; the server's answer gives salt and iteration count,
+//! which make a [`Challenge`]; with the [`Keys`] derived from the password it gives a
+//! [`ClientFinal`], the proof; and that checks the server's own proof at the end. No sockets, no
+//! clock, and, once the nonce is drawn, no randomness.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -28,8 +30,9 @@ impl ClientFirst {
     /// `Io` where the operating system gives no random bytes.
     pub(super) fn new(hash: Hash, user: &str) -> Result<Self> {
         let mut nonce = [0; 24];
-        getrandom::fill(&mut nonce)
-            .map_err(|e| Error::io("cannot draw a nonce for authentication", std::io::Error::other(e)))?;
+        getrandom::fill(&mut nonce).map_err(|e| {
+            Error::io("cannot draw a nonce for authentication", std::io::Error::other(e))
+        })?;
         Ok(Self::with_nonce(hash, user, BASE64.encode(nonce)))
     }
 
@@ -50,7 +53,8 @@ impl ClientFirst {
     /// Reads the server's first message.
     ///
     /// # Errors
-    /// `Authentication` when the message is not one, continues another nonce, or asks for an iteration count outside the limits.
+    /// `Authentication` when the message is not one, continues another nonce, or asks for an
+    /// iteration count outside the limits.
     pub(super) fn answer(&self, server_first: &[u8]) -> Result<Challenge> {
         let server_first = text(server_first)?;
         let mut attributes = server_first.split(',');
@@ -64,7 +68,8 @@ impl ClientFirst {
         if salt.is_empty() {
             return Err(broken("the server's salt is empty"));
         }
-        let iterations = iterations.parse().map_err(|_| broken("the iteration count is no number"))?;
+        let iterations =
+            iterations.parse().map_err(|_| broken("the iteration count is no number"))?;
         if !(MIN_ITERATIONS..=MAX_ITERATIONS).contains(&iterations) {
             return Err(broken(format!(
                 "the server asks for {iterations} iterations; from {MIN_ITERATIONS} to {MAX_ITERATIONS} are accepted"
@@ -91,7 +96,8 @@ impl Challenge {
     /// The client's proof.
     pub(super) fn prove(self, keys: &Keys) -> ClientFinal {
         let signature = self.hash.hmac(&keys.stored, self.signed.as_bytes());
-        let proof: Vec<u8> = keys.client.iter().zip(signature).map(|(key, sign)| key ^ sign).collect();
+        let proof: Vec<u8> =
+            keys.client.iter().zip(signature).map(|(key, sign)| key ^ sign).collect();
         ClientFinal {
             message: format!("{},p={}", self.without_proof, BASE64.encode(proof)),
             hash: self.hash,
@@ -125,7 +131,8 @@ impl ClientFinal {
             return Err(broken(format!("the server refused the proof: {error}")));
         }
         let signature = attribute(first, 'v')?;
-        let signature = BASE64.decode(signature).map_err(|_| broken("the server's proof is not base64"))?;
+        let signature =
+            BASE64.decode(signature).map_err(|_| broken("the server's proof is not base64"))?;
         match self.hash.verify(&self.server_key, self.signed.as_bytes(), &signature) {
             true => Ok(()),
             false => Err(broken("the server's proof is wrong: it does not know the user's keys")),
@@ -141,14 +148,17 @@ fn attribute(attribute: Option<&str>, name: char) -> Result<&str> {
     attribute
         .and_then(|attribute| attribute.strip_prefix(name))
         .and_then(|value| value.strip_prefix('='))
-        .ok_or_else(|| broken(format!("the attribute {name} is not where the server's message must have it")))
+        .ok_or_else(|| {
+            broken(format!("the attribute {name} is not where the server's message must have it"))
+        })
 }
 
 fn broken(why: impl std::fmt::Display) -> Error {
     Error::authentication(format!("SCRAM: {why}"))
 }
 
-/// Feeds any bytes to a conversation whose keys are known: the server's two messages, with a line feed between them.
+/// Feeds any bytes to a conversation whose keys are known: the server's two messages, with a line
+/// feed between them.
 ///
 /// What the conversation accepts must be what the protocol allows.
 pub(crate) fn fuzz_scram(data: &[u8]) {
@@ -162,7 +172,10 @@ pub(crate) fn fuzz_scram(data: &[u8]) {
     assert!(!challenge.salt.is_empty(), "salt");
     let keys = Keys { client: vec![1; 32], stored: vec![2; 32], server: vec![3; 32] };
     let proof = challenge.prove(&keys);
-    assert!(proof.verify(last).is_err() || last.starts_with(b"v="), "a proof that is none was accepted");
+    assert!(
+        proof.verify(last).is_err() || last.starts_with(b"v="),
+        "a proof that is none was accepted"
+    );
 }
 
 #[cfg(test)]
@@ -198,9 +211,14 @@ mod tests {
             let proof = challenge.prove(&keys);
             assert_eq!(proof.message(), last);
             proof.verify(end.as_bytes()).unwrap();
-            for lie in
-                ["v=AAAA", "v=", "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G5=", "e=invalid-proof", "", "x"]
-            {
+            for lie in [
+                "v=AAAA",
+                "v=",
+                "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G5=",
+                "e=invalid-proof",
+                "",
+                "x",
+            ] {
                 assert!(proof.verify(lie.as_bytes()).is_err(), "{lie}");
             }
         }

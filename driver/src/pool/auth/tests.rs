@@ -1,4 +1,5 @@
-//! The prose tests of the specification "Authentication" on a real server, on both APIs, and what needs no server.
+//! The prose tests of the specification "Authentication" on a real server, on both APIs, and what
+//! needs no server.
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
@@ -25,8 +26,10 @@ fn the_stronger_mechanism_is_taken_where_the_user_has_it() {
 
 #[test]
 fn what_cannot_work_is_refused_before_a_connection_is_made() {
-    let with = |mechanism| Credential::builder().username("u".to_owned()).mechanism(mechanism).build();
-    for mechanism in [AuthMechanism::Gssapi, AuthMechanism::MongoDbAws, AuthMechanism::MongoDbOidc] {
+    let with =
+        |mechanism| Credential::builder().username("u".to_owned()).mechanism(mechanism).build();
+    for mechanism in [AuthMechanism::Gssapi, AuthMechanism::MongoDbAws, AuthMechanism::MongoDbOidc]
+    {
         assert!(check(&with(mechanism)).unwrap_err().to_string().contains(mechanism.as_str()));
     }
     assert!(check(&with(AuthMechanism::ScramSha256)).unwrap_err().to_string().contains("password"));
@@ -35,8 +38,8 @@ fn what_cannot_work_is_refused_before_a_connection_is_made() {
 
 /// A server whose users are known.
 ///
-/// It does not demand that clients prove themselves, so that its users can be made; but who tries to is judged as anywhere, and
-/// `connectionStatus` tells who was proven.
+/// It does not demand that clients prove themselves, so that its users can be made; but who tries
+/// to is judged as anywhere, and `connectionStatus` tells who was proven.
 fn server() -> &'static Standalone {
     static SERVER: OnceLock<Standalone> = OnceLock::new();
     SERVER.get_or_init(|| {
@@ -59,7 +62,8 @@ fn server() -> &'static Standalone {
     })
 }
 
-/// The users that the server takes a connection of `runtime` for, after it was made with `credential`, and the mechanism used.
+/// The users that the server takes a connection of `runtime` for, after it was made with
+/// `credential`, and the mechanism used.
 fn proven(credential: &Credential, runtime: Runtime) -> Result<Vec<String>> {
     let options = ClientOptions::builder()
         .hosts(vec![crate::options::ServerAddress::parse(server().host())?])
@@ -68,8 +72,13 @@ fn proven(credential: &Credential, runtime: Runtime) -> Result<Vec<String>> {
     let address = Arc::new(options.hosts[0].clone());
     rt::block_on(async {
         let establisher = Establisher::new(Arc::new(options), runtime.clone())?;
-        let connecting =
-            establisher.establish(&address, 1, Generation::FIRST, Purpose::Application, Deadline::NEVER);
+        let connecting = establisher.establish(
+            &address,
+            1,
+            Generation::FIRST,
+            Purpose::Application,
+            Deadline::NEVER,
+        );
         let mut connection = connecting.await.map_err(|failure| failure.error)?;
         users(&mut connection, &runtime).await
     })
@@ -85,7 +94,10 @@ async fn users(connection: &mut Connection, runtime: &Runtime) -> Result<Vec<Str
     connection.round_trip(runtime, Deadline::NEVER).await?;
     let status: bson::Document = connection.reply()?.try_into().map_err(Error::deserialization)?;
     let users = status.get_document("authInfo").unwrap().get_array("authenticatedUsers").unwrap();
-    Ok(users.iter().map(|user| user.as_document().unwrap().get_str("user").unwrap().to_owned()).collect())
+    Ok(users
+        .iter()
+        .map(|user| user.as_document().unwrap().get_str("user").unwrap().to_owned())
+        .collect())
 }
 
 /// `claim` on the runtimes of both APIs.
@@ -97,7 +109,11 @@ fn on_both_apis(claim: impl Fn(Runtime)) {
 }
 
 fn credential(user: &str, password: &str, mechanism: Option<AuthMechanism>) -> Credential {
-    Credential::builder().username(user.to_owned()).password(password.to_owned()).mechanism(mechanism).build()
+    Credential::builder()
+        .username(user.to_owned())
+        .password(password.to_owned())
+        .mechanism(mechanism)
+        .build()
 }
 
 const SHA1: Option<AuthMechanism> = Some(AuthMechanism::ScramSha1);
@@ -115,7 +131,10 @@ fn each_user_is_proven_by_each_mechanism_it_has_and_by_negotiation() {
             ("both", SHA256),
             ("both", None),
         ] {
-            assert_eq!(proven(&credential(user, user, mechanism), runtime.clone()).unwrap(), [user]);
+            assert_eq!(
+                proven(&credential(user, user, mechanism), runtime.clone()).unwrap(),
+                [user]
+            );
         }
     });
 }
@@ -147,7 +166,8 @@ fn who_is_not_the_user_is_refused_without_a_word_of_the_password() {
             ("both", "banana", Some(AuthMechanism::Plain)),
             ("\u{2168}", "\u{2168}", None),
         ] {
-            let error = proven(&credential(user, password, mechanism), runtime.clone()).unwrap_err();
+            let error =
+                proven(&credential(user, password, mechanism), runtime.clone()).unwrap_err();
             assert!(error.is_auth() && !error.is_network(), "{user}: {error}");
             let text = format!("{error} {error:?}");
             assert!(text.contains(user) && !text.contains("banana"), "{text}");
@@ -156,13 +176,16 @@ fn who_is_not_the_user_is_refused_without_a_word_of_the_password() {
     });
 }
 
-/// Negotiation that finds both mechanisms takes the stronger: the server counts what it was asked for.
+/// Negotiation that finds both mechanisms takes the stronger: the server counts what it was asked
+/// for.
 #[test]
 fn negotiation_prefers_the_stronger_mechanism_and_saves_a_round_trip() {
     let counts = || {
         let status = server().admin(doc! { "serverStatus": 1 }).unwrap();
-        let mechanisms = status.get_document("security").unwrap().get_document("authentication").unwrap();
-        let mechanism = mechanisms.get_document("mechanisms").unwrap().get_document("SCRAM-SHA-256").unwrap();
+        let mechanisms =
+            status.get_document("security").unwrap().get_document("authentication").unwrap();
+        let mechanism =
+            mechanisms.get_document("mechanisms").unwrap().get_document("SCRAM-SHA-256").unwrap();
         let speculative = mechanism.get_document("speculativeAuthenticate").unwrap();
         speculative.get_i64("successful").unwrap()
     };
@@ -195,8 +218,13 @@ fn a_server_that_forgot_the_user_can_be_told_again() {
         let address = Arc::new(options.hosts[0].clone());
         rt::block_on(async {
             let establisher = Establisher::new(Arc::new(options), runtime.clone()).unwrap();
-            let connecting =
-                establisher.establish(&address, 1, Generation::FIRST, Purpose::Application, Deadline::NEVER);
+            let connecting = establisher.establish(
+                &address,
+                1,
+                Generation::FIRST,
+                Purpose::Application,
+                Deadline::NEVER,
+            );
             let mut connection = connecting.await.unwrap();
             {
                 let mut message = connection.begin();

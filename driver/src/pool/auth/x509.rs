@@ -1,4 +1,5 @@
-//! MONGODB-X509: the certificate of the TLS handshake is the proof; one command tells the server to take it.
+//! MONGODB-X509: the certificate of the TLS handshake is the proof; one command tells the server to
+//! take it.
 
 use bson::raw::cstr;
 
@@ -17,6 +18,8 @@ pub(super) fn write(authenticate: &mut DocWriter<'_>, credential: &Credential) {
 }
 
 pub(super) async fn authenticate(channel: &mut Channel<'_>, credential: &Credential) -> Result<()> {
-    channel.command(credential.resolved_source(), credential, |body| write(body, credential)).await?;
+    channel
+        .command(credential.resolved_source(), credential, |body| write(body, credential))
+        .await?;
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! A pool without sockets: the real rules under the real lock, around connections that are numbers.
 //!
-//! What is handed out returns itself when it is dropped, as that of the real pool does. Used by the schedules of `tests.rs` and, compiled
-//! a second time, by the loom models of the crate `pool-model`.
+//! What is handed out returns itself when it is dropped, as that of the real pool does. Used by the
+//! schedules of `tests.rs` and, compiled a second time, by the loom models of the crate
+//! `pool-model`.
 
 use std::sync::Arc;
 
@@ -54,16 +55,22 @@ impl Model {
 
     fn step<R>(
         self: &Arc<Self>,
-        step: impl FnOnce(&mut State<u64, u8>, &mut Waiters<'_, Granted>, &dyn Fn(Offer<u64>) -> Granted) -> R,
+        step: impl FnOnce(
+            &mut State<u64, u8>,
+            &mut Waiters<'_, Granted>,
+            &dyn Fn(Offer<u64>) -> Granted,
+        ) -> R,
     ) -> R {
         self.handoff.with(|state, waiters| step(state, waiters, &|offer| self.wrap(offer)))
     }
 
     fn wrap(self: &Arc<Self>, offer: Offer<u64>) -> Granted {
         match offer {
-            Offer::Connection { connection, .. } => {
-                Granted::Connection(Held { id: connection, era: era(connection), pool: Some(self.clone()) })
-            }
+            Offer::Connection { connection, .. } => Granted::Connection(Held {
+                id: connection,
+                era: era(connection),
+                pool: Some(self.clone()),
+            }),
             Offer::Connect(ticket) => Granted::Permit(Permit { ticket, pool: Some(self.clone()) }),
             Offer::ToClose(connections, _) => Granted::ToClose(self.perished(connections)),
             Offer::Refused(refusal) => Granted::Refused(refusal),
@@ -102,7 +109,8 @@ impl Model {
         }
     }
 
-    /// The steps of clearing: between the first two the real pool tells its event, in the last it closes sockets.
+    /// The steps of clearing: between the first two the real pool tells its event, in the last it
+    /// closes sockets.
     pub(crate) fn clear(self: &Arc<Self>) {
         let (_, idle) = self.handoff.with_state(|state, _| state.clear());
         self.step(|state, waiters, wrap| state.refuse_waiters(waiters, &wrap));
@@ -210,12 +218,15 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.take() {
-            let kept = pool.handoff.with_state(|state, waiting| state.keep(self.id, self.era, None, waiting));
+            let kept = pool
+                .handoff
+                .with_state(|state, waiting| state.keep(self.id, self.era, None, waiting));
             if kept.is_none() {
                 return;
             }
-            let returned =
-                pool.step(|state, waiters, wrap| state.give_back(self.id, self.era, None, waiters, &wrap));
+            let returned = pool.step(|state, waiters, wrap| {
+                state.give_back(self.id, self.era, None, waiters, &wrap)
+            });
             pool.returned(returned);
         }
     }

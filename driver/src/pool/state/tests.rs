@@ -1,4 +1,5 @@
-//! Random schedules: threads and tasks that ask, cancel, return, lose, clear and close, and what must hold whatever they do.
+//! Random schedules: threads and tasks that ask, cancel, return, lose, clear and close, and what
+//! must hold whatever they do.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -29,7 +30,8 @@ fn whatever_the_order_nothing_is_lost_and_nobody_waits_in_vain() {
         let (max, connecting) = (random.u32(1..4), random.u32(1..3));
         let bounds = Limits { min_size: random.u32(0..=max), ..limits(max, connecting) };
         let pool = Model::new(bounds);
-        let (mut asks, mut held, mut permits): (Vec<Ask>, Vec<Held>, Vec<Permit>) = Default::default();
+        let (mut asks, mut held, mut permits): (Vec<Ask>, Vec<Held>, Vec<Permit>) =
+            Default::default();
         // What the pool opens for itself, and what is opened for those who gave up.
         let (mut background, mut left): (Vec<Permit>, Vec<Permit>) = Default::default();
         let mut cx = Context::from_waker(Waker::noop());
@@ -45,7 +47,9 @@ fn whatever_the_order_nothing_is_lost_and_nobody_waits_in_vain() {
                 8..=9 if !permits.is_empty() => {
                     held.push(permits.swap_remove(random.usize(..permits.len())).open());
                 }
-                10 if !permits.is_empty() => drop(permits.swap_remove(random.usize(..permits.len()))),
+                10 if !permits.is_empty() => {
+                    drop(permits.swap_remove(random.usize(..permits.len())))
+                }
                 11 => {
                     if let Some(permit) = pool.populate() {
                         background.push(permit);
@@ -65,8 +69,9 @@ fn whatever_the_order_nothing_is_lost_and_nobody_waits_in_vain() {
                 14 if random.u32(0..4) == 0 => pool.clear(),
                 _ => pool.ready(),
             }
-            // Every task that was woken, and every one that was not, looks: only those who were given something are done.
-            // Looking may hand something to another that has looked already.
+            // Every task that was woken, and every one that was not, looks: only those who were
+            // given something are done. Looking may hand something to another that has
+            // looked already.
             let mut i = 0;
             while i < asks.len() || (i > 0 && pool.counts().1 < asks.len()) {
                 i %= asks.len();
@@ -85,14 +90,25 @@ fn whatever_the_order_nothing_is_lost_and_nobody_waits_in_vain() {
             let (counts, waiting) = pool.counts();
             let pending = permits.len() + background.len() + left.len();
             assert_eq!(counts.pending as usize, pending, "seed {seed}");
-            assert_eq!(counts.total as usize, held.len() + pending + counts.idle as usize, "seed {seed}");
+            assert_eq!(
+                counts.total as usize,
+                held.len() + pending + counts.idle as usize,
+                "seed {seed}"
+            );
             assert!(counts.total <= max && counts.pending <= connecting, "seed {seed}: {counts:?}");
             assert_eq!(waiting, asks.len(), "seed {seed}");
             let distinct: HashSet<u64> = held.iter().map(|held| held.id).collect();
-            assert_eq!(distinct.len(), held.len(), "seed {seed}: a connection was handed out twice");
+            assert_eq!(
+                distinct.len(),
+                held.len(),
+                "seed {seed}: a connection was handed out twice"
+            );
             let room = counts.total < max && counts.pending < connecting;
             if waiting > background.iter().filter(|permit| !permit.is_stale()).count() {
-                assert!(counts.idle == 0 && !room, "seed {seed}: {waiting} wait in vain: {counts:?}");
+                assert!(
+                    counts.idle == 0 && !room,
+                    "seed {seed}: {waiting} wait in vain: {counts:?}"
+                );
             }
         }
         drop((asks, held, permits, background, left));
@@ -172,7 +188,9 @@ fn threads_leave_the_pool_whole() {
                             }
                             1 => {
                                 let mut impatient = pin!(pool.ask());
-                                let _ = impatient.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                                let _ = impatient
+                                    .as_mut()
+                                    .poll(&mut Context::from_waker(Waker::noop()));
                             }
                             action => {
                                 let Ok(held) = block_on(pool.check_out()) else {
@@ -202,14 +220,18 @@ fn threads_leave_the_pool_whole() {
 
 fn wrap(_: Offer<u32>) {}
 
-/// Clearing one service leaves the others' connections alone, and a service with no connection is forgotten.
+/// Clearing one service leaves the others' connections alone, and a service with no connection is
+/// forgotten.
 #[test]
 fn services_behind_a_load_balancer_have_generations_of_their_own() {
-    let handoff: toro::Handoff<State<u32, char>, ()> = toro::Handoff::new(State::new(limits(10, 10)));
+    let handoff: toro::Handoff<State<u32, char>, ()> =
+        toro::Handoff::new(State::new(limits(10, 10)));
     handoff.with(|state, waiters| {
         state.ready(waiters, &wrap);
         let open = |state: &mut State<u32, char>, waiters: &mut Waiters<'_, ()>, service| {
-            let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else { panic!("no ticket") };
+            let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else {
+                panic!("no ticket")
+            };
             state.established(ticket, Some(service))
         };
         let (a, b) = (open(state, waiters, 'a'), open(state, waiters, 'b'));
@@ -268,7 +290,10 @@ fn what_has_lain_idle_for_too_long_is_taken_out_from_the_bottom() {
             state.ask(Some(at(20)), waiters, &wrap),
             Some(Offer::Connection { connection: 2, idle_too_long: false })
         );
-        assert_eq!(state.ask(Some(at(20)), waiters, &wrap), Some(Offer::ToClose(vec![1], Why::Idle)));
+        assert_eq!(
+            state.ask(Some(at(20)), waiters, &wrap),
+            Some(Offer::ToClose(vec![1], Why::Idle))
+        );
         assert_eq!(state.counts(), Counts { total: 2, idle: 0, pending: 0 });
         state.lost(eras[1], waiters, &wrap);
         assert_eq!(state.counts(), Counts { total: 1, idle: 0, pending: 0 });
@@ -280,7 +305,9 @@ fn a_connection_that_was_idle_across_two_ticks_has_rested() {
     let handoff: toro::Handoff<State<u32, char>, ()> = toro::Handoff::new(State::new(limits(1, 1)));
     handoff.with(|state, waiters| {
         state.ready(waiters, &wrap);
-        let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else { panic!("no ticket") };
+        let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else {
+            panic!("no ticket")
+        };
         let era = state.established(ticket, None);
         for (ticks, idle_too_long) in [(0, false), (1, false), (2, true), (3, true)] {
             assert_eq!(state.give_back(1, era, None, waiters, &wrap), Return::Kept);

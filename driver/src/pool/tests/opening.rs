@@ -27,8 +27,8 @@ fn counts(total: u32, idle: u32, pending: u32) -> Counts {
     Counts { total, idle, pending }
 }
 
-/// Callers with less patience than it takes to open a connection do not open one after the other, but as many as may be opened at
-/// once: these go on without them, and the next callers have them.
+/// Callers with less patience than it takes to open a connection do not open one after the other,
+/// but as many as may be opened at once: these go on without them, and the next callers have them.
 #[tokio::test]
 async fn an_opening_goes_on_without_its_asker() {
     let server = Standalone::start().unwrap();
@@ -46,8 +46,8 @@ async fn an_opening_goes_on_without_its_asker() {
     assert_eq!((bench.pool.counts().total, bench.told(is_created)), (2, 2));
 }
 
-/// Specification "Connection Monitoring and Pooling", section "Checking Out a Connection": a checkout leaves the queue before its
-/// connection is opened.
+/// Specification "Connection Monitoring and Pooling", section "Checking Out a Connection": a
+/// checkout leaves the queue before its connection is opened.
 fn queue_briefly(options: &mut ClientOptions) {
     patient(options);
     options.wait_queue_timeout = Some(Duration::from_millis(1));
@@ -83,7 +83,8 @@ fn wait_queue_timeout_bounds_no_blocking_opening() {
     });
 }
 
-/// One whose time is over while its connection is being opened is told so, and leaves it. That says nothing about the server.
+/// One whose time is over while its connection is being opened is told so, and leaves it. That says
+/// nothing about the server.
 #[tokio::test]
 async fn an_opening_goes_on_when_the_time_of_its_asker_is_over() {
     let server = Standalone::start().unwrap();
@@ -91,7 +92,8 @@ async fn an_opening_goes_on_when_the_time_of_its_asker_is_over() {
     let bench = bench(Runtime::current().unwrap(), &server, |options| {
         patient(options);
         options.max_pool_size = Some(1);
-        let mabel = Credential::builder().username("mabel".to_owned()).password("breath".to_owned());
+        let mabel =
+            Credential::builder().username("mabel".to_owned()).password("breath".to_owned());
         options.credential = Some(mabel.build());
     });
     let told = Arc::new(AtomicUsize::new(0));
@@ -108,7 +110,10 @@ async fn an_opening_goes_on_when_the_time_of_its_asker_is_over() {
     let soon = Deadline::after(Duration::from_millis(500));
     let CheckOutError { error, stage, .. } = bench.pool.check_out(soon).await.err().unwrap();
     assert!(matches!(error.kind(), ErrorKind::Timeout { .. }), "{error:?}");
-    assert!(error.to_string().contains("was opened within the operation's time (timeoutMS;"), "{error}");
+    assert!(
+        error.to_string().contains("was opened within the operation's time (timeoutMS;"),
+        "{error}"
+    );
     assert_eq!((stage, bench.pool.counts()), (Stage::Queue, counts(1, 0, 1)));
     let reasons: Vec<_> = bench.events.lock().unwrap().iter().filter_map(reason).collect();
     assert_eq!(reasons, [ConnectionCheckoutFailedReason::Timeout]);
@@ -181,7 +186,8 @@ async fn an_opening_without_an_asker_ends_with_its_pool() {
     server.resume().unwrap();
 }
 
-/// What the pool opened for itself is of use to nobody once the pool was cleared: who comes then does not wait for it.
+/// What the pool opened for itself is of use to nobody once the pool was cleared: who comes then
+/// does not wait for it.
 #[tokio::test]
 async fn an_opening_of_a_generation_gone_by_holds_nobody_up() {
     let server = Standalone::start().unwrap();
@@ -205,7 +211,8 @@ async fn an_opening_of_a_generation_gone_by_holds_nobody_up() {
     assert_eq!(ask.await.id(), 2);
 }
 
-/// One whose time is over before there is a socket is told the same, and the server is not blamed for it: it may have too much to do.
+/// One whose time is over before there is a socket is told the same, and the server is not blamed
+/// for it: it may have too much to do.
 #[tokio::test]
 async fn a_socket_that_does_not_stand_in_time_says_nothing_about_the_server() {
     // Whoever listens there takes nobody, and its line is full.

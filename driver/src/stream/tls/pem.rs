@@ -30,7 +30,8 @@ pub(super) fn authorities(options: &TlsOptions) -> Result<Option<Vec<Certificate
 /// The identity that the options name; `None` where they name none.
 ///
 /// # Errors
-/// `Tls`, naming the file, when it cannot be read, holds no certificate or no key, or the password does not open the key.
+/// `Tls`, naming the file, when it cannot be read, holds no certificate or no key, or the password
+/// does not open the key.
 pub(super) fn identity(options: &TlsOptions) -> Result<Option<Identity>> {
     const OPTION: &str = "tlsCertificateKeyFile";
     let path = options.cert_key_file_path.as_deref();
@@ -50,7 +51,11 @@ pub(super) fn identity(options: &TlsOptions) -> Result<Option<Identity>> {
     Ok(Some((certificates, key)))
 }
 
-fn content<'a>(option: &str, path: Option<&Path>, pem: Option<&'a [u8]>) -> Result<Option<Cow<'a, [u8]>>> {
+fn content<'a>(
+    option: &str,
+    path: Option<&Path>,
+    pem: Option<&'a [u8]>,
+) -> Result<Option<Cow<'a, [u8]>>> {
     match (pem, path) {
         (Some(pem), _) => Ok(Some(Cow::Borrowed(pem))),
         (None, None) => Ok(None),
@@ -78,8 +83,10 @@ fn encrypted_key(pem: &[u8]) -> Option<&str> {
 }
 
 fn decrypt(encrypted: &str, password: Option<&[u8]>) -> Result<PrivateKeyDer<'static>> {
-    let unusable = |why: String| tls_error(format!("the encrypted key of tlsCertificateKeyFile {why}"));
-    let password = password.ok_or_else(|| unusable("needs tlsCertificateKeyFilePassword".into()))?;
+    let unusable =
+        |why: String| tls_error(format!("the encrypted key of tlsCertificateKeyFile {why}"));
+    let password =
+        password.ok_or_else(|| unusable("needs tlsCertificateKeyFilePassword".into()))?;
     let text: String = encrypted.split_whitespace().collect();
     let der = BASE64.decode(text).map_err(|e| unusable(format!("is not base64: {e}")))?;
     let key = EncryptedPrivateKeyInfoRef::try_from(der.as_slice())

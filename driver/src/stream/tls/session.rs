@@ -1,7 +1,7 @@
 //! One TLS connection over a socket of either API.
 //!
-//! Reads from the socket only when the caller wants bytes and none are decrypted, and never once more: on a blocking socket a
-//! read too many would wait for what never comes.
+//! Reads from the socket only when the caller wants bytes and none are decrypted, and never once
+//! more: on a blocking socket a read too many would wait for what never comes.
 
 use std::io::{self, Read, Write};
 use std::pin::Pin;
@@ -51,7 +51,11 @@ impl TlsStream {
         }
     }
 
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             match self.session.reader().read(buf.initialize_unfilled()) {
                 Ok(n) => {
@@ -59,7 +63,8 @@ impl TlsStream {
                     return Poll::Ready(Ok(()));
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                // The peer closed without saying so: as good as a close to a protocol that frames its messages.
+                // The peer closed without saying so: as good as a close to a protocol that frames
+                // its messages.
                 Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Poll::Ready(Ok(())),
                 Err(e) => return Poll::Ready(Err(e)),
             }
@@ -68,7 +73,11 @@ impl TlsStream {
     }
 
     /// Takes in some of `bytes`, encrypted but perhaps not yet written.
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         ready!(self.poll_flush(cx))?;
         Poll::Ready(self.session.writer().write(bytes))
     }
@@ -96,7 +105,8 @@ impl TlsStream {
             Err(e) => return Poll::Ready(Err(e)),
         };
         if let Err(e) = self.session.process_new_packets() {
-            // The alert that tells the peer why; the connection is lost whether or not it can be sent.
+            // The alert that tells the peer why; the connection is lost whether or not it can be
+            // sent.
             let _ = self.poll_flush(cx);
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, e)));
         }

@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 use bson::doc;
 use bson::raw::cstr;
 use pkcs8::pkcs5::pbes2;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use rustls::pki_types::UnixTime;
 use testbed::Standalone;
 
@@ -62,7 +64,8 @@ fn server(folder: &Path, certificate: &str) -> Standalone {
 fn bed() -> &'static Bed {
     static BED: OnceLock<Bed> = OnceLock::new();
     BED.get_or_init(|| {
-        // The folder of the shared server, which is removed with all that is in it when the process ends.
+        // The folder of the shared server, which is removed with all that is in it when the process
+        // ends.
         let shared = testbed::shared_standalone().unwrap().log_path();
         let folder = shared.parent().unwrap().join("certificates");
         std::fs::create_dir_all(&folder).unwrap();
@@ -70,13 +73,18 @@ fn bed() -> &'static Bed {
         let issuer = authority("the authority");
         write("ca.pem", &issuer.pem());
         write("other-ca.pem", &authority("another authority").pem());
-        for (file, host) in
-            [("good.pem", "127.0.0.1"), ("misnamed.pem", "elsewhere.example"), ("client.pem", "client")]
-        {
+        for (file, host) in [
+            ("good.pem", "127.0.0.1"),
+            ("misnamed.pem", "elsewhere.example"),
+            ("client.pem", "client"),
+        ] {
             let (certificate, key) = identity(&issuer, host);
             write(file, &format!("{certificate}{}", key.serialize_pem()));
             if file == "client.pem" {
-                write("client-encrypted.pem", &format!("{certificate}{}", encrypted(&key, b"banana")));
+                write(
+                    "client-encrypted.pem",
+                    &format!("{certificate}{}", encrypted(&key, b"banana")),
+                );
             }
         }
         let [good, misnamed] = ["good.pem", "misnamed.pem"].map(|file| server(&folder, file));
@@ -86,13 +94,15 @@ fn bed() -> &'static Bed {
 
 /// The key as an encrypted PEM section.
 fn encrypted(key: &KeyPair, password: &[u8]) -> String {
-    let params = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(1000, &[7; 16], [9; 16]).unwrap();
+    let params =
+        pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(1000, &[7; 16], [9; 16]).unwrap();
     let der = key.serialize_der();
     let plain = pkcs8::PrivateKeyInfoRef::try_from(der.as_slice()).unwrap();
     let sealed = plain.encrypt_with_params(params, password).unwrap();
     use base64::Engine;
     let text = base64::engine::general_purpose::STANDARD.encode(sealed.as_bytes());
-    let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
+    let lines: Vec<_> =
+        text.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
     format!(
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\n{}\n-----END ENCRYPTED PRIVATE KEY-----\n",
         lines.join("\n")
@@ -112,8 +122,13 @@ fn establish(
         .build();
     let address = Arc::new(options.hosts[0].clone());
     let establisher = Establisher::new(Arc::new(options), runtime.clone())?;
-    let connecting =
-        establisher.establish(&address, 1, Generation::FIRST, Purpose::Application, Deadline::NEVER);
+    let connecting = establisher.establish(
+        &address,
+        1,
+        Generation::FIRST,
+        Purpose::Application,
+        Deadline::NEVER,
+    );
     rt::block_on(connecting).map_err(|failure| failure.error)
 }
 
@@ -134,13 +149,17 @@ impl rustls::time_provider::TimeProvider for Clock {
 fn in_the_year(year: u64) -> TlsOptions {
     let since_1970 = std::time::Duration::from_secs((year - 1970) * 31_556_952);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config =
-        ClientConfig::builder_with_details(provider, Arc::new(Clock(UnixTime::since_unix_epoch(since_1970))))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots(&trusting("ca.pem")).unwrap())
-            .with_no_client_auth();
-    TlsOptions::builder().rustls_config(crate::options::RustlsConfig::from(Arc::new(config))).build()
+    let config = ClientConfig::builder_with_details(
+        provider,
+        Arc::new(Clock(UnixTime::since_unix_epoch(since_1970))),
+    )
+    .with_safe_default_protocol_versions()
+    .unwrap()
+    .with_root_certificates(roots(&trusting("ca.pem")).unwrap())
+    .with_no_client_auth();
+    TlsOptions::builder()
+        .rustls_config(crate::options::RustlsConfig::from(Arc::new(config)))
+        .build()
 }
 
 /// `claim` on the runtimes of both APIs.
@@ -181,7 +200,8 @@ fn a_trusted_server_is_talked_to() {
 #[test]
 fn large_messages_pass_in_both_directions() {
     on_both_apis(|runtime| {
-        let mut connection = establish(bed().good.host(), trusting("ca.pem"), None, &runtime).unwrap();
+        let mut connection =
+            establish(bed().good.host(), trusting("ca.pem"), None, &runtime).unwrap();
         let long = "x".repeat(3_000_000);
         {
             let mut message = connection.begin();
@@ -202,7 +222,11 @@ fn large_messages_pass_in_both_directions() {
             body.str(cstr!("$db"), "admin");
         }
         rt::block_on(connection.round_trip(&runtime, Deadline::NEVER)).unwrap();
-        assert!(connection.reply().unwrap().as_bytes().len() > long.len(), "{:?}", connection.reply());
+        assert!(
+            connection.reply().unwrap().as_bytes().len() > long.len(),
+            "{:?}",
+            connection.reply()
+        );
     });
 }
 
@@ -248,7 +272,10 @@ fn a_client_certificate_proves_its_user() {
     let roles = doc! { "role": "readWrite", "db": "test" };
     bed().good.command("$external", doc! { "createUser": subject, "roles": [roles] }).unwrap();
     let credential = |user: Option<&str>| {
-        Credential::builder().mechanism(AuthMechanism::MongoDbX509).username(user.map(str::to_owned)).build()
+        Credential::builder()
+            .mechanism(AuthMechanism::MongoDbX509)
+            .username(user.map(str::to_owned))
+            .build()
     };
     on_both_apis(|runtime| {
         let bed = bed();
@@ -267,21 +294,25 @@ fn a_client_certificate_proves_its_user() {
             (with("client-encrypted.pem", Some(b"banana")), None),
             (from_bytes, None),
         ] {
-            let mut connection = establish(bed.good.host(), tls, Some(credential(name)), &runtime).unwrap();
+            let mut connection =
+                establish(bed.good.host(), tls, Some(credential(name)), &runtime).unwrap();
             assert_eq!(user(&mut connection, &runtime).as_deref(), Some(subject));
         }
         let error =
-            establish(bed.good.host(), trusting("ca.pem"), Some(credential(None)), &runtime).unwrap_err();
+            establish(bed.good.host(), trusting("ca.pem"), Some(credential(None)), &runtime)
+                .unwrap_err();
         assert!(error.is_auth(), "{error:?}");
         for password in [None, Some(&b"mango"[..])] {
-            let error = establish(bed.good.host(), with("client-encrypted.pem", password), None, &runtime)
-                .unwrap_err();
+            let error =
+                establish(bed.good.host(), with("client-encrypted.pem", password), None, &runtime)
+                    .unwrap_err();
             assert!(error.to_string().contains("tlsCertificateKeyFilePassword"), "{error}");
         }
     });
 }
 
-/// The client names the host that it means (SNI), so that one address can serve several; an IP address is no such name.
+/// The client names the host that it means (SNI), so that one address can serve several; an IP
+/// address is no such name.
 #[test]
 fn the_host_is_named_in_the_clear() {
     on_both_apis(|runtime| {
@@ -291,14 +322,19 @@ fn the_host_is_named_in_the_clear() {
             // Reads the client's first message, and hangs up.
             let first = std::thread::spawn(move || {
                 let mut bytes = vec![0; 4096];
-                let read = std::io::Read::read(&mut listener.accept().unwrap().0, &mut bytes).unwrap();
+                let read =
+                    std::io::Read::read(&mut listener.accept().unwrap().0, &mut bytes).unwrap();
                 bytes.truncate(read);
                 bytes
             });
             establish(address, trusting("ca.pem"), None, &runtime).unwrap_err();
             let hello = first.join().unwrap();
             assert_eq!(hello[0], 22, "a TLS handshake");
-            assert_eq!(hello.windows(host.len()).any(|part| part == host.as_bytes()), named, "{host}");
+            assert_eq!(
+                hello.windows(host.len()).any(|part| part == host.as_bytes()),
+                named,
+                "{host}"
+            );
         }
     });
 }
@@ -317,13 +353,15 @@ fn a_server_without_tls_is_named_as_such() {
 fn a_configuration_of_the_callers_own_is_used() {
     on_both_apis(|runtime| {
         let bed = bed();
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_protocol_versions(&[&rustls::version::TLS12])
-            .unwrap()
-            .with_root_certificates(roots(&trusting("ca.pem")).unwrap())
-            .with_no_client_auth();
-        let tls =
-            TlsOptions::builder().rustls_config(crate::options::RustlsConfig::from(Arc::new(config))).build();
+        let config =
+            ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_protocol_versions(&[&rustls::version::TLS12])
+                .unwrap()
+                .with_root_certificates(roots(&trusting("ca.pem")).unwrap())
+                .with_no_client_auth();
+        let tls = TlsOptions::builder()
+            .rustls_config(crate::options::RustlsConfig::from(Arc::new(config)))
+            .build();
         establish(bed.good.host(), tls, None, &runtime).unwrap();
     });
 }

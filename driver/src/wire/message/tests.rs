@@ -1,4 +1,5 @@
-//! Requests as they are laid out, replies as servers send them, and bytes that no server should send.
+//! Requests as they are laid out, replies as servers send them, and bytes that no server should
+//! send.
 
 use bson::raw::cstr;
 use bson::{RawDocument, doc, rawdoc};

@@ -15,12 +15,15 @@ use std::{
 use super::{Direction, Fault, socket};
 
 const CHUNK: usize = 16 * 1024;
-/// Chunks that wait between a reader and its writer; beyond, the sender feels the delay as back-pressure.
+/// Chunks that wait between a reader and its writer; beyond, the sender feels the delay as
+/// back-pressure.
 const QUEUED_CHUNKS: usize = 64;
-/// How often a writer whose peer does not read looks whether the connection has been reset meanwhile.
+/// How often a writer whose peer does not read looks whether the connection has been reset
+/// meanwhile.
 const WRITE_SLICE: Duration = Duration::from_millis(50);
 
-/// One connection through the proxy. The threads share the sockets, so that the last to let go closes them.
+/// One connection through the proxy. The threads share the sockets, so that the last to let go
+/// closes them.
 #[derive(Debug)]
 struct Link {
     client: TcpStream,
@@ -139,19 +142,24 @@ impl Links {
         };
         let link = Arc::new(Link { client, server });
         let mut state = self.state();
-        if state.closed_for_good || prepare(&link.client).and_then(|()| prepare(&link.server)).is_err() {
+        if state.closed_for_good
+            || prepare(&link.client).and_then(|()| prepare(&link.server)).is_err()
+        {
             link.each(socket::reset_on_close);
             return;
         }
         let id = state.opened;
         state.opened += 1;
-        // One thread more than the four, so that the entry stays until all that can be started have been.
+        // One thread more than the four, so that the entry stays until all that can be started have
+        // been.
         state.entries.insert(id, Entry { link: link.clone(), threads: 1, doomed: false });
         drop(state);
         for direction in [Direction::ToServer, Direction::ToClient] {
             let (chunks, inbox) = sync_channel(QUEUED_CHUNKS);
             self.spawn(id, &link, move |_, link| read(link.source(direction), &chunks));
-            self.spawn(id, &link, move |links, link| Writer { links, link, id, direction }.run(inbox));
+            self.spawn(id, &link, move |links, link| {
+                Writer { links, link, id, direction }.run(inbox)
+            });
         }
         drop(link);
         self.done(id);
@@ -178,7 +186,8 @@ impl Links {
         }
     }
 
-    /// One thread of a connection has ended. With the last the sockets are closed, before anybody is told.
+    /// One thread of a connection has ended. With the last the sockets are closed, before anybody
+    /// is told.
     fn done(&self, id: u64) {
         let mut state = self.state();
         if let Some(entry) = state.entries.get_mut(&id) {
@@ -253,12 +262,14 @@ impl Writer<'_> {
                     return Ok(());
                 }
                 Some(Fault::CutAfter(limit)) => {
-                    let room = usize::try_from(limit.saturating_sub(count.passed)).unwrap_or(length);
+                    let room =
+                        usize::try_from(limit.saturating_sub(count.passed)).unwrap_or(length);
                     room.min(length)
                 }
                 Some(Fault::Split) => 1,
                 Some(Fault::Garble { offset, mask }) => {
-                    let at = offset.checked_sub(count.passed).and_then(|at| usize::try_from(at).ok());
+                    let at =
+                        offset.checked_sub(count.passed).and_then(|at| usize::try_from(at).ok());
                     if let Some(byte) = at.and_then(|at| rest.get_mut(at)) {
                         *byte ^= mask;
                     }
@@ -296,11 +307,16 @@ impl Writer<'_> {
                 Some(Fault::Delay(delay)) => arrived.checked_add(delay),
                 _ => Some(arrived),
             };
-            let left = due.map_or(Duration::MAX, |due| due.saturating_duration_since(Instant::now()));
+            let left =
+                due.map_or(Duration::MAX, |due| due.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return Ok(fault);
             }
-            (state, _) = self.links.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+            (state, _) = self
+                .links
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -328,7 +344,12 @@ impl Writer<'_> {
                     self.links.state().forwarded[self.direction as usize] += n as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                    ) =>
+                {
                     if self.is_doomed() {
                         return Err(Over);
                     }

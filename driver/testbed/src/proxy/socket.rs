@@ -9,7 +9,8 @@ use std::{
 /// Makes the closing of `stream` send RST instead of FIN.
 pub(super) fn reset_on_close(stream: &TcpStream) {
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-    // SAFETY: the descriptor is open as long as `stream` is borrowed; the kernel reads one `linger` from the pointer.
+    // SAFETY: the descriptor is open as long as `stream` is borrowed; the kernel reads one `linger`
+    // from the pointer.
     unsafe {
         libc::setsockopt(
             stream.as_raw_fd(),
@@ -21,7 +22,8 @@ pub(super) fn reset_on_close(stream: &TcpStream) {
     }
 }
 
-/// Ends listening: connections are refused from now on, and a thread that waits in `accept` gets an error.
+/// Ends listening: connections are refused from now on, and a thread that waits in `accept` gets an
+/// error.
 pub(super) fn stop_listening(listener: &TcpListener) {
     shut_down(listener.as_raw_fd(), libc::SHUT_RD);
 }

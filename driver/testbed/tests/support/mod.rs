@@ -10,7 +10,8 @@ use std::{
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Waits until `holds` does, and fails if that takes far longer than it can on a machine under load.
+/// Waits until `holds` does, and fails if that takes far longer than it can on a machine under
+/// load.
 #[track_caller]
 pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
@@ -31,9 +32,13 @@ pub(crate) fn is_alive(pid: u32) -> bool {
 /// Removes the logs that an error about a failed start says it kept.
 #[track_caller]
 pub(crate) fn remove_logs(error: &str) {
-    let (_, rest) = error.split_once("the logs are in ").expect("the error says where the logs are");
+    let (_, rest) =
+        error.split_once("the logs are in ").expect("the error says where the logs are");
     let folder = rest.trim_end_matches(')');
-    let logs = std::fs::read_dir(folder).unwrap().flatten().filter(|file| file.path().extension().is_some());
+    let logs = std::fs::read_dir(folder)
+        .unwrap()
+        .flatten()
+        .filter(|file| file.path().extension().is_some());
     assert!(logs.count() > 0, "no logs in {folder}");
     std::fs::remove_dir_all(folder).unwrap();
 }

@@ -1,5 +1,6 @@
-//! Specification "BSON Corpus", for the decoder of replies: it decodes valid bytes to the values that the cases name in
-//! extended JSON, and refuses damaged ones. Cases that parse text are for the `bson` crate, not for the driver.
+//! Specification "BSON Corpus", for the decoder of replies: it decodes valid bytes to the values
+//! that the cases name in extended JSON, and refuses damaged ones. Cases that parse text are for
+//! the `bson` crate, not for the driver.
 
 use bson::Document;
 use driver::conformance::decode;
@@ -76,7 +77,9 @@ impl TryFrom<String> for Hex {
 
     fn try_from(text: String) -> Result<Self, String> {
         let pair = |at: usize| {
-            let pair = text.get(at..at + 2).ok_or_else(|| format!("{text:?} is not in pairs of digits"))?;
+            let pair = text
+                .get(at..at + 2)
+                .ok_or_else(|| format!("{text:?} is not in pairs of digits"))?;
             u8::from_str_radix(pair, 16).map_err(|e| format!("{pair:?} is no byte: {e}"))
         };
         (0..text.len()).step_by(2).map(pair).collect::<Result<_, _>>().map(Hex)
@@ -94,7 +97,9 @@ pub(crate) fn cases(content: &Value) -> Result<Vec<Case>, String> {
         cases.push(Case::new(case.description.clone(), move || valid(&case)));
     }
     for case in file.decode_errors {
-        cases.push(Case::new(format!("decode error: {}", case.description), move || refused(&case.bson.0)));
+        cases.push(Case::new(format!("decode error: {}", case.description), move || {
+            refused(&case.bson.0)
+        }));
     }
     cases.extend(file.parse_errors.into_iter().map(|case| Case {
         description: format!("parse error: {}", case.description),

@@ -1,5 +1,5 @@
-//! Specification "BSON Binary Subtype 9 - Vector": a vector that the driver decoded has its numbers, and one that says
-//! what cannot be is refused.
+//! Specification "BSON Binary Subtype 9 - Vector": a vector that the driver decoded has its
+//! numbers, and one that says what cannot be is refused.
 
 use bson::binary::{PackedBitVector, Vector};
 use bson::{Binary, Bson, Document};
@@ -97,13 +97,18 @@ fn from_numbers(test: &Test) -> Result<Vector, String> {
     let numbers = test.vector.as_ref().ok_or("there are no numbers")?;
     fn each<T: TryFrom<i64>>(numbers: &[Value]) -> Result<Vec<T>, String> {
         let number = |value: &Value| value.as_i64().and_then(|number| T::try_from(number).ok());
-        numbers.iter().map(|value| number(value).ok_or_else(|| format!("{value} does not fit"))).collect()
+        numbers
+            .iter()
+            .map(|value| number(value).ok_or_else(|| format!("{value} does not fit")))
+            .collect()
     }
     match test.dtype_hex.as_str() {
         "0x03" => each(numbers).map(Vector::Int8),
         "0x10" => {
             let padding = u8::try_from(test.padding).map_err(|e| format!("padding: {e}"))?;
-            PackedBitVector::new(each(numbers)?, padding).map(Vector::PackedBit).map_err(|e| e.to_string())
+            PackedBitVector::new(each(numbers)?, padding)
+                .map(Vector::PackedBit)
+                .map_err(|e| e.to_string())
         }
         "0x27" => {
             let float = |value: &Value| match Bson::deserialize(value) {

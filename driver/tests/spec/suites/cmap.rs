@@ -1,7 +1,8 @@
-//! "Connection Monitoring and Pooling": operations on one pool from several threads, and the events that they cause.
+//! "Connection Monitoring and Pooling": operations on one pool from several threads, and the events
+//! that they cause.
 //!
-//! Each case runs twice, over tokio sockets and over blocking ones. Cases that set fail points run one after the other, on a
-//! server of their own.
+//! Each case runs twice, over tokio sockets and over blocking ones. Cases that set fail points run
+//! one after the other, on a server of their own.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -43,7 +44,8 @@ pub(crate) fn cases(content: &Value) -> Result<Vec<Case>, String> {
 
 fn on_tokio(options: ClientOptions, upkeep: Option<Duration>) -> driver::Result<Arc<Pool>> {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
-    let runtime = RUNTIME.get_or_init(|| tokio::runtime::Runtime::new().expect("a runtime can be started"));
+    let runtime =
+        RUNTIME.get_or_init(|| tokio::runtime::Runtime::new().expect("a runtime can be started"));
     let _context = runtime.enter();
     Pool::on_tokio(options, upkeep)
 }
@@ -87,7 +89,9 @@ fn unfit(case: &Value, version: Version) -> Result<Option<String>, String> {
     for requirement in run_on {
         let minimum = text(requirement, "minServerVersion")?;
         let parts: Vec<u32> = minimum.split('.').filter_map(|part| part.parse().ok()).collect();
-        let [major, minor, patch] = parts[..] else { return Err(format!("{minimum:?} is no version")) };
+        let [major, minor, patch] = parts[..] else {
+            return Err(format!("{minimum:?} is no version"));
+        };
         if version >= Version::new(major as _, minor as _, patch as _) {
             return Ok(None);
         }
@@ -109,13 +113,17 @@ impl Log {
     }
 
     fn wait_for(&self, name: &str, count: u64, patience: Duration) -> Result<(), String> {
-        let seen = |events: &Vec<CmapEvent>| events.iter().filter(|e| told(e).0 == name).count() as u64;
+        let seen =
+            |events: &Vec<CmapEvent>| events.iter().filter(|e| told(e).0 == name).count() as u64;
         let (events, expired) = self
             .grown
             .wait_timeout_while(lock(&self.events), patience, |events| seen(events) < count)
             .unwrap_or_else(PoisonError::into_inner);
         match expired.timed_out() {
-            true => Err(format!("waited for {count} of {name}; there were {}: {events:#?}", seen(&events))),
+            true => Err(format!(
+                "waited for {count} of {name}; there were {}: {events:#?}",
+                seen(&events)
+            )),
             false => Ok(()),
         }
     }
@@ -151,12 +159,15 @@ fn play(case: &Value, open: Open, server: &Standalone) -> Result<(), String> {
     let log = Arc::new(Log::default());
     let (options, upkeep) = options(case, server, &log)?;
     let pool = open(options, upkeep).map_err(|e| e.to_string())?;
-    let stage = Arc::new(Stage { pool, log, labelled: Mutex::default(), unlabelled: Mutex::default() });
+    let stage =
+        Arc::new(Stage { pool, log, labelled: Mutex::default(), unlabelled: Mutex::default() });
     let played = operations(case, &stage);
     let checked = match (case.get("error").filter(|e| !e.is_null()), played) {
         (_, Err(Failure::Case(why))) => Err(why),
         (None, Ok(())) => Ok(()),
-        (None, Err(Failure::Pool(error))) => Err(format!("no error was expected, but there is {error}")),
+        (None, Err(Failure::Pool(error))) => {
+            Err(format!("no error was expected, but there is {error}"))
+        }
         (Some(expected), Ok(())) => Err(format!("{expected} was expected, but there is no error")),
         (Some(expected), Err(Failure::Pool(error))) => error_is(expected, &error),
     };
@@ -186,7 +197,8 @@ fn options(
             "waitQueueTimeoutMS" => options.wait_queue_timeout = millis()?,
             "appName" => options.app_name = value.as_str().map(str::to_owned),
             "backgroundThreadIntervalMS" => {
-                upkeep = value.as_i64().and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+                upkeep =
+                    value.as_i64().and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
             }
             other => return Err(format!("the harness does not know the pool option {other:?}")),
         }
@@ -198,7 +210,8 @@ fn options(
 fn operations(case: &Value, stage: &Arc<Stage>) -> Result<(), Failure> {
     let broken = |why: &str| Failure::Case(why.to_owned());
     let mut threads: HashMap<String, Thread> = HashMap::new();
-    let list = case.get("operations").and_then(Value::as_array).ok_or_else(|| broken("no operations"))?;
+    let list =
+        case.get("operations").and_then(Value::as_array).ok_or_else(|| broken("no operations"))?;
     for operation in list {
         let mut operation =
             operation.as_object().cloned().ok_or_else(|| broken("an operation is no object"))?;
@@ -253,9 +266,13 @@ fn perform(operation: &Map<String, Value>, stage: &Stage) -> Result<(), Failure>
         },
         "wait" => std::thread::sleep(Duration::from_millis(number("ms").unwrap_or_default())),
         "waitForEvent" => {
-            let patience = number("timeout").map_or(PATIENCE, |ms| Duration::from_millis(ms).max(PATIENCE));
+            let patience =
+                number("timeout").map_or(PATIENCE, |ms| Duration::from_millis(ms).max(PATIENCE));
             let event = string("event")?;
-            stage.log.wait_for(&event, number("count").unwrap_or(1), patience).map_err(Failure::Case)?;
+            stage
+                .log
+                .wait_for(&event, number("count").unwrap_or(1), patience)
+                .map_err(Failure::Case)?;
         }
         "checkOut" => {
             let connection = stage.pool.check_out().map_err(Failure::Pool)?;
@@ -269,13 +286,17 @@ fn perform(operation: &Map<String, Value>, stage: &Stage) -> Result<(), Failure>
             let connection = lock(&stage.labelled).remove(&label);
             drop(connection.ok_or_else(|| Failure::Case(format!("nothing is labelled {label}")))?);
         }
-        other => return Err(Failure::Case(format!("the harness does not know the operation {other:?}"))),
+        other => {
+            return Err(Failure::Case(format!(
+                "the harness does not know the operation {other:?}"
+            )));
+        }
     }
     Ok(())
 }
 
-/// The type must be the same; the message, which the specification leaves to the language, must begin in the same way where the driver
-/// has one of its own.
+/// The type must be the same; the message, which the specification leaves to the language, must
+/// begin in the same way where the driver has one of its own.
 fn error_is(expected: &Value, actual: &driver::Error) -> Result<(), String> {
     let kind = match actual.kind() {
         ErrorKind::Shutdown => "PoolClosedError",
@@ -305,7 +326,12 @@ fn events_are(case: &Value, log: &Log) -> Result<(), String> {
     // What follows an operation that is the last may still be under way.
     let events = || -> Vec<Value> {
         let events = lock(&log.events);
-        events.iter().map(told).filter(|(name, _)| !ignored.contains(name)).map(|(_, told)| told).collect()
+        events
+            .iter()
+            .map(told)
+            .filter(|(name, _)| !ignored.contains(name))
+            .map(|(_, told)| told)
+            .collect()
     };
     let (_guard, _) = log
         .grown
@@ -324,7 +350,8 @@ fn events_are(case: &Value, log: &Log) -> Result<(), String> {
     Ok(())
 }
 
-/// The specification's MATCH: what is expected is a part of what there is, and 42 stands for anything.
+/// The specification's MATCH: what is expected is a part of what there is, and 42 stands for
+/// anything.
 fn matches(expected: &Value, actual: &Value) -> bool {
     match (expected, actual) {
         (Value::Number(n), _) if n.as_i64() == Some(42) => !actual.is_null(),
@@ -364,9 +391,15 @@ fn told(event: &CmapEvent) -> (&'static str, Value) {
                 ConnectionClosedReason::PoolClosed => "poolClosed",
                 _ => "unknown",
             };
-            ("ConnectionClosed", &e.address, json!({ "connectionId": e.connection_id, "reason": reason }))
+            (
+                "ConnectionClosed",
+                &e.address,
+                json!({ "connectionId": e.connection_id, "reason": reason }),
+            )
         }
-        CmapEvent::ConnectionCheckoutStarted(e) => ("ConnectionCheckOutStarted", &e.address, json!({})),
+        CmapEvent::ConnectionCheckoutStarted(e) => {
+            ("ConnectionCheckOutStarted", &e.address, json!({}))
+        }
         CmapEvent::ConnectionCheckoutFailed(e) => {
             let reason = match e.reason {
                 ConnectionCheckoutFailedReason::Timeout => "timeout",

@@ -17,8 +17,10 @@ pub(crate) fn run(case: &Value) -> Result<(), String> {
     let Some(parsed) = expect::valid(parsed, expect::flag(case, "valid")?)? else { return Ok(()) };
     if let Some(warning) = asserted(case, "warning") {
         // A feature that this build lacks is no fault of the string.
-        let warned =
-            parsed.warnings().iter().any(|warning| !warning.contains("was built without the feature"));
+        let warned = parsed
+            .warnings()
+            .iter()
+            .any(|warning| !warning.contains("was built without the feature"));
         same("whether there are warnings", Some(warned), warning.as_bool())
             .map_err(|why| format!("{why}; the warnings: {:?}", parsed.warnings()))?;
     }
@@ -43,7 +45,11 @@ fn compare_hosts(parsed: &ConnectionString, expected: &Value) -> Result<(), Stri
     for (host, expected) in hosts.iter().zip(expected) {
         same("host", &*host.host(), text(expected, "host")?)?;
         let unix = text(expected, "type")? == "unix";
-        same("whether the host is a Unix domain socket", matches!(host, ServerAddress::Unix { .. }), unix)?;
+        same(
+            "whether the host is a Unix domain socket",
+            matches!(host, ServerAddress::Unix { .. }),
+            unix,
+        )?;
         let port = match asserted(expected, "port") {
             Some(port) => port.as_u64(),
             None if unix => None,

@@ -10,7 +10,8 @@ pub(crate) fn cases(content: &Value) -> Result<Vec<Case>, String> {
     expect::tests(content, run)
 }
 
-/// Runs one case. A key that is present and null asserts that there is nothing; an absent key asserts nothing.
+/// Runs one case. A key that is present and null asserts that there is nothing; an absent key
+/// asserts nothing.
 pub(crate) fn run(case: &Value) -> Result<(), String> {
     let parsed = ConnectionString::parse(text(case, "uri")?);
     let Some(parsed) = expect::valid(parsed, expect::flag(case, "valid")?)? else { return Ok(()) };

@@ -7,8 +7,12 @@ use serde_json::Value;
 use crate::suite::Case;
 
 /// The cases of a file of the form `{"tests": [{"description": ..., ...}]}`, each run by `run`.
-pub(crate) fn tests(content: &Value, run: fn(&Value) -> Result<(), String>) -> Result<Vec<Case>, String> {
-    let tests = content.get("tests").and_then(Value::as_array).ok_or("the file has no array \"tests\"")?;
+pub(crate) fn tests(
+    content: &Value,
+    run: fn(&Value) -> Result<(), String>,
+) -> Result<Vec<Case>, String> {
+    let tests =
+        content.get("tests").and_then(Value::as_array).ok_or("the file has no array \"tests\"")?;
     let case = |test: &Value| {
         let description = text(test, "description")?.to_owned();
         let test = test.clone();

@@ -1,6 +1,7 @@
 //! "Read and Write Concern": what connection strings are read as, and what commands carry.
 //!
-//! The connection strings are read strictly: these cases call invalid what "URI Options" calls worth a warning.
+//! The connection strings are read strictly: these cases call invalid what "URI Options" calls
+//! worth a warning.
 
 use driver::bson::{self, Document};
 use driver::options::{ConnectionString, ReadConcern, WriteConcern};
@@ -36,14 +37,21 @@ pub(crate) fn run_connection_string(case: &Value) -> Result<(), String> {
 pub(crate) fn run_document(case: &Value) -> Result<(), String> {
     match asserted(case, "readConcern") {
         Some(given) => run_read_concern(case, given),
-        None => run_write_concern(case, asserted(case, "writeConcern").ok_or("the case has no concern")?),
+        None => run_write_concern(
+            case,
+            asserted(case, "writeConcern").ok_or("the case has no concern")?,
+        ),
     }
 }
 
 fn run_read_concern(case: &Value, given: &Value) -> Result<(), String> {
     let concern = read_concern(given)?;
     same("whether the case is valid", expect::flag(case, "valid")?, true)?;
-    same("whether it is the server's default", concern.is_none(), expect::flag(case, "isServerDefault")?)?;
+    same(
+        "whether it is the server's default",
+        concern.is_none(),
+        expect::flag(case, "isServerDefault")?,
+    )?;
     let sent = concern.map(|concern| bson::serialize_to_document(&concern)).transpose();
     let sent = sent.map_err(|e| e.to_string())?.unwrap_or_default();
     same("the document sent", sent, document(case, "readConcernDocument")?)
@@ -51,11 +59,22 @@ fn run_read_concern(case: &Value, given: &Value) -> Result<(), String> {
 
 fn run_write_concern(case: &Value, given: &Value) -> Result<(), String> {
     let concern = from_json::<WriteConcern>(given).map_err(driver::conformance::invalid);
-    let concern =
-        concern.and_then(|concern| driver::conformance::validate_write_concern(&concern).map(|()| concern));
-    let Some(concern) = expect::valid(concern, expect::flag(case, "valid")?)? else { return Ok(()) };
-    same("whether it is the server's default", concern.is_empty(), expect::flag(case, "isServerDefault")?)?;
-    same("whether it is acknowledged", concern.is_acknowledged(), expect::flag(case, "isAcknowledged")?)?;
+    let concern = concern.and_then(|concern| {
+        driver::conformance::validate_write_concern(&concern).map(|()| concern)
+    });
+    let Some(concern) = expect::valid(concern, expect::flag(case, "valid")?)? else {
+        return Ok(());
+    };
+    same(
+        "whether it is the server's default",
+        concern.is_empty(),
+        expect::flag(case, "isServerDefault")?,
+    )?;
+    same(
+        "whether it is acknowledged",
+        concern.is_acknowledged(),
+        expect::flag(case, "isAcknowledged")?,
+    )?;
     let sent = bson::serialize_to_document(&concern).map_err(|e| e.to_string())?;
     same("the document sent", sent, document(case, "writeConcernDocument")?)
 }

@@ -1,4 +1,5 @@
-//! "Server Discovery And Monitoring": what replies and errors make of the description, the pools, and the events.
+//! "Server Discovery And Monitoring": what replies and errors make of the description, the pools,
+//! and the events.
 
 use driver::ServerDescription;
 use driver::TopologyDescription;
@@ -13,8 +14,11 @@ use super::expect::{same, text};
 use crate::suite::Case;
 
 pub(crate) fn cases(content: &Value) -> Result<Vec<Case>, String> {
-    let description =
-        content.get("description").and_then(Value::as_str).unwrap_or("what becomes known").to_owned();
+    let description = content
+        .get("description")
+        .and_then(Value::as_str)
+        .unwrap_or("what becomes known")
+        .to_owned();
     text(content, "uri")?;
     array(content, "phases")?;
     let content = content.clone();
@@ -65,7 +69,8 @@ fn run_error(topology: &Topology, error: &Value) -> Result<(), String> {
         ("command", Some(reply)) => Failure::Command(reply),
         (other, _) => return Err(format!("unknown type of an error {other:?}")),
     };
-    let generation = error.get("generation").and_then(Value::as_u64).map(|generation| generation as u32);
+    let generation =
+        error.get("generation").and_then(Value::as_u64).map(|generation| generation as u32);
     topology.failed(text(error, "address")?, generation, &failure, when).map_err(|e| e.to_string())
 }
 
@@ -93,14 +98,17 @@ fn expect_outcome(topology: &Topology, outcome: &Value) -> Result<(), String> {
     });
     for (key, expected) in outcome.as_object().into_iter().flatten() {
         if let Some(actual) = actual.get(key) {
-            let expected = if key == "compatible" && expected.is_null() { &json!(true) } else { expected };
+            let expected =
+                if key == "compatible" && expected.is_null() { &json!(true) } else { expected };
             same(key, actual, expected)?;
         }
     }
-    let servers = outcome.get("servers").and_then(Value::as_object).ok_or("the outcome has no servers")?;
+    let servers =
+        outcome.get("servers").and_then(Value::as_object).ok_or("the outcome has no servers")?;
     same("the number of servers", description.servers().len(), servers.len())?;
     for (address, expected) in servers {
-        let server = find(&description, address).ok_or_else(|| format!("there is no server {address}"))?;
+        let server =
+            find(&description, address).ok_or_else(|| format!("there is no server {address}"))?;
         expect_server(topology, server, expected).map_err(|why| format!("{address}: {why}"))?;
     }
     Ok(())
@@ -110,14 +118,19 @@ fn find<'d>(description: &'d TopologyDescription, address: &str) -> Option<&'d S
     description.servers().find(|server| server.address().to_string() == address)
 }
 
-fn expect_server(topology: &Topology, server: &ServerDescription, expected: &Value) -> Result<(), String> {
+fn expect_server(
+    topology: &Topology,
+    server: &ServerDescription,
+    expected: &Value,
+) -> Result<(), String> {
     let version = server.topology_version().map(|version| {
         json!({ "processId": { "$oid": version.process_id.to_hex() }, "counter": { "$numberLong": version.counter.to_string() } })
     });
     for (key, expected) in expected.as_object().ok_or("a server is no document")? {
         let actual = match key.as_str() {
             "type" => {
-                let wanted = server_type(expected.as_str().unwrap_or_default()).map_err(|e| e.to_string())?;
+                let wanted = server_type(expected.as_str().unwrap_or_default())
+                    .map_err(|e| e.to_string())?;
                 same("type", server.server_type(), wanted)?;
                 continue;
             }
@@ -131,8 +144,9 @@ fn expect_server(topology: &Topology, server: &ServerDescription, expected: &Val
             }
             "pool" => {
                 only(expected, &["generation"])?;
-                let generation =
-                    topology.generation(&server.address().to_string()).map_err(|e| e.to_string())?;
+                let generation = topology
+                    .generation(&server.address().to_string())
+                    .map_err(|e| e.to_string())?;
                 same("the pool's generation", &json!(generation), &expected["generation"])?;
                 continue;
             }
@@ -170,7 +184,9 @@ fn event(event: &SdamEvent) -> Option<Value> {
         SdamEvent::ServerOpening(e) => {
             json!({ "server_opening_event": { "address": e.address.to_string() } })
         }
-        SdamEvent::ServerClosed(e) => json!({ "server_closed_event": { "address": e.address.to_string() } }),
+        SdamEvent::ServerClosed(e) => {
+            json!({ "server_closed_event": { "address": e.address.to_string() } })
+        }
         SdamEvent::ServerDescriptionChanged(e) => json!({ "server_description_changed_event": {
             "address": e.address.to_string(),
             "previousDescription": server(&e.previous_description),
@@ -206,14 +222,16 @@ fn server(server: &ServerDescription) -> Value {
 
 fn deployment(description: &TopologyDescription) -> Value {
     let servers: Vec<Value> = description.servers().map(server).collect();
-    let mut value = json!({ "topologyType": description.topology_type().to_string(), "servers": servers });
+    let mut value =
+        json!({ "topologyType": description.topology_type().to_string(), "servers": servers });
     if let Some(name) = description.set_name() {
         value["setName"] = json!(name);
     }
     value
 }
 
-/// Takes out what differs in every run, and calls by one name what clients with many threads do not tell apart.
+/// Takes out what differs in every run, and calls by one name what clients with many threads do not
+/// tell apart.
 fn forget_ids(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -241,7 +259,8 @@ fn array<'a>(value: &'a Value, key: &str) -> Result<&'a Vec<Value>, String> {
 
 /// That there is no member that nobody looks at.
 fn only(value: &Value, known: &[&str]) -> Result<(), String> {
-    let members: &Map<String, Value> = value.as_object().ok_or_else(|| format!("{value} is no document"))?;
+    let members: &Map<String, Value> =
+        value.as_object().ok_or_else(|| format!("{value} is no document"))?;
     match members.keys().find(|key| !known.contains(&key.as_str())) {
         None => Ok(()),
         Some(key) => Err(format!("there is the unknown member {key:?}")),

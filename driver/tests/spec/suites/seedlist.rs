@@ -1,7 +1,8 @@
 //! "Initial DNS Seedlist Discovery": seeds and options from SRV and TXT records.
 //!
-//! The records are those that the specification assumes, served on loopback by a small authoritative server over UDP. What the cases say of
-//! servers on fixed ports (`hosts`, `ping`) is not asserted: it belongs to discovery, which has its own suite.
+//! The records are those that the specification assumes, served on loopback by a small
+//! authoritative server over UDP. What the cases say of servers on fixed ports (`hosts`, `ping`) is
+//! not asserted: it belongs to discovery, which has its own suite.
 
 use serde_json::Value;
 
@@ -110,7 +111,9 @@ mod live {
         if let Some(expected) = asserted(case, "numSeeds") {
             same("how many seeds", Some(seeds.len() as u64), expected.as_u64())?;
         }
-        for (name, expected) in asserted(case, "options").and_then(Value::as_object).into_iter().flatten() {
+        for (name, expected) in
+            asserted(case, "options").and_then(Value::as_object).into_iter().flatten()
+        {
             let actual = match name.as_str() {
                 "ssl" => uri_options::value(&resolved.options, "tls")?,
                 "authSource" => json!(resolved.auth_source),

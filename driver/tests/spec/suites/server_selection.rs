@@ -1,4 +1,5 @@
-//! "Server Selection" and "Max Staleness": which servers suit a read preference, which of them are near, which is chosen.
+//! "Server Selection" and "Max Staleness": which servers suit a read preference, which of them are
+//! near, which is chosen.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,9 +28,14 @@ pub(crate) fn rtt_cases(content: &Value) -> Result<Vec<Case>, String> {
 }
 
 /// The one case of a file, which has the member `key`.
-fn one(content: &Value, key: &str, run: fn(&Value) -> Result<(), String>) -> Result<Vec<Case>, String> {
+fn one(
+    content: &Value,
+    key: &str,
+    run: fn(&Value) -> Result<(), String>,
+) -> Result<Vec<Case>, String> {
     content.get(key).ok_or_else(|| format!("the file has no {key:?}"))?;
-    let description = content.get("description").and_then(Value::as_str).unwrap_or("the servers selected");
+    let description =
+        content.get("description").and_then(Value::as_str).unwrap_or("the servers selected");
     let content = content.clone();
     Ok(vec![Case::new(description, move || run(&content))])
 }
@@ -70,14 +76,19 @@ pub(crate) fn run_selection(case: &Value) -> Result<(), String> {
 
 /// Runs a case of "in_window".
 pub(crate) fn run_window(case: &Value) -> Result<(), String> {
-    only(case, &["description", "topology_description", "mocked_topology_state", "iterations", "outcome"])?;
+    only(
+        case,
+        &["description", "topology_description", "mocked_topology_state", "iterations", "outcome"],
+    )?;
     let iterations = number(case, "iterations")? as u32;
     let mut operations = BTreeMap::new();
     for server in array(case, "mocked_topology_state")? {
-        operations.insert(text(server, "address")?.to_owned(), number(server, "operation_count")? as u32);
+        operations
+            .insert(text(server, "address")?.to_owned(), number(server, "operation_count")? as u32);
     }
     let nearest = ReadPreference::nearest(None);
-    let chosen = deployment(case)?.choose(&nearest, &operations, iterations).map_err(|e| e.to_string())?;
+    let chosen =
+        deployment(case)?.choose(&nearest, &operations, iterations).map_err(|e| e.to_string())?;
     let outcome = case.get("outcome").ok_or("the case has no outcome")?;
     let tolerance = number(outcome, "tolerance")?;
     let expected = outcome
@@ -86,7 +97,8 @@ pub(crate) fn run_window(case: &Value) -> Result<(), String> {
         .ok_or("no frequencies are expected")?;
     for (address, frequency) in expected {
         let frequency = frequency.as_f64().ok_or("a frequency is no number")?;
-        let actual = f64::from(chosen.get(address).copied().unwrap_or_default()) / f64::from(iterations);
+        let actual =
+            f64::from(chosen.get(address).copied().unwrap_or_default()) / f64::from(iterations);
         let fits = match frequency {
             0.0 | 1.0 => actual == frequency,
             _ => (actual - frequency).abs() <= tolerance,
@@ -116,8 +128,10 @@ pub(crate) fn run_rtt(case: &Value) -> Result<(), String> {
 }
 
 fn deployment(case: &Value) -> Result<Deployment, String> {
-    let description = case.get("topology_description").ok_or("the case has no topology_description")?;
-    let servers = array(description, "servers")?.iter().map(server).collect::<Result<Vec<_>, _>>()?;
+    let description =
+        case.get("topology_description").ok_or("the case has no topology_description")?;
+    let servers =
+        array(description, "servers")?.iter().map(server).collect::<Result<Vec<_>, _>>()?;
     let heartbeat = match case.get("heartbeatFrequencyMS") {
         Some(_) => millis(number(case, "heartbeatFrequencyMS")?),
         None => DEFAULT_HEARTBEAT,
@@ -127,7 +141,10 @@ fn deployment(case: &Value) -> Result<Deployment, String> {
 }
 
 fn server(value: &Value) -> Result<Server, String> {
-    only(value, &["address", "avg_rtt_ms", "type", "tags", "lastUpdateTime", "lastWrite", "maxWireVersion"])?;
+    only(
+        value,
+        &["address", "avg_rtt_ms", "type", "tags", "lastUpdateTime", "lastWrite", "maxWireVersion"],
+    )?;
     let mut server = Server {
         address: text(value, "address")?.to_owned(),
         server_type: text(value, "type")?.to_owned(),
@@ -153,10 +170,11 @@ fn server(value: &Value) -> Result<Server, String> {
 
 /// Writes go where reads from the primary go.
 fn preference(case: &Value) -> Result<ReadPreference, String> {
-    let given = match (asserted(case, "read_preference"), case.get("operation").and_then(Value::as_str)) {
-        (_, Some("write")) | (None, _) => return Ok(ReadPreference::Primary),
-        (Some(given), _) => given,
-    };
+    let given =
+        match (asserted(case, "read_preference"), case.get("operation").and_then(Value::as_str)) {
+            (_, Some("write")) | (None, _) => return Ok(ReadPreference::Primary),
+            (Some(given), _) => given,
+        };
     let mut written = given.clone();
     let object = written.as_object_mut().ok_or("read_preference is no document")?;
     let mode = object.get("mode").and_then(Value::as_str).unwrap_or("Primary").to_owned();

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use driver::options::{
-    Acknowledgment, ClientOptions, Compressor, ReadPreference, ServerMonitoringMode, Tls, TlsOptions,
+    Acknowledgment, ClientOptions, Compressor, ReadPreference, ServerMonitoringMode, Tls,
+    TlsOptions,
 };
 use serde_json::{Value, json};
 
@@ -18,10 +19,12 @@ pub(crate) fn compare(options: &ClientOptions, expected: &Value) -> Result<(), S
     Ok(())
 }
 
-/// The value of the option `name`, null where it is not set; an error for a name that this harness does not know.
+/// The value of the option `name`, null where it is not set; an error for a name that this harness
+/// does not know.
 pub(crate) fn value(options: &ClientOptions, name: &str) -> Result<Value, String> {
-    let milliseconds =
-        |duration: Option<Duration>| duration.map(|d| d.as_millis()).map_or(Value::Null, |ms| json!(ms));
+    let milliseconds = |duration: Option<Duration>| {
+        duration.map(|d| d.as_millis()).map_or(Value::Null, |ms| json!(ms))
+    };
     let credential = options.credential.as_ref();
     let preference = options.selection_criteria.as_ref().and_then(|c| c.as_read_preference());
     let write_concern = options.write_concern.as_ref();
@@ -33,11 +36,16 @@ pub(crate) fn value(options: &ClientOptions, name: &str) -> Result<Value, String
     Ok(match name.to_ascii_lowercase().as_str() {
         "appname" => json!(options.app_name),
         "authmechanism" => json!(credential.and_then(|c| c.mechanism).map(|m| m.as_str())),
-        "authmechanismproperties" => json!(credential.and_then(|c| c.mechanism_properties.as_ref())),
+        "authmechanismproperties" => {
+            json!(credential.and_then(|c| c.mechanism_properties.as_ref()))
+        }
         "authsource" => json!(credential.and_then(|c| c.source.as_ref())),
         "compressors" => {
             json!(
-                options.compressors.as_ref().map(|all| all.iter().map(Compressor::name).collect::<Vec<_>>())
+                options
+                    .compressors
+                    .as_ref()
+                    .map(|all| all.iter().map(Compressor::name).collect::<Vec<_>>())
             )
         }
         "connecttimeoutms" => milliseconds(options.connect_timeout),
@@ -51,7 +59,9 @@ pub(crate) fn value(options: &ClientOptions, name: &str) -> Result<Value, String
         "maxconnecting" => json!(options.max_connecting),
         "maxidletimems" => milliseconds(options.max_idle_time),
         "maxpoolsize" => json!(options.max_pool_size),
-        "maxstalenessseconds" => json!(preference.and_then(|p| p.max_staleness()).map(|d| d.as_secs())),
+        "maxstalenessseconds" => {
+            json!(preference.and_then(|p| p.max_staleness()).map(|d| d.as_secs()))
+        }
         "minpoolsize" => json!(options.min_pool_size),
         "readconcernlevel" => json!(options.read_concern.as_ref().map(|c| c.level.as_str())),
         "readpreference" => json!(preference.map(ReadPreference::mode)),
@@ -74,7 +84,9 @@ pub(crate) fn value(options: &ClientOptions, name: &str) -> Result<Value, String
             let password = tls.and_then(|tls| tls.tls_certificate_key_file_password.as_deref());
             json!(password.map(String::from_utf8_lossy))
         }
-        "tlsdisablecertificaterevocationcheck" => tls_flag(|tls| tls.disable_certificate_revocation_check),
+        "tlsdisablecertificaterevocationcheck" => {
+            tls_flag(|tls| tls.disable_certificate_revocation_check)
+        }
         "tlsdisableocspendpointcheck" => tls_flag(|tls| tls.disable_ocsp_endpoint_check),
         "tlsinsecure" => tls_flag(|tls| tls.insecure),
         "w" => match write_concern.and_then(|w| w.w.as_ref()) {
@@ -86,10 +98,11 @@ pub(crate) fn value(options: &ClientOptions, name: &str) -> Result<Value, String
         },
         "wtimeoutms" => milliseconds(write_concern.and_then(|w| w.w_timeout)),
         "zlibcompressionlevel" => {
-            let level = options.compressors.iter().flatten().find_map(|compressor| match compressor {
-                Compressor::Zlib { level } => Some(*level),
-                _ => None,
-            });
+            let level =
+                options.compressors.iter().flatten().find_map(|compressor| match compressor {
+                    Compressor::Zlib { level } => Some(*level),
+                    _ => None,
+                });
             json!(level.flatten())
         }
         other => return Err(format!("the harness does not know the option {other:?}")),

@@ -1,11 +1,12 @@
-//! The arguments of an operation, read one by one by serde. One that is left unread is an error, so that none is overlooked.
+//! The arguments of an operation, read one by one by serde. One that is left unread is an error, so
+//! that none is overlooked.
 
 use std::time::Duration;
 
 use bson::{Bson, Document};
 use driver::options::{
-    Acknowledgment, CursorType, ReadConcern, ReadPreference, ReadPreferenceOptions, SelectionCriteria,
-    UpdateModifications, WriteConcern,
+    Acknowledgment, CursorType, ReadConcern, ReadPreference, ReadPreferenceOptions,
+    SelectionCriteria, UpdateModifications, WriteConcern,
 };
 use serde::de::DeserializeOwned;
 
@@ -14,7 +15,10 @@ use super::stop::Stop;
 /// Options that the driver does not have yet, by the component that it lacks.
 const MISSING: [(&str, &str); 6] = [
     ("rawData", "operations on the raw buckets of time series"),
-    ("timeoutMS", "retries and checks by the timeout of a single operation, a database or a collection"),
+    (
+        "timeoutMS",
+        "retries and checks by the timeout of a single operation, a database or a collection",
+    ),
     ("timeoutMode", "the timeout modes of cursors"),
     ("defaultTimeoutMS", "a timeout of sessions"),
     ("defaultTransactionOptions", "transactions"),
@@ -43,7 +47,9 @@ impl Arguments {
         }
         match self.left.keys().next() {
             None => Ok(()),
-            Some(key) => Err(format!("the runner does not know the argument {key} of {}", self.of).into()),
+            Some(key) => {
+                Err(format!("the runner does not know the argument {key} of {}", self.of).into())
+            }
         }
     }
 
@@ -79,8 +85,8 @@ impl Arguments {
         match self.required("update")? {
             Bson::Document(update) => Ok(update.into()),
             stages => {
-                let stages: Vec<Document> =
-                    bson::deserialize_from_bson(stages).map_err(|e| format!("{}: update: {e}", self.of))?;
+                let stages: Vec<Document> = bson::deserialize_from_bson(stages)
+                    .map_err(|e| format!("{}: update: {e}", self.of))?;
                 Ok(stages.into())
             }
         }
@@ -121,7 +127,9 @@ impl Arguments {
 
     /// `readPreference`.
     pub(crate) fn selection(&mut self) -> Result<Option<SelectionCriteria>, Stop> {
-        let Some(mut preference) = self.option::<Document>("readPreference")? else { return Ok(None) };
+        let Some(mut preference) = self.option::<Document>("readPreference")? else {
+            return Ok(None);
+        };
         let mode = preference.remove("mode");
         let more: ReadPreferenceOptions =
             bson::deserialize_from_document(preference).map_err(|e| e.to_string())?;
@@ -132,7 +140,9 @@ impl Arguments {
             Some("secondary") => ReadPreference::secondary(more),
             Some("secondarypreferred") => ReadPreference::secondary_preferred(more),
             Some("nearest") => ReadPreference::nearest(more),
-            _ => return Err(format!("{}: {mode:?} is no mode of a read preference", self.of).into()),
+            _ => {
+                return Err(format!("{}: {mode:?} is no mode of a read preference", self.of).into());
+            }
         };
         Ok(Some(preference.into()))
     }

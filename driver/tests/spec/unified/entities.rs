@@ -13,8 +13,8 @@ use driver::collection::Collection;
 use driver::cursor::{Cursor, SessionCursor};
 use driver::database::Database;
 use driver::options::{
-    ClientOptions, CollectionOptions, ConnectionString, DatabaseOptions, ReadConcern, SelectionCriteria,
-    ServerApi, SessionOptions, WriteConcern,
+    ClientOptions, CollectionOptions, ConnectionString, DatabaseOptions, ReadConcern,
+    SelectionCriteria, ServerApi, SessionOptions, WriteConcern,
 };
 use driver::session::ClientSession;
 
@@ -213,7 +213,8 @@ impl<F: Way> Entities<F> {
         }
     }
 
-    /// Ends threads, cursors, sessions and clients, so that the next test hears nothing of this one.
+    /// Ends threads, cursors, sessions and clients, so that the next test hears nothing of this
+    /// one.
     pub(crate) fn end(&self) {
         let named: Vec<Entity<F>> = lock(&self.named).drain().map(|(_, entity)| entity).collect();
         for entity in &named {
@@ -239,7 +240,8 @@ impl<F: Way> Entities<F> {
     /// Creates what one entry of `createEntities` defines.
     ///
     /// # Errors
-    /// The driver refuses it, or lacks something that it needs; a field that this runner does not know.
+    /// The driver refuses it, or lacks something that it needs; a field that this runner does not
+    /// know.
     pub(crate) fn create(&self, definition: &EntityDefinition) -> Result<(), Stop> {
         let name = definition.id();
         let entity = match definition {
@@ -260,7 +262,8 @@ impl<F: Way> Entities<F> {
             }
             EntityDefinition::Session(own) => {
                 let client = self.client(&own.client)?.client()?;
-                let session = F::start_session(client.start_session().with_options(session_options(own)?));
+                let session =
+                    F::start_session(client.start_session().with_options(session_options(own)?));
                 Entity::Session(Arc::new(Mutex::new(Some(session.map_err(|e| e.to_string())?))))
             }
             EntityDefinition::Thread(_) => Entity::Thread(Worker::start()),
@@ -281,7 +284,9 @@ impl<F: Way> Entities<F> {
             let value = match value {
                 Bson::String(text) => percent_encoded(text),
                 Bson::Document(_) | Bson::Array(_) => {
-                    return Err(format!("the runner does not know the value {value} of {name}").into());
+                    return Err(
+                        format!("the runner does not know the value {value} of {name}").into()
+                    );
                 }
                 other => other.to_string(),
             };
@@ -306,13 +311,15 @@ impl<F: Way> Entities<F> {
             let all = |topology: &TopologyDescription| {
                 topology.servers().filter(|server| server.server_type().is_data_bearing()).count()
             };
-            events.wait_for_pools(
-                least as usize,
-                Duration::from_millis(limit),
-                || all(&client.topology()),
-            )?;
+            events.wait_for_pools(least as usize, Duration::from_millis(limit), || {
+                all(&client.topology())
+            })?;
         }
-        Ok(Entity::Client(Arc::new(Watched { client: Mutex::new(Some(client)), events, log_levels })))
+        Ok(Entity::Client(Arc::new(Watched {
+            client: Mutex::new(Some(client)),
+            events,
+            log_levels,
+        })))
     }
 }
 
@@ -323,7 +330,9 @@ impl<F: Way> Entities<F> {
 pub(crate) fn lacks(definition: &EntityDefinition) -> Result<(), Stop> {
     match definition {
         EntityDefinition::Client(own) => lacking_client(own),
-        EntityDefinition::ClientEncryption(_) => Err(Stop::lacks("client-side field level encryption")),
+        EntityDefinition::ClientEncryption(_) => {
+            Err(Stop::lacks("client-side field level encryption"))
+        }
         EntityDefinition::Database(own) => concerns(&own.database_options).map(drop),
         EntityDefinition::Collection(own) => concerns(&own.collection_options).map(drop),
         EntityDefinition::Session(own) => session_options(own).map(drop),
@@ -385,11 +394,13 @@ fn server_api(definition: &ServerApiDefinition) -> Result<ServerApi, String> {
 
 fn percent_encoded(text: &str) -> String {
     text.bytes()
-        .map(
-            |byte| {
-                if byte.is_ascii_alphanumeric() { (byte as char).to_string() } else { format!("%{byte:02X}") }
-            },
-        )
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() {
+                (byte as char).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
         .collect()
 }
 

@@ -18,7 +18,8 @@ use super::matching::{self, Names};
 
 /// How long something expected may take before the case fails.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long a surplus of events is waited for to match after all: only a failing case waits that long.
+/// How long a surplus of events is waited for to match after all: only a failing case waits that
+/// long.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
 
 /// The events that a case observes, in their order.
@@ -71,7 +72,9 @@ impl Events {
         if wants(|name| name.starts_with("command")) {
             let events = self.clone();
             options.command_event_handler =
-                Some(EventHandler::callback(move |event: CommandEvent| events.take(command(&event))));
+                Some(EventHandler::callback(move |event: CommandEvent| {
+                    events.take(command(&event))
+                }));
         }
         let events = self.clone();
         options.cmap_event_handler = Some(EventHandler::callback(move |event: CmapEvent| {
@@ -102,7 +105,9 @@ impl Events {
         match event {
             CmapEvent::ConnectionCheckedOut(_) => connections.checked_out += 1,
             CmapEvent::ConnectionCheckedIn(_) => connections.checked_out -= 1,
-            CmapEvent::ConnectionReady(e) => *connections.opened.entry(e.address.clone()).or_default() += 1,
+            CmapEvent::ConnectionReady(e) => {
+                *connections.opened.entry(e.address.clone()).or_default() += 1
+            }
             _ => return,
         }
         self.moved.notify_all();
@@ -116,7 +121,9 @@ impl Events {
         let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         let (connections, late) = self
             .moved
-            .wait_timeout_while(connections, LAST_EVENTS, |connections| connections.checked_out != expected)
+            .wait_timeout_while(connections, LAST_EVENTS, |connections| {
+                connections.checked_out != expected
+            })
             .unwrap_or_else(PoisonError::into_inner);
         match late.timed_out() {
             false => Ok(()),
@@ -127,7 +134,8 @@ impl Events {
         }
     }
 
-    /// Waits until `least` connections have been opened to each of the servers, then forgets all events before.
+    /// Waits until `least` connections have been opened to each of the servers, then forgets all
+    /// events before.
     ///
     /// # Errors
     /// There are fewer after `limit`.
@@ -146,10 +154,16 @@ impl Events {
         while least > 0 && !is_filled(&connections) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(format!("not all pools have {least} connections: {:?}", connections.opened));
+                return Err(format!(
+                    "not all pools have {least} connections: {:?}",
+                    connections.opened
+                ));
             }
-            connections =
-                self.moved.wait_timeout(connections, left).unwrap_or_else(PoisonError::into_inner).0;
+            connections = self
+                .moved
+                .wait_timeout(connections, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         drop(connections);
         self.told().clear();
@@ -239,8 +253,9 @@ fn is(told: &Told, template: &Document, names: &dyn Names) -> Result<(), String>
 fn compare(expected: &ExpectedEvents, told: &[Told], names: &dyn Names) -> Result<(), String> {
     let told: Vec<&Told> = told.iter().filter(|told| told.kind == expected.event_type).collect();
     for (i, template) in expected.events.iter().enumerate() {
-        let told =
-            told.get(i).ok_or_else(|| format!("event {i}: {template} did not come; came: {told:#?}"))?;
+        let told = told
+            .get(i)
+            .ok_or_else(|| format!("event {i}: {template} did not come; came: {told:#?}"))?;
         is(told, template, names).map_err(|why| format!("event {i}: {why}"))?;
     }
     match told.get(expected.events.len()) {
@@ -344,7 +359,8 @@ fn connection(event: &CmapEvent) -> Option<Told> {
 
 fn topology(event: &SdamEvent) -> Option<Told> {
     let server = |server: &ServerDescription| doc! { "type": server.server_type().name() };
-    let all = |topology: &TopologyDescription| doc! { "type": topology.topology_type().to_string() };
+    let all =
+        |topology: &TopologyDescription| doc! { "type": topology.topology_type().to_string() };
     let (name, content) = match event {
         SdamEvent::TopologyOpening(_) => ("topologyOpeningEvent", doc! {}),
         SdamEvent::TopologyClosed(_) => ("topologyClosedEvent", doc! {}),
@@ -369,7 +385,9 @@ fn topology(event: &SdamEvent) -> Option<Told> {
         SdamEvent::ServerHeartbeatSucceeded(e) => {
             ("serverHeartbeatSucceededEvent", doc! { "awaited": e.awaited })
         }
-        SdamEvent::ServerHeartbeatFailed(e) => ("serverHeartbeatFailedEvent", doc! { "awaited": e.awaited }),
+        SdamEvent::ServerHeartbeatFailed(e) => {
+            ("serverHeartbeatFailedEvent", doc! { "awaited": e.awaited })
+        }
         _ => return None,
     };
     Some(Told { kind: "sdam", name, content })

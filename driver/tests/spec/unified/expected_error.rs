@@ -21,15 +21,16 @@ pub(crate) fn check(expected: &Document, error: &Error, names: &dyn Names) -> Re
                 code.as_i64().or(code.as_i32().map(i64::from)) == error.code().map(i64::from)
             }
             ("errorCodeName", Bson::String(name)) => error.code_name() == Some(name),
-            ("errorLabelsContain", Bson::Array(labels)) => {
-                labels.iter().all(|label| label.as_str().is_some_and(|label| error.has_label(label)))
-            }
-            ("errorLabelsOmit", Bson::Array(labels)) => {
-                !labels.iter().any(|label| label.as_str().is_some_and(|label| error.has_label(label)))
-            }
+            ("errorLabelsContain", Bson::Array(labels)) => labels
+                .iter()
+                .all(|label| label.as_str().is_some_and(|label| error.has_label(label))),
+            ("errorLabelsOmit", Bson::Array(labels)) => !labels
+                .iter()
+                .any(|label| label.as_str().is_some_and(|label| error.has_label(label))),
             ("errorResponse", wanted) => {
-                let response =
-                    error.server_response().ok_or_else(|| format!("no response came with {error}"))?;
+                let response = error
+                    .server_response()
+                    .ok_or_else(|| format!("no response came with {error}"))?;
                 let response = Document::try_from(response.as_ref()).map_err(|e| e.to_string())?;
                 matching::root(wanted, Some(&response.into()), names)?;
                 true
@@ -39,7 +40,9 @@ pub(crate) fn check(expected: &Document, error: &Error, names: &dyn Names) -> Re
                 true
             }
             ("writeErrors" | "writeConcernErrors", _) => {
-                return Err(format!("the harness does not know {what}, which belongs to bulk writes"));
+                return Err(format!(
+                    "the harness does not know {what}, which belongs to bulk writes"
+                ));
             }
             other => return Err(format!("the harness does not know how to expect {other:?}")),
         };
@@ -55,7 +58,9 @@ fn is_of_the_client(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Command(_) | ErrorKind::Write(_) => false,
         ErrorKind::InsertMany(partial) => {
-            partial.write_errors.is_empty() && partial.write_concern_error.is_none() && error.code().is_none()
+            partial.write_errors.is_empty()
+                && partial.write_concern_error.is_none()
+                && error.code().is_none()
         }
         _ => true,
     }
@@ -65,7 +70,8 @@ fn is_of_the_client(error: &Error) -> bool {
 fn partial_result(error: &Error) -> Bson {
     match error.kind() {
         ErrorKind::InsertMany(partial) => {
-            let ids = partial.inserted_ids.iter().map(|(index, id)| (index.to_string(), id.clone()));
+            let ids =
+                partial.inserted_ids.iter().map(|(index, id)| (index.to_string(), id.clone()));
             let ids: Document = ids.collect();
             // As a bulk write of inserts alone tells it.
             doc! {

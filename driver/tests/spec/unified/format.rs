@@ -1,8 +1,8 @@
-//! The form of a test file (specification "Unified Test Format", section "Test Format"). A file of another form is refused
-//! when it is read, as its JSON schema would refuse it.
+//! The form of a test file (specification "Unified Test Format", section "Test Format"). A file of
+//! another form is refused when it is read, as its JSON schema would refuse it.
 //!
-//! What the runner works with has fields. What it only compares with documents of the driver stays a document, whose form a
-//! [`Checked`] has looked at.
+//! What the runner works with has fields. What it only compares with documents of the driver stays
+//! a document, whose form a [`Checked`] has looked at.
 
 #![allow(dead_code, reason = "the fields of what is checked alone are never read")]
 
@@ -77,7 +77,11 @@ impl<T> Deref for NonEmpty<T> {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for NonEmpty<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let items = Vec::deserialize(deserializer)?;
-        if items.is_empty() { Err(D::Error::custom("the array is empty")) } else { Ok(NonEmpty(items)) }
+        if items.is_empty() {
+            Err(D::Error::custom("the array is empty"))
+        } else {
+            Ok(NonEmpty(items))
+        }
     }
 }
 
@@ -130,7 +134,9 @@ fn filled<'de, D: Deserializer<'de>, T: DeserializeOwned>(
 }
 
 /// A value that is there, though it may be null.
-fn there<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+fn there<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
@@ -147,7 +153,8 @@ impl<'de> Deserialize<'de> for VersionString {
         if !(2..=3).contains(&parts.len()) || !parts.iter().all(|part| digits(part)) {
             return Err(wrong());
         }
-        let part = |at: usize| parts.get(at).map_or(Ok(0), |part| part.parse().map_err(|_| wrong()));
+        let part =
+            |at: usize| parts.get(at).map_or(Ok(0), |part| part.parse().map_err(|_| wrong()));
         Ok(VersionString(Version::new(part(0)?, part(1)?, part(2)?)))
     }
 }
@@ -259,7 +266,9 @@ impl EntityDefinition {
     pub(crate) fn parent(&self) -> Option<&str> {
         match self {
             EntityDefinition::Client(_) | EntityDefinition::Thread(_) => None,
-            EntityDefinition::ClientEncryption(own) => Some(&own.client_encryption_opts.key_vault_client),
+            EntityDefinition::ClientEncryption(own) => {
+                Some(&own.client_encryption_opts.key_vault_client)
+            }
             EntityDefinition::Database(own) => Some(&own.client),
             EntityDefinition::Collection(own) => Some(&own.database),
             EntityDefinition::Session(own) => Some(&own.client),
@@ -353,24 +362,34 @@ impl<'de> Deserialize<'de> for KmsProviders {
             ("aws", &[&["accessKeyId", "secretAccessKey", "sessionToken"]]),
             (
                 "azure",
-                &[&["tenantId", "clientId", "clientSecret", "identityPlatformEndpoint"], &["accessToken"]],
+                &[
+                    &["tenantId", "clientId", "clientSecret", "identityPlatformEndpoint"],
+                    &["accessToken"],
+                ],
             ),
             ("gcp", &[&["email", "privateKey", "endpoint"], &["accessToken"]]),
             ("kmip", &[&["endpoint"]]),
             ("local", &[&["key"]]),
         ];
         let is_name = |name: &str| {
-            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            !name.is_empty()
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         };
         for (provider, options) in BTreeMap::<String, Document>::deserialize(deserializer)? {
             let (kind, name) = provider.split_once(':').unwrap_or((&provider, "unnamed"));
-            let sets = KINDS.iter().find(|(known, _)| *known == kind && is_name(name)).map(|(_, sets)| *sets);
+            let sets = KINDS
+                .iter()
+                .find(|(known, _)| *known == kind && is_name(name))
+                .map(|(_, sets)| *sets);
             let fits = |set: &&[&str]| options.keys().all(|key| set.contains(&key.as_str()));
             let is_value = |value: &Bson| match value {
-                Bson::Document(document) => document.len() == 1 && document.contains_key("$$placeholder"),
+                Bson::Document(document) => {
+                    document.len() == 1 && document.contains_key("$$placeholder")
+                }
                 value => matches!(value, Bson::String(_)),
             };
-            let met = sets.is_some_and(|sets| sets.iter().any(fits)) && options.values().all(is_value);
+            let met =
+                sets.is_some_and(|sets| sets.iter().any(fits)) && options.values().all(is_value);
             if !met {
                 return Err(D::Error::custom(format!(
                     "{provider}: {options} configures no provider of keys"
@@ -556,7 +575,11 @@ struct True;
 
 impl<'de> Deserialize<'de> for True {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if bool::deserialize(deserializer)? { Ok(True) } else { Err(D::Error::custom("isError is false")) }
+        if bool::deserialize(deserializer)? {
+            Ok(True)
+        } else {
+            Err(D::Error::custom("isError is false"))
+        }
     }
 }
 
@@ -584,7 +607,8 @@ impl TryFrom<RawExpectedEvents> for ExpectedEvents {
 
     fn try_from(raw: RawExpectedEvents) -> Result<Self, String> {
         fn are<T: DeserializeOwned>(events: &[Document]) -> Result<(), String> {
-            let is = |event: &Document| bson::deserialize_from_document::<T>(event.clone()).map(drop);
+            let is =
+                |event: &Document| bson::deserialize_from_document::<T>(event.clone()).map(drop);
             events.iter().try_for_each(is).map_err(|e| e.to_string())
         }
         let event_type = raw.event_type.map_or("command".to_owned(), |EventType(name)| name);
@@ -594,7 +618,12 @@ impl TryFrom<RawExpectedEvents> for ExpectedEvents {
             _ => are::<CommandEvent>(&raw.events)?,
         }
         let ignore_extra_events = raw.ignore_extra_events.unwrap_or(false);
-        Ok(ExpectedEvents { client: raw.client, event_type, events: raw.events, ignore_extra_events })
+        Ok(ExpectedEvents {
+            client: raw.client,
+            event_type,
+            events: raw.events,
+            ignore_extra_events,
+        })
     }
 }
 

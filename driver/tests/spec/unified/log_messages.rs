@@ -1,13 +1,16 @@
 //! What a client writes to the log, for the cases with `expectLogMessages`.
 //!
-//! There is one subscriber for the process. It keeps the records of clients that were made while it listened, and a case that listens
-//! is the only one of its kind at that time, and lasts until its clients have written their last record, so that all records kept are
-//! those of its observed client.
+//! There is one subscriber for the process. It keeps the records of clients that were made while it
+//! listened, and a case that listens is the only one of its kind at that time, and lasts until its
+//! clients have written their last record, so that all records kept are those of its observed
+//! client.
 
 use std::cell::Cell;
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Condvar, Mutex, MutexGuard, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 use std::time::{Duration, Instant};
 
 use bson::{Bson, Document};
@@ -22,7 +25,8 @@ use super::matching::{self, Names};
 /// How long the last records may take.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
 
-/// What begins, and what ends it: a client that was ended may write until each has come as often as the other.
+/// What begins, and what ends it: a client that was ended may write until each has come as often as
+/// the other.
 const PAIRS: [[&str; 2]; 2] = [
     ["Starting topology monitoring", "Stopped topology monitoring"],
     ["Connection created", "Connection closed"],
@@ -59,13 +63,16 @@ impl Turn {
             return Turn::Deaf(ONE_AT_A_TIME.read().unwrap_or_else(PoisonError::into_inner));
         }
         let turn = ONE_AT_A_TIME.write().unwrap_or_else(PoisonError::into_inner);
-        INSTALLED.call_once(|| tracing::subscriber::set_global_default(Keeper).expect("nobody else listens"));
+        INSTALLED.call_once(|| {
+            tracing::subscriber::set_global_default(Keeper).expect("nobody else listens")
+        });
         kept().clear();
         LISTENING.store(true, Ordering::SeqCst);
         Turn::Listening(turn)
     }
 
-    /// Waits for the last records of clients that were ended, in the midst of opening a connection perhaps.
+    /// Waits for the last records of clients that were ended, in the midst of opening a connection
+    /// perhaps.
     ///
     /// # Errors
     /// They do not come.
@@ -75,7 +82,9 @@ impl Turn {
             Turn::Listening(_) => once(|all| {
                 let told = |message: &str| {
                     all.iter()
-                        .filter(|kept| kept.data.get_str("message").is_ok_and(|told| told == message))
+                        .filter(|kept| {
+                            kept.data.get_str("message").is_ok_and(|told| told == message)
+                        })
                         .count()
                 };
                 match PAIRS.into_iter().find(|[begin, end]| told(begin) != told(end)) {
@@ -99,7 +108,8 @@ impl Drop for Turn {
     }
 }
 
-/// Runs `quietly` without keeping what it writes on this thread, nor what a client made by it ever writes.
+/// Runs `quietly` without keeping what it writes on this thread, nor what a client made by it ever
+/// writes.
 pub(crate) fn unobserved<T>(quietly: impl FnOnce() -> T) -> T {
     let before = UNOBSERVED.replace(true);
     let outcome = quietly();
@@ -111,7 +121,8 @@ fn kept() -> MutexGuard<'static, Vec<Kept>> {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Compares what was kept with one entry of `expectLogMessages`; `observed` is the client's `observeLogMessages`.
+/// Compares what was kept with one entry of `expectLogMessages`; `observed` is the client's
+/// `observeLogMessages`.
 ///
 /// # Errors
 /// They differ, and go on to differ.
@@ -143,21 +154,29 @@ fn compare(
     all: &[Kept],
     names: &dyn Names,
 ) -> Result<(), String> {
-    let ExpectedLogMessages { messages, ignore_messages: ignored, ignore_extra_messages: extra, .. } =
-        expected;
+    let ExpectedLogMessages {
+        messages,
+        ignore_messages: ignored,
+        ignore_extra_messages: extra,
+        ..
+    } = expected;
     let is_observed = |kept: &&Kept| {
         let limit = observed.get_str(kept.component).unwrap_or("off");
         limit.parse::<Level>().is_ok_and(|limit| kept.level <= limit)
     };
-    let of_interest = |kept: &&Kept| !ignored.iter().any(|ignored| is(kept, ignored, names).is_ok());
+    let of_interest =
+        |kept: &&Kept| !ignored.iter().any(|ignored| is(kept, ignored, names).is_ok());
     let kept: Vec<&Kept> = all.iter().filter(is_observed).filter(of_interest).collect();
     for (i, message) in messages.iter().enumerate() {
-        let kept =
-            kept.get(i).ok_or_else(|| format!("record {i}: {} did not come; came: {kept:#?}", **message))?;
+        let kept = kept
+            .get(i)
+            .ok_or_else(|| format!("record {i}: {} did not come; came: {kept:#?}", **message))?;
         is(kept, message, names).map_err(|why| format!("record {i}: {why}, in {kept:?}"))?;
     }
     match kept.get(messages.len()) {
-        Some(surplus) if !extra => Err(format!("nothing more was expected, but there is {surplus:?}")),
+        Some(surplus) if !extra => {
+            Err(format!("nothing more was expected, but there is {surplus:?}"))
+        }
         _ => Ok(()),
     }
 }

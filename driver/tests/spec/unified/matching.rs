@@ -1,7 +1,9 @@
-//! Whether what there is is what was expected (specification "Unified Test Format", section "Evaluating Matches").
+//! Whether what there is is what was expected (specification "Unified Test Format", section
+//! "Evaluating Matches").
 //!
-//! A document at the root may have more fields than expected; one within it may not. Numbers are equal by their value, whatever
-//! their type. Keys that begin with `$$` stand for more than themselves.
+//! A document at the root may have more fields than expected; one within it may not. Numbers are
+//! equal by their value, whatever their type. Keys that begin with `$$` stand for more than
+//! themselves.
 
 use bson::{Bson, Document};
 
@@ -30,7 +32,11 @@ impl Names for Nameless {
 ///
 /// # Errors
 /// Where and how they differ.
-pub(crate) fn root(expected: &Bson, actual: Option<&Bson>, names: &dyn Names) -> Result<(), String> {
+pub(crate) fn root(
+    expected: &Bson,
+    actual: Option<&Bson>,
+    names: &dyn Names,
+) -> Result<(), String> {
     Matching { names }.value(expected, actual, Place::Root)
 }
 
@@ -76,7 +82,9 @@ impl Matching<'_> {
                     _ => differ(&Bson::Document(expected.clone()), actual),
                 },
             },
-            (Bson::Array(expected), Some(Bson::Array(actual))) => self.array(expected, actual, Place::Within),
+            (Bson::Array(expected), Some(Bson::Array(actual))) => {
+                self.array(expected, actual, Place::Within)
+            }
             (_, Some(actual)) => match (number(expected), number(actual)) {
                 (Some(expected), Some(actual)) if expected == actual => Ok(()),
                 (None, None) if expected == actual => Ok(()),
@@ -88,18 +96,24 @@ impl Matching<'_> {
 
     fn document(&self, expected: &Document, actual: &Document, place: Place) -> Result<(), String> {
         for (key, expected) in expected {
-            self.value(expected, actual.get(key), Place::Within).map_err(|why| format!("{key}: {why}"))?;
+            self.value(expected, actual.get(key), Place::Within)
+                .map_err(|why| format!("{key}: {why}"))?;
         }
         let surplus = actual.keys().find(|key| !expected.contains_key(*key));
         match surplus {
-            Some(key) if place == Place::Within => Err(format!("{key} was not expected in {actual}")),
+            Some(key) if place == Place::Within => {
+                Err(format!("{key} was not expected in {actual}"))
+            }
             _ => Ok(()),
         }
     }
 
     fn array(&self, expected: &[Bson], actual: &[Bson], place: Place) -> Result<(), String> {
         if expected.len() != actual.len() {
-            return Err(format!("{} elements were expected, but there are {actual:?}", expected.len()));
+            return Err(format!(
+                "{} elements were expected, but there are {actual:?}",
+                expected.len()
+            ));
         }
         for (i, (expected, actual)) in expected.iter().zip(actual).enumerate() {
             self.value(expected, Some(actual), place).map_err(|why| format!("{i}: {why}"))?;
@@ -118,8 +132,9 @@ impl Matching<'_> {
         match (operator, operand) {
             ("$$exists", Bson::Boolean(exists)) if *exists == actual.is_some() => Ok(()),
             ("$$type", types) => {
-                let is =
-                    |name: &Bson| actual.zip(name.as_str()).is_some_and(|(actual, name)| is_of(actual, name));
+                let is = |name: &Bson| {
+                    actual.zip(name.as_str()).is_some_and(|(actual, name)| is_of(actual, name))
+                };
                 let met = types.as_array().map_or_else(|| is(types), |types| types.iter().any(is));
                 if met { Ok(()) } else { differ(&expected().into(), actual) }
             }
@@ -137,15 +152,20 @@ impl Matching<'_> {
             },
             ("$$matchesHexBytes", Bson::String(hex)) => match actual {
                 Some(Bson::Binary(bytes)) => {
-                    let told: String = bytes.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                    if told.eq_ignore_ascii_case(hex) { Ok(()) } else { differ(&expected().into(), actual) }
+                    let told: String =
+                        bytes.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                    if told.eq_ignore_ascii_case(hex) {
+                        Ok(())
+                    } else {
+                        differ(&expected().into(), actual)
+                    }
                 }
                 _ => differ(&expected().into(), actual),
             },
             ("$$matchAsDocument", operand) => {
                 let text = actual.and_then(Bson::as_str).ok_or("a string was expected")?;
-                let json: Bson =
-                    serde_json::from_str(text).map_err(|e| format!("{text:?} is no JSON document: {e}"))?;
+                let json: Bson = serde_json::from_str(text)
+                    .map_err(|e| format!("{text:?} is no JSON document: {e}"))?;
                 self.value(operand, Some(&json), place)
             }
             ("$$matchAsRoot", operand) => self.value(operand, actual, Place::Root),

@@ -1,8 +1,9 @@
-//! The operations of tests: a registry of functions, by the kind of entity and the name. There is one file for each family.
+//! The operations of tests: a registry of functions, by the kind of entity and the name. There is
+//! one file for each family.
 //!
-//! A function reads the arguments and gives the job to be done. All arguments of a test are read before its first job is
-//! done, so that a test that needs what the driver lacks is ignored before it begins. A new operation is one function, and a
-//! line in the `register` of its family.
+//! A function reads the arguments and gives the job to be done. All arguments of a test are read
+//! before its first job is done, so that a test that needs what the driver lacks is ignored before
+//! it begins. A new operation is one function, and a line in the `register` of its family.
 
 mod change_streams;
 mod client;
@@ -100,7 +101,9 @@ fn on_client<F: Way>(job: impl FnOnce(&Watched<F>) -> Result<Ended<F>, Stop> + '
     Ok(Job::Client(Box::new(job)))
 }
 
-fn on_database<F: Way>(job: impl FnOnce(&Database<F>, InSession<'_, F>) -> Ended<F> + 'static) -> Read<F> {
+fn on_database<F: Way>(
+    job: impl FnOnce(&Database<F>, InSession<'_, F>) -> Ended<F> + 'static,
+) -> Read<F> {
     Ok(Job::Database(Box::new(job)))
 }
 
@@ -110,7 +113,9 @@ fn on_collection<F: Way>(
     Ok(Job::Collection(Box::new(job)))
 }
 
-fn on_session<F: Way>(job: impl FnOnce(&Session<F>) -> Result<Ended<F>, Stop> + 'static) -> Read<F> {
+fn on_session<F: Way>(
+    job: impl FnOnce(&Session<F>) -> Result<Ended<F>, Stop> + 'static,
+) -> Read<F> {
     Ok(Job::Session(Box::new(job)))
 }
 
@@ -183,7 +188,9 @@ impl<F: Way> Registry<F> {
         let function = match self.entries.get(&(kind, name)) {
             Some(Entry::Known(function)) => function,
             Some(Entry::Lacks(component)) => return Err(Stop::lacks(component)),
-            None => return Err(format!("the runner knows no operation {name:?} of {kind:?}").into()),
+            None => {
+                return Err(format!("the runner knows no operation {name:?} of {kind:?}").into());
+            }
         };
         let job = function(&mut arguments)?;
         arguments.done()?;

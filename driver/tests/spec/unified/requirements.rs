@@ -9,7 +9,8 @@ use super::servers::Kind;
 /// The requirements of a file or of a test: one of them must be met, if there are any.
 pub(crate) type Requirements<'a> = &'a [Filled<Requirement>];
 
-/// The first kind of servers that the file and the test are both content with; else the reason why there is none.
+/// The first kind of servers that the file and the test are both content with; else the reason why
+/// there is none.
 ///
 /// # Errors
 /// The servers cannot be started.
@@ -27,7 +28,11 @@ pub(crate) fn servers(lists: &[Requirements<'_>]) -> Result<Result<Kind, String>
 }
 
 /// Why `kind` will not do; none where it will.
-fn unmet(lists: &[Requirements<'_>], kind: Kind, version: Version) -> Result<Option<String>, String> {
+fn unmet(
+    lists: &[Requirements<'_>],
+    kind: Kind,
+    version: Version,
+) -> Result<Option<String>, String> {
     for list in lists {
         let mut reasons = Vec::new();
         for requirement in *list {
@@ -47,7 +52,11 @@ fn unmet(lists: &[Requirements<'_>], kind: Kind, version: Version) -> Result<Opt
     Ok(None)
 }
 
-fn lacks(requirement: &Requirement, kind: Kind, version: Version) -> Result<Option<String>, String> {
+fn lacks(
+    requirement: &Requirement,
+    kind: Kind,
+    version: Version,
+) -> Result<Option<String>, String> {
     if let Some(least) = requirement.min_server_version.filter(|least| version < least.0) {
         return Ok(Some(format!("needs minServerVersion {}; the server is {version}", least.0)));
     }

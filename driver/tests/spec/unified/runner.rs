@@ -26,10 +26,16 @@ pub(crate) struct Runner<F: Way> {
 impl<F: Way> Runner<F> {
     pub(crate) fn on(servers: &'static Servers, file: &File, test: &Test) -> Arc<Self> {
         let (entities, registry) = (Entities::on(servers), Registry::new());
-        Arc::new(Runner { servers, entities, registry, longest_timeout: longest_timeout(file, test) })
+        Arc::new(Runner {
+            servers,
+            entities,
+            registry,
+            longest_timeout: longest_timeout(file, test),
+        })
     }
 
-    /// Lengthens a pause of servers that outlasts all timeouts of the test, so that it outlasts them on a busy machine as well.
+    /// Lengthens a pause of servers that outlasts all timeouts of the test, so that it outlasts
+    /// them on a busy machine as well.
     pub(crate) fn lengthened(&self, pause: i64) -> i64 {
         const MARGIN: i64 = 1000;
         self.longest_timeout
@@ -60,7 +66,9 @@ impl<F: Way> Runner<F> {
             (Err(error), ExpectedEnd::Error(expected)) => {
                 return Ok(expected_error::check(expected, &error, &self.entities)?);
             }
-            (Ok(_), ExpectedEnd::Error(_)) => return Err("an error was expected, but there is none".into()),
+            (Ok(_), ExpectedEnd::Error(_)) => {
+                return Err("an error was expected, but there is none".into());
+            }
             (Err(error), ExpectedEnd::Result(_)) => {
                 return Err(format!("no error was expected, but there is {error}").into());
             }
@@ -73,7 +81,9 @@ impl<F: Way> Runner<F> {
         };
         let Some(saved_as) = &operation.save_result_as_entity else { return Ok(()) };
         let entity = match answer {
-            Answer::Nothing => return Err(format!("there is no result to be saved as {saved_as:?}").into()),
+            Answer::Nothing => {
+                return Err(format!("there is no result to be saved as {saved_as:?}").into());
+            }
             Answer::Value(value) => Entity::Value(value),
             Answer::Documents(documents) => Entity::Value(array(documents)),
             Answer::Cursor(cursor) => {
@@ -84,9 +94,13 @@ impl<F: Way> Runner<F> {
     }
 
     /// Runs an operation of the driver; gives the session that it ran in as well.
-    fn call(self: &Arc<Self>, operation: &Operation) -> Result<(Ended<F>, Option<Session<F>>), Stop> {
+    fn call(
+        self: &Arc<Self>,
+        operation: &Operation,
+    ) -> Result<(Ended<F>, Option<Session<F>>), Stop> {
         let entity = self.entities.get(&operation.object)?;
-        let kind = entity.kind().ok_or_else(|| format!("{:?} has no operations", operation.object))?;
+        let kind =
+            entity.kind().ok_or_else(|| format!("{:?} has no operations", operation.object))?;
         let (session, arguments) = split(operation)?;
         let job = self.registry.read(kind, &operation.name, arguments)?;
         let session = session.map(|name| self.entities.session(&name)).transpose()?;
@@ -111,7 +125,8 @@ impl<F: Way> Runner<F> {
     /// Reads the arguments of all operations of a test, and looks for what the driver lacks.
     ///
     /// # Errors
-    /// The first component that the driver lacks. What is wrong otherwise comes out when the test runs.
+    /// The first component that the driver lacks. What is wrong otherwise comes out when the test
+    /// runs.
     pub(crate) fn check(entities: &[EntityDefinition], test: &Test) -> Result<(), Stop> {
         let mut check = Check::<F> { registry: Registry::new(), kinds: HashMap::new() };
         check.entities(entities)?;
@@ -119,7 +134,12 @@ impl<F: Way> Runner<F> {
             return Err(Stop::lacks("spans of OpenTelemetry"));
         }
         check.operations(&test.operations)?;
-        match test.expect_events.iter().flat_map(|expected| &expected.events).any(has_computed_limit) {
+        match test
+            .expect_events
+            .iter()
+            .flat_map(|expected| &expected.events)
+            .any(has_computed_limit)
+        {
             true => Err(Stop::lacks("a maxTimeMS computed from what is left of a timeout")),
             false => Ok(()),
         }
@@ -181,7 +201,9 @@ impl<F: Way> Check<F> {
                 if let Some(Ok(nested)) = nested {
                     self.operations(std::slice::from_ref(&nested))?;
                 }
-                if let Some(Ok(entities)) = given("entities").map(bson::deserialize_from_bson::<Vec<_>>) {
+                if let Some(Ok(entities)) =
+                    given("entities").map(bson::deserialize_from_bson::<Vec<_>>)
+                {
                     self.entities(&entities)?;
                 }
             }
@@ -211,8 +233,12 @@ fn longest_timeout(file: &File, test: &Test) -> Option<i64> {
     }
     let of_entities = file.create_entities.iter().filter_map(|definition| match definition {
         EntityDefinition::Client(own) => named(&own.uri_options.clone().into()),
-        EntityDefinition::Database(own) => own.database_options.timeout_ms.map(|timeout| timeout as i64),
-        EntityDefinition::Collection(own) => own.collection_options.timeout_ms.map(|timeout| timeout as i64),
+        EntityDefinition::Database(own) => {
+            own.database_options.timeout_ms.map(|timeout| timeout as i64)
+        }
+        EntityDefinition::Collection(own) => {
+            own.collection_options.timeout_ms.map(|timeout| timeout as i64)
+        }
         EntityDefinition::Session(own) => named(&own.session_options.clone().into()),
         _ => None,
     });
@@ -223,7 +249,8 @@ fn longest_timeout(file: &File, test: &Test) -> Option<i64> {
 
 /// Whether an expected command has a `maxTimeMS` that the driver computes: no test knows its value.
 fn has_computed_limit(event: &Document) -> bool {
-    let command = event.get_document("commandStartedEvent").and_then(|event| event.get_document("command"));
+    let command =
+        event.get_document("commandStartedEvent").and_then(|event| event.get_document("command"));
     let limit = command.and_then(|command| command.get_document("maxTimeMS"));
     limit.is_ok_and(|limit| limit.get_bool("$$exists").unwrap_or(true))
 }

@@ -1,12 +1,15 @@
-//! The servers that tests run on: replica sets, a standalone, and a set that demands users. Each is started by the first test
-//! that needs it. A test has its servers alone, so that its fail points and its data are nobody else's. Most tests need a
-//! set, and most of their time they wait: there are several sets, and each test takes one that is free.
+//! The servers that tests run on: replica sets, a standalone, and a set that demands users. Each is
+//! started by the first test that needs it. A test has its servers alone, so that its fail points
+//! and its data are nobody else's. Most tests need a set, and most of their time they wait: there
+//! are several sets, and each test takes one that is free.
 
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
-use testbed::{ReplicaSet, ReplicaSetBuilder, Standalone, Version, keep_replica_set, shared_standalone};
+use testbed::{
+    ReplicaSet, ReplicaSetBuilder, Standalone, Version, keep_replica_set, shared_standalone,
+};
 
 use super::format::CollectionData;
 use super::matching;
@@ -26,15 +29,15 @@ pub(crate) struct Alone {
     pub(crate) servers: &'static Servers,
 }
 
-/// The right to one copy of the servers of a kind. It goes to the next test when this is dropped, whether or not the servers
-/// could be started.
+/// The right to one copy of the servers of a kind. It goes to the next test when this is dropped,
+/// whether or not the servers could be started.
 struct Place {
     kind: Kind,
     copy: usize,
 }
 
-/// How long a set goes without word from its primary before it elects another of its own accord: longer than any pause of a busy
-/// machine, so that elections are those that a test asks for.
+/// How long a set goes without word from its primary before it elects another of its own accord:
+/// longer than any pause of a busy machine, so that elections are those that a test asks for.
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How many copies of one kind there may be.
@@ -55,7 +58,8 @@ impl Taken {
 }
 
 impl Place {
-    /// That of the first copy that is free, once there is one: no more are started than are needed at a time.
+    /// That of the first copy that is free, once there is one: no more are started than are needed
+    /// at a time.
     fn take(kind: Kind) -> Self {
         let all = Taken::of(kind);
         let mut taken = lock(&all.copies);
@@ -111,7 +115,9 @@ impl Kind {
     pub(crate) fn version() -> Result<Version, String> {
         static VERSION: OnceLock<Result<Version, String>> = OnceLock::new();
         VERSION
-            .get_or_init(|| testbed::Mongod::resolve(None).map(|mongod| mongod.version()).map_err(told))
+            .get_or_init(|| {
+                testbed::Mongod::resolve(None).map(|mongod| mongod.version()).map_err(told)
+            })
             .clone()
     }
 
@@ -160,7 +166,8 @@ fn three() -> ReplicaSetBuilder {
 
 fn guarded_set() -> testbed::Result<&'static ReplicaSet> {
     let set = keep_replica_set(three().guarded().start()?);
-    let user = doc! { "createUser": USER, "pwd": USER, "roles": ["root"], "writeConcern": { "w": 3 } };
+    let user =
+        doc! { "createUser": USER, "pwd": USER, "roles": ["root"], "writeConcern": { "w": 3 } };
     set.admin(set.wait_for_primary()?, user)?;
     Ok(set)
 }
@@ -173,15 +180,22 @@ impl Servers {
         }
     }
 
-    /// The connection string, with every server as a seed, or one of them alone, and at its end room for more options.
+    /// The connection string, with every server as a seed, or one of them alone, and at its end
+    /// room for more options.
     pub(crate) fn uri(&self, direct: bool) -> String {
         match &self.running {
             Running::Single(server) => format!("mongodb://{}/?", server.host()),
             Running::Set(set) if direct => format!("mongodb://{}/?", set.hosts()[0]),
             Running::Set(set) => format!("{}&", set.uri()),
-            Running::Guarded(set) if direct => format!("mongodb://{USER}:{USER}@{}/?", set.hosts()[0]),
+            Running::Guarded(set) if direct => {
+                format!("mongodb://{USER}:{USER}@{}/?", set.hosts()[0])
+            }
             Running::Guarded(set) => {
-                format!("mongodb://{USER}:{USER}@{}/?replicaSet={}&", set.hosts().join(","), set.name())
+                format!(
+                    "mongodb://{USER}:{USER}@{}/?replicaSet={}&",
+                    set.hosts().join(","),
+                    set.name()
+                )
             }
         }
     }
@@ -189,7 +203,9 @@ impl Servers {
     /// Runs a command where writes go.
     pub(crate) fn command(&self, db: &str, command: Document) -> Result<Document, String> {
         let answer = match (&self.running, self.set()) {
-            (_, Some(set)) => set.wait_for_primary().and_then(|primary| set.command(primary, db, command)),
+            (_, Some(set)) => {
+                set.wait_for_primary().and_then(|primary| set.command(primary, db, command))
+            }
             (Running::Single(server), None) => server.command(db, command),
             (_, None) => unreachable!("all but a standalone are sets"),
         };
@@ -212,7 +228,13 @@ impl Servers {
     /// Gives each collection of `initialData` its documents, and nothing but them.
     pub(crate) fn load(&self, data: &[CollectionData]) -> Result<(), String> {
         let majority = || doc! { "w": "majority" };
-        for CollectionData { database_name: db, collection_name: name, create_options, documents } in data {
+        for CollectionData {
+            database_name: db,
+            collection_name: name,
+            create_options,
+            documents,
+        } in data
+        {
             match self.command(db, doc! { "drop": name, "writeConcern": majority() }) {
                 Err(why) if !why.contains("NamespaceNotFound") => return Err(why),
                 _ => {}
@@ -221,7 +243,8 @@ impl Servers {
             create.extend(create_options.clone());
             self.command(db, create)?;
             if !documents.is_empty() {
-                let insert = doc! { "insert": name, "documents": documents, "writeConcern": majority() };
+                let insert =
+                    doc! { "insert": name, "documents": documents, "writeConcern": majority() };
                 self.command(db, insert)?;
             }
         }
@@ -235,10 +258,12 @@ impl Servers {
                 "find": &collection.collection_name, "sort": { "_id": 1 }, "readConcern": { "level": "local" },
             };
             let reply = self.command(&collection.database_name, find)?;
-            let found = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
+            let found =
+                reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
             let found = Bson::Array(found.map_err(|e| e.to_string())?.clone());
             let expected = collection.documents.iter().cloned().map(Bson::Document).collect();
-            matching::same(&Bson::Array(expected), &found).map_err(|why| format!("outcome: {why}"))?;
+            matching::same(&Bson::Array(expected), &found)
+                .map_err(|why| format!("outcome: {why}"))?;
         }
         Ok(())
     }
@@ -249,7 +274,8 @@ impl Servers {
         for name in set {
             // The primary may be another by now.
             for member in 0..self.set().map_or(1, ReplicaSet::len) {
-                self.command_of(member, doc! { "configureFailPoint": &name, "mode": "off" }).map_err(told)?;
+                self.command_of(member, doc! { "configureFailPoint": &name, "mode": "off" })
+                    .map_err(told)?;
             }
         }
         if let Some(set) = self.set() {

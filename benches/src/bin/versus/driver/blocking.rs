@@ -1,7 +1,7 @@
 //! The blocking API: the same operations on the calling thread.
 //!
-//! Its floor is a blocking socket. Held against it stands the official crate's async API, on which its blocking API is a call of
-//! `block_on`.
+//! Its floor is a blocking socket. Held against it stands the official crate's async API, on which
+//! its blocking API is a call of `block_on`.
 
 use super::floor::{BareBlocking, Request};
 use super::ground::{DB, Ground};
@@ -68,7 +68,9 @@ fn ping(ground: &Ground) -> Vec<Contender> {
         let db = theirs.clone();
         async move {
             for _ in 0..ops {
-                db.run_command(mongodb::bson::doc! { "ping": 1 }).await.expect("a server answers a ping");
+                db.run_command(mongodb::bson::doc! { "ping": 1 })
+                    .await
+                    .expect("a server answers a ping");
             }
         }
     });
@@ -89,7 +91,8 @@ fn find_one(ground: &Ground) -> Vec<Contender> {
     vec![
         Contender::blocking("driver", move |ops| {
             for i in 0..ops {
-                let found = coll.find_one(doc! { "_id": key(0, i) }).run().expect("the server answers");
+                let found =
+                    coll.find_one(doc! { "_id": key(0, i) }).run().expect("the server answers");
                 assert!(found.is_some());
             }
         }),
@@ -99,8 +102,9 @@ fn find_one(ground: &Ground) -> Vec<Contender> {
     ]
 }
 
-/// A client has something to do between a reply and its next request; a floor that has nothing to do meets a server whose thread is
-/// still awake. So here it stands beside floors that think for a while.
+/// A client has something to do between a reply and its next request; a floor that has nothing to
+/// do meets a server whose thread is still awake. So here it stands beside floors that think for a
+/// while.
 fn find_one_and_pauses(ground: &Ground) -> Vec<Contender> {
     let pausing = |name, pause| {
         let mut bare = BareBlocking::connect(&ground.primary);
@@ -125,7 +129,8 @@ fn find_one_and_pauses(ground: &Ground) -> Vec<Contender> {
 fn insert_one(ground: &Ground) -> Vec<Contender> {
     ground.fill(NAME, vec![doc! {}]);
     let coll: driver::sync::Collection<Document> = ground.blocking.database(DB).collection(NAME);
-    let request = Request::insert(NAME, doc! { "name": "Mabel", "breath": 1_i64, "weight": 3.25 }, DB);
+    let request =
+        Request::insert(NAME, doc! { "name": "Mabel", "breath": 1_i64, "weight": 3.25 }, DB);
     vec![
         Contender::blocking("driver", move |ops| {
             for i in 0..ops {
@@ -133,8 +138,9 @@ fn insert_one(ground: &Ground) -> Vec<Contender> {
                 coll.insert_one(document).run().expect("the server takes a document");
             }
         }),
-        official!(ground, |coll: mongodb::bson::Document, i| coll
-            .insert_one(mongodb::bson::doc! { "name": "Mabel", "breath": i as i64, "weight": 3.25 })),
+        official!(ground, |coll: mongodb::bson::Document, i| coll.insert_one(
+            mongodb::bson::doc! { "name": "Mabel", "breath": i as i64, "weight": 3.25 }
+        )),
         floor(ground, request),
     ]
 }
@@ -145,7 +151,8 @@ fn update_one(ground: &Ground) -> Vec<Contender> {
     vec![
         Contender::blocking("driver", move |ops| {
             for i in 0..ops {
-                let (filter, update) = (doc! { "_id": key(0, i) }, doc! { "$inc": { "breaths": 1_i64 } });
+                let (filter, update) =
+                    (doc! { "_id": key(0, i) }, doc! { "$inc": { "breaths": 1_i64 } });
                 coll.update_one(filter, update).run().expect("the server changes a document");
             }
         }),
@@ -186,16 +193,17 @@ fn insert_many(ground: &Ground) -> Vec<Contender> {
 }
 
 fn find(ground: &Ground) -> Vec<Contender> {
-    let document =
-        |i| doc! { "_id": i, "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 };
+    let document = |i| doc! { "_id": i, "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 };
     ground.fill(NAME, (0..MANY).map(document).collect());
-    let coll: driver::sync::Collection<RawDocumentBuf> = ground.blocking.database(DB).collection(NAME);
+    let coll: driver::sync::Collection<RawDocumentBuf> =
+        ground.blocking.database(DB).collection(NAME);
     let at = ground.official.database(DB).collection::<mongodb::bson::RawDocumentBuf>(NAME);
     let official = work(move |_, ops| {
         let coll = at.clone();
         async move {
             for _ in 0..ops {
-                let mut cursor = coll.find(mongodb::bson::doc! {}).await.expect("the server answers");
+                let mut cursor =
+                    coll.find(mongodb::bson::doc! {}).await.expect("the server answers");
                 let mut n = 0;
                 while cursor.advance().await.expect("the server has more") {
                     std::hint::black_box(cursor.current().as_bytes().len());

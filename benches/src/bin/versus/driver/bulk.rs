@@ -71,7 +71,8 @@ fn insert_many(ground: &Ground) -> Vec<Contender> {
     ]
 }
 
-/// A contender of each client that reads the whole collection, each document by `$look` at the cursor.
+/// A contender of each client that reads the whole collection, each document by `$look` at the
+/// cursor.
 macro_rules! readers {
     ($ground:ident, $ours:ty, $theirs:ty, |$cursor:ident| $look:expr) => {{
         $ground.fill(NAME, (0..COUNT).map(small).collect());
@@ -94,7 +95,8 @@ macro_rules! readers {
             let coll = at.official.clone();
             async move {
                 for _ in 0..ops {
-                    let mut $cursor = coll.find(mongodb::bson::doc! {}).await.expect("the server answers");
+                    let mut $cursor =
+                        coll.find(mongodb::bson::doc! {}).await.expect("the server answers");
                     let mut n = 0;
                     while $cursor.advance().await.expect("the server has more") {
                         std::hint::black_box($look);
@@ -130,7 +132,9 @@ fn find_document(ground: &Ground) -> Vec<Contender> {
 
 /// About 2.5 MB in many fields.
 fn large() -> Document {
-    (0..25_000).map(|i| (format!("field{i:06}"), driver::bson::Bson::String("x".repeat(80)))).collect()
+    (0..25_000)
+        .map(|i| (format!("field{i:06}"), driver::bson::Bson::String("x".repeat(80))))
+        .collect()
 }
 
 fn theirs(document: &Document) -> mongodb::bson::Document {
@@ -180,7 +184,8 @@ fn find_large(ground: &Ground) -> Vec<Contender> {
         let coll = at.official.clone();
         async move {
             for _ in 0..ops {
-                let found = coll.find_one(mongodb::bson::doc! {}).await.expect("the server answers");
+                let found =
+                    coll.find_one(mongodb::bson::doc! {}).await.expect("the server answers");
                 assert!(found.is_some());
             }
         }

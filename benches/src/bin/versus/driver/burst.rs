@@ -1,8 +1,9 @@
 //! A burst of tasks on a pool that has one connection.
 //!
-//! Most of what it takes is the servers' work: a connection that is opened costs them as much as three reads. How many are opened
-//! is not the pool's to choose: the specification has it open them as long as somebody waits, two at a time. So the floor is a pool
-//! of bare sockets under the same rule, which greet as every client has to.
+//! Most of what it takes is the servers' work: a connection that is opened costs them as much as
+//! three reads. How many are opened is not the pool's to choose: the specification has it open them
+//! as long as somebody waits, two at a time. So the floor is a pool of bare sockets under the same
+//! rule, which greet as every client has to.
 
 use super::floor::{Bare, Request};
 use super::ground::{DB, Ground};
@@ -21,19 +22,23 @@ const TASKS: usize = 80;
 const CONNECTING: usize = 2;
 /// `maxPoolSize`, as in the connection string of the clients.
 const SIZE: usize = 100;
-/// So long before each burst the servers have nothing to do, and are done with the connections of the one before.
+/// So long before each burst the servers have nothing to do, and are done with the connections of
+/// the one before.
 const REST: Duration = Duration::from_millis(20);
 
-/// The time from the first task to the last result, of clients that know their servers and have the one connection that a ping
-/// leaves: the official crate has no other way to wait until it knows them. Processor time and allocations are those of a client's
-/// whole life, so that only the clients can be compared by them.
+/// The time from the first task to the last result, of clients that know their servers and have the
+/// one connection that a ping leaves: the official crate has no other way to wait until it knows
+/// them. Processor time and allocations are those of a client's whole life, so that only the
+/// clients can be compared by them.
 pub(super) fn cell(ground: &Ground) -> Vec<Contender> {
     ground.fill(NAME, vec![doc! { "_id": 1 }]);
     let (runtime, uri) = (Arc::clone(&ground.runtime), ground.uri.clone());
     let ours = move |ops: u64| {
         let bursts = (0..ops).map(|_| {
             runtime.block_on(async {
-                let client = driver::Client::with_uri_str(&uri).await.expect("the connection string is good");
+                let client = driver::Client::with_uri_str(&uri)
+                    .await
+                    .expect("the connection string is good");
                 client.database("admin").run_command(doc! { "ping": 1 }).await.expect("a ping");
                 let coll = client.database(DB).collection::<Document>(NAME);
                 burst(|| {
@@ -49,8 +54,9 @@ pub(super) fn cell(ground: &Ground) -> Vec<Contender> {
     let official = move |ops: u64| {
         let bursts = (0..ops).map(|_| {
             runtime.block_on(async {
-                let client =
-                    mongodb::Client::with_uri_str(&uri).await.expect("the connection string is good");
+                let client = mongodb::Client::with_uri_str(&uri)
+                    .await
+                    .expect("the connection string is good");
                 let ping = mongodb::bson::doc! { "ping": 1 };
                 client.database("admin").run_command(ping).await.expect("a ping");
                 let coll = client.database(DB).collection::<mongodb::bson::Document>(NAME);
@@ -65,7 +71,8 @@ pub(super) fn cell(ground: &Ground) -> Vec<Contender> {
         bursts.sum()
     };
     let (runtime, host) = (Arc::clone(&ground.runtime), ground.primary.clone());
-    let request = Request::new(doc! { "find": NAME, "filter": {}, "limit": 1_i64, "singleBatch": true }, DB);
+    let request =
+        Request::new(doc! { "find": NAME, "filter": {}, "limit": 1_i64, "singleBatch": true }, DB);
     let floor = move |ops: u64| {
         let bursts = (0..ops).map(|_| {
             runtime.block_on(async {

@@ -1,8 +1,8 @@
 //! The floor: the bytes of an operation on a bare socket.
 //!
-//! No pool, no sessions, no decoding: a request that was built once goes out in one write, and what comes back is read until it is
-//! all there. Where an operation must differ from one time to the next (an `_id`, a transaction number), the bytes are patched in
-//! place.
+//! No pool, no sessions, no decoding: a request that was built once goes out in one write, and what
+//! comes back is read until it is all there. Where an operation must differ from one time to the
+//! next (an `_id`, a transaction number), the bytes are patched in place.
 
 use driver::bson::{Document, RawDocumentBuf, Timestamp, doc, oid::ObjectId};
 use std::io::{Read, Write};
@@ -90,8 +90,8 @@ fn message(command: &Document) -> Vec<u8> {
     bytes
 }
 
-/// The greeting that the specification "MongoDB Handshake" asks for on every connection: it tells the server who is there, and the
-/// server writes that into its log.
+/// The greeting that the specification "MongoDB Handshake" asks for on every connection: it tells
+/// the server who is there, and the server writes that into its log.
 fn hello() -> Vec<u8> {
     let client = doc! {
         "driver": { "name": "driver", "version": env!("CARGO_PKG_VERSION") },
@@ -174,7 +174,8 @@ fn is_whole(reply: &mut Vec<u8>, have: usize) -> bool {
     if have < 4 {
         return false;
     }
-    let length = i32::from_le_bytes([reply[0], reply[1], reply[2], reply[3]]).unsigned_abs() as usize;
+    let length =
+        i32::from_le_bytes([reply[0], reply[1], reply[2], reply[3]]).unsigned_abs() as usize;
     if length > reply.len() {
         reply.resize(length, 0);
     }

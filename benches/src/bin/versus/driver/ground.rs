@@ -30,15 +30,18 @@ impl Ground {
             None => Some(ReplicaSet::start(3).map_err(|why| why.to_string())?),
         };
         let uri = options.uri.clone().or(set.as_ref().map(ReplicaSet::uri)).unwrap_or_default();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = Arc::new(runtime.map_err(|why| format!("no runtime: {why}"))?);
-        // Acknowledged by the primary alone: what else there is to wait for is no client's doing. Pools of one size: left to their
-        // defaults, the official crate has a tenth of the connections that the specification names and the driver has.
+        // Acknowledged by the primary alone: what else there is to wait for is no client's doing.
+        // Pools of one size: left to their defaults, the official crate has a tenth of the
+        // connections that the specification names and the driver has.
         let uri = with_option(&with_option(&uri, "w", "1"), "maxPoolSize", "100");
         let say = |why: &dyn std::fmt::Display| format!("{uri}: {why}");
         let ours = runtime.block_on(driver::Client::with_uri_str(&uri)).map_err(|why| say(&why))?;
         let blocking = driver::sync::Client::with_uri_str(&uri).map_err(|why| say(&why))?;
-        let official = runtime.block_on(mongodb::Client::with_uri_str(&uri)).map_err(|why| say(&why))?;
+        let official =
+            runtime.block_on(mongodb::Client::with_uri_str(&uri)).map_err(|why| say(&why))?;
         let primary = runtime.block_on(primary_of(&ours)).map_err(|why| say(&why))?;
         Ok(Ground { runtime, _set: set, uri, primary, ours, blocking, official })
     }
@@ -70,7 +73,8 @@ pub(super) struct Collections<T, U: Send + Sync> {
 /// The connection string with an option that it does not name itself.
 pub(super) fn with_option(uri: &str, name: &str, value: &str) -> String {
     let (_, options) = uri.split_once('?').unwrap_or((uri, ""));
-    let named = |option: &str| option.split('=').next().is_some_and(|key| key.eq_ignore_ascii_case(name));
+    let named =
+        |option: &str| option.split('=').next().is_some_and(|key| key.eq_ignore_ascii_case(name));
     if options.split('&').any(named) {
         return uri.to_owned();
     }
@@ -106,6 +110,9 @@ mod tests {
         assert_eq!(with("mongodb://a/"), "mongodb://a/?maxPoolSize=100");
         assert_eq!(with("mongodb://a/?w=1"), "mongodb://a/?w=1&maxPoolSize=100");
         assert_eq!(with("mongodb://a/?w=1&maxpoolsize=5"), "mongodb://a/?w=1&maxpoolsize=5");
-        assert_eq!(with_option("mongodb://a/?wTimeoutMS=5", "w", "1"), "mongodb://a/?wTimeoutMS=5&w=1");
+        assert_eq!(
+            with_option("mongodb://a/?wTimeoutMS=5", "w", "1"),
+            "mongodb://a/?wTimeoutMS=5&w=1"
+        );
     }
 }

@@ -1,10 +1,11 @@
-//! Import and export of files of JSON documents, one a line: "LDJSON multi-file import" and "export" of the specification
-//! "Performance Benchmarking".
+//! Import and export of files of JSON documents, one a line: "LDJSON multi-file import" and
+//! "export" of the specification "Performance Benchmarking".
 //!
-//! The files are those of that specification, 5000 documents of about 1 KB each, out of `parallel.tgz` in the folder that
-//! `MONGODB_BENCHMARK_DATA` names, else in `../shared/benchmark-data` beside the project. An operation takes [`FILES`] of its
-//! hundred files, as many at a time as there are workers; reading, parsing and printing JSON is part of it, and each client does it
-//! with the `bson` of its own.
+//! The files are those of that specification, 5000 documents of about 1 KB each, out of
+//! `parallel.tgz` in the folder that `MONGODB_BENCHMARK_DATA` names, else in
+//! `../shared/benchmark-data` beside the project. An operation takes [`FILES`] of its
+//! hundred files, as many at a time as there are workers; reading, parsing and printing JSON is
+//! part of it, and each client does it with the `bson` of its own.
 
 use super::Trial;
 use super::ground::{DB, Ground};
@@ -21,7 +22,8 @@ const WORKERS: usize = 4;
 
 pub(super) fn cells() -> Vec<Trial> {
     let cell = |what: &str, make: fn(&Ground) -> Vec<Contender>| {
-        Trial::new(format!("LDJSON {what}, {FILES} files of 5,000 documents"), make).at_most_rounds(3)
+        Trial::new(format!("LDJSON {what}, {FILES} files of 5,000 documents"), make)
+            .at_most_rounds(3)
     };
     vec![cell("import", import), cell("export", export)]
 }
@@ -47,8 +49,13 @@ impl Corpus {
             (0..FILES).map(|i| format!("parallel/ldjson_multi/ldjson{i:03}.txt")).collect();
         let files = names.iter().map(|name| folder.join(name)).collect();
         let corpus = Corpus { folder, files };
-        let status =
-            Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(&corpus.folder).args(&names).status();
+        let status = Command::new("tar")
+            .arg("-xzf")
+            .arg(&archive)
+            .arg("-C")
+            .arg(&corpus.folder)
+            .args(&names)
+            .status();
         status.is_ok_and(|status| status.success()).then_some(corpus)
     }
 }
@@ -116,7 +123,10 @@ fn import(ground: &Ground) -> Vec<Contender> {
                             let (coll, corpus) = (coll.clone(), Arc::clone(&corpus));
                             async move {
                                 let documents: Vec<$Document> = parse(&corpus.files[file]);
-                                coll.insert_many(documents).ordered(false).await.expect("they are new");
+                                coll.insert_many(documents)
+                                    .ordered(false)
+                                    .await
+                                    .expect("they are new");
                             }
                         })
                         .await;
@@ -163,7 +173,9 @@ fn export(ground: &Ground) -> Vec<Contender> {
                                     .await
                                     .expect("the server answers");
                                 while cursor.advance().await.expect("the server has more") {
-                                    documents.push(cursor.deserialize_current().expect("it is a document"));
+                                    documents.push(
+                                        cursor.deserialize_current().expect("it is a document"),
+                                    );
                                 }
                                 assert_eq!(documents.len(), DOCUMENTS);
                                 let name = format!("{}{file:03}.txt", $name);

@@ -1,4 +1,5 @@
-//! What happens around operations: a client's first result, a burst on a cold pool, a set against a standalone, cancellation, memory.
+//! What happens around operations: a client's first result, a burst on a cold pool, a set against a
+//! standalone, cancellation, memory.
 
 use super::burst;
 use super::ground::{DB, Ground, with_option};
@@ -21,7 +22,10 @@ pub(super) fn cells() -> Vec<Trial> {
             .bound(Metric::Cpu, [Bound::must("standalone", 1.05), Bound::aim("standalone", 1.0)]),
         Trial::exact("10,000 operations, half cancelled: connections opened", "", cancelled).bound(
             Metric::Exact,
-            [Bound::must_be(100.0), Bound { weight: benches::bound::Weight::Aim, ..Bound::must_be(10.0) }],
+            [
+                Bound::must_be(100.0),
+                Bound { weight: benches::bound::Weight::Aim, ..Bound::must_be(10.0) },
+            ],
         ),
         Trial::exact("memory of 1000 tasks on 100 connections", "kB", memory)
             .bound(Metric::Exact, [Bound::must("official", 0.6), Bound::aim("official", 0.4)]),
@@ -35,7 +39,9 @@ fn cold_start(ground: &Ground) -> Vec<Contender> {
         let uri = uri.clone();
         async move {
             for _ in 0..ops {
-                let client = driver::Client::with_uri_str(&uri).await.expect("the connection string is good");
+                let client = driver::Client::with_uri_str(&uri)
+                    .await
+                    .expect("the connection string is good");
                 let coll = client.database(DB).collection::<Document>(NAME);
                 assert!(coll.find_one(doc! {}).await.expect("the server answers").is_some());
             }
@@ -45,10 +51,16 @@ fn cold_start(ground: &Ground) -> Vec<Contender> {
         let uri = same.clone();
         async move {
             for _ in 0..ops {
-                let client =
-                    mongodb::Client::with_uri_str(&uri).await.expect("the connection string is good");
+                let client = mongodb::Client::with_uri_str(&uri)
+                    .await
+                    .expect("the connection string is good");
                 let coll = client.database(DB).collection::<mongodb::bson::Document>(NAME);
-                assert!(coll.find_one(mongodb::bson::doc! {}).await.expect("the server answers").is_some());
+                assert!(
+                    coll.find_one(mongodb::bson::doc! {})
+                        .await
+                        .expect("the server answers")
+                        .is_some()
+                );
             }
         }
     });
@@ -73,7 +85,12 @@ fn set_and_standalone(ground: &Ground) -> Vec<Contender> {
             let (coll, server) = (coll.clone(), server.clone());
             async move {
                 for _ in 0..ops {
-                    assert!(coll.find_one(doc! { "_id": 1 }).await.expect("the server answers").is_some());
+                    assert!(
+                        coll.find_one(doc! { "_id": 1 })
+                            .await
+                            .expect("the server answers")
+                            .is_some()
+                    );
                 }
                 drop(server);
             }
@@ -86,7 +103,8 @@ fn set_and_standalone(ground: &Ground) -> Vec<Contender> {
     ]
 }
 
-/// How many connections the primary saw opened while each client ran 10,000 operations of which every second was dropped at a random point.
+/// How many connections the primary saw opened while each client ran 10,000 operations of which
+/// every second was dropped at a random point.
 fn cancelled(ground: &Ground) -> Vec<Figures> {
     const TASKS: u64 = 10;
     const EACH: u64 = 1000;
@@ -136,8 +154,12 @@ fn cancelled(ground: &Ground) -> Vec<Figures> {
     vec![Figures::exact("driver", ours), Figures::exact("official", official)]
 }
 
-/// Runs `operation`; every second time only until it was polled, or the runtime took a turn, a random number of times.
-async fn sometimes_cancelled<T, E: std::fmt::Debug>(i: u64, operation: impl Future<Output = Result<T, E>>) {
+/// Runs `operation`; every second time only until it was polled, or the runtime took a turn, a
+/// random number of times.
+async fn sometimes_cancelled<T, E: std::fmt::Debug>(
+    i: u64,
+    operation: impl Future<Output = Result<T, E>>,
+) {
     let operation = std::pin::pin!(operation);
     if i.is_multiple_of(2) {
         operation.await.expect("the server answers");
@@ -162,7 +184,10 @@ fn connections_created(ground: &Ground) -> i64 {
             .expect("the server answers")
     });
     let connections = status.get_document("connections").expect("the status tells of connections");
-    connections.get("totalCreated").and_then(|n| n.as_i64().or(n.as_i32().map(i64::from))).unwrap_or_default()
+    connections
+        .get("totalCreated")
+        .and_then(|n| n.as_i64().or(n.as_i32().map(i64::from)))
+        .unwrap_or_default()
 }
 
 /// The variable that makes this program a child that measures one client's memory.
@@ -189,7 +214,8 @@ fn memory(ground: &Ground) -> Vec<Figures> {
 pub(super) fn probe_memory(who: &str, uri: &str) -> Result<(), String> {
     const TASKS: usize = 1000;
     let uri = with_option(&with_option(uri, "maxPoolSize", "100"), "minPoolSize", "100");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|why| format!("no runtime: {why}"))?;
     let before = peak();
     macro_rules! run {
@@ -215,7 +241,11 @@ pub(super) fn probe_memory(who: &str, uri: &str) -> Result<(), String> {
     runtime.block_on(async {
         match who {
             "driver" => run!(driver::Client, driver::Collection<Document>, driver::bson::doc),
-            _ => run!(mongodb::Client, mongodb::Collection<mongodb::bson::Document>, mongodb::bson::doc),
+            _ => run!(
+                mongodb::Client,
+                mongodb::Collection<mongodb::bson::Document>,
+                mongodb::bson::doc
+            ),
         }
         Ok::<(), String>(())
     })?;

@@ -35,7 +35,8 @@ pub(super) struct Contender {
 }
 
 /// The work of one task: given its number and how many operations it is to perform.
-pub(super) type Work = Arc<dyn Fn(usize, u64) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+pub(super) type Work =
+    Arc<dyn Fn(usize, u64) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// Wraps an async function of task number and operations.
 pub(super) fn work<F>(work: impl Fn(usize, u64) -> F + Send + Sync + 'static) -> Work
@@ -47,12 +48,18 @@ where
 
 impl Contender {
     /// One whose operations are spread over `tasks` tasks of `runtime`.
-    pub(super) fn tasks(name: &'static str, runtime: &Arc<Runtime>, tasks: usize, work: Work) -> Self {
+    pub(super) fn tasks(
+        name: &'static str,
+        runtime: &Arc<Runtime>,
+        tasks: usize,
+        work: Work,
+    ) -> Self {
         let runtime = Arc::clone(runtime);
         let run = move |ops: u64| {
             let (each, rest) = (ops / tasks as u64, ops % tasks as u64);
             let share = |task: usize| each + u64::from((task as u64) < rest);
-            let all: Vec<_> = (0..tasks).map(|task| runtime.spawn(work(task, share(task)))).collect();
+            let all: Vec<_> =
+                (0..tasks).map(|task| runtime.spawn(work(task, share(task)))).collect();
             runtime.block_on(async {
                 for one in all {
                     one.await.expect("the work of a task does not panic");
@@ -73,7 +80,10 @@ impl Contender {
     }
 
     /// One that tells by itself how long its operations took.
-    pub(super) fn timed(name: &'static str, mut run: impl FnMut(u64) -> Duration + 'static) -> Self {
+    pub(super) fn timed(
+        name: &'static str,
+        mut run: impl FnMut(u64) -> Duration + 'static,
+    ) -> Self {
         Contender { name, run: Box::new(move |ops| Some(run(ops))) }
     }
 
@@ -92,7 +102,8 @@ impl Contender {
     }
 }
 
-/// What a contest found: metric by metric the figures of each contender, in microseconds and pieces per operation.
+/// What a contest found: metric by metric the figures of each contender, in microseconds and pieces
+/// per operation.
 pub(super) type Outcome = [(Metric, Vec<Figures>); Metric::ALL.len()];
 
 /// How long a contest lasts.
@@ -135,7 +146,9 @@ pub(super) fn contest(plan: Plan, contenders: &mut [Contender]) -> Outcome {
             let figure = match metric {
                 Metric::Allocations => counted.calls,
                 Metric::Bytes => counted.bytes,
-                Metric::Wall | Metric::Cpu | Metric::Kernel | Metric::Sleeps | Metric::Exact => continue,
+                Metric::Wall | Metric::Cpu | Metric::Kernel | Metric::Sleeps | Metric::Exact => {
+                    continue;
+                }
             };
             figures[index].rounds.push(figure as f64 / sample as f64);
         }
@@ -148,7 +161,10 @@ fn micros(time: Duration) -> f64 {
 }
 
 fn blank(contenders: &[Contender]) -> Vec<Figures> {
-    contenders.iter().map(|contender| Figures { name: contender.name, rounds: Vec::new() }).collect()
+    contenders
+        .iter()
+        .map(|contender| Figures { name: contender.name, rounds: Vec::new() })
+        .collect()
 }
 
 /// Warms a contender and finds how many of its operations fill a slice.

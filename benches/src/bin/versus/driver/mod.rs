@@ -37,8 +37,14 @@ enum Metric {
 }
 
 impl Metric {
-    const ALL: [Metric; 6] =
-        [Metric::Wall, Metric::Cpu, Metric::Kernel, Metric::Sleeps, Metric::Allocations, Metric::Bytes];
+    const ALL: [Metric; 6] = [
+        Metric::Wall,
+        Metric::Cpu,
+        Metric::Kernel,
+        Metric::Sleeps,
+        Metric::Allocations,
+        Metric::Bytes,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -86,7 +92,10 @@ struct Trial {
 }
 
 impl Trial {
-    fn new(name: impl Into<String>, make: impl FnOnce(&Ground) -> Vec<Contender> + 'static) -> Self {
+    fn new(
+        name: impl Into<String>,
+        make: impl FnOnce(&Ground) -> Vec<Contender> + 'static,
+    ) -> Self {
         Trial {
             name: name.into(),
             source: Source::Measured(Box::new(make)),
@@ -98,7 +107,11 @@ impl Trial {
     }
 
     /// A cell whose figures are counted.
-    fn exact(name: impl Into<String>, unit: &'static str, count: fn(&Ground) -> Vec<Figures>) -> Self {
+    fn exact(
+        name: impl Into<String>,
+        unit: &'static str,
+        count: fn(&Ground) -> Vec<Figures>,
+    ) -> Self {
         Trial { source: Source::Exact(unit, count), ..Trial::new(name, |_| Vec::new()) }
     }
 
@@ -122,7 +135,8 @@ impl Trial {
 
     fn measure(self, ground: &Ground, plan: Plan, options: &Options) -> Vec<Cell> {
         let bounds = |of: Metric| -> Vec<Bound> {
-            let held = self.bounds.iter().filter(|(metric, _)| *metric == of && options.only.is_none());
+            let held =
+                self.bounds.iter().filter(|(metric, _)| *metric == of && options.only.is_none());
             held.map(|(_, bound)| *bound).collect()
         };
         let (slice, rounds) = (plan.slice.min(self.slice), plan.rounds.min(self.rounds));
@@ -149,8 +163,8 @@ impl Trial {
     }
 }
 
-/// The share of a processor that others may use before a cell counts as disturbed. The servers are others, and work as long as the
-/// clients do.
+/// The share of a processor that others may use before a cell counts as disturbed. The servers are
+/// others, and work as long as the clients do.
 const DISTURBED: f64 = 1.2;
 
 /// Measures the cells that `options` ask for.
@@ -209,7 +223,8 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
 
 /// A line about one cell with every contender's figure, for whoever watches.
 fn progress(cell: &Cell) -> String {
-    let figures = cell.figures.iter().map(|figures| format!("{} {}", figures.name, figure(figures.median())));
+    let figures =
+        cell.figures.iter().map(|figures| format!("{} {}", figures.name, figure(figures.median())));
     let figures = figures.collect::<Vec<_>>().join(", ");
     format!("{} [{}]: {figures}", cell.name, cell.unit)
 }

@@ -33,12 +33,18 @@ pub(super) fn cells() -> Vec<Trial> {
                 .bound(Metric::Wall, [Bound::must("floor", 1.20), Bound::aim("floor", 1.08)])
                 .bound(Metric::Cpu, [Bound::must("floor", 1.8), Bound::aim("floor", 1.4)]),
             // At least 0.85 (0.95) of the floor's operations per second.
-            64 => documents
-                .bound(Metric::Wall, [Bound::must("floor", 1.0 / 0.85), Bound::aim("floor", 1.0 / 0.95)]),
+            64 => documents.bound(
+                Metric::Wall,
+                [Bound::must("floor", 1.0 / 0.85), Bound::aim("floor", 1.0 / 0.95)],
+            ),
             _ => documents,
         });
         cells.push(find_cell(tasks, "struct", find_one::<Monkey, Monkey>));
-        cells.push(find_cell(tasks, "raw", find_one::<RawDocumentBuf, mongodb::bson::RawDocumentBuf>));
+        cells.push(find_cell(
+            tasks,
+            "raw",
+            find_one::<RawDocumentBuf, mongodb::bson::RawDocumentBuf>,
+        ));
     }
     cells.push(Trial::new("insert_one", insert_one).bound(Metric::Cpu, small_cpu()));
     cells.push(Trial::new("update_one", update_one).bound(Metric::Cpu, small_cpu()));
@@ -72,7 +78,9 @@ fn ping(ground: &Ground) -> Vec<Contender> {
         let db = official.clone();
         async move {
             for _ in 0..ops {
-                db.run_command(mongodb::bson::doc! { "ping": 1 }).await.expect("a server answers a ping");
+                db.run_command(mongodb::bson::doc! { "ping": 1 })
+                    .await
+                    .expect("a server answers a ping");
             }
         }
     });
@@ -85,8 +93,7 @@ fn ping(ground: &Ground) -> Vec<Contender> {
 
 /// Fills the collection that the cells find in.
 pub(super) fn monkeys(ground: &Ground) {
-    let monkey =
-        |i| doc! { "_id": i, "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 };
+    let monkey = |i| doc! { "_id": i, "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 };
     ground.fill(NAME, (0..COUNT).map(monkey).collect());
 }
 
@@ -102,7 +109,8 @@ where
         let coll = at.ours.clone();
         async move {
             for i in 0..ops {
-                let found = coll.find_one(doc! { "_id": key(task, i) }).await.expect("the server answers");
+                let found =
+                    coll.find_one(doc! { "_id": key(task, i) }).await.expect("the server answers");
                 assert!(found.is_some());
             }
         }
@@ -125,7 +133,10 @@ where
 }
 
 pub(super) fn find_request() -> Request {
-    Request::new(doc! { "find": NAME, "filter": { "_id": 7 }, "limit": 1_i64, "singleBatch": true }, DB)
+    Request::new(
+        doc! { "find": NAME, "filter": { "_id": 7 }, "limit": 1_i64, "singleBatch": true },
+        DB,
+    )
 }
 
 pub(super) fn key(task: usize, i: u64) -> i32 {
@@ -149,12 +160,14 @@ fn insert_one(ground: &Ground) -> Vec<Contender> {
         let coll = at.official.clone();
         async move {
             for i in 0..ops {
-                let document = mongodb::bson::doc! { "name": "Mabel", "breath": i as i64, "weight": 3.25 };
+                let document =
+                    mongodb::bson::doc! { "name": "Mabel", "breath": i as i64, "weight": 3.25 };
                 coll.insert_one(document).await.expect("the server takes a document");
             }
         }
     });
-    let request = Request::insert(name, doc! { "name": "Mabel", "breath": 1_i64, "weight": 3.25 }, DB);
+    let request =
+        Request::insert(name, doc! { "name": "Mabel", "breath": 1_i64, "weight": 3.25 }, DB);
     vec![
         Contender::tasks("driver", &ground.runtime, 1, ours),
         Contender::tasks("official", &ground.runtime, 1, official),
@@ -169,7 +182,8 @@ fn update_one(ground: &Ground) -> Vec<Contender> {
         let coll = at.ours.clone();
         async move {
             for i in 0..ops {
-                let (filter, update) = (doc! { "_id": key(0, i) }, doc! { "$inc": { "breaths": 1_i64 } });
+                let (filter, update) =
+                    (doc! { "_id": key(0, i) }, doc! { "$inc": { "breaths": 1_i64 } });
                 coll.update_one(filter, update).await.expect("the server changes a document");
             }
         }
@@ -179,7 +193,8 @@ fn update_one(ground: &Ground) -> Vec<Contender> {
         async move {
             for i in 0..ops {
                 use mongodb::bson::doc;
-                let (filter, update) = (doc! { "_id": key(0, i) }, doc! { "$inc": { "breaths": 1_i64 } });
+                let (filter, update) =
+                    (doc! { "_id": key(0, i) }, doc! { "$inc": { "breaths": 1_i64 } });
                 coll.update_one(filter, update).await.expect("the server changes a document");
             }
         }

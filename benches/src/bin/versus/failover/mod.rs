@@ -1,8 +1,10 @@
-//! `versus failover`: how long after the new primary takes writes does a client's first acknowledged write come?
+//! `versus failover`: how long after the new primary takes writes does a client's first
+//! acknowledged write come?
 //!
-//! Sixteen writers of each client insert into a set of three whose primary is killed, or steps down. A probe writes straight to
-//! each survivor, every 2 ms, over a bare socket: its first success is the moment at which the set takes writes again, the floor
-//! for every client. Both clients and the probe see the very same failover, five of each kind.
+//! Sixteen writers of each client insert into a set of three whose primary is killed, or steps
+//! down. A probe writes straight to each survivor, every 2 ms, over a bare socket: its first
+//! success is the moment at which the set takes writes again, the floor for every client. Both
+//! clients and the probe see the very same failover, five of each kind.
 
 mod probe;
 
@@ -42,11 +44,14 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         Pace::Quick => 2,
     });
     let set = ReplicaSet::start(3).map_err(|why| why.to_string())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|why| format!("no runtime: {why}"))?;
     let begun = Instant::now();
     let mut report = Report {
-        title: format!("first acknowledged write after that of a probe, {times} failovers of each kind"),
+        title: format!(
+            "first acknowledged write after that of a probe, {times} failovers of each kind"
+        ),
         subject: "driver",
         against: None,
         shown: &[],
@@ -54,7 +59,8 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         notes: Vec::new(),
         cells: Vec::new(),
     };
-    for (end, name, must, aim) in [(End::Kill, "kill", 100.0, 20.0), (End::StepDown, "stepdown", 50.0, 10.0)]
+    for (end, name, must, aim) in
+        [(End::Kill, "kill", 100.0, 20.0), (End::StepDown, "stepdown", 50.0, 10.0)]
     {
         if !options.wants(name) {
             continue;
@@ -62,9 +68,11 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         let mut ours = Figures { name: "driver", rounds: Vec::new() };
         let mut theirs = Figures { name: "official", rounds: Vec::new() };
         for round in 0..times {
-            let seen =
-                runtime.block_on(fail_over(&set, end)).map_err(|why| format!("{name} {round}: {why}"))?;
-            let after = |first: Instant| first.saturating_duration_since(seen.probe).as_secs_f64() * 1e3;
+            let seen = runtime
+                .block_on(fail_over(&set, end))
+                .map_err(|why| format!("{name} {round}: {why}"))?;
+            let after =
+                |first: Instant| first.saturating_duration_since(seen.probe).as_secs_f64() * 1e3;
             let outage = seen.probe.saturating_duration_since(seen.begun);
             eprintln!(
                 "{name} {}: writable after {} ms; driver {} ms later, official {} ms later",
@@ -116,7 +124,8 @@ async fn fail_over(set: &ReplicaSet, end: End) -> Result<Seen, String> {
             async move { coll.insert_one(mongodb::bson::doc! { "_id": id }).await.is_ok() }
         })
     };
-    let [mut ours_acknowledged, mut official_acknowledged] = [ours_acknowledged, official_acknowledged];
+    let [mut ours_acknowledged, mut official_acknowledged] =
+        [ours_acknowledged, official_acknowledged];
     // Every writer of both is under way.
     for acknowledged in [&mut ours_acknowledged, &mut official_acknowledged] {
         for _ in 0..4 * WRITERS {
@@ -124,8 +133,13 @@ async fn fail_over(set: &ReplicaSet, end: End) -> Result<Seen, String> {
         }
     }
     let primary = set.wait_for_primary().map_err(|why| say(&why))?;
-    let survivors: Vec<String> =
-        set.hosts().into_iter().enumerate().filter(|(i, _)| *i != primary).map(|(_, host)| host).collect();
+    let survivors: Vec<String> = set
+        .hosts()
+        .into_iter()
+        .enumerate()
+        .filter(|(i, _)| *i != primary)
+        .map(|(_, host)| host)
+        .collect();
     let probe = Probe::start(survivors);
     match end {
         End::Kill => set.kill(primary).map_err(|why| say(&why))?,
@@ -133,7 +147,8 @@ async fn fail_over(set: &ReplicaSet, end: End) -> Result<Seen, String> {
             set.step_down().map_err(|why| say(&why))?;
         }
     }
-    // What the old primary acknowledged may still be on its way through the client; no set elects within this time of a kill.
+    // What the old primary acknowledged may still be on its way through the client; no set elects
+    // within this time of a kill.
     let begun = Instant::now();
     let slack = match end {
         End::Kill => Duration::from_millis(50),
@@ -150,9 +165,11 @@ async fn fail_over(set: &ReplicaSet, end: End) -> Result<Seen, String> {
         }
     };
     let found = tokio::time::timeout(limit, async {
-        let (ours, official) =
-            futures_util::future::join(first(&mut ours_acknowledged), first(&mut official_acknowledged))
-                .await;
+        let (ours, official) = futures_util::future::join(
+            first(&mut ours_acknowledged),
+            first(&mut official_acknowledged),
+        )
+        .await;
         Ok::<_, &str>((ours?, official?))
     })
     .await;
@@ -169,7 +186,8 @@ async fn fail_over(set: &ReplicaSet, end: End) -> Result<Seen, String> {
     Ok(Seen { begun, probe, ours: first_of_ours, official: first_of_theirs })
 }
 
-/// Starts writers that write until `stop`; gives when each acknowledgement came. What fails is written again.
+/// Starts writers that write until `stop`; gives when each acknowledgement came. What fails is
+/// written again.
 fn writers<F>(
     stop: &Arc<AtomicBool>,
     write: impl Fn(String) -> F + Clone + Send + 'static,

@@ -36,7 +36,8 @@ impl Probe {
         Probe { stop, found }
     }
 
-    /// When the first write was taken, by whichever member; none when that does not happen within some seconds.
+    /// When the first write was taken, by whichever member; none when that does not happen within
+    /// some seconds.
     pub(super) fn first(self) -> Option<Instant> {
         self.found.recv_timeout(Duration::from_secs(10)).ok()
     }

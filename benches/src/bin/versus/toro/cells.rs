@@ -23,18 +23,30 @@ pub(super) fn all() -> Vec<Trial> {
 }
 
 fn ready() -> Vec<Trial> {
-    let acquire = [Bound::must("async-lock", 0.85), Bound::must("tokio", 0.5), Bound::aim("async-lock", 0.7)];
+    let acquire =
+        [Bound::must("async-lock", 0.85), Bound::must("tokio", 0.5), Bound::aim("async-lock", 0.7)];
     let already_set = [Bound::must_fastest(1.0)];
     let put_and_get = [Bound::must("flume", 1.0), Bound::aim("crossfire", 1.0)];
     vec![
         Trial::alone("lock, uncontended acquire+release", Kind::Lock, &acquire, alone::lock),
-        Trial::alone("semaphore, uncontended acquire+release", Kind::Semaphore, &acquire, alone::semaphore),
-        Trial::alone("bounded semaphore, uncontended acquire+release", Kind::Semaphore, &acquire, || {
-            alone::bounded_semaphore()
-        }),
-        Trial::alone("bounded semaphore, acquire and forget, release", Kind::Semaphore, &[], || {
-            alone::forget_and_release()
-        }),
+        Trial::alone(
+            "semaphore, uncontended acquire+release",
+            Kind::Semaphore,
+            &acquire,
+            alone::semaphore,
+        ),
+        Trial::alone(
+            "bounded semaphore, uncontended acquire+release",
+            Kind::Semaphore,
+            &acquire,
+            || alone::bounded_semaphore(),
+        ),
+        Trial::alone(
+            "bounded semaphore, acquire and forget, release",
+            Kind::Semaphore,
+            &[],
+            || alone::forget_and_release(),
+        ),
         Trial::alone("rwlock, uncontended read", Kind::RwLock, &[], alone::read),
         Trial::alone("rwlock, uncontended write", Kind::RwLock, &[], alone::write),
         Trial::alone("event, already set", Kind::Nothing, &already_set, alone::event),
@@ -52,7 +64,8 @@ fn locks() -> Vec<Trial> {
     let mut cells = Vec::new();
     let yields = [Bound::must("tokio", 0.9), Bound::aim("tokio", 0.8)];
     let works = [Bound::must("tokio", 1.0)];
-    let holders = [("yields", Holder::Yields, &yields[..]), ("does not yield", Holder::Works, &works[..])];
+    let holders =
+        [("yields", Holder::Yields, &yields[..]), ("does not yield", Holder::Works, &works[..])];
     for (does, holder, bounds) in holders {
         cells.push(Trial::together(
             format!("lock, fair, holder {does}"),
@@ -76,9 +89,12 @@ fn locks() -> Vec<Trial> {
         contended::locks_and_ring,
     ));
     let barging = [Bound::must("async-lock", 1.2), Bound::aim("async-lock", 1.0)];
-    cells.push(Trial::together("lock, barging, holder does not yield", Kind::Lock, &barging, |runtime| {
-        contended::barging_lock(runtime, Holder::Works)
-    }));
+    cells.push(Trial::together(
+        "lock, barging, holder does not yield",
+        Kind::Lock,
+        &barging,
+        |runtime| contended::barging_lock(runtime, Holder::Works),
+    ));
     let name = "semaphore, barging, holder does not yield";
     cells.push(Trial::together(name, Kind::Semaphore, &barging, |runtime| {
         contended::barging_semaphore(runtime, Holder::Works)
@@ -126,16 +142,24 @@ fn wakes() -> Vec<Trial> {
     ];
     let mut cells: Vec<Trial> = [10, 1000, 8000]
         .map(|waiters| {
-            Trial::alone(format!("wake all, {waiters} waiters"), Kind::Nothing, &bounds, move || {
-                wake::all(waiters)
-            })
+            Trial::alone(
+                format!("wake all, {waiters} waiters"),
+                Kind::Nothing,
+                &bounds,
+                move || wake::all(waiters),
+            )
         })
         .into();
     for waiters in [10, 1000] {
         let name = format!("condition, notify one by one, {waiters} waiters");
         cells.push(Trial::alone(name, Kind::Condition, &[], move || news::one_by_one(waiters)));
     }
-    cells.push(Trial::together("condition, two tasks take turns", Kind::Condition, &[], news::turns));
+    cells.push(Trial::together(
+        "condition, two tasks take turns",
+        Kind::Condition,
+        &[],
+        news::turns,
+    ));
     cells.push(Trial::alone("barrier, 8 parties", Kind::Nothing, &[], || wake::barrier(8)));
     cells
 }
@@ -147,7 +171,9 @@ fn cancels() -> Vec<Trial> {
         for waiters in [100, 10_000] {
             let name = format!("cancel acquire, {waiters} waiters, {name} first");
             let bounds = [Bound::must("tokio", 1.0)];
-            cells.push(Trial::alone(name, Kind::Semaphore, &bounds, move || cancel::acquire(waiters, first)));
+            cells.push(Trial::alone(name, Kind::Semaphore, &bounds, move || {
+                cancel::acquire(waiters, first)
+            }));
         }
         let name = format!("cancel acquire, toro's 10000 to its 100, {name} first");
         let flat = [Bound::must(AT_100, FLAT)];

@@ -1,4 +1,5 @@
-//! What a wait costs that can be counted: allocations, the size of its future, and how often tasks have to run.
+//! What a wait costs that can be counted: allocations, the size of its future, and how often tasks
+//! have to run.
 
 use super::Trial;
 use super::probe::Kind;
@@ -49,30 +50,42 @@ pub(super) fn cells() -> Vec<Trial> {
                 bell_wait::<event::Asyncband>(),
             ]
         }),
-        Trial::exact("queue bounded, allocations per waiting get", Kind::Queue, "calls", &none, |_| {
-            let contenders = [
-                get_wait::<queue::Toro>(),
-                get_wait::<queue::TokioBounded>(),
-                get_wait::<queue::AsyncChannel>(),
-                get_wait::<queue::Flume>(),
-                get_wait::<queue::Kanal>(),
-                get_wait::<queue::CrossfireBounded>(),
-                get_wait::<queue::AsyncbandBounded>(),
-            ];
-            contenders.into_iter().flatten().collect()
-        }),
-        Trial::exact("queue bounded, allocations per waiting put", Kind::Queue, "calls", &none, |_| {
-            let contenders = [
-                put_wait::<queue::Toro>(),
-                put_wait::<queue::TokioBounded>(),
-                put_wait::<queue::AsyncChannel>(),
-                put_wait::<queue::Flume>(),
-                put_wait::<queue::Kanal>(),
-                put_wait::<queue::CrossfireBounded>(),
-                put_wait::<queue::AsyncbandBounded>(),
-            ];
-            contenders.into_iter().flatten().collect()
-        }),
+        Trial::exact(
+            "queue bounded, allocations per waiting get",
+            Kind::Queue,
+            "calls",
+            &none,
+            |_| {
+                let contenders = [
+                    get_wait::<queue::Toro>(),
+                    get_wait::<queue::TokioBounded>(),
+                    get_wait::<queue::AsyncChannel>(),
+                    get_wait::<queue::Flume>(),
+                    get_wait::<queue::Kanal>(),
+                    get_wait::<queue::CrossfireBounded>(),
+                    get_wait::<queue::AsyncbandBounded>(),
+                ];
+                contenders.into_iter().flatten().collect()
+            },
+        ),
+        Trial::exact(
+            "queue bounded, allocations per waiting put",
+            Kind::Queue,
+            "calls",
+            &none,
+            |_| {
+                let contenders = [
+                    put_wait::<queue::Toro>(),
+                    put_wait::<queue::TokioBounded>(),
+                    put_wait::<queue::AsyncChannel>(),
+                    put_wait::<queue::Flume>(),
+                    put_wait::<queue::Kanal>(),
+                    put_wait::<queue::CrossfireBounded>(),
+                    put_wait::<queue::AsyncbandBounded>(),
+                ];
+                contenders.into_iter().flatten().collect()
+            },
+        ),
         Trial::exact("lock, size of an acquire future", Kind::Lock, "bytes", &as_small, |_| {
             vec![
                 lock_size::<lock::Toro>(),
@@ -81,14 +94,20 @@ pub(super) fn cells() -> Vec<Trial> {
                 lock_size::<lock::Asyncband>(),
             ]
         }),
-        Trial::exact("semaphore, size of an acquire future", Kind::Semaphore, "bytes", &as_small, |_| {
-            vec![
-                permit_size::<semaphore::Toro>(),
-                permit_size::<semaphore::Tokio>(),
-                permit_size::<semaphore::AsyncLock>(),
-                permit_size::<semaphore::Asyncband>(),
-            ]
-        }),
+        Trial::exact(
+            "semaphore, size of an acquire future",
+            Kind::Semaphore,
+            "bytes",
+            &as_small,
+            |_| {
+                vec![
+                    permit_size::<semaphore::Toro>(),
+                    permit_size::<semaphore::Tokio>(),
+                    permit_size::<semaphore::AsyncLock>(),
+                    permit_size::<semaphore::Asyncband>(),
+                ]
+            },
+        ),
         Trial::exact(
             "queue 4P4C, maxsize 1, polls per item on one thread",
             Kind::Queue,
@@ -117,7 +136,8 @@ pub(super) fn cells() -> Vec<Trial> {
     ]
 }
 
-/// Counts the allocations of one wait: `wait` is polled, must not be ready, `release` is called, and it must be.
+/// Counts the allocations of one wait: `wait` is polled, must not be ready, `release` is called,
+/// and it must be.
 fn one_wait<F: Future>(wait: F, release: impl FnOnce()) -> F::Output {
     let mut wait = pin!(wait);
     let mut context = Context::from_waker(Waker::noop());
@@ -189,8 +209,9 @@ fn ready_once<F: Future>(future: F) -> bool {
 
 /// How often the tasks of four producers and four consumers run for each item that passes.
 ///
-/// A producer that waits has its item with it until it runs, where dropping its put is to mean that nothing was put. Where a consumer may
-/// take the item out of a put that goes on waiting, producers run less often.
+/// A producer that waits has its item with it until it runs, where dropping its put is to mean that
+/// nothing was put. Where a consumer may take the item out of a put that goes on waiting, producers
+/// run less often.
 fn polls<Q: Queue<1>>() -> Option<Figures> {
     const ENDS: usize = 4;
     const EACH: u64 = 2000;
@@ -219,7 +240,10 @@ fn polls<Q: Queue<1>>() -> Option<Figures> {
             task.await.expect("a measured task ends without a panic");
         }
     });
-    Some(Figures::exact(Q::NAME, polls.load(Ordering::Relaxed) as f64 / (EACH * ENDS as u64) as f64))
+    Some(Figures::exact(
+        Q::NAME,
+        polls.load(Ordering::Relaxed) as f64 / (EACH * ENDS as u64) as f64,
+    ))
 }
 
 /// Counts how often `future` is polled.

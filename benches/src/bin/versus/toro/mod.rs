@@ -22,11 +22,16 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
     crossfire::detect_backoff_cfg();
     let begun = Instant::now();
     let probed = probe::Findings::new();
-    let cells = measure_all(cells::all(), &two_workers(), options, |kind, names| probed.remark(kind, names))?;
+    let cells = measure_all(cells::all(), &two_workers(), options, |kind, names| {
+        probed.remark(kind, names)
+    })?;
     let mut notes = probed.notes();
     notes.push(format!("measured in {:.0} s", begun.elapsed().as_secs_f64()));
     Ok(Report {
-        title: format!("toro against its peers: median of {} interleaved rounds", plan(options).rounds),
+        title: format!(
+            "toro against its peers: median of {} interleaved rounds",
+            plan(options).rounds
+        ),
         subject: "toro",
         against: None,
         shown: &[],

@@ -1,11 +1,13 @@
 //! Whether a peer loses something when a future is dropped: found by trying, not by reading.
 //!
-//! The schedules are the ones in which a hand-off meets a cancellation. Two waiters stand in line; what the first
-//! waits for comes; before its task runs, its future is dropped, as `select!` or a timeout does. A primitive is
-//! cancel-safe when the second waiter is woken and gets what the first did not take. For a queue the same is tried
-//! from the side of the producers: the item of a dropped `put` never appears, and its room goes to the next producer.
-//! Each schedule is carried out by hand on one thread, so that its outcome is the same at every run. The claim
-//! `ORDER` of locks and semaphores is checked here too, and of queues it is found out whether a newcomer overtakes one who waits.
+//! The schedules are the ones in which a hand-off meets a cancellation. Two waiters stand in line;
+//! what the first waits for comes; before its task runs, its future is dropped, as `select!` or a
+//! timeout does. A primitive is cancel-safe when the second waiter is woken and gets what the first
+//! did not take. For a queue the same is tried from the side of the producers: the item of a
+//! dropped `put` never appears, and its room goes to the next producer. Each schedule is carried
+//! out by hand on one thread, so that its outcome is the same at every run. The claim `ORDER` of
+//! locks and semaphores is checked here too, and of queues it is found out whether a newcomer
+//! overtakes one who waits.
 
 use benches::drive::ready;
 use benches::peers::condition::{self, Condition};
@@ -98,7 +100,10 @@ impl Findings {
         let mut findings: Vec<Finding> = Vec::new();
         for finding in found.into_iter().flatten() {
             // Bounded and unbounded queues of one crate make one finding.
-            match findings.iter_mut().find(|known| (known.kind, known.name) == (finding.kind, finding.name)) {
+            match findings
+                .iter_mut()
+                .find(|known| (known.kind, known.name) == (finding.kind, finding.name))
+            {
                 Some(known) => {
                     add_new(&mut known.losses, finding.losses);
                     add_new(&mut known.overtakes, finding.overtakes);
@@ -115,10 +120,15 @@ impl Findings {
         if kind == Kind::Nothing {
             return "nothing to lose".into();
         }
-        let of_kind =
-            |name: &&&str| self.0.iter().any(|finding| finding.kind == kind && finding.name == **name);
-        let unsafe_ones: Vec<&str> =
-            names.iter().filter(of_kind).filter(|name| !self.is_safe(kind, name)).copied().collect();
+        let of_kind = |name: &&&str| {
+            self.0.iter().any(|finding| finding.kind == kind && finding.name == **name)
+        };
+        let unsafe_ones: Vec<&str> = names
+            .iter()
+            .filter(of_kind)
+            .filter(|name| !self.is_safe(kind, name))
+            .copied()
+            .collect();
         match unsafe_ones[..] {
             [] => "all cancel-safe".into(),
             _ => format!("cancel-safe: all but {}", unsafe_ones.join(", ")),
@@ -210,9 +220,13 @@ fn task<F>(future: Pin<&mut F>) -> Task<'_, F> {
     Task { future, woken: Arc::default() }
 }
 
-/// Two futures of the same thing wait; `grant` lets one go; the first is dropped without having run. Whether the
-/// second, if it was woken, gets through.
-fn survives_a_drop<A: Future, B: Future>(first: A, second: B, grant: impl FnOnce()) -> Option<B::Output> {
+/// Two futures of the same thing wait; `grant` lets one go; the first is dropped without having
+/// run. Whether the second, if it was woken, gets through.
+fn survives_a_drop<A: Future, B: Future>(
+    first: A,
+    second: B,
+    grant: impl FnOnce(),
+) -> Option<B::Output> {
     let mut second = pin!(second);
     let mut second = task(second.as_mut());
     {
@@ -239,8 +253,8 @@ fn lock_probe<L: Lock>() -> Finding {
     Finding::new(Kind::Lock, L::NAME, lost(got, "the lock"))
 }
 
-/// A reader waits behind a writer that is dropped: once while a reader holds the lock, so that the writer is all that
-/// keeps the second reader out, and once after the writer was let in.
+/// A reader waits behind a writer that is dropped: once while a reader holds the lock, so that the
+/// writer is all that keeps the second reader out, and once after the writer was let in.
 fn rwlock_probe<L: RwLock>() -> Finding {
     let lock = L::new();
     let mut losses = Vec::new();
@@ -290,8 +304,8 @@ fn lost(got: bool, what: &'static str) -> Vec<&'static str> {
 /// `None` when the type has no such queue.
 fn queue_probe<Q: Queue<1>>(room: Room) -> Option<Finding> {
     let (mut losses, mut held) = (Vec::new(), None);
-    // One consumer's future cannot stand in line behind another's where there is but one consumer; there the same
-    // consumer asks again.
+    // One consumer's future cannot stand in line behind another's where there is but one consumer;
+    // there the same consumer asks again.
     match Q::open(room, 1, 2) {
         Some((producers, mut consumers)) => {
             let [first, second] = &mut consumers[..] else { unreachable!("two were asked for") };
@@ -342,14 +356,20 @@ fn queue_probe<Q: Queue<1>>(room: Room) -> Option<Finding> {
             losses.push("the room that was made for a dropped put");
         }
     }
-    let overtakes =
-        [(a_getter_overtakes::<Q>(room), "a new get"), (a_putter_overtakes::<Q>(room), "a new put")];
-    let overtakes =
-        overtakes.into_iter().filter(|(found, _)| *found == Some(true)).map(|(_, who)| who).collect();
+    let overtakes = [
+        (a_getter_overtakes::<Q>(room), "a new get"),
+        (a_putter_overtakes::<Q>(room), "a new put"),
+    ];
+    let overtakes = overtakes
+        .into_iter()
+        .filter(|(found, _)| *found == Some(true))
+        .map(|(_, who)| who)
+        .collect();
     Some(Finding { held, overtakes, ..Finding::new(Kind::Queue, Q::NAME, losses) })
 }
 
-/// An item comes for one who waits; before it runs, another asks. `None` where there is but one consumer.
+/// An item comes for one who waits; before it runs, another asks. `None` where there is but one
+/// consumer.
 fn a_getter_overtakes<Q: Queue<1>>(room: Room) -> Option<bool> {
     let (producers, mut consumers) = Q::open(room, 1, 2)?;
     let [first, second] = &mut consumers[..] else { unreachable!("two were asked for") };

@@ -26,10 +26,15 @@ fn close<F: Way>(_: &mut Arguments) -> Read<F> {
 }
 
 fn append_metadata<F: Way>(arguments: &mut Arguments) -> Read<F> {
-    let mut given = arguments.nested("driverInfoOptions")?.ok_or("appendMetadata lacks driverInfoOptions")?;
+    let mut given =
+        arguments.nested("driverInfoOptions")?.ok_or("appendMetadata lacks driverInfoOptions")?;
     let name: String = given.required("name")?;
     let info = DriverInfo::builder().name(name);
-    let info = info.version(given.option::<String>("version")?).platform(given.option::<String>("platform")?);
+    let info = info
+        .version(given.option::<String>("version")?)
+        .platform(given.option::<String>("platform")?);
     given.done()?;
-    on_client(move |client| Ok(client.client()?.append_metadata(info.build()).map(|()| Answer::Nothing)))
+    on_client(move |client| {
+        Ok(client.client()?.append_metadata(info.build()).map(|()| Answer::Nothing))
+    })
 }

@@ -20,7 +20,11 @@ pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
         &["createCollection", "modifyCollection"],
         "making and changing collections and indexes",
     );
-    registry.lacks(Kind::Collection, &["rename", "drop"], "making and changing collections and indexes");
+    registry.lacks(
+        Kind::Collection,
+        &["rename", "drop"],
+        "making and changing collections and indexes",
+    );
 }
 
 fn list_collection_names<F: Way>(arguments: &mut Arguments) -> Read<F> {

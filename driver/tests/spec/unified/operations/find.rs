@@ -24,9 +24,8 @@ fn find<F: Way>(arguments: &mut Arguments) -> Read<F> {
         let operation = collection.find(filter).with_options(options);
         let documents = match session {
             None => F::end(operation).and_then(F::collect),
-            Some(session) => {
-                F::end(operation.session(&mut *session)).and_then(|cursor| F::collect_in(cursor, session))
-            }
+            Some(session) => F::end(operation.session(&mut *session))
+                .and_then(|cursor| F::collect_in(cursor, session)),
         };
         documents.map(Answer::Documents)
     })
@@ -71,9 +70,8 @@ fn aggregate<F: Way>(arguments: &mut Arguments) -> Read<F> {
         let operation = collection.aggregate(pipeline).with_options(options);
         let documents = match session {
             None => F::end(operation).and_then(F::collect),
-            Some(session) => {
-                F::end(operation.session(&mut *session)).and_then(|cursor| F::collect_in(cursor, session))
-            }
+            Some(session) => F::end(operation.session(&mut *session))
+                .and_then(|cursor| F::collect_in(cursor, session)),
         };
         documents.map(Answer::Documents)
     })

@@ -43,7 +43,8 @@ pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
     );
 }
 
-/// The client sets it itself, on the primary: that it takes a connection for it is among the events that tests expect.
+/// The client sets it itself, on the primary: that it takes a connection for it is among the events
+/// that tests expect.
 fn fail_point<F: Way>(arguments: &mut Arguments) -> Read<F> {
     let client: String = arguments.required("client")?;
     let mut given: Document = arguments.required("failPoint")?;
@@ -81,7 +82,8 @@ fn wait<F: Way>(arguments: &mut Arguments) -> Read<F> {
 
 fn wait_for_event<F: Way>(arguments: &mut Arguments) -> Read<F> {
     let client: String = arguments.required("client")?;
-    let (event, count): (Document, _) = (arguments.required("event")?, arguments.required("count")?);
+    let (event, count): (Document, _) =
+        (arguments.required("event")?, arguments.required("count")?);
     of_runner(move |runner| {
         let client = runner.entities.client(&client)?;
         Ok(client.events.wait_for(&event, count, &runner.entities)?)
@@ -90,12 +92,15 @@ fn wait_for_event<F: Way>(arguments: &mut Arguments) -> Read<F> {
 
 fn assert_event_count<F: Way>(arguments: &mut Arguments) -> Read<F> {
     let client: String = arguments.required("client")?;
-    let (event, expected): (Document, usize) = (arguments.required("event")?, arguments.required("count")?);
+    let (event, expected): (Document, usize) =
+        (arguments.required("event")?, arguments.required("count")?);
     of_runner(move |runner| {
         let client = runner.entities.client(&client)?;
         match client.events.count(&event, &runner.entities) {
             count if count == expected => Ok(()),
-            count => Err(format!("{event} was expected {expected} times, but came {count} times").into()),
+            count => {
+                Err(format!("{event} was expected {expected} times, but came {count} times").into())
+            }
         }
     })
 }
@@ -124,7 +129,9 @@ fn last_two_lsids<F: Way>(arguments: &mut Arguments, holds: fn(&Bson, &Bson) -> 
 fn assert_checked_out<F: Way>(arguments: &mut Arguments) -> Read<F> {
     let client: String = arguments.required("client")?;
     let expected: usize = arguments.required("connections")?;
-    of_runner(move |runner| Ok(runner.entities.client(&client)?.events.wait_for_checked_out(expected)?))
+    of_runner(move |runner| {
+        Ok(runner.entities.client(&client)?.events.wait_for_checked_out(expected)?)
+    })
 }
 
 fn assert_collection_exists<F: Way>(arguments: &mut Arguments) -> Read<F> {
@@ -156,10 +163,13 @@ fn index<F: Way>(arguments: &mut Arguments, expected: bool) -> Read<F> {
     let (db, collection): (String, String) =
         (arguments.required("databaseName")?, arguments.required("collectionName")?);
     let name: String = arguments.required("indexName")?;
-    of_runner(move |runner| is_listed(runner, &db, doc! { "listIndexes": &collection }, &name, expected))
+    of_runner(move |runner| {
+        is_listed(runner, &db, doc! { "listIndexes": &collection }, &name, expected)
+    })
 }
 
-/// Whether the first batch of `list` has an item called `name`. A collection that does not exist lists nothing.
+/// Whether the first batch of `list` has an item called `name`. A collection that does not exist
+/// lists nothing.
 fn is_listed<F: Way>(
     runner: &Arc<Runner<F>>,
     db: &str,
@@ -171,7 +181,8 @@ fn is_listed<F: Way>(
         Err(why) if why.contains("NamespaceNotFound") => false,
         Err(why) => return Err(why.into()),
         Ok(reply) => {
-            let batch = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
+            let batch =
+                reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
             let items = batch.map_err(|e| e.to_string())?.iter().filter_map(Bson::as_document);
             items.into_iter().any(|item| item.get_str("name").is_ok_and(|own| own == name))
         }
@@ -229,7 +240,8 @@ fn wait_for_primary_change<F: Way>(arguments: &mut Arguments) -> Read<F> {
     of_runner(move |runner| {
         let client: Arc<Watched<F>> = runner.entities.client(&client)?;
         let (client, prior) = (client.client()?, runner.entities.topology(&prior)?);
-        let primary = |topology: &TopologyDescription| topology.primary().map(|p| p.address().clone());
+        let primary =
+            |topology: &TopologyDescription| topology.primary().map(|p| p.address().clone());
         let until = Instant::now() + PATIENCE;
         unobserved(|| {
             while primary(&client.topology()).is_none_or(|now| Some(now) == primary(&prior)) {
