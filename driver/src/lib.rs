@@ -69,50 +69,7 @@
 //! # Coming from the `mongodb` crate
 //!
 //! What both have goes by the same names, with the same builders and options: change the name of
-//! the crate. What differs:
-//!
-//! | there | here |
-//! |---|---|
-//! | `match *error.kind { .. }` | `match error.kind() { .. }`, and the questions above |
-//! | `ErrorKind::Io(cause)` | `ErrorKind::Io { message, cause, .. }` |
-//! | `Error::labels()` is a set | it is a slice; [`contains_label`](error::Error::contains_label) asks for one |
-//! | `Error::custom`, `?` on an `io::Error` | an error of your own, which holds that of the driver as one of its kinds |
-//! | a selection predicate sees a `ServerInfo` | it sees a [`ServerDescription`] |
-//! | `InsertManyError::write_errors` is an `Option` | it is a `Vec`, empty where there is none |
-//! | `InsertManyError::inserted_ids` is private | it is public: what was done is in the error ([`error::InsertManyError`]) |
-//! | operations are in `action` | in [`ops`] |
-//! | `Client::with_options(options)?` inside a runtime only | the same, and [`sync::Client`] without any |
-//! | `sync` is a feature | it is always there |
-//! | `bson` 2, or 3 by a feature | `bson` 3, as [`driver::bson`](bson) |
-//! | `rustls-tls`, `snappy-compression` and so on | [features](#features) `tls`, `snappy` and so on; `mongodb+srv://` wants `dns` |
-//! | a dropped future may cost a connection | it does not, within [bounds](#when-nobody-waits-any-more) |
-//! | `maxPoolSize=0`, `waitQueueTimeoutMS` | are honoured |
-//! | a misspelt option in the connection string is an error | it is left out with a warning, as the specification asks: [look at them](#warnings), or be [strict](options::ConnectionString::parse_strictly) |
-//! | `shutdown()` waits until cursors and sessions are dropped; `.immediate(true)` does not | [`shutdown()`](client::Client::shutdown) never waits for them; what is left of them ends on the server by itself |
-//! | `sync`: `client.shutdown().run()` | `client.shutdown()` |
-//!
-//! Not here yet:
-//!
-//! | of | is missing |
-//! |---|---|
-//! | [`Client`] | `list_databases`, `list_database_names`, `bulk_write`, `watch`, `warm_connection_pool` |
-//! | [`Database`] | `create_collection`, `list_collections` (names: [`list_collection_names`](database::Database::list_collection_names)), `aggregate`, `run_cursor_command`, `watch`, `gridfs_bucket` |
-//! | [`Collection`] | `create_index`, `list_indexes`, `drop_index` and their kin, those of search indexes too; `find_one_and_update`, `find_one_and_replace`, `find_one_and_delete`; `watch` |
-//! | [`ClientSession`] | transactions |
-//! | the crate | client-side encryption |
-//!
-//! What has no method of its own can be asked for by
-//! [`run_command`](database::Database::run_command), such as `listDatabases`, `findAndModify` or
-//! `createIndexes`:
-//!
-//! ```no_run
-//! # use driver::bson::doc;
-//! # async fn example(client: driver::Client) -> driver::Result<()> {
-//! let index = doc! { "name": "by_author", "key": { "author": 1 }, "unique": true };
-//! client.database("library").run_command(doc! { "createIndexes": "books", "indexes": [index] }).await?;
-//! # Ok(())
-//! # }
-//! ```
+//! the crate. The page [`migrating`] lists what differs and what is not here yet.
 //!
 //! # Warnings
 //!
@@ -160,6 +117,7 @@ pub mod cursor;
 pub mod database;
 pub mod error;
 pub mod event;
+pub mod migrating;
 pub mod ops;
 pub mod options;
 pub mod request;

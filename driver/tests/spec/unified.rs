@@ -2,6 +2,7 @@
 //! work, and compares results, events, log messages and what the servers hold in the end. Each runs
 //! once on either API.
 
+mod api;
 mod arguments;
 mod entities;
 mod events;
@@ -14,18 +15,17 @@ mod requirements;
 mod runner;
 mod servers;
 mod stop;
-mod way;
 
 use std::sync::Arc;
 
 use driver::{Async, Blocking};
 use serde_json::Value;
 
+use self::api::Api;
 use self::format::{File, Test};
 use self::log_messages::Turn;
 use self::runner::Runner;
 use self::stop::Stop;
-use self::way::Way;
 use crate::suite::{Case, Outcome};
 
 /// The tests of one file.
@@ -62,7 +62,7 @@ pub(crate) fn refused_cases(content: &Value) -> Result<Vec<Case>, String> {
     Ok(vec![Case::new("is refused", || outcome)])
 }
 
-fn case<F: Way>(file: &Arc<File>, index: usize) -> Case {
+fn case<F: Api>(file: &Arc<File>, index: usize) -> Case {
     let file = Arc::clone(file);
     Case {
         description: format!("{} [{}]", file.tests[index].description, F::NAME),
@@ -73,7 +73,7 @@ fn case<F: Way>(file: &Arc<File>, index: usize) -> Case {
     }
 }
 
-fn run<F: Way>(file: &File, test: &Test) -> Result<(), Outcome> {
+fn run<F: Api>(file: &File, test: &Test) -> Result<(), Outcome> {
     let failed = Outcome::Failed;
     if let Some(why) = &test.skip_reason {
         return Err(Outcome::Ignored(format!("the test itself says: {why}")));
@@ -103,7 +103,7 @@ fn run<F: Way>(file: &File, test: &Test) -> Result<(), Outcome> {
     turn.end().map_err(failed)
 }
 
-fn play<F: Way>(runner: &Arc<Runner<F>>, file: &File, test: &Test) -> Result<(), Stop> {
+fn play<F: Api>(runner: &Arc<Runner<F>>, file: &File, test: &Test) -> Result<(), Stop> {
     file.create_entities.iter().try_for_each(|entity| runner.entities.create(entity))?;
     for (i, operation) in test.operations.iter().enumerate() {
         runner.run(operation).map_err(|stop| stop.during(&format!("operation {i}")))?;

@@ -18,6 +18,7 @@ use driver::options::{
 };
 use driver::session::ClientSession;
 
+use super::api::Api;
 use super::arguments::Arguments;
 use super::events::Events;
 use super::format::{
@@ -28,10 +29,9 @@ use super::log_messages::unobserved;
 use super::matching::Names;
 use super::servers::Servers;
 use super::stop::Stop;
-use super::way::Way;
 
 /// A named thing.
-pub(crate) enum Entity<F: Way> {
+pub(crate) enum Entity<F: Api> {
     Client(Arc<Watched<F>>),
     Database(Database<F>),
     Collection(Collection<Document, F>),
@@ -45,7 +45,7 @@ pub(crate) enum Entity<F: Way> {
 /// A session, until it is ended.
 pub(crate) type Session<F> = Arc<Mutex<Option<ClientSession<F>>>>;
 
-impl<F: Way> Clone for Entity<F> {
+impl<F: Api> Clone for Entity<F> {
     fn clone(&self) -> Self {
         match self {
             Entity::Client(client) => Entity::Client(client.clone()),
@@ -61,14 +61,14 @@ impl<F: Way> Clone for Entity<F> {
 }
 
 /// A client, and what it tells.
-pub(crate) struct Watched<F: Way> {
+pub(crate) struct Watched<F: Api> {
     client: Mutex<Option<Client<F>>>,
     pub(crate) events: Arc<Events>,
     /// `observeLogMessages`.
     pub(crate) log_levels: Option<Document>,
 }
 
-impl<F: Way> Watched<F> {
+impl<F: Api> Watched<F> {
     /// # Errors
     /// It has been closed.
     pub(crate) fn client(&self) -> Result<Client<F>, String> {
@@ -85,19 +85,19 @@ impl<F: Way> Watched<F> {
 }
 
 /// A cursor that an operation has opened.
-pub(crate) enum OpenCursor<F: Way> {
+pub(crate) enum OpenCursor<F: Api> {
     Plain(Cursor<Document, F>),
     /// Read under the session that it was opened in.
     OfSession(SessionCursor<Document, F>),
 }
 
 /// A cursor with its session.
-pub(crate) struct NamedCursor<F: Way> {
+pub(crate) struct NamedCursor<F: Api> {
     pub(crate) cursor: OpenCursor<F>,
     pub(crate) session: Option<Session<F>>,
 }
 
-impl<F: Way> NamedCursor<F> {
+impl<F: Api> NamedCursor<F> {
     /// The next document.
     ///
     /// # Errors
@@ -155,12 +155,12 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// All named things of a test.
-pub(crate) struct Entities<F: Way> {
+pub(crate) struct Entities<F: Api> {
     servers: &'static Servers,
     named: Mutex<HashMap<String, Entity<F>>>,
 }
 
-impl<F: Way> Entities<F> {
+impl<F: Api> Entities<F> {
     pub(crate) fn on(servers: &'static Servers) -> Self {
         Entities { servers, named: Mutex::default() }
     }
@@ -404,7 +404,7 @@ fn percent_encoded(text: &str) -> String {
         .collect()
 }
 
-impl<F: Way> Names for Entities<F> {
+impl<F: Api> Names for Entities<F> {
     fn value(&self, name: &str) -> Option<Bson> {
         match self.get(name) {
             Ok(Entity::Value(value)) => Some(value),

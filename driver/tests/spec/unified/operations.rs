@@ -26,11 +26,11 @@ use driver::collection::Collection;
 use driver::database::Database;
 use driver::session::ClientSession;
 
+use super::api::Api;
 use super::arguments::Arguments;
 use super::entities::{Entity, NamedCursor, OpenCursor, Session, Watched};
 use super::runner::Runner;
 use super::stop::Stop;
-use super::way::Way;
 
 /// What an operation is done on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +49,7 @@ pub(crate) enum Kind {
 }
 
 /// What an operation of the driver gave.
-pub(crate) enum Answer<F: Way> {
+pub(crate) enum Answer<F: Api> {
     Nothing,
     /// A value, which is compared as one.
     Value(Bson),
@@ -59,7 +59,7 @@ pub(crate) enum Answer<F: Way> {
     Cursor(OpenCursor<F>),
 }
 
-impl<F: Way, V: Into<Bson>> From<V> for Answer<F> {
+impl<F: Api, V: Into<Bson>> From<V> for Answer<F> {
     fn from(value: V) -> Self {
         Answer::Value(value.into())
     }
@@ -85,7 +85,7 @@ type OnCursor<F> = Box<dyn FnOnce(&mut Option<NamedCursor<F>>) -> Result<Ended<F
 type OfRunner<F> = Box<dyn FnOnce(&Arc<Runner<F>>) -> Result<(), Stop>>;
 
 /// An operation whose arguments have been read.
-pub(crate) enum Job<F: Way> {
+pub(crate) enum Job<F: Api> {
     Client(OnClient<F>),
     Database(OnDatabase<F>),
     Collection(OnCollection<F>),
@@ -97,35 +97,35 @@ pub(crate) enum Job<F: Way> {
 /// What a function of the registry gives.
 pub(crate) type Read<F> = Result<Job<F>, Stop>;
 
-fn on_client<F: Way>(job: impl FnOnce(&Watched<F>) -> Result<Ended<F>, Stop> + 'static) -> Read<F> {
+fn on_client<F: Api>(job: impl FnOnce(&Watched<F>) -> Result<Ended<F>, Stop> + 'static) -> Read<F> {
     Ok(Job::Client(Box::new(job)))
 }
 
-fn on_database<F: Way>(
+fn on_database<F: Api>(
     job: impl FnOnce(&Database<F>, InSession<'_, F>) -> Ended<F> + 'static,
 ) -> Read<F> {
     Ok(Job::Database(Box::new(job)))
 }
 
-fn on_collection<F: Way>(
+fn on_collection<F: Api>(
     job: impl FnOnce(&Collection<Document, F>, InSession<'_, F>) -> Ended<F> + 'static,
 ) -> Read<F> {
     Ok(Job::Collection(Box::new(job)))
 }
 
-fn on_session<F: Way>(
+fn on_session<F: Api>(
     job: impl FnOnce(&Session<F>) -> Result<Ended<F>, Stop> + 'static,
 ) -> Read<F> {
     Ok(Job::Session(Box::new(job)))
 }
 
-fn on_cursor<F: Way>(
+fn on_cursor<F: Api>(
     job: impl FnOnce(&mut Option<NamedCursor<F>>) -> Result<Ended<F>, Stop> + 'static,
 ) -> Read<F> {
     Ok(Job::Cursor(Box::new(job)))
 }
 
-fn of_runner<F: Way>(job: impl FnOnce(&Arc<Runner<F>>) -> Result<(), Stop> + 'static) -> Read<F> {
+fn of_runner<F: Api>(job: impl FnOnce(&Arc<Runner<F>>) -> Result<(), Stop> + 'static) -> Read<F> {
     Ok(Job::Runner(Box::new(job)))
 }
 
@@ -133,18 +133,18 @@ fn of_runner<F: Way>(job: impl FnOnce(&Arc<Runner<F>>) -> Result<(), Stop> + 'st
 pub(crate) type Function<F> = fn(&mut Arguments) -> Read<F>;
 
 /// A line of the registry.
-enum Entry<F: Way> {
+enum Entry<F: Api> {
     Known(Function<F>),
     /// The driver lacks this component.
     Lacks(&'static str),
 }
 
 /// All operations.
-pub(crate) struct Registry<F: Way> {
+pub(crate) struct Registry<F: Api> {
     entries: HashMap<(Kind, &'static str), Entry<F>>,
 }
 
-impl<F: Way> Registry<F> {
+impl<F: Api> Registry<F> {
     pub(crate) fn new() -> Self {
         let mut registry = Registry { entries: HashMap::new() };
         let families = [
@@ -198,7 +198,7 @@ impl<F: Way> Registry<F> {
     }
 }
 
-impl<F: Way> Entity<F> {
+impl<F: Api> Entity<F> {
     /// Its kind, where operations can be done on it.
     pub(crate) fn kind(&self) -> Option<Kind> {
         match self {

@@ -5,17 +5,17 @@ use std::sync::{Arc, Mutex};
 
 use bson::{Bson, Document};
 
+use super::api::Api;
 use super::arguments::Arguments;
 use super::entities::{self, Entities, Entity, NamedCursor, Session, lock};
 use super::format::{EntityDefinition, ExpectedEnd, File, Operation, Test};
 use super::operations::{Answer, Ended, Job, Kind, Registry};
 use super::servers::Servers;
 use super::stop::Stop;
-use super::way::Way;
 use super::{expected_error, matching};
 
 /// What the threads of a test share.
-pub(crate) struct Runner<F: Way> {
+pub(crate) struct Runner<F: Api> {
     pub(crate) servers: &'static Servers,
     pub(crate) entities: Entities<F>,
     registry: Registry<F>,
@@ -23,7 +23,7 @@ pub(crate) struct Runner<F: Way> {
     longest_timeout: Option<i64>,
 }
 
-impl<F: Way> Runner<F> {
+impl<F: Api> Runner<F> {
     pub(crate) fn on(servers: &'static Servers, file: &File, test: &Test) -> Arc<Self> {
         let (entities, registry) = (Entities::on(servers), Registry::new());
         Arc::new(Runner {
@@ -147,13 +147,13 @@ impl<F: Way> Runner<F> {
 }
 
 /// Looks for what the driver lacks.
-struct Check<F: Way> {
+struct Check<F: Api> {
     registry: Registry<F>,
     /// What is called what.
     kinds: HashMap<String, Kind>,
 }
 
-impl<F: Way> Check<F> {
+impl<F: Api> Check<F> {
     fn entities(&mut self, entities: &[EntityDefinition]) -> Result<(), Stop> {
         for definition in entities {
             // One whose parent does not exist is not created, whatever else it needs.
@@ -269,7 +269,7 @@ fn split(operation: &Operation) -> Result<(Option<String>, Arguments), Stop> {
     Ok((arguments.option("session")?, arguments))
 }
 
-fn matches<F: Way>(expected: &Bson, answer: &Answer<F>, names: &Entities<F>) -> Result<(), String> {
+fn matches<F: Api>(expected: &Bson, answer: &Answer<F>, names: &Entities<F>) -> Result<(), String> {
     match answer {
         Answer::Nothing => matching::root(expected, None, names),
         Answer::Value(value) => matching::root(expected, Some(value), names),

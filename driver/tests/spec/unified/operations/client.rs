@@ -3,10 +3,10 @@
 use driver::options::DriverInfo;
 
 use super::{Answer, Kind, Read, Registry, on_client};
+use crate::unified::api::Api;
 use crate::unified::arguments::Arguments;
-use crate::unified::way::Way;
 
-pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Client, "close", close);
     registry.add(Kind::Client, "appendMetadata", append_metadata);
     registry.lacks(
@@ -18,14 +18,14 @@ pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
     registry.lacks(Kind::Client, &["dropDatabase"], "dropping a database by its client");
 }
 
-fn close<F: Way>(_: &mut Arguments) -> Read<F> {
+fn close<F: Api>(_: &mut Arguments) -> Read<F> {
     on_client(|client| {
         client.close();
         Ok(Ok(Answer::Nothing))
     })
 }
 
-fn append_metadata<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn append_metadata<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let mut given =
         arguments.nested("driverInfoOptions")?.ok_or("appendMetadata lacks driverInfoOptions")?;
     let name: String = given.required("name")?;

@@ -8,11 +8,11 @@ use driver::options::{
 use driver::results::{DeleteResult, UpdateResult};
 
 use super::{Answer, Kind, Read, Registry, end, on_collection};
+use crate::unified::api::Api;
 use crate::unified::arguments::{Arguments, fill};
 use crate::unified::stop::Stop;
-use crate::unified::way::Way;
 
-pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Collection, "countDocuments", count_documents);
     registry.add(Kind::Collection, "estimatedDocumentCount", estimated_document_count);
     registry.add(Kind::Collection, "distinct", distinct);
@@ -36,7 +36,7 @@ pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
     );
 }
 
-fn count_documents<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn count_documents<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let mut options = CountOptions::default();
     fill!(options from arguments:
@@ -48,7 +48,7 @@ fn count_documents<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn estimated_document_count<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn estimated_document_count<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let mut options = EstimatedDocumentCountOptions::default();
     fill!(options from arguments: comment = "comment");
     options.max_time = arguments.millis("maxTimeMS")?;
@@ -58,7 +58,7 @@ fn estimated_document_count<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn distinct<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn distinct<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let field: String = arguments.required("fieldName")?;
     let filter: Document = arguments.required("filter")?;
     let mut options = DistinctOptions::default();
@@ -70,7 +70,7 @@ fn distinct<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn insert_one<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn insert_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let document: Document = arguments.required("document")?;
     let mut options = InsertOneOptions::default();
     fill!(options from arguments: bypass_document_validation = "bypassDocumentValidation", comment = "comment");
@@ -81,7 +81,7 @@ fn insert_one<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn insert_many<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn insert_many<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let documents: Vec<Document> = arguments.required("documents")?;
     let mut options = InsertManyOptions::default();
     fill!(options from arguments:
@@ -94,7 +94,7 @@ fn insert_many<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn update_one<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn update_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let (filter, update) = (arguments.required("filter")?, arguments.update()?);
     let options = update_options(arguments)?;
     on_collection(move |collection, session| {
@@ -103,7 +103,7 @@ fn update_one<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn update_many<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn update_many<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let (filter, update) = (arguments.required("filter")?, arguments.update()?);
     let options = update_options(arguments)?;
     on_collection(move |collection, session| {
@@ -120,7 +120,7 @@ fn update_options(arguments: &mut Arguments) -> Result<UpdateOptions, Stop> {
     Ok(options)
 }
 
-fn replace_one<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn replace_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let replacement: Document = arguments.required("replacement")?;
     let mut options = ReplaceOptions::default();
@@ -133,7 +133,7 @@ fn replace_one<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn delete_one<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn delete_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let options = delete_options(arguments)?;
     on_collection(move |collection, session| {
@@ -142,7 +142,7 @@ fn delete_one<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn delete_many<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn delete_many<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let options = delete_options(arguments)?;
     on_collection(move |collection, session| {
@@ -157,11 +157,11 @@ fn delete_options(arguments: &mut Arguments) -> Result<DeleteOptions, Stop> {
     Ok(options)
 }
 
-fn count<F: Way>(count: u64) -> Answer<F> {
+fn count<F: Api>(count: u64) -> Answer<F> {
     Bson::Int64(count as i64).into()
 }
 
-fn updated<F: Way>(result: UpdateResult) -> Answer<F> {
+fn updated<F: Api>(result: UpdateResult) -> Answer<F> {
     let mut told = doc! {
         "matchedCount": result.matched_count as i64,
         "modifiedCount": result.modified_count as i64,
@@ -173,6 +173,6 @@ fn updated<F: Way>(result: UpdateResult) -> Answer<F> {
     told.into()
 }
 
-fn deleted<F: Way>(result: DeleteResult) -> Answer<F> {
+fn deleted<F: Api>(result: DeleteResult) -> Answer<F> {
     doc! { "deletedCount": result.deleted_count as i64 }.into()
 }

@@ -4,10 +4,10 @@ use bson::{Bson, Document};
 use driver::options::ListCollectionNamesOptions;
 
 use super::{Answer, Kind, Read, Registry, end, on_database};
+use crate::unified::api::Api;
 use crate::unified::arguments::{Arguments, fill};
-use crate::unified::way::Way;
 
-pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Database, "listCollectionNames", list_collection_names);
     registry.add(Kind::Database, "dropCollection", drop_collection);
     registry.lacks(
@@ -27,7 +27,7 @@ pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
     );
 }
 
-fn list_collection_names<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn list_collection_names<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let mut options = ListCollectionNamesOptions::default();
     fill!(options from arguments:
         filter = "filter", authorized_collections = "authorizedCollections", batch_size = "batchSize", comment = "comment");
@@ -38,7 +38,7 @@ fn list_collection_names<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn drop_collection<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn drop_collection<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let name: String = arguments.required("collection")?;
     on_database(move |database, session| {
         let collection = database.collection::<Document>(&name);

@@ -4,12 +4,12 @@ use bson::{Bson, Document};
 use driver::options::{AggregateOptions, FindOneOptions, FindOptions};
 
 use super::{Answer, Kind, Read, Registry, end, on_collection};
+use crate::unified::api::Api;
 use crate::unified::arguments::{Arguments, fill};
 use crate::unified::entities::OpenCursor;
 use crate::unified::stop::Stop;
-use crate::unified::way::Way;
 
-pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Collection, "find", find);
     registry.add(Kind::Collection, "createFindCursor", create_find_cursor);
     registry.add(Kind::Collection, "findOne", find_one);
@@ -17,7 +17,7 @@ pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
     registry.lacks(Kind::Database, &["aggregate"], "aggregations of a whole database");
 }
 
-fn find<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn find<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let options = find_options(arguments)?;
     on_collection(move |collection, session| {
@@ -31,7 +31,7 @@ fn find<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn create_find_cursor<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn create_find_cursor<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let options = find_options(arguments)?;
     on_collection(move |collection, session| {
@@ -44,7 +44,7 @@ fn create_find_cursor<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn find_one<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn find_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let mut options = FindOneOptions::default();
     fill!(options from arguments:
@@ -58,7 +58,7 @@ fn find_one<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn aggregate<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn aggregate<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let pipeline: Vec<Document> = arguments.required("pipeline")?;
     let mut options = AggregateOptions::default();
     fill!(options from arguments:

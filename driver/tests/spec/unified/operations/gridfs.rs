@@ -1,9 +1,9 @@
 //! GridFS buckets.
 
 use super::{Kind, Registry};
-use crate::unified::way::Way;
+use crate::unified::api::Api;
 
-pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.lacks(
         Kind::Bucket,
         &[

@@ -1,9 +1,9 @@
 //! Indexes, of the server and of its search.
 
 use super::{Kind, Registry};
-use crate::unified::way::Way;
+use crate::unified::api::Api;
 
-pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.lacks(
         Kind::Collection,
         &["listIndexes", "listIndexNames"],

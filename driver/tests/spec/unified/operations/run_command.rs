@@ -4,11 +4,11 @@ use bson::{Document, doc};
 use driver::options::RunCommandOptions;
 
 use super::{Kind, Read, Registry, end, on_database};
+use crate::unified::api::Api;
 use crate::unified::arguments::Arguments;
 use crate::unified::stop::Stop;
-use crate::unified::way::Way;
 
-pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Database, "runCommand", run_command);
     registry.lacks(
         Kind::Database,
@@ -17,7 +17,7 @@ pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
     );
 }
 
-fn run_command<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn run_command<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let command = command(arguments)?;
     let mut options = RunCommandOptions::default();
     options.selection_criteria = arguments.selection()?;

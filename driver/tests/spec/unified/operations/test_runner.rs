@@ -7,18 +7,18 @@ use bson::{Bson, Document, doc};
 use driver::TopologyDescription;
 
 use super::{Kind, Read, Registry, of_runner};
+use crate::unified::api::Api;
 use crate::unified::arguments::Arguments;
 use crate::unified::entities::{Entity, Watched};
 use crate::unified::format::{EntityDefinition, Operation};
 use crate::unified::log_messages::unobserved;
 use crate::unified::runner::Runner;
 use crate::unified::stop::Stop;
-use crate::unified::way::Way;
 
 /// How long the primary may take to change.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Runner, "failPoint", fail_point);
     registry.add(Kind::Runner, "createEntities", create_entities);
     registry.add(Kind::Runner, "wait", wait);
@@ -45,7 +45,7 @@ pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
 
 /// The client sets it itself, on the primary: that it takes a connection for it is among the events
 /// that tests expect.
-fn fail_point<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn fail_point<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let client: String = arguments.required("client")?;
     let mut given: Document = arguments.required("failPoint")?;
     let name = given.get_str("configureFailPoint").map_err(|e| e.to_string())?.to_owned();
@@ -67,12 +67,12 @@ fn fail_point<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn create_entities<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn create_entities<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let entities: Vec<EntityDefinition> = arguments.required("entities")?;
     of_runner(move |runner| entities.iter().try_for_each(|entity| runner.entities.create(entity)))
 }
 
-fn wait<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn wait<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let time = arguments.millis("ms")?.ok_or("wait lacks ms")?;
     of_runner(move |_| {
         std::thread::sleep(time);
@@ -80,7 +80,7 @@ fn wait<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn wait_for_event<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn wait_for_event<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let client: String = arguments.required("client")?;
     let (event, count): (Document, _) =
         (arguments.required("event")?, arguments.required("count")?);
@@ -90,7 +90,7 @@ fn wait_for_event<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn assert_event_count<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn assert_event_count<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let client: String = arguments.required("client")?;
     let (event, expected): (Document, usize) =
         (arguments.required("event")?, arguments.required("count")?);
@@ -105,15 +105,15 @@ fn assert_event_count<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn assert_same_lsid<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn assert_same_lsid<F: Api>(arguments: &mut Arguments) -> Read<F> {
     last_two_lsids(arguments, |one, other| one == other)
 }
 
-fn assert_different_lsid<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn assert_different_lsid<F: Api>(arguments: &mut Arguments) -> Read<F> {
     last_two_lsids(arguments, |one, other| one != other)
 }
 
-fn last_two_lsids<F: Way>(arguments: &mut Arguments, holds: fn(&Bson, &Bson) -> bool) -> Read<F> {
+fn last_two_lsids<F: Api>(arguments: &mut Arguments, holds: fn(&Bson, &Bson) -> bool) -> Read<F> {
     let client: String = arguments.required("client")?;
     of_runner(move |runner| {
         let commands = runner.entities.client(&client)?.events.last_commands(2);
@@ -126,7 +126,7 @@ fn last_two_lsids<F: Way>(arguments: &mut Arguments, holds: fn(&Bson, &Bson) -> 
 }
 
 /// A connection is on its way back for a moment after an operation has ended.
-fn assert_checked_out<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn assert_checked_out<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let client: String = arguments.required("client")?;
     let expected: usize = arguments.required("connections")?;
     of_runner(move |runner| {
@@ -134,15 +134,15 @@ fn assert_checked_out<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn assert_collection_exists<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn assert_collection_exists<F: Api>(arguments: &mut Arguments) -> Read<F> {
     collection(arguments, true)
 }
 
-fn assert_collection_not_exists<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn assert_collection_not_exists<F: Api>(arguments: &mut Arguments) -> Read<F> {
     collection(arguments, false)
 }
 
-fn collection<F: Way>(arguments: &mut Arguments, expected: bool) -> Read<F> {
+fn collection<F: Api>(arguments: &mut Arguments, expected: bool) -> Read<F> {
     let (db, name): (String, String) =
         (arguments.required("databaseName")?, arguments.required("collectionName")?);
     of_runner(move |runner| {
@@ -151,15 +151,15 @@ fn collection<F: Way>(arguments: &mut Arguments, expected: bool) -> Read<F> {
     })
 }
 
-fn assert_index_exists<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn assert_index_exists<F: Api>(arguments: &mut Arguments) -> Read<F> {
     index(arguments, true)
 }
 
-fn assert_index_not_exists<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn assert_index_not_exists<F: Api>(arguments: &mut Arguments) -> Read<F> {
     index(arguments, false)
 }
 
-fn index<F: Way>(arguments: &mut Arguments, expected: bool) -> Read<F> {
+fn index<F: Api>(arguments: &mut Arguments, expected: bool) -> Read<F> {
     let (db, collection): (String, String) =
         (arguments.required("databaseName")?, arguments.required("collectionName")?);
     let name: String = arguments.required("indexName")?;
@@ -170,7 +170,7 @@ fn index<F: Way>(arguments: &mut Arguments, expected: bool) -> Read<F> {
 
 /// Whether the first batch of `list` has an item called `name`. A collection that does not exist
 /// lists nothing.
-fn is_listed<F: Way>(
+fn is_listed<F: Api>(
     runner: &Arc<Runner<F>>,
     db: &str,
     list: Document,
@@ -194,7 +194,7 @@ fn is_listed<F: Way>(
     }
 }
 
-fn run_on_thread<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn run_on_thread<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let thread: String = arguments.required("thread")?;
     let operation: Operation = arguments.required("operation")?;
     of_runner(move |runner| {
@@ -207,12 +207,12 @@ fn run_on_thread<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn wait_for_thread<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn wait_for_thread<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let thread: String = arguments.required("thread")?;
     of_runner(move |runner| Ok(runner.entities.thread(&thread)?.finish()?))
 }
 
-fn record_topology<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn record_topology<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let (client, id): (String, String) = (arguments.required("client")?, arguments.required("id")?);
     of_runner(move |runner| {
         let topology = runner.entities.client(&client)?.client()?.topology();
@@ -220,7 +220,7 @@ fn record_topology<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn assert_topology_type<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn assert_topology_type<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let topology: String = arguments.required("topologyDescription")?;
     let expected: String = arguments.required("topologyType")?;
     of_runner(move |runner| {
@@ -232,7 +232,7 @@ fn assert_topology_type<F: Way>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn wait_for_primary_change<F: Way>(arguments: &mut Arguments) -> Read<F> {
+fn wait_for_primary_change<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let client: String = arguments.required("client")?;
     let prior: String = arguments.required("priorTopologyDescription")?;
     // A busy machine takes longer than a test allows.

@@ -1,9 +1,9 @@
 //! Transactions.
 
 use super::{Kind, Registry};
-use crate::unified::way::Way;
+use crate::unified::api::Api;
 
-pub(super) fn register<F: Way>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     const TRANSACTIONS: &str = "transactions";
     registry.lacks(
         Kind::Session,

@@ -13,7 +13,7 @@ use driver::{Async, Blocking, Mode, Result};
 use futures_util::{StreamExt, TryStreamExt};
 
 /// How operations of an API are ended, on the calling thread's time.
-pub(crate) trait Way: Mode + Sized {
+pub(crate) trait Api: Mode + Sized {
     /// What the API is called in the names of trials.
     const NAME: &'static str;
     fn open(options: ClientOptions) -> Result<Client<Self>>;
@@ -33,7 +33,7 @@ pub(crate) trait Way: Mode + Sized {
     ) -> Option<Result<Document>>;
 }
 
-impl Way for Async {
+impl Api for Async {
     const NAME: &'static str = "async";
 
     fn open(options: ClientOptions) -> Result<Client<Self>> {
@@ -76,7 +76,7 @@ impl Way for Async {
     }
 }
 
-impl Way for Blocking {
+impl Api for Blocking {
     const NAME: &'static str = "blocking";
 
     fn open(options: ClientOptions) -> Result<Client<Self>> {

@@ -1,0 +1,50 @@
+//! From the official `mongodb` crate to this one: what differs, and what is not here yet.
+//!
+//! What both have goes by the same names, with the same builders and options: change the name of
+//! the crate, and of `mongodb::action` to [`ops`](crate::ops). The tables below list the rest, one
+//! row for each difference.
+//!
+//! # What differs
+//!
+//! | there | here |
+//! |---|---|
+//! | `match *error.kind { .. }` | `match error.kind() { .. }`, and methods that ask: `is_duplicate_key`, `is_timeout`, `is_network`, `has_label` |
+//! | `ErrorKind::Io(cause)` | `ErrorKind::Io { message, cause, .. }` |
+//! | `Error::labels()` is a set | it is a slice; [`contains_label`](crate::error::Error::contains_label) asks for one |
+//! | `Error::custom`, `?` on an `io::Error` | an error of your own, which holds that of the driver as one of its kinds |
+//! | a selection predicate sees a `ServerInfo` | it sees a [`ServerDescription`](crate::ServerDescription) |
+//! | `InsertManyError::write_errors` is an `Option` | it is a `Vec`, empty where there is none |
+//! | `InsertManyError::inserted_ids` is private | it is public: what was done is in the error ([`InsertManyError`](crate::error::InsertManyError)) |
+//! | operations are in `action` | in [`ops`](crate::ops) |
+//! | `Client::with_options(options)?` inside a runtime only | the same, and [`sync::Client`](crate::sync::Client) without any |
+//! | `sync` is a feature | it is always there |
+//! | `bson` 2, or 3 by a feature | `bson` 3, as [`driver::bson`](crate::bson) |
+//! | `rustls-tls`, `snappy-compression` and so on | [features](crate#features) `tls`, `snappy` and so on; `mongodb+srv://` wants `dns` |
+//! | a dropped future may cost a connection | it does not, within [bounds](crate#when-nobody-waits-any-more) |
+//! | `maxPoolSize=0`, `waitQueueTimeoutMS` | are honoured |
+//! | a misspelt option in the connection string is an error | it is left out with a warning, as the specification asks: [look at them](crate#warnings), or be [strict](crate::options::ConnectionString::parse_strictly) |
+//! | `shutdown()` waits until cursors and sessions are dropped; `.immediate(true)` does not | [`shutdown()`](crate::client::Client::shutdown) never waits for them; what is left of them ends on the server by itself |
+//! | `sync`: `client.shutdown().run()` | `client.shutdown()` |
+//!
+//! # Not here yet
+//!
+//! | of | is missing |
+//! |---|---|
+//! | [`Client`](crate::Client) | `list_databases`, `list_database_names`, `bulk_write`, `watch`, `warm_connection_pool` |
+//! | [`Database`](crate::Database) | `create_collection`, `list_collections` (names: [`list_collection_names`](crate::database::Database::list_collection_names)), `aggregate`, `run_cursor_command`, `watch`, `gridfs_bucket` |
+//! | [`Collection`](crate::Collection) | `create_index`, `list_indexes`, `drop_index` and their kin, those of search indexes too; `find_one_and_update`, `find_one_and_replace`, `find_one_and_delete`; `watch` |
+//! | [`ClientSession`](crate::ClientSession) | transactions |
+//! | the crate | client-side encryption |
+//!
+//! What has no method of its own can be asked for by
+//! [`run_command`](crate::database::Database::run_command), such as `listDatabases`, `findAndModify` or
+//! `createIndexes`:
+//!
+//! ```no_run
+//! # use driver::bson::doc;
+//! # async fn example(client: driver::Client) -> driver::Result<()> {
+//! let index = doc! { "name": "by_author", "key": { "author": 1 }, "unique": true };
+//! client.database("library").run_command(doc! { "createIndexes": "books", "indexes": [index] }).await?;
+//! # Ok(())
+//! # }
+//! ```
