@@ -1,11 +1,11 @@
-//! The builders of option structures: one setter a field, each taking what converts into the
+//! The macro for option builders: one setter per field, which takes anything that converts into the
 //! field's type.
 //!
-//! A field of type `Option<T>` takes a `T`, an `Option<T>` or `None`; a field that is not set keeps
-//! its default.
+//! A field of type `Option<T>` takes a `T`, an `Option<T>` or `None`. An unset field keeps its
+//! default.
 
-/// Writes `$builder` with a setter for each of the named fields of `$options`, which must be
-/// `Default`, and `$options::builder()`.
+/// Generates `$builder`, with a setter per field of `$options`, and `$options::builder()`.
+/// `$options` must implement `Default`.
 macro_rules! builder {
     (
         $(#[$doc:meta])*
@@ -22,7 +22,10 @@ macro_rules! builder {
 
         impl $builder {
             $(
-                #[doc = concat!("Sets [`", stringify!($field), "`](field@", stringify!($options), "::", stringify!($field), ").")]
+                #[doc = concat!(
+                    "Sets [`", stringify!($field), "`](field@",
+                    stringify!($options), "::", stringify!($field), ").",
+                )]
                 $(#[$field_doc])*
                 pub fn $field(mut self, value: impl Into<$type>) -> Self {
                     self.options.$field = value.into();
@@ -30,7 +33,7 @@ macro_rules! builder {
                 }
             )*
 
-            /// The options as set so far; what was not set has its default.
+            /// Builds the options. Unset fields have their defaults.
             #[must_use]
             pub fn build(self) -> $options {
                 self.options
@@ -38,7 +41,7 @@ macro_rules! builder {
         }
 
         impl $options {
-            /// Starts with every field at its default.
+            /// Creates a builder with every field at its default.
             pub fn builder() -> $builder {
                 $builder::default()
             }

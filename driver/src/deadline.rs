@@ -1,17 +1,16 @@
-//! The moment at which an operation gives up.
+//! The instant at which an operation times out.
 //!
-//! One `Deadline` is made where an operation begins and travels with it through selection,
-//! checkout, handshake and I/O; a stage with a limit of its own narrows it with
-//! [`Deadline::within`], and never widens it.
+//! An operation creates one `Deadline` and passes it through selection, checkout, handshake and
+//! I/O. A stage with its own limit narrows it with [`Deadline::within`], and never widens it.
 
 use std::time::{Duration, Instant};
 
-/// An instant, or never.
+/// An instant, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// Does not expire.
+    /// Never expires.
     pub(crate) const NEVER: Deadline = Deadline(None);
 
     /// Expires at `instant`.
@@ -19,12 +18,12 @@ impl Deadline {
         Deadline(Some(instant))
     }
 
-    /// Expires `limit` from now; a limit too long for the clock never expires.
+    /// Expires after `limit`. A limit beyond the clock's range never expires.
     pub(crate) fn after(limit: Duration) -> Self {
         Deadline(Instant::now().checked_add(limit))
     }
 
-    /// As [`Deadline::after`]; `None` and zero mean no limit, as in every timeout option of a
+    /// As [`Deadline::after`]. `None` and zero mean no limit, as in the timeout options of a
     /// connection string.
     pub(crate) fn after_option(limit: Option<Duration>) -> Self {
         limit.filter(|limit| !limit.is_zero()).map_or(Self::NEVER, Self::after)
@@ -48,12 +47,12 @@ impl Deadline {
         self.0
     }
 
-    /// What is left: `None` for ever, zero when it has passed.
+    /// The remaining time: `None` without a limit, zero after the deadline.
     pub(crate) fn remaining(self) -> Option<Duration> {
         self.0.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether it has passed.
+    /// Whether the deadline has passed.
     pub(crate) fn is_over(self) -> bool {
         self.0.is_some_and(|at| at <= Instant::now())
     }
@@ -64,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_narrower_limit_wins_and_a_wider_one_does_not() {
+    fn narrower_limit_wins() {
         let near = Deadline::after(Duration::from_secs(1));
         assert_eq!(near.within(Some(Duration::from_secs(100))), near);
         assert!(Deadline::NEVER.within(Some(Duration::from_secs(1))).instant().is_some());
@@ -73,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_beyond_the_clock_never_expires() {
+    fn limit_beyond_the_clock_never_expires() {
         assert_eq!(Deadline::after(Duration::MAX), Deadline::NEVER);
         assert!(Deadline::after(Duration::ZERO).is_over());
     }

@@ -1,11 +1,10 @@
-//! What a client tells of itself while it works, to whoever asked in its
+//! Events that a client emits while it works, for the handlers in its
 //! [options](crate::options::ClientOptions).
 //!
-//! A listener is a function, any type that implements [`HandleEvent`], or a queue from which
-//! another task or thread takes the events. Nothing is built for a listener that is not there. A
-//! function is called on the thread on which the thing happened, and holds it up for as long as it
-//! runs: it should note and return. If it panics, its event is lost and nothing else: the panic
-//! hook has reported it, and the client goes on.
+//! A handler is a function, a type that implements [`HandleEvent`], or a queue. Without a handler
+//! no event is built. A function is called on the thread that caused the event and delays it, so it
+//! should return quickly. A panic in it loses only that event: the panic hook reports it, and the
+//! client continues.
 
 pub mod cmap;
 pub mod command;
@@ -19,10 +18,10 @@ use std::sync::Arc;
 
 use toro::Queue;
 
-/// Takes events of one kind. Implemented by every function of one event.
+/// Handles events of one kind. Every function of one event implements it.
 pub trait HandleEvent<T>: Send + Sync {
-    /// Takes one event. Runs where the event happened, so it should be short, and must not wait for
-    /// the client that tells it.
+    /// Handles one event. Runs on the thread that caused the event. It should be short and must not
+    /// wait for its client.
     fn handle(&self, event: T);
 }
 
@@ -32,18 +31,19 @@ impl<T, F: Fn(T) + Send + Sync> HandleEvent<T> for F {
     }
 }
 
-/// Where events of one kind go.
+/// The destination of events of one kind.
 #[non_exhaustive]
 pub enum EventHandler<T> {
-    /// To a handler, on the thread on which the thing happened.
+    /// A handler, called on the thread that caused the event.
     Callback(Arc<dyn HandleEvent<T>>),
-    /// To a queue. What comes after the queue was closed is dropped.
+    /// A queue. Events after it was closed are dropped.
     Queue(Arc<Queue<T>>),
 }
 
 impl<T> EventHandler<T> {
-    /// To `handler`: a function, or a type of yours that implements [`HandleEvent`].
+    /// Sends events to `handler`: a function, or a type that implements [`HandleEvent`].
     ///
+    /// # Examples
     /// ```
     /// use driver::event::{EventHandler, cmap::CmapEvent};
     /// use driver::options::ClientOptions;
@@ -56,9 +56,10 @@ impl<T> EventHandler<T> {
         EventHandler::Callback(Arc::new(handler))
     }
 
-    /// To an unbounded queue, from which any number of tasks and threads may take; close it when
-    /// nobody takes any more, for it grows as long as events come.
+    /// Sends events to an unbounded queue, from which any number of tasks and threads can take. The
+    /// queue grows until its events are taken, so close it when you stop.
     ///
+    /// # Examples
     /// ```
     /// use driver::event::{EventHandler, sdam::SdamEvent};
     /// use driver::options::ClientOptions;
@@ -76,12 +77,11 @@ impl<T> EventHandler<T> {
 
     pub(crate) fn handle(&self, event: T) {
         match self {
-            // A panic that went on from here could end a monitor, or keep a connection from going
-            // back to its pool.
+            // A panic must not end a monitor or keep a connection from returning to its pool.
             EventHandler::Callback(handler) => {
                 drop(catch_unwind(AssertUnwindSafe(|| handler.handle(event))))
             }
-            // A queue without bounds refuses only once it is closed.
+            // An unbounded queue refuses an event only after it was closed.
             EventHandler::Queue(queue) => drop(queue.try_put(event)),
         }
     }
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_handler_that_panics_loses_only_its_event() {
+    fn panicking_handler_loses_only_its_event() {
         let (handler, told) = EventHandler::<u32>::queue();
         let panicking = EventHandler::callback(move |event| match event {
             0 => std::panic::resume_unwind(Box::new("on purpose")),

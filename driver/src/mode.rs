@@ -1,9 +1,9 @@
-//! The two APIs of the client.
+//! The markers of the async and the blocking API.
 //!
-//! Every handle (`Client`, `Database`, `Collection`, `Cursor`) and every operation carries one of
-//! two markers. [`Async`] operations are awaited; [`Blocking`] ones are ended by `.run()`, which
-//! polls the very same code on the calling thread. The markers exist only at compile time, so that
-//! an operation of one API cannot be ended in the way of the other.
+//! Every handle (`Client`, `Database`, `Collection`, `Cursor`) and every operation has one of two
+//! marker types. [`Async`] operations are awaited. [`Blocking`] operations end with `.run()`, which
+//! polls the same code on the calling thread. The markers exist at compile time only. They prevent
+//! mixing the two.
 
 /// Marks handles whose operations are awaited.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ pub enum Blocking {}
 
 /// One of the two APIs: [`Async`] or [`Blocking`].
 ///
-/// Sealed: there is no third.
+/// This trait is sealed.
 pub trait Mode: sealed::Sealed + Send + Sync + Unpin + 'static {}
 
 impl Mode for Async {}

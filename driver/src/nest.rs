@@ -1,18 +1,18 @@
-//! The nest: one immutable snapshot, replaced and never edited.
+//! The nest: a cell with one immutable snapshot, which updates replace.
 //!
-//! Everything that is known about the deployment hangs from the client by one [`ArcSwap`]. A reader
-//! loads the snapshot once and works with it; it takes no lock and never sees half of an update.
-//! All writers go through [`Nest::update`], one at a time: a function of the old snapshot gives the
-//! new one, which is then put in its place.
+//! The client stores everything about its deployment in one [`ArcSwap`]. A reader loads the
+//! snapshot and works with it. It takes no lock and never sees a partial update. Writers call
+//! [`Nest::update`], one at a time: a function computes the new snapshot from the old one, and the
+//! nest stores it.
 //!
-//! A snapshot carries an event that is set once it has been superseded. Who finds the snapshot
-//! wanting waits for that event *of the snapshot it looked at*: an update that came in between has
-//! already set it, so no wake-up is lost.
+//! Each snapshot has an event, which is set when the snapshot is replaced. A reader that needs a
+//! newer snapshot waits for the event *of the snapshot it loaded*. An update in between has already
+//! set that event, so no wake-up is lost.
 //!
-//! That a reader gets a whole reference without a lock is `arc-swap`'s. All else, the order in
-//! which a snapshot is put in its place and the one before it is marked, is gone through in every
-//! interleaving by the loom models of the crate `pool-model`, with a cell under a lock in the place
-//! of `ArcSwap`; the tests below show all of it together on real threads.
+//! `arc-swap` guarantees that a reader gets a whole reference without a lock. The loom models of
+//! the crate `pool-model` explore every interleaving of the rest: the order of storing a snapshot
+//! and of setting the old one's event. They replace `ArcSwap` by a cell under a lock. The tests
+//! below run all of it on real threads.
 
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError};
@@ -29,13 +29,13 @@ use {
     loom::sync::Mutex,
 };
 
-/// The place where the current snapshot hangs.
+/// The cell with the current snapshot.
 pub(crate) struct Nest<T> {
     current: ArcSwap<TopologySnapshot<T>>,
     writing: Mutex<()>,
 }
 
-/// One state of affairs, and whether there is a newer one.
+/// One snapshot, and the event of its replacement.
 pub(crate) struct TopologySnapshot<T> {
     content: T,
     superseded: Event,
@@ -46,7 +46,7 @@ impl<T> TopologySnapshot<T> {
         Arc::new(TopologySnapshot { content, superseded: Event::new() })
     }
 
-    /// Set once the snapshot has been replaced.
+    /// Set once the snapshot was replaced.
     pub(crate) fn superseded(&self) -> &Event {
         &self.superseded
     }
@@ -65,21 +65,20 @@ impl<T> Nest<T> {
         Nest { current: ArcSwap::new(TopologySnapshot::new(content)), writing: Mutex::new(()) }
     }
 
-    /// The current snapshot, for a short look: it is not to be kept across an await.
+    /// The current snapshot, for short use: do not keep the guard across an await.
     pub(crate) fn load(&self) -> Guard<Arc<TopologySnapshot<T>>> {
         self.current.load()
     }
 
-    /// The current snapshot, to keep.
+    /// The current snapshot, as an owned reference.
     pub(crate) fn load_full(&self) -> Arc<TopologySnapshot<T>> {
         self.current.load_full()
     }
 
-    /// Replaces the snapshot by what `change` makes of it, unless that is nothing. Updates happen
-    /// one after the other; `change` and `then` run while all others wait, and so can bring
-    /// what belongs to the snapshot in step with it: `change` what has to be so before anybody
-    /// sees the new snapshot, `then`, which is given the old one, what may be so only once nobody
-    /// gets the old one any more.
+    /// Replaces the snapshot by the result of `change`, unless that is `None`. Updates exclude each
+    /// other. `change` and `then` run inside the update, to keep other state consistent with the
+    /// snapshot: `change` runs before any reader sees the new snapshot, and `then`, which gets the
+    /// old one, runs once no reader can load the old one any more.
     pub(crate) fn update<R>(
         &self,
         change: impl FnOnce(&T) -> (Option<T>, R),
@@ -107,9 +106,9 @@ mod tests {
 
     use super::*;
 
-    // A reader sees one whole update, and no update is lost.
+    // A reader sees whole updates, and no update is lost.
     #[test]
-    fn readers_see_whole_pictures_and_no_update_is_lost() {
+    fn readers_see_whole_updates_and_none_is_lost() {
         const WRITERS: u64 = 4;
         const UPDATES: u64 = 500;
         let nest = Nest::new((0_u64, 0_u64));
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_a_change_of_the_picture_it_saw_misses_none() {
+    fn waiting_readers_miss_no_update() {
         let nest = Nest::new(0_u32);
         thread::scope(|scope| {
             let waiter = scope.spawn(|| {
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_to_nothing_leaves_the_picture_in_place() {
+    fn update_to_none_keeps_the_snapshot() {
         let nest = Nest::new(7);
         let seen = nest.load_full();
         assert_eq!(nest.update(|&n| (None, n + 1), |_| unreachable!()), 8);
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_an_update_runs_when_the_new_picture_is_seen() {
+    fn then_runs_once_the_new_snapshot_is_visible() {
         let nest = Nest::new(7);
         let seen = || ***nest.load();
         nest.update(

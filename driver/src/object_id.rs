@@ -1,13 +1,11 @@
-//! The `_id`s that the driver makes (specification "BSON ObjectID").
+//! Generates ObjectIds (specification "BSON ObjectID").
 //!
-//! An ObjectId is the time in seconds, five random bytes that stand for the process, and a counter.
-//! A forked child is another process: it gets random bytes of its own, so that its ids never meet
-//! those of its parent or of its siblings. The generator of the crate `bson` keeps those of the
-//! parent.
+//! An ObjectId is the time in seconds, five random bytes per process, and a counter. A forked child
+//! generates its own random bytes, so its ids differ from those of its parent and siblings. The
+//! generator of the crate `bson` keeps the random bytes of the parent.
 //!
-//! There is no lock, for a child would find it held by a thread that it does not have. The random
-//! bytes and the generation that they were drawn in lie in one atomic, so that nobody ever sees the
-//! one without the other.
+//! There is no lock, because a child would inherit a lock held by a thread that it does not have.
+//! One atomic holds the random bytes together with their fork generation.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,22 +13,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bson::oid::ObjectId;
 use threadwatch::ForkGeneration;
 
-/// How many bits of [`PROCESS`] are random: five bytes.
+/// The number of random bits in [`PROCESS`]: five bytes.
 const RANDOM_BITS: u32 = 40;
 const RANDOM: u64 = (1 << RANDOM_BITS) - 1;
 
-/// The random bytes, below the generation of the process that they belong to. Zero until the first
-/// id is made.
+/// The random bytes, below the fork generation of their process. Zero until the first id.
 static PROCESS: AtomicU64 = AtomicU64::new(0);
-/// The lower three bytes count. It begins at random, in each process anew.
+/// The counter is the low three bytes. Each process starts at a random value.
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
-/// A new ObjectId, made as the driver makes a missing `_id`: unique in the whole deployment, and
-/// across `fork` as well.
+/// Generates an ObjectId like the `_id`s of the driver: unique in the deployment, also after
+/// `fork`.
 ///
 /// `bson::oid::ObjectId::new()` gives a forked child the same ids as its parent. A program that
-/// forks, and needs an `_id` before it inserts the document, makes it here.
+/// forks should use this function for its `_id`s.
 ///
+/// # Examples
 /// ```
 /// let id = driver::new_object_id();
 /// assert_ne!(id, driver::new_object_id());
@@ -38,7 +36,7 @@ static COUNTER: AtomicU32 = AtomicU32::new(0);
 pub fn new_object_id() -> ObjectId {
     let random = random_of_process().to_be_bytes();
     let counter = COUNTER.fetch_add(1, Relaxed).to_be_bytes();
-    // The field is four bytes and unsigned; a clock before 1970 counts as 1970.
+    // The field is an unsigned `u32`. A time before 1970 counts as 1970.
     let seconds =
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32);
     ObjectId::from_parts(
@@ -51,7 +49,7 @@ pub fn new_object_id() -> ObjectId {
 /// The five random bytes of this process.
 #[inline]
 fn random_of_process() -> u64 {
-    // A generation comes round after 2^24 forks of forks.
+    // A generation repeats after 2^24 nested forks.
     let generation = ForkGeneration::current().get() << RANDOM_BITS;
     let process = PROCESS.load(Relaxed);
     if process & !RANDOM == generation && process != 0 {
@@ -61,11 +59,11 @@ fn random_of_process() -> u64 {
     }
 }
 
-/// Draws the random bytes of a process that has none yet. Of threads that do so at once, one wins.
+/// Generates the random bytes of this process. Concurrent threads agree on one value.
 #[cold]
 fn draw(generation: u64, before: u64) -> u64 {
     let process = generation | (random() & RANDOM);
-    // Added, never stored: another thread may be counting already.
+    // Adds instead of storing, because another thread may count already.
     COUNTER.fetch_add(random() as u32, Relaxed);
     match PROCESS.compare_exchange(before, process, Relaxed, Relaxed) {
         Ok(_) => process & RANDOM,
@@ -77,7 +75,7 @@ fn random() -> u64 {
     let mut bytes = [0; 8];
     match getrandom::fill(&mut bytes) {
         Ok(()) => u64::from_ne_bytes(bytes),
-        // A system without a source of randomness: the process id tells parent and child apart.
+        // Without a source of randomness, the process id distinguishes parent and child.
         Err(_) => {
             fastrand::u64(..) ^ u64::from(std::process::id()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
         }
@@ -92,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn threads_make_distinct_ids_of_one_process() {
+    fn ids_of_all_threads_are_distinct() {
         const IDS: usize = 10_000;
         let made: Vec<Vec<[u8; 12]>> = thread::scope(|scope| {
             let makers = [(); 4].map(|()| {
@@ -107,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_an_id_is_now() {
+    fn id_carries_the_current_time() {
         let before = bson::DateTime::now();
         let made = new_object_id().timestamp();
         let difference = before.timestamp_millis() - made.timestamp_millis();

@@ -1,25 +1,26 @@
 //! Requests: operations that share one connection.
 //!
-//! A server carries out what comes on one connection in order. Operations of a request go to each
-//! server on a single connection, so that they read what was written before even where nobody
-//! waited for the acknowledgement (`w: 0`), and without sessions. The price is a connection that
-//! nobody else can use for as long as the request lasts, so requests should be short; and a pool
-//! whose connections are all in requests makes everybody else wait.
+//! A server executes the commands of one connection in order. The operations of a request use a
+//! single connection per server. They read their own writes without sessions, even unacknowledged
+//! ones (`w: 0`). In return, no other operation can use that connection until the request ends.
+//! Keep requests short: if all connections of a pool are in requests, all other operations wait.
 //!
-//! A request takes no connection when it starts: the first operation that goes to a server pins one
-//! of that server's, and every later one uses it. After an operation that was dropped in flight, or
-//! ran out of time, the next one waits until the reply has been taken off the connection, and uses
-//! it too; for how long is said [here](crate#when-nobody-waits-any-more). A connection that breaks,
-//! that is not free by then, or that the pool has given up since, is replaced with another by the
-//! next operation; the request goes on. How they are held:
+//! A new request has no connection. The first operation on a server pins one of that server's
+//! connections, and every later operation uses it. After an operation that was dropped in flight or
+//! timed out, the next one waits until the driver has read the old reply; the [limit of this
+//! wait](crate#when-nobody-waits-any-more) is documented there. The next operation pins another
+//! connection if the old one broke, is not free in time, or was removed from its pool. The request
+//! continues.
 //!
-//! - **async**: [`Client::start_request`] gives a [`Request`]. Whatever is made of it is in the
-//!   request: its databases, their collections, their operations. The connection is free again when
-//!   the last of them is gone. Operations that run at once take turns, first come first served.
+//! The two APIs hold a request differently:
+//!
+//! - **async**: [`Client::start_request`] returns a [`Request`]. Its databases, their collections
+//!   and their operations are part of the request. The connection is free again when the last of
+//!   these handles is dropped. Concurrent operations take turns, first come, first served.
 //! - **blocking**: [`sync::Client::start_request`](crate::sync::Client) puts the calling thread
-//!   into a request, whatever handles it uses. Requests of a thread nest; the outermost end counts,
-//!   be it by [`RequestGuard`] or by `end_request`. When a thread dies its request ends, and its
-//!   connection goes back to the pool, intact.
+//!   into a request, with all its handles. Requests of a thread nest. The outermost one ends the
+//!   request, by its [`RequestGuard`] or by `end_request`. The request also ends with its thread,
+//!   and its connection returns to the pool intact.
 //!
 //! [`Client::start_request`]: crate::client::Client::start_request
 
@@ -34,16 +35,16 @@ use crate::pool::{Mark, ThreadPins};
 
 /// A request of an async client; see the [module](self).
 ///
-/// A handle: cheap to clone, and the request lasts until the last handle is gone, and the last
-/// database, collection and cursor made of it.
+/// Cheap to clone. The request lasts until its last handle is dropped: requests, databases,
+/// collections and cursors.
 #[derive(Clone)]
 pub struct Request {
     client: Client<Async>,
 }
 
 impl Request {
-    /// The client within the request: all that is done through it, and through what is made of it,
-    /// is part of the request.
+    /// The client within the request. All operations through it and its handles are part of the
+    /// request.
     pub fn client(&self) -> &Client<Async> {
         &self.client
     }
@@ -53,12 +54,12 @@ impl Request {
         self.client.database(name)
     }
 
-    /// The database `name`, with concerns of its own, within the request.
+    /// The database `name` with its own options, within the request.
     pub fn database_with_options(&self, name: &str, options: DatabaseOptions) -> Database<Async> {
         self.client.database_with_options(name, options)
     }
 
-    /// The database that the connection string names, if it names one, within the request.
+    /// The default database of the connection string, within the request; `None` if it names none.
     pub fn default_database(&self) -> Option<Database<Async>> {
         self.client.default_database()
     }
@@ -71,23 +72,22 @@ impl fmt::Debug for Request {
 }
 
 impl Client<Async> {
-    /// Starts a request: a chain of operations on one connection. See [`request`](self).
+    /// Starts a request: consecutive operations on one connection. See [`request`](self).
     ///
-    /// It takes no connection yet. Called on a client that is [within a request](Request::client),
-    /// it gives that request again: requests nest, and the outermost counts.
+    /// Takes no connection yet. On a client that is [within a request](Request::client), returns
+    /// that request: requests nest.
     ///
     /// # Errors
-    /// None here. An operation of a request whose client was shut down fails as every other does.
-    ///
-    /// # Example
+    /// Never fails. The operations of a request fail if the client was shut down.
+    /// # Examples
     /// ```no_run
     /// # use driver::bson::doc;
     /// # async fn example(client: driver::Client) -> driver::Result<()> {
     /// use driver::options::{CollectionOptions, WriteConcern};
     ///
     /// let request = client.start_request();
-    /// let unacknowledged = CollectionOptions::builder().write_concern(WriteConcern::nodes(0)).build();
-    /// let log = request.database("zoo").collection_with_options("log", unacknowledged);
+    /// let options = CollectionOptions::builder().write_concern(WriteConcern::nodes(0)).build();
+    /// let log = request.database("zoo").collection_with_options("log", options);
     /// for breath in 0..100 {
     ///     log.insert_one(doc! { "breath": breath }).await?;
     /// }
@@ -102,16 +102,16 @@ impl Client<Async> {
 
 /// Keeps the calling thread in a request until it is dropped; see the [module](self).
 ///
-/// It belongs to the thread that started the request, and cannot be sent to another.
+/// Belongs to the thread that started the request and cannot be sent to another.
 #[must_use = "the request ends when the guard is dropped"]
 pub struct RequestGuard<'c> {
     started: Option<(&'c ThreadPins, Mark)>,
-    /// Neither `Send` nor `Sync`.
+    /// Makes the guard neither `Send` nor `Sync`.
     thread: PhantomData<*const ()>,
 }
 
 impl RequestGuard<'_> {
-    /// Ends the request, or its innermost part. The same as dropping the guard.
+    /// Ends the request, or its innermost nesting. Equivalent to dropping the guard.
     pub fn end(self) {}
 }
 
@@ -130,15 +130,13 @@ impl fmt::Debug for RequestGuard<'_> {
 }
 
 impl Client<Blocking> {
-    /// Puts the calling thread into a request: until it ends, the thread's operations go to each
-    /// server on one connection. See [`request`](self).
+    /// Puts the calling thread into a request. Until it ends, the thread's operations use one
+    /// connection per server. See [`request`](self).
     ///
-    /// It takes no connection yet. Requests nest: the connection is free again when the outermost
-    /// part has ended, by dropping its guard or by [`end_request`](Self::end_request), or when
-    /// the thread dies. On a thread that is dying already, in the destructor of a thread-local,
-    /// it does nothing.
-    ///
-    /// # Example
+    /// Takes no connection yet. Requests nest. The connection is free again when the outermost
+    /// request ends: its guard is dropped, [`end_request`](Self::end_request) is called, or the
+    /// thread ends. In the destructor of a thread-local of an ending thread this does nothing.
+    /// # Examples
     /// ```no_run
     /// # use driver::bson::{Document, doc};
     /// # fn example(client: driver::sync::Client) -> driver::Result<()> {
@@ -157,8 +155,8 @@ impl Client<Blocking> {
         RequestGuard { started, thread: PhantomData }
     }
 
-    /// Ends the calling thread's request, or its innermost part. Does nothing where there is none;
-    /// the guard of what was ended then does nothing either.
+    /// Ends the calling thread's request, or its innermost nesting. The guard of that nesting then
+    /// does nothing. Does nothing outside a request.
     pub fn end_request(&self) {
         if let Some(threads) = &self.core().threads {
             threads.end_last();

@@ -1,17 +1,16 @@
-//! Where futures run: the tokio runtime of an async client, or the calling thread of a blocking
+//! Runs futures on the tokio runtime of an async client, or on the calling thread of a blocking
 //! one.
 //!
-//! Nothing below the public APIs asks which of the two it is, except where a socket is opened. A
-//! wait with a limit goes through [`Runtime::timeout`]: under tokio it arms a timer, and only once
-//! the inner future was found pending; on a blocking thread it tells [`block_on`] the instant at
-//! which the thread has to look up again. Background work (monitors, pool upkeep, draining) always
-//! runs on a tokio runtime: the ambient one of an async client, or the process-wide background
-//! thread of blocking clients.
+//! The layers below the public APIs do not distinguish the two, except to open a socket. A wait
+//! with a limit uses [`Runtime::timeout`]. Under tokio it arms a timer, but only if the inner
+//! future is pending. On a blocking thread it gives [`block_on`] the instant of the next poll.
+//! Background work (monitors, pool maintenance, draining) always runs on a tokio runtime: the
+//! ambient runtime of an async client, or the process-wide background thread of blocking clients.
 //!
-//! The runtime of an async client may end before the client, or rest while the client is used from
-//! another. Its sockets are of no use then, but deadlines pass all the same: a caller outside of it
-//! has its timers on the background thread. A client whose runtime has ended learns of it by
-//! [`Runtime::on_end`].
+//! The runtime of an async client may end before the client. It may also be idle while another
+//! runtime uses the client. The sockets do not work then, but deadlines hold: a caller outside the
+//! client's runtime uses timers of the background thread. [`Runtime::on_end`] tells a client that
+//! its runtime has ended.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -33,12 +32,12 @@ use toro::Event;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 
-/// How the operations of one client are driven.
+/// The runtime of one client.
 #[derive(Clone, Debug)]
 pub(crate) struct Runtime {
     background: Handle,
     blocking: bool,
-    /// Set when `background` ends. The runtime of blocking clients never does.
+    /// Set when `background` ends. The runtime of blocking clients never ends.
     ended: Arc<AtomicBool>,
 }
 
@@ -46,8 +45,8 @@ impl Runtime {
     /// The runtime of the calling task.
     ///
     /// # Errors
-    /// `InvalidArgument` when the caller is not inside a tokio runtime, or in one that was built
-    /// without I/O or timers; `Io` when the process can open no socket.
+    /// `InvalidArgument` if the caller is not inside a tokio runtime, or the runtime lacks I/O or
+    /// timers; `Io` if the process cannot open a socket.
     pub(crate) fn current() -> Result<Self> {
         let Ok(background) = Handle::try_current() else {
             return Err(Error::invalid_argument(
@@ -59,32 +58,33 @@ impl Runtime {
             missing_drivers().map_err(|cause| Error::io("cannot open a socket", cause))?;
         if let Some(lacking) = lacking {
             return Err(Error::invalid_argument(format!(
-                "a Client cannot work in this tokio runtime, which was built without {lacking}: call enable_all() on its \
-                 tokio::runtime::Builder, or use driver::sync::Client, which needs no runtime"
+                "a Client cannot work in this tokio runtime, which was built without {lacking}: \
+                 call enable_all() on its tokio::runtime::Builder, or use driver::sync::Client, \
+                 which needs no runtime"
             )));
         }
         Ok(Runtime { background, blocking: false, ended: Arc::default() })
     }
 
-    /// Operations on the calling thread, background work on one thread shared by the whole process.
+    /// Operations run on the calling thread, background work on one thread per process.
     pub(crate) fn blocking() -> Result<Self> {
         Ok(Runtime { background: BACKGROUND.handle()?, blocking: true, ended: Arc::default() })
     }
 
-    /// Whether operations run on the caller's thread over blocking sockets.
+    /// Whether operations use blocking sockets on the caller's thread.
     pub(crate) fn is_blocking(&self) -> bool {
         self.blocking
     }
 
-    /// The same background, for work that is itself in the background and so never blocks a thread.
+    /// The same runtime for background work, which must not block its thread.
     pub(crate) fn for_background(&self) -> Self {
         Runtime { blocking: false, ..self.clone() }
     }
 
     /// Calls `then` when the runtime ends, unless `over` is set before.
     ///
-    /// Tokio tells nobody, but drops its tasks, and only then its timers and sockets: a task of its
-    /// own waits for that.
+    /// Tokio sends no notification, but it drops its tasks before its timers and sockets. A task
+    /// waits for that.
     pub(crate) fn on_end(&self, over: Arc<Event>, then: impl FnOnce() + Send + 'static) {
         let mut end = End { ended: Arc::clone(&self.ended), then: Some(then) };
         self.spawn(async move {
@@ -93,18 +93,18 @@ impl Runtime {
         });
     }
 
-    /// Whether the runtime has ended, as far as [`on_end`](Self::on_end) was asked to look.
+    /// Whether the runtime has ended. Known only after [`on_end`](Self::on_end).
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }
 
     /// # Errors
-    /// `RuntimeEnded`, when it has.
+    /// `RuntimeEnded` if the runtime has ended.
     pub(crate) fn check(&self) -> Result<()> {
         if self.has_ended() { Err(Error::new(ErrorKind::RuntimeEnded)) } else { Ok(()) }
     }
 
-    /// The error of an operation whose connection, pool or deployment has ended with the runtime.
+    /// Turns `error` into `RuntimeEnded` if the end of the runtime caused it.
     #[cold]
     pub(crate) fn explain(&self, error: Error) -> Error {
         let ended = matches!(
@@ -126,13 +126,13 @@ impl Runtime {
         drop(self.background.spawn(work));
     }
 
-    /// Runs `work` in the background, until it is done or aborted.
+    /// Runs `work` in the background until it completes or is aborted.
     pub(crate) fn task(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         self.background.spawn(work).abort_handle()
     }
 
-    /// Runs `work`, which may block its thread, in the background. Gives `None` when the runtime
-    /// shuts down before it is done.
+    /// Runs blocking `work` in the background. `None` if the runtime shuts down before `work`
+    /// completes.
     pub(crate) async fn spawn_blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -140,12 +140,12 @@ impl Runtime {
         self.background.spawn_blocking(work).await.ok()
     }
 
-    /// Runs `work`, which may block its thread, in the background, and does not wait for it.
+    /// Runs blocking `work` in the background without waiting for it.
     pub(crate) fn detach_blocking(&self, work: impl FnOnce() + Send + 'static) {
         drop(self.background.spawn_blocking(work));
     }
 
-    /// Polls `inner` inside the background runtime, as opening a socket needs, whoever polls.
+    /// Polls `inner` inside the background runtime, which opening a socket requires.
     pub(crate) async fn within<F: Future>(&self, inner: F) -> F::Output {
         let mut inner = pin!(inner);
         poll_fn(|cx| {
@@ -155,8 +155,8 @@ impl Runtime {
         .await
     }
 
-    /// Runs `work`, which uses connections of the client, so that nobody waits for it: in the
-    /// background, or for a blocking client on a thread that may block.
+    /// Runs `work`, which uses the client's connections, without waiting for it: in the background,
+    /// or for a blocking client on a thread that may block.
     pub(crate) fn detach(&self, work: impl Future<Output = ()> + Send + 'static) {
         match self.blocking {
             false => drop(self.background.spawn(work)),
@@ -164,15 +164,16 @@ impl Runtime {
         }
     }
 
-    /// Waits for `inner`, at most until `deadline`. A future that is ready succeeds even when the
-    /// deadline has passed.
+    /// Waits for `inner`, at most until `deadline`. A ready future succeeds even after the
+    /// deadline.
     ///
-    /// Cancel safety: that of `inner`.
+    /// # Cancel safety
+    /// That of `inner`.
     pub(crate) fn timeout<F: Future>(&self, deadline: Deadline, inner: F) -> Timeout<'_, F> {
         Timeout { inner, timer: None, deadline, runtime: self }
     }
 
-    /// Whether `instant` has come; if not, has the task polled again when it comes, on a runtime by
+    /// Whether `instant` has passed. If not, the task is polled again then; on a runtime by
     /// `timer`.
     fn poll_until(
         &self,
@@ -186,18 +187,18 @@ impl Runtime {
         let clock = self.clock();
         let timer = match timer {
             Some(timer) if timer.clock == clock => timer,
-            // The first, or the caller has moved to another runtime meanwhile.
+            // There is no timer yet, or the caller has moved to another runtime.
             timer => match Timer::new(clock, instant) {
                 Some(made) => timer.insert(made),
-                // The background thread cannot be started: better too early than never.
+                // The background thread cannot start. An early end is better than none.
                 None => return Poll::Ready(()),
             },
         };
         timer.sleep.as_mut().poll(cx)
     }
 
-    /// Whether `deadline` has passed for a caller outside the client's runtime, which may rest; if
-    /// not, has it polled again then. Inside the runtime the work that is waited for keeps its
+    /// Whether `deadline` has passed, for a caller outside the client's runtime, which may be idle.
+    /// If not, the caller is polled again then. Inside the runtime, the awaited work enforces its
     /// deadline itself.
     pub(crate) fn poll_from_outside(
         &self,
@@ -213,8 +214,8 @@ impl Runtime {
         }
     }
 
-    /// What drives the timers of the caller. A timer of a runtime that has ended panics, and one of
-    /// a runtime that rests never fires.
+    /// The runtime for the caller's timers. A timer of an ended runtime panics, and a timer of an
+    /// idle one never fires.
     fn clock(&self) -> Clock {
         let here = || Handle::try_current().is_ok_and(|here| here.id() == self.background.id());
         if !self.has_ended() && here() { Clock::Ambient } else { Clock::Background }
@@ -229,21 +230,21 @@ impl Runtime {
 /// The runtime that drives a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Clock {
-    /// That of the client, in which the caller is.
+    /// The client's runtime, which also runs the caller.
     Ambient,
     /// The background thread of the process.
     Background,
 }
 
-/// A timer, and what drives it.
+/// A timer and its runtime.
 pub(crate) struct Timer {
-    // Boxed, for it is large.
+    // Boxed, because it is large.
     sleep: Pin<Box<Sleep>>,
     clock: Clock,
 }
 
 impl Timer {
-    /// `None` where the background thread cannot be started.
+    /// `None` if the background thread cannot start.
     fn new(clock: Clock, instant: Instant) -> Option<Self> {
         let background = match clock {
             Clock::Ambient => None,
@@ -254,7 +255,7 @@ impl Timer {
     }
 }
 
-/// Calls `then` when it is dropped.
+/// Sets `ended` and calls `then` when it is dropped.
 struct End<F: FnOnce()> {
     ended: Arc<AtomicBool>,
     then: Option<F>,
@@ -269,15 +270,13 @@ impl<F: FnOnce()> Drop for End<F> {
     }
 }
 
-/// What the ambient tokio runtime was built without; `None` where it has everything.
+/// The drivers that the ambient tokio runtime lacks; `None` if it has all.
 ///
-/// Tokio (1.54) has no way to ask. Every public path to a runtime's I/O or timers goes through an
-/// accessor that panics where there are none, and neither the metrics, the flavor nor the `Debug`
-/// form of a handle tell. So a timer and a socket are made and thrown away. Were it left to the
-/// monitors to find out, they would panic unseen, and every operation wait for a server in vain.
-/// Nothing panics in a runtime that has both. In one that lacks something, the panic hook reports
-/// tokio's message first; where panics abort, the program ends with that message, which names the
-/// remedy too.
+/// Tokio (1.54) has no query for this. Every public path to a runtime's I/O or timers panics if
+/// they are missing. So this creates a timer and a socket and drops them. Without this check the
+/// monitors would panic unseen, and every operation would time out in server selection. Nothing
+/// panics in a complete runtime. In an incomplete one the panic hook first prints tokio's message.
+/// With `panic = "abort"` the program ends with that message, which also names the remedy.
 fn missing_drivers() -> std::io::Result<Option<&'static str>> {
     let timer = catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok();
     let socket = match catch_unwind(|| tokio::net::UnixDatagram::unbound().map(drop)) {
@@ -301,7 +300,7 @@ pin_project! {
     pub(crate) struct Timeout<'a, F> {
         #[pin]
         inner: F,
-        // Made only once the inner future was found pending: a wait without an end never pays for it.
+        // Created only if the inner future is pending, so a ready future costs no timer.
         timer: Option<Timer>,
         deadline: Deadline,
         runtime: &'a Runtime,
@@ -326,11 +325,11 @@ impl<F: Future> Future for Timeout<'_, F> {
 }
 
 thread_local! {
-    /// On a thread inside `block_on`: the earliest instant at which a pending timeout wants to be polled again.
+    /// On a thread inside `block_on`: the earliest instant at which a pending timeout needs a poll.
     static LOOK_UP: Cell<Option<Option<Instant>>> = const { Cell::new(None) };
 }
 
-/// Asks the `block_on` of this thread, if there is one, to poll again at `instant` at the latest.
+/// Asks this thread's `block_on` to poll again at `instant` at the latest. `false` outside of one.
 fn look_up_at(instant: Instant) -> bool {
     LOOK_UP.with(|cell| match cell.get() {
         None => false,
@@ -357,7 +356,7 @@ thread_local! {
     static UNPARK: Waker = Waker::from(Arc::new(Unpark(thread::current())));
 }
 
-/// Polls `future` on this thread until it is ready, parking in between.
+/// Polls `future` on this thread until it is ready. Parks the thread in between.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = UNPARK
@@ -378,7 +377,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Puts the look-up cell back, so that `block_on` nests and survives panics.
+/// Restores `LOOK_UP`, so that `block_on` can nest and survives panics.
 struct Restore(Option<Option<Instant>>);
 
 impl Drop for Restore {
@@ -389,8 +388,8 @@ impl Drop for Restore {
 
 static BACKGROUND: Background = Background::new();
 
-/// The one background thread that serves all blocking clients of a process, and the timers of those
-/// who use an async client outside of its runtime; and that of the process's child, should it fork.
+/// The background thread of the process. It serves blocking clients, and the timers of callers
+/// outside the runtime of their async client. A forked child has its own, in `child`.
 struct Background {
     thread: OnceLock<(ForkGeneration, std::result::Result<Handle, Arc<std::io::Error>>)>,
     child: OnceLock<Box<Background>>,
@@ -401,7 +400,7 @@ impl Background {
         Background { thread: OnceLock::new(), child: OnceLock::new() }
     }
 
-    /// The runtime of this process's background thread, started if there is none yet.
+    /// The runtime of this process's background thread. Starts the thread if there is none.
     fn handle(&self) -> Result<Handle> {
         let (born, handle) = self
             .thread
@@ -427,7 +426,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_blocking_wait_ends_at_its_deadline() {
+    fn blocking_wait_ends_at_its_deadline() {
         let runtime = Runtime::blocking().unwrap();
         let deadline = Deadline::after(Duration::from_millis(5));
         let waited = block_on(runtime.timeout(deadline, std::future::pending::<()>()));
@@ -436,14 +435,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ready_succeeds_although_its_deadline_has_passed() {
+    fn ready_future_succeeds_after_its_deadline() {
         let runtime = Runtime::blocking().unwrap();
         let past = Deadline::after(Duration::ZERO);
         assert_eq!(block_on(runtime.timeout(past, std::future::ready(7))).unwrap(), 7);
     }
 
     #[test]
-    fn an_inner_block_on_leaves_the_outer_deadline_in_force() {
+    fn nested_block_on_keeps_the_outer_deadline() {
         let runtime = Runtime::blocking().unwrap();
         let outer = async {
             block_on(async {});
@@ -455,7 +454,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_async_wait_ends_at_its_deadline() {
+    async fn async_wait_ends_at_its_deadline() {
         let runtime = Runtime::current().unwrap();
         let waited = runtime
             .timeout(Deadline::after(Duration::from_millis(5)), std::future::pending::<()>())
@@ -464,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn outside_a_runtime_the_error_names_the_remedy() {
+    fn error_outside_a_runtime_names_the_remedy() {
         let error = Runtime::current().unwrap_err();
         assert!(error.to_string().contains("driver::sync::Client"), "{error}");
     }

@@ -1,9 +1,9 @@
-//! The bytes between the driver and one server, over a tokio socket or a blocking one.
+//! The byte stream to one server, over a tokio socket or a blocking one.
 //!
-//! A [`Socket`] is shared: the connection that reads and writes it holds one reference, and whoever
-//! may have to interrupt the connection holds a weak one, through which it can shut the socket down
-//! at any moment. Blocking sockets are polled like the others, only that they are always ready: a
-//! poll blocks the thread until there is an answer, at most until the deadline that was set before.
+//! The connection that reads and writes a [`Socket`] holds a strong reference. An [`Interrupter`]
+//! holds a weak one and can shut the socket down at any time. Blocking sockets have the same poll
+//! methods as tokio sockets. Such a poll is always ready: it blocks the thread until the call ends,
+//! at most until the deadline that was set before.
 
 mod connect;
 mod connector;
@@ -27,7 +27,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 pub(crate) use self::connector::Connector;
 use crate::deadline::Deadline;
 
-/// One socket of either API.
+/// A socket of the async or the blocking API.
 #[derive(Debug)]
 pub(crate) enum Socket {
     Tcp(tokio::net::TcpStream),
@@ -46,10 +46,10 @@ impl Socket {
         }
     }
 
-    /// Whether nothing has arrived and the peer has not closed: the state of a connection whose
-    /// every reply was read.
+    /// Whether nothing has arrived and the peer has not closed the connection. An idle connection
+    /// is in this state.
     ///
-    /// One `recv` that neither waits nor consumes.
+    /// Costs one `recv` that neither waits nor consumes.
     fn is_quiet(&self) -> bool {
         let mut byte = [std::mem::MaybeUninit::uninit()];
         let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
@@ -84,12 +84,11 @@ impl Socket {
         }
     }
 
-    /// One read of a socket that tokio takes for readable; `None` when it was not.
+    /// Reads once from a socket that tokio considers readable; `None` if it was not.
     ///
-    /// A read that does not fill `bytes` has emptied the socket, so it is reported to tokio as
-    /// "would block": its readiness is cleared on the spot, and the next wait goes to sleep
-    /// without a `recv` that finds nothing. Tokio looks at the readiness before the read, so
-    /// that bytes arriving in between set it again.
+    /// A read that does not fill `bytes` has emptied the socket. It is reported to tokio as "would
+    /// block", which clears the readiness at once and saves the next wait a `recv` without data.
+    /// Tokio samples the readiness before the read, so bytes that arrive in between set it again.
     fn read_ready(
         &self,
         bytes: &mut [u8],
@@ -137,7 +136,7 @@ impl Socket {
     }
 }
 
-/// Names a socket timeout as what it is.
+/// Turns `WouldBlock`, the error of a socket timeout, into `TimedOut`.
 fn blocking<T>(called: io::Result<T>) -> io::Result<T> {
     called.map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
@@ -145,38 +144,38 @@ fn blocking<T>(called: io::Result<T>) -> io::Result<T> {
     })
 }
 
-/// A socket, and whether somebody else has ended it.
+/// A socket, and whether an [`Interrupter`] has shut it down.
 #[derive(Debug)]
 struct Shared {
     socket: Socket,
     interrupted: AtomicBool,
 }
 
-/// Shuts a connection's socket down from outside, whatever its owner is waiting for.
+/// Shuts down the socket of a connection from outside, also during a read or write.
 #[derive(Clone, Debug)]
 pub(crate) struct Interrupter(Weak<Shared>);
 
 impl Interrupter {
-    /// Ends every read and write of the socket, now and later. Does nothing once its owner has
-    /// closed it.
+    /// Ends every current and later read and write of the socket. Does nothing once the connection
+    /// has closed it.
     pub(crate) fn interrupt(&self) {
         if let Some(shared) = self.0.upgrade() {
             shared.interrupted.store(true, Ordering::Release);
-            // The peer may have closed it already; then there is nothing left to interrupt.
+            // Fails if the peer has closed the connection already.
             let _ = shared.socket.raw().shutdown(Shutdown::Both);
         }
     }
 }
 
-/// Limits how long each call on a blocking socket may take. The system counts in microseconds, and
-/// takes none of them for no limit.
+/// Limits the duration of each call on a blocking socket. The system rounds down to microseconds
+/// and takes 0 for no limit.
 fn limit_calls(socket: &SockRef<'_>, limit: Option<Duration>) -> io::Result<()> {
     let limit = limit.map(|limit| limit.max(Duration::from_micros(1)));
     socket.set_read_timeout(limit)?;
     socket.set_write_timeout(limit)
 }
 
-/// A socket with the limits that a blocking one needs before it is polled.
+/// A socket with the deadline of its blocking calls.
 #[derive(Debug)]
 pub(crate) struct Plain {
     shared: Arc<Shared>,
@@ -185,7 +184,7 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
-    /// For a blocking socket: limits the next call to what is left until the deadline.
+    /// On a blocking socket, limits the next call to the time until the deadline.
     fn arm(&mut self) -> io::Result<()> {
         let limit = match self.shared.socket {
             Socket::Tcp(_) | Socket::Unix(_) => return Ok(()),
@@ -201,7 +200,7 @@ impl Plain {
         Ok(())
     }
 
-    /// Polls the socket. A call that a signal interrupts is made again, with the time that is left.
+    /// Polls the socket. Repeats a call that a signal interrupts, with the remaining time.
     fn poll<T>(
         &mut self,
         mut call: impl FnMut(&Socket) -> Poll<io::Result<T>>,
@@ -246,14 +245,14 @@ impl AsyncWrite for Plain {
     }
 }
 
-/// The way to one server.
+/// The byte stream to one server.
 #[derive(Debug)]
 pub(crate) struct Stream {
     transport: Transport,
     shared: Arc<Shared>,
 }
 
-/// How bytes are carried.
+/// The socket, with or without TLS.
 #[derive(Debug)]
 enum Transport {
     Plain(Plain),
@@ -268,7 +267,7 @@ impl Stream {
         Stream { transport: Transport::Plain(plain), shared }
     }
 
-    /// The handle by which others may end this connection.
+    /// A handle that can end this connection from outside.
     pub(crate) fn interrupter(&self) -> Interrupter {
         Interrupter(Arc::downgrade(&self.shared))
     }
@@ -283,14 +282,13 @@ impl Stream {
         matches!(self.shared.socket, Socket::BlockingTcp(_) | Socket::BlockingUnix(_))
     }
 
-    /// Whether an idle connection still stands: the peer has neither closed it nor sent what nobody
-    /// asked for.
+    /// Whether an idle connection is still usable: the peer has neither closed it nor sent
+    /// unexpected bytes.
     pub(crate) fn is_quiet(&self) -> bool {
         self.shared.socket.is_quiet()
     }
 
-    /// Sets the limit of reads and writes that block the thread; those that do not are limited by
-    /// whoever polls them.
+    /// Sets the deadline of blocking reads and writes. Async callers use their own timeouts.
     #[cfg_attr(
         not(feature = "tls"),
         allow(
@@ -309,7 +307,8 @@ impl Stream {
 
     /// Reads once into `bytes`. Zero means that the peer has closed the connection.
     ///
-    /// Cancel safety: a dropped future has read nothing.
+    /// # Cancel safety
+    /// A dropped future has read nothing.
     pub(crate) async fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let mut buf = ReadBuf::new(bytes);
         poll_fn(|cx| match &mut self.transport {
@@ -323,7 +322,8 @@ impl Stream {
 
     /// Writes all of `bytes`.
     ///
-    /// Cancel safety: a dropped future may have written a part.
+    /// # Cancel safety
+    /// A dropped future may have written a part.
     #[cfg(any(test, feature = "socks5"))]
     async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut written = 0;
@@ -333,10 +333,11 @@ impl Stream {
         self.flush().await
     }
 
-    /// Writes some of `bytes`, which are not empty: at least one of them. TLS may keep a part of it
-    /// until [`flush`](Self::flush).
+    /// Writes at least one of `bytes`, which must not be empty. TLS may buffer a part until
+    /// [`flush`](Self::flush).
     ///
-    /// Cancel safety: a dropped future has written nothing.
+    /// # Cancel safety
+    /// A dropped future has written nothing.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = poll_fn(|cx| match &mut self.transport {
             Transport::Plain(plain) => Pin::new(plain).poll_write(cx, bytes),
@@ -349,9 +350,10 @@ impl Stream {
         }
     }
 
-    /// Writes what TLS has kept.
+    /// Writes the bytes that TLS has buffered.
     ///
-    /// Cancel safety: may be called again after a dropped future.
+    /// # Cancel safety
+    /// Can be called again after its future was dropped.
     #[cfg_attr(
         not(feature = "tls"),
         allow(clippy::unused_async, reason = "with the feature it waits")
@@ -392,7 +394,7 @@ mod tests {
     #[test]
     fn signals_do_not_prolong_a_blocking_write() {
         let (mut stream, _peer) = limited_pair();
-        // More than the buffers of the socket hold.
+        // More than the socket buffers hold.
         let bytes = vec![0; 16 * 1024 * 1024];
         let (written, signals) = with_signals(|| block_on(stream.write_all(&bytes)));
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
@@ -400,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_moment_before_a_deadline_is_a_limit_too() {
+    fn remaining_time_below_a_microsecond_is_a_limit() {
         let (socket, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
         let limits = || {
             (socket.read_timeout().unwrap().is_some(), socket.write_timeout().unwrap().is_some())

@@ -1,13 +1,12 @@
-//! The blocking API: the same handles and operations, ended by `.run()` instead of `.await`.
+//! The blocking API: the same handles and operations, with `.run()` instead of `.await`.
 //!
-//! An operation does nothing until it is run: `find(..).sort(..).run()?`. Where the compiler says
-//! that an operation, such as `InsertOne` or `Find`, "is not a future", or warns of one that must
-//! be used, end it by `.run()`. What is no operation has no `.run()`: [`Client::with_uri_str`] and
-//! `shutdown()` are plain calls, and a [`Cursor`] is an iterator.
+//! An operation does nothing until it runs: `find(..).sort(..).run()?`. If the compiler says that
+//! an operation such as `InsertOne` or `Find` "is not a future", or warns that it is unused, add
+//! `.run()`. Only operations have `.run()`: [`Client::with_uri_str`] and `shutdown()` are plain
+//! methods, and a [`Cursor`] is an iterator.
 //!
-//! No runtime is needed, and none is started behind the caller's back: an operation runs on the
-//! calling thread, over sockets that block. One background thread for the whole process watches the
-//! servers.
+//! The blocking API needs no runtime and starts none. An operation runs on the calling thread over
+//! blocking sockets. One background thread per process monitors the servers.
 //!
 //! ```no_run
 //! use driver::bson::{Document, doc};
@@ -33,17 +32,18 @@ pub type Client = crate::client::Client<Blocking>;
 pub type ClientSession = crate::session::ClientSession<Blocking>;
 /// A collection of a blocking client.
 pub type Collection<T> = crate::collection::Collection<T, Blocking>;
-/// A cursor of a blocking client: an iterator.
+/// A cursor of a blocking client. It is an iterator.
 pub type Cursor<T> = crate::cursor::Cursor<T, Blocking>;
 /// A database of a blocking client.
 pub type Database = crate::database::Database<Blocking>;
-/// A cursor of a blocking client, within a session.
+/// A cursor of a blocking client within a session.
 pub type SessionCursor<T> = crate::cursor::SessionCursor<T, Blocking>;
 
-/// Ends a future of the blocking API on the calling thread: that of
-/// [`Operation::perform`](crate::ops::Operation::perform), or of code that is generic over both
+/// Runs a future of the blocking API on the calling thread: that of
+/// [`Operation::perform`](crate::ops::Operation::perform), or one of code that is generic over both
 /// APIs.
 ///
+/// # Examples
 /// ```no_run
 /// use driver::bson::{Document, doc};
 /// use driver::ops::Operation;

@@ -1,4 +1,4 @@
-//! Values that every layer knows: addresses, roles, versions, names.
+//! Values that every layer uses: addresses, server types, versions, names.
 
 mod address;
 mod compressor;

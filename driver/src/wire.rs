@@ -1,9 +1,9 @@
 //! The wire protocol: pure functions over bytes, without sockets and without a clock.
 //!
-//! A request is written once, straight into the buffer that goes to the socket: [`MessageWriter`]
-//! opens it, [`DocWriter`] and [`SequenceWriter`] fill its sections, each patching its own length
-//! when it is dropped. A reply is found by [`framing`] among the bytes that have arrived and
-//! checked by [`message::parse`].
+//! A request is written once, into the buffer that the socket sends. [`MessageWriter`] opens the
+//! message; [`DocWriter`] and [`SequenceWriter`] fill its sections and write their own length when
+//! they are dropped. [`framing`] finds a reply among the received bytes, and [`message::parse`]
+//! checks it.
 
 pub(crate) mod compression;
 pub(crate) mod encode;
@@ -17,14 +17,14 @@ pub(crate) use self::message::{Flags, MessageWriter};
 pub(crate) use self::sequence::SequenceWriter;
 pub(crate) use self::writer::DocWriter;
 
-/// The bytes before every message: its length, its id, the id it answers, its opcode.
+/// The size of a message header: length, request id, `responseTo`, opcode.
 pub(crate) const HEADER_LEN: usize = 16;
 
-/// The largest message of a server that has not said otherwise, and the largest that is ever
-/// accepted (`maxMessageSizeBytes` of every server since 2.4).
+/// The largest message that the driver accepts, and the limit for a server that reports none
+/// (`maxMessageSizeBytes` of every server since 2.4).
 pub(crate) const MAX_MESSAGE_SIZE: usize = 48_000_000;
 
-/// The little-endian `i32` at `at`, where there are four bytes.
+/// Reads the little-endian `i32` at `at`; `None` if there are fewer than four bytes.
 pub(crate) fn i32_at(bytes: &[u8], at: usize) -> Option<i32> {
     let four = bytes.get(at..at.checked_add(4)?)?;
     Some(i32::from_le_bytes(four.try_into().ok()?))
@@ -32,8 +32,7 @@ pub(crate) fn i32_at(bytes: &[u8], at: usize) -> Option<i32> {
 
 /// Writes the distance from `start` to the end of `buf` at `start`.
 ///
-/// A distance beyond `i32` is cut off; such a message is far beyond any server's limit and is
-/// refused as a whole before it is sent.
+/// A distance beyond `i32` is truncated. The size check refuses such a message before it is sent.
 fn patch_length(buf: &mut [u8], start: usize) {
     let length = (buf.len() - start) as i32;
     buf[start..start + 4].copy_from_slice(&length.to_le_bytes());

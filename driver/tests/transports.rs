@@ -179,12 +179,12 @@ mod socks5 {
         let locked = Relay::start("inside.example", server_port(), Some(("monkey", "banana")));
         for (port, host, more, reason) in [
             (open.port, "elsewhere.example", "", "cannot reach the host"),
-            (locked.port, "inside.example", "", "accepts no way of authentication"),
+            (locked.port, "inside.example", "", "accepts none of the offered"),
             (
                 locked.port,
                 "inside.example",
                 "&proxyUsername=monkey&proxyPassword=mango",
-                "user name and password",
+                "username and password",
             ),
         ] {
             let uri = format!(

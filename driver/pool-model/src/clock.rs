@@ -1,4 +1,4 @@
-//! The cell of the cluster clock, whose values are made so that half of one shows.
+//! A model of the cluster clock's cell. Its values reveal a partial read.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -14,13 +14,13 @@ fn value(order: u64) -> [u64; 3] {
 
 fn read(clock: &Clock) -> u64 {
     clock.load().map_or(0, |found| {
-        assert_eq!(found, value(found[0]), "half of a value was seen");
+        assert_eq!(found, value(found[0]), "a read saw half of a value");
         found[0]
     })
 }
 
-/// A value is replaced twice while it is read: the reader sees a whole one each time, and never an
-/// earlier one after a later.
+/// A value is replaced twice while it is read. The reader sees whole values, and never an older one
+/// after a newer one.
 #[test]
 fn load_against_raise() {
     model(|| {
@@ -39,7 +39,7 @@ fn load_against_raise() {
     });
 }
 
-/// Two values are stored at once: the higher stays, whoever comes first.
+/// Two threads store a value. The higher one stays, in either order.
 #[test]
 fn raise_against_raise() {
     model(|| {

@@ -1,14 +1,13 @@
-//! Models of the driver's connection pool, of the nest and the checks that its picture comes from,
-//! and of the cell of its cluster clock: every interleaving of a few threads, within a bound on
-//! preemptions.
+//! Loom models of the driver's connection pool, its nest, its server checks and its cluster clock.
+//! They explore every interleaving of a few threads, within a bound on preemptions.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p pool-model --release`
 //!
-//! The rules are those of the driver, compiled a second time here, for the driver's sockets cannot
-//! be built for loom. Without `--cfg loom` there is nothing in this crate. Each model is named
-//! after the race that it guards against; `LOOM_MAX_PREEMPTIONS` widens the search.
+//! The models compile the driver's own source files a second time, because the driver's sockets
+//! cannot be built for loom. Without `--cfg loom` this crate is empty. Each model is named after
+//! its race. `LOOM_MAX_PREEMPTIONS` widens the search.
 #![cfg(all(loom, test))]
-// What only the driver itself uses is unused here.
+// The models do not use all items of the driver's files.
 #![allow(dead_code)]
 
 #[path = "../../src/exec/cluster_time/cell.rs"]
@@ -32,28 +31,28 @@ use loom::thread;
 use crate::state::model::{Granted, Model, limits};
 use crate::state::{Counts, Refusal};
 
-/// Explores a model with at most three preemptions in each run, unless the environment asks for
-/// more.
+/// Explores a model with at most three preemptions per run, unless the environment sets another
+/// bound.
 fn model(f: impl Fn() + Send + Sync + 'static) {
     model_within(3, f);
 }
 
-/// As [`model`], with another number: a model of many steps needs a smaller one to end.
+/// As [`model`], with another bound. A model of many steps needs a lower one to end.
 fn model_within(preemptions: usize, f: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(preemptions);
     builder.check(f);
 }
 
-/// Nobody waits, nothing is in use or being opened.
+/// Asserts that no thread waits, and that no connection is in use or being opened.
 fn assert_whole(pool: &Model, total: std::ops::RangeInclusive<u32>) {
     let (Counts { total: all, idle, pending }, waiting) = pool.counts();
     assert_eq!((waiting, pending, idle), (0, 0, all));
     assert!(total.contains(&all), "{all}");
 }
 
-/// A connection comes back while another asks: it is taken or handed over, and nothing is opened
-/// besides.
+/// A connection is returned while another thread asks for one. The thread gets that connection, and
+/// no other is opened.
 #[test]
 fn check_in_against_check_out() {
     model(|| {
@@ -70,8 +69,8 @@ fn check_in_against_check_out() {
     });
 }
 
-/// A connection comes back, another asks, the pool is cleared: whoever asked gets the connection or
-/// is refused, and is never forgotten; a connection of before the clear is gone afterwards.
+/// One connection is returned, one is requested, and the pool is cleared. The request gets a
+/// connection or an error. The connection from before the clear is closed.
 #[test]
 fn check_in_against_check_out_against_clear() {
     model(|| {
@@ -94,8 +93,8 @@ fn check_in_against_check_out_against_clear() {
     });
 }
 
-/// The pool is cleared and ready again while one waits for the connection of another: it gets one
-/// in the end, or is refused.
+/// The pool is cleared and ready again while a thread waits for another's connection. The thread
+/// gets a connection or an error.
 #[test]
 fn ready_after_clear_against_a_waiter() {
     model(|| {
@@ -122,7 +121,7 @@ fn ready_after_clear_against_a_waiter() {
     });
 }
 
-/// One who waits gives up while a connection is handed to it: the next gets it.
+/// A waiting thread times out while it is handed a connection. The next thread gets the connection.
 #[test]
 fn giving_up_against_check_in() {
     model(|| {
@@ -153,8 +152,8 @@ fn giving_up_against_check_in() {
     });
 }
 
-/// One opens a connection and another waits for the right to: whether the first succeeds or not,
-/// the other is served.
+/// One thread opens a connection and another waits to open one. The other is served whether the
+/// first succeeds or fails.
 #[test]
 fn opening_against_waiting_to_open() {
     for succeeds in [true, false] {
@@ -176,8 +175,8 @@ fn opening_against_waiting_to_open() {
     }
 }
 
-/// The pool opens a connection for itself while one asks: it is for the one who asks, and no second
-/// is opened.
+/// The pool opens a connection for itself while a thread asks for one. The thread gets it, and no
+/// second one is opened.
 #[test]
 fn populating_against_check_out() {
     model(|| {
@@ -193,7 +192,8 @@ fn populating_against_check_out() {
     });
 }
 
-/// Closing against a check-in and one who waits: all are told, nothing is kept.
+/// The pool closes during a check-in and a wait. All threads are notified, and no connection
+/// remains.
 #[test]
 fn close_against_check_in_and_check_out() {
     model(|| {

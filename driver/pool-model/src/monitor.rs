@@ -1,4 +1,4 @@
-//! The checks of a server: its monitor, and those who ask it for news.
+//! Models of a server's checks: its monitor, and threads that request a check.
 
 use loom::future::block_on;
 use loom::sync::Arc;
@@ -8,8 +8,8 @@ use crate::checks::Checks;
 use crate::either::{Either, either};
 use crate::model;
 
-/// A monitor, as it works on a server that is polled: a check, then rest until another is wanted.
-/// Gives how many it started.
+/// A monitor of a polled server: checks, then waits for the next request. Returns the number of
+/// checks.
 fn monitor(checks: &Checks) -> u64 {
     let mut started = 0;
     while !checks.is_closed() {
@@ -26,8 +26,8 @@ fn watched(checks: &Arc<Checks>) -> thread::JoinHandle<u64> {
     thread::spawn(move || monitor(&checks))
 }
 
-/// One asks while the monitor goes about its checks: it is answered, and causes no more than one
-/// check besides the first.
+/// A thread requests a check while the monitor runs. It gets its answer, and causes at most one
+/// additional check.
 #[test]
 fn asking_against_a_monitor() {
     model(|| {
@@ -39,9 +39,8 @@ fn asking_against_a_monitor() {
     });
 }
 
-/// Two ask while one check ends and the next begins: however they come between, each check that
-/// they caused is one that both could share, and nothing is left to be checked that nobody asked
-/// for.
+/// Two threads request a check while one check ends and the next begins. Both may share each check,
+/// and no request remains.
 #[test]
 fn two_who_ask_against_the_next_check() {
     model(|| {
@@ -61,13 +60,13 @@ fn two_who_ask_against_the_next_check() {
             last = checks.begin();
             checks.end(last);
         }
-        assert_eq!(last, wanted, "a check is missing, or was started that nobody asked for");
+        assert_eq!(last, wanted, "a check is missing, or was started without a request");
         assert!(checks.has_ended(wanted) && wanted > running);
     });
 }
 
-/// A nudge comes while the monitor goes to rest: it ends the rest, or the check that begins answers
-/// it.
+/// A wake-up comes while the monitor is about to wait. It ends the wait, or the check that begins
+/// answers it.
 #[test]
 fn a_nudge_against_going_to_rest() {
     model(|| {
@@ -83,7 +82,7 @@ fn a_nudge_against_going_to_rest() {
     });
 }
 
-/// The server is no longer watched while one asks and the monitor rests: both are told.
+/// Monitoring ends while one thread requests a check and the monitor waits. Both are notified.
 #[test]
 fn closing_against_asking_and_rest() {
     model(|| {
@@ -99,8 +98,8 @@ fn closing_against_asking_and_rest() {
     });
 }
 
-/// A check is interrupted as the next begins: either the interruption is done with, or the check
-/// sees it. After closing it always does.
+/// A check is interrupted while the next begins. The interruption is cleared, or the next check
+/// sees it. After a close the check always sees it.
 #[test]
 fn closing_against_rearming() {
     model(|| {

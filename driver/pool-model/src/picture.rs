@@ -1,5 +1,5 @@
-//! The nest, whose pictures are made so that half of an update shows: the second number is twice
-//! the first.
+//! Models of the nest. The second number of a snapshot is twice the first, which reveals a partial
+//! update.
 
 use loom::future::block_on;
 use loom::sync::Arc;
@@ -21,12 +21,12 @@ fn advance(nest: &Pictures) {
 fn look(nest: &Pictures) -> u32 {
     let seen = nest.load();
     let (a, b) = ***seen;
-    assert_eq!(b, 2 * a, "half of an update was seen");
+    assert_eq!(b, 2 * a, "a read saw half of an update");
     a
 }
 
-/// Waits for a picture that satisfies, as selection does: look, and if it is found wanting, wait
-/// for that very one to be superseded.
+/// Waits for a snapshot with the wanted number, as server selection does: loads a snapshot, and if
+/// it does not suffice, waits until that snapshot is replaced.
 async fn until(nest: &Pictures, wanted: u32) {
     loop {
         let seen = nest.load_full();
@@ -37,8 +37,8 @@ async fn until(nest: &Pictures, wanted: u32) {
     }
 }
 
-/// The picture changes twice while one waits for the second change: whatever it looked at, it is
-/// woken for what it has not seen.
+/// The snapshot changes twice while a thread waits for the second change. The thread is woken for
+/// every change after the snapshot that it loaded.
 #[test]
 fn waiting_against_updates() {
     model(|| {
@@ -53,7 +53,7 @@ fn waiting_against_updates() {
     });
 }
 
-/// Two wait, one for each of two changes: both are woken.
+/// Two threads wait for one of two changes each. Both are woken.
 #[test]
 fn two_who_wait_against_updates() {
     model_within(2, || {
@@ -68,8 +68,8 @@ fn two_who_wait_against_updates() {
     });
 }
 
-/// Two writers change the picture while it is read twice: each picture is whole, none comes after a
-/// later one, and no update is lost.
+/// Two writers update while a reader loads twice. Each snapshot is whole, the second is not older,
+/// and no update is lost.
 #[test]
 fn reading_against_two_writers() {
     model(|| {
@@ -79,14 +79,14 @@ fn reading_against_two_writers() {
             thread::spawn(move || advance(&nest))
         });
         let first = look(&nest);
-        assert!(first <= look(&nest), "the picture went back");
+        assert!(first <= look(&nest), "the snapshot is older than the one before");
         writers.into_iter().for_each(|writer| writer.join().unwrap());
         assert_eq!(look(&nest), 2);
     });
 }
 
-/// What goes before a picture has been done when the picture is seen; what comes after it is done
-/// when the one before can be had no more.
+/// `change` has run before the new snapshot is visible. `then` runs once the old one cannot be
+/// loaded any more.
 #[test]
 fn what_belongs_to_a_picture_against_a_reader() {
     use loom::sync::atomic::{AtomicBool, Ordering};

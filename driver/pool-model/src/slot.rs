@@ -1,15 +1,15 @@
-//! What the nest needs of `arc-swap`, as a cell under a lock: a reference is taken, or replaced, in
-//! one step.
+//! A replacement for `arc-swap`: a cell under a lock, which loads or stores a reference in one
+//! step.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
 use loom::sync::Mutex;
 
-/// A reference that is replaced whole.
+/// A cell with a reference.
 pub(crate) struct ArcSwap<T>(Mutex<Arc<T>>);
 
-/// A reference for a short look.
+/// A guard for short use.
 pub(crate) struct Guard<T>(T);
 
 impl<T> Deref for Guard<T> {

@@ -1,4 +1,4 @@
-//! What happens in connection pools (specification "Connection Monitoring and Pooling", section
+//! Events of connection pools (specification "Connection Monitoring and Pooling", section
 //! "Connection Pool Monitoring").
 
 use std::time::Duration;
@@ -7,35 +7,35 @@ use bson::oid::ObjectId;
 
 use crate::types::ServerAddress;
 
-/// Something happened in a pool.
+/// An event of a connection pool.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum CmapEvent {
-    /// A pool was made; it hands out nothing before it is ready.
+    /// A pool was created. It provides no connections until it is ready.
     PoolCreated(PoolCreatedEvent),
-    /// A pool hands out connections from now on: its server answered.
+    /// A pool is ready to provide connections: its server was checked successfully.
     PoolReady(PoolReadyEvent),
-    /// A pool gave up all connections it had: its server was seen to fail.
+    /// A pool was cleared after an error of its server.
     PoolCleared(PoolClearedEvent),
-    /// A pool was closed for good.
+    /// A pool was closed.
     PoolClosed(PoolClosedEvent),
-    /// A connection is about to be opened.
+    /// A connection was created; establishing it begins.
     ConnectionCreated(ConnectionCreatedEvent),
-    /// A connection has been opened, and its user proven.
+    /// A connection is ready for use: it was established and authenticated.
     ConnectionReady(ConnectionReadyEvent),
-    /// A connection left its pool.
+    /// A connection was closed.
     ConnectionClosed(ConnectionClosedEvent),
     /// An operation asks for a connection.
     ConnectionCheckoutStarted(ConnectionCheckoutStartedEvent),
-    /// An operation got none.
+    /// An operation got no connection.
     ConnectionCheckoutFailed(ConnectionCheckoutFailedEvent),
-    /// An operation got one.
+    /// An operation got a connection.
     ConnectionCheckedOut(ConnectionCheckedOutEvent),
-    /// An operation gave its connection back.
+    /// An operation returned its connection.
     ConnectionCheckedIn(ConnectionCheckedInEvent),
 }
 
-/// The options of a pool that are not the default.
+/// The pool options that differ from their defaults.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ConnectionPoolOptions {
@@ -57,7 +57,7 @@ pub struct ConnectionPoolOptions {
 pub struct PoolCreatedEvent {
     /// The server.
     pub address: ServerAddress,
-    /// The options of the pool that are not the default.
+    /// The pool options that differ from their defaults.
     pub options: ConnectionPoolOptions,
 }
 
@@ -75,9 +75,9 @@ pub struct PoolReadyEvent {
 pub struct PoolClearedEvent {
     /// The server.
     pub address: ServerAddress,
-    /// Behind a load balancer: the service whose connections were given up.
+    /// In load-balanced mode, the service whose connections were cleared.
     pub service_id: Option<ObjectId>,
-    /// Whether connections that carried operations were cut off as well.
+    /// Whether connections in use were closed too.
     pub interrupt_in_use_connections: bool,
 }
 
@@ -95,7 +95,7 @@ pub struct PoolClosedEvent {
 pub struct ConnectionCreatedEvent {
     /// The server.
     pub address: ServerAddress,
-    /// The number of the connection within its pool, from 1 on.
+    /// The id of the connection, unique within its pool, from 1.
     pub connection_id: u64,
 }
 
@@ -105,9 +105,9 @@ pub struct ConnectionCreatedEvent {
 pub struct ConnectionReadyEvent {
     /// The server.
     pub address: ServerAddress,
-    /// The number of the connection within its pool, from 1 on.
+    /// The id of the connection, unique within its pool, from 1.
     pub connection_id: u64,
-    /// How long it took since [`CmapEvent::ConnectionCreated`].
+    /// The time since [`CmapEvent::ConnectionCreated`].
     pub duration: Duration,
 }
 
@@ -117,21 +117,21 @@ pub struct ConnectionReadyEvent {
 pub struct ConnectionClosedEvent {
     /// The server.
     pub address: ServerAddress,
-    /// The number of the connection within its pool, from 1 on.
+    /// The id of the connection, unique within its pool, from 1.
     pub connection_id: u64,
-    /// Why.
+    /// The reason.
     pub reason: ConnectionClosedReason,
 }
 
-/// Why a connection left its pool.
+/// The reason why a connection was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectionClosedReason {
-    /// The pool was cleared after the connection had been opened.
+    /// The pool was cleared after the connection was created.
     Stale,
-    /// Nobody used it for longer than `maxIdleTimeMS`.
+    /// The connection was idle for longer than `maxIdleTimeMS`.
     Idle,
-    /// It broke, or could not be opened.
+    /// The connection failed, or could not be established.
     Error,
     /// The pool was closed.
     PoolClosed,
@@ -151,20 +151,20 @@ pub struct ConnectionCheckoutStartedEvent {
 pub struct ConnectionCheckoutFailedEvent {
     /// The server.
     pub address: ServerAddress,
-    /// Why.
+    /// The reason.
     pub reason: ConnectionCheckoutFailedReason,
-    /// How long it took since [`CmapEvent::ConnectionCheckoutStarted`].
+    /// The time since [`CmapEvent::ConnectionCheckoutStarted`].
     pub duration: Duration,
 }
 
-/// Why an operation got no connection.
+/// The reason why an operation got no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectionCheckoutFailedReason {
-    /// None came free in time, too many operations were waiting already, or the operation was given
-    /// up while it waited.
+    /// No connection became available in time, too many operations were waiting, or the caller
+    /// dropped the waiting operation.
     Timeout,
-    /// The pool was cleared, or a new connection could not be opened.
+    /// The pool was cleared, or a new connection could not be established.
     ConnectionError,
     /// The pool was closed.
     PoolClosed,
@@ -176,9 +176,9 @@ pub enum ConnectionCheckoutFailedReason {
 pub struct ConnectionCheckedOutEvent {
     /// The server.
     pub address: ServerAddress,
-    /// The number of the connection within its pool, from 1 on.
+    /// The id of the connection, unique within its pool, from 1.
     pub connection_id: u64,
-    /// How long it took since [`CmapEvent::ConnectionCheckoutStarted`].
+    /// The time since [`CmapEvent::ConnectionCheckoutStarted`].
     pub duration: Duration,
 }
 
@@ -188,6 +188,6 @@ pub struct ConnectionCheckedOutEvent {
 pub struct ConnectionCheckedInEvent {
     /// The server.
     pub address: ServerAddress,
-    /// The number of the connection within its pool, from 1 on.
+    /// The id of the connection, unique within its pool, from 1.
     pub connection_id: u64,
 }

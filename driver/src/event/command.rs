@@ -1,7 +1,7 @@
-//! What is asked of servers and what they answer (specification "Command Logging and Monitoring").
+//! Events of commands (specification "Command Logging and Monitoring").
 //!
-//! Commands that prove a user, or carry a user's password, are told with an empty document in the
-//! place of the command and of its reply.
+//! The specification redacts commands that authenticate or carry a password: the command and its
+//! reply are then empty documents.
 
 use std::time::Duration;
 
@@ -11,46 +11,45 @@ use bson::oid::ObjectId;
 use crate::error::Error;
 use crate::types::ServerAddress;
 
-/// A command is sent, answered, or not answered.
+/// An event of a command.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum CommandEvent {
     /// A command is about to be sent.
     Started(CommandStartedEvent),
-    /// A server has carried out a command, or at least said `ok: 1`.
+    /// A command succeeded: its reply has `ok: 1`. Write errors do not count as failures.
     Succeeded(CommandSucceededEvent),
-    /// A server has refused a command, or its answer did not come.
+    /// A command failed: its reply has `ok: 0`, or there is no reply.
     Failed(CommandFailedEvent),
 }
 
-/// The connection that a command is sent over.
+/// The connection of a command.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
-    /// Its number within its pool, from 1 on.
+    /// The id of the connection, unique within its pool, from 1.
     pub id: u64,
-    /// The server's own number for it, where the server tells.
+    /// The server's id of the connection, if the server reports it.
     pub server_id: Option<i64>,
     /// The server.
     pub address: ServerAddress,
 }
 
-/// See [`CommandEvent::Started`]. Each is followed by a success or a failure.
+/// See [`CommandEvent::Started`]. A succeeded or failed event follows each started event.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CommandStartedEvent {
-    /// The command, with the documents that are sent along with it; empty for a command that
-    /// carries a secret.
+    /// The command with its document sequences. Empty for a redacted command.
     pub command: Document,
-    /// The database that it is for.
+    /// The database of the command.
     pub db: String,
-    /// Its name.
+    /// The name of the command.
     pub command_name: String,
-    /// The number of the message that carries it.
+    /// The id of the request message.
     pub request_id: i32,
     /// The connection.
     pub connection: ConnectionInfo,
-    /// Behind a load balancer: the service.
+    /// In load-balanced mode, the service.
     pub service_id: Option<ObjectId>,
 }
 
@@ -58,19 +57,19 @@ pub struct CommandStartedEvent {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CommandSucceededEvent {
-    /// From just before the command was sent until its reply had arrived.
+    /// The time from just before sending until the reply arrived.
     pub duration: Duration,
-    /// The reply; `{ok: 1}` for a write that is not acknowledged, empty where it carries a secret.
+    /// The reply: `{ok: 1}` for an unacknowledged write, empty for a redacted command.
     pub reply: Document,
     /// The name of the command.
     pub command_name: String,
-    /// The database that it was for.
+    /// The database of the command.
     pub db: String,
-    /// The number of the message that carried it.
+    /// The id of the request message.
     pub request_id: i32,
     /// The connection.
     pub connection: ConnectionInfo,
-    /// Behind a load balancer: the service.
+    /// In load-balanced mode, the service.
     pub service_id: Option<ObjectId>,
 }
 
@@ -78,18 +77,18 @@ pub struct CommandSucceededEvent {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CommandFailedEvent {
-    /// From just before the command was sent until it had failed.
+    /// The time from just before sending until the failure.
     pub duration: Duration,
-    /// Why it failed; without the server's words where they might carry a secret.
+    /// The error, without the server's message for a redacted command.
     pub failure: Error,
     /// The name of the command.
     pub command_name: String,
-    /// The database that it was for.
+    /// The database of the command.
     pub db: String,
-    /// The number of the message that carried it.
+    /// The id of the request message.
     pub request_id: i32,
     /// The connection.
     pub connection: ConnectionInfo,
-    /// Behind a load balancer: the service.
+    /// In load-balanced mode, the service.
     pub service_id: Option<ObjectId>,
 }

@@ -1,20 +1,23 @@
-//! The same as the events, for the subscribers of `tracing` (feature `tracing`), in the words of
-//! the logging specification.
+//! Log messages for `tracing` (feature `tracing`), as the logging specification defines them.
 //!
-//! | target | what |
-//! |---|---|
-//! | `driver::client` | what the connection string said that could not be used ([`ClientOptions::warnings`](crate::options::ClientOptions::warnings)), as `warn`, when a client is made |
-//! | `driver::command` | commands, replies, failures |
-//! | `driver::connection` | pools and their connections |
-//! | `driver::topology` | discovery and monitoring |
-//! | `driver::server_selection` | selection; that one has to wait is `info`, all else here and above is `debug` |
+//! The targets are:
 //!
-//! Names and casing of the fields are those of the specifications; a field that has no value is
-//! left out. Documents are relaxed extended JSON, cut off after
+//! - `driver::client`: the unusable parts of the connection string
+//!   ([`ClientOptions::warnings`](crate::options::ClientOptions::warnings)), at level `warn`, when
+//!   a client is created.
+//! - `driver::command`: commands, replies, failures.
+//! - `driver::connection`: pools and their connections.
+//! - `driver::topology`: discovery and monitoring.
+//! - `driver::server_selection`: server selection. The message about waiting has level `info`.
+//!
+//! All other messages have level `debug`.
+//!
+//! The specifications define the names and the case of the fields. A field without a value is
+//! omitted. Documents are relaxed extended JSON, truncated after
 //! [`tracing_max_document_length`](field@
-//! crate::options::ClientOptions::tracing_max_document_length) characters. Whether a subscriber
-//! wants a target is looked at when a client is made, so that nothing is built for nobody: install
-//! the subscriber before.
+//! crate::options::ClientOptions::tracing_max_document_length) characters. Install the subscriber
+//! before you create a client: the client asks for the enabled
+//! targets when it is created.
 
 use bson::{Bson, Document};
 
@@ -23,8 +26,8 @@ use super::command::{CommandEvent, ConnectionInfo};
 use super::sdam::SdamEvent;
 use crate::types::ServerAddress;
 
-/// How many characters of a document are logged where neither the options nor the environment say
-/// otherwise.
+/// The default length limit of logged documents, in characters, unless the options or the
+/// environment set another.
 pub const MAX_DOCUMENT_LENGTH: usize = 1000;
 
 macro_rules! debug {
@@ -46,7 +49,8 @@ pub(crate) fn command(event: &CommandEvent, length: usize) {
             let ConnectionInfo { id, server_id, address } = &$event.connection;
             debug!(
                 "driver::command", address, $message,
-                commandName = $event.command_name, databaseName = $event.db, requestId = $event.request_id,
+                commandName = $event.command_name, databaseName = $event.db,
+                requestId = $event.request_id,
                 driverConnectionId = id, serverConnectionId = server_id,
                 serviceId = $event.service_id.map(|id| id.to_hex()), $($fields)*
             )
@@ -116,7 +120,8 @@ pub(crate) fn connection(event: &CmapEvent) {
                 ConnectionClosedReason::Stale =>
                     "Connection became stale because the pool was cleared",
                 ConnectionClosedReason::Idle => {
-                    "Connection has been available but unused for longer than the configured max idle time"
+                    "Connection has been available but unused for longer than the configured max \
+                     idle time"
                 }
                 ConnectionClosedReason::Error => "An error occurred while using the connection",
                 ConnectionClosedReason::PoolClosed => "Connection pool was closed",
@@ -159,10 +164,12 @@ pub(crate) fn connection(event: &CmapEvent) {
 pub(crate) fn topology(event: &SdamEvent, length: usize) {
     match event {
         SdamEvent::TopologyOpening(e) => tracing::debug!(
-            target: "driver::topology", topologyId = e.topology_id.to_hex(), "Starting topology monitoring"
+            target: "driver::topology", topologyId = e.topology_id.to_hex(),
+            "Starting topology monitoring"
         ),
         SdamEvent::TopologyClosed(e) => tracing::debug!(
-            target: "driver::topology", topologyId = e.topology_id.to_hex(), "Stopped topology monitoring"
+            target: "driver::topology", topologyId = e.topology_id.to_hex(),
+            "Stopped topology monitoring"
         ),
         SdamEvent::TopologyDescriptionChanged(e) => tracing::debug!(
             target: "driver::topology", topologyId = e.topology_id.to_hex(),
@@ -181,7 +188,7 @@ pub(crate) fn topology(event: &SdamEvent, length: usize) {
             "Stopped server monitoring",
             topologyId = e.topology_id.to_hex()
         ),
-        // That of the topology says the same.
+        // The topology's event contains the same change.
         SdamEvent::ServerDescriptionChanged(_) => {}
         SdamEvent::ServerHeartbeatStarted(e) => debug!(
             "driver::topology",
@@ -206,7 +213,8 @@ pub(crate) fn topology(event: &SdamEvent, length: usize) {
         SdamEvent::ServerHeartbeatFailed(e) => debug!(
             "driver::topology", &e.server_address, "Server heartbeat failed",
             topologyId = e.topology_id.to_hex(), awaited = e.awaited,
-            driverConnectionId = e.driver_connection_id, serverConnectionId = e.server_connection_id,
+            driverConnectionId = e.driver_connection_id,
+            serverConnectionId = e.server_connection_id,
             durationMS = ms(e.duration), failure = %e.failure
         ),
     }
@@ -216,19 +224,19 @@ fn ms(duration: std::time::Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// Relaxed extended JSON in the order of the document, cut off where it is too long.
+/// Relaxed extended JSON with the document's field order, truncated to `length` characters.
 fn json(document: &Document, length: usize) -> String {
     let mut json = Json { text: String::new(), left: length, cut: false };
     json.document(document);
     json.text
 }
 
-/// JSON being written, until there is no room left.
+/// JSON that is written until the length limit.
 struct Json {
     text: String,
-    /// How many characters there is room for.
+    /// The remaining number of characters.
     left: usize,
-    /// There was more than there was room for.
+    /// Whether the text was truncated.
     cut: bool,
 }
 
@@ -298,8 +306,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documents_keep_their_order_and_are_cut_off() {
-        let document = doc! { "z": 1, "a": [{ "y": "\"", "b": null }, 2_i64], "n": { "d": bson::DateTime::from_millis(0) } };
+    fn documents_keep_their_order_and_are_truncated() {
+        let date = bson::DateTime::from_millis(0);
+        let document = doc! {
+            "z": 1, "a": [{ "y": "\"", "b": null }, 2_i64], "n": { "d": date },
+        };
         let expected =
             r#"{"z":1,"a":[{"y":"\"","b":null},2],"n":{"d":{"$date":"1970-01-01T00:00:00Z"}}}"#;
         assert_eq!(json(&document, MAX_DOCUMENT_LENGTH), expected);

@@ -1,7 +1,7 @@
-//! What the client learns about its deployment (specification "SDAM Logging and Monitoring").
+//! Events of discovery and monitoring (specification "SDAM Logging and Monitoring").
 //!
-//! The events of one client are told in the order in which things happened, one at a time, by
-//! whichever thread or task caused them.
+//! The events of one client come one at a time and in order, on the thread or task that caused
+//! them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,27 +13,27 @@ use crate::description::{ServerDescription, TopologyDescription};
 use crate::error::Error;
 use crate::types::ServerAddress;
 
-/// Something became known about the deployment, or a server was asked.
+/// An event of discovery or monitoring.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SdamEvent {
-    /// A client begins to watch its deployment. The first event of all.
+    /// A client starts to monitor its deployment. The first event of a client.
     TopologyOpening(TopologyOpeningEvent),
-    /// What is known of the deployment has changed.
+    /// The topology description changed.
     TopologyDescriptionChanged(Box<TopologyDescriptionChangedEvent>),
-    /// The client watches its deployment no longer. The last event of all.
+    /// The client has stopped monitoring. The last event of a client.
     TopologyClosed(TopologyClosedEvent),
-    /// A server belongs to the deployment from now on.
+    /// A server was added to the topology.
     ServerOpening(ServerOpeningEvent),
-    /// What is known of a server has changed; round-trip times do not count.
+    /// A server description changed. Changes of the round-trip time do not count.
     ServerDescriptionChanged(Box<ServerDescriptionChangedEvent>),
-    /// A server belongs to the deployment no longer.
+    /// A server was removed from the topology.
     ServerClosed(ServerClosedEvent),
-    /// A server is being checked.
+    /// A server check starts.
     ServerHeartbeatStarted(ServerHeartbeatStartedEvent),
-    /// A server has answered its check.
+    /// A server check succeeded.
     ServerHeartbeatSucceeded(ServerHeartbeatSucceededEvent),
-    /// A server has not answered its check, or has answered with an error.
+    /// A server check failed: there was no reply, or an error reply.
     ServerHeartbeatFailed(ServerHeartbeatFailedEvent),
 }
 
@@ -41,7 +41,7 @@ pub enum SdamEvent {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TopologyOpeningEvent {
-    /// Which client's view of its deployment.
+    /// The id of the client's topology.
     pub topology_id: ObjectId,
 }
 
@@ -49,11 +49,11 @@ pub struct TopologyOpeningEvent {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TopologyDescriptionChangedEvent {
-    /// Which client's view of its deployment.
+    /// The id of the client's topology.
     pub topology_id: ObjectId,
-    /// What was known until now.
+    /// The description before the change.
     pub previous_description: Arc<TopologyDescription>,
-    /// What is known from now on.
+    /// The description after the change.
     pub new_description: Arc<TopologyDescription>,
 }
 
@@ -61,7 +61,7 @@ pub struct TopologyDescriptionChangedEvent {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TopologyClosedEvent {
-    /// Which client's view of its deployment.
+    /// The id of the client's topology.
     pub topology_id: ObjectId,
 }
 
@@ -69,7 +69,7 @@ pub struct TopologyClosedEvent {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerOpeningEvent {
-    /// Which client's view of its deployment.
+    /// The id of the client's topology.
     pub topology_id: ObjectId,
     /// The server.
     pub address: ServerAddress,
@@ -79,13 +79,13 @@ pub struct ServerOpeningEvent {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerDescriptionChangedEvent {
-    /// Which client's view of its deployment.
+    /// The id of the client's topology.
     pub topology_id: ObjectId,
     /// The server.
     pub address: ServerAddress,
-    /// What was known until now.
+    /// The description before the change.
     pub previous_description: ServerDescription,
-    /// What is known from now on.
+    /// The description after the change.
     pub new_description: ServerDescription,
 }
 
@@ -93,25 +93,26 @@ pub struct ServerDescriptionChangedEvent {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerClosedEvent {
-    /// Which client's view of its deployment.
+    /// The id of the client's topology.
     pub topology_id: ObjectId,
     /// The server.
     pub address: ServerAddress,
 }
 
-/// See [`SdamEvent::ServerHeartbeatStarted`]. Each is followed by a success or a failure.
+/// See [`SdamEvent::ServerHeartbeatStarted`]. A succeeded or failed event follows each started
+/// event.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerHeartbeatStartedEvent {
-    /// Which client's view of its deployment.
+    /// The id of the client's topology.
     pub topology_id: ObjectId,
     /// The server.
     pub server_address: ServerAddress,
-    /// Whether the server answers only when it has news, or after a while.
+    /// Whether the check is awaitable: the server replies on a change or after a timeout.
     pub awaited: bool,
-    /// The number of the monitoring connection, from 1 on for each server.
+    /// The id of the monitoring connection, from 1 for each server.
     pub driver_connection_id: u64,
-    /// The server's own number for it, once known.
+    /// The server's id of the connection, if known.
     pub server_connection_id: Option<i64>,
 }
 
@@ -119,19 +120,19 @@ pub struct ServerHeartbeatStartedEvent {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerHeartbeatSucceededEvent {
-    /// Which client's view of its deployment.
+    /// The id of the client's topology.
     pub topology_id: ObjectId,
     /// The server.
     pub server_address: ServerAddress,
-    /// Whether the server answered only when it had news, or after a while.
+    /// Whether the check is awaitable: the server replies on a change or after a timeout.
     pub awaited: bool,
-    /// How long the answer took; where it was awaited, this is no measure of the distance.
+    /// The duration of the check. For an awaitable check it includes the server's wait.
     pub duration: Duration,
-    /// The answer.
+    /// The reply.
     pub reply: Document,
-    /// The number of the monitoring connection, from 1 on for each server.
+    /// The id of the monitoring connection, from 1 for each server.
     pub driver_connection_id: u64,
-    /// The server's own number for it, once known.
+    /// The server's id of the connection, if known.
     pub server_connection_id: Option<i64>,
 }
 
@@ -139,18 +140,18 @@ pub struct ServerHeartbeatSucceededEvent {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerHeartbeatFailedEvent {
-    /// Which client's view of its deployment.
+    /// The id of the client's topology.
     pub topology_id: ObjectId,
     /// The server.
     pub server_address: ServerAddress,
-    /// Whether the server was to answer only when it had news, or after a while.
+    /// Whether the check is awaitable: the server replies on a change or after a timeout.
     pub awaited: bool,
-    /// How long it took to fail.
+    /// The time until the failure.
     pub duration: Duration,
-    /// Why there was no good answer.
+    /// The error.
     pub failure: Error,
-    /// The number of the monitoring connection, from 1 on for each server.
+    /// The id of the monitoring connection, from 1 for each server.
     pub driver_connection_id: u64,
-    /// The server's own number for it, once known.
+    /// The server's id of the connection, if known.
     pub server_connection_id: Option<i64>,
 }

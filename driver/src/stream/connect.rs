@@ -1,8 +1,8 @@
-//! Opening a socket to an address: resolve, try each address in turn, set the socket's options.
+//! Opens a socket to an address: resolves it, tries each address, sets the socket options.
 //!
-//! Names are resolved on the background runtime for both APIs, so that a slow resolver cannot hold
-//! an operation beyond its deadline. Every address gets an equal share of the time that is left, so
-//! that a black hole among them does not use up the time of the one that answers.
+//! The background runtime resolves names for both APIs, so a slow resolver cannot delay an
+//! operation beyond its deadline. Each address gets an equal share of the remaining time, so an
+//! unreachable address leaves time for the others.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -18,26 +18,26 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::options::ServerAddress;
 use crate::rt::Runtime;
 
-/// How long a connection may be silent before the operating system asks whether the peer still
-/// stands, how often it asks, and after how many unanswered questions it gives up.
+/// TCP keepalive: idle time before the first probe, interval between probes, number of probes.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(120))
     .with_interval(Duration::from_secs(10))
     .with_retries(9);
 
-/// How long to wait, at first and later, before a server is asked again that was too busy to accept
-/// a Unix domain socket.
+/// The first and the longest pause between attempts to connect to a Unix domain socket whose accept
+/// queue is full.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Opens a socket to `address`: a blocking one where `runtime` is blocking. `resolved_by` bounds
-/// the search for its name, and all of it if `deadline` has passed by then.
+/// Opens a socket to `address`: a blocking one if `runtime` is blocking. Name resolution ends by
+/// `resolved_by`. If `deadline` passes during it, `resolved_by` limits the connecting, too.
 ///
 /// # Errors
-/// `DnsResolve` when the name has no address, or is not found in time; `Io` when nothing listens,
-/// or `deadline` passes (its kind is `TimedOut`).
+/// - `DnsResolve` if the name has no address, or does not resolve in time.
+/// - `Io` if the connection is refused, or `deadline` passes (its kind is `TimedOut`).
 ///
-/// Cancel safety: a dropped future leaves no socket behind.
+/// # Cancel safety
+/// A dropped future closes its socket.
 pub(crate) async fn connect(
     address: &ServerAddress,
     runtime: &Runtime,
@@ -50,7 +50,7 @@ pub(crate) async fn connect(
         }
         ServerAddress::Tcp { host, port } => {
             let addresses = resolve(host, *port, runtime, resolved_by).await?;
-            // One that passed meanwhile is that of somebody who waits no more.
+            // The caller of a deadline that has passed no longer waits.
             let deadline = if deadline.is_over() { resolved_by } else { deadline };
             let mut last = None;
             for (i, to) in addresses.iter().enumerate() {
@@ -83,7 +83,7 @@ fn unresolved(host: &str, why: impl std::fmt::Display) -> Error {
     })
 }
 
-/// The time of the next of `left` attempts.
+/// The deadline of the next of `left` attempts.
 fn share_of(deadline: Deadline, left: usize) -> Deadline {
     match (deadline.remaining(), u32::try_from(left)) {
         (Some(rest), Ok(left)) if left > 1 => Deadline::at(Instant::now() + rest / left),
@@ -110,7 +110,7 @@ async fn resolve(
             Err(unresolved(host, &cause))
         }
         Ok(None) => Err(unresolved(host, "the runtime is shutting down")),
-        Err(_) => Err(unresolved(host, "the resolver gave no answer in time")),
+        Err(_) => Err(unresolved(host, "the resolver did not answer in time")),
     }
 }
 
@@ -137,8 +137,7 @@ async fn connect_unix(path: &Path, runtime: &Runtime, deadline: Deadline) -> io:
     if runtime.is_blocking() {
         return connect_unix_blocking(path, deadline).map(Socket::BlockingUnix);
     }
-    // A server that is too busy to accept refuses a socket that does not block, and nothing tells
-    // when it has room again.
+    // A full accept queue refuses a nonblocking socket, and no event tells when it has room.
     let mut pause = SHORTEST_PAUSE;
     let connecting = async {
         loop {
@@ -156,8 +155,7 @@ async fn connect_unix(path: &Path, runtime: &Runtime, deadline: Deadline) -> io:
     ))
 }
 
-/// A server that is too busy to accept makes who connects wait, as long as the socket's limit for
-/// writes allows.
+/// A full accept queue blocks `connect`, at most for the socket's write timeout.
 fn connect_unix_blocking(path: &Path, deadline: Deadline) -> io::Result<UnixStream> {
     let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
     let address = socket2::SockAddr::unix(path)?;
@@ -168,7 +166,7 @@ fn connect_unix_blocking(path: &Path, deadline: Deadline) -> io::Result<UnixStre
         }
         limit_calls(&SockRef::from(&socket), rest)?;
         match blocking(socket.connect(&address)) {
-            // Again, with the time that is left.
+            // Try again with the remaining time.
             Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
             connected => break connected?,
         }
@@ -184,7 +182,7 @@ mod tests {
     use crate::stream::signals::{Signals, with_signals};
 
     #[test]
-    fn a_unix_socket_whose_queue_is_full_is_waited_for_until_the_deadline() {
+    fn full_unix_queue_times_out_on_a_blocking_socket() {
         block_on(full_queue("blocking", Runtime::blocking().unwrap()));
     }
 
@@ -211,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_unix_socket_whose_queue_is_full_is_waited_for_without_blocking() {
+    async fn full_unix_queue_times_out_on_an_async_socket() {
         full_queue("async", Runtime::current().unwrap()).await;
     }
 
@@ -225,8 +223,7 @@ mod tests {
         listener.listen(0).unwrap();
         let address = ServerAddress::Unix { path };
         let connect = |deadline| connect(&address, &runtime, deadline, deadline);
-        // The queue takes a connection or two; without a limit the one after them would wait for
-        // ever.
+        // The queue takes one or two connections. The next would wait forever without a limit.
         let mut taken = vec![connect(Deadline::NEVER).await.unwrap()];
         let error = loop {
             match connect(Deadline::after(Duration::from_millis(50))).await {
@@ -237,7 +234,7 @@ mod tests {
         };
         assert!(error.is_timeout(), "{error:?}");
         assert!(connect(Deadline::after(Duration::ZERO)).await.unwrap_err().is_timeout());
-        // Who is waiting when there is room again gets in, without any limit too.
+        // A waiting connect succeeds when the queue has room again, also without a deadline.
         let accepting = std::thread::spawn(move || {
             drop(listener.accept().unwrap());
             listener

@@ -1,4 +1,4 @@
-//! From an address to a stream: straight or through a proxy, in clear or encrypted.
+//! Opens a stream to an address: directly or through a proxy, with or without TLS.
 
 use super::Stream;
 use super::connect::connect;
@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::options::{ClientOptions, ServerAddress, Tls};
 use crate::rt::Runtime;
 
-/// How one client reaches its servers.
+/// The transport configuration of one client: TLS and proxy.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
     #[cfg(feature = "tls")]
@@ -18,19 +18,19 @@ pub(crate) struct Connector {
 
 impl Connector {
     /// # Errors
-    /// `Tls` when the options of TLS cannot be used; `InvalidArgument` when the driver was built
-    /// without what they need.
+    /// `Tls` for unusable TLS options; `InvalidArgument` if the options need a feature that was not
+    /// built in.
     pub(crate) fn new(options: &ClientOptions) -> Result<Self> {
         #[cfg(not(feature = "tls"))]
         if let Some(Tls::Enabled(_)) = options.tls {
             return Err(crate::error::Error::invalid_argument(
-                "TLS is wanted, but the driver was built without the feature \"tls\"; add that feature to the dependency on driver",
+                "TLS needs the feature \"tls\"; add it to the dependency on driver",
             ));
         }
         #[cfg(not(feature = "socks5"))]
         if options.socks5_proxy.is_some() {
             return Err(crate::error::Error::invalid_argument(
-                "a proxy is wanted, but the driver was built without the feature \"socks5\"; add that feature to the dependency on driver",
+                "a proxy needs the feature \"socks5\"; add it to the dependency on driver",
             ));
         }
         Ok(Connector {
@@ -44,16 +44,17 @@ impl Connector {
         })
     }
 
-    /// Opens a stream to `address`: a blocking one where `runtime` is blocking. Its socket has to
-    /// stand by `socket_deadline`, its name to be found, and all else to be done, by
+    /// Opens a stream to `address`: a blocking one if `runtime` is blocking. The socket must
+    /// connect by `socket_deadline`. Name resolution, proxy and TLS handshakes must end by
     /// `deadline`.
     ///
     /// # Errors
-    /// `DnsResolve` when the name has no address, or is not found in time; `Io` when nothing
-    /// listens, the proxy refuses, or a deadline passes (its kind is `TimedOut`); `Tls` when
-    /// the handshake fails.
+    /// - `DnsResolve` if the name has no address, or does not resolve in time.
+    /// - `Io` if the server or the proxy refuses, or a deadline passes (its kind is `TimedOut`).
+    /// - `Tls` if the TLS handshake fails.
     ///
-    /// Cancel safety: a dropped future leaves no socket behind.
+    /// # Cancel safety
+    /// A dropped future closes its socket.
     pub(crate) async fn connect(
         &self,
         address: &ServerAddress,

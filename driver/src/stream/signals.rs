@@ -1,26 +1,26 @@
-//! For tests: signals that interrupt the system calls of a thread.
+//! Test support: signals that interrupt the system calls of a thread.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// How often the signal comes, and how many times at most.
+/// The interval of the signals and their maximum number.
 const EVERY: Duration = Duration::from_millis(10);
 const AT_MOST: u32 = 1000;
 
-/// Whether signals still came when the work was done.
+/// Whether signals still arrived when the work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signals {
     StillComing,
     Over,
 }
 
-/// Runs `work` on the calling thread while a signal interrupts its system calls every 10 ms, for 10
-/// s at most.
+/// Runs `work` on the calling thread while a signal interrupts its system calls every 10 ms, for at
+/// most 10 s.
 pub(super) fn with_signals<T>(work: impl FnOnce() -> T) -> (T, Signals) {
     extern "C" fn nothing(_: libc::c_int) {}
-    // SAFETY: the action is plain bits, of which all zero is a value: no flags, so that calls are
-    // not restarted. The handler does nothing, and so may run at any time.
+    // SAFETY: all zero bits are a valid `sigaction`: no flags, so calls are not restarted. The
+    // handler does nothing, so it may run at any time.
     let installed = unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = nothing as *const () as libc::sighandler_t;
@@ -36,7 +36,7 @@ pub(super) fn with_signals<T>(work: impl FnOnce() -> T) -> (T, Signals) {
                 if done.load(Ordering::Acquire) {
                     return Signals::StillComing;
                 }
-                // SAFETY: the thread lives: it joins this one before it ends.
+                // SAFETY: the thread is alive: it joins this one before it ends.
                 unsafe { libc::pthread_kill(this, libc::SIGUSR1) };
                 thread::sleep(EVERY);
             }

@@ -1,7 +1,7 @@
-//! A SOCKS5 client (RFC 1928, with user name and password by RFC 1929; specification "SOCKS5
-//! support").
+//! A SOCKS5 client (RFC 1928, username and password by RFC 1929; specification "SOCKS5 Support").
 //!
-//! The proxy resolves the server's name: it may know names that the client's resolver does not.
+//! The proxy resolves the server's name, because it may know names that the client's resolver does
+//! not.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -19,12 +19,13 @@ const USERNAME_PASSWORD: u8 = 2;
 const NONE_ACCEPTABLE: u8 = 0xFF;
 const CONNECT: u8 = 1;
 
-/// Opens a stream to `host` and `port` through `proxy`, whose socket has to stand by
+/// Opens a stream to `host` and `port` through `proxy`. The socket to the proxy must connect by
 /// `socket_deadline`.
 ///
 /// # Errors
-/// Those of a connection to the proxy; `Io` when it refuses, in its own terms; `InvalidArgument`
-/// when a name is too long for the protocol.
+/// - Those of a connection to the proxy.
+/// - `Io` with the proxy's reason if it refuses.
+/// - `InvalidArgument` if a name is too long for the protocol.
 pub(super) async fn connect(
     proxy: &Socks5Proxy,
     host: &str,
@@ -47,14 +48,14 @@ pub(super) async fn connect(
         match read::<2>(&mut stream).await? {
             [VERSION, NO_AUTHENTICATION] => {}
             [VERSION, USERNAME_PASSWORD] => {
-                let login = login.ok_or_else(|| refused("wants a user name and password"))?;
+                let login = login.ok_or_else(|| refused("requires a username and password"))?;
                 stream.write_all(&login).await?;
                 if read::<2>(&mut stream).await?[1] != 0 {
-                    return Err(refused("does not accept the user name and password"));
+                    return Err(refused("does not accept the username and password"));
                 }
             }
             [VERSION, NONE_ACCEPTABLE] => {
-                return Err(refused("accepts no way of authentication that was offered"));
+                return Err(refused("accepts none of the offered authentication methods"));
             }
             _ => return Err(refused("does not speak SOCKS5")),
         }
@@ -129,7 +130,7 @@ async fn skip_bound_address(stream: &mut Stream, kind: u8) -> io::Result<()> {
             let mut rest = vec![0; usize::from(length) + 2];
             read_exact(stream, &mut rest).await
         }
-        _ => Err(refused("answers with an address of no known kind")),
+        _ => Err(refused("answers with an unknown address type")),
     }
 }
 
@@ -158,7 +159,7 @@ fn refused(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionRefused, format!("the proxy {why}"))
 }
 
-/// RFC 1928, section 6.
+/// The reason that a reply code stands for (RFC 1928, section 6).
 fn reason(reply: u8) -> &'static str {
     match reply {
         1 => "failed",
@@ -166,9 +167,9 @@ fn reason(reply: u8) -> &'static str {
         3 => "cannot reach the network",
         4 => "cannot reach the host",
         5 => "was refused by the host",
-        6 => "gave up, as the time to live expired",
+        6 => "reports that the time to live expired",
         7 => "does not support the command",
-        8 => "does not support the kind of address",
+        8 => "does not support the address type",
         _ => "refused for an unknown reason",
     }
 }
@@ -178,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_name_the_host_in_the_shortest_way() {
+    fn request_encodes_ip_addresses_and_host_names() {
         assert_eq!(request("127.0.0.1", 258).unwrap(), [5, 1, 0, 1, 127, 0, 0, 1, 1, 2]);
         assert_eq!(request("ab", 1).unwrap(), [5, 1, 0, 3, 2, b'a', b'b', 0, 1]);
         assert_eq!(request("::1", 1).unwrap()[3..6], [4, 0, 0]);
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_carries_both_lengths() {
+    fn login_carries_both_lengths() {
         assert_eq!(login(&("u".into(), "pw".into())).unwrap(), [1, 1, b'u', 2, b'p', b'w']);
         assert!(login(&(String::new(), "p".into())).is_err());
     }

@@ -1,8 +1,7 @@
 //! TLS over either kind of socket, by rustls.
 //!
-//! The handshake and the records are rustls' own; what stands here is the configuration that the
-//! options describe, which is made once a client, and the words for what went wrong. Certificates
-//! are not checked for revocation.
+//! Builds the configuration from the options, once per client, and explains handshake failures.
+//! Certificates are not checked for revocation.
 
 mod pem;
 mod session;
@@ -22,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::options::{ServerAddress, TlsOptions};
 use crate::rt::Runtime;
 
-/// Encrypts the streams of one client.
+/// Opens the TLS sessions of one client.
 #[derive(Clone)]
 pub(crate) struct TlsConnector {
     config: Arc<ClientConfig>,
@@ -36,7 +35,7 @@ impl std::fmt::Debug for TlsConnector {
 
 impl TlsConnector {
     /// # Errors
-    /// `Tls`, naming the option, when a file cannot be read or used.
+    /// `Tls` with the name of the option if a file cannot be read or used.
     pub(crate) fn new(options: &TlsOptions) -> Result<Self> {
         let config = match &options.rustls_config {
             Some(config) => config.0.clone(),
@@ -45,11 +44,10 @@ impl TlsConnector {
         Ok(TlsConnector { config })
     }
 
-    /// Encrypts `stream`, whose other end must prove to be the host of `address`.
+    /// Encrypts `stream`. The server's certificate must be for the host of `address`.
     ///
     /// # Errors
-    /// `Tls`, saying what is wrong with the certificate; `Io` when the socket fails or `deadline`
-    /// passes.
+    /// `Tls` with the fault of the certificate; `Io` if the socket fails or `deadline` passes.
     pub(super) async fn handshake(
         &self,
         mut stream: Stream,
@@ -62,7 +60,7 @@ impl TlsConnector {
             ServerAddress::Unix { .. } => "localhost".to_owned(),
         };
         let name = ServerName::try_from(host.clone()).map_err(|_| {
-            tls_error(format!("{host:?} is no name that a certificate could be for"))
+            tls_error(format!("{host:?} is not a valid host name for a certificate"))
         })?;
         stream.set_deadline(deadline);
         let shared = stream.shared.clone();
@@ -110,14 +108,14 @@ fn configure(options: &TlsOptions) -> Result<ClientConfig> {
     }
 }
 
-/// The authorities to trust: those of the options, else the system's.
+/// The trusted certificate authorities: those of the options, else the system's.
 fn roots(options: &TlsOptions) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     match pem::authorities(options)? {
         Some(authorities) => {
             for authority in authorities {
                 roots.add(authority).map_err(|e| {
-                    tls_error(format!("tlsCAFile holds a certificate that cannot be used: {e}"))
+                    tls_error(format!("tlsCAFile contains an unusable certificate: {e}"))
                 })?;
             }
         }
@@ -126,7 +124,7 @@ fn roots(options: &TlsOptions) -> Result<RootCertStore> {
             let (added, _) = roots.add_parsable_certificates(native.certs);
             if added == 0 {
                 return Err(tls_error(
-                    "the system has no certificate authorities that could be read; name one with tlsCAFile",
+                    "no certificate authority of the system could be read; set tlsCAFile",
                 ));
             }
         }
@@ -134,7 +132,7 @@ fn roots(options: &TlsOptions) -> Result<RootCertStore> {
     Ok(roots)
 }
 
-/// Says in the user's words why the handshake with `host` failed.
+/// Explains why the handshake with `host` failed.
 fn explain(cause: io::Error, host: &str) -> Error {
     let Some(error) = cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
     else {
@@ -142,18 +140,21 @@ fn explain(cause: io::Error, host: &str) -> Error {
     };
     let why = match error {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired".to_owned(),
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "has expired".to_owned()
+            }
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 "is not valid yet".to_owned()
             }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                format!("is for another host than {host:?}")
+                format!("is not for the host {host:?}")
             }
             CertificateError::UnknownIssuer => {
-                "was issued by an authority that is not trusted; name it with tlsCAFile".to_owned()
+                "was issued by an untrusted authority; trust it with tlsCAFile".to_owned()
             }
             CertificateError::BadSignature => {
-                "was signed by an authority that is not trusted, although one of its name is; check tlsCAFile"
+                "was signed by an untrusted authority that has the name of a trusted one; \
+                 check tlsCAFile"
                     .to_owned()
             }
             other => format!("cannot be accepted: {other}"),
@@ -162,11 +163,12 @@ fn explain(cause: io::Error, host: &str) -> Error {
             AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure,
         ) => {
             return tls_error(format!(
-                "the server {host:?} refused the handshake; it may want a client certificate (tlsCertificateKeyFile)"
+                "the server {host:?} refused the handshake; it may require a client certificate \
+             (tlsCertificateKeyFile)"
             ));
         }
         rustls::Error::InvalidMessage(_) => {
-            return tls_error(format!("the server {host:?} does not speak TLS; leave out tls=true"));
+            return tls_error(format!("the server {host:?} does not use TLS; remove tls=true"));
         }
         other => return tls_error(format!("the handshake with {host:?} failed: {other}")),
     };

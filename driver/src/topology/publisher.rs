@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handler_that_panics_loses_only_its_event() {
+    fn panicking_handler_loses_only_its_event() {
         let told = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&told);
         let publisher = Publisher::new(Some(EventHandler::callback(move |event| {

@@ -1,13 +1,14 @@
-//! Where a server listens.
+//! Server addresses.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The host and port, or the Unix domain socket, of one server.
 ///
-/// Host names are compared in lower case, as servers compare them: [`parse`](ServerAddress::parse)
-/// and a client turn them into it.
+/// Host names are compared in lower case, as servers do. [`parse`](ServerAddress::parse) and the
+/// client convert them.
 ///
+/// # Examples
 /// ```
 /// use driver::options::ServerAddress;
 ///
@@ -22,9 +23,9 @@ use std::path::{Path, PathBuf};
 pub enum ServerAddress {
     /// A host name or IP address, and a port.
     Tcp {
-        /// The name, or the address without brackets.
+        /// The name, or the IP address without brackets.
         host: String,
-        /// The port; 27017 where none is written.
+        /// The port, 27017 by default.
         port: u16,
     },
     /// A Unix domain socket.
@@ -35,10 +36,10 @@ pub enum ServerAddress {
 }
 
 impl ServerAddress {
-    /// The port of a server whose address names none.
+    /// The default port.
     pub const DEFAULT_PORT: u16 = 27017;
 
-    /// The same address, as servers write it.
+    /// The same address in lower case, as servers report it.
     pub(crate) fn in_lower_case(&self) -> Self {
         match self {
             ServerAddress::Tcp { host, port } => {
@@ -48,7 +49,7 @@ impl ServerAddress {
         }
     }
 
-    /// The host name; for a Unix domain socket its path.
+    /// The host name, or the path of a Unix domain socket.
     pub fn host(&self) -> std::borrow::Cow<'_, str> {
         match self {
             ServerAddress::Tcp { host, .. } => host.as_str().into(),
@@ -56,7 +57,7 @@ impl ServerAddress {
         }
     }
 
-    /// The port; none for a Unix domain socket.
+    /// The port; `None` for a Unix domain socket.
     pub fn port(&self) -> Option<u16> {
         match self {
             ServerAddress::Tcp { port, .. } => Some(*port),
@@ -64,7 +65,7 @@ impl ServerAddress {
         }
     }
 
-    /// The path of a Unix domain socket.
+    /// The path of a Unix domain socket; `None` for other addresses.
     pub fn path(&self) -> Option<&Path> {
         match self {
             ServerAddress::Tcp { .. } => None,

@@ -1,28 +1,28 @@
-//! How messages may be compressed (specification "Wire Compression").
+//! Compressors of messages (specification "Wire Compression").
 
-/// A compressor that a client offers to its servers, in order of preference.
+/// A compressor that a client offers to its servers.
 ///
-/// Each needs the feature of its name; without it a client that is asked for the compressor leaves
-/// it out of its offer.
+/// Each compressor needs the cargo feature of its name. The client does not offer compressors that
+/// were not built in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compressor {
     /// Snappy.
     Snappy,
-    /// zlib, at `level` from -1 (its default) and 0 (stored) to 9 (smallest).
+    /// zlib, at `level` from -1 (the default) and 0 (no compression) to 9 (smallest).
     Zlib {
-        /// The level; none: zlib's default.
+        /// The level; `None` is zlib's default.
         level: Option<i32>,
     },
     /// Zstandard, at `level` from 1 to 22.
     Zstd {
-        /// The level; none: Zstandard's default.
+        /// The level; `None` is Zstandard's default.
         level: Option<i32>,
     },
 }
 
 impl Compressor {
-    /// The name by which the handshake negotiates it.
+    /// The name in the handshake.
     pub fn name(&self) -> &'static str {
         match self {
             Compressor::Snappy => "snappy",

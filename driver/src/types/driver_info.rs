@@ -1,15 +1,15 @@
-//! What a library on top of the driver adds to the handshake.
+//! The handshake metadata of a library built on the driver.
 
-/// What a library or application built on this driver adds to the handshake (specification "MongoDB
+/// The handshake metadata of a library or application built on this driver (specification "MongoDB
 /// Handshake").
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DriverInfo {
-    /// Its name.
+    /// The name of the library.
     pub name: String,
-    /// Its version.
+    /// The version of the library.
     pub version: Option<String>,
-    /// What it runs on.
+    /// The platform of the library.
     pub platform: Option<String>,
 }
 

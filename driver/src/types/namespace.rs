@@ -1,4 +1,4 @@
-//! The full names of collections.
+//! The full name of a collection.
 
 use std::fmt;
 

@@ -1,28 +1,28 @@
-//! The roles of servers.
+//! The type of a server.
 
 use std::fmt;
 
-/// The role of a server.
+/// The type of a server (specification "Server Discovery and Monitoring").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ServerType {
-    /// A server that belongs to no set.
+    /// A server outside a replica set.
     Standalone,
     /// A router of a sharded cluster.
     Mongos,
-    /// The member that takes writes.
+    /// The primary of a replica set.
     RsPrimary,
-    /// A member that can be read from.
+    /// A secondary of a replica set.
     RsSecondary,
-    /// A member that only votes.
+    /// An arbiter of a replica set, which has no data.
     RsArbiter,
-    /// A member that is hidden, starting up or recovering: it is known, and never read from.
+    /// Another member: hidden, starting up or recovering. The driver never reads from it.
     RsOther,
-    /// A member without a configuration.
+    /// A member without a replica set configuration.
     RsGhost,
-    /// A load balancer before the servers.
+    /// A load balancer in front of the servers.
     LoadBalancer,
-    /// Not checked yet, or not reachable.
+    /// Not checked yet, or unreachable.
     #[default]
     Unknown,
 }
@@ -40,7 +40,7 @@ impl ServerType {
         )
     }
 
-    /// The name that the specifications give it.
+    /// The name in the specifications.
     pub fn name(self) -> &'static str {
         match self {
             ServerType::Standalone => "Standalone",

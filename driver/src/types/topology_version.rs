@@ -1,4 +1,4 @@
-//! The version of what a server says of itself.
+//! The topology version of a server.
 
 use std::cmp::Ordering;
 
@@ -7,27 +7,26 @@ use bson::raw::RawDocument;
 
 use crate::types::whole;
 
-/// How fresh a server's word about itself is: counts the changes of one process.
+/// The version of a server's state: counts the changes of one server process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopologyVersion {
-    /// Changes whenever the server starts anew.
+    /// Changes when the server process restarts.
     pub process_id: ObjectId,
-    /// Grows with every change of the server's state.
+    /// Increases with every change of the server's state.
     pub counter: i64,
 }
 
 impl TopologyVersion {
-    /// Reads the `topologyVersion` of a reply or of an error; none when it is not one.
+    /// Reads the `topologyVersion` of a reply or an error; `None` if it is malformed.
     pub(crate) fn parse(document: &RawDocument) -> Option<Self> {
         let process_id = document.get_object_id("processId").ok()?;
         let counter = whole(document.get("counter").ok()??)?;
         Some(TopologyVersion { process_id, counter })
     }
 
-    /// How `current` relates to `reported`: less when what is reported is more recent. Unset
-    /// versions and those of other processes are taken for more recent (section
-    /// "topologyVersion Comparison").
+    /// Compares `current` with `reported`: `Less` if the reported version is newer. A missing
+    /// version, or one of another process, counts as newer (section "topologyVersion Comparison").
     pub(crate) fn compare(current: Option<Self>, reported: Option<Self>) -> Ordering {
         match (current, reported) {
             (Some(current), Some(reported)) if current.process_id == reported.process_id => {

@@ -1,8 +1,8 @@
-//! Numbers of any BSON type that hold a whole number.
+//! Integers in any numeric BSON type.
 
 use bson::raw::RawBsonRef;
 
-/// The value as a whole number, if it is one.
+/// The value as an integer, if it is one.
 pub(crate) fn whole(value: RawBsonRef<'_>) -> Option<i64> {
     match value {
         RawBsonRef::Int32(n) => Some(n.into()),

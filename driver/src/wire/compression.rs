@@ -1,9 +1,9 @@
-//! OP_COMPRESSED: a message inside a smaller one (specification "Wire Compression").
+//! OP_COMPRESSED: a compressed message (specification "Wire Compression").
 //!
-//! Which compressor a connection uses is agreed in its handshake; the client's requests use it, and
-//! the server's replies do too. Without the features `snappy`, `zlib` and `zstd` there is nothing
-//! to agree on, and [`Codec`] has no values. What a reply claims to hold once it is decompressed
-//! allocates nothing: memory grows with what comes out, at most to the largest message there is.
+//! The handshake of a connection selects its compressor, for requests and replies. Without the
+//! features `snappy`, `zlib` and `zstd`, [`Codec`] has no values. The uncompressed size that a
+//! reply claims allocates nothing: memory grows with the decompressed bytes, up to the maximum
+//! message size.
 
 use std::io;
 
@@ -15,8 +15,8 @@ use crate::types::Compressor;
 /// The opcode of OP_COMPRESSED.
 pub(crate) const OP_COMPRESSED: i32 = 2012;
 
-/// Before the compressed bytes: a header, the opcode within, the length within, the number of the
-/// compressor.
+/// The size of the fields before the compressed data: header, original opcode, uncompressed size,
+/// compressor id.
 const PROLOGUE: usize = HEADER_LEN + 4 + 4 + 1;
 
 /// A compressor that was built in.
@@ -30,7 +30,7 @@ pub(crate) enum Codec {
     Zstd { level: Option<i32> },
 }
 
-/// The commands that carry secrets, or come before anything is agreed: they are never compressed.
+/// The commands that are never compressed: those with secrets, and those of the handshake.
 const NEVER: [&str; 11] = [
     "hello",
     "isMaster",
@@ -46,7 +46,7 @@ const NEVER: [&str; 11] = [
 ];
 
 impl Codec {
-    /// The codec of `compressor`; none where it was not built in.
+    /// The codec of `compressor`; `None` if it was not built in.
     pub(crate) fn of(compressor: &Compressor) -> Option<Self> {
         match compressor {
             #[cfg(feature = "snappy")]
@@ -60,7 +60,7 @@ impl Codec {
         }
     }
 
-    /// The name by which handshakes agree on it.
+    /// The name in the handshake.
     pub(crate) fn name(self) -> &'static str {
         match self {
             #[cfg(feature = "snappy")]
@@ -72,7 +72,7 @@ impl Codec {
         }
     }
 
-    /// The number that messages give it.
+    /// The compressor id in messages.
     #[cfg(any(feature = "snappy", feature = "zlib", feature = "zstd"))]
     fn id(self) -> u8 {
         match self {
@@ -85,13 +85,13 @@ impl Codec {
         }
     }
 
-    /// Whether the request in `message` may be compressed at all.
+    /// Whether the specification allows compressing the request in `message`.
     pub(crate) fn is_allowed_for(message: &[u8]) -> bool {
         let command = request_body(message).and_then(|body| body.iter().next()?.ok());
         command.is_some_and(|(name, _)| !NEVER.contains(&name.as_str()))
     }
 
-    /// Writes `message` compressed to `out`, whatever was there before.
+    /// Compresses `message` into `out`, which is cleared first.
     ///
     /// # Errors
     /// Those of the compressor.
@@ -102,7 +102,7 @@ impl Codec {
         out.extend_from_slice(&header[..12]);
         out.extend_from_slice(&OP_COMPRESSED.to_le_bytes());
         out.extend_from_slice(&header[12..]);
-        // A message is far smaller than what this field can hold.
+        // A message is far smaller than this field's limit.
         out.extend_from_slice(&(content.len() as i32).to_le_bytes());
         out.push(self.id());
         match self {
@@ -145,11 +145,10 @@ pub(crate) fn is_compressed(frame: &[u8]) -> bool {
     i32_at(frame, 12) == Some(OP_COMPRESSED)
 }
 
-/// Writes the message inside `frame` to `out`, with the header that it would have without
-/// compression.
+/// Decompresses the message in `frame` into `out`, with the header that it has uncompressed.
 ///
 /// # Errors
-/// `InvalidResponse`, saying what was wrong with the bytes; then `out` holds nothing of use.
+/// `InvalidResponse`, with the fault of the bytes. The content of `out` is then unspecified.
 pub(crate) fn decompress(frame: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let bad = |what: String| Error::invalid_response(format!("a compressed message: {what}"));
     let (Some(opcode), Some(claimed), Some(id)) =
@@ -160,7 +159,7 @@ pub(crate) fn decompress(frame: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let claimed = usize::try_from(claimed)
         .ok()
         .filter(|length| *length <= MAX_MESSAGE_SIZE - HEADER_LEN)
-        .ok_or_else(|| bad(format!("it claims to hold {claimed} bytes")))?;
+        .ok_or_else(|| bad(format!("its uncompressed size is {claimed}")))?;
     if opcode == OP_COMPRESSED {
         return Err(bad("it holds another compressed message".into()));
     }
@@ -169,13 +168,13 @@ pub(crate) fn decompress(frame: &[u8], out: &mut Vec<u8>) -> Result<()> {
     out.extend_from_slice(&opcode.to_le_bytes());
     expand(*id, &frame[PROLOGUE..], claimed, out).map_err(|e| bad(e.to_string()))?;
     if out.len() != HEADER_LEN + claimed {
-        return Err(bad(format!("it claims to hold {claimed} bytes, and holds other than that")));
+        return Err(bad(format!("its uncompressed size is not {claimed} bytes, as it claims")));
     }
     patch_length(out, 0);
     Ok(())
 }
 
-/// Appends what `data` holds to `out`, at most one byte more than `claimed`.
+/// Appends the decompressed `data` to `out`, at most one byte more than `claimed`.
 #[allow(unused_variables, reason = "without features there is nothing to expand")]
 #[cfg_attr(
     not(any(feature = "snappy", feature = "zlib", feature = "zstd")),
@@ -185,7 +184,7 @@ fn expand(id: u8, data: &[u8], claimed: usize, out: &mut Vec<u8>) -> io::Result<
     match id {
         #[cfg(feature = "snappy")]
         1 => {
-            /// No snappy element of so many bytes gives more than so many times as many.
+            /// An upper bound for the ratio of a snappy element.
             const EXPANSION: usize = 32;
             let length = snap::raw::decompress_len(data).map_err(io::Error::other)?;
             if length != claimed || length / EXPANSION > data.len() {
@@ -202,15 +201,13 @@ fn expand(id: u8, data: &[u8], claimed: usize, out: &mut Vec<u8>) -> io::Result<
         2 => limited(flate2::read::ZlibDecoder::new(data), claimed, out),
         #[cfg(feature = "zstd")]
         3 => {
-            /// 64 MiB: no frame of a message needs to look back further.
+            /// 64 MiB, larger than the largest message.
             const WINDOW_LOG_MAX: u32 = 26;
             let mut decoder = zstd::stream::read::Decoder::with_buffer(data)?;
             decoder.window_log_max(WINDOW_LOG_MAX)?;
             limited(decoder, claimed, out)
         }
-        id => Err(io::Error::other(format!(
-            "its compressor has the number {id}, which was not agreed on"
-        ))),
+        id => Err(io::Error::other(format!("its compressor id {id} was not negotiated"))),
     }
 }
 

@@ -1,9 +1,8 @@
-//! What a caller gives, serialized as BSON.
+//! Serialization of the caller's values to BSON.
 //!
-//! `bson` calls itself for each level of a document, and writes what a type of the caller's tells
-//! it, be it half a map. So it is not given the value itself but a [`Checked`] one, whose
-//! serializer counts the levels and sees to it that each key has its value. That compiles to a
-//! counter handed down; nothing is looked at twice.
+//! `bson` recurses once per level of a document, and it writes whatever a `Serialize`
+//! implementation emits, even a key without a value. [`Checked`] wraps the value. Its serializer
+//! counts the levels and checks that each key has its value, without a second pass over the data.
 
 use bson::error::Error as BsonError;
 use bson::{Document, RawDocumentBuf};
@@ -18,8 +17,8 @@ use crate::error::{Error, Result};
 /// Appends the document that `value` serializes to.
 ///
 /// # Errors
-/// `BsonSerialization`, also for one that is nested more than [`MAX_DEPTH`] levels deep; then `buf`
-/// is as it was.
+/// `BsonSerialization`, also for a document of more than [`MAX_DEPTH`] levels. `buf` is then
+/// unchanged.
 pub(crate) fn append<T: Serialize + ?Sized>(value: &T, buf: &mut Vec<u8>) -> Result<()> {
     let at = buf.len();
     bson::serialize_to_buffer(&Checked { value, depth: 0 }, buf).map_err(|cause: BsonError| {
@@ -28,7 +27,7 @@ pub(crate) fn append<T: Serialize + ?Sized>(value: &T, buf: &mut Vec<u8>) -> Res
     })
 }
 
-/// The document that `value` is.
+/// Serializes `value` to a raw document.
 ///
 /// # Errors
 /// As [`append`].
@@ -41,7 +40,7 @@ pub(crate) fn document(value: &Document) -> Result<RawDocumentBuf> {
 /// A value at some depth of a document.
 struct Checked<'a, T: ?Sized> {
     value: &'a T,
-    /// How many documents and arrays it is in.
+    /// The number of documents and arrays around it.
     depth: u32,
 }
 
@@ -52,7 +51,7 @@ impl<T: Serialize + ?Sized> Serialize for Checked<'_, T> {
     }
 }
 
-/// A serializer, or what writes the parts of a compound, at some depth.
+/// A serializer, or the serializer of a compound's parts, at some depth.
 struct Check<S> {
     inner: S,
     depth: u32,
@@ -79,7 +78,7 @@ fn deeper<C, E: serde::ser::Error>(
 #[cold]
 fn too_deep<E: serde::ser::Error>() -> E {
     E::custom(format_args!(
-        "it is nested more than {MAX_DEPTH} levels deep, and servers take no more than 180"
+        "it has more than {MAX_DEPTH} levels of nesting; servers accept at most 180"
     ))
 }
 
@@ -106,9 +105,10 @@ impl<S: Serializer> Serializer for Check<S> {
     type SerializeStructVariant = Check<S::SerializeStructVariant>;
 
     scalars! {
-        serialize_bool(bool), serialize_i8(i8), serialize_i16(i16), serialize_i32(i32), serialize_i64(i64),
-        serialize_i128(i128), serialize_u8(u8), serialize_u16(u16), serialize_u32(u32), serialize_u64(u64),
-        serialize_u128(u128), serialize_f32(f32), serialize_f64(f64), serialize_char(char), serialize_str(&str),
+        serialize_bool(bool), serialize_i8(i8), serialize_i16(i16), serialize_i32(i32),
+        serialize_i64(i64), serialize_i128(i128), serialize_u8(u8), serialize_u16(u16),
+        serialize_u32(u32), serialize_u64(u64), serialize_u128(u128), serialize_f32(f32),
+        serialize_f64(f64), serialize_char(char), serialize_str(&str),
         serialize_bytes(&[u8]), serialize_unit_struct(&'static str),
     }
 
@@ -251,7 +251,10 @@ macro_rules! sequences {
                 type Error = S::Error;
 
                 #[inline]
-                fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> std::result::Result<(), S::Error> {
+                fn $method<T: Serialize + ?Sized>(
+                    &mut self,
+                    value: &T,
+                ) -> std::result::Result<(), S::Error> {
                     let part = self.part(value);
                     self.inner.$method(&part)
                 }
@@ -266,8 +269,8 @@ macro_rules! sequences {
 }
 
 sequences! {
-    SerializeSeq::serialize_element, SerializeTuple::serialize_element, SerializeTupleStruct::serialize_field,
-    SerializeTupleVariant::serialize_field,
+    SerializeSeq::serialize_element, SerializeTuple::serialize_element,
+    SerializeTupleStruct::serialize_field, SerializeTupleVariant::serialize_field,
 }
 
 macro_rules! structs {
@@ -303,7 +306,7 @@ macro_rules! structs {
 
 structs! { SerializeStruct, SerializeStructVariant }
 
-/// A map, and whether the key written last still waits for its value.
+/// A map. `key_waits` is set while the last key has no value yet.
 struct CheckMap<S> {
     map: Check<S>,
     key_waits: bool,

@@ -1,18 +1,17 @@
-//! The bytes that have arrived on a connection, and the messages that begin in them.
+//! The receive buffer of a connection, which splits the received bytes into messages.
 //!
-//! The buffer asks for as much as its spare room takes, so that a reply normally costs one read. It
-//! grows only as bytes arrive: a length field alone, however large, allocates nothing beyond one
-//! growth step.
+//! A read fills all free space of the buffer, so a reply normally costs one read. The buffer grows
+//! only as bytes arrive: a length field alone allocates at most one growth step.
 
 use super::{HEADER_LEN, MAX_MESSAGE_SIZE, i32_at};
 use crate::error::{Error, Result};
 
-/// The room of a fresh buffer: more than most replies take.
+/// The initial capacity, larger than most replies.
 const INITIAL: usize = 16 * 1024;
 /// Bytes read from a socket and not yet consumed.
 #[derive(Debug)]
 pub(crate) struct ReadBuffer {
-    /// All of it initialized; `start..end` has arrived.
+    /// Entirely initialized. `start..end` holds the bytes received and not consumed.
     bytes: Vec<u8>,
     start: usize,
     end: usize,
@@ -26,7 +25,7 @@ impl ReadBuffer {
     /// The length of the next message, once its length field has arrived.
     ///
     /// # Errors
-    /// `InvalidResponse` when the length is one that no message has.
+    /// `InvalidResponse` if the length is impossible.
     pub(crate) fn next_len(&self) -> Result<Option<usize>> {
         let Some(length) = i32_at(&self.bytes[self.start..self.end], 0) else { return Ok(None) };
         match usize::try_from(length) {
@@ -38,7 +37,7 @@ impl ReadBuffer {
         }
     }
 
-    /// The next message, once all of it has arrived.
+    /// The next message, once it has arrived completely.
     ///
     /// # Errors
     /// As [`next_len`](Self::next_len).
@@ -46,7 +45,7 @@ impl ReadBuffer {
         Ok(self.next_len()?.and_then(|len| self.bytes[self.start..self.end].get(..len)))
     }
 
-    /// Room for more bytes: never empty, at most doubling what has arrived.
+    /// Free space for more bytes. Never empty; at most doubles the buffer.
     ///
     /// # Errors
     /// As [`next_len`](Self::next_len).
@@ -67,12 +66,12 @@ impl ReadBuffer {
         Ok(&mut self.bytes[self.end..])
     }
 
-    /// Says that `n` bytes were read into [`spare`](Self::spare).
+    /// Records that `n` bytes were read into [`spare`](Self::spare).
     pub(crate) fn filled(&mut self, n: usize) {
         self.end = (self.end + n).min(self.bytes.len());
     }
 
-    /// Drops the first `n` bytes, which were understood.
+    /// Drops the first `n` bytes.
     pub(crate) fn consume(&mut self, n: usize) {
         self.start = (self.start + n).min(self.end);
         if self.start == self.end {
@@ -80,25 +79,25 @@ impl ReadBuffer {
         }
     }
 
-    /// The room that there is.
+    /// The capacity of the buffer.
     #[inline]
     pub(crate) fn room(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// Gives memory back beyond `room`, and beyond what has arrived and is not consumed.
+    /// Frees memory beyond `room`, but keeps all bytes that are not consumed.
     pub(crate) fn shrink_to(&mut self, room: usize) {
         self.bytes.truncate(room.max(INITIAL).max(self.end));
         self.bytes.shrink_to_fit();
     }
 
-    /// How many bytes have arrived and are not consumed.
+    /// The number of bytes received and not consumed.
     pub(crate) fn len(&self) -> usize {
         self.end - self.start
     }
 
-    /// Moves the first `n` bytes out: the whole allocation where they fill a good part of it, a
-    /// copy where not.
+    /// Moves the first `n` bytes out. Hands over the whole allocation if they fill much of it, else
+    /// copies them.
     pub(crate) fn take(&mut self, n: usize) -> Vec<u8> {
         let n = n.min(self.len());
         if n < self.bytes.len() / 4 || self.start > 0 {
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_come_out_as_they_went_in_however_they_are_cut() {
+    fn messages_survive_any_split_into_reads() {
         let sizes = [20, 21, 16 * 1024, 100_000, 2_000_000, 24, 16 * 1024 + 1];
         let mut random = fastrand::Rng::with_seed(2);
         let all: Vec<Vec<u8>> = sizes.iter().map(|len| message(*len, random.u8(..))).collect();
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_alone_allocates_nothing_much() {
+    fn length_field_alone_allocates_little() {
         let mut buffer = ReadBuffer::new();
         feed(&mut buffer, &(MAX_MESSAGE_SIZE as i32).to_le_bytes());
         buffer.spare().unwrap();
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn an_impossible_length_is_an_error() {
+    fn impossible_length_is_an_error() {
         for length in [-1, 0, 19, MAX_MESSAGE_SIZE as i32 + 1, i32::MAX, i32::MIN] {
             let mut buffer = ReadBuffer::new();
             feed(&mut buffer, &length.to_le_bytes());
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_reply_gives_its_memory_back() {
+    fn large_reply_gives_its_memory_back() {
         let mut buffer = ReadBuffer::new();
         let large = message(3_000_000, 0);
         feed(&mut buffer, &large);

@@ -1,9 +1,8 @@
-//! OP_MSG: requests written, replies checked.
+//! OP_MSG: writes requests and checks replies (specification "OP_MSG").
 //!
-//! Specification "OP_MSG". A request is a header, flag bits, one kind-0 section (the command) and
-//! any number of kind-1 sections (its documents). A reply carries exactly one kind-0 section;
-//! whatever else comes is refused, for a connection whose bytes are not understood cannot be
-//! trusted with the next request.
+//! A request is a header, flag bits, one kind-0 section (the command) and any number of kind-1
+//! sections (its documents). A reply has exactly one kind-0 section. The driver refuses everything
+//! else, because it cannot reuse a connection whose bytes it does not understand.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -20,14 +19,14 @@ use crate::error::{Error, Result};
 /// The opcode of OP_MSG.
 pub(crate) const OP_MSG: i32 = 2013;
 
-/// What links a reply to its request: the request's own id, in the reply's `responseTo`.
+/// The id of a request, which its reply repeats as `responseTo`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RequestId(pub(crate) i32);
 
-/// Hands out request ids that are unique in the process until 2³² of them have been used.
+/// Generates request ids, unique in the process for the first 2³².
 ///
-/// Each connection draws a block of ids at a time, so that connections share no cache line per
-/// request.
+/// Each connection takes a block of ids at a time, so requests on different connections share no
+/// cache line.
 #[derive(Debug)]
 pub(crate) struct RequestIds {
     next: i32,
@@ -62,12 +61,13 @@ impl Flags {
     pub(crate) const NONE: Flags = Flags(0);
     /// The last four bytes are a CRC-32C.
     pub(crate) const CHECKSUM_PRESENT: Flags = Flags(1);
-    /// On a request: no reply is wanted. On a reply: another follows without a request.
+    /// On a request: the server must not reply. On a reply: another reply follows without a
+    /// request.
     pub(crate) const MORE_TO_COME: Flags = Flags(1 << 1);
-    /// On a request: several replies are welcome.
+    /// On a request: the server may send several replies.
     pub(crate) const EXHAUST_ALLOWED: Flags = Flags(1 << 16);
 
-    /// The low 16 bits must be understood by whoever reads the message.
+    /// The receiver must understand the low 16 bits.
     const REQUIRED: u32 = 0xFFFF;
     const KNOWN: u32 = Self::CHECKSUM_PRESENT.0 | Self::MORE_TO_COME.0 | Self::EXHAUST_ALLOWED.0;
 
@@ -76,16 +76,14 @@ impl Flags {
     }
 }
 
-/// One open request in a connection's write buffer.
-///
-/// Its length is patched by [`finish`].
+/// An open request in a connection's write buffer. [`finish`] writes its length.
 #[derive(Debug)]
 pub(crate) struct MessageWriter<'b> {
     buf: &'b mut Vec<u8>,
 }
 
 impl<'b> MessageWriter<'b> {
-    /// Clears `buf` and writes a header and flag bits.
+    /// Clears `buf` and writes the header and the flag bits.
     pub(crate) fn begin(buf: &'b mut Vec<u8>, id: RequestId, flags: Flags) -> Self {
         buf.clear();
         let mut head = [0; HEADER_LEN + 4];
@@ -96,14 +94,14 @@ impl<'b> MessageWriter<'b> {
         MessageWriter { buf }
     }
 
-    /// The kind-0 section: the command itself. Exactly one in a message.
+    /// Opens the kind-0 section: the command. A message has exactly one.
     pub(crate) fn body(&mut self) -> DocWriter<'_> {
         self.buf.push(0);
         DocWriter::begin(self.buf)
     }
 
-    /// A kind-1 section: the documents of the command's argument `identifier`. Each identifier once
-    /// in a message.
+    /// Opens a kind-1 section: the documents of the command's argument `identifier`. A message has
+    /// at most one of each identifier.
     pub(crate) fn sequence(&mut self, identifier: &CStr) -> SequenceWriter<'_> {
         SequenceWriter::begin(self.buf, identifier)
     }
@@ -117,16 +115,15 @@ impl<'b> MessageWriter<'b> {
     }
 }
 
-/// Closes the request in `message`, so that it can be sent: writes its length, after checking it
-/// against `limit`.
+/// Completes the request in `message`: checks its length against `limit` and writes it.
 ///
 /// # Errors
-/// `InvalidArgument` when the message is larger than the server takes.
+/// `InvalidArgument` if the message is larger than the server accepts.
 pub(crate) fn finish(message: &mut [u8], limit: usize) -> Result<()> {
     if message.len() > limit {
         return Err(Error::invalid_argument(format!(
-            "the command takes {} bytes, more than the {limit} bytes of a message that the server accepts \
-             (maxMessageSizeBytes); send fewer or smaller documents at once",
+            "the message has {} bytes; the server accepts at most {limit} (maxMessageSizeBytes); \
+             send fewer or smaller documents at once",
             message.len(),
         )));
     }
@@ -139,15 +136,14 @@ pub(crate) fn request_id(message: &[u8]) -> RequestId {
     RequestId(i32_at(message, 4).unwrap_or_default())
 }
 
-/// The command document of a request that was written with [`MessageWriter`].
+/// The command document of a request written by [`MessageWriter`].
 pub(crate) fn request_body(message: &[u8]) -> Option<&RawDocument> {
     let at = HEADER_LEN + 5;
     let len = usize::try_from(i32_at(message, at)?).ok()?;
     RawDocument::from_bytes(message.get(at..at.checked_add(len)?)?).ok()
 }
 
-/// The command of a request that was written with [`MessageWriter`], its document sequences as
-/// arrays.
+/// The command of a request written by [`MessageWriter`], with its document sequences as arrays.
 pub(crate) fn request_document(message: &[u8]) -> Option<Document> {
     let body = request_body(message)?;
     let mut command = document(body)?;
@@ -171,22 +167,21 @@ pub(crate) fn request_document(message: &[u8]) -> Option<Document> {
     Some(command)
 }
 
-/// Where the parts of a checked reply lie.
+/// The positions of the parts of a checked reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
-    /// The id of this message, which the next reply of an exhaust stream names.
+    /// The id of this message. The next reply of an exhaust cursor has it as `responseTo`.
     pub(crate) id: RequestId,
-    /// Whether another reply follows without a request.
+    /// Whether another reply follows without a request (`moreToCome`).
     pub(crate) more_to_come: bool,
-    /// The bytes of the kind-0 document within the frame; its outer length and terminator are
-    /// right.
+    /// The bytes of the kind-0 document within the frame. Its length and terminator are checked.
     pub(crate) body: Range<usize>,
 }
 
 /// Checks one whole frame as the reply to `expected`.
 ///
 /// # Errors
-/// `InvalidResponse`, saying what was wrong with the bytes.
+/// `InvalidResponse`, with the fault of the bytes.
 pub(crate) fn parse(frame: &[u8], expected: RequestId) -> Result<Reply> {
     let bad = |what: String| Err(Error::invalid_response(what));
     let (Some(length), Some(id), Some(response_to), Some(opcode), Some(flags)) = (
@@ -202,7 +197,7 @@ pub(crate) fn parse(frame: &[u8], expected: RequestId) -> Result<Reply> {
         return bad(format!("a message of {} bytes gives its length as {length}", frame.len()));
     }
     if opcode != OP_MSG {
-        return bad(format!("its opcode is {opcode}, and that of OP_MSG is {OP_MSG}"));
+        return bad(format!("its opcode is {opcode}, not {OP_MSG} (OP_MSG)"));
     }
     if response_to != expected.0 {
         return bad(format!(
@@ -212,7 +207,7 @@ pub(crate) fn parse(frame: &[u8], expected: RequestId) -> Result<Reply> {
     }
     let flags = Flags(flags.cast_unsigned());
     if flags.0 & Flags::REQUIRED & !Flags::KNOWN != 0 {
-        return bad(format!("it needs features that nobody asked for (flag bits {:#x})", flags.0));
+        return bad(format!("it sets the unknown required flag bits {:#x}", flags.0));
     }
     let end = frame.len() - if flags.contains(Flags::CHECKSUM_PRESENT) { 4 } else { 0 };
     let at = HEADER_LEN + 4;
@@ -223,14 +218,14 @@ pub(crate) fn parse(frame: &[u8], expected: RequestId) -> Result<Reply> {
     Ok(Reply { id: RequestId(id), more_to_come: flags.contains(Flags::MORE_TO_COME), body })
 }
 
-/// The one kind-0 section that makes up `frame` from `at` on.
+/// The range of the document in the only section of `frame`, which begins at `at`.
 fn body_of(frame: &[u8], at: usize) -> Result<Range<usize>> {
     let bad = |what: String| Err(Error::invalid_response(what));
     match frame.get(at) {
         None => return bad("it has no sections".into()),
         Some(0) => {}
-        Some(1) => return bad("it holds a document sequence, which only requests may".into()),
-        Some(kind) => return bad(format!("it has a section of the unknown kind {kind}")),
+        Some(1) => return bad("it holds a document sequence; only requests may have one".into()),
+        Some(kind) => return bad(format!("its section has the unknown kind {kind}")),
     }
     let start = at + 1;
     let Some(length) = i32_at(frame, start) else {
@@ -243,7 +238,7 @@ fn body_of(frame: &[u8], at: usize) -> Result<Range<usize>> {
     match end {
         Some(end) if end == frame.len() && frame[end - 1] == 0 => Ok(start..end),
         Some(end) if end < frame.len() => bad(format!(
-            "{} bytes follow its document, where a reply has a single section",
+            "{} bytes follow its document; a reply has a single section",
             frame.len() - end
         )),
         _ => bad(format!(
@@ -253,7 +248,7 @@ fn body_of(frame: &[u8], at: usize) -> Result<Range<usize>> {
     }
 }
 
-/// The document, unless it is damaged or nested too deep.
+/// Decodes the document; `None` if it is malformed or nested too deeply.
 fn document(raw: &RawDocument) -> Option<Document> {
     if is_shallow(raw.as_bytes()) { Document::try_from(raw).ok() } else { None }
 }

@@ -1,8 +1,7 @@
-//! The elements of a BSON document, walked without decoding them.
+//! Iteration over the elements of a BSON document without decoding them.
 //!
-//! For the few documents that the driver itself reads on every operation: the top of a reply, its
-//! cursor, its cluster time. A key stays bytes, a value stays where it is; what is not asked for
-//! costs the look at its type and length.
+//! The driver reads a few documents itself on every operation: the top level of a reply, its
+//! cursor, its cluster time. A skipped element costs only a look at its type and length.
 
 use bson::spec::ElementType;
 use bson::{RawDocument, Timestamp};
@@ -10,17 +9,17 @@ use bson::{RawDocument, Timestamp};
 use super::i32_at;
 use crate::error::{Error, Result};
 
-/// One element: its key, and where its value lies.
+/// One element: its key and the bytes of its value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Element<'d> {
     pub(crate) key: &'d [u8],
-    /// One of [`kind`].
+    /// The type, one of [`kind`].
     pub(crate) kind: u8,
-    /// As it is on the wire.
+    /// The value in its wire format.
     pub(crate) value: &'d [u8],
 }
 
-/// The types of elements as they are on the wire.
+/// The element types in the wire format.
 pub(crate) mod kind {
     use bson::spec::ElementType;
 
@@ -31,21 +30,23 @@ pub(crate) mod kind {
     }
 
     kinds! {
-        DOUBLE = Double, STRING = String, DOCUMENT = EmbeddedDocument, ARRAY = Array, BINARY = Binary, UNDEFINED = Undefined,
-        OBJECT_ID = ObjectId, BOOLEAN = Boolean, DATE_TIME = DateTime, NULL = Null, REGEX = RegularExpression,
-        DB_POINTER = DbPointer, CODE = JavaScriptCode, SYMBOL = Symbol, CODE_WITH_SCOPE = JavaScriptCodeWithScope, INT32 = Int32,
-        TIMESTAMP = Timestamp, INT64 = Int64, DECIMAL128 = Decimal128, MAX_KEY = MaxKey, MIN_KEY = MinKey,
+        DOUBLE = Double, STRING = String, DOCUMENT = EmbeddedDocument, ARRAY = Array,
+        BINARY = Binary, UNDEFINED = Undefined, OBJECT_ID = ObjectId, BOOLEAN = Boolean,
+        DATE_TIME = DateTime, NULL = Null, REGEX = RegularExpression, DB_POINTER = DbPointer,
+        CODE = JavaScriptCode, SYMBOL = Symbol, CODE_WITH_SCOPE = JavaScriptCodeWithScope,
+        INT32 = Int32, TIMESTAMP = Timestamp, INT64 = Int64, DECIMAL128 = Decimal128,
+        MAX_KEY = MaxKey, MIN_KEY = MinKey,
     }
 }
 
 impl<'d> Element<'d> {
-    /// Whether the value is of this type.
+    /// Whether the value has this type.
     pub(crate) fn is(&self, kind: ElementType) -> bool {
         self.kind == kind as u8
     }
 
-    /// The bytes of the value: of a string without its length and terminator, of all else as they
-    /// are on the wire.
+    /// The bytes of the value. A string is without its length and terminator; all else is in the
+    /// wire format.
     pub(crate) fn bytes(&self) -> &'d [u8] {
         match self.is(ElementType::String) {
             true => &self.value[4..self.value.len() - 1],
@@ -53,8 +54,7 @@ impl<'d> Element<'d> {
         }
     }
 
-    /// A whole number, whichever of the three numeric types and of `true` a server chose to write
-    /// it in.
+    /// The value as an integer. Servers write integers as int32, int64, double or `true`.
     pub(crate) fn number(&self) -> Option<i64> {
         if self.is(ElementType::Int32) {
             i32_at(self.value, 0).map(i64::from)
@@ -69,12 +69,12 @@ impl<'d> Element<'d> {
         }
     }
 
-    /// How many there are of something: a whole number that is not negative.
+    /// The value as a count: an integer that is not negative.
     pub(crate) fn count(&self) -> Option<u64> {
         self.number().filter(|_| !self.is(ElementType::Boolean))?.try_into().ok()
     }
 
-    /// A timestamp.
+    /// The value as a timestamp.
     pub(crate) fn timestamp(&self) -> Option<Timestamp> {
         if !self.is(ElementType::Timestamp) {
             return None;
@@ -83,11 +83,11 @@ impl<'d> Element<'d> {
         Some(Timestamp { time: (order >> 32) as u32, increment: order as u32 })
     }
 
-    /// The document that the value is or holds.
+    /// The document that the value is or contains.
     fn nested(&self) -> Option<&'d [u8]> {
         match self.kind {
             kind::DOCUMENT | kind::ARRAY => Some(self.value),
-            // Its length, a string with a length of its own, the scope.
+            // The value is its length, a string with its own length, and the scope.
             kind::CODE_WITH_SCOPE => {
                 let code = usize::try_from(i32_at(self.value, 4)?).ok()?;
                 self.value.get(code.checked_add(8)?..)
@@ -96,12 +96,12 @@ impl<'d> Element<'d> {
         }
     }
 
-    /// A document, or an array as the document that it is on the wire.
+    /// The value as a document. An array counts as one, as in the wire format.
     pub(crate) fn document(&self) -> Option<&'d RawDocument> {
         self.document_bytes().and_then(|bytes| RawDocument::from_bytes(bytes).ok())
     }
 
-    /// The bytes of such a document. Its length was looked at when the element was found.
+    /// The bytes of a document or array. [`Elements::step`] has checked its length.
     #[inline]
     pub(crate) fn document_bytes(&self) -> Option<&'d [u8]> {
         let holds_one = self.kind == kind::DOCUMENT || self.kind == kind::ARRAY;
@@ -109,28 +109,27 @@ impl<'d> Element<'d> {
     }
 }
 
-/// The whole number that `n` is, if it is one.
+/// `n` as an integer, if it has no fraction.
 pub(crate) fn whole(n: f64) -> Option<i64> {
-    // Beyond this not every whole number has a double of its own.
+    // Not every integer beyond this limit has an exact `f64`.
     const LIMIT: f64 = (1_u64 << 53) as f64;
     (n.fract() == 0.0 && n.abs() <= LIMIT).then_some(n as i64)
 }
 
-/// Walks the elements of `document`.
+/// Iterates over the elements of `document`.
 pub(crate) fn elements(document: &RawDocument) -> Elements<'_> {
     Elements::of(document.as_bytes())
 }
 
-/// See [`elements`]. After an error there is nothing more.
+/// See [`elements`]. The iteration ends after an error.
 #[derive(Clone, Debug)]
 pub(crate) struct Elements<'d> {
-    /// From the next element on, the terminator of the document included.
+    /// The bytes from the next element on, with the terminator of the document.
     rest: &'d [u8],
 }
 
 impl<'d> Elements<'d> {
-    /// Walks the elements of the document that `bytes` are: its length, the elements, the
-    /// terminator.
+    /// Iterates over the elements of the document in `bytes`: length, elements, terminator.
     #[inline]
     pub(crate) fn of(bytes: &'d [u8]) -> Self {
         Elements { rest: bytes.get(4..).unwrap_or_default() }
@@ -139,8 +138,7 @@ impl<'d> Elements<'d> {
     /// The next element; `Ok(None)` after the last.
     ///
     /// # Errors
-    /// [`Malformed`] when there is no telling where the element ends, or that is beyond the
-    /// document's end.
+    /// [`Malformed`] if the end of the element is unknown, or beyond the end of the document.
     #[inline]
     pub(crate) fn step(&mut self) -> std::result::Result<Option<Element<'d>>, Malformed> {
         let rest = std::mem::take(&mut self.rest);
@@ -153,14 +151,16 @@ impl<'d> Elements<'d> {
     }
 }
 
-/// An element is cut off or of no known type.
+/// An element is truncated or has an unknown type.
 #[derive(Debug)]
 pub(crate) struct Malformed;
 
 impl From<Malformed> for Error {
     #[cold]
     fn from(Malformed: Malformed) -> Self {
-        Error::invalid_response("its BSON is malformed: an element is cut off or of no known type")
+        Error::invalid_response(
+            "its BSON is malformed: an element is truncated or has an unknown type",
+        )
     }
 }
 
@@ -173,20 +173,19 @@ impl<'d> Iterator for Elements<'d> {
     }
 }
 
-/// How many levels a document may have, itself included: as many as servers accept.
+/// The maximum number of levels of a document, itself included. Servers accept as many.
 pub(crate) const MAX_DEPTH: u32 = 200;
 
-/// Whether a document has at most [`MAX_DEPTH`] levels, so that what calls itself for each of them
-/// may be let loose on it.
+/// Whether a document has at most [`MAX_DEPTH`] levels, so that a recursive decoder may read it.
 pub(crate) fn is_shallow(document: &[u8]) -> bool {
-    /// A level has a type, the end of a key, a length and a terminator.
+    /// The smallest level: a type, an empty key, a length and a terminator.
     const SMALLEST: usize = 1 + 1 + 4 + 1;
     if document.len() <= SMALLEST * MAX_DEPTH as usize {
         return true;
     }
     let mut open = vec![Elements::of(document)];
     while let Some(innermost) = open.last_mut() {
-        // Who decodes what is damaged comes no further than this.
+        // A decoder stops at malformed bytes, too.
         match innermost.step() {
             Ok(Some(element)) => {
                 if let Some(inner) = element.nested() {
@@ -202,8 +201,8 @@ pub(crate) fn is_shallow(document: &[u8]) -> bool {
     true
 }
 
-/// The first element of `bytes`, and what follows it; the last byte, the document's terminator, is
-/// never part of an element.
+/// Splits `bytes` into its first element and the rest. The last byte, the terminator of the
+/// document, is never part of an element.
 #[inline]
 fn split(bytes: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let (&kind, rest) = bytes.split_first()?;
@@ -217,7 +216,7 @@ fn split(bytes: &[u8]) -> Option<(Element<'_>, &[u8])> {
     Some((Element { key, kind, value }, rest))
 }
 
-/// Where the first zero stands, looked for in eight bytes at a time.
+/// The position of the first zero byte. Reads eight bytes at a time.
 #[inline]
 fn zero_in(bytes: &[u8]) -> Option<usize> {
     const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
@@ -225,7 +224,7 @@ fn zero_in(bytes: &[u8]) -> Option<usize> {
     let (words, rest) = bytes.as_chunks();
     for (i, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
-        // The highest bit of each byte that is zero; below the lowest such byte, of no other.
+        // Sets the highest bit of each zero byte. Bits above the lowest one may be wrong.
         let zeros = word.wrapping_sub(LOW) & !word & HIGH;
         if zeros != 0 {
             return Some(8 * i + zeros.trailing_zeros() as usize / 8);
@@ -234,7 +233,7 @@ fn zero_in(bytes: &[u8]) -> Option<usize> {
     rest.iter().position(|byte| *byte == 0).map(|at| bytes.len() - rest.len() + at)
 }
 
-/// How many bytes the value takes that begins `rest`.
+/// The length of the value at the start of `rest`.
 #[inline]
 fn value_len(kind: u8, rest: &[u8]) -> Option<usize> {
     let told = |extra: usize| usize::try_from(i32_at(rest, 0)?).ok()?.checked_add(extra);
@@ -245,7 +244,7 @@ fn value_len(kind: u8, rest: &[u8]) -> Option<usize> {
         kind::OBJECT_ID => 12,
         kind::DECIMAL128 => 16,
         kind::NULL | kind::UNDEFINED | kind::MIN_KEY | kind::MAX_KEY => 0,
-        // A string has at least its terminator, and ends with it.
+        // A string has at least its terminator and ends with it.
         kind::STRING | kind::CODE | kind::SYMBOL => {
             let length = told(4).filter(|length| *length >= 5)?;
             if rest.get(length - 1) != Some(&0) {
@@ -269,6 +268,8 @@ fn value_len(kind: u8, rest: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use bson::oid::ObjectId;
+    use bson::raw::cstr;
+    use bson::spec::BinarySubtype;
     use bson::{Bson, Document, RawDocumentBuf, doc};
 
     use super::*;
@@ -276,19 +277,20 @@ mod tests {
     fn all_types() -> Document {
         doc! {
             "double": 1.0, "string": "text", "document": { "a": 1 }, "array": [1, 2],
-            "binary": bson::Binary { subtype: bson::spec::BinarySubtype::Generic, bytes: vec![1, 2, 3] },
+            "binary": bson::Binary { subtype: BinarySubtype::Generic, bytes: vec![1, 2, 3] },
             "undefined": Bson::Undefined, "id": ObjectId::from_bytes([1; 12]), "bool": true,
             "date": bson::DateTime::from_millis(5), "null": Bson::Null,
-            "regex": bson::Regex { pattern: bson::raw::cstr!("a.b").into(), options: bson::raw::cstr!("i").into() },
+            "regex": bson::Regex { pattern: cstr!("a.b").into(), options: cstr!("i").into() },
             "code": Bson::JavaScriptCode("x".into()), "symbol": Bson::Symbol("s".into()),
             "scope": bson::JavaScriptCodeWithScope { code: "y".into(), scope: doc! { "z": 1 } },
             "int32": 7, "timestamp": Timestamp { time: 3, increment: 4 }, "int64": 8_i64,
-            "decimal": bson::Decimal128::from_bytes([2; 16]), "min": Bson::MinKey, "max": Bson::MaxKey,
+            "decimal": bson::Decimal128::from_bytes([2; 16]),
+            "min": Bson::MinKey, "max": Bson::MaxKey,
         }
     }
 
     #[test]
-    fn every_type_is_walked_over_and_the_driver_reads_what_it_needs() {
+    fn every_type_is_scanned_and_read() {
         let written = RawDocumentBuf::try_from(&all_types()).unwrap();
         let found: Vec<_> = elements(&written).map(|element| element.unwrap()).collect();
         let keys: Vec<_> =
@@ -305,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_zero_is_found_wherever_it_stands() {
+    fn first_zero_is_found_at_any_position() {
         for length in 0..40 {
             for fill in [1, 0x7f, 0x80, 0x81, 0xff] {
                 assert_eq!(zero_in(&vec![fill; length]), None);
@@ -313,7 +315,8 @@ mod tests {
                     let mut bytes = vec![fill; length];
                     bytes[at] = 0;
                     assert_eq!(zero_in(&bytes), Some(at));
-                    // What follows is of no matter: neither another zero nor what borrows from it.
+                    // Later bytes must not matter: neither zeros nor ones, which the subtraction
+                    // may borrow from.
                     bytes[at..].iter_mut().skip(1).step_by(2).for_each(|byte| *byte = 0);
                     bytes[at..].iter_mut().skip(2).step_by(2).for_each(|byte| *byte = 1);
                     assert_eq!(zero_in(&bytes), Some(at));
@@ -323,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn no_damage_gets_past_the_end() {
+    fn malformed_elements_end_within_the_document() {
         let whole = RawDocumentBuf::try_from(&all_types()).unwrap().into_bytes();
         for at in 4..whole.len() - 1 {
             for value in [0, 1, 2, 5, 0x7f, 0x80, 0xff] {

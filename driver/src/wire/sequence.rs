@@ -1,7 +1,7 @@
-//! A kind-1 section of an OP_MSG: documents one after the other, without array keys.
+//! A kind-1 section of an OP_MSG: consecutive documents without array keys.
 //!
-//! The section tells its bytes, and takes back a document that turns out too large, so that a batch
-//! can be filled up to a server's limits without serializing anything twice.
+//! The section reports its size and can remove its last document. So a batch fills up to the
+//! server's limits without serializing any document twice.
 
 use bson::oid::ObjectId;
 use bson::spec::ElementType;
@@ -11,7 +11,7 @@ use super::writer::DocWriter;
 use super::{encode, patch_length};
 use crate::error::Result;
 
-/// One open document sequence at the end of a message.
+/// An open document sequence at the end of a message.
 #[derive(Debug)]
 pub(crate) struct SequenceWriter<'b> {
     buf: &'b mut Vec<u8>,
@@ -33,7 +33,7 @@ impl<'b> SequenceWriter<'b> {
     /// Appends the document that `value` serializes to. Returns its size in bytes.
     ///
     /// # Errors
-    /// `BsonSerialization`; then nothing was appended.
+    /// `BsonSerialization`. The section is then unchanged.
     pub(crate) fn serialize<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<usize> {
         let at = self.buf.len();
         encode::append(value, self.buf)?;
@@ -44,7 +44,7 @@ impl<'b> SequenceWriter<'b> {
     /// Appends the document that `fill` writes. Returns its size in bytes.
     ///
     /// # Errors
-    /// Those of `fill`; then nothing was appended.
+    /// Those of `fill`. The section is then unchanged.
     pub(crate) fn write(
         &mut self,
         fill: impl FnOnce(&mut DocWriter<'_>) -> Result<()>,
@@ -59,7 +59,7 @@ impl<'b> SequenceWriter<'b> {
         Ok(self.buf.len() - at)
     }
 
-    /// Puts `_id` before all other fields of the document appended last.
+    /// Inserts `_id` before the other fields of the last document.
     pub(crate) fn prepend_id(&mut self, id: ObjectId) {
         let mut element = [0; 17];
         element[0] = ElementType::ObjectId as u8;
@@ -70,21 +70,20 @@ impl<'b> SequenceWriter<'b> {
         patch_length(self.buf, self.last);
     }
 
-    /// Takes the document appended last back out, so that it can begin the next batch. At most once
-    /// in a row.
+    /// Removes the last document, which then begins the next batch. A second call in a row does
+    /// nothing.
     pub(crate) fn take_back(&mut self) {
         if self.buf.len() > self.last {
             self.buf.truncate(self.last);
         }
     }
 
-    /// The document appended last, as long as it was not taken back.
+    /// The last document; empty after [`take_back`](Self::take_back).
     pub(crate) fn last(&self) -> &[u8] {
         &self.buf[self.last..]
     }
 
-    /// How many bytes of the message are written so far, all sections together and its header
-    /// included.
+    /// The size of the message so far, with its header and all sections.
     pub(crate) fn message_len(&self) -> usize {
         self.buf.len()
     }

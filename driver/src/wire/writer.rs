@@ -1,9 +1,9 @@
-//! BSON written field by field at the end of a byte buffer.
+//! Writes BSON field by field at the end of a byte buffer.
 //!
-//! A [`DocWriter`] opens a document when it is made and closes it (terminator, length) when it is
-//! dropped; nested documents borrow their parent, so that they cannot interleave. Keys are
-//! [`CStr`]s, which `cstr!` checks for NUL at compile time; those of a user come within documents,
-//! whose serialization refuses them.
+//! A new [`DocWriter`] opens a document; dropping it writes the terminator and the length. A nested
+//! writer borrows its parent, so the two cannot interleave. Keys are [`CStr`]s: `cstr!` rejects NUL
+//! bytes at compile time. Keys of the user come in documents, whose serialization rejects NUL
+//! bytes.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use serde::ser::{SerializeMap, Serializer};
 use super::{encode, patch_length};
 use crate::error::{Error, Result};
 
-/// One open document at the end of a buffer.
+/// An open document at the end of a buffer.
 #[derive(Debug)]
 pub(crate) struct DocWriter<'b> {
     buf: &'b mut Vec<u8>,
@@ -67,23 +67,23 @@ impl<'b> DocWriter<'b> {
         self.buf.extend_from_slice(&value.time.to_le_bytes());
     }
 
-    /// A time limit in whole milliseconds.
+    /// Writes a time limit in whole milliseconds.
     ///
     /// # Errors
-    /// `InvalidArgument` for more milliseconds than BSON can count.
+    /// `InvalidArgument` if the milliseconds exceed an `i64`.
     pub(crate) fn millis(&mut self, key: &CStr, value: Duration) -> Result<()> {
         let millis = i64::try_from(value.as_millis()).map_err(|_| {
             Error::invalid_argument(format!(
-                "{}: {value:?} is longer than any server waits",
+                "{}: {value:?} exceeds the largest number of milliseconds, 2^63 - 1",
                 key.as_str()
             ))
         })?;
-        // Less than a millisecond would read as "without limit".
+        // Rounds up, because 0 means "no limit".
         self.i64(key, if value.is_zero() { 0 } else { millis.max(1) });
         Ok(())
     }
 
-    /// A UUID, as binary of subtype 4.
+    /// Writes a UUID, a binary of subtype 4.
     pub(crate) fn uuid(&mut self, key: &CStr, value: &[u8; 16]) {
         self.binary(key, BinarySubtype::Uuid, value);
     }
@@ -105,50 +105,48 @@ impl<'b> DocWriter<'b> {
         self.buf.extend_from_slice(value.as_bytes());
     }
 
-    /// All fields of `value`, after those that are already here.
+    /// Appends all fields of `value`.
     pub(crate) fn extend(&mut self, value: &RawDocument) {
         let bytes = value.as_bytes();
         self.buf.extend_from_slice(&bytes[4..bytes.len() - 1]);
     }
 
-    /// A nested document.
+    /// Opens a nested document.
     pub(crate) fn nested(&mut self, key: &CStr) -> DocWriter<'_> {
         self.key(ElementType::EmbeddedDocument, key);
         DocWriter::begin(self.buf)
     }
 
-    /// A nested array.
+    /// Opens a nested array.
     pub(crate) fn array(&mut self, key: &CStr) -> ArrayWriter<'_> {
         self.key(ElementType::Array, key);
         ArrayWriter { doc: DocWriter::begin(self.buf), next: 0 }
     }
 
-    /// Whatever `value` serializes to: a document, or any other BSON value, such as a `Bson` or a
-    /// `RawBsonRef`.
+    /// Writes any value: a document or another BSON value, such as a `Bson` or a `RawBsonRef`.
     ///
     /// # Errors
-    /// `BsonSerialization`; then nothing of the field stays in the buffer.
+    /// `BsonSerialization`. The buffer is then unchanged.
     pub(crate) fn value<T: Serialize + ?Sized>(&mut self, key: &CStr, value: &T) -> Result<()> {
         let at = self.buf.len();
         encode::append(&Single { key: key.as_str(), value }, self.buf)?;
-        // What was written is a document of one field; the field alone is what belongs here.
+        // The buffer now holds a document of one field. Only the field belongs here.
         self.buf.pop();
         self.buf.drain(at..at + 4);
         Ok(())
     }
 
-    /// A document that `value` serializes to, written in place.
+    /// Serializes `value`, a document, in place.
     ///
     /// # Errors
-    /// `BsonSerialization`, also when it is not a document; then nothing of the field stays in the
-    /// buffer.
+    /// `BsonSerialization`, also if `value` is not a document. The buffer is then unchanged.
     pub(crate) fn serialize<T: Serialize + ?Sized>(&mut self, key: &CStr, value: &T) -> Result<()> {
         let at = self.buf.len();
         self.key(ElementType::EmbeddedDocument, key);
         encode::append(value, self.buf).inspect_err(|_| self.buf.truncate(at))
     }
 
-    /// The bytes of this document so far.
+    /// The size of this document so far.
     pub(crate) fn len(&self) -> usize {
         self.buf.len() - self.start
     }
@@ -161,7 +159,7 @@ impl Drop for DocWriter<'_> {
     }
 }
 
-/// One open array at the end of a buffer; it numbers its elements itself.
+/// An open array at the end of a buffer. It numbers its elements itself.
 #[derive(Debug)]
 pub(crate) struct ArrayWriter<'b> {
     doc: DocWriter<'b>,
@@ -169,7 +167,7 @@ pub(crate) struct ArrayWriter<'b> {
 }
 
 impl ArrayWriter<'_> {
-    /// The type byte and the decimal index.
+    /// Writes the type byte and the decimal index.
     fn key(&mut self, kind: ElementType) {
         let mut digits = [0; 10];
         let mut at = digits.len();
@@ -200,7 +198,7 @@ impl ArrayWriter<'_> {
         self.doc.buf.push(0);
     }
 
-    /// A document that `value` serializes to, written in place.
+    /// Serializes `value`, a document, in place.
     ///
     /// # Errors
     /// As [`DocWriter::serialize`].
@@ -213,7 +211,7 @@ impl ArrayWriter<'_> {
         })
     }
 
-    /// A nested document.
+    /// Opens a nested document.
     pub(crate) fn nested(&mut self) -> DocWriter<'_> {
         self.key(ElementType::EmbeddedDocument);
         DocWriter::begin(self.doc.buf)
@@ -249,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_field_reads_back() {
+    fn every_field_type_reads_back() {
         let id = ObjectId::from_bytes([7; 12]);
         let read = written(|w| {
             w.i32(cstr!("i"), -1);
@@ -279,14 +277,15 @@ mod tests {
             read,
             doc! {
                 "i": -1, "l": i64::MIN, "b": true, "s": "a\0b",
-                "t": Timestamp { time: 3, increment: 4 }, "u": uuid, "o": id, "d": { "x": 1 }, "v": "v",
-                "vd": { "y": [1, 2] }, "z": { "z": 1 }, "in": { "in": { "x": 1 } }, "a": array, "e": 1, "e2": 2,
+                "t": Timestamp { time: 3, increment: 4 }, "u": uuid, "o": id, "d": { "x": 1 },
+                "v": "v", "vd": { "y": [1, 2] }, "z": { "z": 1 }, "in": { "in": { "x": 1 } },
+                "a": array, "e": 1, "e2": 2,
             }
         );
     }
 
     #[test]
-    fn what_cannot_be_serialized_leaves_no_trace() {
+    fn failed_serialization_leaves_the_buffer_unchanged() {
         let read = written(|w| {
             w.i32(cstr!("before"), 1);
             w.serialize(cstr!("scalar"), &5).unwrap_err();

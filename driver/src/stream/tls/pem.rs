@@ -1,4 +1,4 @@
-//! Certificates and keys out of PEM files.
+//! Reads certificates and keys from PEM files.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -13,13 +13,13 @@ use super::tls_error;
 use crate::error::Result;
 use crate::options::TlsOptions;
 
-/// The client's certificates, its own first, and its key.
+/// The client's certificate chain, its own certificate first, and its key.
 pub(super) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-/// The authorities that the options name; `None` where they name none.
+/// The authorities that the options name; `None` if they name none.
 ///
 /// # Errors
-/// `Tls`, naming the file, when it cannot be read or holds no certificate.
+/// `Tls` with the name of the file if it cannot be read or contains no certificate.
 pub(super) fn authorities(options: &TlsOptions) -> Result<Option<Vec<CertificateDer<'static>>>> {
     match content("tlsCAFile", options.ca_file_path.as_deref(), options.ca_pem.as_deref())? {
         None => Ok(None),
@@ -27,11 +27,11 @@ pub(super) fn authorities(options: &TlsOptions) -> Result<Option<Vec<Certificate
     }
 }
 
-/// The identity that the options name; `None` where they name none.
+/// The client identity that the options name; `None` if they name none.
 ///
 /// # Errors
-/// `Tls`, naming the file, when it cannot be read, holds no certificate or no key, or the password
-/// does not open the key.
+/// `Tls` with the name of the file if it cannot be read, contains no certificate or no key, or the
+/// password does not decrypt the key.
 pub(super) fn identity(options: &TlsOptions) -> Result<Option<Identity>> {
     const OPTION: &str = "tlsCertificateKeyFile";
     let path = options.cert_key_file_path.as_deref();
@@ -43,8 +43,8 @@ pub(super) fn identity(options: &TlsOptions) -> Result<Option<Identity>> {
         Some(encrypted) => decrypt(encrypted, options.tls_certificate_key_file_password.as_deref())?,
         None => PrivateKeyDer::from_pem_slice(&pem).map_err(|e| {
             tls_error(format!(
-                "{OPTION} holds no private key that can be used ({e}); PKCS#8, PKCS#1 and SEC1 can be, \
-                 and encrypted ones in PKCS#8"
+                "{OPTION} contains no usable private key ({e}); PKCS#8 (also encrypted), PKCS#1 and \
+                 SEC1 are supported"
             ))
         })?,
     };
@@ -68,14 +68,14 @@ fn content<'a>(
 fn certificates(option: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<std::result::Result<_, _>>()
-        .map_err(|e| tls_error(format!("{option} is no PEM file: {e}")))?;
+        .map_err(|e| tls_error(format!("{option} is not a PEM file: {e}")))?;
     match certificates.is_empty() {
-        true => Err(tls_error(format!("{option} holds no certificate"))),
+        true => Err(tls_error(format!("{option} contains no certificate"))),
         false => Ok(certificates),
     }
 }
 
-/// The base64 text of an encrypted key, where the file holds one.
+/// The base64 text of an encrypted key, if the file contains one.
 fn encrypted_key(pem: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(pem).ok()?;
     let (_, after) = text.split_once("-----BEGIN ENCRYPTED PRIVATE KEY-----")?;
@@ -90,9 +90,9 @@ fn decrypt(encrypted: &str, password: Option<&[u8]>) -> Result<PrivateKeyDer<'st
     let text: String = encrypted.split_whitespace().collect();
     let der = BASE64.decode(text).map_err(|e| unusable(format!("is not base64: {e}")))?;
     let key = EncryptedPrivateKeyInfoRef::try_from(der.as_slice())
-        .map_err(|e| unusable(format!("is no PKCS#8 structure: {e}")))?;
-    let key = key
-        .decrypt(password)
-        .map_err(|e| unusable(format!("is not opened by tlsCertificateKeyFilePassword: {e}")))?;
+        .map_err(|e| unusable(format!("is not a PKCS#8 structure: {e}")))?;
+    let key = key.decrypt(password).map_err(|e| {
+        unusable(format!("cannot be decrypted with tlsCertificateKeyFilePassword: {e}"))
+    })?;
     Ok(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec()).into())
 }

@@ -1,7 +1,7 @@
 //! One TLS connection over a socket of either API.
 //!
-//! Reads from the socket only when the caller wants bytes and none are decrypted, and never once
-//! more: on a blocking socket a read too many would wait for what never comes.
+//! Reads from the socket only if the caller wants bytes and none are decrypted. On a blocking
+//! socket an unneeded read would wait for bytes that never arrive.
 
 use std::io::{self, Read, Write};
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::super::Plain;
 
-/// A socket and the session over it.
+/// A socket and its TLS session.
 #[derive(Debug)]
 pub(crate) struct TlsStream {
     plain: Plain,
@@ -23,7 +23,7 @@ pub(crate) struct TlsStream {
 
 impl TlsStream {
     /// # Errors
-    /// Those of rustls, for a configuration that cannot begin a handshake.
+    /// Those of rustls for a configuration that cannot begin a handshake.
     pub(super) fn new(
         plain: Plain,
         config: Arc<ClientConfig>,
@@ -37,7 +37,7 @@ impl TlsStream {
         &mut self.plain
     }
 
-    /// Exchanges messages until both sides have keys.
+    /// Exchanges messages until the handshake is complete.
     pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.poll_flush(cx))?;
@@ -63,8 +63,8 @@ impl TlsStream {
                     return Poll::Ready(Ok(()));
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                // The peer closed without saying so: as good as a close to a protocol that frames
-                // its messages.
+                // The peer closed without a `close_notify` alert. That is safe here, because the
+                // protocol delimits its messages.
                 Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Poll::Ready(Ok(())),
                 Err(e) => return Poll::Ready(Err(e)),
             }
@@ -72,7 +72,7 @@ impl TlsStream {
         }
     }
 
-    /// Takes in some of `bytes`, encrypted but perhaps not yet written.
+    /// Encrypts some of `bytes` into the session's buffer.
     pub(crate) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -82,7 +82,7 @@ impl TlsStream {
         Poll::Ready(self.session.writer().write(bytes))
     }
 
-    /// Writes everything that was taken in.
+    /// Writes the session's buffer to the socket.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.session.wants_write() {
             let mut bridge = Bridge { plain: &mut self.plain, cx };
@@ -96,7 +96,7 @@ impl TlsStream {
         Poll::Ready(Ok(()))
     }
 
-    /// One read from the socket, decrypted. Zero at its end.
+    /// Reads once from the socket and decrypts. Zero at the end of the stream.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut bridge = Bridge { plain: &mut self.plain, cx };
         let n = match self.session.read_tls(&mut bridge) {
@@ -105,8 +105,7 @@ impl TlsStream {
             Err(e) => return Poll::Ready(Err(e)),
         };
         if let Err(e) = self.session.process_new_packets() {
-            // The alert that tells the peer why; the connection is lost whether or not it can be
-            // sent.
+            // Sends the alert with the reason. The connection fails in any case.
             let _ = self.poll_flush(cx);
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, e)));
         }
@@ -114,7 +113,7 @@ impl TlsStream {
     }
 }
 
-/// The socket as rustls wants it: "would block" stands for "pending".
+/// Presents the socket to rustls as blocking I/O: "would block" stands for "pending".
 struct Bridge<'a, 'c> {
     plain: &'a mut Plain,
     cx: &'a mut Context<'c>,

@@ -1,4 +1,4 @@
-//! Handshakes with real servers whose certificates are made here, on both APIs.
+//! TLS handshakes with real servers and generated certificates, on both APIs.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -17,7 +17,7 @@ use crate::options::{AuthMechanism, ClientOptions, Credential, Tls};
 use crate::pool::{Connection, Establisher, Generation, Purpose};
 use crate::rt;
 
-/// Certificates of one authority, and servers that show them.
+/// Certificates of one authority, and servers that use them.
 struct Bed {
     folder: PathBuf,
     good: Standalone,
@@ -37,12 +37,12 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// Certificate and key in one text, for `host`.
+/// A certificate for `host` and its key.
 fn identity(issuer: &CertifiedIssuer<'static, KeyPair>, host: &str) -> (String, KeyPair) {
     let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, host);
     if host == "client" {
-        // Servers take clients of their own organization for members of their set.
+        // A server treats clients of its own organization as members of its replica set.
         params.distinguished_name.push(DnType::OrganizationName, "monkeys");
     }
     params.not_before = date_time_ymd(2001, 1, 1);
@@ -64,8 +64,7 @@ fn server(folder: &Path, certificate: &str) -> Standalone {
 fn bed() -> &'static Bed {
     static BED: OnceLock<Bed> = OnceLock::new();
     BED.get_or_init(|| {
-        // The folder of the shared server, which is removed with all that is in it when the process
-        // ends.
+        // A subdirectory of the shared server's directory, which is removed when the process ends.
         let shared = testbed::shared_standalone().unwrap().log_path();
         let folder = shared.parent().unwrap().join("certificates");
         std::fs::create_dir_all(&folder).unwrap();
@@ -136,7 +135,8 @@ fn trusting(ca: &str) -> TlsOptions {
     TlsOptions::builder().ca_file_path(bed().path(ca)).build()
 }
 
-/// The clock of a client whose year it is; servers whose certificates have expired do not start.
+/// A client clock that shows the given time. Servers with expired certificates do not start, so the
+/// client's clock differs instead.
 #[derive(Debug)]
 struct Clock(UnixTime);
 
@@ -162,7 +162,7 @@ fn in_the_year(year: u64) -> TlsOptions {
         .build()
 }
 
-/// `claim` on the runtimes of both APIs.
+/// Runs `claim` on the runtimes of both APIs.
 fn on_both_apis(claim: impl Fn(Runtime)) {
     let tokio = tokio::runtime::Runtime::new().unwrap();
     let _entered = tokio.enter();
@@ -170,7 +170,7 @@ fn on_both_apis(claim: impl Fn(Runtime)) {
     claim(Runtime::blocking().unwrap());
 }
 
-/// The user that the server takes the connection for.
+/// The authenticated user of the connection.
 fn user(connection: &mut Connection, runtime: &Runtime) -> Option<String> {
     {
         let mut message = connection.begin();
@@ -185,7 +185,7 @@ fn user(connection: &mut Connection, runtime: &Runtime) -> Option<String> {
 }
 
 #[test]
-fn a_trusted_server_is_talked_to() {
+fn trusted_server_is_accepted() {
     on_both_apis(|runtime| {
         let bed = bed();
         let mut from_file = establish(bed.good.host(), trusting("ca.pem"), None, &runtime).unwrap();
@@ -196,7 +196,7 @@ fn a_trusted_server_is_talked_to() {
     });
 }
 
-/// A reply of many records, read in whatever pieces they come.
+/// A reply of many TLS records, which arrive in any pieces.
 #[test]
 fn large_messages_pass_in_both_directions() {
     on_both_apis(|runtime| {
@@ -231,12 +231,12 @@ fn large_messages_pass_in_both_directions() {
 }
 
 #[test]
-fn a_certificate_that_cannot_be_trusted_is_refused_with_the_reason() {
+fn untrusted_certificate_is_refused_with_the_reason() {
     on_both_apis(|runtime| {
         let bed = bed();
         for (server, tls, reason) in [
             (&bed.misnamed, trusting("ca.pem"), "another host"),
-            (&bed.good, trusting("other-ca.pem"), "not trusted"),
+            (&bed.good, trusting("other-ca.pem"), "untrusted"),
             (&bed.good, in_the_year(2100), "expired"),
             (&bed.good, in_the_year(2000), "not valid yet"),
         ] {
@@ -248,7 +248,7 @@ fn a_certificate_that_cannot_be_trusted_is_refused_with_the_reason() {
 }
 
 #[test]
-fn each_relaxation_accepts_what_it_says_and_no_more() {
+fn each_insecure_option_relaxes_only_its_check() {
     on_both_apis(|runtime| {
         let bed = bed();
         let any_name = || TlsOptions { allow_invalid_hostnames: Some(true), ..trusting("ca.pem") };
@@ -267,7 +267,7 @@ fn each_relaxation_accepts_what_it_says_and_no_more() {
 }
 
 #[test]
-fn a_client_certificate_proves_its_user() {
+fn client_certificate_authenticates_its_user() {
     let subject = "O=monkeys,CN=client";
     let roles = doc! { "role": "readWrite", "db": "test" };
     bed().good.command("$external", doc! { "createUser": subject, "roles": [roles] }).unwrap();
@@ -311,15 +311,15 @@ fn a_client_certificate_proves_its_user() {
     });
 }
 
-/// The client names the host that it means (SNI), so that one address can serve several; an IP
-/// address is no such name.
+/// The client sends the host name (SNI), so that one address can serve several hosts. It sends no
+/// IP address.
 #[test]
-fn the_host_is_named_in_the_clear() {
+fn client_hello_names_the_host() {
     on_both_apis(|runtime| {
         for (host, named) in [("localhost", true), ("127.0.0.1", false)] {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let address = format!("{host}:{}", listener.local_addr().unwrap().port());
-            // Reads the client's first message, and hangs up.
+            // Reads the client's first message and closes.
             let first = std::thread::spawn(move || {
                 let mut bytes = vec![0; 4096];
                 let read =
@@ -340,7 +340,7 @@ fn the_host_is_named_in_the_clear() {
 }
 
 #[test]
-fn a_server_without_tls_is_named_as_such() {
+fn error_tells_that_the_server_has_no_tls() {
     on_both_apis(|runtime| {
         let plain = testbed::shared_standalone().unwrap();
         let error = establish(plain.host(), trusting("ca.pem"), None, &runtime).unwrap_err();
@@ -350,7 +350,7 @@ fn a_server_without_tls_is_named_as_such() {
 }
 
 #[test]
-fn a_configuration_of_the_callers_own_is_used() {
+fn custom_rustls_config_is_used() {
     on_both_apis(|runtime| {
         let bed = bed();
         let config =
@@ -367,7 +367,7 @@ fn a_configuration_of_the_callers_own_is_used() {
 }
 
 #[test]
-fn files_that_cannot_be_used_are_named() {
+fn errors_name_unusable_files() {
     let runtime = Runtime::blocking().unwrap();
     let bed = bed();
     std::fs::write(bed.path("empty.pem"), "nothing").unwrap();

@@ -1,4 +1,4 @@
-//! Verifiers of server certificates that relax what rustls would demand, for those who ask for it.
+//! Verifiers of server certificates for the insecure options.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ pub(super) fn any_certificate(provider: Arc<CryptoProvider>) -> Arc<dyn ServerCe
     Arc::new(Relaxed { provider, chain: None })
 }
 
-/// Accepts every certificate that one of `roots` vouches for, whatever host it is for.
+/// Accepts every certificate that chains to one of `roots`, for any host.
 ///
 /// # Errors
-/// `Tls` when there are no roots.
+/// `Tls` if there are no roots.
 pub(super) fn any_name(
     roots: RootCertStore,
     provider: Arc<CryptoProvider>,
@@ -46,7 +46,7 @@ impl ServerCertVerifier for Relaxed {
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, Error> {
         let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
-        // The name is the last thing that is verified: where it is what fails, all else held.
+        // The name is verified last, so this error means that all other checks passed.
         match chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },

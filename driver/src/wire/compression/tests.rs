@@ -1,4 +1,4 @@
-//! Messages through every codec that was built in, and bytes that are none.
+//! Messages through every built-in codec, and malformed messages.
 
 use bson::raw::cstr;
 
@@ -34,7 +34,7 @@ fn message(command: &bson::raw::CStr, size: usize) -> Vec<u8> {
 }
 
 #[test]
-fn messages_come_out_as_they_went_in() {
+fn messages_survive_compression() {
     for codec in codecs() {
         for size in [0, 100, 100_000, 5_000_000] {
             let message = message(cstr!("find"), size);
@@ -49,7 +49,7 @@ fn messages_come_out_as_they_went_in() {
 }
 
 #[test]
-fn what_carries_secrets_is_not_compressed() {
+fn commands_with_secrets_are_not_compressed() {
     assert!(Codec::is_allowed_for(&message(cstr!("find"), 10)));
     for secret in [
         cstr!("hello"),
@@ -62,9 +62,9 @@ fn what_carries_secrets_is_not_compressed() {
     }
 }
 
-/// Whatever the bytes: an error or a message, no panic, and no more memory than a message may have.
+/// Any bytes give an error or a message, without a panic and with bounded memory.
 #[test]
-fn damaged_bytes_are_refused() {
+fn malformed_messages_are_refused() {
     let mut random = fastrand::Rng::with_seed(7);
     for codec in codecs() {
         let message = message(cstr!("find"), 3000);
@@ -100,7 +100,7 @@ fn damaged_bytes_are_refused() {
 }
 
 #[test]
-fn an_unknown_compressor_is_named() {
+fn error_names_the_unknown_compressor() {
     let mut frame = vec![0; PROLOGUE + 4];
     frame[PROLOGUE - 1] = 77;
     frame[20..24].copy_from_slice(&4_i32.to_le_bytes());

@@ -1,5 +1,4 @@
-//! Requests as they are laid out, replies as servers send them, and bytes that no server should
-//! send.
+//! The layout of requests, replies as servers send them, and malformed replies.
 
 use bson::raw::cstr;
 use bson::{RawDocument, doc, rawdoc};
@@ -22,7 +21,7 @@ fn reply(body: &RawDocument, flags: u32) -> Vec<u8> {
 const SENT: RequestId = RequestId(5);
 
 #[test]
-fn a_request_is_laid_out_as_the_specification_says() {
+fn request_has_the_layout_of_the_specification() {
     let mut buf = vec![1, 2, 3];
     let mut message = MessageWriter::begin(&mut buf, RequestId(9), Flags::NONE);
     message.body().str(cstr!("insert"), "c");
@@ -62,7 +61,7 @@ fn a_request_is_laid_out_as_the_specification_says() {
 }
 
 #[test]
-fn a_message_beyond_the_servers_limit_is_refused_before_it_is_sent() {
+fn message_beyond_the_servers_limit_is_refused() {
     let mut message = vec![0; 101];
     let error = finish(&mut message, 100).unwrap_err().to_string();
     assert!(error.contains("101 bytes") && error.contains("maxMessageSizeBytes"), "{error}");
@@ -70,7 +69,7 @@ fn a_message_beyond_the_servers_limit_is_refused_before_it_is_sent() {
 }
 
 #[test]
-fn a_reply_is_found_with_and_without_checksum_and_more_to_come() {
+fn reply_parses_with_any_known_flags() {
     let body = rawdoc! { "ok": 1.0 };
     for flags in [0, 2, 1 << 17] {
         let frame = reply(&body, flags);
@@ -86,7 +85,7 @@ fn a_reply_is_found_with_and_without_checksum_and_more_to_come() {
 }
 
 #[test]
-fn a_reply_that_no_server_should_send_is_refused_with_the_reason() {
+fn malformed_reply_is_refused_with_the_reason() {
     let good = reply(&rawdoc! { "ok": 1.0 }, 0);
     let with = |at: usize, byte: u8| {
         let mut frame = good.clone();
@@ -112,9 +111,9 @@ fn a_reply_that_no_server_should_send_is_refused_with_the_reason() {
     }
 }
 
-/// Whatever bytes come, an error or a body that lies within them.
+/// Any bytes give an error or a body within them.
 #[test]
-fn no_garbled_reply_panics() {
+fn garbled_replies_do_not_panic() {
     let good = reply(&rawdoc! { "ok": 1.0, "cursor": { "firstBatch": [{ "x": 1 }] } }, 0);
     let mut random = fastrand::Rng::with_seed(1);
     for _ in 0..20_000 {
@@ -131,7 +130,7 @@ fn no_garbled_reply_panics() {
 }
 
 #[test]
-fn ids_of_two_connections_never_meet() {
+fn request_ids_of_two_connections_differ() {
     let (mut a, mut b) = (RequestIds::new(), RequestIds::new());
     let mut seen = std::collections::HashSet::new();
     for _ in 0..5000 {
@@ -140,7 +139,7 @@ fn ids_of_two_connections_never_meet() {
 }
 
 #[test]
-fn a_request_is_told_with_its_sequences_as_arrays() {
+fn request_document_shows_sequences_as_arrays() {
     let mut buf = Vec::new();
     let mut message = MessageWriter::begin(&mut buf, RequestId(9), Flags::NONE);
     message.body().str(cstr!("insert"), "c");
