@@ -1,5 +1,5 @@
-//! Options built apart from their operation, and results read as another type or as a stream, on a
-//! real server, in both APIs.
+//! Options built apart from their operation, and results as another type or as a stream, on a real
+//! server, on both APIs.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -25,7 +25,7 @@ fn fresh_name() -> String {
     format!("builders_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A client, and a collection of its own that holds `{ _id: 0 }` to `{ _id: n - 1 }`.
+/// A client, and a collection of its own with the documents `{ _id: 0 }` to `{ _id: n - 1 }`.
 async fn numbered(n: i32) -> (Client, Collection<Document>) {
     let client = Client::with_uri_str(uri()).await.unwrap();
     let coll = client.database(&fresh_name()).collection("numbers");
@@ -39,13 +39,13 @@ struct Numbered {
     id: i32,
 }
 
-/// The ids, in order.
+/// The ids in order.
 fn ids(range: std::ops::Range<i32>) -> Vec<Numbered> {
     range.map(|id| Numbered { id }).collect()
 }
 
 #[tokio::test]
-async fn options_built_apart_do_what_those_set_on_the_operation_do() {
+async fn built_options_equal_options_set_on_the_operation() {
     let client = Client::with_uri_str(uri()).await.unwrap();
     let coll: Collection<Document> = client.database(&fresh_name()).collection("monkeys");
     let unordered =
@@ -93,11 +93,10 @@ async fn options_built_apart_do_what_those_set_on_the_operation_do() {
     assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error}");
 }
 
-/// What programs that were written for the official crate say, word for word: above all it has to
-/// compile, which a setter that takes whatever converts does not where its argument ends in
-/// `.into()`.
+/// Idioms of programs for the official crate. The test must above all compile: a setter that takes
+/// any convertible type rejects an argument with `.into()`.
 #[tokio::test]
-async fn the_idioms_of_the_official_crate_are_understood() {
+async fn idioms_of_the_official_crate_compile() {
     let (client, coll) = numbered(3).await;
     let anyone = ReadPreferenceOptions::builder().build();
     assert_eq!(
@@ -153,7 +152,7 @@ async fn the_idioms_of_the_official_crate_are_understood() {
 }
 
 #[tokio::test]
-async fn a_pipeline_names_the_type_of_what_comes_out() {
+async fn aggregate_has_a_result_type() {
     let (client, coll) = numbered(3).await;
     let sorted = || coll.aggregate([doc! { "$sort": { "_id": 1 } }]).batch_size(1);
     let out: Vec<_> = sorted().with_type::<Numbered>().await.unwrap().try_collect().await.unwrap();
@@ -168,7 +167,7 @@ async fn a_pipeline_names_the_type_of_what_comes_out() {
 }
 
 #[tokio::test]
-async fn a_cursor_in_a_session_is_streamed() {
+async fn session_cursor_is_a_stream() {
     let (client, coll) = numbered(7).await;
     let coll = coll.clone_with_type::<Numbered>();
     let mut session = client.start_session().await.unwrap();
@@ -188,7 +187,7 @@ async fn a_cursor_in_a_session_is_streamed() {
 }
 
 #[tokio::test]
-async fn a_step_of_a_streamed_cursor_that_is_dropped_loses_nothing() {
+async fn dropped_next_of_a_stream_loses_no_document() {
     let (client, coll) = numbered(50).await;
     let coll = coll.clone_with_type::<Numbered>();
     let mut session = client.start_session().await.unwrap();
@@ -202,7 +201,7 @@ async fn a_step_of_a_streamed_cursor_that_is_dropped_loses_nothing() {
     let mut stream = cursor.stream(&mut session);
     let mut seen = Vec::new();
     loop {
-        // Polled once and dropped; then waited for.
+        // Polled once and dropped, then awaited.
         let item = match stream.next().now_or_never() {
             Some(item) => item,
             None => stream.next().await,
@@ -214,13 +213,13 @@ async fn a_step_of_a_streamed_cursor_that_is_dropped_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_stream_dropped_while_it_waits_for_a_batch_ends_its_cursor_and_not_the_session() {
+async fn stream_dropped_during_get_more_ends_only_its_cursor() {
     let (client, coll) = numbered(50).await;
     let mut session = client.start_session().await.unwrap();
     let mut cursor = coll.find(doc! {}).batch_size(1).session(&mut session).await.unwrap();
     let mut stream = cursor.stream(&mut session);
     while let Some(item) = stream.next().now_or_never() {
-        item.expect("the server answers each of fifty requests later than at once").unwrap();
+        item.expect("the server answers some of fifty requests with a delay").unwrap();
     }
     drop(stream);
     let error = cursor.next(&mut session).await.unwrap().unwrap_err();
@@ -230,7 +229,7 @@ async fn a_stream_dropped_while_it_waits_for_a_batch_ends_its_cursor_and_not_the
 }
 
 #[tokio::test]
-async fn what_a_document_lacks_is_passed_on_by_a_question_mark() {
+async fn missing_fields_convert_to_driver_errors() {
     async fn count(coll: &Collection<Document>) -> driver::Result<i32> {
         let found = coll.find_one(doc! {}).await?.unwrap_or_default();
         Ok(found.get_i32("count")?)
@@ -243,7 +242,7 @@ async fn what_a_document_lacks_is_passed_on_by_a_question_mark() {
 }
 
 #[test]
-fn the_blocking_api_iterates_in_a_session() {
+fn blocking_session_cursor_is_an_iterator() {
     let client = driver::sync::Client::with_uri_str(uri()).unwrap();
     let coll = client.database(&fresh_name()).collection::<Document>("numbers");
     coll.insert_many((0..7).map(|i| doc! { "_id": i })).run().unwrap();
@@ -258,7 +257,7 @@ fn the_blocking_api_iterates_in_a_session() {
 }
 
 #[tokio::test]
-async fn options_are_set_before_and_after_the_session() {
+async fn options_are_set_before_or_after_the_session() {
     let (client, coll) = numbered(5).await;
     let mut session = client.start_session().await.unwrap();
     let descending = doc! { "_id": -1 };
@@ -283,7 +282,7 @@ async fn insert_and_count<F: driver::Mode>(
 }
 
 #[tokio::test]
-async fn an_operation_is_performed_on_either_api() {
+async fn generic_code_performs_operations_on_both_apis() {
     let (client, name) = (Client::with_uri_str(uri()).await.unwrap(), fresh_name());
     let expected = (1, vec![driver::bson::Bson::Int32(1)]);
     assert_eq!(
@@ -297,10 +296,9 @@ async fn an_operation_is_performed_on_either_api() {
     assert_eq!(blocking.await.unwrap().unwrap(), expected);
 }
 
-/// The operation's own time limit replaces the collection's, that the database's, and that the
-/// client's.
+/// The timeout of an operation replaces those of the collection, the database and the client.
 #[tokio::test]
-async fn the_nearest_timeout_bounds_an_operation() {
+async fn innermost_timeout_bounds_an_operation() {
     let (client, _coll) = numbered(1).await;
     let (short, long) = (Duration::from_millis(100), Duration::from_secs(60));
     let slow = || doc! { "$where": "sleep(3000) || true" };
@@ -327,12 +325,11 @@ async fn the_nearest_timeout_bounds_an_operation() {
     inherited.find(slow()).timeout(long).await.unwrap();
 }
 
-/// The later batches of a cursor are bounded by the time limit of its operation, not by the
-/// client's.
+/// The timeout of an operation, not the client's, bounds the later batches of its cursor.
 #[tokio::test]
-async fn the_timeout_of_an_operation_bounds_its_cursor() {
+async fn timeout_of_an_operation_bounds_its_cursor() {
     let (_client, coll) = numbered(4).await;
-    // Two documents come at once; the server takes three seconds over each of the others.
+    // Two documents come at once; the server takes three seconds for each of the others.
     let slow = doc! { "$where": "this._id < 2 || sleep(3000) || true" };
     let find =
         |timeout| coll.find(slow.clone()).sort(doc! { "_id": 1 }).batch_size(2).timeout(timeout);

@@ -1,4 +1,4 @@
-//! Documents written, read, changed and deleted, on a real server, in both APIs.
+//! Create, read, update and delete on a real server, on both APIs.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,14 +13,14 @@ use futures_util::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use testbed::{Standalone, shared_standalone};
 
-/// How long what nobody tells about is waited for.
+/// The time limit for effects without an acknowledgement.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn server() -> &'static Standalone {
     shared_standalone().unwrap()
 }
 
-/// A client of the shared server, and a database that nobody else uses.
+/// A client of the shared server, and a database of its own.
 async fn fresh() -> Database {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("crud_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -43,7 +43,7 @@ impl Monkey {
 }
 
 #[tokio::test]
-async fn a_typed_document_comes_back_as_it_was_inserted() {
+async fn typed_document_round_trips() {
     let coll: Collection<Monkey> = fresh().await.collection("monkeys");
     let inserted = coll.insert_one(Monkey::named("Mabel")).await.unwrap().inserted_id;
     let found = coll.find_one(doc! { "name": "Mabel" }).await.unwrap().unwrap();
@@ -53,11 +53,11 @@ async fn a_typed_document_comes_back_as_it_was_inserted() {
 
     let raw = coll.clone_with_type::<RawDocumentBuf>().find_one(doc! {}).await.unwrap().unwrap();
     let first = raw.iter().next().unwrap().unwrap().0;
-    assert_eq!(first.as_str(), "_id", "the id that the driver makes is the first field");
+    assert_eq!(first.as_str(), "_id", "the generated id is the first field");
 }
 
 #[tokio::test]
-async fn a_documents_own_id_is_kept_and_a_second_one_is_a_duplicate() {
+async fn id_of_a_document_is_kept_and_its_duplicate_refused() {
     let coll: Collection<Document> = fresh().await.collection("ids");
     let inserted = coll.insert_one(&doc! { "x": 1, "_id": "mine" }).await.unwrap();
     assert_eq!(inserted.inserted_id, Bson::from("mine"));
@@ -70,7 +70,7 @@ async fn a_documents_own_id_is_kept_and_a_second_one_is_a_duplicate() {
 }
 
 #[tokio::test]
-async fn many_documents_are_inserted_and_streamed_in_batches() {
+async fn documents_are_inserted_and_streamed_in_batches() {
     let coll: Collection<Document> = fresh().await.collection("many");
     let documents: Vec<Document> = (0..1000).map(|i| doc! { "i": i }).collect();
     let inserted = coll.insert_many(&documents).await.unwrap().inserted_ids;
@@ -101,7 +101,7 @@ async fn many_documents_are_inserted_and_streamed_in_batches() {
 }
 
 #[tokio::test]
-async fn the_servers_limits_split_an_insert_into_several_commands() {
+async fn inserts_split_into_commands_at_the_servers_limits() {
     let coll: Collection<RawDocumentBuf> = fresh().await.collection("split");
     let large = |i: i32| {
         let mut document = RawDocumentBuf::new();
@@ -122,7 +122,7 @@ async fn the_servers_limits_split_an_insert_into_several_commands() {
     coll.drop().await.unwrap();
 }
 
-/// How many insert commands the shared server has seen.
+/// The number of insert commands on the shared server.
 async fn inserts() -> i64 {
     let status = server().admin(doc! { "serverStatus": 1 }).unwrap();
     let insert = status
@@ -135,7 +135,7 @@ async fn inserts() -> i64 {
 }
 
 #[tokio::test]
-async fn an_ordered_insert_stops_at_the_first_refusal_and_an_unordered_one_goes_on() {
+async fn ordered_insert_stops_at_an_error_and_unordered_continues() {
     let coll: Collection<Document> = fresh().await.collection("refusals");
     let documents = [
         doc! { "_id": 1 },
@@ -215,7 +215,7 @@ async fn counts_distinct_values_and_pipelines() {
 }
 
 #[tokio::test]
-async fn the_options_of_a_find_reach_the_server() {
+async fn find_options_reach_the_server() {
     let coll: Collection<Document> = fresh().await.collection("options");
     coll.insert_many((0..10).map(|i| doc! { "_id": i, "name": format!("n{i}") })).await.unwrap();
     let mut options = FindOptions::default();
@@ -245,7 +245,7 @@ async fn the_options_of_a_find_reach_the_server() {
 }
 
 #[tokio::test]
-async fn collections_are_listed_and_dropped_and_commands_run_as_they_are() {
+async fn collections_are_listed_and_dropped_and_commands_run() {
     let database = fresh().await;
     for name in ["a", "b"] {
         database.collection::<Document>(name).insert_one(doc! {}).await.unwrap();
@@ -267,7 +267,7 @@ async fn collections_are_listed_and_dropped_and_commands_run_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_document_that_is_no_t_is_an_error_and_the_cursor_goes_on() {
+async fn cursor_continues_after_a_document_of_another_type() {
     let database = fresh().await;
     let coll: Collection<Document> = database.collection("mixed");
     coll.insert_many([doc! { "name": 1 }, doc! { "name": "ok", "breaths": 1_i64 }]).await.unwrap();
@@ -280,10 +280,9 @@ async fn a_document_that_is_no_t_is_an_error_and_the_cursor_goes_on() {
     assert_eq!(found[1].as_ref().unwrap().name, "ok");
 }
 
-/// An argument that cannot be used is told with the operation and what it was to be done on, and
-/// that once.
+/// The error of an invalid argument names the operation and its namespace once.
 #[tokio::test]
-async fn an_error_names_its_operation_once() {
+async fn error_names_its_operation_once() {
     let coll: Collection<Document> = fresh().await.collection("c");
     let place = coll.namespace().to_string();
     let errors = [
@@ -304,7 +303,7 @@ async fn an_error_names_its_operation_once() {
 }
 
 #[tokio::test]
-async fn writes_are_acknowledged_unless_asked_not_to_be() {
+async fn writes_are_acknowledged_unless_w_is_0() {
     let coll: Collection<Document> = fresh().await.collection("acknowledged");
     coll.insert_one(doc! { "_id": 1 }).await.unwrap();
     coll.insert_one(doc! { "_id": 1 }).await.unwrap_err();
@@ -316,13 +315,13 @@ async fn writes_are_acknowledged_unless_asked_not_to_be() {
         .write_concern(quiet)
         .await
         .unwrap();
-    assert_eq!(updated.matched_count, 0, "nothing is known of an unacknowledged write");
+    assert_eq!(updated.matched_count, 0, "an unacknowledged write has no result");
     let done = async { while coll.find_one(doc! { "_id": 2, "x": 1 }).await.unwrap().is_none() {} };
     tokio::time::timeout(PATIENCE, done).await.expect("the writes were sent");
 }
 
 #[tokio::test]
-async fn a_write_concern_that_contradicts_itself_is_refused_wherever_it_was_set() {
+async fn contradictory_write_concern_is_refused_at_every_level() {
     let database = fresh().await;
     let torn =
         WriteConcern::builder().w(driver::options::Acknowledgment::Nodes(0)).journal(true).build();
@@ -348,17 +347,20 @@ async fn all_commands_of_an_insert_share_one_deadline() {
         Client::with_options(options).unwrap().database(&name).collection("late");
     let fault = doc! {
         "configureFailPoint": "failCommand", "mode": "alwaysOn",
-        "data": { "failCommands": ["insert"], "blockConnection": true, "blockTimeMS": 1000, "appName": &name },
+            "data": {
+                "failCommands": ["insert"], "blockConnection": true, "blockTimeMS": 1000,
+                "appName": &name,
+            },
     };
     let _fault = server().fail_point(fault).unwrap();
-    // Two commands, each of which ends within the time that is meant for both.
+    // Two commands, each faster than the limit for both.
     let documents = (0..100_001).map(|i| RawDocumentBuf::try_from(&doc! { "_id": i }).unwrap());
     let error = coll.insert_many(documents).await.unwrap_err();
     assert!(error.is_timeout(), "{error}");
 }
 
 #[tokio::test]
-async fn a_bad_document_is_refused_by_name_and_the_client_stays_usable() {
+async fn error_names_the_bad_document_and_the_client_stays_usable() {
     let coll: Collection<Document> = fresh().await.collection("bad");
     let nul = coll.insert_one(doc! { "a\0b": 1 }).await.unwrap_err();
     assert!(matches!(nul.kind(), ErrorKind::BsonSerialization(_)), "{nul}");
@@ -398,7 +400,7 @@ async fn a_bad_document_is_refused_by_name_and_the_client_stays_usable() {
 }
 
 #[tokio::test]
-async fn what_an_interrupted_insert_did_is_in_its_error() {
+async fn error_of_an_interrupted_insert_has_its_partial_result() {
     let coll: Collection<Document> = fresh().await.collection("interrupted");
     let filling = "x".repeat(15_000_000);
     let mut documents: Vec<Document> =
@@ -415,7 +417,7 @@ async fn what_an_interrupted_insert_did_is_in_its_error() {
 }
 
 #[test]
-fn the_blocking_api_does_the_same() {
+fn blocking_api_creates_reads_updates_and_deletes() {
     use driver::sync;
     let client = sync::Client::with_uri_str(server().uri()).unwrap();
     let database = client.database(&format!("crud_{}_blocking", std::process::id()));
@@ -441,9 +443,9 @@ fn the_blocking_api_does_the_same() {
     client.shutdown();
 }
 
-/// It opens a cursor, so the server answers whatever the write concern.
+/// The server returns a cursor for any write concern.
 #[tokio::test]
-async fn an_unacknowledged_aggregate_that_writes_gives_a_cursor() {
+async fn unacknowledged_aggregate_with_merge_returns_a_cursor() {
     let database = fresh().await;
     let options = CollectionOptions::builder().write_concern(WriteConcern::nodes(0)).build();
     let coll = database.collection_with_options::<Document>("source", options);

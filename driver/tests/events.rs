@@ -1,4 +1,4 @@
-//! What a client tells of the commands that it sends, on both APIs.
+//! The command events of a client, on both APIs.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -12,8 +12,8 @@ use testbed::{ReplicaSet, Version, shared_standalone};
 
 type Told = std::sync::Arc<toro::Queue<CommandEvent>>;
 
-/// The options of a client that tells its commands, with an application name and a database of its
-/// own.
+/// The options of a client that records its command events, with its own application name and
+/// database.
 fn telling(uri: &str) -> (ClientOptions, Told, String) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("events_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -28,7 +28,7 @@ fn drain(told: &Told) -> Vec<CommandEvent> {
     std::iter::from_fn(|| told.try_get().ok()).collect()
 }
 
-/// Each event as a word and the name of its command; starts and ends must belong together.
+/// The kind and the command name of each event. Started and ended events must match.
 fn story(events: &[CommandEvent]) -> Vec<(&'static str, String)> {
     let mut open = None;
     let word = |event: &CommandEvent| match event {
@@ -36,7 +36,7 @@ fn story(events: &[CommandEvent]) -> Vec<(&'static str, String)> {
             assert_eq!(
                 open.replace(e.request_id),
                 None,
-                "a command has started before the last one had ended"
+                "a command started before the last one ended"
             );
             assert!(e.connection.server_id.is_some() && e.connection.id > 0);
             ("started", e.command_name.clone())
@@ -96,11 +96,11 @@ fn check_usual_story(events: &[CommandEvent], db: &str) {
         replies[1].get_document("cursor").unwrap().get_array("firstBatch").unwrap().len(),
         1
     );
-    assert_eq!(replies[2], &doc! { "ok": 1 }, "what is not acknowledged counts as done");
+    assert_eq!(replies[2], &doc! { "ok": 1 }, "an unacknowledged write counts as succeeded");
 }
 
 #[tokio::test]
-async fn commands_are_told_with_their_documents_and_replies() {
+async fn command_events_have_documents_and_replies() {
     let (options, told, db) = telling(&shared_standalone().unwrap().uri());
     let client = Client::with_options(options).unwrap();
     let coll = client.database(&db).collection::<Document>("c");
@@ -111,7 +111,7 @@ async fn commands_are_told_with_their_documents_and_replies() {
 }
 
 #[test]
-fn commands_of_a_blocking_client_are_told_alike() {
+fn blocking_client_emits_the_same_command_events() {
     let (options, told, db) = telling(&shared_standalone().unwrap().uri());
     let client = sync::Client::with_options(options).unwrap();
     let coll = client.database(&db).collection::<Document>("c");
@@ -122,7 +122,7 @@ fn commands_of_a_blocking_client_are_told_alike() {
 }
 
 #[tokio::test]
-async fn failures_are_told_and_secrets_are_not() {
+async fn command_events_report_failures_and_redact_secrets() {
     let (options, told, db) = telling(&shared_standalone().unwrap().uri());
     let client = Client::with_options(options).unwrap();
     client.database(&db).run_command(doc! { "noSuchCommand": 1 }).await.unwrap_err();
@@ -136,7 +136,7 @@ async fn failures_are_told_and_secrets_are_not() {
     let refused = client.database(&db).run_command(create).await.unwrap_err();
     assert!(
         refused.to_string().contains("al"),
-        "the caller is told what the server said: {refused}"
+        "the caller's error has the server's message: {refused}"
     );
     let events = drain(&told);
     assert_eq!(
@@ -148,7 +148,7 @@ async fn failures_are_told_and_secrets_are_not() {
     client.database(&db).run_command(doc! { "dropUser": "al" }).await.unwrap();
 }
 
-/// The sizes of the batches that a `find` with a limit asks for while its five documents come.
+/// The batch sizes that a `find` of five documents with a limit requests.
 fn batch_sizes(events: &[CommandEvent]) -> Vec<i64> {
     started(events).iter().take(3).map(|command| command.get_i64("batchSize").unwrap()).collect()
 }
@@ -156,7 +156,7 @@ fn batch_sizes(events: &[CommandEvent]) -> Vec<i64> {
 /// Specification "Find, getMore and killCursors commands", section "Behavior of Limit, skip and
 /// batchSize".
 #[tokio::test]
-async fn get_more_asks_for_what_is_left_of_the_limit() {
+async fn get_more_requests_the_rest_of_the_limit() {
     let (options, told, db) = telling(&shared_standalone().unwrap().uri());
     let client = Client::with_options(options).unwrap();
     let coll = client.database(&db).collection::<Document>("c");
@@ -179,7 +179,7 @@ async fn get_more_asks_for_what_is_left_of_the_limit() {
 }
 
 #[test]
-fn blocking_get_more_asks_for_what_is_left_of_the_limit() {
+fn blocking_get_more_requests_the_rest_of_the_limit() {
     let (options, told, db) = telling(&shared_standalone().unwrap().uri());
     let client = sync::Client::with_options(options).unwrap();
     let coll = client.database(&db).collection::<Document>("c");
@@ -191,10 +191,10 @@ fn blocking_get_more_asks_for_what_is_left_of_the_limit() {
 
 /// Specification "Versioned API", "Command Syntax".
 #[tokio::test]
-async fn every_command_declares_the_stable_api_and_the_server_holds_to_it() {
+async fn every_command_declares_the_stable_api() {
     let server = shared_standalone().unwrap();
     if server.version() < Version::new(5, 0, 0) {
-        // These servers refuse the fields: there is no stable API of theirs to ask for.
+        // These servers have no Stable API and refuse its fields.
         return;
     }
     let (mut options, told, db) = telling(&server.uri());
@@ -220,7 +220,7 @@ async fn every_command_declares_the_stable_api_and_the_server_holds_to_it() {
 }
 
 #[tokio::test]
-async fn each_attempt_of_a_write_is_told_under_one_transaction_number() {
+async fn attempts_of_a_write_share_one_transaction_number() {
     let set = ReplicaSet::start(1).unwrap();
     let (options, told, name) = telling(&set.uri());
     let client = Client::with_options(options).unwrap();
@@ -247,7 +247,7 @@ async fn each_attempt_of_a_write_is_told_under_one_transaction_number() {
 }
 
 #[tokio::test]
-async fn a_dropped_operation_is_told_to_have_failed() {
+async fn dropped_operation_emits_a_failed_event() {
     let server = shared_standalone().unwrap();
     let (options, told, name) = telling(&server.uri());
     let client = Client::with_options(options).unwrap();
@@ -255,10 +255,11 @@ async fn a_dropped_operation_is_told_to_have_failed() {
     coll.insert_one(doc! {}).await.unwrap();
     drain(&told);
     let fault = doc! {
-        "configureFailPoint": "waitInFindBeforeMakingBatch", "mode": "alwaysOn", "data": { "nss": format!("{name}.c") },
+                "configureFailPoint": "waitInFindBeforeMakingBatch", "mode": "alwaysOn",
+                "data": { "nss": format!("{name}.c") },
     };
     let fault = server.fail_point(fault).unwrap();
-    // The operation is dropped once the server holds it back.
+    // The operation is dropped while the server holds it back.
     let held_back = tokio::task::spawn_blocking(move || fault.wait_entered(1).map(|()| fault));
     let fault = tokio::select! {
         _ = coll.find_one(doc! {}) => panic!("the server has not held the command back"),

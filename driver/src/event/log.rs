@@ -13,11 +13,11 @@
 //! All other messages have level `debug`.
 //!
 //! The specifications define the names and the case of the fields. A field without a value is
-//! omitted. Documents are relaxed extended JSON, truncated after
-//! [`tracing_max_document_length`](field@
-//! crate::options::ClientOptions::tracing_max_document_length) characters. Install the subscriber
-//! before you create a client: the client asks for the enabled
-//! targets when it is created.
+//! omitted. Documents are relaxed extended JSON. They are truncated after
+//! [`tracing_max_document_length`](
+//! field@crate::options::ClientOptions::tracing_max_document_length) characters. Install the
+//! subscriber before you create a client: the client asks for the enabled targets when it is
+//! created.
 
 use bson::{Bson, Document};
 

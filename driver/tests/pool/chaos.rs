@@ -1,6 +1,6 @@
-//! Chaos: tasks and threads at work while everything that can go wrong does.
+//! Chaos: tasks and threads use one client while servers are killed, paused and stepped down.
 //!
-//! A few seconds by default; `CHAOS_SECONDS=60` for a long run.
+//! Runs for a few seconds by default; `CHAOS_SECONDS=60` makes it longer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,7 +18,7 @@ const THREADS: usize = 16;
 const DOCUMENTS: i32 = 500;
 const MOST: u32 = 10;
 
-/// What was seen.
+/// The counts of operation results.
 #[derive(Default)]
 struct Score {
     answered: AtomicU64,
@@ -27,7 +27,7 @@ struct Score {
 }
 
 impl Score {
-    /// The answer to a question about document `id` must be about document `id`.
+    /// The reply to a query for document `id` must contain document `id`.
     fn note(&self, id: i32, answer: driver::Result<Option<Document>>) {
         match answer {
             Ok(Some(document)) => {
@@ -52,7 +52,7 @@ fn options(uri: &str, events: &Events, runtime: &tokio::runtime::Runtime) -> Cli
 }
 
 #[test]
-fn after_chaos_the_pool_is_whole_and_every_reply_was_to_its_request() {
+fn pool_is_whole_after_chaos_and_replies_match_requests() {
     let seconds = std::env::var("CHAOS_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(6);
     let set = ReplicaSet::builder()
         .member(Member::new())
@@ -92,7 +92,7 @@ fn after_chaos_the_pool_is_whole_and_every_reply_was_to_its_request() {
 
     let seen = |count: &AtomicU64| count.load(Ordering::Relaxed);
     let end = Instant::now() + Duration::from_secs(seconds);
-    // On a busy machine it takes longer until enough has been seen.
+    // A busy machine needs more time for enough results.
     let last = end + Duration::from_secs(60);
     let enough = || seen(&score.answered) > 1000 && seen(&score.cancelled) > 0;
     mischief(&set, || Instant::now() < end || (!enough() && Instant::now() < last));
@@ -109,7 +109,7 @@ fn after_chaos_the_pool_is_whole_and_every_reply_was_to_its_request() {
         assert!(events.all_answered(), "a checkout has neither succeeded nor failed");
         assert!(events.created() - events.closed() <= 3 * MOST as usize);
     }
-    // The pools have all of their places: as many connections as they may have can be had at once.
+    // The pools have lost no connection slot: all of them can be checked out at once.
     let whole = tokio.block_on(async {
         let requests: Vec<_> = (0..MOST).map(|_| client.start_request()).collect();
         for request in &requests {
@@ -128,7 +128,7 @@ fn after_chaos_the_pool_is_whole_and_every_reply_was_to_its_request() {
     assert!(enough(), "answered={answered} failed={failed} cancelled={cancelled}");
 }
 
-/// Questions, some in requests, some given up after a moment.
+/// Runs queries, some within requests, and drops some of them after a moment.
 async fn task(seed: u64, client: &Client, score: &Score, stop: &AtomicBool) {
     let mut random = fastrand::Rng::with_seed(seed);
     while !stop.load(Ordering::Relaxed) {
@@ -151,7 +151,7 @@ async fn task(seed: u64, client: &Client, score: &Score, stop: &AtomicBool) {
     }
 }
 
-/// The same on a thread, now and then in a request, now and then on a thread that dies in one.
+/// The same on a thread: some queries within requests, some on threads that end within a request.
 fn thread(seed: u64, client: &sync::Client, score: &Score, stop: &AtomicBool) {
     let mut random = fastrand::Rng::with_seed(1000 + seed);
     while !stop.load(Ordering::Relaxed) {
@@ -179,7 +179,7 @@ fn thread(seed: u64, client: &sync::Client, score: &Score, stop: &AtomicBool) {
     }
 }
 
-/// Kills, pauses, stepdowns, and connections that the server closes, as long as `goes_on`.
+/// Kills, pauses, steps down and closes connections while `goes_on` holds.
 fn mischief(set: &ReplicaSet, goes_on: impl Fn() -> bool) {
     let mut random = fastrand::Rng::with_seed(7);
     let mut round = 0;
@@ -187,7 +187,7 @@ fn mischief(set: &ReplicaSet, goes_on: impl Fn() -> bool) {
         let i = random.usize(0..set.len());
         match round % 4 {
             0 => {
-                // Clears the pool of that member, whenever one of the two commands is hit.
+                // Clears the pool of that member when a `find` hits the fail point.
                 let point = set.fail_point(
                     i,
                     doc! {

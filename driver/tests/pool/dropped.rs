@@ -1,5 +1,4 @@
-//! Operations that are dropped in flight, or run out of time: what becomes of their connections,
-//! requests and sessions.
+//! Operations that are dropped in flight or time out, and their connections, requests and sessions.
 
 use std::time::Duration;
 
@@ -30,18 +29,18 @@ fn unacknowledged() -> CollectionOptions {
     CollectionOptions::builder().write_concern(WriteConcern::nodes(0)).build()
 }
 
-/// A document that no socket buffer takes in at once.
+/// A document larger than any socket buffer.
 fn large() -> Document {
     doc! { "bytes": Binary { subtype: BinarySubtype::Generic, bytes: vec![7; 15 * 1024 * 1024] } }
 }
 
-/// Polls an operation once, so that it is sent, and drops it.
+/// Polls an operation once, which sends it, and drops it.
 fn send_and_drop<T>(operation: impl IntoFuture<Output = T>) {
     let ended = operation.into_future().now_or_never();
     assert!(ended.is_none(), "the operation ended at once");
 }
 
-/// A collection of one document, for whose `find` the server waits while `held` is there.
+/// A collection with one document. The server holds its `find` back while `held` exists.
 macro_rules! hold_find {
     ($coll:expr) => {{
         $coll.insert_one(doc! {}).await.unwrap();
@@ -71,7 +70,7 @@ async fn dropped_operation_leaves_its_request_on_its_connection() {
     assert_eq!(events.in_use(), 0);
 }
 
-/// The drain outlives its request, and then the connection is the pool's.
+/// The drain outlives its request and then returns the connection to the pool.
 #[tokio::test]
 async fn request_that_ends_while_it_drains_frees_its_connection() {
     let _faults = FAULTS.acquire().await;
@@ -97,7 +96,7 @@ async fn request_goes_on_elsewhere_when_its_drain_fails() {
     let held = hold_find!(coll);
     let first = connection(request.client()).await;
     send_and_drop(coll.find_one(doc! {}));
-    // The reply does not come before the drain gives up.
+    // The reply does not arrive before the drain times out.
     let second = connection(request.client()).await;
     assert_ne!(second, first);
     held.disable().unwrap();
@@ -125,12 +124,14 @@ async fn request_reads_its_writes_after_dropped_operations() {
     client.database(&database).drop().await.unwrap();
 }
 
-/// The ping of the application `app` takes the server longer than the client's `timeoutMS`, and not
-/// so long that it cannot be drained.
+/// The server delays the ping of the application `app` beyond the client's `timeoutMS`, but not
+/// beyond the limit of the drain.
 fn slow_ping(app: &str) -> Document {
     doc! {
         "configureFailPoint": "failCommand", "mode": { "times": 1 },
-        "data": { "failCommands": ["ping"], "blockConnection": true, "blockTimeMS": 1300, "appName": app },
+        "data": {
+            "failCommands": ["ping"], "blockConnection": true, "blockTimeMS": 1300, "appName": app,
+        },
     }
 }
 
@@ -174,7 +175,7 @@ fn timed_out_operation_leaves_its_thread_on_its_connection() {
     assert_eq!(events.in_use(), 0);
 }
 
-/// Drops `insert` when a part of it is written: the server reads nothing meanwhile.
+/// Drops `insert` after a part of it is written. The server is paused meanwhile.
 fn drop_half_written(server: &Standalone, coll: &Collection<Document>) {
     server.pause().unwrap();
     send_and_drop(coll.insert_one(large()));
@@ -233,11 +234,11 @@ async fn dropped_operations_leave_no_sessions_behind() {
                 send_and_drop(coll.count_documents(doc! {}).session(&mut session));
             }
         }
-        // The drains go on while this is waited for.
+        // The drains run during this wait.
         connection(&client).await;
     }
     eventually("nothing is in use", || events.in_use() == 0);
-    // One for each connection, and one for each session whose reply is still to come.
+    // One session per connection, and one per outstanding reply.
     let more = sessions() - before;
     assert!(more <= 16, "{more} sessions were left behind");
 }

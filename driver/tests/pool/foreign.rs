@@ -1,4 +1,4 @@
-//! Requests of threads that C started: their death gives connections back like that of any other.
+//! Requests of threads that C started. The end of such a thread returns its connection.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -8,7 +8,7 @@ use driver::sync::Client;
 
 use crate::watch::{Events, name, open, options, server};
 
-/// What a thread does: two starts, one end, one operation, and no farewell.
+/// Each thread starts two requests, ends none, and runs one operation.
 extern "C" fn run(client: *mut c_void) -> *mut c_void {
     // SAFETY: the test passes a client that outlives its threads.
     let client = unsafe { &*client.cast::<Client>() };
@@ -23,7 +23,7 @@ extern "C" fn run(client: *mut c_void) -> *mut c_void {
 }
 
 #[test]
-fn threads_started_by_c_give_their_connections_back_when_they_die() {
+fn threads_of_c_return_their_connections_when_they_end() {
     let app = name();
     let events = Events::default();
     let mut options = options(server(), &events);
@@ -39,7 +39,7 @@ fn threads_started_by_c_give_their_connections_back_when_they_die() {
             let failed =
                 unsafe { libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run, argument) };
             assert_eq!(failed, 0);
-            // SAFETY: it was written, for the call did not fail.
+            // SAFETY: `pthread_create` succeeded and wrote the id.
             threads.push(unsafe { thread.assume_init() });
         }
         for thread in threads {

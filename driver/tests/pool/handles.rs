@@ -1,4 +1,4 @@
-//! The async API: requests of handles.
+//! Requests of the async API.
 
 use driver::Client;
 use driver::bson::{Document, doc};
@@ -20,7 +20,7 @@ async fn connection(client: &Client) -> String {
 }
 
 #[tokio::test]
-async fn a_request_pins_with_its_first_operation_and_ends_with_its_last_handle() {
+async fn request_lasts_from_first_operation_to_last_handle() {
     let (client, events) = client(|_| {});
     let request = client.start_request();
     assert_eq!(events.created(), 0);
@@ -38,7 +38,7 @@ async fn a_request_pins_with_its_first_operation_and_ends_with_its_last_handle()
 }
 
 #[tokio::test]
-async fn operations_of_one_request_take_turns_on_its_connection() {
+async fn operations_of_a_request_take_turns() {
     let (client, events) = client(|_| {});
     let request = client.start_request();
     let first = connection(request.client()).await;
@@ -55,7 +55,7 @@ async fn operations_of_one_request_take_turns_on_its_connection() {
 }
 
 #[tokio::test]
-async fn a_count_after_a_hundred_unacknowledged_inserts_counts_a_hundred() {
+async fn request_reads_its_unacknowledged_inserts() {
     let (client, events) = client(|_| {});
     let name = name();
     let unacknowledged = CollectionOptions::builder().write_concern(WriteConcern::nodes(0)).build();
@@ -74,7 +74,7 @@ async fn a_count_after_a_hundred_unacknowledged_inserts_counts_a_hundred() {
 }
 
 #[tokio::test]
-async fn a_dead_connection_is_replaced_and_the_request_goes_on() {
+async fn dead_connection_of_a_request_is_replaced() {
     let _faults = FAULTS.acquire().await;
     let app = name();
     let (client, events) = client(|options| options.app_name = Some(app.clone()));
@@ -101,15 +101,15 @@ async fn a_dead_connection_is_replaced_and_the_request_goes_on() {
     assert_eq!(events.in_use(), 0);
 }
 
-/// Nobody could end a cursor whose reply came too late, for nobody knows of it.
+/// Only the driver can close a cursor whose `find` was dropped before its reply.
 #[tokio::test]
-async fn the_cursor_of_a_dropped_find_is_ended_on_the_same_connection() {
+async fn cursor_of_a_dropped_find_is_killed_on_its_connection() {
     let _faults = FAULTS.acquire().await;
     let (client, events) = client(|options| options.max_pool_size = Some(1));
     let coll = client.database(&name()).collection::<Document>("c");
     coll.insert_many((0..5).map(|i| doc! { "_id": i })).await.unwrap();
     let ns = coll.namespace().to_string();
-    // There is but one connection: whoever asks for it gets it when nothing is owed any more.
+    // The pool has one connection, so the next operation waits until it is drained.
     let open = async || {
         let pipeline = vec![
             doc! { "$currentOp": { "idleCursors": true } },
@@ -126,7 +126,8 @@ async fn the_cursor_of_a_dropped_find_is_ended_on_the_same_connection() {
     assert_eq!(open().await, 1, "the server tells of open cursors");
     let held = server()
         .fail_point(doc! {
-            "configureFailPoint": "waitInFindBeforeMakingBatch", "mode": "alwaysOn", "data": { "nss": &ns },
+            "configureFailPoint": "waitInFindBeforeMakingBatch", "mode": "alwaysOn",
+            "data": { "nss": &ns },
         })
         .unwrap();
     let held = tokio::task::spawn_blocking(move || held.wait_entered(1).map(|()| held));
@@ -149,7 +150,7 @@ async fn auto_start_request_needs_threads() {
     assert!(error.contains("start_request()"), "{error}");
 }
 
-/// A request whose client was shut down is told so.
+/// The operations of a request fail after the client was shut down.
 #[tokio::test]
 async fn operations_after_shutdown_fail_with_shutdown() {
     let (client, events) = client(|_| {});
@@ -164,9 +165,9 @@ async fn operations_after_shutdown_fail_with_shutdown() {
     assert_eq!((events.created() - events.closed(), events.in_use()), (0, 0));
 }
 
-/// What is under way when the client is shut down, and what its handles do then.
+/// A command in flight at shutdown completes, and a cursor returns its buffered documents.
 #[tokio::test]
-async fn a_command_under_way_at_shutdown_is_answered_and_a_cursor_ends_with_what_it_holds() {
+async fn shutdown_completes_commands_and_keeps_buffered_documents() {
     let _faults = FAULTS.acquire().await;
     let (client, events) = client(|options| options.max_pool_size = Some(1));
     let database = client.database(&name());
@@ -188,7 +189,7 @@ async fn a_command_under_way_at_shutdown_is_answered_and_a_cursor_ends_with_what
         async move { slow.find_one(doc! {}).await }
     });
     let held = held.await.unwrap().unwrap();
-    // It waits for the only connection.
+    // Waits for the only connection.
     let mut waiting = Box::pin(slow.count_documents(doc! {}).into_future());
     assert!((&mut waiting).now_or_never().is_none());
 

@@ -1,4 +1,4 @@
-//! What a pool allows, and what it does not lose.
+//! The limits of a pool, and connections that it must not lose.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -32,7 +32,7 @@ fn one_and_impatient(options: &mut ClientOptions) {
 }
 
 #[tokio::test]
-async fn waiting_too_long_and_too_many_waiting_are_different_errors() {
+async fn wait_queue_timeout_differs_from_full_wait_queue() {
     let (client, _events) = asynchronous(one_and_impatient);
     let request = client.start_request();
     request.database("admin").run_command(who()).await.unwrap();
@@ -41,21 +41,22 @@ async fn waiting_too_long_and_too_many_waiting_are_different_errors() {
             let admin = client.database("admin");
             async move { admin.run_command(doc! { "ping": 1 }).await.unwrap_err() }
         };
-        // One may wait; of two, the second is refused at once. Who has given up does not count.
+        // One operation may wait, so the second is refused at once. A timed-out operation no longer
+        // counts.
         let (waited, refused) = tokio::join!(ping(), ping());
         assert!(matches!(waited.kind(), ErrorKind::WaitQueueTimeout { .. }), "{waited:?}");
         assert!(waited.is_timeout() && waited.to_string().contains("in use: 1"), "{waited}");
         assert!(matches!(refused.kind(), ErrorKind::WaitQueueFull { .. }), "{refused:?}");
         assert!(refused.to_string().contains("waitQueueMultiple"), "{refused}");
     }
-    // Monitors have connections of their own.
+    // Monitors use their own connections.
     client.wait_for_refresh().await.unwrap();
     drop(request);
     client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
 }
 
 #[test]
-fn waiting_too_long_is_an_error_of_its_own_on_threads() {
+fn wait_queue_timeout_is_its_own_error_on_threads() {
     let (client, _events) = blocking(one_and_impatient);
     let request = client.start_request();
     client.database("admin").run_command(who()).run().unwrap();
@@ -70,9 +71,9 @@ fn waiting_too_long_is_an_error_of_its_own_on_threads() {
     client.database("admin").run_command(doc! { "ping": 1 }).run().unwrap();
 }
 
-/// The connection cannot be opened.
+/// Connections cannot be established.
 #[tokio::test]
-async fn a_refused_connection_costs_no_place() {
+async fn refused_connection_frees_its_slot() {
     let server = Standalone::start().unwrap();
     let proxy = Proxy::start(&server.host()).unwrap();
     let events = Events::default();
@@ -84,7 +85,8 @@ async fn a_refused_connection_costs_no_place() {
     client.wait_for_refresh().await.unwrap();
     proxy.refuse();
     let mut refused = 0;
-    // The monitors' connections stand, so the server stays known; operations need new ones.
+    // The monitors' connections stay open, so the server stays known. Operations need new
+    // connections.
     while refused < 5 {
         let error = client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap_err();
         assert!(
@@ -99,7 +101,7 @@ async fn a_refused_connection_costs_no_place() {
 }
 
 #[test]
-fn a_refused_connection_costs_no_place_on_threads() {
+fn refused_connection_frees_its_slot_on_threads() {
     let server = Standalone::start().unwrap();
     let proxy = Proxy::start(&server.host()).unwrap();
     let events = Events::default();
@@ -122,7 +124,7 @@ fn a_refused_connection_costs_no_place_on_threads() {
     assert_eq!(events.created() - events.closed(), 1);
 }
 
-/// One place in the pool, and a user whom no server knows.
+/// A pool of one connection, and a user unknown to the server.
 fn unknown_user(options: &mut ClientOptions) {
     options.max_pool_size = Some(1);
     options.wait_queue_timeout = Some(Duration::from_secs(20));
@@ -132,7 +134,7 @@ fn unknown_user(options: &mut ClientOptions) {
 }
 
 #[test]
-fn a_refused_user_costs_no_place_on_threads() {
+fn failed_authentication_frees_the_slot_on_threads() {
     let (client, events) = blocking(unknown_user);
     for _ in 0..5 {
         let error = client.database("admin").run_command(doc! { "ping": 1 }).run().unwrap_err();
@@ -147,7 +149,7 @@ fn a_refused_user_costs_no_place_on_threads() {
 
 /// The user's authentication fails.
 #[tokio::test]
-async fn a_refused_user_costs_no_place() {
+async fn failed_authentication_frees_the_slot() {
     let (client, events) = asynchronous(unknown_user);
     for _ in 0..5 {
         let error = client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap_err();
@@ -160,27 +162,29 @@ async fn a_refused_user_costs_no_place() {
     assert_eq!(events.checked_out(), 0);
 }
 
-/// Blocks the next `ping` of `app` for `millis` on the server.
+/// The server delays the next `ping` of `app` by `millis`.
 fn slow(app: &str, millis: i32) -> testbed::FailPoint<'static> {
     server()
         .fail_point(doc! {
             "configureFailPoint": "failCommand", "mode": { "times": 1 },
-            "data": { "failCommands": ["ping"], "blockConnection": true, "blockTimeMS": millis, "appName": app },
+            "data": {
+                "failCommands": ["ping"], "blockConnection": true, "blockTimeMS": millis,
+                "appName": app,
+            },
         })
         .unwrap()
 }
 
-/// A reply that comes late is read in the background, and the connection is kept.
+/// The driver reads a late reply in the background and keeps the connection.
 ///
-/// How long is waited for it is bounded, so that a busy machine may be too slow for it now and
-/// then; not every time.
+/// The time for this is bounded, so a busy machine may miss it sometimes, but not every time.
 #[test]
-fn a_reply_that_was_not_waited_for_is_read_and_its_connection_kept() {
+fn late_reply_is_drained_and_its_connection_kept() {
     let _faults = FAULTS.acquire().wait();
-    assert!((0..20).any(|_| late_reply_is_kept()), "no connection was kept whose reply came late");
+    assert!((0..20).any(|_| late_reply_is_kept()), "no connection survived a late reply");
 }
 
-/// Whether the connection was kept. Its later replies must not be the late one.
+/// Whether the connection was kept. Its next reply must not be the late one.
 fn late_reply_is_kept() -> bool {
     let app = name();
     let (client, events) = blocking(|options| {
@@ -188,7 +192,7 @@ fn late_reply_is_kept() -> bool {
         options.socket_timeout = Some(Duration::from_millis(100));
     });
     let admin = client.database("admin");
-    // The first operation of a client may be too slow for such a timeout.
+    // The first operation of a client may exceed such a short timeout.
     eventually("the client is connected", || admin.run_command(doc! { "ping": 1 }).run().is_ok());
     let fault = slow(&app, 400);
     let late = admin.run_command(doc! { "ping": 1 }).run().unwrap_err();
@@ -205,9 +209,9 @@ fn late_reply_is_kept() -> bool {
     kept
 }
 
-/// A reply that comes much too late is not waited for.
+/// The driver does not wait for a reply that is far too late.
 #[tokio::test]
-async fn a_connection_whose_reply_does_not_come_is_closed() {
+async fn connection_without_its_reply_is_closed() {
     let _faults = FAULTS.acquire().await;
     let app = name();
     let (client, events) = asynchronous(|options| {
@@ -217,20 +221,22 @@ async fn a_connection_whose_reply_does_not_come_is_closed() {
     client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
     let fault = slow(&app, 5000);
     let admin = client.database("admin");
-    // The operation is dropped once the server holds it back.
+    // The operation is dropped while the server holds it back.
     let held_back = tokio::task::spawn_blocking(move || fault.wait_entered(1).map(|()| fault));
     let fault = tokio::select! {
-        _ = admin.run_command(doc! { "ping": 1 }).into_future() => panic!("the server has not held the command back"),
+        _ = admin.run_command(doc! { "ping": 1 }).into_future() => {
+            panic!("the server has not held the command back")
+        }
         held = held_back => held.unwrap().unwrap(),
     };
-    // Its place is free again, for a new connection.
+    // Its slot is free again for a new connection.
     client.database("admin").run_command(who()).await.unwrap();
     assert_eq!((events.created(), events.closed()), (2, 1));
     drop(fault);
 }
 
 #[test]
-fn bad_sizes_are_told_by_name() {
+fn errors_name_invalid_pool_sizes() {
     let (few, many) = (Some(2), Some(5));
     let mut options = options(server(), &Events::default());
     (options.max_pool_size, options.min_pool_size) = (few, many);
@@ -238,7 +244,7 @@ fn bad_sizes_are_told_by_name() {
     assert!(error.contains("minPoolSize") && error.contains("maxPoolSize"), "{error}");
 }
 
-/// Longer than any clock reaches: such a timeout never passes, and nothing overflows.
+/// Beyond the range of any clock. Such a timeout never expires, and nothing overflows.
 fn absurd(options: &mut ClientOptions) {
     let for_ever = Some(Duration::MAX);
     options.connect_timeout = for_ever;
@@ -251,7 +257,7 @@ fn absurd(options: &mut ClientOptions) {
 }
 
 #[tokio::test]
-async fn absurd_timeouts_never_pass() {
+async fn huge_timeouts_never_expire() {
     let (client, events) = asynchronous(absurd);
     for _ in 0..3 {
         client.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
@@ -260,7 +266,7 @@ async fn absurd_timeouts_never_pass() {
 }
 
 #[test]
-fn absurd_timeouts_never_pass_on_threads() {
+fn huge_timeouts_never_expire_on_threads() {
     let (client, events) = blocking(absurd);
     for _ in 0..3 {
         client.database("admin").run_command(doc! { "ping": 1 }).run().unwrap();
@@ -268,9 +274,9 @@ fn absurd_timeouts_never_pass_on_threads() {
     assert_eq!((events.created(), events.closed()), (1, 0));
 }
 
-/// What is no time is named in a warning, and the option is as if it were not there.
+/// A value that is no duration gives a warning, and the option is ignored.
 #[tokio::test]
-async fn negative_and_endless_timeouts_in_a_connection_string_are_warned_of() {
+async fn invalid_timeouts_in_a_connection_string_give_warnings() {
     for name in
         ["connectTimeoutMS", "maxIdleTimeMS", "socketTimeoutMS", "timeoutMS", "waitQueueTimeoutMS"]
     {

@@ -10,7 +10,7 @@ use testbed::ReplicaSet;
 
 use crate::watch::{Events, eventually};
 
-/// `w=majority` is the default only since 5.0; less may be lost with the primary.
+/// Majority is the default write concern only since 5.0. Other writes may be lost with the primary.
 async fn options(set: &ReplicaSet, events: &Events, more: &str) -> ClientOptions {
     let mut options =
         ClientOptions::parse(format!("{}&w=majority&{more}", set.uri())).await.unwrap();
@@ -18,9 +18,9 @@ async fn options(set: &ReplicaSet, events: &Events, more: &str) -> ClientOptions
     options
 }
 
-/// The primary dies, which closes the idle connections of forty requests.
+/// The primary is killed, which closes the idle connections of forty requests.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_loss_of_idle_connections_surfaces_at_most_once_and_never_where_retryable() {
+async fn lost_idle_connections_cause_at_most_one_error_each() {
     let set = ReplicaSet::start(3).unwrap();
     let events = Events::default();
     let client = Client::with_options(options(&set, &events, "maxPoolSize=50").await).unwrap();
@@ -40,7 +40,7 @@ async fn the_loss_of_idle_connections_surfaces_at_most_once_and_never_where_retr
         .map(|(i, request)| {
             let errors = errors.clone();
             tokio::spawn(async move {
-                // Retryable: no error. Not retryable: one at most, and the next works.
+                // Retryable: no error. Not retryable: at most one, and the next operation succeeds.
                 let coll = request.database("losses").collection::<Document>("c");
                 coll.insert_one(doc! { "_id": 100 + i as i32 }).await.unwrap();
                 let many = || {
@@ -64,9 +64,9 @@ async fn the_loss_of_idle_connections_surfaces_at_most_once_and_never_where_retr
     eventually("everything is given back", || events.in_use() == 0);
 }
 
-/// A thousand threads that die in requests while the primary is killed: nothing stays in use.
+/// A thousand threads end within requests while the primary is killed. No connection stays in use.
 #[test]
-fn threads_that_die_while_the_primary_dies_leave_nothing_in_use() {
+fn threads_ending_with_the_primary_leave_nothing_in_use() {
     let set = Arc::new(ReplicaSet::start(3).unwrap());
     let events = Events::default();
     let parsed = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -1,4 +1,4 @@
-//! Pools and requests, from outside: on real servers, on both APIs.
+//! Pools and requests through the public API, on real servers, on both APIs.
 
 mod chaos;
 mod dropped;

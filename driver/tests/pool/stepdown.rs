@@ -1,9 +1,10 @@
-//! A stepdown closes forty idle connections, each pinned by a request. Each operation gets at
-//! most one error, and none if it is retryable. On both APIs.
+//! A stepdown closes forty idle connections, each pinned by a request. Each operation gets at most
+//! one error, and none if it is retryable. On both APIs.
 //!
-//! Servers since 4.2 keep their connections when they step down; the proxy before them closes them,
-//! as older ones and a dying one do. In a set of one the next primary is the same server, so that
-//! each request finds its own connection dead; in a set of three it is another.
+//! Servers since 4.2 keep their connections when they step down. The proxy in front of them closes
+//! the connections, as older servers and killed ones do. In a set of one, the next primary is the
+//! same server, so each request finds its own connection dead. In a set of three it is another
+//! server.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,8 +19,8 @@ use crate::watch::Events;
 
 const REQUESTS: usize = 40;
 
-/// A set whose members are reached through proxies, and which elects nobody of its own accord,
-/// however busy the machine is.
+/// A replica set with members behind proxies. It holds no elections by itself, even on a busy
+/// machine.
 fn set(members: usize) -> ReplicaSet {
     ReplicaSet::builder()
         .members(members)
@@ -29,7 +30,7 @@ fn set(members: usize) -> ReplicaSet {
         .unwrap()
 }
 
-/// The primary steps down and every connection to it is closed; then there is a primary again.
+/// Steps the primary down, closes every connection to it, and waits for a primary.
 fn step_down_and_close(set: &ReplicaSet) {
     let old = set.step_down().unwrap();
     set.proxy(old).map(Proxy::cut).unwrap();
@@ -46,7 +47,7 @@ fn options(set: &ReplicaSet, events: &Events) -> ClientOptions {
     options
 }
 
-/// What a request writes before the stepdown, and what after it: retryable, and not.
+/// The writes of a request before the stepdown and after it: retryable and not retryable.
 fn first(i: usize) -> Document {
     doc! { "_id": i as i32, "n": 0 }
 }
@@ -60,7 +61,7 @@ fn change() -> Document {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_of_handles_survive_a_stepdown_that_closes_their_connections() {
+async fn requests_of_handles_survive_a_stepdown() {
     for members in [1, 3] {
         let set = set(members);
         let events = Events::default();
@@ -82,8 +83,8 @@ async fn requests_of_handles_survive_a_stepdown_that_closes_their_connections() 
             .map(|(i, request)| {
                 tokio::spawn(async move {
                     let coll = request.database("stepdown").collection::<Document>("c");
-                    // Each kind of operation is the first to meet the dead connection in half of
-                    // the requests.
+                    // Each kind of operation is the first on the dead connection in half of the
+                    // requests.
                     if i % 2 == 0 {
                         coll.insert_one(second(i)).await.unwrap();
                     }
@@ -108,7 +109,7 @@ async fn requests_of_handles_survive_a_stepdown_that_closes_their_connections() 
 }
 
 #[test]
-fn requests_of_threads_survive_a_stepdown_that_closes_their_connections() {
+fn requests_of_threads_survive_a_stepdown() {
     for members in [1, 3] {
         let set = set(members);
         let events = Events::default();

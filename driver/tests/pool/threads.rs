@@ -1,4 +1,4 @@
-//! The blocking API: requests of threads.
+//! Requests of the blocking API.
 
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
@@ -17,13 +17,13 @@ fn client(adjust: impl FnOnce(&mut ClientOptions)) -> (Client, Events) {
     (Client::with_options(options).unwrap(), events)
 }
 
-/// The connection that the client's next operation goes to.
+/// The connection of the client's next operation.
 fn connection(client: &Client) -> String {
     you(&client.database("admin").run_command(who()).run().unwrap())
 }
 
 #[test]
-fn requests_nest_and_only_the_outermost_end_gives_the_connection_back() {
+fn outermost_end_of_nested_requests_frees_the_connection() {
     let (client, events) = client(|_| {});
     let outer = client.start_request();
     let first = connection(&client);
@@ -36,7 +36,7 @@ fn requests_nest_and_only_the_outermost_end_gives_the_connection_back() {
     assert!(!client.in_request());
     assert_eq!(events.in_use(), 0);
 
-    // An end too many does nothing; neither does the guard of what has ended.
+    // A surplus end does nothing; neither does the guard of an ended request.
     client.end_request();
     let again = client.start_request();
     drop(outer);
@@ -47,7 +47,7 @@ fn requests_nest_and_only_the_outermost_end_gives_the_connection_back() {
 }
 
 #[test]
-fn a_request_takes_no_connection_until_its_first_operation() {
+fn request_takes_no_connection_before_its_first_operation() {
     let (client, events) = client(|_| {});
     let request = client.start_request();
     assert_eq!((events.checked_out(), events.created()), (0, 0));
@@ -58,7 +58,7 @@ fn a_request_takes_no_connection_until_its_first_operation() {
 }
 
 #[test]
-fn the_connection_of_a_dead_thread_is_idle_again_before_join_returns() {
+fn connection_of_an_ended_thread_is_idle_before_join_returns() {
     let (client, events) = client(|options| options.max_pool_size = Some(1));
     for _ in 0..3 {
         let in_thread = {
@@ -74,7 +74,7 @@ fn the_connection_of_a_dead_thread_is_idle_again_before_join_returns() {
         };
         let pinned = in_thread.join().unwrap();
         assert_eq!(events.in_use(), 0);
-        // The pool has one place: were it lost, this would wait for ever.
+        // The pool has one slot. If it were lost, this would wait forever.
         assert!(!client.in_request(), "the request was another thread's");
         assert_eq!(connection(&client), pinned);
     }
@@ -82,7 +82,7 @@ fn the_connection_of_a_dead_thread_is_idle_again_before_join_returns() {
 }
 
 #[test]
-fn a_thread_that_panics_in_a_request_gives_its_connection_back() {
+fn panicking_thread_returns_its_connection() {
     let (client, events) = client(|options| options.max_pool_size = Some(1));
     let thread = {
         let client = client.clone();
@@ -99,7 +99,7 @@ fn a_thread_that_panics_in_a_request_gives_its_connection_back() {
 }
 
 #[test]
-fn a_thread_in_a_request_does_not_keep_its_client_alive() {
+fn thread_in_a_request_does_not_keep_its_client_alive() {
     let app = name();
     let (client, events) = client(|options| options.app_name = Some(app.clone()));
     let (pinned, dropped) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
@@ -117,7 +117,7 @@ fn a_thread_in_a_request_does_not_keep_its_client_alive() {
     pinned.wait();
     assert_eq!(events.in_use(), 1);
     drop(client);
-    // The thread still lives, and holds nothing.
+    // The thread is still alive and holds no connection.
     eventually("the connection of the dropped client is closed", || events.closed() == 1);
     eventually("the server has closed all of its sockets", || open(server(), &app) == 0);
     dropped.wait();
@@ -125,7 +125,7 @@ fn a_thread_in_a_request_does_not_keep_its_client_alive() {
 }
 
 #[test]
-fn every_thread_has_a_request_of_its_own() {
+fn every_thread_has_its_own_request() {
     let (client, events) = client(|_| {});
     let _request = client.start_request();
     let mine = connection(&client);
@@ -141,7 +141,7 @@ fn every_thread_has_a_request_of_its_own() {
 }
 
 #[test]
-fn a_count_after_a_hundred_unacknowledged_inserts_counts_a_hundred() {
+fn request_reads_its_unacknowledged_inserts() {
     let (client, events) = client(|_| {});
     let database = client.database(&name());
     let unacknowledged = CollectionOptions::builder().write_concern(WriteConcern::nodes(0)).build();
@@ -160,7 +160,7 @@ fn a_count_after_a_hundred_unacknowledged_inserts_counts_a_hundred() {
 }
 
 #[test]
-fn auto_start_request_puts_a_thread_into_a_request_with_its_first_operation() {
+fn auto_start_request_starts_with_the_first_operation() {
     let (client, events) = client(|options| options.auto_start_request = Some(true));
     assert!(!client.in_request());
     let first = connection(&client);
@@ -170,9 +170,9 @@ fn auto_start_request_puts_a_thread_into_a_request_with_its_first_operation() {
     assert_eq!(events.in_use(), 0);
 }
 
-/// What the client does for itself, on threads of its own, starts no requests there.
+/// The client's own operations on its own threads start no requests.
 #[test]
-fn auto_start_request_leaves_the_killing_of_cursors_alone() {
+fn auto_start_request_excludes_kill_cursors() {
     let (client, events) = client(|options| {
         options.auto_start_request = Some(true);
         options.max_pool_size = Some(1);
@@ -185,13 +185,12 @@ fn auto_start_request_leaves_the_killing_of_cursors_alone() {
     let before = events.checked_out();
     drop(cursor);
     eventually("the killing of the cursor", || events.checked_out() > before);
-    // Had it started a request, the only connection would stay with a thread that has nothing more
-    // to do.
+    // A request would keep the only connection on a thread with nothing left to do.
     collection.drop().run().unwrap();
 }
 
 #[test]
-fn a_dead_connection_is_replaced_and_the_request_goes_on() {
+fn dead_connection_of_a_request_is_replaced() {
     let _faults = FAULTS.acquire().wait();
     let app = name();
     let (client, events) = client(|options| {
@@ -202,7 +201,7 @@ fn a_dead_connection_is_replaced_and_the_request_goes_on() {
     let _inner = client.start_request();
     let first = connection(&client);
 
-    // An error reply does not cost the connection.
+    // An error reply does not close the connection.
     let refused =
         client.database("admin").run_command(doc! { "noSuchCommand": 1 }).run().unwrap_err();
     assert_eq!(refused.code(), Some(59));
@@ -227,7 +226,7 @@ fn a_dead_connection_is_replaced_and_the_request_goes_on() {
 }
 
 #[test]
-fn clearing_the_pool_replaces_the_connection_and_keeps_the_request() {
+fn cleared_pool_replaces_the_connection_of_a_request() {
     let _faults = FAULTS.acquire().wait();
     let app = name();
     let (client, events) = client(|options| options.app_name = Some(app.clone()));
@@ -236,7 +235,7 @@ fn clearing_the_pool_replaces_the_connection_and_keeps_the_request() {
     let clear = {
         let client = client.clone();
         let app = app.clone();
-        // Another thread's connection is closed, which clears the pool of both.
+        // Another thread's connection fails, which clears the pool of both threads.
         std::thread::spawn(move || {
             let fault = server()
                 .fail_point(doc! {
@@ -255,7 +254,7 @@ fn clearing_the_pool_replaces_the_connection_and_keeps_the_request() {
     assert_eq!((connection(&client), events.in_use()), (second, 1));
 }
 
-/// A thread in a request whose client was shut down is told so.
+/// The operations of a thread in a request fail after the client was shut down.
 #[test]
 fn operations_after_shutdown_fail_with_shutdown() {
     let (client, _events) = client(|_| {});
@@ -269,10 +268,10 @@ fn operations_after_shutdown_fail_with_shutdown() {
     assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error:?}");
 }
 
-/// A thousand threads over a pool of fifty: nothing stays in use, and no more than fifty are ever
+/// A thousand threads use a pool of fifty connections. None stays in use, and at most fifty are
 /// open.
 #[test]
-fn a_thousand_threads_that_die_in_requests_leave_nothing_in_use() {
+fn threads_that_end_in_requests_leave_nothing_in_use() {
     let app = name();
     let (client, events) = client(|options| {
         options.max_pool_size = Some(50);

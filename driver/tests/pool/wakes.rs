@@ -1,5 +1,4 @@
-//! A caller that waits for a connection is woken by the hand-over of one, in order, and by nothing
-//! else.
+//! Waiters for a connection are woken in order, each only when a connection is handed to it.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -12,7 +11,7 @@ use driver::{Client, Result};
 
 use crate::watch::{Events, options, server, who};
 
-/// Counts how often a waiter is woken.
+/// Counts the wake-ups of a waiter.
 #[derive(Default)]
 struct Wakes(AtomicUsize);
 
@@ -35,7 +34,7 @@ struct Waiter {
 }
 
 impl Waiter {
-    /// Begins an operation for which there is no connection.
+    /// Begins an operation while no connection is free.
     fn begin(client: &Client) -> Self {
         let database = client.database("admin");
         let mut operation =
@@ -48,7 +47,7 @@ impl Waiter {
 }
 
 #[tokio::test]
-async fn each_waiter_is_woken_once_in_its_turn_and_nobody_in_vain() {
+async fn waiters_are_woken_once_and_in_order() {
     const PLACES: usize = 3;
     const WAITERS: usize = 30;
     let events = Events::default();
@@ -65,13 +64,13 @@ async fn each_waiter_is_woken_once_in_its_turn_and_nobody_in_vain() {
     let mut waiters: Vec<Waiter> = (0..WAITERS).map(|_| Waiter::begin(&client)).collect();
     let wakes: Vec<Arc<Wakes>> = waiters.iter().map(|waiter| Arc::clone(&waiter.wakes)).collect();
     let woken = || wakes.iter().map(|wakes| wakes.count()).collect::<Vec<_>>();
-    assert_eq!(woken(), [0; WAITERS], "somebody was woken before a connection was free");
+    assert_eq!(woken(), [0; WAITERS], "a waiter was woken before a connection was free");
 
-    // Some of those who wait give up: their turns pass to the next.
+    // Some waiters are dropped. Their turns pass to the next.
     let gone: Vec<usize> = (0..WAITERS).filter(|i| i % 7 == 3).collect();
     let mut rest: Vec<(usize, Waiter)> = waiters.drain(..).enumerate().collect();
     rest.retain(|(i, _)| !gone.contains(i));
-    assert_eq!(woken(), [0; WAITERS], "who gives up wakes nobody");
+    assert_eq!(woken(), [0; WAITERS], "a dropped waiter wakes no other");
 
     let mut expected = [0; WAITERS];
     let mut turns = rest.iter().map(|(i, _)| *i).collect::<Vec<_>>().into_iter();
@@ -82,7 +81,7 @@ async fn each_waiter_is_woken_once_in_its_turn_and_nobody_in_vain() {
     }
     for (i, waiter) in rest {
         assert_eq!(woken()[i], 1);
-        // From here on it is woken by its reply, through the waker of this task.
+        // From here on, its reply wakes it through the waker of this task.
         waiter.operation.await.unwrap();
         if let Some(next) = turns.next() {
             expected[next] = 1;

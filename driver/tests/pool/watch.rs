@@ -1,4 +1,4 @@
-//! Clients whose pools can be watched, and servers that say who is talking to them.
+//! Clients with recorded pool events, and servers that identify the connection of a command.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ pub(crate) fn server() -> &'static Standalone {
     shared_standalone().unwrap()
 }
 
-/// A server has one fail point of each name: whoever uses one holds this.
+/// A server has one fail point of each name. A test holds this lock while it uses one.
 pub(crate) static FAULTS: toro::Lock<()> = toro::Lock::new(());
 
 /// A name that no other test uses.
@@ -23,7 +23,7 @@ pub(crate) fn name() -> String {
     format!("requests_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// What a client's pools have told.
+/// The pool events of a client.
 #[derive(Clone, Default)]
 pub(crate) struct Events(Arc<Mutex<Vec<CmapEvent>>>);
 
@@ -32,7 +32,7 @@ impl Events {
         self.0.lock().unwrap().iter().filter(|event| is(event)).count()
     }
 
-    /// What a client tells its events to.
+    /// A handler that records the events.
     pub(crate) fn handler(&self) -> EventHandler<CmapEvent> {
         let sink = self.clone();
         EventHandler::callback(move |event| sink.0.lock().unwrap().push(event))
@@ -50,7 +50,7 @@ impl Events {
         self.count(|event| matches!(event, CmapEvent::ConnectionClosed(_)))
     }
 
-    /// How many connections are in use.
+    /// The number of connections in use.
     pub(crate) fn in_use(&self) -> usize {
         let events = self.0.lock().unwrap();
         let count = |is: fn(&CmapEvent) -> bool| events.iter().filter(|event| is(event)).count();
@@ -60,7 +60,7 @@ impl Events {
         out - back
     }
 
-    /// Whether every checkout that started has ended, one way or the other.
+    /// Whether every started checkout has succeeded or failed.
     pub(crate) fn all_answered(&self) -> bool {
         let events = self.0.lock().unwrap();
         let count = |is: fn(&CmapEvent) -> bool| events.iter().filter(|event| is(event)).count();
@@ -74,7 +74,7 @@ impl Events {
     }
 }
 
-/// Options of a client of `server` with its own application name, whose pools tell `events`.
+/// Options for a client of `server` with its own application name and with `events` recorded.
 pub(crate) fn options(server: &Standalone, events: &Events) -> ClientOptions {
     let mut options = ClientOptions::default();
     options.hosts = vec![ServerAddress::parse(server.host()).unwrap()];
@@ -83,12 +83,12 @@ pub(crate) fn options(server: &Standalone, events: &Events) -> ClientOptions {
     options
 }
 
-/// The command whose reply says which connection it came on.
+/// A command with the client's address in its reply.
 pub(crate) fn who() -> Document {
     doc! { "whatsmyuri": 1 }
 }
 
-/// The connection, as the server sees it.
+/// The address of the connection, as the server sees it.
 pub(crate) fn you(reply: &Document) -> String {
     reply.get_str("you").unwrap().to_owned()
 }
@@ -102,7 +102,7 @@ pub(crate) fn eventually(what: &str, is: impl Fn() -> bool) {
     }
 }
 
-/// How many connections of application `app` the server has, monitors left out.
+/// The number of connections of application `app` to the server, without monitors.
 pub(crate) fn open(server: &Standalone, app: &str) -> usize {
     let pipeline = vec![
         doc! { "$currentOp": { "allUsers": true, "idleConnections": true } },
