@@ -1,5 +1,5 @@
-//! A replica set that demands users, and what it and the driver say to wrong passwords, odd ones,
-//! missing rights, and users who are removed while they work. Both APIs.
+//! Authentication on a replica set: wrong passwords, unusual passwords, missing rights, and users
+//! who are removed while connected. Both APIs.
 
 use std::sync::{LazyLock, OnceLock};
 
@@ -9,7 +9,7 @@ use driver::options::{AuthMechanism, ClientOptions, Credential, ServerAddress};
 use driver::{Result, sync};
 use testbed::ReplicaSet;
 
-/// The set of this process, whose first user is `root`.
+/// The replica set of this process. Its first user is `root`.
 fn set() -> &'static ReplicaSet {
     static SET: OnceLock<ReplicaSet> = OnceLock::new();
     SET.get_or_init(|| {
@@ -19,18 +19,18 @@ fn set() -> &'static ReplicaSet {
     })
 }
 
-/// Runs a command about users, and waits until every member knows.
+/// Runs a user management command and waits until every member has it.
 fn make(set: &ReplicaSet, mut command: Document) {
     command.insert("writeConcern", doc! { "w": 3 });
     set.admin(set.wait_for_primary().unwrap(), command).unwrap();
 }
 
-/// A user who may read and write everywhere.
+/// A user with read and write rights on all databases.
 fn user(name: &str, password: &str) -> Document {
     doc! { "createUser": name, "pwd": password, "roles": ["readWriteAnyDatabase"] }
 }
 
-/// What the tests do with a client of either API.
+/// The operations of the tests on a client of either API.
 trait Mode: Sized {
     const NAME: &'static str;
     fn open(options: ClientOptions) -> Result<Self>;
@@ -88,7 +88,7 @@ impl Mode for Blocking {
     }
 }
 
-/// The options of a client that is `user`, or nobody.
+/// The options of a client that authenticates as `user`, if given.
 fn options(user: Option<(&str, &str)>) -> ClientOptions {
     let hosts: Vec<_> =
         set().hosts().iter().map(|host| ServerAddress::parse(host).unwrap()).collect();
@@ -106,10 +106,10 @@ fn client<F: Mode>(name: &str, password: &str) -> F {
     F::open(options(Some((name, password)))).unwrap()
 }
 
-/// Refused for who it is, at once and not by a timeout.
+/// Asserts that the operation was refused for its user, at once and not by a timeout.
 #[track_caller]
 fn is_refused<T>(outcome: Result<T>) -> Error {
-    let error = outcome.err().expect("whoever is refused gets an error");
+    let error = outcome.err().expect("the operation is refused");
     assert!(error.is_auth() && !error.is_timeout() && !error.is_network(), "{error:?}");
     assert!(
         matches!(
@@ -159,12 +159,12 @@ mod cases {
             set().hosts().contains(&host) && !format!("{error} {error:?}").contains("banana"),
             "{error:?}"
         );
-        // The password is as wrong the second time.
+        // The second attempt fails as well.
         is_refused(client.insert());
     }
 
-    /// What SASLprep maps to the same is the same password: a soft hyphen is nothing, a Roman four
-    /// is an I and a V, and letters are composed.
+    /// Passwords that SASLprep maps to the same string are equal: it removes a soft hyphen,
+    /// replaces a Roman four by "IV", and composes letters.
     pub(super) fn passwords_of_any_letters_are_the_same_to_both_sides<F: Mode>() {
         let name = |of: &str| format!("{of}-{}", F::NAME);
         for (user_name, stored, given) in [
@@ -195,7 +195,7 @@ mod cases {
                 F::open(options).unwrap().insert()
             };
             with(Some(mechanism)).unwrap();
-            // Negotiated with the server, which knows only the one.
+            // Negotiated with the server, which supports only this one.
             with(None).unwrap();
             is_refused(with(Some(other)));
         }
@@ -232,8 +232,7 @@ mod cases {
         root.command(doc! { "dropUser": &name, "writeConcern": { "w": 3 } }).unwrap();
         is_refused(guest.insert());
         is_refused(client::<F>(&name, "guest").insert());
-        // Who comes back is somebody else: the connection of the one who was removed stays without
-        // rights or is replaced.
+        // The new user is another one. The old connection stays without rights or is replaced.
         make(set(), user(&name, "again"));
         client::<F>(&name, "again").insert().unwrap();
     }
@@ -247,7 +246,7 @@ mod cases {
         client::<F>(&name, "new").insert().unwrap();
     }
 
-    /// The set is found by whoever asks, but does nothing for nobody.
+    /// An unauthenticated client discovers the set, but its operations are refused.
     pub(super) fn nobody_may_do_nothing<F: Mode>() {
         let client = F::open(options(None)).unwrap();
         assert_eq!(is_refused(client.insert()).code(), Some(13));

@@ -1,13 +1,12 @@
-//! What one operation costs, counted: allocations, tasks, wake-ups, system calls. The locked
-//! instructions are counted in `locked.rs`.
+//! The costs of one operation: allocations, tasks, wake-ups, system calls. `locked.rs` counts
+//! locked instructions.
 //!
-//! The counts are those of a warm client on a real server, measured as the slope between a number
-//! of operations and twice that number, so that what a client does in the background (a heartbeat
-//! now and then) falls out of them. Counted is the whole process: the tests of this file run one
-//! after the other.
+//! The counts are those of a warm client on a real server. Each is the slope between `n` and `2n`
+//! operations, which cancels background work such as heartbeats. The counters cover the whole
+//! process, so the tests of this file run one after the other.
 //!
-//! System calls are counted in a child that is traced. Where a program may not be traced, or on
-//! another processor or system, that test is ignored, for that reason.
+//! System calls are counted in a traced child. The test is ignored where tracing is not permitted,
+//! and on other processors or systems.
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod traced;
@@ -31,7 +30,7 @@ static ALLOCATED: AtomicU64 = AtomicU64::new(0);
 
 struct Counting;
 
-// SAFETY: every method hands its arguments to `System` unchanged; counting touches one atomic and
+// SAFETY: every method passes its arguments to `System` unchanged; counting touches one atomic and
 // cannot allocate or unwind.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -52,10 +51,9 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// How many times memory is asked for, and how many tasks are spawned, by each of the operations
-/// that `run` performs.
+/// The numbers of allocations and of spawned tasks per operation of `run`.
 ///
-/// The least of several measurements: what comes between by chance only ever adds.
+/// Returns the lowest of several measurements, because disturbances only add.
 async fn per_operation(mut run: impl AsyncFnMut(u64)) -> (f64, f64) {
     const OPS: u64 = 200;
     run(OPS).await;
@@ -71,7 +69,7 @@ async fn per_operation(mut run: impl AsyncFnMut(u64)) -> (f64, f64) {
     least
 }
 
-/// How many times the task is woken by each of a number of operations.
+/// The number of wake-ups of the task per operation.
 async fn wakes_per_operation(operation: impl AsyncFn()) -> f64 {
     const OPS: u64 = 200;
     let mut run = pin!(async {
@@ -89,7 +87,7 @@ async fn wakes_per_operation(operation: impl AsyncFn()) -> f64 {
     woken.times.load(Relaxed) as f64 / OPS as f64
 }
 
-/// Hands wake-ups on to the task, and counts them.
+/// Forwards wake-ups to the task and counts them.
 struct Woken {
     times: AtomicU64,
     task: Mutex<Option<Waker>>,
@@ -104,13 +102,13 @@ impl Wake for Woken {
     }
 }
 
-/// The number of the next task: tokio counts them up.
+/// The id of the next task. Tokio numbers tasks consecutively.
 async fn task_number() -> u64 {
     let id = tokio::spawn(async { tokio::task::id() }).await.unwrap();
     id.to_string().parse().unwrap()
 }
 
-/// How many times `make` asks for memory.
+/// The number of allocations of `make`.
 fn allocations_of<R>(make: impl Fn() -> R) -> f64 {
     let before = ALLOCATED.load(Relaxed);
     for _ in 0..1000 {
@@ -127,11 +125,11 @@ fn main() {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
     let trials = vec![
-        Trial::test("an_operation_costs_no_more_than_it_must", || {
+        Trial::test("operation_stays_within_its_cost_bounds", || {
             count_costs();
             Ok(())
         }),
-        Trial::ignorable_test("an_operation_makes_no_more_system_calls_than_it_must", || {
+        Trial::ignorable_test("operation_stays_within_its_system_call_bounds", || {
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             return Ok(
                 calls::count().map_or_else(Completion::ignored_with, |()| Completion::Completed)
@@ -148,7 +146,7 @@ fn count_costs() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let filter = || doc! { "_id": 7 };
     let document = || doc! { "name": "Mabel", "breaths": 70_i64 };
-    // The caller's own: what goes in, and what comes out.
+    // The allocations of the caller's own filter and document.
     let (filter_costs, document_costs) = (allocations_of(filter), allocations_of(document));
     runtime.block_on(async {
         let client = Client::with_uri_str(set.uri()).await.unwrap();
@@ -196,7 +194,7 @@ fn count_costs() {
         })
         .await;
         assert_eq!(count, 6 * 5000);
-        // 5000 documents are read in what the helper takes for 200 operations.
+        // The 5000 documents count as 200 operations of the measuring function.
         println!("a cursor over 5000 documents: {} allocations", allocations * 200.0);
         assert!(allocations * 200.0 < 50.0, "{allocations} allocations for 25 raw documents");
     });
@@ -210,20 +208,22 @@ mod calls {
 
     use crate::traced::{self, StopAt, Traced};
 
-    /// The variable that makes the program the traced child, and holds the connection string.
+    /// The environment variable that marks the traced child and holds the connection string.
     pub(super) const URI: &str = "COSTS_URI";
 
-    /// How many operations are watched.
+    /// The number of traced operations.
     const OPERATIONS: usize = 1000;
 
-    /// Counts the calls to write, to read, to wait, and all others, of operations on one thread. An
-    /// error where they cannot be counted.
+    /// Counts the system calls of operations on one thread: writes, reads, waits and others.
+    ///
+    /// # Errors
+    /// The reason if system calls cannot be counted here.
     pub(super) fn count() -> Result<(), String> {
         traced::permitted()?;
         let set = ReplicaSet::start(1).unwrap();
         const NUMBER: usize = std::mem::offset_of!(libc::user_regs_struct, orig_rax);
         let child = Traced::start(&[(URI, &set.uri())]).unwrap();
-        // A child stops twice at each call: before and after.
+        // A child stops twice per call: before and after it.
         let stops = child.watch(
             StopAt::SystemCall,
             |_| Some([0_u64; 4]),
@@ -241,9 +241,9 @@ mod calls {
         let [Some(stops)] = stops[..] else { panic!("the child did not perform its operations") };
         let per_operation = stops.map(|stops| stops as f64 / (2 * OPERATIONS) as f64);
         println!("system calls per find_one: write, read, wait, other: {per_operation:?}");
-        // Heartbeats and the like come now and then: a hundredth of a call per operation.
+        // Heartbeats and other background work are rare: a hundredth of a call per operation.
         let [write, read, wait, other] = per_operation;
-        // A count that sees nothing would stay within any bound.
+        // A lower bound too, because a broken counter would satisfy any upper bound.
         assert!((0.99..1.05).contains(&write), "{write} writes per operation");
         assert!((0.99..1.05).contains(&read), "{read} reads per operation");
         assert!(wait < 1.10, "{wait} waits per operation");
@@ -251,7 +251,7 @@ mod calls {
         Ok(())
     }
 
-    /// What the child does: operations on one thread, the last of them watched.
+    /// The child's work: operations on one thread. The last of them are traced.
     pub(super) fn operate(uri: &str) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {

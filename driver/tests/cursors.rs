@@ -1,4 +1,4 @@
-//! Cursors whose steps are dropped, run out of time, or are never finished.
+//! Cursors with dropped steps, with expired timeouts, or never read to their end.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -13,7 +13,7 @@ use driver::{Client, Collection, Cursor, sync};
 use futures_util::StreamExt;
 use testbed::{Standalone, shared_standalone};
 
-/// Far more than any step takes here; only what hangs reaches it.
+/// Far longer than any step here, so only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn server() -> &'static Standalone {
@@ -47,7 +47,7 @@ async fn capped(client: &Client) -> Collection<Document> {
     log
 }
 
-/// A cursor at the end of what is there.
+/// A cursor at the current end of the collection.
 async fn tail(log: &Collection<Document>, max_await_time: Duration) -> Cursor<Document> {
     let tail =
         log.find(doc! {}).cursor_type(CursorType::TailableAwait).max_await_time(max_await_time);
@@ -60,13 +60,13 @@ async fn in_time<F: IntoFuture>(what: F) -> F::Output {
     tokio::time::timeout(PATIENCE, what.into_future()).await.expect("it hangs")
 }
 
-/// Writes while a tailing cursor waits, in turns, and reads everything that was written.
+/// Writes in turn with a waiting tailable cursor, and reads all documents.
 async fn write_and_tail(log: &Collection<Document>, step: Step) {
     const WRITES: i32 = 10;
     let mut cursor = tail(log, Duration::from_millis(200)).await;
     let mut seen = Vec::new();
     for i in 0..WRITES {
-        // A step that has begun is dropped, or the stream is no longer polled.
+        // Drops a step that has begun, or stops polling the stream.
         let begun = tokio::time::timeout(Duration::from_millis(20), next(&mut cursor, step)).await;
         seen.extend(begun.ok());
         in_time(log.insert_one(doc! { "_id": i })).await.unwrap();
@@ -108,7 +108,7 @@ async fn dropped_step_frees_the_connection_of_its_request() {
     }
 }
 
-/// The fail point is that of the server as a whole.
+/// The fail point applies to the whole server.
 static FAULTS: toro::Lock<()> = toro::Lock::new(());
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn late_reply_ends_an_unpolled_cursor_with_an_error() {
         })
         .unwrap();
     assert!(tokio::time::timeout(Duration::from_millis(50), cursor.advance()).await.is_err());
-    // The reply does not come, and yet the pool has its connection, or its place, back.
+    // The reply does not arrive, but the pool still gets its connection or its slot back.
     in_time(coll.insert_one(doc! { "_id": 6 })).await.unwrap();
     held.disable().unwrap();
     let error = in_time(cursor.advance()).await.unwrap_err();
@@ -134,7 +134,7 @@ async fn late_reply_ends_an_unpolled_cursor_with_an_error() {
     assert!(!cursor.has_next() && !cursor.advance().await.unwrap());
 }
 
-/// A caller that does wait is asked in vain whether it has gone.
+/// A caller that polls the cursor is waiting, so the driver waits for the reply.
 #[tokio::test]
 async fn late_reply_is_waited_for_while_the_cursor_is_polled() {
     let _faults = FAULTS.acquire().await;
@@ -217,7 +217,7 @@ fn blocking_step_ends_at_its_deadline_although_batches_come() {
     ended.recv_timeout(PATIENCE).expect("the step ends");
 }
 
-/// How many cursors are open on `server`.
+/// The number of open cursors on `server`.
 fn open(server: &Standalone) -> i64 {
     let status = server.admin(doc! { "serverStatus": 1 }).unwrap();
     let cursors = status.get_document("metrics").unwrap().get_document("cursor").unwrap();
@@ -233,7 +233,7 @@ fn none_is_left(server: &Standalone) {
     }
 }
 
-/// What a client opens and sends.
+/// Records the connections and the commands of a client.
 #[derive(Clone, Default)]
 struct Watch {
     opened: Arc<AtomicU32>,
@@ -258,7 +258,7 @@ impl Watch {
         }));
     }
 
-    /// A few connections and commands have ended all cursors.
+    /// Asserts that few connections and commands have closed all cursors.
     fn saw_few(&self, cursors: usize, before: u32) {
         let opened = self.opened.load(Ordering::Relaxed) - before;
         assert!(opened <= 3, "{opened} connections were opened");
@@ -290,7 +290,7 @@ fn many_dropped_blocking_cursors_cost_one_thread() {
     while open(&server) > 0 {
         most = most.max(threads());
     }
-    // Other tests of the process start some, too.
+    // Other tests of the process start threads too.
     assert!(most < idle + 40, "{idle} threads became {most}");
     none_is_left(&server);
     watch.saw_few(MANY, before);
@@ -319,9 +319,9 @@ async fn many_dropped_cursors_are_killed_together() {
     watch.saw_few(MANY, before);
 }
 
-/// The wait for a connection fails again and again; the kill happens when the request ends.
+/// The wait for a connection fails repeatedly. The cursor is killed when the request ends.
 #[test]
-fn cursor_is_killed_when_the_request_returns_the_only_connection() {
+fn cursor_is_killed_once_the_only_connection_is_free() {
     let server = Standalone::start().unwrap();
     let mut options = options(&server);
     options.max_pool_size = Some(1);

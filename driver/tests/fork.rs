@@ -1,11 +1,11 @@
-//! A forked child leaves its parent's sockets, sessions and ids alone, and has its own, on both
-//! APIs.
+//! A forked child does not use its parent's sockets, sessions and ids. It has its own. Both APIs.
 //!
-//! A blocking client goes on in the child, with connections of its own. An async client cannot, for
-//! its runtime stayed behind: it says so, touches nothing, and a new one has its full capacity.
+//! A blocking client continues in the child with new connections. An async client cannot continue,
+//! because its runtime stays in the parent. Its operations fail without I/O, and a new client has
+//! its full capacity.
 //!
-//! A program of its own, without the test harness, so that the process that forks has no threads
-//! but those of the driver and of the servers' keeper.
+//! The tests have their own program without a test harness, so the forking process has only the
+//! threads of the driver and of the testbed.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -49,23 +49,23 @@ fn options(server: &Standalone) -> ClientOptions {
     options
 }
 
-/// Forks, runs `child` there, and `parent` here; the child must not fail.
+/// Forks, runs `child` in the child process and `parent` in this one. The child must not fail.
 fn fork(child: impl FnOnce(), parent: impl FnOnce()) {
     let process = spawn(child);
     parent();
     join(process);
 }
 
-/// Forks, and runs `child` there.
+/// Forks and runs `child` in the child process.
 fn spawn(child: impl FnOnce()) -> libc::pid_t {
-    // SAFETY: the child runs ordinary code; the C library keeps its allocator usable across a fork,
-    // and what else threads may have held, the driver does not touch.
+    // SAFETY: the child runs ordinary code. The C library keeps its allocator usable across a fork,
+    // and the driver touches nothing else that other threads may have locked.
     let process = unsafe { libc::fork() };
     assert!(process >= 0, "fork failed");
     if process == 0 {
         let done = catch_unwind(AssertUnwindSafe(child));
-        // Without destructors: the server is the parent's.
-        // SAFETY: it ends the process at once.
+        // No destructors run, because the server belongs to the parent. SAFETY: the call ends the
+        // process at once.
         unsafe { libc::_exit(i32::from(done.is_err())) };
     }
     process
@@ -74,7 +74,7 @@ fn spawn(child: impl FnOnce()) -> libc::pid_t {
 /// Waits for a child, which must not have failed.
 fn join(process: libc::pid_t) {
     let mut status = 0;
-    // SAFETY: it waits for the child that was made above, and writes into `status`.
+    // SAFETY: the call waits for the child that was forked above and writes to `status`.
     let waited = unsafe { libc::waitpid(process, &raw mut status, 0) };
     assert_eq!((waited, status), (process, 0), "the child failed");
 }
@@ -82,7 +82,7 @@ fn join(process: libc::pid_t) {
 fn threads(server: &Standalone) {
     let client = Client::with_options(options(server)).expect("a client");
 
-    // One connection is in a request of this thread, the others are idle; a cursor is open.
+    // One connection is in a request of this thread, the others are idle, and a cursor is open.
     let mine = connections(&client);
     assert_eq!(mine.len(), MOST as usize);
     let request = client.start_request();
@@ -99,7 +99,7 @@ fn threads(server: &Standalone) {
                 assert_eq!(
                     connection(&client),
                     pinned,
-                    "the parent's connection is the parent's alone"
+                    "the child must not use the parent's connection"
                 );
             }
         },
@@ -118,18 +118,18 @@ fn in_child(client: &Client, parents: &HashSet<String>) {
     assert!(own.is_disjoint(parents), "{own:?} and {parents:?}");
     let _request = client.start_request();
     assert_eq!(connection(client), connection(client));
-    // A child of the child begins anew as well.
+    // A child of the child starts anew as well.
     fork(|| assert!(connections(client).is_disjoint(&own)), || ());
 }
 
-/// The connection that the next operation goes to, as the server sees it.
+/// The connection of the next operation, as the server sees it.
 fn connection(client: &Client) -> String {
     let reply =
         client.database("admin").run_command(doc! { "whatsmyuri": 1 }).run().expect("a reply");
     reply.get_str("you").expect("an address").to_owned()
 }
 
-/// The connections of as many threads as may have one at a time.
+/// The connections of [`MOST`] concurrent threads.
 fn connections(client: &Client) -> HashSet<String> {
     let all = Arc::new(Barrier::new(MOST as usize));
     let threads: Vec<_> = (0..MOST)
@@ -194,7 +194,7 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// The connections of as many requests as may have one at a time.
+/// The connections of [`MOST`] concurrent requests.
 async fn connections_of_requests(client: &driver::Client) -> HashSet<String> {
     let mut requests = Vec::new();
     let mut connections = HashSet::new();
@@ -208,8 +208,8 @@ async fn connections_of_requests(client: &driver::Client) -> HashSet<String> {
     connections
 }
 
-/// Children that insert at once, each through the client that it has of its parent or, async,
-/// through a new one.
+/// Children that insert concurrently, each through the inherited client (blocking) or through a new
+/// one (async).
 fn ids(server: &Standalone) {
     const CHILDREN: u64 = 4;
     const EACH: u64 = 25;
@@ -243,7 +243,7 @@ fn ids(server: &Standalone) {
     assert_eq!(driver::new_object_id().bytes()[4..9], made.bytes()[4..9]);
 }
 
-/// The ids of the sessions that a client's commands name, those that are ended among them.
+/// The ids of the sessions in a client's commands, including `endSessions`.
 #[derive(Clone, Default)]
 struct SessionIds(Arc<Mutex<Vec<(String, Bson)>>>);
 
@@ -263,14 +263,13 @@ impl SessionIds {
         ids
     }
 
-    /// What was noted since this was last called.
+    /// The ids recorded since the last call.
     fn take(&self) -> Vec<(String, Bson)> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
 }
 
-/// A session, and the one that a cursor holds, are their process's alone: neither used nor ended by
-/// a child.
+/// A child neither uses nor ends a session of its parent, nor one of the parent's cursors.
 fn sessions(server: &Standalone) {
     let mut options = options(server);
     let ids = SessionIds::of(&mut options);

@@ -1,11 +1,11 @@
-//! Feeds the corpora of the fuzz targets (`driver/fuzz`) through what they drive.
+//! Runs the fuzz targets (`driver/fuzz`) on their corpora.
 
 use std::path::Path;
 
 use driver::conformance::fuzz;
 
-/// Runs `target` on every file of its corpus; one that cannot be read, or an empty corpus, fails.
-/// Unoptimised, some need more than a test's stack.
+/// Runs `target` on every file of its corpus. An unreadable file or an empty corpus fails.
+/// Unoptimised targets may need more than a test's default stack.
 fn feed(name: &str, target: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
     let files = std::fs::read_dir(&folder).unwrap();

@@ -1,8 +1,8 @@
-//! The tests that GUARANTEES.md names exist, and each promise names at least one.
+//! Checks that the tests in GUARANTEES.md exist, and that each guarantee has at least one.
 
 use std::path::Path;
 
-/// The promises of the page: their texts, and the tests that each of them names.
+/// The guarantees of the page, each with its tests.
 fn promises(page: &str) -> Vec<(&str, Vec<(&str, &str)>)> {
     let lists = page.split("\n- ").skip(1);
     lists
@@ -19,7 +19,7 @@ fn named(quoted: &str) -> Option<(&str, &str)> {
     quoted.split_once("::").filter(|(path, _)| path.ends_with(".rs"))
 }
 
-/// Whether a test of this name is in `code`. Programs that have no test harness list their tests as
+/// Whether `code` has a test of this name. Programs without a test harness list their tests as
 /// strings.
 fn has_test(code: &str, name: &str) -> bool {
     ["(", "<"].iter().any(|end| code.contains(&format!("fn {name}{end}")))
@@ -27,7 +27,7 @@ fn has_test(code: &str, name: &str) -> bool {
 }
 
 #[test]
-fn every_promise_names_tests_that_exist() {
+fn every_guarantee_names_existing_tests() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let page = std::fs::read_to_string(root.join("GUARANTEES.md")).unwrap();
     let promises = promises(&page);
@@ -49,7 +49,7 @@ fn every_promise_names_tests_that_exist() {
 }
 
 #[test]
-fn a_test_is_found_by_its_whole_name() {
+fn tests_are_found_by_their_whole_name() {
     let code = "fn one_more() {}\nfn generic<F>() {}\n(\"listed\", run)";
     assert!(has_test(code, "one_more") && has_test(code, "generic") && has_test(code, "listed"));
     assert!(!has_test(code, "one"));

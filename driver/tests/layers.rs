@@ -1,13 +1,14 @@
-//! The layers of the crate: below the handles, no top-level module uses another in a circle.
+//! The layers of the crate: below the handles, the top-level modules depend on each other without
+//! cycles.
 //!
-//! The test reads the paths that begin with `crate::`. A re-export (`pub use`) for users is no
+//! The test reads the paths that begin with `crate::`. A re-export (`pub use`) for users is not a
 //! dependency.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The modules that may name each other: a method of a handle names its operation, an operation its
-/// handle.
+/// The modules that may depend on each other: a handle's method names its operation, and an
+/// operation names its handle.
 const HANDLES: [&str; 10] = [
     "client",
     "collection",
@@ -32,7 +33,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The names behind `crate::` in `line`, but for those of a re-export.
+/// The names after `crate::` in `line`, except in a re-export.
 fn named(line: &str) -> impl Iterator<Item = String> + '_ {
     let code = line.split("//").next().unwrap_or_default();
     let code = if code.trim_start().starts_with("pub use ") { "" } else { code };
@@ -41,7 +42,7 @@ fn named(line: &str) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-/// Which top-level module uses which others, outside of tests.
+/// The other top-level modules that each top-level module uses, outside of tests.
 fn uses() -> BTreeMap<String, BTreeSet<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
@@ -64,13 +65,13 @@ fn uses() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-fn modules_below_the_handles_form_no_circle() {
+fn modules_below_the_handles_form_no_cycle() {
     let mut uses = uses();
     assert!(uses["exec"].contains("pool"), "nothing was read: {uses:?}");
     for handle in HANDLES {
         uses.remove(handle);
     }
-    // Modules that use nothing that is left are taken away until none is found.
+    // Removes modules without remaining dependencies until there are none.
     while let Some(leaf) =
         uses.iter().find(|(_, others)| others.is_empty()).map(|(name, _)| name.clone())
     {
@@ -79,11 +80,11 @@ fn modules_below_the_handles_form_no_circle() {
             others.remove(&leaf);
         });
     }
-    assert!(uses.is_empty(), "these modules use a handle, or each other in a circle: {uses:#?}");
+    assert!(uses.is_empty(), "these modules use a handle, or form a cycle: {uses:#?}");
 }
 
 #[test]
-fn a_re_export_and_a_comment_are_no_dependencies() {
+fn re_exports_and_comments_are_no_dependencies() {
     assert_eq!(
         named("    let x = crate::pool::Pool; // crate::exec").collect::<Vec<_>>(),
         ["pool"]

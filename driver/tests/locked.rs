@@ -1,16 +1,15 @@
-//! What one operation costs in locked instructions, counted one instruction at a time.
+//! The number of locked instructions of one operation, counted in single steps.
 //!
-//! A locked instruction (one with the prefix `lock`, or an `xchg` with memory) is what an atomic
-//! change of shared memory compiles to: the unit in which locks, reference counts and hand-overs
-//! are paid for. The program runs itself once more as a child that it traces. The child warms up at
-//! full speed, and announces the beginning and the end of an operation by a signal; in between the
-//! parent has it execute a single instruction at a time and looks at each. What comes between by
-//! chance only ever adds: an operation is looked at until one run of it stays within its bound, and
-//! the least that was counted is told.
+//! A locked instruction (one with the prefix `lock`, or an `xchg` with memory) is the machine code
+//! of an atomic change of shared memory. Locks, reference counts and hand-overs cost locked
+//! instructions. The program runs itself again as a traced child. The child warms up at full speed
+//! and marks the start and the end of an operation by signals. In between, the parent steps through
+//! single instructions and inspects each. Disturbances only add. So each operation is repeated
+//! until one run stays within its bound, and the lowest count is reported.
 //!
-//! Only the thread that performs the operations is traced; monitors, the upkeep of pools and
-//! tokio's reactor run on another. Where a program may not be traced, or on another processor or
-//! system, the test is ignored, for that reason.
+//! Only the thread with the operations is traced. Monitors, pool maintenance and tokio's reactor
+//! run on another thread. The test is ignored where tracing is not permitted, and on other
+//! processors or systems.
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod traced;
@@ -36,16 +35,15 @@ mod counted {
 
     use crate::traced::{self, StopAt, Traced};
 
-    /// The variable that makes the program the traced child, and holds the connection string.
+    /// The environment variable that marks the traced child and holds the connection string.
     const URI: &str = "LOCKED_URI";
 
-    /// How many times each operation is looked at, at most.
+    /// The maximum number of runs per operation.
     const RUNS: usize = 12;
 
-    /// The operations in the order in which the child performs them, and how many locked
-    /// instructions each may have: enough for one that has to wait for its reply, twice if
-    /// tokio's readiness was stale. A reply may also be there before it is asked for, step by
-    /// step as all goes.
+    /// The operations in the child's order, and the maximum number of locked instructions of each.
+    /// The bounds include one wait for the reply, or two if tokio's readiness was stale. In single
+    /// steps, the reply may also arrive before the wait.
     const BOUNDS: [(&str, usize); 5] = [
         ("nothing", 0),
         ("find_one, async", 48),
@@ -76,7 +74,7 @@ mod counted {
         stay_on_one_processor();
         let child = Traced::start(&[(URI, &uri)]).unwrap();
         let memory = File::open(format!("/proc/{}/mem", child.pid())).unwrap();
-        // Whether the instruction at an address is a locked one, for those that were looked at.
+        // Whether the instruction at an address is locked, for the addresses inspected so far.
         let known = RefCell::new(HashMap::new());
         let is_locked_at = |at: u64| {
             *known.borrow_mut().entry(at).or_insert_with(|| {
@@ -103,19 +101,18 @@ mod counted {
                 "{name} has {counted} locked instructions, more than {at_most}"
             );
         }
-        // A count that sees nothing would stay within any bound.
+        // A lower bound too, because a broken counter would satisfy any upper bound.
         assert!(
             least[1..].iter().all(|counted| *counted >= 10),
-            "no operation does without locks: {least:?}"
+            "every operation needs locked instructions: {least:?}"
         );
     }
 
-    /// Keeps this thread and its children to come on one processor: a step is two switches between
-    /// parent and child, which are several times as fast where neither has to be woken
-    /// elsewhere.
+    /// Pins this thread and its later children to one processor. A step needs two switches between
+    /// parent and child, which are several times faster on one processor.
     fn stay_on_one_processor() {
-        // SAFETY: a processor set is plain bits, of which none set is a value; the calls write to
-        // and read from it only. A refusal costs time alone.
+        // SAFETY: a zeroed processor set is a valid empty set; the calls only read and write it. A
+        // failure costs only time.
         unsafe {
             let mut one: libc::cpu_set_t = std::mem::zeroed();
             libc::CPU_SET(libc::sched_getcpu().max(0) as usize, &mut one);
@@ -123,12 +120,11 @@ mod counted {
         }
     }
 
-    /// What the child does: each operation of [`BOUNDS`] a number of times at full speed, then
-    /// [`RUNS`] times with a beginning and an end that the parent sees.
+    /// The child's work: each operation of [`BOUNDS`] at full speed first, then [`RUNS`] times
+    /// between marks for the parent.
     fn operate(uri: &str) {
         let document = || RawDocumentBuf::try_from(&doc! { "name": "Mabel" }).unwrap();
-        // What goes on in the background goes on in the worker, however long an operation takes
-        // step by step.
+        // Background work runs on the worker thread, however long the single steps take.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -143,7 +139,7 @@ mod counted {
         });
         let client = driver::sync::Client::with_uri_str(uri).unwrap();
         let coll: driver::sync::Collection<RawDocumentBuf> = client.database("d").collection("c");
-        // Nothing in these is ever pending.
+        // These futures are never pending.
         watched(async || drop(coll.find_one(doc! {}).run().unwrap())).now_or_never().unwrap();
         watched(async || drop(coll.insert_one(document()).run().unwrap())).now_or_never().unwrap();
     }
@@ -159,7 +155,7 @@ mod counted {
         }
     }
 
-    /// Whether no run so far of the operation that comes next has stayed within its bound.
+    /// Whether no run of the next operation has stayed within its bound yet.
     fn wants_a_look(counts: &[Option<usize>]) -> bool {
         let (_, at_most) = BOUNDS[counts.len() / RUNS];
         let of_this = &counts[counts.len() / RUNS * RUNS..];

@@ -1,4 +1,4 @@
-//! What subscribers of `tracing` are told (specification "Logging"): names, levels, fields.
+//! The `tracing` messages of the driver (specification "Logging"): names, levels, fields.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -14,7 +14,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// One line of the log.
+/// One log message.
 #[derive(Clone, Debug)]
 struct Line {
     target: String,
@@ -24,7 +24,7 @@ struct Line {
 
 static LINES: Mutex<Vec<Line>> = Mutex::new(Vec::new());
 
-/// Keeps what the driver tells.
+/// Records the driver's messages.
 struct Keeper;
 
 impl Subscriber for Keeper {
@@ -70,11 +70,11 @@ impl Visit for Fields {
     }
 }
 
-/// The first line that says `message`; all its fields.
+/// The first log message `message`, with its fields.
 fn line(message: &str) -> Line {
     let lines = LINES.lock().unwrap();
     let said = |line: &&Line| line.fields.get("message").is_some_and(|said| said == message);
-    lines.iter().find(said).unwrap_or_else(|| panic!("nobody said {message:?}")).clone()
+    lines.iter().find(said).unwrap_or_else(|| panic!("{message:?} was not logged")).clone()
 }
 
 fn check(message: &str, target: &str, level: Level, fields: &[&str]) {
@@ -89,7 +89,7 @@ fn check(message: &str, target: &str, level: Level, fields: &[&str]) {
 }
 
 #[test]
-fn everything_is_told_under_the_names_of_the_specification() {
+fn log_messages_have_the_names_of_the_specification() {
     tracing::subscriber::set_global_default(Keeper).unwrap();
     let server = Standalone::start().unwrap();
     let uri = format!("{}/?retryWritse=false", server.uri().trim_end_matches('/'));

@@ -1,5 +1,4 @@
-//! What operations do on a replica set: where they go, what they carry, what happens when they
-//! fail.
+//! Operations on a replica set: server selection, session fields and retries.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,8 +18,7 @@ fn set() -> &'static ReplicaSet {
     shared_replica_set().unwrap()
 }
 
-/// A client of the shared set with an application name of its own, and a collection that nobody
-/// else uses.
+/// A client of the shared set with its own application name, and a collection of its own.
 async fn fresh(more: &str) -> (Client, Collection<Document>, String) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("rs_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -30,9 +28,9 @@ async fn fresh(more: &str) -> (Client, Collection<Document>, String) {
     (client, coll, name)
 }
 
-/// Lets the primary of the shared set fail `times: 1` as `data` says, for one client.
+/// Makes the primary of the shared set fail one command of one client as `data` says.
 ///
-/// A server has one `failCommand`: whoever uses it holds [`FAULTS`].
+/// A server has one `failCommand`. A test holds [`FAULTS`] while it uses it.
 fn fail_once(app: &str, mut data: Document) -> FailPoint<'static> {
     data.insert("appName", app);
     let fault = doc! { "configureFailPoint": "failCommand", "mode": { "times": 1 }, "data": data };
@@ -45,7 +43,7 @@ fn primary() -> usize {
     set().wait_for_primary().unwrap()
 }
 
-/// How often member `i` has run `command`.
+/// The number of times that member `i` has run `command`.
 fn count(set: &ReplicaSet, i: usize, command: &str) -> i64 {
     let status = set.admin(i, doc! { "serverStatus": 1 }).unwrap();
     let commands = status.get_document("metrics").unwrap().get_document("commands").unwrap();
@@ -53,7 +51,7 @@ fn count(set: &ReplicaSet, i: usize, command: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn a_write_that_was_cut_off_is_sent_again_and_done_once() {
+async fn interrupted_write_is_retried_and_applied_once() {
     let _faults = FAULTS.acquire().await;
     let (_client, coll, app) = fresh("").await;
     coll.insert_one(doc! { "_id": 0, "n": 0 }).await.unwrap();
@@ -77,7 +75,7 @@ async fn a_write_that_was_cut_off_is_sent_again_and_done_once() {
 }
 
 #[tokio::test]
-async fn a_write_whose_concern_was_interrupted_is_sent_again_and_done_once() {
+async fn interrupted_write_concern_is_retried_and_applied_once() {
     let _faults = FAULTS.acquire().await;
     let (_client, coll, app) = fresh("").await;
     let _fault = fail_once(
@@ -90,10 +88,10 @@ async fn a_write_whose_concern_was_interrupted_is_sent_again_and_done_once() {
     assert_eq!(coll.count_documents(doc! {}).await.unwrap(), 1);
 }
 
-// The user, here nobody, is proven again on the same connection, and even what may not be repeated
-// is sent again: it was not done.
+// The connection (here without a user) is reauthenticated. The command did not run, so it is sent
+// again even if it is not retryable.
 #[tokio::test]
-async fn a_command_whose_user_is_to_be_proven_again_is_sent_again() {
+async fn command_is_sent_again_after_reauthentication() {
     let _faults = FAULTS.acquire().await;
     let (_client, coll, app) = fresh("").await;
     coll.insert_one(doc! { "n": 0 }).await.unwrap();
@@ -104,7 +102,7 @@ async fn a_command_whose_user_is_to_be_proven_again_is_sent_again() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_told_from_its_repetition_is_sent_once() {
+async fn non_retryable_write_is_sent_once() {
     let _faults = FAULTS.acquire().await;
     let (_client, coll, app) = fresh("").await;
     let _fault = fail_once(&app, doc! { "failCommands": ["update"], "closeConnection": true });
@@ -114,7 +112,7 @@ async fn what_cannot_be_told_from_its_repetition_is_sent_once() {
 }
 
 #[tokio::test]
-async fn retries_are_left_out_where_they_are_switched_off() {
+async fn disabled_retries_are_not_made() {
     let _faults = FAULTS.acquire().await;
     let (_client, coll, app) = fresh("retryWrites=false&retryReads=false").await;
     for command in ["insert", "find"] {
@@ -129,7 +127,7 @@ async fn retries_are_left_out_where_they_are_switched_off() {
 }
 
 #[tokio::test]
-async fn a_read_is_sent_again_after_an_error_that_passes() {
+async fn read_is_retried_after_a_transient_error() {
     let _faults = FAULTS.acquire().await;
     let (_client, coll, app) = fresh("").await;
     coll.insert_one(doc! { "_id": 1 }).await.unwrap();
@@ -145,8 +143,7 @@ async fn a_read_is_sent_again_after_an_error_that_passes() {
     assert_eq!(coll.find_one(doc! {}).await.unwrap_err().code(), Some(2));
 }
 
-/// The members that the commands of a client called `command` were sent to, failed ones among them,
-/// in order.
+/// The members to which a client's started `command`s were sent, in order.
 fn sent_to(command: &'static str, told: &Queue<CommandEvent>) -> Vec<String> {
     let started = std::iter::from_fn(|| told.try_get().ok()).filter_map(|event| match event {
         CommandEvent::Started(e) if e.command_name == command => {
@@ -157,7 +154,7 @@ fn sent_to(command: &'static str, told: &Queue<CommandEvent>) -> Vec<String> {
     started.collect()
 }
 
-/// As [`fresh`], with the client's command events. Every member is known.
+/// As [`fresh`], with the client's command events. The client knows all members.
 async fn fresh_and_told(more: &str) -> (Collection<Document>, String, Arc<Queue<CommandEvent>>) {
     let (.., name) = fresh("").await;
     let mut options =
@@ -171,7 +168,7 @@ async fn fresh_and_told(more: &str) -> (Collection<Document>, String, Arc<Queue<
 
 /// The prose tests 3.1 to 3.3 of the specification "Retryable Reads".
 #[tokio::test]
-async fn a_read_that_an_overloaded_member_refused_goes_to_another_where_that_is_asked_for() {
+async fn overload_retargeting_moves_a_retried_read() {
     let _faults = FAULTS.acquire().await;
     for (labels, retargeting, moves) in [
         (&["RetryableError", "SystemOverloadedError"][..], "true", true),
@@ -187,15 +184,15 @@ async fn a_read_that_an_overloaded_member_refused_goes_to_another_where_that_is_
         );
         coll.find_one(doc! {}).await.unwrap();
         let [first, second] = &sent_to("find", &told)[..] else {
-            panic!("it was to be sent twice")
+            panic!("the read was not sent twice")
         };
         assert_eq!(first != second, moves, "{labels:?} {retargeting}: {first}, {second}");
     }
 }
 
-/// Even what is never sent twice otherwise: the server has not begun with it.
+/// Includes operations that are otherwise not retryable, because the server has not begun them.
 #[tokio::test]
-async fn what_an_overloaded_server_refuses_is_tried_as_often_as_asked_for() {
+async fn overload_errors_are_retried_up_to_the_limit() {
     let _faults = FAULTS.acquire().await;
     for (more, attempts) in [
         ("", 3),
@@ -220,10 +217,10 @@ async fn what_an_overloaded_server_refuses_is_tried_as_often_as_asked_for() {
     }
 }
 
-// The connection string chooses the member. `getMore` and `killCursors` then go to the member
-// that holds the cursor, and only there.
+// The connection string selects the member. `getMore` and `killCursors` go only to the member with
+// the cursor.
 #[tokio::test]
-async fn a_cursor_stays_with_its_member() {
+async fn cursor_stays_on_its_member() {
     const CURSORS: i64 = 8;
     let own = ReplicaSet::start(3).unwrap();
     let writer = Client::with_uri_str(own.uri()).await.unwrap();
@@ -246,7 +243,8 @@ async fn a_cursor_stays_with_its_member() {
     }
     let profiled = |i: usize, operation: Document| {
         let command = doc! {
-            "count": "system.profile", "query": operation, "$readPreference": { "mode": "primaryPreferred" },
+            "count": "system.profile", "query": operation,
+            "$readPreference": { "mode": "primaryPreferred" },
         };
         let n = own.command(i, "d", command).unwrap();
         i64::from(n.get_i32("n").unwrap())
@@ -265,16 +263,16 @@ async fn a_cursor_stays_with_its_member() {
         .expect("each dropped cursor is killed");
     for &i in &secondaries {
         let not_found = profiled(i, doc! { "ns": "d.c", "errCode": { "$exists": true } });
-        assert_eq!(not_found, 0, "member {i} was asked for a cursor of another");
+        assert_eq!(not_found, 0, "member {i} got the cursor of another member");
     }
     let more: i64 =
         secondaries.iter().map(|&i| profiled(i, doc! { "op": "getmore", "ns": "d.c" })).sum();
     assert!((9 * CURSORS..=10 * CURSORS).contains(&more), "{more} getMores");
-    assert_eq!(on_collection(own.primary().unwrap()), 0, "the primary was asked");
+    assert_eq!(on_collection(own.primary().unwrap()), 0, "the primary got a command");
 }
 
 #[tokio::test]
-async fn a_session_reads_its_own_writes_from_any_member() {
+async fn session_reads_its_own_writes_on_any_member() {
     let (client, coll, _) = fresh("").await;
     let mut session = client.start_session().await.unwrap();
     for i in 0..50 {
@@ -315,7 +313,7 @@ async fn a_session_reads_its_own_writes_from_any_member() {
 }
 
 #[tokio::test]
-async fn a_snapshot_session_sees_one_point_in_time() {
+async fn snapshot_session_reads_one_point_in_time() {
     let (client, coll, _) = fresh("").await;
     coll.insert_one(doc! { "_id": 1 }).write_concern(WriteConcern::majority()).await.unwrap();
     let mut session = client.start_session().snapshot(true).await.unwrap();
@@ -329,7 +327,7 @@ async fn a_snapshot_session_sees_one_point_in_time() {
     coll.insert_one(doc! { "_id": 2 }).write_concern(WriteConcern::majority()).await.unwrap();
     assert_eq!(coll.count_documents(doc! {}).session(&mut session).await.unwrap(), 1);
     assert_eq!(coll.count_documents(doc! {}).await.unwrap(), 2);
-    // What is not of the snapshot is refused by the server, instead of being done beside it.
+    // The server refuses writes in a snapshot session.
     let error = coll.insert_one(doc! { "_id": 3 }).session(&mut session).await.unwrap_err();
     assert!(error.code().is_some() && coll.count_documents(doc! {}).await.unwrap() == 2, "{error}");
     let twice = doc! { "count": "c", "readConcern": { "level": "local" } };
@@ -341,7 +339,7 @@ async fn a_snapshot_session_sees_one_point_in_time() {
 }
 
 #[tokio::test]
-async fn a_direct_connection_reads_from_a_secondary() {
+async fn direct_connection_reads_from_a_secondary() {
     let set = set();
     let (_client, coll, name) = fresh("").await;
     coll.insert_one(doc! { "_id": 1 }).write_concern(WriteConcern::nodes(3)).await.unwrap();
@@ -356,7 +354,7 @@ async fn a_direct_connection_reads_from_a_secondary() {
 }
 
 #[tokio::test]
-async fn a_write_concern_that_is_not_met_is_an_error_of_a_write_that_was_done() {
+async fn write_concern_error_reports_the_completed_write() {
     let (_client, coll, _) = fresh("").await;
     let mut concern = WriteConcern::nodes(50);
     concern.w_timeout = Some(Duration::from_millis(10));
@@ -376,7 +374,7 @@ async fn a_write_concern_that_is_not_met_is_an_error_of_a_write_that_was_done() 
 }
 
 #[tokio::test]
-async fn implicit_sessions_are_used_again_and_ended_at_shutdown() {
+async fn implicit_sessions_are_reused_and_ended_at_shutdown() {
     let (client, coll, app) = fresh("").await;
     for _ in 0..20 {
         coll.insert_one(doc! {}).await.unwrap();
@@ -421,7 +419,8 @@ async fn aggregate_that_writes_reports_the_write_concern_error() {
     }
     let _faults = FAULTS.acquire().await;
     let sent = doc! {
-        "failCommands": ["aggregate"], "writeConcernError": { "code": 100, "errmsg": "sent by the server" },
+        "failCommands": ["aggregate"],
+        "writeConcernError": { "code": 100, "errmsg": "sent by the server" },
     };
     let _fault = fail_once(&name, sent);
     unmet(coll.aggregate([doc! { "$out": "dst" }]).await.map(drop), "sent by the server");

@@ -1,7 +1,6 @@
-//! What a reply claims costs no memory: only what has arrived does. Both APIs.
+//! The length field of a reply allocates no memory; only received bytes do. Both APIs.
 //!
-//! This file holds one test that runs alone, for it watches every request for memory of the
-//! process.
+//! This file has a single test, because it observes every allocation of the process.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -15,12 +14,12 @@ use testbed::{Direction, Fault, Proxy, Standalone};
 #[global_allocator]
 static ALLOCATOR: Watching = Watching;
 
-/// The most bytes that were asked for at once.
+/// The size of the largest allocation.
 static MOST: AtomicUsize = AtomicUsize::new(0);
 
 struct Watching;
 
-// SAFETY: every method hands its arguments to `System` unchanged; watching touches one atomic and
+// SAFETY: every method passes its arguments to `System` unchanged; recording touches one atomic and
 // cannot allocate or unwind.
 unsafe impl GlobalAlloc for Watching {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -47,7 +46,7 @@ unsafe impl GlobalAlloc for Watching {
     }
 }
 
-/// More than any of the test's messages takes, and far less than what the replies claim.
+/// More than the test's messages need, and far less than the claimed lengths.
 const LIMIT: usize = 1024 * 1024;
 
 fn options(proxy: &Proxy) -> ClientOptions {
@@ -60,8 +59,8 @@ fn options(proxy: &Proxy) -> ClientOptions {
     options
 }
 
-/// Lets replies claim about 32 MiB, which a message may have, and then more than any message may;
-/// `operate` meets each.
+/// Makes replies claim about 32 MiB, a valid length, and then more than the maximum. `operate`
+/// reads each of them.
 fn claim(proxy: &Proxy, operate: impl Fn() -> driver::Result<Option<Document>>) {
     for mask in [0x02, 0x40] {
         assert!((0..100).any(|_| operate().is_ok()), "the client does not find its server again");
@@ -72,14 +71,14 @@ fn claim(proxy: &Proxy, operate: impl Fn() -> driver::Result<Option<Document>>) 
         assert!(most < LIMIT, "{most} bytes were asked for at once");
         proxy.clear();
     }
-    // The watch itself sees what is large.
+    // Checks that the allocator records large allocations.
     MOST.store(0, Relaxed);
     drop(std::hint::black_box(vec![1_u8; 2 * LIMIT]));
     assert!(MOST.load(Relaxed) >= 2 * LIMIT);
 }
 
 #[test]
-fn a_claimed_length_costs_no_memory() {
+fn claimed_length_allocates_no_memory() {
     let server = Standalone::start().unwrap();
     let proxy = Proxy::start(&server.host()).unwrap();
     let runtime =

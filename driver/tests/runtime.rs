@@ -1,8 +1,7 @@
-//! Where a client can be made and used: what a tokio runtime lacks is told, and what becomes of a
-//! client whose runtime has ended or rests.
+//! Clients in incomplete tokio runtimes, and clients whose runtime has ended or is idle.
 //!
-//! A program of its own: tokio reports through the panic hook what the client looks for, and in
-//! other programs that counts as a failed test.
+//! These tests have their own program, because the client's check makes tokio report a panic, which
+//! other programs treat as a failed test.
 
 use std::time::Duration;
 
@@ -12,9 +11,9 @@ use driver::{Client, sync};
 use testbed::{Standalone, shared_standalone};
 use tokio::runtime::{Builder, Runtime};
 
-/// Monitors could not live in such a runtime, and every operation would wait for a server in vain.
+/// Monitors cannot run in such a runtime, and every operation would time out in server selection.
 #[test]
-fn a_runtime_that_was_built_without_something_is_told_what() {
+fn error_names_what_the_runtime_lacks() {
     for lacking in ["I/O and timers", "timers", "I/O"] {
         let mut builder = Builder::new_current_thread();
         let builder = match lacking {
@@ -31,7 +30,7 @@ fn a_runtime_that_was_built_without_something_is_told_what() {
 }
 
 #[test]
-fn a_whole_runtime_will_do_and_so_will_none() {
+fn clients_work_in_a_complete_runtime_and_without_one() {
     let server = Standalone::start().unwrap();
     let ping = || driver::bson::doc! { "ping": 1 };
     Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -50,7 +49,7 @@ fn multi_thread() -> Runtime {
     Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-/// Far longer than anything here takes.
+/// Far longer than any step of these tests.
 const LONG: Duration = Duration::from_secs(20);
 
 #[track_caller]
@@ -63,7 +62,7 @@ fn assert_ended(error: &Error) {
     assert!(error.to_string().contains("make a client in each runtime"), "{error}");
 }
 
-/// Such as a static client under several `#[tokio::test]`s.
+/// For example a static client in several `#[tokio::test]`s.
 #[test]
 fn client_of_an_ended_runtime_says_so() {
     let uri = shared_standalone().unwrap().uri();
@@ -95,7 +94,7 @@ fn client_of_an_ended_runtime_says_so() {
                 }
                 assert_ended(&last.unwrap_err());
             };
-            // In the runtime that has ended.
+            // Runs in the ended runtime.
             handle.block_on(rest);
             multi_thread().block_on(async move {
                 drop((cursor, coll, request));
@@ -105,9 +104,9 @@ fn client_of_an_ended_runtime_says_so() {
     }
 }
 
-/// An operation that is under way when the runtime of its client ends.
+/// An operation in flight when the runtime of its client ends.
 #[test]
-fn operation_under_way_ends_with_its_runtime() {
+fn operation_in_flight_ends_with_its_runtime() {
     for first in [current_thread(), multi_thread()] {
         let server = Standalone::start().unwrap();
         let client = first.block_on(async {
@@ -134,9 +133,9 @@ fn operation_under_way_ends_with_its_runtime() {
     }
 }
 
-/// A runtime of one thread drives nothing while nobody waits in it.
+/// A runtime of one thread is idle while no `block_on` runs.
 #[test]
-fn timeout_passes_although_the_runtime_of_the_client_rests() {
+fn timeout_expires_while_the_runtime_of_the_client_is_idle() {
     let first = current_thread();
     let uri = format!("{}&timeoutMS=300", shared_standalone().unwrap().uri());
     let client = first.block_on(async {

@@ -1,9 +1,9 @@
-//! Every operation compiles in a spawned task, whatever the documents borrow or hold. No server is
-//! needed: nothing runs.
+//! Every operation compiles in a spawned task, also with documents that borrow. Nothing runs, so no
+//! server is needed.
 //!
-//! The compiler checks that a task is `Send` without knowing the lifetimes in the types of what it
-//! waits for. Bounds that name a type twice, or a lifetime without need, then fail: "one type is
-//! more general than the other", "implementation of `Send` is not general enough".
+//! The compiler checks that a task is `Send` without knowing the lifetimes in the types of its
+//! awaits. Bounds that name a type twice, or an unneeded lifetime, then fail: "one type is more
+//! general than the other", "implementation of `Send` is not general enough".
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -19,20 +19,20 @@ type Failure = Box<dyn Error + Send + Sync>;
 type Job = Box<dyn FnOnce() + Send>;
 type Callback = Arc<dyn Fn() + Send + Sync>;
 
-/// Takes what `tokio::spawn` takes, and does not run it.
+/// Accepts the same futures as `tokio::spawn`, and does not run them.
 fn spawnable<T: Send + 'static>(_: impl Future<Output = Result<T, Failure>> + Send + 'static) {}
 
-/// Drops what may have a destructor or not.
+/// Drops a value, with or without a destructor.
 fn done<T>(_: T) {}
 
-/// A document that is only written, and borrows.
+/// A document that borrows and is only written.
 #[derive(Serialize)]
 struct Borrowing<'a> {
     name: &'a str,
     tags: &'a [&'a str],
 }
 
-/// A document that is read and written, and holds what the compiler treats as lifetimes and trait
+/// A document that is read and written. The compiler treats its fields as lifetimes and trait
 /// objects.
 #[derive(Serialize, Deserialize)]
 struct Holding {
@@ -51,7 +51,7 @@ fn borrowing() -> Borrowing<'static> {
     Borrowing { name: "name", tags: &["tag"] }
 }
 
-/// The operations that read documents as `$item`, which `$make` makes.
+/// The operations that read documents of type `$item`; `$make` creates one.
 macro_rules! reads_and_writes {
     ($client:ident, $item:ty, $make:expr) => {
         let client = $client.clone();
@@ -82,7 +82,7 @@ macro_rules! reads_and_writes {
     };
 }
 
-/// The operations that ask nothing of the type of the documents but that it can be written.
+/// The operations whose documents must only be writable.
 macro_rules! writes {
     ($coll:ident, $client:ident, $make:expr) => {
         let mut session = $client.start_session().await?;
@@ -136,7 +136,7 @@ fn operations_can_be_spawned(client: &Client) {
         Ok(())
     });
 
-    // A caller's result around the driver's, and a name that is borrowed for the time of the call.
+    // A caller's result type around the driver's, and a borrowed name.
     async fn count(
         coll: &Collection<Holding>,
         name: &str,
@@ -155,6 +155,6 @@ fn operations_can_be_spawned(client: &Client) {
 
 #[test]
 fn futures_of_every_operation_can_be_spawned() {
-    // Compiling is the test.
+    // The test is that this compiles.
     let _ = operations_can_be_spawned;
 }

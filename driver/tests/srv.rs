@@ -1,8 +1,8 @@
-//! A live client of a `mongodb+srv` name whose records change: hosts come and go as a name server
-//! on loopback says. Both APIs.
+//! A client of a `mongodb+srv` name whose DNS records change, with a name server on loopback. Both
+//! APIs.
 //!
-//! The hosts are to lie in the domain of the name and to be on this machine: both holds of
-//! `127.0.0.1` and the name `cluster.0.0.1`.
+//! The hosts must be within the domain of the name and on this machine. `127.0.0.1` and the name
+//! `cluster.0.0.1` satisfy both.
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
@@ -22,13 +22,13 @@ use testbed::ReplicaSet;
 
 const URI: &str = "mongodb+srv://cluster.0.0.1/?tls=false&heartbeatFrequencyMS=500";
 
-/// A name server whose answers can be changed. It ends with the process.
+/// A name server with changeable answers. It ends with the process.
 struct NameServer {
     address: SocketAddr,
     says: Arc<Mutex<Says>>,
 }
 
-/// What it knows of the name.
+/// The answers of the name server.
 #[derive(Default)]
 struct Says {
     ports: Vec<u16>,
@@ -61,7 +61,7 @@ impl NameServer {
         self.says.lock().unwrap().asked
     }
 
-    /// The options of a client that asks it again as often as it may.
+    /// The options of a client that polls the name server at the shortest interval.
     async fn options(&self) -> ClientOptions {
         let mut options = resolve(URI, self.address).await.unwrap().options;
         ask_again(&mut options, self.address, Duration::from_millis(20));
@@ -69,7 +69,7 @@ impl NameServer {
     }
 }
 
-/// No ports: there is no such name.
+/// Without ports the name does not exist.
 fn answer(mut query: Message, says: &mut Says) -> Message {
     let asked = query.queries.first().cloned().unwrap();
     query.metadata.message_type = MessageType::Response;
@@ -83,13 +83,13 @@ fn answer(mut query: Message, says: &mut Says) -> Message {
         if ports.is_empty() { ResponseCode::NXDomain } else { ResponseCode::NoError };
     for port in ports {
         let record = SRV::new(0, 0, *port, Name::from_str("127.0.0.1.").unwrap());
-        // It holds for no longer than it takes to read it.
+        // The record expires at once.
         query.add_answer(Record::from_rdata(asked.name().clone(), 0, RData::SRV(record)));
     }
     query
 }
 
-/// Ports on which nobody listens, and nobody can as long as this process lives.
+/// Unused ports, reserved for the life of this process.
 fn dead_ports<const N: usize>() -> [u16; N] {
     std::array::from_fn(|_| {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -108,14 +108,13 @@ fn ports(topology: &TopologyDescription) -> BTreeSet<u16> {
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(60);
     while !holds() {
-        assert!(Instant::now() < until, "waited in vain until {what}");
+        assert!(Instant::now() < until, "not within the time limit: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Hosts come and go; no answer changes nothing; and once the hosts turn out to be a replica set,
-/// which tells of its own members, the client works and its members stay, whatever the name server
-/// says.
+/// Hosts are added and removed. A missing answer changes nothing. Once the hosts are a replica set,
+/// which reports its own members, the client works and ignores the name server.
 fn follow(
     names: &NameServer,
     topology: &dyn Fn() -> Arc<TopologyDescription>,
@@ -145,7 +144,7 @@ fn follow(
 }
 
 #[test]
-fn an_async_client_follows_the_records_of_its_name() {
+fn async_client_follows_its_srv_records() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let names = NameServer::start(&dead_ports::<1>());
     let client = runtime.block_on(async { Client::with_options(names.options().await).unwrap() });
@@ -156,7 +155,7 @@ fn an_async_client_follows_the_records_of_its_name() {
 }
 
 #[test]
-fn a_blocking_client_follows_the_records_of_its_name() {
+fn blocking_client_follows_its_srv_records() {
     let names = NameServer::start(&dead_ports::<1>());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let client = sync::Client::with_options(runtime.block_on(names.options())).unwrap();

@@ -1,4 +1,4 @@
-//! A replica set with every lock on: users, TLS, compressed messages. Both APIs.
+//! A replica set with authentication, TLS and compression. Both APIs.
 #![cfg(all(feature = "tls", feature = "zstd"))]
 
 use std::path::{Path, PathBuf};
@@ -23,11 +23,12 @@ struct Locked {
     ca: PathBuf,
 }
 
-/// The set of this process, whose first user is `root`.
+/// The replica set of this process. Its first user is `root`.
 fn locked() -> &'static Locked {
     static SET: OnceLock<Locked> = OnceLock::new();
     SET.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("secure-{}", std::process::id()));
+        let folder = format!("secure-{}", std::process::id());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
         std::fs::create_dir_all(&folder).unwrap();
         let (ca, identity) = (folder.join("ca.pem"), folder.join("server.pem"));
         let mut params = CertificateParams::default();
@@ -41,7 +42,7 @@ fn locked() -> &'static Locked {
         let set = ReplicaSet::builder()
             .members(3)
             .guarded()
-            // The testbed itself speaks in the clear.
+            // The testbed itself connects without TLS.
             .args(["--tlsMode", "allowTLS", "--tlsAllowConnectionsWithoutCertificates"])
             .args(["--tlsCertificateKeyFile", identity.to_str().unwrap()])
             .args(["--tlsCAFile", ca.to_str().unwrap()])
@@ -66,11 +67,11 @@ fn uri(user: &str, password: &str, more: &str) -> String {
     )
 }
 
-/// Held by tests that take members down.
+/// Held by tests that stop members.
 static MEMBERS: Mutex<()> = Mutex::new(());
 
-/// The recipe: client-made ids, try again, and a duplicate key means that the try before was the
-/// one.
+/// The recommended pattern: ids from the client, retries, and a duplicate key means that an earlier
+/// attempt succeeded.
 fn is_written(result: Result<(), Error>) -> bool {
     match result {
         Ok(()) => true,
@@ -84,8 +85,7 @@ fn is_written(result: Result<(), Error>) -> bool {
 
 const WRITES: i32 = 60;
 
-/// What the set knows after the writes: every one of them once, the user, and that messages came
-/// compressed.
+/// Checks the state after the writes: each document once, the user, and compressed messages.
 fn check(found: u64, connection: &Document, server: &Document) {
     assert_eq!(found, u64::try_from(WRITES).unwrap());
     let users =
@@ -97,7 +97,7 @@ fn check(found: u64, connection: &Document, server: &Document) {
     assert!(bytes.unwrap() > 0, "{zstd}");
 }
 
-/// Kills the primary with SIGKILL, and gives its number for the restart.
+/// Kills the primary with SIGKILL. Returns its index for the restart.
 fn kill_primary(set: &ReplicaSet) -> usize {
     let primary = set.wait_for_primary().unwrap();
     set.kill(primary).unwrap();
@@ -106,7 +106,7 @@ fn kill_primary(set: &ReplicaSet) -> usize {
 
 #[allow(clippy::await_holding_lock, reason = "the lock keeps whole tests apart")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_async_client_survives_the_loss_of_the_primary() {
+async fn async_client_survives_the_loss_of_the_primary() {
     let set = &locked().set;
     let client = Client::with_uri_str(uri("root", PASSWORD, "compressors=zstd")).await.unwrap();
     let coll = client.database("secure").collection::<Document>("async");
@@ -129,7 +129,7 @@ async fn an_async_client_survives_the_loss_of_the_primary() {
 }
 
 #[test]
-fn a_blocking_client_survives_the_loss_of_the_primary() {
+fn blocking_client_survives_the_loss_of_the_primary() {
     let set = &locked().set;
     let client = sync::Client::with_uri_str(uri("root", PASSWORD, "compressors=zstd")).unwrap();
     let coll = client.database("secure").collection::<Document>("blocking");
@@ -151,8 +151,7 @@ fn a_blocking_client_survives_the_loss_of_the_primary() {
     check(coll.count_documents(doc! {}).run().unwrap(), &connection, &server);
 }
 
-/// Of a set that does not trust the client's authority, or that the client does not trust,
-/// selection tells why it found nobody. The part that TLS holds back is sent too.
+/// TLS buffers a part of a large insert. That part is sent too.
 #[allow(clippy::await_holding_lock, reason = "the lock keeps whole tests apart")]
 #[tokio::test]
 async fn dropped_large_insert_is_sent_to_its_end() {
@@ -173,7 +172,7 @@ async fn dropped_large_insert_is_sent_to_its_end() {
         let client = Client::with_options(options).unwrap();
         let coll = client.database("dropped").collection::<Document>("c");
         coll.drop().await.unwrap();
-        // It does not become smaller by compression.
+        // Random bytes, which compression does not shrink.
         let bytes = std::iter::repeat_with(|| fastrand::u8(..)).take(15 * 1024 * 1024).collect();
         let large = doc! { "bytes": Binary { subtype: BinarySubtype::Generic, bytes } };
         for n in 0..3 {
@@ -189,7 +188,7 @@ async fn dropped_large_insert_is_sent_to_its_end() {
 }
 
 #[tokio::test]
-async fn selection_names_the_certificate_that_was_refused() {
+async fn selection_error_names_the_refused_certificate() {
     let set = &locked().set;
     let uri = format!(
         "mongodb://{}/?replicaSet={}&tls=true&tlsCAFile={}&serverSelectionTimeoutMS=2000",

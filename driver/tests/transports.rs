@@ -1,11 +1,11 @@
-//! Other ways to a server than a TCP socket: a Unix domain socket, and a SOCKS5 proxy. Both APIs.
+//! Transports other than a TCP socket: a Unix domain socket and a SOCKS5 proxy. Both APIs.
 
 use driver::bson::doc;
 use driver::options::ClientOptions;
 use driver::{Client, sync};
 use testbed::Standalone;
 
-/// A ping from each API.
+/// A ping on each API.
 async fn ping(uri: &str) -> [driver::Result<()>; 2] {
     let asynchronous = async {
         let client = Client::with_uri_str(uri).await?;
@@ -20,8 +20,8 @@ async fn ping(uri: &str) -> [driver::Result<()>; 2] {
 }
 
 #[tokio::test]
-async fn a_unix_domain_socket_leads_to_its_server() {
-    // A path of a socket may have about a hundred bytes, fewer than those of many build folders.
+async fn unix_domain_socket_connects() {
+    // The path of a socket is limited to about a hundred bytes, less than many build folders have.
     let folder = std::env::temp_dir().join(format!("driver-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let server = Standalone::builder()
@@ -48,7 +48,7 @@ async fn a_unix_domain_socket_leads_to_its_server() {
 }
 
 #[tokio::test]
-async fn a_compressor_that_is_not_built_in_is_named_in_a_warning() {
+async fn warning_names_a_compressor_that_is_not_built_in() {
     let parsed = ClientOptions::parse("mongodb://h/?compressors=zlib").await.unwrap();
     assert_eq!(parsed.warnings().is_empty(), cfg!(feature = "zlib"), "{:?}", parsed.warnings());
 }
@@ -63,7 +63,8 @@ mod socks5 {
 
     use super::ping;
 
-    /// A SOCKS5 proxy for one name, which leads to a port of this machine. Ends with the process.
+    /// A SOCKS5 proxy that knows one name, which stands for a port of this machine. Ends with the
+    /// process.
     struct Relay {
         port: u16,
         relayed: Arc<AtomicUsize>,
@@ -83,7 +84,7 @@ mod socks5 {
                 for client in listener.incoming().map_while(Result::ok) {
                     let count = count.clone();
                     thread::spawn(move || {
-                        // A client that breaks off ends its own thread.
+                        // A failed client ends only its own thread.
                         let _ = serve(client, name, target, login, &count);
                     });
                 }
@@ -154,16 +155,17 @@ mod socks5 {
         host.rsplit_once(':').unwrap().1.parse().unwrap()
     }
 
-    /// The proxy resolves the name: nobody else knows it.
+    /// Only the proxy can resolve the name.
     #[tokio::test]
-    async fn a_proxy_leads_to_a_server_that_it_alone_knows() {
+    async fn proxy_resolves_the_host_name() {
         for login in [None, Some(("monkey", "banana"))] {
             let relay = Relay::start("inside.example", server_port(), login);
             let credentials = login.map_or(String::new(), |(user, password)| {
                 format!("&proxyUsername={user}&proxyPassword={password}")
             });
             let uri = format!(
-                "mongodb://inside.example/?directConnection=true&proxyHost=127.0.0.1&proxyPort={}{credentials}",
+                "mongodb://inside.example/?directConnection=true&proxyHost=127.0.0.1\
+                 &proxyPort={}{credentials}",
                 relay.port
             );
             for ping in ping(&uri).await {
@@ -174,7 +176,7 @@ mod socks5 {
     }
 
     #[tokio::test]
-    async fn a_proxy_that_refuses_is_named_with_its_reason() {
+    async fn error_has_the_reason_of_the_proxy() {
         let open = Relay::start("inside.example", server_port(), None);
         let locked = Relay::start("inside.example", server_port(), Some(("monkey", "banana")));
         for (port, host, more, reason) in [
@@ -188,8 +190,8 @@ mod socks5 {
             ),
         ] {
             let uri = format!(
-                "mongodb://{host}/?directConnection=true&serverSelectionTimeoutMS=1000&proxyHost=127.0.0.1\
-                 &proxyPort={port}{more}"
+                "mongodb://{host}/?directConnection=true&serverSelectionTimeoutMS=1000\
+                 &proxyHost=127.0.0.1&proxyPort={port}{more}"
             );
             for ping in ping(&uri).await {
                 let error = ping.unwrap_err().to_string();

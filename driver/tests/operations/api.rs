@@ -1,4 +1,4 @@
-//! The two APIs behind one trait, for tests that are written once.
+//! The trait over both APIs, for tests that are written once.
 
 use std::future::Future;
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use driver::options::ClientOptions;
 use driver::{Async, Blocking, Mode, Result};
 use testbed::shared_standalone;
 
-/// How clients of an API are opened, and how its operations are ended.
+/// Opens clients of an API and runs its operations.
 pub(crate) trait Api: Mode + Sized {
     fn open(options: ClientOptions) -> Result<Client<Self>>;
     fn end<O: Operation>(operation: O) -> Result<O::Output>;
@@ -57,7 +57,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime().block_on(future)
 }
 
-/// Runs each named function, generic over the API, once on either: `<name>::asynchronously` and
+/// Runs each named function, generic over the API, on both: `<name>::asynchronously` and
 /// `<name>::blocking`.
 macro_rules! on_both_apis {
     ($($name:ident)*) => {

@@ -1,7 +1,6 @@
-//! Each operation on both APIs, against real servers: one file for each family.
+//! Tests of the operations on both APIs, on real servers: one file per family.
 //!
-//! A test is written once, generic over the API, and run on either: [`Api`](api::Api) opens clients
-//! and ends operations.
+//! A test is generic over the API. [`Api`](api::Api) opens clients and runs operations.
 
 mod api;
 mod distinct;

@@ -1,4 +1,4 @@
-//! Replies that no server should send, and errors that have to say enough, in both APIs.
+//! Malformed replies, and the content of errors. Both APIs.
 
 mod server;
 
@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use server::{Answer, FakeServer};
 
-/// What is done with one collection, whose names all errors must tell.
+/// The writes on one collection. All their errors must name the operation and the collection.
 const WRITES: [&str; 6] =
     ["insert_one", "insert_many", "update_one", "update_many", "replace_one", "delete_one"];
 
@@ -58,7 +58,7 @@ fn write_blocking(name: &str, server: &FakeServer) -> Result<String> {
     })
 }
 
-/// Does the same in both APIs.
+/// Runs the operation on both APIs.
 async fn in_both(name: &'static str, reply: &Document) -> [Result<String>; 2] {
     let server = FakeServer::that_says(reply.clone());
     let outcome = write(name, &server).await;
@@ -78,7 +78,9 @@ fn assert_invalid(outcome: Result<String>, name: &str, reply: &Document) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_write_errors_are_invalid_replies() {
-    let error = |index: Bson, code: Bson| doc! { "ok": 1, "n": 0, "writeErrors": [{ "index": index, "code": code }] };
+    let error = |index: Bson, code: Bson| {
+        doc! { "ok": 1, "n": 0, "writeErrors": [{ "index": index, "code": code }] }
+    };
     let replies = [
         doc! { "ok": 1, "n": 1, "writeErrors": 5 },
         doc! { "ok": 1, "n": 1, "writeErrors": { "index": 0, "code": 1 } },
@@ -177,7 +179,9 @@ async fn reply_without_ok_says_what_it_lacks() {
 async fn writes_report_concern_errors_that_servers_send() {
     let reply = doc! {
         "ok": 1, "n": 1, "cursor": { "id": 0_i64, "ns": "db.coll", "firstBatch": [] },
-        "writeConcernError": { "code": 100, "codeName": "UnsatisfiableWriteConcern", "errmsg": "too few" },
+        "writeConcernError": {
+            "code": 100, "codeName": "UnsatisfiableWriteConcern", "errmsg": "too few",
+        },
     };
     for name in WRITES.into_iter().chain(["delete_many", "aggregate", "drop"]) {
         for outcome in in_both(name, &reply).await {
@@ -186,8 +190,7 @@ async fn writes_report_concern_errors_that_servers_send() {
             assert!(error.host().is_some() && error.server_response().is_some(), "{name}: {error}");
         }
     }
-    // The specification leaves it to the caller to read the reply of a command that the driver does
-    // not know.
+    // The specification leaves the reply of an unknown command to the caller.
     let server = FakeServer::that_says(reply.clone());
     let client = Client::with_uri_str(server.uri()).await.unwrap();
     let found = client.database("db").run_command(doc! { "insert": "coll" }).await.unwrap();
@@ -197,8 +200,8 @@ async fn writes_report_concern_errors_that_servers_send() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn timeout_in_a_retry_tells_the_error_before() {
-    /// The first attempt loses its connection, the second gets no answer.
+async fn timeout_during_a_retry_has_the_previous_error() {
+    /// The first attempt loses its connection, the second gets no reply.
     fn fails_then_silent() -> FakeServer {
         let mut asked = 0;
         FakeServer::start(move |_| {
@@ -263,7 +266,7 @@ async fn documents_that_cannot_be_written_are_refused() {
         assert!(matches!(error.kind(), ErrorKind::BsonSerialization(_)), "{error}");
         assert!(error.to_string().contains(says), "{error}");
     };
-    let deep = "nested more than 200 levels";
+    let deep = "more than 200 levels of nesting";
     coll.insert_one(nested(180)).await.unwrap();
     refused(coll.insert_one(nested(3000)).await.map(drop), deep);
     refused(coll.insert_many([doc! {}, nested(3000)]).await.map(drop), deep);
@@ -285,7 +288,9 @@ async fn documents_that_cannot_be_written_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_of_cursors_name_operation_and_host() {
-    let batch = |array: Bson, id: i64| doc! { "ok": 1, "cursor": { "id": id, "ns": "db.coll", "firstBatch": array } };
+    let batch = |array: Bson, id: i64| {
+        doc! { "ok": 1, "cursor": { "id": id, "ns": "db.coll", "firstBatch": array } }
+    };
     let server =
         FakeServer::that_says(batch(Bson::from(vec![doc! { "a": 1 }.into(), Bson::from(5)]), 0));
     let client = Client::with_uri_str(server.uri()).await.unwrap();

@@ -1,7 +1,7 @@
-//! A server that answers with the replies that a test gives it: replies that no real server sends.
+//! A fake server with scripted replies that no real server sends.
 //!
-//! It speaks OP_MSG on a port of 127.0.0.1, answers `hello` as a standalone server does, and every
-//! other command as its script says.
+//! It speaks OP_MSG on a port of 127.0.0.1 and answers `hello` as a standalone server. A script
+//! answers all other commands.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -13,12 +13,12 @@ use driver::bson::{Document, RawDocument, doc};
 
 const HEADER: usize = 16;
 
-/// What the server does with a command.
+/// The server's reaction to a command.
 pub(crate) enum Answer {
     Reply(Document),
-    /// It closes the connection.
+    /// Closes the connection.
     Close,
-    /// It never answers.
+    /// Never replies.
     Silence,
 }
 
@@ -31,12 +31,12 @@ pub(crate) struct FakeServer {
 }
 
 impl FakeServer {
-    /// A server that gives `reply` to every command but `hello`.
+    /// A server with the same reply to every command except `hello`.
     pub(crate) fn that_says(reply: Document) -> Self {
         Self::start(move |_| Answer::Reply(reply.clone()))
     }
 
-    /// A server that asks `script` with the name of each command but `hello`.
+    /// A server that calls `script` with the name of each command except `hello`.
     pub(crate) fn start(script: impl FnMut(&str) -> Answer + Send + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let host = listener.local_addr().unwrap().to_string();
@@ -63,7 +63,7 @@ impl FakeServer {
 impl Drop for FakeServer {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Release);
-        // The thread that accepts looks once more.
+        // Wakes the accepting thread.
         drop(TcpStream::connect(&self.host));
     }
 }
@@ -89,7 +89,7 @@ fn serve(mut stream: TcpStream, script: &Mutex<Script>) -> io::Result<()> {
     }
 }
 
-/// The first field of the command. An OP_QUERY carries `hello` and nothing else.
+/// The first field of the command. An OP_QUERY contains only `hello`.
 fn name_of(body: &[u8], opcode: i32) -> String {
     if opcode != 2013 {
         return "hello".into();
@@ -101,8 +101,9 @@ fn name_of(body: &[u8], opcode: i32) -> String {
 
 fn greeting() -> Document {
     doc! {
-        "ok": 1, "isWritablePrimary": true, "ismaster": true, "helloOk": true, "minWireVersion": 0, "maxWireVersion": 17,
-        "maxBsonObjectSize": 16 * 1024 * 1024, "maxMessageSizeBytes": 48_000_000, "maxWriteBatchSize": 100_000,
+        "ok": 1, "isWritablePrimary": true, "ismaster": true, "helloOk": true,
+        "minWireVersion": 0, "maxWireVersion": 17, "maxBsonObjectSize": 16 * 1024 * 1024,
+        "maxMessageSizeBytes": 48_000_000, "maxWriteBatchSize": 100_000,
     }
 }
 
@@ -110,7 +111,7 @@ fn message(reply: &Document, request: i32, opcode: i32) -> Vec<u8> {
     let mut message = vec![0; HEADER];
     match opcode {
         2013 => message.extend([0; 5]),
-        // OP_REPLY: flags, cursor, position, one document.
+        // OP_REPLY: flags, cursor id, position, one document.
         _ => message.extend([8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]),
     }
     message.extend(driver::bson::serialize_to_vec(reply).unwrap());

@@ -1,51 +1,50 @@
-//! A program that runs itself once more as a child, and traces it: what `locked.rs` and `costs.rs`
-//! count by.
+//! Tracing for `locked.rs` and `costs.rs`: a program runs itself again as a traced child.
 //!
-//! The child works at full speed until it announces, by a signal to itself, that what follows is to
-//! be watched, and by another that it has ended; the signals are kept from being delivered. Only
-//! the thread that the child starts with is traced. All requests have to come from the thread that
-//! started the child.
+//! The child runs at full speed until it marks the start of a watched part by a signal to itself.
+//! Another signal marks the end. The tracer suppresses both signals. Only the child's initial
+//! thread is traced. All trace requests must come from the thread that started the child.
 
 use std::io::{Error, Result};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::ptr::null_mut;
 
-/// Begins and ends what is watched.
+/// The signals that mark the start and the end of a watched part.
 const BEGIN: i32 = libc::SIGUSR1;
 const END: i32 = libc::SIGUSR2;
 
-/// The signal of a stop at a system call, told from others by the option that [`Traced::start`]
-/// sets.
+/// The signal of a stop at a system call. The option set in [`Traced::start`] distinguishes it.
 const AT_SYSTEM_CALL: i32 = libc::SIGTRAP | 0x80;
 
-/// Says, in the child, that what follows is to be watched.
+/// Marks, in the child, the start of a watched part.
 pub(crate) fn begin() {
     raise(BEGIN);
 }
 
-/// Says, in the child, that what was to be watched has ended.
+/// Marks, in the child, the end of a watched part.
 pub(crate) fn end() {
     raise(END);
 }
 
 fn raise(signal: i32) {
-    // SAFETY: raising a signal has no preconditions. The tracing parent keeps it from being
-    // delivered.
+    // SAFETY: raising a signal has no preconditions. The tracing parent suppresses it.
     unsafe { libc::raise(signal) };
 }
 
-/// Whether this program may trace its own child; the reason, if it may not.
+/// Whether this program may trace its own child.
+///
+/// # Errors
+/// The reason if it may not.
 pub(crate) fn permitted() -> std::result::Result<(), String> {
     let why =
         |error: Error| format!("a child may not be traced: {error}; see kernel.yama.ptrace_scope");
     Traced::start(&[]).map(drop).map_err(why)
 }
 
-/// A child under trace, which ends with this.
+/// A traced child, which is killed on drop.
 pub(crate) struct Traced(Child);
 
-/// Where a child stops while it is watched.
+/// The stops of a child in a watched part.
 #[derive(Clone, Copy)]
 #[allow(dead_code, reason = "each program uses one")]
 pub(crate) enum StopAt {
@@ -56,10 +55,10 @@ pub(crate) enum StopAt {
 }
 
 impl Traced {
-    /// Runs this program again, with these variables.
+    /// Runs this program again with these environment variables.
     ///
     /// # Errors
-    /// The system does not let a program trace its own child.
+    /// Fails if the system does not permit tracing a child.
     pub(crate) fn start(variables: &[(&str, &str)]) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.envs(variables.iter().copied()).stdin(Stdio::null());
@@ -74,8 +73,8 @@ impl Traced {
             });
         }
         let child = Traced(command.spawn()?);
-        // It stops at its exec.
-        child.stopped().ok_or_else(|| Error::other("the child ended before it began"))?;
+        // The child stops at its exec.
+        child.stopped().ok_or_else(|| Error::other("the child ended before its exec"))?;
         let options = libc::PTRACE_O_TRACESYSGOOD as usize as *mut u8;
         // SAFETY: the child is stopped; the request sets options and touches no memory.
         match unsafe {
@@ -86,9 +85,9 @@ impl Traced {
         }
     }
 
-    /// Lets the child run to its end. At each beginning `begin` is given what has been gathered so
-    /// far, and says what to start with, if this run is to be watched. Then the child stops as
-    /// `stop` says, and each time `look` adds to it. Gives what was gathered in each run.
+    /// Runs the child to its end. At each start mark, `begin` gets the results so far and returns
+    /// the initial value of this run, or `None` to skip it. The child then stops as `stop` says,
+    /// and `look` updates the value at each stop. Returns the value of each run.
     pub(crate) fn watch<T>(
         self,
         stop: StopAt,
@@ -114,7 +113,7 @@ impl Traced {
                     libc::PTRACE_SINGLESTEP
                 }
             };
-            // SAFETY: the child is stopped; none of the requests reads or writes memory of this
+            // SAFETY: the child is stopped; the requests do not read or write memory of this
             // process.
             unsafe {
                 libc::ptrace(request, self.pid(), null_mut::<u8>(), deliver as usize as *mut u8)
@@ -126,10 +125,10 @@ impl Traced {
         }
     }
 
-    /// Waits until the child stops; none when it has ended.
+    /// Waits until the child stops; `None` if it has ended.
     fn stopped(&self) -> Option<i32> {
         let mut status = 0;
-        // SAFETY: `status` may be written, and the child is ours and not waited for elsewhere.
+        // SAFETY: `status` is writable, and only this function waits for the child.
         let waited = unsafe { libc::waitpid(self.pid(), &mut status, libc::__WALL) };
         (waited == self.pid() && libc::WIFSTOPPED(status)).then(|| libc::WSTOPSIG(status))
     }
@@ -138,9 +137,9 @@ impl Traced {
         self.0.id() as i32
     }
 
-    /// A register of the child, which has stopped, by its offset in [`libc::user_regs_struct`].
+    /// The register of the stopped child at this offset in [`libc::user_regs_struct`].
     pub(crate) fn register(&self, offset: usize) -> u64 {
-        // SAFETY: the child is stopped; the request reads a word of its registers, and touches no
+        // SAFETY: the child is stopped; the request reads a word of its registers and touches no
         // memory of this process.
         let word = unsafe {
             libc::ptrace(libc::PTRACE_PEEKUSER, self.pid(), offset as *mut u8, null_mut::<u8>())
