@@ -1,4 +1,4 @@
-//! What is known of servers and of the deployment, as immutable values.
+//! Immutable descriptions of servers and of the deployment.
 
 mod server;
 mod topology;

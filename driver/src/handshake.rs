@@ -1,4 +1,4 @@
-//! What client and server tell each other when they meet.
+//! The handshake of a connection: `hello` and the client metadata.
 
 mod hello;
 mod metadata;

@@ -1,8 +1,7 @@
-//! What a user may ask for: of a client, of a database or collection, of one operation.
+//! The options of clients, databases, collections and sessions.
 //!
-//! [`ClientOptions`] holds everything a connection string can say and a little more; its parts
-//! (read preference, concerns, credential, TLS) have a file each. What the options mean together is
-//! checked in one place, `validate`.
+//! [`ClientOptions`] has all options of a connection string and a few more. Its parts (read
+//! preference, concerns, credential, TLS) have one file each. `validate` checks the combinations.
 
 mod address;
 mod auth;

@@ -1,10 +1,10 @@
-//! Connection strings, read without asking anyone (specifications "Connection String" and "URI
+//! Parses connection strings, without DNS queries (specifications "Connection String" and "URI
 //! Options").
 //!
-//! `mongodb://user:password@host1:27017,host2/database?option=value&...` is cut at the first `?`,
-//! then at the first `/`, then at the last `@`; what remains is a list of hosts. Each part is
-//! percent-decoded after it was cut. The options become a [`ClientOptions`]; what they contradict
-//! is an error, what they cannot mean is a warning.
+//! `mongodb://user:password@host1:27017,host2/database?option=value&...` is split at the first `?`,
+//! then at the first `/`, then at the last `@`. The rest is a list of hosts. Each part is
+//! percent-decoded after the split. The options become a [`ClientOptions`]. A contradiction is an
+//! error; an unusable option is a warning.
 
 mod address;
 mod credential;
@@ -21,33 +21,30 @@ use crate::error::{Error, Result};
 use crate::options::{ClientOptions, forbidden_in_database, impossible_in_host};
 use crate::types::ServerAddress;
 
-/// A connection string, read but not resolved.
+/// A parsed connection string, without DNS resolution.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionString {
-    /// The hosts, or the name whose records give them.
+    /// The hosts, or the name of their SRV records.
     pub host_info: HostInfo,
-    /// Everything else that it says. The hosts are those of `host_info`; none for a name.
+    /// The options. Their hosts are those of `host_info`, or none for an SRV name.
     pub options: ClientOptions,
-    #[cfg_attr(
-        not(feature = "dns"),
-        allow(dead_code, reason = "asked for where there are SRV records")
-    )]
+    #[cfg_attr(not(feature = "dns"), allow(dead_code, reason = "used with SRV records"))]
     auth_source: Option<String>,
     text: Text,
 }
 
-/// Where the hosts of a [`ConnectionString`] come from.
+/// The source of the hosts of a [`ConnectionString`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HostInfo {
-    /// `mongodb://`: they are written out.
+    /// `mongodb://`: the hosts of the string.
     HostIdentifiers(Vec<ServerAddress>),
-    /// `mongodb+srv://`: from the SRV records of this name.
+    /// `mongodb+srv://`: the name of the SRV records with the hosts.
     DnsRecord(String),
 }
 
-/// What follows the scheme, cut into its parts, which are still percent-encoded.
+/// The parts after the scheme, still percent-encoded.
 struct Parts<'a> {
     user_info: Option<&'a str>,
     hosts: &'a str,
@@ -56,11 +53,11 @@ struct Parts<'a> {
 }
 
 impl ConnectionString {
-    /// Reads a connection string.
+    /// Parses a connection string.
     ///
     /// # Errors
-    /// `InvalidArgument` for a string that cannot be read or contradicts itself. The message names
-    /// the part, never the password.
+    /// `InvalidArgument` if the string is malformed or contradicts itself. The message names the
+    /// part, but never the password.
     pub fn parse(connection_string: impl AsRef<str>) -> Result<Self> {
         let text = connection_string.as_ref();
         let (rest, srv) =
@@ -76,10 +73,10 @@ impl ConnectionString {
         }
         let parts = Parts::of(rest);
         if parts.database.is_some_and(|database| database.contains('@')) {
-            // Before it stands, most likely, a part of the password: nothing of it may be read as a
-            // host and named in an error.
+            // The text before the '@' is probably a part of the password. It must not appear in an
+            // error as a host name.
             return Err(bad(
-                "has an '@' after the first '/'; percent-encode user name and password",
+                "has an '@' after the first '/'; percent-encode username and password",
             ));
         }
         let host_info = match srv {
@@ -93,7 +90,7 @@ impl ConnectionString {
         Self::read(text, &parts, host_info, hosts, None)
     }
 
-    /// Reads the options of `parts`, and those of `defaults` that they do not set.
+    /// Parses the options of `parts`, and adds those of `defaults` that are missing.
     fn read(
         text: &str,
         parts: &Parts<'_>,
@@ -122,42 +119,38 @@ impl ConnectionString {
         Ok(ConnectionString { host_info, options, auth_source, text: Text(text.to_owned()) })
     }
 
-    /// As [`parse`](ConnectionString::parse), but whatever would be a warning is an error.
+    /// As [`parse`](ConnectionString::parse), but a warning is an error.
     ///
     /// # Errors
-    /// `InvalidArgument`, as `parse`, and with the first warning.
+    /// `InvalidArgument` as for `parse`, or with the first warning.
     pub fn parse_strictly(connection_string: impl AsRef<str>) -> Result<Self> {
         let parsed = Self::parse(connection_string)?;
         match parsed.options.warnings.first() {
             None => Ok(parsed),
             Some(warning) => Err(Error::invalid_argument(format!(
-                "parsed strictly, the connection string is refused for what is a warning else: {warning}"
+                "strict parsing: the connection string is refused for a warning: {warning}"
             ))),
         }
     }
 
-    /// What could not be used, one sentence each.
+    /// The warnings, one sentence each.
     pub fn warnings(&self) -> &[String] {
         self.options.warnings()
     }
 
-    /// The database of `authSource`, which is written down also where there is no user whom it
-    /// could concern.
-    #[cfg_attr(
-        not(feature = "dns"),
-        allow(dead_code, reason = "asked for where there are SRV records")
-    )]
+    /// The database of `authSource`, also without a user.
+    #[cfg_attr(not(feature = "dns"), allow(dead_code, reason = "used with SRV records"))]
     pub(crate) fn auth_source(&self) -> Option<&str> {
         self.auth_source.as_deref()
     }
 
-    /// The options with their hosts, which for `mongodb+srv` are asked for.
+    /// The options with their hosts. For `mongodb+srv` this queries DNS.
     #[cfg(feature = "dns")]
     pub(crate) async fn resolve(self) -> Result<ClientOptions> {
         Ok(self.resolve_at(None).await?.options)
     }
 
-    /// As [`resolve`](Self::resolve), asking `name_server` instead of the system's.
+    /// As [`resolve`](Self::resolve), with the given name server instead of the system's.
     #[cfg(feature = "dns")]
     pub(crate) async fn resolve_at(
         self,
@@ -177,18 +170,17 @@ impl ConnectionString {
         match self.host_info {
             HostInfo::HostIdentifiers(_) => Ok(self.options),
             HostInfo::DnsRecord(name) => Err(Error::invalid_argument(format!(
-                "the connection string names the SRV record {name:?}, but the driver was built without the feature \"dns\"; \
-                 add that feature to the dependency on driver"
+                "the connection string names the SRV record {name:?}, which needs the feature \
+                 \"dns\"; add it to the dependency on driver"
             ))),
         }
     }
 
-    /// The connection string that the records of its name make of it.
+    /// The connection string with the hosts and options of its DNS records.
     ///
     /// # Errors
-    /// `DnsResolve` for records that may not be; `InvalidArgument` for options that contradict each
-    /// other.
-    #[cfg_attr(not(feature = "dns"), allow(dead_code, reason = "nobody can ask for records"))]
+    /// `DnsResolve` for invalid records; `InvalidArgument` for contradictory options.
+    #[cfg_attr(not(feature = "dns"), allow(dead_code, reason = "used with SRV records"))]
     pub(crate) fn with_records(self, records: &srv::Records) -> Result<Self> {
         let ConnectionString { host_info, options, text: Text(text), .. } = self;
         let HostInfo::DnsRecord(name) = &host_info else {
@@ -202,7 +194,7 @@ impl ConnectionString {
     }
 }
 
-/// The string as it was written, for reading it again. Not shown: it holds the password.
+/// The original string, for parsing it again. `Debug` hides it, because it contains the password.
 #[derive(Clone)]
 struct Text(String);
 
@@ -234,9 +226,8 @@ fn bad(why: impl std::fmt::Display) -> Error {
 
 fn read_hosts(hosts: &str) -> Result<Vec<ServerAddress>> {
     if hosts.is_empty() {
-        return Err(bad(
-            "names no host; percent-encode the path of a Unix domain socket, as in mongodb://%2Ftmp%2Fmongodb-27017.sock",
-        ));
+        return Err(bad("names no host; percent-encode the path of a Unix domain socket, as in \
+             mongodb://%2Ftmp%2Fmongodb-27017.sock"));
     }
     hosts.split(',').map(read_host).collect()
 }
@@ -246,7 +237,8 @@ fn read_host(host: &str) -> Result<ServerAddress> {
         .map_err(|why| bad(format_args!("names the host {host:?}, which {why}")))?;
     if host.contains('/') && !host.ends_with(".sock") {
         return Err(bad(format_args!(
-            "names the host {host:?}, which has a '/' but is no Unix domain socket: its path would end in .sock"
+            "names the host {host:?}, which has a '/' but is not the path of a Unix domain socket: \
+             such a path ends in .sock"
         )));
     }
     ServerAddress::parse(&*host)
@@ -256,19 +248,19 @@ fn read_srv_host(host: &str) -> Result<String> {
     let name = percent::decode(host)
         .map_err(|why| bad(format_args!("names the host {host:?}, which {why}")))?;
     if name.contains(',') {
-        return Err(bad("names several hosts, but mongodb+srv takes one name"));
+        return Err(bad("names several hosts; mongodb+srv takes one name"));
     }
     if name.contains(':') {
-        return Err(bad("names a port, but with mongodb+srv the ports come from the SRV records"));
+        return Err(bad("names a port; the ports of mongodb+srv come from the SRV records"));
     }
     let name = name.strip_suffix('.').unwrap_or(&name).to_ascii_lowercase();
     if let Some(c) = impossible_in_host(&name) {
         return Err(bad(format_args!(
-            "names the host {name:?}, which contains {c:?}; no host name may have it"
+            "names the host {name:?}, which contains {c:?}; host names cannot contain it"
         )));
     }
     if name.split('.').any(str::is_empty) {
-        return Err(bad(format_args!("names {name:?}, which is no host name")));
+        return Err(bad(format_args!("names the invalid host {name:?}")));
     }
     Ok(name)
 }
@@ -283,17 +275,17 @@ fn read_database(database: &str) -> Result<String> {
 }
 
 impl ClientOptions {
-    /// Reads a connection string, such as
+    /// Parses a connection string, such as
     /// `mongodb://user:password@host1,host2/database?replicaSet=rs0` (specification "Connection
     /// String").
     ///
-    /// An unknown option, and a value that its option cannot have, is left out and noted in
-    /// [`warnings`](ClientOptions::warnings).
+    /// Unknown options and invalid values are ignored and reported by
+    /// [`warnings`](ClientOptions::warnings). For `mongodb+srv` this queries DNS.
     ///
     /// # Errors
-    /// - `InvalidArgument` for a string that cannot be read or contradicts itself; the message
-    ///   names the part and the remedy.
-    /// - `DnsResolve` where the records of a `mongodb+srv` name cannot be had.
+    /// - `InvalidArgument` if the string is malformed or contradicts itself. The message names the
+    ///   part and the remedy.
+    /// - `DnsResolve` if the records of a `mongodb+srv` name are missing or invalid.
     pub async fn parse(connection_string: impl AsRef<str>) -> Result<Self> {
         ConnectionString::parse(connection_string.as_ref())?.resolve().await
     }

@@ -1,4 +1,4 @@
-//! What is known of one server: the outcome of its latest check, and how long its answers take.
+//! The description of one server: the result of its last check, and its round-trip times.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,15 +15,15 @@ use crate::types::{ServerType, TopologyVersion};
 /// The round-trip times of one server's checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RoundTrip {
-    /// The moving average.
+    /// The exponentially weighted moving average.
     pub(crate) average: Duration,
-    /// The shortest of the last ten; zero until there are two.
+    /// The lowest of the last ten samples; zero until there are two.
     pub(crate) minimum: Duration,
 }
 
-/// What the client knows of one server.
+/// The client's view of one server.
 ///
-/// An immutable value: a check or an error makes a new one.
+/// An immutable value: a check or an error creates a new one.
 #[derive(Clone)]
 pub struct ServerDescription {
     pub(crate) address: ServerAddress,
@@ -36,7 +36,7 @@ pub struct ServerDescription {
 }
 
 impl ServerDescription {
-    /// Nothing is known yet.
+    /// The description of a server before its first check.
     pub(crate) fn unknown(address: ServerAddress) -> Self {
         ServerDescription {
             address,
@@ -49,7 +49,7 @@ impl ServerDescription {
         }
     }
 
-    /// A check succeeded with `hello` at `now`.
+    /// The description after a successful check with the reply `hello` at `now`.
     pub(crate) fn checked(
         address: ServerAddress,
         hello: HelloReply,
@@ -67,8 +67,8 @@ impl ServerDescription {
         }
     }
 
-    /// A check or an operation failed with `error`, which came with `topology_version` if the
-    /// server sent it.
+    /// The description after a check or an operation failed with `error`. The server may have sent
+    /// `topology_version` with it.
     pub(crate) fn failed(
         address: ServerAddress,
         error: Error,
@@ -83,74 +83,74 @@ impl ServerDescription {
         }
     }
 
-    /// A load balancer is never checked, and always there.
+    /// The description of a load balancer, which is never checked and always available.
     pub(crate) fn load_balancer(address: ServerAddress) -> Self {
         ServerDescription { server_type: ServerType::LoadBalancer, ..Self::unknown(address) }
     }
 
-    /// The same server with a role that was not learnt from a reply.
+    /// The same description with a server type that no reply has reported.
     pub(crate) fn with_type(mut self, server_type: ServerType) -> Self {
         self.server_type = server_type;
         self
     }
 
-    /// The address by which the client reaches the server.
+    /// The address that the client uses for the server.
     pub fn address(&self) -> &ServerAddress {
         &self.address
     }
 
-    /// The server's role when it was last heard of.
+    /// The type of the server at its last check.
     pub fn server_type(&self) -> ServerType {
         self.server_type
     }
 
-    /// Why the server is [`Unknown`](ServerType::Unknown), if it was reached for at all.
+    /// The error that made the server [`Unknown`](ServerType::Unknown), if there was one.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_ref()
     }
 
-    /// The moving average of the time that a check takes. None while the server is unknown.
+    /// The moving average of the round-trip time. `None` while the server is unknown.
     pub fn average_round_trip_time(&self) -> Option<Duration> {
         self.round_trip.map(|rtt| rtt.average)
     }
 
-    /// The shortest of the last ten round trips; zero until there were two. None while the server
-    /// is unknown.
+    /// The lowest of the last ten round-trip times; zero until there are two. `None` while the
+    /// server is unknown.
     pub fn min_round_trip_time(&self) -> Option<Duration> {
         self.round_trip.map(|rtt| rtt.minimum)
     }
 
-    /// When the server was last heard of, by the client's clock.
+    /// The time of the last update, on the client's clock.
     pub fn last_update_time(&self) -> Option<Instant> {
         self.last_update
     }
 
-    /// When the member last wrote, by the server's clock.
+    /// The date of the member's last write, on the server's clock.
     pub fn last_write_date(&self) -> Option<bson::DateTime> {
         self.hello.as_ref()?.last_write_date
     }
 
-    /// The name that the member knows itself by.
+    /// The member's own name for itself.
     pub fn me(&self) -> Option<&ServerAddress> {
         self.hello.as_ref()?.me.as_ref()
     }
 
-    /// The members that hold data and may become primary, as this one knows them.
+    /// The data-bearing members that can become primary, as this member reports them.
     pub fn hosts(&self) -> &[ServerAddress] {
         self.hello.as_ref().map_or(&[], |hello| &hello.hosts)
     }
 
-    /// The members that hold data and never become primary, as this one knows them.
+    /// The data-bearing members that cannot become primary, as this member reports them.
     pub fn passives(&self) -> &[ServerAddress] {
         self.hello.as_ref().map_or(&[], |hello| &hello.passives)
     }
 
-    /// The members that only vote, as this one knows them.
+    /// The arbiters, as this member reports them.
     pub fn arbiters(&self) -> &[ServerAddress] {
         self.hello.as_ref().map_or(&[], |hello| &hello.arbiters)
     }
 
-    /// The member that this one takes for the primary.
+    /// The primary, as this member reports it.
     pub fn primary(&self) -> Option<&ServerAddress> {
         self.hello.as_ref()?.primary.as_ref()
     }
@@ -160,43 +160,43 @@ impl ServerDescription {
         self.hello.as_ref()?.set_name.as_deref()
     }
 
-    /// The version of the replica set's configuration.
+    /// The version of the replica set configuration.
     pub fn replica_set_version(&self) -> Option<i64> {
         self.hello.as_ref()?.set_version
     }
 
-    /// The election that made the member primary.
+    /// The id of the election that made the member primary.
     pub fn election_id(&self) -> Option<ObjectId> {
         self.hello.as_ref()?.election_id
     }
 
-    /// The member's tags.
+    /// The tags of the member.
     pub fn tags(&self) -> Option<&BTreeMap<String, String>> {
         self.hello.as_ref().map(|hello| &hello.tags)
     }
 
-    /// The oldest version of the wire protocol that the server speaks, where it has said so.
+    /// The lowest wire version of the server, if it has reported one.
     pub fn min_wire_version(&self) -> Option<i32> {
         self.hello.as_ref().map(|hello| hello.min_wire_version)
     }
 
-    /// The newest version of the wire protocol that the server speaks, where it has said so.
+    /// The highest wire version of the server, if it has reported one.
     pub fn max_wire_version(&self) -> Option<i32> {
         self.hello.as_ref().map(|hello| hello.max_wire_version)
     }
 
-    /// How long the server keeps an unused session.
+    /// The time after which the server expires an unused session.
     pub fn logical_session_timeout(&self) -> Option<Duration> {
         self.hello.as_ref()?.logical_session_timeout
     }
 
-    /// How fresh this is.
+    /// The topology version of this description.
     pub fn topology_version(&self) -> Option<TopologyVersion> {
         self.topology_version
     }
 
-    /// Whether nothing that the specification compares differs (section "Server Description
-    /// Equality").
+    /// Whether both descriptions are equal by the specification's rules (section "Server
+    /// Description Equality").
     pub(crate) fn says_the_same(&self, other: &ServerDescription) -> bool {
         let error = |d: &ServerDescription| d.error.as_ref().map(ToString::to_string);
         self.address == other.address
@@ -227,7 +227,7 @@ impl fmt::Debug for ServerDescription {
 impl fmt::Display for ServerDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let (ServerType::Unknown, Some(error)) = (self.server_type, &self.error) {
-            // Many an error names the server itself.
+            // The error message often names the server itself.
             let (address, why) = (self.address.to_string(), error.kind().to_string());
             return match why.contains(&address) {
                 true => f.write_str(&why),

@@ -1,4 +1,4 @@
-//! What is known of the whole deployment: its kind, its servers, and what they have in common.
+//! The description of the whole deployment: its type, its servers, and their common properties.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,23 +11,23 @@ use crate::error::{Error, ErrorKind};
 use crate::types::ServerAddress;
 use crate::types::ServerType;
 
-/// The oldest wire protocol that the driver speaks: that of MongoDB 4.2.
+/// The lowest wire version that the driver supports: MongoDB 4.2.
 pub(crate) const MIN_WIRE_VERSION: i32 = 8;
-/// The newest wire protocol that the driver speaks: that of MongoDB 8.0.
+/// The highest wire version that the driver supports: MongoDB 8.0.
 pub(crate) const MAX_WIRE_VERSION: i32 = 25;
 const OLDEST_SERVER: &str = "4.2";
 
-/// The kind of a deployment.
+/// The type of a deployment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TopologyType {
-    /// One server, whatever its role.
+    /// A single server of any type.
     Single,
-    /// A replica set whose primary is not known.
+    /// A replica set without a known primary.
     ReplicaSetNoPrimary,
-    /// A replica set whose primary is known.
+    /// A replica set with a known primary.
     ReplicaSetWithPrimary,
-    /// The routers of a sharded cluster.
+    /// A sharded cluster, by its mongos routers.
     Sharded,
     /// Servers behind a load balancer.
     LoadBalanced,
@@ -49,28 +49,28 @@ impl fmt::Display for TopologyType {
     }
 }
 
-/// What the client knows of the deployment.
+/// The client's view of the deployment.
 ///
-/// An immutable value: news about a server makes a new one.
+/// An immutable value: a change of a server creates a new one.
 #[derive(Clone)]
 pub struct TopologyDescription {
     pub(crate) topology_type: TopologyType,
     pub(crate) set_name: Option<String>,
     pub(crate) max_election_id: Option<ObjectId>,
     pub(crate) max_set_version: Option<i64>,
-    /// In the order in which they became known.
+    /// In the order of their discovery.
     pub(crate) servers: Vec<Arc<ServerDescription>>,
-    /// Servers that do not belong, and why: what a user who finds no server has to know. The
-    /// latest few.
+    /// Servers that were removed because they do not belong to the deployment, and the reasons.
+    /// Errors of server selection show the latest few.
     pub(crate) left_out: Vec<(ServerAddress, Arc<str>)>,
     pub(crate) compatibility_error: Option<String>,
     pub(crate) logical_session_timeout: Option<Duration>,
-    /// A standalone may be used only when it is all that was asked for.
+    /// A standalone is only valid as the single seed.
     pub(crate) single_seed: bool,
 }
 
 impl TopologyDescription {
-    /// The description before any server was asked.
+    /// The description before the first check.
     pub(crate) fn initial(
         topology_type: TopologyType,
         seeds: &[ServerAddress],
@@ -95,70 +95,70 @@ impl TopologyDescription {
         }
     }
 
-    /// The description of a deployment that is no longer watched, or not yet.
+    /// The description of a deployment without monitoring.
     pub(crate) fn empty() -> Self {
         Self::initial(TopologyType::Unknown, &[], None)
     }
 
-    /// The same kind of deployment with these servers, none of which was learnt from a reply.
+    /// A deployment of this type with these servers, none of them from a reply.
     pub(crate) fn of(topology_type: TopologyType, servers: Vec<ServerDescription>) -> Self {
         let servers = servers.into_iter().map(Arc::new).collect();
         TopologyDescription { servers, ..Self::initial(topology_type, &[], None) }
     }
 
-    /// The kind of the deployment.
+    /// The type of the deployment.
     pub fn topology_type(&self) -> TopologyType {
         self.topology_type
     }
 
-    /// The name of the replica set, once known.
+    /// The name of the replica set, if known.
     pub fn set_name(&self) -> Option<&str> {
         self.set_name.as_deref()
     }
 
-    /// The servers, in the order in which they became known.
+    /// The servers in the order of their discovery.
     pub fn servers(&self) -> impl ExactSizeIterator<Item = &ServerDescription> {
         self.servers.iter().map(|server| &**server)
     }
 
-    /// The server at `address`, if it belongs to the deployment.
+    /// The server at `address`, if it is part of the deployment.
     pub fn server(&self, address: &ServerAddress) -> Option<&ServerDescription> {
         self.servers().find(|server| server.address == *address)
     }
 
-    /// The primary of a replica set, if it is known.
+    /// The primary of a replica set, if known.
     pub fn primary(&self) -> Option<&ServerDescription> {
         self.servers().find(|server| server.server_type == ServerType::RsPrimary)
     }
 
-    /// How long servers keep an unused session: the shortest among those that hold data. None where
-    /// one of them does not say, or none is known.
+    /// The time after which servers expire an unused session: the lowest of all data-bearing
+    /// servers. `None` if one of them does not report it, or if there are none.
     pub fn logical_session_timeout(&self) -> Option<Duration> {
         self.logical_session_timeout
     }
 
-    /// The greatest election that a primary has reported, among those of the current order.
+    /// The highest election id that a primary has reported, by the specification's ordering.
     pub fn max_election_id(&self) -> Option<ObjectId> {
         self.max_election_id
     }
 
-    /// The set version that came with [`max_election_id`](Self::max_election_id).
+    /// The set version that was reported with [`max_election_id`](Self::max_election_id).
     pub fn max_set_version(&self) -> Option<i64> {
         self.max_set_version
     }
 
-    /// Why this driver cannot talk to one of the servers, if so.
+    /// The reason why this driver is incompatible with one of the servers, if it is.
     pub fn compatibility_error(&self) -> Option<&str> {
         self.compatibility_error.as_deref()
     }
 
-    /// The error of every operation as long as one server is too old or too new.
+    /// The error of every operation while one server is too old or too new.
     pub(crate) fn incompatible(&self) -> Option<Error> {
         let message = self.compatibility_error.clone()?;
         Some(Error::new(ErrorKind::IncompatibleServer { message }))
     }
 
-    /// Whether nothing that a listener is told about differs.
+    /// Whether both descriptions are equal for event handlers.
     pub(crate) fn says_the_same(&self, other: &TopologyDescription) -> bool {
         self.topology_type == other.topology_type
             && self.set_name == other.set_name
@@ -174,7 +174,7 @@ impl TopologyDescription {
                 .all(|(a, b)| Arc::ptr_eq(a, b) || a.says_the_same(b))
     }
 
-    /// Derives from the servers what they have in common.
+    /// Derives the common properties from the servers.
     pub(crate) fn summarize(&mut self) {
         self.compatibility_error = self.servers.iter().find_map(|server| incompatibility(server));
         let mut data_bearing =
@@ -187,20 +187,22 @@ impl TopologyDescription {
     }
 }
 
-/// Why this driver cannot talk to `server`, if so (section "Checking wire protocol compatibility").
+/// The reason why this driver is incompatible with `server`, if it is (section "Checking wire
+/// protocol compatibility").
 fn incompatibility(server: &ServerDescription) -> Option<String> {
     let hello = server.hello.as_ref().filter(|_| server.server_type != ServerType::Unknown)?;
     let address = &server.address;
     if hello.min_wire_version > MAX_WIRE_VERSION {
         return Some(format!(
-            "Server at {address} requires wire version {}, but this version of the driver only supports up to {MAX_WIRE_VERSION}.",
+            "Server at {address} requires wire version {}, but this version of the driver only \
+             supports up to {MAX_WIRE_VERSION}.",
             hello.min_wire_version
         ));
     }
     if hello.max_wire_version < MIN_WIRE_VERSION {
         return Some(format!(
-            "Server at {address} reports wire version {}, but this version of the driver requires at least \
-             {MIN_WIRE_VERSION} (MongoDB {OLDEST_SERVER}).",
+            "Server at {address} reports wire version {}, but this version of the driver requires \
+             at least {MIN_WIRE_VERSION} (MongoDB {OLDEST_SERVER}).",
             hello.max_wire_version
         ));
     }
@@ -219,7 +221,7 @@ impl fmt::Debug for TopologyDescription {
 
 impl fmt::Display for TopologyDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // That nothing is known of the deployment need not be said where each server says why.
+        // An unknown deployment is not worth a word if each server's error follows.
         let says_nothing = self.topology_type == TopologyType::Unknown
             && self.set_name.is_none()
             && !self.servers.is_empty();

@@ -1,8 +1,8 @@
-//! What a server says of itself: the reply to `hello`, or to its older name `isMaster`.
+//! Parses the reply to `hello` and to the legacy `isMaster`.
 //!
-//! One pass over the raw reply, a field at a time. A field of a type that no server sends is an
-//! error that names it; `null` is the same as absent; unknown fields are passed over. Host names
-//! are lowered as they are read.
+//! Parsing is one pass over the raw reply. A field of an unexpected type is an error with the
+//! field's name. `null` counts as absent, and unknown fields are skipped. Host names are converted
+//! to lower case.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -46,20 +46,20 @@ pub(crate) struct HelloReply {
     pub(crate) max_bson_object_size: Option<i32>,
     pub(crate) max_message_size_bytes: Option<i32>,
     pub(crate) max_write_batch_size: Option<i32>,
-    /// The server's own number for the connection that the reply came on.
+    /// The server's id of the connection.
     pub(crate) connection_id: Option<i64>,
-    /// The compressors that the server shares with the client, in the client's order.
+    /// The compressors that client and server share, in the client's order.
     pub(crate) compression: Vec<String>,
-    /// The mechanisms that the asked-for user may authenticate with.
+    /// The SASL mechanisms of the requested user.
     pub(crate) sasl_supported_mechs: Option<Vec<String>>,
 }
 
 impl HelloReply {
-    /// Reads a reply.
+    /// Parses a reply.
     ///
     /// # Errors
-    /// `Command` when the server answered with an error; `InvalidResponse`, naming the field, when
-    /// the reply is none that a server sends.
+    /// `Command` if the server replied with an error; `InvalidResponse` with the name of the field
+    /// if the reply is malformed.
     pub(crate) fn parse(reply: &RawDocument) -> Result<Self> {
         let mut hello = HelloReply::default();
         let mut ok = false;
@@ -117,7 +117,7 @@ impl HelloReply {
         }
     }
 
-    /// The role that the reply shows (section "type").
+    /// The server type of the reply (section "type").
     pub(crate) fn server_type(&self) -> ServerType {
         match &self.set_name {
             _ if self.is_router => ServerType::Mongos,
@@ -131,13 +131,12 @@ impl HelloReply {
         }
     }
 
-    /// Every member that the reply names.
+    /// All members that the reply names.
     pub(crate) fn members(&self) -> impl Iterator<Item = &ServerAddress> {
         self.hosts.iter().chain(&self.passives).chain(&self.arbiters)
     }
 
-    /// Whether the two say the same in every field that section "Server Description Equality"
-    /// compares.
+    /// Whether both replies are equal in all fields of section "Server Description Equality".
     pub(crate) fn says_the_same(&self, other: &HelloReply) -> bool {
         (self.min_wire_version, self.max_wire_version)
             == (other.min_wire_version, other.max_wire_version)
@@ -156,7 +155,7 @@ impl HelloReply {
     }
 }
 
-/// One field of a reply, and the ways to read it.
+/// One field of a reply, with typed accessors.
 #[derive(Clone, Copy)]
 struct Field<'a> {
     key: &'a str,
@@ -172,13 +171,13 @@ impl<'a> Field<'a> {
         ))
     }
 
-    /// A number of any BSON type that holds a whole number.
+    /// An integer in any numeric BSON type.
     fn number(&self) -> Result<i64> {
-        whole(self.value).ok_or_else(|| self.bad("a whole number"))
+        whole(self.value).ok_or_else(|| self.bad("an integer"))
     }
 
     fn int(&self) -> Result<i32> {
-        self.number()?.try_into().map_err(|_| self.bad("a 32-bit number"))
+        self.number()?.try_into().map_err(|_| self.bad("a 32-bit integer"))
     }
 
     fn flag(&self) -> Result<bool> {
@@ -216,7 +215,7 @@ impl<'a> Field<'a> {
     fn parse_address(&self, address: &str) -> Result<ServerAddress> {
         ServerAddress::parse(address).map_err(|e| {
             Error::invalid_response(format!(
-                "hello: the field {:?} has {address:?}, which is no host: {e}",
+                "hello: the field {:?} has the invalid host {address:?}: {e}",
                 self.key
             ))
         })
@@ -272,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_new_name_of_primary_wins_over_the_old_one_in_any_order() {
+    fn is_writable_primary_overrides_ismaster() {
         let reply =
             rawdoc! { "ismaster": false, "isWritablePrimary": true, "setName": "rs", "ok": 1 };
         assert_eq!(HelloReply::parse(&reply).unwrap().server_type(), ServerType::RsPrimary);
@@ -282,14 +281,16 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_keeps_the_servers_words() {
-        let reply = rawdoc! { "ok": 0, "errmsg": "no such thing", "code": 59, "codeName": "CommandNotFound" };
+    fn error_reply_keeps_the_servers_code() {
+        let reply = rawdoc! {
+            "ok": 0, "errmsg": "no such thing", "code": 59, "codeName": "CommandNotFound",
+        };
         let error = HelloReply::parse(&reply).unwrap_err();
         assert_eq!((error.code(), error.code_name()), (Some(59), Some("CommandNotFound")));
     }
 
     #[test]
-    fn a_field_of_the_wrong_type_is_named() {
+    fn error_names_the_malformed_field() {
         for reply in [
             rawdoc! { "ok": 1, "hosts": "a" },
             rawdoc! { "ok": 1, "hosts": ["a:b:c"] },
@@ -305,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn null_is_absent_and_hosts_are_lowered() {
+    fn null_counts_as_absent_and_hosts_are_in_lower_case() {
         let hello = HelloReply::parse(
             &rawdoc! { "ok": 1, "setName": null, "hosts": ["A:1"], "electionId": null },
         )

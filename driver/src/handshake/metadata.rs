@@ -1,9 +1,9 @@
-//! What the client tells servers about itself, for their logs: application, driver, operating
-//! system, environment.
+//! The client metadata in the handshake, which servers log: application, driver, operating system,
+//! environment.
 //!
-//! Specification "MongoDB Handshake", section "client". The document may take 512 bytes; what is
-//! too much is left out in the specification's order: details of the environment, details of the
-//! operating system, the environment, the end of the platform.
+//! Specification "MongoDB Handshake", section "client". The document is limited to 512 bytes. If it
+//! is longer, parts are omitted in the specification's order: details of the environment, details
+//! of the operating system, the environment, the end of the platform.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,10 +15,10 @@ use crate::error::{Error, Result};
 use crate::types::DriverInfo;
 use crate::wire::DocWriter;
 
-/// The most bytes that servers take.
+/// The size limit of servers.
 const LIMIT: usize = 512;
 
-/// The metadata of one client; libraries on top of it may add themselves.
+/// The metadata of one client. Libraries built on the driver can append theirs.
 #[derive(Debug)]
 pub(crate) struct ClientMetadata {
     app_name: Option<String>,
@@ -29,8 +29,8 @@ pub(crate) struct ClientMetadata {
 
 impl ClientMetadata {
     /// # Errors
-    /// `InvalidArgument` when the name of the application takes more than 128 bytes, or
-    /// `driver_info` contains a `|`.
+    /// `InvalidArgument` if the application name is longer than 128 bytes, or if `driver_info`
+    /// contains a `|`.
     pub(crate) fn new(app_name: Option<&str>, info: Option<&DriverInfo>) -> Result<Self> {
         Self::in_environment(app_name, info, Environment::of_process())
     }
@@ -42,7 +42,7 @@ impl ClientMetadata {
     ) -> Result<Self> {
         if let Some(name) = app_name.filter(|name| name.len() > 128) {
             return Err(Error::invalid_argument(format!(
-                "the application name takes {} bytes; servers accept at most 128",
+                "the application name has {} bytes; servers accept at most 128",
                 name.len()
             )));
         }
@@ -59,10 +59,11 @@ impl ClientMetadata {
         Ok(metadata)
     }
 
-    /// Adds a library to what new connections tell; one that is there already is not added twice.
+    /// Appends a library to the metadata of new connections. A library that is already there is not
+    /// repeated.
     ///
     /// # Errors
-    /// `InvalidArgument` when a part of it contains a `|`, which separates the libraries.
+    /// `InvalidArgument` if a part of it contains a `|`, the separator of libraries.
     pub(crate) fn append(&self, info: &DriverInfo) -> Result<()> {
         let parts = [Some(&info.name), info.version.as_ref(), info.platform.as_ref()];
         if let Some(part) = parts.into_iter().flatten().find(|part| part.contains('|')) {
@@ -81,12 +82,12 @@ impl ClientMetadata {
         Ok(())
     }
 
-    /// The document as the next handshake sends it.
+    /// The document of the next handshake.
     pub(crate) fn document(&self) -> arc_swap::Guard<std::sync::Arc<RawDocumentBuf>> {
         self.document.load()
     }
 
-    /// Whether the process is a function that a cloud provider runs.
+    /// Whether the process is a cloud function (FaaS).
     pub(crate) fn is_faas(&self) -> bool {
         self.environment.provider.is_some()
     }
@@ -115,7 +116,7 @@ impl ClientMetadata {
     }
 }
 
-/// What goes into the document, before it is made to fit.
+/// The content of the document before its size is limited.
 struct Words<'a> {
     app_name: Option<&'a str>,
     name: String,
@@ -124,7 +125,7 @@ struct Words<'a> {
     environment: &'a Environment,
 }
 
-/// How much of the optional parts is told.
+/// The amount of detail in the optional parts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Detail {
     OsTypeOnly,
@@ -197,11 +198,11 @@ fn os_type() -> &'static str {
     }
 }
 
-/// Where the process runs, as far as its environment tells.
+/// The environment of the process, according to its environment variables.
 #[derive(Debug, Default, PartialEq)]
 struct Environment {
     os_name: Option<String>,
-    /// The provider of functions-as-a-service.
+    /// The FaaS provider.
     provider: Option<&'static str>,
     timeout_sec: Option<i32>,
     memory_mb: Option<i32>,

@@ -1,13 +1,13 @@
-//! Which addresses no server can have.
+//! Validation of server addresses.
 
 use crate::error::{Error, Result};
 use crate::types::ServerAddress;
 
 impl ServerAddress {
-    /// Refuses an address that no server can have.
+    /// Refuses an impossible address.
     ///
     /// # Errors
-    /// `InvalidArgument`, naming the address and what is wrong with it.
+    /// `InvalidArgument` with the address and its fault.
     pub(crate) fn validate(&self) -> Result<()> {
         let bad = |why: &str| {
             Err(Error::invalid_argument(format!("the server address {:?} {why}", self.to_string())))
@@ -19,15 +19,15 @@ impl ServerAddress {
                 impossible_in_host(host).map_or(Ok(()), |culprit| bad(&impossible(culprit)))
             }
             ServerAddress::Unix { path } if path.as_os_str().as_encoded_bytes().contains(&0) => {
-                bad("contains '\\0', which no path may have")
+                bad("contains '\\0', which is impossible in a path")
             }
             ServerAddress::Unix { .. } => Ok(()),
         }
     }
 }
 
-/// The first character of `host` that neither a host name nor an IP address can have. In addresses
-/// with a zone there is a `%`.
+/// The first character of `host` that is impossible in host names and IP addresses. An address with
+/// a zone contains a `%`.
 pub(crate) fn impossible_in_host(host: &str) -> Option<char> {
     let is_ip6 = host.contains(':');
     host.chars().find(|c| match c {
@@ -37,12 +37,9 @@ pub(crate) fn impossible_in_host(host: &str) -> Option<char> {
     })
 }
 
-/// What is wrong with a host that contains `culprit`.
+/// The error text for a host that contains `culprit`.
 pub(crate) fn impossible(culprit: char) -> String {
-    let hint = if culprit == '/' {
-        "; percent-encode it where it belongs to the path of a socket"
-    } else {
-        ""
-    };
-    format!("contains {culprit:?}, which no host name may have{hint}")
+    let hint =
+        if culprit == '/' { "; percent-encode it in the path of a Unix domain socket" } else { "" };
+    format!("contains {culprit:?}, which is impossible in a host name{hint}")
 }

@@ -1,4 +1,4 @@
-//! Who a client says it is (specification "Authentication").
+//! Credentials (specification "Authentication").
 
 use std::fmt;
 
@@ -7,24 +7,24 @@ use bson::Document;
 use super::scram_keys::KeyCache;
 use crate::error::{Error, Result};
 
-/// A user, and how the user is proven.
+/// A user and the means of authentication.
 ///
-/// `Debug` does not show the password, and of the mechanism's properties only the names.
+/// `Debug` hides the password and the values of the mechanism properties.
 #[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Credential {
-    /// The name of the user. MONGODB-X509 takes it from the certificate where it is left out.
+    /// The username. MONGODB-X509 takes it from the certificate if it is `None`.
     pub username: Option<String>,
-    /// The database that knows the user; none: the mechanism's default, `admin` or `$external`.
+    /// The database of the user. `None` means the mechanism's default: `admin` or `$external`.
     pub source: Option<String>,
     /// The password.
     pub password: Option<String>,
-    /// How the user is proven; none: SCRAM-SHA-256 or SCRAM-SHA-1, whichever the server says the
-    /// user has.
+    /// The authentication mechanism. `None` negotiates SCRAM-SHA-256 or SCRAM-SHA-1 with the
+    /// server.
     pub mechanism: Option<AuthMechanism>,
-    /// What the mechanism wants to know besides.
+    /// Further properties of the mechanism.
     pub mechanism_properties: Option<Document>,
-    /// What was derived from the password.
+    /// The keys derived from the password.
     pub(crate) keys: KeyCache,
 }
 
@@ -39,24 +39,24 @@ builder! {
     }
 }
 
-/// How a user is proven.
+/// An authentication mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthMechanism {
-    /// SCRAM-SHA-1: name and password, of which nothing readable crosses the wire.
+    /// SCRAM-SHA-1: username and password, which is not sent in readable form.
     ScramSha1,
-    /// SCRAM-SHA-256: the same with the stronger hash; servers from 4.0 on.
+    /// SCRAM-SHA-256: as SCRAM-SHA-1 with a stronger hash, since MongoDB 4.0.
     ScramSha256,
-    /// MONGODB-X509: the certificate that the client shows in the TLS handshake.
+    /// MONGODB-X509: the client certificate of the TLS handshake.
     MongoDbX509,
-    /// GSSAPI: Kerberos. This driver reads the options, but cannot authenticate with it.
+    /// GSSAPI: Kerberos. This driver parses its options, but does not support the mechanism.
     Gssapi,
-    /// PLAIN: name and password in clear, for LDAP; use it over TLS.
+    /// PLAIN: username and password in clear text, for LDAP. Use it with TLS only.
     Plain,
-    /// MONGODB-AWS: AWS IAM. This driver reads the options, but cannot authenticate with it.
+    /// MONGODB-AWS: AWS IAM. This driver parses its options, but does not support the mechanism.
     MongoDbAws,
-    /// MONGODB-OIDC: OpenID Connect. This driver reads the options, but cannot authenticate with
-    /// it.
+    /// MONGODB-OIDC: OpenID Connect. This driver parses its options, but does not support the
+    /// mechanism.
     MongoDbOidc,
 }
 
@@ -71,7 +71,7 @@ impl AuthMechanism {
         AuthMechanism::MongoDbOidc,
     ];
 
-    /// The name that commands and connection strings give it.
+    /// The name in commands and connection strings.
     pub fn as_str(&self) -> &'static str {
         match self {
             AuthMechanism::ScramSha1 => "SCRAM-SHA-1",
@@ -84,22 +84,21 @@ impl AuthMechanism {
         }
     }
 
-    /// The mechanism called `name`.
+    /// The mechanism with this name.
     ///
     /// # Errors
-    /// `InvalidArgument` for a name that is not one of the above, which the error lists.
+    /// `InvalidArgument` for an unknown name. The message lists the known ones.
     pub(crate) fn named(name: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|mechanism| mechanism.as_str() == name).ok_or_else(|| {
             let known: Vec<_> = Self::ALL.iter().map(AuthMechanism::as_str).collect();
             Error::invalid_argument(format!(
-                "unknown authMechanism {name:?}; known are {}",
+                "unknown authMechanism {name:?}; the known ones are {}",
                 known.join(", ")
             ))
         })
     }
 
-    /// The database of the user where the credential names none, `database` being that of the
-    /// connection string.
+    /// The default database of the user. `database` is that of the connection string.
     pub(crate) fn default_source(mechanism: Option<Self>, database: Option<&str>) -> &str {
         match mechanism {
             None | Some(AuthMechanism::ScramSha1 | AuthMechanism::ScramSha256) => {
@@ -112,31 +111,31 @@ impl AuthMechanism {
 }
 
 impl Credential {
-    /// The database that knows the user.
+    /// The database of the user.
     pub(crate) fn resolved_source(&self) -> &str {
         self.source
             .as_deref()
             .unwrap_or_else(|| AuthMechanism::default_source(self.mechanism, None))
     }
 
-    /// A mechanism property that is a string.
+    /// A string property of the mechanism.
     pub(crate) fn property(&self, name: &str) -> Option<&str> {
         self.mechanism_properties.as_ref()?.get_str(name).ok()
     }
 
-    /// Checks that the parts are those that the mechanism wants
-    /// (specification "Authentication", sections "MongoCredential Properties").
+    /// Checks the parts against the mechanism's requirements (specification "Authentication",
+    /// sections "MongoCredential Properties").
     ///
     /// # Errors
-    /// `InvalidArgument`, naming the mechanism and the part that lacks or must not be.
+    /// `InvalidArgument` with the mechanism and the missing or surplus part.
     pub(crate) fn validate(&self) -> Result<()> {
         let name = self.mechanism.map_or("authentication", |m| m.as_str());
         let wrong = |why: &str| Err(Error::invalid_argument(format!("{name}: {why}")));
         if self.source.as_deref() == Some("") {
-            return wrong("authSource is empty; leave it out for the default");
+            return wrong("authSource is empty; omit it for the default");
         }
         let wants_user = || match self.username.as_deref() {
-            None | Some("") => wrong("a user name is needed, as in mongodb://user:password@host"),
+            None | Some("") => wrong("a username is required, as in mongodb://user:password@host"),
             Some(_) => Ok(()),
         };
         let wants_external = || match self.resolved_source() {
@@ -151,13 +150,15 @@ impl Credential {
             Some(AuthMechanism::Plain) => {
                 wants_user()?;
                 if self.password.is_none() {
-                    return wrong("a password is needed, as in mongodb://user:password@host");
+                    return wrong("a password is required, as in mongodb://user:password@host");
                 }
                 self.takes_properties(&[])
             }
             Some(AuthMechanism::MongoDbX509) => {
                 if self.password.is_some() {
-                    return wrong("takes no password: the client's certificate is the proof");
+                    return wrong(
+                        "takes no password; the client certificate authenticates the user",
+                    );
                 }
                 wants_external()?;
                 self.takes_properties(&[])
@@ -176,7 +177,8 @@ impl Credential {
                         Ok(())
                     }
                     Some(other) => wrong(&format!(
-                        "CANONICALIZE_HOST_NAME must be none, forward or forwardAndReverse, but is {other:?}"
+                        "CANONICALIZE_HOST_NAME must be none, forward or forwardAndReverse, \
+                         but is {other:?}"
                     )),
                 }
             }
@@ -184,7 +186,7 @@ impl Credential {
                 wants_external()?;
                 if self.username.is_some() || self.password.is_some() {
                     return wrong(
-                        "takes no user name or password: the credentials come from the environment",
+                        "takes no username or password; the credentials come from the environment",
                     );
                 }
                 self.takes_properties(&[])
@@ -196,13 +198,13 @@ impl Credential {
                     return wrong("takes no password");
                 }
                 match self.property("ENVIRONMENT") {
-                    None => wrong("the property ENVIRONMENT is needed"),
+                    None => wrong("the property ENVIRONMENT is required"),
                     Some(environment @ ("test" | "k8s")) if self.username.is_some() => {
-                        wrong(&format!("takes no user name with ENVIRONMENT:{environment}"))
+                        wrong(&format!("takes no username with ENVIRONMENT:{environment}"))
                     }
                     Some("test" | "k8s") => Ok(()),
                     Some("azure" | "gcp") if self.property("TOKEN_RESOURCE").is_none() => {
-                        wrong("the property TOKEN_RESOURCE is needed in this ENVIRONMENT")
+                        wrong("the property TOKEN_RESOURCE is required in this ENVIRONMENT")
                     }
                     Some("azure" | "gcp") => Ok(()),
                     Some(other) => wrong(&format!(

@@ -1,5 +1,4 @@
-//! What a client may be told: every option of a connection string, and a few that only code can
-//! give.
+//! The options of a client: all options of a connection string, and a few more.
 
 use std::time::Duration;
 
@@ -16,118 +15,117 @@ use crate::wire::compression::Codec;
 
 /// The options of a client.
 ///
-/// Made by [`parse`](ClientOptions::parse) from a connection string, or by
-/// [`builder`](ClientOptions::builder). A field that is `None` has its default. A duration of zero
-/// means "without limit" for `connect_timeout`, `socket_timeout`, `wait_queue_timeout`,
-/// `max_idle_time` and `timeout`. What contradicts itself is refused when a client is made of it.
+/// Created by [`parse`](ClientOptions::parse) from a connection string, or by
+/// [`builder`](ClientOptions::builder). A field that is `None` has its default. Zero means "no
+/// limit" for `connect_timeout`, `socket_timeout`, `wait_queue_timeout`, `max_idle_time` and
+/// `timeout`. Creating a client refuses contradictory options.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientOptions {
-    /// The seeds: the servers from which the others are learned. Default: `localhost:27017`, which
-    /// is also what none means.
+    /// The seeds, from which the client discovers the other servers. Default, also if empty:
+    /// `localhost:27017`.
     pub hosts: Vec<ServerAddress>,
-    /// The name under which servers log this client; at most 128 bytes.
+    /// The application name in the server logs; at most 128 bytes.
     pub app_name: Option<String>,
-    /// Whether the connection of a request is taken along with the first operation of a thread:
-    /// each thread is in a request from its first operation on. Default: false.
+    /// Puts each thread into a request with its first operation (blocking API). Default: false.
     pub auto_start_request: Option<bool>,
-    /// Who is told what happens in connection pools. Default: nobody.
+    /// Handles the events of connection pools. Default: none.
     pub cmap_event_handler: Option<EventHandler<CmapEvent>>,
-    /// Who is told what is asked of servers, and what they answer. Default: nobody.
+    /// Handles the events of commands. Default: none.
     pub command_event_handler: Option<EventHandler<CommandEvent>>,
-    /// The compressors to offer, best first. Default: none.
+    /// The compressors to offer to servers, by preference. Default: none.
     pub compressors: Option<Vec<Compressor>>,
-    /// How long opening a connection may take, TLS and authentication included. Default: 10 s.
+    /// The timeout for establishing a connection, with TLS and authentication. Default: 10 s.
     pub connect_timeout: Option<Duration>,
-    /// The user.
+    /// The credential. Default: no authentication.
     pub credential: Option<Credential>,
-    /// The database of `Client::default_database`: the one in the path of the connection string.
+    /// The database of `Client::default_database`: the path of the connection string. Default:
+    /// none.
     pub default_database: Option<String>,
-    /// Talk to the one seed alone, whatever it is, instead of to its whole set. Default: false.
+    /// Connects to the single seed only, without discovery of other servers. Default: false.
     pub direct_connection: Option<bool>,
-    /// What a library or application built on this driver adds to the handshake.
+    /// The handshake metadata of a library or application built on this driver. Default: none.
     pub driver_info: Option<DriverInfo>,
-    /// Whether an operation that an overloaded server refused is tried again on another server, if
-    /// there is one that suits it. In a sharded cluster it always is. Default: false.
+    /// Retries an operation that an overloaded server refused on another suitable server, if there
+    /// is one. Sharded clusters always do so. Default: false.
     pub enable_overload_retargeting: Option<bool>,
-    /// How often a server is checked; at least 500 ms. Default: 10 s.
+    /// The interval of server checks; at least 500 ms. Default: 10 s.
     pub heartbeat_freq: Option<Duration>,
-    /// Whether the seed is a load balancer. Default: false.
+    /// Connects to a load balancer. Default: false.
     pub load_balanced: Option<bool>,
-    /// How much slower than the fastest eligible server another may be and still be chosen.
-    /// Default: 15 ms.
+    /// The latency window: how much higher than the lowest round-trip time that of a selectable
+    /// server can be. Default: 15 ms.
     pub local_threshold: Option<Duration>,
-    /// How often, at most, an operation is tried again once a server had too much to do; 0: not at
-    /// all. Default: 2.
+    /// The maximum number of retries of an operation on overloaded servers; 0 disables them.
+    /// Default: 2.
     pub max_adaptive_retries: Option<u32>,
-    /// How many connections a pool may be opening at once. Default: 2.
+    /// The maximum number of connections that a pool establishes concurrently. Default: 2.
     pub max_connecting: Option<u32>,
-    /// How long a connection may lie idle in its pool before it is closed. Default: without limit.
+    /// The time after which a pool closes an idle connection. Default: no limit.
     pub max_idle_time: Option<Duration>,
-    /// How many connections a pool may have, in use and idle; 0: without limit. Default: 100.
+    /// The maximum number of connections in a pool, in use and idle; 0 means no limit. Default:
+    /// 100.
     pub max_pool_size: Option<u32>,
-    /// How many connections a pool keeps open. Default: 0.
+    /// The minimum number of connections that a pool keeps open. Default: 0.
     pub min_pool_size: Option<u32>,
-    /// The read concern of reads that are given none.
+    /// The default read concern. Default: the server's.
     pub read_concern: Option<ReadConcern>,
-    /// The name of the replica set; servers that belong to another are left out.
+    /// The name of the replica set. Servers of another set are ignored. Default: any.
     pub repl_set_name: Option<String>,
-    /// Whether a read that failed by the network or an election is sent once more. Default: true.
+    /// Retries a read once after a network error or an election. Default: true.
     pub retry_reads: Option<bool>,
-    /// Whether a write that failed by the network or an election is sent once more, in a way that
-    /// cannot write twice. Default: true.
+    /// Retries a write once after a network error or an election. The server applies it only once.
+    /// Default: true.
     pub retry_writes: Option<bool>,
-    /// Who is told what becomes known of the servers. Default: nobody.
+    /// Handles the events of discovery and monitoring. Default: none.
     pub sdam_event_handler: Option<EventHandler<SdamEvent>>,
-    /// Which servers take reads that are given no criteria. Default: the primary.
+    /// The default selection criteria of reads. Default: the primary.
     pub selection_criteria: Option<SelectionCriteria>,
-    /// The stable API that commands declare. Default: none.
+    /// The Stable API version that commands declare. Default: none.
     pub server_api: Option<ServerApi>,
-    /// Whether servers tell of changes by themselves or are polled. Default:
-    /// [`ServerMonitoringMode::Auto`].
+    /// Whether servers stream their changes or are polled. Default: [`ServerMonitoringMode::Auto`].
     pub server_monitoring_mode: Option<ServerMonitoringMode>,
-    /// How long to look for a server fit for an operation; more than zero. Default: 30 s.
+    /// The timeout of server selection; more than zero. Default: 30 s.
     pub server_selection_timeout: Option<Duration>,
-    /// Whether selection gives up after one more check of the servers when it finds none, instead
-    /// of waiting until `server_selection_timeout`: "I don't know who the primary is, and I'm
-    /// not going to wait". Default: false.
+    /// Selection fails after one more check of the servers if there is no suitable one. It does not
+    /// wait until `server_selection_timeout`. Default: false.
     pub server_selection_try_once: Option<bool>,
-    /// How long one read from or write to a socket may take. Default: without limit.
+    /// The timeout of one read from, or one write to, a socket. Default: no limit.
     pub socket_timeout: Option<Duration>,
-    /// The proxy through which servers are reached. Default: none.
+    /// The SOCKS5 proxy for connections to servers. Default: none.
     pub socks5_proxy: Option<Socks5Proxy>,
-    /// How many of the hosts of a `mongodb+srv` connection string are used; 0: all. Default: 0.
+    /// The maximum number of hosts from the SRV records of a `mongodb+srv` name; 0 means all.
+    /// Default: 0.
     pub srv_max_hosts: Option<u32>,
-    /// The service of the SRV records of a `mongodb+srv` connection string. Default: `mongodb`.
+    /// The service name of the SRV records of a `mongodb+srv` name. Default: `mongodb`.
     pub srv_service_name: Option<String>,
-    /// How long a whole operation may take. Default: without limit.
+    /// The time limit of a whole operation. Default: no limit.
     pub timeout: Option<Duration>,
-    /// Whether and how connections are encrypted. Default: they are not.
+    /// The encryption of connections. Default: none.
     pub tls: Option<Tls>,
-    /// How many characters of a command or reply are logged (feature `tracing`). Default: what the
-    /// environment variable `MONGODB_LOG_MAX_DOCUMENT_LENGTH` says, else 1000.
+    /// The maximum number of characters of a logged command or reply (feature `tracing`). Default:
+    /// the environment variable `MONGODB_LOG_MAX_DOCUMENT_LENGTH`, else 1000.
     pub tracing_max_document_length: Option<usize>,
-    /// How many operations, as a multiple of `max_pool_size`, may wait for a connection; one more
-    /// is refused at once. Default: without limit.
+    /// The maximum number of operations that wait for a connection, as a multiple of
+    /// `max_pool_size`. Further operations fail at once. Default: no limit.
     pub wait_queue_multiple: Option<u32>,
-    /// How long an operation may wait until a connection is free, or until it may open one. It
-    /// does not bound the opening itself, which `connect_timeout` and `timeout` bound
-    /// (specification "Connection Monitoring and Pooling", section "Checking Out a
-    /// Connection"). Default: without limit.
+    /// The time limit for waiting until a connection is free, or until the pool may open one. It
+    /// does not limit the opening itself; `connect_timeout` and `timeout` do (specification
+    /// "Connection Monitoring and Pooling", section "Checking Out a Connection"). Default: no
+    /// limit.
     pub wait_queue_timeout: Option<Duration>,
-    /// The write concern of writes that are given none.
+    /// The default write concern. Default: the server's.
     pub write_concern: Option<WriteConcern>,
-    /// What the connection string said that could not be used.
+    /// The warnings about the connection string.
     pub(crate) warnings: Vec<String>,
-    /// The name whose SRV records gave the hosts.
+    /// The name of the SRV records that the hosts come from.
     pub(crate) srv_host: Option<String>,
-    /// Whom to ask for them again instead of the system's name servers, and how often at most; for
-    /// tests.
+    /// For tests: the name server for polling the SRV records, and the shortest interval.
     #[cfg(feature = "dns")]
     pub(crate) srv_rescan: Option<(std::net::SocketAddr, Duration)>,
 }
 
-/// One seed, `localhost:27017`; everything else has its default.
+/// One seed, `localhost:27017`; all else has its default.
 impl Default for ClientOptions {
     fn default() -> Self {
         ClientOptions {
@@ -182,6 +180,7 @@ impl Default for ClientOptions {
 builder! {
     /// Builds [`ClientOptions`] without a connection string.
     ///
+    /// # Examples
     /// ```
     /// use driver::options::{ClientOptions, ServerAddress, WriteConcern};
     ///
@@ -239,35 +238,35 @@ builder! {
     }
 }
 
-/// Whether servers tell of changes by themselves or are polled (specification "Server Monitoring").
+/// Whether servers stream their changes or are polled (specification "Server Monitoring").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerMonitoringMode {
-    /// Streamed where the server can (4.4 and later) and the program does not run as a function in
-    /// a cloud; polled elsewhere.
+    /// Streams from servers that support it (since 4.4), unless the program is a cloud function.
+    /// Polls otherwise.
     #[default]
     Auto,
-    /// Streamed where the server can.
+    /// Streams from servers that support it.
     Stream,
-    /// Polled.
+    /// Polls.
     Poll,
 }
 
 impl ClientOptions {
-    /// What could not be used, one sentence each: unknown options of the connection string, values
-    /// of the wrong form, compressors that need a feature which this build lacks.
+    /// The warnings, one sentence each: unknown options and invalid values of the connection
+    /// string, and compressors without their cargo feature.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Notes the compressors that need a feature which this build lacks. A client of these options
-    /// does so as well: they may have been set after the connection string was read.
+    /// Adds a warning for each compressor without its cargo feature. Called when a client is
+    /// created, too, because the compressors may have changed after parsing.
     pub(crate) fn warn_of_missing_features(&mut self) {
         for compressor in self.compressors.iter().flatten().filter(|c| Codec::of(c).is_none()) {
             let name = compressor.name();
             let warning = format!(
-                "the compressor {name} is not offered: the driver was built without the feature {name:?}; add that feature to the \
-                 dependency on driver"
+                "the compressor {name} is not offered, because it needs the feature {name:?}; add \
+                 it to the dependency on driver"
             );
             if !self.warnings.contains(&warning) {
                 self.warnings.push(warning);
@@ -276,7 +275,7 @@ impl ClientOptions {
     }
 }
 
-/// The values in force: what was set, else the default.
+/// The effective values: the field, else the default.
 impl ClientOptions {
     pub(crate) fn seeds(&self) -> Vec<ServerAddress> {
         match self.hosts.as_slice() {
@@ -325,7 +324,7 @@ impl ClientOptions {
         self.max_connecting.unwrap_or(2)
     }
 
-    /// 0: without limit.
+    /// 0 means no limit.
     pub(crate) fn max_pool_size(&self) -> u32 {
         self.max_pool_size.unwrap_or(100)
     }
@@ -334,7 +333,7 @@ impl ClientOptions {
         self.min_pool_size.unwrap_or(0)
     }
 
-    /// How many operations may wait for a connection; `None`: without limit.
+    /// The maximum number of operations that wait for a connection; `None` means no limit.
     pub(crate) fn max_waiters(&self) -> Option<u64> {
         match self.max_pool_size() {
             0 => None,
@@ -382,7 +381,7 @@ impl ClientOptions {
     }
 }
 
-/// Zero means "without limit".
+/// Turns zero into `None`, "no limit".
 fn limit(set: Option<Duration>, default: Option<Duration>) -> Option<Duration> {
     set.or(default).filter(|limit| !limit.is_zero())
 }

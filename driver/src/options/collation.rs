@@ -1,42 +1,42 @@
-//! How strings are compared.
+//! The collation of strings.
 
 use serde::{Deserialize, Serialize};
 
-/// How a server compares and sorts strings: by the rules of a language instead of byte by byte.
+/// The language rules by which a server compares and sorts strings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Collation {
     /// The ICU locale, such as `"fr_CA"`; `"simple"` compares bytes.
     pub locale: String,
-    /// How small a difference counts.
+    /// The level of comparison.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strength: Option<CollationStrength>,
-    /// Whether case counts at strengths where it would not.
+    /// Compares case at the strengths `Primary` and `Secondary`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub case_level: Option<bool>,
-    /// Which case sorts first.
+    /// The case that sorts first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub case_first: Option<CollationCaseFirst>,
-    /// Whether digits compare by the number that they write.
+    /// Compares digits as numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub numeric_ordering: Option<bool>,
-    /// Whether spaces and punctuation count.
+    /// Whether spaces and punctuation are compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alternate: Option<CollationAlternate>,
-    /// Which characters are left out of account with [`CollationAlternate::Shifted`].
+    /// The characters that [`CollationAlternate::Shifted`] ignores.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_variable: Option<CollationMaxVariable>,
-    /// Whether strings are normalized before they are compared.
+    /// Normalizes strings before the comparison.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normalization: Option<bool>,
-    /// Whether accents are compared from the end of the string, as in some French dictionaries.
+    /// Compares accents from the end of the string, as some French dictionaries do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backwards: Option<bool>,
 }
 
 builder! {
-    /// Builds a [`Collation`]. Its locale must be set: no server takes an empty one.
+    /// Builds a [`Collation`]. Set its locale: servers refuse an empty one.
     CollationBuilder builds Collation {
         locale: String,
         strength: Option<CollationStrength>,
@@ -51,25 +51,25 @@ builder! {
 }
 
 impl Collation {
-    /// The collation of `locale`, everything else by its default.
+    /// The collation of `locale`, with defaults for all else.
     pub fn locale(locale: impl Into<String>) -> Self {
         Collation { locale: locale.into(), ..Collation::default() }
     }
 }
 
-/// How small a difference between strings counts.
+/// The level of string comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CollationStrength {
-    /// Base characters alone.
+    /// Base characters.
     Primary = 1,
-    /// And accents.
+    /// Base characters and accents.
     Secondary = 2,
-    /// And case: the default.
+    /// Base characters, accents and case. The default.
     Tertiary = 3,
-    /// And punctuation, where [`CollationAlternate::Shifted`] leaves it out otherwise.
+    /// As `Tertiary`, and the punctuation that [`CollationAlternate::Shifted`] ignores.
     Quaternary = 4,
-    /// And the code points themselves.
+    /// As `Quaternary`, and code points.
     Identical = 5,
 }
 
@@ -88,13 +88,13 @@ impl<'de> Deserialize<'de> for CollationStrength {
             4 => Ok(CollationStrength::Quaternary),
             5 => Ok(CollationStrength::Identical),
             other => Err(serde::de::Error::custom(format!(
-                "the collation strength is 1 to 5, and {other} was given"
+                "the collation strength must be 1 to 5, but is {other}"
             ))),
         }
     }
 }
 
-/// Which case sorts first.
+/// The case that sorts first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -103,22 +103,22 @@ pub enum CollationCaseFirst {
     Upper,
     /// Lower case.
     Lower,
-    /// As the locale has it.
+    /// The default of the locale.
     Off,
 }
 
-/// Whether spaces and punctuation count.
+/// Whether spaces and punctuation are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum CollationAlternate {
-    /// They do.
+    /// They are compared.
     NonIgnorable,
-    /// They count only at the strengths above three.
+    /// They are compared only at the strengths above three.
     Shifted,
 }
 
-/// Which characters [`CollationAlternate::Shifted`] leaves out of account.
+/// The characters that [`CollationAlternate::Shifted`] ignores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! What several operations may be told in the same words.
+//! Option types that several operations share.
 
 use std::time::Duration;
 
@@ -7,37 +7,36 @@ use serde::{Deserialize, Serialize};
 
 use super::{ReadConcern, SelectionCriteria, WriteConcern};
 
-/// Which index an operation uses.
+/// The index that an operation uses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Hint {
-    /// The one over these keys.
+    /// The index with these keys.
     Keys(Document),
-    /// The one of this name.
+    /// The index with this name.
     Name(String),
 }
 
-/// Whether a cursor ends with its result or waits for more (capped collections alone).
+/// Whether a cursor on a capped collection stays open at the end of its results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CursorType {
-    /// It ends with its result: the default.
+    /// The cursor closes at the end of its results. The default.
     NonTailable,
-    /// It stays open at the end of the collection and gives what is inserted later, each time it is
-    /// asked.
+    /// The cursor stays open at the end of the collection and returns later insertions.
     Tailable,
-    /// As tailable; and the server waits for a while for documents to come.
+    /// As `Tailable`, and the server waits for new documents for a limited time.
     TailableAwait,
 }
 
-/// How documents are changed: by operators, or by a pipeline.
+/// The changes of an update: operators or an aggregation pipeline.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum UpdateModifications {
-    /// Operators, such as `{ "$set": { "x": 1 } }`.
+    /// Update operators, such as `{ "$set": { "x": 1 } }`.
     Document(Document),
-    /// Stages, such as `[{ "$set": { "x": "$y" } }]`.
+    /// Pipeline stages, such as `[{ "$set": { "x": "$y" } }]`.
     Pipeline(Vec<Document>),
 }
 
@@ -64,17 +63,17 @@ impl From<UpdateModifications> for Bson {
     }
 }
 
-/// The concerns of a database's operations, where they differ from its client's.
+/// The options of a database that differ from its client's.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct DatabaseOptions {
-    /// Which servers take its reads.
+    /// The default selection criteria of reads.
     pub selection_criteria: Option<SelectionCriteria>,
-    /// The read concern of its reads.
+    /// The default read concern.
     pub read_concern: Option<ReadConcern>,
-    /// The write concern of its writes.
+    /// The default write concern.
     pub write_concern: Option<WriteConcern>,
-    /// The time limit of each of its operations (`timeoutMS`).
+    /// The time limit of each operation (`timeoutMS`).
     pub timeout: Option<Duration>,
 }
 
@@ -88,17 +87,17 @@ builder! {
     }
 }
 
-/// The concerns of a collection's operations, where they differ from its database's.
+/// The options of a collection that differ from its database's.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CollectionOptions {
-    /// Which servers take its reads.
+    /// The default selection criteria of reads.
     pub selection_criteria: Option<SelectionCriteria>,
-    /// The read concern of its reads.
+    /// The default read concern.
     pub read_concern: Option<ReadConcern>,
-    /// The write concern of its writes.
+    /// The default write concern.
     pub write_concern: Option<WriteConcern>,
-    /// The time limit of each of its operations (`timeoutMS`).
+    /// The time limit of each operation (`timeoutMS`).
     pub timeout: Option<Duration>,
 }
 

@@ -1,16 +1,16 @@
-//! The SOCKS5 proxy through which a client reaches its servers.
+//! The SOCKS5 proxy of a client.
 
 use std::fmt;
 
-/// A SOCKS5 proxy (specification "SOCKS5 support").
+/// A SOCKS5 proxy (specification "SOCKS5 Support").
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Socks5Proxy {
-    /// The name or address of the proxy.
+    /// The host name or IP address of the proxy.
     pub host: String,
-    /// Its port; 1080 where none is given.
+    /// The port of the proxy. Default: 1080.
     pub port: Option<u16>,
-    /// User name and password, where the proxy wants them.
+    /// Username and password, if the proxy requires them.
     pub authentication: Option<(String, String)>,
 }
 
@@ -24,7 +24,7 @@ builder! {
 }
 
 impl Socks5Proxy {
-    /// The port of a proxy that names none.
+    /// The default port.
     pub const DEFAULT_PORT: u16 = 1080;
 }
 

@@ -1,12 +1,12 @@
-//! How sure a read must be that what it returns will last (specification "Read and Write Concern").
+//! The read concern (specification "Read and Write Concern").
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// How sure a read must be that what it returns will last.
+/// The read concern: the consistency and durability of the data that a read returns.
 ///
-/// Without one, commands carry none and the server's default holds.
+/// Commands without a read concern use the server's default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ReadConcern {
@@ -18,23 +18,22 @@ pub struct ReadConcern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadConcernLevel {
-    /// What the member holds, although it may be rolled back.
+    /// The member's current data, which may be rolled back.
     Local,
-    /// What a majority of the members acknowledged.
+    /// Data that a majority of the members has acknowledged.
     Majority,
-    /// What reflects every majority-acknowledged write that ended before the read began.
+    /// Data that reflects all majority-acknowledged writes completed before the read.
     Linearizable,
-    /// As local, and without waiting for orphaned documents of a sharded collection to be told
-    /// apart.
+    /// As `Local`, but on sharded collections possibly with orphaned documents.
     Available,
-    /// What a majority had acknowledged at one point in time.
+    /// Majority-acknowledged data of one point in time.
     Snapshot,
-    /// A level this driver does not know.
+    /// A level unknown to this driver.
     Custom(String),
 }
 
 impl ReadConcernLevel {
-    /// The level as commands and connection strings write it.
+    /// The name in commands and connection strings.
     pub fn as_str(&self) -> &str {
         match self {
             ReadConcernLevel::Local => "local",
@@ -61,32 +60,32 @@ impl From<&str> for ReadConcernLevel {
 }
 
 impl ReadConcern {
-    /// What the member holds, although it may be rolled back.
+    /// The member's current data, which may be rolled back.
     pub fn local() -> Self {
         ReadConcernLevel::Local.into()
     }
 
-    /// What a majority of the members acknowledged.
+    /// Data that a majority of the members has acknowledged.
     pub fn majority() -> Self {
         ReadConcernLevel::Majority.into()
     }
 
-    /// What reflects every majority-acknowledged write that ended before the read began.
+    /// Data that reflects all majority-acknowledged writes completed before the read.
     pub fn linearizable() -> Self {
         ReadConcernLevel::Linearizable.into()
     }
 
-    /// As local, and without waiting for orphaned documents to be told apart.
+    /// As `local`, but on sharded collections possibly with orphaned documents.
     pub fn available() -> Self {
         ReadConcernLevel::Available.into()
     }
 
-    /// What a majority had acknowledged at one point in time.
+    /// Majority-acknowledged data of one point in time.
     pub fn snapshot() -> Self {
         ReadConcernLevel::Snapshot.into()
     }
 
-    /// The level called `level`, known to this driver or not.
+    /// The level with this name, known to this driver or not.
     pub fn custom(level: impl AsRef<str>) -> Self {
         ReadConcernLevel::from(level.as_ref()).into()
     }

@@ -1,7 +1,6 @@
-//! Which members of a replica set may answer a read (specification "Server Selection", section
-//! "Read Preference").
+//! The read preference (specification "Server Selection", section "Read Preference").
 //!
-//! The serde form of a [`ReadPreference`] is the one that commands carry as `$readPreference`.
+//! Its serde format is that of `$readPreference` in commands.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,69 +11,69 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 
-/// Tags that a member must carry, all of them. The empty set is carried by every member.
+/// The tags that a member must have, all of them. Every member matches an empty set.
 pub type TagSet = HashMap<String, String>;
 
-/// Which members may answer a read, and in what order they are looked for.
+/// The members that a read can use, by preference.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum ReadPreference {
-    /// The primary alone.
+    /// The primary only.
     #[default]
     Primary,
-    /// Secondaries alone.
+    /// Secondaries only.
     Secondary {
-        /// Which secondaries.
+        /// Restricts the secondaries.
         options: Option<ReadPreferenceOptions>,
     },
-    /// The primary; where there is none, secondaries.
+    /// The primary, or secondaries if there is no primary.
     PrimaryPreferred {
-        /// Which secondaries.
+        /// Restricts the secondaries.
         options: Option<ReadPreferenceOptions>,
     },
-    /// Secondaries; where none is eligible, the primary.
+    /// Secondaries, or the primary if no secondary is eligible.
     SecondaryPreferred {
-        /// Which secondaries.
+        /// Restricts the secondaries.
         options: Option<ReadPreferenceOptions>,
     },
-    /// Any member within the latency window.
+    /// Any member in the latency window.
     Nearest {
-        /// Which members.
+        /// Restricts the members.
         options: Option<ReadPreferenceOptions>,
     },
 }
 
-/// Narrows the members that a [`ReadPreference`] other than primary makes eligible.
+/// Restricts the eligible members of a [`ReadPreference`] other than primary.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ReadPreferenceOptions {
-    /// Tried in order until a set is found that some eligible member carries.
+    /// Tag sets, tried in order until an eligible member matches one.
     #[serde(alias = "tags", alias = "tag_sets")]
     pub tag_sets: Option<Vec<TagSet>>,
-    /// How far a secondary may lag behind the primary; at least 90 s, and at least 10 s more than
-    /// the heartbeat frequency. Whole seconds are sent. None: any lag.
+    /// The maximum lag of a secondary behind the primary: at least 90 s, and at least 10 s more
+    /// than the heartbeat frequency. Sent in whole seconds. `None` allows any lag.
     #[serde(rename = "maxStalenessSeconds", default, deserialize_with = "seconds")]
     pub max_staleness: Option<Duration>,
-    /// Whether a mongos may send the read to two members of each shard and take the first answer.
+    /// Lets a mongos send the read to two members of each shard and use the first reply.
     pub hedge: Option<HedgedReadOptions>,
 }
 
-/// Whether reads through a mongos may be hedged. Servers from 8.0 on ignore it.
+/// Whether a mongos may hedge reads. Servers since 8.0 ignore it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HedgedReadOptions {
-    /// Whether they may.
+    /// Whether it may.
     pub enabled: bool,
 }
 
 impl HedgedReadOptions {
-    /// Hedged reads, allowed.
+    /// Allows hedged reads.
     pub fn enabled() -> Self {
         HedgedReadOptions { enabled: true }
     }
 
-    /// Hedged reads, forbidden.
+    /// Forbids hedged reads.
     pub fn disabled() -> Self {
         HedgedReadOptions { enabled: false }
     }
@@ -90,7 +89,7 @@ builder! {
 }
 
 impl ReadPreferenceOptions {
-    /// Whether nothing is narrowed: a list of the empty tag set alone counts as no list.
+    /// Whether nothing is restricted. A list with only the empty tag set counts as no list.
     pub(crate) fn is_default(&self) -> bool {
         self.hedge.is_none()
             && self.max_staleness.is_none()
@@ -99,36 +98,36 @@ impl ReadPreferenceOptions {
 }
 
 impl ReadPreference {
-    /// The shortest lag that may be asked for (specification "Max Staleness").
+    /// The lowest valid maximum staleness (specification "Max Staleness").
     pub(crate) const SMALLEST_MAX_STALENESS: Duration = Duration::from_secs(90);
 
-    /// The primary alone.
+    /// The primary only.
     pub fn primary() -> Self {
         ReadPreference::Primary
     }
 
-    /// Secondaries alone.
+    /// Secondaries only.
     pub fn secondary(options: impl Into<Option<ReadPreferenceOptions>>) -> Self {
         ReadPreference::Secondary { options: options.into() }
     }
 
-    /// The primary; where there is none, secondaries.
+    /// The primary, or secondaries if there is no primary.
     pub fn primary_preferred(options: impl Into<Option<ReadPreferenceOptions>>) -> Self {
         ReadPreference::PrimaryPreferred { options: options.into() }
     }
 
-    /// Secondaries; where none is eligible, the primary.
+    /// Secondaries, or the primary if no secondary is eligible.
     pub fn secondary_preferred(options: impl Into<Option<ReadPreferenceOptions>>) -> Self {
         ReadPreference::SecondaryPreferred { options: options.into() }
     }
 
-    /// Any member within the latency window.
+    /// Any member in the latency window.
     pub fn nearest(options: impl Into<Option<ReadPreferenceOptions>>) -> Self {
         ReadPreference::Nearest { options: options.into() }
     }
 
-    /// The read preference of the mode `name` in any case, as connection strings write it; `None`
-    /// for an unknown mode.
+    /// The read preference with the mode `name`, in any case, from a connection string. `None` for
+    /// an unknown mode.
     pub(crate) fn from_mode(name: &str, options: Option<ReadPreferenceOptions>) -> Option<Self> {
         Some(match name.to_ascii_lowercase().as_str() {
             "primary" => ReadPreference::Primary,
@@ -140,7 +139,7 @@ impl ReadPreference {
         })
     }
 
-    /// The mode as commands carry it.
+    /// The name of the mode in commands.
     pub fn mode(&self) -> &'static str {
         match self {
             ReadPreference::Primary => "primary",
@@ -151,7 +150,7 @@ impl ReadPreference {
         }
     }
 
-    /// What narrows the eligible members; none for [`Primary`](ReadPreference::Primary).
+    /// The restrictions; `None` for [`Primary`](ReadPreference::Primary).
     pub fn options(&self) -> Option<&ReadPreferenceOptions> {
         match self {
             ReadPreference::Primary => None,
@@ -162,22 +161,22 @@ impl ReadPreference {
         }
     }
 
-    /// The tag sets in the order in which they are tried; empty where none were given.
+    /// The tag sets by preference; empty if there are none.
     pub fn tag_sets(&self) -> &[TagSet] {
         self.options().and_then(|o| o.tag_sets.as_deref()).unwrap_or_default()
     }
 
-    /// How far a secondary may lag behind.
+    /// The maximum lag of a secondary.
     pub fn max_staleness(&self) -> Option<Duration> {
         self.options().and_then(|o| o.max_staleness)
     }
 
-    /// Whether reads through a mongos may be hedged, where that was said.
+    /// Whether a mongos may hedge reads, if set.
     pub fn hedge(&self) -> Option<&HedgedReadOptions> {
         self.options().and_then(|o| o.hedge.as_ref())
     }
 
-    /// Checks what can be checked without knowing the deployment.
+    /// Checks the rules that do not depend on the deployment.
     pub(crate) fn validate(&self, heartbeat_freq: Duration) -> Result<()> {
         const IDLE_WRITE_PERIOD: Duration = Duration::from_secs(10);
         let Some(max_staleness) = self.max_staleness() else { return Ok(()) };
@@ -185,7 +184,8 @@ impl ReadPreference {
             Self::SMALLEST_MAX_STALENESS.max(heartbeat_freq.saturating_add(IDLE_WRITE_PERIOD));
         if max_staleness < smallest {
             return Err(Error::invalid_argument(format!(
-                "maxStalenessSeconds is {} s, but must be at least {} s: 90 s, and 10 s more than heartbeatFrequencyMS",
+                "maxStalenessSeconds is {} s, but must be at least {} s: at least 90 s, and at \
+                 least 10 s more than heartbeatFrequencyMS",
                 max_staleness.as_secs_f64(),
                 smallest.as_secs_f64(),
             )));
@@ -263,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_read_preference_reads_back_as_it_is_written() {
+    fn read_preference_round_trips() {
         let options = ReadPreferenceOptions::builder()
             .tag_sets(vec![TagSet::from([("dc".to_owned(), "ny".to_owned())]), TagSet::new()])
             .max_staleness(Duration::from_secs(120))
@@ -272,7 +272,8 @@ mod tests {
         let written =
             bson::serialize_to_document(&ReadPreference::nearest(options.clone())).unwrap();
         let expected = doc! {
-            "mode": "nearest", "tags": [{ "dc": "ny" }, {}], "maxStalenessSeconds": 120_i64, "hedge": { "enabled": true },
+            "mode": "nearest", "tags": [{ "dc": "ny" }, {}], "maxStalenessSeconds": 120_i64,
+            "hedge": { "enabled": true },
         };
         assert_eq!(written, expected);
         let read: ReadPreference = bson::deserialize_from_document(written).unwrap();

@@ -1,8 +1,8 @@
 //! The keys that SCRAM derives from a password, and their cache.
 //!
-//! Deriving is slow on purpose (PBKDF2 with thousands of iterations), so the keys are kept, by
-//! everything they are derived from: a client that opens a hundred connections derives them once
-//! for each user and salt, as the members of a set share both.
+//! The derivation is slow on purpose (PBKDF2 with thousands of iterations), so a cache keeps the
+//! keys by all inputs. The members of a replica set share user and salt, so a client derives the
+//! keys once for all its connections.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -30,11 +30,11 @@ impl Hash {
         }
     }
 
-    /// The password as the mechanism takes it: for SHA-1 a digest of user and password, for SHA-256
-    /// prepared with SASLprep.
+    /// The password in the mechanism's form: for SHA-1 a digest of username and password, for
+    /// SHA-256 prepared with SASLprep.
     ///
     /// # Errors
-    /// `InvalidArgument` when it contains characters that SASLprep forbids.
+    /// `InvalidArgument` if it contains characters that SASLprep forbids.
     pub(crate) fn prepare<'p>(self, user: &str, password: &'p str) -> Result<Cow<'p, str>> {
         match self {
             Hash::Sha1 => {
@@ -43,7 +43,8 @@ impl Hash {
             }
             Hash::Sha256 => stringprep::saslprep(password).map_err(|_| {
                 Error::invalid_argument(
-                    "the password contains characters that SASLprep (RFC 4013) forbids, such as control characters",
+                    "the password contains characters that SASLprep (RFC 4013) forbids, such \
+                         as control characters",
                 )
             }),
         }
@@ -56,7 +57,7 @@ impl Hash {
         }
     }
 
-    /// Whether `signature` is the HMAC of `data`, in constant time.
+    /// Whether `signature` is the HMAC of `data`, compared in constant time.
     pub(crate) fn verify(self, key: &[u8], data: &[u8], signature: &[u8]) -> bool {
         match self {
             Hash::Sha1 => mac::<Hmac<Sha1>>(key, data).verify_slice(signature).is_ok(),
@@ -79,8 +80,7 @@ impl Hash {
     }
 }
 
-/// The first block of PBKDF2 (RFC 8018), which is all that SCRAM takes: its function `Hi` (RFC
-/// 5802).
+/// The first block of PBKDF2 (RFC 8018): the function `Hi` of SCRAM (RFC 5802).
 fn stretched<M: Mac + KeyInit + Clone>(password: &[u8], salt: &[u8], iterations: u32) -> Vec<u8> {
     let keyed = mac::<M>(password, &[]);
     let mut last =
@@ -99,7 +99,7 @@ fn mac<M: Mac + KeyInit>(key: &[u8], data: &[u8]) -> M {
     mac
 }
 
-/// What proves the user to the server, and the server to the client.
+/// The keys that authenticate the user and the server.
 pub(crate) struct Keys {
     pub(crate) client: Vec<u8>,
     pub(crate) stored: Vec<u8>,
@@ -107,7 +107,7 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Derives the keys. Takes milliseconds: not on a thread that drives tasks.
+    /// Derives the keys. Takes milliseconds, so do not call it on a thread that runs tasks.
     pub(crate) fn derive(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> Self {
         let salted = hash.stretch(password.as_bytes(), salt, iterations);
         let client = hash.hmac(&salted, b"Client Key");
@@ -117,11 +117,11 @@ impl Keys {
     }
 }
 
-/// What keys are derived from.
+/// The inputs of the derivation.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) hash: Hash,
-    /// As [`Hash::prepare`] gives it.
+    /// The result of [`Hash::prepare`].
     pub(crate) password: String,
     pub(crate) salt: Vec<u8>,
     pub(crate) iterations: u32,
@@ -129,15 +129,15 @@ pub(crate) struct Origin {
 
 type Entries = Vec<(Origin, Arc<Keys>)>;
 
-/// The keys derived last. Clones share it.
+/// The most recent keys. Clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct KeyCache {
     entries: Arc<Mutex<Entries>>,
 }
 
 impl KeyCache {
-    /// A user has one salt for each mechanism, so few are ever needed at once; a salt that changed
-    /// pushes out the oldest.
+    /// A user has one salt per mechanism, so few entries are needed. A new salt evicts the oldest
+    /// entry.
     const CAPACITY: usize = 4;
 
     pub(crate) fn get(&self, origin: &Origin) -> Option<Arc<Keys>> {
@@ -154,7 +154,7 @@ impl KeyCache {
         }
     }
 
-    /// Every set of keys in the cache.
+    /// All keys in the cache.
     #[cfg(test)]
     pub(crate) fn all(&self) -> Vec<Arc<Keys>> {
         self.lock().iter().map(|(_, keys)| keys.clone()).collect()
@@ -165,14 +165,14 @@ impl KeyCache {
     }
 }
 
-/// Shows nothing of what it holds.
+/// Hides the content.
 impl fmt::Debug for KeyCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeyCache")
     }
 }
 
-/// A cache is no part of what a credential says.
+/// The cache does not count when credentials are compared.
 impl PartialEq for KeyCache {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_keeps_the_newest_and_stays_small() {
+    fn cache_keeps_the_newest_entries() {
         let cache = KeyCache::default();
         let keys = Arc::new(Keys::derive(Hash::Sha1, "p", &[0], 1));
         (0..10).for_each(|salt| cache.clone().put(origin(salt), keys.clone()));

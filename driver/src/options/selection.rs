@@ -1,4 +1,4 @@
-//! How an operation says which servers may run it.
+//! Selection criteria: the servers that an operation can use.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,22 +6,22 @@ use std::sync::Arc;
 use super::ReadPreference;
 use crate::description::ServerDescription;
 
-/// Tells of one available server whether it may run an operation.
+/// Decides whether an operation can use an available server.
 pub type Predicate = Arc<dyn Fn(&ServerDescription) -> bool + Send + Sync>;
 
-/// Which servers may run an operation.
+/// The servers that an operation can use.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum SelectionCriteria {
-    /// Those that the read preference makes eligible.
+    /// The servers that the read preference makes eligible.
     ReadPreference(ReadPreference),
-    /// Those for which the predicate says true. It is asked each time a server is selected, so it
-    /// should be quick and not block.
+    /// The servers that the predicate accepts. It runs at each server selection, so it should be
+    /// fast and must not block.
     Predicate(Predicate),
 }
 
 impl SelectionCriteria {
-    /// The read preference, where this is one.
+    /// The read preference, if this is one.
     pub fn as_read_preference(&self) -> Option<&ReadPreference> {
         match self {
             SelectionCriteria::ReadPreference(preference) => Some(preference),
@@ -30,7 +30,7 @@ impl SelectionCriteria {
     }
 }
 
-/// Equal read preferences are equal; predicates are equal only to their own clones.
+/// A predicate equals only its own clones.
 impl PartialEq for SelectionCriteria {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {

@@ -1,4 +1,4 @@
-//! The stable API (specification "Versioned API").
+//! The Stable API (specification "Versioned API").
 
 use std::fmt;
 
@@ -7,23 +7,23 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::wire::DocWriter;
 
-/// Which version of the stable API every command of a client declares.
+/// The Stable API version that every command of a client declares.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerApi {
     /// The version.
     pub version: ServerApiVersion,
-    /// Whether the server refuses commands that are not part of that version.
+    /// Makes the server refuse commands outside that version.
     pub strict: Option<bool>,
-    /// Whether the server refuses what that version deprecates.
+    /// Makes the server refuse features that are deprecated in that version.
     pub deprecation_errors: Option<bool>,
 }
 
-/// A version of the stable API.
+/// A version of the Stable API.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerApiVersion {
-    /// Version "1", of servers from 5.0 on.
+    /// Version "1", since MongoDB 5.0.
     #[default]
     V1,
 }
@@ -38,7 +38,7 @@ builder! {
 }
 
 impl ServerApi {
-    /// Declares it in a command.
+    /// Adds the declaration to a command.
     pub(crate) fn write(&self, command: &mut DocWriter<'_>) {
         command.str(cstr!("apiVersion"), self.version.as_str());
         if let Some(strict) = self.strict {
@@ -51,7 +51,7 @@ impl ServerApi {
 }
 
 impl ServerApiVersion {
-    /// The version as commands carry it.
+    /// The version in commands.
     pub fn as_str(self) -> &'static str {
         match self {
             ServerApiVersion::V1 => "1",
@@ -77,7 +77,7 @@ impl<'de> Deserialize<'de> for ServerApiVersion {
         match &*version {
             "1" => Ok(ServerApiVersion::V1),
             other => Err(serde::de::Error::custom(format!(
-                "unknown version {other:?} of the stable API; known is \"1\""
+                "unknown Stable API version {other:?}; the only known one is \"1\""
             ))),
         }
     }

@@ -1,50 +1,50 @@
-//! Whether and how connections are encrypted.
+//! The TLS options.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Whether connections are encrypted.
+/// Whether connections use TLS.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Tls {
-    /// They are.
+    /// With TLS.
     Enabled(TlsOptions),
-    /// They are not.
+    /// Without TLS.
     Disabled,
 }
 
-/// How connections are encrypted. Every field left out has the safe value.
+/// The options of TLS. The defaults are secure.
 #[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct TlsOptions {
-    /// A PEM file of the certificate authorities to trust; none: those that the system trusts.
+    /// A PEM file with the trusted certificate authorities. Default: those of the system.
     pub ca_file_path: Option<PathBuf>,
-    /// The content of such a file, instead of its path.
+    /// The content of such a file, as an alternative to the path.
     pub ca_pem: Option<Vec<u8>>,
-    /// A PEM file of the client's certificate and private key.
+    /// A PEM file with the client's certificate and private key.
     pub cert_key_file_path: Option<PathBuf>,
-    /// The content of such a file, instead of its path.
+    /// The content of such a file, as an alternative to the path.
     pub cert_key_pem: Option<Vec<u8>>,
-    /// The password of that private key, where it is encrypted.
+    /// The password of an encrypted private key.
     pub tls_certificate_key_file_password: Option<Vec<u8>>,
-    /// Accept any certificate. Whoever sits between client and server can then read and change
-    /// everything.
+    /// Accepts any certificate. An attacker between client and server can then read and change all
+    /// data.
     pub allow_invalid_certificates: Option<bool>,
-    /// Accept a valid certificate of another host.
+    /// Accepts a valid certificate of another host.
     pub allow_invalid_hostnames: Option<bool>,
     /// `tlsInsecure`: both of the above.
     pub insecure: Option<bool>,
-    /// `tlsDisableCertificateRevocationCheck`. Accepted and without effect: this driver does not
-    /// ask whether a certificate was revoked.
+    /// `tlsDisableCertificateRevocationCheck`. Has no effect: this driver does not check for
+    /// revoked certificates.
     pub disable_certificate_revocation_check: Option<bool>,
-    /// `tlsDisableOCSPEndpointCheck`. Accepted and without effect, as above.
+    /// `tlsDisableOCSPEndpointCheck`. Has no effect, for the same reason.
     pub disable_ocsp_endpoint_check: Option<bool>,
-    /// A ready configuration, which overrides all of the above.
+    /// A complete configuration, which overrides all other fields.
     #[cfg(feature = "tls")]
     pub rustls_config: Option<RustlsConfig>,
 }
 
-/// A `rustls::ClientConfig` of the caller's making. Equal only to its own clones.
+/// The caller's own `rustls::ClientConfig`. Equals only its own clones.
 #[cfg(feature = "tls")]
 #[derive(Clone)]
 pub struct RustlsConfig(pub(crate) std::sync::Arc<rustls::ClientConfig>);

@@ -1,4 +1,4 @@
-//! What options mean together: the one place where combinations are refused.
+//! Validation of the client options and their combinations.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use super::{ClientOptions, SelectionCriteria, impossible_in_host};
 use crate::error::{Error, Result};
 use crate::types::{Compressor, ServerAddress};
 
-/// The shortest time between two checks of one server, however many ask for one (specification
-/// "Server Monitoring", `minHeartbeatFrequencyMS`).
+/// The minimum interval between two checks of a server (specification "Server Monitoring",
+/// `minHeartbeatFrequencyMS`).
 pub(crate) const MIN_HEARTBEAT_FREQUENCY: Duration = Duration::from_millis(500);
 
-/// The longest name of an application, in bytes (specification "MongoDB Handshake").
+/// The maximum size of the application name (specification "MongoDB Handshake").
 const MAX_APP_NAME: usize = 128;
 
 impl ClientOptions {
-    /// Refuses what no client could do.
+    /// Refuses invalid and contradictory options.
     ///
     /// # Errors
-    /// `InvalidArgument`, naming the options by their names in connection strings.
+    /// `InvalidArgument` with the names of the options in connection strings.
     pub(crate) fn validate(&self) -> Result<()> {
         self.validate_hosts()?;
         self.validate_pool()?;
@@ -27,7 +27,7 @@ impl ClientOptions {
         }
         if self.server_selection_timeout().is_zero() {
             return wrong(
-                "serverSelectionTimeoutMS must be at least 1; for no waiting, use serverSelectionTryOnce=true",
+                "serverSelectionTimeoutMS must be at least 1; see also serverSelectionTryOnce",
             );
         }
         for compressor in self.compressors.iter().flatten() {
@@ -50,7 +50,8 @@ impl ClientOptions {
         let several = self.hosts.len() > 1;
         if self.direct_connection() && several {
             return wrong(format!(
-                "directConnection=true allows one host, but {} are given; leave the option out, or the other hosts",
+                "directConnection=true allows one host, but {} are given; remove the option, or \
+                 all hosts but one",
                 self.hosts.len()
             ));
         }
@@ -88,7 +89,7 @@ impl ClientOptions {
             Some(proxy) if proxy.host.is_empty() => wrong("proxyHost is empty"),
             Some(proxy) => match impossible_in_host(&proxy.host) {
                 Some(c) => wrong(format!(
-                    "proxyHost={:?} contains {c:?}, which no host name may have",
+                    "proxyHost={:?} contains {c:?}, which is impossible in a host name",
                     proxy.host
                 )),
                 None => Ok(()),
@@ -106,7 +107,7 @@ impl ClientOptions {
             return wrong("maxConnecting must be at least 1");
         }
         if self.wait_queue_multiple == Some(0) {
-            return wrong("waitQueueMultiple must be at least 1; leave it out for no limit");
+            return wrong("waitQueueMultiple must be at least 1; omit it for no limit");
         }
         Ok(())
     }
@@ -124,11 +125,12 @@ impl ClientOptions {
             && let Some(c) = forbidden_in_database(name)
         {
             return wrong(format!(
-                "the default database {name:?} contains {c:?}, which no database name may have"
+                "the default database {name:?} contains {c:?}, which is impossible in a database \
+                 name"
             ));
         }
         if self.repl_set_name.as_deref() == Some("") {
-            return wrong("replicaSet is empty; leave it out to accept any set");
+            return wrong("replicaSet is empty; omit it to accept any set");
         }
         if let Some(info) = &self.driver_info {
             let parts = [Some(&info.name), info.version.as_ref(), info.platform.as_ref()];
@@ -150,7 +152,7 @@ fn validate_level(compressor: &Compressor) -> Result<()> {
     };
     match level {
         Some(level) if !levels.contains(level) => wrong(format!(
-            "the level {level} of the compressor {} is outside of {} to {}",
+            "the level {level} of the compressor {} is outside {} to {}",
             compressor.name(),
             levels.start(),
             levels.end()
@@ -159,7 +161,7 @@ fn validate_level(compressor: &Compressor) -> Result<()> {
     }
 }
 
-/// The first character of a database's name that it must not have (specification "Connection
+/// The first character of a database name that is forbidden in one (specification "Connection
 /// String", section "Auth Database").
 pub(crate) fn forbidden_in_database(name: &str) -> Option<char> {
     const FORBIDDEN: [char; 6] = ['/', '\\', ' ', '"', '$', '\0'];
@@ -176,7 +178,7 @@ mod tests {
     use crate::options::Socks5Proxy;
 
     #[test]
-    fn a_level_that_its_compressor_does_not_have_is_refused() {
+    fn invalid_compression_level_is_refused() {
         let with = |compressor| ClientOptions {
             compressors: Some(vec![compressor]),
             ..ClientOptions::default()
@@ -195,9 +197,9 @@ mod tests {
         assert!(error.contains("zlib") && error.contains("10"), "{error}");
     }
 
-    /// Options that are set in code are held to what a connection string may say.
+    /// Options set in code follow the rules of connection strings.
     #[test]
-    fn impossible_names_of_code_are_refused() {
+    fn impossible_names_in_options_are_refused() {
         let seed = |host: &str, port| {
             ClientOptions::builder()
                 .hosts(vec![ServerAddress::Tcp { host: host.into(), port }])
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn compressor_without_its_feature_is_warned_of_once() {
+    fn compressor_without_its_feature_gives_one_warning() {
         let all = vec![
             Compressor::Snappy,
             Compressor::Zlib { level: None },

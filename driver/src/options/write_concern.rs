@@ -1,6 +1,6 @@
-//! How many members must hold a write before it counts (specification "Read and Write Concern").
+//! The write concern (specification "Read and Write Concern").
 //!
-//! The serde form is the one that commands carry as `writeConcern`.
+//! Its serde format is that of `writeConcern` in commands.
 
 use std::time::Duration;
 
@@ -9,30 +9,30 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 
-/// How many members must hold a write, and how firmly, before the server acknowledges it.
+/// The write concern: the acknowledgment that a write requires.
 ///
-/// Without one, commands carry none and the server's default holds, which acknowledges writes.
+/// Commands without a write concern use the server's default, which acknowledges writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WriteConcern {
-    /// How many members.
+    /// The number of members that must acknowledge a write.
     pub w: Option<Acknowledgment>,
-    /// How long the server waits for them before it answers with a write concern error; zero:
-    /// without limit. Whole milliseconds are sent. The write stays done where it was done.
+    /// The time limit for the acknowledgments. After it the server replies with a write concern
+    /// error, and the write is not undone. Zero means no limit. Sent in whole milliseconds.
     pub w_timeout: Option<Duration>,
-    /// Whether they must have it in their journals on disk.
+    /// Requires the write to be in the journal on disk.
     pub journal: Option<bool>,
 }
 
-/// How many members must hold a write.
+/// The number of members that must acknowledge a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Acknowledgment {
-    /// This many. `Nodes(0)` asks for no answer at all: whether the write was done is never known.
+    /// This many members. `Nodes(0)` requests no reply: the result of the write stays unknown.
     Nodes(u32),
-    /// More than half of the voting, data-bearing members.
+    /// A majority of the voting, data-bearing members.
     Majority,
-    /// Those that the set's configuration names so.
+    /// The members that this mode of the replica set configuration names.
     Custom(String),
 }
 
@@ -46,40 +46,39 @@ builder! {
 }
 
 impl WriteConcern {
-    /// Acknowledged by `n` members.
+    /// Acknowledgment by `n` members.
     pub fn nodes(n: u32) -> Self {
         Acknowledgment::Nodes(n).into()
     }
 
-    /// Acknowledged by a majority.
+    /// Acknowledgment by a majority.
     pub fn majority() -> Self {
         Acknowledgment::Majority.into()
     }
 
-    /// Acknowledged by those that the set's configuration calls `name`.
+    /// Acknowledgment by the members of the mode `name` in the replica set configuration.
     pub fn custom(name: impl AsRef<str>) -> Self {
         Acknowledgment::from(name.as_ref()).into()
     }
 
-    /// Whether the server answers at all: false only for `w: 0`.
+    /// Whether the server replies: false only for `w: 0`.
     pub fn is_acknowledged(&self) -> bool {
         self.w != Some(Acknowledgment::Nodes(0)) || self.journal == Some(true)
     }
 
-    /// Whether nothing is asked for, so that commands carry nothing.
+    /// Whether nothing is set. Commands then carry no write concern.
     pub fn is_empty(&self) -> bool {
         *self == WriteConcern::default()
     }
 
-    /// Checks that the parts do not contradict each other and fit their fields on the wire.
+    /// Checks that the parts are consistent and fit into their BSON types.
     ///
     /// # Errors
-    /// `InvalidArgument` for `w: 0` with `journal: true`, and for a number of members above 2^31 -
-    /// 1.
+    /// `InvalidArgument` for `w: 0` with `journal: true`, and for more than 2^31 - 1 members.
     pub(crate) fn validate(&self) -> Result<()> {
         if self.w == Some(Acknowledgment::Nodes(0)) && self.journal == Some(true) {
             return Err(Error::invalid_argument(
-                "the write concern w=0 asks for no answer, journal=true for a firm one; drop one of them",
+                "the write concern w=0 contradicts journal=true; remove one",
             ));
         }
         if let Some(Acknowledgment::Nodes(n)) = self.w
@@ -137,9 +136,9 @@ impl<'de> Deserialize<'de> for Acknowledgment {
         match Written::deserialize(deserializer)? {
             Written::Number(n) => match u32::try_from(n) {
                 Ok(n) => Ok(Acknowledgment::Nodes(n)),
-                Err(_) => Err(serde::de::Error::custom(format!(
-                    "w must be a number from 0 on, but is {n}"
-                ))),
+                Err(_) => {
+                    Err(serde::de::Error::custom(format!("w must be at least 0, but is {n}")))
+                }
             },
             Written::Name(name) => Ok(Acknowledgment::from(name.as_str())),
         }

@@ -1,4 +1,4 @@
-//! How the address of a server is written.
+//! Parses server addresses.
 
 use std::path::PathBuf;
 
@@ -7,12 +7,12 @@ use crate::options::{impossible, impossible_in_host};
 use crate::types::ServerAddress;
 
 impl ServerAddress {
-    /// Reads `host`, `host:port`, `[::1]:port` or `/path/to/mongodb.sock`, without
-    /// percent-encoding. A path has at least one slash; `mongodb.sock` is a host name,
-    /// `./mongodb.sock` is a path.
+    /// Parses `host`, `host:port`, `[::1]:port` or `/path/to/mongodb.sock`, without
+    /// percent-encoding. A path contains a slash: `mongodb.sock` is a host name, `./mongodb.sock`
+    /// is a path.
     ///
     /// # Errors
-    /// `InvalidArgument`, naming the address and what is wrong with it.
+    /// `InvalidArgument` with the address and its fault.
     pub fn parse(address: impl AsRef<str>) -> Result<Self> {
         let address = address.as_ref();
         let bad =
@@ -34,7 +34,7 @@ impl ServerAddress {
             None => match address.split_once(':') {
                 Some((_, port)) if port.contains(':') => {
                     return Err(bad(
-                        "has more than one ':'; write an IPv6 address in brackets, such as [::1]:27017",
+                        "has more than one ':'; write an IPv6 address in brackets: [::1]:27017",
                     ));
                 }
                 Some((host, port)) => (host, Some(port)),
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_read_back_as_they_are_written() {
+    fn addresses_round_trip() {
         for (written, read) in [
             ("Mongo.Example", "mongo.example:27017"),
             ("localhost:1", "localhost:1"),
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_character_is_named_in_the_error() {
+    fn error_names_the_impossible_character() {
         for (address, culprit) in [
             ("local host", "' '"),
             ("localhost ", "' '"),
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_address_is_named_in_the_error() {
+    fn error_names_the_bad_address() {
         for bad in [
             "", ":27017", "a:", "a:0", "a:65536", "a:b", "a:1:2", "[::1", "[::1]x", "::1", "a/b",
             "a:+1",

@@ -1,4 +1,4 @@
-//! Who the connection string says the user is (specification "Authentication", section "Connection
+//! The credential of a connection string (specification "Authentication", section "Connection
 //! String Options").
 
 use bson::Document;
@@ -8,8 +8,8 @@ use super::{bad, percent};
 use crate::error::Result;
 use crate::options::{AuthMechanism, Credential};
 
-/// The credential of user info and options, and `authSource`. There is one if user info or a
-/// mechanism is given; a database or source alone asks for none.
+/// The credential from user info, options and `authSource`. A credential needs user info or a
+/// mechanism; a database or source alone gives none.
 pub(super) fn read(
     user_info: Option<&str>,
     pairs: &mut Pairs,
@@ -19,16 +19,16 @@ pub(super) fn read(
         pairs.text("authMechanism").map(|name| AuthMechanism::named(&name)).transpose()?;
     let source = pairs.raw("authSource");
     if source.as_deref() == Some("") {
-        return Err(bad("has an empty authSource; leave the option out for the default"));
+        return Err(bad("has an empty authSource; omit the option for the default"));
     }
     if source.as_deref().is_some_and(|source| source.contains('\0')) {
-        return Err(bad("has an authSource that contains '\\0', which no database name may have"));
+        return Err(bad("has an authSource with '\\0'; database names cannot contain it"));
     }
     let properties = read_properties(pairs, mechanism);
     if user_info.is_none() && mechanism.is_none() {
         if properties.is_some() {
             pairs.warn(
-                "the option authMechanismProperties is ignored: there is neither a user nor an authMechanism",
+                "the option authMechanismProperties is ignored without a user and an authMechanism",
             );
         }
         return Ok((None, source));
@@ -47,12 +47,12 @@ pub(super) fn read(
 }
 
 fn read_user_info(user_info: &str) -> Result<(String, Option<String>)> {
-    // Neither part is repeated in a message: what was taken for a name may be a password.
+    // The message repeats neither part, because both may contain the password.
     let unreadable = |what: &str, why: &str| {
-        bad(format_args!("has a {what} that {why}; user name and password must be percent-encoded"))
+        bad(format_args!("has a {what} that {why}; percent-encode username and password"))
     };
     if user_info.contains('@') {
-        return Err(unreadable("user name or password", "contains an '@'"));
+        return Err(unreadable("username or password", "contains an '@'"));
     }
     let (name, password) = match user_info.split_once(':') {
         Some((_, password)) if password.contains(':') => {
@@ -62,7 +62,7 @@ fn read_user_info(user_info: &str) -> Result<(String, Option<String>)> {
         None => (user_info, None),
     };
     if name.is_empty() {
-        return Err(bad("has an '@' without a user name before it"));
+        return Err(bad("has an '@' without a username before it"));
     }
     let name = percent::decode(name).map_err(|why| unreadable("user name", why))?;
     let password =
@@ -70,8 +70,8 @@ fn read_user_info(user_info: &str) -> Result<(String, Option<String>)> {
     Ok((name.into_owned(), password.map(std::borrow::Cow::into_owned)))
 }
 
-/// `authMechanismProperties`. A value with a comma in it cannot be told from the next pair: the
-/// piece after the comma is left out with a warning.
+/// Reads `authMechanismProperties`. A comma in a value looks like the end of a pair, so the piece
+/// after it is ignored with a warning.
 fn read_properties(pairs: &mut Pairs, mechanism: Option<AuthMechanism>) -> Option<Document> {
     let mut properties = Document::new();
     if let Some(value) = pairs.text("authMechanismProperties") {
@@ -80,16 +80,17 @@ fn read_properties(pairs: &mut Pairs, mechanism: Option<AuthMechanism>) -> Optio
             properties.insert(key, value);
         }
         if !broken.is_empty() {
-            // The pieces are not shown: they may belong to a secret.
+            // The warning does not show the pieces, because they may be part of a secret.
             pairs.warn(
-                "the option authMechanismProperties must be pairs key:value with commas between them, \
-                 and no value may contain a comma; a piece that is no pair is ignored",
+                "the option authMechanismProperties must be key:value pairs separated by commas; \
+                 values cannot contain commas; malformed pieces are ignored",
             );
         }
     }
     if let Some(name) = pairs.text("gssapiServiceName") {
         pairs.warn(
-            "the option gssapiServiceName is deprecated; write authMechanismProperties=SERVICE_NAME:name",
+            "the option gssapiServiceName is deprecated; use \
+             authMechanismProperties=SERVICE_NAME:name",
         );
         properties.entry("SERVICE_NAME".to_owned()).or_insert(name.into());
     }

@@ -1,4 +1,4 @@
-//! Asking the name service for the records of a `mongodb+srv` name.
+//! DNS queries for the records of a `mongodb+srv` name.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -14,27 +14,26 @@ use super::srv::{Records, unresolved};
 use crate::error::Result;
 use crate::rt::Runtime;
 
-/// What to ask.
+/// A DNS query.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
-    /// The name of the connection string.
+    /// The name in the connection string.
     pub(crate) name: String,
     pub(crate) service: String,
-    /// Whom to ask instead of the name servers of the system.
+    /// The name server to use instead of the system's.
     pub(crate) name_server: Option<SocketAddr>,
 }
 
-/// The SRV and TXT records of a name, and how long they hold.
+/// Queries the SRV and TXT records of a name. Returns them with their time to live.
 ///
-/// Runs in the background of `runtime`, whichever API waits for it.
+/// Runs in the background of `runtime` for both APIs.
 ///
 /// # Errors
-/// `DnsResolve`, with the name and the resolver's reason. That there are no TXT records is no
-/// error.
+/// `DnsResolve` with the name and the resolver's reason. Missing TXT records are not an error.
 pub(crate) async fn lookup(question: Question, runtime: &Runtime) -> Result<(Records, Duration)> {
     let (give, answer) = tokio::sync::oneshot::channel();
     runtime.spawn(async move {
-        // Whoever asked may have gone away.
+        // The caller may be gone.
         let _ = give.send(ask(&question).await);
     });
     answer.await.unwrap_or_else(|_| Err(unresolved("the runtime is shutting down".into())))

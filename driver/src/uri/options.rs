@@ -1,5 +1,4 @@
-//! Each option of a connection string, under the name that the specification "URI Options" gives
-//! it.
+//! The options of a connection string, by their names in the specification "URI Options".
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -58,9 +57,9 @@ fn monitoring_mode(value: &str) -> Option<ServerMonitoringMode> {
     }
 }
 
-/// RFC 6335, section 5.1: letters, digits and single inner hyphens, with a letter among them; but
-/// up to 62 of them, as many as a label of a name has room for (specification "Initial DNS Seedlist
-/// Discovery", section "srvServiceName").
+/// RFC 6335, section 5.1: letters, digits and single inner hyphens, with at least one letter. The
+/// specification "Initial DNS Seedlist Discovery" (section "srvServiceName") allows 62 characters,
+/// the limit of a DNS label.
 fn service_name(value: &str) -> Option<String> {
     let fits = value.len() <= 62
         && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
@@ -84,7 +83,7 @@ fn compressors(pairs: &mut Pairs) -> Option<Vec<Compressor>> {
             "zstd" => Compressor::Zstd { level: None },
             _ => {
                 pairs.warn(format!(
-                    "the option compressors knows snappy, zlib and zstd; {name:?} is ignored"
+                    "the option compressors supports snappy, zlib and zstd; {name:?} is ignored"
                 ));
                 continue;
             }
@@ -128,7 +127,8 @@ fn tag_sets(pairs: &mut Pairs) -> Option<Vec<TagSet>> {
                 sets.push(tags.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect());
             }
             _ => pairs.warn(format!(
-                "the option readPreferenceTags must be tags name:value with commas between them; {value:?} is ignored"
+                "the option readPreferenceTags must be name:value pairs separated by commas; \
+                 {value:?} is ignored"
             )),
         }
     }
@@ -144,7 +144,7 @@ fn write_concern(pairs: &mut Pairs) -> Result<Option<WriteConcern>> {
                 Ok(n) => Acknowledgment::Nodes(n),
                 Err(_) => {
                     return Err(bad(format_args!(
-                        "asks for w={n}; a number of members is meant, from 0 on"
+                        "has w={n}; the number of members cannot be negative"
                     )));
                 }
             },
@@ -153,7 +153,7 @@ fn write_concern(pairs: &mut Pairs) -> Result<Option<WriteConcern>> {
     let old_w_timeout = pairs.has("wtimeout");
     let mut w_timeout = pairs.milliseconds("wtimeout");
     if old_w_timeout {
-        pairs.warn("the option wtimeout is deprecated; write wTimeoutMS, which counts where both are given");
+        pairs.warn("the option wtimeout is deprecated; use wTimeoutMS, which overrides it");
     }
     w_timeout = pairs.milliseconds("wTimeoutMS").or(w_timeout);
     let journal = pairs.flag("journal");
@@ -161,8 +161,8 @@ fn write_concern(pairs: &mut Pairs) -> Result<Option<WriteConcern>> {
     Ok((!concern.is_empty()).then_some(concern))
 }
 
-/// The proxy options (specification "SOCKS5 support"): each at most once, all only with a host,
-/// name and password together.
+/// The proxy options (specification "SOCKS5 Support"): each at most once, all only with a host,
+/// username and password only together.
 fn socks5_proxy(pairs: &mut Pairs) -> Result<Option<Socks5Proxy>> {
     let host = pairs.only("proxyHost")?;
     let port = pairs.only("proxyPort")?;
@@ -178,7 +178,7 @@ fn socks5_proxy(pairs: &mut Pairs) -> Result<Option<Socks5Proxy>> {
         None | Some("0") => None,
         Some(digits) => match digits.parse::<u16>() {
             Ok(port) => Some(port),
-            Err(_) => return Err(bad(format_args!("has proxyPort={digits:?}, which is no port"))),
+            Err(_) => return Err(bad(format_args!("has the invalid port proxyPort={digits:?}"))),
         },
     };
     let authentication = match (username, password) {
@@ -186,15 +186,15 @@ fn socks5_proxy(pairs: &mut Pairs) -> Result<Option<Socks5Proxy>> {
         (Some(username), Some(password)) => Some((username, password)),
         _ => {
             return Err(bad(
-                "has one of proxyUsername and proxyPassword; both or neither are needed",
+                "has only one of proxyUsername and proxyPassword; give both or neither",
             ));
         }
     };
     Ok(Some(Socks5Proxy { host, port, authentication }))
 }
 
-/// Pairs of TLS options of which at most one may be written, whatever its value
-/// (specification "URI Options", section "Conflicting TLS options").
+/// Pairs of TLS options that exclude each other with any values (specification "URI Options",
+/// section "Conflicting TLS options").
 const EXCLUSIVE: [(&str, &str); 7] = [
     ("tlsInsecure", "tlsAllowInvalidCertificates"),
     ("tlsInsecure", "tlsAllowInvalidHostnames"),
@@ -205,12 +205,12 @@ const EXCLUSIVE: [(&str, &str); 7] = [
     ("tlsDisableOCSPEndpointCheck", "tlsDisableCertificateRevocationCheck"),
 ];
 
-/// TLS is on with `tls=true`, with `mongodb+srv`, and with any other TLS option unless `tls=false`
-/// is written.
+/// TLS is enabled by `tls=true`, by `mongodb+srv`, and by any other TLS option, unless `tls=false`
+/// is given.
 fn tls(pairs: &mut Pairs, srv: bool) -> Result<Option<Tls>> {
     for (one, other) in EXCLUSIVE {
         if pairs.has(one) && pairs.has(other) {
-            return Err(bad(format_args!("has both {one} and {other}; leave one of them out")));
+            return Err(bad(format_args!("has both {one} and {other}; remove one of them")));
         }
     }
     let written = ["tls", "ssl"].map(|name| (name, pairs.all(name)));
@@ -221,7 +221,7 @@ fn tls(pairs: &mut Pairs, srv: bool) -> Result<Option<Tls>> {
         match (wanted, read_flag(value)) {
             (_, None) => misread.push((name, value)),
             (Some(before), Some(now)) if before != now => {
-                return Err(bad("says with tls or ssl both that TLS is wanted and that it is not"));
+                return Err(bad("enables and disables TLS at once, with tls or ssl"));
             }
             (_, now) => wanted = now,
         }
@@ -243,7 +243,7 @@ fn tls(pairs: &mut Pairs, srv: bool) -> Result<Option<Tls>> {
     let tls = match wanted {
         Some(false) => {
             if given {
-                pairs.warn("the options of TLS are ignored because of tls=false");
+                pairs.warn("the TLS options are ignored because of tls=false");
             }
             Some(Tls::Disabled)
         }

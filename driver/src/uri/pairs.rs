@@ -1,7 +1,7 @@
-//! The `key=value` pairs of a connection string, taken out one option at a time.
+//! The `key=value` pairs of a connection string, consumed one option at a time.
 //!
-//! What an option cannot use becomes a warning, and so does, at the end, every pair that nothing
-//! took. Which options there are is known by then: every one of them has been asked for.
+//! An invalid value becomes a warning. At the end, every pair that was not consumed becomes a
+//! warning, too. All known option names have been requested by then.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use crate::error::Result;
 
 pub(super) struct Pairs {
     pairs: Vec<Pair>,
-    /// The names that were asked for.
+    /// The names that were requested.
     known: Vec<&'static str>,
     warnings: Vec<String>,
 }
 
-/// Names that are understood, but that nobody should be told to write.
+/// Deprecated names, which warnings do not suggest.
 const OLD: [&str; 3] = ["gssapiServiceName", "ssl", "wtimeout"];
 
 struct Pair {
-    /// As it was written, for messages.
+    /// The key as written, for messages.
     key: String,
     value: String,
     taken: bool,
@@ -42,13 +42,13 @@ impl Pairs {
         Ok(Pairs { pairs, known: Vec::new(), warnings: Vec::new() })
     }
 
-    /// The first key that is none of `names`.
+    /// The first key that is not in `names`.
     pub(super) fn first_other_than(&self, names: &[&str]) -> Option<&str> {
         let known = |pair: &&Pair| names.iter().any(|name| pair.key.eq_ignore_ascii_case(name));
         self.pairs.iter().find(|pair| !known(pair)).map(|pair| pair.key.as_str())
     }
 
-    /// Adds those of `others` whose keys are not written here.
+    /// Adds the pairs of `others` whose keys are missing here.
     pub(super) fn add_missing(&mut self, others: Pairs) {
         let missing: Vec<_> =
             others.pairs.into_iter().filter(|pair| !self.has(&pair.key)).collect();
@@ -59,7 +59,7 @@ impl Pairs {
         self.warnings.push(warning.into());
     }
 
-    /// Every value of `name`, in the order written.
+    /// All values of `name`, in their order.
     pub(super) fn all(&mut self, name: &'static str) -> Vec<String> {
         self.known.push(name);
         let mut values = Vec::new();
@@ -70,24 +70,24 @@ impl Pairs {
         values
     }
 
-    /// Whether `name` is written at all.
+    /// Whether `name` is given.
     pub(super) fn has(&self, name: &str) -> bool {
         self.pairs.iter().any(|pair| pair.key.eq_ignore_ascii_case(name))
     }
 
-    /// The value of `name`, empty or not; the last one with a warning where it is repeated.
+    /// The value of `name`, also an empty one. Repetitions give a warning; the last value counts.
     pub(super) fn raw(&mut self, name: &'static str) -> Option<String> {
         let mut values = self.all(name);
         if values.len() > 1 {
             self.warn(format!(
-                "the option {name} is given {} times; the last one counts",
+                "the option {name} is given {} times; the last value is used",
                 values.len()
             ));
         }
         values.pop()
     }
 
-    /// The value of `name`, once at most.
+    /// The value of `name`, which may be given once at most.
     pub(super) fn only(&mut self, name: &'static str) -> Result<Option<String>> {
         let mut values = self.all(name);
         match values.len() {
@@ -96,7 +96,7 @@ impl Pairs {
         }
     }
 
-    /// The value of `name`, with a warning where it is empty.
+    /// The value of `name`. An empty value gives a warning.
     pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
         let value = self.raw(name)?;
         if value.is_empty() {
@@ -106,8 +106,8 @@ impl Pairs {
         Some(value)
     }
 
-    /// What `read` makes of the value of `name`; a warning that it must be `wanted` where that is
-    /// nothing.
+    /// The value of `name` as parsed by `read`. If `read` returns `None`, a warning says that the
+    /// value must be `wanted`.
     pub(super) fn read<T>(
         &mut self,
         name: &'static str,
@@ -139,20 +139,20 @@ impl Pairs {
     }
 
     pub(super) fn milliseconds(&mut self, name: &'static str) -> Option<Duration> {
-        self.read(name, "a number of milliseconds from 0 on", read_milliseconds)
+        self.read(name, "a number of milliseconds, at least 0", read_milliseconds)
     }
 
     pub(super) fn milliseconds_from(&mut self, name: &'static str, least: u64) -> Option<Duration> {
         let least = Duration::from_millis(least);
         self.read(
             name,
-            &format!("a number of milliseconds from {} on", least.as_millis()),
+            &format!("a number of milliseconds, at least {}", least.as_millis()),
             |value| read_milliseconds(value).filter(|duration| *duration >= least),
         )
     }
 
-    /// The warnings, with one for every pair that nothing took, which names the option that was
-    /// most likely meant.
+    /// The warnings, with one for every pair that was not consumed. It suggests the most similar
+    /// option.
     pub(super) fn into_warnings(self) -> Vec<String> {
         let Pairs { pairs, known, mut warnings } = self;
         for Pair { key, .. } in pairs.iter().filter(|pair| !pair.taken) {
@@ -180,7 +180,7 @@ fn read_milliseconds(value: &str) -> Option<Duration> {
     value.parse().ok().filter(|ms| i64::try_from(*ms).is_ok()).map(Duration::from_millis)
 }
 
-/// The pairs `key:value,key:value` of one value, and the pieces that are none.
+/// The pairs `key:value,key:value` of a value, and the malformed pieces.
 pub(super) fn split_properties(value: &str) -> (Vec<(&str, &str)>, Vec<&str>) {
     let mut pairs = Vec::new();
     let mut broken = Vec::new();

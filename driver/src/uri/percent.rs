@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-/// What `text` stands for, or why it stands for nothing.
+/// Decodes `text`.
+///
+/// # Errors
+/// The fault of `text`.
 pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, &'static str> {
     if !text.contains('%') {
         return Ok(Cow::Borrowed(text));
@@ -18,14 +21,12 @@ pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, &'static str> {
             (Some(high), Some(low)) => decoded.push(high << 4 | low),
             _ => {
                 return Err(
-                    "has a '%' without two hexadecimal digits after it; write %25 for a percent sign",
+                    "has a '%' without two hexadecimal digits; write %25 for a percent sign",
                 );
             }
         }
     }
-    String::from_utf8(decoded)
-        .map(Cow::Owned)
-        .map_err(|_| "is not UTF-8 once it is percent-decoded")
+    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| "is not UTF-8 after percent-decoding")
 }
 
 fn hex_digit(byte: u8) -> Option<u8> {

@@ -1,18 +1,18 @@
-//! Which known name a misspelt one was most likely meant to be.
+//! Finds the known name that is most similar to a misspelt one.
 //!
-//! Names are compared by their edit distance without regard to case: the least number of letters to
-//! insert, leave out, replace, or swap with their neighbour (the "optimal string alignment").
+//! Similarity is the edit distance without regard to case: the minimum number of insertions,
+//! deletions, replacements and swaps of neighbouring letters (the "optimal string alignment").
 
-/// Names further apart than this were not meant for each other.
+/// The maximum distance of a suggestion.
 const FAR: usize = 2;
 
-/// The name that is spelt most like `written`: at most two edits away, and at most one for every
-/// three letters. The first of several.
+/// The name most similar to `written`: at most two edits away, and at most one edit per three
+/// letters. The first of equals.
 pub(super) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let bound = FAR.min(written.len() / 3);
     let near = |name: &'a str| {
-        // So many letters at least are to be inserted or left out. It also keeps names without
-        // measure from being compared.
+        // The difference in length is a lower bound for the distance. This check also limits the
+        // size of compared names.
         let apart =
             (name.len().abs_diff(written.len()) <= bound).then(|| distance(written, name))?;
         (apart <= bound).then_some((apart, name))
@@ -22,7 +22,7 @@ pub(super) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -
 
 fn distance(one: &str, other: &str) -> usize {
     let other = other.as_bytes();
-    // Of the beginnings of `one` that are as long as the row's number, to every beginning of
+    // The distances from the first letters of `one`, as many as the row's number, to each prefix of
     // `other`.
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=other.len()).collect();
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_distance_counts_edits() {
+    fn distance_counts_edits() {
         for (one, other, expected) in [
             ("", "", 0),
             ("", "abc", 3),
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_wins_and_the_far_are_not_named() {
+    fn nearest_name_is_suggested_within_the_bound() {
         let nearest =
             |written| nearest(written, ["journal", "maxPoolSize", "minPoolSize", "w"].into_iter());
         assert_eq!(nearest("maxpoolsizes"), Some("maxPoolSize"));

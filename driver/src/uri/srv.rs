@@ -1,45 +1,44 @@
-//! What the records of a `mongodb+srv` name may say (specification "Initial DNS Seedlist
+//! Validates the DNS records of a `mongodb+srv` name (specification "Initial DNS Seedlist
 //! Discovery").
 //!
-//! Whoever can forge an answer of the name service must not be able to send the client, and its
-//! credentials, elsewhere: the hosts must share the domain of the name, and only harmless options
-//! are taken from a TXT record.
+//! Forged DNS answers must not send the client and its credentials to other hosts. So the hosts
+//! must share the domain of the name, and a TXT record can set only harmless options.
 
 use super::bad;
 use super::pairs::Pairs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::ServerAddress;
 
-/// The service of the records of a connection string that names none.
-#[cfg_attr(not(feature = "dns"), allow(dead_code, reason = "nobody can ask for records"))]
+/// The default service of the SRV records.
+#[cfg_attr(not(feature = "dns"), allow(dead_code, reason = "used with SRV records"))]
 pub(crate) const DEFAULT_SERVICE: &str = "mongodb";
 
 /// The options that a TXT record may set.
 const TXT_OPTIONS: [&str; 3] = ["authSource", "replicaSet", "loadBalanced"];
 
-/// The answers of the name service.
+/// The DNS records of a name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Records {
     /// Target and port of each SRV record.
     pub(crate) hosts: Vec<(String, u16)>,
-    /// Each TXT record, its strings joined.
+    /// Each TXT record, with its strings concatenated.
     pub(crate) texts: Vec<Vec<u8>>,
 }
 
-/// The seeds that the SRV records of `name` give.
+/// The seeds in the SRV records of `name`.
 ///
 /// # Errors
-/// `DnsResolve` when there are none, or one leads out of the domain of `name`.
+/// `DnsResolve` if there are none, or if one is outside the domain of `name`.
 pub(crate) fn seeds(name: &str, records: &Records) -> Result<Vec<ServerAddress>> {
     if records.hosts.is_empty() {
-        return Err(unresolved(format!("the name {name:?} has no SRV records that name hosts")));
+        return Err(unresolved(format!("the name {name:?} has no SRV records with hosts")));
     }
     let mut seeds = Vec::with_capacity(records.hosts.len());
     for (host, port) in &records.hosts {
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         if !shares_domain(name, &host) {
             return Err(unresolved(format!(
-                "an SRV record of {name:?} leads to {host:?}, which is outside of its domain"
+                "an SRV record of {name:?} has the host {host:?}, which is outside its domain"
             )));
         }
         let seed = ServerAddress::Tcp { host, port: *port };
@@ -50,8 +49,7 @@ pub(crate) fn seeds(name: &str, records: &Records) -> Result<Vec<ServerAddress>>
     Ok(seeds)
 }
 
-/// Those of the hosts in `records` that lie in the domain of `name`; the others are nobody's
-/// business.
+/// The hosts of `records` within the domain of `name`. Others are ignored.
 #[cfg(feature = "dns")]
 pub(crate) fn verified(name: &str, records: &Records) -> Vec<ServerAddress> {
     let one = |host: &(String, u16)| {
@@ -66,8 +64,9 @@ pub(crate) fn verified(name: &str, records: &Records) -> Vec<ServerAddress> {
     verified
 }
 
-/// Whether `host` lies in the domain of `name`: what follows the first part of a name of three
-/// parts or more, else the whole name, below which the host must then lie.
+/// Whether `host` is in the domain of `name`. For a name of three or more labels, the domain is the
+/// name without its first label. A shorter name is the domain itself, and the host must be below
+/// it.
 fn shares_domain(name: &str, host: &str) -> bool {
     let domain = match name.split_once('.') {
         Some((_, domain)) if domain.contains('.') => domain,
@@ -76,7 +75,7 @@ fn shares_domain(name: &str, host: &str) -> bool {
     host.strip_suffix(domain).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
 }
 
-/// At most `max` of the seeds, chosen at random; 0: all.
+/// At most `max` of the seeds, chosen at random; 0 means all.
 pub(crate) fn choose(mut seeds: Vec<ServerAddress>, max: u32) -> Vec<ServerAddress> {
     let max = usize::try_from(max).unwrap_or(usize::MAX);
     if max != 0 && max < seeds.len() {
@@ -89,8 +88,7 @@ pub(crate) fn choose(mut seeds: Vec<ServerAddress>, max: u32) -> Vec<ServerAddre
 /// The options of the TXT record, if there is one.
 ///
 /// # Errors
-/// `DnsResolve` when there are several; `InvalidArgument` when it is no list of options, or sets
-/// one that it may not.
+/// `DnsResolve` if there are several; `InvalidArgument` if it is malformed or sets another option.
 pub(super) fn txt_options(name: &str, records: &Records) -> Result<Option<Pairs>> {
     let text = match records.texts.as_slice() {
         [] => return Ok(None),
@@ -103,7 +101,8 @@ pub(super) fn txt_options(name: &str, records: &Records) -> Result<Option<Pairs>
     match pairs.first_other_than(&TXT_OPTIONS) {
         None => Ok(Some(pairs)),
         Some(other) => Err(bad(format_args!(
-            "names {name:?}, whose TXT record sets {other:?}; it may set authSource, replicaSet and loadBalanced"
+            "names {name:?}, whose TXT record sets {other:?}; it may only set authSource, \
+             replicaSet and loadBalanced"
         ))),
     }
 }
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_is_as_large_as_asked_for() {
+    fn choose_limits_the_number_of_seeds() {
         let all = seeds("a.b.c", &with_hosts(&["x.b.c", "y.b.c", "z.b.c"])).unwrap();
         for (max, len) in [(0, 3), (1, 1), (2, 2), (3, 3), (4, 3)] {
             let chosen = choose(all.clone(), max);
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_txt_record_sets_harmless_options_alone() {
+    fn txt_record_sets_only_harmless_options() {
         let txt = |texts: &[&str]| {
             let texts = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
             txt_options("a.b.c", &Records { hosts: Vec::new(), texts })

@@ -1,4 +1,4 @@
-//! What the public cases do not ask.
+//! Connection strings beyond the specification's test data.
 
 use std::time::Duration;
 
@@ -7,8 +7,9 @@ use crate::options::{Acknowledgment, Tls};
 
 #[test]
 fn every_part_is_read() {
-    let text = "mongodb://al%40ce:p%3Aw@a.example:1,[::1]:2,%2Ftmp%2Fmongodb.sock/db?replicaSet=rs&w=2&waitQueueTimeoutMS=7\
-                &waitQueueMultiple=3&readPreference=secondary";
+    let text = "mongodb://al%40ce:p%3Aw@a.example:1,[::1]:2,%2Ftmp%2Fmongodb.sock/db\
+                ?replicaSet=rs&w=2&waitQueueTimeoutMS=7&waitQueueMultiple=3\
+                &readPreference=secondary";
     let read = ConnectionString::parse_strictly(text).unwrap();
     let HostInfo::HostIdentifiers(hosts) = &read.host_info else { panic!("{:?}", read.host_info) };
     let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
@@ -30,7 +31,7 @@ fn every_part_is_read() {
 }
 
 #[test]
-fn a_malformed_string_is_told_with_its_culprit() {
+fn errors_name_the_malformed_part() {
     for (text, culprit) in [
         ("", "mongodb://"),
         ("http://h/", "mongodb://"),
@@ -78,7 +79,7 @@ fn a_malformed_string_is_told_with_its_culprit() {
 }
 
 #[test]
-fn an_unknown_option_is_named_in_a_warning() {
+fn warning_names_the_unknown_option() {
     let read = ConnectionString::parse("mongodb://h/?bananas=2&maxPoolSize=many").unwrap();
     let [size, unknown] = read.warnings() else { panic!("{:?}", read.warnings()) };
     assert!(unknown.contains("bananas"), "{unknown}");
@@ -89,7 +90,7 @@ fn an_unknown_option_is_named_in_a_warning() {
 }
 
 #[test]
-fn a_flag_of_tls_that_is_none_is_named_as_it_was_written_with_what_comes_of_it() {
+fn invalid_tls_flag_warning_tells_the_state_of_tls() {
     for (options, written, state) in [
         ("ssl=yes", "ssl", "off"),
         ("tls=yes", "tls", "off"),
@@ -104,7 +105,7 @@ fn a_flag_of_tls_that_is_none_is_named_as_it_was_written_with_what_comes_of_it()
 }
 
 #[test]
-fn a_misspelt_option_is_told_with_the_one_that_was_meant() {
+fn misspelt_option_gets_a_suggestion() {
     let warning = |key: &str| {
         let read = ConnectionString::parse(format!("mongodb://h/?{key}=1")).unwrap();
         let [warning] = read.warnings() else { panic!("{key}: {:?}", read.warnings()) };
@@ -134,7 +135,7 @@ fn a_misspelt_option_is_told_with_the_one_that_was_meant() {
 }
 
 #[test]
-fn contradictions_are_errors_that_name_the_options() {
+fn errors_name_contradictory_options() {
     for (options, culprits) in [
         ("maxPoolSize=2&minPoolSize=3", ["minPoolSize", "maxPoolSize"]),
         (
@@ -153,7 +154,7 @@ fn contradictions_are_errors_that_name_the_options() {
 }
 
 #[test]
-fn no_message_repeats_a_password() {
+fn messages_never_contain_the_password() {
     for text in [
         "mongodb://al:ba@nana@h/",
         "mongodb://al:ba:nana@h/",
@@ -169,7 +170,7 @@ fn no_message_repeats_a_password() {
 }
 
 #[test]
-fn tls_options_turn_tls_on_unless_it_is_turned_off() {
+fn tls_options_enable_tls_unless_it_is_disabled() {
     let tls = |options: &str| {
         ConnectionString::parse(format!("mongodb://h/?{options}")).unwrap().options.tls
     };
@@ -181,7 +182,7 @@ fn tls_options_turn_tls_on_unless_it_is_turned_off() {
 }
 
 #[test]
-fn a_name_of_srv_records_takes_neither_port_nor_company() {
+fn srv_name_takes_no_port_and_no_other_host() {
     for text in [
         "mongodb+srv://a.b.c:1",
         "mongodb+srv://a.b.c,d.e.f",

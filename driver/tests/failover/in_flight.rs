@@ -1,5 +1,4 @@
-//! What becomes of operations that are under way when their server dies, falls silent, or loses the
-//! others of its set.
+//! Operations in flight while their server dies, hangs, or loses the rest of its set.
 
 use std::sync::mpsc;
 use std::thread;
@@ -15,26 +14,28 @@ use crate::modes::{Asynchronous, Blocking, Mode};
 use crate::records::Records;
 
 on_both_apis! {
-    operations_under_way_end_when_their_server_dies
-    an_operation_on_a_server_that_falls_silent_is_ended_by_its_monitor
-    a_replaced_primary_that_hangs_frees_its_operations
-    a_clean_stepdown_disturbs_no_operation_under_way
-    without_a_majority_writes_wait_as_long_as_told_and_reads_go_on
-    a_client_dropped_while_nothing_answers_closes_its_sockets
-    a_client_leaves_a_server_with_the_connections_that_it_had
+    operations_in_flight_end_when_their_server_dies
+    monitor_ends_operations_on_a_hung_server
+    operations_of_a_hung_old_primary_are_retried
+    clean_stepdown_disturbs_no_operation_in_flight
+    without_a_majority_writes_time_out_and_reads_succeed
+    client_dropped_during_an_outage_closes_its_sockets
+    dropped_client_leaves_no_connection_on_the_server
 }
 
-/// Has the server hold back what the application `app` asks for with `commands`: ten minutes,
-/// longer than any test runs.
+/// Makes the server hold the `commands` of the application `app` back for ten minutes, longer than
+/// any test.
 fn hold_back(app: &str, commands: &[&str]) -> Document {
     doc! {
         "configureFailPoint": "failCommand", "mode": "alwaysOn",
-        "data": { "failCommands": commands, "blockConnection": true, "blockTimeMS": 600_000, "appName": app },
+        "data": {
+            "failCommands": commands, "blockConnection": true, "blockTimeMS": 600_000,
+            "appName": app,
+        },
     }
 }
 
-/// How many sockets connected to `host` are in a process's hands: those whose file this machine's
-/// kernel still knows.
+/// The number of open sockets to `host` on this machine.
 fn sockets_to(host: &str) -> usize {
     let port: u16 = host.rsplit_once(':').unwrap().1.parse().unwrap();
     let remote = format!(":{port:04X}");
@@ -50,8 +51,8 @@ fn sockets_to(host: &str) -> usize {
 mod cases {
     use super::*;
 
-    // The operations must not wait out their long timeout: the error comes at once.
-    pub(super) fn operations_under_way_end_when_their_server_dies<F: Mode>() {
+    // The error comes at once, long before the operations' timeout.
+    pub(super) fn operations_in_flight_end_when_their_server_dies<F: Mode>() {
         let set = ReplicaSet::start(3).unwrap();
         let (options, app) = options(&set.uri());
         let client = F::open(options).unwrap();
@@ -71,9 +72,9 @@ mod cases {
         assert_eq!(client.count().unwrap(), 2);
     }
 
-    // Specification "Server Monitoring": a monitor that times out interrupts what is in use.
-    pub(super) fn an_operation_on_a_server_that_falls_silent_is_ended_by_its_monitor<F: Mode>() {
-        // The set takes its silent member for dead soon enough to have another primary before long.
+    // Specification "Server Monitoring": a timed-out monitor interrupts the connections in use.
+    pub(super) fn monitor_ends_operations_on_a_hung_server<F: Mode>() {
+        // The set elects another primary soon after its member hangs.
         let set = ReplicaSet::builder()
             .members(3)
             .heartbeat_timeout(Duration::from_secs(1))
@@ -89,7 +90,7 @@ mod cases {
         thread::scope(|scope| {
             let writer = scope.spawn(|| client.insert(doc! { "_id": 1 }));
             held.wait_entered(1).unwrap();
-            // Its sockets stay open, and the operation itself knows no end.
+            // Its sockets stay open, and the operation has no timeout.
             set.pause(silent).unwrap();
             writer.join().unwrap().unwrap();
         });
@@ -97,12 +98,12 @@ mod cases {
         set.resume(silent).unwrap();
         set.wait_for_secondaries().unwrap();
         assert_eq!(client.count().unwrap(), 2);
-        // Its fault is forgotten with it: to be switched off, it would first wait for what it holds
-        // back.
+        // Killing the server removes its fail point. Turning the fail point off would wait for the
+        // commands that it holds back.
         set.kill(silent).unwrap();
     }
 
-    pub(super) fn a_replaced_primary_that_hangs_frees_its_operations<F: Mode>() {
+    pub(super) fn operations_of_a_hung_old_primary_are_retried<F: Mode>() {
         const WRITERS: u32 = 4;
         let set = ReplicaSet::builder()
             .members(3)
@@ -110,14 +111,14 @@ mod cases {
             .start()
             .unwrap();
         let (mut options, app) = options(&set.uri());
-        // The monitor of the silent server would wait for an hour.
+        // The monitor of the hung server would wait for an hour.
         options.connect_timeout = Some(Duration::from_secs(3600));
         let records = Records::of(&mut options);
         let client = F::open(options).unwrap();
         client.insert_everywhere(vec![doc! { "_id": 0 }], 3).unwrap();
         let hung = set.wait_for_primary().unwrap();
         let held = set.fail_point(hung, hold_back(&app, &["insert", "update"])).unwrap();
-        // Plain threads: a test that fails does not wait for them.
+        // Detached threads, so that a failing test does not wait for them.
         let (outcome, retryable) = mpsc::channel();
         for id in 1..=WRITERS {
             let (client, outcome) = (client.clone(), outcome.clone());
@@ -132,14 +133,14 @@ mod cases {
         for _ in 0..WRITERS {
             retryable
                 .recv_timeout(patience)
-                .expect("a writer goes on with the next primary")
+                .expect("a writer continues on the next primary")
                 .unwrap();
         }
         let error = not_retryable.recv_timeout(patience).expect("the update ends").unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::ConnectionPoolCleared { .. }), "{error:?}");
         assert_eq!(client.count().unwrap(), u64::from(1 + WRITERS));
         assert_eq!((records.clears(), records.interruptions()), (1, 1));
-        // It comes back as a secondary, and is of use again.
+        // It returns as a secondary and is usable again.
         set.resume(hung).unwrap();
         let host = set.host(hung).unwrap();
         eventually("the server is known again", || {
@@ -148,22 +149,24 @@ mod cases {
                     && server.server_type() == ServerType::RsSecondary
             })
         });
-        // Its fault is forgotten with it: to be switched off, it would first wait for what it holds
-        // back.
+        // Killing the server removes its fail point, as above.
         set.kill(hung).unwrap();
     }
 
-    pub(super) fn a_clean_stepdown_disturbs_no_operation_under_way<F: Mode>() {
+    pub(super) fn clean_stepdown_disturbs_no_operation_in_flight<F: Mode>() {
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, app) = options(&format!("{}&readPreference=primaryPreferred", set.uri()));
         let records = Records::of(&mut options);
         let client = F::open(options).unwrap();
         client.insert_everywhere(vec![doc! { "_id": 0 }], 3).unwrap();
         let old = set.wait_for_primary().unwrap();
-        // Longer than the old primary has to answer.
+        // Longer than the step-down of the old primary takes.
         let fault = doc! {
             "configureFailPoint": "failCommand", "mode": { "times": 1 },
-            "data": { "failCommands": ["find"], "blockConnection": true, "blockTimeMS": 5_000, "appName": &app },
+                "data": {
+                    "failCommands": ["find"], "blockConnection": true, "blockTimeMS": 5_000,
+                    "appName": &app,
+                },
         };
         let held = set.fail_point(old, fault).unwrap();
         let before = records.used().len();
@@ -185,7 +188,7 @@ mod cases {
     }
 
     // A write waits for its server selection timeout, and no longer.
-    pub(super) fn without_a_majority_writes_wait_as_long_as_told_and_reads_go_on<F: Mode>() {
+    pub(super) fn without_a_majority_writes_time_out_and_reads_succeed<F: Mode>() {
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, _) = options(&format!("{}&readPreference=primaryPreferred", set.uri()));
         options.server_selection_timeout = Some(Duration::from_secs(2));
@@ -195,9 +198,9 @@ mod cases {
         let (other, survivor) = ((primary + 1) % 3, (primary + 2) % 3);
         set.kill(primary).unwrap();
         set.kill(other).unwrap();
-        // What was under way at the kill may be told of the network first.
-        eventually("a write has nowhere to go", || match client.insert(doc! { "_id": 1 }) {
-            Ok(()) => panic!("there is no majority to write to"),
+        // An operation in flight during the kill may first get a network error.
+        eventually("a write finds no primary", || match client.insert(doc! { "_id": 1 }) {
+            Ok(()) => panic!("a write succeeded without a majority"),
             Err(error) if matches!(error.kind(), ErrorKind::ServerSelection { .. }) => {
                 let words = error.to_string();
                 assert!(error.is_timeout(), "{error:?}");
@@ -216,15 +219,15 @@ mod cases {
         set.restart(primary).unwrap();
         set.restart(other).unwrap();
         set.wait_for_primary().unwrap();
-        eventually("writes go on", || match client.insert(doc! { "_id": 1 }) {
+        eventually("writes succeed again", || match client.insert(doc! { "_id": 1 }) {
             Ok(()) => true,
             Err(error) => error.is_duplicate_key(),
         });
         assert_eq!(client.count().unwrap(), 2);
     }
 
-    // Monitors end even while they wait for an answer that never comes.
-    pub(super) fn a_client_dropped_while_nothing_answers_closes_its_sockets<F: Mode>() {
+    // Monitors end even while they wait for a reply that never comes.
+    pub(super) fn client_dropped_during_an_outage_closes_its_sockets<F: Mode>() {
         let server = Standalone::start().unwrap();
         let proxy = Proxy::start(&server.host()).unwrap();
         let (mut options, _) =
@@ -244,7 +247,7 @@ mod cases {
     }
 
     // The server counts its own connections.
-    pub(super) fn a_client_leaves_a_server_with_the_connections_that_it_had<F: Mode>() {
+    pub(super) fn dropped_client_leaves_no_connection_on_the_server<F: Mode>() {
         let server = Standalone::start().unwrap();
         let connections = || {
             let status = server.admin(doc! { "serverStatus": 1 }).unwrap();
@@ -257,6 +260,6 @@ mod cases {
         client.insert(doc! {}).unwrap();
         eventually("the client is connected", || connections() >= before + 10);
         drop(client);
-        eventually("the server is as it was", || connections() == before);
+        eventually("the client's connections are closed", || connections() == before);
     }
 }

@@ -1,4 +1,4 @@
-//! How a test is run on both APIs.
+//! The macro that runs a test on both APIs.
 
 /// Runs a test once on each API.
 macro_rules! on_both_apis {

@@ -1,4 +1,4 @@
-//! What a client does while its servers die, step down and come back: real sets, real kills, both
+//! Clients while their servers die, step down and restart: real replica sets, real kills, both
 //! APIs.
 
 #[macro_use]
@@ -26,17 +26,17 @@ use self::modes::{Asynchronous, Blocking, Mode};
 use self::records::Records;
 
 on_both_apis! {
-    a_killed_primary_is_replaced_without_a_storm
-    ten_stepdowns_under_load_need_no_more_connections
-    ten_elections_under_load_surface_no_error
-    forty_broken_connections_surface_at_most_one_error_each
-    dropping_the_last_handle_closes_every_socket
-    cursors_read_where_the_connection_string_says_and_stay_there
-    the_recipe_loses_nothing_and_writes_nothing_twice
-    seeds_that_cannot_be_used_are_named_and_do_no_harm
+    killed_primary_causes_no_connection_storm
+    ten_stepdowns_under_load_need_no_new_connections
+    ten_elections_under_load_cause_no_error
+    forty_broken_connections_cause_at_most_one_error_each
+    dropped_last_handle_closes_every_socket
+    cursors_stay_on_the_selected_member
+    retries_with_client_ids_lose_and_repeat_no_write
+    unusable_seeds_are_named_and_harmless
 }
 
-/// The options of a connection string, with an application name that no other client has.
+/// The options of a connection string, with a unique application name.
 fn options(uri: &str) -> (ClientOptions, String) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("failover-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -45,19 +45,19 @@ fn options(uri: &str) -> (ClientOptions, String) {
     (options, name)
 }
 
-/// Waits until something that nobody tells about has come true.
+/// Waits for a condition that has no notification.
 fn eventually(what: &str, wanted: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !wanted() {
-        assert!(Instant::now() < deadline, "it never came true that {what}");
+        assert!(Instant::now() < deadline, "not within the time limit: {what}");
         thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Threads that write until they are told to stop, each retrying nothing by itself.
+/// Threads that write until they are stopped. They do not retry.
 struct Load {
     stop: AtomicBool,
-    /// How many writes each thread has had acknowledged.
+    /// The number of acknowledged writes of each thread.
     done: Vec<AtomicUsize>,
     errors: Mutex<Vec<driver::error::Error>>,
 }
@@ -81,7 +81,7 @@ impl Load {
         }
     }
 
-    /// Waits until each thread has had `more` writes acknowledged from now on.
+    /// Waits until each thread has `more` further acknowledged writes.
     fn advance(&self, more: usize) {
         let now: Vec<usize> = self.done.iter().map(|done| done.load(Ordering::Relaxed)).collect();
         eventually("every thread goes on writing", || {
@@ -99,7 +99,7 @@ impl Load {
     }
 }
 
-/// Stops the load even when the test fails.
+/// Stops the load, also when the test fails.
 struct Stop<'l>(&'l Load);
 
 impl Drop for Stop<'_> {
@@ -108,7 +108,8 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// How many connections the application has made to member `i` in all, as the member has logged.
+/// The number of connections that the application has ever made to member `i`, from the member's
+/// log.
 fn connections_made(set: &ReplicaSet, i: usize, app: &str) -> usize {
     let log = std::fs::read_to_string(set.log_path(i).unwrap()).unwrap();
     log.lines()
@@ -116,7 +117,7 @@ fn connections_made(set: &ReplicaSet, i: usize, app: &str) -> usize {
         .count()
 }
 
-/// How many connections of the application member `i` has now.
+/// The number of the application's current connections to member `i`.
 fn connections_now(set: &ReplicaSet, i: usize, app: &str) -> usize {
     let all = set.admin(i, doc! { "currentOp": 1, "$all": true }).unwrap();
     let of_app = |op: &&driver::bson::Bson| {
@@ -125,7 +126,7 @@ fn connections_now(set: &ReplicaSet, i: usize, app: &str) -> usize {
     all.get_array("inprog").unwrap().iter().filter(of_app).count()
 }
 
-/// Listens on an address of its own, and does to every caller what no server would do.
+/// Listens on an own address, and treats every connection as no server would.
 fn stranger(treat: fn(TcpStream)) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -136,12 +137,12 @@ fn stranger(treat: fn(TcpStream)) -> String {
 mod cases {
     use super::*;
 
-    pub(super) fn a_killed_primary_is_replaced_without_a_storm<F: Mode>() {
+    pub(super) fn killed_primary_causes_no_connection_storm<F: Mode>() {
         const THREADS: usize = 64;
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, _) = options(&set.uri());
         options.heartbeat_freq = Some(Duration::from_secs(3600));
-        // The default only since 5.0; less may be lost with the primary.
+        // Majority is the default only since 5.0. Other writes may be lost with the primary.
         options.write_concern = Some(WriteConcern::majority());
         let max_connecting = 2;
         options.max_connecting = Some(max_connecting);
@@ -159,7 +160,7 @@ mod cases {
             let killed = set.primary().unwrap();
             let (before, at) = (records.checks(), Instant::now());
             set.kill(killed).unwrap();
-            // Each thread goes on with the next primary, and none has seen an error.
+            // Each thread continues on the next primary, and none has seen an error.
             load.advance(2);
             let outage = at.elapsed();
             let checked = |i: usize| {
@@ -167,14 +168,10 @@ mod cases {
                 records.checks().get(&host).unwrap_or(&0) - before.get(&host).unwrap_or(&0)
             };
             for i in (0..3).filter(|i| *i != killed) {
-                assert!(
-                    checked(i) <= 2,
-                    "member {i}, which lives, was checked {} times",
-                    checked(i)
-                );
+                assert!(checked(i) <= 2, "the live member {i} was checked {} times", checked(i));
             }
-            // The dead one is looked for, as often as one who waits may ask for it, however many
-            // wait.
+            // The dead member is checked at the highest frequency for waiting operations, whatever
+            // their number.
             let most = 2 + outage.as_millis() as usize / 500;
             assert!(
                 checked(killed) <= most,
@@ -190,7 +187,7 @@ mod cases {
         );
     }
 
-    pub(super) fn ten_stepdowns_under_load_need_no_more_connections<F: Mode>() {
+    pub(super) fn ten_stepdowns_under_load_need_no_new_connections<F: Mode>() {
         const THREADS: usize = 16;
         const POOL: u32 = 8;
         let set = ReplicaSet::start(3).unwrap();
@@ -207,8 +204,8 @@ mod cases {
             for _ in 0..10 {
                 load.advance(3);
                 set.wait_for_secondaries().unwrap();
-                // Nobody waits for a timeout: another is elected at once, and this one may be at
-                // once again.
+                // No operation waits for a timeout: another member is elected at once, and this one
+                // can be elected again at once.
                 let old = set.step_down().unwrap();
                 set.step_up((old + 1) % 3).unwrap();
                 set.admin(old, doc! { "replSetFreeze": 0 }).unwrap();
@@ -223,8 +220,8 @@ mod cases {
         }
     }
 
-    // A deposed primary refuses writes for a while before it reports that it stepped down.
-    pub(super) fn ten_elections_under_load_surface_no_error<F: Mode>() {
+    // A deposed primary refuses writes for a while before it reports its stepdown.
+    pub(super) fn ten_elections_under_load_cause_no_error<F: Mode>() {
         const THREADS: usize = 16;
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, _) = options(&set.uri());
@@ -248,8 +245,8 @@ mod cases {
         assert_eq!(client.count().unwrap(), load.total());
     }
 
-    // The connections are closed while they are idle, so the driver gets no notice.
-    pub(super) fn forty_broken_connections_surface_at_most_one_error_each<F: Mode>() {
+    // The connections are closed while they are idle, so the driver is not notified.
+    pub(super) fn forty_broken_connections_cause_at_most_one_error_each<F: Mode>() {
         const THREADS: usize = 40;
         let set = ReplicaSet::start(1).unwrap();
         let (mut options, app) = options(&set.uri());
@@ -257,10 +254,16 @@ mod cases {
         let client = F::open(options).unwrap();
         client.insert(doc! { "_id": "first" }).unwrap();
         for retryable in [true, false] {
-            let slow = set.fail_point(0, doc! {
-                "configureFailPoint": "failCommand", "mode": "alwaysOn",
-                "data": { "failCommands": ["find"], "blockConnection": true, "blockTimeMS": 200, "appName": &app },
-            });
+            let slow = set.fail_point(
+                0,
+                doc! {
+                    "configureFailPoint": "failCommand", "mode": "alwaysOn",
+                    "data": {
+                        "failCommands": ["find"], "blockConnection": true, "blockTimeMS": 200,
+                        "appName": &app,
+                    },
+                },
+            );
             let slow = slow.unwrap();
             eventually("forty connections are open", || {
                 thread::scope(|scope| {
@@ -292,7 +295,7 @@ mod cases {
         assert_eq!(client.count().unwrap(), THREADS as u64 + 1);
     }
 
-    pub(super) fn dropping_the_last_handle_closes_every_socket<F: Mode>() {
+    pub(super) fn dropped_last_handle_closes_every_socket<F: Mode>() {
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, app) =
             options(&format!("{}&readPreference=nearest&localThresholdMS=10000", set.uri()));
@@ -313,7 +316,7 @@ mod cases {
         });
     }
 
-    pub(super) fn cursors_read_where_the_connection_string_says_and_stay_there<F: Mode>() {
+    pub(super) fn cursors_stay_on_the_selected_member<F: Mode>() {
         const DOCUMENTS: usize = 50;
         let set = ReplicaSet::start(3).unwrap();
         let (writing, _) = options(&set.uri());
@@ -331,18 +334,18 @@ mod cases {
             assert_eq!(client.find_all(5).unwrap().len(), DOCUMENTS);
             let used: HashSet<String> = records.used().split_off(before).into_iter().collect();
             assert_eq!(used.len(), 1, "one cursor was read from {used:?}");
-            assert!(used.is_subset(&secondaries), "{used:?} is no secondary");
+            assert!(used.is_subset(&secondaries), "{used:?} is not a secondary");
             records.used().into_iter().collect::<HashSet<_>>() == secondaries
         });
         seen.extend(records.used());
         assert_eq!(seen, secondaries);
     }
 
-    pub(super) fn the_recipe_loses_nothing_and_writes_nothing_twice<F: Mode>() {
+    pub(super) fn retries_with_client_ids_lose_and_repeat_no_write<F: Mode>() {
         const WRITERS: usize = 8;
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, _) = options(&set.uri());
-        // Without the driver's own retries, so that the recipe has something to do.
+        // Without the driver's own retries, so that the application's retries are tested.
         options.retry_writes = Some(false);
         options.write_concern = Some(WriteConcern::majority());
         let client = F::open(options).unwrap();
@@ -389,17 +392,17 @@ mod cases {
             .map(|d| d.get_str("_id").unwrap().to_owned())
             .collect();
         let unique: HashSet<String> = found.iter().cloned().collect();
-        assert_eq!(found.len(), unique.len(), "something was written twice");
+        assert_eq!(found.len(), unique.len(), "a document was written twice");
         assert!(
             written.is_subset(&unique),
             "lost: {:?}",
             written.difference(&unique).collect::<Vec<_>>()
         );
-        // What was given up at the end may have been written or not; nothing else may be there.
+        // Abandoned writes at the end may have succeeded or not. There may be no other documents.
         assert!(unique.len() - written.len() <= WRITERS);
     }
 
-    pub(super) fn seeds_that_cannot_be_used_are_named_and_do_no_harm<F: Mode>() {
+    pub(super) fn unusable_seeds_are_named_and_harmless<F: Mode>() {
         let set = ReplicaSet::start(1).unwrap();
         let standalone = Standalone::start().unwrap();
         let [talks, closes, keeps_silent] = [
@@ -428,7 +431,7 @@ mod cases {
             let (mut options, _) = options(uri);
             options.server_selection_timeout = Some(Duration::from_secs(2));
             let client = F::open(options).unwrap();
-            // On a busy machine the server's first answer may come later than the first error.
+            // On a busy machine the server's first reply may come later than the first error.
             eventually(&format!("the error of {uri} names {named:?}"), || {
                 let error = client.insert(doc! {}).unwrap_err();
                 assert!(
@@ -438,13 +441,13 @@ mod cases {
                 named.iter().all(|part| error.to_string().contains(part))
             });
         };
-        // All wait at the same time.
+        // All cases wait concurrently.
         thread::scope(|scope| {
             for (uri, named) in &cases {
                 scope.spawn(|| refused(uri, named));
             }
         });
-        // Among seeds of which one is good, the bad ones do no harm.
+        // Unusable seeds do not disturb the usable one.
         let strangers = format!("no-such-host.invalid,{talks},{closes},{keeps_silent}");
         let (mixed, _) = options(&format!("mongodb://{strangers},{host}/?replicaSet={name}"));
         let client = F::open(mixed).unwrap();

@@ -1,5 +1,4 @@
-//! The two APIs behind one: what a test does, it does with the client of tokio and with the
-//! blocking one, from plain threads.
+//! The trait over both APIs, which the tests use from plain threads.
 
 use std::future::IntoFuture;
 use std::sync::{Arc, OnceLock};
@@ -9,7 +8,7 @@ use driver::options::{ClientOptions, DriverInfo, WriteConcern};
 use driver::{Result, TopologyDescription};
 use futures_util::TryStreamExt;
 
-/// A client of either API, with the database and collection that the tests use.
+/// A client of either API, with the database and collection of the tests.
 pub(crate) trait Mode: Clone + Send + Sync + 'static {
     fn open(options: ClientOptions) -> Result<Self>;
     fn insert(&self, document: Document) -> Result<()>;
@@ -17,7 +16,7 @@ pub(crate) trait Mode: Clone + Send + Sync + 'static {
     fn update_many(&self, update: Document) -> Result<()>;
     fn find_one(&self, filter: Document) -> Result<Option<Document>>;
     fn find_all(&self, batch_size: u32) -> Result<Vec<Document>>;
-    /// Reads with a cursor until its second batch has come, and drops it.
+    /// Reads the first two batches of a cursor and drops it.
     fn abandon(&self, batch_size: u32) -> Result<()>;
     fn count(&self) -> Result<u64>;
     fn topology(&self) -> Arc<TopologyDescription>;
@@ -28,11 +27,11 @@ pub(crate) trait Mode: Clone + Send + Sync + 'static {
 const DATABASE: &str = "failover";
 const COLLECTION: &str = "c";
 
-/// The client of tokio.
+/// The async client.
 #[derive(Clone)]
 pub(crate) struct Asynchronous(driver::Client);
 
-/// The client without a runtime.
+/// The blocking client.
 #[derive(Clone)]
 pub(crate) struct Blocking(driver::sync::Client);
 
@@ -47,7 +46,7 @@ fn end<T>(operation: impl IntoFuture<Output = T>) -> T {
     tokio().block_on(operation.into_future())
 }
 
-/// The operations of one API, which differ only in how they are ended.
+/// The operations of one API. The APIs differ only in running them.
 macro_rules! operations {
     ($end:ident) => {
         fn insert(&self, document: Document) -> Result<()> {

@@ -1,7 +1,6 @@
-//! What a client does when the network between it and a server misbehaves: a proxy delays, splits,
-//! cuts, garbles and swallows bytes.
+//! A client on a faulty network: a proxy delays, splits, cuts, garbles and swallows bytes.
 //!
-//! Another client, which reaches the same server without the proxy, must not notice anything.
+//! Another client, which reaches the same server without the proxy, must not be affected.
 
 use std::time::Duration;
 
@@ -17,15 +16,15 @@ use crate::records::Records;
 
 on_both_apis! {
     slow_and_split_bytes_change_nothing
-    a_reply_that_is_cut_off_is_a_network_error
-    a_server_that_never_answers_is_a_timeout
-    garbled_replies_are_refused_and_the_client_goes_on
-    a_reset_connection_is_told_once
-    a_reply_to_another_request_is_refused_and_harms_nobody
-    libraries_are_told_to_the_server
+    truncated_reply_is_a_network_error
+    missing_reply_is_a_timeout
+    garbled_replies_are_refused_and_the_client_recovers
+    reset_connection_causes_one_error
+    reply_to_another_request_is_refused
+    appended_metadata_reaches_the_server
 }
 
-/// A server, a proxy before it, a client through the proxy, and one that goes around it.
+/// A server, a proxy in front of it, a client through the proxy, and a client without it.
 struct Bed<F> {
     server: Standalone,
     proxy: Proxy,
@@ -34,8 +33,8 @@ struct Bed<F> {
 }
 
 impl<F: Mode> Bed<F> {
-    /// The client through the proxy gives an operation `timeout`; its monitor keeps quiet, so that
-    /// faults meet operations.
+    /// The client through the proxy has the operation timeout `timeout`. Its monitor is idle, so
+    /// faults reach operations.
     fn new(timeout: Duration) -> Self {
         let server = Standalone::start().unwrap();
         let proxy = Proxy::start(&server.host()).unwrap();
@@ -45,14 +44,13 @@ impl<F: Mode> Bed<F> {
         through.heartbeat_freq = Some(Duration::from_secs(3600));
         let client = F::open(through).unwrap();
         let around = F::open(options(&server.uri()).0).unwrap();
-        // The first write makes the collection, which takes its time.
+        // The first write creates the collection, which takes longer.
         around.insert(doc! {}).unwrap();
         eventually("the client works", || client.insert(doc! {}).is_ok());
         Bed { server, proxy, client, around }
     }
 
-    /// That the client works again once the proxy does, and that the other one has worked all the
-    /// time.
+    /// Asserts that the client recovers with the proxy, and that the other one was never affected.
     fn recovers(&self) {
         self.around.insert(doc! {}).unwrap();
         self.proxy.clear();
@@ -85,7 +83,7 @@ mod cases {
         }
     }
 
-    pub(super) fn a_reply_that_is_cut_off_is_a_network_error<F: Mode>() {
+    pub(super) fn truncated_reply_is_a_network_error<F: Mode>() {
         let bed = Bed::<F>::new(Duration::from_secs(20));
         for bytes in [0, 3, 4, 15, 16, 20, 30] {
             bed.proxy.set(Direction::ToClient, Fault::CutAfter(bytes));
@@ -96,7 +94,7 @@ mod cases {
         }
     }
 
-    pub(super) fn a_server_that_never_answers_is_a_timeout<F: Mode>() {
+    pub(super) fn missing_reply_is_a_timeout<F: Mode>() {
         let bed = Bed::<F>::new(Duration::from_millis(500));
         for direction in [Direction::ToServer, Direction::ToClient] {
             bed.proxy.set(direction, Fault::BlackHole);
@@ -111,16 +109,15 @@ mod cases {
         bed.recovers();
     }
 
-    pub(super) fn garbled_replies_are_refused_and_the_client_goes_on<F: Mode>() {
+    pub(super) fn garbled_replies_are_refused_and_the_client_recovers<F: Mode>() {
         let bed = Bed::<F>::new(Duration::from_millis(500));
-        // Which byte of the reply is garbled: its length, its own id, the id of its request, its
-        // opcode, its section's kind, its document's length. Only its own id means nothing
-        // to the client.
+        // The garbled byte of the reply: in its length, its request id, its `responseTo`, its
+        // opcode, its section kind, or its document length. The client ignores only the request id.
         for offset in (0..16).chain(20..25) {
             for mask in [0x40, 0xff] {
                 bed.proxy.set(Direction::ToClient, Fault::Garble { offset, mask });
                 let mut outcome = bed.client.insert(doc! {});
-                // On a busy machine even a good answer may come too late; that tells nothing.
+                // On a busy machine even a valid reply may be late, which proves nothing.
                 for _ in 0..10 {
                     if offset < 4 || !outcome.as_ref().is_err_and(Error::is_timeout) {
                         break;
@@ -131,8 +128,8 @@ mod cases {
                     (4..8, outcome) => outcome.unwrap(),
                     (_, Ok(())) => panic!("byte {offset} xor {mask:#x} was not noticed"),
                     (0..4, Err(error)) => {
-                        // A length that claims too much is refused; one that claims a little too
-                        // much is waited for.
+                        // A far too large length is refused. A slightly too large one makes the
+                        // client wait.
                         assert!(
                             is_invalid_response(&error) || error.is_timeout(),
                             "byte {offset}: {error:?}"
@@ -147,12 +144,12 @@ mod cases {
         }
     }
 
-    pub(super) fn a_reset_connection_is_told_once<F: Mode>() {
+    pub(super) fn reset_connection_causes_one_error<F: Mode>() {
         let bed = Bed::<F>::new(Duration::from_secs(20));
         for _ in 0..5 {
             bed.proxy.cut();
             if let Err(error) = bed.client.insert(doc! {}) {
-                // The monitor may have been the first to notice.
+                // The monitor may notice first.
                 let cleared = matches!(error.kind(), ErrorKind::ConnectionPoolCleared { .. });
                 assert!(error.is_network() || cleared, "{error:?}");
                 bed.client.insert(doc! {}).unwrap();
@@ -170,7 +167,7 @@ mod cases {
         bed.recovers();
     }
 
-    pub(super) fn a_reply_to_another_request_is_refused_and_harms_nobody<F: Mode>() {
+    pub(super) fn reply_to_another_request_is_refused<F: Mode>() {
         let server = Standalone::start().unwrap();
         let proxy = Proxy::start(&server.host()).unwrap();
         let (mut options, _) =
@@ -181,27 +178,23 @@ mod cases {
         let client = F::open(options).unwrap();
         client.insert(doc! { "_id": "first" }).unwrap();
         for _ in 0..20 {
-            // Each reply comes twice, so that the next request finds an answer that is not its own.
+            // Each reply comes twice, so the next request receives a reply that is not its own.
             proxy.set(Direction::ToClient, Fault::Repeat);
             client.insert(doc! {}).unwrap();
             proxy.clear();
             for _ in 0..2 {
                 match client.find_one(doc! { "_id": "first" }) {
-                    Ok(found) => assert!(found.is_some(), "another's reply was taken for its own"),
+                    Ok(found) => assert!(found.is_some(), "the reply of another request was used"),
                     Err(error) => assert!(is_invalid_response(&error), "{error:?}"),
                 }
             }
         }
-        assert_eq!(
-            records.clears(),
-            0,
-            "a single connection that cannot be trusted says nothing of the others"
-        );
+        assert_eq!(records.clears(), 0, "one faulty connection does not concern the others");
         assert_eq!(client.count().unwrap(), 21);
     }
 
-    // Specification "MongoDB Handshake", prose tests of appended metadata, as the server logs it.
-    pub(super) fn libraries_are_told_to_the_server<F: Mode>() {
+    // Specification "MongoDB Handshake", prose tests of appended metadata, from the server's log.
+    pub(super) fn appended_metadata_reaches_the_server<F: Mode>() {
         let server = Standalone::start().unwrap();
         let (mut options, app) = options(&server.uri());
         options.max_idle_time = Some(Duration::from_millis(1));
@@ -219,7 +212,7 @@ mod cases {
         client.append_metadata(info("framework")).unwrap();
         let error = client.append_metadata(info("a|b")).unwrap_err();
         assert!(error.to_string().contains("a|b"), "{error}");
-        eventually("a new connection tells of the libraries", || {
+        eventually("a new connection sends the libraries", || {
             std::thread::sleep(Duration::from_millis(2));
             client.insert(doc! {}).unwrap();
             let log = std::fs::read_to_string(server.log_path()).unwrap();

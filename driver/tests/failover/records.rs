@@ -1,4 +1,4 @@
-//! What a client tells of itself, written down, and questions about it.
+//! Recorded events of a client, and queries on them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// Has the client of these options tell its events.
+    /// Records the events of the client with these options.
     pub(crate) fn of(options: &mut ClientOptions) -> Self {
         let records = Records::default();
         let (pools, servers) = (Arc::clone(&records.pools), Arc::clone(&records.servers));
@@ -27,7 +27,7 @@ impl Records {
         records
     }
 
-    /// The most connections that were being opened to one server at the same time.
+    /// The maximum number of connections to one server that were being established at once.
     pub(crate) fn most_opening_at_once(&self) -> usize {
         let mut opening: HashMap<String, Vec<u64>> = HashMap::new();
         let mut most = 0;
@@ -56,7 +56,7 @@ impl Records {
         most
     }
 
-    /// How many connections of pools are open.
+    /// The number of open pool connections.
     pub(crate) fn open(&self) -> usize {
         let count = |kind: fn(&CmapEvent) -> bool| {
             self.pools.lock().unwrap().iter().filter(|e| kind(e)).count()
@@ -65,7 +65,7 @@ impl Records {
             - count(|e| matches!(e, CmapEvent::ConnectionClosed(_)))
     }
 
-    /// How many connections of pools were closed.
+    /// The number of closed pool connections.
     pub(crate) fn closed(&self) -> usize {
         self.pools
             .lock()
@@ -75,18 +75,23 @@ impl Records {
             .count()
     }
 
-    /// How often the connections in use were interrupted.
+    /// The number of interruptions of connections in use.
     pub(crate) fn interruptions(&self) -> usize {
-        let interrupts = |event: &&CmapEvent| matches!(event, CmapEvent::PoolCleared(e) if e.interrupt_in_use_connections);
+        let interrupts = |event: &&CmapEvent| {
+            matches!(
+                event,
+                CmapEvent::PoolCleared(e) if e.interrupt_in_use_connections
+            )
+        };
         self.pools.lock().unwrap().iter().filter(interrupts).count()
     }
 
-    /// How often a pool was cleared.
+    /// The number of pool clears.
     pub(crate) fn clears(&self) -> usize {
         self.pools.lock().unwrap().iter().filter(|e| matches!(e, CmapEvent::PoolCleared(_))).count()
     }
 
-    /// The servers whose connections operations used, in order.
+    /// The servers of the checked out connections, in order.
     pub(crate) fn used(&self) -> Vec<String> {
         let used = |event: &CmapEvent| match event {
             CmapEvent::ConnectionCheckedOut(e) => Some(e.address.to_string()),
@@ -95,8 +100,7 @@ impl Records {
         self.pools.lock().unwrap().iter().filter_map(used).collect()
     }
 
-    /// How often each server was asked for its state, those requests not counted that wait for
-    /// news.
+    /// The number of checks of each server, without awaitable ones.
     pub(crate) fn checks(&self) -> HashMap<String, usize> {
         let mut checks = HashMap::new();
         for event in &*self.servers.lock().unwrap() {

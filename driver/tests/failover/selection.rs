@@ -1,4 +1,4 @@
-//! Which member an operation goes to, on real sets.
+//! Server selection on real replica sets.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,15 +18,15 @@ use crate::modes::{Asynchronous, Blocking, Mode};
 use crate::records::Records;
 
 on_both_apis! {
-    pictures_are_whole_through_elections
-    mode_and_tags_say_who_is_read_from
-    a_distant_member_is_not_read_from_until_it_is_near_on_average
-    of_two_members_the_less_busy_is_read_from
-    a_member_that_lags_too_far_is_not_read_from
-    an_abandoned_cursor_is_killed_where_it_is
+    snapshots_are_consistent_during_elections
+    mode_and_tags_select_the_members_for_reads
+    distant_member_is_selected_once_its_average_is_near
+    less_busy_of_two_members_is_selected
+    stale_member_is_not_selected
+    abandoned_cursor_is_killed_on_its_member
 }
 
-/// A set whose members are all told of, with one document everywhere.
+/// A set whose members all have one document, and all are known to the client.
 fn filled<F: Mode>(set: &ReplicaSet) -> F {
     let writer = F::open(options(&set.uri()).0).unwrap();
     writer.insert_everywhere(vec![doc! { "_id": "first" }], 3).unwrap();
@@ -37,7 +37,7 @@ fn hosts(set: &ReplicaSet, members: impl IntoIterator<Item = usize>) -> HashSet<
     members.into_iter().map(|i| set.host(i).unwrap()).collect()
 }
 
-/// The members that `reads` reads go to.
+/// The members that `reads` reads used.
 fn read_from<F: Mode>(client: &F, records: &Records, reads: usize) -> HashSet<String> {
     let before = records.used().len();
     for _ in 0..reads {
@@ -46,7 +46,7 @@ fn read_from<F: Mode>(client: &F, records: &Records, reads: usize) -> HashSet<St
     records.used().split_off(before).into_iter().collect()
 }
 
-/// What no picture of a set may show: two primaries, or a primary that its type does not know of.
+/// Asserts that there is at most one primary, and that the topology type agrees.
 fn assert_whole(picture: &TopologyDescription) {
     let primaries =
         picture.servers().filter(|server| server.server_type() == ServerType::RsPrimary).count();
@@ -57,15 +57,15 @@ fn assert_whole(picture: &TopologyDescription) {
 mod cases {
     use super::*;
 
-    // A snapshot is whole, never changes, and is never followed by an older one.
-    pub(super) fn pictures_are_whole_through_elections<F: Mode>() {
+    // A snapshot is consistent, never changes, and is never followed by an older one.
+    pub(super) fn snapshots_are_consistent_during_elections<F: Mode>() {
         let set = ReplicaSet::builder()
             .members(3)
             .election_timeout(Duration::from_secs(60))
             .start()
             .unwrap();
         drop(filled::<F>(&set));
-        // The members that one operation was let choose from, each time that it chose.
+        // The members that one operation could select from, each time it selected.
         let chosen_from: Arc<Mutex<Vec<(String, ServerType)>>> = Arc::default();
         let seen = Arc::clone(&chosen_from);
         let (mut options, _) = options(&set.uri());
@@ -83,10 +83,10 @@ mod cases {
                     let told = format!("{last:?}");
                     let next = client.topology();
                     assert_whole(&next);
-                    assert_eq!(format!("{last:?}"), told, "a picture was changed");
+                    assert_eq!(format!("{last:?}"), told, "a snapshot changed");
                     assert!(
                         next.max_election_id() >= last.max_election_id(),
-                        "from {last} back to {next}"
+                        "an older snapshot {next} follows {last}"
                     );
                     seen.extend(next.primary().map(|primary| primary.address().to_string()));
                     last = next;
@@ -104,14 +104,11 @@ mod cases {
                             primaries = 0;
                         }
                         primaries += usize::from(server_type == ServerType::RsPrimary);
-                        assert!(
-                            primaries <= 1,
-                            "an operation was let choose between two primaries"
-                        );
+                        assert!(primaries <= 1, "an operation could select from two primaries");
                     }
                 }
             });
-            // Stops the others also when an election fails.
+            // Stops the other threads also when an election fails.
             let elections = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 for _ in 0..5 {
                     let old = set.wait_for_primary().unwrap();
@@ -130,7 +127,7 @@ mod cases {
         });
     }
 
-    pub(super) fn mode_and_tags_say_who_is_read_from<F: Mode>() {
+    pub(super) fn mode_and_tags_select_the_members_for_reads<F: Mode>() {
         let set = ReplicaSet::builder()
             .member(Member::new().tag("dc", "a").tag("disk", "ssd"))
             .member(Member::new().priority(0.0).tag("dc", "a"))
@@ -172,7 +169,7 @@ mod cases {
     }
 
     // The latency window compares moving averages, so a member enters it gradually.
-    pub(super) fn a_distant_member_is_not_read_from_until_it_is_near_on_average<F: Mode>() {
+    pub(super) fn distant_member_is_selected_once_its_average_is_near<F: Mode>() {
         let set = ReplicaSet::builder()
             .members(3)
             .proxied()
@@ -196,8 +193,8 @@ mod cases {
         });
     }
 
-    // With two members both are always candidates, so chance plays no part.
-    pub(super) fn of_two_members_the_less_busy_is_read_from<F: Mode>() {
+    // With two members both are always candidates, so the selection is not random.
+    pub(super) fn less_busy_of_two_members_is_selected<F: Mode>() {
         let set = ReplicaSet::builder()
             .members(3)
             .election_timeout(Duration::from_secs(60))
@@ -211,14 +208,20 @@ mod cases {
         let client = F::open(options).unwrap();
         client.wait_for_refresh().unwrap();
         let held = set
-            .fail_point(busy, doc! {
-                "configureFailPoint": "failCommand", "mode": "alwaysOn",
-                "data": { "failCommands": ["find"], "blockConnection": true, "blockTimeMS": 600_000, "appName": &app },
-            })
+            .fail_point(
+                busy,
+                doc! {
+                    "configureFailPoint": "failCommand", "mode": "alwaysOn",
+                    "data": {
+                        "failCommands": ["find"], "blockConnection": true, "blockTimeMS": 600_000,
+                        "appName": &app,
+                    },
+                },
+            )
             .unwrap();
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
-            // Sooner or later chance sends this one there, where it stays.
+            // At some point this read goes to the busy member and stays there.
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
                     client.find_one(doc! {}).unwrap();
@@ -231,15 +234,15 @@ mod cases {
                 client.find_one(doc! {}).unwrap();
             }
             let used: HashSet<String> = records.used().split_off(before).into_iter().collect();
-            // The read that is held back ends with its server, and is sent again.
+            // The blocked read fails with its server and is retried.
             set.kill(busy).unwrap();
             assert_eq!(used, hosts(&set, [free]));
         });
     }
 
-    // The time between two checks adds to the estimate of a lag. With a long one, a few seconds
-    // of real lag exceed the hour that is allowed.
-    pub(super) fn a_member_that_lags_too_far_is_not_read_from<F: Mode>() {
+    // The time between two checks adds to the estimated lag. With a long one, a few seconds of real
+    // lag exceed the allowed hour.
+    pub(super) fn stale_member_is_not_selected<F: Mode>() {
         let set = ReplicaSet::builder()
             .members(3)
             .election_timeout(Duration::from_secs(60))
@@ -250,7 +253,8 @@ mod cases {
         let stop = doc! { "configureFailPoint": "rsSyncApplyStop", "mode": "alwaysOn" };
         let stopped = set.fail_point(lagging, stop).unwrap();
         let (mut options, _) = options(&format!(
-            "{}&readPreference=secondary&localThresholdMS=60000&heartbeatFrequencyMS=3600000&maxStalenessSeconds=3610",
+            "{}&readPreference=secondary&localThresholdMS=60000&heartbeatFrequencyMS=3600000\
+                 &maxStalenessSeconds=3610",
             set.uri()
         ));
         let records = Records::of(&mut options);
@@ -262,7 +266,7 @@ mod cases {
                     && server.server_type() == ServerType::RsSecondary
             })
         };
-        eventually("what lags is left out, and nothing else", || {
+        eventually("only the stale member is excluded", || {
             writer.insert(doc! {}).unwrap();
             client.wait_for_refresh().unwrap();
             let before = records.used().len();
@@ -270,22 +274,22 @@ mod cases {
             let used: HashSet<String> = records.used().split_off(before).into_iter().collect();
             known() && used == hosts(&set, [fresh])
         });
-        // It is left out for its lag: who allows any is sent there.
+        // Without the limit the member is selected, so it was excluded for its lag.
         let (mut options, _) = super::options(&format!(
             "{}&readPreference=secondary&localThresholdMS=60000",
             set.uri()
         ));
         let records = Records::of(&mut options);
         let tolerant = F::open(options).unwrap();
-        eventually("it is read from where any lag is allowed", || {
+        eventually("the member is selected without a limit", || {
             tolerant.find_one(doc! {}).unwrap();
             records.used().contains(&late)
         });
         drop(stopped);
     }
 
-    // `killCursors` goes to the member that holds the cursor, and only there.
-    pub(super) fn an_abandoned_cursor_is_killed_where_it_is<F: Mode>() {
+    // `killCursors` goes only to the member with the cursor.
+    pub(super) fn abandoned_cursor_is_killed_on_its_member<F: Mode>() {
         let set = ReplicaSet::start(3).unwrap();
         let writer = filled::<F>(&set);
         let documents: Vec<Document> = (0..50).map(|i| doc! { "_id": i }).collect();

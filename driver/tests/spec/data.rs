@@ -1,18 +1,18 @@
-//! Where the case files are.
+//! Finds and reads the case files of the specifications.
 
 use std::path::{Path, PathBuf};
 
-/// The folder that holds one folder for each specification; none where there is no data.
+/// The folder with one subfolder per specification; `None` if there is no data.
 ///
 /// # Errors
-/// `MONGODB_SPECIFICATIONS` names no folder.
+/// `MONGODB_SPECIFICATIONS` does not name a folder.
 pub(crate) fn folder() -> Result<Option<PathBuf>, String> {
     if let Some(folder) = std::env::var_os("MONGODB_SPECIFICATIONS") {
         let folder = PathBuf::from(folder);
         return match folder.is_dir() {
             true => Ok(Some(folder)),
             false => Err(format!(
-                "MONGODB_SPECIFICATIONS names {}, which is no folder",
+                "MONGODB_SPECIFICATIONS names {}, which is not a folder",
                 folder.display()
             )),
         };
@@ -21,7 +21,7 @@ pub(crate) fn folder() -> Result<Option<PathBuf>, String> {
     Ok(beside.is_dir().then_some(beside))
 }
 
-/// The `.json` files of `folder` and of the folders in it, by name.
+/// The `.json` files in `folder` and its subfolders, sorted by name.
 pub(crate) fn case_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -30,7 +30,7 @@ pub(crate) fn case_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     }
     files.sort();
     match files.is_empty() {
-        true => Err(format!("{} holds no case files", folder.display())),
+        true => Err(format!("{} contains no case files", folder.display())),
         false => Ok(files),
     }
 }
@@ -52,7 +52,7 @@ fn collect(
     Ok(())
 }
 
-/// A case file as JSON.
+/// A case file, parsed as JSON.
 pub(crate) fn read(file: &Path) -> Result<serde_json::Value, String> {
     let text = std::fs::read_to_string(file)
         .map_err(|e| format!("cannot read {}: {e}", file.display()))?;

@@ -1,4 +1,4 @@
-//! Shows that the harness can fail: wrong expectations, files of another form, and panics.
+//! Tests of the harness: wrong expectations, malformed files and panics must fail.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use testbed::Standalone;
 use crate::suite::{Case, Outcome, Suite};
 use crate::{ignored, suites};
 
-/// One trial a claim.
+/// One trial per property of the harness.
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |name: &str, claim: fn() -> Result<(), String>| {
         Trial::test(format!("harness: {name}"), move || claim().map_err(Failed::from))
@@ -21,10 +21,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("the right expectations pass", right_expectations_pass),
         trial("each wrong expectation fails", wrong_expectations_fail),
         trial("an unknown option or member fails", unknown_members_fail),
-        trial("a file of another form cannot be read", other_forms_are_unreadable),
+        trial("a malformed file is an error", other_forms_are_unreadable),
         trial("a panic is a failure", a_panic_is_a_failure),
-        trial("what passes does not pass as failing", what_passes_does_not_fail),
-        trial("the missing components are named", missing_components_are_named),
+        trial("a case that must fail does not pass", what_passes_does_not_fail),
+        trial("missing components are named", missing_components_are_named),
         trial(
             "only old servers lack fail points at the handshake",
             old_servers_lack_handshake_fail_points,
@@ -54,13 +54,14 @@ fn outcome(name: &str, case: &Value) -> Result<Outcome, String> {
     }
 }
 
-/// Cases whose expectations are met, by suite.
+/// Cases with correct expectations, by suite.
 fn right() -> Vec<(&'static str, Value)> {
     vec![
         (
             "connection-string",
             json!({
-                "description": "all", "uri": "mongodb://al:pw@h:1/db?w=1&bananas=2", "valid": true, "warning": true,
+                "description": "all", "uri": "mongodb://al:pw@h:1/db?w=1&bananas=2",
+                "valid": true, "warning": true,
                 "hosts": [{ "type": "hostname", "host": "h", "port": 1 }],
                 "auth": { "username": "al", "password": "pw", "db": "db" },
                 "options": { "w": 1 },
@@ -73,30 +74,37 @@ fn right() -> Vec<(&'static str, Value)> {
         (
             "uri-options",
             json!({
-                "description": "options", "uri": "mongodb://h/?maxPoolSize=5&tls=true", "valid": true, "warning": false,
+                "description": "options", "uri": "mongodb://h/?maxPoolSize=5&tls=true",
+                "valid": true, "warning": false,
                 "options": { "maxPoolSize": 5, "tls": true },
             }),
         ),
         (
             "auth/legacy",
             json!({
-                "description": "plain", "uri": "mongodb://al:pw@h/db?authMechanism=PLAIN", "valid": true,
-                "credential": { "username": "al", "password": "pw", "source": "db", "mechanism": "PLAIN" },
+                "description": "plain", "uri": "mongodb://al:pw@h/db?authMechanism=PLAIN",
+                "valid": true,
+                "credential": { "username": "al", "password": "pw", "source": "db",
+                    "mechanism": "PLAIN" },
             }),
         ),
         (
             "read-write-concern/connection-string",
-            json!({ "description": "w", "uri": "mongodb://h/?w=2", "valid": true, "writeConcern": { "w": 2 } }),
+            json!({ "description": "w", "uri": "mongodb://h/?w=2", "valid": true,
+                "writeConcern": { "w": 2 } }),
         ),
         (
             "server-selection/server_selection",
             json!({
                 "topology_description": { "type": "ReplicaSetWithPrimary", "servers": [
                     { "address": "a:1", "type": "RSPrimary", "avg_rtt_ms": 100 },
-                    { "address": "b:1", "type": "RSSecondary", "avg_rtt_ms": 5, "tags": { "dc": "ny" } },
-                    { "address": "c:1", "type": "RSSecondary", "avg_rtt_ms": 50, "tags": { "dc": "ny" } },
+                    { "address": "b:1", "type": "RSSecondary", "avg_rtt_ms": 5,
+                        "tags": { "dc": "ny" } },
+                    { "address": "c:1", "type": "RSSecondary", "avg_rtt_ms": 50,
+                        "tags": { "dc": "ny" } },
                 ]},
-                "operation": "read", "read_preference": { "mode": "Secondary", "tag_sets": [{ "dc": "ny" }] },
+                "operation": "read", "read_preference": { "mode": "Secondary",
+                    "tag_sets": [{ "dc": "ny" }] },
                 "suitable_servers": [{ "address": "b:1" }, { "address": "c:1" }],
                 "in_latency_window": [{ "address": "b:1" }],
             }),
@@ -105,17 +113,21 @@ fn right() -> Vec<(&'static str, Value)> {
             "server-discovery-and-monitoring/rs",
             json!({ "uri": "mongodb://a,b/?replicaSet=rs", "phases": [{
                 "responses": [["a:27017", {
-                    "ok": 1, "isWritablePrimary": true, "setName": "rs", "setVersion": 1, "hosts": ["a:27017", "c:27017"],
+                    "ok": 1, "isWritablePrimary": true, "setName": "rs", "setVersion": 1,
+                    "hosts": ["a:27017", "c:27017"],
                     "electionId": { "$oid": "000000000000000000000001" },
                     "minWireVersion": 0, "maxWireVersion": 21, "logicalSessionTimeoutMinutes": 30,
                 }]],
                 "outcome": {
                     "servers": {
-                        "a:27017": { "type": "RSPrimary", "setName": "rs", "setVersion": 1, "pool": { "generation": 0 } },
+                        "a:27017": { "type": "RSPrimary", "setName": "rs", "setVersion": 1,
+                            "pool": { "generation": 0 } },
                         "c:27017": { "type": "Unknown", "error": "" },
                     },
-                    "topologyType": "ReplicaSetWithPrimary", "setName": "rs", "logicalSessionTimeoutMinutes": 30,
-                    "maxElectionId": { "$oid": "000000000000000000000001" }, "maxSetVersion": 1, "compatible": true,
+                    "topologyType": "ReplicaSetWithPrimary", "setName": "rs",
+                    "logicalSessionTimeoutMinutes": 30,
+                    "maxElectionId": { "$oid": "000000000000000000000001" }, "maxSetVersion": 1,
+                    "compatible": true,
                 },
             }]}),
         ),
@@ -128,7 +140,8 @@ fn right() -> Vec<(&'static str, Value)> {
                     { "topology_description_changed_event": {
                         "previousDescription": { "topologyType": "Unknown", "servers": [] },
                         "newDescription": { "topologyType": "Single", "servers": [
-                            { "address": "a:27017", "arbiters": [], "hosts": [], "passives": [], "type": "Unknown" },
+                            { "address": "a:27017", "arbiters": [], "hosts": [], "passives": [],
+                                "type": "Unknown" },
                         ]},
                     }},
                     { "server_opening_event": { "address": "a:27017" } },
@@ -139,7 +152,8 @@ fn right() -> Vec<(&'static str, Value)> {
         (
             "read-write-concern/document",
             json!({
-                "description": "w", "valid": true, "writeConcern": { "w": 0 }, "writeConcernDocument": { "w": 0 },
+                "description": "w", "valid": true, "writeConcern": { "w": 0 },
+                "writeConcernDocument": { "w": 0 },
                 "isServerDefault": false, "isAcknowledged": false,
             }),
         ),
@@ -153,12 +167,14 @@ fn right() -> Vec<(&'static str, Value)> {
         ),
         (
             "bson-corpus",
-            json!({ "description": "x", "bson_type": "0x10", "decodeErrors": [{ "description": "1", "bson": "0500000001" }]}),
+            json!({ "description": "x", "bson_type": "0x10", "decodeErrors": [{ "description": "1",
+                "bson": "0500000001" }]}),
         ),
         (
             "bson-binary-vector",
             json!({ "description": "x", "test_key": "vector", "tests": [{
-                "description": "1", "valid": true, "vector": [127, 7], "dtype_hex": "0x03", "padding": 0,
+                "description": "1", "valid": true, "vector": [127, 7], "dtype_hex": "0x03",
+                "padding": 0,
                 "canonical_bson": "1600000005766563746F7200040000000903007F0700",
             }]}),
         ),
@@ -166,7 +182,8 @@ fn right() -> Vec<(&'static str, Value)> {
         (
             "initial-dns-seedlist-discovery/replica-set",
             json!({
-                "uri": "mongodb+srv://al:pw@test5.test.build.10gen.cc/db", "seeds": ["localhost.test.build.10gen.cc:27017"],
+                "uri": "mongodb+srv://al:pw@test5.test.build.10gen.cc/db",
+                "seeds": ["localhost.test.build.10gen.cc:27017"],
                 "numSeeds": 1, "options": { "ssl": true, "authSource": "thisDB" },
                 "parsed_options": { "user": "al", "password": "pw", "db": "db" },
             }),
@@ -174,16 +191,18 @@ fn right() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// A case of the unified format, with a little of everything that can be expected.
+/// A case of the unified format with most kinds of expectations.
 fn in_unified_format() -> Value {
     json!({
         "description": "harness", "schemaVersion": "1.0",
         "createEntities": [
-            { "client": { "id": "client", "observeEvents": ["commandStartedEvent", "commandSucceededEvent"] } },
+            { "client": { "id": "client", "observeEvents": ["commandStartedEvent",
+                "commandSucceededEvent"] } },
             { "database": { "id": "db", "client": "client", "databaseName": "harness" } },
             { "collection": { "id": "c", "database": "db", "collectionName": "c" } },
         ],
-        "initialData": [{ "databaseName": "harness", "collectionName": "c", "documents": [{ "_id": 1 }] }],
+        "initialData": [{ "databaseName": "harness", "collectionName": "c",
+            "documents": [{ "_id": 1 }] }],
         "tests": [{
             "description": "insert",
             "operations": [
@@ -193,29 +212,35 @@ fn in_unified_format() -> Value {
                 },
                 {
                     "name": "insertOne", "object": "c", "arguments": { "document": { "_id": 1 } },
-                    "expectError": { "errorResponse": { "ok": 1 }, "isError": true, "isClientError": false, "errorCode": 11000,
-                        "errorContains": "duplicate key", "errorLabelsOmit": ["RetryableWriteError"] },
+                    "expectError": { "errorResponse": { "ok": 1 }, "isError": true,
+                        "isClientError": false, "errorCode": 11000,
+                        "errorContains": "duplicate key",
+                        "errorLabelsOmit": ["RetryableWriteError"] },
                 },
                 {
-                    "name": "find", "object": "c", "arguments": { "filter": {}, "sort": { "_id": 1 } },
+                    "name": "find", "object": "c", "arguments": { "filter": {},
+                        "sort": { "_id": 1 } },
                     "expectResult": [{ "_id": 1 }, { "_id": { "$$type": ["int", "long"] } }],
                 },
             ],
             "expectEvents": [{ "client": "client", "events": [
                 { "commandStartedEvent": { "commandName": "insert", "databaseName": "harness",
-                    "command": { "insert": "c", "documents": [{ "_id": 2 }], "bananas": { "$$exists": false } } } },
-                { "commandSucceededEvent": { "commandName": "insert", "reply": { "ok": 1, "n": 1 } } },
+                    "command": { "insert": "c", "documents": [{ "_id": 2 }],
+                        "bananas": { "$$exists": false } } } },
+                { "commandSucceededEvent": { "commandName": "insert", "reply": { "ok": 1,
+                    "n": 1 } } },
                 { "commandStartedEvent": {} },
                 { "commandSucceededEvent": {} },
                 { "commandStartedEvent": { "commandName": "find" } },
                 { "commandSucceededEvent": { "commandName": "find" } },
             ]}],
-            "outcome": [{ "databaseName": "harness", "collectionName": "c", "documents": [{ "_id": 1 }, { "_id": 2 }] }],
+            "outcome": [{ "databaseName": "harness", "collectionName": "c",
+                "documents": [{ "_id": 1 }, { "_id": 2 }] }],
         }],
     })
 }
 
-/// Where a case of the unified format says what is to be done.
+/// Whether the path belongs to an instruction of a unified case, not to an expectation.
 fn is_instruction(path: &str) -> bool {
     let begins = ["/schemaVersion", "/createEntities", "/initialData", "/tests/0/description"];
     let instructs = ["/name", "/object", "/arguments/"].iter().any(|part| path.contains(part));
@@ -233,7 +258,7 @@ fn right_expectations_pass() -> Result<(), String> {
     Ok(())
 }
 
-/// Spoils every leaf of every right case, one at a time, and wants each to fail.
+/// Changes each leaf of every correct case, one at a time. Each change must fail.
 fn wrong_expectations_fail() -> Result<(), String> {
     for (suite, case) in right() {
         for path in expectations(&case) {
@@ -253,7 +278,7 @@ fn wrong_expectations_fail() -> Result<(), String> {
     Ok(())
 }
 
-/// The JSON pointers of every leaf that is an expectation.
+/// The JSON pointers of all leaves that are expectations.
 fn expectations(case: &Value) -> Vec<String> {
     fn walk(value: &Value, path: String, leaves: &mut Vec<String>) {
         match value {
@@ -282,11 +307,11 @@ fn expectations(case: &Value) -> Vec<String> {
         "/phases/0/responses",
         "/bson_type",
         "/test_key",
-        // The padding of a vector is looked at where there can be one.
+        // The padding of a vector is only compared if the type has one.
         "/tests/0/padding",
     ];
     leaves.retain(|path| !is_instruction(path) && !path.ends_with("/description"));
-    // A label that must not be there is not missed when another is named, nor is one of two types.
+    // Not tested: an omitted label beside another, and one of two accepted types.
     leaves.retain(|path| !path.contains("errorLabelsOmit") && !path.contains("$$type/1"));
     leaves.retain(|path| {
         !given.iter().any(|given| path.starts_with(given)) && !path.ends_with("/topologyId")
@@ -298,11 +323,13 @@ fn unknown_members_fail() -> Result<(), String> {
     for (suite, case) in [
         (
             "uri-options",
-            json!({ "description": "x", "uri": "mongodb://h", "valid": true, "options": { "bananas": null } }),
+            json!({ "description": "x", "uri": "mongodb://h", "valid": true,
+                "options": { "bananas": null } }),
         ),
         (
             "auth/legacy",
-            json!({ "description": "x", "uri": "mongodb://a:b@h", "valid": true, "credential": { "bananas": null } }),
+            json!({ "description": "x", "uri": "mongodb://a:b@h", "valid": true,
+                "credential": { "bananas": null } }),
         ),
         ("connection-string", json!({ "description": "x", "uri": "mongodb://h" })),
         ("read-write-concern/document", json!({ "description": "x", "valid": true })),
@@ -315,7 +342,7 @@ fn unknown_members_fail() -> Result<(), String> {
 }
 
 fn other_forms_are_unreadable() -> Result<(), String> {
-    // These wait for files of another form.
+    // These suites expect malformed files.
     let takes_them =
         |suite: &Suite| suite.name.ends_with("/invalid") || suite.name.ends_with("/valid-fail");
     for suite in suites::all().into_iter().filter(|suite| !takes_them(suite)) {
@@ -328,8 +355,8 @@ fn other_forms_are_unreadable() -> Result<(), String> {
     Ok(())
 }
 
-/// A test that passes is a failure of the suite of tests that must fail, as is a file that is read
-/// of those to be refused.
+/// A passing case in a suite of failing cases is a failure. So is a file that is read instead of
+/// refused.
 fn what_passes_does_not_fail() -> Result<(), String> {
     for name in ["unified-test-format/valid-fail", "unified-test-format/invalid"] {
         for case in (suite(name).cases)(&in_unified_format())? {
@@ -342,7 +369,7 @@ fn what_passes_does_not_fail() -> Result<(), String> {
     Ok(())
 }
 
-/// `resume_unwind` panics without the message and backtrace of the panic hook.
+/// `resume_unwind` panics without the panic hook's message and backtrace.
 fn a_panic_is_a_failure() -> Result<(), String> {
     let case = Case::new("panics", || std::panic::resume_unwind(Box::new("on purpose")));
     match case.outcome() {
@@ -351,7 +378,7 @@ fn a_panic_is_a_failure() -> Result<(), String> {
     }
 }
 
-/// A reason to ignore belongs to a case, not to a whole suite.
+/// Reasons to ignore belong to cases, not to whole suites.
 fn missing_components_are_named() -> Result<(), String> {
     match ignored::missing_component(
         "auth/legacy/connection-string: should recognise the mechanism (MONGODB-AWS)",
@@ -361,7 +388,7 @@ fn missing_components_are_named() -> Result<(), String> {
     }
 }
 
-/// Shows that what `ignored.rs` computes from the version is so.
+/// Checks the versions in `ignored.rs` against the server.
 fn old_servers_lack_handshake_fail_points() -> Result<(), String> {
     const NAME: &str = "handshake_probe";
     let server = Standalone::start().map_err(|e| e.to_string())?;
@@ -378,8 +405,8 @@ fn old_servers_lack_handshake_fail_points() -> Result<(), String> {
     let (version, since) = (server.version(), ignored::HANDSHAKE_FAIL_POINTS);
     match reached == (version < since) {
         true => Ok(()),
-        false => Err(format!(
-            "{version}: the client was let in: {reached}; {since} is the first that should not"
-        )),
+        false => {
+            Err(format!("{version}: connected: {reached}; versions since {since} must not connect"))
+        }
     }
 }

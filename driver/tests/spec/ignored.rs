@@ -1,16 +1,17 @@
-//! The cases that need a component which cannot exist where these tests run.
+//! The cases that need a component that these tests cannot have.
 //!
-//! A line is the beginning of a trial's name and the missing component. What only some servers lack
-//! is computed from their version. Nothing stands here because it fails.
+//! An entry is the start of a trial's name and the missing component. A component that only some
+//! servers lack is computed from their version. No case is listed because it fails.
 
 use testbed::Version;
 
-/// The cases of one file demand both that MONGODB-AWS takes credentials and that it refuses them.
-/// The text of the specification ("Obtaining Credentials") decides for refusing, and the cases that
-/// demand this are run.
-const BOTH_WAYS: &str = "a driver that takes MONGODB-AWS credentials, which other cases of this file and the specification's text forbid";
+/// The cases of one file require MONGODB-AWS both to accept credentials and to refuse them. The
+/// text of the specification ("Obtaining Credentials") requires the refusal, and the cases for it
+/// run.
+const BOTH_WAYS: &str = "a driver that accepts MONGODB-AWS credentials, which other cases of this \
+                         file and the specification's text forbid";
 
-/// Beginnings of names, with the component that their cases need.
+/// The starts of names, with the component that their cases need.
 const MISSING: [(&str, &str); 2] = [
     (
         "auth/legacy/connection-string: should use username and password if specified (MONGODB-AWS)",
@@ -22,7 +23,7 @@ const MISSING: [(&str, &str); 2] = [
     ),
 ];
 
-/// The component that the trial `name` lacks.
+/// The missing component of the trial `name`.
 pub(crate) fn missing_component(name: &str) -> Option<&'static str> {
     MISSING
         .iter()
@@ -30,18 +31,18 @@ pub(crate) fn missing_component(name: &str) -> Option<&'static str> {
         .map(|(_, component)| *component)
 }
 
-/// From this version on, a fail point with an `appName` also meets the first `hello` of a
-/// connection. The servers before it look at the name that earlier commands of the connection gave
-/// (SERVER-49336). A trial of the harness probes it.
+/// The first version with fail points that match the first `hello` of a connection by `appName`.
+/// Older servers compare the name from earlier commands of the connection (SERVER-49336). A harness
+/// trial checks this version.
 pub(crate) const HANDSHAKE_FAIL_POINTS: Version = Version::new(4, 4, 7);
 
-/// Beginnings of names of trials whose fail points must meet the first `hello` of a connection,
-/// although their files admit 4.4.0.
+/// The starts of the names of trials whose fail points must match the first `hello` of a
+/// connection, although their files accept 4.4.0.
 ///
-/// The last one needs it to be over: the monitor's timeouts use up its fail point within one outage
-/// where new connections of the monitor meet it too. Elsewhere each new connection is good at first
-/// and fails at its second check; the pool is cleared once more, under the operation's second and
-/// last attempt.
+/// The last one needs it to end: the monitor's timeouts use up its fail point within one outage
+/// only if new connections of the monitor match it too. On older servers, each new connection
+/// succeeds at first and fails at its second check. That clears the pool again during the
+/// operation's last attempt.
 const NEED_HANDSHAKE_FAIL_POINTS: [&str; 9] = [
     "connection-monitoring-and-pooling/pool-checkout-maxConnecting-is-enforced:",
     "connection-monitoring-and-pooling/pool-checkout-maxConnecting-timeout:",
@@ -55,10 +56,10 @@ const NEED_HANDSHAKE_FAIL_POINTS: [&str; 9] = [
      Error returned from connection pool clear with interruptInUseConnections=true is retryable [",
 ];
 
-/// What the trial `name` needs of its server and servers of `version` lack.
+/// The server feature that the trial `name` needs and servers of `version` lack.
 ///
 /// # Errors
-/// That of `version`, which is asked only for trials that depend on it.
+/// Those of `version`, which is called only for trials that depend on it.
 pub(crate) fn missing_in_server(
     name: &str,
     version: impl FnOnce() -> Result<Version, String>,
@@ -69,8 +70,8 @@ pub(crate) fn missing_in_server(
     let version = version()?;
     Ok((version < HANDSHAKE_FAIL_POINTS).then(|| {
         format!(
-            "needs fail points that meet the first hello of a connection (SERVER-49336, in {HANDSHAKE_FAIL_POINTS}); the \
-             server is {version}"
+            "needs fail points that match the first hello of a connection (SERVER-49336, in \
+             {HANDSHAKE_FAIL_POINTS}); the server is {version}"
         )
     }))
 }

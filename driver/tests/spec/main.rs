@@ -1,13 +1,12 @@
-//! Runs the cases of the public driver specifications: `cargo test -p driver --test spec`.
+//! Runs the test cases of the driver specifications: `cargo test -p driver --test spec`.
 //!
-//! The data is looked for in `MONGODB_SPECIFICATIONS`, else in `../shared/specifications` beside
-//! the project. Each case is one trial, called `suite/file: description`; a name given on the
-//! command line, or in `SPEC_FILTER`, chooses among them. At the end stands a scoreboard: per suite
-//! what passed, failed, and was ignored for which reason. A case is ignored for a reason computed
-//! from the servers that it would run on, or from the operations and options that it needs and the
-//! driver lacks, or because `ignored.rs` names the component that cannot exist here; none because
-//! it fails. A file that cannot be read is a failure. The trials of `harness` show that wrong
-//! expectations fail.
+//! The data is in `MONGODB_SPECIFICATIONS`, or in `../shared/specifications` beside the project.
+//! Each case is one trial with the name `suite/file: description`. A name on the command line, or
+//! in `SPEC_FILTER`, selects trials. A scoreboard at the end lists the passed, failed and ignored
+//! cases of each suite, with the reasons for ignoring. There are three reasons: the version or
+//! topology of the servers, operations and options that the driver lacks, and missing components in
+//! `ignored.rs`. No case is ignored because it fails. A malformed file is a failure. The trials of
+//! `harness` show that wrong expectations fail.
 
 mod data;
 mod harness_tests;
@@ -24,7 +23,7 @@ use libtest_mimic::{Arguments, Completion, Trial};
 
 use self::scoreboard::Scoreboard;
 
-/// How many trials run at a time, unless `--test-threads` says otherwise.
+/// The default number of concurrent trials, unless `--test-threads` is given.
 const TRIALS_AT_A_TIME: usize = 6;
 
 fn main() -> ExitCode {
@@ -41,7 +40,7 @@ fn main() -> ExitCode {
         }
         Ok(None) => trials.push(Trial::ignorable_test("specifications", || {
             Ok(Completion::ignored_with(
-                "no case files: set MONGODB_SPECIFICATIONS to a copy of the specifications' test data",
+                "no case files: set MONGODB_SPECIFICATIONS to the test data of the specifications",
             ))
         })),
         Err(why) => trials.push(Trial::test("specifications", || Err(why.into()))),

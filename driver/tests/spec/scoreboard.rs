@@ -1,4 +1,4 @@
-//! What became of the cases, by suite.
+//! The results of the cases, by suite.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::suite::Outcome;
 
-/// Counts outcomes.
+/// Counts the outcomes.
 #[derive(Default)]
 pub(crate) struct Scoreboard {
     suites: Mutex<BTreeMap<&'static str, Score>>,

@@ -1,4 +1,4 @@
-//! What a suite is, and how its files become trials.
+//! Suites, and the trials of their files.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -11,31 +11,31 @@ use testbed::Version;
 use crate::scoreboard::Scoreboard;
 use crate::{data, ignored};
 
-/// The cases of one folder, all of one form.
+/// The cases of one folder, all in one format.
 pub(crate) struct Suite {
     /// The name on the scoreboard.
     pub(crate) name: &'static str,
-    /// The folder, below that of the data.
+    /// The folder within the data.
     pub(crate) folder: &'static str,
-    /// Reads one file. An error, for a file of another form, is a failure.
+    /// Reads one file. An error is a failure.
     pub(crate) cases: fn(&Value) -> Result<Vec<Case>, String>,
 }
 
 /// One trial.
 pub(crate) struct Case {
-    /// What the file calls it.
+    /// The description in the file.
     pub(crate) description: String,
     /// Runs it.
     pub(crate) run: Box<dyn FnOnce() -> Outcome + Send>,
 }
 
-/// How a case ended.
+/// The result of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Passed,
-    /// What was expected, and what was there.
+    /// The expected and the actual value.
     Failed(String),
-    /// A reason computed from the server.
+    /// The reason, computed from the server.
     Ignored(String),
 }
 
@@ -49,7 +49,7 @@ impl From<Result<(), String>> for Outcome {
 }
 
 impl Case {
-    /// A case called `description` that passes if `run` gives `Ok`.
+    /// A case with this description. It passes if `run` returns `Ok`.
     pub(crate) fn new(
         description: impl Into<String>,
         run: impl FnOnce() -> Result<(), String> + Send + 'static,
@@ -57,7 +57,7 @@ impl Case {
         Case { description: description.into(), run: Box::new(|| run().into()) }
     }
 
-    /// Runs it; a panic is a failure.
+    /// Runs the case; a panic is a failure.
     pub(crate) fn outcome(self) -> Outcome {
         catch_unwind(AssertUnwindSafe(self.run)).unwrap_or_else(|panic| {
             let message = panic.downcast_ref::<String>().map(String::as_str);
@@ -67,7 +67,7 @@ impl Case {
     }
 }
 
-/// Whether every case file below `folder` belongs to a suite.
+/// A trial that checks that every case file below `folder` belongs to a suite.
 pub(crate) fn all_registered(folder: &Path, suites: &[Suite]) -> Trial {
     let outcome = data::case_files(folder).and_then(|files| {
         let folders: Vec<_> = suites.iter().map(|suite| folder.join(suite.folder)).collect();

@@ -1,4 +1,4 @@
-//! The suites that are run, each with the module that reads its files.
+//! The suites, each with the module for its files.
 
 mod bson_corpus;
 mod bson_vector;
@@ -15,7 +15,7 @@ mod uri_options;
 use crate::suite::Suite;
 use crate::unified;
 
-/// Every suite, in the order of their names.
+/// All suites, sorted by name.
 pub(crate) fn all() -> Vec<Suite> {
     vec![
         Suite { name: "auth/legacy", folder: "auth/tests/legacy", cases: credential::cases },

@@ -1,6 +1,6 @@
-//! Runs files of the specification "Unified Test Format": each test creates clients, lets them
-//! work, and compares results, events, log messages and what the servers hold in the end. Each runs
-//! once on either API.
+//! Runs files of the specification "Unified Test Format". Each test creates clients, runs
+//! operations, and compares results, events, log messages and the final data. Each test runs once
+//! per API.
 
 mod api;
 mod arguments;
@@ -31,7 +31,7 @@ use crate::suite::{Case, Outcome};
 /// The tests of one file.
 ///
 /// # Errors
-/// The file has another form, or a newer version of it.
+/// The file is malformed, or has a newer format version.
 pub(crate) fn cases(content: &Value) -> Result<Vec<Case>, String> {
     let file = Arc::new(File::read(content)?);
     Ok((0..file.tests.len())
@@ -39,7 +39,7 @@ pub(crate) fn cases(content: &Value) -> Result<Vec<Case>, String> {
         .collect())
 }
 
-/// The tests of one file, each of which must fail.
+/// The tests of one file that must all fail.
 pub(crate) fn failing_cases(content: &Value) -> Result<Vec<Case>, String> {
     let Ok(cases) = cases(content) else { return Ok(vec![Case::new("is refused", || Ok(()))]) };
     let fails = |case: Case| Case {
@@ -53,10 +53,10 @@ pub(crate) fn failing_cases(content: &Value) -> Result<Vec<Case>, String> {
     Ok(cases.into_iter().map(fails).collect())
 }
 
-/// One file, which must be refused.
+/// One file that must be refused.
 pub(crate) fn refused_cases(content: &Value) -> Result<Vec<Case>, String> {
     let outcome = match File::read(content) {
-        Ok(_) => Err("it is read".to_owned()),
+        Ok(_) => Err("the file is read without an error".to_owned()),
         Err(_) => Ok(()),
     };
     Ok(vec![Case::new("is refused", || outcome)])
@@ -76,7 +76,7 @@ fn case<F: Api>(file: &Arc<File>, index: usize) -> Case {
 fn run<F: Api>(file: &File, test: &Test) -> Result<(), Outcome> {
     let failed = Outcome::Failed;
     if let Some(why) = &test.skip_reason {
-        return Err(Outcome::Ignored(format!("the test itself says: {why}")));
+        return Err(Outcome::Ignored(format!("skipped by the test itself: {why}")));
     }
     let requirements = [&*file.run_on_requirements, &*test.run_on_requirements];
     let kind = requirements::servers(&requirements).map_err(failed)?.map_err(Outcome::Ignored)?;
@@ -94,8 +94,7 @@ fn run<F: Api>(file: &File, test: &Test) -> Result<(), Outcome> {
         .load(&file.initial_data)
         .map_err(Stop::Failed)
         .and_then(|()| play(&runner, file, test))
-        // Fail points are still in force: what they hold up must not come to pass before it is
-        // looked at.
+        // The fail points are still on, so that nothing they delay happens before the check.
         .and_then(|()| Ok(servers.check(&test.outcome)?));
     runner.entities.end();
     servers.restore().map_err(failed)?;
@@ -116,7 +115,7 @@ fn play<F: Api>(runner: &Arc<Runner<F>>, file: &File, test: &Test) -> Result<(),
         let levels = client
             .log_levels
             .as_ref()
-            .ok_or("log messages are expected of a client that has none")?;
+            .ok_or("log messages are expected from a client that does not observe them")?;
         log_messages::check(expected, levels, &runner.entities)?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What is told of each environment, and what is left out when it is too much.
+//! The metadata of each environment, and the truncation of long metadata.
 
 use bson::{Document, doc};
 
@@ -25,7 +25,7 @@ fn read(metadata: &ClientMetadata) -> Document {
 const LAMBDA: (&str, &str) = ("AWS_EXECUTION_ENV", "AWS_Lambda_java8");
 
 #[test]
-fn the_environment_is_told_as_the_specification_asks() {
+fn metadata_names_the_environment() {
     let memory = ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024");
     let region = ("AWS_REGION", "us-east-2");
     assert_eq!(
@@ -44,9 +44,9 @@ fn the_environment_is_told_as_the_specification_asks() {
     ];
     assert_eq!(
         env_of(&gcp),
-        Some(
-            doc! { "name": "gcp.func", "timeout_sec": 60, "memory_mb": 1024, "region": "us-central1" }
-        )
+        Some(doc! {
+            "name": "gcp.func", "timeout_sec": 60, "memory_mb": 1024, "region": "us-central1",
+        })
     );
     assert_eq!(
         env_of(&[("VERCEL", "1"), ("VERCEL_REGION", "cdg1"), LAMBDA]),
@@ -98,7 +98,7 @@ fn libraries_are_appended_once_and_never_replaced() {
 }
 
 #[test]
-fn what_is_too_long_is_left_out_from_the_end() {
+fn long_metadata_is_truncated_in_order() {
     let mut options = ClientOptions {
         app_name: Some("n".repeat(128)),
         driver_info: Some(info("library", Some("1.2"), Some(&"é".repeat(300)))),

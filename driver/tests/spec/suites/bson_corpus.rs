@@ -1,6 +1,6 @@
-//! Specification "BSON Corpus", for the decoder of replies: it decodes valid bytes to the values
-//! that the cases name in extended JSON, and refuses damaged ones. Cases that parse text are for
-//! the `bson` crate, not for the driver.
+//! Specification "BSON Corpus", for the decoder of replies. It decodes valid bytes to the values in
+//! the cases and refuses malformed bytes. Cases with text to parse concern the `bson` crate, not
+//! the driver.
 
 use bson::Document;
 use driver::conformance::decode;
@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::suite::{Case, Outcome};
 
-/// Why a case that parses text is ignored.
-const NO_TEXT: &str = "parses text; the driver parses none, the crate bson does";
+/// The reason for ignoring cases with text to parse.
+const NO_TEXT: &str = "parses text, which the driver leaves to the crate bson";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,10 +42,10 @@ struct Valid {
     degenerate_bson: Option<Hex>,
     #[serde(rename = "degenerate_extjson")]
     _degenerate_extjson: Option<String>,
-    /// Whether extended JSON cannot hold what the bytes say.
+    /// Whether extended JSON cannot represent the bytes.
     #[serde(default)]
     lossy: bool,
-    /// What a driver without the deprecated type would make of it: this one has it.
+    /// For drivers without the deprecated type. This driver has it.
     #[serde(rename = "converted_bson")]
     _converted_bson: Option<Hex>,
     #[serde(rename = "converted_extjson")]
@@ -80,7 +80,7 @@ impl TryFrom<String> for Hex {
             let pair = text
                 .get(at..at + 2)
                 .ok_or_else(|| format!("{text:?} is not in pairs of digits"))?;
-            u8::from_str_radix(pair, 16).map_err(|e| format!("{pair:?} is no byte: {e}"))
+            u8::from_str_radix(pair, 16).map_err(|e| format!("{pair:?} is not a byte: {e}"))
         };
         (0..text.len()).step_by(2).map(pair).collect::<Result<_, _>>().map(Hex)
     }
@@ -89,9 +89,9 @@ impl TryFrom<String> for Hex {
 /// The cases of one file.
 ///
 /// # Errors
-/// The file has another form.
+/// The file is malformed.
 pub(crate) fn cases(content: &Value) -> Result<Vec<Case>, String> {
-    let file = File::deserialize(content).map_err(|e| format!("the file has another form: {e}"))?;
+    let file = File::deserialize(content).map_err(|e| format!("the file is malformed: {e}"))?;
     let mut cases = Vec::new();
     for case in file.valid {
         cases.push(Case::new(case.description.clone(), move || valid(&case)));
@@ -121,22 +121,22 @@ fn valid(case: &Valid) -> Result<(), String> {
         return Ok(());
     }
     let meant: Document = serde_json::from_str(&case.canonical_extjson)
-        .map_err(|e| format!("{} is no extended JSON: {e}", case.canonical_extjson))?;
+        .map_err(|e| format!("{} is not extended JSON: {e}", case.canonical_extjson))?;
     is_same("the value", &encoded(&decoded(bytes)?)?, &encoded(&meant)?)
 }
 
 fn is_same(what: &str, actual: &[u8], expected: &[u8]) -> Result<(), String> {
     match actual == expected {
         true => Ok(()),
-        false => Err(format!("{what}: {expected:02x?} was expected, but there is {actual:02x?}")),
+        false => Err(format!("{what}: expected {expected:02x?}, found {actual:02x?}")),
     }
 }
 
-/// Decodes in both ways that the driver has.
+/// Decodes with both decoders of the driver.
 fn decoded(bytes: &[u8]) -> Result<Document, String> {
     let whole = decode::document(bytes).map_err(|e| format!("as a document: {e}"))?;
     let typed: Document = decode::typed(bytes).map_err(|e| format!("by serde: {e}"))?;
-    // Compared as bytes, for NaN is not equal to itself.
+    // Compares bytes, because NaN does not equal itself.
     is_same("decoding by serde", &encoded(&typed)?, &encoded(&whole)?)?;
     Ok(whole)
 }

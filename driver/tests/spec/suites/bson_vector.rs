@@ -1,5 +1,5 @@
-//! Specification "BSON Binary Subtype 9 - Vector": a vector that the driver decoded has its
-//! numbers, and one that says what cannot be is refused.
+//! Specification "BSON Binary Subtype 9 - Vector": a valid vector decodes to its numbers, and an
+//! invalid one is refused.
 
 use bson::binary::{PackedBitVector, Vector};
 use bson::{Binary, Bson, Document};
@@ -36,9 +36,9 @@ struct Test {
 /// The cases of one file.
 ///
 /// # Errors
-/// The file has another form.
+/// The file is malformed.
 pub(crate) fn cases(content: &Value) -> Result<Vec<Case>, String> {
-    let file = File::deserialize(content).map_err(|e| format!("the file has another form: {e}"))?;
+    let file = File::deserialize(content).map_err(|e| format!("the file is malformed: {e}"))?;
     let key = &file.test_key;
     Ok(file
         .tests
@@ -58,25 +58,25 @@ fn valid(test: &Test, key: &str) -> Result<(), String> {
     let document = bson::doc! { key: Binary::from(vector.clone()) };
     let encoded = bson::serialize_to_vec(&document).map_err(|e| e.to_string())?;
     if encoded != bytes {
-        return Err(format!("{bytes:?} was expected, but there is {encoded:?}"));
+        return Err(format!("expected {bytes:?}, found {encoded:?}"));
     }
     let decoded = from_bytes(&bytes, key)?;
     match decoded == vector {
         true => Ok(()),
-        false => Err(format!("{vector:?} was expected, but there is {decoded:?}")),
+        false => Err(format!("expected {vector:?}, found {decoded:?}")),
     }
 }
 
 fn invalid(test: &Test, key: &str) -> Result<(), String> {
     if test.vector.is_some()
         && let Ok(vector) = from_numbers(test)
-        // The other types have no field for padding.
+        // The other types have no padding.
         && (test.padding == 0 || matches!(vector, Vector::PackedBit(_)))
     {
-        return Err(format!("the numbers make {vector:?}"));
+        return Err(format!("the numbers are accepted as {vector:?}"));
     }
     match bytes(test)?.map(|bytes| from_bytes(&bytes, key)) {
-        Some(Ok(vector)) => Err(format!("the bytes make {vector:?}")),
+        Some(Ok(vector)) => Err(format!("the bytes are accepted as {vector:?}")),
         _ => Ok(()),
     }
 }

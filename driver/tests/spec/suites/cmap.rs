@@ -1,8 +1,8 @@
-//! "Connection Monitoring and Pooling": operations on one pool from several threads, and the events
-//! that they cause.
+//! "Connection Monitoring and Pooling": operations on one pool from several threads, and the
+//! resulting events.
 //!
-//! Each case runs twice, over tokio sockets and over blocking ones. Cases that set fail points run
-//! one after the other, on a server of their own.
+//! Each case runs twice, over tokio sockets and over blocking ones. Cases with fail points run one
+//! after the other, on their own server.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -23,10 +23,10 @@ use testbed::{Standalone, Version, shared_standalone};
 use super::expect::text;
 use crate::suite::{Case, Outcome};
 
-/// How long an expected event may take before the case fails.
+/// The time limit for an expected event.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Opens the pool of one of the APIs.
+/// Opens a pool of one of the APIs.
 type Open = fn(ClientOptions, Option<Duration>) -> driver::Result<Arc<Pool>>;
 
 pub(crate) fn cases(content: &Value) -> Result<Vec<Case>, String> {
@@ -74,7 +74,7 @@ fn run(case: &Value, open: Open) -> Result<Outcome, String> {
     }
 }
 
-/// The server for fail points; whoever holds it is alone with it.
+/// The server for fail points. The guard gives exclusive use of it.
 fn own_server() -> Result<MutexGuard<'static, Standalone>, String> {
     static SERVER: OnceLock<Result<Mutex<Standalone>, String>> = OnceLock::new();
     match SERVER.get_or_init(|| Standalone::start().map(Mutex::new).map_err(|e| e.to_string())) {
@@ -83,14 +83,14 @@ fn own_server() -> Result<MutexGuard<'static, Standalone>, String> {
     }
 }
 
-/// Why the case cannot run on a server of this version.
+/// The reason why the case cannot run on a server of this version.
 fn unfit(case: &Value, version: Version) -> Result<Option<String>, String> {
     let Some(run_on) = case.get("runOn").and_then(Value::as_array) else { return Ok(None) };
     for requirement in run_on {
         let minimum = text(requirement, "minServerVersion")?;
         let parts: Vec<u32> = minimum.split('.').filter_map(|part| part.parse().ok()).collect();
         let [major, minor, patch] = parts[..] else {
-            return Err(format!("{minimum:?} is no version"));
+            return Err(format!("{minimum:?} is not a version"));
         };
         if version >= Version::new(major as _, minor as _, patch as _) {
             return Ok(None);
@@ -133,20 +133,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What operations of all threads share.
+/// The state that all threads of a case share.
 struct Stage {
     pool: Arc<Pool>,
     log: Arc<Log>,
     labelled: Mutex<HashMap<String, Connection>>,
-    /// Connections without a label stay checked out until the end.
+    /// Connections without a label, which stay checked out until the end.
     unlabelled: Mutex<Vec<Connection>>,
 }
 
-/// What went wrong in an operation.
+/// The failure of an operation.
 enum Failure {
-    /// Of the pool: the case may expect it.
+    /// An error of the pool. The case may expect it.
     Pool(driver::Error),
-    /// Of the case or its server.
+    /// An error in the case or in its server.
     Case(String),
 }
 
@@ -165,10 +165,8 @@ fn play(case: &Value, open: Open, server: &Standalone) -> Result<(), String> {
     let checked = match (case.get("error").filter(|e| !e.is_null()), played) {
         (_, Err(Failure::Case(why))) => Err(why),
         (None, Ok(())) => Ok(()),
-        (None, Err(Failure::Pool(error))) => {
-            Err(format!("no error was expected, but there is {error}"))
-        }
-        (Some(expected), Ok(())) => Err(format!("{expected} was expected, but there is no error")),
+        (None, Err(Failure::Pool(error))) => Err(format!("unexpected error: {error}")),
+        (Some(expected), Ok(())) => Err(format!("expected {expected}, but there was no error")),
         (Some(expected), Err(Failure::Pool(error))) => error_is(expected, &error),
     };
     checked.and_then(|()| events_are(case, &stage.log))
@@ -186,7 +184,7 @@ fn options(
     let log = Arc::clone(log);
     options.cmap_event_handler = Some(EventHandler::callback(move |event| log.push(event)));
     for (key, value) in case.get("poolOptions").and_then(Value::as_object).into_iter().flatten() {
-        let number = || value.as_u64().ok_or(format!("{key} is no number"));
+        let number = || value.as_u64().ok_or(format!("{key} is not a number"));
         let size = || number().map(|n| Some(n as u32));
         let millis = || number().map(|n| Some(Duration::from_millis(n)));
         match key.as_str() {
@@ -206,15 +204,17 @@ fn options(
     Ok((options, upkeep))
 }
 
-/// Runs the operations; those with a thread in that thread, the others here.
+/// Runs the operations: those with a thread on that thread, the others here.
 fn operations(case: &Value, stage: &Arc<Stage>) -> Result<(), Failure> {
     let broken = |why: &str| Failure::Case(why.to_owned());
     let mut threads: HashMap<String, Thread> = HashMap::new();
     let list =
         case.get("operations").and_then(Value::as_array).ok_or_else(|| broken("no operations"))?;
     for operation in list {
-        let mut operation =
-            operation.as_object().cloned().ok_or_else(|| broken("an operation is no object"))?;
+        let mut operation = operation
+            .as_object()
+            .cloned()
+            .ok_or_else(|| broken("an operation is not an object"))?;
         let target = |operation: &Map<String, Value>| {
             operation
                 .get("target")
@@ -224,7 +224,7 @@ fn operations(case: &Value, stage: &Arc<Stage>) -> Result<(), Failure> {
         };
         if let Some(Value::String(name)) = operation.remove("thread") {
             let thread = threads.get(&name).ok_or_else(|| broken("no such thread"))?;
-            // A thread that has failed takes no more orders; waiting for it tells its error.
+            // A failed thread ignores further operations. Waiting for it returns its error.
             let _ = thread.orders.send(operation);
             continue;
         }
@@ -284,7 +284,10 @@ fn perform(operation: &Map<String, Value>, stage: &Stage) -> Result<(), Failure>
         "checkIn" => {
             let label = string("connection")?;
             let connection = lock(&stage.labelled).remove(&label);
-            drop(connection.ok_or_else(|| Failure::Case(format!("nothing is labelled {label}")))?);
+            drop(
+                connection
+                    .ok_or_else(|| Failure::Case(format!("no connection has the label {label}")))?,
+            );
         }
         other => {
             return Err(Failure::Case(format!(
@@ -295,21 +298,21 @@ fn perform(operation: &Map<String, Value>, stage: &Stage) -> Result<(), Failure>
     Ok(())
 }
 
-/// The type must be the same; the message, which the specification leaves to the language, must
-/// begin in the same way where the driver has one of its own.
+/// Compares the type, which must be equal. The message must begin with the expected one if the
+/// driver has its own message.
 fn error_is(expected: &Value, actual: &driver::Error) -> Result<(), String> {
     let kind = match actual.kind() {
         ErrorKind::Shutdown => "PoolClosedError",
         ErrorKind::ConnectionPoolCleared { .. } => "PoolClearedError",
         ErrorKind::WaitQueueTimeout { .. } => "WaitQueueTimeoutError",
-        _ => "none of the pool's",
+        _ => "not a pool error",
     };
     if text(expected, "type")? != kind || actual.host().is_none() {
-        return Err(format!("{expected} was expected, but there is {actual}"));
+        return Err(format!("expected {expected}, found {actual}"));
     }
     let message = text(expected, "message")?;
     if kind == "WaitQueueTimeoutError" && !actual.to_string().starts_with(message) {
-        return Err(format!("{message:?} was expected, but there is {actual}"));
+        return Err(format!("expected {message:?}, found {actual}"));
     }
     Ok(())
 }
@@ -323,7 +326,7 @@ fn events_are(case: &Value, log: &Log) -> Result<(), String> {
         .filter_map(Value::as_str)
         .collect();
     let expected = case.get("events").and_then(Value::as_array).ok_or("the case has no events")?;
-    // What follows an operation that is the last may still be under way.
+    // The last operation may still cause events.
     let events = || -> Vec<Value> {
         let events = lock(&log.events);
         events
@@ -344,14 +347,14 @@ fn events_are(case: &Value, log: &Log) -> Result<(), String> {
     for (i, expected) in expected.iter().enumerate() {
         let met = actual.get(i).is_some_and(|actual| matches(expected, actual));
         if !met {
-            return Err(format!("event {i}: {expected} was expected, but there is {actual:#?}"));
+            return Err(format!("event {i}: expected {expected}, found {actual:#?}"));
         }
     }
     Ok(())
 }
 
-/// The specification's MATCH: what is expected is a part of what there is, and 42 stands for
-/// anything.
+/// The specification's MATCH: the expected value is a part of the actual one, and 42 matches any
+/// value.
 fn matches(expected: &Value, actual: &Value) -> bool {
     match (expected, actual) {
         (Value::Number(n), _) if n.as_i64() == Some(42) => !actual.is_null(),
@@ -362,7 +365,7 @@ fn matches(expected: &Value, actual: &Value) -> bool {
     }
 }
 
-/// An event as the cases write it.
+/// The event in the format of the cases.
 fn told(event: &CmapEvent) -> (&'static str, Value) {
     let (name, address, mut rest) = match event {
         CmapEvent::PoolCreated(e) => {

@@ -1,4 +1,4 @@
-//! "Authentication", legacy: the credential that a connection string gives.
+//! "Authentication", legacy: the credential of a connection string.
 
 use driver::options::ConnectionString;
 use serde_json::{Value, json};
@@ -10,8 +10,8 @@ pub(crate) fn cases(content: &Value) -> Result<Vec<Case>, String> {
     expect::tests(content, run)
 }
 
-/// Runs one case. A key that is present and null asserts that there is nothing; an absent key
-/// asserts nothing.
+/// Runs one case. A key with the value null asserts that there is no value; an absent key asserts
+/// nothing.
 pub(crate) fn run(case: &Value) -> Result<(), String> {
     let parsed = ConnectionString::parse(text(case, "uri")?);
     let Some(parsed) = expect::valid(parsed, expect::flag(case, "valid")?)? else { return Ok(()) };
@@ -19,8 +19,8 @@ pub(crate) fn run(case: &Value) -> Result<(), String> {
     let Some(expected) = asserted(case, "credential") else {
         return expect::same("whether there is a credential", credential.is_some(), false);
     };
-    let credential = credential.ok_or("a credential was expected, but there is none")?;
-    for (key, expected) in expected.as_object().ok_or("\"credential\" is no object")? {
+    let credential = credential.ok_or("expected a credential, found none")?;
+    for (key, expected) in expected.as_object().ok_or("\"credential\" is not an object")? {
         let actual = match key.as_str() {
             "username" => json!(credential.username),
             "password" => json!(credential.password),
@@ -36,7 +36,7 @@ pub(crate) fn run(case: &Value) -> Result<(), String> {
             _ => actual == *expected,
         };
         if !met {
-            return Err(format!("{key}: expected {expected}, but there is {actual}"));
+            return Err(format!("{key}: expected {expected}, found {actual}"));
         }
     }
     Ok(())

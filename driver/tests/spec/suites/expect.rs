@@ -1,4 +1,4 @@
-//! Small helpers for reading case files and comparing.
+//! Helpers for reading case files and comparing values.
 
 use std::fmt::Debug;
 
@@ -21,22 +21,22 @@ pub(crate) fn tests(
     tests.iter().map(case).collect()
 }
 
-/// The string `key` of a case; an error where there is none.
+/// The string `key` of a case.
 pub(crate) fn text<'a>(case: &'a Value, key: &str) -> Result<&'a str, String> {
     case.get(key).and_then(Value::as_str).ok_or_else(|| format!("the case has no string {key:?}"))
 }
 
-/// The boolean `key` of a case; an error where there is none.
+/// The boolean `key` of a case.
 pub(crate) fn flag(case: &Value, key: &str) -> Result<bool, String> {
     case.get(key).and_then(Value::as_bool).ok_or_else(|| format!("the case has no boolean {key:?}"))
 }
 
-/// The value of `key`, unless it is absent or null: then nothing is asserted.
+/// The value of `key`, unless it is absent or null and so asserts nothing.
 pub(crate) fn asserted<'a>(case: &'a Value, key: &str) -> Option<&'a Value> {
     case.get(key).filter(|value| !value.is_null())
 }
 
-/// `Err` unless both are equal.
+/// Asserts that both are equal.
 pub(crate) fn same<T: Debug + PartialEq<U>, U: Debug>(
     what: &str,
     actual: T,
@@ -44,16 +44,16 @@ pub(crate) fn same<T: Debug + PartialEq<U>, U: Debug>(
 ) -> Result<(), String> {
     match actual == expected {
         true => Ok(()),
-        false => Err(format!("{what}: expected {expected:?}, but there is {actual:?}")),
+        false => Err(format!("{what}: expected {expected:?}, found {actual:?}")),
     }
 }
 
-/// That parsing succeeded or failed as expected; the value where it succeeded.
+/// Asserts that parsing succeeded or failed as expected. Returns the value if it succeeded.
 pub(crate) fn valid<T>(result: driver::Result<T>, valid: bool) -> Result<Option<T>, String> {
     match (result, valid) {
         (Ok(value), true) => Ok(Some(value)),
         (Err(_), false) => Ok(None),
-        (Ok(_), false) => Err("an error was expected, but there is none".into()),
-        (Err(e), true) => Err(format!("no error was expected, but there is {e}")),
+        (Ok(_), false) => Err("expected an error, found none".into()),
+        (Err(e), true) => Err(format!("unexpected error: {e}")),
     }
 }

@@ -1,7 +1,7 @@
-//! "Read and Write Concern": what connection strings are read as, and what commands carry.
+//! "Read and Write Concern": parsed connection strings, and the documents in commands.
 //!
-//! The connection strings are read strictly: these cases call invalid what "URI Options" calls
-//! worth a warning.
+//! Connection strings are parsed strictly, because these cases call invalid what "URI Options"
+//! gives a warning for.
 
 use driver::bson::{self, Document};
 use driver::options::{ConnectionString, ReadConcern, WriteConcern};
@@ -18,7 +18,7 @@ pub(crate) fn document_cases(content: &Value) -> Result<Vec<Case>, String> {
     expect::tests(content, run_document)
 }
 
-/// Runs one case of a connection string.
+/// Runs a case with a connection string.
 pub(crate) fn run_connection_string(case: &Value) -> Result<(), String> {
     let parsed = ConnectionString::parse_strictly(text(case, "uri")?);
     let Some(parsed) = expect::valid(parsed, expect::flag(case, "valid")?)? else { return Ok(()) };
@@ -33,7 +33,7 @@ pub(crate) fn run_connection_string(case: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs one case of a document.
+/// Runs a case with a document.
 pub(crate) fn run_document(case: &Value) -> Result<(), String> {
     match asserted(case, "readConcern") {
         Some(given) => run_read_concern(case, given),
@@ -79,7 +79,7 @@ fn run_write_concern(case: &Value, given: &Value) -> Result<(), String> {
     same("the document sent", sent, document(case, "writeConcernDocument")?)
 }
 
-/// The read concern that `{}` or `{"level": ...}` describes.
+/// The read concern of `{}` or `{"level": ...}`.
 fn read_concern(given: &Value) -> Result<Option<ReadConcern>, String> {
     match given.as_object().is_some_and(serde_json::Map::is_empty) {
         true => Ok(None),
@@ -91,7 +91,7 @@ fn from_json<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, serde_j
     serde_json::from_value(value.clone())
 }
 
-/// The document `key` of the case, with its integers as wide as the driver sends them.
+/// The document `key` of the case, with integers in the driver's types.
 fn document(case: &Value, key: &str) -> Result<Document, String> {
     let value = case.get(key).ok_or_else(|| format!("the case has no {key:?}"))?;
     let mut document = bson::serialize_to_document(value).map_err(|e| e.to_string())?;

@@ -1,5 +1,5 @@
-//! "Server Discovery And Monitoring": what replies and errors make of the description, the pools,
-//! and the events.
+//! "Server Discovery And Monitoring": the effects of replies and errors on the description, the
+//! pools and the events.
 
 use driver::ServerDescription;
 use driver::TopologyDescription;
@@ -17,7 +17,7 @@ pub(crate) fn cases(content: &Value) -> Result<Vec<Case>, String> {
     let description = content
         .get("description")
         .and_then(Value::as_str)
-        .unwrap_or("what becomes known")
+        .unwrap_or("the outcome of the phases")
         .to_owned();
     text(content, "uri")?;
     array(content, "phases")?;
@@ -49,7 +49,10 @@ fn run_phase(topology: &Topology, phase: &Value) -> Result<(), String> {
     match outcome.get("events") {
         Some(events) => {
             only(outcome, &["events"])?;
-            expect_events(topology.take_events(), events.as_array().ok_or("events is no array")?)
+            expect_events(
+                topology.take_events(),
+                events.as_array().ok_or("events is not an array")?,
+            )
         }
         None => expect_outcome(topology, outcome),
     }
@@ -124,9 +127,10 @@ fn expect_server(
     expected: &Value,
 ) -> Result<(), String> {
     let version = server.topology_version().map(|version| {
-        json!({ "processId": { "$oid": version.process_id.to_hex() }, "counter": { "$numberLong": version.counter.to_string() } })
+        json!({ "processId": { "$oid": version.process_id.to_hex() },
+            "counter": { "$numberLong": version.counter.to_string() } })
     });
-    for (key, expected) in expected.as_object().ok_or("a server is no document")? {
+    for (key, expected) in expected.as_object().ok_or("a server is not a document")? {
         let actual = match key.as_str() {
             "type" => {
                 let wanted = server_type(expected.as_str().unwrap_or_default())
@@ -135,10 +139,10 @@ fn expect_server(
                 continue;
             }
             "error" => {
-                let wanted = expected.as_str().ok_or("the error is no string")?;
+                let wanted = expected.as_str().ok_or("the error is not a string")?;
                 let error = server.error().map(ToString::to_string).unwrap_or_default();
                 if !error.contains(wanted) {
-                    return Err(format!("the error {error:?} does not say {wanted:?}"));
+                    return Err(format!("the error {error:?} does not contain {wanted:?}"));
                 }
                 continue;
             }
@@ -176,7 +180,7 @@ fn expect_events(actual: Vec<SdamEvent>, expected: &[Value]) -> Result<(), Strin
     same("the number of events", actual.len(), expected.len())
 }
 
-/// The event as the cases write it; none for heartbeats, of which they do not speak.
+/// The event in the format of the cases; `None` for heartbeats, which the cases omit.
 fn event(event: &SdamEvent) -> Option<Value> {
     Some(match event {
         SdamEvent::TopologyOpening(_) => json!({ "topology_opening_event": {} }),
@@ -230,8 +234,8 @@ fn deployment(description: &TopologyDescription) -> Value {
     value
 }
 
-/// Takes out what differs in every run, and calls by one name what clients with many threads do not
-/// tell apart.
+/// Removes values that differ in every run, and replaces a server type that multi-threaded clients
+/// do not use.
 fn forget_ids(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -244,11 +248,11 @@ fn forget_ids(value: &mut Value) {
     }
 }
 
-/// JSON with its extended forms as a BSON document.
+/// Extended JSON as a BSON document.
 fn raw(value: &Value) -> Result<RawDocumentBuf, String> {
     let document = match serde_json::from_value::<Bson>(value.clone()) {
         Ok(Bson::Document(document)) => document,
-        other => return Err(format!("{value} is no document: {other:?}")),
+        other => return Err(format!("{value} is not a document: {other:?}")),
     };
     RawDocumentBuf::try_from(document).map_err(|e| e.to_string())
 }
@@ -257,10 +261,10 @@ fn array<'a>(value: &'a Value, key: &str) -> Result<&'a Vec<Value>, String> {
     value.get(key).and_then(Value::as_array).ok_or_else(|| format!("there is no array {key:?}"))
 }
 
-/// That there is no member that nobody looks at.
+/// Asserts that the value has only known members.
 fn only(value: &Value, known: &[&str]) -> Result<(), String> {
     let members: &Map<String, Value> =
-        value.as_object().ok_or_else(|| format!("{value} is no document"))?;
+        value.as_object().ok_or_else(|| format!("{value} is not a document"))?;
     match members.keys().find(|key| !known.contains(&key.as_str())) {
         None => Ok(()),
         Some(key) => Err(format!("there is the unknown member {key:?}")),

@@ -1,8 +1,8 @@
 //! "Initial DNS Seedlist Discovery": seeds and options from SRV and TXT records.
 //!
-//! The records are those that the specification assumes, served on loopback by a small
-//! authoritative server over UDP. What the cases say of servers on fixed ports (`hosts`, `ping`) is
-//! not asserted: it belongs to discovery, which has its own suite.
+//! A small authoritative UDP server on loopback serves the records that the specification assumes.
+//! The members `hosts` and `ping` are not asserted, because they concern discovery, which has its
+//! own suite.
 
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ pub(crate) fn cases(content: &Value) -> Result<Vec<Case>, String> {
 
 #[cfg(not(feature = "dns"))]
 fn run(_: &Value) -> Outcome {
-    Outcome::Ignored("the driver was built without the feature dns".into())
+    Outcome::Ignored("needs the driver's feature dns".into())
 }
 
 #[cfg(feature = "dns")]
@@ -47,7 +47,7 @@ mod live {
 
     const DOMAIN: &str = "test.build.10gen.cc.";
 
-    /// Owner, port, target; a name without a final dot is below [`DOMAIN`].
+    /// Owner, port, target. A name without a final dot is below [`DOMAIN`].
     const SRV_RECORDS: &[(&str, u16, &str)] = &[
         ("_mongodb._tcp.test1", 27017, "localhost"),
         ("_mongodb._tcp.test1", 27018, "localhost"),
@@ -71,14 +71,14 @@ mod live {
         ("_mongodb._tcp.test19", 27017, "localhost"),
         ("_mongodb._tcp.test20", 27017, "localhost"),
         ("_mongodb._tcp.test21", 27017, "localhost"),
-        // The second is missing from the specification's list, but its case counts on both.
+        // The specification's list lacks the second record, but its case needs both.
         ("_customname._tcp.test22", 27017, "localhost"),
         ("_customname._tcp.test22", 27018, "localhost"),
         ("_mongodb._tcp.test23", 8000, "localhost"),
         ("_mongodb._tcp.test24", 8000, "localhost"),
     ];
 
-    /// Owner, strings.
+    /// Owner and strings.
     const TXT_RECORDS: &[(&str, &[&str])] = &[
         ("test5", &["replicaSet=repl0&authSource=thisDB"]),
         ("test6", &["replicaSet=repl0"]),
@@ -99,8 +99,8 @@ mod live {
         let expects_error = case.get("error").and_then(Value::as_bool).unwrap_or(false);
         let resolved = match (resolved, expects_error) {
             (Err(_), true) => return Ok(()),
-            (Ok(_), true) => return Err("an error was expected, but there is none".into()),
-            (Err(e), false) => return Err(format!("no error was expected, but there is {e}")),
+            (Ok(_), true) => return Err("expected an error, found none".into()),
+            (Err(e), false) => return Err(format!("unexpected error: {e}")),
             (Ok(resolved), false) => resolved,
         };
         let seeds: BTreeSet<_> = resolved.options.hosts.iter().map(ToString::to_string).collect();
@@ -109,7 +109,7 @@ mod live {
             same("seeds", &seeds, &expected)?;
         }
         if let Some(expected) = asserted(case, "numSeeds") {
-            same("how many seeds", Some(seeds.len() as u64), expected.as_u64())?;
+            same("the number of seeds", Some(seeds.len() as u64), expected.as_u64())?;
         }
         for (name, expected) in
             asserted(case, "options").and_then(Value::as_object).into_iter().flatten()
@@ -139,7 +139,7 @@ mod live {
         })
     }
 
-    /// The address of the one name server of the process.
+    /// The address of the process's name server.
     fn name_server() -> SocketAddr {
         static SERVER: OnceLock<SocketAddr> = OnceLock::new();
         *SERVER.get_or_init(|| {
@@ -150,7 +150,7 @@ mod live {
         })
     }
 
-    /// Answers what can be read; a resolver that gets no answer asks again.
+    /// Answers readable queries. A resolver repeats a query without an answer.
     fn serve(socket: &UdpSocket) {
         let mut bytes = [0; 1500];
         while let Ok((n, from)) = socket.recv_from(&mut bytes) {

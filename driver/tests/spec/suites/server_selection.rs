@@ -1,5 +1,5 @@
-//! "Server Selection" and "Max Staleness": which servers suit a read preference, which of them are
-//! near, which is chosen.
+//! "Server Selection" and "Max Staleness": suitable servers, the latency window, and the selected
+//! server.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(crate) fn rtt_cases(content: &Value) -> Result<Vec<Case>, String> {
     one(content, "new_rtt_ms", run_rtt)
 }
 
-/// The one case of a file, which has the member `key`.
+/// The single case of a file with the member `key`.
 fn one(
     content: &Value,
     key: &str,
@@ -65,11 +65,11 @@ pub(crate) fn run_selection(case: &Value) -> Result<(), String> {
     });
     match (selected, error_expected) {
         (Err(_), true) => Ok(()),
-        (Ok(_), true) => Err("an error was expected, but there is none".into()),
-        (Err(e), false) => Err(format!("no error was expected, but there is: {e}")),
+        (Ok(_), true) => Err("expected an error, found none".into()),
+        (Err(e), false) => Err(format!("unexpected error: {e}")),
         (Ok((suitable, near)), false) => {
             same("the suitable servers", suitable, names(case, "suitable_servers")?)?;
-            same("those in the latency window", near, names(case, "in_latency_window")?)
+            same("the servers in the latency window", near, names(case, "in_latency_window")?)
         }
     }
 }
@@ -94,9 +94,9 @@ pub(crate) fn run_window(case: &Value) -> Result<(), String> {
     let expected = outcome
         .get("expected_frequencies")
         .and_then(Value::as_object)
-        .ok_or("no frequencies are expected")?;
+        .ok_or("the outcome has no frequencies")?;
     for (address, frequency) in expected {
-        let frequency = frequency.as_f64().ok_or("a frequency is no number")?;
+        let frequency = frequency.as_f64().ok_or("a frequency is not a number")?;
         let actual =
             f64::from(chosen.get(address).copied().unwrap_or_default()) / f64::from(iterations);
         let fits = match frequency {
@@ -105,7 +105,7 @@ pub(crate) fn run_window(case: &Value) -> Result<(), String> {
         };
         if !fits {
             return Err(format!(
-                "{address} is to be chosen with the frequency {frequency} ± {tolerance}, but it is {actual}"
+                "{address}: expected the frequency {frequency} ± {tolerance}, found {actual}"
             ));
         }
     }
@@ -123,7 +123,7 @@ pub(crate) fn run_rtt(case: &Value) -> Result<(), String> {
     let expected = number(case, "new_avg_rtt")?;
     match (new.as_secs_f64() * 1e3 - expected).abs() < 1e-3 {
         true => Ok(()),
-        false => Err(format!("the new average is to be {expected} ms, but it is {new:?}")),
+        false => Err(format!("the new average: expected {expected} ms, found {new:?}")),
     }
 }
 
@@ -155,7 +155,9 @@ fn server(value: &Value) -> Result<Server, String> {
     }
     if let Some(tags) = value.get("tags").and_then(Value::as_object) {
         for (key, tag) in tags {
-            server.tags.insert(key.clone(), tag.as_str().ok_or("a tag is no string")?.to_owned());
+            server
+                .tags
+                .insert(key.clone(), tag.as_str().ok_or("a tag is not a string")?.to_owned());
         }
     }
     if value.get("lastUpdateTime").is_some() {
@@ -163,12 +165,12 @@ fn server(value: &Value) -> Result<Server, String> {
     }
     if let Some(written) = value.pointer("/lastWrite/lastWriteDate/$numberLong") {
         let written = written.as_str().and_then(|ms| ms.parse().ok());
-        server.last_write_ms = Some(written.ok_or("lastWriteDate is no number")?);
+        server.last_write_ms = Some(written.ok_or("lastWriteDate is not a number")?);
     }
     Ok(server)
 }
 
-/// Writes go where reads from the primary go.
+/// Writes select as reads from the primary.
 fn preference(case: &Value) -> Result<ReadPreference, String> {
     let given =
         match (asserted(case, "read_preference"), case.get("operation").and_then(Value::as_str)) {
@@ -176,7 +178,7 @@ fn preference(case: &Value) -> Result<ReadPreference, String> {
             (Some(given), _) => given,
         };
     let mut written = given.clone();
-    let object = written.as_object_mut().ok_or("read_preference is no document")?;
+    let object = written.as_object_mut().ok_or("read_preference is not a document")?;
     let mode = object.get("mode").and_then(Value::as_str).unwrap_or("Primary").to_owned();
     object.insert("mode".into(), mode.into());
     if mode_of(&object["mode"]) == "primary"
@@ -194,7 +196,7 @@ fn mode_of(mode: &Value) -> String {
 
 fn avoided(case: &Value) -> Result<Vec<ServerAddress>, String> {
     let Some(servers) = asserted(case, "deprioritized_servers") else { return Ok(Vec::new()) };
-    let servers = servers.as_array().ok_or("deprioritized_servers is no array")?;
+    let servers = servers.as_array().ok_or("deprioritized_servers is not an array")?;
     servers
         .iter()
         .map(|server| ServerAddress::parse(text(server, "address")?).map_err(|e| e.to_string()))
@@ -222,9 +224,9 @@ fn millis(ms: f64) -> Duration {
     Duration::from_secs_f64(ms / 1e3)
 }
 
-/// That a case has no member that nobody looks at.
+/// Asserts that the case has only known members.
 fn only(case: &Value, known: &[&str]) -> Result<(), String> {
-    let object = case.as_object().ok_or("the case is no document")?;
+    let object = case.as_object().ok_or("the case is not a document")?;
     match object.keys().find(|key| !known.contains(&key.as_str())) {
         None => Ok(()),
         Some(key) => Err(format!("the case has the unknown member {key:?}")),

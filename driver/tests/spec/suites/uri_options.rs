@@ -1,4 +1,4 @@
-//! The values of options, under the names that connection strings give them.
+//! The values of the options, by their names in connection strings.
 
 use std::time::Duration;
 
@@ -8,19 +8,21 @@ use driver::options::{
 };
 use serde_json::{Value, json};
 
-/// Checks every option of `expected`.
+/// Compares every option of `expected`.
 pub(crate) fn compare(options: &ClientOptions, expected: &Value) -> Result<(), String> {
-    for (name, expected) in expected.as_object().ok_or("\"options\" is no object")? {
+    for (name, expected) in expected.as_object().ok_or("\"options\" is not an object")? {
         let actual = value(options, name)?;
         if actual != *expected {
-            return Err(format!("option {name}: expected {expected}, but there is {actual}"));
+            return Err(format!("option {name}: expected {expected}, found {actual}"));
         }
     }
     Ok(())
 }
 
-/// The value of the option `name`, null where it is not set; an error for a name that this harness
-/// does not know.
+/// The value of the option `name`; null if it is unset.
+///
+/// # Errors
+/// The harness does not know the name.
 pub(crate) fn value(options: &ClientOptions, name: &str) -> Result<Value, String> {
     let milliseconds = |duration: Option<Duration>| {
         duration.map(|d| d.as_millis()).map_or(Value::Null, |ms| json!(ms))

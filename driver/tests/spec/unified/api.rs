@@ -1,4 +1,4 @@
-//! Both APIs behind one trait: tests are written once, and run on either.
+//! The trait over both APIs, for tests that are written once.
 
 use std::future::{Future, IntoFuture};
 use std::sync::OnceLock;
@@ -12,9 +12,9 @@ use driver::session::{ClientSession, StartSession};
 use driver::{Async, Blocking, Mode, Result};
 use futures_util::{StreamExt, TryStreamExt};
 
-/// How operations of an API are ended, on the calling thread's time.
+/// Runs the operations of an API on the calling thread.
 pub(crate) trait Api: Mode + Sized {
-    /// What the API is called in the names of trials.
+    /// The name of the API in the names of trials.
     const NAME: &'static str;
     fn open(options: ClientOptions) -> Result<Client<Self>>;
     fn shut_down(client: Client<Self>);

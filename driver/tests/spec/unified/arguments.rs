@@ -1,5 +1,4 @@
-//! The arguments of an operation, read one by one by serde. One that is left unread is an error, so
-//! that none is overlooked.
+//! The arguments of an operation, read one by one with serde. An unread argument is an error.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::stop::Stop;
 
-/// Options that the driver does not have yet, by the component that it lacks.
+/// Options that the driver lacks, with the missing component.
 const MISSING: [(&str, &str); 6] = [
     ("rawData", "operations on the raw buckets of time series"),
     (
@@ -25,7 +24,7 @@ const MISSING: [(&str, &str); 6] = [
     ("snapshotTime", "snapshots of a time that the caller gives"),
 ];
 
-/// What is left to be read.
+/// The arguments that are not read yet.
 pub(crate) struct Arguments {
     of: String,
     left: Document,
@@ -36,10 +35,10 @@ impl Arguments {
         Arguments { of: operation.to_owned(), left: arguments }
     }
 
-    /// All has been read.
+    /// Checks that all arguments were read.
     ///
     /// # Errors
-    /// An argument is left: one that the driver lacks, or that this runner does not know.
+    /// An argument is left: the driver lacks it, or this runner does not know it.
     pub(crate) fn done(self) -> Result<(), Stop> {
         let missing = |key: &&String| MISSING.iter().find(|(name, _)| name == *key);
         if let Some((_, component)) = self.left.keys().find_map(|key| missing(&key)) {
@@ -56,7 +55,7 @@ impl Arguments {
     /// The argument `key`, if there is one.
     ///
     /// # Errors
-    /// It is of another type.
+    /// The argument has another type.
     pub(crate) fn option<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>, Stop> {
         let Some(value) = self.left.remove(key) else { return Ok(None) };
         let read = bson::deserialize_from_bson(value.clone());
@@ -66,12 +65,12 @@ impl Arguments {
     /// The argument `key`.
     ///
     /// # Errors
-    /// It is not there, or of another type.
+    /// The argument is missing or has another type.
     pub(crate) fn required<T: DeserializeOwned>(&mut self, key: &str) -> Result<T, Stop> {
         self.option(key)?.ok_or_else(|| format!("{} lacks the argument {key}", self.of).into())
     }
 
-    /// The arguments within the argument `key`.
+    /// The arguments in the argument `key`.
     pub(crate) fn nested(&mut self, key: &str) -> Result<Option<Arguments>, Stop> {
         Ok(self.option(key)?.map(|arguments| Arguments::of(key, arguments)))
     }
@@ -80,7 +79,7 @@ impl Arguments {
         Ok(self.option(key)?.map(Duration::from_millis))
     }
 
-    /// Operators, or a pipeline.
+    /// Update operators or a pipeline.
     pub(crate) fn update(&mut self) -> Result<UpdateModifications, Stop> {
         match self.required("update")? {
             Bson::Document(update) => Ok(update.into()),
@@ -98,11 +97,11 @@ impl Arguments {
             "nonTailable" => Ok(Some(CursorType::NonTailable)),
             "tailable" => Ok(Some(CursorType::Tailable)),
             "tailableAwait" => Ok(Some(CursorType::TailableAwait)),
-            other => Err(format!("{}: {other:?} is no type of cursor", self.of).into()),
+            other => Err(format!("{}: {other:?} is not a cursor type", self.of).into()),
         }
     }
 
-    /// `readConcern`; one without a level is the server's default, and sent as none.
+    /// `readConcern`. Without a level it is the server's default and is not sent.
     pub(crate) fn read_concern(&mut self) -> Result<Option<ReadConcern>, Stop> {
         let Some(mut concern) = self.nested("readConcern")? else { return Ok(None) };
         let level: Option<String> = concern.option("level")?;
@@ -141,14 +140,14 @@ impl Arguments {
             Some("secondarypreferred") => ReadPreference::secondary_preferred(more),
             Some("nearest") => ReadPreference::nearest(more),
             _ => {
-                return Err(format!("{}: {mode:?} is no mode of a read preference", self.of).into());
+                return Err(format!("{}: {mode:?} is not a read preference mode", self.of).into());
             }
         };
         Ok(Some(preference.into()))
     }
 }
 
-/// Sets fields of options from arguments, each of the type that the field has.
+/// Sets fields of options from arguments of the field's type.
 macro_rules! fill {
     ($options:ident from $arguments:ident: $($field:ident = $key:literal),* $(,)?) => {
         $( $options.$field = $arguments.option($key)?; )*

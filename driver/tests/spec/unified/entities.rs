@@ -1,4 +1,4 @@
-//! The things that a test creates and calls by name.
+//! The entities that a test creates and refers to by name.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Sender, channel};
@@ -30,7 +30,7 @@ use super::matching::Names;
 use super::servers::Servers;
 use super::stop::Stop;
 
-/// A named thing.
+/// A named entity.
 pub(crate) enum Entity<F: Api> {
     Client(Arc<Watched<F>>),
     Database(Database<F>),
@@ -42,7 +42,7 @@ pub(crate) enum Entity<F: Api> {
     Value(Bson),
 }
 
-/// A session, until it is ended.
+/// A session, until it ends.
 pub(crate) type Session<F> = Arc<Mutex<Option<ClientSession<F>>>>;
 
 impl<F: Api> Clone for Entity<F> {
@@ -60,7 +60,7 @@ impl<F: Api> Clone for Entity<F> {
     }
 }
 
-/// A client, and what it tells.
+/// A client and its events.
 pub(crate) struct Watched<F: Api> {
     client: Mutex<Option<Client<F>>>,
     pub(crate) events: Arc<Events>,
@@ -70,12 +70,12 @@ pub(crate) struct Watched<F: Api> {
 
 impl<F: Api> Watched<F> {
     /// # Errors
-    /// It has been closed.
+    /// The client was closed.
     pub(crate) fn client(&self) -> Result<Client<F>, String> {
-        lock(&self.client).clone().ok_or_else(|| "the client has been closed".into())
+        lock(&self.client).clone().ok_or_else(|| "the client was closed".into())
     }
 
-    /// Ends it; nothing happens where it has ended.
+    /// Closes the client. Does nothing if it is closed.
     pub(crate) fn close(&self) {
         let client = lock(&self.client).take();
         if let Some(client) = client {
@@ -84,10 +84,10 @@ impl<F: Api> Watched<F> {
     }
 }
 
-/// A cursor that an operation has opened.
+/// An open cursor.
 pub(crate) enum OpenCursor<F: Api> {
     Plain(Cursor<Document, F>),
-    /// Read under the session that it was opened in.
+    /// A cursor in the session that opened it.
     OfSession(SessionCursor<Document, F>),
 }
 
@@ -101,7 +101,7 @@ impl<F: Api> NamedCursor<F> {
     /// The next document.
     ///
     /// # Errors
-    /// Its session has ended.
+    /// The session has ended.
     pub(crate) fn next(&mut self) -> Result<Option<driver::Result<Document>>, String> {
         match &mut self.cursor {
             OpenCursor::Plain(cursor) => Ok(F::next(cursor)),
@@ -116,7 +116,7 @@ impl<F: Api> NamedCursor<F> {
 
 type Job = Box<dyn FnOnce() -> Result<(), String> + Send>;
 
-/// A thread that runs what it is given, in order, until it is waited for.
+/// A thread that runs jobs in order until it is finished.
 pub(crate) struct Worker {
     jobs: Mutex<Option<Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<Result<(), String>>>>,
@@ -130,17 +130,17 @@ impl Worker {
     }
 
     /// # Errors
-    /// The thread has ended, of an error or because it was waited for.
+    /// The thread has ended, because of an error or of [`finish`](Self::finish).
     pub(crate) fn run(&self, job: Job) -> Result<(), String> {
         let jobs = lock(&self.jobs);
         let sent = jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
         if sent { Ok(()) } else { Err("the thread has ended".into()) }
     }
 
-    /// Waits for all that it was given.
+    /// Waits for all jobs.
     ///
     /// # Errors
-    /// That of the first job that failed.
+    /// That of the first failed job.
     pub(crate) fn finish(&self) -> Result<(), String> {
         drop(lock(&self.jobs).take());
         match lock(&self.thread).take() {
@@ -154,7 +154,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// All named things of a test.
+/// All entities of a test.
 pub(crate) struct Entities<F: Api> {
     servers: &'static Servers,
     named: Mutex<HashMap<String, Entity<F>>>,
@@ -166,60 +166,62 @@ impl<F: Api> Entities<F> {
     }
 
     /// # Errors
-    /// There is one of that name.
+    /// The name is taken.
     pub(crate) fn put(&self, name: &str, entity: Entity<F>) -> Result<(), String> {
         match lock(&self.named).insert(name.to_owned(), entity) {
             None => Ok(()),
-            Some(_) => Err(format!("two things are called {name:?}")),
+            Some(_) => Err(format!("two entities have the name {name:?}")),
         }
     }
 
     pub(crate) fn get(&self, name: &str) -> Result<Entity<F>, String> {
-        lock(&self.named).get(name).cloned().ok_or_else(|| format!("nothing is called {name:?}"))
+        lock(&self.named)
+            .get(name)
+            .cloned()
+            .ok_or_else(|| format!("no entity has the name {name:?}"))
     }
 
     pub(crate) fn client(&self, name: &str) -> Result<Arc<Watched<F>>, String> {
         match self.get(name)? {
             Entity::Client(client) => Ok(client),
-            _ => Err(format!("{name:?} is no client")),
+            _ => Err(format!("{name:?} is not a client")),
         }
     }
 
     pub(crate) fn database(&self, name: &str) -> Result<Database<F>, String> {
         match self.get(name)? {
             Entity::Database(database) => Ok(database),
-            _ => Err(format!("{name:?} is no database")),
+            _ => Err(format!("{name:?} is not a database")),
         }
     }
 
     pub(crate) fn session(&self, name: &str) -> Result<Session<F>, String> {
         match self.get(name)? {
             Entity::Session(session) => Ok(session),
-            _ => Err(format!("{name:?} is no session")),
+            _ => Err(format!("{name:?} is not a session")),
         }
     }
 
     pub(crate) fn thread(&self, name: &str) -> Result<Arc<Worker>, String> {
         match self.get(name)? {
             Entity::Thread(thread) => Ok(thread),
-            _ => Err(format!("{name:?} is no thread")),
+            _ => Err(format!("{name:?} is not a thread")),
         }
     }
 
     pub(crate) fn topology(&self, name: &str) -> Result<Arc<TopologyDescription>, String> {
         match self.get(name)? {
             Entity::Topology(topology) => Ok(topology),
-            _ => Err(format!("{name:?} is no topology description")),
+            _ => Err(format!("{name:?} is not a topology description")),
         }
     }
 
-    /// Ends threads, cursors, sessions and clients, so that the next test hears nothing of this
-    /// one.
+    /// Ends threads, cursors, sessions and clients, so that they do not disturb the next test.
     pub(crate) fn end(&self) {
         let named: Vec<Entity<F>> = lock(&self.named).drain().map(|(_, entity)| entity).collect();
         for entity in &named {
             match entity {
-                // Its error was told if it was waited for.
+                // Its error was reported if the test waited for it.
                 Entity::Thread(thread) => drop(thread.finish()),
                 Entity::Cursor(cursor) => drop(lock(cursor).take()),
                 _ => {}
@@ -237,11 +239,10 @@ impl<F: Api> Entities<F> {
         }
     }
 
-    /// Creates what one entry of `createEntities` defines.
+    /// Creates the entity of one entry in `createEntities`.
     ///
     /// # Errors
-    /// The driver refuses it, or lacks something that it needs; a field that this runner does not
-    /// know.
+    /// The driver refuses it or lacks a component; the runner does not know a field.
     pub(crate) fn create(&self, definition: &EntityDefinition) -> Result<(), Stop> {
         let name = definition.id();
         let entity = match definition {
@@ -323,10 +324,10 @@ impl<F: Api> Entities<F> {
     }
 }
 
-/// Whether the driver has all that an entity needs.
+/// Checks that the driver has all components of an entity.
 ///
 /// # Errors
-/// The component that it lacks; a field that this runner does not know.
+/// The missing component, or a field that this runner does not know.
 pub(crate) fn lacks(definition: &EntityDefinition) -> Result<(), Stop> {
     match definition {
         EntityDefinition::Client(own) => lacking_client(own),

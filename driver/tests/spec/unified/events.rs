@@ -1,4 +1,4 @@
-//! What a client tells while a case runs, as documents under the names of the specifications.
+//! The events of a client as documents with the specifications' names.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,13 +16,12 @@ use driver::{ServerDescription, TopologyDescription};
 use super::format::{ClientDefinition, ExpectedEvents};
 use super::matching::{self, Names};
 
-/// How long something expected may take before the case fails.
+/// The time limit for an expected event.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long a surplus of events is waited for to match after all: only a failing case waits that
-/// long.
+/// The time limit for the last events. Only a failing case waits that long.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
 
-/// The events that a case observes, in their order.
+/// The observed events of a client, in order.
 pub(crate) struct Events {
     observed: Vec<String>,
     ignored_commands: Vec<String>,
@@ -37,7 +36,7 @@ pub(crate) struct Events {
 #[derive(Default)]
 struct Connections {
     checked_out: usize,
-    /// How many were opened, by their server.
+    /// The number of opened connections per server.
     opened: HashMap<ServerAddress, usize>,
 }
 
@@ -51,7 +50,7 @@ pub(crate) struct Told {
 }
 
 impl Events {
-    /// Those that the client entity `client` asks for.
+    /// The events that the client entity `client` observes.
     pub(crate) fn of(client: &ClientDefinition) -> Arc<Events> {
         let mut ignored_commands = client.ignore_command_monitoring_events.to_vec();
         ignored_commands.push("configureFailPoint".into());
@@ -66,7 +65,7 @@ impl Events {
         })
     }
 
-    /// Lets a client with `options` tell.
+    /// Registers the event handlers in `options`.
     pub(crate) fn listen(self: &Arc<Self>, options: &mut ClientOptions) {
         let wants = |kind: fn(&str) -> bool| self.observed.iter().any(|name| kind(name));
         if wants(|name| name.starts_with("command")) {
@@ -113,10 +112,10 @@ impl Events {
         self.moved.notify_all();
     }
 
-    /// Waits until as many connections are checked out as `expected`.
+    /// Waits until `expected` connections are checked out.
     ///
     /// # Errors
-    /// There are more, or fewer, after 5 s: one that is on its way back has long arrived by then.
+    /// There are more or fewer after 5 s, far longer than a check-in takes.
     pub(crate) fn wait_for_checked_out(&self, expected: usize) -> Result<(), String> {
         let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         let (connections, late) = self
@@ -128,14 +127,14 @@ impl Events {
         match late.timed_out() {
             false => Ok(()),
             true => Err(format!(
-                "{expected} connections were expected to be checked out, not {}",
+                "expected {expected} checked out connections, found {}",
                 connections.checked_out
             )),
         }
     }
 
-    /// Waits until `least` connections have been opened to each of the servers, then forgets all
-    /// events before.
+    /// Waits until `least` connections to each of the servers were opened, then discards all
+    /// earlier events.
     ///
     /// # Errors
     /// There are fewer after `limit`.
@@ -174,10 +173,10 @@ impl Events {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until `template` has been told `count` times.
+    /// Waits until `count` events match `template`.
     ///
     /// # Errors
-    /// It has not been after 20 s.
+    /// There are fewer after 20 s.
     pub(crate) fn wait_for(
         &self,
         template: &Document,
@@ -197,12 +196,12 @@ impl Events {
         }
     }
 
-    /// How often `template` has been told.
+    /// The number of events that match `template`.
     pub(crate) fn count(&self, template: &Document, names: &dyn Names) -> usize {
         times(&self.told(), template, names)
     }
 
-    /// The commands that were told last to have started.
+    /// The most recently started commands.
     pub(crate) fn last_commands(&self, count: usize) -> Vec<Document> {
         let told = self.told();
         let started = told.iter().rev().filter(|told| told.name == "commandStartedEvent");
@@ -217,7 +216,7 @@ impl Events {
     /// Compares the events of one kind with one entry of `expectEvents`.
     ///
     /// # Errors
-    /// They differ, and go on to differ: what follows the last operation may still be under way.
+    /// They still differ when the time limit for the last events expires.
     pub(crate) fn check(&self, expected: &ExpectedEvents, names: &dyn Names) -> Result<(), String> {
         let until = Instant::now() + LAST_EVENTS;
         let mut told = self.told();
@@ -236,13 +235,13 @@ fn times(told: &[Told], template: &Document, names: &dyn Names) -> usize {
     told.iter().filter(|told| is(told, template, names).is_ok()).count()
 }
 
-/// Whether an event is the expected one: `{name: content}`.
+/// Compares an event with the expected one, `{name: content}`.
 fn is(told: &Told, template: &Document, names: &dyn Names) -> Result<(), String> {
     let (name, content) = template.iter().next().ok_or("an expected event has no name")?;
     if name != told.name {
-        return Err(format!("{name} was expected, but there is {told:?}"));
+        return Err(format!("expected {name}, found {told:?}"));
     }
-    let content = content.as_document().ok_or("an expected event is no document")?;
+    let content = content.as_document().ok_or("an expected event is not a document")?;
     for (key, expected) in content {
         matching::root(expected, told.content.get(key), names)
             .map_err(|why| format!("{name}: {key}: {why}"))?;
@@ -255,12 +254,12 @@ fn compare(expected: &ExpectedEvents, told: &[Told], names: &dyn Names) -> Resul
     for (i, template) in expected.events.iter().enumerate() {
         let told = told
             .get(i)
-            .ok_or_else(|| format!("event {i}: {template} did not come; came: {told:#?}"))?;
+            .ok_or_else(|| format!("event {i}: {template} is missing from {told:#?}"))?;
         is(told, template, names).map_err(|why| format!("event {i}: {why}"))?;
     }
     match told.get(expected.events.len()) {
         Some(surplus) if !expected.ignore_extra_events => {
-            Err(format!("nothing more was expected, but there is {surplus:?}"))
+            Err(format!("unexpected event: {surplus:?}"))
         }
         _ => Ok(()),
     }
@@ -367,7 +366,8 @@ fn topology(event: &SdamEvent) -> Option<Told> {
         SdamEvent::TopologyDescriptionChanged(e) => (
             "topologyDescriptionChangedEvent",
             doc! {
-                "previousDescription": all(&e.previous_description), "newDescription": all(&e.new_description),
+                "previousDescription": all(&e.previous_description),
+                "newDescription": all(&e.new_description),
             },
         ),
         SdamEvent::ServerOpening(_) => ("serverOpeningEvent", doc! {}),

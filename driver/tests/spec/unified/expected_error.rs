@@ -1,4 +1,4 @@
-//! Whether an operation failed in the way that was expected (`expectError`).
+//! Compares the error of an operation with `expectError`.
 
 use bson::{Bson, Document, doc};
 use driver::Error;
@@ -7,7 +7,7 @@ use driver::error::{ErrorKind, WriteFailure};
 use super::matching::{self, Names};
 
 /// # Errors
-/// Where the error is not the expected one; an expectation that this harness does not know.
+/// The error differs, or this harness does not know an expectation.
 pub(crate) fn check(expected: &Document, error: &Error, names: &dyn Names) -> Result<(), String> {
     for (what, wanted) in expected {
         let met = match (what.as_str(), wanted) {
@@ -30,7 +30,7 @@ pub(crate) fn check(expected: &Document, error: &Error, names: &dyn Names) -> Re
             ("errorResponse", wanted) => {
                 let response = error
                     .server_response()
-                    .ok_or_else(|| format!("no response came with {error}"))?;
+                    .ok_or_else(|| format!("the error has no server reply: {error}"))?;
                 let response = Document::try_from(response.as_ref()).map_err(|e| e.to_string())?;
                 matching::root(wanted, Some(&response.into()), names)?;
                 true
@@ -44,16 +44,16 @@ pub(crate) fn check(expected: &Document, error: &Error, names: &dyn Names) -> Re
                     "the harness does not know {what}, which belongs to bulk writes"
                 ));
             }
-            other => return Err(format!("the harness does not know how to expect {other:?}")),
+            other => return Err(format!("the harness does not know the expectation {other:?}")),
         };
         if !met {
-            return Err(format!("{what}: {wanted} was expected, but there is {error:?}"));
+            return Err(format!("{what}: expected {wanted}, found {error:?}"));
         }
     }
     Ok(())
 }
 
-/// Not the server's word: the driver, or the network, failed.
+/// Whether the driver or the network failed, not the server.
 fn is_of_the_client(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Command(_) | ErrorKind::Write(_) => false,
@@ -66,17 +66,17 @@ fn is_of_the_client(error: &Error) -> bool {
     }
 }
 
-/// What was done before the error.
+/// The partial result before the error.
 fn partial_result(error: &Error) -> Bson {
     match error.kind() {
         ErrorKind::InsertMany(partial) => {
             let ids =
                 partial.inserted_ids.iter().map(|(index, id)| (index.to_string(), id.clone()));
             let ids: Document = ids.collect();
-            // As a bulk write of inserts alone tells it.
+            // In the format of a bulk write with inserts only.
             doc! {
-                "insertedCount": ids.len() as i64, "insertedIds": ids, "matchedCount": 0, "modifiedCount": 0,
-                "deletedCount": 0, "upsertedCount": 0, "upsertedIds": {},
+                "insertedCount": ids.len() as i64, "insertedIds": ids, "matchedCount": 0,
+                "modifiedCount": 0, "deletedCount": 0, "upsertedCount": 0, "upsertedIds": {},
             }
             .into()
         }

@@ -1,10 +1,10 @@
-//! The form of a test file (specification "Unified Test Format", section "Test Format"). A file of
-//! another form is refused when it is read, as its JSON schema would refuse it.
+//! The format of a test file (specification "Unified Test Format", section "Test Format"). A
+//! malformed file is refused when it is read, by the rules of its JSON schema.
 //!
-//! What the runner works with has fields. What it only compares with documents of the driver stays
-//! a document, whose form a [`Checked`] has looked at.
+//! Values that the runner uses are fields. Values that it only compares with documents of the
+//! driver stay documents, which [`Checked`] has validated.
 
-#![allow(dead_code, reason = "the fields of what is checked alone are never read")]
+#![allow(dead_code, reason = "some fields are validated only")]
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -16,9 +16,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use testbed::Version;
 
-/// The versions of the format that are known: from this one, ..
+/// The oldest known version of the format.
 const OLDEST: Version = Version::new(1, 0, 0);
-/// .. to those before this one.
+/// The lowest unknown version.
 const TOO_NEW: Version = Version::new(1, 29, 0);
 
 /// A test file.
@@ -42,21 +42,21 @@ impl File {
     /// Reads a file.
     ///
     /// # Errors
-    /// Its version is newer than the runner, or its form is another.
+    /// The file is malformed, or has a version newer than the runner.
     pub(crate) fn read(content: &Value) -> Result<Self, String> {
         let version = content.get("schemaVersion").ok_or("the file has no schemaVersion")?;
         let VersionString(version) =
             VersionString::deserialize(version).map_err(|e| format!("schemaVersion: {e}"))?;
         if !(OLDEST..TOO_NEW).contains(&version) {
             return Err(format!(
-                "schemaVersion is {version}; known are those from {OLDEST} to before {TOO_NEW}"
+                "schemaVersion is {version}; versions from {OLDEST} to before {TOO_NEW} are known"
             ));
         }
-        Self::deserialize(content).map_err(|e| format!("the file has another form: {e}"))
+        Self::deserialize(content).map_err(|e| format!("the file is malformed: {e}"))
     }
 }
 
-/// An array that is left out, or holds something.
+/// An array that is omitted or not empty.
 #[derive(Clone)]
 pub(crate) struct NonEmpty<T>(Vec<T>);
 
@@ -85,7 +85,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for NonEmpty<T> {
     }
 }
 
-/// A document of the form `T`, and not empty.
+/// A document in the format `T` that is not empty.
 #[derive(Clone)]
 pub(crate) struct Checked<T>(Document, PhantomData<fn() -> T>);
 
@@ -104,7 +104,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Checked<T> {
     }
 }
 
-/// A value of the type `T` that has one field at least.
+/// A value of type `T` with at least one field.
 #[derive(Clone)]
 pub(crate) struct Filled<T>(T);
 
@@ -133,7 +133,7 @@ fn filled<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     Ok((document, value))
 }
 
-/// A value that is there, though it may be null.
+/// A value that is present, but may be null.
 fn there<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -147,7 +147,7 @@ pub(crate) struct VersionString(pub(crate) Version);
 impl<'de> Deserialize<'de> for VersionString {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let wrong = || D::Error::custom(format!("{text:?} is no version"));
+        let wrong = || D::Error::custom(format!("{text:?} is not a version"));
         let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
         let parts: Vec<&str> = text.split('.').collect();
         if !(2..=3).contains(&parts.len()) || !parts.iter().all(|part| digits(part)) {
@@ -159,7 +159,7 @@ impl<'de> Deserialize<'de> for VersionString {
     }
 }
 
-/// Texts of which there are only these.
+/// Strings with a fixed set of values.
 macro_rules! one_of {
     ($( $(#[$doc:meta])* $Name:ident: $($text:literal)* ;)*) => {$(
         $(#[$doc])*
@@ -179,7 +179,8 @@ macro_rules! one_of {
                 let text = String::deserialize(deserializer)?;
                 match [$($text),*].contains(&text.as_str()) {
                     true => Ok($Name(text)),
-                    false => Err(D::Error::custom(format!("{text:?} is none of {:?}", [$($text),*]))),
+                    false => Err(D::Error::custom(format!("{text:?} is none of {:?}",
+                    [$($text),*]))),
                 }
             }
         }
@@ -189,25 +190,30 @@ macro_rules! one_of {
 one_of! {
     /// The topologies that a requirement can name.
     Topology: "single" "replicaset" "sharded" "sharded-replicaset" "load-balanced";
-    /// What a requirement can say of serverless instances.
+    /// The requirements on serverless instances.
     Serverless: "require" "forbid" "allow";
     /// The events that a client can observe.
     EventName:
-        "commandStartedEvent" "commandSucceededEvent" "commandFailedEvent" "poolCreatedEvent" "poolReadyEvent" "poolClearedEvent"
-        "poolClosedEvent" "connectionCreatedEvent" "connectionReadyEvent" "connectionClosedEvent" "connectionCheckOutStartedEvent"
-        "connectionCheckOutFailedEvent" "connectionCheckedOutEvent" "connectionCheckedInEvent" "serverDescriptionChangedEvent"
-        "serverHeartbeatStartedEvent" "serverHeartbeatSucceededEvent" "serverHeartbeatFailedEvent" "topologyDescriptionChangedEvent"
+        "commandStartedEvent" "commandSucceededEvent" "commandFailedEvent" "poolCreatedEvent"
+        "poolReadyEvent" "poolClearedEvent" "poolClosedEvent" "connectionCreatedEvent"
+        "connectionReadyEvent" "connectionClosedEvent" "connectionCheckOutStartedEvent"
+        "connectionCheckOutFailedEvent" "connectionCheckedOutEvent" "connectionCheckedInEvent"
+        "serverDescriptionChangedEvent" "serverHeartbeatStartedEvent"
+        "serverHeartbeatSucceededEvent" "serverHeartbeatFailedEvent"
+        "topologyDescriptionChangedEvent"
         "topologyOpeningEvent" "topologyClosedEvent";
     /// The kinds of events.
     EventType: "command" "cmap" "sdam";
     LogComponent: "command" "topology" "serverSelection" "connection";
     LogLevel: "emergency" "alert" "critical" "error" "warning" "notice" "info" "debug" "trace";
     ServerType:
-        "Standalone" "Mongos" "PossiblePrimary" "RSPrimary" "RSSecondary" "RSOther" "RSArbiter" "RSGhost" "LoadBalancer" "Unknown";
-    TopologyType: "Single" "Unknown" "ReplicaSetNoPrimary" "ReplicaSetWithPrimary" "Sharded" "LoadBalanced";
+        "Standalone" "Mongos" "PossiblePrimary" "RSPrimary" "RSSecondary" "RSOther" "RSArbiter"
+        "RSGhost" "LoadBalancer" "Unknown";
+    TopologyType:
+        "Single" "Unknown" "ReplicaSetNoPrimary" "ReplicaSetWithPrimary" "Sharded" "LoadBalanced";
 }
 
-/// What servers must be like for a test to run.
+/// The servers that a test can run on.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Requirement {
@@ -221,7 +227,7 @@ pub(crate) struct Requirement {
     pub(crate) csfle: Option<Csfle>,
 }
 
-/// Whether field level encryption is needed.
+/// The requirement of field level encryption.
 #[derive(Clone, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Csfle {
@@ -235,7 +241,7 @@ pub(crate) struct CsfleVersion {
     min_libmongocrypt_version: Option<VersionString>,
 }
 
-/// What a test creates and calls by name.
+/// An entity that a test creates and refers to by name.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) enum EntityDefinition {
@@ -249,7 +255,7 @@ pub(crate) enum EntityDefinition {
 }
 
 impl EntityDefinition {
-    /// Its name.
+    /// The name of the entity.
     pub(crate) fn id(&self) -> &str {
         match self {
             EntityDefinition::Client(own) => &own.id,
@@ -262,7 +268,7 @@ impl EntityDefinition {
         }
     }
 
-    /// The entity that it is made from.
+    /// The entity that it is created from.
     pub(crate) fn parent(&self) -> Option<&str> {
         match self {
             EntityDefinition::Client(_) | EntityDefinition::Thread(_) => None,
@@ -351,13 +357,13 @@ struct ClientEncryptionOpts {
     key_expiration_ms: Option<i64>,
 }
 
-/// Key management services, by their kind and perhaps a name: `aws`, `aws:name`.
+/// Key management services, by their kind with an optional name: `aws`, `aws:name`.
 #[derive(Clone)]
 struct KmsProviders;
 
 impl<'de> Deserialize<'de> for KmsProviders {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        /// Each set of options that a kind can have.
+        /// The sets of options of each kind.
         const KINDS: [(&str, &[&[&str]]); 5] = [
             ("aws", &[&["accessKeyId", "secretAccessKey", "sessionToken"]]),
             (
@@ -392,7 +398,7 @@ impl<'de> Deserialize<'de> for KmsProviders {
                 sets.is_some_and(|sets| sets.iter().any(fits)) && options.values().all(is_value);
             if !met {
                 return Err(D::Error::custom(format!(
-                    "{provider}: {options} configures no provider of keys"
+                    "{provider}: {options} are not the options of a key provider"
                 )));
             }
         }
@@ -455,7 +461,7 @@ pub(crate) struct ThreadDefinition {
     pub(crate) id: String,
 }
 
-/// What a collection holds, before a test or after it.
+/// The content of a collection, before or after a test.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CollectionData {
@@ -466,7 +472,7 @@ pub(crate) struct CollectionData {
     pub(crate) documents: Vec<Document>,
 }
 
-/// All options of `create` but the write concern, which is the runner's.
+/// All options of `create` except the write concern, which the runner sets.
 fn create_options<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Document, D::Error> {
     let options = Document::deserialize(deserializer)?;
     match options.contains_key("writeConcern") {
@@ -494,7 +500,7 @@ pub(crate) struct Test {
     pub(crate) outcome: NonEmpty<CollectionData>,
 }
 
-/// An operation, and how it is to end.
+/// An operation and its expected result.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "RawOperation")]
 pub(crate) struct Operation {
@@ -505,14 +511,14 @@ pub(crate) struct Operation {
     pub(crate) save_result_as_entity: Option<String>,
 }
 
-/// How an operation is to end.
+/// The expected result of an operation.
 #[derive(Clone)]
 pub(crate) enum ExpectedEnd {
-    /// With this error.
+    /// An error.
     Error(Checked<ExpectedError>),
-    /// Without an error, and with this result if there is one.
+    /// No error, and this value if there is one.
     Result(Option<Bson>),
-    /// Anyhow.
+    /// Any result.
     Any,
 }
 
@@ -546,13 +552,13 @@ impl TryFrom<RawOperation> for Operation {
             }
             (None, Some(error), None) if !saves => ExpectedEnd::Error(error),
             (None, None, Some(result)) => ExpectedEnd::Result(Some(result)),
-            _ => return Err(format!("{name}: what is expected of its end contradicts itself")),
+            _ => return Err(format!("{name}: its expectations contradict each other")),
         };
         Ok(Operation { name, object, arguments, end, save_result_as_entity })
     }
 }
 
-/// What is said of an error; see the module of that name.
+/// The expectations on an error; see the module of that name.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ExpectedError {
@@ -583,7 +589,7 @@ impl<'de> Deserialize<'de> for True {
     }
 }
 
-/// The events of one kind that a client is to observe.
+/// The expected events of one kind on one client.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "RawExpectedEvents")]
 pub(crate) struct ExpectedEvents {
@@ -731,7 +737,7 @@ struct Heartbeat {
     awaited: Option<bool>,
 }
 
-/// The log messages that a client is to write.
+/// The expected log messages of a client.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ExpectedLogMessages {
@@ -752,7 +758,7 @@ pub(crate) struct LogMessage {
     failure_is_redacted: Option<bool>,
 }
 
-/// The spans that a client is to open and to end.
+/// The expected spans of a client.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ExpectedTracing {

@@ -1,9 +1,8 @@
-//! What a client writes to the log, for the cases with `expectLogMessages`.
+//! The log messages of a client, for cases with `expectLogMessages`.
 //!
-//! There is one subscriber for the process. It keeps the records of clients that were made while it
-//! listened, and a case that listens is the only one of its kind at that time, and lasts until its
-//! clients have written their last record, so that all records kept are those of its observed
-//! client.
+//! The process has one subscriber. It keeps the records of clients that were created while it
+//! listened. A listening case runs alone, and ends only after its clients have written their last
+//! records. So all kept records belong to its observed client.
 
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -22,11 +21,11 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use super::format::ExpectedLogMessages;
 use super::matching::{self, Names};
 
-/// How long the last records may take.
+/// The time limit for the last records.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
 
-/// What begins, and what ends it: a client that was ended may write until each has come as often as
-/// the other.
+/// The records of a start and of its end. A closed client may log until there are as many of
+/// either.
 const PAIRS: [[&str; 2]; 2] = [
     ["Starting topology monitoring", "Stopped topology monitoring"],
     ["Connection created", "Connection closed"],
@@ -38,7 +37,7 @@ static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
 static GROWN: Condvar = Condvar::new();
 
 thread_local! {
-    /// What happens on this thread at the moment is not observed.
+    /// Whether this thread's records are currently ignored.
     static UNOBSERVED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -49,14 +48,14 @@ struct Kept {
     data: Document,
 }
 
-/// The right to listen, alone, or not to listen, among others.
+/// The right to listen, alone, or to run without listening, among others.
 pub(crate) enum Turn {
     Listening(#[allow(dead_code, reason = "held")] RwLockWriteGuard<'static, ()>),
     Deaf(#[allow(dead_code, reason = "held")] RwLockReadGuard<'static, ()>),
 }
 
 impl Turn {
-    /// Waits until a case that does, or does not, listen may run.
+    /// Waits until a case may run: a listening one alone.
     pub(crate) fn take(listening: bool) -> Turn {
         static INSTALLED: Once = Once::new();
         if !listening {
@@ -71,11 +70,10 @@ impl Turn {
         Turn::Listening(turn)
     }
 
-    /// Waits for the last records of clients that were ended, in the midst of opening a connection
-    /// perhaps.
+    /// Waits for the last records of closed clients, which may still be opening a connection.
     ///
     /// # Errors
-    /// They do not come.
+    /// The records are missing after the time limit.
     pub(crate) fn end(self) -> Result<(), String> {
         match self {
             Turn::Deaf(_) => Ok(()),
@@ -90,7 +88,7 @@ impl Turn {
                 match PAIRS.into_iter().find(|[begin, end]| told(begin) != told(end)) {
                     None => Ok(()),
                     Some([begin, end]) => Err(format!(
-                        "the clients have ended, but there are {} records {begin:?} and {} {end:?}",
+                        "the clients are closed, but there are {} records {begin:?} and {} {end:?}",
                         told(begin),
                         told(end)
                     )),
@@ -108,8 +106,8 @@ impl Drop for Turn {
     }
 }
 
-/// Runs `quietly` without keeping what it writes on this thread, nor what a client made by it ever
-/// writes.
+/// Runs `quietly` and ignores its records on this thread and all records of the clients that it
+/// creates.
 pub(crate) fn unobserved<T>(quietly: impl FnOnce() -> T) -> T {
     let before = UNOBSERVED.replace(true);
     let outcome = quietly();
@@ -121,11 +119,11 @@ fn kept() -> MutexGuard<'static, Vec<Kept>> {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Compares what was kept with one entry of `expectLogMessages`; `observed` is the client's
+/// Compares the kept records with one entry of `expectLogMessages`. `observed` is the client's
 /// `observeLogMessages`.
 ///
 /// # Errors
-/// They differ, and go on to differ.
+/// They still differ when the time limit for the last records expires.
 pub(crate) fn check(
     expected: &ExpectedLogMessages,
     observed: &Document,
@@ -134,7 +132,7 @@ pub(crate) fn check(
     once(|all| compare(expected, observed, all, names))
 }
 
-/// Looks at what was kept until it is as it should be, or the time of the last records is over.
+/// Repeats the check until it succeeds or the time limit for the last records expires.
 fn once(look: impl Fn(&[Kept]) -> Result<(), String>) -> Result<(), String> {
     let until = Instant::now() + LAST_RECORDS;
     let mut all = kept();
@@ -170,13 +168,11 @@ fn compare(
     for (i, message) in messages.iter().enumerate() {
         let kept = kept
             .get(i)
-            .ok_or_else(|| format!("record {i}: {} did not come; came: {kept:#?}", **message))?;
+            .ok_or_else(|| format!("record {i}: {} is missing from {kept:#?}", **message))?;
         is(kept, message, names).map_err(|why| format!("record {i}: {why}, in {kept:?}"))?;
     }
     match kept.get(messages.len()) {
-        Some(surplus) if !extra => {
-            Err(format!("nothing more was expected, but there is {surplus:?}"))
-        }
+        Some(surplus) if !extra => Err(format!("unexpected record: {surplus:?}")),
         _ => Ok(()),
     }
 }
@@ -191,17 +187,19 @@ fn is(kept: &Kept, message: &Document, names: &dyn Names) -> Result<(), String> 
             ("failureIsRedacted", Bson::Boolean(wanted)) => {
                 let failure = kept.data.get_str("failure").map_err(|e| format!("failure: {e}"))?;
                 if is_redacted(failure) != *wanted {
-                    return Err(format!("failureIsRedacted is {wanted}, but there is {failure:?}"));
+                    return Err(format!(
+                        "failureIsRedacted is {wanted}, but the failure is {failure:?}"
+                    ));
                 }
             }
-            ("level" | "component", wanted) => return Err(format!("{what} {wanted} was expected")),
-            other => return Err(format!("the harness does not know how to expect {other:?}")),
+            ("level" | "component", wanted) => return Err(format!("expected the {what} {wanted}")),
+            other => return Err(format!("the harness does not know the expectation {other:?}")),
         }
     }
     Ok(())
 }
 
-/// The server's own words would stand between the code of its error and its address.
+/// The server's message would be between the error code and the address.
 fn is_redacted(failure: &str) -> bool {
     failure.split_once("): ").is_some_and(|(_, words)| words.is_empty() || words.starts_with('['))
 }
@@ -210,7 +208,7 @@ fn is_redacted(failure: &str) -> bool {
 struct Keeper;
 
 impl Subscriber for Keeper {
-    /// What is listened to changes from case to case.
+    /// The enabled targets change from case to case.
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
         Interest::sometimes()
     }
@@ -240,7 +238,7 @@ impl Subscriber for Keeper {
     fn exit(&self, _: &Id) {}
 }
 
-/// What the specifications call the targets of the driver.
+/// The specifications' names for the driver's targets.
 fn component(metadata: &Metadata<'_>) -> Option<&'static str> {
     match metadata.target() {
         "driver::command" => Some("command"),

@@ -1,21 +1,20 @@
-//! Whether what there is is what was expected (specification "Unified Test Format", section
+//! Compares actual values with expected ones (specification "Unified Test Format", section
 //! "Evaluating Matches").
 //!
-//! A document at the root may have more fields than expected; one within it may not. Numbers are
-//! equal by their value, whatever their type. Keys that begin with `$$` stand for more than
-//! themselves.
+//! A document at the root may have additional fields; a nested one may not. Numbers are compared by
+//! value, across types. Keys that begin with `$$` are operators.
 
 use bson::{Bson, Document};
 
-/// What names in expectations stand for.
+/// The names that expectations refer to.
 pub(crate) trait Names {
-    /// The saved value called `name`.
+    /// The saved value with this name.
     fn value(&self, name: &str) -> Option<Bson>;
-    /// The `lsid` of the session called `name`.
+    /// The `lsid` of the session with this name.
     fn lsid(&self, name: &str) -> Option<Document>;
 }
 
-/// Nothing has a name.
+/// No names.
 pub(crate) struct Nameless;
 
 impl Names for Nameless {
@@ -28,10 +27,10 @@ impl Names for Nameless {
     }
 }
 
-/// Matches at the root.
+/// Compares at the root.
 ///
 /// # Errors
-/// Where and how they differ.
+/// The position and the difference.
 pub(crate) fn root(
     expected: &Bson,
     actual: Option<&Bson>,
@@ -40,7 +39,7 @@ pub(crate) fn root(
     Matching { names }.value(expected, actual, Place::Root)
 }
 
-/// The result of an operation that returns documents: each is a root.
+/// Compares the result of an operation that returns documents. Each document is a root.
 ///
 /// # Errors
 /// As [`root`].
@@ -54,7 +53,7 @@ pub(crate) fn roots(expected: &Bson, actual: &Bson, names: &dyn Names) -> Result
     }
 }
 
-/// Both are the same, without more fields and without names.
+/// Compares exactly, without additional fields and without names.
 ///
 /// # Errors
 /// As [`root`].
@@ -102,7 +101,7 @@ impl Matching<'_> {
         let surplus = actual.keys().find(|key| !expected.contains_key(*key));
         match surplus {
             Some(key) if place == Place::Within => {
-                Err(format!("{key} was not expected in {actual}"))
+                Err(format!("unexpected field {key} in {actual}"))
             }
             _ => Ok(()),
         }
@@ -110,10 +109,7 @@ impl Matching<'_> {
 
     fn array(&self, expected: &[Bson], actual: &[Bson], place: Place) -> Result<(), String> {
         if expected.len() != actual.len() {
-            return Err(format!(
-                "{} elements were expected, but there are {actual:?}",
-                expected.len()
-            ));
+            return Err(format!("expected {} elements, found {actual:?}", expected.len()));
         }
         for (i, (expected, actual)) in expected.iter().zip(actual).enumerate() {
             self.value(expected, Some(actual), place).map_err(|why| format!("{i}: {why}"))?;
@@ -144,7 +140,7 @@ impl Matching<'_> {
             },
             ("$$matchesEntity", Bson::String(name)) => match self.names.value(name) {
                 Some(value) => self.value(&value, actual, place),
-                None => Err(format!("nothing was saved as {name:?}")),
+                None => Err(format!("no value was saved as {name:?}")),
             },
             ("$$sessionLsid", Bson::String(name)) => match self.names.lsid(name) {
                 Some(lsid) => self.value(&lsid.into(), actual, place),
@@ -163,9 +159,9 @@ impl Matching<'_> {
                 _ => differ(&expected().into(), actual),
             },
             ("$$matchAsDocument", operand) => {
-                let text = actual.and_then(Bson::as_str).ok_or("a string was expected")?;
+                let text = actual.and_then(Bson::as_str).ok_or("expected a string")?;
                 let json: Bson = serde_json::from_str(text)
-                    .map_err(|e| format!("{text:?} is no JSON document: {e}"))?;
+                    .map_err(|e| format!("{text:?} is not a JSON document: {e}"))?;
                 self.value(operand, Some(&json), place)
             }
             ("$$matchAsRoot", operand) => self.value(operand, actual, Place::Root),
@@ -179,7 +175,7 @@ impl Matching<'_> {
     }
 }
 
-/// A document of one key that begins with `$$`.
+/// A document with a single key that begins with `$$`.
 fn operator(document: &Document) -> Option<(&str, &Bson)> {
     let (key, value) = document.iter().next().filter(|_| document.len() == 1)?;
     key.starts_with("$$").then_some((key, value))
@@ -217,7 +213,7 @@ fn is_of(value: &Bson, name: &str) -> bool {
 
 fn differ(expected: &Bson, actual: Option<&Bson>) -> Result<(), String> {
     match actual {
-        Some(actual) => Err(format!("{expected} was expected, but there is {actual}")),
-        None => Err(format!("{expected} was expected, but there is nothing")),
+        Some(actual) => Err(format!("expected {expected}, found {actual}")),
+        None => Err(format!("expected {expected}, found nothing")),
     }
 }

@@ -1,9 +1,9 @@
-//! The operations of tests: a registry of functions, by the kind of entity and the name. There is
-//! one file for each family.
+//! The operations of tests: a registry of functions by entity kind and name, with one file per
+//! family.
 //!
-//! A function reads the arguments and gives the job to be done. All arguments of a test are read
-//! before its first job is done, so that a test that needs what the driver lacks is ignored before
-//! it begins. A new operation is one function, and a line in the `register` of its family.
+//! A function reads the arguments and returns a job. All arguments of a test are read before its
+//! first job runs. So a test that needs a missing component is ignored before it begins. A new
+//! operation is one function and one line in the `register` of its family.
 
 mod change_streams;
 mod client;
@@ -32,7 +32,7 @@ use super::entities::{Entity, NamedCursor, OpenCursor, Session, Watched};
 use super::runner::Runner;
 use super::stop::Stop;
 
-/// What an operation is done on.
+/// The kind of entity that an operation runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Client,
@@ -48,14 +48,14 @@ pub(crate) enum Kind {
     Runner,
 }
 
-/// What an operation of the driver gave.
+/// The result of an operation of the driver.
 pub(crate) enum Answer<F: Api> {
     Nothing,
-    /// A value, which is compared as one.
+    /// A value.
     Value(Bson),
-    /// Documents, each of which may have more fields than expected.
+    /// Documents, which may have additional fields.
     Documents(Vec<Document>),
-    /// A cursor, to be saved under a name.
+    /// A cursor, which is saved under a name.
     Cursor(OpenCursor<F>),
 }
 
@@ -65,26 +65,26 @@ impl<F: Api, V: Into<Bson>> From<V> for Answer<F> {
     }
 }
 
-/// How an operation of the driver ended.
+/// The outcome of an operation of the driver.
 pub(crate) type Ended<F> = driver::Result<Answer<F>>;
 
-/// The session that an operation runs in.
+/// The session of an operation.
 pub(crate) type InSession<'a, F> = Option<&'a mut ClientSession<F>>;
 
-/// What is done on a client.
+/// A job on a client.
 type OnClient<F> = Box<dyn FnOnce(&Watched<F>) -> Result<Ended<F>, Stop>>;
-/// What is done on a database.
+/// A job on a database.
 type OnDatabase<F> = Box<dyn FnOnce(&Database<F>, InSession<'_, F>) -> Ended<F>>;
-/// What is done on a collection.
+/// A job on a collection.
 type OnCollection<F> = Box<dyn FnOnce(&Collection<Document, F>, InSession<'_, F>) -> Ended<F>>;
-/// What is done on a session.
+/// A job on a session.
 type OnSession<F> = Box<dyn FnOnce(&Session<F>) -> Result<Ended<F>, Stop>>;
-/// What is done on a cursor.
+/// A job on a cursor.
 type OnCursor<F> = Box<dyn FnOnce(&mut Option<NamedCursor<F>>) -> Result<Ended<F>, Stop>>;
-/// What the test runner does.
+/// A job of the test runner.
 type OfRunner<F> = Box<dyn FnOnce(&Arc<Runner<F>>) -> Result<(), Stop>>;
 
-/// An operation whose arguments have been read.
+/// An operation with its arguments read.
 pub(crate) enum Job<F: Api> {
     Client(OnClient<F>),
     Database(OnDatabase<F>),
@@ -94,7 +94,7 @@ pub(crate) enum Job<F: Api> {
     Runner(OfRunner<F>),
 }
 
-/// What a function of the registry gives.
+/// The result of a function in the registry.
 pub(crate) type Read<F> = Result<Job<F>, Stop>;
 
 fn on_client<F: Api>(job: impl FnOnce(&Watched<F>) -> Result<Ended<F>, Stop> + 'static) -> Read<F> {
@@ -132,7 +132,7 @@ fn of_runner<F: Api>(job: impl FnOnce(&Arc<Runner<F>>) -> Result<(), Stop> + 'st
 /// Reads the arguments of an operation.
 pub(crate) type Function<F> = fn(&mut Arguments) -> Read<F>;
 
-/// A line of the registry.
+/// An entry of the registry.
 enum Entry<F: Api> {
     Known(Function<F>),
     /// The driver lacks this component.
@@ -170,12 +170,12 @@ impl<F: Api> Registry<F> {
         assert!(before.is_none(), "the operation {name} of {kind:?} is registered twice");
     }
 
-    /// The operation `name` of entities of `kind` is `function`.
+    /// Registers `function` as the operation `name` of entities of `kind`.
     fn add(&mut self, kind: Kind, name: &'static str, function: Function<F>) {
         self.insert(kind, name, Entry::Known(function));
     }
 
-    /// The driver lacks `component`, which these operations need.
+    /// Registers operations that the driver lacks, because they need `component`.
     fn lacks(&mut self, kind: Kind, names: &[&'static str], component: &'static str) {
         names.iter().for_each(|name| self.insert(kind, name, Entry::Lacks(component)));
     }
@@ -183,13 +183,15 @@ impl<F: Api> Registry<F> {
     /// Reads the arguments of an operation.
     ///
     /// # Errors
-    /// The driver lacks it; the runner does not know it, or one of its arguments.
+    /// The driver lacks the operation, or the runner does not know it or one of its arguments.
     pub(crate) fn read(&self, kind: Kind, name: &str, mut arguments: Arguments) -> Read<F> {
         let function = match self.entries.get(&(kind, name)) {
             Some(Entry::Known(function)) => function,
             Some(Entry::Lacks(component)) => return Err(Stop::lacks(component)),
             None => {
-                return Err(format!("the runner knows no operation {name:?} of {kind:?}").into());
+                return Err(
+                    format!("the runner does not know the operation {name:?} of {kind:?}").into()
+                );
             }
         };
         let job = function(&mut arguments)?;
@@ -199,7 +201,7 @@ impl<F: Api> Registry<F> {
 }
 
 impl<F: Api> Entity<F> {
-    /// Its kind, where operations can be done on it.
+    /// The kind of the entity, if it has operations.
     pub(crate) fn kind(&self) -> Option<Kind> {
         match self {
             Entity::Client(_) => Some(Kind::Client),
@@ -212,7 +214,7 @@ impl<F: Api> Entity<F> {
     }
 }
 
-/// Ends an operation, in `$session` where there is one.
+/// Runs an operation, in `$session` if there is one.
 macro_rules! end {
     ($F:ident, $operation:expr, $session:ident) => {
         match $session {

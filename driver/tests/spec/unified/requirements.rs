@@ -1,4 +1,4 @@
-//! Which servers a test can run on, and why it can run on none (`runOnRequirements`).
+//! The servers that a test can run on (`runOnRequirements`).
 
 use testbed::Version;
 
@@ -6,11 +6,11 @@ use super::format::{Csfle, Filled, Requirement};
 use super::matching;
 use super::servers::Kind;
 
-/// The requirements of a file or of a test: one of them must be met, if there are any.
+/// The requirements of a file or a test. If there are any, one of them must be met.
 pub(crate) type Requirements<'a> = &'a [Filled<Requirement>];
 
-/// The first kind of servers that the file and the test are both content with; else the reason why
-/// there is none.
+/// The first kind of servers that meets the requirements of file and test, or the reason why there
+/// is none.
 ///
 /// # Errors
 /// The servers cannot be started.
@@ -27,7 +27,7 @@ pub(crate) fn servers(lists: &[Requirements<'_>]) -> Result<Result<Kind, String>
     Ok(Err(reasons.join("; ")))
 }
 
-/// Why `kind` will not do; none where it will.
+/// The reason why `kind` does not meet the requirements; `None` if it does.
 fn unmet(
     lists: &[Requirements<'_>],
     kind: Kind,
@@ -69,7 +69,7 @@ fn lacks(
         let names: Vec<&str> = topologies.iter().map(|topology| &**topology).collect();
         let names = names.join(", ");
         return Ok(Some(format!(
-            "needs one of the topologies {names}; here are replica sets and standalones"
+            "needs one of the topologies {names}; these tests have replica sets and standalones"
         )));
     }
     if let Some(auth) = requirement.auth.filter(|auth| *auth != kind.demands_users()) {
@@ -80,7 +80,7 @@ fn lacks(
     {
         return Ok(Some(format!("needs authMechanism: {mechanism}")));
     }
-    // Servers of one's own are no serverless instances.
+    // The servers of these tests are never serverless.
     if requirement.serverless.as_deref() == Some("require") {
         return Ok(Some("needs serverless instances".into()));
     }

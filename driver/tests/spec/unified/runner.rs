@@ -1,4 +1,4 @@
-//! One test while it runs: its servers, its entities, and how each operation ends.
+//! A running test: its servers, its entities, and the results of its operations.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -14,12 +14,12 @@ use super::servers::Servers;
 use super::stop::Stop;
 use super::{expected_error, matching};
 
-/// What the threads of a test share.
+/// The state that the threads of a test share.
 pub(crate) struct Runner<F: Api> {
     pub(crate) servers: &'static Servers,
     pub(crate) entities: Entities<F>,
     registry: Registry<F>,
-    /// The longest of all timeouts that the test names, in milliseconds.
+    /// The longest timeout in the test, in milliseconds.
     longest_timeout: Option<i64>,
 }
 
@@ -34,8 +34,8 @@ impl<F: Api> Runner<F> {
         })
     }
 
-    /// Lengthens a pause of servers that outlasts all timeouts of the test, so that it outlasts
-    /// them on a busy machine as well.
+    /// Lengthens a server pause that exceeds all timeouts of the test, so that it exceeds them on a
+    /// busy machine too.
     pub(crate) fn lengthened(&self, pause: i64) -> i64 {
         const MARGIN: i64 = 1000;
         self.longest_timeout
@@ -43,10 +43,10 @@ impl<F: Api> Runner<F> {
             .map_or(pause, |timeout| pause.max(timeout + MARGIN))
     }
 
-    /// Runs one operation, and compares how it ended with what was expected.
+    /// Runs one operation and compares its result with the expectation.
     ///
     /// # Errors
-    /// It ended in another way; an operation or an argument that this runner does not know.
+    /// The result differs, or the runner does not know the operation or an argument.
     pub(crate) fn run(self: &Arc<Self>, operation: &Operation) -> Result<(), Stop> {
         self.end(operation).map_err(|stop| stop.during(&operation.name))
     }
@@ -67,10 +67,10 @@ impl<F: Api> Runner<F> {
                 return Ok(expected_error::check(expected, &error, &self.entities)?);
             }
             (Ok(_), ExpectedEnd::Error(_)) => {
-                return Err("an error was expected, but there is none".into());
+                return Err("expected an error, found none".into());
             }
             (Err(error), ExpectedEnd::Result(_)) => {
-                return Err(format!("no error was expected, but there is {error}").into());
+                return Err(format!("unexpected error: {error}").into());
             }
             (Ok(answer), ExpectedEnd::Result(expected)) => {
                 if let Some(expected) = expected {
@@ -93,7 +93,7 @@ impl<F: Api> Runner<F> {
         Ok(self.entities.put(saved_as, entity)?)
     }
 
-    /// Runs an operation of the driver; gives the session that it ran in as well.
+    /// Runs an operation of the driver. Also returns its session.
     fn call(
         self: &Arc<Self>,
         operation: &Operation,
@@ -122,11 +122,10 @@ impl<F: Api> Runner<F> {
         Ok((ended, session))
     }
 
-    /// Reads the arguments of all operations of a test, and looks for what the driver lacks.
+    /// Reads the arguments of all operations of a test, to find components that the driver lacks.
     ///
     /// # Errors
-    /// The first component that the driver lacks. What is wrong otherwise comes out when the test
-    /// runs.
+    /// The first missing component. Other faults appear when the test runs.
     pub(crate) fn check(entities: &[EntityDefinition], test: &Test) -> Result<(), Stop> {
         let mut check = Check::<F> { registry: Registry::new(), kinds: HashMap::new() };
         check.entities(entities)?;
@@ -140,23 +139,23 @@ impl<F: Api> Runner<F> {
             .flat_map(|expected| &expected.events)
             .any(has_computed_limit)
         {
-            true => Err(Stop::lacks("a maxTimeMS computed from what is left of a timeout")),
+            true => Err(Stop::lacks("a maxTimeMS computed from the rest of a timeout")),
             false => Ok(()),
         }
     }
 }
 
-/// Looks for what the driver lacks.
+/// Finds components that the driver lacks.
 struct Check<F: Api> {
     registry: Registry<F>,
-    /// What is called what.
+    /// The kinds of the entities, by name.
     kinds: HashMap<String, Kind>,
 }
 
 impl<F: Api> Check<F> {
     fn entities(&mut self, entities: &[EntityDefinition]) -> Result<(), Stop> {
         for definition in entities {
-            // One whose parent does not exist is not created, whatever else it needs.
+            // An entity without its parent is not created, whatever else it needs.
             if definition.parent().is_some_and(|parent| !self.kinds.contains_key(parent)) {
                 continue;
             }
@@ -212,10 +211,10 @@ impl<F: Api> Check<F> {
     }
 }
 
-/// What the test runner is called where an operation names its object.
+/// The name of the test runner as the object of operations.
 const RUNNER: &str = "testRunner";
 
-/// The longest of the timeouts that clients, handles and operations have.
+/// The longest timeout of clients, handles and operations.
 fn longest_timeout(file: &File, test: &Test) -> Option<i64> {
     fn named(value: &Bson) -> Option<i64> {
         let number = |value: &Bson| value.as_i64().or(value.as_i32().map(i64::from));
@@ -247,7 +246,7 @@ fn longest_timeout(file: &File, test: &Test) -> Option<i64> {
     of_entities.chain(of_operations).max()
 }
 
-/// Whether an expected command has a `maxTimeMS` that the driver computes: no test knows its value.
+/// Whether an expected command has a `maxTimeMS`. No test knows its computed value.
 fn has_computed_limit(event: &Document) -> bool {
     let command =
         event.get_document("commandStartedEvent").and_then(|event| event.get_document("command"));
@@ -255,7 +254,7 @@ fn has_computed_limit(event: &Document) -> bool {
     limit.is_ok_and(|limit| limit.get_bool("$$exists").unwrap_or(true))
 }
 
-/// Leaves failures for the run.
+/// Leaves failures to the run of the test.
 fn only_lacks(outcome: Result<(), Stop>) -> Result<(), Stop> {
     match outcome {
         Err(Stop::Failed(_)) => Ok(()),
@@ -274,7 +273,7 @@ fn matches<F: Api>(expected: &Bson, answer: &Answer<F>, names: &Entities<F>) -> 
         Answer::Nothing => matching::root(expected, None, names),
         Answer::Value(value) => matching::root(expected, Some(value), names),
         Answer::Documents(documents) => matching::roots(expected, &array(documents.clone()), names),
-        Answer::Cursor(_) => Err(format!("{expected} was expected, but there is a cursor")),
+        Answer::Cursor(_) => Err(format!("expected {expected}, found a cursor")),
     }
 }
 

@@ -1,7 +1,7 @@
-//! The servers that tests run on: replica sets, a standalone, and a set that demands users. Each is
-//! started by the first test that needs it. A test has its servers alone, so that its fail points
-//! and its data are nobody else's. Most tests need a set, and most of their time they wait: there
-//! are several sets, and each test takes one that is free.
+//! The servers of the tests: replica sets, a standalone, and a set with authentication. The first
+//! test that needs a server starts it. A test has exclusive use of its servers, including their
+//! fail points and data. Most tests need a replica set and wait most of the time, so there are
+//! several sets, and each test takes a free one.
 
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use testbed::{
 use super::format::CollectionData;
 use super::matching;
 
-/// The first user of servers that demand users.
+/// The first user of servers with authentication.
 const USER: &str = "root";
 
 /// Servers, and the fail points that the running test has set on them.
@@ -23,27 +23,27 @@ pub(crate) struct Servers {
     fail_points: Mutex<Vec<String>>,
 }
 
-/// Servers that are one test's alone until this is dropped.
+/// Exclusive use of servers until this is dropped.
 pub(crate) struct Alone {
     _place: Place,
     pub(crate) servers: &'static Servers,
 }
 
-/// The right to one copy of the servers of a kind. It goes to the next test when this is dropped,
-/// whether or not the servers could be started.
+/// The right to use one copy of the servers of a kind. Dropping it frees the copy for the next
+/// test, even if its servers could not start.
 struct Place {
     kind: Kind,
     copy: usize,
 }
 
-/// How long a set goes without word from its primary before it elects another of its own accord:
-/// longer than any pause of a busy machine, so that elections are those that a test asks for.
+/// The election timeout of the sets. It exceeds any pause of a busy machine, so elections happen
+/// only on request.
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How many copies of one kind there may be.
+/// The maximum number of copies of one kind.
 const COPIES: usize = 4;
 
-/// Which copies of one kind are taken.
+/// The copies in use of one kind.
 #[derive(Default)]
 struct Taken {
     copies: Mutex<[bool; COPIES]>,
@@ -58,8 +58,8 @@ impl Taken {
 }
 
 impl Place {
-    /// That of the first copy that is free, once there is one: no more are started than are needed
-    /// at a time.
+    /// Takes the first free copy, and waits for one if needed. So no more copies start than are
+    /// used at once.
     fn take(kind: Kind) -> Self {
         let all = Taken::of(kind);
         let mut taken = lock(&all.copies);
@@ -96,10 +96,10 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// In the order in which a test that may run on several takes one.
+    /// The order in which a test prefers the kinds.
     pub(crate) const ALL: [Kind; 3] = [Kind::Set, Kind::Single, Kind::Guarded];
 
-    /// What the tests call this topology.
+    /// The topology's name in the tests.
     pub(crate) fn topology(self) -> &'static str {
         match self {
             Kind::Set | Kind::Guarded => "replicaset",
@@ -121,7 +121,7 @@ impl Kind {
             .clone()
     }
 
-    /// The parameters of its servers.
+    /// The parameters of the servers.
     pub(crate) fn parameters(self) -> Result<&'static Document, String> {
         static PARAMETERS: [OnceLock<Result<Document, String>>; 3] = [const { OnceLock::new() }; 3];
         let read = || self.take()?.servers.command("admin", doc! { "getParameter": "*" });
@@ -132,7 +132,7 @@ impl Kind {
         if self == Kind::Set { COPIES } else { 1 }
     }
 
-    /// Takes servers for one test, as soon as some are free.
+    /// Takes servers for one test; waits until some are free.
     pub(crate) fn take(self) -> Result<Alone, String> {
         type Cell = OnceLock<Result<Servers, String>>;
         static SERVERS: [[Cell; COPIES]; 3] = [const { [const { Cell::new() }; COPIES] }; 3];
@@ -180,8 +180,8 @@ impl Servers {
         }
     }
 
-    /// The connection string, with every server as a seed, or one of them alone, and at its end
-    /// room for more options.
+    /// The connection string with all servers or a single one as seeds. It ends so that options can
+    /// be appended.
     pub(crate) fn uri(&self, direct: bool) -> String {
         match &self.running {
             Running::Single(server) => format!("mongodb://{}/?", server.host()),
@@ -200,7 +200,7 @@ impl Servers {
         }
     }
 
-    /// Runs a command where writes go.
+    /// Runs a command on the primary or the standalone.
     pub(crate) fn command(&self, db: &str, command: Document) -> Result<Document, String> {
         let answer = match (&self.running, self.set()) {
             (_, Some(set)) => {
@@ -220,12 +220,12 @@ impl Servers {
         }
     }
 
-    /// Notes a fail point that the test is about to set.
+    /// Records a fail point that the test is about to set.
     pub(crate) fn will_restore(&self, fail_point: &str) {
         lock(&self.fail_points).push(fail_point.to_owned());
     }
 
-    /// Gives each collection of `initialData` its documents, and nothing but them.
+    /// Creates each collection of `initialData` with exactly its documents.
     pub(crate) fn load(&self, data: &[CollectionData]) -> Result<(), String> {
         let majority = || doc! { "w": "majority" };
         for CollectionData {
@@ -251,11 +251,12 @@ impl Servers {
         Ok(())
     }
 
-    /// Compares each collection of `outcome` with what is there now.
+    /// Compares each collection of `outcome` with the data on the server.
     pub(crate) fn check(&self, outcome: &[CollectionData]) -> Result<(), String> {
         for collection in outcome {
             let find = doc! {
-                "find": &collection.collection_name, "sort": { "_id": 1 }, "readConcern": { "level": "local" },
+                "find": &collection.collection_name, "sort": { "_id": 1 },
+                "readConcern": { "level": "local" },
             };
             let reply = self.command(&collection.database_name, find)?;
             let found =
@@ -268,11 +269,11 @@ impl Servers {
         Ok(())
     }
 
-    /// Switches the test's fail points off, and waits until the servers are as they were.
+    /// Turns the test's fail points off and waits until the servers have recovered.
     pub(crate) fn restore(&self) -> Result<(), String> {
         let set = std::mem::take(&mut *lock(&self.fail_points));
         for name in set {
-            // The primary may be another by now.
+            // The primary may have changed.
             for member in 0..self.set().map_or(1, ReplicaSet::len) {
                 self.command_of(member, doc! { "configureFailPoint": &name, "mode": "off" })
                     .map_err(told)?;

@@ -1,11 +1,11 @@
-//! Why a test does not go on.
+//! The reasons for ending a test early.
 
 use crate::suite::Outcome;
 
-/// Why a test does not go on.
+/// The reason for ending a test early.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// Something is not as it should be.
+    /// A failure.
     Failed(String),
     /// The driver lacks this component.
     Lacks(String),
@@ -17,7 +17,7 @@ impl Stop {
         Stop::Lacks(format!("the driver lacks {component}"))
     }
 
-    /// The same, with what was being done before a failure.
+    /// The same reason. A failure also gets the name of the operation.
     pub(crate) fn during(self, what: &str) -> Self {
         match self {
             Stop::Failed(why) => Stop::Failed(format!("{what}: {why}")),

@@ -40,7 +40,8 @@ fn count_documents<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let mut options = CountOptions::default();
     fill!(options from arguments:
-        limit = "limit", skip = "skip", collation = "collation", comment = "comment", hint = "hint");
+        limit = "limit", skip = "skip", collation = "collation", comment = "comment",
+        hint = "hint");
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
         let operation = collection.count_documents(filter).with_options(options);
@@ -73,7 +74,8 @@ fn distinct<F: Api>(arguments: &mut Arguments) -> Read<F> {
 fn insert_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let document: Document = arguments.required("document")?;
     let mut options = InsertOneOptions::default();
-    fill!(options from arguments: bypass_document_validation = "bypassDocumentValidation", comment = "comment");
+    fill!(options from arguments: bypass_document_validation = "bypassDocumentValidation",
+        comment = "comment");
     on_collection(move |collection, session| {
         let operation = collection.insert_one(document).with_options(options);
         let result = end!(F, operation, session)?;
@@ -85,7 +87,8 @@ fn insert_many<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let documents: Vec<Document> = arguments.required("documents")?;
     let mut options = InsertManyOptions::default();
     fill!(options from arguments:
-        bypass_document_validation = "bypassDocumentValidation", comment = "comment", ordered = "ordered");
+        bypass_document_validation = "bypassDocumentValidation", comment = "comment",
+        ordered = "ordered");
     on_collection(move |collection, session| {
         let operation = collection.insert_many(documents).with_options(options);
         let result = end!(F, operation, session)?;
@@ -115,8 +118,10 @@ fn update_many<F: Api>(arguments: &mut Arguments) -> Read<F> {
 fn update_options(arguments: &mut Arguments) -> Result<UpdateOptions, Stop> {
     let mut options = UpdateOptions::default();
     fill!(options from arguments:
-        array_filters = "arrayFilters", bypass_document_validation = "bypassDocumentValidation", upsert = "upsert",
-        collation = "collation", hint = "hint", let_vars = "let", comment = "comment", sort = "sort");
+        array_filters = "arrayFilters", bypass_document_validation = "bypassDocumentValidation",
+        upsert = "upsert",
+        collation = "collation", hint = "hint", let_vars = "let", comment = "comment",
+        sort = "sort");
     Ok(options)
 }
 
@@ -125,7 +130,8 @@ fn replace_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let replacement: Document = arguments.required("replacement")?;
     let mut options = ReplaceOptions::default();
     fill!(options from arguments:
-        bypass_document_validation = "bypassDocumentValidation", upsert = "upsert", collation = "collation", hint = "hint",
+        bypass_document_validation = "bypassDocumentValidation", upsert = "upsert",
+        collation = "collation", hint = "hint",
         let_vars = "let", comment = "comment", sort = "sort");
     on_collection(move |collection, session| {
         let operation = collection.replace_one(filter, replacement).with_options(options);
@@ -153,7 +159,8 @@ fn delete_many<F: Api>(arguments: &mut Arguments) -> Read<F> {
 
 fn delete_options(arguments: &mut Arguments) -> Result<DeleteOptions, Stop> {
     let mut options = DeleteOptions::default();
-    fill!(options from arguments: collation = "collation", hint = "hint", let_vars = "let", comment = "comment");
+    fill!(options from arguments: collation = "collation", hint = "hint", let_vars = "let",
+        comment = "comment");
     Ok(options)
 }
 

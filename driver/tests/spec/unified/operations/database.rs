@@ -30,7 +30,8 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
 fn list_collection_names<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let mut options = ListCollectionNamesOptions::default();
     fill!(options from arguments:
-        filter = "filter", authorized_collections = "authorizedCollections", batch_size = "batchSize", comment = "comment");
+        filter = "filter", authorized_collections = "authorizedCollections",
+        batch_size = "batchSize", comment = "comment");
     on_database(move |database, session| {
         let operation = database.list_collection_names().with_options(options);
         let names = end!(F, operation, session)?;

@@ -48,8 +48,10 @@ fn find_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let mut options = FindOneOptions::default();
     fill!(options from arguments:
-        collation = "collation", comment = "comment", hint = "hint", let_vars = "let", max = "max", min = "min",
-        projection = "projection", return_key = "returnKey", show_record_id = "showRecordId", skip = "skip", sort = "sort");
+        collation = "collation", comment = "comment", hint = "hint", let_vars = "let", max = "max",
+        min = "min",
+        projection = "projection", return_key = "returnKey", show_record_id = "showRecordId",
+        skip = "skip", sort = "sort");
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
         let operation = collection.find_one(filter).with_options(options);
@@ -62,7 +64,8 @@ fn aggregate<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let pipeline: Vec<Document> = arguments.required("pipeline")?;
     let mut options = AggregateOptions::default();
     fill!(options from arguments:
-        allow_disk_use = "allowDiskUse", batch_size = "batchSize", bypass_document_validation = "bypassDocumentValidation",
+        allow_disk_use = "allowDiskUse", batch_size = "batchSize",
+        bypass_document_validation = "bypassDocumentValidation",
         collation = "collation", comment = "comment", hint = "hint", let_vars = "let");
     options.max_time = arguments.millis("maxTimeMS")?;
     options.max_await_time = arguments.millis("maxAwaitTimeMS")?;
@@ -80,8 +83,10 @@ fn aggregate<F: Api>(arguments: &mut Arguments) -> Read<F> {
 fn find_options(arguments: &mut Arguments) -> Result<FindOptions, Stop> {
     let mut options = FindOptions::default();
     fill!(options from arguments:
-        allow_disk_use = "allowDiskUse", batch_size = "batchSize", collation = "collation", comment = "comment", hint = "hint",
-        let_vars = "let", limit = "limit", max = "max", min = "min", projection = "projection", return_key = "returnKey",
+        allow_disk_use = "allowDiskUse", batch_size = "batchSize", collation = "collation",
+        comment = "comment", hint = "hint",
+        let_vars = "let", limit = "limit", max = "max", min = "min", projection = "projection",
+        return_key = "returnKey",
         show_record_id = "showRecordId", skip = "skip", sort = "sort");
     options.cursor_type = arguments.cursor_type()?;
     options.max_await_time = arguments.millis("maxAwaitTimeMS")?;

@@ -15,7 +15,7 @@ use crate::unified::log_messages::unobserved;
 use crate::unified::runner::Runner;
 use crate::unified::stop::Stop;
 
-/// How long the primary may take to change.
+/// The time limit for a change of the primary.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
