@@ -1,5 +1,5 @@
-//! What the specification cases and the measurements need to see of the inside. Not part of the
-//! API: anything here may change at any time.
+//! Internals for the conformance tests and the benchmarks. Not part of the public API: anything
+//! here can change at any time.
 
 pub mod decode;
 #[cfg(feature = "dns")]
@@ -13,15 +13,15 @@ pub mod topology;
 use crate::error::{Error, Result};
 use crate::options::WriteConcern;
 
-/// An error of bad input.
+/// An error about invalid input.
 pub fn invalid(why: impl std::fmt::Display) -> Error {
     Error::invalid_argument(why.to_string())
 }
 
-/// Checks a write concern as every operation does before it is sent.
+/// Checks a write concern as every operation does.
 ///
 /// # Errors
-/// `InvalidArgument` where its parts contradict each other.
+/// `InvalidArgument` if its parts contradict each other.
 pub fn validate_write_concern(write_concern: &WriteConcern) -> Result<()> {
     write_concern.validate()
 }

@@ -1,20 +1,19 @@
-//! Documents of replies, decoded into the caller's types straight from the bytes that came.
+//! Decodes documents of replies into the caller's types, directly from the received bytes.
 //!
-//! The hot half of `bson`'s own decoder, written for one pass: an element is looked at once, keys
-//! that the fields of a struct are compared with stay bytes, and fields that nobody asked for are
-//! stepped over by their length. Every visitor is given what `bson` would have given it.
+//! This is the frequent part of `bson`'s decoder in a single pass. Each element is read once. Field
+//! names are compared as bytes. Unused fields are skipped by their length. Every visitor receives
+//! the same values as from `bson`.
 //!
-//! What is rare is left to `bson`. Where [`Value`](value::Value) meets a type or a wrapper that it
-//! does not decode, or anything at all goes wrong, the document is decoded once more, by
-//! [`bson::deserialize_from_slice`]; its result stands, and so does its error, to which is added
-//! what `bson` leaves out: the way to the field that does not fit. So this decoder may refuse what
-//! it likes, and must only never be wrong about what it takes. One thing it takes that `bson`
-//! refuses: damage inside a value, or in the name of a field, that nobody asked for. And text whose
-//! type asks for it neither as text nor as bytes, but takes only text, is looked at twice.
+//! The rest is left to `bson`. If [`Value`](value::Value) meets a type or a wrapper that it does
+//! not decode, or any error, [`bson::deserialize_from_slice`] decodes the document again. Its
+//! result or error counts. An error also gets the path of the field, which `bson` omits. So this
+//! decoder may refuse anything, but what it accepts must be correct. There is one difference: it
+//! accepts malformed bytes in unused values and field names, which `bson` refuses. A type that
+//! accepts text, but requests neither text nor bytes, is decoded twice.
 //!
-//! A decoder is called once more for each level of a document, and so is every type that it decodes
-//! into. No server sends documents of more than [`MAX_DEPTH`] levels; what claims to be one is
-//! refused, here and before `bson` is asked, instead of exhausting the stack.
+//! The decoder and the decoded types recurse once per level of a document. Documents of more than
+//! [`MAX_DEPTH`] levels are refused, here and before `bson` decodes, because they could exhaust the
+//! stack. No server sends such documents.
 
 mod access;
 mod extended;
@@ -35,11 +34,11 @@ use self::value::Value;
 use crate::wire::i32_at;
 use crate::wire::scan::{MAX_DEPTH, is_shallow};
 
-/// Decodes the document that `bytes` are.
+/// Decodes the document in `bytes`.
 ///
 /// # Errors
-/// Those of [`bson::deserialize_from_slice`], with the names that lead to the field that does not
-/// fit, such as `orders.0.price`, for a key; and one for a document that is nested too deep.
+/// Those of [`bson::deserialize_from_slice`], with the path of the field as key, such as
+/// `orders.0.price`. Also an error for a document nested too deeply.
 #[inline]
 pub(crate) fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> bson::error::Result<T> {
     match quickly(bytes) {
@@ -48,10 +47,10 @@ pub(crate) fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> bson::er
     }
 }
 
-/// A document of a reply, as one that can be changed.
+/// Decodes a document of a reply into a [`Document`].
 ///
 /// # Errors
-/// It is damaged, or nested too deep.
+/// The document is malformed or nested too deeply.
 pub(crate) fn document(raw: &RawDocument) -> bson::error::Result<Document> {
     if let Some(document) = whole::document(raw.as_bytes(), 0) {
         return Ok(document);
@@ -60,41 +59,41 @@ pub(crate) fn document(raw: &RawDocument) -> bson::error::Result<Document> {
     Document::try_from(raw)
 }
 
-/// A value of a reply, which stands in `document`.
+/// Decodes a value of a reply. The value is a part of `document`.
 ///
 /// # Errors
-/// As of [`document`].
+/// As [`document`].
 pub(crate) fn value(document: &[u8], value: RawBsonRef<'_>) -> bson::error::Result<Bson> {
     shallow(document)?;
     Bson::try_from(value)
 }
 
-/// That a document or an array is nested no deeper than what calls itself for each level can bear.
+/// Checks that a recursive decoder can decode the document or array.
 ///
 /// # Errors
-/// It is.
+/// It is nested too deeply.
 pub(crate) fn shallow(document: &[u8]) -> bson::error::Result<()> {
     match is_shallow(document) {
         true => Ok(()),
         false => {
-            Err(Error::custom(format!("a document is nested more than {MAX_DEPTH} levels deep")))
+            Err(Error::custom(format!("a document has more than {MAX_DEPTH} levels of nesting")))
         }
     }
 }
 
-/// Where in the document the decoder is.
+/// The decoder's position in the document.
 #[derive(Clone, Copy)]
 struct Level<'c> {
-    /// Set once something was met that is left to `bson`. An error alone would not do: a caller's
-    /// type may swallow it.
+    /// Set when the document is left to `bson`. An error alone does not suffice, because the
+    /// caller's type may swallow it.
     refused: &'c Cell<bool>,
-    /// How many documents and arrays it is in.
+    /// The number of documents and arrays around the position.
     depth: u32,
 }
 
-/// Why a document is left to `bson`.
+/// The reason for leaving a document to `bson`.
 struct Left {
-    /// The way to the field that the type does not take, if that is why.
+    /// The path of the field that does not fit its type, if that is the reason.
     misfit: Option<String>,
 }
 
@@ -122,7 +121,7 @@ fn by_bson<'de, T: Deserialize<'de>>(bytes: &'de [u8], left: Left) -> bson::erro
     })
 }
 
-/// Whether the bytes begin with their own length, and end with the terminator of a document.
+/// Whether the bytes begin with their own length and end with a document's terminator.
 fn is_framed(bytes: &[u8]) -> bool {
     let told = i32_at(bytes, 0).and_then(|length| usize::try_from(length).ok());
     bytes.len() >= 5 && told == Some(bytes.len()) && bytes.last() == Some(&0)

@@ -1,4 +1,4 @@
-//! The decoder of replies, over the bytes of one document.
+//! The decoder of replies, for the bytes of one document.
 
 use bson::Document;
 use bson::error::Result;
@@ -7,18 +7,18 @@ use serde::Deserialize;
 
 use crate::decode;
 
-/// A document as `run_command` and cursors over `Document` return it.
+/// Decodes a document as `run_command` and cursors over `Document` do.
 ///
 /// # Errors
-/// The bytes are no valid document.
+/// The bytes are not a valid document.
 pub fn document(bytes: &[u8]) -> Result<Document> {
     decode::document(RawDocument::from_bytes(bytes)?)
 }
 
-/// A document as cursors over the caller's own type return it.
+/// Decodes a document as cursors over a caller's type do.
 ///
 /// # Errors
-/// The bytes are no valid document, or none of that type.
+/// The bytes are not a valid document, or do not fit the type.
 pub fn typed<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T> {
     decode::from_slice(bytes)
 }

@@ -1,4 +1,4 @@
-//! Connection strings resolved against a name server of the test's own.
+//! Resolves connection strings with a name server of the tests.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,15 +6,15 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::options::{ClientOptions, ConnectionString};
 
-/// What a `mongodb+srv` connection string was resolved to.
+/// A resolved `mongodb+srv` connection string.
 pub struct Resolved {
-    /// The options, seeds included.
+    /// The options, with the seeds.
     pub options: ClientOptions,
-    /// `authSource`, whether or not there is a user.
+    /// `authSource`, also without a user.
     pub auth_source: Option<String>,
 }
 
-/// Reads `connection_string` and asks `name_server` for its records.
+/// Parses `connection_string` and queries `name_server` for its records.
 ///
 /// # Errors
 /// As [`ClientOptions::parse`].
@@ -25,8 +25,8 @@ pub async fn resolve(connection_string: &str, name_server: SocketAddr) -> Result
     Ok(Resolved { options: resolved.options, auth_source })
 }
 
-/// Lets a client with these options ask `name_server` again, as soon as an answer no longer holds
-/// but at the earliest after `shortest`.
+/// Makes a client with these options poll `name_server` when its records expire, at the earliest
+/// after `shortest`.
 pub fn ask_again(options: &mut ClientOptions, name_server: SocketAddr, shortest: Duration) {
     options.srv_rescan = Some((name_server, shortest));
 }

@@ -1,5 +1,5 @@
-//! What the fuzz targets drive, and the test that feeds their corpora through it. Each function
-//! takes any bytes and must neither panic nor take memory that the bytes merely claim.
+//! The functions of the fuzz targets, which a test also runs on their corpora. Each takes any
+//! bytes. None may panic or allocate memory that the bytes only claim.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use crate::wire::compression;
 use crate::wire::framing::ReadBuffer;
 use crate::wire::message::{self, RequestId};
 
-/// A server's bytes, arriving in pieces: the first byte says how large the pieces are.
+/// Bytes of a server that arrive in pieces. The first byte is the size of the pieces.
 pub fn framing(data: &[u8]) {
     let Some((piece, mut rest)) = data.split_first() else { return };
     let piece = usize::from(*piece) * 16 + 1;
@@ -53,7 +53,7 @@ pub fn compressed(data: &[u8]) {
         let again = message::parse(&out, RequestId(0));
         drop(again);
     }
-    assert!(out.len() <= crate::wire::MAX_MESSAGE_SIZE, "{} bytes came out", out.len());
+    assert!(out.len() <= crate::wire::MAX_MESSAGE_SIZE, "decompressed to {} bytes", out.len());
 }
 
 /// A connection string.
@@ -65,12 +65,12 @@ pub fn uri(data: &[u8]) {
     }
 }
 
-/// The server's messages of a SCRAM conversation, with a line raw between them.
+/// The server's messages of a SCRAM conversation, separated by the line `raw`.
 pub fn scram(data: &[u8]) {
     fuzz_scram(data);
 }
 
-/// SRV and TXT records: lines `S host port` and `T text`, after a first line with the connection
+/// SRV and TXT records: the lines `S host port` and `T text`, after a line with the connection
 /// string.
 pub fn records(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
@@ -94,16 +94,16 @@ pub fn records(data: &[u8]) {
     if let Ok(resolved) = read.with_records(&records) {
         let domain = name.split_once('.').map_or(name.as_str(), |(_, domain)| domain);
         for host in &resolved.options.hosts {
-            assert!(host.host().ends_with(domain), "{host} is not of {domain}");
+            assert!(host.host().ends_with(domain), "{host} is outside {domain}");
         }
     }
 }
 
-/// A document of a reply, decoded into types of every shape: as `bson` decodes it where the type
-/// asks for all that there is, and in any case without a panic.
+/// A document of a reply, decoded into types of every shape. The result equals that of `bson` if
+/// the type uses all fields, and never panics.
 pub fn decode(data: &[u8]) {
     if decode::shallow(data).is_err() {
-        // This would exhaust the stack of `bson`.
+        // This document would exhaust the stack of `bson`.
         assert!(decode::from_slice::<Document>(data).is_err());
         if let Ok(raw) = RawDocument::from_bytes(data) {
             assert!(decode::document(raw).is_err());
@@ -127,8 +127,8 @@ pub fn decode(data: &[u8]) {
     lenient::<Choice>(data);
 }
 
-/// Damage where nobody looks is the one thing that `bson` refuses and the decoder takes; so all of
-/// it is looked at. Keys of errors are the decoder's own.
+/// The decoder accepts malformed bytes only in unused fields. These types use all fields. The keys
+/// of errors are the decoder's own.
 fn same<'de, T: Deserialize<'de> + Debug>(data: &'de [u8]) {
     let but_for_key = |mut error: bson::error::Error| {
         error.key = None;
@@ -139,7 +139,7 @@ fn same<'de, T: Deserialize<'de> + Debug>(data: &'de [u8]) {
     assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
 }
 
-/// What `bson` takes, the decoder takes, and makes the same of it.
+/// The decoder accepts all that `bson` accepts, with the same result.
 fn lenient<'de, T: Deserialize<'de> + Debug>(data: &'de [u8]) {
     let ours = decode::from_slice::<T>(data);
     if let Ok(theirs) = bson::deserialize_from_slice::<T>(data) {

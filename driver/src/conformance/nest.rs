@@ -1,4 +1,4 @@
-//! A nest by itself, for measurements.
+//! A nest for benchmarks.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use arc_swap::Guard;
 
 use crate::nest::{self, TopologySnapshot};
 
-/// One snapshot at a time, replaced and never edited.
+/// A cell with one immutable snapshot.
 pub struct Nest<T>(nest::Nest<T>);
 
-/// A short look at the snapshot.
+/// A guard for short use of the snapshot.
 pub struct Look<T>(Guard<Arc<TopologySnapshot<T>>>);
 
 impl<T> Deref for Look<T> {
@@ -22,7 +22,7 @@ impl<T> Deref for Look<T> {
 }
 
 impl<T> Nest<T> {
-    /// A nest with its first snapshot.
+    /// Creates a nest with its first snapshot.
     pub fn new(content: T) -> Self {
         Nest(nest::Nest::new(content))
     }
@@ -32,7 +32,7 @@ impl<T> Nest<T> {
         Look(self.0.load())
     }
 
-    /// Puts another snapshot in its place.
+    /// Replaces the snapshot.
     pub fn replace(&self, content: T) {
         self.0.update(|_| (Some(content), ()), |_| ());
     }

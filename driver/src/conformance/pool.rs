@@ -1,4 +1,4 @@
-//! A pool by itself, on either API, for the cases of "Connection Monitoring and Pooling".
+//! A connection pool of either API, for the tests of "Connection Monitoring and Pooling".
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,45 +9,45 @@ use crate::options::{ClientOptions, ServerAddress};
 use crate::pool::{self, Establisher, Interrupt};
 use crate::rt::{self, Runtime};
 
-/// One pool, whose operations block the calling thread.
+/// A pool whose operations block the calling thread.
 #[derive(Debug)]
 pub struct Pool {
     pool: pool::Pool,
     mode: Mode,
 }
 
-/// How the operations of the pool are driven.
+/// The API of the pool.
 #[derive(Debug)]
 enum Mode {
     Async(tokio::runtime::Handle),
     Blocking,
 }
 
-/// A connection in use; dropping it checks it in.
+/// A connection in use. Dropping it checks it in.
 #[derive(Debug)]
 pub struct Connection(pool::PooledConnection);
 
 impl Connection {
-    /// The number of the connection within its pool.
+    /// The id of the connection within its pool.
     pub fn id(&self) -> u64 {
         self.0.id()
     }
 }
 
 impl Pool {
-    /// A pool over tokio sockets, on the runtime of the caller.
+    /// Opens a pool over tokio sockets on the caller's runtime.
     ///
     /// # Errors
-    /// As those of options; outside of a runtime.
+    /// Invalid options, or no runtime.
     pub fn on_tokio(options: ClientOptions, upkeep: Option<Duration>) -> Result<Arc<Pool>> {
         let runtime = Runtime::current()?;
         Self::open(options, upkeep, runtime, Mode::Async(tokio::runtime::Handle::current()))
     }
 
-    /// A pool over blocking sockets.
+    /// Opens a pool over blocking sockets.
     ///
     /// # Errors
-    /// As those of options, and of starting the background thread.
+    /// Invalid options, or the background thread cannot start.
     pub fn on_threads(options: ClientOptions, upkeep: Option<Duration>) -> Result<Arc<Pool>> {
         Self::open(options, upkeep, Runtime::blocking()?, Mode::Blocking)
     }
@@ -66,7 +66,7 @@ impl Pool {
         let establisher = Establisher::new(Arc::new(options), runtime)?;
         let pool =
             Arc::new(Pool { pool: pool::Pool::with_upkeep(address, &establisher, upkeep), mode });
-        // A pool whose server cannot be reached is cleared, as a deployment would.
+        // Clears the pool if its server is unreachable, as a deployment does.
         let handle = Arc::downgrade(&pool);
         pool.pool.set_error_hook(Arc::new(move |failed: &pool::CheckOutError| {
             if let Some(pool) = handle.upgrade() {
@@ -76,10 +76,10 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Takes a connection.
+    /// Checks a connection out.
     ///
     /// # Errors
-    /// As every checkout.
+    /// Those of every checkout.
     pub fn check_out(&self) -> Result<Connection> {
         let work = self.pool.check_out(Deadline::NEVER);
         let checked_out = match &self.mode {
@@ -89,10 +89,10 @@ impl Pool {
         checked_out.map(Connection).map_err(|failed| failed.error)
     }
 
-    /// Takes a connection, as an operation of the async API does.
+    /// Checks a connection out on the async API.
     ///
     /// # Errors
-    /// As every checkout.
+    /// Those of every checkout.
     pub async fn check_out_async(&self) -> Result<Connection> {
         self.pool.check_out(Deadline::NEVER).await.map(Connection).map_err(|failed| failed.error)
     }
@@ -102,12 +102,12 @@ impl Pool {
         self.pool.ready();
     }
 
-    /// Clears the pool and lets running operations end.
+    /// Clears the pool. Operations in flight continue.
     pub fn clear(&self) {
         self.pool.clear(&cause(), Interrupt::No);
     }
 
-    /// Clears the pool and cuts running operations off.
+    /// Clears the pool and interrupts operations in flight.
     pub fn clear_and_interrupt(&self) {
         self.pool.clear(&cause(), Interrupt::InUse);
     }
@@ -119,5 +119,5 @@ impl Pool {
 }
 
 fn cause() -> Error {
-    Error::invalid_argument("the case says so")
+    Error::invalid_argument("cleared by the test case")
 }

@@ -1,4 +1,4 @@
-//! Server selection over descriptions that were not learnt from servers.
+//! Server selection on given descriptions.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,24 +9,24 @@ use crate::options::{ReadPreference, ServerAddress};
 use crate::topology::conformance::{self as inner, Facts};
 use crate::types::ServerType;
 
-/// What is known of one server.
+/// The description of one server.
 #[derive(Clone, Debug, Default)]
 pub struct Server {
     /// The address.
     pub address: String,
-    /// The name that the specifications give to its role.
+    /// The name of its type in the specifications.
     pub server_type: String,
     /// The average round-trip time.
     pub average_rtt: Option<Duration>,
     /// The tags.
     pub tags: BTreeMap<String, String>,
-    /// When it was last checked, on the client's clock.
+    /// The time of its last check, on the client's clock.
     pub last_update_ms: u64,
-    /// When it last wrote, on the server's clock.
+    /// The time of its last write, on the server's clock.
     pub last_write_ms: Option<i64>,
 }
 
-/// A deployment to select from.
+/// A deployment for server selection.
 pub struct Deployment {
     description: TopologyDescription,
     heartbeat_freq: Duration,
@@ -34,10 +34,10 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// A deployment of a type as the specifications name it.
+    /// Creates a deployment. The type has its name in the specifications.
     ///
     /// # Errors
-    /// `InvalidArgument` for an unknown name of a type, or an address that is none.
+    /// `InvalidArgument` for an unknown type or an invalid address.
     pub fn new(
         topology_type: &str,
         servers: &[Server],
@@ -75,10 +75,10 @@ impl Deployment {
         })
     }
 
-    /// The servers that suit `preference`, however slow.
+    /// The suitable servers for `preference`, regardless of latency.
     ///
     /// # Errors
-    /// `InvalidArgument` for a max staleness that is too small.
+    /// `InvalidArgument` if the max staleness is too small.
     pub fn suitable(
         &self,
         preference: &ReadPreference,
@@ -89,7 +89,7 @@ impl Deployment {
         Ok(self.names(&found))
     }
 
-    /// Those of them that are within the latency window.
+    /// The suitable servers within the latency window.
     ///
     /// # Errors
     /// As [`suitable`](Self::suitable).
@@ -103,7 +103,8 @@ impl Deployment {
         Ok(self.names(&inner::in_window(&self.description, found, self.local_threshold)))
     }
 
-    /// How often each server is chosen in `iterations` selections while `operations` run on each.
+    /// The number of times each server is selected in `iterations` selections, while `operations`
+    /// run on each.
     ///
     /// # Errors
     /// As [`suitable`](Self::suitable).
@@ -113,7 +114,7 @@ impl Deployment {
         operations: &BTreeMap<String, u32>,
         iterations: u32,
     ) -> Result<BTreeMap<String, u32>> {
-        // The same choices in every run: what is tested is their distribution, not luck.
+        // Every run makes the same random choices, because only their distribution is tested.
         fastrand::seed(7);
         let found = inner::suitable(&self.description, preference, &[], self.heartbeat_freq)?;
         let window = inner::in_window(&self.description, found, self.local_threshold);
@@ -142,12 +143,12 @@ impl Deployment {
     }
 }
 
-/// The moving average after one more sample; none before the first.
+/// The moving average after a sample; `None` stands for no earlier sample.
 pub fn moving_average(old: Option<Duration>, sample: Duration) -> Duration {
     inner::moving_average(old, sample)
 }
 
-/// The role that the specifications call `name`.
+/// The server type with this name in the specifications.
 ///
 /// # Errors
 /// `InvalidArgument` for an unknown name.
@@ -164,7 +165,7 @@ pub fn server_type(name: &str) -> Result<ServerType> {
         ServerType::Unknown,
     ];
     match name {
-        // What a client with one thread calls an unknown server that it wants to ask first.
+        // A state of single-threaded clients.
         "PossiblePrimary" => Ok(ServerType::Unknown),
         name => named(name, types, |t| t.to_string()),
     }
@@ -172,5 +173,5 @@ pub fn server_type(name: &str) -> Result<ServerType> {
 
 fn named<T: Copy, const N: usize>(name: &str, all: [T; N], called: fn(&T) -> String) -> Result<T> {
     let found = all.into_iter().find(|one| called(one) == name);
-    found.ok_or_else(|| Error::invalid_argument(format!("there is no type {name:?}")))
+    found.ok_or_else(|| Error::invalid_argument(format!("unknown type {name:?}")))
 }

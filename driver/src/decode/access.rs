@@ -1,4 +1,4 @@
-//! What is within a document: fields, items, variants.
+//! Access to the content of a document: fields, items, variants.
 
 use bson::error::{Error, Result};
 use serde::de::value::{BorrowedBytesDeserializer, BorrowedStrDeserializer};
@@ -12,16 +12,16 @@ use super::Level;
 use super::value::Value;
 use crate::wire::scan::{Element, Elements};
 
-/// What the keys of a document are taken for.
+/// The use of a document's keys.
 #[derive(Clone, Copy)]
 pub(super) enum Key {
-    /// Names of the fields of a struct: compared with those that it has, as bytes.
+    /// Field names of a struct, which are compared as bytes.
     Name,
     /// Text.
     Text,
 }
 
-/// The fields of a document, one after the other.
+/// The fields of a document in order.
 pub(super) struct Fields<'c, 'de> {
     elements: Elements<'de>,
     current: Option<Element<'de>>,
@@ -36,7 +36,7 @@ impl<'c, 'de> Fields<'c, 'de> {
     }
 }
 
-/// The next element; damage is left to `bson`, which tells of it.
+/// The next element. A malformed one is left to `bson`, which reports it.
 #[inline]
 fn step<'de>(elements: &mut Elements<'de>, level: Level<'_>) -> Result<Option<Element<'de>>> {
     elements.step().map_err(|_| damaged(level))
@@ -48,7 +48,7 @@ fn damaged(level: Level<'_>) -> Error {
     Error::custom("left to bson")
 }
 
-/// What went wrong in the field or item of this name, whose way leads through the name.
+/// Adds the name of a field or item to the path of its error.
 #[cold]
 fn within(name: &[u8], mut error: Error) -> Error {
     let name = String::from_utf8_lossy(name);
@@ -85,7 +85,7 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
     }
 }
 
-/// The name of a field: bytes to whoever compares it with the names of fields, text to all others.
+/// The name of a field: bytes for comparisons with field names, text otherwise.
 struct Name<'c, 'de> {
     key: &'de [u8],
     level: Level<'c>,
@@ -114,12 +114,13 @@ impl<'de> Deserializer<'de> for Name<'_, 'de> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct seq
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq
         tuple tuple_struct map struct ignored_any
     }
 }
 
-/// The items of an array, one after the other.
+/// The items of an array in order.
 pub(super) struct Items<'c, 'de> {
     elements: Elements<'de>,
     level: Level<'c>,
@@ -138,7 +139,7 @@ impl<'de> SeqAccess<'de> for Items<'_, 'de> {
     #[inline]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
         let Some(element) = step(&mut self.elements, self.level)? else { return Ok(None) };
-        // Items are numbered in digits; what else may stand there is for `bson` to say.
+        // The keys of items are ASCII digits. `bson` decides about others.
         if !element.key.is_ascii() {
             return Err(damaged(self.level));
         }
@@ -147,8 +148,7 @@ impl<'de> SeqAccess<'de> for Items<'_, 'de> {
     }
 }
 
-/// A variant of an enum, told by a document: its first key is the variant's name, the value what
-/// the variant holds.
+/// An enum variant as a document: the first key is its name, the value its content.
 pub(super) struct Variant<'c, 'de> {
     elements: Elements<'de>,
     level: Level<'c>,
@@ -175,7 +175,7 @@ impl<'c, 'de> EnumAccess<'de> for Variant<'c, 'de> {
     }
 }
 
-/// What a variant holds.
+/// The content of a variant.
 pub(super) struct Held<'c, 'de>(Value<'c, 'de>, Level<'c>);
 
 impl<'de> VariantAccess<'de> for Held<'_, 'de> {

@@ -1,7 +1,7 @@
-//! The types that serde has no counterpart for, as `bson` tells of them: the maps of extended JSON.
+//! The BSON types without a serde counterpart, as maps in the form of `bson`.
 //!
-//! Specification "Extended JSON"; with two differences that are `bson`'s own: the keys of a binary
-//! value come in another order, and a decimal is told by its bytes.
+//! The form is that of the specification "Extended JSON", with two differences of `bson`: another
+//! order of keys in binary values, and decimals as bytes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -65,7 +65,7 @@ impl<'de, V: Deserializer<'de, Error = Error>> MapAccess<'de> for One<V> {
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
         let value =
-            self.value.take().ok_or_else(|| Error::custom("a value was asked for twice"))?;
+            self.value.take().ok_or_else(|| Error::custom("a value was requested twice"))?;
         seed.deserialize(value)
     }
 }
@@ -106,12 +106,13 @@ impl<'de, M: MapAccess<'de, Error = Error>> Deserializer<'de> for Map<M> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct seq tuple
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple
         tuple_struct map struct enum identifier ignored_any
     }
 }
 
-/// What stands in the maps.
+/// A value in the maps.
 enum Leaf {
     Text(String),
     Number(u32),
@@ -134,7 +135,8 @@ impl<'de> Deserializer<'de> for Leaf {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct seq tuple
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple
         tuple_struct map struct enum identifier ignored_any
     }
 }

@@ -1,8 +1,7 @@
-//! Whole documents, as values that can be changed: of replies that the caller gets as they are.
+//! Decodes whole documents into [`Document`]s, for replies that the caller gets unchanged.
 //!
-//! `bson` copies the bytes of each document and array within before it reads them; here they are
-//! read where they are. What is rare or damaged is left to `bson`, as by the decoder beside this
-//! one.
+//! `bson` copies the bytes of each nested document and array before it reads them. This decoder
+//! reads them in place. Rare types and malformed bytes are left to `bson`.
 
 use bson::oid::ObjectId;
 use bson::{Binary, Bson, DateTime, Decimal128, Document};
@@ -11,8 +10,7 @@ use super::is_framed;
 use crate::wire::i32_at;
 use crate::wire::scan::{Element, Elements, MAX_DEPTH, kind};
 
-/// The document that `bytes` are, which is `depth` levels deep in another; `None`: it is left to
-/// `bson`.
+/// The document in `bytes`, which is nested `depth` levels deep. `None` leaves it to `bson`.
 pub(super) fn document(bytes: &[u8], depth: u32) -> Option<Document> {
     if !is_framed(bytes) || depth >= MAX_DEPTH {
         return None;
@@ -26,7 +24,7 @@ pub(super) fn document(bytes: &[u8], depth: u32) -> Option<Document> {
     Some(document)
 }
 
-/// A value that is `depth` levels deep.
+/// The value of an element that is nested `depth` levels deep.
 pub(super) fn value(element: &Element<'_>, depth: u32) -> Option<Bson> {
     let bytes = element.value;
     Some(match element.kind {
@@ -60,14 +58,14 @@ fn array(bytes: &[u8], depth: u32) -> Option<Vec<Bson>> {
     let mut elements = Elements::of(bytes);
     let mut array = Vec::new();
     while let Some(element) = elements.step().ok()? {
-        // Whatever its name is: only that it is text.
+        // The key does not matter, but it must be UTF-8.
         std::str::from_utf8(element.key).ok()?;
         array.push(value(&element, depth + 1)?);
     }
     Some(array)
 }
 
-/// Bytes of any subtype but the old one, whose length is told twice.
+/// Binary data of any subtype except the old one, which has a second length.
 fn binary(bytes: &[u8]) -> Option<Binary> {
     const OLD: u8 = 2;
     let told = usize::try_from(i32_at(bytes, 0)?).ok()?;

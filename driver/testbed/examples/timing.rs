@@ -1,6 +1,4 @@
-//! How long servers take here: to start, to become writable, to elect a successor.
-//!
-//! `cargo run -p testbed --example timing [rounds]`
+//! Measures how long servers take to start, to become writable and to elect a successor.
 
 use std::{
     error::Error,

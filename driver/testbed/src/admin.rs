@@ -1,6 +1,6 @@
-//! Just enough of the wire protocol to give a server a command: one `OP_MSG` there, one back.
+//! A minimal client for server commands: sends one `OP_MSG` and reads one.
 //!
-//! The testbed cannot use the driver, since the driver is what is being tested.
+//! The testbed cannot use the driver, because its tests test the driver.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -12,9 +12,9 @@ use bson::{Document, doc};
 
 const OP_MSG: i32 = 2013;
 const HEADER: usize = 16;
-/// Header, flag bits and the kind byte of the one body section.
+/// Header, flag bits and the kind byte of the body section.
 const PREFIX: usize = HEADER + 4 + 1;
-/// The largest message a server sends.
+/// The maximum size of a reply.
 const LARGEST: usize = 48_000_000;
 
 /// A connection to one server.
@@ -32,7 +32,7 @@ impl Connection {
         Ok(Connection { stream, last_request: 0 })
     }
 
-    /// Whether the server has neither closed the connection nor sent what nobody asked for.
+    /// Whether the server has neither closed the connection nor sent unexpected bytes.
     pub(crate) fn is_quiet(&self) -> bool {
         let peek = || -> io::Result<usize> {
             self.stream.set_nonblocking(true)?;
@@ -43,7 +43,7 @@ impl Connection {
         matches!(peek(), Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
-    /// Sends `command` to the database `db` and returns the reply, whatever its `ok` says.
+    /// Sends `command` to the database `db` and returns the reply, whatever its `ok`.
     pub(crate) fn round_trip(
         &mut self,
         db: &str,
@@ -81,10 +81,7 @@ impl Connection {
             || number(HEADER) != 0
             || prefix[PREFIX - 1] != 0
         {
-            return Err(io::Error::new(
-                ErrorKind::InvalidData,
-                "the reply is not one plain OP_MSG",
-            ));
+            return Err(io::Error::new(ErrorKind::InvalidData, "the reply is not a plain OP_MSG"));
         }
         let mut body = vec![0; length - PREFIX];
         self.stream.read_exact(&mut body)?;
@@ -93,8 +90,8 @@ impl Connection {
     }
 }
 
-/// Asks a member who it is. The server takes the asker for another member, so that a `failCommand`
-/// fail point that was set for clients neither hits the question nor counts it.
+/// The `hello` of a server to another. A `failCommand` fail point for clients neither matches nor
+/// counts it.
 pub(crate) fn hello() -> Document {
     doc! { "hello": 1, "internalClient": { "minWireVersion": 0, "maxWireVersion": 0x7fff } }
 }

@@ -1,10 +1,9 @@
-//! The folder of a server or a set: created empty, removed at the end, its logs kept when something
-//! went wrong.
+//! The folder of a server or a set: created empty and removed at the end. The logs are kept after a
+//! failure.
 //!
-//! A process that is killed cannot tidy up, so each process, when it makes its first folder,
-//! removes those whose owner is gone. The owner of a folder holds a lock on the file `lock` in it,
-//! and the kernel lets go of that lock with the owner's last breath. A folder gets its public name
-//! only once its lock is held.
+//! A killed process cannot clean up. So each process removes abandoned folders when it creates its
+//! first one. The owner of a folder holds a lock on its file `lock`, and the kernel releases the
+//! lock with the process. A folder gets its final name only once its lock is held.
 
 use std::{
     env, fs,
@@ -26,12 +25,12 @@ const UNBORN: &str = "testbed-new-";
 const KEPT: &str = "testbed-kept-";
 const LOCK: &str = "lock";
 
-/// How long an unfinished folder, and one kept for its logs, is left alone.
+/// The ages at which unfinished folders, and folders with kept logs, are removed.
 const UNBORN_AGE: Duration = Duration::from_secs(60 * 60);
 const KEPT_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// A word that nobody else on this machine has. Process ids come round again, and what the dead
-/// left may still be there.
+/// A string that is unique on this machine. It is not only the process id, because ids are reused
+/// while old folders may still exist.
 pub(crate) fn unique() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -81,14 +80,14 @@ impl Dir {
         &self.path
     }
 
-    /// Lets the logs stay when the folder goes.
+    /// Keeps the logs when the folder is removed.
     pub(crate) fn keep_logs(&self) {
         self.keep.store(true, Ordering::Relaxed);
     }
 
-    /// Removes the folder, or what of it need not be kept.
+    /// Removes the folder, except the logs to keep.
     pub(crate) fn dispose(&self) {
-        // A forked child has a copy of this value, but not of the folder.
+        // A forked child has a copy of this value, but the folder belongs to the parent.
         if self.owner != std::process::id() || self.gone.swap(true, Ordering::Relaxed) {
             return;
         }
@@ -110,8 +109,8 @@ impl Dir {
         }
     }
 
-    /// Ends the folder of servers that did not start, and says in `error` where their logs are. The
-    /// servers must be dead.
+    /// Removes the folder of servers that failed to start, and adds the path of their logs to
+    /// `error`. The servers must have ended.
     pub(crate) fn bury(self, error: Error) -> Error {
         if self.gone.swap(true, Ordering::Relaxed) {
             return error;
@@ -122,16 +121,16 @@ impl Dir {
         }
     }
 
-    /// Moves the folder out of reach of sweepers, empties it of everything but files ending in
-    /// `.log`, as far as that can be, and says where it is. In this order: a folder without its
-    /// lock file is anybody's.
+    /// Renames the folder, so that no other process removes it, and then removes all files except
+    /// `*.log` as far as possible. Returns its path. The order matters, because a folder without
+    /// its lock file counts as abandoned.
     fn retire(&self) -> io::Result<PathBuf> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().replace(OWNED, KEPT);
         let kept = self.path.with_file_name(name);
         fs::rename(&self.path, &kept)?;
         if env::var_os("TESTBED_KEEP").is_none() {
             for path in fs::read_dir(&kept)?.flatten().map(|entry| entry.path()) {
-                // What cannot be removed stays with the logs, and goes with them.
+                // Files that cannot be removed stay with the logs.
                 let _ = if path.is_dir() {
                     fs::remove_dir_all(&path)
                 } else if path.extension().is_none_or(|extension| extension != "log") {
@@ -151,7 +150,7 @@ impl Drop for Dir {
     }
 }
 
-/// Removes what the dead left in `parent`. Whatever cannot be removed is somebody else's.
+/// Removes abandoned folders in `parent`. Folders that cannot be removed belong to others.
 fn sweep(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
@@ -178,7 +177,7 @@ fn is_ownerless(path: &Path) -> bool {
             Ok(()) => true,
             Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
         },
-        // Another sweeper got as far as the lock file.
+        // Another process is removing the folder.
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
@@ -193,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_folders_without_an_owner_are_swept() {
+    fn sweep_removes_only_abandoned_folders() {
         let arena = Dir::create().unwrap();
         let owned = arena.path().join("testbed-run-1-0");
         let orphan = arena.path().join("testbed-run-2-0");
@@ -213,7 +212,7 @@ mod tests {
 
     /// Other processes sweep at any time.
     #[test]
-    fn a_folder_whose_logs_are_kept_is_never_swept() {
+    fn folder_with_kept_logs_is_not_swept() {
         const FILES: usize = 20;
         struct Over<'a>(&'a AtomicBool);
         impl Drop for Over<'_> {
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_whose_logs_are_kept_loses_its_data() {
+    fn folder_with_kept_logs_loses_its_data() {
         let dir = Dir::create().unwrap();
         fs::create_dir(dir.path().join("data")).unwrap();
         fs::write(dir.path().join("node.log"), "last words").unwrap();

@@ -1,34 +1,33 @@
-//! The one error of the crate: what was being done, to whom, what went wrong, and what to do about
-//! it.
+//! The error type: the failed action, its server, the reason and the remedy.
 
 use std::{error, fmt, io};
 
-/// The result of everything in this crate that can fail.
+/// The result of fallible operations in this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What kind of thing went wrong.
+/// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// No usable `mongod` was found, and none could be installed.
+    /// There is no usable `mongod`, and none could be installed.
     NoMongod,
-    /// A file that was downloaded or cached is not the file that was asked for.
+    /// A downloaded or cached file does not have the expected hash.
     WrongHash,
-    /// A server process could not be started, or ended while it started.
+    /// A server process could not start, or ended while starting.
     Start,
-    /// The server did not do in time what was waited for.
+    /// A condition on the server was not met in time.
     Timeout,
     /// The server is not running: it was killed or stopped.
     NotRunning,
-    /// The server answered a command with an error; [`Error::code`] has its code.
+    /// The server replied with an error; see [`Error::code`].
     Command,
-    /// An argument makes no sense: an unknown member, a malformed version.
+    /// Invalid argument, such as an unknown member or a malformed version.
     Argument,
-    /// The operating system refused something.
+    /// An error of the operating system.
     Io,
 }
 
-/// Why a testbed operation failed. Its text ends with the remedy where one is known.
+/// The error of a testbed operation. Its text ends with the remedy if one is known.
 pub struct Error {
     kind: ErrorKind,
     message: String,
@@ -46,7 +45,7 @@ impl Error {
         Error::new(ErrorKind::Argument, message)
     }
 
-    /// An error of the operating system while doing `what`.
+    /// An error of the operating system during `what`.
     pub(crate) fn io(what: impl Into<String>, source: io::Error) -> Error {
         Error { source: Some(source), ..Error::new(ErrorKind::Io, what) }
     }
@@ -55,7 +54,7 @@ impl Error {
         Error { code, ..Error::new(ErrorKind::Command, message) }
     }
 
-    /// No server can be had; the remedy is the same whatever the reason.
+    /// There is no usable server. All these errors have the same remedy.
     pub(crate) fn no_mongod(why: impl fmt::Display) -> Error {
         Error::new(ErrorKind::NoMongod, with_remedy(why))
     }
@@ -66,7 +65,7 @@ impl Error {
         self
     }
 
-    /// The same error for somebody else who asks.
+    /// A copy of the error for another caller.
     pub(crate) fn again(&self) -> Error {
         let source =
             self.source.as_ref().map(|source| io::Error::new(source.kind(), source.to_string()));
@@ -79,20 +78,20 @@ impl Error {
         }
     }
 
-    /// What kind of thing went wrong.
+    /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The server's error code, if the server answered with an error.
+    /// The server's error code, if it replied with one.
     pub fn code(&self) -> Option<i32> {
         self.code
     }
 }
 
-/// Adds to `why` the way out that always exists.
+/// Appends the general remedy to `why`.
 pub(crate) fn with_remedy(why: impl fmt::Display) -> String {
-    format!("{why}; or have your own server: set TESTBED_MONGOD=/path/to/mongod")
+    format!("{why}; or set TESTBED_MONGOD=/path/to/mongod to use your own server")
 }
 
 impl fmt::Display for Error {
@@ -105,7 +104,7 @@ impl fmt::Display for Error {
     }
 }
 
-// A test that unwraps an error shows its `Debug` form, so that form is the readable one.
+// `unwrap` shows the `Debug` format, so this format is the readable one.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {self}", self.kind)

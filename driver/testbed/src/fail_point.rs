@@ -1,4 +1,4 @@
-//! A fail point that is switched off again when nobody holds it any more.
+//! A fail point that is turned off on drop.
 
 use bson::{Bson, Document, doc};
 
@@ -7,16 +7,15 @@ use crate::{
     node::Node,
 };
 
-/// A fail point in force on one server. Dropping it switches it off.
+/// An active fail point on one server. Dropping it turns it off.
 ///
-/// The testbed's own questions to the server (who is primary?) never trip a `failCommand` fail
-/// point.
+/// A `failCommand` fail point never matches the testbed's own `hello`.
 #[derive(Debug)]
-#[must_use = "the fail point is switched off as soon as this is dropped"]
+#[must_use = "the fail point is turned off when this is dropped"]
 pub struct FailPoint<'a> {
     node: &'a Node,
     name: String,
-    /// How often it had been entered before it was set.
+    /// The number of times it had been entered before it was set.
     entered_before: i64,
     active: bool,
 }
@@ -32,7 +31,7 @@ impl<'a> FailPoint<'a> {
         Ok(FailPoint { node, name: name.to_owned(), entered_before: entered(&reply), active: true })
     }
 
-    /// The fail point's name.
+    /// The name of the fail point.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -48,10 +47,10 @@ impl<'a> FailPoint<'a> {
         self.node.admin(&command).map(drop)
     }
 
-    /// Switches the fail point off now, and tells if that did not work.
+    /// Turns the fail point off and reports errors.
     ///
     /// # Errors
-    /// The server is down or does not answer.
+    /// The server is down or does not reply.
     pub fn disable(mut self) -> Result<()> {
         self.active = false;
         self.node.disable_fail_point(&self.name)
@@ -69,7 +68,7 @@ fn entered(reply: &Document) -> i64 {
 impl Drop for FailPoint<'_> {
     fn drop(&mut self) {
         if self.active {
-            // A server that is down has forgotten its fail points.
+            // A server that is down has no fail points any more.
             let _ = self.node.disable_fail_point(&self.name);
         }
     }

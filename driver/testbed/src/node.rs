@@ -1,4 +1,4 @@
-//! One `mongod` process with its port, its data and its log, through every death and return.
+//! One `mongod` with its port, data and log, across restarts.
 
 use std::{
     fs::OpenOptions,
@@ -23,15 +23,15 @@ use crate::{
     settings,
 };
 
-/// How long a server may take to come up, to shut down, and to answer. A machine under load is
-/// slow, not broken: only a process that has ended fails at once.
+/// The time limit for starting, for a shutdown and for replies. It is long, because a busy machine
+/// is slow. A process that ends fails at once.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
-/// How long a member is given to say who it is, before the others are asked.
+/// The time limit for a member's `hello`, before the next member is asked.
 const PROBE_PATIENCE: Duration = Duration::from_secs(2);
-/// How often another port is tried.
+/// The maximum number of ports to try.
 const PORT_ATTEMPTS: usize = 20;
 
-/// The log lines, by their number, that say: listening; the port is taken.
+/// The log lines, by id, for "listening" and "port in use".
 const LISTENING: &str = "\"id\":23016,";
 const PORT_TAKEN: &str = "Address already in use";
 
@@ -41,7 +41,7 @@ enum State {
     Up { child: Child, paused: bool, watch: log::Watch },
 }
 
-/// A server: its process may come and go, its address and its data stay.
+/// A server. Its process may restart; its address and data stay.
 #[derive(Debug)]
 pub(crate) struct Node {
     mongod: Mongod,
@@ -50,17 +50,17 @@ pub(crate) struct Node {
     data: PathBuf,
     log: PathBuf,
     state: Mutex<State>,
-    /// Connections for commands that nobody is using now.
+    /// Idle connections for commands.
     idle: Mutex<Vec<Connection>>,
-    /// The connection that asks who the member is.
+    /// The connection for `hello`.
     probe: Mutex<Option<Connection>>,
-    /// What lets the testbed in where the server demands users.
+    /// The key for servers with authentication.
     key: Option<Key>,
     owner: u32,
 }
 
 impl Node {
-    /// Starts a server called `name` in `dir`, without waiting for it.
+    /// Starts a server called `name` in `dir` without waiting for it.
     pub(crate) fn launch(
         mongod: &Mongod,
         args: Vec<String>,
@@ -88,8 +88,8 @@ impl Node {
         Ok(node)
     }
 
-    /// Waits until the server listens. If somebody else took its port between lease and start, it
-    /// gets another.
+    /// Waits until the server listens. Uses another port if a program took the port after the
+    /// lease.
     pub(crate) fn settle(mut self) -> Result<Node> {
         for _ in 0..PORT_ATTEMPTS {
             let startup = self.await_listening(&mut self.state())?;
@@ -133,8 +133,7 @@ impl Node {
         let failed = |error| Error::io(format!("waiting for the server on {}", self.host()), error);
         let deadline = Instant::now() + PATIENCE;
         loop {
-            // Looked at before the log, so that the last words of a process that ended have been
-            // read.
+            // Checked before the log, so that the last log lines of an ended process are read.
             let ended = child.try_wait().map_err(failed)?;
             if let Some(status) = ended {
                 let port_taken = watch.has(PORT_TAKEN).map_err(failed)?;
@@ -199,7 +198,7 @@ impl Node {
         }
     }
 
-    /// SIGKILL, and wait for the end. Nothing happens to a server that is down.
+    /// Kills the process with SIGKILL and waits for its end. Does nothing if the server is down.
     pub(crate) fn kill(&self) -> Result<()> {
         let mut state = self.state();
         if let State::Up { child, .. } = &mut *state {
@@ -211,8 +210,7 @@ impl Node {
         Ok(())
     }
 
-    /// As [`kill`](Self::kill), for a process on its way out: nothing is waited for but the
-    /// server's end.
+    /// As [`kill`](Self::kill), when this process exits: waits only for the end of the server.
     pub(crate) fn kill_at_exit(&self) {
         let Ok(mut state) = self.state.try_lock() else { return };
         if self.owner == std::process::id()
@@ -223,7 +221,7 @@ impl Node {
         }
     }
 
-    /// SIGTERM, and wait for the clean end. Nothing happens to a server that is down.
+    /// Stops the process with SIGTERM and waits for its end. Does nothing if the server is down.
     pub(crate) fn stop(&self) -> Result<()> {
         let failed = |error| Error::io(format!("stopping the server on {}", self.host()), error);
         let mut state = self.state();
@@ -254,13 +252,13 @@ impl Node {
         *self.probe.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// SIGSTOP: the process keeps its connections and answers nothing; returns when its last thread
-    /// has stopped.
+    /// Stops the process with SIGSTOP: connections stay open without replies. Returns once its last
+    /// thread has stopped.
     pub(crate) fn pause(&self) -> Result<()> {
         self.signal(libc::SIGSTOP, true)
     }
 
-    /// SIGCONT.
+    /// Continues the process with SIGCONT.
     pub(crate) fn resume(&self) -> Result<()> {
         self.signal(libc::SIGCONT, false)
     }
@@ -283,8 +281,8 @@ impl Node {
         }
     }
 
-    /// The same address and data, a new process; returns when it listens. A server that still runs
-    /// is killed first.
+    /// Starts a new process with the same address and data. Returns once it listens. A running
+    /// server is killed first.
     pub(crate) fn restart(&self) -> Result<()> {
         self.kill()?;
         let deadline = Instant::now() + PATIENCE;
@@ -293,7 +291,7 @@ impl Node {
             self.spawn(&mut state)?;
             match self.await_listening(&mut state)? {
                 Startup::Listening => return Ok(()),
-                // The port is leased; whoever has it is no testbed and may go away.
+                // The port is leased, so another program has it and may release it.
                 Startup::PortTaken if Instant::now() < deadline => thread::sleep(POLL),
                 Startup::PortTaken => {
                     return Err(self.start_failed("lost its port to another program"));
@@ -347,7 +345,7 @@ impl Node {
 
     fn exchange(&self, db: &str, command: &Document) -> io::Result<Document> {
         let pooled = || self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        // A connection that the server has closed in the meantime is no reason to fail.
+        // Skips connections that the server has closed.
         let live = std::iter::from_fn(pooled).find(Connection::is_quiet);
         let mut connection = match live {
             Some(connection) => connection,
@@ -366,7 +364,7 @@ impl Node {
         Ok(connection)
     }
 
-    /// What the member says of itself, if it is up and answers promptly.
+    /// The member's `hello` reply, if it is up and replies in time.
     pub(crate) fn hello(&self) -> Option<Document> {
         self.expect_awake().ok()?;
         let mut probe = self.probe.lock().unwrap_or_else(PoisonError::into_inner);
@@ -403,7 +401,7 @@ pub(crate) fn is_true(reply: &Document, field: &str) -> bool {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // A forked child has a copy of this value, but the process is its parent's.
+        // A forked child has a copy of this value, but the process belongs to the parent.
         if self.owner == std::process::id() {
             let _ = self.kill();
         }

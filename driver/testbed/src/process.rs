@@ -1,8 +1,8 @@
-//! Child processes that do not outlive this one.
+//! Child processes that end with this process.
 //!
-//! The kernel kills a child whose parent dies, if the child asked for it with `PR_SET_PDEATHSIG`.
-//! The parent it means is the *thread* that forked, and the threads of a test runner come and go.
-//! So all children are forked by one thread that lives as long as the process.
+//! With `PR_SET_PDEATHSIG` the kernel kills a child when its parent ends. The parent is the
+//! *thread* that forked, and the threads of a test runner are short-lived. So one thread forks all
+//! children and lives as long as the process.
 
 use std::{
     io,
@@ -16,10 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often a condition that nobody announces is looked at.
+/// The interval for polling a condition.
 pub(crate) const POLL: Duration = Duration::from_millis(10);
 
-/// Descriptors a server may have, if the system lets it.
+/// The maximum number of descriptors of a server, if the system permits it.
 const DESCRIPTORS: libc::rlim_t = 65_536;
 
 struct Order {
@@ -42,7 +42,7 @@ fn spawner() -> io::Result<&'static Spawner> {
     let (orders, inbox) = mpsc::channel::<Order>();
     thread::Builder::new().name("testbed-spawner".into()).spawn(move || {
         for Order { mut command, answer } in inbox {
-            // If nobody waits for the answer any more, the child it held is not wanted either.
+            // Without a receiver for the answer, the child is not needed.
             if let Err(mpsc::SendError(Ok(mut child))) = answer.send(command.spawn()) {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -52,14 +52,14 @@ fn spawner() -> io::Result<&'static Spawner> {
     Ok(SPAWNER.get_or_init(|| Spawner { orders: Mutex::new(orders), owner: std::process::id() }))
 }
 
-/// Starts `command` as a child that dies with this process, in a process group of its own, so that
-/// an interrupt typed at a terminal reaches only this process.
+/// Starts `command` as a child that ends with this process. It has its own process group, so an
+/// interrupt from the terminal reaches only this process.
 pub(crate) fn spawn(mut command: Command) -> io::Result<Child> {
     let parent = std::process::id();
     let spawner = spawner()?;
     if spawner.owner != parent {
         return Err(io::Error::other(
-            "a forked child of the process that uses the testbed cannot start servers",
+            "a forked child of a process with a testbed cannot start servers",
         ));
     }
     command.process_group(0);
@@ -71,8 +71,7 @@ pub(crate) fn spawn(mut command: Command) -> io::Result<Child> {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
                 return Err(io::Error::last_os_error());
             }
-            // The parent may have died before the request reached the kernel; then nobody would be
-            // told.
+            // The parent may have ended before the request took effect; then no signal comes.
             if libc::getppid() as u32 != parent {
                 return Err(io::Error::from_raw_os_error(libc::ESRCH));
             }
@@ -96,7 +95,7 @@ pub(crate) fn spawn(mut command: Command) -> io::Result<Child> {
     reply.recv().map_err(|_| gone())?
 }
 
-/// Sends `signal` to a child that has not been waited for, so that its id is still its own.
+/// Sends `signal` to a child that was not waited for yet, so that its id is still valid.
 pub(crate) fn signal(child: &Child, signal: libc::c_int) -> io::Result<()> {
     // SAFETY: `kill` has no memory effects in this process.
     match unsafe { libc::kill(child.id() as libc::pid_t, signal) } {
@@ -105,14 +104,14 @@ pub(crate) fn signal(child: &Child, signal: libc::c_int) -> io::Result<()> {
     }
 }
 
-/// Waits until every thread of a child that was sent SIGSTOP has stopped, or the child has ended.
-/// Until then one of its threads could still answer.
+/// Waits until every thread of a child has stopped after SIGSTOP, or the child has ended. Before
+/// that, a thread could still reply.
 pub(crate) fn await_stopped(child: &Child) -> io::Result<()> {
     loop {
         let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
         let options = libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT;
-        // SAFETY: `info` is room for one siginfo_t. The child has not been reaped, for `child` is
-        // borrowed, and WNOWAIT leaves it to be reaped.
+        // SAFETY: `info` has room for one `siginfo_t`. The child was not reaped, because `child` is
+        // borrowed, and WNOWAIT does not reap it.
         let waited = unsafe { libc::waitid(libc::P_PID, child.id(), info.as_mut_ptr(), options) };
         match waited {
             0 => return Ok(()),

@@ -1,9 +1,8 @@
-//! A byte-level TCP proxy that fails on demand.
+//! A TCP proxy with faults on demand.
 //!
-//! It understands nothing of what passes through: where a fault cannot be had from a real server,
-//! this stands between the server and its client and delays, drops, cuts, splits or garbles bytes.
-//! Each direction of each connection has a thread that reads and one that writes, so that a delayed
-//! byte does not keep later ones from arriving.
+//! It forwards bytes between a client and a server, for faults that real servers cannot produce: it
+//! delays, drops, cuts, splits or garbles bytes. Each direction of a connection has a reader thread
+//! and a writer thread, so a delayed byte does not stop later ones from arriving.
 
 mod link;
 mod socket;
@@ -22,10 +21,10 @@ use crate::{
 };
 use link::Links;
 
-/// How long the server is given to take a connection.
+/// The time limit for a connection to the server.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Which way bytes flow.
+/// The direction of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// From the client to the server.
@@ -34,40 +33,39 @@ pub enum Direction {
     ToClient,
 }
 
-/// What happens to the bytes of every connection, open or to come, in one direction.
+/// A fault for all bytes of every connection in one direction.
 ///
-/// Bytes are counted for each connection by itself; byte 0 is the first that is forwarded after the
-/// fault was set.
+/// Bytes are counted per connection. Byte 0 is the first byte forwarded after the fault was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// What arrives is forwarded this much later; the order stays.
+    /// Forwards bytes this much later, in order.
     Delay(Duration),
-    /// What arrives vanishes, the end of the stream too; the connection stays open.
+    /// Drops all bytes and the end of the stream. The connection stays open.
     BlackHole,
-    /// This many more bytes are forwarded, then the connection is closed in good order on both
-    /// sides; with 0, when the first byte arrives.
+    /// Forwards this many more bytes and then closes both sides cleanly. With 0, closes when the
+    /// first byte arrives.
     CutAfter(u64),
-    /// Bytes are forwarded one at a time, each in a packet of its own as far as the system lets it.
+    /// Forwards bytes one at a time, each in its own packet as far as the system permits.
     Split,
-    /// What arrives is forwarded twice.
+    /// Forwards everything twice.
     Repeat,
-    /// One byte is changed, the one at `offset`, by exclusive or with `mask`.
+    /// Changes the byte at `offset` by exclusive or with `mask`.
     Garble {
-        /// How many bytes pass before it.
+        /// The number of bytes before it.
         offset: u64,
         /// The bits to flip; 0 flips none.
         mask: u8,
     },
 }
 
-/// A proxy on a port of its own on 127.0.0.1. Dropping it resets its connections.
+/// A proxy on its own port on 127.0.0.1. Dropping it resets its connections.
 ///
 /// ```no_run
 /// use testbed::{Direction, Fault, Proxy, Standalone};
 /// let server = Standalone::start()?;
 /// let proxy = Proxy::start(&server.host())?;
-/// // A client of `proxy.uri()` now loses its connection in the middle of the next reply.
+/// // The connection of a client of `proxy.uri()` now closes in the middle of the next reply.
 /// proxy.set(Direction::ToClient, Fault::CutAfter(20));
 /// # Ok::<(), testbed::Error>(())
 /// ```
@@ -79,7 +77,7 @@ pub struct Proxy {
     door: Mutex<Option<Door>>,
 }
 
-/// The listening socket and the thread that accepts from it.
+/// The listening socket and its accepting thread.
 #[derive(Debug)]
 struct Door {
     listener: Arc<TcpListener>,
@@ -87,10 +85,10 @@ struct Door {
 }
 
 impl Proxy {
-    /// Starts a proxy before `target`, an IP address with a port, such as `127.0.0.1:27017`.
+    /// Starts a proxy in front of `target`, an IP address with a port, such as `127.0.0.1:27017`.
     ///
     /// # Errors
-    /// `target` is malformed, or no port can be had.
+    /// `target` is malformed, or no port is free.
     pub fn start(target: &str) -> Result<Proxy> {
         let target = target.parse().map_err(|_| {
             Error::argument(format!(
@@ -108,29 +106,29 @@ impl Proxy {
         self.port.host()
     }
 
-    /// A connection string that leads through the proxy.
+    /// A connection string through the proxy.
     pub fn uri(&self) -> String {
         format!("mongodb://{}/?directConnection=true", self.host())
     }
 
-    /// Puts a fault into force in one direction, in place of any other.
+    /// Sets the fault of one direction; it replaces the former one.
     pub fn set(&self, direction: Direction, fault: Fault) {
         self.links.set_fault(direction, Some(fault));
     }
 
-    /// Ends the faults of both directions. What has vanished stays lost.
+    /// Removes the faults of both directions. Dropped bytes stay lost.
     pub fn clear(&self) {
         self.links.set_fault(Direction::ToServer, None);
         self.links.set_fault(Direction::ToClient, None);
     }
 
-    /// Resets every open connection on both sides (RST), and returns when that is done. New ones
+    /// Resets every open connection on both sides (RST). Returns once that is done. New connections
     /// are accepted.
     pub fn cut(&self) {
         self.links.reset();
     }
 
-    /// Closes the listening socket: new connections are refused, open ones stay.
+    /// Closes the listening socket. New connections are refused; open ones stay.
     pub fn refuse(&self) {
         let door = self.door.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Door { listener, porter }) = door {
@@ -139,7 +137,7 @@ impl Proxy {
         }
     }
 
-    /// Listens again after [`refuse`](Self::refuse); does nothing if the proxy listens.
+    /// Listens again after [`refuse`](Self::refuse). Does nothing if the proxy listens.
     ///
     /// # Errors
     /// Another program has taken the port.
@@ -158,11 +156,10 @@ impl Proxy {
         let porter = thread::Builder::new()
             .name("testbed-proxy".into())
             .spawn(move || {
-                // Accepting fails for good when listening is stopped, and otherwise for the sake of
-                // one client.
+                // Accepting ends when listening stops. Other errors concern a single client.
                 while let Some(client) = socket::next_client(&ear) {
                     let links = links.clone();
-                    // A server that is slow to accept holds up nobody but its own client.
+                    // A server that accepts slowly delays only its own client.
                     let _ = thread::Builder::new().name("testbed-dial".into()).spawn(move || {
                         match TcpStream::connect_timeout(&target, CONNECT_PATIENCE) {
                             Ok(server) => links.open(client, server),
@@ -176,22 +173,22 @@ impl Proxy {
         Ok(())
     }
 
-    /// How many connections are open now.
+    /// The number of open connections.
     pub fn connections(&self) -> usize {
         self.links.open_now()
     }
 
-    /// How many connections have ever been open.
+    /// The number of connections so far.
     pub fn accepted(&self) -> u64 {
         self.links.opened()
     }
 
-    /// How many bytes have ever been forwarded in one direction.
+    /// The number of forwarded bytes so far in one direction.
     pub fn forwarded(&self, direction: Direction) -> u64 {
         self.links.forwarded(direction)
     }
 
-    /// How many bytes have ever vanished in a black hole in one direction.
+    /// The number of bytes so far that a black hole has dropped in one direction.
     pub fn swallowed(&self, direction: Direction) -> u64 {
         self.links.swallowed(direction)
     }

@@ -1,4 +1,4 @@
-//! A replica set: several servers and questions about who is what.
+//! A running replica set.
 
 use std::{path::Path, thread, time::Instant};
 
@@ -17,8 +17,8 @@ use crate::{
 
 /// A running replica set. Dropping it kills its servers and removes their data.
 ///
-/// Members are called by their index, in the order in which they were given to the builder. Every
-/// method that takes an index gives an argument error for one that does not exist.
+/// The index of a member is its position in the builder. Methods with an unknown index fail with an
+/// argument error.
 #[derive(Debug)]
 pub struct ReplicaSet {
     name: String,
@@ -29,8 +29,8 @@ pub struct ReplicaSet {
 }
 
 impl ReplicaSet {
-    /// Starts a set of `members` members with the usual settings, and waits until it has a primary
-    /// and all serve.
+    /// Starts a set of `members` members with default settings. Waits until it has a primary and
+    /// all members are ready.
     ///
     /// # Errors
     /// As [`ReplicaSetBuilder::start`].
@@ -38,7 +38,7 @@ impl ReplicaSet {
         ReplicaSet::builder().members(members).start()
     }
 
-    /// Starts a set with members and settings of one's own.
+    /// Builds a set with custom members and settings.
     pub fn builder() -> ReplicaSetBuilder {
         ReplicaSetBuilder::default()
     }
@@ -51,7 +51,7 @@ impl ReplicaSet {
         self.dir.path()
     }
 
-    /// Ends a set that did not come about.
+    /// Cleans up after a failed start.
     pub(crate) fn bury(self, error: Error) -> Error {
         let ReplicaSet { proxies, nodes, dir, .. } = self;
         drop((proxies, nodes));
@@ -62,7 +62,7 @@ impl ReplicaSet {
         self.dir.keep_logs();
     }
 
-    /// Ends the servers and their folder, when the process ends and nothing is dropped.
+    /// Ends the servers and removes their folder at process exit, when nothing is dropped.
     pub(crate) fn end(&self, keep_logs: bool) {
         if keep_logs {
             self.keep_logs();
@@ -71,17 +71,17 @@ impl ReplicaSet {
         self.dir.dispose();
     }
 
-    /// The connection string, with every member as a seed.
+    /// The connection string with every member as a seed.
     pub fn uri(&self) -> String {
         format!("mongodb://{}/?replicaSet={}", self.hosts().join(","), self.name)
     }
 
-    /// The members' addresses as the set's configuration has them.
+    /// The addresses of the members in the set's configuration.
     pub fn hosts(&self) -> Vec<String> {
         (0..self.nodes.len()).filter_map(|i| self.host(i).ok()).collect()
     }
 
-    /// The address of one member as the set's configuration has it.
+    /// The address of a member in the set's configuration.
     ///
     /// # Errors
     /// There is no member `i`.
@@ -90,17 +90,17 @@ impl ReplicaSet {
         Ok(self.proxies.get(i).map_or_else(|| node.host(), Proxy::host))
     }
 
-    /// The set's name.
+    /// The name of the set.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How many members there are, running or not.
+    /// The number of members, running or not.
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    /// Whether there are no members: never, once started.
+    /// Whether there are no members. A started set has members.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
@@ -120,28 +120,28 @@ impl ReplicaSet {
         })
     }
 
-    /// The member that is primary now. Every running member is asked; if two claim it, as a deposed
-    /// one may for a moment, the one elected last is it.
+    /// The current primary, from the `hello` replies of all running members. Of two that claim to
+    /// be primary, the one elected last counts.
     pub fn primary(&self) -> Option<usize> {
         let claims = self.nodes.iter().enumerate().filter_map(|(i, node)| {
             let hello = node.hello().filter(|hello| is_true(hello, "isWritablePrimary"))?;
-            // An election id is larger the later the election.
+            // Later elections have larger ids.
             Some((hello.get_object_id("electionId").ok(), i))
         });
         claims.max_by_key(|(election, _)| *election).map(|(_, i)| i)
     }
 
-    /// The members that are secondary now, hidden ones included.
+    /// The current secondaries, with hidden ones.
     pub fn secondaries(&self) -> Vec<usize> {
         let is_secondary =
             |node: &Node| node.hello().is_some_and(|hello| is_true(&hello, "secondary"));
         (0..self.nodes.len()).filter(|&i| is_secondary(&self.nodes[i])).collect()
     }
 
-    /// Waits until a member is primary and returns it.
+    /// Waits for a primary and returns it.
     ///
     /// # Errors
-    /// None is after two minutes.
+    /// There is none after two minutes.
     pub fn wait_for_primary(&self) -> Result<usize> {
         self.wait_for("a primary", || self.primary())
     }
@@ -149,7 +149,7 @@ impl ReplicaSet {
     /// Waits until every running member is primary, secondary or arbiter.
     ///
     /// # Errors
-    /// That is not so after two minutes.
+    /// That is not the case after two minutes.
     pub fn wait_for_secondaries(&self) -> Result<()> {
         let serves = |hello: Document| {
             ["isWritablePrimary", "secondary", "arbiterOnly"]
@@ -162,7 +162,7 @@ impl ReplicaSet {
         })
     }
 
-    /// Waits until every member has the configuration, without which it cannot vote.
+    /// Waits until every member has the configuration, which it needs to vote.
     pub(crate) fn wait_until_initiated(&self) -> Result<()> {
         let has_config =
             |node: &Node| node.hello().is_some_and(|hello| hello.contains_key("setName"));
@@ -171,7 +171,7 @@ impl ReplicaSet {
         })
     }
 
-    /// Waits until a majority replicates what the primary writes.
+    /// Waits until a majority replicates the primary's writes.
     pub(crate) fn wait_until_writable(&self) -> Result<()> {
         self.wait_for("a write on a majority", || {
             let note = doc! {
@@ -184,13 +184,12 @@ impl ReplicaSet {
         })
     }
 
-    /// Waits until member `i` is primary, and helps it: elections are held at once, without waiting
-    /// for the timeout.
+    /// Waits until member `i` is primary. Requests elections, so that it does not wait for the
+    /// election timeout.
     pub(crate) fn wait_until_elected(&self, i: usize) -> Result<()> {
         let node = self.node(i)?;
         self.wait_for(&format!("{} to become primary", node.host()), || {
-            // Refused as long as the others cannot vote for it; it may also have been elected
-            // anyhow.
+            // Fails while the others cannot vote for it. It may also win another election.
             let _ = node.admin(&doc! { "replSetStepUp": 1, "skipDryRun": true });
             (self.primary() == Some(i)).then_some(())
         })
@@ -212,7 +211,7 @@ impl ReplicaSet {
 
     fn timed_out(&self, what: &str) -> Error {
         let seconds = PATIENCE.as_secs();
-        let mut message = format!("waited {seconds} s in vain for {what} in the set {}", self.name);
+        let mut message = format!("waited {seconds} s for {what} in the set {}", self.name);
         for node in &self.nodes {
             let state = match node.pid() {
                 Some(pid) => format!("process {pid}"),
@@ -224,63 +223,64 @@ impl ReplicaSet {
         Error::new(ErrorKind::Timeout, message)
     }
 
-    /// Makes the primary step down, and returns who that was. It does not stand for election again
-    /// for five seconds (one second in a set of one), so that another member follows. The next
-    /// primary is not waited for.
+    /// Makes the primary step down and returns its index. It cannot be elected for five seconds
+    /// (one second in a set of one), so another member becomes primary. Does not wait for the next
+    /// primary.
     ///
     /// # Errors
-    /// There is no primary within two minutes, or it refuses.
+    /// There is no primary within two minutes, or the command fails.
     pub fn step_down(&self) -> Result<usize> {
         let primary = self.wait_for_primary()?;
         let seconds = if self.nodes.len() > 1 { 5 } else { 1 };
-        let command = doc! { "replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": seconds / 2, "force": true };
+        let command = doc! {
+            "replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": seconds / 2, "force": true,
+        };
         self.admin(primary, command)?;
         Ok(primary)
     }
 
-    /// Makes member `i` the primary, and waits until it is.
+    /// Makes member `i` primary and waits for it.
     ///
     /// # Errors
-    /// It is not after two minutes: its priority is zero, say, or it is down.
+    /// It is not primary after two minutes, for example because it is down or has priority 0.
     pub fn step_up(&self, i: usize) -> Result<()> {
         self.wait_until_elected(i)
     }
 
-    /// Runs a command of member `i` on the database `db`.
+    /// Runs a command on the database `db` of member `i`.
     ///
     /// # Errors
-    /// The server answers `ok: 0` ([`Error::code`] has its code), is down or paused, or does not
-    /// answer within two minutes.
+    /// The server replies `ok: 0` (see [`Error::code`]), is down or paused, or does not reply
+    /// within two minutes.
     pub fn command(&self, i: usize, db: &str, command: Document) -> Result<Document> {
         self.node(i)?.command(db, &command)
     }
 
-    /// Runs a command of member `i` on the database `admin`; errors as [`command`](Self::command).
+    /// Runs a command on the database `admin` of member `i`. Errors as [`command`](Self::command).
     pub fn admin(&self, i: usize, command: Document) -> Result<Document> {
         self.node(i)?.admin(&command)
     }
 
-    /// Sets a fail point of member `i`, given the whole `configureFailPoint` command, until the
-    /// returned value is dropped.
+    /// Sets a fail point on member `i` until the returned value is dropped. `command` is the whole
+    /// `configureFailPoint` command.
     ///
     /// # Errors
-    /// As [`command`](Self::command); an argument error if `command` is no `configureFailPoint`.
+    /// As [`command`](Self::command); an argument error if `command` is not `configureFailPoint`.
     pub fn fail_point(&self, i: usize, command: Document) -> Result<FailPoint<'_>> {
         FailPoint::set(self.node(i)?, &command)
     }
 
-    /// The proxy before member `i`, in a set that was started
-    /// [`proxied`](ReplicaSetBuilder::proxied).
+    /// The proxy in front of member `i`, in a [`proxied`](ReplicaSetBuilder::proxied) set.
     pub fn proxy(&self, i: usize) -> Option<&Proxy> {
         self.proxies.get(i)
     }
 
-    /// The process id of member `i`, while it runs.
+    /// The process id of member `i` while it runs.
     pub fn pid(&self, i: usize) -> Option<u32> {
         self.nodes.get(i)?.pid()
     }
 
-    /// The log of member `i`, through all its restarts.
+    /// The log of member `i` across its restarts.
     ///
     /// # Errors
     /// There is no member `i`.
@@ -288,7 +288,7 @@ impl ReplicaSet {
         Ok(self.node(i)?.log_path())
     }
 
-    /// Kills member `i` with SIGKILL and waits for its end. Nothing happens if it is down.
+    /// Kills member `i` with SIGKILL and waits for its end. Does nothing if it is down.
     ///
     /// # Errors
     /// The system refuses the signal.
@@ -296,7 +296,7 @@ impl ReplicaSet {
         self.node(i)?.kill()
     }
 
-    /// Shuts member `i` down with SIGTERM and waits for its end. Nothing happens if it is down.
+    /// Shuts member `i` down with SIGTERM and waits for its end. Does nothing if it is down.
     ///
     /// # Errors
     /// It does not end within two minutes.
@@ -304,7 +304,7 @@ impl ReplicaSet {
         self.node(i)?.stop()
     }
 
-    /// Suspends member `i` with SIGSTOP: its connections stay open and nothing answers.
+    /// Suspends member `i` with SIGSTOP: connections stay open without replies.
     ///
     /// # Errors
     /// It is down.
@@ -312,7 +312,7 @@ impl ReplicaSet {
         self.node(i)?.pause()
     }
 
-    /// Lets a paused member go on.
+    /// Resumes a paused member.
     ///
     /// # Errors
     /// It is down.
@@ -320,8 +320,8 @@ impl ReplicaSet {
         self.node(i)?.resume()
     }
 
-    /// Starts member `i` again with the same port and data, and waits until it listens. If it runs,
-    /// it is killed first.
+    /// Restarts member `i` with the same port and data, and waits until it listens. A running
+    /// member is killed first.
     ///
     /// # Errors
     /// It ends while starting, or does not listen within two minutes.

@@ -1,5 +1,4 @@
-//! Finding the server to run: the one named, one on the path, one in the cache, or one freshly
-//! installed.
+//! Finds the server: by `TESTBED_MONGOD`, on `PATH`, in the cache, or by installing it.
 
 use std::{
     collections::HashMap,
@@ -16,29 +15,31 @@ use crate::{
     version::Version,
 };
 
-/// The oldest server the testbed knows how to talk to.
+/// The oldest supported server.
 const OLDEST: Version = Version::V4_4_2;
 
-/// A `mongod` that has been seen to run.
+/// A `mongod` that runs on this system.
 #[derive(Clone, Debug)]
 pub struct Mongod {
     path: PathBuf,
     version: Version,
-    /// Where libraries are that the system may lack.
+    /// The folder of libraries that the system may lack.
     libraries: Option<PathBuf>,
 }
 
 impl Mongod {
-    /// Finds a server, or installs one. Once found, it is remembered as long as the process lives.
+    /// Finds or installs a server. The result is cached for the life of the process.
     ///
-    /// With `None` the version is what `TESTBED_MONGODB` says; if that is not set, any from 4.4.2
-    /// on will do, and 6.0.5 is installed if there is none. Tried in this order:
-    /// `TESTBED_MONGOD`, `mongod` on `PATH`, the cache, an installation.
+    /// `None` means the version in `TESTBED_MONGODB`. If that is unset, any version since 4.4.2 is
+    /// accepted, and 6.0.5 is installed if there is none. The order is: `TESTBED_MONGOD`, `mongod`
+    /// on `PATH`, the cache, an installation.
     ///
     /// # Errors
-    /// `TESTBED_MONGOD` names something that does not run or has another version than was asked
-    /// for; `TESTBED_MONGODB` is no version; the version can neither be found nor installed.
-    /// The message says what to do.
+    /// - `TESTBED_MONGOD` does not run or has another version.
+    /// - `TESTBED_MONGODB` is not a version.
+    /// - The version can neither be found nor installed.
+    ///
+    /// The message has the remedy.
     pub fn resolve(version: impl Into<Option<Version>>) -> Result<Mongod> {
         static FOUND: OnceLock<Mutex<HashMap<Option<Version>, Mongod>>> = OnceLock::new();
         let wanted = match version.into() {
@@ -60,7 +61,7 @@ impl Mongod {
         &self.path
     }
 
-    /// Its version.
+    /// The version of the server.
     pub fn version(&self) -> Version {
         self.version
     }
@@ -70,7 +71,7 @@ impl Mongod {
         prepare(command, self.libraries.as_deref());
     }
 
-    /// Runs the executable to see that it can run, and which version it is.
+    /// Runs the executable to check it and to get its version.
     pub(crate) fn examine(path: PathBuf, libraries: Option<PathBuf>) -> Result<Mongod> {
         let mut command = Command::new(&path);
         command.arg("--version").stdin(Stdio::null());
@@ -119,13 +120,14 @@ fn find(wanted: Option<Version>) -> Result<Mongod> {
     }
     if !cfg!(target_arch = "x86_64") {
         return Err(Error::no_mongod(
-            "no fitting mongod is on PATH, and those that can be installed are for x86-64 alone",
+            "no suitable mongod is on PATH, and only x86-64 builds can be installed",
         ));
     }
     let version = wanted.unwrap_or(pinned::USUAL);
     let build = Build::of(version).ok_or_else(|| {
         Error::no_mongod(format!(
-            "MongoDB {version} is not on PATH, and only {} can be installed; set TESTBED_MONGODB to one of these",
+            "MongoDB {version} is not on PATH, and only {} can be installed; set TESTBED_MONGODB \
+             to one of these",
             Build::versions()
         ))
     })?;
@@ -133,7 +135,7 @@ fn find(wanted: Option<Version>) -> Result<Mongod> {
     Mongod::examine(path, libraries)
 }
 
-/// What `TESTBED_MONGOD` names is taken or refused, never silently replaced.
+/// `TESTBED_MONGOD` is used or refused, never replaced.
 fn named(path: PathBuf, wanted: Option<Version>) -> Result<Mongod> {
     let mongod = Mongod::examine(path, None)
         .map_err(|error| Error::new(ErrorKind::NoMongod, format!("TESTBED_MONGOD: {error}")))?;
@@ -143,12 +145,13 @@ fn named(path: PathBuf, wanted: Option<Version>) -> Result<Mongod> {
         Some(wanted) if wanted != has => Err(Error::new(
             ErrorKind::NoMongod,
             format!(
-                "TESTBED_MONGOD names {shown}, which is {has}, but {wanted} is wanted; unset one of them"
+                "TESTBED_MONGOD names {shown}, which is {has}, but {wanted} is requested; unset \
+                 one of them"
             ),
         )),
         _ if has < OLDEST => Err(Error::new(
             ErrorKind::NoMongod,
-            format!("TESTBED_MONGOD names {shown}, which is {has}; {OLDEST} or later is needed"),
+            format!("TESTBED_MONGOD names {shown}, which is {has}; {OLDEST} or later is required"),
         )),
         _ => Ok(mongod),
     }

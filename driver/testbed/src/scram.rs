@@ -1,7 +1,7 @@
-//! Proves to a server that demands users that the testbed may do anything: it is `__system`, whose
-//! password is the key that the members of a set share (SCRAM-SHA-256, RFC 5802 and RFC 7677).
+//! Authenticates the testbed as `__system` with all rights. The password is the shared key of the
+//! set (SCRAM-SHA-256, RFC 5802 and RFC 7677).
 //!
-//! The testbed cannot use the driver's own authentication, since that is what is being tested.
+//! The testbed cannot use the driver's authentication, because its tests test the driver.
 
 use std::io::{self, Error, ErrorKind};
 
@@ -14,13 +14,13 @@ use crate::dir::unique;
 
 const USER: &str = "__system";
 
-/// What the members of a set know and nobody else: the content of their key file.
+/// The shared key of the members: the content of their key file.
 #[derive(Clone, Debug)]
 pub(crate) struct Key(String);
 
 impl Key {
-    /// A new one. It guards servers on loopback that live for one test, so it need only be unlike
-    /// any other.
+    /// Creates a key. It only has to be unique, because it protects short-lived servers on
+    /// loopback.
     pub(crate) fn new() -> Key {
         Key(BASE64.encode(Sha256::digest(unique())))
     }
@@ -29,14 +29,17 @@ impl Key {
         &self.0
     }
 
-    /// Holds the conversation; `ask` runs one command on the database `local`.
+    /// Runs the SCRAM conversation. `ask` runs one command on the database `local`.
     pub(crate) fn prove(
         &self,
         mut ask: impl FnMut(&Document) -> io::Result<Document>,
     ) -> io::Result<()> {
         let nonce = BASE64.encode(Sha256::digest(unique()));
         let bare = format!("n={USER},r={nonce}");
-        let start = doc! { "saslStart": 1, "mechanism": "SCRAM-SHA-256", "payload": bytes(&format!("n,,{bare}")) };
+        let start = doc! {
+            "saslStart": 1, "mechanism": "SCRAM-SHA-256",
+            "payload": bytes(&format!("n,,{bare}")),
+        };
         let reply = ask(&start)?;
         let first = payload(&reply)?;
         let part = |letter: &str| {
@@ -65,13 +68,13 @@ impl Key {
             if reply.get_bool("done").unwrap_or(false) {
                 return Ok(());
             }
-            // A server that was not told to skip the empty exchange at the end wants it.
+            // Without `skipEmptyExchange` the server expects a final empty message.
             message.clear();
         }
     }
 }
 
-/// PBKDF2 for a key as long as the hash: one block.
+/// PBKDF2 with one block, for a key of the hash's size.
 fn salted(password: &[u8], salt: &[u8], rounds: u32) -> [u8; 32] {
     let mut block = mac(password, &[salt, &1_u32.to_be_bytes()].concat());
     let mut sum = block;

@@ -1,5 +1,4 @@
-//! Making a replica set: start every member, give them one configuration, wait until all of them
-//! serve.
+//! Builds a replica set: starts all members, configures them and waits until they are ready.
 
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use crate::{
     version::Version,
 };
 
-/// How to start a [`ReplicaSet`].
+/// The settings of a new [`ReplicaSet`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing runs before `start`"]
 pub struct ReplicaSetBuilder {
@@ -35,8 +34,8 @@ impl Default for ReplicaSetBuilder {
             settings: Settings::default(),
             members: Vec::new(),
             name: None,
-            // Short enough for tests to be quick, long enough for a machine under load not to
-            // depose its primaries.
+            // Short for fast tests, but long enough that a busy machine does not depose its
+            // primaries.
             election_timeout: Duration::from_millis(1500),
             heartbeat_interval: Duration::from_millis(250),
             heartbeat_timeout: Duration::from_secs(10),
@@ -52,26 +51,26 @@ impl ReplicaSetBuilder {
         self
     }
 
-    /// Adds `count` members that bear data, vote and may become primary.
+    /// Adds `count` data-bearing members that vote and can become primary.
     pub fn members(mut self, count: usize) -> ReplicaSetBuilder {
         self.members.extend(std::iter::repeat_n(Member::new(), count));
         self
     }
 
-    /// Names the set. Otherwise it gets a name that no other set on this machine has, so that a
-    /// member can never be taken into another set by mistake.
+    /// Sets the name of the set. The default is unique on this machine, so no member can join
+    /// another set by mistake.
     pub fn name(mut self, name: impl Into<String>) -> ReplicaSetBuilder {
         self.name = Some(name.into());
         self
     }
 
-    /// Asks for a version, instead of what `TESTBED_MONGODB` says.
+    /// Selects a version instead of the one in `TESTBED_MONGODB`.
     pub fn version(mut self, version: Version) -> ReplicaSetBuilder {
         self.settings.version = Some(version);
         self
     }
 
-    /// Adds one command-line argument for every member.
+    /// Adds a command-line argument for every member.
     pub fn arg(mut self, arg: impl Into<String>) -> ReplicaSetBuilder {
         self.settings.args.push(arg.into());
         self
@@ -89,50 +88,49 @@ impl ReplicaSetBuilder {
         self
     }
 
-    /// After how long without a sign of the primary the others elect a new one; 1.5 s unless set.
+    /// Sets the election timeout: the time without a primary until an election. Default: 1.5 s.
     /// Whole milliseconds.
     pub fn election_timeout(mut self, timeout: Duration) -> ReplicaSetBuilder {
         self.election_timeout = timeout;
         self
     }
 
-    /// How often members ask after each other; 250 ms unless set. Whole milliseconds.
+    /// Sets the interval of heartbeats between members. Default: 250 ms. Whole milliseconds.
     pub fn heartbeat_interval(mut self, interval: Duration) -> ReplicaSetBuilder {
         self.heartbeat_interval = interval;
         self
     }
 
-    /// How long a member waits for another's answer before it takes it for dead; 10 s unless set.
-    /// Whole seconds, at least one. A new primary waits as long for a member that is silent but
-    /// still connected, so a set in which a member is to be [paused](ReplicaSet::pause) has its
-    /// next primary sooner if this is short.
+    /// Sets the time without a reply until a member counts as down. Default: 10 s. Whole seconds,
+    /// at least one. A new primary waits as long for a member that hangs, so set a low value if a
+    /// test [pauses](ReplicaSet::pause) a member.
     pub fn heartbeat_timeout(mut self, timeout: Duration) -> ReplicaSetBuilder {
         self.heartbeat_timeout = timeout;
         self
     }
 
-    /// Puts a [`Proxy`] before every member and makes the proxies' addresses those of the set:
-    /// clients, and the members among themselves, then go through the proxies.
+    /// Puts a [`Proxy`] in front of every member. The set's configuration has the proxies'
+    /// addresses, so clients and members connect through them.
     pub fn proxied(mut self) -> ReplicaSetBuilder {
         self.proxied = true;
         self
     }
 
-    /// Lets the members demand users, and know each other by a key that they share. The testbed
-    /// itself may do everything all the same; make users with [`admin`](ReplicaSet::admin) and
-    /// `createUser`.
+    /// Enables authentication, with a shared key between the members. The testbed itself has all
+    /// rights. Create users with [`admin`](ReplicaSet::admin) and `createUser`.
     pub fn guarded(mut self) -> ReplicaSetBuilder {
         self.settings.guarded = true;
         self
     }
 
-    /// Starts the members, makes a set of them, and waits until it has a primary and every member
-    /// serves.
+    /// Starts the set. Waits until it has a primary and every member is ready.
     ///
     /// # Errors
-    /// No member that can become primary was given; no server can be found or installed; a server
-    /// ends while starting; the configuration is refused; the set is not ready within two
-    /// minutes.
+    /// - No member can become primary.
+    /// - No server can be found or installed.
+    /// - A server ends while starting.
+    /// - The configuration is refused.
+    /// - The set is not ready within two minutes.
     pub fn start(self) -> Result<ReplicaSet> {
         let Some(first) = self.first_primary() else {
             return Err(Error::argument(
@@ -148,7 +146,7 @@ impl ReplicaSetBuilder {
         }
     }
 
-    /// The member with the highest priority; the first among equals.
+    /// The member with the highest priority; the first of equals.
     fn first_primary(&self) -> Option<usize> {
         let candidates =
             self.members.iter().enumerate().filter(|(_, member)| member.can_be_primary());
@@ -156,7 +154,7 @@ impl ReplicaSetBuilder {
     }
 
     fn assemble(&self, set: &mut ReplicaSet, mongod: &crate::Mongod, first: usize) -> Result<()> {
-        // All are launched before any is waited for.
+        // All members start before the first wait.
         let (key, key_args) = self.settings.key(set.dir())?.unzip();
         let mut nodes = Vec::new();
         for (i, member) in self.members.iter().enumerate() {
@@ -209,8 +207,8 @@ impl ReplicaSetBuilder {
     }
 }
 
-/// Lets a member look for somebody to replicate from every 25 ms instead of every second. Not every
-/// version can; then it only takes longer.
+/// Makes a member look for a sync source every 25 ms instead of every second. Versions without this
+/// fail point only take longer.
 pub(crate) fn hasten(node: &Node) {
     for (name, field) in [
         ("forceSyncSourceRetryWaitForInitialSync", "retryMS"),

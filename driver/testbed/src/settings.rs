@@ -1,4 +1,4 @@
-//! How a server is started: which one, and with which options beyond those every server gets.
+//! The version and the command line of a server.
 
 use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
@@ -9,12 +9,12 @@ use crate::{
     version::Version,
 };
 
-/// What the builders of standalones and sets have in common.
+/// The common settings of standalones and sets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) version: Option<Version>,
     pub(crate) args: Vec<String>,
-    /// Servers demand a user.
+    /// Whether authentication is enabled.
     pub(crate) guarded: bool,
 }
 
@@ -27,14 +27,13 @@ impl Settings {
         Mongod::resolve(self.version)
     }
 
-    /// The key that the servers in `dir` share and the arguments that tell them of it, where they
-    /// demand a user.
+    /// The shared key of the servers in `dir` and its arguments, if authentication is enabled.
     pub(crate) fn key(&self, dir: &Path) -> Result<Option<(Key, [String; 2])>> {
         if !self.guarded {
             return Ok(None);
         }
         let (key, file) = (Key::new(), dir.join("key"));
-        // Servers take no key file that others may read.
+        // Servers refuse a key file that others can read.
         let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
         written.and_then(|mut file| file.write_all(key.as_str().as_bytes())).map_err(|error| {
             Error::io(format!("writing the key file {}", file.display()), error)
@@ -43,13 +42,12 @@ impl Settings {
     }
 }
 
-/// What every server gets: fail points, loopback only, little memory and disk. The journal stays
-/// on, since what must survive SIGKILL is what is being tested; only its files are small and not
-/// laid out in advance.
+/// The default options: fail points, loopback only, little memory and disk. The journal stays on,
+/// because tests check which data survives SIGKILL. Its files are small and not preallocated.
 const USUAL: &[(&str, &str)] = &[
     ("--bind_ip", "127.0.0.1"),
     ("--wiredTigerCacheSizeGB", "0.25"),
-    // In MB; a standalone has no use for it and does not mind.
+    // In MB. A standalone ignores it.
     ("--oplogSize", "64"),
     ("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=16MB)"),
     (SET_PARAMETER, "enableTestCommands=1"),
@@ -59,13 +57,13 @@ const USUAL: &[(&str, &str)] = &[
 const SET_PARAMETER: &str = "--setParameter";
 const NO_UNIX_SOCKET: &str = "--nounixsocket";
 
-/// A clean shutdown gives clients a tenth of a second to go elsewhere, instead of 15 seconds.
-/// Servers before 5.0 do not wait and do not know the parameter.
+/// Limits a clean shutdown's wait for clients to 0.1 s instead of 15 s. Servers before 5.0 do not
+/// wait and do not know the parameter.
 const BRIEF_GOODBYE: (Version, &str) =
     (Version::new(5, 0, 0), "shutdownTimeoutMillisForSignaledShutdown=100");
 
-/// The whole command line: the usual options, except where `given` says otherwise, and then
-/// `given`. A server refuses to be told the same thing twice.
+/// The whole command line: `given`, and the default options that it does not override. A server
+/// refuses repeated options.
 pub(crate) fn complete(version: Version, given: &[String]) -> Vec<String> {
     let (since, goodbye) = BRIEF_GOODBYE;
     let goodbye = (version >= since).then_some((SET_PARAMETER, goodbye));
@@ -86,7 +84,7 @@ fn has_option(given: &[String], option: &str) -> bool {
     given.iter().any(|arg| arg.split('=').next() == Some(option))
 }
 
-/// Whether `given` sets the parameter that `usual`, as `name=value`, sets.
+/// Whether `given` sets the parameter of the default `usual`, which has the form `name=value`.
 fn sets_parameter(given: &[String], usual: &str) -> bool {
     let name = |setting: &str| setting.split('=').next().map(str::to_owned);
     let separate =
@@ -105,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_replaces_what_is_usual() {
+    fn given_options_replace_the_defaults() {
         assert_eq!(completed(&[]).matches("enableTestCommands=").count(), 1);
         for given in [
             &["--setParameter", "enableTestCommands=0"][..],
@@ -122,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_does_not_know_a_parameter_is_not_given_it() {
+    fn unknown_parameters_are_omitted() {
         let old = complete(Version::V4_4_2, &[]).join(" ");
         assert!(!old.contains("shutdownTimeout") && completed(&[]).contains("shutdownTimeout"));
     }

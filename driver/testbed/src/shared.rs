@@ -1,10 +1,9 @@
-//! Servers that all tests of a process share: started by the first that asks, ended with the
+//! Servers that all tests of a process share. They start at the first request and end with the
 //! process.
 //!
-//! Statics are never dropped, so an exit handler ends the servers and removes their folders. If any
-//! thread has panicked by then, the logs are kept. A process that ends without running exit
-//! handlers still takes its servers along, and its folders are removed by the next process that
-//! uses the testbed.
+//! Statics are never dropped, so an exit handler ends the servers and removes their folders. The
+//! logs are kept if a thread has panicked. If the exit handlers do not run, the servers still end,
+//! and the next process with a testbed removes the folders.
 
 use std::{
     panic,
@@ -25,30 +24,29 @@ static REPLICA_SET: OnceLock<Result<ReplicaSet>> = OnceLock::new();
 static KEPT: Mutex<Vec<&'static ReplicaSet>> = Mutex::new(Vec::new());
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
-/// The standalone of this process.
+/// The shared standalone of this process.
 ///
-/// Leave it as you found it: keep to a database of your own, restrict fail points by `appName`, and
-/// start a server of your own to kill or pause it.
+/// Do not disturb other tests: use your own database, restrict fail points by `appName`, and start
+/// your own server to kill or pause it.
 ///
 /// # Errors
-/// As [`StandaloneBuilder::start`](crate::StandaloneBuilder::start); everybody who asks gets the
-/// same error.
+/// As [`StandaloneBuilder::start`](crate::StandaloneBuilder::start). All callers get the same
+/// error.
 pub fn shared_standalone() -> Result<&'static Standalone> {
     get(&STANDALONE, Standalone::start)
 }
 
-/// The replica set of this process, with three members. The same manners as with
-/// [`shared_standalone`] apply.
+/// The shared replica set of this process, with three members. The rules of [`shared_standalone`]
+/// apply.
 ///
 /// # Errors
-/// As [`ReplicaSetBuilder::start`](crate::ReplicaSetBuilder::start); everybody who asks gets the
-/// same error.
+/// As [`ReplicaSetBuilder::start`](crate::ReplicaSetBuilder::start). All callers get the same
+/// error.
 pub fn shared_replica_set() -> Result<&'static ReplicaSet> {
     get(&REPLICA_SET, || ReplicaSet::start(3))
 }
 
-/// Keeps a set that was started with other settings for the rest of the process, and ends it with
-/// the process.
+/// Keeps a set with custom settings until the process ends, and ends it then.
 pub fn keep_replica_set(set: ReplicaSet) -> &'static ReplicaSet {
     prepare_for_exit();
     let set: &'static ReplicaSet = Box::leak(Box::new(set));
@@ -75,9 +73,8 @@ fn prepare_for_exit() {
             PANICKED.store(true, Ordering::Relaxed);
             earlier(info);
         }));
-        // SAFETY: `at_exit` is a function that does not unwind and lives as long as the process. If
-        // the handler cannot be registered, the servers end by their parent-death signal
-        // all the same.
+        // SAFETY: `at_exit` does not unwind and lives as long as the process. If the handler cannot
+        // be registered, the servers still end by their parent-death signal.
         unsafe { libc::atexit(at_exit) };
     });
 }

@@ -1,4 +1,4 @@
-//! A single server, member of no set.
+//! A standalone server.
 
 use std::path::Path;
 
@@ -12,12 +12,12 @@ use crate::{
 /// A running `mongod`. Dropping it kills the server and removes its data.
 #[derive(Debug)]
 pub struct Standalone {
-    // Dropped in this order: first the server, then its folder.
+    // Dropped in this order: server, folder.
     node: Node,
     dir: Dir,
 }
 
-/// How to start a [`Standalone`].
+/// The settings of a new [`Standalone`].
 #[derive(Clone, Debug, Default)]
 #[must_use = "nothing runs before `start`"]
 pub struct StandaloneBuilder {
@@ -25,13 +25,13 @@ pub struct StandaloneBuilder {
 }
 
 impl StandaloneBuilder {
-    /// Asks for a version, instead of what `TESTBED_MONGODB` says.
+    /// Selects a version instead of the one in `TESTBED_MONGODB`.
     pub fn version(mut self, version: Version) -> StandaloneBuilder {
         self.settings.version = Some(version);
         self
     }
 
-    /// Adds one command-line argument.
+    /// Adds a command-line argument.
     pub fn arg(mut self, arg: impl Into<String>) -> StandaloneBuilder {
         self.settings.args.push(arg.into());
         self
@@ -49,8 +49,8 @@ impl StandaloneBuilder {
         self
     }
 
-    /// Lets the server demand users. The testbed itself may do everything all the same; make users
-    /// with [`admin`](Standalone::admin) and `createUser`.
+    /// Enables authentication. The testbed itself has all rights. Create users with
+    /// [`admin`](Standalone::admin) and `createUser`.
     pub fn guarded(mut self) -> StandaloneBuilder {
         self.settings.guarded = true;
         self
@@ -59,8 +59,9 @@ impl StandaloneBuilder {
     /// Starts the server and waits until it listens.
     ///
     /// # Errors
-    /// No server can be found or installed; it ends while starting (the error quotes its log); it
-    /// does not listen within two minutes.
+    /// - No server can be found or installed.
+    /// - The server ends while starting. The error quotes its log.
+    /// - The server does not listen within two minutes.
     pub fn start(self) -> Result<Standalone> {
         let mongod = self.settings.mongod()?;
         let dir = Dir::create()?;
@@ -77,7 +78,7 @@ impl StandaloneBuilder {
 }
 
 impl Standalone {
-    /// Starts a server with the usual settings.
+    /// Starts a server with default settings.
     ///
     /// # Errors
     /// As [`StandaloneBuilder::start`].
@@ -85,12 +86,12 @@ impl Standalone {
         Standalone::builder().start()
     }
 
-    /// Starts a server with settings of one's own.
+    /// Builds a server with custom settings.
     pub fn builder() -> StandaloneBuilder {
         StandaloneBuilder::default()
     }
 
-    /// Ends the server and its folder, when the process ends and nothing is dropped.
+    /// Ends the server and removes its folder at process exit, when nothing is dropped.
     pub(crate) fn end(&self, keep_logs: bool) {
         if keep_logs {
             self.dir.keep_logs();
@@ -104,7 +105,7 @@ impl Standalone {
         format!("mongodb://{}/?directConnection=true", self.host())
     }
 
-    /// `127.0.0.1:port`; the port stays the same when the server is restarted.
+    /// `127.0.0.1:port`. The port stays the same across restarts.
     pub fn host(&self) -> String {
         self.node.host()
     }
@@ -114,12 +115,12 @@ impl Standalone {
         self.node.mongod().version()
     }
 
-    /// The process id, while the server runs.
+    /// The process id while the server runs.
     pub fn pid(&self) -> Option<u32> {
         self.node.pid()
     }
 
-    /// The server's log, through all its restarts.
+    /// The log across restarts.
     pub fn log_path(&self) -> &Path {
         self.node.log_path()
     }
@@ -132,27 +133,27 @@ impl Standalone {
     /// Runs a command on the database `db`.
     ///
     /// # Errors
-    /// The server answers `ok: 0` ([`Error::code`](crate::Error::code) has its code), is down or
-    /// paused, or does not answer within two minutes.
+    /// The server replies `ok: 0` (see [`Error::code`](crate::Error::code)), is down or paused, or
+    /// does not reply within two minutes.
     pub fn command(&self, db: &str, command: Document) -> Result<Document> {
         self.node.command(db, &command)
     }
 
-    /// Runs a command on the database `admin`; errors as [`command`](Self::command).
+    /// Runs a command on the database `admin`. Errors as [`command`](Self::command).
     pub fn admin(&self, command: Document) -> Result<Document> {
         self.node.admin(&command)
     }
 
-    /// Sets a fail point, given the whole `configureFailPoint` command, until the returned value is
-    /// dropped.
+    /// Sets a fail point until the returned value is dropped. `command` is the whole
+    /// `configureFailPoint` command.
     ///
     /// # Errors
-    /// As [`command`](Self::command); an argument error if `command` is no `configureFailPoint`.
+    /// As [`command`](Self::command); an argument error if `command` is not `configureFailPoint`.
     pub fn fail_point(&self, command: Document) -> Result<FailPoint<'_>> {
         FailPoint::set(&self.node, &command)
     }
 
-    /// Kills the server with SIGKILL and waits for its end. Nothing happens if it is down.
+    /// Kills the server with SIGKILL and waits for its end. Does nothing if it is down.
     ///
     /// # Errors
     /// The system refuses the signal.
@@ -160,7 +161,7 @@ impl Standalone {
         self.node.kill()
     }
 
-    /// Shuts the server down with SIGTERM and waits for its end. Nothing happens if it is down.
+    /// Shuts the server down with SIGTERM and waits for its end. Does nothing if it is down.
     ///
     /// # Errors
     /// The server does not end within two minutes.
@@ -168,7 +169,7 @@ impl Standalone {
         self.node.stop()
     }
 
-    /// Suspends the server with SIGSTOP: its connections stay open and nothing answers.
+    /// Suspends the server with SIGSTOP: connections stay open without replies.
     ///
     /// # Errors
     /// The server is down.
@@ -176,7 +177,7 @@ impl Standalone {
         self.node.pause()
     }
 
-    /// Lets a paused server go on.
+    /// Resumes a paused server.
     ///
     /// # Errors
     /// The server is down.
@@ -184,8 +185,8 @@ impl Standalone {
         self.node.resume()
     }
 
-    /// Starts the server again with the same port and data, and waits until it listens. If it runs,
-    /// it is killed first.
+    /// Restarts the server with the same port and data, and waits until it listens. A running
+    /// server is killed first.
     ///
     /// # Errors
     /// The server ends while starting, or does not listen within two minutes.

@@ -1,4 +1,4 @@
-//! Server versions: three numbers, compared in order.
+//! Server versions.
 
 use std::{fmt, str::FromStr};
 
@@ -21,11 +21,11 @@ pub struct Version {
 }
 
 impl Version {
-    /// MongoDB 4.4.2, the oldest that can be installed.
+    /// MongoDB 4.4.2, the oldest version that can be installed.
     pub const V4_4_2: Version = Version::new(4, 4, 2);
     /// MongoDB 5.0.4.
     pub const V5_0_4: Version = Version::new(5, 0, 4);
-    /// MongoDB 6.0.5, installed when nothing else is asked for.
+    /// MongoDB 6.0.5, the default version to install.
     pub const V6_0_5: Version = Version::new(6, 0, 5);
     /// MongoDB 6.0.27.
     pub const V6_0_27: Version = Version::new(6, 0, 27);
@@ -35,11 +35,11 @@ impl Version {
         Version { major, minor, patch }
     }
 
-    /// The version that the first line of `mongod --version` names: `db version v6.0.5`.
+    /// Parses the first line of `mongod --version`: `db version v6.0.5`.
     pub(crate) fn announced(output: &str) -> Option<Version> {
         let (_, rest) = output.split_once("db version v")?;
         let word = rest.split_whitespace().next()?;
-        // Release candidates and builds carry a suffix: 7.0.0-rc1, 6.0.27-14-gabcdef.
+        // Release candidates and custom builds have a suffix: 7.0.0-rc1, 6.0.27-14-gabcdef.
         word.split(['-', '+']).next()?.parse().ok()
     }
 }
@@ -71,14 +71,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_announcement_of_a_server_is_understood() {
+    fn version_output_is_parsed() {
         let output = "db version v6.0.27-14-g1234\nBuild Info: {\n";
         assert_eq!(Version::announced(output), Some(Version::V6_0_27));
         assert_eq!(Version::announced("command not found"), None);
     }
 
     #[test]
-    fn a_malformed_version_is_named_in_the_error() {
+    fn error_names_the_malformed_version() {
         for text in ["", "6", "6.0", "6.0.5.1", "6.0.x", "-1.0.0"] {
             let error = text.parse::<Version>().unwrap_err().to_string();
             assert!(error.contains(&format!("{text:?}")), "{error}");

@@ -1,8 +1,7 @@
-//! No server outlives the process that started it, however that process ends; and none dies with
-//! the thread that did.
+//! Servers end with the process that started them, however it ends, but not with the thread that
+//! started them.
 //!
-//! This program plays two parts: without its own first argument it runs the tests; with it, it is
-//! the process that ends.
+//! This program runs the tests. With a special first argument it is the process that ends.
 
 mod support;
 
@@ -45,7 +44,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-/// What the other process says of its servers before it ends.
+/// The report of the other process about its servers.
 struct Report {
     child: Child,
     pids: Vec<u32>,
@@ -67,7 +66,7 @@ fn start(part: &str) -> Result<Report, Failed> {
     Ok(Report { child, pids, folder })
 }
 
-/// The other part: start servers, report them, wait for the word, and end.
+/// The other process: starts servers, reports them, waits for a line, and ends.
 fn play(part: &str) {
     let report = |pids: &[u32], log: &std::path::Path| {
         let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
@@ -91,7 +90,7 @@ fn play(part: &str) {
         "exits" => std::process::exit(3),
         "panics" => panic!("the process ends by a panic"),
         "forgets" => std::mem::forget(set),
-        // It is killed while it waits.
+        // The process is killed while it waits.
         _ => unreachable!("the word was given to a process that was to be killed"),
     }
 }
@@ -110,7 +109,7 @@ fn ends(part: &str) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Kills the process or gives it the word to end by itself, and waits.
+/// Kills the process or lets it end, and waits for it.
 fn finish(child: &mut Child, kill: bool) -> Result<String, Failed> {
     if kill {
         child.kill()?;
@@ -133,12 +132,12 @@ fn outlives_its_thread() -> Result<(), Failed> {
 
 fn is_left_alone_by_forked_children() -> Result<(), Failed> {
     let server = Standalone::start()?;
-    // SAFETY: the child touches nothing but its copy of `server`, whose destructor does nothing in
-    // another process than its own beyond closing descriptors and freeing memory, and `_exit`.
+    // SAFETY: the child only drops its copy of `server`, which in another process closes
+    // descriptors and frees memory, and calls `_exit`.
     let child = unsafe { libc::fork() };
     if child == 0 {
         drop(server);
-        // SAFETY: ends the process at once, without the exit handlers of its parent.
+        // SAFETY: ends the process at once, without its parent's exit handlers.
         unsafe { libc::_exit(0) };
     }
     let mut status = 0;
@@ -174,7 +173,7 @@ fn is_swept() -> Result<(), Failed> {
     for pid in pids {
         eventually("the server is gone", || !is_alive(pid));
     }
-    // A process sweeps when it makes its first folder.
+    // A process removes abandoned folders when it creates its first one.
     leaves_no_folder("shares")?;
     assert!(!folder.exists());
     Ok(())

@@ -1,5 +1,5 @@
-//! Every fault of the proxy, seen from a client of a real server; and the proxy's own threads under
-//! random faults.
+//! Every fault of the proxy, as a client of a real server sees it, and the proxy under random
+//! faults.
 
 mod support;
 
@@ -17,7 +17,7 @@ use testbed::{
     bson::{Document, doc},
 };
 
-/// How long nothing must come to be taken for silence.
+/// The time without data that counts as silence.
 const SILENCE: Duration = Duration::from_millis(200);
 const HEADER: usize = 16;
 
@@ -33,7 +33,7 @@ fn ping(request_id: i32) -> Vec<u8> {
     message
 }
 
-/// Reads one whole reply.
+/// Reads one reply.
 fn reply(mut stream: &TcpStream) -> io::Result<Vec<u8>> {
     let mut message = vec![0; 4];
     stream.read_exact(&mut message)?;
@@ -55,7 +55,7 @@ fn is_silent(mut stream: &TcpStream) -> bool {
     matches!(read, Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
-/// A proxy before the shared server, and a connection through it that has proved to work.
+/// A proxy in front of the shared server, and a working connection through it.
 fn connected() -> (Proxy, TcpStream) {
     let proxy = Proxy::start(&testbed::shared_standalone().unwrap().host()).unwrap();
     let mut stream = TcpStream::connect(proxy.host()).unwrap();
@@ -65,11 +65,11 @@ fn connected() -> (Proxy, TcpStream) {
 }
 
 #[test]
-fn it_counts_what_passes() {
+fn proxy_counts_forwarded_bytes() {
     let (proxy, mut stream) = connected();
     stream.write_all(&ping(2)).unwrap();
     let answer = reply(&stream).unwrap();
-    // Bytes are counted once the system has taken them, which the other end may see first.
+    // Bytes are counted after the system has taken them, so the other end may see them first.
     eventually("both requests are counted", || {
         proxy.forwarded(ToServer) == 2 * ping(1).len() as u64
     });
@@ -81,7 +81,7 @@ fn it_counts_what_passes() {
 }
 
 #[test]
-fn a_delayed_reply_comes_when_the_delay_is_over() {
+fn delayed_reply_comes_after_the_delay() {
     let (proxy, mut stream) = connected();
     proxy.set(ToClient, Fault::Delay(Duration::from_secs(3600)));
     stream.write_all(&ping(2)).unwrap();
@@ -91,22 +91,22 @@ fn a_delayed_reply_comes_when_the_delay_is_over() {
 }
 
 #[test]
-fn a_black_hole_swallows_and_keeps_the_connection() {
+fn black_hole_drops_bytes_and_keeps_the_connection() {
     for direction in [ToServer, ToClient] {
         let (proxy, mut stream) = connected();
         proxy.set(direction, Fault::BlackHole);
         stream.write_all(&ping(2)).unwrap();
-        eventually("something has vanished", || proxy.swallowed(direction) > 0);
+        eventually("bytes were dropped", || proxy.swallowed(direction) > 0);
         assert!(is_silent(&stream));
         proxy.clear();
         stream.write_all(&ping(3)).unwrap();
-        // The second ping, or its reply, is lost for good.
+        // The second ping, or its reply, is lost.
         assert!(is_good(&reply(&stream).unwrap(), 3));
     }
 }
 
 #[test]
-fn a_reply_is_cut_where_it_was_asked_to_be() {
+fn reply_is_cut_at_the_given_byte() {
     let (proxy, mut stream) = connected();
     proxy.set(ToClient, Fault::CutAfter(20));
     stream.write_all(&ping(2)).unwrap();
@@ -114,7 +114,7 @@ fn a_reply_is_cut_where_it_was_asked_to_be() {
     stream.read_to_end(&mut received).unwrap();
     assert_eq!(received.len(), 20);
     assert_eq!(received[8..12], 2_i32.to_le_bytes());
-    // The fault is there for the next connection too, which counts from its own beginning.
+    // The fault also applies to the next connection, with its own count.
     let mut next = TcpStream::connect(proxy.host()).unwrap();
     next.write_all(&ping(3)).unwrap();
     received.clear();
@@ -123,7 +123,7 @@ fn a_reply_is_cut_where_it_was_asked_to_be() {
 }
 
 #[test]
-fn a_reply_in_single_bytes_is_the_same_reply() {
+fn reply_in_single_bytes_is_unchanged() {
     let (proxy, mut stream) = connected();
     proxy.set(ToServer, Fault::Split);
     proxy.set(ToClient, Fault::Split);
@@ -132,7 +132,7 @@ fn a_reply_in_single_bytes_is_the_same_reply() {
 }
 
 #[test]
-fn exactly_one_byte_is_garbled() {
+fn exactly_one_byte_is_garbled_per_connection() {
     let (proxy, mut stream) = connected();
     proxy.set(ToClient, Fault::Garble { offset: 8, mask: 0b1010_0000 });
     stream.write_all(&ping(2)).unwrap();
@@ -140,7 +140,7 @@ fn exactly_one_byte_is_garbled() {
     assert_eq!(garbled[8], 2 ^ 0b1010_0000);
     garbled[8] = 2;
     assert!(is_good(&garbled, 2));
-    // The byte is behind; what follows is whole.
+    // Later bytes are unchanged.
     stream.write_all(&ping(3)).unwrap();
     assert!(is_good(&reply(&stream).unwrap(), 3));
 }
@@ -161,7 +161,7 @@ fn cut_connections_are_reset_and_new_ones_work() {
 }
 
 #[test]
-fn a_refusing_proxy_keeps_what_is_open() {
+fn refusing_proxy_keeps_open_connections() {
     let (proxy, mut stream) = connected();
     proxy.refuse();
     proxy.refuse();
@@ -174,7 +174,7 @@ fn a_refusing_proxy_keeps_what_is_open() {
 }
 
 #[test]
-fn nobody_behind_it_means_a_reset() {
+fn unreachable_target_resets_the_client() {
     let server = testbed::Standalone::start().unwrap();
     let proxy = Proxy::start(&server.host()).unwrap();
     server.kill().unwrap();
@@ -196,7 +196,7 @@ impl Dice {
     }
 }
 
-/// Sends back what it gets, and closes when the client is done.
+/// Echoes all bytes, and closes with the client.
 fn echo() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -212,7 +212,7 @@ fn echo() -> String {
 }
 
 #[test]
-fn bytes_stay_whole_and_in_order_while_harmless_faults_come_and_go() {
+fn harmless_faults_keep_bytes_complete_and_in_order() {
     let proxy = Proxy::start(&echo()).unwrap();
     thread::scope(|scope| {
         let clients: Vec<_> = (0..4_u64)
@@ -250,7 +250,7 @@ fn bytes_stay_whole_and_in_order_while_harmless_faults_come_and_go() {
 }
 
 #[test]
-fn no_schedule_of_harmful_faults_leaves_a_connection_behind() {
+fn harmful_faults_leave_no_connection_behind() {
     let proxy = Proxy::start(&echo()).unwrap();
     thread::scope(|scope| {
         let clients: Vec<_> = (0..4_u64)
@@ -260,8 +260,8 @@ fn no_schedule_of_harmful_faults_leaves_a_connection_behind() {
                     let mut dice = Dice(0x2545_f491_4f6c_dd1d ^ client);
                     for _ in 0..50 {
                         let Ok(mut stream) = TcpStream::connect(proxy.host()) else { continue };
-                        // Far more than the system's buffers hold, so that writers of the proxy are
-                        // stuck at times.
+                        // More than the system's buffers hold, so that the proxy's writers block at
+                        // times.
                         let junk = vec![0; dice.throw(1 << 20) as usize];
                         let _ = stream.set_write_timeout(Some(Duration::from_millis(20)));
                         let _ = stream.write_all(&junk);

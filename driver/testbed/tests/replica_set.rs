@@ -1,4 +1,4 @@
-//! Replica sets: their members' roles, and what becomes of them when members die.
+//! Replica sets: the roles of members, and the loss of members.
 
 mod support;
 
@@ -17,14 +17,15 @@ fn insert(set: &ReplicaSet, primary: usize, n: usize) {
     );
 }
 
-/// By looking: the answer to the command `count` is only a guess after an unclean end.
+/// Counts the documents of a `find`: after an unclean shutdown the command `count` is only an
+/// estimate.
 fn count(set: &ReplicaSet, primary: usize) -> usize {
     let reply = set.command(primary, "test", doc! { "find": "things" }).unwrap();
     reply.get_document("cursor").unwrap().get_array("firstBatch").unwrap().len()
 }
 
 #[test]
-fn it_survives_the_death_of_its_primaries() {
+fn set_survives_the_loss_of_its_primaries() {
     let set = ReplicaSet::start(3).unwrap();
     assert_eq!(set.primary(), Some(0));
     assert_eq!(set.secondaries(), [1, 2]);
@@ -53,7 +54,7 @@ fn it_survives_the_death_of_its_primaries() {
 }
 
 #[test]
-fn a_primary_can_be_stopped_paused_deposed_and_chosen() {
+fn primary_can_be_stopped_paused_deposed_and_selected() {
     let set = ReplicaSet::start(3).unwrap();
     set.stop(0).unwrap();
     let second = set.wait_for_primary().unwrap();
@@ -65,21 +66,21 @@ fn a_primary_can_be_stopped_paused_deposed_and_chosen() {
     let third = set.wait_for_primary().unwrap();
     assert_ne!(third, second);
     set.resume(second).unwrap();
-    // The resumed one may believe for a moment that it still is; the later election counts.
+    // The resumed member may claim to be primary for a moment; the later election counts.
     assert_eq!(set.wait_for_primary().unwrap(), third);
     set.wait_for_secondaries().unwrap();
 
     assert_eq!(set.step_down().unwrap(), third);
     let fourth = set.wait_for_primary().unwrap();
     assert_ne!(fourth, third);
-    // The one that is neither primary nor bound not to stand.
+    // This member is not primary and can be elected at once.
     let fifth = 3 - third - fourth;
     set.step_up(fifth).unwrap();
     assert_eq!(set.primary(), Some(fifth));
 }
 
 #[test]
-fn members_are_what_they_were_asked_to_be() {
+fn members_have_the_configured_roles() {
     let set = ReplicaSet::builder()
         .member(Member::new().priority(1.0).tag("dc", "east"))
         .member(Member::new().priority(2.0).tag("dc", "west").tag("disk", "fast"))
@@ -96,12 +97,12 @@ fn members_are_what_they_were_asked_to_be() {
     assert!(hello(2).get_bool("hidden").unwrap());
     assert!(hello(3).get_bool("arbiterOnly").unwrap());
     assert_eq!(hello(0).get_str("setName").unwrap(), "mixed");
-    // Only those that clients may use.
+    // Clients can use only these.
     assert_eq!(hello(0).get_array("hosts").unwrap().len(), 2);
 }
 
 #[test]
-fn members_behind_proxies_are_known_by_them() {
+fn set_has_the_addresses_of_its_proxies() {
     let set = ReplicaSet::builder().members(2).proxied().start().unwrap();
     let hello = set.admin(0, doc! { "hello": 1 }).unwrap();
     let known: Vec<&str> =
@@ -110,7 +111,7 @@ fn members_behind_proxies_are_known_by_them() {
     assert_eq!(set.proxy(1).unwrap().host(), set.host(1).unwrap());
     insert(&set, 0, 1);
 
-    // Cut off from the other voter, the primary cannot stay primary.
+    // A primary without the other voter steps down.
     for i in 0..2 {
         set.proxy(i).unwrap().refuse();
         set.proxy(i).unwrap().cut();
@@ -125,11 +126,11 @@ fn members_behind_proxies_are_known_by_them() {
 }
 
 #[test]
-fn a_set_of_one_is_a_set() {
+fn set_of_one_member_works() {
     let set = ReplicaSet::start(1).unwrap();
     insert(&set, 0, 1);
-    // A fail point for clients' questions does not hide the primary from the testbed, nor count its
-    // questions.
+    // A fail point for the `hello` of clients neither hides the primary from the testbed nor counts
+    // the testbed's `hello`.
     let command = doc! {
         "configureFailPoint": "failCommand",
         "mode": { "times": 1 },
@@ -144,7 +145,7 @@ fn a_set_of_one_is_a_set() {
 }
 
 #[test]
-fn two_sets_at_once_do_not_meet() {
+fn concurrent_sets_are_separate() {
     let sets: Vec<ReplicaSet> = std::thread::scope(|scope| {
         let starting: Vec<_> =
             (0..2).map(|_| scope.spawn(|| ReplicaSet::start(2).unwrap())).collect();
@@ -157,7 +158,7 @@ fn two_sets_at_once_do_not_meet() {
 }
 
 #[test]
-fn nonsense_is_refused_with_the_reason() {
+fn invalid_settings_are_refused_with_the_reason() {
     let kind_and_text = |result: testbed::Result<ReplicaSet>| {
         let error = result.unwrap_err();
         (error.kind(), error.to_string())
@@ -166,7 +167,7 @@ fn nonsense_is_refused_with_the_reason() {
     assert_eq!(kind, ErrorKind::Argument, "{text}");
     let (kind, text) = kind_and_text(ReplicaSet::builder().member(Member::arbiter()).start());
     assert_eq!(kind, ErrorKind::Argument, "{text}");
-    // The server's own refusal: more than 1000 is no priority.
+    // The server refuses a priority above 1000.
     let (kind, text) =
         kind_and_text(ReplicaSet::builder().member(Member::new().priority(1001.0)).start());
     assert_eq!(kind, ErrorKind::Command, "{text}");
@@ -179,10 +180,10 @@ fn nonsense_is_refused_with_the_reason() {
     assert!(error.to_string().contains("no member 7"), "{error}");
 }
 
-/// That strangers are turned away is for the tests of clients; here the testbed itself must get in,
+/// Tests of clients check that others are refused. Here the testbed itself must be authenticated,
 /// before and after a failover.
 #[test]
-fn a_guarded_set_demands_users() {
+fn guarded_set_requires_authentication() {
     let set = ReplicaSet::builder().members(3).guarded().start().unwrap();
     insert(&set, 0, 0);
     set.kill(0).unwrap();
@@ -191,11 +192,13 @@ fn a_guarded_set_demands_users() {
     set.restart(0).unwrap();
     set.wait_for_secondaries().unwrap();
 
-    let user = doc! { "createUser": "r", "pwd": "r", "roles": ["readAnyDatabase"], "writeConcern": { "w": 3 } };
+    let user = doc! {
+        "createUser": "r", "pwd": "r", "roles": ["readAnyDatabase"], "writeConcern": { "w": 3 },
+    };
     set.admin(successor, user).unwrap();
     let users = set.admin(successor, doc! { "usersInfo": 1 }).unwrap();
     assert_eq!(users.get_array("users").unwrap().len(), 1, "{users}");
-    // Only a server that demands users knows who asks.
+    // Only a server with authentication reports the user.
     let status = set.admin(successor, doc! { "connectionStatus": 1 }).unwrap();
     let asking = status.get_document("authInfo").unwrap().get_array("authenticatedUsers").unwrap();
     assert_eq!(asking[0].as_document().unwrap().get_str("user").unwrap(), "__system");

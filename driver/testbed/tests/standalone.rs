@@ -1,4 +1,4 @@
-//! A single server: its life, its deaths, its fail points.
+//! A standalone server: its life, its restarts, its fail points.
 
 mod support;
 
@@ -8,18 +8,21 @@ use testbed::{
 };
 
 fn insert(server: &Standalone, n: i32) -> testbed::Result<Document> {
-    let command = doc! { "insert": "things", "documents": [{ "_id": n }], "writeConcern": { "w": 1, "j": true } };
+    let command = doc! {
+        "insert": "things", "documents": [{ "_id": n }], "writeConcern": { "w": 1, "j": true },
+    };
     server.command("test", command)
 }
 
-/// By looking: the answer to the command `count` is only a guess after an unclean end.
+/// Counts the documents of a `find`: after an unclean shutdown the command `count` is only an
+/// estimate.
 fn count(server: &Standalone) -> usize {
     let reply = server.command("test", doc! { "find": "things" }).unwrap();
     reply.get_document("cursor").unwrap().get_array("firstBatch").unwrap().len()
 }
 
 #[test]
-fn it_answers_commands_and_passes_errors_on() {
+fn server_replies_to_commands_and_errors_are_passed_on() {
     let server = Standalone::start().unwrap();
     let hello = server.admin(doc! { "hello": 1 }).unwrap();
     assert!(hello.get_bool("isWritablePrimary").unwrap());
@@ -39,7 +42,7 @@ fn it_answers_commands_and_passes_errors_on() {
 }
 
 #[test]
-fn its_address_and_data_survive_sigkill_and_its_process_does_not() {
+fn address_and_data_survive_sigkill() {
     let server = Standalone::start().unwrap();
     let (host, pid) = (server.host(), server.pid().unwrap());
     insert(&server, 1).unwrap();
@@ -60,7 +63,7 @@ fn its_address_and_data_survive_sigkill_and_its_process_does_not() {
 }
 
 #[test]
-fn a_clean_stop_says_goodbye_in_the_log() {
+fn clean_stop_is_in_the_log() {
     let server = Standalone::start().unwrap();
     server.pause().unwrap();
     server.stop().unwrap();
@@ -72,7 +75,7 @@ fn a_clean_stop_says_goodbye_in_the_log() {
 }
 
 #[test]
-fn a_paused_server_keeps_its_connections() {
+fn paused_server_keeps_its_connections() {
     let server = Standalone::start().unwrap();
     insert(&server, 1).unwrap();
     let connections = |server: &Standalone| {
@@ -81,7 +84,7 @@ fn a_paused_server_keeps_its_connections() {
     };
     let before = connections(&server);
     server.pause().unwrap();
-    // The kernel accepts for it; nothing answers.
+    // The kernel accepts the connection; the server does not reply.
     std::net::TcpStream::connect(server.host()).unwrap();
     assert_eq!(insert(&server, 2).unwrap_err().kind(), ErrorKind::NotRunning);
     server.resume().unwrap();
@@ -91,11 +94,11 @@ fn a_paused_server_keeps_its_connections() {
 }
 
 #[test]
-fn a_server_that_dies_by_itself_is_seen_to_be_down() {
+fn server_that_ends_by_itself_is_down() {
     let server = Standalone::start().unwrap();
-    // The reply to this never comes.
+    // This command gets no reply.
     assert!(server.admin(doc! { "shutdown": 1, "force": true }).is_err());
-    // The process ends in its own time; `stop` waits for that.
+    // `stop` waits for the end of the process.
     server.stop().unwrap();
     assert_eq!(server.pid(), None);
     server.restart().unwrap();
@@ -103,7 +106,7 @@ fn a_server_that_dies_by_itself_is_seen_to_be_down() {
 }
 
 #[test]
-fn a_fail_point_ends_with_its_holder_and_spares_the_testbed() {
+fn fail_point_ends_on_drop_and_spares_the_testbed() {
     let server = Standalone::start().unwrap();
     let fail_point = server
         .fail_point(doc! {
@@ -136,10 +139,10 @@ fn a_fail_point_ends_with_its_holder_and_spares_the_testbed() {
 }
 
 #[test]
-fn options_reach_the_server_and_wrong_ones_are_quoted_from_its_log() {
+fn options_reach_the_server_and_errors_quote_its_log() {
     let server = Standalone::builder()
         .set_parameter("cursorTimeoutMillis", "12345")
-        // In place of the usual one: a server refuses to be told twice.
+        // Replaces the default option, because a server refuses repeated options.
         .set_parameter("diagnosticDataCollectionEnabled", "true")
         .args(["--profile", "0"])
         .arg("--quiet")
@@ -155,7 +158,7 @@ fn options_reach_the_server_and_wrong_ones_are_quoted_from_its_log() {
 }
 
 #[test]
-fn its_folder_goes_with_it() {
+fn folder_is_removed_with_the_server() {
     let server = Standalone::start().unwrap();
     let folder = server.log_path().parent().unwrap().to_owned();
     assert!(folder.exists());
@@ -164,7 +167,7 @@ fn its_folder_goes_with_it() {
 }
 
 #[test]
-fn its_logs_stay_when_the_test_panics() {
+fn logs_are_kept_when_the_test_panics() {
     let folder = std::thread::spawn(|| {
         let server = Standalone::start().unwrap();
         let folder = server.log_path().parent().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! The connections of a proxy, and the threads that carry their bytes.
+//! The connections of a proxy and their threads.
 
 use std::{
     collections::HashMap,
@@ -15,15 +15,13 @@ use std::{
 use super::{Direction, Fault, socket};
 
 const CHUNK: usize = 16 * 1024;
-/// Chunks that wait between a reader and its writer; beyond, the sender feels the delay as
+/// The maximum number of chunks between a reader and its writer. Beyond it, the sender feels
 /// back-pressure.
 const QUEUED_CHUNKS: usize = 64;
-/// How often a writer whose peer does not read looks whether the connection has been reset
-/// meanwhile.
+/// The interval at which a writer with a blocked peer checks for a reset.
 const WRITE_SLICE: Duration = Duration::from_millis(50);
 
-/// One connection through the proxy. The threads share the sockets, so that the last to let go
-/// closes them.
+/// One connection through the proxy. Its threads share the sockets, so the last thread closes them.
 #[derive(Debug)]
 struct Link {
     client: TcpStream,
@@ -54,13 +52,13 @@ impl Link {
 #[derive(Debug)]
 struct Entry {
     link: Arc<Link>,
-    /// How many threads still work for it.
+    /// The number of running threads of the connection.
     threads: usize,
-    /// Set when it is being reset: nothing more is forwarded.
+    /// Set during a reset: nothing more is forwarded.
     doomed: bool,
 }
 
-/// A fault in force, and how many times the fault of this direction has been set before.
+/// The current fault of a direction, and the number of faults set before.
 #[derive(Clone, Copy, Debug, Default)]
 struct Rule {
     fault: Option<Fault>,
@@ -119,7 +117,7 @@ impl Links {
             entry.doomed = true;
             last.push(*id);
             entry.link.each(socket::reset_on_close);
-            // Wakes the readers without a word to the peer: the first it hears is the reset.
+            // Wakes the readers without sending anything, so that the peer receives only the reset.
             entry.link.each(|stream| drop(stream.shutdown(Shutdown::Read)));
         }
         self.changed.notify_all();
@@ -128,7 +126,7 @@ impl Links {
         }
     }
 
-    /// Resets all connections, and those that are still to be opened.
+    /// Resets all connections, also later ones.
     pub(super) fn close(&self) {
         self.state().closed_for_good = true;
         self.reset();
@@ -150,8 +148,8 @@ impl Links {
         }
         let id = state.opened;
         state.opened += 1;
-        // One thread more than the four, so that the entry stays until all that can be started have
-        // been.
+        // Counts one thread more than the four, so that the entry stays until all of them have
+        // started.
         state.entries.insert(id, Entry { link: link.clone(), threads: 1, doomed: false });
         drop(state);
         for direction in [Direction::ToServer, Direction::ToClient] {
@@ -186,8 +184,7 @@ impl Links {
         }
     }
 
-    /// One thread of a connection has ended. With the last the sockets are closed, before anybody
-    /// is told.
+    /// Ends one thread of a connection. The last one closes the sockets before the notification.
     fn done(&self, id: u64) {
         let mut state = self.state();
         if let Some(entry) = state.entries.get_mut(&id) {
@@ -202,7 +199,7 @@ impl Links {
 
 type Chunk = (Instant, Vec<u8>);
 
-/// Passes on what arrives, with the time of its arrival, until the end of the stream.
+/// Reads chunks with their time of arrival until the end of the stream.
 fn read(mut source: &TcpStream, chunks: &SyncSender<Chunk>) {
     let mut buffer = [0; CHUNK];
     loop {
@@ -219,7 +216,7 @@ fn read(mut source: &TcpStream, chunks: &SyncSender<Chunk>) {
     }
 }
 
-/// One direction of one connection.
+/// The writer of one direction of a connection.
 struct Writer<'a> {
     links: &'a Links,
     link: &'a Link,
@@ -227,7 +224,7 @@ struct Writer<'a> {
     direction: Direction,
 }
 
-/// The connection is over.
+/// The connection has ended.
 struct Over;
 
 impl Writer<'_> {
@@ -235,7 +232,7 @@ impl Writer<'_> {
         let mut count = Count::default();
         for (arrived, bytes) in inbox {
             if self.forward(arrived, bytes, &mut count).is_err() {
-                // The other direction has nobody to talk to any more.
+                // The other direction has no peer any more.
                 if !self.is_doomed() {
                     self.link.each(|stream| drop(stream.shutdown(Shutdown::Both)));
                 }
@@ -292,7 +289,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Waits as long as the fault in force demands, and returns that fault.
+    /// Waits for the delay of the current fault, and returns that fault.
     fn wait_until_due(&self, arrived: Instant, count: &mut Count) -> Result<Option<Fault>, Over> {
         let mut state = self.links.state();
         loop {
@@ -320,7 +317,7 @@ impl Writer<'_> {
         }
     }
 
-    /// The end of a stream vanishes in a black hole like everything else, until the hole closes.
+    /// A black hole drops the end of a stream until the fault is removed.
     fn outlast_black_hole(&self) -> Result<(), Over> {
         let mut state = self.links.state();
         loop {
@@ -367,7 +364,7 @@ impl State {
     }
 }
 
-/// How many bytes have met the present edition of a fault.
+/// The number of bytes since the current fault was set.
 #[derive(Default)]
 struct Count {
     edition: u64,

@@ -1,4 +1,4 @@
-//! What the standard library does not say about sockets.
+//! Socket calls that the standard library lacks.
 
 use std::{
     io,
@@ -6,11 +6,11 @@ use std::{
     os::fd::{AsRawFd, RawFd},
 };
 
-/// Makes the closing of `stream` send RST instead of FIN.
+/// Makes `stream` send RST instead of FIN when it is closed.
 pub(super) fn reset_on_close(stream: &TcpStream) {
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-    // SAFETY: the descriptor is open as long as `stream` is borrowed; the kernel reads one `linger`
-    // from the pointer.
+    // SAFETY: the descriptor is open while `stream` is borrowed; the kernel reads one `linger` from
+    // the pointer.
     unsafe {
         libc::setsockopt(
             stream.as_raw_fd(),
@@ -22,7 +22,7 @@ pub(super) fn reset_on_close(stream: &TcpStream) {
     }
 }
 
-/// Ends listening: connections are refused from now on, and a thread that waits in `accept` gets an
+/// Stops listening. Further connections are refused, and a thread that waits in `accept` gets an
 /// error.
 pub(super) fn stop_listening(listener: &TcpListener) {
     shut_down(listener.as_raw_fd(), libc::SHUT_RD);
@@ -33,14 +33,14 @@ fn shut_down(descriptor: RawFd, how: libc::c_int) {
     unsafe { libc::shutdown(descriptor, how) };
 }
 
-/// The next client; none once listening was stopped.
+/// The next client; `None` after listening was stopped.
 pub(super) fn next_client(listener: &TcpListener) -> Option<TcpStream> {
     loop {
         match listener.accept() {
             Ok((client, _)) => return Some(client),
-            // What Linux says of a listening socket that was shut down.
+            // The error of a listening socket that was shut down.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return None,
-            // The client has gone, or descriptors are short for a moment.
+            // The client has gone, or no descriptor is free at the moment.
             Err(_) => std::thread::yield_now(),
         }
     }

@@ -1,6 +1,6 @@
-//! What several test programs need.
+//! Helpers of several test programs.
 
-// Each test program compiles this by itself and uses a part of it.
+// Each test program compiles this module and uses a part of it.
 #![allow(dead_code)]
 
 use std::{
@@ -10,26 +10,25 @@ use std::{
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Waits until `holds` does, and fails if that takes far longer than it can on a machine under
-/// load.
+/// Waits until `holds` returns true. Fails after far longer than a busy machine needs.
 #[track_caller]
 pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        assert!(Instant::now() < deadline, "not within the time limit: {what}");
         thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Whether a process exists and is more than a zombie nobody has collected.
+/// Whether a process exists and is not a zombie.
 pub(crate) fn is_alive(pid: u32) -> bool {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-    // The name in parentheses may hold anything; the state follows the last of them.
+    // The name in parentheses may contain anything. The state follows the last parenthesis.
     let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
     !matches!(state, Some('Z' | 'X') | None)
 }
 
-/// Removes the logs that an error about a failed start says it kept.
+/// Removes the logs that the error of a failed start names.
 #[track_caller]
 pub(crate) fn remove_logs(error: &str) {
     let (_, rest) =
