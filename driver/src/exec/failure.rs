@@ -1,4 +1,4 @@
-//! Errors out of replies.
+//! Creates errors from replies.
 
 use bson::raw::RawBsonRef;
 use bson::{Document, RawDocument};
@@ -12,7 +12,7 @@ use crate::error::{
 };
 use crate::wire::scan::whole;
 
-/// The error of a command that was answered with `ok: 0`.
+/// The error of a command with the reply `ok: 0`.
 pub(crate) fn of_command(header: &ReplyHeader, reply: &RawDocument) -> Error {
     let message = match header.errmsg(reply) {
         "" => "it gave no message",
@@ -26,11 +26,12 @@ pub(crate) fn of_command(header: &ReplyHeader, reply: &RawDocument) -> Error {
     labelled(Error::new(kind), header, reply)
 }
 
-/// The error of a command that was answered with `ok: 1`, carried `statements` writes, and reports
-/// its failures as `complaints` says; none when all is well or the operation is to look by itself.
+/// The error in a reply with `ok: 1` to a command with `statements` writes. `complaints` says how
+/// such errors are reported. `None` if there is no error, or if the operation reads the errors
+/// itself.
 ///
 /// # Errors
-/// `InvalidResponse` when what should tell of failures cannot be understood.
+/// `InvalidResponse` if the reported errors are malformed.
 pub(super) fn of_accepted(
     complaints: Complaints,
     statements: usize,
@@ -54,7 +55,7 @@ pub(super) fn of_accepted(
     Ok(failure.map(|failure| labelled(Error::new(ErrorKind::Write(failure)), header, reply)))
 }
 
-/// The error of a write whose write concern was not met, whatever became of its single documents.
+/// The write concern error of a write, independent of errors of single documents.
 ///
 /// # Errors
 /// As [`of_accepted`].
@@ -64,7 +65,7 @@ pub(crate) fn of_write_concern(header: &ReplyHeader, reply: &RawDocument) -> Res
     Ok(Some(labelled(Error::new(ErrorKind::Write(failure)), header, reply)))
 }
 
-/// Gives `error` the labels of the reply, and the reply itself.
+/// Adds the labels of the reply, and the reply itself, to `error`.
 pub(crate) fn labelled(mut error: Error, header: &ReplyHeader, reply: &RawDocument) -> Error {
     for label in header.error_labels(reply).into_iter().flat_map(elements) {
         if let RawBsonRef::String(label) = label {
@@ -74,10 +75,10 @@ pub(crate) fn labelled(mut error: Error, header: &ReplyHeader, reply: &RawDocume
     error.with_response(reply.to_owned())
 }
 
-/// The write concern error of a reply, if it has one.
+/// The write concern error of a reply, if there is one.
 ///
 /// # Errors
-/// `InvalidResponse` when it has no code.
+/// `InvalidResponse` if it has no code.
 pub(crate) fn write_concern_error(
     header: &ReplyHeader,
     reply: &RawDocument,
@@ -91,12 +92,12 @@ pub(crate) fn write_concern_error(
     }))
 }
 
-/// The write errors of the reply to a command that carried `statements` writes, their positions
-/// counted within the command.
+/// The write errors in the reply to a command with `statements` writes. Their indexes count within
+/// the command.
 ///
 /// # Errors
-/// `InvalidResponse` when one of them is no document, has no code, or is of a write that was not in
-/// the command.
+/// `InvalidResponse` if one of them is not a document, has no code, or has an index beyond the
+/// command.
 pub(crate) fn write_errors(
     header: &ReplyHeader,
     reply: &RawDocument,
@@ -109,13 +110,13 @@ pub(crate) fn write_errors(
             element.and_then(|element| element.value()).map_err(malformed)?
         else {
             return Err(Error::invalid_response(
-                "its writeErrors hold something that is no document",
+                "its writeErrors contain a value that is not a document",
             ));
         };
         let index = integer(error, "index").and_then(|index| usize::try_from(index).ok());
         let Some(index) = index.filter(|index| *index < statements) else {
             return Err(Error::invalid_response(format!(
-                "an index in its writeErrors is {}, and the command carried {statements} writes",
+                "an index in its writeErrors is {}, but the command has {statements} writes",
                 error
                     .get("index")
                     .ok()
@@ -134,7 +135,7 @@ pub(crate) fn write_errors(
     Ok(errors)
 }
 
-/// The values of an array that is at hand as a document, as far as it is well-formed.
+/// The values of an array that is given as a document, up to the first malformed one.
 fn elements(array: &RawDocument) -> impl Iterator<Item = RawBsonRef<'_>> {
     array.iter_elements().map_while(|element| element.ok()?.value().ok())
 }
@@ -142,11 +143,11 @@ fn elements(array: &RawDocument) -> impl Iterator<Item = RawBsonRef<'_>> {
 fn code(error: &RawDocument, field: &str) -> Result<i32> {
     let code = integer(error, "code").and_then(|code| i32::try_from(code).ok());
     code.ok_or_else(|| {
-        Error::invalid_response(format!("an error in its {field} has no code that is a number"))
+        Error::invalid_response(format!("an error in its {field} has no numeric code"))
     })
 }
 
-/// A whole number, of whichever numeric type.
+/// An integer in any numeric BSON type.
 fn integer(document: &RawDocument, key: &str) -> Option<i64> {
     match document.get(key) {
         Ok(Some(RawBsonRef::Int32(n))) => Some(n.into()),
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_command_keeps_code_labels_and_reply() {
+    fn command_error_keeps_code_labels_and_reply() {
         let reply = rawdoc! {
             "ok": 0.0, "code": 10107, "codeName": "NotWritablePrimary", "errmsg": "not primary",
             "errorLabels": ["RetryableWriteError"],
@@ -196,7 +197,8 @@ mod tests {
         let reply = rawdoc! {
             "ok": 1, "n": 0,
             "writeErrors": [{ "index": 0, "code": 11000, "errmsg": "dup", "errInfo": { "a": 1 } }],
-            "writeConcernError": { "code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting" },
+            "writeConcernError": { "code": 64, "codeName": "WriteConcernFailed",
+            "errmsg": "waiting" },
         };
         let header = ReplyHeader::of(&reply).unwrap();
         assert!(header.is_ok() && !header.is_success());

@@ -1,8 +1,8 @@
-//! What stands at the top of a reply, found in one pass.
+//! The top-level fields of a reply, read in one pass.
 //!
-//! Positions rather than references, so that an [`ReplyHeader`] travels with the connection whose
-//! buffer holds the reply. An array is kept as the document that it is on the wire. Nothing is
-//! interpreted that is not there: a successful reply costs one walk over its half a dozen elements.
+//! A [`ReplyHeader`] has positions instead of references, so that it can be kept together with the
+//! connection whose buffer has the reply. An array is kept as a document, as in the wire format.
+//! Nothing is decoded in advance: a successful reply costs one pass over its few elements.
 
 use std::cell::Cell;
 
@@ -12,19 +12,19 @@ use bson::{RawDocument, Timestamp};
 use crate::error::{Error, Result};
 use crate::wire::scan::{Element, elements};
 
-/// Where a value lies in the reply; empty where there is none, or an empty one.
+/// The position of a value in the reply. Empty if the value is missing or empty.
 #[derive(Clone, Copy, Debug, Default)]
 struct Span {
     start: u32,
     len: u32,
 }
 
-/// The interesting elements of one reply.
+/// The relevant fields of a reply.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReplyHeader {
-    /// None where the reply does not say.
+    /// `None` if the reply has no `ok`.
     ok: Option<bool>,
-    /// The first field that is of another type than it should be.
+    /// The first field with an unexpected type.
     misfit: Option<&'static str>,
     code: i32,
     n: Option<u64>,
@@ -41,10 +41,10 @@ pub(crate) struct ReplyHeader {
 }
 
 impl ReplyHeader {
-    /// Walks the top level of `reply`.
+    /// Reads the top level of `reply`.
     ///
     /// # Errors
-    /// `InvalidResponse` when the bytes are no BSON document.
+    /// `InvalidResponse` if the bytes are not a BSON document.
     pub(crate) fn of(reply: &RawDocument) -> Result<Self> {
         let base = reply.as_bytes().as_ptr().addr();
         let span = |bytes: &[u8]| Span {
@@ -62,9 +62,9 @@ impl ReplyHeader {
             if bytes.is_none() {
                 odd(name);
             }
-            /// The bytes of a document without elements.
+            /// The size of an empty document.
             const EMPTY: usize = 5;
-            // An empty list says as much as none.
+            // An empty list counts as absent.
             let told = bytes.filter(|bytes| kind != ElementType::Array || bytes.len() > EMPTY);
             told.map(span).unwrap_or_default()
         };
@@ -116,72 +116,72 @@ impl ReplyHeader {
         Ok(found)
     }
 
-    /// Of a write to which the server gives no reply.
+    /// The header for a write without a reply.
     pub(crate) fn unacknowledged() -> Self {
         ReplyHeader { ok: Some(true), n: Some(0), ..ReplyHeader::default() }
     }
 
-    /// That every field which the driver reads is of its type. A reply which only the caller reads
-    /// need not be asked.
+    /// Checks that the fields which the driver reads have the right types. Not needed for a reply
+    /// that only the caller reads.
     ///
     /// # Errors
-    /// `InvalidResponse` with the field that is not.
+    /// `InvalidResponse` with the name of a field of another type.
     pub(super) fn check(&self) -> Result<()> {
         match self.misfit {
             None => Ok(()),
-            Some(field) => Err(Error::invalid_response(format!(
-                "its {field} is not of the type that it should be"
-            ))),
+            Some(field) => {
+                Err(Error::invalid_response(format!("its {field} has an unexpected type")))
+            }
         }
     }
 
-    /// Whether the reply says at all how the command went.
+    /// Whether the reply has an `ok`.
     pub(super) fn is_complete(&self) -> bool {
         self.ok.is_some()
     }
 
-    /// The point in time that a snapshot read saw: told by cursors, or by the command itself.
+    /// The point in time of a snapshot read, reported in the cursor or at the top level.
     pub(crate) fn snapshot_time(&self, reply: &RawDocument) -> Option<Timestamp> {
         let told = |document: &RawDocument| document.get_timestamp("atClusterTime").ok();
         self.cursor(reply).and_then(told).or_else(|| told(reply))
     }
 
-    /// Whether the command was carried out, and nothing is to be complained of.
+    /// Whether the command succeeded without any write error.
     pub(crate) fn is_success(&self) -> bool {
         self.is_ok() && self.write_errors.is_empty() && self.write_concern_error.is_empty()
     }
 
-    /// Whether the command as such was accepted; single writes of it may have failed.
+    /// Whether the command itself succeeded. Single writes may have failed.
     pub(crate) fn is_ok(&self) -> bool {
         self.ok == Some(true)
     }
 
-    /// How many documents were matched, inserted or deleted, if the reply says.
+    /// The number of matched, inserted or deleted documents, if reported.
     pub(crate) fn n(&self) -> Option<u64> {
         self.n
     }
 
-    /// How many documents were modified.
+    /// The number of modified documents.
     pub(crate) fn n_modified(&self) -> u64 {
         self.n_modified
     }
 
-    /// The code of the command's error; 0 when there is none.
+    /// The code of the command's error; 0 if there is none.
     pub(crate) fn code(&self) -> i32 {
         self.code
     }
 
-    /// When the operation took effect, on the cluster's clock.
+    /// The operation time, on the cluster's clock.
     pub(crate) fn operation_time(&self) -> Option<Timestamp> {
         self.operation_time
     }
 
-    /// The cursor and its first or next batch.
+    /// The cursor with its first or next batch.
     pub(crate) fn cursor<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
         self.cursor.document(reply)
     }
 
-    /// What was inserted by updates that matched nothing.
+    /// The upserted documents.
     pub(crate) fn upserted<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
         self.upserted.document(reply)
     }
@@ -206,12 +206,12 @@ impl ReplyHeader {
         self.error_labels.document(reply)
     }
 
-    /// The writes that failed.
+    /// The write errors.
     pub(crate) fn write_errors<'r>(&self, reply: &'r RawDocument) -> Option<&'r RawDocument> {
         self.write_errors.document(reply)
     }
 
-    /// The write concern that was not met.
+    /// The write concern error.
     pub(crate) fn write_concern_error<'r>(
         &self,
         reply: &'r RawDocument,

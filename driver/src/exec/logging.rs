@@ -1,5 +1,5 @@
-//! What the log has beside the events: their handlers, the client's warnings, server selection
-//! (specification "Logging").
+//! Log messages in addition to the events (specification "Logging"): their handlers, the client's
+//! warnings and server selection.
 
 use crate::deadline::Deadline;
 use crate::error::Result;
@@ -9,11 +9,11 @@ use crate::options::ClientOptions;
 use crate::topology::{Criteria, Deployment, Selected};
 use crate::types::ServerAddress;
 
-/// One server selection that somebody wants to read about.
+/// A server selection with log messages.
 pub(crate) struct Selection<'a> {
-    /// The command that a server is selected for.
+    /// The name of the operation's command.
     pub(crate) operation: &'static str,
-    /// Which servers suit it.
+    /// The criteria for servers.
     pub(crate) criteria: Criteria<'a>,
 }
 
@@ -21,7 +21,8 @@ macro_rules! selection {
     ($level:ident, $selection:expr, $deployment:expr, $message:literal $(, $($fields:tt)*)?) => {
         tracing::$level!(
             target: "driver::server_selection",
-            selector = %$selection.criteria.under(&$deployment.description()), operation = $selection.operation,
+                selector = %$selection.criteria.under(&$deployment.description()),
+                operation = $selection.operation,
             topologyDescription = %$deployment.description(),
             $($($fields)*,)?
             $message
@@ -30,12 +31,12 @@ macro_rules! selection {
 }
 
 impl Selection<'_> {
-    /// Whether anybody wants to.
+    /// Whether a subscriber wants messages about server selection.
     pub(crate) fn is_wanted() -> bool {
         tracing::enabled!(target: "driver::server_selection", tracing::Level::INFO)
     }
 
-    /// Selects, and tells how it went.
+    /// Selects a server and logs the steps.
     pub(crate) async fn told(
         self,
         deployment: &Deployment,
@@ -78,18 +79,19 @@ impl Selection<'_> {
     }
 }
 
-/// The environment variable that says how many characters of a document are logged, for programs
-/// whose options do not.
+/// The environment variable with the length limit of logged documents, for programs that do not set
+/// the option.
 const LENGTH_VARIABLE: &str = "MONGODB_LOG_MAX_DOCUMENT_LENGTH";
 
-/// The limit in force (specification "Logging", section "Configurable Max Document Length").
+/// The effective length limit (specification "Logging", section "Configurable Max Document
+/// Length").
 fn document_length(options: &ClientOptions) -> usize {
     let of_environment = || std::env::var(LENGTH_VARIABLE).ok()?.parse().ok();
     options.tracing_max_document_length.or_else(of_environment).unwrap_or(MAX_DOCUMENT_LENGTH)
 }
 
-/// The options of a client whose events go to the log as well, where somebody wants it. Their
-/// warnings are told at once.
+/// Adds handlers to the options that log the client's events, if a subscriber wants them. Logs the
+/// warnings at once.
 pub(crate) fn listening(mut options: ClientOptions) -> ClientOptions {
     for warning in options.warnings() {
         tracing::warn!(target: "driver::client", "{warning}");

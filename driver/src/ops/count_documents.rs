@@ -1,4 +1,4 @@
-//! An exact count, as the aggregation that the specification "CRUD" prescribes for it.
+//! `count_documents`: an exact count, by the aggregation of the specification "CRUD".
 
 use bson::raw::{RawBsonRef, RawDocument};
 
@@ -7,7 +7,7 @@ use super::prelude::*;
 use crate::exec::malformed;
 use crate::wire::scan::whole;
 
-/// Counts documents. Made by [`Collection::count_documents`].
+/// Counts documents. Returned by [`Collection::count_documents`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct CountDocuments<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
@@ -21,11 +21,11 @@ options! {
     CountOptions, CountOptionsBuilder for ['a, T, F: Mode] CountDocuments<'a, T, F> {
         /// The index to use.
         hint: Hint = "hint",
-        /// The number at which to stop counting.
+        /// The maximum count.
         limit: u64,
         /// The time limit of the server's work.
         max_time: Duration,
-        /// The number of documents to leave out at the beginning.
+        /// The number of documents to skip.
         skip: u64,
         /// The rules for comparing strings.
         collation: Collation = "collation",
@@ -70,7 +70,7 @@ impl<'a, T, F: Mode> Command<'a> for CountDocuments<'a, T, F> {
     }
 
     fn decode(self, reply: Reply<'a>) -> Result<u64> {
-        // No document at all comes out of a group over nothing.
+        // The group stage returns no document if nothing matched.
         let Some(counted) = reply.first()? else { return Ok(0) };
         let counted =
             RawDocument::from_bytes(counted).map_err(|cause| malformed(cause).at(reply.host()))?;
@@ -80,6 +80,6 @@ impl<'a, T, F: Mode> Command<'a> for CountDocuments<'a, T, F> {
             Ok(Some(RawBsonRef::Double(n))) => whole(n).and_then(|n| n.try_into().ok()),
             _ => None,
         };
-        n.ok_or_else(|| Error::invalid_response("its count is no number").at(reply.host()))
+        n.ok_or_else(|| Error::invalid_response("its count is not a number").at(reply.host()))
     }
 }

@@ -5,7 +5,7 @@ use super::update::Multi;
 use crate::exec;
 use crate::results::DeleteResult;
 
-/// Deletes documents. Made by [`Collection::delete_one`] and [`Collection::delete_many`].
+/// Deletes documents. Returned by [`Collection::delete_one`] and [`Collection::delete_many`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct Delete<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,

@@ -1,10 +1,10 @@
-//! `distinct`: the different values of one field.
+//! `distinct`: the distinct values of a field.
 
 use super::prelude::*;
 use crate::decode;
 use crate::exec::malformed;
 
-/// Finds the distinct values of a field. Made by [`Collection::distinct`].
+/// Finds the distinct values of a field. Returned by [`Collection::distinct`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct Distinct<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,

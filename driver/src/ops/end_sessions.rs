@@ -1,4 +1,4 @@
-//! `endSessions`: tells the servers that idle sessions will not be used again.
+//! `endSessions`: releases idle sessions on the server.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::options::{ReadPreference, SelectionCriteria};
 use crate::pool::ConnectionDescription;
 use crate::wire::DocWriter;
 
-/// How many sessions one command ends (specification "Driver Sessions", section "endSessions").
+/// The maximum number of sessions per command (specification "Driver Sessions", section
+/// "endSessions").
 const AT_ONCE: usize = 10_000;
-/// Sessions end by themselves; nobody waits long for this.
+/// A short time limit, because sessions also expire on the server.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// Ends all idle sessions. Failures are nobody's concern: servers end unused sessions by
-/// themselves.
+/// Ends all idle sessions. Ignores errors, because servers expire unused sessions.
 pub(crate) async fn end_sessions(core: &Core) {
     let sessions = core.sessions.drain();
     let deadline = Deadline::after(LIMIT);

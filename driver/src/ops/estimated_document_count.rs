@@ -1,8 +1,8 @@
-//! `count`, of everything: answered from the collection's metadata.
+//! `estimated_document_count`: the command `count`, answered from the collection's metadata.
 
 use super::prelude::*;
 
-/// Estimates how many documents there are. Made by [`Collection::estimated_document_count`].
+/// Estimates the number of documents. Returned by [`Collection::estimated_document_count`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct EstimatedDocumentCount<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,

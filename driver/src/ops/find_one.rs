@@ -1,11 +1,11 @@
-//! `find`, of one document: no cursor stays behind.
+//! `find` of one document, without a cursor.
 
 use serde::de::DeserializeOwned;
 
 use super::prelude::*;
 use crate::decode;
 
-/// Finds one document. Made by [`Collection::find_one`].
+/// Finds one document. Returned by [`Collection::find_one`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct FindOne<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
@@ -17,7 +17,7 @@ pub struct FindOne<'a, T, F: Mode> {
 options! {
     /// The options of [`Collection::find_one`].
     FindOneOptions, FindOneOptionsBuilder for ['a, T, F: Mode] FindOne<'a, T, F> {
-        /// Allows a sharded cluster to leave out shards that cannot be reached.
+        /// Allows a sharded cluster to omit unreachable shards.
         allow_partial_results: bool = "allowPartialResults",
         /// The rules for comparing strings.
         collation: Collation = "collation",
@@ -43,9 +43,9 @@ options! {
         selection_criteria: SelectionCriteria,
         /// Adds the server's record id as `$recordId`.
         show_record_id: bool = "showRecordId",
-        /// The number of documents to leave out at the beginning.
+        /// The number of documents to skip.
         skip: u64 = "skip",
-        /// The order that decides which document is the first.
+        /// The sort order that determines the first document.
         sort: Document = "sort",
         /// Variables that expressions can refer to as `$$name`.
         let_vars: Document = "let",

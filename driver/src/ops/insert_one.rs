@@ -1,4 +1,4 @@
-//! `insert`, of one document.
+//! `insert` of one document.
 
 use std::borrow::Borrow;
 
@@ -7,12 +7,12 @@ use serde::Serialize;
 use super::prelude::*;
 use crate::results::InsertOneResult;
 
-/// Inserts one document. Made by [`Collection::insert_one`].
+/// Inserts one document. Returned by [`Collection::insert_one`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct InsertOne<'a, T, D, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
     pub(crate) document: D,
-    /// The document's `_id`, once it has been written.
+    /// The `_id` of the document, once it was written.
     pub(crate) id: Option<Bson>,
     pub(crate) options: Option<Box<InsertOneOptions>>,
     pub(crate) session: Option<&'a mut SessionState>,

@@ -1,4 +1,4 @@
-//! `listCollections`, of which only the names are wanted.
+//! `list_collection_names`: the command `listCollections` for names only.
 
 use super::command::Execute;
 use super::operation_name::OperationName;
@@ -7,7 +7,7 @@ use crate::cursor::{GetMoreOptions, RawCursor};
 use crate::database::Database;
 use crate::exec::{self, Operation, RequestContext, Retry, Target};
 
-/// Lists the names of a database's collections. Made by [`Database::list_collection_names`].
+/// Lists the names of a database's collections. Returned by [`Database::list_collection_names`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct ListCollectionNames<'a, F: Mode> {
     pub(crate) database: &'a Database<F>,
@@ -17,10 +17,11 @@ pub struct ListCollectionNames<'a, F: Mode> {
 
 options! {
     /// The options of [`Database::list_collection_names`].
-    ListCollectionNamesOptions, ListCollectionNamesOptionsBuilder for ['a, F: Mode] ListCollectionNames<'a, F> {
+    ListCollectionNamesOptions, ListCollectionNamesOptionsBuilder
+    for ['a, F: Mode] ListCollectionNames<'a, F> {
         /// The collections to list.
         filter: Document = "filter",
-        /// Lists only collections that the user may read.
+        /// Lists only collections that the user can read.
         authorized_collections: bool = "authorizedCollections",
         /// The number of names in a batch.
         batch_size: u32,
@@ -58,7 +59,7 @@ impl<'a, F: Mode> Execute<'a> for ListCollectionNames<'a, F> {
         while raw.advance_in(session.as_deref_mut()).await? {
             let name = raw.current().get_str("name");
             let name =
-                name.map_err(|_| Error::invalid_response("a collection in it has no name"))?;
+                name.map_err(|_| Error::invalid_response("an entry for a collection has no name"))?;
             names.push(name.to_owned());
         }
         Ok(names)
@@ -81,7 +82,7 @@ impl Operation for ListCollections<'_> {
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
         body.i32(cstr!("listCollections"), 1);
-        // Names alone are cheaper; a filter may look at more than that.
+        // `nameOnly` is cheaper, but a filter can use other fields.
         let filter = self.options.and_then(|options| options.filter.as_ref());
         if filter.is_none_or(|filter| filter.keys().all(|key| key == "name")) {
             body.bool(cstr!("nameOnly"), true);

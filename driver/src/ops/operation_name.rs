@@ -1,4 +1,4 @@
-//! What an operation is called and what it is done on: how its errors begin.
+//! The operation name and namespace at the start of errors.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 use super::Boxed;
 use crate::error::Result;
 
-/// An operation's name, and what it is done on: a collection, or a database.
+/// The name of an operation and its namespace: a collection or a database.
 #[derive(Clone, Copy)]
 pub(crate) struct OperationName<'a> {
     pub(crate) operation: &'static str,
@@ -28,7 +28,8 @@ impl fmt::Display for OperationName<'_> {
 }
 
 pin_project! {
-    /// A future whose errors say what it was doing. An `async` block around it would hold it twice.
+    /// A future whose errors begin with the operation. An `async` block would store the inner
+    /// future twice.
     pub(crate) struct WithContext<'a, F> {
         #[pin]
         future: F,
@@ -43,10 +44,10 @@ impl<'a, F> WithContext<'a, F> {
     }
 }
 
-/// Has the errors of the future that `make` makes begin with `operation_name`.
+/// Prefixes the errors of the future from `make` with `operation_name`.
 ///
-/// It is made in the place where it stays. `Box::pin` would be given one that was made on the
-/// stack, and copy all of it, most of which is room for what comes later.
+/// Creates the future in its final place. `Box::pin` would create it on the stack and copy it,
+/// although most of it is uninitialized.
 #[inline(always)]
 pub(crate) fn with_context<'a, T, F>(
     make: impl FnOnce() -> F,

@@ -1,17 +1,17 @@
-//! How much memory the buffers of an idle connection keep.
+//! The memory that the buffers of an idle connection keep.
 //!
-//! A large message is an exception, two are a habit: a buffer keeps the room that the second
-//! largest of the last messages needed. One message of 45 MB leaves nothing behind, while a
-//! connection that carries messages of 500 KB all the time does not allocate for each. Both marks
-//! fall by an eighth with each smaller message, so that a habit is forgotten after a few dozen.
+//! A buffer keeps the capacity for the second largest recent message. A single message of 45 MB is
+//! freed, while a connection with many messages of 500 KB does not allocate for each. Both marks
+//! decrease by an eighth with each smaller message, so a former size is forgotten after a few dozen
+//! messages.
 
-/// The room that every connection may keep.
+/// The capacity that every connection may keep.
 const LEAST: usize = 64 * 1024;
-/// The room that no habit extends. A buffer for more is allocated for each message: next to the
-/// transfer that costs little.
+/// The upper limit of the kept capacity. Larger buffers are allocated per message, which is cheap
+/// compared with the transfer.
 const MOST: usize = 512 * 1024;
 
-/// What the messages of one connection have needed.
+/// The sizes of a connection's recent messages.
 #[derive(Debug, Default)]
 pub(super) struct Room {
     largest: usize,
@@ -19,14 +19,14 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Takes note of a request and its reply, of which the larger had `len` bytes, and gives what a
-    /// buffer with `capacity` shrinks to; `None` where it stays.
+    /// Records a request and its reply, the larger of `len` bytes. Returns the capacity to which a
+    /// buffer of `capacity` shrinks, or `None` to keep it.
     #[inline]
     pub(super) fn after(&mut self, len: usize, capacity: usize) -> Option<usize> {
         let len = len.min(MOST);
         self.second = (self.second - self.second / 8).max(len.min(self.largest));
         self.largest = (self.largest - self.largest / 8).max(len);
-        // A buffer that grew by doubling has up to twice the room of its message.
+        // A buffer that grew by doubling has up to twice the capacity of its message.
         let keep = self.second.max(LEAST);
         (capacity > 2 * keep).then_some(keep)
     }
@@ -40,14 +40,14 @@ mod tests {
     const MIB: usize = 1024 * KIB;
 
     #[test]
-    fn one_large_message_leaves_the_least() {
+    fn single_large_message_is_freed() {
         let mut room = Room::default();
         assert_eq!(room.after(100, 16 * KIB), None);
         assert_eq!(room.after(45 * MIB, 64 * MIB), Some(LEAST));
     }
 
     #[test]
-    fn large_messages_in_a_row_keep_their_buffer() {
+    fn consecutive_large_messages_keep_their_buffer() {
         let mut room = Room::default();
         assert_eq!(room.after(300 * KIB, 512 * KIB), Some(LEAST));
         for _ in 0..100 {
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn every_second_message_large_keeps_its_buffer() {
+    fn alternating_large_messages_keep_their_buffer() {
         let mut room = Room::default();
         room.after(300 * KIB, 512 * KIB);
         for _ in 0..100 {
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn no_habit_keeps_more_than_the_most() {
+    fn kept_capacity_has_an_upper_limit() {
         let mut room = Room::default();
         for _ in 0..100 {
             assert!(room.after(45 * MIB, 64 * MIB).is_some_and(|keep| keep <= MOST));
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_habit_is_forgotten() {
+    fn former_sizes_are_forgotten() {
         let mut room = Room::default();
         for _ in 0..10 {
             room.after(500 * KIB, MIB);

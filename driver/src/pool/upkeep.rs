@@ -1,5 +1,5 @@
-//! What a pool does by itself: one task that holds the pool weakly, looks after it now and then,
-//! and ends with it.
+//! The maintenance task of a pool. It holds the pool weakly, runs periodically and ends with the
+//! pool.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use super::shared::Shared;
 use crate::deadline::Deadline;
 use crate::rt::Runtime;
 
-/// The time between two runs, unless the pool asks for one earlier.
+/// The default interval between two runs.
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Starts the upkeep of `pool`, a run every `interval`.
+/// Starts the maintenance of `pool`, with a run every `interval`.
 pub(super) fn start(pool: &Arc<Shared>, runtime: &Runtime, interval: Duration) {
     let runtime = runtime.for_background();
     let (pool, wake) = (Arc::downgrade(pool), pool.wake.clone());
@@ -19,7 +19,7 @@ pub(super) fn start(pool: &Arc<Shared>, runtime: &Runtime, interval: Duration) {
         let runtime = runtime.clone();
         async move {
             while run(&pool) {
-                // Whether time has passed or the pool has asked, it is time for the next run.
+                // Run next, whether the interval is over or the pool requested it.
                 let _ = runtime.timeout(Deadline::after(interval), wake.wait()).await;
                 wake.clear();
             }

@@ -1,23 +1,22 @@
-//! The checks of one server: who wants one, which have started, which have ended.
+//! The checks of one server: requested, started and ended ones.
 //!
-//! Checks are numbered as they start. Whoever wants to know the server's state *from now on* asks
-//! for the number of the next check to start and waits until a check of at least that number has
-//! ended; any number of callers who ask before it starts share it. So however many ask, a server
-//! sees at most the check that is running and one more.
+//! Checks are numbered when they start. A caller that needs the server's state *from now on* takes
+//! the number of the next check to start, and waits until a check with at least that number has
+//! ended. All callers before that start share the check. So any number of callers causes at most
+//! one check in addition to the running one.
 //!
-//! There are two wishes. A *refresh* is answered in any case: where the server streams its changes,
-//! by a probe beside the stream. A *nudge* only ends the rest of a monitor that is waiting to try
-//! again; where the server streams, it would tell nothing new. Each is a flag beside the numbers;
-//! the bell only says that a flag was raised, so that a bell rung too late for the check that
-//! answers it causes no other.
+//! There are two kinds of requests. A *refresh* is always answered: if the server streams its
+//! changes, by a separate check beside the stream. A *nudge* only ends the wait of a monitor before
+//! its next attempt. A streaming server needs none. Each request is a flag. The bell only wakes the
+//! monitor to look at the flags, so a late bell causes no additional check.
 //!
-//! Numbers and flags change only under the lock of a [`Handoff`]; the bell is rung and taken back
-//! outside it. The loom models of the crate `pool-model` go through every interleaving of a monitor
-//! with those who ask, the tests below through random schedules.
+//! Numbers and flags change under the lock of a [`Handoff`]; the bell is set and cleared outside
+//! it. The loom models of the crate `pool-model` explore every interleaving of a monitor and its
+//! callers. The tests below use random schedules.
 
 use toro::{Event, Handoff, Take};
 
-/// The state of one server's checks, shared by its monitor and whoever wants news.
+/// The state of one server's checks. The monitor and all callers share it.
 pub(crate) struct Checks {
     progress: Handoff<Progress, ()>,
     bell: Event,
@@ -56,7 +55,8 @@ impl Checks {
         }
     }
 
-    /// Wants a check that has not started yet; its number, or a greater one, will end.
+    /// Requests a check that has not started yet. A check with the returned number or a higher one
+    /// will end.
     pub(crate) fn refresh(&self) -> CheckNumber {
         let number = self.progress.with(|progress, _| {
             progress.refresh = true;
@@ -66,13 +66,13 @@ impl Checks {
         CheckNumber(number)
     }
 
-    /// Wants the monitor to try again, if it is resting.
+    /// Wakes a waiting monitor for its next attempt.
     pub(crate) fn nudge(&self) {
         self.progress.with(|progress, _| progress.nudge = true);
         self.bell.set();
     }
 
-    /// Starts a check, which answers all requests made so far.
+    /// Starts a check, which answers all earlier requests.
     pub(crate) fn begin(&self) -> CheckNumber {
         self.bell.clear();
         self.progress.with(|progress, _| {
@@ -82,7 +82,7 @@ impl Checks {
         })
     }
 
-    /// Ends a check. What it found must have been published before.
+    /// Ends a check. Its result must have been published.
     pub(crate) fn end(&self, check: CheckNumber) {
         self.progress.with(|progress, waiters| {
             progress.ended = progress.ended.max(check.0);
@@ -90,14 +90,15 @@ impl Checks {
         });
     }
 
-    /// Whether a check of at least this number has ended, or the server has been removed.
+    /// Whether a check with at least this number has ended, or the server was removed.
     pub(crate) fn has_ended(&self, check: CheckNumber) -> bool {
         self.progress.with(|progress, _| progress.closed || progress.ended >= check.0)
     }
 
-    /// Waits until a check of at least this number has ended, or the server has been removed.
+    /// Waits until a check with at least this number has ended, or the server was removed.
     ///
-    /// Cancel safety: waiting leaves nothing behind.
+    /// # Cancel safety
+    /// A dropped future leaves nothing behind.
     pub(crate) async fn ended(&self, check: CheckNumber) {
         let done = |progress: &Progress| progress.closed || progress.ended >= check.0;
         while !self.has_ended(check) {
@@ -107,23 +108,23 @@ impl Checks {
         }
     }
 
-    /// Waits until a refresh is wanted that has not started.
+    /// Waits for a refresh request without a check.
     pub(crate) async fn refresh_wanted(&self) {
         self.rung(|progress| progress.refresh).await;
     }
 
-    /// Waits until any check is wanted that has not started.
+    /// Waits for any request without a check.
     pub(crate) async fn any_wanted(&self) {
         self.rung(|progress| progress.refresh || progress.nudge).await;
     }
 
-    /// Wants to know within about a second whether the server still answers, for another primary
-    /// has replaced it.
+    /// Requests a recheck of whether the server still replies, within about a second, because
+    /// another primary has replaced it.
     pub(crate) fn recheck(&self) {
         self.recheck.set();
     }
 
-    /// Waits for [`recheck`](Self::recheck). Any number of calls before this returns are one.
+    /// Waits for [`recheck`](Self::recheck). Several calls count as one.
     pub(crate) async fn recheck_wanted(&self) {
         self.recheck.wait().await;
         self.recheck.clear();
@@ -136,18 +137,17 @@ impl Checks {
         }
     }
 
-    /// Interrupts the check that is running, if one is: its connection is not to be trusted any
-    /// longer.
+    /// Interrupts the running check, because its connection is no longer reliable.
     pub(crate) fn cancel(&self) {
         self.cancelled.set();
     }
 
-    /// Waits for [`cancel`](Self::cancel), or [`close`](Self::close).
+    /// Waits for [`cancel`](Self::cancel) or [`close`](Self::close).
     pub(crate) async fn interrupted(&self) {
         self.cancelled.wait().await;
     }
 
-    /// Interruptions until now are done with; the next check is not affected by them.
+    /// Clears the interruption, so that it does not affect the next check.
     pub(crate) fn rearm(&self) {
         self.cancelled.clear();
         if self.is_closed() {
@@ -155,7 +155,7 @@ impl Checks {
         }
     }
 
-    /// The server is watched no longer: its monitor ends, and nobody waits for its checks.
+    /// Ends the monitoring of the server and all waits for its checks.
     pub(crate) fn close(&self) {
         self.closed.set();
         self.cancelled.set();
@@ -184,8 +184,7 @@ mod tests {
     use super::*;
     use crate::rt::block_on;
 
-    /// Checks a server, as a monitor does, until there is nothing left to do; `started` counts the
-    /// checks.
+    /// Checks a server, as a monitor does, until it is closed. `started` counts the checks.
     fn monitor(checks: &Checks, started: &AtomicU64) {
         while !checks.is_closed() {
             let check = checks.begin();
@@ -198,9 +197,9 @@ mod tests {
         }
     }
 
-    // On a random schedule, every request is answered, and only by a check that started after it.
+    // On a random schedule, a check that started after the request answers it.
     #[test]
-    fn an_answer_is_always_a_check_that_started_after_the_question() {
+    fn requests_are_answered_by_later_checks() {
         const ASKERS: usize = 8;
         const QUESTIONS: usize = 300;
         let (checks, started) = (Checks::new(), AtomicU64::new(0));
@@ -209,8 +208,8 @@ mod tests {
             let askers = [(); ASKERS].map(|()| {
                 scope.spawn(|| {
                     for _ in 0..QUESTIONS {
-                        // A check that has begun but is not counted yet may answer as well: it
-                        // began after this.
+                        // A check that has begun, but is not counted yet, also began after the
+                        // request.
                         let before = started.load(Ordering::SeqCst);
                         let wanted = checks.refresh();
                         block_on(checks.ended(wanted));
@@ -228,9 +227,9 @@ mod tests {
         });
     }
 
-    // At most one check runs and one more follows, however many ask.
+    // Requests during a check cause one further check, whatever their number.
     #[test]
-    fn any_number_of_requests_during_a_check_cause_one_more() {
+    fn requests_during_a_check_cause_one_more() {
         let checks = Checks::new();
         let running = checks.begin();
         let wanted = thread::scope(|scope| {
@@ -245,12 +244,12 @@ mod tests {
         assert!(wanted.iter().all(|check| checks.has_ended(*check)));
         assert!(
             !checks.progress.with(|progress, _| progress.refresh || progress.nudge),
-            "a third check is wanted"
+            "a third check is requested"
         );
     }
 
     #[test]
-    fn a_nudge_ends_a_rest_and_wants_no_refresh() {
+    fn nudge_ends_a_wait_without_a_refresh() {
         let checks = Checks::new();
         checks.nudge();
         block_on(checks.any_wanted());
@@ -258,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn closing_ends_every_wait() {
+    fn close_ends_every_wait() {
         let (checks, answered) = (Checks::new(), AtomicBool::new(false));
         thread::scope(|scope| {
             scope.spawn(|| {

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::Poll;
 
-/// Which of two came first.
+/// The result of the future that completed first.
 pub(super) enum Either<A, B> {
     /// The first.
     Left(A),
@@ -12,9 +12,10 @@ pub(super) enum Either<A, B> {
     Right(B),
 }
 
-/// Waits for the first of two futures; the first is preferred where both are ready.
+/// Waits for the first of two futures. If both are ready, the first one wins.
 ///
-/// Cancel safety: that of both. The one that did not come first is dropped.
+/// # Cancel safety
+/// That of both futures. The other future is dropped.
 pub(super) async fn either<A: Future, B: Future>(a: A, b: B) -> Either<A::Output, B::Output> {
     let (mut a, mut b) = (pin!(a), pin!(b));
     std::future::poll_fn(|cx| {

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use crate::description::RoundTrip;
 
-/// How many of the latest samples the minimum is taken of.
+/// The number of recent samples for the minimum.
 const RECENT: usize = 10;
 /// The weight of a new sample.
 const ALPHA: f64 = 0.2;
 
-/// The samples since the server was last unreachable, summed up.
+/// The samples since the server was last unreachable, as a summary.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RoundTrips {
     average: Option<Duration>,
@@ -19,19 +19,19 @@ pub(crate) struct RoundTrips {
 }
 
 impl RoundTrips {
-    /// Takes one more sample into account.
+    /// Adds a sample.
     pub(crate) fn add(&mut self, sample: Duration) {
         self.average = Some(moving_average(self.average, sample));
         self.recent[self.count % RECENT] = sample;
         self.count += 1;
     }
 
-    /// The server was lost: what comes next is measured afresh.
+    /// Discards all samples after the server was unreachable.
     pub(crate) fn reset(&mut self) {
         *self = Self::default();
     }
 
-    /// The average so far, and the minimum of the latest, which is zero until there are two. Zero
+    /// The average, and the minimum of the recent samples, which is zero until there are two. Zero
     /// without samples.
     pub(crate) fn summary(&self) -> RoundTrip {
         let minimum = match self.count {
@@ -42,7 +42,7 @@ impl RoundTrips {
     }
 }
 
-/// The exponentially weighted average after one more sample.
+/// The exponentially weighted moving average after one more sample.
 pub(crate) fn moving_average(old: Option<Duration>, sample: Duration) -> Duration {
     match old {
         None => sample,
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn the_average_moves_by_a_fifth_of_the_difference() {
+    fn average_moves_by_a_fifth_of_the_difference() {
         let mut trips = RoundTrips::default();
         trips.add(ms(10));
         assert_eq!(trips.summary().average, ms(10));
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn the_minimum_is_of_the_last_ten_and_zero_before_there_are_two() {
+    fn minimum_of_ten_samples_is_zero_before_two() {
         let mut trips = RoundTrips::default();
         trips.add(ms(1));
         assert_eq!(trips.summary().minimum, ms(0));

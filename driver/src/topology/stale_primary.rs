@@ -1,14 +1,13 @@
-//! Asks a primary that another primary has replaced whether it is still there.
+//! Rechecks a primary that another primary has replaced.
 //!
-//! A primary that hangs, or is cut off, is replaced by the others of its set. New operations go to
-//! the new primary at once, but those that were sent before would wait for the monitor of the old
-//! one, which gives it `connectTimeoutMS` and more. So as soon as a snapshot shows a newer primary,
-//! the old one has about a second to answer. If it does not, its pool is cleared and the
-//! connections in use are interrupted: what was under way fails with `ConnectionPoolCleared`, and
-//! is retried where it may be.
+//! The members of a set replace a primary that hangs or is partitioned. New operations use the new
+//! primary at once, but earlier ones would wait for the monitor of the old one, which waits for
+//! `connectTimeoutMS` and more. So when a snapshot shows a newer primary, the old one has about a
+//! second to reply. If it does not, its pool is cleared and the connections in use are interrupted.
+//! The operations in flight fail with `ConnectionPoolCleared` and are retried if possible.
 //!
-//! A primary that stepped down in good order tells so by itself. It is heard of within [`GRACE`],
-//! and nothing else happens: no connection is opened for it, and none is closed.
+//! A primary that steps down cleanly reports this within [`GRACE`]. Then no connection is opened or
+//! closed.
 
 use std::convert::Infallible;
 use std::io;
@@ -20,14 +19,14 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::types::ServerType;
 
-/// How long the server has to tell of itself, over the connections of its monitor.
+/// The time for the server to report its state on the monitor's connections.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// How long it then has to answer on a new connection.
+/// The further time to reply on a new connection.
 const LIMIT: Duration = Duration::from_millis(750);
 
 impl Monitor {
-    /// Asks whenever another primary has replaced this one.
+    /// Rechecks this server each time another primary has replaced it.
     pub(super) async fn recheck_when_replaced(&self) -> Infallible {
         let checks = self.server.checks();
         loop {
@@ -35,7 +34,8 @@ impl Monitor {
             if self.runtime().timeout(Deadline::after(GRACE), self.heard_of()).await.is_ok() {
                 continue;
             }
-            // A new connection: those of the monitor may be broken while the server is well.
+            // Uses a new connection, because the monitor's may be broken while the server is
+            // healthy.
             let answered = async { self.open_quietly().await.map(drop) };
             let asked =
                 self.runtime().timeout(Deadline::after(LIMIT), either(answered, self.heard_of()));
@@ -55,8 +55,8 @@ impl Monitor {
         }
     }
 
-    /// Waits until the server has answered a check, or has left the deployment. Holds the
-    /// deployment no longer than for a look.
+    /// Waits until the server has answered a check or was removed. Holds the deployment only to
+    /// read the snapshot.
     async fn heard_of(&self) {
         loop {
             let Some(snapshot) = self.deployment().map(|deployment| deployment.snapshot()) else {

@@ -1,15 +1,14 @@
-//! A second look at a server that refused what its state, as far as is known, allows.
+//! Waits before the retry of an operation that a deposed primary refused.
 //!
-//! A primary that another election deposes interrupts and refuses writes before it raises its
-//! topology version. Such a refusal tells nothing newer than what is known, so the snapshot rightly
-//! stays as it is (specification "Server Discovery And Monitoring", section "topologyVersion
-//! Comparison"); but the one further attempt that an operation has would select the same server
-//! again, and be refused again.
+//! A deposed primary interrupts and refuses writes before it increases its topology version. Such
+//! an error contains no newer state, so the snapshot rightly stays (specification "Server Discovery
+//! And Monitoring", section "topologyVersion Comparison"). But the single retry of an operation
+//! would then select the same server and be refused again.
 //!
-//! So whoever is to try again waits first until the server is known to be otherwise. It asks for a
-//! check and waits for that at most; a server which then still says the same may be on the way to
-//! change, and is given [`GRACE`]. A server that streams ends the wait within milliseconds of its
-//! change. One that does not change at all is tried again as it is.
+//! So the retry first waits until the server's state has changed. It requests a check and waits for
+//! it at most. A server that still reports the same state may be about to change, so it gets
+//! [`GRACE`] more. A streaming server ends the wait within milliseconds of its change. If the state
+//! does not change, the retry proceeds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,25 +26,25 @@ use crate::options::MIN_HEARTBEAT_FREQUENCY;
 use crate::pool::Stage;
 use crate::types::TopologyVersion;
 
-/// How long a server that still says the same is waited for: many times what a primary takes from
-/// its first refusal until it tells.
+/// The time for a server that still reports the same state. It is many times longer than a primary
+/// needs between its first error and its report.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// How long a second look takes at most: the time in which a monitor may not check again, and as
-/// much for the check.
+/// The maximum duration of a recheck: the minimum interval between checks, and as much for the
+/// check.
 const LONGEST: Duration = MIN_HEARTBEAT_FREQUENCY.saturating_mul(2);
 
-/// What is left open by a refusal that says nothing newer of its server than what is known.
+/// A recheck of a server after an error that contains no newer state.
 pub(crate) struct StalePrimaryRecheck<'o> {
     server: Arc<Server>,
     version: TopologyVersion,
-    /// Those of the operation that was refused.
+    /// The criteria of the refused operation.
     criteria: Criteria<'o>,
 }
 
 impl<'o> StalePrimaryRecheck<'o> {
-    /// The recheck that `error` of `server` leaves, if the next attempt would meet the server as it
-    /// was when it refused.
+    /// The recheck needed after `error` from `server`, if the next attempt would meet the server in
+    /// the same state.
     pub(super) fn left_by(
         error: &Error,
         server: &Arc<Server>,
@@ -60,8 +59,8 @@ impl<'o> StalePrimaryRecheck<'o> {
         recheck.remains(topology).then_some(recheck)
     }
 
-    /// Whether the snapshot shows the server as it was, and sends such operations to it. Only
-    /// members of replica sets change their state.
+    /// Whether the snapshot still has the same state of the server, and the criteria still select
+    /// it. Only members of replica sets change their state.
     fn remains(&self, topology: &Topology) -> bool {
         let version = |d: &ServerDescription| d.topology_version();
         topology.description().topology_type().is_replica_set()
@@ -70,10 +69,11 @@ impl<'o> StalePrimaryRecheck<'o> {
             && topology.selects(&self.server, self.criteria)
     }
 
-    /// Waits until the recheck remains no longer, or as long as is sensible: at most half of what
-    /// is left until `deadline`, for an attempt is to follow.
+    /// Waits until the recheck is resolved, but at most for half of the time until `deadline`,
+    /// because a retry follows.
     ///
-    /// Cancel safety: nothing is lost.
+    /// # Cancel safety
+    /// A dropped future loses nothing.
     pub(crate) async fn settle(self, deployment: &Deployment, deadline: Deadline) {
         let check = self.server.checks().refresh();
         let limit =

@@ -1,14 +1,12 @@
-//! [`Cell`]: a few words that every operation reads and that only ever grow. A sequence lock.
+//! [`Cell`]: a few words that every operation reads and that only increase. A sequence lock.
 //!
-//! The version is even while the words are at rest, and odd while one writer replaces them. A
-//! reader copies the words between two looks at the version and keeps the copy if both found the
-//! same even number, so that it never sees half of a value and writes to no memory that others
-//! read. A writer pays one locked instruction, however many threads there are. Who meets a writer
-//! waits for the few stores that it has left, and gives up the processor to it if they do not come
-//! at once.
+//! The version is even while no write is in progress, and odd while one writer replaces the words.
+//! A reader copies the words between two reads of the version. It keeps the copy if both reads
+//! return the same even number. So it never sees a partial value, and it writes to no shared
+//! memory. A writer needs one locked instruction, whatever the number of threads. A thread that
+//! meets a writer spins for the writer's few stores, and yields the processor if they take longer.
 //!
-//! The words are atomics, read and written without order among themselves; the fences make the
-//! version speak for them.
+//! The words are relaxed atomics. The fences order them against the version.
 
 #[cfg(loom)]
 use loom::{
@@ -21,7 +19,7 @@ use std::{
     thread::yield_now,
 };
 
-/// How often one who meets a writer looks again before it gives up the processor.
+/// The number of spins before a thread yields to a writer.
 const LOOKS: u32 = if cfg!(loom) { 0 } else { 64 };
 
 /// `N` words, compared by the first, which is 0 until a value is stored.
@@ -37,20 +35,19 @@ impl<const N: usize> Default for Cell<N> {
 }
 
 impl<const N: usize> Cell<N> {
-    /// The first word of the value stored last, or of one that is just being stored.
+    /// The first word of the last value, or of one that is being stored.
     #[inline]
     pub(super) fn order(&self) -> u64 {
         self.words[0].load(Ordering::Relaxed)
     }
 
-    /// The value; none before the first.
+    /// The value; `None` before the first.
     #[inline]
     pub(super) fn load(&self) -> Option<[u64; N]> {
         loop {
             let version = self.at_rest();
             let words = std::array::from_fn(|i| self.words[i].load(Ordering::Relaxed));
-            // Whoever read a word of a later value sees, after this fence, that the version has
-            // moved on.
+            // A thread that read a word of a later value sees a changed version after this fence.
             fence(Ordering::Acquire);
             if self.version.load(Ordering::Relaxed) == version {
                 return (words[0] != 0).then_some(words);
@@ -58,8 +55,7 @@ impl<const N: usize> Cell<N> {
         }
     }
 
-    /// Stores a value whose first word is higher than that of the present one; any other is
-    /// dropped.
+    /// Stores a value if its first word is higher than the current one's.
     #[inline]
     pub(super) fn raise(&self, value: &[u64; N]) {
         let mut version = self.at_rest();
@@ -77,9 +73,8 @@ impl<const N: usize> Cell<N> {
                 Err(_) => version = self.at_rest(),
             }
         }
-        // Between the look above and the exchange nobody has stored anything: the version would
-        // have moved on. No word of the new value may be seen by one who then finds the
-        // version at rest.
+        // No other thread has stored a value since the version was read, or the exchange would have
+        // failed. The fence keeps readers from seeing a new word together with the old version.
         fence(Ordering::Release);
         for (word, new) in self.words.iter().zip(value) {
             word.store(*new, Ordering::Relaxed);
@@ -87,7 +82,7 @@ impl<const N: usize> Cell<N> {
         self.version.store(version + 2, Ordering::Release);
     }
 
-    /// The version, once it is even.
+    /// The version once it is even.
     #[inline]
     fn at_rest(&self) -> u64 {
         let mut looks = 0;

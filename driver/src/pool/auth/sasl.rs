@@ -1,4 +1,4 @@
-//! SASL conversations over commands: `saslStart`, `saslContinue`.
+//! SASL conversations by the commands `saslStart` and `saslContinue`.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::options::Credential;
 use crate::options::scram_keys::{Hash, Keys, Origin};
 use crate::wire::DocWriter;
 
-/// The server's part of one round trip.
+/// The server's reply to one step.
 struct Turn {
     conversation: i32,
     done: bool,
@@ -31,10 +31,10 @@ impl Turn {
 }
 
 fn missing(field: &str) -> Error {
-    Error::invalid_response(format!("the reply of a SASL conversation lacks the field {field}"))
+    Error::invalid_response(format!("a reply of the SASL conversation lacks the field {field}"))
 }
 
-/// The command that opens a conversation.
+/// Writes the command that starts a conversation.
 pub(super) fn write_start(start: &mut DocWriter<'_>, mechanism: &str, payload: &[u8]) {
     start.i32(cstr!("saslStart"), 1);
     start.str(cstr!("mechanism"), mechanism);
@@ -68,7 +68,7 @@ async fn start(
     )
 }
 
-/// SCRAM from the beginning.
+/// Runs SCRAM from the first message.
 pub(super) async fn scram(
     channel: &mut Channel<'_>,
     credential: &Credential,
@@ -79,7 +79,7 @@ pub(super) async fn scram(
     after_first(channel, credential, first, turn).await
 }
 
-/// SCRAM from the server's `answer` to a first message that went with `hello`.
+/// Continues SCRAM with the server's `answer` to a first message in `hello`.
 pub(super) async fn finish_scram(
     channel: &mut Channel<'_>,
     credential: &Credential,
@@ -109,11 +109,11 @@ async fn after_first(
     }
     match turn.done {
         true => Ok(()),
-        false => Err(Error::authentication("SCRAM: the server does not end the conversation")),
+        false => Err(Error::authentication("SCRAM: the server did not end the conversation")),
     }
 }
 
-/// The keys of the password: from the cache, else derived, off the threads that drive tasks.
+/// The keys of the password, from the cache or derived on a thread that may block.
 async fn keys(
     channel: &Channel<'_>,
     credential: &Credential,
@@ -142,25 +142,25 @@ async fn keys(
         Ok(None) => return Err(Error::authentication("SCRAM: the runtime is shutting down")),
         Err(_) => {
             let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
-            return Err(Error::io("the keys of the password were not derived in time", late));
+            return Err(Error::io("timed out while deriving the keys of the password", late));
         }
     };
     credential.keys.put(origin, keys.clone());
     Ok(keys)
 }
 
-/// PLAIN (RFC 4616): name and password in one message.
+/// PLAIN (RFC 4616): username and password in one message.
 pub(super) async fn plain(channel: &mut Channel<'_>, credential: &Credential) -> Result<()> {
     let password = credential.password.as_deref().unwrap_or_default();
     let payload = format!("\0{}\0{password}", user(credential));
     let turn = start(channel, credential, "PLAIN", payload.as_bytes()).await?;
     match turn.done {
         true => Ok(()),
-        false => Err(Error::authentication("PLAIN: the server does not end the conversation")),
+        false => Err(Error::authentication("PLAIN: the server did not end the conversation")),
     }
 }
 
-/// What the server answered with, where that is an error.
+/// The error in a reply, if it has one.
 pub(super) fn refusal(reply: &RawDocument) -> Result<Option<CommandError>> {
     let mut ok = false;
     let mut refusal = CommandError::default();

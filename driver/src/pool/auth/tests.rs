@@ -1,5 +1,5 @@
-//! The prose tests of the specification "Authentication" on a real server, on both APIs, and what
-//! needs no server.
+//! The prose tests of the specification "Authentication" on a real server, on both APIs, and tests
+//! without a server.
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
@@ -13,7 +13,7 @@ use crate::pool::{Establisher, Generation, Purpose};
 use crate::rt;
 
 #[test]
-fn the_stronger_mechanism_is_taken_where_the_user_has_it() {
+fn negotiation_selects_the_stronger_mechanism() {
     let negotiated = Credential::builder().username("u".to_owned()).build();
     let offered = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
     let both = offered(&["SCRAM-SHA-1", "SCRAM-SHA-256", "unheard of"]);
@@ -25,7 +25,7 @@ fn the_stronger_mechanism_is_taken_where_the_user_has_it() {
 }
 
 #[test]
-fn what_cannot_work_is_refused_before_a_connection_is_made() {
+fn unsupported_mechanisms_are_refused_without_a_connection() {
     let with =
         |mechanism| Credential::builder().username("u".to_owned()).mechanism(mechanism).build();
     for mechanism in [AuthMechanism::Gssapi, AuthMechanism::MongoDbAws, AuthMechanism::MongoDbOidc]
@@ -36,10 +36,10 @@ fn what_cannot_work_is_refused_before_a_connection_is_made() {
     assert!(check(&with(AuthMechanism::MongoDbX509)).is_ok());
 }
 
-/// A server whose users are known.
+/// A server with several users.
 ///
-/// It does not demand that clients prove themselves, so that its users can be made; but who tries
-/// to is judged as anywhere, and `connectionStatus` tells who was proven.
+/// It does not require authentication, so that its users can be created. Clients that authenticate
+/// are still checked, and `connectionStatus` reports the authenticated users.
 fn server() -> &'static Standalone {
     static SERVER: OnceLock<Standalone> = OnceLock::new();
     SERVER.get_or_init(|| {
@@ -53,17 +53,16 @@ fn server() -> &'static Standalone {
             ("a,b=c:d@e/f", "p:@/%,=?#", &["SCRAM-SHA-1", "SCRAM-SHA-256"]),
         ] {
             server
-                .admin(
-                    doc! { "createUser": user, "pwd": password, "roles": ["root"], "mechanisms": mechanisms },
-                )
+                .admin(doc! { "createUser": user, "pwd": password, "roles": ["root"],
+                "mechanisms": mechanisms })
                 .unwrap();
         }
         server
     })
 }
 
-/// The users that the server takes a connection of `runtime` for, after it was made with
-/// `credential`, and the mechanism used.
+/// The authenticated users of a connection that was established with `credential`, and the
+/// mechanism.
 fn proven(credential: &Credential, runtime: Runtime) -> Result<Vec<String>> {
     let options = ClientOptions::builder()
         .hosts(vec![crate::options::ServerAddress::parse(server().host())?])
@@ -100,7 +99,7 @@ async fn users(connection: &mut Connection, runtime: &Runtime) -> Result<Vec<Str
         .collect())
 }
 
-/// `claim` on the runtimes of both APIs.
+/// Runs `claim` on the runtimes of both APIs.
 fn on_both_apis(claim: impl Fn(Runtime)) {
     let tokio = tokio::runtime::Runtime::new().unwrap();
     let _entered = tokio.enter();
@@ -120,7 +119,7 @@ const SHA1: Option<AuthMechanism> = Some(AuthMechanism::ScramSha1);
 const SHA256: Option<AuthMechanism> = Some(AuthMechanism::ScramSha256);
 
 #[test]
-fn each_user_is_proven_by_each_mechanism_it_has_and_by_negotiation() {
+fn users_authenticate_by_each_mechanism_and_by_negotiation() {
     on_both_apis(|runtime| {
         for (user, mechanism) in [
             ("sha1", SHA1),
@@ -140,7 +139,7 @@ fn each_user_is_proven_by_each_mechanism_it_has_and_by_negotiation() {
 }
 
 #[test]
-fn names_and_passwords_of_any_characters_are_proven() {
+fn names_and_passwords_can_have_any_characters() {
     on_both_apis(|runtime| {
         for (user, password) in [
             ("IX", "IX"),
@@ -155,7 +154,7 @@ fn names_and_passwords_of_any_characters_are_proven() {
 }
 
 #[test]
-fn who_is_not_the_user_is_refused_without_a_word_of_the_password() {
+fn failed_authentication_does_not_reveal_the_password() {
     on_both_apis(|runtime| {
         for (user, password, mechanism) in [
             ("sha1", "sha1", SHA256),
@@ -176,10 +175,10 @@ fn who_is_not_the_user_is_refused_without_a_word_of_the_password() {
     });
 }
 
-/// Negotiation that finds both mechanisms takes the stronger: the server counts what it was asked
-/// for.
+/// Negotiation selects the stronger of two mechanisms. The server counts the attempts per
+/// mechanism.
 #[test]
-fn negotiation_prefers_the_stronger_mechanism_and_saves_a_round_trip() {
+fn negotiation_selects_sha256_and_saves_a_round_trip() {
     let counts = || {
         let status = server().admin(doc! { "serverStatus": 1 }).unwrap();
         let mechanisms =
@@ -195,7 +194,7 @@ fn negotiation_prefers_the_stronger_mechanism_and_saves_a_round_trip() {
     assert!(counts() > before);
 }
 
-/// One derivation a user and salt, however many connections: the second finds the keys.
+/// The keys are derived once per user and salt, for any number of connections.
 #[test]
 fn keys_are_derived_once() {
     let credential = credential("both", "both", None);
@@ -208,7 +207,7 @@ fn keys_are_derived_once() {
 }
 
 #[test]
-fn a_server_that_forgot_the_user_can_be_told_again() {
+fn connection_can_be_reauthenticated() {
     on_both_apis(|runtime| {
         let credential = credential("sha1", "sha1", None);
         let options = ClientOptions::builder()
@@ -240,7 +239,7 @@ fn a_server_that_forgot_the_user_can_be_told_again() {
     });
 }
 
-/// Nonces are never used twice.
+/// Nonces are never reused.
 #[test]
 fn nonces_differ() {
     let messages: HashSet<_> =

@@ -1,5 +1,4 @@
-//! MONGODB-X509: the certificate of the TLS handshake is the proof; one command tells the server to
-//! take it.
+//! MONGODB-X509: authentication by the certificate of the TLS handshake, with a single command.
 
 use bson::raw::cstr;
 
@@ -8,7 +7,7 @@ use crate::error::Result;
 use crate::options::Credential;
 use crate::wire::DocWriter;
 
-/// The command. The server takes the user's name from the certificate where none is given.
+/// Writes the command. Without a username the server uses the one in the certificate.
 pub(super) fn write(authenticate: &mut DocWriter<'_>, credential: &Credential) {
     authenticate.i32(cstr!("authenticate"), 1);
     authenticate.str(cstr!("mechanism"), "MONGODB-X509");
