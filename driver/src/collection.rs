@@ -336,8 +336,8 @@ impl<T, F: Mode> Collection<T, F> {
     pub fn aggregate(
         &self,
         pipeline: impl IntoIterator<Item = Document>,
-    ) -> Aggregate<'_, T, Document, F> {
-        Aggregate::new(self, pipeline.into_iter().collect())
+    ) -> Aggregate<'_, Document, F> {
+        Aggregate::new(self.on(), pipeline.into_iter().collect())
     }
 
     /// The distinct values of the field `field_name` among the documents that match `filter`.

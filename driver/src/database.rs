@@ -135,6 +135,96 @@ impl<F: Mode> Database<F> {
         RunCommand { database: self, command, options: None, session: None }
     }
 
+    /// Runs `command` as it is, and gives a cursor over the result that it opens.
+    ///
+    /// The rules of [`run_command`](Self::run_command) hold. The options
+    /// [`batch_size`](RunCursorCommand::batch_size), [`max_time`](RunCursorCommand::max_time) and
+    /// [`comment`](RunCursorCommand::comment) belong to the later batches: what the first one
+    /// needs, write into the command. A tailable cursor needs `tailable` (and `awaitData`) in the
+    /// command, and the same as [`cursor_type`](RunCursorCommand::cursor_type); where the two
+    /// differ, the result is undefined. The same holds where the command has a `maxTimeMS` and a
+    /// `timeout` applies.
+    ///
+    /// # Errors
+    /// - Those of [`run_command`](Self::run_command).
+    /// - `InvalidArgument` for a `max_time` together with a `timeout`, unless the cursor awaits
+    ///   documents.
+    /// - `InvalidResponse` when the reply has no cursor.
+    /// - `Write` when the command wrote and its write concern was not met.
+    ///
+    /// # Cancel safety
+    /// As [`Collection::find`].
+    ///
+    /// # Example
+    /// ```no_run
+    /// use driver::bson::doc;
+    ///
+    /// # fn example(client: driver::sync::Client) -> driver::Result<()> {
+    /// let zoo = client.database("zoo");
+    /// let command = doc! { "find": "monkeys", "filter": { "swims": true }, "batchSize": 10 };
+    /// for monkey in zoo.run_cursor_command(command).batch_size(100).run()? {
+    ///     println!("{}", monkey?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn run_cursor_command(&self, command: Document) -> RunCursorCommand<'_, F> {
+        RunCursorCommand::new(self.on(), encode::document(&command))
+    }
+
+    /// As [`run_cursor_command`](Self::run_cursor_command), with a command that is BSON already.
+    ///
+    /// # Errors
+    /// Those of [`run_cursor_command`](Self::run_cursor_command).
+    ///
+    /// # Example
+    /// ```no_run
+    /// use driver::bson::rawdoc;
+    ///
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let command = rawdoc! { "listCollections": 1, "nameOnly": true };
+    /// let mut collections = client.database("zoo").run_raw_cursor_command(command).await?;
+    /// while collections.advance().await? {
+    ///     println!("{:?}", collections.current());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn run_raw_cursor_command(&self, command: RawDocumentBuf) -> RunCursorCommand<'_, F> {
+        RunCursorCommand::new(self.on(), Ok(command))
+    }
+
+    /// Runs `pipeline` over no collection, and gives a cursor over what comes out. Its first stage
+    /// makes the documents, such as `$currentOp`, `$listLocalSessions` or `$documents`.
+    ///
+    /// Sent once more as [`Collection::find`] is, unless its last stage writes (`$out`, `$merge`).
+    ///
+    /// # Errors
+    /// Those of [`Collection::aggregate`].
+    ///
+    /// # Cancel safety
+    /// As [`Collection::aggregate`].
+    ///
+    /// # Example
+    /// ```no_run
+    /// use driver::bson::doc;
+    ///
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let pipeline = [doc! { "$currentOp": { "allUsers": true } }, doc! { "$limit": 10 }];
+    /// let mut running = client.database("admin").aggregate(pipeline).await?;
+    /// while running.advance().await? {
+    ///     println!("{:?}", running.current());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn aggregate(
+        &self,
+        pipeline: impl IntoIterator<Item = Document>,
+    ) -> Aggregate<'_, Document, F> {
+        Aggregate::new(self.on(), pipeline.into_iter().collect())
+    }
+
     /// The names of the database's collections and views.
     ///
     /// # Errors

@@ -31,6 +31,7 @@ pub(crate) mod kill_cursors;
 mod list_collection_names;
 mod replace_one;
 mod run_command;
+mod run_cursor_command;
 mod update;
 
 pub use self::aggregate::{Aggregate, AggregateOptions, AggregateOptionsBuilder};
@@ -53,6 +54,9 @@ pub use self::list_collection_names::{
 };
 pub use self::replace_one::{ReplaceOne, ReplaceOptions, ReplaceOptionsBuilder};
 pub use self::run_command::{RunCommand, RunCommandOptions, RunCommandOptionsBuilder};
+pub use self::run_cursor_command::{
+    RunCursorCommand, RunCursorCommandOptions, RunCursorCommandOptionsBuilder,
+};
 pub use self::session::{ExplicitSession, ImplicitSession};
 pub(crate) use self::update::Multi;
 pub use self::update::{Update, UpdateOptions, UpdateOptionsBuilder};

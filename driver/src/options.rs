@@ -51,8 +51,8 @@ pub use crate::ops::{
     FindOneOptionsBuilder, FindOptions, FindOptionsBuilder, InsertManyOptions,
     InsertManyOptionsBuilder, InsertOneOptions, InsertOneOptionsBuilder,
     ListCollectionNamesOptions, ListCollectionNamesOptionsBuilder, ReplaceOptions,
-    ReplaceOptionsBuilder, RunCommandOptions, RunCommandOptionsBuilder, UpdateOptions,
-    UpdateOptionsBuilder,
+    ReplaceOptionsBuilder, RunCommandOptions, RunCommandOptionsBuilder,
+    RunCursorCommandOptions, RunCursorCommandOptionsBuilder, UpdateOptions, UpdateOptionsBuilder,
 };
 pub use crate::types::{Compressor, DriverInfo, DriverInfoBuilder, ServerAddress};
 pub use crate::uri::{ConnectionString, HostInfo};

@@ -1,27 +1,29 @@
-//! `aggregate`, with a cursor over what comes out.
+//! `aggregate` on a collection or a database, with a cursor over what comes out.
 
 use std::marker::PhantomData;
 
+use super::command::On;
 use super::prelude::*;
 use super::session::{ExplicitSession, ImplicitSession, Session};
 use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
 use crate::exec::{RequestContext, Setting, Target};
 use crate::session::ClientSession;
 
-/// Runs a pipeline over a collection of `T`, from which `U` come out. Made by
-/// [`Collection::aggregate`].
+/// Runs a pipeline from which `T` come out. Made by [`Collection::aggregate`] and
+/// [`Database::aggregate`](crate::database::Database::aggregate).
 #[must_use = "an operation does nothing until it is awaited or run"]
-pub struct Aggregate<'a, T, U, F: Mode, S = ImplicitSession> {
-    collection: &'a Collection<T, F>,
+pub struct Aggregate<'a, T, F: Mode, S = ImplicitSession> {
+    /// A collection, or a database.
+    on: On<'a>,
     pipeline: Vec<Document>,
     options: Option<Box<AggregateOptions>>,
     session: S,
-    out: PhantomData<fn() -> U>,
+    out: PhantomData<fn(F) -> T>,
 }
 
 options! {
-    /// The options of [`Collection::aggregate`].
-    AggregateOptions, AggregateOptionsBuilder for ['a, T, U, F: Mode, S] Aggregate<'a, T, U, F, S> {
+    /// The options of [`Collection::aggregate`] and [`Database::aggregate`](crate::database::Database::aggregate).
+    AggregateOptions, AggregateOptionsBuilder for ['a, T, F: Mode, S] Aggregate<'a, T, F, S> {
         /// Allows the server to use its disk for stages that do not fit into memory.
         allow_disk_use: bool = "allowDiskUse",
         /// The number of documents in a batch.
@@ -49,33 +51,27 @@ options! {
     }
 }
 
-impl<'a, T, U, F: Mode> Aggregate<'a, T, U, F> {
-    pub(crate) fn new(collection: &'a Collection<T, F>, pipeline: Vec<Document>) -> Self {
-        Aggregate {
-            collection,
-            pipeline,
-            options: None,
-            session: ImplicitSession,
-            out: PhantomData,
-        }
+impl<'a, T, F: Mode> Aggregate<'a, T, F> {
+    pub(crate) fn new(on: On<'a>, pipeline: Vec<Document>) -> Self {
+        Aggregate { on, pipeline, options: None, session: ImplicitSession, out: PhantomData }
     }
 
     /// Runs the operation in `session`, in which the cursor must then be read.
     pub fn session(
         self,
         session: impl Into<&'a mut ClientSession<F>>,
-    ) -> Aggregate<'a, T, U, F, ExplicitSession<'a>> {
-        let Aggregate { collection, pipeline, options, session: ImplicitSession, out } = self;
+    ) -> Aggregate<'a, T, F, ExplicitSession<'a>> {
+        let Aggregate { on, pipeline, options, session: ImplicitSession, out } = self;
         let session = ExplicitSession::new(session.into().state());
-        Aggregate { collection, pipeline, options, session, out }
+        Aggregate { on, pipeline, options, session, out }
     }
 }
 
-impl<'a, T, U, F: Mode, S> Aggregate<'a, T, U, F, S> {
-    /// Decodes the documents that come out as `V`.
-    pub fn with_type<V>(self) -> Aggregate<'a, T, V, F, S> {
-        let Aggregate { collection, pipeline, options, session, out: _ } = self;
-        Aggregate { collection, pipeline, options, session, out: PhantomData }
+impl<'a, T, F: Mode, S> Aggregate<'a, T, F, S> {
+    /// Decodes the documents that come out as `U`.
+    pub fn with_type<U>(self) -> Aggregate<'a, U, F, S> {
+        let Aggregate { on, pipeline, options, session, out: _ } = self;
+        Aggregate { on, pipeline, options, session, out: PhantomData }
     }
 
     /// Whether the last stage writes into a collection.
@@ -85,12 +81,12 @@ impl<'a, T, U, F: Mode, S> Aggregate<'a, T, U, F, S> {
     }
 }
 
-operation! { @parts [T: 'a, U: 'a, F: Mode, S: Session<'a>] Aggregate<'a, T, U, F, S>, 'a, collection }
-operation! { [T: 'a, U: 'a,] Aggregate<'a, T, U; F, ImplicitSession> -> Cursor<U; F> }
-operation! { [T: 'a, U: 'a,] Aggregate<'a, T, U; F, ExplicitSession<'a>> -> SessionCursor<U; F> }
+operation! { @parts [T: 'a, F: Mode, S: Session<'a>] Aggregate<'a, T, F, S>, 'a, on }
+operation! { [T: 'a,] Aggregate<'a, T; F, ImplicitSession> -> Cursor<T; F> }
+operation! { [T: 'a,] Aggregate<'a, T; F, ExplicitSession<'a>> -> SessionCursor<T; F> }
 
-impl<'a, T: 'a, U: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T, U, F, S> {
-    type Output = S::Cursor<U, F>;
+impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T, F, S> {
+    type Output = S::Cursor<T, F>;
 
     fn meta(&self) -> &'static Meta {
         if self.writes() {
@@ -100,11 +96,20 @@ impl<'a, T: 'a, U: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T,
         }
     }
 
+    fn check(&self, _session: Option<&SessionState>) -> Result<()> {
+        if self.on.collection.is_none() && self.pipeline.is_empty() {
+            return Err(Error::invalid_argument(
+                "the pipeline has no stages; on a database, the first one makes the documents, \
+                 such as $currentOp or $documents",
+            ));
+        }
+        Ok(())
+    }
+
     fn context<'s>(&'s self, usual: RequestContext<'s>) -> RequestContext<'s> {
         if !self.writes() {
             return usual;
         }
-        let on = self.collection.on();
         let own = self.options.as_ref().and_then(|options| options.write_concern.as_ref());
         let target = match usual.target {
             Target::Readable(criteria) => Target::WritingAggregate(criteria),
@@ -112,13 +117,17 @@ impl<'a, T: 'a, U: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T,
         };
         RequestContext {
             target,
-            write_concern: Setting::of(own, on.concerns.write_concern.as_ref()),
+            write_concern: Setting::of(own, self.on.concerns.write_concern.as_ref()),
             ..usual
         }
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
-        body.str(cstr!("aggregate"), self.collection.name());
+        match self.on.collection {
+            Some(name) => body.str(cstr!("aggregate"), name),
+            // Of a database: its pipeline begins with a stage that makes documents.
+            None => body.i32(cstr!("aggregate"), 1),
+        }
         let mut stages = body.array(cstr!("pipeline"));
         self.pipeline.iter().try_for_each(|stage| stages.serialize(stage))?;
         drop(stages);
@@ -144,6 +153,6 @@ impl<'a, T: 'a, U: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T,
             comment: options.comment,
             timeout,
         };
-        RawCursor::open(self.collection.on().core, reply, get_more_options).map(S::cursor)
+        RawCursor::open(self.on.core, reply, get_more_options).map(S::cursor)
     }
 }

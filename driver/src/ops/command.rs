@@ -32,6 +32,11 @@ pub(crate) struct On<'a> {
 }
 
 impl<'a> On<'a> {
+    /// Itself, for operations that hold what they were made by in this form.
+    pub(crate) fn on(&self) -> On<'a> {
+        *self
+    }
+
     /// What an operation of that name on this handle is called in errors.
     pub(crate) fn operation_name(self, operation: &'static str) -> OperationName<'a> {
         OperationName { operation, db: self.db, collection: self.collection }

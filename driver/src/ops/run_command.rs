@@ -39,20 +39,7 @@ impl<'a, F: Mode> Command<'a> for RunCommand<'a, F> {
     }
 
     fn check(&self, session: Option<&SessionState>) -> Result<()> {
-        let command = self.command.as_ref().map_err(Error::clone)?;
-        if command.is_empty() {
-            return Err(Error::invalid_argument(
-                "the command is an empty document; its first field names the command",
-            ));
-        }
-        if session.is_some_and(SessionState::is_snapshot)
-            && command.get("readConcern").is_ok_and(|own| own.is_some())
-        {
-            return Err(Error::invalid_argument(
-                "the command has a readConcern, and its session reads a snapshot, which is one; leave either out",
-            ));
-        }
-        Ok(())
+        check(&self.command, session)
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
@@ -63,4 +50,30 @@ impl<'a, F: Mode> Command<'a> for RunCommand<'a, F> {
     fn decode(self, reply: Reply<'a>) -> Result<Document> {
         decode::document(reply.document()).map_err(|cause| malformed(cause).at(reply.host()))
     }
+}
+
+/// Refuses a command that could not be written as BSON, one without a name, and one with a read
+/// concern in a session that has one.
+///
+/// # Errors
+/// `BsonSerialization`, `InvalidArgument`.
+pub(super) fn check(
+    command: &Result<RawDocumentBuf>,
+    session: Option<&SessionState>,
+) -> Result<()> {
+    let command = command.as_ref().map_err(Error::clone)?;
+    if command.is_empty() {
+        return Err(Error::invalid_argument(
+            "the command is an empty document; its first field names the command",
+        ));
+    }
+    if session.is_some_and(SessionState::is_snapshot)
+        && command.get("readConcern").is_ok_and(|own| own.is_some())
+    {
+        return Err(Error::invalid_argument(
+            "the command has a readConcern, and its session reads a snapshot, which is one; leave \
+             either out",
+        ));
+    }
+    Ok(())
 }

@@ -1,20 +1,33 @@
 //! The trait over both APIs, for tests that are written once.
 
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use driver::bson::Document;
 use driver::client::Client;
+use driver::cursor::{Cursor, SessionCursor};
 use driver::database::Database;
 use driver::ops::Operation;
 use driver::options::ClientOptions;
+use driver::session::ClientSession;
 use driver::{Async, Blocking, Mode, Result};
+use futures_util::{StreamExt, TryStreamExt};
 use testbed::shared_standalone;
 
 /// Opens clients of an API and runs its operations.
 pub(crate) trait Api: Mode + Sized {
     fn open(options: ClientOptions) -> Result<Client<Self>>;
     fn end<O: Operation>(operation: O) -> Result<O::Output>;
+    fn start_session(client: &Client<Self>) -> ClientSession<Self>;
+    fn next(cursor: &mut Cursor<Document, Self>) -> Option<Result<Document>>;
+    /// All that a cursor gives.
+    fn collect(cursor: Cursor<Document, Self>) -> Result<Vec<Document>>;
+    /// All that a cursor gives, read in its session.
+    fn collect_in(
+        cursor: SessionCursor<Document, Self>,
+        session: &mut ClientSession<Self>,
+    ) -> Result<Vec<Document>>;
 
     /// A database of the shared standalone server that no other test uses.
     fn fresh_database() -> Database<Self> {
@@ -36,6 +49,25 @@ impl Api for Async {
     fn end<O: Operation>(operation: O) -> Result<O::Output> {
         block_on(operation.perform())
     }
+
+    fn start_session(client: &Client<Self>) -> ClientSession<Self> {
+        block_on(client.start_session().into_future()).unwrap()
+    }
+
+    fn next(cursor: &mut Cursor<Document, Self>) -> Option<Result<Document>> {
+        block_on(StreamExt::next(cursor))
+    }
+
+    fn collect(cursor: Cursor<Document, Self>) -> Result<Vec<Document>> {
+        block_on(cursor.try_collect())
+    }
+
+    fn collect_in(
+        mut cursor: SessionCursor<Document, Self>,
+        session: &mut ClientSession<Self>,
+    ) -> Result<Vec<Document>> {
+        std::iter::from_fn(|| block_on(cursor.next(session))).collect()
+    }
 }
 
 impl Api for Blocking {
@@ -46,6 +78,25 @@ impl Api for Blocking {
     fn end<O: Operation>(operation: O) -> Result<O::Output> {
         driver::sync::block_on(operation.perform())
     }
+
+    fn start_session(client: &Client<Self>) -> ClientSession<Self> {
+        client.start_session().run().unwrap()
+    }
+
+    fn next(cursor: &mut Cursor<Document, Self>) -> Option<Result<Document>> {
+        Iterator::next(cursor)
+    }
+
+    fn collect(cursor: Cursor<Document, Self>) -> Result<Vec<Document>> {
+        Iterator::collect(cursor)
+    }
+
+    fn collect_in(
+        mut cursor: SessionCursor<Document, Self>,
+        session: &mut ClientSession<Self>,
+    ) -> Result<Vec<Document>> {
+        std::iter::from_fn(|| cursor.next(session)).collect()
+    }
 }
 
 fn runtime() -> &'static tokio::runtime::Runtime {
@@ -53,7 +104,7 @@ fn runtime() -> &'static tokio::runtime::Runtime {
     RUNTIME.get_or_init(|| tokio::runtime::Runtime::new().expect("a runtime can be started"))
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime().block_on(future)
 }
 

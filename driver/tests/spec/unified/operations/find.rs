@@ -1,9 +1,10 @@
 //! Reads that give documents: `find`, `findOne`, `aggregate`.
 
 use bson::{Bson, Document};
+use driver::ops::Aggregate;
 use driver::options::{AggregateOptions, FindOneOptions, FindOptions};
 
-use super::{Answer, Kind, Read, Registry, end, on_collection};
+use super::{Answer, Ended, InSession, Kind, Read, Registry, end, on_collection, on_database};
 use crate::unified::api::Api;
 use crate::unified::arguments::{Arguments, fill};
 use crate::unified::entities::OpenCursor;
@@ -14,7 +15,7 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Collection, "createFindCursor", create_find_cursor);
     registry.add(Kind::Collection, "findOne", find_one);
     registry.add(Kind::Collection, "aggregate", aggregate);
-    registry.lacks(Kind::Database, &["aggregate"], "aggregations of a whole database");
+    registry.add(Kind::Database, "aggregate", aggregate_database);
 }
 
 fn find<F: Api>(arguments: &mut Arguments) -> Read<F> {
@@ -62,6 +63,21 @@ fn find_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
 
 fn aggregate<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let pipeline: Vec<Document> = arguments.required("pipeline")?;
+    let options = aggregate_options(arguments)?;
+    on_collection(move |collection, session| {
+        collected(collection.aggregate(pipeline).with_options(options), session)
+    })
+}
+
+fn aggregate_database<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let pipeline: Vec<Document> = arguments.required("pipeline")?;
+    let options = aggregate_options(arguments)?;
+    on_database(move |database, session| {
+        collected(database.aggregate(pipeline).with_options(options), session)
+    })
+}
+
+fn aggregate_options(arguments: &mut Arguments) -> Result<AggregateOptions, Stop> {
     let mut options = AggregateOptions::default();
     fill!(options from arguments:
         allow_disk_use = "allowDiskUse", batch_size = "batchSize",
@@ -69,15 +85,17 @@ fn aggregate<F: Api>(arguments: &mut Arguments) -> Read<F> {
         collation = "collation", comment = "comment", hint = "hint", let_vars = "let");
     options.max_time = arguments.millis("maxTimeMS")?;
     options.max_await_time = arguments.millis("maxAwaitTimeMS")?;
-    on_collection(move |collection, session| {
-        let operation = collection.aggregate(pipeline).with_options(options);
-        let documents = match session {
-            None => F::end(operation).and_then(F::collect),
-            Some(session) => F::end(operation.session(&mut *session))
-                .and_then(|cursor| F::collect_in(cursor, session)),
-        };
-        documents.map(Answer::Documents)
-    })
+    Ok(options)
+}
+
+/// The documents that come out of an aggregation.
+fn collected<F: Api>(operation: Aggregate<'_, Document, F>, session: InSession<'_, F>) -> Ended<F> {
+    let documents = match session {
+        None => F::end(operation).and_then(F::collect),
+        Some(session) => F::end(operation.session(&mut *session))
+            .and_then(|cursor| F::collect_in(cursor, session)),
+    };
+    documents.map(Answer::Documents)
 }
 
 fn find_options(arguments: &mut Arguments) -> Result<FindOptions, Stop> {

@@ -1,20 +1,18 @@
 //! Commands that the caller writes.
 
 use bson::{Document, doc};
-use driver::options::RunCommandOptions;
+use driver::options::{RunCommandOptions, RunCursorCommandOptions};
 
-use super::{Kind, Read, Registry, end, on_database};
+use super::{Answer, Kind, Read, Registry, end, on_database};
 use crate::unified::api::Api;
-use crate::unified::arguments::Arguments;
+use crate::unified::arguments::{Arguments, fill};
+use crate::unified::entities::OpenCursor;
 use crate::unified::stop::Stop;
 
 pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Database, "runCommand", run_command);
-    registry.lacks(
-        Kind::Database,
-        &["runCursorCommand", "createCommandCursor"],
-        "cursors over the result of the caller's own command",
-    );
+    registry.add(Kind::Database, "runCursorCommand", run_cursor_command);
+    registry.add(Kind::Database, "createCommandCursor", create_command_cursor);
 }
 
 fn run_command<F: Api>(arguments: &mut Arguments) -> Read<F> {
@@ -25,6 +23,42 @@ fn run_command<F: Api>(arguments: &mut Arguments) -> Read<F> {
         let operation = database.run_command(command).with_options(options);
         Ok(end!(F, operation, session)?.into())
     })
+}
+
+fn run_cursor_command<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let command = command(arguments)?;
+    let options = cursor_options(arguments)?;
+    on_database(move |database, session| {
+        let operation = database.run_cursor_command(command).with_options(options);
+        let documents = match session {
+            None => F::end(operation).and_then(F::collect),
+            Some(session) => F::end(operation.session(&mut *session))
+                .and_then(|cursor| F::collect_in(cursor, session)),
+        };
+        documents.map(Answer::Documents)
+    })
+}
+
+fn create_command_cursor<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let command = command(arguments)?;
+    let options = cursor_options(arguments)?;
+    on_database(move |database, session| {
+        let operation = database.run_cursor_command(command).with_options(options);
+        let cursor = match session {
+            None => F::end(operation).map(OpenCursor::Plain)?,
+            Some(session) => F::end(operation.session(session)).map(OpenCursor::OfSession)?,
+        };
+        Ok(Answer::Cursor(cursor))
+    })
+}
+
+fn cursor_options(arguments: &mut Arguments) -> Result<RunCursorCommandOptions, Stop> {
+    let mut options = RunCursorCommandOptions::default();
+    fill!(options from arguments: batch_size = "batchSize", comment = "comment");
+    options.selection_criteria = arguments.selection()?;
+    options.cursor_type = arguments.cursor_type()?;
+    options.max_time = arguments.millis("maxTimeMS")?;
+    Ok(options)
 }
 
 /// The command is known by its first field, wherever the file has it.

@@ -1,0 +1,112 @@
+//! Any command that opens a cursor, as the caller wrote it (specification "runCommand", section
+//! "runCursorCommand").
+
+use std::marker::PhantomData;
+
+use bson::RawDocumentBuf;
+
+use super::command::On;
+use super::prelude::*;
+use super::session::{ExplicitSession, ImplicitSession, Session};
+use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
+use crate::exec::{RequestContext, Retry};
+use crate::options::CursorType;
+use crate::session::ClientSession;
+
+/// Runs a command that opens a cursor. Made by
+/// [`Database::run_cursor_command`](crate::database::Database::run_cursor_command).
+#[must_use = "an operation does nothing until it is awaited or run"]
+pub struct RunCursorCommand<'a, F: Mode, S = ImplicitSession> {
+    on: On<'a>,
+    command: Result<RawDocumentBuf>,
+    options: Option<Box<RunCursorCommandOptions>>,
+    session: S,
+    mode: PhantomData<fn() -> F>,
+}
+
+options! {
+    /// The options of [`Database::run_cursor_command`](crate::database::Database::run_cursor_command).
+    ///
+    /// `batch_size`, `max_time` and `comment` belong to the later batches of the cursor alone: what the first one
+    /// needs is in the command.
+    RunCursorCommandOptions, RunCursorCommandOptionsBuilder for ['a, F: Mode, S] RunCursorCommand<'a, F, S> {
+        /// The servers that may answer. Default: the primary.
+        selection_criteria: SelectionCriteria,
+        /// The kind of cursor that the command opens. Default: one that ends with its result.
+        cursor_type: CursorType,
+        /// The number of documents in a later batch.
+        batch_size: u32,
+        /// Of a [`CursorType::TailableAwait`] cursor, how long the server waits for new documents. Servers refuse it
+        /// for other cursors.
+        max_time: Duration,
+        /// A comment for later batches, shown in the server's logs and profiles.
+        comment: Bson as impl Into<Bson>,
+    }
+}
+
+impl<'a, F: Mode> RunCursorCommand<'a, F> {
+    pub(crate) fn new(on: On<'a>, command: Result<RawDocumentBuf>) -> Self {
+        let mode = PhantomData;
+        RunCursorCommand { on, command, options: None, session: ImplicitSession, mode }
+    }
+
+    /// Runs the operation in `session`, in which the cursor must then be read.
+    pub fn session(
+        self,
+        session: impl Into<&'a mut ClientSession<F>>,
+    ) -> RunCursorCommand<'a, F, ExplicitSession<'a>> {
+        let RunCursorCommand { on, command, options, session: ImplicitSession, mode } = self;
+        let session = ExplicitSession::new(session.into().state());
+        RunCursorCommand { on, command, options, session, mode }
+    }
+}
+
+operation! { @parts [F: Mode, S: Session<'a>] RunCursorCommand<'a, F, S>, 'a, on }
+operation! { [] RunCursorCommand<'a; F, ImplicitSession> -> Cursor<Document; F> }
+operation! { [] RunCursorCommand<'a; F, ExplicitSession<'a>> -> SessionCursor<Document; F> }
+
+impl<'a, F: Mode, S: Session<'a>> Command<'a> for RunCursorCommand<'a, F, S> {
+    type Output = S::Cursor<Document, F>;
+
+    fn meta(&self) -> &'static Meta {
+        const { &Meta::other("run_cursor_command", "runCursorCommand", Retry::Never) }
+    }
+
+    fn check(&self, session: Option<&SessionState>) -> Result<()> {
+        super::run_command::check(&self.command, session)?;
+        let Some(options) = self.options.as_deref() else { return Ok(()) };
+        let awaits = options.cursor_type == Some(CursorType::TailableAwait);
+        if options.timeout.is_some() && options.max_time.is_some() && !awaits {
+            return Err(Error::invalid_argument(
+                "timeout bounds the server's work on later batches already, and max_time would \
+                 bound it as well; set one of the two",
+            ));
+        }
+        Ok(())
+    }
+
+    fn context<'s>(&'s self, usual: RequestContext<'s>) -> RequestContext<'s> {
+        // The command has a limit of its own, if it has one.
+        RequestContext { max_time: None, ..usual }
+    }
+
+    fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
+        body.extend(self.command.as_ref().map_err(Error::clone)?);
+        Ok(())
+    }
+
+    fn decode(self, reply: Reply<'a>) -> Result<Self::Output> {
+        let timeout = self.on().timeout(self.options());
+        let options = self.options.unwrap_or_default();
+        let get_more_options = GetMoreOptions {
+            awaits: options.cursor_type == Some(CursorType::TailableAwait),
+            operation: "run_cursor_command",
+            batch_size: options.batch_size,
+            left: None,
+            max_await_time: options.max_time,
+            comment: options.comment,
+            timeout,
+        };
+        RawCursor::open(self.on.core, reply, get_more_options).map(S::cursor)
+    }
+}

@@ -1,0 +1,167 @@
+//! A client whose commands and connections are written down.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use driver::bson::{Bson, Document, doc};
+use driver::client::Client;
+use driver::database::Database;
+use driver::error::ErrorKind;
+use driver::event::EventHandler;
+use driver::event::cmap::CmapEvent;
+use driver::event::command::CommandEvent;
+use driver::ops::Operation;
+use driver::options::{ClientOptions, ConnectionString};
+use driver::{Async, Error};
+
+use crate::api::{Api, block_on};
+
+/// Far more than anything takes here; only what hangs reaches it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A client, and what it tells. Its application name is the name of a database that no other test
+/// uses.
+pub(crate) struct Observed<F: Api> {
+    pub(crate) client: Client<F>,
+    pub(crate) name: String,
+    commands: Arc<Mutex<Vec<CommandEvent>>>,
+    connections: Arc<Mutex<(usize, usize)>>,
+}
+
+impl<F: Api> Observed<F> {
+    pub(crate) fn of(uri: &str) -> Self {
+        Self::with(uri, |_| {})
+    }
+
+    pub(crate) fn with(uri: &str, adjust: impl FnOnce(&mut ClientOptions)) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("observed_{}_{number}", std::process::id());
+        let commands: Arc<Mutex<Vec<CommandEvent>>> = Arc::default();
+        let connections: Arc<Mutex<(usize, usize)>> = Arc::default();
+        let mut options = ConnectionString::parse(uri).unwrap().options;
+        let told = Arc::clone(&commands);
+        options.command_event_handler =
+            Some(EventHandler::callback(move |event| told.lock().unwrap().push(event)));
+        let told = Arc::clone(&connections);
+        options.cmap_event_handler = Some(EventHandler::callback(move |event| match event {
+            CmapEvent::ConnectionCreated(_) => told.lock().unwrap().0 += 1,
+            CmapEvent::ConnectionClosed(_) => told.lock().unwrap().1 += 1,
+            _ => {}
+        }));
+        options.app_name = Some(name.clone());
+        adjust(&mut options);
+        Observed { client: F::open(options).unwrap(), name, commands, connections }
+    }
+
+    pub(crate) fn database(&self) -> Database<F> {
+        self.client.database(&self.name)
+    }
+
+    /// The commands of that name that have been sent.
+    pub(crate) fn sent(&self, name: &str) -> Vec<Document> {
+        let commands = self.commands.lock().unwrap();
+        let sent = commands.iter().filter_map(|event| match event {
+            CommandEvent::Started(event) if event.command_name == name => Some(&event.command),
+            _ => None,
+        });
+        sent.cloned().collect()
+    }
+
+    /// The names of the commands that have been sent.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let commands = self.commands.lock().unwrap();
+        let names = commands.iter().filter_map(|event| match event {
+            CommandEvent::Started(event) => Some(event.command_name.clone()),
+            _ => None,
+        });
+        names.collect()
+    }
+
+    /// What has been written down so far is forgotten.
+    pub(crate) fn forget(&self) {
+        self.commands.lock().unwrap().clear();
+    }
+
+    /// How many connections have been opened, and closed.
+    pub(crate) fn connections(&self) -> (usize, usize) {
+        *self.connections.lock().unwrap()
+    }
+
+    /// How many cursors of the client's database are open on the server.
+    pub(crate) fn open_cursors(&self) -> usize {
+        let in_database = doc! { "$match": { "ns": { "$regex": format!("^{}[.]", self.name) } } };
+        let idle = doc! { "$currentOp": { "allUsers": true, "idleCursors": true } };
+        let of_cursors = doc! { "$match": { "type": "idleCursor" } };
+        let stages = [idle, of_cursors, in_database];
+        let found = F::end(self.client.database("admin").aggregate(stages)).unwrap();
+        F::collect(found).unwrap().len()
+    }
+}
+
+/// The server holds what the application `app` asks for with `command` for so long, once.
+pub(crate) fn held_once(app: &str, command: &str, millis: i32) -> Document {
+    doc! {
+        "configureFailPoint": "failCommand", "mode": { "times": 1 },
+        "data": {
+            "failCommands": [command], "blockConnection": true, "blockTimeMS": millis, "appName": app,
+        },
+    }
+}
+
+/// A server has one fault of a name at a time: the tests that set one take turns.
+pub(crate) fn turn_for_faults() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Drops an operation that the server has not answered yet.
+pub(crate) fn drop_in_flight(operation: impl Operation, sent: impl Fn() -> bool) {
+    block_on(async {
+        let mut operation = std::pin::pin!(operation.perform());
+        let dropped = tokio::time::timeout(PATIENCE, async {
+            std::future::poll_fn(|cx| match operation.as_mut().poll(cx) {
+                std::task::Poll::Ready(_) => panic!("the operation ended before it was dropped"),
+                std::task::Poll::Pending if sent() => std::task::Poll::Ready(()),
+                std::task::Poll::Pending => {
+                    cx.waker().wake_by_ref();
+                    std::task::Poll::Pending
+                }
+            })
+            .await;
+        });
+        dropped.await.expect("nothing was sent");
+    });
+}
+
+/// Waits until `holds` does.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = std::time::Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < PATIENCE, "it took too long until {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The message of an `InvalidArgument`.
+pub(crate) fn invalid(error: &Error) -> String {
+    assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error:?}");
+    error.to_string()
+}
+
+/// The numbers that the documents have in their field `x`.
+pub(crate) fn numbers(documents: &[Document]) -> Vec<i64> {
+    let number = |document: &Document| match document.get("x") {
+        Some(Bson::Int32(x)) => i64::from(*x),
+        Some(Bson::Int64(x)) => *x,
+        other => panic!("x is {other:?}"),
+    };
+    documents.iter().map(number).collect()
+}
+
+/// A dropped operation leaves neither its connection nor a cursor behind.
+pub(crate) fn check_nothing_stays(observed: &Observed<Async>) {
+    eventually("no cursor is open", || observed.open_cursors() == 0);
+    assert_eq!(observed.connections(), (1, 0));
+}
