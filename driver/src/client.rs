@@ -10,9 +10,13 @@ use crate::description::TopologyDescription;
 use crate::error::Result;
 use crate::exec::Core;
 use crate::mode::{Async, Blocking, Mode};
+use crate::ops::BulkWrite;
+use crate::ops::command::On;
 use crate::options::{
     ClientOptions, DatabaseOptions, DriverInfo, ReadConcern, SelectionCriteria, WriteConcern,
+    WriteModel,
 };
+use crate::results::SummaryBulkWriteResult;
 use crate::rt::{self, Runtime};
 use crate::session::StartSession;
 
@@ -192,6 +196,11 @@ impl<F: Mode> Client<F> {
         &self.core
     }
 
+    /// The client as what an operation is done on: its commands are those of the database `admin`.
+    pub(crate) fn on(&self) -> On<'_> {
+        On { core: &self.core, db: "admin", collection: None, concerns: &self.core.concerns }
+    }
+
     /// Ends the idle sessions on the server, as far as one can be had at once; then everything
     /// else.
     async fn close(&self) {
@@ -222,6 +231,54 @@ impl<F: Mode> Client<F> {
     /// The database that the connection string names, if it names one.
     pub fn default_database(&self) -> Option<Database<F>> {
         self.core.options.default_database.as_deref().map(|name| self.database(name))
+    }
+
+    /// Writes `models` of any collections: inserts, updates, replacements and deletes. Needs servers
+    /// from 8.0 on; the [`bulk_write`](crate::collection::Collection::bulk_write) of a collection
+    /// works on all.
+    ///
+    /// Gives numbers; with [`verbose_results`](BulkWrite::verbose_results), the result of each write
+    /// as well. A command is sent once more as
+    /// [`update_one`](crate::collection::Collection::update_one) is, unless it carries an
+    /// [`UpdateMany`](WriteModel::UpdateMany) or a [`DeleteMany`](WriteModel::DeleteMany).
+    ///
+    /// # Errors
+    /// - `IncompatibleServer` on servers before 8.0. Nothing was sent then.
+    /// - `InvalidArgument` when there are no models; when a model has no namespace, its update has
+    ///   no operators, its replacement begins with one, or it is too large. The message gives its
+    ///   position. Also for an unacknowledged write concern with ordered writes or verbose results.
+    /// - `BulkWrite` when models were refused, or when a command failed after others had succeeded:
+    ///   it tells by the positions of the models what was done, what was refused, what was not
+    ///   tried, and of what that is not known. Its `source()` says why the operation ended early.
+    /// - Those of every operation.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, any part of the models may have been done. The client stays usable.
+    ///
+    /// # Example
+    /// ```no_run
+    /// use driver::bson::{Document, doc};
+    /// use driver::options::WriteModel;
+    ///
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let shop = client.database("shop");
+    /// let (stock, orders) =
+    ///     (shop.collection::<Document>("stock"), shop.collection::<Document>("orders"));
+    /// let taken = doc! { "$inc": { "left": -1 } };
+    /// let models: Vec<WriteModel> = vec![
+    ///     orders.insert_one_model(doc! { "item": "pear" })?.into(),
+    ///     stock.update_one_model(doc! { "_id": "pear" }, taken).into(),
+    /// ];
+    /// let done = client.bulk_write(models).verbose_results().await?;
+    /// println!("order {} is written", done.insert_results[&0].inserted_id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn bulk_write(
+        &self,
+        models: impl IntoIterator<Item = impl Into<WriteModel>>,
+    ) -> BulkWrite<'_, SummaryBulkWriteResult, F> {
+        BulkWrite::new(self.on(), models.into_iter().map(Into::into).collect())
     }
 
     /// Which servers take reads that say nothing else.

@@ -4,20 +4,24 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bson::Document;
+use serde::Serialize;
 
 use crate::client::Client;
 use crate::database::Database;
+use crate::error::Result;
 use crate::exec::Core;
 use crate::mode::Mode;
 use crate::ops::command::On;
 use crate::ops::*;
 use crate::options::{
-    CollectionOptions, ReadConcern, SelectionCriteria, UpdateModifications, WriteConcern,
+    CollectionOptions, Concerns, DeleteManyModel, DeleteOneModel, InsertOneModel, ReadConcern,
+    ReplaceOneModel, SelectionCriteria, UpdateManyModel, UpdateModifications, UpdateOneModel,
+    WriteConcern, WriteModel,
 };
 use crate::types::Namespace;
+use crate::wire::encode;
 
 /// A collection of a database, whose documents are of type `T`.
 ///
@@ -39,15 +43,6 @@ pub(crate) struct CollectionInner {
     pub(crate) db: String,
     pub(crate) name: String,
     pub(crate) concerns: Concerns,
-}
-
-/// What holds where an operation says nothing.
-#[derive(Clone, Debug)]
-pub(crate) struct Concerns {
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) selection_criteria: SelectionCriteria,
-    pub(crate) read_concern: Option<ReadConcern>,
-    pub(crate) write_concern: Option<WriteConcern>,
 }
 
 impl CollectionInner {
@@ -298,6 +293,144 @@ impl<T, F: Mode> Collection<T, F> {
     /// Dropped while it runs, any part of the documents may have been deleted.
     pub fn delete_many(&self, filter: Document) -> Delete<'_, T, F> {
         Delete { collection: self, filter, multi: Multi::Many, options: None, session: None }
+    }
+
+    /// Writes `models` of all kinds: inserts, updates, replacements and deletes of this collection.
+    ///
+    /// They travel in as few commands as possible: adjacent models of one kind in one, until the
+    /// server's limits are reached. An [ordered](CollectionBulkWrite::ordered) bulk write, which is
+    /// the default, ends at the first model that is refused. An unordered one brings the models of
+    /// one kind together, and tries all.
+    ///
+    /// A command is sent once more as [`update_one`](Self::update_one) is, unless it carries an
+    /// [`UpdateMany`](crate::options::WriteModel::UpdateMany) or a
+    /// [`DeleteMany`](crate::options::WriteModel::DeleteMany).
+    ///
+    /// It works on every server. The [`bulk_write`](crate::client::Client::bulk_write) of the
+    /// client needs one from 8.0 on, and writes to several collections at once.
+    ///
+    /// # Errors
+    /// - `InvalidArgument` when there are no models; when a model is of another collection, its
+    ///   update has no operators, its replacement begins with one, or it is too large. The message
+    ///   gives its position.
+    /// - `BulkWrite` when models were refused, or when a command failed after others had succeeded:
+    ///   it tells by the positions of the models what was done, what was refused, what was not
+    ///   tried, and of what that is not known. Its `source()` says why the operation ended early.
+    /// - Those of [`update_one`](Self::update_one), when all models went in one command and that
+    ///   failed as a whole, or nothing was sent.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, any part of the models may have been done. The client stays usable.
+    ///
+    /// # Example
+    /// ```no_run
+    /// use driver::bson::{Document, doc};
+    /// use driver::error::ErrorKind;
+    /// use driver::options::WriteModel;
+    ///
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let stock = client.database("shop").collection::<Document>("stock");
+    /// let models: Vec<WriteModel> = vec![
+    ///     stock.insert_one_model(doc! { "_id": "pear", "left": 7 })?.into(),
+    ///     stock
+    ///         .update_one_model(doc! { "_id": "fig" }, doc! { "$inc": { "left": -1 } })
+    ///         .upsert(true)
+    ///         .into(),
+    ///     stock.delete_many_model(doc! { "left": { "$lte": 0 } }).into(),
+    /// ];
+    /// match stock.bulk_write(models).ordered(false).await {
+    ///     Ok(done) => println!("{} inserted, {} changed", done.inserted_count, done.modified_count),
+    ///     Err(error) => match error.kind() {
+    ///         ErrorKind::BulkWrite(failed) => {
+    ///             for (position, refused) in &failed.write_errors {
+    ///                 println!("model {position} was refused: {}", refused.message);
+    ///             }
+    ///             println!("to be tried again: {:?}", failed.unprocessed);
+    ///         }
+    ///         _ => return Err(error),
+    ///     },
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn bulk_write(
+        &self,
+        models: impl IntoIterator<Item = impl Into<WriteModel>>,
+    ) -> CollectionBulkWrite<'_, F> {
+        CollectionBulkWrite::new(self.on(), models.into_iter().map(Into::into).collect())
+    }
+
+    /// A model that inserts `document` into this collection, for a bulk write of the collection or
+    /// of the client.
+    ///
+    /// # Errors
+    /// `BsonSerialization` when the document cannot be written as BSON.
+    ///
+    /// # Example
+    /// ```
+    /// use serde::Serialize;
+    ///
+    /// #[derive(Serialize)]
+    /// struct Monkey {
+    ///     name: String,
+    /// }
+    ///
+    /// # fn example(monkeys: driver::Collection<Monkey>) -> driver::Result<()> {
+    /// let models = ["Mabel", "Kiki"].map(|name| monkeys.insert_one_model(Monkey { name: name.into() }));
+    /// # drop(models);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn insert_one_model(&self, document: impl Borrow<T>) -> Result<InsertOneModel>
+    where
+        T: Serialize,
+    {
+        Ok(InsertOneModel::of(self.namespace(), encode::raw(document.borrow())?.into()))
+    }
+
+    /// A model that puts `replacement` in the place of one document of this collection that matches
+    /// `filter`.
+    ///
+    /// # Errors
+    /// `BsonSerialization` when the replacement cannot be written as BSON.
+    pub fn replace_one_model(
+        &self,
+        filter: Document,
+        replacement: impl Borrow<T>,
+    ) -> Result<ReplaceOneModel>
+    where
+        T: Serialize,
+    {
+        let replacement = encode::raw(replacement.borrow())?.into();
+        Ok(ReplaceOneModel::of(self.namespace(), filter, replacement))
+    }
+
+    /// A model that changes one document of this collection that matches `filter`.
+    pub fn update_one_model(
+        &self,
+        filter: Document,
+        update: impl Into<UpdateModifications>,
+    ) -> UpdateOneModel {
+        UpdateOneModel::of(self.namespace(), filter, update.into())
+    }
+
+    /// A model that changes all documents of this collection that match `filter`.
+    pub fn update_many_model(
+        &self,
+        filter: Document,
+        update: impl Into<UpdateModifications>,
+    ) -> UpdateManyModel {
+        UpdateManyModel::of(self.namespace(), filter, update.into())
+    }
+
+    /// A model that deletes one document of this collection that matches `filter`.
+    pub fn delete_one_model(&self, filter: Document) -> DeleteOneModel {
+        DeleteOneModel::of(self.namespace(), filter)
+    }
+
+    /// A model that deletes all documents of this collection that match `filter`.
+    pub fn delete_many_model(&self, filter: Document) -> DeleteManyModel {
+        DeleteManyModel::of(self.namespace(), filter)
     }
 
     /// Counts the documents that match `filter`, exactly, by looking at them or at an index.

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use bson::{Document, RawDocumentBuf};
 
 use crate::client::Client;
-use crate::collection::{Collection, Concerns};
+use crate::collection::Collection;
 use crate::error::Result;
 use crate::exec::Core;
 use crate::mode::Mode;
 use crate::ops::command::On;
 use crate::ops::*;
 use crate::options::{
-    CollectionOptions, DatabaseOptions, ReadConcern, SelectionCriteria, WriteConcern,
+    CollectionOptions, Concerns, DatabaseOptions, ReadConcern, SelectionCriteria, WriteConcern,
 };
 use crate::wire::encode;
 

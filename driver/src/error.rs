@@ -6,6 +6,7 @@
 //! [`is_timeout`](Error::is_timeout), [`code`](Error::code), [`has_label`](Error::has_label),
 //! [`host`](Error::host).
 
+mod bulk_write;
 mod server;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use bson::RawDocumentBuf;
 
+pub use self::bulk_write::{BulkWriteError, PartialBulkWriteResult};
 pub use self::server::{
     CommandError, IndexedWriteError, InsertManyError, WriteConcernError, WriteError, WriteFailure,
 };
@@ -79,6 +81,8 @@ pub enum ErrorKind {
     Bson(bson::error::Error),
     /// Some documents of an `insert_many` were not inserted.
     InsertMany(InsertManyError),
+    /// Some models of a bulk write were not done.
+    BulkWrite(BulkWriteError),
     /// The server answered a command with an error.
     Command(CommandError),
     /// A single write failed, or its write concern was not met.
@@ -237,9 +241,16 @@ impl Error {
     /// The error that ended an operation of several commands early; else the error itself.
     fn ending(&self) -> &Self {
         match (&self.inner.kind, &self.inner.source) {
-            (ErrorKind::InsertMany(_), Some(source)) => source.downcast_ref().unwrap_or(self),
+            (ErrorKind::InsertMany(_) | ErrorKind::BulkWrite(_), Some(source)) => {
+                source.downcast_ref().unwrap_or(self)
+            }
             _ => self,
         }
+    }
+
+    /// The error that ended an operation of several commands early, if one did.
+    fn cause(&self) -> Option<&Self> {
+        Some(self.ending()).filter(|cause| !std::ptr::eq(*cause, self))
     }
 
     /// The message for another one that names the host itself.
@@ -297,6 +308,11 @@ impl Error {
                 .first()
                 .map(|e| e.code)
                 .or_else(|| e.write_concern_error.as_ref().map(|e| e.code)),
+            ErrorKind::BulkWrite(e) => match (e.first(), &e.write_concern_errors[..]) {
+                (Some((_, first)), _) => Some(first.code),
+                (None, [first, ..]) => Some(first.code),
+                (None, []) => self.cause().and_then(Error::code),
+            },
             ErrorKind::Authentication { .. } => self.server_response()?.get_i32("code").ok(),
             _ => None,
         }
@@ -312,6 +328,11 @@ impl Error {
                 ([first, ..], _) => first.code_name.as_deref(),
                 ([], Some(e)) => Some(e.code_name.as_str()),
                 ([], None) => None,
+            },
+            ErrorKind::BulkWrite(e) => match (e.first(), &e.write_concern_errors[..]) {
+                (Some((_, first)), _) => first.code_name.as_deref(),
+                (None, [first, ..]) => Some(first.code_name.as_str()),
+                (None, []) => self.cause().and_then(Error::code_name),
             },
             ErrorKind::Authentication { .. } => self.server_response()?.get_str("codeName").ok(),
             _ => None,
@@ -343,8 +364,8 @@ impl Error {
     /// Whether a unique index, such as that of `_id`, already held the key of a document to be
     /// written.
     ///
-    /// True for an `insert_many` when every document was tried, and every one of its write errors
-    /// is such a duplicate.
+    /// True for an `insert_many` and for a bulk write that were not ended early, when every one of
+    /// their write errors is such a duplicate.
     pub fn is_duplicate_key(&self) -> bool {
         let duplicate = |code: i32| matches!(code, 11000 | 11001 | 12582);
         match self.kind() {
@@ -352,6 +373,11 @@ impl Error {
                 !e.write_errors.is_empty()
                     && std::ptr::eq(self.ending(), self)
                     && e.write_errors.iter().all(|e| duplicate(e.code))
+            }
+            ErrorKind::BulkWrite(e) => {
+                !e.write_errors.is_empty()
+                    && std::ptr::eq(self.ending(), self)
+                    && e.write_errors.values().all(|e| duplicate(e.code))
             }
             _ => self.code().is_some_and(duplicate),
         }
@@ -448,6 +474,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::BsonDeserialization(e) => write!(f, "cannot read the BSON as the wanted type: {e}"),
             ErrorKind::Bson(e) => e.fmt(f),
             ErrorKind::InsertMany(e) => e.fmt(f),
+            ErrorKind::BulkWrite(e) => e.fmt(f),
             ErrorKind::Command(e) => e.fmt(f),
             ErrorKind::Write(e) => e.fmt(f),
             ErrorKind::ConnectionPoolCleared { message }

@@ -55,7 +55,7 @@ use self::session_pool::SessionPool;
 use crate::deadline::Deadline;
 use crate::description::TopologyType;
 use crate::error::{Error, Result, SYSTEM_OVERLOADED_ERROR};
-use crate::options::{ClientOptions, ServerAddress};
+use crate::options::{ClientOptions, Concerns, ServerAddress};
 use crate::pool::{CheckOutError, Lease, Pool, RequestPins, ThreadPins};
 use crate::rt::Runtime;
 use crate::topology::{Criteria, Deployment, Selected};
@@ -70,6 +70,8 @@ pub(crate) struct Core {
 pub(crate) struct ClientInner {
     pub(crate) deployment: Arc<Deployment>,
     pub(crate) options: Arc<ClientOptions>,
+    /// What the options say for the operations of the client itself.
+    pub(crate) concerns: Concerns,
     pub(crate) runtime: Runtime,
     pub(crate) sessions: SessionPool,
     pub(crate) clock: ClusterClock,
@@ -99,9 +101,11 @@ impl ClientInner {
         let (sessions, clock) = (SessionPool::default(), ClusterClock::default());
         let threads = runtime.is_blocking().then(|| ThreadPins::new(options.auto_start_request()));
         let (kills, fork_successor) = (KillQueue::default(), OnceLock::new());
+        let concerns = Concerns::of_client(&options);
         Ok(ClientInner {
             deployment,
             options,
+            concerns,
             runtime,
             sessions,
             clock,

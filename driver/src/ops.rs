@@ -16,6 +16,8 @@ mod prelude;
 pub(crate) mod session;
 
 mod aggregate;
+mod bulk_write;
+mod client_bulk_write;
 mod count_documents;
 mod delete;
 mod distinct;
@@ -35,6 +37,10 @@ mod run_cursor_command;
 mod update;
 
 pub use self::aggregate::{Aggregate, AggregateOptions, AggregateOptionsBuilder};
+pub use self::bulk_write::{
+    CollectionBulkWrite, CollectionBulkWriteOptions, CollectionBulkWriteOptionsBuilder,
+};
+pub use self::client_bulk_write::{BulkWrite, BulkWriteOptions, BulkWriteOptionsBuilder};
 pub use self::count_documents::{CountDocuments, CountOptions, CountOptionsBuilder};
 pub use self::delete::{Delete, DeleteOptions, DeleteOptionsBuilder};
 pub use self::distinct::{Distinct, DistinctOptions, DistinctOptionsBuilder};

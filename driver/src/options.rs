@@ -7,6 +7,7 @@ mod address;
 mod auth;
 mod client;
 mod collation;
+mod concerns;
 mod operation;
 mod proxy;
 mod read_concern;
@@ -18,6 +19,7 @@ mod session;
 mod tls;
 mod validate;
 mod write_concern;
+mod write_model;
 
 pub(crate) use self::address::{impossible, impossible_in_host};
 pub use self::auth::{AuthMechanism, Credential, CredentialBuilder};
@@ -26,6 +28,7 @@ pub use self::collation::{
     Collation, CollationAlternate, CollationBuilder, CollationCaseFirst, CollationMaxVariable,
     CollationStrength,
 };
+pub(crate) use self::concerns::Concerns;
 pub use self::operation::{
     CollectionOptions, CollectionOptionsBuilder, CursorType, DatabaseOptions,
     DatabaseOptionsBuilder, Hint, UpdateModifications,
@@ -43,16 +46,23 @@ pub use self::tls::RustlsConfig;
 pub use self::tls::{Tls, TlsOptions, TlsOptionsBuilder};
 pub(crate) use self::validate::{MIN_HEARTBEAT_FREQUENCY, forbidden_in_database};
 pub use self::write_concern::{Acknowledgment, WriteConcern, WriteConcernBuilder};
+pub use self::write_model::{
+    DeleteManyModel, DeleteManyModelBuilder, DeleteOneModel, DeleteOneModelBuilder, InsertOneModel,
+    InsertOneModelBuilder, ModelDocument, ReplaceOneModel, ReplaceOneModelBuilder, UpdateManyModel,
+    UpdateManyModelBuilder, UpdateOneModel, UpdateOneModelBuilder, WriteModel,
+};
 pub use crate::ops::{
-    AggregateOptions, AggregateOptionsBuilder, CountOptions, CountOptionsBuilder, DeleteOptions,
-    DeleteOptionsBuilder, DistinctOptions, DistinctOptionsBuilder, DropCollectionOptions,
-    DropCollectionOptionsBuilder, DropDatabaseOptions, DropDatabaseOptionsBuilder,
-    EstimatedDocumentCountOptions, EstimatedDocumentCountOptionsBuilder, FindOneOptions,
+    AggregateOptions, AggregateOptionsBuilder, BulkWriteOptions, BulkWriteOptionsBuilder,
+    CollectionBulkWriteOptions, CollectionBulkWriteOptionsBuilder, CountOptions,
+    CountOptionsBuilder, DeleteOptions, DeleteOptionsBuilder, DistinctOptions,
+    DistinctOptionsBuilder, DropCollectionOptions, DropCollectionOptionsBuilder,
+    DropDatabaseOptions, DropDatabaseOptionsBuilder, EstimatedDocumentCountOptions,
+    EstimatedDocumentCountOptionsBuilder, FindOneOptions,
     FindOneOptionsBuilder, FindOptions, FindOptionsBuilder, InsertManyOptions,
     InsertManyOptionsBuilder, InsertOneOptions, InsertOneOptionsBuilder,
     ListCollectionNamesOptions, ListCollectionNamesOptionsBuilder, ReplaceOptions,
-    ReplaceOptionsBuilder, RunCommandOptions, RunCommandOptionsBuilder,
-    RunCursorCommandOptions, RunCursorCommandOptionsBuilder, UpdateOptions, UpdateOptionsBuilder,
+    ReplaceOptionsBuilder, RunCommandOptions, RunCommandOptionsBuilder, RunCursorCommandOptions,
+    RunCursorCommandOptionsBuilder, UpdateOptions, UpdateOptionsBuilder,
 };
 pub use crate::types::{Compressor, DriverInfo, DriverInfoBuilder, ServerAddress};
 pub use crate::uri::{ConnectionString, HostInfo};

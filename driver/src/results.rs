@@ -50,6 +50,66 @@ pub struct DeleteResult {
     pub deleted_count: u64,
 }
 
+/// What a bulk write of a collection did.
+///
+/// All zero for an unacknowledged write.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct BulkWriteResult {
+    /// How many documents were inserted by [`InsertOne`](crate::options::WriteModel::InsertOne)
+    /// models.
+    pub inserted_count: u64,
+    /// How many documents matched the filters of updates and replacements.
+    pub matched_count: u64,
+    /// How many of them were changed.
+    pub modified_count: u64,
+    /// How many documents were deleted.
+    pub deleted_count: u64,
+    /// How many documents were inserted because none matched and `upsert` was asked for.
+    pub upserted_count: u64,
+    /// The `_id`s of the inserted documents, by the position of their models.
+    pub inserted_ids: HashMap<usize, Bson>,
+    /// The `_id`s of the documents that were inserted because none matched, by the position of
+    /// their models.
+    pub upserted_ids: HashMap<usize, Bson>,
+}
+
+/// What a bulk write of a client did, in numbers.
+///
+/// All zero for an unacknowledged write.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct SummaryBulkWriteResult {
+    /// How many documents were inserted.
+    pub inserted_count: i64,
+    /// How many documents matched the filters of updates and replacements.
+    pub matched_count: i64,
+    /// How many of them were changed.
+    pub modified_count: i64,
+    /// How many documents were inserted because none matched and `upsert` was asked for.
+    pub upserted_count: i64,
+    /// How many documents were deleted.
+    pub deleted_count: i64,
+}
+
+/// What a bulk write of a client did, with the result of each write that was done.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct VerboseBulkWriteResult {
+    /// The numbers.
+    #[serde(flatten)]
+    pub summary: SummaryBulkWriteResult,
+    /// The results of inserts, by the position of their models.
+    pub insert_results: HashMap<usize, InsertOneResult>,
+    /// The results of updates and replacements, by the position of their models.
+    pub update_results: HashMap<usize, UpdateResult>,
+    /// The results of deletes, by the position of their models.
+    pub delete_results: HashMap<usize, DeleteResult>,
+}
+
 #[cfg(test)]
 mod tests {
     use bson::doc;

@@ -104,7 +104,7 @@ pub(crate) fn is_recovering(code: i32) -> bool {
     matches!(code, 11600 | 11602 | 13436 | 189 | 91)
 }
 
-fn coded(
+pub(super) fn coded(
     f: &mut fmt::Formatter<'_>,
     what: &str,
     code: i32,

@@ -19,6 +19,11 @@ impl Batch {
         Batch { start, end: None }
     }
 
+    /// Its first statement.
+    pub(super) fn start(&self) -> usize {
+        self.start
+    }
+
     /// The first statement of the next command: the first of this one, if it has not been written.
     pub(super) fn end(&self) -> usize {
         self.end.unwrap_or(self.start)
@@ -29,8 +34,9 @@ impl Batch {
         self.end() - self.start
     }
 
-    /// Writes as many of `total` statements as the server takes at once, at least one. `append`
-    /// appends statement number `index`, and may be asked twice for the same one.
+    /// Writes as many statements before number `total` as the server takes at once, at least one.
+    /// `append` appends statement number `index`, and may be asked twice for the same one. It gives
+    /// the number of bytes that the statements so far take elsewhere in the message.
     ///
     /// # Errors
     /// Those of `append`.
@@ -39,13 +45,13 @@ impl Batch {
         mut sequence: SequenceWriter<'_>,
         total: usize,
         server: &ConnectionDescription,
-        mut append: impl FnMut(&mut SequenceWriter<'_>, usize) -> Result<()>,
+        mut append: impl FnMut(&mut SequenceWriter<'_>, usize) -> Result<usize>,
     ) -> Result<()> {
         let most = server.max_write_batch_size.max(1);
         let end = self.end.unwrap_or(total.min(self.start + most));
         for index in self.start..end {
-            append(&mut sequence, index)?;
-            let is_full = sequence.message_len() > server.max_message_size_bytes;
+            let elsewhere = append(&mut sequence, index)?;
+            let is_full = sequence.message_len() + elsewhere > server.max_message_size_bytes;
             if self.end.is_none() && index > self.start && is_full {
                 sequence.take_back();
                 self.end = Some(index);

@@ -8,14 +8,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::collection::Concerns;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exec::SessionState;
 use crate::exec::{self, Access, Core, Meta, Operation, Reply, RequestContext, Setting, Target};
 use crate::ops::Boxed;
 use crate::ops::operation_name::{OperationName, WithContext};
-use crate::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
+use crate::options::{Concerns, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
 use crate::pool::ConnectionDescription;
 use crate::wire::{DocWriter, MessageWriter};
 

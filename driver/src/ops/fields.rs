@@ -6,7 +6,7 @@ use bson::raw::CStr;
 use bson::{Bson, Document};
 
 use crate::error::{Error, Result};
-use crate::options::{Collation, Hint};
+use crate::options::{Collation, Hint, ModelDocument};
 use crate::wire::DocWriter;
 
 /// A value that an option can have.
@@ -61,6 +61,15 @@ impl Field for Duration {
 impl Field for Document {
     fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
         body.serialize(key, self)
+    }
+}
+
+impl Field for ModelDocument {
+    fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
+        match self {
+            ModelDocument::Document(document) => body.serialize(key, document),
+            ModelDocument::Raw(document) => body.serialize(key, document),
+        }
     }
 }
 

@@ -31,18 +31,26 @@ pub(super) fn append<T: Serialize + ?Sized>(
             Bson::ObjectId(id)
         }
     };
-    let size = sequence.last().len();
-    if size > limit {
-        return Err(Error::invalid_argument(format!(
-            "the document with _id {id} takes {size} bytes, more than the {limit} that the server accepts \
-             (maxBsonObjectSize); split it"
-        )));
-    }
+    check_size(&id, sequence.last().len(), limit)?;
     Ok(id)
 }
 
+/// Refuses a document that is larger than the server takes.
+///
+/// # Errors
+/// `InvalidArgument`.
+pub(super) fn check_size(id: &Bson, size: usize, limit: usize) -> Result<()> {
+    if size <= limit {
+        return Ok(());
+    }
+    Err(Error::invalid_argument(format!(
+        "the document with _id {id} takes {size} bytes, more than the {limit} that the server \
+         accepts (maxBsonObjectSize); split it"
+    )))
+}
+
 /// The `_id` of a document that was just written.
-fn own_id(document: &[u8]) -> Result<Option<Bson>> {
+pub(super) fn own_id(document: &[u8]) -> Result<Option<Bson>> {
     let document = RawDocument::from_bytes(document).map_err(Error::serialization)?;
     for element in document.iter_elements() {
         let element = element.map_err(Error::serialization)?;

@@ -214,7 +214,7 @@ impl<T: Serialize + Send + Sync, D: Borrow<T> + Send + Sync> Operation for Inser
             if index == self.ids.len() {
                 self.ids.push(id);
             }
-            Ok(())
+            Ok(0)
         })
     }
 }

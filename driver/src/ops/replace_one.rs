@@ -91,12 +91,19 @@ fn check_replacement(statement: &[u8]) -> Result<()> {
         .get_document("u")
         .map_err(|_| Error::invalid_argument("the replacement is no document"))?;
     let Some(first) = replacement.iter_elements().next() else { return Ok(()) };
-    let key = first.map_err(Error::serialization)?.key().as_str();
-    if key.starts_with('$') {
-        return Err(Error::invalid_argument(format!(
-            "the replacement must be a document without operators, and begins with {key:?}; to change single \
-             fields use update_one"
-        )));
+    check_first_key(first.map_err(Error::serialization)?.key().as_str())
+}
+
+/// Refuses a replacement whose first key is an operator.
+///
+/// # Errors
+/// `InvalidArgument`.
+pub(super) fn check_first_key(key: &str) -> Result<()> {
+    if !key.starts_with('$') {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::invalid_argument(format!(
+        "the replacement must be a document without operators, and begins with {key:?}; to change \
+         single fields use update_one"
+    )))
 }

@@ -1,6 +1,6 @@
 //! `update`: of one document or of all that match.
 
-use bson::raw::RawBsonRef;
+use bson::raw::{CStr, RawBsonRef};
 
 use super::prelude::*;
 use crate::decode;
@@ -84,13 +84,7 @@ impl<'a, T, F: Mode> Command<'a> for Update<'a, T, F> {
     ) -> Result<()> {
         let size = message.sequence(cstr!("updates")).write(|entry| {
             entry.serialize(cstr!("q"), &self.filter)?;
-            match &self.update {
-                UpdateModifications::Document(document) => entry.serialize(cstr!("u"), document)?,
-                UpdateModifications::Pipeline(stages) => {
-                    let mut array = entry.array(cstr!("u"));
-                    stages.iter().try_for_each(|stage| array.serialize(stage))?;
-                }
-            }
+            write_modifications(cstr!("u"), &self.update, entry)?;
             if self.multi == Multi::Many {
                 entry.bool(cstr!("multi"), true);
             }
@@ -101,6 +95,21 @@ impl<'a, T, F: Mode> Command<'a> for Update<'a, T, F> {
 
     fn decode(self, reply: Reply<'a>) -> Result<UpdateResult> {
         result(&reply)
+    }
+}
+
+/// Writes `update` as the field `key`.
+pub(super) fn write_modifications(
+    key: &CStr,
+    update: &UpdateModifications,
+    entry: &mut DocWriter<'_>,
+) -> Result<()> {
+    match update {
+        UpdateModifications::Document(document) => entry.serialize(key, document),
+        UpdateModifications::Pipeline(stages) => {
+            let mut array = entry.array(key);
+            stages.iter().try_for_each(|stage| array.serialize(stage))
+        }
     }
 }
 
@@ -121,24 +130,53 @@ pub(super) fn result(reply: &Reply<'_>) -> Result<UpdateResult> {
 /// The `_id` of the document that was inserted because none matched.
 ///
 /// # Errors
-/// `InvalidResponse` when the reply names an inserted document without its `_id`.
+/// As [`upserted_ids`].
 fn upserted_id(reply: &Reply<'_>) -> Result<Option<Bson>> {
-    let Some(list) = reply.header().upserted(reply.document()) else { return Ok(None) };
-    let Some(entry) = list.iter_elements().next() else { return Ok(None) };
-    let Ok(RawBsonRef::Document(entry)) = entry.map_err(malformed)?.value() else {
-        return Err(Error::invalid_response("its upserted holds something that is no document"));
-    };
-    match entry.get("_id").map_err(malformed)? {
-        Some(id) => Ok(Some(decode::value(entry.as_bytes(), id).map_err(malformed)?)),
-        None => Err(Error::invalid_response("an entry of its upserted has no _id")),
+    Ok(upserted_ids(reply, 1)?.into_iter().next().map(|(_, id)| id))
+}
+
+/// The `_id`s of the documents that were inserted because none matched, by the positions of the
+/// `statements` of the command.
+///
+/// # Errors
+/// `InvalidResponse` when the reply names an inserted document without its `_id`, or one of a
+/// statement that was not in the command.
+pub(super) fn upserted_ids(reply: &Reply<'_>, statements: usize) -> Result<Vec<(usize, Bson)>> {
+    let Some(list) = reply.header().upserted(reply.document()) else { return Ok(Vec::new()) };
+    let mut ids = Vec::new();
+    for element in list.iter_elements() {
+        let Ok(RawBsonRef::Document(entry)) = element.map_err(malformed)?.value() else {
+            return Err(Error::invalid_response(
+                "its upserted holds something that is no document",
+            ));
+        };
+        let index = match entry.get("index").map_err(malformed)? {
+            // A command of one statement leaves no doubt.
+            None if statements == 1 => Some(0),
+            Some(RawBsonRef::Int32(index)) => usize::try_from(index).ok(),
+            Some(RawBsonRef::Int64(index)) => usize::try_from(index).ok(),
+            _ => None,
+        };
+        let Some(index) = index.filter(|index| *index < statements) else {
+            return Err(Error::invalid_response(format!(
+                "an entry of its upserted is of no statement of the {statements} that were sent"
+            )));
+        };
+        match entry.get("_id").map_err(malformed)? {
+            Some(id) => {
+                ids.push((index, decode::value(entry.as_bytes(), id).map_err(malformed)?));
+            }
+            None => return Err(Error::invalid_response("an entry of its upserted has no _id")),
+        }
     }
+    Ok(ids)
 }
 
 /// Refuses an update that would replace the document, or change nothing.
 ///
 /// # Errors
 /// `InvalidArgument`.
-fn check_modifications(update: &UpdateModifications) -> Result<()> {
+pub(super) fn check_modifications(update: &UpdateModifications) -> Result<()> {
     let update = match update {
         UpdateModifications::Pipeline(stages) if stages.is_empty() => {
             return Err(Error::invalid_argument(

@@ -4,6 +4,8 @@
 
 mod aggregate_database;
 mod api;
+mod bulk_write;
+mod client_bulk_write;
 mod distinct;
 mod observed;
 mod run_cursor_command;

@@ -1,5 +1,6 @@
 //! Malformed replies, and the content of errors. Both APIs.
 
+mod bulk_write;
 mod server;
 
 use std::error::Error as _;

@@ -38,6 +38,14 @@ impl FakeServer {
 
     /// A server that calls `script` with the name of each command except `hello`.
     pub(crate) fn start(script: impl FnMut(&str) -> Answer + Send + 'static) -> Self {
+        Self::of_version(17, script)
+    }
+
+    /// One that claims to speak up to this version of the wire protocol.
+    pub(crate) fn of_version(
+        max_wire_version: i32,
+        script: impl FnMut(&str) -> Answer + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let ended = Arc::new(AtomicBool::new(false));
@@ -49,7 +57,7 @@ impl FakeServer {
                     return;
                 }
                 let (stream, script) = (stream.unwrap(), Arc::clone(&script));
-                thread::spawn(move || drop(serve(stream, &script)));
+                thread::spawn(move || drop(serve(stream, max_wire_version, &script)));
             }
         });
         FakeServer { host, ended }
@@ -68,7 +76,7 @@ impl Drop for FakeServer {
     }
 }
 
-fn serve(mut stream: TcpStream, script: &Mutex<Script>) -> io::Result<()> {
+fn serve(mut stream: TcpStream, max_wire_version: i32, script: &Mutex<Script>) -> io::Result<()> {
     loop {
         let mut header = [0; HEADER];
         stream.read_exact(&mut header)?;
@@ -78,7 +86,7 @@ fn serve(mut stream: TcpStream, script: &Mutex<Script>) -> io::Result<()> {
         let name = name_of(&body, at(12));
         let hello = name.eq_ignore_ascii_case("hello") || name.eq_ignore_ascii_case("isMaster");
         let answer = match hello {
-            true => Answer::Reply(greeting()),
+            true => Answer::Reply(greeting(max_wire_version)),
             false => script.lock().unwrap_or_else(PoisonError::into_inner)(&name),
         };
         match answer {
@@ -99,10 +107,10 @@ fn name_of(body: &[u8], opcode: i32) -> String {
     command.iter().next().unwrap().unwrap().0.as_str().to_owned()
 }
 
-fn greeting() -> Document {
+fn greeting(max_wire_version: i32) -> Document {
     doc! {
         "ok": 1, "isWritablePrimary": true, "ismaster": true, "helloOk": true,
-        "minWireVersion": 0, "maxWireVersion": 17, "maxBsonObjectSize": 16 * 1024 * 1024,
+        "minWireVersion": 0, "maxWireVersion": max_wire_version, "maxBsonObjectSize": 16 * 1024 * 1024,
         "maxMessageSizeBytes": 48_000_000, "maxWriteBatchSize": 100_000,
     }
 }

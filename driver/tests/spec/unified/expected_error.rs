@@ -2,9 +2,11 @@
 
 use bson::{Bson, Document, doc};
 use driver::Error;
-use driver::error::{ErrorKind, WriteFailure};
+use driver::error::{ErrorKind, PartialBulkWriteResult, WriteFailure};
+use driver::results::BulkWriteResult;
 
 use super::matching::{self, Names};
+use super::operations::crud::bulk_written;
 
 /// # Errors
 /// The error differs, or this harness does not know an expectation.
@@ -62,6 +64,11 @@ fn is_of_the_client(error: &Error) -> bool {
                 && partial.write_concern_error.is_none()
                 && error.code().is_none()
         }
+        ErrorKind::BulkWrite(partial) => {
+            partial.write_errors.is_empty()
+                && partial.write_concern_errors.is_empty()
+                && error.code().is_none()
+        }
         _ => true,
     }
 }
@@ -80,6 +87,10 @@ fn partial_result(error: &Error) -> Bson {
             }
             .into()
         }
+        ErrorKind::BulkWrite(failed) => match &failed.partial_result {
+            Some(PartialBulkWriteResult::Collection(result)) => bulk_written(result).into(),
+            _ => bulk_written(&BulkWriteResult::default()).into(),
+        },
         ErrorKind::Write(WriteFailure::WriteConcernError(_)) => Bson::Document(Document::new()),
         _ => Bson::Null,
     }

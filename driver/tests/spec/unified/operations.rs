@@ -7,7 +7,7 @@
 
 mod change_streams;
 mod client;
-mod crud;
+pub(crate) mod crud;
 mod cursor;
 mod database;
 mod find;

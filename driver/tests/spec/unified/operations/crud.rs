@@ -1,11 +1,16 @@
 //! Writes to a collection, and the reads that give a value.
 
+use std::collections::HashMap;
+
 use bson::{Bson, Document, doc};
+use driver::Namespace;
 use driver::options::{
-    CountOptions, DeleteOptions, DistinctOptions, EstimatedDocumentCountOptions, InsertManyOptions,
-    InsertOneOptions, ReplaceOptions, UpdateOptions,
+    CollectionBulkWriteOptions, CountOptions, DeleteManyModel, DeleteOneModel, DeleteOptions,
+    DistinctOptions, EstimatedDocumentCountOptions, InsertManyOptions, InsertOneModel,
+    InsertOneOptions, ReplaceOneModel, ReplaceOptions, UpdateManyModel, UpdateOneModel,
+    UpdateOptions, WriteModel,
 };
-use driver::results::{DeleteResult, UpdateResult};
+use driver::results::{BulkWriteResult, DeleteResult, UpdateResult};
 
 use super::{Answer, Kind, Read, Registry, end, on_collection};
 use crate::unified::api::Api;
@@ -23,7 +28,7 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Collection, "replaceOne", replace_one);
     registry.add(Kind::Collection, "deleteOne", delete_one);
     registry.add(Kind::Collection, "deleteMany", delete_many);
-    registry.lacks(Kind::Collection, &["bulkWrite"], "bulk writes of a collection");
+    registry.add(Kind::Collection, "bulkWrite", bulk_write);
     registry.lacks(
         Kind::Collection,
         &["findOneAndDelete", "findOneAndReplace", "findOneAndUpdate"],
@@ -162,6 +167,91 @@ fn delete_options(arguments: &mut Arguments) -> Result<DeleteOptions, Stop> {
     fill!(options from arguments: collation = "collation", hint = "hint", let_vars = "let",
         comment = "comment");
     Ok(options)
+}
+
+fn bulk_write<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let requests: Vec<Document> = arguments.required("requests")?;
+    let models: Vec<WriteModel> = requests.into_iter().map(model).collect::<Result<_, Stop>>()?;
+    let mut options = CollectionBulkWriteOptions::default();
+    fill!(options from arguments:
+        ordered = "ordered", bypass_document_validation = "bypassDocumentValidation", let_vars = "let", comment = "comment");
+    on_collection(move |collection, session| {
+        let operation = collection.bulk_write(models).with_options(options);
+        end!(F, operation, session).map(|result| bulk_written(&result).into())
+    })
+}
+
+/// A model, from a document with its name.
+pub(super) fn model(request: Document) -> Result<WriteModel, Stop> {
+    let (name, arguments) = request.into_iter().next().ok_or("a model has no name")?;
+    let Bson::Document(arguments) = arguments else {
+        return Err(format!("the model {name} has no arguments").into());
+    };
+    let mut arguments = Arguments::of(&name, arguments);
+    let namespace: Option<String> = arguments.option("namespace")?;
+    let namespace = namespace.as_deref().and_then(|namespace| namespace.split_once('.'));
+    let namespace = namespace.map(|(db, coll)| Namespace::new(db, coll));
+    let arguments_of = &mut arguments;
+    let model = match name.as_str() {
+        "insertOne" => {
+            let document: Document = arguments_of.required("document")?;
+            InsertOneModel::new(document).namespace(namespace).into()
+        }
+        "updateOne" => {
+            let filter: Document = arguments_of.required("filter")?;
+            let mut model =
+                UpdateOneModel::new(filter, arguments_of.update()?).namespace(namespace);
+            fill!(model from arguments_of:
+                array_filters = "arrayFilters", collation = "collation", hint = "hint", upsert = "upsert", sort = "sort");
+            model.into()
+        }
+        "updateMany" => {
+            let filter: Document = arguments_of.required("filter")?;
+            let mut model =
+                UpdateManyModel::new(filter, arguments_of.update()?).namespace(namespace);
+            fill!(model from arguments_of:
+                array_filters = "arrayFilters", collation = "collation", hint = "hint", upsert = "upsert");
+            model.into()
+        }
+        "replaceOne" => {
+            let filter: Document = arguments_of.required("filter")?;
+            let replacement: Document = arguments_of.required("replacement")?;
+            let mut model = ReplaceOneModel::new(filter, replacement).namespace(namespace);
+            fill!(model from arguments_of: collation = "collation", hint = "hint", upsert = "upsert", sort = "sort");
+            model.into()
+        }
+        "deleteOne" => {
+            let filter: Document = arguments_of.required("filter")?;
+            let mut model = DeleteOneModel::new(filter).namespace(namespace);
+            fill!(model from arguments_of: collation = "collation", hint = "hint");
+            model.into()
+        }
+        "deleteMany" => {
+            let filter: Document = arguments_of.required("filter")?;
+            let mut model = DeleteManyModel::new(filter).namespace(namespace);
+            fill!(model from arguments_of: collation = "collation", hint = "hint");
+            model.into()
+        }
+        other => return Err(format!("the runner knows no model {other:?}").into()),
+    };
+    arguments.done()?;
+    Ok(model)
+}
+
+/// What a bulk write did.
+pub(crate) fn bulk_written(result: &BulkWriteResult) -> Document {
+    let by_position = |ids: &HashMap<usize, Bson>| -> Document {
+        ids.iter().map(|(index, id)| (index.to_string(), id.clone())).collect()
+    };
+    doc! {
+        "insertedCount": result.inserted_count as i64,
+        "insertedIds": by_position(&result.inserted_ids),
+        "matchedCount": result.matched_count as i64,
+        "modifiedCount": result.modified_count as i64,
+        "deletedCount": result.deleted_count as i64,
+        "upsertedCount": result.upserted_count as i64,
+        "upsertedIds": by_position(&result.upserted_ids),
+    }
 }
 
 fn count<F: Api>(count: u64) -> Answer<F> {

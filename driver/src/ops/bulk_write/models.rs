@@ -1,0 +1,167 @@
+//! The models of a bulk write: what is refused, and in which order they travel.
+
+use crate::error::{Error, Result};
+use crate::ops::command::On;
+use crate::ops::{replace_one, update};
+use crate::options::{ModelDocument, WriteModel};
+
+/// The command that a model travels in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Insert,
+    Update,
+    Delete,
+}
+
+impl Kind {
+    fn of(model: &WriteModel) -> Self {
+        match model {
+            WriteModel::InsertOne(_) => Kind::Insert,
+            WriteModel::UpdateOne(_) | WriteModel::UpdateMany(_) | WriteModel::ReplaceOne(_) => {
+                Kind::Update
+            }
+            WriteModel::DeleteOne(_) | WriteModel::DeleteMany(_) => Kind::Delete,
+        }
+    }
+}
+
+/// Refuses what no server would take, before anything is sent.
+///
+/// # Errors
+/// `InvalidArgument`, with the position of the model.
+pub(super) fn check(models: &[WriteModel], on: On<'_>) -> Result<()> {
+    check_number(models)?;
+    let collection = on.collection.unwrap_or_default();
+    models.iter().enumerate().try_for_each(|(index, model)| {
+        let own = model.namespace();
+        let checked = match own.filter(|own| own.db != on.db || own.coll != collection) {
+            Some(own) => Err(Error::invalid_argument(format!(
+                "it is for {own}, and the bulk write is on {}.{collection}; use the bulk_write of \
+                 the client for several collections",
+                on.db
+            ))),
+            None => check_model(model),
+        };
+        checked.map_err(|error| error.context(format_args!("model {index}")))
+    })
+}
+
+/// # Errors
+/// `InvalidArgument` where there are no models.
+pub(in crate::ops) fn check_number(models: &[WriteModel]) -> Result<()> {
+    match models {
+        [] => Err(Error::invalid_argument("there are no models; give it at least one")),
+        [..] => Ok(()),
+    }
+}
+
+/// Refuses an update without operators, and a replacement with them.
+///
+/// # Errors
+/// `InvalidArgument`.
+pub(in crate::ops) fn check_model(model: &WriteModel) -> Result<()> {
+    match model {
+        WriteModel::UpdateOne(model) => update::check_modifications(&model.update),
+        WriteModel::UpdateMany(model) => update::check_modifications(&model.update),
+        WriteModel::ReplaceOne(model) => match &model.replacement {
+            ModelDocument::Document(document) => {
+                document.keys().next().map_or(Ok(()), |key| replace_one::check_first_key(key))
+            }
+            ModelDocument::Raw(document) => match document.iter_elements().next() {
+                None => Ok(()),
+                Some(first) => replace_one::check_first_key(
+                    first.map_err(Error::serialization)?.key().as_str(),
+                ),
+            },
+        },
+        WriteModel::InsertOne(_) | WriteModel::DeleteOne(_) | WriteModel::DeleteMany(_) => Ok(()),
+    }
+}
+
+/// In which order the models travel.
+pub(super) struct Plan {
+    /// The positions of the models.
+    pub(super) order: Vec<usize>,
+    /// Where a run of models of one kind ends, and of which kind it is.
+    runs: Vec<(Kind, usize)>,
+}
+
+impl Plan {
+    pub(super) fn of(models: &[WriteModel], ordered: bool) -> Self {
+        let mut order: Vec<usize> = (0..models.len()).collect();
+        if !ordered {
+            // Stable: models of one kind stay in the caller's order.
+            order.sort_by_key(|index| Kind::of(&models[*index]));
+        }
+        let mut runs: Vec<(Kind, usize)> = Vec::new();
+        for (at, index) in order.iter().enumerate() {
+            let kind = Kind::of(&models[*index]);
+            match runs.last_mut() {
+                Some((last, end)) if *last == kind => *end = at + 1,
+                _ => runs.push((kind, at + 1)),
+            }
+        }
+        Plan { order, runs }
+    }
+
+    /// The kind of the model that is number `at` in the order, and where its run ends.
+    pub(super) fn run_at(&self, at: usize) -> (Kind, usize) {
+        let run = self.runs.partition_point(|(_, end)| *end <= at);
+        self.runs.get(run).copied().unwrap_or((Kind::Insert, self.order.len()))
+    }
+
+    /// Whether a command that begins with number `at` of a run may carry a model that the server
+    /// cannot tell from its repetition.
+    ///
+    /// Where the command ends is known once it has been written. No server takes more statements
+    /// than these at once.
+    pub(super) fn has_multi(&self, models: &[WriteModel], at: usize, end: usize) -> bool {
+        const MAX_WRITE_BATCH_SIZE: usize = 100_000;
+        let end = end.min(at.saturating_add(MAX_WRITE_BATCH_SIZE));
+        self.order[at..end].iter().any(|index| models[*index].is_multi())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+
+    use super::*;
+    use crate::options::{
+        DeleteManyModel, DeleteOneModel, InsertOneModel, ReplaceOneModel, UpdateOneModel,
+    };
+
+    fn models() -> Vec<WriteModel> {
+        vec![
+            InsertOneModel::new(doc! {}).into(),
+            UpdateOneModel::new(doc! {}, doc! { "$set": { "x": 1 } }).into(),
+            ReplaceOneModel::new(doc! {}, doc! {}).into(),
+            InsertOneModel::new(doc! {}).into(),
+            DeleteManyModel::new(doc! {}).into(),
+            DeleteOneModel::new(doc! {}).into(),
+        ]
+    }
+
+    #[test]
+    fn ordered_plan_joins_adjacent_models_of_one_kind() {
+        let plan = Plan::of(&models(), true);
+        assert_eq!(plan.order, [0, 1, 2, 3, 4, 5]);
+        let runs = [Kind::Insert, Kind::Update, Kind::Insert, Kind::Delete];
+        assert_eq!(plan.runs, runs.into_iter().zip([1, 3, 4, 6]).collect::<Vec<_>>());
+        assert_eq!(plan.run_at(2), (Kind::Update, 3));
+    }
+
+    #[test]
+    fn unordered_plan_joins_all_models_of_one_kind() {
+        let plan = Plan::of(&models(), false);
+        assert_eq!(plan.order, [0, 3, 1, 2, 4, 5]);
+        assert_eq!(plan.runs, [(Kind::Insert, 2), (Kind::Update, 4), (Kind::Delete, 6)]);
+    }
+
+    #[test]
+    fn only_commands_with_multi_models_are_sent_once() {
+        let (models, plan) = (models(), Plan::of(&models(), true));
+        assert!(!plan.has_multi(&models, 1, 3) && plan.has_multi(&models, 4, 6));
+        assert!(!plan.has_multi(&models, 5, 6));
+    }
+}

@@ -1,0 +1,26 @@
+//! What a handle says for its operations.
+
+use std::time::Duration;
+
+use super::{ClientOptions, ReadConcern, SelectionCriteria, WriteConcern};
+
+/// What holds where an operation says nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Concerns {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) selection_criteria: SelectionCriteria,
+    pub(crate) read_concern: Option<ReadConcern>,
+    pub(crate) write_concern: Option<WriteConcern>,
+}
+
+impl Concerns {
+    /// Those of a client with these options.
+    pub(crate) fn of_client(options: &ClientOptions) -> Self {
+        Concerns {
+            timeout: options.timeout(),
+            selection_criteria: options.selection_criteria(),
+            read_concern: options.read_concern.clone(),
+            write_concern: options.write_concern.clone(),
+        }
+    }
+}

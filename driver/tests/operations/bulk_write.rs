@@ -1,0 +1,515 @@
+//! `bulk_write` on a collection.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use driver::bson::{Binary, Bson, Document, doc, spec::BinarySubtype};
+use driver::collection::Collection;
+use driver::error::{BulkWriteError, ErrorKind, PartialBulkWriteResult};
+use driver::options::{
+    Collation, CollectionBulkWriteOptions, CollectionOptions, DeleteManyModel, DeleteOneModel,
+    Hint, InsertOneModel, ReplaceOneModel, UpdateManyModel, UpdateOneModel, WriteConcern,
+    WriteModel,
+};
+use driver::results::BulkWriteResult;
+use driver::{Async, Blocking, Error, Namespace};
+use testbed::{ReplicaSet, shared_replica_set, shared_standalone};
+
+use crate::api::{Api, on_both_apis};
+use crate::observed::{
+    Observed, check_nothing_stays, drop_in_flight, held_once, invalid, turn_for_faults,
+};
+
+on_both_apis! {
+    bulk_write_tells_ids_and_counts
+    adjacent_models_of_one_kind_travel_in_one_command
+    unordered_bulk_write_brings_models_of_one_kind_together
+    ordered_bulk_write_ends_at_the_first_refused_model
+    unordered_bulk_write_tries_all_models
+    options_of_models_and_of_the_bulk_write_are_sent
+    large_bulk_write_is_split_by_size
+    bulk_write_runs_in_its_session
+    unacknowledged_bulk_write_is_done
+    unusable_models_are_refused_before_anything_is_sent
+    too_large_model_is_named_by_its_position
+    broken_connection_leaves_exact_results
+    bulk_write_without_multi_models_is_sent_again
+    bulk_write_that_runs_out_of_time_tells_what_was_done
+    killed_primary_loses_and_repeats_nothing
+}
+
+fn standalone<F: Api>() -> Observed<F> {
+    Observed::of(&shared_standalone().unwrap().uri())
+}
+
+fn replica_set<F: Api>() -> Observed<F> {
+    Observed::of(&shared_replica_set().unwrap().uri())
+}
+
+fn insert(id: i32) -> WriteModel {
+    InsertOneModel::new(doc! { "_id": id }).into()
+}
+
+fn increment(id: i32) -> WriteModel {
+    UpdateOneModel::new(doc! { "_id": id }, doc! { "$inc": { "n": 1 } }).into()
+}
+
+fn increment_all() -> WriteModel {
+    UpdateManyModel::new(doc! {}, doc! { "$inc": { "n": 1 } }).into()
+}
+
+fn delete(id: i32) -> WriteModel {
+    DeleteOneModel::new(doc! { "_id": id }).into()
+}
+
+fn documents<F: Api>(coll: &Collection<Document, F>) -> Vec<Document> {
+    F::collect(F::end(coll.find(doc! {}).sort(doc! { "_id": 1 })).unwrap()).unwrap()
+}
+
+fn failed(error: &Error) -> &BulkWriteError {
+    match error.kind() {
+        ErrorKind::BulkWrite(failed) => failed,
+        _ => panic!("{error:?}"),
+    }
+}
+
+fn done(error: &Error) -> &BulkWriteResult {
+    match &failed(error).partial_result {
+        Some(PartialBulkWriteResult::Collection(done)) => done,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The positions of the models that were refused.
+fn refused(error: &Error) -> Vec<usize> {
+    let mut positions: Vec<usize> = failed(error).write_errors.keys().copied().collect();
+    positions.sort_unstable();
+    positions
+}
+
+fn bulk_write_tells_ids_and_counts<F: Api>() {
+    let coll = F::fresh_database().collection::<Document>("c");
+    F::end(coll.insert_many((0..4).map(|id| doc! { "_id": id }))).unwrap();
+    let models: Vec<WriteModel> = vec![
+        coll.insert_one_model(doc! { "x": 1 }).unwrap().into(),
+        insert(7),
+        increment(0),
+        coll.update_many_model(doc! { "_id": { "$lt": 2 } }, vec![doc! { "$set": { "y": 1 } }])
+            .into(),
+        coll.update_one_model(doc! { "_id": 100 }, doc! { "$set": { "y": 1 } }).upsert(true).into(),
+        coll.replace_one_model(doc! { "_id": 200 }, doc! { "z": 1 }).unwrap().upsert(true).into(),
+        coll.replace_one_model(doc! { "_id": 3 }, doc! { "_id": 3 }).unwrap().into(),
+        coll.delete_one_model(doc! { "_id": 3 }).into(),
+        coll.delete_many_model(doc! { "y": 1 }).into(),
+    ];
+    let result = F::end(coll.bulk_write(models)).unwrap();
+    assert_eq!(result.inserted_count, 2);
+    assert_eq!(result.inserted_ids.len(), 2);
+    assert!(matches!(result.inserted_ids[&0], Bson::ObjectId(_)));
+    assert_eq!(result.inserted_ids[&1], Bson::Int32(7));
+    // Of the last replacement, nothing is changed.
+    assert_eq!((result.matched_count, result.modified_count), (4, 3));
+    assert_eq!(result.upserted_count, 2);
+    let upserted = [(4, Bson::Int32(100)), (5, Bson::Int32(200))];
+    assert_eq!(result.upserted_ids, upserted.into_iter().collect());
+    assert_eq!(result.deleted_count, 4);
+    let left: Vec<Bson> =
+        documents(&coll).iter().map(|found| found.get("_id").unwrap().clone()).collect();
+    let expected = [2.into(), 7.into(), 200.into(), result.inserted_ids[&0].clone()];
+    assert_eq!(left, expected);
+}
+
+fn adjacent_models_of_one_kind_travel_in_one_command<F: Api>() {
+    let observed = standalone::<F>();
+    let coll = observed.database().collection::<Document>("c");
+    let models = [insert(0), insert(1), increment(0), increment_all(), delete(0), insert(2)];
+    F::end(coll.bulk_write(models)).unwrap();
+    assert_eq!(observed.names(), ["insert", "update", "delete", "insert"]);
+}
+
+fn unordered_bulk_write_brings_models_of_one_kind_together<F: Api>() {
+    let observed = standalone::<F>();
+    let coll = observed.database().collection::<Document>("c");
+    let models = [delete(9), insert(0), increment(8), insert(1), delete(7), increment(0)];
+    let result = F::end(coll.bulk_write(models).ordered(false)).unwrap();
+    assert_eq!(observed.names(), ["insert", "update", "delete"]);
+    let ids = [(1, Bson::Int32(0)), (3, Bson::Int32(1))];
+    assert_eq!(result.inserted_ids, ids.into_iter().collect());
+    assert_eq!(result.matched_count, 1);
+}
+
+fn ordered_bulk_write_ends_at_the_first_refused_model<F: Api>() {
+    let coll = F::fresh_database().collection::<Document>("c");
+    let models = [insert(0), increment(0), insert(1), insert(0), insert(2), delete(0)];
+    let error = F::end(coll.bulk_write(models)).unwrap_err();
+    assert_eq!(refused(&error), [3]);
+    assert_eq!(failed(&error).write_errors[&3].code, 11000);
+    assert!(error.is_duplicate_key() && error.code() == Some(11000));
+    let done = done(&error);
+    let ids = [(0, Bson::Int32(0)), (2, Bson::Int32(1))];
+    assert_eq!(done.inserted_ids, ids.into_iter().collect());
+    assert_eq!((done.inserted_count, done.modified_count), (2, 1));
+    assert_eq!(failed(&error).unprocessed, [4, 5]);
+    assert!(failed(&error).unconfirmed.is_empty());
+    assert!(error.to_string().contains("model 3"), "{error}");
+    assert!(error.to_string().contains("bulk_write on "), "{error}");
+    assert_eq!(documents(&coll), [doc! { "_id": 0, "n": 1 }, doc! { "_id": 1 }]);
+}
+
+fn unordered_bulk_write_tries_all_models<F: Api>() {
+    let coll = F::fresh_database().collection::<Document>("c");
+    let unknown = UpdateOneModel::new(doc! {}, doc! { "$nosuch": { "x": 1 } });
+    let models =
+        [delete(0), insert(0), unknown.into(), insert(0), increment(0), insert(1), delete(1)];
+    let error = F::end(coll.bulk_write(models).ordered(false)).unwrap_err();
+    assert_eq!(refused(&error), [2, 3]);
+    assert!(!error.is_duplicate_key());
+    assert_eq!(failed(&error).write_errors[&3].code, 11000);
+    let done = done(&error);
+    let ids = [(1, Bson::Int32(0)), (5, Bson::Int32(1))];
+    assert_eq!(done.inserted_ids, ids.into_iter().collect());
+    assert_eq!((done.modified_count, done.deleted_count), (1, 2));
+    assert!(failed(&error).unprocessed.is_empty() && failed(&error).unconfirmed.is_empty());
+}
+
+fn options_of_models_and_of_the_bulk_write_are_sent<F: Api>() {
+    let observed = standalone::<F>();
+    let coll = observed.database().collection::<Document>("c");
+    let namespace = Namespace::new(&observed.name, "c");
+    let collation = Collation::locale("en");
+    let models: [WriteModel; 6] = [
+        InsertOneModel::builder().namespace(namespace).document(doc! { "_id": 0 }).build().into(),
+        UpdateOneModel::builder()
+            .filter(doc! { "_id": 0 })
+            .update(doc! { "$set": { "a.$[i]": 1 } })
+            .array_filters(vec![doc! { "i": 0 }])
+            .collation(collation.clone())
+            .build()
+            .into(),
+        UpdateManyModel::builder()
+            .update(doc! { "$set": { "b": 1 } })
+            .filter(doc! { "_id": 5 })
+            .hint(Hint::Keys(doc! { "_id": 1 }))
+            .upsert(true)
+            .build()
+            .into(),
+        ReplaceOneModel::new(doc! { "_id": 9 }, doc! {}).hint(Hint::Name("_id_".into())).into(),
+        DeleteOneModel::new(doc! { "_id": 9 }).collation(collation).into(),
+        DeleteManyModel::new(doc! { "_id": 9 }).hint(Hint::Name("_id_".into())).into(),
+    ];
+    let options = CollectionBulkWriteOptions::builder()
+        .bypass_document_validation(true)
+        .comment(Bson::from("bulk"))
+        .ordered(false)
+        .write_concern(WriteConcern::builder().journal(true).build())
+        .build();
+    // An array filter needs an array.
+    let error = F::end(coll.bulk_write(models).with_options(options)).unwrap_err();
+    assert_eq!(refused(&error), [1]);
+    let sent = ["insert", "update", "delete"].map(|name| observed.sent(name).remove(0));
+    for command in &sent {
+        assert_eq!(command.get_str("comment").unwrap(), "bulk");
+        assert!(!command.get_bool("ordered").unwrap());
+        assert_eq!(command.get_document("writeConcern").unwrap(), &doc! { "j": true });
+    }
+    let [insert, update, delete] = sent;
+    assert!(insert.get_bool("bypassDocumentValidation").unwrap());
+    assert!(update.get_bool("bypassDocumentValidation").unwrap());
+    assert!(!delete.contains_key("bypassDocumentValidation"));
+    let english = doc! { "locale": "en" };
+    assert_eq!(
+        update.get_array("updates").unwrap(),
+        &[
+            doc! {
+                "q": { "_id": 0 }, "u": { "$set": { "a.$[i]": 1 } }, "arrayFilters": [{ "i": 0 }],
+                "collation": &english,
+            },
+            doc! {
+                "q": { "_id": 5 }, "u": { "$set": { "b": 1 } }, "multi": true, "upsert": true,
+                "hint": { "_id": 1 },
+            },
+            doc! { "q": { "_id": 9 }, "u": {}, "hint": "_id_" },
+        ]
+        .map(Bson::Document)
+    );
+    assert_eq!(
+        delete.get_array("deletes").unwrap(),
+        &[
+            doc! { "q": { "_id": 9 }, "limit": 1, "collation": english },
+            doc! { "q": { "_id": 9 }, "limit": 0, "hint": "_id_" },
+        ]
+        .map(Bson::Document)
+    );
+}
+
+fn megabytes(n: usize) -> Bson {
+    let bytes = vec![7; n * 1024 * 1024];
+    Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes })
+}
+
+fn large_bulk_write_is_split_by_size<F: Api>() {
+    let observed = standalone::<F>();
+    let coll = observed.database().collection::<Document>("c");
+    let models = (0..4).map(|id| InsertOneModel::new(doc! { "_id": id, "x": megabytes(13) }));
+    let result = F::end(coll.bulk_write(models)).unwrap();
+    assert_eq!((result.inserted_count, result.inserted_ids.len()), (4, 4));
+    assert_eq!(observed.names(), ["insert", "insert"]);
+    F::end(coll.drop()).unwrap();
+}
+
+#[test]
+fn long_bulk_write_is_split_by_number() {
+    let observed = standalone::<Blocking>();
+    let coll = observed.database().collection::<Document>("c");
+    coll.insert_one(doc! { "_id": 100_000 }).run().unwrap();
+    observed.forget();
+    let error = coll.bulk_write((0..100_001).map(insert)).ordered(false).run().unwrap_err();
+    assert_eq!(observed.names(), ["insert", "insert"]);
+    assert_eq!(refused(&error), [100_000]);
+    assert_eq!(done(&error).inserted_count, 100_000);
+    coll.drop().run().unwrap();
+}
+
+fn bulk_write_runs_in_its_session<F: Api>() {
+    let observed = standalone::<F>();
+    let coll = observed.database().collection::<Document>("c");
+    let mut session = F::start_session(&observed.client);
+    let models = [insert(0), increment(0), delete(0)];
+    F::end(coll.bulk_write(models).session(&mut session)).unwrap();
+    for name in ["insert", "update", "delete"] {
+        assert_eq!(observed.sent(name)[0].get_document("lsid").unwrap(), session.id());
+    }
+}
+
+fn unacknowledged_bulk_write_is_done<F: Api>() {
+    let observed =
+        Observed::<F>::with(&shared_standalone().unwrap().uri(), |o| o.max_pool_size = Some(1));
+    let options = CollectionOptions::builder().write_concern(WriteConcern::nodes(0)).build();
+    let coll = observed.database().collection_with_options::<Document>("c", options);
+    let models = [insert(0), insert(0), insert(1), increment(1), delete(0)];
+    let result = F::end(coll.bulk_write(models).ordered(false)).unwrap();
+    assert_eq!((result.inserted_count, result.matched_count, result.deleted_count), (0, 0, 0));
+    // On the same connection, after the writes.
+    assert_eq!(documents(&coll), [doc! { "_id": 1, "n": 1 }]);
+    let mut session = F::start_session(&observed.client);
+    let error = F::end(coll.bulk_write([insert(5)]).session(&mut session)).unwrap_err();
+    assert!(invalid(&error).contains("w: 0"), "{error}");
+}
+
+fn unusable_models_are_refused_before_anything_is_sent<F: Api>() {
+    let observed = standalone::<F>();
+    let coll = observed.database().collection::<Document>("c");
+    let unusable: [(WriteModel, &str); 6] = [
+        (UpdateOneModel::new(doc! {}, doc! {}).into(), "is empty"),
+        (UpdateOneModel::new(doc! {}, doc! { "x": 1 }).into(), "\"x\""),
+        (UpdateManyModel::new(doc! {}, doc! { "x": 1 }).into(), "operators"),
+        (UpdateManyModel::new(doc! {}, Vec::<Document>::new()).into(), "stages"),
+        (ReplaceOneModel::new(doc! {}, doc! { "$set": { "x": 1 } }).into(), "\"$set\""),
+        (insert(1), "other.c"),
+    ];
+    for (model, part) in unusable {
+        let model = match model {
+            WriteModel::InsertOne(model) => model.namespace(Namespace::new("other", "c")).into(),
+            model => model,
+        };
+        let error = F::end(coll.bulk_write([insert(0), model])).unwrap_err();
+        let words = invalid(&error);
+        assert!(words.contains("model 1: ") && words.contains(part), "{words}");
+    }
+    let raw = coll.replace_one_model(doc! {}, doc! { "$set": { "x": 1 } }).unwrap();
+    assert!(invalid(&F::end(coll.bulk_write([raw])).unwrap_err()).contains("model 0: "));
+    let none: [WriteModel; 0] = [];
+    assert!(invalid(&F::end(coll.bulk_write(none)).unwrap_err()).contains("no models"));
+    assert!(observed.names().is_empty());
+}
+
+fn too_large_model_is_named_by_its_position<F: Api>() {
+    let coll = F::fresh_database().collection::<Document>("c");
+    let large: [WriteModel; 3] = [
+        InsertOneModel::new(doc! { "x": megabytes(17) }).into(),
+        ReplaceOneModel::new(doc! {}, doc! { "x": megabytes(17) }).into(),
+        DeleteOneModel::new(doc! { "x": megabytes(17) }).into(),
+    ];
+    for (id, model) in (0..).zip(large) {
+        let is_insert = matches!(model, WriteModel::InsertOne(_));
+        let error = F::end(coll.bulk_write([insert(id), model, insert(-1)])).unwrap_err();
+        assert!(error.to_string().contains("model 1: "), "{error}");
+        if is_insert {
+            // It is in the same command as the first.
+            assert!(invalid(&error).contains("maxBsonObjectSize"), "{error}");
+            assert!(documents(&coll).is_empty());
+        } else {
+            assert_eq!(done(&error).inserted_ids, [(0, Bson::Int32(id))].into_iter().collect());
+            assert_eq!(failed(&error).unprocessed, [1, 2]);
+        }
+    }
+    let unwritable = InsertOneModel::new(doc! { "a\0b": 1 });
+    let error = F::end(coll.bulk_write([insert(9), unwritable.into()])).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::BsonSerialization(_)), "{error:?}");
+    assert!(error.to_string().contains("model 1: "), "{error}");
+}
+
+/// The server closes the connection on `command` of the application `app`, so many times.
+fn broken(app: &str, command: &str, times: i32) -> Document {
+    doc! {
+        "configureFailPoint": "failCommand", "mode": { "times": times },
+        "data": { "failCommands": [command], "closeConnection": true, "appName": app },
+    }
+}
+
+fn broken_connection_leaves_exact_results<F: Api>() {
+    let observed = replica_set::<F>();
+    let coll = observed.database().collection::<Document>("c");
+    F::end(coll.insert_one(doc! { "_id": -1 })).unwrap();
+    let set = shared_replica_set().unwrap();
+    let primary = set.wait_for_primary().unwrap();
+    let _turn = turn_for_faults();
+    let held = set.fail_point(primary, broken(&observed.name, "update", 1)).unwrap();
+    let models = [insert(0), insert(1), increment(0), increment_all(), delete(0), delete(1)];
+    let error = F::end(coll.bulk_write(models)).unwrap_err();
+    drop(held);
+    assert!(error.is_network(), "{error:?}");
+    assert!(refused(&error).is_empty());
+    let ids = [(0, Bson::Int32(0)), (1, Bson::Int32(1))];
+    assert_eq!(done(&error).inserted_ids, ids.into_iter().collect());
+    assert_eq!(failed(&error).unconfirmed, [2, 3]);
+    assert_eq!(failed(&error).unprocessed, [4, 5]);
+    // Unordered, the inserts go first.
+    let held = set.fail_point(primary, broken(&observed.name, "update", 1)).unwrap();
+    let models = [increment_all(), delete(0), insert(2), increment(0), insert(1)];
+    let error = F::end(coll.bulk_write(models).ordered(false)).unwrap_err();
+    drop(held);
+    assert!(error.is_network(), "{error:?}");
+    assert_eq!(refused(&error), [4]);
+    assert_eq!(done(&error).inserted_ids, [(2, Bson::Int32(2))].into_iter().collect());
+    assert_eq!(failed(&error).unconfirmed, [0, 3]);
+    assert_eq!(failed(&error).unprocessed, [1]);
+    // One command with all models: it fails as other writes do.
+    let held = set.fail_point(primary, broken(&observed.name, "update", 1)).unwrap();
+    let error = F::end(coll.bulk_write([increment_all()])).unwrap_err();
+    drop(held);
+    assert!(matches!(error.kind(), ErrorKind::Io { .. }), "{error:?}");
+}
+
+fn bulk_write_without_multi_models_is_sent_again<F: Api>() {
+    let observed = replica_set::<F>();
+    let coll = observed.database().collection::<Document>("c");
+    F::end(coll.insert_one(doc! { "_id": -1 })).unwrap();
+    observed.forget();
+    let set = shared_replica_set().unwrap();
+    let primary = set.wait_for_primary().unwrap();
+    let _turn = turn_for_faults();
+    for command in ["insert", "update", "delete"] {
+        let held = set.fail_point(primary, broken(&observed.name, command, 1)).unwrap();
+        let models = [insert(0), insert(1), increment(0), increment(1), delete(1), delete(0)];
+        let result = F::end(coll.bulk_write(models)).unwrap();
+        drop(held);
+        assert_eq!((result.inserted_count, result.deleted_count), (2, 2), "{command}");
+        let sent = observed.sent(command);
+        assert_eq!(sent.len(), 2);
+        assert_eq!(sent[0].get("txnNumber"), sent[1].get("txnNumber"));
+        observed.forget();
+    }
+}
+
+fn bulk_write_that_runs_out_of_time_tells_what_was_done<F: Api>() {
+    let observed = standalone::<F>();
+    let coll = observed.database().collection::<Document>("c");
+    F::end(coll.insert_one(doc! { "_id": -1 })).unwrap();
+    let server = shared_standalone().unwrap();
+    let _turn = turn_for_faults();
+    let _held = server.fail_point(held_once(&observed.name, "update", 3_000)).unwrap();
+    let models = [insert(0), increment(0), delete(0)];
+    let operation = coll.bulk_write(models).timeout(Duration::from_secs(1));
+    let error = F::end(operation).unwrap_err();
+    assert!(error.is_timeout(), "{error:?}");
+    assert_eq!(done(&error).inserted_count, 1);
+    assert_eq!(failed(&error).unconfirmed, [1]);
+    assert_eq!(failed(&error).unprocessed, [2]);
+}
+
+#[test]
+fn dropped_bulk_write_leaves_nothing_behind() {
+    let observed =
+        Observed::<Async>::with(&shared_standalone().unwrap().uri(), |o| o.max_pool_size = Some(1));
+    let coll = observed.database().collection::<Document>("c");
+    let server = shared_standalone().unwrap();
+    let _turn = turn_for_faults();
+    let _held = server.fail_point(held_once(&observed.name, "update", 300)).unwrap();
+    let held = coll.bulk_write([insert(0), increment(0), delete(0)]);
+    drop_in_flight(held, || !observed.sent("update").is_empty());
+    check_nothing_stays(&observed);
+    // The update was sent, and the delete was not.
+    assert_eq!(documents(&coll), [doc! { "_id": 0, "n": 1 }]);
+}
+
+/// Bulk writes go on while the primary is killed. What they tell is what is found then.
+fn killed_primary_loses_and_repeats_nothing<F: Api>() {
+    const ROUNDS_AFTER: usize = 40;
+    let set = ReplicaSet::start(3).unwrap();
+    let observed = Observed::<F>::with(&set.uri(), |options| {
+        options.write_concern = Some(WriteConcern::majority());
+    });
+    let coll = observed.database().collection::<Document>("c");
+    F::end(coll.insert_many([doc! { "_id": "one", "n": 0 }, doc! { "_id": "many", "n": 0 }]))
+        .unwrap();
+    let killed = set.wait_for_primary().unwrap();
+    let is_killed = AtomicBool::new(false);
+    let one = || UpdateOneModel::new(doc! { "_id": "one" }, doc! { "$inc": { "n": 1 } });
+    let many = || UpdateManyModel::new(doc! { "_id": "many" }, doc! { "$inc": { "n": 1 } });
+    // How often each was confirmed, and how often that is not known.
+    let (mut ones, mut manys) = ((0, 0), (0, 0));
+    let (mut inserted, mut perhaps) = (Vec::new(), Vec::new());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(300));
+            set.kill(killed).unwrap();
+            is_killed.store(true, Ordering::SeqCst);
+        });
+        let (mut round, mut after) = (0, 0);
+        while after < ROUNDS_AFTER {
+            after += usize::from(is_killed.load(Ordering::SeqCst));
+            let ids = [round * 2, round * 2 + 1];
+            round += 1;
+            let models: [WriteModel; 5] =
+                [insert(ids[0]), one().into(), delete(-1), many().into(), insert(ids[1])];
+            let (done, in_doubt) = match F::end(coll.bulk_write(models)) {
+                Ok(_) => (5, 0),
+                Err(error) => {
+                    let failed = failed(&error);
+                    assert!(refused(&error).is_empty(), "{error}");
+                    let in_doubt = failed.unconfirmed.len();
+                    (5 - in_doubt - failed.unprocessed.len(), in_doubt)
+                }
+            };
+            // They are ordered.
+            let fate = |at| if at < done { 0 } else { usize::from(at >= done + in_doubt) + 1 };
+            for (at, id) in [(0, ids[0]), (4, ids[1])] {
+                match fate(at) {
+                    0 => inserted.push(id),
+                    1 => perhaps.push(id),
+                    _ => {}
+                }
+            }
+            ones.0 += i32::from(fate(1) == 0);
+            ones.1 += i32::from(fate(1) == 1);
+            manys.0 += i32::from(fate(3) == 0);
+            manys.1 += i32::from(fate(3) == 1);
+        }
+    });
+    let found = F::collect(F::end(coll.find(doc! { "_id": { "$type": "int" } })).unwrap()).unwrap();
+    let found: Vec<i32> = found.iter().map(|found| found.get_i32("_id").unwrap()).collect();
+    assert!(inserted.iter().all(|id| found.contains(id)), "an insert was lost");
+    let unexpected = found.iter().find(|id| !inserted.contains(id) && !perhaps.contains(id));
+    assert_eq!(unexpected, None);
+    let count = |id: &str| {
+        let found = F::end(coll.find_one(doc! { "_id": id })).unwrap().unwrap();
+        found.get_i32("n").unwrap()
+    };
+    for (id, (sure, unsure)) in [("one", ones), ("many", manys)] {
+        let count = count(id);
+        assert!((sure..=sure + unsure).contains(&count), "{id}: {count} of {sure} and {unsure}");
+    }
+    assert!(inserted.len() > ROUNDS_AFTER);
+}
