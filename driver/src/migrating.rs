@@ -25,13 +25,20 @@
 //! | a misspelt option in the connection string is an error | it is left out with a warning, as the specification asks: [look at them](crate#warnings), or be [strict](crate::options::ConnectionString::parse_strictly) |
 //! | `shutdown()` waits until cursors and sessions are dropped; `.immediate(true)` does not | [`shutdown()`](crate::client::Client::shutdown) never waits for them; what is left of them ends on the server by itself |
 //! | `sync`: `client.shutdown().run()` | `client.shutdown()` |
+//! | there is no bulk write of a collection | [`Collection::bulk_write`](crate::collection::Collection::bulk_write), on every server |
+//! | `WriteModel::UpdateOne(UpdateOneModel::builder()..)` | the same; or shorter: `collection.update_one_model(filter, update).upsert(true)`, and so for deletes |
+//! | the `namespace` of a model is a `Namespace` | it is an `Option`: models without one are for the bulk write of a collection |
+//! | `array_filters`, `collation` and `hint` of a model are BSON | they are `Vec<Document>`, [`Collation`](crate::options::Collation) and [`Hint`](crate::options::Hint), as in other options |
+//! | `PartialBulkWriteResult` is of a client | it has a variant for the bulk write of a collection; [`BulkWriteError`](crate::error::BulkWriteError) also tells which models were not tried, and of which it is not known |
+//! | plans by `run_command(doc! { "explain": .. })` | [`explain()`](crate::ops::Find::explain) on reads and writes |
+//! | `Aggregate<'a, Session, T>` | [`Aggregate<'a, T, F, S>`](crate::ops::Aggregate) |
 //!
 //! # Not here yet
 //!
 //! | of | is missing |
 //! |---|---|
-//! | [`Client`](crate::Client) | `list_databases`, `list_database_names`, `bulk_write`, `watch`, `warm_connection_pool` |
-//! | [`Database`](crate::Database) | `create_collection`, `list_collections` (names: [`list_collection_names`](crate::database::Database::list_collection_names)), `aggregate`, `run_cursor_command`, `watch`, `gridfs_bucket` |
+//! | [`Client`](crate::Client) | `list_databases`, `list_database_names`, `watch`, `warm_connection_pool` |
+//! | [`Database`](crate::Database) | `create_collection`, `list_collections` (names: [`list_collection_names`](crate::database::Database::list_collection_names)), `watch`, `gridfs_bucket` |
 //! | [`Collection`](crate::Collection) | `create_index`, `list_indexes`, `drop_index` and their kin, those of search indexes too; `find_one_and_update`, `find_one_and_replace`, `find_one_and_delete`; `watch` |
 //! | [`ClientSession`](crate::ClientSession) | transactions |
 //! | the crate | client-side encryption |

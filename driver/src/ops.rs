@@ -24,6 +24,7 @@ mod distinct;
 mod drop;
 pub(crate) mod end_sessions;
 mod estimated_document_count;
+mod explain;
 mod find;
 mod find_one;
 pub(crate) mod get_more;
@@ -51,6 +52,7 @@ pub use self::drop::{
 pub use self::estimated_document_count::{
     EstimatedDocumentCount, EstimatedDocumentCountOptions, EstimatedDocumentCountOptionsBuilder,
 };
+pub use self::explain::{Explain, ExplainOptions, ExplainOptionsBuilder};
 pub use self::find::{Find, FindOptions, FindOptionsBuilder};
 pub use self::find_one::{FindOne, FindOneOptions, FindOneOptionsBuilder};
 pub use self::insert_many::{InsertMany, InsertManyOptions, InsertManyOptionsBuilder};

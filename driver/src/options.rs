@@ -31,7 +31,7 @@ pub use self::collation::{
 pub(crate) use self::concerns::Concerns;
 pub use self::operation::{
     CollectionOptions, CollectionOptionsBuilder, CursorType, DatabaseOptions,
-    DatabaseOptionsBuilder, Hint, UpdateModifications,
+    DatabaseOptionsBuilder, ExplainVerbosity, Hint, UpdateModifications,
 };
 pub use self::proxy::{Socks5Proxy, Socks5ProxyBuilder};
 pub use self::read_concern::{ReadConcern, ReadConcernLevel};
@@ -57,7 +57,7 @@ pub use crate::ops::{
     CountOptionsBuilder, DeleteOptions, DeleteOptionsBuilder, DistinctOptions,
     DistinctOptionsBuilder, DropCollectionOptions, DropCollectionOptionsBuilder,
     DropDatabaseOptions, DropDatabaseOptionsBuilder, EstimatedDocumentCountOptions,
-    EstimatedDocumentCountOptionsBuilder, FindOneOptions,
+    EstimatedDocumentCountOptionsBuilder, ExplainOptions, ExplainOptionsBuilder, FindOneOptions,
     FindOneOptionsBuilder, FindOptions, FindOptionsBuilder, InsertManyOptions,
     InsertManyOptionsBuilder, InsertOneOptions, InsertOneOptionsBuilder,
     ListCollectionNamesOptions, ListCollectionNamesOptionsBuilder, ReplaceOptions,

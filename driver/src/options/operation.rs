@@ -30,6 +30,28 @@ pub enum CursorType {
     TailableAwait,
 }
 
+/// How much the `explain` of an operation tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExplainVerbosity {
+    /// The plan that was chosen, without running it.
+    QueryPlanner,
+    /// Also what running that plan took. A write is not carried out.
+    ExecutionStats,
+    /// Also what running the other plans took, as far as they were tried.
+    AllPlansExecution,
+}
+
+impl ExplainVerbosity {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            ExplainVerbosity::QueryPlanner => "queryPlanner",
+            ExplainVerbosity::ExecutionStats => "executionStats",
+            ExplainVerbosity::AllPlansExecution => "allPlansExecution",
+        }
+    }
+}
+
 /// The changes of an update: operators or an aggregation pipeline.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

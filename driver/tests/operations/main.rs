@@ -7,5 +7,6 @@ mod api;
 mod bulk_write;
 mod client_bulk_write;
 mod distinct;
+mod explain;
 mod observed;
 mod run_cursor_command;

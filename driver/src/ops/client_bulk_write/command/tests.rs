@@ -153,7 +153,7 @@ fn commands_are_split_where_a_namespace_does_not_fit() {
     };
     let fits = |name: &str, room: usize| last(name, room) == [2];
     // The most that the first document may hold so that both fit.
-    let room = |name: &str| (8_000..10_000).rev().find(|room| fits(name, *room)).unwrap();
+    let room = |name: &str| (8_000..9_100).rev().find(|room| fits(name, *room)).unwrap();
     let another = "c".repeat(100);
     let own = bson::serialize_to_vec(&doc! { "ns": format!("db.{another}") }).unwrap().len();
     assert_eq!(room("a") - room(&another), own);
