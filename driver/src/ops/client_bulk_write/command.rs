@@ -78,7 +78,8 @@ impl Operation for BulkWriteCommand<'_> {
         body.bool(cstr!("errorsOnly"), !self.verbose);
         body.bool(cstr!("ordered"), self.ordered);
         self.options.map_or(Ok(()), |options| options.encode(body))?;
-        self.own_bytes = body.len();
+        // Its terminator is still to come.
+        self.own_bytes = body.len() + 1;
         Ok(())
     }
 
