@@ -10,10 +10,10 @@
 //! | what is an operation, and where does it go? | `operation.rs` |
 //! | what does every command carry? | `envelope.rs` |
 //! | what happens in one attempt? | `attempt.rs` |
-//! | what may be sent again, and which error is told? | `retry.rs` |
+//! | what may be sent again, and which error is told? | `retry.rs`, as a value |
 //! | what does a reply say, and what is wrong with it? | `header.rs`, `failure.rs`, `reply.rs` |
 //! | what is told of it? | `command_monitor.rs` |
-//! | sessions and cluster time | `session_pool.rs`, `cluster_time.rs` |
+//! | what does a session add, and learn? | `session.rs`, `session_pool.rs`, `cluster_time.rs` |
 
 mod attempt;
 pub(crate) mod batch;
@@ -34,7 +34,6 @@ mod session_pool;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use threadwatch::ForkGeneration;
 
@@ -46,15 +45,15 @@ pub(crate) use self::kill_queue::KillQueue;
 pub(crate) use self::operation::{
     Access, Complaints, Meta, Operation, RequestContext, Retry, SessionRef, Setting, Target,
 };
-use self::reply::LeasedSession;
 pub(crate) use self::reply::Reply;
-use self::retry::Failure;
+use self::retry::{Decision, Failure, Retargets, RetryState};
+use self::session::Participant;
 pub(crate) use self::session::SessionState;
 pub(crate) use self::session_pool::ServerSession;
 use self::session_pool::SessionPool;
 use crate::deadline::Deadline;
 use crate::description::TopologyType;
-use crate::error::{Error, Result, SYSTEM_OVERLOADED_ERROR};
+use crate::error::{Error, Result};
 use crate::options::{ClientOptions, Concerns, ServerAddress};
 use crate::pool::{CheckOutError, Lease, Pool, RequestPins, ThreadPins};
 use crate::rt::Runtime;
@@ -269,93 +268,63 @@ pub(crate) fn execute<'c>(
         // An aggregation that writes answers always: it opens a cursor.
         let acknowledged =
             operation.meta().access != Access::Write || operation.context().is_acknowledged();
-        check_session_ref(core, &session_ref, acknowledged)?;
-        let options = &*core.options;
-        let retry = match operation.meta().retry {
-            Retry::Read if options.retry_reads() => Retry::Read,
-            Retry::Write if options.retry_writes() && acknowledged => Retry::Write,
-            _ => Retry::Never,
-        };
-        let when_overloaded = match operation.meta().retry {
-            Retry::Read => options.retry_reads(),
-            Retry::Write => options.retry_writes(),
-            Retry::Never => options.retry_reads() && options.retry_writes(),
-        };
-        let lease = LeasedSession { core, session: None, timeout: None };
-        let mut retries = RetryState {
-            lease,
-            session_ref,
+        let mut execution = Execution {
+            core,
+            session: Participant::join(core, session_ref, acknowledged)?,
             deadline,
             acknowledged,
-            retry,
-            when_overloaded: when_overloaded && acknowledged,
-            txn_number: None,
-            deprioritized: Vec::new(),
-            previous_error: None,
-            failed: 0,
-            overloaded: false,
+            retries: RetryState::new(&core.options, operation.meta().retry, acknowledged, deadline),
         };
         loop {
             let target = operation.context().target;
-            let selected = match select_now(core, target, &retries.deprioritized) {
+            let selected = match select_now(core, target, &execution.retries.deprioritized) {
                 Ok(Selection::Made(selected)) => Ok(selected),
                 // Boxed, for it is rare and large, as is all that follows a failure; every
                 // operation's future would be as large.
                 Ok(Selection::Waits(criteria)) => {
                     let name = operation.meta().name;
-                    Box::pin(select(core, name, criteria, &retries.deprioritized, deadline)).await
+                    let deprioritized = &execution.retries.deprioritized;
+                    Box::pin(select(core, name, criteria, deprioritized, deadline)).await
                 }
                 Err(error) => Err(error),
             };
             let selected = match selected {
                 Ok(selected) => selected,
-                Err(error) => return Err(core.runtime.explain(retries.unselected(error))),
+                Err(error) => {
+                    return Err(core.runtime.explain(execution.retries.unselected(error)));
+                }
             };
-            let failure = match attempt::attempt(&mut retries, operation, &selected).await {
+            let failure = match attempt::attempt(&mut execution, operation, &selected).await {
                 Ok((connection, header)) => {
-                    return Ok(Reply { connection, header, lease: retries.lease, selected });
+                    let lease = execution.session.into_implicit();
+                    return Ok(Reply { connection, header, lease, selected });
                 }
                 Err(failure) => failure,
             };
-            if let Some(rest) = retries.after(operation.context().target, failure, &selected)? {
-                rest.await;
+            if let Some(pause) = execution.after(operation.context().target, failure, &selected)? {
+                pause.await;
             }
         }
     }
 }
 
 /// What is waited for between two attempts.
-type Backoff<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+type Pause<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
-/// What one operation keeps from one attempt to the next.
-struct RetryState<'c, 's> {
-    lease: LeasedSession<'c>,
-    /// Whose session it runs in.
-    session_ref: SessionRef<'s>,
+/// One operation while it runs.
+struct Execution<'c, 's> {
+    core: &'c Core,
+    session: Participant<'c, 's>,
     /// When to give up.
     deadline: Deadline,
     /// Whether the server is to answer at all.
     acknowledged: bool,
-    /// As the operation's, unless the options, the scope or the server forbid it.
-    retry: Retry,
-    /// Whether the operation, of whatever kind, may be sent again when a server had too much to do
-    /// even to begin with it.
-    when_overloaded: bool,
-    /// Of a retryable write: the same in every attempt.
-    txn_number: Option<i64>,
-    /// Servers that are taken only if nothing else suits.
-    deprioritized: Vec<ServerAddress>,
-    /// The error that is told unless a later attempt does better.
-    previous_error: Option<Error>,
-    /// How many attempts have come to nothing.
-    failed: u32,
-    /// Whether one of them met a server with too much to do.
-    overloaded: bool,
+    retries: RetryState,
 }
 
-impl<'c> RetryState<'c, '_> {
-    /// Whether there is another attempt after one that came to nothing; gives what is to be waited
-    /// for before it.
+impl<'c> Execution<'c, '_> {
+    /// Prepares another attempt after one that came to nothing; gives what is to be waited for
+    /// before it.
     ///
     /// # Errors
     /// Where there is none, that of the operation.
@@ -365,78 +334,34 @@ impl<'c> RetryState<'c, '_> {
         target: Target<'r>,
         failure: Failure,
         selected: &Selected,
-    ) -> Result<Option<Backoff<'r>>>
+    ) -> Result<Option<Pause<'r>>>
     where
         'c: 'r,
     {
-        let core = self.lease.core;
-        let permitted = retry::permits(self.retry, &failure.error)
-            || (self.when_overloaded && retry::is_turned_away(&failure.error));
-        let again = permitted && self.may_repeat(&failure.error);
-        if again && retargets(core, &failure.error) {
-            self.deprioritized.push(selected.address().clone());
+        let core = self.core;
+        let sharded = core.deployment.description().topology_type() == TopologyType::Sharded;
+        let retargets = match core.options.enable_overload_retargeting() {
+            _ if sharded => Retargets::Always,
+            true => Retargets::WhenOverloaded,
+            false => Retargets::Never,
+        };
+        let latest = failure.error.clone();
+        let (deprioritized, backoff) = match self.retries.decide(failure, retargets) {
+            Decision::Return(error) => return Err(core.runtime.explain(error)),
+            Decision::Again { deprioritized, backoff } => (deprioritized, backoff),
+        };
+        if deprioritized {
+            self.retries.deprioritized.push(selected.address().clone());
         }
-        self.failed += 1;
-        let pause = retry::backoff(self.failed, &failure.error).map(|pause| Instant::now() + pause);
-        let criteria = target.criteria().ok().filter(|_| again && pause.is_none());
-        let recheck = criteria
-            .and_then(|criteria| core.deployment.recheck(&failure.error, selected, criteria));
-        // Whether the operation would have gone on, or waited longer, if it had had the time.
-        let out_of_time = self.deadline.is_over() && (permitted || failure.error.is_timeout());
-        let previous_error = self.previous_error.take();
-        let told = previous_error.clone().filter(|_| out_of_time);
-        let error = failure.outranks(previous_error);
-        if out_of_time {
-            return Err(core.runtime.explain(in_time(error, told)));
+        if let Some(until) = backoff {
+            return Ok(Some(Box::pin(core.runtime.sleep_until(until))));
         }
-        if !again || pause.is_some_and(|until| self.deadline.instant().is_some_and(|at| at < until))
-        {
-            return Err(core.runtime.explain(error));
-        }
-        self.previous_error = Some(error);
-        self.overloaded |= pause.is_some();
-        Ok(match (pause, recheck) {
-            (Some(until), _) => Some(Box::pin(core.runtime.sleep_until(until))),
-            (None, Some(recheck)) => {
-                Some(Box::pin(recheck.settle(&core.deployment, self.deadline)))
-            }
-            (None, None) => None,
-        })
+        let criteria = target.criteria().ok();
+        let recheck =
+            criteria.and_then(|criteria| core.deployment.recheck(&latest, selected, criteria));
+        let deadline = self.deadline;
+        Ok(recheck.map(|recheck| Box::pin(recheck.settle(&core.deployment, deadline)) as Pause<'r>))
     }
-
-    /// The error of an operation for which no server was found.
-    #[cold]
-    fn unselected(&mut self, error: Error) -> Error {
-        match self.previous_error.take() {
-            None => error,
-            Some(previous_error) if error.is_timeout() && self.deadline.is_over() => {
-                in_time(previous_error, None)
-            }
-            // From the previous_error error the caller learns that something may have been done.
-            Some(previous_error) => previous_error,
-        }
-    }
-
-    /// Whether there may be an attempt after the one that ended with `error`: one more, or as many
-    /// as fit into the operation's `timeout`; where a server had too much to do, as many as
-    /// `maxAdaptiveRetries`.
-    fn may_repeat(&self, error: &Error) -> bool {
-        let overloaded = self.overloaded || error.has_label(SYSTEM_OVERLOADED_ERROR);
-        if overloaded && self.failed >= self.lease.core.options.max_adaptive_retries() {
-            return false;
-        }
-        match self.deadline.instant() {
-            None => overloaded || self.failed == 0,
-            Some(_) => !self.deadline.is_over(),
-        }
-    }
-}
-
-/// Whether another attempt goes to another server, if one suits it (specifications "Retryable
-/// Reads", section "Server Selection", and "Client Backpressure", section "Overload retry policy").
-fn retargets(core: &Core, error: &Error) -> bool {
-    (error.has_label(SYSTEM_OVERLOADED_ERROR) && core.options.enable_overload_retargeting())
-        || core.deployment.description().topology_type() == TopologyType::Sharded
 }
 
 /// How far the selection of a server has come without waiting.
@@ -482,61 +407,4 @@ async fn select(
     }
     let _ = operation;
     core.deployment.select(criteria, deprioritized, deadline).await
-}
-
-/// Refuses a session of another client, one of the process that this one was forked from, and one
-/// for a write that nobody acknowledges.
-fn check_session_ref(core: &Core, session_ref: &SessionRef<'_>, acknowledged: bool) -> Result<()> {
-    let SessionRef::Explicit(session) = session_ref else { return Ok(()) };
-    if !session.belongs_to(core) {
-        return Err(Error::invalid_argument(
-            "the session was started by another client; use one of this client",
-        ));
-    }
-    if session.is_inherited() {
-        return Err(Error::invalid_argument(
-            "the session was started before the process forked, and belongs to the process that started it; start a new \
-             one in this process",
-        ));
-    }
-    if !acknowledged {
-        return Err(Error::invalid_argument(
-            "an unacknowledged write (w: 0) cannot be part of a session; acknowledge it, or leave the session out",
-        ));
-    }
-    Ok(())
-}
-
-/// The error of an operation whose `timeoutMS` has passed. It says what `error` says, and carries
-/// it as its source; so it does with `previous_error`, the error of an attempt before, where
-/// `error` itself tells of nothing but time (specification "Client Side Operations
-/// Timeout", section "Errors").
-fn in_time(error: Error, previous_error: Option<Error>) -> Error {
-    let cause = match previous_error {
-        // A caller may ask for the code of the server's own answer.
-        Some(previous_error) if error.is_timeout() && error.code().is_some() => {
-            return error.with_source(previous_error);
-        }
-        Some(previous_error) if error.is_timeout() => previous_error,
-        _ if error.is_timeout() && !error.is_network() => return error,
-        _ => error.clone(),
-    };
-    let message = match cause.is_timeout() {
-        true => "the operation did not end within its timeout (timeoutMS)".to_owned(),
-        false => format!(
-            "the operation did not end within its timeout (timeoutMS); an attempt before that failed: {}",
-            cause.without_host()
-        ),
-    };
-    let mut timeout = Error::timeout(message);
-    error.labels().iter().for_each(|label| timeout.add_label(label));
-    if let Some(response) = error.server_response() {
-        timeout = timeout.with_response(response.clone());
-    }
-    let host = error.host().cloned();
-    let timeout = timeout.with_source(cause);
-    match host {
-        Some(host) => timeout.at(&host),
-        None => timeout,
-    }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bson::raw::cstr;
-use bson::{RawDocument, Timestamp};
 
 use super::operation::Target;
+use super::session::{ReadTime, SessionFields};
 use crate::error::Result;
 use crate::options::{ReadConcern, ReadPreference, SelectionCriteria, ServerApi, WriteConcern};
 use crate::types::ServerType;
@@ -14,39 +14,24 @@ use crate::wire::DocWriter;
 /// The fields that the executor adds to a command, in the order in which they are written.
 pub(super) struct Envelope<'a> {
     pub(super) db: &'a str,
-    pub(super) session: Option<[u8; 16]>,
-    pub(super) txn_number: Option<i64>,
-    pub(super) cluster_time: Option<&'a RawDocument>,
+    pub(super) session: SessionFields<'a>,
     pub(super) read_preference: Option<&'a ReadPreference>,
     pub(super) read_concern: Option<&'a ReadConcern>,
-    /// The time that the read must reflect, or at which a snapshot sees the data.
-    pub(super) read_time: Option<ReadTime>,
     pub(super) write_concern: Option<&'a WriteConcern>,
     pub(super) max_time: Option<Duration>,
     pub(super) server_api: Option<&'a ServerApi>,
 }
 
-/// What a session asks of its reads.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum ReadTime {
-    /// What had happened by then must be seen.
-    After(Timestamp),
-    /// The first read of a snapshot: the server chooses the time.
-    Snapshot,
-    /// A later read of a snapshot.
-    At(Timestamp),
-}
-
 impl Envelope<'_> {
     pub(super) fn write(&self, body: &mut DocWriter<'_>) -> Result<()> {
         body.str(cstr!("$db"), self.db);
-        if let Some(id) = &self.session {
+        if let Some(id) = &self.session.id {
             body.nested(cstr!("lsid")).uuid(cstr!("id"), id);
         }
-        if let Some(number) = self.txn_number {
+        if let Some(number) = self.session.txn_number {
             body.i64(cstr!("txnNumber"), number);
         }
-        if let Some(time) = self.cluster_time {
+        if let Some(time) = self.session.cluster_time {
             body.doc(cstr!("$clusterTime"), time);
         }
         if let Some(preference) = self.read_preference {
@@ -67,18 +52,18 @@ impl Envelope<'_> {
     }
 
     fn write_read_concern(&self, body: &mut DocWriter<'_>) {
-        if self.read_concern.is_none() && self.read_time.is_none() {
+        if self.read_concern.is_none() && self.session.read_time.is_none() {
             return;
         }
         let mut concern = body.nested(cstr!("readConcern"));
-        match (self.read_time, self.read_concern) {
+        match (self.session.read_time, self.read_concern) {
             (Some(ReadTime::Snapshot | ReadTime::At(_)), _) => {
                 concern.str(cstr!("level"), "snapshot")
             }
             (_, Some(asked)) => concern.str(cstr!("level"), asked.level.as_str()),
             (_, None) => {}
         }
-        match self.read_time {
+        match self.session.read_time {
             Some(ReadTime::After(time)) => concern.timestamp(cstr!("afterClusterTime"), time),
             Some(ReadTime::At(time)) => concern.timestamp(cstr!("atClusterTime"), time),
             Some(ReadTime::Snapshot) | None => {}

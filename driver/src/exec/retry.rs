@@ -1,17 +1,194 @@
 //! What may be sent once more, and which of two errors is told.
+//!
+//! [`RetryState::decide`] says after each attempt that came to nothing what becomes of the
+//! operation, as a value. The executor does what the [`Decision`] says and decides nothing itself.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::operation::Retry;
+use crate::deadline::Deadline;
 use crate::error::{
-    Error, ErrorKind, NO_WRITES_PERFORMED, RETRYABLE_ERROR, RETRYABLE_WRITE_ERROR,
+    Error, ErrorKind, NO_WRITES_PERFORMED, RETRYABLE_ERROR, RETRYABLE_WRITE_ERROR, Result,
     SYSTEM_OVERLOADED_ERROR,
 };
+use crate::options::{ClientOptions, ServerAddress};
 use crate::pool::ConnectionDescription;
 use crate::types::ServerType;
 
 /// The wire version of 4.4, from which on servers label errors themselves.
 const SERVERS_LABEL: i32 = 9;
+
+/// What becomes of an operation after an attempt that came to nothing.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// It ends with this error.
+    Return(Error),
+    /// There is another attempt.
+    Again {
+        /// The server of the attempt before is taken only if nothing else suits.
+        deprioritized: bool,
+        /// When, if not at once.
+        backoff: Option<Instant>,
+    },
+}
+
+/// What one operation keeps from one attempt to the next.
+#[derive(Debug)]
+pub(super) struct RetryState {
+    /// As the operation's, unless the options, the session or the server forbid it.
+    class: Retry,
+    /// Whether the operation, of whatever kind, may be sent again when a server had too much to do
+    /// even to begin with it.
+    when_overloaded: bool,
+    /// `maxAdaptiveRetries`.
+    most_when_overloaded: u32,
+    /// When to give up.
+    deadline: Deadline,
+    /// Servers that are taken only if nothing else suits.
+    pub(super) deprioritized: Vec<ServerAddress>,
+    /// The error that is told unless a later attempt does better.
+    previous_error: Option<Error>,
+    /// How many attempts have come to nothing.
+    failed: u32,
+    /// Whether one of them met a server with too much to do.
+    overloaded: bool,
+}
+
+impl RetryState {
+    /// Of an operation of the class `class` that begins now.
+    pub(super) fn new(
+        options: &ClientOptions,
+        class: Retry,
+        acknowledged: bool,
+        deadline: Deadline,
+    ) -> Self {
+        let (reads, writes) = (options.retry_reads(), options.retry_writes());
+        let when_overloaded = match class {
+            Retry::Read => reads,
+            Retry::Write => writes,
+            Retry::Never => reads && writes,
+        };
+        RetryState {
+            class: match class {
+                Retry::Read if reads => Retry::Read,
+                Retry::Write if writes && acknowledged => Retry::Write,
+                _ => Retry::Never,
+            },
+            when_overloaded: when_overloaded && acknowledged,
+            most_when_overloaded: options.max_adaptive_retries(),
+            deadline,
+            deprioritized: Vec::new(),
+            previous_error: None,
+            failed: 0,
+            overloaded: false,
+        }
+    }
+
+    /// The rules by which the operation may be sent again.
+    pub(super) fn class(&self) -> Retry {
+        self.class
+    }
+
+    /// The next attempt is made on `server`. A retryable write becomes a plain one where the server
+    /// cannot tell repetitions.
+    ///
+    /// # Errors
+    /// `IncompatibleServer` when a repetition may write twice there. The error of the attempt
+    /// before is told in its place.
+    pub(super) fn meets(&mut self, server: &ConnectionDescription) -> Result<()> {
+        if self.class != Retry::Write || supports_retryable_writes(server) {
+            return Ok(());
+        }
+        match self.previous_error {
+            None => {
+                self.class = Retry::Never;
+                Ok(())
+            }
+            Some(_) => Err(Error::new(ErrorKind::IncompatibleServer {
+                message: "the server chosen for another attempt knows no retryable writes".into(),
+            })),
+        }
+    }
+
+    /// Whether there is another attempt after one that ended with `error`, if time allows.
+    pub(super) fn repeats(&self, error: &Error) -> bool {
+        self.is_permitted(error) && self.may_repeat(error)
+    }
+
+    /// What becomes of the operation after an attempt that came to nothing. `retargets`: the next
+    /// attempt goes to another server after any error, not only after overload.
+    #[cold]
+    pub(super) fn decide(&mut self, failure: Failure, retargets: Retargets) -> Decision {
+        let permitted = self.is_permitted(&failure.error);
+        let again = permitted && self.may_repeat(&failure.error);
+        let deprioritized = match retargets {
+            Retargets::Always => true,
+            Retargets::WhenOverloaded => failure.error.has_label(SYSTEM_OVERLOADED_ERROR),
+            Retargets::Never => false,
+        };
+        self.failed += 1;
+        let backoff = backoff(self.failed, &failure.error).map(|pause| Instant::now() + pause);
+        // Whether the operation would have gone on, or waited longer, if it had had the time.
+        let out_of_time = self.deadline.is_over() && (permitted || failure.error.is_timeout());
+        let previous_error = self.previous_error.take();
+        let told = previous_error.clone().filter(|_| out_of_time);
+        let error = failure.outranks(previous_error);
+        if out_of_time {
+            return Decision::Return(in_time(error, told));
+        }
+        let too_late = |until: Instant| self.deadline.instant().is_some_and(|at| at < until);
+        if !again || backoff.is_some_and(too_late) {
+            return Decision::Return(error);
+        }
+        self.previous_error = Some(error);
+        self.overloaded |= backoff.is_some();
+        Decision::Again { deprioritized, backoff }
+    }
+
+    /// The error of an operation for which no server was found.
+    #[cold]
+    pub(super) fn unselected(&mut self, error: Error) -> Error {
+        match self.previous_error.take() {
+            None => error,
+            Some(previous_error) if error.is_timeout() && self.deadline.is_over() => {
+                in_time(previous_error, None)
+            }
+            // From the previous error the caller learns that something may have been done.
+            Some(previous_error) => previous_error,
+        }
+    }
+
+    fn is_permitted(&self, error: &Error) -> bool {
+        permits(self.class, error) || (self.when_overloaded && is_turned_away(error))
+    }
+
+    /// Whether there may be an attempt after the one that ended with `error`: one more, or as many
+    /// as fit into the operation's `timeout`; where a server had too much to do, as many as
+    /// `maxAdaptiveRetries`.
+    fn may_repeat(&self, error: &Error) -> bool {
+        let overloaded = self.overloaded || error.has_label(SYSTEM_OVERLOADED_ERROR);
+        if overloaded && self.failed >= self.most_when_overloaded {
+            return false;
+        }
+        match self.deadline.instant() {
+            None => overloaded || self.failed == 0,
+            Some(_) => !self.deadline.is_over(),
+        }
+    }
+}
+
+/// After which errors another attempt goes to another server, if one suits it (specifications
+/// "Retryable Reads", section "Server Selection", and "Client Backpressure", section "Overload
+/// retry policy").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retargets {
+    /// In a sharded cluster.
+    Always,
+    /// As the option `enableOverloadRetargeting` says.
+    WhenOverloaded,
+    /// Elsewhere.
+    Never,
+}
 
 /// An attempt that came to nothing.
 pub(super) struct Failure {
@@ -35,7 +212,7 @@ impl Failure {
     /// Which of the errors of two attempts is told: the latest that leaves open whether something
     /// was done, else the first (specification "Retryable Writes", section "Executing Retryable
     /// Write Commands").
-    pub(super) fn outranks(self, earlier: Option<Error>) -> Error {
+    fn outranks(self, earlier: Option<Error>) -> Error {
         match earlier {
             Some(earlier) if !self.attempted => earlier,
             _ => self.error,
@@ -49,7 +226,7 @@ impl Failure {
 ///
 /// A connection that breaks while it is being opened looks like overload, so this is also the time
 /// in which a monitor notices that the server has died.
-pub(super) fn backoff(failed: u32, error: &Error) -> Option<Duration> {
+fn backoff(failed: u32, error: &Error) -> Option<Duration> {
     const BASE: u64 = 100;
     const MOST: u64 = 10_000;
     if !error.has_label(SYSTEM_OVERLOADED_ERROR) {
@@ -65,7 +242,7 @@ pub(super) fn backoff(failed: u32, error: &Error) -> Option<Duration> {
 }
 
 /// Whether `error` permits another attempt of an operation of that kind.
-pub(super) fn permits(retry: Retry, error: &Error) -> bool {
+fn permits(retry: Retry, error: &Error) -> bool {
     match retry {
         Retry::Never => false,
         Retry::Write => error.has_label(RETRYABLE_WRITE_ERROR),
@@ -78,7 +255,7 @@ pub(super) fn permits(retry: Retry, error: &Error) -> bool {
 
 /// Whether the server did not even begin with the command, for it had too much to do: then anything
 /// may be sent again.
-pub(super) fn is_turned_away(error: &Error) -> bool {
+fn is_turned_away(error: &Error) -> bool {
     error.has_label(SYSTEM_OVERLOADED_ERROR) && error.has_label(RETRYABLE_ERROR)
 }
 
@@ -103,8 +280,42 @@ pub(super) fn label(error: &mut Error, server: Option<&ConnectionDescription>) {
 }
 
 /// Whether `server` can tell a repeated write from a new one.
-pub(super) fn supports_retryable_writes(server: &ConnectionDescription) -> bool {
+fn supports_retryable_writes(server: &ConnectionDescription) -> bool {
     server.logical_session_timeout.is_some() && server.server_type != ServerType::Standalone
+}
+
+/// The error of an operation whose `timeoutMS` has passed. It says what `error` says, and carries
+/// it as its source; so it does with `previous_error`, the error of an attempt before, where
+/// `error` itself tells of nothing but time (specification "Client Side Operations
+/// Timeout", section "Errors").
+fn in_time(error: Error, previous_error: Option<Error>) -> Error {
+    let cause = match previous_error {
+        // A caller may ask for the code of the server's own answer.
+        Some(previous_error) if error.is_timeout() && error.code().is_some() => {
+            return error.with_source(previous_error);
+        }
+        Some(previous_error) if error.is_timeout() => previous_error,
+        _ if error.is_timeout() && !error.is_network() => return error,
+        _ => error.clone(),
+    };
+    let message = match cause.is_timeout() {
+        true => "the operation did not end within its timeout (timeoutMS)".to_owned(),
+        false => format!(
+            "the operation did not end within its timeout (timeoutMS); an attempt before that failed: {}",
+            cause.without_host()
+        ),
+    };
+    let mut timeout = Error::timeout(message);
+    error.labels().iter().for_each(|label| timeout.add_label(label));
+    if let Some(response) = error.server_response() {
+        timeout = timeout.with_response(response.clone());
+    }
+    let host = error.host().cloned();
+    let timeout = timeout.with_source(cause);
+    match host {
+        Some(host) => timeout.at(&host),
+        None => timeout,
+    }
 }
 
 fn is_unreachable(error: &Error) -> bool {
@@ -175,5 +386,55 @@ mod tests {
         let mut nothing_done = command(3);
         nothing_done.add_label(NO_WRITES_PERFORMED);
         assert_eq!(code(Failure::after(nothing_done), Some(command(2))), Some(2));
+    }
+
+    fn state(class: Retry, deadline: Deadline) -> RetryState {
+        RetryState::new(&ClientOptions::default(), class, true, deadline)
+    }
+
+    fn again(decision: &Decision) -> bool {
+        matches!(decision, Decision::Again { backoff: None, .. })
+    }
+
+    #[test]
+    fn operation_is_sent_again_once_without_a_timeout() {
+        let mut state = state(Retry::Read, Deadline::NEVER);
+        assert!(again(&state.decide(Failure::after(broken()), Retargets::Never)));
+        let Decision::Return(error) = state.decide(Failure::after(command(91)), Retargets::Never)
+        else {
+            panic!("a third attempt")
+        };
+        assert_eq!(error.code(), Some(91));
+    }
+
+    #[test]
+    fn operation_is_sent_again_while_its_timeout_lasts() {
+        let mut state = state(Retry::Read, Deadline::after(Duration::from_secs(1000)));
+        for _ in 0..5 {
+            assert!(again(&state.decide(Failure::after(broken()), Retargets::Never)));
+        }
+        state.deadline = Deadline::after(Duration::ZERO);
+        let Decision::Return(error) = state.decide(Failure::after(broken()), Retargets::Never)
+        else {
+            panic!("an attempt after the deadline")
+        };
+        assert!(error.is_timeout());
+    }
+
+    #[test]
+    fn overloaded_server_is_waited_for_and_left() {
+        let overloaded = || {
+            let mut error = broken();
+            error.add_label(SYSTEM_OVERLOADED_ERROR);
+            error.add_label(RETRYABLE_ERROR);
+            Failure::before(error)
+        };
+        let mut state = state(Retry::Never, Deadline::NEVER);
+        let decision = state.decide(overloaded(), Retargets::WhenOverloaded);
+        assert!(matches!(decision, Decision::Again { deprioritized: true, backoff: Some(_) }));
+        let decision = state.decide(overloaded(), Retargets::Never);
+        assert!(matches!(decision, Decision::Again { deprioritized: false, backoff: Some(_) }));
+        let decision = state.decide(overloaded(), Retargets::Never);
+        assert!(matches!(decision, Decision::Return(_)), "{decision:?}");
     }
 }
