@@ -35,7 +35,7 @@ impl<F: Mode> Database<F> {
     pub(crate) fn new(client: &Client<F>, name: &str, options: DatabaseOptions) -> Self {
         let inherited = &client.core().options;
         let concerns = Concerns {
-            timeout: options.timeout.or(inherited.timeout()),
+            timeout: options.timeout.or(inherited.timeout),
             selection_criteria: options
                 .selection_criteria
                 .unwrap_or_else(|| inherited.selection_criteria()),
@@ -112,6 +112,10 @@ impl<F: Mode> Database<F> {
     /// nor its concerns apply: the command goes to the primary unless
     /// [`selection_criteria`](RunCommand::selection_criteria) says otherwise. It is never sent
     /// twice, unless the server had too much to do even to begin with it.
+    ///
+    /// Where a timeout (`timeoutMS`) holds, the driver adds `maxTimeMS` as well. A command that has
+    /// one of its own is then refused by the server: leave it out and use
+    /// [`timeout`](RunCommand::timeout).
     ///
     /// # Errors
     /// `Command` when the reply says `ok: 0`; and those of every operation. What a write command

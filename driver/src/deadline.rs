@@ -7,20 +7,32 @@ use std::time::{Duration, Instant};
 
 /// An instant, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Deadline(Option<Instant>);
+pub(crate) struct Deadline {
+    at: Option<Instant>,
+    origin: Origin,
+}
+
+/// Where a deadline comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// From limits of the driver's own, or of the older options.
+    Limits,
+    /// From the operation's `timeoutMS`, which takes the place of the older options.
+    Timeout,
+}
 
 impl Deadline {
     /// Never expires.
-    pub(crate) const NEVER: Deadline = Deadline(None);
+    pub(crate) const NEVER: Deadline = Deadline { at: None, origin: Origin::Limits };
 
     /// Expires at `instant`.
     pub(crate) fn at(instant: Instant) -> Self {
-        Deadline(Some(instant))
+        Deadline { at: Some(instant), origin: Origin::Limits }
     }
 
     /// Expires after `limit`. A limit beyond the clock's range never expires.
     pub(crate) fn after(limit: Duration) -> Self {
-        Deadline(Instant::now().checked_add(limit))
+        Deadline { at: Instant::now().checked_add(limit), origin: Origin::Limits }
     }
 
     /// As [`Deadline::after`]. `None` and zero mean no limit, as in the timeout options of a
@@ -29,32 +41,53 @@ impl Deadline {
         limit.filter(|limit| !limit.is_zero()).map_or(Self::NEVER, Self::after)
     }
 
+    /// That of an operation whose `timeoutMS` is `limit`, or without limit.
+    pub(crate) fn of_timeout(limit: Option<Duration>) -> Self {
+        let at = limit.and_then(|limit| Instant::now().checked_add(limit));
+        Deadline { at, origin: Origin::Timeout }
+    }
+
+    /// Whether it comes from a `timeoutMS`, even one without limit.
+    pub(crate) fn is_of_timeout(self) -> bool {
+        self.origin == Origin::Timeout
+    }
+
     /// The earlier of this deadline and `limit` from now.
     pub(crate) fn within(self, limit: Option<Duration>) -> Self {
         self.earlier(Self::after_option(limit))
     }
 
-    /// The earlier of the two.
-    pub(crate) fn earlier(self, other: Deadline) -> Self {
-        match (self.0, other.0) {
-            (Some(a), Some(b)) => Deadline(Some(a.min(b))),
-            (a, b) => Deadline(a.or(b)),
+    /// As [`within`](Self::within), for the `limit` of an older option, which does not hold where a
+    /// `timeoutMS` does.
+    pub(crate) fn within_older(self, limit: Option<Duration>) -> Self {
+        match self.origin {
+            Origin::Limits => self.within(limit),
+            Origin::Timeout => self,
         }
     }
 
-    /// The instant, unless this is [`Deadline::NEVER`].
+    /// The earlier of the two.
+    pub(crate) fn earlier(self, other: Deadline) -> Self {
+        let at = match (self.at, other.at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        Deadline { at, origin: self.origin }
+    }
+
+    /// The instant, unless it never expires.
     pub(crate) fn instant(self) -> Option<Instant> {
-        self.0
+        self.at
     }
 
     /// The remaining time: `None` without a limit, zero after the deadline.
     pub(crate) fn remaining(self) -> Option<Duration> {
-        self.0.map(|at| at.saturating_duration_since(Instant::now()))
+        self.at.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     /// Whether the deadline has passed.
     pub(crate) fn is_over(self) -> bool {
-        self.0.is_some_and(|at| at <= Instant::now())
+        self.at.is_some_and(|at| at <= Instant::now())
     }
 }
 
@@ -75,5 +108,14 @@ mod tests {
     fn limit_beyond_the_clock_never_expires() {
         assert_eq!(Deadline::after(Duration::MAX), Deadline::NEVER);
         assert!(Deadline::after(Duration::ZERO).is_over());
+    }
+
+    #[test]
+    fn older_limit_does_not_hold_beside_a_timeout() {
+        let second = Some(Duration::from_secs(1));
+        assert!(Deadline::NEVER.within_older(second).instant().is_some());
+        let timeout = Deadline::of_timeout(None);
+        assert_eq!(timeout.within_older(second), timeout);
+        assert!(timeout.within(second).instant().is_some());
     }
 }

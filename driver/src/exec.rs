@@ -10,6 +10,7 @@
 //! | what is an operation, and where does it go? | `operation.rs` |
 //! | what does every command carry? | `envelope.rs` |
 //! | what happens in one attempt? | `attempt.rs` |
+//! | how long may it take, and what do commands say of it? | `timeout.rs` |
 //! | what may be sent again, and which error is told? | `retry.rs`, as a value |
 //! | what does a reply say, and what is wrong with it? | `header.rs`, `failure.rs`, `reply.rs` |
 //! | what is told of it? | `command_monitor.rs` |
@@ -30,6 +31,7 @@ mod reply;
 mod retry;
 mod session;
 mod session_pool;
+mod timeout;
 
 use std::ops::Deref;
 use std::pin::Pin;
@@ -51,6 +53,7 @@ use self::session::Participant;
 pub(crate) use self::session::SessionState;
 pub(crate) use self::session_pool::ServerSession;
 use self::session_pool::SessionPool;
+pub(crate) use self::timeout::{MaxTime, Timeout};
 use crate::deadline::Deadline;
 use crate::description::TopologyType;
 use crate::error::{Error, Result};
@@ -381,7 +384,7 @@ fn select_now<'s>(
 ) -> Result<Selection<'s>> {
     let criteria = match target.criteria() {
         Ok(criteria) => criteria,
-        Err(server) => return Ok(Selection::Made(Selected::new(Arc::clone(server), false))),
+        Err(server) => return Ok(Selection::Made(Selected::given(Arc::clone(server)))),
     };
     #[cfg(feature = "tracing")]
     if logging::Selection::is_wanted() {

@@ -20,7 +20,7 @@ use crate::decode;
 use crate::error::{Error, Result};
 use crate::exec::SessionState;
 use crate::exec::batch::Batch;
-use crate::exec::{self, Core, Reply, RequestContext, ServerSession, SessionRef, Target};
+use crate::exec::{self, Core, Reply, RequestContext, ServerSession, SessionRef, Target, Timeout};
 use crate::ops::get_more::GetMore;
 use crate::ops::operation_name::OperationName;
 use crate::topology::Server;
@@ -38,7 +38,7 @@ pub(crate) struct GetMoreOptions {
     pub(crate) max_await_time: Option<Duration>,
     pub(crate) comment: Option<Bson>,
     /// The time limit of each step: that of the operation, or else of its handle.
-    pub(crate) timeout: Option<Duration>,
+    pub(crate) timeout: Timeout,
 }
 
 impl GetMoreOptions {
@@ -60,7 +60,7 @@ pub(crate) struct RawCursor {
     /// That of the step which is under way, once it has to ask the server.
     deadline: Option<Deadline>,
     /// The time limit of each step.
-    timeout: Option<Duration>,
+    timeout: Timeout,
 }
 
 enum State {
@@ -94,7 +94,7 @@ impl RawCursor {
                 batch,
                 state: State::Done,
                 deadline: None,
-                timeout: None,
+                timeout: Timeout::Unset,
             });
         }
         let (id, (db, collection)) = (info.id, info.names()?);
@@ -149,7 +149,7 @@ impl RawCursor {
     pub(crate) fn begin_step(&mut self) {
         // A step that takes over the batch of a dropped one has been waiting from its beginning.
         let waits = matches!(self.state, State::Fetching(_));
-        self.deadline = waits.then(|| Deadline::after_option(self.timeout));
+        self.deadline = waits.then(|| self.timeout.begin());
     }
 
     /// Moves on to the next document, fetching batches as needed. False at the end.
@@ -232,7 +232,7 @@ impl RawCursor {
     fn admit(&mut self, mut source: Box<ServerCursor>) -> Result<(Box<ServerCursor>, Deadline)> {
         let cut_short = std::mem::take(&mut source.cut_short);
         let Some(deadline) = self.deadline else {
-            let deadline = Deadline::after_option(source.get_more_options.timeout);
+            let deadline = source.get_more_options.timeout.begin();
             self.deadline = Some(deadline);
             return Ok((source, deadline));
         };
@@ -332,7 +332,7 @@ impl ServerCursor {
 
     /// The time that a reply needs to come before the deadline of its step.
     fn margin(&self) -> Duration {
-        self.get_more_options.timeout.map_or(MARGIN, |timeout| MARGIN.min(timeout / 4))
+        self.get_more_options.timeout.limit().map_or(MARGIN, |limit| MARGIN.min(limit / 4))
     }
 
     /// How long the server takes to answer where there are no documents.

@@ -6,7 +6,7 @@ use super::header::ReplyHeader;
 use super::operation::{Access, Complaints, Operation, Retry};
 use super::retry::{self, Failure};
 use super::session::{CommandKind, Participant};
-use super::{Core, Execution, failure};
+use super::{Core, Execution, failure, timeout};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::{CheckOutError, Connection, ConnectionDescription, Lease, Stage};
 use crate::topology::{Selected, Server};
@@ -129,14 +129,18 @@ fn write(
     operation.body(&mut body, server)?;
     let context = operation.context();
     let route = if core.options.direct_connection() { Route::Direct } else { Route::Selected };
+    let deadline = execution.deadline;
+    let round_trip = || selected.minimum_round_trip(&core.deployment);
+    let write_concern =
+        context.write_concern.get().map(|concern| timeout::write_concern(concern, deadline));
     let envelope = Envelope {
         db: context.db,
         session,
         read_preference: read_preference(context.target, server.server_type, route)
             .filter(|_| !selected.is_overruled()),
         read_concern: context.read_concern.get(),
-        write_concern: context.write_concern.get(),
-        max_time: context.max_time,
+        write_concern: write_concern.as_deref(),
+        max_time: context.max_time.to_send(deadline, round_trip)?,
         server_api: core.options.server_api.as_ref(),
     };
     envelope.write(&mut body)?;

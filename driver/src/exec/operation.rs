@@ -2,9 +2,9 @@
 //! to run.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::session_pool::ServerSession;
+use super::timeout::MaxTime;
 use crate::error::Result;
 use crate::exec::SessionState;
 use crate::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
@@ -236,8 +236,8 @@ pub(crate) struct RequestContext<'a> {
     pub(crate) read_concern: Setting<&'a ReadConcern>,
     /// Sent if given and not empty.
     pub(crate) write_concern: Setting<&'a WriteConcern>,
-    /// `maxTimeMS`, as the caller gave it.
-    pub(crate) max_time: Option<Duration>,
+    /// `maxTimeMS`.
+    pub(crate) max_time: MaxTime,
 }
 
 impl<'a> RequestContext<'a> {
@@ -248,7 +248,7 @@ impl<'a> RequestContext<'a> {
             target,
             read_concern: Setting::Unset,
             write_concern: Setting::Unset,
-            max_time: None,
+            max_time: MaxTime::Left(None),
         }
     }
 

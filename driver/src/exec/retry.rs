@@ -163,16 +163,16 @@ impl RetryState {
     }
 
     /// Whether there may be an attempt after the one that ended with `error`: one more, or as many
-    /// as fit into the operation's `timeout`; where a server had too much to do, as many as
+    /// as fit into the operation's `timeoutMS`, which may be without limit; where a server had too much to do, as many as
     /// `maxAdaptiveRetries`.
     fn may_repeat(&self, error: &Error) -> bool {
         let overloaded = self.overloaded || error.has_label(SYSTEM_OVERLOADED_ERROR);
         if overloaded && self.failed >= self.most_when_overloaded {
             return false;
         }
-        match self.deadline.instant() {
-            None => overloaded || self.failed == 0,
-            Some(_) => !self.deadline.is_over(),
+        match self.deadline.is_of_timeout() {
+            true => !self.deadline.is_over(),
+            false => overloaded || self.failed == 0,
         }
     }
 }
@@ -409,16 +409,24 @@ mod tests {
 
     #[test]
     fn operation_is_sent_again_while_its_timeout_lasts() {
-        let mut state = state(Retry::Read, Deadline::after(Duration::from_secs(1000)));
+        let mut state = state(Retry::Read, Deadline::of_timeout(Some(Duration::from_secs(1000))));
         for _ in 0..5 {
             assert!(again(&state.decide(Failure::after(broken()), Retargets::Never)));
         }
-        state.deadline = Deadline::after(Duration::ZERO);
+        state.deadline = Deadline::of_timeout(Some(Duration::ZERO));
         let Decision::Return(error) = state.decide(Failure::after(broken()), Retargets::Never)
         else {
             panic!("an attempt after the deadline")
         };
         assert!(error.is_timeout());
+    }
+
+    #[test]
+    fn operation_is_sent_again_for_ever_with_a_timeout_of_zero() {
+        let mut state = state(Retry::Read, Deadline::of_timeout(None));
+        for _ in 0..50 {
+            assert!(again(&state.decide(Failure::after(broken()), Retargets::Never)));
+        }
     }
 
     #[test]

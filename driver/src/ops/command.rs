@@ -11,7 +11,9 @@ use std::time::Duration;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exec::SessionState;
-use crate::exec::{self, Access, Core, Meta, Operation, Reply, RequestContext, Setting, Target};
+use crate::exec::{
+    self, Access, Core, MaxTime, Meta, Operation, Reply, RequestContext, Setting, Target, Timeout,
+};
 use crate::ops::Boxed;
 use crate::ops::operation_name::{OperationName, WithContext};
 use crate::options::{Concerns, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
@@ -42,13 +44,14 @@ impl<'a> On<'a> {
     }
 
     /// The time limit of an operation with these options.
-    pub(crate) fn timeout(self, options: Option<&dyn Options>) -> Option<Duration> {
-        options.and_then(|options| options.settings().timeout).or(self.concerns.timeout)
+    pub(crate) fn timeout(self, options: Option<&dyn Options>) -> Timeout {
+        let own = options.and_then(|options| options.settings().timeout);
+        own.or(self.concerns.timeout).into()
     }
 
     /// The deadline of an operation that begins now.
     pub(crate) fn deadline(self, options: Option<&dyn Options>) -> Deadline {
-        Deadline::after_option(self.timeout(options))
+        self.timeout(options).begin()
     }
 }
 
@@ -71,6 +74,7 @@ pub(crate) struct Settings<'a> {
     pub(crate) read_concern: Option<&'a ReadConcern>,
     pub(crate) write_concern: Option<&'a WriteConcern>,
     pub(crate) max_time: Option<Duration>,
+    pub(crate) max_await_time: Option<Duration>,
     pub(crate) timeout: Option<Duration>,
 }
 
@@ -137,6 +141,12 @@ struct Running<'a, C> {
     on: On<'a>,
 }
 
+impl<'a, C: Command<'a>> Running<'a, C> {
+    fn max_await_time(&self) -> Option<Duration> {
+        self.command.options().and_then(|options| options.settings().max_await_time)
+    }
+}
+
 impl<'a, C: Command<'a>> Operation for Running<'a, C> {
     fn meta(&self) -> &'static Meta {
         self.command.meta()
@@ -146,7 +156,7 @@ impl<'a, C: Command<'a>> Operation for Running<'a, C> {
         let own = self.command.options().map(Options::settings).unwrap_or_default();
         let inherited = self.on.concerns;
         let mut context = RequestContext {
-            max_time: own.max_time,
+            max_time: MaxTime::Left(own.max_time),
             ..RequestContext::bare(self.on.db, Target::Writable)
         };
         match self.command.meta().access {
@@ -207,7 +217,9 @@ impl<'a, C: Command<'a>> Execute<'a> for C {
         // The block uses what it captures in place; an `async fn` would keep it twice.
         async move {
             running.command.check(session.as_deref())?;
-            let deadline = running.on.deadline(running.command.options());
+            let timeout = running.on.timeout(running.command.options());
+            timeout.check_await(running.max_await_time())?;
+            let deadline = timeout.begin();
             match exec::execute(running.on.core, &mut running, session.into(), deadline).await {
                 Ok(reply) => running.command.decode(reply),
                 Err(error) => running.command.recover(error),

@@ -3,6 +3,7 @@
 use super::prelude::*;
 use super::session::{ExplicitSession, ImplicitSession, Session};
 use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
+use crate::exec::{MaxTime, RequestContext};
 use crate::options::CursorType;
 use crate::session::ClientSession;
 
@@ -89,6 +90,19 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Find<'a, T, F, S> {
 
     fn meta(&self) -> &'static Meta {
         const { &Meta::read("find", "find") }
+    }
+
+    fn context<'s>(&'s self, usual: RequestContext<'s>) -> RequestContext<'s> {
+        let options = self.options.as_deref();
+        // The timeout holds for the command and for each step, and the server may well take longer
+        // for both together (section "Tailable non-awaitData Cursors").
+        match options.and_then(|options| options.cursor_type) {
+            Some(CursorType::Tailable) => {
+                let max_time = MaxTime::Unsent(options.and_then(|options| options.max_time));
+                RequestContext { max_time, ..usual }
+            }
+            _ => usual,
+        }
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {

@@ -7,7 +7,7 @@ use bson::raw::cstr;
 
 use super::fields::Field;
 use crate::error::Result;
-use crate::exec::{Meta, Operation, RequestContext};
+use crate::exec::{MaxTime, Meta, Operation, RequestContext};
 use crate::pool::ConnectionDescription;
 use crate::wire::DocWriter;
 
@@ -26,7 +26,7 @@ impl Operation for GetMore<'_> {
     }
 
     fn context(&self) -> RequestContext<'_> {
-        RequestContext { max_time: self.max_await_time, ..self.context }
+        RequestContext { max_time: MaxTime::Await(self.max_await_time), ..self.context }
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()> {

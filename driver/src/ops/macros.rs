@@ -13,8 +13,8 @@
 ///   `updates`.
 /// - `= (fn write)`: `write(&options, body)` writes it.
 /// - Without `=` the option is no field of its own: the operation or the executor reads it. The
-///   executor reads `selection_criteria`, `read_concern`, `write_concern`, `max_time` and
-///   `timeout`, which every operation has.
+///   executor reads `selection_criteria`, `read_concern`, `write_concern`, `max_time`,
+///   `max_await_time` and `timeout`, which every operation has.
 macro_rules! options {
     (
         $(#[$about:meta])*
@@ -27,7 +27,7 @@ macro_rules! options {
         #[non_exhaustive]
         pub struct $Options {
             $( $(#[$doc])* pub $field: Option<$Type>, )*
-            /// The time limit of the whole operation, in place of the collection's, the database's or the client's.
+            /// The time limit of the whole operation (`timeoutMS`), in place of the collection's, the database's or the client's; zero for none.
             pub timeout: Option<std::time::Duration>,
         }
 
@@ -69,7 +69,7 @@ macro_rules! options {
                 }
             )*
 
-            /// The time limit of the whole operation, in place of the collection's, the database's or the client's.
+            /// The time limit of the whole operation (`timeoutMS`), in place of the collection's, the database's or the client's; zero for none.
             pub fn timeout(mut self, value: std::time::Duration) -> Self {
                 self.options.get_or_insert_default().timeout = Some(value);
                 self
@@ -106,6 +106,9 @@ macro_rules! options {
         $settings.write_concern = $options.write_concern.as_ref();
     };
     (@setting $options:ident $settings:ident max_time) => { $settings.max_time = $options.max_time; };
+    (@setting $options:ident $settings:ident max_await_time) => {
+        $settings.max_await_time = $options.max_await_time;
+    };
     (@setting $options:ident $settings:ident $other:ident) => {};
 
     (@set $value:ident) => { $value.into() };

@@ -9,7 +9,7 @@ use super::command::On;
 use super::prelude::*;
 use super::session::{ExplicitSession, ImplicitSession, Session};
 use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
-use crate::exec::{RequestContext, Retry};
+use crate::exec::{MaxTime, RequestContext, Retry};
 use crate::options::CursorType;
 use crate::session::ClientSession;
 
@@ -86,8 +86,14 @@ impl<'a, F: Mode, S: Session<'a>> Command<'a> for RunCursorCommand<'a, F, S> {
     }
 
     fn context<'s>(&'s self, usual: RequestContext<'s>) -> RequestContext<'s> {
-        // The command has a limit of its own, if it has one.
-        RequestContext { max_time: None, ..usual }
+        // The command has a limit of its own, if it has one. As for a find, a timeout does not limit
+        // the server's work on a tailable cursor that does not await.
+        let cursor_type = self.options.as_deref().and_then(|options| options.cursor_type);
+        let max_time = match cursor_type {
+            Some(CursorType::Tailable) => MaxTime::Unsent(None),
+            _ => MaxTime::Left(None),
+        };
+        RequestContext { max_time, ..usual }
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {

@@ -99,7 +99,12 @@ pub struct ClientOptions {
     pub srv_max_hosts: Option<u32>,
     /// The service name of the SRV records of a `mongodb+srv` name. Default: `mongodb`.
     pub srv_service_name: Option<String>,
-    /// The time limit of a whole operation. Default: no limit.
+    /// The time limit of a whole operation (`timeoutMS`). Default: no limit.
+    ///
+    /// If it is set, even to zero for "no limit", operations are retried until it has passed,
+    /// commands carry the remaining time as `maxTimeMS`, and these older options are ignored:
+    /// `max_time` of operations, `w_timeout` of write concerns, `socket_timeout` and
+    /// `wait_queue_timeout`. Databases, collections and operations can have their own.
     pub timeout: Option<Duration>,
     /// The encryption of connections. Default: none.
     pub tls: Option<Tls>,

@@ -7,6 +7,7 @@ use super::{ClientOptions, ReadConcern, SelectionCriteria, WriteConcern};
 /// What holds where an operation says nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct Concerns {
+    /// `timeoutMS`; zero is set, and means "no limit".
     pub(crate) timeout: Option<Duration>,
     pub(crate) selection_criteria: SelectionCriteria,
     pub(crate) read_concern: Option<ReadConcern>,
@@ -17,7 +18,7 @@ impl Concerns {
     /// Those of a client with these options.
     pub(crate) fn of_client(options: &ClientOptions) -> Self {
         Concerns {
-            timeout: options.timeout(),
+            timeout: options.timeout,
             selection_criteria: options.selection_criteria(),
             read_concern: options.read_concern.clone(),
             write_concern: options.write_concern.clone(),

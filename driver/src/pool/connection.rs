@@ -286,7 +286,7 @@ impl Connection {
     /// the pool.
     pub(crate) async fn round_trip(&mut self, runtime: &Runtime, deadline: Deadline) -> Result<()> {
         self.ready_to_send()?;
-        let deadline = deadline.within(self.socket_timeout);
+        let deadline = deadline.within_older(self.socket_timeout);
         self.stream.set_deadline(deadline);
         let exchange = async {
             self.transmit(Answer::Yes).await?;
@@ -304,7 +304,7 @@ impl Connection {
     /// Cancel safety: as [`round_trip`](Self::round_trip).
     pub(crate) async fn send(&mut self, runtime: &Runtime, deadline: Deadline) -> Result<()> {
         self.ready_to_send()?;
-        let deadline = deadline.within(self.socket_timeout);
+        let deadline = deadline.within_older(self.socket_timeout);
         self.stream.set_deadline(deadline);
         let done = runtime.timeout(deadline, self.transmit(Answer::No)).await;
         self.settle(

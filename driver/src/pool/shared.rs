@@ -180,7 +180,7 @@ impl Shared {
         if self.is_inherited() {
             return Err(self.left_behind());
         }
-        let in_queue = deadline.within(self.establisher.options().wait_queue_timeout());
+        let in_queue = deadline.within_older(self.establisher.options().wait_queue_timeout());
         loop {
             let ask = |state: &mut PoolState, waiters: &mut Waiters<'_, Granted>| match state.ask(
                 self.now(),

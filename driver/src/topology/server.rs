@@ -3,8 +3,10 @@
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use super::checks::Checks;
+use super::deployment::Deployment;
 use crate::options::ServerAddress;
 use crate::pool::Pool;
 
@@ -52,18 +54,39 @@ pub(crate) struct Selected {
     server: Arc<Server>,
     /// It was selected as the primary, in place of what was asked for.
     overruled: bool,
+    /// The minimum round-trip time in the snapshot that it was selected from, if it was.
+    minimum_round_trip: Option<Duration>,
 }
 
 impl Selected {
-    pub(crate) fn new(server: Arc<Server>, overruled: bool) -> Self {
+    pub(super) fn new(server: Arc<Server>, overruled: bool, minimum_round_trip: Duration) -> Self {
+        Self::counted(server, overruled, Some(minimum_round_trip))
+    }
+
+    /// The server that the operation must go to.
+    pub(crate) fn given(server: Arc<Server>) -> Self {
+        Self::counted(server, false, None)
+    }
+
+    fn counted(server: Arc<Server>, overruled: bool, minimum_round_trip: Option<Duration>) -> Self {
         server.operations.fetch_add(1, Ordering::Relaxed);
-        Selected { server, overruled }
+        Selected { server, overruled, minimum_round_trip }
     }
 
     /// Whether it was selected as the primary, in place of what was asked for. No read preference
     /// is sent then.
     pub(crate) fn is_overruled(&self) -> bool {
         self.overruled
+    }
+
+    /// The minimum round-trip time of the server when it was selected, so that a check that fails
+    /// meanwhile does not change it.
+    pub(crate) fn minimum_round_trip(&self, deployment: &Deployment) -> Duration {
+        self.minimum_round_trip.unwrap_or_else(|| {
+            let description = deployment.description();
+            let known = description.server(self.address());
+            known.and_then(|server| server.min_round_trip_time()).unwrap_or_default()
+        })
     }
 }
 

@@ -105,7 +105,10 @@ impl Topology {
                 selection::less_busy(&window, busy)
             }
         };
-        Ok(chosen.map(|i| Selected::new(Arc::clone(&self.servers[i]), overruled)))
+        Ok(chosen.map(|i| {
+            let minimum = self.description.servers[i].min_round_trip_time();
+            Selected::new(Arc::clone(&self.servers[i]), overruled, minimum.unwrap_or_default())
+        }))
     }
 
     /// Whether this very server is among those that suit `criteria`.

@@ -12,12 +12,8 @@ use serde::de::DeserializeOwned;
 use super::stop::Stop;
 
 /// Options that the driver lacks, with the missing component.
-const MISSING: [(&str, &str); 6] = [
+const MISSING: [(&str, &str); 5] = [
     ("rawData", "operations on the raw buckets of time series"),
-    (
-        "timeoutMS",
-        "retries and checks by the timeout of a single operation, a database or a collection",
-    ),
     ("timeoutMode", "the timeout modes of cursors"),
     ("defaultTimeoutMS", "a timeout of sessions"),
     ("defaultTransactionOptions", "transactions"),
@@ -147,10 +143,12 @@ impl Arguments {
     }
 }
 
-/// Sets fields of options from arguments of the field's type.
+/// Sets fields of options from arguments of the field's type, and the timeout, which every operation
+/// has.
 macro_rules! fill {
     ($options:ident from $arguments:ident: $($field:ident = $key:literal),* $(,)?) => {
         $( $options.$field = $arguments.option($key)?; )*
+        $options.timeout = $arguments.millis("timeoutMS")?;
     };
 }
 pub(crate) use fill;

@@ -252,6 +252,7 @@ impl<F: Api> Entities<F> {
                 let mut options = DatabaseOptions::default();
                 (options.selection_criteria, options.read_concern, options.write_concern) =
                     concerns(&own.database_options)?;
+                options.timeout = own.database_options.timeout_ms.map(Duration::from_millis);
                 Entity::Database(client.database_with_options(&own.database_name, options))
             }
             EntityDefinition::Collection(own) => {
@@ -259,6 +260,7 @@ impl<F: Api> Entities<F> {
                 let mut options = CollectionOptions::default();
                 (options.selection_criteria, options.read_concern, options.write_concern) =
                     concerns(&own.collection_options)?;
+                options.timeout = own.collection_options.timeout_ms.map(Duration::from_millis);
                 Entity::Collection(database.collection_with_options(&own.collection_name, options))
             }
             EntityDefinition::Session(own) => {
@@ -366,9 +368,6 @@ fn concerns(options: &HandleOptions) -> Result<Concerns, Stop> {
     ];
     for (key, value) in fields {
         given.extend(value.as_ref().map(|value| (key.to_owned(), Bson::from(value.clone()))));
-    }
-    if let Some(timeout) = options.timeout_ms {
-        given.insert("timeoutMS", timeout as i64);
     }
     let mut given = Arguments::of("the options of a database or collection", given);
     let concerns = (given.selection()?, given.read_concern()?, given.write_concern()?);

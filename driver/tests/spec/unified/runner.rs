@@ -132,16 +132,7 @@ impl<F: Api> Runner<F> {
         if !test.expect_tracing_messages.is_empty() {
             return Err(Stop::lacks("spans of OpenTelemetry"));
         }
-        check.operations(&test.operations)?;
-        match test
-            .expect_events
-            .iter()
-            .flat_map(|expected| &expected.events)
-            .any(has_computed_limit)
-        {
-            true => Err(Stop::lacks("a maxTimeMS computed from the rest of a timeout")),
-            false => Ok(()),
-        }
+        check.operations(&test.operations)
     }
 }
 
@@ -246,15 +237,7 @@ fn longest_timeout(file: &File, test: &Test) -> Option<i64> {
     of_entities.chain(of_operations).max()
 }
 
-/// Whether an expected command has a `maxTimeMS`. No test knows its computed value.
-fn has_computed_limit(event: &Document) -> bool {
-    let command =
-        event.get_document("commandStartedEvent").and_then(|event| event.get_document("command"));
-    let limit = command.and_then(|command| command.get_document("maxTimeMS"));
-    limit.is_ok_and(|limit| limit.get_bool("$$exists").unwrap_or(true))
-}
-
-/// Leaves failures to the run of the test.
+/// Leaves failures for the run.
 fn only_lacks(outcome: Result<(), Stop>) -> Result<(), Stop> {
     match outcome {
         Err(Stop::Failed(_)) => Ok(()),

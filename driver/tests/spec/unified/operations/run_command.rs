@@ -19,6 +19,7 @@ fn run_command<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let command = command(arguments)?;
     let mut options = RunCommandOptions::default();
     options.selection_criteria = arguments.selection()?;
+    options.timeout = arguments.millis("timeoutMS")?;
     on_database(move |database, session| {
         let operation = database.run_command(command).with_options(options);
         Ok(end!(F, operation, session)?.into())

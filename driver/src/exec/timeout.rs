@@ -1,0 +1,189 @@
+//! The time limit of an operation (`timeoutMS`), and what commands say of it (specification "Client
+//! Side Operations Timeout").
+//!
+//! An operation's own [`Timeout`] goes before the collection's, that before the database's, and
+//! that before the client's. Where one is set, even to "without limit", it takes the place of the
+//! older options: `maxTimeMS`, `wTimeoutMS`, `socketTimeoutMS`, `waitQueueTimeoutMS`. The
+//! [`Deadline`] that it becomes says so to the stages below.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::options::WriteConcern;
+
+/// `timeoutMS`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Timeout {
+    /// Nobody set it. The older options hold.
+    #[default]
+    Unset,
+    /// It was set to zero: without limit.
+    Infinite,
+    /// The whole operation may take this long.
+    Limit(Duration),
+}
+
+impl From<Option<Duration>> for Timeout {
+    fn from(set: Option<Duration>) -> Self {
+        match set {
+            None => Timeout::Unset,
+            Some(Duration::ZERO) => Timeout::Infinite,
+            Some(limit) => Timeout::Limit(limit),
+        }
+    }
+}
+
+impl Timeout {
+    /// This one, or else the one that is inherited.
+    pub(crate) fn or(self, inherited: Timeout) -> Timeout {
+        match self {
+            Timeout::Unset => inherited,
+            set => set,
+        }
+    }
+
+    /// The limit, where there is one.
+    pub(crate) fn limit(self) -> Option<Duration> {
+        match self {
+            Timeout::Limit(limit) => Some(limit),
+            Timeout::Unset | Timeout::Infinite => None,
+        }
+    }
+
+    /// The deadline of an operation that begins now.
+    pub(crate) fn begin(self) -> Deadline {
+        match self {
+            Timeout::Unset => Deadline::NEVER,
+            Timeout::Infinite => Deadline::of_timeout(None),
+            Timeout::Limit(limit) => Deadline::of_timeout(Some(limit)),
+        }
+    }
+
+    /// Refuses a time for the server to wait for documents that leaves no time for its answer
+    /// (section "Tailable awaitData Cursors").
+    ///
+    /// # Errors
+    /// `InvalidArgument`.
+    pub(crate) fn check_await(self, max_await_time: Option<Duration>) -> Result<()> {
+        match (self.limit(), max_await_time) {
+            (Some(limit), Some(wait)) if wait >= limit => Err(Error::invalid_argument(format!(
+                "max_await_time ({} ms) is not less than the timeout (timeoutMS, {} ms), so no answer without documents \
+                 comes in time; choose a shorter max_await_time or a longer timeout",
+                wait.as_millis(),
+                limit.as_millis()
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a command says as `maxTimeMS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MaxTime {
+    /// The time that is left of the timeout; without one, what the caller gave.
+    Left(Option<Duration>),
+    /// How long the server waits for documents, at most until the timeout.
+    Await(Option<Duration>),
+    /// What the caller gave, and nothing where a timeout holds: the time limits what the client
+    /// waits for, not the server's work.
+    Unsent(Option<Duration>),
+}
+
+impl MaxTime {
+    /// The `maxTimeMS` of a command that is written now, for a server to which a message and its
+    /// answer take `round_trip` at least (section "Command Execution").
+    ///
+    /// # Errors
+    /// `Timeout` where the answer could not come in time. Nothing is sent then.
+    pub(super) fn to_send(
+        self,
+        deadline: Deadline,
+        round_trip: impl FnOnce() -> Duration,
+    ) -> Result<Option<Duration>> {
+        let (MaxTime::Left(given) | MaxTime::Await(given) | MaxTime::Unsent(given)) = self;
+        if !deadline.is_of_timeout() {
+            return Ok(given);
+        }
+        let Some(left) = deadline.remaining() else {
+            return Ok(given.filter(|_| matches!(self, MaxTime::Await(_))));
+        };
+        let round_trip = round_trip();
+        let left = match left.checked_sub(round_trip) {
+            Some(left) if !left.is_zero() => left,
+            _ => return Err(too_late(left, round_trip)),
+        };
+        Ok(match self {
+            MaxTime::Left(_) => Some(left),
+            MaxTime::Await(given) => given.map(|given| given.min(left)),
+            MaxTime::Unsent(_) => None,
+        })
+    }
+}
+
+#[cold]
+fn too_late(left: Duration, round_trip: Duration) -> Error {
+    if left.is_zero() {
+        return Error::timeout("the timeout (timeoutMS) passed before the command was sent");
+    }
+    Error::timeout(format!(
+        "the command was not sent: {} us are left of the timeout (timeoutMS), and the server has never answered in less \
+         than {} us of late",
+        left.as_micros(),
+        round_trip.as_micros()
+    ))
+}
+
+/// The write concern as it is sent: without its `wtimeout` where a timeout holds.
+pub(super) fn write_concern(concern: &WriteConcern, deadline: Deadline) -> Cow<'_, WriteConcern> {
+    if concern.w_timeout.is_none() || !deadline.is_of_timeout() {
+        return Cow::Borrowed(concern);
+    }
+    Cow::Owned(WriteConcern { w_timeout: None, ..concern.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn zero_is_set_and_goes_before_what_is_inherited() {
+        let inherited = Timeout::from(Some(SECOND));
+        assert_eq!(Timeout::from(None).or(inherited), inherited);
+        assert_eq!(Timeout::from(Some(Duration::ZERO)).or(inherited), Timeout::Infinite);
+        assert!(Timeout::Infinite.begin().is_of_timeout());
+        assert!(Timeout::Infinite.begin().instant().is_none());
+        assert!(!Timeout::Unset.begin().is_of_timeout());
+    }
+
+    #[test]
+    fn max_time_is_what_the_round_trip_leaves_of_the_timeout() {
+        let given = Some(Duration::from_secs(1000));
+        let sent = |max_time: MaxTime, timeout: Timeout, round_trip| {
+            max_time.to_send(timeout.begin(), || round_trip)
+        };
+        let minute = Timeout::Limit(60 * SECOND);
+        assert_eq!(sent(MaxTime::Left(given), Timeout::Unset, SECOND).unwrap(), given);
+        assert_eq!(sent(MaxTime::Left(given), Timeout::Infinite, SECOND).unwrap(), None);
+        let left = sent(MaxTime::Left(given), minute, 10 * SECOND).unwrap().unwrap();
+        assert!(left <= 50 * SECOND && left > 40 * SECOND, "{left:?}");
+        assert_eq!(sent(MaxTime::Unsent(given), minute, SECOND).unwrap(), None);
+        let wait = Some(SECOND);
+        assert_eq!(sent(MaxTime::Await(wait), minute, SECOND).unwrap(), wait);
+        assert_eq!(sent(MaxTime::Await(wait), Timeout::Infinite, SECOND).unwrap(), wait);
+        assert_eq!(sent(MaxTime::Await(None), minute, SECOND).unwrap(), None);
+        let late = sent(MaxTime::Unsent(None), minute, 60 * SECOND).unwrap_err();
+        assert!(late.is_timeout(), "{late}");
+    }
+
+    #[test]
+    fn write_concern_loses_its_time_limit_only_to_a_timeout() {
+        let mut concern = WriteConcern::majority();
+        concern.w_timeout = Some(SECOND);
+        assert_eq!(*write_concern(&concern, Deadline::NEVER), concern);
+        assert_eq!(*write_concern(&concern, Timeout::Infinite.begin()), WriteConcern::majority());
+    }
+}
