@@ -8,6 +8,7 @@
 //! | question | file |
 //! |---|---|
 //! | what is an operation, and where does it go? | `operation.rs` |
+//! | which connection does a cursor stay with? | `pinned_to.rs` |
 //! | what does every command carry? | `envelope.rs` |
 //! | what happens in one attempt? | `attempt.rs` |
 //! | how long may it take, and what do commands say of it? | `timeout.rs` |
@@ -27,6 +28,7 @@ pub(crate) mod kill_queue;
 #[cfg(feature = "tracing")]
 mod logging;
 mod operation;
+mod pinned_to;
 mod reply;
 mod retry;
 mod session;
@@ -47,6 +49,7 @@ pub(crate) use self::kill_queue::KillQueue;
 pub(crate) use self::operation::{
     Access, Complaints, Meta, Operation, RequestContext, Retry, SessionRef, Setting, Target,
 };
+pub(crate) use self::pinned_to::PinnedTo;
 pub(crate) use self::reply::Reply;
 use self::retry::{Decision, Failure, Retargets, RetryState};
 use self::session::Participant;
@@ -58,7 +61,7 @@ use crate::deadline::Deadline;
 use crate::description::TopologyType;
 use crate::error::{Error, Result};
 use crate::options::{ClientOptions, Concerns, ServerAddress};
-use crate::pool::{CheckOutError, Lease, Pool, RequestPins, ThreadPins};
+use crate::pool::{CheckOutError, Lease, PinnedConnection, Pool, RequestPins, ThreadPins};
 use crate::rt::Runtime;
 use crate::topology::{Criteria, Deployment, Selected};
 
@@ -276,10 +279,12 @@ pub(crate) fn execute<'c>(
             session: Participant::join(core, session_ref, acknowledged)?,
             deadline,
             acknowledged,
+            pinned: None,
             retries: RetryState::new(&core.options, operation.meta().retry, acknowledged, deadline),
         };
         loop {
             let target = operation.context().target;
+            execution.pinned = target.criteria().err().and_then(PinnedTo::connection).cloned();
             let selected = match select_now(core, target, &execution.retries.deprioritized) {
                 Ok(Selection::Made(selected)) => Ok(selected),
                 // Boxed, for it is rare and large, as is all that follows a failure; every
@@ -322,6 +327,8 @@ struct Execution<'c, 's> {
     deadline: Deadline,
     /// Whether the server is to answer at all.
     acknowledged: bool,
+    /// The connection that the next attempt is pinned to.
+    pinned: Option<PinnedConnection>,
     retries: RetryState,
 }
 
@@ -384,7 +391,7 @@ fn select_now<'s>(
 ) -> Result<Selection<'s>> {
     let criteria = match target.criteria() {
         Ok(criteria) => criteria,
-        Err(server) => return Ok(Selection::Made(Selected::given(Arc::clone(server)))),
+        Err(pin) => return Ok(Selection::Made(Selected::given(Arc::clone(pin.server())))),
     };
     #[cfg(feature = "tracing")]
     if logging::Selection::is_wanted() {

@@ -13,9 +13,8 @@ use toro::Event;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::kill_queue::{Group, Key};
-use crate::exec::{self, Core, RequestContext, SessionRef, Target};
+use crate::exec::{self, Core, PinnedTo, RequestContext, SessionRef, Target};
 use crate::ops::kill_cursors::KillCursors;
-use crate::topology::Server;
 
 /// How long one command may take, the wait for a connection included.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -26,15 +25,15 @@ const LIFETIME: Duration = Duration::from_secs(600);
 /// How long a shutdown waits for the queue.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// Has the cursor `id` ended on `server`, in the background.
-pub(super) fn add(core: &Core, server: Arc<Server>, db: String, collection: String, id: i64) {
-    let key = (Arc::as_ptr(&server).addr(), db, collection);
+/// Has the cursor `id` ended where `pin` leads, in the background.
+pub(super) fn add(core: &Core, pin: PinnedTo, db: String, collection: String, id: i64) {
+    let key = (pin.number(), db, collection);
     {
         let mut queue = core.kills.lock();
         if queue.is_full() {
             return;
         }
-        queue.add(key, Group { server, ids: vec![id], since: Instant::now() });
+        queue.add(key, Group { pin, ids: vec![id], since: Instant::now() });
         if std::mem::replace(&mut queue.working, true) {
             return;
         }
@@ -86,6 +85,7 @@ impl Worker {
             }
             let again = sent.is_err_and(|error| may_succeed_later(&error))
                 && group.since.elapsed() < LIFETIME
+                && !group.pin.is_lost()
                 && !self.core.is_last_handle();
             let mut queue = self.core.kills.lock();
             if again {
@@ -127,7 +127,7 @@ impl Drop for Worker {
 
 async fn send(core: &Core, key: &Key, group: &Group, deadline: Deadline) -> Result<()> {
     let (_, db, collection) = key;
-    let context = RequestContext::bare(db, Target::Member(&group.server));
+    let context = RequestContext::bare(db, Target::Pinned(&group.pin));
     let mut command = KillCursors { context, cursors: &group.ids, collection };
     exec::execute(core, &mut command, SessionRef::Held(None), deadline).await.map(drop)
 }

@@ -20,10 +20,11 @@ use crate::decode;
 use crate::error::{Error, Result};
 use crate::exec::SessionState;
 use crate::exec::batch::Batch;
-use crate::exec::{self, Core, Reply, RequestContext, ServerSession, SessionRef, Target, Timeout};
+use crate::exec::{
+    self, Core, PinnedTo, Reply, RequestContext, ServerSession, SessionRef, Target, Timeout,
+};
 use crate::ops::get_more::GetMore;
 use crate::ops::operation_name::OperationName;
-use crate::topology::Server;
 
 /// How further batches are asked for.
 #[derive(Clone, Debug, Default)]
@@ -103,7 +104,7 @@ impl RawCursor {
             id,
             db: db.to_owned(),
             collection: collection.to_owned(),
-            server: Arc::clone(reply.server()),
+            pin: reply.pin(),
             session: reply.keep_session(),
             get_more_options,
             core: Arc::clone(core),
@@ -273,7 +274,7 @@ pub(super) struct ServerCursor {
     id: i64,
     db: String,
     collection: String,
-    server: Arc<Server>,
+    pin: PinnedTo,
     session: Option<ServerSession>,
     get_more_options: GetMoreOptions,
     core: Arc<Core>,
@@ -314,7 +315,7 @@ impl ServerCursor {
     ) -> Result<Batch> {
         let max_await_time = self.max_await_time(deadline);
         let mut command = GetMore {
-            context: RequestContext::bare(&self.db, Target::Member(&self.server)),
+            context: RequestContext::bare(&self.db, Target::Pinned(&self.pin)),
             cursor: self.id,
             collection: &self.collection,
             batch_size: self.get_more_options.batch_size(),
@@ -364,7 +365,7 @@ impl ServerCursor {
             collection: Some(&self.collection),
         };
         Error::timeout("no document came within the timeout (timeoutMS); the cursor is still open")
-            .at(self.server.address())
+            .at(self.pin.server().address())
             .during(&operation_name)
     }
 }
@@ -384,7 +385,7 @@ impl Drop for ServerCursor {
         if self.id != 0 && self.born.is_current() {
             let (db, collection) =
                 (std::mem::take(&mut self.db), std::mem::take(&mut self.collection));
-            kills::add(&self.core, Arc::clone(&self.server), db, collection, self.id);
+            kills::add(&self.core, self.pin.clone(), db, collection, self.id);
         }
     }
 }

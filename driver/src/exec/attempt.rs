@@ -6,7 +6,7 @@ use super::header::ReplyHeader;
 use super::operation::{Access, Complaints, Operation, Retry};
 use super::retry::{self, Failure};
 use super::session::{CommandKind, Participant};
-use super::{Core, Execution, failure, timeout};
+use super::{Core, Execution, failure, pinned_to, timeout};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::{CheckOutError, Connection, ConnectionDescription, Lease, Stage};
 use crate::topology::{Selected, Server};
@@ -27,13 +27,15 @@ pub(super) fn attempt(
 ) -> impl Future<Output = std::result::Result<(Lease, ReplyHeader), Failure>> {
     async move {
         let core = execution.core;
-        let mut connection = match core.check_out_now(selected.pool()) {
+        let now = match execution.pinned {
+            None => core.check_out_now(selected.pool()),
+            Some(_) => None,
+        };
+        let mut connection = match now {
             Some(connection) => connection,
             // Boxed: whoever waits can bear it, and it would make every operation's future as
             // large.
-            None => Box::pin(core.check_out(selected.pool(), execution.deadline))
-                .await
-                .map_err(|refused| not_checked_out(selected, execution.retries.class(), refused))?,
+            None => Box::pin(check_out(execution, selected)).await?,
         };
         let failure = match exchange(execution, operation, selected, &mut connection).await {
             Ok(header) => return Ok((connection, header)),
@@ -52,6 +54,23 @@ pub(super) fn attempt(
         });
         let header = again.await?;
         Ok((connection, header))
+    }
+}
+
+/// The connection of the attempt, where none could be had at once.
+async fn check_out(
+    execution: &Execution<'_, '_>,
+    selected: &Selected,
+) -> std::result::Result<Lease, Failure> {
+    let (pool, deadline) = (selected.pool(), execution.deadline);
+    let checked_out = match &execution.pinned {
+        None => execution.core.check_out(pool, deadline).await.map(Some),
+        Some(pinned) => pinned.check_out(pool, deadline).await,
+    };
+    match checked_out {
+        Ok(Some(connection)) => Ok(connection),
+        Ok(None) => Err(Failure::before(pinned_to::lost().at(selected.address()))),
+        Err(refused) => Err(not_checked_out(selected, execution.retries.class(), refused)),
     }
 }
 

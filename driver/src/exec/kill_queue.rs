@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use toro::Event;
 
-use crate::topology::Server;
+use super::PinnedTo;
 
 /// The most ids in one command.
 const AT_ONCE: usize = 10_000;
@@ -32,12 +32,12 @@ pub(crate) struct Queue {
     pub(crate) sending: Option<Arc<Event>>,
 }
 
-/// The server by its place in memory, the database and the collection.
+/// The number of the pin, the database and the collection.
 pub(crate) type Key = (usize, String, String);
 
-/// Cursors of one collection on one server.
+/// Cursors of one collection in one place.
 pub(crate) struct Group {
-    pub(crate) server: Arc<Server>,
+    pub(crate) pin: PinnedTo,
     pub(crate) ids: Vec<i64>,
     pub(crate) since: Instant,
 }
@@ -61,11 +61,7 @@ impl Queue {
         let (key, mut group) = self.waiting.pop_first()?;
         self.len -= group.ids.len();
         if group.ids.len() > AT_ONCE {
-            let rest = Group {
-                ids: group.ids.split_off(AT_ONCE),
-                server: Arc::clone(&group.server),
-                ..group
-            };
+            let rest = Group { ids: group.ids.split_off(AT_ONCE), pin: group.pin.clone(), ..group };
             self.add(key.clone(), rest);
         }
         Some((key, group))

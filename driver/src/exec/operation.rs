@@ -1,15 +1,14 @@
 //! An operation as the executor sees it: what it is, and how it is written; and where and how it is
 //! to run.
 
-use std::sync::Arc;
-
+use super::pinned_to::PinnedTo;
 use super::session_pool::ServerSession;
 use super::timeout::MaxTime;
 use crate::error::Result;
 use crate::exec::SessionState;
 use crate::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
 use crate::pool::ConnectionDescription;
-use crate::topology::{Criteria, Server};
+use crate::topology::Criteria;
 use crate::wire::{DocWriter, MessageWriter};
 
 /// What is the same for all operations of a kind.
@@ -145,20 +144,20 @@ pub(crate) enum Target<'a> {
     Readable(&'a SelectionCriteria),
     /// Whoever may run an aggregation with `$out` or `$merge`.
     WritingAggregate(&'a SelectionCriteria),
-    /// One member and no other: it holds the cursor.
-    Member(&'a Arc<Server>),
+    /// One member and no other, perhaps over one connection: it holds the cursor or transaction.
+    Pinned(&'a PinnedTo),
 }
 
 impl<'a> Target<'a> {
-    /// By what the server is selected; else the server.
-    pub(crate) fn criteria(self) -> std::result::Result<Criteria<'a>, &'a Arc<Server>> {
+    /// By what the server is selected; else what it is pinned to.
+    pub(crate) fn criteria(self) -> std::result::Result<Criteria<'a>, &'a PinnedTo> {
         const PRIMARY: &SelectionCriteria =
             &SelectionCriteria::ReadPreference(ReadPreference::Primary);
         match self {
             Target::Writable => Ok(PRIMARY.into()),
             Target::Readable(criteria) => Ok(criteria.into()),
             Target::WritingAggregate(criteria) => Ok(Criteria::of_writing_aggregate(criteria)),
-            Target::Member(server) => Err(server),
+            Target::Pinned(pin) => Err(pin),
         }
     }
 }

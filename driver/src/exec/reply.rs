@@ -3,7 +3,6 @@
 //! What is decoded is decoded straight from the connection's read buffer. Dropping the reply checks
 //! the connection in, then gives the implicit session back.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bson::RawDocument;
@@ -11,11 +10,11 @@ use bson::RawDocument;
 use super::batch::{self, Batch, CursorInfo};
 use super::header::ReplyHeader;
 use super::session_pool::ServerSession;
-use super::{Core, malformed};
+use super::{Core, PinnedTo, malformed};
 use crate::error::{Error, Result};
 use crate::options::ServerAddress;
 use crate::pool::Lease;
-use crate::topology::{Selected, Server};
+use crate::topology::Selected;
 
 /// The answer to an operation.
 ///
@@ -47,9 +46,10 @@ impl Reply<'_> {
         self.selected.address()
     }
 
-    /// Who answered, with its pool.
-    pub(crate) fn server(&self) -> &Arc<Server> {
-        &self.selected
+    /// Where the commands go that follow up on this one. Behind a load balancer, the connection
+    /// stays checked out for them.
+    pub(crate) fn pin(&mut self) -> PinnedTo {
+        PinnedTo::to(&self.selected, &mut self.connection)
     }
 
     /// How many documents were matched, inserted, deleted or counted; 0 for an unacknowledged

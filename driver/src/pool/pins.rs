@@ -10,6 +10,9 @@
 //! A request of the blocking API belongs to a thread ([`ThreadPins`]): what it has pinned goes back
 //! to the pools when its thread dies. A request of the async API belongs to its handles
 //! ([`RequestPins`]), whose operations take the pinned connection in turn, first come first served.
+//!
+//! Behind a load balancer a cursor or a transaction pins its connection in the same way
+//! ([`PinnedConnection`]).
 
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
@@ -57,6 +60,66 @@ impl Lease {
             home: ReturnTo::Pool,
         })
     }
+}
+
+/// A connection that stays with a cursor or a transaction from one operation to the next, or that
+/// of a request. It is given up when the last clone is dropped and no operation uses it.
+#[derive(Clone, Debug)]
+pub(crate) struct PinnedConnection {
+    slot: Arc<Lock<Option<PooledConnection>>>,
+}
+
+impl Lease {
+    /// Pins the connection beyond this operation. That of an async request stays the request's as
+    /// well.
+    pub(crate) fn pin(&mut self) -> PinnedConnection {
+        if let ReturnTo::PinnedSlot(turn) = &self.home {
+            return PinnedConnection { slot: Arc::clone(OwnedGuard::lock(turn)) };
+        }
+        let slot = Arc::new(Lock::new(None));
+        if let Some(turn) = slot.try_acquire_owned() {
+            self.home = ReturnTo::PinnedSlot(turn);
+        }
+        PinnedConnection { slot }
+    }
+}
+
+impl PinnedConnection {
+    /// The connection, when the operations before this one are done with it. `None` when it is
+    /// closed.
+    pub(crate) async fn check_out(
+        &self,
+        pool: &Pool,
+        deadline: Deadline,
+    ) -> Result<Option<Lease>, CheckOutError> {
+        let mut turn = take_turn(&self.slot, pool, deadline).await?;
+        let connection = turn.take().and_then(|pinned| fit(pinned, pool));
+        Ok(connection.map(|connection| Lease {
+            connection: Some(connection),
+            home: ReturnTo::PinnedSlot(turn),
+        }))
+    }
+
+    /// Whether it is closed.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.slot.try_acquire().is_some_and(|slot| slot.is_none())
+    }
+
+    /// Tells pinned connections apart, as long as they exist.
+    pub(crate) fn number(&self) -> usize {
+        Arc::as_ptr(&self.slot).addr()
+    }
+}
+
+/// The right to use the connection in `slot`.
+async fn take_turn(
+    slot: &Arc<Lock<Option<PooledConnection>>>,
+    pool: &Pool,
+    deadline: Deadline,
+) -> Result<Turn, CheckOutError> {
+    let runtime = pool.shared.establisher().runtime();
+    let turn = runtime.timeout(deadline, slot.acquire_owned()).await;
+    turn.map_err(|_| pool.shared.timed_out())
 }
 
 impl Deref for Lease {
@@ -364,10 +427,7 @@ impl RequestPins {
         pool: &Pool,
         deadline: Deadline,
     ) -> Result<Lease, CheckOutError> {
-        let slot = self.slot(pool);
-        let turn =
-            pool.shared.establisher().runtime().timeout(deadline, slot.acquire_owned()).await;
-        let Ok(mut turn) = turn else { return Err(pool.shared.timed_out()) };
+        let mut turn = take_turn(&self.slot(pool), pool, deadline).await?;
         let connection = match turn.take().and_then(|pinned| fit(pinned, pool)) {
             Some(connection) => connection,
             None => pool.check_out(deadline).await?,

@@ -1,6 +1,7 @@
 //! Malformed replies, and the content of errors. Both APIs.
 
 mod bulk_write;
+mod load_balanced;
 mod server;
 
 use std::error::Error as _;

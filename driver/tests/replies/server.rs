@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use driver::bson::oid::ObjectId;
 use driver::bson::{Document, RawDocument, doc};
 
 const HEADER: usize = 16;
@@ -22,11 +23,13 @@ pub(crate) enum Answer {
     Silence,
 }
 
-type Script = dyn FnMut(&str) -> Answer + Send;
+/// It is given the number of the connection and the name of the command.
+type Script = dyn FnMut(usize, &str) -> Answer + Send;
 
 /// A server with a script. Dropping it ends it.
 pub(crate) struct FakeServer {
     host: String,
+    options: &'static str,
     ended: Arc<AtomicBool>,
 }
 
@@ -44,7 +47,24 @@ impl FakeServer {
     /// One that claims to speak up to this version of the wire protocol.
     pub(crate) fn of_version(
         max_wire_version: i32,
-        script: impl FnMut(&str) -> Answer + Send + 'static,
+        mut script: impl FnMut(&str) -> Answer + Send + 'static,
+    ) -> Self {
+        let greeting = move || greeting(max_wire_version);
+        Self::run("directConnection=true", greeting, move |_, name| script(name))
+    }
+
+    /// A load balancer that leads each connection to another backend. It asks `script` with the
+    /// number of the connection as well, from 0.
+    pub(crate) fn load_balancer(
+        script: impl FnMut(usize, &str) -> Answer + Send + 'static,
+    ) -> Self {
+        Self::run("loadBalanced=true", behind_balancer, script)
+    }
+
+    fn run(
+        options: &'static str,
+        greeting: impl Fn() -> Document + Send + 'static,
+        script: impl FnMut(usize, &str) -> Answer + Send + 'static,
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let host = listener.local_addr().unwrap().to_string();
@@ -52,19 +72,20 @@ impl FakeServer {
         let (script, over): (Arc<Mutex<Script>>, _) =
             (Arc::new(Mutex::new(script)), Arc::clone(&ended));
         thread::spawn(move || {
-            for stream in listener.incoming() {
+            for (number, stream) in listener.incoming().enumerate() {
                 if over.load(Ordering::Acquire) {
                     return;
                 }
                 let (stream, script) = (stream.unwrap(), Arc::clone(&script));
-                thread::spawn(move || drop(serve(stream, max_wire_version, &script)));
+                let greeting = greeting();
+                thread::spawn(move || drop(serve(stream, &greeting, number, &script)));
             }
         });
-        FakeServer { host, ended }
+        FakeServer { host, options, ended }
     }
 
     pub(crate) fn uri(&self) -> String {
-        format!("mongodb://{}/?directConnection=true", self.host)
+        format!("mongodb://{}/?{}", self.host, self.options)
     }
 }
 
@@ -76,7 +97,12 @@ impl Drop for FakeServer {
     }
 }
 
-fn serve(mut stream: TcpStream, max_wire_version: i32, script: &Mutex<Script>) -> io::Result<()> {
+fn serve(
+    mut stream: TcpStream,
+    greeting: &Document,
+    number: usize,
+    script: &Mutex<Script>,
+) -> io::Result<()> {
     loop {
         let mut header = [0; HEADER];
         stream.read_exact(&mut header)?;
@@ -86,8 +112,8 @@ fn serve(mut stream: TcpStream, max_wire_version: i32, script: &Mutex<Script>) -
         let name = name_of(&body, at(12));
         let hello = name.eq_ignore_ascii_case("hello") || name.eq_ignore_ascii_case("isMaster");
         let answer = match hello {
-            true => Answer::Reply(greeting(max_wire_version)),
-            false => script.lock().unwrap_or_else(PoisonError::into_inner)(&name),
+            true => Answer::Reply(greeting.clone()),
+            false => script.lock().unwrap_or_else(PoisonError::into_inner)(number, &name),
         };
         match answer {
             Answer::Reply(reply) => stream.write_all(&message(&reply, at(4), at(12)))?,
@@ -113,6 +139,14 @@ fn greeting(max_wire_version: i32) -> Document {
         "minWireVersion": 0, "maxWireVersion": max_wire_version, "maxBsonObjectSize": 16 * 1024 * 1024,
         "maxMessageSizeBytes": 48_000_000, "maxWriteBatchSize": 100_000,
     }
+}
+
+fn behind_balancer() -> Document {
+    let mut greeting = greeting(17);
+    greeting.extend(doc! {
+        "msg": "isdbgrid", "serviceId": ObjectId::new(), "logicalSessionTimeoutMinutes": 30,
+    });
+    greeting
 }
 
 fn message(reply: &Document, request: i32, opcode: i32) -> Vec<u8> {

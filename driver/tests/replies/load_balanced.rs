@@ -1,0 +1,96 @@
+//! Behind a load balancer, each connection may lead to another backend: what follows up on a cursor
+//! goes over the cursor's own connection. No real load balancer is needed to see that.
+
+use std::sync::{Arc, Mutex};
+
+use driver::bson::{Document, doc};
+use driver::{Client, Collection, sync};
+
+use crate::server::{Answer, FakeServer};
+
+/// Which command came over which connection.
+type Seen = Arc<Mutex<Vec<(usize, String)>>>;
+
+/// Each backend has one cursor of two batches. Another knows nothing of it.
+fn balancer() -> (FakeServer, Seen) {
+    let seen = Seen::default();
+    let told = Arc::clone(&seen);
+    let mut opened_by = None;
+    let server = FakeServer::load_balancer(move |connection, command| {
+        told.lock().unwrap().push((connection, command.to_owned()));
+        match command {
+            "find" => {
+                opened_by = Some(connection);
+                let batch = doc! { "id": 7_i64, "ns": "db.coll", "firstBatch": [{ "_id": 1 }] };
+                Answer::Reply(doc! { "ok": 1, "cursor": batch })
+            }
+            "getMore" if opened_by != Some(connection) => {
+                Answer::Reply(doc! { "ok": 0, "code": 43, "errmsg": "cursor id 7 not found" })
+            }
+            "getMore" => {
+                let batch = doc! { "id": 0_i64, "ns": "db.coll", "nextBatch": [{ "_id": 2 }] };
+                Answer::Reply(doc! { "ok": 1, "cursor": batch })
+            }
+            _ => Answer::Reply(doc! { "ok": 1, "n": 1 }),
+        }
+    });
+    (server, seen)
+}
+
+fn connection_of(seen: &Seen, command: &str) -> usize {
+    let seen = seen.lock().unwrap();
+    let found = seen.iter().find(|(_, name)| name == command);
+    found.unwrap_or_else(|| panic!("no {command} among {seen:?}")).0
+}
+
+fn has(seen: &Seen, command: &str) -> bool {
+    seen.lock().unwrap().iter().any(|(_, name)| name == command)
+}
+
+#[tokio::test]
+async fn cursor_behind_a_balancer_keeps_its_connection() {
+    let (server, seen) = balancer();
+    let client = Client::with_uri_str(server.uri()).await.unwrap();
+    let coll: Collection<Document> = client.database("db").collection("coll");
+    let mut cursor = coll.find(doc! {}).await.unwrap();
+    assert!(cursor.advance().await.unwrap());
+    // It would take the cursor's connection, were it idle.
+    coll.delete_one(doc! {}).await.unwrap();
+    assert!(cursor.advance().await.unwrap());
+    assert_eq!(connection_of(&seen, "getMore"), connection_of(&seen, "find"));
+    assert_ne!(connection_of(&seen, "delete"), connection_of(&seen, "find"));
+    // The cursor has ended, so its connection is idle again and is the one used last.
+    drop(cursor);
+    coll.update_one(doc! {}, doc! { "$set": { "x": 1 } }).await.unwrap();
+    assert_eq!(connection_of(&seen, "update"), connection_of(&seen, "find"));
+}
+
+#[test]
+fn blocking_cursor_behind_a_balancer_keeps_its_connection() {
+    let (server, seen) = balancer();
+    let client = sync::Client::with_uri_str(server.uri()).unwrap();
+    let coll: sync::Collection<Document> = client.database("db").collection("coll");
+    let mut cursor = coll.find(doc! {}).run().unwrap();
+    assert!(cursor.advance().unwrap());
+    coll.delete_one(doc! {}).run().unwrap();
+    assert!(cursor.advance().unwrap());
+    assert_eq!(connection_of(&seen, "getMore"), connection_of(&seen, "find"));
+    assert_ne!(connection_of(&seen, "delete"), connection_of(&seen, "find"));
+}
+
+#[tokio::test]
+async fn dropped_cursor_behind_a_balancer_is_killed_where_it_is() {
+    let (server, seen) = balancer();
+    let client = Client::with_uri_str(server.uri()).await.unwrap();
+    let coll: Collection<Document> = client.database("db").collection("coll");
+    let cursor = coll.find(doc! {}).await.unwrap();
+    coll.delete_one(doc! {}).await.unwrap();
+    drop(cursor);
+    for _ in 0..500 {
+        if has(&seen, "killCursors") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(connection_of(&seen, "killCursors"), connection_of(&seen, "find"));
+}
