@@ -16,11 +16,13 @@
 //! | what does a reply say, and what is wrong with it? | `header.rs`, `failure.rs`, `reply.rs` |
 //! | what is told of it? | `command_monitor.rs` |
 //! | what does a session add, and learn? | `session.rs`, `session_pool.rs`, `cluster_time.rs` |
+//! | what are the states of a transaction? | `session/transaction.rs` |
 
 mod attempt;
 pub(crate) mod batch;
 mod cluster_time;
 mod command_monitor;
+pub(crate) mod end_transaction;
 mod envelope;
 pub(crate) mod failure;
 mod header;
@@ -53,7 +55,8 @@ pub(crate) use self::pinned_to::PinnedTo;
 pub(crate) use self::reply::Reply;
 use self::retry::{Decision, Failure, Retargets, RetryState};
 use self::session::Participant;
-pub(crate) use self::session::SessionState;
+use self::session::abandoned::AbandonedSessions;
+pub(crate) use self::session::{End, SessionState};
 pub(crate) use self::session_pool::ServerSession;
 use self::session_pool::SessionPool;
 pub(crate) use self::timeout::{MaxTime, Timeout};
@@ -82,6 +85,8 @@ pub(crate) struct ClientInner {
     pub(crate) clock: ClusterClock,
     /// Cursors to be ended on the servers.
     pub(crate) kills: KillQueue,
+    /// Sessions whose transactions are to be aborted.
+    abandoned: AbandonedSessions,
     /// The requests of a blocking client's threads.
     pub(crate) threads: Option<Arc<ThreadPins>>,
     /// The process that it was made in.
@@ -115,6 +120,7 @@ impl ClientInner {
             sessions,
             clock,
             kills,
+            abandoned: AbandonedSessions::default(),
             threads,
             born,
             fork_successor,
@@ -271,19 +277,23 @@ pub(crate) fn execute<'c>(
 ) -> impl Future<Output = Result<Reply<'c>>> {
     async move {
         core.check_usable()?;
-        // An aggregation that writes answers always: it opens a cursor.
-        let acknowledged =
-            operation.meta().access != Access::Write || operation.context().is_acknowledged();
+        let meta = operation.meta();
+        let deadline = session_ref.deadline().unwrap_or(deadline);
+        let session = Participant::join(core, session_ref, meta, operation.context())?;
+        let acknowledged = session::is_acknowledged(meta, session.govern(operation.context()));
         let mut execution = Execution {
             core,
-            session: Participant::join(core, session_ref, acknowledged)?,
+            session,
             deadline,
             acknowledged,
             pinned: None,
             retries: RetryState::new(&core.options, operation.meta().retry, acknowledged, deadline),
         };
+        if execution.session.is_inside_transaction() {
+            execution.retries.inside_transaction();
+        }
         loop {
-            let target = operation.context().target;
+            let target = execution.session.govern(operation.context()).target;
             execution.pinned = target.criteria().err().and_then(PinnedTo::connection).cloned();
             let selected = match select_now(core, target, &execution.retries.deprioritized) {
                 Ok(Selection::Made(selected)) => Ok(selected),
@@ -299,7 +309,9 @@ pub(crate) fn execute<'c>(
             let selected = match selected {
                 Ok(selected) => selected,
                 Err(error) => {
-                    return Err(core.runtime.explain(execution.retries.unselected(error)));
+                    let mut error = execution.retries.unselected(error);
+                    execution.session.on_error(&mut error);
+                    return Err(core.runtime.explain(error));
                 }
             };
             let failure = match attempt::attempt(&mut execution, operation, &selected).await {
@@ -309,7 +321,8 @@ pub(crate) fn execute<'c>(
                 }
                 Err(failure) => failure,
             };
-            if let Some(pause) = execution.after(operation.context().target, failure, &selected)? {
+            let target = operation.context().target;
+            if let Some(pause) = execution.after(target, failure, &selected)? {
                 pause.await;
             }
         }
@@ -357,9 +370,13 @@ impl<'c> Execution<'c, '_> {
         };
         let latest = failure.error.clone();
         let (deprioritized, backoff) = match self.retries.decide(failure, retargets) {
-            Decision::Return(error) => return Err(core.runtime.explain(error)),
+            Decision::Return(mut error) => {
+                self.session.on_error(&mut error);
+                return Err(core.runtime.explain(error));
+            }
             Decision::Again { deprioritized, backoff } => (deprioritized, backoff),
         };
+        self.session.on_retry(&latest);
         if deprioritized {
             self.retries.deprioritized.push(selected.address().clone());
         }

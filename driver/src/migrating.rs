@@ -32,6 +32,8 @@
 //! | `PartialBulkWriteResult` is of a client | it has a variant for the bulk write of a collection; [`BulkWriteError`](crate::error::BulkWriteError) also tells which models were not tried, and of which it is not known |
 //! | plans by `run_command(doc! { "explain": .. })` | [`explain()`](crate::ops::Find::explain) on reads and writes |
 //! | `Aggregate<'a, Session, T>` | [`Aggregate<'a, T, F, S>`](crate::ops::Aggregate) |
+//! | `and_run2` takes an async closure, and its future cannot be spawned everywhere | it can: [`and_run2`](crate::session::StartTransaction::and_run2) takes an async closure that borrows, and its error is of your own type; where that type is unclear, name it: `Ok::<_, driver::Error>(())` |
+//! | `sync`: `and_run(closure)` | the same, and [`and_run2`](crate::session::StartTransaction::and_run2) with an error of your own type |
 //!
 //! # Not here yet
 //!
@@ -40,7 +42,6 @@
 //! | [`Client`](crate::Client) | `list_databases`, `list_database_names`, `watch`, `warm_connection_pool` |
 //! | [`Database`](crate::Database) | `create_collection`, `list_collections` (names: [`list_collection_names`](crate::database::Database::list_collection_names)), `watch`, `gridfs_bucket` |
 //! | [`Collection`](crate::Collection) | `create_index`, `list_indexes`, `drop_index` and their kin, those of search indexes too; `find_one_and_update`, `find_one_and_replace`, `find_one_and_delete`; `watch` |
-//! | [`ClientSession`](crate::ClientSession) | transactions |
 //! | the crate | client-side encryption |
 //!
 //! What has no method of its own can be asked for by

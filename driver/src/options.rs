@@ -40,7 +40,9 @@ pub use self::read_preference::{
 };
 pub use self::selection::{Predicate, SelectionCriteria};
 pub use self::server_api::{ServerApi, ServerApiBuilder, ServerApiVersion};
-pub use self::session::{SessionOptions, SessionOptionsBuilder};
+pub use self::session::{
+    SessionOptions, SessionOptionsBuilder, TransactionOptions, TransactionOptionsBuilder,
+};
 #[cfg(feature = "tls")]
 pub use self::tls::RustlsConfig;
 pub use self::tls::{Tls, TlsOptions, TlsOptionsBuilder};

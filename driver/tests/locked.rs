@@ -27,6 +27,7 @@ mod counted {
     use std::collections::HashMap;
     use std::fs::File;
     use std::os::unix::fs::FileExt;
+    use std::time::Duration;
 
     use driver::bson::{RawDocumentBuf, doc};
     use futures_util::FutureExt;
@@ -44,12 +45,14 @@ mod counted {
     /// The operations in the child's order, and the maximum number of locked instructions of each.
     /// The bounds include one wait for the reply, or two if tokio's readiness was stale. In single
     /// steps, the reply may also arrive before the wait.
-    const BOUNDS: [(&str, usize); 5] = [
+    const BOUNDS: [(&str, usize); 7] = [
         ("nothing", 0),
         ("find_one, async", 48),
         ("insert_one, async", 62),
+        ("find_one with a timeout, async", 64),
         ("find_one, blocking", 28),
         ("insert_one, blocking", 38),
+        ("find_one with a timeout, blocking", 28),
     ];
 
     pub(super) fn run() {
@@ -84,17 +87,18 @@ mod counted {
             })
         };
         const RIP: usize = std::mem::offset_of!(libc::user_regs_struct, rip);
-        let begin = |counts: &[Option<usize>]| wants_a_look(counts).then_some(0);
-        let counts = child.watch(StopAt::Instruction, begin, |child, locked| {
-            *locked += usize::from(is_locked_at(child.register(RIP)));
+        let begin = |counts: &[Option<Count>]| wants_a_look(counts).then(Count::default);
+        let counts = child.watch(StopAt::Instruction, begin, |child, count| {
+            count.locked += usize::from(is_locked_at(child.register(RIP)));
+            count.all += 1;
         });
         assert_eq!(counts.len(), BOUNDS.len() * RUNS, "the child did not perform all operations");
-        let least: Vec<usize> =
+        let least: Vec<Count> =
             counts.chunks(RUNS).map(|runs| runs.iter().flatten().min().copied().unwrap()).collect();
-        BOUNDS
-            .iter()
-            .zip(&least)
-            .for_each(|((name, _), counted)| println!("{name}: {counted} locked instructions"));
+        for ((name, _), Count { locked, all }) in BOUNDS.iter().zip(&least) {
+            println!("{name}: {locked} locked instructions of {all}");
+        }
+        let least: Vec<usize> = least.into_iter().map(|count| count.locked).collect();
         for ((name, at_most), counted) in BOUNDS.into_iter().zip(&least) {
             assert!(
                 *counted <= at_most,
@@ -120,6 +124,9 @@ mod counted {
         }
     }
 
+    /// Long enough for an operation in single steps.
+    const HOUR: Duration = Duration::from_secs(3600);
+
     /// The child's work: each operation of [`BOUNDS`] at full speed first, then [`RUNS`] times
     /// between marks for the parent.
     fn operate(uri: &str) {
@@ -136,12 +143,16 @@ mod counted {
             watched(async || ()).await;
             watched(async || drop(coll.find_one(doc! {}).await.unwrap())).await;
             watched(async || drop(coll.insert_one(document()).await.unwrap())).await;
+            watched(async || drop(coll.find_one(doc! {}).timeout(HOUR).await.unwrap())).await;
         });
         let client = driver::sync::Client::with_uri_str(uri).unwrap();
         let coll: driver::sync::Collection<RawDocumentBuf> = client.database("d").collection("c");
         // These futures are never pending.
         watched(async || drop(coll.find_one(doc! {}).run().unwrap())).now_or_never().unwrap();
         watched(async || drop(coll.insert_one(document()).run().unwrap())).now_or_never().unwrap();
+        watched(async || drop(coll.find_one(doc! {}).timeout(HOUR).run().unwrap()))
+            .now_or_never()
+            .unwrap();
     }
 
     async fn watched(operation: impl AsyncFn()) {
@@ -155,11 +166,18 @@ mod counted {
         }
     }
 
+    /// The instructions of one run.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+    struct Count {
+        locked: usize,
+        all: usize,
+    }
+
     /// Whether no run of the next operation has stayed within its bound yet.
-    fn wants_a_look(counts: &[Option<usize>]) -> bool {
+    fn wants_a_look(counts: &[Option<Count>]) -> bool {
         let (_, at_most) = BOUNDS[counts.len() / RUNS];
         let of_this = &counts[counts.len() / RUNS * RUNS..];
-        !of_this.iter().flatten().any(|counted| *counted <= at_most)
+        !of_this.iter().flatten().any(|count| count.locked <= at_most)
     }
 
     /// Whether an instruction has the prefix `lock`, or is an `xchg` with memory, which locks

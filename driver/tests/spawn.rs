@@ -158,3 +158,92 @@ fn futures_of_every_operation_can_be_spawned() {
     // The test is that this compiles.
     let _ = operations_can_be_spawned;
 }
+
+/// An error of the caller's own.
+enum Refused {
+    Failure(Failure),
+    Driver(driver::Error),
+}
+
+impl From<driver::Error> for Refused {
+    fn from(error: driver::Error) -> Self {
+        Refused::Driver(error)
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Failure(failure) => failure,
+            Refused::Driver(error) => error.into(),
+        }
+    }
+}
+
+/// A transaction in code that knows neither the document nor the error.
+async fn transfer<T, E>(
+    items: &Collection<T>,
+    names: &[&str],
+    session: &mut driver::ClientSession,
+) -> Result<usize, E>
+where
+    T: Serialize + Send + Sync,
+    E: From<driver::Error> + Send,
+{
+    let closure = async |session: &mut driver::ClientSession| {
+        for name in names {
+            items.delete_one(doc! { "name": *name }).session(&mut *session).await?;
+        }
+        Ok(names.len())
+    };
+    session.start_transaction().and_run2(closure).await
+}
+
+#[test]
+fn closure_of_a_transaction_is_spawned_with_what_it_borrows() {
+    let _compiles = |client: Client| {
+        spawnable(async move {
+            let items: Collection<Holding> = client.database("db").collection("coll");
+            let words: Collection<Borrowing<'static>> = items.clone_with_type();
+            let mut session = client.start_session().await?;
+            let names = [String::from("a"), String::from("b")];
+            let jobs: Vec<Box<dyn Fn() + Send + Sync>> = Vec::new();
+            let callbacks: Vec<Callback> = Vec::new();
+            let inserted: usize = session
+                .start_transaction()
+                .and_run2(async |session| {
+                    for name in &names {
+                        let found = items.find_one(doc! { "name": name });
+                        if let Some(found) = found.session(&mut *session).await? {
+                            items.insert_one(&found).session(&mut *session).await?;
+                        }
+                        let mut cursor = items.find(doc! {}).session(&mut *session).await?;
+                        while let Some(item) = cursor.next(session).await {
+                            done(item?);
+                        }
+                    }
+                    words.insert_one(borrowing()).session(&mut *session).await?;
+                    callbacks.iter().for_each(|callback| callback());
+                    match jobs.len() {
+                        0 => Ok(names.len()),
+                        _ => Err(Refused::Failure("busy".into())),
+                    }
+                })
+                .await?;
+            let moved: Result<usize, Refused> = transfer(&items, &["a", "b"], &mut session).await;
+            let context = (items.clone(), inserted);
+            session
+                .start_transaction()
+                .and_run(context, |session, (items, _)| {
+                    Box::pin(
+                        async move { items.insert_one(holding()).session(session).await.map(drop) },
+                    )
+                })
+                .await?;
+            session.start_transaction().await?;
+            session.commit_transaction().await?;
+            session.abort_transaction().await?;
+            Ok(moved?)
+        });
+    };
+}

@@ -37,6 +37,7 @@ pub(super) fn attempt(
             // large.
             None => Box::pin(check_out(execution, selected)).await?,
         };
+        execution.session.on_checked_out(&selected, &mut connection);
         let failure = match exchange(execution, operation, selected, &mut connection).await {
             Ok(header) => return Ok((connection, header)),
             Err(failure) => failure,
@@ -143,10 +144,11 @@ fn write(
         acknowledged,
         numbered: execution.retries.class() == Retry::Write,
     };
-    let session = execution.session.prepare(command, server, clock.as_ref())?;
     let mut body = message.body();
     operation.body(&mut body, server)?;
-    let context = operation.context();
+    execution.session.prepare(command, server)?;
+    let session = execution.session.fields(command, server, clock.as_ref())?;
+    let context = execution.session.govern(operation.context());
     let route = if core.options.direct_connection() { Route::Direct } else { Route::Selected };
     let deadline = execution.deadline;
     let round_trip = || selected.minimum_round_trip(&core.deployment);
@@ -246,9 +248,7 @@ fn complaint(
     // What the reply says of the server is heard, and may be a reason to try again, whoever makes
     // an error of it.
     if let Some(mut error) = told.map(|error| error.at(selected.address())) {
-        if execution.retries.class() == Retry::Write {
-            retry::label(&mut error, Some(connection.description()));
-        }
+        retry::label(execution.retries.class(), &mut error, Some(connection.description()));
         execution.core.deployment.on_error(
             selected,
             connection.generation(),
@@ -270,9 +270,7 @@ fn complaint(
 /// No connection was to be had. What that says of the server the pool has told already.
 fn not_checked_out(server: &Server, retry: Retry, refused: CheckOutError) -> Failure {
     let mut error = refused.error.at(server.address());
-    if retry == Retry::Write {
-        retry::label(&mut error, None);
-    }
+    retry::label(retry, &mut error, None);
     Failure::before(error)
 }
 
@@ -287,9 +285,7 @@ fn not_answered(
     if let ErrorKind::InvalidArgument { .. } = error.kind() {
         return Failure::before(error);
     }
-    if retry == Retry::Write {
-        retry::label(&mut error, Some(connection.description()));
-    }
+    retry::label(retry, &mut error, Some(connection.description()));
     core.deployment.on_error(server, connection.generation(), &error, Stage::Operation);
     Failure::after(error)
 }

@@ -31,6 +31,15 @@ impl Envelope<'_> {
         if let Some(number) = self.session.txn_number {
             body.i64(cstr!("txnNumber"), number);
         }
+        if let Some(transaction) = &self.session.transaction {
+            if transaction.starts {
+                body.bool(cstr!("startTransaction"), true);
+            }
+            body.bool(cstr!("autocommit"), false);
+            if let Some(token) = transaction.recovery_token {
+                body.doc(cstr!("recoveryToken"), token);
+            }
+        }
         if let Some(time) = self.session.cluster_time {
             body.doc(cstr!("$clusterTime"), time);
         }

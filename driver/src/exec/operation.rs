@@ -4,6 +4,7 @@
 use super::pinned_to::PinnedTo;
 use super::session_pool::ServerSession;
 use super::timeout::MaxTime;
+use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::exec::SessionState;
 use crate::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
@@ -101,6 +102,9 @@ pub(crate) enum Retry {
     Read,
     /// Specification "Retryable Writes": the server tells a repetition by its transaction number.
     Write,
+    /// Commits and aborts: as retryable writes, whatever `retryWrites` says. The server tells a
+    /// repetition by the number of the transaction.
+    TransactionEnd,
     /// Never.
     Never,
 }
@@ -172,6 +176,16 @@ pub(crate) enum SessionRef<'a> {
     Explicit(&'a mut SessionState),
 }
 
+impl SessionRef<'_> {
+    /// The deadline of all operations in the session, if it has one.
+    pub(super) fn deadline(&self) -> Option<Deadline> {
+        match self {
+            SessionRef::Explicit(state) => state.deadline(),
+            SessionRef::Implicit | SessionRef::Held(_) => None,
+        }
+    }
+}
+
 impl<'a> From<Option<&'a mut SessionState>> for SessionRef<'a> {
     fn from(session: Option<&'a mut SessionState>) -> Self {
         session.map_or(SessionRef::Implicit, SessionRef::Explicit)
@@ -191,6 +205,8 @@ pub(crate) enum Access {
     Other,
     /// It goes on with, or ends, what was begun under a read concern, and carries none.
     Continuation,
+    /// It commits or aborts the session's transaction.
+    TransactionEnd,
 }
 
 /// A setting, and who made it. A transaction refuses a concern that the operation was given, and
@@ -231,6 +247,8 @@ pub(crate) struct RequestContext<'a> {
     pub(crate) db: &'a str,
     /// Which server.
     pub(crate) target: Target<'a>,
+    /// The operation's own choice of servers, which a transaction does not replace.
+    pub(crate) own_criteria: Option<&'a SelectionCriteria>,
     /// Sent if given.
     pub(crate) read_concern: Setting<&'a ReadConcern>,
     /// Sent if given and not empty.
@@ -245,6 +263,7 @@ impl<'a> RequestContext<'a> {
         RequestContext {
             db,
             target,
+            own_criteria: None,
             read_concern: Setting::Unset,
             write_concern: Setting::Unset,
             max_time: MaxTime::Left(None),

@@ -66,12 +66,14 @@ impl RetryState {
         let when_overloaded = match class {
             Retry::Read => reads,
             Retry::Write => writes,
+            Retry::TransactionEnd => true,
             Retry::Never => reads && writes,
         };
         RetryState {
             class: match class {
                 Retry::Read if reads => Retry::Read,
                 Retry::Write if writes && acknowledged => Retry::Write,
+                Retry::TransactionEnd => Retry::TransactionEnd,
                 _ => Retry::Never,
             },
             when_overloaded: when_overloaded && acknowledged,
@@ -87,6 +89,12 @@ impl RetryState {
     /// The rules by which the operation may be sent again.
     pub(super) fn class(&self) -> Retry {
         self.class
+    }
+
+    /// The operation belongs to a transaction: only a server that did not even begin with it is
+    /// asked again (specification "Transactions", section "Interaction with Retryable Writes").
+    pub(super) fn inside_transaction(&mut self) {
+        self.class = Retry::Never;
     }
 
     /// The next attempt is made on `server`. A retryable write becomes a plain one where the server
@@ -245,7 +253,7 @@ fn backoff(failed: u32, error: &Error) -> Option<Duration> {
 fn permits(retry: Retry, error: &Error) -> bool {
     match retry {
         Retry::Never => false,
-        Retry::Write => error.has_label(RETRYABLE_WRITE_ERROR),
+        Retry::Write | Retry::TransactionEnd => error.has_label(RETRYABLE_WRITE_ERROR),
         Retry::Read => {
             is_unreachable(error)
                 || matches!(error.kind(), ErrorKind::Command(e) if is_passing(e.code) || e.code == 134)
@@ -255,13 +263,16 @@ fn permits(retry: Retry, error: &Error) -> bool {
 
 /// Whether the server did not even begin with the command, for it had too much to do: then anything
 /// may be sent again.
-fn is_turned_away(error: &Error) -> bool {
+pub(super) fn is_turned_away(error: &Error) -> bool {
     error.has_label(SYSTEM_OVERLOADED_ERROR) && error.has_label(RETRYABLE_ERROR)
 }
 
-/// Gives the error of a retryable write the label that makes it one, where that is the driver's
-/// part (section "RetryableWriteError Labels").
-pub(super) fn label(error: &mut Error, server: Option<&ConnectionDescription>) {
+/// Gives the error of an operation of the class `class` the label of a retryable write, where it is
+/// one and that is the driver's part (section "RetryableWriteError Labels").
+pub(super) fn label(class: Retry, error: &mut Error, server: Option<&ConnectionDescription>) {
+    if !matches!(class, Retry::Write | Retry::TransactionEnd) {
+        return;
+    }
     let by_code = || {
         let Some(server) = server.filter(|server| server.max_wire_version < SERVERS_LABEL) else {
             return false;
@@ -348,7 +359,7 @@ mod tests {
         assert!(!permits(Retry::Read, &command(2)) && permits(Retry::Read, &broken()));
         assert!(!permits(Retry::Write, &command(91)) && !permits(Retry::Never, &broken()));
         let mut error = broken();
-        label(&mut error, None);
+        label(Retry::Write, &mut error, None);
         assert!(permits(Retry::Write, &error));
     }
 
@@ -372,7 +383,7 @@ mod tests {
         for (wire_version, labelled) in [(8, true), (9, false)] {
             server.max_wire_version = wire_version;
             let mut error = command(11600);
-            label(&mut error, Some(&server));
+            label(Retry::Write, &mut error, Some(&server));
             assert_eq!(error.has_label(RETRYABLE_WRITE_ERROR), labelled);
         }
     }

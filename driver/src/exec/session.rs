@@ -1,29 +1,45 @@
 //! The session of one operation: what it adds to the command, and what it learns from the reply.
 //!
-//! The executor asks the [`Participant`] at four points and knows no rule of sessions itself:
-//! [`join`](Participant::join) before anything is sent, [`prepare`](Participant::prepare) for each
-//! command, [`begin`](Participant::begin) when the command is sent, and
-//! [`on_reply`](Participant::on_reply) for what the server answers.
+//! The executor asks the [`Participant`] at few points and knows no rule of sessions itself:
+//! [`join`](Participant::join) before anything is sent, [`prepare`](Participant::prepare) and
+//! [`fields`](Participant::fields) for each command, [`begin`](Participant::begin) when the command is sent,
+//! [`on_reply`](Participant::on_reply) for what the server answers, and
+//! [`on_retry`](Participant::on_retry) or [`on_error`](Participant::on_error) where it failed.
 //!
 //! | the rules of | are in |
 //! |---|---|
 //! | implicit sessions, causal consistency, snapshots, retryable writes | this file |
+//! | what a transaction changes about the operations in it | this file |
+//! | the states of a transaction, its labels, its write concern | `session/transaction.rs` |
+//! | transactions of sessions that were dropped | `session/abandoned.rs` |
 //! | what a session of the caller's keeps between operations | `session/state.rs` |
 //! | server sessions waiting to be used again | `session_pool.rs` |
 
+pub(super) mod abandoned;
 mod state;
+mod transaction;
+
+use std::sync::Arc;
 
 use bson::{RawDocument, Timestamp};
 
 pub(crate) use self::state::SessionState;
+pub(crate) use self::transaction::End;
+use self::transaction::TransactionState;
 use super::Core;
 use super::cluster_time::ClusterTime;
 use super::header::ReplyHeader;
-use super::operation::{Access, SessionRef};
+use super::operation::{Access, Meta, RequestContext, SessionRef, Setting, Target};
+use super::pinned_to::PinnedTo;
 use super::reply::LeasedSession;
+use super::retry::is_turned_away;
 use super::session_pool::{ServerSession, SessionPool};
+use super::timeout::MaxTime;
 use crate::error::{Error, ErrorKind, Result};
-use crate::pool::{Connection, ConnectionDescription};
+use crate::options::{ReadPreference, SelectionCriteria};
+use crate::pool::{Connection, ConnectionDescription, Lease};
+use crate::topology::Server;
+use crate::types::ServerType;
 
 /// The wire version of 5.0, from which on sessions can be snapshots (specification "Snapshot
 /// Reads", section "Requires MongoDB 5.0+").
@@ -36,6 +52,23 @@ pub(super) struct Participant<'c, 's> {
     implicit: LeasedSession<'c>,
     /// Of a retryable write: the same in every attempt.
     txn_number: Option<i64>,
+    role: Role,
+}
+
+/// What the operation is to the transaction of its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// It does not belong to any.
+    Outside,
+    /// It belongs to it.
+    Inside {
+        /// The command that was sent last was the transaction's first.
+        first: bool,
+    },
+    /// It commits it.
+    Commit,
+    /// It aborts it.
+    Abort,
 }
 
 /// What the session has to know of a command.
@@ -56,6 +89,15 @@ pub(super) struct SessionFields<'a> {
     pub(super) cluster_time: Option<&'a RawDocument>,
     /// The time that the read must reflect, or at which a snapshot sees the data.
     pub(super) read_time: Option<ReadTime>,
+    pub(super) transaction: Option<TransactionFields<'a>>,
+}
+
+/// What a transaction adds to a command.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TransactionFields<'a> {
+    /// It is the first of the transaction.
+    pub(super) starts: bool,
+    pub(super) recovery_token: Option<&'a RawDocument>,
 }
 
 /// What a session asks of its reads.
@@ -70,32 +112,71 @@ pub(super) enum ReadTime {
 }
 
 impl<'c, 's> Participant<'c, 's> {
-    /// # Errors
-    /// `InvalidArgument` for a session of another client, for one of the process that this one was
-    /// forked from, and for one with a write that nobody acknowledges.
-    pub(super) fn join(
-        core: &'c Core,
-        session: SessionRef<'s>,
-        acknowledged: bool,
-    ) -> Result<Self> {
-        if let SessionRef::Explicit(state) = &session {
-            check(core, state, acknowledged)?;
-        }
-        let implicit = LeasedSession { core, session: None, timeout: None };
-        Ok(Participant { session, implicit, txn_number: None })
-    }
-
-    /// What the session adds to the command that is written for `server` now. `clock` is the
-    /// cluster time of the client.
+    /// The part of `session` in an operation that is about to begin, and asks for `context`.
     ///
     /// # Errors
-    /// `IncompatibleServer` for a server that knows no sessions, or no snapshots.
-    pub(super) fn prepare<'t>(
-        &'t mut self,
+    /// `InvalidArgument` for a session of another client, for one of the process that this one was
+    /// forked from, for one with a write that nobody acknowledges, and for what a transaction does
+    /// not allow.
+    pub(super) fn join(
+        core: &'c Core,
+        mut session: SessionRef<'s>,
+        meta: &Meta,
+        context: RequestContext<'_>,
+    ) -> Result<Self> {
+        let mut role = Role::Outside;
+        if let SessionRef::Explicit(state) = &mut session {
+            if !state.belongs_to(core) {
+                return Err(Error::invalid_argument(
+                    "the session was started by another client; use one of this client",
+                ));
+            }
+            state.check_process()?;
+            role = role_in(state, meta.access);
+            match role {
+                Role::Inside { .. } => check_inside(state, meta, context)?,
+                Role::Outside => {
+                    if !is_acknowledged(meta, context) {
+                        return Err(Error::invalid_argument(
+                            "an unacknowledged write (w: 0) cannot be part of a session; acknowledge it, or leave the \
+                             session out",
+                        ));
+                    }
+                    state.transaction.forget();
+                }
+                Role::Commit | Role::Abort => {}
+            }
+        }
+        let implicit = LeasedSession { core, session: None, timeout: None };
+        Ok(Participant { session, implicit, txn_number: None, role })
+    }
+
+    /// Whether the operation belongs to a transaction, and so is not sent again by itself.
+    pub(super) fn is_inside_transaction(&self) -> bool {
+        matches!(self.role, Role::Inside { .. })
+    }
+
+    /// Where the operation goes and under which concerns, in place of `context`: a transaction has
+    /// its own for all that belongs to it.
+    #[inline]
+    pub(super) fn govern<'t>(&'t self, context: RequestContext<'t>) -> RequestContext<'t> {
+        match (&self.session, self.role) {
+            (_, Role::Outside) => context,
+            (SessionRef::Explicit(state), role) => governed(state, role, context),
+            _ => context,
+        }
+    }
+
+    /// Takes what the session needs for a command to `server`: a session of the operation's own, a
+    /// number.
+    ///
+    /// # Errors
+    /// `IncompatibleServer` for a server that knows no sessions.
+    pub(super) fn prepare(
+        &mut self,
         command: CommandKind,
         server: &ConnectionDescription,
-        clock: Option<&'t ClusterTime>,
-    ) -> Result<SessionFields<'t>> {
+    ) -> Result<()> {
         match self.session {
             SessionRef::Implicit if command.acknowledged && self.implicit.session.is_none() => {
                 let timeout = server.logical_session_timeout;
@@ -112,22 +193,73 @@ impl<'c, 's> Participant<'c, 's> {
         if command.numbered && self.txn_number.is_none() {
             self.txn_number = self.server_session().map(ServerSession::next_txn_number);
         }
+        Ok(())
+    }
+
+    /// What the session adds to the command that is written for `server` now. `clock` is the
+    /// cluster time of the client.
+    ///
+    /// # Errors
+    /// `IncompatibleServer` for a server that knows no snapshots.
+    pub(super) fn fields<'t>(
+        &'t self,
+        command: CommandKind,
+        server: &ConnectionDescription,
+        clock: Option<&'t ClusterTime>,
+    ) -> Result<SessionFields<'t>> {
+        let session = match &self.session {
+            SessionRef::Implicit => self.implicit.session.as_ref(),
+            SessionRef::Held(session) => session.as_deref(),
+            SessionRef::Explicit(state) => state.server_session(),
+        };
         let mut fields = SessionFields {
-            id: self.server_session().map(|session| session.id()),
+            id: session.map(ServerSession::id),
             txn_number: self.txn_number.filter(|_| command.numbered),
             cluster_time: clock.map(ClusterTime::as_document),
             read_time: None,
+            transaction: None,
         };
-        if let SessionRef::Explicit(state) = &self.session {
-            let time = ClusterTime::later(clock, state.cluster_time());
-            fields.cluster_time = time.map(ClusterTime::as_document);
+        let SessionRef::Explicit(state) = &self.session else { return Ok(fields) };
+        let time = ClusterTime::later(clock, state.cluster_time());
+        fields.cluster_time = time.map(ClusterTime::as_document);
+        if self.role == Role::Outside {
             fields.read_time = read_time(state, command.access, server)?;
+            return Ok(fields);
+        }
+        let starts = state.transaction().state() == TransactionState::Starting;
+        let token = state.transaction().recovery_token();
+        let recovery_token = token.filter(|_| command.access == Access::TransactionEnd);
+        fields.txn_number = state.txn_number();
+        fields.transaction = Some(TransactionFields {
+            starts,
+            recovery_token: recovery_token.map(|token| &**token),
+        });
+        if starts {
+            fields.read_time = state.after_cluster_time().map(ReadTime::After);
         }
         Ok(fields)
     }
 
+    /// The operation has a connection to `server`: on a sharded cluster or behind a load balancer,
+    /// its transaction stays with it.
+    #[inline]
+    pub(super) fn on_checked_out(&mut self, server: &Arc<Server>, connection: &mut Lease) {
+        if let (SessionRef::Explicit(state), Role::Inside { .. }) = (&mut self.session, self.role)
+            && state.transaction().pin().is_none()
+            && connection.description().server_type == ServerType::Mongos
+        {
+            state.transaction.pin_to(PinnedTo::to(server, connection));
+        }
+    }
+
     /// The command is sent over `connection`.
     pub(super) fn begin<'t>(&'t mut self, connection: &'t mut Connection) -> InFlight<'t> {
+        if let (SessionRef::Explicit(state), Role::Inside { first }) =
+            (&mut self.session, &mut self.role)
+        {
+            *first = state.transaction().state() == TransactionState::Starting;
+            state.transaction.sent();
+        }
         let core = self.implicit.core;
         let mut session = self.server_session();
         if let Some(session) = &mut session {
@@ -153,6 +285,45 @@ impl<'c, 's> Participant<'c, 's> {
         if let Some(time) = header.snapshot_time(reply).filter(|_| is_snapshot) {
             state.saw_snapshot(time);
         }
+        if self.role != Role::Outside
+            && let Ok(token) = reply.get_document("recoveryToken")
+        {
+            state.transaction.recover_by(token.to_owned());
+        }
+    }
+
+    /// An attempt ended with `error`, and there is another.
+    pub(super) fn on_retry(&mut self, error: &Error) {
+        let SessionRef::Explicit(state) = &mut self.session else { return };
+        let transaction = &mut state.transaction;
+        match self.role {
+            Role::Outside => {}
+            Role::Inside { first } => {
+                if first {
+                    transaction.first_command_turned_away();
+                }
+            }
+            Role::Commit => {
+                if !is_turned_away(error) {
+                    transaction.insist_on_majority();
+                }
+                transaction.unpin();
+            }
+            Role::Abort => transaction.unpin(),
+        }
+    }
+
+    /// The operation ends with `error`, which gets the labels of a transaction's.
+    pub(super) fn on_error(&mut self, error: &mut Error) {
+        let SessionRef::Explicit(state) = &mut self.session else { return };
+        match (self.role, error.kind()) {
+            (Role::Outside, _) => {}
+            // Nothing was sent: the next command is still the first.
+            (Role::Inside { first: true }, ErrorKind::InvalidArgument { .. }) => {
+                state.transaction.first_command_turned_away();
+            }
+            _ => state.transaction.failed(error),
+        }
     }
 
     /// The implicit session, to be given back when the reply is dropped.
@@ -169,24 +340,76 @@ impl<'c, 's> Participant<'c, 's> {
     }
 }
 
-fn check(core: &Core, state: &SessionState, acknowledged: bool) -> Result<()> {
-    if !state.belongs_to(core) {
+/// Whether the server is to answer at all. An aggregation that writes answers always: it opens a
+/// cursor.
+pub(super) fn is_acknowledged(meta: &Meta, context: RequestContext<'_>) -> bool {
+    meta.access != Access::Write || context.is_acknowledged()
+}
+
+fn role_in(state: &SessionState, access: Access) -> Role {
+    match (access, state.transaction().state()) {
+        (Access::TransactionEnd, TransactionState::Committed) => Role::Commit,
+        (Access::TransactionEnd, _) => Role::Abort,
+        _ if state.transaction().is_active() => Role::Inside { first: false },
+        _ => Role::Outside,
+    }
+}
+
+/// Refuses what an operation inside of a transaction cannot have.
+fn check_inside(state: &SessionState, meta: &Meta, context: RequestContext<'_>) -> Result<()> {
+    if let Setting::Explicit(_) = context.read_concern {
         return Err(Error::invalid_argument(
-            "the session was started by another client; use one of this client",
+            "Cannot set read concern after starting a transaction; give it to start_transaction",
         ));
     }
-    if state.is_inherited() {
+    if let Setting::Explicit(_) = context.write_concern {
         return Err(Error::invalid_argument(
-            "the session was started before the process forked, and belongs to the process that started it; start a new \
-             one in this process",
+            "Cannot set write concern after starting a transaction; give it to start_transaction",
         ));
     }
-    if !acknowledged {
-        return Err(Error::invalid_argument(
-            "an unacknowledged write (w: 0) cannot be part of a session; acknowledge it, or leave the session out",
-        ));
+    let reads = matches!(meta.access, Access::Read | Access::Other)
+        && matches!(context.target, Target::Readable(_) | Target::WritingAggregate(_));
+    let criteria = state.transaction().selection_criteria();
+    let primary = matches!(criteria, SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    if reads && context.own_criteria.is_none() && !primary {
+        return Err(Error::invalid_argument(format!(
+            "read preference in a transaction must be primary, and that of this transaction is {criteria}; give another \
+             to start_transaction"
+        )));
     }
     Ok(())
+}
+
+fn governed<'t>(
+    state: &'t SessionState,
+    role: Role,
+    context: RequestContext<'t>,
+) -> RequestContext<'t> {
+    let transaction = state.transaction();
+    let pinned = transaction.pin().map(Target::Pinned);
+    let options = transaction.options();
+    if let Role::Commit | Role::Abort = role {
+        let max_time = options.max_commit_time.filter(|_| role == Role::Commit);
+        return RequestContext {
+            target: pinned.unwrap_or(Target::Writable),
+            write_concern: Setting::of(None, options.write_concern.as_ref()),
+            max_time: MaxTime::Left(max_time),
+            ..context
+        };
+    }
+    let criteria = context.own_criteria.unwrap_or(transaction.selection_criteria());
+    let target = match context.target {
+        Target::Readable(_) => Target::Readable(criteria),
+        Target::WritingAggregate(_) => Target::WritingAggregate(criteria),
+        other => other,
+    };
+    let starts = transaction.state() == TransactionState::Starting;
+    RequestContext {
+        target: pinned.unwrap_or(target),
+        read_concern: Setting::of(None, options.read_concern.as_ref().filter(|_| starts)),
+        write_concern: Setting::Unset,
+        ..context
+    }
 }
 
 /// What the session says of the data that a command of this kind must see.
@@ -196,7 +419,7 @@ fn read_time(
     server: &ConnectionDescription,
 ) -> Result<Option<ReadTime>> {
     Ok(match (access, state.is_snapshot()) {
-        (Access::Continuation, _) | (Access::Other, false) => None,
+        (Access::Continuation | Access::TransactionEnd, _) | (Access::Other, false) => None,
         (Access::Read | Access::Write, false) => state.after_cluster_time().map(ReadTime::After),
         (_, true) if server.max_wire_version < SNAPSHOT_READS => {
             return Err(Error::new(ErrorKind::IncompatibleServer {

@@ -58,6 +58,11 @@ impl ServerSession {
         self.txn_number
     }
 
+    /// The number that was given last.
+    pub(crate) fn txn_number(&self) -> i64 {
+        self.txn_number
+    }
+
     /// A command is being sent under this session_ref.
     pub(crate) fn begin(&mut self) {
         self.last_use = Instant::now();

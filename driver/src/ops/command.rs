@@ -157,6 +157,7 @@ impl<'a, C: Command<'a>> Operation for Running<'a, C> {
         let inherited = self.on.concerns;
         let mut context = RequestContext {
             max_time: MaxTime::Left(own.max_time),
+            own_criteria: own.selection_criteria,
             ..RequestContext::bare(self.on.db, Target::Writable)
         };
         match self.command.meta().access {
@@ -170,7 +171,7 @@ impl<'a, C: Command<'a>> Operation for Running<'a, C> {
                 context.write_concern =
                     Setting::of(own.write_concern, inherited.write_concern.as_ref());
             }
-            Access::Other | Access::Continuation => {
+            Access::Other | Access::Continuation | Access::TransactionEnd => {
                 context.target = Target::Readable(own.selection_criteria.unwrap_or(PRIMARY));
             }
         }
@@ -219,12 +220,28 @@ impl<'a, C: Command<'a>> Execute<'a> for C {
             running.command.check(session.as_deref())?;
             let timeout = running.on.timeout(running.command.options());
             timeout.check_await(running.max_await_time())?;
+            if let Some(session) = session.as_deref() {
+                check_own_timeout(session, running.command.options())?;
+            }
             let deadline = timeout.begin();
             match exec::execute(running.on.core, &mut running, session.into(), deadline).await {
                 Ok(reply) => running.command.decode(reply),
                 Err(error) => running.command.recover(error),
             }
         }
+    }
+}
+
+/// Refuses a timeout of the operation's own within a convenient transaction that has one
+/// (specification "Client Side Operations Timeout", section "Validation and Overrides").
+fn check_own_timeout(session: &SessionState, options: Option<&dyn Options>) -> Result<()> {
+    let own = options.and_then(|options| options.settings().timeout);
+    match own.filter(|_| session.deadline().is_some()) {
+        None => Ok(()),
+        Some(_) => Err(Error::invalid_argument(
+            "the operation has a timeout, and so has the transaction that it belongs to, as a whole; leave the \
+             operation's out",
+        )),
     }
 }
 

@@ -51,7 +51,7 @@ impl<'a, F: Mode> Explain<'a, F> {
         let inherited = &on.concerns.selection_criteria;
         let criteria = match operation.meta().access {
             Access::Read => Some(own.selection_criteria.unwrap_or(inherited).clone()),
-            Access::Write | Access::Other | Access::Continuation => None,
+            _ => None,
         };
         let options = ExplainOptions {
             max_time: own.max_time,

@@ -9,9 +9,9 @@ use driver::client::Client;
 use driver::cursor::{Cursor, SessionCursor};
 use driver::database::Database;
 use driver::ops::Operation;
-use driver::options::ClientOptions;
-use driver::session::ClientSession;
-use driver::{Async, Blocking, Mode, Result};
+use driver::options::{ClientOptions, SessionOptions};
+use driver::session::{ClientSession, StartTransaction};
+use driver::{Async, Blocking, Error, Mode, Result};
 use futures_util::{StreamExt, TryStreamExt};
 use testbed::shared_standalone;
 
@@ -28,6 +28,12 @@ pub(crate) trait Api: Mode + Sized {
         cursor: SessionCursor<Document, Self>,
         session: &mut ClientSession<Self>,
     ) -> Result<Vec<Document>>;
+    fn session_with(client: &Client<Self>, options: SessionOptions) -> Result<ClientSession<Self>>;
+    /// Runs `callback` in a transaction, by the convenient API.
+    fn in_transaction<R: Send, E: From<Error> + Send>(
+        operation: StartTransaction<'_, Self>,
+        callback: &(dyn Fn(&mut ClientSession<Self>) -> std::result::Result<R, E> + Sync),
+    ) -> std::result::Result<R, E>;
 
     /// A database of the shared standalone server that no other test uses.
     fn fresh_database() -> Database<Self> {
@@ -68,6 +74,21 @@ impl Api for Async {
     ) -> Result<Vec<Document>> {
         std::iter::from_fn(|| block_on(cursor.next(session))).collect()
     }
+
+    fn session_with(client: &Client<Self>, options: SessionOptions) -> Result<ClientSession<Self>> {
+        block_on(client.start_session().with_options(options).into_future())
+    }
+
+    fn in_transaction<R: Send, E: From<Error> + Send>(
+        operation: StartTransaction<'_, Self>,
+        callback: &(dyn Fn(&mut ClientSession<Self>) -> std::result::Result<R, E> + Sync),
+    ) -> std::result::Result<R, E> {
+        // The callback ends operations as all else here does: by blocking its thread.
+        let callback = async |session: &mut ClientSession<Self>| {
+            tokio::task::block_in_place(|| callback(session))
+        };
+        block_on(operation.and_run2(callback))
+    }
 }
 
 impl Api for Blocking {
@@ -96,6 +117,17 @@ impl Api for Blocking {
         session: &mut ClientSession<Self>,
     ) -> Result<Vec<Document>> {
         std::iter::from_fn(|| cursor.next(session)).collect()
+    }
+
+    fn session_with(client: &Client<Self>, options: SessionOptions) -> Result<ClientSession<Self>> {
+        client.start_session().with_options(options).run()
+    }
+
+    fn in_transaction<R: Send, E: From<Error> + Send>(
+        operation: StartTransaction<'_, Self>,
+        callback: &(dyn Fn(&mut ClientSession<Self>) -> std::result::Result<R, E> + Sync),
+    ) -> std::result::Result<R, E> {
+        operation.and_run2(callback)
     }
 }
 

@@ -10,3 +10,4 @@ mod distinct;
 mod explain;
 mod observed;
 mod run_cursor_command;
+mod transactions;

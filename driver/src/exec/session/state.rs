@@ -1,13 +1,16 @@
-//! A session of the caller's, as the executor works with it: its server session, and the times that
-//! it has seen.
+//! A session of the caller's, as the executor works with it: its server session, the times that it
+//! has seen, and its transaction.
 
 use std::sync::Arc;
 
 use bson::{Document, Timestamp, doc};
 
+use super::abandoned;
+use super::transaction::{End, Transaction, TransactionState};
+use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::exec::{ClusterTime, Core, ServerSession};
-use crate::options::SessionOptions;
+use crate::exec::{ClusterTime, Core, ServerSession, Timeout};
+use crate::options::{SessionOptions, TransactionOptions};
 
 /// The part of a session that the executor works with, whatever the API.
 pub(crate) struct SessionState {
@@ -18,6 +21,9 @@ pub(crate) struct SessionState {
     cluster_time: Option<ClusterTime>,
     operation_time: Option<Timestamp>,
     snapshot_time: Option<Timestamp>,
+    pub(super) transaction: Transaction,
+    /// The deadline of the convenient transaction that is running, if its timeout is set.
+    deadline: Option<Deadline>,
 }
 
 impl SessionState {
@@ -27,16 +33,23 @@ impl SessionState {
                 "a session is either causally consistent or a snapshot; set one of the two",
             ));
         }
+        if options.snapshot_time.is_some() && options.snapshot != Some(true) {
+            return Err(Error::invalid_argument(
+                "snapshot_time is for sessions that read a snapshot; set snapshot as well",
+            ));
+        }
         let server = core.sessions.take(core.deployment.logical_session_timeout());
         let id = doc! { "id": bson::Uuid::from_bytes(server.id()) };
         Ok(SessionState {
             core: Arc::clone(core),
             server: Some(server),
             id,
+            snapshot_time: options.snapshot_time,
             options,
             cluster_time: None,
             operation_time: None,
-            snapshot_time: None,
+            transaction: Transaction::default(),
+            deadline: None,
         })
     }
 
@@ -58,10 +71,98 @@ impl SessionState {
         self.operation_time
     }
 
-    /// Whether the process has forked since the session was started: the session is then the
-    /// parent's.
-    pub(crate) fn is_inherited(&self) -> bool {
-        self.server.as_ref().is_some_and(|server| !server.is_of_this_process())
+    /// # Errors
+    /// `InvalidArgument` when the process has forked since the session was started: the session is
+    /// then the parent's.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        match self.server.as_ref().is_some_and(|server| !server.is_of_this_process()) {
+            false => Ok(()),
+            true => Err(Error::invalid_argument(
+                "the session was started before the process forked, and belongs to the process that started it; start a new \
+                 one in this process",
+            )),
+        }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    pub(crate) fn transaction(&self) -> &Transaction {
+        &self.transaction
+    }
+
+    /// Starts a transaction. Nothing is sent.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when there is one already, its write concern is unacknowledged, or the
+    /// session reads a snapshot.
+    pub(crate) fn start_transaction(&mut self, own: TransactionOptions) -> Result<()> {
+        self.check_process()?;
+        if self.is_snapshot() {
+            return Err(Error::invalid_argument(
+                "Transactions are not supported in snapshot sessions; start one in another session",
+            ));
+        }
+        let client = &self.core.options;
+        let inherited = TransactionOptions {
+            read_concern: client.read_concern.clone(),
+            write_concern: client.write_concern.clone(),
+            selection_criteria: client.selection_criteria.clone(),
+            max_commit_time: None,
+        };
+        let defaults = self.options.default_transaction_options.clone().unwrap_or_default();
+        self.transaction.start(own.or(defaults).or(inherited))?;
+        if let Some(server) = &mut self.server {
+            server.next_txn_number();
+        }
+        Ok(())
+    }
+
+    /// The transaction is to be committed; whether by a command.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when there is none.
+    pub(crate) fn commit(&mut self) -> Result<End> {
+        self.check_process()?;
+        self.transaction.commit()
+    }
+
+    /// The transaction is to be aborted; whether by a command.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when there is none.
+    pub(crate) fn abort(&mut self) -> Result<End> {
+        self.check_process()?;
+        self.transaction.abort()
+    }
+
+    /// Leaves the transaction to the server.
+    pub(super) fn forget(mut self) {
+        self.transaction.forget();
+    }
+
+    /// The number of its transaction.
+    pub(super) fn txn_number(&self) -> Option<i64> {
+        self.server.as_ref().map(ServerSession::txn_number)
+    }
+
+    /// The deadline of all operations in it, while a convenient transaction with a timeout runs.
+    pub(crate) fn deadline(&self) -> Option<Deadline> {
+        self.deadline
+    }
+
+    pub(crate) fn set_deadline(&mut self, deadline: Option<Deadline>) {
+        self.deadline = deadline;
+    }
+
+    /// The time limit of what is done to the session itself.
+    pub(crate) fn timeout(&self) -> Timeout {
+        Timeout::from(self.options.default_timeout.or(self.core.options.timeout))
+    }
+
+    pub(super) fn server_session(&self) -> Option<&ServerSession> {
+        self.server.as_ref()
     }
 
     pub(crate) fn server(&mut self) -> Option<&mut ServerSession> {
@@ -106,8 +207,23 @@ impl SessionState {
 
 impl Drop for SessionState {
     fn drop(&mut self) {
-        if let Some(server) = self.server.take() {
-            self.core.give_back(server);
+        let Some(server) = self.server.take() else { return };
+        if self.transaction.state() != TransactionState::InProgress || !server.is_of_this_process()
+        {
+            return self.core.give_back(server);
         }
+        // It would hold its locks until the server gives it up.
+        let rest = SessionState {
+            core: Arc::new(self.core.outside_of_requests()),
+            server: Some(server),
+            id: std::mem::take(&mut self.id),
+            options: std::mem::take(&mut self.options),
+            cluster_time: self.cluster_time.take(),
+            operation_time: self.operation_time,
+            snapshot_time: None,
+            transaction: std::mem::take(&mut self.transaction),
+            deadline: None,
+        };
+        abandoned::abort(rest);
     }
 }

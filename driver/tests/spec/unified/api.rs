@@ -8,8 +8,8 @@ use driver::client::Client;
 use driver::cursor::{Cursor, SessionCursor};
 use driver::ops::Operation;
 use driver::options::ClientOptions;
-use driver::session::{ClientSession, StartSession};
-use driver::{Async, Blocking, Mode, Result};
+use driver::session::{ClientSession, StartSession, StartTransaction};
+use driver::{Async, Blocking, Error, Mode, Result};
 use futures_util::{StreamExt, TryStreamExt};
 
 /// Runs the operations of an API on the calling thread.
@@ -19,6 +19,11 @@ pub(crate) trait Api: Mode + Sized {
     fn open(options: ClientOptions) -> Result<Client<Self>>;
     fn shut_down(client: Client<Self>);
     fn start_session(operation: StartSession<'_, Self>) -> Result<ClientSession<Self>>;
+    /// Runs `callback` in a transaction, by the convenient API.
+    fn with_transaction<E: From<Error> + Send>(
+        operation: StartTransaction<'_, Self>,
+        callback: &(dyn Fn(&mut ClientSession<Self>) -> std::result::Result<(), E> + Sync),
+    ) -> std::result::Result<(), E>;
     /// Runs an operation.
     fn end<O: Operation>(operation: O) -> Result<O::Output>;
     fn collect(cursor: Cursor<Document, Self>) -> Result<Vec<Document>>;
@@ -47,6 +52,17 @@ impl Api for Async {
 
     fn start_session(operation: StartSession<'_, Self>) -> Result<ClientSession<Self>> {
         block_on(operation.into_future())
+    }
+
+    fn with_transaction<E: From<Error> + Send>(
+        operation: StartTransaction<'_, Self>,
+        callback: &(dyn Fn(&mut ClientSession<Self>) -> std::result::Result<(), E> + Sync),
+    ) -> std::result::Result<(), E> {
+        // The callback ends operations as all else here does: by blocking its thread.
+        let callback = async |session: &mut ClientSession<Self>| {
+            tokio::task::block_in_place(|| callback(session))
+        };
+        block_on(operation.and_run2(callback))
     }
 
     fn end<O: Operation>(operation: O) -> Result<O::Output> {
@@ -89,6 +105,13 @@ impl Api for Blocking {
 
     fn start_session(operation: StartSession<'_, Self>) -> Result<ClientSession<Self>> {
         operation.run()
+    }
+
+    fn with_transaction<E: From<Error> + Send>(
+        operation: StartTransaction<'_, Self>,
+        callback: &(dyn Fn(&mut ClientSession<Self>) -> std::result::Result<(), E> + Sync),
+    ) -> std::result::Result<(), E> {
+        operation.and_run2(callback)
     }
 
     fn end<O: Operation>(operation: O) -> Result<O::Output> {

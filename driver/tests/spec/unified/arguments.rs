@@ -12,12 +12,11 @@ use serde::de::DeserializeOwned;
 use super::stop::Stop;
 
 /// Options that the driver lacks, with the missing component.
-const MISSING: [(&str, &str); 5] = [
+const MISSING: [(&str, &str); 3] = [
     ("rawData", "operations on the raw buckets of time series"),
+    // Where an operation does not read it.
+    ("timeoutMS", "a timeout of its own for this operation"),
     ("timeoutMode", "the timeout modes of cursors"),
-    ("defaultTimeoutMS", "a timeout of sessions"),
-    ("defaultTransactionOptions", "transactions"),
-    ("snapshotTime", "snapshots of a time that the caller gives"),
 ];
 
 /// The arguments that are not read yet.

@@ -27,6 +27,7 @@ use super::format::{
 };
 use super::log_messages::unobserved;
 use super::matching::Names;
+use super::operations::transactions::nested_options;
 use super::servers::Servers;
 use super::stop::Stop;
 
@@ -265,8 +266,14 @@ impl<F: Api> Entities<F> {
             }
             EntityDefinition::Session(own) => {
                 let client = self.client(&own.client)?.client()?;
-                let session =
-                    F::start_session(client.start_session().with_options(session_options(own)?));
+                let mut options = session_options(own)?;
+                if let Ok(saved) = own.session_options.get_str("snapshotTime") {
+                    options.snapshot_time = match self.get(saved)? {
+                        Entity::Value(Bson::Timestamp(time)) => Some(time),
+                        _ => return Err(format!("{saved:?} is no time").into()),
+                    };
+                }
+                let session = F::start_session(client.start_session().with_options(options));
                 Entity::Session(Arc::new(Mutex::new(Some(session.map_err(|e| e.to_string())?))))
             }
             EntityDefinition::Thread(_) => Entity::Thread(Worker::start()),
@@ -380,6 +387,11 @@ fn session_options(definition: &SessionDefinition) -> Result<SessionOptions, Sto
     let mut options = SessionOptions::default();
     options.causal_consistency = given.option("causalConsistency")?;
     options.snapshot = given.option("snapshot")?;
+    // Looked up where the session is created.
+    let _: Option<String> = given.option("snapshotTime")?;
+    options.default_timeout = given.millis("defaultTimeoutMS")?;
+    options.default_transaction_options =
+        given.option("defaultTransactionOptions")?.map(nested_options).transpose()?;
     given.done()?;
     Ok(options)
 }

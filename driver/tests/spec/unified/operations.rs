@@ -16,7 +16,7 @@ mod indexes;
 mod run_command;
 mod session;
 mod test_runner;
-mod transactions;
+pub(crate) mod transactions;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ type OnDatabase<F> = Box<dyn FnOnce(&Database<F>, InSession<'_, F>) -> Ended<F>>
 /// A job on a collection.
 type OnCollection<F> = Box<dyn FnOnce(&Collection<Document, F>, InSession<'_, F>) -> Ended<F>>;
 /// A job on a session.
-type OnSession<F> = Box<dyn FnOnce(&Session<F>) -> Result<Ended<F>, Stop>>;
+type OnSession<F> = Box<dyn FnOnce(&Arc<Runner<F>>, &Session<F>) -> Result<Ended<F>, Stop>>;
 /// A job on a cursor.
 type OnCursor<F> = Box<dyn FnOnce(&mut Option<NamedCursor<F>>) -> Result<Ended<F>, Stop>>;
 /// A job of the test runner.
@@ -114,7 +114,7 @@ fn on_collection<F: Api>(
 }
 
 fn on_session<F: Api>(
-    job: impl FnOnce(&Session<F>) -> Result<Ended<F>, Stop> + 'static,
+    job: impl FnOnce(&Arc<Runner<F>>, &Session<F>) -> Result<Ended<F>, Stop> + 'static,
 ) -> Read<F> {
     Ok(Job::Session(Box::new(job)))
 }

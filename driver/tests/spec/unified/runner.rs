@@ -48,23 +48,32 @@ impl<F: Api> Runner<F> {
     /// # Errors
     /// The result differs, or the runner does not know the operation or an argument.
     pub(crate) fn run(self: &Arc<Self>, operation: &Operation) -> Result<(), Stop> {
+        self.run_for_error(operation).map(drop)
+    }
+
+    /// As [`run`](Self::run); gives the error with which the operation ended as it should.
+    pub(crate) fn run_for_error(
+        self: &Arc<Self>,
+        operation: &Operation,
+    ) -> Result<Option<driver::Error>, Stop> {
         self.end(operation).map_err(|stop| stop.during(&operation.name))
     }
 
-    fn end(self: &Arc<Self>, operation: &Operation) -> Result<(), Stop> {
+    fn end(self: &Arc<Self>, operation: &Operation) -> Result<Option<driver::Error>, Stop> {
         let Operation { name, object, .. } = operation;
         if object == RUNNER {
             let arguments = Arguments::of(name, operation.arguments.clone());
             return match self.registry.read(Kind::Runner, name, arguments)? {
-                Job::Runner(job) => job(self),
+                Job::Runner(job) => job(self).map(|()| None),
                 _ => Err(format!("{name} is registered for another kind").into()),
             };
         }
         let (ended, session) = self.call(operation)?;
         let answer = match (ended, &operation.end) {
-            (_, ExpectedEnd::Any) => return Ok(()),
+            (ended, ExpectedEnd::Any) => return Ok(ended.err()),
             (Err(error), ExpectedEnd::Error(expected)) => {
-                return Ok(expected_error::check(expected, &error, &self.entities)?);
+                expected_error::check(expected, &error, &self.entities)?;
+                return Ok(Some(error));
             }
             (Ok(_), ExpectedEnd::Error(_)) => {
                 return Err("expected an error, found none".into());
@@ -79,7 +88,7 @@ impl<F: Api> Runner<F> {
                 answer
             }
         };
-        let Some(saved_as) = &operation.save_result_as_entity else { return Ok(()) };
+        let Some(saved_as) = &operation.save_result_as_entity else { return Ok(None) };
         let entity = match answer {
             Answer::Nothing => {
                 return Err(format!("there is no result to be saved as {saved_as:?}").into());
@@ -90,7 +99,8 @@ impl<F: Api> Runner<F> {
                 Entity::Cursor(Arc::new(Mutex::new(Some(NamedCursor { cursor, session }))))
             }
         };
-        Ok(self.entities.put(saved_as, entity)?)
+        self.entities.put(saved_as, entity)?;
+        Ok(None)
     }
 
     /// Runs an operation of the driver. Also returns its session.
@@ -114,7 +124,7 @@ impl<F: Api> Runner<F> {
                 (Job::Client(job), Entity::Client(client)) => job(&client)?,
                 (Job::Database(job), Entity::Database(database)) => job(&database, held),
                 (Job::Collection(job), Entity::Collection(collection)) => job(&collection, held),
-                (Job::Session(job), Entity::Session(session)) => job(&session)?,
+                (Job::Session(job), Entity::Session(session)) => job(self, &session)?,
                 (Job::Cursor(job), Entity::Cursor(cursor)) => job(&mut lock(&cursor))?,
                 _ => return Err("the operation is registered for another kind".into()),
             }
@@ -185,6 +195,10 @@ impl<F: Api> Check<F> {
                 };
                 self.kinds.extend(saved.map(|kind| (name.clone(), kind)));
             }
+            let callback = operation.arguments.get("callback").cloned();
+            if let Some(Ok(callback)) = callback.map(bson::deserialize_from_bson::<Vec<_>>) {
+                self.operations(&callback)?;
+            }
             if kind == Kind::Runner {
                 let given = |key: &str| operation.arguments.get(key).cloned();
                 let nested = given("operation").map(bson::deserialize_from_bson);
@@ -237,7 +251,7 @@ fn longest_timeout(file: &File, test: &Test) -> Option<i64> {
     of_entities.chain(of_operations).max()
 }
 
-/// Leaves failures for the run.
+/// Leaves failures to the run of the test.
 fn only_lacks(outcome: Result<(), Stop>) -> Result<(), Stop> {
     match outcome {
         Err(Stop::Failed(_)) => Ok(()),

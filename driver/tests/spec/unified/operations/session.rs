@@ -13,14 +13,14 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
 }
 
 fn end_session<F: Api>(_: &mut Arguments) -> Read<F> {
-    on_session(|session| {
+    on_session(|_, session| {
         drop(lock(session).take());
         Ok(Ok(Answer::Nothing))
     })
 }
 
 fn snapshot_time<F: Api>(_: &mut Arguments) -> Read<F> {
-    on_session(|session| {
+    on_session(|_, session| {
         let session = lock(session);
         let session = session.as_ref().ok_or("the session has ended")?;
         Ok(Ok(session.snapshot_time().map_or(Answer::Nothing, |time| Bson::Timestamp(time).into())))

@@ -1,23 +1,183 @@
 //! Transactions.
 
-use super::{Kind, Registry};
+use std::sync::{Arc, Mutex};
+
+use bson::Document;
+use driver::options::TransactionOptions;
+use driver::session::ClientSession;
+
+use super::{Answer, Kind, Read, Registry, of_runner, on_session};
 use crate::unified::api::Api;
+use crate::unified::arguments::Arguments;
+use crate::unified::entities::{Session, lock};
+use crate::unified::format::Operation;
+use crate::unified::runner::Runner;
+use crate::unified::stop::Stop;
 
 pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
-    const TRANSACTIONS: &str = "transactions";
-    registry.lacks(
-        Kind::Session,
-        &["startTransaction", "commitTransaction", "abortTransaction", "withTransaction"],
-        TRANSACTIONS,
-    );
+    registry.add(Kind::Session, "startTransaction", start_transaction);
+    registry.add(Kind::Session, "commitTransaction", commit_transaction);
+    registry.add(Kind::Session, "abortTransaction", abort_transaction);
+    registry.add(Kind::Session, "withTransaction", with_transaction);
+    registry.add(Kind::Runner, "assertSessionTransactionState", assert_state);
     registry.lacks(
         Kind::Runner,
-        &[
-            "targetedFailPoint",
-            "assertSessionTransactionState",
-            "assertSessionPinned",
-            "assertSessionUnpinned",
-        ],
-        TRANSACTIONS,
+        &["targetedFailPoint", "assertSessionPinned", "assertSessionUnpinned"],
+        "a view of the router that a session is pinned to",
     );
+}
+
+/// The options of a transaction, which are among other arguments.
+pub(crate) fn transaction_options(arguments: &mut Arguments) -> Result<TransactionOptions, Stop> {
+    let mut options = TransactionOptions::default();
+    options.read_concern = arguments.read_concern()?;
+    options.write_concern = arguments.write_concern()?;
+    options.selection_criteria = arguments.selection()?;
+    options.max_commit_time = arguments.millis("maxCommitTimeMS")?;
+    Ok(options)
+}
+
+fn start_transaction<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let options = transaction_options(arguments)?;
+    on_session(move |_, session| {
+        let mut session = lock(session);
+        let session = session.as_mut().ok_or("the session has ended")?;
+        let ended = F::end(session.start_transaction().with_options(options));
+        Ok(ended.map(|()| Answer::Nothing))
+    })
+}
+
+fn commit_transaction<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let timeout = arguments.millis("timeoutMS")?;
+    on_session(move |_, session| {
+        let mut session = lock(session);
+        let session = session.as_mut().ok_or("the session has ended")?;
+        let operation = match timeout {
+            None => session.commit_transaction(),
+            Some(timeout) => session.commit_transaction().timeout(timeout),
+        };
+        Ok(F::end(operation).map(|()| Answer::Nothing))
+    })
+}
+
+fn abort_transaction<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let timeout = arguments.millis("timeoutMS")?;
+    on_session(move |_, session| {
+        let mut session = lock(session);
+        let session = session.as_mut().ok_or("the session has ended")?;
+        let operation = match timeout {
+            None => session.abort_transaction(),
+            Some(timeout) => session.abort_transaction().timeout(timeout),
+        };
+        Ok(F::end(operation).map(|()| Answer::Nothing))
+    })
+}
+
+/// How the callback ended, if not well.
+enum Failure {
+    /// As an operation in it did.
+    Driver(driver::Error),
+    /// The test cannot go on.
+    Test(Stop),
+}
+
+impl From<driver::Error> for Failure {
+    fn from(error: driver::Error) -> Self {
+        Failure::Driver(error)
+    }
+}
+
+fn with_transaction<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let callback: Vec<Operation> = arguments.required("callback")?;
+    let options = transaction_options(arguments)?;
+    let timeout = arguments.millis("timeoutMS")?;
+    on_session(move |runner, named| {
+        let mut session = lock(named).take().ok_or("the session has ended")?;
+        let spare = F::start_session(session.client().clone().start_session());
+        let spare = Mutex::new(Some(spare.map_err(|error| error.to_string())?));
+        let mut operation = session.start_transaction().with_options(options);
+        if let Some(timeout) = timeout {
+            operation = operation.timeout(timeout);
+        }
+        let ended = F::with_transaction(operation, &|held| {
+            let mut borrowed = Borrowed::of(held, &spare, named);
+            let outcome = run(runner, &callback);
+            borrowed.give_back();
+            outcome
+        });
+        *lock(named) = Some(session);
+        match ended {
+            Ok(()) => Ok(Ok(Answer::Nothing)),
+            Err(Failure::Driver(error)) => Ok(Err(error)),
+            Err(Failure::Test(stop)) => Err(stop),
+        }
+    })
+}
+
+/// Operations know a session by its name, and the callback is given it: while they run, it is under
+/// its name, and a spare one takes its place.
+struct Borrowed<'a, F: Api> {
+    held: &'a mut ClientSession<F>,
+    spare: &'a Mutex<Option<ClientSession<F>>>,
+    named: &'a Session<F>,
+}
+
+impl<'a, F: Api> Borrowed<'a, F> {
+    fn of(
+        held: &'a mut ClientSession<F>,
+        spare: &'a Mutex<Option<ClientSession<F>>>,
+        named: &'a Session<F>,
+    ) -> Self {
+        if let Some(other) = lock(spare).take() {
+            *lock(named) = Some(std::mem::replace(held, other));
+        }
+        Borrowed { held, spare, named }
+    }
+
+    fn give_back(&mut self) {
+        if let Some(session) = lock(self.named).take() {
+            *lock(self.spare) = Some(std::mem::replace(self.held, session));
+        }
+    }
+}
+
+fn run<F: Api>(runner: &Arc<Runner<F>>, callback: &[Operation]) -> Result<(), Failure> {
+    for operation in callback {
+        match runner.run_for_error(operation) {
+            Ok(None) => {}
+            Ok(Some(error)) => return Err(Failure::Driver(error)),
+            Err(stop) => return Err(Failure::Test(stop)),
+        }
+    }
+    Ok(())
+}
+
+/// The state is among what a session shows of itself.
+fn assert_state<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let session: String = arguments.required("session")?;
+    let state: String = arguments.required("state")?;
+    let shown = match state.as_str() {
+        "none" => "None",
+        "starting" => "Starting",
+        "in_progress" => "InProgress",
+        "committed" => "Committed",
+        "aborted" => "Aborted",
+        _ => return Err(format!("{state:?} is no state of a transaction").into()),
+    };
+    of_runner(move |runner| {
+        let session = runner.entities.session(&session)?;
+        let session = format!("{:?}", lock(&session));
+        match session.contains(&format!("transaction: {shown},")) {
+            true => Ok(()),
+            false => Err(format!("the state {state} was expected, but there is {session}").into()),
+        }
+    })
+}
+
+/// The options that sessions have for their transactions.
+pub(crate) fn nested_options(given: Document) -> Result<TransactionOptions, Stop> {
+    let mut given = Arguments::of("defaultTransactionOptions", given);
+    let options = transaction_options(&mut given)?;
+    given.done()?;
+    Ok(options)
 }

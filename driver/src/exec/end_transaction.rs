@@ -1,0 +1,56 @@
+//! `commitTransaction` and `abortTransaction`. What they carry beside their names is the session's
+//! (`session.rs`).
+
+use bson::raw::cstr;
+
+use super::{Access, Complaints, Meta, Operation, RequestContext, Retry, SessionRef, Target};
+use super::{SessionState, execute};
+use crate::deadline::Deadline;
+use crate::error::Result;
+use crate::pool::ConnectionDescription;
+use crate::wire::DocWriter;
+
+/// The command that ends a transaction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum EndTransaction {
+    Commit,
+    Abort,
+}
+
+/// Sends the command that ends the transaction of `session`.
+///
+/// # Errors
+/// Those of every operation.
+pub(crate) async fn end(
+    mut command: EndTransaction,
+    session: &mut SessionState,
+    deadline: Deadline,
+) -> Result<()> {
+    let core = session.core().clone();
+    execute(&core, &mut command, SessionRef::Explicit(session), deadline).await.map(drop)
+}
+
+impl Operation for EndTransaction {
+    fn meta(&self) -> &'static Meta {
+        const fn of(operation: &'static str, name: &'static str) -> Meta {
+            let (retry, access) = (Retry::TransactionEnd, Access::TransactionEnd);
+            Meta { operation, name, retry, access, complaints: Complaints::Raised }
+        }
+        match self {
+            EndTransaction::Commit => const { &of("commit_transaction", "commitTransaction") },
+            EndTransaction::Abort => const { &of("abort_transaction", "abortTransaction") },
+        }
+    }
+
+    fn context(&self) -> RequestContext<'_> {
+        RequestContext::bare("admin", Target::Writable)
+    }
+
+    fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
+        match self {
+            EndTransaction::Commit => body.i32(cstr!("commitTransaction"), 1),
+            EndTransaction::Abort => body.i32(cstr!("abortTransaction"), 1),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,318 @@
+//! The transaction of a session: its states, and what moves it from one to the next (specification
+//! "Transactions").
+//!
+//! A transaction is started here and nowhere else: the server learns of it from the first command
+//! that belongs to it, and one without commands is never heard of. It is over for the caller when
+//! committing it has begun, whatever comes of that: to commit once more sends the same command
+//! again, with the write concern "majority", so that nobody takes for lost what was written.
+
+use std::time::Duration;
+
+use bson::RawDocumentBuf;
+
+use crate::error::{
+    Error, ErrorKind, RETRYABLE_WRITE_ERROR, Result, TRANSIENT_TRANSACTION_ERROR,
+    UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure,
+};
+use crate::exec::pinned_to::PinnedTo;
+use crate::options::{
+    Acknowledgment, ReadPreference, SelectionCriteria, TransactionOptions, WriteConcern,
+};
+
+/// How long a commit that is sent again waits for a majority, where nothing else is said.
+const MAJORITY_WITHIN: Duration = Duration::from_secs(10);
+
+/// Where a session's transaction stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum TransactionState {
+    /// There is none.
+    #[default]
+    None,
+    /// It has been started, and no command has been sent.
+    Starting,
+    /// The server knows of it.
+    InProgress,
+    /// Committing it has begun.
+    Committed,
+    /// Aborting it has begun.
+    Aborted,
+}
+
+/// Whether a transaction ends by a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// No command belongs to it: there is nothing to be ended.
+    Empty,
+    /// A command ends it.
+    ByCommand,
+}
+
+/// The transaction of a session.
+#[derive(Default)]
+pub(crate) struct Transaction {
+    state: TransactionState,
+    /// What it was started with, each from the nearest place that says it.
+    options: TransactionOptions,
+    /// Whether a command of it has been sent.
+    is_known: bool,
+    /// Whether one of its commands failed in a way that ended it on the server, and that a new
+    /// attempt of the whole may not meet.
+    is_transient_failure: bool,
+    /// Where its commands go, on a sharded cluster or behind a load balancer.
+    pin: Option<PinnedTo>,
+    /// By which another mongos finds out what became of it.
+    recovery_token: Option<RawDocumentBuf>,
+}
+
+impl Transaction {
+    /// A new one.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when there is one already, or the write concern is unacknowledged.
+    pub(super) fn start(&mut self, options: TransactionOptions) -> Result<()> {
+        if self.is_active() {
+            return Err(Error::invalid_argument(
+                "Transaction already in progress; commit or abort it before you start another",
+            ));
+        }
+        let concern = options.write_concern.as_ref();
+        if concern.is_some_and(|concern| !concern.is_acknowledged()) {
+            return Err(Error::invalid_argument(
+                "transactions do not support unacknowledged write concerns; start it with another write_concern",
+            ));
+        }
+        *self = Transaction { state: TransactionState::Starting, options, ..Self::default() };
+        Ok(())
+    }
+
+    pub(crate) fn state(&self) -> TransactionState {
+        self.state
+    }
+
+    pub(crate) fn options(&self) -> &TransactionOptions {
+        &self.options
+    }
+
+    /// Whether operations of the session belong to it.
+    pub(crate) fn is_active(&self) -> bool {
+        matches!(self.state, TransactionState::Starting | TransactionState::InProgress)
+    }
+
+    /// Whether one of its commands failed with `TransientTransactionError`.
+    pub(crate) fn is_transient_failure(&self) -> bool {
+        self.is_transient_failure
+    }
+
+    pub(crate) fn pin(&self) -> Option<&PinnedTo> {
+        self.pin.as_ref()
+    }
+
+    pub(super) fn recovery_token(&self) -> Option<&RawDocumentBuf> {
+        self.recovery_token.as_ref()
+    }
+
+    /// The servers that its reads ask for.
+    pub(super) fn selection_criteria(&self) -> &SelectionCriteria {
+        const PRIMARY: &SelectionCriteria =
+            &SelectionCriteria::ReadPreference(ReadPreference::Primary);
+        self.options.selection_criteria.as_ref().unwrap_or(PRIMARY)
+    }
+
+    /// It is to be committed, perhaps once more.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when there is none, or it was aborted.
+    pub(super) fn commit(&mut self) -> Result<End> {
+        match self.state {
+            TransactionState::None => return Err(none_started()),
+            TransactionState::Aborted => {
+                return Err(Error::invalid_argument(
+                    "Cannot call commitTransaction after calling abortTransaction",
+                ));
+            }
+            TransactionState::Committed => self.insist_on_majority(),
+            TransactionState::Starting | TransactionState::InProgress => {}
+        }
+        self.state = TransactionState::Committed;
+        Ok(if self.is_known { End::ByCommand } else { End::Empty })
+    }
+
+    /// It is to be aborted.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when there is none, or it was committed or aborted.
+    pub(super) fn abort(&mut self) -> Result<End> {
+        match self.state {
+            TransactionState::None => return Err(none_started()),
+            TransactionState::Committed => {
+                return Err(Error::invalid_argument(
+                    "Cannot call abortTransaction after calling commitTransaction",
+                ));
+            }
+            TransactionState::Aborted => {
+                return Err(Error::invalid_argument("Cannot call abortTransaction twice"));
+            }
+            TransactionState::Starting | TransactionState::InProgress => {}
+        }
+        self.state = TransactionState::Aborted;
+        if self.is_known {
+            return Ok(End::ByCommand);
+        }
+        self.unpin();
+        Ok(End::Empty)
+    }
+
+    /// An operation that does not belong to it uses the session: what has ended is forgotten.
+    pub(super) fn forget(&mut self) {
+        if self.state != TransactionState::None {
+            *self = Self::default();
+        }
+    }
+
+    /// A command of it is sent.
+    pub(super) fn sent(&mut self) {
+        if self.state == TransactionState::Starting {
+            self.state = TransactionState::InProgress;
+        }
+        self.is_known = true;
+    }
+
+    /// The server did not even begin with the first command, which is sent again.
+    pub(super) fn first_command_turned_away(&mut self) {
+        self.state = TransactionState::Starting;
+        self.is_known = false;
+    }
+
+    pub(super) fn pin_to(&mut self, pin: PinnedTo) {
+        self.pin = Some(pin);
+    }
+
+    pub(super) fn unpin(&mut self) {
+        self.pin = None;
+    }
+
+    pub(super) fn recover_by(&mut self, token: RawDocumentBuf) {
+        self.recovery_token = Some(token);
+    }
+
+    /// A commit is sent again (section "writeConcern for commitTransaction attempts").
+    pub(super) fn insist_on_majority(&mut self) {
+        let concern = self.options.write_concern.get_or_insert_with(WriteConcern::default);
+        concern.w = Some(Acknowledgment::Majority);
+        concern.w_timeout.get_or_insert(MAJORITY_WITHIN);
+    }
+
+    /// Labels the error with which one of its operations ends.
+    pub(super) fn failed(&mut self, error: &mut Error) {
+        match self.state {
+            TransactionState::Committed => {
+                if is_unknown_result(error) {
+                    error.add_label(UNKNOWN_TRANSACTION_COMMIT_RESULT);
+                    self.unpin();
+                }
+            }
+            TransactionState::Aborted => self.unpin(),
+            _ if is_without_reply(error) => error.add_label(TRANSIENT_TRANSACTION_ERROR),
+            _ => {}
+        }
+        if error.has_label(TRANSIENT_TRANSACTION_ERROR) {
+            self.is_transient_failure = true;
+            self.unpin();
+        }
+    }
+}
+
+#[cold]
+fn none_started() -> Error {
+    Error::invalid_argument("No transaction started; call start_transaction first")
+}
+
+/// Whether no server said what became of the command (section "Transient Transaction Error").
+fn is_without_reply(error: &Error) -> bool {
+    error.is_network()
+        || matches!(
+            error.kind(),
+            ErrorKind::ServerSelection { .. }
+                | ErrorKind::ConnectionPoolCleared { .. }
+                | ErrorKind::Timeout { .. }
+        )
+}
+
+/// Whether a commit that ended with `error` may have committed, or may not yet be where its write
+/// concern wants it (section "UnknownTransactionCommitResult").
+fn is_unknown_result(error: &Error) -> bool {
+    /// CannotSatisfyWriteConcern, UnknownReplWriteConcern: no repetition can succeed.
+    const UNSATISFIABLE: [i32; 2] = [100, 79];
+    is_without_reply(error)
+        || error.is_timeout()
+        || error.has_label(RETRYABLE_WRITE_ERROR)
+        || matches!(
+            error.kind(),
+            ErrorKind::Write(WriteFailure::WriteConcernError(e)) if !UNSATISFIABLE.contains(&e.code)
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn started() -> Transaction {
+        let mut transaction = Transaction::default();
+        transaction.start(TransactionOptions::default()).unwrap();
+        transaction
+    }
+
+    #[test]
+    fn transaction_without_commands_ends_without_one() {
+        assert_eq!(started().commit().unwrap(), End::Empty);
+        assert_eq!(started().abort().unwrap(), End::Empty);
+        let mut transaction = started();
+        transaction.sent();
+        assert_eq!(transaction.commit().unwrap(), End::ByCommand);
+    }
+
+    #[test]
+    fn second_commit_insists_on_a_majority() {
+        let mut transaction = started();
+        transaction.sent();
+        transaction.commit().unwrap();
+        assert_eq!(transaction.options().write_concern, None);
+        assert_eq!(transaction.commit().unwrap(), End::ByCommand);
+        let concern = transaction.options().write_concern.clone().unwrap();
+        assert_eq!(concern.w, Some(Acknowledgment::Majority));
+        assert_eq!(concern.w_timeout, Some(MAJORITY_WITHIN));
+    }
+
+    #[test]
+    fn ended_transaction_refuses_another_end() {
+        let message = |end: Result<End>| end.unwrap_err().to_string();
+        let mut transaction = Transaction::default();
+        assert!(message(transaction.commit()).contains("No transaction started"));
+        assert!(message(transaction.abort()).contains("No transaction started"));
+        let mut transaction = started();
+        assert!(transaction.start(TransactionOptions::default()).is_err());
+        transaction.abort().unwrap();
+        assert!(message(transaction.abort()).contains("Cannot call abortTransaction twice"));
+        assert!(message(transaction.commit()).contains("after calling abortTransaction"));
+        let mut transaction = started();
+        transaction.commit().unwrap();
+        assert!(message(transaction.abort()).contains("after calling commitTransaction"));
+        transaction.forget();
+        assert!(message(transaction.commit()).contains("No transaction started"));
+    }
+
+    #[test]
+    fn lost_commit_has_an_unknown_result_and_a_lost_write_is_transient() {
+        let lost = || Error::io("test", std::io::Error::from(std::io::ErrorKind::BrokenPipe));
+        let (mut transaction, mut error) = (started(), lost());
+        transaction.sent();
+        transaction.failed(&mut error);
+        assert!(error.has_label(TRANSIENT_TRANSACTION_ERROR));
+        assert!(transaction.is_transient_failure());
+        let mut error = lost();
+        transaction.commit().unwrap();
+        transaction.failed(&mut error);
+        assert!(error.has_label(UNKNOWN_TRANSACTION_COMMIT_RESULT));
+        assert!(!error.has_label(TRANSIENT_TRANSACTION_ERROR));
+    }
+}

@@ -1,0 +1,370 @@
+//! Transactions, on a replica set.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use driver::bson::{Document, doc};
+use driver::client::Client;
+use driver::collection::Collection;
+use driver::error::{ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
+use driver::event::EventHandler;
+use driver::event::command::CommandEvent;
+use driver::options::{
+    Acknowledgment, ConnectionString, ReadConcern, ReadPreference, TransactionOptions, WriteConcern,
+};
+use driver::session::ClientSession;
+use testbed::{ReplicaSet, shared_replica_set};
+
+use crate::api::{Api, on_both_apis};
+
+on_both_apis! {
+    transaction_is_seen_when_it_is_committed
+    aborted_transaction_leaves_nothing
+    empty_transaction_sends_nothing
+    dropped_session_aborts_its_transaction
+    concerns_of_operations_are_refused_by_name
+    reads_of_a_transaction_ask_the_primary
+    second_commit_asks_for_a_majority
+    lost_commit_is_sent_again
+    lost_write_is_transient
+    closure_is_called_again_after_a_transient_error
+    closure_gives_an_error_of_its_own_type
+    oversized_document_leaves_the_transaction_as_it_was
+    snapshot_of_a_given_time_sees_that_time
+}
+
+/// Commands as they were sent.
+type Sent = Arc<Mutex<Vec<Document>>>;
+
+struct Ground<F: Api> {
+    client: Client<F>,
+    sent: Sent,
+    name: String,
+}
+
+impl<F: Api> Ground<F> {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut driver::options::ClientOptions)) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let mut options = ConnectionString::parse(&servers().uri()).unwrap().options;
+        let sent = Sent::default();
+        let told = Arc::clone(&sent);
+        options.command_event_handler = Some(EventHandler::callback(move |event| {
+            if let CommandEvent::Started(started) = event {
+                told.lock().unwrap().push(started.command);
+            }
+        }));
+        options.app_name = Some(format!("transactions{number}"));
+        change(&mut options);
+        let client = F::open(options).unwrap();
+        let ground = Ground { client, sent, name: format!("transactions_{number}") };
+        // In a transaction, servers of 4.2 make no collections.
+        F::end(ground.items().insert_one(doc! { "_id": 0 })).unwrap();
+        ground.sent.lock().unwrap().clear();
+        ground
+    }
+
+    fn items(&self) -> Collection<Document, F> {
+        self.client.database("operations").collection(&self.name)
+    }
+
+    fn session(&self) -> ClientSession<F> {
+        F::start_session(&self.client)
+    }
+
+    /// The commands of that name.
+    fn sent(&self, name: &str) -> Vec<Document> {
+        let sent = self.sent.lock().unwrap();
+        sent.iter().filter(|command| command.contains_key(name)).cloned().collect()
+    }
+
+    /// Has the primary fail the commands `name` of this client, as `data` says.
+    fn fail(&self, name: &str, times: i32, mut data: Document) {
+        data.extend(doc! { "failCommands": [name], "appName": self.app_name() });
+        let admin = self.client.database("admin");
+        let command =
+            doc! { "configureFailPoint": "failCommand", "mode": { "times": times }, "data": data };
+        F::end(admin.run_command(command)).unwrap();
+    }
+
+    fn app_name(&self) -> String {
+        self.name.replace('_', "")
+    }
+}
+
+/// A server has one fail point of its kind: tests that set it run one after the other.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn servers() -> &'static ReplicaSet {
+    shared_replica_set().unwrap()
+}
+
+fn nodes(count: u32) -> WriteConcern {
+    Acknowledgment::from(count).into()
+}
+
+fn count<F: Api>(items: &Collection<Document, F>) -> u64 {
+    F::end(items.count_documents(doc! { "_id": { "$gt": 0 } })).unwrap()
+}
+
+fn transaction_is_seen_when_it_is_committed<F: Api>() {
+    let ground = Ground::<F>::new();
+    let (items, mut session) = (ground.items(), ground.session());
+    F::end(session.start_transaction().read_concern(ReadConcern::snapshot())).unwrap();
+    for id in 1..=2 {
+        F::end(items.insert_one(doc! { "_id": id }).session(&mut session)).unwrap();
+    }
+    assert_eq!(count(&items), 0);
+    let filter = doc! { "_id": { "$gt": 0 } };
+    assert_eq!(F::end(items.count_documents(filter).session(&mut session)).unwrap(), 2);
+    F::end(session.commit_transaction()).unwrap();
+    assert_eq!(count(&items), 2);
+    let inserts = ground.sent("insert");
+    assert_eq!(inserts[0].get_bool("startTransaction").unwrap(), true);
+    assert!(
+        inserts[0].get_document("readConcern").is_ok_and(|concern| concern.contains_key("level"))
+    );
+    assert!(
+        !inserts[1].contains_key("startTransaction") && !inserts[1].contains_key("readConcern")
+    );
+    let number = inserts[0].get_i64("txnNumber").unwrap();
+    for command in inserts.iter().chain(&ground.sent("commitTransaction")) {
+        assert_eq!(command.get_i64("txnNumber").unwrap(), number, "{command}");
+        assert_eq!(command.get_bool("autocommit").unwrap(), false, "{command}");
+    }
+}
+
+fn aborted_transaction_leaves_nothing<F: Api>() {
+    let ground = Ground::<F>::new();
+    let (items, mut session) = (ground.items(), ground.session());
+    F::end(session.start_transaction()).unwrap();
+    F::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
+    F::end(session.abort_transaction()).unwrap();
+    assert_eq!(count(&items), 0);
+    assert_eq!(ground.sent("abortTransaction").len(), 1);
+    let twice = F::end(session.abort_transaction()).unwrap_err();
+    assert!(twice.to_string().contains("Cannot call abortTransaction twice"), "{twice}");
+    // The next operation is in no transaction.
+    F::end(items.insert_one(doc! { "_id": 2 }).session(&mut session)).unwrap();
+    assert_eq!(count(&items), 1);
+    let none = F::end(session.commit_transaction()).unwrap_err();
+    assert!(none.to_string().contains("No transaction started"), "{none}");
+}
+
+fn empty_transaction_sends_nothing<F: Api>() {
+    let ground = Ground::<F>::new();
+    let mut session = ground.session();
+    F::end(session.start_transaction()).unwrap();
+    F::end(session.commit_transaction()).unwrap();
+    F::end(session.commit_transaction()).unwrap();
+    F::end(session.start_transaction()).unwrap();
+    F::end(session.abort_transaction()).unwrap();
+    F::end(session.start_transaction()).unwrap();
+    drop(session);
+    assert!(ground.sent.lock().unwrap().is_empty());
+}
+
+fn dropped_session_aborts_its_transaction<F: Api>() {
+    let ground = Ground::<F>::new();
+    let items = ground.items();
+    for id in 1..=20 {
+        let mut session = ground.session();
+        F::end(session.start_transaction()).unwrap();
+        F::end(items.insert_one(doc! { "_id": id }).session(&mut session)).unwrap();
+    }
+    let begun = Instant::now();
+    while ground.sent("abortTransaction").len() < 20 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "not aborted in the background");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Nothing holds the documents any more, and nothing was written.
+    F::end(items.insert_many((1..=20).map(|id| doc! { "_id": id }))).unwrap();
+}
+
+fn concerns_of_operations_are_refused_by_name<F: Api>() {
+    let ground = Ground::<F>::with(|options| {
+        options.read_concern = Some(ReadConcern::local());
+    });
+    let (items, mut session) = (ground.items(), ground.session());
+    F::end(session.start_transaction()).unwrap();
+    let read = items.find_one(doc! {}).read_concern(ReadConcern::majority());
+    let error = F::end(read.session(&mut session)).unwrap_err();
+    assert!(error.to_string().contains("find_one on operations."), "{error}");
+    assert!(error.to_string().contains("Cannot set read concern"), "{error}");
+    let write = items.insert_one(doc! { "_id": 1 }).write_concern(WriteConcern::majority());
+    let error = F::end(write.session(&mut session)).unwrap_err();
+    assert!(error.to_string().contains("Cannot set write concern"), "{error}");
+    // What a handle has is no choice of the operation's.
+    let mut options = driver::options::CollectionOptions::default();
+    options.write_concern = Some(nodes(0));
+    let unsafe_items: Collection<Document, F> =
+        items.database().collection_with_options(items.name(), options);
+    F::end(unsafe_items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
+    F::end(session.commit_transaction()).unwrap();
+    let unacknowledged = session.start_transaction().write_concern(nodes(0));
+    let error = F::end(unacknowledged).unwrap_err();
+    assert!(error.to_string().contains("do not support unacknowledged write concerns"), "{error}");
+}
+
+fn reads_of_a_transaction_ask_the_primary<F: Api>() {
+    let ground = Ground::<F>::with(|options| {
+        options.selection_criteria = Some(ReadPreference::nearest(None).into());
+    });
+    let (items, mut session) = (ground.items(), ground.session());
+    F::end(session.start_transaction()).unwrap();
+    // Writes are not asked.
+    F::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
+    let error = F::end(items.find_one(doc! {}).session(&mut session)).unwrap_err();
+    assert!(
+        error.to_string().contains("read preference in a transaction must be primary"),
+        "{error}"
+    );
+    F::end(session.abort_transaction()).unwrap();
+    let primary = session.start_transaction().selection_criteria(ReadPreference::Primary.into());
+    F::end(primary).unwrap();
+    F::end(items.find_one(doc! {}).session(&mut session)).unwrap();
+}
+
+fn second_commit_asks_for_a_majority<F: Api>() {
+    let ground = Ground::<F>::new();
+    let (items, mut session) = (ground.items(), ground.session());
+    F::end(session.start_transaction().write_concern(nodes(1))).unwrap();
+    F::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
+    F::end(session.commit_transaction()).unwrap();
+    F::end(session.commit_transaction()).unwrap();
+    let commits = ground.sent("commitTransaction");
+    assert_eq!(commits[0].get_document("writeConcern").unwrap(), &doc! { "w": 1 });
+    let again = commits[1].get_document("writeConcern").unwrap();
+    assert_eq!(again.get_str("w").unwrap(), "majority");
+    assert_eq!(again.get_i64("wtimeout").unwrap(), 10_000);
+    assert_eq!(count(&items), 1);
+}
+
+fn lost_commit_is_sent_again<F: Api>() {
+    let _turn = turn();
+    let ground = Ground::<F>::with(|options| options.retry_writes = Some(false));
+    let (items, mut session) = (ground.items(), ground.session());
+    for (lost, id) in [(1, 1), (2, 2)] {
+        F::end(session.start_transaction()).unwrap();
+        F::end(items.insert_one(doc! { "_id": id }).session(&mut session)).unwrap();
+        ground.fail("commitTransaction", lost, doc! { "closeConnection": true });
+        let committed = F::end(session.commit_transaction());
+        if lost == 1 {
+            committed.unwrap();
+            continue;
+        }
+        let error = committed.unwrap_err();
+        assert!(error.has_label(UNKNOWN_TRANSACTION_COMMIT_RESULT), "{error:?}");
+        assert!(!error.has_label(TRANSIENT_TRANSACTION_ERROR), "{error:?}");
+        F::end(session.commit_transaction()).unwrap();
+    }
+    assert_eq!(count(&items), 2);
+}
+
+fn lost_write_is_transient<F: Api>() {
+    let _turn = turn();
+    let ground = Ground::<F>::new();
+    let (items, mut session) = (ground.items(), ground.session());
+    F::end(session.start_transaction()).unwrap();
+    ground.fail("insert", 1, doc! { "closeConnection": true });
+    let error = F::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap_err();
+    assert!(error.has_label(TRANSIENT_TRANSACTION_ERROR), "{error:?}");
+    assert_eq!(ground.sent("insert").len(), 1, "a write of a transaction was sent again");
+}
+
+fn closure_is_called_again_after_a_transient_error<F: Api>() {
+    let _turn = turn();
+    let ground = Ground::<F>::new();
+    let (items, mut session) = (ground.items(), ground.session());
+    let called = AtomicU32::new(0);
+    ground.fail(
+        "insert",
+        2,
+        doc! { "errorCode": 251, "errorLabels": [TRANSIENT_TRANSACTION_ERROR] },
+    );
+    let ended: driver::Result<()> = F::in_transaction(session.start_transaction(), &|session| {
+        called.fetch_add(1, Ordering::Relaxed);
+        F::end(items.insert_one(doc! { "_id": 1 }).session(&mut *session))?;
+        Ok(())
+    });
+    ended.unwrap();
+    assert_eq!(called.into_inner(), 3);
+    assert_eq!(count(&items), 1);
+}
+
+#[derive(Debug)]
+enum Refused {
+    Poor,
+    Driver(driver::Error),
+}
+
+impl From<driver::Error> for Refused {
+    fn from(error: driver::Error) -> Self {
+        Refused::Driver(error)
+    }
+}
+
+fn closure_gives_an_error_of_its_own_type<F: Api>() {
+    let ground = Ground::<F>::new();
+    let (items, mut session) = (ground.items(), ground.session());
+    let ended = F::in_transaction(session.start_transaction(), &|session| {
+        F::end(items.insert_one(doc! { "_id": 1 }).session(&mut *session))?;
+        Err::<(), _>(Refused::Poor)
+    });
+    assert!(matches!(ended, Err(Refused::Poor)), "{ended:?}");
+    assert_eq!(count(&items), 0);
+    let ended = F::in_transaction(session.start_transaction(), &|session| {
+        F::end(items.insert_one(doc! { "_id": 0 }).session(&mut *session))?;
+        Ok::<_, Refused>(())
+    });
+    let Err(Refused::Driver(error)) = ended else { panic!("{ended:?}") };
+    assert!(error.is_duplicate_key(), "{error}");
+}
+
+fn oversized_document_leaves_the_transaction_as_it_was<F: Api>() {
+    let ground = Ground::<F>::new();
+    let (items, mut session) = (ground.items(), ground.session());
+    F::end(session.start_transaction()).unwrap();
+    let large = doc! { "_id": 1, "x": "x".repeat(17 << 20) };
+    let error = F::end(items.insert_one(large).session(&mut session)).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error}");
+    F::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
+    F::end(session.commit_transaction()).unwrap();
+    assert_eq!(ground.sent("insert")[0].get_bool("startTransaction").unwrap(), true);
+    assert_eq!(count(&items), 1);
+}
+
+fn snapshot_of_a_given_time_sees_that_time<F: Api>() {
+    if servers().version() < testbed::Version::new(5, 0, 0) {
+        return;
+    }
+    let ground = Ground::<F>::new();
+    let items = ground.items();
+    let snapshot = |time| {
+        let mut options = driver::options::SessionOptions::default();
+        options.snapshot = Some(true);
+        options.snapshot_time = time;
+        F::session_with(&ground.client, options).unwrap()
+    };
+    let all = || items.find_one(doc! { "_id": 1 });
+    let mut first = snapshot(None);
+    assert!(F::end(all().session(&mut first)).unwrap().is_none());
+    F::end(items.insert_one(doc! { "_id": 1 })).unwrap();
+    let mut second = snapshot(first.snapshot_time());
+    assert!(F::end(all().session(&mut second)).unwrap().is_none());
+    assert!(F::end(all()).unwrap().is_some());
+    let mut options = driver::options::SessionOptions::default();
+    options.snapshot_time = first.snapshot_time();
+    let error = F::session_with(&ground.client, options).unwrap_err();
+    assert!(error.to_string().contains("snapshot_time"), "{error}");
+    let started = F::end(second.start_transaction().with_options(TransactionOptions::default()));
+    assert!(started.unwrap_err().to_string().contains("not supported in snapshot sessions"));
+}
