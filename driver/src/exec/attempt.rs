@@ -37,7 +37,7 @@ pub(super) fn attempt(
             // large.
             None => Box::pin(check_out(execution, selected)).await?,
         };
-        execution.session.on_checked_out(&selected, &mut connection);
+        execution.session.on_checked_out(selected, &mut connection);
         let failure = match exchange(execution, operation, selected, &mut connection).await {
             Ok(header) => return Ok((connection, header)),
             Err(failure) => failure,

@@ -61,6 +61,14 @@ impl Timeout {
         }
     }
 
+    /// What is left of it, for a part of an operation that ends at `deadline`.
+    pub(crate) fn rest_of(deadline: Deadline) -> Self {
+        match deadline.is_of_timeout() {
+            true => deadline.remaining().map_or(Timeout::Infinite, Timeout::Limit),
+            false => Timeout::Unset,
+        }
+    }
+
     /// Refuses a time for the server to wait for documents that leaves no time for its answer
     /// (section "Tailable awaitData Cursors").
     ///

@@ -51,7 +51,7 @@ impl<F: Api> Ground<F> {
     fn with(change: impl FnOnce(&mut driver::options::ClientOptions)) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let mut options = ConnectionString::parse(&servers().uri()).unwrap().options;
+        let mut options = ConnectionString::parse(servers().uri()).unwrap().options;
         let sent = Sent::default();
         let told = Arc::clone(&sent);
         options.command_event_handler = Some(EventHandler::callback(move |event| {
@@ -128,7 +128,7 @@ fn transaction_is_seen_when_it_is_committed<F: Api>() {
     F::end(session.commit_transaction()).unwrap();
     assert_eq!(count(&items), 2);
     let inserts = ground.sent("insert");
-    assert_eq!(inserts[0].get_bool("startTransaction").unwrap(), true);
+    assert!(inserts[0].get_bool("startTransaction").unwrap());
     assert!(
         inserts[0].get_document("readConcern").is_ok_and(|concern| concern.contains_key("level"))
     );
@@ -138,7 +138,7 @@ fn transaction_is_seen_when_it_is_committed<F: Api>() {
     let number = inserts[0].get_i64("txnNumber").unwrap();
     for command in inserts.iter().chain(&ground.sent("commitTransaction")) {
         assert_eq!(command.get_i64("txnNumber").unwrap(), number, "{command}");
-        assert_eq!(command.get_bool("autocommit").unwrap(), false, "{command}");
+        assert!(!command.get_bool("autocommit").unwrap(), "{command}");
     }
 }
 
@@ -338,7 +338,7 @@ fn oversized_document_leaves_the_transaction_as_it_was<F: Api>() {
     assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error}");
     F::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
     F::end(session.commit_transaction()).unwrap();
-    assert_eq!(ground.sent("insert")[0].get_bool("startTransaction").unwrap(), true);
+    assert!(ground.sent("insert")[0].get_bool("startTransaction").unwrap());
     assert_eq!(count(&items), 1);
 }
 

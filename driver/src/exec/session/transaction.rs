@@ -205,12 +205,11 @@ impl Transaction {
     /// Labels the error with which one of its operations ends.
     pub(super) fn failed(&mut self, error: &mut Error) {
         match self.state {
-            TransactionState::Committed => {
-                if is_unknown_result(error) {
-                    error.add_label(UNKNOWN_TRANSACTION_COMMIT_RESULT);
-                    self.unpin();
-                }
+            TransactionState::Committed if is_unknown_result(error) => {
+                error.add_label(UNKNOWN_TRANSACTION_COMMIT_RESULT);
+                self.unpin();
             }
+            TransactionState::Committed => {}
             TransactionState::Aborted => self.unpin(),
             _ if is_without_reply(error) => error.add_label(TRANSIENT_TRANSACTION_ERROR),
             _ => {}

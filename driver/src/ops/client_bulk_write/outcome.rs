@@ -11,7 +11,7 @@ use crate::cursor::{GetMoreOptions, RawCursor};
 use crate::deadline::Deadline;
 use crate::decode;
 use crate::error::{BulkWriteError, Error, ErrorKind, PartialBulkWriteResult, Result, WriteError};
-use crate::exec::{Core, Reply, SessionState, failure, malformed};
+use crate::exec::{Core, Reply, SessionState, Timeout, failure, malformed};
 use crate::ops::bulk_write::is_unsent;
 use crate::options::WriteModel;
 use crate::results::{
@@ -128,7 +128,7 @@ impl<'a, R: Outcome> Progress<'a, R> {
         let options = GetMoreOptions {
             operation: "bulk_write",
             comment,
-            timeout: deadline.remaining(),
+            timeout: Timeout::rest_of(deadline),
             ..GetMoreOptions::default()
         };
         let mut results = RawCursor::open(core, reply, options)?;

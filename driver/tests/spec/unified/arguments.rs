@@ -146,8 +146,11 @@ impl Arguments {
 /// has.
 macro_rules! fill {
     ($options:ident from $arguments:ident: $($field:ident = $key:literal),* $(,)?) => {
-        $( $options.$field = $arguments.option($key)?; )*
+        $crate::unified::arguments::fill!(fields of $options from $arguments: $($field = $key),*);
         $options.timeout = $arguments.millis("timeoutMS")?;
+    };
+    (fields of $options:ident from $arguments:ident: $($field:ident = $key:literal),* $(,)?) => {
+        $( $options.$field = $arguments.option($key)?; )*
     };
 }
 pub(crate) use fill;

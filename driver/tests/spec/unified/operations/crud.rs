@@ -201,7 +201,7 @@ pub(super) fn model(request: Document) -> Result<WriteModel, Stop> {
             let filter: Document = arguments_of.required("filter")?;
             let mut model =
                 UpdateOneModel::new(filter, arguments_of.update()?).namespace(namespace);
-            fill!(model from arguments_of:
+            fill!(fields of model from arguments_of:
                 array_filters = "arrayFilters", collation = "collation", hint = "hint", upsert = "upsert", sort = "sort");
             model.into()
         }
@@ -209,7 +209,7 @@ pub(super) fn model(request: Document) -> Result<WriteModel, Stop> {
             let filter: Document = arguments_of.required("filter")?;
             let mut model =
                 UpdateManyModel::new(filter, arguments_of.update()?).namespace(namespace);
-            fill!(model from arguments_of:
+            fill!(fields of model from arguments_of:
                 array_filters = "arrayFilters", collation = "collation", hint = "hint", upsert = "upsert");
             model.into()
         }
@@ -217,19 +217,19 @@ pub(super) fn model(request: Document) -> Result<WriteModel, Stop> {
             let filter: Document = arguments_of.required("filter")?;
             let replacement: Document = arguments_of.required("replacement")?;
             let mut model = ReplaceOneModel::new(filter, replacement).namespace(namespace);
-            fill!(model from arguments_of: collation = "collation", hint = "hint", upsert = "upsert", sort = "sort");
+            fill!(fields of model from arguments_of: collation = "collation", hint = "hint", upsert = "upsert", sort = "sort");
             model.into()
         }
         "deleteOne" => {
             let filter: Document = arguments_of.required("filter")?;
             let mut model = DeleteOneModel::new(filter).namespace(namespace);
-            fill!(model from arguments_of: collation = "collation", hint = "hint");
+            fill!(fields of model from arguments_of: collation = "collation", hint = "hint");
             model.into()
         }
         "deleteMany" => {
             let filter: Document = arguments_of.required("filter")?;
             let mut model = DeleteManyModel::new(filter).namespace(namespace);
-            fill!(model from arguments_of: collation = "collation", hint = "hint");
+            fill!(fields of model from arguments_of: collation = "collation", hint = "hint");
             model.into()
         }
         other => return Err(format!("the runner knows no model {other:?}").into()),
