@@ -91,7 +91,7 @@ impl Error {
 
 /// Appends the general remedy to `why`.
 pub(crate) fn with_remedy(why: impl fmt::Display) -> String {
-    format!("{why}; or set TESTBED_MONGOD=/path/to/mongod to use your own server")
+    format!("{why}; to use your own server, set TESTBED_MONGOD=/path/to/mongod")
 }
 
 impl fmt::Display for Error {

@@ -235,7 +235,7 @@ fn untrusted_certificate_is_refused_with_the_reason() {
     on_both_apis(|runtime| {
         let bed = bed();
         for (server, tls, reason) in [
-            (&bed.misnamed, trusting("ca.pem"), "another host"),
+            (&bed.misnamed, trusting("ca.pem"), "not for the host"),
             (&bed.good, trusting("other-ca.pem"), "untrusted"),
             (&bed.good, in_the_year(2100), "expired"),
             (&bed.good, in_the_year(2000), "not valid yet"),
