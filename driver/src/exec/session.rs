@@ -369,12 +369,15 @@ fn check_inside(state: &SessionState, meta: &Meta, context: RequestContext<'_>) 
     }
     let reads = matches!(meta.access, Access::Read | Access::Other)
         && matches!(context.target, Target::Readable(_) | Target::WritingAggregate(_));
-    let criteria = state.transaction().selection_criteria();
+    let criteria = context.own_criteria.unwrap_or(state.transaction().selection_criteria());
     let primary = matches!(criteria, SelectionCriteria::ReadPreference(ReadPreference::Primary));
-    if reads && context.own_criteria.is_none() && !primary {
+    if reads && !primary {
+        let giver = match context.own_criteria {
+            Some(_) => "the operation",
+            None => "start_transaction",
+        };
         return Err(Error::invalid_argument(format!(
-            "read preference in a transaction must be primary, and that of this transaction is {criteria}; give another \
-             to start_transaction"
+            "read preference in a transaction must be primary, not {criteria}; give another to {giver}"
         )));
     }
     Ok(())

@@ -9,7 +9,7 @@ use driver::cursor::{Cursor, SessionCursor};
 use driver::ops::Operation;
 use driver::options::ClientOptions;
 use driver::session::{ClientSession, StartSession, StartTransaction};
-use driver::{Async, Blocking, Error, Mode, Result};
+use driver::{Async, Blocking, Mode, Result};
 use futures_util::{StreamExt, TryStreamExt};
 
 /// Runs the operations of an API on the calling thread.
@@ -20,10 +20,10 @@ pub(crate) trait Api: Mode + Sized {
     fn shut_down(client: Client<Self>);
     fn start_session(operation: StartSession<'_, Self>) -> Result<ClientSession<Self>>;
     /// Runs `callback` in a transaction, by the convenient API.
-    fn with_transaction<E: From<Error> + Send>(
+    fn with_transaction(
         operation: StartTransaction<'_, Self>,
-        callback: &(dyn Fn(&mut ClientSession<Self>) -> std::result::Result<(), E> + Sync),
-    ) -> std::result::Result<(), E>;
+        callback: &(dyn Fn(&mut ClientSession<Self>) -> Result<()> + Sync),
+    ) -> Result<()>;
     /// Runs an operation.
     fn end<O: Operation>(operation: O) -> Result<O::Output>;
     fn collect(cursor: Cursor<Document, Self>) -> Result<Vec<Document>>;
@@ -54,15 +54,15 @@ impl Api for Async {
         block_on(operation.into_future())
     }
 
-    fn with_transaction<E: From<Error> + Send>(
+    fn with_transaction(
         operation: StartTransaction<'_, Self>,
-        callback: &(dyn Fn(&mut ClientSession<Self>) -> std::result::Result<(), E> + Sync),
-    ) -> std::result::Result<(), E> {
+        callback: &(dyn Fn(&mut ClientSession<Self>) -> Result<()> + Sync),
+    ) -> Result<()> {
         // The callback ends operations as all else here does: by blocking its thread.
-        let callback = async |session: &mut ClientSession<Self>| {
-            tokio::task::block_in_place(|| callback(session))
-        };
-        block_on(operation.and_run2(callback))
+        block_on(operation.and_run(callback, |session, callback| {
+            let callback = *callback;
+            Box::pin(async move { tokio::task::block_in_place(|| callback(session)) })
+        }))
     }
 
     fn end<O: Operation>(operation: O) -> Result<O::Output> {
@@ -107,11 +107,11 @@ impl Api for Blocking {
         operation.run()
     }
 
-    fn with_transaction<E: From<Error> + Send>(
+    fn with_transaction(
         operation: StartTransaction<'_, Self>,
-        callback: &(dyn Fn(&mut ClientSession<Self>) -> std::result::Result<(), E> + Sync),
-    ) -> std::result::Result<(), E> {
-        operation.and_run2(callback)
+        callback: &(dyn Fn(&mut ClientSession<Self>) -> Result<()> + Sync),
+    ) -> Result<()> {
+        operation.and_run(callback)
     }
 
     fn end<O: Operation>(operation: O) -> Result<O::Output> {

@@ -159,11 +159,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct Entities<F: Api> {
     servers: &'static Servers,
     named: Mutex<HashMap<String, Entity<F>>>,
+    /// The ids of sessions, also of those that have ended.
+    lsids: Mutex<HashMap<String, Document>>,
 }
 
 impl<F: Api> Entities<F> {
     pub(crate) fn on(servers: &'static Servers) -> Self {
-        Entities { servers, named: Mutex::default() }
+        Entities { servers, named: Mutex::default(), lsids: Mutex::default() }
     }
 
     /// # Errors
@@ -274,7 +276,9 @@ impl<F: Api> Entities<F> {
                     };
                 }
                 let session = F::start_session(client.start_session().with_options(options));
-                Entity::Session(Arc::new(Mutex::new(Some(session.map_err(|e| e.to_string())?))))
+                let session = session.map_err(|e| e.to_string())?;
+                lock(&self.lsids).insert(name.to_owned(), session.id().clone());
+                Entity::Session(Arc::new(Mutex::new(Some(session))))
             }
             EntityDefinition::Thread(_) => Entity::Thread(Worker::start()),
             EntityDefinition::Bucket(BucketDefinition { database, .. }) => {
@@ -425,8 +429,6 @@ impl<F: Api> Names for Entities<F> {
     }
 
     fn lsid(&self, name: &str) -> Option<Document> {
-        let session = self.session(name).ok()?;
-        let session = lock(&session);
-        session.as_ref().map(|session| session.id().clone())
+        lock(&self.lsids).get(name).cloned()
     }
 }

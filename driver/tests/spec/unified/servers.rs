@@ -228,6 +228,9 @@ impl Servers {
     /// Creates each collection of `initialData` with exactly its documents.
     pub(crate) fn load(&self, data: &[CollectionData]) -> Result<(), String> {
         let majority = || doc! { "w": "majority" };
+        // A transaction that the test before left open would lock its collections for a minute. The
+        // command may interrupt itself.
+        let _ = self.command("admin", doc! { "killAllSessions": [] });
         for CollectionData {
             database_name: db,
             collection_name: name,

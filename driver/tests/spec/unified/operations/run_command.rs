@@ -59,7 +59,11 @@ fn cursor_options(arguments: &mut Arguments) -> Result<RunCursorCommandOptions, 
     options.selection_criteria = arguments.selection()?;
     options.cursor_type = arguments.cursor_type()?;
     options.max_time = arguments.millis("maxTimeMS")?;
-    Ok(options)
+    // Unless it says otherwise, a timeout is that of the cursor as a whole.
+    match options.timeout.is_some() && options.cursor_type.is_none() {
+        true => Err(Stop::lacks("the timeout modes of cursors")),
+        false => Ok(options),
+    }
 }
 
 /// The command is known by its first field, wherever the file has it.

@@ -73,20 +73,6 @@ fn abort_transaction<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-/// How the callback ended, if not well.
-enum Failure {
-    /// As an operation in it did.
-    Driver(driver::Error),
-    /// The test cannot go on.
-    Test(Stop),
-}
-
-impl From<driver::Error> for Failure {
-    fn from(error: driver::Error) -> Self {
-        Failure::Driver(error)
-    }
-}
-
 fn with_transaction<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let callback: Vec<Operation> = arguments.required("callback")?;
     let options = transaction_options(arguments)?;
@@ -99,17 +85,17 @@ fn with_transaction<F: Api>(arguments: &mut Arguments) -> Read<F> {
         if let Some(timeout) = timeout {
             operation = operation.timeout(timeout);
         }
+        let stopped = Mutex::new(None);
         let ended = F::with_transaction(operation, &|held| {
             let mut borrowed = Borrowed::of(held, &spare, named);
-            let outcome = run(runner, &callback);
+            let outcome = run(runner, &callback, &stopped);
             borrowed.give_back();
             outcome
         });
         *lock(named) = Some(session);
-        match ended {
-            Ok(()) => Ok(Ok(Answer::Nothing)),
-            Err(Failure::Driver(error)) => Ok(Err(error)),
-            Err(Failure::Test(stop)) => Err(stop),
+        match lock(&stopped).take() {
+            Some(stop) => Err(stop),
+            None => Ok(ended.map(|()| Answer::Nothing)),
         }
     })
 }
@@ -141,12 +127,21 @@ impl<'a, F: Api> Borrowed<'a, F> {
     }
 }
 
-fn run<F: Api>(runner: &Arc<Runner<F>>, callback: &[Operation]) -> Result<(), Failure> {
+/// Runs the operations of a callback, until one ends with an error or the test cannot go on.
+fn run<F: Api>(
+    runner: &Arc<Runner<F>>,
+    callback: &[Operation],
+    stopped: &Mutex<Option<Stop>>,
+) -> driver::Result<()> {
     for operation in callback {
         match runner.run_for_error(operation) {
             Ok(None) => {}
-            Ok(Some(error)) => return Err(Failure::Driver(error)),
-            Err(stop) => return Err(Failure::Test(stop)),
+            Ok(Some(error)) => return Err(error),
+            Err(stop) => {
+                *lock(stopped) = Some(stop);
+                // Any error ends the transaction.
+                return driver::options::ConnectionString::parse("").map(drop);
+            }
         }
     }
     Ok(())
