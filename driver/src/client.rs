@@ -10,8 +10,8 @@ use crate::description::TopologyDescription;
 use crate::error::Result;
 use crate::exec::Core;
 use crate::mode::{Async, Blocking, Mode};
-use crate::ops::BulkWrite;
 use crate::ops::command::On;
+use crate::ops::{BulkWrite, ListDatabases, ListNames, ListSpecifications};
 use crate::options::{
     ClientOptions, DatabaseOptions, DriverInfo, ReadConcern, SelectionCriteria, WriteConcern,
     WriteModel,
@@ -279,6 +279,52 @@ impl<F: Mode> Client<F> {
         models: impl IntoIterator<Item = impl Into<WriteModel>>,
     ) -> BulkWrite<'_, SummaryBulkWriteResult, F> {
         BulkWrite::new(self.on(), models.into_iter().map(Into::into).collect())
+    }
+
+    /// The databases of the deployment, and how large each is.
+    ///
+    /// Sent once more as [`Collection::find`](crate::collection::Collection::find) is, always to the
+    /// primary.
+    ///
+    /// ```no_run
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// for database in client.list_databases().await? {
+    ///     println!("{}: {} bytes", database.name, database.size_on_disk);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `Command` when the server refuses, and those of every operation: `ServerSelection`, `Io`,
+    /// `Timeout`, `WaitQueueTimeout`.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it leaves nothing behind.
+    pub fn list_databases(&self) -> ListDatabases<'_, ListSpecifications, F> {
+        ListDatabases::new(self.on())
+    }
+
+    /// The names of the databases of the deployment.
+    ///
+    /// Sent once more as [`list_databases`](Self::list_databases) is.
+    ///
+    /// ```no_run
+    /// # use driver::bson::doc;
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let of_zoo = doc! { "name": { "$regex": "^zoo" } };
+    /// let names: Vec<String> = client.list_database_names().filter(of_zoo).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`list_databases`](Self::list_databases).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it leaves nothing behind.
+    pub fn list_database_names(&self) -> ListDatabases<'_, ListNames, F> {
+        ListDatabases::new(self.on())
     }
 
     /// Which servers take reads that say nothing else.

@@ -16,9 +16,9 @@ use crate::mode::Mode;
 use crate::ops::command::On;
 use crate::ops::*;
 use crate::options::{
-    CollectionOptions, Concerns, DeleteManyModel, DeleteOneModel, InsertOneModel, ReadConcern,
-    ReplaceOneModel, SelectionCriteria, UpdateManyModel, UpdateModifications, UpdateOneModel,
-    WriteConcern, WriteModel,
+    CollectionOptions, Concerns, DatabaseOptions, DeleteManyModel, DeleteOneModel, IndexModel,
+    InsertOneModel, ReadConcern, ReplaceOneModel, SearchIndexModel, SelectionCriteria,
+    UpdateManyModel, UpdateModifications, UpdateOneModel, WriteConcern, WriteModel,
 };
 use crate::types::Namespace;
 use crate::wire::encode;
@@ -74,6 +74,31 @@ impl<T, F: Mode> Collection<T, F> {
     pub(crate) fn on(&self) -> On<'_> {
         let CollectionInner { core, db, name, concerns } = &*self.place;
         On { core, db, collection: Some(name), concerns }
+    }
+
+    /// What is called `name` in the database `db`, with the same concerns.
+    pub(crate) fn renamed(&self, db: &str, name: &str) -> Self {
+        let concerns = &self.place.concerns;
+        let database = match db == self.place.db {
+            true => self.database.clone(),
+            false => {
+                let of = self.database.concerns();
+                let options = DatabaseOptions {
+                    selection_criteria: Some(of.selection_criteria.clone()),
+                    read_concern: of.read_concern.clone(),
+                    write_concern: of.write_concern.clone(),
+                    timeout: of.timeout,
+                };
+                self.client().database_with_options(db, options)
+            }
+        };
+        let options = CollectionOptions {
+            selection_criteria: Some(concerns.selection_criteria.clone()),
+            read_concern: concerns.read_concern.clone(),
+            write_concern: concerns.write_concern.clone(),
+            timeout: concerns.timeout,
+        };
+        Collection::new(&database, name, options)
     }
 
     /// The same collection with documents of another type.
@@ -433,6 +458,99 @@ impl<T, F: Mode> Collection<T, F> {
         DeleteManyModel::of(self.namespace(), filter)
     }
 
+    /// Changes one document that matches `filter`, and gives it as it was before; with
+    /// [`return_document`](FindOneAndUpdate::return_document), as it is after the change. None when
+    /// no document matches, and when one was inserted by
+    /// [`upsert`](FindOneAndUpdate::upsert) and the state before is asked for.
+    ///
+    /// Sent once more as [`update_one`](Self::update_one) is.
+    ///
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// use driver::options::ReturnDocument;
+    ///
+    /// # async fn example(tickets: driver::Collection<Document>) -> driver::Result<()> {
+    /// let next = tickets
+    ///     .find_one_and_update(doc! { "_id": "next" }, doc! { "$inc": { "number": 1 } })
+    ///     .upsert(true)
+    ///     .return_document(ReturnDocument::After)
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// - `InvalidArgument` when `update` does not consist of operators, or is empty. Nothing was
+    ///   sent then.
+    /// - `Command` when the server refused it, also as a duplicate of a unique key; `Write` when the
+    ///   write concern was not met. The document that the reply gave is in
+    ///   [`server_response`](crate::Error::server_response) then.
+    /// - `BsonDeserialization` when the document is no `T`; it was changed all the same.
+    /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the document may or may not have been changed.
+    pub fn find_one_and_update(
+        &self,
+        filter: Document,
+        update: impl Into<UpdateModifications>,
+    ) -> FindOneAndUpdate<'_, T, F> {
+        let update = update.into();
+        FindOneAndUpdate { collection: self, filter, update, options: None, session: None }
+    }
+
+    /// Puts `replacement` in the place of one document that matches `filter`, and gives the
+    /// document as it was before; with [`return_document`](FindOneAndReplace::return_document), as
+    /// it is then. Only its `_id` stays.
+    ///
+    /// Sent once more as [`update_one`](Self::update_one) is.
+    ///
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let before = monkeys
+    ///     .find_one_and_replace(doc! { "name": "Mabel" }, doc! { "name": "Mabel", "swims": true })
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the replacement begins with an operator, and `BsonSerialization` when
+    /// it cannot be written as BSON: nothing was sent then. Else those of
+    /// [`find_one_and_update`](Self::find_one_and_update).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the document may or may not have been replaced.
+    pub fn find_one_and_replace<D: Borrow<T>>(
+        &self,
+        filter: Document,
+        replacement: D,
+    ) -> FindOneAndReplace<'_, T, D, F> {
+        FindOneAndReplace { collection: self, filter, replacement, options: None, session: None }
+    }
+
+    /// Deletes one document that matches `filter`, and gives it; none when no document matches.
+    ///
+    /// Sent once more as [`update_one`](Self::update_one) is.
+    ///
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(jobs: driver::Collection<Document>) -> driver::Result<()> {
+    /// let oldest = jobs.find_one_and_delete(doc! { "done": true }).sort(doc! { "_id": 1 }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`find_one_and_update`](Self::find_one_and_update).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the document may or may not have been deleted.
+    pub fn find_one_and_delete(&self, filter: Document) -> FindOneAndDelete<'_, T, F> {
+        FindOneAndDelete { collection: self, filter, options: None, session: None }
+    }
+
     /// Counts the documents that match `filter`, exactly, by looking at them or at an index.
     ///
     /// # Errors
@@ -488,6 +606,314 @@ impl<T, F: Mode> Collection<T, F> {
             options: None,
             session: None,
         }
+    }
+
+    /// Creates an index, unless it exists already. Without a name it gets one that is made of its
+    /// keys, such as `name_1_born_-1`; the result tells it.
+    ///
+    /// Never sent twice, as the server cannot tell a repetition of it, unless the server had too
+    /// much to do even to begin with it. It can be asked for again without harm.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use driver::bson::{Document, doc};
+    /// use driver::IndexModel;
+    /// use driver::options::IndexOptions;
+    ///
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let unique = IndexOptions::builder().unique(true).build();
+    /// let by_name = IndexModel::builder().keys(doc! { "name": 1 }).options(unique).build();
+    /// assert_eq!(monkeys.create_index(by_name).await?.index_name, "name_1");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// - `InvalidArgument` for an index without keys, or with a time that is not of whole seconds;
+    ///   `IncompatibleServer` for a commit quorum where the server is older than 4.4. Nothing was
+    ///   sent then.
+    /// - `Command` when the server refuses it, such as with code 85 or 86 where another index has
+    ///   its name or its keys, and with code 11000 where documents are not unique.
+    /// - `Write` when the write concern was not met: the index exists all the same.
+    /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the index may or may not have been created.
+    pub fn create_index(&self, index: IndexModel) -> CreateIndex<'_, Single, F> {
+        CreateIndex::new(self.on(), vec![index])
+    }
+
+    /// Creates indexes, in one command: all of them, or none.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use driver::bson::{Document, doc};
+    /// use driver::IndexModel;
+    /// use driver::options::IndexOptions;
+    ///
+    /// # async fn example(visits: driver::Collection<Document>) -> driver::Result<()> {
+    /// let by_place = IndexModel::builder().keys(doc! { "place": "2dsphere" }).build();
+    /// let an_hour = IndexOptions::builder().expire_after(Duration::from_secs(3600)).build();
+    /// let by_time = IndexModel::builder().keys(doc! { "at": 1 }).options(an_hour).build();
+    /// let names = visits.create_indexes([by_place, by_time]).await?.index_names;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidArgument` when there are none; else those of [`create_index`](Self::create_index).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the indexes may or may not have been created.
+    pub fn create_indexes(
+        &self,
+        indexes: impl IntoIterator<Item = IndexModel>,
+    ) -> CreateIndex<'_, Multiple, F> {
+        CreateIndex::new(self.on(), indexes.into_iter().collect())
+    }
+
+    /// Lists the indexes, and gives a cursor over them. It is empty where there is no such
+    /// collection.
+    ///
+    /// Sent once more as [`find`](Self::find) is, always to the primary.
+    ///
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// use futures_util::TryStreamExt;
+    ///
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let mut indexes = monkeys.list_indexes().await?;
+    /// while let Some(index) = indexes.try_next().await? {
+    ///     println!("{}", index.keys);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`find`](Self::find).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it leaves nothing behind.
+    pub fn list_indexes(&self) -> ListIndexes<'_, ListSpecifications, F> {
+        ListIndexes::new(self.on())
+    }
+
+    /// The names of the indexes; none where there is no such collection.
+    ///
+    /// Sent once more as [`find`](Self::find) is, always to the primary.
+    ///
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// if !monkeys.list_index_names().await?.iter().any(|name| name == "name_1") {
+    ///     println!("they are found slowly");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`find`](Self::find).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it leaves nothing behind.
+    pub fn list_index_names(&self) -> ListIndexes<'_, ListNames, F> {
+        ListIndexes::new(self.on())
+    }
+
+    /// Drops the index `name`.
+    ///
+    /// Never sent twice, as [`create_index`](Self::create_index).
+    ///
+    /// ```no_run
+    /// # async fn example(monkeys: driver::Collection<driver::bson::Document>) -> driver::Result<()> {
+    /// monkeys.drop_index("name_1").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidArgument` for the name `*`, which would drop all, and an empty one; `Command` when
+    /// the server refuses, with code 27 where there is no such index, and 26 where there is no such
+    /// collection; `Write` when the write concern was not met. And those of every operation.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the index may or may not have been dropped.
+    pub fn drop_index(&self, name: impl AsRef<str>) -> DropIndex<'_, T, F> {
+        let indexes = Dropped::One(name.as_ref().to_owned());
+        DropIndex { collection: self, indexes, options: None, session: None }
+    }
+
+    /// Drops all indexes but that of `_id`.
+    ///
+    /// Never sent twice, as [`create_index`](Self::create_index).
+    ///
+    /// ```no_run
+    /// # async fn example(monkeys: driver::Collection<driver::bson::Document>) -> driver::Result<()> {
+    /// monkeys.drop_indexes().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`drop_index`](Self::drop_index).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, any of the indexes may have been dropped.
+    pub fn drop_indexes(&self) -> DropIndex<'_, T, F> {
+        DropIndex { collection: self, indexes: Dropped::All, options: None, session: None }
+    }
+
+    /// Has a search index created, and gives its name. The index comes into being later:
+    /// [`list_search_indexes`](Self::list_search_indexes) tells when it can be used. On Atlas only.
+    ///
+    /// The commands of search indexes take no concerns: those of the collection do not apply. Never
+    /// sent twice, as [`create_index`](Self::create_index).
+    ///
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// use driver::SearchIndexModel;
+    ///
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let everything = doc! { "mappings": { "dynamic": true } };
+    /// let index = SearchIndexModel::builder().definition(everything).build();
+    /// assert_eq!(monkeys.create_search_index(index).await?, "default");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `Command` when the server refuses, as every one does that is not on Atlas; and those of
+    /// every operation.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the index may or may not be created.
+    pub fn create_search_index(&self, model: SearchIndexModel) -> CreateSearchIndex<'_, Single, F> {
+        CreateSearchIndex::new(self.on(), vec![model])
+    }
+
+    /// As [`create_search_index`](Self::create_search_index), several at once; gives their names.
+    ///
+    /// ```no_run
+    /// # use driver::SearchIndexModel;
+    /// # use driver::bson::Document;
+    /// # async fn example(
+    /// #     monkeys: driver::Collection<Document>, by_text: SearchIndexModel, by_vector: SearchIndexModel,
+    /// # ) -> driver::Result<()> {
+    /// let names: Vec<String> = monkeys.create_search_indexes([by_text, by_vector]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`create_search_index`](Self::create_search_index).
+    ///
+    /// # Cancel safety
+    /// As [`create_search_index`](Self::create_search_index).
+    pub fn create_search_indexes(
+        &self,
+        models: impl IntoIterator<Item = SearchIndexModel>,
+    ) -> CreateSearchIndex<'_, Multiple, F> {
+        CreateSearchIndex::new(self.on(), models.into_iter().collect())
+    }
+
+    /// Has the search index `name` made anew by `definition`, in the background. On Atlas only.
+    ///
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// monkeys.update_search_index("default", doc! { "mappings": { "dynamic": false } }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`create_search_index`](Self::create_search_index).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the index may or may not be changed.
+    pub fn update_search_index(
+        &self,
+        name: impl Into<String>,
+        definition: Document,
+    ) -> UpdateSearchIndex<'_, T, F> {
+        let name = name.into();
+        UpdateSearchIndex { collection: self, name, definition, options: None, session: None }
+    }
+
+    /// Has the search index `name` dropped, in the background. Nothing happens where there is no
+    /// such collection. On Atlas only.
+    ///
+    /// ```no_run
+    /// # async fn example(monkeys: driver::Collection<driver::bson::Document>) -> driver::Result<()> {
+    /// monkeys.drop_search_index("default").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`create_search_index`](Self::create_search_index).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the index may or may not be dropped.
+    pub fn drop_search_index(&self, name: impl Into<String>) -> DropSearchIndex<'_, T, F> {
+        DropSearchIndex { collection: self, name: name.into(), options: None, session: None }
+    }
+
+    /// Lists the search indexes, and gives a cursor over what is known of each. On Atlas only.
+    ///
+    /// Sent once more as [`find`](Self::find) is, to the primary unless the options of the
+    /// aggregation say otherwise.
+    ///
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// use futures_util::TryStreamExt;
+    ///
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let mut index = monkeys.list_search_indexes().name("default").await?;
+    /// while let Some(index) = index.try_next().await? {
+    ///     println!("{:?}", index.get_bool("queryable"));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`create_search_index`](Self::create_search_index).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it leaves nothing behind.
+    pub fn list_search_indexes(&self) -> ListSearchIndexes<'_, F> {
+        ListSearchIndexes::new(self.on())
+    }
+
+    /// Gives the collection the name `to`, and gives a handle for it, with the concerns of this
+    /// one, which still stands for the old name. Indexes stay. Views and change streams do not
+    /// follow.
+    ///
+    /// Never sent twice, as the server cannot tell a repetition of it, unless the server had too
+    /// much to do even to begin with it.
+    ///
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # async fn example(new: driver::Collection<Document>) -> driver::Result<()> {
+    /// let current = new.rename("current").drop_target(true).await?;
+    /// assert_eq!(current.name(), "current");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a name that is empty or holds a NUL; `Command` when the server
+    /// refuses, with code 26 where there is no such collection, and 48 where there is one of the
+    /// new name and [`drop_target`](RenameCollection::drop_target) is not set; `Write` when the
+    /// write concern was not met. And those of every operation.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the collection may or may not have been renamed.
+    pub fn rename(&self, to: impl Into<String>) -> RenameCollection<'_, T, F> {
+        RenameCollection { collection: self, to: to.into(), options: None, session: None }
     }
 
     /// Drops the collection with its documents and indexes. Nothing happens when there is no such

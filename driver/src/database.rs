@@ -229,15 +229,122 @@ impl<F: Mode> Database<F> {
         Aggregate::new(self.on(), pipeline.into_iter().collect())
     }
 
-    /// The names of the database's collections and views.
+    /// Creates the collection `name`; with [`view_on`](CreateCollection::view_on), a view. A plain
+    /// collection need not be created: it comes into being with its first document.
+    ///
+    /// Never sent twice, as the server cannot tell a repetition of it, unless the server had too
+    /// much to do even to begin with it.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use driver::bson::doc;
+    /// use driver::options::TimeseriesOptions;
+    ///
+    /// # async fn example(db: driver::Database) -> driver::Result<()> {
+    /// db.create_collection("log").capped(true).size(1 << 20).await?;
+    /// db.create_collection("visitors")
+    ///     .timeseries(TimeseriesOptions::builder().time_field("at".to_owned()).build())
+    ///     .expire_after_seconds(Duration::from_secs(30 * 86_400))
+    ///     .await?;
+    /// db.create_collection("swimmers")
+    ///     .view_on("monkeys")
+    ///     .pipeline([doc! { "$match": { "swims": true } }])
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// - `InvalidArgument` for a name that is empty or holds a NUL, and for a time that is not of
+    ///   whole seconds. Nothing was sent then.
+    /// - `Command` when the server refuses, such as with code 48 where there is such a collection
+    ///   already; `Write` when the write concern was not met: the collection exists all the same.
+    /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the collection may or may not have been created.
+    pub fn create_collection(&self, name: impl Into<String>) -> CreateCollection<'_, F> {
+        CreateCollection { database: self, name: name.into(), options: None, session: None }
+    }
+
+    /// Changes options of the collection or view `name`; what is not named stays as it is.
+    ///
+    /// Never sent twice, as [`create_collection`](Self::create_collection).
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use driver::bson::doc;
+    /// use driver::options::{IndexModification, ValidationAction};
+    ///
+    /// # async fn example(db: driver::Database) -> driver::Result<()> {
+    /// db.modify_collection("monkeys")
+    ///     .validator(doc! { "name": { "$type": "string" } })
+    ///     .validation_action(ValidationAction::Warn)
+    ///     .await?;
+    /// let an_hour = Duration::from_secs(3600);
+    /// let index = IndexModification::builder().name("seen_1".to_owned()).expire_after(an_hour);
+    /// db.modify_collection("visits").index(index.build()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a name that is empty or holds a NUL, a time that is not of whole
+    /// seconds, and an index that is named by nothing or twice. Else those of
+    /// [`create_collection`](Self::create_collection).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the options may or may not have been changed.
+    pub fn modify_collection(&self, name: impl Into<String>) -> ModifyCollection<'_, F> {
+        ModifyCollection { database: self, name: name.into(), options: None, session: None }
+    }
+
+    /// Lists the database's collections and views, and gives a cursor over what is known of each.
+    ///
+    /// Sent once more as [`Collection::find`] is, always to the primary.
+    ///
+    /// ```no_run
+    /// # use driver::bson::doc;
+    /// use futures_util::TryStreamExt;
+    ///
+    /// # async fn example(db: driver::Database) -> driver::Result<()> {
+    /// let mut capped = db.list_collections().filter(doc! { "options.capped": true }).await?;
+    /// while let Some(collection) = capped.try_next().await? {
+    ///     println!("{}: {:?} bytes", collection.name, collection.options.size);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `Command` when the server refuses, and those of every operation.
     ///
     /// # Cancel safety
     /// Dropped while it runs, it leaves nothing behind.
-    pub fn list_collection_names(&self) -> ListCollectionNames<'_, F> {
-        ListCollectionNames { database: self, options: None, session: None }
+    pub fn list_collections(&self) -> ListCollections<'_, ListSpecifications, F> {
+        ListCollections::new(self.on())
+    }
+
+    /// The names of the database's collections and views.
+    ///
+    /// Sent once more as [`Collection::find`] is, always to the primary.
+    ///
+    /// ```no_run
+    /// # use driver::bson::doc;
+    /// # async fn example(db: driver::Database) -> driver::Result<()> {
+    /// let of_zoo = doc! { "name": { "$regex": "^zoo_" } };
+    /// let names: Vec<String> = db.list_collection_names().filter(of_zoo).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `Command` when the server refuses, and those of every operation.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it leaves nothing behind.
+    pub fn list_collection_names(&self) -> ListCollections<'_, ListNames, F> {
+        ListCollections::new(self.on())
     }
 
     /// Drops the database with all its collections. Nothing happens when there is no such database.

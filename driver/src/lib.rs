@@ -149,6 +149,7 @@ pub use self::description::{ServerDescription, TopologyDescription, TopologyType
 pub use self::error::{Error, Result};
 pub use self::mode::{Async, Blocking, Mode};
 pub use self::object_id::new_object_id;
+pub use self::options::{IndexModel, SearchIndexModel, SearchIndexType};
 pub use self::request::Request;
 pub use self::types::{Namespace, ServerType, TopologyVersion};
 

@@ -15,6 +15,12 @@
 //! | a selection predicate sees a `ServerInfo` | it sees a [`ServerDescription`](crate::ServerDescription) |
 //! | `InsertManyError::write_errors` is an `Option` | it is a `Vec`, empty where there is none |
 //! | `InsertManyError::inserted_ids` is private | it is public: what was done is in the error ([`InsertManyError`](crate::error::InsertManyError)) |
+//! | write concern errors of `drop_index` and `drop_indexes` are not reported | they are errors of kind [`Write`](crate::error::ErrorKind::Write), as those of `create_index`; the index was dropped all the same |
+//! | `list_indexes` of a collection that does not exist is an error | the cursor is empty |
+//! | `list_indexes` loses all options of an index where it cannot read one; `list_collections` fails at numbers of another type, such as those of the oplog | flags and numbers are read in whichever type they are |
+//! | a commit quorum, or a `hint` of `find_one_and_*`, for a server that is too old is `InvalidArgument` | it is [`IncompatibleServer`](crate::error::ErrorKind::IncompatibleServer) |
+//! | fractions of a second in `expire_after` are cut off | they are refused |
+//! | no `collMod`, no `renameCollection` | [`Database::modify_collection`](crate::database::Database::modify_collection), [`Collection::rename`](crate::collection::Collection::rename) |
 //! | operations are in `action` | in [`ops`](crate::ops) |
 //! | `Client::with_options(options)?` inside a runtime only | the same, and [`sync::Client`](crate::sync::Client) without any |
 //! | `sync` is a feature | it is always there |
@@ -39,20 +45,18 @@
 //!
 //! | of | is missing |
 //! |---|---|
-//! | [`Client`](crate::Client) | `list_databases`, `list_database_names`, `watch`, `warm_connection_pool` |
-//! | [`Database`](crate::Database) | `create_collection`, `list_collections` (names: [`list_collection_names`](crate::database::Database::list_collection_names)), `watch`, `gridfs_bucket` |
-//! | [`Collection`](crate::Collection) | `create_index`, `list_indexes`, `drop_index` and their kin, those of search indexes too; `find_one_and_update`, `find_one_and_replace`, `find_one_and_delete`; `watch` |
+//! | [`Client`](crate::Client) | `watch`, `warm_connection_pool` |
+//! | [`Database`](crate::Database) | `watch`, `gridfs_bucket` |
+//! | [`Collection`](crate::Collection) | `watch` |
 //! | the crate | client-side encryption |
 //!
 //! What has no method of its own can be asked for by
-//! [`run_command`](crate::database::Database::run_command), such as `listDatabases`, `findAndModify` or
-//! `createIndexes`:
+//! [`run_command`](crate::database::Database::run_command), such as `reIndex`:
 //!
 //! ```no_run
 //! # use driver::bson::doc;
 //! # async fn example(client: driver::Client) -> driver::Result<()> {
-//! let index = doc! { "name": "by_author", "key": { "author": 1 }, "unique": true };
-//! client.database("library").run_command(doc! { "createIndexes": "books", "indexes": [index] }).await?;
+//! client.database("library").run_command(doc! { "reIndex": "books" }).await?;
 //! # Ok(())
 //! # }
 //! ```

@@ -19,23 +19,36 @@ mod aggregate;
 mod bulk_write;
 mod client_bulk_write;
 mod count_documents;
+mod create_collection;
+mod create_index;
+mod create_search_index;
 mod delete;
 mod distinct;
 mod drop;
+mod drop_index;
+mod drop_search_index;
 pub(crate) mod end_sessions;
 mod estimated_document_count;
 mod explain;
 mod find;
+mod find_and_modify;
 mod find_one;
 pub(crate) mod get_more;
 mod insert_many;
 mod insert_one;
 pub(crate) mod kill_cursors;
-mod list_collection_names;
+mod list_collections;
+mod list_databases;
+mod list_indexes;
+mod list_search_indexes;
+mod listing;
+mod modify_collection;
+mod rename_collection;
 mod replace_one;
 mod run_command;
 mod run_cursor_command;
 mod update;
+mod update_search_index;
 
 pub use self::aggregate::{Aggregate, AggregateOptions, AggregateOptionsBuilder};
 pub use self::bulk_write::{
@@ -43,22 +56,51 @@ pub use self::bulk_write::{
 };
 pub use self::client_bulk_write::{BulkWrite, BulkWriteOptions, BulkWriteOptionsBuilder};
 pub use self::count_documents::{CountDocuments, CountOptions, CountOptionsBuilder};
+pub use self::create_collection::{
+    CreateCollection, CreateCollectionOptions, CreateCollectionOptionsBuilder,
+};
+pub use self::create_index::{CreateIndex, CreateIndexOptions, CreateIndexOptionsBuilder};
+pub use self::create_search_index::{
+    CreateSearchIndex, CreateSearchIndexOptions, CreateSearchIndexOptionsBuilder,
+};
 pub use self::delete::{Delete, DeleteOptions, DeleteOptionsBuilder};
 pub use self::distinct::{Distinct, DistinctOptions, DistinctOptionsBuilder};
 pub use self::drop::{
     DropCollection, DropCollectionOptions, DropCollectionOptionsBuilder, DropDatabase,
     DropDatabaseOptions, DropDatabaseOptionsBuilder,
 };
+pub(crate) use self::drop_index::Dropped;
+pub use self::drop_index::{DropIndex, DropIndexOptions, DropIndexOptionsBuilder};
+pub use self::drop_search_index::{
+    DropSearchIndex, DropSearchIndexOptions, DropSearchIndexOptionsBuilder,
+};
 pub use self::estimated_document_count::{
     EstimatedDocumentCount, EstimatedDocumentCountOptions, EstimatedDocumentCountOptionsBuilder,
 };
 pub use self::explain::{Explain, ExplainOptions, ExplainOptionsBuilder};
 pub use self::find::{Find, FindOptions, FindOptionsBuilder};
+pub use self::find_and_modify::{
+    FindOneAndDelete, FindOneAndDeleteOptions, FindOneAndDeleteOptionsBuilder, FindOneAndReplace,
+    FindOneAndReplaceOptions, FindOneAndReplaceOptionsBuilder, FindOneAndUpdate,
+    FindOneAndUpdateOptions, FindOneAndUpdateOptionsBuilder,
+};
 pub use self::find_one::{FindOne, FindOneOptions, FindOneOptionsBuilder};
 pub use self::insert_many::{InsertMany, InsertManyOptions, InsertManyOptionsBuilder};
 pub use self::insert_one::{InsertOne, InsertOneOptions, InsertOneOptionsBuilder};
-pub use self::list_collection_names::{
-    ListCollectionNames, ListCollectionNamesOptions, ListCollectionNamesOptionsBuilder,
+pub use self::list_collections::{
+    ListCollections, ListCollectionsOptions, ListCollectionsOptionsBuilder,
+};
+pub use self::list_databases::{ListDatabases, ListDatabasesOptions, ListDatabasesOptionsBuilder};
+pub use self::list_indexes::{ListIndexes, ListIndexesOptions, ListIndexesOptionsBuilder};
+pub use self::list_search_indexes::{
+    ListSearchIndexOptions, ListSearchIndexOptionsBuilder, ListSearchIndexes,
+};
+pub use self::listing::{ListNames, ListSpecifications, Multiple, Single};
+pub use self::modify_collection::{
+    ModifyCollection, ModifyCollectionOptions, ModifyCollectionOptionsBuilder,
+};
+pub use self::rename_collection::{
+    RenameCollection, RenameCollectionOptions, RenameCollectionOptionsBuilder,
 };
 pub use self::replace_one::{ReplaceOne, ReplaceOptions, ReplaceOptionsBuilder};
 pub use self::run_command::{RunCommand, RunCommandOptions, RunCommandOptionsBuilder};
@@ -68,6 +110,9 @@ pub use self::run_cursor_command::{
 pub use self::session::{ExplicitSession, ImplicitSession};
 pub(crate) use self::update::Multi;
 pub use self::update::{Update, UpdateOptions, UpdateOptionsBuilder};
+pub use self::update_search_index::{
+    UpdateSearchIndex, UpdateSearchIndexOptions, UpdateSearchIndexOptionsBuilder,
+};
 
 /// The future of an operation of the async API.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

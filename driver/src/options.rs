@@ -7,12 +7,16 @@ mod address;
 mod auth;
 mod client;
 mod collation;
+mod collection;
 mod concerns;
+mod index;
+pub(crate) mod lenient;
 mod operation;
 mod proxy;
 mod read_concern;
 mod read_preference;
 pub(crate) mod scram_keys;
+mod search_index;
 mod selection;
 mod server_api;
 mod session;
@@ -28,16 +32,29 @@ pub use self::collation::{
     Collation, CollationAlternate, CollationBuilder, CollationCaseFirst, CollationMaxVariable,
     CollationStrength,
 };
+pub use self::collection::{
+    ChangeStreamPreAndPostImages, ChangeStreamPreAndPostImagesBuilder, ClusteredIndex,
+    ClusteredIndexBuilder, ExpireAfter, IndexModification, IndexModificationBuilder,
+    IndexOptionDefaults, IndexOptionDefaultsBuilder, TimeseriesGranularity, TimeseriesModification,
+    TimeseriesModificationBuilder, TimeseriesOptions, TimeseriesOptionsBuilder, ValidationAction,
+    ValidationLevel,
+};
 pub(crate) use self::concerns::Concerns;
+pub use self::index::{
+    CommitQuorum, IndexModel, IndexModelBuilder, IndexOptions, IndexOptionsBuilder, IndexVersion,
+    Sphere2DIndexVersion, TextIndexVersion,
+};
+pub(crate) use self::lenient::whole_seconds;
 pub use self::operation::{
     CollectionOptions, CollectionOptionsBuilder, CursorType, DatabaseOptions,
-    DatabaseOptionsBuilder, ExplainVerbosity, Hint, UpdateModifications,
+    DatabaseOptionsBuilder, ExplainVerbosity, Hint, ReturnDocument, UpdateModifications,
 };
 pub use self::proxy::{Socks5Proxy, Socks5ProxyBuilder};
 pub use self::read_concern::{ReadConcern, ReadConcernLevel};
 pub use self::read_preference::{
     HedgedReadOptions, ReadPreference, ReadPreferenceOptions, ReadPreferenceOptionsBuilder, TagSet,
 };
+pub use self::search_index::{SearchIndexModel, SearchIndexModelBuilder, SearchIndexType};
 pub use self::selection::{Predicate, SelectionCriteria};
 pub use self::server_api::{ServerApi, ServerApiBuilder, ServerApiVersion};
 pub use self::session::{
@@ -56,15 +73,24 @@ pub use self::write_model::{
 pub use crate::ops::{
     AggregateOptions, AggregateOptionsBuilder, BulkWriteOptions, BulkWriteOptionsBuilder,
     CollectionBulkWriteOptions, CollectionBulkWriteOptionsBuilder, CountOptions,
-    CountOptionsBuilder, DeleteOptions, DeleteOptionsBuilder, DistinctOptions,
+    CountOptionsBuilder, CreateCollectionOptions, CreateCollectionOptionsBuilder,
+    CreateIndexOptions, CreateIndexOptionsBuilder, CreateSearchIndexOptions,
+    CreateSearchIndexOptionsBuilder, DeleteOptions, DeleteOptionsBuilder, DistinctOptions,
     DistinctOptionsBuilder, DropCollectionOptions, DropCollectionOptionsBuilder,
-    DropDatabaseOptions, DropDatabaseOptionsBuilder, EstimatedDocumentCountOptions,
-    EstimatedDocumentCountOptionsBuilder, ExplainOptions, ExplainOptionsBuilder, FindOneOptions,
-    FindOneOptionsBuilder, FindOptions, FindOptionsBuilder, InsertManyOptions,
-    InsertManyOptionsBuilder, InsertOneOptions, InsertOneOptionsBuilder,
-    ListCollectionNamesOptions, ListCollectionNamesOptionsBuilder, ReplaceOptions,
-    ReplaceOptionsBuilder, RunCommandOptions, RunCommandOptionsBuilder, RunCursorCommandOptions,
-    RunCursorCommandOptionsBuilder, UpdateOptions, UpdateOptionsBuilder,
+    DropDatabaseOptions, DropDatabaseOptionsBuilder, DropIndexOptions, DropIndexOptionsBuilder,
+    DropSearchIndexOptions, DropSearchIndexOptionsBuilder, EstimatedDocumentCountOptions,
+    EstimatedDocumentCountOptionsBuilder, ExplainOptions, ExplainOptionsBuilder,
+    FindOneAndDeleteOptions, FindOneAndDeleteOptionsBuilder, FindOneAndReplaceOptions,
+    FindOneAndReplaceOptionsBuilder, FindOneAndUpdateOptions, FindOneAndUpdateOptionsBuilder,
+    FindOneOptions, FindOneOptionsBuilder, FindOptions, FindOptionsBuilder, InsertManyOptions,
+    InsertManyOptionsBuilder, InsertOneOptions, InsertOneOptionsBuilder, ListCollectionsOptions,
+    ListCollectionsOptionsBuilder, ListDatabasesOptions, ListDatabasesOptionsBuilder,
+    ListIndexesOptions, ListIndexesOptionsBuilder, ListSearchIndexOptions,
+    ListSearchIndexOptionsBuilder, ModifyCollectionOptions, ModifyCollectionOptionsBuilder,
+    RenameCollectionOptions, RenameCollectionOptionsBuilder, ReplaceOptions, ReplaceOptionsBuilder,
+    RunCommandOptions, RunCommandOptionsBuilder, RunCursorCommandOptions,
+    RunCursorCommandOptionsBuilder, UpdateOptions, UpdateOptionsBuilder, UpdateSearchIndexOptions,
+    UpdateSearchIndexOptionsBuilder,
 };
 pub use crate::types::{Compressor, DriverInfo, DriverInfoBuilder, ServerAddress};
 pub use crate::uri::{ConnectionString, HostInfo};

@@ -115,6 +115,12 @@ impl RawCursor {
         Ok(RawCursor { operation, batch, state: State::Open(source), deadline: None, timeout })
     }
 
+    /// One that gives nothing, of a command that found nothing to open a cursor over.
+    pub(crate) fn empty(operation: &'static str) -> Self {
+        let (batch, state) = (Batch::empty(), State::Done);
+        RawCursor { operation, batch, state, deadline: None, timeout: Timeout::Unset }
+    }
+
     pub(crate) fn current(&self) -> &RawDocument {
         const EMPTY: &[u8] = &[5, 0, 0, 0, 0];
         let current = RawDocument::from_bytes(self.batch.current());

@@ -122,6 +122,12 @@ impl Batch {
         Batch { reply, next: documents.start + 4, end: documents.end, current: 0..0, taken: 0 }
     }
 
+    /// One without documents.
+    pub(crate) fn empty() -> Self {
+        const EMPTY: [u8; 5] = [5, 0, 0, 0, 0];
+        Batch::new(OwnedReply::of(EMPTY.to_vec()), 0..EMPTY.len())
+    }
+
     /// Moves on to the next document. False at the end of the batch.
     ///
     /// # Errors

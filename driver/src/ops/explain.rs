@@ -4,11 +4,15 @@ use std::borrow::Borrow;
 use std::marker::PhantomData;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::command::On;
 use super::prelude::*;
 use super::session::{ExplicitSession, ImplicitSession};
-use super::{Aggregate, CountDocuments, Delete, Distinct, Find, FindOne, ReplaceOne, Update};
+use super::{
+    Aggregate, CountDocuments, Delete, Distinct, Find, FindOne, FindOneAndDelete,
+    FindOneAndReplace, FindOneAndUpdate, ReplaceOne, Update,
+};
 use crate::decode;
 use crate::exec::{Access, Retry, malformed};
 use crate::options::ExplainVerbosity;
@@ -152,10 +156,13 @@ explainable! {
     [T: 'a, F: Mode] Find<'a, T, F, ExplicitSession<'a>>;
     [T: 'a, F: Mode] Aggregate<'a, T, F, ImplicitSession>;
     [T: 'a, F: Mode] Aggregate<'a, T, F, ExplicitSession<'a>>;
-    [T: serde::de::DeserializeOwned + 'a, F: Mode] FindOne<'a, T, F>;
+    [T: DeserializeOwned + 'a, F: Mode] FindOne<'a, T, F>;
     [T: 'a, F: Mode] CountDocuments<'a, T, F>;
     [T: 'a, F: Mode] Distinct<'a, T, F>;
     [T: 'a, F: Mode] Update<'a, T, F>;
     [T: Serialize + 'a, D: Borrow<T> + Send + 'a, F: Mode] ReplaceOne<'a, T, D, F>;
     [T: 'a, F: Mode] Delete<'a, T, F>;
+    [T: DeserializeOwned + 'a, F: Mode] FindOneAndUpdate<'a, T, F>;
+    [T: Serialize + DeserializeOwned + 'a, D: Borrow<T> + Send + 'a, F: Mode] FindOneAndReplace<'a, T, D, F>;
+    [T: DeserializeOwned + 'a, F: Mode] FindOneAndDelete<'a, T, F>;
 }

@@ -6,7 +6,11 @@ use bson::raw::CStr;
 use bson::{Bson, Document};
 
 use crate::error::{Error, Result};
-use crate::options::{Collation, Hint, ModelDocument};
+use crate::options::{
+    ChangeStreamPreAndPostImages, ClusteredIndex, Collation, CommitQuorum, ExpireAfter, Hint,
+    IndexModification, IndexOptionDefaults, ModelDocument, ReturnDocument, TimeseriesModification,
+    TimeseriesOptions, ValidationAction, ValidationLevel,
+};
 use crate::wire::DocWriter;
 
 /// A value that an option can have.
@@ -52,6 +56,13 @@ impl Field for u64 {
     }
 }
 
+impl Field for ReturnDocument {
+    fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
+        body.bool(key, *self == ReturnDocument::After);
+        Ok(())
+    }
+}
+
 impl Field for Duration {
     fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
         body.millis(key, *self)
@@ -92,4 +103,19 @@ macro_rules! by_serde {
         )*
     };
 }
-by_serde!(Bson, Collation, Hint, String);
+by_serde!(
+    Bson,
+    ChangeStreamPreAndPostImages,
+    ClusteredIndex,
+    Collation,
+    CommitQuorum,
+    ExpireAfter,
+    Hint,
+    IndexModification,
+    IndexOptionDefaults,
+    String,
+    TimeseriesModification,
+    TimeseriesOptions,
+    ValidationAction,
+    ValidationLevel
+);

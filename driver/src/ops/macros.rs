@@ -124,7 +124,7 @@ pub(crate) use options;
 /// It reads `[generics] Operation<'a, Args; F> -> Output, on handle`. `F` stands for the API,
 /// `handle` is the field with the operation's collection, database or client. The operation has the
 /// fields `options` and `session`. One that opens a cursor names its kind of session behind `F`,
-/// and its output as `Cursor<Item; F>`.
+/// and its output as `Cursor<Item; F>`; one that reads its cursor to the end names any output.
 macro_rules! operation {
     ([$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*; F> -> $Output:ty, on $field:ident) => {
         operation! { @parts [$($generic)* F: crate::mode::Mode] $Operation<$life $(, $arg)*, F>, $life, $field }
@@ -147,6 +147,15 @@ macro_rules! operation {
             @run [$($generic)*] $Operation<$life $(, $arg)*, crate::mode::Blocking, $Session>, $life,
             $Cursor<$Item, crate::mode::Blocking>
         }
+    };
+    (
+        [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*; F, $Session:ty> -> $Output:ty
+    ) => {
+        operation! {
+            @perform [$($generic)* F: crate::mode::Mode] $Operation<$life $(, $arg)*, F, $Session>, $life, $Output
+        }
+        operation! { @await [$($generic)*] $Operation<$life $(, $arg)*, crate::mode::Async, $Session>, $life, $Output }
+        operation! { @run [$($generic)*] $Operation<$life $(, $arg)*, crate::mode::Blocking, $Session>, $life, $Output }
     };
 
     (@parts [$($generic:tt)*] $Operation:ty, $life:lifetime, $field:ident) => {

@@ -65,13 +65,14 @@ impl<'a, T: Serialize + 'a, D: Borrow<T> + Send + 'a, F: Mode> Command<'a>
         message: &mut MessageWriter<'_>,
         server: &ConnectionDescription,
     ) -> Result<()> {
-        let mut updates = message.sequence(cstr!("updates"));
-        let size = updates.write(|entry| {
+        let size = message.sequence(cstr!("updates")).write(|entry| {
             entry.serialize(cstr!("q"), &self.filter)?;
-            entry.serialize(cstr!("u"), self.replacement.borrow())?;
+            check_replacement(
+                entry.serialized(cstr!("u"), self.replacement.borrow())?,
+                "update_one",
+            )?;
             self.options().map_or(Ok(()), |options| options.encode_statement(entry))
         })?;
-        check_replacement(updates.last())?;
         exec::check_size("update", size, server)
     }
 
@@ -80,30 +81,25 @@ impl<'a, T: Serialize + 'a, D: Borrow<T> + Send + 'a, F: Mode> Command<'a>
     }
 }
 
-/// Refuses a replacement that begins with an operator, once it has been written as the `u` of
-/// `statement`.
+/// Refuses a replacement that begins with an operator, which is for the method `updating`.
 ///
 /// # Errors
 /// `InvalidArgument`.
-fn check_replacement(statement: &[u8]) -> Result<()> {
-    let statement = RawDocument::from_bytes(statement).map_err(Error::serialization)?;
-    let replacement = statement
-        .get_document("u")
-        .map_err(|_| Error::invalid_argument("the replacement is no document"))?;
+pub(super) fn check_replacement(replacement: &RawDocument, updating: &str) -> Result<()> {
     let Some(first) = replacement.iter_elements().next() else { return Ok(()) };
-    check_first_key(first.map_err(Error::serialization)?.key().as_str())
+    check_first_key(first.map_err(Error::serialization)?.key().as_str(), updating)
 }
 
-/// Refuses a replacement whose first key is an operator.
+/// Refuses a replacement whose first key is an operator, which is for the method `updating`.
 ///
 /// # Errors
 /// `InvalidArgument`.
-pub(super) fn check_first_key(key: &str) -> Result<()> {
+pub(super) fn check_first_key(key: &str, updating: &str) -> Result<()> {
     if !key.starts_with('$') {
         return Ok(());
     }
     Err(Error::invalid_argument(format!(
         "the replacement must be a document without operators, and begins with {key:?}; to change \
-         single fields use update_one"
+         single fields use {updating}"
     )))
 }

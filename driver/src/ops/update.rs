@@ -63,7 +63,7 @@ impl<'a, T, F: Mode> Command<'a> for Update<'a, T, F> {
     }
 
     fn check(&self, _session: Option<&SessionState>) -> Result<()> {
-        check_modifications(&self.update)?;
+        check_modifications(&self.update, "replace_one")?;
         if self.multi == Multi::Many && self.options.as_ref().is_some_and(|o| o.sort.is_some()) {
             return Err(Error::invalid_argument(
                 "it takes no sort: every document that matches is changed",
@@ -95,21 +95,6 @@ impl<'a, T, F: Mode> Command<'a> for Update<'a, T, F> {
 
     fn decode(self, reply: Reply<'a>) -> Result<UpdateResult> {
         result(&reply)
-    }
-}
-
-/// Writes `update` as the field `key`.
-pub(super) fn write_modifications(
-    key: &CStr,
-    update: &UpdateModifications,
-    entry: &mut DocWriter<'_>,
-) -> Result<()> {
-    match update {
-        UpdateModifications::Document(document) => entry.serialize(key, document),
-        UpdateModifications::Pipeline(stages) => {
-            let mut array = entry.array(key);
-            stages.iter().try_for_each(|stage| array.serialize(stage))
-        }
     }
 }
 
@@ -172,11 +157,30 @@ pub(super) fn upserted_ids(reply: &Reply<'_>, statements: usize) -> Result<Vec<(
     Ok(ids)
 }
 
-/// Refuses an update that would replace the document, or change nothing.
+/// Writes `update` as the field `key`.
+///
+/// # Errors
+/// `BsonSerialization`.
+pub(super) fn write_modifications(
+    key: &CStr,
+    update: &UpdateModifications,
+    entry: &mut DocWriter<'_>,
+) -> Result<()> {
+    match update {
+        UpdateModifications::Document(document) => entry.serialize(key, document),
+        UpdateModifications::Pipeline(stages) => {
+            let mut array = entry.array(key);
+            stages.iter().try_for_each(|stage| array.serialize(stage))
+        }
+    }
+}
+
+/// Refuses an update that would replace the document, which is for the method `replacing`, or
+/// change nothing.
 ///
 /// # Errors
 /// `InvalidArgument`.
-pub(super) fn check_modifications(update: &UpdateModifications) -> Result<()> {
+pub(super) fn check_modifications(update: &UpdateModifications, replacing: &str) -> Result<()> {
     let update = match update {
         UpdateModifications::Pipeline(stages) if stages.is_empty() => {
             return Err(Error::invalid_argument(
@@ -190,7 +194,7 @@ pub(super) fn check_modifications(update: &UpdateModifications) -> Result<()> {
         None if !update.is_empty() => Ok(()),
         Some(key) => Err(Error::invalid_argument(format!(
             "the update must consist of operators such as $set, and {key:?} is none; \
-             to replace a whole document use replace_one"
+             to replace a whole document use {replacing}"
         ))),
         None => Err(Error::invalid_argument("the update is empty; give it operators such as $set")),
     }

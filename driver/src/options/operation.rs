@@ -52,6 +52,19 @@ impl ExplainVerbosity {
     }
 }
 
+/// Which state of its document a `find_one_and_update` or `find_one_and_replace` gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum ReturnDocument {
+    /// As it is after the change.
+    #[serde(alias = "After")]
+    After,
+    /// As it was before the change: the default.
+    #[serde(alias = "Before")]
+    Before,
+}
+
 /// The changes of an update: operators or an aggregation pipeline.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

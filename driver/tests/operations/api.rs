@@ -13,6 +13,7 @@ use driver::options::{ClientOptions, SessionOptions};
 use driver::session::{ClientSession, StartTransaction};
 use driver::{Async, Blocking, Error, Mode, Result};
 use futures_util::{StreamExt, TryStreamExt};
+use serde::de::DeserializeOwned;
 use testbed::shared_standalone;
 
 /// Opens clients of an API and runs its operations.
@@ -22,12 +23,12 @@ pub(crate) trait Api: Mode + Sized {
     fn start_session(client: &Client<Self>) -> ClientSession<Self>;
     fn next(cursor: &mut Cursor<Document, Self>) -> Option<Result<Document>>;
     /// All that a cursor gives.
-    fn collect(cursor: Cursor<Document, Self>) -> Result<Vec<Document>>;
+    fn collect<T: DeserializeOwned>(cursor: Cursor<T, Self>) -> Result<Vec<T>>;
     /// All that a cursor gives, read in its session.
-    fn collect_in(
-        cursor: SessionCursor<Document, Self>,
+    fn collect_in<T: DeserializeOwned>(
+        cursor: SessionCursor<T, Self>,
         session: &mut ClientSession<Self>,
-    ) -> Result<Vec<Document>>;
+    ) -> Result<Vec<T>>;
     fn session_with(client: &Client<Self>, options: SessionOptions) -> Result<ClientSession<Self>>;
     /// Runs `callback` in a transaction, by the convenient API.
     fn in_transaction<R: Send, E: From<Error> + Send>(
@@ -64,14 +65,14 @@ impl Api for Async {
         block_on(StreamExt::next(cursor))
     }
 
-    fn collect(cursor: Cursor<Document, Self>) -> Result<Vec<Document>> {
+    fn collect<T: DeserializeOwned>(cursor: Cursor<T, Self>) -> Result<Vec<T>> {
         block_on(cursor.try_collect())
     }
 
-    fn collect_in(
-        mut cursor: SessionCursor<Document, Self>,
+    fn collect_in<T: DeserializeOwned>(
+        mut cursor: SessionCursor<T, Self>,
         session: &mut ClientSession<Self>,
-    ) -> Result<Vec<Document>> {
+    ) -> Result<Vec<T>> {
         std::iter::from_fn(|| block_on(cursor.next(session))).collect()
     }
 
@@ -108,14 +109,14 @@ impl Api for Blocking {
         Iterator::next(cursor)
     }
 
-    fn collect(cursor: Cursor<Document, Self>) -> Result<Vec<Document>> {
+    fn collect<T: DeserializeOwned>(cursor: Cursor<T, Self>) -> Result<Vec<T>> {
         Iterator::collect(cursor)
     }
 
-    fn collect_in(
-        mut cursor: SessionCursor<Document, Self>,
+    fn collect_in<T: DeserializeOwned>(
+        mut cursor: SessionCursor<T, Self>,
         session: &mut ClientSession<Self>,
-    ) -> Result<Vec<Document>> {
+    ) -> Result<Vec<T>> {
         std::iter::from_fn(|| cursor.next(session)).collect()
     }
 

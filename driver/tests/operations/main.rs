@@ -5,9 +5,16 @@
 mod aggregate_database;
 mod api;
 mod bulk_write;
+mod cancel;
 mod client_bulk_write;
+mod collections;
+mod databases;
 mod distinct;
 mod explain;
+mod find_and_modify;
+mod indexes;
 mod observed;
+mod retries;
 mod run_cursor_command;
+mod search_indexes;
 mod transactions;

@@ -61,16 +61,18 @@ pub(in crate::ops) fn check_number(models: &[WriteModel]) -> Result<()> {
 /// `InvalidArgument`.
 pub(in crate::ops) fn check_model(model: &WriteModel) -> Result<()> {
     match model {
-        WriteModel::UpdateOne(model) => update::check_modifications(&model.update),
-        WriteModel::UpdateMany(model) => update::check_modifications(&model.update),
+        WriteModel::UpdateOne(model) => update::check_modifications(&model.update, "replace_one"),
+        WriteModel::UpdateMany(model) => update::check_modifications(&model.update, "replace_one"),
         WriteModel::ReplaceOne(model) => match &model.replacement {
             ModelDocument::Document(document) => {
-                document.keys().next().map_or(Ok(()), |key| replace_one::check_first_key(key))
+                let key = document.keys().next();
+                key.map_or(Ok(()), |key| replace_one::check_first_key(key, "update_one"))
             }
             ModelDocument::Raw(document) => match document.iter_elements().next() {
                 None => Ok(()),
                 Some(first) => replace_one::check_first_key(
                     first.map_err(Error::serialization)?.key().as_str(),
+                    "update_one",
                 ),
             },
         },

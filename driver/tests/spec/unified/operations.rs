@@ -72,7 +72,7 @@ pub(crate) type Ended<F> = driver::Result<Answer<F>>;
 pub(crate) type InSession<'a, F> = Option<&'a mut ClientSession<F>>;
 
 /// A job on a client.
-type OnClient<F> = Box<dyn FnOnce(&Watched<F>) -> Result<Ended<F>, Stop>>;
+type OnClient<F> = Box<dyn FnOnce(&Watched<F>, InSession<'_, F>) -> Result<Ended<F>, Stop>>;
 /// A job on a database.
 type OnDatabase<F> = Box<dyn FnOnce(&Database<F>, InSession<'_, F>) -> Ended<F>>;
 /// A job on a collection.
@@ -97,7 +97,9 @@ pub(crate) enum Job<F: Api> {
 /// The result of a function in the registry.
 pub(crate) type Read<F> = Result<Job<F>, Stop>;
 
-fn on_client<F: Api>(job: impl FnOnce(&Watched<F>) -> Result<Ended<F>, Stop> + 'static) -> Read<F> {
+fn on_client<F: Api>(
+    job: impl FnOnce(&Watched<F>, InSession<'_, F>) -> Result<Ended<F>, Stop> + 'static,
+) -> Read<F> {
     Ok(Job::Client(Box::new(job)))
 }
 

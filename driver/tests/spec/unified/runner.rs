@@ -121,7 +121,7 @@ impl<F: Api> Runner<F> {
                 Some(session) => Some(session.as_mut().ok_or("the session has ended")?),
             };
             match (job, entity) {
-                (Job::Client(job), Entity::Client(client)) => job(&client)?,
+                (Job::Client(job), Entity::Client(client)) => job(&client, held)?,
                 (Job::Database(job), Entity::Database(database)) => job(&database, held),
                 (Job::Collection(job), Entity::Collection(collection)) => job(&collection, held),
                 (Job::Session(job), Entity::Session(session)) => job(self, &session)?,

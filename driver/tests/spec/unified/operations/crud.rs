@@ -6,7 +6,8 @@ use bson::{Bson, Document, doc};
 use driver::Namespace;
 use driver::options::{
     CollectionBulkWriteOptions, CountOptions, DeleteManyModel, DeleteOneModel, DeleteOptions,
-    DistinctOptions, EstimatedDocumentCountOptions, InsertManyOptions, InsertOneModel,
+    DistinctOptions, EstimatedDocumentCountOptions, FindOneAndDeleteOptions,
+    FindOneAndReplaceOptions, FindOneAndUpdateOptions, InsertManyOptions, InsertOneModel,
     InsertOneOptions, ReplaceOneModel, ReplaceOptions, UpdateManyModel, UpdateOneModel,
     UpdateOptions, WriteModel,
 };
@@ -29,11 +30,9 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Collection, "deleteOne", delete_one);
     registry.add(Kind::Collection, "deleteMany", delete_many);
     registry.add(Kind::Collection, "bulkWrite", bulk_write);
-    registry.lacks(
-        Kind::Collection,
-        &["findOneAndDelete", "findOneAndReplace", "findOneAndUpdate"],
-        "find and modify",
-    );
+    registry.add(Kind::Collection, "findOneAndUpdate", find_one_and_update);
+    registry.add(Kind::Collection, "findOneAndReplace", find_one_and_replace);
+    registry.add(Kind::Collection, "findOneAndDelete", find_one_and_delete);
     registry.lacks(
         Kind::Collection,
         &["count", "mapReduce"],
@@ -252,6 +251,52 @@ pub(crate) fn bulk_written(result: &BulkWriteResult) -> Document {
         "upsertedCount": result.upserted_count as i64,
         "upsertedIds": by_position(&result.upserted_ids),
     }
+}
+
+fn find_one_and_update<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let (filter, update) = (arguments.required("filter")?, arguments.update()?);
+    let mut options = FindOneAndUpdateOptions::default();
+    fill!(options from arguments:
+        array_filters = "arrayFilters", bypass_document_validation = "bypassDocumentValidation", projection = "projection",
+        return_document = "returnDocument", sort = "sort", upsert = "upsert", collation = "collation", hint = "hint",
+        let_vars = "let", comment = "comment");
+    options.max_time = arguments.millis("maxTimeMS")?;
+    on_collection(move |collection, session| {
+        let operation = collection.find_one_and_update(filter, update).with_options(options);
+        end!(F, operation, session).map(found)
+    })
+}
+
+fn find_one_and_replace<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let filter: Document = arguments.required("filter")?;
+    let replacement: Document = arguments.required("replacement")?;
+    let mut options = FindOneAndReplaceOptions::default();
+    fill!(options from arguments:
+        bypass_document_validation = "bypassDocumentValidation", projection = "projection",
+        return_document = "returnDocument", sort = "sort", upsert = "upsert", collation = "collation", hint = "hint",
+        let_vars = "let", comment = "comment");
+    options.max_time = arguments.millis("maxTimeMS")?;
+    on_collection(move |collection, session| {
+        let operation = collection.find_one_and_replace(filter, replacement).with_options(options);
+        end!(F, operation, session).map(found)
+    })
+}
+
+fn find_one_and_delete<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let filter: Document = arguments.required("filter")?;
+    let mut options = FindOneAndDeleteOptions::default();
+    fill!(options from arguments:
+        projection = "projection", sort = "sort", collation = "collation", hint = "hint", let_vars = "let",
+        comment = "comment");
+    options.max_time = arguments.millis("maxTimeMS")?;
+    on_collection(move |collection, session| {
+        let operation = collection.find_one_and_delete(filter).with_options(options);
+        end!(F, operation, session).map(found)
+    })
+}
+
+fn found<F: Api>(document: Option<Document>) -> Answer<F> {
+    document.map_or(Bson::Null, Bson::Document).into()
 }
 
 fn count<F: Api>(count: u64) -> Answer<F> {

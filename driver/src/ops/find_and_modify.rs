@@ -1,0 +1,60 @@
+//! `findAndModify`: changes one document and returns its state before or after the change.
+//!
+//! Each of the three operations has a file. The shared parts of the command and of the reply are
+//! here.
+
+mod delete;
+mod replace;
+mod update;
+
+use bson::raw::RawBsonRef;
+use serde::de::DeserializeOwned;
+
+pub use self::delete::{FindOneAndDelete, FindOneAndDeleteOptions, FindOneAndDeleteOptionsBuilder};
+pub use self::replace::{
+    FindOneAndReplace, FindOneAndReplaceOptions, FindOneAndReplaceOptionsBuilder,
+};
+pub use self::update::{FindOneAndUpdate, FindOneAndUpdateOptions, FindOneAndUpdateOptionsBuilder};
+use super::prelude::*;
+use crate::decode;
+use crate::error::ErrorKind;
+use crate::exec::malformed;
+
+/// The wire version of MongoDB 4.4, the first whose `findAndModify` takes a hint.
+const HINTS: i32 = 9;
+
+/// Writes the beginning of the command.
+///
+/// # Errors
+/// `IncompatibleServer` for a hint that the server does not take; `BsonSerialization`.
+fn write_head(
+    collection: &str,
+    filter: &Document,
+    hint: Option<&Hint>,
+    body: &mut DocWriter<'_>,
+    server: &ConnectionDescription,
+) -> Result<()> {
+    if hint.is_some() && server.max_wire_version < HINTS {
+        return Err(Error::new(ErrorKind::IncompatibleServer {
+            message: "findAndModify takes a hint from MongoDB 4.4 on; leave the hint out".into(),
+        }));
+    }
+    body.str(cstr!("findAndModify"), collection);
+    body.serialize(cstr!("query"), filter)
+}
+
+/// The document in the reply. `None` if there is none, and for an unacknowledged write.
+///
+/// # Errors
+/// `InvalidResponse` when the reply has no `value`; `BsonDeserialization` when it is no `T`.
+fn found<T: DeserializeOwned>(reply: &Reply<'_>) -> Result<Option<T>> {
+    let at_host = |error: Error| error.at(reply.host());
+    match reply.document().get("value").map_err(|cause| at_host(malformed(cause)))? {
+        Some(RawBsonRef::Document(value)) => decode::from_slice(value.as_bytes())
+            .map(Some)
+            .map_err(|cause| at_host(Error::deserialization(cause))),
+        Some(RawBsonRef::Null) => Ok(None),
+        None if reply.document().is_empty() => Ok(None),
+        _ => Err(at_host(Error::invalid_response("its value is neither a document nor null"))),
+    }
+}

@@ -1,0 +1,75 @@
+//! `findAndModify` with a whole document in place of the old one.
+
+use std::borrow::Borrow;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::super::prelude::*;
+use super::super::replace_one::check_replacement;
+use super::{found, write_head};
+use crate::options::ReturnDocument;
+
+/// Replaces one document and gives it. Made by [`Collection::find_one_and_replace`].
+#[must_use = "an operation does nothing until it is awaited or run"]
+pub struct FindOneAndReplace<'a, T, D, F: Mode> {
+    pub(crate) collection: &'a Collection<T, F>,
+    pub(crate) filter: Document,
+    pub(crate) replacement: D,
+    pub(crate) options: Option<Box<FindOneAndReplaceOptions>>,
+    pub(crate) session: Option<&'a mut SessionState>,
+}
+
+options! {
+    /// The options of [`Collection::find_one_and_replace`].
+    FindOneAndReplaceOptions, FindOneAndReplaceOptionsBuilder for ['a, T, D, F: Mode] FindOneAndReplace<'a, T, D, F> {
+        /// Skips document validation.
+        bypass_document_validation: bool = "bypassDocumentValidation",
+        /// The time limit of the server's work.
+        max_time: Duration,
+        /// The fields of the document to give.
+        projection: Document = "fields",
+        /// Whether the document is given as it was, which is the default, or as it is then.
+        return_document: ReturnDocument = "new",
+        /// The order in which the first match is the one to replace.
+        sort: Document = "sort",
+        /// Inserts the replacement when no document matches.
+        upsert: bool = "upsert",
+        /// The write concern.
+        write_concern: WriteConcern,
+        /// The rules for comparing strings.
+        collation: Collation = "collation",
+        /// The index to use. Servers from 4.4 on.
+        hint: Hint = "hint",
+        /// Variables that expressions can refer to as `$$name`. Servers from 5.0 on.
+        let_vars: Document = "let",
+        /// A comment, shown in the server's logs and profiles.
+        comment: Bson as impl Into<Bson> = "comment",
+    }
+}
+
+operation! {
+    [T: Serialize + DeserializeOwned + 'a, D: Borrow<T> + Send + 'a,]
+    FindOneAndReplace<'a, T, D; F> -> Option<T>, on collection
+}
+
+impl<'a, T: Serialize + DeserializeOwned + 'a, D: Borrow<T> + Send + 'a, F: Mode> Command<'a>
+    for FindOneAndReplace<'a, T, D, F>
+{
+    type Output = Option<T>;
+
+    fn meta(&self) -> &'static Meta {
+        const { &Meta::write("find_one_and_replace", "findAndModify") }
+    }
+
+    fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()> {
+        let hint = self.options.as_ref().and_then(|options| options.hint.as_ref());
+        write_head(self.collection.name(), &self.filter, hint, body, server)?;
+        let replacement = body.serialized(cstr!("update"), self.replacement.borrow())?;
+        check_replacement(replacement, "find_one_and_update")
+    }
+
+    fn decode(self, reply: Reply<'a>) -> Result<Option<T>> {
+        found(&reply)
+    }
+}

@@ -1,0 +1,72 @@
+//! `findAndModify` that changes fields.
+
+use serde::de::DeserializeOwned;
+
+use super::super::prelude::*;
+use super::super::update::{check_modifications, write_modifications};
+use super::{found, write_head};
+use crate::options::{ReturnDocument, UpdateModifications};
+
+/// Changes one document and gives it. Made by [`Collection::find_one_and_update`].
+#[must_use = "an operation does nothing until it is awaited or run"]
+pub struct FindOneAndUpdate<'a, T, F: Mode> {
+    pub(crate) collection: &'a Collection<T, F>,
+    pub(crate) filter: Document,
+    pub(crate) update: UpdateModifications,
+    pub(crate) options: Option<Box<FindOneAndUpdateOptions>>,
+    pub(crate) session: Option<&'a mut SessionState>,
+}
+
+options! {
+    /// The options of [`Collection::find_one_and_update`].
+    FindOneAndUpdateOptions, FindOneAndUpdateOptionsBuilder for ['a, T, F: Mode] FindOneAndUpdate<'a, T, F> {
+        /// The elements of arrays that `$[name]` stands for.
+        array_filters: Vec<Document> as impl IntoIterator<Item = Document> => Vec::from_iter = "arrayFilters",
+        /// Skips document validation.
+        bypass_document_validation: bool = "bypassDocumentValidation",
+        /// The time limit of the server's work.
+        max_time: Duration,
+        /// The fields of the document to give.
+        projection: Document = "fields",
+        /// Whether the document is given as it was, which is the default, or as it is then.
+        return_document: ReturnDocument = "new",
+        /// The order in which the first match is the one to change.
+        sort: Document = "sort",
+        /// Inserts a document when none matches.
+        upsert: bool = "upsert",
+        /// The write concern.
+        write_concern: WriteConcern,
+        /// The rules for comparing strings.
+        collation: Collation = "collation",
+        /// The index to use. Servers from 4.4 on.
+        hint: Hint = "hint",
+        /// Variables that expressions can refer to as `$$name`. Servers from 5.0 on.
+        let_vars: Document = "let",
+        /// A comment, shown in the server's logs and profiles.
+        comment: Bson as impl Into<Bson> = "comment",
+    }
+}
+
+operation! { [T: DeserializeOwned + 'a,] FindOneAndUpdate<'a, T; F> -> Option<T>, on collection }
+
+impl<'a, T: DeserializeOwned, F: Mode> Command<'a> for FindOneAndUpdate<'a, T, F> {
+    type Output = Option<T>;
+
+    fn meta(&self) -> &'static Meta {
+        const { &Meta::write("find_one_and_update", "findAndModify") }
+    }
+
+    fn check(&self, _session: Option<&SessionState>) -> Result<()> {
+        check_modifications(&self.update, "find_one_and_replace")
+    }
+
+    fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()> {
+        let hint = self.options.as_ref().and_then(|options| options.hint.as_ref());
+        write_head(self.collection.name(), &self.filter, hint, body, server)?;
+        write_modifications(cstr!("update"), &self.update, body)
+    }
+
+    fn decode(self, reply: Reply<'a>) -> Result<Option<T>> {
+        found(&reply)
+    }
+}

@@ -1,0 +1,94 @@
+//! `collMod`: changes the options of a collection.
+
+use super::create_collection::check_name;
+use super::prelude::*;
+use crate::database::Database;
+use crate::options::{
+    ChangeStreamPreAndPostImages, ExpireAfter, IndexModification, TimeseriesModification,
+    ValidationAction, ValidationLevel, whole_seconds,
+};
+
+/// Changes the options of a collection or a view. Made by [`Database::modify_collection`].
+#[must_use = "an operation does nothing until it is awaited or run"]
+pub struct ModifyCollection<'a, F: Mode> {
+    pub(crate) database: &'a Database<F>,
+    pub(crate) name: String,
+    pub(crate) options: Option<Box<ModifyCollectionOptions>>,
+    pub(crate) session: Option<&'a mut SessionState>,
+}
+
+options! {
+    /// The options of [`Database::modify_collection`]: what is not named stays as it is.
+    ModifyCollectionOptions, ModifyCollectionOptionsBuilder for ['a, F: Mode] ModifyCollection<'a, F> {
+        /// The index to change, and how.
+        index: IndexModification = "index",
+        /// Documents must match it; an empty one lets all pass.
+        validator: Document = "validator",
+        /// How strictly the validator holds.
+        validation_level: ValidationLevel = "validationLevel",
+        /// What becomes of a document that the validator refuses.
+        validation_action: ValidationAction = "validationAction",
+        /// The collection or view that the view is of. It needs a `pipeline`.
+        view_on: String as impl Into<String> = "viewOn",
+        /// The pipeline of the view. It needs a `view_on`.
+        pipeline: Vec<Document> as impl IntoIterator<Item = Document> => Vec::from_iter = "pipeline",
+        /// The size of a capped collection, in bytes. Servers from 6.0 on.
+        capped_size: u64 = "cappedSize",
+        /// The largest number of documents in a capped collection; 0 for no bound. Servers from 6.0 on.
+        capped_max: u64 = "cappedMax",
+        /// What is changed of a time series.
+        timeseries: TimeseriesModification = "timeseries",
+        /// How long the documents of a time series or clustered collection are kept.
+        expire_after_seconds: ExpireAfter as impl Into<ExpireAfter> = "expireAfterSeconds",
+        /// Whether change streams can give documents as they were before a change. Servers from 6.0 on.
+        change_stream_pre_and_post_images: ChangeStreamPreAndPostImages = "changeStreamPreAndPostImages",
+        /// Only looks whether an index could become unique. Servers from 6.0 on.
+        dry_run: bool = "dryRun",
+        /// The write concern.
+        write_concern: WriteConcern,
+        /// A comment, shown in the server's logs and profiles.
+        comment: Bson as impl Into<Bson> = "comment",
+    }
+}
+
+operation! { [] ModifyCollection<'a; F> -> (), on database }
+
+impl<'a, F: Mode> Command<'a> for ModifyCollection<'a, F> {
+    type Output = ();
+
+    fn meta(&self) -> &'static Meta {
+        const { &Meta::write_once("modify_collection", "collMod") }
+    }
+
+    fn check(&self, _session: Option<&SessionState>) -> Result<()> {
+        check_name("the name of the collection", &self.name)?;
+        let Some(options) = &self.options else { return Ok(()) };
+        if let Some(ExpireAfter::Duration(duration)) = options.expire_after_seconds {
+            whole_seconds("expire_after_seconds", Some(duration))?;
+        }
+        if let Some(timeseries) = &options.timeseries {
+            whole_seconds("bucket_max_span", timeseries.bucket_max_span)?;
+            whole_seconds("bucket_rounding", timeseries.bucket_rounding)?;
+        }
+        let Some(index) = &options.index else { return Ok(()) };
+        whole_seconds("expire_after", index.expire_after)?;
+        match (&index.name, &index.key_pattern) {
+            (None, None) => Err(Error::invalid_argument(
+                "the index to change is not named; set its name or its key_pattern",
+            )),
+            (Some(_), Some(_)) => Err(Error::invalid_argument(
+                "the index to change has a name and a key_pattern; set one of the two",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
+        body.str(cstr!("collMod"), &self.name);
+        Ok(())
+    }
+
+    fn decode(self, _reply: Reply<'a>) -> Result<()> {
+        Ok(())
+    }
+}

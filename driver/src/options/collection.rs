@@ -1,0 +1,266 @@
+//! What a collection can be besides a plain one: time series, clustered, validated.
+
+use std::time::Duration;
+
+use bson::{Document, doc};
+use serde::{Deserialize, Serialize};
+
+use super::lenient;
+
+/// How strictly the validator of a collection holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum ValidationLevel {
+    /// Not at all.
+    Off,
+    /// For every insert and update: the default.
+    Strict,
+    /// For inserts, and for updates of documents that are valid already.
+    Moderate,
+    /// Another one, of a server that is newer than this driver.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// What becomes of a document that the validator refuses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum ValidationAction {
+    /// The write fails: the default.
+    Error,
+    /// The write is done, and the server's log has a warning.
+    Warn,
+    /// Another one, of a server that is newer than this driver.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// A clustered collection's order. Servers from 5.3 on.
+///
+/// Its default is what servers demand: `{ key: { _id: 1 }, unique: true }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ClusteredIndex {
+    /// The key; servers demand `{ _id: 1 }`.
+    pub key: Document,
+    /// Servers demand `true`.
+    pub unique: bool,
+    /// The name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The version of the format; servers take 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub v: Option<i32>,
+}
+
+impl Default for ClusteredIndex {
+    fn default() -> Self {
+        ClusteredIndex { key: doc! { "_id": 1 }, unique: true, name: None, v: None }
+    }
+}
+
+builder! {
+    /// Builds a [`ClusteredIndex`].
+    ClusteredIndexBuilder builds ClusteredIndex {
+        key: Document,
+        unique: bool,
+        name: Option<String>,
+        v: Option<i32>,
+    }
+}
+
+/// Options of every index of a collection, that of `_id` included.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct IndexOptionDefaults {
+    /// What the storage engine is to be told: `{ <engine>: <options> }`.
+    pub storage_engine: Document,
+}
+
+builder! {
+    /// Builds [`IndexOptionDefaults`].
+    IndexOptionDefaultsBuilder builds IndexOptionDefaults {
+        storage_engine: Document,
+    }
+}
+
+/// A time series. Servers from 5.0 on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct TimeseriesOptions {
+    /// The field with the time of each measurement, a BSON date.
+    pub time_field: String,
+    /// The field that says to which series a measurement belongs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meta_field: Option<String>,
+    /// How far apart the measurements of a series are. Default: seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granularity: Option<TimeseriesGranularity>,
+    /// The longest time between the measurements of one bucket, in place of the granularity; the
+    /// same as `bucket_rounding`. Whole seconds. Servers from 6.3 on.
+    #[serde(
+        default,
+        rename = "bucketMaxSpanSeconds",
+        skip_serializing_if = "Option::is_none",
+        with = "lenient::seconds"
+    )]
+    pub bucket_max_span: Option<Duration>,
+    /// The beginning of a bucket is a multiple of this; the same as `bucket_max_span`. Whole
+    /// seconds. Servers from 6.3 on.
+    #[serde(
+        default,
+        rename = "bucketRoundingSeconds",
+        skip_serializing_if = "Option::is_none",
+        with = "lenient::seconds"
+    )]
+    pub bucket_rounding: Option<Duration>,
+}
+
+builder! {
+    /// Builds [`TimeseriesOptions`]. The time field must be set.
+    TimeseriesOptionsBuilder builds TimeseriesOptions {
+        time_field: String,
+        meta_field: Option<String>,
+        granularity: Option<TimeseriesGranularity>,
+        bucket_max_span: Option<Duration>,
+        bucket_rounding: Option<Duration>,
+    }
+}
+
+/// How far apart the measurements of a series are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum TimeseriesGranularity {
+    /// Seconds.
+    Seconds,
+    /// Minutes.
+    Minutes,
+    /// Hours.
+    Hours,
+    /// Another one, of a server that is newer than this driver.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// Whether change streams can give documents as they were before and after a change. Servers from
+/// 6.0 on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ChangeStreamPreAndPostImages {
+    /// Whether they can.
+    pub enabled: bool,
+}
+
+builder! {
+    /// Builds [`ChangeStreamPreAndPostImages`].
+    ChangeStreamPreAndPostImagesBuilder builds ChangeStreamPreAndPostImages {
+        enabled: bool,
+    }
+}
+
+/// What is changed of an index by `modify_collection`. It is named by its name or its keys.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct IndexModification {
+    /// The name of the index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The keys of the index, in place of its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_pattern: Option<Document>,
+    /// How long the documents of a TTL index are kept. Whole seconds.
+    #[serde(
+        rename = "expireAfterSeconds",
+        skip_serializing_if = "Option::is_none",
+        with = "lenient::seconds"
+    )]
+    pub expire_after: Option<Duration>,
+    /// Hides the index from the query planner, or shows it again. Servers from 4.4 on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<bool>,
+    /// Refuses new duplicates, as the first step to a unique index. Servers from 6.0 on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepare_unique: Option<bool>,
+    /// Makes it unique, as the second step. Servers from 6.0 on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique: Option<bool>,
+}
+
+builder! {
+    /// Builds an [`IndexModification`].
+    IndexModificationBuilder builds IndexModification {
+        name: Option<String>,
+        key_pattern: Option<Document>,
+        expire_after: Option<Duration>,
+        hidden: Option<bool>,
+        prepare_unique: Option<bool>,
+        unique: Option<bool>,
+    }
+}
+
+/// What is changed of a time series by `modify_collection`. Buckets can only become longer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct TimeseriesModification {
+    /// How far apart the measurements of a series are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub granularity: Option<TimeseriesGranularity>,
+    /// As [`TimeseriesOptions::bucket_max_span`].
+    #[serde(
+        rename = "bucketMaxSpanSeconds",
+        skip_serializing_if = "Option::is_none",
+        with = "lenient::seconds"
+    )]
+    pub bucket_max_span: Option<Duration>,
+    /// As [`TimeseriesOptions::bucket_rounding`].
+    #[serde(
+        rename = "bucketRoundingSeconds",
+        skip_serializing_if = "Option::is_none",
+        with = "lenient::seconds"
+    )]
+    pub bucket_rounding: Option<Duration>,
+}
+
+builder! {
+    /// Builds a [`TimeseriesModification`].
+    TimeseriesModificationBuilder builds TimeseriesModification {
+        granularity: Option<TimeseriesGranularity>,
+        bucket_max_span: Option<Duration>,
+        bucket_rounding: Option<Duration>,
+    }
+}
+
+/// How long the documents of a time series or clustered collection are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExpireAfter {
+    /// This long. Whole seconds.
+    Duration(Duration),
+    /// For ever.
+    Off,
+}
+
+impl From<Duration> for ExpireAfter {
+    fn from(duration: Duration) -> Self {
+        ExpireAfter::Duration(duration)
+    }
+}
+
+impl Serialize for ExpireAfter {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            ExpireAfter::Duration(duration) => {
+                lenient::seconds::serialize(&Some(*duration), serializer)
+            }
+            ExpireAfter::Off => serializer.serialize_str("off"),
+        }
+    }
+}
