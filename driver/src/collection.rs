@@ -401,7 +401,8 @@ impl<T, F: Mode> Collection<T, F> {
     /// }
     ///
     /// # fn example(monkeys: driver::Collection<Monkey>) -> driver::Result<()> {
-    /// let models = ["Mabel", "Kiki"].map(|name| monkeys.insert_one_model(Monkey { name: name.into() }));
+    /// let monkey = |name: &str| Monkey { name: name.into() };
+    /// let models = ["Mabel", "Kiki"].map(|name| monkeys.insert_one_model(monkey(name)));
     /// # drop(models);
     /// # Ok(())
     /// # }
@@ -418,6 +419,16 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// # Errors
     /// `BsonSerialization` when the replacement cannot be written as BSON.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(stock: driver::Collection<Document>) -> driver::Result<()> {
+    /// let pear = stock.replace_one_model(doc! { "_id": "pear" }, doc! { "left": 7 })?;
+    /// stock.bulk_write([pear.upsert(true)]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn replace_one_model(
         &self,
         filter: Document,
@@ -431,6 +442,16 @@ impl<T, F: Mode> Collection<T, F> {
     }
 
     /// A model that changes one document of this collection that matches `filter`.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(stock: driver::Collection<Document>) -> driver::Result<()> {
+    /// let take = |id| stock.update_one_model(doc! { "_id": id }, doc! { "$inc": { "left": -1 } });
+    /// stock.bulk_write(["pear", "fig"].map(take)).ordered(false).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn update_one_model(
         &self,
         filter: Document,
@@ -440,6 +461,16 @@ impl<T, F: Mode> Collection<T, F> {
     }
 
     /// A model that changes all documents of this collection that match `filter`.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(stock: driver::Collection<Document>) -> driver::Result<()> {
+    /// let mark = doc! { "$set": { "sold_out": true } };
+    /// stock.bulk_write([stock.update_many_model(doc! { "left": 0 }, mark)]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn update_many_model(
         &self,
         filter: Document,
@@ -449,11 +480,30 @@ impl<T, F: Mode> Collection<T, F> {
     }
 
     /// A model that deletes one document of this collection that matches `filter`.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(stock: driver::Collection<Document>) -> driver::Result<()> {
+    /// let models = ["pear", "fig"].map(|id| stock.delete_one_model(doc! { "_id": id }));
+    /// println!("{} deleted", stock.bulk_write(models).await?.deleted_count);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn delete_one_model(&self, filter: Document) -> DeleteOneModel {
         DeleteOneModel::of(self.namespace(), filter)
     }
 
     /// A model that deletes all documents of this collection that match `filter`.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(stock: driver::Collection<Document>) -> driver::Result<()> {
+    /// stock.bulk_write([stock.delete_many_model(doc! { "left": 0 })]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn delete_many_model(&self, filter: Document) -> DeleteManyModel {
         DeleteManyModel::of(self.namespace(), filter)
     }

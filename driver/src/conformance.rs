@@ -10,8 +10,18 @@ pub mod pool;
 pub mod selection;
 pub mod topology;
 
+use bson::Document;
+
+use crate::collection::Collection;
 use crate::error::{Error, Result};
+use crate::mode::Mode;
+pub use crate::ops::count::{CommandCountOptions, CommandCountOptionsBuilder, Count};
 use crate::options::WriteConcern;
+
+/// Counts the documents that match `filter` by the deprecated command `count`.
+pub fn count<T, F: Mode>(collection: &Collection<T, F>, filter: Document) -> Count<'_, T, F> {
+    Count { collection, filter, options: None, session: None }
+}
 
 /// An error about invalid input.
 pub fn invalid(why: impl std::fmt::Display) -> Error {

@@ -18,6 +18,7 @@ pub(crate) mod session;
 mod aggregate;
 mod bulk_write;
 mod client_bulk_write;
+pub(crate) mod count;
 mod count_documents;
 mod create_collection;
 mod create_index;

@@ -9,7 +9,7 @@ use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
 use crate::exec::{RequestContext, Setting, Target};
 use crate::session::ClientSession;
 
-/// Runs a pipeline from which `T` come out. Made by [`Collection::aggregate`] and
+/// Runs a pipeline from which `T` come out. Returned by [`Collection::aggregate`] and
 /// [`Database::aggregate`](crate::database::Database::aggregate).
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct Aggregate<'a, T, F: Mode, S = ImplicitSession> {

@@ -25,7 +25,7 @@ use crate::exec::{self, RequestContext, Setting, Target};
 use crate::options::WriteModel;
 use crate::results::BulkWriteResult;
 
-/// Writes many models. Made by [`Collection::bulk_write`].
+/// Writes many models. Returned by [`Collection::bulk_write`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct CollectionBulkWrite<'a, F: Mode> {
     on: On<'a>,
@@ -37,15 +37,17 @@ pub struct CollectionBulkWrite<'a, F: Mode> {
 
 options! {
     /// The options of [`Collection::bulk_write`].
-    CollectionBulkWriteOptions, CollectionBulkWriteOptionsBuilder for ['a, F: Mode] CollectionBulkWrite<'a, F> {
+    CollectionBulkWriteOptions, CollectionBulkWriteOptionsBuilder
+    for ['a, F: Mode] CollectionBulkWrite<'a, F> {
         /// Skips document validation.
         bypass_document_validation: bool,
-        /// Ends the operation at the first model that is refused. Default: true. Otherwise all models are tried,
-        /// in an order of the driver's choice.
+        /// Ends the operation at the first model that is refused. Default: true. Otherwise all models
+        /// are tried, in an order of the driver's choice.
         ordered: bool,
         /// The write concern of each command.
         write_concern: WriteConcern,
-        /// Variables that the expressions of updates and deletes can refer to as `$$name`. Servers from 5.0 on.
+        /// Variables that the expressions of updates and deletes can refer to as `$$name`. Servers
+        /// from 5.0 on.
         let_vars: Document,
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",

@@ -19,7 +19,7 @@ use crate::options::WriteModel;
 use crate::results::{SummaryBulkWriteResult, VerboseBulkWriteResult};
 
 /// Writes many models of any collections, and gives an `R`: a [`SummaryBulkWriteResult`] or a
-/// [`VerboseBulkWriteResult`]. Made by [`Client::bulk_write`](crate::client::Client::bulk_write).
+/// [`VerboseBulkWriteResult`]. Returned by [`Client::bulk_write`](crate::client::Client::bulk_write).
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct BulkWrite<'a, R, F: Mode> {
     on: On<'a>,
@@ -32,7 +32,8 @@ pub struct BulkWrite<'a, R, F: Mode> {
 options! {
     /// The options of [`Client::bulk_write`](crate::client::Client::bulk_write).
     BulkWriteOptions, BulkWriteOptionsBuilder for ['a, R, F: Mode] BulkWrite<'a, R, F> {
-        /// Ends the operation at the first model that is refused. Default: true. Otherwise all models are tried.
+        /// Ends the operation at the first model that is refused. Default: true. Otherwise all models
+        /// are tried.
         ordered: bool,
         /// Skips document validation.
         bypass_document_validation: bool = "bypassDocumentValidation",

@@ -19,7 +19,7 @@ use crate::options::ExplainVerbosity;
 use crate::wire::Flags;
 use crate::wire::message::{RequestId, request_document};
 
-/// Explains an operation. Made by the method `explain` of the operation, such as
+/// Explains an operation. Returned by the method `explain` of the operation, such as
 /// [`Find::explain`].
 ///
 /// Options of the operation that are set before are explained with it. Neither its read concern nor
@@ -36,9 +36,10 @@ pub struct Explain<'a, F: Mode> {
 options! {
     /// The options of the `explain` of an operation.
     ExplainOptions, ExplainOptionsBuilder for ['a, F: Mode] Explain<'a, F> {
-        /// How much is told. Default: the server's, which is [`ExplainVerbosity::AllPlansExecution`].
+        /// The amount of detail. Default: the server's, [`ExplainVerbosity::AllPlansExecution`].
         verbosity: ExplainVerbosity = (fn write_verbosity),
-        /// The time limit of the server's work on the `explain` command. Default: that of the operation.
+        /// The time limit of the server's work on the `explain` command. Default: that of the
+        /// operation.
         max_time: Duration,
         /// The servers that may answer. Default: as for the operation.
         selection_criteria: SelectionCriteria,
@@ -129,8 +130,9 @@ macro_rules! explainable {
     ($( [$($generic:tt)*] $Operation:ty; )*) => {
         $(
             impl<'a, $($generic)*> $Operation {
-                /// Explains the operation in place of carrying it out. Nothing is changed. How much is told,
-                /// and the time limit (`max_time`, `timeout`), are options of the [`Explain`].
+                /// Explains the operation in place of carrying it out. Nothing is changed. The
+                /// amount of detail and the time limit (`max_time`, `timeout`) are options of the
+                /// [`Explain`].
                 ///
                 /// ```no_run
                 /// use driver::bson::{Document, doc};

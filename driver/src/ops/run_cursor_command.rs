@@ -13,7 +13,7 @@ use crate::exec::{MaxTime, RequestContext, Retry};
 use crate::options::CursorType;
 use crate::session::ClientSession;
 
-/// Runs a command that opens a cursor. Made by
+/// Runs a command that opens a cursor. Returned by
 /// [`Database::run_cursor_command`](crate::database::Database::run_cursor_command).
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct RunCursorCommand<'a, F: Mode, S = ImplicitSession> {
@@ -25,19 +25,21 @@ pub struct RunCursorCommand<'a, F: Mode, S = ImplicitSession> {
 }
 
 options! {
-    /// The options of [`Database::run_cursor_command`](crate::database::Database::run_cursor_command).
+    /// The options of
+    /// [`Database::run_cursor_command`](crate::database::Database::run_cursor_command).
     ///
-    /// `batch_size`, `max_time` and `comment` belong to the later batches of the cursor alone: what the first one
-    /// needs is in the command.
-    RunCursorCommandOptions, RunCursorCommandOptionsBuilder for ['a, F: Mode, S] RunCursorCommand<'a, F, S> {
+    /// `batch_size`, `max_time` and `comment` belong to the later batches of the cursor alone: what
+    /// the first one needs is in the command.
+    RunCursorCommandOptions, RunCursorCommandOptionsBuilder
+    for ['a, F: Mode, S] RunCursorCommand<'a, F, S> {
         /// The servers that may answer. Default: the primary.
         selection_criteria: SelectionCriteria,
         /// The kind of cursor that the command opens. Default: one that ends with its result.
         cursor_type: CursorType,
         /// The number of documents in a later batch.
         batch_size: u32,
-        /// Of a [`CursorType::TailableAwait`] cursor, how long the server waits for new documents. Servers refuse it
-        /// for other cursors.
+        /// Of a [`CursorType::TailableAwait`] cursor, how long the server waits for new documents.
+        /// Servers refuse it for other cursors.
         max_time: Duration,
         /// A comment for later batches, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson>,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use bson::{Bson, Document, doc};
 use driver::Namespace;
+use driver::conformance::{self, CommandCountOptions};
 use driver::options::{
     CollectionBulkWriteOptions, CountOptions, DeleteManyModel, DeleteOneModel, DeleteOptions,
     DistinctOptions, EstimatedDocumentCountOptions, FindOneAndDeleteOptions,
@@ -33,11 +34,8 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Collection, "findOneAndUpdate", find_one_and_update);
     registry.add(Kind::Collection, "findOneAndReplace", find_one_and_replace);
     registry.add(Kind::Collection, "findOneAndDelete", find_one_and_delete);
-    registry.lacks(
-        Kind::Collection,
-        &["count", "mapReduce"],
-        "the deprecated commands count and mapReduce, which new drivers leave out",
-    );
+    registry.add(Kind::Collection, "count", deprecated_count);
+    registry.add(Kind::Collection, "mapReduce", map_reduce);
 }
 
 fn count_documents<F: Api>(arguments: &mut Arguments) -> Read<F> {
@@ -50,6 +48,31 @@ fn count_documents<F: Api>(arguments: &mut Arguments) -> Read<F> {
     on_collection(move |collection, session| {
         let operation = collection.count_documents(filter).with_options(options);
         end!(F, operation, session).map(count)
+    })
+}
+
+fn deprecated_count<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let filter: Document = arguments.required("filter")?;
+    let mut options = CommandCountOptions::default();
+    fill!(options from arguments:
+        limit = "limit", skip = "skip", collation = "collation", comment = "comment", hint = "hint");
+    options.max_time = arguments.millis("maxTimeMS")?;
+    on_collection(move |collection, session| {
+        let operation = conformance::count(collection, filter).with_options(options);
+        end!(F, operation, session).map(count)
+    })
+}
+
+/// The deprecated command, which is never retried, as the caller's own command.
+fn map_reduce<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let mut command = doc! { "mapReduce": "" };
+    for key in ["map", "reduce", "out"] {
+        command.insert(key, arguments.required::<Bson>(key)?);
+    }
+    on_collection(move |collection, session| {
+        command.insert("mapReduce", collection.name());
+        let reply = end!(F, collection.database().run_command(command), session)?;
+        Ok(reply.get("results").cloned().unwrap_or(Bson::Null).into())
     })
 }
 
