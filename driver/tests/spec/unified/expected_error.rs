@@ -2,10 +2,13 @@
 
 use bson::{Bson, Document, doc};
 use driver::Error;
-use driver::error::{ErrorKind, PartialBulkWriteResult, WriteFailure};
+use driver::error::{
+    ErrorKind, PartialBulkWriteResult, WriteConcernError, WriteError, WriteFailure,
+};
 use driver::results::BulkWriteResult;
 
 use super::matching::{self, Names};
+use super::operations::client::{summary, verbose_results};
 use super::operations::crud::bulk_written;
 
 /// # Errors
@@ -41,10 +44,9 @@ pub(crate) fn check(expected: &Document, error: &Error, names: &dyn Names) -> Re
                 matching::root(wanted, Some(&partial_result(error)), names)?;
                 true
             }
-            ("writeErrors" | "writeConcernErrors", _) => {
-                return Err(format!(
-                    "the harness does not know {what}, which belongs to bulk writes"
-                ));
+            ("writeErrors" | "writeConcernErrors", wanted) => {
+                matching::root(wanted, Some(&of_models(error, what)?), names)?;
+                true
             }
             other => return Err(format!("the harness does not know the expectation {other:?}")),
         };
@@ -73,6 +75,23 @@ fn is_of_the_client(error: &Error) -> bool {
     }
 }
 
+/// The errors of the models of a bulk write by their positions, or those of its write concerns.
+fn of_models(error: &Error, what: &str) -> Result<Bson, String> {
+    let ErrorKind::BulkWrite(failed) = error.kind() else {
+        return Err(format!("{what} are expected of a bulk write, and there is {error:?}"));
+    };
+    let of_write = |e: &WriteError| doc! { "code": e.code, "message": &e.message };
+    let of_concern = |e: &WriteConcernError| doc! { "code": e.code, "message": &e.message };
+    Ok(match what {
+        "writeErrors" => {
+            let errors = failed.write_errors.iter();
+            let errors = errors.map(|(index, e)| (index.to_string(), of_write(e)));
+            Bson::Document(errors.collect())
+        }
+        _ => failed.write_concern_errors.iter().map(of_concern).collect::<Vec<_>>().into(),
+    })
+}
+
 /// The partial result before the error.
 fn partial_result(error: &Error) -> Bson {
     match error.kind() {
@@ -89,6 +108,8 @@ fn partial_result(error: &Error) -> Bson {
         }
         ErrorKind::BulkWrite(failed) => match &failed.partial_result {
             Some(PartialBulkWriteResult::Collection(result)) => bulk_written(result).into(),
+            Some(PartialBulkWriteResult::Summary(result)) => summary(result).into(),
+            Some(PartialBulkWriteResult::Verbose(result)) => verbose_results(result).into(),
             _ => bulk_written(&BulkWriteResult::default()).into(),
         },
         ErrorKind::Write(WriteFailure::WriteConcernError(_)) => Bson::Document(Document::new()),

@@ -6,7 +6,7 @@
 //! operation is one function and one line in the `register` of its family.
 
 mod change_streams;
-mod client;
+pub(crate) mod client;
 pub(crate) mod crud;
 mod cursor;
 mod database;

@@ -1,11 +1,17 @@
 //! The operations of clients.
 
-use bson::{Bson, Document};
-use driver::options::{DriverInfo, ListDatabasesOptions};
+use std::collections::HashMap;
 
+use bson::{Bson, Document, doc};
+use driver::options::{BulkWriteOptions, DriverInfo, ListDatabasesOptions, WriteModel};
+use driver::results::{SummaryBulkWriteResult, VerboseBulkWriteResult};
+use serde::Serialize;
+
+use super::crud::model;
 use super::{Answer, Kind, Read, Registry, end, on_client};
 use crate::unified::api::Api;
 use crate::unified::arguments::{Arguments, fill};
+use crate::unified::stop::Stop;
 
 pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Client, "close", close);
@@ -18,7 +24,50 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
         &["listDatabaseObjects"],
         "lists of handles of databases, which the specification leaves to the driver",
     );
-    registry.lacks(Kind::Client, &["clientBulkWrite"], "bulk writes of a client");
+    registry.add(Kind::Client, "clientBulkWrite", bulk_write);
+}
+
+fn bulk_write<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let models: Vec<Document> = arguments.required("models")?;
+    let models: Vec<WriteModel> = models.into_iter().map(model).collect::<Result<_, Stop>>()?;
+    let verbose = arguments.option("verboseResults")?.unwrap_or(false);
+    let mut options = BulkWriteOptions::default();
+    fill!(options from arguments:
+        ordered = "ordered", bypass_document_validation = "bypassDocumentValidation",
+        let_vars = "let", comment = "comment");
+    options.write_concern = arguments.write_concern()?;
+    on_client(move |client, session| {
+        let client = client.client()?;
+        let operation = client.bulk_write(models).with_options(options);
+        Ok(if verbose {
+            let result = end!(F, operation.verbose_results(), session);
+            result.map(|result| verbose_results(&result).into())
+        } else {
+            end!(F, operation, session).map(|result| summary(&result).into())
+        })
+    })
+}
+
+/// What a bulk write of a client did, in numbers.
+pub(crate) fn summary(result: &SummaryBulkWriteResult) -> Document {
+    doc! {
+        "insertedCount": result.inserted_count, "upsertedCount": result.upserted_count,
+        "matchedCount": result.matched_count, "modifiedCount": result.modified_count,
+        "deletedCount": result.deleted_count,
+    }
+}
+
+/// The same, with the result of each write.
+pub(crate) fn verbose_results(result: &VerboseBulkWriteResult) -> Document {
+    fn by_position<T: Serialize>(results: &HashMap<usize, T>) -> Document {
+        let result = |result| bson::serialize_to_bson(result).expect("a result is BSON");
+        results.iter().map(|(index, of)| (index.to_string(), result(of))).collect()
+    }
+    let mut told = summary(&result.summary);
+    told.insert("insertResults", by_position(&result.insert_results));
+    told.insert("updateResults", by_position(&result.update_results));
+    told.insert("deleteResults", by_position(&result.delete_results));
+    told
 }
 
 fn close<F: Api>(_: &mut Arguments) -> Read<F> {
