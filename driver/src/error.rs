@@ -7,6 +7,7 @@
 //! [`host`](Error::host).
 
 mod bulk_write;
+pub(crate) mod codes;
 mod server;
 
 use std::fmt;
@@ -15,10 +16,10 @@ use std::sync::Arc;
 use bson::RawDocumentBuf;
 
 pub use self::bulk_write::{BulkWriteError, PartialBulkWriteResult};
+use self::codes::StateChange;
 pub use self::server::{
     CommandError, IndexedWriteError, InsertManyError, WriteConcernError, WriteError, WriteFailure,
 };
-pub(crate) use self::server::{is_not_writable_primary, is_recovering};
 use crate::types::ServerAddress;
 
 /// The result of everything here that can fail.
@@ -367,33 +368,31 @@ impl Error {
     /// True for an `insert_many` and for a bulk write that were not ended early, when every one of
     /// their write errors is such a duplicate.
     pub fn is_duplicate_key(&self) -> bool {
-        let duplicate = |code: i32| matches!(code, 11000 | 11001 | 12582);
         match self.kind() {
             ErrorKind::InsertMany(e) => {
                 !e.write_errors.is_empty()
                     && std::ptr::eq(self.ending(), self)
-                    && e.write_errors.iter().all(|e| duplicate(e.code))
+                    && e.write_errors.iter().all(|e| codes::is_duplicate_key(e.code))
             }
             ErrorKind::BulkWrite(e) => {
                 !e.write_errors.is_empty()
                     && std::ptr::eq(self.ending(), self)
-                    && e.write_errors.values().all(|e| duplicate(e.code))
+                    && e.write_errors.values().all(|e| codes::is_duplicate_key(e.code))
             }
-            _ => self.code().is_some_and(duplicate),
+            _ => self.code().is_some_and(codes::is_duplicate_key),
         }
     }
 
     /// Whether time ran out: the operation's own deadline, selection, the wait queue, a socket, or
     /// `maxTimeMS` on the server.
     pub fn is_timeout(&self) -> bool {
-        const MAX_TIME_MS_EXPIRED: i32 = 50;
         let error = self.ending();
         match error.kind() {
             ErrorKind::Timeout { .. }
             | ErrorKind::WaitQueueTimeout { .. }
             | ErrorKind::ServerSelection { .. } => true,
             ErrorKind::Io { cause, .. } => cause.kind() == std::io::ErrorKind::TimedOut,
-            _ => error.code() == Some(MAX_TIME_MS_EXPIRED),
+            _ => error.code() == Some(codes::MAX_TIME_MS_EXPIRED),
         }
     }
 
@@ -406,15 +405,30 @@ impl Error {
 
     /// Whether the server did not know the user, or did not let it do this.
     pub fn is_auth(&self) -> bool {
-        const UNAUTHORIZED: i32 = 13;
-        const AUTHENTICATION_FAILED: i32 = 18;
         matches!(self.kind(), ErrorKind::Authentication { .. })
-            || matches!(self.code(), Some(UNAUTHORIZED | AUTHENTICATION_FAILED))
+            || self.code().is_some_and(codes::is_refused_user)
     }
 
     /// Whether the server said that it is not the primary, or is on its way out or in.
     pub fn is_state_change(&self) -> bool {
-        self.code().is_some_and(|code| server::is_state_change(code, self.kind()))
+        self.state_change().is_some()
+    }
+
+    /// Which change of state it said. The errors of single writes are not looked at.
+    pub(crate) fn state_change(&self) -> Option<StateChange> {
+        let (code, message) = match self.ending().kind() {
+            ErrorKind::Command(e) => (e.code, &e.message),
+            ErrorKind::Write(WriteFailure::WriteConcernError(e)) => (e.code, &e.message),
+            ErrorKind::InsertMany(e) => {
+                e.write_concern_error.as_ref().map(|e| (e.code, &e.message))?
+            }
+            ErrorKind::BulkWrite(e) => {
+                let mut concerns = e.write_concern_errors.iter();
+                return concerns.find_map(|e| codes::state_change(e.code, &e.message));
+            }
+            _ => return None,
+        };
+        codes::state_change(code, message)
     }
 }
 

@@ -105,13 +105,14 @@
 //! | `snappy`, `zlib`, `zstd` | compressed messages |
 //! | `socks5` | connections through a SOCKS5 proxy |
 //! | `tracing` | log records for the subscribers of `tracing` |
+//! | `conformance` | parts of the inside, for this crate's own tests; not part of the API |
 
 #[macro_use]
 mod builder;
 
 pub mod client;
 pub mod collection;
-#[doc(hidden)]
+#[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod cursor;
 pub mod database;
@@ -140,6 +141,7 @@ mod topology;
 mod types;
 mod uri;
 mod wire;
+mod wire_version;
 
 pub use bson;
 #[cfg(feature = "tls")]

@@ -238,6 +238,7 @@ impl Pool {
     }
 
     /// How often the pool was cleared.
+    #[cfg(feature = "conformance")]
     pub(crate) fn generation(&self) -> Generation {
         self.shared.generation()
     }

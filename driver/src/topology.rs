@@ -17,6 +17,7 @@
 //! The first five are pure: news and time come in as arguments, a new description goes out.
 
 mod checks;
+#[cfg(feature = "conformance")]
 pub(crate) mod conformance;
 mod deployment;
 mod either;

@@ -8,8 +8,10 @@
 pub(crate) mod compression;
 pub(crate) mod encode;
 pub(crate) mod framing;
+pub(crate) mod kill_cursors;
 pub(crate) mod message;
 pub(crate) mod scan;
+pub(crate) mod sensitive;
 pub(crate) mod sequence;
 pub(crate) mod writer;
 

@@ -92,3 +92,56 @@ fn re_exports_and_comments_are_no_dependencies() {
     assert_eq!(named("pub use crate::ops::FindOptions;").count(), 0);
     assert_eq!(named("use crate::{error, pool};").collect::<Vec<_>>(), [""]);
 }
+
+/// What is left of a line of code when comments and strings are cut out.
+fn bare(line: &str) -> String {
+    line.split("//").next().unwrap_or_default().split('"').step_by(2).collect()
+}
+
+/// The whole numbers that stand in `code`, as they are written.
+fn numbers(code: &str) -> Vec<String> {
+    code.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+        .map(|word| word.chars().take_while(|c| c.is_ascii_digit() || *c == '_').collect())
+        .collect()
+}
+
+/// The error codes of servers and the versions of the wire protocol have a name each, in one file.
+#[test]
+fn error_codes_and_wire_versions_are_numbers_in_one_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let codes = std::fs::read_to_string(root.join("error/codes.rs")).unwrap();
+    let codes: BTreeSet<String> = codes
+        .lines()
+        .filter(|line| line.starts_with("pub(crate) const "))
+        .flat_map(|line| numbers(line.split('=').nth(1).unwrap()))
+        // Shorter ones are too common to tell what they stand for.
+        .filter(|number| number.len() > 2)
+        .collect();
+    assert!(codes.len() > 15, "only {codes:?} were read");
+    let mut wrong = Vec::new();
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    for file in files {
+        let path = file.strip_prefix(&root).unwrap();
+        let is_list = ["error/codes.rs", "wire_version.rs"].iter().any(|list| path == *list);
+        if is_list || path.iter().any(|part| part == "tests.rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        for line in text.split("#[cfg(test)]\nmod tests {").next().unwrap().lines() {
+            let code = bare(line);
+            let is_comparison =
+                ["==", "!=", "<", ">", "matches!", "Some("].iter().any(|sign| code.contains(sign));
+            let is_about = |word: &str| code.contains(word) && is_comparison;
+            let found = numbers(&code);
+            let is_named = found.iter().any(|number| codes.contains(number))
+                || is_about("wire_version") && !found.is_empty()
+                || is_about("code()") && !found.is_empty();
+            if is_named {
+                wrong.push(format!("{}: {}", path.display(), line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "give these a name in error/codes.rs or wire_version.rs: {wrong:#?}");
+}

@@ -17,7 +17,7 @@ use super::fetch::Fetch;
 use super::kills;
 use crate::deadline::Deadline;
 use crate::decode;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, codes};
 use crate::exec::SessionState;
 use crate::exec::batch::Batch;
 use crate::exec::{
@@ -378,9 +378,7 @@ impl ServerCursor {
 
 /// Whether the error means that there is no such cursor on the server any more.
 fn is_gone(error: &Error) -> bool {
-    const CURSOR_NOT_FOUND: i32 = 43;
-    const CURSOR_KILLED: i32 = 237;
-    matches!(error.code(), Some(CURSOR_NOT_FOUND | CURSOR_KILLED))
+    error.code().is_some_and(codes::is_cursor_gone)
 }
 
 impl Drop for ServerCursor {

@@ -13,8 +13,8 @@ use bson::{
     Binary, Bson, DateTime, Decimal128, Document, JavaScriptCodeWithScope, Regex, Timestamp,
     Utf8Lossy, Uuid,
 };
-use bson::{RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, doc};
-use serde::de::DeserializeOwned;
+use bson::{RawArray, RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, doc};
+use serde::de::{DeserializeOwned, Error as _, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::whole;
@@ -440,4 +440,55 @@ fn a_document_that_is_nested_too_deep_is_refused() {
     };
     // Unoptimised, two hundred levels take more than a test's stack.
     std::thread::Builder::new().stack_size(64 << 20).spawn(look).unwrap().join().unwrap();
+}
+
+/// Tells which newtype a type asks for, in place of an error.
+struct Asked;
+
+impl<'de> Deserializer<'de> for Asked {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(Self::Error::custom("no newtype"))
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        _: V,
+    ) -> Result<V::Value, Self::Error> {
+        Err(Self::Error::custom(name))
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+fn newtype_of<'de, T: Deserialize<'de>>() -> String {
+    T::deserialize(Asked).err().map(|name| name.to_string()).unwrap_or_default()
+}
+
+/// `bson` does not promise the names of its newtypes. Correct `value.rs` when this fails.
+#[test]
+fn newtypes_of_bson_have_the_names_that_are_looked_for() {
+    use super::value::{PRIVATE, RAW, UUID};
+    assert_eq!(newtype_of::<Uuid>(), UUID);
+    let raw = [
+        newtype_of::<RawDocumentBuf>(),
+        newtype_of::<&RawDocument>(),
+        newtype_of::<RawArrayBuf>(),
+        newtype_of::<&RawArray>(),
+        newtype_of::<RawBson>(),
+        newtype_of::<RawBsonRef<'_>>(),
+    ];
+    assert!(raw.iter().all(|name| name.starts_with(RAW)), "{raw:?}");
+    let others = [newtype_of::<HumanReadable<DateTime>>(), newtype_of::<Utf8Lossy<String>>()];
+    assert!(others.iter().all(|name| name.starts_with(PRIVATE) && !name.starts_with(RAW)));
+    assert!(UUID.starts_with(PRIVATE) && RAW.starts_with(PRIVATE));
 }

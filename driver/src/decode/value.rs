@@ -14,14 +14,14 @@ use crate::wire::i32_at;
 use crate::wire::scan::{Element, MAX_DEPTH, is_shallow, kind};
 
 /// The newtype by which `bson::Uuid` asks for a binary value of its own subtype.
-const UUID: &str = "$__bson_private_uuid";
+pub(super) const UUID: &str = "$__bson_private_uuid";
 
 /// The beginning of the names of newtypes by which the types of `bson` make themselves known to its
 /// decoder.
-const PRIVATE: &str = "$__";
+pub(super) const PRIVATE: &str = "$__";
 
 /// The beginning of those of its types that keep the bytes.
-const RAW: &str = "$__private__bson_Raw";
+pub(super) const RAW: &str = "$__private__bson_Raw";
 
 /// The subtypes of binary values that are decoded as bytes, and that hold a UUID.
 const GENERIC: u8 = 0;

@@ -89,6 +89,7 @@ impl ServerDescription {
     }
 
     /// The same description with a server type that no reply has reported.
+    #[cfg(feature = "conformance")]
     pub(crate) fn with_type(mut self, server_type: ServerType) -> Self {
         self.server_type = server_type;
         self

@@ -10,12 +10,7 @@ use crate::description::ServerDescription;
 use crate::error::{Error, ErrorKind};
 use crate::types::ServerAddress;
 use crate::types::ServerType;
-
-/// The lowest wire version that the driver supports: MongoDB 4.2.
-pub(crate) const MIN_WIRE_VERSION: i32 = 8;
-/// The highest wire version that the driver supports: MongoDB 8.0.
-pub(crate) const MAX_WIRE_VERSION: i32 = 25;
-const OLDEST_SERVER: &str = "4.2";
+use crate::wire_version;
 
 /// The type of a deployment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -101,6 +96,7 @@ impl TopologyDescription {
     }
 
     /// A deployment of this type with these servers, none of them from a reply.
+    #[cfg(any(test, feature = "conformance"))]
     pub(crate) fn of(topology_type: TopologyType, servers: Vec<ServerDescription>) -> Self {
         let servers = servers.into_iter().map(Arc::new).collect();
         TopologyDescription { servers, ..Self::initial(topology_type, &[], None) }
@@ -192,18 +188,21 @@ impl TopologyDescription {
 fn incompatibility(server: &ServerDescription) -> Option<String> {
     let hello = server.hello.as_ref().filter(|_| server.server_type != ServerType::Unknown)?;
     let address = &server.address;
-    if hello.min_wire_version > MAX_WIRE_VERSION {
+    if hello.min_wire_version > wire_version::NEWEST {
         return Some(format!(
             "Server at {address} requires wire version {}, but this version of the driver only \
-             supports up to {MAX_WIRE_VERSION}.",
-            hello.min_wire_version
+             supports up to {}.",
+            hello.min_wire_version,
+            wire_version::NEWEST
         ));
     }
-    if hello.max_wire_version < MIN_WIRE_VERSION {
+    if hello.max_wire_version < wire_version::OLDEST {
         return Some(format!(
             "Server at {address} reports wire version {}, but this version of the driver requires \
-             at least {MIN_WIRE_VERSION} (MongoDB {OLDEST_SERVER}).",
-            hello.max_wire_version
+             at least {} (MongoDB {}).",
+            hello.max_wire_version,
+            wire_version::OLDEST,
+            wire_version::OLDEST_SERVER
         ));
     }
     None

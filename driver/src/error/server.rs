@@ -5,8 +5,6 @@ use std::fmt;
 
 use bson::{Bson, Document};
 
-use super::ErrorKind;
-
 /// The server answered a command with `ok: 0`.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -83,25 +81,6 @@ pub struct InsertManyError {
     pub write_concern_error: Option<WriteConcernError>,
     /// The `_id`s of those that were inserted, by their position.
     pub inserted_ids: HashMap<usize, Bson>,
-}
-
-/// The codes by which a member says that it cannot take the operation in its present state
-/// (specification "Server Discovery And Monitoring", section "not writable primary and node is
-/// recovering").
-pub(super) fn is_state_change(code: i32, kind: &ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Command(_) | ErrorKind::Write(WriteFailure::WriteConcernError(_)))
-        && (is_not_writable_primary(code) || is_recovering(code))
-}
-
-/// NotWritablePrimary, NotPrimaryNoSecondaryOk, LegacyNotPrimary.
-pub(crate) fn is_not_writable_primary(code: i32) -> bool {
-    matches!(code, 10107 | 13435 | 10058)
-}
-
-/// InterruptedAtShutdown, InterruptedDueToReplStateChange, NotPrimaryOrSecondary,
-/// PrimarySteppedDown, ShutdownInProgress.
-pub(crate) fn is_recovering(code: i32) -> bool {
-    matches!(code, 11600 | 11602 | 13436 | 189 | 91)
 }
 
 pub(super) fn coded(

@@ -7,16 +7,13 @@ use super::operation::{Access, Complaints, Operation, Retry};
 use super::retry::{self, Failure};
 use super::session::{CommandKind, Participant};
 use super::{Core, Execution, failure, pinned_to, timeout};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, codes};
 use crate::pool::{CheckOutError, Connection, ConnectionDescription, Lease, Stage};
 use crate::topology::{Selected, Server};
 use crate::wire::Flags;
 
 /// The room that a command has beyond the largest document that it can carry.
 const COMMAND_OVERHEAD: usize = 16 * 1024;
-
-/// The code by which a server says that the user has to be proven again on the connection.
-const REAUTHENTICATION_REQUIRED: i32 = 391;
 
 /// On success, what [`Reply`](super::Reply) is made of.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
@@ -42,7 +39,7 @@ pub(super) fn attempt(
             Ok(header) => return Ok((connection, header)),
             Err(failure) => failure,
         };
-        if failure.error.code() != Some(REAUTHENTICATION_REQUIRED) {
+        if failure.error.code() != Some(codes::REAUTHENTICATION_REQUIRED) {
             return Err(failure);
         }
         // Boxed, for it is rare, and would make every operation's future as large.

@@ -19,6 +19,7 @@ use crate::event::command::{
     CommandEvent, CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent, ConnectionInfo,
 };
 use crate::pool::Connection;
+use crate::wire::sensitive;
 
 /// A command under way that somebody listens to.
 pub(super) struct CommandMonitor {
@@ -51,7 +52,7 @@ impl CommandMonitor {
     fn begun(handler: &EventHandler<CommandEvent>, connection: &Connection) -> Box<Self> {
         let command = connection.request_document().unwrap_or_default();
         let command_name = command.keys().next().cloned().unwrap_or_default();
-        let secret = is_secret(&command_name, &command);
+        let secret = sensitive::is_redacted(&command_name, &command);
         let description = connection.description();
         let about = About {
             db: command.get_str("$db").unwrap_or_default().to_owned(),
@@ -140,25 +141,6 @@ impl Drop for CommandMonitor {
     }
 }
 
-/// Specification "Command Logging and Monitoring", section "Security".
-fn is_secret(name: &str, command: &Document) -> bool {
-    const SECRET: [&str; 9] = [
-        "authenticate",
-        "saslstart",
-        "saslcontinue",
-        "getnonce",
-        "createuser",
-        "updateuser",
-        "copydbgetnonce",
-        "copydbsaslstart",
-        "copydb",
-    ];
-    let name = name.to_ascii_lowercase();
-    SECRET.contains(&name.as_str())
-        || (matches!(name.as_str(), "hello" | "ismaster")
-            && command.contains_key("speculativeAuthenticate"))
-}
-
 /// The error with its code and labels, and nothing that the server said.
 fn without_words(error: &Error) -> Error {
     let ErrorKind::Command(told) = error.kind() else { return error.clone() };
@@ -177,12 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_carries_a_secret_is_known_by_its_name_and_by_what_it_carries() {
-        for name in ["saslStart", "createUser", "copydb", "AUTHENTICATE"] {
-            assert!(is_secret(name, &Document::new()), "{name}");
-        }
-        assert!(is_secret("hello", &doc! { "speculativeAuthenticate": {} }));
-        assert!(!is_secret("hello", &Document::new()) && !is_secret("insert", &Document::new()));
+    fn redacted_error_keeps_its_code_and_labels_only() {
         let told = CommandError {
             code: 18,
             code_name: "AuthenticationFailed".into(),

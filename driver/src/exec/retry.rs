@@ -9,14 +9,12 @@ use super::operation::Retry;
 use crate::deadline::Deadline;
 use crate::error::{
     Error, ErrorKind, NO_WRITES_PERFORMED, RETRYABLE_ERROR, RETRYABLE_WRITE_ERROR, Result,
-    SYSTEM_OVERLOADED_ERROR,
+    SYSTEM_OVERLOADED_ERROR, codes,
 };
 use crate::options::{ClientOptions, ServerAddress};
 use crate::pool::ConnectionDescription;
 use crate::types::ServerType;
-
-/// The wire version of 4.4, from which on servers label errors themselves.
-const SERVERS_LABEL: i32 = 9;
+use crate::wire_version;
 
 /// What becomes of an operation after an attempt that came to nothing.
 #[derive(Debug)]
@@ -256,7 +254,7 @@ fn permits(retry: Retry, error: &Error) -> bool {
         Retry::Write | Retry::TransactionEnd => error.has_label(RETRYABLE_WRITE_ERROR),
         Retry::Read => {
             is_unreachable(error)
-                || matches!(error.kind(), ErrorKind::Command(e) if is_passing(e.code) || e.code == 134)
+                || matches!(error.kind(), ErrorKind::Command(e) if codes::is_retryable_read(e.code))
         }
     }
 }
@@ -274,13 +272,16 @@ pub(super) fn label(class: Retry, error: &mut Error, server: Option<&ConnectionD
         return;
     }
     let by_code = || {
-        let Some(server) = server.filter(|server| server.max_wire_version < SERVERS_LABEL) else {
+        // Later servers label their errors themselves.
+        let Some(server) = server.filter(|server| server.max_wire_version < wire_version::V4_4)
+        else {
             return false;
         };
         match error.kind() {
-            ErrorKind::Command(e) => is_passing(e.code),
+            ErrorKind::Command(e) => codes::is_retryable_write(e.code),
             ErrorKind::Write(_) => {
-                server.server_type != ServerType::Mongos && error.code().is_some_and(is_passing)
+                server.server_type != ServerType::Mongos
+                    && error.code().is_some_and(codes::is_retryable_write)
             }
             _ => false,
         }
@@ -331,13 +332,6 @@ fn in_time(error: Error, previous_error: Option<Error>) -> Error {
 
 fn is_unreachable(error: &Error) -> bool {
     error.is_network() || matches!(error.kind(), ErrorKind::ConnectionPoolCleared { .. })
-}
-
-/// InterruptedAtShutdown, InterruptedDueToReplStateChange, NotWritablePrimary,
-/// NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary, PrimarySteppedDown, ShutdownInProgress,
-/// HostNotFound, HostUnreachable, NetworkTimeout, SocketException, ExceededTimeLimit.
-fn is_passing(code: i32) -> bool {
-    matches!(code, 11600 | 11602 | 10107 | 13435 | 13436 | 189 | 91 | 7 | 6 | 89 | 9001 | 262)
 }
 
 #[cfg(test)]

@@ -40,10 +40,7 @@ use crate::options::{ReadPreference, SelectionCriteria};
 use crate::pool::{Connection, ConnectionDescription, Lease};
 use crate::topology::Server;
 use crate::types::ServerType;
-
-/// The wire version of 5.0, from which on sessions can be snapshots (specification "Snapshot
-/// Reads", section "Requires MongoDB 5.0+").
-const SNAPSHOT_READS: i32 = 13;
+use crate::wire_version;
 
 /// The part that a session takes in one operation.
 pub(super) struct Participant<'c, 's> {
@@ -424,7 +421,8 @@ fn read_time(
     Ok(match (access, state.is_snapshot()) {
         (Access::Continuation | Access::TransactionEnd, _) | (Access::Other, false) => None,
         (Access::Read | Access::Write, false) => state.after_cluster_time().map(ReadTime::After),
-        (_, true) if server.max_wire_version < SNAPSHOT_READS => {
+        // Specification "Snapshot Reads", section "Requires MongoDB 5.0+".
+        (_, true) if server.max_wire_version < wire_version::V5_0 => {
             return Err(Error::new(ErrorKind::IncompatibleServer {
                 message:
                     "Snapshot reads require MongoDB 5.0 or later; use a session without snapshot"

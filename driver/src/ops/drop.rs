@@ -2,6 +2,7 @@
 
 use super::prelude::*;
 use crate::database::Database;
+use crate::error::codes;
 
 /// Drops a collection. Made by [`Collection::drop`].
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -39,8 +40,7 @@ impl<'a, T, F: Mode> Command<'a> for DropCollection<'a, T, F> {
 
     /// Servers before 7.0 complain when there is nothing to drop.
     fn recover(self, error: Error) -> Result<()> {
-        const NAMESPACE_NOT_FOUND: i32 = 26;
-        if error.code() == Some(NAMESPACE_NOT_FOUND) { Ok(()) } else { Err(error) }
+        if error.code() == Some(codes::NAMESPACE_NOT_FOUND) { Ok(()) } else { Err(error) }
     }
 }
 

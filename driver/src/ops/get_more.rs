@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::exec::{MaxTime, Meta, Operation, RequestContext};
 use crate::pool::ConnectionDescription;
 use crate::wire::DocWriter;
+use crate::wire_version;
 
 pub(crate) struct GetMore<'a> {
     pub(crate) context: RequestContext<'a>,
@@ -30,15 +31,14 @@ impl Operation for GetMore<'_> {
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()> {
-        /// Servers before 4.4 know no comment here.
-        const COMMENT: i32 = 9;
         body.i64(cstr!("getMore"), self.cursor);
         body.str(cstr!("collection"), self.collection);
         if let Some(size) = self.batch_size.filter(|size| *size != 0) {
             body.i64(cstr!("batchSize"), size.into());
         }
         match self.comment {
-            Some(comment) if server.max_wire_version >= COMMENT => {
+            // Servers before 4.4 know no comment here.
+            Some(comment) if server.max_wire_version >= wire_version::V4_4 => {
                 comment.write(cstr!("comment"), body)
             }
             _ => Ok(()),

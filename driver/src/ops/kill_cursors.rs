@@ -1,11 +1,9 @@
 //! `killCursors`: ends cursors on the member that holds them.
 
-use bson::raw::cstr;
-
 use crate::error::Result;
 use crate::exec::{Meta, Operation, RequestContext};
 use crate::pool::ConnectionDescription;
-use crate::wire::DocWriter;
+use crate::wire::{DocWriter, kill_cursors};
 
 pub(crate) struct KillCursors<'a> {
     pub(crate) context: RequestContext<'a>,
@@ -23,9 +21,7 @@ impl Operation for KillCursors<'_> {
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
-        body.str(cstr!("killCursors"), self.collection);
-        let mut cursors = body.array(cstr!("cursors"));
-        self.cursors.iter().for_each(|cursor| cursors.i64(*cursor));
+        kill_cursors::write(body, self.collection, self.cursors);
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ mod x509;
 
 use bson::raw::{RawDocument, RawDocumentBuf, cstr};
 
+#[cfg(feature = "conformance")]
 pub(crate) use self::scram::fuzz_scram;
 use self::scram::{ClientFirst, Hash};
 use crate::deadline::Deadline;

@@ -21,6 +21,7 @@ use super::shared::Shared;
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::rt::block_on;
+use crate::wire::kill_cursors;
 
 /// How long the drain of one connection may take, and how much longer for each byte of the request:
 /// a second for a megabyte. Bytes that are sent may still be on their way.
@@ -98,8 +99,7 @@ async fn end_cursor(connection: &mut Connection, pool: &Shared) -> Result<()> {
     };
     let mut message = connection.begin();
     let mut body = message.body();
-    body.str(cstr!("killCursors"), &collection);
-    body.array(cstr!("cursors")).i64(cursor);
+    kill_cursors::write(&mut body, &collection, &[cursor]);
     body.str(cstr!("$db"), &database);
     pool.establisher().write_server_api(&mut body);
     drop(body);

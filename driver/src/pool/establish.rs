@@ -15,8 +15,7 @@ use super::connection::{Connection, ConnectionDescription};
 use super::generation::Generation;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, RETRYABLE_ERROR, Result, SYSTEM_OVERLOADED_ERROR};
-use crate::handshake::ClientMetadata;
-use crate::handshake::HelloReply;
+use crate::handshake::{ClientMetadata, HelloName, HelloReply, write_hello};
 use crate::options::{ClientOptions, ServerAddress};
 use crate::rt::Runtime;
 use crate::stream::{Connector, Interrupter};
@@ -233,26 +232,26 @@ impl Establisher {
         codecs: &[Codec],
     ) {
         let options = &*self.options;
-        if options.server_api.is_some() || options.load_balanced() {
-            hello.i32(cstr!("hello"), 1);
+        let name = if options.server_api.is_some() || options.load_balanced() {
+            HelloName::Hello
         } else {
-            hello.i32(cstr!("isMaster"), 1);
-        }
-        hello.bool(cstr!("helloOk"), true);
-        hello.str(cstr!("backpressure"), "2");
-        hello.doc(cstr!("client"), &self.metadata.document());
-        if options.load_balanced() {
-            hello.bool(cstr!("loadBalanced"), true);
-        }
-        if !codecs.is_empty() {
-            let mut names = hello.array(cstr!("compression"));
-            codecs.iter().for_each(|codec| names.str(codec.name()));
-        }
-        if let Some(attempt) = attempt {
-            attempt.write(hello);
-        }
-        self.write_server_api(hello);
-        hello.str(cstr!("$db"), "admin");
+            HelloName::Legacy
+        };
+        write_hello(hello, name, |hello| {
+            hello.str(cstr!("backpressure"), "2");
+            hello.doc(cstr!("client"), &self.metadata.document());
+            if options.load_balanced() {
+                hello.bool(cstr!("loadBalanced"), true);
+            }
+            if !codecs.is_empty() {
+                let mut names = hello.array(cstr!("compression"));
+                codecs.iter().for_each(|codec| names.str(codec.name()));
+            }
+            if let Some(attempt) = attempt {
+                attempt.write(hello);
+            }
+            self.write_server_api(hello);
+        });
     }
 
     /// The stable API that every command declares, if one was asked for.

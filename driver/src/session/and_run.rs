@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::ClientSession;
 use super::transaction::{StartTransaction, abort, commit};
-use crate::error::{Error, Result, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
+use crate::error::{
+    Error, Result, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, codes,
+};
 use crate::exec::Timeout;
 use crate::mode::{Async, Blocking, Mode};
 use crate::ops::Boxed;
@@ -14,9 +16,6 @@ use crate::rt::block_on;
 
 /// How long transactions are started again, where no timeout (`timeoutMS`) is set.
 const LIMIT: Duration = Duration::from_secs(120);
-
-/// Which is not sent once more: the caller limited the time of a commit.
-const MAX_TIME_MS_EXPIRED: i32 = 50;
 
 /// The closure of a transaction, called once for each attempt. Every async closure that takes the
 /// session and changes nothing that it borrows is one.
@@ -285,8 +284,9 @@ where
         }
         let error = loop {
             let Err(error) = commit(&mut *session, None).await else { return Ok(output) };
+            // The caller limited the time of a commit: that one is not sent once more.
             let unknown = error.has_label(UNKNOWN_TRANSACTION_COMMIT_RESULT)
-                && error.code() != Some(MAX_TIME_MS_EXPIRED);
+                && error.code() != Some(codes::MAX_TIME_MS_EXPIRED);
             if !unknown {
                 break error;
             }

@@ -4,7 +4,8 @@
 //! [`judge`] is pure. Whether the error is older than what is known (its connection's generation,
 //! its topology version) is for the caller to see, under the nest's write lock.
 
-use crate::error::{Error, ErrorKind, SYSTEM_OVERLOADED_ERROR, WriteFailure};
+use crate::error::codes::StateChange;
+use crate::error::{Error, ErrorKind, SYSTEM_OVERLOADED_ERROR};
 use crate::pool::Stage;
 use crate::types::TopologyVersion;
 
@@ -30,8 +31,12 @@ pub(crate) enum Shutdown {
 
 /// What `error`, which came in `stage`, says of its server.
 pub(crate) fn judge(error: &Error, stage: Stage) -> Verdict {
-    if let Some(shutdown) = state_change(error) {
-        return Verdict::StateChanged(shutdown);
+    match error.state_change() {
+        Some(StateChange::ShuttingDown) => return Verdict::StateChanged(Shutdown::Yes),
+        Some(StateChange::NotWritablePrimary | StateChange::Recovering) => {
+            return Verdict::StateChanged(Shutdown::No);
+        }
+        None => {}
     }
     match stage {
         Stage::Queue => Verdict::Silent,
@@ -53,34 +58,14 @@ pub(crate) fn topology_version(error: &Error) -> Option<TopologyVersion> {
     TopologyVersion::parse(version)
 }
 
-/// Whether the error is "not writable primary" or "node is recovering", and if so, whether the node
-/// is shutting down.
-fn state_change(error: &Error) -> Option<Shutdown> {
-    let (code, message) = match error.kind() {
-        ErrorKind::Command(e) => (e.code, &e.message),
-        ErrorKind::Write(WriteFailure::WriteConcernError(e)) => (e.code, &e.message),
-        ErrorKind::InsertMany(e) => e.write_concern_error.as_ref().map(|e| (e.code, &e.message))?,
-        _ => return None,
-    };
-    const INTERRUPTED_AT_SHUTDOWN: i32 = 11600;
-    const SHUTDOWN_IN_PROGRESS: i32 = 91;
-    match code {
-        0 => (message.contains("not master") || message.contains("node is recovering"))
-            .then_some(Shutdown::No),
-        INTERRUPTED_AT_SHUTDOWN | SHUTDOWN_IN_PROGRESS => Some(Shutdown::Yes),
-        _ if crate::error::is_not_writable_primary(code) || crate::error::is_recovering(code) => {
-            Some(Shutdown::No)
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io;
 
     use super::*;
-    use crate::error::{CommandError, InsertManyError, WriteConcernError, WriteError};
+    use crate::error::{
+        CommandError, InsertManyError, WriteConcernError, WriteError, WriteFailure,
+    };
 
     fn command(code: i32, message: &str) -> Error {
         let message = message.to_owned();

@@ -28,7 +28,7 @@ use crate::deadline::Deadline;
 use crate::decode;
 use crate::description::RoundTrip;
 use crate::error::{Error, Result};
-use crate::handshake::HelloReply;
+use crate::handshake::{HelloName, HelloReply, write_hello};
 use crate::options::{ClientOptions, MIN_HEARTBEAT_FREQUENCY, ServerAddress, ServerMonitoringMode};
 use crate::pool::{Connection, Establisher, Generation, Purpose};
 use crate::rt::Runtime;
@@ -267,20 +267,19 @@ impl Monitor {
 
     /// Writes a `hello`: one that waits for news if the topology version that is known is given.
     fn write_hello(&self, connection: &mut Connection, known: Option<TopologyVersion>) {
-        let modern = connection.description().hello_ok || self.options().server_api.is_some();
+        let has_server_api = self.options().server_api.is_some();
+        let name = if connection.description().hello_ok || has_server_api {
+            HelloName::Hello
+        } else {
+            HelloName::Legacy
+        };
         let mut message = connection.begin();
         if known.is_some() {
             message.flag(Flags::EXHAUST_ALLOWED);
         }
-        let mut body = message.body();
-        match modern {
-            true => body.i32(cstr!("hello"), 1),
-            false => {
-                body.i32(cstr!("isMaster"), 1);
-                body.bool(cstr!("helloOk"), true);
-            }
-        }
-        if let Some(version) = known {
+        write_hello(&mut message.body(), name, |body| {
+            self.establisher.write_server_api(body);
+            let Some(version) = known else { return };
             let mut known = body.nested(cstr!("topologyVersion"));
             known.object_id(cstr!("processId"), version.process_id);
             known.i64(cstr!("counter"), version.counter);
@@ -288,9 +287,7 @@ impl Monitor {
             // Servers take no more than that many milliseconds, which are 24 days.
             let await_time = i32::try_from(self.heartbeat_freq().as_millis()).unwrap_or(i32::MAX);
             body.i64(cstr!("maxAwaitTimeMS"), await_time.into());
-        }
-        body.str(cstr!("$db"), "admin");
-        self.establisher.write_server_api(&mut body);
+        });
     }
 
     /// A check found `hello`; the numbered ones are over with it.

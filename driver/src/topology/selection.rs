@@ -11,6 +11,7 @@ use crate::description::ServerDescription;
 use crate::description::{TopologyDescription, TopologyType};
 use crate::options::{ReadPreference, SelectionCriteria, ServerAddress, TagSet};
 use crate::types::ServerType;
+use crate::wire_version;
 
 /// By what the server of an operation is selected.
 #[derive(Clone, Copy, Debug)]
@@ -38,10 +39,8 @@ impl<'a> Criteria<'a> {
 
     /// Whether the primary is selected in place of what was asked for.
     pub(crate) fn is_overruled(self, description: &TopologyDescription) -> bool {
-        /// The wire version of 5.0.
-        const SECONDARIES_WRITE: i32 = 13;
         let is_old = |server: &ServerDescription| {
-            server.max_wire_version().is_some_and(|version| version < SECONDARIES_WRITE)
+            server.max_wire_version().is_some_and(|version| version < wire_version::V5_0)
         };
         self.writes && description.servers().any(is_old)
     }

@@ -14,10 +14,7 @@ use crate::description::{TopologyDescription, TopologyType};
 use crate::error::Error;
 use crate::options::ServerAddress;
 use crate::types::{ServerType, TopologyVersion};
-
-/// From this wire version on (MongoDB 6.0) elections are ordered by `electionId` before
-/// `setVersion`.
-const ELECTION_ID_FIRST: i32 = 17;
+use crate::wire_version;
 
 /// Of how many servers it is remembered why they are left out.
 const REASONS: usize = 8;
@@ -209,7 +206,8 @@ impl TopologyDescription {
     /// (section "Using electionId and setVersion to detect stale primaries").
     fn is_stale_primary(&mut self, news: &ServerDescription) -> bool {
         let (election_id, set_version) = (news.election_id(), news.replica_set_version());
-        if news.max_wire_version() >= Some(ELECTION_ID_FIRST) {
+        // From 6.0 on elections are ordered by `electionId` before `setVersion`.
+        if news.max_wire_version() >= Some(wire_version::V6_0) {
             self.is_behind_by_election(election_id, set_version)
         } else {
             self.is_behind_by_set_version(election_id, set_version)

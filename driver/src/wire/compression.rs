@@ -8,7 +8,7 @@
 use std::io;
 
 use super::message::request_body;
-use super::{HEADER_LEN, MAX_MESSAGE_SIZE, i32_at, patch_length};
+use super::{HEADER_LEN, MAX_MESSAGE_SIZE, i32_at, patch_length, sensitive};
 use crate::error::{Error, Result};
 use crate::types::Compressor;
 
@@ -29,21 +29,6 @@ pub(crate) enum Codec {
     #[cfg(feature = "zstd")]
     Zstd { level: Option<i32> },
 }
-
-/// The commands that are never compressed: those with secrets, and those of the handshake.
-const NEVER: [&str; 11] = [
-    "hello",
-    "isMaster",
-    "ismaster",
-    "saslStart",
-    "saslContinue",
-    "getnonce",
-    "authenticate",
-    "createUser",
-    "updateUser",
-    "copydbSaslStart",
-    "copydb",
-];
 
 impl Codec {
     /// The codec of `compressor`; `None` if it was not built in.
@@ -88,7 +73,7 @@ impl Codec {
     /// Whether the specification allows compressing the request in `message`.
     pub(crate) fn is_allowed_for(message: &[u8]) -> bool {
         let command = request_body(message).and_then(|body| body.iter().next()?.ok());
-        command.is_some_and(|(name, _)| !NEVER.contains(&name.as_str()))
+        command.is_some_and(|(name, _)| sensitive::may_be_compressed(name.as_str()))
     }
 
     /// Compresses `message` into `out`, which is cleared first.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use driver::bson::{Binary, Document, doc, spec::BinarySubtype};
-use driver::options::{ClientOptions, CollectionOptions, WriteConcern};
+use driver::options::{ClientOptions, CollectionOptions, ConnectionString, WriteConcern};
 use driver::{Client, Collection, sync};
 use futures_util::FutureExt;
-use testbed::Standalone;
+use testbed::{ReplicaSet, Standalone};
 
 use crate::watch::{Events, FAULTS, eventually, name, options, server, who, you};
 
@@ -241,4 +241,28 @@ async fn dropped_operations_leave_no_sessions_behind() {
     // One session per connection, and one per outstanding reply.
     let more = sessions() - before;
     assert!(more <= 16, "{more} sessions were left behind");
+}
+
+#[tokio::test]
+async fn dropped_writes_leave_no_transaction_records_behind() {
+    let set = ReplicaSet::start(1).unwrap();
+    let mut options = ConnectionString::parse(set.uri()).unwrap().options;
+    options.max_pool_size = Some(4);
+    let client = Client::with_options(options).unwrap();
+    let coll = client.database("dropped").collection::<Document>("c");
+    let transactions = client.database("config").collection::<Document>("transactions");
+    coll.insert_one(doc! {}).await.unwrap();
+    let before = transactions.count_documents(doc! {}).await.unwrap();
+    assert_eq!(before, 1, "a retryable write leaves one record for its session");
+    for _ in 0..100 {
+        send_and_drop(coll.insert_one(doc! {}));
+        // The drain goes on while this is waited for.
+        transactions.count_documents(doc! {}).await.unwrap();
+    }
+    while coll.count_documents(doc! {}).await.unwrap() < 101 {
+        tokio::task::yield_now().await;
+    }
+    // One for each session whose reply was still to come.
+    let more = transactions.count_documents(doc! {}).await.unwrap() - before;
+    assert!(more <= 16, "{more} records were left behind");
 }

@@ -12,7 +12,7 @@ use bson::RawDocumentBuf;
 
 use crate::error::{
     Error, ErrorKind, RETRYABLE_WRITE_ERROR, Result, TRANSIENT_TRANSACTION_ERROR,
-    UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure,
+    UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure, codes,
 };
 use crate::exec::pinned_to::PinnedTo;
 use crate::options::{
@@ -240,14 +240,12 @@ fn is_without_reply(error: &Error) -> bool {
 /// Whether a commit that ended with `error` may have committed, or may not yet be where its write
 /// concern wants it (section "UnknownTransactionCommitResult").
 fn is_unknown_result(error: &Error) -> bool {
-    /// CannotSatisfyWriteConcern, UnknownReplWriteConcern: no repetition can succeed.
-    const UNSATISFIABLE: [i32; 2] = [100, 79];
     is_without_reply(error)
         || error.is_timeout()
         || error.has_label(RETRYABLE_WRITE_ERROR)
         || matches!(
             error.kind(),
-            ErrorKind::Write(WriteFailure::WriteConcernError(e)) if !UNSATISFIABLE.contains(&e.code)
+            ErrorKind::Write(WriteFailure::WriteConcernError(e)) if !codes::is_unsatisfiable_write_concern(e.code)
         )
 }
 

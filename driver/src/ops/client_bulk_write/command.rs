@@ -18,9 +18,7 @@ use crate::ops::update::write_modifications;
 use crate::options::{ModelDocument, WriteModel};
 use crate::types::Namespace;
 use crate::wire::{SequenceWriter, encode};
-
-/// The wire version of 8.0, from which on servers know the command.
-const BULK_WRITE: i32 = 25;
+use crate::wire_version;
 
 /// What a message has beside what belongs to the command itself, by section "Total Message Size".
 const MESSAGE_OVERHEAD: usize = 1000;
@@ -66,7 +64,7 @@ impl Operation for BulkWriteCommand<'_> {
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()> {
-        if server.max_wire_version < BULK_WRITE {
+        if server.max_wire_version < wire_version::V8_0 {
             return Err(Error::new(ErrorKind::IncompatibleServer {
                 message:
                     "bulk writes of a client need MongoDB 8.0 or later; use the bulk_write of \

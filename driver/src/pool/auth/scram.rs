@@ -161,6 +161,7 @@ fn broken(why: impl std::fmt::Display) -> Error {
 /// feed between them.
 ///
 /// What the conversation accepts must be what the protocol allows.
+#[cfg(feature = "conformance")]
 pub(crate) fn fuzz_scram(data: &[u8]) {
     let (first, last) = data
         .iter()

@@ -13,7 +13,7 @@ use crate::wire::message::{RequestId, request_document};
 
 fn server() -> ConnectionDescription {
     let mut server = ConnectionDescription::unknown();
-    server.max_wire_version = BULK_WRITE;
+    server.max_wire_version = wire_version::V8_0;
     server
 }
 
@@ -177,7 +177,7 @@ fn older_servers_and_too_large_documents_are_refused() {
     let models = [insert(doc! {}, "a"), insert(doc! { "x": "x".repeat(1_000) }, "a")];
     let error = commands(&models, false, None, &server).unwrap_err();
     assert!(error.to_string().contains("model 1: "), "{error}");
-    server.max_wire_version = BULK_WRITE - 1;
+    server.max_wire_version = wire_version::V8_0 - 1;
     let error = commands(&models, false, None, &server).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::IncompatibleServer { .. }), "{error:?}");
 }

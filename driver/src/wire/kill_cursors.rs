@@ -1,0 +1,12 @@
+//! `killCursors`, for every layer that ends cursors on a server.
+
+use bson::raw::cstr;
+
+use super::DocWriter;
+
+/// Writes the fields of the command that ends `cursors` of `collection`.
+pub(crate) fn write(body: &mut DocWriter<'_>, collection: &str, cursors: &[i64]) {
+    body.str(cstr!("killCursors"), collection);
+    let mut ids = body.array(cstr!("cursors"));
+    cursors.iter().for_each(|cursor| ids.i64(*cursor));
+}
