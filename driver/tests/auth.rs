@@ -1,13 +1,20 @@
 //! Authentication on a replica set: wrong passwords, unusual passwords, missing rights, and users
 //! who are removed while connected. Both APIs.
 
-use std::sync::{LazyLock, OnceLock};
+#[allow(dead_code, reason = "not every test uses all of it")]
+#[path = "operations/api.rs"]
+mod api;
 
+use std::sync::OnceLock;
+
+use driver::Result;
 use driver::bson::{Document, doc};
+use driver::client::Client;
 use driver::error::Error;
 use driver::options::{AuthMechanism, ClientOptions, Credential, ServerAddress};
-use driver::{Result, sync};
 use testbed::ReplicaSet;
+
+use crate::api::{Api, on_both_apis};
 
 /// The replica set of this process. Its first user is `root`.
 fn set() -> &'static ReplicaSet {
@@ -30,62 +37,22 @@ fn user(name: &str, password: &str) -> Document {
     doc! { "createUser": name, "pwd": password, "roles": ["readWriteAnyDatabase"] }
 }
 
-/// The operations of the tests on a client of either API.
-trait Mode: Sized {
-    const NAME: &'static str;
-    fn open(options: ClientOptions) -> Result<Self>;
-    fn insert(&self) -> Result<()>;
-    fn count(&self) -> Result<u64>;
-    fn command(&self, command: Document) -> Result<Document>;
+fn insert<F: Api>(client: &Client<F>) -> Result<()> {
+    let coll = client.database("users").collection::<Document>("c");
+    F::end(coll.insert_one(doc! {})).map(drop)
 }
 
-struct Asynchronous(driver::Client);
-struct Blocking(sync::Client);
-
-static RUNTIME: LazyLock<tokio::runtime::Runtime> =
-    LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
-
-impl Mode for Asynchronous {
-    const NAME: &'static str = "asynchronous";
-
-    fn open(options: ClientOptions) -> Result<Self> {
-        let _context = RUNTIME.enter();
-        driver::Client::with_options(options).map(Asynchronous)
-    }
-
-    fn insert(&self) -> Result<()> {
-        let coll = self.0.database("users").collection::<Document>("c");
-        RUNTIME.block_on(async { coll.insert_one(doc! {}).await }).map(drop)
-    }
-
-    fn count(&self) -> Result<u64> {
-        let coll = self.0.database("users").collection::<Document>("c");
-        RUNTIME.block_on(async { coll.count_documents(doc! {}).await })
-    }
-
-    fn command(&self, command: Document) -> Result<Document> {
-        RUNTIME.block_on(async { self.0.database("admin").run_command(command).await })
-    }
+fn count<F: Api>(client: &Client<F>) -> Result<u64> {
+    F::end(client.database("users").collection::<Document>("c").count_documents(doc! {}))
 }
 
-impl Mode for Blocking {
-    const NAME: &'static str = "blocking";
+fn command<F: Api>(client: &Client<F>, command: Document) -> Result<Document> {
+    F::end(client.database("admin").run_command(command))
+}
 
-    fn open(options: ClientOptions) -> Result<Self> {
-        sync::Client::with_options(options).map(Blocking)
-    }
-
-    fn insert(&self) -> Result<()> {
-        self.0.database("users").collection::<Document>("c").insert_one(doc! {}).run().map(drop)
-    }
-
-    fn count(&self) -> Result<u64> {
-        self.0.database("users").collection::<Document>("c").count_documents(doc! {}).run()
-    }
-
-    fn command(&self, command: Document) -> Result<Document> {
-        self.0.database("admin").run_command(command).run()
-    }
+/// A name that only the test of this API uses.
+fn name_of<F: Api>(name: &str) -> String {
+    format!("{name}-{}", std::any::type_name::<F>())
 }
 
 /// The options of a client that authenticates as `user`, if given.
@@ -102,7 +69,7 @@ fn options(user: Option<(&str, &str)>) -> ClientOptions {
         .build()
 }
 
-fn client<F: Mode>(name: &str, password: &str) -> F {
+fn client<F: Api>(name: &str, password: &str) -> Client<F> {
     F::open(options(Some((name, password)))).unwrap()
 }
 
@@ -121,22 +88,6 @@ fn is_refused<T>(outcome: Result<T>) -> Error {
     error
 }
 
-macro_rules! on_both_apis {
-    ($($name:ident)*) => {$(
-        mod $name {
-            #[test]
-            fn asynchronously() {
-                super::cases::$name::<super::Asynchronous>();
-            }
-
-            #[test]
-            fn blocking() {
-                super::cases::$name::<super::Blocking>();
-            }
-        }
-    )*};
-}
-
 on_both_apis! {
     a_wrong_password_is_named_as_such
     passwords_of_any_letters_are_the_same_to_both_sides
@@ -147,110 +98,106 @@ on_both_apis! {
     nobody_may_do_nothing
 }
 
-mod cases {
-    use super::*;
+fn a_wrong_password_is_named_as_such<F: Api>() {
+    let client = client::<F>("root", "banana");
+    let error = is_refused(insert(&client));
+    assert!(error.to_string().contains("AuthenticationFailed"), "{error}");
+    let host = error.host().expect("the error names the server").to_string();
+    assert!(
+        set().hosts().contains(&host) && !format!("{error} {error:?}").contains("banana"),
+        "{error:?}"
+    );
+    // The second attempt fails as well.
+    is_refused(insert(&client));
+}
 
-    pub(super) fn a_wrong_password_is_named_as_such<F: Mode>() {
-        let client = client::<F>("root", "banana");
-        let error = is_refused(client.insert());
-        assert!(error.to_string().contains("AuthenticationFailed"), "{error}");
-        let host = error.host().expect("the error names the server").to_string();
-        assert!(
-            set().hosts().contains(&host) && !format!("{error} {error:?}").contains("banana"),
-            "{error:?}"
-        );
-        // The second attempt fails as well.
-        is_refused(client.insert());
+/// Passwords that SASLprep maps to the same string are equal: it removes a soft hyphen,
+/// replaces a Roman four by "IV", and composes letters.
+fn passwords_of_any_letters_are_the_same_to_both_sides<F: Api>() {
+    let name = name_of::<F>;
+    for (user_name, stored, given) in [
+        (name("bär,=%:/@"), "pässwörd/:@%", "pässwörd/:@%"),
+        (name("猿"), "泳ぐ猿", "泳ぐ猿"),
+        (name("IX"), "IX", "I\u{AD}X"),
+        (name("four"), "IV", "\u{2163}"),
+        (name("composed"), "caf\u{E9}", "cafe\u{301}"),
+    ] {
+        make(set(), user(&user_name, stored));
+        insert(&client::<F>(&user_name, given)).unwrap_or_else(|e| panic!("{user_name}: {e}"));
+        is_refused(insert(&client::<F>(&user_name, &format!("{given}!"))));
     }
+}
 
-    /// Passwords that SASLprep maps to the same string are equal: it removes a soft hyphen,
-    /// replaces a Roman four by "IV", and composes letters.
-    pub(super) fn passwords_of_any_letters_are_the_same_to_both_sides<F: Mode>() {
-        let name = |of: &str| format!("{of}-{}", F::NAME);
-        for (user_name, stored, given) in [
-            (name("bär,=%:/@"), "pässwörd/:@%", "pässwörd/:@%"),
-            (name("猿"), "泳ぐ猿", "泳ぐ猿"),
-            (name("IX"), "IX", "I\u{AD}X"),
-            (name("four"), "IV", "\u{2163}"),
-            (name("composed"), "caf\u{E9}", "cafe\u{301}"),
-        ] {
-            make(set(), user(&user_name, stored));
-            client::<F>(&user_name, given).insert().unwrap_or_else(|e| panic!("{user_name}: {e}"));
-            is_refused(client::<F>(&user_name, &format!("{given}!")).insert());
-        }
+fn each_mechanism_proves_the_user<F: Api>() {
+    for (mechanism, other, stored) in [
+        (AuthMechanism::ScramSha1, AuthMechanism::ScramSha256, "SCRAM-SHA-1"),
+        (AuthMechanism::ScramSha256, AuthMechanism::ScramSha1, "SCRAM-SHA-256"),
+    ] {
+        let name = name_of::<F>(stored);
+        let mut command = user(&name, "secret");
+        command.insert("mechanisms", vec![stored]);
+        make(set(), command);
+        let with = |mechanism: Option<AuthMechanism>| {
+            let mut options = options(Some((&name, "secret")));
+            options.credential.as_mut().unwrap().mechanism = mechanism;
+            insert(&F::open(options).unwrap())
+        };
+        with(Some(mechanism)).unwrap();
+        // Negotiated with the server, which supports only this one.
+        with(None).unwrap();
+        is_refused(with(Some(other)));
     }
+}
 
-    pub(super) fn each_mechanism_proves_the_user<F: Mode>() {
-        for (mechanism, other, stored) in [
-            (AuthMechanism::ScramSha1, AuthMechanism::ScramSha256, "SCRAM-SHA-1"),
-            (AuthMechanism::ScramSha256, AuthMechanism::ScramSha1, "SCRAM-SHA-256"),
-        ] {
-            let name = format!("only-{stored}-{}", F::NAME);
-            let mut command = user(&name, "secret");
-            command.insert("mechanisms", vec![stored]);
-            make(set(), command);
-            let with = |mechanism: Option<AuthMechanism>| {
-                let mut options = options(Some((&name, "secret")));
-                options.credential.as_mut().unwrap().mechanism = mechanism;
-                F::open(options).unwrap().insert()
-            };
-            with(Some(mechanism)).unwrap();
-            // Negotiated with the server, which supports only this one.
-            with(None).unwrap();
-            is_refused(with(Some(other)));
-        }
+fn what_the_user_may_not_do_is_refused_and_costs_no_connection<F: Api>() {
+    let name = name_of::<F>("reader");
+    make(set(), doc! { "createUser": &name, "pwd": "r", "roles": ["readAnyDatabase"] });
+    let mut options = options(Some((&name, "r")));
+    options.max_pool_size = Some(1);
+    let (handler, events) = driver::event::EventHandler::queue();
+    options.cmap_event_handler = Some(handler);
+    let client = F::open(options).unwrap();
+    count(&client).unwrap();
+    for _ in 0..3 {
+        // Unauthorized.
+        assert_eq!(is_refused(insert(&client)).code(), Some(13));
     }
+    count(&client).unwrap();
+    let mut opened = 0;
+    while let Ok(event) = events.try_get() {
+        opened +=
+            usize::from(matches!(event, driver::event::cmap::CmapEvent::ConnectionCreated(_)));
+    }
+    assert_eq!(opened, 1, "all went over one connection");
+}
 
-    pub(super) fn what_the_user_may_not_do_is_refused_and_costs_no_connection<F: Mode>() {
-        let name = format!("reader-{}", F::NAME);
-        make(set(), doc! { "createUser": &name, "pwd": "r", "roles": ["readAnyDatabase"] });
-        let mut options = options(Some((&name, "r")));
-        options.max_pool_size = Some(1);
-        let (handler, events) = driver::event::EventHandler::queue();
-        options.cmap_event_handler = Some(handler);
-        let client = F::open(options).unwrap();
-        client.count().unwrap();
-        for _ in 0..3 {
-            // Unauthorized.
-            assert_eq!(is_refused(client.insert()).code(), Some(13));
-        }
-        client.count().unwrap();
-        let mut opened = 0;
-        while let Ok(event) = events.try_get() {
-            opened +=
-                usize::from(matches!(event, driver::event::cmap::CmapEvent::ConnectionCreated(_)));
-        }
-        assert_eq!(opened, 1, "all went over one connection");
-    }
+fn a_user_removed_while_connected_loses_its_rights<F: Api>() {
+    let name = name_of::<F>("guest");
+    make(set(), user(&name, "guest"));
+    let guest = client::<F>(&name, "guest");
+    insert(&guest).unwrap();
+    let root = client::<F>("root", "root");
+    command(&root, doc! { "dropUser": &name, "writeConcern": { "w": 3 } }).unwrap();
+    is_refused(insert(&guest));
+    is_refused(insert(&client::<F>(&name, "guest")));
+    // The new user is another one. The old connection stays without rights or is replaced.
+    make(set(), user(&name, "again"));
+    insert(&client::<F>(&name, "again")).unwrap();
+}
 
-    pub(super) fn a_user_removed_while_connected_loses_its_rights<F: Mode>() {
-        let name = format!("guest-{}", F::NAME);
-        make(set(), user(&name, "guest"));
-        let guest = client::<F>(&name, "guest");
-        guest.insert().unwrap();
-        let root = client::<F>("root", "root");
-        root.command(doc! { "dropUser": &name, "writeConcern": { "w": 3 } }).unwrap();
-        is_refused(guest.insert());
-        is_refused(client::<F>(&name, "guest").insert());
-        // The new user is another one. The old connection stays without rights or is replaced.
-        make(set(), user(&name, "again"));
-        client::<F>(&name, "again").insert().unwrap();
-    }
+fn a_changed_password_holds_for_new_connections<F: Api>() {
+    let name = name_of::<F>("changing");
+    make(set(), user(&name, "old"));
+    insert(&client::<F>(&name, "old")).unwrap();
+    make(set(), doc! { "updateUser": &name, "pwd": "new" });
+    is_refused(insert(&client::<F>(&name, "old")));
+    insert(&client::<F>(&name, "new")).unwrap();
+}
 
-    pub(super) fn a_changed_password_holds_for_new_connections<F: Mode>() {
-        let name = format!("changing-{}", F::NAME);
-        make(set(), user(&name, "old"));
-        client::<F>(&name, "old").insert().unwrap();
-        make(set(), doc! { "updateUser": &name, "pwd": "new" });
-        is_refused(client::<F>(&name, "old").insert());
-        client::<F>(&name, "new").insert().unwrap();
-    }
-
-    /// An unauthenticated client discovers the set, but its operations are refused.
-    pub(super) fn nobody_may_do_nothing<F: Mode>() {
-        let client = F::open(options(None)).unwrap();
-        assert_eq!(is_refused(client.insert()).code(), Some(13));
-        assert_eq!(is_refused(client.count()).code(), Some(13));
-        client.command(doc! { "hello": 1 }).unwrap();
-    }
+/// An unauthenticated client discovers the set, but its operations are refused.
+fn nobody_may_do_nothing<F: Api>() {
+    let client = F::open(options(None)).unwrap();
+    assert_eq!(is_refused(insert(&client)).code(), Some(13));
+    assert_eq!(is_refused(count(&client)).code(), Some(13));
+    command(&client, doc! { "hello": 1 }).unwrap();
 }
