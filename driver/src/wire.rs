@@ -7,6 +7,7 @@
 
 pub(crate) mod compression;
 pub(crate) mod encode;
+pub(crate) mod first_key;
 pub(crate) mod framing;
 pub(crate) mod kill_cursors;
 pub(crate) mod message;

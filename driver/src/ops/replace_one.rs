@@ -2,13 +2,13 @@
 
 use std::borrow::Borrow;
 
-use bson::RawDocument;
 use serde::Serialize;
 
 use super::prelude::*;
 use super::update;
 use crate::exec::{self};
 use crate::results::UpdateResult;
+use crate::wire::first_key::{self, Beginning};
 
 /// Replaces one document. Made by [`Collection::replace_one`].
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -55,6 +55,10 @@ impl<'a, T: Serialize + 'a, D: Borrow<T> + Send + 'a, F: Mode> Command<'a>
         const { &Meta::write("replace_one", "update") }
     }
 
+    fn check(&self, _session: Option<&SessionState>) -> Result<()> {
+        check_replacement(self.replacement.borrow(), "update_one")
+    }
+
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
         update::write_body(self.collection.name(), body);
         Ok(())
@@ -67,10 +71,7 @@ impl<'a, T: Serialize + 'a, D: Borrow<T> + Send + 'a, F: Mode> Command<'a>
     ) -> Result<()> {
         let size = message.sequence(cstr!("updates")).write(|entry| {
             entry.serialize(cstr!("q"), &self.filter)?;
-            check_replacement(
-                entry.serialized(cstr!("u"), self.replacement.borrow())?,
-                "update_one",
-            )?;
+            entry.serialize(cstr!("u"), self.replacement.borrow())?;
             self.options().map_or(Ok(()), |options| options.encode_statement(entry))
         })?;
         exec::check_size("update", size, server)
@@ -81,25 +82,22 @@ impl<'a, T: Serialize + 'a, D: Borrow<T> + Send + 'a, F: Mode> Command<'a>
     }
 }
 
-/// Refuses a replacement that begins with an operator, which is for the method `updating`.
+/// Refuses a replacement that begins with an operator, which is for the method `updating`, or is no
+/// document.
 ///
 /// # Errors
 /// `InvalidArgument`.
-pub(super) fn check_replacement(replacement: &RawDocument, updating: &str) -> Result<()> {
-    let Some(first) = replacement.iter_elements().next() else { return Ok(()) };
-    check_first_key(first.map_err(Error::serialization)?.key().as_str(), updating)
-}
-
-/// Refuses a replacement whose first key is an operator, which is for the method `updating`.
-///
-/// # Errors
-/// `InvalidArgument`.
-pub(super) fn check_first_key(key: &str, updating: &str) -> Result<()> {
-    if !key.starts_with('$') {
-        return Ok(());
+pub(super) fn check_replacement<T: Serialize + ?Sized>(
+    replacement: &T,
+    updating: &str,
+) -> Result<()> {
+    match first_key::beginning(replacement) {
+        // What cannot be serialized is refused where the whole is.
+        Beginning::Field | Beginning::Unknown => Ok(()),
+        Beginning::NoDocument => Err(Error::invalid_argument("the replacement is no document")),
+        Beginning::Operator(key) => Err(Error::invalid_argument(format!(
+            "the replacement must be a document without operators, and begins with {key:?}; to \
+             change single fields use update_one"
+        ))),
     }
-    Err(Error::invalid_argument(format!(
-        "the replacement must be a document without operators, and begins with {key:?}; to change \
-         single fields use {updating}"
-    )))
 }

@@ -146,20 +146,6 @@ impl<'b> DocWriter<'b> {
         encode::append(value, self.buf).inspect_err(|_| self.buf.truncate(at))
     }
 
-    /// As [`serialize`](Self::serialize); gives the document as it was written.
-    ///
-    /// # Errors
-    /// As [`serialize`](Self::serialize).
-    pub(crate) fn serialized<T: Serialize + ?Sized>(
-        &mut self,
-        key: &CStr,
-        value: &T,
-    ) -> Result<&RawDocument> {
-        let at = self.buf.len() + 1 + key.as_str().len() + 1;
-        self.serialize(key, value)?;
-        RawDocument::from_bytes(&self.buf[at..]).map_err(Error::serialization)
-    }
-
     /// The size of this document so far.
     pub(crate) fn len(&self) -> usize {
         self.buf.len() - self.start

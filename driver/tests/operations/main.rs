@@ -4,6 +4,7 @@
 
 mod aggregate_database;
 mod api;
+mod bad_input;
 mod bulk_write;
 mod cancel;
 mod client_bulk_write;

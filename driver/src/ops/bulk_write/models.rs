@@ -65,16 +65,9 @@ pub(in crate::ops) fn check_model(model: &WriteModel) -> Result<()> {
         WriteModel::UpdateMany(model) => update::check_modifications(&model.update, "replace_one"),
         WriteModel::ReplaceOne(model) => match &model.replacement {
             ModelDocument::Document(document) => {
-                let key = document.keys().next();
-                key.map_or(Ok(()), |key| replace_one::check_first_key(key, "update_one"))
+                replace_one::check_replacement(document, "update_one")
             }
-            ModelDocument::Raw(document) => match document.iter_elements().next() {
-                None => Ok(()),
-                Some(first) => replace_one::check_first_key(
-                    first.map_err(Error::serialization)?.key().as_str(),
-                    "update_one",
-                ),
-            },
+            ModelDocument::Raw(document) => replace_one::check_replacement(document, "update_one"),
         },
         WriteModel::InsertOne(_) | WriteModel::DeleteOne(_) | WriteModel::DeleteMany(_) => Ok(()),
     }

@@ -62,11 +62,14 @@ impl<'a, T: Serialize + DeserializeOwned + 'a, D: Borrow<T> + Send + 'a, F: Mode
         const { &Meta::write("find_one_and_replace", "findAndModify") }
     }
 
+    fn check(&self, _session: Option<&SessionState>) -> Result<()> {
+        check_replacement(self.replacement.borrow(), "find_one_and_update")
+    }
+
     fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()> {
         let hint = self.options.as_ref().and_then(|options| options.hint.as_ref());
         write_head(self.collection.name(), &self.filter, hint, body, server)?;
-        let replacement = body.serialized(cstr!("update"), self.replacement.borrow())?;
-        check_replacement(replacement, "find_one_and_update")
+        body.serialize(cstr!("update"), self.replacement.borrow())
     }
 
     fn decode(self, reply: Reply<'a>) -> Result<Option<T>> {
