@@ -11,7 +11,9 @@ use crate::error::Result;
 use crate::exec::Core;
 use crate::mode::{Async, Blocking, Mode};
 use crate::ops::command::On;
-use crate::ops::{BulkWrite, ListDatabases, ListNames, ListSpecifications};
+use crate::ops::{
+    BulkWrite, ListDatabases, ListNames, ListSpecifications, Shutdown, WarmConnectionPool,
+};
 use crate::options::{
     ClientOptions, DatabaseOptions, DriverInfo, ReadConcern, SelectionCriteria, WriteConcern,
     WriteModel,
@@ -19,6 +21,7 @@ use crate::options::{
 use crate::results::SummaryBulkWriteResult;
 use crate::rt::{self, Runtime};
 use crate::session::StartSession;
+use crate::types::PoolMetrics;
 
 /// A client of one deployment: its monitors, its connection pools, and what is known of its
 /// servers.
@@ -70,7 +73,7 @@ impl Client<Async> {
     /// # }
     /// ```
     pub async fn with_uri_str(uri: impl AsRef<str>) -> Result<Self> {
-        Self::with_options(ClientOptions::parse(uri).await?)
+        Self::with_options(ClientOptions::parse(uri.as_ref()).await?)
     }
 
     /// A client with these options.
@@ -95,33 +98,6 @@ impl Client<Async> {
     pub async fn wait_for_refresh(&self) -> Result<()> {
         self.refreshed().await
     }
-
-    /// Ends the client: its dropped cursors and idle sessions on the servers, its monitors, its
-    /// idle connections. Operations that begin after it fail with `Shutdown`, of this and of
-    /// every other handle.
-    ///
-    /// It waits for nobody:
-    ///
-    /// - An operation whose command is on its way ends as it would have, and then its connection is
-    ///   closed. One that still waits for a server or a connection fails with `Shutdown`, and none
-    ///   is sent a second time.
-    /// - A cursor gives the documents that it holds, then `Shutdown`. One that is still open on the
-    ///   server stays there until the server ends it by itself, by default within half an hour of
-    ///   its last use. A cursor that was dropped before is ended here, if that can be done within a
-    ///   second.
-    /// - A [`ClientSession`](crate::session::ClientSession) that is still held stays on the server
-    ///   until it expires, by default half an hour after its last use; one dropped before is ended
-    ///   here. At most a second is spent on that.
-    ///
-    /// Not needed: dropping the last handle ends monitors and connections as well, in the
-    /// background. It is for programs that want it done before they go on.
-    ///
-    /// # Cancel safety
-    /// Dropped while it runs, sessions may stay on the servers until they expire; the client is
-    /// usable until it is shut down.
-    pub async fn shutdown(self) {
-        self.close().await;
-    }
 }
 
 impl Client<Blocking> {
@@ -135,7 +111,7 @@ impl Client<Blocking> {
     /// As the async client's, but for the runtime; `Io` when the background thread cannot be
     /// started.
     pub fn with_uri_str(uri: impl AsRef<str>) -> Result<Self> {
-        Self::with_options(rt::block_on(ClientOptions::parse(uri))?)
+        Self::with_options(ClientOptions::parse(uri.as_ref()).run()?)
     }
 
     /// A client with these options.
@@ -154,29 +130,6 @@ impl Client<Blocking> {
     /// `Shutdown` once the client is shut down.
     pub fn wait_for_refresh(&self) -> Result<()> {
         rt::block_on(self.refreshed())
-    }
-
-    /// Ends the client: its dropped cursors and idle sessions on the servers, its monitors, its
-    /// idle connections. Operations that begin after it fail with `Shutdown`, of this and of
-    /// every other handle.
-    ///
-    /// It waits for nobody:
-    ///
-    /// - An operation whose command is on its way ends as it would have, and then its connection is
-    ///   closed. One that still waits for a server or a connection fails with `Shutdown`, and none
-    ///   is sent a second time.
-    /// - A cursor gives the documents that it holds, then `Shutdown`. One that is still open on the
-    ///   server stays there until the server ends it by itself, by default within half an hour of
-    ///   its last use. A cursor that was dropped before is ended here, if that can be done within a
-    ///   second.
-    /// - A [`ClientSession`](crate::session::ClientSession) that is still held stays on the server
-    ///   until it expires, by default half an hour after its last use; one dropped before is ended
-    ///   here. At most a second is spent on that.
-    ///
-    /// Done when it returns; there is no `.run()`. Not needed: dropping the last handle ends
-    /// monitors and connections as well.
-    pub fn shutdown(self) {
-        rt::block_on(self.close());
     }
 }
 
@@ -203,7 +156,7 @@ impl<F: Mode> Client<F> {
 
     /// Ends the idle sessions on the server, as far as one can be had at once; then everything
     /// else.
-    async fn close(&self) {
+    pub(crate) async fn close(&self) {
         crate::cursor::flush_kills(&self.core).await;
         crate::ops::end_sessions::end_sessions(&self.core).await;
         self.core.deployment.shutdown();
@@ -216,6 +169,74 @@ impl<F: Mode> Client<F> {
         let refreshed = self.core.deployment.wait_for_refresh(Deadline::after_option(limit)).await;
         refreshed.map_err(|error| self.core.runtime.explain(error))?;
         self.core.check_usable()
+    }
+
+    /// Ends the client: its dropped cursors and idle sessions on the servers, its monitors, its
+    /// idle connections. Operations that begin after it fail with `Shutdown`, of this and of
+    /// every other handle. Ended by `.await` or `.run()`.
+    ///
+    /// It waits for nobody:
+    ///
+    /// - An operation whose command is on its way ends as it would have, and then its connection is
+    ///   closed. One that still waits for a server or a connection fails with `Shutdown`, and none
+    ///   is sent a second time.
+    /// - A cursor gives the documents that it holds, then `Shutdown`. One that is still open on the
+    ///   server stays there until the server ends it by itself, by default within half an hour of
+    ///   its last use. A cursor that was dropped before is ended here, if that can be done within a
+    ///   second.
+    /// - A [`ClientSession`](crate::session::ClientSession) that is still held stays on the server
+    ///   until it expires, by default half an hour after its last use; one dropped before is ended
+    ///   here. At most a second is spent on that.
+    ///
+    /// Not needed: dropping the last handle ends monitors and connections as well, in the
+    /// background. It is for programs that want it done before they go on.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # async fn example(client: driver::Client, other: driver::sync::Client) {
+    /// client.shutdown().await;
+    /// other.shutdown().run();
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, sessions may stay on the servers until they expire; the client is
+    /// usable until it is shut down.
+    pub fn shutdown(self) -> Shutdown<F> {
+        Shutdown::new(self)
+    }
+
+    /// What each connection pool has at this moment: one for each server of the deployment. Costs
+    /// one short lock for each.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # fn example(client: driver::Client) {
+    /// for pool in client.pool_metrics() {
+    ///     println!("{}: {} in use, {} idle, {} waiting", pool.address, pool.in_use, pool.idle, pool.waiting);
+    /// }
+    /// # }
+    /// ```
+    pub fn pool_metrics(&self) -> Vec<PoolMetrics> {
+        self.core.deployment.pool_metrics()
+    }
+
+    /// Fills the pool of each known server up to `minPoolSize`, so that the first operations need
+    /// not wait for connections. Not needed: pools fill in the background. Without `minPoolSize` it
+    /// does nothing. Ended by `.await` or `.run()`.
+    ///
+    /// A server that cannot be reached within `serverSelectionTimeoutMS` is passed over.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # async fn example() -> driver::Result<()> {
+    /// let client = driver::Client::with_uri_str("mongodb://localhost/?minPoolSize=10").await?;
+    /// client.warm_connection_pool().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn warm_connection_pool(&self) -> WarmConnectionPool<'_, F> {
+        WarmConnectionPool::new(self)
     }
 
     /// The database `name`. Nothing is asked of a server.

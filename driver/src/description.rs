@@ -1,5 +1,6 @@
 //! Immutable descriptions of servers and of the deployment.
 
+mod serialize;
 mod server;
 mod topology;
 

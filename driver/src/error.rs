@@ -10,8 +10,10 @@ mod bulk_write;
 pub(crate) mod codes;
 mod server;
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bson::RawDocumentBuf;
 
@@ -33,11 +35,11 @@ pub const TRANSIENT_TRANSACTION_ERROR: &str = "TransientTransactionError";
 /// The label of errors after which a commit may be sent again.
 pub const UNKNOWN_TRANSACTION_COMMIT_RESULT: &str = "UnknownTransactionCommitResult";
 /// The label of errors that may come of a server with more to do than it can.
-pub(crate) const SYSTEM_OVERLOADED_ERROR: &str = "SystemOverloadedError";
+pub const SYSTEM_OVERLOADED_ERROR: &str = "SystemOverloadedError";
 /// The label of errors after which the same may be tried again.
-pub(crate) const RETRYABLE_ERROR: &str = "RetryableError";
+pub const RETRYABLE_ERROR: &str = "RetryableError";
 /// The label of errors that left nothing done on the server.
-pub(crate) const NO_WRITES_PERFORMED: &str = "NoWritesPerformed";
+pub const NO_WRITES_PERFORMED: &str = "NoWritesPerformed";
 
 /// An error of the client or of the server.
 #[derive(Clone)]
@@ -153,6 +155,27 @@ pub enum ErrorKind {
         /// Which server or feature.
         message: String,
     },
+    /// The deployment has no sessions. For programs that were written for the official crate: this
+    /// driver says `IncompatibleServer`.
+    SessionsNotSupported,
+    /// A session cannot do this in the present state of its transaction. For programs that were
+    /// written for the official crate: this driver says `InvalidArgument`.
+    #[non_exhaustive]
+    Transaction {
+        /// What was asked for, and in which state.
+        message: String,
+    },
+    /// An event of a change stream has no resume token, so that the stream cannot go on.
+    MissingResumeToken,
+    /// The driver is at fault. For programs that were written for the official crate: this driver
+    /// has no such error.
+    #[non_exhaustive]
+    Internal {
+        /// What was found.
+        message: String,
+    },
+    /// An error of the caller's own; see [`Error::custom`].
+    Custom(Arc<dyn Any + Send + Sync>),
     /// The client was shut down.
     Shutdown,
     /// The tokio runtime in which the client was made has ended. The monitors and connections of
@@ -281,6 +304,35 @@ impl Error {
         if !self.has_label(&label) {
             self.inner.labels.push(label);
         }
+    }
+
+    /// An error of the caller's own, for functions that return a [`Result`] of this crate, such as
+    /// the callback of a transaction. [`get_custom`](Error::get_custom) gives it back.
+    ///
+    /// ```
+    /// use driver::error::Error;
+    ///
+    /// let error = Error::custom("out of stock".to_owned());
+    /// assert_eq!(error.get_custom::<String>().map(String::as_str), Some("out of stock"));
+    /// assert_eq!(error.to_string(), "out of stock");
+    /// ```
+    pub fn custom(own: impl Any + Send + Sync) -> Self {
+        Error::new(ErrorKind::Custom(Arc::new(own)))
+    }
+
+    /// The error that was given to [`custom`](Error::custom), if it is an `E`.
+    pub fn get_custom<E: Any>(&self) -> Option<&E> {
+        match self.kind() {
+            ErrorKind::Custom(own) => own.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// How long an overloaded server wants to be left alone before the first retry
+    /// (`baseBackoffMS`), if it said so.
+    pub fn base_backoff(&self) -> Option<Duration> {
+        let millis = self.server_response()?.get_i32("baseBackoffMS").ok()?;
+        u64::try_from(millis).ok().filter(|millis| *millis > 0).map(Duration::from_millis)
     }
 
     /// What went wrong, for matching.
@@ -432,10 +484,39 @@ impl Error {
     }
 }
 
-/// So that `?` passes on what reading a document by hand may give.
-impl From<bson::error::Error> for Error {
+/// What becomes a kind of error becomes an error, so that `?` passes it on: what reading a document
+/// by hand may give, errors of input and output, and kinds of the caller's making.
+impl<E> From<E> for Error
+where
+    ErrorKind: From<E>,
+{
+    fn from(cause: E) -> Self {
+        Error::new(cause.into())
+    }
+}
+
+impl From<bson::error::Error> for ErrorKind {
     fn from(cause: bson::error::Error) -> Self {
-        Error::new(ErrorKind::Bson(cause))
+        ErrorKind::Bson(cause)
+    }
+}
+
+impl From<std::io::Error> for ErrorKind {
+    fn from(cause: std::io::Error) -> Self {
+        ErrorKind::Io { message: "input or output failed".into(), cause: Arc::new(cause) }
+    }
+}
+
+impl From<std::io::ErrorKind> for ErrorKind {
+    fn from(cause: std::io::ErrorKind) -> Self {
+        std::io::Error::from(cause).into()
+    }
+}
+
+/// So that an argument which converts without fail is taken where one that may fail is.
+impl From<std::convert::Infallible> for ErrorKind {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
     }
 }
 
@@ -503,6 +584,16 @@ impl fmt::Display for ErrorKind {
                 write!(f, "the server sent an invalid reply: {message}")
             }
             ErrorKind::Tls { message } => write!(f, "TLS: {message}"),
+            ErrorKind::SessionsNotSupported => f.write_str("the deployment has no sessions"),
+            ErrorKind::Transaction { message } => write!(f, "transaction: {message}"),
+            ErrorKind::MissingResumeToken => {
+                f.write_str("the change stream cannot be resumed: an event had no resume token")
+            }
+            ErrorKind::Internal { message } => write!(f, "fault of the driver: {message}"),
+            ErrorKind::Custom(own) => match own.downcast_ref::<String>() {
+                Some(own) => f.write_str(own),
+                None => f.write_str("an error of the program's own"),
+            },
             ErrorKind::Shutdown => f.write_str("the client was shut down"),
             ErrorKind::RuntimeEnded => f.write_str(
                 "the tokio runtime in which the client was made has ended, and its connections with it; make a client in each \

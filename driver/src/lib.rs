@@ -132,6 +132,7 @@ mod description;
 mod exec;
 mod handshake;
 mod mode;
+mod names;
 mod nest;
 mod object_id;
 mod pool;
@@ -147,13 +148,25 @@ pub use bson;
 #[cfg(feature = "tls")]
 pub use rustls;
 
+pub use self::cursor::SessionCursorStream;
 pub use self::description::{ServerDescription, TopologyDescription, TopologyType};
 pub use self::error::{Error, Result};
 pub use self::mode::{Async, Blocking, Mode};
 pub use self::object_id::new_object_id;
+pub use self::ops::Boxed as BoxFuture;
 pub use self::options::{IndexModel, SearchIndexModel, SearchIndexType};
 pub use self::request::Request;
-pub use self::types::{Namespace, ServerType, TopologyVersion};
+pub use self::session::ClusterTime;
+pub use self::types::{Namespace, PoolMetrics, ServerType, TopologyVersion};
+
+/// What a predicate of [`SelectionCriteria`](options::SelectionCriteria) sees of a server.
+pub type ServerInfo<'a> = ServerDescription;
+
+/// The operations, under the name that the official crate gives them.
+pub mod action {
+    pub use crate::ops::Operation as Action;
+    pub use crate::ops::*;
+}
 
 /// The async client.
 pub type Client = client::Client<Async>;

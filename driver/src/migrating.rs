@@ -1,8 +1,7 @@
 //! From the official `mongodb` crate to this one: what differs, and what is not here yet.
 //!
 //! What both have goes by the same names, with the same builders and options: change the name of
-//! the crate, and of `mongodb::action` to [`ops`](crate::ops). The tables below list the rest, one
-//! row for each difference.
+//! the crate. The tables below list the rest, one row for each difference.
 //!
 //! # What differs
 //!
@@ -11,8 +10,19 @@
 //! | `match *error.kind { .. }` | `match error.kind() { .. }`, and methods that ask: `is_duplicate_key`, `is_timeout`, `is_network`, `has_label` |
 //! | `ErrorKind::Io(cause)` | `ErrorKind::Io { message, cause, .. }` |
 //! | `Error::labels()` is a set | it is a slice; [`contains_label`](crate::error::Error::contains_label) asks for one |
-//! | `Error::custom`, `?` on an `io::Error` | an error of your own, which holds that of the driver as one of its kinds |
-//! | a selection predicate sees a `ServerInfo` | it sees a [`ServerDescription`](crate::ServerDescription) |
+//! | `ErrorKind::InvalidTlsConfig`, `ErrorKind::ProxyConnect` | `ErrorKind::Tls`, `ErrorKind::Io` |
+//! | errors of the kinds `Transaction`, `SessionsNotSupported`, `Internal` | the kinds exist, the errors are `InvalidArgument`, `IncompatibleServer`; there are none of the third |
+//! | `Error::labels()` and `contains_label` look at the source too | an error carries the labels of what ended it |
+//! | `CommandError::base_backoff` | [`Error::base_backoff`](crate::error::Error::base_backoff) |
+//! | `event::sdam::ServerDescription` and `ServerInfo` | one type: [`ServerDescription`](crate::ServerDescription), also called [`ServerInfo`](crate::ServerInfo) |
+//! | an event with an async callback, or for a channel, is always a task of its own | a channel with room takes it at once, in order |
+//! | a panic in an event handler reaches the operation | it is caught; the event is lost |
+//! | ids of connections are `u32` | they are `u64` |
+//! | `ServerAddress::Tcp { port, .. }` is an `Option` | it is a `u16`, 27017 where none was given |
+//! | a `ServerAddress` is serialized as an enum | as `host:port`, as it is read |
+//! | option structs are written without `timeout`, and read without it | with it, as `timeoutMS` |
+//! | the options in a `ConnectionString` are its fields | they are in its field [`options`](crate::options::ConnectionString::options) |
+//! | `ClientOptions` compare by everything but handlers | and by the [warnings](crate#warnings) |
 //! | `InsertManyError::write_errors` is an `Option` | it is a `Vec`, empty where there is none |
 //! | `InsertManyError::inserted_ids` is private | it is public: what was done is in the error ([`InsertManyError`](crate::error::InsertManyError)) |
 //! | write concern errors of `drop_index` and `drop_indexes` are not reported | they are errors of kind [`Write`](crate::error::ErrorKind::Write), as those of `create_index`; the index was dropped all the same |
@@ -21,7 +31,7 @@
 //! | a commit quorum, or a `hint` of `find_one_and_*`, for a server that is too old is `InvalidArgument` | it is [`IncompatibleServer`](crate::error::ErrorKind::IncompatibleServer) |
 //! | fractions of a second in `expire_after` are cut off | they are refused |
 //! | no `collMod`, no `renameCollection` | [`Database::modify_collection`](crate::database::Database::modify_collection), [`Collection::rename`](crate::collection::Collection::rename) |
-//! | operations are in `action` | in [`ops`](crate::ops) |
+//! | operations are in `action` | in [`ops`](crate::ops), which is also called [`action`](crate::action) |
 //! | `Client::with_options(options)?` inside a runtime only | the same, and [`sync::Client`](crate::sync::Client) without any |
 //! | `sync` is a feature | it is always there |
 //! | `bson` 2, or 3 by a feature | `bson` 3, as [`driver::bson`](crate::bson) |
@@ -29,8 +39,7 @@
 //! | a dropped future may cost a connection | it does not, within [bounds](crate#when-nobody-waits-any-more) |
 //! | `maxPoolSize=0`, `waitQueueTimeoutMS` | are honoured |
 //! | a misspelt option in the connection string is an error | it is left out with a warning, as the specification asks: [look at them](crate#warnings), or be [strict](crate::options::ConnectionString::parse_strictly) |
-//! | `shutdown()` waits until cursors and sessions are dropped; `.immediate(true)` does not | [`shutdown()`](crate::client::Client::shutdown) never waits for them; what is left of them ends on the server by itself |
-//! | `sync`: `client.shutdown().run()` | `client.shutdown()` |
+//! | `shutdown()` waits until cursors and sessions are dropped; `.immediate(true)` does not | [`shutdown()`](crate::client::Client::shutdown) never waits for them, and `immediate` has no effect; what is left of them ends on the server by itself |
 //! | there is no bulk write of a collection | [`Collection::bulk_write`](crate::collection::Collection::bulk_write), on every server |
 //! | `WriteModel::UpdateOne(UpdateOneModel::builder()..)` | the same; or shorter: `collection.update_one_model(filter, update).upsert(true)`, and so for deletes |
 //! | the `namespace` of a model is a `Namespace` | it is an `Option`: models without one are for the bulk write of a collection |
@@ -45,7 +54,7 @@
 //!
 //! | of | is missing |
 //! |---|---|
-//! | [`Client`](crate::Client) | `watch`, `warm_connection_pool` |
+//! | [`Client`](crate::Client) | `watch` |
 //! | [`Database`](crate::Database) | `watch`, `gridfs_bucket` |
 //! | [`Collection`](crate::Collection) | `watch` |
 //! | the crate | client-side encryption |

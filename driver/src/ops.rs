@@ -48,8 +48,10 @@ mod rename_collection;
 mod replace_one;
 mod run_command;
 mod run_cursor_command;
+mod shutdown;
 mod update;
 mod update_search_index;
+mod warm_connection_pool;
 
 pub use self::aggregate::{Aggregate, AggregateOptions, AggregateOptionsBuilder};
 pub use self::bulk_write::{
@@ -109,11 +111,13 @@ pub use self::run_cursor_command::{
     RunCursorCommand, RunCursorCommandOptions, RunCursorCommandOptionsBuilder,
 };
 pub use self::session::{ExplicitSession, ImplicitSession};
+pub use self::shutdown::Shutdown;
 pub(crate) use self::update::Multi;
 pub use self::update::{Update, UpdateOptions, UpdateOptionsBuilder};
 pub use self::update_search_index::{
     UpdateSearchIndex, UpdateSearchIndexOptions, UpdateSearchIndexOptionsBuilder,
 };
+pub use self::warm_connection_pool::WarmConnectionPool;
 
 /// The future of an operation of the async API.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -135,6 +139,27 @@ pub trait Operation: sealed::Sealed + Sized {
     /// # Errors
     /// Those of the operation.
     fn perform(self) -> impl Future<Output = crate::error::Result<Self::Output>> + Send;
+
+    /// Calls `set` with `value`, if there is one: an option that is set on a condition.
+    ///
+    /// # Example
+    /// ```no_run
+    /// use driver::Collection;
+    /// use driver::bson::{Document, doc};
+    /// use driver::ops::Operation;
+    ///
+    /// # async fn example(books: &Collection<Document>, most: Option<i64>) -> driver::Result<()> {
+    /// let cursor = books.find(doc! {}).optional(most, |find, most| find.limit(most)).await?;
+    /// # drop(cursor);
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn optional<V>(self, value: Option<V>, set: impl FnOnce(Self, V) -> Self) -> Self {
+        match value {
+            Some(value) => set(self, value),
+            None => self,
+        }
+    }
 }
 
 pub(crate) mod sealed {

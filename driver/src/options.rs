@@ -9,6 +9,7 @@ mod client;
 mod collation;
 mod collection;
 mod concerns;
+pub(crate) mod form;
 mod index;
 pub(crate) mod lenient;
 mod operation;
@@ -93,4 +94,4 @@ pub use crate::ops::{
     UpdateSearchIndexOptionsBuilder,
 };
 pub use crate::types::{Compressor, DriverInfo, DriverInfoBuilder, ServerAddress};
-pub use crate::uri::{ConnectionString, HostInfo};
+pub use crate::uri::{ConnectionString, HostInfo, ParseConnectionString};

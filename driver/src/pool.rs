@@ -52,6 +52,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
 use crate::event::cmap::{self, CmapEvent, ConnectionCheckoutFailedReason};
 use crate::options::{ClientOptions, ServerAddress};
+use crate::types::PoolMetrics;
 
 /// An operation that got no connection.
 #[derive(Debug)]
@@ -235,6 +236,27 @@ impl Pool {
     /// wait are refused.
     pub(crate) fn close(&self) {
         self.shared.close();
+    }
+
+    /// What the pool has at this moment.
+    pub(crate) fn metrics(&self) -> PoolMetrics {
+        self.shared.metrics()
+    }
+
+    /// Opens connections until there are `minPoolSize`, or until one cannot be opened.
+    pub(crate) async fn warm(&self, deadline: Deadline) {
+        let limits = self.shared.limits;
+        let mut held = Vec::new();
+        loop {
+            let metrics = self.metrics();
+            if metrics.in_use + metrics.idle >= limits.min_size.min(limits.max_size) {
+                return;
+            }
+            match self.check_out(deadline).await {
+                Ok(connection) => held.push(connection),
+                Err(_) => return,
+            }
+        }
     }
 
     /// How often the pool was cleared.

@@ -2,8 +2,7 @@
 //!
 //! An operation does nothing until it runs: `find(..).sort(..).run()?`. If the compiler says that
 //! an operation such as `InsertOne` or `Find` "is not a future", or warns that it is unused, add
-//! `.run()`. Only operations have `.run()`: [`Client::with_uri_str`] and `shutdown()` are plain
-//! methods, and a [`Cursor`] is an iterator.
+//! `.run()`. [`Client::with_uri_str`] is a plain method, and a [`Cursor`] is an iterator.
 //!
 //! The blocking API needs no runtime and starts none. An operation runs on the calling thread over
 //! blocking sockets. One background thread per process monitors the servers.

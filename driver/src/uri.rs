@@ -12,17 +12,19 @@ mod credential;
 pub(crate) mod dns;
 mod options;
 mod pairs;
+mod parse;
 mod percent;
 mod spelling;
 pub(crate) mod srv;
 
 use self::pairs::Pairs;
+pub use self::parse::ParseConnectionString;
 use crate::error::{Error, Result};
 use crate::options::{ClientOptions, forbidden_in_database, impossible_in_host};
 use crate::types::ServerAddress;
 
 /// A parsed connection string, without DNS resolution.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ConnectionString {
     /// The hosts, or the name of their SRV records.
@@ -195,7 +197,7 @@ impl ConnectionString {
 }
 
 /// The original string, for parsing it again. `Debug` hides it, because it contains the password.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 struct Text(String);
 
 impl std::fmt::Debug for Text {
@@ -271,23 +273,6 @@ fn read_database(database: &str) -> Result<String> {
     match forbidden_in_database(&name) {
         None => Ok(name.into_owned()),
         Some(c) => Err(bad(format_args!("names the database {name:?}, which contains {c:?}"))),
-    }
-}
-
-impl ClientOptions {
-    /// Parses a connection string, such as
-    /// `mongodb://user:password@host1,host2/database?replicaSet=rs0` (specification "Connection
-    /// String").
-    ///
-    /// Unknown options and invalid values are ignored and reported by
-    /// [`warnings`](ClientOptions::warnings). For `mongodb+srv` this queries DNS.
-    ///
-    /// # Errors
-    /// - `InvalidArgument` if the string is malformed or contradicts itself. The message names the
-    ///   part and the remedy.
-    /// - `DnsResolve` if the records of a `mongodb+srv` name are missing or invalid.
-    pub async fn parse(connection_string: impl AsRef<str>) -> Result<Self> {
-        ConnectionString::parse(connection_string.as_ref())?.resolve().await
     }
 }
 

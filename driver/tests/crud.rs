@@ -440,7 +440,7 @@ fn blocking_api_creates_reads_updates_and_deletes() {
     assert_eq!(coll.delete_many(doc! {}).run().unwrap().deleted_count, 31);
     drop(coll.find(doc! {}).run().unwrap());
     database.drop().run().unwrap();
-    client.shutdown();
+    client.shutdown().run();
 }
 
 /// The server returns a cursor for any write concern.

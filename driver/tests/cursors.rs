@@ -352,6 +352,6 @@ fn shutdown_kills_dropped_cursors() {
     drop(cursors);
     std::thread::sleep(Duration::from_millis(300));
     drop(request);
-    client.shutdown();
+    client.shutdown().run();
     assert_eq!(open(&server), 0);
 }

@@ -306,7 +306,7 @@ fn sessions(server: &Standalone) {
             let mut own = client.start_session().run().expect("a session");
             coll.insert_one(doc! {}).session(&mut own).run().expect("an insert");
             drop(own);
-            client.clone().shutdown();
+            client.clone().shutdown().run();
             let own = ids.take();
             assert!(own.iter().any(|(command, _)| command == "endSessions"), "{own:?}");
             let shared = own.iter().find(|(_, id)| parents.iter().any(|(_, theirs)| theirs == id));

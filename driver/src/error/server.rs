@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 
 use bson::{Bson, Document};
+use serde::{Deserialize, Serialize};
 
 /// The server answered a command with `ok: 0`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct CommandError {
     /// The code of the error; 0 when the server sent none.
@@ -14,11 +16,13 @@ pub struct CommandError {
     /// The name of the code; empty when the server sent none.
     pub code_name: String,
     /// The server's own words; a remark that there are none when the server sent none.
+    #[serde(rename = "errmsg", alias = "message")]
     pub message: String,
 }
 
 /// One document could not be written.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct WriteError {
     /// The code of the error.
@@ -26,13 +30,16 @@ pub struct WriteError {
     /// The name of the code, where the server sent one.
     pub code_name: Option<String>,
     /// The server's own words.
+    #[serde(rename = "errmsg", alias = "message")]
     pub message: String,
     /// What the server adds, such as the schema rule that was broken.
+    #[serde(rename = "errInfo", skip_serializing_if = "Option::is_none")]
     pub details: Option<Document>,
 }
 
 /// One of several documents could not be written.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct IndexedWriteError {
     /// The position of the document among those that were given.
@@ -42,13 +49,16 @@ pub struct IndexedWriteError {
     /// The name of the code, where the server sent one.
     pub code_name: Option<String>,
     /// The server's own words.
+    #[serde(rename = "errmsg", alias = "message")]
     pub message: String,
     /// What the server adds, such as the schema rule that was broken.
+    #[serde(rename = "errInfo", skip_serializing_if = "Option::is_none")]
     pub details: Option<Document>,
 }
 
 /// The write was done, but not replicated or journaled as its write concern asks.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct WriteConcernError {
     /// The code of the error.
@@ -56,13 +66,15 @@ pub struct WriteConcernError {
     /// The name of the code; empty when the server sent none.
     pub code_name: String,
     /// The server's own words.
+    #[serde(rename = "errmsg", alias = "message")]
     pub message: String,
     /// What the server adds, such as the write concern that was not met.
+    #[serde(rename = "errInfo", skip_serializing_if = "Option::is_none")]
     pub details: Option<Document>,
 }
 
 /// How a single write failed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum WriteFailure {
     /// It was not done.
@@ -72,7 +84,8 @@ pub enum WriteFailure {
 }
 
 /// What of an `insert_many` failed.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct InsertManyError {
     /// One entry for each document that was not inserted although it was tried.
@@ -80,6 +93,7 @@ pub struct InsertManyError {
     /// The write concern that was not met, if so.
     pub write_concern_error: Option<WriteConcernError>,
     /// The `_id`s of those that were inserted, by their position.
+    #[serde(skip)]
     pub inserted_ids: HashMap<usize, Bson>,
 }
 

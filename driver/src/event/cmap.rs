@@ -4,11 +4,14 @@
 use std::time::Duration;
 
 use bson::oid::ObjectId;
+use serde::Serialize;
 
+pub use super::handlers::CmapEventHandler;
 use crate::types::ServerAddress;
 
 /// An event of a connection pool.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
 #[non_exhaustive]
 pub enum CmapEvent {
     /// A pool was created. It provides no connections until it is ready.
@@ -36,7 +39,8 @@ pub enum CmapEvent {
 }
 
 /// The pool options that differ from their defaults.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionPoolOptions {
     /// `maxIdleTimeMS`.
@@ -52,7 +56,8 @@ pub struct ConnectionPoolOptions {
 }
 
 /// See [`CmapEvent::PoolCreated`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PoolCreatedEvent {
     /// The server.
@@ -62,7 +67,8 @@ pub struct PoolCreatedEvent {
 }
 
 /// See [`CmapEvent::PoolReady`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PoolReadyEvent {
     /// The server.
@@ -70,7 +76,8 @@ pub struct PoolReadyEvent {
 }
 
 /// See [`CmapEvent::PoolCleared`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PoolClearedEvent {
     /// The server.
@@ -82,7 +89,8 @@ pub struct PoolClearedEvent {
 }
 
 /// See [`CmapEvent::PoolClosed`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PoolClosedEvent {
     /// The server.
@@ -90,7 +98,8 @@ pub struct PoolClosedEvent {
 }
 
 /// See [`CmapEvent::ConnectionCreated`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionCreatedEvent {
     /// The server.
@@ -100,7 +109,8 @@ pub struct ConnectionCreatedEvent {
 }
 
 /// See [`CmapEvent::ConnectionReady`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionReadyEvent {
     /// The server.
@@ -112,7 +122,8 @@ pub struct ConnectionReadyEvent {
 }
 
 /// See [`CmapEvent::ConnectionClosed`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionClosedEvent {
     /// The server.
@@ -124,7 +135,8 @@ pub struct ConnectionClosedEvent {
 }
 
 /// The reason why a connection was closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum ConnectionClosedReason {
     /// The pool was cleared after the connection was created.
@@ -138,7 +150,8 @@ pub enum ConnectionClosedReason {
 }
 
 /// See [`CmapEvent::ConnectionCheckoutStarted`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionCheckoutStartedEvent {
     /// The server.
@@ -146,7 +159,8 @@ pub struct ConnectionCheckoutStartedEvent {
 }
 
 /// See [`CmapEvent::ConnectionCheckoutFailed`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionCheckoutFailedEvent {
     /// The server.
@@ -158,7 +172,8 @@ pub struct ConnectionCheckoutFailedEvent {
 }
 
 /// The reason why an operation got no connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum ConnectionCheckoutFailedReason {
     /// No connection became available in time, too many operations were waiting, or the caller
@@ -171,7 +186,8 @@ pub enum ConnectionCheckoutFailedReason {
 }
 
 /// See [`CmapEvent::ConnectionCheckedOut`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionCheckedOutEvent {
     /// The server.
@@ -183,7 +199,8 @@ pub struct ConnectionCheckedOutEvent {
 }
 
 /// See [`CmapEvent::ConnectionCheckedIn`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionCheckedInEvent {
     /// The server.

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use bson::Document;
 use bson::oid::ObjectId;
+use serde::Serialize;
 
+pub use super::handlers::CommandEventHandler;
 use crate::error::Error;
 use crate::types::ServerAddress;
 
 /// An event of a command.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
 #[non_exhaustive]
 pub enum CommandEvent {
     /// A command is about to be sent.
@@ -24,7 +27,8 @@ pub enum CommandEvent {
 }
 
 /// The connection of a command.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionInfo {
     /// The id of the connection, unique within its pool, from 1.
@@ -36,7 +40,8 @@ pub struct ConnectionInfo {
 }
 
 /// See [`CommandEvent::Started`]. A succeeded or failed event follows each started event.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct CommandStartedEvent {
     /// The command with its document sequences. Empty for a redacted command.
@@ -54,7 +59,8 @@ pub struct CommandStartedEvent {
 }
 
 /// See [`CommandEvent::Succeeded`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct CommandSucceededEvent {
     /// The time from just before sending until the reply arrived.
@@ -74,12 +80,14 @@ pub struct CommandSucceededEvent {
 }
 
 /// See [`CommandEvent::Failed`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct CommandFailedEvent {
     /// The time from just before sending until the failure.
     pub duration: Duration,
     /// The error, without the server's message for a redacted command.
+    #[serde(serialize_with = "super::as_text")]
     pub failure: Error,
     /// The name of the command.
     pub command_name: String,

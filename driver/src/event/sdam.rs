@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use bson::Document;
 use bson::oid::ObjectId;
+use serde::Serialize;
 
+pub use super::handlers::SdamEventHandler;
 use crate::description::{ServerDescription, TopologyDescription};
 use crate::error::Error;
 use crate::types::ServerAddress;
 
 /// An event of discovery or monitoring.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
 #[non_exhaustive]
 pub enum SdamEvent {
     /// A client starts to monitor its deployment. The first event of a client.
@@ -38,7 +41,8 @@ pub enum SdamEvent {
 }
 
 /// See [`SdamEvent::TopologyOpening`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TopologyOpeningEvent {
     /// The id of the client's topology.
@@ -46,19 +50,23 @@ pub struct TopologyOpeningEvent {
 }
 
 /// See [`SdamEvent::TopologyDescriptionChanged`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TopologyDescriptionChangedEvent {
     /// The id of the client's topology.
     pub topology_id: ObjectId,
     /// The description before the change.
+    #[serde(serialize_with = "super::behind")]
     pub previous_description: Arc<TopologyDescription>,
     /// The description after the change.
+    #[serde(serialize_with = "super::behind")]
     pub new_description: Arc<TopologyDescription>,
 }
 
 /// See [`SdamEvent::TopologyClosed`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TopologyClosedEvent {
     /// The id of the client's topology.
@@ -66,7 +74,8 @@ pub struct TopologyClosedEvent {
 }
 
 /// See [`SdamEvent::ServerOpening`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ServerOpeningEvent {
     /// The id of the client's topology.
@@ -76,7 +85,8 @@ pub struct ServerOpeningEvent {
 }
 
 /// See [`SdamEvent::ServerDescriptionChanged`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ServerDescriptionChangedEvent {
     /// The id of the client's topology.
@@ -90,7 +100,8 @@ pub struct ServerDescriptionChangedEvent {
 }
 
 /// See [`SdamEvent::ServerClosed`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ServerClosedEvent {
     /// The id of the client's topology.
@@ -101,7 +112,8 @@ pub struct ServerClosedEvent {
 
 /// See [`SdamEvent::ServerHeartbeatStarted`]. A succeeded or failed event follows each started
 /// event.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ServerHeartbeatStartedEvent {
     /// The id of the client's topology.
@@ -117,7 +129,8 @@ pub struct ServerHeartbeatStartedEvent {
 }
 
 /// See [`SdamEvent::ServerHeartbeatSucceeded`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ServerHeartbeatSucceededEvent {
     /// The id of the client's topology.
@@ -137,7 +150,8 @@ pub struct ServerHeartbeatSucceededEvent {
 }
 
 /// See [`SdamEvent::ServerHeartbeatFailed`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ServerHeartbeatFailedEvent {
     /// The id of the client's topology.
@@ -149,6 +163,7 @@ pub struct ServerHeartbeatFailedEvent {
     /// The time until the failure.
     pub duration: Duration,
     /// The error.
+    #[serde(serialize_with = "super::as_text")]
     pub failure: Error,
     /// The id of the monitoring connection, from 1 for each server.
     pub driver_connection_id: u64,

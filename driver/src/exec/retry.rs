@@ -233,18 +233,13 @@ impl Failure {
 /// A connection that breaks while it is being opened looks like overload, so this is also the time
 /// in which a monitor notices that the server has died.
 fn backoff(failed: u32, error: &Error) -> Option<Duration> {
-    const BASE: u64 = 100;
-    const MOST: u64 = 10_000;
+    const BASE: Duration = Duration::from_millis(100);
+    const MOST: Duration = Duration::from_secs(10);
     if !error.has_label(SYSTEM_OVERLOADED_ERROR) {
         return None;
     }
-    let of_server = error.server_response().and_then(|reply| reply.get_i32("baseBackoffMS").ok());
-    let base = of_server
-        .and_then(|base| u64::try_from(base).ok())
-        .filter(|base| *base > 0)
-        .unwrap_or(BASE);
-    let most = base.saturating_mul(1 << failed.min(16)).min(MOST);
-    Some(Duration::from_millis(most).mul_f64(fastrand::f64()))
+    let most = error.base_backoff().unwrap_or(BASE).saturating_mul(1 << failed.min(16)).min(MOST);
+    Some(most.mul_f64(fastrand::f64()))
 }
 
 /// Whether `error` permits another attempt of an operation of that kind.

@@ -1,5 +1,6 @@
 //! `find`, with a cursor over what it finds.
 
+use super::FindOneOptions;
 use super::prelude::*;
 use super::session::{ExplicitSession, ImplicitSession, Session};
 use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
@@ -63,6 +64,32 @@ options! {
         sort: Document = "sort",
         /// Variables that expressions can refer to as `$$name`.
         let_vars: Document = "let",
+    }
+}
+
+/// The same options, for `find`.
+impl From<FindOneOptions> for FindOptions {
+    fn from(options: FindOneOptions) -> Self {
+        FindOptions {
+            allow_partial_results: options.allow_partial_results,
+            collation: options.collation,
+            comment: options.comment,
+            hint: options.hint,
+            max: options.max,
+            max_scan: options.max_scan,
+            max_time: options.max_time,
+            min: options.min,
+            projection: options.projection,
+            read_concern: options.read_concern,
+            return_key: options.return_key,
+            selection_criteria: options.selection_criteria,
+            show_record_id: options.show_record_id,
+            skip: options.skip,
+            sort: options.sort,
+            let_vars: options.let_vars,
+            timeout: options.timeout,
+            ..FindOptions::default()
+        }
     }
 }
 

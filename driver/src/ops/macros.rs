@@ -31,6 +31,8 @@ macro_rules! options {
             pub timeout: Option<std::time::Duration>,
         }
 
+        crate::options::form::form! { $Options { $( $field, )* timeout } }
+
         crate::builder::builder! {
             #[doc = concat!("Builds [`", stringify!($Options), "`].")]
             $Builder builds $Options {

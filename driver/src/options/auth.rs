@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bson::Document;
+use serde::Deserialize;
 
 use super::scram_keys::KeyCache;
 use crate::error::{Error, Result};
@@ -10,7 +11,8 @@ use crate::error::{Error, Result};
 /// A user and the means of authentication.
 ///
 /// `Debug` hides the password and the values of the mechanism properties.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Credential {
     /// The username. MONGODB-X509 takes it from the certificate if it is `None`.
@@ -25,6 +27,7 @@ pub struct Credential {
     /// Further properties of the mechanism.
     pub mechanism_properties: Option<Document>,
     /// The keys derived from the password.
+    #[serde(skip)]
     pub(crate) keys: KeyCache,
 }
 
@@ -60,17 +63,13 @@ pub enum AuthMechanism {
     MongoDbOidc,
 }
 
-impl AuthMechanism {
-    const ALL: [AuthMechanism; 7] = [
-        AuthMechanism::ScramSha1,
-        AuthMechanism::ScramSha256,
-        AuthMechanism::MongoDbX509,
-        AuthMechanism::Gssapi,
-        AuthMechanism::Plain,
-        AuthMechanism::MongoDbAws,
-        AuthMechanism::MongoDbOidc,
-    ];
+impl fmt::Display for AuthMechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
+impl AuthMechanism {
     /// The name in commands and connection strings.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -82,20 +81,6 @@ impl AuthMechanism {
             AuthMechanism::MongoDbAws => "MONGODB-AWS",
             AuthMechanism::MongoDbOidc => "MONGODB-OIDC",
         }
-    }
-
-    /// The mechanism with this name.
-    ///
-    /// # Errors
-    /// `InvalidArgument` for an unknown name. The message lists the known ones.
-    pub(crate) fn named(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|mechanism| mechanism.as_str() == name).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(AuthMechanism::as_str).collect();
-            Error::invalid_argument(format!(
-                "unknown authMechanism {name:?}; the known ones are {}",
-                known.join(", ")
-            ))
-        })
     }
 
     /// The default database of the user. `database` is that of the connection string.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Credential, ReadConcern, ReadPreference, SelectionCriteria, ServerAddress, ServerApi,
     Socks5Proxy, Tls, WriteConcern,
@@ -19,7 +21,8 @@ use crate::wire::compression::Codec;
 /// [`builder`](ClientOptions::builder). A field that is `None` has its default. Zero means "no
 /// limit" for `connect_timeout`, `socket_timeout`, `wait_queue_timeout`, `max_idle_time` and
 /// `timeout`. Creating a client refuses contradictory options.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ClientOptions {
     /// The seeds, from which the client discovers the other servers. Default, also if empty:
@@ -30,8 +33,10 @@ pub struct ClientOptions {
     /// Puts each thread into a request with its first operation (blocking API). Default: false.
     pub auto_start_request: Option<bool>,
     /// Handles the events of connection pools. Default: none.
+    #[serde(skip)]
     pub cmap_event_handler: Option<EventHandler<CmapEvent>>,
     /// Handles the events of commands. Default: none.
+    #[serde(skip)]
     pub command_event_handler: Option<EventHandler<CommandEvent>>,
     /// The compressors to offer to servers, by preference. Default: none.
     pub compressors: Option<Vec<Compressor>>,
@@ -78,6 +83,7 @@ pub struct ClientOptions {
     /// Default: true.
     pub retry_writes: Option<bool>,
     /// Handles the events of discovery and monitoring. Default: none.
+    #[serde(skip)]
     pub sdam_event_handler: Option<EventHandler<SdamEvent>>,
     /// The default selection criteria of reads. Default: the primary.
     pub selection_criteria: Option<SelectionCriteria>,
@@ -122,11 +128,14 @@ pub struct ClientOptions {
     /// The default write concern. Default: the server's.
     pub write_concern: Option<WriteConcern>,
     /// The warnings about the connection string.
+    #[serde(skip)]
     pub(crate) warnings: Vec<String>,
     /// The name of the SRV records that the hosts come from.
+    #[serde(skip)]
     pub(crate) srv_host: Option<String>,
     /// For tests: the name server for polling the SRV records, and the shortest interval.
     #[cfg(feature = "dns")]
+    #[serde(skip)]
     pub(crate) srv_rescan: Option<(std::net::SocketAddr, Duration)>,
 }
 
@@ -244,7 +253,7 @@ builder! {
 }
 
 /// Whether servers stream their changes or are polled (specification "Server Monitoring").
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ServerMonitoringMode {
     /// Streams from servers that support it (since 4.4), unless the program is a cloud function.

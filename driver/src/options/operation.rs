@@ -19,7 +19,8 @@ pub enum Hint {
 }
 
 /// Whether a cursor on a capped collection stays open at the end of its results.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum CursorType {
     /// The cursor closes at the end of its results. The default.
@@ -31,7 +32,8 @@ pub enum CursorType {
 }
 
 /// How much the `explain` of an operation tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum ExplainVerbosity {
     /// The plan that was chosen, without running it.
@@ -66,7 +68,8 @@ pub enum ReturnDocument {
 }
 
 /// The changes of an update: operators or an aggregation pipeline.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
 #[non_exhaustive]
 pub enum UpdateModifications {
     /// Update operators, such as `{ "$set": { "x": 1 } }`.
@@ -145,3 +148,6 @@ builder! {
         timeout: Option<Duration>,
     }
 }
+
+super::form::form! { DatabaseOptions { selection_criteria, read_concern, write_concern, timeout } }
+super::form::form! { CollectionOptions { selection_criteria, read_concern, write_concern, timeout } }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer};
+
 use super::ReadPreference;
 use crate::description::ServerDescription;
 
@@ -64,5 +66,12 @@ impl fmt::Display for SelectionCriteria {
 impl From<ReadPreference> for SelectionCriteria {
     fn from(preference: ReadPreference) -> Self {
         SelectionCriteria::ReadPreference(preference)
+    }
+}
+
+/// From the form of a read preference.
+impl<'de> Deserialize<'de> for SelectionCriteria {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ReadPreference::deserialize(deserializer).map(SelectionCriteria::ReadPreference)
     }
 }

@@ -3,12 +3,13 @@
 use std::fmt;
 
 use bson::raw::cstr;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::wire::DocWriter;
 
 /// The Stable API version that every command of a client declares.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ServerApi {
     /// The version.
@@ -62,23 +63,5 @@ impl ServerApiVersion {
 impl fmt::Display for ServerApiVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-impl Serialize for ServerApiVersion {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for ServerApiVersion {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let version = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        match &*version {
-            "1" => Ok(ServerApiVersion::V1),
-            other => Err(serde::de::Error::custom(format!(
-                "unknown Stable API version {other:?}; the only known one is \"1\""
-            ))),
-        }
     }
 }

@@ -73,3 +73,12 @@ impl TransactionOptions {
         }
     }
 }
+
+super::form::form! {
+    SessionOptions {
+        causal_consistency, default_transaction_options, default_timeout, snapshot, snapshot_time,
+    }
+}
+super::form::form! {
+    TransactionOptions { read_concern, write_concern, selection_criteria, max_commit_time }
+}

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::Deserialize;
+
 /// Whether connections use TLS.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub enum Tls {
     /// With TLS.
@@ -14,7 +16,8 @@ pub enum Tls {
 }
 
 /// The options of TLS. The defaults are secure.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct TlsOptions {
     /// A PEM file with the trusted certificate authorities. Default: those of the system.
@@ -41,6 +44,7 @@ pub struct TlsOptions {
     pub disable_ocsp_endpoint_check: Option<bool>,
     /// A complete configuration, which overrides all other fields.
     #[cfg(feature = "tls")]
+    #[serde(skip)]
     pub rustls_config: Option<RustlsConfig>,
 }
 

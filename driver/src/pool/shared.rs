@@ -26,6 +26,7 @@ use crate::event::cmap::{self, CmapEvent, ConnectionClosedReason};
 use crate::options::ServerAddress;
 use crate::rt::Runtime;
 use crate::stream::Interrupter;
+use crate::types::PoolMetrics;
 
 pub(super) type PoolState = State<Box<Connection>, ObjectId>;
 
@@ -132,6 +133,20 @@ impl Shared {
     /// The time, where idle connections have an age limit: otherwise nobody asks for it.
     pub(super) fn now(&self) -> Option<Instant> {
         self.limits.max_idle.map(|_| Instant::now())
+    }
+
+    pub(super) fn metrics(&self) -> PoolMetrics {
+        self.handoff.with_state(|state, waiting| {
+            let counts = state.counts();
+            PoolMetrics {
+                address: (*self.address).clone(),
+                generation: state.generation(),
+                in_use: counts.total.saturating_sub(counts.idle + counts.pending),
+                idle: counts.idle,
+                opening: counts.pending,
+                waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
+            }
+        })
     }
 
     #[cfg(test)]

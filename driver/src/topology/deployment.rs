@@ -31,7 +31,7 @@ use crate::nest::{Nest, TopologySnapshot};
 use crate::options::{ClientOptions, DriverInfo, ServerAddress};
 use crate::pool::{CheckOutError, Connection, Establisher, Generation, Interrupt, Pool, Stage};
 use crate::rt::Runtime;
-use crate::types::{ServerType, TopologyVersion};
+use crate::types::{PoolMetrics, ServerType, TopologyVersion};
 
 /// All that a client knows of its servers, and the ways to ask and to tell.
 pub(crate) struct Deployment {
@@ -256,6 +256,21 @@ impl Deployment {
         }
         // A wait that the shutdown ended has seen no check.
         if self.is_closed() { Err(Error::new(ErrorKind::Shutdown)) } else { Ok(()) }
+    }
+
+    /// What each pool has at this moment.
+    pub(crate) fn pool_metrics(&self) -> Vec<PoolMetrics> {
+        self.nest.load().servers().iter().map(|server| server.pool().metrics()).collect()
+    }
+
+    /// Fills the pools of the servers that can be reached up to `minPoolSize`.
+    pub(crate) async fn warm_pools(&self, deadline: Deadline) {
+        // Without a check, the pool of a server that was just added takes nobody in. One that cannot
+        // be checked refuses at once.
+        drop(self.wait_for_refresh(deadline).await);
+        for server in self.snapshot().servers() {
+            server.pool().warm(deadline).await;
+        }
     }
 
     /// Whether [`shutdown`](Self::shutdown) was called.

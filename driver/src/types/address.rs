@@ -1,7 +1,10 @@
 //! Server addresses.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+
+use serde::{Serialize, Serializer};
 
 /// The host and port, or the Unix domain socket, of one server.
 ///
@@ -88,5 +91,18 @@ impl fmt::Display for ServerAddress {
             ServerAddress::Tcp { host, port } => write!(f, "{host}:{port}"),
             ServerAddress::Unix { path } => write!(f, "{}", path.display()),
         }
+    }
+}
+
+impl From<SocketAddr> for ServerAddress {
+    fn from(address: SocketAddr) -> Self {
+        ServerAddress::Tcp { host: address.ip().to_string(), port: address.port() }
+    }
+}
+
+/// `host:port`, or the path of a Unix domain socket.
+impl Serialize for ServerAddress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }

@@ -1,10 +1,12 @@
 //! Compressors of messages (specification "Wire Compression").
 
+use serde::{Deserialize, Serialize};
+
 /// A compressor that a client offers to its servers.
 ///
 /// Each compressor needs the cargo feature of its name. The client does not offer compressors that
 /// were not built in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Compressor {
     /// Snappy.

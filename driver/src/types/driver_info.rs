@@ -1,8 +1,11 @@
 //! The handshake metadata of a library built on the driver.
 
+use serde::{Deserialize, Serialize};
+
 /// The handshake metadata of a library or application built on this driver (specification "MongoDB
 /// Handshake").
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct DriverInfo {
     /// The name of the library.

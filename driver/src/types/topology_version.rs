@@ -4,11 +4,13 @@ use std::cmp::Ordering;
 
 use bson::oid::ObjectId;
 use bson::raw::RawDocument;
+use serde::{Deserialize, Serialize};
 
 use crate::types::whole;
 
 /// The version of a server's state: counts the changes of one server process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TopologyVersion {
     /// Changes when the server process restarts.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Deserializer};
+
 use crate::error::{Error, Result};
 use crate::options::{impossible, impossible_in_host};
 use crate::types::ServerAddress;
@@ -67,6 +69,32 @@ impl std::str::FromStr for ServerAddress {
 
     fn from_str(address: &str) -> Result<Self> {
         Self::parse(address)
+    }
+}
+
+impl TryFrom<&str> for ServerAddress {
+    type Error = Error;
+
+    fn try_from(address: &str) -> Result<Self> {
+        ServerAddress::parse(address)
+    }
+}
+
+/// From `host:port`, the path of a Unix domain socket, or `{ host, port }`.
+impl<'de> Deserialize<'de> for ServerAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Text(String),
+            Parts { host: String, port: Option<u16> },
+        }
+        match Form::deserialize(deserializer)? {
+            Form::Text(text) => text.parse(),
+            Form::Parts { host, port: None } => host.parse(),
+            Form::Parts { host, port: Some(port) } => Ok(ServerAddress::Tcp { host, port }),
+        }
+        .map_err(serde::de::Error::custom)
     }
 }
 

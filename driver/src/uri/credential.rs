@@ -16,7 +16,7 @@ pub(super) fn read(
     database: Option<&str>,
 ) -> Result<(Option<Credential>, Option<String>)> {
     let mechanism =
-        pairs.text("authMechanism").map(|name| AuthMechanism::named(&name)).transpose()?;
+        pairs.text("authMechanism").map(|name| name.parse::<AuthMechanism>()).transpose()?;
     let source = pairs.raw("authSource");
     if source.as_deref() == Some("") {
         return Err(bad("has an empty authSource; omit the option for the default"));

@@ -44,7 +44,7 @@ fn options(uri: &str, events: &Events, runtime: &tokio::runtime::Runtime) -> Cli
     let uri = format!(
         "{uri}&readPreference=primaryPreferred&maxPoolSize={MOST}&serverSelectionTimeoutMS=20000"
     );
-    let mut options = runtime.block_on(ClientOptions::parse(uri)).unwrap();
+    let mut options = ClientOptions::parse(uri).run().unwrap();
     options.cmap_event_handler = Some(events.handler());
     options.app_name = Some(name());
     options.heartbeat_freq = Some(Duration::from_millis(500));

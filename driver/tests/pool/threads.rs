@@ -261,7 +261,7 @@ fn operations_after_shutdown_fail_with_shutdown() {
     let other = client.clone();
     let _request = other.start_request();
     connection(&other);
-    client.shutdown();
+    client.shutdown().run();
     let error = other.database("admin").run_command(who()).run().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error:?}");
     let error = other.wait_for_refresh().unwrap_err();

@@ -47,7 +47,7 @@ impl Api for Async {
     }
 
     fn shut_down(client: Client<Self>) {
-        block_on(client.shutdown());
+        block_on(client.shutdown().into_future());
     }
 
     fn start_session(operation: StartSession<'_, Self>) -> Result<ClientSession<Self>> {
@@ -100,7 +100,7 @@ impl Api for Blocking {
     }
 
     fn shut_down(client: Client<Self>) {
-        client.shutdown();
+        client.shutdown().run();
     }
 
     fn start_session(operation: StartSession<'_, Self>) -> Result<ClientSession<Self>> {

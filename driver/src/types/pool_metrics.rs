@@ -1,0 +1,21 @@
+//! What a connection pool has at one moment.
+
+use super::ServerAddress;
+
+/// What a connection pool has at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolMetrics {
+    /// The server.
+    pub address: ServerAddress,
+    /// How often the pool was cleared.
+    pub generation: u32,
+    /// The connections that operations and requests hold.
+    pub in_use: u32,
+    /// The connections that can be used at once.
+    pub idle: u32,
+    /// The connections that are being opened.
+    pub opening: u32,
+    /// The operations that wait for a connection.
+    pub waiting: u32,
+}
