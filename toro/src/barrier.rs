@@ -1,8 +1,8 @@
 //! [`Barrier`]: nobody passes until all have arrived.
 //!
-//! Those who have arrived are counted per generation. The last one ends the generation and passes
-//! at once; those in line are released because theirs has ended, however many batches of wakers
-//! that takes, and whoever arrives meanwhile belongs to the next.
+//! Arrivals are counted per generation. The last arrival ends the generation and passes at once.
+//! The waiters in line are released because their generation has ended, in as many batches of
+//! wakers as that takes. Tasks that arrive meanwhile belong to the next generation.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,19 +14,23 @@ use crate::core::{
 };
 use crate::error::Timeout;
 
-/// A meeting point: those who wait pass together, as soon as so many have come. Then it is ready
-/// for the next round.
+/// A barrier: waiting tasks and threads pass together, as soon as the given number has arrived.
+/// Then it is ready for the next round.
 ///
 /// Waiting allocates nothing.
+///
+/// # Examples
 ///
 /// ```
 /// let barrier = toro::Barrier::new(3);
 /// let leaders = std::thread::scope(|scope| {
 ///     let parties: Vec<_> = (0..3).map(|_| scope.spawn(|| barrier.wait().wait())).collect();
-///     parties.into_iter().map(|party| party.join().unwrap().is_leader()).filter(|leads| *leads).count()
+///     let arrivals = parties.into_iter().map(|party| party.join().unwrap());
+///     arrivals.filter(toro::Arrival::is_leader).count()
 /// });
 /// assert_eq!(leaders, 1);
 /// ```
+#[doc(alias = "CyclicBarrier")]
 pub struct Barrier {
     parties: usize,
     shared: Mutex<Shared>,
@@ -34,13 +38,22 @@ pub struct Barrier {
 
 /// What the lock guards.
 pub struct Shared {
-    /// Of the present generation.
+    /// In the current generation.
     arrived: usize,
     generation: u64,
     waiters: List<u64>,
 }
 
-/// How one arrived at a [`Barrier`].
+/// The result of a wait at a [`Barrier`].
+///
+/// # Examples
+///
+/// ```
+/// let arrival = toro::Barrier::new(1).wait().wait();
+/// assert_eq!(arrival.index(), 0);
+/// assert!(arrival.is_leader());
+/// ```
+#[doc(alias = "BarrierWaitResult")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Arrival {
     index: usize,
@@ -48,27 +61,35 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// How many had arrived before, from 0 to one less than the number of parties. If one who had
-    /// arrived gave up, its index may have been given to another.
+    /// The number of earlier arrivals, from 0 to one less than the number of parties. If a party
+    /// gave up after it had arrived, another may get its index.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// Whether this was the last, for whom all the others waited. There is exactly one in each
-    /// round.
+    /// Whether this was the last arrival, which released the others. Each round has exactly one
+    /// leader.
     pub fn is_leader(&self) -> bool {
         self.index + 1 >= self.parties
     }
 }
 
-/// Waits for all to arrive at a barrier.
+/// Waits for all parties to arrive at a barrier.
 pub type Arrive<'a> = Wait<Waiter<Arriving<&'a Barrier>>>;
-/// Waits for all to arrive at a counted barrier, and keeps it alive.
+/// Waits for all parties to arrive at a barrier held by an `Arc`, and keeps it alive.
 pub type ArriveOwned = Wait<Waiter<Arriving<Arc<Barrier>>>>;
 
 impl Barrier {
     const_fn! {
-        /// A barrier for so many parties. With none or one, nobody waits.
+        /// Creates a barrier for `parties` parties. With 0 or 1, nobody waits.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// static START: toro::Barrier = toro::Barrier::new(2);
+        ///
+        /// assert_eq!(START.parties(), 2);
+        /// ```
         pub const fn new(parties: usize) -> Self {
             Barrier {
                 parties,
@@ -77,28 +98,65 @@ impl Barrier {
         }
     }
 
-    /// Arrives, and waits until all have arrived.
+    /// Arrives, and waits until all parties have arrived.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the wait before all have arrived takes the arrival back: one more must come in its
-    /// place. One that is dropped after all have arrived, but before it noticed, has been
+    /// Dropping the wait before all have arrived takes the arrival back: another party must come in
+    /// its place. If the wait is dropped after all have arrived, but before it noticed, it has been
     /// counted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let barrier = toro::Barrier::new(2);
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| barrier.wait().wait());
+    ///     barrier.wait().wait(); // Returns when both have arrived.
+    /// });
+    /// ```
     pub fn wait(&self) -> Arrive<'_> {
         Wait::new(Waiter::new(self, Arriving::new()))
     }
 
-    /// As [`wait`](Barrier::wait), keeping the barrier alive.
+    /// Like [`wait`](Barrier::wait), but keeps the barrier alive, so the wait is `'static`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use toro::Barrier;
+    ///
+    /// let barrier = Arc::new(Barrier::new(2));
+    /// let waits = [barrier.wait_owned(), barrier.wait_owned()];
+    /// drop(barrier);
+    /// let threads = waits.map(|wait| std::thread::spawn(|| wait.wait().is_leader()));
+    /// let leaders = threads.map(|thread| thread.join().unwrap());
+    /// assert_ne!(leaders[0], leaders[1]);
+    /// ```
     pub fn wait_owned(self: &Arc<Self>) -> ArriveOwned {
         Wait::new(Waiter::new(Arc::clone(self), Arriving::new()))
     }
 
-    /// How many have to arrive.
+    /// The number of parties.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(toro::Barrier::new(3).parties(), 3);
+    /// ```
     pub fn parties(&self) -> usize {
         self.parties
     }
 
-    /// How many have arrived and wait for the others.
+    /// The number of parties that have arrived and wait for the others.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let barrier = toro::Barrier::new(3);
+    /// assert_eq!(barrier.arrived(), 0);
+    /// ```
     pub fn arrived(&self) -> usize {
         self.shared.lock().arrived
     }
@@ -113,7 +171,7 @@ impl fmt::Debug for Barrier {
     }
 }
 
-/// The wait at a barrier held through `H`.
+/// A wait at a barrier held as `H`.
 pub struct Arriving<H> {
     generation: u64,
     index: usize,

@@ -1,8 +1,7 @@
-//! Blocking a thread on a wait.
+//! Blocks a thread on a wait.
 //!
-//! The very same futures serve tasks and threads: a thread polls its wait with a waker that unparks
-//! it, and parks between polls. Each thread keeps one such waker, so that waiting does not
-//! allocate.
+//! Tasks and threads use the same futures. A thread polls its wait with a waker that unparks the
+//! thread, and parks between polls. Each thread keeps one such waker, so waiting does not allocate.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -19,7 +18,7 @@ use crate::until::Until;
 /// Wakes a parked thread.
 struct Alarm {
     thread: Thread,
-    /// Tells this waker's wakes from those that others send to the thread.
+    /// Distinguishes wakes of this waker from other unparks of the thread.
     rung: AtomicBool,
 }
 
@@ -35,14 +34,14 @@ impl Wake for Alarm {
     }
 }
 
-/// A thread's alarm and the waker made of it.
+/// A thread's alarm and its waker.
 struct Kept {
     alarm: Arc<Alarm>,
     waker: Waker,
 }
 
 thread_local! {
-    /// Absent while the thread waits, so that a wait within a wait gets an alarm of its own.
+    /// `None` while the thread waits, so a wait within a wait gets an alarm of its own.
     static KEPT: Cell<Option<Kept>> = const { Cell::new(None) };
 }
 
@@ -55,15 +54,15 @@ impl Kept {
     }
 
     fn put_back(self) {
-        // A thread that is ending has no place to keep it.
+        // An ending thread has no place to keep it.
         let _ = KEPT.try_with(|kept| kept.set(Some(self)));
     }
 }
 
-/// Polls `future` to its end, parking in between; `None` when the deadline passed first.
+/// Polls `future` to its end and parks in between. Returns `None` when the deadline passes first.
 fn block_on<F: Future>(mut future: Pin<&mut F>, deadline: Option<Instant>) -> Option<F::Output> {
     let kept = Kept::take();
-    // What rang for an earlier wait does not concern this one, which has registered nowhere yet.
+    // Clears a wake for an earlier wait. This wait has not registered its waker yet.
     kept.alarm.rung.store(false, Ordering::Relaxed);
     let mut context = Context::from_waker(&kept.waker);
     let output = loop {
@@ -81,7 +80,7 @@ fn block_on<F: Future>(mut future: Pin<&mut F>, deadline: Option<Instant>) -> Op
     output
 }
 
-/// Parks until the alarm rings; `false` when the deadline passed first.
+/// Parks until the alarm rings. Returns `false` when the deadline passes first.
 fn park(alarm: &Alarm, deadline: Option<Instant>) -> bool {
     while !alarm.rung.swap(false, Ordering::Acquire) {
         match deadline {
@@ -98,14 +97,17 @@ fn park(alarm: &Alarm, deadline: Option<Instant>) -> bool {
 impl<W: Waiting> Wait<W> {
     /// Blocks the current thread until the wait is over.
     ///
-    /// It stands in the same line as tasks do. Not to be called from within a task: its executor's
-    /// thread would be blocked, and perhaps the very task it waits for.
+    /// The thread stands in the same line as tasks. Do not call this within a task: it blocks the
+    /// executor's thread, which may have to run the very task that it waits for.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let lock = toro::Lock::new(1);
     /// *lock.acquire().wait() += 1;
     /// assert_eq!(lock.into_inner(), 2);
     /// ```
+    #[doc(alias("block_on", "blocking_lock", "blocking_recv", "recv_blocking", "lock_blocking"))]
     pub fn wait(self) -> W::Output {
         let mut wait = pin!(self);
         loop {
@@ -115,7 +117,18 @@ impl<W: Waiting> Wait<W> {
         }
     }
 
-    /// Blocks the current thread until the wait is over, at most for `duration`.
+    /// Blocks the current thread until the wait is over, or `duration` has passed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use toro::{Queue, WaitError};
+    ///
+    /// let queue = Queue::<u8>::new(1);
+    /// assert_eq!(queue.get().wait_timeout(Duration::from_millis(1)), Err(WaitError::Timeout));
+    /// ```
+    #[doc(alias = "recv_timeout")]
     pub fn wait_timeout(self, duration: Duration) -> W::Timed {
         self.wait_until(Instant::now().checked_add(duration))
     }
@@ -123,6 +136,16 @@ impl<W: Waiting> Wait<W> {
     /// Blocks the current thread until the wait is over, or the deadline has passed.
     ///
     /// A wait that is ready succeeds although its deadline has passed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Instant;
+    ///
+    /// let past = Instant::now();
+    /// assert!(toro::Lock::new(()).acquire().wait_deadline(past).is_ok());
+    /// ```
+    #[doc(alias = "recv_deadline")]
     pub fn wait_deadline(self, deadline: Instant) -> W::Timed {
         self.wait_until(Some(deadline))
     }
@@ -137,7 +160,15 @@ impl<W: Waiting> Wait<W> {
 }
 
 impl<W: Waiting, F: Future> Until<W, F> {
-    /// Blocks the current thread until the wait is over or its end is ready.
+    /// Blocks the current thread until the wait is over, or the other future is ready.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let event = toro::Event::new();
+    /// let stop = std::future::ready(());
+    /// assert_eq!(event.wait().until(stop).wait(), Err(toro::Timeout));
+    /// ```
     pub fn wait(self) -> W::Timed {
         let mut until = pin!(self);
         loop {

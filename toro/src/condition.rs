@@ -1,12 +1,11 @@
-//! [`Condition`]: news for those who wait now, and for nobody else.
+//! [`Condition`]: notifies the tasks and threads that wait at that moment.
 //!
-//! Each notification is spent on a waiter that is in line when it is given. A waiter that was
-//! notified and leaves without having noticed passes its notification on to the next in line,
-//! unless everyone had been notified.
+//! Each notification goes to a waiter that is in line when it is given. A notified waiter that
+//! leaves before it noticed passes the notification to the next in line, unless all were notified.
 //!
-//! [`WaitOn`] waits on a condition without holding a lock meanwhile: it joins the line first and
-//! releases the lock after, so that nothing said in between is missed, and takes the lock again
-//! once it is notified.
+//! [`WaitOn`] releases a lock while it waits on a condition. It joins the line first and releases
+//! the lock afterwards, so it misses no notification in between. It takes the lock again once it is
+//! notified.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -24,12 +23,13 @@ use crate::error::Timeout;
 use crate::lock::{self, Guard, Lock, OwnedGuard};
 use crate::permits;
 
-/// A place to wait for news that concern whatever its users agree on, mostly the value of a
-/// [`Lock`].
+/// A condition variable: waits for a change of state, usually of a value behind a [`Lock`].
 ///
-/// Unlike an [`Event`](crate::Event) it has no state: who is not waiting when it is notified hears
-/// nothing. So the state is looked at under a lock, and [`wait_on`](Condition::wait_on) joins the
-/// line before it lets go of that.
+/// Unlike an [`Event`](crate::Event), a condition has no state: a notification reaches only those
+/// who already wait. So check the state under a lock, and wait with
+/// [`wait_on`](Condition::wait_on), which joins the line before it releases the lock.
+///
+/// # Examples
 ///
 /// ```
 /// use toro::{Condition, Lock};
@@ -48,8 +48,9 @@ use crate::permits;
 /// });
 /// assert_eq!(balance.into_inner(), 0);
 /// ```
+#[doc(alias("Notify", "Condvar"))]
 pub struct Condition {
-    /// Not zero while someone waits; changes only under the lock.
+    /// Not zero while someone waits. Changes only under the lock.
     queued: AtomicUsize,
     line: Mutex<Line>,
 }
@@ -61,31 +62,39 @@ pub struct Line {
     arrivals: u64,
 }
 
-/// A waiter's number, and what it has been told.
+/// A waiter's number, and the notification that it got.
 pub struct Notice {
     arrival: u64,
     told: Told,
 }
 
-/// To whom a notification was addressed.
+/// To whom a notification is addressed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Told {
-    /// To one waiter: it must not be lost.
+    /// One waiter: it must not be lost.
     One,
-    /// To everyone.
+    /// All waiters.
     All,
 }
 
 /// Waits for a notification.
 pub type Notified<'a> = Wait<Waiter<Listening<&'a Condition, ()>>>;
-/// Waits for a notification of a counted condition, and keeps it alive.
+/// Waits for a notification of a condition held by an `Arc`, and keeps it alive.
 pub type NotifiedOwned = Wait<Waiter<Listening<Arc<Condition>, ()>>>;
-/// Waits for a notification, and then for the lock that was held before.
+/// Waits for a notification, and then for the lock that was released meanwhile.
 pub type WaitOnLock<'a, G> = Wait<WaitOn<'a, G>>;
 
 impl Condition {
     const_fn! {
-        /// A condition on which nobody waits.
+        /// Creates a condition on which nobody waits.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// static CHANGED: toro::Condition = toro::Condition::new();
+        ///
+        /// assert_eq!(CHANGED.waiting(), 0);
+        /// ```
         pub const fn new() -> Self {
             Condition {
                 queued: AtomicUsize::new(0),
@@ -94,36 +103,81 @@ impl Condition {
         }
     }
 
-    /// Waits for a notification, from the first poll on.
+    /// Waits for a notification. The wait joins the line at its first poll.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the wait gives up the place in line. A notification to one waiter that had reached
+    /// Dropping the wait gives up the place in line. A notification for one waiter that had reached
     /// it goes to the next.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use toro::Condition;
+    ///
+    /// let condition = Condition::new();
+    /// std::thread::scope(|scope| {
+    ///     let waiter = scope.spawn(|| condition.wait().wait());
+    ///     while condition.notify(1) == 0 {
+    ///         std::thread::yield_now(); // The thread does not wait yet.
+    ///     }
+    ///     waiter.join().unwrap();
+    /// });
+    /// ```
+    #[doc(alias = "notified")]
     pub fn wait(&self) -> Notified<'_> {
         Wait::new(Waiter::new(self, Listening(PhantomData)))
     }
 
-    /// As [`wait`](Condition::wait), keeping the condition alive.
+    /// Like [`wait`](Condition::wait), but keeps the condition alive, so the wait is `'static`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::Duration};
+    /// use toro::{Condition, Timeout};
+    ///
+    /// let condition = Arc::new(Condition::new());
+    /// let wait = condition.wait_owned();
+    /// assert_eq!(wait.wait_timeout(Duration::from_millis(1)), Err(Timeout));
+    /// ```
     pub fn wait_owned(self: &Arc<Self>) -> NotifiedOwned {
         Wait::new(Waiter::new(Arc::clone(self), Listening(PhantomData)))
     }
 
-    /// Releases a lock, waits for a notification, and takes the lock again. It joins the line
-    /// before the lock is released, so that no notification given by the next holder is missed.
+    /// Releases a lock, waits for a notification, and takes the lock again.
     ///
-    /// There are no spurious wake-ups; but others may hold the lock between the notification and
-    /// its return, so what was waited for must be looked at again.
+    /// The wait joins the line before the lock is released, so it misses no notification by the
+    /// next holder. There are no spurious wake-ups. But others may hold the lock between the
+    /// notification and the return, so check the state again.
     ///
     /// # Errors
     ///
-    /// If the wait is given an end it can expire, before it was notified or while it waits for the
-    /// lock. Then the lock is not held.
+    /// A wait with a time limit can expire before the notification, or while it waits for the lock.
+    /// Then the lock is not held.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the wait leaves the lock released; no notification is lost. Dropped before its
-    /// first poll it releases the lock and has not waited.
+    /// Dropping the wait leaves the lock released, and no notification is lost. A wait that is
+    /// dropped before its first poll releases the lock without waiting.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use toro::{Condition, Lock};
+    ///
+    /// let (ready, changed) = (Lock::new(false), Condition::new());
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         *ready.acquire().wait() = true;
+    ///         changed.notify_all();
+    ///     });
+    ///     let mut guard = ready.acquire().wait();
+    ///     while !*guard {
+    ///         guard = changed.wait_on(guard).wait();
+    ///     }
+    /// });
+    /// ```
     pub fn wait_on<G: Relock>(&self, guard: G) -> WaitOnLock<'_, G> {
         Wait::new(WaitOn {
             condition: self,
@@ -134,26 +188,46 @@ impl Condition {
         })
     }
 
-    /// Notifies the `count` waiters that have waited longest, and returns how many there were.
-    /// Those who come later are not notified, and neither are waits that have expired or were
-    /// dropped.
+    /// Notifies the `count` oldest waiters, and returns how many it notified.
+    ///
+    /// Later waiters are not notified, and neither are waits that expired or were dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(toro::Condition::new().notify(1), 0); // Nobody waits.
+    /// ```
+    #[doc(alias("notify_one", "notify_n"))]
     pub fn notify(&self, count: usize) -> usize {
         self.tell(count, Told::One)
     }
 
-    /// Notifies everyone who waits now, and returns how many there were.
+    /// Notifies all current waiters, and returns how many there were.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(toro::Condition::new().notify_all(), 0); // Nobody waits.
+    /// ```
+    #[doc(alias("notify_waiters", "broadcast"))]
     pub fn notify_all(&self) -> usize {
         self.tell(usize::MAX, Told::All)
     }
 
-    /// How many waits are in line at this moment.
+    /// The number of waits in line at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(toro::Condition::new().waiting(), 0);
+    /// ```
     pub fn waiting(&self) -> usize {
         self.line.lock().waiters.len()
     }
 
     fn tell(&self, count: usize, told: Told) -> usize {
-        // A read-modify-write, not a load: whoever joins after it sees what was done before this
-        // notification.
+        // A read-modify-write instead of a load: a waiter that joins after it sees everything done
+        // before this notification.
         if self.queued.fetch_add(0, Ordering::AcqRel) == 0 {
             return 0;
         }
@@ -175,7 +249,7 @@ impl Condition {
         notified
     }
 
-    /// Under the lock: nobody is queued when the list is empty.
+    /// Under the lock: clears the mark when the list is empty.
     fn tidy(&self, line: &Line) {
         if line.waiters.is_empty() {
             self.queued.store(0, Ordering::Release);
@@ -195,10 +269,10 @@ impl fmt::Debug for Condition {
     }
 }
 
-/// The wait for a notification, which returns an `A`.
+/// A wait for a notification, which returns an `A`.
 pub struct Listening<H, A>(PhantomData<fn() -> (H, A)>);
 
-/// What a wait for a notification returns.
+/// The result of a wait for a notification.
 pub trait Answer {
     fn of(told: Told) -> Self;
 }
@@ -271,11 +345,11 @@ impl<H: PrimitiveRef<Target = Condition>, A: Answer> Start for Listening<H, A> {
     }
 }
 
-/// A guard that can be released and taken again: those of [`Lock`].
+/// A guard that can be released and taken again: [`Guard`] and [`OwnedGuard`].
 pub trait Relock: Sized + sealed::Sealed {
     #[doc(hidden)]
     type Acquire: Waiting<Output = Self, Timed = Result<Self, Timeout>>;
-    /// Releases the lock, and waits for it from the first poll on.
+    /// Releases the lock. The returned wait takes it again.
     #[doc(hidden)]
     fn relock(self) -> Self::Acquire;
 }
@@ -299,15 +373,15 @@ impl<T: ?Sized> Relock for OwnedGuard<T> {
     }
 }
 
-/// What a waiter has been told and not yet acted upon: lost on the way to the lock, it goes to the
-/// next.
+/// A notification that its waiter has not acted upon. If the waiter fails to get the lock, the
+/// notification goes to the next.
 struct Heard<'a> {
     condition: &'a Condition,
     told: Option<Told>,
 }
 
 impl Heard<'_> {
-    /// From here on nothing is owed to others.
+    /// Keeps the notification: the waiter has got its lock.
     fn arrived(&mut self) {
         self.told = Some(Told::All);
     }
@@ -326,7 +400,7 @@ impl Drop for Heard<'_> {
 }
 
 pin_project! {
-    /// The wait for a notification, and then for a lock.
+    /// A wait for a notification, and then for a lock.
     pub struct WaitOn<'a, G: Relock> {
         condition: &'a Condition,
         heard: Heard<'a>,

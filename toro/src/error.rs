@@ -1,34 +1,50 @@
-//! The ways in which a wait or an attempt can fail. Each error is small, and gives back what it was
-//! given.
+//! The ways in which a wait or an attempt can fail. Errors are small, and return the item that they
+//! concern.
 
 use std::error::Error;
 use std::fmt;
 
-/// The wait's deadline passed, or the future it was bounded by was ready first.
+/// The wait's deadline passed, or the other future of [`Wait::until`](crate::Wait::until) was ready
+/// first.
+#[doc(alias("Elapsed", "TimeoutError"))]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timeout;
 
-/// The queue or semaphore has been closed.
+/// The queue or semaphore is closed.
+#[doc(alias("RecvError", "AcquireError"))]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Closed;
 
-/// Why a bounded wait on something that can be closed gave nothing.
+/// Why a wait with a time limit failed, on a primitive that can be closed.
+#[doc(alias = "RecvTimeoutError")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum WaitError {
     /// The deadline passed first.
     Timeout,
-    /// It was closed, and nothing is left in it.
+    /// The primitive is closed. A queue is also empty.
     Closed,
 }
 
 impl WaitError {
     /// Whether the deadline passed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(toro::WaitError::Timeout.is_timeout());
+    /// ```
     pub const fn is_timeout(&self) -> bool {
         matches!(self, WaitError::Timeout)
     }
 
-    /// Whether it was closed.
+    /// Whether the primitive is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(toro::WaitError::Closed.is_closed());
+    /// ```
     pub const fn is_closed(&self) -> bool {
         matches!(self, WaitError::Closed)
     }
@@ -46,18 +62,28 @@ impl From<Closed> for WaitError {
     }
 }
 
-/// Why an item was not put; it comes back with the error, and was never in the queue.
+/// Why an item was not put. The error returns the item, which was never in the queue.
+#[doc(alias = "SendError")]
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PutError<T> {
     /// The queue is closed.
     Closed(T),
-    /// The deadline passed before there was room. Only a bounded wait fails so.
+    /// The deadline passed before there was room. Only a wait with a time limit fails so.
     Timeout(T),
 }
 
 impl<T> PutError<T> {
-    /// The item.
+    /// Returns the item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = toro::Queue::unbounded();
+    /// queue.close();
+    /// let error = queue.put("item").wait().unwrap_err();
+    /// assert_eq!(error.into_inner(), "item");
+    /// ```
     pub fn into_inner(self) -> T {
         match self {
             PutError::Closed(item) | PutError::Timeout(item) => item,
@@ -65,27 +91,49 @@ impl<T> PutError<T> {
     }
 
     /// Whether the queue is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(toro::PutError::Closed(()).is_closed());
+    /// ```
     pub const fn is_closed(&self) -> bool {
         matches!(self, PutError::Closed(_))
     }
 
     /// Whether the deadline passed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(toro::PutError::Timeout(()).is_timeout());
+    /// ```
     pub const fn is_timeout(&self) -> bool {
         matches!(self, PutError::Timeout(_))
     }
 }
 
-/// Why an item was not put at once; it comes back with the error.
+/// Why an item was not put at once. The error returns the item.
+#[doc(alias = "TrySendError")]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TryPutError<T> {
-    /// The queue is full, or others have been waiting longer to put into it.
+    /// The queue is full, or others wait to put.
     Full(T),
     /// The queue is closed.
     Closed(T),
 }
 
 impl<T> TryPutError<T> {
-    /// The item.
+    /// Returns the item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = toro::Queue::new(1);
+    /// queue.try_put("first")?;
+    /// assert_eq!(queue.try_put("second").unwrap_err().into_inner(), "second");
+    /// # Ok::<(), toro::TryPutError<&str>>(())
+    /// ```
     pub fn into_inner(self) -> T {
         match self {
             TryPutError::Full(item) | TryPutError::Closed(item) => item,
@@ -93,19 +141,20 @@ impl<T> TryPutError<T> {
     }
 }
 
-/// Why there was no item at once.
+/// Why no item was available at once.
+#[doc(alias = "TryRecvError")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TryGetError {
-    /// The queue is empty, or all that is in it belongs to those who have been waiting longer.
+    /// The queue is empty, or all its items belong to earlier waiters.
     Empty,
     /// The queue is closed and empty.
     Closed,
 }
 
-/// Why there was no permit at once.
+/// Why no permit was available at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TryAcquireError {
-    /// Too few permits are left, or others have been waiting longer for them.
+    /// Too few permits are free, or others wait for them.
     NoPermits,
     /// The semaphore is closed.
     Closed,
@@ -120,14 +169,16 @@ pub struct TooManyPermits;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooManyDone;
 
-/// The result had been set before; the new value comes back.
+/// The result was set before. The error returns the new value.
+#[doc(alias = "SetError")]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AlreadySet<T>(pub T);
 
-/// The wait to write expired; the upgradable guard comes back.
+/// The wait to write expired. The error returns the upgradable guard.
 pub struct NotUpgraded<G>(pub G);
 
-/// More permits were released than a [`BoundedSemaphore`](crate::BoundedSemaphore) is bounded by.
+/// More permits were released than the bound of a [`BoundedSemaphore`](crate::BoundedSemaphore)
+/// allows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BeyondBound;
 
@@ -150,22 +201,25 @@ messages! {
         PutError::Timeout(_) => "the item was not put: the wait for room in the queue timed out";
     TryPutError<T>: TryPutError::Full(_) => "the item was not put: the queue is full",
         TryPutError::Closed(_) => "the item was not put: the queue is closed";
-    TryGetError: TryGetError::Empty => "the queue is empty", TryGetError::Closed => "the queue is closed and empty";
+    TryGetError: TryGetError::Empty => "the queue is empty",
+        TryGetError::Closed => "the queue is closed and empty";
     TryAcquireError: TryAcquireError::NoPermits => "no permits are available",
         TryAcquireError::Closed => "the semaphore is closed";
     TooManyPermits: _ => "the semaphore would hold more than Semaphore::MAX_PERMITS permits";
     TooManyDone: _ => "task_done was called more often than items were put";
     AlreadySet<T>: _ => "the result was not set: it had been set before";
     NotUpgraded<G>: _ => "the wait to upgrade a read lock timed out";
-    BeyondBound: _ => "more permits were released than the semaphore is bounded by";
+    BeyondBound: _ => "more permits were released than were forgotten";
 }
 
-/// The item is left out, so that any item can be put and any error unwrapped.
+/// Omits the item, so that items need not be `Debug`.
 macro_rules! debug_without_item {
     ($($error:ident: $($variant:ident)+;)+) => {$(
         impl<T> fmt::Debug for $error<T> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self { $($error::$variant(_) => concat!(stringify!($variant), "(..)")),+ })
+                f.write_str(match self {
+                    $($error::$variant(_) => concat!(stringify!($variant), "(..)")),+
+                })
             }
         }
     )+};

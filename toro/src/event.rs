@@ -1,9 +1,9 @@
-//! [`Event`]: something that has happened, or not yet.
+//! [`Event`]: a flag to wait for.
 //!
-//! One word tells whether the event is set and whether anyone waits. Setting and clearing are one
-//! atomic operation while nobody waits, and looking is one load. While someone waits, setting
-//! happens under the lock: the waiters to be woken are those of the generations that have ended, so
-//! that whoever comes after a `clear` waits for the next `set`, however long the waking takes.
+//! One word says whether the event is set and whether anyone waits. While nobody waits, setting and
+//! clearing are one atomic operation each, and reading is one load. While someone waits, setting
+//! happens under the lock. It wakes the waiters of the generations that have ended. So a task that
+//! comes after a `clear` waits for the next `set`, however long the waking takes.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -18,12 +18,14 @@ use crate::core::{
 use crate::error::Timeout;
 
 const SET: usize = 1;
-/// Someone waits; changes only under the lock.
+/// Someone waits. Changes only under the lock.
 const QUEUED: usize = 2;
 
-/// A flag to wait for: everyone passes while it is set, everyone waits while it is clear.
+/// A flag to wait for: all pass while it is set, all wait while it is clear.
 ///
 /// Waiting for an event that is set costs one load. Waiting allocates nothing.
+///
+/// # Examples
 ///
 /// ```
 /// use toro::Event;
@@ -35,6 +37,7 @@ const QUEUED: usize = 2;
 /// waiter.join().unwrap();
 /// assert!(READY.is_set());
 /// ```
+#[doc(alias("Notify", "ManualResetEvent", "Latch"))]
 pub struct Event {
     word: AtomicUsize,
     line: Mutex<Line>,
@@ -43,15 +46,15 @@ pub struct Event {
 /// What the lock guards.
 pub struct Line {
     waiters: List<Generation>,
-    /// Counts, around the circle, the calls of `set` that saw someone waiting.
+    /// Counts the calls of `set` that found a waiter. Wraps around.
     generation: Generation,
 }
 
-/// The set that a waiter waits for, counted around in a circle: whoever in line is not of the
-/// present generation was set free.
+/// Names the `set` that a waiter waits for, as a count that wraps around. Waiters of a generation
+/// other than the current one have been released.
 ///
-/// A waiter would be mistaken for one of the present generation if it stayed in line for a whole
-/// circle. But each set begins by letting go of those who wait longest, so it is long gone by then.
+/// A waiter that stayed in line while the count wraps around would be taken for one of the current
+/// generation. That cannot happen, because each `set` first releases the oldest waiters.
 type Generation = NonZeroU32;
 
 fn after(generation: Generation) -> Generation {
@@ -60,12 +63,20 @@ fn after(generation: Generation) -> Generation {
 
 /// Waits for an event.
 pub type EventWait<'a> = Wait<Waiter<Happens<&'a Event>>>;
-/// Waits for a counted event, and keeps it alive.
+/// Waits for an event held by an `Arc`, and keeps it alive.
 pub type EventWaitOwned = Wait<Waiter<Happens<Arc<Event>>>>;
 
 impl Event {
     const_fn! {
-        /// An event that is not set.
+        /// Creates an event that is not set.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// static READY: toro::Event = toro::Event::new();
+        ///
+        /// assert!(!READY.is_set());
+        /// ```
         pub const fn new() -> Self {
             Event {
                 word: AtomicUsize::new(0),
@@ -75,21 +86,38 @@ impl Event {
     }
 
     /// Whether the event is set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let event = toro::Event::new();
+    /// event.set();
+    /// assert!(event.is_set());
+    /// ```
     #[inline]
     pub fn is_set(&self) -> bool {
         self.word.load(Ordering::Acquire) & SET != 0
     }
 
-    /// Sets the event and wakes everyone who waits now. Those who come while it is set do not wait.
+    /// Sets the event and wakes all current waiters. While it is set, nobody waits.
     ///
-    /// Everyone who waited when this was called passes, even if the event is cleared at once;
-    /// nobody who comes after that does.
+    /// All current waiters pass, even if the event is cleared immediately. Tasks that come after
+    /// that wait again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let event = toro::Event::new();
+    /// event.set();
+    /// event.wait().wait(); // Returns immediately.
+    /// ```
     #[inline]
+    #[doc(alias = "notify_waiters")]
     pub fn set(&self) {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & QUEUED == 0 {
-            // Written even if it is set already: what happened before this call is then known to
-            // whoever sees it set.
+            // Written even if the event is set already: threads that see it set then also see what
+            // happened before this call.
             match self.word.compare_exchange_weak(
                 word,
                 word | SET,
@@ -111,7 +139,7 @@ impl Event {
                 self.word.fetch_or(SET, Ordering::Release);
                 line.generation = after(line.generation);
             }
-            // Looked at anew for each batch: another `set` may have begun in between.
+            // Read again for each batch: another `set` may have begun in between.
             let present = line.generation;
             let step = line.waiters.grant_while(wakes, |generation| *generation != present);
             self.tidy(line);
@@ -119,8 +147,18 @@ impl Event {
         });
     }
 
-    /// Clears the event: from now on everyone waits for the next [`set`](Event::set).
+    /// Clears the event. From now on tasks wait for the next [`set`](Event::set).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let event = toro::Event::new();
+    /// event.set();
+    /// event.clear();
+    /// assert!(!event.is_set());
+    /// ```
     #[inline]
+    #[doc(alias = "reset")]
     pub fn clear(&self) {
         self.word.fetch_and(!SET, Ordering::AcqRel);
     }
@@ -129,19 +167,48 @@ impl Event {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the wait loses nothing: an event is not used up by those who wait for it.
+    /// Dropping the wait loses nothing: waiting does not consume the event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let event = toro::Event::new();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| event.wait().wait());
+    ///     event.set();
+    /// });
+    /// ```
     #[inline]
+    #[doc(alias("notified", "listen"))]
     pub fn wait(&self) -> EventWait<'_> {
         Wait::new(Waiter::new(self, Happens(PhantomData)))
     }
 
-    /// As [`wait`](Event::wait), keeping the event alive.
+    /// Like [`wait`](Event::wait), but keeps the event alive, so the wait is `'static`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// let event = Arc::new(toro::Event::new());
+    /// let wait = event.wait_owned();
+    /// let waiter = std::thread::spawn(|| wait.wait());
+    /// event.set();
+    /// waiter.join().unwrap();
+    /// ```
     #[inline]
     pub fn wait_owned(self: &Arc<Self>) -> EventWaitOwned {
         Wait::new(Waiter::new(Arc::clone(self), Happens(PhantomData)))
     }
 
-    /// How many waits are in line at this moment.
+    /// The number of waits in line at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(toro::Event::new().waiting(), 0);
+    /// ```
     pub fn waiting(&self) -> usize {
         match self.word.load(Ordering::Relaxed) & QUEUED {
             0 => 0,
@@ -149,7 +216,7 @@ impl Event {
         }
     }
 
-    /// Under the lock: nobody is queued when the list is empty.
+    /// Under the lock: clears the mark when the list is empty.
     fn tidy(&self, line: &Line) {
         if line.waiters.is_empty() {
             self.word.fetch_and(!QUEUED, Ordering::Relaxed);
@@ -172,7 +239,7 @@ impl fmt::Debug for Event {
     }
 }
 
-/// The wait for an event held through `H`.
+/// A wait for an event held as `H`.
 pub struct Happens<H>(PhantomData<fn() -> H>);
 
 impl<H: PrimitiveRef<Target = Event>> Operation for Happens<H> {
@@ -192,8 +259,8 @@ impl<H: PrimitiveRef<Target = Event>> Operation for Happens<H> {
         &mut line.waiters
     }
 
-    /// It was set, and the batch of this waiter has not come yet. Whoever set it is still at it,
-    /// and tidies up.
+    /// The event was set, but the batch of this waiter has not come yet. The thread that set it
+    /// will tidy up.
     fn retry(
         &mut self,
         _: &Event,
@@ -235,7 +302,7 @@ impl<H: PrimitiveRef<Target = Event>> Start for Happens<H> {
     }
 
     fn enqueue(&mut self, event: &Event, line: &mut Line, _: &mut Wakes) -> Entry<(), Generation> {
-        // Acquire: an event found set here tells what happened before it was set.
+        // Acquire: if the event is set, this thread must see what happened before.
         if event.word.fetch_or(QUEUED, Ordering::Acquire) & SET != 0 {
             event.tidy(line);
             return Entry::Ready(());
@@ -305,14 +372,14 @@ mod tests {
     }
 
     #[test]
-    fn a_set_lets_go_of_its_own_and_of_no_newcomer() {
+    fn set_releases_its_waiters_and_no_newcomer() {
         let event = Arc::new(Event::new());
         set_with_newcomers(&event, Generation::MIN);
         assert_eq!(event.line.lock().generation.get(), 4);
     }
 
     #[test]
-    fn generations_go_around_in_a_circle() {
+    fn generations_wrap_around() {
         let event = Arc::new(Event::new());
         set_with_newcomers(&event, Generation::MAX);
         assert_eq!(event.line.lock().generation.get(), 3);

@@ -1,11 +1,12 @@
-//! [`Handoff`]: a monitor whose waiters are handed what they wait for.
+//! [`Handoff`]: a monitor that hands values directly to its waiters.
 //!
-//! State and waiters are under one lock, so that looking and queueing are one step, and so are
-//! changing the state and handing values on. A value lies in the node of its waiter from the moment
-//! it is handed over; nothing is allocated. A call can hand over more values than there is room for
-//! wakers in a batch: the waiters beyond it are moved, with their values, to a second list under
-//! the same lock, and woken batch by batch after it is released. Whichever of them looks before its
-//! turn simply finds its value.
+//! One lock guards the state and the waiters. So checking the state and queueing are one step, and
+//! so are changing the state and handing over values. A value lies in the node of its waiter from
+//! the moment it is handed over, and nothing is allocated.
+//!
+//! A call can hand over more values than one batch of wakers holds. The remaining waiters move,
+//! with their values, to a second list under the same lock, and are woken batch by batch after it
+//! is released. A waiter that is polled before its batch finds its value there.
 
 use std::any::Any;
 use std::fmt;
@@ -19,11 +20,13 @@ use crate::core::{
 };
 use crate::error::Timeout;
 
-/// A short lock around a state, and a line of waiters who are handed values directly.
+/// A short lock around a state, with waiters who are handed values directly.
 ///
-/// This is what a pool is made of: whoever returns something either hands it to the oldest waiter
-/// or puts it back into the state, and whoever wants something either takes it from the state or
-/// queues; each in one step.
+/// Pools are built on this. A caller that returns an object hands it to the oldest waiter, or puts
+/// it back into the state. A caller that wants an object takes it from the state, or queues. Each
+/// is one step.
+///
+/// # Examples
 ///
 /// ```
 /// use toro::{Handoff, Take};
@@ -48,6 +51,7 @@ use crate::error::Timeout;
 ///     assert_eq!(waiter.join().unwrap(), "a");
 /// });
 /// ```
+#[doc(alias("Pool", "Monitor"))]
 pub struct Handoff<S, T> {
     shared: Mutex<Shared<S, T>>,
 }
@@ -60,15 +64,15 @@ pub struct Shared<S, T> {
     handed: List<Value<T>>,
 }
 
-/// What was handed to a waiter, once it was.
+/// The value handed to a waiter, or `None` before that.
 pub struct Value<T>(Option<T>);
 
-/// What a newcomer does, decided under the lock of a [`Handoff`].
+/// The decision of a new waiter, made under the lock of a [`Handoff`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Take<T> {
-    /// It has what it came for, and does not wait.
+    /// It has its value, and does not wait.
     Ready(T),
-    /// It queues behind all who wait.
+    /// It queues behind all waiters.
     Queue,
 }
 
@@ -81,16 +85,30 @@ pub struct Waiters<'a, T> {
 
 /// Waits to be handed a value.
 pub type HandoffWait<'a, S, T, F> = Wait<Waiter<Handing<&'a Handoff<S, T>, F>>>;
-/// Waits to be handed a value, and keeps the counted [`Handoff`] alive.
+/// Waits to be handed a value, and keeps a [`Handoff`] held by an `Arc` alive.
 pub type HandoffWaitOwned<S, T, F> = Wait<Waiter<Handing<Arc<Handoff<S, T>>, F>>>;
 
 impl<T> Waiters<'_, T> {
-    /// How many wait.
+    /// The number of waiters.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = toro::Handoff::<(), u8>::new(());
+    /// assert_eq!(pool.with(|(), waiters| waiters.len()), 0);
+    /// ```
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
     /// Whether nobody waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = toro::Handoff::<(), u8>::new(());
+    /// assert!(pool.with(|(), waiters| waiters.is_empty()));
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -99,7 +117,19 @@ impl<T> Waiters<'_, T> {
     ///
     /// # Errors
     ///
-    /// Gives the value back if nobody waits.
+    /// Returns the value if nobody waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = toro::Handoff::new(Vec::new());
+    /// pool.with(|idle, waiters| {
+    ///     if let Err(item) = waiters.hand_off("item") {
+    ///         idle.push(item);
+    ///     }
+    /// });
+    /// assert_eq!(pool.with_state(|idle, _| idle.len()), 1);
+    /// ```
     pub fn hand_off(&mut self, value: T) -> Result<(), T> {
         let Some(place) = self.waiting.front() else { return Err(value) };
         *place = Value(Some(value));
@@ -112,11 +142,20 @@ impl<T> Waiters<'_, T> {
         Ok(())
     }
 
-    /// Hands a value to everyone who waits now, and returns how many that were.
+    /// Hands a value to every current waiter, and returns how many there were.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = toro::Handoff::<(), Result<u8, &str>>::new(());
+    /// // Tells all waiters that nothing more comes.
+    /// let told = pool.with(|(), waiters| waiters.hand_off_all(|| Err("closed")));
+    /// assert_eq!(told, 0);
+    /// ```
     pub fn hand_off_all(&mut self, mut value: impl FnMut() -> T) -> usize {
         let count = self.len();
         for _ in 0..count {
-            // Under the lock nobody leaves: there are `count` waiters.
+            // Nobody leaves while the lock is held, so there are `count` waiters.
             let _ = self.hand_off(value());
         }
         count
@@ -131,18 +170,36 @@ impl<T> fmt::Debug for Waiters<'_, T> {
 
 impl<S, T> Handoff<S, T> {
     const_fn! {
-        /// A monitor around `state`.
+        /// Creates a monitor around `state`.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// static IDLE: toro::Handoff<Vec<u8>, u8> = toro::Handoff::new(Vec::new());
+        ///
+        /// assert_eq!(IDLE.with_state(|idle, _| idle.pop()), None);
+        /// ```
         pub const fn new(state: S) -> Self {
-            Handoff { shared: Mutex::new(Shared { state, waiting: List::new(), handed: List::new() }) }
+            Handoff {
+                shared: Mutex::new(Shared { state, waiting: List::new(), handed: List::new() }),
+            }
         }
     }
 
-    /// Runs `f` under the lock, where it may change the state and hand values to the oldest
-    /// waiters. The waiters are woken after the lock is released.
+    /// Runs `f` under the lock. `f` may change the state and hand values to the oldest waiters, who
+    /// are woken after the lock is released.
     ///
-    /// `f` must be short. It must not block, and not use this `Handoff` again, which it would wait
-    /// for forever. If it panics the lock is released, and what it has handed over stays handed
-    /// over.
+    /// `f` must be short. It must not block. It must not use the same `Handoff`, because it would
+    /// wait for itself. If it panics, the lock is released, and values that it handed over stay
+    /// handed over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = toro::Handoff::<_, &str>::new(vec!["a"]);
+    /// let (idle, waiting) = pool.with(|idle, waiters| (idle.len(), waiters.len()));
+    /// assert_eq!((idle, waiting), (1, 0));
+    /// ```
     pub fn with<R>(&self, f: impl FnOnce(&mut S, &mut Waiters<'_, T>) -> R) -> R {
         let mut wakes = Wakes::new();
         let mut shared = self.shared.lock();
@@ -157,21 +214,23 @@ impl<S, T> Handoff<S, T> {
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Runs `f` under the lock, where it may change the state, and is told how many wait; it hands
+    /// Runs `f` under the lock. `f` may change the state, and gets the number of waiters. It hands
     /// nothing over.
     ///
-    /// The short way for what concerns nobody who waits, where half of the cost of
-    /// [`with`](Handoff::with) is to be ready to wake. Whoever takes from the state here, or
-    /// puts back into it, while others wait, passes them over: look at the number first, and
-    /// where it is not zero go the way of [`wait`](Handoff::wait) or `with`.
+    /// This costs half as much as [`with`](Handoff::with), because it prepares no wake-ups. But if
+    /// others wait, a caller that takes from the state or puts something back here passes them
+    /// over. So check the number first, and use [`wait`](Handoff::wait) or `with` if it is not
+    /// zero.
+    ///
+    /// `f` follows the rules of `with`. If it panics, the lock is released.
+    ///
+    /// # Examples
     ///
     /// ```
     /// let pool = toro::Handoff::<_, &str>::new(vec!["a"]);
     /// let item = pool.with_state(|idle, waiting| if waiting == 0 { idle.pop() } else { None });
     /// assert_eq!(item, Some("a"));
     /// ```
-    ///
-    /// `f` follows the rules of `with`. If it panics the lock is released.
     #[inline]
     pub fn with_state<R>(&self, f: impl FnOnce(&mut S, usize) -> R) -> R {
         let mut shared = self.shared.lock();
@@ -179,18 +238,30 @@ impl<S, T> Handoff<S, T> {
         f(state, waiting.len())
     }
 
-    /// Takes what one came for, or waits for it to be handed over.
+    /// Takes a value, or waits for one to be handed over.
     ///
     /// `take` runs under the lock at the first poll, with the same rules as for
-    /// [`with`](Handoff::with), and decides: it may take from the state, or
-    /// [queue](Take::Queue). It is asked whether or not others wait; so as not to overtake them
-    /// it looks at [`Waiters::is_empty`] first, and to refuse when too many wait, at
-    /// [`Waiters::len`].
+    /// [`with`](Handoff::with). It decides whether to take from the state or to
+    /// [queue](Take::Queue). It is also called when others wait. To keep the order, check
+    /// [`Waiters::is_empty`] first. To refuse when too many wait, check [`Waiters::len`].
     ///
     /// # Cancel safety
     ///
     /// Dropping the wait gives up the place in line. A value that had been handed over is dropped
-    /// with it, not under the lock: let the value's own `Drop` bring it back.
+    /// with it, not under the lock. Let the value's own `Drop` return it to the pool.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use toro::{Handoff, Take};
+    ///
+    /// let pool = Handoff::new(vec!["a"]);
+    /// let item = pool.wait(|idle, waiters| match idle.pop() {
+    ///     Some(item) if waiters.is_empty() => Take::Ready(item),
+    ///     _ => Take::Queue,
+    /// });
+    /// assert_eq!(item.wait(), "a");
+    /// ```
     #[inline]
     pub fn wait<F>(&self, take: F) -> HandoffWait<'_, S, T, F>
     where
@@ -199,7 +270,20 @@ impl<S, T> Handoff<S, T> {
         Wait::new(Waiter::new(self, Handing { take: Some(take), primitive_ref: PhantomData }))
     }
 
-    /// As [`wait`](Handoff::wait), keeping the counted monitor alive.
+    /// Like [`wait`](Handoff::wait), but keeps the monitor alive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use toro::{Handoff, Take};
+    ///
+    /// let pool = Arc::new(Handoff::new(vec!["a"]));
+    /// let wait = pool.wait_owned(|idle: &mut Vec<&str>, _: &mut toro::Waiters<'_, _>| {
+    ///     idle.pop().map_or(Take::Queue, Take::Ready)
+    /// });
+    /// assert_eq!(std::thread::spawn(|| wait.wait()).join().unwrap(), "a");
+    /// ```
     #[inline]
     pub fn wait_owned<F>(self: &Arc<Self>, take: F) -> HandoffWaitOwned<S, T, F>
     where
@@ -213,7 +297,7 @@ impl<S, T> Handoff<S, T> {
 }
 
 impl<S, T> Shared<S, T> {
-    /// Runs the caller's code under the lock. A panic is carried out of it, so that values already
+    /// Runs the caller's code under the lock. Returns its panic as an error, so that values already
     /// handed over are delivered first.
     fn run<R>(
         &mut self,
@@ -224,7 +308,7 @@ impl<S, T> Shared<S, T> {
         catch_unwind(AssertUnwindSafe(|| f(state, &mut Waiters { waiting, handed, wakes })))
     }
 
-    /// Grants those who have their value, as far as the batch goes.
+    /// Grants the waiters that have their value, until the batch is full.
     fn deliver(&mut self, wakes: &mut Wakes) -> Step {
         self.handed.grant_while(wakes, |_| true)
     }
@@ -245,7 +329,7 @@ impl<S, T> fmt::Debug for Handoff<S, T> {
 
 type Panic = Box<dyn Any + Send>;
 
-/// The wait for a value of a [`Handoff`] held through `H`.
+/// A wait for a value of a [`Handoff`] held as `H`.
 pub struct Handing<H, F> {
     take: Option<F>,
     primitive_ref: PhantomData<fn() -> H>,
@@ -316,7 +400,7 @@ where
         shared: &mut Shared<S, T>,
         wakes: &mut Wakes,
     ) -> Entry<Self::Grant, Value<T>> {
-        // Asked once: the operation joins the line at most once.
+        // Called once: the operation joins the line at most once.
         let Some(take) = self.take.take() else { return Entry::Queue(Value(None), End::Back) };
         match shared.run(wakes, take) {
             Ok(Take::Ready(value)) => Entry::Ready(Ok(value)),

@@ -1,8 +1,10 @@
 //! Async primitives that need no runtime: fair, cancel-safe, allocation-free waits.
 //!
-//! Tasks of any executor, and plain threads, wait for each other on the same primitives: they stand
-//! in one line, first come first served, and each wait can end in several ways. Nothing is lost
-//! when it ends early.
+//! Tasks of any executor and plain threads wait on the same primitives, in one line, first come,
+//! first served. A wait can have a time limit, and it can be dropped at any point without losing
+//! anything.
+//!
+//! # Examples
 //!
 //! ```
 //! use std::time::Duration;
@@ -22,49 +24,50 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Which one
+//! # Which primitive to use
 //!
-//! | to wait until                            | use                                                     | costs, when nobody waits       |
-//! |------------------------------------------|---------------------------------------------------------|--------------------------------|
-//! | something has happened                   | [`Event`], set and cleared                              | a load                         |
-//! | a value is there, once, for all          | [`AsyncResult`]                                         | a load                         |
-//! | the state behind a lock has changed      | [`Condition`]                                           | an atomic operation to notify  |
-//! | a value may be touched                   | [`Lock`], or [`RwLock`] if most only read               | two atomic operations          |
-//! | there is capacity                        | [`Semaphore`]; [`BoundedSemaphore`] to catch releases too many | two atomic operations   |
-//! | all have come                            | [`Barrier`]                                             | a short lock                   |
-//! | there is something to do, or room for it | [`Queue`], [`LifoQueue`], [`PriorityQueue`]             | a short lock                   |
-//! | all work has been done                   | [`join`](Queue::join) on a queue                        | a short lock                   |
-//! | something lent comes back                | [`Handoff`], of which pools are made                    | a short lock                   |
+//! | to wait until | use | costs, if nobody waits |
+//! | --- | --- | --- |
+//! | something has happened | [`Event`] | a load |
+//! | a value has been set, once | [`AsyncResult`] | a load |
+//! | the state behind a lock has changed | [`Condition`] | an atomic operation to notify |
+//! | a value can be accessed | [`Lock`], or [`RwLock`] for many readers | two atomic operations |
+//! | there is capacity | [`Semaphore`] or [`BoundedSemaphore`] | two atomic operations |
+//! | all parties have arrived | [`Barrier`] | a short lock |
+//! | there is an item, or room | [`Queue`], [`LifoQueue`], [`PriorityQueue`] | a short lock |
+//! | all items are done | [`join`](Queue::join) on a queue | a short lock |
+//! | a pooled object comes back | [`Handoff`], the basis of pools | a short lock |
 //!
-//! All constructors are `const`, so that primitives can be statics. None allocates for a wait: a
-//! waiter lies inside the future, or on the stack of the thread, that waits. Waiting and giving up
-//! take constant time however many wait.
+//! All constructors are `const`, so primitives can be statics. No wait allocates: a waiter lies
+//! inside the waiting future, or on the stack of the waiting thread. Waiting and giving up take
+//! constant time, however many wait.
 //!
 //! # Waiting
 //!
-//! Whatever may have to wait returns a [`Wait`]. It is `.await`ed, or blocks a thread with
-//! [`wait`](Wait::wait), and it can be given an end: `timeout` and `deadline` on tokio's clock
-//! (feature `time`; without it the compiler proposes `wait_timeout`, which blocks the thread and is
-//! not for tasks), [`wait_timeout`](Wait::wait_timeout) and [`wait_deadline`](Wait::wait_deadline)
-//! for threads, and [`until`](Wait::until) any other future is ready. What is ready succeeds
-//! although its deadline has passed. An expiry is an error of its own, [`Timeout`] or
-//! [`WaitError::Timeout`], and what was to be put comes back with it.
+//! Every method that may have to wait returns a [`Wait`]. `.await` it in a task, or block a thread
+//! with [`wait`](Wait::wait). There are several ways to limit a wait:
+//!
+//! - `timeout` and `deadline` on tokio's clock (feature `time`). Without the feature, the compiler
+//!   suggests `wait_timeout` instead, which blocks the thread and is not for tasks.
+//! - [`wait_timeout`](Wait::wait_timeout) and [`wait_deadline`](Wait::wait_deadline) for threads.
+//! - [`until`](Wait::until) another future is ready.
+//!
+//! A wait that is ready succeeds although its deadline has passed. Expiry is an error of its own,
+//! [`Timeout`] or [`WaitError::Timeout`]. A `put` that expires returns its item.
 //!
 //! # Fairness
 //!
-//! Waiters are served in the order in which they came. What is released is handed to the oldest of
-//! them, and a newcomer cannot overtake. That makes a contended release wait for a task to be
-//! scheduled; [`Lock::barging`] and [`Semaphore::barging`] let a bounded number of newcomers go
-//! first.
+//! Waiters are served in order of arrival. A release hands the permit or lock to the oldest waiter,
+//! and newcomers cannot overtake. So a contended release waits for a task to be scheduled.
+//! [`Lock::barging`] and [`Semaphore::barging`] let a bounded number of newcomers go first.
 //!
 //! # Cancel safety
 //!
-//! Any wait can be dropped at any time. A permit, lock, promise or notification that had been
-//! granted to it, and that it had not yet returned, goes to the next in line. An item that was to
-//! be put was not put.
+//! Any wait can be dropped at any time. A permit, lock, item or notification that had been granted
+//! to it goes to the next in line. An item that was to be put was not put.
 //!
-//! The other side of strict fairness is that a wait which was granted and is kept, but not polled,
-//! holds up everyone behind it, and, if its task waits for the same primitive elsewhere, itself:
+//! Strict fairness has a price. A wait that was granted, but is kept without being polled, holds up
+//! all waiters behind it. If its own task then waits for the same primitive, it waits for itself:
 //!
 //! ```no_run
 //! # async fn hazard(lock: &toro::Lock<()>) {
@@ -74,56 +77,56 @@
 //! tokio::select! {
 //!     guard = &mut first => drop(guard),
 //!     () = something_else() => {
-//!         // `first` still stands in line. Once it is granted nobody else is, and nobody polls it here.
+//!         // `first` is still in line. Once it is granted, nobody else is, and nobody polls it.
 //!         let _guard = lock.acquire().await; // Never returns.
 //!     }
 //! }
 //! # }
 //! ```
 //!
-//! The way out is not to keep waits that are not polled: select on `lock.acquire()` itself rather
-//! than on a reference to it, so that it is dropped with the `select!`, or give each wait a task of
-//! its own.
+//! So do not keep waits that are not polled. Select on `lock.acquire()` itself instead of a
+//! reference to it, so that `select!` drops it. Or run each wait in a task of its own.
 //!
 //! # Panics
 //!
-//! Guards release while a thread unwinds, and nothing is ever poisoned. A waker that panics does
-//! not keep those after it asleep: all are woken, then the first panic goes on in whoever woke
-//! them, unless it would lose what that one has just got, when it is let go; so it is with a waker
-//! that panics when it is dropped. Beyond that, what panics here is a [`Wait`] polled after it has
-//! returned, and a wait with a `timeout` or `deadline` (feature `time`) that has to wait outside a
-//! tokio runtime.
+//! Guards release during a panic, and nothing is ever poisoned. A waker that panics does not stop
+//! the wakers after it. All are woken, then the first panic resumes in the caller. It is swallowed
+//! instead if it would lose what the caller has just got. The same holds for a waker that panics
+//! when it is dropped.
 //!
-//! # Coming from elsewhere
+//! Otherwise this crate panics in two cases: a [`Wait`] is polled after it has returned, or a wait
+//! with a `timeout` or `deadline` (feature `time`) must wait outside a tokio runtime.
 //!
-//! | here                          | `tokio::sync`                | `async-lock`, `event-listener`, `async-channel` | asyncio                  | Toro                       |
-//! |-------------------------------|------------------------------|-------------------------------------------------|--------------------------|----------------------------|
-//! | [`Event`]                     | `Notify`, `watch<bool>`      | `event_listener::Event`                         | `Event`                  | `Event`                    |
-//! | [`Condition`]                 | `Notify`                     | `event_listener::Event`                         | `Condition`              | `Condition`                |
-//! | [`AsyncResult`]               | `OnceCell`, `oneshot`        | `OnceCell`                                      | `Future`                 | `AsyncResult`              |
-//! | [`Lock`]                      | `Mutex`                      | `Mutex`                                         | `Lock`                   | `Lock`                     |
-//! | [`RwLock`]                    | `RwLock` (no upgrade)        | `RwLock`                                        |                          |                            |
-//! | [`Semaphore`]                 | `Semaphore`                  | `Semaphore`                                     | `Semaphore`              | `Semaphore`                |
-//! | [`BoundedSemaphore`]          |                              |                                                 | `BoundedSemaphore`       | `BoundedSemaphore`         |
-//! | [`Barrier`]                   | `Barrier` (keeps arrivals of the dropped) | `Barrier`                          | `Barrier`                |                            |
-//! | [`Queue`]                     | `mpsc`                       | `async_channel`                                 | `Queue`                  | `Queue`                    |
-//! | [`LifoQueue`]                 |                              |                                                 | `LifoQueue`              | `LifoQueue`                |
-//! | [`PriorityQueue`]             |                              |                                                 | `PriorityQueue`          | `PriorityQueue`            |
-//! | [`join`](Queue::join), [`task_done`](Queue::task_done) |     |                                                 | `Queue.join`             | `JoinableQueue`            |
-//! | `.wait()`                     | `blocking_lock`, `blocking_recv` | `lock_blocking`, `recv_blocking`            |                          |                            |
-//! | `.timeout(d)`                 | `time::timeout(d, ..)`       |                                                 | `wait_for`               | `deadline=timedelta`       |
+//! # Coming from other crates
 //!
-//! What differs from tokio's: a semaphore's waiters never lose their turn to `try_acquire`; a
-//! bounded wait gives back what it was given; a queue has any number of getters, and is shared by
-//! reference rather than through two ends, so it is closed by [`close`](Queue::close) and not by
-//! dropping one of them.
+//! | here | `tokio::sync` | `async-lock`, `event-listener`, `async-channel` | asyncio | Toro |
+//! | --- | --- | --- | --- | --- |
+//! | [`Event`] | `Notify`, `watch<bool>` | `event_listener::Event` | `Event` | `Event` |
+//! | [`Condition`] | `Notify` | `event_listener::Event` | `Condition` | `Condition` |
+//! | [`AsyncResult`] | `OnceCell`, `oneshot` | `OnceCell` | `Future` | `AsyncResult` |
+//! | [`Lock`] | `Mutex` | `Mutex` | `Lock` | `Lock` |
+//! | [`RwLock`] | `RwLock` (no upgrade) | `RwLock` | | |
+//! | [`Semaphore`] | `Semaphore` | `Semaphore` | `Semaphore` | `Semaphore` |
+//! | [`BoundedSemaphore`] | | | `BoundedSemaphore` | `BoundedSemaphore` |
+//! | [`Barrier`] | `Barrier` (counts dropped waits) | `Barrier` | `Barrier` | |
+//! | [`Queue`] | `mpsc` | `async_channel` | `Queue` | `Queue` |
+//! | [`LifoQueue`] | | | `LifoQueue` | `LifoQueue` |
+//! | [`PriorityQueue`] | | | `PriorityQueue` | `PriorityQueue` |
+//! | [`join`](Queue::join), [`task_done`](Queue::task_done) | | | `Queue.join` | `JoinableQueue` |
+//! | `.wait()` | `blocking_lock`, `blocking_recv` | `lock_blocking`, `recv_blocking` | | |
+//! | `.timeout(d)` | `time::timeout(d, ..)` | | `wait_for` | `deadline=timedelta` |
+//!
+//! Differences from tokio: a semaphore's waiters never lose their turn to `try_acquire`. A limited
+//! wait that expires returns what it was given. A queue has any number of getters and is shared by
+//! reference, without two ends. So [`close`](Queue::close) closes it, not dropping an end.
 //!
 //! # Features
 //!
-//! - `time`: waits with a deadline on tokio's clock. The one feature that depends on a runtime.
-//! - `testing`: assertions that wait, and tasks whose panics reach the test (module `testing`).
+//! - `time`: waits with a deadline on tokio's clock. The only feature that needs a runtime.
+//! - `testing`: the module `testing`, with assertions that wait, and tasks whose panics reach the
+//!   test.
 //!
-//! Races are checked by models of every primitive: `RUSTFLAGS="--cfg loom" cargo test -p toro
+//! Loom models check the races of every primitive: `RUSTFLAGS="--cfg loom" cargo test -p toro
 //! --release --test loom`.
 
 #![deny(unsafe_code)]

@@ -1,8 +1,7 @@
-//! Guards that have been narrowed to a part of a value, by the `map` of the guard of the whole.
+//! Guards for a part of a value, made by the `map` methods of the guards for the whole value.
 //!
-//! Each is a pointer to the part and what keeps it valid: the guard of the whole, where that keeps
-//! its lock alive, or the right to release the permits of a borrowed lock, which is all that is
-//! left of its guard.
+//! Each consists of a pointer to the part and of what keeps it valid. For an `Arc` that is the
+//! guard of the whole value. For a borrowed lock it is the right to release the permits.
 
 #![allow(unsafe_code)]
 
@@ -90,21 +89,21 @@ pub struct OwnedMappedWriteGuard<T: ?Sized, U: ?Sized> {
     _borrow: PhantomData<*mut U>,
 }
 
-// SAFETY: what is borrowed exclusively may go with its borrower, and permits may be released from
-// anywhere.
+// SAFETY: an exclusive borrow may move with its borrower, and permits may be released from any
+// thread.
 unsafe impl<U: ?Sized + Send> Send for MappedGuard<'_, U> {}
 // SAFETY: sharing the guard shares the part.
 unsafe impl<U: ?Sized + Sync> Sync for MappedGuard<'_, U> {}
-// SAFETY: as for `MappedGuard`; and the whole value may be dropped where the guard is.
+// SAFETY: as for `MappedGuard`. The whole value may be dropped on the guard's thread.
 unsafe impl<T: ?Sized + Send, U: ?Sized + Send> Send for OwnedMappedGuard<T, U> {}
 // SAFETY: sharing the guard shares the part.
 unsafe impl<T: ?Sized + Send, U: ?Sized + Sync> Sync for OwnedMappedGuard<T, U> {}
-// SAFETY: a reader shares the part with other readers, wherever they are.
+// SAFETY: a reader shares the part with other readers on any thread.
 unsafe impl<U: ?Sized + Sync> Send for MappedReadGuard<'_, U> {}
 // SAFETY: sharing the guard shares the part.
 unsafe impl<U: ?Sized + Sync> Sync for MappedReadGuard<'_, U> {}
-// SAFETY: as for `MappedReadGuard`; and the whole value, which others share, may be dropped where
-// the guard is.
+// SAFETY: as for `MappedReadGuard`. The whole value, which others share, may be dropped on the
+// guard's thread.
 unsafe impl<T: ?Sized + Send + Sync, U: ?Sized + Sync> Send for OwnedMappedReadGuard<T, U> {}
 // SAFETY: sharing the guard shares the part.
 unsafe impl<T: ?Sized + Send + Sync, U: ?Sized + Sync> Sync for OwnedMappedReadGuard<T, U> {}
@@ -112,24 +111,26 @@ unsafe impl<T: ?Sized + Send + Sync, U: ?Sized + Sync> Sync for OwnedMappedReadG
 unsafe impl<U: ?Sized + Send> Send for MappedWriteGuard<'_, U> {}
 // SAFETY: sharing the guard shares the part.
 unsafe impl<U: ?Sized + Sync> Sync for MappedWriteGuard<'_, U> {}
-// SAFETY: as for `OwnedMappedGuard`; and the lock may be shared with readers.
+// SAFETY: as for `OwnedMappedGuard`. The lock may be shared with readers.
 unsafe impl<T: ?Sized + Send + Sync, U: ?Sized + Send> Send for OwnedMappedWriteGuard<T, U> {}
 // SAFETY: sharing the guard shares the part.
 unsafe impl<T: ?Sized + Send + Sync, U: ?Sized + Sync> Sync for OwnedMappedWriteGuard<T, U> {}
 
-/// What all of them do.
+/// The methods that all guards have.
 macro_rules! reads {
     ([$($generics:tt)*] $guard:ty, $kept:ty) => {
         impl<$($generics)*> $guard {
             /// # Safety
-            /// The part stays valid, and nobody else's beyond what the guard shares, while `kept` is kept.
+            ///
+            /// While `kept` exists, the part stays valid, and nobody accesses it beyond what the
+            /// guard shares.
             #[inline]
             pub(crate) unsafe fn new(part: NonNull<U>, kept: $kept) -> Self {
                 Self { part, kept, _borrow: PhantomData }
             }
         }
 
-        // As the lock of the whole.
+        // Like the lock of the whole value.
         impl<$($generics)*> UnwindSafe for $guard {}
         impl<$($generics)*> RefUnwindSafe for $guard {}
 
@@ -138,7 +139,8 @@ macro_rules! reads {
 
             #[inline]
             fn deref(&self) -> &U {
-                // SAFETY: the part is valid as long as the guard lives, and nobody writes to it meanwhile.
+                // SAFETY: the part is valid while the guard lives, and nobody writes to it
+                // meanwhile.
                 unsafe { self.part.as_ref() }
             }
         }
@@ -151,28 +153,53 @@ macro_rules! reads {
     };
 }
 
-/// Narrows a guard that reads: `$narrower` is the same guard of another part.
+/// Narrows a guard that reads. `$narrower` is the same guard for another part.
 macro_rules! narrows {
     ([$($generics:tt)*] $guard:ty, $narrower:ty) => {
         impl<$($generics)*> $guard {
-            /// Narrows the guard further; the whole lock stays held.
+            /// Narrows the guard further. The whole lock stays held.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// use toro::{MappedReadGuard, ReadGuard, RwLock};
+            ///
+            /// let lock = RwLock::new(((1, 2), 3));
+            /// let pair = ReadGuard::map(lock.read().wait(), |whole| &whole.0);
+            /// let second = MappedReadGuard::map(pair, |pair| &pair.1);
+            /// assert_eq!(*second, 2);
+            /// ```
             pub fn map<V: ?Sized>(guard: Self, part: impl FnOnce(&U) -> &V) -> $narrower {
                 let part = NonNull::from(part(&guard));
-                // SAFETY: what belongs to the part is valid as long as the part is.
+                // SAFETY: a part of the part is valid as long as the part is.
                 unsafe { <$narrower>::new(part, guard.kept) }
             }
         }
     };
 }
 
-/// What those do besides that hold the lock alone.
+/// The methods that exclusive guards have in addition.
 macro_rules! writes {
     ([$($generics:tt)*] $guard:ty, $narrower:ty) => {
         impl<$($generics)*> $guard {
-            /// Narrows the guard further; the whole lock stays held.
-            pub fn map<V: ?Sized>(mut guard: Self, part: impl FnOnce(&mut U) -> &mut V) -> $narrower {
+            /// Narrows the guard further. The whole lock stays held.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// use toro::{Guard, Lock, MappedGuard};
+            ///
+            /// let lock = Lock::new(((1, 2), 3));
+            /// let pair = Guard::map(lock.acquire().wait(), |whole| &mut whole.0);
+            /// *MappedGuard::map(pair, |pair| &mut pair.1) = 5;
+            /// assert_eq!(lock.into_inner(), ((1, 5), 3));
+            /// ```
+            pub fn map<V: ?Sized>(
+                mut guard: Self,
+                part: impl FnOnce(&mut U) -> &mut V,
+            ) -> $narrower {
                 let part = NonNull::from(part(&mut guard));
-                // SAFETY: what belongs to the part is valid as long as the part is, and as much its holder's alone.
+                // SAFETY: a part of the part is valid as long as the part is, and as exclusive.
                 unsafe { <$narrower>::new(part, guard.kept) }
             }
         }
@@ -180,7 +207,7 @@ macro_rules! writes {
         impl<$($generics)*> DerefMut for $guard {
             #[inline]
             fn deref_mut(&mut self) -> &mut U {
-                // SAFETY: nobody else has a way to the part, and the guard is borrowed exclusively.
+                // SAFETY: nobody else can access the part, and the guard is borrowed exclusively.
                 unsafe { self.part.as_mut() }
             }
         }

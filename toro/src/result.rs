@@ -1,4 +1,4 @@
-//! [`AsyncResult`]: a value that will be there once, for everyone.
+//! [`AsyncResult`]: a value that is set once.
 
 #![allow(unsafe_code)]
 
@@ -17,12 +17,12 @@ use crate::error::{AlreadySet, Timeout};
 const UNSET: usize = 0;
 const SET: usize = 1;
 
-/// A value that is set once and read any number of times, by those who waited for it and those who
-/// come later.
+/// A value that is set once, and that any number of tasks and threads can wait for and read.
 ///
-/// Reading a value that is set costs one load. Waiting allocates nothing. For something that may
-/// fail let the value be a `Result`, so that a failure does not leave those who wait for it
-/// waiting.
+/// Reading a value that is set costs one load. Waiting allocates nothing. For a computation that
+/// can fail, store a `Result`, so that a failure ends the waits as well.
+///
+/// # Examples
 ///
 /// ```
 /// use toro::{AlreadySet, AsyncResult};
@@ -35,32 +35,39 @@ const SET: usize = 1;
 /// assert_eq!(ANSWER.set(43), Err(AlreadySet(43)));
 /// # Ok::<(), AlreadySet<u32>>(())
 /// ```
+#[doc(alias("OnceCell", "oneshot", "OnceLock", "promise"))]
 pub struct AsyncResult<T> {
     word: AtomicUsize,
     line: Mutex<List<()>>,
-    /// Written under the lock while the word is `UNSET`; read by everyone, and never written
-    /// again, once it is `SET`.
+    /// Written once, under the lock, while the word is `UNSET`. Only read once it is `SET`.
     value: UnsafeCell<Option<T>>,
 }
 
-// SAFETY: the value may be set by one thread and dropped by another.
+// SAFETY: one thread may set the value and another drop it.
 unsafe impl<T: Send> Send for AsyncResult<T> {}
-// SAFETY: as above, and many threads may read it at once.
+// SAFETY: as above, and many threads may read the value at once.
 unsafe impl<T: Send + Sync> Sync for AsyncResult<T> {}
 
-// As the standard library's `OnceLock`: a value is there as a whole or not at all, and who sees it
-// sees what it is.
+// Like the standard library's `OnceLock`: a value exists completely or not at all.
 impl<T: UnwindSafe> UnwindSafe for AsyncResult<T> {}
 impl<T: UnwindSafe + RefUnwindSafe> RefUnwindSafe for AsyncResult<T> {}
 
 /// Waits for the value of an [`AsyncResult`].
 pub type GetResult<'a, T> = Wait<Waiter<Getting<&'a AsyncResult<T>>>>;
-/// Waits for the value of a counted [`AsyncResult`], and keeps it alive.
+/// Waits for the value of an [`AsyncResult`] held by an `Arc`, and keeps it alive.
 pub type GetResultOwned<T> = Wait<Waiter<Getting<Arc<AsyncResult<T>>>>>;
 
 impl<T> AsyncResult<T> {
     const_fn! {
-        /// A result that is not there yet.
+        /// Creates a result without a value.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// static ANSWER: toro::AsyncResult<u32> = toro::AsyncResult::new();
+        ///
+        /// assert!(!ANSWER.is_set());
+        /// ```
         pub const fn new() -> Self {
             AsyncResult {
                 word: AtomicUsize::new(UNSET),
@@ -70,34 +77,62 @@ impl<T> AsyncResult<T> {
         }
     }
 
-    /// Sets the value, and wakes all who wait for it.
+    /// Sets the value, and wakes all waiters.
     ///
     /// # Errors
     ///
     /// [`AlreadySet`], with the new value, if there is a value already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let answer = toro::AsyncResult::new();
+    /// assert_eq!(answer.set(1), Ok(()));
+    /// assert_eq!(answer.set(2), Err(toro::AlreadySet(2)));
+    /// ```
     pub fn set(&self, value: T) -> Result<(), AlreadySet<T>> {
         {
             let _line = self.line.lock();
             if self.is_set() {
                 return Err(AlreadySet(value));
             }
-            // SAFETY: the word is `UNSET`, so nobody reads, and the lock is held, so nobody else
-            // writes.
+            // SAFETY: nobody reads because the word is `UNSET`, and nobody else writes because the
+            // lock is held.
             self.value.with_mut(|cell| unsafe { *cell = Some(value) });
             self.word.store(SET, Ordering::Release);
         }
-        // Nobody joins the line any more: everyone in it has been waiting for this.
+        // Nobody joins the line any more, so all waiters in it are released.
         locked(&self.line, |line, wakes| line.grant_while(wakes, |()| true));
         Ok(())
     }
 
     /// Whether there is a value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let answer = toro::AsyncResult::new();
+    /// answer.set(42)?;
+    /// assert!(answer.is_set());
+    /// # Ok::<(), toro::AlreadySet<u32>>(())
+    /// ```
+    #[doc(alias = "initialized")]
     #[inline]
     pub fn is_set(&self) -> bool {
         self.word.load(Ordering::Acquire) == SET
     }
 
-    /// The value, if it is there.
+    /// The value, if there is one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let answer = toro::AsyncResult::new();
+    /// assert_eq!(answer.try_get(), None);
+    /// answer.set(42)?;
+    /// assert_eq!(answer.try_get(), Some(&42));
+    /// # Ok::<(), toro::AlreadySet<u32>>(())
+    /// ```
     #[inline]
     pub fn try_get(&self) -> Option<&T> {
         if !self.is_set() {
@@ -107,17 +142,29 @@ impl<T> AsyncResult<T> {
         Some(unsafe { self.settled() })
     }
 
-    /// As [`try_get`](AsyncResult::try_get), with a reference that keeps the result alive.
+    /// Like [`try_get`](AsyncResult::try_get), but the reference keeps the result alive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let answer = std::sync::Arc::new(toro::AsyncResult::new());
+    /// answer.set(42)?;
+    /// let value = answer.try_get_owned().unwrap();
+    /// drop(answer);
+    /// assert_eq!(*value, 42);
+    /// # Ok::<(), toro::AlreadySet<u32>>(())
+    /// ```
     pub fn try_get_owned(self: &Arc<Self>) -> Option<OwnedValue<T>> {
         self.is_set().then(|| OwnedValue { result: Arc::clone(self) })
     }
 
     /// # Safety
-    /// The word has been seen to be `SET`, or the caller's wait was granted.
+    ///
+    /// The caller has seen that the word is `SET`, or its wait was granted.
     #[inline]
     unsafe fn settled(&self) -> &T {
-        // SAFETY: the value was written before the word was, and before anyone was granted; nobody
-        // writes any more.
+        // SAFETY: the value was written before the word, and before any grant. It is never written
+        // again.
         self.value.with(|cell| unsafe { (*cell).as_ref().unwrap_unchecked() })
     }
 
@@ -125,14 +172,25 @@ impl<T> AsyncResult<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the wait loses nothing: reading does not use the value up.
+    /// Dropping the wait loses nothing: reading does not consume the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let answer = toro::AsyncResult::new();
+    /// answer.set(42)?;
+    /// assert_eq!(answer.get().wait(), &42);
+    /// # Ok::<(), toro::AlreadySet<u32>>(())
+    /// ```
     #[inline]
     pub fn get(&self) -> GetResult<'_, T> {
         Wait::new(Waiter::new(self, Getting(PhantomData)))
     }
 
-    /// As [`get`](AsyncResult::get), with a reference to the value that keeps the result alive and
-    /// can be sent anywhere.
+    /// Like [`get`](AsyncResult::get), but the returned reference keeps the result alive and is
+    /// `'static`.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use std::sync::Arc;
@@ -153,17 +211,42 @@ impl<T> AsyncResult<T> {
         Wait::new(Waiter::new(Arc::clone(self), Getting(PhantomData)))
     }
 
-    /// How many waits are in line at this moment.
+    /// The number of waits in line at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(toro::AsyncResult::<u32>::new().waiting(), 0);
+    /// ```
     pub fn waiting(&self) -> usize {
         self.line.lock().len()
     }
 
-    /// The value, if it is there.
+    /// Returns the value, if there is one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let answer = toro::AsyncResult::new();
+    /// answer.set(42)?;
+    /// assert_eq!(answer.into_inner(), Some(42));
+    /// # Ok::<(), toro::AlreadySet<u32>>(())
+    /// ```
     pub fn into_inner(self) -> Option<T> {
         self.value.into_inner()
     }
 
-    /// The value, if it is there.
+    /// The value, if there is one. The exclusive borrow makes a lock unnecessary.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut answer = toro::AsyncResult::new();
+    /// answer.set(42)?;
+    /// *answer.get_mut().unwrap() += 1;
+    /// assert_eq!(answer.into_inner(), Some(43));
+    /// # Ok::<(), toro::AlreadySet<u32>>(())
+    /// ```
     pub fn get_mut(&mut self) -> Option<&mut T> {
         self.value.get_mut().as_mut()
     }
@@ -186,7 +269,7 @@ impl<T: fmt::Debug> fmt::Debug for AsyncResult<T> {
 
 /// A reference to the value of an [`AsyncResult`] that keeps the result alive.
 pub struct OwnedValue<T> {
-    /// It is set.
+    /// Its value is set.
     result: Arc<AsyncResult<T>>,
 }
 
@@ -195,7 +278,7 @@ impl<T> Deref for OwnedValue<T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: it was made when the word was `SET`, or the wait was granted.
+        // SAFETY: it was made when the word was `SET`, or after a grant.
         unsafe { self.result.settled() }
     }
 }
@@ -212,16 +295,17 @@ impl<T: fmt::Debug> fmt::Debug for OwnedValue<T> {
     }
 }
 
-/// The wait for the value of a result held through `H`.
+/// A wait for the value of a result held as `H`.
 pub struct Getting<H>(PhantomData<H>);
 
-/// What holds a result, and the reference to its value made of it.
+/// A reference to a result, and the reference to the value made from it.
 pub trait Holder: PrimitiveRef<Target = AsyncResult<Self::Value>> {
     type Value;
     type Reference;
 
     /// # Safety
-    /// The word has been seen to be `SET`, or the caller's wait was granted.
+    ///
+    /// The caller has seen that the word is `SET`, or its wait was granted.
     unsafe fn reference(self) -> Self::Reference;
 }
 
@@ -231,7 +315,7 @@ impl<'a, T> Holder for &'a AsyncResult<T> {
 
     #[inline]
     unsafe fn reference(self) -> &'a T {
-        // SAFETY: passed on to the caller.
+        // SAFETY: the caller upholds it.
         unsafe { self.settled() }
     }
 }
@@ -263,7 +347,7 @@ impl<H: Holder> Operation for Getting<H> {
         line
     }
 
-    /// It was set, and the batch of this waiter has not come yet.
+    /// The value was set, but the batch of this waiter has not come yet.
     fn retry(
         &mut self,
         result: &AsyncResult<H::Value>,
@@ -280,7 +364,7 @@ impl<H: Holder> Operation for Getting<H> {
 
     #[inline]
     fn finish(&mut self, result: H, (): ()) -> H::Reference {
-        // SAFETY: the wait was granted, which happens only once the word is `SET`.
+        // SAFETY: the wait was granted, which happens only after the word is `SET`.
         unsafe { result.reference() }
     }
 

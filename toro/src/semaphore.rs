@@ -1,4 +1,4 @@
-//! [`Semaphore`]: a number of permits, given out first come, first served.
+//! [`Semaphore`]: a number of permits, given out in order of arrival.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,15 +8,16 @@ use crate::core::{PrimitiveRef, Wait, Waiter, const_fn};
 use crate::error::{Closed, TooManyPermits, TryAcquireError, WaitError};
 use crate::permits::{self, Face, Permits, Refusal};
 
-/// A counting semaphore: at most so many holders of a permit at a time.
+/// A counting semaphore: limits the number of concurrent holders of a permit.
 ///
-/// Permits go to those who wait in the order in which they came, whatever number each of them
-/// wants: a waiter for many is not starved by later waiters for few. A release hands its permits to
-/// the oldest waiter directly, so that a newcomer cannot overtake; see
-/// [`barging`](Semaphore::barging) for the other bargain.
+/// Waiters get permits in order of arrival, however many they want. So later waiters for few
+/// permits do not starve a waiter for many. A release hands its permits directly to the oldest
+/// waiter, so a newcomer cannot overtake. See [`barging`](Semaphore::barging) for the alternative.
 ///
-/// Acquiring and releasing cost one atomic operation each while nobody waits. Waiting allocates
+/// While nobody waits, acquiring and releasing cost one atomic operation each. Waiting allocates
 /// nothing.
+///
+/// # Examples
 ///
 /// ```
 /// use toro::Semaphore;
@@ -37,26 +38,45 @@ pub struct Semaphore {
 
 /// Waits for permits of a semaphore.
 pub type AcquirePermits<'a> = Wait<Waiter<permits::Acquire<Held<&'a Semaphore>>>>;
-/// Waits for permits of a counted semaphore, and keeps it alive.
+/// Waits for permits of a semaphore held by an `Arc`, and keeps it alive.
 pub type AcquirePermitsOwned = Wait<Waiter<permits::Acquire<Held<Arc<Semaphore>>>>>;
 
 impl Semaphore {
-    /// The most permits a semaphore can have.
+    /// The largest number of permits that a semaphore can have.
     pub const MAX_PERMITS: u32 = u32::MAX;
 
     const_fn! {
-        /// A fair semaphore with so many permits. With none, everyone waits until some are [added](Semaphore::add).
+        /// Creates a fair semaphore with `permits` permits. With 0, all wait until some are
+        /// [added](Semaphore::add).
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// static CONNECTING: toro::Semaphore = toro::Semaphore::new(2);
+        ///
+        /// assert_eq!(CONNECTING.available(), 2);
+        /// ```
         pub const fn new(permits: u32) -> Self {
             Semaphore { permits: Permits::new(permits, 0) }
         }
     }
 
     const_fn! {
-        /// A semaphore in which up to `overtakers` newcomers may take a free permit before the oldest waiter gets it.
+        /// Creates a semaphore in which up to `overtakers` newcomers may take a free permit before
+        /// the oldest waiter gets it.
         ///
-        /// A strict hand-off makes every contended release wait for a task to be scheduled. Where permits are held for
-        /// very short times, letting those who are already running go first is many times faster. Waiters
-        /// remain in order among themselves, and none waits for more than `overtakers` newcomers at a time.
+        /// A fair semaphore waits at each contended release for a task to be scheduled. If permits
+        /// are held for very short times, a barging semaphore is many times faster, because a task
+        /// that already runs goes first. Waiters keep their order among themselves, and each waits
+        /// for at most `overtakers` newcomers at a time.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// static SEMAPHORE: toro::Semaphore = toro::Semaphore::barging(2, 100);
+        ///
+        /// assert_eq!(SEMAPHORE.available(), 2);
+        /// ```
         pub const fn barging(permits: u32, overtakers: u16) -> Self {
             Semaphore { permits: Permits::new(permits, overtakers) }
         }
@@ -71,66 +91,141 @@ impl Semaphore {
     /// # Cancel safety
     ///
     /// Dropping the wait gives up the place in line. A permit that had been granted goes to the
-    /// next.
+    /// next waiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_executor::block_on(async {
+    /// let semaphore = toro::Semaphore::new(2);
+    /// let permit = semaphore.acquire().await?;
+    /// assert_eq!(semaphore.available(), 1);
+    /// # Ok::<(), toro::Closed>(())
+    /// # });
+    /// ```
     #[inline]
     pub fn acquire(&self) -> AcquirePermits<'_> {
         self.acquire_many(1)
     }
 
-    /// Waits for several permits at once; they are gathered for the oldest waiter while all later
-    /// ones wait. Whoever wants none has them at once.
+    /// Waits for several permits at once. They are gathered for the oldest waiter while later ones
+    /// wait. Acquiring 0 permits never waits.
     ///
-    /// To wait for more permits than there are is to wait until some are [added](Semaphore::add),
-    /// or the semaphore is closed.
+    /// A wait for more permits than exist ends only when enough are [added](Semaphore::add) or the
+    /// semaphore is closed.
     ///
-    /// # Errors and cancel safety
+    /// # Errors
     ///
     /// As [`acquire`](Semaphore::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`acquire`](Semaphore::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = toro::Semaphore::new(3);
+    /// let permits = semaphore.acquire_many(2).wait()?;
+    /// assert_eq!(permits.count(), 2);
+    /// # Ok::<(), toro::Closed>(())
+    /// ```
     #[inline]
     pub fn acquire_many(&self, permits: u32) -> AcquirePermits<'_> {
         Wait::new(Waiter::new(self, permits::Acquire::new(permits)))
     }
 
-    /// As [`acquire`](Semaphore::acquire), with a permit that keeps the semaphore alive and can be
-    /// sent anywhere.
+    /// Like [`acquire`](Semaphore::acquire), but the permit keeps the semaphore alive and is
+    /// `'static`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use toro::Semaphore;
+    ///
+    /// let semaphore = Arc::new(Semaphore::new(1));
+    /// let permit = semaphore.acquire_owned().wait()?;
+    /// std::thread::spawn(move || drop(permit)).join().unwrap();
+    /// assert_eq!(semaphore.available(), 1);
+    /// # Ok::<(), toro::Closed>(())
+    /// ```
+    #[doc(alias = "acquire_arc")]
     #[inline]
     pub fn acquire_owned(self: &Arc<Self>) -> AcquirePermitsOwned {
         self.acquire_many_owned(1)
     }
 
-    /// As [`acquire_many`](Semaphore::acquire_many), with a permit that keeps the semaphore alive.
+    /// Like [`acquire_many`](Semaphore::acquire_many), but the permits keep the semaphore alive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = std::sync::Arc::new(toro::Semaphore::new(3));
+    /// let permits = semaphore.acquire_many_owned(2).wait()?;
+    /// assert_eq!(semaphore.available(), 1);
+    /// # Ok::<(), toro::Closed>(())
+    /// ```
     #[inline]
     pub fn acquire_many_owned(self: &Arc<Self>, permits: u32) -> AcquirePermitsOwned {
         Wait::new(Waiter::new(Arc::clone(self), permits::Acquire::new(permits)))
     }
 
-    /// Takes one permit if that can be done without waiting and without overtaking anyone.
+    /// Takes one permit if one is free and nobody waits.
     ///
     /// # Errors
     ///
-    /// [`NoPermits`](TryAcquireError::NoPermits), [`Closed`](TryAcquireError::Closed).
+    /// [`NoPermits`](TryAcquireError::NoPermits) or [`Closed`](TryAcquireError::Closed).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use toro::{Semaphore, TryAcquireError};
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// let permit = semaphore.try_acquire()?;
+    /// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::NoPermits);
+    /// # Ok::<(), TryAcquireError>(())
+    /// ```
     #[inline]
     pub fn try_acquire(&self) -> Result<Permit<'_>, TryAcquireError> {
         self.try_acquire_many(1)
     }
 
-    /// Takes several permits if that can be done without waiting and without overtaking anyone.
+    /// Takes several permits if they are free and nobody waits.
     ///
     /// # Errors
     ///
     /// As [`try_acquire`](Semaphore::try_acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = toro::Semaphore::new(3);
+    /// assert!(semaphore.try_acquire_many(4).is_err());
+    /// assert!(semaphore.try_acquire_many(3).is_ok());
+    /// ```
     #[inline]
     pub fn try_acquire_many(&self, permits: u32) -> Result<Permit<'_>, TryAcquireError> {
         self.permits.try_acquire(permits)?;
         Ok(Permit { semaphore: self, count: permits })
     }
 
-    /// As [`try_acquire_many`](Semaphore::try_acquire_many), with a permit that keeps the semaphore
+    /// Like [`try_acquire_many`](Semaphore::try_acquire_many), but the permits keep the semaphore
     /// alive.
     ///
     /// # Errors
     ///
     /// As [`try_acquire`](Semaphore::try_acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = std::sync::Arc::new(toro::Semaphore::new(3));
+    /// let permits = semaphore.try_acquire_many_owned(2)?;
+    /// assert_eq!(semaphore.available(), 1);
+    /// # Ok::<(), toro::TryAcquireError>(())
+    /// ```
     pub fn try_acquire_many_owned(
         self: &Arc<Self>,
         permits: u32,
@@ -139,26 +234,60 @@ impl Semaphore {
         Ok(OwnedPermit { semaphore: Arc::clone(self), count: permits })
     }
 
-    /// As [`try_acquire`](Semaphore::try_acquire), with a permit that keeps the semaphore alive.
+    /// Like [`try_acquire`](Semaphore::try_acquire), but the permit keeps the semaphore alive.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`try_acquire`](Semaphore::try_acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = std::sync::Arc::new(toro::Semaphore::new(1));
+    /// let permit = semaphore.try_acquire_owned()?;
+    /// assert!(semaphore.try_acquire_owned().is_err());
+    /// # Ok::<(), toro::TryAcquireError>(())
+    /// ```
     pub fn try_acquire_owned(self: &Arc<Self>) -> Result<OwnedPermit, TryAcquireError> {
         self.try_acquire_many_owned(1)
     }
 
-    /// The permits that are free at this moment.
+    /// The number of permits that are free at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = toro::Semaphore::new(3);
+    /// let _permit = semaphore.try_acquire()?;
+    /// assert_eq!(semaphore.available(), 2);
+    /// # Ok::<(), toro::TryAcquireError>(())
+    /// ```
+    #[doc(alias = "available_permits")]
     pub fn available(&self) -> u32 {
         u32::try_from(self.permits.count().max(0)).unwrap_or(u32::MAX)
     }
 
-    /// All permits, free or held.
+    /// The number of all permits, free or held.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = toro::Semaphore::new(3);
+    /// let _permit = semaphore.try_acquire()?;
+    /// assert_eq!(semaphore.total(), 3);
+    /// # Ok::<(), toro::TryAcquireError>(())
+    /// ```
     pub fn total(&self) -> u32 {
         self.permits.total()
     }
 
-    /// How many waits are in line at this moment.
+    /// The number of waits in line at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(toro::Semaphore::new(1).waiting(), 0);
+    /// ```
     pub fn waiting(&self) -> usize {
         self.permits.waiting()
     }
@@ -167,22 +296,52 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// [`TooManyPermits`], and nothing is added, if there would be more than
-    /// [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
+    /// [`TooManyPermits`] if there would be more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS). Then
+    /// none is added.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = toro::Semaphore::new(1);
+    /// semaphore.add(2)?;
+    /// assert_eq!(semaphore.available(), 3);
+    /// # Ok::<(), toro::TooManyPermits>(())
+    /// ```
+    #[doc(alias("add_permits", "release"))]
     pub fn add(&self, permits: u32) -> Result<(), TooManyPermits> {
         if self.permits.add(permits) { Ok(()) } else { Err(TooManyPermits) }
     }
 
     /// Sets the number of permits, free and held together.
     ///
-    /// This is exact: what is held beyond the new number stays held, and is kept back when it is
-    /// released.
+    /// The number is exact. If more are held, they stay held, and the excess is kept back when they
+    /// are released.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = toro::Semaphore::new(3);
+    /// let permits = semaphore.try_acquire_many(3)?;
+    /// semaphore.resize(1);
+    /// drop(permits);
+    /// assert_eq!(semaphore.available(), 1);
+    /// # Ok::<(), toro::TryAcquireError>(())
+    /// ```
+    #[doc(alias = "forget_permits")]
     pub fn resize(&self, permits: u32) {
         self.permits.resize(permits);
     }
 
-    /// Gives out no more permits: all who wait, and all who will, get [`Closed`]. Held permits stay
-    /// valid.
+    /// Closes the semaphore: it gives out no more permits. Present and future waits fail with
+    /// [`Closed`]. Held permits stay valid.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = toro::Semaphore::new(1);
+    /// semaphore.close();
+    /// assert_eq!(semaphore.acquire().wait().unwrap_err(), toro::Closed);
+    /// ```
     pub fn close(&self) {
         self.permits.close();
     }
@@ -192,6 +351,14 @@ impl Semaphore {
     }
 
     /// Whether [`close`](Semaphore::close) has been called.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = toro::Semaphore::new(1);
+    /// semaphore.close();
+    /// assert!(semaphore.is_closed());
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.permits.is_closed()
     }
@@ -216,45 +383,75 @@ impl From<Refusal> for TryAcquireError {
     }
 }
 
-/// Permits of a [`Semaphore`], released on drop.
+/// Permits of a [`Semaphore`]. Dropping them releases them.
+#[doc(alias("SemaphorePermit", "SemaphoreGuard"))]
 #[must_use = "a permit is released as soon as it is dropped"]
 pub struct Permit<'a> {
     semaphore: &'a Semaphore,
     count: u32,
 }
 
-/// Permits of a [`Semaphore`] that they keep alive, released on drop.
+/// Permits of a [`Semaphore`] that they keep alive. Dropping them releases them.
+#[doc(alias("OwnedSemaphorePermit", "SemaphoreGuardArc"))]
 #[must_use = "a permit is released as soon as it is dropped"]
 pub struct OwnedPermit {
     semaphore: Arc<Semaphore>,
     count: u32,
 }
 
-/// What a permit does; `$permit` is a struct of its `semaphore` and its `count`.
+/// The methods of a permit. `$permit` is a struct with the fields `semaphore` and `count`.
 macro_rules! permit {
     ($permit:ty, $name:literal) => {
         impl $permit {
-            /// How many permits this is.
+            /// The number of permits that this value stands for.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let semaphore = toro::Semaphore::new(3);
+            /// assert_eq!(semaphore.try_acquire_many(2)?.count(), 2);
+            /// # Ok::<(), toro::TryAcquireError>(())
+            /// ```
+            #[doc(alias = "num_permits")]
             pub fn count(&self) -> u32 {
                 self.count
             }
 
-            /// Takes these permits out of circulation: they are never released. Those that a
+            /// Removes these permits from the semaphore: they are never released. Permits that a
             /// [`resize`](crate::Semaphore::resize) would have kept back do not count twice.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let semaphore = toro::Semaphore::new(3);
+            /// semaphore.try_acquire()?.forget();
+            /// assert_eq!(semaphore.total(), 2);
+            /// # Ok::<(), toro::TryAcquireError>(())
+            /// ```
             pub fn forget(mut self) {
                 self.semaphore.permits().forget(std::mem::take(&mut self.count));
             }
 
-            /// Adds the permits of another to this one, to be released together.
+            /// Adds the permits of `other` to this value. They are then released together.
             ///
             /// # Errors
             ///
-            /// Gives the other back if it belongs to another semaphore.
+            /// Returns `other` if it belongs to another semaphore.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let semaphore = toro::Semaphore::new(3);
+            /// let mut permits = semaphore.try_acquire()?;
+            /// permits.merge(semaphore.try_acquire()?).unwrap();
+            /// assert_eq!(permits.count(), 2);
+            /// # Ok::<(), toro::TryAcquireError>(())
+            /// ```
             pub fn merge(&mut self, mut other: Self) -> Result<(), Self> {
                 if !std::ptr::eq::<$crate::Semaphore>(&*self.semaphore, &*other.semaphore) {
                     return Err(other);
                 }
-                // Both are part of one total, which fits.
+                // No overflow: both belong to one total.
                 self.count += std::mem::take(&mut other.count);
                 Ok(())
             }
@@ -282,7 +479,18 @@ permit!(Permit<'_>, "Permit");
 permit!(OwnedPermit, "OwnedPermit");
 
 impl<'a> Permit<'a> {
-    /// Splits some permits off, to be released on their own; `None` if there are fewer.
+    /// Splits off some permits, which are then released on their own. Returns `None` if there are
+    /// fewer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = toro::Semaphore::new(3);
+    /// let mut permits = semaphore.try_acquire_many(3)?;
+    /// drop(permits.split(1));
+    /// assert_eq!(semaphore.available(), 1);
+    /// # Ok::<(), toro::TryAcquireError>(())
+    /// ```
     pub fn split(&mut self, permits: u32) -> Option<Permit<'a>> {
         self.count = self.count.checked_sub(permits)?;
         Some(Permit { semaphore: self.semaphore, count: permits })
@@ -290,17 +498,28 @@ impl<'a> Permit<'a> {
 }
 
 impl OwnedPermit {
-    /// Splits some permits off, to be released on their own; `None` if there are fewer.
+    /// Splits off some permits, which are then released on their own. Returns `None` if there are
+    /// fewer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = std::sync::Arc::new(toro::Semaphore::new(3));
+    /// let mut permits = semaphore.try_acquire_many_owned(3)?;
+    /// drop(permits.split(1));
+    /// assert_eq!(semaphore.available(), 1);
+    /// # Ok::<(), toro::TryAcquireError>(())
+    /// ```
     pub fn split(&mut self, permits: u32) -> Option<OwnedPermit> {
         self.count = self.count.checked_sub(permits)?;
         Some(OwnedPermit { semaphore: Arc::clone(&self.semaphore), count: permits })
     }
 }
 
-/// The face of a semaphore's permits, held through `H`.
+/// The [`Face`] of a semaphore held as `H`.
 pub struct Held<H>(PhantomData<H>);
 
-/// What holds a semaphore, and the permit made of it.
+/// A reference to a semaphore, and the permit made from it.
 pub trait Holder: PrimitiveRef<Target = Semaphore> {
     type Permit;
     fn permit(self, count: u32) -> Self::Permit;

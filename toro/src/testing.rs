@@ -1,7 +1,8 @@
-//! Help for tests of concurrent code: assertions that wait, and tasks whose panics are not lost.
+//! Helpers for tests of concurrent code (feature `testing`): assertions that wait, and tasks whose
+//! panics reach the test.
 //!
-//! (Feature `testing`.) Neither needs a runtime of its own: [`assert_eventually`] blocks the thread
-//! it is called on, and [`Tasks`] is handed futures by whatever spawns them.
+//! No runtime is needed. [`assert_eventually`] blocks its thread, and [`Tasks`] works with any
+//! spawn function.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -16,14 +17,20 @@ use pin_project_lite::pin_project;
 
 use crate::Queue;
 
-/// How long an eventual assertion waits, unless `TIMEOUT_SEC` says longer.
+/// How long an eventual assertion waits, unless `TIMEOUT_SEC` is longer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often it looks.
+/// The pause between two observations.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// How long eventual assertions wait: five seconds, or `TIMEOUT_SEC` seconds if that environment
-/// variable says more. It cannot shorten the wait, which would make tests fail on slow machines
-/// only.
+/// How long eventual assertions wait: five seconds, or the value of the environment variable
+/// `TIMEOUT_SEC` in seconds if that is longer. A shorter value has no effect, because it would only
+/// make tests fail on slow machines.
+///
+/// # Examples
+///
+/// ```
+/// assert!(toro::testing::patience() >= std::time::Duration::from_secs(5));
+/// ```
 pub fn patience() -> Duration {
     let asked = std::env::var("TIMEOUT_SEC").ok().and_then(|seconds| seconds.trim().parse().ok());
     PATIENCE.max(asked.map_or(Duration::ZERO, Duration::from_secs))
@@ -31,8 +38,14 @@ pub fn patience() -> Duration {
 
 /// Calls `observe` until it returns `expected`, for at most [`patience`].
 ///
-/// It blocks the current thread between calls; in a test on a runtime use it where blocking is
-/// allowed, or on another worker than the one that is to bring about what is expected.
+/// It blocks the current thread between the calls. In a test on a runtime, call it where blocking
+/// is allowed, or on another worker than the one that must bring about the expected value.
+///
+/// # Panics
+///
+/// If the expected value is not observed in time. The message contains the last observed value.
+///
+/// # Examples
 ///
 /// ```
 /// use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,16 +54,12 @@ pub fn patience() -> Duration {
 /// std::thread::spawn(|| DONE.store(true, Ordering::Relaxed));
 /// toro::testing::assert_eventually(true, || DONE.load(Ordering::Relaxed));
 /// ```
-///
-/// # Panics
-///
-/// If what was expected was not seen in time; the message tells what was seen last.
 #[track_caller]
 pub fn assert_eventually<T: PartialEq + Debug>(expected: T, mut observe: impl FnMut() -> T) {
     let start = Instant::now();
     let patience = patience();
     loop {
-        // The clock is read before the look, so that the last look is a whole one.
+        // Reads the clock first, so the last observation happens after the deadline.
         let late = start.elapsed() >= patience;
         let seen = observe();
         if seen == expected {
@@ -63,11 +72,13 @@ pub fn assert_eventually<T: PartialEq + Debug>(expected: T, mut observe: impl Fn
 
 type Panic = Box<dyn Any + Send>;
 
-/// Tasks of a test, none of which can fail unnoticed.
+/// The tasks of a test. None of them can fail unnoticed.
 ///
-/// A task that panics on a runtime usually takes its panic with it, and the test passes or hangs.
-/// Here each future is [guarded](Tasks::guard) before it is spawned, and [`finish`](Tasks::finish)
-/// waits for all of them and raises the first panic again, in the test.
+/// A panic in a spawned task is usually lost, and the test passes or hangs. Here each future is
+/// [guarded](Tasks::guard) before it is spawned. [`finish`](Tasks::finish) waits for all of them
+/// and raises the first panic again, in the test.
+///
+/// # Examples
 ///
 /// ```
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -84,23 +95,39 @@ type Panic = Box<dyn Any + Send>;
 /// ```
 #[derive(Debug, Default)]
 pub struct Tasks {
-    /// The fate of each task that has ended.
+    /// The result of each ended task.
     ended: Arc<Queue<Result<(), Panic>>>,
-    /// Tasks that were guarded: one item each, done when the task has ended.
+    /// One item per guarded task, where it was spawned.
     started: Arc<Queue<&'static Location<'static>>>,
 }
 
 impl Tasks {
-    /// No tasks yet.
+    /// Creates an empty set of tasks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let tasks = toro::testing::Tasks::new();
+    /// tasks.finish_blocking();
+    /// ```
     pub fn new() -> Self {
         Tasks::default()
     }
 
-    /// Wraps a future that is to be spawned: if it panics, or is dropped before its end,
+    /// Wraps a future before it is spawned. If it panics, or is dropped before its end,
     /// [`finish`](Tasks::finish) fails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let tasks = toro::testing::Tasks::new();
+    /// let future = tasks.guard(async { assert_eq!(1 + 1, 2) });
+    /// std::thread::spawn(|| futures_executor::block_on(future));
+    /// tasks.finish_blocking();
+    /// ```
     #[track_caller]
     pub fn guard<F: Future<Output = ()>>(&self, future: F) -> Guarded<F> {
-        // An unbounded queue that nobody closes takes everything.
+        // An unbounded queue that nobody closes never refuses an item.
         let _ = self.started.try_put(Location::caller());
         Guarded {
             future,
@@ -116,15 +143,38 @@ impl Tasks {
     ///
     /// # Panics
     ///
-    /// With the first panic of a task; and if a task was dropped before its end, or does not end
-    /// within [`patience`] of the one before it when [blocking](Tasks::finish_blocking).
+    /// With the first panic of a task, and if a task was dropped before its end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_executor::block_on(async {
+    /// let tasks = toro::testing::Tasks::new();
+    /// let future = tasks.guard(async {});
+    /// std::thread::spawn(|| futures_executor::block_on(future));
+    /// tasks.finish().await;
+    /// # });
+    /// ```
     pub async fn finish(self) {
         for _ in 0..self.started.len() {
             raise(self.ended.get().await);
         }
     }
 
-    /// As [`finish`](Tasks::finish), blocking the current thread, and with an end.
+    /// Like [`finish`](Tasks::finish), but blocks the current thread and has a time limit.
+    ///
+    /// # Panics
+    ///
+    /// As [`finish`](Tasks::finish), and if no task ends for [`patience`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let tasks = toro::testing::Tasks::new();
+    /// let future = tasks.guard(async {});
+    /// std::thread::spawn(|| futures_executor::block_on(future));
+    /// tasks.finish_blocking();
+    /// ```
     pub fn finish_blocking(self) {
         for left in (1..=self.started.len()).rev() {
             match self.ended.get().wait_timeout(patience()) {
@@ -147,7 +197,7 @@ enum Told {
     All,
 }
 
-/// Reports the fate of a task, at the latest when it is dropped.
+/// Reports the result of a task, at the latest when it is dropped.
 #[derive(Debug)]
 struct Report {
     ended: Arc<Queue<Result<(), Panic>>>,
@@ -158,7 +208,7 @@ struct Report {
 impl Report {
     fn tell(&mut self, fate: Result<(), Panic>) {
         self.told = Told::All;
-        // An unbounded queue that nobody closes takes everything.
+        // An unbounded queue that nobody closes never refuses an item.
         let _ = self.ended.try_put(fate);
     }
 }
@@ -174,7 +224,7 @@ impl Drop for Report {
 }
 
 pin_project! {
-    /// A future whose panic is not lost; see [`Tasks::guard`].
+    /// A future whose panic is not lost. See [`Tasks::guard`].
     #[derive(Debug)]
     #[must_use = "a guarded future does nothing unless it is spawned"]
     pub struct Guarded<F> {

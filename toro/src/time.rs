@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::core::{Wait, Waiting};
 
-/// When a wait ends.
+/// The end of a wait.
 #[derive(Clone, Copy)]
 enum End {
     After(Duration),
@@ -20,12 +20,13 @@ enum End {
 }
 
 pin_project! {
-    /// A wait with a deadline; see [`Wait::timeout`] and [`Wait::deadline`].
+    /// A wait with a deadline on tokio's clock. See [`Wait::timeout`] and [`Wait::deadline`].
     #[must_use = "a wait does nothing unless it is awaited"]
     pub struct Timed<W> {
         #[pin]
         wait: Wait<W>,
-        // Made when there is something to wait for: a wait that is ready touches no clock and needs no runtime.
+        // Created when the wait is not ready. A wait that is ready uses no clock and needs no
+        // runtime.
         #[pin]
         sleep: Option<Sleep>,
         end: End,
@@ -35,29 +36,57 @@ pin_project! {
 impl<W: Waiting> Wait<W> {
     /// Waits at most `duration`, counted from the first poll.
     ///
-    /// A wait that is ready succeeds, whatever the duration, and then touches no clock.
+    /// A wait that is ready succeeds, whatever the duration, and uses no clock.
     ///
     /// # Panics
     ///
-    /// If it has to wait and is polled outside a tokio runtime with its timer enabled.
+    /// If it must wait and is polled outside a tokio runtime with an enabled timer.
     /// [`wait_timeout`](Wait::wait_timeout) and [`until`](Wait::until) need no runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    /// # runtime.block_on(async {
+    /// use std::time::Duration;
+    /// use toro::{Queue, WaitError};
+    ///
+    /// let queue = Queue::<u8>::new(1);
+    /// let result = queue.get().timeout(Duration::from_millis(1)).await;
+    /// assert_eq!(result, Err(WaitError::Timeout));
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn timeout(self, duration: Duration) -> Timed<W> {
         Timed { wait: self, sleep: None, end: End::After(duration) }
     }
 
-    /// Waits until `deadline` at the latest: an [`Instant`] of tokio or of the standard library.
+    /// Waits until `deadline` at most. The deadline is an [`Instant`] of tokio or of the standard
+    /// library.
     ///
     /// A wait that is ready succeeds although its deadline has passed.
     ///
     /// # Panics
     ///
     /// As [`timeout`](Wait::timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    /// # runtime.block_on(async {
+    /// let event = toro::Event::new();
+    /// let result = event.wait().deadline(std::time::Instant::now()).await;
+    /// assert_eq!(result, Err(toro::Timeout));
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn deadline(self, deadline: impl Into<Instant>) -> Timed<W> {
         Timed { wait: self, sleep: None, end: End::At(deadline.into()) }
     }
 }
 
-// The timer is only polled, and a panic leaves it in order; tokio does not say so itself.
+// The timer is only polled, and a panic leaves it valid. Tokio does not declare that itself.
 impl<W: UnwindSafe> UnwindSafe for Timed<W> {}
 impl<W: RefUnwindSafe> RefUnwindSafe for Timed<W> {}
 

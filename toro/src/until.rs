@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use crate::core::{Wait, Waiting};
 
 pin_project! {
-    /// A wait that ends, as if its deadline had passed, when another future is ready; see [`Wait::until`].
+    /// A wait that expires when another future is ready. See [`Wait::until`].
     #[must_use = "a wait does nothing unless it is awaited"]
     pub struct Until<W, F> {
         #[pin]
@@ -21,15 +21,17 @@ pin_project! {
 }
 
 impl<W: Waiting> Wait<W> {
-    /// Waits until `end` is ready, and no longer. The output of `end` is dropped.
+    /// Waits until this wait or `end` is ready. If `end` is ready first, the wait expires, and the
+    /// output of `end` is dropped.
     ///
-    /// This needs neither a clock nor a runtime: `end` may be a timer of any kind, the news of a
-    /// shutdown, or another wait. The wait is looked at first, so that it succeeds if both are
-    /// ready.
+    /// This needs neither a clock nor a runtime. `end` may be any timer, a shutdown signal, or
+    /// another wait. The wait is polled first, so it succeeds if both are ready.
     ///
     /// # Cancel safety
     ///
-    /// As with the wait itself: nothing is lost.
+    /// Dropping the future loses nothing, as with the wait itself.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # use toro::{Event, Queue, WaitError};
@@ -37,6 +39,7 @@ impl<W: Waiting> Wait<W> {
     /// shutdown.set();
     /// assert_eq!(jobs.get().until(shutdown.wait()).wait(), Err(WaitError::Timeout));
     /// ```
+    #[doc(alias("select", "take_until"))]
     pub fn until<F: Future>(self, end: F) -> Until<W, F> {
         Until { wait: self, end }
     }

@@ -1,6 +1,6 @@
-//! Names for the waits, for those who keep one in a struct or return one from a function.
+//! Names of all wait types, for struct fields and return types.
 //!
-//! All of them are a [`Wait`](crate::Wait) of one kind or another.
+//! Each is a [`Wait`](crate::Wait).
 
 pub use crate::barrier::{Arrive, ArriveOwned};
 pub use crate::bounded::AcquireBoundedOwned;

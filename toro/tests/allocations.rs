@@ -1,4 +1,4 @@
-//! Waiting allocates nothing: counted by an allocator, for every primitive, whether the wait is
+//! Waiting allocates nothing. An allocator counts, for every primitive, whether the wait is
 //! granted, dropped, or polled by another task.
 #![cfg(not(loom))]
 
@@ -20,16 +20,16 @@ thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: everything is passed on to the system's allocator.
+// SAFETY: all calls are forwarded to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: as called.
+        // SAFETY: the caller upholds it.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as called.
+        // SAFETY: the caller upholds it.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -37,14 +37,14 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How often this thread allocates in `f`.
+/// The number of allocations of this thread in `f`.
 fn allocations(f: impl FnOnce()) -> usize {
     let before = ALLOCATIONS.get();
     f();
     ALLOCATIONS.get() - before
 }
 
-/// One wait is polled, swaps its waker and is granted; another is dropped in line; a third after
+/// One wait is polled, swaps its waker and is granted. A second is dropped in line, a third after
 /// its grant.
 fn wait_in_every_way<F: Future>(make: impl Fn() -> F, grant: impl Fn()) {
     let mut context = Context::from_waker(Waker::noop());
@@ -57,7 +57,7 @@ fn wait_in_every_way<F: Future>(make: impl Fn() -> F, grant: impl Fn()) {
     grant();
     assert!(granted.poll(&mut context).is_ready());
     let mut given_back = pin!(Some(make()));
-    // What the first has released it may have at once; all the same to the count.
+    // This one may get the permit that the first released. That does not affect the count.
     let _ = given_back.as_mut().as_pin_mut().map(|wait| wait.poll(&mut context).is_pending());
     grant();
     given_back.set(None);
@@ -82,7 +82,7 @@ fn waits_do_not_allocate() {
     let handoff = Handoff::<(), u8>::new(());
     let (fifo, lifo, priority) = (Queue::new(0), LifoQueue::new(0), PriorityQueue::new(0));
     let full = Queue::new(1);
-    // Their buffers grow once, when they are first used.
+    // Their buffers grow once, at their first use.
     for _ in 0..4 {
         fifo.try_put(1).unwrap();
         lifo.try_put(1).unwrap();
@@ -186,7 +186,7 @@ fn waits_do_not_allocate() {
 
 #[test]
 #[cfg_attr(miri, ignore = "measures the allocator, not the memory model")]
-fn a_thread_allocates_its_waker_once() {
+fn thread_allocates_its_waker_once() {
     let event = Event::new();
     assert!(event.wait().wait_timeout(Duration::ZERO).is_err());
     assert_eq!(allocations(|| assert!(event.wait().wait_timeout(Duration::ZERO).is_err())), 0);

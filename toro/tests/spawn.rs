@@ -1,9 +1,9 @@
-//! Every operation compiles, and runs, in a spawned task, whatever the items are.
+//! Every operation compiles and runs in a spawned task, with every kind of item.
 //!
-//! The compiler checks that a task is `Send` without knowing the lifetimes in the types of what it
-//! waits for. A bound that names a type twice, or a lifetime without need, then holds no more: "one
-//! type is more general than the other", "implementation of `Send` is not general enough". The item
-//! types below are those that meet it.
+//! The compiler checks that a task is `Send` without knowing the lifetimes in the types of its
+//! waits. Then a bound fails that names a type twice, or a lifetime without need: "one type is more
+//! general than the other", "implementation of `Send` is not general enough". The item types below
+//! are affected by that.
 
 #![cfg(not(loom))]
 
@@ -26,10 +26,10 @@ fn as_it_is<T>(value: T) -> T {
     value
 }
 
-/// Drops what may have a destructor or not.
+/// Drops a value that may or may not have a destructor.
 fn done<T>(_: T) {}
 
-/// All items are of the same rank.
+/// All items have the same priority.
 struct Ranked<T>(T);
 
 impl<T> Ord for Ranked<T> {
@@ -52,7 +52,7 @@ impl<T> PartialEq for Ranked<T> {
 
 impl<T> Eq for Ranked<T> {}
 
-/// Awaits what is ready in every way in which a wait can end. `$each` is evaluated before each.
+/// Awaits a ready wait in all ways in which a wait can end. Evaluates `$each` before each.
 macro_rules! ends {
     ($wait:expr) => {
         ends!($wait, ())
@@ -89,7 +89,7 @@ macro_rules! queue {
             done(stream.next().await);
             let mut stream = pin!(shared.stream_owned());
             done(stream.next().await);
-            // A put that has to wait keeps its item while others run.
+            // A put that must wait keeps its item while others run.
             let full = $queue::new(1);
             full.put(item()).await.map_err(drop)?;
             let (put, got) = tokio::join!(full.put(item()), full.get());
@@ -126,7 +126,8 @@ macro_rules! items {
                 let waited = changed.wait_on(guard).until(ready(())).await;
                 done(waited);
                 let guard = lock.acquire().await;
-                let (guard, _) = tokio::join!(changed.wait_on(guard), async { changed.notify_all() });
+                let notify = async { changed.notify_all() };
+                let (guard, _) = tokio::join!(changed.wait_on(guard), notify);
                 done(guard);
                 let guard = toro::Guard::map(lock.acquire().await, |item| item);
                 tokio::task::yield_now().await;
@@ -143,20 +144,20 @@ macro_rules! items {
                 let fill = || pool.with(|idle, _| idle.push(item()));
                 ends!(pool.wait(|idle, _| or_queue(idle.pop())), fill());
                 ends!(pool.wait_owned(|idle, _| or_queue(idle.pop())), fill());
-                // What `take` captures may hold an item too.
+                // `take` may capture an item too.
                 let one = item();
                 done(pool.wait(move |_, _| Take::Ready(one)).await);
                 let one = item();
                 done(pool.wait_owned(move |_, _| Take::Ready(one)).await);
                 let hand_off = async { pool.with(|_, waiters| waiters.hand_off(item()).is_ok()) };
-                // `join!` asks what each of its futures returns, which for a closure that borrows the compiler cannot tell
-                // here; of an `async` block it can.
+                // `join!` needs the output type of each future. The compiler cannot name it here
+                // for a closure that borrows, but it can for an `async` block.
                 let queued = async { done(pool.wait(|_, _| Take::Queue).await) };
                 assert_eq!(tokio::join!(queued, hand_off), ((), true));
             });
             task.await.unwrap();
 
-            // These hold no items, but their tasks may, across the wait.
+            // These hold no items, but their tasks may hold one across the wait.
             let task = tokio::spawn(async move {
                 let kept = item();
                 let semaphore = Arc::new(Semaphore::new(1));
@@ -189,7 +190,7 @@ macro_rules! items {
     )+};
 }
 
-/// The operations whose primitive shares its value, which therefore must be `Sync`.
+/// The operations whose primitive shares its value, which must therefore be `Sync`.
 macro_rules! shared {
     ($value:expr) => {
         let lock = Arc::new(RwLock::new($value));
@@ -245,7 +246,8 @@ items! {
     callbacks_work_in_spawned_tasks: Callback = Arc::new(|| ());
     boxed_futures_work_in_spawned_tasks: Work = Box::pin(async {});
     errors_work_in_spawned_tasks: Failure = "failed".into();
-    results_of_borrows_work_in_spawned_tasks: Result<&'static [&'static str], Failure> = Ok(&["item"]);
+    results_of_borrows_work_in_spawned_tasks:
+        Result<&'static [&'static str], Failure> = Ok(&["item"]);
 }
 
 #[tokio::test]

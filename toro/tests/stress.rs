@@ -1,7 +1,7 @@
-//! All primitives at once, from tasks and threads, with random cancels, timeouts and closes: in the
+//! All primitives at once, from tasks and threads, with random cancels, timeouts and closes. In the
 //! end every permit and every item is accounted for.
 //!
-//! `TORO_STRESS_OPERATIONS` sets the number of operations; the long run is ten million, in release
+//! `TORO_STRESS_OPERATIONS` sets the number of operations. A long run has ten million, in release
 //! mode: `TORO_STRESS_OPERATIONS=10000000 cargo test -p toro --release --test stress`
 #![cfg(not(loom))]
 
@@ -32,17 +32,17 @@ struct Tally {
     got: AtomicU64,
     sum_put: AtomicU64,
     sum_got: AtomicU64,
-    /// Items made for queues that are closed under load, and those that have ended.
+    /// Items made for queues that are closed under load, and how many of them have ended.
     made: AtomicU64,
     ended: AtomicU64,
 }
 
-/// What is closed while others use it; another takes its place.
+/// A primitive that is closed while others use it, and then replaced.
 struct Shop {
     number: u64,
     permits: Semaphore,
     items: Queue<Token>,
-    /// What it was closed by.
+    /// The operation that closed it.
     result: AsyncResult<u64>,
 }
 
@@ -64,7 +64,7 @@ impl Shop {
     }
 }
 
-/// An item that is counted when it ends, wherever that is.
+/// An item that is counted when it ends.
 struct Token(Arc<World>);
 
 impl Token {
@@ -97,13 +97,13 @@ struct World {
     tally: Tally,
 }
 
-/// One of a few things that are lent, and come back when they are dropped.
+/// A pooled object that returns to the pool when it is dropped.
 struct Lent(Arc<World>);
 
 impl Drop for Lent {
     fn drop(&mut self) {
         let world = Arc::clone(&self.0);
-        // A `Lent` that finds no waiter must not be dropped again: it goes back as a number.
+        // A `Lent` that finds no waiter must not be dropped again, so it returns as a number.
         let unclaimed = world.handoff.with(|idle, waiters| {
             if waiters.is_empty() {
                 *idle += 1;
@@ -144,7 +144,8 @@ impl Random {
     }
 }
 
-/// Is ready after so many polls, and wakes its task each time: an impatience that needs no clock.
+/// Ready after the given number of polls, and wakes its task each time: a time limit without a
+/// clock.
 fn after_polls(mut polls: u64) -> impl Future<Output = ()> {
     std::future::poll_fn(move |cx| {
         if polls == 0 {
@@ -156,12 +157,12 @@ fn after_polls(mut polls: u64) -> impl Future<Output = ()> {
     })
 }
 
-/// Awaits a wait, or cancels it after a few polls, or gives it an end.
+/// Awaits a wait, cancels it after a few polls, or limits it.
 macro_rules! impatiently {
     ($random:expr, $wait:expr) => {{
         let polls = $random.below(4);
         match $random.below(3) {
-            // Dropped after at most so many polls.
+            // Dropped after at most this number of polls.
             0 => {
                 let mut wait = pin!($wait);
                 let mut end = pin!(after_polls(polls));
@@ -197,7 +198,8 @@ macro_rules! put_and_get {
             Err(PutError::Timeout(back)) => assert_eq!(back, item),
             Err(error) => panic!("{error}"),
         }
-        // Dropped at a random moment, a get loses nothing; what it has taken it returns.
+        // A get that is dropped at a random moment loses nothing. It returns the item that it has
+        // taken.
         let got = $queue.get().until(after_polls($random.below(6))).await;
         if let Ok(item) = got {
             $world.tally.got(item);
@@ -206,7 +208,7 @@ macro_rules! put_and_get {
     }};
 }
 
-/// Uses what may be closed at any moment, and now and then closes it and opens another.
+/// Uses a primitive that may be closed at any moment. Sometimes closes it and opens another.
 async fn visit(world: &Arc<World>, random: &mut Random) {
     let shop = Arc::clone(&world.shop.lock().unwrap());
     match random.below(16) {
@@ -215,7 +217,7 @@ async fn visit(world: &Arc<World>, random: &mut Random) {
             shop.close();
             assert_eq!(*shop.result.get().await, shop.number);
             assert!(shop.permits.acquire().await.is_err_and(|error| error == Closed));
-            // Whoever waits hears of the close, without an end of its own.
+            // Every waiter learns of the close, without a time limit of its own.
             while shop.items.get().await.is_ok() {}
         }
         1..=3 => drop(shop.permits.acquire_many(random.below(4) as u32).await),
@@ -282,7 +284,7 @@ async fn operate(world: &Arc<World>, random: &mut Random) {
     }
 }
 
-/// The same world, from a thread.
+/// The same operations, from a thread.
 fn operate_blocking(world: &Arc<World>, random: &mut Random) {
     let short = Duration::from_micros(random.below(4) * 20);
     match random.below(6) {
@@ -314,7 +316,7 @@ fn operate_blocking(world: &Arc<World>, random: &mut Random) {
     }
 }
 
-/// What is left in a closed queue is taken into account.
+/// Counts the items left in a closed queue.
 macro_rules! drain {
     ($world:expr, $queue:expr) => {{
         $queue.close();
@@ -399,7 +401,7 @@ fn everything_is_accounted_for() {
     assert_eq!(world.handoff.with(|idle, waiters| (*idle, waiters.len())), (IDLE, 0));
     assert_eq!((world.event.waiting(), world.condition.waiting()), (0, 0));
     assert_eq!((world.barrier.arrived(), world.bounded.available()), (0, world.bounded.bound()));
-    // What a closed queue still held ended with it.
+    // The items that a closed queue still held ended with it.
     let last = world.shop.lock().unwrap().number + 1;
     *world.shop.lock().unwrap() = Shop::new(last);
     assert_eq!(read(&tally.made), read(&tally.ended));

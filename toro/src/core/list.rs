@@ -1,23 +1,24 @@
 //! An intrusive, doubly linked list of waiters, oldest first.
 //!
-//! Nodes live inside the futures that wait; the list only points at them. All operations are O(1)
-//! and none allocates. A [`List`] is always kept inside the [`Mutex`](super::Mutex) of its
-//! primitive, and `&mut List` is the proof that the lock is held.
+//! Nodes live inside the futures that wait; the list only points to them. Every operation is O(1)
+//! and none allocates. A [`List`] always lies inside the [`Mutex`](super::Mutex) of its primitive,
+//! so `&mut List` proves that the lock is held.
 //!
-//! A node's owner knows whether it ever joined a list. From then on the node is in one of three
-//! states:
+//! The owner of a node knows whether the node ever joined a list. From then on the node is in one
+//! of three states:
 //!
-//! | state     | linked | who may touch inside and slot | what dropping the future must do |
-//! |-----------|--------|-------------------------------|----------------------------------|
-//! | `WAITING` | yes    | whoever holds the lock        | unlink it, under the lock        |
-//! | `GRANTED` | no     | the owner, without the lock   | give the grant back              |
-//! | `GONE`    | no     | the owner                     | nothing                          |
+//! | state     | linked | who may access inside and slot | what dropping the future must do |
+//! |-----------|--------|--------------------------------|----------------------------------|
+//! | `WAITING` | yes    | the holder of the lock         | unlink the node, under the lock  |
+//! | `GRANTED` | no     | the owner, without the lock    | give the grant back              |
+//! | `GONE`    | no     | the owner                      | nothing                          |
 //!
-//! `WAITING` is entered and left under the lock. The step to `GRANTED` is a release store and the
-//! very last touch by the granting thread: an owner that sees it (acquire) sees everything written
-//! before, and may free the node at once. Whatever takes a node out of the list takes its waker
-//! too; its slot is taken by the owner. So neither inside nor slot, which a wait that never queues
-//! does not even initialise, has anything to drop.
+//! A node enters and leaves `WAITING` under the lock. The change to `GRANTED` is a release store,
+//! and it is the granting thread's last access. An owner that reads it (acquire) sees everything
+//! written before, and may free the node at once.
+//!
+//! The code that unlinks a node also takes its waker; the owner takes the slot. Neither needs to be
+//! dropped with the node. A wait that never queues does not even initialise them.
 
 use std::cell::Cell;
 use std::marker::PhantomPinned;
@@ -31,57 +32,57 @@ use super::sync::{AtomicU8, Ordering, UnsafeCell};
 
 /// Linked in a list.
 pub(super) const WAITING: u8 = 0;
-/// Unlinked, with what was waited for.
+/// Unlinked, with a grant.
 pub(super) const GRANTED: u8 = 1;
-/// Unlinked, without.
+/// Unlinked, without a grant.
 pub(super) const GONE: u8 = 2;
 
 /// The end of the list at which a waiter joins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
-    /// Behind everyone.
+    /// Behind all others.
     Back,
-    /// Before everyone: for a waiter that holds what all the others wait for.
+    /// Before all others: for a waiter that holds what the others wait for.
     Front,
 }
 
 /// One waiter's place in a [`List`]. `S` is what the primitive keeps for each waiter.
 pub(super) struct Node<S> {
-    /// The owner's own note.
+    /// A note that only the owner reads and writes.
     standing: Cell<Standing>,
-    /// Initialised, as the two below, when the node is pushed: a wait that never queues does not
-    /// touch its node.
+    /// Like the two fields below, initialised when the node is pushed. A wait that never queues
+    /// does not touch its node.
     state: UnsafeCell<MaybeUninit<AtomicU8>>,
-    /// By itself, so that a small one takes up no more than it needs.
+    /// A field of its own: a small slot takes no more space than it needs.
     slot: UnsafeCell<MaybeUninit<Option<S>>>,
     inside: UnsafeCell<MaybeUninit<Inside<S>>>,
     _pinned: PhantomPinned,
 }
 
-/// What the owner knows of its node. Nobody else looks at it, so that a wait which is ready at once
-/// compiles to just that.
+/// What the owner knows of its node. Only the owner reads it, so a wait that is ready at once
+/// compiles to little code.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// The node was never linked, or is not any more and was emptied.
+    /// The node was never linked, or it was unlinked and emptied.
     Outside,
-    /// The node was linked; its state tells the rest.
+    /// The node was linked. Its state says the rest.
     InLine,
 }
 
 struct Inside<S> {
-    /// Meaningless in the first of the list, where nobody follows it: it may lead to a node that
-    /// has left.
+    /// Meaningless in the first node, where nobody follows it: it may point to a node that was
+    /// freed.
     previous: Option<NonNull<Node<S>>>,
     next: Option<NonNull<Node<S>>>,
-    /// One that does nothing once the waiter was nudged, until it is polled again.
+    /// A no-op waker after a nudge, until the waiter is polled again.
     waker: Waker,
 }
 
-// SAFETY: the raw pointers are only followed under the lock of the list; the slot moves between
+// SAFETY: the raw pointers are followed only under the lock of the list. The slot moves between
 // threads, and the waker is `Send` and `Sync`.
 unsafe impl<S: Send> Send for Node<S> {}
-// SAFETY: a shared node offers access to its inside and slot only to the holder of the lock, or to
-// its owner, and to the owner's note to the owner alone.
+// SAFETY: a shared node gives access to inside and slot only to the holder of the lock or to its
+// owner, and to the owner's note only to the owner.
 unsafe impl<S: Send> Sync for Node<S> {}
 
 impl<S> Node<S> {
@@ -89,9 +90,10 @@ impl<S> Node<S> {
     pub(super) fn new() -> Self {
         let mut node = MaybeUninit::<Self>::uninit();
         let fields = node.as_mut_ptr();
-        // Written through a pointer: as one constant the node would be copied with zeros where
-        // nothing need be written. SAFETY: the pointers lead to the places of the fields.
-        // Loom's cells keep a record that has to be initialised.
+        // Written through a pointer. A constant would be copied as a whole, with zeros where
+        // nothing needs to be written.
+        // SAFETY: the pointers lead to the fields. Loom's cells hold a record that must be
+        // initialised.
         unsafe {
             (&raw mut (*fields).standing).write(Cell::new(Standing::Outside));
             #[cfg(loom)]
@@ -116,91 +118,100 @@ impl<S> Node<S> {
     }
 
     /// # Safety
+
+    ///
     /// The node has been pushed once.
     #[inline]
     unsafe fn atomic(&self) -> &AtomicU8 {
-        // SAFETY: pushing has initialised it, and it is only ever shared from then on.
+        // SAFETY: pushing initialised it, and from then on it is only shared.
         self.state.with(|state| unsafe { (*state).assume_init_ref() })
     }
 
     /// # Safety
+
+    ///
     /// The node has been pushed once.
     #[inline]
     pub(super) unsafe fn state(&self) -> u8 {
-        // SAFETY: passed on to the caller.
+        // SAFETY: the caller upholds it.
         unsafe { self.atomic() }.load(Ordering::Acquire)
     }
 
-    /// Looks into the slot.
+    /// Accesses the slot.
     ///
     /// # Safety
-    /// The node has been pushed once. The caller holds the lock of the list it is linked in, or is
-    /// the owner of a node that is not linked; and `f` does not look into the slot of the same
-    /// node again.
+    ///
+    /// The node was pushed once. The caller holds the lock of the list in which the node is linked,
+    /// or owns a node that is not linked. `f` does not access the slot of the same node.
     #[inline]
     unsafe fn slot<R>(&self, f: impl FnOnce(&mut Option<S>) -> R) -> R {
-        // SAFETY: pushing has initialised it, and by contract nobody else is there.
+        // SAFETY: pushing initialised it, and by contract nobody else accesses it.
         self.slot.with_mut(|slot| f(unsafe { (*slot).assume_init_mut() }))
     }
 
-    /// Looks inside.
+    /// Accesses the inside.
     ///
     /// # Safety
-    /// The node has been pushed once. The caller holds the lock of the list it is linked in, or is
-    /// the owner of a node that is not linked; and `f` does not look inside the same node
-    /// again.
+    ///
+    /// The node was pushed once. The caller holds the lock of the list in which the node is linked,
+    /// or owns a node that is not linked. `f` does not access the inside of the same node.
     #[inline]
     unsafe fn inside<R>(&self, f: impl FnOnce(&mut Inside<S>) -> R) -> R {
-        // SAFETY: pushing has initialised it, and by contract nobody else is inside.
+        // SAFETY: pushing initialised it, and by contract nobody else accesses it.
         self.inside.with_mut(|inside| f(unsafe { (*inside).assume_init_mut() }))
     }
 
     /// Takes the slot of a node that has left its list.
     ///
     /// # Safety
-    /// The caller is the owner, and the node was pushed and is not linked any more.
+    ///
+    /// The caller is the owner. The node was pushed, and it is not linked any more.
     #[inline]
     pub(super) unsafe fn take_slot(&self) -> Option<S> {
-        // SAFETY: a node that is not linked is its owner's alone.
+        // SAFETY: only the owner accesses a node that is not linked.
         unsafe { self.slot(Option::take) }
     }
 
-    /// What the operation says about the slot of a linked node.
+    /// Passes the slot of a linked node to `f`.
     ///
     /// # Safety
-    /// The caller owns the node and holds the lock of the list in which it is linked. `f` does not
-    /// look into the slot of the same node by another way.
+    ///
+    /// The caller owns the node and holds the lock of the list in which the node is linked. `f`
+    /// does not access the slot of the same node in another way.
     pub(super) unsafe fn ask<R>(&self, f: impl FnOnce(&mut S) -> R) -> Option<R> {
         // SAFETY: the lock is held.
         unsafe { self.slot(|slot| slot.as_mut().map(f)) }
     }
 
-    /// Whether the waker kept here would wake the same task.
+    /// Whether the stored waker would wake the same task.
     ///
     /// # Safety
+    ///
     /// The caller holds the lock of the list in which the node is linked.
     pub(super) unsafe fn would_wake(&self, waker: &Waker) -> bool {
         // SAFETY: the lock is held.
         unsafe { self.inside(|inside| inside.waker.will_wake(waker)) }
     }
 
-    /// Moves the waker out of a node that leaves its list. Nobody looks for one there any more, so
-    /// nothing is written.
+    /// Moves the waker out of a node that leaves its list. Nothing is written in its place, because
+    /// nobody looks there any more.
     ///
     /// # Safety
-    /// The caller holds the lock of the list in which the node is linked, or has just unlinked it
-    /// under that lock; it calls this once, and sets the state to something else than `WAITING`
-    /// before it releases the lock.
+    ///
+    /// The caller holds the lock of the list in which the node is linked, or has just unlinked the
+    /// node under that lock. It calls this once, and changes the state from `WAITING` before it
+    /// releases the lock.
     #[inline]
     unsafe fn last_waker(&self) -> Waker {
-        // SAFETY: the lock is held. The waker is not read again: whoever looks for one sees first,
-        // under the lock, that the node is `WAITING`.
+        // SAFETY: the lock is held. The waker is not read again: every reader first checks, under
+        // the lock, that the node is `WAITING`.
         unsafe { self.inside(|inside| std::ptr::read(&raw const inside.waker)) }
     }
 
-    /// Replaces the waker and returns the old one, to be dropped after the lock.
+    /// Replaces the waker and returns the old one, which the caller drops after the lock.
     ///
     /// # Safety
+    ///
     /// The caller holds the lock of the list in which the node is linked.
     #[inline]
     pub(super) unsafe fn replace_waker(&self, waker: Waker) -> Waker {
@@ -209,14 +220,14 @@ impl<S> Node<S> {
     }
 }
 
-/// Waiters in the order in which they came.
+/// Waiters in order of arrival.
 pub struct List<S> {
     head: Option<NonNull<Node<S>>>,
     tail: Option<NonNull<Node<S>>>,
     len: usize,
 }
 
-// SAFETY: the list is its nodes, which may be reached from any thread that holds the lock.
+// SAFETY: the list stands for its nodes, which any thread that holds the lock may access.
 unsafe impl<S: Send> Send for List<S> {}
 
 impl<S> List<S> {
@@ -236,21 +247,21 @@ impl<S> List<S> {
     #[inline]
     pub(crate) fn front(&mut self) -> Option<&mut S> {
         let head = self.head?;
-        // SAFETY: linked nodes are alive, and `&mut self` shows that the lock is held and keeps
-        // everyone else out as long as the slot is borrowed.
+        // SAFETY: linked nodes are alive. `&mut self` shows that the lock is held, and keeps
+        // everyone else out while the slot is borrowed.
         unsafe {
             let slot = head.as_ref().slot(|slot| slot.as_mut().map(NonNull::from));
             slot.map(|mut slot| slot.as_mut())
         }
     }
 
-    /// Whether this is the oldest waiter.
+    /// Whether `node` is the oldest waiter.
     #[inline]
     pub(super) fn is_front(&self, node: &Node<S>) -> bool {
         self.head.is_some_and(|head| std::ptr::eq(head.as_ptr(), node))
     }
 
-    /// Grants the oldest waiter: unlinks it, and leaves its waker in `wakes`, which must have room.
+    /// Grants the oldest waiter: unlinks it and puts its waker into `wakes`, which must have room.
     #[inline]
     pub(crate) fn grant_front(&mut self, wakes: &mut Wakes) -> bool {
         let Some(waker) = self.grant_alone() else { return false };
@@ -258,27 +269,27 @@ impl<S> List<S> {
         true
     }
 
-    /// Grants the oldest waiter, and returns its waker, to be woken after the lock.
+    /// Grants the oldest waiter and returns its waker, which the caller wakes after the lock.
     #[inline]
     pub(crate) fn grant_alone(&mut self) -> Option<Waker> {
         let head = self.head?;
-        // SAFETY: linked nodes are alive until the lock is released, or until they are granted,
+        // SAFETY: linked nodes are alive until the lock is released or until they are granted,
         // below.
         let node = unsafe { head.as_ref() };
         // SAFETY: the node is the first in this list.
         unsafe { self.unlink_front(node) };
         // SAFETY: the lock is held, and the state is set below.
         let waker = unsafe { node.last_waker() };
-        // SAFETY: the node was pushed. This is the last touch.
+        // SAFETY: the node was pushed. This is the last access.
         unsafe { node.atomic() }.store(GRANTED, Ordering::Release);
         Some(waker)
     }
 
-    /// Grants the oldest waiters, one by one, as long as `may` agrees to what it sees in the slot,
-    /// and may change there.
+    /// Grants the oldest waiters, one by one, as long as `may` returns true for their slot. `may`
+    /// may also change the slot.
     ///
-    /// All are taken out at once, so that each node is visited once. `may` must not panic: the
-    /// nodes before would be granted and still linked.
+    /// All nodes are unlinked together, so each is visited once. `may` must not panic: nodes that
+    /// were already granted would still be linked.
     #[inline]
     pub(crate) fn grant_while(
         &mut self,
@@ -289,7 +300,7 @@ impl<S> List<S> {
         let mut step = Step::Again;
         let granted = wakes.fill(|| {
             let first = next?;
-            // SAFETY: linked nodes are alive until the lock is released, or until they are granted,
+            // SAFETY: linked nodes are alive until the lock is released or until they are granted,
             // below.
             let node = unsafe { first.as_ref() };
             // SAFETY: the lock is held.
@@ -299,8 +310,8 @@ impl<S> List<S> {
             }
             // SAFETY: the lock is held, and the state is set below.
             let (waker, after) = unsafe { (node.last_waker(), node.inside(|inside| inside.next)) };
-            // SAFETY: the node was pushed. This is the last touch; its neighbours are set right
-            // below, under the same lock.
+            // SAFETY: the node was pushed. This is the last access; the list is relinked below,
+            // under the same lock.
             unsafe { node.atomic() }.store(GRANTED, Ordering::Release);
             next = after;
             Some(waker)
@@ -311,21 +322,21 @@ impl<S> List<S> {
             self.tail = None;
             return Step::Done;
         };
-        // Nobody looks there, but writing it fetches the node while this batch is being woken.
+        // Nobody reads this, but the write fetches the node into the cache while this batch is
+        // woken.
         // SAFETY: the node is linked, and the lock is held.
         unsafe { first.as_ref().inside(|inside| inside.previous = None) };
         step
     }
 
-    /// Wakes the oldest waiter without granting it anything: it keeps its place. Its waker goes to
-    /// `wakes`, which must have room; until it has been polled it is not woken again.
+    /// Wakes the oldest waiter without a grant: it keeps its place. Its waker goes to `wakes`,
+    /// which must have room. The waiter is not woken again until it has been polled.
     #[inline]
     pub(crate) fn nudge_front(&mut self, wakes: &mut Wakes) {
         let Some(head) = self.head else { return };
         // SAFETY: linked nodes are alive, and the lock is held.
         let waker = unsafe { head.as_ref().replace_waker(Waker::noop().clone()) };
-        // It may fail to see that the waker is the one put there, which then is woken, and does
-        // nothing.
+        // `will_wake` may have a false negative. Then the no-op waker is woken, which does nothing.
         if !waker.will_wake(Waker::noop()) {
             wakes.push(waker);
         }
@@ -334,8 +345,7 @@ impl<S> List<S> {
     /// Moves the oldest waiter to the end of another list under the same lock.
     pub(crate) fn move_front_to(&mut self, other: &mut List<S>) {
         let Some(head) = self.head else { return };
-        // SAFETY: the node is linked here, alive and pinned; both lists are under the lock that is
-        // held.
+        // SAFETY: the node is linked here, alive and pinned. The lock of both lists is held.
         unsafe {
             self.unlink(head.as_ref());
             other.link(head, End::Back);
@@ -345,13 +355,14 @@ impl<S> List<S> {
     /// Queues a node.
     ///
     /// # Safety
-    /// The caller owns the node, which is pinned and was never pushed before. The owner unlinks it,
-    /// under the lock of this list, before it goes away; until then the list stays under that
+    ///
+    /// The caller owns the node, which is pinned and was never pushed before. Before the node goes
+    /// away, the owner unlinks it under the lock of this list. Until then the list stays under that
     /// lock.
     pub(super) unsafe fn push(&mut self, node: &Node<S>, waker: Waker, slot: S, end: End) {
         node.inside.with_mut(|inside| {
             let fresh = Inside { previous: None, next: None, waker };
-            // SAFETY: only the owner, who calls, knows the node.
+            // SAFETY: only the owner, who is the caller, knows the node.
             unsafe { (*inside).write(fresh) };
         });
         node.slot.with_mut(|place| {
@@ -362,21 +373,22 @@ impl<S> List<S> {
             // SAFETY: as above.
             unsafe { (*state).write(AtomicU8::new(WAITING)) };
         });
-        // From here on the owner's drop looks for the node in line, whatever panics meanwhile.
+        // From here on the owner's drop looks for the node in the list, even after a panic.
         node.stand(Standing::InLine);
-        // SAFETY: passed on to the caller.
+        // SAFETY: the caller upholds it.
         unsafe { self.link(NonNull::from(node), end) };
     }
 
     /// # Safety
+    ///
     /// As for [`push`](List::push), but the node was pushed once, and is not linked.
     unsafe fn link(&mut self, pointer: NonNull<Node<S>>, end: End) {
         let (previous, next) = match end {
             End::Back => (self.tail, None),
             End::Front => (None, self.head),
         };
-        // SAFETY: the node is alive by contract, its neighbours because they are linked; the lock
-        // is held.
+        // SAFETY: the node is alive by contract, and its neighbours because they are linked. The
+        // lock is held.
         unsafe {
             pointer.as_ref().inside(|inside| {
                 inside.previous = previous;
@@ -394,14 +406,15 @@ impl<S> List<S> {
         self.len += 1;
     }
 
-    /// Takes a node out, wherever it is.
+    /// Unlinks a node at any position.
     ///
     /// # Safety
+    ///
     /// The node is linked in this list.
     #[inline]
     unsafe fn unlink(&mut self, node: &Node<S>) {
-        // SAFETY: the node is linked here and the lock is held; so are its neighbours, and for them
-        // too. Every node but the first has its true predecessor.
+        // SAFETY: the node and its neighbours are linked here, and the lock is held. Every node but
+        // the first has its true predecessor.
         unsafe {
             if self.is_front(node) {
                 self.unlink_front(node);
@@ -420,10 +433,11 @@ impl<S> List<S> {
         self.len -= 1;
     }
 
-    /// Takes the first node out. Its follower is not touched: it is most likely in the cache of
+    /// Unlinks the first node. The next node is not touched: it is most likely in the cache of
     /// another processor.
     ///
     /// # Safety
+    ///
     /// The node is the first in this list.
     #[inline]
     unsafe fn unlink_front(&mut self, first: &Node<S>) {
@@ -435,10 +449,11 @@ impl<S> List<S> {
         self.len -= 1;
     }
 
-    /// Takes a waiter out that leaves of its own accord, and returns its waker, to be dropped after
-    /// the lock, and its slot.
+    /// Unlinks a waiter that leaves by itself. Returns its waker, which the caller drops after the
+    /// lock, and its slot.
     ///
     /// # Safety
+    ///
     /// The caller owns the node, which is linked in this list.
     pub(super) unsafe fn remove(&mut self, node: &Node<S>) -> (Waker, Option<S>) {
         // SAFETY: the node is linked here and the lock is held.
@@ -458,8 +473,8 @@ mod tests {
 
     fn push(list: &mut List<u8>, name: u8, end: End) -> Pin<Box<Node<u8>>> {
         let node = Box::pin(Node::new());
-        // SAFETY: the node is pinned and fresh; each test takes it out before it drops it, and
-        // nobody else has the list.
+        // SAFETY: the node is pinned and new. Each test unlinks it before dropping it, and only the
+        // test has the list.
         unsafe { list.push(&node, Waker::noop().clone(), name, end) };
         node
     }
@@ -474,7 +489,7 @@ mod tests {
         let mut names = Vec::new();
         let mut next = list.head;
         while let Some(node) = next {
-            // SAFETY: linked nodes are alive, and nobody else has the list.
+            // SAFETY: linked nodes are alive, and only the test has the list.
             unsafe { node.as_ref().slot(|slot| names.extend(*slot)) };
             // SAFETY: as above.
             next = unsafe { node.as_ref().inside(|inside| inside.next) };
@@ -483,9 +498,9 @@ mod tests {
         names
     }
 
-    /// What the first one keeps of a neighbour that was freed is never followed.
+    /// The first node's stale pointer to a freed predecessor is never followed.
     #[test]
-    fn nodes_leave_from_everywhere_after_the_first_was_granted_and_freed() {
+    fn nodes_leave_anywhere_after_the_first_was_freed() {
         let mut list = List::new();
         let mut wakes = Wakes::new();
         let [a, b, c, d] = [b'a', b'b', b'c', b'd'].map(|name| push(&mut list, name, End::Back));
@@ -506,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_are_let_go_together_leave_the_rest_in_order() {
+    fn granting_several_nodes_keeps_the_rest_in_order() {
         let mut list = List::new();
         let mut wakes = Wakes::new();
         let nodes = [1, 1, 2, 2].map(|name| push(&mut list, name, End::Back));

@@ -1,19 +1,19 @@
-//! The one wait-queue on which every primitive stands, and the only place of the crate that handles
-//! raw pointers.
+//! The wait queue that all primitives share, and the only place in the crate that handles raw
+//! pointers.
 //!
-//! A wait is a future ([`Waiter`]) with one list node inside it. A primitive keeps its [`List`]s,
-//! and whatever else has to change together with them, in one [`Mutex`], and implements
-//! [`Operation`] to say when a newcomer is ready, what a waiter is granted, and what becomes of a
-//! grant that nobody takes up. Linking, waking, refreshing wakers, expiry and cancellation are
-//! written here, once.
+//! A wait is a future ([`Waiter`]) that contains one list node. A primitive keeps its [`List`]s,
+//! and all state that must change together with them, in one [`Mutex`]. It implements
+//! [`Operation`], which says when a new waiter is ready, what a waiter is granted, and what happens
+//! to a grant that nobody takes. Linking, waking, replacing wakers, expiry and cancellation are
+//! implemented here, once.
 //!
 //! Three rules hold everywhere:
 //!
-//! 1. No foreign code runs under the lock: wakers are cloned before it is taken, and woken and
+//! 1. No user code runs under the lock. Wakers are cloned before the lock is taken, and woken and
 //!    dropped after it is released ([`Wakes`]).
-//! 2. Granting is the last touch: once a node says "granted" only its owner may look at it, and
-//!    needs no lock to do so.
-//! 3. A grant whose waiter has gone is given back, so nothing is ever lost.
+//! 2. Granting is the last access. Once a node is granted, only its owner may access it, and needs
+//!    no lock for that.
+//! 3. A grant whose waiter has gone is given back, so nothing is lost.
 
 #![allow(unsafe_code)]
 

@@ -1,14 +1,14 @@
-//! The lock of every wait-queue: held for some tens of nanoseconds, by code of this crate alone, or
-//! nearly so.
+//! The lock of every wait queue. It is held for some tens of nanoseconds, almost only by code of
+//! this crate.
 //!
-//! It is one flag: taken by one compare-and-swap, and released by a plain store, which is half of
-//! what a lock costs that has to find out on release whether someone sleeps. Whoever finds it taken
-//! spins for less than a microsecond, since the holder is most likely running and about to leave. A
-//! holder that stays longer has lost its processor: then the processor is given up, first by
-//! yielding, which is enough if the holder is runnable next, and soon by sleeping, which
-//! lets it run whatever the priorities of the two are.
+//! It is one flag. One compare-and-swap takes it, and a plain store releases it. A lock that must
+//! find out on release whether a thread sleeps costs twice as much. A thread that finds the flag
+//! taken first spins for less than a microsecond, since the holder is most likely running and about
+//! to release it. A holder that keeps the lock longer has lost its processor. Then the waiting
+//! thread yields, which is enough if the holder is runnable next. Soon it sleeps, which lets the
+//! holder run whatever the priorities of the two threads are.
 //!
-//! There is no poisoning: what is guarded is valid between any two statements that can panic.
+//! There is no poisoning: the guarded data is valid between any two statements that can panic.
 
 use std::cell::UnsafeCell;
 use std::hint::spin_loop;
@@ -17,20 +17,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// Rounds in which to spin, twice as long in each.
+/// Rounds of spinning, each twice as long as the one before.
 const SPINNING: u32 = 7;
-/// Rounds in which to spin or yield.
+/// Rounds of spinning or yielding.
 const YIELDING: u32 = 40;
 const SLEEP: Duration = Duration::from_micros(50);
 
 /// A mutual exclusion lock for critical sections of some tens of nanoseconds.
 pub struct Mutex<T> {
     taken: AtomicBool,
-    /// Touched only by whoever has taken the lock.
+    /// Accessed only by the holder of the lock.
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value goes from thread to thread, one at a time.
+// SAFETY: the value moves from thread to thread, one at a time.
 unsafe impl<T: Send> Send for Mutex<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Mutex<T> {}
@@ -57,7 +57,7 @@ impl<T> Mutex<T> {
     fn take(&self) {
         let mut round = 0;
         loop {
-            // Looking does not take the cache line away from the holder; trying does.
+            // A load leaves the cache line with the holder; an attempt to take the lock does not.
             if !self.taken.load(Ordering::Relaxed) && self.try_take() {
                 return;
             }
@@ -71,7 +71,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// The lock, taken.
+/// Proof that the lock is taken. Dropping it releases the lock.
 pub(crate) struct MutexGuard<'a, T> {
     mutex: &'a Mutex<T>,
 }
@@ -109,7 +109,7 @@ mod tests {
     use super::Mutex;
 
     #[test]
-    fn excludes_and_loses_no_increment() {
+    fn lock_excludes_and_loses_no_increment() {
         let rounds = if cfg!(miri) { 50 } else { 20_000 };
         let mutex = Mutex::new(0u64);
         std::thread::scope(|scope| {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn is_released_by_a_panic() {
+    fn panic_releases_the_lock() {
         let mutex = Mutex::new(0);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let _guard = mutex.lock();

@@ -1,4 +1,4 @@
-//! [`Operation`]: what a primitive says about one kind of wait.
+//! [`Operation`]: how a primitive defines one kind of wait.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -6,14 +6,14 @@ use std::task::Poll;
 
 use super::{End, FirstPoll, List, Mutex, Wakes};
 
-/// A reference to a primitive: borrowed, or counted, or a guard. It always leads to the same one,
-/// which stays where it is.
+/// A reference to a primitive: a borrow, an `Arc` or a guard. It always leads to the same
+/// primitive, which does not move.
 pub trait PrimitiveRef: Deref {}
 
 impl<P: ?Sized> PrimitiveRef for &P {}
 impl<P: ?Sized> PrimitiveRef for Arc<P> {}
 
-/// What is decided about a newcomer under the lock.
+/// The decision about a new waiter, made under the lock.
 #[derive(Debug)]
 pub enum Entry<G, S> {
     /// It need not wait.
@@ -22,24 +22,24 @@ pub enum Entry<G, S> {
     Queue(S, End),
 }
 
-/// Whether a piece of work under the lock is finished.
+/// Whether work under the lock is finished.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
     /// Nothing is left to do.
     Done,
-    /// The batch of wakers is full: release the lock, wake them, and come again.
+    /// The batch of wakers is full: release the lock, wake the batch and continue.
     Again,
 }
 
-/// Whether a waiter that is still linked already holds what it waits for, and has been moved to the
-/// second list.
+/// Whether a waiter that is still linked already holds what it waits for. Then it is in the second
+/// list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Handed {
     No,
     Yes,
 }
 
-/// Where in the line a waiter stands.
+/// The position of a waiter in the line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Position {
     Front,
@@ -47,33 +47,33 @@ pub enum Position {
 }
 
 /// One kind of wait on one primitive: what its waiters hold, and how they leave the line. [`Start`]
-/// adds how they come.
+/// adds how they join.
 ///
-/// What is given `shared` runs under the lock and must run no foreign code.
+/// Methods with a `shared` argument run under the lock and must not run user code.
 ///
-/// A [`Waiter`](super::Waiter) needs this trait to exist and to be dropped, so its implementations
-/// decide which waits are `Send`. The compiler checks that for spawned tasks without knowing which
-/// lifetimes are equal. Therefore the bounds of an implementation name each type once, and no
-/// lifetimes that they can do without.
+/// A [`Waiter`](super::Waiter) needs only this trait to exist and to be dropped, so its
+/// implementations decide which waits are `Send`. For spawned tasks, the compiler checks that
+/// without knowing which lifetimes are equal. Therefore the bounds of an implementation name each
+/// type once, and name no lifetime that they can omit.
 pub trait Operation: Sized {
     /// How the wait refers to its primitive.
     type PrimitiveRef: PrimitiveRef<Target = Self::Primitive>;
-    /// What is waited on.
+    /// The primitive.
     type Primitive: ?Sized;
-    /// What the primitive's lock guards.
+    /// The data that the primitive's lock guards.
     type Shared;
-    /// What is kept for each waiter, in its node.
+    /// The data kept for each waiter, in its node.
     type Slot;
-    /// What a waiter gets when it need wait no longer.
+    /// What a granted waiter gets.
     type Grant;
-    /// What the wait returns: the grant, in a form that lives on.
+    /// What the wait returns, made from the grant.
     type Output;
-    /// What a wait with an end returns.
+    /// What a wait with a time limit returns.
     type Timed;
 
     fn shared(primitive: &Self::Primitive) -> &Mutex<Self::Shared>;
 
-    /// The list that waiters join; or that to which they are moved once their slot is
+    /// The list that waiters join, or the one they move to once their slot is
     /// [`handed`](Operation::handed).
     fn list(shared: &mut Self::Shared, handed: Handed) -> &mut List<Self::Slot>;
 
@@ -81,14 +81,14 @@ pub trait Operation: Sized {
         Handed::No
     }
 
-    /// A queued waiter was polled, or expires, without having been granted: may it go? Then it is
-    /// unlinked, and granted what its slot says, which may be changed here.
+    /// Whether a queued waiter that is polled or expires without a grant may go. If so, it is
+    /// unlinked and granted what its slot says. This method may change the slot.
     ///
-    /// A primitive that grants many waiters at once does so in batches, and between two of them
-    /// everyone can see that it is ready: a waiter whose batch has not come yet must be let go
-    /// here, or its deadline would win over what is ready.
+    /// A primitive that grants many waiters does so in batches. Between two batches everyone can
+    /// see that it is ready. A waiter of a later batch must be let go here, or its deadline would
+    /// win over what is ready.
     ///
-    /// The slot lies in the list: its slots must not be looked at by way of `shared`.
+    /// The slot lies in the list, so the implementation must not access slots through `shared`.
     fn retry(
         &mut self,
         _primitive: &Self::Primitive,
@@ -99,13 +99,13 @@ pub trait Operation: Sized {
         false
     }
 
-    /// Takes up what was granted. Not under the lock.
+    /// Takes the grant. Called without the lock.
     fn granted(&mut self, primitive: &Self::Primitive, slot: Option<Self::Slot>) -> Self::Grant;
 
-    /// Gives back what was granted: nobody will take it up. Not under the lock.
+    /// Gives the grant back, because nobody takes it. Called without the lock.
     fn give_back(&mut self, primitive: &Self::Primitive, slot: Option<Self::Slot>);
 
-    /// A waiter has been unlinked without a grant.
+    /// Called after a waiter was unlinked without a grant.
     fn left(
         &mut self,
         _primitive: &Self::Primitive,
@@ -114,14 +114,14 @@ pub trait Operation: Sized {
     ) {
     }
 
-    /// Grants whatever can be granted now. Called in the same critical section after each change
-    /// above.
+    /// Grants everything that can be granted now. Called in the same critical section after each
+    /// change above.
     fn serve(_primitive: &Self::Primitive, _shared: &mut Self::Shared, _wakes: &mut Wakes) -> Step {
         Step::Done
     }
 
-    /// Whether there certainly is nothing to serve after a waiter has joined the line in this
-    /// place, or left it: asked before a whole batch is made ready for it.
+    /// Whether there is certainly nothing to serve after a waiter joined or left the line at this
+    /// position. Asked before a whole batch is prepared.
     fn is_served(
         _primitive: &Self::Primitive,
         _shared: &mut Self::Shared,
@@ -132,8 +132,8 @@ pub trait Operation: Sized {
 
     fn finish(&mut self, primitive_ref: Self::PrimitiveRef, grant: Self::Grant) -> Self::Output;
 
-    /// The last poll: [`finish`](Self::finish), in the place from which the poll returns the
-    /// answer, as in [`begin`](Start::begin).
+    /// The last poll: calls [`finish`](Self::finish) in the function whose result the poll returns,
+    /// as [`begin`](Start::begin) does.
     #[inline]
     fn end(&mut self, primitive_ref: Self::PrimitiveRef, grant: Self::Grant) -> Poll<Self::Output> {
         Poll::Ready(self.finish(primitive_ref, grant))
@@ -141,24 +141,24 @@ pub trait Operation: Sized {
 
     fn in_time(output: Self::Output) -> Self::Timed;
 
-    /// The wait has ended without a grant.
+    /// Called when the wait has ended without a grant.
     fn expired(&mut self, primitive_ref: Self::PrimitiveRef) -> Self::Timed;
 }
 
-/// How a wait begins. Only polling needs this, so that its bounds may be what bounds of
-/// [`Operation`] may not.
+/// How a wait begins. Only polling needs this trait, so its bounds need not follow the rule for
+/// [`Operation`].
 pub trait Start: Operation {
-    /// Tries without joining the line, most of them without the lock.
+    /// Tries without joining the line, usually without the lock.
     #[inline]
     fn attempt(&mut self, _primitive: &Self::Primitive) -> Option<Self::Grant> {
         None
     }
 
-    /// The first poll: tries without joining the line, and goes on with the rest of the poll if
+    /// The first poll: tries without joining the line, and continues with the rest of the poll if
     /// that fails.
     ///
-    /// Whoever waits for something large makes its answer here, in the place from which the poll
-    /// returns it.
+    /// A wait for something large overrides this, to build its result in the function whose result
+    /// the poll returns.
     #[inline]
     fn begin(
         &mut self,
@@ -171,7 +171,7 @@ pub trait Start: Operation {
         }
     }
 
-    /// Looks under the lock, and decides whether to queue.
+    /// Tries under the lock, and decides whether to queue.
     fn enqueue(
         &mut self,
         primitive: &Self::Primitive,

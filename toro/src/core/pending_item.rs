@@ -1,8 +1,8 @@
 //! [`PendingItem`]: an item on its way into a buffer, copied there once.
 //!
-//! Large items make a queue as slow as the copies that are made of them. An `Option<T>` that is
-//! passed on by value costs one at each step; a pending item stays where it is, in the future of
-//! the one who puts, until its item is copied into the place in the buffer that is ready for it.
+//! The copies of large items make a queue slow. An `Option<T>` passed by value is copied at each
+//! step. A pending item stays in the future of the putter until it is copied into its place in the
+//! buffer.
 
 use std::mem::MaybeUninit;
 
@@ -18,13 +18,13 @@ impl<T> PendingItem<T> {
         PendingItem { item: MaybeUninit::new(item), full: true }
     }
 
-    /// Copies the item to its place; `false` if it has been taken already.
+    /// Copies the item into `place`. Returns `false` if it has been taken already.
     #[inline]
     pub(crate) fn unpack_into(&mut self, place: &mut MaybeUninit<T>) -> bool {
         let full = self.full;
         if full {
-            // SAFETY: both are places for a `T`, one borrowed exclusively and one fresh; ownership
-            // of the item moves.
+            // SAFETY: both are places for a `T`. One is borrowed exclusively, the other is new. The
+            // item's ownership moves.
             unsafe { place.as_mut_ptr().copy_from_nonoverlapping(self.item.as_ptr(), 1) };
             self.full = false;
         }
@@ -37,7 +37,7 @@ impl<T> PendingItem<T> {
             return None;
         }
         self.full = false;
-        // SAFETY: `full` was set, so the item is initialised; it is not any more.
+        // SAFETY: `full` was set, so the item was initialised. Clearing `full` gave it up.
         Some(unsafe { self.item.assume_init_read() })
     }
 }
@@ -46,7 +46,7 @@ impl<T> Drop for PendingItem<T> {
     #[inline]
     fn drop(&mut self) {
         if self.full {
-            // SAFETY: `full` is set, so the item is initialised; it goes away.
+            // SAFETY: `full` is set, so the item is initialised. It is not used again.
             unsafe { self.item.assume_init_drop() };
         }
     }

@@ -1,8 +1,8 @@
-//! [`Ring`] and [`Stack`]: growing stores of items, filled and emptied with one copy of each item.
+//! [`Ring`] and [`Stack`]: growing stores that copy each item once in and once out.
 //!
-//! They are the standard library's, of places instead of items: a place is made ready first, and so
-//! the item can be copied straight into it. Every place in a store holds an item whenever no method
-//! of it is running.
+//! They wrap the standard library's collections, with `MaybeUninit` elements. `push` first makes a
+//! place ready and then copies the item into it. Between two method calls every place holds an
+//! item.
 
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
@@ -28,13 +28,13 @@ macro_rules! store {
                 self.0.len()
             }
 
-            /// Moves the item, if there still is one, into the store.
+            /// Moves the item, if it is still there, into the store.
             #[inline]
             pub(crate) fn push(&mut self, pending: &mut PendingItem<T>) {
                 if self.0.is_empty() {
-                    // A ring begins at its first place again, as the standard library's does,
-                    // though it does not promise to: that was in use a moment ago, and
-                    // is in the processor's cache.
+                    // Makes a ring start at its first place again, which was in use a moment ago
+                    // and is in the processor's cache. `VecDeque::clear` does so today, though it
+                    // does not promise to.
                     self.0.clear();
                 }
                 self.0.$push(MaybeUninit::uninit());
@@ -71,7 +71,7 @@ mod tests {
     use super::{PendingItem, Ring, Stack};
 
     #[test]
-    fn items_leave_in_order_and_none_is_dropped_twice_or_never() {
+    fn items_leave_in_order_and_are_dropped_once() {
         let item = Rc::new(());
         let (mut ring, mut stack) = (Ring::new(), Stack::new());
         for number in 0..5 {
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_parcel_leaves_nothing_behind() {
+    fn empty_pending_item_leaves_nothing_behind() {
         let item = Rc::new(());
         let mut ring = Ring::new();
         let mut pending = PendingItem::new(Rc::clone(&item));

@@ -1,9 +1,9 @@
-//! The synchronisation the crate stands on: the standard library's, or loom's when models are
-//! checked.
+//! The synchronisation primitives of the crate: the standard library's, or loom's under
+//! `cfg(loom)`.
 //!
-//! Both faces offer the same few names, so that nothing outside this file knows which one it runs
-//! on. Loom's constructors are not `const`; [`const_fn!`] writes a constructor that is `const`
-//! wherever it can be.
+//! Both offer the same names, so code outside this file does not depend on which one is used.
+//! Loom's constructors are not `const`; [`const_fn!`] defines a constructor that is `const` where
+//! possible.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
@@ -27,7 +27,7 @@ macro_rules! const_fn {
 }
 pub(crate) use const_fn;
 
-/// Loom's mutex in the place of [the crate's own](super::mutex).
+/// Loom's mutex, in place of [the crate's own](super::mutex).
 #[cfg(loom)]
 pub struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -45,8 +45,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A cell whose accesses loom can watch: they are closures, so that each has a beginning and an
-/// end.
+/// A cell whose accesses loom can check. They are closures, so each has a beginning and an end.
 #[cfg(not(loom))]
 #[derive(Debug)]
 pub(crate) struct UnsafeCell<T: ?Sized>(std::cell::UnsafeCell<T>);
@@ -74,7 +73,7 @@ impl<T: ?Sized> UnsafeCell<T> {
         f(self.0.get())
     }
 
-    /// The address of the value, for guards that outlive one closure.
+    /// The address of the value, for guards that outlive a closure.
     #[inline(always)]
     pub(crate) fn get(&self) -> *mut T {
         self.0.get()
@@ -90,8 +89,8 @@ pub(crate) use loom_cell::UnsafeCell;
 
 #[cfg(loom)]
 mod loom_cell {
-    /// Loom's cell. A guard looks at its value for longer than one closure: that look is announced
-    /// at its start.
+    /// Loom's cell. A guard accesses its value for longer than one closure; loom learns of that
+    /// access at its start only.
     #[derive(Debug)]
     pub(crate) struct UnsafeCell<T: ?Sized>(loom::cell::UnsafeCell<T>);
 
@@ -119,7 +118,7 @@ mod loom_cell {
         }
 
         pub(crate) fn get_mut(&mut self) -> &mut T {
-            // SAFETY: the exclusive borrow of the cell is an exclusive borrow of its content.
+            // SAFETY: an exclusive borrow of the cell is an exclusive borrow of its content.
             self.0.with_mut(|value| unsafe { &mut *value })
         }
     }

@@ -1,9 +1,9 @@
-//! What may be used across a caught panic, whatever it holds.
+//! The types that may be used across a caught panic, whatever they contain.
 //!
-//! A panic leaves nothing of this crate half changed: what a [`Mutex`] guards is valid between any
-//! two statements that can panic, and a [`Node`] is only changed under one, or by the wait that it
-//! lies in. All primitives and waits consist of these, and so the compiler sees of them that they
-//! may be used across a caught panic.
+//! A panic leaves nothing in this crate half changed. The data behind a [`Mutex`] is valid between
+//! any two statements that can panic. A [`Node`] is changed only under a lock, or by the wait that
+//! contains it. All primitives and waits are built from these two types, so they are unwind safe
+//! too.
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 

@@ -1,4 +1,4 @@
-//! [`Wait`]: the face of every wait, and the ways in which it can end.
+//! [`Wait`]: the public type of every wait, and the ways in which it can end.
 
 use std::fmt;
 use std::future::Future;
@@ -11,30 +11,32 @@ use super::operation::{Operation, Start};
 use super::waiter::Waiter;
 
 pin_project! {
-    /// A wait: the one future type of this crate, returned by every method that may have to wait.
+    /// The future type of this crate: every method that may have to wait returns it.
     ///
-    /// It is lazy, and joins the line at its first poll. It can end in four ways:
+    /// A wait is lazy: it joins the line at its first poll. There are four ways to wait:
     ///
-    /// - `.await`ed, when what it waits for is there;
-    /// - [`wait`](Wait::wait), the same, but blocking the current thread instead of a task;
-    /// - bounded in time: [`wait_timeout`](Wait::wait_timeout) and [`wait_deadline`](Wait::wait_deadline) block a thread,
-    ///   `timeout` and `deadline` (feature `time`) are futures on tokio's clock;
+    /// - `.await` it in a task;
+    /// - [`wait`](Wait::wait) blocks the current thread;
+    /// - with a time limit: [`wait_timeout`](Wait::wait_timeout) and
+    ///   [`wait_deadline`](Wait::wait_deadline) block a thread, `timeout` and `deadline` (feature
+    ///   `time`) are futures on tokio's clock;
     /// - [`until`](Wait::until) another future is ready, which needs no clock and no runtime.
     ///
-    /// Where an end is given, being ready comes first: a wait whose turn has come succeeds although its deadline has
-    /// passed, and a grant that meets its waiter's expiry is kept.
+    /// Readiness wins over a time limit. A wait whose turn has come succeeds although its deadline
+    /// has passed, and a grant that arrives at the same time as the expiry is kept.
     ///
     /// # Cancel safety
     ///
-    /// Dropping a wait at any point loses nothing: it gives up its place in line in constant time, and what had
-    /// already been granted to it goes to the next in line.
+    /// Dropping a wait at any point loses nothing. It gives up its place in line in constant time,
+    /// and a grant that had already reached it goes to the next in line.
     ///
-    /// A wait that was granted and is neither polled nor dropped holds its grant. A task that keeps such a future
-    /// aside (polled once in a `select!` by reference, say) and meanwhile waits for the same primitive waits for
-    /// itself. Drop futures that are no longer polled, or [`barging`](crate::Lock::barging) aside, give each wait a task
-    /// of its own.
+    /// A wait that was granted and is neither polled nor dropped keeps its grant. If a task keeps
+    /// such a future aside (for example, polled once in a `select!` by reference) and then waits
+    /// for the same primitive, it waits for itself. Drop futures that are no longer polled, or run
+    /// each wait in a task of its own. ([`barging`](crate::Lock::barging) locks do not have this
+    /// problem.)
     ///
-    /// A wait that has been polled has its place in line in itself, so it cannot be moved: it is not [`Unpin`].
+    /// A polled wait contains its place in line, so it cannot be moved: it is not [`Unpin`].
     ///
     /// ```compile_fail,E0277
     /// fn can_be_moved(_: impl Unpin) {}
@@ -44,19 +46,31 @@ pin_project! {
     /// # Panics
     ///
     /// Polling again after the wait has returned panics, as with any `async fn`.
-    #[must_use = "a wait does nothing unless it is awaited, or ended by `wait`, `timeout`, `deadline` or `until`"]
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use toro::{Event, Timeout};
+    ///
+    /// let event = Event::new();
+    /// assert_eq!(event.wait().wait_timeout(Duration::from_millis(1)), Err(Timeout));
+    /// event.set();
+    /// event.wait().wait();
+    /// ```
+    #[must_use = "a wait does nothing unless it is awaited, or ended by one of its methods"]
     pub struct Wait<W> {
         #[pin]
         waiting: W,
     }
 }
 
-/// What a [`Wait`] waits for. Sealed: the kinds of waits are those of this crate.
+/// The kind of a [`Wait`]. Sealed: only this crate has implementations.
 pub trait Waiting: sealed::Sealed {
     /// What the wait returns.
     type Output;
-    /// What it returns when it was given an end: a `Result` whose error tells a timeout from other
-    /// failures.
+    /// What the wait returns when it has a time limit: a `Result` whose error distinguishes a
+    /// timeout from other failures.
     type Timed;
 
     #[doc(hidden)]

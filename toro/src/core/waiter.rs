@@ -1,10 +1,10 @@
 //! [`Waiter`]: the future that carries out an [`Operation`].
 //!
-//! At its first poll it tries without joining the line; failing that it takes the lock and looks
-//! there, and if it has to wait it is linked in the same critical section, so that no grant can
-//! fall between the look and the queue. Whoever grants it writes into its node and wakes it; its
-//! next poll sees the grant without taking the lock. A waiter that is dropped or expires unlinks
-//! itself under the lock; if the grant came first it is kept (expiry) or given back (drop).
+//! The first poll tries without joining the line. If that fails, it takes the lock and tries again.
+//! If it must wait, it is linked in the same critical section, so no grant falls between the
+//! attempt and the queue. The granting thread writes into the node and wakes the waiter, whose next
+//! poll sees the grant without the lock. A waiter that is dropped or expires unlinks itself under
+//! the lock. If the grant came first, an expired wait keeps it, and a dropped one gives it back.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -14,7 +14,7 @@ use super::operation::{Entry, Handed, Operation, Position, Start, Step};
 use super::wakes::Spare;
 use super::{Mutex, MutexGuard, Wakes};
 
-/// Runs `f` under the lock until it is done, and wakes between times.
+/// Runs `f` under the lock until it is done, and wakes the collected wakers between the runs.
 #[inline]
 pub(crate) fn locked<G>(mutex: &Mutex<G>, mut f: impl FnMut(&mut G, &mut Wakes) -> Step) {
     let mut wakes = Wakes::new();
@@ -24,7 +24,7 @@ pub(crate) fn locked<G>(mutex: &Mutex<G>, mut f: impl FnMut(&mut G, &mut Wakes) 
     wakes.finish();
 }
 
-/// As [`locked`], for one who has got something by it that a raised panic would lose.
+/// Like [`locked`], for a caller that holds something which a raised panic would lose.
 #[inline]
 pub(crate) fn locked_quietly<G>(mutex: &Mutex<G>, mut f: impl FnMut(&mut G, &mut Wakes) -> Step) {
     let mut wakes = Wakes::new();
@@ -34,16 +34,16 @@ pub(crate) fn locked_quietly<G>(mutex: &Mutex<G>, mut f: impl FnMut(&mut G, &mut
     wakes.finish_quietly();
 }
 
-/// What becomes of the panic of a waker.
+/// What happens to the panic of a waker.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Panics {
     Raised,
-    /// For one who has got something, or takes something back, that would be lost.
+    /// For a caller that holds, or takes back, something which a raised panic would lose.
     LetGo,
 }
 
-/// Ends a critical section: serves until it is done, and wakes after the lock is released; first of
-/// all `granted`, who was granted in it already.
+/// Ends a critical section: serves until it is done, and wakes after releasing the lock. `granted`
+/// is the waker of a waiter that was granted in it already; it is woken first.
 #[inline]
 pub(crate) fn served<G>(
     mutex: &Mutex<G>,
@@ -64,7 +64,7 @@ pub(crate) fn served<G>(
     wakes.finish();
 }
 
-/// Wakes, and goes on serving as long as there is more than one batch to do.
+/// Wakes, and keeps serving while there is more than one batch.
 #[inline]
 fn settle<O: Operation>(primitive: &O::Primitive, mut step: Step, wakes: &mut Wakes) {
     while step == Step::Again {
@@ -76,13 +76,13 @@ fn settle<O: Operation>(primitive: &O::Primitive, mut step: Step, wakes: &mut Wa
 
 /// A future that waits in line.
 ///
-/// The reference to the primitive lies between the node, most of which a new wait leaves
-/// uninitialised, and the operation, which may carry an item. Side by side, the compiler would move
-/// them together, uninitialised bytes and all, by way of the stack.
+/// The reference to the primitive lies between the node and the operation. The node is mostly
+/// uninitialised in a new wait, and the operation may carry an item. Side by side, the compiler
+/// would move both through the stack, uninitialised bytes included.
 #[repr(C)]
 pub struct Waiter<O: Operation> {
     node: Node<O::Slot>,
-    /// Gone once the wait has returned.
+    /// `None` once the wait has returned.
     primitive_ref: Option<O::PrimitiveRef>,
     op: O,
 }
@@ -90,18 +90,18 @@ pub struct Waiter<O: Operation> {
 /// Why a waiter gives up its place.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Leaving {
-    /// What can be had at the last moment is still wanted.
+    /// The wait still takes what it can get at the last moment.
     Expired,
     Dropped,
 }
 
-/// What a waiter takes along when it gives up its place.
+/// What a waiter takes with it when it gives up its place.
 enum Left<S> {
     Granted(Option<S>),
     Nothing,
 }
 
-/// A waiter taken apart. Of the fields only the node is pinned.
+/// The fields of a waiter. Only the node is pinned.
 struct Parts<'a, O: Operation> {
     primitive_ref: &'a mut Option<O::PrimitiveRef>,
     op: &'a mut O,
@@ -116,7 +116,7 @@ impl<O: Operation> Waiter<O> {
 
     #[inline]
     fn parts(self: Pin<&mut Self>) -> Parts<'_, O> {
-        // SAFETY: the node is handed out by shared reference only, and the other fields are never
+        // SAFETY: only shared references to the node are handed out, and the other fields are never
         // pinned. `Waiter` is not `Unpin`, and its drop moves nothing.
         let Waiter { primitive_ref, op, node } = unsafe { self.get_unchecked_mut() };
         Parts { primitive_ref, op, node }
@@ -140,7 +140,7 @@ impl<O: Operation> Waiter<O> {
         }
     }
 
-    /// Ends the wait: the grant if it came in time, the operation's word for "too late" otherwise.
+    /// Ends the wait: with the grant if it came in time, with [`Operation::expired`] otherwise.
     pub(super) fn expire(self: Pin<&mut Self>) -> O::Timed {
         let Parts { primitive_ref, op, node } = self.parts();
         let Some(primitive) = primitive_ref.as_deref() else { polled_after_return() };
@@ -161,20 +161,20 @@ impl<O: Operation> Waiter<O> {
     }
 }
 
-/// What is left of a first poll while the operation [begins](Start::begin).
+/// The parts of a wait during its first poll, while the operation [begins](Start::begin).
 ///
-/// The reference to the primitive has been moved out. That it is gone is written once more when the
-/// poll is over, so that the compiler, which may not look across an atomic operation, sees that
-/// nothing is left to drop.
+/// The reference to the primitive has been moved out. When the poll ends, `None` is written in its
+/// place once more. The compiler cannot see past an atomic operation, and so learns that nothing is
+/// left to drop.
 pub struct FirstPoll<'a, O: Operation> {
-    /// Where the reference to the primitive belongs if the wait goes on.
+    /// Where the reference to the primitive belongs if the wait continues.
     place: Option<&'a mut Option<O::PrimitiveRef>>,
     node: &'a Node<O::Slot>,
     waker: &'a Waker,
 }
 
 impl<O: Start> FirstPoll<'_, O> {
-    /// Nothing was to be had at once. Not to be called twice.
+    /// Continues the wait, because nothing was available at once. Must be called at most once.
     #[inline]
     pub(crate) fn go_on(&mut self, op: &mut O, primitive_ref: O::PrimitiveRef) -> Poll<O::Output> {
         let Some(place) = self.place.take() else { polled_after_return() };
@@ -239,7 +239,7 @@ fn polled_after_return() -> ! {
     panic!("a wait was polled again after it had returned")
 }
 
-/// Where in its list a linked node stands.
+/// The position of a linked node in its list.
 #[inline]
 fn position_of<S>(node: &Node<S>, list: &List<S>) -> Position {
     match list.is_front(node) {
@@ -249,12 +249,12 @@ fn position_of<S>(node: &Node<S>, list: &List<S>) -> Position {
 }
 
 fn take_up<O: Operation>(primitive: &O::Primitive, op: &mut O, node: &Node<O::Slot>) -> O::Grant {
-    // SAFETY: the node is ours, and was seen to be granted.
+    // SAFETY: the caller owns the node and has seen that it is granted.
     let slot = unsafe { node.take_slot() };
     op.granted(primitive, slot)
 }
 
-/// The first poll, when nothing was to be had without the lock.
+/// The first poll, when nothing was available without the lock.
 fn join<O: Start>(
     primitive: &O::Primitive,
     op: &mut O,
@@ -267,8 +267,8 @@ fn join<O: Start>(
     let (grant, spare) = match op.enqueue(primitive, &mut shared, &mut wakes) {
         Entry::Ready(grant) => (Some(grant), Some(waker)),
         Entry::Queue(slot, end) => {
-            // SAFETY: the node is pinned with the waiter, whose drop unlinks it under the lock of
-            // the same primitive, which `primitive_ref` keeps alive and in place.
+            // SAFETY: the node is pinned with the waiter. The waiter's drop unlinks it under the
+            // lock of the same primitive, which `primitive_ref` keeps alive and in place.
             unsafe { O::list(&mut shared, Handed::No).push(node, waker, slot, end) };
             let position = position_of(node, O::list(&mut shared, Handed::No));
             if O::is_served(primitive, &mut shared, position) {
@@ -288,8 +288,8 @@ fn join<O: Start>(
     grant
 }
 
-/// A later poll: a grant is seen without the lock; if there is none, the waker may have to be
-/// replaced.
+/// A later poll. It sees a grant without the lock. Without a grant it may have to replace the
+/// waker.
 fn look_again<O: Operation>(
     primitive: &O::Primitive,
     op: &mut O,
@@ -312,7 +312,7 @@ fn look_again<O: Operation>(
         let handed = unsafe { node.ask(|slot| O::handed(slot)) }.unwrap_or(Handed::No);
         let position = position_of(node, O::list(&mut shared, handed));
         if handed == Handed::Yes || may_go(primitive, op, &mut shared, node, position) {
-            // SAFETY: the node is ours, and linked in the list that its slot tells.
+            // SAFETY: the caller owns the node, which is linked in the list that its slot names.
             let (spare, slot) = unsafe { O::list(&mut shared, handed).remove(node) };
             let mut wakes = Wakes::new();
             let step = O::serve(primitive, &mut shared, &mut wakes);
@@ -326,7 +326,7 @@ fn look_again<O: Operation>(
         if unsafe { node.would_wake(waker) } {
             return None;
         }
-        // Cloning a waker is foreign code: it is done between two looks.
+        // Cloning a waker runs user code, so it happens outside the lock.
         let Some(clone) = fresh.0.take() else {
             drop(shared);
             fresh.0 = Some(waker.clone());
@@ -335,13 +335,13 @@ fn look_again<O: Operation>(
         // SAFETY: the lock is held and the node is linked.
         let stale = unsafe { node.replace_waker(clone) };
         drop(shared);
-        // Should this panic, the wait is in line all the same, with its new waker.
+        // If this panics, the wait is still in line, with its new waker.
         drop(stale);
         return None;
     }
 }
 
-/// Whether a linked node, whose owner calls, need not wait to be granted.
+/// Whether the caller, who owns this linked node, may go without waiting for a grant.
 #[inline]
 fn may_go<O: Operation>(
     primitive: &O::Primitive,
@@ -350,8 +350,8 @@ fn may_go<O: Operation>(
     node: &Node<O::Slot>,
     position: Position,
 ) -> bool {
-    // SAFETY: the node is ours and linked, `shared` shows that the lock is held, and `retry` looks
-    // into no slot but the one that it is given.
+    // SAFETY: the caller owns the linked node, `shared` shows that the lock is held, and `retry`
+    // accesses no slot but the one it is given.
     unsafe { node.ask(|slot| op.retry(primitive, shared, slot, position)) }.unwrap_or(false)
 }
 
@@ -367,7 +367,7 @@ fn leave<O: Operation>(
     // SAFETY: the node is in line, so it was pushed.
     if unsafe { node.state() } != WAITING {
         drop(shared);
-        // SAFETY: the node is ours, and was seen to be granted.
+        // SAFETY: the caller owns the node and has seen that it is granted.
         return Left::Granted(unsafe { node.take_slot() });
     }
     // SAFETY: the lock is held and the node is linked.
@@ -375,7 +375,7 @@ fn leave<O: Operation>(
     let position = position_of(node, O::list(&mut shared, handed));
     let granted = handed == Handed::Yes
         || leaving == Leaving::Expired && may_go(primitive, op, &mut shared, node, position);
-    // SAFETY: the node is ours, and linked in the list that its slot tells.
+    // SAFETY: the caller owns the node, which is linked in the list that its slot names.
     let (waker, slot) = unsafe { O::list(&mut shared, handed).remove(node) };
     if !granted {
         op.left(primitive, &mut shared, slot.as_ref());
@@ -391,7 +391,7 @@ fn leave<O: Operation>(
     } else {
         drop(shared);
         match panics {
-            // Nobody has anything to lose by it, and a wait that is dropped is to cost little.
+            // Nothing can be lost here, and dropping a wait should be cheap.
             Panics::Raised => drop(waker),
             Panics::LetGo => drop(Spare(Some(waker))),
         }
@@ -399,8 +399,8 @@ fn leave<O: Operation>(
     if granted { Left::Granted(slot) } else { Left::Nothing }
 }
 
-/// Serves those whom a waiter who left has made way for. Not inlined: the batch of wakers would be
-/// a part of every leaving.
+/// Serves the waiters that may go now that another has left. Not inlined: the batch of wakers would
+/// be a part of every leave.
 #[inline(never)]
 fn serve_after<O: Operation>(
     primitive: &O::Primitive,

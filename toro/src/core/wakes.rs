@@ -1,10 +1,9 @@
 //! A batch of wakers, collected under a lock and woken after it is released.
 //!
-//! The batch has room for [`Wakes::ROOM`] wakers and never allocates; whoever has more to wake
-//! releases the lock, wakes the batch and comes back. A waker is foreign code: it may re-enter the
-//! primitive, and it may panic. A panic does not stop the wakers after it. The first one is raised
-//! again when the batch is finished, unless that would lose what the one who woke them has just
-//! got.
+//! The batch has room for [`Wakes::ROOM`] wakers and never allocates. A caller with more to wake
+//! releases the lock, wakes the batch and comes back. A waker is user code: it may re-enter the
+//! primitive, and it may panic. A panic does not stop the wakers after it. The first panic resumes
+//! when the batch is finished, unless that would lose what the caller has just got.
 
 use std::any::Any;
 use std::mem::{self, ManuallyDrop, MaybeUninit};
@@ -12,17 +11,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 
 pub struct Wakes {
-    /// `wakers[next..len]` are initialised and owned by the batch; while they are being woken, see
+    /// `wakers[next..len]` are initialised and owned by the batch. While they are being woken, see
     /// [`Unwoken`].
     wakers: [MaybeUninit<Waker>; Wakes::ROOM],
     next: usize,
     len: usize,
-    /// Taken by [`finish`](Wakes::finish), so that an empty batch has nothing to drop.
+    /// [`finish`](Wakes::finish) takes it, so an empty batch has nothing to drop.
     panic: ManuallyDrop<Option<Box<dyn Any + Send>>>,
 }
 
-/// Wakes one waiter, as a batch of one would: a panic is raised, unless this thread is already
-/// panicking.
+/// Wakes one waiter, as a batch of one would: a panic is raised, unless this thread already panics.
 #[inline]
 pub(crate) fn wake_alone(waker: Waker) {
     if !std::thread::panicking() {
@@ -33,8 +31,8 @@ pub(crate) fn wake_alone(waker: Waker) {
     wakes.finish();
 }
 
-/// Runs foreign code for one who has got something that a raised panic would lose. The panic hook
-/// has reported it.
+/// Runs user code for a caller that holds something which a raised panic would lose. The panic hook
+/// has reported the panic.
 #[inline]
 fn quietly(foreign: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(foreign)) {
@@ -42,8 +40,8 @@ fn quietly(foreign: impl FnOnce()) {
     }
 }
 
-/// Drops what a panic left. That is foreign code once more, and what its own panic leaves is not
-/// looked at.
+/// Drops the payload of a panic. That runs user code again; the payload of a second panic is
+/// leaked.
 #[cold]
 fn bury(panic: Box<dyn Any + Send>) {
     if let Err(worse) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
@@ -51,8 +49,8 @@ fn bury(panic: Box<dyn Any + Send>) {
     }
 }
 
-/// Drops items one by one, also those behind one whose own drop panics. Then the first panic is
-/// raised again, unless this thread is already panicking.
+/// Drops items one by one, and continues after an item whose drop panics. Then resumes the first
+/// panic, unless this thread already panics.
 pub(crate) fn drop_each<T>(mut next: impl FnMut() -> Option<T>) {
     let mut first = None;
     while let Err(panic) = catch_unwind(AssertUnwindSafe(|| while next().is_some() {})) {
@@ -68,13 +66,13 @@ pub(crate) fn drop_each<T>(mut next: impl FnMut() -> Option<T>) {
     }
 }
 
-/// Wakes one waiter, and lets go of a panic.
+/// Wakes one waiter, and swallows a panic.
 #[inline]
 pub(crate) fn wake_alone_quietly(waker: Waker) {
     quietly(|| waker.wake());
 }
 
-/// A waker that may be of no use any more: then it is dropped, and a panic of that let go of.
+/// A waker that may have become useless. Dropping it swallows a panic.
 pub(crate) struct Spare(pub(crate) Option<Waker>);
 
 impl Drop for Spare {
@@ -111,10 +109,10 @@ impl Wakes {
         self.len += 1;
     }
 
-    /// Adds wakers as long as there is room and `next` has one more, and tells how many.
+    /// Adds wakers while there is room and `next` returns one. Returns how many it added.
     ///
-    /// The length is written once: what `next` does to a waiter is seen by its owner, so nothing
-    /// could be kept in a register across it otherwise.
+    /// The length is written once. `next` makes changes that a waiter's owner sees, so the compiler
+    /// could otherwise keep nothing in a register across it.
     #[inline]
     pub(crate) fn fill(&mut self, mut next: impl FnMut() -> Option<Waker>) -> usize {
         let mut added = 0;
@@ -127,7 +125,7 @@ impl Wakes {
         added
     }
 
-    /// Wakes everything collected and empties the batch; a panic is kept for
+    /// Wakes everything collected and empties the batch. A panic is kept for
     /// [`finish`](Wakes::finish).
     #[inline]
     pub(crate) fn wake(&mut self) {
@@ -136,8 +134,7 @@ impl Wakes {
         }
     }
 
-    /// Wakes what is left, then raises the first panic of a waker again, unless this thread is
-    /// already panicking.
+    /// Wakes the rest, then resumes the first panic of a waker, unless this thread already panics.
     #[inline]
     pub(crate) fn finish(&mut self) {
         self.wake();
@@ -146,8 +143,8 @@ impl Wakes {
         }
     }
 
-    /// Wakes what is left, and lets go of panics: for one whose own result would be lost if they
-    /// were raised. The panic hook has reported them.
+    /// Wakes the rest and swallows panics, for a caller that would lose its own result. The panic
+    /// hook has reported them.
     #[inline]
     pub(crate) fn finish_quietly(&mut self) {
         self.wake();
@@ -177,8 +174,8 @@ impl Wakes {
         };
         while let Some((first, others)) = unwoken.wakers.split_first() {
             unwoken.wakers = others;
-            // SAFETY: those not woken yet are initialised, and this one is not among them any more,
-            // so it is read once, even if waking it panics.
+            // SAFETY: the wakers in `unwoken.wakers` are initialised. This one was just taken out
+            // of the slice, so it is read once, even if waking it panics.
             let waker = unsafe { first.assume_init_read() };
             waker.wake();
         }
@@ -194,8 +191,8 @@ impl Wakes {
     }
 }
 
-/// What is left of a batch that is being woken. How far it came is written down when it ends, by a
-/// panic too, and not after each waker, so that the compiler may keep it in registers.
+/// The rest of a batch that is being woken. The position is written back once, at the end or on a
+/// panic, so the compiler may keep it in registers.
 struct Unwoken<'a> {
     /// Initialised, and owned by the batch.
     wakers: &'a [MaybeUninit<Waker>],
@@ -213,8 +210,8 @@ impl Drop for Unwoken<'_> {
 impl Drop for Wakes {
     #[inline]
     fn drop(&mut self) {
-        // There are wakers inside only when the code that collected them panicked: the waiters were
-        // granted all the same, so they must hear of it.
+        // The batch holds wakers here only if the code that collected them panicked. Their waiters
+        // were granted, so they must be woken.
         self.wake();
     }
 }

@@ -1,4 +1,4 @@
-//! Waiting for permits: the one operation behind every face of [`Permits`].
+//! Waiting for permits: one operation for all primitives that are built on [`Permits`].
 
 use std::marker::PhantomData;
 
@@ -8,7 +8,7 @@ use crate::core::{
 };
 use crate::error::Closed;
 
-/// How a primitive wears its permits: where they are, and what it makes of a grant.
+/// How a primitive uses its permits: where they are, and what it returns for a grant.
 pub trait Face {
     type PrimitiveRef: PrimitiveRef<Target = Self::Primitive>;
     type Primitive: ?Sized;
@@ -22,7 +22,7 @@ pub trait Face {
         permits.try_acquire(count)
     }
 
-    /// Makes the guard. `Err` only where the permits can be closed.
+    /// Makes the guard. `granted` is `Err` only if the permits can be closed.
     fn finish(
         primitive_ref: Self::PrimitiveRef,
         count: u32,
@@ -47,7 +47,7 @@ impl<F: Face> Acquire<F> {
         Acquire { count, end: End::Back, face: PhantomData }
     }
 
-    /// Before all others: for one who holds what they wait for.
+    /// Joins before all others: for a waiter that holds what the others wait for.
     pub(crate) fn before_all(count: u32) -> Self {
         Acquire { count, end: End::Front, face: PhantomData }
     }
@@ -103,9 +103,9 @@ impl<F: Face> Operation for Acquire<F> {
     #[inline]
     fn is_served(primitive: &F::Primitive, line: &mut Line, changed: Position) -> bool {
         let permits = F::permits(primitive);
-        // Only the oldest waiter can be served, and a change behind it makes nothing possible for
-        // it; except with barging, where who left may have stood first when it was nudged,
-        // and the nudge is to go to the one who stands first now.
+        // Only the oldest waiter can be served, and a change behind it does not help it. With
+        // barging, the waiter that left may have been nudged when it was first. Then the nudge must
+        // go to the waiter that is first now.
         changed == Position::Behind && !permits.is_barging() || permits.is_served(line)
     }
 

@@ -1,30 +1,29 @@
-//! The algorithm of the semaphore, without its faces: `Semaphore`, `BoundedSemaphore`, `Lock` and
-//! `RwLock` stand on it.
+//! The algorithm of the semaphore. `Semaphore`, `BoundedSemaphore`, `Lock` and `RwLock` are built
+//! on it.
 //!
 //! One word holds everything that an uncontended operation needs:
 //!
-//! | bits   | field  | meaning                                                                            |
-//! |--------|--------|------------------------------------------------------------------------------------|
-//! | 0      | QUEUED | someone waits; changes only under the lock of the line                             |
-//! | 1      | CLOSED | no more permits are given out                                                      |
-//! | 2      | NUDGED | the oldest waiter has been woken to help itself, and has not looked yet            |
-//! | 8..24  | budget | how many newcomers may still overtake the oldest waiter; zero while nobody waits   |
-//! | 24..64 | count  | permits to be had; negative after a `resize` below what is held                    |
+//! | bits | field | meaning |
+//! | --- | --- | --- |
+//! | 0 | QUEUED | someone waits; changes only under the lock of the line |
+//! | 1 | CLOSED | no more permits are given out |
+//! | 2 | NUDGED | the oldest waiter was woken to take permits itself, and has not been polled yet |
+//! | 8..24 | budget | newcomers that may overtake the oldest waiter; zero while nobody waits |
+//! | 24..64 | count | free permits; negative after a `resize` below the number held |
 //!
-//! With nobody waiting, acquiring is one compare-and-swap and releasing one addition. The moment
-//! QUEUED is set, a newcomer finds it in the word and queues too, and a release hands its permits,
-//! under the lock, to the oldest waiter: the line is strictly first in, first out. Permits that do
-//! not suffice for the oldest waiter stay in the word, so that a waiter which gives up has nothing
-//! to undo.
+//! While nobody waits, acquiring is one compare-and-swap and releasing is one addition. Once QUEUED
+//! is set, newcomers queue too, and a release hands its permits to the oldest waiter under the
+//! lock. So the line is strictly first in, first out. Permits that are too few for the oldest
+//! waiter stay in the word, so a waiter that gives up has nothing to undo.
 //!
-//! A barging semaphore differs only in the budget that each new oldest waiter starts with. While it
-//! lasts a release only *nudges* the oldest waiter, and a newcomer that finds a permit may take it
-//! and spend one from the budget; releases that find NUDGED set do not take the lock. When the
-//! budget is spent the next release hands over directly.
+//! A barging semaphore differs only in the budget of each new oldest waiter. While the budget
+//! lasts, a release only *nudges* the oldest waiter, and a newcomer that finds a permit may take it
+//! for one unit of the budget. Releases that find NUDGED set do not take the lock. When the budget
+//! is spent, the next release hands its permits over directly.
 //!
-//! No wake-up is lost between an addition without the lock and a waiter that queues: both are
-//! read-modify-writes of the same word. If the addition comes first, the waiter's own
-//! compare-and-swap of QUEUED sees the permits, and takes them; if it comes second it sees QUEUED,
+//! No wake-up is lost between an addition without the lock and a waiter that queues, because both
+//! are read-modify-writes of the same word. If the addition comes first, the waiter's
+//! compare-and-swap of QUEUED sees the permits and takes them. If it comes second, it sees QUEUED
 //! and serves the line under the lock.
 
 mod acquire;
@@ -44,7 +43,7 @@ const BUDGET_ONE: u64 = 1 << BUDGET_SHIFT;
 const BUDGET: u64 = 0xffff << BUDGET_SHIFT;
 const COUNT_SHIFT: u32 = 24;
 
-/// What the word says besides the count when someone waits.
+/// The bits of the word that are set only while someone waits.
 const LINE: u64 = QUEUED | NUDGED | BUDGET;
 
 #[inline]
@@ -57,32 +56,32 @@ const fn counted(permits: u32) -> u64 {
     (permits as u64) << COUNT_SHIFT
 }
 
-/// Why permits were not to be had at once.
+/// Why permits were not available at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
     NoPermits,
     Closed,
 }
 
-/// What a waiter's slot says.
+/// The content of a waiter's slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Need {
-    /// It waits for, or was granted, this many.
+    /// It waits for this many permits, or was granted them.
     Permits(u32),
-    /// There will be none.
+    /// It will get none.
     Closed,
 }
 
 /// What the lock guards.
 pub struct Line {
     waiters: List<Need>,
-    /// All permits, held or not.
+    /// All permits, free or held.
     total: u32,
 }
 
 pub struct Permits {
     word: AtomicU64,
-    /// The budget of each new oldest waiter, in place.
+    /// The budget of each new oldest waiter, shifted to its bits.
     fresh_budget: u64,
     line: Mutex<Line>,
 }
@@ -98,7 +97,7 @@ impl Permits {
         }
     }
 
-    /// The permits to be had now, fewer than none after a `resize` below what is held.
+    /// The number of free permits. Negative after a `resize` below the number held.
     pub(crate) fn count(&self) -> i64 {
         count(self.word.load(Ordering::Relaxed))
     }
@@ -118,10 +117,10 @@ impl Permits {
         self.line.lock().total
     }
 
-    /// Takes the only permit of a lock.
+    /// Takes the one permit of a lock.
     #[inline]
     pub(crate) fn try_acquire_only(&self) -> Result<(), Refusal> {
-        // Looking first leaves the cache line alone when there is nothing to be had.
+        // A load first leaves the cache line alone when there is nothing to take.
         let word = self.word.load(Ordering::Relaxed);
         if word == counted(1)
             && self.word.compare_exchange(word, 0, Ordering::Acquire, Ordering::Relaxed).is_ok()
@@ -144,13 +143,13 @@ impl Permits {
             }
             let overtaking = match word & QUEUED {
                 0 => 0,
-                // Nothing is taken from those in line.
+                // Taking no permits overtakes nobody.
                 _ if permits == 0 => return Ok(()),
                 _ if word & BUDGET != 0 => BUDGET_ONE,
                 _ => return Err(Refusal::NoPermits),
             };
             if count(word) < i64::from(permits) {
-                // With a debt there are fewer than none.
+                // After a `resize` the count may be negative.
                 return if permits == 0 { Ok(()) } else { Err(Refusal::NoPermits) };
             }
             let taken = word.wrapping_sub(counted(permits)) - overtaking;
@@ -174,14 +173,13 @@ impl Permits {
         }
     }
 
-    /// Releases with someone in line and no overtaking: mostly the oldest waiter wants just what is
-    /// released, and gets it without a detour by the word.
+    /// Releases while someone waits and overtaking is not allowed. The oldest waiter usually wants
+    /// just what is released. Then it gets that directly, without a change of the word.
     #[cold]
     fn hand_over(&self, permits: u32) {
         let mut line = self.line.lock();
         let word = self.word.load(Ordering::Relaxed);
-        // With a debt they are kept back instead, and nothing is given out any more once it is
-        // closed.
+        // With a debt the permits are kept back, and after closing none are given out.
         let direct = word & (BUDGET | CLOSED) == 0 && count(word) >= 0;
         let mut granted = None;
         if direct && line.waiters.front() == Some(&mut Need::Permits(permits)) {
@@ -199,12 +197,12 @@ impl Permits {
         }
     }
 
-    /// Under the lock: the oldest waiter has just been granted, and the next has its own newcomers
-    /// to let pass. Whoever had been nudged was that waiter.
+    /// Under the lock: the oldest waiter has just been granted. The next one gets a new budget. If
+    /// a waiter had been nudged, it was the one granted.
     #[inline]
     fn renew_budget(&self, word: u64) {
         if self.is_barging() {
-            // Without a budget both change only under the lock.
+            // While the budget is zero, both change only under the lock.
             if word & NUDGED != 0 {
                 self.word.fetch_and(!NUDGED, Ordering::Relaxed);
             }
@@ -214,8 +212,7 @@ impl Permits {
 
     #[cold]
     fn release_to_line(&self, word: u64) {
-        // A nudged waiter is on its way and will look at the word under the lock; unless it is time
-        // to hand over.
+        // A nudged waiter will read the word under the lock, unless it is time to hand over.
         if word & NUDGED != 0 && word & BUDGET != 0 {
             return;
         }
@@ -226,8 +223,7 @@ impl Permits {
         locked(&self.line, |line, wakes| self.serve(line, wakes));
     }
 
-    /// Puts new permits into circulation; `false`, and nothing is changed, if they would be too
-    /// many.
+    /// Adds permits. Returns `false` and changes nothing if there would be too many.
     pub(crate) fn add(&self, permits: u32) -> bool {
         {
             let mut line = self.line.lock();
@@ -238,14 +234,14 @@ impl Permits {
         true
     }
 
-    /// Takes permits out of circulation that the caller holds and will not release. If fewer are in
-    /// circulation than are held, those that would have been kept back go first.
+    /// Removes permits that the caller holds and will not release. A debt from `resize` is paid
+    /// first.
     pub(crate) fn forget(&self, permits: u32) {
         {
             let mut line = self.line.lock();
             let mut word = self.word.load(Ordering::Relaxed);
             let kept_back = loop {
-                // Not more than `permits`, so the conversion does not fail.
+                // At most `permits`, so the conversion does not fail.
                 let owed =
                     u32::try_from((-count(word)).clamp(0, permits.into())).unwrap_or(permits);
                 let paid = word.wrapping_add(counted(owed));
@@ -259,15 +255,15 @@ impl Permits {
                     Err(actual) => word = actual,
                 }
             };
-            // What is in circulation is what is held and what is free: never less than what the
-            // caller holds beyond the debt.
+            // The total counts held and free permits. It is never less than what the caller holds
+            // beyond the debt.
             line.total = line.total.saturating_sub(permits - kept_back);
         }
         self.serve_line();
     }
 
-    /// Releases permits that were forgotten, up to `bound` in circulation; `false`, and nothing is
-    /// changed, beyond it.
+    /// Releases forgotten permits, up to a total of `bound`. Returns `false` and changes nothing
+    /// beyond it.
     pub(crate) fn restore(&self, permits: u32, bound: u32) -> bool {
         {
             let mut line = self.line.lock();
@@ -280,8 +276,8 @@ impl Permits {
         true
     }
 
-    /// Sets the number of permits in circulation. Those that are held stay held; what is missing is
-    /// kept back as they are released.
+    /// Sets the total number of permits. Held permits stay held. The missing ones are kept back as
+    /// they are released.
     pub(crate) fn resize(&self, total: u32) {
         {
             let mut line = self.line.lock();
@@ -298,7 +294,7 @@ impl Permits {
         self.serve_line();
     }
 
-    /// Under the lock: takes the permits if they have come in the meantime, else joins the line.
+    /// Under the lock: takes the permits if they have become free, or else joins the line.
     fn enqueue(&self, permits: u32, end: End) -> Entry<Result<(), Refusal>, Need> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
@@ -312,12 +308,12 @@ impl Permits {
             }
             word = self.word.load(Ordering::Relaxed);
             if word & QUEUED != 0 && end == End::Back {
-                // The bit changes only under the lock: whoever releases from now on finds it, and
-                // serves the line.
+                // The bit changes only under the lock. So every later release sees it and serves
+                // the line.
                 return Entry::Queue(Need::Permits(permits), end);
             }
-            // What `taken` rests on may be outdated by now; the exchange below succeeds only on the
-            // last word, and only if that word has nothing to take.
+            // `taken` may be outdated by now. The exchange below succeeds only on the current word,
+            // and only if that word has nothing to take.
             if word & CLOSED != 0 || self.could_take(word, permits, end) {
                 continue;
             }
@@ -337,7 +333,7 @@ impl Permits {
         may && count(word) >= i64::from(permits)
     }
 
-    /// Takes permits although others wait: for one who holds what they wait for.
+    /// Takes permits although others wait: for a caller that holds what they wait for.
     pub(crate) fn try_acquire_before_all(&self, permits: u32) -> Result<(), Refusal> {
         let mut word = self.word.load(Ordering::Relaxed);
         while count(word) >= i64::from(permits) {
@@ -351,9 +347,9 @@ impl Permits {
         Err(Refusal::NoPermits)
     }
 
-    /// Under the lock: a queued waiter looks for itself. Only the oldest may take, and that ends
-    /// the overtaking; but anyone sees that the permits are closed, although the batch in which
-    /// it is to be told has not come yet.
+    /// Under the lock: a queued waiter tries for itself. Only the oldest may take permits, and that
+    /// resets the budget. But every waiter sees that the permits are closed, even if its batch has
+    /// not come yet.
     fn retry(&self, need: &mut Need, position: Position) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
         if word & CLOSED != 0 {
@@ -370,7 +366,7 @@ impl Permits {
                 true => {
                     (word.wrapping_sub(counted(permits)) & !(NUDGED | BUDGET)) | self.fresh_budget
                 }
-                // From here on a release has to nudge again.
+                // From now on a release must nudge again.
                 false => word & !NUDGED,
             };
             match self.word.compare_exchange_weak(word, next, Ordering::Acquire, Ordering::Relaxed)
@@ -381,10 +377,10 @@ impl Permits {
         }
     }
 
-    /// Under the lock: a waiter has left. If it was the one that had been nudged, another must be.
+    /// Under the lock: a waiter has left. If it had been nudged, another must be nudged.
     #[inline]
     fn left(&self) {
-        // Set and cleared under the lock only.
+        // Set and cleared only under the lock.
         if self.word.load(Ordering::Relaxed) & NUDGED != 0 {
             self.word.fetch_and(!NUDGED, Ordering::Relaxed);
         }
@@ -396,7 +392,7 @@ impl Permits {
         self.fresh_budget != 0
     }
 
-    /// Under the lock: whether the oldest waiter has to wait on.
+    /// Under the lock: whether the oldest waiter must keep waiting.
     #[inline]
     fn is_served(&self, line: &mut Line) -> bool {
         let word = self.word.load(Ordering::Relaxed);
@@ -406,7 +402,7 @@ impl Permits {
         }
     }
 
-    /// Under the lock: hands permits to the oldest waiters, as far as they go.
+    /// Under the lock: hands permits to the oldest waiters while there are enough.
     fn serve(&self, line: &mut Line, wakes: &mut Wakes) -> Step {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {

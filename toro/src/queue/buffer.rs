@@ -1,4 +1,4 @@
-//! What queues keep their items in: each order of leaving is a buffer.
+//! The stores of queues. Each order of items has its own buffer.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -69,13 +69,13 @@ impl<T> Buffer for Lifo<T> {
     }
 }
 
-/// Lowest first; among equals, first in, first out.
+/// Lowest first, and of equal items the oldest first.
 pub struct Priority<T> {
     heap: BinaryHeap<Ranked<T>>,
     arrivals: u64,
 }
 
-/// An item and when it came, ordered so that the greatest is the one to leave next.
+/// An item and the number of its arrival. The greatest leaves next.
 struct Ranked<T> {
     item: T,
     arrival: u64,

@@ -1,4 +1,4 @@
-//! Taking items until the queue is closed: [`Items`], a stream, and [`Iter`], which blocks.
+//! Iteration until the queue is closed: [`Items`] is a stream, [`Iter`] blocks the thread.
 
 use std::fmt;
 use std::future::Future;
@@ -13,17 +13,18 @@ use super::ops::{Get, Plain, Queued};
 use crate::core::{PrimitiveRef, Wait, Waiter};
 
 pin_project! {
-    /// The items of a queue, as a stream that ends when the queue is closed and empty.
+    /// The items of a queue, as a stream. It ends when the queue is closed and empty. See
+    /// [`Queue::stream`](crate::Queue::stream).
     ///
-    /// Between items the stream has no place in line; while it waits for one it has, and so can be dropped without
-    /// losing anything, as any other wait.
+    /// Between items the stream has no place in line. While it waits for one, it can be dropped
+    /// like any other wait, without losing anything.
     #[must_use = "a stream does nothing unless it is polled"]
     pub struct Items<H>
     where
         H: PrimitiveRef,
         H::Target: Queued,
     {
-        // Gone when the stream has ended.
+        // `None` when the stream has ended.
         queue: Option<H>,
         #[pin]
         get: Option<Wait<Waiter<Get<H, Plain>>>>,
@@ -67,8 +68,8 @@ impl<H: PrimitiveRef<Target: Queued>> fmt::Debug for Items<H> {
     }
 }
 
-/// The items of a queue, as an iterator that blocks the current thread for each, and ends when the
-/// queue is closed and empty.
+/// The items of a queue, as an iterator that blocks the thread. It ends when the queue is closed
+/// and empty. See [`Queue::iter`](crate::Queue::iter).
 #[must_use = "an iterator does nothing unless it is used"]
 pub struct Iter<'a, Q>(pub(super) &'a Q);
 

@@ -11,14 +11,14 @@ use crate::core::{
 };
 use crate::error::{Closed, PutError, Timeout, WaitError};
 
-/// Something that has a queue's state inside: each of the public queues.
+/// A type that contains a queue's state: each of the public queues.
 pub trait Queued {
     type Buffer: Buffer<Item = Self::Item>;
     type Item;
     fn core(&self) -> &Core<Self::Buffer>;
 }
 
-/// Waits for an item, and makes an `M` of it.
+/// Waits for an item, and makes an `M` from it.
 pub struct Get<H, M>(PhantomData<fn() -> (H, M)>);
 
 impl<H, M> Get<H, M> {
@@ -28,20 +28,20 @@ impl<H, M> Get<H, M> {
     }
 }
 
-/// One item in the buffer is promised to the getter that has this, and is still to be taken out.
+/// The grant of a getter: one item in the buffer belongs to it, and must still be taken out.
 pub struct Promised;
 
-/// What a getter makes of its item.
+/// What a getter returns for its item.
 pub trait Made<H: PrimitiveRef<Target: Queued<Item = T>>, T>: Sized {
     type Output;
 
-    /// Takes the item, and makes something of it.
+    /// Takes the item, and makes the output from it.
     fn make(
         queue: H,
         take: impl FnOnce(&H::Target) -> Result<T, Closed>,
     ) -> Result<Self::Output, Closed>;
 
-    /// The first poll of a getter, where there seems to be an item: see [`Start::begin`].
+    /// The first poll of a getter, when the queue does not seem empty. See [`Start::begin`].
     #[inline]
     fn begin(
         get: &mut Get<H, Self>,
@@ -54,14 +54,14 @@ pub trait Made<H: PrimitiveRef<Target: Queued<Item = T>>, T>: Sized {
         }
     }
 
-    /// The last poll of a getter that was promised an item: see [`Operation::end`].
+    /// The last poll of a getter that was promised an item. See [`Operation::end`].
     #[inline]
     fn end(queue: H) -> Poll<Result<Self::Output, Closed>> {
         Poll::Ready(Self::make(queue, |queue| queue.core().take_promised()))
     }
 }
 
-/// The item as it is.
+/// The item itself.
 pub struct Plain;
 
 impl<H: PrimitiveRef<Target: Queued<Item = T>>, T> Made<H, T> for Plain {
@@ -72,8 +72,8 @@ impl<H: PrimitiveRef<Target: Queued<Item = T>>, T> Made<H, T> for Plain {
         take(&queue)
     }
 
-    /// Copies the item once: from its place in the buffer to that from which it is returned, with
-    /// nothing in between that could make the compiler take a detour.
+    /// Copies the item once, from its place in the buffer to the place of the return value. Nothing
+    /// in between makes the compiler copy it again.
     #[inline]
     fn begin(
         get: &mut Get<H, Plain>,
@@ -97,8 +97,8 @@ impl<H: PrimitiveRef<Target: Queued<Item = T>>, T> Made<H, T> for Plain {
     }
 }
 
-/// The item stays in the buffer until the end of the wait: only its promise is handed from step to
-/// step.
+/// The item stays in the buffer until the end of the wait. Only a promise of it moves between the
+/// steps.
 impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Operation for Get<H, M> {
     type PrimitiveRef = H;
     type Primitive = Q;
@@ -116,12 +116,12 @@ impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Opera
         &mut shared.getters
     }
 
-    /// The queue was closed, and the batch of this getter has not come yet.
+    /// The queue was closed, but the batch of this getter has not come yet.
     fn retry(&mut self, _: &Q, shared: &mut Self::Shared, slot: &mut Promise, _: Position) -> bool {
         shared.is_over(slot)
     }
 
-    /// A getter that only waits has nothing that others could have: see [`shared`](super::shared).
+    /// A waiting getter holds nothing that others could have. See [`shared`](super::shared).
     #[inline]
     fn is_served(_: &Q, _: &mut Self::Shared, _: Position) -> bool {
         true
@@ -197,10 +197,10 @@ impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Start
     }
 }
 
-/// Waits for a place, with the item that is to go there.
+/// Waits for a place, and contains the item for it.
 ///
-/// It does not have the type of the item as a parameter besides that of the queue: see
-/// [`Operation`].
+/// The item's type is no parameter of its own, but follows from the queue's. See [`Operation`] for
+/// the reason.
 pub struct Put<H: PrimitiveRef<Target: Queued>> {
     /// Empty once the item is in the queue, or given back.
     item: PendingItem<<H::Target as Queued>::Item>,
@@ -213,8 +213,8 @@ impl<H: PrimitiveRef<Target = Q>, Q: Queued<Item = T> + ?Sized, T> Put<H> {
         Put { item: PendingItem::new(item), primitive_ref: PhantomData }
     }
 
-    /// Gives the item back. Not inlined: an answer that could hold an item would be copied as a
-    /// whole where it mostly holds none.
+    /// Returns the item. Not inlined: otherwise the whole result would be copied, although it
+    /// rarely contains an item.
     #[cold]
     #[inline(never)]
     fn refused(&mut self, why: fn(T) -> PutError<T>) -> Result<(), PutError<T>> {
@@ -239,18 +239,18 @@ impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized> Operation for Put<H> {
         &mut shared.putters
     }
 
-    /// The queue was closed, and the batch of this putter has not come yet.
+    /// The queue was closed, but the batch of this putter has not come yet.
     fn retry(&mut self, _: &Q, shared: &mut Self::Shared, slot: &mut Promise, _: Position) -> bool {
         shared.is_over(slot)
     }
 
-    /// A putter that only waits has nothing that others could have: see [`shared`](super::shared).
+    /// A waiting putter holds nothing that others could have. See [`shared`](super::shared).
     #[inline]
     fn is_served(_: &Q, _: &mut Self::Shared, _: Position) -> bool {
         true
     }
 
-    /// The last of those who waited may have left, and newcomers need not wait any more.
+    /// If this was the last waiter, newcomers need not wait any more.
     fn left(&mut self, queue: &Q, shared: &mut Self::Shared, _: Option<&Promise>) {
         queue.core().note(shared);
     }
@@ -280,8 +280,7 @@ impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized> Operation for Put<H> {
         }
     }
 
-    /// Writes the answer in each of its two places: one that was made first would be copied, item
-    /// or not.
+    /// Builds the result in each branch. A common one would be copied, with or without an item.
     #[inline]
     fn end(&mut self, _: H, grant: Self::Grant) -> Poll<Self::Output> {
         match grant {
@@ -333,9 +332,9 @@ impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized> Start for Put<H> {
     }
 }
 
-/// Waits until all work is done.
+/// Waits until all items are done.
 pub struct Join<H> {
-    /// How many ends there had been when it queued.
+    /// The value of [`Shared::ends`] when this wait queued.
     ends: u32,
     primitive_ref: PhantomData<fn() -> H>,
 }
@@ -363,7 +362,7 @@ impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized> Operation for Join<H> {
         &mut shared.joiners
     }
 
-    /// The end has come, and its batch has not.
+    /// All items were done, but the batch of this waiter has not come yet.
     fn retry(&mut self, _: &Q, shared: &mut Self::Shared, _: &mut u32, _: Position) -> bool {
         self.ends != shared.ends()
     }

@@ -1,33 +1,33 @@
-//! The state of a queue: one lock around its items and the three lines of those who get, put and
-//! join.
+//! The state of a queue: one lock around its items and its three lines of getters, putters and
+//! joiners.
 //!
 //! A queue notifies; it does not deliver. An item stays in the buffer until a getter's poll takes
-//! it. What a waiting getter is granted is a *promise* of one item, what a waiting putter is
-//! granted a promise of one place: newcomers see only what has not been promised, so that they
-//! cannot overtake, and a promise whose waiter has gone passes to the next. The item of a waiting
-//! putter lies in its own future, so that a put that is dropped, or expires, never happened.
+//! it. A waiting getter is granted a *promise* of one item, and a waiting putter a promise of one
+//! place. Newcomers see only what has not been promised, so they cannot overtake. A promise whose
+//! waiter has gone passes to the next. The item of a waiting putter lies in the putter's future, so
+//! a put that is dropped or expires has no effect.
 //!
-//! How many items there are to be had, and whether there is no place, is also kept where it can be
-//! read without the lock: as a hint, by which a wait that would find nothing spares itself a look.
-//! Whoever it turns away decides under the lock, in the same step in which it queues. Who queues
-//! found nothing there, and holds nothing until it is granted: so nobody else can profit from its
-//! coming or going, and every change that somebody can profit from serves them itself.
+//! The number of available items, and whether there is no place, are also kept in atomics outside
+//! the lock. They are hints: a wait that would find nothing skips its first look. It then decides
+//! under the lock, in the step in which it queues. A waiter that queues has found nothing and holds
+//! nothing until it is granted. So its arrival or departure helps nobody else, and every change
+//! that helps somebody serves them itself.
 //!
-//! A promised item has left the queue as far as a newcomer is concerned: while nobody waits to put
-//! it takes up no place, so that a putter which has woken a getter can put the next item without
-//! waiting for that getter to run. Those who do wait to put are let in when the item has been
-//! taken, not before: otherwise whoever puts an item would wake two at once, the getter and the
-//! next putter, and an executor with a second thread would wake that too, for work that one thread
-//! does in half the time. If the getter goes away, and nobody else waits for its item, that may be
-//! one more in the queue than there are places; until so many have been taken nothing is let in.
+//! For newcomers, a promised item has left the queue. While nobody waits to put, it takes up no
+//! place. So a putter that has woken a getter can put the next item before the getter runs. Waiting
+//! putters are let in only when the item has been taken. Otherwise each put would wake both a
+//! getter and the next putter. An executor with a second thread would wake that too, for work that
+//! one thread does in half the time. If the getter goes away and nobody else waits for its item,
+//! the queue may hold one item more than it has places. Until that many have been taken, nothing is
+//! let in.
 //!
-//! Whenever the lock is free, and the queue is not being closed,
+//! Whenever the lock is free and the queue is not being closed:
 //!
-//! - if somebody waits to get, each item in the buffer is promised;
-//! - if somebody waits to put, the items in the buffer and the places that are promised are as many
-//!   as there are places, or more.
+//! - if somebody waits to get, every item in the buffer is promised;
+//! - if somebody waits to put, the items in the buffer and the promised places together are at
+//!   least as many as the places.
 //!
-//! So one who puts an item has one getter to serve, and one who takes an item one putter.
+//! So a put serves at most one getter, and a get serves at most one putter.
 
 use std::task::Waker;
 
@@ -41,9 +41,9 @@ use crate::error::{Closed, TooManyDone, TryGetError, TryPutError};
 /// A queue whose items are kept in a `B`.
 pub struct Core<B> {
     maxsize: usize,
-    /// How many items are to be had, or were a moment ago; written under the lock.
+    /// The number of available items, possibly a moment ago. Written under the lock.
     len: AtomicUsize,
-    /// Whether there is no place for a newcomer, or was none a moment ago; written under the lock.
+    /// Whether there is no place for a newcomer, possibly a moment ago. Written under the lock.
     full: AtomicBool,
     shared: Mutex<Shared<B>>,
 }
@@ -59,27 +59,27 @@ pub struct Shared<B> {
     buffer: B,
     maxsize: usize,
     closed: bool,
-    /// Items in the buffer that belong to getters who were granted and have not looked yet.
+    /// Items in the buffer that belong to granted getters which have not taken them yet.
     promised_items: usize,
-    /// Places kept for putters who were granted and have not looked yet.
+    /// Places reserved for granted putters which have not used them yet.
     promised_places: usize,
     /// Items that were put and not yet reported done.
     unfinished: usize,
-    /// How often the last of them was while somebody had joined; wraps. Whoever joined before such
-    /// an end is let go, whatever was put after it.
+    /// How often the last item was reported done while somebody waited in `join`. Wraps around.
+    /// Joiners from before such an end are released, even if more items were put later.
     ends: u32,
     pub(super) getters: List<Promise>,
     pub(super) putters: List<Promise>,
-    /// With the number of ends when they came.
+    /// The slot is the value of `ends` when the joiner came.
     pub(super) joiners: List<u32>,
 }
 
-/// What a getter or a putter is granted.
+/// The grant of a getter or a putter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Promise {
     /// An item, or a place for one.
     Kept,
-    /// Nothing more: the queue is closed.
+    /// Nothing: the queue is closed.
     Closed,
 }
 
@@ -126,7 +126,7 @@ impl<B: Buffer> Core<B> {
         pending.take().map_or(Ok(()), |item| Err(error(item)))
     }
 
-    /// Puts the item. If it is refused, it stays in `pending`.
+    /// Puts the item. A refused item stays in `pending`.
     #[inline]
     pub(super) fn put_from(&self, pending: &mut PendingItem<B::Item>) -> Result<(), Refused> {
         let mut shared = self.shared.lock();
@@ -149,7 +149,7 @@ impl<B: Buffer> Core<B> {
         }
     }
 
-    /// Takes an item that was not promised, if there is one, or the news that there will be none.
+    /// Takes an item that is not promised, or `Closed` if the queue is closed and empty.
     #[inline]
     pub(super) fn get_now(&self) -> Option<Result<B::Item, Closed>> {
         match self.find() {
@@ -159,7 +159,7 @@ impl<B: Buffer> Core<B> {
         }
     }
 
-    /// Looks for an item that was not promised.
+    /// Looks for an item that is not promised.
     #[inline]
     pub(super) fn find(&self) -> Found<'_, B> {
         let shared = self.shared.lock();
@@ -170,27 +170,27 @@ impl<B: Buffer> Core<B> {
         }
     }
 
-    /// Under the lock: keeps what there is known to those who do not hold it.
+    /// Under the lock: updates the hints for threads without the lock.
     #[inline]
     pub(super) fn note(&self, shared: &Shared<B>) {
         self.len.store(shared.to_be_had(), Ordering::Relaxed);
         self.full.store(!shared.has_place(), Ordering::Relaxed);
     }
 
-    /// Whether there was nothing to be had a moment ago: a hint. Who is turned away by it looks
-    /// under the lock, in the same step in which it queues.
+    /// Whether nothing was available a moment ago. This is a hint: the caller then looks under the
+    /// lock, in the step in which it queues.
     #[inline]
     pub(super) fn seems_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether there was no place a moment ago: see [`seems_empty`](Self::seems_empty).
+    /// Whether there was no place a moment ago. See [`seems_empty`](Self::seems_empty).
     #[inline]
     pub(super) fn seems_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
     }
 
-    /// An item has been pushed: one getter can profit from that, and nobody else.
+    /// Serves the one getter that an item just pushed can help.
     #[inline]
     fn pushed(&self, shared: MutexGuard<'_, Shared<B>>) {
         match shared.getters.is_empty() {
@@ -210,7 +210,7 @@ impl<B: Buffer> Core<B> {
         }
     }
 
-    /// An item has been taken: one putter can profit from that, and nobody else.
+    /// Serves the one putter that an item just taken can help.
     #[inline]
     fn popped(&self, shared: MutexGuard<'_, Shared<B>>) {
         match shared.putters.is_empty() {
@@ -230,14 +230,14 @@ impl<B: Buffer> Core<B> {
         }
     }
 
-    /// The item that was promised to a getter, which calls this once: it is there.
+    /// Finds the item that was promised to a getter. The getter calls this once.
     #[inline]
     pub(super) fn promised(&self) -> Option<Claim<'_, B>> {
         let mut shared = self.shared.lock();
         let is_there = (1..=shared.buffer.len()).contains(&shared.promised_items);
         debug_assert!(is_there, "an item was promised");
-        // This tells the compiler that the buffer is not empty, and so that there is one way to go
-        // with the item.
+        // This check tells the compiler that the buffer is not empty, so it generates one path for
+        // the item.
         if !is_there {
             return None;
         }
@@ -245,13 +245,13 @@ impl<B: Buffer> Core<B> {
         Some(Claim { core: self, shared: Some(shared) })
     }
 
-    /// Takes the item that was promised.
+    /// Takes the promised item.
     #[inline]
     pub(super) fn take_promised(&self) -> Result<B::Item, Closed> {
         self.promised().map_or(Err(Closed), |mut claim| claim.take())
     }
 
-    /// Puts into the place that was promised; refused if the queue was closed meanwhile.
+    /// Puts the item into the promised place. Refused if the queue was closed meanwhile.
     pub(super) fn put_promised(&self, pending: &mut PendingItem<B::Item>) -> Result<(), Refused> {
         let mut shared = self.shared.lock();
         shared.promised_places -= 1;
@@ -297,7 +297,7 @@ impl<B: Buffer> Core<B> {
         self.shared.lock().unfinished
     }
 
-    /// Changes something under the lock, and serves whoever profits.
+    /// Changes something under the lock, and serves the waiters that this helps.
     fn change(&self, f: impl FnOnce(&mut Shared<B>)) {
         let mut f = Some(f);
         locked(&self.shared, |shared, wakes| {
@@ -308,7 +308,7 @@ impl<B: Buffer> Core<B> {
         });
     }
 
-    /// Serves as many as one batch of wakers has room for.
+    /// Serves as many waiters as one batch of wakers holds.
     pub(super) fn serve_once(&self, shared: &mut Shared<B>, wakes: &mut Wakes) -> Step {
         let step = shared.serve(wakes);
         self.note(shared);
@@ -316,23 +316,23 @@ impl<B: Buffer> Core<B> {
     }
 }
 
-/// What a getter finds.
+/// The result of a getter's look.
 pub(crate) enum Found<'a, B: Buffer> {
     Item(Claim<'a, B>),
     Nothing,
     Closed,
 }
 
-/// The right to one item, under the lock: taking it is the getter's, and what follows from it is
-/// done when the claim goes.
+/// The right to one item, under the lock. The getter takes the item. Dropping the claim does the
+/// follow-up work.
 pub(crate) struct Claim<'a, B: Buffer> {
     core: &'a Core<B>,
-    /// Gone when the claim goes.
+    /// Taken when the claim is dropped.
     shared: Option<MutexGuard<'a, Shared<B>>>,
 }
 
 impl<B: Buffer> Claim<'_, B> {
-    /// Takes the item. Not to be called twice.
+    /// Takes the item. Must be called at most once.
     #[inline]
     pub(super) fn take(&mut self) -> Result<B::Item, Closed> {
         self.shared.as_mut().and_then(|shared| shared.buffer.pop()).ok_or(Closed)
@@ -353,8 +353,8 @@ impl<B: Buffer> Shared<B> {
         self.closed
     }
 
-    /// Tells one who waits, and whose slot this is, if the queue is closed. A getter waits only
-    /// where each item is promised to others, so that nothing more comes for it.
+    /// Grants `Closed` in the waiter's slot if the queue is closed. A getter waits only if every
+    /// item is promised to others, so it gets no item any more.
     pub(super) fn is_over(&self, slot: &mut Promise) -> bool {
         if self.closed {
             *slot = Promise::Closed;
@@ -370,33 +370,32 @@ impl<B: Buffer> Shared<B> {
         self.ends
     }
 
-    /// How many items were not promised.
+    /// The number of items that are not promised.
     #[inline]
     fn to_be_had(&self) -> usize {
         self.buffer.len() - self.promised_items
     }
 
-    /// Whether there is an item that was not promised.
+    /// Whether there is an item that is not promised.
     #[inline]
     fn has_item(&self) -> bool {
-        // Not written by way of `to_be_had`: this tells the compiler that the buffer is not empty.
+        // Written without `to_be_had`: this form tells the compiler that the buffer is not empty.
         self.buffer.len() > self.promised_items
     }
 
-    /// How many places are taken or promised, as a newcomer sees it: a promised item is on its way
-    /// out.
+    /// The number of places taken or promised, for a newcomer. A promised item does not count.
     #[inline]
     fn places_taken(&self) -> usize {
         self.to_be_had() + self.promised_places
     }
 
-    /// Whether there is a place for one who comes now.
+    /// Whether there is a place for a newcomer.
     #[inline]
     pub(super) fn has_place(&self) -> bool {
         self.maxsize == 0 || self.places_taken() < self.maxsize && self.putters.is_empty()
     }
 
-    /// Whether one who waits to put can be let in: a promised item takes up its place until it is
+    /// Whether a waiting putter can be let in. For it, a promised item keeps its place until it is
     /// taken.
     #[inline]
     fn has_place_in_line(&self) -> bool {
@@ -409,7 +408,7 @@ impl<B: Buffer> Shared<B> {
         self.buffer.push(pending);
     }
 
-    /// Promises an item that was not promised to anybody, if there is one.
+    /// Promises an item that is not promised yet, if there is one.
     #[inline]
     pub(super) fn promise_item(&mut self) -> bool {
         let has_item = self.has_item();
@@ -417,7 +416,7 @@ impl<B: Buffer> Shared<B> {
         has_item
     }
 
-    /// Promises an item, which is there, to the first getter. Its waker is to be woken after the
+    /// Promises an existing item to the first getter. The caller wakes the returned waker after the
     /// lock.
     #[inline]
     fn grant_item(&mut self) -> Option<Waker> {
@@ -426,8 +425,8 @@ impl<B: Buffer> Shared<B> {
         waker
     }
 
-    /// Promises a place, which is there, to the first putter. Its waker is to be woken after the
-    /// lock.
+    /// Promises an existing place to the first putter. The caller wakes the returned waker after
+    /// the lock.
     #[inline]
     fn grant_place(&mut self) -> Option<Waker> {
         let waker = self.putters.grant_alone();
@@ -435,8 +434,7 @@ impl<B: Buffer> Shared<B> {
         waker
     }
 
-    /// Grants whatever can be granted: items, places, the end of the work, the news that all is
-    /// over.
+    /// Grants everything that can be granted: items, places, the end of the work, the closing.
     fn serve(&mut self, wakes: &mut Wakes) -> Step {
         while !wakes.is_full() {
             let granted = if self.has_item() && !self.getters.is_empty() {
@@ -461,7 +459,7 @@ impl<B: Buffer> Shared<B> {
     }
 }
 
-/// Tells the first in a line that the queue is closed. Its waker is to be woken after the lock.
+/// Grants `Closed` to the first waiter. The caller wakes the returned waker after the lock.
 fn tell(line: &mut List<Promise>) -> Option<Waker> {
     *line.front()? = Promise::Closed;
     line.grant_alone()

@@ -1,4 +1,4 @@
-//! [`Task`]: an item that counts as work until it is dropped.
+//! [`Task`]: an item that counts as unfinished work until it is dropped.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -7,9 +7,10 @@ use super::ops::{Made, Queued};
 use crate::core::PrimitiveRef;
 use crate::error::Closed;
 
-/// An item taken by `get_task`: when it is dropped the queue's
-/// [`task_done`](crate::Queue::task_done) is called for it, so that [`join`](crate::Queue::join)
-/// returns when all tasks have been dropped.
+/// An item taken by [`get_task`](crate::Queue::get_task).
+///
+/// Dropping it calls the queue's [`task_done`](crate::Queue::task_done). So
+/// [`join`](crate::Queue::join) returns when all tasks have been dropped.
 #[must_use = "a task counts as done as soon as it is dropped"]
 pub struct Task<H>
 where
@@ -24,14 +25,24 @@ struct Done<H: PrimitiveRef<Target: Queued>>(H);
 
 impl<H: PrimitiveRef<Target: Queued>> Drop for Done<H> {
     fn drop(&mut self) {
-        // Fails only if someone has called `task_done` for an item that was not theirs; there is
-        // nothing left to count.
+        // Fails only if `task_done` was called too often elsewhere. Then nothing is left to count.
         let _ = self.0.core().task_done();
     }
 }
 
 impl<H: PrimitiveRef<Target: Queued>> Task<H> {
-    /// The item, which now counts as done.
+    /// Returns the item, which now counts as done.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = toro::Queue::unbounded();
+    /// queue.try_put("item").unwrap();
+    /// let task = queue.get_task().wait()?;
+    /// assert_eq!(task.into_inner(), "item");
+    /// assert_eq!(queue.unfinished(), 0);
+    /// # Ok::<(), toro::Closed>(())
+    /// ```
     pub fn into_inner(self) -> <H::Target as Queued>::Item {
         let Task { item, done } = self;
         drop(done);

@@ -1,5 +1,4 @@
-//! The guards of an [`RwLock`]: how they read and write, change their kind, and narrow to a part of
-//! the value.
+//! The guards of an [`RwLock`]: access, change of kind, and narrowing to a part of the value.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -19,32 +18,38 @@ use crate::mapped::{
 };
 use crate::permits::{self, Face, Permits};
 
-/// Shared access to the value of an [`RwLock`], released on drop.
+/// Shared access to the value of an [`RwLock`]. Dropping it releases the lock.
+#[doc(alias = "RwLockReadGuard")]
 #[must_use = "a lock is released as soon as its guard is dropped"]
 pub struct ReadGuard<'a, T: ?Sized> {
     lock: &'a RwLock<T>,
 }
 
-/// Shared access to the value of an [`RwLock`] that it keeps alive, released on drop.
+/// Shared access to the value of an [`RwLock`] that the guard keeps alive. Dropping it releases the
+/// lock.
+#[doc(alias = "OwnedRwLockReadGuard")]
 #[must_use = "a lock is released as soon as its guard is dropped"]
 pub struct OwnedReadGuard<T: ?Sized> {
     lock: Arc<RwLock<T>>,
 }
 
-/// Shared access to the value of an [`RwLock`] that can become exclusive, released on drop.
+/// Shared access to the value of an [`RwLock`] that can become exclusive. Dropping it releases the
+/// lock.
+#[doc(alias = "RwLockUpgradableReadGuard")]
 #[must_use = "a lock is released as soon as its guard is dropped"]
 pub struct UpgradableGuard<'a, T: ?Sized> {
     lock: &'a RwLock<T>,
 }
 
-/// Shared access to the value of an [`RwLock`] that it keeps alive, and that can become exclusive.
-/// Released on drop.
+/// Shared access to the value of an [`RwLock`] that can become exclusive. The guard keeps the lock
+/// alive. Dropping it releases the lock.
 #[must_use = "a lock is released as soon as its guard is dropped"]
 pub struct OwnedUpgradableGuard<T: ?Sized> {
     lock: Arc<RwLock<T>>,
 }
 
-/// Exclusive access to the value of an [`RwLock`], released on drop.
+/// Exclusive access to the value of an [`RwLock`]. Dropping it releases the lock.
+#[doc(alias = "RwLockWriteGuard")]
 #[must_use = "a lock is released as soon as its guard is dropped"]
 pub struct WriteGuard<'a, T: ?Sized> {
     lock: &'a RwLock<T>,
@@ -52,7 +57,9 @@ pub struct WriteGuard<'a, T: ?Sized> {
     _value: PhantomData<&'a mut T>,
 }
 
-/// Exclusive access to the value of an [`RwLock`] that it keeps alive, released on drop.
+/// Exclusive access to the value of an [`RwLock`] that the guard keeps alive. Dropping it releases
+/// the lock.
+#[doc(alias = "OwnedRwLockWriteGuard")]
 #[must_use = "a lock is released as soon as its guard is dropped"]
 pub struct OwnedWriteGuard<T: ?Sized> {
     lock: Arc<RwLock<T>>,
@@ -70,7 +77,7 @@ macro_rules! reads {
             }
         }
 
-        // As the lock itself.
+        // Like the lock itself.
         impl<$($generics)*> UnwindSafe for $guard {}
         impl<$($generics)*> RefUnwindSafe for $guard {}
 
@@ -101,11 +108,11 @@ macro_rules! writes {
     };
 }
 
-/// The way from one kind of guard to another, for those that have one.
+/// Converts a guard to its lock reference, for guards that change their kind.
 macro_rules! lets_go {
     ([$($generics:tt)*] $guard:ty, $primitive_ref:ty) => {
         impl<$($generics)*> $guard {
-            /// The lock, whose permits stay held.
+            /// Returns the lock. The permits stay held.
             #[inline]
             fn into_lock(self) -> $primitive_ref {
                 let guard = ManuallyDrop::new(self);
@@ -131,24 +138,36 @@ lets_go!([T: ?Sized] OwnedUpgradableGuard<T>, Arc<RwLock<T>>);
 lets_go!(['a, T: ?Sized] WriteGuard<'a, T>, &'a RwLock<T>);
 lets_go!([T: ?Sized] OwnedWriteGuard<T>, Arc<RwLock<T>>);
 
-/// Waits for the readers beside an upgradable one to leave.
+/// Waits for the readers beside an upgradable guard to leave.
 pub type Upgrade<'a, T> = Wait<Waiter<permits::Acquire<Upgraded<UpgradableGuard<'a, T>>>>>;
-/// Waits for the readers beside an upgradable one to leave, and keeps the counted lock alive.
+/// Waits for the readers beside an upgradable guard to leave, and keeps a lock held by an `Arc`
+/// alive.
 pub type UpgradeOwned<T> = Wait<Waiter<permits::Acquire<Upgraded<OwnedUpgradableGuard<T>>>>>;
 
 macro_rules! changes_kind {
     ([$($generics:tt)*] $read:ty, $upgradable:ty, $write:ty, $upgrade:ty) => {
         impl<$($generics)*> $upgradable {
-            /// Waits until all other readers have left, and becomes the writer. No other writer comes between, and new
-            /// readers are held back meanwhile.
+            /// Waits until all other readers have left, and becomes the writer. No other writer
+            /// gets the lock in between. New readers are held back meanwhile.
             ///
             /// # Errors
             ///
-            /// If the wait is given an end and expires, [`NotUpgraded`] with the upgradable guard.
+            /// If a wait with a time limit expires, [`NotUpgraded`] with the upgradable guard.
             ///
             /// # Cancel safety
             ///
             /// Dropping the wait drops the guard.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let lock = toro::RwLock::new(1);
+            /// let upgradable = lock.upgradable_read().wait();
+            /// if *upgradable == 1 {
+            ///     *upgradable.upgrade().wait() = 2;
+            /// }
+            /// assert_eq!(lock.into_inner(), 2);
+            /// ```
             pub fn upgrade(self) -> $upgrade {
                 Wait::new(Waiter::new(Upgrading(self), permits::Acquire::before_all(UPGRADE)))
             }
@@ -157,7 +176,17 @@ macro_rules! changes_kind {
             ///
             /// # Errors
             ///
-            /// Gives the guard back if there is.
+            /// Returns the guard if there is another reader.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let lock = toro::RwLock::new(1);
+            /// let reader = lock.read().wait();
+            /// let upgradable = lock.upgradable_read().wait().try_upgrade().unwrap_err();
+            /// drop(reader);
+            /// assert!(upgradable.try_upgrade().is_ok());
+            /// ```
             pub fn try_upgrade(self) -> Result<$write, Self> {
                 match self.lock.permits.try_acquire_before_all(UPGRADE) {
                     Ok(()) => Ok(Holder::<WriteKind>::guard(self.into_lock())),
@@ -166,6 +195,14 @@ macro_rules! changes_kind {
             }
 
             /// Gives up the option to write, and stays a reader.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let lock = toro::RwLock::new(1);
+            /// let reader = lock.upgradable_read().wait().downgrade();
+            /// assert!(lock.try_upgradable_read().is_some());
+            /// ```
             pub fn downgrade(self) -> $read {
                 let guard = Holder::<ReadKind>::guard(self.into_lock());
                 guard.lock.permits.release(UPGRADABLE - READ);
@@ -174,14 +211,31 @@ macro_rules! changes_kind {
         }
 
         impl<$($generics)*> $write {
-            /// Becomes a reader; no writer comes between.
+            /// Becomes a reader. No writer gets the lock in between.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let lock = toro::RwLock::new(1);
+            /// let reader = lock.write().wait().downgrade();
+            /// assert!(lock.try_read().is_some());
+            /// ```
             pub fn downgrade(self) -> $read {
                 let guard = Holder::<ReadKind>::guard(self.into_lock());
                 guard.lock.permits.release(WRITE - READ);
                 guard
             }
 
-            /// Becomes a reader that can write again; no writer comes between.
+            /// Becomes a reader that can write again. No writer gets the lock in between.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let lock = toro::RwLock::new(1);
+            /// let upgradable = lock.write().wait().downgrade_to_upgradable();
+            /// assert!(lock.try_read().is_some());
+            /// *upgradable.upgrade().wait() = 2;
+            /// ```
             pub fn downgrade_to_upgradable(self) -> $upgradable {
                 let guard = Holder::<UpgradableKind>::guard(self.into_lock());
                 guard.lock.permits.release(WRITE - UPGRADABLE);
@@ -228,13 +282,27 @@ macro_rules! holder {
 
 holder!(['a, T: ?Sized] &'a RwLock<T>, ReadKind, ReadGuard<'a, T>, lock => ReadGuard { lock });
 holder!([T: ?Sized] Arc<RwLock<T>>, ReadKind, OwnedReadGuard<T>, lock => OwnedReadGuard { lock });
-holder!(['a, T: ?Sized] &'a RwLock<T>, UpgradableKind, UpgradableGuard<'a, T>, lock => UpgradableGuard { lock });
-holder!([T: ?Sized] Arc<RwLock<T>>, UpgradableKind, OwnedUpgradableGuard<T>, lock => OwnedUpgradableGuard { lock });
-holder!(['a, T: ?Sized] &'a RwLock<T>, WriteKind, WriteGuard<'a, T>, lock => WriteGuard { lock, _value: PhantomData });
-holder!([T: ?Sized] Arc<RwLock<T>>, WriteKind, OwnedWriteGuard<T>, lock => OwnedWriteGuard { lock });
+holder!(
+    ['a, T: ?Sized] &'a RwLock<T>, UpgradableKind, UpgradableGuard<'a, T>,
+    lock => UpgradableGuard { lock }
+);
+holder!(
+    [T: ?Sized] Arc<RwLock<T>>, UpgradableKind, OwnedUpgradableGuard<T>,
+    lock => OwnedUpgradableGuard { lock }
+);
+holder!(
+    ['a, T: ?Sized] &'a RwLock<T>, WriteKind, WriteGuard<'a, T>,
+    lock => WriteGuard { lock, _value: PhantomData }
+);
+holder!(
+    [T: ?Sized] Arc<RwLock<T>>, WriteKind, OwnedWriteGuard<T>,
+    lock => OwnedWriteGuard { lock }
+);
 
 impl<'a, T: ?Sized> ReadGuard<'a, T> {
-    /// Narrows the guard to a part of the value; the whole lock stays held.
+    /// Narrows the guard to a part of the value. The whole lock stays held.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use toro::{ReadGuard, RwLock};
@@ -246,7 +314,7 @@ impl<'a, T: ?Sized> ReadGuard<'a, T> {
     pub fn map<U: ?Sized>(guard: Self, part: impl FnOnce(&T) -> &U) -> MappedReadGuard<'a, U> {
         let lock = guard.into_lock();
         let release = Release::new(&lock.permits, READ);
-        // SAFETY: the permit is held, by `release` from here on.
+        // SAFETY: `release` holds the permit from here on.
         let value = NonNull::from(part(unsafe { lock.value() }));
         // SAFETY: the part belongs to the value, which nobody writes while the permit is held.
         unsafe { MappedReadGuard::new(value, release) }
@@ -254,50 +322,80 @@ impl<'a, T: ?Sized> ReadGuard<'a, T> {
 }
 
 impl<T: ?Sized> OwnedReadGuard<T> {
-    /// Narrows the guard to a part of the value; the whole lock stays held.
+    /// Narrows the guard to a part of the value. The whole lock stays held.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use toro::{OwnedReadGuard, RwLock};
+    ///
+    /// let pair = std::sync::Arc::new(RwLock::new((1, "two")));
+    /// let second = OwnedReadGuard::map(pair.read_owned().wait(), |pair| &pair.1);
+    /// assert_eq!(*second, "two");
+    /// ```
     pub fn map<U: ?Sized>(guard: Self, part: impl FnOnce(&T) -> &U) -> OwnedMappedReadGuard<T, U> {
         let value = NonNull::from(part(&guard));
-        // SAFETY: the part belongs to the value, which the guard keeps alive and in place, and
-        // which nobody writes meanwhile.
+        // SAFETY: the part belongs to the value. The guard keeps the value alive and in place, and
+        // nobody writes it meanwhile.
         unsafe { OwnedMappedReadGuard::new(value, guard) }
     }
 }
 
 impl<'a, T: ?Sized> WriteGuard<'a, T> {
-    /// Narrows the guard to a part of the value; the whole lock stays held.
+    /// Narrows the guard to a part of the value. The whole lock stays held.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use toro::{RwLock, WriteGuard};
+    ///
+    /// let pair = RwLock::new((1, "two"));
+    /// *WriteGuard::map(pair.write().wait(), |pair| &mut pair.0) = 3;
+    /// assert_eq!(pair.into_inner(), (3, "two"));
+    /// ```
     pub fn map<U: ?Sized>(
         guard: Self,
         part: impl FnOnce(&mut T) -> &mut U,
     ) -> MappedWriteGuard<'a, U> {
         let lock = guard.into_lock();
         let release = Release::new(&lock.permits, WRITE);
-        // SAFETY: all permits are held, by `release` from here on, and the guard is gone.
+        // SAFETY: `release` holds all permits from here on, and the guard is gone.
         let value = NonNull::from(part(unsafe { &mut *lock.value.get() }));
-        // SAFETY: the part belongs to the value, which nobody else reaches while the permits are
+        // SAFETY: the part belongs to the value, which nobody else can access while the permits are
         // held.
         unsafe { MappedWriteGuard::new(value, release) }
     }
 }
 
 impl<T: ?Sized> OwnedWriteGuard<T> {
-    /// Narrows the guard to a part of the value; the whole lock stays held.
+    /// Narrows the guard to a part of the value. The whole lock stays held.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use toro::{OwnedWriteGuard, RwLock};
+    ///
+    /// let pair = std::sync::Arc::new(RwLock::new((1, "two")));
+    /// *OwnedWriteGuard::map(pair.write_owned().wait(), |pair| &mut pair.0) = 3;
+    /// assert_eq!(*pair.read().wait(), (3, "two"));
+    /// ```
     pub fn map<U: ?Sized>(
         mut guard: Self,
         part: impl FnOnce(&mut T) -> &mut U,
     ) -> OwnedMappedWriteGuard<T, U> {
         let value = NonNull::from(part(&mut guard));
-        // SAFETY: the part belongs to the value, which the guard keeps alive and in place, and from
-        // everyone else.
+        // SAFETY: the part belongs to the value. The guard keeps the value alive and in place, and
+        // excludes all others.
         unsafe { OwnedMappedWriteGuard::new(value, guard) }
     }
 }
 
-/// A guard that can become a writer's.
+/// A guard that can become a writer's guard.
 pub trait Upgradable {
     type Value: ?Sized;
     type Write;
     fn lock(&self) -> &RwLock<Self::Value>;
-    /// The permits for it are held.
+    /// Makes the writer's guard. All its permits are held.
     fn written(self) -> Self::Write;
 }
 
@@ -314,7 +412,7 @@ impl<G: Upgradable> Deref for Upgrading<G> {
 
 impl<G: Upgradable> PrimitiveRef for Upgrading<G> {}
 
-/// The face of an upgrade.
+/// The [`Face`] of an upgrade.
 pub struct Upgraded<G>(PhantomData<G>);
 
 impl<G: Upgradable> Face for Upgraded<G> {

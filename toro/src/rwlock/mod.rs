@@ -1,11 +1,11 @@
-//! [`RwLock`]: a value that many may read or one may write, across awaits.
+//! [`RwLock`]: a lock for many readers or one writer, which may be held across awaits.
 //!
-//! A read-write lock is a semaphore with a great number of permits, of which a reader takes one and
-//! a writer all. An upgradable reader takes one more than half: two of them do not fit, but any
-//! number of readers fits beside one. The line is the semaphore's, so all kinds of waiters are
-//! served in the order in which they came, a waiting writer holds back the readers behind it, and a
-//! write that is given up has gathered nothing that it would have to give back. An upgrade waits
-//! for the rest of the permits in front of everyone: whoever else waits, waits for it too.
+//! It is a semaphore with a large number of permits. A reader takes one, a writer takes all. An
+//! upgradable reader takes one more than half, so there is room for one of them beside any number
+//! of readers. The line is the semaphore's. So all kinds of waiters are served in order of arrival,
+//! a waiting writer holds back later readers, and a cancelled write has nothing to give back. An
+//! upgrade waits for the other permits before all other waiters, because they wait for its guard
+//! too.
 
 #![allow(unsafe_code)]
 
@@ -30,14 +30,16 @@ const UPGRADABLE: u32 = 1 << 30;
 const WRITE: u32 = 2 * UPGRADABLE - 1;
 const UPGRADE: u32 = WRITE - UPGRADABLE;
 
-/// A lock around a value that many may read at once, or one may write.
+/// A lock around a value that many can read at once, or one can write. Tasks and threads may hold
+/// it across awaits.
 ///
-/// Everyone is served in the order in which they came. A reader that finds a writer waiting waits
-/// behind it, so that writers do not starve; for the same reason a task must not ask for a second
-/// read while it holds one.
+/// All are served in order of arrival. Readers wait behind a waiting writer, so writers do not
+/// starve. For the same reason a task must not ask for a second read while it holds one.
 ///
-/// An upgradable reader shares the lock with readers, though not with another upgradable one, and
-/// can become the writer without letting go in between.
+/// An upgradable reader shares the lock with readers, but not with another upgradable reader. It
+/// can become the writer without releasing the lock.
+///
+/// # Examples
 ///
 /// ```
 /// let config = toro::RwLock::new(vec![1, 2]);
@@ -55,124 +57,230 @@ const UPGRADE: u32 = WRITE - UPGRADABLE;
 /// ```
 pub struct RwLock<T: ?Sized> {
     permits: Permits,
-    /// Read by whoever holds a permit, written by whoever holds all.
+    /// Read by holders of a permit, and written by the holder of all.
     value: UnsafeCell<T>,
 }
 
 // SAFETY: the lock lends the value to other threads, exclusively (`Send`) or shared (`Sync`).
 unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
-// SAFETY: as above; readers on several threads share the value.
+// SAFETY: as above. Readers on several threads share the value.
 unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
 
-// As the standard library's, whatever its value is; though not poisoned by a panic, it is in order
-// itself.
+// Like the standard library's lock, for any value. The lock is not poisoned by a panic, but it
+// stays valid.
 impl<T: ?Sized> UnwindSafe for RwLock<T> {}
 impl<T: ?Sized> RefUnwindSafe for RwLock<T> {}
 
 impl<T> RwLock<T> {
     const_fn! {
-        /// A lock around `value`.
+        /// Creates a lock around `value`.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// static CONFIG: toro::RwLock<u32> = toro::RwLock::new(1);
+        ///
+        /// assert_eq!(*CONFIG.read().wait(), 1);
+        /// ```
         pub const fn new(value: T) -> Self {
             RwLock { permits: Permits::new(WRITE, 0), value: UnsafeCell::new(value) }
         }
     }
 
-    /// The value, which nobody else can hold any more.
+    /// Returns the value. Nobody can hold the lock any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(toro::RwLock::new(1).into_inner(), 1);
+    /// ```
     pub fn into_inner(self) -> T {
         self.value.into_inner()
     }
 }
 
-/// Waits to hold the lock `H` in the manner of `K`.
+/// Waits to hold the lock `H` as a `K`.
 type Hold<H, K> = Wait<Waiter<permits::Acquire<Held<H, K>>>>;
 
 /// Waits to read.
 pub type Read<'a, T> = Hold<&'a RwLock<T>, ReadKind>;
-/// Waits to read, and keeps the counted lock alive.
+/// Waits to read, and keeps a lock held by an `Arc` alive.
 pub type ReadOwned<T> = Hold<Arc<RwLock<T>>, ReadKind>;
 /// Waits to read, with the option to write.
 pub type UpgradableRead<'a, T> = Hold<&'a RwLock<T>, UpgradableKind>;
-/// Waits to read, with the option to write, and keeps the counted lock alive.
+/// Waits to read, with the option to write, and keeps a lock held by an `Arc` alive.
 pub type UpgradableReadOwned<T> = Hold<Arc<RwLock<T>>, UpgradableKind>;
 /// Waits to write.
 pub type Write<'a, T> = Hold<&'a RwLock<T>, WriteKind>;
-/// Waits to write, and keeps the counted lock alive.
+/// Waits to write, and keeps a lock held by an `Arc` alive.
 pub type WriteOwned<T> = Hold<Arc<RwLock<T>>, WriteKind>;
 
 impl<T: ?Sized> RwLock<T> {
-    /// Waits until the value can be read.
+    /// Waits for shared access.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the wait gives up the place in line; what had been granted goes to the next. So
-    /// with all waits here.
+    /// Dropping the wait gives up the place in line. A lock that had been granted goes to the next
+    /// waiter. The same holds for all waits of this type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = toro::RwLock::new(1);
+    /// let (first, second) = (lock.read().wait(), lock.read().wait());
+    /// assert_eq!(*first, *second);
+    /// ```
     #[inline]
     pub fn read(&self) -> Read<'_, T> {
         Wait::new(Waiter::new(self, permits::Acquire::new(READ)))
     }
 
-    /// As [`read`](RwLock::read), with a guard that keeps the lock alive.
+    /// Like [`read`](RwLock::read), but the guard keeps the lock alive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = std::sync::Arc::new(toro::RwLock::new(1));
+    /// let guard = lock.read_owned().wait();
+    /// assert_eq!(std::thread::spawn(move || *guard).join().unwrap(), 1);
+    /// ```
     #[inline]
     pub fn read_owned(self: &Arc<Self>) -> ReadOwned<T> {
         Wait::new(Waiter::new(Arc::clone(self), permits::Acquire::new(READ)))
     }
 
-    /// Waits until the value can be read, by a guard that can be
-    /// [upgraded](UpgradableGuard::upgrade) to write. There is at most one such guard at a
-    /// time, beside any number of readers.
+    /// Waits for shared access that can be [upgraded](UpgradableGuard::upgrade) to exclusive
+    /// access. At most one upgradable guard exists at a time, beside any number of readers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = toro::RwLock::new(1);
+    /// let upgradable = lock.upgradable_read().wait();
+    /// assert!(lock.try_read().is_some());
+    /// assert!(lock.try_upgradable_read().is_none());
+    /// ```
     #[inline]
     pub fn upgradable_read(&self) -> UpgradableRead<'_, T> {
         Wait::new(Waiter::new(self, permits::Acquire::new(UPGRADABLE)))
     }
 
-    /// As [`upgradable_read`](RwLock::upgradable_read), with a guard that keeps the lock alive.
+    /// Like [`upgradable_read`](RwLock::upgradable_read), but the guard keeps the lock alive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = std::sync::Arc::new(toro::RwLock::new(1));
+    /// *lock.upgradable_read_owned().wait().upgrade().wait() += 1;
+    /// assert_eq!(*lock.read().wait(), 2);
+    /// ```
     #[inline]
     pub fn upgradable_read_owned(self: &Arc<Self>) -> UpgradableReadOwned<T> {
         Wait::new(Waiter::new(Arc::clone(self), permits::Acquire::new(UPGRADABLE)))
     }
 
-    /// Waits until the value can be written.
+    /// Waits for exclusive access.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = toro::RwLock::new(1);
+    /// *lock.write().wait() += 1;
+    /// assert_eq!(lock.into_inner(), 2);
+    /// ```
     #[inline]
     pub fn write(&self) -> Write<'_, T> {
         Wait::new(Waiter::new(self, permits::Acquire::new(WRITE)))
     }
 
-    /// As [`write`](RwLock::write), with a guard that keeps the lock alive.
+    /// Like [`write`](RwLock::write), but the guard keeps the lock alive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = std::sync::Arc::new(toro::RwLock::new(1));
+    /// *lock.write_owned().wait() += 1;
+    /// assert_eq!(*lock.read().wait(), 2);
+    /// ```
     #[inline]
     pub fn write_owned(self: &Arc<Self>) -> WriteOwned<T> {
         Wait::new(Waiter::new(Arc::clone(self), permits::Acquire::new(WRITE)))
     }
 
-    /// Reads if nobody writes and nobody waits.
+    /// Takes shared access if nobody writes and nobody waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = toro::RwLock::new(1);
+    /// assert_eq!(lock.try_read().as_deref(), Some(&1));
+    /// ```
     #[inline]
     pub fn try_read(&self) -> Option<ReadGuard<'_, T>> {
         self.try_hold::<_, ReadKind>(READ, || self)
     }
 
-    /// As [`try_read`](RwLock::try_read), with a guard that keeps the lock alive.
+    /// Like [`try_read`](RwLock::try_read), but the guard keeps the lock alive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = std::sync::Arc::new(toro::RwLock::new(1));
+    /// assert!(lock.try_read_owned().is_some());
+    /// ```
     pub fn try_read_owned(self: &Arc<Self>) -> Option<OwnedReadGuard<T>> {
         self.try_hold::<_, ReadKind>(READ, || Arc::clone(self))
     }
 
-    /// Reads, with the option to write, if nobody writes or has that option, and nobody waits.
+    /// Takes upgradable shared access if nobody writes, nobody else has upgradable access, and
+    /// nobody waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = toro::RwLock::new(1);
+    /// assert!(lock.try_upgradable_read().is_some());
+    /// ```
     #[inline]
     pub fn try_upgradable_read(&self) -> Option<UpgradableGuard<'_, T>> {
         self.try_hold::<_, UpgradableKind>(UPGRADABLE, || self)
     }
 
-    /// As [`try_upgradable_read`](RwLock::try_upgradable_read), with a guard that keeps the lock
+    /// Like [`try_upgradable_read`](RwLock::try_upgradable_read), but the guard keeps the lock
     /// alive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = std::sync::Arc::new(toro::RwLock::new(1));
+    /// assert!(lock.try_upgradable_read_owned().is_some());
+    /// ```
     pub fn try_upgradable_read_owned(self: &Arc<Self>) -> Option<OwnedUpgradableGuard<T>> {
         self.try_hold::<_, UpgradableKind>(UPGRADABLE, || Arc::clone(self))
     }
 
-    /// Writes if nobody holds the lock and nobody waits.
+    /// Takes exclusive access if nobody holds the lock and nobody waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = toro::RwLock::new(1);
+    /// let guard = lock.read().wait();
+    /// assert!(lock.try_write().is_none());
+    /// ```
     #[inline]
     pub fn try_write(&self) -> Option<WriteGuard<'_, T>> {
         self.try_hold::<_, WriteKind>(WRITE, || self)
     }
 
-    /// As [`try_write`](RwLock::try_write), with a guard that keeps the lock alive.
+    /// Like [`try_write`](RwLock::try_write), but the guard keeps the lock alive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = std::sync::Arc::new(toro::RwLock::new(1));
+    /// assert!(lock.try_write_owned().is_some());
+    /// ```
     pub fn try_write_owned(self: &Arc<Self>) -> Option<OwnedWriteGuard<T>> {
         self.try_hold::<_, WriteKind>(WRITE, || Arc::clone(self))
     }
@@ -187,18 +295,33 @@ impl<T: ?Sized> RwLock<T> {
         Some(primitive_ref().guard())
     }
 
-    /// How many waits are in line at this moment.
+    /// The number of waits in line at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(toro::RwLock::new(1).waiting(), 0);
+    /// ```
     pub fn waiting(&self) -> usize {
         self.permits.waiting()
     }
 
-    /// The value, without locking: the exclusive borrow shows that nobody holds it.
+    /// Returns the value without locking: the exclusive borrow shows that nobody holds the lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut lock = toro::RwLock::new(1);
+    /// *lock.get_mut() = 2;
+    /// assert_eq!(lock.into_inner(), 2);
+    /// ```
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }
 
     /// # Safety
-    /// The caller holds a permit as long as the borrow lives.
+    ///
+    /// The caller holds a permit while the borrow lives.
     #[inline]
     unsafe fn value(&self) -> &T {
         // SAFETY: nobody writes while the caller holds a permit.
@@ -229,17 +352,17 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
     }
 }
 
-/// By one of many readers.
+/// One of many readers.
 pub struct ReadKind;
-/// By the reader who may write.
+/// The reader that may become the writer.
 pub struct UpgradableKind;
-/// By the writer.
+/// The writer.
 pub struct WriteKind;
 
-/// The face of a read-write lock's permits, held through `H` in the manner of `K`.
+/// The [`Face`] of a read-write lock held as `H`, for a `K`.
 pub struct Held<H, K>(PhantomData<(H, K)>);
 
-/// What holds a lock, and the guard made of it.
+/// A reference to a lock, and the guard made from it.
 pub trait Holder<K>: PrimitiveRef<Target = RwLock<Self::Value>> {
     type Value: ?Sized;
     type Guard;

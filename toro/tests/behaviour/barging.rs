@@ -1,4 +1,4 @@
-//! With barging, a set number of newcomers may overtake each oldest waiter, and no more.
+//! Barging: a limited number of newcomers may overtake each oldest waiter.
 
 use std::pin::pin;
 
@@ -7,7 +7,7 @@ use toro::{Lock, Semaphore};
 use crate::poll;
 
 #[test]
-fn each_oldest_waiter_is_overtaken_as_often_as_agreed_and_then_has_its_turn() {
+fn oldest_waiter_gets_the_lock_after_the_agreed_overtakers() {
     let lock = Lock::barging((), 1);
     let holder = lock.try_acquire().unwrap();
     let (mut first, mut second) = (pin!(lock.acquire()), pin!(lock.acquire()));
@@ -24,7 +24,7 @@ fn each_oldest_waiter_is_overtaken_as_often_as_agreed_and_then_has_its_turn() {
 }
 
 #[test]
-fn permits_of_any_number_are_handed_over_once_the_newcomers_have_passed() {
+fn permits_are_handed_over_after_the_agreed_overtakers() {
     let semaphore = Semaphore::barging(2, 1);
     let holder = semaphore.try_acquire_many(2).unwrap();
     let mut both = pin!(semaphore.acquire_many(2));

@@ -9,7 +9,7 @@ use toro::{Condition, Event, Handoff, Lock, Queue, RwLock, Semaphore, Take, Wait
 use crate::poll;
 
 #[test]
-fn a_thousand_expired_waits_leave_nothing_behind() {
+fn thousand_expired_waits_leave_nothing_behind() {
     let (event, condition, semaphore) = (Event::new(), Condition::new(), Semaphore::new(0));
     let (lock, rwlock) = (Lock::new(()), RwLock::new(()));
     let queue = Queue::new(1);
@@ -43,9 +43,9 @@ fn a_thousand_expired_waits_leave_nothing_behind() {
     assert_eq!(queue.try_get(), Ok(2), "no promise to an expired getter is left");
 }
 
-/// On one thread, where the order is plain to see.
+/// On one thread, where the order is certain.
 #[test]
-fn release_goes_to_the_oldest_and_a_newcomer_cannot_overtake() {
+fn release_goes_to_the_oldest_waiter_not_to_a_newcomer() {
     let lock = Lock::new(());
     let guard = lock.try_acquire().unwrap();
     let mut waits: Vec<Pin<Box<_>>> = (0..5).map(|_| Box::pin(lock.acquire())).collect();
@@ -68,7 +68,7 @@ fn release_goes_to_the_oldest_and_a_newcomer_cannot_overtake() {
     assert!(lock.try_acquire().is_some());
 }
 
-/// Exactly as many newcomers overtake as were allowed.
+/// Exactly the allowed number of newcomers overtakes.
 #[test]
 fn barging_ends_with_a_hand_off() {
     let lock = Lock::barging((), 2);
@@ -85,26 +85,26 @@ fn barging_ends_with_a_hand_off() {
 }
 
 #[test]
-fn a_notification_is_not_spent_on_those_who_have_gone() {
+fn notification_skips_waiters_that_have_left() {
     let condition = Condition::new();
     let mut waits: Vec<Pin<Box<_>>> = (0..4).map(|_| Box::pin(condition.wait())).collect();
     waits.iter_mut().for_each(|wait| assert!(poll(wait.as_mut()).is_pending()));
     drop(waits.remove(0));
     assert!(condition.wait().wait_timeout(Duration::ZERO).is_err());
     assert_eq!(condition.notify(2), 2);
-    // One that was notified leaves without having noticed: the third is notified in its place.
+    // A notified waiter leaves before it noticed. The third one is notified in its place.
     drop(waits.remove(0));
     assert!(poll(waits[0].as_mut()).is_ready());
     assert!(poll(waits[1].as_mut()).is_ready());
 }
 
-/// The first wait expires on its way back to the lock; its notification goes to the next.
+/// The first wait expires on its way back to the lock. Its notification goes to the next.
 #[test]
-fn a_notification_is_not_lost_on_the_way_to_the_lock() {
+fn notification_is_not_lost_on_the_way_to_the_lock() {
     let (lock, condition) = (Lock::new(()), Condition::new());
     let mut first =
         pin!(condition.wait_on(lock.try_acquire().unwrap()).until(std::future::ready(())));
-    // The bounding future is ready at once, so this wait joins the line, releases the lock and
+    // The future in `until` is ready at once. So this wait joins the line, releases the lock and
     // expires in one poll.
     assert!(matches!(poll(first.as_mut()), Poll::Ready(Err(_))));
     let end = Event::new();
@@ -125,9 +125,9 @@ fn a_notification_is_not_lost_on_the_way_to_the_lock() {
     drop(guard);
 }
 
-/// As above, when the wait is dropped.
+/// As above, but the wait is dropped.
 #[test]
-fn a_notification_passes_on_when_the_wait_for_the_lock_is_dropped() {
+fn notification_passes_on_when_the_wait_for_the_lock_drops() {
     let (lock, condition) = (Lock::new(()), Condition::new());
     let mut first = Box::pin(condition.wait_on(lock.try_acquire().unwrap()));
     assert!(poll(first.as_mut()).is_pending());
@@ -141,7 +141,7 @@ fn a_notification_passes_on_when_the_wait_for_the_lock_is_dropped() {
 }
 
 #[test]
-fn a_write_that_expires_lets_the_readers_behind_it_in() {
+fn expired_write_lets_the_readers_behind_it_in() {
     let lock = RwLock::new(());
     let reader = lock.try_read().unwrap();
     let mut write = Box::pin(lock.write());
@@ -155,9 +155,9 @@ fn a_write_that_expires_lets_the_readers_behind_it_in() {
     assert!(lock.try_write().is_some());
 }
 
-/// A thousand futures dropped just after they were granted pass everything on to the last.
+/// A thousand futures are dropped right after their grant. The last one gets it.
 #[test]
-fn grants_pass_down_a_line_of_the_dropped() {
+fn grants_pass_over_dropped_waits() {
     let semaphore = Semaphore::new(0);
     let mut waits: Vec<Pin<Box<_>>> = (0..1000).map(|_| Box::pin(semaphore.acquire())).collect();
     waits.iter_mut().for_each(|wait| assert!(poll(wait.as_mut()).is_pending()));

@@ -1,4 +1,4 @@
-//! Deadlines end waits, never what is ready, and lose nothing.
+//! Deadlines end waits, but never a wait that is ready, and lose nothing.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -19,8 +19,8 @@ fn past() -> Instant {
     Instant::now()
 }
 
-/// A duration and an instant, on a thread and on tokio's clock, end every kind of wait with its
-/// own error.
+/// Durations and instants, on a thread and on tokio's clock, end every kind of wait with its own
+/// error.
 #[tokio::test(start_paused = true)]
 async fn every_wait_expires() {
     let event = Event::new();
@@ -65,9 +65,9 @@ async fn every_wait_expires() {
     assert_eq!(handoff.wait(queue_up).timeout(SHORT).await, Err(Timeout));
 }
 
-/// No runtime is needed.
+/// Needs no runtime.
 #[test]
-fn a_thread_gives_up() {
+fn blocked_thread_times_out() {
     let queue = Queue::<u8>::unbounded();
     assert_eq!(queue.get().wait_timeout(SHORT), Err(WaitError::Timeout));
     assert_eq!(queue.get().wait_deadline(Instant::now() + SHORT), Err(WaitError::Timeout));
@@ -77,9 +77,9 @@ fn a_thread_gives_up() {
     assert_eq!(never.wait().until(now.wait()).wait(), Err(Timeout));
 }
 
-/// A duration beyond what the clock can tell is no limit, and no panic.
+/// A duration beyond the range of the clock is no limit, and does not panic.
 #[test]
-fn an_endless_duration_is_none() {
+fn huge_duration_is_no_limit() {
     let event = Event::new();
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| event.wait().wait_timeout(Duration::MAX));
@@ -88,10 +88,9 @@ fn an_endless_duration_is_none() {
     });
 }
 
-/// For every primitive and way to give a deadline. No runtime is needed where nothing has to be
-/// waited for.
+/// Every primitive, with every kind of deadline. A wait that is ready needs no runtime.
 #[test]
-fn what_is_ready_succeeds_although_its_deadline_has_passed() {
+fn ready_wait_succeeds_although_its_deadline_has_passed() {
     use futures_util::FutureExt;
 
     let event = Event::new();
@@ -125,9 +124,9 @@ fn what_is_ready_succeeds_although_its_deadline_has_passed() {
     );
 }
 
-/// A grant that came before the expiry was noticed is kept.
+/// A grant that comes before the expiry is noticed is kept.
 #[test]
-fn a_grant_wins_over_the_expiry_that_meets_it() {
+fn grant_wins_over_simultaneous_expiry() {
     let (semaphore, ended) = (Semaphore::new(0), Event::new());
     let mut acquire = pin!(semaphore.acquire().until(ended.wait()));
     assert!(crate::poll(acquire.as_mut()).is_pending());
@@ -136,8 +135,9 @@ fn a_grant_wins_over_the_expiry_that_meets_it() {
     assert!(matches!(crate::poll(acquire), Poll::Ready(Ok(_))));
 }
 
-/// More than one batch of wakers wait. `happen` lets all of them go, and the first one woken polls
-/// `last` while it does: its end has come by then, so that it expires if it is not ready.
+/// More waiters than one batch of wakers holds. `happen` releases all of them. The first one woken
+/// polls `last` meanwhile. The time limit of `last` has passed by then, so it expires if it is not
+/// ready.
 fn polled_meanwhile<W: Future, L>(
     wait: impl Fn() -> W,
     last: impl FnOnce(Ended) -> L,
@@ -165,7 +165,7 @@ where
     outcome.expect("the first wait was woken")
 }
 
-/// The end of a wait.
+/// The time limit of the wait.
 #[derive(Clone, Default)]
 struct Ended(Arc<AtomicBool>);
 
@@ -188,7 +188,7 @@ fn set_event_wins_over_expiry_while_others_are_woken() {
     assert_eq!(outcome, Poll::Ready(Ok(())));
     assert_eq!(event.waiting(), 0);
 
-    // It was set after the waits had begun, so that clearing it at once changes nothing.
+    // Set after the waits had begun, so clearing it at once changes nothing.
     event.clear();
     let last = |end| {
         let (event, wait) = (Arc::clone(&event), event.wait_owned().until(end));

@@ -1,5 +1,5 @@
-//! Any executor will do: tokio's two, smol's, that of `futures`, and plain threads, on the same
-//! primitives at once.
+//! All executors work on the same primitives at once: both of tokio's, smol's, that of `futures`,
+//! and plain threads.
 
 use std::sync::Arc;
 use std::thread;

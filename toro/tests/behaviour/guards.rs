@@ -26,7 +26,7 @@ fn guards_release_while_panicking() {
 }
 
 #[test]
-fn releasing_beyond_the_bound_is_an_error() {
+fn release_beyond_the_bound_is_an_error() {
     let semaphore = BoundedSemaphore::new(2);
     assert_eq!(semaphore.release(1), Err(BeyondBound));
     semaphore.acquire_many(2).wait().unwrap().forget();
@@ -36,7 +36,7 @@ fn releasing_beyond_the_bound_is_an_error() {
 }
 
 #[test]
-fn a_mapped_guard_holds_the_whole_lock() {
+fn mapped_guard_holds_the_whole_lock() {
     let lock = Lock::new((1, String::from("two")));
     let mut part = Guard::map(lock.try_acquire().unwrap(), |pair| &mut pair.1);
     part.push('!');
@@ -46,7 +46,7 @@ fn a_mapped_guard_holds_the_whole_lock() {
 }
 
 #[test]
-fn a_panic_while_mapping_releases_the_lock() {
+fn panic_while_mapping_releases_the_lock() {
     let lock = Lock::new(1);
     let result = catch_unwind(AssertUnwindSafe(|| {
         drop(Guard::map(lock.try_acquire().unwrap(), |_| -> &mut i32 { panic!("on purpose") }));
@@ -68,7 +68,7 @@ fn permits_can_be_split_and_merged() {
 }
 
 #[test]
-fn guards_change_their_kind_without_letting_go() {
+fn guards_change_their_kind_without_a_release() {
     let lock = RwLock::new(1);
     let upgradable = lock.try_upgradable_read().unwrap();
     let reader = lock.try_read().expect("readers fit beside an upgradable one");
@@ -118,7 +118,7 @@ fn owned_permits_of_a_bounded_semaphore_keep_it_and_its_bound() {
 }
 
 #[test]
-fn owned_guards_change_their_kind_without_letting_go() {
+fn owned_guards_change_their_kind_without_a_release() {
     let lock = Arc::new(RwLock::new(1));
     let upgradable = lock.upgradable_read_owned().wait();
     let reader = lock.try_read_owned().expect("readers fit beside an upgradable one");
@@ -142,7 +142,7 @@ fn owned_guards_change_their_kind_without_letting_go() {
 }
 
 #[test]
-fn an_upgrade_that_expires_gives_the_owned_guard_back() {
+fn expired_upgrade_returns_the_owned_guard() {
     let lock = Arc::new(RwLock::new(1));
     let reader = lock.try_read().unwrap();
     let upgradable = lock.try_upgradable_read_owned().unwrap();
@@ -153,7 +153,7 @@ fn an_upgrade_that_expires_gives_the_owned_guard_back() {
 }
 
 #[test]
-fn guards_of_every_kind_narrow_to_a_part_and_hold_the_whole() {
+fn mapped_guards_of_every_kind_hold_the_whole_lock() {
     let lock = Arc::new(Lock::new((1, [2, 3])));
     let mut part = OwnedMappedGuard::map(
         OwnedGuard::map(lock.try_acquire_owned().unwrap(), |pair| &mut pair.1),
@@ -185,7 +185,7 @@ fn guards_of_every_kind_narrow_to_a_part_and_hold_the_whole() {
 }
 
 #[test]
-fn a_panic_while_narrowing_releases_locks_of_every_kind() {
+fn panic_while_mapping_releases_locks_of_every_kind() {
     let (lock, rwlock) = (Arc::new(Lock::new(1)), Arc::new(RwLock::new(1)));
     let panics = |narrow: &dyn Fn()| assert!(catch_unwind(AssertUnwindSafe(narrow)).is_err());
     panics(&|| {
@@ -214,7 +214,7 @@ fn a_panic_while_narrowing_releases_locks_of_every_kind() {
 }
 
 #[test]
-fn an_owned_value_outlives_the_scope_of_its_result() {
+fn owned_value_outlives_the_scope_of_its_result() {
     let result = Arc::new(AsyncResult::new());
     let (mut wait, weak) = (Box::pin(result.get_owned()), Arc::downgrade(&result));
     assert!(result.try_get_owned().is_none() && crate::poll(wait.as_mut()).is_pending());

@@ -1,5 +1,4 @@
-//! What the primitives promise, each promise in a test of its own. Numbers are those of the
-//! acceptance statements.
+//! The guarantees of the primitives, one test each.
 #![cfg(not(loom))]
 
 mod barging;

@@ -1,4 +1,4 @@
-//! Bad input gets an answer, and never a hang.
+//! Bad input gets an error, never a hang.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -9,7 +9,7 @@ use toro::{Barrier, Closed, Queue, Semaphore, TooManyPermits, TryAcquireError};
 use crate::poll;
 
 #[test]
-fn no_permits_and_too_many() {
+fn zero_and_excess_permits_are_handled() {
     let semaphore = Semaphore::new(0);
     assert_eq!(semaphore.acquire_many(0).wait().map(|permit| permit.count()), Ok(0));
     assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::NoPermits);
@@ -36,9 +36,9 @@ fn acquiring_no_permits_never_waits() {
         };
         assert_eq!((none.count(), semaphore.try_acquire_many(0).unwrap().count()), (0, 0));
         drop(none);
-        // Nothing was taken, nor was the one in line overtaken.
+        // Nothing was taken, and the waiter in line was not overtaken.
         assert_eq!((semaphore.available(), semaphore.waiting()), (0, 1));
-        // Fewer than none are there.
+        // With a negative number of free permits.
         semaphore.resize(1);
         assert!(poll(pin!(semaphore.acquire_many(0))).is_ready());
         drop(held);
@@ -59,14 +59,14 @@ fn maxsize_zero_is_unbounded_and_the_largest_is_no_overflow() {
 }
 
 #[test]
-fn a_barrier_for_nobody_lets_everyone_pass() {
+fn barrier_for_nobody_lets_everyone_pass() {
     assert!(Barrier::new(0).wait().wait().is_leader());
     assert!(Barrier::new(1).wait().wait().is_leader());
 }
 
 /// A documented panic, as with any `async fn`.
 #[test]
-fn polling_again_after_the_end_panics() {
+fn poll_after_the_end_panics() {
     let semaphore = Semaphore::new(1);
     let mut acquire = pin!(semaphore.acquire());
     assert!(poll(acquire.as_mut()).is_ready());

@@ -1,5 +1,4 @@
-//! Queues: trying, cancelled puts, order, joining, closing, and the two ways to take items until a
-//! queue is closed.
+//! Queues: try methods, cancelled puts, order, `join`, `close`, and both kinds of iteration.
 
 use futures_util::StreamExt;
 use std::pin::pin;
@@ -11,7 +10,7 @@ use toro::{
 use crate::poll;
 
 #[test]
-fn trying_unblocks_the_other_side() {
+fn try_methods_unblock_the_other_side() {
     let queue = Queue::new(1);
     assert_eq!(queue.try_get(), Err(TryGetError::Empty));
     let mut get = pin!(queue.get());
@@ -32,9 +31,9 @@ fn trying_unblocks_the_other_side() {
     assert_eq!(queue.try_get(), Ok(4));
 }
 
-/// The put has already been promised a place when it is dropped.
+/// The put is dropped after it was promised a place.
 #[test]
-fn an_item_whose_put_is_dropped_never_appears() {
+fn item_of_a_dropped_put_never_appears() {
     let queue = Queue::new(1);
     queue.try_put(0).unwrap();
     let mut put = Box::pin(queue.put(1));
@@ -46,7 +45,7 @@ fn an_item_whose_put_is_dropped_never_appears() {
 }
 
 #[test]
-fn orders_of_leaving() {
+fn items_leave_in_the_order_of_the_queue() {
     let lifo = LifoQueue::new(0);
     (0..3).for_each(|item| lifo.try_put(item).unwrap());
     lifo.close();
@@ -96,7 +95,7 @@ fn join_waits_for_the_work_and_again_for_new_work() {
 }
 
 #[test]
-fn a_closed_queue_wakes_all_and_gives_what_is_left() {
+fn closed_queue_wakes_all_and_keeps_its_items() {
     let queue = Queue::new(1);
     queue.try_put(1).unwrap();
     let mut puts: Vec<_> = (2..5).map(|item| Box::pin(queue.put(item))).collect();
@@ -116,7 +115,7 @@ fn a_closed_queue_wakes_all_and_gives_what_is_left() {
 }
 
 #[tokio::test]
-async fn a_stream_ends_when_the_queue_is_closed() {
+async fn stream_ends_when_the_queue_is_closed() {
     let queue = Queue::new(2);
     let items = async {
         let items = queue.stream().collect::<Vec<_>>().await;
@@ -133,10 +132,10 @@ async fn a_stream_ends_when_the_queue_is_closed() {
     assert_eq!(items, (0..10).collect::<Vec<_>>());
 }
 
-/// If the getter goes away, the item comes back in its order, even if its place has been taken
+/// If the getter goes away, the item returns to its position, even if its place was taken
 /// meanwhile.
 #[test]
-fn a_promised_item_takes_up_no_place_and_comes_back_in_order() {
+fn promised_item_takes_no_place_and_returns_in_order() {
     let queue = Queue::new(1);
     let mut get = Box::pin(queue.get());
     assert!(poll(get.as_mut()).is_pending());
@@ -149,9 +148,9 @@ fn a_promised_item_takes_up_no_place_and_comes_back_in_order() {
     assert_eq!((queue.try_get(), queue.try_put(3), queue.try_get()), (Ok(2), Ok(()), Ok(3)));
 }
 
-/// An item promised to a dropped getter goes to the next getter, before any newcomer.
+/// An item promised to a dropped getter goes to the next getter, before newcomers.
 #[test]
-fn a_promised_item_goes_to_the_next_getter() {
+fn promised_item_goes_to_the_next_getter() {
     let queue = Queue::new(1);
     let mut first = Box::pin(queue.get());
     let mut second = pin!(queue.get());
@@ -162,11 +161,10 @@ fn a_promised_item_goes_to_the_next_getter() {
     assert_eq!(poll(second), Poll::Ready(Ok(1)));
 }
 
-/// Whoever waits to put is let in once there is less in the queue than there may be, what is
-/// promised included, and before anyone who comes later.
+/// A waiting put is let in before newcomers, once the queue holds fewer items than it has room for.
+/// Promised items count.
 #[test]
-fn who_waits_to_put_is_let_in_when_a_promised_item_has_been_taken_and_not_when_its_getter_has_gone()
-{
+fn waiting_put_enters_when_a_promised_item_is_taken() {
     for goes in [false, true] {
         let queue = Queue::new(1);
         let mut get = Box::pin(queue.get());

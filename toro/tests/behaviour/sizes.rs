@@ -1,5 +1,4 @@
-//! Sizes of the waits on a machine of 64 bits, so that a change is noticed; and what they may be
-//! sent to.
+//! The sizes of waits on 64 bits, so that changes are noticed, and whether waits are `Send`.
 #![cfg(target_pointer_width = "64")]
 
 use std::cell::Cell;

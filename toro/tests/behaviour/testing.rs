@@ -7,7 +7,7 @@ use toro::Semaphore;
 use toro::testing::{Tasks, assert_eventually, patience};
 
 #[test]
-fn a_panic_in_a_task_fails_the_test() {
+fn panic_in_a_task_fails_the_test() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     for finish_blocking in [false, true] {
         let tasks = Tasks::new();
@@ -24,7 +24,7 @@ fn a_panic_in_a_task_fails_the_test() {
 }
 
 #[test]
-fn a_task_that_is_dropped_fails_the_test() {
+fn dropped_task_fails_the_test() {
     let tasks = Tasks::new();
     drop(tasks.guard(std::future::pending()));
     assert!(catch_unwind(AssertUnwindSafe(|| tasks.finish_blocking())).is_err());
@@ -47,7 +47,7 @@ fn futures_executor(future: impl Future<Output = ()>) {
 }
 
 #[test]
-fn an_eventual_assertion_sees_what_comes_later() {
+fn eventual_assertion_sees_a_later_value() {
     let semaphore = Semaphore::new(0);
     thread::scope(|scope| {
         scope.spawn(|| semaphore.add(1).unwrap());
@@ -55,9 +55,9 @@ fn an_eventual_assertion_sees_what_comes_later() {
     });
 }
 
-/// It ends after `patience`, which is five seconds at least.
+/// It ends after `patience`, which is at least five seconds.
 #[test]
-fn an_eventual_assertion_ends() {
+fn eventual_assertion_times_out() {
     assert!(patience().as_secs() >= 5);
     let outcome = thread::spawn(|| assert_eventually(1, || 2)).join();
     let panic = outcome.expect_err("what is expected never comes");

@@ -1,11 +1,11 @@
-//! Threads that use each primitive at once leave it as it should be.
+//! Threads that use a primitive concurrently leave it in a valid state.
 
 use std::thread;
 use std::time::Duration;
 
 use toro::{Event, Handoff, Lock, Queue, Take, Timeout};
 
-/// How often each thread does its work.
+/// The number of operations per thread.
 const ROUNDS: u64 = if cfg!(miri) { 50 } else { 10_000 };
 
 #[test]
@@ -25,7 +25,7 @@ fn locks_count_every_increment() {
 }
 
 #[test]
-fn a_queue_delivers_every_item_once() {
+fn queue_delivers_every_item_once() {
     let queue = Queue::new(3);
     let sum = thread::scope(|scope| {
         let getters: Vec<_> = (0..3).map(|_| scope.spawn(|| queue.iter().sum::<u64>())).collect();
@@ -46,14 +46,14 @@ fn a_queue_delivers_every_item_once() {
 }
 
 #[test]
-fn an_expired_wait_leaves_the_line() {
+fn expired_wait_leaves_the_line() {
     let event = Event::new();
     assert_eq!(event.wait().wait_timeout(Duration::from_millis(1)), Err(Timeout));
     assert_eq!(event.waiting(), 0);
 }
 
 #[test]
-fn a_hundred_waiters_are_handed_a_value_each() {
+fn hundred_waiters_get_one_value_each() {
     let handoff = Handoff::<usize, usize>::new(0);
     thread::scope(|scope| {
         let waiters: Vec<_> = (0..100)

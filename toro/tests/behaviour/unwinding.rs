@@ -1,4 +1,4 @@
-//! What panics, or is used across `catch_unwind`, leaves everything in order.
+//! Panics, and use across `catch_unwind`, leave all primitives valid.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
@@ -19,10 +19,10 @@ use toro::{
     Queue, ReadGuard, RwLock, Semaphore, Task, Timed, Until, UpgradableGuard, WriteGuard,
 };
 
-/// Neither safe to own nor to share across a panic.
+/// Neither `UnwindSafe` nor `RefUnwindSafe`.
 struct Unsafe(#[expect(dead_code, reason = "only its type matters")] Cell<&'static mut u8>);
 
-fn shared_across_a_panic<T: UnwindSafe + RefUnwindSafe>() {}
+fn shared<T: UnwindSafe + RefUnwindSafe>() {}
 
 macro_rules! each {
     ($check:ident: $($type:ty),+ $(,)?) => {
@@ -31,38 +31,39 @@ macro_rules! each {
 }
 
 #[test]
-fn all_types_may_be_used_across_a_caught_panic() {
-    // Whatever they hold.
-    each!(shared_across_a_panic: Event, Condition, Semaphore, BoundedSemaphore, Barrier);
-    each!(shared_across_a_panic: Lock<Unsafe>, RwLock<Unsafe>, Handoff<Unsafe, Unsafe>);
-    each!(shared_across_a_panic: Queue<Unsafe>, LifoQueue<Unsafe>, PriorityQueue<Unsafe>);
-    each!(shared_across_a_panic: Permit<'_>, OwnedPermit, OwnedBoundedPermit);
-    each!(shared_across_a_panic: Guard<'_, Unsafe>, OwnedGuard<Unsafe>);
-    each!(shared_across_a_panic: MappedGuard<'_, Unsafe>, OwnedMappedGuard<Unsafe, Unsafe>);
-    each!(shared_across_a_panic: ReadGuard<'_, Unsafe>, OwnedReadGuard<Unsafe>);
-    each!(shared_across_a_panic: MappedReadGuard<'_, Unsafe>, OwnedMappedReadGuard<Unsafe, Unsafe>);
-    each!(shared_across_a_panic: UpgradableGuard<'_, Unsafe>, OwnedUpgradableGuard<Unsafe>);
-    each!(shared_across_a_panic: WriteGuard<'_, Unsafe>, OwnedWriteGuard<Unsafe>);
-    each!(shared_across_a_panic: MappedWriteGuard<'_, Unsafe>, OwnedMappedWriteGuard<Unsafe, Unsafe>);
-    each!(shared_across_a_panic: EventWait<'_>, EventWaitOwned, Notified<'_>, NotifiedOwned, Arrive<'_>, ArriveOwned);
-    each!(shared_across_a_panic: AcquirePermits<'_>, AcquirePermitsOwned, AcquireBoundedOwned);
-    each!(shared_across_a_panic: AcquireLock<'_, Unsafe>, AcquireLockOwned<Unsafe>);
-    each!(shared_across_a_panic: Read<'_, Unsafe>, ReadOwned<Unsafe>, Write<'_, Unsafe>, WriteOwned<Unsafe>);
-    each!(shared_across_a_panic: UpgradableRead<'_, Unsafe>, UpgradableReadOwned<Unsafe>);
-    each!(shared_across_a_panic: Upgrade<'_, Unsafe>, UpgradeOwned<Unsafe>, WaitOnLock<'_, Guard<'_, Unsafe>>);
-    each!(shared_across_a_panic: Get<'_, Queue<Unsafe>>, GetOwned<LifoQueue<Unsafe>>, Join<'_, Queue<Unsafe>>);
-    each!(shared_across_a_panic: GetTask<'_, Queue<Unsafe>>, GetTaskOwned<PriorityQueue<Unsafe>>);
-    each!(shared_across_a_panic: Items<&Queue<Unsafe>>, Iter<'_, Queue<Unsafe>>);
+fn all_types_are_unwind_safe() {
+    // With any content.
+    each!(shared: Event, Condition, Semaphore, BoundedSemaphore, Barrier);
+    each!(shared: Lock<Unsafe>, RwLock<Unsafe>, Handoff<Unsafe, Unsafe>);
+    each!(shared: Queue<Unsafe>, LifoQueue<Unsafe>, PriorityQueue<Unsafe>);
+    each!(shared: Permit<'_>, OwnedPermit, OwnedBoundedPermit);
+    each!(shared: Guard<'_, Unsafe>, OwnedGuard<Unsafe>);
+    each!(shared: MappedGuard<'_, Unsafe>, OwnedMappedGuard<Unsafe, Unsafe>);
+    each!(shared: ReadGuard<'_, Unsafe>, OwnedReadGuard<Unsafe>);
+    each!(shared: MappedReadGuard<'_, Unsafe>, OwnedMappedReadGuard<Unsafe, Unsafe>);
+    each!(shared: UpgradableGuard<'_, Unsafe>, OwnedUpgradableGuard<Unsafe>);
+    each!(shared: WriteGuard<'_, Unsafe>, OwnedWriteGuard<Unsafe>);
+    each!(shared: MappedWriteGuard<'_, Unsafe>, OwnedMappedWriteGuard<Unsafe, Unsafe>);
+    each!(shared: EventWait<'_>, EventWaitOwned, Notified<'_>, NotifiedOwned);
+    each!(shared: Arrive<'_>, ArriveOwned);
+    each!(shared: AcquirePermits<'_>, AcquirePermitsOwned, AcquireBoundedOwned);
+    each!(shared: AcquireLock<'_, Unsafe>, AcquireLockOwned<Unsafe>);
+    each!(shared: Read<'_, Unsafe>, ReadOwned<Unsafe>, Write<'_, Unsafe>, WriteOwned<Unsafe>);
+    each!(shared: UpgradableRead<'_, Unsafe>, UpgradableReadOwned<Unsafe>);
+    each!(shared: Upgrade<'_, Unsafe>, UpgradeOwned<Unsafe>, WaitOnLock<'_, Guard<'_, Unsafe>>);
+    each!(shared: Get<'_, Queue<Unsafe>>, GetOwned<LifoQueue<Unsafe>>, Join<'_, Queue<Unsafe>>);
+    each!(shared: GetTask<'_, Queue<Unsafe>>, GetTaskOwned<PriorityQueue<Unsafe>>);
+    each!(shared: Items<&Queue<Unsafe>>, Iter<'_, Queue<Unsafe>>);
 
-    // As what they own, or share, is.
-    each!(shared_across_a_panic: Put<'_, Queue<u8>>, PutOwned<Queue<u8>>, Task<&Queue<u8>>);
-    each!(shared_across_a_panic: AsyncResult<u8>, GetResult<'_, u8>, GetResultOwned<u8>, OwnedValue<u8>);
+    // As unwind safe as their content.
+    each!(shared: Put<'_, Queue<u8>>, PutOwned<Queue<u8>>, Task<&Queue<u8>>);
+    each!(shared: AsyncResult<u8>, GetResult<'_, u8>, GetResultOwned<u8>, OwnedValue<u8>);
     fn bounded<W: UnwindSafe>(_: impl FnOnce() -> W) {}
     let (queue, event) = (Queue::<u8>::new(1), Event::new());
     bounded(|| queue.put(1).timeout(std::time::Duration::ZERO));
     bounded(|| queue.get().until(event.wait()));
     bounded(|| Handoff::<u8, u8>::wait_owned(&Arc::default(), |_, _| toro::Take::Ready(1)));
-    each!(shared_across_a_panic: Timed<()>, Until<(), ()>);
+    each!(shared: Timed<()>, Until<(), ()>);
 }
 
 impl PartialEq for Unsafe {
@@ -85,7 +86,7 @@ impl Ord for Unsafe {
     }
 }
 
-/// Counts its drops, of which those of even numbers panic.
+/// Counts its drops. Items with even numbers panic when they are dropped.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Panicking {
     number: usize,
@@ -123,7 +124,7 @@ impl Drop for Panicking {
 }
 
 #[test]
-fn items_behind_one_that_panics_are_dropped() {
+fn items_behind_a_panicking_one_are_dropped() {
     macro_rules! check {
         ($queue:ident) => {
             let dropped = Counter::default();
@@ -131,7 +132,7 @@ fn items_behind_one_that_panics_are_dropped() {
             for number in 0..10 {
                 assert!(queue.try_put(Panicking { number, dropped: dropped.clone() }).is_ok());
             }
-            // Those at the end of a ring come before those at its start.
+            // Items at the end of a ring come before those at its start.
             for number in 10..13 {
                 std::mem::forget(queue.try_get());
                 assert!(queue.try_put(Panicking { number, dropped: dropped.clone() }).is_ok());

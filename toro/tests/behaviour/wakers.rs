@@ -1,5 +1,4 @@
-//! Hostile wakers: they re-enter the primitive, and they panic. No waiter and no permit is lost by
-//! it.
+//! Hostile wakers re-enter the primitive, and panic. No waiter and no permit is lost.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -26,14 +25,14 @@ pub(crate) fn on_wake(f: impl Fn() + Send + Sync + 'static) -> Waker {
 const CROWD: usize = 100;
 
 #[test]
-fn wakers_may_use_the_primitive_that_wakes_them() {
+fn waker_may_use_its_primitive() {
     let event = Arc::new(Event::new());
     let woken = Arc::new(AtomicUsize::new(0));
     let mut waits: Vec<_> = (0..CROWD).map(|_| Box::pin(event.wait())).collect();
     for wait in &mut waits {
         let (event, woken) = (Arc::clone(&event), Arc::clone(&woken));
         let waker = on_wake(move || {
-            // All of these take the lock that a waker must never be called under.
+            // All of these take the lock, so a waker must not be called under it.
             event.clear();
             event.set();
             assert_eq!(event.wait().wait_timeout(std::time::Duration::ZERO), Ok(()));
@@ -47,12 +46,12 @@ fn wakers_may_use_the_primitive_that_wakes_them() {
 }
 
 #[test]
-fn everyone_who_joined_hears_of_the_end_although_the_first_one_woken_brings_new_work() {
+fn every_join_ends_although_a_woken_waker_puts_new_work() {
     static QUEUE: Queue<u8> = Queue::unbounded();
     let queue = &QUEUE;
     queue.try_put(0).unwrap();
     let mut joins: Vec<_> = (0..CROWD).map(|_| Box::pin(queue.join())).collect();
-    // One of a later batch, which is to give up as soon as it has waited once.
+    // A waiter of a later batch, which gives up after its first poll.
     let (over, impatient) = (Arc::new(Event::new()), Arc::new(std::sync::Mutex::new(None)));
     for (number, join) in joins.iter_mut().enumerate() {
         let (over, impatient) = (Arc::clone(&over), Arc::clone(&impatient));
@@ -91,7 +90,7 @@ fn everyone_who_joined_hears_of_the_end_although_the_first_one_woken_brings_new_
 }
 
 #[test]
-fn a_waker_that_drops_other_waits_is_harmless() {
+fn waker_may_drop_other_waits() {
     let semaphore = Arc::new(Semaphore::new(0));
     let others: Arc<std::sync::Mutex<Vec<Pin<Box<toro::waits::AcquirePermitsOwned>>>>> =
         Arc::default();
@@ -106,7 +105,7 @@ fn a_waker_that_drops_other_waits_is_harmless() {
         assert!(crate::poll(other.as_mut()).is_pending());
         others.lock().unwrap().push(other);
     }
-    // Grants the first and some of the others; the first waker drops them all.
+    // Grants the first and some of the others. The first waker drops them all.
     semaphore.add(10).unwrap();
     assert_eq!((semaphore.available(), semaphore.waiting()), (9, 0));
     drop(first);
@@ -114,7 +113,7 @@ fn a_waker_that_drops_other_waits_is_harmless() {
 }
 
 #[test]
-fn a_panicking_waker_does_not_keep_the_others_asleep() {
+fn panicking_waker_does_not_keep_others_asleep() {
     let event = Event::new();
     let woken = Arc::new(AtomicUsize::new(0));
     let mut waits: Vec<_> = (0..CROWD).map(|_| Box::pin(event.wait())).collect();
@@ -134,7 +133,7 @@ fn a_panicking_waker_does_not_keep_the_others_asleep() {
 }
 
 #[test]
-fn a_panicking_waker_loses_neither_lock_nor_item() {
+fn panicking_waker_loses_neither_lock_nor_item() {
     let (lock, queue) = (Lock::new(()), Queue::unbounded());
     let guard = lock.try_acquire().unwrap();
     let mut acquire = Box::pin(lock.acquire());
@@ -148,10 +147,10 @@ fn a_panicking_waker_loses_neither_lock_nor_item() {
     assert_eq!(crate::poll(get.as_mut()), Poll::Ready(Ok(1)));
 }
 
-/// A queued wait whose own poll wakes a hostile waker is in line all the same, and leaves it when
-/// it is dropped.
+/// A queued wait whose own poll wakes a hostile waker stays in line, and leaves it when it is
+/// dropped.
 #[test]
-fn a_panic_while_joining_the_line_leaves_no_node_behind() {
+fn panic_while_joining_the_line_leaves_no_node_behind() {
     use toro::{Handoff, Take, Waiters};
 
     let handoff = Handoff::<(), u8>::new(());
@@ -169,9 +168,9 @@ fn a_panic_while_joining_the_line_leaves_no_node_behind() {
     assert_eq!(crate::poll(victim.as_mut()), Poll::Ready(7));
 }
 
-/// A waker that panics while an item is being taken does not cost the item.
+/// A waker that panics while an item is taken does not lose the item.
 #[test]
-fn a_panicking_waker_does_not_cost_what_was_taken() {
+fn panicking_waker_does_not_lose_the_taken_item() {
     let queue = Queue::new(1);
     queue.try_put(1).unwrap();
     let mut put = Box::pin(queue.put(2));
@@ -181,10 +180,10 @@ fn a_panicking_waker_does_not_cost_what_was_taken() {
     assert_eq!(crate::poll(put.as_mut()), Poll::Ready(Ok(())));
 }
 
-/// An item that comes while a getter's waker is cloned is got, although the clone, which is of no
-/// use then, panics when it is dropped.
+/// An item arrives while a getter's waker is cloned. The getter gets it, although the unused clone
+/// panics when it is dropped.
 #[test]
-fn a_waker_that_panics_when_it_is_dropped_does_not_cost_what_was_got() {
+fn panic_in_a_wakers_drop_does_not_lose_the_item() {
     static QUEUE: Queue<u8> = Queue::unbounded();
     const TABLE: RawWakerVTable = RawWakerVTable::new(
         |_| {
@@ -195,16 +194,17 @@ fn a_waker_that_panics_when_it_is_dropped_does_not_cost_what_was_got() {
         |_| {},
         |clone| assert!(clone.is_null(), "hostile"),
     );
-    // SAFETY: the table's functions keep no state: `data` is a number that is never followed.
+    // SAFETY: the functions of the table keep no state. `data` is a number that is never
+    // dereferenced.
     let waker = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &TABLE)) };
     let mut get = Box::pin(QUEUE.get());
     assert_eq!(get.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Ready(Ok(1)));
     assert!(QUEUE.is_empty());
 }
 
-/// As above, where the getter had been in line and was polled with another waker.
+/// As above, but the getter was in line and is polled with another waker.
 #[test]
-fn a_second_waker_that_panics_when_it_is_dropped_costs_neither_item_nor_permit() {
+fn panic_in_a_second_wakers_drop_loses_no_item_or_permit() {
     static QUEUE: Queue<u8> = Queue::unbounded();
     static SEMAPHORE: Semaphore = Semaphore::new(0);
     const PUTS: usize = 1;
@@ -222,7 +222,8 @@ fn a_second_waker_that_panics_when_it_is_dropped_costs_neither_item_nor_permit()
         |_| {},
         |data| assert!(data.addr() != CLONE, "hostile"),
     );
-    // SAFETY: the table's functions keep no state: `data` is a number that is never followed.
+    // SAFETY: the functions of the table keep no state. `data` is a number that is never
+    // dereferenced.
     let waker = |does| unsafe { Waker::new(std::ptr::without_provenance(does), &TABLE) };
     let (mut get, mut acquire) = (Box::pin(QUEUE.get()), Box::pin(SEMAPHORE.acquire()));
     assert!(crate::poll(get.as_mut()).is_pending() && crate::poll(acquire.as_mut()).is_pending());
@@ -234,7 +235,7 @@ fn a_second_waker_that_panics_when_it_is_dropped_costs_neither_item_nor_permit()
 }
 
 #[test]
-fn a_put_that_expires_gives_its_item_back_although_its_waker_panics_when_it_is_dropped() {
+fn expired_put_returns_its_item_despite_a_panicking_waker() {
     static TABLE: RawWakerVTable = RawWakerVTable::new(
         |data| RawWaker::new(data, &TABLE),
         |_| {},
@@ -248,17 +249,17 @@ fn a_put_that_expires_gives_its_item_back_although_its_waker_panics_when_it_is_d
         looks += 1;
         if looks == 1 { Poll::Pending } else { Poll::Ready(()) }
     })));
-    // SAFETY: the table's functions keep no state: `data` is never followed.
+    // SAFETY: the functions of the table keep no state. `data` is never dereferenced.
     let waker = std::mem::ManuallyDrop::new(unsafe { Waker::new(std::ptr::null(), &TABLE) });
     assert!(put.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     let back = put.as_mut().poll(&mut Context::from_waker(&waker));
     assert_eq!(back, Poll::Ready(Err(toro::PutError::Timeout(7))));
 }
 
-/// Those behind a waiter that wanted more than there was are served when it is dropped, more than
-/// one batch of them, although its waker panics at that.
+/// A waiter for too many permits is dropped, and its waker panics. The waiters behind it, more than
+/// one batch, are still served.
 #[test]
-fn a_waker_that_panics_when_its_wait_is_dropped_keeps_nobody_asleep() {
+fn panic_in_a_dropped_waits_waker_keeps_nobody_asleep() {
     static TABLE: RawWakerVTable = RawWakerVTable::new(
         |data| RawWaker::new(data, &TABLE),
         |_| {},
@@ -267,7 +268,7 @@ fn a_waker_that_panics_when_its_wait_is_dropped_keeps_nobody_asleep() {
     );
     let semaphore = Semaphore::new(CROWD as u32);
     let mut greedy = Box::pin(semaphore.acquire_many(CROWD as u32 + 1));
-    // SAFETY: the table's functions keep no state: `data` is never followed.
+    // SAFETY: the functions of the table keep no state. `data` is never dereferenced.
     let waker = std::mem::ManuallyDrop::new(unsafe { Waker::new(std::ptr::null(), &TABLE) });
     assert!(greedy.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     let mut others: Vec<_> = (0..CROWD).map(|_| Box::pin(semaphore.acquire())).collect();
@@ -277,13 +278,13 @@ fn a_waker_that_panics_when_its_wait_is_dropped_keeps_nobody_asleep() {
     assert!(permits.iter().all(Poll::is_ready));
 }
 
-/// A waker whose clone and drop use the primitive: neither may happen under its lock.
+/// Cloning and dropping this waker use the primitive, so neither may happen under its lock.
 #[test]
 fn cloning_and_dropping_a_waker_may_use_the_primitive() {
     static SEMAPHORE: Semaphore = Semaphore::new(0);
     static CALLS: AtomicUsize = AtomicUsize::new(0);
     fn look() {
-        // With the lock held this would wait for itself.
+        // Under the lock, this would wait for itself.
         let _ = SEMAPHORE.waiting();
         SEMAPHORE.add(0).unwrap();
         CALLS.fetch_add(1, Ordering::Relaxed);
@@ -298,7 +299,8 @@ fn cloning_and_dropping_a_waker_may_use_the_primitive() {
         |_| look(),
     );
     fn hostile(number: usize) -> Waker {
-        // SAFETY: the table's functions keep no state: `data` is a number that is never followed.
+        // SAFETY: the functions of the table keep no state. `data` is a number that is never
+        // dereferenced.
         unsafe { Waker::from_raw(RawWaker::new(std::ptr::without_provenance(number), &TABLE)) }
     }
     let mut wait = Box::pin(SEMAPHORE.acquire());

@@ -3,7 +3,7 @@ use std::pin::pin;
 use super::{Arc, block_on, model, poll_and_drop, poll_once, thread};
 use toro::Event;
 
-/// Setting meets a waiter on its way into the line.
+/// `set` races with a waiter that joins the line.
 #[test]
 fn set_against_wait() {
     model(|| {
@@ -16,8 +16,8 @@ fn set_against_wait() {
     });
 }
 
-/// Whoever was in line when the event was set passes, although it is cleared at once, and even if
-/// it joins again.
+/// A waiter in line when the event is set passes, although the event is cleared at once, and even
+/// if the waiter joins again.
 #[test]
 fn set_and_clear_against_rejoin() {
     model(|| {
@@ -31,14 +31,14 @@ fn set_and_clear_against_rejoin() {
         });
         block_on(first);
         thread.join().unwrap();
-        // After the clear, nobody passes.
+        // Nobody passes after the clear.
         assert!(poll_and_drop(event.wait()).is_none());
         assert_eq!(event.waiting(), 0);
     });
 }
 
-/// A wait begun after the clear is not woken by the set before it, even while that is still waking
-/// others.
+/// A wait that begins after the clear is not woken by the earlier `set`, even while that still
+/// wakes others.
 #[test]
 fn wake_all_against_reinsert() {
     model(|| {
@@ -49,15 +49,14 @@ fn wake_all_against_reinsert() {
         let thread = thread::spawn(move || other.set());
         block_on(first);
         event.clear();
-        // `set` may still be running, but whoever was in line has passed: it has nobody else to
-        // wake.
+        // `set` may still be running, but all waiters in line have passed, so it wakes nobody else.
         assert!(poll_and_drop(event.wait()).is_none());
         thread.join().unwrap();
         assert_eq!(event.waiting(), 0);
     });
 }
 
-/// A waiter leaves the line while all are being woken.
+/// A waiter leaves the line while all are woken.
 #[test]
 fn cancel_against_set() {
     model(|| {

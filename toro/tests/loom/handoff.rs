@@ -19,7 +19,8 @@ fn check_in(handoff: &Handoff<usize, usize>) {
     });
 }
 
-/// A value is returned while another looks for one: it is taken or handed over, never left lying.
+/// A value is returned while another thread looks for one. It is taken or handed over, never left
+/// unused.
 #[test]
 fn hand_off_against_look() {
     model(|| {
@@ -32,8 +33,8 @@ fn hand_off_against_look() {
     });
 }
 
-/// As above, with the short ways first: whoever puts back without looking at who waits may, where
-/// nobody does, and whoever finds nothing there queues.
+/// As above, with `with_state` first. A thread that finds no waiter puts its value back, and a
+/// thread that finds no value queues.
 #[test]
 fn short_check_in_against_look() {
     model(|| {
@@ -61,7 +62,7 @@ fn short_check_in_against_look() {
     });
 }
 
-/// A value that comes back by itself, as those of a pool do.
+/// A value that returns by itself, like those of a pool.
 struct Lent(Arc<Handoff<Vec<()>, Lent>>);
 
 impl Drop for Lent {
@@ -80,8 +81,8 @@ impl Drop for Lent {
     }
 }
 
-/// A waiter gives up while a value is handed to it: its drop returns the value, outside the lock,
-/// to the next.
+/// A waiter gives up while a value is handed to it. Its drop returns the value, outside the lock,
+/// to the next waiter.
 #[test]
 fn cancel_against_hand_off() {
     model(|| {

@@ -5,8 +5,8 @@ fn increment(lock: &Lock<usize>) {
     *block_on(lock.acquire()) += 1;
 }
 
-/// Two acquire and release at once, on either kind of lock: neither is lost in the line, neither
-/// sees the other's half.
+/// Two threads acquire and release at once, on both kinds of lock. Neither is lost in the line, and
+/// neither sees the other's change half done.
 fn acquire_against_release(make: fn() -> Lock<usize>) {
     model(move || {
         let lock = Arc::new(make());
@@ -28,7 +28,7 @@ fn barging_acquire_against_release() {
     acquire_against_release(|| Lock::barging(0, 1));
 }
 
-/// Three threads: one holds, one is in line, one comes.
+/// Three threads: a holder, a waiter and a newcomer.
 fn newcomer_against_hand_off(make: fn() -> Lock<usize>) {
     model(move || {
         let lock = Arc::new(make());
@@ -54,7 +54,7 @@ fn barging_newcomer_against_hand_off() {
     newcomer_against_hand_off(|| Lock::barging(0, 1));
 }
 
-/// A waiter gives up while the lock is being handed to it: the next one gets it.
+/// A waiter gives up while the lock is handed to it. The next one gets the lock.
 fn cancel_against_grant(make: fn() -> Lock<usize>) {
     model(move || {
         let lock = Arc::new(make());

@@ -5,7 +5,7 @@ use std::pin::pin;
 use super::{Arc, block_on, model, poll_and_drop, poll_once, thread};
 use toro::{AsyncResult, Barrier, Condition, Lock, RwLock};
 
-/// The state changes and is announced between the look at it and the wait: the announcement is not
+/// The state changes, and is notified, between the check and the wait. The notification is not
 /// missed.
 #[test]
 fn notify_against_wait_on() {
@@ -29,7 +29,7 @@ fn notify_against_wait_on() {
     });
 }
 
-/// A waiter gives up while it is being notified: the notification goes to the other.
+/// A waiter gives up while it is notified. The notification goes to the other.
 #[test]
 fn cancel_against_notify() {
     model(|| {
@@ -50,7 +50,7 @@ fn cancel_against_notify() {
     });
 }
 
-/// The value is set while someone is on the way into the line.
+/// The value is set while a waiter joins the line.
 #[test]
 fn set_against_get() {
     model(|| {
@@ -66,7 +66,7 @@ fn set_against_get() {
     });
 }
 
-/// The last party arrives while another gives up: either all pass, or one is still missing.
+/// The last party arrives while another gives up. Either all pass, or one is still missing.
 #[test]
 fn cancel_against_last_arrival() {
     model(|| {
@@ -80,7 +80,7 @@ fn cancel_against_last_arrival() {
     });
 }
 
-/// A writer and a reader meet: the reader sees all of what was written, or nothing.
+/// A writer races with a reader. The reader sees all that was written, or nothing.
 #[test]
 fn read_against_write() {
     model(|| {
@@ -98,8 +98,8 @@ fn read_against_write() {
     });
 }
 
-/// An upgrade waits for a reader to leave, with a writer in line behind it: it comes first, and
-/// nobody is forgotten.
+/// An upgrade waits for a reader to leave, with a writer in line behind it. The upgrade comes
+/// first, and no waiter is forgotten.
 #[test]
 fn upgrade_against_waiting_writer() {
     model(|| {

@@ -1,7 +1,7 @@
 use super::{Arc, block_on, model, poll_and_drop, thread};
 use toro::{Closed, PutError, Queue, TryGetError};
 
-/// An item meets a getter on its way into the line.
+/// A put races with a getter that joins the line.
 #[test]
 fn put_against_get() {
     model(|| {
@@ -15,7 +15,7 @@ fn put_against_get() {
     });
 }
 
-/// A getter gives up while an item is being promised to it: the item stays, or goes to the next.
+/// A getter gives up while an item is promised to it. The item stays, or goes to the next getter.
 #[test]
 fn cancelled_get_against_put() {
     model(|| {
@@ -38,8 +38,8 @@ fn cancelled_get_against_put() {
     });
 }
 
-/// A putter gives up while a place is being promised to it: its item never appears, and the place
-/// goes to the next.
+/// A putter gives up while a place is promised to it. Its item never appears, and the place goes to
+/// the next putter.
 #[test]
 fn cancelled_put_against_get() {
     model(|| {
@@ -66,7 +66,7 @@ fn cancelled_put_against_get() {
     });
 }
 
-/// Closing meets a getter and a putter: each item is either taken or comes back.
+/// `close` races with a getter and a putter. Each item is either taken or returned.
 #[test]
 fn close_against_put_and_get() {
     model(|| {
@@ -90,7 +90,7 @@ fn close_against_put_and_get() {
     });
 }
 
-/// Closing meets a putter in line.
+/// `close` races with a putter in line.
 #[test]
 fn close_against_full() {
     model(|| {
@@ -106,7 +106,7 @@ fn close_against_full() {
     });
 }
 
-/// The last report of work done meets whoever joins.
+/// The last `task_done` races with a `join`.
 #[test]
 fn task_done_against_join() {
     model(|| {

@@ -3,7 +3,7 @@ use std::pin::pin;
 use super::{Arc, block_on, model, poll_and_drop, poll_once, thread};
 use toro::{Closed, Semaphore};
 
-/// Closing meets a waiter on its way into the line: it hears of it either way.
+/// `close` races with a waiter that joins the line. The waiter learns of it in any case.
 #[test]
 fn close_against_acquire() {
     model(|| {
@@ -16,7 +16,7 @@ fn close_against_acquire() {
     });
 }
 
-/// Permits that do not suffice for the oldest waiter stay for it, and pass on when it gives up.
+/// Permits that are too few for the oldest waiter are kept for it, and pass on when it gives up.
 #[test]
 fn cancel_of_many_against_release() {
     model(|| {
@@ -36,7 +36,7 @@ fn cancel_of_many_against_release() {
     });
 }
 
-/// Two permits come one by one while two wait: both are served, barging or not.
+/// Two permits come one by one while two wait. Both are served, with and without barging.
 fn two_releases_against_two_waiters(make: fn() -> Semaphore) {
     model(move || {
         let semaphore = Arc::new(make());
@@ -63,8 +63,7 @@ fn barging_two_releases_against_two_waiters() {
     two_releases_against_two_waiters(|| Semaphore::barging(0, 2));
 }
 
-/// A waiter is polled by another task while it is being granted: the task that polled last is
-/// woken.
+/// Another task polls a waiter while it is granted. The task that polled last is woken.
 #[test]
 fn waker_swap_against_grant() {
     model(|| {
@@ -75,7 +74,7 @@ fn waker_swap_against_grant() {
         let early = block_on(poll_once(acquire.as_mut()));
         let permit = match early {
             Some(permit) => permit,
-            // A different `block_on` comes with a different waker.
+            // Another `block_on` has another waker.
             None => block_on(acquire),
         };
         assert_eq!(permit.map(|permit| permit.count()), Ok(1));
@@ -83,7 +82,7 @@ fn waker_swap_against_grant() {
     });
 }
 
-/// Resizing down meets a release: no permit is made or lost.
+/// `resize` to a smaller number races with a release. No permit is created or lost.
 #[test]
 fn resize_against_release() {
     model(|| {

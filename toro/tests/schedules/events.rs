@@ -11,7 +11,8 @@ use crate::{Waits, config, schedule};
 proptest! {
     #![proptest_config(config())]
 
-    /// A wait that had begun when the event was set passes. One that begins after a clear does not.
+    /// A wait that had begun when the event was set passes. A wait that begins after a clear does
+    /// not.
     #[test]
     fn event(steps in schedule()) {
         let event = Event::new();
@@ -53,12 +54,13 @@ proptest! {
         prop_assert_eq!(event.waiting(), 0);
     }
 
-    /// A notification reaches a wait that still lasts, if there is one.
+    /// A notification reaches a current wait, if there is one.
     #[test]
     fn condition(steps in schedule()) {
         let condition = Condition::new();
         let mut line: Vec<usize> = Vec::new();
-        // Granted, and whether the notification was for one waiter, and has to go on if it leaves.
+        // Whether it is granted, and whether the notification was for one waiter, so that it must
+        // pass on if the waiter leaves.
         let mut granted: Vec<(usize, bool)> = Vec::new();
         let mut waits = Waits::new();
         for (action, choice, amount) in steps {
@@ -71,7 +73,11 @@ proptest! {
                 2 | 3 => if let Some(id) = waits.pick(choice) {
                     let told = granted.iter().any(|(waiter, _)| *waiter == id);
                     granted.retain(|(waiter, _)| *waiter != id);
-                    let got = if action % 7 == 2 { waits.poll(id) } else { waits.poll_elsewhere(id) };
+                    let got = if action % 7 == 2 {
+                        waits.poll(id)
+                    } else {
+                        waits.poll_elsewhere(id)
+                    };
                     prop_assert_eq!(got.is_ready(), told);
                 },
                 4 => if let Some(id) = waits.pick(choice) {
@@ -101,7 +107,7 @@ proptest! {
         prop_assert_eq!(condition.waiting(), 0);
     }
 
-    /// Whoever gives up before all have come has not come.
+    /// A wait that gives up before all have arrived takes its arrival back.
     #[test]
     fn barrier(parties in 0usize..5, steps in schedule()) {
         let barrier = Barrier::new(parties);
@@ -121,7 +127,11 @@ proptest! {
                     }
                 }
                 3 | 4 => if let Some(id) = waits.pick(choice) {
-                    let got = if action % 6 == 3 { waits.poll(id) } else { waits.poll_elsewhere(id) };
+                    let got = if action % 6 == 3 {
+                        waits.poll(id)
+                    } else {
+                        waits.poll_elsewhere(id)
+                    };
                     prop_assert_eq!(got.is_ready(), granted.remove(&id));
                     if let Poll::Ready(arrival) = got {
                         prop_assert!(!arrival.is_leader());
@@ -152,7 +162,11 @@ proptest! {
                     Poll::Pending => prop_assert!(value.is_none()),
                 },
                 2 | 3 => if let Some(id) = waits.pick(choice) {
-                    let got = if action % 6 == 2 { waits.poll(id) } else { waits.poll_elsewhere(id) };
+                    let got = if action % 6 == 2 {
+                        waits.poll(id)
+                    } else {
+                        waits.poll_elsewhere(id)
+                    };
                     prop_assert_eq!(got.is_ready(), value.is_some());
                 },
                 4 => if let Some(id) = waits.pick(choice) {

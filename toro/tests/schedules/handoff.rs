@@ -10,7 +10,7 @@ use toro::{Handoff, Take};
 
 use crate::{Waits, config, schedule};
 
-/// A value that says when it is dropped.
+/// A value that records its drop.
 #[derive(Debug)]
 struct Lent(u32, Rc<RefCell<Vec<u32>>>);
 
@@ -36,12 +36,13 @@ proptest! {
         for (action, choice, amount) in steps {
             match action % 8 {
                 0 | 1 => {
-                    let (id, got) = waits.start(handoff.wait(|idle: &mut Vec<Lent>, waiters: &mut toro::Waiters<'_, Lent>| {
+                    let take = |idle: &mut Vec<Lent>, waiters: &mut toro::Waiters<'_, Lent>| {
                         if !waiters.is_empty() {
                             return Take::Queue;
                         }
                         idle.pop().map_or(Take::Queue, Take::Ready)
-                    }));
+                    };
+                    let (id, got) = waits.start(handoff.wait(take));
                     match got {
                         Poll::Ready(lent) => {
                             prop_assert!(line.is_empty());
@@ -52,8 +53,13 @@ proptest! {
                     }
                 }
                 2 => if let Some(id) = waits.pick(choice) {
-                    let expected = granted.iter().position(|(waiter, _)| *waiter == id).map(|at| granted.remove(at).1);
-                    let got = if amount % 2 == 0 { waits.poll(id) } else { waits.poll_elsewhere(id) };
+                    let at = granted.iter().position(|(waiter, _)| *waiter == id);
+                    let expected = at.map(|at| granted.remove(at).1);
+                    let got = if amount % 2 == 0 {
+                        waits.poll(id)
+                    } else {
+                        waits.poll_elsewhere(id)
+                    };
                     match got {
                         Poll::Ready(lent) => {
                             prop_assert_eq!(Some(lent.0), expected);
@@ -70,16 +76,22 @@ proptest! {
                         lost.push(granted.remove(at).1);
                     }
                 },
-                // The short ways, which pass nobody over.
+                // `with_state`, when nobody waits.
                 4 => {
-                    let taken = handoff.with_state(|idle, waiting| if waiting == 0 { idle.pop() } else { None });
+                    let taken = handoff.with_state(|idle, waiting| {
+                        if waiting == 0 { idle.pop() } else { None }
+                    });
                     let expected = if line.is_empty() { idle.pop() } else { None };
                     prop_assert_eq!(taken.as_ref().map(|lent| lent.0), expected);
                     lost.extend(expected);
                 }
                 5 => {
                     let mut lent = Some(Lent(next, Rc::clone(&dropped)));
-                    handoff.with_state(|idle, waiting| if waiting == 0 { idle.extend(lent.take()) });
+                    handoff.with_state(|idle, waiting| {
+                        if waiting == 0 {
+                            idle.extend(lent.take());
+                        }
+                    });
                     prop_assert_eq!(lent.is_none(), line.is_empty());
                     match line.is_empty() {
                         true => idle.push(next),
@@ -108,7 +120,8 @@ proptest! {
                 }
             }
             waits.check(|id| granted.iter().any(|(waiter, _)| *waiter == id));
-            prop_assert_eq!(handoff.with(|idle, waiters| (idle.len(), waiters.len())), (idle.len(), line.len()));
+            let found = handoff.with(|idle, waiters| (idle.len(), waiters.len()));
+            prop_assert_eq!(found, (idle.len(), line.len()));
             prop_assert_eq!(&*dropped.borrow(), &lost);
         }
         drop(waits);

@@ -1,9 +1,8 @@
 //! Random schedules: every primitive against a sequential model.
 //!
-//! A schedule starts waits, polls them, swaps their wakers, drops them in whatever state they are,
-//! and does to the primitive what can be done to it. After each step the model says of every wait
-//! that is left whether it has been granted, and the waker of exactly those must have been woken.
-//! In the end everything is accounted for.
+//! A schedule starts waits, polls them, swaps their wakers, drops them in any state, and calls the
+//! methods of the primitive. After each step the model says which of the remaining waits are
+//! granted. Exactly their wakers must have been woken. In the end everything is accounted for.
 #![cfg(not(loom))]
 
 mod events;
@@ -20,7 +19,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use proptest::prelude::*;
 
-/// One step of a schedule: what to do, and with what.
+/// One step of a schedule: the operation, and its argument.
 pub(crate) type Step = (u8, u8, u8);
 
 pub(crate) fn schedule() -> impl Strategy<Value = Vec<Step>> {
@@ -35,7 +34,7 @@ pub(crate) fn config() -> ProptestConfig {
     }
 }
 
-/// A waker that remembers whether it was woken.
+/// A waker that records whether it was woken.
 #[derive(Default)]
 struct Bell(AtomicBool);
 
@@ -45,10 +44,10 @@ impl Wake for Bell {
     }
 }
 
-/// A wait, and the waker it was last polled with.
+/// A wait, and the waker of its last poll.
 type Waiting<F> = (Pin<Box<F>>, Arc<Bell>);
 
-/// Waits that are under way. Their numbers are never reused.
+/// Current waits. Their numbers are never reused.
 pub(crate) struct Waits<F> {
     waits: Vec<Option<Waiting<F>>>,
 }
@@ -58,15 +57,14 @@ impl<F: Future> Waits<F> {
         Waits { waits: Vec::new() }
     }
 
-    /// Starts a wait and polls it; it is kept if it has to wait. Returns the number it has, or
-    /// would have had.
+    /// Starts a wait and polls it. Keeps it if it must wait. Returns its number.
     pub(crate) fn start(&mut self, wait: F) -> (usize, Poll<F::Output>) {
         self.waits.push(Some((Box::pin(wait), Arc::default())));
         let id = self.waits.len() - 1;
         (id, self.poll(id))
     }
 
-    /// Polls a wait, with the waker it has.
+    /// Polls a wait with its current waker.
     pub(crate) fn poll(&mut self, id: usize) -> Poll<F::Output> {
         let Some((wait, bell)) = &mut self.waits[id] else { panic!("polled a wait that is over") };
         bell.0.store(false, Ordering::Relaxed);
@@ -78,7 +76,7 @@ impl<F: Future> Waits<F> {
         result
     }
 
-    /// Polls a wait as another task would.
+    /// Polls a wait with a new waker, as another task would.
     pub(crate) fn poll_elsewhere(&mut self, id: usize) -> Poll<F::Output> {
         if let Some((_, bell)) = &mut self.waits[id] {
             *bell = Arc::default();
@@ -90,12 +88,12 @@ impl<F: Future> Waits<F> {
         self.waits[id] = None;
     }
 
-    /// The waits that are left.
+    /// The remaining waits.
     pub(crate) fn left(&self) -> Vec<usize> {
         (0..self.waits.len()).filter(|&id| self.waits[id].is_some()).collect()
     }
 
-    /// One of the waits that are left.
+    /// One of the remaining waits.
     pub(crate) fn pick(&self, choice: u8) -> Option<usize> {
         let left = self.left();
         (!left.is_empty()).then(|| left[choice as usize % left.len()])
@@ -106,7 +104,7 @@ impl<F: Future> Waits<F> {
         self.waits[id].as_ref().is_some_and(|(_, bell)| bell.0.load(Ordering::Relaxed))
     }
 
-    /// Checks that exactly those were woken that are granted.
+    /// Checks that exactly the granted waits were woken.
     pub(crate) fn check(&self, granted: impl Fn(usize) -> bool) {
         for id in self.left() {
             assert_eq!(

@@ -1,4 +1,4 @@
-//! Semaphores and locks: whoever waits longest comes first, and no permit is made or lost.
+//! Semaphores and locks: the oldest waiter comes first, and no permit is created or lost.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::task::Poll;
@@ -8,12 +8,12 @@ use toro::{BoundedSemaphore, Lock, Permit, RwLock, Semaphore};
 
 use crate::{Waits, config, schedule};
 
-/// Permits in the simplest terms.
+/// The model of a semaphore.
 struct Model {
     free: i64,
     closed: bool,
     line: VecDeque<(usize, i64)>,
-    /// Granted and not yet polled: how many, or closed.
+    /// Granted and not yet polled: how many permits, or closed.
     granted: BTreeMap<usize, Option<i64>>,
 }
 
@@ -26,7 +26,7 @@ impl Model {
         if self.closed {
             Poll::Ready(None)
         } else if need == 0 {
-            // There is nothing to wait for.
+            // Zero permits never wait.
             Poll::Ready(Some(0))
         } else if self.line.is_empty() && self.free >= need {
             self.free -= need;
@@ -113,7 +113,7 @@ proptest! {
                 },
                 8 => if !held.is_empty() {
                     let permit = held.swap_remove(choice as usize % held.len());
-                    // Of permits beyond a total that was resized, those go first that would be kept back.
+                    // Permits beyond a smaller total are paid first.
                     let kept_back = (-model.free).clamp(0, permit.count().into());
                     total -= i64::from(permit.count()) - kept_back;
                     model.release(kept_back);
@@ -138,7 +138,8 @@ proptest! {
             if let Some((got, expected)) = result {
                 prop_assert_eq!(got.is_pending(), expected.is_pending());
                 if let (Poll::Ready(got), Poll::Ready(expected)) = (got, expected) {
-                    prop_assert_eq!(got.as_ref().map(|permit| i64::from(permit.count())).ok(), expected);
+                    let count = got.as_ref().map(|permit| i64::from(permit.count())).ok();
+                    prop_assert_eq!(count, expected);
                     held.extend(got);
                 }
             }
@@ -151,7 +152,7 @@ proptest! {
         prop_assert_eq!((i64::from(semaphore.available()), semaphore.waiting()), (total, 0));
     }
 
-    /// Only permits that were forgotten can be released.
+    /// Only forgotten permits can be released.
     #[test]
     fn bounded_semaphore(bound in 0u32..5, steps in schedule()) {
         let semaphore = BoundedSemaphore::new(bound);
@@ -200,7 +201,8 @@ proptest! {
             if let Some((got, expected)) = result {
                 prop_assert_eq!(got.is_pending(), expected.is_pending());
                 if let (Poll::Ready(got), Poll::Ready(expected)) = (got, expected) {
-                    prop_assert_eq!(got.as_ref().map(|permit| i64::from(permit.count())).ok(), expected);
+                    let count = got.as_ref().map(|permit| i64::from(permit.count())).ok();
+                    prop_assert_eq!(count, expected);
                     held.extend(got);
                 }
             }
@@ -258,8 +260,8 @@ proptest! {
         prop_assert!(lock.try_acquire().is_some());
     }
 
-    /// A barging lock wakes without granting, so less can be said of each step; but whenever all who were woken have been
-    /// polled and nobody holds the lock, nobody waits.
+    /// A barging lock wakes without granting, so the model says less about each step. But when all
+    /// woken waits have been polled and nobody holds the lock, nobody waits.
     #[test]
     fn barging_lock(overtakers in 1u16..4, steps in schedule()) {
         let lock = Lock::barging((), overtakers);
@@ -282,7 +284,7 @@ proptest! {
             }
         }
         drop(held);
-        // Drain: as long as anyone waits, someone has been woken and gets the lock when polled.
+        // Drain: while anyone waits, someone has been woken and gets the lock when polled.
         while !waits.left().is_empty() {
             let before = waits.left().len();
             let woken: Vec<_> = waits.left().into_iter().filter(|&id| waits.woken(id)).collect();
@@ -295,7 +297,8 @@ proptest! {
         prop_assert!(lock.try_acquire().is_some());
     }
 
-    /// As for the barging lock; and no more newcomers overtake the oldest waiter than were agreed.
+    /// As for the barging lock. In addition, at most the agreed number of newcomers overtakes the
+    /// oldest waiter.
     #[test]
     fn barging_semaphore(overtakers in 1u16..4, steps in schedule()) {
         const ALL: u32 = 3;
@@ -310,7 +313,7 @@ proptest! {
                     let permits = u32::from(amount) % (ALL + 1);
                     polled = Some(waits.start(semaphore.acquire_many(permits)).1);
                     let joined = matches!(polled, Some(Poll::Pending));
-                    // Whoever takes nothing overtakes nobody.
+                    // A newcomer that takes nothing does not overtake.
                     overtaken += u16::from(waiting > 0 && !joined && permits > 0);
                     waiting += usize::from(joined);
                 }
@@ -329,7 +332,7 @@ proptest! {
             let taken: u32 = held.iter().map(Permit::count).sum();
             prop_assert!(taken + semaphore.available() <= ALL, "a permit was made");
             prop_assert!(overtaken <= overtakers, "{} overtook the oldest", overtaken);
-            // Only when someone leaves the line there may be another oldest waiter.
+            // The oldest waiter changes only when one leaves the line.
             if semaphore.waiting() < waiting {
                 overtaken = 0;
             }
@@ -348,7 +351,7 @@ proptest! {
         prop_assert_eq!((semaphore.available(), semaphore.waiting()), (ALL, 0));
     }
 
-    /// A reader needs one permit, an upgradable reader half of them and one, a writer all.
+    /// A reader needs one permit, an upgradable reader half of them plus one, a writer all.
     #[test]
     fn rwlock(steps in schedule()) {
         const HALF: i64 = 1000;
@@ -372,12 +375,16 @@ proptest! {
                 3 => {
                     let (id, got) = options.start(lock.upgradable_read());
                     prop_assert_eq!(got.is_pending(), model.acquire(tag(1, id), HALF).is_pending());
-                    if let Poll::Ready(guard) = got { prop_assert!(optional.replace(guard).is_none()) }
+                    if let Poll::Ready(guard) = got {
+                        prop_assert!(optional.replace(guard).is_none())
+                    }
                 }
                 4 | 5 => {
                     let (id, got) = writes.start(lock.write());
                     prop_assert_eq!(got.is_pending(), model.acquire(tag(2, id), ALL).is_pending());
-                    if let Poll::Ready(guard) = got { prop_assert!(writer.replace(guard).is_none()) }
+                    if let Poll::Ready(guard) = got {
+                        prop_assert!(writer.replace(guard).is_none())
+                    }
                 }
                 6 => if let Some(id) = reads.pick(choice) {
                     let got = reads.poll(id);
@@ -387,12 +394,16 @@ proptest! {
                 7 => if let Some(id) = options.pick(choice) {
                     let got = options.poll_elsewhere(id);
                     prop_assert_eq!(got.is_pending(), model.poll(tag(1, id)).is_pending());
-                    if let Poll::Ready(guard) = got { prop_assert!(optional.replace(guard).is_none()) }
+                    if let Poll::Ready(guard) = got {
+                        prop_assert!(optional.replace(guard).is_none())
+                    }
                 },
                 8 => if let Some(id) = writes.pick(choice) {
                     let got = writes.poll(id);
                     prop_assert_eq!(got.is_pending(), model.poll(tag(2, id)).is_pending());
-                    if let Poll::Ready(guard) = got { prop_assert!(writer.replace(guard).is_none()) }
+                    if let Poll::Ready(guard) = got {
+                        prop_assert!(writer.replace(guard).is_none())
+                    }
                 },
                 9 => if let Some(id) = writes.pick(choice) {
                     writes.drop(id);
@@ -412,7 +423,9 @@ proptest! {
                         if choice % 2 == 0 {
                             readers.push(guard.downgrade());
                             model.release(HALF - 1);
-                        } else if let Err(guard) = guard.try_upgrade().map(|guard| writer = Some(guard)) {
+                        } else if let Err(guard) =
+                            guard.try_upgrade().map(|guard| writer = Some(guard))
+                        {
                             prop_assert!(model.free < ALL - HALF);
                             optional = Some(guard);
                         } else {
@@ -426,19 +439,27 @@ proptest! {
                     }
                     (None, None) => {}
                 },
-                // An upgrade comes before all others, and keeps new readers out.
+                // An upgrade comes before all others, and holds back new readers.
                 13 => if let Some(guard) = optional.take() {
                     let (id, got) = upgrades.start(guard.upgrade());
                     prop_assert_eq!(
                         got.is_pending(),
                         model.acquire_before_all(tag(3, id), ALL - HALF).is_pending()
                     );
-                    if let Poll::Ready(guard) = got { prop_assert!(writer.replace(guard).is_none()) }
+                    if let Poll::Ready(guard) = got {
+                        prop_assert!(writer.replace(guard).is_none())
+                    }
                 },
                 14 => if let Some(id) = upgrades.pick(choice) {
-                    let got = if amount % 2 == 0 { upgrades.poll(id) } else { upgrades.poll_elsewhere(id) };
+                    let got = if amount % 2 == 0 {
+                        upgrades.poll(id)
+                    } else {
+                        upgrades.poll_elsewhere(id)
+                    };
                     prop_assert_eq!(got.is_pending(), model.poll(tag(3, id)).is_pending());
-                    if let Poll::Ready(guard) = got { prop_assert!(writer.replace(guard).is_none()) }
+                    if let Poll::Ready(guard) = got {
+                        prop_assert!(writer.replace(guard).is_none())
+                    }
                 },
                 15 => if let Some(id) = upgrades.pick(choice) {
                     upgrades.drop(id);
@@ -458,7 +479,8 @@ proptest! {
                     (None, None) => {}
                 },
             }
-            prop_assert!(writer.is_none() || (readers.is_empty() && optional.is_none()), "a reader beside a writer");
+            let alone = readers.is_empty() && optional.is_none();
+            prop_assert!(writer.is_none() || alone, "a reader beside a writer");
             reads.check(|id| model.granted.contains_key(&tag(0, id)));
             options.check(|id| model.granted.contains_key(&tag(1, id)));
             writes.check(|id| model.granted.contains_key(&tag(2, id)));

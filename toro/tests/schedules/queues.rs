@@ -8,7 +8,7 @@ use toro::{Closed, PutError, TooManyDone, TryGetError, TryPutError};
 
 use crate::{Step, Waits, config, schedule};
 
-/// A queue in the simplest terms: items, and who was promised one, or a place.
+/// The model of a queue: its items, and who was promised an item or a place.
 struct Model {
     maxsize: usize,
     closed: bool,
@@ -18,7 +18,7 @@ struct Model {
     getters: VecDeque<usize>,
     putters: VecDeque<usize>,
     joiners: Vec<usize>,
-    /// Granted and not polled yet; `false` if the news is that the queue is closed.
+    /// Granted and not yet polled. `false` means that the queue is closed.
     promised_items: Vec<(usize, bool)>,
     promised_places: Vec<(usize, bool)>,
     joined: Vec<usize>,
@@ -50,8 +50,7 @@ impl Model {
         }
     }
 
-    /// The items that nobody has been promised. The others take up no place while nobody waits to
-    /// put.
+    /// The items that are not promised. Promised items take up no place while nobody waits to put.
     fn len(&self) -> usize {
         self.items.len() - kept(&self.promised_items)
     }
@@ -96,11 +95,11 @@ macro_rules! against_model {
             let mut model = Model::new(maxsize, $take);
             let (mut gets, mut puts, mut joins) = (Waits::new(), Waits::new(), Waits::new());
             let mut waiting_items = std::collections::BTreeMap::new();
-            // Gets that were promised an item and dropped: each may put one back beyond `maxsize`.
+            // Dropped gets with a promised item. Each may return one item beyond `maxsize`.
             let mut dropped = 0;
             for (number, (action, choice, amount)) in steps.into_iter().enumerate() {
-                // Few different items in the high bits, so that many are equal for a priority
-                // queue; the rest tells them apart.
+                // The high bits have few different values, so that many items are equal for a
+                // priority queue. The low bits tell them apart.
                 let item = u32::from(amount % 3) << 16 | number as u32;
                 match action % 14 {
                     0 | 1 => {
@@ -250,7 +249,7 @@ macro_rules! against_model {
 
 against_model!(fifo_case, Queue, |items| items.remove(0));
 against_model!(lifo_case, LifoQueue, |items| items.pop().unwrap());
-// The numbers rise, so the whole item is its own order of arrival among equals.
+// The numbers increase, so among equals the whole item gives the order of arrival.
 against_model!(priority_case, PriorityQueue, |items| {
     let lowest = items.iter().enumerate().min_by_key(|(_, item)| **item).unwrap().0;
     items.remove(lowest)

@@ -1,5 +1,5 @@
-//! Waiting on a condition and then for a lock: no notification is lost on the way, and nobody holds
-//! the lock twice.
+//! Waiting on a condition and then for a lock: no notification is lost on the way, and the lock is
+//! never held twice.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::task::Poll;
@@ -9,18 +9,18 @@ use toro::{Condition, Lock};
 
 use crate::{Waits, config, schedule};
 
-/// How far a wait has come.
+/// The stage of a wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
     /// In the condition's line.
     Listens,
-    /// Notified, and not polled since. What was said to one must go on if it leaves.
+    /// Notified, and not polled since. A notification for one waiter must pass on if it leaves.
     Told { one: bool },
     /// In the lock's line, or granted the lock.
     Locks { one: bool },
 }
 
-/// Who waits for the lock: newcomers and those who were notified stand in one line.
+/// The waiters for the lock: newcomers and notified waits share one line.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Who {
     Newcomer(usize),
@@ -52,7 +52,7 @@ impl Model {
         self.held = self.granted.is_some();
     }
 
-    /// Polls for the lock: whether it is there.
+    /// Polls for the lock. Returns whether it got it.
     fn poll(&mut self, who: Who) -> bool {
         let granted = self.granted == Some(who);
         if granted {
@@ -83,7 +83,7 @@ impl Model {
         }
     }
 
-    /// Polls a wait that stands anywhere: whether it returns the lock.
+    /// Polls a wait at any stage. Returns whether it got the lock.
     fn poll_notified(&mut self, id: usize) -> bool {
         let stage = self.stages[&id];
         let returns = match stage {
@@ -135,7 +135,11 @@ proptest! {
                     model.release();
                 },
                 6 | 7 => if let Some(id) = notified.pick(choice) {
-                    let got = if action % 12 == 6 { notified.poll(id) } else { notified.poll_elsewhere(id) };
+                    let got = if action % 12 == 6 {
+                        notified.poll(id)
+                    } else {
+                        notified.poll_elsewhere(id)
+                    };
                     polled = Some((got, model.poll_notified(id)));
                 },
                 8 => if let Some(id) = notified.pick(choice) {
