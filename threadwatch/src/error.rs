@@ -1,16 +1,15 @@
-//! Why a thread could not be given a value, or not be relieved of one.
+//! Why a thread's value was not stored or taken.
 
 use std::fmt;
 
-/// Why the calling thread's value stays as it is.
+/// Why the calling thread's value did not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Error {
-    /// The calling thread is dying: what it left behind has been seen to, or is being seen to just
-    /// now, and nobody would be left to see to anything new.
+    /// The calling thread is dying. What it left behind is being reclaimed or has been, and nothing
+    /// new would be.
     ThreadDying,
-    /// The calling thread is using the value: a [`Ref`](crate::Ref) to it is alive. Drop that
-    /// first.
+    /// The calling thread borrows the value: drop the [`Ref`](crate::Ref) first.
     Borrowed,
 }
 
@@ -22,7 +21,8 @@ impl fmt::Display for Error {
                  use the value here and now, or hand it to another thread"
             }
             Self::Borrowed => {
-                "the calling thread's value is borrowed: drop the `Ref` to it before replacing or taking it"
+                "the calling thread's value is borrowed: \
+                 drop the `Ref` to it before replacing or taking it"
             }
         })
     }
@@ -30,7 +30,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A value that was not stored, given back with the reason.
+/// A value that was not stored, returned with the reason.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Rejected<T> {
     /// The value, untouched.

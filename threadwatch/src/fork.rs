@@ -1,10 +1,10 @@
-//! [`ForkGeneration`]: whether this is still the process that something was made in.
+//! [`ForkGeneration`]: says whether this is still the process in which something was made.
 //!
-//! A handler registered with `pthread_atfork` counts up one atomic in each child. Zero means that
-//! it is not registered yet, and no generation has been handed out. There is deliberately no lock
-//! or once-cell: if another thread were inside it at the moment of a fork, the child would find it
-//! held by a thread that it does not have. Threads that race to register may register it twice; a
-//! fork then counts two, which is as good as one.
+//! A handler registered with `pthread_atfork` increments an atomic in each child. Zero means that
+//! the handler is not registered yet and that no generation has been handed out. There is
+//! deliberately no lock or once-cell. If another thread were inside it during a fork, the child
+//! would find it locked by a thread that it does not have. Threads that race may register the
+//! handler twice. Then a fork counts two, which does no harm.
 
 use std::{
     fmt,
@@ -14,19 +14,21 @@ use std::{
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 
-/// Which process this is, in a line of processes that `fork` made of each other.
+/// Identifies a process in a chain of processes made by `fork`.
 ///
-/// A child has copies of all that its parent had: sockets that the parent still talks on, counts of
-/// threads that do not exist in the child, locks that they held. What must not be used by two
-/// processes notes its generation when it is made, and is left alone when that is no longer the
-/// current one.
+/// A child has copies of everything that its parent had: sockets that the parent still uses, counts
+/// of threads that do not exist in the child, locks that those threads held. An object that two
+/// processes must not share stores the generation in which it was made. Later it compares that with
+/// the current one.
 ///
-/// The generation changes in the child of each `fork`; the parent's stays. It does not change in
-/// `vfork`, `_Fork` and a bare `clone` system call, which run no handlers; nor, of course, across
-/// `exec`, where everything begins anew. Where there is no `fork`, it never changes.
+/// The generation changes in the child of each `fork`, not in the parent. It does not change in
+/// `vfork`, `_Fork` or a bare `clone` system call, because they run no handlers. It does not
+/// survive `exec`. On systems without `fork` it never changes.
 ///
-/// The first call registers the handler, and what was made before the first call cannot be told
-/// apart: ask when the thing is made.
+/// The first call registers the handler. Forks before the first call go unnoticed, so call it when
+/// the object is made.
+///
+/// # Examples
 ///
 /// ```
 /// use threadwatch::ForkGeneration;
@@ -38,25 +40,46 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 pub struct ForkGeneration(NonZeroU64);
 
 impl ForkGeneration {
-    /// The generation of this process. Costs one load of an atomic. Async-signal-safe after the
-    /// first call.
+    /// The generation of this process. Costs one atomic load. Async-signal-safe after the first
+    /// call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use threadwatch::ForkGeneration;
+    ///
+    /// assert_eq!(ForkGeneration::current(), ForkGeneration::current());
+    /// ```
     #[inline]
     pub fn current() -> Self {
-        // Relaxed: it changes only in a child that has but one thread, before `fork` returns in it.
+        // Relaxed: it changes only in a child with a single thread, before `fork` returns there.
         match NonZeroU64::new(GENERATION.load(Relaxed)) {
             Some(generation) => check(Self(generation)),
             None => begin(),
         }
     }
 
-    /// The generation as a number, to be kept in an atomic. Never zero, and greater in a child than
-    /// in its parent; two children of one parent have the same.
+    /// The generation as a number, to be kept in an atomic. Never zero. A child's number is greater
+    /// than its parent's; two children of one parent have the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_ne!(threadwatch::ForkGeneration::current().get(), 0);
+    /// ```
     #[inline]
     pub fn get(self) -> u64 {
         self.0.get()
     }
 
-    /// Whether this process is the one that it was taken in.
+    /// Whether this is the process in which the generation was read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let generation = threadwatch::ForkGeneration::current();
+    /// assert!(generation.is_current());
+    /// ```
     #[inline]
     pub fn is_current(self) -> bool {
         self == Self::current()
@@ -66,8 +89,8 @@ impl ForkGeneration {
 #[cold]
 fn begin() -> ForkGeneration {
     register();
-    // Loses to another thread, or to the handler in a child made just now: either has set it, and
-    // it is not zero.
+    // May lose to another thread, or to the handler in a new child. Both have set a value that is
+    // not zero.
     let seen = match GENERATION.compare_exchange(0, 1, Relaxed, Relaxed) {
         Ok(_) => 1,
         Err(seen) => seen,
@@ -81,22 +104,21 @@ mod unix {
 
     use super::{ForkGeneration, GENERATION};
 
-    /// The process id to compare with, if the handler could not be registered; else zero.
+    /// The process id to compare with if the handler could not be registered, otherwise zero.
     static FALLBACK: AtomicI32 = AtomicI32::new(0);
 
     pub(super) fn register() {
         extern "C" fn child() {
             GENERATION.fetch_add(1, Relaxed);
         }
-        // SAFETY: the handler is a plain function that adds to a static atomic, which is
-        // async-signal-safe.
+        // SAFETY: the handler only increments a static atomic, which is async-signal-safe.
         let refused = unsafe { libc::pthread_atfork(None, None, Some(child)) } != 0;
         if refused {
             FALLBACK.store(pid(), Relaxed);
         }
     }
 
-    /// Without a handler (there was no memory for it), a change of the process id is what tells.
+    /// Without a handler (for lack of memory), a changed process id reveals a fork.
     #[inline]
     pub(super) fn check(seen: ForkGeneration) -> ForkGeneration {
         if FALLBACK.load(Relaxed) == 0 { seen } else { by_process_id() }
@@ -115,7 +137,7 @@ mod unix {
     }
 
     fn pid() -> libc::pid_t {
-        // SAFETY: always successful, no arguments.
+        // SAFETY: takes no arguments and always succeeds.
         unsafe { libc::getpid() }
     }
 }

@@ -1,75 +1,78 @@
-//! Learns that a thread has died, and runs what it left behind.
+//! Detects the death of threads, and reclaims what was pinned to them.
 //!
-//! A connection pinned to a thread must come back when the thread dies. The thread may return,
-//! panic, or be ended by the C code that started it; it will not remember to give anything back.
-//! This crate does it for the thread.
+//! A connection pinned to a thread must return to its pool when the thread dies. The thread may
+//! return, panic, or be ended by the C code that started it. This crate returns the connection in
+//! all of these cases.
 //!
 //! - [`ThreadWatcher`] runs a callback when a thread dies.
-//! - [`PerThread`] holds one value per thread, and gets it back when the thread dies.
-//! - [`ThreadToken`] says which thread this is, with an identity that no later thread inherits.
-//! - [`ForkGeneration`] says whether this is still the process that something was made in.
+//! - [`PerThread`] holds one value per thread, and reclaims it when the thread dies.
+//! - [`ThreadToken`] identifies a thread. Identities are never reused.
+//! - [`ForkGeneration`] says whether this is still the process in which something was made.
 //!
-//! # Why it is not simple
+//! # Why a crate for this
 //!
-//! Drivers that keep a socket for each thread have tried other ways. To look now and then which
-//! threads are still alive loses the socket for as long as nobody looks. To key the sockets by the
-//! system's thread id gives a new thread the socket of a dead one, because ids come back. To put
-//! the socket itself into a thread-local closes it with the thread, so that the next thread has to
-//! connect anew; and what is in a thread-local of a garbage-collected language is released at some
-//! later time, on some other thread, which may be holding the very lock that the release needs.
-//! What works is a thread-local with nothing in it but a destructor, the *vigil*: the destructor is
-//! the news. In Rust it runs on the dying thread, with none of this crate's locks held, because
-//! there are none.
+//! Drivers that keep a socket per thread have tried simpler ways, and each has a flaw:
+//!
+//! - Polling which threads are alive keeps the socket of a dead thread until the next poll.
+//! - Sockets keyed by the system's thread id give a new thread the socket of a dead one, because
+//!   ids are reused.
+//! - A socket in a thread-local is closed with its thread, so the next thread must connect anew.
+//! - In a garbage-collected language, a thread-local is released later and on another thread, which
+//!   may hold the lock that the release needs.
+//!
+//! This crate uses a thread-local that contains only a destructor, the *vigil*. In Rust that
+//! destructor runs on the dying thread. This crate holds no locks while it runs, because it has
+//! none.
 //!
 //! # What counts as death
 //!
-//! A thread dies, for this crate, when its thread-locals are destroyed. That happens on every way
-//! out of a thread: its function returns, it panics, it calls `pthread_exit`, it is cancelled. It
-//! does not matter whether Rust or C started it, or whether this crate is part of the program or of
-//! a shared library loaded later; such a library is not unloaded while a thread it watches is alive
-//! (on Linux, where this is tested).
+//! For this crate, a thread dies when its thread-locals are destroyed. That happens however the
+//! thread ends: its function returns, it panics, it calls `pthread_exit`, or it is cancelled. Rust
+//! or C may have started it. This crate may be part of the program or of a shared library loaded
+//! later. Such a library is not unloaded while a thread that it watches is alive (tested on Linux).
 //!
 //! `JoinHandle::join` and `pthread_join` return after all callbacks have run.
 //!
 //! ## `thread::scope` may return first
 //!
-//! At the end of [`std::thread::scope`], threads that were not joined explicitly are waited for,
-//! but only until their closures have returned: their thread-locals may be destroyed later, and the
-//! callbacks run then. Join the `ScopedJoinHandle` where it matters.
+//! At its end, [`std::thread::scope`] waits for threads that were not joined explicitly, but only
+//! until their closures have returned. Their thread-locals may be destroyed later, and the
+//! callbacks run then. Join the `ScopedJoinHandle` where that matters.
 //!
 //! ## The main thread, and `process::exit`
 //!
-//! When `main` returns or [`std::process::exit`] is called, the process ends, and with it all
-//! threads at once. The thread that ends the process has its thread-locals destroyed on Linux, so
-//! that its callbacks run, the main thread's too if it is the one; on other systems they may not.
-//! All other threads just stop: *their callbacks do not run*. Nothing runs at
-//! [`std::process::abort`], in a crash, at `_exit`, or when a signal kills the process. What must
+//! When `main` returns or [`std::process::exit`] is called, the process ends, and all threads with
+//! it. On Linux, the thread that ends the process has its thread-locals destroyed, so its callbacks
+//! run, also on the main thread. On other systems they may not run. All other threads just stop:
+//! *their callbacks do not run*. Nothing runs on [`std::process::abort`], on a crash, on `_exit`,
+//! or when a signal kills the process. So do not rely on the death of a thread for work that must
+//! happen at the end of a process.
 //! happen at the end of a process should not hang on the death of a thread.
 //!
 //! ## Tasks do not die with threads
 //!
-//! An async task may be polled by many threads and outlives none of them in particular. A
-//! `PerThread` value set in a task belongs to the worker thread that happened to poll it. For what
-//! belongs to a task, keep a guard in the task.
+//! Many threads may poll an async task, and a task does not die with any of them. A `PerThread`
+//! value set in a task belongs to the worker thread that happened to poll it. Keep what belongs to
+//! a task in a guard inside the task.
 //!
-//! ## Thread-locals among each other
+//! ## Order of destruction
 //!
 //! Rust promises no order in which a thread's thread-locals are destroyed. On Linux the one used
-//! first is destroyed last. A destructor that runs before the vigil may still watch and insert; one
-//! that runs after it is told that the thread is dying. Destructors of `pthread_key_create` run
-//! after all those of Rust's: if a thread uses this crate for the very first time in one of these,
+//! first is destroyed last. A destructor that runs before the vigil may still watch and insert. One
+//! that runs after it gets the error that the thread is dying. Destructors of `pthread_key_create`
+//! run after all Rust destructors. If a thread uses this crate for the first time in one of these,
 //! its death is not noticed.
 //!
-//! With `panic = "abort"`, a panic in a callback ends the process, as it does anywhere.
+//! With `panic = "abort"`, a panic in a callback ends the process, like any other panic.
 //!
 //! # Costs
 //!
-//! A watched thread has one small table. [`PerThread::get`] is a look into it: in a function of its
-//! own it costs what a `thread_local!` costs; where the compiler makes a bare read of a
-//! `thread_local!` all but vanish in the code around it, a processor cycle or two more. To watch
-//! costs a few dozen nanoseconds, and one or two hundred the first time on a thread. Per owner,
-//! there is a slot for each thread that has a value, used again after the thread's death. There are
-//! no locks, no background threads and no polling.
+//! A watched thread has one small table, and [`PerThread::get`] is a lookup in it. In a function of
+//! its own it costs as much as a `thread_local!`. Inlined, it costs one or two processor cycles
+//! more, because the compiler optimises a bare `thread_local!` better. Watching costs a few dozen
+//! nanoseconds, and one or two hundred the first time on a thread. Each owner has one slot per
+//! thread with a value, which is reused after the thread's death. There are no locks, no background
+//! threads and no polling.
 
 #![deny(unsafe_code)]
 

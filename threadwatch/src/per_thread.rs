@@ -1,28 +1,28 @@
-//! [`PerThread`]: one value per thread and owner, which goes to `reclaim` when its thread dies.
+//! [`PerThread`]: one value per thread and owner. It goes to `reclaim` when its thread dies.
 //!
-//! An owner is an id and a shared part: the slots and the `reclaim` function. A thread finds its
-//! slot in its own table ([`vigil`](crate::vigil)), by the id, without a lock or an atomic
-//! read-modify-write. The table holds the shared part weakly: a thread that dies after the owner
-//! finds nothing to do. Dropping the owner closes the slots, which drops every value still there,
-//! on the thread that drops the owner.
+//! An owner consists of an id and a shared part: the slots and the `reclaim` function. A thread
+//! finds its slot in its own table ([`vigil`](crate::vigil)) by the id, without a lock or an atomic
+//! read-modify-write. The table holds the shared part weakly, so a thread that dies after the owner
+//! finds nothing to do. Dropping the owner closes the slots. That drops all remaining values, on
+//! the thread that drops the owner.
 //!
-//! Why this is sound, in the order in which it could go wrong:
+//! The following could go wrong, and this is why it does not:
 //!
 //! - *Another thread reads the value.* `get` finds only slots that the calling thread entered in
-//!   its own table, and [`Ref`] is neither `Send` nor `Sync`. A `&T` got from it reaches other
-//!   threads only if `T: Sync`, and not longer than the `Ref` lives.
-//! - *The value goes while a `Ref` to it lives.* Borrows are counted. `insert` and `take` refuse
-//!   while one is out. So does the vigil (a `Ref` may be kept in a thread-local that is destroyed
-//!   later, and `exit` runs the vigil with all of the caller's frames still there): then the last
-//!   `Ref` to be dropped reclaims the value, and a leaked one keeps it until the owner goes. The
-//!   owner cannot go first, because a `Ref` borrows it.
-//! - *The slot goes while the table points to it.* Slots live as long as the shared part, and the
-//!   table's pointer is followed only by someone who has the shared part in hand: the owner, or a
-//!   dying thread that has upgraded its weak reference.
+//!   its own table, and [`Ref`] is neither `Send` nor `Sync`. A `&T` made from it reaches other
+//!   threads only if `T: Sync`, and does not outlive the `Ref`.
+//! - *The value goes away while a `Ref` to it lives.* Borrows are counted, and `insert` and `take`
+//!   refuse while there is one. So does the vigil. (A `Ref` may be in a thread-local that is
+//!   destroyed later, and `exit` runs the vigil while the caller's frames still exist.) Then the
+//!   last `Ref` reclaims the value when it is dropped. A leaked `Ref` keeps the value until the
+//!   owner goes away. The owner cannot go first, because a `Ref` borrows it.
+//! - *The slot goes away while the table points to it.* Slots live as long as the shared part. The
+//!   table's pointer is followed only with the shared part at hand: by the owner, or by a dying
+//!   thread that has upgraded its weak reference.
 //! - *The dying thread and the owner both take the value.* The state of the slot decides; see
 //!   [`slots`](crate::slots).
-//! - *A value made on one thread is dropped on another.* Hence `T: Send`. No two threads see it at
-//!   once, so `T: Sync` is not asked for.
+//! - *A value made on one thread is dropped on another.* Hence `T: Send`. No two threads access it
+//!   at once, so `T: Sync` is not required.
 
 use std::{
     fmt,
@@ -38,24 +38,26 @@ use crate::{
     vigil::{self, Dying, Owner, OwnerId},
 };
 
-/// One value of type `T` for each thread, read without a lock, which goes to a `reclaim` function
-/// when its thread dies.
+/// One value of type `T` per thread, read without a lock. When a thread dies, its value goes to a
+/// `reclaim` function.
 ///
-/// `thread_local!` gives every thread a value, but only one for the whole program, and what becomes
-/// of it when the thread dies is the value's own affair. A `PerThread` belongs to an owner, such as
-/// a connection pool, of which there can be many; and when a thread dies, its value comes back to
-/// that owner.
+/// `thread_local!` gives every thread a value, but only one for the whole program. When the thread
+/// dies, the value is just dropped. A `PerThread` belongs to an owner, for example a connection
+/// pool, and there can be many owners. When a thread dies, its value returns to that owner.
 ///
-/// - `reclaim` runs on the dying thread, once per value that its thread did not
-///   [`take`](Self::take) before. When `JoinHandle::join` returns, it has run. A panic in it is
-///   contained.
-/// - Dropping the `PerThread` drops the values of all threads, on the thread that drops it, and
-///   threads that die later find nothing to do. Threads hold it weakly: they do not keep it alive.
-///   A `reclaim` that is already running on a dying thread may end a little later than the drop.
-/// - A thread that dies with a [`Ref`] still alive (kept in another thread-local) reclaims when the
-///   last `Ref` is dropped; if it was leaked, the value stays until the owner goes.
+/// - `reclaim` runs on the dying thread, once per value that the thread did not
+///   [`take`](Self::take). It has run when `JoinHandle::join` returns. A panic in it goes no
+///   further.
+/// - Dropping the `PerThread` drops the values of all threads, on the thread that drops it. Threads
+///   that die later find nothing to do, and threads do not keep it alive. A `reclaim` that already
+///   runs on a dying thread may end a little after the drop.
+/// - If a thread dies while a [`Ref`] is alive (in another thread-local), the value is reclaimed
+///   when the last `Ref` is dropped. If the `Ref` was leaked, the value stays until the owner goes
+///   away.
 /// - In a child made by `fork`, the values of threads that do not exist there stay until the owner
-///   goes. See [`ForkGeneration`](crate::ForkGeneration).
+///   goes away. See [`ForkGeneration`](crate::ForkGeneration).
+///
+/// # Examples
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
@@ -87,6 +89,7 @@ use crate::{
 ///
 /// assert_eq!(*pool.idle.lock().unwrap(), ["connection 1"]);
 /// ```
+#[doc(alias("ThreadLocal", "thread_local"))]
 pub struct PerThread<T: Send + 'static> {
     id: OwnerId,
     shared: Arc<Shared<T>>,
@@ -98,16 +101,55 @@ struct Shared<T> {
 }
 
 impl<T: Send + 'static> PerThread<T> {
-    /// No thread has a value yet. `reclaim` will be given the value of each thread that dies.
+    /// Creates an owner without values. `reclaim` gets the value of each thread that dies.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use threadwatch::PerThread;
+    ///
+    /// let (sender, reclaimed) = mpsc::channel();
+    /// let numbers = PerThread::new(move |number| sender.send(number).unwrap());
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| numbers.insert(42).unwrap()).join().unwrap();
+    /// });
+    /// assert_eq!(reclaimed.recv(), Ok(42));
+    /// ```
     pub fn new(reclaim: impl Fn(T) + Send + Sync + 'static) -> Self {
         let shared = Shared { slots: Slots::new(), reclaim: Box::new(reclaim) };
         Self { id: OwnerId::next(), shared: Arc::new(shared) }
     }
 
-    /// As [`new`](Self::new), for a `reclaim` that needs the owner, which is held weakly: if the
-    /// owner is gone when a thread dies, that thread's value is dropped.
+    /// Like [`new`](Self::new), for a `reclaim` that needs the owner. The owner is held weakly: if
+    /// it is gone when a thread dies, that thread's value is dropped.
     ///
-    /// Made for `Arc::new_cyclic`, where the `PerThread` is a field of its owner.
+    /// Use it with `Arc::new_cyclic`, where the `PerThread` is a field of its owner.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::{Arc, atomic::{AtomicU32, Ordering::Relaxed}};
+    /// use threadwatch::PerThread;
+    ///
+    /// struct Sum {
+    ///     total: AtomicU32,
+    ///     numbers: PerThread<u32>,
+    /// }
+    ///
+    /// let sum = Arc::new_cyclic(|sum| Sum {
+    ///     total: AtomicU32::new(0),
+    ///     numbers: PerThread::owned_by(sum.clone(), |sum: &Arc<Sum>, number| {
+    ///         sum.total.fetch_add(number, Relaxed);
+    ///     }),
+    /// });
+    /// let thread = std::thread::spawn({
+    ///     let sum = sum.clone();
+    ///     move || sum.numbers.insert(42).unwrap()
+    /// });
+    /// thread.join().unwrap();
+    /// assert_eq!(sum.total.load(Relaxed), 42);
+    /// ```
     pub fn owned_by<O: Send + Sync + 'static>(
         owner: Weak<O>,
         reclaim: impl Fn(&Arc<O>, T) + Send + Sync + 'static,
@@ -122,21 +164,40 @@ impl<T: Send + 'static> PerThread<T> {
     /// The calling thread's value, or `None` if it has none.
     ///
     /// Costs about as much as an access to a `thread_local!`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let numbers = threadwatch::PerThread::new(|_: u32| {});
+    /// assert!(numbers.get().is_none());
+    /// numbers.insert(42)?;
+    /// assert_eq!(*numbers.get().unwrap(), 42);
+    /// # Ok::<(), threadwatch::Rejected<u32>>(())
+    /// ```
     #[inline]
     pub fn get(&self) -> Option<Ref<'_, T>> {
         let slot = self.slot()?;
         // SAFETY: the slot was found in the calling thread's table.
         let full = unsafe { slot.borrow() };
-        // Not `then_some`: the destructor of a `Ref` that is made and not wanted would count out
-        // what was not counted in.
+        // Not `then_some`: it would create a `Ref` in any case, whose destructor would end a borrow
+        // that never began.
         full.then(|| Ref { owner: self, slot, not_send: PhantomData })
     }
 
-    /// The calling thread's value, made by `make` if there is none.
+    /// The calling thread's value. If there is none, `make` makes it.
     ///
     /// # Errors
-    /// [`Error::ThreadDying`] if there is none and the thread can hold nothing new; `make` is then
-    /// not called.
+    ///
+    /// [`Error::ThreadDying`] if there is none and the thread is dying. Then `make` is not called.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let numbers = threadwatch::PerThread::new(|_: u32| {});
+    /// assert_eq!(*numbers.get_or_insert_with(|| 42)?, 42);
+    /// # Ok::<(), threadwatch::Error>(())
+    /// ```
+    #[doc(alias = "get_or")]
     pub fn get_or_insert_with(&self, make: impl FnOnce() -> T) -> Result<Ref<'_, T>, Error> {
         if let Some(value) = self.get() {
             return Ok(value);
@@ -145,22 +206,32 @@ impl<T: Send + 'static> PerThread<T> {
             vigil::alive()?;
         }
         let value = make();
-        // `make` may have inserted one itself: that one stays.
+        // If `make` inserted a value itself, that one stays.
         if self.get().is_none() {
             self.insert(value).map_err(|rejected| rejected.error)?;
         }
         self.get().ok_or(Error::ThreadDying)
     }
 
-    /// Gives the calling thread a value, and returns the one that it had.
+    /// Sets the calling thread's value, and returns the previous one.
     ///
-    /// A thread's first insert claims a slot, which may allocate; when others are taking slots and
-    /// dying at the same time, it looks for one of theirs among all the slots there are.
+    /// A thread's first insert claims a slot, which may allocate. If other threads take slots and
+    /// die at the same time, it searches all slots for a free one.
     ///
     /// # Errors
-    /// Gives the value back with [`Error::Borrowed`] if the thread has a [`Ref`] to the old one, or
-    /// with [`Error::ThreadDying`] if the thread's death has been noticed: the value would not
-    /// be reclaimed.
+    ///
+    /// Returns the value with [`Error::Borrowed`] if the thread has a [`Ref`] to the old one.
+    /// Returns it with [`Error::ThreadDying`] if the thread's death has been noticed, because it
+    /// would not be reclaimed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let numbers = threadwatch::PerThread::new(|_: u32| {});
+    /// assert_eq!(numbers.insert(1)?, None);
+    /// assert_eq!(numbers.insert(2)?, Some(1));
+    /// # Ok::<(), threadwatch::Rejected<u32>>(())
+    /// ```
     pub fn insert(&self, value: T) -> Result<Option<T>, Rejected<T>> {
         let slot = match self.slot() {
             Some(slot) => slot,
@@ -169,8 +240,8 @@ impl<T: Send + 'static> PerThread<T> {
                 Err(Dying) => return Err(Rejected { value, error: Error::ThreadDying }),
             },
         };
-        // SAFETY: the calling thread holds the slot, and `&self` keeps the owner from being closed.
-        // `fill` finds the slot not full, after `take`.
+        // SAFETY: the calling thread holds the slot, and `&self` prevents the closing of the owner.
+        // After `take` the slot is not full, as `fill` requires.
         unsafe {
             if slot.is_borrowed() {
                 return Err(Rejected { value, error: Error::Borrowed });
@@ -181,31 +252,56 @@ impl<T: Send + 'static> PerThread<T> {
         }
     }
 
-    /// Takes the calling thread's value away from it: its death is then none of this owner's
-    /// business. `None` if it has none.
+    /// Takes the calling thread's value, so its death reclaims nothing. Returns `None` if it has
+    /// none.
     ///
     /// # Errors
+    ///
     /// [`Error::Borrowed`] if the thread has a [`Ref`] to it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let numbers = threadwatch::PerThread::new(|_: u32| {});
+    /// numbers.insert(42).unwrap();
+    /// assert_eq!(numbers.take()?, Some(42));
+    /// # Ok::<(), threadwatch::Error>(())
+    /// ```
     pub fn take(&self) -> Result<Option<T>, Error> {
         let Some(slot) = self.slot() else { return Ok(None) };
-        // SAFETY: the calling thread holds the slot, and `&self` keeps the owner from being closed.
+        // SAFETY: the calling thread holds the slot, and `&self` prevents the closing of the owner.
         unsafe { if slot.is_borrowed() { Err(Error::Borrowed) } else { Ok(slot.take()) } }
     }
 
-    /// How many threads have a value at this moment. Walks over all slots.
+    /// The number of threads that have a value at this moment. Visits all slots.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let numbers = threadwatch::PerThread::new(|_: u32| {});
+    /// numbers.insert(42)?;
+    /// assert_eq!(numbers.len(), 1);
+    /// # Ok::<(), threadwatch::Rejected<u32>>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.shared.slots.full()
     }
 
-    /// Whether no thread has a value at this moment. Walks over all slots.
+    /// Whether no thread has a value at this moment. Visits all slots.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(threadwatch::PerThread::new(|_: u32| {}).is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     #[inline]
     fn slot(&self) -> Option<&Slot<T>> {
-        // SAFETY: only `claim` enters this id, with a `Slot<T>` that lives as long as the shared
-        // part, which `self` keeps.
+        // SAFETY: only `claim` enters this id. Its `Slot<T>` lives as long as the shared part,
+        // which `self` keeps alive.
         vigil::find(self.id).map(|slot| unsafe { slot.cast().as_ref() })
     }
 
@@ -214,10 +310,10 @@ impl<T: Send + 'static> PerThread<T> {
         let slot = self.shared.slots.claim();
         let owner: Weak<Shared<T>> = Arc::downgrade(&self.shared);
         let entered = vigil::add(self.id, slot.cast(), owner);
-        // SAFETY: slots live as long as the shared part, which `self` keeps.
+        // SAFETY: slots live as long as the shared part, which `self` keeps alive.
         let slot = unsafe { slot.as_ref() };
         if let Err(dying) = entered {
-            // SAFETY: claimed just now by this thread, and in no table.
+            // SAFETY: this thread has just claimed the slot, and no table contains it.
             unsafe { self.shared.slots.vacate(slot) };
             return Err(dying);
         }
@@ -227,10 +323,10 @@ impl<T: Send + 'static> PerThread<T> {
 
 impl<T: Send + 'static> Owner for Shared<T> {
     unsafe fn thread_died(&self, slot: NonNull<()>) {
-        // SAFETY: the caller entered this slot for this owner, so it is one of ours, and not freed
-        // before `self`.
+        // SAFETY: the caller entered this slot for this owner, so it is one of ours and lives as
+        // long as `self`.
         let slot = unsafe { slot.cast::<Slot<T>>().as_ref() };
-        // SAFETY: the caller holds the slot, and has taken it out of its table.
+        // SAFETY: the caller holds the slot, and has removed it from its table.
         if let Vacated::Value(value) = unsafe { self.slots.vacate(slot) } {
             (self.reclaim)(value);
         }
@@ -239,8 +335,8 @@ impl<T: Send + 'static> Owner for Shared<T> {
 
 impl<T: Send + 'static> Drop for PerThread<T> {
     fn drop(&mut self) {
-        // SAFETY: `&mut self`, and no more calls after this: what may still run is `thread_died`,
-        // hence `vacate`.
+        // SAFETY: `&mut self`, and no calls follow. Only `thread_died` may still run, and it calls
+        // `vacate`.
         unsafe { self.shared.slots.close(drop) };
     }
 }
@@ -261,10 +357,10 @@ impl From<Dying> for Error {
     }
 }
 
-/// The calling thread's value of a [`PerThread`]. While it is alive, the value is neither replaced
-/// nor taken nor reclaimed.
+/// The calling thread's value of a [`PerThread`]. While it is alive, the value is not replaced,
+/// taken or reclaimed.
 ///
-/// It stays on its thread:
+/// A `Ref` stays on its thread:
 ///
 /// ```compile_fail,E0277
 /// # use threadwatch::PerThread;
@@ -283,7 +379,7 @@ impl<T: Send + 'static> Deref for Ref<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: this `Ref` is a borrow counted in, and outlives the reference.
+        // SAFETY: this `Ref` is a counted borrow, and outlives the reference.
         unsafe { self.slot.value() }
     }
 }
@@ -291,7 +387,7 @@ impl<T: Send + 'static> Deref for Ref<'_, T> {
 impl<T: Send + 'static> Drop for Ref<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: counted in when this `Ref` was made, on this thread.
+        // SAFETY: this thread counted the borrow when it made this `Ref`.
         if unsafe { self.slot.release() } {
             self.reclaim();
         }
@@ -301,8 +397,8 @@ impl<T: Send + 'static> Drop for Ref<'_, T> {
 impl<T: Send + 'static> Ref<'_, T> {
     #[cold]
     fn reclaim(&self) {
-        // SAFETY: the vigil of this thread has taken the slot out of the table, and left it to the
-        // last borrow, which is this.
+        // SAFETY: the vigil of this thread has removed the slot from the table, and left it to the
+        // last borrow, which is this one.
         vigil::contain(|| unsafe {
             self.owner.shared.thread_died(NonNull::from(self.slot).cast())
         });

@@ -1,23 +1,23 @@
-//! The values of one owner, one slot a thread, in a list that only ever grows at its head.
+//! The values of one owner: one slot per thread, in a list that grows only at its head.
 //!
-//! A slot is always in one of four states, and the state says who may touch the value in it:
+//! A slot is always in one of four states. The state says who may access its value:
 //!
-//! | state  | meaning                                   | who may move it on                         |
-//! |--------|-------------------------------------------|--------------------------------------------|
-//! | `FREE` | nobody's, no value                        | any thread, by `claim`                     |
-//! | `HELD` | one thread's, no value                    | that thread: `fill`, or `vacate` at death  |
-//! | `FULL` | one thread's, with a value                | that thread: `take`, or `vacate` at death  |
-//! | `GONE` | the owner has closed; final               | nobody                                     |
+//! | state  | meaning                       | who may change it                               |
+//! |--------|-------------------------------|-------------------------------------------------|
+//! | `FREE` | no thread's, no value         | any thread: `claim`                             |
+//! | `HELD` | one thread's, no value        | that thread: `fill`, or `vacate` when it dies   |
+//! | `FULL` | one thread's, with a value    | that thread: `take`, or `vacate` when it dies   |
+//! | `GONE` | the owner has closed; final   | nobody                                          |
 //!
-//! `close` moves a slot from any state to `GONE`. It needs the owner to itself, so it never meets a
-//! `claim`, `fill` or `take`; the one thing it can meet is a thread that is dying just then. Both
-//! want the value, and the state decides: whoever moves the slot out of `FULL` has it.
+//! `close` changes a slot from any state to `GONE`. It needs exclusive access to the owner, so it
+//! never races with `claim`, `fill` or `take`. It can race only with a dying thread. Both want the
+//! value, and the one that changes the state from `FULL` gets it.
 //!
-//! There is no lock. A child made by `fork` while other threads were in here finds nothing locked
-//! for ever; at worst one slot, which a thread that does not exist in the child was about to use,
-//! is lost to it. A slot left by a dead thread is used again by the next newcomer, who looks for it
-//! only when some are known to be free; the list is thus as long as the greatest number of threads
-//! that held a slot at one time. Slots are deallocated with the list.
+//! There is no lock. So a child made by `fork` while other threads were in here finds nothing
+//! locked. At worst it loses one slot, which a thread that does not exist in the child was about to
+//! use. A new thread reuses the slot of a dead one. It searches for it only if some are known to be
+//! free. So the list is as long as the greatest number of threads that held a slot at one time.
+//! Slots are deallocated with the list.
 
 use std::{cell::Cell, mem::MaybeUninit, ptr, ptr::NonNull, sync::atomic::Ordering::*};
 
@@ -30,86 +30,85 @@ const GONE: u8 = 3;
 
 /// In [`Slot::borrows`]: there is no value to borrow.
 const EMPTY: u64 = u64::MAX;
-/// Set in [`Slot::borrows`] when the holder died while it had borrows: the last borrow to end
-/// reclaims the value.
+/// Set in [`Slot::borrows`] when the holder died with borrows. The last borrow reclaims the value.
 const ORPHAN: u64 = 1 << 63;
 
 /// Room for one thread's value.
 pub(crate) struct Slot<T> {
     state: AtomicU8,
-    /// How many borrows of the value are out, and [`ORPHAN`]; or [`EMPTY`]. Only the holder
-    /// touches it, for whom it repeats what `state` says, so that one comparison answers both
-    /// questions of a borrow. A `u64` on every platform: borrows can be leaked, and no program
-    /// lives to leak 2^63 of them.
+    /// The number of borrows, with or without [`ORPHAN`]; or [`EMPTY`]. Only the holder accesses
+    /// it. It repeats part of `state`, so that a borrow needs a single comparison. It is a `u64` on
+    /// all platforms, because borrows can be leaked, and no program can leak 2^63 of them.
     borrows: Cell<u64>,
-    /// Initialised exactly while the state is `FULL`, and while whoever moved it out of `FULL` has
-    /// not yet read it.
+    /// Initialised while the state is `FULL`, and until the thread that changed it from `FULL` has
+    /// read the value.
     value: UnsafeCell<MaybeUninit<T>>,
-    /// The next older slot. Written before the slot is published, never after.
+    /// The next older slot. Written only before the slot is published.
     next: UnsafeCell<*mut Slot<T>>,
 }
 
-/// What became of a slot whose thread is dying.
+/// The result of vacating the slot of a dying thread.
 pub(crate) enum Vacated<T> {
-    /// The value was still there: it is the caller's now, and the slot is free.
+    /// The value was still there. It belongs to the caller now, and the slot is free.
     Value(T),
     /// There was no value, or the owner had taken it.
     Nothing,
-    /// A borrow is out; the slot stays as it is until [`Slot::release`] says that this was the last
-    /// one.
+    /// The value is borrowed. The slot stays as it is until [`Slot::release`] returns true.
     Borrowed,
 }
 
-/// All the slots of one owner.
+/// All slots of one owner.
 pub(crate) struct Slots<T> {
     head: AtomicPtr<Slot<T>>,
-    /// At least as many as are `FREE`: counted up before a slot becomes free and down after it is
-    /// claimed.
+    /// At least the number of `FREE` slots: incremented before a slot becomes free, and decremented
+    /// after it is claimed.
     free: AtomicUsize,
 }
 
-// SAFETY: the list hands values from thread to thread (`vacate` and `close` against `fill`), hence
-// `T: Send`, and never lets two threads see the same value, hence no `T: Sync`. `borrows` and
-// `value` are guarded by `state` as told above.
+// SAFETY: the list moves values between threads (`vacate` and `close` against `fill`), hence `T:
+// Send`. It never lets two threads access the same value, hence no `T: Sync`. `state` guards
+// `borrows` and `value` as described above.
 unsafe impl<T: Send> Send for Slots<T> {}
 // SAFETY: as for `Send`.
 unsafe impl<T: Send> Sync for Slots<T> {}
 
 impl<T> Slot<T> {
-    /// Puts a value in.
+    /// Stores a value.
     ///
     /// # Safety
+    ///
     /// The calling thread holds this slot, the slot is not full, and the owner is not being closed.
     pub(crate) unsafe fn fill(&self, value: T) {
         self.value.with_mut(|cell| {
-            // SAFETY: while the state is `HELD` the cell is the holder's alone.
+            // SAFETY: while the state is `HELD`, only the holder accesses the cell.
             unsafe { (*cell).write(value) };
         });
         self.borrows.set(0);
         self.state.store(FULL, Release);
     }
 
-    /// Takes the value out, if there is one; the slot stays the caller's.
+    /// Takes the value, if there is one. The caller keeps the slot.
     ///
     /// # Safety
-    /// The calling thread holds this slot, no borrow is out, and the owner is not being closed.
+    ///
+    /// The calling thread holds this slot, there is no borrow, and the owner is not being closed.
     pub(crate) unsafe fn take(&self) -> Option<T> {
         if self.borrows.replace(EMPTY) == EMPTY {
             return None;
         }
-        // SAFETY: full, and neither a `close` nor a borrow can be under way by this function's
-        // contract.
+        // SAFETY: the slot is full. By contract there is neither a `close` nor a borrow.
         let value = unsafe { self.read() };
         self.state.store(HELD, Release);
         Some(value)
     }
 
-    /// Counts a borrow in, if there is a value to borrow.
+    /// Counts a borrow, if there is a value.
     ///
-    /// The common case, no other borrow, stores a constant where it could have added: an addition
-    /// waits for the value that the last one stored, a comparison is foreseen.
+    /// The common case, the only borrow, stores a constant instead of a sum. An addition would wait
+    /// for the value that the last one stored, while a comparison is predicted.
     ///
     /// # Safety
+    ///
     /// The calling thread holds this slot.
     #[inline]
     pub(crate) unsafe fn borrow(&self) -> bool {
@@ -131,10 +130,11 @@ impl<T> Slot<T> {
         full
     }
 
-    /// Counts a borrow out. True if the holder has died meanwhile and this was the last borrow.
+    /// Ends a borrow. Returns true if the holder died meanwhile and this was the last borrow.
     ///
     /// # Safety
-    /// The calling thread counted that borrow in.
+    ///
+    /// The calling thread counted this borrow.
     #[inline]
     pub(crate) unsafe fn release(&self) -> bool {
         if self.borrows.get() == 1 {
@@ -152,9 +152,10 @@ impl<T> Slot<T> {
         left == ORPHAN
     }
 
-    /// Whether a borrow is out.
+    /// Whether there is a borrow.
     ///
     /// # Safety
+    ///
     /// The calling thread holds this slot.
     pub(crate) unsafe fn is_borrowed(&self) -> bool {
         let borrows = self.borrows.get();
@@ -164,17 +165,19 @@ impl<T> Slot<T> {
     /// The value.
     ///
     /// # Safety
-    /// The calling thread has a borrow counted in, and the reference does not outlive it.
+    ///
+    /// The calling thread has a counted borrow, which outlives the reference.
     #[inline]
     pub(crate) unsafe fn value(&self) -> &T {
-        // SAFETY: a borrow is out, so the slot is full and nobody moves the value.
+        // SAFETY: there is a borrow, so the slot is full and nobody moves the value.
         self.value.with(|cell| unsafe { (*cell).assume_init_ref() })
     }
 
     /// # Safety
-    /// The value is initialised, the caller alone may read it, and nobody reads it again.
+    ///
+    /// The value is initialised, only the caller may read it, and nobody reads it again.
     unsafe fn read(&self) -> T {
-        // SAFETY: this function's contract.
+        // SAFETY: the caller upholds it.
         self.value.with_mut(|cell| unsafe { (*cell).assume_init_read() })
     }
 }
@@ -189,7 +192,7 @@ impl<T> Slots<T> {
     pub(crate) fn claim(&self) -> NonNull<Slot<T>> {
         if self.free.load(Relaxed) > 0 {
             for slot in self.iter() {
-                // Acquire: what the thread that left this slot did to it is over.
+                // Acquire: the previous holder's accesses are over.
                 if slot.state.compare_exchange(FREE, HELD, Acquire, Relaxed).is_ok() {
                     self.free.fetch_sub(1, Relaxed);
                     return NonNull::from(slot);
@@ -208,24 +211,25 @@ impl<T> Slots<T> {
         }));
         let mut head = self.head.load(Relaxed);
         loop {
-            // SAFETY: not published yet, so still ours alone.
+            // SAFETY: the slot is not published yet, so only this thread accesses it.
             unsafe { (*slot).next.with_mut(|next| *next = head) };
-            // Release: whoever walks the list sees the slot complete. Nothing is ever unlinked, so
-            // there is no ABA.
+            // Release: threads that walk the list see a complete slot. Nothing is ever unlinked, so
+            // there is no ABA problem.
             match self.head.compare_exchange(head, slot, Release, Relaxed) {
                 Ok(_) => break,
                 Err(newer) => head = newer,
             }
         }
-        // SAFETY: `Box::into_raw` is never null.
+        // SAFETY: `Box::into_raw` never returns null.
         unsafe { NonNull::new_unchecked(slot) }
     }
 
-    /// Gives up a slot, because its holder is dying. May run at the same time as `close`.
+    /// Gives up a slot because its holder is dying. May run concurrently with `close`.
     ///
     /// # Safety
-    /// The calling thread holds `slot`, which belongs to this list, and does not touch it again
-    /// except, after [`Vacated::Borrowed`], through the borrows that are out.
+    ///
+    /// The calling thread holds `slot`, which belongs to this list. It does not access the slot
+    /// again, except through existing borrows after [`Vacated::Borrowed`].
     pub(crate) unsafe fn vacate(&self, slot: &Slot<T>) -> Vacated<T> {
         // SAFETY: the caller holds the slot.
         if unsafe { slot.is_borrowed() } {
@@ -234,43 +238,44 @@ impl<T> Slots<T> {
         }
         slot.borrows.set(EMPTY);
         let left = match slot.state.compare_exchange(FULL, HELD, Acquire, Relaxed) {
-            // SAFETY: this very exchange moved the slot out of `FULL`, so the value is ours.
+            // SAFETY: this exchange changed the state from `FULL`, so the value is ours.
             Ok(_) => Vacated::Value(unsafe { slot.read() }),
             Err(_) => Vacated::Nothing,
         };
         self.free.fetch_add(1, Relaxed);
-        // Release: the next holder starts after all we did. It fails only if the owner has closed:
-        // then nobody counts.
+        // Release: the next holder starts after all accesses here. Fails only if the owner has
+        // closed, and then `free` no longer matters.
         let _ = slot.state.compare_exchange(HELD, FREE, Release, Relaxed);
         left
     }
 
-    /// Takes every value out, one at a time, and leaves every slot `GONE`. To call it again is
-    /// harmless: it goes on with what was left if `each` panicked.
+    /// Takes all values out, one at a time, and leaves every slot `GONE`. Calling it again is
+    /// harmless: it continues if `each` panicked.
     ///
     /// # Safety
-    /// Nothing but `vacate` and `close` runs on this list from now on.
+    ///
+    /// From now on only `vacate` and `close` run on this list.
     pub(crate) unsafe fn close(&self, mut each: impl FnMut(T)) {
         for slot in self.iter() {
-            // Acquire: pairs with `fill`, so that the value is complete. (Whoever has the owner to
-            // itself knows that anyway; the pair makes it true within this file.)
+            // Acquire: pairs with `fill`, so the value is complete. (Exclusive access to the owner
+            // implies that too; the pair makes it true within this file.)
             if slot.state.swap(GONE, Acquire) == FULL {
-                // SAFETY: this very swap moved the slot out of `FULL`, so the value is ours.
+                // SAFETY: this swap changed the state from `FULL`, so the value is ours.
                 each(unsafe { slot.read() });
             }
         }
     }
 
-    /// How many slots have a value at this moment.
+    /// The number of slots that have a value at this moment.
     pub(crate) fn full(&self) -> usize {
-        // Relaxed: others come and go while this counts.
+        // Relaxed: other threads change the states while this counts.
         self.iter().filter(|slot| slot.state.load(Relaxed) == FULL).count()
     }
 
     fn iter(&self) -> impl Iterator<Item = &Slot<T>> {
         let mut at: *const Slot<T> = self.head.load(Acquire);
         std::iter::from_fn(move || {
-            // SAFETY: slots are published complete and live as long as the list; their fields are
+            // SAFETY: slots are published complete and live as long as the list. Their fields are
             // cells and atomics.
             let slot = unsafe { at.as_ref() }?;
             // SAFETY: nobody writes it any more.
@@ -282,11 +287,11 @@ impl<T> Slots<T> {
 
 impl<T> Drop for Slots<T> {
     fn drop(&mut self) {
-        // SAFETY: `&mut self`: nothing at all runs on this list any more.
+        // SAFETY: `&mut self`, so nothing else runs on this list.
         unsafe { self.close(drop) };
         let mut at = self.head.load(Relaxed);
         while !at.is_null() {
-            // SAFETY: made by `Box::into_raw` in `push`, and freed here only.
+            // SAFETY: `push` made it with `Box::into_raw`, and it is freed only here.
             let slot = unsafe { Box::from_raw(at) };
             // SAFETY: `&mut self`.
             at = slot.next.with(|next| unsafe { *next });

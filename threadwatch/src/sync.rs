@@ -1,5 +1,4 @@
-//! The atomics and cells of [`slots`](crate::slots): those of `std`, or loom's when a model is
-//! being checked.
+//! The atomics and cells of [`slots`](crate::slots): those of `std`, or loom's under `cfg(loom)`.
 
 #[cfg(loom)]
 pub(crate) use loom::{
@@ -10,7 +9,7 @@ pub(crate) use loom::{
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize};
 
-/// `std`'s cell under the face of loom's, so that the code which uses it is written once.
+/// `std`'s cell with loom's interface, so that the code which uses it is written once.
 #[cfg(not(loom))]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 

@@ -1,8 +1,8 @@
-//! [`ThreadToken`]: an identity that is never recycled.
+//! [`ThreadToken`]: a thread identity that is never reused.
 //!
-//! Tokens are counted up from one and handed out at the first question. A thread keeps its token in
-//! a thread-local without a destructor, so that it has the same one to its very end, also in the
-//! destructors that run as it dies.
+//! Tokens are counted up from one, and a thread gets its token at its first call. It keeps the
+//! token in a thread-local without a destructor. So it has the same token until its very end, also
+//! in the destructors that run while it dies.
 
 use std::{
     cell::Cell,
@@ -11,15 +11,17 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// Which thread: an identity that no other thread of this process ever has, before or after.
+/// Identifies a thread. No other thread of this process ever has the same token.
 ///
-/// The operating system gives the id of a dead thread to the next one it starts, which is how a new
-/// thread comes to be taken for a dead one and inherits what that one left. A token does not come
-/// back. It is 64 bits wide, so it does not wrap around.
+/// The operating system reuses the id of a dead thread. Then a new thread is mistaken for the dead
+/// one, and gets what that one left behind. Tokens are not reused. They are 64 bits wide, so they
+/// do not wrap around.
 ///
-/// It works on any thread, whoever started it, and at any time in the thread's life, also in the
-/// destructors of thread-locals. Across `fork` the surviving thread keeps its token; tokens are
-/// compared within one process.
+/// Tokens work on all threads, whether Rust or C started them, and at any time in a thread's life,
+/// also in destructors of thread-locals. After `fork` the surviving thread keeps its token. Compare
+/// tokens only within one process.
+///
+/// # Examples
 ///
 /// ```
 /// use threadwatch::ThreadToken;
@@ -34,6 +36,15 @@ pub struct ThreadToken(NonZeroU64);
 
 impl ThreadToken {
     /// The token of the calling thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use threadwatch::ThreadToken;
+    ///
+    /// assert_eq!(ThreadToken::current(), ThreadToken::current());
+    /// ```
+    #[doc(alias = "ThreadId")]
     #[inline]
     pub fn current() -> Self {
         thread_local! {
@@ -49,6 +60,13 @@ impl ThreadToken {
     }
 
     /// The token as a number, for logs. Never zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let number = threadwatch::ThreadToken::current().get();
+    /// assert_ne!(number, 0);
+    /// ```
     pub const fn get(self) -> u64 {
         self.0.get()
     }
@@ -56,7 +74,7 @@ impl ThreadToken {
     #[cold]
     fn next() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        // At one a nanosecond, 2^64 take 584 years; `MIN` is never reached.
+        // At one per nanosecond, 2^64 tokens last 584 years, so `MIN` is never used here.
         Self(NonZeroU64::new(LAST.fetch_add(1, Relaxed) + 1).unwrap_or(NonZeroU64::MIN))
     }
 }

@@ -1,16 +1,16 @@
-//! What one thread has at stake: a table from owner to slot, and the vigil whose destructor is the
-//! news of the thread's death.
+//! A thread's table from owners to slots, and the vigil, whose destructor runs when the thread
+//! dies.
 //!
 //! The table is an open-addressed hash table with linear probing, keyed by [`OwnerId`]. Ids are
-//! counted up and never used again, so their low bits spread of themselves and the entry of an
-//! owner that is gone is never mistaken for another's; such entries are swept out when the table
-//! grows. It sits in a thread-local that has no destructor, and can therefore be read at any time
-//! in a thread's life, also while its other thread-locals are being destroyed.
+//! counted up and never reused. So their low bits are spread evenly, and the entry of a dropped
+//! owner is never mistaken for another's. Such entries are removed when the table grows. The table
+//! is in a thread-local without a destructor. So it can be read at any time in a thread's life,
+//! also while its other thread-locals are being destroyed.
 //!
-//! The vigil is a thread-local with nothing in it but a destructor. The first entry of a thread
-//! arms it. When it goes off, the thread counts as dying: each entry is taken out of the table and
-//! then told to its owner, if that still exists, with panics contained. From then on the table
-//! takes no new entry, since nobody would be left to see to it.
+//! The vigil is a thread-local that contains only a destructor. The first entry of a thread arms
+//! it. When its destructor runs, the thread counts as dying. Each entry is removed from the table
+//! and then reported to its owner, if that still exists. Panics go no further. From then on the
+//! table takes no new entry, because nothing would reclaim it.
 
 use std::{
     cell::Cell,
@@ -23,45 +23,46 @@ use std::{
     },
 };
 
-/// Which owner a slot belongs to. Never used twice.
+/// The identity of an owner. Never reused.
 ///
-/// A multiple of the size of an [`Entry`], so that an id, masked, is an offset into the table as it
-/// stands.
+/// A multiple of the size of an [`Entry`], so that an id, masked, is a byte offset into the table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OwnerId(u64);
 
 impl OwnerId {
     const STEP: u64 = size_of::<Entry>() as u64;
     const NONE: Self = Self(0);
-    /// An entry that was there: probing goes on past it.
+    /// Marks an entry that was removed. Probing continues past it.
     const SETTLED: Self = Self(u64::MAX);
 
     pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(OwnerId::STEP);
-        // 2^59 owners last for eighteen years at one a nanosecond.
+        // 2^59 owners last eighteen years at one per nanosecond.
         Self(NEXT.fetch_add(Self::STEP, Relaxed))
     }
 
-    /// Where in a table of `mask + 1` entries to look first.
+    /// The first place to look in a table of `mask + 1` entries.
     fn place(self, mask: usize) -> usize {
         (self.0 / Self::STEP) as usize & mask
     }
 }
 
-/// An owner, as a dying thread sees it.
+/// An owner, as seen by a dying thread.
 pub(crate) trait Owner: Send + Sync {
-    /// Sees to what the calling thread, which is dying, left in `slot`.
+    /// Reclaims what the calling, dying thread left in `slot`.
     ///
     /// # Safety
-    /// This thread gave `slot` to [`add`] for this owner, and no longer finds it in its table.
+    ///
+    /// This thread passed `slot` to [`add`] for this owner, and has removed it from its table.
     unsafe fn thread_died(&self, slot: NonNull<()>);
 }
 
-/// The calling thread is dying: it can hold nothing new.
+/// The calling thread is dying and takes nothing new.
 #[derive(Debug)]
 pub(crate) struct Dying;
 
-/// 32 bytes on every platform; not by its alignment, which allocators make one pay for.
+/// 32 bytes on all platforms. Padded, not aligned, because a large alignment costs memory in
+/// allocators.
 struct Entry {
     id: Cell<OwnerId>,
     slot: Cell<NonNull<()>>,
@@ -73,28 +74,27 @@ const _: () = assert!(size_of::<Entry>() == 32);
 
 #[derive(Clone, Copy, PartialEq)]
 enum Phase {
-    /// No entry yet; the vigil is not armed.
+    /// No entry yet, and the vigil is not armed.
     Unwatched,
     Watched,
-    /// The vigil has gone off.
+    /// The vigil's destructor has begun.
     Dying,
 }
 
 struct Table {
     /// The first of a power of two of entries: of a leaked box, or [`NOTHING`].
     entries: Cell<NonNull<Entry>>,
-    /// The offset of the last of them, in bytes; zero for `NOTHING`.
+    /// The byte offset of the last entry; zero for `NOTHING`.
     reach: Cell<usize>,
-    /// Entries that are not `NONE`.
+    /// The number of entries that are not `NONE`.
     used: Cell<usize>,
     phase: Cell<Phase>,
 }
 
-/// The table of every thread that has none of its own, so that looking something up need not ask
-/// whether there is one.
+/// The table of all threads that have none of their own, so that a lookup need not check for one.
 struct Nothing(Entry);
 
-// SAFETY: only its id is ever read, and nothing in it is ever written: `Table::own` passes it over.
+// SAFETY: only the id is ever read, and nothing is ever written: `Table::own` skips it.
 unsafe impl Sync for Nothing {}
 
 static NOTHING: Nothing = Nothing(Entry::none());
@@ -113,13 +113,13 @@ thread_local! {
     static VIGIL: Vigil = const { Vigil };
 }
 
-/// The slot that the calling thread holds for `id`.
+/// The calling thread's slot for `id`.
 #[inline]
 pub(crate) fn find(id: OwnerId) -> Option<NonNull<()>> {
     TABLE.with(|table| {
         let offset = id.0 as usize & table.reach.get();
-        // SAFETY: the offset is a multiple of an entry's size and within the table, and nothing in
-        // here replaces it.
+        // SAFETY: the offset is a multiple of an entry's size and lies within the table, which is
+        // not replaced here.
         let entry = unsafe { table.entries.get().byte_add(offset).as_ref() };
         if entry.id.get() == id {
             Some(entry.slot.get())
@@ -131,12 +131,12 @@ pub(crate) fn find(id: OwnerId) -> Option<NonNull<()>> {
     })
 }
 
-/// Whether the calling thread can still hold something new.
+/// Fails if the calling thread is dying.
 pub(crate) fn alive() -> Result<(), Dying> {
     TABLE.with(|table| if table.phase.get() == Phase::Dying { Err(Dying) } else { Ok(()) })
 }
 
-/// Enters `slot` for an owner that the calling thread holds no slot for, and arms the vigil.
+/// Enters `slot` for an owner for which the calling thread has no slot, and arms the vigil.
 pub(crate) fn add(id: OwnerId, slot: NonNull<()>, owner: Weak<dyn Owner>) -> Result<(), Dying> {
     alive()?;
     debug_assert!(find(id).is_none());
@@ -145,7 +145,7 @@ pub(crate) fn add(id: OwnerId, slot: NonNull<()>, owner: Weak<dyn Owner>) -> Res
             VIGIL.try_with(|_| ()).map_err(|_| Dying)?;
             table.phase.set(Phase::Watched);
         }
-        // Kept at most three quarters full, so that probing is short and ends.
+        // At most three quarters full, so that probing is short and ends.
         if (table.used.get() + 1) * 4 > table.own().len() * 3 {
             table.grow();
         }
@@ -166,24 +166,24 @@ impl Entry {
 }
 
 impl Table {
-    /// The thread's own entries: none at all, if it has no table of its own.
+    /// The thread's own entries. Empty if it has no table of its own.
     ///
     /// The reference must not be used after `replace`.
     fn own(&self) -> &[Entry] {
-        // SAFETY: `replace` frees the table, and nothing else does.
+        // SAFETY: only `replace` frees the table.
         self.allocation().map_or(&[], |entries| unsafe { entries.as_ref() })
     }
 
     /// The leaked box of the thread's entries, if it has a table of its own.
     ///
-    /// It is made of the pointer that leaking the box gave, which alone may free it: a pointer made
-    /// of a reference to the entries may not.
+    /// The pointer comes from leaking the box, because only that pointer may free it. A pointer
+    /// made from a reference to the entries may not.
     fn allocation(&self) -> Option<NonNull<[Entry]>> {
         let last = self.reach.get() / size_of::<Entry>();
         (last != 0).then(|| NonNull::slice_from_raw_parts(self.entries.get(), last + 1))
     }
 
-    /// Looks for an entry that is not in the first place for it.
+    /// Looks for an entry that is not in its first place.
     #[cold]
     fn probe(&self, id: OwnerId) -> Option<NonNull<()>> {
         let entries = self.own();
@@ -198,7 +198,7 @@ impl Table {
         None
     }
 
-    /// Puts an entry where there is room for one.
+    /// Stores an entry in a free place.
     fn enter(&self, id: OwnerId, slot: NonNull<()>, owner: Weak<dyn Owner>) {
         let entries = self.own();
         let mask = entries.len() - 1;
@@ -212,8 +212,8 @@ impl Table {
         self.used.set(self.used.get() + 1);
     }
 
-    /// Moves to a table with room for as many again as there are owners left; those that are gone
-    /// stay behind.
+    /// Moves to a table with room for twice the remaining owners. Entries of dropped owners are not
+    /// moved.
     fn grow(&self) {
         let living: Vec<_> = self
             .own()
@@ -230,7 +230,7 @@ impl Table {
         }
     }
 
-    /// Frees the table and puts `new` in its place: empty, or a power of two of at least 2.
+    /// Frees the table and replaces it with `new`: empty, or a power of two of at least 2.
     fn replace(&self, new: Box<[Entry]>) {
         let old = self.allocation();
         if new.is_empty() {
@@ -248,21 +248,21 @@ impl Table {
         }
     }
 
-    /// Tells every owner of the death, then frees the table.
+    /// Reports the death to every owner, then frees the table.
     fn settle(&self) {
         self.phase.set(Phase::Dying);
-        // Foreign code runs in this loop, and may well call back; but what replaces the table is
-        // `add`, which refuses in this phase, and the line after the loop.
+        // This loop runs user code, which may call back. But only `add`, which refuses in this
+        // phase, and the line after the loop replace the table.
         for entry in self.own() {
             let Some(owner) = entry.owner.take() else { continue };
-            // Out of the table before the owner hears of it: what the owner does now finds nothing
-            // of this entry.
+            // Removed before the owner learns of it, so the owner's code no longer finds this
+            // entry.
             entry.id.set(OwnerId::SETTLED);
             let slot = entry.slot.get();
             contain(|| {
                 if let Some(owner) = owner.upgrade() {
-                    // SAFETY: entered by this thread together with this owner, and taken out just
-                    // now.
+                    // SAFETY: this thread entered the slot together with this owner, and has just
+                    // removed it.
                     unsafe { owner.thread_died(slot) };
                 }
             });
@@ -277,12 +277,12 @@ impl Drop for Vigil {
     }
 }
 
-/// Runs `f`, and keeps a panic in it from going further. The panic hook has reported it by then.
+/// Runs `f` and swallows a panic. The panic hook has reported it.
 ///
-/// A panic that leaves the destructor of a thread-local would end the process.
+/// A panic that left the destructor of a thread-local would end the process.
 pub(crate) fn contain(f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        // What was thrown may itself panic when dropped, and so on: the second is leaked.
+        // The payload may panic when it is dropped. The payload of that second panic is leaked.
         if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             std::mem::forget(second);
         }

@@ -1,7 +1,7 @@
 //! [`ThreadWatcher`]: runs a callback when a thread dies.
 //!
-//! A watcher is a [`PerThread`] whose values are the callbacks, and whose way of reclaiming one is
-//! to call it.
+//! A watcher is a [`PerThread`] whose values are the callbacks. Reclaiming a callback means calling
+//! it.
 
 use std::fmt;
 
@@ -11,23 +11,23 @@ type Callback = Box<dyn FnOnce() + Send>;
 
 /// Runs a callback when a thread dies.
 ///
-/// A thread says of itself that it wants to be watched. When it dies, however it was started and
-/// whether it returns or panics, its callback runs, exactly once, on the dying thread itself, and
-/// before `JoinHandle::join` returns.
+/// A thread registers itself. When it dies, its callback runs exactly once, on the dying thread,
+/// before `JoinHandle::join` returns. It does not matter who started the thread, or whether it
+/// returns or panics.
 ///
-/// - A callback may take locks, contended ones too: it runs with none held.
-/// - A panic in a callback is reported by the panic hook and goes no further; the other callbacks
-///   run.
-/// - A callback may use this crate: what it may expect of it is told in [`Watch::ThreadDying`]. It
-///   may use thread-locals; those that are destroyed already answer `LocalKey::try_with` with an
-///   error, and `with` with a panic.
-/// - Callbacks of several watchers on one thread are independent of each other, and run in no
-///   particular order.
-/// - Dropping the watcher drops all its callbacks uncalled. Threads do not keep it alive. A
-///   callback that is already running on a dying thread may end a little later than the drop.
+/// - A callback may take locks, also contended ones: no lock of this crate is held.
+/// - The panic hook reports a panic in a callback. The panic goes no further, and the other
+///   callbacks run.
+/// - A callback may use this crate, see [`Watch::ThreadDying`]. It may use thread-locals. On those
+///   that are already destroyed, `LocalKey::try_with` returns an error and `with` panics.
+/// - Callbacks of several watchers on one thread are independent, and run in no particular order.
+/// - Dropping the watcher drops all its callbacks without calling them. Threads do not keep it
+///   alive. A callback that already runs on a dying thread may end a little after the drop.
 ///
-/// What counts as death, and when it is not noticed, is told in the [documentation of the
-/// crate](crate#what-counts-as-death).
+/// The [documentation of the crate](crate#what-counts-as-death) says what counts as death, and when
+/// it is not noticed.
+///
+/// # Examples
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -53,32 +53,56 @@ pub struct ThreadWatcher {
     callbacks: PerThread<Callback>,
 }
 
-/// What came of [`ThreadWatcher::watch`].
+/// The result of [`ThreadWatcher::watch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use = "the callback was dropped uncalled unless this is `Watch::Started`"]
 pub enum Watch {
-    /// The calling thread is watched from now on: the callback will run when it dies.
+    /// The calling thread is watched. The callback will run when it dies.
     Started,
-    /// This watcher was watching the calling thread already. Nothing has changed; the new callback
-    /// was dropped.
+    /// This watcher already watches the calling thread. Nothing changed, and the new callback was
+    /// dropped.
     Already,
-    /// The calling thread is dying, and nobody is left to notice: its callbacks are running, or
-    /// have run. The callback was dropped.
+    /// The calling thread is dying: its callbacks are running or have run. The new callback was
+    /// dropped.
     ///
-    /// Only a callback, or the destructor of another thread-local, ever sees this. Whoever does is
-    /// itself the news of the thread's death, and can do now what the callback would have done.
+    /// Only a callback, or the destructor of another thread-local, ever gets this. It runs at the
+    /// thread's death itself, so it can do the work of the callback directly.
     ThreadDying,
 }
 
 impl ThreadWatcher {
-    /// Watches no thread yet.
+    /// Creates a watcher that watches no thread yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let watcher = threadwatch::ThreadWatcher::new();
+    /// assert_eq!(watcher.watched(), 0);
+    /// ```
     pub fn new() -> Self {
         Self { callbacks: PerThread::new(|callback: Callback| callback()) }
     }
 
     /// Watches the calling thread: `callback` runs on it when it dies.
     ///
-    /// `callback` is `Send` because dropping the watcher drops it, on whatever thread that happens.
+    /// `callback` must be `Send`, because dropping the watcher drops it, possibly on another
+    /// thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use threadwatch::{ThreadWatcher, Watch};
+    ///
+    /// let (watcher, (sender, deaths)) = (ThreadWatcher::new(), mpsc::channel());
+    /// std::thread::scope(|scope| {
+    ///     let thread = scope.spawn(|| {
+    ///         assert_eq!(watcher.watch(move || sender.send("died").unwrap()), Watch::Started);
+    ///     });
+    ///     thread.join().unwrap();
+    /// });
+    /// assert_eq!(deaths.recv(), Ok("died"));
+    /// ```
     pub fn watch(&self, callback: impl FnOnce() + Send + 'static) -> Watch {
         if self.is_watching() {
             return Watch::Already;
@@ -89,22 +113,48 @@ impl ThreadWatcher {
         }
     }
 
-    /// No longer watches the calling thread: its death will run nothing of this watcher. Returns
+    /// Stops watching the calling thread: its death runs no callback of this watcher. Returns
     /// whether it was watched.
     ///
-    /// In a callback of another watcher, this still keeps the callback of this one from running, if
-    /// it has not run.
+    /// In a callback of another watcher, this still prevents the callback of this one, if that has
+    /// not run yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use threadwatch::{ThreadWatcher, Watch};
+    ///
+    /// let watcher = ThreadWatcher::new();
+    /// assert_eq!(watcher.watch(|| unreachable!()), Watch::Started);
+    /// assert!(watcher.unwatch());
+    /// ```
     pub fn unwatch(&self) -> bool {
-        // Nothing but `is_watching` ever borrows a callback, so that `Borrowed` does not happen.
+        // Only `is_watching` ever borrows a callback, so `Borrowed` does not happen.
         matches!(self.callbacks.take(), Ok(Some(_)))
     }
 
     /// Whether this watcher watches the calling thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!threadwatch::ThreadWatcher::new().is_watching());
+    /// ```
     pub fn is_watching(&self) -> bool {
         self.callbacks.get().is_some()
     }
 
-    /// How many threads this watcher watches at this moment.
+    /// The number of threads that this watcher watches at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use threadwatch::{ThreadWatcher, Watch};
+    ///
+    /// let watcher = ThreadWatcher::new();
+    /// assert_eq!(watcher.watch(|| {}), Watch::Started);
+    /// assert_eq!(watcher.watched(), 1);
+    /// ```
     pub fn watched(&self) -> usize {
         self.callbacks.len()
     }

@@ -37,7 +37,7 @@ fn callbacks_take_contended_locks() {
                 })
             })
             .collect();
-        // Every one is in its callback, before or at the lock, which is held here.
+        // All threads are in their callbacks, before or at the lock, which is held here.
         for _ in 0..THREADS {
             arrivals.recv().unwrap();
         }
@@ -64,7 +64,7 @@ fn thread_locals_work_inside_a_callback() {
             let (touched, witness) = (touched.clone(), Dropped(disposed.clone()));
             let watch = watcher.watch(move || {
                 PLAIN.set(PLAIN.get() + 1);
-                // Used for the first time while the thread is dying: it is destroyed all the same.
+                // First used while the thread is dying. It is still destroyed.
                 FRESH.with(|fresh| *fresh.borrow_mut() = Some(witness));
                 touched.fetch_add(PLAIN.get() as usize, SeqCst);
             });
@@ -78,7 +78,7 @@ fn thread_locals_work_inside_a_callback() {
 }
 
 #[test]
-fn watching_again_inside_a_callback_is_refused_and_loses_nothing() {
+fn watch_inside_a_callback_is_refused_and_loses_nothing() {
     let watchers: Arc<Vec<ThreadWatcher>> =
         Arc::new((0..5).map(|_| ThreadWatcher::new()).collect());
     let newcomer = Arc::new(ThreadWatcher::new());
@@ -103,7 +103,7 @@ fn watching_again_inside_a_callback_is_refused_and_loses_nothing() {
                     assert_eq!(again(&newcomer), Watch::ThreadDying);
                     assert!(!newcomer.is_watching());
                     for other in ours.iter() {
-                        // Of the others, some have run and some are still to run.
+                        // Some of the others have run, and some will still run.
                         let expected =
                             if other.is_watching() { Watch::Already } else { Watch::ThreadDying };
                         assert_eq!(again(other), expected);
@@ -121,9 +121,9 @@ fn watching_again_inside_a_callback_is_refused_and_loses_nothing() {
     assert_eq!(disposed.load(SeqCst), made.load(SeqCst), "a refused callback leaked");
 }
 
-// `unwatch` inside a callback stops another that has not run yet.
+// `unwatch` inside a callback stops another callback that has not run yet.
 #[test]
-fn of_two_callbacks_that_unwatch_each_other_one_runs() {
+fn one_of_two_mutually_unwatching_callbacks_runs() {
     let pair = Arc::new([ThreadWatcher::new(), ThreadWatcher::new()]);
     let (calls, cancelled) = (counter(), counter());
     let thread = thread::spawn({
@@ -167,9 +167,9 @@ thread_local! {
     static AFTER: RefCell<Option<WatchesAtItsEnd>> = const { RefCell::new(None) };
 }
 
-/// Lets a thread die which watches in the destructors of two thread-locals, of which it used one
-/// before it armed the vigil and one after; `in_life` arms it. What each destructor was told, after
-/// checking that it was told the truth.
+/// Lets a thread die that watches in the destructors of two thread-locals. It used one before it
+/// armed the vigil, and one after. `in_life` arms the vigil. Returns what each destructor got,
+/// after checking that it was true.
 fn watch_in_destructors(in_life: impl FnOnce() + Send + 'static) -> [Watch; 2] {
     let ends: Vec<_> = (0..2)
         .map(|_| {
@@ -199,7 +199,7 @@ fn watch_in_destructors(in_life: impl FnOnce() + Send + 'static) -> [Watch; 2] {
 }
 
 #[test]
-fn watching_in_another_thread_locals_destructor_says_whether_it_took() {
+fn watch_in_another_destructor_says_whether_it_took() {
     let watcher = Arc::new(ThreadWatcher::new());
     let calls = counter();
     let callback = count(&calls);
@@ -209,7 +209,7 @@ fn watching_in_another_thread_locals_destructor_says_whether_it_took() {
         std::mem::forget(watcher);
     });
     assert_eq!(calls.load(SeqCst), 1);
-    // The order of destruction is Linux's.
+    // The order of destruction on Linux.
     if cfg!(target_os = "linux") {
         assert_eq!(outcomes, [Watch::ThreadDying, Watch::Started]);
     }
@@ -217,12 +217,12 @@ fn watching_in_another_thread_locals_destructor_says_whether_it_took() {
 
 // The thread is first watched while it is dying.
 #[test]
-fn a_thread_first_watched_in_a_destructor_is_seen_to_die() {
+fn thread_first_watched_in_a_destructor_runs_its_callback() {
     let outcomes = watch_in_destructors(|| {});
     assert!(outcomes.contains(&Watch::Started));
 }
 
-/// What is thrown panics again when it is dropped.
+/// The payload panics again when it is dropped.
 struct Grenade;
 
 impl Drop for Grenade {
@@ -232,7 +232,7 @@ impl Drop for Grenade {
 }
 
 #[test]
-fn a_panicking_callback_is_contained() {
+fn panicking_callback_is_contained() {
     let watchers: Vec<_> = (0..9).map(|_| ThreadWatcher::new()).collect();
     let calls = counter();
     thread::scope(|s| {

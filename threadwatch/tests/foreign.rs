@@ -1,6 +1,6 @@
-//! A shared library with this crate in it, loaded at run time by a C program and called from
-//! threads that C started, sees them die: those that return, those that call `pthread_exit`, and
-//! those that are cancelled.
+//! A C program loads a shared library with this crate at run time, and calls it from threads that C
+//! started. The library sees them die: those that return, those that call `pthread_exit`, and those
+//! that are cancelled.
 #![cfg(all(target_os = "linux", not(loom)))]
 
 use std::{
@@ -17,8 +17,8 @@ fn library() -> PathBuf {
     library
 }
 
-/// Compiles the C program, with the compiler that `CC` names, or `cc`, which links Rust programs
-/// too.
+/// Compiles the C program with the compiler that `CC` names, or with `cc`, which also links Rust
+/// programs.
 fn host() -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/foreign/host.c");
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("host-{}", process::id()));
@@ -37,7 +37,7 @@ fn host() -> PathBuf {
 
 #[test]
 #[cfg_attr(miri, ignore = "starts a C compiler and a C program")]
-fn a_library_loaded_at_run_time_sees_c_threads_die() {
+fn library_loaded_at_run_time_sees_c_threads_die() {
     let host = host();
     let output = Command::new(&host).arg(library()).output();
     std::fs::remove_file(&host).unwrap();

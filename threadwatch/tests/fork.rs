@@ -1,7 +1,7 @@
-//! `ForkGeneration`, and what of the rest holds in a child.
+//! `ForkGeneration`, and the behaviour of the other types in a child.
 //!
-//! A child does as little as it can, reports by its exit status, and leaves by `_exit`: it must not
-//! come back into the test harness. An alarm ends one that hangs.
+//! A child does little, reports by its exit status, and ends with `_exit`. It must not return into
+//! the test harness. An alarm ends a child that hangs.
 #![cfg(all(unix, not(loom)))]
 
 use std::{
@@ -15,11 +15,10 @@ use std::{
 
 use threadwatch::{ForkGeneration, PerThread, ThreadToken, ThreadWatcher, Watch};
 
-/// Whether `f`, called in a child of this process, returns true.
+/// Whether `f` returns true when called in a child of this process.
 fn in_child(f: impl FnOnce() -> bool) -> bool {
-    // SAFETY: the child runs `f` and leaves; what `f` may do is told above. Nothing in it allocates
-    // in a way that the C library does not allow in a child: `malloc` is usable there on the
-    // systems that this runs on.
+    // SAFETY: the child runs `f` and ends. `f` keeps to the rules above. It allocates only with
+    // `malloc`, which works in a child on the systems that this test runs on.
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", std::io::Error::last_os_error()),
         0 => {
@@ -31,17 +30,17 @@ fn in_child(f: impl FnOnce() -> bool) -> bool {
         }
         child => {
             let mut status = 0;
-            // SAFETY: `child` is ours and is waited for once.
+            // SAFETY: `child` is our child and is waited for once.
             assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
             libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
         }
     }
 }
 
-// A child can tell what is its parent's.
+// A child can recognise what its parent made.
 #[test]
 #[cfg_attr(miri, ignore = "forks")]
-fn a_child_is_of_another_generation_and_its_parent_is_not() {
+fn child_has_a_new_generation_and_its_parent_keeps_its_own() {
     let before = ForkGeneration::current();
     assert!(before.is_current());
     assert!(in_child(|| {
@@ -57,7 +56,7 @@ fn a_child_is_of_another_generation_and_its_parent_is_not() {
 
 #[test]
 #[cfg_attr(miri, ignore = "forks")]
-fn each_descendant_is_of_its_own_generation() {
+fn each_descendant_has_a_new_generation() {
     let mine = ForkGeneration::current();
     assert!(in_child(|| {
         let childs = ForkGeneration::current();
@@ -82,10 +81,10 @@ fn the_surviving_thread_keeps_its_token_and_its_value() {
     assert_eq!(*values.get().unwrap(), 1);
 }
 
-// There is nothing in this crate that a thread which does not exist in the child could hold on to.
+// A thread that does not exist in the child cannot hold anything of this crate.
 #[test]
 #[cfg_attr(miri, ignore = "forks")]
-fn a_child_forked_in_the_middle_of_it_all_can_still_watch() {
+fn child_forked_during_use_can_still_watch() {
     let (watcher, values) = (ThreadWatcher::new(), PerThread::new(|_: u32| {}));
     let (stop, started) = (AtomicBool::new(false), Arc::new(Barrier::new(4)));
     thread::scope(|s| {

@@ -1,4 +1,4 @@
-//! `PerThread`, as its users see it.
+//! `PerThread` as its users see it.
 #![cfg(not(loom))]
 
 mod witness;
@@ -41,9 +41,9 @@ fn each_thread_has_its_own_value() {
     assert!(numbers.is_empty());
 }
 
-// The slot of a dead thread is used again; its content is not.
+// The slot of a dead thread is reused. Its content is not.
 #[test]
-fn no_new_thread_inherits_the_value_of_a_dead_one() {
+fn new_thread_does_not_inherit_a_dead_threads_value() {
     let (numbers, reclaimed) = recorded();
     let threads = if cfg!(miri) { 20 } else { 1000 };
     for nth in 0..threads {
@@ -60,7 +60,7 @@ fn no_new_thread_inherits_the_value_of_a_dead_one() {
 }
 
 #[test]
-fn what_was_taken_is_not_reclaimed() {
+fn taken_value_is_not_reclaimed() {
     let (numbers, reclaimed) = recorded();
     thread::scope(|s| {
         let thread = s.spawn(|| {
@@ -75,7 +75,7 @@ fn what_was_taken_is_not_reclaimed() {
 }
 
 #[test]
-fn a_borrowed_value_stays_where_it_is() {
+fn borrowed_value_is_neither_replaced_nor_taken() {
     let (numbers, _) = recorded();
     assert_eq!(numbers.insert(1), Ok(None));
     let (one, same) = (numbers.get().unwrap(), numbers.get().unwrap());
@@ -100,12 +100,12 @@ fn a_value_is_made_once() {
     assert_eq!(*value.unwrap(), 2);
 }
 
-/// Not `Sync`: only its own thread ever sees it.
+/// Not `Sync`: only its own thread accesses it.
 struct Account {
     depth: Cell<u32>,
 }
 
-// The owner learns of deaths only as long as it lives.
+// The owner learns of deaths only while it lives.
 #[test]
 fn the_owner_is_held_weakly() {
     struct Pool {
@@ -142,14 +142,14 @@ fn the_owner_is_held_weakly() {
     assert_eq!(*pool.returned.lock().unwrap(), [2]);
     has_entered.recv().unwrap();
     assert_eq!(pool.accounts.len(), 1);
-    // Nothing else holds the pool, and its end drops the value of a living thread.
+    // Nothing else holds the pool. Its drop drops the value of a living thread.
     assert!(Arc::into_inner(pool).is_some());
     drop(die);
     survivor.join().unwrap();
 }
 
 #[test]
-fn dropping_the_owner_drops_the_values_of_living_threads() {
+fn owner_drop_drops_the_values_of_living_threads() {
     let dropped = counter();
     let values = Arc::new(PerThread::new(|_: Dropped| panic!("nothing is reclaimed in this test")));
     let (entered, has_entered) = mpsc::channel();
@@ -178,9 +178,9 @@ fn dropping_the_owner_drops_the_values_of_living_threads() {
     assert_eq!(dropped.load(SeqCst), 8);
 }
 
-// A dying thread that is busy reclaiming does not put off the end of the values of others.
+// A dying thread that runs `reclaim` does not delay the drop of other values.
 #[test]
-fn dropping_the_owner_does_not_wait_for_a_reclaim_under_way() {
+fn owner_drop_does_not_wait_for_a_running_reclaim() {
     let dropped = counter();
     let (inside, is_inside) = mpsc::channel();
     let (go, may_go) = mpsc::channel::<()>();
@@ -203,10 +203,9 @@ fn dropping_the_owner_does_not_wait_for_a_reclaim_under_way() {
     assert_eq!(dropped.load(SeqCst), 2);
 }
 
-// The dying thread itself turns out to be the last to hold the owner, whose end it then brings
-// about inside `reclaim`.
+// The dying thread holds the last reference to the owner, and drops it inside `reclaim`.
 #[test]
-fn the_owner_may_end_inside_reclaim() {
+fn owner_may_be_dropped_inside_reclaim() {
     struct Pool {
         _ended: Dropped,
         values: PerThread<u32>,
@@ -227,7 +226,7 @@ fn the_owner_may_end_inside_reclaim() {
         move || assert_eq!(pool.values.insert(5), Ok(None))
     });
     assert_eq!(is_inside.recv(), Ok(5));
-    // The thread's own handle has gone with its closure; `reclaim` holds the other one.
+    // The thread's own handle was dropped with its closure. `reclaim` holds the other one.
     drop(pool);
     assert_eq!(ended.load(SeqCst), 0);
     drop(go);
@@ -236,7 +235,7 @@ fn the_owner_may_end_inside_reclaim() {
 }
 
 #[test]
-fn inserting_inside_reclaim_gives_the_value_back() {
+fn insert_inside_reclaim_returns_the_value() {
     let outcomes = Arc::new(Mutex::new(Vec::new()));
     let values = Arc::new_cyclic(|values| {
         let outcomes = outcomes.clone();
@@ -253,7 +252,7 @@ fn inserting_inside_reclaim_gives_the_value_back() {
 }
 
 #[test]
-fn a_panic_in_reclaim_is_contained() {
+fn panic_in_reclaim_is_contained() {
     let bad = PerThread::new(|value: u32| panic!("reclaiming {value}"));
     let (good, reclaimed) = recorded();
     thread::scope(|s| {
@@ -274,12 +273,12 @@ thread_local! {
     static KEPT_SHORTER: RefCell<Kept> = const { RefCell::new(None) };
 }
 
-// A `Ref` in a thread-local may outlive the vigil: the value must live as long, and be reclaimed
-// all the same.
+// A `Ref` in a thread-local may outlive the vigil. The value must live as long, and must still be
+// reclaimed.
 #[test]
-fn a_value_borrowed_beyond_the_vigil_is_reclaimed_by_the_last_borrow() {
+fn value_borrowed_beyond_the_vigil_is_reclaimed_last() {
     let (numbers, reclaimed) = recorded();
-    // The `Ref`s are for ever, as far as types go. Deliberately leaked.
+    // The type needs `Ref`s with a static lifetime, so the owner is leaked.
     let numbers: &'static PerThread<u32> = Box::leak(Box::new(numbers));
     let thread = thread::spawn(|| {
         KEPT_LONGER.with(|kept| *kept.borrow_mut() = None);
@@ -294,9 +293,9 @@ fn a_value_borrowed_beyond_the_vigil_is_reclaimed_by_the_last_borrow() {
     assert_eq!(numbers.insert(2), Ok(None));
 }
 
-// A leaked `Ref` keeps the value until the owner goes, and no longer.
+// A leaked `Ref` keeps the value until the owner is dropped, and no longer.
 #[test]
-fn a_leaked_borrow_leaks_nothing_beyond_the_owner() {
+fn leaked_borrow_keeps_its_value_until_the_owner_ends() {
     let dropped = counter();
     let values = PerThread::new(|_: Dropped| panic!("it is borrowed for ever"));
     thread::scope(|s| {
@@ -311,7 +310,7 @@ fn a_leaked_borrow_leaks_nothing_beyond_the_owner() {
     assert_eq!(dropped.load(SeqCst), 1);
 }
 
-// Two mechanisms, one vigil: whoever comes first does not hide the other.
+// Watchers and values share one vigil. The one that comes first does not hide the other.
 #[test]
 fn watchers_and_values_share_a_thread() {
     let (numbers, reclaimed) = recorded();

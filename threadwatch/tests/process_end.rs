@@ -1,5 +1,5 @@
-//! What is and what is not seen when a process ends. Each test runs this program again in a
-//! role, and looks at what the role's callbacks wrote.
+//! Which callbacks run when a process ends. Each test runs this program again in a role, and checks
+//! what the callbacks of that role wrote.
 
 use std::{
     env,
@@ -15,7 +15,7 @@ use threadwatch::{PerThread, ThreadWatcher, Watch};
 const ROLE: &str = "THREADWATCH_TEST_ROLE";
 
 fn say(what: &str) {
-    // Not `println!`, which buffers: nobody flushes at this stage of a process.
+    // Not `println!`, which buffers: nothing flushes the buffer at this stage of a process.
     let mut out = std::io::stdout().lock();
     out.write_all(what.as_bytes()).and_then(|()| out.flush()).unwrap();
 }
@@ -26,7 +26,7 @@ fn watch(name: &'static str) {
     assert_eq!(watcher.watch(move || say(name)), Watch::Started);
 }
 
-/// A thread that is watched, and alive whatever happens.
+/// A watched thread that stays alive.
 fn bystander() {
     let (ready, is_ready) = mpsc::channel();
     thread::spawn(move || {
@@ -68,7 +68,7 @@ fn main_exits_with_a_borrow() {
     watch("main ");
     let value = values.get().unwrap();
     thread::scope(|s| {
-        // Another thread may be reading it until the very end.
+        // Another thread may read it until the very end.
         let value: &str = &value;
         s.spawn(move || {
             loop {
@@ -87,7 +87,7 @@ fn aborts() {
 struct Role {
     name: &'static str,
     play: fn(),
-    /// What is seen on Linux. Other systems may run no destructors for the thread that ends the
+    /// The behaviour on Linux. Other systems may run no destructors for the thread that ends the
     /// process.
     seen: &'static str,
 }
@@ -101,7 +101,7 @@ const ROLES: [Role; 5] = [
 ];
 
 impl Role {
-    /// Runs this program in this role, and compares what is seen of it.
+    /// Runs this program in this role, and compares its output.
     fn test(&self) -> Result<(), Failed> {
         let output = Command::new(env::current_exe()?).env(ROLE, self.name).output()?;
         if output.status.success() == (self.name == "aborts") {

@@ -1,4 +1,4 @@
-//! Threads that `pthread_create` started. Rust's standard library does not know them.
+//! Threads started by `pthread_create`, which Rust's standard library does not know.
 #![cfg(all(unix, not(loom)))]
 
 use std::{
@@ -38,7 +38,7 @@ extern "C" fn live(number: *mut c_void) -> *mut c_void {
 
 #[test]
 #[cfg_attr(miri, ignore = "Miri runs no threads that Rust did not start")]
-fn a_thousand_threads_started_by_c_are_seen_to_die() {
+fn thousand_c_threads_run_their_callbacks() {
     const THREADS: usize = 1000;
     let watcher: &'static ThreadWatcher = Box::leak(Box::default());
     let values: &'static PerThread<usize> = Box::leak(Box::new(PerThread::new(|value| {
@@ -54,8 +54,8 @@ fn a_thousand_threads_started_by_c_are_seen_to_die() {
                 let number = batch * 50 + nth;
                 expected += number;
                 let mut id = MaybeUninit::uninit();
-                // SAFETY: `live` has the right type; its argument is a number, not a pointer that
-                // is followed.
+                // SAFETY: `live` has the right type. Its argument is a number, which is not
+                // dereferenced.
                 let failed = unsafe {
                     libc::pthread_create(id.as_mut_ptr(), ptr::null(), live, number as *mut c_void)
                 };

@@ -1,6 +1,6 @@
-//! Random schedules: threads insert, replace, borrow, take and die, while owners come and go.
-//! Whatever the order, every value ends exactly once, in one of the three ways there are, and no
-//! thread ever sees another's.
+//! Random schedules: threads insert, replace, borrow, take and die, while owners come and go. In
+//! every order, each value ends exactly once, in one of three ways, and no thread ever sees
+//! another's.
 #![cfg(not(loom))]
 
 use std::{
@@ -15,10 +15,10 @@ use std::{
 use fastrand::Rng;
 use threadwatch::{PerThread, ThreadToken};
 
-/// What has become of a value.
+/// What happened to a value.
 #[derive(Default)]
 struct Fate {
-    /// Which owner it was given to.
+    /// The owner that it was given to.
     owner: usize,
     /// Reclaimed on a thread that it did not belong to.
     misplaced: AtomicU32,
@@ -42,7 +42,7 @@ type Owner = PerThread<Value>;
 
 fn owner() -> Arc<Owner> {
     Arc::new(PerThread::new(|value: Value| {
-        // Not an assertion: its panic would be contained.
+        // Not an assertion: its panic would go no further.
         value.fate.misplaced.fetch_add(u32::from(value.of != ThreadToken::current()), SeqCst);
         value.fate.reclaimed.fetch_add(1, SeqCst);
     }))
@@ -55,8 +55,8 @@ struct Script {
 }
 
 impl Script {
-    /// A thread's life. It holds no owner while it dies, so that an owner's end can meet the
-    /// thread's.
+    /// A thread's life. It holds no owner while it dies, so that the drop of an owner can race with
+    /// the thread's death.
     fn play(mut self) {
         let mine = ThreadToken::current();
         for _ in 0..self.rng.u32(1..12) {
@@ -109,7 +109,7 @@ fn schedule(seed: u64) {
             fates: fates.clone(),
         })
         .collect();
-    // The first owner may outlive all threads: then none of its values may end by being dropped.
+    // The first owner may outlive all threads. Then none of its values may end by being dropped.
     let kept = rng.bool().then(|| owners.swap_remove(0));
     let (starts, owner_ends) =
         (Arc::new(std::sync::Barrier::new(scripts.len() + 1)), Mutex::new(owners));
@@ -124,7 +124,7 @@ fn schedule(seed: u64) {
         })
         .collect();
     starts.wait();
-    // The owners go while the threads live and die.
+    // The owners are dropped while the threads live and die.
     for _ in 0..rng.u32(..20) {
         thread::yield_now();
     }
@@ -144,9 +144,9 @@ fn schedule(seed: u64) {
     }
 }
 
-// An owner's end races with a thread's death.
+// The drop of an owner races with a thread's death.
 #[test]
-fn every_value_ends_once_whatever_the_order() {
+fn every_value_ends_exactly_once() {
     for seed in 0..if cfg!(miri) { 5 } else { 2000 } {
         let outcome = std::panic::catch_unwind(|| schedule(seed));
         assert!(outcome.is_ok(), "with seed {seed}");

@@ -1,13 +1,13 @@
-//! `ThreadToken`, as its users see it.
+//! `ThreadToken` as its users see it.
 #![cfg(not(loom))]
 
 use std::{cell::RefCell, collections::HashSet, sync::Mutex, sync::mpsc, thread};
 
 use threadwatch::{ThreadToken, ThreadWatcher, Watch};
 
-// The operating system reuses its own thread identities within this many threads.
+// The operating system reuses its own thread ids within this many threads.
 #[test]
-fn four_thousand_threads_have_four_thousand_tokens() {
+fn every_thread_has_a_new_token() {
     let seen = Mutex::new(HashSet::from([ThreadToken::current()]));
     thread::scope(|s| {
         for _ in 0..4 {
@@ -23,7 +23,7 @@ fn four_thousand_threads_have_four_thousand_tokens() {
 }
 
 #[test]
-fn a_token_does_not_change_while_its_thread_lives() {
+fn token_does_not_change_while_its_thread_lives() {
     let token = ThreadToken::current();
     thread::spawn(move || assert_ne!(ThreadToken::current(), token)).join().unwrap();
     assert_eq!(ThreadToken::current(), token);
@@ -45,7 +45,7 @@ thread_local! {
 
 // Destructors of thread-locals and callbacks see the same token.
 #[test]
-fn a_dying_thread_keeps_its_token() {
+fn dying_thread_keeps_its_token() {
     let (tell, told) = mpsc::channel();
     let watcher = std::sync::Arc::new(ThreadWatcher::new());
     let token = thread::spawn({

@@ -1,4 +1,4 @@
-//! `ThreadWatcher`, as its users see it.
+//! `ThreadWatcher` as its users see it.
 #![cfg(not(loom))]
 
 mod witness;
@@ -12,7 +12,7 @@ use threadwatch::{ThreadToken, ThreadWatcher, Watch};
 use witness::{Dropped, count, counter};
 
 #[test]
-fn ten_thousand_deaths_run_ten_thousand_callbacks_before_join() {
+fn every_callback_runs_once_before_join_returns() {
     const SPAWNERS: usize = 8;
     const DEATHS: usize = 1250;
     let watcher = Arc::new(ThreadWatcher::new());
@@ -49,7 +49,7 @@ fn ten_thousand_deaths_run_ten_thousand_callbacks_before_join() {
 
 // All threads are alive at once.
 #[test]
-fn a_thousand_threads_die_together() {
+fn thousand_threads_die_together() {
     const THREADS: usize = 1000;
     let watcher = ThreadWatcher::new();
     let calls = counter();
@@ -82,7 +82,7 @@ fn a_thousand_threads_die_together() {
 }
 
 #[test]
-fn a_second_watch_changes_nothing_and_says_so() {
+fn second_watch_changes_nothing_and_says_so() {
     let watcher = ThreadWatcher::new();
     let (first, second, disposed) = (counter(), counter(), counter());
     thread::scope(|s| {
@@ -106,7 +106,7 @@ fn a_second_watch_changes_nothing_and_says_so() {
 }
 
 #[test]
-fn after_unwatch_death_runs_nothing() {
+fn unwatched_thread_runs_no_callback() {
     let watcher = ThreadWatcher::new();
     let (calls, disposed) = (counter(), counter());
     thread::scope(|s| {
@@ -126,7 +126,7 @@ fn after_unwatch_death_runs_nothing() {
         .join()
         .unwrap();
         assert_eq!(calls.load(SeqCst), 0);
-        // And watching again after `unwatch` works.
+        // Watching again after `unwatch` works.
         s.spawn(|| {
             for _ in 0..3 {
                 assert_eq!(watcher.watch(count(&calls)), Watch::Started);
@@ -159,7 +159,7 @@ fn two_watchers_on_one_thread_are_independent() {
 }
 
 #[test]
-fn a_watcher_dropped_before_the_death_is_harmless() {
+fn watcher_dropped_before_the_death_is_harmless() {
     let (early, late) = (ThreadWatcher::new(), Arc::new(ThreadWatcher::new()));
     let (earlies, lates, disposed) = (counter(), counter(), counter());
     let early = Arc::new(early);
@@ -180,8 +180,7 @@ fn a_watcher_dropped_before_the_death_is_harmless() {
         }
     });
     is_watched.recv().unwrap();
-    // The watcher goes on this thread, and takes the callback along; the thread does not keep it
-    // alive.
+    // Dropping the watcher on this thread drops the callback. The thread does not keep it alive.
     drop(Arc::into_inner(early).expect("the thread holds the watcher"));
     assert_eq!(disposed.load(SeqCst), 1);
     drop(die);
@@ -189,9 +188,9 @@ fn a_watcher_dropped_before_the_death_is_harmless() {
     assert_eq!((earlies.load(SeqCst), lates.load(SeqCst)), (0, 1));
 }
 
-// Entries that dropped watchers leave on a living thread do not pile up.
+// Entries that dropped watchers leave on a living thread do not accumulate.
 #[test]
-fn a_thousand_watchers_come_and_go_on_one_thread() {
+fn thousand_watchers_come_and_go_on_one_thread() {
     let calls = counter();
     let kept: Vec<_> = thread::scope(|s| {
         s.spawn(|| {
@@ -214,7 +213,7 @@ fn a_thousand_watchers_come_and_go_on_one_thread() {
 }
 
 #[test]
-fn a_thread_that_panics_is_seen_to_die() {
+fn panicking_thread_runs_its_callback() {
     let watcher = ThreadWatcher::new();
     let calls = counter();
     thread::scope(|s| {
@@ -227,17 +226,16 @@ fn a_thread_that_panics_is_seen_to_die() {
     assert_eq!(calls.load(SeqCst), 1);
 }
 
-// The callback cannot end before the scope has returned, so a scope that waited for it would hang.
+// The callback cannot end before the scope has returned. A scope that waited for it would hang.
 #[test]
-fn a_scope_may_return_before_the_callbacks_have_run() {
+fn scope_may_return_before_the_callbacks_have_run() {
     let watcher = ThreadWatcher::new();
     let (returned, has_returned) = mpsc::channel();
     let (done, outcome) = mpsc::channel();
     thread::scope(|s| {
         s.spawn(|| {
             let watch = watcher.watch(move || {
-                // Gives up at long last, so that this test ends even if `scope` should come to
-                // wait.
+                // Gives up eventually, so that this test ends even if `scope` waits one day.
                 let limit = std::time::Duration::from_secs(60);
                 done.send(has_returned.recv_timeout(limit)).unwrap();
             });

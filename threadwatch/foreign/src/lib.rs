@@ -1,5 +1,5 @@
-//! A shared library with threadwatch in it, for a test that loads it into a C program and calls it
-//! from threads that C started (`tests/foreign.rs`, `tests/foreign/host.c`).
+//! A shared library with threadwatch, for a test that loads it into a C program and calls it from
+//! threads that C started (`tests/foreign.rs`, `tests/foreign/host.c`).
 
 use std::sync::{
     LazyLock,
@@ -16,14 +16,15 @@ static VALUES: LazyLock<PerThread<u64>> = LazyLock::new(|| {
     })
 });
 
-/// Watches the calling thread: its death adds one to `deaths`, atomically. 0 started, 1 already, 2
-/// the thread is dying.
+/// Watches the calling thread: its death atomically adds one to `deaths`. Returns 0 if the watch
+/// started, 1 if there was one already, 2 if the thread is dying.
 ///
 /// # Safety
-/// `deaths` is valid until the thread has died, and aligned.
+///
+/// `deaths` is aligned, and valid until the thread has died.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn foreign_watch(deaths: *mut u64) -> i32 {
-    // SAFETY: this function's contract.
+    // SAFETY: the caller upholds it.
     let deaths: &'static AtomicU64 = unsafe { AtomicU64::from_ptr(deaths) };
     match WATCHER.watch(|| {
         deaths.fetch_add(1, SeqCst);
@@ -34,19 +35,20 @@ pub unsafe extern "C" fn foreign_watch(deaths: *mut u64) -> i32 {
     }
 }
 
-/// Whether the calling thread was watched, and is no longer.
+/// Stops watching the calling thread. Returns whether it was watched.
 #[unsafe(no_mangle)]
 pub extern "C" fn foreign_unwatch() -> i32 {
     i32::from(WATCHER.unwatch())
 }
 
-/// How many threads are watched.
+/// The number of watched threads.
 #[unsafe(no_mangle)]
 pub extern "C" fn foreign_watched() -> u64 {
     WATCHER.watched() as u64
 }
 
-/// Gives the calling thread a value. 0 if it had none before, 1 if it had, 2 if it cannot.
+/// Gives the calling thread a value. Returns 0 if it had none before, 1 if it had one, 2 if it
+/// cannot have one.
 #[unsafe(no_mangle)]
 pub extern "C" fn foreign_insert(value: u64) -> i32 {
     VALUES.insert(value).map_or(2, |old| i32::from(old.is_some()))
@@ -70,7 +72,7 @@ pub extern "C" fn foreign_token() -> u64 {
     ThreadToken::current().get()
 }
 
-/// Notes the fork generation, and says whether it is still the one noted at the first call.
+/// Stores the fork generation at the first call. Returns whether it is still the same.
 #[unsafe(no_mangle)]
 pub extern "C" fn foreign_same_process() -> i32 {
     static NOTED: LazyLock<ForkGeneration> = LazyLock::new(ForkGeneration::current);

@@ -1,5 +1,5 @@
-//! Models of the races in this file, for loom (`RUSTFLAGS="--cfg loom" cargo test -p threadwatch
-//! --lib --release`), and what needs no race, for everyone.
+//! Loom models of the races in `slots` (`RUSTFLAGS="--cfg loom" cargo test -p threadwatch --lib
+//! --release`), and plain tests of the rest.
 
 use std::sync::{
     Arc as StdArc,
@@ -8,7 +8,7 @@ use std::sync::{
 
 use super::*;
 
-/// Counts its drops. Each value must be dropped exactly once, whoever gets it.
+/// Counts its drops. Each value must be dropped exactly once.
 struct Tracked(StdArc<StdAtomicUsize>);
 
 impl Drop for Tracked {
@@ -26,12 +26,13 @@ mod alone {
     use super::*;
 
     #[test]
-    fn a_dead_threads_slot_serves_the_next_one() {
+    fn dead_threads_slot_serves_the_next_thread() {
         let slots = Slots::new();
         let first = slots.claim();
         let second = slots.claim();
         assert_ne!(first, second);
-        // SAFETY: this thread holds both slots, which live as long as the list; so below.
+        // SAFETY: this thread holds both slots, which live as long as the list. The same holds
+        // below.
         unsafe {
             first.as_ref().fill(1);
             assert!(matches!(slots.vacate(first.as_ref()), Vacated::Value(1)));
@@ -43,11 +44,11 @@ mod alone {
     }
 
     #[test]
-    fn a_borrowed_value_outlives_its_thread_until_the_last_borrow_ends() {
+    fn borrowed_value_outlives_its_thread() {
         let dropped = counter();
         let slots = Slots::new();
         let slot = slots.claim();
-        // SAFETY: this thread holds the slot, and plays the dying thread.
+        // SAFETY: this thread holds the slot, and acts as the dying thread.
         unsafe {
             let slot = slot.as_ref();
             slot.fill(Tracked(dropped.clone()));
@@ -87,7 +88,7 @@ mod loom_models {
 
     use super::*;
 
-    /// A slot with a tracked value, held by whichever thread of the model plays its holder.
+    /// A slot with a tracked value. A thread of the model acts as its holder.
     fn full(slots: &Slots<Tracked>, dropped: &StdArc<StdAtomicUsize>) -> usize {
         let slot = slots.claim();
         // SAFETY: claimed by this thread.
@@ -96,9 +97,10 @@ mod loom_models {
     }
 
     /// # Safety
-    /// `slot` is held by the calling thread and belongs to `slots`.
+    ///
+    /// The calling thread holds `slot`, which belongs to `slots`.
     unsafe fn die(slots: &Slots<Tracked>, slot: usize) -> Option<Tracked> {
-        // SAFETY: slots live as long as the list; the rest is this function's contract.
+        // SAFETY: slots live as long as the list. The caller upholds the rest.
         match unsafe { slots.vacate(&*(slot as *const Slot<Tracked>)) } {
             Vacated::Value(value) => Some(value),
             Vacated::Nothing | Vacated::Borrowed => None,
@@ -117,7 +119,7 @@ mod loom_models {
                 move || unsafe { die(&slots, slot) }.is_some()
             });
             let mut closed = 0;
-            // SAFETY: only `vacate` runs beside it.
+            // SAFETY: only `vacate` runs concurrently.
             unsafe { slots.close(|_| closed += 1) };
             let reclaimed = dying.join().unwrap();
             assert_eq!(closed + usize::from(reclaimed), 1);
@@ -138,9 +140,9 @@ mod loom_models {
                     thread::spawn(move || drop(unsafe { die(&slots, slot) }))
                 })
                 .collect();
-            // SAFETY: only `vacate` runs beside it.
+            // SAFETY: only `vacate` runs concurrently.
             unsafe { slots.close(drop) };
-            // The list itself is freed by whoever comes last.
+            // The last reference frees the list.
             drop(slots);
             for thread in dying {
                 thread.join().unwrap();
@@ -185,8 +187,8 @@ mod loom_models {
             let dropped = counter();
             let slots = Arc::new(Slots::new());
             full(&slots, &dropped);
-            // The walker is the second thread: loom foresees a load that races with an earlier
-            // exchange, not the reverse.
+            // The walker is the second thread: loom explores a load that races with an earlier
+            // exchange, but not the reverse.
             let walker = thread::spawn({
                 let slots = slots.clone();
                 move || slots.full()
@@ -203,7 +205,7 @@ mod loom_models {
             let dropped = counter();
             let slots = Arc::new(Slots::new());
             let slot = full(&slots, &dropped);
-            // One slot is free, and two come for it.
+            // One slot is free, and two threads want it.
             // SAFETY: the main thread of the model is the holder.
             drop(unsafe { die(&slots, slot) });
             let other = thread::spawn({

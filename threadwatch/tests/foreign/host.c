@@ -1,8 +1,9 @@
-/* A C program that loads a shared library written in Rust and calls it from threads of its own: the library must see
- * each of them die. Run by tests/foreign.rs with the path of the library. Exits with 0 if all is well, else says in
- * which line it was not.
+/* A C program that loads a shared library written in Rust and calls it from its own threads. The
+ * library must notice the death of each. tests/foreign.rs runs it with the path of the library.
+ * Exits with 0 if all checks pass, otherwise prints the line of the failed check.
  *
- * Threads are cancelled only while they are in C code with no Rust code on the stack; anything else is undefined. */
+ * Threads are cancelled only in C code with no Rust code on the stack. Anything else is undefined
+ * behaviour. */
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -72,12 +73,12 @@ static void *live(void *argument) {
     switch (self->nth % 4) {
     case 0: /* returns */
         return self;
-    case 1: /* ends itself */
+    case 1: /* calls pthread_exit */
         pthread_exit(self);
     case 2: /* is cancelled here */
         for (;;)
             pause();
-    default: /* does not want to be watched after all */
+    default: /* stops being watched */
         CHECK(unwatch() == 1);
         CHECK(unwatch() == 0);
         return self;
@@ -128,7 +129,8 @@ int main(int count, char **arguments) {
         void *library = load(arguments[1]);
         many();
 
-        /* The library is closed while a thread that it watches lives. The death is seen, and nothing crashes. */
+        /* The library is closed while a thread that it watches lives. The death is noticed, and
+         * nothing crashes. */
         struct thread last = {0};
         CHECK(sem_init(&last.ready, 0, 0) == 0 && sem_init(&last.go, 0, 0) == 0);
         CHECK(pthread_create(&last.id, NULL, outlive, &last) == 0);
@@ -145,13 +147,13 @@ int main(int count, char **arguments) {
         CHECK(same_process() == 1);
 
         CHECK(dlclose(library) == 0);
-        CHECK(dlopen(arguments[1], RTLD_NOW | RTLD_NOLOAD) != NULL); /* one more reference... */
-        CHECK(dlclose(library) == 0);                                /* ...given back */
+        CHECK(dlopen(arguments[1], RTLD_NOW | RTLD_NOLOAD) != NULL); /* takes a reference */
+        CHECK(dlclose(library) == 0);                                /* releases it */
         sem_post(&last.go);
         CHECK(pthread_join(last.id, NULL) == 0);
         CHECK(last.deaths == 1);
 
-        /* Whether or not the library is still there: a fork runs no handler of one that is not. */
+        /* The library may be unloaded now. A fork must not run a handler of an unloaded library. */
         child = fork();
         CHECK(child >= 0);
         if (child == 0)

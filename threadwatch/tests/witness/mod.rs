@@ -1,11 +1,11 @@
-//! Witnesses of what becomes of a callback or a value.
+//! Witnesses for the fate of a callback or a value.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
-/// Counts its drops: a callback that captures one tells when it has been disposed of.
+/// Counts its drops. A callback that captures one shows when it was dropped.
 pub(crate) struct Dropped(pub(crate) Arc<AtomicUsize>);
 
 impl Drop for Dropped {
