@@ -1,4 +1,4 @@
-//! Ten clients ask a caching proxy for one page at the same time; the server behind it is asked
+//! Ten clients ask a caching proxy for one page at the same time, and the server behind it is asked
 //! once. Then the server fails.
 
 use std::sync::Arc;
@@ -7,7 +7,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use examples::caching_proxy::{Cache, serve};
 use examples::http::{FetchError, Page, Server, get_through};
 
-const USAGE: &str = "usage: caching_proxy\n\nTen clients ask a caching proxy for one page at the same time. It takes no options.";
+const USAGE: &str = "\
+usage: caching_proxy
+
+Ten clients ask a caching proxy for one page at the same time.
+The program takes no options.";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

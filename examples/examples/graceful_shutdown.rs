@@ -1,5 +1,5 @@
-//! A server with three requests under way is shut down: they are answered, a fourth is refused, and
-//! then it ends.
+//! Shuts down a server with three running requests. They are answered, a fourth is refused, and
+//! then the server ends.
 
 use std::sync::Arc;
 
@@ -8,7 +8,11 @@ use examples::http::get;
 use futures_util::FutureExt;
 use toro::{Barrier, Event};
 
-const USAGE: &str = "usage: graceful_shutdown\n\nA server with three requests under way is shut down. It takes no options.";
+const USAGE: &str = "\
+usage: graceful_shutdown
+
+Shuts down a server with three running requests.
+The program takes no options.";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -2,7 +2,11 @@
 
 use examples::producer_consumer::{Step, run};
 
-const USAGE: &str = "usage: producer_consumer\n\nA producer and two consumers around a queue that holds two items. It takes no options.";
+const USAGE: &str = "\
+usage: producer_consumer
+
+A producer and two consumers around a queue that holds two items.
+The program takes no options.";
 
 #[tokio::main]
 async fn main() {

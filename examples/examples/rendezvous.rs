@@ -1,10 +1,14 @@
-//! Two threads and two tasks meet; none goes on before all are there.
+//! Two threads and two tasks meet. None passes before all have arrived.
 
 use std::sync::Arc;
 
 use examples::rendezvous::Rendezvous;
 
-const USAGE: &str = "usage: rendezvous\n\nTwo threads and two tasks meet; none goes on before all are there. It takes no options.";
+const USAGE: &str = "\
+usage: rendezvous
+
+Two threads and two tasks meet. None passes before all have arrived.
+The program takes no options.";
 
 #[tokio::main]
 async fn main() {

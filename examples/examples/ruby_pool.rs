@@ -1,8 +1,4 @@
-//! "A Curious Concurrency Case": what it costs to wake the wrong thread.
-//!
-//! ```text
-//! cargo run --release --example ruby_pool -- [--plot FILE.svg] [--seconds N] [--seed N]
-//! ```
+//! "A Curious Concurrency Case": the cost of waking the wrong thread.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -14,7 +10,7 @@ use examples::virtual_time::Seconds;
 
 const THREADS: [usize; 13] = [5, 10, 11, 12, 15, 20, 25, 30, 50, 100, 150, 200, 300];
 
-/// One row of the table: a number of threads, and what became of them in each design.
+/// One row of the table: a number of threads, and the result of each design.
 type Row = (usize, Vec<(Design, Outcome)>);
 
 const USAGE: &str = "\
@@ -30,7 +26,7 @@ struct Options {
     seed: u64,
 }
 
-/// None where the usage was asked for.
+/// `None` if the usage was requested.
 fn options() -> Result<Option<Options>, lexopt::Error> {
     use lexopt::prelude::*;
     let mut options = Options { plot: None, seconds: 50_000, seed: 1 };
@@ -89,7 +85,7 @@ fn print_table(rows: &[Row]) {
     }
 }
 
-/// Says why `signal` wastes what it wastes, with the figures of this run.
+/// Explains the waste of `signal`, with the figures of this run.
 fn explain(rows: &[Row]) {
     let Some((threads, outcomes)) = rows.iter().find(|(threads, _)| *threads == 100) else {
         return;
@@ -101,11 +97,12 @@ fn explain(rows: &[Row]) {
     let pause = PAUSE as f64;
     let idle = signal.at_once * pause;
     println!(
-        "why: with {threads} threads, {:.0} % of the signals wake a thread whose own socket is in use, and which queues again at \
-         the back. The returned socket then lies idle until the thread that returned it is back from its pause of {pause} s \
-         and takes it past all who wait, as in {:.0} % of all check-outs: {:.2} of every {mean_use} + {:.2} s, or {:.1} % of \
-         the {:.1} % measured; the rest waited for a stray signal. More threads do not help: they wait in the same queue, \
-         one of them for {} s.",
+        "why: with {threads} threads, {:.0} % of the signals wake a thread whose own socket is in \
+         use. That thread queues again at the back. The returned socket stays idle until the \
+         thread that returned it comes back from its pause of {pause} s and takes it before all waiters, \
+         as in {:.0} % of all checkouts. That is {:.2} of every {mean_use} + {:.2} s, or {:.1} % \
+         of the {:.1} % measured. In the rest of the time the socket waited for a stray signal. More \
+         threads do not help: they wait in the same queue, one of them for {} s.",
         signal.woken_in_vain * 100.0,
         signal.at_once * 100.0,
         idle,
@@ -125,14 +122,15 @@ const RIGHT: f64 = 20.0;
 const MOST_PERCENT: f64 = 10.0;
 const MOST_THREADS: f64 = 300.0;
 
-/// The figure of the post: the share of unused sockets over the number of threads.
+/// The chart of the blog post: the share of unused sockets over the number of threads.
 fn draw(rows: &[Row]) -> Result<String, std::fmt::Error> {
     let x = |threads: usize| LEFT + (WIDTH - LEFT - RIGHT) * threads as f64 / MOST_THREADS;
     let y = |percent: f64| HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * percent / MOST_PERCENT;
     let mut svg = String::new();
     writeln!(
         svg,
-        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"
+font-family="sans-serif" font-size="12">
 <rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>
 <text x="{LEFT}" y="24" font-size="15">Percentage of unused sockets</text>
 <path d="M{LEFT} {TOP}V{:.0}H{:.0}" fill="none" stroke="#333"/>

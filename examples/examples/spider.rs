@@ -1,6 +1,10 @@
-//! Crawls a small site, which it serves itself, with three workers.
+//! Crawls a small site with three workers, and serves that site itself.
 
-const USAGE: &str = "usage: spider\n\nCrawls a small site, which it serves itself, with three workers. It takes no options.";
+const USAGE: &str = "\
+usage: spider
+
+Crawls a small site with three workers, and serves that site itself.
+The program takes no options.";
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {

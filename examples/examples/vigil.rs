@@ -1,13 +1,12 @@
-//! Starts ten thousand threads, each with a callback for its death and a value of its own, and
-//! counts what comes of them.
+//! Starts ten thousand threads, each with a callback for its death and a value of its own. Counts
+//! the callbacks and the reclaimed values.
 //!
 //! ```text
 //! cargo run --release --example vigil -- [--threads N] [--at-once K]
 //! ```
 //!
-//! The same threads are started once more without anybody watching, to tell what the watching
-//! costs. The exit status is 0 only if each death was seen exactly once, by the time that `join`
-//! returned.
+//! The same threads are started once more without being watched, to measure the cost of watching.
+//! The exit status is 0 only if each death was noticed exactly once before `join` returned.
 
 use std::{
     collections::HashSet,
@@ -33,7 +32,7 @@ struct Options {
     at_once: usize,
 }
 
-/// None where the usage was asked for.
+/// `None` if the usage was requested.
 fn options() -> Result<Option<Options>, String> {
     let mut options = Options { threads: 10_000, at_once: 64 };
     let mut arguments = env::args().skip(1);
@@ -53,7 +52,7 @@ fn options() -> Result<Option<Options>, String> {
     Ok(Some(options))
 }
 
-/// Starts all threads, `at_once` at a time, and joins each; calls `joined` with what it returned.
+/// Starts all threads, `at_once` at a time, and joins each. Calls `joined` with its result.
 fn start_and_join<R: Send + 'static>(
     options: &Options,
     live: impl Fn(usize) -> R + Clone + Send + 'static,

@@ -1,22 +1,21 @@
-//! The command line of the examples: `--help` is answered, and what a program does not know it
-//! refuses by name.
+//! The command line of the examples: answers `--help`, and refuses unknown arguments by name.
 
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::process::exit;
 
-/// What the command line of a program without options asks for.
+/// The request on the command line of a program without options.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Asked {
-    /// That it runs.
+    /// To run.
     Run,
-    /// What it is for.
+    /// To print the usage.
     Help,
-    /// Something it does not know.
+    /// An unknown argument.
     Unknown(String),
 }
 
-/// Looks at the arguments, without the program's name, of a program that takes none.
+/// Parses the arguments (without the program's name) of a program that takes none.
 pub fn asked(arguments: impl IntoIterator<Item = OsString>) -> Asked {
     match arguments.into_iter().next() {
         None => Asked::Run,
@@ -25,8 +24,8 @@ pub fn asked(arguments: impl IntoIterator<Item = OsString>) -> Asked {
     }
 }
 
-/// For a program that takes no arguments. Returns only if it was given none: asked for help it
-/// prints the usage and ends with status 0, and anything else it [refuses](refuse).
+/// For a program that takes no arguments. Returns only if there are none. On `--help` it prints the
+/// usage and exits with status 0. It [refuses](refuse) everything else.
 pub fn takes_none(usage: &str) {
     match asked(std::env::args_os().skip(1)) {
         Asked::Run => {}
@@ -38,8 +37,7 @@ pub fn takes_none(usage: &str) {
     }
 }
 
-/// Says what is wrong with the command line and what would be right, and ends the program with
-/// status 2.
+/// Prints what is wrong with the command line and the usage, and exits with status 2.
 pub fn refuse(wrong: &dyn Display, usage: &str) -> ! {
     eprintln!("{wrong}\n{usage}");
     exit(2)

@@ -1,10 +1,9 @@
-//! A caching HTTP proxy: however many ask for one page at once, it is fetched once.
+//! A caching HTTP proxy: concurrent requests for a page share one fetch.
 //!
-//! The cache holds one [`AsyncResult`] for each URL. Who finds none puts one there and fetches;
-//! everybody else waits for it. A fetch that fails gives its error to all who wait, and leaves the
-//! cache as if it had never been, so that the next request tries anew. A fetch that is abandoned,
-//! because its own client hung up, leaves nobody waiting either: dropping it says so, and one of
-//! those who waited fetches in its place.
+//! The cache holds one [`AsyncResult`] for each URL. A request that finds none inserts one and
+//! fetches. All others wait for it. A fetch that fails returns its error to all waiters and is
+//! removed from the cache, so the next request tries again. If a fetch is abandoned because its
+//! client disconnected, its drop notifies the waiters, and one of them fetches instead.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +13,7 @@ use toro::AsyncResult;
 
 use crate::http::{self, FetchError, Page, Server};
 
-/// What became of a fetch.
+/// The result of a fetch.
 #[derive(Debug)]
 enum Fetched {
     Page(Page),
@@ -24,14 +23,14 @@ enum Fetched {
 
 type Entry = Arc<AsyncResult<Fetched>>;
 
-/// Pages that were fetched, and pages that are being fetched.
+/// The fetched pages, and the pages being fetched.
 #[derive(Debug, Default)]
 pub struct Cache {
     entries: Mutex<HashMap<String, Entry>>,
 }
 
 impl Cache {
-    /// Nothing yet.
+    /// Creates an empty cache.
     pub fn new() -> Self {
         Self::default()
     }
@@ -40,23 +39,25 @@ impl Cache {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many pages are there or on their way.
+    /// The number of pages that are cached or being fetched.
     pub fn len(&self) -> usize {
         self.entries().len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no page.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The page at `url`: from the cache, from a fetch that is under way, or by `fetch`.
+    /// Returns the page at `url`: from the cache, from a running fetch, or from `fetch`.
     ///
     /// # Errors
+    ///
     /// Those of the fetch, for all who waited for it.
     ///
     /// # Cancel safety
-    /// Dropping the future that fetches hands the fetch over to one of those who wait.
+    ///
+    /// Dropping the future that fetches passes the fetch to one of the waiters.
     pub async fn get<F>(&self, url: &str, fetch: impl Fn() -> F) -> Result<Page, FetchError>
     where
         F: Future<Output = Result<Page, FetchError>>,
@@ -81,7 +82,7 @@ impl Cache {
     }
 }
 
-/// A fetch under way. However it ends, those who wait learn of it.
+/// A running fetch. Its waiters learn how it ends.
 struct Fetching<'a> {
     cache: &'a Cache,
     url: &'a str,
@@ -97,7 +98,7 @@ impl Fetching<'_> {
                 Fetched::Failed(error)
             }
         };
-        // It is set here and, if not here, on drop.
+        // Set here, or else on drop.
         let _ = self.entry.set(fetched);
     }
 }
@@ -114,7 +115,8 @@ impl Drop for Fetching<'_> {
 /// A proxy that answers from `cache`.
 ///
 /// # Errors
-/// When no socket can be opened.
+///
+/// No socket can be opened.
 pub async fn serve(cache: Arc<Cache>) -> std::io::Result<Server> {
     Server::start(move |url| {
         let cache = cache.clone();

@@ -1,8 +1,9 @@
-//! A server that ends gracefully: what is under way is finished, what comes later is refused.
+//! A server with graceful shutdown: running requests are finished, later ones are refused.
 //!
-//! Every request holds a permit of a semaphore. To shut down, one asks for *all* permits: the
-//! semaphore is fair, so from that moment on no newcomer gets one, and when the last request under
-//! way gives its permit back, all are there. There is no flag to check and no counter to race with.
+//! Every request holds a permit of a semaphore. The shutdown acquires *all* permits. The semaphore
+//! is fair, so no newcomer gets a permit from that moment on. When the last running request
+//! releases its permit, the shutdown has all of them. There is no flag to check and no counter to
+//! race with.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use toro::{OwnedPermit, Semaphore};
 
 use crate::http::{Page, Server};
 
-/// Lets requests in until the doors are closed.
+/// Admits requests until it is closed.
 #[derive(Clone, Debug)]
 pub struct Doors {
     permits: Arc<Semaphore>,
@@ -20,25 +21,26 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// Open, for up to `capacity` requests at a time.
+    /// Creates open doors for up to `capacity` concurrent requests.
     pub fn open(capacity: u32) -> Self {
         Doors { permits: Arc::new(Semaphore::new(capacity)), capacity }
     }
 
-    /// A place inside, until it is dropped; `None` when it is full or about to close.
+    /// Enters until the value is dropped. Returns `None` if the server is full or shutting down.
     pub fn enter(&self) -> Option<OwnedPermit> {
         self.permits.try_acquire_many_owned(1).ok()
     }
 
-    /// How many are inside.
+    /// The number of requests inside.
     pub fn inside(&self) -> u32 {
         self.capacity - self.permits.available()
     }
 
-    /// Lets nobody in any more, and waits until nobody is inside.
+    /// Admits nobody any more, and waits until nobody is inside.
     ///
     /// # Cancel safety
-    /// Dropping it opens the doors again.
+    ///
+    /// Dropping the future opens the doors again.
     pub async fn close(&self) {
         if let Ok(all) = self.permits.acquire_many(self.capacity).await {
             all.forget();
@@ -47,10 +49,11 @@ impl Doors {
     }
 }
 
-/// A server whose answers take as long as `work`, behind `doors`.
+/// A server behind `doors` whose answers take as long as `work`.
 ///
 /// # Errors
-/// When no socket can be opened.
+///
+/// No socket can be opened.
 pub async fn serve<W, F>(doors: Doors, work: W) -> std::io::Result<Server>
 where
     W: Fn() -> F + Clone + Send + 'static,

@@ -1,4 +1,4 @@
-//! A small HTTP server on loopback, and a client for it, both on hyper.
+//! A small HTTP server on loopback, and a client for it, both built on hyper.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use toro::Event;
 
-/// A page, or the server's reason for not giving one.
+/// A page, or the server's error status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// The status code.
@@ -25,7 +25,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// 200, with a body.
+    /// A page with status 200.
     pub fn ok(body: impl Into<Bytes>) -> Self {
         Page { status: StatusCode::OK, body: body.into() }
     }
@@ -35,18 +35,18 @@ impl Page {
         Page { status, body: Bytes::new() }
     }
 
-    /// The body as text; what is not UTF-8 is replaced.
+    /// The body as text. Invalid UTF-8 is replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
-/// Why there was no answer.
+/// The reason why there is no answer.
 #[derive(Clone, Debug)]
 pub struct FetchError(Arc<str>);
 
 impl FetchError {
-    /// With what went wrong.
+    /// An error with its cause.
     pub fn new(what: impl fmt::Display) -> Self {
         FetchError(what.to_string().into())
     }
@@ -68,11 +68,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Answers every request by `answer`, which is given the request's target: a path, or for a
-    /// proxy a whole URL.
+    /// Starts a server. `answer` gets the target of each request: a path, or a whole URL for a
+    /// proxy.
     ///
     /// # Errors
-    /// When no socket can be opened.
+    ///
+    /// No socket can be opened.
     pub async fn start<A, F>(answer: A) -> std::io::Result<Server>
     where
         A: Fn(String) -> F + Clone + Send + 'static,
@@ -85,7 +86,7 @@ impl Server {
         Ok(Server { address, stop })
     }
 
-    /// Where it listens.
+    /// The address of the server.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -125,7 +126,7 @@ where
                     Ok::<_, Infallible>(response)
                 }
             });
-            // A client that hangs up in the middle ends its own connection and nothing else.
+            // A client that disconnects ends only its own connection.
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
@@ -133,11 +134,12 @@ where
     }
 }
 
-/// Fetches `url`, on a connection of its own.
+/// Fetches `url` on a new connection.
 ///
 /// # Errors
-/// When the URL names no host or the server cannot be reached or breaks off. A status such as 404
-/// is an answer, not an error.
+///
+/// The URL names no host, the server cannot be reached, or it disconnects. A status such as 404 is
+/// not an error.
 pub async fn get(url: &str) -> Result<Page, FetchError> {
     let uri: hyper::Uri = url.parse().map_err(|e| FetchError::new(format!("{url}: {e}")))?;
     let host = uri.authority().ok_or_else(|| FetchError::new(format!("{url} names no host")))?;
@@ -148,6 +150,7 @@ pub async fn get(url: &str) -> Result<Page, FetchError> {
 /// Fetches `url` through the proxy at `proxy`.
 ///
 /// # Errors
+///
 /// As [`get`].
 pub async fn get_through(proxy: SocketAddr, url: &str) -> Result<Page, FetchError> {
     send(&proxy.to_string(), url, &proxy.to_string()).await

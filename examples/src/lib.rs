@@ -1,5 +1,5 @@
-//! Programs that show the three crates at work, one file each under `examples/`. What they do is
-//! here, so that tests can drive it too.
+//! Programs that show the three crates at work, one file each under `examples/`. Their logic is
+//! here, so that tests can use it too.
 
 pub mod arguments;
 pub mod caching_proxy;
@@ -11,7 +11,7 @@ pub mod ruby_pool;
 pub mod spider;
 pub mod virtual_time;
 
-/// The examples of the README compile, and run where they need no server.
+/// Compiles the examples of the README, and runs those that need no server.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 mod readme {}

@@ -1,31 +1,32 @@
-//! Producer and consumers around a joinable queue.
+//! A producer and consumers around a joinable queue.
 //!
-//! The queue holds two items: a producer that is faster than its consumers waits in `put`. `join`
-//! returns when every item was not only taken but worked on, because each [`Task`](toro::Task) says
-//! so when it is dropped.
+//! The queue holds two items, so a producer that is faster than its consumers waits in `put`.
+//! `join` returns when all items have been processed, not only taken, because each
+//! [`Task`](toro::Task) reports that when it is dropped.
 
 use std::sync::Arc;
 
 use toro::Queue;
 
-/// Something that happened, for whoever watches.
+/// An event, for an observer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The producer put an item into the queue.
     Put(u32),
     /// A consumer took an item.
     Took(u32),
-    /// A consumer is done with an item.
+    /// A consumer has processed an item.
     Done(u32),
-    /// Every item that was put is done.
+    /// All items have been processed.
     Joined,
 }
 
-/// Puts the items from 0 to `items` and has `consumers` tasks work on them. Returns once all are
-/// done.
+/// Puts the items from 0 to `items`. `consumers` tasks process them. Returns once all are
+/// processed.
 ///
 /// # Panics
-/// Never: a consumer that panicked is reported by the runtime, and its item counts as done.
+///
+/// Never. The runtime reports a consumer that panics, and its item counts as done.
 pub async fn run(items: u32, consumers: usize, watch: impl Fn(Step) + Clone + Send + 'static) {
     let queue = Arc::new(Queue::new(2));
     let workers: Vec<_> = (0..consumers)
@@ -36,7 +37,7 @@ pub async fn run(items: u32, consumers: usize, watch: impl Fn(Step) + Clone + Se
                     watch(Step::Took(*item));
                     tokio::task::yield_now().await;
                     watch(Step::Done(*item));
-                    // Here the item is dropped, and thereby marked as done.
+                    // The item is dropped here, which marks it as done.
                 }
             })
         })
@@ -48,7 +49,7 @@ pub async fn run(items: u32, consumers: usize, watch: impl Fn(Step) + Clone + Se
     }
     queue.join().await;
     watch(Step::Joined);
-    // Whoever still waits in `get_task` learns that nothing more will come.
+    // Those who still wait in `get_task` learn that nothing more will come.
     queue.close();
     for worker in workers {
         let _ = worker.await;

@@ -1,11 +1,11 @@
 //! "A Curious Concurrency Case", simulated: a pool that pins each thread to a socket, and wakes the
-//! wrong one.
+//! wrong thread.
 //!
-//! Ten sockets; every thread uses one for 1 to 20 seconds, pauses for a second, and asks again. In
-//! the old pool of the Ruby driver a thread belonged to one socket for life: the first ten to one
-//! of their own, every later one to a random one that was free when it first asked. Those who found
-//! their socket in use waited in one queue, whichever socket they waited for. The four
-//! designs differ in whom a returned socket wakes.
+//! There are ten sockets. Every thread uses one for 1 to 20 seconds, pauses for a second, and asks
+//! again. In the old pool of the Ruby driver a thread was bound to one socket for life. The first
+//! ten threads got one each. A later thread got a random one that was free when it first asked. All
+//! threads whose socket was in use waited in one queue. The four designs differ in which thread a
+//! returned socket wakes.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -16,28 +16,28 @@ use toro::{Condition, Handoff, Lock, Queue, Take, Waiters};
 
 use crate::virtual_time::{Clock, End, Seconds, simulate};
 
-/// The sockets of the pool.
+/// The number of sockets in the pool.
 pub const SOCKETS: usize = 10;
-/// The longest use of a socket, in seconds; the shortest is one.
+/// The longest use of a socket, in seconds. The shortest is one.
 pub const LONGEST_USE: u64 = 20;
-/// How long a thread does without a socket after it has returned one.
+/// The pause of a thread after it has returned a socket, in seconds.
 pub const PAUSE: Seconds = 1;
 
-/// Whom a returned socket wakes.
+/// Which thread a returned socket wakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Design {
-    /// The first in the queue, whichever socket that one waits for.
+    /// The first in the queue, whichever socket it waits for.
     Signal,
-    /// Everybody in the queue.
+    /// All threads in the queue.
     Broadcast,
-    /// The first who waits for this very socket: each has a queue of its own.
+    /// The first that waits for this socket. Each socket has its own queue.
     PerSocket,
-    /// Nobody belongs to a socket: it is handed to whoever waits longest.
+    /// Threads are not bound to sockets. The oldest waiter gets it.
     HandOff,
 }
 
 impl Design {
-    /// All four.
+    /// All four designs.
     pub const ALL: [Design; 4] =
         [Design::Signal, Design::Broadcast, Design::PerSocket, Design::HandOff];
 }
@@ -53,27 +53,26 @@ impl fmt::Display for Design {
     }
 }
 
-/// What a run has shown.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The share of all sockets' time in which they were not used, from 0 to 1.
+    /// The share of all sockets' time in which they were unused, from 0 to 1.
     pub unused: f64,
-    /// The part of it in which somebody waited who could have used the socket.
+    /// The part of it in which a thread waited that could have used the socket.
     pub wanted: f64,
-    /// The share of check-outs that did not wait at all.
+    /// The share of checkouts that did not wait.
     pub at_once: f64,
-    /// The longest that a thread waited for a socket, in seconds.
+    /// The longest wait for a socket, in seconds.
     pub longest_wait: Seconds,
-    /// How often a thread was woken to find its socket in use, for each time that one was checked
-    /// in.
+    /// How often a thread was woken although its socket was in use, per returned socket.
     pub woken_in_vain: f64,
-    /// How many waited, on average.
+    /// The mean number of waiting threads.
     pub waiting: f64,
     /// Why the run ended.
     pub end: End,
 }
 
-/// Lets `threads` share the pool for `seconds` of virtual time.
+/// Simulates `threads` threads that share the pool for `seconds` of virtual time.
 pub fn run(design: Design, threads: usize, seconds: Seconds, seed: u64) -> Outcome {
     let clock = Clock::default();
     let ledger = Ledger::new(clock.clone());
@@ -142,7 +141,7 @@ impl Pool {
         }
     }
 
-    /// The socket to which a thread belongs, if it belongs to one.
+    /// The socket to which a thread is bound, if any.
     fn home(&self, thread: usize) -> Option<usize> {
         match self {
             Pool::Pinned { homes, .. } | Pool::PerSocket { homes, .. } => homes[thread].get(),
@@ -230,8 +229,7 @@ impl Pool {
 }
 
 impl Pinned {
-    /// Where a thread that has no home yet will live: at a new socket, else at a random one that is
-    /// free.
+    /// Binds a thread to a new socket, or else to a random free one.
     fn new_home(&mut self, random: &RefCell<fastrand::Rng>) -> Option<usize> {
         if self.opened < SOCKETS {
             self.opened += 1;
@@ -242,7 +240,7 @@ impl Pinned {
     }
 }
 
-/// Counts how the sockets' time was spent.
+/// Records how the sockets' time was spent.
 struct Ledger {
     clock: Clock,
     book: RefCell<Book>,
@@ -252,7 +250,7 @@ struct Ledger {
 struct Book {
     counted_to: Seconds,
     in_use: [bool; SOCKETS],
-    /// How many wait for each socket, and for any.
+    /// The number of threads that wait for each socket, and for any.
     wanted: [usize; SOCKETS],
     wanted_any: usize,
     used_seconds: u64,
@@ -263,7 +261,7 @@ struct Book {
     check_outs: u64,
     at_once: u64,
     check_ins: u64,
-    /// For whom each thread was booked as waiting.
+    /// What each thread is recorded as waiting for.
     waits_for: std::collections::HashMap<usize, Option<usize>>,
 }
 
@@ -272,7 +270,7 @@ impl Ledger {
         Ledger { clock, book: RefCell::default() }
     }
 
-    /// The book, with everything until now written into it.
+    /// The record, up to the current time.
     fn book(&self) -> std::cell::RefMut<'_, Book> {
         let mut book = self.book.borrow_mut();
         let span = self.clock.now() - std::mem::replace(&mut book.counted_to, self.clock.now());

@@ -1,8 +1,8 @@
 //! A web spider: follows every link of a site, with a fixed number of workers.
 //!
-//! Addresses still to be fetched lie in a queue. A worker takes one, fetches it, and puts the
-//! addresses that it finds, before its own is marked as done: so the queue's count of unfinished
-//! work reaches zero exactly when there is nothing left to find, and `join` is the end of the
+//! A queue holds the addresses still to be fetched. A worker takes one, fetches it, and puts the
+//! addresses that it finds before it marks its own as done. So the queue's count of unfinished
+//! items reaches zero exactly when nothing is left to find, and `join` waits for the end of the
 //! crawl.
 
 use std::collections::BTreeMap;
@@ -13,10 +13,10 @@ use toro::Queue;
 
 use crate::http::{self, FetchError, Page, Server};
 
-/// What came of each address.
+/// The result of each address.
 pub type Found = BTreeMap<String, Result<StatusCode, String>>;
 
-/// Crawls everything that can be reached from `start` without leaving its host.
+/// Crawls all pages that can be reached from `start` without leaving its host.
 pub async fn crawl(start: &str, workers: usize) -> Found {
     let queue = Arc::new(Queue::unbounded());
     let found = Arc::new(Mutex::new(Found::new()));
@@ -56,7 +56,7 @@ pub async fn crawl(start: &str, workers: usize) -> Found {
     found.clone()
 }
 
-/// The addresses on the same host that `html` links to.
+/// The addresses on the same host to which `html` links.
 fn links(url: &str, html: &str) -> Vec<String> {
     let host = url.match_indices('/').nth(2).map_or(url, |(end, _)| &url[..end]);
     html.split("href=\"")
@@ -68,17 +68,21 @@ fn links(url: &str, html: &str) -> Vec<String> {
         .collect()
 }
 
-/// A site of six pages for the spider to crawl: with a cycle, a page linked twice, a link that
-/// leads nowhere, and one that leaves the site.
+/// A site of six pages to crawl. It has a cycle, a page linked twice, a broken link, and an
+/// external link.
 ///
 /// # Errors
-/// When no socket can be opened.
+///
+/// No socket can be opened.
 pub async fn serve_site() -> std::io::Result<Server> {
     Server::start(|path| async move {
         let html = match path.as_str() {
             "/" => r#"<a href="/bulls">bulls</a> <a href="/cows">cows</a>"#,
             "/bulls" => r#"<a href="/">home</a> <a href="/toro">toro</a>"#,
-            "/cows" => r#"<a href="/toro">toro</a> <a href="/calves">calves</a> <a href="http://elsewhere.example/">far</a>"#,
+            "/cows" => {
+                r#"<a href="/toro">toro</a> <a href="/calves">calves</a>
+<a href="http://elsewhere.example/">far</a>"#
+            }
             "/toro" => r#"<a href="/bulls">bulls</a>"#,
             "/calves" => r#"<a href="/nowhere">nowhere</a> <a href="/milk">milk</a>"#,
             "/milk" => "nothing to follow here",

@@ -1,6 +1,6 @@
-//! A single-threaded executor whose clock jumps: no time passes while anybody can go on, and when
-//! nobody can, it is the next sleeper's turn. A run is the same each time, and simulates hours in
-//! milliseconds.
+//! A single-threaded executor with a virtual clock. No time passes while any task can run. When
+//! none can, the clock jumps to the next sleeper's time. A run is the same each time, and simulates
+//! hours in milliseconds.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Wake, Waker};
 /// Seconds since the start, on the virtual clock.
 pub type Seconds = u64;
 
-/// The clock of one simulation. Clones show the same time.
+/// The clock of a simulation. Clones show the same time.
 #[derive(Clone, Default)]
 pub struct Clock {
     inner: Rc<RefCell<Inner>>,
@@ -24,7 +24,7 @@ pub struct Clock {
 struct Inner {
     now: Seconds,
     order: u64,
-    /// Who is to be woken when; those of one moment in the order in which they lay down.
+    /// Who to wake when. Sleepers of the same time are in the order in which they began to sleep.
     sleepers: BinaryHeap<Reverse<Sleeper>>,
 }
 
@@ -55,12 +55,12 @@ impl Ord for Sleeper {
 }
 
 impl Clock {
-    /// The time.
+    /// The current time.
     pub fn now(&self) -> Seconds {
         self.inner.borrow().now
     }
 
-    /// Sleeps for so many seconds.
+    /// Sleeps for this number of seconds.
     pub async fn sleep(&self, seconds: Seconds) {
         let until = self.now() + seconds;
         let mut asleep = false;
@@ -79,7 +79,7 @@ impl Clock {
         .await;
     }
 
-    /// Sets the clock to the next sleeper's time and wakes the sleeper, unless that would be after
+    /// Advances the clock to the next sleeper's time and wakes the sleeper, unless that is after
     /// `end`.
     fn advance(&self, end: Seconds) -> Result<(), End> {
         let mut inner = self.inner.borrow_mut();
@@ -98,7 +98,7 @@ impl Clock {
     }
 }
 
-/// Those who can go on, in the order in which they were woken.
+/// The tasks that can run, in the order in which they were woken.
 type Ready = Arc<Mutex<VecDeque<usize>>>;
 
 struct Task {
@@ -120,13 +120,13 @@ impl Wake for Task {
 pub enum End {
     /// Its time was over.
     Time,
-    /// Nobody could go on, and nobody slept.
+    /// No task could run, and none slept.
     Deadlock,
-    /// Everybody was done.
+    /// All tasks were done.
     Done,
 }
 
-/// Runs `tasks` on `clock` until `end`, until all are done, or until none can ever go on again.
+/// Runs `tasks` on `clock` until `end`, until all are done, or until none can ever run again.
 pub fn simulate<'a>(
     clock: &Clock,
     end: Seconds,

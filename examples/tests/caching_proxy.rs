@@ -1,4 +1,4 @@
-//! The caching proxy: one fetch serves all, and a fetch that fails or is abandoned leaves nobody
+//! The caching proxy: one fetch serves all. A fetch that fails or is abandoned leaves nobody
 //! waiting.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use hyper::StatusCode;
 use toro::{Event, Semaphore};
 
-/// A fetch that ends when it is told to.
+/// A fetch that ends when the test says so.
 struct Origin {
     asked: AtomicU32,
     answer: Semaphore,
@@ -34,7 +34,7 @@ impl Origin {
 }
 
 #[tokio::test]
-async fn ten_that_ask_at_once_share_one_fetch() {
+async fn ten_concurrent_requests_share_one_fetch() {
     let (cache, origin) = (Cache::new(), Origin::new());
     let mut all = Box::pin(join_all((0..10).map(|_| cache.get("a", || origin.fetch(Ok("page"))))));
     assert!((&mut all).now_or_never().is_none());
@@ -47,7 +47,7 @@ async fn ten_that_ask_at_once_share_one_fetch() {
 }
 
 #[tokio::test]
-async fn a_failed_fetch_is_told_to_all_who_waited_and_not_remembered() {
+async fn failed_fetch_reaches_all_waiters_and_is_not_cached() {
     let (cache, origin) = (Cache::new(), Origin::new());
     let mut all =
         Box::pin(join_all((0..10).map(|_| cache.get("a", || origin.fetch(Err("out of order"))))));
@@ -80,7 +80,7 @@ async fn an_abandoned_fetch_is_taken_over_by_one_who_waits() {
 }
 
 #[tokio::test]
-async fn over_real_sockets_the_origin_is_asked_once_and_its_loss_is_an_answer() {
+async fn origin_is_asked_once_and_its_loss_is_an_answer() {
     let (asked, go) = (Arc::new(AtomicU32::new(0)), Arc::new(Event::new()));
     let origin = Server::start({
         let (asked, go) = (asked.clone(), go.clone());

@@ -1,4 +1,4 @@
-//! Graceful shutdown: what is under way is finished, what comes later is refused.
+//! Graceful shutdown: running requests are finished, later ones are refused.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use hyper::StatusCode;
 use toro::{Barrier, Event};
 
 #[tokio::test]
-async fn requests_under_way_are_answered_and_later_ones_refused() {
+async fn running_requests_are_answered_and_later_ones_refused() {
     let doors = Doors::open(100);
     let (all_in, finish) = (Arc::new(Barrier::new(4)), Arc::new(Event::new()));
     let server = serve(doors.clone(), {

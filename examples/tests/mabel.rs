@@ -1,5 +1,5 @@
-//! `mabel` against a set with every lock on, TLS, users, compressed messages, through the loss of
-//! its primary, on both APIs.
+//! `mabel` against a set with TLS, authentication and compressed messages, through the loss of its
+//! primary, on both APIs.
 
 // Its own main, command line and printing are not used here.
 #[allow(dead_code)]
@@ -20,7 +20,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use testbed::ReplicaSet;
 use testbed::bson::{Document, doc};
 
-/// A set that demands users and shows a certificate, and the authority of that certificate.
+/// A set with authentication and TLS, and its certificate authority.
 fn locked(name: &str) -> (ReplicaSet, PathBuf) {
     let folder =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("mabel-{name}-{}", std::process::id()));
@@ -42,7 +42,12 @@ fn locked(name: &str) -> (ReplicaSet, PathBuf) {
         .args(["--tlsCAFile", ca.to_str().unwrap()])
         .start()
         .unwrap();
-    let user = doc! { "createUser": "mabel", "pwd": "schnörchel", "roles": ["root"], "writeConcern": { "w": 3 } };
+    let user = doc! {
+        "createUser": "mabel",
+        "pwd": "schnörchel",
+        "roles": ["root"],
+        "writeConcern": { "w": 3 },
+    };
     set.admin(set.wait_for_primary().unwrap(), user).unwrap();
     (set, ca)
 }
@@ -51,7 +56,7 @@ fn status(set: &ReplicaSet, member: usize) -> Document {
     set.admin(member, doc! { "serverStatus": 1 }).unwrap()
 }
 
-/// How many documents the member has been given by clients.
+/// The number of documents that clients have inserted on the member.
 fn inserts(status: &Document) -> i64 {
     let counted = status.get_document("opcounters").unwrap().get("insert").unwrap();
     counted.as_i64().or(counted.as_i32().map(i64::from)).unwrap()
@@ -62,7 +67,8 @@ fn survives(mode: Mode, name: &str) {
     let (set, ca) = locked(name);
     let ca = ca.to_str().unwrap().replace('/', "%2F");
     let uri = format!(
-        "mongodb://mabel:schn%C3%B6rchel@{}/?replicaSet={}&tls=true&tlsCAFile={ca}&compressors=zstd",
+        "mongodb://mabel:schn%C3%B6rchel@{}/?replicaSet={}&tls=true&tlsCAFile={ca}\
+         &compressors=zstd",
         set.hosts().join(","),
         set.name(),
     );
@@ -76,7 +82,7 @@ fn survives(mode: Mode, name: &str) {
                 assert!(!ended.load(Ordering::Relaxed), "mabel ended before the disaster");
                 thread::yield_now();
             }
-            // Compressed messages have come in, and they were zstd's.
+            // Compressed messages have arrived, with zstd.
             let zstd = status(&set, primary);
             let zstd = zstd.get_document("network").unwrap().get_document("compression").unwrap();
             let zstd = zstd.get_document("zstd").unwrap().get_document("decompressor").unwrap();
@@ -92,12 +98,11 @@ fn survives(mode: Mode, name: &str) {
         summary.unwrap()
     });
     assert!(summary.is_perfect(), "{summary}");
-    // On a busy machine the members may elect another primary of their own accord.
+    // On a busy machine the members may elect another primary by themselves.
     assert!(summary.acknowledged == WRITES as usize && summary.failovers >= 1, "{summary}");
 }
 
-/// What was acknowledged after the kill was noted, and before the primary was dead, does not hide
-/// the outage.
+/// Acknowledgments between the recorded kill and the end of the primary do not hide the outage.
 #[test]
 fn an_outage_is_the_longest_gap_of_a_failover() {
     let timeline = Timeline::start(3);
@@ -118,8 +123,8 @@ fn an_outage_is_the_longest_gap_of_a_failover() {
     );
 }
 
-/// Writers that fail before the next disaster is due end it all: nobody is killed, and nothing
-/// waits for a mark that is not reached.
+/// Writers that fail before the next disaster end the run. No primary is killed, and nothing waits
+/// for a mark that will not be reached.
 #[test]
 fn disasters_end_with_the_writers() {
     let set = Arc::new(ReplicaSet::start(1).unwrap());
@@ -160,7 +165,7 @@ fn a_deployment_that_cannot_be_reached_is_named() {
     }
 }
 
-/// What can only fail in the end is refused at the beginning.
+/// Arguments that could only fail in the end are refused at the beginning.
 #[test]
 fn arguments_that_cannot_be_are_refused_with_a_sentence() {
     let read = |arguments: &[&str]| Arguments::read(lexopt::Parser::from_args(arguments));

@@ -42,7 +42,7 @@ async fn the_producer_is_never_further_ahead_than_the_queue_is_long() {
         }
     })
     .await;
-    // Two lie in the queue, and one more was taken by a consumer that has not said so yet.
+    // Two are in the queue, and a consumer has taken one more without reporting it yet.
     let (left, most) = *ahead.lock().unwrap();
     assert_eq!(left, 0);
     assert!(most <= 3, "{most} items were put and not taken");

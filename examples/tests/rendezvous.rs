@@ -1,4 +1,4 @@
-//! The rendezvous: nobody goes on before all are there.
+//! The rendezvous: nobody passes before all have arrived.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use examples::rendezvous::Rendezvous;
 
 #[tokio::test]
-async fn nobody_goes_on_before_all_are_there() {
+async fn no_party_passes_before_all_have_arrived() {
     let rendezvous = Arc::new(Rendezvous::new(6));
     let gone_on = Arc::new(AtomicU32::new(0));
     let threads: Vec<_> = (0..3)

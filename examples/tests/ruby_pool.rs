@@ -6,7 +6,7 @@ use examples::virtual_time::{Clock, End, simulate};
 const SECONDS: u64 = 20_000;
 
 #[test]
-fn signal_wastes_seven_to_eight_percent_however_many_threads_there_are() {
+fn signal_wastes_seven_to_eight_percent_of_checkouts() {
     for threads in [11, 12, 15, 20, 30, 50, 100, 200, 300] {
         for seed in 1..=3 {
             let percent = run(Design::Signal, threads, SECONDS, seed).unused * 100.0;
@@ -37,7 +37,7 @@ fn hand_off_wastes_nothing_from_fifteen_threads_on() {
 }
 
 #[test]
-fn no_design_deadlocks_and_nobody_waits_as_long_as_elsewhere_for_a_hand_off() {
+fn no_design_deadlocks_and_hand_off_waits_shortest() {
     for threads in [1, 5, 10, 11, 15, 30, 100, 300] {
         let outcomes = Design::ALL.map(|design| (design, run(design, threads, SECONDS, 1)));
         let hand_off = outcomes[3].1.longest_wait;

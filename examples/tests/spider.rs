@@ -1,10 +1,10 @@
-//! The web spider: it finds everything, once, and ends.
+//! The web spider finds every page once, and ends.
 
 use examples::spider::{crawl, serve_site};
 use hyper::StatusCode;
 
 #[tokio::test]
-async fn everything_that_is_linked_is_found_and_nothing_else() {
+async fn exactly_the_linked_pages_are_found() {
     let site = serve_site().await.unwrap();
     for workers in [1, 4] {
         let found = crawl(&site.url("/"), workers).await;
@@ -21,7 +21,7 @@ async fn everything_that_is_linked_is_found_and_nothing_else() {
 async fn a_site_that_is_not_there_ends_the_crawl_too() {
     let site = serve_site().await.unwrap();
     let url = site.url("/");
-    // A port on which nothing listens: that of a listener that was bound and closed again.
+    // A port on which nothing listens: its listener was bound and closed again.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let gone = format!("http://{}/", closed.local_addr().unwrap());
     drop(closed);

@@ -5,20 +5,21 @@ use std::path::{Path, PathBuf};
 use super::BoxError;
 
 const USAGE: &str = "\
-usage: mabel [--uri URI] [--blocking] [--writes N] [--writers K] [--kills K] [--plot FILE.svg] [--no-retry]
+usage: mabel [--uri URI] [--blocking] [--writes N] [--writers K] [--kills K]
+             [--plot FILE.svg] [--no-retry]
 
   --uri URI        write to this replica set; nothing is started and nothing is killed
-  --blocking       write from threads, through the blocking mode of the driver
+  --blocking       write from threads, with the driver's blocking API
   --writes N       breaths to record (default 3000)
   --writers K      tasks, or threads, that record them (default 8)
   --kills K        how often the primary is killed (default 2; not with --uri)
   --plot FILE.svg  draw the writes per 100 ms over time
-  --no-retry       what goes wrong without the recipe: every write is tried once
+  --no-retry       try every write once, to show what goes wrong without retries
 
-A URI with TLS, mongodb+srv:// or compressors needs more of the driver:
+A URI with TLS, mongodb+srv:// or compressors needs features of the driver:
   cargo run --release --features secure --example mabel -- --uri URI";
 
-/// What the user asked for.
+/// The parsed command line.
 #[derive(Clone, Debug)]
 pub(crate) struct Arguments {
     pub(crate) uri: Option<String>,
@@ -30,7 +31,7 @@ pub(crate) struct Arguments {
     pub(crate) mode: Mode,
 }
 
-/// Which API of the driver the writers use.
+/// The driver's API that the writers use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Async,
@@ -40,9 +41,9 @@ pub(crate) enum Mode {
 /// How a writer treats an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recipe {
-    /// Try again with the same id until the write is known to be there.
+    /// Retries with the same id until the write is known to be recorded.
     Retry,
-    /// Try once, and hope.
+    /// Tries once.
     TryOnce,
 }
 
@@ -55,7 +56,8 @@ impl Default for Arguments {
 
 impl Arguments {
     /// # Errors
-    /// What is not understood, cannot be, or could not be done in the end.
+    ///
+    /// An argument is unknown or invalid, or could not take effect in the end.
     pub(crate) fn read(mut parser: lexopt::Parser) -> Result<Self, BoxError> {
         use lexopt::prelude::*;
         let mut arguments = Arguments::default();
@@ -81,7 +83,8 @@ impl Arguments {
             (Some(_), None | Some(0)) => 0,
             (Some(_), Some(kills)) => {
                 return Err(format!(
-                    "--kills {kills} cannot be had with --uri: only servers that this program has started are killed; leave one of them out"
+                    "--kills {kills} does not work with --uri: this program only kills servers \
+                     that it has started; leave one of them out"
                 )
                 .into());
             }
@@ -101,7 +104,7 @@ impl Arguments {
             .into());
         }
         if let Some(file) = &self.plot {
-            // Not only after all the work.
+            // Checked now, not only after all the work.
             let folder =
                 file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
             if !folder.is_dir() {
@@ -121,8 +124,8 @@ impl Arguments {
         Ok(self)
     }
 
-    /// After how many acknowledged writes the primary is killed: the writes are cut into equal
-    /// parts.
+    /// The number of acknowledged writes after which the primary is killed. It divides the writes
+    /// into equal parts.
     pub(crate) fn kill_marks(&self, own_set: bool) -> Vec<u32> {
         let kills = if own_set { self.kills } else { 0 };
         let mark = |kill: u32| u64::from(self.writes) * u64::from(kill) / u64::from(kills + 1);

@@ -1,4 +1,4 @@
-//! Reads everything back.
+//! Reads all documents back.
 
 use driver::bson::doc;
 use driver::options::ReadConcern;
@@ -7,13 +7,13 @@ use futures_util::TryStreamExt;
 
 use super::breath::Breath;
 
-/// What was found in the end.
+/// The result of the audit.
 pub(crate) struct Audit {
-    /// Documents.
+    /// The number of documents.
     pub(crate) found: u64,
-    /// Breaths that were taken and are not there.
+    /// Acknowledged breaths that were not found.
     pub(crate) lost: u64,
-    /// Documents too many.
+    /// Documents in excess.
     pub(crate) duplicated: u64,
 }
 
@@ -42,7 +42,7 @@ impl Tally {
     }
 }
 
-/// Counts every breath from 0 to `writes`, reading from the primary what a majority has.
+/// Counts every breath from 0 to `writes`. Reads from the primary with read concern majority.
 pub(crate) async fn read_back(breaths: &Collection<Breath>, writes: u32) -> Result<Audit> {
     let mut tally = Tally::of(writes);
     let mut all = breaths.find(doc! {}).read_concern(ReadConcern::majority()).await?;

@@ -1,18 +1,17 @@
-//! What is recorded.
+//! The document that is recorded.
 
 use driver::bson::{DateTime, oid::ObjectId};
 use serde::{Deserialize, Serialize};
 
-/// One breath of Mabel's.
+/// One of Mabel's breaths.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Breath {
-    /// Made by the writer before the first attempt: whoever tries twice tries to write the *same*
-    /// document.
+    /// Made by the writer before the first attempt, so that a retry writes the *same* document.
     #[serde(rename = "_id")]
     pub(crate) id: ObjectId,
-    /// Which breath it is. Every number is to be found exactly once.
+    /// The number of the breath. Every number must be found exactly once.
     pub(crate) number: u32,
-    /// When it was taken.
+    /// The time of the breath.
     pub(crate) taken_at: DateTime,
 }
 

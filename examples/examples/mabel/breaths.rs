@@ -1,4 +1,4 @@
-//! The collection that the breaths are recorded in, on either API of the driver.
+//! The collection of the breaths, on either API of the driver.
 
 use driver::bson::oid::ObjectId;
 use driver::client::Client;
@@ -15,7 +15,7 @@ use super::threads;
 use super::timeline::Timeline;
 use super::writers::{self, Pace};
 
-/// A collection of its own for each run.
+/// Each run has its own collection.
 pub(crate) enum Breaths {
     Async(Collection<Breath, Async>),
     Blocking(Collection<Breath, Blocking>),
@@ -37,8 +37,8 @@ impl Breaths {
         Breaths::Blocking(collection(client))
     }
 
-    /// Waits until the deployment can be used, as long as its connection string says. The writers,
-    /// who never give up a breath soon, would tell much later what is the matter with it.
+    /// Waits until the deployment is usable, as long as its connection string says. The writers
+    /// retry for a long time, so they would report a problem much later.
     pub(crate) async fn reach(&self) -> Result<(), BoxError> {
         match self {
             Breaths::Async(breaths) => breaths.estimated_document_count().await.map(drop)?,
@@ -50,7 +50,7 @@ impl Breaths {
         Ok(())
     }
 
-    /// Records all breaths, by tasks or by threads.
+    /// Records all breaths, with tasks or threads.
     pub(crate) async fn record(
         &self,
         arguments: &Arguments,
@@ -67,7 +67,7 @@ impl Breaths {
         }
     }
 
-    /// Counts every breath, reading from the primary what a majority has.
+    /// Counts every breath. Reads from the primary with read concern majority.
     pub(crate) async fn read_back(&self, writes: u32) -> Result<Audit, BoxError> {
         match self {
             Breaths::Async(breaths) => Ok(audit::read_back(breaths, writes).await?),
@@ -78,7 +78,7 @@ impl Breaths {
         }
     }
 
-    /// Leaves nothing behind.
+    /// Drops the collection.
     pub(crate) async fn drop(&self) -> Result<(), BoxError> {
         match self {
             Breaths::Async(breaths) => Ok(breaths.drop().await?),
@@ -90,7 +90,7 @@ impl Breaths {
     }
 }
 
-/// Runs what blocks where it holds up nobody.
+/// Runs blocking code on a thread where it delays nobody.
 async fn aside<T: Send + 'static>(
     blocking: impl FnOnce() -> Result<T, BoxError> + Send + 'static,
 ) -> Result<T, BoxError> {

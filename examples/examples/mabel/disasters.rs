@@ -1,4 +1,4 @@
-//! Kills the primary, and brings it back.
+//! Kills the primary, and restarts it.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use super::BoxError;
 use super::timeline::Timeline;
 use super::writers::Pace;
 
-/// Kills the primary with SIGKILL each time that a mark is reached, restarts it, and lets the
-/// writers go on once the set is whole. Ends early when the writers do.
+/// Kills the primary with SIGKILL at each mark, restarts it, and lets the writers continue once all
+/// members serve. Ends early if the writers end.
 pub(crate) fn unleash(
     set: Arc<ReplicaSet>,
     marks: Vec<u32>,
@@ -29,7 +29,7 @@ pub(crate) fn unleash(
 fn strike(set: &ReplicaSet, mark: u32, timeline: &Timeline, pace: &Pace) -> Result<(), BoxError> {
     timeline.reached(mark).wait().wait();
     if timeline.done() < mark {
-        // The writers have failed before: there is nobody left to be struck.
+        // The writers have failed already, so there is nothing to disturb.
         return Ok(());
     }
     let victim = set.wait_for_primary()?;

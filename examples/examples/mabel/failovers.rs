@@ -1,4 +1,4 @@
-//! Watches the client's picture of the deployment for a new primary.
+//! Watches the client's topology for a new primary.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use toro::Event;
 
 use super::timeline::{Failover, Timeline};
 
-/// The watch; ends with [`Watch::finish`].
+/// The watch. [`Watch::finish`] ends it.
 pub(crate) struct Watch {
     enough: Arc<Event>,
     task: JoinHandle<Vec<Failover>>,
 }
 
 impl Watch {
-    /// Stops watching; returns what was seen.
+    /// Stops watching, and returns the failovers seen.
     pub(crate) async fn finish(self) -> Vec<Failover> {
         self.enough.set();
         self.task.await.unwrap_or_default()
     }
 }
 
-/// Reports each failover as it is seen.
+/// Reports each failover when it is seen.
 pub(crate) fn watch<F: Mode>(client: Client<F>, timeline: Arc<Timeline>) -> Watch {
     let enough = Arc::new(Event::new());
     let task = tokio::spawn(follow(client, timeline, enough.clone()));
@@ -70,7 +70,7 @@ async fn follow<F: Mode>(
     }
 }
 
-/// Waits for the first write after the failover, and says how long there was none.
+/// Waits for the first write after the failover, and reports the length of the outage.
 async fn report(failover: &Failover, fate: &str, timeline: &Timeline, enough: &Event) {
     let mut outage = timeline.outage(failover);
     while outage.is_none() && !enough.is_set() {

@@ -1,19 +1,20 @@
-//! Save the Monkey: writers that lose nothing while the primary is killed under them.
+//! Save the Monkey: writers that lose nothing while the primary is killed.
 //!
-//! Mabel the swimming monkey breathes through a snorkel, and every breath is recorded in MongoDB: a
-//! breath that is lost, or counted twice, and the pump goes wrong. Without arguments this program
-//! starts a replica set of three real members on this machine, lets eight writers record three
-//! thousand breaths, and twice kills the primary with SIGKILL in the middle. In the end
-//! it reads everything back and compares. Its last line sums up; its exit status is 0 only if no
-//! breath was lost or counted twice.
+//! Mabel the swimming monkey breathes through a snorkel, and every breath is recorded in MongoDB.
+//! If a breath is lost or counted twice, the pump fails. Without arguments this program starts a
+//! replica set of three members on this machine, and eight writers record three thousand breaths.
+//! Meanwhile it kills the primary twice with SIGKILL. Finally it reads all documents back and
+//! compares. Its last line is a summary. Its exit status is 0 only if no breath was lost or counted
+//! twice.
 //!
 //! ```text
-//! cargo run --release --example mabel -- [--uri URI] [--blocking] [--writes N] [--writers K] [--kills K] [--plot FILE.svg] [--no-retry]
+//! cargo run --release --example mabel -- [--uri URI] [--blocking] [--writes N] [--writers K]
+//!     [--kills K] [--plot FILE.svg] [--no-retry]
 //! ```
 //!
-//! With `--blocking` the writers are threads, and the client is that of `driver::sync`. A
-//! deployment that wants TLS, or a connection string with `mongodb+srv` or compressors, needs the
-//! driver's features: `cargo run --release --features secure --example mabel`.
+//! With `--blocking` the writers are threads that use `driver::sync`. A deployment with TLS, or a
+//! connection string with `mongodb+srv` or compressors, needs features of the driver: `cargo run
+//! --release --features secure --example mabel`.
 
 pub(crate) mod arguments;
 mod audit;
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What became of the breaths.
+/// The result of a run.
 pub(crate) struct Summary {
     pub(crate) acknowledged: usize,
     pub(crate) audit: Audit,
@@ -69,7 +70,7 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Every breath is there exactly once.
+    /// Whether every breath was found exactly once.
     pub(crate) fn is_perfect(&self) -> bool {
         self.audit.lost == 0 && self.audit.duplicated == 0
     }
@@ -80,7 +81,8 @@ impl fmt::Display for Summary {
         let Audit { found, lost, duplicated } = self.audit;
         write!(
             f,
-            "acknowledged={} found={found} lost={lost} duplicated={duplicated} failovers={} longest_outage_ms={}",
+            "acknowledged={} found={found} lost={lost} duplicated={duplicated} failovers={} \
+             longest_outage_ms={}",
             self.acknowledged,
             self.failovers,
             self.longest_outage.as_millis(),
@@ -88,8 +90,8 @@ impl fmt::Display for Summary {
     }
 }
 
-/// What the driver said, with the way to the feature that it names as missing, if the feature
-/// `secure` brings it.
+/// The driver's error message. If it names a missing feature that `secure` enables, adds the
+/// command.
 fn with_remedy(said: impl fmt::Display) -> String {
     let said = said.to_string();
     let brought = ["dns", "tls", "snappy", "zlib", "zstd"];
@@ -101,7 +103,7 @@ fn with_remedy(said: impl fmt::Display) -> String {
     }
 }
 
-/// Does the whole job.
+/// Runs the whole example.
 pub(crate) async fn run(arguments: Arguments) -> Result<Summary, BoxError> {
     let set = match &arguments.uri {
         Some(_) => None,
@@ -124,7 +126,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Summary, BoxError> {
         eprintln!("mabel: {}", with_remedy(warning));
     }
     if arguments.recipe == Recipe::TryOnce {
-        // The driver itself would try once more.
+        // The driver itself would retry once.
         options.retry_writes = Some(false);
     }
     let timeline = Arc::new(Timeline::start(arguments.writes));

@@ -1,4 +1,4 @@
-//! Draws the writes per 100 ms over time as SVG, with the kills and the elections marked.
+//! Draws the writes per 100 ms over time as SVG, and marks the kills and the elections.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -35,7 +35,7 @@ fn bucket(at: Duration) -> usize {
 }
 
 struct Axes {
-    /// Seconds.
+    /// In seconds.
     end: f64,
     /// Writes per bucket.
     most: f64,
@@ -60,7 +60,8 @@ fn write_picture(
 ) -> std::fmt::Result {
     writeln!(
         svg,
-        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"
+font-family="sans-serif" font-size="12">
 <rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>
 <text x="{LEFT}" y="20" font-size="14">acknowledged writes per {} ms</text>"##,
         BUCKET.as_millis()
@@ -72,7 +73,8 @@ fn write_picture(
         let height = HEIGHT - BOTTOM - y;
         writeln!(
             svg,
-            r##"<rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}" fill="#4878a8"/>"##
+            r##"<rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}"
+fill="#4878a8"/>"##
         )?;
     }
     let base = HEIGHT - BOTTOM;
@@ -122,12 +124,14 @@ fn mark(
     let anchor = if x > WIDTH * 0.7 { "end" } else { "start" };
     writeln!(
         svg,
-        r##"<path d="M{x:.1} {TOP}V{}" stroke="{colour}" stroke-dasharray="4 3"/><text x="{x:.1}" y="{text_y}" fill="{colour}" text-anchor="{anchor}">{text}</text>"##,
+        r##"<path d="M{x:.1} {TOP}V{}" stroke="{colour}" stroke-dasharray="4 3"/>
+<text x="{x:.1}" y="{text_y}" fill="{colour}" text-anchor="{anchor}">{text}</text>"##,
         HEIGHT - BOTTOM
     )
 }
 
-/// The distance of two labels on the time axis: 1, 2 or 5 times a power of ten, at most ten labels.
+/// The distance of two labels on the time axis: 1, 2 or 5 times a power of ten, with at most ten
+/// labels.
 fn tick(seconds: f64) -> f64 {
     let raw = seconds / 10.0;
     let power = 10_f64.powf(raw.log10().floor());

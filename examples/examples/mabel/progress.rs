@@ -1,4 +1,4 @@
-//! A progress bar, on a terminal only.
+//! A progress bar, only on a terminal.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use super::timeline::Timeline;
 const WIDTH: u32 = 40;
 const REFRESH: Duration = Duration::from_millis(100);
 
-/// The bar; ends with [`Progress::finish`].
+/// The bar. [`Progress::finish`] ends it.
 pub(crate) struct Progress {
     enough: Arc<Event>,
     task: Option<JoinHandle<()>>,
 }
 
 impl Progress {
-    /// Wipes the bar away.
+    /// Erases the bar.
     pub(crate) async fn finish(self) {
         self.enough.set();
         if let Some(task) = self.task {
@@ -28,8 +28,8 @@ impl Progress {
     }
 }
 
-/// Draws the bar on standard error until it is finished. Draws nothing where standard error is not
-/// a terminal.
+/// Draws the bar on standard error until it is finished. Draws nothing if standard error is not a
+/// terminal.
 pub(crate) fn show(timeline: Arc<Timeline>) -> Progress {
     let enough = Arc::new(Event::new());
     let task =

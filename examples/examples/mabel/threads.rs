@@ -1,5 +1,4 @@
-//! The same as the [writers](super::writers) and the [audit](super::audit), by threads and the
-//! blocking API: no task, no `.await`.
+//! The [writers](super::writers) and the [audit](super::audit) with threads and the blocking API.
 
 use std::sync::Arc;
 use std::thread;
@@ -17,8 +16,8 @@ use super::breath::Breath;
 use super::timeline::Timeline;
 use super::writers::{PATIENCE, Pace, may_pass};
 
-/// Records all breaths with `arguments.writers` threads. Ends early only when a write failed in a
-/// way that trying again cannot cure.
+/// Records all breaths with `arguments.writers` threads. Ends early only if a write fails in a way
+/// that a retry cannot fix.
 pub(crate) fn record(
     breaths: &Collection<Breath>,
     arguments: &Arguments,
@@ -42,8 +41,8 @@ pub(crate) fn record(
         }
         Ok(())
     };
-    // Whoever fails lets the others go on to the end, instead of waiting for a set that will not
-    // become whole.
+    // A failing writer lets the others finish. Otherwise they would wait for a set that does not
+    // recover.
     let surely = || writer().inspect_err(|_| pace.give_up());
     thread::scope(|scope| {
         let threads: Vec<_> = (0..arguments.writers).map(|_| scope.spawn(surely)).collect();
@@ -53,14 +52,14 @@ pub(crate) fn record(
     })
 }
 
-/// The recipe. Returns once the breath is known to be recorded.
+/// Records one breath. Returns once it is known to be recorded.
 fn write_surely(breaths: &Collection<Breath>, breath: &Breath) -> Result<()> {
     let since = Instant::now();
     let mut pause = Duration::from_millis(10);
     loop {
         match breaths.insert_one(breath).run() {
             Ok(_) => return Ok(()),
-            // An earlier attempt was done, although its acknowledgment was lost.
+            // An earlier attempt succeeded, but its acknowledgment was lost.
             Err(error) if error.is_duplicate_key() => return Ok(()),
             Err(error) if may_pass(&error) && since.elapsed() < PATIENCE => {
                 thread::sleep(pause);
@@ -71,7 +70,7 @@ fn write_surely(breaths: &Collection<Breath>, breath: &Breath) -> Result<()> {
     }
 }
 
-/// Counts every breath from 0 to `writes`, reading from the primary what a majority has.
+/// Counts every breath from 0 to `writes`. Reads from the primary with read concern majority.
 pub(crate) fn read_back(breaths: &Collection<Breath>, writes: u32) -> Result<Audit> {
     let mut tally = Tally::of(writes);
     for breath in breaths.find(doc! {}).read_concern(ReadConcern::majority()).run()? {

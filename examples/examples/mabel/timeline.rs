@@ -1,11 +1,11 @@
-//! What happened when.
+//! The times of all events.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use toro::Event;
 
-/// The moments of all acknowledgments and of all kills, counted from the start.
+/// The times of all acknowledgments and kills, counted from the start.
 pub(crate) struct Timeline {
     start: Instant,
     writes: u32,
@@ -26,7 +26,7 @@ impl Log {
         self.acknowledged.len() as u32 + self.missed
     }
 
-    /// Tells those who wait for marks that have been reached, or never will be.
+    /// Notifies those who wait for marks that have been reached, or never will be.
     fn tell(&mut self) {
         let (done, ended) = (self.done(), self.ended);
         for (_, event) in self.marks.extract_if(.., |(mark, _)| ended || done >= *mark) {
@@ -35,10 +35,10 @@ impl Log {
     }
 }
 
-/// The primary was lost and another took over.
+/// A failover: the primary was lost and another took over.
 #[derive(Clone, Debug)]
 pub(crate) struct Failover {
-    /// When the old primary was killed or, where it was not killed here, was seen to be lost.
+    /// When the old primary was killed, or else seen to be lost.
     pub(crate) since: Duration,
     /// When the new primary was seen.
     pub(crate) at: Duration,
@@ -76,7 +76,7 @@ impl Timeline {
         log.tell();
     }
 
-    /// All writers have ended: a mark that is not reached now never will be.
+    /// All writers have ended, so later marks will never be reached.
     pub(crate) fn end(&self) {
         let mut log = self.log();
         log.ended = true;
@@ -92,7 +92,7 @@ impl Timeline {
         self.log().acknowledged.len()
     }
 
-    /// How many writes have had their answer, good or bad.
+    /// The number of writes that have been answered, successfully or not.
     pub(crate) fn done(&self) -> u32 {
         self.log().done()
     }
@@ -105,7 +105,7 @@ impl Timeline {
         self.log().kills.clone()
     }
 
-    /// When `host` was killed, if that was before `moment`: the last time.
+    /// The last time before `moment` at which `host` was killed.
     pub(crate) fn killed_at(&self, host: &str, moment: Duration) -> Option<Duration> {
         self.log()
             .kills
@@ -115,7 +115,7 @@ impl Timeline {
             .map(|(at, _)| *at)
     }
 
-    /// Set once `mark` writes have had their answer, or the writers have ended before.
+    /// Set once `mark` writes have been answered, or the writers have ended.
     pub(crate) fn reached(&self, mark: u32) -> std::sync::Arc<Event> {
         let event = std::sync::Arc::new(Event::new());
         let mut log = self.log();
@@ -125,9 +125,8 @@ impl Timeline {
     }
 
     /// How long no write was acknowledged in a failover: the longest gap between acknowledgments
-    /// that reaches into it. It may begin a little after the primary was killed, for what had
-    /// been acknowledged by then is still on its way. None while no write has been acknowledged
-    /// since.
+    /// that overlaps it. The gap may begin a little after the kill, because earlier acknowledgments
+    /// may still arrive. `None` while no write has been acknowledged since.
     pub(crate) fn outage(&self, failover: &Failover) -> Option<Duration> {
         let log = self.log();
         let mut acknowledged = log.acknowledged.clone();
@@ -140,7 +139,7 @@ impl Timeline {
         gaps.map(|[from, to]| *to - *from).max()
     }
 
-    /// The longest of the outages.
+    /// The longest outage.
     pub(crate) fn longest_outage(&self, failovers: &[Failover]) -> Duration {
         failovers.iter().filter_map(|failover| self.outage(failover)).max().unwrap_or_default()
     }

@@ -1,9 +1,9 @@
-//! The writers, and the recipe by which they lose nothing.
+//! The writers. Their retries lose nothing.
 //!
-//! A write whose acknowledgment did not come may or may not have been done. The recipe makes trying
-//! again harmless: the `_id` is made by the client before the first attempt, so the second attempt
-//! either writes the document or is told that its key is already there, which means that the first
-//! attempt had arrived. Either way it is there once.
+//! A write without an acknowledgment may or may not have been executed. The client makes the `_id`
+//! before the first attempt, which makes a retry safe. It either writes the document or fails with
+//! a duplicate key error, which means that the first attempt succeeded. In both cases the document
+//! exists once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,13 +17,13 @@ use super::arguments::{Arguments, Recipe};
 use super::breath::Breath;
 use super::timeline::Timeline;
 
-/// How long a writer keeps trying before it calls for help.
+/// How long a writer retries before it gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Which breaths may be taken now.
+/// Controls which breaths may be taken now.
 ///
-/// Between two disasters the set has to become whole again, or a majority would be dead. Writers go
-/// on writing meanwhile, but not past the mark of the next disaster.
+/// Between two disasters the set must recover, because otherwise a majority would be down. Writers
+/// continue meanwhile, but not past the mark of the next disaster.
 pub(crate) struct Pace {
     allowed: Semaphore,
     next: AtomicU32,
@@ -32,8 +32,7 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn new(writes: u32, marks: &[u32]) -> Self {
-        // The first stretch ends at the second mark: the first disaster strikes in the middle of
-        // it.
+        // The first part ends at the second mark, so the first disaster happens in its middle.
         let ends: Vec<u32> = marks.iter().skip(1).copied().chain([writes]).collect();
         let lengths: Vec<u32> =
             ends.iter().scan(0, |from, end| Some(end - std::mem::replace(from, *end))).collect();
@@ -46,7 +45,7 @@ impl Pace {
         }
     }
 
-    /// The set is whole: the next stretch may be written, and the next disaster may strike in its
+    /// All members serve: the next part may be written, and the next disaster may happen at its
     /// beginning.
     pub(crate) fn go_on(&self) -> Result<(), BoxError> {
         let stretch = self.stretches.lock().map_err(|e| e.to_string())?.next();
@@ -56,7 +55,7 @@ impl Pace {
         }
     }
 
-    /// Nobody will say `go_on` any more: everything may be written.
+    /// `go_on` will not be called again, so everything may be written.
     pub(crate) fn give_up(&self) {
         self.allowed.close();
     }
@@ -69,7 +68,7 @@ impl Pace {
         Some(number)
     }
 
-    /// As `next`, on a thread.
+    /// Like `next`, on a thread.
     pub(crate) fn next_blocking(&self, writes: u32) -> Option<u32> {
         let number = self.number(writes)?;
         if let Ok(permit) = self.allowed.acquire().wait() {
@@ -84,8 +83,8 @@ impl Pace {
     }
 }
 
-/// Records all breaths with `arguments.writers` tasks. Ends early only when a write failed in a way
-/// that trying again cannot cure.
+/// Records all breaths with `arguments.writers` tasks. Ends early only if a write fails in a way
+/// that a retry cannot fix.
 pub(crate) async fn record(
     breaths: &Collection<Breath>,
     arguments: &Arguments,
@@ -113,8 +112,8 @@ pub(crate) async fn record(
             Ok::<(), Error>(())
         }
     };
-    // Whoever fails lets the others go on to the end, instead of waiting for a set that will not
-    // become whole.
+    // A failing writer lets the others finish. Otherwise they would wait for a set that does not
+    // recover.
     let surely = || {
         let (writer, pace) = (writer(), pace.clone());
         async move { writer.await.inspect_err(|_| pace.give_up()) }
@@ -129,14 +128,14 @@ pub(crate) async fn record(
     outcome
 }
 
-/// The recipe. Returns once the breath is known to be recorded.
+/// Records one breath. Returns once it is known to be recorded.
 async fn write_surely(breaths: &Collection<Breath>, breath: &Breath) -> Result<(), Error> {
     let since = Instant::now();
     let mut pause = Duration::from_millis(10);
     loop {
         match breaths.insert_one(breath).await {
             Ok(_) => return Ok(()),
-            // An earlier attempt was done, although its acknowledgment was lost.
+            // An earlier attempt succeeded, but its acknowledgment was lost.
             Err(error) if error.is_duplicate_key() => return Ok(()),
             Err(error) if may_pass(&error) && since.elapsed() < PATIENCE => {
                 tokio::time::sleep(pause).await;
@@ -147,7 +146,7 @@ async fn write_surely(breaths: &Collection<Breath>, breath: &Breath) -> Result<(
     }
 }
 
-/// Whether the error is of the kind that a failover causes and cures.
+/// Whether the error is one that a failover causes, so that a retry helps.
 pub(crate) fn may_pass(error: &Error) -> bool {
     error.is_network()
         || error.is_timeout()
