@@ -1,4 +1,4 @@
-//! Dropping futures that wait, beside the peers.
+//! Dropping waiting futures, compared with the peers.
 
 mod side_by_side;
 

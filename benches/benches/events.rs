@@ -1,4 +1,4 @@
-//! `Event`, `Condition`, `AsyncResult` and `Barrier` beside their peers.
+//! `Event`, `Condition`, `AsyncResult` and `Barrier`, compared with their peers.
 
 mod side_by_side;
 

@@ -1,4 +1,5 @@
-//! `Lock`, `Semaphore` and `RwLock` beside their peers: alone, and contended on two workers.
+//! `Lock`, `Semaphore` and `RwLock`, compared with their peers: uncontended, and contended on two
+//! workers.
 
 mod side_by_side;
 

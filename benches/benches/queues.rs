@@ -1,4 +1,5 @@
-//! `Queue` beside its peers; `LifoQueue` and `PriorityQueue`, which have none, beside `Queue`.
+//! `Queue` compared with its peers. `LifoQueue` and `PriorityQueue` have no peers, and are compared
+//! with `Queue`.
 
 mod side_by_side;
 
@@ -16,7 +17,7 @@ fn ready_pairs(criterion: &mut Criterion) {
     side_by_side(criterion, "queue unbounded, ready put+get", alone::put_and_get(Room::Unbounded));
 }
 
-/// A queue of `toro` that holds eight items, of which one more is put and one taken.
+/// A queue of `toro` that holds eight items. Each operation puts one and takes one.
 macro_rules! in_order {
     ($name:literal, $type:ty) => {{
         let queue = <$type>::new(64);

@@ -1,6 +1,6 @@
-//! `threadwatch` against what one would write without it: `PerThread::get` against a bare
-//! `thread_local!`, a `thread_local!` with a map from owner to value in it, and the `thread_local`
-//! crate; and what it costs to watch.
+//! `threadwatch` compared with its alternatives: `PerThread::get` against a bare `thread_local!`, a
+//! `thread_local!` with a map from owner to value, and the `thread_local` crate; and the cost of
+//! watching.
 
 use std::{
     cell::{Cell, RefCell},
@@ -14,8 +14,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use thread_local::ThreadLocal;
 use threadwatch::{ForkGeneration, PerThread, ThreadToken, ThreadWatcher};
 
-/// What a pool keeps for a thread. It has a destructor, so that the `thread_local!` beside it is
-/// one that has to be registered and checked, as any that gives a connection back would be.
+/// What a pool keeps for a thread. It has a destructor, so that the `thread_local!` beside it must
+/// be registered and checked, like one that returns a connection.
 struct Account {
     depth: Cell<u64>,
     _connection: Option<Box<u64>>,
@@ -40,8 +40,8 @@ fn enter(account: &Account) -> u64 {
     depth
 }
 
-/// One access each, in a function of its own: nothing of it can be hoisted out of the loop that
-/// measures it.
+/// One access each, in a function of its own, so that the compiler cannot move any of it out of the
+/// measuring loop.
 mod once {
     use super::*;
 
@@ -86,7 +86,7 @@ fn get(c: &mut Criterion) {
     group.bench_function("thread_local! of a map", |b| b.iter(|| once::map(black_box(5))));
     group.finish();
 
-    // The hardest comparison: a bare read, inlined, of which the processor overlaps several.
+    // The hardest comparison: a bare read, inlined, so that the processor overlaps several.
     let mut group = c.benchmark_group("a read, inlined");
     group.bench_function("thread_local!", |b| b.iter(|| BARE.with(|account| account.depth.get())));
     group.bench_function("thread_local! of a RefCell", |b| {
@@ -122,11 +122,11 @@ fn watch(c: &mut Criterion) {
     group.finish();
 }
 
-/// How long the very first `watch` takes on a thread that has just been started.
+/// The duration of the first `watch` on a new thread.
 fn first_watch(watcher: &Arc<ThreadWatcher>) -> Duration {
     let watcher = watcher.clone();
     let thread = std::thread::spawn(move || {
-        // Of no account here: what the allocator does for a thread that it has never seen.
+        // Not measured: the allocator's work for a thread that it has never seen.
         drop(black_box(Box::new(0_u64)));
         let mine = watcher.clone();
         let begun = Instant::now();

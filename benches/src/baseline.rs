@@ -1,9 +1,9 @@
-//! What every cell had reached when it was measured alone on a quiet machine, to notice when one
-//! becomes worse.
+//! The baseline: what every cell reached when it was measured alone on an idle machine. A later run
+//! is compared with it to find regressions.
 //!
-//! The file holds a ratio for each cell of each suite: that of the subject to one peer, measured in
-//! the same run. Ratios of different machines, and of different days, can be compared; times
-//! cannot. A cell without a peer, or whose peer counts nothing, is held to its own figure.
+//! The file holds a ratio for each cell of each suite: the subject's figure divided by that of one
+//! peer, measured in the same run. Ratios of different machines and days can be compared; times
+//! cannot. A cell without a peer, or whose peer counts zero, is compared with its own figure.
 
 use crate::report::{Cell, Report};
 use crate::round::Spread;
@@ -12,21 +12,21 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// How much worse a cell may be than it was.
+/// How much worse a cell may be than its baseline.
 const TOLERATED: f64 = 1.15;
 
-/// What a cell had reached.
+/// The baseline of a cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Mark {
-    /// In relation to a peer.
+    /// A ratio to a peer.
     Ratio { to: String, ratio: f64 },
-    /// By itself.
+    /// The figure itself.
     Figure { figure: f64 },
 }
 
 impl Mark {
-    /// That of `cell`, against the peer that `report` compares with.
+    /// The baseline of `cell`, against the peer that `report` compares with.
     fn of(report: &Report, cell: &Cell) -> Option<Self> {
         let peer = report.compared_peer(cell);
         let related = peer.and_then(|peer| {
@@ -42,7 +42,7 @@ impl Mark {
         related.or_else(by_itself)
     }
 
-    /// What `cell` reaches now in the same respect; all NaN where it stalled or the peer is gone.
+    /// The current value of `cell` in the same respect. All NaN if it stalled or the peer is gone.
     fn again(&self, cell: &Cell) -> Spread {
         let nothing = Spread::of(&[]);
         let Some((subject, peers)) = cell.figures.split_first() else { return nothing };
@@ -62,28 +62,28 @@ impl Mark {
     }
 }
 
-/// Three digits are more than a measurement repeats.
+/// Measurements do not repeat beyond three digits.
 fn rounded(value: f64) -> f64 {
     format!("{value:.2e}").parse().unwrap_or(value)
 }
 
 type Suite = BTreeMap<String, Mark>;
 
-/// What every cell of every suite had reached.
+/// The baselines of all cells of all suites.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Baseline {
     suites: BTreeMap<String, Suite>,
 }
 
-/// What a run says of a baseline.
+/// The comparison of a run with a baseline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// A line about each cell that became worse.
+    /// One line per cell that became worse.
     pub worse: Vec<String>,
     /// The cells that were measured and are not in the baseline.
     pub unknown: Vec<String>,
-    /// How many cells were compared.
+    /// The number of compared cells.
     pub compared: usize,
 }
 
@@ -91,7 +91,8 @@ impl Baseline {
     /// Reads a baseline from a file.
     ///
     /// # Errors
-    /// A sentence that names the file, if it cannot be read or is no baseline.
+    ///
+    /// The file cannot be read, or is no baseline. The message names it.
     pub fn read(path: &Path) -> Result<Self, String> {
         let text = std::fs::read_to_string(path)
             .map_err(|why| format!("cannot read the baseline {}: {why}", path.display()))?;
@@ -102,15 +103,15 @@ impl Baseline {
     /// Writes the baseline to a file.
     ///
     /// # Errors
-    /// A sentence that names the file, if it cannot be written.
+    ///
+    /// The file cannot be written. The message names it.
     pub fn write(&self, path: &Path) -> Result<(), String> {
         let text = serde_json::to_string_pretty(self).map_err(|why| why.to_string())?;
         std::fs::write(path, text + "\n")
             .map_err(|why| format!("cannot write {}: {why}", path.display()))
     }
 
-    /// Takes over what a run of `suite` reached. A run of the whole suite replaces all of its
-    /// cells.
+    /// Stores the results of a run of `suite`. A run of the whole suite replaces all of its cells.
     pub fn update(&mut self, suite: &str, report: &Report, whole: bool) {
         let cells = self.suites.entry(suite.to_owned()).or_default();
         if whole {
@@ -123,9 +124,9 @@ impl Baseline {
         }
     }
 
-    /// Compares a run of `suite` with what it had reached. A cell became worse if its median is
-    /// beyond what is tolerated, and three quarters of its rounds are worse than before: one
-    /// round that was disturbed says nothing.
+    /// Compares a run of `suite` with the baseline. A cell became worse if its median is out of
+    /// tolerance, and three quarters of its rounds are worse than before. One disturbed round means
+    /// nothing.
     pub fn compare(&self, suite: &str, report: &Report) -> Comparison {
         let nothing = Suite::new();
         let known = self.suites.get(suite).unwrap_or(&nothing);
@@ -137,7 +138,7 @@ impl Baseline {
             };
             comparison.compared += 1;
             let (before, now) = (mark.value(), mark.again(cell));
-            // A figure that is missing is not within the bound either.
+            // A missing figure is out of tolerance too.
             let within = now.median <= before * TOLERATED || now.low <= before;
             if within {
                 continue;

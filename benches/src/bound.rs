@@ -1,35 +1,35 @@
-//! What a figure must reach, and whether it does.
+//! Bounds on figures, and whether they are met.
 
 use crate::round::{Figures, Spread};
 
-/// What the figure of the first contender is held against.
+/// What the figure of the subject is compared with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Against {
     /// The peer with the lowest median in the same cell.
     Fastest,
-    /// One peer by name. A cell in which that peer does not take part is not held against it.
+    /// The peer with this name. Does not apply to a cell without that peer.
     Peer(&'static str),
-    /// Nobody: the figure itself is bounded.
+    /// Nothing: the bound applies to the figure itself.
     Itself,
 }
 
-/// How much a bound binds.
+/// Whether a bound is required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// It is a defect to miss it.
+    /// Missing it is a defect.
     Must,
-    /// It would be good to reach it.
+    /// Missing it is acceptable.
     Aim,
 }
 
 /// An upper bound on a figure or on a ratio of figures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bound {
-    /// Whose figure it is compared with.
+    /// What the figure is compared with.
     pub against: Against,
     /// The highest ratio (or figure, with [`Against::Itself`]) that meets the bound.
     pub at_most: f64,
-    /// Whether it must be met.
+    /// Whether it is required.
     pub weight: Weight,
 }
 
@@ -54,9 +54,8 @@ impl Bound {
         Self { against: Against::Peer(peer), at_most, weight: Weight::Aim }
     }
 
-    /// Holds `figures`, of which the first is the subject and the others are peers, to this bound.
-    /// `None` when the peer it names is not among them, or stalled. A subject that stalled
-    /// misses every bound.
+    /// Checks `figures` against this bound. The first is the subject, the others are peers. `None`
+    /// if the named peer is missing or stalled. A subject that stalled misses every bound.
     pub fn judge(&self, figures: &[Figures]) -> Option<Verdict> {
         let (subject, peers) = figures.split_first()?;
         let (peer, reached) = match self.against {
@@ -81,10 +80,10 @@ impl Bound {
     }
 }
 
-/// How far beyond its bound a median may be to count as [`Standing::Even`].
+/// How far beyond its bound a median may be and still count as [`Standing::Even`].
 const EVEN_WITHIN: f64 = 1.1;
 
-/// The peer with the lowest median; not one that stalled.
+/// The peer with the lowest median that did not stall.
 pub fn fastest(peers: &[Figures]) -> Option<&Figures> {
     peers.iter().filter(|peer| !peer.stalled()).min_by(|a, b| a.median().total_cmp(&b.median()))
 }
@@ -95,7 +94,7 @@ pub enum Standing {
     /// The median is within the bound.
     Met,
     /// The median is beyond the bound by at most a tenth, and at least a quarter of the rounds is
-    /// within it: the difference is of the size of the noise.
+    /// within it. The difference is within the noise.
     Even,
     /// Neither.
     Missed,
@@ -112,21 +111,21 @@ impl Standing {
     }
 }
 
-/// A bound, held to figures.
+/// The result of a check.
 #[derive(Clone, Copy, Debug)]
 pub struct Verdict {
     /// The bound.
     pub bound: Bound,
-    /// The peer it was held against.
+    /// The peer that was compared.
     pub peer: Option<&'static str>,
-    /// The ratio, or the figure, that was reached.
+    /// The reached ratio or figure.
     pub reached: Spread,
-    /// What follows.
+    /// The result.
     pub standing: Standing,
 }
 
 impl Verdict {
-    /// Whether this verdict is about a bound that must be met.
+    /// Whether the bound is required.
     pub fn is_must(&self) -> bool {
         self.bound.weight == Weight::Must
     }

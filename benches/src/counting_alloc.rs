@@ -12,8 +12,8 @@
 //! }
 //! ```
 //!
-//! While nobody counts, an allocation costs one load of a flag that nobody writes and a branch that
-//! is always predicted: timed measurements of code that allocates are not burdened by it.
+//! Without a running count, an allocation costs one load of a flag that nobody writes, and a branch
+//! that is always predicted. So it does not affect timed measurements of code that allocates.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -23,21 +23,22 @@ static COUNTING: AtomicBool = AtomicBool::new(false);
 static CALLS: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
 
-/// The system's allocator, counted while [`count`] runs.
+/// The system's allocator, which counts while [`count`] runs.
 #[derive(Debug)]
 pub struct CountingAlloc;
 
-/// What was asked of the allocator.
+/// The counted allocations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Allocations {
-    /// How many times memory was asked for, growth included.
+    /// The number of allocations, including growth.
     pub calls: u64,
-    /// How many bytes were asked for; of growth, the new size.
+    /// The number of bytes. For growth, the new size.
     pub bytes: u64,
 }
 
-/// Runs `f` and counts what every thread of the process allocates meanwhile. Zero in a process that
-/// has not installed [`CountingAlloc`]. One count at a time: a second caller waits for the first.
+/// Runs `f` and counts the allocations of all threads of the process meanwhile. Zero in a process
+/// that has not installed [`CountingAlloc`]. Counts run one at a time: a second caller waits for
+/// the first.
 pub fn count<R>(f: impl FnOnce() -> R) -> (R, Allocations) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,8 +61,8 @@ fn note(bytes: usize) {
     }
 }
 
-// SAFETY: every method hands its arguments to `System` unchanged and returns what `System` returns;
-// counting touches atomics alone and cannot allocate or unwind.
+// SAFETY: every method forwards its arguments to `System` unchanged and returns the result of
+// `System`. Counting only accesses atomics, and cannot allocate or unwind.
 unsafe impl GlobalAlloc for CountingAlloc {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -1,27 +1,27 @@
-//! Processor time: what this process uses, and what others take from it.
+//! Processor time: used by this process, and by others.
 
 use std::time::{Duration, Instant};
 
-/// Processor time spent so far, by all threads of the process.
+/// The processor time used so far by all threads of the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuTime {
-    /// In the program itself.
+    /// In user mode.
     pub user: Duration,
-    /// In the kernel on its behalf.
+    /// In the kernel.
     pub system: Duration,
-    /// How many times a thread gave up its processor of its own accord, to wait.
+    /// The number of voluntary context switches.
     pub voluntary_switches: u64,
-    /// How many times a thread was made to give up its processor.
+    /// The number of involuntary context switches.
     pub involuntary_switches: u64,
 }
 
 impl CpuTime {
-    /// What the process has used until now.
+    /// The processor time used until now.
     pub fn now() -> Self {
         // SAFETY: `rusage` is a C struct of integers, for which all zeros are a value.
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
         // SAFETY: `usage` is a live `rusage` that the call may write. With RUSAGE_SELF and a valid
-        // pointer the call cannot fail; were it to, the zeros would stand.
+        // pointer the call cannot fail, and if it did, the zeros would remain.
         unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
         let duration = |time: libc::timeval| {
             Duration::new(time.tv_sec.unsigned_abs(), time.tv_usec.unsigned_abs() as u32 * 1000)
@@ -39,7 +39,7 @@ impl CpuTime {
         self.user + self.system
     }
 
-    /// What was used since `earlier`.
+    /// The time used since `earlier`.
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
             user: self.user.saturating_sub(earlier.user),
@@ -52,15 +52,15 @@ impl CpuTime {
     }
 }
 
-/// Runs `f` and tells the processor time that the process used meanwhile.
+/// Runs `f` and returns the processor time that the process used meanwhile.
 pub fn measure<R>(f: impl FnOnce() -> R) -> (R, CpuTime) {
     let before = CpuTime::now();
     let result = f();
     (result, CpuTime::now().since(&before))
 }
 
-/// How much of the machine other processes used while `f` ran: 0 when it was ours alone, 1 for one
-/// whole processor. Includes what the hypervisor took. `None` where the system does not tell.
+/// The processor time that other processes used while `f` ran: 0 if there were none, 1 for a whole
+/// processor. Includes the time taken by the hypervisor. `None` if the system does not report it.
 pub fn disturbance<R>(f: impl FnOnce() -> R) -> (R, Option<f64>) {
     let (clock, before) = (Instant::now(), machine_time());
     let (result, ours) = measure(f);
@@ -72,9 +72,9 @@ pub fn disturbance<R>(f: impl FnOnce() -> R) -> (R, Option<f64>) {
     (result, foreign)
 }
 
-/// Processor time that was not idle since the machine started, over all processors: the first line
-/// of `/proc/stat`, which counts hundredths of seconds as user, nice, system, idle, iowait, irq,
-/// softirq, steal.
+/// The processor time that was not idle since the machine started, over all processors. It comes
+/// from the first line of `/proc/stat`, which counts hundredths of seconds as user, nice, system,
+/// idle, iowait, irq, softirq, steal.
 fn machine_time() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/stat").ok()?;
     let ticks: Vec<u64> = text

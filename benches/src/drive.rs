@@ -1,4 +1,4 @@
-//! Driving futures by hand, and tasks that start together.
+//! Polls futures by hand, and starts tasks together.
 
 use crate::round::{Sample, Stalled};
 use std::future::Future;
@@ -11,11 +11,12 @@ use tokio::sync::Barrier;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// Drives a future that never has to wait, on this thread, without a runtime: no scheduler and no
-/// cooperative budget stands between the code that is measured and the clock.
+/// Polls a future that never has to wait, on this thread, without a runtime. So neither a scheduler
+/// nor a cooperative budget is measured.
 ///
 /// # Panics
-/// If the future is not ready at its first poll: what was to be measured is then not what happened.
+///
+/// If the future is not ready at its first poll, because then something else would be measured.
 #[inline]
 pub fn ready<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -27,9 +28,8 @@ pub fn ready<F: Future>(future: F) -> F::Output {
 /// Times `ops` runs of `operation`, each polled by hand. `operation` is async, but must never have
 /// to wait.
 ///
-/// The loop is outside of the futures: its counter, were it inside of one, would be kept in memory
-/// or in a register depending on what becomes of that future's address, and be measured with the
-/// shorter operations.
+/// The loop is outside the futures. Inside one, its counter would be in memory or in a register,
+/// depending on the uses of the future's address, and that would be measured too.
 pub fn time_ready<F: Future>(ops: u64, mut operation: impl FnMut() -> F) -> Sample {
     let start = Instant::now();
     for _ in 0..ops {
@@ -41,25 +41,27 @@ pub fn time_ready<F: Future>(ops: u64, mut operation: impl FnMut() -> F) -> Samp
 /// The runtime of the contended cells: tokio's multi-thread runtime with two workers.
 ///
 /// # Panics
-/// If the operating system gives no threads.
+///
+/// If the operating system refuses to start threads.
 pub fn two_workers() -> Arc<Runtime> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     Arc::new(runtime.expect("two threads can be started"))
 }
 
-/// Spawns the tasks, lets them start together once all of them run, and times them from the first
-/// that starts to the last that ends. Returns what they returned, in their order.
+/// Spawns the tasks, starts them together once all of them run, and times them from the first start
+/// to the last end. Returns their results in order.
 ///
-/// Each task reads the clock itself: the thread that waits for them may be late to notice their
-/// start.
+/// Each task reads the clock itself, because the waiting thread may notice the start late.
 ///
 /// # Errors
-/// [`Stalled`] if they have not ended after [`PATIENCE`]: somebody waits for a wake-up that never comes. The tasks are
-/// aborted then.
+///
+/// [`Stalled`] if they have not ended after [`PATIENCE`]: a task waits for a wake-up that never
+/// comes. Then the tasks are aborted.
 ///
 /// # Panics
-/// If a task does.
+///
+/// If a task panics.
 pub fn time_together<T, F>(
     runtime: &Runtime,
     tasks: impl IntoIterator<Item = F>,
@@ -97,12 +99,11 @@ where
     Ok((span.map_or(Duration::ZERO, |(first, last)| last - first), outputs))
 }
 
-/// How long tasks may take that are to take milliseconds, before they are given up.
+/// How long tasks that take milliseconds may run before they are given up.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Futures that wait, in places that are allocated once and used again: what is measured does not
-/// include the harness's own memory, and places that follow each other do so in memory too,
-/// whatever earlier cells have left of the heap.
+/// Waiting futures, in places that are allocated once and reused. So the harness's memory is not
+/// measured. Consecutive places are consecutive in memory, whatever earlier cells did to the heap.
 pub struct Crowd<F> {
     places: Vec<Pin<Box<Option<F>>>>,
 }
@@ -115,15 +116,16 @@ impl<F: Future> Crowd<F> {
         Self { places }
     }
 
-    /// How many places there are.
+    /// The number of places.
     pub fn size(&self) -> usize {
         self.places.len()
     }
 
-    /// Puts a future in every place and polls it once.
+    /// Puts a future into every place and polls it once.
     ///
     /// # Panics
-    /// If one of them is ready: it was to wait.
+    ///
+    /// If one of them is ready, because it should wait.
     pub fn gather(&mut self, mut make: impl FnMut(usize) -> F) {
         for (index, place) in self.places.iter_mut().enumerate() {
             place.as_mut().set(Some(make(index)));
@@ -136,6 +138,7 @@ impl<F: Future> Crowd<F> {
     /// Polls every future and drops it.
     ///
     /// # Panics
+    ///
     /// If one of them is not ready.
     pub fn collect(&mut self) {
         for (index, place) in self.places.iter_mut().enumerate() {

@@ -1,60 +1,62 @@
-//! The command line that all measurements share.
+//! The common command line of all measurements.
 
 use std::path::PathBuf;
 
 /// How thorough a measurement is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pace {
-    /// Figures to be quoted.
+    /// For figures to be published.
     #[default]
     Full,
-    /// A look: few rounds and short ones.
+    /// A quick look: few, short rounds.
     Quick,
 }
 
-/// What the command line asked for.
+/// The parsed command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Where to write all figures as JSON.
     pub json: Option<PathBuf>,
     /// Where to write a plot as SVG.
     pub plot: Option<PathBuf>,
-    /// Where to write the cells that something must hold for, as a table in Markdown.
+    /// Where to write the cells with bounds, as a Markdown table.
     pub table: Option<PathBuf>,
     /// The baseline to compare with.
     pub against: Option<PathBuf>,
-    /// The baseline to take the figures over into.
+    /// The baseline to store the figures in.
     pub write_baseline: Option<PathBuf>,
-    /// How many rounds to measure, instead of the usual number.
+    /// The number of rounds, instead of the usual one.
     pub rounds: Option<usize>,
     /// Measure only cells whose name contains this.
     pub cell: Option<String>,
-    /// Measure only contenders of this name, and compare nothing: for use under a profiler.
+    /// Measure only contenders of this name, and compare nothing: for use with a profiler.
     pub only: Option<String>,
-    /// The servers to measure with, instead of some that are started for it.
+    /// The servers to measure with, instead of new ones.
     pub uri: Option<String>,
     /// How thorough to be.
     pub pace: Pace,
 }
 
-/// The options, for a usage text.
+/// The options, for the usage text.
 pub const USAGE: &str = "    --json FILE       write every figure as JSON
     --plot FILE.svg   draw the ratios as bars
-    --table FILE.md   write the cells with a bound as a table in Markdown
-    --against FILE    name the cells that are worse by more than 15 % than in the baseline FILE, and fail if there are any
+    --table FILE.md   write the cells with a bound as a Markdown table
+    --against FILE    list the cells that are more than 15 % worse than in the baseline FILE,
+                      and fail if there are any
     --write-baseline FILE
-                      take the ratios of this run over into the baseline FILE
+                      store the ratios of this run in the baseline FILE
     --rounds N        measure N rounds (1 to 1000)
     --cell SUBSTRING  measure only the cells whose name contains SUBSTRING
-    --only NAME       run only the contender NAME, compared with nothing: for use under a profiler
-    --uri URI         measure with these servers instead of a set started for it (driver, failover)
-    --quick           few, short rounds: a look, not a figure to quote";
+    --only NAME       run only the contender NAME, without a comparison: for a profiler
+    --uri URI         measure with these servers instead of new ones (driver, failover)
+    --quick           few, short rounds: a quick look, not for publication";
 
 impl Options {
-    /// Reads the words after the name of the measurement.
+    /// Parses the arguments after the name of the measurement.
     ///
     /// # Errors
-    /// A sentence that names the word that was not understood and what would have been.
+    ///
+    /// An argument is unknown. The message names it and the valid ones.
     pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut options = Self::default();
         let mut words = words.into_iter();
@@ -96,12 +98,12 @@ impl Options {
         Ok(options)
     }
 
-    /// Whether a contender of this name is to be measured.
+    /// Whether to measure a contender of this name.
     pub fn admits(&self, contender: &str) -> bool {
         self.only.as_ref().is_none_or(|only| only == contender)
     }
 
-    /// Whether a cell of this name is to be measured.
+    /// Whether to measure a cell of this name.
     pub fn wants(&self, cell: &str) -> bool {
         self.cell.as_ref().is_none_or(|part| cell.contains(part.as_str()))
     }

@@ -1,17 +1,17 @@
-//! Horizontal bars as SVG, written by hand: no plotting library is needed for rectangles and words.
+//! Horizontal bars as SVG, written by hand, without a plotting library.
 
 use std::fmt::Write as _;
 
-/// How a bar is coloured.
+/// The colour of a bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// What was asked for is reached.
+    /// The bound is met.
     Good,
-    /// Within the noise of what was asked for.
+    /// The figure is within the noise of the bound.
     Even,
-    /// What was asked for is not reached.
+    /// The bound is missed.
     Bad,
-    /// Nothing was asked for.
+    /// There is no bound.
     Plain,
 }
 
@@ -29,32 +29,32 @@ impl Tone {
 /// One bar.
 #[derive(Clone, Debug)]
 pub struct Bar {
-    /// The words left of the bar.
+    /// The text left of the bar.
     pub label: String,
     /// The length of the bar.
     pub value: f64,
-    /// The words right of the bar.
+    /// The text right of the bar.
     pub note: String,
     /// The colour of the bar.
     pub tone: Tone,
 }
 
-/// Bars under a title, with a line at one value.
+/// Bars with a title, and a line at one value.
 #[derive(Clone, Debug)]
 pub struct Bars {
-    /// The words above the bars.
+    /// The text above the bars.
     pub title: String,
-    /// The words under the bars: what the length means.
+    /// The text below the bars, which explains their length.
     pub axis: String,
-    /// Where the reference line stands.
+    /// The position of the reference line.
     pub line: f64,
-    /// Bars longer than this are cut, and marked as cut.
+    /// Longer bars are cut, and marked as cut.
     pub longest: f64,
     /// The bars, from top to bottom.
     pub bars: Vec<Bar>,
 }
 
-/// The least room for the labels, and what a letter takes of it at most.
+/// The minimum width of the labels, and the maximum width of a letter.
 const LABEL_WIDTH: f64 = 330.0;
 const LETTER: f64 = 6.6;
 const BAR_WIDTH: f64 = 460.0;
@@ -63,7 +63,7 @@ const STEP: f64 = 20.0;
 const TOP: f64 = 48.0;
 
 impl Bars {
-    /// The picture, as a whole SVG file.
+    /// The whole SVG file.
     pub fn to_svg(&self) -> String {
         let letters = self.bars.iter().map(|bar| bar.label.chars().count()).max().unwrap_or(0);
         let left = LABEL_WIDTH.max((letters as f64 * LETTER + 20.0).ceil());
@@ -79,7 +79,8 @@ impl Bars {
         };
         put(format_args!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-             viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"12\" fill=\"#222\">"
+             viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"12\" \
+             fill=\"#222\">"
         ));
         put(format_args!("<rect width=\"100%\" height=\"100%\" fill=\"white\"/>"));
         put(format_args!(
@@ -97,8 +98,8 @@ impl Bars {
                 bar.tone.colour()
             ));
         }
-        // The line lies over the bars and under the words, which have a halo so that they can be
-        // read on it.
+        // The line is drawn over the bars and under the text. The text has a halo, so that it is
+        // readable on the line.
         let line_x = left + scale(self.line);
         put(format_args!(
             "<line x1=\"{line_x:.1}\" y1=\"{}\" x2=\"{line_x:.1}\" y2=\"{}\" stroke=\"#222\" \
@@ -119,7 +120,7 @@ impl Bars {
                 left - 8.0,
                 escape(&bar.label)
             ));
-            // The halo is a text of its own: not every viewer knows an order of painting.
+            // The halo is a separate text, because not every viewer supports `paint-order`.
             for halo in [" stroke=\"white\" stroke-width=\"3\"", ""] {
                 put(format_args!(
                     "<text x=\"{:.1}\" y=\"{text_y}\"{halo}>{cut}{}</text>",
@@ -138,7 +139,7 @@ impl Bars {
     }
 }
 
-/// Words as they may stand in XML.
+/// Escapes text for XML.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,4 +1,4 @@
-//! What a run found: one entry a cell, as a table, as JSON and as a plot.
+//! The result of a run: one entry per cell, as a table, as JSON and as a plot.
 
 use crate::bound::{Bound, Standing, Verdict, fastest};
 use crate::plot::{Bar, Bars, Tone};
@@ -7,26 +7,25 @@ use crate::table::{Table, figure};
 use crate::versions::version_of;
 use serde_json::{Value, json};
 
-/// One cell, measured and judged. The first of its figures is the subject, the others are its
-/// peers.
+/// One cell, measured and checked. The first figure is the subject's, the others are its peers'.
 #[derive(Clone, Debug)]
 pub struct Cell {
     /// What was measured.
     pub name: String,
-    /// What the figures count, a short word such as `ns`.
+    /// The unit of the figures, such as `ns`.
     pub unit: &'static str,
     /// The subject's figures, then each peer's.
     pub figures: Vec<Figures>,
-    /// The bounds that apply, held to the figures.
+    /// The results of the bounds that apply.
     pub verdicts: Vec<Verdict>,
-    /// Anything the reader of the row should know about a contender.
+    /// A remark about a contender.
     pub remark: String,
     /// Whether the figures are microseconds per operation, so that their inverse is a rate.
     is_time: bool,
 }
 
 impl Cell {
-    /// A cell whose figures are held to `bounds`.
+    /// A cell whose figures are checked against `bounds`.
     pub fn judged(
         name: impl Into<String>,
         unit: &'static str,
@@ -37,8 +36,7 @@ impl Cell {
         Self { name: name.into(), unit, figures, verdicts, remark: String::new(), is_time: false }
     }
 
-    /// The same cell, whose figures are microseconds from the beginning to the end of one
-    /// operation.
+    /// The same cell, with figures in microseconds per operation.
     #[must_use]
     pub fn timing_operations(mut self) -> Self {
         self.is_time = true;
@@ -56,8 +54,7 @@ impl Cell {
         fastest(self.figures.get(1..)?)
     }
 
-    /// What the subject does in a second, where the cell measures the time from beginning to end of
-    /// one operation.
+    /// Operations of the subject per second, if the cell measures the duration of one operation.
     fn per_second(&self, subject: &Figures) -> Option<f64> {
         (self.is_time && !subject.stalled()).then(|| 1e6 / subject.median())
     }
@@ -68,7 +65,7 @@ impl Cell {
         verdicts.collect::<Vec<_>>().join(", ")
     }
 
-    /// Who among the peers stalled, as the end of a remark.
+    /// The peers that stalled, as the end of a remark.
     fn stalled_peers(&self) -> String {
         let names = self.figures.iter().skip(1).filter(|peer| peer.stalled()).map(|peer| peer.name);
         names.map(|name| format!("; {name} stalled")).collect()
@@ -78,7 +75,7 @@ impl Cell {
         self.verdicts.iter().filter(move |verdict| verdict.is_must() == (musts == MustOrAim::Must))
     }
 
-    /// The worst standing among the bounds that must be met; `None` where nothing must.
+    /// The worst result among the required bounds. `None` if there are none.
     pub fn standing(&self) -> Option<Standing> {
         let rank = |standing: &Standing| match standing {
             Standing::Met => 0,
@@ -95,12 +92,12 @@ enum MustOrAim {
     Aim,
 }
 
-/// What stands where there is nothing.
+/// The placeholder for an absent value.
 fn dash() -> String {
     "-".into()
 }
 
-/// The median, or that there is none.
+/// The median, or the placeholder.
 fn say_median(figures: &Figures) -> String {
     if figures.stalled() { "stalled".into() } else { figure(figures.median()) }
 }
@@ -108,25 +105,25 @@ fn say_median(figures: &Figures) -> String {
 /// A whole run.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// What was measured, in a line.
+    /// What was measured, in one line.
     pub title: String,
-    /// The name of the subject: the heading of its column.
+    /// The name of the subject, which is the heading of its column.
     pub subject: &'static str,
-    /// The peer that the plot compares with; `None`: in each cell the best.
+    /// The peer that the plot compares with. `None` means the best in each cell.
     pub against: Option<&'static str>,
-    /// Peers that have columns of their own in the table, median and ratio; none: the best of each
-    /// cell is shown.
+    /// The peers with columns of their own (median and ratio). If empty, the best of each cell is
+    /// shown.
     pub shown: &'static [&'static str],
-    /// The packages whose versions belong to the figures.
+    /// The packages whose versions are listed with the figures.
     pub packages: Vec<&'static str>,
-    /// Sentences under the table.
+    /// Notes under the table.
     pub notes: Vec<String>,
     /// The cells in the order they were measured.
     pub cells: Vec<Cell>,
 }
 
 impl Report {
-    /// How many of the bounds that must be met stand so.
+    /// The number of required bounds with this result.
     pub fn musts(&self, standing: Standing) -> usize {
         let musts = self.cells.iter().flat_map(|cell| cell.verdicts(MustOrAim::Must));
         musts.filter(|verdict| verdict.standing == standing).count()
@@ -176,11 +173,10 @@ impl Report {
         row
     }
 
-    /// The cells that something must hold for, as a table in Markdown: what a page about the
-    /// project shows.
+    /// The cells with required bounds, as a Markdown table for the project's pages.
     pub fn to_markdown(&self) -> String {
         let line = |words: &[String]| format!("| {} |\n", words.join(" | "));
-        // All but the aims and the remarks.
+        // All columns except the aims and the remarks.
         let shown = self.headings().len() - 2;
         let mut text = line(&self.headings()[..shown]) + &"|---".repeat(shown) + "|\n";
         for cell in self.cells.iter().filter(|cell| cell.standing().is_some()) {
@@ -203,14 +199,15 @@ impl Report {
         let [met, even, missed] =
             [Standing::Met, Standing::Even, Standing::Missed].map(|standing| self.musts(standing));
         text + &format!(
-            "a ratio is the median of those of the rounds, and need not be that of the two figures beside it\n\
-             must and aim: what is asked of the ratio to the peer that is named there; \
-             met 0.91<=1.00 flume says that it is 0.91, and is to be 1.00 at most\n\
-             musts: {met} met, {even} even (beyond the bound by less than the rounds differ), {missed} missed\n"
+            "a ratio is the median of the rounds' ratios, not the ratio of the medians beside it\n\
+             must and aim: bounds on the ratio to the named peer; \
+             met 0.91<=1.00 flume means that the ratio is 0.91 and must be at most 1.00\n\
+             musts: {met} met, {even} even (beyond the bound by less than the rounds differ), \
+             {missed} missed\n"
         )
     }
 
-    /// Every figure of every contender, with the bounds and the versions.
+    /// All figures of all contenders, with the bounds and the versions.
     pub fn to_json(&self) -> Value {
         let versions: serde_json::Map<String, Value> = self
             .packages
@@ -274,15 +271,15 @@ impl Report {
         })
     }
 
-    /// The peer that a cell is compared with: the one that the report names, else the best.
+    /// The peer that a cell is compared with: the one that the report names, or else the best.
     pub(crate) fn compared_peer<'c>(&self, cell: &'c Cell) -> Option<&'c Figures> {
         let named =
             self.against.map(|name| cell.figures.iter().skip(1).find(|peer| peer.name == name));
         named.unwrap_or_else(|| cell.best_peer())
     }
 
-    /// The ratio of the subject to [its peer](Report::against), one bar a cell; cells without that
-    /// peer are left out. Where some cells are held to bounds, only these are drawn.
+    /// The ratio of the subject to [its peer](Report::against), one bar per cell. Cells without
+    /// that peer are left out. If some cells have bounds, only those are drawn.
     pub fn to_plot(&self) -> Bars {
         let bar = |cell: &Cell| {
             let (subject, best) = (cell.figures.first()?, self.compared_peer(cell)?);
@@ -297,13 +294,14 @@ impl Report {
             let note = format!("{} ({mine} {} / {theirs} {})", figure(ratio), cell.unit, best.name);
             Some(Bar { label: cell.name.clone(), value: ratio, note, tone })
         };
-        // The rest would bury them.
+        // The other cells would hide them.
         let held = |cell: &&Cell| !cell.verdicts.is_empty();
         let all = !self.cells.iter().any(|cell| held(&cell));
         Bars {
             title: self.title.clone(),
             axis: format!(
-                "{} over {}, shorter is better; green: every must of the cell is met, yellow: even, red: missed, grey: none stated",
+                "{} over {}, shorter is better; green: every must of the cell is met, \
+                 yellow: even, red: missed, grey: no must",
                 self.subject,
                 self.against.unwrap_or("the best peer")
             ),
@@ -360,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_that_are_shown_have_columns_and_a_bound_brings_a_cell_into_the_markdown() {
+    fn shown_peers_have_columns_and_bounded_cells_are_listed() {
         let mut report = Report { shown: &["slow", "absent"], ..report() };
         report.cells[0] = report.cells[0].clone().timing_operations();
         report.cells.push(Cell {

@@ -1,18 +1,18 @@
 //! Interleaved rounds: contenders measured in turn under the same conditions.
 //!
-//! One round measures every contender once; the next round begins one contender further, so that
-//! none always follows the same neighbour. A figure is the median over the rounds. A ratio is taken
-//! within each round, between measurements that lie milliseconds apart, and the median of those
-//! ratios is what counts: a machine that slows down for a second slows both sides of the ratio.
+//! One round measures every contender once. The next round starts with the next contender, so that
+//! the neighbours differ. A figure is the median over the rounds. Ratios are taken within each
+//! round, between measurements that are milliseconds apart, and their median is reported. A machine
+//! that slows down for a second slows both sides of the ratio.
 
 use std::time::Duration;
 
-/// What one measurement found.
+/// The result of one measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
-    /// The time spent inside the measured part.
+    /// The duration of the measured part.
     pub elapsed: Duration,
-    /// How many operations that part held.
+    /// The number of operations in that part.
     pub ops: u64,
 }
 
@@ -23,7 +23,7 @@ impl Sample {
     }
 }
 
-/// A measurement that did not end: somebody waited for what never came.
+/// A measurement that did not end: a task waits for something that never comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stalled;
 
@@ -35,21 +35,21 @@ impl std::fmt::Display for Stalled {
 
 impl std::error::Error for Stalled {}
 
-/// Something that can be measured: a name, and a function that performs about as many operations as
-/// it is asked to and says how many they were and how long they took.
+/// A contender: a name, and a function that performs about as many operations as requested. The
+/// function returns their number and duration.
 pub struct Contender {
     name: &'static str,
     run: Box<dyn FnMut(u64) -> Result<Sample, Stalled>>,
 }
 
 impl Contender {
-    /// A contender whose `run` performs at least one operation, near to the number it is given, and
+    /// A contender whose `run` performs at least one operation, and about as many as requested, and
     /// times them.
     pub fn new(name: &'static str, mut run: impl FnMut(u64) -> Sample + 'static) -> Self {
         Self::may_stall(name, move |ops| Ok(run(ops)))
     }
 
-    /// A contender that may fail to end: see [`Contender::new`].
+    /// A contender that may stall. See [`Contender::new`].
     pub fn may_stall(
         name: &'static str,
         run: impl FnMut(u64) -> Result<Sample, Stalled> + 'static,
@@ -57,7 +57,7 @@ impl Contender {
         Self { name, run: Box::new(run) }
     }
 
-    /// The name that tables show and bounds refer to.
+    /// The name in tables and bounds.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -65,32 +65,33 @@ impl Contender {
     /// Measures about `ops` operations.
     ///
     /// # Errors
-    /// [`Stalled`] if they did not end. Such a contender is not to be measured again.
+    ///
+    /// [`Stalled`] if they did not end. Such a contender must not be measured again.
     pub fn measure(&mut self, ops: u64) -> Result<Sample, Stalled> {
         (self.run)(ops)
     }
 }
 
-/// How long a contest lasts.
+/// The duration of a contest.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// How many rounds are measured; at least 1.
+    /// The number of measured rounds, at least 1.
     pub rounds: usize,
-    /// About how long one measurement of one contender takes.
+    /// The approximate duration of one measurement of one contender.
     pub slice: Duration,
 }
 
-/// The measurements of one contender, one a round, in nanoseconds per operation (or another unit of
-/// the caller's).
+/// The measurements of one contender, one per round, in nanoseconds per operation (or another unit
+/// of the caller).
 #[derive(Clone, Debug)]
 pub struct Figures {
-    /// Who was measured.
+    /// The name of the contender.
     pub name: &'static str,
-    /// One figure a round, in the order of the rounds; none for a contender that stalled.
+    /// One figure per round, in order. Empty for a contender that stalled.
     pub rounds: Vec<f64>,
 }
 
-/// Where the middle half of a set of figures lies.
+/// The quartiles of a set of figures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     /// A quarter of the figures is at or below this.
@@ -102,7 +103,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// The quartiles of `figures`, interpolated between neighbours; all NaN when there are none.
+    /// The quartiles of `figures`, interpolated between neighbours. All NaN if there are none.
     pub fn of(figures: &[f64]) -> Self {
         let mut sorted = figures.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -137,16 +138,16 @@ impl Figures {
         self.spread().median
     }
 
-    /// The quartiles of this contender's figures divided, round by round, by those of `other`.
-    /// Nothing by nothing counts as equal.
+    /// The quartiles of this contender's figures divided, round by round, by those of `other`. Zero
+    /// divided by zero counts as equal.
     pub fn ratio_to(&self, other: &Self) -> Spread {
         let ratio = |(mine, theirs): (&f64, &f64)| if mine == theirs { 1.0 } else { mine / theirs };
         Spread::of(&self.rounds.iter().zip(&other.rounds).map(ratio).collect::<Vec<_>>())
     }
 }
 
-/// Measures the contenders against each other. One that stalls is left out from then on and has no
-/// figures.
+/// Measures the contenders against each other. A contender that stalls is left out from then on and
+/// has no figures.
 pub fn contest(plan: Plan, contenders: &mut [Contender]) -> Vec<Figures> {
     let mut ops: Vec<Result<u64, Stalled>> =
         contenders.iter_mut().map(|contender| calibrate(plan.slice, contender)).collect();
@@ -170,8 +171,8 @@ pub fn contest(plan: Plan, contenders: &mut [Contender]) -> Vec<Figures> {
     figures
 }
 
-/// Warms a contender and finds how many of its operations fill a slice: doubled until a tenth of
-/// the slice is filled, then extrapolated.
+/// Warms up a contender, and finds how many of its operations fill a slice: doubles until a tenth
+/// of the slice is filled, then extrapolates.
 fn calibrate(slice: Duration, contender: &mut Contender) -> Result<u64, Stalled> {
     let mut ops = 16;
     loop {
@@ -199,7 +200,7 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_within_a_round() {
-        // The machine is ten times slower in the second round, for both.
+        // In the second round, the machine is ten times slower for both.
         let fast = Figures { name: "fast", rounds: vec![1.0, 10.0, 1.0] };
         let slow = Figures { name: "slow", rounds: vec![2.0, 20.0, 2.0] };
         assert_eq!(fast.ratio_to(&slow), Spread { low: 0.5, median: 0.5, high: 0.5 });
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn every_contender_is_measured_once_a_round_and_the_order_rotates() {
+    fn each_contender_runs_once_a_round_in_rotating_order() {
         let order = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
         let mut contenders: Vec<Contender> = ["a", "b", "c"]
             .into_iter()
@@ -222,7 +223,7 @@ mod tests {
         let plan = Plan { rounds: 3, slice: Duration::from_nanos(160) };
         let figures = contest(plan, &mut contenders);
         assert!(figures.iter().all(|figures| figures.rounds == [10.0; 3]));
-        // Two calls each to warm and calibrate, then the rounds.
+        // Two calls each to warm up and calibrate, then the rounds.
         let order = order.borrow();
         assert_eq!(order[6..], ["a", "b", "c", "b", "c", "a", "c", "a", "b"]);
     }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Rows of cells under a heading, printed with each column as wide as its widest cell: the first
-/// column to the left, numbers to the right, other text to the left.
+/// Rows of cells under a heading. Each column is as wide as its widest cell. The first column and
+/// text are left-aligned, numbers are right-aligned.
 #[derive(Clone, Debug)]
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -15,7 +15,7 @@ impl Table {
         Self { rows: vec![headings.into_iter().map(Into::into).collect()] }
     }
 
-    /// Adds a row. A row shorter than the headings is filled up with empty cells.
+    /// Adds a row. A short row is filled with empty cells.
     pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
@@ -58,7 +58,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// A figure with three significant digits at least, and never more than two behind the point.
+/// A figure with at least three significant digits, and at most two decimals.
 pub fn figure(value: f64) -> String {
     let digits = match value.abs() {
         size if size >= 100.0 => 0,
@@ -77,7 +77,9 @@ mod tests {
         let mut table = Table::new(["cell", "ns", "peer"]);
         table.row(["lock", "7.10", "tokio"]);
         table.row(["a longer name", "117", "async-lock"]);
-        let text = "cell             ns  peer\nlock           7.10  tokio\na longer name   117  async-lock\n";
+        let text = "cell             ns  peer\n\
+                    lock           7.10  tokio\n\
+                    a longer name   117  async-lock\n";
         assert_eq!(table.to_string(), text);
     }
 

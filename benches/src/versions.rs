@@ -1,9 +1,9 @@
-//! The versions of the crates that were measured, from the lock file that the build used.
+//! The versions of the measured crates, from the lock file of the build.
 
 const LOCK_FILE: &str = include_str!("../../Cargo.lock");
 
-/// The version of `package` in the lock file; of several, the highest that is listed. `None` when
-/// it is not in use.
+/// The version of `package` in the lock file, the highest if there are several. `None` if it is not
+/// used.
 pub fn version_of(package: &str) -> Option<&'static str> {
     let heading = format!("name = \"{package}\"");
     let mut lines = LOCK_FILE.lines();

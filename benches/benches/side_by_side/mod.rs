@@ -1,10 +1,10 @@
-//! Contenders as a group of criterion's.
+//! Contenders as a criterion group.
 
 use benches::round::Contender;
 use criterion::Criterion;
 use std::time::Duration;
 
-/// Measures the contenders of one piece of work, each under its own name.
+/// Measures the contenders of one workload, each under its own name.
 pub(crate) fn side_by_side(criterion: &mut Criterion, work: &str, contenders: Vec<Contender>) {
     let mut group = criterion.benchmark_group(work);
     group.sample_size(20);
@@ -15,7 +15,7 @@ pub(crate) fn side_by_side(criterion: &mut Criterion, work: &str, contenders: Ve
                 let sample = contender
                     .measure(iterations)
                     .unwrap_or_else(|stalled| panic!("{work}: {stalled}"));
-                // Some work comes in portions: what was measured is brought to what was asked for.
+                // Some workloads run in portions. Scales the measured time to the requested number.
                 sample.elapsed.mul_f64(iterations as f64 / sample.ops as f64)
             });
         });

@@ -2,11 +2,11 @@
 
 use std::future::Future;
 
-/// A barrier that can be used again and again.
+/// A reusable barrier.
 pub trait Barrier: Send + Sync + 'static {
     /// The crate.
     const NAME: &'static str;
-    /// A barrier that opens whenever this many have arrived.
+    /// A barrier for this many tasks.
     fn new(parties: usize) -> Self;
     /// Arrives, and waits for the others.
     fn wait(&self) -> impl Future + Send;

@@ -1,23 +1,23 @@
-//! A picture that many look at and some replace.
+//! A value that many read and some replace.
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-/// What is looked at: as large as a small deployment's description.
+/// The value: as large as the description of a small deployment.
 pub type Picture = [u64; 32];
 
-/// The place where a picture hangs.
+/// The cell that holds the value.
 pub trait Board: Send + Sync + 'static {
-    /// What it is made of.
+    /// The implementation.
     const NAME: &'static str;
-    /// A place with this picture.
+    /// A cell with this value.
     fn new(picture: Picture) -> Self;
-    /// Looks at one number of the picture that hangs there now.
+    /// Reads one number of the current value.
     fn look(&self, place: usize) -> u64;
-    /// Hangs another.
+    /// Replaces the value.
     fn replace(&self, picture: Picture);
 }
 
-/// The driver's nest.
+/// The driver's snapshot cell, the nest.
 pub struct Nest(driver::conformance::nest::Nest<Picture>);
 
 impl Board for Nest {
@@ -51,7 +51,7 @@ impl Board for Swap {
     }
 }
 
-/// `RwLock<Arc<_>>` of the standard library: the picture is taken along.
+/// The standard library's `RwLock<Arc<_>>`. The reader clones the `Arc`.
 pub struct Shared(RwLock<Arc<Picture>>);
 
 impl Board for Shared {
@@ -69,7 +69,7 @@ impl Board for Shared {
     }
 }
 
-/// `Mutex<Arc<_>>` of the standard library: the picture is taken along.
+/// The standard library's `Mutex<Arc<_>>`. The reader clones the `Arc`.
 pub struct Locked(Mutex<Arc<Picture>>);
 
 impl Board for Locked {
@@ -87,7 +87,7 @@ impl Board for Locked {
     }
 }
 
-/// `tokio::sync::watch`: looked at through a receiver.
+/// `tokio::sync::watch`, read through a receiver.
 pub struct Watch {
     sender: tokio::sync::watch::Sender<Picture>,
     receiver: tokio::sync::watch::Receiver<Picture>,

@@ -1,19 +1,19 @@
-//! Waiting for news of what a lock guards, with the lock released meanwhile.
+//! Waiting for a change of a value behind a lock, with the lock released meanwhile.
 
 use std::future::Future;
 use std::pin::pin;
 
-/// A counter under a lock, and a way to wait until it has changed.
+/// A counter behind a lock, and a way to wait until it has changed.
 pub trait Condition: Send + Sync + 'static {
     /// The crates, by the one that keeps the waiters.
     const NAME: &'static str;
-    /// A counter of zero, for which nobody waits.
+    /// A counter of zero, without waiters.
     fn new() -> Self;
-    /// Takes the lock, waits for one notification, and has had the lock again at its end.
+    /// Takes the lock, and waits for one notification. Has the lock again at the end.
     fn hear(&self) -> impl Future<Output = ()> + Send;
-    /// Notifies the one who has waited longest.
+    /// Notifies the oldest waiter.
     fn notify(&self);
-    /// Takes the lock, waits until the counter is `from`, makes it `to`, and notifies one.
+    /// Takes the lock, waits until the counter is `from`, sets it to `to`, and notifies one waiter.
     fn pass(&self, from: u64, to: u64) -> impl Future<Output = ()> + Send;
 }
 

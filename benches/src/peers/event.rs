@@ -1,23 +1,23 @@
-//! Waiting for something to happen, all waiters at once.
+//! Waiting for an event, all waiters at once.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Something that wakes all who wait for it now.
+/// Wakes all current waiters.
 pub trait Bell: Send + Sync + 'static {
     /// The crate.
     const NAME: &'static str;
-    /// A bell that nobody waits for.
+    /// A bell without waiters.
     fn new() -> Self;
     /// Waits for the next ring.
     fn wait(&self) -> impl Future + Send;
-    /// Wakes all who wait now.
+    /// Wakes all current waiters.
     fn ring(&self);
-    /// Makes the bell ready to be waited for again.
+    /// Prepares the bell for the next waiters.
     fn rearm(&self) {}
 }
 
-/// Something that is set, and that nobody has to wait for once it is.
+/// A flag. Nobody waits while it is set.
 pub trait Flag: Send + Sync + 'static {
     /// The crate.
     const NAME: &'static str;
@@ -79,8 +79,7 @@ impl Bell for Notify {
     }
 }
 
-/// `tokio::sync::watch` of a flag: of tokio's primitives the one that is set, cleared and waited
-/// for.
+/// `tokio::sync::watch` of a flag: the primitive of tokio that is set, cleared and waited for.
 pub struct Watch {
     sender: tokio::sync::watch::Sender<bool>,
 }
@@ -99,7 +98,7 @@ impl Flag for Watch {
     }
 }
 
-/// `event_listener::Event`; as a flag, with the atomic boolean beside it that its documentation
+/// `event_listener::Event`. As a flag, with the atomic boolean beside it that its documentation
 /// shows.
 pub struct EventListener {
     set: AtomicBool,

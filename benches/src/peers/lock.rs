@@ -3,12 +3,12 @@
 use std::future::Future;
 use std::ops::DerefMut;
 
-/// Who gets a lock, or a permit, that is given up while others wait for it.
+/// Who gets a released lock or permit while others wait for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// The one who waited longest: a newcomer cannot overtake.
+    /// The oldest waiter: a newcomer cannot overtake.
     Fair,
-    /// Whoever comes first, within some limit: a newcomer may overtake.
+    /// The first comer, within some limit: a newcomer may overtake.
     Barging,
 }
 
@@ -18,11 +18,11 @@ pub trait Lock: Send + Sync + 'static {
     const NAME: &'static str;
     /// Whether newcomers may overtake.
     const ORDER: Order;
-    /// A lock that nobody holds.
+    /// A free lock.
     fn new() -> Self;
     /// Waits for the lock.
     fn acquire(&self) -> impl Future<Output: DerefMut<Target = u64> + Send> + Send;
-    /// Whether the lock could be taken at once; it is given up again.
+    /// Tries to take the lock at once. Releases it again.
     fn is_free(&self) -> bool;
 }
 
@@ -32,13 +32,13 @@ pub struct Toro(toro::Lock<u64>);
 /// `toro::Lock` that lets newcomers overtake up to [`OVERTAKES`] times.
 pub struct ToroBarging(toro::Lock<u64>);
 
-/// How many newcomers may overtake, where `toro` is compared with peers that put no number on it.
+/// The number of newcomers that may overtake, where `toro` is compared with peers without a limit.
 pub const OVERTAKES: u16 = 1000;
 
 /// `tokio::sync::Mutex`.
 pub struct Tokio(tokio::sync::Mutex<u64>);
 
-/// `async_lock::Mutex`, which lets newcomers overtake until a waiter has been starved for half a
+/// `async_lock::Mutex`. It lets newcomers overtake until a waiter has starved for half a
 /// millisecond.
 pub struct AsyncLock(async_lock::Mutex<u64>);
 

@@ -1,9 +1,8 @@
-//! Each primitive of `toro` and of its peers behind one trait a kind.
+//! The primitives of `toro` and of its peers, with one trait per kind.
 //!
-//! The traits return the very futures of the crates: a wrapper around a future would be measured
-//! with it. A trait is only implemented for a type that has the capability; where the semantics
-//! differ in a way that matters, such as who may overtake whom, [`lock::Order`] says so and unlike
-//! is never compared with unlike.
+//! The traits return the futures of the crates themselves, because a wrapper would be measured too.
+//! A type implements a trait only if it has the capability. Where the semantics differ, as in who
+//! may overtake whom, [`lock::Order`] says so, and only equal orders are compared.
 
 pub mod barrier;
 pub mod board;
@@ -16,7 +15,7 @@ pub mod result;
 pub mod rwlock;
 pub mod semaphore;
 
-/// The packages that are measured.
+/// The measured packages.
 pub const PACKAGES: [&str; 9] = [
     "toro",
     "tokio",

@@ -1,7 +1,7 @@
 //! Pools of connections.
 //!
-//! The peers keep numbers that cost nothing to make and are never found broken; the driver's pool
-//! keeps real connections to a real server, which it asks for their state as it always does.
+//! The peers hold numbers, which cost nothing to make and never break. The driver's pool holds real
+//! connections to a real server, and checks their state as always.
 
 use std::convert::Infallible;
 use std::fmt::Debug;
@@ -12,11 +12,11 @@ use std::sync::Arc;
 pub trait Pool: Send + Sync + 'static {
     /// The crate.
     const NAME: &'static str;
-    /// Waits for a connection, which goes back when what this gives is dropped.
+    /// Waits for a connection. Dropping the returned value returns it.
     fn check_out(&self) -> impl Future<Output = Result<impl Send, impl Debug + Send>> + Send;
 }
 
-/// The driver's own.
+/// The driver's pool.
 pub struct Driver(Arc<driver::conformance::pool::Pool>);
 
 impl Driver {
@@ -24,7 +24,8 @@ impl Driver {
     /// then drives the connections.
     ///
     /// # Errors
-    /// As those of a connection string.
+    ///
+    /// Those of a connection string.
     pub async fn new(uri: &str, size: u32) -> driver::Result<Self> {
         let mut options = driver::options::ClientOptions::parse(uri).await?;
         options.max_pool_size = Some(size);
@@ -110,8 +111,7 @@ impl Pool for Deadpool {
 pub struct Bb8(bb8::Pool<Numbers>);
 
 impl Bb8 {
-    /// A pool of at most `size` numbers, which are not tested when they are taken. Must be called
-    /// on a runtime.
+    /// A pool of at most `size` numbers, without a test on checkout. Must be called on a runtime.
     pub fn new(size: u32) -> Self {
         Self(bb8::Pool::builder().max_size(size).test_on_check_out(false).build_unchecked(Numbers))
     }
@@ -129,8 +129,7 @@ impl Pool for Bb8 {
 pub struct Mobc(mobc::Pool<Numbers>);
 
 impl Mobc {
-    /// A pool of at most `size` numbers, which are not tested when they are taken. Must be called
-    /// on a runtime.
+    /// A pool of at most `size` numbers, without a test on checkout. Must be called on a runtime.
     pub fn new(size: u32) -> Self {
         let size = u64::from(size);
         Self(

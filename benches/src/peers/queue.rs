@@ -1,26 +1,26 @@
-//! Queues between tasks: first in, first out, any number of producers and, where a peer can, of
-//! consumers.
+//! Queues between tasks: first in, first out, with any number of producers and, if the peer
+//! supports it, of consumers.
 //!
-//! Peers that have a flavour for a single producer or consumer take part with the one for many, as
-//! `toro::Queue` does; tokio, which has no other, takes part where there is a single consumer.
+//! Peers with a variant for a single producer or consumer take part with the one for many, like
+//! `toro::Queue`. Tokio has only a single consumer, and takes part where there is one.
 
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
 
-/// How many items a queue holds.
+/// The capacity of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
     /// At most this many; at least 1.
     For(usize),
-    /// Any number.
+    /// Unbounded.
     Unbounded,
 }
 
-/// What travels: `WORDS` times eight bytes.
+/// An item: `WORDS` times eight bytes.
 pub type Item<const WORDS: usize> = [u64; WORDS];
 
-/// What each producer and each consumer of a queue holds.
+/// The end of a producer or consumer.
 pub type Ends<const WORDS: usize, Q> =
     (Vec<<Q as Queue<WORDS>>::Producer>, Vec<<Q as Queue<WORDS>>::Consumer>);
 
@@ -28,11 +28,11 @@ pub type Ends<const WORDS: usize, Q> =
 pub trait Queue<const WORDS: usize>: Sized + 'static {
     /// The crate.
     const NAME: &'static str;
-    /// What a producer holds.
+    /// The producer's end.
     type Producer: Send + Sync + 'static;
-    /// What a consumer holds.
+    /// The consumer's end.
     type Consumer: Send + 'static;
-    /// A queue with its ends; `None` when this type has no such queue.
+    /// A queue with its ends. `None` if this type has no such queue.
     fn open(room: Room, producers: usize, consumers: usize) -> Option<Ends<WORDS, Self>>;
     /// Puts an item, waiting for room.
     fn put(
@@ -45,12 +45,12 @@ pub trait Queue<const WORDS: usize>: Sized + 'static {
     ) -> impl Future<Output = Result<Item<WORDS>, impl Debug + Send>> + Send;
 }
 
-/// Ends that can be cloned, as many as are wanted.
+/// Ends that can be cloned, as many as requested.
 fn copies<E: Clone>(end: E, count: usize) -> Option<Vec<E>> {
     Some(vec![end; count])
 }
 
-/// An end of which there is one.
+/// A single end.
 fn sole<E>(end: E, count: usize) -> Option<Vec<E>> {
     (count == 1).then(|| vec![end])
 }
@@ -58,7 +58,8 @@ fn sole<E>(end: E, count: usize) -> Option<Vec<E>> {
 macro_rules! queue {
     (
         $(#[$doc:meta])* $type:ident, $name:literal, $producer:ty, $consumer:ty, $consumers:ident,
-        open($room:ident) $open:expr, put($sender:ident, $item:ident) $put:expr, get($receiver:ident) $get:expr
+        open($room:ident) $open:expr, put($sender:ident, $item:ident) $put:expr,
+        get($receiver:ident) $get:expr
     ) => {
         $(#[$doc])*
         pub struct $type;
@@ -88,7 +89,7 @@ macro_rules! queue {
     };
 }
 
-/// One choice of two ways to open a queue.
+/// Selects one of two ways to open a queue.
 macro_rules! by_room {
     ($room:ident, $bounded:path, $unbounded:path) => {
         match $room {
@@ -98,7 +99,7 @@ macro_rules! by_room {
     };
 }
 
-/// The number of items a bounded queue holds; an unbounded one is not what this type is for.
+/// The capacity of a bounded queue. This type has no unbounded one.
 macro_rules! bounded_only {
     ($room:ident) => {
         match $room {
@@ -176,7 +177,8 @@ queue!(
 queue!(
     /// `asyncband::mpmc`, bounded.
     AsyncbandBounded, "asyncband",
-    asyncband::mpmc::BoundedSender<Item<WORDS>>, asyncband::mpmc::BoundedReceiver<Item<WORDS>>, copies,
+    asyncband::mpmc::BoundedSender<Item<WORDS>>,
+    asyncband::mpmc::BoundedReceiver<Item<WORDS>>, copies,
     open(room) asyncband::mpmc::bounded(bounded_only!(room)),
     put(sender, item) sender.send(item),
     get(receiver) receiver.recv()
@@ -184,7 +186,8 @@ queue!(
 queue!(
     /// `asyncband::mpmc`, unbounded.
     AsyncbandUnbounded, "asyncband",
-    asyncband::mpmc::UnboundedSender<Item<WORDS>>, asyncband::mpmc::UnboundedReceiver<Item<WORDS>>, copies,
+    asyncband::mpmc::UnboundedSender<Item<WORDS>>,
+    asyncband::mpmc::UnboundedReceiver<Item<WORDS>>, copies,
     open(room) {
         unbounded_only!(room);
         asyncband::mpmc::unbounded()
@@ -203,7 +206,8 @@ queue!(
 queue!(
     /// `tokio::sync::mpsc`, unbounded; for a single consumer.
     TokioUnbounded, "tokio",
-    tokio::sync::mpsc::UnboundedSender<Item<WORDS>>, tokio::sync::mpsc::UnboundedReceiver<Item<WORDS>>, sole,
+    tokio::sync::mpsc::UnboundedSender<Item<WORDS>>,
+    tokio::sync::mpsc::UnboundedReceiver<Item<WORDS>>, sole,
     open(room) {
         unbounded_only!(room);
         tokio::sync::mpsc::unbounded_channel()
@@ -212,7 +216,7 @@ queue!(
     get(receiver) receive(receiver.recv())
 );
 
-/// tokio says `None` where the others have an error.
+/// Tokio returns `None` where the others return an error.
 async fn receive<T>(received: impl Future<Output = Option<T>>) -> Result<T, &'static str> {
     received.await.ok_or("closed")
 }

@@ -1,8 +1,8 @@
-//! A value that is set once and read by any number.
+//! A value that is set once and read any number of times.
 
 use std::future::Future;
 
-/// A cell whose value is there.
+/// A cell with a value.
 pub trait Settled: Send + Sync + 'static {
     /// The crate.
     const NAME: &'static str;

@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 pub trait RwLock: Send + Sync + 'static {
     /// The crate.
     const NAME: &'static str;
-    /// A lock that nobody holds.
+    /// A free lock.
     fn new() -> Self;
     /// Waits to read.
     fn read(&self) -> impl Future<Output: Deref<Target = u64> + Send> + Send;

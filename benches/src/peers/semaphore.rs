@@ -11,10 +11,10 @@ pub trait Semaphore: Send + Sync + 'static {
     const ORDER: Order;
     /// A semaphore with this many permits.
     fn new(permits: u32) -> Self;
-    /// Waits for one permit. What it gives holds the permit, perhaps inside a `Result`, until it is
-    /// dropped.
+    /// Waits for one permit. The returned value holds the permit, possibly inside a `Result`, until
+    /// it is dropped.
     fn acquire(&self) -> impl Future<Output: Send> + Send;
-    /// Whether a permit could be taken at once; it is given up again.
+    /// Tries to take a permit at once. Releases it again.
     fn is_free(&self) -> bool;
 }
 
@@ -37,7 +37,10 @@ pub struct AsyncLock(async_lock::Semaphore);
 pub struct Asyncband(asyncband::semaphore::Semaphore);
 
 macro_rules! semaphore {
-    ($type:ty, $name:literal, $order:expr, $new:expr, $acquire:ident($($count:literal)?), $is_free:expr) => {
+    (
+        $type:ty, $name:literal, $order:expr, $new:expr,
+        $acquire:ident($($count:literal)?), $is_free:expr
+    ) => {
         impl Semaphore for $type {
             const NAME: &'static str = $name;
             const ORDER: Order = $order;
@@ -106,9 +109,9 @@ semaphore!(
 
 /// A semaphore whose permits can be acquired in one place and released in another.
 pub trait Parting: Semaphore {
-    /// Waits for a permit, and forgets that it has one.
+    /// Waits for a permit, and forgets it.
     fn acquire_and_forget(&self) -> impl Future<Output = ()> + Send;
-    /// Releases a permit that was forgotten.
+    /// Releases a forgotten permit.
     fn release(&self);
 }
 

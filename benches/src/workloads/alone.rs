@@ -11,7 +11,7 @@ use crate::round::{Contender, Sample};
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Taking a lock that nobody holds, and giving it up.
+/// Takes a free lock, and releases it.
 pub fn lock() -> Vec<Contender> {
     vec![
         lock_pair::<lock::Toro>(),
@@ -21,7 +21,7 @@ pub fn lock() -> Vec<Contender> {
     ]
 }
 
-/// Taking one of three permits, and giving it up.
+/// Takes one of three permits, and releases it.
 pub fn semaphore() -> Vec<Contender> {
     vec![
         permit_pair::<semaphore::Toro>(),
@@ -31,7 +31,7 @@ pub fn semaphore() -> Vec<Contender> {
     ]
 }
 
-/// Taking one of three permits of a semaphore with a bound, and giving it up.
+/// Takes one of three permits of a bounded semaphore, and releases it.
 pub fn bounded_semaphore() -> Vec<Contender> {
     vec![
         permit_pair::<semaphore::ToroBounded>(),
@@ -41,8 +41,7 @@ pub fn bounded_semaphore() -> Vec<Contender> {
     ]
 }
 
-/// Taking one of three permits and forgetting it, and releasing it all the same: only `toro`'s is
-/// held to a bound.
+/// Takes one of three permits, forgets it, and releases it. Only `toro`'s semaphore has a bound.
 pub fn forget_and_release() -> Vec<Contender> {
     vec![
         parted_pair::<semaphore::ToroBounded>(),
@@ -52,7 +51,7 @@ pub fn forget_and_release() -> Vec<Contender> {
     ]
 }
 
-/// Starting and ending to read where nobody writes.
+/// Begins and ends a read without writers.
 pub fn read() -> Vec<Contender> {
     vec![
         read_pair::<rwlock::Toro>(),
@@ -62,7 +61,7 @@ pub fn read() -> Vec<Contender> {
     ]
 }
 
-/// Starting and ending to write where nobody reads.
+/// Begins and ends a write without readers.
 pub fn write() -> Vec<Contender> {
     vec![
         write_pair::<rwlock::Toro>(),
@@ -72,7 +71,7 @@ pub fn write() -> Vec<Contender> {
     ]
 }
 
-/// Waiting for an event that is set.
+/// Waits for an event that is set.
 pub fn event() -> Vec<Contender> {
     vec![
         flag::<event::Toro>(),
@@ -82,7 +81,7 @@ pub fn event() -> Vec<Contender> {
     ]
 }
 
-/// Waiting for a value that is there.
+/// Waits for a value that is set.
 pub fn result() -> Vec<Contender> {
     vec![
         settled::<result::Toro>(),
@@ -92,7 +91,7 @@ pub fn result() -> Vec<Contender> {
     ]
 }
 
-/// Putting an item where there is room, and getting it.
+/// Puts an item into a queue with room, and gets it.
 pub fn put_and_get(room: Room) -> Vec<Contender> {
     let contenders = [
         put_get::<queue::Toro>(room),
@@ -156,9 +155,8 @@ fn write_pair<L: RwLock>() -> Contender {
     })
 }
 
-/// The future is polled as it is. An async block around it would be measured with those that have
-/// their place in line in themselves, since it is kept in memory where that place can be pointed
-/// at, and not with those that allocate one: there it dissolves into registers.
+/// The future is polled directly. An async block around it would cost more for futures that contain
+/// their place in line, because its address may be needed, and nothing for those that allocate it.
 fn flag<F: Flag>() -> Contender {
     let flag = F::new_set();
     Contender::new(F::NAME, move |ops| time_ready(ops, || black_box(&flag).wait()))

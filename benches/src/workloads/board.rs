@@ -1,4 +1,4 @@
-//! Looking at a picture that hangs where it may be replaced.
+//! Reads a value that may be replaced.
 
 use crate::peers::board::{Board, Locked, Nest, Picture, Shared, Swap, Watch};
 use crate::round::{Contender, Sample};
@@ -7,19 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Whether somebody replaces the picture meanwhile.
+/// Whether the value is replaced meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writer {
-    /// Nobody.
+    /// It is not.
     None,
-    /// Another thread, after every [`PAUSE`].
+    /// Another thread replaces it, after every [`PAUSE`].
     Swaps,
 }
 
-/// How long the writer rests between two swaps: more often than any deployment changes.
+/// The writer's pause between two replacements, shorter than in any deployment.
 pub const PAUSE: Duration = Duration::from_micros(100);
 
-/// Looking at one number of the picture.
+/// Reads one number of the value.
 pub fn look(writer: Writer) -> Vec<Contender> {
     vec![
         looks::<Nest>(Nest::NAME, writer),
@@ -30,10 +30,10 @@ pub fn look(writer: Writer) -> Vec<Contender> {
     ]
 }
 
-/// The name of the nest in [`with_and_without`] where nobody writes.
+/// The name of the nest in [`with_and_without`] without a writer.
 pub const QUIET: &str = "nest without a writer";
 
-/// The nest while somebody writes against the nest while nobody does.
+/// The nest with a writer compared with the nest without.
 pub fn with_and_without() -> Vec<Contender> {
     vec![looks::<Nest>(Nest::NAME, Writer::Swaps), looks::<Nest>(QUIET, Writer::None)]
 }

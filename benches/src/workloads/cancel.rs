@@ -1,9 +1,9 @@
-//! Dropping futures that wait, per waiter.
+//! Dropping waiting futures, per waiter.
 //!
 //! As with waking, the same number of waiters is spread over as many primitives as their lists'
-//! length asks for, and they are dropped in the same order whatever that length is: oldest first,
-//! newest first, or at random all over. A cost that grows with the length of the list then shows,
-//! and a cache that overflows does not.
+//! length requires. They are dropped in the same order for every length: oldest first, newest
+//! first, or at random. So a cost that grows with the length of the list becomes visible, and cache
+//! misses do not.
 
 use crate::drive::{Crowd, ready};
 use crate::peers::queue::{
@@ -15,25 +15,25 @@ use crate::round::{Contender, Sample};
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-/// How many waiters there are at once.
+/// The number of concurrent waiters.
 pub const CROWD: usize = 10_000;
 
-/// The name of `toro` in [`long_and_short`] where the lists are short.
+/// The name of `toro` in [`long_and_short`] with short lists.
 pub const AT_100: &str = "toro at 100";
 
-/// Who is dropped first.
+/// Which waiter is dropped first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum First {
-    /// Who waited longest.
+    /// The oldest.
     Oldest,
-    /// Who came last.
+    /// The newest.
     Newest,
-    /// Anyone.
+    /// A random one.
     Random,
 }
 
 impl First {
-    /// The places of a crowd in the order they are dropped; the same at every call.
+    /// The places of a crowd in the order of dropping, the same at every call.
     fn order(self) -> Vec<usize> {
         let mut places: Vec<usize> = (0..CROWD).collect();
         match self {
@@ -45,7 +45,7 @@ impl First {
     }
 }
 
-/// Waiters for a permit, this many for each semaphore; at most [`CROWD`].
+/// Waiters for a permit, this many per semaphore; at most [`CROWD`].
 pub fn acquire(waiters: usize, first: First) -> Vec<Contender> {
     vec![
         acquirers::<Toro>(Toro::NAME, waiters, first),
@@ -55,12 +55,12 @@ pub fn acquire(waiters: usize, first: First) -> Vec<Contender> {
     ]
 }
 
-/// `toro` in lists of 10,000 waiters against itself in lists of 100.
+/// `toro` with lists of 10,000 waiters compared with lists of 100.
 pub fn long_and_short(first: First) -> Vec<Contender> {
     vec![acquirers::<Toro>(Toro::NAME, CROWD, first), acquirers::<Toro>(AT_100, 100, first)]
 }
 
-/// Waiters for an item, this many for each queue; at most [`CROWD`]; dropped at random.
+/// Waiters for an item, this many per queue; at most [`CROWD`]. Dropped at random.
 pub fn get(waiters: usize) -> Vec<Contender> {
     let contenders = [
         getters::<ToroQueue>(waiters),
@@ -74,7 +74,7 @@ pub fn get(waiters: usize) -> Vec<Contender> {
 }
 
 fn acquirers<S: Semaphore>(name: &'static str, waiters: usize, first: First) -> Contender {
-    // The one permit of each is taken and stays taken.
+    // The only permit of each is taken and kept.
     let semaphores: &'static [S] =
         (0..CROWD / waiters).map(|_| S::new(1)).collect::<Vec<_>>().leak();
     semaphores.iter().for_each(|semaphore| std::mem::forget(ready(semaphore.acquire())));
@@ -90,7 +90,7 @@ fn getters<Q: Queue<1>>(waiters: usize) -> Option<Contender> {
     let queues: Vec<_> = (0..CROWD / waiters)
         .map(|_| Q::open(Room::Unbounded, 1, waiters))
         .collect::<Option<_>>()?;
-    // The producers are kept: a queue without any would be closed.
+    // The producers are kept, because a queue without any would be closed.
     let (producers, consumers): (Vec<_>, Vec<_>) = queues.into_iter().unzip();
     let mut consumers: Vec<_> = consumers.into_iter().flatten().collect();
     let order = First::Random.order();
@@ -103,7 +103,7 @@ fn getters<Q: Queue<1>>(waiters: usize) -> Option<Contender> {
     }))
 }
 
-/// A contender that lets a whole crowd go as often as it is asked to.
+/// A contender that drops a whole crowd as often as requested.
 fn timed(name: &'static str, mut once: impl FnMut() -> Duration + 'static) -> Contender {
     Contender::new(name, move |ops| {
         let passes = ops.div_ceil(CROWD as u64);
@@ -112,7 +112,7 @@ fn timed(name: &'static str, mut once: impl FnMut() -> Duration + 'static) -> Co
     })
 }
 
-/// Times the drops alone.
+/// Times only the drops.
 fn dismiss<F: Future>(crowd: &mut Crowd<F>, order: &[usize]) -> Duration {
     let start = Instant::now();
     order.iter().for_each(|&place| crowd.dismiss(place));

@@ -1,9 +1,9 @@
-//! Eight tasks that want the same lock, or the same three permits, on two workers; and eight that
-//! only pass a turn round.
+//! Eight tasks that contend for a lock or three permits on two workers, and eight that only pass a
+//! turn.
 //!
 //! Fair locks are compared with fair ones and barging locks with barging ones. "Yields" means that
-//! the holder lets other tasks run while it holds: everyone else comes to wait. "Does not yield" is
-//! a short critical section.
+//! the holder lets other tasks run, so all others come to wait. "Does not yield" is a short
+//! critical section.
 
 use super::ring::Ring;
 use crate::drive::time_together;
@@ -14,18 +14,18 @@ use std::hint::black_box;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 
-/// How many tasks contend.
+/// The number of contending tasks.
 const TASKS: u64 = 8;
 
-/// How many permits the tasks contend for.
+/// The number of permits.
 const PERMITS: u32 = 3;
 
-/// What a holder does while it holds.
+/// What a holder does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
-    /// It lets other tasks run: everyone else comes to wait.
+    /// Lets other tasks run, so all others come to wait.
     Yields,
-    /// It works for a moment: a short critical section.
+    /// Works for a moment: a short critical section.
     Works,
 }
 
@@ -46,8 +46,8 @@ pub fn fair_lock(runtime: &Arc<Runtime>, holder: Holder) -> Vec<Contender> {
     ]
 }
 
-/// Fair locks whose holders yield, and what is left of that where there is nothing to lock: the
-/// floor of the runtime.
+/// Fair locks whose holders yield, compared with a ring of turns without a lock, which is the floor
+/// of the runtime.
 pub fn locks_and_ring(runtime: &Arc<Runtime>) -> Vec<Contender> {
     vec![
         lock_by::<lock::Toro>(runtime, Holder::Yields),
@@ -65,7 +65,7 @@ pub fn fair_semaphore(runtime: &Arc<Runtime>, holder: Holder) -> Vec<Contender> 
     ]
 }
 
-/// A fair semaphore of three permits and no more.
+/// A fair bounded semaphore of three permits.
 pub fn bounded_semaphore(runtime: &Arc<Runtime>, holder: Holder) -> Vec<Contender> {
     vec![
         permit_by::<semaphore::ToroBounded>(runtime, holder),
@@ -74,12 +74,12 @@ pub fn bounded_semaphore(runtime: &Arc<Runtime>, holder: Holder) -> Vec<Contende
     ]
 }
 
-/// A lock that newcomers may take before those who wait.
+/// A lock that newcomers may take before the waiters.
 pub fn barging_lock(runtime: &Arc<Runtime>, holder: Holder) -> Vec<Contender> {
     vec![lock_by::<lock::ToroBarging>(runtime, holder), lock_by::<lock::AsyncLock>(runtime, holder)]
 }
 
-/// A semaphore of three permits that newcomers may take before those who wait.
+/// A semaphore of three permits that newcomers may take before the waiters.
 pub fn barging_semaphore(runtime: &Arc<Runtime>, holder: Holder) -> Vec<Contender> {
     vec![
         permit_by::<semaphore::ToroBarging>(runtime, holder),
@@ -107,7 +107,7 @@ fn lock_by<L: Lock>(runtime: &Arc<Runtime>, holder: Holder) -> Contender {
     })
 }
 
-/// Tasks that pass a turn round: each yields, stores whose turn it is next, and wakes that task.
+/// Tasks that pass a turn: each yields, stores whose turn is next, and wakes that task.
 fn ring(runtime: &Arc<Runtime>) -> Contender {
     const SIZE: usize = TASKS as usize;
     let runtime = runtime.clone();

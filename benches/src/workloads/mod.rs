@@ -1,16 +1,16 @@
-//! The work that is measured: for each piece of it, the contenders that can do it, `toro` first.
+//! The measured workloads, each with its contenders, `toro` first.
 //!
-//! | module | what is measured |
+//! | module | workload |
 //! |---|---|
 //! | [`alone`] | operations that need not wait, on one thread |
-//! | [`contended`] | tasks that want the same lock or the same permits |
+//! | [`contended`] | tasks that contend for the same lock or permits |
 //! | [`traffic`] | items between producers and consumers |
-//! | [`wake`] | waking those who wait |
-//! | [`cancel`] | dropping futures that wait |
-//! | [`news`] | waiting for a change under a lock, and telling of it |
-//! | [`pool`] | connections that are taken from a pool and given back |
-//! | [`board`] | looking at a picture that may be replaced |
-//! | [`thread_slot`] | a thread's own value, and learning of its death |
+//! | [`wake`] | waking waiters |
+//! | [`cancel`] | dropping waiting futures |
+//! | [`news`] | waiting for a change behind a lock, and notifying |
+//! | [`pool`] | checking connections out of a pool and in again |
+//! | [`board`] | reading a value that may be replaced |
+//! | [`thread_slot`] | a thread's own value, and watching a thread |
 
 pub mod alone;
 pub mod board;

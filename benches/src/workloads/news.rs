@@ -1,4 +1,4 @@
-//! Waiting for news of what a lock guards: the whole of a turn, and the notification alone.
+//! Waiting for a change of a value behind a lock: a whole turn, and the notification alone.
 
 use super::wake::CROWD;
 use crate::drive::{Crowd, time_together};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
-/// Two tasks that take turns, each waiting for the other's: per turn.
+/// Two tasks that take turns, each waiting for the other; per turn.
 pub fn turns(runtime: &Arc<Runtime>) -> Vec<Contender> {
     vec![
         take_turns::<Toro>(runtime),
@@ -18,7 +18,7 @@ pub fn turns(runtime: &Arc<Runtime>) -> Vec<Contender> {
     ]
 }
 
-/// Notifying all of `waiters` one by one, per notification; at most [`CROWD`].
+/// Notifies all `waiters` one by one; per notification. At most [`CROWD`].
 pub fn one_by_one(waiters: usize) -> Vec<Contender> {
     vec![
         notify_each::<Toro>(waiters),
@@ -46,8 +46,8 @@ fn take_turns<C: Condition>(runtime: &Arc<Runtime>) -> Contender {
     })
 }
 
-/// However many wait for one condition, about as many waiters are spread over as many conditions as
-/// that takes.
+/// About the same number of waiters is spread over as many conditions as the number per condition
+/// requires.
 fn notify_each<C: Condition>(waiters: usize) -> Contender {
     let conditions: &'static [C] =
         (0..CROWD / waiters).map(|_| C::new()).collect::<Vec<_>>().leak();

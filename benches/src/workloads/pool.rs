@@ -1,4 +1,4 @@
-//! Taking connections from a pool and giving them back.
+//! Checks connections out of a pool and in again.
 
 use crate::drive::time_together;
 use crate::peers::pool::Pool;
@@ -11,10 +11,10 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
-/// How many connections a pool has in these measurements.
+/// The number of connections of a pool.
 pub const SIZE: u32 = 8;
 
-/// Opens every connection that the pool may have.
+/// Opens all connections that the pool may have.
 pub fn fill<P: Pool>(runtime: &Runtime, pool: &P) {
     runtime.block_on(async {
         let mut held = Vec::new();
@@ -24,7 +24,7 @@ pub fn fill<P: Pool>(runtime: &Runtime, pool: &P) {
     });
 }
 
-/// One task, with the pool to itself: a checkout and a checkin.
+/// A checkout and a checkin by a single task.
 pub fn pair<P: Pool>(runtime: &Arc<Runtime>, pool: &Arc<P>) -> Contender {
     let (runtime, pool) = (runtime.clone(), pool.clone());
     Contender::new(P::NAME, move |ops| {
@@ -39,7 +39,7 @@ pub fn pair<P: Pool>(runtime: &Arc<Runtime>, pool: &Arc<P>) -> Contender {
     })
 }
 
-/// Many tasks that want a connection, and let other tasks run while they hold one.
+/// Many tasks that check out connections, and let other tasks run while they hold one.
 pub fn crowd<P: Pool>(runtime: &Arc<Runtime>, pool: &Arc<P>, tasks: u64) -> Contender {
     let (runtime, pool) = (runtime.clone(), pool.clone());
     Contender::may_stall(P::NAME, move |ops| {
@@ -59,22 +59,22 @@ pub fn crowd<P: Pool>(runtime: &Arc<Runtime>, pool: &Arc<P>, tasks: u64) -> Cont
     })
 }
 
-/// What the waits of a crowd were like.
+/// The waits of a crowd.
 #[derive(Clone, Copy, Debug)]
 pub struct Waits {
     /// The longest wait for a connection.
     pub longest: Duration,
-    /// What each wait is where every connection goes to the one who waits longest, and all ask
-    /// again at once: the tasks that are ahead, times the time between two grants.
+    /// The wait of each task if every connection goes to the oldest waiter and all ask again at
+    /// once: the number of tasks ahead, times the time between two grants.
     pub fifo: Duration,
-    /// How many times a task was woken that waited for a connection, and found that there was none
-    /// for it.
+    /// How often a task that waited for a connection was woken without getting one.
     pub futile: u64,
 }
 
-/// Lets `tasks` tasks check out `each` times and watches how they wait.
+/// Lets `tasks` tasks check out `each` times, and observes their waits.
 ///
 /// # Errors
+///
 /// [`Stalled`] if they do not end.
 pub fn waits<P: Pool>(
     runtime: &Runtime,
@@ -91,7 +91,7 @@ pub fn waits<P: Pool>(
                 let (held, polls) = CountPolls { future: pin!(pool.check_out()), polls: 0 }.await;
                 let held = held.expect("the pool is open");
                 longest = longest.max(asked.elapsed());
-                // The first poll joins the line, the second finds the connection.
+                // The first poll joins the line, the second gets the connection.
                 futile += polls.saturating_sub(2);
                 tokio::task::yield_now().await;
                 drop(held);
@@ -108,8 +108,8 @@ pub fn waits<P: Pool>(
     })
 }
 
-/// The longest wait as a multiple of the mean of FIFO theory, and the futile wake-ups per thousand
-/// checkouts, over so many rounds.
+/// The longest wait as a multiple of the FIFO mean, and the futile wake-ups per thousand checkouts,
+/// over this many rounds.
 pub fn fairness<P: Pool>(
     runtime: &Runtime,
     pool: &Arc<P>,
@@ -126,7 +126,7 @@ pub fn fairness<P: Pool>(
     Ok((Figures { name: P::NAME, rounds: longest }, Figures { name: P::NAME, rounds: futile }))
 }
 
-/// A future that tells how often it was polled.
+/// A future that counts its polls.
 struct CountPolls<'a, F> {
     future: Pin<&'a mut F>,
     polls: u64,

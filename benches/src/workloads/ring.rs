@@ -1,16 +1,15 @@
-//! Tasks that pass a turn round: what is left of a fair hand-over when there is nothing to lock and
-//! no line to keep.
+//! Tasks that pass a turn: the cost of a fair hand-over without a lock and without a line.
 
 use std::future::poll_fn;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Poll, Waker};
 
-/// Whose turn it is, among `TASKS` tasks that are numbered from 0 and take turns in that order.
+/// The current turn, among `TASKS` tasks that are numbered from 0 and take turns in that order.
 pub(super) struct Ring<const TASKS: usize> {
     turn: AtomicUsize,
     wakers: [OnceLock<Waker>; TASKS],
-    /// How many wakers are known: the first turn begins with the last of them.
+    /// The number of known wakers. The first turn begins when all are known.
     known: AtomicUsize,
 }
 
@@ -25,7 +24,7 @@ impl<const TASKS: usize> Default for Ring<TASKS> {
 }
 
 impl<const TASKS: usize> Ring<TASKS> {
-    /// Waits until all tasks are here. To be called once by each.
+    /// Waits until all tasks have arrived. Each calls it once.
     pub(super) async fn join(&self, me: usize) {
         poll_fn(|cx| {
             if self.wakers[me].set(cx.waker().clone()).is_ok()

@@ -1,4 +1,4 @@
-//! A thread's own value, and learning of a thread's death.
+//! A thread's own value, and watching a thread.
 
 use crate::round::{Contender, Sample};
 use std::cell::{Cell, RefCell};
@@ -8,7 +8,7 @@ use std::time::Instant;
 use thread_local::ThreadLocal;
 use threadwatch::{PerThread, ThreadWatcher};
 
-/// What a pool keeps for a thread. Its destructor makes of a `thread_local!` one that has to be
+/// What a pool keeps for a thread. It has a destructor, so that its `thread_local!` must be
 /// registered and checked.
 struct Account {
     depth: Cell<u64>,
@@ -31,8 +31,8 @@ thread_local! {
     static MAP: RefCell<HashMap<usize, Account>> = RefCell::default();
 }
 
-/// One access each, in a function of its own: nothing of it can be hoisted out of the loop that
-/// measures it.
+/// One access each, in a function of its own, so that the compiler cannot move any of it out of the
+/// measuring loop.
 mod once {
     use super::*;
 
@@ -60,7 +60,7 @@ mod once {
 /// The name of a bare `thread_local!` among the contenders.
 pub const BARE_NAME: &str = "thread_local!";
 
-/// Reading and changing the calling thread's value, of eight owners' the sixth.
+/// Reads and changes the calling thread's value of the sixth of eight owners.
 pub fn access() -> Vec<Contender> {
     let owners: Vec<PerThread<Account>> = (0..8).map(|_| PerThread::new(drop)).collect();
     for owner in &owners {
@@ -78,7 +78,7 @@ pub fn access() -> Vec<Contender> {
     ]
 }
 
-/// Watching the calling thread, and watching it no more.
+/// Watches the calling thread, and stops watching it.
 pub fn watch() -> Vec<Contender> {
     let watcher = ThreadWatcher::new();
     vec![repeated("watch+unwatch", move || {

@@ -1,7 +1,7 @@
 //! Items between producers and consumers that are tasks on two workers.
 //!
-//! Each producer puts, and each consumer gets, its share of the items; a measurement ends when all
-//! have arrived. A queue lives through all rounds, so that buffers that grow have grown.
+//! Each producer puts, and each consumer gets, its share of the items. A measurement ends when all
+//! have arrived. A queue lives through all rounds, so its buffer has grown to its final size.
 
 use super::ring::Ring;
 use crate::drive::time_together;
@@ -15,8 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-/// An unbounded queue may come to hold everything that a measurement sends: that much at once, and
-/// no more.
+/// An unbounded queue may hold all items of a measurement. This limits their number.
 const MOST_AT_ONCE: u64 = 50_000;
 
 /// Items of `WORDS` times eight bytes between as many producers as consumers.
@@ -40,9 +39,9 @@ pub fn between<const WORDS: usize>(
     contenders.into_iter().flatten().collect()
 }
 
-/// Four producers and four consumers with room for one item, and what is left of that where the
-/// turn goes round among them: no line to keep and no lock to wait for, but each item is put by one
-/// task and got by the next, which is what it takes to be fair.
+/// Four producers and four consumers with room for one item, compared with a bare relay. In the
+/// relay a turn passes from task to task, without a line and without a lock. One task puts each
+/// item and the next gets it. A fair queue of one place cannot be faster.
 pub fn queues_and_relay(runtime: &Arc<Runtime>) -> Vec<Contender> {
     const WORDS: usize = 32;
     let contenders = [
@@ -53,7 +52,7 @@ pub fn queues_and_relay(runtime: &Arc<Runtime>) -> Vec<Contender> {
     contenders.into_iter().flatten().collect()
 }
 
-/// Tasks of which each second one puts an item into the one place, and the next gets it from there.
+/// Tasks in a ring: every second one puts an item into the single place, and the next gets it.
 fn relay<const WORDS: usize, const TASKS: usize>(runtime: &Arc<Runtime>) -> Contender {
     let runtime = runtime.clone();
     Contender::may_stall("bare relay", move |ops| {
@@ -66,7 +65,7 @@ fn relay<const WORDS: usize, const TASKS: usize>(runtime: &Arc<Runtime>) -> Cont
                 ring.join(me).await;
                 for number in 0..each {
                     ring.turn(me).await;
-                    // Nobody else wants it now.
+                    // Nobody else accesses it now.
                     let mut place = place.lock().expect("no task panics");
                     match me % 2 {
                         0 => *place = Some(black_box([number; WORDS])),
@@ -110,7 +109,7 @@ enum End<P, C> {
     Consumer(C),
 }
 
-/// Puts, or gets, that many items, and gives the end back.
+/// Puts or gets that many items, and returns the end.
 async fn work<const WORDS: usize, Q: Queue<WORDS>>(
     mut end: End<Q::Producer, Q::Consumer>,
     items: u64,

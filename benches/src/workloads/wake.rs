@@ -1,9 +1,9 @@
-//! Waking those who wait.
+//! Waking waiters.
 //!
-//! Of an event, only the call that wakes is timed, per waiter; the waiters have registered before
-//! and collect their wake-up after. However many wait for one event, about the same number of
-//! waiters is spread over as many events as that takes, so that cells differ in the length of the
-//! lists and not in the memory they touch.
+//! For an event, only the call that wakes is timed, per waiter. The waiters register before and
+//! collect their wake-up after. The same total number of waiters is spread over as many events as
+//! the number per event requires. So cells differ in the length of the lists, not in the memory
+//! they access.
 
 use crate::drive::{Crowd, ready};
 use crate::peers::barrier::{self, Barrier};
@@ -11,10 +11,10 @@ use crate::peers::event::{Asyncband, Bell, EventListener, Notify, Toro};
 use crate::round::{Contender, Sample};
 use std::time::{Duration, Instant};
 
-/// How many waiters there are at once, in all events together.
+/// The number of concurrent waiters, in all events together.
 pub const CROWD: usize = 8000;
 
-/// Waking all who wait for an event, this many for each; at most [`CROWD`].
+/// Wakes all waiters of an event, this many per event; at most [`CROWD`].
 pub fn all(waiters: usize) -> Vec<Contender> {
     vec![
         wake_all::<Toro>(waiters),
@@ -24,7 +24,7 @@ pub fn all(waiters: usize) -> Vec<Contender> {
     ]
 }
 
-/// A meeting of this many tasks, per task: all but the last wait, and the last lets them go.
+/// A meeting of this many tasks, per task. All but the last wait, and the last releases them.
 pub fn barrier(parties: usize) -> Vec<Contender> {
     vec![
         meeting::<barrier::Toro>(parties),

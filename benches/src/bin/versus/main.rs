@@ -1,7 +1,7 @@
-//! `versus`: this workspace against its peers.
+//! `versus`: this workspace compared with its peers.
 //!
 //! `cargo run --release -p benches --bin versus -- toro` measures the primitives of `toro`.
-//! `versus` without arguments lists what can be measured and the options.
+//! `versus` without arguments lists the measurements and the options.
 
 mod driver;
 mod failover;
@@ -18,7 +18,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: CountingAlloc = CountingAlloc;
 
-/// A measurement: its name on the command line, what it is, and the function that carries it out.
+/// A measurement: its name on the command line, its description, and its function.
 type Measurement = (&'static str, &'static str, fn(&Options) -> Result<Report, String>);
 
 const MEASUREMENTS: [Measurement; 4] = [
@@ -68,7 +68,7 @@ fn usage() -> String {
     format!("usage: versus MEASUREMENT [OPTIONS]\n\nmeasurements:\n{list}\noptions:\n{USAGE}")
 }
 
-/// How a run compares with the baseline, where it is compared.
+/// The comparison of a run with the baseline, if requested.
 enum Standing {
     NoWorse,
     Worse,

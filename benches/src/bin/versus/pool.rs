@@ -1,7 +1,7 @@
-//! `versus pool`: the driver's pool, the nest and a thread's slot, each against its peers.
+//! `versus pool`: the driver's pool, the nest and a thread's slot, each compared with its peers.
 //!
-//! The driver's pool has eight real connections to a server that is started for the occasion; the
-//! other pools keep numbers. A ping goes through each driver's whole path, its pool included.
+//! The driver's pool has eight real connections to a server that is started for this. The other
+//! pools hold numbers. A ping runs through each driver's whole path, including its pool.
 
 use crate::trial::{Trial, measure_all, plan};
 use benches::bound::Bound;
@@ -20,7 +20,7 @@ use std::time::Instant;
 use testbed::Standalone;
 use tokio::runtime::Runtime;
 
-/// The packages whose versions belong to the figures.
+/// The packages whose versions are listed with the figures.
 const PACKAGES: [&str; 9] = [
     "driver",
     "toro",
@@ -33,7 +33,7 @@ const PACKAGES: [&str; 9] = [
     "mongodb",
 ];
 
-/// A pool of each kind, with every connection open.
+/// A pool of each kind, with all connections open.
 #[derive(Clone)]
 struct Pools {
     driver: Arc<Driver>,
@@ -61,10 +61,11 @@ impl Pools {
     }
 }
 
-/// Measures the cells that `options` ask for.
+/// Measures the cells that `options` select.
 ///
 /// # Errors
-/// If no cell has the name that was asked for, or no server can be had.
+///
+/// No cell has the requested name, or no server is available.
 pub(crate) fn run(options: &Options) -> Result<Report, String> {
     let begun = Instant::now();
     let server = Standalone::start().map_err(|why| why.to_string())?;
@@ -78,15 +79,20 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
     let cells = measure_all(trials, &runtime, options, |(), _| String::new())?;
     drop(clients);
     Ok(Report {
-        title: format!("pools, nest and slots: median of {} interleaved rounds", plan(options).rounds),
+        title: format!(
+            "pools, nest and slots: median of {} interleaved rounds",
+            plan(options).rounds
+        ),
         subject: "ours",
         against: None,
         shown: &[],
         packages: PACKAGES.to_vec(),
         notes: vec![
-            format!("the driver's pool holds {SIZE} connections to a real server, the others {SIZE} numbers"),
-            "longest wait: as a multiple of what each waits in a line that is served first in, first out"
-                .into(),
+            format!(
+                "the driver's pool holds {SIZE} connections to a real server, the others {SIZE} \
+                 numbers"
+            ),
+            "longest wait: as a multiple of the wait in a first-in, first-out line".into(),
             format!("measured in {:.0} s", begun.elapsed().as_secs_f64()),
         ],
         cells,
@@ -142,7 +148,7 @@ fn checkouts(pools: &Pools, rounds: usize) -> Vec<Trial<()>> {
     cells
 }
 
-/// How each pool treats 512 tasks; a pool that stalls has no figures.
+/// How each pool treats 512 tasks. A pool that stalls has no figures.
 fn in_a_crowd(runtime: &Runtime, pools: &Pools, rounds: usize) -> [(Figures, Figures); 4] {
     fn of<P: Pool>(runtime: &Runtime, pool: &Arc<P>, rounds: usize) -> (Figures, Figures) {
         let stalled = Figures { name: P::NAME, rounds: Vec::new() };

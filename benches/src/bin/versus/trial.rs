@@ -1,4 +1,4 @@
-//! A cell that may be measured, and the run through all of them.
+//! A cell to measure, and the run through all of them.
 
 use benches::bound::Bound;
 use benches::cpu::disturbance;
@@ -10,18 +10,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-/// Makes what a cell needs when its turn has come. The runtime is for tasks that contend.
+/// Makes what a cell needs when its turn comes. The runtime is for contending tasks.
 type Make<T> = Box<dyn FnOnce(&Arc<Runtime>) -> Vec<T>>;
 
 /// How a cell gets its figures.
 enum Source {
-    /// By measuring contenders, of which the first is the subject, for about this long each round.
+    /// By measuring contenders, for about this long per round. The first is the subject.
     Timed(Duration, Make<Contender>),
     /// By counting.
     Exact(&'static str, Make<Figures>),
 }
 
-/// A cell that may be measured. `K` is what the remark of its row depends on.
+/// A cell to measure. The remark of its row depends on `K`.
 pub(crate) struct Trial<K> {
     pub(crate) name: String,
     kind: K,
@@ -30,7 +30,7 @@ pub(crate) struct Trial<K> {
 }
 
 impl<K: Copy> Trial<K> {
-    /// A cell in which one thread works alone.
+    /// A cell in which a single thread works.
     pub(crate) fn alone(
         name: impl Into<String>,
         kind: K,
@@ -40,7 +40,7 @@ impl<K: Copy> Trial<K> {
         Self::timed(name, kind, Duration::from_millis(4), bounds, |_| build())
     }
 
-    /// A cell in which tasks meet.
+    /// A cell with several tasks.
     pub(crate) fn together(
         name: impl Into<String>,
         kind: K,
@@ -73,7 +73,7 @@ impl<K: Copy> Trial<K> {
         Self { name: name.into(), kind, source, bounds: bounds.to_vec() }
     }
 
-    /// Measures the cell; a row says so where others used the machine meanwhile.
+    /// Measures the cell. The row has a remark if other processes used the machine meanwhile.
     fn measure(
         self,
         runtime: &Arc<Runtime>,
@@ -105,11 +105,11 @@ impl<K: Copy> Trial<K> {
     }
 }
 
-/// The share of a processor that others may use before a cell counts as disturbed: its figures are
-/// then not those of a quiet machine, and cells in which two workers run suffer more than others.
+/// The processor share of other processes from which on a cell counts as disturbed. Its figures are
+/// then not those of an idle machine. Cells with two workers suffer most.
 const DISTURBED: f64 = 0.2;
 
-/// How many rounds `options` ask for.
+/// The number of rounds that `options` select.
 pub(crate) fn plan(options: &Options) -> Plan {
     match options.pace {
         Pace::Full => Plan { rounds: options.rounds.unwrap_or(15), slice: Duration::MAX },
@@ -119,10 +119,11 @@ pub(crate) fn plan(options: &Options) -> Plan {
     }
 }
 
-/// Measures the cells that `options` ask for, and says on the way what each contender did.
+/// Measures the cells that `options` select, and prints the figures of each.
 ///
 /// # Errors
-/// If no cell has the name that was asked for.
+///
+/// No cell has the requested name.
 pub(crate) fn measure_all<K: Copy>(
     trials: Vec<Trial<K>>,
     runtime: &Arc<Runtime>,
@@ -143,7 +144,7 @@ pub(crate) fn measure_all<K: Copy>(
     Ok(wanted.into_iter().map(measure).collect())
 }
 
-/// A line about one cell with every contender's figure, for whoever watches.
+/// A line about one cell with the figures of all contenders.
 fn progress(cell: &Cell) -> String {
     let figures =
         cell.figures.iter().map(|figures| format!("{} {}", figures.name, figure(figures.median())));

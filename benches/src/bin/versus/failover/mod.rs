@@ -1,10 +1,10 @@
-//! `versus failover`: how long after the new primary takes writes does a client's first
-//! acknowledged write come?
+//! `versus failover`: the time between the moment at which a new primary accepts writes and a
+//! client's first acknowledged write.
 //!
-//! Sixteen writers of each client insert into a set of three whose primary is killed, or steps
-//! down. A probe writes straight to each survivor, every 2 ms, over a bare socket: its first
-//! success is the moment at which the set takes writes again, the floor for every client. Both
-//! clients and the probe see the very same failover, five of each kind.
+//! Sixteen writers of each client insert into a set of three members. Its primary is killed, or
+//! steps down. A probe writes directly to each survivor, every 2 ms, over a bare socket. Its first
+//! success is the moment at which the set accepts writes again, and thus the floor for every
+//! client. Both clients and the probe see the same failovers, five of each kind.
 
 mod probe;
 
@@ -24,17 +24,18 @@ use tokio::sync::mpsc;
 const WRITERS: usize = 16;
 const DB: &str = "failover";
 
-/// How a primary goes.
+/// How a primary is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Kill,
     StepDown,
 }
 
-/// Brings about failovers and measures them.
+/// Causes failovers and measures them.
 ///
 /// # Errors
-/// If there are no servers, or the set does not recover.
+///
+/// There are no servers, or the set does not recover.
 pub(crate) fn run(options: &Options) -> Result<Report, String> {
     if options.uri.is_some() {
         return Err("failover starts and kills servers of its own: it takes no --uri".into());
@@ -96,7 +97,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
     Ok(report)
 }
 
-/// When what happened in one failover.
+/// The times of the events of one failover.
 struct Seen {
     begun: Instant,
     probe: Instant,
@@ -126,7 +127,7 @@ async fn fail_over(set: &ReplicaSet, end: End) -> Result<Seen, String> {
     };
     let [mut ours_acknowledged, mut official_acknowledged] =
         [ours_acknowledged, official_acknowledged];
-    // Every writer of both is under way.
+    // All writers of both clients are running.
     for acknowledged in [&mut ours_acknowledged, &mut official_acknowledged] {
         for _ in 0..4 * WRITERS {
             acknowledged.recv().await.ok_or("the writers ended")?;
@@ -147,8 +148,8 @@ async fn fail_over(set: &ReplicaSet, end: End) -> Result<Seen, String> {
             set.step_down().map_err(|why| say(&why))?;
         }
     }
-    // What the old primary acknowledged may still be on its way through the client; no set elects
-    // within this time of a kill.
+    // Acknowledgments of the old primary may still be on their way through the client. No set
+    // elects within this time after a kill.
     let begun = Instant::now();
     let slack = match end {
         End::Kill => Duration::from_millis(50),
@@ -186,8 +187,8 @@ async fn fail_over(set: &ReplicaSet, end: End) -> Result<Seen, String> {
     Ok(Seen { begun, probe, ours: first_of_ours, official: first_of_theirs })
 }
 
-/// Starts writers that write until `stop`; gives when each acknowledgement came. What fails is
-/// written again.
+/// Starts writers that write until `stop`. Sends the time of each acknowledgement. Failed writes
+/// are repeated.
 fn writers<F>(
     stop: &Arc<AtomicBool>,
     write: impl Fn(String) -> F + Clone + Send + 'static,
@@ -204,7 +205,7 @@ where
             while !stop.load(Ordering::Relaxed) {
                 n += 1;
                 if write(format!("{run}-{writer}-{n}")).await {
-                    // Whoever listened has seen enough when this fails.
+                    // Sending fails when the receiver has seen enough.
                     let _ = tell.send(Instant::now());
                 } else {
                     tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! The probe: writes straight to each member, every 2 ms, until one takes it.
+//! The probe: writes directly to each member, every 2 ms, until one accepts.
 
 use driver::bson::{Document, RawDocumentBuf, doc};
 use std::io::{Read, Write};
@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 const EVERY: Duration = Duration::from_millis(2);
 
-/// A thread for each member; they end with this.
+/// One thread per member. Dropping this ends them.
 pub(super) struct Probe {
     stop: Arc<AtomicBool>,
     found: mpsc::Receiver<Instant>,
 }
 
 impl Probe {
-    /// Begins to write to `hosts`.
+    /// Starts to write to `hosts`.
     pub(super) fn start(hosts: Vec<String>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (tell, found) = mpsc::channel();
@@ -36,8 +36,8 @@ impl Probe {
         Probe { stop, found }
     }
 
-    /// When the first write was taken, by whichever member; none when that does not happen within
-    /// some seconds.
+    /// The time of the first accepted write, on any member. `None` if there is none within some
+    /// seconds.
     pub(super) fn first(self) -> Option<Instant> {
         self.found.recv_timeout(Duration::from_secs(10)).ok()
     }
@@ -57,7 +57,8 @@ fn write_until_taken(host: &str, stop: &AtomicBool) -> Option<Instant> {
     run(&mut stream, &doc! { "hello": 1, "$db": "admin" })?;
     while !stop.load(Ordering::Relaxed) {
         let insert = doc! {
-            "insert": "probe", "documents": [{ "at": 1 }], "writeConcern": { "w": 1 }, "$db": super::DB,
+            "insert": "probe", "documents": [{ "at": 1 }],
+            "writeConcern": { "w": 1 }, "$db": super::DB,
         };
         let reply = run(&mut stream, &insert)?;
         if reply.get_i32("n").is_ok_and(|n| n == 1) && !reply.contains_key("writeErrors") {

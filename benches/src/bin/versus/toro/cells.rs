@@ -1,4 +1,4 @@
-//! The cells: what is measured, and what each must reach.
+//! The cells, and the bounds that each must meet.
 
 use super::probe::Kind;
 use super::{Trial, footprint};
@@ -8,7 +8,7 @@ use benches::workloads::cancel::{AT_100, First};
 use benches::workloads::contended::Holder;
 use benches::workloads::{alone, cancel, contended, news, traffic, wake};
 
-/// How much more a waiter may cost in a list of 10,000 than in one of 100 to be called the same.
+/// How much more a waiter may cost in a list of 10,000 than in one of 100 and still count as equal.
 const FLAT: f64 = 1.25;
 
 /// All cells, in the order of the table.

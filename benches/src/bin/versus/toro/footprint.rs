@@ -1,5 +1,4 @@
-//! What a wait costs that can be counted: allocations, the size of its future, and how often tasks
-//! have to run.
+//! The countable costs of a wait: allocations, the size of its future, and how often tasks run.
 
 use super::Trial;
 use super::probe::Kind;
@@ -19,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
-/// How many waits are counted: allocations that only some waits make show as a fraction.
+/// The number of counted waits. If only some waits allocate, the result is a fraction.
 const WAITS: u64 = 1000;
 
 pub(super) fn cells() -> Vec<Trial> {
@@ -136,8 +135,8 @@ pub(super) fn cells() -> Vec<Trial> {
     ]
 }
 
-/// Counts the allocations of one wait: `wait` is polled, must not be ready, `release` is called,
-/// and it must be.
+/// Counts the allocations of one wait. `wait` is polled and must not be ready. Then `release` is
+/// called, and `wait` must be ready.
 fn one_wait<F: Future>(wait: F, release: impl FnOnce()) -> F::Output {
     let mut wait = pin!(wait);
     let mut context = Context::from_waker(Waker::noop());
@@ -149,7 +148,7 @@ fn one_wait<F: Future>(wait: F, release: impl FnOnce()) -> F::Output {
     }
 }
 
-/// Allocations of each of [`WAITS`] calls of `wait`, after as many uncounted ones.
+/// The allocations of each of [`WAITS`] calls of `wait`, after as many uncounted ones.
 fn each(name: &'static str, mut wait: impl FnMut()) -> Figures {
     (0..WAITS).for_each(|_| wait());
     let ((), counted) = count(|| (0..WAITS).for_each(|_| wait()));
@@ -191,7 +190,7 @@ fn get_wait<Q: Queue<1>>() -> Option<Figures> {
 fn put_wait<Q: Queue<1>>() -> Option<Figures> {
     let (producers, mut consumers) = Q::open(Room::For(1), 1, 1)?;
     Some(each(Q::NAME, move || {
-        // Some peers have room for more than the one they were asked for.
+        // Some peers have room for more items than requested.
         let mut held = 0;
         while ready_once(Q::put(&producers[0], [1])) {
             held += 1;
@@ -202,16 +201,15 @@ fn put_wait<Q: Queue<1>>() -> Option<Figures> {
     }))
 }
 
-/// Whether a future was ready at its first poll; it is dropped.
+/// Whether a future is ready at its first poll. It is dropped.
 fn ready_once<F: Future>(future: F) -> bool {
     pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
-/// How often the tasks of four producers and four consumers run for each item that passes.
+/// How often the tasks of four producers and four consumers run for each item.
 ///
-/// A producer that waits has its item with it until it runs, where dropping its put is to mean that
-/// nothing was put. Where a consumer may take the item out of a put that goes on waiting, producers
-/// run less often.
+/// If dropping a put must mean that nothing was put, a waiting producer keeps its item until it
+/// runs. If a consumer may take the item out of a waiting put, producers run less often.
 fn polls<Q: Queue<1>>() -> Option<Figures> {
     const ENDS: usize = 4;
     const EACH: u64 = 2000;

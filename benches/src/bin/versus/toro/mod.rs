@@ -1,4 +1,4 @@
-//! `versus toro`: every primitive against its peers, cell by cell.
+//! `versus toro`: every primitive compared with its peers, cell by cell.
 
 mod cells;
 mod footprint;
@@ -11,13 +11,14 @@ use benches::peers::PACKAGES;
 use benches::report::Report;
 use std::time::Instant;
 
-/// A cell whose remark tells which contenders are cancel-safe.
+/// A cell whose remark lists the cancel-safe contenders.
 type Trial = crate::trial::Trial<probe::Kind>;
 
-/// Measures the cells that `options` ask for.
+/// Measures the cells that `options` select.
 ///
 /// # Errors
-/// If no cell has the name that was asked for.
+///
+/// No cell has the requested name.
 pub(crate) fn run(options: &Options) -> Result<Report, String> {
     crossfire::detect_backoff_cfg();
     let begun = Instant::now();

@@ -1,13 +1,12 @@
-//! Whether a peer loses something when a future is dropped: found by trying, not by reading.
+//! Tests whether a peer loses something when a future is dropped.
 //!
-//! The schedules are the ones in which a hand-off meets a cancellation. Two waiters stand in line;
-//! what the first waits for comes; before its task runs, its future is dropped, as `select!` or a
-//! timeout does. A primitive is cancel-safe when the second waiter is woken and gets what the first
-//! did not take. For a queue the same is tried from the side of the producers: the item of a
-//! dropped `put` never appears, and its room goes to the next producer. Each schedule is carried
-//! out by hand on one thread, so that its outcome is the same at every run. The claim `ORDER` of
-//! locks and semaphores is checked here too, and of queues it is found out whether a newcomer
-//! overtakes one who waits.
+//! In these schedules a hand-off races with a cancellation. Two waiters are in line. The first is
+//! granted, and its future is dropped before its task runs, as `select!` or a timeout does. A
+//! primitive is cancel-safe if the second waiter is woken and gets what the first did not take. For
+//! a queue the producers are tested too: the item of a dropped `put` must never appear, and its
+//! room must go to the next producer. Each schedule is run by hand on one thread, so its result is
+//! the same each time. The claim `ORDER` of locks and semaphores is checked here too, and for
+//! queues whether a newcomer overtakes a waiter.
 
 use benches::drive::ready;
 use benches::peers::condition::{self, Condition};
@@ -21,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// What a cell uses, of which dropping a future may lose something.
+/// What a cell uses whose futures may lose something when dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Lock,
@@ -29,20 +28,20 @@ pub(super) enum Kind {
     Semaphore,
     Queue,
     Condition,
-    /// Waiting for an event or a result takes nothing, so that nothing can be lost with it.
+    /// A wait for an event or a result takes nothing, so nothing can be lost.
     Nothing,
 }
 
-/// What was found out about one type.
+/// The findings about one type.
 #[derive(Clone, Debug)]
 struct Finding {
     kind: Kind,
     name: &'static str,
-    /// What a drop loses; empty for a cancel-safe type.
+    /// What a drop loses. Empty for a cancel-safe type.
     losses: Vec<&'static str>,
-    /// How many items a queue took that was to hold one.
+    /// The number of items that a queue of one item accepts.
     held: Option<usize>,
-    /// Who of a queue comes before one who waits.
+    /// Which newcomers of a queue overtake a waiter.
     overtakes: Vec<&'static str>,
 }
 
@@ -52,15 +51,16 @@ impl Finding {
     }
 }
 
-/// What was found out about all.
+/// All findings.
 #[derive(Clone, Debug)]
 pub(super) struct Findings(Vec<Finding>);
 
 impl Findings {
-    /// Probes every type that takes part in a cell.
+    /// Tests every type that takes part in a cell.
     ///
     /// # Panics
-    /// If a lock or semaphore is not of the order that it is measured under.
+    ///
+    /// If a lock or semaphore does not have the order that it is measured under.
     pub(super) fn new() -> Self {
         let found = [
             Some(lock_probe::<lock::Toro>()),
@@ -99,7 +99,7 @@ impl Findings {
         ];
         let mut findings: Vec<Finding> = Vec::new();
         for finding in found.into_iter().flatten() {
-            // Bounded and unbounded queues of one crate make one finding.
+            // Bounded and unbounded queues of one crate share one finding.
             match findings
                 .iter_mut()
                 .find(|known| (known.kind, known.name) == (finding.kind, finding.name))
@@ -115,7 +115,7 @@ impl Findings {
         Self(findings)
     }
 
-    /// Which of these contenders of a cell are cancel-safe, in a few words.
+    /// Lists which of these contenders of a cell are cancel-safe.
     pub(super) fn remark(&self, kind: Kind, names: &[&str]) -> String {
         if kind == Kind::Nothing {
             return "nothing to lose".into();
@@ -140,11 +140,11 @@ impl Findings {
         self.0.iter().filter(about).all(|finding| finding.losses.is_empty())
     }
 
-    /// What was lost, and how it was found, for the foot of a table.
+    /// What was lost and how, for the notes under a table.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = vec![
-            "cancel-safe: found by trying; of two waiters the first is dropped between its wake-up and its poll, and \
-             the second must get what it waited for"
+            "cancel-safe: tested; of two waiters the first is dropped between its wake-up and its \
+             poll, and the second must get what it waited for"
                 .to_string(),
         ];
         for finding in self.0.iter().filter(|finding| !finding.losses.is_empty()) {
@@ -159,7 +159,7 @@ impl Findings {
         for finding in self.0.iter().filter(|finding| !finding.overtakes.is_empty()) {
             let who = finding.overtakes.join(", and ");
             notes.push(format!(
-                "not fair: {} ({:?}): {who} overtakes one who waits",
+                "not fair: {} ({:?}): {who} overtakes a waiter",
                 finding.name, finding.kind
             ));
         }
@@ -183,7 +183,7 @@ fn add_new(known: &mut Vec<&'static str>, more: Vec<&'static str>) {
     }
 }
 
-/// A task of which is known whether it was woken.
+/// A task that records whether it was woken.
 struct Task<'a, F> {
     future: Pin<&'a mut F>,
     woken: Arc<Woken>,
@@ -204,7 +204,7 @@ impl<F: Future> Task<'_, F> {
         self.future.as_mut().poll(&mut Context::from_waker(&waker))
     }
 
-    /// Polls if the task was woken since it was last asked, as an executor would.
+    /// Polls if the task was woken since the last call, as an executor would.
     fn run(&mut self) -> Option<F::Output> {
         if !self.woken.0.swap(false, Ordering::SeqCst) {
             return None;
@@ -220,8 +220,8 @@ fn task<F>(future: Pin<&mut F>) -> Task<'_, F> {
     Task { future, woken: Arc::default() }
 }
 
-/// Two futures of the same thing wait; `grant` lets one go; the first is dropped without having
-/// run. Whether the second, if it was woken, gets through.
+/// Two futures of the same kind wait. `grant` releases one. The first is dropped without having
+/// run. Returns whether the second, if it was woken, is ready.
 fn survives_a_drop<A: Future, B: Future>(
     first: A,
     second: B,
@@ -253,8 +253,8 @@ fn lock_probe<L: Lock>() -> Finding {
     Finding::new(Kind::Lock, L::NAME, lost(got, "the lock"))
 }
 
-/// A reader waits behind a writer that is dropped: once while a reader holds the lock, so that the
-/// writer is all that keeps the second reader out, and once after the writer was let in.
+/// A reader waits behind a writer that is dropped: once while a reader holds the lock, so that only
+/// the writer holds back the second reader, and once after the writer was granted.
 fn rwlock_probe<L: RwLock>() -> Finding {
     let lock = L::new();
     let mut losses = Vec::new();
@@ -301,11 +301,11 @@ fn lost(got: bool, what: &'static str) -> Vec<&'static str> {
     if got { Vec::new() } else { vec![what] }
 }
 
-/// `None` when the type has no such queue.
+/// `None` if the type has no such queue.
 fn queue_probe<Q: Queue<1>>(room: Room) -> Option<Finding> {
     let (mut losses, mut held) = (Vec::new(), None);
-    // One consumer's future cannot stand in line behind another's where there is but one consumer;
-    // there the same consumer asks again.
+    // With a single consumer, no second future can wait behind the first. Then the same consumer
+    // asks again.
     match Q::open(room, 1, 2) {
         Some((producers, mut consumers)) => {
             let [first, second] = &mut consumers[..] else { unreachable!("two were asked for") };
@@ -368,8 +368,8 @@ fn queue_probe<Q: Queue<1>>(room: Room) -> Option<Finding> {
     Some(Finding { held, overtakes, ..Finding::new(Kind::Queue, Q::NAME, losses) })
 }
 
-/// An item comes for one who waits; before it runs, another asks. `None` where there is but one
-/// consumer.
+/// An item arrives for a waiter. Before that runs, another consumer asks. `None` if there is only
+/// one consumer.
 fn a_getter_overtakes<Q: Queue<1>>(room: Room) -> Option<bool> {
     let (producers, mut consumers) = Q::open(room, 1, 2)?;
     let [first, second] = &mut consumers[..] else { unreachable!("two were asked for") };
@@ -380,7 +380,8 @@ fn a_getter_overtakes<Q: Queue<1>>(room: Room) -> Option<bool> {
     Some(task(newcomer.as_mut()).poll().is_ready())
 }
 
-/// Room comes for one who waits; before it runs, another puts. `None` where there is always room.
+/// Room appears for a waiter. Before that runs, another producer puts. `None` if there is always
+/// room.
 fn a_putter_overtakes<Q: Queue<1>>(room: Room) -> Option<bool> {
     if room == Room::Unbounded {
         return None;
