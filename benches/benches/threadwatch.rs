@@ -14,8 +14,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use thread_local::ThreadLocal;
 use threadwatch::{ForkGeneration, PerThread, ThreadToken, ThreadWatcher};
 
-/// What a pool keeps for a thread. It has a destructor, so that the `thread_local!` beside it must
-/// be registered and checked, like one that returns a connection.
+/// The data that a pool keeps for a thread. It has a destructor, so that the `thread_local!` beside
+/// it must be registered and checked, like one that returns a connection.
 struct Account {
     depth: Cell<u64>,
     _connection: Option<Box<u64>>,
@@ -33,7 +33,7 @@ thread_local! {
     static MAP: RefCell<HashMap<usize, Account>> = RefCell::default();
 }
 
-/// What a pool does with it: reads it, and counts.
+/// Reads the value and counts, like a pool.
 fn enter(account: &Account) -> u64 {
     let depth = account.depth.get() + 1;
     account.depth.set(depth);

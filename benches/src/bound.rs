@@ -2,7 +2,7 @@
 
 use crate::round::{Figures, Spread};
 
-/// What the figure of the subject is compared with.
+/// The other side of the comparison.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Against {
     /// The peer with the lowest median in the same cell.
@@ -25,7 +25,7 @@ pub enum Weight {
 /// An upper bound on a figure or on a ratio of figures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bound {
-    /// What the figure is compared with.
+    /// The other side of the comparison.
     pub against: Against,
     /// The highest ratio (or figure, with [`Against::Itself`]) that meets the bound.
     pub at_most: f64,

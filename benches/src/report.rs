@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// One cell, measured and checked. The first figure is the subject's, the others are its peers'.
 #[derive(Clone, Debug)]
 pub struct Cell {
-    /// What was measured.
+    /// The name of the cell.
     pub name: String,
     /// The unit of the figures, such as `ns`.
     pub unit: &'static str,
@@ -105,7 +105,7 @@ fn say_median(figures: &Figures) -> String {
 /// A whole run.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// What was measured, in one line.
+    /// The title, in one line.
     pub title: String,
     /// The name of the subject, which is the heading of its column.
     pub subject: &'static str,

@@ -261,7 +261,7 @@ struct Book {
     check_outs: u64,
     at_once: u64,
     check_ins: u64,
-    /// What each thread is recorded as waiting for.
+    /// The socket that each thread is recorded as waiting for.
     waits_for: std::collections::HashMap<usize, Option<usize>>,
 }
 

@@ -24,7 +24,8 @@ pub struct Clock {
 struct Inner {
     now: Seconds,
     order: u64,
-    /// Who to wake when. Sleepers of the same time are in the order in which they began to sleep.
+    /// The sleepers and the times to wake them. Sleepers of the same time are in the order in which
+    /// they began to sleep.
     sleepers: BinaryHeap<Reverse<Sleeper>>,
 }
 

@@ -152,7 +152,7 @@ fn threads_lose_nothing() {
 /// Nobody waits for writers that retry in vain.
 #[test]
 fn a_deployment_that_cannot_be_reached_is_named() {
-    // An address that is taken; whoever connects is never answered.
+    // The listener on this address never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let host = silent.local_addr().unwrap().to_string();
     let uri = format!("mongodb://{host}/?serverSelectionTimeoutMS=100");

@@ -1,4 +1,4 @@
-//! What a callback of a `ThreadWatcher` may do while its thread is dying.
+//! Callbacks of a `ThreadWatcher` while their thread is dying.
 #![cfg(not(loom))]
 
 mod witness;

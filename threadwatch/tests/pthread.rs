@@ -20,7 +20,7 @@ static TOKENS: Mutex<Vec<ThreadToken>> = Mutex::new(Vec::new());
 static DEATHS: AtomicUsize = AtomicUsize::new(0);
 static RECLAIMED: AtomicUsize = AtomicUsize::new(0);
 
-/// What each thread does with its number. A panic in here would abort, and so fail the test.
+/// The body of each thread. A panic in here would abort, and so fail the test.
 extern "C" fn live(number: *mut c_void) -> *mut c_void {
     let number = number as usize;
     let watcher = WATCHER.lock().unwrap().unwrap();

@@ -15,7 +15,7 @@ use std::{
 use fastrand::Rng;
 use threadwatch::{PerThread, ThreadToken};
 
-/// What happened to a value.
+/// The fate of a value.
 #[derive(Default)]
 struct Fate {
     /// The owner that it was given to.

@@ -36,7 +36,7 @@ pub struct Barrier {
     shared: Mutex<Shared>,
 }
 
-/// What the lock guards.
+/// The data behind the lock.
 pub struct Shared {
     /// In the current generation.
     arrived: usize,

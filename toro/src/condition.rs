@@ -55,7 +55,7 @@ pub struct Condition {
     line: Mutex<Line>,
 }
 
-/// What the lock guards.
+/// The data behind the lock.
 pub struct Line {
     waiters: List<Notice>,
     /// Numbers the waiters in order of arrival.

@@ -43,7 +43,7 @@ pub struct Event {
     line: Mutex<Line>,
 }
 
-/// What the lock guards.
+/// The data behind the lock.
 pub struct Line {
     waiters: List<Generation>,
     /// Counts the calls of `set` that found a waiter. Wraps around.

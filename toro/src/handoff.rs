@@ -56,7 +56,7 @@ pub struct Handoff<S, T> {
     shared: Mutex<Shared<S, T>>,
 }
 
-/// What the lock guards.
+/// The data behind the lock.
 pub struct Shared<S, T> {
     state: S,
     waiting: List<Value<T>>,
@@ -149,8 +149,8 @@ impl<T> Waiters<'_, T> {
     /// ```
     /// let pool = toro::Handoff::<(), Result<u8, &str>>::new(());
     /// // Tells all waiters that nothing more comes.
-    /// let told = pool.with(|(), waiters| waiters.hand_off_all(|| Err("closed")));
-    /// assert_eq!(told, 0);
+    /// let count = pool.with(|(), waiters| waiters.hand_off_all(|| Err("closed")));
+    /// assert_eq!(count, 0);
     /// ```
     pub fn hand_off_all(&mut self, mut value: impl FnMut() -> T) -> usize {
         let count = self.len();

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::ops::DerefMut;
 
-/// Who gets a released lock or permit while others wait for it.
+/// The order in which a released lock or permit goes to those who want it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// The oldest waiter: a newcomer cannot overtake.

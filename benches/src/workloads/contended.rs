@@ -20,7 +20,7 @@ const TASKS: u64 = 8;
 /// The number of permits.
 const PERMITS: u32 = 3;
 
-/// What a holder does.
+/// The behaviour of a holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
     /// Lets other tasks run, so all others come to wait.

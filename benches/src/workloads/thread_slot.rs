@@ -8,8 +8,8 @@ use std::time::Instant;
 use thread_local::ThreadLocal;
 use threadwatch::{PerThread, ThreadWatcher};
 
-/// What a pool keeps for a thread. It has a destructor, so that its `thread_local!` must be
-/// registered and checked.
+/// The data that a pool keeps for a thread. It has a destructor, so that its `thread_local!` must
+/// be registered and checked.
 struct Account {
     depth: Cell<u64>,
     _connection: Option<Box<u64>>,

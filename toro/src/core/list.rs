@@ -59,7 +59,7 @@ pub(super) struct Node<S> {
     _pinned: PhantomPinned,
 }
 
-/// What the owner knows of its node. Only the owner reads it, so a wait that is ready at once
+/// The owner's knowledge of its node. Only the owner reads it, so a wait that is ready at once
 /// compiles to little code.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {

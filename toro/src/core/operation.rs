@@ -64,11 +64,11 @@ pub trait Operation: Sized {
     type Shared;
     /// The data kept for each waiter, in its node.
     type Slot;
-    /// What a granted waiter gets.
+    /// The grant of a waiter.
     type Grant;
-    /// What the wait returns, made from the grant.
+    /// The result of the wait, made from the grant.
     type Output;
-    /// What a wait with a time limit returns.
+    /// The result of a wait with a time limit.
     type Timed;
 
     fn shared(primitive: &Self::Primitive) -> &Mutex<Self::Shared>;

@@ -67,9 +67,9 @@ pin_project! {
 
 /// The kind of a [`Wait`]. Sealed: only this crate has implementations.
 pub trait Waiting: sealed::Sealed {
-    /// What the wait returns.
+    /// The result of the wait.
     type Output;
-    /// What the wait returns when it has a time limit: a `Result` whose error distinguishes a
+    /// The result of a wait with a time limit: a `Result` whose error distinguishes a
     /// timeout from other failures.
     type Timed;
 

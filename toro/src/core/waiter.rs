@@ -34,7 +34,7 @@ pub(crate) fn locked_quietly<G>(mutex: &Mutex<G>, mut f: impl FnMut(&mut G, &mut
     wakes.finish_quietly();
 }
 
-/// What happens to the panic of a waker.
+/// The handling of a waker's panic.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Panics {
     Raised,
@@ -95,7 +95,7 @@ enum Leaving {
     Dropped,
 }
 
-/// What a waiter takes with it when it gives up its place.
+/// The result of giving up a place.
 enum Left<S> {
     Granted(Option<S>),
     Nothing,

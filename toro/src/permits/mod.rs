@@ -72,7 +72,7 @@ pub enum Need {
     Closed,
 }
 
-/// What the lock guards.
+/// The data behind the lock.
 pub struct Line {
     waiters: List<Need>,
     /// All permits, free or held.

@@ -54,7 +54,7 @@ pub(crate) enum Refused {
     Closed,
 }
 
-/// What the lock guards.
+/// The data behind the lock.
 pub struct Shared<B> {
     buffer: B,
     maxsize: usize,

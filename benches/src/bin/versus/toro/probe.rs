@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// What a cell uses whose futures may lose something when dropped.
+/// The kind of a cell. The futures of some kinds may lose something when dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Lock,
@@ -37,7 +37,7 @@ pub(super) enum Kind {
 struct Finding {
     kind: Kind,
     name: &'static str,
-    /// What a drop loses. Empty for a cancel-safe type.
+    /// The losses caused by a drop. Empty for a cancel-safe type.
     losses: Vec<&'static str>,
     /// The number of items that a queue of one item accepts.
     held: Option<usize>,
@@ -140,7 +140,7 @@ impl Findings {
         self.0.iter().filter(about).all(|finding| finding.losses.is_empty())
     }
 
-    /// What was lost and how, for the notes under a table.
+    /// The losses and how they were found, for the notes under a table.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = vec![
             "cancel-safe: tested; of two waiters the first is dropped between its wake-up and its \
