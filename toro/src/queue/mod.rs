@@ -341,7 +341,7 @@ macro_rules! queue {
             ///
             /// let queue = std::sync::Arc::new(toro::Queue::unbounded());
             /// queue.try_put(1).unwrap();
-            /// let mut stream = queue.stream_owned();
+            /// let mut stream = std::pin::pin!(queue.stream_owned());
             /// drop(queue);
             /// assert_eq!(stream.next().await, Some(1));
             /// # });

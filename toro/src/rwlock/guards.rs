@@ -163,9 +163,9 @@ macro_rules! changes_kind {
             /// ```
             /// let lock = toro::RwLock::new(1);
             /// let upgradable = lock.upgradable_read().wait();
-            /// if *upgradable == 1 {
-            ///     *upgradable.upgrade().wait() = 2;
-            /// }
+            /// let mut writer = upgradable.upgrade().wait();
+            /// *writer += 1;
+            /// drop(writer);
             /// assert_eq!(lock.into_inner(), 2);
             /// ```
             pub fn upgrade(self) -> $upgrade {
