@@ -118,7 +118,6 @@ impl<S> Node<S> {
     }
 
     /// # Safety
-
     ///
     /// The node has been pushed once.
     #[inline]
@@ -128,7 +127,6 @@ impl<S> Node<S> {
     }
 
     /// # Safety
-
     ///
     /// The node has been pushed once.
     #[inline]
