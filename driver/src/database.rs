@@ -132,7 +132,7 @@ impl<F: Mode> Database<F> {
     /// # Errors
     /// Those of [`run_command`](Self::run_command).
     pub fn run_raw_command(&self, command: RawDocumentBuf) -> RunCommand<'_, F> {
-        self.run(Ok(command))
+        self.run(encode::raw(command))
     }
 
     fn run(&self, command: Result<RawDocumentBuf>) -> RunCommand<'_, F> {

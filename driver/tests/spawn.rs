@@ -132,6 +132,15 @@ fn operations_can_be_spawned(client: &Client) {
         db.drop().await?;
         spawned.wait_for_refresh().await?;
         done(spawned.topology_changed(&spawned.topology()).await);
+        let request = spawned.start_request();
+        let coll: Collection<Holding> = request.database("db").collection("coll");
+        writes!(coll, spawned, holding());
+        done(coll.find_one(doc! {}).await?);
+        let mut cursor = coll.find(doc! {}).await?;
+        while let Some(item) = cursor.try_next().await? {
+            done(item);
+        }
+        drop(request);
         spawned.shutdown().await;
         Ok(())
     });

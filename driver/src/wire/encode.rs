@@ -3,6 +3,7 @@
 //! `bson` recurses once per level of a document, and it writes whatever a `Serialize`
 //! implementation emits, even a key without a value. [`Checked`] wraps the value. Its serializer
 //! counts the levels and checks that each key has its value, without a second pass over the data.
+//! Only documents that are BSON already are scanned for their levels.
 
 use bson::error::Error as BsonError;
 use bson::{Document, RawDocumentBuf};
@@ -11,7 +12,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use super::scan::MAX_DEPTH;
+use super::scan::{MAX_DEPTH, has_at_most};
 use crate::error::{Error, Result};
 
 /// Appends the document that `value` serializes to.
@@ -45,6 +46,20 @@ pub(crate) fn raw<T: Serialize + ?Sized>(value: &T) -> Result<RawDocumentBuf> {
     RawDocumentBuf::from_bytes(bytes).map_err(Error::serialization)
 }
 
+/// A caller's document that is BSON already.
+///
+/// # Errors
+/// As [`append`].
+pub(crate) fn raw(document: RawDocumentBuf) -> Result<RawDocumentBuf> {
+    match has_at_most(MAX_DEPTH, document.as_bytes()) {
+        true => Ok(document),
+        false => Err(Error::serialization(too_deep())),
+    }
+}
+
+/// The beginning of the names of newtypes whose bytes `bson` takes as a document or an array.
+const RAW: &str = "$__private__bson_Raw";
+
 /// A value at some depth of a document.
 struct Checked<'a, T: ?Sized> {
     value: &'a T,
@@ -55,14 +70,35 @@ struct Checked<'a, T: ?Sized> {
 impl<T: Serialize + ?Sized> Serialize for Checked<'_, T> {
     #[inline]
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        self.value.serialize(Check { inner: serializer, depth: self.depth })
+        self.value.serialize(Check { inner: serializer, depth: self.depth, bytes: Bytes::Binary })
     }
 }
 
-/// A serializer, or the serializer of a compound's parts, at some depth.
+/// A document or an array, most likely as bytes, at some depth of a document.
+struct Raw<'a, T: ?Sized> {
+    value: &'a T,
+    depth: u32,
+}
+
+impl<T: Serialize + ?Sized> Serialize for Raw<'_, T> {
+    #[inline]
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.value.serialize(Check { inner: serializer, depth: self.depth, bytes: Bytes::Bson })
+    }
+}
+
+/// What bytes are that a value is written as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bytes {
+    Binary,
+    Bson,
+}
+
+/// A serializer, or what writes the parts of a compound, at some depth.
 struct Check<S> {
     inner: S,
     depth: u32,
+    bytes: Bytes,
 }
 
 impl<S> Check<S> {
@@ -80,7 +116,7 @@ fn deeper<C, E: serde::ser::Error>(
     if depth >= MAX_DEPTH {
         return Err(too_deep());
     }
-    Ok(Check { inner: open()?, depth: depth + 1 })
+    Ok(Check { inner: open()?, depth: depth + 1, bytes: Bytes::Binary })
 }
 
 #[cold]
@@ -113,11 +149,18 @@ impl<S: Serializer> Serializer for Check<S> {
     type SerializeStructVariant = Check<S::SerializeStructVariant>;
 
     scalars! {
-        serialize_bool(bool), serialize_i8(i8), serialize_i16(i16), serialize_i32(i32),
-        serialize_i64(i64), serialize_i128(i128), serialize_u8(u8), serialize_u16(u16),
-        serialize_u32(u32), serialize_u64(u64), serialize_u128(u128), serialize_f32(f32),
-        serialize_f64(f64), serialize_char(char), serialize_str(&str),
-        serialize_bytes(&[u8]), serialize_unit_struct(&'static str),
+        serialize_bool(bool), serialize_i8(i8), serialize_i16(i16), serialize_i32(i32), serialize_i64(i64),
+        serialize_i128(i128), serialize_u8(u8), serialize_u16(u16), serialize_u32(u32), serialize_u64(u64),
+        serialize_u128(u128), serialize_f32(f32), serialize_f64(f64), serialize_char(char), serialize_str(&str),
+        serialize_unit_struct(&'static str),
+    }
+
+    #[inline]
+    fn serialize_bytes(self, value: &[u8]) -> std::result::Result<S::Ok, S::Error> {
+        if self.bytes == Bytes::Bson && !has_at_most(MAX_DEPTH - self.depth, value) {
+            return Err(too_deep());
+        }
+        self.inner.serialize_bytes(value)
     }
 
     #[inline]
@@ -154,6 +197,9 @@ impl<S: Serializer> Serializer for Check<S> {
         name: &'static str,
         value: &T,
     ) -> std::result::Result<S::Ok, S::Error> {
+        if name.starts_with(RAW) {
+            return self.inner.serialize_newtype_struct(name, &Raw { value, depth: self.depth });
+        }
         self.inner.serialize_newtype_struct(name, &Checked { value, depth: self.depth })
     }
 

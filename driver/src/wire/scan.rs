@@ -178,10 +178,19 @@ pub(crate) const MAX_DEPTH: u32 = 200;
 
 /// Whether a document has at most [`MAX_DEPTH`] levels, so that a recursive decoder may read it.
 pub(crate) fn is_shallow(document: &[u8]) -> bool {
-    /// The smallest level: a type, an empty key, a length and a terminator.
+    has_at_most(MAX_DEPTH, document)
+}
+
+/// Whether a document has at most that many levels, itself included.
+pub(crate) fn has_at_most(levels: u32, document: &[u8]) -> bool {
+    /// A level has a type, the end of a key, a length and a terminator.
     const SMALLEST: usize = 1 + 1 + 4 + 1;
-    if document.len() <= SMALLEST * MAX_DEPTH as usize {
+    let levels = levels as usize;
+    if document.len() < SMALLEST * levels {
         return true;
+    }
+    if levels == 0 {
+        return false;
     }
     let mut open = vec![Elements::of(document)];
     while let Some(innermost) = open.last_mut() {
@@ -189,7 +198,7 @@ pub(crate) fn is_shallow(document: &[u8]) -> bool {
         match innermost.step() {
             Ok(Some(element)) => {
                 if let Some(inner) = element.nested() {
-                    if open.len() == MAX_DEPTH as usize {
+                    if open.len() == levels {
                         return false;
                     }
                     open.push(Elements::of(inner));

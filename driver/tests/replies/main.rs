@@ -1,18 +1,27 @@
 //! Malformed replies, and the content of errors. Both APIs.
 
+#[path = "../operations/api.rs"]
+#[expect(dead_code, reason = "no real server is needed here")]
+mod api;
 mod bulk_write;
 mod load_balanced;
 mod server;
 
 use std::error::Error as _;
 
-use driver::bson::{Bson, Document, doc};
-use driver::error::{ErrorKind, Result};
+use driver::bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc};
+use driver::database::Database;
+use driver::error::{Error, ErrorKind, Result};
+use driver::event::EventHandler;
+use driver::event::command::CommandEvent;
+use driver::options::ConnectionString;
 use driver::{Client, Collection, sync};
 use futures_util::TryStreamExt;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
-use server::{Answer, FakeServer};
+
+use crate::api::{Api, on_both_apis};
+use crate::server::{Answer, FakeServer};
 
 /// The writes on one collection. All their errors must name the operation and the collection.
 const WRITES: [&str; 6] =
@@ -231,6 +240,16 @@ async fn timeout_during_a_retry_has_the_previous_error() {
     told(blocking.await.unwrap());
 }
 
+#[test]
+fn blocking_refresh_after_a_shutdown_fails() {
+    let server = FakeServer::that_says(doc! { "ok": 1 });
+    let client = sync::Client::with_uri_str(server.uri()).unwrap();
+    client.wait_for_refresh().unwrap();
+    client.clone().shutdown();
+    let error = client.wait_for_refresh().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn refresh_of_a_client_that_was_shut_down_fails() {
     let server = FakeServer::that_says(doc! { "ok": 1 });
@@ -257,70 +276,144 @@ fn nested(levels: usize) -> Document {
     (1..levels).fold(doc! { "x": 1 }, |inner, _| doc! { "x": inner })
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn documents_that_cannot_be_written_are_refused() {
+/// A document of that many levels, as the bytes of BSON.
+fn raw_nested(levels: usize) -> RawDocumentBuf {
+    // Each level has a length, an element of type document with the key "x", and a terminator.
+    let innermost = 5;
+    let mut bytes = Vec::new();
+    for level in 0..levels {
+        let length = innermost + 8 * (levels - 1 - level);
+        bytes.extend(u32::try_from(length).unwrap().to_le_bytes());
+        if level + 1 < levels {
+            bytes.extend([3, b'x', 0]);
+        }
+    }
+    bytes.extend(vec![0; levels]);
+    RawDocumentBuf::from_bytes(bytes).unwrap()
+}
+
+fn refused<T>(outcome: Result<T>, says: &str) {
+    let error = outcome.map(drop).expect_err(says);
+    assert!(matches!(error.kind(), ErrorKind::BsonSerialization(_)), "{error}");
+    assert!(error.to_string().contains(says), "{error}");
+}
+
+const DEEP: &str = "more than 200 levels of nesting";
+
+/// A client of a server that answers whatever it is asked.
+fn database<F: Api>(server: &FakeServer) -> Database<F> {
+    let mut options = ConnectionString::parse(server.uri()).unwrap().options;
+    // Listeners see each command as a document.
+    options.command_event_handler = Some(EventHandler::callback(|event: CommandEvent| {
+        if let CommandEvent::Started(started) = event {
+            assert!(!started.command_name.is_empty(), "{started:?}");
+        }
+    }));
+    F::open(options).unwrap().database("db")
+}
+
+on_both_apis! {
+    documents_that_cannot_be_written_are_refused
+    deep_raw_documents_are_refused
+}
+
+fn documents_that_cannot_be_written_are_refused<F: Api>() {
     let server = FakeServer::that_says(doc! { "ok": 1, "n": 1 });
-    let client = Client::with_uri_str(server.uri()).await.unwrap();
-    let database = client.database("db");
-    let coll: Collection<Document> = database.collection("coll");
-    let refused = |outcome: Result<()>, says: &str| {
-        let error = outcome.expect_err(says);
-        assert!(matches!(error.kind(), ErrorKind::BsonSerialization(_)), "{error}");
-        assert!(error.to_string().contains(says), "{error}");
-    };
-    let deep = "more than 200 levels of nesting";
-    coll.insert_one(nested(180)).await.unwrap();
-    refused(coll.insert_one(nested(3000)).await.map(drop), deep);
-    refused(coll.insert_many([doc! {}, nested(3000)]).await.map(drop), deep);
-    refused(coll.replace_one(doc! {}, nested(3000)).await.map(drop), deep);
-    refused(coll.update_one(nested(3000), doc! { "$set": { "x": 1 } }).await.map(drop), deep);
-    refused(coll.update_one(doc! {}, doc! { "$set": nested(3000) }).await.map(drop), deep);
-    refused(coll.update_one(doc! {}, vec![doc! { "$set": nested(3000) }]).await.map(drop), deep);
-    refused(coll.delete_one(nested(3000)).await.map(drop), deep);
-    refused(coll.find_one(nested(3000)).await.map(drop), deep);
-    refused(coll.find(doc! {}).sort(nested(3000)).await.map(drop), deep);
-    refused(coll.aggregate([doc! { "$match": nested(3000) }]).await.map(drop), deep);
-    refused(coll.insert_one(doc! {}).comment(nested(3000)).await.map(drop), deep);
-    refused(database.run_command(nested(3000)).await.map(drop), deep);
+    let database = database::<F>(&server);
+    let coll = database.collection::<Document>("coll");
+    F::end(coll.insert_one(nested(180))).unwrap();
+    refused(F::end(coll.insert_one(nested(3000))), DEEP);
+    refused(F::end(coll.insert_many([doc! {}, nested(3000)])), DEEP);
+    refused(F::end(coll.replace_one(doc! {}, nested(3000))), DEEP);
+    refused(F::end(coll.update_one(nested(3000), doc! { "$set": { "x": 1 } })), DEEP);
+    refused(F::end(coll.update_one(doc! {}, doc! { "$set": nested(3000) })), DEEP);
+    refused(F::end(coll.update_one(doc! {}, vec![doc! { "$set": nested(3000) }])), DEEP);
+    refused(F::end(coll.delete_one(nested(3000))), DEEP);
+    refused(F::end(coll.find_one(nested(3000))), DEEP);
+    refused(F::end(coll.find(doc! {}).sort(nested(3000))), DEEP);
+    refused(F::end(coll.aggregate([doc! { "$match": nested(3000) }])), DEEP);
+    refused(F::end(coll.insert_one(doc! {}).comment(nested(3000))), DEEP);
+    refused(F::end(database.run_command(nested(3000))), DEEP);
     let half = "keys and values do not alternate";
-    refused(database.collection::<Half>("coll").insert_one(Half).await.map(drop), half);
-    refused(database.collection::<Half>("coll").insert_many([Half]).await.map(drop), half);
-    refused(database.collection::<Half>("coll").replace_one(doc! {}, Half).await.map(drop), half);
+    let halves = database.collection::<Half>("coll");
+    refused(F::end(halves.insert_one(Half)), half);
+    refused(F::end(halves.insert_many([Half])), half);
+    refused(F::end(halves.replace_one(doc! {}, Half)), half);
+}
+
+fn deep_raw_documents_are_refused<F: Api>() {
+    #[derive(Serialize)]
+    struct Holding {
+        inner: Inner,
+    }
+    #[derive(Serialize)]
+    struct Inner {
+        raw: RawDocumentBuf,
+        array: RawArrayBuf,
+    }
+    let holding = |levels: usize| {
+        let mut array = RawArrayBuf::new();
+        array.push(raw_nested(levels - 1));
+        Holding { inner: Inner { raw: raw_nested(levels), array } }
+    };
+    let server = FakeServer::that_says(doc! { "ok": 1, "n": 1 });
+    let database = database::<F>(&server);
+    let raw = database.collection::<RawDocumentBuf>("coll");
+    F::end(raw.insert_one(raw_nested(180))).unwrap();
+    for levels in [201, 3_000, 500_000] {
+        refused(F::end(raw.insert_one(raw_nested(levels))), DEEP);
+        refused(F::end(raw.insert_many([raw_nested(1), raw_nested(levels)])), DEEP);
+        refused(F::end(raw.replace_one(doc! {}, raw_nested(levels))), DEEP);
+        refused(F::end(database.run_raw_command(raw_nested(levels))), DEEP);
+    }
+    let typed = database.collection::<Holding>("coll");
+    F::end(typed.insert_one(holding(198))).unwrap();
+    refused(F::end(typed.insert_one(holding(199))), DEEP);
+    refused(F::end(typed.insert_one(holding(500_000))), DEEP);
+}
+
+/// A reply with a cursor whose first batch is `array`.
+fn batch(array: Vec<Bson>, id: i64) -> Document {
+    doc! { "ok": 1, "cursor": { "id": id, "ns": "db.coll", "firstBatch": array } }
+}
+
+on_both_apis! { errors_of_cursors_name_operation_and_host }
+
+fn errors_of_cursors_name_operation_and_host<F: Api>() {
+    let server = FakeServer::that_says(batch(vec![doc! { "a": 1 }.into(), Bson::from(5)], 0));
+    let coll = database::<F>(&server).collection::<Document>("coll");
+    let names = |error: Error, operation: &str| {
+        assert!(matches!(error.kind(), ErrorKind::InvalidResponse { .. }), "{error}");
+        assert!(error.host().is_some(), "{error}");
+        assert!(error.to_string().starts_with(&format!("{operation} on db.coll: ")), "{error}");
+    };
+    names(F::end(coll.find(doc! {})).map(drop).unwrap_err(), "find");
+    names(F::end(coll.aggregate([doc! {}])).map(drop).unwrap_err(), "aggregate");
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Typed {
+    #[serde(rename = "a")]
+    _a: i32,
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn errors_of_cursors_name_operation_and_host() {
-    let batch = |array: Bson, id: i64| {
-        doc! { "ok": 1, "cursor": { "id": id, "ns": "db.coll", "firstBatch": array } }
-    };
-    let server =
-        FakeServer::that_says(batch(Bson::from(vec![doc! { "a": 1 }.into(), Bson::from(5)]), 0));
+async fn errors_of_cursor_items_name_the_operation() {
+    let server = FakeServer::that_says(batch(vec![doc! { "a": "text" }.into()], 7));
     let client = Client::with_uri_str(server.uri()).await.unwrap();
     let coll: Collection<Document> = client.database("db").collection("coll");
-    let error = coll.find(doc! {}).await.map(drop).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::InvalidResponse { .. }), "{error}");
-    assert!(
-        error.host().is_some() && error.to_string().starts_with("find on db.coll: "),
-        "{error}"
-    );
-    let error = coll.aggregate([doc! {}]).await.map(drop).unwrap_err();
-    assert!(
-        error.host().is_some() && error.to_string().starts_with("aggregate on db.coll: "),
-        "{error}"
-    );
-
-    let server =
-        FakeServer::that_says(batch(Bson::from(vec![Bson::from(doc! { "a": "text" })]), 7));
-    let client = Client::with_uri_str(server.uri()).await.unwrap();
-    let coll: Collection<Document> = client.database("db").collection("coll");
-    #[derive(Debug, serde::Deserialize)]
-    struct Typed {
-        #[serde(rename = "a")]
-        _a: i32,
-    }
-    let mut typed =
-        coll.clone_with_type::<Typed>().aggregate([doc! {}]).with_type::<Typed>().await.unwrap();
+    let mut typed = coll.aggregate([doc! {}]).with_type::<Typed>().await.unwrap();
     let error = typed.try_next().await.unwrap_err();
+    assert!(error.to_string().starts_with("aggregate on db.coll: "), "{error}");
+    drop(typed);
+
+    let blocking = tokio::task::spawn_blocking(move || {
+        let client = sync::Client::with_uri_str(server.uri()).unwrap();
+        let coll: sync::Collection<Document> = client.database("db").collection("coll");
+        let mut typed = coll.aggregate([doc! {}]).with_type::<Typed>().run().unwrap();
+        typed.next().unwrap().unwrap_err()
+    });
+    let error = blocking.await.unwrap();
     assert!(error.to_string().starts_with("aggregate on db.coll: "), "{error}");
 }
 
