@@ -411,7 +411,7 @@ impl<T, F: Mode> Collection<T, F> {
     where
         T: Serialize,
     {
-        Ok(InsertOneModel::of(self.namespace(), encode::raw(document.borrow())?.into()))
+        Ok(InsertOneModel::of(self.namespace(), encode::document(document.borrow())?.into()))
     }
 
     /// A model that puts `replacement` in the place of one document of this collection that matches
@@ -437,7 +437,7 @@ impl<T, F: Mode> Collection<T, F> {
     where
         T: Serialize,
     {
-        let replacement = encode::raw(replacement.borrow())?.into();
+        let replacement = encode::document(replacement.borrow())?.into();
         Ok(ReplaceOneModel::of(self.namespace(), filter, replacement))
     }
 

@@ -63,7 +63,7 @@
 //!
 //! Writes go to the primary, and are acknowledged unless `w: 0` was asked for. Reads go where the
 //! [read preference](options::ReadPreference) says. What is known of the servers is one immutable
-//! [picture](TopologyDescription) that is replaced as a whole; an operation looks at it once.
+//! [description](TopologyDescription) that is replaced as a whole; an operation looks at it once.
 //! Operations that share a connection are a [request].
 //!
 //! # Coming from the `mongodb` crate

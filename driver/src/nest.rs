@@ -22,11 +22,11 @@ use arc_swap::{ArcSwap, Guard};
 use toro::Event;
 
 #[cfg(not(loom))]
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 #[cfg(loom)]
 use {
     crate::slot::{ArcSwap, Guard},
-    loom::sync::Mutex,
+    loom::sync::{Mutex, MutexGuard},
 };
 
 /// The cell with the current snapshot.
@@ -75,28 +75,48 @@ impl<T> Nest<T> {
         self.current.load_full()
     }
 
-    /// Replaces the snapshot by the result of `change`, unless that is `None`. Updates exclude each
-    /// other. `change` and `then` run inside the update, to keep other state consistent with the
-    /// snapshot: `change` runs before any reader sees the new snapshot, and `then`, which gets the
-    /// old one, runs once no reader can load the old one any more.
-    pub(crate) fn update<R>(
-        &self,
-        change: impl FnOnce(&T) -> (Option<T>, R),
-        then: impl FnOnce(&T),
-    ) -> R {
+    /// Begins an update. All other updates wait until it ends, so that what belongs to the snapshot
+    /// can be brought in step with it: before [`replace`](Update::replace) what has to be so before
+    /// anybody sees the new snapshot, after it what may be so only once nobody gets the old one any
+    /// more.
+    pub(crate) fn update(&self) -> Update<'_, T> {
         let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = self.current.load_full();
-        let (new, result) = change(&old);
-        let replaced = new.is_some();
-        if let Some(new) = new {
-            self.current.store(TopologySnapshot::new(new));
-            then(&old);
-        }
-        drop(writing);
-        if replaced {
-            old.superseded.set();
-        }
-        result
+        Update { current: &self.current, writing, old: self.current.load_full() }
+    }
+}
+
+/// An update that has not replaced the snapshot yet. Dropping it leaves the snapshot in place.
+pub(crate) struct Update<'n, T> {
+    current: &'n ArcSwap<TopologySnapshot<T>>,
+    writing: MutexGuard<'n, ()>,
+    old: Arc<TopologySnapshot<T>>,
+}
+
+impl<'n, T> Update<'n, T> {
+    /// The snapshot to be replaced.
+    pub(crate) fn old(&self) -> &T {
+        &self.old
+    }
+
+    /// Puts `new` in the place of the old snapshot.
+    pub(crate) fn replace(self, new: T) -> Replaced<'n, T> {
+        self.current.store(TopologySnapshot::new(new));
+        Replaced { _writing: self.writing, _waiters: WakeOnDrop(self.old) }
+    }
+}
+
+/// The end of an update. Dropping it lets the next update begin, and then wakes those who wait for
+/// a change of the old snapshot: the fields are dropped in this order.
+pub(crate) struct Replaced<'n, T> {
+    _writing: MutexGuard<'n, ()>,
+    _waiters: WakeOnDrop<T>,
+}
+
+struct WakeOnDrop<T>(Arc<TopologySnapshot<T>>);
+
+impl<T> Drop for WakeOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.superseded.set();
     }
 }
 
@@ -106,7 +126,13 @@ mod tests {
 
     use super::*;
 
-    // A reader sees whole updates, and no update is lost.
+    fn advance(nest: &Nest<u32>) {
+        let update = nest.update();
+        let next = update.old() + 1;
+        update.replace(next);
+    }
+
+    // A reader sees one whole update, and no update is lost.
     #[test]
     fn readers_see_whole_updates_and_none_is_lost() {
         const WRITERS: u64 = 4;
@@ -115,8 +141,11 @@ mod tests {
         thread::scope(|scope| {
             for _ in 0..WRITERS {
                 scope.spawn(|| {
-                    (0..UPDATES)
-                        .for_each(|_| nest.update(|&(a, b)| (Some((a + 1, b + 2)), ()), |_| ()))
+                    for _ in 0..UPDATES {
+                        let update = nest.update();
+                        let (a, b) = *update.old();
+                        update.replace((a + 1, b + 2));
+                    }
                 });
             }
             scope.spawn(|| {
@@ -145,27 +174,29 @@ mod tests {
                     seen.superseded().wait().wait();
                 }
             });
-            (0..1000).for_each(|_| nest.update(|n| (Some(n + 1), ()), |_| ()));
+            (0..1000).for_each(|_| advance(&nest));
             waiter.join().unwrap();
         });
     }
 
     #[test]
-    fn update_to_none_keeps_the_snapshot() {
+    fn abandoned_update_leaves_the_snapshot_in_place() {
         let nest = Nest::new(7);
         let seen = nest.load_full();
-        assert_eq!(nest.update(|&n| (None, n + 1), |_| unreachable!()), 8);
+        drop(nest.update());
         assert!(!seen.superseded().is_set());
         assert!(Arc::ptr_eq(&seen, &nest.load_full()));
     }
 
     #[test]
-    fn then_runs_once_the_new_snapshot_is_visible() {
+    fn old_snapshot_is_superseded_when_the_update_ends() {
         let nest = Nest::new(7);
-        let seen = || ***nest.load();
-        nest.update(
-            |n| (Some(n + 1), assert_eq!(seen(), 7)),
-            |old| assert_eq!((*old, seen()), (7, 8)),
-        );
+        let old = nest.load_full();
+        let update = nest.update();
+        assert_eq!((*update.old(), ***nest.load()), (7, 7));
+        let replaced = update.replace(8);
+        assert_eq!((***nest.load(), old.superseded().is_set()), (8, false));
+        drop(replaced);
+        assert!(old.superseded().is_set());
     }
 }

@@ -5,6 +5,7 @@
 //! | what does a `hello` reply say? | `hello.rs` |
 //! | what is known of one server? of all? | `server_description.rs`, `description.rs` |
 //! | what does news about a server change? | `update.rs` |
+//! | what follows from a change? | `transition.rs` |
 //! | which servers suit an operation? | `selection.rs` |
 //! | what does an operation's error tell about its server? | `failure.rs` |
 //! | what if the error comes before the news? | `stale_primary_recheck.rs` |
@@ -33,6 +34,7 @@ mod snapshot;
 mod srv_polling;
 mod stale_primary;
 mod stale_primary_recheck;
+mod transition;
 mod update;
 mod wait;
 

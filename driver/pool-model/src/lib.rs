@@ -20,8 +20,8 @@ mod either;
 mod monitor;
 #[path = "../../src/nest.rs"]
 mod nest;
-mod picture;
 mod slot;
+mod snapshot;
 #[path = "../../src/pool/state.rs"]
 mod state;
 

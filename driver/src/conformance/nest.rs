@@ -34,6 +34,6 @@ impl<T> Nest<T> {
 
     /// Replaces the snapshot.
     pub fn replace(&self, content: T) {
-        self.0.update(|_| (Some(content), ()), |_| ());
+        self.0.update().replace(content);
     }
 }

@@ -1,6 +1,6 @@
 //! The highest cluster time seen: gossiped to every server, whichever server it came from.
 //!
-//! A cell of its own beside the picture of the deployment, so that a new time never republishes a
+//! A cell of its own beside the snapshot of the deployment, so that a new time never republishes a
 //! topology. Only ever higher times are stored, compared by their timestamp alone (specification
 //! "Driver Sessions", section "Gossipping the cluster time"). On a replica set every operation
 //! reads it and every write moves it on: readers write to no shared memory, a store is a handful of

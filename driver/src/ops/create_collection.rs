@@ -22,7 +22,7 @@ pub struct CreateCollection<'a, F: Mode> {
 options! {
     /// The options of [`Database::create_collection`]; and how a collection was created, as
     /// [`Database::list_collections`] tells.
-    CreateCollectionOptions, CreateCollectionOptionsBuilder for ['a, F: Mode] CreateCollection<'a, F> {
+    CreateCollectionOptions (own form), CreateCollectionOptionsBuilder for ['a, F: Mode] CreateCollection<'a, F> {
         /// Makes a capped collection, whose oldest documents make room for new ones. It needs a `size`.
         capped: bool = "capped",
         /// The size of a capped collection, in bytes.

@@ -18,7 +18,7 @@
 macro_rules! options {
     (
         $(#[$about:meta])*
-        $Options:ident, $Builder:ident for [$($generic:tt)*] $Operation:ty {
+        $Options:ident $(($own:ident form))?, $Builder:ident for [$($generic:tt)*] $Operation:ty {
             $( $(#[$doc:meta])* $field:ident: $Type:ty $(as $Arg:ty $(=> $convert:path)?)? $(= $wire:tt)?, )*
         }
     ) => {
@@ -31,7 +31,7 @@ macro_rules! options {
             pub timeout: Option<std::time::Duration>,
         }
 
-        crate::options::form::form! { $Options { $( $field, )* timeout } }
+        options!(@form [$($own)?] $Options { $( $field, )* timeout });
 
         crate::builder::builder! {
             #[doc = concat!("Builds [`", stringify!($Options), "`].")]
@@ -84,6 +84,9 @@ macro_rules! options {
             }
         }
     };
+
+    (@form [] $Options:ident $fields:tt) => { crate::options::form::form! { $Options $fields } };
+    (@form [own] $Options:ident $fields:tt) => {};
 
     (@body $options:ident $body:ident $field:ident $wire:literal) => {
         if let Some(value) = &$options.$field {

@@ -97,7 +97,7 @@ pub(super) fn check_replacement<T: Serialize + ?Sized>(
         Beginning::NoDocument => Err(Error::invalid_argument("the replacement is no document")),
         Beginning::Operator(key) => Err(Error::invalid_argument(format!(
             "the replacement must be a document without operators, and begins with {key:?}; to \
-             change single fields use update_one"
+             change single fields use {updating}"
         ))),
     }
 }

@@ -264,3 +264,21 @@ impl Serialize for ExpireAfter {
         }
     }
 }
+
+impl<'de> Deserialize<'de> for ExpireAfter {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Seconds(u64),
+            Text(String),
+        }
+        match Form::deserialize(deserializer)? {
+            Form::Seconds(seconds) => Ok(ExpireAfter::Duration(Duration::from_secs(seconds))),
+            Form::Text(text) if text == "off" => Ok(ExpireAfter::Off),
+            Form::Text(text) => Err(serde::de::Error::custom(format_args!(
+                "expireAfterSeconds is {text:?}, not \"off\" or a number of seconds"
+            ))),
+        }
+    }
+}

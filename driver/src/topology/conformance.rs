@@ -51,13 +51,13 @@ pub(crate) fn deployment(
 pub(crate) fn suitable(
     description: &TopologyDescription,
     preference: &ReadPreference,
-    avoided: &[ServerAddress],
+    deprioritized: &[ServerAddress],
     heartbeat_freq: Duration,
 ) -> Result<Vec<usize>> {
     if description.topology_type().is_replica_set() {
         preference.validate(heartbeat_freq)?;
     }
-    Ok(selection::suitable(description, &preference.clone().into(), avoided, heartbeat_freq))
+    Ok(selection::suitable(description, &preference.clone().into(), deprioritized, heartbeat_freq))
 }
 
 /// A deployment whose servers nobody asks.

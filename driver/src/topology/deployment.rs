@@ -1,10 +1,10 @@
 //! The deployment as the client holds it: the nest, and everything that is done with it.
 //!
-//! Monitors and operations bring news; [`Deployment`] turns them into the next snapshot, and in the
-//! same step, under the nest's write lock, brings the servers' pools in line with it: a pool is
-//! ready as soon as its server is known to be there, and cleared as soon as it is known to be lost,
-//! and nobody can select a server in between. What takes longer (starting and ending
-//! monitors) follows after the lock.
+//! Monitors and operations bring news. A pure function makes a [`Transition`] of what was known and
+//! of the news; [`Deployment`] performs it. Under the nest's write lock it replaces the snapshot and
+//! brings the servers' pools in line with it: a pool is ready as soon as its server is known to be
+//! there, and cleared as soon as it is known to be lost, and nobody can select a server in between.
+//! What takes longer (starting and ending monitors) follows after the lock.
 //!
 //! The client holds the deployment; monitors hold it weakly. When the last handle goes, everything
 //! ends with it.
@@ -20,14 +20,18 @@ use super::publisher::Publisher;
 use super::selection::{Criteria, Limits};
 use super::server::{Selected, Server};
 use super::snapshot::Topology;
+#[cfg(feature = "dns")]
+use super::srv_polling;
 use super::stale_primary_recheck::StalePrimaryRecheck;
+use super::transition::{PoolChange, Transition};
+#[cfg(feature = "dns")]
 use super::update;
 use super::wait;
 use crate::deadline::Deadline;
 use crate::description::{RoundTrip, ServerDescription, TopologyDescription, TopologyType};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handshake::HelloReply;
-use crate::nest::{Nest, TopologySnapshot};
+use crate::nest::{Nest, TopologySnapshot, Update};
 use crate::options::{ClientOptions, DriverInfo, ServerAddress};
 use crate::pool::{CheckOutError, Connection, Establisher, Generation, Interrupt, Pool, Stage};
 use crate::rt::Runtime;
@@ -51,13 +55,6 @@ pub(crate) struct Deployment {
 pub(super) enum Watched {
     Yes,
     No,
-}
-
-/// What news mean for the pool of the server they are about.
-enum PoolChange {
-    Keep,
-    Ready,
-    Clear(Error, Interrupt),
 }
 
 impl Deployment {
@@ -86,7 +83,11 @@ impl Deployment {
         let publisher = Publisher::new(options.sdam_event_handler.clone());
         let establisher = Establisher::new(options, runtime)?;
         let deployment = Arc::new_cyclic(|itself| Deployment {
-            nest: Nest::new(Topology::new(TopologyDescription::empty(), Vec::new(), limits)),
+            nest: Nest::new(Topology::new(
+                Arc::new(TopologyDescription::empty()),
+                Vec::new(),
+                limits,
+            )),
             establisher,
             limits,
             itself: itself.clone(),
@@ -95,15 +96,12 @@ impl Deployment {
             closed: AtomicBool::new(false),
             ended: Arc::default(),
         });
-        deployment.become_known(
-            |_| Some(description),
-            |_, new| deployment.publisher.opened(new),
-            |_| (),
-        );
+        let opening = Transition::opening(description, deployment.publisher.listener());
+        deployment.perform(deployment.nest.update(), opening);
         if topology_type == TopologyType::LoadBalanced {
             for address in seeds {
                 let news = ServerDescription::load_balancer(address.clone());
-                deployment.tell(&address, news, PoolChange::Ready, |_, _| true);
+                deployment.take_in(deployment.nest.update(), news, PoolChange::Ready);
             }
         }
         if !deployment.runtime().is_blocking() {
@@ -114,7 +112,7 @@ impl Deployment {
         }
         #[cfg(feature = "dns")]
         if watched == Watched::Yes {
-            super::srv_polling::start(
+            srv_polling::start(
                 deployment.itself.clone(),
                 deployment.options(),
                 deployment.runtime().for_background(),
@@ -187,7 +185,7 @@ impl Deployment {
     }
 
     /// The server for an operation: one that suits `criteria`, is within the latency window, and is
-    /// the less busy of two such at random. Servers at `avoided` are taken only if nothing else
+    /// the less busy of two such at random. Servers at `deprioritized` are taken only if nothing else
     /// suits. Waits until there is one, at most until `deadline` and
     /// `serverSelectionTimeoutMS`.
     ///
@@ -198,14 +196,14 @@ impl Deployment {
     pub(crate) async fn select<'a>(
         &self,
         criteria: impl Into<Criteria<'a>>,
-        avoided: &[ServerAddress],
+        deprioritized: &[ServerAddress],
         deadline: Deadline,
     ) -> Result<Selected> {
         let criteria = criteria.into();
-        if let Some(selected) = self.select_now(criteria, avoided)? {
+        if let Some(selected) = self.select_now(criteria, deprioritized)? {
             return Ok(selected);
         }
-        wait::until_selected(self, criteria, avoided, deadline).await
+        wait::until_selected(self, criteria, deprioritized, deadline).await
     }
 
     /// As [`select`](Self::select), without waiting: none where no server suits at this moment.
@@ -216,9 +214,9 @@ impl Deployment {
     pub(crate) fn select_now<'a>(
         &self,
         criteria: impl Into<Criteria<'a>>,
-        avoided: &[ServerAddress],
+        deprioritized: &[ServerAddress],
     ) -> Result<Option<Selected>> {
-        self.nest.load().select(criteria.into(), avoided)
+        self.nest.load().select(criteria.into(), deprioritized)
     }
 
     /// Wants a check of every server, and returns at once. Any number of calls cause at most one
@@ -297,15 +295,6 @@ impl Deployment {
         }
         let address = server.address();
         let reported = failure::topology_version(error);
-        let fresh = |topology: &Topology, server: &Server| {
-            let known = topology
-                .description()
-                .server(address)
-                .and_then(ServerDescription::topology_version);
-            !server.pool().is_stale(generation)
-                && (!matches!(verdict, Verdict::StateChanged(_))
-                    || TopologyVersion::compare(known, reported).is_lt())
-        };
         let (version, pool) = match verdict {
             Verdict::StateChanged(Shutdown::No) => (reported, PoolChange::Keep),
             Verdict::StateChanged(Shutdown::Yes) => {
@@ -315,9 +304,17 @@ impl Deployment {
         };
         let news =
             ServerDescription::failed(address.clone(), error.clone(), version, Instant::now());
-        let taken = self.tell(address, news, pool, |topology, current| {
-            std::ptr::eq(&**current, &**server) && fresh(topology, current)
-        });
+        let update = self.nest.update();
+        let known = update
+            .old()
+            .description()
+            .server(address)
+            .and_then(ServerDescription::topology_version);
+        let is_news = update.old().has(server)
+            && !server.pool().is_stale(generation)
+            && (!matches!(verdict, Verdict::StateChanged(_))
+                || TopologyVersion::compare(known, reported).is_lt());
+        let taken = is_news && self.take_in(update, news, pool);
         match verdict {
             Verdict::StateChanged(_) if taken => {
                 server.checks().refresh();
@@ -356,134 +353,123 @@ impl Deployment {
             true => PoolChange::Ready,
             false => PoolChange::Keep,
         };
-        let address = server.address();
-        let news = ServerDescription::checked(address.clone(), hello, round_trip, Instant::now());
-        self.tell(address, news, pool, |topology, _| topology.has(server));
+        let address = server.address().clone();
+        let news = ServerDescription::checked(address, hello, round_trip, Instant::now());
+        let update = self.nest.update();
+        if update.old().has(server) {
+            self.take_in(update, news, pool);
+        }
     }
 
     /// A check of `server` failed. Gives back whether the server had been known.
     pub(super) fn lost(&self, server: &Arc<Server>, error: Error) -> bool {
-        let address = server.address();
-        let known = self
-            .nest
-            .load()
-            .description()
-            .server(address)
-            .is_some_and(|d| d.server_type() != ServerType::Unknown);
         // A server that is merely slow to answer may have operations that would wait for ever.
         let interrupt = if error.is_timeout() { Interrupt::InUse } else { Interrupt::No };
-        let pool = PoolChange::Clear(error.clone(), interrupt);
-        let news = ServerDescription::failed(address.clone(), error, None, Instant::now());
-        self.tell(address, news, pool, |topology, _| topology.has(server));
-        known
+        let update = self.nest.update();
+        let known = update.old().server_type(server);
+        if known.is_some() {
+            self.take_in_loss(update, server, error, interrupt);
+        }
+        known.is_some_and(|server_type| server_type != ServerType::Unknown)
     }
 
-    /// `server`, which another primary has replaced, does not answer any more: whoever waits for it
-    /// is interrupted. Gives back whether that was so still.
+    /// `server`, which another primary has replaced, does not answer any more: operations on it are
+    /// interrupted. Gives back whether it was still unknown, so that this was done.
     pub(super) fn replaced_and_lost(&self, server: &Arc<Server>, error: Error) -> bool {
-        let address = server.address();
-        let pool = PoolChange::Clear(error.clone(), Interrupt::InUse);
-        let news = ServerDescription::failed(address.clone(), error, None, Instant::now());
-        self.tell(address, news, pool, |topology, _| {
-            let known = topology.description().server(address).map(ServerDescription::server_type);
-            topology.has(server) && known == Some(ServerType::Unknown)
-        })
+        let update = self.nest.update();
+        update.old().server_type(server) == Some(ServerType::Unknown)
+            && self.take_in_loss(update, server, error, Interrupt::InUse)
     }
 
-    /// Makes `news` known, if there still is such a server and `applies` says so; gives back
-    /// whether it was.
-    fn tell(
+    fn take_in_loss(
         &self,
-        address: &ServerAddress,
+        update: Update<'_, Topology>,
+        server: &Server,
+        error: Error,
+        interrupt: Interrupt,
+    ) -> bool {
+        let pool = PoolChange::Clear(error.clone(), interrupt);
+        let address = server.address().clone();
+        let news = ServerDescription::failed(address, error, None, Instant::now());
+        self.take_in(update, news, pool)
+    }
+
+    /// Makes `news` known; gives back whether they were, or are older than what is known.
+    fn take_in(
+        &self,
+        update: Update<'_, Topology>,
         news: ServerDescription,
         pool: PoolChange,
-        applies: impl FnOnce(&Topology, &Arc<Server>) -> bool,
     ) -> bool {
-        self.become_known(
-            |old| {
-                let server = old.server(address)?;
-                if !applies(old, server) {
-                    return None;
-                }
-                update::updated(old.description(), news)
-            },
-            |old, new| {
-                self.publisher.changed(old, new);
-                // Whoever selects the server finds its pool ready.
-                if let (PoolChange::Ready, Some(server)) = (&pool, old.server(address)) {
-                    server.pool().ready();
-                }
-            },
-            |old| {
-                // Whoever is refused by its pool, and looks for a server once more, does not find
-                // this one.
-                if let (PoolChange::Clear(cause, interrupt), Some(server)) =
-                    (&pool, old.server(address))
-                {
-                    server.pool().clear(cause, *interrupt);
-                }
-            },
-        )
-    }
-
-    /// Replaces what is known by what `change` makes of it, if it makes something.
-    #[cfg(feature = "dns")]
-    pub(super) fn change(
-        &self,
-        change: impl FnOnce(&TopologyDescription) -> Option<TopologyDescription>,
-    ) {
-        self.become_known(
-            |old| change(old.description()),
-            |old, new| self.publisher.changed(old, new),
-            |_| (),
-        );
-    }
-
-    /// Replaces the snapshot by one of the description that `change` gives, if it gives one.
-    /// `in_step` runs under the write lock before the new snapshot can be seen, `then` under
-    /// the same lock when the old one is seen no longer.
-    fn become_known(
-        &self,
-        change: impl FnOnce(&Topology) -> Option<TopologyDescription>,
-        in_step: impl FnOnce(&Topology, &Topology),
-        then: impl FnOnce(&Topology),
-    ) -> bool {
-        let replace = |old: &Topology| {
-            let Some(description) = change(old) else { return (None, None) };
-            let servers =
-                description.servers().map(|d| self.keep_or_open(old, d.address())).collect();
-            let new = Topology::new(description, servers, self.limits);
-            in_step(old, &new);
-            let difference = Difference::between(old, &new);
-            (Some(new), Some(difference))
-        };
-        let Some(difference) = self.nest.update(replace, then) else {
+        let old = update.old().description();
+        let Some(transition) = Transition::by_news(old, news, pool, self.publisher.listener())
+        else {
             return false;
         };
-        self.publisher.deliver();
-        difference.closed.iter().for_each(|server| server.close());
-        difference.doubted.iter().for_each(|server| {
-            server.checks().refresh();
+        self.perform(update, transition);
+        true
+    }
+
+    /// Takes in the addresses that the name service gave, at most `max_hosts` of them; 0: all.
+    #[cfg(feature = "dns")]
+    pub(super) fn take_in_hosts(&self, hosts: &[ServerAddress], max_hosts: u32) {
+        let update = self.nest.update();
+        let old = update.old().description();
+        if srv_polling::may_change(old.topology_type()) {
+            let new = update::resolved(old, hosts, max_hosts);
+            let transition = Transition::to(old, new, self.publisher.listener());
+            self.perform(update, transition);
+        }
+    }
+
+    /// Does what `transition` says, and puts its description into the nest.
+    fn perform(&self, update: Update<'_, Topology>, transition: Transition) {
+        let Transition { description, pool, events, stale_primaries, unknown_after_election } =
+            transition;
+        let before = update.old().servers().to_vec();
+        let servers: Vec<_> = description
+            .servers()
+            .map(|d| match update.old().server(d.address()) {
+                Some(server) => Arc::clone(server),
+                None => self.new_server(d.address()),
+            })
+            .collect();
+        let pool = pool.and_then(|(address, change)| {
+            Some((Arc::clone(update.old().server(&address)?), change))
         });
-        difference.replaced.iter().for_each(|server| server.checks().recheck());
+        self.publisher.enqueue(events);
+        if let Some((server, PoolChange::Ready)) = &pool {
+            server.pool().ready();
+        }
+        let replaced = update.replace(Topology::new(description, servers.clone(), self.limits));
+        if let Some((server, PoolChange::Clear(cause, interrupt))) = &pool {
+            server.pool().clear(cause, *interrupt);
+        }
+        drop(replaced);
+
+        self.publisher.deliver();
+        before.iter().filter(|server| !is_among(&servers, server)).for_each(|s| s.close());
+        for server in &servers {
+            if stale_primaries.contains(server.address()) {
+                server.checks().refresh();
+                server.checks().recheck();
+            } else if unknown_after_election.contains(server.address()) && server.operations() > 0 {
+                server.checks().recheck();
+            }
+        }
         if self.watched == Watched::Yes {
-            for server in difference.opened {
-                let publisher = Arc::clone(&self.publisher);
+            for server in servers.into_iter().filter(|server| !is_among(&before, server)) {
                 monitor::start(
                     self.itself.clone(),
                     server,
                     self.establisher.for_background(),
-                    publisher,
+                    Arc::clone(&self.publisher),
                 );
             }
         }
-        true
     }
 
-    fn keep_or_open(&self, old: &Topology, address: &ServerAddress) -> Arc<Server> {
-        if let Some(server) = old.server(address) {
-            return Arc::clone(server);
-        }
+    fn new_server(&self, address: &ServerAddress) -> Arc<Server> {
         let server = Server::new(address.clone(), Pool::new(address.clone(), &self.establisher));
         let (deployment, itself) = (self.itself.clone(), Arc::downgrade(&server));
         server.pool().set_error_hook(Arc::new(move |failed: &CheckOutError| {
@@ -499,14 +485,10 @@ impl Deployment {
     pub(crate) fn shutdown(&self) {
         if !self.closed.swap(true, Ordering::AcqRel) {
             self.ended.set();
-            self.become_known(
-                |_| Some(TopologyDescription::empty()),
-                |old, new| {
-                    self.publisher.changed(old, new);
-                    self.publisher.closed();
-                },
-                |_| (),
-            );
+            let update = self.nest.update();
+            let closing =
+                Transition::closing(update.old().description(), self.publisher.listener());
+            self.perform(update, closing);
         }
     }
 }
@@ -517,44 +499,8 @@ impl Drop for Deployment {
     }
 }
 
-/// Which servers a new snapshot brings, loses, or no longer believes.
-struct Difference {
-    opened: Vec<Arc<Server>>,
-    closed: Vec<Arc<Server>>,
-    /// Primaries of which another primary has shown that they are stale.
-    doubted: Vec<Arc<Server>>,
-    /// Those, and other servers of which nothing is known, with operations under way, now that
-    /// there is another primary.
-    replaced: Vec<Arc<Server>>,
-}
-
-impl Difference {
-    fn between(old: &Topology, new: &Topology) -> Self {
-        let missing = |from: &Topology, server: &Arc<Server>| !from.has(server);
-        let role = |topology: &Topology, server: &Server| {
-            topology.description().server(server.address()).map(ServerDescription::server_type)
-        };
-        let doubted = |server: &&Arc<Server>| {
-            role(old, server) == Some(ServerType::RsPrimary)
-                && role(new, server) == Some(ServerType::Unknown)
-                && new.description().primary().is_some()
-        };
-        let primary =
-            |topology: &Topology| topology.description().primary().map(|p| p.address().clone());
-        let elected = primary(new).is_some() && primary(new) != primary(old);
-        let replaced = |server: &&Arc<Server>| {
-            let busy = elected
-                && role(new, server) == Some(ServerType::Unknown)
-                && server.operations() > 0;
-            busy || doubted(server)
-        };
-        Difference {
-            replaced: new.servers().iter().filter(replaced).cloned().collect(),
-            opened: new.servers().iter().filter(|server| missing(old, server)).cloned().collect(),
-            closed: old.servers().iter().filter(|server| missing(new, server)).cloned().collect(),
-            doubted: new.servers().iter().filter(doubted).cloned().collect(),
-        }
-    }
+fn is_among(servers: &[Arc<Server>], server: &Arc<Server>) -> bool {
+    servers.iter().any(|other| Arc::ptr_eq(other, server))
 }
 
 /// Section "Initial TopologyType".

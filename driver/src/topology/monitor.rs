@@ -106,15 +106,15 @@ impl Monitor {
     /// Connects, and stays with the connection until it fails.
     async fn watch(&self) -> Next {
         let check = self.server.checks().begin();
-        let mut line = match self.open().await {
-            Ok(line) => line,
+        let mut opened = match self.open().await {
+            Ok(opened) => opened,
             Err(error) => return self.failed(check, error),
         };
-        self.succeeded(Some(check), line.hello.clone());
+        self.succeeded(Some(check), opened.hello.clone());
         loop {
-            match line.hello.topology_version {
+            match opened.hello.topology_version {
                 Some(version) if self.may_stream() => {
-                    let stream = self.stream(&mut line.connection, version);
+                    let stream = self.stream(&mut opened.connection, version);
                     return match either(stream, self.probe()).await {
                         Either::Left(error) => self.went_silent(error),
                         // A new connection tells what is the matter.
@@ -124,9 +124,9 @@ impl Monitor {
                 _ => {
                     self.rest().await;
                     let check = self.server.checks().begin();
-                    match self.ask(&mut line.connection).await {
+                    match self.ask(&mut opened.connection).await {
                         Ok(hello) => {
-                            line.hello = hello.clone();
+                            opened.hello = hello.clone();
                             self.succeeded(Some(check), hello);
                         }
                         Err(error) => return self.failed(check, error),
@@ -154,9 +154,10 @@ impl Monitor {
             let hello = self.hello(&connection)?;
             Ok(MonitorConnection { connection, hello })
         });
-        let round_trip = |line: &MonitorConnection| line.connection.description().round_trip_time;
+        let round_trip =
+            |opened: &MonitorConnection| opened.connection.description().round_trip_time;
         let measured = opened.as_ref().ok().map(round_trip);
-        self.tell(heartbeat, &opened, measured, |line| &line.connection);
+        self.tell(heartbeat, &opened, measured, |opened| &opened.connection);
         opened
     }
 

@@ -45,23 +45,23 @@ impl Monitor {
     }
 
     /// A check.
-    async fn check(&self, line: &mut Option<Connection>) -> Result<HelloReply> {
-        match line {
+    async fn check(&self, opened: &mut Option<Connection>) -> Result<HelloReply> {
+        match opened {
             Some(connection) => self.ask(connection).await,
             None => {
                 let MonitorConnection { connection, hello } = self.open().await?;
-                *line = Some(connection);
+                *opened = Some(connection);
                 Ok(hello)
             }
         }
     }
 
     /// A round trip that tells nothing else.
-    async fn measure(&self, line: &mut Option<Connection>) -> Result<()> {
-        match line {
+    async fn measure(&self, opened: &mut Option<Connection>) -> Result<()> {
+        match opened {
             Some(connection) => self.ask_quietly(connection).await.map(drop),
             None => {
-                *line = Some(self.open_quietly().await?);
+                *opened = Some(self.open_quietly().await?);
                 Ok(())
             }
         }

@@ -2,7 +2,7 @@
 //! selection").
 //!
 //! Pure functions over a description. Servers are named by their position in it. The order of the
-//! filters is that of the specification: servers to be avoided, mode, staleness, tags, then the
+//! filters is that of the specification: servers to be deprioritized, mode, staleness, tags, then the
 //! latency window; of the rest, [`less_busy`] takes one.
 
 use std::time::Duration;
@@ -62,32 +62,32 @@ pub(crate) struct Limits {
     pub(crate) heartbeat_freq: Duration,
 }
 
-/// The servers that suit `criteria` and are within the latency window. Those at `avoided` are among
+/// The servers that suit `criteria` and are within the latency window. Those at `deprioritized` are among
 /// them only if nothing else suits.
 pub(crate) fn select(
     description: &TopologyDescription,
     criteria: &SelectionCriteria,
-    avoided: &[ServerAddress],
+    deprioritized: &[ServerAddress],
     limits: Limits,
 ) -> Vec<usize> {
-    let suitable = suitable(description, criteria, avoided, limits.heartbeat_freq);
+    let suitable = suitable(description, criteria, deprioritized, limits.heartbeat_freq);
     in_latency_window(description, suitable, limits.local_threshold)
 }
 
-/// The servers that suit `criteria`, however slow. Those at `avoided` are among them only if
+/// The servers that suit `criteria`, however slow. Those at `deprioritized` are among them only if
 /// nothing else suits.
 pub(crate) fn suitable(
     description: &TopologyDescription,
     criteria: &SelectionCriteria,
-    avoided: &[ServerAddress],
+    deprioritized: &[ServerAddress],
     heartbeat_freq: Duration,
 ) -> Vec<usize> {
     let all: Vec<usize> = (0..description.servers.len()).collect();
-    if !avoided.is_empty() {
+    if !deprioritized.is_empty() {
         let preferred = all
             .iter()
             .copied()
-            .filter(|&i| !avoided.contains(&description.servers[i].address))
+            .filter(|&i| !deprioritized.contains(&description.servers[i].address))
             .collect();
         let found = by_criteria(description, criteria, preferred, heartbeat_freq);
         if !found.is_empty() {

@@ -11,6 +11,7 @@ use super::server::{Selected, Server};
 use crate::description::TopologyDescription;
 use crate::error::Result;
 use crate::options::{ReadPreference, SelectionCriteria, ServerAddress};
+use crate::types::ServerType;
 
 /// One state of the deployment. Never edited: news make another.
 pub(crate) struct Topology {
@@ -38,7 +39,7 @@ fn mode(preference: &ReadPreference) -> usize {
 impl Topology {
     /// A snapshot of `description`, whose servers are `servers` in the same order.
     pub(super) fn new(
-        description: TopologyDescription,
+        description: Arc<TopologyDescription>,
         servers: Vec<Arc<Server>>,
         limits: Limits,
     ) -> Self {
@@ -52,7 +53,7 @@ impl Topology {
             window(ReadPreference::SecondaryPreferred { options: None }),
             window(ReadPreference::Nearest { options: None }),
         ];
-        Topology { description: Arc::new(description), servers, windows, limits }
+        Topology { description, servers, windows, limits }
     }
 
     pub(crate) fn description(&self) -> &Arc<TopologyDescription> {
@@ -73,6 +74,12 @@ impl Topology {
         self.servers.iter().any(|known| std::ptr::eq(&**known, server))
     }
 
+    /// What is known of the role of this very server; none where it has left the deployment.
+    pub(super) fn server_type(&self, server: &Server) -> Option<ServerType> {
+        let known = self.description.server(server.address())?;
+        self.has(server).then(|| known.server_type())
+    }
+
     /// The server that an operation goes to, if one suits it.
     ///
     /// # Errors
@@ -81,7 +88,7 @@ impl Topology {
     pub(super) fn select(
         &self,
         criteria: Criteria<'_>,
-        avoided: &[ServerAddress],
+        deprioritized: &[ServerAddress],
     ) -> Result<Option<Selected>> {
         let overruled = criteria.is_overruled(&self.description);
         let criteria = criteria.under(&self.description);
@@ -93,7 +100,8 @@ impl Topology {
                 if self.description.topology_type().is_replica_set() {
                     preference.validate(self.limits.heartbeat_freq)?;
                 }
-                (avoided.is_empty() && preference.options().is_none()).then(|| mode(preference))
+                (deprioritized.is_empty() && preference.options().is_none())
+                    .then(|| mode(preference))
             }
             SelectionCriteria::Predicate(_) => None,
         };
@@ -101,7 +109,8 @@ impl Topology {
         let chosen = match plain {
             Some(mode) => selection::less_busy(&self.windows[mode], busy),
             None => {
-                let window = selection::select(&self.description, criteria, avoided, self.limits);
+                let window =
+                    selection::select(&self.description, criteria, deprioritized, self.limits);
                 selection::less_busy(&window, busy)
             }
         };

@@ -13,7 +13,6 @@ use std::time::Duration;
 use toro::Event;
 
 use super::deployment::Deployment;
-use super::update;
 use crate::deadline::Deadline;
 use crate::description::TopologyType;
 use crate::error::Result;
@@ -59,6 +58,11 @@ fn shortest(options: &ClientOptions) -> Duration {
     options.srv_rescan.map_or(SHORTEST, |(_, shortest)| shortest)
 }
 
+/// Whether the name service is asked for the hosts of such a deployment.
+pub(super) fn may_change(topology_type: TopologyType) -> bool {
+    matches!(topology_type, TopologyType::Unknown | TopologyType::Sharded)
+}
+
 impl Deployment {
     /// Takes in an answer of the name service about `name`. Gives back when to ask again, unless
     /// there is no point in it.
@@ -67,8 +71,6 @@ impl Deployment {
         name: &str,
         answer: Result<(Records, Duration)>,
     ) -> ControlFlow<(), Duration> {
-        let may_change =
-            |topology_type| matches!(topology_type, TopologyType::Unknown | TopologyType::Sharded);
         if !may_change(self.description().topology_type()) || self.is_closed() {
             return ControlFlow::Break(());
         }
@@ -80,9 +82,7 @@ impl Deployment {
             return ControlFlow::Continue(self.options().heartbeat_freq());
         }
         let max_hosts = self.options().srv_max_hosts.unwrap_or(0);
-        self.change(|old| {
-            may_change(old.topology_type()).then(|| update::resolved(old, &hosts, max_hosts))
-        });
+        self.take_in_hosts(&hosts, max_hosts);
         ControlFlow::Continue(holds.max(shortest(self.options())))
     }
 }

@@ -48,9 +48,10 @@ on_both_apis! {
     what_holds_no_data_is_never_selected;
     a_set_of_another_name_is_named_in_the_error;
     an_unreachable_server_is_named_once_in_the_error;
+    direct_server_that_the_predicate_refuses_is_named;
     try_once_gives_up_after_one_more_check;
     selection_ends_when_the_client_is_shut_down;
-    a_stepdown_is_told_by_the_servers_themselves;
+    servers_report_a_stepdown_themselves;
     a_handshake_that_is_refused_tells_of_its_server;
 }
 
@@ -63,9 +64,9 @@ fn options(uri: &str) -> ClientOptions {
 /// A deployment and the events that it tells.
 fn watched(mut options: ClientOptions, runtime: Runtime) -> (Arc<Deployment>, Events) {
     let events = Events::default();
-    let told = Arc::clone(&events);
+    let sink = Arc::clone(&events);
     options.sdam_event_handler =
-        Some(EventHandler::callback(move |event| told.lock().unwrap().push(event)));
+        Some(EventHandler::callback(move |event| sink.lock().unwrap().push(event)));
     (Deployment::open(Arc::new(options), runtime).unwrap(), events)
 }
 
@@ -312,6 +313,7 @@ mod cases {
         let error = select(&deployment, ReadPreference::Primary).await.err().unwrap();
         assert!(matches!(error.kind(), ErrorKind::ServerSelection { .. }), "{error}");
         assert!(error.is_timeout());
+        assert!(error.to_string().contains("the server cannot be used"), "{error}");
         for named in ["\"other\"", set.name(), "replicaSet"] {
             assert!(error.to_string().contains(named), "{named} is not named: {error}");
         }
@@ -334,6 +336,18 @@ mod cases {
             error.contains("(500 ms); what is known: cannot connect to 127.0.0.1:1: "),
             "{error}"
         );
+    }
+
+    pub(super) async fn direct_server_that_the_predicate_refuses_is_named(runtime: Runtime) {
+        let server = Standalone::start().unwrap();
+        let mut options = options(&server.uri());
+        options.server_selection_timeout = Some(Duration::from_secs(2));
+        let deployment = Deployment::open(Arc::new(options), runtime).unwrap();
+        select(&deployment, ReadPreference::Primary).await.unwrap();
+        let nothing = crate::options::SelectionCriteria::Predicate(Arc::new(|_| false));
+        let error = deployment.select(&nothing, &[], soon()).await.err().unwrap().to_string();
+        assert!(error.contains("the predicate did not accept the server within"), "{error}");
+        assert!(error.contains(&server.host()) && !error.contains("did not answer"), "{error}");
     }
 
     // "I don't know who the primary is, and I'm not going to wait."
@@ -393,12 +407,12 @@ mod cases {
                 SdamEvent::ServerHeartbeatSucceeded(_) | SdamEvent::ServerHeartbeatFailed(_)
             )
         });
-        assert_eq!(started, ended, "every heartbeat that starts is told to end: {events:?}");
+        assert_eq!(started, ended, "every heartbeat that starts ends: {events:?}");
     }
 
     // The members stream their changes: with no end to the time between two checks, nobody else
-    // could have told.
-    pub(super) async fn a_stepdown_is_told_by_the_servers_themselves(runtime: Runtime) {
+    // could have reported it.
+    pub(super) async fn servers_report_a_stepdown_themselves(runtime: Runtime) {
         let set = ReplicaSet::start(3).unwrap();
         let mut options = options(&set.uri());
         options.heartbeat_freq = Some(Duration::MAX);

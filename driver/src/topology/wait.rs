@@ -13,15 +13,16 @@ use super::selection::Criteria;
 use super::server::{Selected, Server};
 use super::snapshot::Topology;
 use crate::deadline::Deadline;
-use crate::description::TopologyType;
+use crate::description::{TopologyDescription, TopologyType};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{ReadPreference, SelectionCriteria, ServerAddress};
+use crate::types::ServerType;
 
 /// As [`Deployment::select`], after a first look found nothing.
 pub(super) async fn until_selected(
     deployment: &Deployment,
     criteria: Criteria<'_>,
-    avoided: &[ServerAddress],
+    deprioritized: &[ServerAddress],
     deadline: Deadline,
 ) -> Result<Selected> {
     let limit = deployment.options().server_selection_timeout();
@@ -31,7 +32,7 @@ pub(super) async fn until_selected(
     let mut asked = Asked::default();
     loop {
         let topology = deployment.snapshot();
-        if let Some(selected) = topology.select(criteria, avoided)? {
+        if let Some(selected) = topology.select(criteria, deprioritized)? {
             return Ok(selected);
         }
         if deployment.is_closed() {
@@ -52,7 +53,7 @@ pub(super) async fn until_selected(
         if given_up {
             // What came in at the last moment still counts.
             let topology = deployment.snapshot();
-            return match topology.select(criteria, avoided)? {
+            return match topology.select(criteria, deprioritized)? {
                 Some(selected) => Ok(selected),
                 None => {
                     let when = match over {
@@ -106,9 +107,8 @@ impl Asked {
 fn none_found(criteria: Criteria<'_>, topology: &Topology, when: &str) -> Error {
     let description = topology.description();
     let outcome = match criteria.under(description) {
-        // There is one server, and it is taken whatever it is.
-        _ if description.topology_type() == TopologyType::Single => {
-            "the server did not answer".to_owned()
+        wanted if description.topology_type() == TopologyType::Single => {
+            why_unsuitable(description, wanted).to_owned()
         }
         SelectionCriteria::ReadPreference(ReadPreference::Primary) => {
             "no primary was found".to_owned()
@@ -117,4 +117,23 @@ fn none_found(criteria: Criteria<'_>, topology: &Topology, when: &str) -> Error 
     };
     let message = format!("{outcome} {when}; what is known: {description}");
     Error::new(ErrorKind::ServerSelection { message })
+}
+
+/// Why the one server of a deployment is not selected. A read preference takes it whatever its role
+/// is.
+fn why_unsuitable(description: &TopologyDescription, wanted: &SelectionCriteria) -> &'static str {
+    let answered = |error: &Error| !error.is_network() && !error.is_timeout();
+    match description.servers().next() {
+        Some(server) if server.server_type().is_data_bearing() => match wanted {
+            SelectionCriteria::Predicate(_) => "the predicate did not accept the server",
+            SelectionCriteria::ReadPreference(_) => "the server cannot be used",
+        },
+        Some(server)
+            if server.server_type() != ServerType::Unknown
+                || server.error().is_some_and(answered) =>
+        {
+            "the server cannot be used"
+        }
+        _ => "the server did not answer",
+    }
 }

@@ -32,15 +32,7 @@ pub(crate) fn append<T: Serialize + ?Sized>(value: &T, buf: &mut Vec<u8>) -> Res
 ///
 /// # Errors
 /// As [`append`].
-pub(crate) fn document(value: &Document) -> Result<RawDocumentBuf> {
-    raw(value)
-}
-
-/// The document that `value` serializes to.
-///
-/// # Errors
-/// As [`append`].
-pub(crate) fn raw<T: Serialize + ?Sized>(value: &T) -> Result<RawDocumentBuf> {
+pub(crate) fn document<T: Serialize + ?Sized>(value: &T) -> Result<RawDocumentBuf> {
     let mut bytes = Vec::new();
     append(value, &mut bytes)?;
     RawDocumentBuf::from_bytes(bytes).map_err(Error::serialization)

@@ -47,11 +47,11 @@ fn read_from<F: Mode>(client: &F, records: &Records, reads: usize) -> HashSet<St
 }
 
 /// Asserts that there is at most one primary, and that the topology type agrees.
-fn assert_whole(picture: &TopologyDescription) {
+fn assert_whole(snapshot: &TopologyDescription) {
     let primaries =
-        picture.servers().filter(|server| server.server_type() == ServerType::RsPrimary).count();
-    let with_primary = picture.topology_type() == TopologyType::ReplicaSetWithPrimary;
-    assert_eq!(primaries, usize::from(with_primary), "{picture}");
+        snapshot.servers().filter(|server| server.server_type() == ServerType::RsPrimary).count();
+    let with_primary = snapshot.topology_type() == TopologyType::ReplicaSetWithPrimary;
+    assert_eq!(primaries, usize::from(with_primary), "{snapshot}");
 }
 
 mod cases {
@@ -77,7 +77,7 @@ mod cases {
         let client = F::open(options).unwrap();
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
-            let pictures = scope.spawn(|| {
+            let descriptions = scope.spawn(|| {
                 let (mut last, mut seen) = (client.topology(), HashSet::new());
                 while !stop.load(Ordering::Relaxed) {
                     let told = format!("{last:?}");
@@ -122,7 +122,7 @@ mod cases {
             }));
             stop.store(true, Ordering::Relaxed);
             operations.join().unwrap();
-            assert!(pictures.join().unwrap() >= 2, "no election was seen");
+            assert!(descriptions.join().unwrap() >= 2, "no election was seen");
             elections.unwrap();
         });
     }

@@ -1,4 +1,4 @@
-//! Watches the client's topology for a new primary.
+//! Watches the client's description of the deployment for a new primary.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,9 +40,9 @@ async fn follow<F: Mode>(
     let mut seen = Vec::new();
     let mut primary: Option<ServerAddress> = None;
     let mut lost_at: Option<Duration> = None;
-    let mut picture = client.topology();
+    let mut topology = client.topology();
     loop {
-        match (picture.primary().map(|server| server.address()), &primary) {
+        match (topology.primary().map(|server| server.address()), &primary) {
             (Some(new), Some(old)) if new != old => {
                 let (at, old) = (timeline.now(), old.to_string());
                 let lost_at = lost_at.take().unwrap_or(at);
@@ -62,11 +62,11 @@ async fn follow<F: Mode>(
             (None, None) => {}
         }
         let mut next = None;
-        let news = async { next = Some(client.topology_changed(&picture).await) };
+        let news = async { next = Some(client.topology_changed(&topology).await) };
         if enough.wait().until(news).await.is_ok() {
             return seen;
         }
-        picture = next.unwrap_or(picture);
+        topology = next.unwrap_or(topology);
     }
 }
 

@@ -8,17 +8,19 @@ use loom::thread;
 use crate::nest::Nest;
 use crate::{model, model_within};
 
-type Pictures = Nest<(u32, u32)>;
+type Snapshots = Nest<(u32, u32)>;
 
-fn nest() -> Arc<Pictures> {
+fn nest() -> Arc<Snapshots> {
     Arc::new(Nest::new((0, 0)))
 }
 
-fn advance(nest: &Pictures) {
-    nest.update(|&(a, b)| (Some((a + 1, b + 2)), ()), |_| ());
+fn advance(nest: &Snapshots) {
+    let update = nest.update();
+    let (a, b) = *update.old();
+    update.replace((a + 1, b + 2));
 }
 
-fn look(nest: &Pictures) -> u32 {
+fn look(nest: &Snapshots) -> u32 {
     let seen = nest.load();
     let (a, b) = ***seen;
     assert_eq!(b, 2 * a, "a read saw half of an update");
@@ -27,7 +29,7 @@ fn look(nest: &Pictures) -> u32 {
 
 /// Waits for a snapshot with the wanted number, as server selection does: loads a snapshot, and if
 /// it does not suffice, waits until that snapshot is replaced.
-async fn until(nest: &Pictures, wanted: u32) {
+async fn until(nest: &Snapshots, wanted: u32) {
     loop {
         let seen = nest.load_full();
         if seen.0 >= wanted {
@@ -85,21 +87,22 @@ fn reading_against_two_writers() {
     });
 }
 
-/// `change` has run before the new snapshot is visible. `then` runs once the old one cannot be
-/// loaded any more.
+/// Work before the replacement has been done when the new snapshot is seen; work after it is done
+/// when the old one can be had no more.
 #[test]
-fn what_belongs_to_a_picture_against_a_reader() {
+fn update_against_a_reader() {
     use loom::sync::atomic::{AtomicBool, Ordering};
     model(|| {
         let (nest, prepared) = (nest(), Arc::new(AtomicBool::new(false)));
         let writer = {
             let (nest, prepared) = (nest.clone(), prepared.clone());
             thread::spawn(move || {
-                let prepare = |&(a, b): &(u32, u32)| {
-                    prepared.store(true, Ordering::Relaxed);
-                    (Some((a + 1, b + 2)), ())
-                };
-                nest.update(prepare, |_| assert_eq!(look(&nest), 1));
+                let update = nest.update();
+                let (a, b) = *update.old();
+                prepared.store(true, Ordering::Relaxed);
+                let replaced = update.replace((a + 1, b + 2));
+                assert_eq!(look(&nest), 1);
+                drop(replaced);
             })
         };
         if look(&nest) == 1 {
