@@ -11,7 +11,7 @@ pub(crate) mod codes;
 mod server;
 
 use std::any::Any;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -522,15 +522,16 @@ impl From<std::convert::Infallible> for ErrorKind {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)?;
+        let mut text = self.inner.to_string();
         let cause = self.ending();
         if !std::ptr::eq(cause, self) {
-            write!(f, "; then it ended: {}", cause.inner)?;
+            write!(text, "; then it ended: {}", cause.inner)?;
         }
-        if let Some(host) = &self.inner.host {
-            write!(f, " [{host}]")?;
+        f.write_str(&text)?;
+        match self.inner.host.as_ref().map(ServerAddress::to_string) {
+            Some(host) if !text.contains(&host) => write!(f, " [{host}]"),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -644,6 +645,8 @@ mod tests {
             error.to_string(),
             "the server sent an invalid reply: short [mongo.example:27018]"
         );
+        let error = Error::timeout("mongo.example:27018 is silent").at(&host);
+        assert_eq!(error.to_string(), "timed out: mongo.example:27018 is silent");
     }
 
     #[test]

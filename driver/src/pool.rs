@@ -6,7 +6,7 @@
 //! | what follows from that: sockets, events? | `shared.rs` |
 //! | who opens a connection, and whose is it then? | `opening.rs` |
 //! | what becomes of one whose reply nobody waited for? | `draining.rs` |
-//! | what is one told who gets none? | `refused.rs` |
+//! | which errors do refused checkouts get? | `refused.rs` |
 //! | how does what was handed out come back? | `held.rs` |
 //! | how does a connection stay with a request? | `pins.rs` |
 //! | what happens while nobody asks? | `upkeep.rs` |
@@ -105,7 +105,7 @@ impl Pool {
         shared.emit(|address| {
             CmapEvent::PoolCreated(cmap::PoolCreatedEvent {
                 address,
-                options: told(establisher.options()),
+                options: changed_options(establisher.options()),
             })
         });
         if let Some(interval) = interval {
@@ -161,15 +161,15 @@ impl Pool {
         let Some(started) = self.checkout_started() else {
             return self.shared.check_out(deadline).await;
         };
-        let mut asking = Asking { pool: self, started, over: false };
+        let mut reported = ReportedCheckout { pool: self, started, over: false };
         let mut checked_out = match self.shared.take_idle() {
             Some(connection) => Ok(connection),
             None => self.shared.check_out(deadline).await,
         };
-        asking.over = true;
+        reported.over = true;
         match &mut checked_out {
             Ok(connection) => {
-                connection.told();
+                connection.note_checked_out_event();
                 let (connection_id, duration) = (connection.id(), started.elapsed());
                 self.shared.emit(|address| {
                     CmapEvent::ConnectionCheckedOut(cmap::ConnectionCheckedOutEvent {
@@ -220,8 +220,8 @@ impl Pool {
     }
 
     /// Begins a new generation: idle connections are closed now, those in use when they come back;
-    /// all who wait are refused, and so is whoever asks before the pool is ready again. `cause`
-    /// is what they are told.
+    /// all who wait are refused, and so is whoever asks before the pool is ready again. Errors
+    /// name `cause`.
     pub(crate) fn clear(&self, cause: &Error, interrupt: Interrupt) {
         self.shared.clear(cause, interrupt);
     }
@@ -277,14 +277,14 @@ impl Pool {
     }
 }
 
-/// A checkout that listeners know of. One that is dropped has given up, and they are told.
-struct Asking<'p> {
+/// A checkout whose start listeners have received. Dropped before its end, it has failed.
+struct ReportedCheckout<'p> {
     pool: &'p Pool,
     started: Instant,
     over: bool,
 }
 
-impl Drop for Asking<'_> {
+impl Drop for ReportedCheckout<'_> {
     fn drop(&mut self) {
         if !self.over {
             self.pool.checkout_failed(self.started, ConnectionCheckoutFailedReason::Timeout);
@@ -298,8 +298,8 @@ impl Drop for Pool {
     }
 }
 
-/// The options of a pool that are not the default, as its first event tells them.
-fn told(options: &ClientOptions) -> cmap::ConnectionPoolOptions {
+/// The options of a pool that are not the default, as its first event gives them.
+fn changed_options(options: &ClientOptions) -> cmap::ConnectionPoolOptions {
     cmap::ConnectionPoolOptions {
         max_idle_time: options.max_idle_time,
         max_pool_size: options.max_pool_size,

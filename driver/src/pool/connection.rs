@@ -128,8 +128,9 @@ impl ConnectionDescription {
 
     pub(super) fn of(hello: &HelloReply, round_trip_time: Duration) -> Self {
         let unknown = Self::unknown();
-        let size = |told: Option<i32>, default: usize| {
-            told.and_then(|size| usize::try_from(size).ok())
+        let size = |limit: Option<i32>, default: usize| {
+            limit
+                .and_then(|size| usize::try_from(size).ok())
                 .filter(|size| *size > 0)
                 .unwrap_or(default)
         };
@@ -221,14 +222,14 @@ impl Connection {
         if self.packed.is_empty() { self.write.len() } else { self.packed.len() }
     }
 
-    /// Calls `heir` once the reply that a dropped operation has left behind has arrived in full;
-    /// `heir` may look at it or take it. Where the reply does not arrive in time, or the
-    /// connection ends before, `heir` is dropped without being called.
+    /// Calls `receive` once the reply that a dropped operation has left behind has arrived in full;
+    /// `receive` may look at it or take it. Where the reply does not arrive in time, or the
+    /// connection ends before, `receive` is dropped without being called.
     pub(crate) fn when_drained(
         &mut self,
-        heir: impl FnOnce(&mut Connection) + Send + Sync + 'static,
+        receive: impl FnOnce(&mut Connection) + Send + Sync + 'static,
     ) {
-        self.on_drained.push(Box::new(heir));
+        self.on_drained.push(Box::new(receive));
     }
 
     /// It was seen that the server has closed the connection, or has sent what nobody asked for:
@@ -270,7 +271,7 @@ impl Connection {
     }
 
     /// The command of the request that was begun last, its document sequences as arrays, as
-    /// listeners are told it.
+    /// listeners receive it.
     pub(crate) fn request_document(&self) -> Option<Document> {
         request_document(&self.write)
     }
@@ -392,7 +393,7 @@ impl Connection {
         if !self.is_idle() {
             return Err(no_reply());
         }
-        std::mem::take(&mut self.on_drained).into_iter().for_each(|heir| heir(self));
+        std::mem::take(&mut self.on_drained).into_iter().for_each(|receive| receive(self));
         Ok(())
     }
 
@@ -556,10 +557,11 @@ impl Connection {
         })
     }
 
-    /// What an operation is told whose connection was cut off because the server's monitor had
+    /// The error of an operation whose connection was cut off because the server's monitor had
     /// given the server up.
     fn interrupted(&self, cause: Error) -> Error {
-        let message = "the connection was interrupted due to server monitor timeout".to_owned();
+        let message =
+            format!("Connection to {} interrupted due to server monitor timeout", self.address);
         Error::new(ErrorKind::ConnectionPoolCleared { message }).with_source(cause)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Specification "MongoDB Handshake". One [`Establisher`] serves a whole client, its pools and its
 //! monitors alike; the [`Purpose`] says whether the connection will carry operations, and so needs
-//! a user, or only checks. Whatever fails is told together with the [`Stage`] that it failed in,
+//! a user, or only checks. A failure is reported together with its [`Stage`],
 //! for on that depends what the failure says about the server.
 
 use std::sync::Arc;

@@ -29,26 +29,28 @@ pub(super) enum Granted {
 pub(crate) struct PooledConnection {
     /// There until it is dropped.
     inner: Option<(Box<Connection>, Arc<Shared>)>,
-    /// Whether listeners were told that it was checked out, and so are to be told when it comes
-    /// back.
-    told: Told,
+    /// Only a connection with such an event gets a `ConnectionCheckedIn` event when it comes back.
+    checked_out_event: CheckedOutEvent,
 }
 
-/// Whether an event has been told.
+/// Whether listeners have received the `ConnectionCheckedOut` event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
-    No,
-    Yes,
+pub(super) enum CheckedOutEvent {
+    NotSent,
+    Sent,
 }
 
 impl PooledConnection {
     pub(super) fn new(connection: Box<Connection>, pool: Arc<Shared>) -> Self {
-        PooledConnection { inner: Some((connection, pool)), told: Told::No }
+        PooledConnection {
+            inner: Some((connection, pool)),
+            checked_out_event: CheckedOutEvent::NotSent,
+        }
     }
 
-    /// Listeners were told that it was checked out.
-    pub(super) fn told(&mut self) {
-        self.told = Told::Yes;
+    /// Notes that listeners receive its `ConnectionCheckedOut` event.
+    pub(super) fn note_checked_out_event(&mut self) {
+        self.checked_out_event = CheckedOutEvent::Sent;
     }
 
     /// Whether the connection is one of `pool`.
@@ -103,7 +105,7 @@ impl DerefMut for PooledConnection {
 impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some((connection, pool)) = self.inner.take() {
-            pool.check_in(connection, self.told);
+            pool.check_in(connection, self.checked_out_event);
         }
     }
 }

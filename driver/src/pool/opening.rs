@@ -93,7 +93,7 @@ impl Shared {
         Box::pin(self.open(permit, until))
     }
 
-    /// Opens the connection that `permit` allows; if it cannot, the deployment is told before the
+    /// Opens the connection that `permit` allows; if it cannot, the deployment is notified before the
     /// place is free again.
     ///
     /// Cancel safety: a dropped future closes the socket and gives the permit back.
@@ -228,8 +228,8 @@ impl Opening {
     pub(super) fn into_idle(mut self, connection: Box<Connection>) {
         let pool = self.pool.clone();
         let now = pool.now();
-        let returned = self.settle(connection, |connection, era, state, waiters, wrap| {
-            let returned = state.give_back(connection, era, now, waiters, &wrap);
+        let returned = self.settle(connection, |connection, generation, state, waiters, wrap| {
+            let returned = state.give_back(connection, generation, now, waiters, &wrap);
             state.serve(waiters, &wrap);
             returned
         });
@@ -254,14 +254,14 @@ impl Opening {
             permit.spend();
         }
         self.pool.step(|state, waiters, wrap| {
-            let era = state.established(ticket, service);
-            connection.set_generation(era);
+            let generation = state.established(ticket, service);
+            connection.set_generation(generation);
             if service.is_some()
                 && let Some((known, _)) = lock(&self.pool.open).get_mut(&ticket.id)
             {
-                *known = era;
+                *known = generation;
             }
-            then(connection, era, state, waiters, wrap)
+            then(connection, generation, state, waiters, wrap)
         })
     }
 }

@@ -32,7 +32,7 @@ use crate::deadline::Deadline;
 pub(crate) struct Lease {
     /// There until it is dropped.
     connection: Option<PooledConnection>,
-    home: ReturnTo,
+    return_to: ReturnTo,
 }
 
 /// Where a leased connection goes.
@@ -50,14 +50,14 @@ impl Lease {
     /// As [`of_pool`](Self::of_pool), if there is a connection to be had at once.
     #[inline]
     pub(crate) fn of_idle(pool: &Pool) -> Option<Self> {
-        Some(Lease { connection: Some(pool.check_out_now()?), home: ReturnTo::Pool })
+        Some(Lease { connection: Some(pool.check_out_now()?), return_to: ReturnTo::Pool })
     }
 
     /// A connection that belongs to no request, after [`of_idle`](Self::of_idle) found none.
     pub(crate) async fn of_pool(pool: &Pool, deadline: Deadline) -> Result<Self, CheckOutError> {
         Ok(Lease {
             connection: Some(pool.check_out_in_line(deadline).await?),
-            home: ReturnTo::Pool,
+            return_to: ReturnTo::Pool,
         })
     }
 }
@@ -146,12 +146,12 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         if connection.can_be_drained() {
-            return drain(connection, std::mem::replace(&mut self.home, ReturnTo::Pool));
+            return drain(connection, std::mem::replace(&mut self.return_to, ReturnTo::Pool));
         }
         if !connection.is_idle() {
             return;
         }
-        match &mut self.home {
+        match &mut self.return_to {
             ReturnTo::Pool => {}
             ReturnTo::Thread(pins) => {
                 connection.rest();
@@ -168,8 +168,8 @@ impl Drop for Lease {
 /// Has a connection drained whose operation was dropped or ran out of time. That of a request comes
 /// back to it.
 #[cold]
-fn drain(connection: PooledConnection, home: ReturnTo) {
-    let turn = match home {
+fn drain(connection: PooledConnection, return_to: ReturnTo) {
+    let turn = match return_to {
         ReturnTo::Pool => None,
         ReturnTo::Thread(pins) => pins.put_back_drained(&connection),
         ReturnTo::PinnedSlot(turn) => Some(turn),
@@ -232,7 +232,7 @@ impl Slot {
     fn has_room_for(&self, connection: &PooledConnection) -> bool {
         !self.started.is_empty()
             && !self.pinned.iter().any(|other| other.is_same_pool(connection))
-            && !self.draining.iter().any(|line| line.is_of(&connection.pool()))
+            && !self.draining.iter().any(|slot| slot.is_of(&connection.pool()))
     }
 
     /// Takes what is pinned of `pool`.
@@ -240,7 +240,7 @@ impl Slot {
         if let Some(at) = self.pinned.iter().position(|connection| connection.is_of(pool)) {
             return Pinned::Connection(self.pinned.swap_remove(at));
         }
-        let Some(at) = self.draining.iter().position(|line| line.is_of(&pool.shared)) else {
+        let Some(at) = self.draining.iter().position(|slot| slot.is_of(&pool.shared)) else {
             return Pinned::Nothing;
         };
         let slot = &self.draining[at].slot;
@@ -340,7 +340,7 @@ impl ThreadPins {
 
     /// A lease that ends by pinning the connection.
     fn lease(self: &Arc<Self>, connection: PooledConnection) -> Lease {
-        Lease { connection: Some(connection), home: ReturnTo::Thread(self.clone()) }
+        Lease { connection: Some(connection), return_to: ReturnTo::Thread(self.clone()) }
     }
 
     /// Takes what the calling thread has pinned, if it is fit for the next operation.
@@ -388,9 +388,9 @@ impl ThreadPins {
         if !slot.has_room_for(connection) {
             return None;
         }
-        let line = PinnedSlot::new(&connection.pool());
-        let turn = line.slot.try_acquire_owned();
-        slot.draining.push(line);
+        let pinned = PinnedSlot::new(&connection.pool());
+        let turn = pinned.slot.try_acquire_owned();
+        slot.draining.push(pinned);
         turn
     }
 }
@@ -400,7 +400,7 @@ impl ThreadPins {
 /// The connections of one request of an async client; shared by all of its handles.
 #[derive(Debug, Default)]
 pub(crate) struct RequestPins {
-    lines: Mutex<Vec<PinnedSlot>>,
+    slots: Mutex<Vec<PinnedSlot>>,
 }
 
 /// The connection to one server, and those who wait for it.
@@ -432,17 +432,17 @@ impl RequestPins {
             Some(connection) => connection,
             None => pool.check_out(deadline).await?,
         };
-        Ok(Lease { connection: Some(connection), home: ReturnTo::PinnedSlot(turn) })
+        Ok(Lease { connection: Some(connection), return_to: ReturnTo::PinnedSlot(turn) })
     }
 
     fn slot(&self, pool: &Pool) -> Arc<Lock<Option<PooledConnection>>> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) = lines.iter().find(|line| line.is_of(&pool.shared)) {
-            return line.slot.clone();
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = slots.iter().find(|slot| slot.is_of(&pool.shared)) {
+            return known.slot.clone();
         }
-        let line = PinnedSlot::new(&pool.shared);
-        let slot = line.slot.clone();
-        lines.push(line);
+        let new = PinnedSlot::new(&pool.shared);
+        let slot = new.slot.clone();
+        slots.push(new);
         slot
     }
 }

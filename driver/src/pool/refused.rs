@@ -1,4 +1,4 @@
-//! What one is told who gets no connection.
+//! The errors of checkouts that get no connection.
 
 use super::CheckOutError;
 use super::establish::Stage;
@@ -17,7 +17,9 @@ impl Shared {
                 let message = match cause {
                     Some(cause) => {
                         format!(
-                            "the connection pool was cleared because another operation failed with: {cause}"
+                            "Connection pool for {} was cleared because another operation failed \
+                             with: {cause}",
+                            self.address
                         )
                     }
                     None => {

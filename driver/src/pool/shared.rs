@@ -1,7 +1,7 @@
 //! The pool behind its handles: the lock, and everything that follows from what was decided under
 //! it.
 //!
-//! Sockets are closed, events told, futures woken only after the lock is released.
+//! Sockets are closed, events emitted, futures woken only after the lock is released.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -14,7 +14,7 @@ use toro::{Event, Handoff, Take, Waiters};
 use super::connection::Connection;
 use super::establish::Establisher;
 use super::generation::Generation;
-use super::held::{ConnectionsToClose, Granted, Permit, PooledConnection, Told};
+use super::held::{CheckedOutEvent, ConnectionsToClose, Granted, Permit, PooledConnection};
 #[cfg(test)]
 use super::state::Counts;
 use super::state::{Limits, Offer, Phase, Return, State, Ticket, Why};
@@ -37,7 +37,7 @@ pub(super) struct Shared {
     pub(super) address: Arc<ServerAddress>,
     pub(super) establisher: Establisher,
     pub(super) limits: Limits,
-    /// Who is told what happens.
+    /// The listener to the pool's events.
     handler: Option<EventHandler<CmapEvent>>,
     pub(super) handoff: Handoff<PoolState, Granted>,
     /// Every connection that was opened and not closed, with the way to interrupt it.
@@ -170,7 +170,7 @@ impl Shared {
 
     // ---- out
 
-    /// Whether somebody is told what happens.
+    /// Whether somebody listens to the pool's events.
     #[inline]
     pub(super) fn is_listened_to(&self) -> bool {
         self.handler.is_some()
@@ -216,7 +216,7 @@ impl Shared {
                 Ok(Granted::Permit(permit)) => {
                     return self.open_asked(permit, deadline).await;
                 }
-                Ok(Granted::ConnectionsToClose(doomed)) => drop(doomed),
+                Ok(Granted::ConnectionsToClose(connections)) => drop(connections),
                 Ok(Granted::Refused(refusal)) => return Err(self.refused(refusal)),
                 Err(_) => return Err(self.timed_out()),
             }
@@ -226,13 +226,17 @@ impl Shared {
     // ---- back
 
     /// Takes a connection back that was in use.
-    pub(super) fn check_in(self: Arc<Self>, connection: Box<Connection>, told: Told) {
+    pub(super) fn check_in(
+        self: Arc<Self>,
+        connection: Box<Connection>,
+        checked_out_event: CheckedOutEvent,
+    ) {
         if self.is_inherited() {
             // The socket is the parent's, and so may be whoever holds the lock.
             std::mem::forget(connection);
             return;
         }
-        if told == Told::Yes {
+        if checked_out_event == CheckedOutEvent::Sent {
             let connection_id = connection.id();
             self.emit(|address| {
                 CmapEvent::ConnectionCheckedIn(cmap::ConnectionCheckedInEvent {
@@ -263,9 +267,10 @@ impl Shared {
     #[inline]
     pub(super) fn put_back(self: &Arc<Self>, mut connection: Box<Connection>) {
         connection.rest();
-        let (era, now) = (connection.generation(), self.now());
-        if let Some(connection) =
-            self.handoff.with_state(|state, waiting| state.keep(connection, era, now, waiting))
+        let (generation, now) = (connection.generation(), self.now());
+        if let Some(connection) = self
+            .handoff
+            .with_state(|state, waiting| state.keep(connection, generation, now, waiting))
         {
             self.hand_over(connection);
         }
@@ -274,10 +279,10 @@ impl Shared {
     /// As [`put_back`](Self::put_back), where somebody waits or the pool does not keep it.
     #[inline(never)]
     fn hand_over(self: &Arc<Self>, connection: Box<Connection>) {
-        let (era, now) = (connection.generation(), self.now());
-        self.returned(
-            self.step(|state, waiters, wrap| state.give_back(connection, era, now, waiters, &wrap)),
-        );
+        let (generation, now) = (connection.generation(), self.now());
+        self.returned(self.step(|state, waiters, wrap| {
+            state.give_back(connection, generation, now, waiters, &wrap)
+        }));
     }
 
     pub(super) fn returned(self: &Arc<Self>, returned: Return<Box<Connection>>) {
@@ -305,7 +310,7 @@ impl Shared {
         connection: Box<Connection>,
         reason: ConnectionClosedReason,
     ) {
-        let (connection_id, era) = (connection.id(), connection.generation());
+        let (connection_id, generation) = (connection.id(), connection.generation());
         lock(&self.open).remove(&connection_id);
         drop(connection);
         self.emit(|address| {
@@ -315,13 +320,13 @@ impl Shared {
                 reason,
             })
         });
-        self.step(|state, waiters, wrap| state.lost(era, waiters, &wrap));
+        self.step(|state, waiters, wrap| state.lost(generation, waiters, &wrap));
     }
 
     // ---- the pool as a whole
 
-    /// Everybody is told before the first connection can be had or opened: what they are told comes
-    /// in order. The caller sees to it that the pool is not cleared meanwhile.
+    /// Emits the event before the first connection can be had or opened, so that events come in
+    /// order. The caller sees to it that the pool is not cleared meanwhile.
     pub(super) fn ready(self: &Arc<Self>) {
         if self.handoff.with_state(|state, _| state.phase()) != Phase::Paused {
             return;
@@ -345,7 +350,7 @@ impl Shared {
             });
         }
         self.step(|state, waiters, wrap| state.refuse_waiters(waiters, &wrap));
-        self.doom(idle, ConnectionClosedReason::Stale);
+        self.close_all(idle, ConnectionClosedReason::Stale);
         if interrupt == Interrupt::InUse {
             std::mem::replace(&mut *lock(&self.give_up), Arc::new(Event::new())).set();
             for (generation, interrupter) in lock(&self.open).values() {
@@ -365,13 +370,13 @@ impl Shared {
                 interrupt_in_use_connections: false,
             })
         });
-        self.doom(idle, ConnectionClosedReason::Stale);
+        self.close_all(idle, ConnectionClosedReason::Stale);
     }
 
     pub(super) fn close(self: &Arc<Self>) {
         let (news, idle) = self.handoff.with_state(|state, _| state.close());
         self.step(|state, waiters, wrap| state.refuse_waiters(waiters, &wrap));
-        self.doom(idle, ConnectionClosedReason::PoolClosed);
+        self.close_all(idle, ConnectionClosedReason::PoolClosed);
         if news {
             self.emit(|address| CmapEvent::PoolClosed(cmap::PoolClosedEvent { address }));
         }
@@ -380,7 +385,11 @@ impl Shared {
     }
 
     #[expect(clippy::vec_box, reason = "connections stay where they are; they are large to move")]
-    fn doom(self: &Arc<Self>, connections: Vec<Box<Connection>>, reason: ConnectionClosedReason) {
+    fn close_all(
+        self: &Arc<Self>,
+        connections: Vec<Box<Connection>>,
+        reason: ConnectionClosedReason,
+    ) {
         drop(ConnectionsToClose::new(connections, reason, self.clone()));
     }
 
@@ -390,7 +399,7 @@ impl Shared {
         let now = Instant::now();
         let (phase, expired) =
             self.handoff.with_state(|state, _| (state.phase(), state.expire(now)));
-        self.doom(expired, ConnectionClosedReason::Idle);
+        self.close_all(expired, ConnectionClosedReason::Idle);
         // All at once: where opening ends at once, in a runtime that shuts down, a ticket is back
         // before the next is taken.
         let tickets: Vec<Ticket> = self

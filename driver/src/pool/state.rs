@@ -106,7 +106,7 @@ pub(crate) enum Return<C> {
 /// The generation that a connection belongs to: that of the pool, or that of its service in the
 /// pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Era<S> {
+pub(crate) struct Generation<S> {
     pub(crate) number: u32,
     pub(crate) service: Option<S>,
 }
@@ -133,7 +133,7 @@ pub(crate) struct Counts {
 #[derive(Debug)]
 struct Idle<C, S> {
     connection: C,
-    era: Era<S>,
+    generation: Generation<S>,
     tick: u32,
     since: Option<Instant>,
 }
@@ -198,7 +198,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         let top = self.idle.back()?;
         let fit = self.phase == Phase::Ready
             && waiting == 0
-            && !self.is_stale(top.era)
+            && !self.is_stale(top.generation)
             && !self.is_idle_too_long(top)
             && !self.has_expired(top, now);
         if fit { self.idle.pop_back().map(|idle| idle.connection) } else { None }
@@ -210,20 +210,20 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     pub(crate) fn keep(
         &mut self,
         connection: C,
-        era: Era<S>,
+        generation: Generation<S>,
         now: Option<Instant>,
         waiting: usize,
     ) -> Option<C> {
-        if waiting != 0 || self.phase == Phase::Closed || self.is_stale(era) {
+        if waiting != 0 || self.phase == Phase::Closed || self.is_stale(generation) {
             return Some(connection);
         }
-        self.lay(connection, era, now);
+        self.lay(connection, generation, now);
         None
     }
 
     #[inline]
-    fn lay(&mut self, connection: C, era: Era<S>, since: Option<Instant>) {
-        self.idle.push_back(Idle { connection, era, tick: self.tick, since });
+    fn lay(&mut self, connection: C, generation: Generation<S>, since: Option<Instant>) {
+        self.idle.push_back(Idle { connection, generation, tick: self.tick, since });
     }
 
     /// What a newcomer gets; `None`: it queues behind those who wait.
@@ -257,7 +257,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
             return Some(Offer::ToClose(self.empty(), Why::Idle));
         }
         if let Some(idle) = self.idle.pop_back() {
-            if self.is_stale(idle.era) {
+            if self.is_stale(idle.generation) {
                 return Some(Offer::ToClose(vec![idle.connection], Why::Stale));
             }
             let idle_too_long = self.is_idle_too_long(&idle);
@@ -294,14 +294,14 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     /// The connection of a ticket is open: it counts as in use from now on. Gives its generation.
     /// Those who wait are to be served next, in the same step: by [`serve`](Self::serve), or by
     /// giving the connection back at once.
-    pub(crate) fn established(&mut self, ticket: Ticket, service: Option<S>) -> Era<S> {
+    pub(crate) fn established(&mut self, ticket: Ticket, service: Option<S>) -> Generation<S> {
         self.spent(ticket);
         match service {
-            None => Era { number: ticket.generation, service: None },
+            None => Generation { number: ticket.generation, service: None },
             Some(id) => {
                 let service = self.services.entry(id).or_default();
                 service.connections += 1;
-                Era { number: service.generation, service: Some(id) }
+                Generation { number: service.generation, service: Some(id) }
             }
         }
     }
@@ -327,7 +327,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
     pub(crate) fn give_back<T>(
         &mut self,
         connection: C,
-        era: Era<S>,
+        generation: Generation<S>,
         now: Option<Instant>,
         waiters: &mut Waiters<'_, T>,
         wrap: &impl Wrap<C, T>,
@@ -335,7 +335,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         if self.phase == Phase::Closed {
             return Return::Closed(connection);
         }
-        if self.is_stale(era) {
+        if self.is_stale(generation) {
             return Return::Stale(connection);
         }
         if !waiters.is_empty() {
@@ -344,19 +344,19 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
                 waiters.hand_off(wrap.wrap(Offer::Connection { connection, idle_too_long: false }));
             return Return::Kept;
         }
-        self.lay(connection, era, now);
+        self.lay(connection, generation, now);
         Return::Kept
     }
 
     /// A connection that was in use, or taken out to be closed, is gone.
     pub(crate) fn lost<T>(
         &mut self,
-        era: Era<S>,
+        generation: Generation<S>,
         waiters: &mut Waiters<'_, T>,
         wrap: &impl Wrap<C, T>,
     ) {
         self.total -= 1;
-        self.forget_service(era.service);
+        self.forget_service(generation.service);
         self.serve(waiters, wrap);
     }
 
@@ -392,11 +392,11 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         }
     }
 
-    pub(crate) fn is_stale(&self, era: Era<S>) -> bool {
-        match era.service {
-            None => era.number != self.generation,
+    pub(crate) fn is_stale(&self, generation: Generation<S>) -> bool {
+        match generation.service {
+            None => generation.number != self.generation,
             Some(id) => {
-                self.services.get(&id).is_none_or(|service| service.generation != era.number)
+                self.services.get(&id).is_none_or(|service| service.generation != generation.number)
             }
         }
     }
@@ -430,7 +430,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         service.generation = service.generation.wrapping_add(1);
         let mut cleared = Vec::new();
         for idle in std::mem::take(&mut self.idle) {
-            if idle.era.service == Some(id) {
+            if idle.generation.service == Some(id) {
                 cleared.push(idle.connection);
             } else {
                 self.idle.push_back(idle);

@@ -62,7 +62,7 @@ impl Bench {
         connection.reply().unwrap().try_into().unwrap()
     }
 
-    fn told(&self, is: impl Fn(&CmapEvent) -> bool) -> usize {
+    fn count(&self, is: impl Fn(&CmapEvent) -> bool) -> usize {
         self.events.lock().unwrap().iter().filter(|event| is(event)).count()
     }
 }
@@ -77,8 +77,8 @@ async fn a_connection_serves_one_operation_after_the_other() {
         assert_eq!(reply.get_f64("ok").unwrap(), 1.0);
     }
     assert_eq!(bench.pool.counts(), Counts { total: 1, idle: 1, pending: 0 });
-    assert_eq!(bench.told(|event| matches!(event, CmapEvent::ConnectionReady(_))), 1);
-    assert_eq!(bench.told(|event| matches!(event, CmapEvent::ConnectionCheckedIn(_))), 3);
+    assert_eq!(bench.count(|event| matches!(event, CmapEvent::ConnectionReady(_))), 1);
+    assert_eq!(bench.count(|event| matches!(event, CmapEvent::ConnectionCheckedIn(_))), 3);
 }
 
 #[test]
@@ -106,6 +106,40 @@ async fn memory_after_large_messages(runtime: Runtime, collection: &str) -> usiz
     assert!(found.get_document("cursor").unwrap().get_array("firstBatch").unwrap().len() == 1);
     drop(connection);
     written.max(bench.take().await.memory())
+}
+
+/// Specification "Connection Monitoring and Pooling", section "Connection Pool Errors".
+#[test]
+fn cleared_pool_says_why_and_names_the_host_once() {
+    let bench = bench(Runtime::blocking().unwrap(), shared_standalone().unwrap(), |_| {});
+    let address = bench.pool.shared.address.clone();
+    let cause = Error::invalid_response("short").at(&address);
+    bench.pool.clear(&cause, Interrupt::No);
+    let refused = block_on(bench.pool.check_out(Deadline::NEVER)).err().unwrap().error;
+    assert!(matches!(refused.kind(), ErrorKind::ConnectionPoolCleared { .. }), "{refused:?}");
+    assert_eq!(
+        refused.to_string(),
+        format!(
+            "Connection pool for {address} was cleared because another operation failed with: \
+             the server sent an invalid reply: short"
+        )
+    );
+    assert_eq!(refused.host(), Some(&*address));
+}
+
+#[test]
+fn interrupted_connection_says_why_and_names_the_host_once() {
+    let bench = bench(Runtime::blocking().unwrap(), shared_standalone().unwrap(), |_| {});
+    let address = bench.pool.shared.address.clone();
+    let mut connection = block_on(bench.take());
+    bench.pool.clear(&Error::timeout("on purpose"), Interrupt::InUse);
+    let mut message = connection.begin();
+    message.body().i32(cstr!("ping"), 1);
+    let sent = block_on(connection.round_trip(&bench.runtime, Deadline::NEVER));
+    assert_eq!(
+        sent.unwrap_err().to_string(),
+        format!("Connection to {address} interrupted due to server monitor timeout")
+    );
 }
 
 /// What the buffers of a connection may keep after a few messages of 15 MB, in bytes.
@@ -156,10 +190,10 @@ async fn a_listener_that_panics_costs_no_capacity() {
     assert_eq!(bench.pool.counts(), Counts { total: 1, idle: 1, pending: 0 });
 }
 
-/// A connection that could not be opened is told to be closed while it still has its place: whoever
-/// counts what is told never finds more than are allowed.
+/// The closing of a connection that could not be opened is reported while it has its place: the
+/// number that listeners count never exceeds the limit.
 #[tokio::test]
-async fn a_failed_opening_is_told_before_its_place_is_free() {
+async fn failed_opening_is_reported_before_its_place_is_free() {
     // An address that is taken, on which nobody listens.
     let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     silent.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
@@ -181,7 +215,7 @@ async fn a_failed_opening_is_told_before_its_place_is_free() {
     assert_eq!(bench.pool.counts(), Counts { total: 0, idle: 0, pending: 0 });
 }
 
-/// Whatever ends it, a connection keeps its place until it is closed and everybody was told.
+/// Whatever ends it, a connection keeps its place until it is closed and listeners know it.
 #[tokio::test]
 async fn a_connection_is_closed_before_its_place_is_free() {
     let (known, seen) =
@@ -268,7 +302,7 @@ async fn tasks_that_wait_are_served_in_order_and_woken_once() {
     }
     // The first look joins the line, the second finds the connection.
     assert!(served.lock().unwrap().iter().copied().eq((0..8).map(|i| (i, 2))), "{served:?}");
-    assert_eq!(bench.told(|event| matches!(event, CmapEvent::ConnectionCreated(_))), 1);
+    assert_eq!(bench.count(|event| matches!(event, CmapEvent::ConnectionCreated(_))), 1);
 }
 
 #[test]
@@ -320,7 +354,7 @@ async fn there_are_never_more_connections_than_allowed() {
     }
     let counts = bench.pool.counts();
     assert!(counts.total <= 5 && counts.idle == counts.total, "{counts:?}");
-    assert!(bench.told(|event| matches!(event, CmapEvent::ConnectionCreated(_))) <= 5);
+    assert!(bench.count(|event| matches!(event, CmapEvent::ConnectionCreated(_))) <= 5);
 }
 
 /// The peer has gone while nobody looked: neither the request nor whoever comes after it gets that
@@ -329,7 +363,7 @@ async fn there_are_never_more_connections_than_allowed() {
 fn a_pinned_connection_that_died_unseen_is_closed_and_not_handed_out_again() {
     let die = |bench: &Bench, id: u64| shared::lock(&bench.pool.shared.open)[&id].1.interrupt();
     let closed =
-        |bench: &Bench| bench.told(|event| matches!(event, CmapEvent::ConnectionClosed(_)));
+        |bench: &Bench| bench.count(|event| matches!(event, CmapEvent::ConnectionClosed(_)));
 
     let bench = bench(Runtime::blocking().unwrap(), shared_standalone().unwrap(), |options| {
         options.max_pool_size = Some(1);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use toro::{Handoff, Take, Waiters};
 
-use super::{Counts, Era, Limits, Offer, Refusal, Return, State, Ticket};
+use super::{Counts, Generation, Limits, Offer, Refusal, Return, State, Ticket};
 
 pub(crate) struct Model {
     handoff: Handoff<State<u64, u8>, Granted>,
@@ -25,7 +25,7 @@ pub(crate) enum Granted {
 /// A connection in use.
 pub(crate) struct Held {
     pub(crate) id: u64,
-    era: Era<u8>,
+    generation: Generation<u8>,
     /// What becomes of it: none once it has gone.
     pool: Option<Arc<Model>>,
 }
@@ -68,16 +68,16 @@ impl Model {
         match offer {
             Offer::Connection { connection, .. } => Granted::Connection(Held {
                 id: connection,
-                era: era(connection),
+                generation: generation(connection),
                 pool: Some(self.clone()),
             }),
             Offer::Connect(ticket) => Granted::Permit(Permit { ticket, pool: Some(self.clone()) }),
-            Offer::ToClose(connections, _) => Granted::ToClose(self.perished(connections)),
+            Offer::ToClose(connections, _) => Granted::ToClose(self.to_close(connections)),
             Offer::Refused(refusal) => Granted::Refused(refusal),
         }
     }
 
-    fn perished(self: &Arc<Self>, connections: Vec<u64>) -> ToClose {
+    fn to_close(self: &Arc<Self>, connections: Vec<u64>) -> ToClose {
         ToClose { connections, pool: self.clone() }
     }
 
@@ -103,7 +103,7 @@ impl Model {
             match self.ask().await {
                 Granted::Connection(held) => return Ok(held),
                 Granted::Permit(permit) => return Ok(permit.open()),
-                Granted::ToClose(perished) => drop(perished),
+                Granted::ToClose(to_close) => drop(to_close),
                 Granted::Refused(refusal) => return Err(refusal),
             }
         }
@@ -114,7 +114,7 @@ impl Model {
     pub(crate) fn clear(self: &Arc<Self>) {
         let (_, idle) = self.handoff.with_state(|state, _| state.clear());
         self.step(|state, waiters, wrap| state.refuse_waiters(waiters, &wrap));
-        drop(self.perished(idle));
+        drop(self.to_close(idle));
     }
 
     pub(crate) fn ready(self: &Arc<Self>) {
@@ -124,12 +124,12 @@ impl Model {
     pub(crate) fn close(self: &Arc<Self>) {
         let (_, idle) = self.handoff.with_state(|state, _| state.close());
         self.step(|state, waiters, wrap| state.refuse_waiters(waiters, &wrap));
-        drop(self.perished(idle));
+        drop(self.to_close(idle));
     }
 
     fn returned(self: &Arc<Self>, returned: Return<u64>) {
         if let Return::Closed(id) | Return::Stale(id) = returned {
-            drop(self.perished(vec![id]));
+            drop(self.to_close(vec![id]));
         }
     }
 
@@ -150,14 +150,15 @@ fn numbered(ticket: Ticket) -> u64 {
     u64::from(ticket.generation) << 32 | ticket.id
 }
 
-fn era(connection: u64) -> Era<u8> {
-    Era { number: (connection >> 32) as u32, service: None }
+fn generation(connection: u64) -> Generation<u8> {
+    Generation { number: (connection >> 32) as u32, service: None }
 }
 
 impl Drop for ToClose {
     fn drop(&mut self) {
         for connection in self.connections.drain(..) {
-            self.pool.step(|state, waiters, wrap| state.lost(era(connection), waiters, &wrap));
+            self.pool
+                .step(|state, waiters, wrap| state.lost(generation(connection), waiters, &wrap));
         }
     }
 }
@@ -167,14 +168,14 @@ impl Permit {
     pub(crate) fn open(mut self) -> Held {
         let ticket = self.ticket;
         let pool = self.pool.take();
-        let era = Era { number: ticket.generation, service: None };
+        let generation = Generation { number: ticket.generation, service: None };
         if let Some(pool) = &pool {
             pool.step(|state, waiters, wrap| {
                 state.established(ticket, None);
                 state.serve(waiters, &wrap);
             });
         }
-        Held { id: numbered(ticket), era, pool }
+        Held { id: numbered(ticket), generation, pool }
     }
 
     /// Whether the connection will be of no use to anybody.
@@ -188,8 +189,8 @@ impl Permit {
         let ticket = self.ticket;
         if let Some(pool) = self.pool.take() {
             let returned = pool.step(|state, waiters, wrap| {
-                let era = state.established(ticket, None);
-                let returned = state.give_back(numbered(ticket), era, None, waiters, &wrap);
+                let generation = state.established(ticket, None);
+                let returned = state.give_back(numbered(ticket), generation, None, waiters, &wrap);
                 state.serve(waiters, &wrap);
                 returned
             });
@@ -210,7 +211,7 @@ impl Held {
     /// It broke.
     pub(crate) fn lose(mut self) {
         if let Some(pool) = self.pool.take() {
-            pool.step(|state, waiters, wrap| state.lost(self.era, waiters, &wrap));
+            pool.step(|state, waiters, wrap| state.lost(self.generation, waiters, &wrap));
         }
     }
 }
@@ -220,12 +221,12 @@ impl Drop for Held {
         if let Some(pool) = self.pool.take() {
             let kept = pool
                 .handoff
-                .with_state(|state, waiting| state.keep(self.id, self.era, None, waiting));
+                .with_state(|state, waiting| state.keep(self.id, self.generation, None, waiting));
             if kept.is_none() {
                 return;
             }
             let returned = pool.step(|state, waiters, wrap| {
-                state.give_back(self.id, self.era, None, waiters, &wrap)
+                state.give_back(self.id, self.generation, None, waiters, &wrap)
             });
             pool.returned(returned);
         }

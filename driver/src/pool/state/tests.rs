@@ -271,7 +271,7 @@ fn what_has_lain_idle_for_too_long_is_taken_out_from_the_bottom() {
     let at = |seconds| start + Duration::from_secs(seconds);
     handoff.with(|state, waiters| {
         state.ready(waiters, &wrap);
-        let eras: Vec<_> = (0..3)
+        let generations: Vec<_> = (0..3)
             .map(|_| {
                 let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else {
                     panic!("no ticket")
@@ -279,13 +279,16 @@ fn what_has_lain_idle_for_too_long_is_taken_out_from_the_bottom() {
                 state.established(ticket, None)
             })
             .collect();
-        for (i, era) in eras.iter().enumerate() {
+        for (i, generation) in generations.iter().enumerate() {
             let back = at(i as u64 * 5);
-            assert_eq!(state.give_back(i as u32, *era, Some(back), waiters, &wrap), Return::Kept);
+            assert_eq!(
+                state.give_back(i as u32, *generation, Some(back), waiters, &wrap),
+                Return::Kept
+            );
         }
         assert_eq!(state.expire(at(11)), [0]);
         assert_eq!(state.counts(), Counts { total: 3, idle: 2, pending: 0 });
-        state.lost(eras[0], waiters, &wrap);
+        state.lost(generations[0], waiters, &wrap);
         assert_eq!(
             state.ask(Some(at(20)), waiters, &wrap),
             Some(Offer::Connection { connection: 2, idle_too_long: false })
@@ -295,7 +298,7 @@ fn what_has_lain_idle_for_too_long_is_taken_out_from_the_bottom() {
             Some(Offer::ToClose(vec![1], Why::Idle))
         );
         assert_eq!(state.counts(), Counts { total: 2, idle: 0, pending: 0 });
-        state.lost(eras[1], waiters, &wrap);
+        state.lost(generations[1], waiters, &wrap);
         assert_eq!(state.counts(), Counts { total: 1, idle: 0, pending: 0 });
     });
 }
@@ -308,9 +311,9 @@ fn a_connection_that_was_idle_across_two_ticks_has_rested() {
         let Some(Offer::Connect(ticket)) = state.ask(None, waiters, &wrap) else {
             panic!("no ticket")
         };
-        let era = state.established(ticket, None);
+        let generation = state.established(ticket, None);
         for (ticks, idle_too_long) in [(0, false), (1, false), (2, true), (3, true)] {
-            assert_eq!(state.give_back(1, era, None, waiters, &wrap), Return::Kept);
+            assert_eq!(state.give_back(1, generation, None, waiters, &wrap), Return::Kept);
             for _ in 0..ticks {
                 assert!(state.expire(Instant::now()).is_empty());
             }

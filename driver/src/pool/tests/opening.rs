@@ -43,7 +43,7 @@ async fn an_opening_goes_on_without_its_asker() {
     server.resume().unwrap();
     let last = last.await;
     assert!((1..=2).contains(&last.id()));
-    assert_eq!((bench.pool.counts().total, bench.told(is_created)), (2, 2));
+    assert_eq!((bench.pool.counts().total, bench.count(is_created)), (2, 2));
 }
 
 /// Specification "Connection Monitoring and Pooling", section "Checking Out a Connection": a
@@ -83,7 +83,7 @@ fn wait_queue_timeout_bounds_no_blocking_opening() {
     });
 }
 
-/// One whose time is over while its connection is being opened is told so, and leaves it. That says
+/// One whose time is over while its connection is being opened gets an error, and leaves it. That says
 /// nothing about the server.
 #[tokio::test]
 async fn an_opening_goes_on_when_the_time_of_its_asker_is_over() {
@@ -96,8 +96,8 @@ async fn an_opening_goes_on_when_the_time_of_its_asker_is_over() {
             Credential::builder().username("mabel".to_owned()).password("breath".to_owned());
         options.credential = Some(mabel.build());
     });
-    let told = Arc::new(AtomicUsize::new(0));
-    let sink = told.clone();
+    let reported = Arc::new(AtomicUsize::new(0));
+    let sink = reported.clone();
     bench.pool.set_error_hook(Arc::new(move |_: &CheckOutError| {
         sink.fetch_add(1, Ordering::SeqCst);
     }));
@@ -119,7 +119,7 @@ async fn an_opening_goes_on_when_the_time_of_its_asker_is_over() {
     assert_eq!(reasons, [ConnectionCheckoutFailedReason::Timeout]);
     // There is room for no other.
     assert_eq!(bench.take().await.id(), 1);
-    assert_eq!((bench.told(is_created), told.load(Ordering::SeqCst)), (1, 0));
+    assert_eq!((bench.count(is_created), reported.load(Ordering::SeqCst)), (1, 0));
 }
 
 fn reason(event: &CmapEvent) -> Option<ConnectionCheckoutFailedReason> {
@@ -182,7 +182,7 @@ async fn an_opening_without_an_asker_ends_with_its_pool() {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), gone).await.expect("it ends with its pool");
-    assert_eq!(bench.told(|event| matches!(event, CmapEvent::ConnectionClosed(_))), 1);
+    assert_eq!(bench.count(|event| matches!(event, CmapEvent::ConnectionClosed(_))), 1);
     server.resume().unwrap();
 }
 
@@ -211,7 +211,7 @@ async fn an_opening_of_a_generation_gone_by_holds_nobody_up() {
     assert_eq!(ask.await.id(), 2);
 }
 
-/// One whose time is over before there is a socket is told the same, and the server is not blamed
+/// One whose time is over before there is a socket gets the same error, and the server is not blamed
 /// for it: it may have too much to do.
 #[tokio::test]
 async fn a_socket_that_does_not_stand_in_time_says_nothing_about_the_server() {
@@ -226,8 +226,8 @@ async fn a_socket_that_does_not_stand_in_time_says_nothing_about_the_server() {
         patient(options);
         options.hosts = vec![ServerAddress::parse(address.to_string()).unwrap()];
     });
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let sink = told.clone();
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let sink = reported.clone();
     bench.pool.set_error_hook(Arc::new(move |failed: &CheckOutError| {
         let is_overload = failed.error.has_label(crate::error::SYSTEM_OVERLOADED_ERROR);
         sink.lock().unwrap().push((failed.stage, is_overload));
@@ -238,6 +238,6 @@ async fn a_socket_that_does_not_stand_in_time_says_nothing_about_the_server() {
     assert_eq!((stage, bench.pool.counts()), (Stage::Queue, counts(0, 0, 0)));
     let reasons: Vec<_> = bench.events.lock().unwrap().iter().filter_map(reason).collect();
     assert_eq!(reasons, [ConnectionCheckoutFailedReason::Timeout]);
-    // As an overload it is told to the deployment, which clears nothing for it.
-    assert_eq!(*told.lock().unwrap(), [(Stage::Connect, true)]);
+    // As an overload it is reported to the deployment, which clears nothing for it.
+    assert_eq!(*reported.lock().unwrap(), [(Stage::Connect, true)]);
 }
