@@ -15,7 +15,7 @@
 //! | who asks the name service again? | `srv_polling.rs` |
 //! | who holds it all together? | `deployment.rs`, `snapshot.rs`, over `nest.rs` |
 //!
-//! The first five are pure: news and time come in as arguments, a new description goes out.
+//! The first six are pure: news and time come in as arguments, a new description goes out.
 
 mod checks;
 #[cfg(feature = "conformance")]
