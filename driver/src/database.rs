@@ -132,7 +132,7 @@ impl<F: Mode> Database<F> {
     /// # Errors
     /// Those of [`run_command`](Self::run_command).
     pub fn run_raw_command(&self, command: RawDocumentBuf) -> RunCommand<'_, F> {
-        self.run(encode::raw(command))
+        self.run(encode::checked(command))
     }
 
     fn run(&self, command: Result<RawDocumentBuf>) -> RunCommand<'_, F> {
@@ -195,7 +195,7 @@ impl<F: Mode> Database<F> {
     /// # }
     /// ```
     pub fn run_raw_cursor_command(&self, command: RawDocumentBuf) -> RunCursorCommand<'_, F> {
-        RunCursorCommand::new(self.on(), Ok(command))
+        RunCursorCommand::new(self.on(), encode::checked(command))
     }
 
     /// Runs `pipeline` over no collection, and gives a cursor over what comes out. Its first stage

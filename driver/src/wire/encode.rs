@@ -42,7 +42,7 @@ pub(crate) fn document<T: Serialize + ?Sized>(value: &T) -> Result<RawDocumentBu
 ///
 /// # Errors
 /// As [`append`].
-pub(crate) fn raw(document: RawDocumentBuf) -> Result<RawDocumentBuf> {
+pub(crate) fn checked(document: RawDocumentBuf) -> Result<RawDocumentBuf> {
     match has_at_most(MAX_DEPTH, document.as_bytes()) {
         true => Ok(document),
         false => Err(Error::serialization(too_deep())),

@@ -365,6 +365,7 @@ fn deep_raw_documents_are_refused<F: Api>() {
         refused(F::end(raw.insert_many([raw_nested(1), raw_nested(levels)])), DEEP);
         refused(F::end(raw.replace_one(doc! {}, raw_nested(levels))), DEEP);
         refused(F::end(database.run_raw_command(raw_nested(levels))), DEEP);
+        refused(F::end(database.run_raw_cursor_command(raw_nested(levels))), DEEP);
     }
     let typed = database.collection::<Holding>("coll");
     F::end(typed.insert_one(holding(198))).unwrap();
