@@ -73,12 +73,12 @@ impl Lease {
     /// Pins the connection beyond this operation. That of an async request stays the request's as
     /// well.
     pub(crate) fn pin(&mut self) -> PinnedConnection {
-        if let ReturnTo::PinnedSlot(turn) = &self.home {
+        if let ReturnTo::PinnedSlot(turn) = &self.return_to {
             return PinnedConnection { slot: Arc::clone(OwnedGuard::lock(turn)) };
         }
         let slot = Arc::new(Lock::new(None));
         if let Some(turn) = slot.try_acquire_owned() {
-            self.home = ReturnTo::PinnedSlot(turn);
+            self.return_to = ReturnTo::PinnedSlot(turn);
         }
         PinnedConnection { slot }
     }
@@ -96,7 +96,7 @@ impl PinnedConnection {
         let connection = turn.take().and_then(|pinned| fit(pinned, pool));
         Ok(connection.map(|connection| Lease {
             connection: Some(connection),
-            home: ReturnTo::PinnedSlot(turn),
+            return_to: ReturnTo::PinnedSlot(turn),
         }))
     }
 

@@ -5,8 +5,8 @@
 //! counts the levels and checks that each key has its value, without a second pass over the data.
 //! Only documents that are BSON already are scanned for their levels.
 
+use bson::RawDocumentBuf;
 use bson::error::Error as BsonError;
-use bson::{Document, RawDocumentBuf};
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
     SerializeTupleStruct, SerializeTupleVariant, Serializer,

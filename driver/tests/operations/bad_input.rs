@@ -58,7 +58,7 @@ fn update_without_operators_is_refused<F: Api>() {
 fn whole_document_is_no_operator<F: Api>() {
     for replacement in [doc! {}, doc! { "a": { "$set": 1 } }] {
         let outcome = F::end(nowhere::<Document, F>().replace_one(doc! {}, replacement));
-        let error = outcome.err().expect("there is no server");
+        let error = outcome.expect_err("there is no server");
         assert!(matches!(error.kind(), ErrorKind::ServerSelection { .. }), "{error}");
     }
 }

@@ -40,7 +40,7 @@ impl Score {
     }
 }
 
-fn options(uri: &str, events: &Events, runtime: &tokio::runtime::Runtime) -> ClientOptions {
+fn options(uri: &str, events: &Events) -> ClientOptions {
     let uri = format!(
         "{uri}&readPreference=primaryPreferred&maxPoolSize={MOST}&serverSelectionTimeoutMS=20000"
     );
@@ -64,12 +64,11 @@ fn pool_is_whole_after_chaos_and_replies_match_requests() {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let (task_events, thread_events) = (Events::default(), Events::default());
     let client = {
-        let options = options(&set.uri(), &task_events, &tokio);
+        let options = options(&set.uri(), &task_events);
         let _context = tokio.enter();
         Client::with_options(options).unwrap()
     };
-    let threads_client =
-        sync::Client::with_options(options(&set.uri(), &thread_events, &tokio)).unwrap();
+    let threads_client = sync::Client::with_options(options(&set.uri(), &thread_events)).unwrap();
     let all = (0..DOCUMENTS).map(|id| doc! { "_id": id, "filling": "x".repeat(id as usize % 300) });
     let coll = threads_client.database("chaos").collection::<Document>("c");
     let majority = driver::options::WriteConcern::nodes(3);

@@ -245,7 +245,7 @@ fn blocking_refresh_after_a_shutdown_fails() {
     let server = FakeServer::that_says(doc! { "ok": 1 });
     let client = sync::Client::with_uri_str(server.uri()).unwrap();
     client.wait_for_refresh().unwrap();
-    client.clone().shutdown();
+    client.clone().shutdown().run();
     let error = client.wait_for_refresh().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error}");
 }

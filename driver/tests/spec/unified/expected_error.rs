@@ -85,7 +85,7 @@ fn of_models(error: &Error, what: &str) -> Result<Bson, String> {
     Ok(match what {
         "writeErrors" => {
             let errors = failed.write_errors.iter();
-            let errors = errors.map(|(index, e)| (index.to_string(), of_write(e)));
+            let errors = errors.map(|(index, e)| (index.to_string(), Bson::Document(of_write(e))));
             Bson::Document(errors.collect())
         }
         _ => failed.write_concern_errors.iter().map(of_concern).collect::<Vec<_>>().into(),
