@@ -16,8 +16,13 @@ const BOTH_WAYS: &str = "a driver that accepts MONGODB-AWS credentials, which ot
 const EARLY_ROUND_TRIPS: &str =
     "a second sample of the round-trip time before the first heartbeat interval has passed";
 
+/// A `getMore` that awaits documents has no `maxTimeMS` in one case, although a timeout holds. The
+/// driver limits it by the timeout, so that the cursor survives a step without documents.
+const UNLIMITED_AWAIT: &str =
+    "a getMore that waits for documents longer than the timeout of its step allows";
+
 /// The starts of names, with the component that their cases need.
-const MISSING: [(&str, &str); 4] = [
+const MISSING: [(&str, &str); 5] = [
     (
         "client-side-operations-timeout/command-execution: maxTimeMS value in the command is less",
         EARLY_ROUND_TRIPS,
@@ -25,6 +30,10 @@ const MISSING: [(&str, &str); 4] = [
     (
         "client-side-operations-timeout/command-execution: command is not sent if RTT is greater",
         EARLY_ROUND_TRIPS,
+    ),
+    (
+        "client-side-operations-timeout/tailable-awaitData: timeoutMS is refreshed for getMore if maxAwaitTimeMS is not set",
+        UNLIMITED_AWAIT,
     ),
     (
         "auth/legacy/connection-string: should use username and password if specified (MONGODB-AWS)",
