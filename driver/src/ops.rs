@@ -49,6 +49,7 @@ mod replace_one;
 mod run_command;
 mod run_cursor_command;
 mod shutdown;
+mod specification;
 mod update;
 mod update_search_index;
 mod warm_connection_pool;
@@ -112,6 +113,9 @@ pub use self::run_cursor_command::{
 };
 pub use self::session::{ExplicitSession, ImplicitSession};
 pub use self::shutdown::Shutdown;
+pub use self::specification::{
+    CollectionSpecification, CollectionSpecificationInfo, CollectionType, DatabaseSpecification,
+};
 pub(crate) use self::update::Multi;
 pub use self::update::{Update, UpdateOptions, UpdateOptionsBuilder};
 pub use self::update_search_index::{

@@ -1,0 +1,75 @@
+//! Collections and databases, as servers list them.
+
+use bson::{Binary, Document};
+use serde::{Deserialize, Serialize};
+
+use super::CreateCollectionOptions;
+use crate::options::lenient;
+
+/// A collection, as `list_collections` tells of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct CollectionSpecification {
+    /// The name.
+    pub name: String,
+    /// What it is.
+    #[serde(rename = "type", default)]
+    pub collection_type: CollectionType,
+    /// How it was created. Options that this driver does not know are left out; to see them, read
+    /// the cursor [`with_type::<Document>()`](crate::cursor::Cursor::with_type).
+    #[serde(default)]
+    pub options: CreateCollectionOptions,
+    /// More about it.
+    #[serde(default)]
+    pub info: CollectionSpecificationInfo,
+    /// The index of `_id`; none for a view.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_index: Option<Document>,
+}
+
+/// What is listed under a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum CollectionType {
+    /// A view.
+    View,
+    /// A collection.
+    #[default]
+    Collection,
+    /// A time series.
+    Timeseries,
+    /// Something else, of a server that is newer than this driver.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// More about a collection that is listed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct CollectionSpecificationInfo {
+    /// Whether it can only be read.
+    pub read_only: bool,
+    /// What identifies it for as long as it exists, on every member; none for a view.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<Binary>,
+}
+
+/// A database, as `list_databases` tells of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct DatabaseSpecification {
+    /// The name.
+    pub name: String,
+    /// How much of the disk it takes, in bytes.
+    #[serde(deserialize_with = "lenient::required_count")]
+    pub size_on_disk: u64,
+    /// Whether it holds nothing.
+    pub empty: bool,
+    /// On a sharded cluster: how much each shard holds, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<Document>,
+}
