@@ -79,6 +79,7 @@ impl Client<Async> {
     ///
     /// # Errors
     /// Never fails. The operations of a request fail if the client was shut down.
+    ///
     /// # Examples
     /// ```no_run
     /// # use driver::bson::doc;
@@ -136,6 +137,7 @@ impl Client<Blocking> {
     /// Takes no connection yet. Requests nest. The connection is free again when the outermost
     /// request ends: its guard is dropped, [`end_request`](Self::end_request) is called, or the
     /// thread ends. In the destructor of a thread-local of an ending thread this does nothing.
+    ///
     /// # Examples
     /// ```no_run
     /// # use driver::bson::{Document, doc};
