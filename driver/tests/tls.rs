@@ -50,7 +50,8 @@ fn locked() -> &'static Locked {
             .unwrap();
         let primary = set.wait_for_primary().unwrap();
         let root = doc! {
-            "createUser": "root", "pwd": "pässwörd/:", "roles": ["root"], "writeConcern": { "w": 3 },
+            "createUser": "root", "pwd": "pässwörd/:", "roles": ["root"],
+            "writeConcern": { "w": 3 },
         };
         set.admin(primary, root).unwrap();
         Locked { set, ca }

@@ -40,11 +40,13 @@ pub(super) fn identity(options: &TlsOptions) -> Result<Option<Identity>> {
     };
     let certificates = certificates(OPTION, &pem)?;
     let key = match encrypted_key(&pem) {
-        Some(encrypted) => decrypt(encrypted, options.tls_certificate_key_file_password.as_deref())?,
+        Some(encrypted) => {
+            decrypt(encrypted, options.tls_certificate_key_file_password.as_deref())?
+        }
         None => PrivateKeyDer::from_pem_slice(&pem).map_err(|e| {
             tls_error(format!(
-                "{OPTION} contains no usable private key ({e}); PKCS#8 (also encrypted), PKCS#1 and \
-                 SEC1 are supported"
+                "{OPTION} contains no usable private key ({e}); PKCS#8 (also encrypted), PKCS#1 \
+                 and SEC1 are supported"
             ))
         })?,
     };
