@@ -1,4 +1,4 @@
-//! A deployment that nobody watches: the cases tell it what servers would have said.
+//! A deployment without monitors. The test cases report the replies of its servers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,22 +13,22 @@ use crate::options::{ClientOptions, ServerAddress};
 use crate::pool::Stage;
 use crate::topology::conformance::Unwatched;
 
-/// What came of an operation.
+/// The failure of an operation.
 pub enum Failure<'a> {
-    /// The socket broke.
+    /// The socket failed.
     Network,
-    /// No answer came in time.
+    /// A timeout.
     Timeout,
-    /// The server answered with this.
+    /// This reply of the server.
     Command(&'a RawDocument),
 }
 
-/// When it came.
+/// The time of the failure.
 #[derive(Clone, Copy)]
 pub enum When {
-    /// While the connection was being made.
+    /// During the handshake.
     BeforeHandshake,
-    /// On a connection that was ready.
+    /// On an established connection.
     AfterHandshake,
 }
 
@@ -39,10 +39,10 @@ pub struct Topology {
 }
 
 impl Topology {
-    /// A deployment as a client with these options begins it.
+    /// Creates the deployment of a client with these options.
     ///
     /// # Errors
-    /// `InvalidArgument` when the options cannot be used.
+    /// `InvalidArgument` for invalid options.
     pub fn open(mut options: ClientOptions) -> Result<Self> {
         let events = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&events);
@@ -52,10 +52,11 @@ impl Topology {
         Ok(Topology { inner: Unwatched::open(options)?, events })
     }
 
-    /// A check of the server at `address` had this reply; an empty one means that the socket broke.
+    /// Reports the reply to a check of the server at `address`. An empty one means that the socket
+    /// failed.
     ///
     /// # Errors
-    /// `InvalidArgument` for an address that is none.
+    /// `InvalidArgument` for an invalid address.
     pub fn checked(&self, address: &str, reply: &RawDocument) -> Result<()> {
         let broken = || {
             Error::io("the check failed", std::io::Error::from(std::io::ErrorKind::ConnectionReset))
@@ -65,11 +66,11 @@ impl Topology {
         Ok(())
     }
 
-    /// An operation failed on the server at `address`, on a connection of `generation`; none: of
-    /// the pool's current one.
+    /// Reports the failure of an operation on the server at `address`, on a connection of
+    /// `generation`; `None` means the pool's current one.
     ///
     /// # Errors
-    /// `InvalidArgument` for an address that is none; `InvalidResponse` for a reply that is none.
+    /// `InvalidArgument` for an invalid address; `InvalidResponse` for a malformed reply.
     pub fn failed(
         &self,
         address: &str,
@@ -98,7 +99,7 @@ impl Topology {
         Ok(())
     }
 
-    /// What is known.
+    /// The current description.
     pub fn description(&self) -> Arc<TopologyDescription> {
         self.inner.description()
     }
@@ -106,18 +107,19 @@ impl Topology {
     /// The generation of the pool of the server at `address`, if it belongs to the deployment.
     ///
     /// # Errors
-    /// `InvalidArgument` for an address that is none.
+    /// `InvalidArgument` for an invalid address.
     pub fn generation(&self, address: &str) -> Result<Option<u32>> {
         Ok(self.inner.generation(&ServerAddress::parse(address)?))
     }
 
-    /// What was told since this was last called.
+    /// The events since the last call.
     pub fn take_events(&self) -> Vec<SdamEvent> {
         std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// What the executor makes of a reply: the error of the command, else of its write concern.
+/// The error in a reply, as the executor finds it: that of the command, else that of its write
+/// concern.
 fn refusal(reply: &RawDocument) -> Result<Option<Error>> {
     let header = ReplyHeader::of(reply)?;
     Ok(match header.is_ok() {

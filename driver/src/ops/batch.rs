@@ -1,4 +1,4 @@
-//! How many statements fit into one command: by their number and by the size of the message.
+//! The statements that fit into one command, by their number and by the message size.
 
 use crate::error::Result;
 use crate::pool::ConnectionDescription;
@@ -6,15 +6,15 @@ use crate::wire::SequenceWriter;
 
 /// The statements of one command out of many.
 ///
-/// Which they are is known once the command has been written. A command that is sent again has the
-/// same statements: the server knows them by their positions.
+/// Their number is known once the command is encoded. A retry has the same statements, because the
+/// server identifies them by their index.
 pub(super) struct Batch {
     start: usize,
     end: Option<usize>,
 }
 
 impl Batch {
-    /// The statements from number `start` on.
+    /// The statements from index `start` on.
     pub(super) fn starting_at(start: usize) -> Self {
         Batch { start, end: None }
     }
@@ -24,19 +24,19 @@ impl Batch {
         self.start
     }
 
-    /// The first statement of the next command: the first of this one, if it has not been written.
+    /// The index of the first statement in the next command; that of this one before it is encoded.
     pub(super) fn end(&self) -> usize {
         self.end.unwrap_or(self.start)
     }
 
-    /// How many statements have been written.
+    /// The number of encoded statements.
     pub(super) fn len(&self) -> usize {
         self.end() - self.start
     }
 
-    /// Writes as many statements before number `total` as the server takes at once, at least one.
-    /// `append` appends statement number `index`, and may be asked twice for the same one. It gives
-    /// the number of bytes that the statements so far take elsewhere in the message.
+    /// Encodes the statements before index `total` that the server accepts in one command, at least
+    /// one. `append` encodes the statement `index`, possibly twice. It returns the size of the
+    /// statements so far in other parts of the message.
     ///
     /// # Errors
     /// Those of `append`.

@@ -1,4 +1,4 @@
-//! What `insert_one` and `insert_many` share: one document on its way into a message.
+//! The common part of `insert_one` and `insert_many`: encoding a document.
 
 use bson::{Bson, RawDocument};
 use serde::Serialize;
@@ -8,11 +8,10 @@ use crate::error::{Error, Result};
 use crate::object_id::new_object_id;
 use crate::wire::SequenceWriter;
 
-/// Appends `document` to `sequence`, giving it an `_id` as its first field if it has none, and
-/// returns the `_id`.
+/// Appends `document` to `sequence` and returns its `_id`. A document without `_id` gets one as its
+/// first field.
 ///
-/// `known` is the `_id` of the same document when it was written before: what is sent again must be
-/// the same.
+/// `known` is the `_id` of an earlier encoding. A retry must send the same one.
 pub(super) fn append<T: Serialize + ?Sized>(
     sequence: &mut SequenceWriter<'_>,
     document: &T,
@@ -44,12 +43,12 @@ pub(super) fn check_size(id: &Bson, size: usize, limit: usize) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid_argument(format!(
-        "the document with _id {id} takes {size} bytes, more than the {limit} that the server \
+        "the document with _id {id} has {size} bytes, more than the {limit} that the server \
          accepts (maxBsonObjectSize); split it"
     )))
 }
 
-/// The `_id` of a document that was just written.
+/// The `_id` of a document that was just encoded.
 pub(super) fn own_id(document: &[u8]) -> Result<Option<Bson>> {
     let document = RawDocument::from_bytes(document).map_err(Error::serialization)?;
     for element in document.iter_elements() {

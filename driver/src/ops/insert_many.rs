@@ -1,4 +1,4 @@
-//! `insert`, of many documents, in as many commands as the server's limits ask for.
+//! `insert` of many documents, in as many commands as the server's limits require.
 
 use std::borrow::Borrow;
 use std::marker::PhantomData;
@@ -13,7 +13,7 @@ use crate::error::{ErrorKind, InsertManyError};
 use crate::exec::{self, Complaints, Operation, RequestContext, Setting, Target, failure};
 use crate::results::InsertManyResult;
 
-/// Inserts many documents. Made by [`Collection::insert_many`].
+/// Inserts many documents. Returned by [`Collection::insert_many`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct InsertMany<'a, T, D, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
@@ -27,7 +27,8 @@ options! {
     InsertManyOptions, InsertManyOptionsBuilder for ['a, T, D, F: Mode] InsertMany<'a, T, D, F> {
         /// Skips document validation.
         bypass_document_validation: bool = "bypassDocumentValidation",
-        /// Ends the operation at the first document that is refused. Default: true. Otherwise all documents are tried.
+        /// Ends the operation at the first refused document. Default: true. Otherwise all documents
+        /// are attempted.
         ordered: bool,
         /// The write concern of each command.
         write_concern: WriteConcern,
@@ -52,11 +53,11 @@ impl<'a, T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a, F: Mo
 
     async fn execute(mut self) -> Result<InsertManyResult> {
         if self.documents.is_empty() {
-            return Err(Error::invalid_argument("there are no documents; give it at least one"));
+            return Err(Error::invalid_argument("there are no documents; give at least one"));
         }
         let on = self.on();
         let mut session = self.take_session();
-        // One for all commands.
+        // All commands share one deadline.
         let deadline = on.deadline(self.options());
         let options = self.options.as_deref();
         let ordered = options.and_then(|o| o.ordered).unwrap_or(true);
@@ -97,23 +98,23 @@ impl<'a, T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a, F: Mo
     }
 }
 
-/// What has become of the documents so far.
+/// The results so far.
 #[derive(Default)]
 struct Progress {
-    /// Of all documents that were written into a command.
+    /// The ids of all encoded documents.
     ids: Vec<Bson>,
-    /// What the server refused.
+    /// The refused documents.
     refused: InsertManyError,
-    /// The labels, the host and the reply of the first command of which something was refused.
+    /// The labels, the host and the reply of the first command with an error.
     failure: Option<Error>,
 }
 
 impl Progress {
-    /// Takes note of what the reply complains of; the command's first document is document `first`
-    /// of all. Tells whether documents were refused.
+    /// Records the errors of a reply. The command's first document has the index `first`. Returns
+    /// whether documents were refused.
     ///
     /// # Errors
-    /// `InvalidResponse` when the complaint has not the form that it should have.
+    /// `InvalidResponse` if the errors are malformed.
     fn note(&mut self, reply: &Reply<'_>, first: usize, count: usize) -> Result<bool> {
         let (header, document) = (reply.header(), reply.document());
         self.failure.get_or_insert_with(|| {
@@ -133,7 +134,7 @@ impl Progress {
         Ok(self.refused.write_errors.len() > before)
     }
 
-    /// All commands were answered, or the last of them refused a document of an ordered insert.
+    /// All commands have a reply, or the last one refused a document of an ordered insert.
     fn finish(mut self, ordered: bool) -> Result<InsertManyResult> {
         let sent = match self.refused.write_errors.first() {
             Some(first) if ordered => first.index,
@@ -148,8 +149,7 @@ impl Progress {
         Err(error)
     }
 
-    /// A command failed as a whole: what became of the `sent` documents before it is kept in the
-    /// error.
+    /// A command failed as a whole. The error keeps the results of the `sent` documents before it.
     fn stopped(self, sent: usize, error: Error) -> Error {
         if sent == 0 {
             return error;
@@ -157,7 +157,7 @@ impl Progress {
         Error::interrupted(ErrorKind::InsertMany(self.with_inserted(sent)), error)
     }
 
-    /// What was refused, and the `_id`s of those of the first `sent` documents that were not.
+    /// The refused documents, and the `_id`s of the others among the first `sent` documents.
     fn with_inserted(mut self, sent: usize) -> InsertManyError {
         let mut refused: Vec<usize> =
             self.refused.write_errors.iter().map(|error| error.index).collect();
@@ -169,7 +169,7 @@ impl Progress {
     }
 }
 
-/// One `insert` of as many documents as fit.
+/// One `insert` with as many documents as fit.
 struct InsertBatch<'a, T, D> {
     collection: &'a str,
     context: RequestContext<'a>,

@@ -16,7 +16,7 @@ on_both_apis! {
     database_aggregate_may_write
 }
 
-/// Ten documents out of no collection, on every server.
+/// A pipeline with ten documents from no collection, for every server version.
 fn ten() -> Vec<Document> {
     vec![
         doc! { "$currentOp": {} },
@@ -66,7 +66,7 @@ fn database_aggregate_may_write<F: Api>() {
     let observed = observed::<F>();
     let into = doc! { "db": &observed.name, "coll": "written" };
     let merge = ten().into_iter().chain([doc! { "$merge": { "into": into } }]);
-    // A batch size of zero would keep it from running.
+    // A batch size of zero would keep the server from running it.
     let cursor = F::end(observed.client.database("admin").aggregate(merge).batch_size(0)).unwrap();
     assert!(F::collect(cursor).unwrap().is_empty());
     let written = observed.database().collection::<Document>("written");

@@ -81,7 +81,7 @@ fn done(error: &Error) -> &BulkWriteResult {
     }
 }
 
-/// The positions of the models that were refused.
+/// The indexes of the refused models.
 fn refused(error: &Error) -> Vec<usize> {
     let mut positions: Vec<usize> = failed(error).write_errors.keys().copied().collect();
     positions.sort_unstable();
@@ -108,7 +108,7 @@ fn bulk_write_tells_ids_and_counts<F: Api>() {
     assert_eq!(result.inserted_ids.len(), 2);
     assert!(matches!(result.inserted_ids[&0], Bson::ObjectId(_)));
     assert_eq!(result.inserted_ids[&1], Bson::Int32(7));
-    // Of the last replacement, nothing is changed.
+    // The last replacement modifies nothing.
     assert_eq!((result.matched_count, result.modified_count), (4, 3));
     assert_eq!(result.upserted_count, 2);
     let upserted = [(4, Bson::Int32(100)), (5, Bson::Int32(200))];
@@ -350,7 +350,7 @@ fn too_large_model_is_named_by_its_position<F: Api>() {
     assert!(error.to_string().contains("model 1: "), "{error}");
 }
 
-/// The server closes the connection on `command` of the application `app`, so many times.
+/// The server closes the connection on `command` of the application `app`, `times` times.
 fn broken(app: &str, command: &str, times: i32) -> Document {
     doc! {
         "configureFailPoint": "failCommand", "mode": { "times": times },
@@ -375,7 +375,7 @@ fn broken_connection_leaves_exact_results<F: Api>() {
     assert_eq!(done(&error).inserted_ids, ids.into_iter().collect());
     assert_eq!(failed(&error).unconfirmed, [2, 3]);
     assert_eq!(failed(&error).unprocessed, [4, 5]);
-    // Unordered, the inserts go first.
+    // Unordered, so the inserts come first.
     let held = set.fail_point(primary, broken(&observed.name, "update", 1)).unwrap();
     let models = [increment_all(), delete(0), insert(2), increment(0), insert(1)];
     let error = F::end(coll.bulk_write(models).ordered(false)).unwrap_err();
@@ -385,7 +385,7 @@ fn broken_connection_leaves_exact_results<F: Api>() {
     assert_eq!(done(&error).inserted_ids, [(2, Bson::Int32(2))].into_iter().collect());
     assert_eq!(failed(&error).unconfirmed, [0, 3]);
     assert_eq!(failed(&error).unprocessed, [1]);
-    // One command with all models: it fails as other writes do.
+    // A single command with all models fails like other writes.
     let held = set.fail_point(primary, broken(&observed.name, "update", 1)).unwrap();
     let error = F::end(coll.bulk_write([increment_all()])).unwrap_err();
     drop(held);
@@ -444,7 +444,7 @@ fn dropped_bulk_write_leaves_nothing_behind() {
     assert_eq!(documents(&coll), [doc! { "_id": 0, "n": 1 }]);
 }
 
-/// Bulk writes go on while the primary is killed. What they tell is what is found then.
+/// Bulk writes continue while the primary is killed. Their results match the data afterwards.
 fn killed_primary_loses_and_repeats_nothing<F: Api>() {
     const ROUNDS_AFTER: usize = 40;
     let set = ReplicaSet::start(3).unwrap();
@@ -458,7 +458,7 @@ fn killed_primary_loses_and_repeats_nothing<F: Api>() {
     let is_killed = AtomicBool::new(false);
     let one = || UpdateOneModel::new(doc! { "_id": "one" }, doc! { "$inc": { "n": 1 } });
     let many = || UpdateManyModel::new(doc! { "_id": "many" }, doc! { "$inc": { "n": 1 } });
-    // How often each was confirmed, and how often that is not known.
+    // The numbers of confirmed and of unconfirmed writes.
     let (mut ones, mut manys) = ((0, 0), (0, 0));
     let (mut inserted, mut perhaps) = (Vec::new(), Vec::new());
     thread::scope(|scope| {
@@ -483,7 +483,7 @@ fn killed_primary_loses_and_repeats_nothing<F: Api>() {
                     (5 - in_doubt - failed.unprocessed.len(), in_doubt)
                 }
             };
-            // They are ordered.
+            // The models are ordered.
             let fate = |at| if at < done { 0 } else { usize::from(at >= done + in_doubt) + 1 };
             for (at, id) in [(0, ids[0]), (4, ids[1])] {
                 match fate(at) {

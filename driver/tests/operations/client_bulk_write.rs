@@ -1,4 +1,4 @@
-//! `bulk_write` on a client, as far as servers before 8.0 go.
+//! `bulk_write` on a client, with servers before 8.0.
 
 use driver::bson::{Document, doc};
 use driver::error::ErrorKind;

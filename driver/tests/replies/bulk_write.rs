@@ -1,5 +1,5 @@
-//! The bulk write of a client. The servers here are fakes: they show that replies are understood,
-//! not that a real server takes the command.
+//! `bulk_write` on a client, with fake servers. The tests check how replies are read, not whether a
+//! real server accepts the command.
 
 use std::sync::{Arc, Mutex};
 
@@ -25,11 +25,13 @@ fn models(count: i32) -> Vec<WriteModel> {
         .collect()
 }
 
-/// The reply to a `bulkWrite`: `numbers` are those of errors, inserts, matches, changes, upserts.
+/// The reply to a `bulkWrite`. `numbers` are those of errors, inserts, matches, changes and
+/// upserts.
 fn reply(numbers: [i32; 5], id: i64, batch: Vec<Document>) -> Document {
     let [errors, inserted, matched, modified, upserted] = numbers;
     doc! {
-        "ok": 1, "nErrors": errors, "nInserted": inserted, "nMatched": matched, "nModified": modified,
+        "ok": 1, "nErrors": errors, "nInserted": inserted, "nMatched": matched,
+        "nModified": modified,
         "nUpserted": upserted, "nDeleted": 0,
         "cursor": { "id": id, "ns": "admin.$cmd.bulkWrite", "firstBatch": batch },
     }
@@ -40,7 +42,7 @@ fn next_batch(batch: Vec<Document>) -> Document {
     doc! { "ok": 1, "cursor": cursor }
 }
 
-/// A server that gives these answers, one after the other, and notes what it was asked.
+/// A server with these consecutive replies, which records its commands.
 fn server(answers: Vec<Answer>) -> (FakeServer, Arc<Mutex<Vec<String>>>) {
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
     let note = Arc::clone(&asked);

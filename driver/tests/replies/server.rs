@@ -136,7 +136,8 @@ fn name_of(body: &[u8], opcode: i32) -> String {
 fn greeting(max_wire_version: i32) -> Document {
     doc! {
         "ok": 1, "isWritablePrimary": true, "ismaster": true, "helloOk": true,
-        "minWireVersion": 0, "maxWireVersion": max_wire_version, "maxBsonObjectSize": 16 * 1024 * 1024,
+        "minWireVersion": 0, "maxWireVersion": max_wire_version,
+        "maxBsonObjectSize": 16 * 1024 * 1024,
         "maxMessageSizeBytes": 48_000_000, "maxWriteBatchSize": 100_000,
     }
 }

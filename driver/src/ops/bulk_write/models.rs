@@ -1,11 +1,11 @@
-//! The models of a bulk write: what is refused, and in which order they travel.
+//! The models of a bulk write: their validation and their order.
 
 use crate::error::{Error, Result};
 use crate::ops::command::On;
 use crate::ops::{replace_one, update};
 use crate::options::{ModelDocument, WriteModel};
 
-/// The command that a model travels in.
+/// The command of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Insert,
@@ -25,10 +25,10 @@ impl Kind {
     }
 }
 
-/// Refuses what no server would take, before anything is sent.
+/// Refuses invalid models before anything is sent.
 ///
 /// # Errors
-/// `InvalidArgument`, with the position of the model.
+/// `InvalidArgument` with the index of the model.
 pub(super) fn check(models: &[WriteModel], on: On<'_>) -> Result<()> {
     check_number(models)?;
     let collection = on.collection.unwrap_or_default();
@@ -47,10 +47,10 @@ pub(super) fn check(models: &[WriteModel], on: On<'_>) -> Result<()> {
 }
 
 /// # Errors
-/// `InvalidArgument` where there are no models.
+/// `InvalidArgument` if there are no models.
 pub(in crate::ops) fn check_number(models: &[WriteModel]) -> Result<()> {
     match models {
-        [] => Err(Error::invalid_argument("there are no models; give it at least one")),
+        [] => Err(Error::invalid_argument("there are no models; give at least one")),
         [..] => Ok(()),
     }
 }
@@ -73,11 +73,11 @@ pub(in crate::ops) fn check_model(model: &WriteModel) -> Result<()> {
     }
 }
 
-/// In which order the models travel.
+/// The order of the models.
 pub(super) struct Plan {
-    /// The positions of the models.
+    /// The indexes of the models.
     pub(super) order: Vec<usize>,
-    /// Where a run of models of one kind ends, and of which kind it is.
+    /// The kind and the end of each run of models of one kind.
     runs: Vec<(Kind, usize)>,
 }
 
@@ -85,7 +85,7 @@ impl Plan {
     pub(super) fn of(models: &[WriteModel], ordered: bool) -> Self {
         let mut order: Vec<usize> = (0..models.len()).collect();
         if !ordered {
-            // Stable: models of one kind stay in the caller's order.
+            // A stable sort, so models of one kind stay in the caller's order.
             order.sort_by_key(|index| Kind::of(&models[*index]));
         }
         let mut runs: Vec<(Kind, usize)> = Vec::new();
@@ -99,16 +99,15 @@ impl Plan {
         Plan { order, runs }
     }
 
-    /// The kind of the model that is number `at` in the order, and where its run ends.
+    /// The kind of the model at `at` in the order, and the end of its run.
     pub(super) fn run_at(&self, at: usize) -> (Kind, usize) {
         let run = self.runs.partition_point(|(_, end)| *end <= at);
         self.runs.get(run).copied().unwrap_or((Kind::Insert, self.order.len()))
     }
 
-    /// Whether a command that begins with number `at` of a run may carry a model that the server
-    /// cannot tell from its repetition.
+    /// Whether a command that begins at `at` in a run may contain a model that is not retryable.
     ///
-    /// Where the command ends is known once it has been written. No server takes more statements
+    /// The end of the command is known only after its encoding. No server accepts more statements
     /// than these at once.
     pub(super) fn has_multi(&self, models: &[WriteModel], at: usize, end: usize) -> bool {
         const MAX_WRITE_BATCH_SIZE: usize = 100_000;

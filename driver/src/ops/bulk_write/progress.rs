@@ -1,4 +1,4 @@
-//! What has become of the models of a bulk write so far.
+//! The results of a bulk write so far.
 
 use bson::Bson;
 
@@ -11,16 +11,16 @@ use crate::exec::{Reply, failure};
 use crate::ops::update;
 use crate::results::BulkWriteResult;
 
-/// What has become of the models so far.
+/// The results of the models so far.
 pub(super) struct Progress {
     ordered: bool,
     result: BulkWriteResult,
-    /// How many models have been done.
+    /// The number of successful models.
     succeeded: usize,
-    /// How many models, in the order in which they travel, have been tried.
+    /// The number of attempted models, in their order.
     tried: usize,
     refused: BulkWriteError,
-    /// The labels, the host and the reply of the first command of which something was refused.
+    /// The labels, the host and the reply of the first command with an error.
     failure: Option<Error>,
 }
 
@@ -40,12 +40,10 @@ impl Progress {
         !self.refused.write_errors.is_empty()
     }
 
-    /// Takes note of the reply to a command with these `models`. `ids` are those of the documents
-    /// of an `insert`.
+    /// Records the reply to a command with these `models`. `ids` are those of an `insert`.
     ///
     /// # Errors
-    /// `InvalidResponse` when the reply has not the form that it should have. Nothing has been
-    /// noted then.
+    /// `InvalidResponse` if the reply is malformed. Nothing is recorded then.
     pub(super) fn note(
         &mut self,
         kind: Kind,
@@ -69,7 +67,7 @@ impl Progress {
         }
         let mut refused: Vec<usize> = errors.iter().map(|error| error.index).collect();
         refused.sort_unstable();
-        // An ordered command ends with the first model that is refused.
+        // An ordered command ends at the first refused model.
         let tried = match refused.first() {
             Some(first) if self.ordered => first + 1,
             _ => models.len(),
@@ -82,7 +80,7 @@ impl Progress {
                 self.result.inserted_ids.extend(done.map(|(at, id)| (models[at], id)));
             }
             Kind::Update => {
-                // The server counts an inserted document among those that matched.
+                // The server counts upserted documents as matched.
                 self.result.matched_count += n.saturating_sub(upserted.len() as u64);
                 self.result.modified_count += header.n_modified();
                 self.result.upserted_count += upserted.len() as u64;
@@ -101,7 +99,7 @@ impl Progress {
         Ok(())
     }
 
-    /// All commands were answered, or the last of them refused a model of an ordered bulk write.
+    /// All commands have a reply, or the last one refused a model of an ordered bulk write.
     pub(super) fn finish(mut self, order: &[usize]) -> Result<BulkWriteResult> {
         let Some(mut error) = self.failure.take() else { return Ok(self.result) };
         let tried = self.tried;
@@ -109,11 +107,11 @@ impl Progress {
         Err(error)
     }
 
-    /// The command with the models from number `start` to `end` of the `order` failed as a whole:
-    /// what became of the models is kept in the error.
+    /// The command with the models from `start` to `end` of the `order` failed as a whole. The
+    /// error keeps the results of the models.
     pub(super) fn stopped(self, error: Error, order: &[usize], start: usize, end: usize) -> Error {
         let sent = if is_unsent(&error) { start } else { end };
-        // Where all models share one fate, the error says all.
+        // If all models have the same result, the error itself is enough.
         if start == 0 && (sent == 0 || sent == order.len()) {
             return error;
         }
@@ -137,8 +135,7 @@ impl Progress {
     }
 }
 
-/// Whether `error` ended a command before any of it was sent, or the server says that it did
-/// nothing.
+/// Whether the command of `error` was not sent, or the server reports that it had no effect.
 pub(in crate::ops) fn is_unsent(error: &Error) -> bool {
     error.has_label(NO_WRITES_PERFORMED)
         || matches!(

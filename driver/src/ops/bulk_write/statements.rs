@@ -20,11 +20,11 @@ pub(super) struct Statements<'a> {
     pub(super) kind: Kind,
     pub(super) models: &'a [WriteModel],
     pub(super) plan: &'a Plan,
-    /// Where the run of models of this kind ends.
+    /// The end of the run of models of this kind.
     pub(super) end: usize,
     pub(super) batch: Batch,
     pub(super) has_multi: bool,
-    /// The `_id`s of the documents that have been written into an `insert`.
+    /// The `_id`s of the documents in an `insert`.
     pub(super) ids: Vec<Bson>,
     pub(super) ordered: bool,
     pub(super) options: Option<&'a CollectionBulkWriteOptions>,
@@ -97,7 +97,7 @@ impl Operation for Statements<'_> {
     }
 }
 
-/// Appends the document of an insert, the one that is number `at` in its command.
+/// Appends the document of an insert, the one at index `at` of its command.
 fn append_document(
     sequence: &mut SequenceWriter<'_>,
     document: &ModelDocument,

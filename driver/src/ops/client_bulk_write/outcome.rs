@@ -1,5 +1,5 @@
-//! What has become of the models of a client's bulk write so far (specification "Bulk Write",
-//! sections "Handling the bulkWrite Server Response" and "Handling Errors").
+//! The results of a client's bulk write so far (specification "Bulk Write", sections "Handling the
+//! bulkWrite Server Response" and "Handling Errors").
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,19 +19,19 @@ use crate::results::{
 };
 use crate::wire::scan::whole;
 
-/// The result of a bulk write: numbers alone, or the result of each write as well.
+/// The result type of a bulk write: the summary, or also the result of each write.
 pub(super) trait Outcome: Default + Send + 'static {
     const VERBOSE: bool;
 
     fn summary(&mut self) -> &mut SummaryBulkWriteResult;
 
-    /// A write was done.
+    /// Records a successful write.
     fn done(&mut self, index: usize, write: Write);
 
     fn partial(self) -> PartialBulkWriteResult;
 }
 
-/// What a single write did.
+/// The result of a single write.
 pub(super) enum Write {
     Insert(InsertOneResult),
     Update(UpdateResult),
@@ -72,19 +72,19 @@ impl Outcome for VerboseBulkWriteResult {
     }
 }
 
-/// What has become of the models so far.
+/// The results of the models so far.
 pub(super) struct Progress<'a, R> {
     models: &'a [WriteModel],
     ordered: bool,
     result: R,
-    /// Whether a write is known to have been done.
+    /// Whether a write is known to have succeeded.
     succeeded: bool,
     refused: BulkWriteError,
-    /// The models of the command whose results are being read that were told of.
+    /// The models of the current command with a result.
     told: Vec<usize>,
-    /// How many errors its results must still tell.
+    /// The number of errors that its results must still contain.
     errors_left: i64,
-    /// The labels, the host and the reply of the first command of which something was refused.
+    /// The labels, the host and the reply of the first command with an error.
     failure: Option<Error>,
 }
 
@@ -106,13 +106,11 @@ impl<'a, R: Outcome> Progress<'a, R> {
         !self.refused.write_errors.is_empty()
     }
 
-    /// Takes note of the reply to the command with the models of `range`, and reads its results to
-    /// the end.
+    /// Records the reply to the command with the models of `range`, and reads all its results.
     ///
     /// # Errors
-    /// `InvalidResponse` when the reply or a result has not the form that it should have; those of
-    /// `getMore`.
-    #[expect(clippy::too_many_arguments, reason = "what one command leaves behind")]
+    /// `InvalidResponse` if the reply or a result is malformed; those of `getMore`.
+    #[expect(clippy::too_many_arguments, reason = "the state of one command")]
     pub(super) async fn note(
         &mut self,
         core: &Arc<Core>,
@@ -162,7 +160,7 @@ impl<'a, R: Outcome> Progress<'a, R> {
         total.upserted_count += summary.upserted_count;
         total.deleted_count += summary.deleted_count;
         self.refused.write_concern_errors.extend(concern);
-        // Of an ordered command, the position of its error tells more.
+        // For an ordered command, the index of its error gives the exact number.
         self.succeeded |= errors == 0 || (!self.ordered && errors < models as i64);
         self.errors_left = errors;
         self.told.clear();
@@ -178,7 +176,7 @@ impl<'a, R: Outcome> Progress<'a, R> {
         let at = usize::try_from(number(result, "idx")?).ok().filter(|at| *at < range.len());
         let Some(at) = at else {
             return Err(Error::invalid_response(format!(
-                "one of its results is of no model of the {} that were sent",
+                "one of its results belongs to none of the {} models that were sent",
                 range.len()
             )));
         };
@@ -212,7 +210,7 @@ impl<'a, R: Outcome> Progress<'a, R> {
             }
             WriteModel::UpdateOne(_) | WriteModel::UpdateMany(_) | WriteModel::ReplaceOne(_) => {
                 let upserted_id = upserted_id(result)?;
-                // The server counts an inserted document among those that matched.
+                // The server counts an upserted document as matched.
                 let matched_count = if upserted_id.is_some() { 0 } else { n };
                 let modified_count = count(result, "nModified")?;
                 Write::Update(UpdateResult { matched_count, modified_count, upserted_id })
@@ -222,8 +220,8 @@ impl<'a, R: Outcome> Progress<'a, R> {
         Ok(())
     }
 
-    /// All commands were answered up to model number `end`, or the last of them refused a model of
-    /// an ordered bulk write.
+    /// All commands have a reply up to the model at `end`, or the last one refused a model of an
+    /// ordered bulk write.
     pub(super) fn finish(mut self, end: usize) -> Result<R> {
         let Some(mut error) = self.failure.take() else { return Ok(self.result) };
         let refused = self.refused.write_errors.keys().max().filter(|_| self.ordered);
@@ -232,11 +230,11 @@ impl<'a, R: Outcome> Progress<'a, R> {
         Err(error)
     }
 
-    /// The command with the models from number `start` to `end` failed as a whole: what became of
-    /// the models is kept in the error.
+    /// The command with the models from `start` to `end` failed as a whole. The error keeps the
+    /// results of the models.
     pub(super) fn stopped(self, error: Error, start: usize, end: usize) -> Error {
         let sent = if is_unsent(&error) { start } else { end };
-        // Where all models share one fate, the error says all.
+        // If all models have the same result, the error itself is enough.
         if start == 0 && (sent == 0 || sent == self.models.len()) {
             return error;
         }
@@ -244,8 +242,8 @@ impl<'a, R: Outcome> Progress<'a, R> {
         Error::interrupted(ErrorKind::BulkWrite(failed), error)
     }
 
-    /// The command with the models from number `start` to `end` was answered, and its results could
-    /// not be read to the end.
+    /// The command with the models from `start` to `end` has a reply, but not all its results could
+    /// be read.
     pub(super) fn unread(mut self, error: Error, start: usize, end: usize) -> Error {
         let told = std::mem::take(&mut self.told);
         let is_in_doubt = |index: &usize| !told.contains(index);
@@ -267,11 +265,13 @@ impl<'a, R: Outcome> Progress<'a, R> {
     }
 }
 
-/// The `_id` of the document that an update inserted.
+/// The `_id` of the upserted document.
 fn upserted_id(result: &RawDocument) -> Result<Option<Bson>> {
     let Some(upserted) = result.get("upserted").map_err(malformed)? else { return Ok(None) };
     let RawBsonRef::Document(upserted) = upserted else {
-        return Err(Error::invalid_response("the upserted of one of its results is no document"));
+        return Err(Error::invalid_response(
+            "the upserted of one of its results is not a document",
+        ));
     };
     match upserted.get("_id").map_err(malformed)? {
         Some(id) => Ok(Some(decode::value(upserted.as_bytes(), id).map_err(malformed)?)),
@@ -279,7 +279,7 @@ fn upserted_id(result: &RawDocument) -> Result<Option<Bson>> {
     }
 }
 
-/// A number, of whichever numeric type.
+/// An integer in any numeric BSON type.
 fn number(document: &RawDocument, key: &str) -> Result<i64> {
     let number = match document.get(key).map_err(malformed)? {
         Some(RawBsonRef::Int32(n)) => Some(n.into()),
@@ -287,7 +287,7 @@ fn number(document: &RawDocument, key: &str) -> Result<i64> {
         Some(RawBsonRef::Double(n)) => whole(n),
         _ => None,
     };
-    number.ok_or_else(|| Error::invalid_response(format!("it has no {key} that is a whole number")))
+    number.ok_or_else(|| Error::invalid_response(format!("it has no integer {key}")))
 }
 
 fn count(document: &RawDocument, key: &str) -> Result<u64> {
