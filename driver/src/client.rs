@@ -4,6 +4,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use bson::Document;
+
 use crate::database::Database;
 use crate::deadline::Deadline;
 use crate::description::TopologyDescription;
@@ -12,7 +14,7 @@ use crate::exec::Core;
 use crate::mode::{Async, Blocking, Mode};
 use crate::ops::command::On;
 use crate::ops::{
-    BulkWrite, ListDatabases, ListNames, ListSpecifications, Shutdown, WarmConnectionPool,
+    BulkWrite, ListDatabases, ListNames, ListSpecifications, Shutdown, WarmConnectionPool, Watch,
 };
 use crate::options::{
     ClientOptions, DatabaseOptions, DriverInfo, ReadConcern, SelectionCriteria, WriteConcern,
@@ -200,8 +202,8 @@ impl<F: Mode> Client<F> {
     /// ```
     ///
     /// # Cancel safety
-    /// Dropped while it runs, sessions may stay on the servers until they expire; the client is
-    /// usable until it is shut down.
+    /// Dropped while it runs, sessions may stay on the servers until they expire. Dropped cursors
+    /// are ended all the same. The client stays usable until it is shut down.
     pub fn shutdown(self) -> Shutdown<F> {
         Shutdown::new(self)
     }
@@ -237,6 +239,33 @@ impl<F: Mode> Client<F> {
     /// ```
     pub fn warm_connection_pool(&self) -> WarmConnectionPool<'_, F> {
         WarmConnectionPool::new(self)
+    }
+
+    /// The changes of all databases, but for `admin`, `config` and `local`, as they happen.
+    ///
+    /// Change streams need a replica set or a sharded cluster, and the read concern `majority` or
+    /// none. This is to be preferred to an aggregation with a `$changeStream` stage: the stream is
+    /// resumed where that would end.
+    ///
+    /// # Errors
+    /// `Command` when the server refuses, such as with code 40573 where it is no replica set; and
+    /// those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it leaves nothing behind.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # fn example(client: driver::sync::Client) -> driver::Result<()> {
+    /// for event in client.watch().run()? {
+    ///     let event = event?;
+    ///     println!("{:?} in {:?}", event.operation_type, event.ns);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn watch(&self) -> Watch<'_, Document, F> {
+        Watch::cluster(self.on())
     }
 
     /// The database `name`. Nothing is asked of a server.

@@ -641,6 +641,37 @@ impl<T, F: Mode> Collection<T, F> {
         Aggregate::new(self.on(), pipeline.into_iter().collect())
     }
 
+    /// The changes of this collection, as they happen.
+    ///
+    /// Change streams need a replica set or a sharded cluster, and the read concern `majority` or
+    /// none. This is to be preferred to an aggregation with a `$changeStream` stage: the stream is
+    /// resumed where that would end.
+    ///
+    /// # Errors
+    /// `Command` when the server refuses, such as with code 40573 where it is no replica set; and
+    /// those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it leaves nothing behind.
+    ///
+    /// # Example
+    /// ```no_run
+    /// use driver::bson::{Document, doc};
+    ///
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let inserts = [doc! { "$match": { "operationType": "insert" } }];
+    /// let mut stream = monkeys.watch().pipeline(inserts).await?;
+    /// while let Some(event) = stream.try_next().await? {
+    ///     println!("{:?}: {:?}", event.operation_type, event.full_document);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn watch(&self) -> Watch<'_, T, F> {
+        Watch::new(self.on())
+    }
+
     /// The distinct values of the field `field_name` among the documents that match `filter`.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! time straight from it. The next batch is fetched when this one is used up, from the member that
 //! holds the cursor.
 
+mod batches;
 mod fetch;
 mod kills;
 mod raw;
@@ -20,8 +21,13 @@ use futures_core::Stream;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub use self::batches::{
+    RawBatch, RawBatchCursor, SessionRawBatchCursor, SessionRawBatchCursorIter,
+    SessionRawBatchCursorStream,
+};
+pub(crate) use self::fetch::{Fetch, Pace, Sent};
 pub(crate) use self::kills::flush as flush_kills;
-pub(crate) use self::raw::{GetMoreOptions, RawCursor};
+pub(crate) use self::raw::{GetMoreOptions, RawCursor, SpareSession};
 pub use self::session::SessionCursor;
 pub use self::stream::{SessionCursorIter, SessionCursorStream};
 use crate::error::Result;
@@ -32,21 +38,34 @@ use crate::rt::block_on;
 ///
 /// In the async API a [`Stream`], in the blocking one an [`Iterator`]; in both,
 /// [`advance`](Cursor::advance) and [`current`](Cursor::current) give the documents undecoded,
-/// without a copy.
+/// without a copy. [`next`](Cursor::next), [`try_next`](Cursor::try_next) and
+/// [`try_collect`](Cursor::try_collect) need no other crate.
+///
+/// ```no_run
+/// # use driver::bson::{Document, doc};
+/// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+/// let mut cursor = monkeys.find(doc! {}).await?;
+/// while let Some(monkey) = cursor.try_next().await? {
+///     println!("{monkey}");
+/// }
+/// let all: Vec<Document> = monkeys.find(doc! {}).await?.try_collect().await?;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// Dropped before its end, it is ended on the server too, in the background: cursors that are
-/// dropped in numbers are ended together. Where requests hold all connections, they are ended when
-/// one comes back within ten minutes. What is left then is ended when the client is shut
-/// down, or by the server when the cursor's session expires (half an hour without use, by default).
+/// dropped in numbers are ended together. Where no connection can be had, the client tries again
+/// until one can. Without that, the server ends the cursor when its session expires (half an hour
+/// without use, by default).
 ///
 /// # Timeouts
 /// The `timeout` of the operation bounds each step as a whole; without one, that of the collection,
 /// the database or the client (`timeoutMS`) does. It holds however many empty batches a tailable
 /// cursor gets in that time. It may end up to half a second earlier, where the next reply would not
-/// come in time. A step that ends between two batches with a timeout leaves the cursor open: the
-/// next step waits again. One that ends later, while it waits for a connection or a reply, ends the
-/// cursor. For a stream the time runs from the poll that asked for a batch to the next document,
-/// even if `next` was dropped in between: the stream cannot know.
+/// come in time. A step that gets no connection, or ends between two batches with a timeout, leaves
+/// the cursor open: the next step tries again. One that ends while it waits for a reply ends the
+/// cursor. For the methods of [`Stream`] the time runs from the poll that asked for a batch to the
+/// next document, even if their future was dropped in between: a stream cannot know.
 ///
 /// Named through its API: [`driver::Cursor`](crate::Cursor) and
 /// [`driver::sync::Cursor`](crate::sync::Cursor).
@@ -105,12 +124,43 @@ impl<T> Cursor<T, Async> {
     /// Makes the next document the current one. False when there is none.
     ///
     /// # Errors
-    /// Those of every operation when the next batch cannot be had; the cursor ends with that.
-    /// `Timeout` when the time limit of the step passes (see [`Cursor`], "Timeouts"). A step
-    /// that ends between two batches leaves the cursor open.
+    /// Those of every operation when the next batch cannot be had. The cursor ends with that,
+    /// unless nothing was sent (see [`Cursor`], "Timeouts").
     pub async fn advance(&mut self) -> Result<bool> {
-        self.raw.begin_step();
-        std::future::poll_fn(|cx| self.raw.poll_advance(cx)).await
+        self.raw.advance_in(None).await
+    }
+
+    /// The next document; none at the end.
+    ///
+    /// # Errors
+    /// As [`advance`](Self::advance), and `BsonDeserialization` when it is no `T`.
+    pub async fn next(&mut self) -> Option<Result<T>>
+    where
+        T: DeserializeOwned,
+    {
+        self.raw.next_document(None).await
+    }
+
+    /// As [`next`](Self::next), for use with `?`.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub async fn try_next(&mut self) -> Result<Option<T>>
+    where
+        T: DeserializeOwned,
+    {
+        self.raw.next_document(None).await.transpose()
+    }
+
+    /// All documents that are left.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next); what was read before is lost.
+    pub async fn try_collect<C: Default + Extend<T>>(mut self) -> Result<C>
+    where
+        T: DeserializeOwned,
+    {
+        self.raw.collect(None).await
     }
 }
 
@@ -118,14 +168,35 @@ impl<T> Cursor<T, Blocking> {
     /// Makes the next document the current one. False when there is none.
     ///
     /// # Errors
-    /// Those of every operation when the next batch cannot be had; the cursor ends with that.
-    /// `Timeout` when the time limit of the step passes (see [`Cursor`], "Timeouts"). A step
-    /// that ends between two batches leaves the cursor open.
+    /// Those of every operation when the next batch cannot be had. The cursor ends with that,
+    /// unless nothing was sent (see [`Cursor`], "Timeouts").
     pub fn advance(&mut self) -> Result<bool> {
         if self.raw.advance_within_batch()? {
             return Ok(true);
         }
         block_on(self.raw.advance_in(None))
+    }
+
+    /// The next document; none at the end. As the iterator's `next`, for use with `?`.
+    ///
+    /// # Errors
+    /// As [`advance`](Self::advance), and `BsonDeserialization` when it is no `T`.
+    pub fn try_next(&mut self) -> Result<Option<T>>
+    where
+        T: DeserializeOwned,
+    {
+        self.next().transpose()
+    }
+
+    /// All documents that are left.
+    ///
+    /// # Errors
+    /// As [`try_next`](Self::try_next); what was read before is lost.
+    pub fn try_collect<C: Default + Extend<T>>(mut self) -> Result<C>
+    where
+        T: DeserializeOwned,
+    {
+        block_on(self.raw.collect(None))
     }
 }
 
@@ -133,11 +204,7 @@ impl<T: DeserializeOwned> Stream for Cursor<T, Async> {
     type Item = Result<T>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.raw.poll_advance(cx).map(|advanced| match advanced {
-            Ok(true) => Some(self.raw.decode()),
-            Ok(false) => None,
-            Err(error) => Some(Err(error)),
-        })
+        self.raw.poll_next_document(None, cx)
     }
 }
 

@@ -229,6 +229,36 @@ impl<F: Mode> Database<F> {
         Aggregate::new(self.on(), pipeline.into_iter().collect())
     }
 
+    /// The changes of this database, as they happen.
+    ///
+    /// Change streams need a replica set or a sharded cluster, and the read concern `majority` or
+    /// none. This is to be preferred to an aggregation with a `$changeStream` stage: the stream is
+    /// resumed where that would end.
+    ///
+    /// # Errors
+    /// `Command` when the server refuses, such as with code 40573 where it is no replica set; and
+    /// those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it leaves nothing behind.
+    ///
+    /// # Example
+    /// ```no_run
+    /// use driver::options::FullDocumentType;
+    ///
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let zoo = client.database("zoo");
+    /// let mut stream = zoo.watch().full_document(FullDocumentType::UpdateLookup).await?;
+    /// while let Some(event) = stream.try_next().await? {
+    ///     println!("{:?}: {:?}", event.operation_type, event.full_document);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn watch(&self) -> Watch<'_, Document, F> {
+        Watch::new(self.on())
+    }
+
     /// Creates the collection `name`; with [`view_on`](CreateCollection::view_on), a view. A plain
     /// collection need not be created: it comes into being with its first document.
     ///

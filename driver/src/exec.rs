@@ -2,7 +2,7 @@
 //!
 //! Select a server, check a connection out, write the command straight into the connection's
 //! buffer, one write, one read, and look at what the reply says; then decode from the same buffer,
-//! and check the connection in. No task is spawned, nothing is cloned, and no lock is taken but the
+//! and check the connection in. The executor spawns no task, nothing is cloned, and no lock is taken but the
 //! pool's and, for as long as it takes to pop a value, that of the idle server sessions.
 //!
 //! | question | file |
@@ -39,7 +39,7 @@ mod timeout;
 
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use threadwatch::ForkGeneration;
 
@@ -175,6 +175,16 @@ impl Drop for ClientInner {
     }
 }
 
+/// A client that background work looks for, and does not keep alive.
+pub(crate) struct WeakCore(Weak<ClientInner>);
+
+impl WeakCore {
+    /// The client, outside of any request, unless all its handles are gone.
+    pub(crate) fn upgrade(&self) -> Option<Core> {
+        Some(Core { inner: self.0.upgrade()?, request: None })
+    }
+}
+
 impl Core {
     /// # Errors
     /// `InvalidArgument` when the options contradict each other.
@@ -208,9 +218,9 @@ impl Core {
         Core { inner: Arc::clone(&self.inner), request: None }
     }
 
-    /// Whether nobody else holds the client.
-    pub(crate) fn is_last_handle(&self) -> bool {
-        Arc::strong_count(&self.inner) == 1
+    /// The same client outside of any request, without keeping it alive.
+    pub(crate) fn downgrade(&self) -> WeakCore {
+        WeakCore(Arc::downgrade(&self.inner))
     }
 
     /// Whether both are of one client.

@@ -32,8 +32,8 @@
 //! match its [`kind`](Error::kind).
 //!
 //! Reads, and writes that can be told from their repetition, are sent once more by the client
-//! itself when a connection breaks or the primary changes (`retryReads`, `retryWrites`). What
-//! outlasts that is for the caller, and a write can always be made safe to try again: give the
+//! itself when a connection breaks or the primary changes (`retryReads`, `retryWrites`); with a
+//! `timeout`, as often as fits into it. What outlasts that is for the caller, and a write can always be made safe to try again: give the
 //! document its `_id` before the first attempt, and take
 //! [`is_duplicate_key`](Error::is_duplicate_key) for "it was written". The example `mabel` does so
 //! under `kill -9`.
@@ -110,6 +110,7 @@
 #[macro_use]
 mod builder;
 
+pub mod change_stream;
 pub mod client;
 pub mod collection;
 #[cfg(feature = "conformance")]
@@ -168,6 +169,8 @@ pub mod action {
     pub use crate::ops::*;
 }
 
+/// A change stream of an async client.
+pub type ChangeStream<T> = change_stream::ChangeStream<T, Async>;
 /// The async client.
 pub type Client = client::Client<Async>;
 /// A session of an async client.
@@ -178,5 +181,7 @@ pub type Collection<T> = collection::Collection<T, Async>;
 pub type Cursor<T> = cursor::Cursor<T, Async>;
 /// A database of an async client.
 pub type Database = database::Database<Async>;
+/// A change stream of an async client, within a session.
+pub type SessionChangeStream<T> = change_stream::SessionChangeStream<T, Async>;
 /// A cursor of an async client, within a session.
 pub type SessionCursor<T> = cursor::SessionCursor<T, Async>;

@@ -46,6 +46,11 @@
 //! | `array_filters`, `collation` and `hint` of a model are BSON | they are `Vec<Document>`, [`Collation`](crate::options::Collation) and [`Hint`](crate::options::Hint), as in other options |
 //! | `PartialBulkWriteResult` is of a client | it has a variant for the bulk write of a collection; [`BulkWriteError`](crate::error::BulkWriteError) also tells which models were not tried, and of which it is not known |
 //! | plans by `run_command(doc! { "explain": .. })` | [`explain()`](crate::ops::Find::explain) on reads and writes |
+//! | `cursor.next()`, `try_next()`, `try_collect()` by `futures` | the same, and without it: cursors have them on both APIs |
+//! | `find(..).batch()` in the async API | on both APIs: [`Find::batch`](crate::ops::Find::batch) |
+//! | each batch is fetched when it is needed | the same, or ahead: [`prefetch(true)`](crate::ops::Find::prefetch) |
+//! | a failed resumption ends a change stream | a network error or a timeout does not: the next step tries again |
+//! | fragments of `$changeStreamSplitLargeEvent` come one by one | they come as one event |
 //! | `Aggregate<'a, Session, T>` | [`Aggregate<'a, T, F, S>`](crate::ops::Aggregate) |
 //! | `and_run2` takes an async closure, and its future cannot be spawned everywhere | it can: [`and_run2`](crate::session::StartTransaction::and_run2) takes an async closure that borrows, and its error is of your own type; where that type is unclear, name it: `Ok::<_, driver::Error>(())` |
 //! | `sync`: `and_run(closure)` | the same, and [`and_run2`](crate::session::StartTransaction::and_run2) with an error of your own type |
@@ -54,9 +59,7 @@
 //!
 //! | of | is missing |
 //! |---|---|
-//! | [`Client`](crate::Client) | `watch` |
-//! | [`Database`](crate::Database) | `watch`, `gridfs_bucket` |
-//! | [`Collection`](crate::Collection) | `watch` |
+//! | [`Database`](crate::Database) | `gridfs_bucket` |
 //! | the crate | client-side encryption |
 //!
 //! What has no method of its own can be asked for by

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 mod batch;
+mod batches;
 pub(crate) mod command;
 pub(crate) mod fields;
 mod insert;
@@ -53,8 +54,10 @@ mod specification;
 mod update;
 mod update_search_index;
 mod warm_connection_pool;
+pub(crate) mod watch;
 
 pub use self::aggregate::{Aggregate, AggregateOptions, AggregateOptionsBuilder};
+pub use self::batches::Batches;
 pub use self::bulk_write::{
     CollectionBulkWrite, CollectionBulkWriteOptions, CollectionBulkWriteOptionsBuilder,
 };
@@ -122,6 +125,10 @@ pub use self::update_search_index::{
     UpdateSearchIndex, UpdateSearchIndexOptions, UpdateSearchIndexOptionsBuilder,
 };
 pub use self::warm_connection_pool::WarmConnectionPool;
+pub use self::watch::{
+    ChangeStreamOptions, ChangeStreamOptionsBuilder, FullDocumentBeforeChangeType,
+    FullDocumentType, Watch,
+};
 
 /// The future of an operation of the async API.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -265,7 +265,13 @@ impl Pool {
         self.shared.generation()
     }
 
-    /// Whether the pool, or the service that `generation` counts for, was cleared since.
+    /// Whether one who asked now would take one of a bounded number of places in the wait queue.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.shared.is_crowded()
+    }
+
+    /// Whether the pool is closed, or it or the service that `generation` counts for was cleared
+    /// since.
     pub(crate) fn is_stale(&self, generation: Generation) -> bool {
         self.shared.is_stale(generation)
     }

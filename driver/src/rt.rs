@@ -126,9 +126,13 @@ impl Runtime {
         drop(self.background.spawn(work));
     }
 
-    /// Runs `work` in the background until it completes or is aborted.
+    /// Runs `work`, which may use connections of the client, in the background, until it is done or
+    /// aborted. On a thread of a blocking client it cannot be aborted.
     pub(crate) fn task(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        self.background.spawn(work).abort_handle()
+        match self.blocking {
+            false => self.background.spawn(work).abort_handle(),
+            true => self.background.spawn_blocking(move || block_on(work)).abort_handle(),
+        }
     }
 
     /// Runs blocking `work` in the background. `None` if the runtime shuts down before `work`

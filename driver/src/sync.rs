@@ -25,6 +25,8 @@
 use crate::mode::Blocking;
 pub use crate::request::RequestGuard;
 
+/// A change stream of a blocking client.
+pub type ChangeStream<T> = crate::change_stream::ChangeStream<T, Blocking>;
 /// The blocking client.
 pub type Client = crate::client::Client<Blocking>;
 /// A session of a blocking client.

@@ -9,7 +9,7 @@ use driver::bson::{Bson, Document, RawDocumentBuf, doc};
 use driver::error::ErrorKind;
 use driver::options::{ClientOptions, CollectionOptions, FindOptions, Hint, WriteConcern};
 use driver::{Client, Collection, Database};
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use testbed::{Standalone, shared_standalone};
 

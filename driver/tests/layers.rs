@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// The modules that may depend on each other: a handle's method names its operation, and an
 /// operation names its handle.
-const HANDLES: [&str; 10] = [
+const HANDLES: [&str; 11] = [
+    "change_stream",
     "client",
     "collection",
     "conformance",

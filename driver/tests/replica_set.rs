@@ -10,7 +10,6 @@ use driver::event::EventHandler;
 use driver::event::command::CommandEvent;
 use driver::options::{Acknowledgment, ClientOptions, ReadConcern, ReadPreference, WriteConcern};
 use driver::{Client, Collection};
-use futures_util::TryStreamExt;
 use testbed::{FailPoint, ReplicaSet, Version, shared_replica_set};
 use toro::Queue;
 

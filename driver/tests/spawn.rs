@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use driver::bson::{Document, doc};
 use driver::{Client, Collection};
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
 type Failure = Box<dyn Error + Send + Sync>;

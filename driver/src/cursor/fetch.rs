@@ -1,24 +1,26 @@
-//! A batch on its way to a cursor of the async API.
+//! A batch on its way to a cursor.
 //!
-//! A task of the client fetches it and puts it into a [`Slot`]. The reply is taken off its
-//! connection even when nobody polls the cursor any more, so a dropped or forgotten step holds no
-//! connection. The next step takes the batch from the slot.
+//! In the blocking API the thread that asks for a batch fetches it. In the async one a task of the
+//! client does, and puts it into a [`Slot`]. The reply is taken off its connection even when nobody
+//! polls the cursor any more, so a dropped or forgotten step holds no connection. The next step
+//! takes the batch from the slot.
 //!
 //! A stream cannot know whether a `next` was dropped or still waits. So the task wakes the waiter
 //! when the reply is late. A waiter that does not poll again then is gone, and the fetch is given
-//! up: a reply that may never come must not hold a connection.
+//! up: a reply that may never come must not hold a connection. The wait for a connection does not
+//! count: it holds none.
 
-use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use threadwatch::ForkGeneration;
 use tokio::task::AbortHandle;
 
-use super::raw::Fetched;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ops::Boxed;
 use crate::rt::{Runtime, Timer};
 
 /// How long a reply may be late before the waiter is asked whether it still waits, and how long it
@@ -26,8 +28,73 @@ use crate::rt::{Runtime, Timer};
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A fetch under way. Dropped, it is given up.
-pub(super) struct Fetch {
-    slot: Arc<Slot>,
+pub(crate) enum Fetch<T> {
+    /// Whoever polls it does the work.
+    InPlace(Boxed<'static, T>),
+    InBackground(Background<T>),
+}
+
+/// When the command was sent, if it was, and to a server of which wire version.
+#[derive(Default)]
+pub(crate) struct Sent(OnceLock<(Instant, i32)>);
+
+impl Sent {
+    /// The command is about to be sent.
+    pub(crate) fn now(&self, wire_version: i32) {
+        // One that is sent again was sent at first.
+        let _ = self.0.set((Instant::now(), wire_version));
+    }
+
+    pub(super) fn at(&self) -> Option<Instant> {
+        self.0.get().map(|(at, _)| *at)
+    }
+
+    pub(super) fn wire_version(&self) -> i32 {
+        self.0.get().map_or(0, |(_, wire_version)| *wire_version)
+    }
+}
+
+/// When a fetch is done, and by whom.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pace {
+    /// While somebody waits. The server answers within this time.
+    Within(Duration),
+    /// In the background on both APIs, while nobody waits yet.
+    Ahead,
+}
+
+impl<T: Send + 'static> Fetch<T> {
+    /// Starts `fetch`.
+    pub(crate) fn start<F: Future<Output = T> + Send + 'static>(
+        runtime: &Runtime,
+        pace: Pace,
+        deadline: Deadline,
+        fetch: impl FnOnce(Arc<Sent>) -> F,
+    ) -> Self {
+        let sent = Arc::new(Sent::default());
+        let fetch = fetch(Arc::clone(&sent));
+        match (runtime.is_blocking(), pace) {
+            (true, Pace::Within(_)) => Fetch::InPlace(Box::pin(fetch)),
+            _ => Fetch::InBackground(Background::start(runtime, pace, deadline, sent, fetch)),
+        }
+    }
+
+    /// What was fetched.
+    ///
+    /// # Errors
+    /// When the fetch was given up; `Timeout` when the client's runtime rests and the deadline
+    /// passes.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        match self {
+            Fetch::InPlace(fetch) => fetch.as_mut().poll(cx).map(Ok),
+            Fetch::InBackground(fetch) => fetch.poll(cx),
+        }
+    }
+}
+
+/// A fetch by a task.
+pub(crate) struct Background<T> {
+    slot: Arc<Slot<T>>,
     task: AbortHandle,
     runtime: Runtime,
     /// That of the step which began it.
@@ -36,49 +103,43 @@ pub(super) struct Fetch {
     born: ForkGeneration,
 }
 
-impl Fetch {
-    /// Runs `fetch` in a task. The server answers within `expected`.
-    pub(super) fn start(
+impl<T: Send + 'static> Background<T> {
+    fn start(
         runtime: &Runtime,
-        expected: Duration,
+        pace: Pace,
         deadline: Deadline,
-        fetch: impl Future<Output = Fetched> + Send + 'static,
+        sent: Arc<Sent>,
+        fetch: impl Future<Output = T> + Send + 'static,
     ) -> Self {
         let slot = Arc::new(Slot::default());
         let filler = Filler(Arc::clone(&slot));
         let task = runtime.task(async move {
-            let outcome = watched(fetch, expected.saturating_add(PATIENCE), &filler.0).await;
+            let outcome = match pace {
+                Pace::Ahead => Some(fetch.await),
+                Pace::Within(expected) => {
+                    let limit = expected.saturating_add(PATIENCE);
+                    watched(pin!(fetch), limit, &sent, &filler.0).await
+                }
+            };
             filler.0.fill(outcome.ok_or_else(abandoned));
         });
         let runtime = runtime.clone();
-        Fetch { slot, task, runtime, deadline, timer: None, born: ForkGeneration::current() }
+        Background { slot, task, runtime, deadline, timer: None, born: ForkGeneration::current() }
     }
 
-    /// What was fetched.
-    ///
-    /// # Errors
-    /// When the fetch was given up; `Timeout` when the client's runtime rests and the deadline
-    /// passes.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Fetched>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
         if !self.born.is_current() {
             return Poll::Ready(Err(ended("the process forked")));
         }
-        let mut contents = self.slot.lock();
-        if let Some(outcome) = contents.outcome.take() {
+        if let Some(outcome) = self.slot.take_or_wait(cx.waker()) {
             return Poll::Ready(outcome);
         }
-        contents.polls += 1;
-        match &mut contents.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-        drop(contents);
         let over = self.runtime.poll_from_outside(self.deadline, &mut self.timer, cx);
         over.map(|()| Err(Error::timeout("no batch came within the timeout (timeoutMS)")))
     }
 }
 
-impl Drop for Fetch {
+impl<T> Drop for Background<T> {
     fn drop(&mut self) {
         // In a child of the process the task's runtime does not exist, and its locks may be held
         // for ever.
@@ -90,24 +151,49 @@ impl Drop for Fetch {
     }
 }
 
-/// Where the task leaves what it has fetched.
-#[derive(Default)]
-struct Slot(Mutex<Contents>);
+/// Where the task leaves what it has fetched. Wakers are cloned, dropped and woken without the
+/// lock: they are foreign code.
+struct Slot<T>(Mutex<Contents<T>>);
 
-#[derive(Default)]
-struct Contents {
-    outcome: Option<Result<Fetched>>,
+struct Contents<T> {
+    outcome: Option<Result<T>>,
     waker: Option<Waker>,
     /// How often the waiter has polled.
     polls: u64,
 }
 
-impl Slot {
-    fn lock(&self) -> MutexGuard<'_, Contents> {
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Slot(Mutex::new(Contents { outcome: None, waker: None, polls: 0 }))
+    }
+}
+
+impl<T> Slot<T> {
+    fn lock(&self) -> MutexGuard<'_, Contents<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn fill(&self, outcome: Result<Fetched>) {
+    /// Takes what is there; else `waker` is woken when something is.
+    fn take_or_wait(&self, waker: &Waker) -> Option<Result<T>> {
+        let mut contents = self.lock();
+        if let Some(outcome) = contents.outcome.take() {
+            return Some(outcome);
+        }
+        contents.polls += 1;
+        if contents.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            return None;
+        }
+        drop(contents);
+        let waker = waker.clone();
+        let mut contents = self.lock();
+        let outcome = contents.outcome.take();
+        let earlier = contents.waker.replace(waker);
+        drop(contents);
+        drop(earlier);
+        outcome
+    }
+
+    fn fill(&self, outcome: Result<T>) {
         let waker = {
             let mut contents = self.lock();
             contents.outcome = Some(outcome);
@@ -133,9 +219,9 @@ impl Slot {
 
 /// Fills the slot with an error when the task ends without an outcome: its runtime has shut down,
 /// or it panicked.
-struct Filler(Arc<Slot>);
+struct Filler<T>(Arc<Slot<T>>);
 
-impl Drop for Filler {
+impl<T> Drop for Filler<T> {
     fn drop(&mut self) {
         let unfilled = Arc::strong_count(&self.0) > 1 && self.0.lock().outcome.is_none();
         if unfilled {
@@ -148,13 +234,14 @@ impl Drop for Filler {
     }
 }
 
-/// Polls `fetch` to its end. `None` when it takes longer than `limit` and nobody waits for it.
-async fn watched(
-    fetch: impl Future<Output = Fetched>,
+/// Polls `fetch` to its end. `None` when the reply is late by more than `limit` after it was sent,
+/// and nobody waits for it.
+async fn watched<T>(
+    mut fetch: Pin<&mut impl Future<Output = T>>,
     limit: Duration,
-    slot: &Slot,
-) -> Option<Fetched> {
-    let mut fetch = pin!(fetch);
+    sent: &Sent,
+    slot: &Slot<T>,
+) -> Option<T> {
     let mut timer = pin!(tokio::time::sleep(limit));
     let mut pinged = None;
     std::future::poll_fn(move |cx| {
@@ -162,12 +249,19 @@ async fn watched(
             return Poll::Ready(Some(fetched));
         }
         while timer.as_mut().poll(cx).is_ready() {
-            pinged = match pinged {
-                None => Some(slot.ping()),
-                Some(polls) if slot.lock().polls != polls => None,
-                Some(_) => return Poll::Ready(None),
+            let now = Instant::now();
+            let late = sent.at().unwrap_or(now) + limit;
+            let next = if now < late {
+                late
+            } else {
+                pinged = match pinged {
+                    None => Some(slot.ping()),
+                    Some(polls) if slot.lock().polls != polls => None,
+                    Some(_) => return Poll::Ready(None),
+                };
+                now + PATIENCE
             };
-            timer.as_mut().reset(tokio::time::Instant::now() + PATIENCE);
+            timer.as_mut().reset(next.into());
         }
         Poll::Pending
     })
@@ -185,4 +279,54 @@ fn abandoned() -> Error {
 #[cold]
 fn ended(why: &str) -> Error {
     Error::invalid_argument(format!("the cursor was ended: {why}; run the query again"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    /// A waker that looks at the lock of the slot when it is dropped or woken.
+    struct Curious {
+        slot: Arc<Slot<()>>,
+        locked: Arc<AtomicU32>,
+    }
+
+    impl Curious {
+        fn look(&self) {
+            let locked = self.slot.0.try_lock().is_err();
+            self.locked.fetch_add(u32::from(locked), Ordering::Relaxed);
+        }
+    }
+
+    impl Wake for Curious {
+        fn wake(self: Arc<Self>) {
+            self.look();
+        }
+    }
+
+    impl Drop for Curious {
+        fn drop(&mut self) {
+            self.look();
+        }
+    }
+
+    #[test]
+    fn no_waker_runs_under_the_lock_of_the_slot() {
+        let (slot, locked) = (Arc::<Slot<()>>::default(), Arc::<AtomicU32>::default());
+        let waker = || {
+            let (slot, locked) = (Arc::clone(&slot), Arc::clone(&locked));
+            Waker::from(Arc::new(Curious { slot, locked }))
+        };
+        for _ in 0..3 {
+            assert!(slot.take_or_wait(&waker()).is_none());
+        }
+        slot.ping();
+        assert!(slot.take_or_wait(&waker()).is_none());
+        slot.fill(Err(ended("test")));
+        assert!(slot.take_or_wait(&waker()).is_some());
+        assert_eq!(locked.load(Ordering::Relaxed), 0);
+    }
 }

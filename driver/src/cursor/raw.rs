@@ -1,9 +1,10 @@
-//! Where a cursor's batches come from.
+//! The state machine of every cursor: the batch at hand, and where the next one comes from.
 //!
 //! A [`ServerCursor`] holds what later commands need: the member, the names, the session. While a
-//! batch is being fetched the source belongs to the fetch: a task in the async API ([`Fetch`]), so
-//! that whoever stops waiting loses nothing and holds no connection. A source that is dropped with
-//! its cursor still open has it killed, in the background, on the member that holds it ([`kills`]).
+//! batch is being fetched it belongs to the [`Fetch`], together with a stand-in for the caller's
+//! session, if there is one. So nobody who stops waiting loses anything or holds a connection. A
+//! server cursor that is dropped while it is open is killed, in the background, on the member that
+//! holds it ([`kills`]).
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -11,13 +12,14 @@ use std::time::Duration;
 
 use bson::{Bson, RawDocument};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use threadwatch::ForkGeneration;
 
-use super::fetch::Fetch;
+use super::fetch::{Fetch, Pace, Sent};
 use super::kills;
 use crate::deadline::Deadline;
 use crate::decode;
-use crate::error::{Error, Result, codes};
+use crate::error::{Error, ErrorKind, Result, codes};
 use crate::exec::SessionState;
 use crate::exec::batch::Batch;
 use crate::exec::{
@@ -25,12 +27,17 @@ use crate::exec::{
 };
 use crate::ops::get_more::GetMore;
 use crate::ops::operation_name::OperationName;
+use crate::options::ServerAddress;
 
 /// How further batches are asked for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GetMoreOptions {
     /// Whether the server waits for documents where there are none.
     pub(crate) awaits: bool,
+    /// Whether a batch is fetched while the one before it is read.
+    pub(crate) prefetch: bool,
+    /// Whether it is a change stream's, which opens another after a timeout.
+    pub(crate) resumes: bool,
     /// What the operation is called that opened the cursor.
     pub(crate) operation: &'static str,
     pub(crate) batch_size: Option<u32>,
@@ -46,8 +53,8 @@ impl GetMoreOptions {
     /// The size of the next batch: not more than what is left of the limit. Once nothing is left,
     /// the server has only to say so (specification "Find, getMore and killCursors commands",
     /// section "Behavior of Limit, skip and batchSize").
-    fn batch_size(&self) -> Option<u32> {
-        let left = self.left.filter(|left| *left != 0).and_then(|left| u32::try_from(left).ok());
+    fn batch_size(&self, left: Option<u64>) -> Option<u32> {
+        let left = left.filter(|left| *left != 0).and_then(|left| u32::try_from(left).ok());
         self.batch_size.map(|size| left.map_or(size, |left| size.min(left)))
     }
 }
@@ -60,22 +67,53 @@ pub(crate) struct RawCursor {
     state: State,
     /// That of the step which is under way, once it has to ask the server.
     deadline: Option<Deadline>,
+    /// That of the change stream's step which the step belongs to.
+    bound: Option<Deadline>,
     /// The time limit of each step.
     timeout: Timeout,
+    /// The session of a cursor that has failed.
+    spare: Option<SpareSession>,
+    /// The wire version of the server that was asked last.
+    wire_version: i32,
+}
+
+/// The session of a cursor that is no more, for the cursor that takes its place.
+pub(crate) struct SpareSession {
+    session: Option<ServerSession>,
+    core: Arc<Core>,
+}
+
+impl SpareSession {
+    pub(crate) fn get(&mut self) -> Option<&mut ServerSession> {
+        self.session.as_mut()
+    }
+}
+
+impl Drop for SpareSession {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.core.give_back(session);
+        }
+    }
 }
 
 enum State {
     /// The server holds more.
     Open(Box<ServerCursor>),
     /// It is being asked for more.
-    Fetching(Fetch),
-    /// A step within a session was dropped while it waited for a batch.
-    Interrupted,
+    Fetching(Fetch<Fetched>),
     /// Nothing follows the batch at hand.
     Done,
 }
 
-pub(super) type Fetched = (Box<ServerCursor>, Result<Batch>);
+/// What a fetch gives.
+pub(super) struct Fetched {
+    source: Box<ServerCursor>,
+    batch: Result<Batch>,
+    /// The stand-in for the caller's session.
+    session: Option<Box<SessionState>>,
+    sent: Arc<Sent>,
+}
 
 impl RawCursor {
     /// Takes over the reply to a command that opened a cursor.
@@ -87,38 +125,47 @@ impl RawCursor {
         mut reply: Reply<'_>,
         get_more_options: GetMoreOptions,
     ) -> Result<Self> {
-        let info = reply.cursor_info()?;
-        if info.id == 0 {
-            let (operation, batch) = (get_more_options.operation, reply.take_batch()?);
-            return Ok(RawCursor {
-                operation,
-                batch,
-                state: State::Done,
-                deadline: None,
-                timeout: Timeout::Unset,
-            });
-        }
-        let (id, (db, collection)) = (info.id, info.names()?);
-        let (operation, timeout) = (get_more_options.operation, get_more_options.timeout);
-        let source = Box::new(ServerCursor {
-            id,
-            db: db.to_owned(),
-            collection: collection.to_owned(),
-            pin: reply.pin(),
-            session: reply.keep_session(),
-            get_more_options,
-            core: Arc::clone(core),
-            cut_short: false,
-            born: ForkGeneration::current(),
-        });
         let batch = reply.take_batch()?;
-        Ok(RawCursor { operation, batch, state: State::Open(source), deadline: None, timeout })
+        let (operation, timeout) = (get_more_options.operation, get_more_options.timeout);
+        let mut cursor = RawCursor {
+            operation,
+            batch,
+            state: State::Done,
+            deadline: None,
+            bound: None,
+            timeout,
+            spare: None,
+            wire_version: 0,
+        };
+        if cursor.batch.id() != 0 {
+            let (db, collection) = cursor.batch.names().map_err(|error| error.at(reply.host()))?;
+            cursor.state = State::Open(Box::new(ServerCursor {
+                id: cursor.batch.id(),
+                db: db.to_owned(),
+                collection: collection.to_owned(),
+                pin: reply.pin(),
+                session: reply.keep_session(),
+                get_more_options,
+                core: Arc::clone(core),
+                cut_short: false,
+                born: ForkGeneration::current(),
+            }));
+        }
+        Ok(cursor)
     }
 
     /// One that gives nothing, of a command that found nothing to open a cursor over.
     pub(crate) fn empty(operation: &'static str) -> Self {
-        let (batch, state) = (Batch::empty(), State::Done);
-        RawCursor { operation, batch, state, deadline: None, timeout: Timeout::Unset }
+        RawCursor {
+            operation,
+            batch: Batch::empty(),
+            state: State::Done,
+            deadline: None,
+            bound: None,
+            timeout: Timeout::Unset,
+            spare: None,
+            wire_version: 0,
+        }
     }
 
     pub(crate) fn current(&self) -> &RawDocument {
@@ -133,21 +180,94 @@ impl RawCursor {
         decode::from_slice(self.batch.current()).map_err(|cause| {
             let error = Error::deserialization(cause);
             match self.batch.names() {
-                Some((db, collection)) => error.during(&OperationName {
+                Ok((db, collection)) => error.during(&OperationName {
                     operation: self.operation,
                     db,
                     collection: Some(collection),
                 }),
-                None => error,
+                Err(_) => error,
             }
         })
     }
 
     pub(crate) fn has_next(&self) -> bool {
-        self.batch.has_next() || !matches!(self.state, State::Done)
+        self.batch.has_next() || self.is_open()
+    }
+
+    /// Whether the server may still have more.
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(self.state, State::Done)
+    }
+
+    /// The batch at hand.
+    pub(crate) fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// Fetches the next batch ahead of its use, where the cursor is to do so.
+    pub(crate) fn prefetch(&mut self, session: Option<&mut SessionState>) {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Open(source) if source.prefetches() => {
+                let deadline = self.timeout.begin();
+                let session = session.map(|session| Box::new(session.lend()));
+                let taken = self.batch.count();
+                self.state = State::Fetching(source.start(taken, session, deadline));
+            }
+            state => self.state = state,
+        }
+    }
+
+    /// Has the cursor use that session, in place of the one that it was opened in.
+    pub(crate) fn put_session(&mut self, mut spare: Option<SpareSession>) {
+        match (&mut self.state, &mut spare) {
+            (State::Open(source), Some(spare)) if source.session.is_none() => {
+                source.session = spare.session.take();
+            }
+            _ => self.spare = spare,
+        }
+    }
+
+    /// Takes the session of a cursor that has failed or was closed.
+    pub(crate) fn take_session(&mut self) -> Option<SpareSession> {
+        self.spare.take()
+    }
+
+    /// Ends the cursor, on the server too. Its session is kept.
+    pub(crate) fn close(&mut self) {
+        if let State::Open(source) = std::mem::replace(&mut self.state, State::Done) {
+            self.discard(source);
+        }
+    }
+
+    fn discard(&mut self, mut source: Box<ServerCursor>) {
+        if let Some(session) = source.session.take() {
+            let core = Arc::clone(&source.core);
+            self.spare = Some(SpareSession { session: Some(session), core });
+        }
+    }
+
+    /// The wire version of the server that was asked last.
+    pub(crate) fn wire_version(&self) -> i32 {
+        self.wire_version
+    }
+
+    /// Bounds the step that is under way.
+    pub(crate) fn bound_step(&mut self, deadline: Deadline) {
+        self.bound = Some(deadline);
+    }
+
+    /// The step has ended.
+    pub(crate) fn end_step(&mut self) {
+        (self.deadline, self.bound) = (None, None);
+    }
+
+    /// Takes the batch at hand out, read or not. What the cursor knows of it stays.
+    pub(crate) fn take_batch(&mut self) -> Batch {
+        self.batch.take()
     }
 
     /// Moves on without asking the server. False at the end of the batch.
+    #[inline]
     pub(crate) fn advance_within_batch(&mut self) -> Result<bool> {
         self.batch.advance().inspect_err(|_| self.state = State::Done)
     }
@@ -162,75 +282,121 @@ impl RawCursor {
     /// Moves on to the next document, fetching batches as needed. False at the end.
     ///
     /// Cancel safety: a batch that is on its way is kept for the next step.
-    pub(crate) fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
-        let advanced = ready!(self.poll_step(cx));
+    pub(crate) async fn advance_in(
+        &mut self,
+        mut session: Option<&mut SessionState>,
+    ) -> Result<bool> {
+        if self.advance_within_batch()? {
+            return Ok(true);
+        }
+        self.begin_step();
+        std::future::poll_fn(|cx| self.poll_advance(session.as_deref_mut(), cx)).await
+    }
+
+    /// As [`advance_in`](Self::advance_in), for a step that goes on.
+    pub(crate) fn poll_advance(
+        &mut self,
+        mut session: Option<&mut SessionState>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<bool>> {
+        let advanced = loop {
+            match self.advance_within_batch() {
+                Ok(false) => {}
+                advanced => break advanced,
+            }
+            match ready!(self.poll_fetch(session.as_deref_mut(), cx)) {
+                Ok(true) => {}
+                ended => break ended,
+            }
+        };
         self.deadline = None;
         Poll::Ready(advanced)
     }
 
-    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+    /// The next document; none at the end.
+    pub(crate) async fn next_document<T: DeserializeOwned>(
+        &mut self,
+        session: Option<&mut SessionState>,
+    ) -> Option<Result<T>> {
+        match self.advance_in(session).await {
+            Ok(true) => Some(self.decode()),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// As [`next_document`](Self::next_document), for a step that goes on.
+    pub(crate) fn poll_next_document<T: DeserializeOwned>(
+        &mut self,
+        session: Option<&mut SessionState>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<T>>> {
+        self.poll_advance(session, cx).map(|advanced| match advanced {
+            Ok(true) => Some(self.decode()),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        })
+    }
+
+    /// All documents that are left.
+    pub(crate) async fn collect<T: DeserializeOwned, C: Default + Extend<T>>(
+        &mut self,
+        mut session: Option<&mut SessionState>,
+    ) -> Result<C> {
+        let mut all = C::default();
+        while self.advance_in(session.as_deref_mut()).await? {
+            let document = self.decode()?;
+            all.extend(Some(document));
+        }
+        Ok(all)
+    }
+
+    /// Fetches the batch behind the one at hand, whatever of that is unread. False when nothing
+    /// follows.
+    ///
+    /// Cancel safety: a batch that is on its way is kept for the next step.
+    pub(crate) fn poll_next_batch(
+        &mut self,
+        session: Option<&mut SessionState>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<bool>> {
+        let fetched = ready!(self.poll_fetch(session, cx));
+        self.deadline = None;
+        Poll::Ready(fetched)
+    }
+
+    /// As [`poll_next_batch`](Self::poll_next_batch), in a step that
+    /// [`end_step`](Self::end_step) ends.
+    pub(crate) fn poll_fetch(
+        &mut self,
+        mut session: Option<&mut SessionState>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<bool>> {
         loop {
-            if self.advance_within_batch()? {
-                return Poll::Ready(Ok(true));
-            }
             match std::mem::replace(&mut self.state, State::Done) {
                 State::Done => return Poll::Ready(Ok(false)),
-                State::Interrupted => return Poll::Ready(Err(interrupted())),
                 State::Open(source) => {
                     let (source, deadline) = self.admit(source)?;
                     source.core.check_usable()?;
-                    let (runtime, expected) = (source.core.runtime.clone(), source.expected());
-                    let fetch = source.fetch(self.batch.taken(), None, deadline);
-                    self.state = State::Fetching(Fetch::start(&runtime, expected, deadline, fetch));
+                    let taken = self.batch.count();
+                    let session = session.as_deref_mut().map(|session| Box::new(session.lend()));
+                    self.state = State::Fetching(source.start(taken, session, deadline));
                 }
                 State::Fetching(mut fetch) => match fetch.poll(cx) {
                     Poll::Pending => {
                         self.state = State::Fetching(fetch);
                         return Poll::Pending;
                     }
-                    Poll::Ready(fetched) => self.took(fetched?)?,
+                    Poll::Ready(fetched) => {
+                        let fetched = fetched?;
+                        if let (Some(session), Some(lent)) = (&mut session, fetched.session) {
+                            session.take_back(*lent);
+                        }
+                        self.took(fetched.source, fetched.batch, &fetched.sent)?;
+                        self.prefetch(session);
+                        return Poll::Ready(Ok(true));
+                    }
                 },
-            }
-        }
-    }
-
-    /// As [`poll_advance`](Self::poll_advance), in the caller's session if there is one, and
-    /// without a task.
-    ///
-    /// Cancel safety: dropped while it waits for a batch, the next step gives an error.
-    pub(crate) async fn advance_in(&mut self, session: Option<&mut SessionState>) -> Result<bool> {
-        self.begin_step();
-        let advanced = self.step_in(session).await;
-        self.deadline = None;
-        advanced
-    }
-
-    async fn step_in(&mut self, mut session: Option<&mut SessionState>) -> Result<bool> {
-        loop {
-            if self.advance_within_batch()? {
-                return Ok(true);
-            }
-            match std::mem::replace(&mut self.state, State::Interrupted) {
-                State::Open(source) => {
-                    let (source, deadline) = self.admit(source)?;
-                    let fetched =
-                        source.fetch(self.batch.taken(), session.as_deref_mut(), deadline).await;
-                    self.state = State::Done;
-                    self.took(fetched)?;
-                }
-                State::Fetching(mut fetch) => {
-                    let fetched = std::future::poll_fn(|cx| fetch.poll(cx)).await;
-                    self.state = State::Done;
-                    self.took(fetched?)?;
-                }
-                State::Done => {
-                    self.state = State::Done;
-                    return Ok(false);
-                }
-                State::Interrupted => {
-                    self.state = State::Done;
-                    return Err(interrupted());
-                }
             }
         }
     }
@@ -239,7 +405,7 @@ impl RawCursor {
     fn admit(&mut self, mut source: Box<ServerCursor>) -> Result<(Box<ServerCursor>, Deadline)> {
         let cut_short = std::mem::take(&mut source.cut_short);
         let Some(deadline) = self.deadline else {
-            let deadline = source.get_more_options.timeout.begin();
+            let deadline = self.bound.unwrap_or_else(|| self.timeout.begin());
             self.deadline = Some(deadline);
             return Ok((source, deadline));
         };
@@ -253,8 +419,27 @@ impl RawCursor {
         Ok((source, deadline))
     }
 
-    fn took(&mut self, (source, batch): Fetched) -> Result<()> {
-        self.batch = batch?;
+    /// Takes over what a fetch gave. A command that was not sent has changed nothing: the cursor
+    /// stays open for the next step.
+    fn took(
+        &mut self,
+        mut source: Box<ServerCursor>,
+        batch: Result<Batch>,
+        sent: &Sent,
+    ) -> Result<()> {
+        self.wire_version = sent.wire_version();
+        match batch {
+            Ok(batch) => self.batch = batch,
+            Err(error) if sent.at().is_none() && may_succeed_later(&error) => {
+                source.cut_short = false;
+                self.state = State::Open(source);
+                return Err(error);
+            }
+            Err(error) => {
+                self.discard(source);
+                return Err(error);
+            }
+        }
         if source.id != 0 {
             self.state = State::Open(source);
         }
@@ -262,9 +447,12 @@ impl RawCursor {
     }
 }
 
-fn interrupted() -> Error {
-    Error::invalid_argument(
-        "the cursor was ended when a step of it was dropped while it waited for a batch; run the query again",
+/// Whether a command that was not sent may be sent later: its client and its server are still
+/// there.
+fn may_succeed_later(error: &Error) -> bool {
+    !matches!(
+        error.kind(),
+        ErrorKind::Shutdown | ErrorKind::RuntimeEnded | ErrorKind::InvalidArgument { .. }
     )
 }
 
@@ -292,54 +480,85 @@ pub(super) struct ServerCursor {
 }
 
 impl ServerCursor {
-    /// Fetches the batch that follows one of `taken` documents.
+    /// Starts to fetch the batch that follows one of `taken` documents.
+    fn start(
+        self: Box<Self>,
+        taken: u64,
+        session: Option<Box<SessionState>>,
+        deadline: Deadline,
+    ) -> Fetch<Fetched> {
+        let runtime = self.core.runtime.clone();
+        let pace = match self.prefetches() {
+            true => Pace::Ahead,
+            false => Pace::Within(self.expected()),
+        };
+        Fetch::start(&runtime, pace, deadline, |sent| self.fetch(taken, session, deadline, sent))
+    }
+
     async fn fetch(
         mut self: Box<Self>,
         taken: u64,
-        session: Option<&mut SessionState>,
+        mut session: Option<Box<SessionState>>,
         deadline: Deadline,
+        sent: Arc<Sent>,
     ) -> Fetched {
-        self.get_more_options.left =
-            self.get_more_options.left.map(|left| left.saturating_sub(taken));
-        let batch = self.next_batch(session, deadline).await;
+        let left = self.get_more_options.left.map(|left| left.saturating_sub(taken));
+        let batch = self.next_batch(left, session.as_deref_mut(), deadline, &sent).await;
         let operation_name = OperationName {
             operation: self.get_more_options.operation,
             db: &self.db,
             collection: Some(&self.collection),
         };
         let batch = batch.map_err(|error| error.during(&"getMore").during(&operation_name));
-        if batch.as_ref().is_err_and(is_gone) {
-            self.id = 0;
+        match &batch {
+            Ok(batch) => {
+                self.id = batch.id();
+                self.get_more_options.left = left;
+            }
+            Err(error) if is_gone(error) => self.id = 0,
+            Err(_) => {}
         }
-        (self, batch)
+        // A thread that fetches ahead may have started a request by itself; nothing else ends it.
+        if let (true, Some(threads)) = (self.get_more_options.prefetch, &self.core.threads) {
+            threads.end_last();
+        }
+        Fetched { source: self, batch, session, sent }
     }
 
     async fn next_batch(
         &mut self,
+        left: Option<u64>,
         session: Option<&mut SessionState>,
         deadline: Deadline,
+        sent: &Sent,
     ) -> Result<Batch> {
         let max_await_time = self.max_await_time(deadline);
         let mut command = GetMore {
             context: RequestContext::bare(&self.db, Target::Pinned(&self.pin)),
             cursor: self.id,
             collection: &self.collection,
-            batch_size: self.get_more_options.batch_size(),
+            batch_size: self.get_more_options.batch_size(left),
             max_await_time,
             comment: self.get_more_options.comment.as_ref(),
+            sent,
         };
         let session_ref = match session {
             Some(session) => SessionRef::Explicit(session),
             None => SessionRef::Held(self.session.as_mut()),
         };
-        let mut reply = exec::execute(&self.core, &mut command, session_ref, deadline).await?;
-        self.id = reply.cursor_info()?.id;
-        reply.take_batch()
+        exec::execute(&self.core, &mut command, session_ref, deadline).await?.take_batch()
     }
 
     /// The time that a reply needs to come before the deadline of its step.
     fn margin(&self) -> Duration {
         self.get_more_options.timeout.limit().map_or(MARGIN, |limit| MARGIN.min(limit / 4))
+    }
+
+    /// Whether the next batch is fetched ahead. In a request of a thread it is not: the batch would
+    /// come over another connection.
+    fn prefetches(&self) -> bool {
+        let in_request = self.core.threads.as_ref().is_some_and(|threads| threads.is_started());
+        self.get_more_options.prefetch && !self.get_more_options.awaits && !in_request
     }
 
     /// How long the server takes to answer where there are no documents.
@@ -353,6 +572,12 @@ impl ServerCursor {
     /// How long the server is to wait for documents, so that its reply comes before `deadline`
     /// (specification "Client Side Operations Timeout", section "Tailable Cursors").
     fn max_await_time(&mut self, deadline: Deadline) -> Option<Duration> {
+        // A change stream goes on after a timeout: it leaves the time to the server where the
+        // caller does (section "Change Streams").
+        let options = &self.get_more_options;
+        if options.resumes && options.max_await_time.is_none() {
+            return None;
+        }
         let left = deadline.remaining().filter(|_| self.get_more_options.awaits);
         let most = left.map(|left| left.saturating_sub(self.margin().min(left / 2)));
         let Some(most) = most.filter(|most| *most < self.expected()) else {
@@ -371,8 +596,12 @@ impl ServerCursor {
             collection: Some(&self.collection),
         };
         Error::timeout("no document came within the timeout (timeoutMS); the cursor is still open")
-            .at(self.pin.server().address())
+            .at(self.address())
             .during(&operation_name)
+    }
+
+    fn address(&self) -> &ServerAddress {
+        self.pin.server().address()
     }
 }
 

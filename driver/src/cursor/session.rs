@@ -21,8 +21,9 @@ use crate::session::ClientSession;
 /// [`driver::sync::SessionCursor`](crate::sync::SessionCursor).
 ///
 /// # Cancel safety
-/// A step that is dropped while it waits for a batch ends the cursor: the next step gives an error,
-/// so that no batch is skipped unseen.
+/// As [`Cursor`](crate::cursor::Cursor): a dropped step loses nothing, and holds no connection for
+/// long. Inside a transaction the server carries out one command after the other, so the next one
+/// waits for the batch that the dropped step has asked for.
 #[must_use = "a cursor gives its documents when it is asked for them"]
 pub struct SessionCursor<T, F: Mode> {
     raw: RawCursor,
@@ -66,23 +67,45 @@ impl<T> SessionCursor<T, Async> {
     /// Makes the next document the current one. False when there is none.
     ///
     /// # Errors
-    /// Those of every operation when the next batch cannot be had; the cursor ends with that.
-    /// `Timeout` when the time limit of the step passes (see [`Cursor`](crate::cursor::Cursor),
-    /// "Timeouts"). A step that ends between two batches leaves the cursor open.
+    /// As [`Cursor::advance`](crate::cursor::Cursor::advance).
     pub async fn advance(&mut self, session: &mut ClientSession<Async>) -> Result<bool> {
         self.raw.advance_in(Some(session.state())).await
     }
 
     /// The next document; none at the end.
+    ///
+    /// # Errors
+    /// As [`advance`](Self::advance), and `BsonDeserialization` when it is no `T`.
     pub async fn next(&mut self, session: &mut ClientSession<Async>) -> Option<Result<T>>
     where
         T: DeserializeOwned,
     {
-        match self.advance(session).await {
-            Ok(true) => Some(self.raw.decode()),
-            Ok(false) => None,
-            Err(error) => Some(Err(error)),
-        }
+        self.raw.next_document(Some(session.state())).await
+    }
+
+    /// As [`next`](Self::next), for use with `?`.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub async fn try_next(&mut self, session: &mut ClientSession<Async>) -> Result<Option<T>>
+    where
+        T: DeserializeOwned,
+    {
+        self.next(session).await.transpose()
+    }
+
+    /// All documents that are left.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next); what was read before is lost.
+    pub async fn try_collect<C: Default + Extend<T>>(
+        mut self,
+        session: &mut ClientSession<Async>,
+    ) -> Result<C>
+    where
+        T: DeserializeOwned,
+    {
+        self.raw.collect(Some(session.state())).await
     }
 
     /// The documents that are left, as a stream that holds on to the session.
@@ -98,23 +121,45 @@ impl<T> SessionCursor<T, Blocking> {
     /// Makes the next document the current one. False when there is none.
     ///
     /// # Errors
-    /// Those of every operation when the next batch cannot be had; the cursor ends with that.
-    /// `Timeout` when the time limit of the step passes (see [`Cursor`](crate::cursor::Cursor),
-    /// "Timeouts"). A step that ends between two batches leaves the cursor open.
+    /// As [`Cursor::advance`](crate::cursor::Cursor::advance).
     pub fn advance(&mut self, session: &mut ClientSession<Blocking>) -> Result<bool> {
         block_on(self.raw.advance_in(Some(session.state())))
     }
 
     /// The next document; none at the end.
+    ///
+    /// # Errors
+    /// As [`advance`](Self::advance), and `BsonDeserialization` when it is no `T`.
     pub fn next(&mut self, session: &mut ClientSession<Blocking>) -> Option<Result<T>>
     where
         T: DeserializeOwned,
     {
-        match self.advance(session) {
-            Ok(true) => Some(self.raw.decode()),
-            Ok(false) => None,
-            Err(error) => Some(Err(error)),
-        }
+        block_on(self.raw.next_document(Some(session.state())))
+    }
+
+    /// As [`next`](Self::next), for use with `?`.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub fn try_next(&mut self, session: &mut ClientSession<Blocking>) -> Result<Option<T>>
+    where
+        T: DeserializeOwned,
+    {
+        self.next(session).transpose()
+    }
+
+    /// All documents that are left.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next); what was read before is lost.
+    pub fn try_collect<C: Default + Extend<T>>(
+        mut self,
+        session: &mut ClientSession<Blocking>,
+    ) -> Result<C>
+    where
+        T: DeserializeOwned,
+    {
+        block_on(self.raw.collect(Some(session.state())))
     }
 
     /// The documents that are left, as an iterator that holds on to the session.

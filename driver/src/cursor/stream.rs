@@ -1,8 +1,4 @@
 //! All that is left of a cursor within a session, as a stream or an iterator.
-//!
-//! A batch is fetched by a future that takes the cursor and the session with it and brings them
-//! back, so that whoever stops waiting for an item, and keeps the stream, loses nothing. Documents
-//! of the batch at hand need no such future.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -17,65 +13,23 @@ use super::session::SessionCursor;
 use crate::error::Result;
 use crate::exec::SessionState;
 use crate::mode::Blocking;
-use crate::ops::Boxed;
 use crate::session::ClientSession;
 
 /// The documents that are left of a cursor, while it has its session. Made by
 /// [`SessionCursor::stream`].
 ///
 /// # Cancel safety
-/// A dropped `next` loses nothing. The stream itself, dropped while it waits for a batch, ends the
-/// cursor: its next step gives an error.
+/// A dropped `next`, and a dropped stream, lose nothing: the cursor goes on where it was.
 #[must_use = "a stream gives its documents when it is asked for them"]
 pub struct SessionCursorStream<'a, T> {
-    state: State<'a>,
+    raw: &'a mut RawCursor,
+    session: &'a mut SessionState,
     kind: PhantomData<fn() -> T>,
-}
-
-type Borrowed<'a> = (&'a mut RawCursor, &'a mut SessionState);
-
-enum State<'a> {
-    /// The batch at hand has not been used up, as far as is known.
-    Ready(Borrowed<'a>),
-    /// The server is being asked for more.
-    Fetching(Boxed<'a, (Result<bool>, Borrowed<'a>)>),
-    /// A step panicked.
-    Broken,
 }
 
 impl<'a, T> SessionCursorStream<'a, T> {
     pub(super) fn new(raw: &'a mut RawCursor, session: &'a mut SessionState) -> Self {
-        SessionCursorStream { state: State::Ready((raw, session)), kind: PhantomData }
-    }
-
-    /// Moves on to the next document. False at the end.
-    fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
-        loop {
-            match std::mem::replace(&mut self.state, State::Broken) {
-                State::Broken => return Poll::Ready(Ok(false)),
-                State::Ready((raw, session)) => {
-                    let advanced = raw.advance_within_batch();
-                    if !matches!(advanced, Ok(false)) || !raw.has_next() {
-                        self.state = State::Ready((raw, session));
-                        return Poll::Ready(advanced);
-                    }
-                    self.state = State::Fetching(Box::pin(async move {
-                        let advanced = raw.advance_in(Some(&mut *session)).await;
-                        (advanced, (raw, session))
-                    }));
-                }
-                State::Fetching(mut fetch) => match fetch.as_mut().poll(cx) {
-                    Poll::Pending => {
-                        self.state = State::Fetching(fetch);
-                        return Poll::Pending;
-                    }
-                    Poll::Ready((advanced, borrowed)) => {
-                        self.state = State::Ready(borrowed);
-                        return Poll::Ready(advanced);
-                    }
-                },
-            }
-        }
+        SessionCursorStream { raw, session, kind: PhantomData }
     }
 }
 
@@ -83,12 +37,8 @@ impl<T: DeserializeOwned> Stream for SessionCursorStream<'_, T> {
     type Item = Result<T>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let advanced = std::task::ready!(self.poll_advance(cx));
-        Poll::Ready(match (advanced, &self.state) {
-            (Ok(true), State::Ready((raw, _))) => Some(raw.decode()),
-            (Ok(_), _) => None,
-            (Err(error), _) => Some(Err(error)),
-        })
+        let this = &mut *self;
+        this.raw.poll_next_document(Some(this.session), cx)
     }
 }
 

@@ -5,61 +5,63 @@
 
 use std::ops::Range;
 
-use bson::RawDocument;
 use bson::spec::ElementType;
+use bson::{RawDocument, Timestamp};
 
-use super::ReplyHeader;
+use super::{ReplyHeader, malformed};
 use crate::error::{Error, Result};
-use crate::pool::OwnedReply;
+use crate::pool::{Connection, OwnedReply};
 use crate::wire::scan::elements;
 
-/// What a reply says of its cursor.
-pub(crate) struct CursorInfo<'r> {
+/// What a reply says of its cursor, found in one pass. Positions in the reply, so that it stays in
+/// one piece.
+#[derive(Clone, Debug, Default)]
+struct CursorHeader {
     /// 0 when nothing follows.
-    pub(crate) id: i64,
+    id: i64,
     /// `<database>.<collection>`, as later commands have to name it.
-    pub(crate) ns: &'r str,
+    ns: Range<usize>,
     /// The documents: an array, as the document that it is on the wire.
-    pub(crate) documents: &'r RawDocument,
+    documents: Range<usize>,
+    /// How many there are.
+    count: u64,
+    post_batch_resume_token: Option<Range<usize>>,
+    at_cluster_time: Option<Timestamp>,
 }
 
-impl<'r> CursorInfo<'r> {
+impl CursorHeader {
     /// Reads the `cursor` of a reply.
     ///
     /// # Errors
     /// `InvalidResponse` when there is none, or it is not as it should be.
-    pub(crate) fn read(header: &ReplyHeader, reply: &'r RawDocument) -> Result<Self> {
+    fn read(header: &ReplyHeader, reply: &RawDocument) -> Result<Self> {
+        let base = reply.as_bytes().as_ptr().addr();
+        let range = |bytes: &[u8]| {
+            let start = bytes.as_ptr().addr() - base;
+            start..start + bytes.len()
+        };
         let cursor = header.cursor(reply).ok_or_else(no_cursor)?;
-        let (mut id, mut ns, mut documents) = (None, "", None);
+        let (mut id, mut documents) = (None, None);
+        let mut found = CursorHeader::default();
         let mut elements = elements(cursor);
         while let Some(element) = elements.step()? {
             match element.key {
                 b"id" => id = element.number(),
-                b"ns" if element.is(ElementType::String) => {
-                    ns = std::str::from_utf8(element.bytes()).unwrap_or_default();
+                b"ns" if element.is(ElementType::String) => found.ns = range(element.bytes()),
+                b"firstBatch" | b"nextBatch" => documents = element.document_bytes(),
+                b"postBatchResumeToken" => {
+                    let token = element.document();
+                    found.post_batch_resume_token = token.map(|token| range(token.as_bytes()));
                 }
-                b"firstBatch" | b"nextBatch" => documents = element.document(),
+                b"atClusterTime" => found.at_cluster_time = element.timestamp(),
                 _ => {}
             }
         }
-        match (id, documents) {
-            (Some(id), Some(documents)) => Ok(CursorInfo { id, ns, documents }),
-            (None, _) => Err(Error::invalid_response("its cursor has no id")),
-            (_, None) => Err(no_batch()),
-        }
-    }
-
-    /// The database and the collection that later commands have to name.
-    ///
-    /// # Errors
-    /// `InvalidResponse` when the reply does not say.
-    pub(crate) fn names(&self) -> Result<(&'r str, &'r str)> {
-        self.ns.split_once('.').ok_or_else(|| {
-            Error::invalid_response(format!(
-                "the ns of its cursor is {:?}: no database and collection",
-                self.ns
-            ))
-        })
+        found.id = id.ok_or_else(|| Error::invalid_response("its cursor has no id"))?;
+        let documents = documents.ok_or_else(no_batch)?;
+        found.count = count(documents)?;
+        found.documents = range(documents);
+        Ok(found)
     }
 }
 
@@ -79,19 +81,20 @@ pub(crate) fn first<'r>(header: &ReplyHeader, reply: &'r RawDocument) -> Result<
     Err(no_batch())
 }
 
-/// That a batch, an array of `bytes`, holds documents and nothing else.
+/// How many documents there are in a batch, an array of `bytes`.
 ///
 /// # Errors
-/// `InvalidResponse` when it does not.
-pub(crate) fn check(bytes: &[u8]) -> Result<()> {
-    let mut at = 4;
+/// `InvalidResponse` when it holds something else.
+fn count(bytes: &[u8]) -> Result<u64> {
+    let (mut at, mut count) = (4, 0);
     while at + 1 < bytes.len() {
         match document_at(bytes, at)? {
             Some(found) => at = found.end,
             None => break,
         }
+        count += 1;
     }
-    Ok(())
+    Ok(count)
 }
 
 #[cold]
@@ -105,27 +108,88 @@ fn no_cursor() -> Error {
 }
 
 /// A batch, and how far it has been read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Batch {
     reply: OwnedReply,
+    header: CursorHeader,
     /// Where the next element begins.
     next: usize,
-    /// Where the array ends.
-    end: usize,
     current: Range<usize>,
-    taken: u64,
 }
 
 impl Batch {
-    /// Takes over a reply of which `documents`, found in its document, are the batch.
-    pub(crate) fn new(reply: OwnedReply, documents: Range<usize>) -> Self {
-        Batch { reply, next: documents.start + 4, end: documents.end, current: 0..0, taken: 0 }
+    /// Takes over the reply whose cursor was found to be `header`.
+    fn new(reply: OwnedReply, header: CursorHeader) -> Self {
+        Batch { next: header.documents.start + 4, reply, header, current: 0..0 }
+    }
+
+    /// Takes the batch out, as if all of it had been read. The count of its documents stays.
+    pub(crate) fn take(&mut self) -> Self {
+        let (reply, whole) = (std::mem::take(&mut self.reply), std::mem::take(&mut self.header));
+        self.header.count = whole.count;
+        (self.next, self.current) = (0, 0..0);
+        Batch::new(reply, whole)
+    }
+
+    /// Moves the reply of a command out of `connection`.
+    ///
+    /// # Errors
+    /// `InvalidResponse` when it has no cursor, or that is not as it should be.
+    pub(super) fn receive(header: &ReplyHeader, connection: &mut Connection) -> Result<Self> {
+        let header = CursorHeader::read(header, connection.reply()?)?;
+        Ok(Batch::new(connection.take_reply()?, header))
+    }
+
+    /// The cursor on the server; 0 when nothing follows.
+    pub(crate) fn id(&self) -> i64 {
+        self.header.id
+    }
+
+    /// How many documents it was sent with.
+    pub(crate) fn count(&self) -> u64 {
+        self.header.count
+    }
+
+    /// From where a change stream goes on behind this batch.
+    pub(crate) fn post_batch_resume_token(&self) -> Option<&RawDocument> {
+        let token = self.reply.bytes().get(self.header.post_batch_resume_token.clone()?)?;
+        RawDocument::from_bytes(token).ok()
+    }
+
+    /// The point in time that a snapshot read saw.
+    #[expect(dead_code, reason = "snapshot reads take it from the reply")]
+    pub(crate) fn at_cluster_time(&self) -> Option<Timestamp> {
+        self.header.at_cluster_time
+    }
+
+    /// The whole reply.
+    pub(crate) fn document(&self) -> &RawDocument {
+        const EMPTY: &[u8] = &[5, 0, 0, 0, 0];
+        self.reply
+            .document()
+            .or_else(|_| RawDocument::from_bytes(EMPTY).map_err(malformed))
+            .expect("five bytes make an empty document")
+    }
+
+    /// The database and the collection that later commands have to name.
+    ///
+    /// # Errors
+    /// `InvalidResponse` when the reply does not say.
+    pub(crate) fn names(&self) -> Result<(&str, &str)> {
+        let ns = self.reply.bytes().get(self.header.ns.clone()).unwrap_or_default();
+        let ns = std::str::from_utf8(ns).unwrap_or_default();
+        ns.split_once('.').ok_or_else(|| {
+            Error::invalid_response(format!(
+                "the ns of its cursor is {ns:?}: no database and collection"
+            ))
+        })
     }
 
     /// One without documents.
     pub(crate) fn empty() -> Self {
         const EMPTY: [u8; 5] = [5, 0, 0, 0, 0];
-        Batch::new(OwnedReply::of(EMPTY.to_vec()), 0..EMPTY.len())
+        let header = CursorHeader { documents: 0..EMPTY.len(), ..CursorHeader::default() };
+        Batch::new(OwnedReply::of(EMPTY.to_vec()), header)
     }
 
     /// Moves on to the next document. False at the end of the batch.
@@ -137,35 +201,22 @@ impl Batch {
         if !self.has_next() {
             return Ok(false);
         }
-        match document_at(&self.reply.bytes()[..self.end], self.next) {
+        match document_at(&self.reply.bytes()[..self.header.documents.end], self.next) {
             Ok(Some(found)) => {
                 self.next = found.end;
                 self.current = found;
-                self.taken += 1;
                 Ok(true)
             }
             outcome => {
-                self.next = self.end;
+                self.next = self.header.documents.end;
                 outcome.map(|_| false)
             }
         }
     }
 
-    /// How many documents it has given.
-    pub(crate) fn taken(&self) -> u64 {
-        self.taken
-    }
-
-    /// Whether more documents get_more_options.
+    /// Whether more documents follow in it.
     pub(crate) fn has_next(&self) -> bool {
-        self.next + 1 < self.end
-    }
-
-    /// The database and the collection that the reply names, if it does.
-    #[cold]
-    pub(crate) fn names(&self) -> Option<(&str, &str)> {
-        let reply = RawDocument::from_bytes(self.reply.bytes()).ok()?;
-        reply.get_document("cursor").ok()?.get_str("ns").ok()?.split_once('.')
+        self.next + 1 < self.header.documents.end
     }
 
     /// The bytes of the current document; empty where there is none.
@@ -238,13 +289,39 @@ mod tests {
         }
     }
 
+    /// A batch out of the bytes of a reply.
+    fn batch(reply: Vec<u8>) -> Result<Batch> {
+        let document = RawDocument::from_bytes(&reply).unwrap();
+        let header = CursorHeader::read(&ReplyHeader::of(document).unwrap(), document)?;
+        Ok(Batch::new(OwnedReply::of(reply), header))
+    }
+
+    #[test]
+    fn cursor_header_is_read_once() {
+        let token = rawdoc! { "_data": "82" };
+        let whole = batch(
+            rawdoc! { "ok": 1, "cursor": {
+                "nextBatch": [{ "a": 1 }, { "a": 2 }], "postBatchResumeToken": token.clone(),
+                "id": 7_i64, "ns": "db.some.collection",
+            } }
+            .into_bytes(),
+        )
+        .unwrap();
+        assert_eq!((whole.id(), whole.count()), (7, 2));
+        assert_eq!(whole.names().unwrap(), ("db", "some.collection"));
+        assert_eq!(whole.post_batch_resume_token(), Some(&*token));
+        let bare =
+            batch(rawdoc! { "cursor": { "firstBatch": [], "id": 0_i64 } }.into_bytes()).unwrap();
+        assert_eq!((bare.id(), bare.count()), (0, 0));
+        assert_eq!(bare.post_batch_resume_token(), None);
+    }
+
     #[test]
     fn a_cursor_that_does_not_say_whose_it_is_is_refused() {
-        let documents = rawdoc! {};
-        let names = |ns| CursorInfo { id: 7, ns, documents: &documents }.names();
-        assert_eq!(names("db.some.collection").unwrap(), ("db", "some.collection"));
         for ns in ["", "db"] {
-            let error = names(ns).unwrap_err();
+            let reply = rawdoc! { "cursor": { "firstBatch": [], "id": 7_i64, "ns": ns } };
+            let batch = batch(reply.into_bytes()).unwrap();
+            let error = batch.names().unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::InvalidResponse { .. }), "{error}");
             assert!(error.to_string().contains("ns"), "{error}");
         }
@@ -252,12 +329,16 @@ mod tests {
 
     #[test]
     fn a_damaged_document_ends_its_batch() {
-        let mut array = rawdoc! { "0": { "a": 1 }, "1": { "a": 2 }, "2": { "a": 3 } }.into_bytes();
-        let second =
-            document_at(&array, document_at(&array, 4).unwrap().unwrap().end).unwrap().unwrap();
-        array[second.start] = 4;
-        let whole = 0..array.len();
-        let mut batch = Batch::new(OwnedReply::of(array), whole);
+        let reply = rawdoc! { "cursor": {
+            "firstBatch": [{ "a": 1 }, { "a": 2 }, { "a": 3 }], "id": 0_i64,
+        } };
+        let whole = batch(reply.into_bytes()).unwrap();
+        let Batch { reply, header, .. } = whole;
+        let mut bytes = reply.bytes().to_vec();
+        let first = document_at(&bytes, header.documents.start + 4).unwrap().unwrap();
+        let second = document_at(&bytes, first.end).unwrap().unwrap();
+        bytes[second.start] = 4;
+        let mut batch = Batch::new(OwnedReply::of(bytes), header);
         assert!(batch.advance().unwrap() && !batch.current().is_empty());
         assert!(batch.advance().is_err());
         assert!(batch.current().is_empty() && !batch.has_next());

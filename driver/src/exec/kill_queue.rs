@@ -1,13 +1,16 @@
 //! The ids of abandoned cursors, until they are ended on their servers. What sends them is a part
 //! of the cursors.
+//!
+//! A server has an entry as long as a worker is there for it. So there is at most one worker for
+//! each server, and a server that hangs delays nobody's kills but its own.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use toro::Event;
 
 use super::PinnedTo;
+use crate::topology::Server;
 
 /// The most ids in one command.
 const AT_ONCE: usize = 10_000;
@@ -20,77 +23,134 @@ const MOST: usize = 100_000;
 pub(crate) struct KillQueue(Mutex<Queue>);
 
 #[derive(Default)]
-pub(crate) struct Queue {
-    waiting: BTreeMap<Key, Group>,
-    /// Groups to be tried again.
-    pub(crate) later: Vec<(Key, Group)>,
-    /// How many ids are in both.
+struct Queue {
+    servers: BTreeMap<Key, OfServer>,
+    /// How many ids wait.
     len: usize,
-    /// Whether a worker is there.
-    pub(crate) working: bool,
-    /// Set when the command that the worker is sending has ended.
-    pub(crate) sending: Option<Arc<Event>>,
+    /// Set when the last worker has ended.
+    idle: Option<Arc<Event>>,
 }
 
-/// The number of the pin, the database and the collection.
-pub(crate) type Key = (usize, String, String);
+/// A server by its place in memory, which its entry keeps from being used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(usize);
+
+impl Key {
+    fn of(server: &Arc<Server>) -> Self {
+        Key(Arc::as_ptr(server).addr())
+    }
+}
+
+/// The cursors to be ended on one server.
+struct OfServer {
+    /// By the number of the pin, the database and the collection.
+    waiting: BTreeMap<(usize, String, String), (PinnedTo, Vec<i64>)>,
+    /// Set to have the worker try again at once.
+    hurry: Arc<Event>,
+    /// Keeps the key from being used again.
+    server: Arc<Server>,
+}
 
 /// Cursors of one collection in one place.
 pub(crate) struct Group {
     pub(crate) pin: PinnedTo,
+    pub(crate) db: String,
+    pub(crate) collection: String,
     pub(crate) ids: Vec<i64>,
-    pub(crate) since: Instant,
-}
-
-impl Queue {
-    pub(crate) fn add(&mut self, key: Key, mut group: Group) {
-        self.len += group.ids.len();
-        match self.waiting.get_mut(&key) {
-            Some(queued) => queued.ids.append(&mut group.ids),
-            None => drop(self.waiting.insert(key, group)),
-        }
-    }
-
-    /// Whether it takes no more.
-    pub(crate) fn is_full(&self) -> bool {
-        self.len >= MOST
-    }
-
-    /// At most [`AT_ONCE`] cursors of one collection.
-    pub(crate) fn take(&mut self) -> Option<(Key, Group)> {
-        let (key, mut group) = self.waiting.pop_first()?;
-        self.len -= group.ids.len();
-        if group.ids.len() > AT_ONCE {
-            let rest = Group { ids: group.ids.split_off(AT_ONCE), pin: group.pin.clone(), ..group };
-            self.add(key.clone(), rest);
-        }
-        Some((key, group))
-    }
-
-    /// The worker's command has ended.
-    pub(crate) fn sent(&mut self) {
-        if let Some(sending) = self.sending.take() {
-            sending.set();
-        }
-    }
-
-    /// Keeps what could not be sent, to be tried again later.
-    pub(crate) fn put_off(&mut self, key: Key, group: Group) {
-        self.len += group.ids.len();
-        self.later.push((key, group));
-    }
-
-    /// Puts what could not be sent back into the line.
-    pub(crate) fn requeue(&mut self) {
-        for (key, group) in std::mem::take(&mut self.later) {
-            self.len -= group.ids.len();
-            self.add(key, group);
-        }
-    }
 }
 
 impl KillQueue {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Queue> {
+    /// Adds cursors. Gives what a new worker for their server waits on between two
+    /// tries, where there is no worker yet.
+    #[must_use = "a worker is to be started"]
+    pub(crate) fn add(&self, group: Group) -> Option<Arc<Event>> {
+        let server = Arc::clone(group.pin.server());
+        let mut queue = self.lock();
+        if queue.len >= MOST {
+            return None;
+        }
+        queue.len += group.ids.len();
+        let mut hurry = None;
+        let entry = queue.servers.entry(Key::of(&server)).or_insert_with(|| {
+            let event = Arc::new(Event::new());
+            hurry = Some(Arc::clone(&event));
+            OfServer { waiting: BTreeMap::new(), hurry: event, server }
+        });
+        entry.add(group);
+        hurry
+    }
+
+    /// The next cursors to end on `server`, at most [`AT_ONCE`] of one collection. `None` ends its
+    /// worker: a cursor that is added from now on starts another.
+    pub(crate) fn take(&self, server: &Arc<Server>) -> Option<Group> {
+        let mut queue = self.lock();
+        let entry = queue.servers.get_mut(&Key::of(server))?;
+        if let Some(((_, db, collection), (pin, mut ids))) = entry.waiting.pop_first() {
+            if ids.len() > AT_ONCE {
+                let rest = ids.split_off(AT_ONCE);
+                let (db, collection) = (db.clone(), collection.clone());
+                entry.add(Group { pin: pin.clone(), db, collection, ids: rest });
+            }
+            queue.len -= ids.len();
+            return Some(Group { pin, db, collection, ids });
+        }
+        Self::remove(queue, server);
+        None
+    }
+
+    /// Puts back what the worker for `server` could not send.
+    pub(crate) fn put_back(&self, server: &Arc<Server>, group: Group) {
+        let mut queue = self.lock();
+        let len = group.ids.len();
+        if let Some(entry) = queue.servers.get_mut(&Key::of(server)) {
+            entry.add(group);
+            queue.len += len;
+        }
+    }
+
+    /// Has all workers try again at once. Gives what is set when the last of them has ended; `None`
+    /// where there is none.
+    pub(crate) fn hurry(&self) -> Option<Arc<Event>> {
+        let mut queue = self.lock();
+        if queue.servers.is_empty() {
+            return None;
+        }
+        let paused: Vec<_> = queue.servers.values().map(|of| Arc::clone(&of.hurry)).collect();
+        let idle = Arc::clone(queue.idle.get_or_insert_with(Arc::default));
+        drop(queue);
+        paused.iter().for_each(|paused| paused.set());
+        Some(idle)
+    }
+
+    /// The worker for `server` has ended; what it leaves behind is given up. Does nothing where
+    /// [`take`](Self::take) has ended it already.
+    pub(crate) fn worker_ended(&self, server: &Arc<Server>) {
+        Self::remove(self.lock(), server);
+    }
+
+    /// Under the lock that the worker was found to be done under: what is added from then on starts
+    /// another.
+    fn remove(mut queue: MutexGuard<'_, Queue>, server: &Arc<Server>) {
+        let Some(entry) = queue.servers.remove(&Key::of(server)) else { return };
+        queue.len -= entry.waiting.values().map(|(_, ids)| ids.len()).sum::<usize>();
+        let idle = if queue.servers.is_empty() { queue.idle.take() } else { None };
+        drop(queue);
+        if let Some(idle) = idle {
+            idle.set();
+        }
+        // The last reference to a server may be this one: its pool closes without the lock.
+        drop((entry.waiting, entry.server));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OfServer {
+    fn add(&mut self, group: Group) {
+        let Group { pin, db, collection, mut ids } = group;
+        let key = (pin.number(), db, collection);
+        self.waiting.entry(key).or_insert_with(|| (pin, Vec::new())).1.append(&mut ids);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bson::RawDocument;
 
-use super::batch::{self, Batch, CursorInfo};
+use super::batch::{self, Batch};
 use super::header::ReplyHeader;
 use super::session_pool::ServerSession;
 use super::{Core, PinnedTo, malformed};
@@ -61,14 +61,6 @@ impl Reply<'_> {
         self.header.n().ok_or_else(|| Error::invalid_response("it has no n").at(self.host()))
     }
 
-    /// The cursor that the command opened or went on with.
-    ///
-    /// # Errors
-    /// `InvalidResponse` when there is none.
-    pub(crate) fn cursor_info(&self) -> Result<CursorInfo<'_>> {
-        CursorInfo::read(&self.header, self.document()).map_err(|error| error.at(self.host()))
-    }
-
     /// The bytes of the first document of the cursor's batch.
     ///
     /// # Errors
@@ -77,21 +69,13 @@ impl Reply<'_> {
         batch::first(&self.header, self.document()).map_err(|error| error.at(self.host()))
     }
 
-    /// Moves the reply out, as the batch of a cursor.
+    /// Moves the reply out, as the batch of the cursor that the command opened or went on with.
     ///
     /// # Errors
-    /// `InvalidResponse` when there is no batch.
+    /// `InvalidResponse` when there is none.
     pub(crate) fn take_batch(&mut self) -> Result<Batch> {
-        let whole = self.document().as_bytes().as_ptr().addr();
-        let documents = self.cursor_info()?.documents.as_bytes();
-        batch::check(documents).map_err(|error| error.at(self.host()))?;
-        let start = documents.as_ptr().addr() - whole;
-        let range = start..start + documents.len();
-        let reply = self
-            .connection
-            .take_reply()
-            .map_err(|error: Error| error.at(self.selected.address()))?;
-        Ok(Batch::new(reply, range))
+        Batch::receive(&self.header, &mut self.connection)
+            .map_err(|error| error.at(self.selected.address()))
     }
 
     /// Keeps the implicit session for a cursor.

@@ -30,6 +30,8 @@ pub(crate) struct ServerSession {
     abandoned: Option<Arc<Abandoned>>,
     /// A command may be running for ever: its connection broke.
     dirty: bool,
+    /// It stands in for one that somebody else holds, and never comes back to the pool.
+    is_twin: bool,
     /// The process that made it.
     born: ForkGeneration,
 }
@@ -38,7 +40,27 @@ impl ServerSession {
     fn new() -> Self {
         let id = Uuid::new().bytes();
         let (last_use, born) = (Instant::now(), ForkGeneration::current());
-        ServerSession { id, txn_number: 0, last_use, abandoned: None, dirty: false, born }
+        ServerSession {
+            id,
+            txn_number: 0,
+            last_use,
+            abandoned: None,
+            dirty: false,
+            is_twin: false,
+            born,
+        }
+    }
+
+    /// Whether it stands in for one that somebody else holds.
+    pub(crate) fn is_twin(&self) -> bool {
+        self.is_twin
+    }
+
+    /// A stand-in for one command in the background. What becomes of that command is known to both.
+    pub(crate) fn twin(&mut self) -> Self {
+        self.begin();
+        let abandoned = Some(Arc::clone(self.abandoned.get_or_insert_default()));
+        ServerSession { abandoned, is_twin: true, ..*self }
     }
 
     /// Whether the process has not forked since it made the session. In a child, it is neither
@@ -81,6 +103,9 @@ impl ServerSession {
     /// operation, and no other after it.
     pub(crate) fn mark_dirty(&mut self) {
         self.dirty = true;
+        if let Some(abandoned) = &self.abandoned {
+            abandoned.lock().lost = true;
+        }
     }
 
     fn is_stale(&self, timeout: Duration, now: Instant) -> bool {
@@ -166,7 +191,7 @@ impl SessionPool {
     /// Takes a session back, and lets those go that are about to expire. A session with commands
     /// whose operations were dropped comes back when all of them are answered.
     pub(crate) fn give(&self, mut session: ServerSession, timeout: Option<Duration>) {
-        if !session.is_of_this_process() {
+        if !session.is_of_this_process() || session.is_twin {
             return;
         }
         if let Some(abandoned) = session.abandoned.take() {
@@ -251,6 +276,24 @@ mod tests {
         session.abandon(&pool).answered();
         pool.give(session, HALF_AN_HOUR);
         assert_eq!(pool.drain(), [id]);
+    }
+
+    #[test]
+    fn what_becomes_of_a_twin_is_known_to_its_session() {
+        let pool = SessionPool::default();
+        let mut session = pool.take(HALF_AN_HOUR);
+        let id = session.id();
+        pool.give(session.twin(), HALF_AN_HOUR);
+        assert!(pool.idle().is_empty(), "a twin is nobody's");
+        let unanswered = session.twin().abandon(&pool);
+        pool.give(session, HALF_AN_HOUR);
+        assert!(pool.idle().is_empty(), "one reply is owed");
+        unanswered.answered();
+        let mut session = pool.take(HALF_AN_HOUR);
+        assert_eq!(session.id(), id);
+        session.twin().mark_dirty();
+        pool.give(session, HALF_AN_HOUR);
+        assert!(pool.idle().is_empty());
     }
 
     #[test]

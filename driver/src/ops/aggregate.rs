@@ -2,7 +2,8 @@
 
 use std::marker::PhantomData;
 
-use super::command::On;
+use super::batches::Batches;
+use super::command::{On, OpensCursor};
 use super::prelude::*;
 use super::session::{ExplicitSession, ImplicitSession, Session};
 use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
@@ -40,6 +41,9 @@ options! {
         max_await_time: Duration,
         /// The time limit of the server's work on this command.
         max_time: Duration,
+        /// Fetches each batch while the one before it is read, over a connection of its own for that time. Default: false.
+        /// A cursor that awaits documents, and one in a request of a blocking client, fetches no batch ahead.
+        prefetch: bool,
         /// The read concern.
         read_concern: ReadConcern,
         /// The servers that may answer. A pipeline that writes goes to the primary where a server is older than 5.0.
@@ -81,9 +85,29 @@ impl<'a, T, F: Mode, S> Aggregate<'a, T, F, S> {
     }
 }
 
+impl<'a, T, F: Mode, S> Aggregate<'a, T, F, S> {
+    /// Gives whole batches, undecoded, instead of documents.
+    ///
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let mut cursor = monkeys.aggregate([doc! { "$sample": { "size": 100 } }]).batch().await?;
+    /// while let Some(batch) = cursor.try_next().await? {
+    ///     for monkey in batch.doc_slices()? {
+    ///         println!("{:?}", monkey?);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn batch(self) -> Batches<Self> {
+        Batches(self)
+    }
+}
+
 operation! { @parts [T: 'a, F: Mode, S: Session<'a>] Aggregate<'a, T, F, S>, 'a, on }
-operation! { [T: 'a,] Aggregate<'a, T; F, ImplicitSession> -> Cursor<T; F> }
-operation! { [T: 'a,] Aggregate<'a, T; F, ExplicitSession<'a>> -> SessionCursor<T; F> }
+operation! { [T: 'a,] Aggregate<'a, T; F, ImplicitSession> -> Cursor<T; F>, RawBatchCursor<F> }
+operation! { [T: 'a,] Aggregate<'a, T; F, ExplicitSession<'a>> -> SessionCursor<T; F>, SessionRawBatchCursor<F> }
 
 impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T, F, S> {
     type Output = S::Cursor<T, F>;
@@ -142,10 +166,21 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T, F, S> 
     }
 
     fn decode(self, reply: Reply<'a>) -> Result<Self::Output> {
+        self.open(reply).map(S::cursor)
+    }
+}
+
+impl<'a, T: 'a, F: Mode, S: Session<'a>> OpensCursor<'a> for Aggregate<'a, T, F, S> {
+    type Mode = F;
+    type Session = S;
+
+    fn open(self, reply: Reply<'a>) -> Result<RawCursor> {
         let timeout = self.on().timeout(self.options());
         let options = self.options.unwrap_or_default();
         let get_more_options = GetMoreOptions {
             awaits: options.max_await_time.is_some(),
+            prefetch: options.prefetch.unwrap_or_default(),
+            resumes: false,
             operation: "aggregate",
             batch_size: options.batch_size,
             left: None,
@@ -153,6 +188,6 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T, F, S> 
             comment: options.comment,
             timeout,
         };
-        RawCursor::open(self.on.core, reply, get_more_options).map(S::cursor)
+        RawCursor::open(self.on.core, reply, get_more_options)
     }
 }

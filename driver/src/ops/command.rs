@@ -8,14 +8,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cursor::RawCursor;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exec::SessionState;
 use crate::exec::{
     self, Access, Core, MaxTime, Meta, Operation, Reply, RequestContext, Setting, Target, Timeout,
 };
+use crate::mode::Mode;
 use crate::ops::Boxed;
 use crate::ops::operation_name::{OperationName, WithContext};
+use crate::ops::session::Session;
 use crate::options::{Concerns, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
 use crate::pool::ConnectionDescription;
 use crate::wire::{DocWriter, MessageWriter};
@@ -133,6 +136,18 @@ pub(crate) trait Command<'a>: Parts<'a> {
     fn recover(self, error: Error) -> Result<Self::Output> {
         Err(error)
     }
+}
+
+/// An operation of one command that opens a cursor.
+pub(crate) trait OpensCursor<'a>: Command<'a> {
+    /// The API.
+    type Mode: Mode;
+
+    /// The kind of session.
+    type Session: Session<'a>;
+
+    /// Takes over the reply.
+    fn open(self, reply: Reply<'a>) -> Result<RawCursor>;
 }
 
 /// A command with its handle, as the executor sees it.

@@ -1,6 +1,8 @@
 //! `find`, with a cursor over what it finds.
 
 use super::FindOneOptions;
+use super::batches::Batches;
+use super::command::OpensCursor;
 use super::prelude::*;
 use super::session::{ExplicitSession, ImplicitSession, Session};
 use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
@@ -48,6 +50,9 @@ options! {
         min: Document = "min",
         /// Keeps the cursor open on the server however long it is idle.
         no_cursor_timeout: bool = "noCursorTimeout",
+        /// Fetches each batch while the one before it is read, over a connection of its own for that time. Default: false.
+        /// A cursor that awaits documents, and one in a request of a blocking client, fetches no batch ahead.
+        prefetch: bool,
         /// The fields to return.
         projection: Document = "projection",
         /// The read concern.
@@ -108,9 +113,29 @@ impl<'a, T, F: Mode> Find<'a, T, F> {
     }
 }
 
+impl<'a, T, F: Mode, S> Find<'a, T, F, S> {
+    /// Gives whole batches, undecoded, instead of documents.
+    ///
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let mut cursor = monkeys.find(doc! {}).batch().await?;
+    /// while let Some(batch) = cursor.try_next().await? {
+    ///     for monkey in batch.doc_slices()? {
+    ///         println!("{:?}", monkey?);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn batch(self) -> Batches<Self> {
+        Batches(self)
+    }
+}
+
 operation! { @parts [T: 'a, F: Mode, S: Session<'a>] Find<'a, T, F, S>, 'a, collection }
-operation! { [T: 'a,] Find<'a, T; F, ImplicitSession> -> Cursor<T; F> }
-operation! { [T: 'a,] Find<'a, T; F, ExplicitSession<'a>> -> SessionCursor<T; F> }
+operation! { [T: 'a,] Find<'a, T; F, ImplicitSession> -> Cursor<T; F>, RawBatchCursor<F> }
+operation! { [T: 'a,] Find<'a, T; F, ExplicitSession<'a>> -> SessionCursor<T; F>, SessionRawBatchCursor<F> }
 
 impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Find<'a, T, F, S> {
     type Output = S::Cursor<T, F>;
@@ -138,11 +163,22 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Find<'a, T, F, S> {
     }
 
     fn decode(self, reply: Reply<'a>) -> Result<Self::Output> {
+        self.open(reply).map(S::cursor)
+    }
+}
+
+impl<'a, T: 'a, F: Mode, S: Session<'a>> OpensCursor<'a> for Find<'a, T, F, S> {
+    type Mode = F;
+    type Session = S;
+
+    fn open(self, reply: Reply<'a>) -> Result<RawCursor> {
         let timeout = self.on().timeout(self.options());
         let options = self.options.unwrap_or_default();
         let awaits = options.cursor_type == Some(CursorType::TailableAwait);
         let get_more_options = GetMoreOptions {
             awaits,
+            prefetch: options.prefetch.unwrap_or_default(),
+            resumes: false,
             operation: "find",
             batch_size: options.batch_size,
             left: options.limit.map(i64::unsigned_abs).filter(|limit| *limit != 0),
@@ -150,7 +186,7 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Find<'a, T, F, S> {
             comment: options.comment,
             timeout,
         };
-        RawCursor::open(self.collection.on().core, reply, get_more_options).map(S::cursor)
+        RawCursor::open(self.collection.on().core, reply, get_more_options)
     }
 }
 

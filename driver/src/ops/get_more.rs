@@ -6,6 +6,7 @@ use bson::Bson;
 use bson::raw::cstr;
 
 use super::fields::Field;
+use crate::cursor::Sent;
 use crate::error::Result;
 use crate::exec::{MaxTime, Meta, Operation, RequestContext};
 use crate::pool::ConnectionDescription;
@@ -19,6 +20,8 @@ pub(crate) struct GetMore<'a> {
     pub(crate) batch_size: Option<u32>,
     pub(crate) max_await_time: Option<Duration>,
     pub(crate) comment: Option<&'a Bson>,
+    /// Told when the command is written: it is sent next.
+    pub(crate) sent: &'a Sent,
 }
 
 impl Operation for GetMore<'_> {
@@ -31,6 +34,7 @@ impl Operation for GetMore<'_> {
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()> {
+        self.sent.now(server.max_wire_version);
         body.i64(cstr!("getMore"), self.cursor);
         body.str(cstr!("collection"), self.collection);
         if let Some(size) = self.batch_size.filter(|size| *size != 0) {

@@ -129,7 +129,8 @@ pub(crate) use options;
 /// It reads `[generics] Operation<'a, Args; F> -> Output, on handle`. `F` stands for the API,
 /// `handle` is the field with the operation's collection, database or client. The operation has the
 /// fields `options` and `session`. One that opens a cursor names its kind of session behind `F`,
-/// and its output as `Cursor<Item; F>`; one that reads its cursor to the end names any output.
+/// and its outputs as `Cursor<Item; F>` and, for whole batches, `Batches<F>`; one that reads its
+/// cursor to the end names any output.
 macro_rules! operation {
     ([$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*; F> -> $Output:ty, on $field:ident) => {
         operation! { @parts [$($generic)* F: crate::mode::Mode] $Operation<$life $(, $arg)*, F>, $life, $field }
@@ -139,7 +140,8 @@ macro_rules! operation {
         operation! { @run [$($generic)*] $Operation<$life $(, $arg)*, crate::mode::Blocking>, $life, $Output }
     };
     (
-        [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*; F, $Session:ty> -> $Cursor:ident<$Item:ty; F>
+        [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*; F, $Session:ty>
+        -> $Cursor:ident<$Item:ty; F>
     ) => {
         operation! {
             @perform [$($generic)* F: crate::mode::Mode] $Operation<$life $(, $arg)*, F, $Session>, $life, $Cursor<$Item, F>
@@ -151,6 +153,25 @@ macro_rules! operation {
         operation! {
             @run [$($generic)*] $Operation<$life $(, $arg)*, crate::mode::Blocking, $Session>, $life,
             $Cursor<$Item, crate::mode::Blocking>
+        }
+    };
+    (
+        [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*; F, $Session:ty>
+        -> $Cursor:ident<$Item:ty; F>, $Batches:ident<F>
+    ) => {
+        operation! {
+            [$($generic)*] $Operation<$life $(, $arg)*; F, $Session> -> $Cursor<$Item; F>
+        }
+        operation! {
+            @perform [$($generic)* F: crate::mode::Mode] crate::ops::Batches<$Operation<$life $(, $arg)*, F, $Session>>, $life, crate::cursor::$Batches<F>
+        }
+        operation! {
+            @await [$($generic)*] crate::ops::Batches<$Operation<$life $(, $arg)*, crate::mode::Async, $Session>>, $life,
+            crate::cursor::$Batches<crate::mode::Async>
+        }
+        operation! {
+            @run [$($generic)*] crate::ops::Batches<$Operation<$life $(, $arg)*, crate::mode::Blocking, $Session>>, $life,
+            crate::cursor::$Batches<crate::mode::Blocking>
         }
     };
     (

@@ -1,6 +1,7 @@
 //! The session of an operation that opens a cursor, as a type: it decides the cursor's type.
 
-use crate::cursor::{Cursor, RawCursor, SessionCursor};
+use crate::change_stream::{ChangeStream, RawChangeStream, SessionChangeStream};
+use crate::cursor::{Cursor, RawBatchCursor, RawCursor, SessionCursor, SessionRawBatchCursor};
 use crate::exec::SessionState;
 use crate::mode::Mode;
 
@@ -28,27 +29,53 @@ pub(crate) trait Session<'a>: Send {
     /// The cursor that comes out.
     type Cursor<T, F: Mode>;
 
+    /// The cursor that gives whole batches.
+    type Batches<F: Mode>;
+
+    /// The change stream that comes out.
+    type ChangeStream<T, F: Mode>;
+
     /// Takes the caller's session, if there is one.
     fn take(&mut self) -> Option<&'a mut SessionState>;
 
     /// The cursor, from what reads it.
     fn cursor<T, F: Mode>(raw: RawCursor) -> Self::Cursor<T, F>;
+
+    /// The cursor that gives whole batches, from what reads it.
+    fn batches<F: Mode>(raw: RawCursor) -> Self::Batches<F>;
+
+    /// The change stream, from what reads it.
+    fn change_stream<T, F: Mode>(raw: RawChangeStream) -> Self::ChangeStream<T, F>;
 }
 
 impl<'a> Session<'a> for ImplicitSession {
     type Cursor<T, F: Mode> = Cursor<T, F>;
+    type Batches<F: Mode> = RawBatchCursor<F>;
+    type ChangeStream<T, F: Mode> = ChangeStream<T, F>;
 
     fn take(&mut self) -> Option<&'a mut SessionState> {
         None
     }
 
-    fn cursor<T, F: Mode>(raw: RawCursor) -> Cursor<T, F> {
+    fn cursor<T, F: Mode>(mut raw: RawCursor) -> Cursor<T, F> {
+        raw.prefetch(None);
         Cursor::new(raw)
+    }
+
+    fn batches<F: Mode>(mut raw: RawCursor) -> RawBatchCursor<F> {
+        raw.prefetch(None);
+        RawBatchCursor::new(raw)
+    }
+
+    fn change_stream<T, F: Mode>(raw: RawChangeStream) -> ChangeStream<T, F> {
+        ChangeStream::new(raw)
     }
 }
 
 impl<'a> Session<'a> for ExplicitSession<'a> {
     type Cursor<T, F: Mode> = SessionCursor<T, F>;
+    type Batches<F: Mode> = SessionRawBatchCursor<F>;
+    type ChangeStream<T, F: Mode> = SessionChangeStream<T, F>;
 
     fn take(&mut self) -> Option<&'a mut SessionState> {
         self.0.take()
@@ -56,5 +83,13 @@ impl<'a> Session<'a> for ExplicitSession<'a> {
 
     fn cursor<T, F: Mode>(raw: RawCursor) -> SessionCursor<T, F> {
         SessionCursor::new(raw)
+    }
+
+    fn batches<F: Mode>(raw: RawCursor) -> SessionRawBatchCursor<F> {
+        SessionRawBatchCursor::new(raw)
+    }
+
+    fn change_stream<T, F: Mode>(raw: RawChangeStream) -> SessionChangeStream<T, F> {
+        SessionChangeStream::new(raw)
     }
 }

@@ -567,7 +567,7 @@ impl Connection {
 }
 
 /// A reply that has left its connection.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct OwnedReply {
     frame: Vec<u8>,
     body: std::ops::Range<usize>,

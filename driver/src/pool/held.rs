@@ -66,6 +66,11 @@ impl PooledConnection {
         }
     }
 
+    /// Whether its pool has given it up.
+    pub(super) fn is_stale(&self) -> bool {
+        self.inner.as_ref().is_some_and(|(connection, pool)| pool.is_stale(connection.generation()))
+    }
+
     /// The pool that the connection is of.
     pub(super) fn pool(&self) -> Arc<Shared> {
         match &self.inner {

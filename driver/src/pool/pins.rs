@@ -153,6 +153,8 @@ impl Drop for Lease {
         }
         match &mut self.return_to {
             ReturnTo::Pool => {}
+            // The pool closes it.
+            _ if connection.is_stale() => {}
             ReturnTo::Thread(pins) => {
                 connection.rest();
                 drop(pins.put_back(connection));

@@ -158,6 +158,10 @@ impl Shared {
         self.handoff.with_state(|state, _| Generation { number: state.generation(), service: None })
     }
 
+    pub(super) fn is_crowded(&self) -> bool {
+        self.handoff.with_state(|state, waiting| state.is_crowded(waiting))
+    }
+
     pub(super) fn is_stale(&self, generation: Generation) -> bool {
         self.handoff.with_state(|state, _| state.is_stale(generation))
     }
@@ -295,7 +299,10 @@ impl Shared {
 
     /// A connection that was in use is of no more use.
     pub(super) fn discard(self: &Arc<Self>, connection: Box<Connection>) {
-        let stale = self.is_stale(connection.generation());
+        let generation = connection.generation();
+        let stale = self
+            .handoff
+            .with_state(|state, _| state.phase() != Phase::Closed && state.is_stale(generation));
         self.lose(
             connection,
             if stale { ConnectionClosedReason::Stale } else { ConnectionClosedReason::Error },

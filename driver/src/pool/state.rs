@@ -250,6 +250,12 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         offer
     }
 
+    /// Whether those who may wait are bounded in number, and a newcomer would have to wait.
+    pub(crate) fn is_crowded(&self, waiting: usize) -> bool {
+        let at_once = !self.idle.is_empty() || self.total < self.limits.max_size;
+        self.limits.max_waiters.is_some() && (waiting != 0 || !at_once)
+    }
+
     /// What the first of `wanting` gets, if there is anything to be had.
     fn next(&mut self, wanting: usize, now: Option<Instant>) -> Option<Offer<C>> {
         if self.idle.back().is_some_and(|top| self.has_expired(top, now)) {
@@ -392,7 +398,11 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         }
     }
 
+    /// Whether a connection of that generation serves nobody any more.
     pub(crate) fn is_stale(&self, generation: Generation<S>) -> bool {
+        if self.phase == Phase::Closed {
+            return true;
+        }
         match generation.service {
             None => generation.number != self.generation,
             Some(id) => {

@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 use driver::bson::{Document, doc};
 use driver::options::{ClientOptions, DriverInfo, WriteConcern};
 use driver::{Result, TopologyDescription};
-use futures_util::TryStreamExt;
 
 /// A client of either API, with the database and collection of the tests.
 pub(crate) trait Mode: Clone + Send + Sync + 'static {

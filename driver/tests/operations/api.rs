@@ -12,7 +12,7 @@ use driver::ops::Operation;
 use driver::options::{ClientOptions, SessionOptions};
 use driver::session::{ClientSession, StartTransaction};
 use driver::{Async, Blocking, Error, Mode, Result};
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use testbed::shared_standalone;
 

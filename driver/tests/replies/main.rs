@@ -16,7 +16,6 @@ use driver::event::EventHandler;
 use driver::event::command::CommandEvent;
 use driver::options::ConnectionString;
 use driver::{Client, Collection, sync};
-use futures_util::TryStreamExt;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 

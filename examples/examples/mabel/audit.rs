@@ -3,7 +3,6 @@
 use driver::bson::doc;
 use driver::options::ReadConcern;
 use driver::{Collection, Result};
-use futures_util::TryStreamExt;
 
 use super::breath::Breath;
 

@@ -53,6 +53,51 @@ impl SessionState {
         })
     }
 
+    /// A stand-in for the session, for one command in the background. The caller keeps the session;
+    /// [`take_back`](Self::take_back) gives it what the stand-in has learnt.
+    pub(crate) fn lend(&mut self) -> Self {
+        let SessionState {
+            core,
+            server,
+            id,
+            options,
+            cluster_time,
+            operation_time,
+            snapshot_time,
+            transaction,
+            deadline,
+        } = self;
+        SessionState {
+            core: Arc::clone(core),
+            server: server.as_mut().map(ServerSession::twin),
+            id: id.clone(),
+            options: options.clone(),
+            cluster_time: cluster_time.clone(),
+            operation_time: *operation_time,
+            snapshot_time: *snapshot_time,
+            transaction: transaction.clone(),
+            deadline: *deadline,
+        }
+    }
+
+    /// Takes over what a stand-in has learnt; nothing from that of another session, and of another
+    /// transaction nothing but the times.
+    pub(crate) fn take_back(&mut self, mut lent: Self) {
+        let id = |state: &Self| state.server.as_ref().map(ServerSession::id);
+        if id(self) != id(&lent) {
+            return;
+        }
+        if let Some(time) = &lent.cluster_time {
+            self.advance_cluster_time(time);
+        }
+        if let Some(time) = lent.operation_time {
+            self.advance_operation_time(time);
+        }
+        if self.txn_number() == lent.txn_number() && self.transaction.is_active() {
+            self.transaction = std::mem::take(&mut lent.transaction);
+        }
+    }
+
     /// Whether the session was started by the client that `core` belongs to.
     pub(crate) fn belongs_to(&self, core: &Core) -> bool {
         self.core.is_same_client(core)
@@ -208,8 +253,8 @@ impl SessionState {
 impl Drop for SessionState {
     fn drop(&mut self) {
         let Some(server) = self.server.take() else { return };
-        if self.transaction.state() != TransactionState::InProgress || !server.is_of_this_process()
-        {
+        let in_progress = self.transaction.state() == TransactionState::InProgress;
+        if !in_progress || server.is_twin() || !server.is_of_this_process() {
             return self.core.give_back(server);
         }
         // It would hold its locks until the server gives it up.

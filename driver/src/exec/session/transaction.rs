@@ -48,7 +48,7 @@ pub(crate) enum End {
 }
 
 /// The transaction of a session.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Transaction {
     state: TransactionState,
     /// What it was started with, each from the nearest place that says it.

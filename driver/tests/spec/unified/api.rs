@@ -4,13 +4,14 @@ use std::future::{Future, IntoFuture};
 use std::sync::OnceLock;
 
 use bson::Document;
+use driver::change_stream::{ChangeStream, SessionChangeStream};
 use driver::client::Client;
 use driver::cursor::{Cursor, SessionCursor};
 use driver::ops::Operation;
 use driver::options::ClientOptions;
 use driver::session::{ClientSession, StartSession, StartTransaction};
 use driver::{Async, Blocking, Mode, Result};
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::StreamExt;
 
 /// Runs the operations of an API on the calling thread.
 pub(crate) trait Api: Mode + Sized {
@@ -36,6 +37,16 @@ pub(crate) trait Api: Mode + Sized {
         cursor: &mut SessionCursor<Document, Self>,
         session: &mut ClientSession<Self>,
     ) -> Option<Result<Document>>;
+    fn next_event(stream: &mut ChangeStream<Document, Self>) -> Result<Option<Document>>;
+    fn next_event_in(
+        stream: &mut SessionChangeStream<Document, Self>,
+        session: &mut ClientSession<Self>,
+    ) -> Result<Option<Document>>;
+    fn next_event_if_any(stream: &mut ChangeStream<Document, Self>) -> Result<Option<Document>>;
+    fn next_event_if_any_in(
+        stream: &mut SessionChangeStream<Document, Self>,
+        session: &mut ClientSession<Self>,
+    ) -> Result<Option<Document>>;
 }
 
 impl Api for Async {
@@ -90,6 +101,28 @@ impl Api for Async {
     ) -> Option<Result<Document>> {
         block_on(cursor.next(session))
     }
+
+    fn next_event(stream: &mut ChangeStream<Document, Self>) -> Result<Option<Document>> {
+        block_on(stream.try_next())
+    }
+
+    fn next_event_in(
+        stream: &mut SessionChangeStream<Document, Self>,
+        session: &mut ClientSession<Self>,
+    ) -> Result<Option<Document>> {
+        block_on(stream.next(session))
+    }
+
+    fn next_event_if_any(stream: &mut ChangeStream<Document, Self>) -> Result<Option<Document>> {
+        block_on(stream.next_if_any())
+    }
+
+    fn next_event_if_any_in(
+        stream: &mut SessionChangeStream<Document, Self>,
+        session: &mut ClientSession<Self>,
+    ) -> Result<Option<Document>> {
+        block_on(stream.next_if_any(session))
+    }
 }
 
 impl Api for Blocking {
@@ -138,6 +171,28 @@ impl Api for Blocking {
         session: &mut ClientSession<Self>,
     ) -> Option<Result<Document>> {
         cursor.next(session)
+    }
+
+    fn next_event(stream: &mut ChangeStream<Document, Self>) -> Result<Option<Document>> {
+        stream.try_next()
+    }
+
+    fn next_event_in(
+        stream: &mut SessionChangeStream<Document, Self>,
+        session: &mut ClientSession<Self>,
+    ) -> Result<Option<Document>> {
+        stream.next(session)
+    }
+
+    fn next_event_if_any(stream: &mut ChangeStream<Document, Self>) -> Result<Option<Document>> {
+        stream.next_if_any()
+    }
+
+    fn next_event_if_any_in(
+        stream: &mut SessionChangeStream<Document, Self>,
+        session: &mut ClientSession<Self>,
+    ) -> Result<Option<Document>> {
+        stream.next_if_any(session)
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bson::{Bson, Document};
 use driver::TopologyDescription;
+use driver::change_stream::{ChangeStream, SessionChangeStream};
 use driver::client::Client;
 use driver::collection::Collection;
 use driver::cursor::{Cursor, SessionCursor};
@@ -38,6 +39,7 @@ pub(crate) enum Entity<F: Api> {
     Collection(Collection<Document, F>),
     Session(Session<F>),
     Cursor(Arc<Mutex<Option<NamedCursor<F>>>>),
+    ChangeStream(Arc<Mutex<Option<NamedStream<F>>>>),
     Thread(Arc<Worker>),
     Topology(Arc<TopologyDescription>),
     Value(Bson),
@@ -54,6 +56,7 @@ impl<F: Api> Clone for Entity<F> {
             Entity::Collection(collection) => Entity::Collection(collection.clone()),
             Entity::Session(session) => Entity::Session(session.clone()),
             Entity::Cursor(cursor) => Entity::Cursor(cursor.clone()),
+            Entity::ChangeStream(stream) => Entity::ChangeStream(stream.clone()),
             Entity::Thread(thread) => Entity::Thread(thread.clone()),
             Entity::Topology(topology) => Entity::Topology(topology.clone()),
             Entity::Value(value) => Entity::Value(value.clone()),
@@ -110,6 +113,52 @@ impl<F: Api> NamedCursor<F> {
                 let mut session = self.session.as_ref().map(|session| lock(session));
                 let session = session.as_mut().and_then(|session| session.as_mut());
                 Ok(F::next_in(cursor, session.ok_or("the session of the cursor has ended")?))
+            }
+        }
+    }
+}
+
+/// A change stream that an operation has opened.
+pub(crate) enum OpenStream<F: Api> {
+    Plain(ChangeStream<Document, F>),
+    /// Read under the session that it was opened in.
+    OfSession(SessionChangeStream<Document, F>),
+}
+
+/// A change stream with its session.
+pub(crate) struct NamedStream<F: Api> {
+    pub(crate) stream: OpenStream<F>,
+    pub(crate) session: Option<Session<F>>,
+}
+
+impl<F: Api> NamedStream<F> {
+    /// The next event.
+    ///
+    /// # Errors
+    /// Its session has ended.
+    pub(crate) fn next(&mut self) -> Result<driver::Result<Option<Document>>, String> {
+        self.step(F::next_event, F::next_event_in)
+    }
+
+    /// The next event, if there is one.
+    ///
+    /// # Errors
+    /// Its session has ended.
+    pub(crate) fn next_if_any(&mut self) -> Result<driver::Result<Option<Document>>, String> {
+        self.step(F::next_event_if_any, F::next_event_if_any_in)
+    }
+
+    fn step<T>(
+        &mut self,
+        plain: impl FnOnce(&mut ChangeStream<Document, F>) -> T,
+        in_session: impl FnOnce(&mut SessionChangeStream<Document, F>, &mut ClientSession<F>) -> T,
+    ) -> Result<T, String> {
+        match &mut self.stream {
+            OpenStream::Plain(stream) => Ok(plain(stream)),
+            OpenStream::OfSession(stream) => {
+                let mut session = self.session.as_ref().map(|session| lock(session));
+                let session = session.as_mut().and_then(|session| session.as_mut());
+                Ok(in_session(stream, session.ok_or("the session of the stream has ended")?))
             }
         }
     }
@@ -227,6 +276,7 @@ impl<F: Api> Entities<F> {
                 // Its error was reported if the test waited for it.
                 Entity::Thread(thread) => drop(thread.finish()),
                 Entity::Cursor(cursor) => drop(lock(cursor).take()),
+                Entity::ChangeStream(stream) => drop(lock(stream).take()),
                 _ => {}
             }
         }

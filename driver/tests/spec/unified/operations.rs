@@ -28,7 +28,7 @@ use driver::session::ClientSession;
 
 use super::api::Api;
 use super::arguments::Arguments;
-use super::entities::{Entity, NamedCursor, OpenCursor, Session, Watched};
+use super::entities::{Entity, NamedCursor, NamedStream, OpenCursor, OpenStream, Session, Watched};
 use super::runner::Runner;
 use super::stop::Stop;
 
@@ -56,7 +56,9 @@ pub(crate) enum Answer<F: Api> {
     /// Documents, which may have additional fields.
     Documents(Vec<Document>),
     /// A cursor, which is saved under a name.
-    Cursor(OpenCursor<F>),
+    Cursor(Box<OpenCursor<F>>),
+    /// A change stream, to be saved under a name.
+    ChangeStream(Box<OpenStream<F>>),
 }
 
 impl<F: Api, V: Into<Bson>> From<V> for Answer<F> {
@@ -81,6 +83,8 @@ type OnCollection<F> = Box<dyn FnOnce(&Collection<Document, F>, InSession<'_, F>
 type OnSession<F> = Box<dyn FnOnce(&Arc<Runner<F>>, &Session<F>) -> Result<Ended<F>, Stop>>;
 /// A job on a cursor.
 type OnCursor<F> = Box<dyn FnOnce(&mut Option<NamedCursor<F>>) -> Result<Ended<F>, Stop>>;
+/// What is done on a change stream.
+type OnChangeStream<F> = Box<dyn FnOnce(&mut Option<NamedStream<F>>) -> Result<Ended<F>, Stop>>;
 /// A job of the test runner.
 type OfRunner<F> = Box<dyn FnOnce(&Arc<Runner<F>>) -> Result<(), Stop>>;
 
@@ -91,6 +95,7 @@ pub(crate) enum Job<F: Api> {
     Collection(OnCollection<F>),
     Session(OnSession<F>),
     Cursor(OnCursor<F>),
+    ChangeStream(OnChangeStream<F>),
     Runner(OfRunner<F>),
 }
 
@@ -125,6 +130,12 @@ fn on_cursor<F: Api>(
     job: impl FnOnce(&mut Option<NamedCursor<F>>) -> Result<Ended<F>, Stop> + 'static,
 ) -> Read<F> {
     Ok(Job::Cursor(Box::new(job)))
+}
+
+fn on_change_stream<F: Api>(
+    job: impl FnOnce(&mut Option<NamedStream<F>>) -> Result<Ended<F>, Stop> + 'static,
+) -> Read<F> {
+    Ok(Job::ChangeStream(Box::new(job)))
 }
 
 fn of_runner<F: Api>(job: impl FnOnce(&Arc<Runner<F>>) -> Result<(), Stop> + 'static) -> Read<F> {
@@ -211,6 +222,7 @@ impl<F: Api> Entity<F> {
             Entity::Collection(_) => Some(Kind::Collection),
             Entity::Session(_) => Some(Kind::Session),
             Entity::Cursor(_) => Some(Kind::Cursor),
+            Entity::ChangeStream(_) => Some(Kind::ChangeStream),
             Entity::Thread(_) | Entity::Topology(_) | Entity::Value(_) => None,
         }
     }

@@ -7,7 +7,7 @@ use bson::{Bson, Document};
 
 use super::api::Api;
 use super::arguments::Arguments;
-use super::entities::{self, Entities, Entity, NamedCursor, Session, lock};
+use super::entities::{self, Entities, Entity, NamedCursor, NamedStream, Session, lock};
 use super::format::{EntityDefinition, ExpectedEnd, File, Operation, Test};
 use super::operations::{Answer, Ended, Job, Kind, Registry};
 use super::servers::Servers;
@@ -96,7 +96,13 @@ impl<F: Api> Runner<F> {
             Answer::Value(value) => Entity::Value(value),
             Answer::Documents(documents) => Entity::Value(array(documents)),
             Answer::Cursor(cursor) => {
-                Entity::Cursor(Arc::new(Mutex::new(Some(NamedCursor { cursor, session }))))
+                Entity::Cursor(Arc::new(Mutex::new(Some(NamedCursor { cursor: *cursor, session }))))
+            }
+            Answer::ChangeStream(stream) => {
+                Entity::ChangeStream(Arc::new(Mutex::new(Some(NamedStream {
+                    stream: *stream,
+                    session,
+                }))))
             }
         };
         self.entities.put(saved_as, entity)?;
@@ -126,6 +132,7 @@ impl<F: Api> Runner<F> {
                 (Job::Collection(job), Entity::Collection(collection)) => job(&collection, held),
                 (Job::Session(job), Entity::Session(session)) => job(self, &session)?,
                 (Job::Cursor(job), Entity::Cursor(cursor)) => job(&mut lock(&cursor))?,
+                (Job::ChangeStream(job), Entity::ChangeStream(stream)) => job(&mut lock(&stream))?,
                 _ => return Err("the operation is registered for another kind".into()),
             }
         };
@@ -285,6 +292,7 @@ fn matches<F: Api>(expected: &Bson, answer: &Answer<F>, names: &Entities<F>) -> 
         Answer::Value(value) => matching::root(expected, Some(value), names),
         Answer::Documents(documents) => matching::roots(expected, &array(documents.clone()), names),
         Answer::Cursor(_) => Err(format!("expected {expected}, found a cursor")),
+        Answer::ChangeStream(_) => Err(format!("expected {expected}, found a change stream")),
     }
 }
 

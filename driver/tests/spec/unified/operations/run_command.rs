@@ -49,7 +49,7 @@ fn create_command_cursor<F: Api>(arguments: &mut Arguments) -> Read<F> {
             None => F::end(operation).map(OpenCursor::Plain)?,
             Some(session) => F::end(operation.session(session)).map(OpenCursor::OfSession)?,
         };
-        Ok(Answer::Cursor(cursor))
+        Ok(Answer::Cursor(Box::new(cursor)))
     })
 }
 

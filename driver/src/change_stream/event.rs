@@ -1,0 +1,224 @@
+//! What a change stream gives: events, and the tokens to go on from.
+
+use bson::{DateTime, Document, RawBson, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Where a change stream can be resumed: behind one event. A plain serde value, to be stored
+/// anywhere.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct ResumeToken(pub(crate) RawBson);
+
+impl ResumeToken {
+    /// The token that an option holds which was set to none.
+    pub(crate) fn or_none(token: impl Into<Option<ResumeToken>>) -> Self {
+        token.into().unwrap_or(ResumeToken(RawBson::Null))
+    }
+
+    /// Whether it is a token.
+    pub(crate) fn is_some(&self) -> bool {
+        self.0 != RawBson::Null
+    }
+}
+
+/// One change, as the server tells of it. `T` is the type of the documents.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ChangeStreamEvent<T> {
+    /// Where to resume behind this event.
+    #[serde(rename = "_id")]
+    pub id: ResumeToken,
+    /// What happened.
+    pub operation_type: OperationType,
+    /// Where it happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ns: Option<ChangeNamespace>,
+    /// What was created. With `show_expanded_events`, for `create`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ns_type: Option<ChangeNamespaceType>,
+    /// The new name, for `rename`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<ChangeNamespace>,
+    /// The session, inside a transaction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lsid: Option<Document>,
+    /// With `lsid`, the transaction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub txn_number: Option<i64>,
+    /// The `_id` of the document, and its shard key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_key: Option<Document>,
+    /// What an update changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub update_description: Option<UpdateDescription>,
+    /// When it happened, on the cluster's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_time: Option<Timestamp>,
+    /// When it happened, on the server's clock. Servers from 6.0 on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wall_time: Option<DateTime>,
+    /// The document as inserted or replaced. For an update, as
+    /// [`full_document`](crate::ops::Watch::full_document) asks.
+    #[serde(skip_serializing_if = "Option::is_none", default = "none")]
+    pub full_document: Option<T>,
+    /// The document before the change, as
+    /// [`full_document_before_change`](crate::ops::Watch::full_document_before_change) asks.
+    #[serde(skip_serializing_if = "Option::is_none", default = "none")]
+    pub full_document_before_change: Option<T>,
+    /// The options of what was done. With `show_expanded_events`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation_description: Option<Document>,
+    /// The id of the collection. With `show_expanded_events`.
+    #[serde(rename = "collectionUUID", skip_serializing_if = "Option::is_none")]
+    pub collection_uuid: Option<bson::Uuid>,
+}
+
+fn none<T>() -> Option<T> {
+    None
+}
+
+/// What an update changed in a document.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct UpdateDescription {
+    /// The fields that were set, by their paths, with their new values.
+    pub updated_fields: Document,
+    /// The paths of the fields that were removed.
+    pub removed_fields: Vec<String>,
+    /// The arrays that were cut off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truncated_arrays: Option<Vec<TruncatedArray>>,
+    /// The parts of paths that could be read in more than one way. With `show_expanded_events`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disambiguated_paths: Option<Document>,
+}
+
+/// An array that was cut off.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct TruncatedArray {
+    /// Its path.
+    pub field: String,
+    /// How many elements are left.
+    pub new_size: i32,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OperationType {
+    /// A document was inserted.
+    Insert,
+    /// A document was updated.
+    Update,
+    /// A document was replaced.
+    Replace,
+    /// A document was deleted.
+    Delete,
+    /// A collection was dropped.
+    Drop,
+    /// A collection was renamed.
+    Rename,
+    /// A database was dropped.
+    DropDatabase,
+    /// What the stream watches is gone. The stream ends;
+    /// [`start_after`](crate::ops::Watch::start_after) begins another behind it.
+    Invalidate,
+    /// Something else, by its name on the server.
+    Other(String),
+}
+
+impl OperationType {
+    fn name(&self) -> &str {
+        match self {
+            OperationType::Insert => "insert",
+            OperationType::Update => "update",
+            OperationType::Replace => "replace",
+            OperationType::Delete => "delete",
+            OperationType::Drop => "drop",
+            OperationType::Rename => "rename",
+            OperationType::DropDatabase => "dropDatabase",
+            OperationType::Invalidate => "invalidate",
+            OperationType::Other(name) => name,
+        }
+    }
+}
+
+impl From<String> for OperationType {
+    fn from(name: String) -> Self {
+        match name.as_str() {
+            "insert" => OperationType::Insert,
+            "update" => OperationType::Update,
+            "replace" => OperationType::Replace,
+            "delete" => OperationType::Delete,
+            "drop" => OperationType::Drop,
+            "rename" => OperationType::Rename,
+            "dropDatabase" => OperationType::DropDatabase,
+            "invalidate" => OperationType::Invalidate,
+            _ => OperationType::Other(name),
+        }
+    }
+}
+
+impl Serialize for OperationType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for OperationType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(OperationType::from)
+    }
+}
+
+/// The database, and perhaps the collection, in which something happened.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct ChangeNamespace {
+    /// The database.
+    pub db: String,
+    /// The collection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coll: Option<String>,
+}
+
+/// What was created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChangeNamespaceType {
+    /// A collection.
+    Collection,
+    /// A time series collection.
+    Timeseries,
+    /// A view.
+    View,
+    /// Something else, by its name on the server.
+    Other(String),
+}
+
+impl Serialize for ChangeNamespaceType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            ChangeNamespaceType::Collection => "collection",
+            ChangeNamespaceType::Timeseries => "timeseries",
+            ChangeNamespaceType::View => "view",
+            ChangeNamespaceType::Other(name) => name,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ChangeNamespaceType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Ok(match name.as_str() {
+            "collection" => ChangeNamespaceType::Collection,
+            "timeseries" => ChangeNamespaceType::Timeseries,
+            "view" => ChangeNamespaceType::View,
+            _ => ChangeNamespaceType::Other(name),
+        })
+    }
+}

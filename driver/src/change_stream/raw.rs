@@ -1,0 +1,612 @@
+//! The state machine of a change stream (specification "Change Streams").
+//!
+//! It follows a cursor and keeps its [`Position`]: the token of the event that was given last, or a
+//! later one of the server's. When the cursor fails with a resumable error, the command that opened
+//! it is sent again, with that position in place of the one that the caller gave, to a server that
+//! is selected anew. As with a batch, a task does that in the async API, so that a dropped step
+//! loses nothing.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bson::raw::cstr;
+use bson::{Document, RawBson, RawDocument, RawDocumentBuf, Timestamp};
+use serde::de::DeserializeOwned;
+
+use super::event::ResumeToken;
+use crate::cursor::{Fetch, GetMoreOptions, Pace, RawCursor, Sent, SpareSession};
+use crate::deadline::Deadline;
+use crate::error::{Error, ErrorKind, Result};
+use crate::exec::{
+    self, Core, Meta, Operation, Reply, RequestContext, SessionRef, SessionState, Setting, Target,
+    Timeout,
+};
+use crate::ops::operation_name::OperationName;
+use crate::ops::{ChangeStreamOptions, watch};
+use crate::options::{ReadConcern, SelectionCriteria};
+use crate::pool::ConnectionDescription;
+use crate::wire::DocWriter;
+
+/// What a change stream watches, and how.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) db: String,
+    pub(crate) collection: Option<String>,
+    pub(crate) cluster: bool,
+    pub(crate) pipeline: Vec<Document>,
+    pub(crate) read_concern: Option<ReadConcern>,
+    pub(crate) selection_criteria: SelectionCriteria,
+    pub(crate) options: ChangeStreamOptions,
+    pub(crate) timeout: Timeout,
+}
+
+impl Watched {
+    fn get_more_options(&self) -> GetMoreOptions {
+        GetMoreOptions {
+            awaits: true,
+            prefetch: false,
+            resumes: true,
+            operation: watch::META.operation,
+            batch_size: self.options.batch_size,
+            left: None,
+            max_await_time: self.options.max_await_time,
+            comment: self.options.comment.clone(),
+            timeout: self.timeout,
+        }
+    }
+
+    /// Whether large events come in fragments.
+    fn splits(&self) -> bool {
+        const SPLIT: &str = "$changeStreamSplitLargeEvent";
+        self.pipeline.iter().any(|stage| stage.contains_key(SPLIT))
+    }
+
+    fn operation_name(&self) -> OperationName<'_> {
+        OperationName {
+            operation: watch::META.operation,
+            db: &self.db,
+            collection: self.collection.as_deref(),
+        }
+    }
+}
+
+/// Where a change stream begins.
+pub(crate) enum StartAt<'a> {
+    /// With what happens next.
+    Unset,
+    /// Where the caller said.
+    Given(&'a ChangeStreamOptions),
+    Resume(&'a ResumeToken),
+    After(&'a ResumeToken),
+    Time(Timestamp),
+}
+
+impl<'a> StartAt<'a> {
+    pub(crate) fn of(options: &'a ChangeStreamOptions) -> Self {
+        StartAt::Given(options)
+    }
+
+    /// Writes it into the stage. The server refuses more than one.
+    pub(crate) fn write(&self, stage: &mut DocWriter<'_>) -> Result<()> {
+        let (resume_after, start_after, at) = match self {
+            StartAt::Unset => (None, None, None),
+            StartAt::Given(options) => (
+                options.resume_after.as_ref(),
+                options.start_after.as_ref(),
+                options.start_at_operation_time,
+            ),
+            StartAt::Resume(token) => (Some(*token), None, None),
+            StartAt::After(token) => (None, Some(*token), None),
+            StartAt::Time(time) => (None, None, Some(*time)),
+        };
+        if let Some(token) = resume_after.filter(|token| token.is_some()) {
+            stage.value(cstr!("resumeAfter"), token)?;
+        }
+        if let Some(token) = start_after.filter(|token| token.is_some()) {
+            stage.value(cstr!("startAfter"), token)?;
+        }
+        if let Some(time) = at {
+            stage.timestamp(cstr!("startAtOperationTime"), time);
+        }
+        Ok(())
+    }
+}
+
+/// How far a change stream has come (section "Resume Process").
+#[derive(Clone, Debug, Default)]
+struct Position {
+    token: Option<ResumeToken>,
+    /// Where there is no token: when it began.
+    time: Option<Timestamp>,
+    /// Whether an event has been given.
+    given: bool,
+}
+
+impl Position {
+    /// Where the caller said that the stream is to begin.
+    fn of(options: &ChangeStreamOptions) -> Self {
+        let token = options.start_after.as_ref().or(options.resume_after.as_ref());
+        let token = token.filter(|token| token.is_some()).cloned();
+        Position { token, time: options.start_at_operation_time, given: false }
+    }
+
+    fn start<'a>(&'a self, options: &'a ChangeStreamOptions) -> StartAt<'a> {
+        let starts_after = options.start_after.as_ref().is_some_and(ResumeToken::is_some);
+        match (&self.token, self.time) {
+            (Some(token), _) if starts_after && !self.given => StartAt::After(token),
+            (Some(token), _) => StartAt::Resume(token),
+            (None, Some(time)) => StartAt::Time(time),
+            (None, None) => StartAt::Given(options),
+        }
+    }
+}
+
+/// A change stream, whatever the API and the type of its events.
+pub(crate) struct RawChangeStream {
+    core: Arc<Core>,
+    watched: Arc<Watched>,
+    cursor: RawCursor,
+    state: State,
+    position: Position,
+    /// What has come of an event that was split.
+    fragments: Option<RawDocumentBuf>,
+    /// The event at hand, if it was put together.
+    whole: Option<RawDocumentBuf>,
+    /// That of the step which is under way.
+    deadline: Option<Deadline>,
+}
+
+enum State {
+    /// The cursor is there.
+    Following,
+    /// Another is being opened.
+    Resuming(Fetch<Reopened>),
+    /// The next step opens another.
+    Lost,
+    Ended,
+}
+
+/// What opening another cursor gives.
+struct Reopened {
+    cursor: Result<RawCursor>,
+    operation_time: Option<Timestamp>,
+    /// The stand-in for the caller's session.
+    lent: Option<Box<SessionState>>,
+    spare: Option<SpareSession>,
+}
+
+impl RawChangeStream {
+    /// Takes over the reply to the command that opened it.
+    ///
+    /// # Errors
+    /// `InvalidResponse` when it has no cursor.
+    pub(crate) fn open(core: &Arc<Core>, reply: Reply<'_>, watched: Arc<Watched>) -> Result<Self> {
+        let operation_time = reply.header().operation_time();
+        let cursor = RawCursor::open(core, reply, watched.get_more_options())?;
+        let mut stream = RawChangeStream {
+            core: Arc::clone(core),
+            position: Position::of(&watched.options),
+            watched,
+            cursor,
+            state: State::Following,
+            fragments: None,
+            whole: None,
+            deadline: None,
+        };
+        stream.opened(operation_time);
+        Ok(stream)
+    }
+
+    pub(crate) fn resume_token(&self) -> Option<&ResumeToken> {
+        self.position.token.as_ref()
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        match self.state {
+            State::Following => self.cursor.has_next(),
+            State::Resuming(_) | State::Lost => true,
+            State::Ended => false,
+        }
+    }
+
+    /// The next event; none at the end.
+    ///
+    /// Cancel safety: nothing is lost.
+    pub(crate) async fn next<T: DeserializeOwned>(
+        &mut self,
+        mut session: Option<&mut SessionState>,
+    ) -> Result<Option<T>> {
+        self.begin_step();
+        std::future::poll_fn(|cx| self.poll_next(session.as_deref_mut(), cx)).await
+    }
+
+    /// The next event, if the batch at hand or the next one has one.
+    ///
+    /// Cancel safety: nothing is lost.
+    pub(crate) async fn next_if_any<T: DeserializeOwned>(
+        &mut self,
+        mut session: Option<&mut SessionState>,
+    ) -> Result<Option<T>> {
+        self.begin_step();
+        let mut batches = 1;
+        let advance =
+            |cx: &mut Context<'_>| self.poll_advance(session.as_deref_mut(), &mut batches, cx);
+        match std::future::poll_fn(advance).await? {
+            true => self.decode().map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// As [`next`](Self::next), for a step that goes on.
+    pub(crate) fn poll_next<T: DeserializeOwned>(
+        &mut self,
+        session: Option<&mut SessionState>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<T>>> {
+        let mut batches = u32::MAX;
+        Poll::Ready(match ready!(self.poll_advance(session, &mut batches, cx)) {
+            Ok(true) => self.decode().map(Some),
+            Ok(false) => Ok(None),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn decode<T: DeserializeOwned>(&self) -> Result<T> {
+        match &self.whole {
+            None => self.cursor.decode(),
+            Some(whole) => crate::decode::from_slice(whole.as_bytes()).map_err(|cause| {
+                Error::deserialization(cause).during(&self.watched.operation_name())
+            }),
+        }
+    }
+
+    fn begin_step(&mut self) {
+        self.deadline = Some(self.watched.timeout.begin());
+        self.cursor.begin_step();
+    }
+
+    /// Moves on to the next event, with at most so many `batches` from the server. False at the end
+    /// of the stream, and when there are no more batches to be fetched.
+    fn poll_advance(
+        &mut self,
+        session: Option<&mut SessionState>,
+        batches: &mut u32,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<bool>> {
+        let advanced = ready!(self.poll_step(session, batches, cx));
+        self.deadline = None;
+        self.cursor.end_step();
+        Poll::Ready(advanced)
+    }
+
+    fn poll_step(
+        &mut self,
+        mut session: Option<&mut SessionState>,
+        batches: &mut u32,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<bool>> {
+        let timeout = self.watched.timeout;
+        let deadline = *self.deadline.get_or_insert_with(|| timeout.begin());
+        loop {
+            match &mut self.state {
+                State::Ended => return Poll::Ready(Ok(false)),
+                State::Lost => {
+                    if *batches == 0 {
+                        return Poll::Ready(Ok(false));
+                    }
+                    *batches -= 1;
+                    let lent = session.as_deref_mut().map(|session| Box::new(session.lend()));
+                    self.state = State::Resuming(self.resume(lent, deadline));
+                }
+                State::Resuming(fetch) => {
+                    let reopened = ready!(fetch.poll(cx));
+                    self.reopened(reopened, session.as_deref_mut())?;
+                }
+                State::Following => {
+                    if self.advance_within_batch()? {
+                        return Poll::Ready(Ok(true));
+                    }
+                    // A batch that is on its way already is one of those.
+                    if *batches == 0 {
+                        return Poll::Ready(Ok(false));
+                    }
+                    self.cursor.bound_step(deadline);
+                    let fetched = ready!(self.cursor.poll_fetch(session.as_deref_mut(), cx));
+                    *batches -= 1;
+                    match fetched {
+                        Ok(true) => self.fetched(),
+                        Ok(false) => self.state = State::Ended,
+                        Err(error) => {
+                            self.failed(error)?;
+                            // The resumption takes the place of that batch.
+                            *batches += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moves on to the next event of the batch at hand.
+    fn advance_within_batch(&mut self) -> Result<bool> {
+        self.whole = None;
+        loop {
+            match self.cursor.advance_within_batch() {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(error) => {
+                    self.state = State::Ended;
+                    return Err(error);
+                }
+            }
+            match self.take_event() {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(error) => {
+                    self.state = State::Ended;
+                    self.cursor.close();
+                    return Err(error.during(&self.watched.operation_name()));
+                }
+            }
+        }
+    }
+
+    /// Takes note of the event that the cursor is at. False when it is a fragment that others
+    /// follow.
+    fn take_event(&mut self) -> Result<bool> {
+        let event = self.cursor.current();
+        let id = match event.get("_id") {
+            Ok(Some(id)) => ResumeToken(RawBson::from(id)),
+            _ => return Err(no_token()),
+        };
+        if self.watched.splits()
+            && let Ok(split) = event.get_document("splitEvent")
+        {
+            let mut whole = self.fragments.take().unwrap_or_default();
+            append(&mut whole, event)?;
+            let number = |key| split.get_i32(key).unwrap_or_default();
+            if number("fragment") < number("of") {
+                self.fragments = Some(whole);
+                return Ok(false);
+            }
+            whole.append(cstr!("_id"), id.0.clone());
+            self.whole = Some(whole);
+        }
+        let batch = self.cursor.batch();
+        let last = batch.post_batch_resume_token().filter(|_| !batch.has_next());
+        self.position.token = Some(last.map_or(id, token_of));
+        self.position.given = true;
+        Ok(true)
+    }
+
+    /// A batch has come.
+    fn fetched(&mut self) {
+        let batch = self.cursor.batch();
+        if batch.count() == 0
+            && let Some(token) = batch.post_batch_resume_token()
+        {
+            self.position.token = Some(token_of(token));
+        }
+    }
+
+    /// The cursor was opened, and the server told its time (section "startAtOperationTime").
+    fn opened(&mut self, operation_time: Option<Timestamp>) {
+        self.fetched();
+        let Position { token, time, .. } = &mut self.position;
+        if token.is_none() && time.is_none() && self.cursor.batch().count() == 0 {
+            *time = operation_time;
+        }
+    }
+
+    /// The next batch could not be had.
+    ///
+    /// # Errors
+    /// Where the stream cannot be resumed, or need not be, that of the cursor.
+    fn failed(&mut self, error: Error) -> Result<()> {
+        // Nothing was sent, and the server is not at fault.
+        let waited = matches!(
+            error.kind(),
+            ErrorKind::WaitQueueTimeout { .. }
+                | ErrorKind::WaitQueueFull { .. }
+                | ErrorKind::Timeout { .. }
+        );
+        if self.cursor.is_open() && waited {
+            return Err(error);
+        }
+        let resumable = is_resumable(&error, self.cursor.wire_version());
+        self.cursor.close();
+        self.state = if resumable { State::Lost } else { State::Ended };
+        if resumable { Ok(()) } else { Err(error) }
+    }
+
+    /// Opens another cursor where this one has come to.
+    fn resume(
+        &mut self,
+        mut lent: Option<Box<SessionState>>,
+        deadline: Deadline,
+    ) -> Fetch<Reopened> {
+        self.fragments = None;
+        let (core, watched) = (Arc::clone(&self.core), Arc::clone(&self.watched));
+        let (position, mut spare) = (self.position.clone(), self.cursor.take_session());
+        let pace = Pace::Within(Duration::ZERO);
+        Fetch::start(&self.core.runtime, pace, deadline, |sent: Arc<Sent>| async move {
+            let mut command = Reopen { watched: &watched, position: &position, sent: &sent };
+            let session = match (&mut lent, &mut spare) {
+                (Some(lent), _) => SessionRef::Explicit(lent),
+                (None, Some(spare)) => SessionRef::Held(spare.get()),
+                (None, None) => SessionRef::Implicit,
+            };
+            let reply = match core.check_usable() {
+                Ok(()) => exec::execute(&core, &mut command, session, deadline).await,
+                Err(error) => Err(error),
+            };
+            let mut operation_time = None;
+            let cursor = reply.and_then(|reply| {
+                operation_time = reply.header().operation_time();
+                RawCursor::open(&core, reply, watched.get_more_options())
+            });
+            let cursor = cursor.map_err(|error| error.during(&watched.operation_name()));
+            Reopened { cursor, operation_time, lent, spare }
+        })
+    }
+
+    /// Another cursor was opened, or could not be.
+    ///
+    /// # Errors
+    /// Where it could not. The next step may try again, unless the server refused.
+    fn reopened(
+        &mut self,
+        reopened: Result<Reopened>,
+        session: Option<&mut SessionState>,
+    ) -> Result<()> {
+        self.state = State::Lost;
+        let Reopened { cursor, operation_time, lent, spare } = reopened?;
+        if let (Some(session), Some(lent)) = (session, lent) {
+            session.take_back(*lent);
+        }
+        match cursor {
+            Ok(mut cursor) => {
+                cursor.put_session(spare);
+                self.cursor = cursor;
+                self.state = State::Following;
+                self.opened(operation_time);
+                Ok(())
+            }
+            Err(error) => {
+                self.cursor.put_session(spare);
+                if is_of_server(&error) && !RESUMABLE.contains(&error.code().unwrap_or_default())
+                    || is_final(&error)
+                {
+                    self.state = State::Ended;
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// The command that opens another cursor.
+struct Reopen<'a> {
+    watched: &'a Watched,
+    position: &'a Position,
+    sent: &'a Sent,
+}
+
+impl Operation for Reopen<'_> {
+    fn meta(&self) -> &'static Meta {
+        watch::META
+    }
+
+    fn context(&self) -> RequestContext<'_> {
+        let target = Target::Readable(&self.watched.selection_criteria);
+        let read_concern = Setting::of(None, self.watched.read_concern.as_ref());
+        RequestContext { read_concern, ..RequestContext::bare(&self.watched.db, target) }
+    }
+
+    fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()> {
+        use crate::ops::command::Options;
+        self.sent.now(server.max_wire_version);
+        let Watched { collection, cluster, pipeline, options, .. } = self.watched;
+        let start = self.position.start(options);
+        watch::write(body, collection.as_deref(), *cluster, pipeline, Some(options), &start)?;
+        options.encode(body)
+    }
+}
+
+fn token_of(token: &RawDocument) -> ResumeToken {
+    ResumeToken(RawBson::Document(token.to_owned()))
+}
+
+/// Adds what a fragment says of its event.
+fn append(whole: &mut RawDocumentBuf, fragment: &RawDocument) -> Result<()> {
+    for element in fragment {
+        let (key, value) = element.map_err(exec::malformed)?;
+        if key != "_id" && key != "splitEvent" {
+            whole.append(key, value);
+        }
+    }
+    Ok(())
+}
+
+#[cold]
+fn no_token() -> Error {
+    Error::invalid_response(
+        "Cannot provide resume functionality when the resume token is missing: the pipeline of the change stream must \
+         leave _id as it is",
+    )
+}
+
+/// Whether a server said it, rather than the way to it.
+fn is_of_server(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Command(_) | ErrorKind::Write(_))
+}
+
+/// Whether the client or the caller's request is at fault: nothing is gained by another try.
+fn is_final(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Shutdown | ErrorKind::RuntimeEnded | ErrorKind::InvalidResponse { .. }
+    )
+}
+
+/// The codes of errors that a change stream outlives, where the server does not label them (section
+/// "Resumable Error").
+const RESUMABLE: [i32; 17] =
+    [6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 63, 150, 13388, 234, 133];
+
+/// Whether the stream goes on after `error` of a cursor on a server of `wire_version` (section
+/// "Resumable Error").
+fn is_resumable(error: &Error, wire_version: i32) -> bool {
+    /// The wire version of 4.4, whose errors have the label.
+    const LABELS: i32 = 9;
+    const CURSOR_NOT_FOUND: i32 = 43;
+    if !is_of_server(error) {
+        return !is_final(error);
+    }
+    match error.code() {
+        Some(CURSOR_NOT_FOUND) => true,
+        Some(code) if wire_version < LABELS => RESUMABLE.contains(&code),
+        _ => error.has_label("ResumableChangeStreamError"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::CommandError;
+
+    #[test]
+    fn resumable_errors_are_those_of_the_specification() {
+        let command =
+            |code| Error::new(ErrorKind::Command(CommandError { code, ..CommandError::default() }));
+        assert!(is_resumable(&command(43), 9) && is_resumable(&command(43), 8));
+        assert!(is_resumable(&command(91), 8) && !is_resumable(&command(91), 9));
+        assert!(!is_resumable(&command(280), 8));
+        let mut labelled = command(280);
+        labelled.add_label("ResumableChangeStreamError");
+        assert!(is_resumable(&labelled, 9) && !is_resumable(&labelled, 8));
+        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert!(is_resumable(&Error::io("test", broken), 9));
+        assert!(!is_resumable(&Error::new(ErrorKind::Shutdown), 9));
+    }
+
+    #[test]
+    fn stream_is_resumed_where_the_specification_says() {
+        let token = |text: &str| ResumeToken(RawBson::String(text.to_owned()));
+        let time = Timestamp { time: 7, increment: 1 };
+        let options = ChangeStreamOptions {
+            start_after: Some(token("a")),
+            start_at_operation_time: Some(time),
+            ..ChangeStreamOptions::default()
+        };
+        let mut position = Position::of(&options);
+        assert!(matches!(position.start(&options), StartAt::After(t) if *t == token("a")));
+        position.given = true;
+        assert!(matches!(position.start(&options), StartAt::Resume(t) if *t == token("a")));
+        position.token = None;
+        assert!(matches!(position.start(&options), StartAt::Time(t) if t == time));
+        position.time = None;
+        assert!(matches!(position.start(&options), StartAt::Given(_)));
+    }
+}

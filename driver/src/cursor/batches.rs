@@ -1,0 +1,245 @@
+//! Cursors that give whole batches, undecoded.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bson::{RawArray, RawDocument};
+use futures_core::Stream;
+
+use super::raw::RawCursor;
+use crate::error::{Error, Result};
+use crate::exec::SessionState;
+use crate::exec::batch::Batch;
+use crate::mode::{Async, Blocking, Mode};
+use crate::rt::block_on;
+use crate::session::ClientSession;
+
+/// The documents of one reply, as the server sent them. Nothing is decoded or copied.
+#[derive(Clone)]
+pub struct RawBatch {
+    batch: Batch,
+}
+
+impl RawBatch {
+    /// The documents.
+    ///
+    /// # Errors
+    /// `InvalidResponse` when the batch is no array.
+    pub fn doc_slices(&self) -> Result<&RawArray> {
+        let cursor = self.as_raw_document().get_document("cursor");
+        let batch = cursor.and_then(|cursor| {
+            cursor.get_array("firstBatch").or_else(|_| cursor.get_array("nextBatch"))
+        });
+        batch.map_err(|cause| Error::invalid_response(cause.to_string()))
+    }
+
+    /// The whole reply.
+    pub fn as_raw_document(&self) -> &RawDocument {
+        self.batch.document()
+    }
+}
+
+impl fmt::Debug for RawBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RawBatch").field(&self.as_raw_document()).finish()
+    }
+}
+
+/// Gives the batch at hand once, then those that follow.
+struct Batches {
+    raw: RawCursor,
+    /// Whether the batch at hand has not been given yet.
+    fresh: bool,
+}
+
+impl Batches {
+    fn new(raw: RawCursor) -> Self {
+        Batches { raw, fresh: true }
+    }
+
+    fn poll_next(
+        &mut self,
+        session: Option<&mut SessionState>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<RawBatch>>> {
+        if !std::mem::take(&mut self.fresh) {
+            match ready!(self.raw.poll_next_batch(session, cx)) {
+                Ok(true) => {}
+                Ok(false) => return Poll::Ready(None),
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+        }
+        Poll::Ready(Some(Ok(RawBatch { batch: self.raw.take_batch() })))
+    }
+
+    async fn next(&mut self, mut session: Option<&mut SessionState>) -> Option<Result<RawBatch>> {
+        self.raw.begin_step();
+        std::future::poll_fn(|cx| self.poll_next(session.as_deref_mut(), cx)).await
+    }
+}
+
+/// The batches of a result, undecoded. Made by the `batch()` of an operation, such as
+/// [`Find::batch`](crate::ops::Find::batch).
+///
+/// In the async API a [`Stream`], in the blocking one an [`Iterator`]. A batch may be empty: the
+/// first one where a batch size of 0 was asked for, and those of a tailable cursor.
+///
+/// Timeouts, cancel safety and what becomes of it on the server are those of a
+/// [`Cursor`](super::Cursor).
+pub struct RawBatchCursor<F: Mode> {
+    batches: Batches,
+    kind: PhantomData<fn() -> F>,
+}
+
+impl<F: Mode> RawBatchCursor<F> {
+    pub(crate) fn new(raw: RawCursor) -> Self {
+        RawBatchCursor { batches: Batches::new(raw), kind: PhantomData }
+    }
+}
+
+impl RawBatchCursor<Async> {
+    /// The next batch; none at the end.
+    ///
+    /// # Errors
+    /// Those of [`Cursor::advance`](super::Cursor::advance).
+    pub async fn next(&mut self) -> Option<Result<RawBatch>> {
+        self.batches.next(None).await
+    }
+
+    /// As [`next`](Self::next), for use with `?`.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub async fn try_next(&mut self) -> Result<Option<RawBatch>> {
+        self.next().await.transpose()
+    }
+}
+
+impl Stream for RawBatchCursor<Async> {
+    type Item = Result<RawBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.batches.poll_next(None, cx)
+    }
+}
+
+impl RawBatchCursor<Blocking> {
+    /// The next batch; none at the end. As the iterator's `next`, for use with `?`.
+    ///
+    /// # Errors
+    /// Those of [`Cursor::advance`](super::Cursor::advance).
+    pub fn try_next(&mut self) -> Result<Option<RawBatch>> {
+        self.next().transpose()
+    }
+}
+
+impl Iterator for RawBatchCursor<Blocking> {
+    type Item = Result<RawBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        block_on(self.batches.next(None))
+    }
+}
+
+impl<F: Mode> fmt::Debug for RawBatchCursor<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawBatchCursor").finish_non_exhaustive()
+    }
+}
+
+/// As [`RawBatchCursor`], within a caller's session, which each step must be given again.
+#[must_use = "a cursor gives its batches when it is asked for them"]
+pub struct SessionRawBatchCursor<F: Mode> {
+    batches: Batches,
+    kind: PhantomData<fn() -> F>,
+}
+
+impl<F: Mode> SessionRawBatchCursor<F> {
+    pub(crate) fn new(raw: RawCursor) -> Self {
+        SessionRawBatchCursor { batches: Batches::new(raw), kind: PhantomData }
+    }
+}
+
+impl SessionRawBatchCursor<Async> {
+    /// The next batch; none at the end.
+    ///
+    /// # Errors
+    /// Those of [`Cursor::advance`](super::Cursor::advance).
+    pub async fn next(&mut self, session: &mut ClientSession<Async>) -> Option<Result<RawBatch>> {
+        self.batches.next(Some(session.state())).await
+    }
+
+    /// The batches that are left, as a stream that holds on to the session.
+    pub fn stream<'a>(
+        &'a mut self,
+        session: &'a mut ClientSession<Async>,
+    ) -> SessionRawBatchCursorStream<'a> {
+        SessionRawBatchCursorStream { batches: &mut self.batches, session: session.state() }
+    }
+}
+
+impl SessionRawBatchCursor<Blocking> {
+    /// The next batch; none at the end.
+    ///
+    /// # Errors
+    /// Those of [`Cursor::advance`](super::Cursor::advance).
+    pub fn next(&mut self, session: &mut ClientSession<Blocking>) -> Option<Result<RawBatch>> {
+        block_on(self.batches.next(Some(session.state())))
+    }
+
+    /// The batches that are left, as an iterator that holds on to the session.
+    pub fn iter<'a>(
+        &'a mut self,
+        session: &'a mut ClientSession<Blocking>,
+    ) -> SessionRawBatchCursorIter<'a> {
+        SessionRawBatchCursorIter { cursor: self, session }
+    }
+}
+
+impl<F: Mode> fmt::Debug for SessionRawBatchCursor<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionRawBatchCursor").finish_non_exhaustive()
+    }
+}
+
+/// The batches that are left of a cursor, while it has its session. Made by
+/// [`SessionRawBatchCursor::stream`].
+#[must_use = "a stream gives its batches when it is asked for them"]
+pub struct SessionRawBatchCursorStream<'a> {
+    batches: &'a mut Batches,
+    session: &'a mut SessionState,
+}
+
+impl Stream for SessionRawBatchCursorStream<'_> {
+    type Item = Result<RawBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        this.batches.poll_next(Some(this.session), cx)
+    }
+}
+
+impl fmt::Debug for SessionRawBatchCursorStream<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionRawBatchCursorStream").finish_non_exhaustive()
+    }
+}
+
+/// The batches that are left of a cursor, while it has its session. Made by
+/// [`SessionRawBatchCursor::iter`].
+#[must_use = "an iterator gives its batches when it is asked for them"]
+#[derive(Debug)]
+pub struct SessionRawBatchCursorIter<'a> {
+    cursor: &'a mut SessionRawBatchCursor<Blocking>,
+    session: &'a mut ClientSession<Blocking>,
+}
+
+impl Iterator for SessionRawBatchCursorIter<'_> {
+    type Item = Result<RawBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.cursor.next(self.session)
+    }
+}

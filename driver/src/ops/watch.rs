@@ -1,0 +1,243 @@
+//! `aggregate` with a `$changeStream` stage: a change stream.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use bson::Timestamp;
+use bson::raw::CStr;
+use serde::{Deserialize, Serialize};
+
+use super::command::On;
+use super::fields::Field;
+use super::prelude::*;
+use super::session::{ExplicitSession, ImplicitSession, Session};
+use crate::change_stream::{
+    ChangeStream, ChangeStreamEvent, RawChangeStream, ResumeToken, SessionChangeStream, StartAt,
+    Watched,
+};
+use crate::session::ClientSession;
+
+/// Watches a collection, a database or the whole deployment. Made by [`Collection::watch`],
+/// [`Database::watch`](crate::database::Database::watch) and
+/// [`Client::watch`](crate::client::Client::watch).
+#[must_use = "an operation does nothing until it is awaited or run"]
+pub struct Watch<'a, T, F: Mode, S = ImplicitSession> {
+    on: On<'a>,
+    /// Whether it watches all databases.
+    cluster: bool,
+    pipeline: Vec<Document>,
+    options: Option<Box<ChangeStreamOptions>>,
+    session: S,
+    kind: PhantomData<fn(F) -> T>,
+}
+
+options! {
+    /// The options of a change stream.
+    ChangeStreamOptions, ChangeStreamOptionsBuilder for ['a, T, F: Mode, S] Watch<'a, T, F, S> {
+        /// The content of `full_document` for updates. Default: none.
+        full_document: FullDocumentType = (statement "fullDocument"),
+        /// The content of `full_document_before_change`. Default: none.
+        full_document_before_change: FullDocumentBeforeChangeType = (statement "fullDocumentBeforeChange"),
+        /// Begins behind the event of this token.
+        resume_after: ResumeToken as impl Into<Option<ResumeToken>> => ResumeToken::or_none,
+        /// As `resume_after`, and the event may be an invalidation.
+        start_after: ResumeToken as impl Into<Option<ResumeToken>> => ResumeToken::or_none,
+        /// Begins with the events of this time.
+        start_at_operation_time: Timestamp,
+        /// How long the server waits for an event before it answers. Default: 1 second.
+        max_await_time: Duration,
+        /// The number of events in a batch.
+        batch_size: u32,
+        /// The rules for comparing strings.
+        collation: Collation = "collation",
+        /// The read concern: `majority`, or none.
+        read_concern: ReadConcern,
+        /// The servers that may answer, also when the stream is resumed.
+        selection_criteria: SelectionCriteria,
+        /// Adds events of indexes, of creation, of changed options and of sharding. Servers from 6.0 on.
+        show_expanded_events: bool = (statement "showExpandedEvents"),
+        /// A comment, shown in the server's logs and profiles.
+        comment: Bson as impl Into<Bson> = "comment",
+    }
+}
+
+/// What an event of an update has as its `full_document`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum FullDocumentType {
+    /// The document as it is when the event is read, or none where it is gone.
+    UpdateLookup,
+    /// The document after the change, where the collection keeps post-images.
+    WhenAvailable,
+    /// The document after the change; the stream fails where there is none.
+    Required,
+    /// Another value, for the server to judge.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl Field for FullDocumentType {
+    fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
+        body.str(
+            key,
+            match self {
+                FullDocumentType::UpdateLookup => "updateLookup",
+                FullDocumentType::WhenAvailable => "whenAvailable",
+                FullDocumentType::Required => "required",
+                FullDocumentType::Other(other) => other,
+            },
+        );
+        Ok(())
+    }
+}
+
+/// What an event has as its `full_document_before_change`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum FullDocumentBeforeChangeType {
+    /// The document before the change, where the collection keeps pre-images.
+    WhenAvailable,
+    /// The document before the change; the stream fails where there is none.
+    Required,
+    /// None.
+    Off,
+    /// Another value, for the server to judge.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl Field for FullDocumentBeforeChangeType {
+    fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
+        body.str(
+            key,
+            match self {
+                FullDocumentBeforeChangeType::WhenAvailable => "whenAvailable",
+                FullDocumentBeforeChangeType::Required => "required",
+                FullDocumentBeforeChangeType::Off => "off",
+                FullDocumentBeforeChangeType::Other(other) => other,
+            },
+        );
+        Ok(())
+    }
+}
+
+impl<'a, T, F: Mode> Watch<'a, T, F> {
+    /// Watches a collection or a database.
+    pub(crate) fn new(on: On<'a>) -> Self {
+        Watch {
+            on,
+            cluster: false,
+            pipeline: Vec::new(),
+            options: None,
+            session: ImplicitSession,
+            kind: PhantomData,
+        }
+    }
+
+    /// Watches all databases; `on` is the database `admin`.
+    pub(crate) fn cluster(on: On<'a>) -> Self {
+        Watch { cluster: true, ..Watch::new(on) }
+    }
+
+    /// Runs the operation in `session`, in which the stream must then be read.
+    pub fn session(
+        self,
+        session: impl Into<&'a mut ClientSession<F>>,
+    ) -> Watch<'a, T, F, ExplicitSession<'a>> {
+        let Watch { on, cluster, pipeline, options, session: ImplicitSession, kind } = self;
+        let session = ExplicitSession::new(session.into().state());
+        Watch { on, cluster, pipeline, options, session, kind }
+    }
+}
+
+impl<T, F: Mode, S> Watch<'_, T, F, S> {
+    /// Filters or changes the events, by the stages that the server allows: `$match`, `$project`,
+    /// `$addFields`, `$replaceRoot`, `$redact`, `$changeStreamSplitLargeEvent` and their like. They
+    /// must leave `_id` as it is. Where they change the form of the events, name the type by
+    /// [`ChangeStream::with_type`](crate::change_stream::ChangeStream::with_type).
+    pub fn pipeline(mut self, pipeline: impl IntoIterator<Item = Document>) -> Self {
+        self.pipeline = pipeline.into_iter().collect();
+        self
+    }
+}
+
+operation! { @parts [T: 'a, F: Mode, S: Session<'a>] Watch<'a, T, F, S>, 'a, on }
+operation! {
+    [T: 'a,] Watch<'a, T; F, ImplicitSession> -> ChangeStream<ChangeStreamEvent<T>; F>
+}
+operation! {
+    [T: 'a,] Watch<'a, T; F, ExplicitSession<'a>> -> SessionChangeStream<ChangeStreamEvent<T>; F>
+}
+
+impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Watch<'a, T, F, S> {
+    type Output = S::ChangeStream<ChangeStreamEvent<T>, F>;
+
+    fn meta(&self) -> &'static Meta {
+        META
+    }
+
+    fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
+        let options = self.options.as_deref();
+        let start = options.map_or(StartAt::Unset, StartAt::of);
+        write(body, self.on.collection, self.cluster, &self.pipeline, options, &start)
+    }
+
+    fn decode(self, reply: Reply<'a>) -> Result<Self::Output> {
+        let timeout = self.on.timeout(self.options());
+        let concerns = self.on.concerns;
+        let options = self.options.map(|options| *options).unwrap_or_default();
+        let watched = Watched {
+            db: self.on.db.to_owned(),
+            collection: self.on.collection.map(str::to_owned),
+            cluster: self.cluster,
+            pipeline: self.pipeline,
+            read_concern: options.read_concern.clone().or_else(|| concerns.read_concern.clone()),
+            selection_criteria: options
+                .selection_criteria
+                .clone()
+                .unwrap_or_else(|| concerns.selection_criteria.clone()),
+            options,
+            timeout,
+        };
+        RawChangeStream::open(self.on.core, reply, Arc::new(watched)).map(S::change_stream)
+    }
+}
+
+/// What kind of operation it is, the first time and whenever the stream is resumed.
+pub(crate) const META: &Meta = &Meta::read("watch", "aggregate");
+
+/// Writes the fields of the command that are not declared as options.
+pub(crate) fn write(
+    body: &mut DocWriter<'_>,
+    collection: Option<&str>,
+    cluster: bool,
+    pipeline: &[Document],
+    options: Option<&ChangeStreamOptions>,
+    start: &StartAt<'_>,
+) -> Result<()> {
+    match collection {
+        Some(name) => body.str(cstr!("aggregate"), name),
+        None => body.i32(cstr!("aggregate"), 1),
+    }
+    let mut stages = body.array(cstr!("pipeline"));
+    let mut first = stages.nested();
+    let mut stage = first.nested(cstr!("$changeStream"));
+    if cluster {
+        stage.bool(cstr!("allChangesForCluster"), true);
+    }
+    if let Some(options) = options {
+        options.encode_statement(&mut stage)?;
+    }
+    start.write(&mut stage)?;
+    drop(stage);
+    drop(first);
+    pipeline.iter().try_for_each(|stage| stages.serialize(stage))?;
+    drop(stages);
+    let mut cursor = body.nested(cstr!("cursor"));
+    if let Some(size) = options.and_then(|options| options.batch_size) {
+        cursor.i64(cstr!("batchSize"), size.into());
+    }
+    Ok(())
+}

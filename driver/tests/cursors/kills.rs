@@ -1,0 +1,253 @@
+//! Cursors that are dropped before their end.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use driver::bson::{Document, doc};
+use driver::event::EventHandler;
+use driver::event::cmap::CmapEvent;
+use driver::event::command::CommandEvent;
+use driver::options::{ClientOptions, ReadPreference};
+use driver::{Client, sync};
+use testbed::Standalone;
+
+use crate::*;
+
+/// The number of open cursors on `server`.
+fn open(server: &Standalone) -> i64 {
+    let status = server.admin(doc! { "serverStatus": 1 }).unwrap();
+    let cursors = status.get_document("metrics").unwrap().get_document("cursor").unwrap();
+    let total = cursors.get_document("open").unwrap().get("total").unwrap();
+    total.as_i64().or(total.as_i32().map(i64::from)).unwrap()
+}
+
+fn none_is_left(server: &Standalone) {
+    let end = Instant::now() + PATIENCE;
+    while open(server) > 0 {
+        assert!(Instant::now() < end, "{} cursors are still open", open(server));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Records the connections and the commands of a client.
+#[derive(Clone, Default)]
+struct Watch {
+    opened: Arc<AtomicU32>,
+    kills: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Watch {
+    fn on(&self, options: &mut ClientOptions) {
+        let opened = self.opened.clone();
+        options.cmap_event_handler = Some(EventHandler::callback(move |event| {
+            if let CmapEvent::ConnectionCreated(_) = event {
+                opened.fetch_add(1, Ordering::Relaxed);
+            }
+        }));
+        let kills = self.kills.clone();
+        options.command_event_handler = Some(EventHandler::callback(move |event| {
+            if let CommandEvent::Started(event) = event
+                && event.command_name == "killCursors"
+            {
+                kills.lock().unwrap().push(event.command.get_array("cursors").unwrap().len());
+            }
+        }));
+    }
+
+    /// Asserts that few connections and commands have closed all cursors.
+    fn saw_few(&self, cursors: usize, before: u32) {
+        let opened = self.opened.load(Ordering::Relaxed) - before;
+        assert!(opened <= 3, "{opened} connections were opened");
+        let kills = self.kills.lock().unwrap();
+        assert_eq!(kills.iter().sum::<usize>(), cursors);
+        assert!(kills.len() < cursors / 10, "{} commands for {cursors} cursors", kills.len());
+    }
+}
+
+const MANY: usize = 2000;
+
+#[test]
+fn many_dropped_blocking_cursors_cost_one_thread() {
+    let server = Standalone::start().unwrap();
+    let watch = Watch::default();
+    let mut options = options(&server);
+    watch.on(&mut options);
+    let client = sync::Client::with_options(options).unwrap();
+    let coll = client.database("d").collection::<Document>("c");
+    coll.insert_many((0..3).map(|i| doc! { "_id": i })).run().unwrap();
+    let cursors: Vec<_> =
+        (0..MANY).map(|_| coll.find(doc! {}).batch_size(2).run().unwrap()).collect();
+    assert_eq!(open(&server), MANY as i64);
+    let before = watch.opened.load(Ordering::Relaxed);
+    let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+    let idle = threads();
+    drop(cursors);
+    let mut most = threads();
+    while open(&server) > 0 {
+        most = most.max(threads());
+    }
+    // Other tests of the process start threads too.
+    assert!(most < idle + 40, "{idle} threads became {most}");
+    none_is_left(&server);
+    watch.saw_few(MANY, before);
+}
+
+#[tokio::test]
+async fn many_dropped_cursors_are_killed_together() {
+    let server = tokio::task::spawn_blocking(|| Standalone::start().unwrap()).await.unwrap();
+    let watch = Watch::default();
+    let mut options = options(&server);
+    watch.on(&mut options);
+    let client = Client::with_options(options).unwrap();
+    let coll = client.database("d").collection::<Document>("c");
+    coll.insert_many((0..3).map(|i| doc! { "_id": i })).await.unwrap();
+    let mut cursors = Vec::new();
+    for _ in 0..MANY {
+        cursors.push(coll.find(doc! {}).batch_size(2).await.unwrap());
+    }
+    let before = watch.opened.load(Ordering::Relaxed);
+    drop(cursors);
+    let server = tokio::task::spawn_blocking(move || {
+        none_is_left(&server);
+        server
+    });
+    drop(server.await.unwrap());
+    watch.saw_few(MANY, before);
+}
+
+/// The wait for a connection fails repeatedly. The cursor is killed when the request ends.
+#[test]
+fn cursor_is_killed_once_the_only_connection_is_free() {
+    let server = Standalone::start().unwrap();
+    let mut options = options(&server);
+    options.max_pool_size = Some(1);
+    options.wait_queue_timeout = Some(Duration::from_millis(100));
+    let client = sync::Client::with_options(options).unwrap();
+    let coll = client.database("d").collection::<Document>("c");
+    coll.insert_many((0..3).map(|i| doc! { "_id": i })).run().unwrap();
+    let request = client.start_request();
+    drop(coll.find(doc! {}).batch_size(2).run().unwrap());
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(open(&server), 1);
+    drop(request);
+    none_is_left(&server);
+}
+
+#[test]
+fn shutdown_kills_dropped_cursors() {
+    let server = Standalone::start().unwrap();
+    let mut options = options(&server);
+    options.max_pool_size = Some(1);
+    options.wait_queue_timeout = Some(Duration::from_millis(100));
+    let client = sync::Client::with_options(options).unwrap();
+    let coll = client.database("d").collection::<Document>("c");
+    coll.insert_many((0..3).map(|i| doc! { "_id": i })).run().unwrap();
+    let request = client.start_request();
+    let cursors: Vec<_> =
+        (0..50).map(|_| coll.find(doc! {}).batch_size(2).run().unwrap()).collect();
+    drop(cursors);
+    std::thread::sleep(Duration::from_millis(300));
+    drop(request);
+    client.shutdown().run();
+    assert_eq!(open(&server), 0);
+}
+
+/// A server that hangs keeps nobody from ending the cursors on another.
+#[tokio::test]
+async fn hung_server_does_not_delay_kills_on_another() {
+    let set = tokio::task::spawn_blocking(|| testbed::ReplicaSet::start(2).unwrap());
+    let set = set.await.unwrap();
+    set.wait_for_secondaries().unwrap();
+    let mut options = ClientOptions::parse(set.uri()).await.unwrap();
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let seen = events.clone();
+    options.command_event_handler = Some(EventHandler::callback(move |event| {
+        let (name, told, address) = match event {
+            CommandEvent::Started(event) => {
+                (event.command_name, "started", event.connection.address)
+            }
+            CommandEvent::Succeeded(event) => {
+                (event.command_name, "ended", event.connection.address)
+            }
+            CommandEvent::Failed(event) => (event.command_name, "ended", event.connection.address),
+            _ => return,
+        };
+        if name == "killCursors" {
+            seen.lock().unwrap().push((told, address.to_string()));
+        }
+    }));
+    let client = Client::with_options(options).unwrap();
+    let coll = client.database("d").collection::<Document>("c");
+    coll.insert_many((0..3).map(|i| doc! { "_id": i })).await.unwrap();
+    let on = async |preference: ReadPreference| {
+        coll.find(doc! {}).batch_size(2).selection_criteria(preference.into()).await.unwrap()
+    };
+    // The secondary has the documents before it is read.
+    let majority = driver::options::WriteConcern::nodes(2);
+    coll.insert_one(doc! { "_id": 3 }).write_concern(majority).await.unwrap();
+    let (there, here) =
+        (on(ReadPreference::secondary(None)).await, on(ReadPreference::Primary).await);
+    let hung = set.secondaries()[0];
+    set.pause(hung).unwrap();
+    drop(there);
+    let told = |told, i| {
+        let address = set.host(i).unwrap();
+        events.lock().unwrap().iter().any(|event| *event == (told, address.clone()))
+    };
+    let primary = set.primary().unwrap();
+    in_time(until(|| told("started", hung))).await;
+    drop(here);
+    in_time(until(|| told("ended", primary))).await;
+    assert!(!told("ended", hung), "it waited for the server that hangs");
+    set.resume(hung).unwrap();
+}
+
+async fn until(mut there: impl FnMut() -> bool) {
+    while !there() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A shutdown that is dropped while it runs takes no cursor with it.
+#[tokio::test]
+async fn dropped_shutdown_leaves_the_kills_to_the_client() {
+    let server = tokio::task::spawn_blocking(|| Standalone::start().unwrap()).await.unwrap();
+    let mut options = options(&server);
+    options.max_pool_size = Some(1);
+    options.wait_queue_timeout = Some(Duration::from_millis(100));
+    let client = Client::with_options(options).unwrap();
+    let coll = client.database("d").collection::<Document>("c");
+    coll.insert_many((0..3).map(|i| doc! { "_id": i })).await.unwrap();
+    let request = client.start_request();
+    let within = request.database("d").collection::<Document>("c");
+    drop(within.find(doc! {}).batch_size(2).await.unwrap());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let shutdown = client.clone().shutdown().into_future();
+    assert!(tokio::time::timeout(Duration::from_millis(50), shutdown).await.is_err());
+    assert_eq!(open(&server), 1);
+    drop((request, within));
+    let done = tokio::task::spawn_blocking(move || none_is_left(&server));
+    done.await.unwrap();
+}
+
+/// The wait queue may have one place; it is for operations.
+#[tokio::test]
+async fn kill_takes_no_place_in_a_bounded_wait_queue() {
+    let server = tokio::task::spawn_blocking(|| Standalone::start().unwrap()).await.unwrap();
+    let uri = format!("{}&maxPoolSize=1&waitQueueMultiple=1", server.uri());
+    let client = Client::with_uri_str(&uri).await.unwrap();
+    let coll = client.database("d").collection::<Document>("c");
+    coll.insert_many((0..3).map(|i| doc! { "_id": i })).await.unwrap();
+    let request = client.start_request();
+    let within = request.database("d").collection::<Document>("c");
+    drop(within.find(doc! {}).batch_size(2).await.unwrap());
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let waiting = tokio::spawn(async move { coll.count_documents(doc! {}).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(open(&server), 1);
+    drop((request, within));
+    assert_eq!(in_time(waiting).await.unwrap().unwrap(), 3);
+    let done = tokio::task::spawn_blocking(move || none_is_left(&server));
+    done.await.unwrap();
+}

@@ -1,0 +1,93 @@
+//! A `getMore` that fails before it is sent leaves the cursor open.
+
+use std::time::Duration;
+
+use driver::bson::{Document, doc};
+use driver::error::ErrorKind;
+use driver::options::ClientOptions;
+use driver::{Client, sync};
+
+use crate::*;
+
+/// One connection, for which nobody waits long.
+fn hasty() -> ClientOptions {
+    let mut options = narrow();
+    options.wait_queue_timeout = Some(Duration::from_millis(100));
+    options
+}
+
+fn is_refused(error: &driver::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WaitQueueTimeout { .. })
+}
+
+#[tokio::test]
+async fn cursor_outlives_a_step_without_a_connection() {
+    let client = Client::with_options(hasty()).unwrap();
+    let coll = client.database(&name()).collection::<Document>("c");
+    coll.insert_many((0..6).map(|i| doc! { "_id": i })).await.unwrap();
+    let mut cursor = coll.find(doc! {}).batch_size(2).limit(5).await.unwrap();
+    assert!(cursor.advance().await.unwrap() && cursor.advance().await.unwrap());
+    let request = client.start_request();
+    request.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
+    for _ in 0..2 {
+        let error = cursor.advance().await.unwrap_err();
+        assert!(is_refused(&error), "{error}");
+        assert!(cursor.has_next());
+    }
+    drop(request);
+    let mut seen = 2;
+    while in_time(cursor.advance()).await.unwrap() {
+        assert_eq!(cursor.current().get_i32("_id").unwrap(), seen);
+        seen += 1;
+    }
+    assert_eq!(seen, 5);
+}
+
+#[test]
+fn blocking_cursor_outlives_a_step_without_a_connection() {
+    let client = sync::Client::with_options(hasty()).unwrap();
+    let coll = client.database(&name()).collection::<Document>("c");
+    coll.insert_many((0..6).map(|i| doc! { "_id": i })).run().unwrap();
+    let mut cursor = coll.find(doc! {}).batch_size(2).limit(5).run().unwrap();
+    assert!(cursor.advance().unwrap() && cursor.advance().unwrap());
+    // The request of another thread holds the connection.
+    let (held, release) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let _request = client.start_request();
+            client.database("admin").run_command(doc! { "ping": 1 }).run().unwrap();
+            held.wait();
+            release.wait();
+        });
+        held.wait();
+        for _ in 0..2 {
+            let error = cursor.advance().unwrap_err();
+            assert!(is_refused(&error), "{error}");
+            assert!(cursor.has_next());
+        }
+        release.wait();
+    });
+    let mut seen = 2;
+    while cursor.advance().unwrap() {
+        assert_eq!(cursor.current().get_i32("_id").unwrap(), seen);
+        seen += 1;
+    }
+    assert_eq!(seen, 5);
+}
+
+/// The wait for a connection is no late reply, however long nobody polls.
+#[tokio::test]
+async fn unpolled_cursor_may_wait_long_for_a_connection() {
+    let client = Client::with_options(narrow()).unwrap();
+    let coll = client.database(&name()).collection::<Document>("c");
+    coll.insert_many((0..4).map(|i| doc! { "_id": i })).await.unwrap();
+    let mut cursor = coll.find(doc! {}).batch_size(2).await.unwrap();
+    assert!(cursor.advance().await.unwrap() && cursor.advance().await.unwrap());
+    let request = client.start_request();
+    request.database("admin").run_command(doc! { "ping": 1 }).await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(50), cursor.advance()).await.is_err());
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    drop(request);
+    assert!(in_time(cursor.advance()).await.unwrap() && cursor.advance().await.unwrap());
+    assert!(!cursor.advance().await.unwrap());
+}
