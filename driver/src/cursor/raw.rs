@@ -127,16 +127,7 @@ impl RawCursor {
     ) -> Result<Self> {
         let batch = reply.take_batch()?;
         let (operation, timeout) = (get_more_options.operation, get_more_options.timeout);
-        let mut cursor = RawCursor {
-            operation,
-            batch,
-            state: State::Done,
-            deadline: None,
-            bound: None,
-            timeout,
-            spare: None,
-            wire_version: 0,
-        };
+        let mut cursor = RawCursor::new(operation, batch, timeout);
         if cursor.batch.id() != 0 {
             let (db, collection) = cursor.batch.names().map_err(|error| error.at(reply.host()))?;
             cursor.state = State::Open(Box::new(ServerCursor {
@@ -156,13 +147,18 @@ impl RawCursor {
 
     /// One that gives nothing, of a command that found nothing to open a cursor over.
     pub(crate) fn empty(operation: &'static str) -> Self {
+        RawCursor::new(operation, Batch::empty(), Timeout::Unset)
+    }
+
+    /// One whose batch at hand nothing follows.
+    fn new(operation: &'static str, batch: Batch, timeout: Timeout) -> Self {
         RawCursor {
             operation,
-            batch: Batch::empty(),
+            batch,
             state: State::Done,
             deadline: None,
             bound: None,
-            timeout: Timeout::Unset,
+            timeout,
             spare: None,
             wire_version: 0,
         }

@@ -187,9 +187,7 @@ impl Batch {
 
     /// One without documents.
     pub(crate) fn empty() -> Self {
-        const EMPTY: [u8; 5] = [5, 0, 0, 0, 0];
-        let header = CursorHeader { documents: 0..EMPTY.len(), ..CursorHeader::default() };
-        Batch::new(OwnedReply::of(EMPTY.to_vec()), header)
+        Batch::new(OwnedReply::default(), CursorHeader::default())
     }
 
     /// Moves on to the next document. False at the end of the batch.
