@@ -575,6 +575,7 @@ pub(crate) struct OwnedReply {
 
 impl OwnedReply {
     /// A reply that is just these bytes.
+    #[cfg(test)]
     pub(crate) fn of(frame: Vec<u8>) -> Self {
         let body = 0..frame.len();
         OwnedReply { frame, body }
