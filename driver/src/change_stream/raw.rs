@@ -46,7 +46,6 @@ impl Watched {
         GetMoreOptions {
             awaits: true,
             prefetch: false,
-            resumes: true,
             operation: watch::META.operation,
             batch_size: self.options.batch_size,
             left: None,

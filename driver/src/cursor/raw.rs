@@ -36,8 +36,6 @@ pub(crate) struct GetMoreOptions {
     pub(crate) awaits: bool,
     /// Whether a batch is fetched while the one before it is read.
     pub(crate) prefetch: bool,
-    /// Whether it is a change stream's, which opens another after a timeout.
-    pub(crate) resumes: bool,
     /// What the operation is called that opened the cursor.
     pub(crate) operation: &'static str,
     pub(crate) batch_size: Option<u32>,
@@ -568,12 +566,8 @@ impl ServerCursor {
     /// How long the server is to wait for documents, so that its reply comes before `deadline`
     /// (specification "Client Side Operations Timeout", section "Tailable Cursors").
     fn max_await_time(&mut self, deadline: Deadline) -> Option<Duration> {
-        // A change stream goes on after a timeout: it leaves the time to the server where the
-        // caller does (section "Change Streams").
-        let options = &self.get_more_options;
-        if options.resumes && options.max_await_time.is_none() {
-            return None;
-        }
+        // The time is the server's where the caller does not set it.
+        self.get_more_options.max_await_time?;
         let left = deadline.remaining().filter(|_| self.get_more_options.awaits);
         let most = left.map(|left| left.saturating_sub(self.margin().min(left / 2)));
         let Some(most) = most.filter(|most| *most < self.expected()) else {

@@ -109,7 +109,6 @@ impl<'a, F: Mode, S: Session<'a>> Command<'a> for RunCursorCommand<'a, F, S> {
         let get_more_options = GetMoreOptions {
             awaits: options.cursor_type == Some(CursorType::TailableAwait),
             prefetch: false,
-            resumes: false,
             operation: "run_cursor_command",
             batch_size: options.batch_size,
             left: None,

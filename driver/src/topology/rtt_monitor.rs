@@ -16,19 +16,20 @@ use crate::options::MIN_HEARTBEAT_FREQUENCY;
 use crate::pool::Connection;
 
 impl Monitor {
-    /// Measures and answers, until a wanted check fails.
+    /// Measures at once and in each interval, and answers, until a wanted check fails.
     pub(super) async fn probe(&self) {
         let checks = self.server.checks();
         let mut connection = None;
+        let mut due = Deadline::at(Instant::now());
         let mut last = Instant::now();
         loop {
-            let due = last.checked_add(self.heartbeat_freq()).map_or(Deadline::NEVER, Deadline::at);
             let wanted = self.runtime().timeout(due, checks.refresh_wanted()).await.is_ok();
             if !wanted {
                 if self.measure(&mut connection).await.is_err() {
                     connection = None;
                 }
                 last = Instant::now();
+                due = self.next_measurement();
                 continue;
             }
             let soonest = last + MIN_HEARTBEAT_FREQUENCY;
@@ -41,7 +42,12 @@ impl Monitor {
                 Err(_) => return,
             }
             last = Instant::now();
+            due = self.next_measurement();
         }
+    }
+
+    fn next_measurement(&self) -> Deadline {
+        Instant::now().checked_add(self.heartbeat_freq()).map_or(Deadline::NEVER, Deadline::at)
     }
 
     /// A check.

@@ -11,30 +11,8 @@ use testbed::Version;
 const BOTH_WAYS: &str = "a driver that accepts MONGODB-AWS credentials, which other cases of this \
                          file and the specification's text forbid";
 
-/// Two cases look at the minimum round-trip time after two heartbeat intervals. The driver takes
-/// its second sample after the first interval, and the description has it one interval later.
-const EARLY_ROUND_TRIPS: &str =
-    "a second sample of the round-trip time before the first heartbeat interval has passed";
-
-/// A `getMore` that awaits documents has no `maxTimeMS` in one case, although a timeout holds. The
-/// driver limits it by the timeout, so that the cursor survives a step without documents.
-const UNLIMITED_AWAIT: &str =
-    "a getMore that waits for documents longer than the timeout of its step allows";
-
 /// The starts of names, with the component that their cases need.
-const MISSING: [(&str, &str); 5] = [
-    (
-        "client-side-operations-timeout/command-execution: maxTimeMS value in the command is less",
-        EARLY_ROUND_TRIPS,
-    ),
-    (
-        "client-side-operations-timeout/command-execution: command is not sent if RTT is greater",
-        EARLY_ROUND_TRIPS,
-    ),
-    (
-        "client-side-operations-timeout/tailable-awaitData: timeoutMS is refreshed for getMore if maxAwaitTimeMS is not set",
-        UNLIMITED_AWAIT,
-    ),
+const MISSING: [(&str, &str); 2] = [
     (
         "auth/legacy/connection-string: should use username and password if specified (MONGODB-AWS)",
         BOTH_WAYS,
