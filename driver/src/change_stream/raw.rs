@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use super::event::ResumeToken;
 use crate::cursor::{Fetch, GetMoreOptions, Pace, RawCursor, Sent, SpareSession};
 use crate::deadline::Deadline;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, codes};
 use crate::exec::{
     self, Core, Meta, Operation, Reply, RequestContext, SessionRef, SessionState, Setting, Target,
     Timeout,
@@ -27,6 +27,7 @@ use crate::ops::{ChangeStreamOptions, watch};
 use crate::options::{ReadConcern, SelectionCriteria};
 use crate::pool::ConnectionDescription;
 use crate::wire::DocWriter;
+use crate::wire_version;
 
 /// What a change stream watches, and how.
 #[derive(Debug)]
@@ -474,7 +475,7 @@ impl RawChangeStream {
             }
             Err(error) => {
                 self.cursor.put_session(spare);
-                if is_of_server(&error) && !RESUMABLE.contains(&error.code().unwrap_or_default())
+                if is_of_server(&error) && !error.code().is_some_and(codes::is_resumable)
                     || is_final(&error)
                 {
                     self.state = State::Ended;
@@ -549,23 +550,15 @@ fn is_final(error: &Error) -> bool {
     )
 }
 
-/// The codes of errors that a change stream outlives, where the server does not label them (section
-/// "Resumable Error").
-const RESUMABLE: [i32; 17] =
-    [6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 63, 150, 13388, 234, 133];
-
 /// Whether the stream goes on after `error` of a cursor on a server of `wire_version` (section
 /// "Resumable Error").
 fn is_resumable(error: &Error, wire_version: i32) -> bool {
-    /// The wire version of 4.4, whose errors have the label.
-    const LABELS: i32 = 9;
-    const CURSOR_NOT_FOUND: i32 = 43;
     if !is_of_server(error) {
         return !is_final(error);
     }
     match error.code() {
-        Some(CURSOR_NOT_FOUND) => true,
-        Some(code) if wire_version < LABELS => RESUMABLE.contains(&code),
+        Some(codes::CURSOR_NOT_FOUND) => true,
+        Some(code) if wire_version < wire_version::V4_4 => codes::is_resumable(code),
         _ => error.has_label("ResumableChangeStreamError"),
     }
 }

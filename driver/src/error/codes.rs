@@ -97,7 +97,6 @@ pub(crate) fn is_retryable_read(code: i32) -> bool {
 /// Whether a change stream goes on after its `getMore` failed with this code, where the server does
 /// not label its errors itself (specification "Change Streams", section "Resumable Error"). With
 /// [`CURSOR_NOT_FOUND`] it goes on whatever the server's version.
-#[allow(dead_code, reason = "change streams ask for it")]
 pub(crate) fn is_resumable(code: i32) -> bool {
     matches!(
         code,

@@ -10,7 +10,7 @@ use crate::options::{CommitQuorum, IndexModel, whole_seconds};
 use crate::results::{CreateIndexResult, CreateIndexesResult};
 
 /// The wire version of MongoDB 4.4, the first with commit quorums.
-const COMMIT_QUORUMS: i32 = 9;
+const COMMIT_QUORUMS: i32 = crate::wire_version::V4_4;
 
 /// Creates indexes. Made by [`Collection::create_index`] and [`Collection::create_indexes`].
 #[must_use = "an operation does nothing until it is awaited or run"]

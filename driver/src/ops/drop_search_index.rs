@@ -1,7 +1,7 @@
 //! `dropSearchIndex` (specification "Index Management", section "Search Indexes").
 
-use super::listing::NAMESPACE_NOT_FOUND;
 use super::prelude::*;
+use crate::error::codes;
 use crate::exec::Retry;
 
 /// Drops a search index. Made by [`Collection::drop_search_index`].
@@ -39,6 +39,6 @@ impl<'a, T, F: Mode> Command<'a> for DropSearchIndex<'a, T, F> {
 
     /// A collection that does not exist has no indexes.
     fn recover(self, error: Error) -> Result<()> {
-        if error.code() == Some(NAMESPACE_NOT_FOUND) { Ok(()) } else { Err(error) }
+        if error.code() == Some(codes::NAMESPACE_NOT_FOUND) { Ok(()) } else { Err(error) }
     }
 }

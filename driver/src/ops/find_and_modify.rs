@@ -21,7 +21,7 @@ use crate::error::ErrorKind;
 use crate::exec::malformed;
 
 /// The wire version of MongoDB 4.4, the first whose `findAndModify` takes a hint.
-const HINTS: i32 = 9;
+const HINTS: i32 = crate::wire_version::V4_4;
 
 /// Writes the beginning of the command.
 ///

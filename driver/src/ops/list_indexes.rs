@@ -3,11 +3,12 @@
 use std::marker::PhantomData;
 
 use super::command::{Execute, On};
-use super::listing::{ListNames, ListSpecifications, NAMESPACE_NOT_FOUND, names, write_cursor};
+use super::listing::{ListNames, ListSpecifications, names, write_cursor};
 use super::operation_name::OperationName;
 use super::prelude::*;
 use super::session::{ExplicitSession, ImplicitSession, Session};
 use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
+use crate::error::codes;
 use crate::exec::Retry;
 use crate::options::IndexModel;
 use crate::session::ClientSession;
@@ -138,7 +139,7 @@ impl<'a> Command<'a> for Open<'a> {
     /// A collection that does not exist has no indexes.
     fn recover(self, error: Error) -> Result<RawCursor> {
         match error.code() {
-            Some(NAMESPACE_NOT_FOUND) => Ok(RawCursor::empty(self.meta.operation)),
+            Some(codes::NAMESPACE_NOT_FOUND) => Ok(RawCursor::empty(self.meta.operation)),
             _ => Err(error),
         }
     }

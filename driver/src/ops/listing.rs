@@ -3,9 +3,6 @@
 use super::prelude::*;
 use crate::cursor::RawCursor;
 
-/// The error code of a database or collection that does not exist.
-pub(super) const NAMESPACE_NOT_FOUND: i32 = 26;
-
 /// Marks an operation that creates one item. Its result is that of the item.
 #[derive(Debug)]
 pub struct Single;
