@@ -1,7 +1,7 @@
 //! Change streams: what happens to the data, as it happens.
 //!
 //! A change stream is a cursor that the driver opens anew when it breaks: behind the event that was
-//! given last, so that none is lost or given twice ([`raw`]).
+//! given last, so that none is lost or given twice (`change_stream/raw.rs`).
 
 mod event;
 mod raw;
