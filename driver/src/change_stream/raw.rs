@@ -229,7 +229,8 @@ impl RawChangeStream {
         mut session: Option<&mut SessionState>,
     ) -> Result<Option<T>> {
         self.begin_step();
-        let mut batches = 1;
+        // A cursor that an earlier step lost is opened anew besides.
+        let mut batches = if matches!(self.state, State::Lost) { 2 } else { 1 };
         let advance =
             |cx: &mut Context<'_>| self.poll_advance(session.as_deref_mut(), &mut batches, cx);
         match std::future::poll_fn(advance).await? {
