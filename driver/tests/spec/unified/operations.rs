@@ -57,6 +57,8 @@ pub(crate) enum Answer<F: Api> {
     Documents(Vec<Document>),
     /// A cursor, which is saved under a name.
     Cursor(Box<OpenCursor<F>>),
+    /// A collection that was created. It is saved under a name, or counts as nothing.
+    Collection(Collection<Document, F>),
     /// A change stream, to be saved under a name.
     ChangeStream(Box<OpenStream<F>>),
 }

@@ -95,6 +95,7 @@ impl<F: Api> Runner<F> {
             }
             Answer::Value(value) => Entity::Value(value),
             Answer::Documents(documents) => Entity::Value(array(documents)),
+            Answer::Collection(collection) => Entity::Collection(collection),
             Answer::Cursor(cursor) => {
                 Entity::Cursor(Arc::new(Mutex::new(Some(NamedCursor { cursor: *cursor, session }))))
             }
@@ -288,7 +289,7 @@ fn split(operation: &Operation) -> Result<(Option<String>, Arguments), Stop> {
 
 fn matches<F: Api>(expected: &Bson, answer: &Answer<F>, names: &Entities<F>) -> Result<(), String> {
     match answer {
-        Answer::Nothing => matching::root(expected, None, names),
+        Answer::Nothing | Answer::Collection(_) => matching::root(expected, None, names),
         Answer::Value(value) => matching::root(expected, Some(value), names),
         Answer::Documents(documents) => matching::roots(expected, &array(documents.clone()), names),
         Answer::Cursor(_) => Err(format!("expected {expected}, found a cursor")),

@@ -66,8 +66,8 @@ fn create_collection<F: Api>(arguments: &mut Arguments) -> Read<F> {
         clustered_index = "clusteredIndex");
     options.expire_after_seconds = arguments.option("expireAfterSeconds")?.map(Duration::from_secs);
     on_database(move |database, session| {
-        let operation = database.create_collection(name).with_options(options);
-        end!(F, operation, session).map(|()| Answer::Nothing)
+        let operation = database.create_collection(name.as_str()).with_options(options);
+        end!(F, operation, session).map(|()| Answer::Collection(database.collection(&name)))
     })
 }
 
