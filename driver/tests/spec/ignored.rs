@@ -12,7 +12,11 @@ const BOTH_WAYS: &str = "a driver that accepts MONGODB-AWS credentials, which ot
                          file and the specification's text forbid";
 
 /// The starts of names, with the component that their cases need.
-const MISSING: [(&str, &str); 2] = [
+const MISSING: [(&str, &str); 3] = [
+    (
+        "client-side-operations-timeout/runCursorCommand: Tailable cursor awaitData iteration timeoutMS is refreshed for getMore - failure",
+        "a timeoutMS in the case itself: it expects one to pass, sets none, and names no command",
+    ),
     (
         "auth/legacy/connection-string: should use username and password if specified (MONGODB-AWS)",
         BOTH_WAYS,
