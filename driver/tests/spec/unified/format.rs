@@ -752,7 +752,10 @@ pub(crate) struct ExpectedLogMessages {
 impl ExpectedLogMessages {
     /// Whether a message must have an operation id.
     pub(crate) fn has_operation_ids(&self) -> bool {
-        self.messages.iter().any(|message| message.data.contains_key("operationId"))
+        self.messages
+            .iter()
+            .filter_map(|message| message.get_document("data").ok())
+            .any(|data| data.contains_key("operationId"))
     }
 }
 
