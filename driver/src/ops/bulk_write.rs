@@ -73,7 +73,7 @@ impl<'a, F: Mode> Execute<'a> for CollectionBulkWrite<'a, F> {
         models::check(&self.models, self.on)?;
         let mut session = self.take_session();
         // One for all commands.
-        let deadline = self.on.deadline(self.options());
+        let deadline = self.on.deadline(self.options(), session.as_deref())?;
         let options = self.options.as_deref();
         let ordered = options.and_then(|o| o.ordered).unwrap_or(true);
         let write_concern = Setting::of(

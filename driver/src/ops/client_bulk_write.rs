@@ -84,7 +84,7 @@ impl<'a, R: Outcome, F: Mode> Execute<'a> for BulkWrite<'a, R, F> {
         check(&self.models)?;
         let mut session = self.take_session();
         // One for all commands.
-        let deadline = self.on.deadline(self.options());
+        let deadline = self.on.deadline(self.options(), session.as_deref())?;
         let options = self.options.as_deref();
         let ordered = options.and_then(|o| o.ordered).unwrap_or(true);
         let write_concern = Setting::of(

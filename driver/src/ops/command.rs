@@ -52,9 +52,18 @@ impl<'a> On<'a> {
         own.or(self.concerns.timeout).into()
     }
 
-    /// The deadline of an operation that begins now.
-    pub(crate) fn deadline(self, options: Option<&dyn Options>) -> Deadline {
-        self.timeout(options).begin()
+    /// The deadline of an operation that begins now, in `session` if there is one.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a timeout of the operation's own within a convenient transaction that
+    /// has one.
+    pub(crate) fn deadline(
+        self,
+        options: Option<&dyn Options>,
+        session: Option<&SessionState>,
+    ) -> Result<Deadline> {
+        session.map_or(Ok(()), |session| check_own_timeout(session, options))?;
+        Ok(self.timeout(options).begin())
     }
 }
 
@@ -233,12 +242,9 @@ impl<'a, C: Command<'a>> Execute<'a> for C {
         // The block uses what it captures in place; an `async fn` would keep it twice.
         async move {
             running.command.check(session.as_deref())?;
-            let timeout = running.on.timeout(running.command.options());
-            timeout.check_await(running.max_await_time())?;
-            if let Some(session) = session.as_deref() {
-                check_own_timeout(session, running.command.options())?;
-            }
-            let deadline = timeout.begin();
+            let options = running.command.options();
+            running.on.timeout(options).check_await(running.max_await_time())?;
+            let deadline = running.on.deadline(options, session.as_deref())?;
             match exec::execute(running.on.core, &mut running, session.into(), deadline).await {
                 Ok(reply) => running.command.decode(reply),
                 Err(error) => running.command.recover(error),

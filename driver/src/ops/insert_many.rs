@@ -58,7 +58,7 @@ impl<'a, T: Serialize + Send + Sync + 'a, D: Borrow<T> + Send + Sync + 'a, F: Mo
         let on = self.on();
         let mut session = self.take_session();
         // All commands share one deadline.
-        let deadline = on.deadline(self.options());
+        let deadline = on.deadline(self.options(), session.as_deref())?;
         let options = self.options.as_deref();
         let ordered = options.and_then(|o| o.ordered).unwrap_or(true);
         let mut progress =

@@ -11,7 +11,8 @@ use driver::error::{ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_
 use driver::event::EventHandler;
 use driver::event::command::CommandEvent;
 use driver::options::{
-    Acknowledgment, ConnectionString, ReadConcern, ReadPreference, TransactionOptions, WriteConcern,
+    Acknowledgment, ConnectionString, ReadConcern, ReadPreference, SessionOptions,
+    TransactionOptions, WriteConcern,
 };
 use driver::session::ClientSession;
 use testbed::{ReplicaSet, shared_replica_set};
@@ -32,6 +33,7 @@ on_both_apis! {
     closure_gives_an_error_of_its_own_type
     oversized_document_leaves_the_transaction_as_it_was
     snapshot_of_a_given_time_sees_that_time
+    timed_transaction_refuses_timeouts_of_its_operations
 }
 
 /// Commands as they were sent.
@@ -367,4 +369,29 @@ fn snapshot_of_a_given_time_sees_that_time<F: Api>() {
     assert!(error.to_string().contains("snapshot_time"), "{error}");
     let started = F::end(second.start_transaction().with_options(TransactionOptions::default()));
     assert!(started.unwrap_err().to_string().contains("not supported in snapshot sessions"));
+}
+
+fn timed_transaction_refuses_timeouts_of_its_operations<F: Api>() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let ground = Ground::<F>::new();
+    let options = SessionOptions::builder().default_timeout(MINUTE).build();
+    let mut session = F::session_with(&ground.client, options).unwrap();
+    let items = ground.items();
+    let refused = |outcome: driver::Result<()>| {
+        let error = outcome.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error}");
+    };
+    let done: driver::Result<()> = F::in_transaction(session.start_transaction(), &|session| {
+        let one = doc! { "_id": 1 };
+        let insert = items.insert_one(&one).timeout(MINUTE).session(&mut *session);
+        refused(F::end(insert).map(drop));
+        let insert = items.insert_many([&one]).timeout(MINUTE).session(&mut *session);
+        refused(F::end(insert).map(drop));
+        let models = [items.insert_one_model(&one).unwrap()];
+        let bulk = items.bulk_write(models).timeout(MINUTE).session(&mut *session);
+        refused(F::end(bulk).map(drop));
+        Ok(())
+    });
+    done.unwrap();
+    assert!(ground.sent.lock().unwrap().is_empty());
 }
