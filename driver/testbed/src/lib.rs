@@ -28,6 +28,10 @@
 //! **Network.** Servers listen on 127.0.0.1 only. Their ports are below the kernel's range for
 //! outgoing connections, so a port stays reserved while its server is down.
 //!
+//! **Sharded clusters and load balancers.** A [`Router`] in front of real members presents them as
+//! a mongos or as the backends of a load balancer. It rewrites the replies to `hello` and nothing
+//! else.
+//!
 //! The crate needs Linux: parent-death signals and abstract socket names are not portable.
 
 #[cfg(not(target_os = "linux"))]
@@ -51,6 +55,7 @@ mod process;
 mod proxy;
 mod replica_set;
 mod resolve;
+mod router;
 mod scram;
 mod set_builder;
 mod settings;
@@ -65,6 +70,7 @@ pub use member::Member;
 pub use proxy::{Direction, Fault, Proxy};
 pub use replica_set::ReplicaSet;
 pub use resolve::Mongod;
+pub use router::Router;
 pub use set_builder::ReplicaSetBuilder;
 pub use shared::{keep_replica_set, shared_replica_set, shared_standalone};
 pub use standalone::{Standalone, StandaloneBuilder};

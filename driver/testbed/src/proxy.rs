@@ -8,7 +8,7 @@ mod link;
 mod socket;
 
 use std::{
-    io,
+    fmt, io,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
@@ -72,9 +72,37 @@ pub enum Fault {
 #[derive(Debug)]
 pub struct Proxy {
     port: Port,
-    target: SocketAddr,
+    route: Arc<dyn Route>,
     links: Arc<Links>,
     door: Mutex<Option<Door>>,
+}
+
+/// The way of the connections through a proxy.
+pub(crate) trait Route: fmt::Debug + Send + Sync {
+    /// The server of the next connection, and what rewrites the connection's bytes.
+    fn next(&self) -> (SocketAddr, Option<Box<dyn Rewriter>>);
+}
+
+/// Rewrites the bytes of one connection. It sees them as they arrive, before all faults.
+pub(crate) trait Rewriter: fmt::Debug + Send {
+    /// The bytes to forward after `bytes` have arrived. It may hold bytes back until more arrive.
+    fn rewrite(&mut self, direction: Direction, bytes: Vec<u8>) -> Vec<u8>;
+}
+
+/// A plain proxy leads every connection to one server and rewrites nothing.
+impl Route for SocketAddr {
+    fn next(&self) -> (SocketAddr, Option<Box<dyn Rewriter>>) {
+        (*self, None)
+    }
+}
+
+/// Reads an IP address with a port.
+pub(crate) fn address(text: &str) -> Result<SocketAddr> {
+    text.parse().map_err(|_| {
+        Error::argument(format!(
+            "{text:?} is not an IP address with a port, such as 127.0.0.1:27017"
+        ))
+    })
 }
 
 /// The listening socket and its accepting thread.
@@ -90,13 +118,13 @@ impl Proxy {
     /// # Errors
     /// `target` is malformed, or no port is free.
     pub fn start(target: &str) -> Result<Proxy> {
-        let target = target.parse().map_err(|_| {
-            Error::argument(format!(
-                "{target:?} is not an IP address with a port, such as 127.0.0.1:27017"
-            ))
-        })?;
+        Proxy::on(Arc::new(address(target)?))
+    }
+
+    /// Starts a proxy whose connections go the way of `route`.
+    pub(crate) fn on(route: Arc<dyn Route>) -> Result<Proxy> {
         let proxy =
-            Proxy { port: Port::lease()?, target, links: Arc::default(), door: Mutex::default() };
+            Proxy { port: Port::lease()?, route, links: Arc::default(), door: Mutex::default() };
         proxy.accept()?;
         Ok(proxy)
     }
@@ -152,17 +180,18 @@ impl Proxy {
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, self.port.number())).map_err(failed)?;
         let listener = Arc::new(listener);
-        let (ear, links, target) = (listener.clone(), self.links.clone(), self.target);
+        let (ear, links, route) = (listener.clone(), self.links.clone(), self.route.clone());
         let porter = thread::Builder::new()
             .name("testbed-proxy".into())
             .spawn(move || {
                 // Accepting ends when listening stops. Other errors concern a single client.
                 while let Some(client) = socket::next_client(&ear) {
                     let links = links.clone();
+                    let (target, rewriter) = route.next();
                     // A server that accepts slowly delays only its own client.
                     let _ = thread::Builder::new().name("testbed-dial".into()).spawn(move || {
                         match TcpStream::connect_timeout(&target, CONNECT_PATIENCE) {
-                            Ok(server) => links.open(client, server),
+                            Ok(server) => links.open(client, server, rewriter),
                             Err(_) => socket::reset_on_close(&client),
                         }
                     });

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Direction, Fault, socket};
+use super::{Direction, Fault, Rewriter, socket};
 
 const CHUNK: usize = 16 * 1024;
 /// The maximum number of chunks between a reader and its writer. Beyond it, the sender feels
@@ -133,7 +133,12 @@ impl Links {
     }
 
     /// Joins two sockets.
-    pub(super) fn open(self: Arc<Links>, client: TcpStream, server: TcpStream) {
+    pub(super) fn open(
+        self: Arc<Links>,
+        client: TcpStream,
+        server: TcpStream,
+        rewriter: Option<Box<dyn Rewriter>>,
+    ) {
         let prepare = |stream: &TcpStream| -> io::Result<()> {
             stream.set_nodelay(true)?;
             stream.set_write_timeout(Some(WRITE_SLICE))
@@ -152,9 +157,18 @@ impl Links {
         // started.
         state.entries.insert(id, Entry { link: link.clone(), threads: 1, doomed: false });
         drop(state);
+        let rewriter = rewriter.map(|rewriter| Arc::new(Mutex::new(rewriter)));
         for direction in [Direction::ToServer, Direction::ToClient] {
             let (chunks, inbox) = sync_channel(QUEUED_CHUNKS);
-            self.spawn(id, &link, move |_, link| read(link.source(direction), &chunks));
+            let rewriter = rewriter.clone();
+            let rewrite = move |bytes| match &rewriter {
+                None => bytes,
+                Some(rewriter) => {
+                    let mut rewriter = rewriter.lock().unwrap_or_else(PoisonError::into_inner);
+                    rewriter.rewrite(direction, bytes)
+                }
+            };
+            self.spawn(id, &link, move |_, link| read(link.source(direction), rewrite, &chunks));
             self.spawn(id, &link, move |links, link| {
                 Writer { links, link, id, direction }.run(inbox)
             });
@@ -200,13 +214,13 @@ impl Links {
 type Chunk = (Instant, Vec<u8>);
 
 /// Reads chunks with their time of arrival until the end of the stream.
-fn read(mut source: &TcpStream, chunks: &SyncSender<Chunk>) {
+fn read(mut source: &TcpStream, rewrite: impl Fn(Vec<u8>) -> Vec<u8>, chunks: &SyncSender<Chunk>) {
     let mut buffer = [0; CHUNK];
     loop {
         match source.read(&mut buffer) {
             Ok(0) => return,
             Ok(n) => {
-                if chunks.send((Instant::now(), buffer[..n].to_vec())).is_err() {
+                if chunks.send((Instant::now(), rewrite(buffer[..n].to_vec()))).is_err() {
                     return;
                 }
             }
