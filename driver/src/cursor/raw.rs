@@ -245,7 +245,7 @@ impl RawCursor {
         self.wire_version
     }
 
-    /// Bounds the step that is under way.
+    /// Bounds the step that is under way; without [`end_step`](Self::end_step), all that follow.
     pub(crate) fn bound_step(&mut self, deadline: Deadline) {
         self.bound = Some(deadline);
     }
@@ -270,7 +270,7 @@ impl RawCursor {
     pub(crate) fn begin_step(&mut self) {
         // A step that takes over the batch of a dropped one has been waiting from its beginning.
         let waits = matches!(self.state, State::Fetching(_));
-        self.deadline = waits.then(|| self.timeout.begin());
+        self.deadline = waits.then(|| self.bound.unwrap_or_else(|| self.timeout.begin()));
     }
 
     /// Moves on to the next document, fetching batches as needed. False at the end.

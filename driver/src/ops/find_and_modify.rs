@@ -23,6 +23,38 @@ use crate::exec::malformed;
 /// The wire version of MongoDB 4.4, the first whose `findAndModify` takes a hint.
 const HINTS: i32 = crate::wire_version::V4_4;
 
+/// Declares the options of one of the operations: its own, and those that all have.
+macro_rules! find_and_modify_options {
+    (
+        $(#[$about:meta])*
+        $Options:ident, $Builder:ident for [$($generic:tt)*] $Operation:ty { $($own:tt)* }
+    ) => {
+        options! {
+            $(#[$about])*
+            $Options, $Builder for [$($generic)*] $Operation {
+                $($own)*
+                /// The time limit of the server's work.
+                max_time: Duration,
+                /// The fields of the document to return.
+                projection: Document = "fields",
+                /// The sort order that determines the first match, which is the one that changes.
+                sort: Document = "sort",
+                /// The write concern.
+                write_concern: WriteConcern,
+                /// The rules for comparing strings.
+                collation: Collation = "collation",
+                /// The index to use. Servers from 4.4 on.
+                hint: Hint = "hint",
+                /// Variables that expressions can refer to as `$$name`. Servers from 5.0 on.
+                let_vars: Document = "let",
+                /// A comment, shown in the server's logs and profiles.
+                comment: Bson as impl Into<Bson> = "comment",
+            }
+        }
+    };
+}
+use find_and_modify_options;
+
 /// Writes the beginning of the command.
 ///
 /// # Errors

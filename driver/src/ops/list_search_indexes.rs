@@ -3,7 +3,8 @@
 
 use std::marker::PhantomData;
 
-use super::command::On;
+use super::batches::Batches;
+use super::command::{On, OpensCursor};
 use super::listing::write_cursor;
 use super::prelude::*;
 use super::session::{ExplicitSession, ImplicitSession, Session};
@@ -61,6 +62,11 @@ impl<'a, F: Mode> ListSearchIndexes<'a, F> {
 }
 
 impl<F: Mode, S> ListSearchIndexes<'_, F, S> {
+    /// Gives whole batches, undecoded, instead of indexes.
+    pub fn batch(self) -> Batches<Self> {
+        Batches(self)
+    }
+
     /// Lists only the index of this name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
@@ -92,8 +98,11 @@ impl<F: Mode, S> ListSearchIndexes<'_, F, S> {
 }
 
 operation! { @parts [F: Mode, S: Session<'a>] ListSearchIndexes<'a, F, S>, 'a, on }
-operation! { [] ListSearchIndexes<'a; F, ImplicitSession> -> Cursor<Document; F> }
-operation! { [] ListSearchIndexes<'a; F, ExplicitSession<'a>> -> SessionCursor<Document; F> }
+operation! { [] ListSearchIndexes<'a; F, ImplicitSession> -> Cursor<Document; F>, RawBatchCursor<F> }
+operation! {
+    [] ListSearchIndexes<'a; F, ExplicitSession<'a>>
+        -> SessionCursor<Document; F>, SessionRawBatchCursor<F>
+}
 
 impl<'a, F: Mode, S: Session<'a>> Command<'a> for ListSearchIndexes<'a, F, S> {
     type Output = S::Cursor<Document, F>;
@@ -119,6 +128,15 @@ impl<'a, F: Mode, S: Session<'a>> Command<'a> for ListSearchIndexes<'a, F, S> {
     }
 
     fn decode(self, reply: Reply<'a>) -> Result<Self::Output> {
+        self.open(reply).map(S::cursor)
+    }
+}
+
+impl<'a, F: Mode, S: Session<'a>> OpensCursor<'a> for ListSearchIndexes<'a, F, S> {
+    type Mode = F;
+    type Session = S;
+
+    fn open(self, reply: Reply<'a>) -> Result<RawCursor> {
         let timeout = self.on.timeout(self.options());
         let options = self.options.unwrap_or_default();
         let get_more_options = GetMoreOptions {
@@ -128,6 +146,6 @@ impl<'a, F: Mode, S: Session<'a>> Command<'a> for ListSearchIndexes<'a, F, S> {
             timeout,
             ..GetMoreOptions::default()
         };
-        RawCursor::open(self.on.core, reply, get_more_options).map(S::cursor)
+        RawCursor::open(self.on.core, reply, get_more_options)
     }
 }

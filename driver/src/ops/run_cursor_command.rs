@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 
 use bson::RawDocumentBuf;
 
-use super::command::On;
+use super::batches::Batches;
+use super::command::{On, OpensCursor};
 use super::prelude::*;
 use super::session::{ExplicitSession, ImplicitSession, Session};
 use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
@@ -63,9 +64,30 @@ impl<'a, F: Mode> RunCursorCommand<'a, F> {
     }
 }
 
+impl<F: Mode, S> RunCursorCommand<'_, F, S> {
+    /// Gives whole batches, undecoded, instead of documents.
+    ///
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(zoo: driver::Database) -> driver::Result<()> {
+    /// let mut cursor = zoo.run_cursor_command(doc! { "find": "monkeys" }).batch().await?;
+    /// while let Some(batch) = cursor.try_next().await? {
+    ///     println!("{:?}", batch.doc_slices()?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn batch(self) -> Batches<Self> {
+        Batches(self)
+    }
+}
+
 operation! { @parts [F: Mode, S: Session<'a>] RunCursorCommand<'a, F, S>, 'a, on }
-operation! { [] RunCursorCommand<'a; F, ImplicitSession> -> Cursor<Document; F> }
-operation! { [] RunCursorCommand<'a; F, ExplicitSession<'a>> -> SessionCursor<Document; F> }
+operation! { [] RunCursorCommand<'a; F, ImplicitSession> -> Cursor<Document; F>, RawBatchCursor<F> }
+operation! {
+    [] RunCursorCommand<'a; F, ExplicitSession<'a>>
+        -> SessionCursor<Document; F>, SessionRawBatchCursor<F>
+}
 
 impl<'a, F: Mode, S: Session<'a>> Command<'a> for RunCursorCommand<'a, F, S> {
     type Output = S::Cursor<Document, F>;
@@ -104,6 +126,15 @@ impl<'a, F: Mode, S: Session<'a>> Command<'a> for RunCursorCommand<'a, F, S> {
     }
 
     fn decode(self, reply: Reply<'a>) -> Result<Self::Output> {
+        self.open(reply).map(S::cursor)
+    }
+}
+
+impl<'a, F: Mode, S: Session<'a>> OpensCursor<'a> for RunCursorCommand<'a, F, S> {
+    type Mode = F;
+    type Session = S;
+
+    fn open(self, reply: Reply<'a>) -> Result<RawCursor> {
         let timeout = self.on().timeout(self.options());
         let options = self.options.unwrap_or_default();
         let get_more_options = GetMoreOptions {
@@ -116,6 +147,6 @@ impl<'a, F: Mode, S: Session<'a>> Command<'a> for RunCursorCommand<'a, F, S> {
             comment: options.comment,
             timeout,
         };
-        RawCursor::open(self.on.core, reply, get_more_options).map(S::cursor)
+        RawCursor::open(self.on.core, reply, get_more_options)
     }
 }

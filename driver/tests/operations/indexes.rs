@@ -5,6 +5,7 @@ use std::time::Duration;
 use driver::IndexModel;
 use driver::bson::{Document, doc};
 use driver::collection::Collection;
+use driver::cursor::RawBatch;
 use driver::error::{ErrorKind, WriteFailure};
 use driver::options::{
     Collation, CommitQuorum, IndexOptions, IndexVersion, Sphere2DIndexVersion, TextIndexVersion,
@@ -13,12 +14,15 @@ use driver::options::{
 use testbed::{shared_replica_set, shared_standalone};
 
 use crate::api::{Api, on_both_apis};
-use crate::observed::{Observed, invalid};
+use crate::observed::{Observed, invalid, turn_for_faults};
+use crate::reads::Reads;
 
 on_both_apis! {
     indexes_are_created_listed_and_dropped
     every_kind_of_index_comes_back
     index_lists_span_batches
+    index_lists_come_in_whole_batches
+    lists_of_names_keep_to_one_timeout
     missing_collection_has_no_indexes
     create_index_sends_its_options
     index_operations_refuse_bad_input_unsent
@@ -265,4 +269,51 @@ fn foreign_indexes_are_listed<F: Api>() {
     assert_eq!(options.unique, Some(true));
     assert_eq!(options.expire_after, Some(Duration::from_secs(60)));
     assert_eq!(names(&coll), ["_id_", "odd"]);
+}
+
+fn index_lists_come_in_whole_batches<F: Reads>() {
+    let database = F::fresh_database();
+    let coll = database.collection::<Document>("c");
+    F::end(coll.create_indexes((0..4).map(|i| model(doc! { format!("f{i}"): 1 })))).unwrap();
+    let count = |batch: &RawBatch| batch.doc_slices().unwrap().into_iter().count();
+    let mut cursor = F::end(coll.list_indexes().batch_size(3).batch()).unwrap();
+    let mut counts = Vec::new();
+    while let Some(batch) = F::try_next_batch(&mut cursor).unwrap() {
+        counts.push(count(&batch));
+    }
+    assert_eq!(counts, [3, 2]);
+    let mut session = F::session(&coll);
+    let list = database.list_collections().session(&mut session);
+    let mut cursor = F::end(list.batch()).unwrap();
+    let batch = F::next_batch_in(&mut cursor, &mut session).unwrap().unwrap();
+    assert_eq!(count(&batch), 1);
+    let mut cursor = F::end(database.run_cursor_command(doc! { "listCollections": 1 }).batch());
+    let batch = F::try_next_batch(cursor.as_mut().unwrap()).unwrap().unwrap();
+    assert_eq!(count(&batch), 1);
+}
+
+/// No command takes as long as the timeout, but all of them together do.
+fn lists_of_names_keep_to_one_timeout<F: Api>() {
+    let server = shared_standalone().unwrap();
+    let observed = Observed::<F>::of(&server.uri());
+    let database = observed.database();
+    let coll = database.collection::<Document>("c");
+    F::end(coll.create_indexes((0..11).map(|i| model(doc! { format!("f{i}"): 1 })))).unwrap();
+    for i in 0..11 {
+        F::end(database.create_collection(format!("c{i}"))).unwrap();
+    }
+    let _turn = turn_for_faults();
+    let slow = doc! {
+        "configureFailPoint": "failCommand", "mode": "alwaysOn",
+        "data": {
+            "failCommands": ["getMore"], "blockConnection": true, "blockTimeMS": 200,
+            "appName": &observed.name,
+        },
+    };
+    let _slow = server.fail_point(slow).unwrap();
+    let timeout = Duration::from_secs(1);
+    let names = F::end(coll.list_index_names().batch_size(1).timeout(timeout));
+    assert!(names.as_ref().unwrap_err().is_timeout(), "{names:?}");
+    let names = F::end(database.list_collection_names().batch_size(1).timeout(timeout));
+    assert!(names.as_ref().unwrap_err().is_timeout(), "{names:?}");
 }

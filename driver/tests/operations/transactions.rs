@@ -390,6 +390,15 @@ fn timed_transaction_refuses_timeouts_of_its_operations<F: Api>() {
         let models = [items.insert_one_model(&one).unwrap()];
         let bulk = items.bulk_write(models).timeout(MINUTE).session(&mut *session);
         refused(F::end(bulk).map(drop));
+        let model = items.insert_one_model(&one).unwrap();
+        let bulk = ground.client.bulk_write([model]).timeout(MINUTE).session(&mut *session);
+        refused(F::end(bulk).map(drop));
+        let names = items.list_index_names().timeout(MINUTE).session(&mut *session);
+        refused(F::end(names).map(drop));
+        let values = items.distinct("a", doc! {}).timeout(MINUTE).session(&mut *session);
+        refused(F::end(values).map(drop));
+        let find = items.find(doc! {}).timeout(MINUTE).session(&mut *session);
+        refused(F::end(find.batch()).map(drop));
         Ok(())
     });
     done.unwrap();

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use super::super::prelude::*;
-use super::{found, write_head};
+use super::{find_and_modify_options, found, write_head};
 
 /// Deletes one document and gives it. Made by [`Collection::find_one_and_delete`].
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -14,25 +14,9 @@ pub struct FindOneAndDelete<'a, T, F: Mode> {
     pub(crate) session: Option<&'a mut SessionState>,
 }
 
-options! {
+find_and_modify_options! {
     /// The options of [`Collection::find_one_and_delete`].
     FindOneAndDeleteOptions, FindOneAndDeleteOptionsBuilder for ['a, T, F: Mode] FindOneAndDelete<'a, T, F> {
-        /// The time limit of the server's work.
-        max_time: Duration,
-        /// The fields of the document to give.
-        projection: Document = "fields",
-        /// The order in which the first match is the one to delete.
-        sort: Document = "sort",
-        /// The write concern.
-        write_concern: WriteConcern,
-        /// The rules for comparing strings.
-        collation: Collation = "collation",
-        /// The index to use. Servers from 4.4 on.
-        hint: Hint = "hint",
-        /// Variables that expressions can refer to as `$$name`. Servers from 5.0 on.
-        let_vars: Document = "let",
-        /// A comment, shown in the server's logs and profiles.
-        comment: Bson as impl Into<Bson> = "comment",
     }
 }
 

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::super::prelude::*;
 use super::super::replace_one::check_replacement;
-use super::{found, write_head};
+use super::{find_and_modify_options, found, write_head};
 use crate::options::ReturnDocument;
 
 /// Replaces one document and gives it. Made by [`Collection::find_one_and_replace`].
@@ -20,31 +20,15 @@ pub struct FindOneAndReplace<'a, T, D, F: Mode> {
     pub(crate) session: Option<&'a mut SessionState>,
 }
 
-options! {
+find_and_modify_options! {
     /// The options of [`Collection::find_one_and_replace`].
     FindOneAndReplaceOptions, FindOneAndReplaceOptionsBuilder for ['a, T, D, F: Mode] FindOneAndReplace<'a, T, D, F> {
         /// Skips document validation.
         bypass_document_validation: bool = "bypassDocumentValidation",
-        /// The time limit of the server's work.
-        max_time: Duration,
-        /// The fields of the document to give.
-        projection: Document = "fields",
         /// Whether the document is given as it was, which is the default, or as it is then.
         return_document: ReturnDocument = "new",
-        /// The order in which the first match is the one to replace.
-        sort: Document = "sort",
         /// Inserts the replacement when no document matches.
         upsert: bool = "upsert",
-        /// The write concern.
-        write_concern: WriteConcern,
-        /// The rules for comparing strings.
-        collation: Collation = "collation",
-        /// The index to use. Servers from 4.4 on.
-        hint: Hint = "hint",
-        /// Variables that expressions can refer to as `$$name`. Servers from 5.0 on.
-        let_vars: Document = "let",
-        /// A comment, shown in the server's logs and profiles.
-        comment: Bson as impl Into<Bson> = "comment",
     }
 }
 

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use super::super::prelude::*;
 use super::super::update::{check_modifications, write_modifications};
-use super::{found, write_head};
+use super::{find_and_modify_options, found, write_head};
 use crate::options::{ReturnDocument, UpdateModifications};
 
 /// Changes one document and gives it. Made by [`Collection::find_one_and_update`].
@@ -17,33 +17,17 @@ pub struct FindOneAndUpdate<'a, T, F: Mode> {
     pub(crate) session: Option<&'a mut SessionState>,
 }
 
-options! {
+find_and_modify_options! {
     /// The options of [`Collection::find_one_and_update`].
     FindOneAndUpdateOptions, FindOneAndUpdateOptionsBuilder for ['a, T, F: Mode] FindOneAndUpdate<'a, T, F> {
         /// The elements of arrays that `$[name]` stands for.
         array_filters: Vec<Document> as impl IntoIterator<Item = Document> => Vec::from_iter = "arrayFilters",
         /// Skips document validation.
         bypass_document_validation: bool = "bypassDocumentValidation",
-        /// The time limit of the server's work.
-        max_time: Duration,
-        /// The fields of the document to give.
-        projection: Document = "fields",
         /// Whether the document is given as it was, which is the default, or as it is then.
         return_document: ReturnDocument = "new",
-        /// The order in which the first match is the one to change.
-        sort: Document = "sort",
         /// Inserts a document when none matches.
         upsert: bool = "upsert",
-        /// The write concern.
-        write_concern: WriteConcern,
-        /// The rules for comparing strings.
-        collation: Collation = "collation",
-        /// The index to use. Servers from 4.4 on.
-        hint: Hint = "hint",
-        /// Variables that expressions can refer to as `$$name`. Servers from 5.0 on.
-        let_vars: Document = "let",
-        /// A comment, shown in the server's logs and profiles.
-        comment: Bson as impl Into<Bson> = "comment",
     }
 }
 
