@@ -23,6 +23,7 @@ pub(crate) mod auth;
 mod connection;
 mod draining;
 mod establish;
+mod events;
 mod generation;
 mod held;
 mod opening;
@@ -40,6 +41,7 @@ use bson::oid::ObjectId;
 
 pub(crate) use self::connection::{Connection, ConnectionDescription, OwnedReply};
 pub(crate) use self::establish::{Establisher, Purpose, Stage};
+pub(crate) use self::events::HeldEvents;
 pub(crate) use self::generation::Generation;
 pub(crate) use self::held::PooledConnection;
 pub(crate) use self::pins::{Lease, Mark, PinnedConnection, RequestPins, ThreadPins};
@@ -79,8 +81,9 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// A pool that is paused until [`ready`](Self::ready).
-    pub(crate) fn new(address: ServerAddress, establisher: &Establisher) -> Self {
+    /// A pool that is paused until [`ready`](Self::ready). Its events, from the first one, are held
+    /// back.
+    pub(crate) fn new(address: ServerAddress, establisher: &Establisher) -> (Self, HeldEvents) {
         Self::with_upkeep(address, establisher, Some(upkeep::INTERVAL))
     }
 
@@ -89,7 +92,7 @@ impl Pool {
         address: ServerAddress,
         establisher: &Establisher,
         interval: Option<Duration>,
-    ) -> Self {
+    ) -> (Self, HeldEvents) {
         let options = establisher.options();
         let limits = Limits {
             max_size: match options.max_pool_size() {
@@ -102,6 +105,7 @@ impl Pool {
             max_idle: options.max_idle_time(),
         };
         let shared = Arc::new(Shared::new(Arc::new(address), establisher.clone(), limits));
+        let held = HeldEvents::of(&shared);
         shared.emit(|address| {
             CmapEvent::PoolCreated(cmap::PoolCreatedEvent {
                 address,
@@ -111,7 +115,7 @@ impl Pool {
         if let Some(interval) = interval {
             upkeep::start(&shared, establisher.runtime(), interval);
         }
-        Pool { shared }
+        (Pool { shared }, held)
     }
 
     /// Calls `hook` with the error of each connection that could not be opened, before its place in
@@ -212,6 +216,12 @@ impl Pool {
             CmapEvent::ConnectionCheckoutStarted(cmap::ConnectionCheckoutStartedEvent { address })
         });
         started
+    }
+
+    /// Holds back the events of this pool until the guard is dropped. A caller that changes the pool
+    /// under a lock drops the guard after the lock, because handlers may use the client.
+    pub(crate) fn hold_events(&self) -> HeldEvents {
+        HeldEvents::of(&self.shared)
     }
 
     /// Hands out connections from now on.

@@ -1,14 +1,18 @@
 //! The command events of a client, on both APIs.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use driver::bson::{Document, doc};
 use driver::error::ErrorKind;
 use driver::event::EventHandler;
+use driver::event::cmap::CmapEvent;
 use driver::event::command::CommandEvent;
 use driver::options::{ClientOptions, ConnectionString, ServerApi, WriteConcern};
 use driver::{Client, sync};
-use testbed::{ReplicaSet, Version, shared_standalone};
+use testbed::{ReplicaSet, Standalone, Version, shared_standalone};
 
 type Told = std::sync::Arc<toro::Queue<CommandEvent>>;
 
@@ -268,4 +272,33 @@ async fn dropped_operation_emits_a_failed_event() {
     fault.disable().unwrap();
     assert_eq!(words(&drain(&told)), ["find started", "find failed"]);
     coll.find_one(doc! {}).await.unwrap();
+}
+
+/// The handler needs the lock under which the pool is cleared.
+#[test]
+fn handlers_of_pool_events_may_shut_the_client_down() {
+    let server = Standalone::start().unwrap();
+    let watched = Arc::new(OnceLock::<sync::Client>::new());
+    let (client, (sender, seen)) = (watched.clone(), channel());
+    let mut options = ConnectionString::parse(&server.uri()).unwrap().options;
+    options.cmap_event_handler = Some(EventHandler::callback(move |event| match event {
+        CmapEvent::PoolCleared(_) => {
+            sender.send("cleared").unwrap();
+            client.get().unwrap().clone().shutdown().immediate(true).run();
+            sender.send("shut down").unwrap();
+        }
+        CmapEvent::PoolClosed(_) => sender.send("closed").unwrap(),
+        _ => {}
+    }));
+    let client = sync::Client::with_options(options).unwrap();
+    let coll = client.database("events").collection::<Document>("c");
+    coll.insert_one(doc! {}).run().unwrap();
+    assert!(watched.set(client).is_ok());
+    server.kill().unwrap();
+    let failing = std::thread::spawn(move || coll.insert_one(doc! {}).run().unwrap_err());
+    let next = || seen.recv_timeout(Duration::from_secs(60)).unwrap();
+    let mut all = [next(), next(), next()];
+    all.sort_unstable();
+    assert_eq!(all, ["cleared", "closed", "shut down"]);
+    failing.join().unwrap();
 }

@@ -65,7 +65,7 @@ impl Pool {
         });
         let establisher = Establisher::new(Arc::new(options), runtime)?;
         let pool =
-            Arc::new(Pool { pool: pool::Pool::with_upkeep(address, &establisher, upkeep), mode });
+            Arc::new(Pool { pool: pool::Pool::with_upkeep(address, &establisher, upkeep).0, mode });
         // Clears the pool if its server is unreachable, as a deployment does.
         let handle = Arc::downgrade(&pool);
         pool.pool.set_error_hook(Arc::new(move |failed: &pool::CheckOutError| {

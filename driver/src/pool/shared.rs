@@ -13,6 +13,7 @@ use toro::{Event, Handoff, Take, Waiters};
 
 use super::connection::Connection;
 use super::establish::Establisher;
+use super::events::PoolEvents;
 use super::generation::Generation;
 use super::held::{CheckedOutEvent, ConnectionsToClose, Granted, Permit, PooledConnection};
 #[cfg(test)]
@@ -21,7 +22,6 @@ use super::state::{Limits, Offer, Phase, Return, State, Ticket, Why};
 use super::{CheckOutError, Interrupt};
 use crate::deadline::Deadline;
 use crate::error::Error;
-use crate::event::EventHandler;
 use crate::event::cmap::{self, CmapEvent, ConnectionClosedReason};
 use crate::options::ServerAddress;
 use crate::rt::Runtime;
@@ -38,7 +38,7 @@ pub(super) struct Shared {
     pub(super) establisher: Establisher,
     pub(super) limits: Limits,
     /// The listener to the pool's events.
-    handler: Option<EventHandler<CmapEvent>>,
+    events: PoolEvents,
     pub(super) handoff: Handoff<PoolState, Granted>,
     /// Every connection that was opened and not closed, with the way to interrupt it.
     pub(super) open: Mutex<HashMap<u64, (Generation, Interrupter)>>,
@@ -71,7 +71,7 @@ impl Shared {
     ) -> Self {
         Shared {
             address,
-            handler: establisher.options().cmap_event_handler.clone(),
+            events: PoolEvents::new(establisher.options().cmap_event_handler.clone()),
             establisher,
             limits,
             handoff: Handoff::new(State::new(limits)),
@@ -92,11 +92,13 @@ impl Shared {
         self.establisher.runtime()
     }
 
-    /// Tells an event to whoever listens; builds none where nobody does.
+    pub(super) fn events(&self) -> &PoolEvents {
+        &self.events
+    }
+
+    /// Emits an event. Builds none without a handler.
     pub(super) fn emit(&self, event: impl FnOnce(ServerAddress) -> CmapEvent) {
-        if let Some(handler) = &self.handler {
-            handler.handle(event((*self.address).clone()));
-        }
+        self.events.emit(&self.address, event);
     }
 
     /// Runs `step` under the lock.
@@ -177,7 +179,7 @@ impl Shared {
     /// Whether somebody listens to the pool's events.
     #[inline]
     pub(super) fn is_listened_to(&self) -> bool {
-        self.handler.is_some()
+        self.events.is_listened_to()
     }
 
     /// The connection that was used last, where there is nothing to it but to take it: somebody

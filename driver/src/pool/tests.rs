@@ -37,7 +37,7 @@ fn bench(runtime: Runtime, server: &Standalone, adjust: impl FnOnce(&mut ClientO
     adjust(&mut options);
     let address = options.hosts[0].clone();
     let establisher = Establisher::new(Arc::new(options), runtime.clone()).unwrap();
-    let pool = Pool::new(address, &establisher);
+    let (pool, _) = Pool::new(address, &establisher);
     pool.ready();
     Bench { pool, runtime, events }
 }

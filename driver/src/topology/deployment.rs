@@ -33,7 +33,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::handshake::HelloReply;
 use crate::nest::{Nest, TopologySnapshot, Update};
 use crate::options::{ClientOptions, DriverInfo, ServerAddress};
-use crate::pool::{CheckOutError, Connection, Establisher, Generation, Interrupt, Pool, Stage};
+use crate::pool::{
+    CheckOutError, Connection, Establisher, Generation, HeldEvents, Interrupt, Pool, Stage,
+};
 use crate::rt::Runtime;
 use crate::types::{PoolMetrics, ServerType, TopologyVersion};
 
@@ -427,17 +429,20 @@ impl Deployment {
         let Transition { description, pool, events, stale_primaries, unknown_after_election } =
             transition;
         let before = update.old().servers().to_vec();
+        // Handlers may use the client, and so need the lock of the nest.
+        let mut held_events = Vec::new();
         let servers: Vec<_> = description
             .servers()
             .map(|d| match update.old().server(d.address()) {
                 Some(server) => Arc::clone(server),
-                None => self.new_server(d.address()),
+                None => self.new_server(d.address(), &mut held_events),
             })
             .collect();
         let pool = pool.and_then(|(address, change)| {
             Some((Arc::clone(update.old().server(&address)?), change))
         });
         self.publisher.enqueue(events);
+        held_events.extend(pool.as_ref().map(|(server, _)| server.pool().hold_events()));
         if let Some((server, PoolChange::Ready)) = &pool {
             server.pool().ready();
         }
@@ -447,6 +452,7 @@ impl Deployment {
         }
         drop(replaced);
 
+        drop(held_events);
         self.publisher.deliver();
         before.iter().filter(|server| !is_among(&servers, server)).for_each(|s| s.close());
         for server in &servers {
@@ -469,8 +475,14 @@ impl Deployment {
         }
     }
 
-    fn new_server(&self, address: &ServerAddress) -> Arc<Server> {
-        let server = Server::new(address.clone(), Pool::new(address.clone(), &self.establisher));
+    fn new_server(
+        &self,
+        address: &ServerAddress,
+        held_events: &mut Vec<HeldEvents>,
+    ) -> Arc<Server> {
+        let (pool, held) = Pool::new(address.clone(), &self.establisher);
+        held_events.push(held);
+        let server = Server::new(address.clone(), pool);
         let (deployment, itself) = (self.itself.clone(), Arc::downgrade(&server));
         server.pool().set_error_hook(Arc::new(move |failed: &CheckOutError| {
             if let (Some(deployment), Some(server)) = (deployment.upgrade(), itself.upgrade()) {
