@@ -152,6 +152,35 @@ impl<T> Cursor<T, Async> {
         self.raw.next_document(None).await.transpose()
     }
 
+    /// The next document of this batch or of the next one. Sends at most one `getMore`.
+    ///
+    /// None if the next batch is empty, or at the end; [`has_next`](Self::has_next) tells which. A
+    /// tailing cursor can so be read without waiting for a document to arrive.
+    ///
+    /// # Errors
+    /// As [`try_next`](Self::try_next).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use driver::bson::{Document, doc};
+    /// use driver::options::CursorType;
+    ///
+    /// # async fn example(log: driver::Collection<Document>) -> driver::error::Result<()> {
+    /// let mut cursor = log.find(doc! {}).cursor_type(CursorType::Tailable).await?;
+    /// while let Some(entry) = cursor.next_if_any().await? {
+    ///     println!("{entry}");
+    /// }
+    /// println!("no more entries at the moment");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn next_if_any(&mut self) -> Result<Option<T>>
+    where
+        T: DeserializeOwned,
+    {
+        self.raw.next_if_any(None).await
+    }
+
     /// All documents that are left.
     ///
     /// # Errors
@@ -186,6 +215,35 @@ impl<T> Cursor<T, Blocking> {
         T: DeserializeOwned,
     {
         self.next().transpose()
+    }
+
+    /// The next document of this batch or of the next one. Sends at most one `getMore`.
+    ///
+    /// None if the next batch is empty, or at the end; [`has_next`](Self::has_next) tells which. A
+    /// tailing cursor can so be read without waiting for a document to arrive.
+    ///
+    /// # Errors
+    /// As [`try_next`](Self::try_next).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use driver::bson::{Document, doc};
+    /// use driver::options::CursorType;
+    ///
+    /// # fn example(log: driver::sync::Collection<Document>) -> driver::error::Result<()> {
+    /// let mut cursor = log.find(doc! {}).cursor_type(CursorType::Tailable).run()?;
+    /// while let Some(entry) = cursor.next_if_any()? {
+    ///     println!("{entry}");
+    /// }
+    /// println!("no more entries at the moment");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn next_if_any(&mut self) -> Result<Option<T>>
+    where
+        T: DeserializeOwned,
+    {
+        block_on(self.raw.next_if_any(None))
     }
 
     /// All documents that are left.

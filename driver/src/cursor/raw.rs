@@ -319,6 +319,23 @@ impl RawCursor {
         }
     }
 
+    /// The next document of this batch or of the next one. Sends at most one command. None if the
+    /// next batch is empty, or at the end.
+    pub(crate) async fn next_if_any<T: DeserializeOwned>(
+        &mut self,
+        mut session: Option<&mut SessionState>,
+    ) -> Result<Option<T>> {
+        if !self.advance_within_batch()? {
+            self.begin_step();
+            let fetch = |cx: &mut Context<'_>| self.poll_next_batch(session.as_deref_mut(), cx);
+            let fetched = std::future::poll_fn(fetch).await?;
+            if !fetched || !self.advance_within_batch()? {
+                return Ok(None);
+            }
+        }
+        self.decode().map(Some)
+    }
+
     /// As [`next_document`](Self::next_document), for a step that goes on.
     pub(crate) fn poll_next_document<T: DeserializeOwned>(
         &mut self,

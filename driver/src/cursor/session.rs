@@ -94,6 +94,20 @@ impl<T> SessionCursor<T, Async> {
         self.next(session).await.transpose()
     }
 
+    /// The next document of this batch or of the next one. Sends at most one `getMore`.
+    ///
+    /// None if the next batch is empty, or at the end; [`has_next`](Self::has_next) tells which. A
+    /// tailing cursor can so be read without waiting for a document to arrive.
+    ///
+    /// # Errors
+    /// As [`try_next`](Self::try_next).
+    pub async fn next_if_any(&mut self, session: &mut ClientSession<Async>) -> Result<Option<T>>
+    where
+        T: DeserializeOwned,
+    {
+        self.raw.next_if_any(Some(session.state())).await
+    }
+
     /// All documents that are left.
     ///
     /// # Errors
@@ -146,6 +160,20 @@ impl<T> SessionCursor<T, Blocking> {
         T: DeserializeOwned,
     {
         self.next(session).transpose()
+    }
+
+    /// The next document of this batch or of the next one. Sends at most one `getMore`.
+    ///
+    /// None if the next batch is empty, or at the end; [`has_next`](Self::has_next) tells which. A
+    /// tailing cursor can so be read without waiting for a document to arrive.
+    ///
+    /// # Errors
+    /// As [`try_next`](Self::try_next).
+    pub fn next_if_any(&mut self, session: &mut ClientSession<Blocking>) -> Result<Option<T>>
+    where
+        T: DeserializeOwned,
+    {
+        block_on(self.raw.next_if_any(Some(session.state())))
     }
 
     /// All documents that are left.

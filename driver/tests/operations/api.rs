@@ -22,6 +22,11 @@ pub(crate) trait Api: Mode + Sized {
     fn end<O: Operation>(operation: O) -> Result<O::Output>;
     fn start_session(client: &Client<Self>) -> ClientSession<Self>;
     fn next(cursor: &mut Cursor<Document, Self>) -> Option<Result<Document>>;
+    fn next_if_any(cursor: &mut Cursor<Document, Self>) -> Result<Option<Document>>;
+    fn next_if_any_in(
+        cursor: &mut SessionCursor<Document, Self>,
+        session: &mut ClientSession<Self>,
+    ) -> Result<Option<Document>>;
     /// All that a cursor gives.
     fn collect<T: DeserializeOwned>(cursor: Cursor<T, Self>) -> Result<Vec<T>>;
     /// All that a cursor gives, read in its session.
@@ -63,6 +68,17 @@ impl Api for Async {
 
     fn next(cursor: &mut Cursor<Document, Self>) -> Option<Result<Document>> {
         block_on(StreamExt::next(cursor))
+    }
+
+    fn next_if_any(cursor: &mut Cursor<Document, Self>) -> Result<Option<Document>> {
+        block_on(cursor.next_if_any())
+    }
+
+    fn next_if_any_in(
+        cursor: &mut SessionCursor<Document, Self>,
+        session: &mut ClientSession<Self>,
+    ) -> Result<Option<Document>> {
+        block_on(cursor.next_if_any(session))
     }
 
     fn collect<T: DeserializeOwned>(cursor: Cursor<T, Self>) -> Result<Vec<T>> {
@@ -107,6 +123,17 @@ impl Api for Blocking {
 
     fn next(cursor: &mut Cursor<Document, Self>) -> Option<Result<Document>> {
         Iterator::next(cursor)
+    }
+
+    fn next_if_any(cursor: &mut Cursor<Document, Self>) -> Result<Option<Document>> {
+        cursor.next_if_any()
+    }
+
+    fn next_if_any_in(
+        cursor: &mut SessionCursor<Document, Self>,
+        session: &mut ClientSession<Self>,
+    ) -> Result<Option<Document>> {
+        cursor.next_if_any(session)
     }
 
     fn collect<T: DeserializeOwned>(cursor: Cursor<T, Self>) -> Result<Vec<T>> {

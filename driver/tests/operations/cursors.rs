@@ -3,6 +3,7 @@
 use driver::bson::{Document, doc};
 use driver::collection::Collection;
 use driver::cursor::{Cursor, RawBatch};
+use driver::options::CursorType;
 use serde::Deserialize;
 
 use crate::api::on_both_apis;
@@ -15,6 +16,7 @@ on_both_apis! {
     batches_of_a_session_are_the_same
     batch_size_of_zero_gives_an_empty_batch_first
     document_of_another_type_is_an_error_and_the_next_follows
+    tailing_cursor_gives_what_is_there_without_waiting
 }
 
 fn numbers<F: Reads>(count: i32) -> Collection<Document, F> {
@@ -123,4 +125,30 @@ fn document_of_another_type_is_an_error_and_the_next_follows<F: Reads>() {
     let error = outcomes[2].as_ref().unwrap_err();
     assert!(error.starts_with("find on operations_"), "{error}");
     assert_eq!(outcomes[3], Ok(Number { _id: 3 }));
+}
+
+/// A cursor of the whole collection that stays open at its end.
+fn tailing<F: Reads>() -> (Collection<Document, F>, Cursor<Document, F>) {
+    let database = F::fresh_database();
+    F::end(database.create_collection("log").capped(true).size(65_536)).unwrap();
+    let log = database.collection("log");
+    F::end(log.insert_many((0..3).map(|i| doc! { "_id": i }))).unwrap();
+    let cursor = F::end(log.find(doc! {}).cursor_type(CursorType::Tailable).batch_size(2));
+    (log, cursor.unwrap())
+}
+
+fn tailing_cursor_gives_what_is_there_without_waiting<F: Reads>() {
+    let (log, mut cursor) = tailing::<F>();
+    let mut next =
+        || F::next_if_any(&mut cursor).unwrap().map(|found| found.get_i32("_id").unwrap());
+    assert_eq!([next(), next(), next(), next()], [Some(0), Some(1), Some(2), None]);
+    F::end(log.insert_one(doc! { "_id": 3 })).unwrap();
+    assert_eq!([next(), next()], [Some(3), None]);
+    assert!(cursor.has_next());
+
+    let mut session = F::session(&log);
+    let find = log.find(doc! {}).cursor_type(CursorType::Tailable);
+    let mut cursor = F::end(find.batch_size(3).session(&mut session)).unwrap();
+    let mut next = || F::next_if_any_in(&mut cursor, &mut session).unwrap().is_some();
+    assert_eq!([next(), next(), next(), next(), next()], [true, true, true, true, false]);
 }

@@ -15,6 +15,7 @@ mod scoreboard;
 mod suite;
 mod suites;
 mod unified;
+mod watchdog;
 
 use std::process::ExitCode;
 use std::sync::Arc;

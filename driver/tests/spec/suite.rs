@@ -9,7 +9,7 @@ use serde_json::Value;
 use testbed::Version;
 
 use crate::scoreboard::Scoreboard;
-use crate::{data, ignored};
+use crate::{data, ignored, watchdog};
 
 /// The cases of one folder, all in one format.
 pub(crate) struct Suite {
@@ -125,7 +125,10 @@ fn trial(suite: &'static str, stem: &str, case: Case, scoreboard: &Arc<Scoreboar
         };
         let outcome = match missing {
             Ok(Some(reason)) => Outcome::Ignored(reason),
-            Ok(None) => case.outcome(),
+            Ok(None) => {
+                let _running = watchdog::watch(&name);
+                case.outcome()
+            }
             Err(why) => Outcome::Failed(why),
         };
         scoreboard.record(suite, &outcome);

@@ -37,6 +37,11 @@ pub(crate) trait Api: Mode + Sized {
         cursor: &mut SessionCursor<Document, Self>,
         session: &mut ClientSession<Self>,
     ) -> Option<Result<Document>>;
+    fn next_if_any(cursor: &mut Cursor<Document, Self>) -> Result<Option<Document>>;
+    fn next_if_any_in(
+        cursor: &mut SessionCursor<Document, Self>,
+        session: &mut ClientSession<Self>,
+    ) -> Result<Option<Document>>;
     fn next_event(stream: &mut ChangeStream<Document, Self>) -> Result<Option<Document>>;
     fn next_event_in(
         stream: &mut SessionChangeStream<Document, Self>,
@@ -100,6 +105,17 @@ impl Api for Async {
         session: &mut ClientSession<Self>,
     ) -> Option<Result<Document>> {
         block_on(cursor.next(session))
+    }
+
+    fn next_if_any(cursor: &mut Cursor<Document, Self>) -> Result<Option<Document>> {
+        block_on(cursor.next_if_any())
+    }
+
+    fn next_if_any_in(
+        cursor: &mut SessionCursor<Document, Self>,
+        session: &mut ClientSession<Self>,
+    ) -> Result<Option<Document>> {
+        block_on(cursor.next_if_any(session))
     }
 
     fn next_event(stream: &mut ChangeStream<Document, Self>) -> Result<Option<Document>> {
@@ -171,6 +187,17 @@ impl Api for Blocking {
         session: &mut ClientSession<Self>,
     ) -> Option<Result<Document>> {
         cursor.next(session)
+    }
+
+    fn next_if_any(cursor: &mut Cursor<Document, Self>) -> Result<Option<Document>> {
+        cursor.next_if_any()
+    }
+
+    fn next_if_any_in(
+        cursor: &mut SessionCursor<Document, Self>,
+        session: &mut ClientSession<Self>,
+    ) -> Result<Option<Document>> {
+        cursor.next_if_any(session)
     }
 
     fn next_event(stream: &mut ChangeStream<Document, Self>) -> Result<Option<Document>> {

@@ -106,13 +106,35 @@ impl<F: Api> NamedCursor<F> {
     ///
     /// # Errors
     /// The session has ended.
-    pub(crate) fn next(&mut self) -> Result<Option<driver::Result<Document>>, String> {
+    pub(crate) fn next(&mut self) -> Result<driver::Result<Option<Document>>, String> {
+        self.step(
+            |cursor| F::next(cursor).transpose(),
+            |cursor, session| F::next_in(cursor, session).transpose(),
+        )
+    }
+
+    /// As [`next`](Self::next), with at most one command. None after an empty batch.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub(crate) fn next_if_any(&mut self) -> Result<driver::Result<Option<Document>>, String> {
+        self.step(F::next_if_any, F::next_if_any_in)
+    }
+
+    fn step(
+        &mut self,
+        plain: impl FnOnce(&mut Cursor<Document, F>) -> driver::Result<Option<Document>>,
+        in_session: impl FnOnce(
+            &mut SessionCursor<Document, F>,
+            &mut ClientSession<F>,
+        ) -> driver::Result<Option<Document>>,
+    ) -> Result<driver::Result<Option<Document>>, String> {
         match &mut self.cursor {
-            OpenCursor::Plain(cursor) => Ok(F::next(cursor)),
+            OpenCursor::Plain(cursor) => Ok(plain(cursor)),
             OpenCursor::OfSession(cursor) => {
                 let mut session = self.session.as_ref().map(|session| lock(session));
                 let session = session.as_mut().and_then(|session| session.as_mut());
-                Ok(F::next_in(cursor, session.ok_or("the session of the cursor has ended")?))
+                Ok(in_session(cursor, session.ok_or("the session of the cursor has ended")?))
             }
         }
     }

@@ -1,24 +1,34 @@
 //! The operations of cursors.
 
+use bson::Document;
+
 use super::{Answer, Kind, Read, Registry, on_cursor};
 use crate::unified::api::Api;
 use crate::unified::arguments::Arguments;
+use crate::unified::entities::NamedCursor;
 
 pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Cursor, "iterateUntilDocumentOrError", next);
-    registry.add(Kind::Cursor, "iterateOnce", next);
+    registry.add(Kind::Cursor, "iterateOnce", next_once);
     registry.add(Kind::Cursor, "close", close);
 }
 
-/// The next document. A cursor of the driver asks once more by itself after an empty batch.
+/// The next document. A cursor of the driver asks again by itself after an empty batch.
 fn next<F: Api>(_: &mut Arguments) -> Read<F> {
+    step(|cursor| cursor.next())
+}
+
+/// The next document, with at most one `getMore`.
+fn next_once<F: Api>(_: &mut Arguments) -> Read<F> {
+    step(|cursor| cursor.next_if_any())
+}
+
+fn step<F: Api>(
+    step: impl FnOnce(&mut NamedCursor<F>) -> Result<driver::Result<Option<Document>>, String> + 'static,
+) -> Read<F> {
     on_cursor(|cursor| {
         let cursor = cursor.as_mut().ok_or("the cursor has been closed")?;
-        match cursor.next()? {
-            None => Ok(Ok(Answer::Nothing)),
-            Some(Ok(document)) => Ok(Ok(document.into())),
-            Some(Err(error)) => Ok(Err(error)),
-        }
+        Ok(step(cursor)?.map(|document| document.map_or(Answer::Nothing, Answer::from)))
     })
 }
 
