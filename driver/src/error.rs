@@ -1,10 +1,9 @@
-//! What can go wrong, and the questions a caller asks of it.
+//! The error type of the driver.
 //!
-//! An [`Error`] is one pointer wide. It says what was being done, to whom, and what to do about it
-//! in its `Display`; the [`ErrorKind`] is for programs, and the methods answer the questions that
-//! programs ask most: [`is_duplicate_key`](Error::is_duplicate_key),
-//! [`is_timeout`](Error::is_timeout), [`code`](Error::code), [`has_label`](Error::has_label),
-//! [`host`](Error::host).
+//! An [`Error`] has the size of a pointer. Its `Display` names the operation, the server and the
+//! remedy. [`ErrorKind`] is for matching. Methods answer the most frequent questions:
+//! [`is_duplicate_key`](Error::is_duplicate_key), [`is_timeout`](Error::is_timeout),
+//! [`code`](Error::code), [`has_label`](Error::has_label), [`host`](Error::host).
 
 mod bulk_write;
 pub(crate) mod codes;
@@ -24,21 +23,20 @@ pub use self::server::{
 };
 use crate::types::ServerAddress;
 
-/// The result of everything here that can fail.
+/// The result of fallible functions of the driver.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The label of errors after which a write may be sent once more (specification "Retryable
-/// Writes").
+/// The label of errors after which a write can be retried once (specification "Retryable Writes").
 pub const RETRYABLE_WRITE_ERROR: &str = "RetryableWriteError";
-/// The label of errors after which a whole transaction may be tried again.
+/// The label of errors after which a whole transaction can be retried.
 pub const TRANSIENT_TRANSACTION_ERROR: &str = "TransientTransactionError";
-/// The label of errors after which a commit may be sent again.
+/// The label of errors after which a commit can be retried.
 pub const UNKNOWN_TRANSACTION_COMMIT_RESULT: &str = "UnknownTransactionCommitResult";
-/// The label of errors that may come of a server with more to do than it can.
+/// The label of errors of an overloaded server.
 pub const SYSTEM_OVERLOADED_ERROR: &str = "SystemOverloadedError";
-/// The label of errors after which the same may be tried again.
+/// The label of errors after which the same operation can be retried.
 pub const RETRYABLE_ERROR: &str = "RetryableError";
-/// The label of errors that left nothing done on the server.
+/// The label of errors without an effect on the server.
 pub const NO_WRITES_PERFORMED: &str = "NoWritesPerformed";
 
 /// An error of the client or of the server.
@@ -50,7 +48,7 @@ pub struct Error {
 #[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
-    /// The operation, and what it was done to.
+    /// The operation and its namespace.
     doing: Option<Box<str>>,
     labels: Vec<String>,
     host: Option<ServerAddress>,
@@ -58,75 +56,72 @@ struct Inner {
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
-/// What went wrong.
+/// The kind of an error.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// An argument, option or connection string that cannot be used.
+    /// An unusable argument, option or connection string.
     #[non_exhaustive]
     InvalidArgument {
-        /// Names the culprit and the remedy.
+        /// The culprit and the remedy.
         message: String,
     },
-    /// The server did not accept the credentials, or its proof of its own was wrong.
+    /// Authentication failed: the server refused the credential, or its signature was wrong.
     #[non_exhaustive]
     Authentication {
-        /// What was refused.
+        /// The refused part.
         message: String,
     },
-    /// A value could not be written as BSON.
+    /// A value cannot be serialized to BSON.
     BsonSerialization(bson::error::Error),
-    /// BSON could not be read as the wanted type.
+    /// BSON cannot be deserialized to the requested type.
     BsonDeserialization(bson::error::Error),
-    /// A document of the caller's did not hold what was asked of it. The client itself reports the
-    /// two above; this is how errors of [`bson`] come along where a caller's `?` passes them
-    /// on.
+    /// An access to a document by the caller failed. The driver itself returns the two kinds above.
+    /// This one is for errors of [`bson`] that a caller's `?` converts.
     Bson(bson::error::Error),
     /// Some documents of an `insert_many` were not inserted.
     InsertMany(InsertManyError),
     /// Some models of a bulk write were not done.
     BulkWrite(BulkWriteError),
-    /// The server answered a command with an error.
+    /// The server replied to a command with an error.
     Command(CommandError),
-    /// A single write failed, or its write concern was not met.
+    /// A single write failed, or its write concern failed.
     Write(WriteFailure),
-    /// The pool was cleared while the operation waited for a connection: its server was just seen
-    /// to fail.
+    /// The pool was cleared while the operation waited for a connection, because its server failed.
     #[non_exhaustive]
     ConnectionPoolCleared {
-        /// Which pool, and why.
+        /// The pool and the reason.
         message: String,
     },
-    /// No connection came free, and none could be opened for lack of room, within
-    /// `waitQueueTimeoutMS`. That option does not bound the opening of a connection:
-    /// `connectTimeoutMS` does.
+    /// No connection became available within `waitQueueTimeoutMS`. That option does not limit the
+    /// opening of a connection; `connectTimeoutMS` does.
     #[non_exhaustive]
     WaitQueueTimeout {
-        /// The state of the pool at that moment.
+        /// The state of the pool.
         message: String,
     },
-    /// More operations than `waitQueueMultiple` allows were already waiting for a connection.
+    /// The wait queue is full: `waitQueueMultiple` limits the number of waiting operations.
     #[non_exhaustive]
     WaitQueueFull {
-        /// The state of the pool at that moment.
+        /// The state of the pool.
         message: String,
     },
-    /// No server fit for the operation was found within `serverSelectionTimeoutMS`.
+    /// No suitable server was found within `serverSelectionTimeoutMS`.
     #[non_exhaustive]
     ServerSelection {
-        /// What was looked for, and what was there.
+        /// The criteria and the servers.
         message: String,
     },
-    /// The operation's own deadline passed.
+    /// The timeout of the operation expired.
     #[non_exhaustive]
     Timeout {
-        /// What was being waited for.
+        /// The reason for the wait.
         message: String,
     },
-    /// A socket could not be opened, or broke.
+    /// A socket could not be opened, or failed.
     #[non_exhaustive]
     Io {
-        /// What was being done.
+        /// The failed action.
         message: String,
         /// The error of the operating system.
         cause: Arc<std::io::Error>,
@@ -134,25 +129,25 @@ pub enum ErrorKind {
     /// A host name, SRV or TXT record could not be resolved.
     #[non_exhaustive]
     DnsResolve {
-        /// Which name, and the resolver's answer.
+        /// The name and the resolver's error.
         message: String,
     },
-    /// Bytes came back that no MongoDB server should send.
+    /// A reply is malformed.
     #[non_exhaustive]
     InvalidResponse {
-        /// What was wrong with them.
+        /// The fault of the reply.
         message: String,
     },
-    /// The TLS options cannot be used, or the peer's certificate was refused.
+    /// The TLS options are unusable, or the peer's certificate was refused.
     #[non_exhaustive]
     Tls {
-        /// Which option, or why the certificate was refused.
+        /// The option, or the fault of the certificate.
         message: String,
     },
-    /// A server is too old or too new for this driver, or lacks the feature.
+    /// A server is too old or too new for this driver, or lacks a feature.
     #[non_exhaustive]
     IncompatibleServer {
-        /// Which server or feature.
+        /// The server or the feature.
         message: String,
     },
     /// The deployment has no sessions. For programs that were written for the official crate: this
@@ -162,7 +157,7 @@ pub enum ErrorKind {
     /// written for the official crate: this driver says `InvalidArgument`.
     #[non_exhaustive]
     Transaction {
-        /// What was asked for, and in which state.
+        /// The request, and the state it conflicts with.
         message: String,
     },
     /// An event of a change stream has no resume token, so that the stream cannot go on.
@@ -171,17 +166,17 @@ pub enum ErrorKind {
     /// has no such error.
     #[non_exhaustive]
     Internal {
-        /// What was found.
+        /// The fault that was found.
         message: String,
     },
     /// An error of the caller's own; see [`Error::custom`].
     Custom(Arc<dyn Any + Send + Sync>),
     /// The client was shut down.
     Shutdown,
-    /// The tokio runtime in which the client was made has ended. The monitors and connections of
-    /// the client ended with it; whether a write that was on its way then was done is not
-    /// known. Make a client in each runtime, such as in each `#[tokio::test]`, or use
-    /// [`sync::Client`](crate::sync::Client), which needs no runtime.
+    /// The tokio runtime of the client has ended, and with it the client's monitors and
+    /// connections. The result of a write in flight is unknown. Create a client in each runtime,
+    /// such as in each `#[tokio::test]`, or use [`sync::Client`](crate::sync::Client), which needs
+    /// no runtime.
     RuntimeEnded,
 }
 
@@ -232,7 +227,7 @@ impl Error {
         self
     }
 
-    /// Says which operation failed, and on what, in front of what is said already.
+    /// Prefixes the error with the operation and its namespace.
     pub(crate) fn during(mut self, operation: &dyn fmt::Display) -> Self {
         let doing = match &self.inner.doing {
             Some(part) => format!("{operation}: {part}"),
@@ -242,8 +237,8 @@ impl Error {
         self
     }
 
-    /// The error of an operation of several commands that ended early: `kind` says what was done
-    /// until then, and all else is as in `cause`.
+    /// The error of an operation of several commands that ended early. `kind` has the partial
+    /// result; the rest is that of `cause`.
     pub(crate) fn interrupted(kind: ErrorKind, cause: Error) -> Self {
         let mut error = Error::new(kind);
         error.inner.labels.clone_from(&cause.inner.labels);
@@ -252,7 +247,7 @@ impl Error {
         error.with_source(cause)
     }
 
-    /// Says to which part of the caller's input an error of that input belongs.
+    /// Prefixes an error about the caller's input with the part of that input.
     pub(crate) fn context(mut self, what: fmt::Arguments<'_>) -> Self {
         match &mut self.inner.kind {
             ErrorKind::InvalidArgument { message } => *message = format!("{what}: {message}"),
@@ -262,7 +257,7 @@ impl Error {
         self
     }
 
-    /// The error that ended an operation of several commands early; else the error itself.
+    /// The error that ended an operation of several commands early; otherwise the error itself.
     fn ending(&self) -> &Self {
         match (&self.inner.kind, &self.inner.source) {
             (ErrorKind::InsertMany(_) | ErrorKind::BulkWrite(_), Some(source)) => {
@@ -277,7 +272,7 @@ impl Error {
         Some(self.ending()).filter(|cause| !std::ptr::eq(*cause, self))
     }
 
-    /// The message for another one that names the host itself.
+    /// The message without the host, for an error that names the host itself.
     pub(crate) fn without_host(&self) -> String {
         let text = self.to_string();
         match &self.inner.host {
@@ -328,14 +323,13 @@ impl Error {
         }
     }
 
-    /// How long an overloaded server wants to be left alone before the first retry
-    /// (`baseBackoffMS`), if it said so.
+    /// The delay that an overloaded server asks for before the first retry (`baseBackoffMS`).
     pub fn base_backoff(&self) -> Option<Duration> {
         let millis = self.server_response()?.get_i32("baseBackoffMS").ok()?;
         u64::try_from(millis).ok().filter(|millis| *millis > 0).map(Duration::from_millis)
     }
 
-    /// What went wrong, for matching.
+    /// The kind, for matching.
     pub fn kind(&self) -> &ErrorKind {
         &self.inner.kind
     }
@@ -344,13 +338,13 @@ impl Error {
         &mut self.inner.kind
     }
 
-    /// The server that the operation was talking to when it failed, if it had come so far.
+    /// The server of the failed operation, if one was selected.
     pub fn host(&self) -> Option<&ServerAddress> {
         self.inner.host.as_ref()
     }
 
-    /// The server's error code: of the command or the refused login, else of the first write error,
-    /// else of the write concern error.
+    /// The server's error code: that of the command or the authentication, else that of the first
+    /// write error, else that of the write concern error.
     pub fn code(&self) -> Option<i32> {
         match self.kind() {
             ErrorKind::Command(e) => Some(e.code),
@@ -371,7 +365,7 @@ impl Error {
         }
     }
 
-    /// The name of [`code`](Error::code), where the server sent one.
+    /// The name of [`code`](Error::code), if the server sent one.
     pub fn code_name(&self) -> Option<&str> {
         let name = match self.kind() {
             ErrorKind::Command(e) => Some(e.code_name.as_str()),
@@ -393,23 +387,22 @@ impl Error {
         name.filter(|name| !name.is_empty())
     }
 
-    /// The labels of the server and of the driver, such as [`RETRYABLE_WRITE_ERROR`].
+    /// The labels from the server and the driver, such as [`RETRYABLE_WRITE_ERROR`].
     pub fn labels(&self) -> &[String] {
         &self.inner.labels
     }
 
-    /// Whether the error carries `label`.
+    /// Whether the error has this label.
     pub fn has_label(&self, label: &str) -> bool {
         self.inner.labels.iter().any(|l| l == label)
     }
 
-    /// The same as [`has_label`](Error::has_label), under the name that the official crate gives
-    /// it.
+    /// As [`has_label`](Error::has_label), with the name in the official crate.
     pub fn contains_label(&self, label: impl AsRef<str>) -> bool {
         self.has_label(label.as_ref())
     }
 
-    /// The whole reply of the server, where the error came in one.
+    /// The server's whole reply, if the error came in one.
     pub fn server_response(&self) -> Option<&RawDocumentBuf> {
         self.inner.response.as_ref()
     }
@@ -435,8 +428,8 @@ impl Error {
         }
     }
 
-    /// Whether time ran out: the operation's own deadline, selection, the wait queue, a socket, or
-    /// `maxTimeMS` on the server.
+    /// Whether a timeout expired: that of the operation, of server selection, of the wait queue or
+    /// of a socket, or `maxTimeMS` on the server.
     pub fn is_timeout(&self) -> bool {
         let error = self.ending();
         match error.kind() {
@@ -448,25 +441,25 @@ impl Error {
         }
     }
 
-    /// Whether a socket broke or could not be opened. An operation that found no server to go to,
-    /// none of them answering, ends with `ServerSelection`: for that
-    /// [`is_timeout`](Self::is_timeout) is true, and this is not.
+    /// Whether a socket failed or could not be opened. If server selection finds no reachable
+    /// server, the error is `ServerSelection`: [`is_timeout`](Self::is_timeout) is true, and this
+    /// is false.
     pub fn is_network(&self) -> bool {
         matches!(self.ending().kind(), ErrorKind::Io { .. })
     }
 
-    /// Whether the server did not know the user, or did not let it do this.
+    /// Whether the server does not know the user or denies it the operation.
     pub fn is_auth(&self) -> bool {
         matches!(self.kind(), ErrorKind::Authentication { .. })
             || self.code().is_some_and(codes::is_refused_user)
     }
 
-    /// Whether the server said that it is not the primary, or is on its way out or in.
+    /// Whether the server is not the primary, or is shutting down or recovering.
     pub fn is_state_change(&self) -> bool {
         self.state_change().is_some()
     }
 
-    /// Which change of state it said. The errors of single writes are not looked at.
+    /// The change of state that this error reports. The errors of single writes do not count.
     pub(crate) fn state_change(&self) -> Option<StateChange> {
         let (code, message) = match self.ending().kind() {
             ErrorKind::Command(e) => (e.code, &e.message),
@@ -484,8 +477,8 @@ impl Error {
     }
 }
 
-/// What becomes a kind of error becomes an error, so that `?` passes it on: what reading a document
-/// by hand may give, errors of input and output, and kinds of the caller's making.
+/// Converts everything that converts into an [`ErrorKind`], for use with `?`: errors of BSON, errors
+/// of input and output, and kinds that the caller made.
 impl<E> From<E> for Error
 where
     ErrorKind: From<E>,
@@ -567,7 +560,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::InvalidArgument { message } => write!(f, "invalid argument: {message}"),
             ErrorKind::Authentication { message } => write!(f, "authentication failed: {message}"),
             ErrorKind::BsonSerialization(e) => write!(f, "cannot write the value as BSON: {e}"),
-            ErrorKind::BsonDeserialization(e) => write!(f, "cannot read the BSON as the wanted type: {e}"),
+            ErrorKind::BsonDeserialization(e) => write!(f, "cannot read the BSON as the requested type: {e}"),
             ErrorKind::Bson(e) => e.fmt(f),
             ErrorKind::InsertMany(e) => e.fmt(f),
             ErrorKind::BulkWrite(e) => e.fmt(f),

@@ -16,8 +16,8 @@
 //!
 //! Specification "Connection Monitoring and Pooling". A checkout that finds an idle connection
 //! takes one short lock; one that finds none waits in line and is handed a connection, or the right
-//! to open one, directly. What is handed out returns itself when it is dropped, so that no error,
-//! panic or dropped future costs the pool a place.
+//! to open one, directly. A connection or permit returns itself when it is dropped, so no error,
+//! panic or dropped future loses a slot.
 
 pub(crate) mod auth;
 mod connection;
@@ -56,21 +56,21 @@ use crate::event::cmap::{self, CmapEvent, ConnectionCheckoutFailedReason};
 use crate::options::{ClientOptions, ServerAddress};
 use crate::types::PoolMetrics;
 
-/// An operation that got no connection.
+/// The error of a checkout.
 #[derive(Debug)]
 pub(crate) struct CheckOutError {
     pub(crate) error: Error,
-    /// That of the connection which could not be opened, or of the pool which refused.
+    /// The generation of the connection that could not be opened, or of the pool that refused.
     pub(crate) generation: Generation,
     pub(crate) stage: Stage,
 }
 
-/// Whether clearing a pool cuts off the operations that are running on its connections.
+/// Whether clearing a pool interrupts the operations on its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interrupt {
-    /// They run on; their connections are closed when they come back.
+    /// Operations continue. Their connections are closed when they return.
     No,
-    /// They fail at once, and connections that are being opened are given up.
+    /// Operations fail at once, and connections being opened are closed.
     InUse,
 }
 
@@ -87,7 +87,7 @@ impl Pool {
         Self::with_upkeep(address, establisher, Some(upkeep::INTERVAL))
     }
 
-    /// `interval`: the time between two runs of the upkeep; `None`: it never runs.
+    /// Creates a pool with this interval of the maintenance; `None` disables it.
     pub(crate) fn with_upkeep(
         address: ServerAddress,
         establisher: &Establisher,
@@ -118,31 +118,33 @@ impl Pool {
         (Pool { shared }, held)
     }
 
-    /// Calls `hook` with the error of each connection that could not be opened, before its place in
-    /// the pool is free again. The first hook stays.
+    /// Calls `hook` with the error of each connection that could not be opened, before its slot is
+    /// free again. The first hook stays.
     pub(crate) fn set_error_hook(&self, hook: ErrorHook) {
-        // A second one is none of the deployment's, which sets it once where it makes the pool.
+        // Only the deployment sets a hook, once per pool.
         let _ = self.shared.hook.set(hook);
     }
 
-    /// The short way of a checkout: an idle connection, where there is nothing to it but to take
-    /// it; for all else there is [`check_out_in_line`](Self::check_out_in_line).
+    /// The fast path of a checkout: takes an idle connection that needs no further steps. Otherwise
+    /// use [`check_out_in_line`](Self::check_out_in_line).
     #[inline]
     pub(crate) fn check_out_now(&self) -> Option<PooledConnection> {
         if self.shared.is_listened_to() { None } else { self.shared.take_idle() }
     }
 
-    /// Takes a connection: one that is idle, else a new one where there is room, else the one that
-    /// comes back first after those who wait already had theirs.
+    /// Checks a connection out: an idle one, else a new one if there is room, else one that is
+    /// returned, in order.
     ///
     /// # Errors
-    /// `ConnectionPoolCleared` while the pool is paused, `Shutdown` when it is closed,
-    /// `WaitQueueTimeout` when `deadline` or `waitQueueTimeoutMS` passes in the queue,
-    /// `WaitQueueFull` when `waitQueueMultiple` forbids to wait; `Timeout` when `deadline`
-    /// passes while a connection is being opened; and those of opening one.
+    /// - `ConnectionPoolCleared` while the pool is paused, `Shutdown` when it is closed.
+    /// - `WaitQueueTimeout` if `deadline` or `waitQueueTimeoutMS` expires in the queue,
+    ///   `WaitQueueFull` if `waitQueueMultiple` is exceeded.
+    /// - `Timeout` if `deadline` expires while a connection is being opened.
+    /// - Those of opening a connection.
     ///
-    /// Cancel safety: a dropped future leaves the queue, or gives back what it was given, or leaves
-    /// to the pool the connection that is being opened.
+    /// # Cancel safety
+    /// A dropped future leaves the queue, returns its connection, or leaves the opening to the
+    /// pool.
     #[inline]
     pub(crate) async fn check_out(
         &self,
@@ -154,10 +156,13 @@ impl Pool {
         }
     }
 
-    /// The long way of a checkout, after [`check_out_now`](Self::check_out_now) found nothing.
+    /// The slow path of a checkout, after [`check_out_now`](Self::check_out_now) found nothing.
     ///
     /// # Errors
-    /// As [`check_out`](Self::check_out), and as cancel safe.
+    /// As [`check_out`](Self::check_out).
+    ///
+    /// # Cancel safety
+    /// As [`check_out`](Self::check_out).
     pub(crate) async fn check_out_in_line(
         &self,
         deadline: Deadline,
@@ -208,7 +213,7 @@ impl Pool {
         });
     }
 
-    /// The time, where somebody listens.
+    /// The start of the checkout, if there is an event handler.
     fn checkout_started(&self) -> Option<Instant> {
         let mut started = None;
         self.shared.emit(|address| {
@@ -224,7 +229,7 @@ impl Pool {
         HeldEvents::of(&self.shared)
     }
 
-    /// Hands out connections from now on.
+    /// Makes the pool ready to provide connections.
     pub(crate) fn ready(&self) {
         self.shared.ready();
     }
@@ -236,19 +241,19 @@ impl Pool {
         self.shared.clear(cause, interrupt);
     }
 
-    /// Behind a load balancer: begins a new generation of the connections to `service`. The pool
+    /// In load-balanced mode: starts a new generation of the connections to `service`. The pool
     /// stays ready.
     pub(crate) fn clear_service(&self, service: ObjectId) {
         self.shared.clear_service(service);
     }
 
-    /// Closes the pool for good: idle connections now, those in use when they come back; all who
-    /// wait are refused.
+    /// Closes the pool. Idle connections are closed now, those in use when they return. Waiting
+    /// checkouts fail.
     pub(crate) fn close(&self) {
         self.shared.close();
     }
 
-    /// What the pool has at this moment.
+    /// The metrics of the pool.
     pub(crate) fn metrics(&self) -> PoolMetrics {
         self.shared.metrics()
     }
@@ -269,7 +274,7 @@ impl Pool {
         }
     }
 
-    /// How often the pool was cleared.
+    /// The current generation.
     #[cfg(feature = "conformance")]
     pub(crate) fn generation(&self) -> Generation {
         self.shared.generation()
@@ -286,7 +291,7 @@ impl Pool {
         self.shared.is_stale(generation)
     }
 
-    /// How many connections there are, by what they do.
+    /// The numbers of connections by state.
     #[cfg(test)]
     pub(crate) fn counts(&self) -> Counts {
         self.shared.counts()

@@ -54,67 +54,66 @@ pub struct DeleteResult {
     pub deleted_count: u64,
 }
 
-/// What a bulk write of a collection did.
+/// The result of a bulk write on a collection.
 ///
 /// All zero for an unacknowledged write.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct BulkWriteResult {
-    /// How many documents were inserted by [`InsertOne`](crate::options::WriteModel::InsertOne)
+    /// The number of documents inserted by [`InsertOne`](crate::options::WriteModel::InsertOne)
     /// models.
     pub inserted_count: u64,
-    /// How many documents matched the filters of updates and replacements.
+    /// The number of documents that matched the filters of updates and replacements.
     pub matched_count: u64,
-    /// How many of them were changed.
+    /// The number of documents that were modified.
     pub modified_count: u64,
-    /// How many documents were deleted.
+    /// The number of deleted documents.
     pub deleted_count: u64,
-    /// How many documents were inserted because none matched and `upsert` was asked for.
+    /// The number of upserted documents.
     pub upserted_count: u64,
-    /// The `_id`s of the inserted documents, by the position of their models.
+    /// The `_id`s of the inserted documents, by the index of their models.
     pub inserted_ids: HashMap<usize, Bson>,
-    /// The `_id`s of the documents that were inserted because none matched, by the position of
-    /// their models.
+    /// The `_id`s of the upserted documents, by the index of their models.
     pub upserted_ids: HashMap<usize, Bson>,
 }
 
-/// What a bulk write of a client did, in numbers.
+/// The summary of a bulk write on a client.
 ///
 /// All zero for an unacknowledged write.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SummaryBulkWriteResult {
-    /// How many documents were inserted.
+    /// The number of inserted documents, without upserted ones.
     pub inserted_count: i64,
-    /// How many documents matched the filters of updates and replacements.
+    /// The number of documents that matched the filters of updates and replacements.
     pub matched_count: i64,
-    /// How many of them were changed.
+    /// The number of documents that were modified.
     pub modified_count: i64,
-    /// How many documents were inserted because none matched and `upsert` was asked for.
+    /// The number of upserted documents.
     pub upserted_count: i64,
-    /// How many documents were deleted.
+    /// The number of deleted documents.
     pub deleted_count: i64,
 }
 
-/// What a bulk write of a client did, with the result of each write that was done.
+/// The result of a bulk write on a client, with the result of each successful write.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct VerboseBulkWriteResult {
-    /// The numbers.
+    /// The summary.
     #[serde(flatten)]
     pub summary: SummaryBulkWriteResult,
-    /// The results of inserts, by the position of their models.
+    /// The results of inserts, by the index of their models.
     pub insert_results: HashMap<usize, InsertOneResult>,
-    /// The results of updates and replacements, by the position of their models.
+    /// The results of updates and replacements, by the index of their models.
     pub update_results: HashMap<usize, UpdateResult>,
-    /// The results of deletes, by the position of their models.
+    /// The results of deletes, by the index of their models.
     pub delete_results: HashMap<usize, DeleteResult>,
 }
 
-/// What a `create_index` did.
+/// The result of a `create_index`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -123,7 +122,7 @@ pub struct CreateIndexResult {
     pub index_name: String,
 }
 
-/// What a `create_indexes` did.
+/// The result of a `create_indexes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! What is known about the deployment, how it is learnt, and which server an operation goes to.
+//! The state of the deployment, its monitors, and the selection of a server for an operation.
 //!
 //! | question | file |
 //! |---|---|

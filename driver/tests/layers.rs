@@ -94,7 +94,7 @@ fn re_exports_and_comments_are_no_dependencies() {
     assert_eq!(named("use crate::{error, pool};").collect::<Vec<_>>(), [""]);
 }
 
-/// What is left of a line of code when comments and strings are cut out.
+/// A line of code without comments and strings.
 fn bare(line: &str) -> String {
     line.split("//").next().unwrap_or_default().split('"').step_by(2).collect()
 }

@@ -23,7 +23,7 @@ pub const LONGEST_USE: u64 = 20;
 /// The pause of a thread after it has returned a socket, in seconds.
 pub const PAUSE: Seconds = 1;
 
-/// Which thread a returned socket wakes.
+/// The thread that a returned socket wakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Design {
     /// The first in the queue, whichever socket it waits for.
@@ -64,7 +64,7 @@ pub struct Outcome {
     pub at_once: f64,
     /// The longest wait for a socket, in seconds.
     pub longest_wait: Seconds,
-    /// How often a thread was woken although its socket was in use, per returned socket.
+    /// The number of wake-ups in vain per returned socket: the thread's socket was in use.
     pub woken_in_vain: f64,
     /// The mean number of waiting threads.
     pub waiting: f64,

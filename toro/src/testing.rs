@@ -17,12 +17,12 @@ use pin_project_lite::pin_project;
 
 use crate::Queue;
 
-/// How long an eventual assertion waits, unless `TIMEOUT_SEC` is longer.
+/// The time limit of an eventual assertion, unless `TIMEOUT_SEC` is longer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The pause between two observations.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// How long eventual assertions wait: five seconds, or the value of the environment variable
+/// The time limit of eventual assertions: five seconds, or the value of the environment variable
 /// `TIMEOUT_SEC` in seconds if that is longer. A shorter value has no effect, because it would only
 /// make tests fail on slow machines.
 ///

@@ -1,6 +1,6 @@
-//! Whatever a document holds and whatever it is decoded into, the result is that of `bson`.
+//! Compares the decoder with that of `bson`, for all kinds of documents and types.
 
-#![allow(dead_code, reason = "the fields are read by Debug, which is what results are compared by")]
+#![allow(dead_code, reason = "Debug reads the fields, to compare results")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer};
 use super::whole;
 use super::{document, from_slice, quickly};
 
-/// Keys of random documents, and names of the fields of the types below.
+/// The keys of random documents, and the field names of the types below.
 const KEYS: [&str; 12] =
     ["_id", "a", "b", "c", "d", "e", "f", "t", "Unit", "Newtype", "Pair", "Fields"];
 
@@ -169,7 +169,7 @@ struct Wrapped {
     f: Option<HumanReadable<ObjectId>>,
 }
 
-/// As many write it: an error of one field is none of the whole.
+/// A common pattern: the error of a field does not fail the whole.
 fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
     from: D,
 ) -> Result<T, D::Error> {
@@ -190,7 +190,7 @@ struct Borrowed<'a> {
 #[derive(Debug, Deserialize)]
 struct Numbered(i64, Bson);
 
-/// What came of it, but for the key of an error, which `bson` does not always tell.
+/// The result, without the key of an error, which `bson` does not always set.
 fn told<T: Debug>(result: Result<T, bson::error::Error>) -> String {
     match result {
         Ok(value) => format!("{value:?}"),
@@ -205,7 +205,7 @@ fn same<'de, T: Debug + Deserialize<'de>>(bytes: &'de [u8]) {
     let (ours, theirs) =
         (told(from_slice::<T>(bytes)), told(bson::deserialize_from_slice::<T>(bytes)));
     if ours != theirs {
-        // Maps without an order are told in a random one.
+        // Maps without an order print their entries in a random one.
         let sorted = |text: &str| {
             let mut bytes = text.as_bytes().to_vec();
             bytes.sort_unstable();
@@ -215,7 +215,7 @@ fn same<'de, T: Debug + Deserialize<'de>>(bytes: &'de [u8]) {
     }
 }
 
-/// Made whole, it is the document that `bson` makes, and the error is that of `bson`.
+/// A whole document equals that of `bson`, and so does its error.
 fn same_document(bytes: &[u8]) {
     if let Ok(raw) = RawDocument::from_bytes(bytes) {
         assert_eq!(told(document(raw)), told(Document::try_from(raw)), "{bytes:02x?}");
@@ -255,7 +255,7 @@ enum Choice2 {
 }
 
 #[test]
-fn random_documents_decode_as_bson_decodes_them() {
+fn random_documents_decode_as_in_bson() {
     let mut rng = fastrand::Rng::with_seed(7);
     for _ in 0..3000 {
         let bytes = bson::serialize_to_vec(&random_document(&mut rng, 3)).unwrap();
@@ -265,7 +265,7 @@ fn random_documents_decode_as_bson_decodes_them() {
 }
 
 #[test]
-fn of_damaged_documents_nothing_is_told_but_what_bson_tells() {
+fn errors_of_malformed_documents_are_those_of_bson() {
     let mut rng = fastrand::Rng::with_seed(8);
     for _ in 0..3000 {
         let mut bytes = bson::serialize_to_vec(&random_document(&mut rng, 2)).unwrap();
@@ -275,13 +275,13 @@ fn of_damaged_documents_nothing_is_told_but_what_bson_tells() {
                 *rng.choice(&[0, 1, 2, 3, 4, 0x10, 0x7f, 0x80, 0xff, rng.clone().u8(..)]).unwrap();
         }
         bytes.truncate(bytes.len() - rng.usize(..2));
-        // Into types that ask for all there is.
+        // Types that use all fields.
         same::<Document>(&bytes);
         same_document(&bytes);
         same::<RawDocumentBuf>(&bytes);
         same::<serde_json::Value>(&bytes);
         same::<BTreeMap<String, RawBson>>(&bytes);
-        // And into those that do not, where at least nothing may panic.
+        // Other types, which must at least not panic.
         let _ = (
             from_slice::<Numbers>(&bytes),
             from_slice::<Special>(&bytes),
@@ -292,7 +292,7 @@ fn of_damaged_documents_nothing_is_told_but_what_bson_tells() {
 }
 
 #[test]
-fn of_equal_keys_the_first_gives_the_place_and_the_last_the_value() {
+fn last_value_of_a_repeated_key_takes_the_first_place() {
     let mut raw = RawDocumentBuf::new();
     for (key, value) in [(cstr!("a"), 1), (cstr!("b"), 2), (cstr!("a"), 3)] {
         raw.append(key, value);
@@ -302,16 +302,16 @@ fn of_equal_keys_the_first_gives_the_place_and_the_last_the_value() {
 }
 
 #[test]
-fn the_old_subtype_is_left_to_bson() {
+fn old_subtype_is_left_to_bson() {
     let old = Binary { subtype: BinarySubtype::BinaryOld, bytes: vec![1, 2, 3] };
     let bytes = bson::serialize_to_vec(&doc! { "a": old }).unwrap();
     same_document(&bytes);
     assert_eq!(whole::document(&bytes, 0), None);
 }
 
-/// What most documents are made of is not left to `bson`: the comparisons above would not notice.
+/// Common types are not left to `bson`, which the comparisons above would not notice.
 #[test]
-fn the_common_types_are_decoded_here() {
+fn common_types_are_decoded_here() {
     fn decoded<T: DeserializeOwned>(document: Document) {
         let bytes = bson::serialize_to_vec(&document).unwrap();
         assert!(quickly::<T>(&bytes).is_ok(), "{document}");
@@ -333,7 +333,7 @@ fn the_common_types_are_decoded_here() {
     decoded::<Nested>(
         doc! { "a": { "d": "Unit" }, "b": [{}], "c": [1, "x"], "d": { "Pair": [1, 2] }, "f": { "x": 1 } },
     );
-    // And what is left to it is decoded all the same.
+    // Types that are left to `bson` are decoded, too.
     for rare in rarities().into_iter().take(6) {
         let bytes = bson::serialize_to_vec(&doc! { "a": 1, "b": rare.clone() }).unwrap();
         assert!(quickly::<Document>(&bytes).is_err());
@@ -342,7 +342,7 @@ fn the_common_types_are_decoded_here() {
 }
 
 #[test]
-fn an_error_names_the_field_that_does_not_fit() {
+fn error_names_the_field_of_another_type() {
     #[derive(Debug, Deserialize)]
     struct Person {
         #[expect(dead_code)]
@@ -364,24 +364,24 @@ fn an_error_names_the_field_that_does_not_fit() {
     let deep = error(doc! { "age": 1, "orders": [{ "price": 1.5 }, { "price": "free" }] });
     assert_eq!(deep.key.as_deref(), Some("orders.1.price"));
     assert!(deep.to_string().starts_with("BSON error at key \"orders.1.price\""), "{deep}");
-    // What is not there has no way to it: the message names it, and the key where it is missing.
+    // A missing field has no path. The message names it, and the key is that of its document.
     let missing = error(doc! { "age": 1, "orders": [{}] });
     assert_eq!(missing.key.as_deref(), Some("orders.0"));
     assert!(missing.to_string().contains("`price`"), "{missing}");
     assert_eq!(error(doc! {}).key, None);
 }
 
-/// A wrapper whose refusal the caller's type swallows does not become the default.
+/// If the caller's type swallows the refusal of a wrapper, the result is not the default.
 #[test]
-fn a_swallowed_refusal_is_still_one() {
+fn swallowed_refusal_is_still_an_error() {
     let id = ObjectId::new();
     let bytes = bson::serialize_to_vec(&doc! { "f": id.to_hex() }).unwrap();
     assert_eq!(from_slice::<Wrapped>(&bytes).unwrap().f, Some(HumanReadable(id)));
 }
 
-/// What nobody asks for is not looked into, which is where this decoder takes more than `bson`.
+/// Unused values are not read. There the decoder accepts more than `bson`.
 #[test]
-fn damage_in_what_nobody_asks_for_is_passed_over() {
+fn malformed_unused_values_are_skipped() {
     let mut bytes = bson::serialize_to_vec(&doc! { "x": "text", "a": 1 }).unwrap();
     let at = bytes.iter().position(|byte| *byte == b'e').unwrap();
     bytes[at] = 0xff;
@@ -394,7 +394,7 @@ fn damage_in_what_nobody_asks_for_is_passed_over() {
     }
 }
 
-/// A document in a document in a document.
+/// Nested documents.
 fn nested(levels: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     for level in 1..=levels {
@@ -407,9 +407,10 @@ fn nested(levels: usize) -> Vec<u8> {
     bytes
 }
 
-/// What would exhaust the stack is refused, whoever is to decode it; what servers accept is not.
+/// Documents that would exhaust the stack are refused by every decoder. Documents that servers
+/// accept are not.
 #[test]
-fn a_document_that_is_nested_too_deep_is_refused() {
+fn too_deeply_nested_document_is_refused() {
     fn refused<T: DeserializeOwned + Debug>(bytes: &[u8]) {
         let error = from_slice::<T>(bytes).unwrap_err().to_string();
         assert!(error.contains("200 levels"), "{error}");
@@ -425,10 +426,10 @@ fn a_document_that_is_nested_too_deep_is_refused() {
             refused::<serde_json::Value>(&bytes);
             refused::<HumanReadable<Document>>(&bytes);
             assert!(super::document(RawDocument::from_bytes(&bytes).unwrap()).is_err());
-            // Bytes stay bytes, at any depth.
+            // Raw bytes have no limit.
             assert_eq!(from_slice::<RawDocumentBuf>(&bytes).unwrap().as_bytes(), bytes);
         }
-        // A scope is a level like any other; here code with scopes that hold code with scopes.
+        // A scope is a level, here code with nested scopes.
         let mut scope = vec![5, 0, 0, 0, 0];
         for _ in 0..500 {
             let code = [&[2, 0, 0, 0, b'x', 0][..], &scope].concat();
@@ -438,7 +439,7 @@ fn a_document_that_is_nested_too_deep_is_refused() {
         }
         refused::<Document>(&scope);
     };
-    // Unoptimised, two hundred levels take more than a test's stack.
+    // Unoptimised, two hundred levels need more than a test's default stack.
     std::thread::Builder::new().stack_size(64 << 20).spawn(look).unwrap().join().unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! One value, as a deserializer.
+//! The deserializer of one value.
 
 use std::borrow::Cow;
 
@@ -13,21 +13,20 @@ use super::{Level, is_framed};
 use crate::wire::i32_at;
 use crate::wire::scan::{Element, MAX_DEPTH, is_shallow, kind};
 
-/// The newtype by which `bson::Uuid` asks for a binary value of its own subtype.
+/// The newtype name by which `bson::Uuid` requests a binary value of its subtype.
 pub(super) const UUID: &str = "$__bson_private_uuid";
 
-/// The beginning of the names of newtypes by which the types of `bson` make themselves known to its
-/// decoder.
+/// The prefix of the newtype names that identify the types of `bson`.
 pub(super) const PRIVATE: &str = "$__";
 
-/// The beginning of those of its types that keep the bytes.
+/// The prefix of those names for raw types.
 pub(super) const RAW: &str = "$__private__bson_Raw";
 
-/// The subtypes of binary values that are decoded as bytes, and that hold a UUID.
+/// The binary subtypes for bytes and for UUIDs.
 const GENERIC: u8 = 0;
 const UUID_SUBTYPE: u8 = 4;
 
-/// A value within a document.
+/// A value in a document.
 #[derive(Clone, Copy)]
 pub(super) struct Value<'c, 'de> {
     kind: u8,
@@ -61,8 +60,7 @@ impl<'c, 'de> Value<'c, 'de> {
 
     #[inline]
     fn string(self) -> Result<&'de str> {
-        // The length at its beginning and the terminator at its end were looked at when the element
-        // was found.
+        // The scan of the element has checked its length and its terminator.
         let text = self.bytes.get(4..self.bytes.len().saturating_sub(1)).unwrap_or_default();
         std::str::from_utf8(text).map_err(|_| self.refuse())
     }
@@ -76,7 +74,7 @@ impl<'c, 'de> Value<'c, 'de> {
         }
     }
 
-    /// The level of what is in this document or array.
+    /// The level of this document's or array's content.
     #[inline]
     fn within(self) -> Result<Level<'c>> {
         match self.level.depth {
@@ -95,7 +93,7 @@ impl<'c, 'de> Value<'c, 'de> {
         const OLD: u8 = 2;
         let told = i32_at(self.bytes, 0).and_then(|length| usize::try_from(length).ok());
         match self.bytes {
-            // The length of the old subtype is told twice.
+            // The old subtype has a second length.
             [_, _, _, _, subtype, bytes @ ..] if told == Some(bytes.len()) && *subtype != OLD => {
                 Ok((*subtype, bytes))
             }
@@ -103,8 +101,7 @@ impl<'c, 'de> Value<'c, 'de> {
         }
     }
 
-    /// The types that have no counterpart among those of serde: they are told as the maps of
-    /// extended JSON.
+    /// The types without a serde counterpart, as maps of extended JSON.
     #[inline(never)]
     fn extended<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.kind {
@@ -203,8 +200,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
                 (UUID_SUBTYPE, bytes) => visitor.visit_map(extended::binary(UUID_SUBTYPE, bytes)),
                 _ => Err(self.refuse()),
             },
-            // A document stands for itself, and `bson` can begin with it. Into raw documents it
-            // does not look.
+            // `bson` can start at a document. It does not look into raw documents.
             (_, kind::DOCUMENT) if name.starts_with(RAW) || is_shallow(self.bytes) => {
                 RawDeserializer::new(self.framed()?)?.deserialize_newtype_struct(name, visitor)
             }
@@ -223,6 +219,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string byte_buf unit unit_struct seq tuple tuple_struct map identifier
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string byte_buf unit unit_struct seq
+        tuple tuple_struct map identifier
     }
 }

@@ -1,4 +1,4 @@
-//! What became of a bulk write that failed.
+//! The failure of a bulk write, and its partial result.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use super::server::{WriteConcernError, WriteError, coded};
 use crate::results::{BulkWriteResult, SummaryBulkWriteResult, VerboseBulkWriteResult};
 
-/// What of a bulk write failed, and what was done.
+/// The failures of a bulk write, and its partial result.
 ///
 /// Each model is in one of these places: in `write_errors`, in `unconfirmed`, in `unprocessed`, or
 /// it was done. An error that ended the whole bulk write early is the
@@ -18,7 +18,7 @@ pub struct BulkWriteError {
     pub write_errors: HashMap<usize, WriteError>,
     /// The write concerns that were not met, of one command each.
     pub write_concern_errors: Vec<WriteConcernError>,
-    /// What was done. None where nothing is known to have been done.
+    /// The result of the successful writes. None if no write is known to have succeeded.
     pub partial_result: Option<PartialBulkWriteResult>,
     /// The positions of models that were sent, and of which it is not known whether they were done:
     /// the connection broke, or the server gave up in the middle of the command.
@@ -27,7 +27,7 @@ pub struct BulkWriteError {
     pub unprocessed: Vec<usize>,
 }
 
-/// What was done before a bulk write ended early, or beside the writes that failed.
+/// The result of the writes that succeeded, in a bulk write that failed.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PartialBulkWriteResult {

@@ -35,7 +35,7 @@ pub(crate) const STALE_CONFIG: i32 = 13388;
 pub(crate) const NOT_PRIMARY_NO_SECONDARY_OK: i32 = 13435;
 pub(crate) const NOT_PRIMARY_OR_SECONDARY: i32 = 13436;
 
-/// How a member says that it cannot take an operation in its present state.
+/// A member cannot run an operation in its present state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StateChange {
     /// It is not the primary.
@@ -46,7 +46,7 @@ pub(crate) enum StateChange {
     ShuttingDown,
 }
 
-/// Which change of state the error of a server means, if any (specification "Server Discovery And
+/// The change of state that the error of a server reports (specification "Server Discovery And
 /// Monitoring", section "not writable primary and node is recovering"). The message counts only
 /// where there is no code.
 pub(crate) fn state_change(code: i32, message: &str) -> Option<StateChange> {

@@ -32,7 +32,7 @@ pub struct WriteError {
     /// The server's own words.
     #[serde(rename = "errmsg", alias = "message")]
     pub message: String,
-    /// What the server adds, such as the schema rule that was broken.
+    /// Details from the server, such as the schema rule that the document violates.
     #[serde(rename = "errInfo", skip_serializing_if = "Option::is_none")]
     pub details: Option<Document>,
 }
@@ -51,7 +51,7 @@ pub struct IndexedWriteError {
     /// The server's own words.
     #[serde(rename = "errmsg", alias = "message")]
     pub message: String,
-    /// What the server adds, such as the schema rule that was broken.
+    /// Details from the server, such as the schema rule that the document violates.
     #[serde(rename = "errInfo", skip_serializing_if = "Option::is_none")]
     pub details: Option<Document>,
 }
@@ -68,12 +68,12 @@ pub struct WriteConcernError {
     /// The server's own words.
     #[serde(rename = "errmsg", alias = "message")]
     pub message: String,
-    /// What the server adds, such as the write concern that was not met.
+    /// Details from the server, such as the write concern that was not satisfied.
     #[serde(rename = "errInfo", skip_serializing_if = "Option::is_none")]
     pub details: Option<Document>,
 }
 
-/// How a single write failed.
+/// The failure of a single write.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum WriteFailure {
@@ -83,7 +83,7 @@ pub enum WriteFailure {
     WriteConcernError(WriteConcernError),
 }
 
-/// What of an `insert_many` failed.
+/// The failures of an `insert_many`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]

@@ -1,10 +1,10 @@
-//! Proving the user on a new connection (specification "Authentication").
+//! Authenticates new connections (specification "Authentication").
 //!
-//! An [`Attempt`] begins with the `hello` of the handshake: it asks there for the user's mechanisms
-//! where none was chosen, and sends the first message of its mechanism along
-//! (`speculativeAuthenticate`), which saves a round trip. After the reply, [`Attempt::finish`]
-//! carries on from the server's answer, or starts over where there is none. The mechanisms
-//! themselves are pure functions over messages; only this file and [`sasl`] talk to a connection.
+//! An [`Attempt`] begins with the `hello` of the handshake. There it asks for the user's mechanisms
+//! if none is configured, and sends the first message of its mechanism (`speculativeAuthenticate`),
+//! which saves a round trip. [`Attempt::finish`] continues with the server's reply, or starts over
+//! if there is none. The mechanisms are pure functions on messages. Only this file and [`sasl`] use
+//! a connection.
 
 mod sasl;
 mod scram;
@@ -23,27 +23,27 @@ use crate::pool::Connection;
 use crate::rt::Runtime;
 use crate::wire::DocWriter;
 
-/// One try at proving one user on one connection.
+/// The authentication of one user on one connection.
 pub(crate) struct Attempt<'a> {
     credential: &'a Credential,
     speculation: Option<Speculation>,
 }
 
-/// What was sent along with `hello`.
+/// The speculative first message in `hello`.
 enum Speculation {
     Scram(ClientFirst),
     X509,
 }
 
-/// What the reply to `hello` said about the user.
+/// The authentication fields in the reply to `hello`.
 pub(crate) struct Offer {
     /// `saslSupportedMechs`.
     pub(crate) mechanisms: Option<Vec<String>>,
-    /// `speculativeAuthenticate`: the answer to what was sent along.
+    /// `speculativeAuthenticate`: the reply to the speculative message.
     pub(crate) speculative: Option<RawDocumentBuf>,
 }
 
-/// How commands of the conversation travel.
+/// The connection of an authentication.
 pub(crate) struct Channel<'a> {
     pub(crate) connection: &'a mut Connection,
     pub(crate) runtime: &'a Runtime,
@@ -51,21 +51,23 @@ pub(crate) struct Channel<'a> {
     pub(crate) server_api: Option<&'a ServerApi>,
 }
 
-/// Refuses, before any connection is made, a mechanism that this driver cannot use.
+/// Refuses unsupported mechanisms before any connection is made.
 ///
 /// # Errors
-/// `InvalidArgument`, naming the mechanism and those that can be used.
+/// `InvalidArgument` with the mechanism and the supported ones.
 pub(crate) fn check(credential: &Credential) -> Result<()> {
     match credential.mechanism {
         Some(
             m @ (AuthMechanism::Gssapi | AuthMechanism::MongoDbAws | AuthMechanism::MongoDbOidc),
         ) => Err(Error::invalid_argument(format!(
-            "this driver cannot authenticate with {}; it can with SCRAM-SHA-256, SCRAM-SHA-1, MONGODB-X509 and PLAIN",
+            "this driver does not support {}; it supports SCRAM-SHA-256, SCRAM-SHA-1, MONGODB-X509 \
+             and PLAIN",
             m.as_str()
         ))),
         Some(AuthMechanism::MongoDbX509) => Ok(()),
         _ if credential.password.is_none() => Err(Error::invalid_argument(
-            "a user name without a password proves nothing; write mongodb://user:password@host, or choose MONGODB-X509",
+            "a username requires a password; write mongodb://user:password@host, or choose \
+             MONGODB-X509",
         )),
         _ => Ok(()),
     }
@@ -75,7 +77,7 @@ impl<'a> Attempt<'a> {
     /// Prepares the first message.
     ///
     /// # Errors
-    /// `Io` where the operating system gives no random bytes.
+    /// `Io` if the operating system provides no random bytes.
     pub(crate) fn new(credential: &'a Credential) -> Result<Self> {
         let speculation = match credential.mechanism {
             None | Some(AuthMechanism::ScramSha256) => {
@@ -90,7 +92,7 @@ impl<'a> Attempt<'a> {
         Ok(Attempt { credential, speculation })
     }
 
-    /// Adds to `hello` what it asks and sends along.
+    /// Adds the authentication fields to `hello`.
     pub(crate) fn write(&self, hello: &mut DocWriter<'_>) {
         let source = self.credential.resolved_source();
         if self.credential.mechanism.is_none() {
@@ -112,13 +114,14 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Carries on after `hello`.
+    /// Continues after `hello`.
     ///
     /// # Errors
-    /// `Authentication` when the server refuses the user, or cannot prove itself; `Io`, `Command`
-    /// and `InvalidResponse` as of every command.
+    /// `Authentication` if the server refuses the credential, or its signature is wrong; `Io`,
+    /// `Command` and `InvalidResponse` as for every command.
     ///
-    /// Cancel safety: the connection of a dropped future is of no use.
+    /// # Cancel safety
+    /// The connection of a dropped future is unusable.
     pub(crate) async fn finish(self, offer: Offer, channel: &mut Channel<'_>) -> Result<()> {
         let credential = self.credential;
         match (self.speculation, offer.speculative) {
@@ -139,8 +142,7 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// Proves the user again on a connection whose server has forgotten it
-/// (`ReauthenticationRequired`).
+/// Reauthenticates a connection (`ReauthenticationRequired`).
 ///
 /// # Errors
 /// As [`Attempt::finish`].
@@ -160,8 +162,8 @@ pub(crate) async fn reauthenticate(
     again.finish(offer, channel).await
 }
 
-/// The mechanism that was chosen; else SCRAM-SHA-256 where the server says that the user has it, or
-/// says nothing; else SCRAM-SHA-1 (section "Default Authentication Methods").
+/// The configured mechanism; else SCRAM-SHA-256 if the server offers it for the user or offers
+/// nothing; else SCRAM-SHA-1 (section "Default Authentication Methods").
 fn mechanism(credential: &Credential, offered: Option<&[String]>) -> AuthMechanism {
     credential.mechanism.unwrap_or_else(|| match offered {
         Some(offered) if offered.iter().any(|name| name == "SCRAM-SHA-256") => {
@@ -177,11 +179,11 @@ fn user(credential: &Credential) -> &str {
 }
 
 impl Channel<'_> {
-    /// Runs one command of the conversation on `database`.
+    /// Runs one command of the authentication on `database`.
     ///
     /// # Errors
-    /// As those of [`Connection::round_trip`]; `Authentication`, in the server's words, when it
-    /// answers with an error.
+    /// Those of [`Connection::round_trip`]; `Authentication` with the server's message if it
+    /// replies with an error.
     async fn command(
         &mut self,
         database: &str,
@@ -206,15 +208,16 @@ impl Channel<'_> {
     }
 }
 
-/// The server's refusal, as an error of the user rather than of the command; a member that is on
-/// its way out refuses everyone, which says nothing about the user.
+/// Converts the server's error to one about the user. A member that is shutting down refuses every
+/// user, so its error is kept.
 fn refused(
     credential: &Credential,
     refusal: crate::error::CommandError,
     reply: &RawDocument,
 ) -> Error {
     let message = format!(
-        "user {:?} on database {:?}: {} ({}, code {}); check name, password, authSource and authMechanism",
+        "user {:?} on database {:?}: {} ({}, code {}); check username, password, authSource \
+             and authMechanism",
         credential.username.as_deref().unwrap_or("of the certificate"),
         credential.resolved_source(),
         refusal.message,

@@ -1,10 +1,10 @@
-//! One connection: a stream, a buffer for each direction, and the truth about what is owed.
+//! A connection: a stream with a buffer per direction, and the state of its current request.
 //!
-//! A request is written into the connection's own buffer ([`begin`](Connection::begin)), sent and
-//! answered ([`round_trip`](Connection::round_trip)), and the reply is read where it arrived
-//! ([`reply`](Connection::reply)). The [`state`](State) is set before each step that a dropped
-//! future could interrupt, so that whoever finds the connection afterwards knows whether it is
-//! idle, owes a reply that can be drained, or is beyond use.
+//! A request is written into the connection's buffer ([`begin`](Connection::begin)) and sent
+//! ([`round_trip`](Connection::round_trip)). Its reply is read in place
+//! ([`reply`](Connection::reply)). The [`state`](State) is updated before each step that a dropped
+//! future could interrupt. So it is always known whether the connection is idle, has an unread
+//! reply that can be drained, or is unusable.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,31 +27,31 @@ use crate::wire::framing::ReadBuffer;
 use crate::wire::message::{self, Flags, MessageWriter, Reply, RequestId, RequestIds};
 use crate::wire::{MAX_MESSAGE_SIZE, message::request_document};
 
-/// What a dropped future, or a finished one, has left behind.
+/// The state after a completed or dropped future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Every request is answered.
+    /// Every request has its reply.
     Idle,
-    /// A request was sent in part; what follows it is the reply, if there is to be one.
+    /// A request was sent partly. Its reply follows, if there is one.
     Sending(Answer),
-    /// This request was sent, and its reply has not arrived in full.
+    /// This request was sent, and its reply has not arrived completely.
     ReplyOwed(RequestId),
-    /// Bytes came that nobody asked for, or the stream failed: nothing can follow.
+    /// Unexpected bytes arrived, or the stream failed. The connection is unusable.
     Broken,
 }
 
-/// Whether the server answers a request.
+/// Whether a request has a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     Yes,
     No,
 }
 
-/// A caller that still wants to know about a reply although its operation was dropped; see
+/// The callback for the reply of a dropped operation; see
 /// [`when_drained`](Connection::when_drained).
 type OnDrained = Box<dyn FnOnce(&mut Connection) + Send + Sync>;
 
-/// A connection to one server, past its handshake.
+/// An established connection to one server.
 pub(crate) struct Connection {
     id: u64,
     address: Arc<ServerAddress>,
@@ -60,16 +60,15 @@ pub(crate) struct Connection {
     state: State,
     ids: RequestIds,
     write: Vec<u8>,
-    /// What was agreed on for requests, and the request as it is sent then; empty where it is sent
-    /// uncompressed.
+    /// The compressor, and the compressed request; empty if the request is sent uncompressed.
     codec: Option<Codec>,
     packed: Vec<u8>,
-    /// How many bytes of the request are sent.
+    /// The number of bytes of the request that were sent.
     sent: usize,
     read: ReadBuffer,
-    /// The reply at the beginning of `read`, decompressed; empty where it did not come compressed.
+    /// The decompressed reply; empty if it was not compressed.
     unpacked: Vec<u8>,
-    /// The reply that lies at the beginning of `read`, until the next request begins.
+    /// The reply at the start of `read`, until the next request begins.
     reply: Option<Reply>,
     room: Room,
     socket_timeout: Option<Duration>,
@@ -89,28 +88,28 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// What the handshake told about the server.
+/// The server's properties from the handshake.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionDescription {
     pub(crate) server_type: ServerType,
     pub(crate) max_wire_version: i32,
-    /// Bytes.
+    /// In bytes.
     pub(crate) max_bson_object_size: usize,
-    /// Bytes.
+    /// In bytes.
     pub(crate) max_message_size_bytes: usize,
     pub(crate) max_write_batch_size: usize,
     pub(crate) logical_session_timeout: Option<Duration>,
-    /// The server's own number for the connection.
+    /// The server's id of the connection.
     pub(crate) server_connection_id: Option<i64>,
-    /// Behind a load balancer: the service that the connection leads to.
+    /// In load-balanced mode, the service of the connection.
     pub(crate) service_id: Option<ObjectId>,
     pub(crate) hello_ok: bool,
-    /// How long the `hello` of the handshake took.
+    /// The duration of the handshake's `hello`.
     pub(crate) round_trip_time: Duration,
 }
 
 impl ConnectionDescription {
-    /// Before the handshake: the limits that every server has.
+    /// The limits of every server, before the handshake.
     pub(crate) fn unknown() -> Self {
         ConnectionDescription {
             server_type: ServerType::Unknown,
@@ -181,7 +180,7 @@ impl Connection {
         }
     }
 
-    /// The number of the connection within its pool, from 1 on.
+    /// The id of the connection within its pool, from 1.
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
@@ -190,7 +189,7 @@ impl Connection {
         &self.address
     }
 
-    /// The pool's generation in which the connection was opened.
+    /// The pool's generation when the connection was created.
     pub(crate) fn generation(&self) -> Generation {
         self.generation
     }
@@ -207,17 +206,17 @@ impl Connection {
         self.description = description;
     }
 
-    /// From now on requests are compressed.
+    /// Compresses later requests.
     pub(super) fn set_codec(&mut self, codec: Codec) {
         self.codec = Some(codec);
     }
 
-    /// Whether [`drain`](Self::drain) could make it idle again.
+    /// Whether [`drain`](Self::drain) can make it idle again.
     pub(super) fn can_be_drained(&self) -> bool {
         matches!(self.state, State::Sending(_) | State::ReplyOwed(_)) && !self.more_to_come()
     }
 
-    /// How many bytes the request has that was begun last, as it is sent.
+    /// The size of the last request as it is sent.
     pub(super) fn request_len(&self) -> usize {
         if self.packed.is_empty() { self.write.len() } else { self.packed.len() }
     }
@@ -232,18 +231,18 @@ impl Connection {
         self.on_drained.push(Box::new(receive));
     }
 
-    /// It was seen that the server has closed the connection, or has sent what nobody asked for:
-    /// nothing is sent on it any more.
+    /// Marks the connection as unusable, because the server has closed it or has sent unexpected
+    /// bytes.
     pub(super) fn condemn(&mut self) {
         self.state = State::Broken;
     }
 
-    /// Whether it could take the next request now.
+    /// Whether it can take the next request now.
     pub(crate) fn is_idle(&self) -> bool {
         self.state == State::Idle
     }
 
-    /// Whether the server has neither closed the idle connection nor sent what nobody asked for.
+    /// Whether the server has neither closed the idle connection nor sent unexpected bytes.
     pub(super) fn is_quiet(&self) -> bool {
         self.stream.is_quiet()
     }
@@ -252,20 +251,19 @@ impl Connection {
         self.stream.is_blocking()
     }
 
-    /// Opens a new request in the connection's buffer. Whatever was written or read before is gone.
+    /// Begins a new request in the connection's buffer. Discards the last reply.
     pub(crate) fn begin(&mut self) -> MessageWriter<'_> {
         self.discard_reply();
         MessageWriter::begin(&mut self.write, self.ids.next(), Flags::NONE)
     }
 
-    /// As [`begin`](Self::begin), with what there is to know about the server while the request is
-    /// written.
+    /// As [`begin`](Self::begin). Also returns the server's properties.
     pub(crate) fn compose(&mut self) -> (MessageWriter<'_>, &ConnectionDescription) {
         self.discard_reply();
         (MessageWriter::begin(&mut self.write, self.ids.next(), Flags::NONE), &self.description)
     }
 
-    /// The id of the request that was begun last.
+    /// The id of the last request.
     pub(crate) fn request_id(&self) -> i32 {
         message::request_id(&self.write).0
     }
@@ -279,12 +277,14 @@ impl Connection {
     /// Sends the request and receives its reply.
     ///
     /// # Errors
-    /// `InvalidArgument` when the request is larger than the server takes; then nothing was sent,
-    /// and the connection is as good as before. `Io` when the stream fails, its kind `TimedOut`
-    /// when `deadline` or `socketTimeoutMS` passes; `InvalidResponse` when the reply is none.
+    /// - `InvalidArgument` if the request is larger than the server accepts. Nothing was sent, and
+    ///   the connection stays usable.
+    /// - `Io` if the stream fails; its kind is `TimedOut` if `deadline` or `socketTimeoutMS`
+    ///   expires.
+    /// - `InvalidResponse` if the reply is malformed.
     ///
-    /// Cancel safety: the connection knows what a dropped future owes; it is drained or closed by
-    /// the pool.
+    /// # Cancel safety
+    /// The connection records the state after a dropped future. The pool drains or closes it.
     pub(crate) async fn round_trip(&mut self, runtime: &Runtime, deadline: Deadline) -> Result<()> {
         self.ready_to_send()?;
         let deadline = deadline.within_older(self.socket_timeout);
@@ -294,15 +294,16 @@ impl Connection {
             self.await_reply().await
         };
         let done = runtime.timeout(deadline, exchange).await;
-        self.settle(done.unwrap_or_else(|_| Err(timed_out("no reply came in time"))))
+        self.settle(done.unwrap_or_else(|_| Err(timed_out("no reply arrived in time"))))
     }
 
-    /// Sends a request to which the server gives no reply.
+    /// Sends a request without a reply.
     ///
     /// # Errors
     /// As [`round_trip`](Self::round_trip).
     ///
-    /// Cancel safety: as [`round_trip`](Self::round_trip).
+    /// # Cancel safety
+    /// As [`round_trip`](Self::round_trip).
     pub(crate) async fn send(&mut self, runtime: &Runtime, deadline: Deadline) -> Result<()> {
         self.ready_to_send()?;
         let deadline = deadline.within_older(self.socket_timeout);
@@ -313,28 +314,29 @@ impl Connection {
         )
     }
 
-    /// Whether the server has announced another reply, to be had by [`receive`](Self::receive).
+    /// Whether the server has announced another reply, for [`receive`](Self::receive).
     pub(crate) fn more_to_come(&self) -> bool {
         self.reply.as_ref().is_some_and(|reply| reply.more_to_come)
     }
 
-    /// Receives the next reply that the server sends by itself.
+    /// Receives the next reply without a request.
     ///
     /// # Errors
-    /// As [`round_trip`](Self::round_trip). A reply that does not come in time is still owed.
+    /// As [`round_trip`](Self::round_trip). After a timeout the reply is still outstanding.
     ///
-    /// Cancel safety: may be called again after a dropped future.
+    /// # Cancel safety
+    /// Can be called again after its future was dropped.
     pub(crate) async fn receive(&mut self, runtime: &Runtime, deadline: Deadline) -> Result<()> {
         self.discard_reply();
         self.stream.set_deadline(deadline);
         let done = runtime.timeout(deadline, self.await_reply()).await;
-        self.settle(done.unwrap_or_else(|_| Err(timed_out("no reply came in time"))))
+        self.settle(done.unwrap_or_else(|_| Err(timed_out("no reply arrived in time"))))
     }
 
-    /// The reply that came last, until the next request begins.
+    /// The last reply, until the next request begins.
     ///
     /// # Errors
-    /// `InvalidResponse` when there is none.
+    /// `InvalidResponse` if there is none.
     pub(crate) fn reply(&self) -> Result<&RawDocument> {
         let bytes = match (&self.reply, self.read.frame()) {
             (Some(reply), _) if !self.unpacked.is_empty() => self.unpacked.get(reply.body.clone()),
@@ -344,7 +346,7 @@ impl Connection {
         document(bytes.unwrap_or_default())
     }
 
-    /// Moves the reply that came last out of the connection.
+    /// Moves the last reply out of the connection.
     ///
     /// # Errors
     /// As [`reply`](Self::reply).
@@ -362,13 +364,14 @@ impl Connection {
         Ok(owned)
     }
 
-    /// Sends the rest of the request and receives the reply, at most `limit` bytes of it, so that
-    /// the connection is idle again.
+    /// Sends the rest of the request and receives its reply of at most `limit` bytes, which makes
+    /// the connection idle again.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive); also when more is owed than `limit`.
+    /// As [`receive`](Self::receive); also if the reply is larger than `limit`.
     ///
-    /// Cancel safety: may be called again after a dropped future.
+    /// # Cancel safety
+    /// Can be called again after its future was dropped.
     pub(super) async fn drain(
         &mut self,
         runtime: &Runtime,
@@ -385,9 +388,9 @@ impl Connection {
             self.discard_reply();
             self.stream.set_deadline(deadline);
             let drained = runtime.timeout(deadline, self.drop_reply(limit)).await;
-            self.settle(drained.unwrap_or_else(|_| Err(timed_out("no reply came in time"))))?;
+            self.settle(drained.unwrap_or_else(|_| Err(timed_out("no reply arrived in time"))))?;
             if self.more_to_come() {
-                return Err(Error::invalid_response("the server goes on sending by itself"));
+                return Err(Error::invalid_response("the server keeps sending replies"));
             }
         }
         if !self.is_idle() {
@@ -406,8 +409,7 @@ impl Connection {
         self.unpacked.clear();
     }
 
-    /// Ends the use of an idle connection: drops the reply, and gives memory back that the next use
-    /// is not expected to need.
+    /// Ends the use of an idle connection: discards the reply and frees excess memory.
     #[inline]
     pub(super) fn rest(&mut self) {
         let reply =
@@ -426,7 +428,7 @@ impl Connection {
         }
     }
 
-    /// How many bytes the buffers of the connection take.
+    /// The size of the connection's buffers.
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
         self.write.capacity() + self.read.room() + self.packed.capacity() + self.unpacked.capacity()
@@ -448,7 +450,7 @@ impl Connection {
             self.state = State::Broken;
             let surplus = self.read.len();
             return Err(Error::invalid_response(format!(
-                "the server sent {surplus} bytes that nobody asked for"
+                "the server sent {surplus} unexpected bytes"
             ))
             .at(&self.address));
         }
@@ -474,7 +476,7 @@ impl Connection {
         self.send_rest(answer).await
     }
 
-    /// Writes what of the request is not written yet.
+    /// Writes the rest of the request.
     async fn send_rest(&mut self, answer: Answer) -> Result<()> {
         let failed = |cause| Error::io("cannot send the request", cause);
         let bytes = if self.packed.is_empty() { &self.write } else { &self.packed };
@@ -490,7 +492,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads until the owed reply has arrived, and checks it.
+    /// Reads until the outstanding reply has arrived, and checks it.
     async fn await_reply(&mut self) -> Result<()> {
         let State::ReplyOwed(request) = self.state else { return Err(no_reply()) };
         loop {
@@ -505,8 +507,8 @@ impl Connection {
                 self.state = match (reply.more_to_come, surplus) {
                     (true, _) => State::ReplyOwed(reply.id),
                     (false, false) => State::Idle,
-                    // The reply is good; what follows it answers nothing, and nothing that came
-                    // later could be trusted.
+                    // The reply is valid, but the bytes after it belong to no request, so no later
+                    // reply can be trusted.
                     (false, true) => State::Broken,
                 };
                 self.reply = Some(reply);
@@ -516,14 +518,14 @@ impl Connection {
         }
     }
 
-    /// As [`await_reply`](Self::await_reply), but gives up on a reply of more than `limit` bytes.
+    /// As [`await_reply`](Self::await_reply), but refuses a reply of more than `limit` bytes.
     async fn drop_reply(&mut self, limit: usize) -> Result<()> {
         while self.read.len() < 4 {
             self.read_more().await?;
         }
         match self.read.next_len()? {
             Some(len) if len > limit => Err(Error::invalid_response(format!(
-                "{len} bytes are owed, more than are worth reading"
+                "a reply of {len} bytes is too large to drain"
             ))),
             _ => self.await_reply().await,
         }
@@ -546,7 +548,7 @@ impl Connection {
         Ok(())
     }
 
-    /// A failure breaks the connection, except that a reply that is merely late stays owed.
+    /// An error makes the connection unusable, except that a late reply stays outstanding.
     fn settle(&mut self, done: Result<()>) -> Result<()> {
         done.map_err(|error| {
             if !(error.is_timeout() && matches!(self.state, State::ReplyOwed(_))) {
@@ -566,7 +568,7 @@ impl Connection {
     }
 }
 
-/// A reply that has left its connection.
+/// A reply that was moved out of its connection.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OwnedReply {
     frame: Vec<u8>,
@@ -574,7 +576,7 @@ pub(crate) struct OwnedReply {
 }
 
 impl OwnedReply {
-    /// A reply that is just these bytes.
+    /// A reply with these bytes.
     #[cfg(test)]
     pub(crate) fn of(frame: Vec<u8>) -> Self {
         let body = 0..frame.len();
@@ -582,12 +584,13 @@ impl OwnedReply {
     }
 
     /// # Errors
-    /// `InvalidResponse` when it is no document; [`Connection::take_reply`] gives none that is not.
+    /// `InvalidResponse` if it is not a document. [`Connection::take_reply`] returns only
+    /// documents.
     pub(crate) fn document(&self) -> Result<&RawDocument> {
         document(self.frame.get(self.body.clone()).unwrap_or_default())
     }
 
-    /// The bytes of the message that the reply came in, to which the ranges of its parts relate.
+    /// The bytes of the document. The positions of its parts relate to them.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.frame.get(self.body.clone()).unwrap_or_default()
     }
@@ -601,7 +604,7 @@ fn document(bytes: &[u8]) -> Result<&RawDocument> {
 }
 
 fn no_reply() -> Error {
-    Error::invalid_response("no reply is there to be read")
+    Error::invalid_response("there is no reply to read")
 }
 
 fn timed_out(what: &str) -> Error {

@@ -23,26 +23,25 @@ use crate::error::Result;
 use crate::rt::block_on;
 use crate::wire::kill_cursors;
 
-/// How long the drain of one connection may take, and how much longer for each byte of the request:
-/// a second for a megabyte. Bytes that are sent may still be on their way.
+/// The time limit of a drain: a base, and an addition per byte of the request, one second per
+/// megabyte. Sent bytes may still be in transit.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 const DRAIN_TIME_PER_BYTE: Duration = Duration::from_micros(1);
-/// The largest reply that a drain receives.
+/// The maximum size of a drained reply.
 const DRAIN_BYTES: usize = 16 * 1024 * 1024;
 
-/// How long a drain may take after a request of so many bytes.
+/// The time limit of a drain after a request of this size.
 fn limit(request: usize) -> Duration {
     DRAIN_TIME + DRAIN_TIME_PER_BYTE * u32::try_from(request).unwrap_or(u32::MAX)
 }
 
 impl PooledConnection {
-    /// Makes the connection idle again in the background, then puts it back: where a request has
-    /// given its `turn` to the drain, into the request, else into the pool. It counts as in use
-    /// until then.
+    /// Makes the connection idle in the background and returns it: to the request that gave its
+    /// `turn` to the drain, else to the pool. Until then it counts as in use.
     pub(super) fn drain_in_background(self, turn: Option<Turn>) {
         let pool = self.pool();
         let blocking = self.is_blocking();
-        // Dropped with a runtime that shuts down, it closes its connection.
+        // If the runtime shuts down and drops it, the connection is closed.
         let mut draining = Draining { connection: Some(self), turn };
         let runtime = pool.runtime().clone();
         let work = async move { draining.run(&pool).await };
@@ -54,8 +53,7 @@ impl PooledConnection {
     }
 }
 
-/// A connection that is being drained. Dropped before the end, it is closed, and then the turn is
-/// over.
+/// A connection being drained. If it is dropped early, the connection is closed and the turn ends.
 struct Draining {
     connection: Option<PooledConnection>,
     turn: Option<Turn>,
@@ -77,7 +75,7 @@ impl Draining {
                 connection.rest();
                 **turn = Some(connection);
             }
-            // The pool checks it in.
+            // Dropping the connection checks it in.
             (connection, _) => drop(connection),
         }
     }
@@ -91,7 +89,7 @@ impl Drop for Draining {
     }
 }
 
-/// Ends the cursor that the reply which was read last has opened, if it has opened one.
+/// Kills the cursor that the last reply has opened, if there is one.
 async fn end_cursor(connection: &mut Connection, pool: &Shared) -> Result<()> {
     let Some((cursor, database, collection)) = connection.reply().ok().and_then(opened_cursor)
     else {
@@ -106,8 +104,8 @@ async fn end_cursor(connection: &mut Connection, pool: &Shared) -> Result<()> {
     connection.round_trip(pool.runtime(), Deadline::after(DRAIN_TIME)).await
 }
 
-/// The number, database and collection of the cursor that a reply has opened. A later batch is not
-/// meant: somebody may hold its cursor still.
+/// The id, database and collection of the cursor that a reply opens. The cursor of a later batch
+/// may have an owner, so it is not returned.
 fn opened_cursor(reply: &RawDocument) -> Option<(i64, String, String)> {
     let cursor = reply.get_document("cursor").ok()?;
     cursor.get_array("firstBatch").ok()?;
@@ -127,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_cursor_that_a_reply_opens_and_leaves_open_is_meant() {
+    fn opened_cursor_finds_only_newly_opened_cursors() {
         let batch = || vec![doc! { "_id": 1 }];
         for (cursor, opened) in [
             (

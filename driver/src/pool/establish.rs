@@ -23,34 +23,34 @@ use crate::types::ServerType;
 use crate::wire::DocWriter;
 use crate::wire::compression::Codec;
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// It carries operations: the user is proven, replies are compressed where both sides can.
+    /// For operations: authenticated, with compression if both sides support it.
     Application,
-    /// It only asks the server how it is, which needs no user.
+    /// For server checks, without authentication.
     Monitor,
 }
 
-/// How far an operation had come when it failed.
+/// The stage of an operation when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
-    /// It waited for a connection: the failure says nothing about the server.
+    /// Waiting for a connection. The failure does not concern the server.
     Queue,
-    /// Its connection was being opened: name resolution, socket, TLS, `hello`.
+    /// Opening the connection: name resolution, socket, TLS, `hello`.
     Connect,
-    /// The user was being proven.
+    /// Authenticating.
     Authenticate,
-    /// It had a connection.
+    /// Using the connection.
     Operation,
 }
 
-/// Until when a connection has to be made. `connectTimeoutMS` narrows both.
+/// The deadlines of establishing a connection. `connectTimeoutMS` narrows both.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Until {
-    /// Its socket.
+    /// The deadline of the socket.
     pub(super) socket: Deadline,
-    /// All of it, TLS, greeting and proof of the user included.
+    /// The deadline of the whole, with TLS, `hello` and authentication.
     pub(super) all: Deadline,
 }
 
@@ -65,28 +65,28 @@ impl Until {
     }
 }
 
-/// A connection that could not be made.
+/// The error of a connection that could not be established.
 #[derive(Debug)]
 pub(crate) struct EstablishError {
     pub(crate) error: Error,
     pub(crate) stage: Stage,
 }
 
-/// Makes the connections of one client.
+/// Establishes the connections of one client.
 #[derive(Clone, Debug)]
 pub(crate) struct Establisher {
     options: Arc<ClientOptions>,
     metadata: Arc<ClientMetadata>,
     connector: Connector,
-    /// The compressors that were asked for and built in.
+    /// The configured compressors that were built in.
     codecs: Arc<[Codec]>,
     runtime: Runtime,
 }
 
 impl Establisher {
     /// # Errors
-    /// `InvalidArgument` when the options hold metadata that no server takes, or a mechanism that
-    /// this driver cannot use; `Tls` when those of TLS cannot be used.
+    /// `InvalidArgument` for invalid metadata or an unsupported mechanism; `Tls` for unusable TLS
+    /// options.
     pub(crate) fn new(options: Arc<ClientOptions>, runtime: Runtime) -> Result<Self> {
         if let Some(credential) = &options.credential {
             auth::check(credential)?;
@@ -100,7 +100,7 @@ impl Establisher {
         Ok(Establisher { options, metadata, connector, codecs, runtime })
     }
 
-    /// The same for work in the background, whose sockets never block.
+    /// The same for background work, whose sockets never block.
     pub(crate) fn for_background(&self) -> Self {
         Establisher { runtime: self.runtime.for_background(), ..self.clone() }
     }
@@ -113,18 +113,19 @@ impl Establisher {
         &self.runtime
     }
 
-    /// What new connections tell of the client.
+    /// The client metadata of new connections.
     pub(crate) fn metadata(&self) -> &ClientMetadata {
         &self.metadata
     }
 
-    /// Opens a connection to `address`, within `deadline` and `connectTimeoutMS`. The reply to
-    /// `hello` can be read from it when it is a monitor's.
+    /// Establishes a connection to `address` within `deadline` and `connectTimeoutMS`. The `hello`
+    /// reply of a monitor's connection can be read afterwards.
     ///
     /// # Errors
-    /// Those of the socket and of the server's refusal, with the stage in which they came.
+    /// Those of the socket and of the server, with the stage of the failure.
     ///
-    /// Cancel safety: a dropped future closes the socket.
+    /// # Cancel safety
+    /// A dropped future closes the socket.
     pub(crate) async fn establish(
         &self,
         address: &Arc<ServerAddress>,
@@ -137,8 +138,8 @@ impl Establisher {
             .await
     }
 
-    /// As [`establish`](Self::establish); calls `opened` with the way to interrupt the rest as soon
-    /// as there is a socket.
+    /// As [`establish`](Self::establish). Calls `opened` with the interrupter once there is a
+    /// socket.
     pub(super) async fn establish_watched(
         &self,
         address: &Arc<ServerAddress>,
@@ -213,9 +214,10 @@ impl Establisher {
         let offer = Offer { mechanisms: hello.sasl_supported_mechs.take(), speculative };
         if self.options.load_balanced() && hello.service_id.is_none() {
             return Err(Error::new(ErrorKind::IncompatibleServer {
-                // The first sentence is that of the specification "Load Balancer Support".
-                message: "Driver attempted to initialize in load balancing mode, but the server does not support this \
-                          mode: its hello carries no serviceId; remove loadBalanced from the connection string"
+                // The specification "Load Balancer Support" defines the first sentence.
+                message: "Driver attempted to initialize in load balancing mode, but the server \
+                          does not support this mode: its hello has no serviceId; remove \
+                          loadBalanced from the connection string"
                     .into(),
             }));
         }
@@ -224,7 +226,7 @@ impl Establisher {
         Ok((offer, codecs.iter().find(shared).copied()))
     }
 
-    /// The first command on every connection.
+    /// Writes the first command of every connection.
     fn write_hello(
         &self,
         hello: &mut DocWriter<'_>,
@@ -254,17 +256,17 @@ impl Establisher {
         });
     }
 
-    /// The stable API that every command declares, if one was asked for.
+    /// Adds the Stable API fields to a command, if configured.
     pub(crate) fn write_server_api(&self, command: &mut DocWriter<'_>) {
         if let Some(api) = &self.options.server_api {
             api.write(command);
         }
     }
 
-    /// Proves the user again on a connection whose server answered `ReauthenticationRequired`.
+    /// Reauthenticates a connection after `ReauthenticationRequired`.
     ///
     /// # Errors
-    /// `Authentication` when the server refuses the user; else as those of every command.
+    /// `Authentication` if the server refuses the credential; else those of every command.
     pub(crate) async fn reauthenticate(
         &self,
         connection: &mut Connection,
@@ -288,9 +290,9 @@ impl Establisher {
     }
 }
 
-/// Marks failures of the network before the user is proven: they may come of an overloaded server
-/// (specification "Connection Monitoring and Pooling", section "Connection Pool", backpressure). A
-/// name that cannot be resolved does not.
+/// Labels network errors before authentication as possible overload (specification "Connection
+/// Monitoring and Pooling", section "Connection Pool", backpressure). Errors of name resolution get
+/// no label.
 fn overload(mut error: Error) -> Error {
     if error.is_network() {
         error.add_label(SYSTEM_OVERLOADED_ERROR);

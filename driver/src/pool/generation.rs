@@ -1,20 +1,20 @@
-//! Generations: how a pool tells the connections of before a failure from those of after it.
+//! The generation of a connection, which identifies connections from before a failure.
 
 use bson::oid::ObjectId;
 
 use super::state;
 
-/// The number of times that a pool had been cleared when a connection was opened; behind a load
-/// balancer, that its service had been cleared in the pool.
+/// The number of times that the pool had been cleared when a connection was created. In
+/// load-balanced mode, the number of times for its service.
 ///
 /// Specification "Connection Monitoring and Pooling", section "Clearing a Connection Pool".
 pub(crate) type Generation = state::Generation<ObjectId>;
 
 impl Generation {
-    /// That of a pool which was never cleared.
+    /// The generation of a pool that was never cleared.
     pub(crate) const FIRST: Generation = Generation { number: 0, service: None };
 
-    /// The service that the number counts for; none without a load balancer.
+    /// The service of the generation; `None` without a load balancer.
     pub(crate) fn service(self) -> Option<ObjectId> {
         self.service
     }

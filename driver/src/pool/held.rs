@@ -1,5 +1,4 @@
-//! What a pool hands out: values that find their own way back when they are dropped, wherever that
-//! happens.
+//! The values that a pool hands out. They return themselves when they are dropped.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -10,16 +9,16 @@ use super::shared::Shared;
 use super::state::{Refusal, Ticket};
 use crate::event::cmap::ConnectionClosedReason;
 
-/// What one who asked for a connection was given.
+/// The result of a request for a connection.
 #[derive(Debug)]
 pub(super) enum Granted {
-    /// `idle_too_long`: worth a look whether it still stands.
+    /// `idle_too_long`: the socket must be checked.
     Connection {
         connection: PooledConnection,
         idle_too_long: bool,
     },
     Permit(Permit),
-    /// To be dropped before asking again.
+    /// To be dropped before the next request.
     ConnectionsToClose(ConnectionsToClose),
     Refused(Refusal),
 }
@@ -27,7 +26,7 @@ pub(super) enum Granted {
 /// A connection in use. Dropping it checks it in.
 #[derive(Debug)]
 pub(crate) struct PooledConnection {
-    /// There until it is dropped.
+    /// Present until it is dropped.
     inner: Option<(Box<Connection>, Arc<Shared>)>,
     /// Only a connection with such an event gets a `ConnectionCheckedIn` event when it comes back.
     checked_out_event: CheckedOutEvent,
@@ -53,12 +52,12 @@ impl PooledConnection {
         self.checked_out_event = CheckedOutEvent::Sent;
     }
 
-    /// Whether the connection is one of `pool`.
+    /// Whether the connection belongs to `pool`.
     pub(super) fn is_of(&self, pool: &Pool) -> bool {
         self.inner.as_ref().is_some_and(|(_, of)| Arc::ptr_eq(of, &pool.shared))
     }
 
-    /// Whether both are connections of one pool.
+    /// Whether both connections belong to the same pool.
     pub(super) fn is_same_pool(&self, other: &PooledConnection) -> bool {
         match (&self.inner, &other.inner) {
             (Some((_, a)), Some((_, b))) => Arc::ptr_eq(a, b),
@@ -71,11 +70,11 @@ impl PooledConnection {
         self.inner.as_ref().is_some_and(|(connection, pool)| pool.is_stale(connection.generation()))
     }
 
-    /// The pool that the connection is of.
+    /// The pool of the connection.
     pub(super) fn pool(&self) -> Arc<Shared> {
         match &self.inner {
             Some((_, pool)) => pool.clone(),
-            None => unreachable!("the connection is there until it is dropped"),
+            None => unreachable!("the connection is present until it is dropped"),
         }
     }
 
@@ -93,7 +92,7 @@ impl Deref for PooledConnection {
     fn deref(&self) -> &Connection {
         match &self.inner {
             Some((connection, _)) => connection,
-            None => unreachable!("the connection is there until it is dropped"),
+            None => unreachable!("the connection is present until it is dropped"),
         }
     }
 }
@@ -102,7 +101,7 @@ impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut Connection {
         match &mut self.inner {
             Some((connection, _)) => connection,
-            None => unreachable!("the connection is there until it is dropped"),
+            None => unreachable!("the connection is present until it is dropped"),
         }
     }
 }
@@ -115,7 +114,7 @@ impl Drop for PooledConnection {
     }
 }
 
-/// The right to open a connection. Dropping it gives the place to the next who waits.
+/// The right to open a connection. Dropping it passes the slot to the next waiter.
 #[derive(Debug)]
 pub(super) struct Permit {
     ticket: Ticket,
@@ -131,7 +130,7 @@ impl Permit {
         self.ticket
     }
 
-    /// The place is taken by a connection from now on.
+    /// A connection now uses the slot.
     pub(super) fn spend(mut self) {
         self.pool = None;
     }
@@ -145,9 +144,9 @@ impl Drop for Permit {
     }
 }
 
-/// Connections of no more use. Dropping them closes them, and then frees their places.
+/// Connections to close. Dropping this closes them and then frees their slots.
 #[derive(Debug)]
-#[expect(clippy::vec_box, reason = "connections stay where they are; they are large to move")]
+#[expect(clippy::vec_box, reason = "connections are large to move")]
 pub(super) struct ConnectionsToClose {
     connections: Vec<Box<Connection>>,
     reason: ConnectionClosedReason,

@@ -1,16 +1,14 @@
-//! Opening connections: for one who asked and found room, or for the pool itself.
+//! Opens connections, for a caller or for the pool itself.
 //!
-//! Whoever holds a [`Permit`] has its place in the pool's count already. The place becomes a
-//! connection in one step, in which it is decided whose it is; or the permit is dropped, and with
-//! it the place, whatever went wrong.
+//! A [`Permit`] already occupies a slot of the pool. In one step the slot becomes a connection with
+//! its owner. If the permit is dropped, for any reason, its slot is free.
 //!
-//! One who asked and gives up while its connection is being opened, or whose deadline passes,
-//! leaves it to the pool. Callers with less patience than it takes to open a connection would
-//! otherwise open one after the other, and never have any; and a deadline that passed would look
-//! like a server that is lost. The opening then ends with `connectTimeoutMS`, as one that nobody
-//! asked for; its socket still has to stand by the deadline, as specification "Client Side
-//! Operations Timeout" asks. Who comes next does not rely on it, but opens another, as
-//! `maxConnecting` and `maxPoolSize` allow.
+//! If the caller is dropped or times out during the opening, the pool completes the connection.
+//! Otherwise callers with short timeouts would open one connection after the other and never get
+//! one, and a timeout would look like a failed server. `connectTimeoutMS` then limits the opening.
+//! Its socket must still connect by the caller's deadline, as the specification "Client Side
+//! Operations Timeout" requires. The next caller does not depend on it, but opens another
+//! connection within `maxConnecting` and `maxPoolSize`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -32,22 +30,23 @@ use crate::error::{Error, ErrorKind};
 use crate::event::cmap::{self, CmapEvent, ConnectionClosedReason};
 
 impl Shared {
-    /// Opens the connection that `permit` allows, for a caller who waits for it until `deadline`.
+    /// Opens the connection of `permit` for a caller that waits until `deadline`.
     ///
     /// # Errors
-    /// `Timeout` when the deadline passes, which says nothing about the server; and those of
-    /// opening a connection. Where the opening cannot outlive its asker, a deadline that passes
-    /// is one of these.
+    /// `Timeout` if the deadline expires, which does not concern the server; and those of opening a
+    /// connection. If the opening cannot continue without its caller, an expired deadline is one of
+    /// the latter.
     ///
-    /// Cancel safety: as when the deadline passes, the connection is opened all the same where it
-    /// can outlive its asker, for the one who waits longest, or is idle.
+    /// # Cancel safety
+    /// As for an expired deadline: if the opening can continue without its caller, the connection
+    /// goes to the longest waiter or becomes idle.
     pub(super) async fn open_asked(
         self: &Arc<Self>,
         permit: Permit,
         deadline: Deadline,
     ) -> Result<PooledConnection, CheckOutError> {
-        // One that blocks its thread cannot be left, and one without a limit of its own would have
-        // no end.
+        // A blocking opening cannot continue without its thread, and one without its own time limit
+        // would never end.
         let outlives_asker = !self.runtime().is_blocking()
             && self.establisher().options().connect_timeout().is_some();
         let until = Until {
@@ -63,32 +62,31 @@ impl Shared {
             {
                 Err(failed)
             }
-            // It is not there in time, or its socket was not.
+            // The connection or its socket was not ready in time.
             _ => Err(self.not_opened_in_time()),
         }
     }
 
-    /// Opens a connection that nobody asked for yet.
+    /// Opens a connection for the pool itself.
     pub(super) fn populate(self: &Arc<Self>, ticket: Ticket) {
         let permit = Permit::new(ticket, self.clone());
         self.open_unasked(self.clone().work(permit, Until::both(Deadline::NEVER)));
     }
 
-    /// Has `work` done in the background. The connection goes to the one who waits longest, or is
-    /// idle.
+    /// Runs `work` in the background. The connection goes to the longest waiter or becomes idle.
     fn open_unasked(self: &Arc<Self>, work: Work) {
         let pool = self.clone();
         self.runtime().detach(async move {
             if let Ok((opening, connection)) = work.await {
                 opening.into_idle(connection);
-                // There may be more to open.
+                // The maintenance may open more.
                 pool.wake.set();
             }
         });
     }
 
-    /// Opening as a value. Boxed, for it is rare and large, and would make every operation's future
-    /// as large.
+    /// The opening as a future. Boxed, because it is rare and large. Otherwise every operation's
+    /// future would be as large.
     fn work(self: Arc<Self>, permit: Permit, until: Until) -> Work {
         Box::pin(self.open(permit, until))
     }
@@ -124,7 +122,7 @@ impl Shared {
                     .await,
             );
         };
-        // Either the event was set, or the connection is made or not.
+        // The opening either completes or was given up.
         let given_up = give_up.wait().until(establish).await.is_ok();
         match outcome {
             Some(Ok(connection)) if !given_up => {
@@ -153,7 +151,7 @@ impl Shared {
         }
     }
 
-    /// The place of a connection that could not be opened is free again.
+    /// Frees the slot of a connection that could not be opened.
     pub(super) fn abandon(self: &Arc<Self>, ticket: Ticket) {
         self.step(|state, waiters, wrap| state.abandoned(ticket, waiters, &wrap));
     }
@@ -163,16 +161,16 @@ fn is_cleared(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionPoolCleared { .. })
 }
 
-/// What comes of opening.
+/// The result of an opening.
 type Opened = Result<(Opening, Box<Connection>), CheckOutError>;
 
 type Work = Pin<Box<dyn Future<Output = Opened> + Send>>;
 
-/// An opening that its asker waits for. Dropped before it is done, it goes on without the asker, or
+/// An opening with a waiting caller. If it is dropped early, it continues without the caller or
 /// ends.
 struct Asked<'p> {
     pool: &'p Arc<Shared>,
-    /// There until it is done.
+    /// Present until it is done.
     work: Option<Work>,
     outlives_asker: bool,
 }
@@ -181,9 +179,9 @@ impl Future for Asked<'_> {
     type Output = Opened;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Opened> {
-        // Taken out meanwhile: what panics does not go on.
+        // Taken out meanwhile, so that it does not continue after a panic.
         let Some(mut work) = self.work.take() else {
-            unreachable!("what is done is not polled again")
+            unreachable!("a completed opening is not polled again")
         };
         let polled = work.as_mut().poll(cx);
         if polled.is_pending() {
@@ -197,7 +195,8 @@ impl Drop for Asked<'_> {
     fn drop(&mut self) {
         let Some(work) = self.work.take() else { return };
         if self.pool.is_inherited() {
-            // The socket is the parent's, and so may be whoever holds the lock.
+            // The socket belongs to the parent process, and a thread of the parent may hold the
+            // lock.
             std::mem::forget(work);
         } else if self.outlives_asker {
             self.pool.open_unasked(work);
@@ -205,7 +204,7 @@ impl Drop for Asked<'_> {
     }
 }
 
-/// A connection that is being opened. Dropped before it is there, it leaves the pool again.
+/// A connection being opened. If it is dropped early, it leaves the pool.
 pub(super) struct Opening {
     pool: Arc<Shared>,
     ticket: Ticket,
@@ -213,7 +212,7 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    /// The connection is for the one who opened it.
+    /// The connection goes to the caller that opened it.
     pub(super) fn into_use(mut self, connection: Box<Connection>) -> PooledConnection {
         let pool = self.pool.clone();
         let connection = self.settle(connection, |connection, _, state, waiters, wrap| {
@@ -223,7 +222,7 @@ impl Opening {
         PooledConnection::new(connection, pool)
     }
 
-    /// The connection is for the one who waits longest, or is idle. No one can open another in
+    /// The connection goes to the longest waiter or becomes idle. No caller can open another in
     /// between.
     pub(super) fn into_idle(mut self, connection: Box<Connection>) {
         let pool = self.pool.clone();
@@ -236,7 +235,7 @@ impl Opening {
         pool.returned(returned);
     }
 
-    /// The ticket becomes a connection, and `then` decides whose, in one step.
+    /// Turns the ticket into a connection. `then` decides its owner in the same step.
     fn settle<R>(
         &mut self,
         mut connection: Box<Connection>,
@@ -279,8 +278,8 @@ impl Drop for Opening {
                     reason,
                 })
             });
-            // Last: whoever gets the place tells at once of the connection that it opens, and
-            // listeners would count both.
+            // Dropped last, because the next owner of the slot emits an event for its connection at
+            // once, and handlers would count both.
             drop(permit);
         }
     }

@@ -1,15 +1,14 @@
-//! Requests: connections that stay with a thread, or with a handle, from one operation to the next.
+//! Requests: connections that stay with a thread or a handle across operations.
 //!
-//! Each operation has a [`Lease`] of a connection. Outside of a request it is the pool's, and goes
-//! back to it. Inside of one it is the request's: it was pinned by the first operation that went to
-//! its server, and goes back to its pin. An operation that was dropped, or ran out of time, leaves
-//! a connection that is drained first: the next operation waits for that. A connection
-//! that is broken is closed, and the next operation pins another. The request itself, and how deep
-//! it is nested, is not touched by that.
+//! Each operation has a [`Lease`] of a connection. Outside of a request the connection belongs to
+//! the pool and returns there. In a request, the first operation on a server pins a connection, and
+//! it returns to its pin. After an operation that was dropped or timed out, the connection is
+//! drained first, and the next operation waits for that. A broken connection is closed, and the
+//! next operation pins another. This does not affect the request or its nesting.
 //!
-//! A request of the blocking API belongs to a thread ([`ThreadPins`]): what it has pinned goes back
-//! to the pools when its thread dies. A request of the async API belongs to its handles
-//! ([`RequestPins`]), whose operations take the pinned connection in turn, first come first served.
+//! A request of the blocking API belongs to a thread ([`ThreadPins`]). Its pinned connections
+//! return to the pools when the thread ends. A request of the async API belongs to its handles
+//! ([`RequestPins`]). Their operations use the pinned connection in turn, first come, first served.
 //!
 //! Behind a load balancer a cursor or a transaction pins its connection in the same way
 //! ([`PinnedConnection`]).
@@ -27,15 +26,15 @@ use super::shared::Shared;
 use super::{CheckOutError, Pool};
 use crate::deadline::Deadline;
 
-/// A connection for one operation. Dropping it gives it back to where it belongs.
+/// The connection of one operation. Dropping it returns the connection.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    /// There until it is dropped.
+    /// Present until it is dropped.
     connection: Option<PooledConnection>,
     return_to: ReturnTo,
 }
 
-/// Where a leased connection goes.
+/// The destination of a leased connection.
 #[derive(Debug)]
 enum ReturnTo {
     Pool,
@@ -43,17 +42,17 @@ enum ReturnTo {
     PinnedSlot(Turn),
 }
 
-/// The right to use the connection of a request, which is put back into it.
+/// The turn of a request: the right to use its connection and to return it.
 pub(super) type Turn = OwnedGuard<Option<PooledConnection>>;
 
 impl Lease {
-    /// As [`of_pool`](Self::of_pool), if there is a connection to be had at once.
+    /// As [`of_pool`](Self::of_pool), if a connection is available at once.
     #[inline]
     pub(crate) fn of_idle(pool: &Pool) -> Option<Self> {
         Some(Lease { connection: Some(pool.check_out_now()?), return_to: ReturnTo::Pool })
     }
 
-    /// A connection that belongs to no request, after [`of_idle`](Self::of_idle) found none.
+    /// A connection outside of any request, after [`of_idle`](Self::of_idle) found none.
     pub(crate) async fn of_pool(pool: &Pool, deadline: Deadline) -> Result<Self, CheckOutError> {
         Ok(Lease {
             connection: Some(pool.check_out_in_line(deadline).await?),
@@ -128,7 +127,7 @@ impl Deref for Lease {
     fn deref(&self) -> &Connection {
         match &self.connection {
             Some(connection) => connection,
-            None => unreachable!("the connection is there until it is dropped"),
+            None => unreachable!("the connection is present until it is dropped"),
         }
     }
 }
@@ -137,7 +136,7 @@ impl DerefMut for Lease {
     fn deref_mut(&mut self) -> &mut Connection {
         match &mut self.connection {
             Some(connection) => connection,
-            None => unreachable!("the connection is there until it is dropped"),
+            None => unreachable!("the connection is present until it is dropped"),
         }
     }
 }
@@ -167,8 +166,8 @@ impl Drop for Lease {
     }
 }
 
-/// Has a connection drained whose operation was dropped or ran out of time. That of a request comes
-/// back to it.
+/// Drains the connection of an operation that was dropped or timed out. A connection of a request
+/// returns to it.
 #[cold]
 fn drain(connection: PooledConnection, return_to: ReturnTo) {
     let turn = match return_to {
@@ -178,15 +177,16 @@ fn drain(connection: PooledConnection, return_to: ReturnTo) {
     };
     match turn {
         Some(turn) => connection.drain_in_background(Some(turn)),
-        // The pool drains what is checked in.
+        // Checking it in makes the pool drain it.
         None => drop(connection),
     }
 }
 
-/// A pinned connection, if it can take the next operation; else the pool drains or closes it.
+/// Returns a pinned connection that can take the next operation; otherwise the pool drains or
+/// closes it.
 ///
-/// Requests can be long, and servers close connections when they step down: one look at the socket,
-/// which neither waits nor consumes, spares the operation an error.
+/// Requests can be long, and servers close connections when they step down. A check of the socket,
+/// which neither waits nor consumes, avoids an error of the operation.
 fn fit(mut connection: PooledConnection, pool: &Pool) -> Option<PooledConnection> {
     if connection.is_idle() && !pool.is_stale(connection.generation()) {
         if connection.is_quiet() {
@@ -199,7 +199,7 @@ fn fit(mut connection: PooledConnection, pool: &Pool) -> Option<PooledConnection
 
 // ---- threads
 
-/// The requests of the threads that use one blocking client.
+/// The requests of the threads of one blocking client.
 #[derive(Debug)]
 pub(crate) struct ThreadPins {
     slots: PerThread<RefCell<Slot>>,
@@ -209,15 +209,15 @@ pub(crate) struct ThreadPins {
 /// The request of one thread.
 #[derive(Debug, Default)]
 struct Slot {
-    /// One mark for each time that it was started and not ended.
+    /// One mark per start that has not ended.
     started: Vec<Mark>,
     next: u64,
-    /// Together with `draining` at most one of each pool.
+    /// At most one connection per pool, counted together with `draining`.
     pinned: Vec<PooledConnection>,
     draining: Vec<PinnedSlot>,
 }
 
-/// One start of a request; no other start of the same thread has the same.
+/// One start of a request, unique within its thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark(u64);
 
@@ -229,15 +229,15 @@ impl Slot {
         mark
     }
 
-    /// Whether the request could pin `connection`: it has not ended, and has no other of the same
-    /// pool.
+    /// Whether the request can pin `connection`: it has not ended and has no other connection of
+    /// the same pool.
     fn has_room_for(&self, connection: &PooledConnection) -> bool {
         !self.started.is_empty()
             && !self.pinned.iter().any(|other| other.is_same_pool(connection))
             && !self.draining.iter().any(|slot| slot.is_of(&connection.pool()))
     }
 
-    /// Takes what is pinned of `pool`.
+    /// Takes the pinned connection of `pool`.
     fn take(&mut self, pool: &Pool) -> Pinned {
         if let Some(at) = self.pinned.iter().position(|connection| connection.is_of(pool)) {
             return Pinned::Connection(self.pinned.swap_remove(at));
@@ -254,24 +254,23 @@ impl Slot {
     }
 }
 
-/// What the calling thread has pinned of a pool.
+/// The calling thread's pinned connection of a pool.
 enum Pinned {
     NoRequest,
     Nothing,
-    /// The connection is there, or lost, once nobody holds the lock.
+    /// The connection is available, or lost, once the lock is free.
     Draining(Arc<Lock<Option<PooledConnection>>>),
     Connection(PooledConnection),
 }
 
 impl ThreadPins {
-    /// `auto_start`: a thread's first operation starts a request.
+    /// With `auto_start`, a thread's first operation starts a request.
     pub(crate) fn new(auto_start: bool) -> Arc<Self> {
-        // A dying thread's connections check themselves in as they are dropped.
+        // The connections of an ending thread check themselves in when they are dropped.
         Arc::new(ThreadPins { slots: PerThread::new(drop), auto_start })
     }
 
-    /// Starts a request of the calling thread, or nests one. `None` where the thread is dying and
-    /// can start none.
+    /// Starts a request of the calling thread, or nests one. `None` if the thread is ending.
     pub(crate) fn start(&self) -> Option<Mark> {
         let slot = self.slots.get_or_insert_with(RefCell::default).ok()?;
         Some(slot.borrow_mut().start())
@@ -282,17 +281,17 @@ impl ThreadPins {
         self.slots.get().is_some_and(|slot| !slot.borrow().started.is_empty())
     }
 
-    /// Ends what was started with `mark`, if it has not ended yet.
+    /// Ends the start with this `mark`, if it has not ended.
     pub(crate) fn end(&self, mark: Mark) {
         self.end_with(|started| started.retain(|other| *other != mark));
     }
 
-    /// Ends what was started last.
+    /// Ends the most recent start.
     pub(crate) fn end_last(&self) {
         self.end_with(|started| started.truncate(started.len().saturating_sub(1)));
     }
 
-    /// What is pinned goes back to the pools when nothing is left.
+    /// Pinned connections return to the pools after the last end.
     fn end_with(&self, end: impl FnOnce(&mut Vec<Mark>)) {
         let Some(slot) = self.slots.get() else { return };
         let mut slot = slot.borrow_mut();
@@ -306,7 +305,7 @@ impl ThreadPins {
         drop(unpinned);
     }
 
-    /// A connection for an operation of the calling thread, if one can be had at once.
+    /// A connection for an operation of the calling thread, if one is available at once.
     #[inline]
     pub(crate) fn check_out_now(self: &Arc<Self>, pool: &Pool) -> Option<Lease> {
         match self.take(pool) {
@@ -317,8 +316,7 @@ impl ThreadPins {
         }
     }
 
-    /// As [`check_out_now`](Self::check_out_now), which comes first; waits where nothing could be
-    /// had at once.
+    /// Waits for a connection, after [`check_out_now`](Self::check_out_now) found none.
     pub(crate) async fn check_out(
         self: &Arc<Self>,
         pool: &Pool,
@@ -340,12 +338,12 @@ impl ThreadPins {
         }
     }
 
-    /// A lease that ends by pinning the connection.
+    /// A lease that pins the connection at its end.
     fn lease(self: &Arc<Self>, connection: PooledConnection) -> Lease {
         Lease { connection: Some(connection), return_to: ReturnTo::Thread(self.clone()) }
     }
 
-    /// Takes what the calling thread has pinned, if it is fit for the next operation.
+    /// Takes the calling thread's pinned connection, if it can take the next operation.
     fn take(&self, pool: &Pool) -> Pinned {
         match self.unpin(pool) {
             Pinned::Connection(connection) => {
@@ -371,7 +369,7 @@ impl ThreadPins {
         slot.take(pool)
     }
 
-    /// Pins the connection, unless the request has ended meanwhile, or has pinned another.
+    /// Pins the connection, unless the request has ended or has pinned another.
     fn put_back(&self, connection: PooledConnection) -> Option<PooledConnection> {
         let Some(slot) = self.slots.get() else { return Some(connection) };
         let mut slot = slot.borrow_mut();
@@ -382,8 +380,8 @@ impl ThreadPins {
         None
     }
 
-    /// As [`put_back`](Self::put_back), for a connection that is drained first: a place for it, in
-    /// which it is put at the end of the turn.
+    /// As [`put_back`](Self::put_back), for a connection that is drained first. Returns a place,
+    /// which receives the connection at the end of the turn.
     fn put_back_drained(&self, connection: &PooledConnection) -> Option<Turn> {
         let slot = self.slots.get()?;
         let mut slot = slot.borrow_mut();
@@ -399,13 +397,13 @@ impl ThreadPins {
 
 // ---- handles
 
-/// The connections of one request of an async client; shared by all of its handles.
+/// The connections of one request of an async client. All its handles share them.
 #[derive(Debug, Default)]
 pub(crate) struct RequestPins {
     slots: Mutex<Vec<PinnedSlot>>,
 }
 
-/// The connection to one server, and those who wait for it.
+/// The connection to one server and its waiting operations.
 #[derive(Debug)]
 struct PinnedSlot {
     pool: Weak<Shared>,
@@ -423,7 +421,7 @@ impl PinnedSlot {
 }
 
 impl RequestPins {
-    /// The request's connection of `pool`, when the operations before this one are done with it.
+    /// The request's connection of `pool`, after the earlier operations have finished with it.
     pub(crate) async fn check_out(
         &self,
         pool: &Pool,

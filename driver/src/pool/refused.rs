@@ -40,7 +40,7 @@ impl Shared {
         self.queue_error(kind)
     }
 
-    /// The answer to what was begun in the parent of this process and goes on here, such as a
+    /// The error of an operation that was begun in the parent process and continues here, such as a
     /// cursor.
     #[cold]
     pub(super) fn left_behind(&self) -> CheckOutError {

@@ -30,7 +30,7 @@ use crate::types::PoolMetrics;
 
 pub(super) type PoolState = State<Box<Connection>, ObjectId>;
 
-/// What the pool does with the error of a connection that it could not open.
+/// The hook for errors of connections that could not be opened.
 pub(crate) type ErrorHook = Arc<dyn Fn(&CheckOutError) + Send + Sync>;
 
 pub(super) struct Shared {
@@ -40,16 +40,16 @@ pub(super) struct Shared {
     /// The listener to the pool's events.
     events: PoolEvents,
     pub(super) handoff: Handoff<PoolState, Granted>,
-    /// Every connection that was opened and not closed, with the way to interrupt it.
+    /// Every open connection with its interrupter.
     pub(super) open: Mutex<HashMap<u64, (Generation, Interrupter)>>,
-    /// Set, and replaced, when connections that are being opened are to be given up.
+    /// Set and replaced to interrupt the connections being opened.
     pub(super) give_up: Mutex<Arc<Event>>,
-    /// Why the pool was cleared last.
+    /// The cause of the last clear.
     pub(super) cause: Mutex<Option<Arc<str>>>,
-    /// Wakes the upkeep before its time.
+    /// Wakes the maintenance early.
     pub(super) wake: Arc<Event>,
     pub(super) hook: OnceLock<ErrorHook>,
-    /// The process whose sockets these are.
+    /// The process that owns the sockets.
     born: ForkGeneration,
 }
 
@@ -132,7 +132,7 @@ impl Shared {
         }
     }
 
-    /// The time, where idle connections have an age limit: otherwise nobody asks for it.
+    /// The time, if idle connections have an age limit. Otherwise the clock is not read.
     pub(super) fn now(&self) -> Option<Instant> {
         self.limits.max_idle.map(|_| Instant::now())
     }
@@ -168,7 +168,7 @@ impl Shared {
         self.handoff.with_state(|state, _| state.is_stale(generation))
     }
 
-    /// Whether the pool is that of the process from which this one was forked.
+    /// Whether the pool belongs to the parent of this process.
     #[inline]
     pub(super) fn is_inherited(&self) -> bool {
         !self.born.is_current()
@@ -182,8 +182,8 @@ impl Shared {
         self.events.is_listened_to()
     }
 
-    /// The connection that was used last, where there is nothing to it but to take it: somebody
-    /// else's turn, or an old connection, are for [`check_out`](Self::check_out).
+    /// Takes the most recently used connection if that needs no further steps. Waiting callers and
+    /// old connections are left to [`check_out`](Self::check_out).
     #[inline]
     pub(super) fn take_idle(self: &Arc<Self>) -> Option<PooledConnection> {
         if self.is_inherited() {
@@ -231,14 +231,15 @@ impl Shared {
 
     // ---- back
 
-    /// Takes a connection back that was in use.
+    /// Returns a connection that was in use.
     pub(super) fn check_in(
         self: Arc<Self>,
         connection: Box<Connection>,
         checked_out_event: CheckedOutEvent,
     ) {
         if self.is_inherited() {
-            // The socket is the parent's, and so may be whoever holds the lock.
+            // The socket belongs to the parent process, and a thread of the parent may hold the
+            // lock.
             std::mem::forget(connection);
             return;
         }
@@ -258,7 +259,7 @@ impl Shared {
         }
     }
 
-    /// A connection that is not fit for the next operation is made so, if that is worth the while.
+    /// Drains a connection that cannot take the next operation, or closes it.
     #[cold]
     fn save(self: Arc<Self>, connection: Box<Connection>) {
         if connection.can_be_drained() {
@@ -268,8 +269,8 @@ impl Shared {
         }
     }
 
-    /// An intact connection goes to the one who waits longest, else among the idle ones, unless its
-    /// time is over.
+    /// Hands a usable connection to the longest waiter, or makes it idle. Closes it if it is too
+    /// old.
     #[inline]
     pub(super) fn put_back(self: &Arc<Self>, mut connection: Box<Connection>) {
         connection.rest();
@@ -282,7 +283,8 @@ impl Shared {
         }
     }
 
-    /// As [`put_back`](Self::put_back), where somebody waits or the pool does not keep it.
+    /// As [`put_back`](Self::put_back), with waiters or for a connection that the pool does not
+    /// keep.
     #[inline(never)]
     fn hand_over(self: &Arc<Self>, connection: Box<Connection>) {
         let (generation, now) = (connection.generation(), self.now());
@@ -299,7 +301,7 @@ impl Shared {
         }
     }
 
-    /// A connection that was in use is of no more use.
+    /// Closes a connection that was in use.
     pub(super) fn discard(self: &Arc<Self>, connection: Box<Connection>) {
         let generation = connection.generation();
         let stale = self
@@ -311,9 +313,9 @@ impl Shared {
         );
     }
 
-    /// Closes a connection that is neither idle nor in use any more, and then gives its place to
-    /// the next who waits: neither the server nor a listener ever counts more connections than
-    /// are allowed.
+    /// Closes a connection that is neither idle nor in use, and then passes its slot to the next
+    /// waiter. So neither the server nor an event handler ever counts more connections than
+    /// permitted.
     pub(super) fn lose(
         self: &Arc<Self>,
         connection: Box<Connection>,
@@ -393,7 +395,7 @@ impl Shared {
         self.wake.set();
     }
 
-    #[expect(clippy::vec_box, reason = "connections stay where they are; they are large to move")]
+    #[expect(clippy::vec_box, reason = "connections are large to move")]
     fn close_all(
         self: &Arc<Self>,
         connections: Vec<Box<Connection>>,
@@ -402,15 +404,15 @@ impl Shared {
         drop(ConnectionsToClose::new(connections, reason, self.clone()));
     }
 
-    /// One run of the upkeep: closes what has lain idle for too long, opens what `minPoolSize` asks
-    /// for. Gives whether the pool is still open.
+    /// Runs the maintenance once: closes connections that were idle for too long, and opens
+    /// connections for `minPoolSize`. Returns whether the pool is still open.
     pub(super) fn upkeep(self: &Arc<Self>) -> bool {
         let now = Instant::now();
         let (phase, expired) =
             self.handoff.with_state(|state, _| (state.phase(), state.expire(now)));
         self.close_all(expired, ConnectionClosedReason::Idle);
-        // All at once: where opening ends at once, in a runtime that shuts down, a ticket is back
-        // before the next is taken.
+        // Takes all tickets first. If openings fail at once because the runtime shuts down, their
+        // tickets return before the next is taken.
         let tickets: Vec<Ticket> = self
             .handoff
             .with_state(|state, waiting| std::iter::from_fn(|| state.populate(waiting)).collect());

@@ -1,17 +1,17 @@
-//! The rules of a pool: who gets a connection, who may open one, what a returned connection is
-//! still good for.
+//! The rules of a pool: the assignment of connections, of rights to open one, and the treatment of
+//! returned connections.
 //!
-//! A pure state machine, generic over what it keeps, without sockets, clock, events or locks; the
-//! pool runs it under the one short lock of a [`toro::Handoff`]. Three rules hold after every step:
+//! A pure state machine, generic over the connection type, without sockets, clock, events or locks.
+//! The pool runs it under the short lock of a [`toro::Handoff`]. Three rules hold after every step:
 //!
 //! - idle + in use + being opened + being closed = `total` ≤ `maxPoolSize`, and being opened =
 //!   `pending` ≤ `maxConnecting`;
-//! - nobody waits while there is an idle connection, or room to open another, unless the pool is
-//!   opening one for them already;
-//! - a newcomer never overtakes one who waits.
+//! - no caller waits while there is an idle connection or room to open one, unless the pool is
+//!   already opening one for it;
+//! - a newcomer never overtakes a waiter.
 //!
-//! Idle connections form a stack, so that those used last stay warm and those at the bottom grow
-//! old together.
+//! Idle connections form a stack, so the most recently used ones stay in use, and those at the
+//! bottom expire together.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -19,10 +19,10 @@ use std::time::{Duration, Instant};
 
 use toro::Waiters;
 
-/// The bounds of a pool.
+/// The limits of a pool.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// `maxPoolSize`; `u32::MAX`: without limit.
+    /// `maxPoolSize`; `u32::MAX` means no limit.
     pub(crate) max_size: u32,
     /// `minPoolSize`.
     pub(crate) min_size: u32,
@@ -34,84 +34,82 @@ pub(crate) struct Limits {
     pub(crate) max_idle: Option<Duration>,
 }
 
-/// Whether connections are handed out.
+/// The phase of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Not now: the server was not heard of yet, or was seen to fail.
+    /// Paused: the server is unknown or has failed.
     Paused,
-    /// Yes.
+    /// Ready to provide connections.
     Ready,
-    /// Never again.
+    /// Closed.
     Closed,
 }
 
-/// The right, and the duty, to open one connection; already counted.
+/// The right and the duty to open one connection. It is already counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
-    /// The number of the connection within its pool.
+    /// The id of the connection within its pool.
     pub(crate) id: u64,
-    /// The pool's generation as its opening begins.
+    /// The pool's generation at the start of the opening.
     pub(crate) generation: u32,
-    /// The pool opens it for itself: it goes to the one who waits longest when it is there.
+    /// The pool opens it for itself. The connection goes to the longest waiter.
     populates: bool,
 }
 
-/// What one who asks for a connection gets.
+/// The result of a request for a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Offer<C> {
-    /// A connection. `idle_too_long`: it has lain idle for so long that it is worth a look whether
-    /// it still stands.
+    /// A connection. `idle_too_long`: it was idle for so long that its socket must be checked.
     Connection { connection: C, idle_too_long: bool },
-    /// The right to open one.
+    /// The right to open a connection.
     Connect(Ticket),
-    /// Connections that are of no more use, to be closed before asking again. Each keeps its place
-    /// until it is [`lost`](State::lost).
+    /// Connections to close before the next request. Each occupies its slot until it is
+    /// [`lost`](State::lost).
     ToClose(Vec<C>, Why),
-    /// None.
+    /// No connection.
     Refused(Refusal),
 }
 
-/// Why an idle connection is of no more use.
+/// The reason for closing an idle connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Why {
     /// It was idle for longer than `maxIdleTimeMS`.
     Idle,
-    /// It is of a generation gone by.
+    /// Its generation is old.
     Stale,
 }
 
-/// Why nobody gets a connection.
+/// The reason for refusing a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The pool is paused, or was cleared while one waited.
+    /// The pool is paused, or was cleared during the wait.
     Paused,
     /// The pool is closed.
     Closed,
-    /// As many wait already as may.
+    /// The wait queue is full.
     WaitQueueFull,
 }
 
-/// What became of a connection that was given back.
+/// The result of returning a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Return<C> {
-    /// It is idle, or has gone to the one who waited longest.
+    /// It is idle, or went to the longest waiter.
     Kept,
-    /// It is of a generation gone by: to be closed. It keeps its place until it is
+    /// Its generation is old, so it must be closed. It occupies its slot until it is
     /// [`lost`](State::lost).
     Stale(C),
-    /// As `Stale`, of a pool that is closed.
+    /// As `Stale`, because the pool is closed.
     Closed(C),
 }
 
-/// The generation that a connection belongs to: that of the pool, or that of its service in the
-/// pool.
+/// The generation of a connection: that of the pool, or that of its service in the pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Generation<S> {
     pub(crate) number: u32,
     pub(crate) service: Option<S>,
 }
 
-/// Makes what travels to one who waits: a value that finds its own way back when nobody takes it.
+/// Wraps the value for a waiter. The wrapped value returns itself if no waiter takes it.
 pub(crate) trait Wrap<C, T> {
     fn wrap(&self, offer: Offer<C>) -> T;
 }
@@ -122,7 +120,7 @@ impl<C, T, F: Fn(Offer<C>) -> T> Wrap<C, T> for F {
     }
 }
 
-/// How many connections a pool has, by what they do.
+/// The numbers of connections in a pool by state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) total: u32,
@@ -138,7 +136,7 @@ struct Idle<C, S> {
     since: Option<Instant>,
 }
 
-/// Everything that the lock of a pool guards. `S` names a service behind a load balancer.
+/// The state under the lock of a pool. `S` identifies a service behind a load balancer.
 #[derive(Debug)]
 pub(crate) struct State<C, S> {
     limits: Limits,
@@ -147,7 +145,8 @@ pub(crate) struct State<C, S> {
     idle: VecDeque<Idle<C, S>>,
     total: u32,
     pending: u32,
-    /// How many of `pending`, of the present generation, the pool opens for itself.
+    /// The number of `pending` connections of the current generation that the pool opens for
+    /// itself.
     populating: u32,
     opened: u64,
     tick: u32,
@@ -161,7 +160,7 @@ struct Service {
 }
 
 impl<C, S: Copy + Eq + Hash> State<C, S> {
-    /// A connection that was idle across this many ticks has idle_too_long.
+    /// A connection that was idle during this many ticks counts as `idle_too_long`.
     const REST: u32 = 2;
 
     pub(crate) fn new(limits: Limits) -> Self {
@@ -191,8 +190,8 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         Counts { total: self.total, idle: self.idle.len() as u32, pending: self.pending }
     }
 
-    /// The idle connection that was used last, where a newcomer can have it with nothing else to
-    /// do; else [`ask`](Self::ask) tells what there is for it.
+    /// Takes the most recently used idle connection, if a newcomer can have it without further
+    /// steps. Otherwise use [`ask`](Self::ask).
     #[inline]
     pub(crate) fn take_idle(&mut self, waiting: usize, now: Option<Instant>) -> Option<C> {
         let top = self.idle.back()?;
@@ -204,8 +203,8 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         if fit { self.idle.pop_back().map(|idle| idle.connection) } else { None }
     }
 
-    /// As [`give_back`](Self::give_back), where there is nothing to it but to lay the connection to
-    /// the idle ones; else the connection comes back.
+    /// As [`give_back`](Self::give_back), if the connection only becomes idle. Otherwise returns
+    /// the connection.
     #[inline]
     pub(crate) fn keep(
         &mut self,
@@ -226,7 +225,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         self.idle.push_back(Idle { connection, generation, tick: self.tick, since });
     }
 
-    /// What a newcomer gets; `None`: it queues behind those who wait.
+    /// The offer for a newcomer; `None` if it has to queue behind the waiters.
     pub(crate) fn ask<T>(
         &mut self,
         now: Option<Instant>,
@@ -238,8 +237,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
             Phase::Closed => return Some(Offer::Refused(Refusal::Closed)),
             Phase::Ready => {}
         }
-        // With one more to serve, the connections on their way may no longer be enough for those
-        // who wait.
+        // With one more caller, the connections being opened may no longer suffice for the waiters.
         self.serve_with(1, waiters, wrap);
         let offer = if waiters.is_empty() { self.next(1, now) } else { None };
         if offer.is_none()
@@ -256,10 +254,10 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         self.limits.max_waiters.is_some() && (waiting != 0 || !at_once)
     }
 
-    /// What the first of `wanting` gets, if there is anything to be had.
+    /// The offer for the first of `wanting` callers, if there is one.
     fn next(&mut self, wanting: usize, now: Option<Instant>) -> Option<Offer<C>> {
         if self.idle.back().is_some_and(|top| self.has_expired(top, now)) {
-            // Those below it have lain there even longer.
+            // The connections below it have been idle even longer.
             return Some(Offer::ToClose(self.empty(), Why::Idle));
         }
         if let Some(idle) = self.idle.pop_back() {
@@ -275,7 +273,8 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         self.ticket(self.limits.max_size).map(Offer::Connect)
     }
 
-    /// The right to open a connection, unless there are `most` or too many are being opened.
+    /// The right to open a connection, unless there are `most` already, or too many are being
+    /// opened.
     fn ticket(&mut self, most: u32) -> Option<Ticket> {
         if self.total >= most || self.pending >= self.limits.max_connecting {
             return None;
@@ -286,8 +285,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         Some(Ticket { id: self.opened, generation: self.generation, populates: false })
     }
 
-    /// The right to open a connection of those that `minPoolSize` asks for. Nobody who waits is
-    /// passed over.
+    /// The right to open a connection for `minPoolSize`. Waiters come first.
     pub(crate) fn populate(&mut self, waiting: usize) -> Option<Ticket> {
         if self.phase != Phase::Ready || waiting > 0 {
             return None;
@@ -297,9 +295,9 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         Some(Ticket { populates: true, ..ticket })
     }
 
-    /// The connection of a ticket is open: it counts as in use from now on. Gives its generation.
-    /// Those who wait are to be served next, in the same step: by [`serve`](Self::serve), or by
-    /// giving the connection back at once.
+    /// The connection of a ticket is open and counts as in use. Returns its generation. The waiters
+    /// must be served in the same step: by [`serve`](Self::serve), or by returning the connection
+    /// at once.
     pub(crate) fn established(&mut self, ticket: Ticket, service: Option<S>) -> Generation<S> {
         self.spent(ticket);
         match service {
@@ -329,7 +327,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         self.serve(waiters, wrap);
     }
 
-    /// A connection that was in use comes back whole.
+    /// Returns an intact connection that was in use.
     pub(crate) fn give_back<T>(
         &mut self,
         connection: C,
@@ -345,7 +343,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
             return Return::Stale(connection);
         }
         if !waiters.is_empty() {
-            // There is one to take it: the value cannot come back.
+            // There is a waiter, so the value cannot come back.
             let _ =
                 waiters.hand_off(wrap.wrap(Offer::Connection { connection, idle_too_long: false }));
             return Return::Kept;
@@ -354,7 +352,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         Return::Kept
     }
 
-    /// A connection that was in use, or taken out to be closed, is gone.
+    /// A connection that was in use, or taken out to be closed, is closed.
     pub(crate) fn lost<T>(
         &mut self,
         generation: Generation<S>,
@@ -377,12 +375,12 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         }
     }
 
-    /// Gives those who wait longest what there is to be had.
+    /// Serves the longest waiters with the available connections.
     pub(crate) fn serve<T>(&mut self, waiters: &mut Waiters<'_, T>, wrap: &impl Wrap<C, T>) {
         self.serve_with(0, waiters, wrap);
     }
 
-    /// As [`serve`](Self::serve), when `newcomers` will queue behind them.
+    /// As [`serve`](Self::serve), with `newcomers` about to queue.
     fn serve_with<T>(
         &mut self,
         newcomers: usize,
@@ -393,7 +391,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
             && !waiters.is_empty()
             && let Some(offer) = self.next(waiters.len() + newcomers, None)
         {
-            // There is one to take it: the value cannot come back.
+            // There is a waiter, so the value cannot come back.
             let _ = waiters.hand_off(wrap.wrap(offer));
         }
     }
@@ -411,8 +409,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         }
     }
 
-    /// Hands out connections from now on, also to those who wait since before the pool was cleared
-    /// and were not refused yet.
+    /// Makes the pool ready, also for waiters from before a clear that were not refused yet.
     pub(crate) fn ready<T>(&mut self, waiters: &mut Waiters<'_, T>, wrap: &impl Wrap<C, T>) {
         if self.phase == Phase::Paused {
             self.phase = Phase::Ready;
@@ -420,20 +417,20 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         self.serve(waiters, wrap);
     }
 
-    /// Begins a new generation and pauses. Gives whether the pool was not paused before, and the
-    /// idle connections, to be closed: each keeps its place until it is [`lost`](Self::lost).
+    /// Starts a new generation and pauses. Returns whether the pool was ready, and the idle
+    /// connections to close. Each occupies its slot until it is [`lost`](Self::lost).
     pub(crate) fn clear(&mut self) -> (bool, Vec<C>) {
         let news = self.phase == Phase::Ready;
         if self.phase != Phase::Closed {
             self.generation = self.generation.wrapping_add(1);
             self.phase = Phase::Paused;
-            // What is being opened now will serve nobody.
+            // The connections being opened will not be used.
             self.populating = 0;
         }
         (news, self.empty())
     }
 
-    /// Begins a new generation of one service. Gives its idle connections, as
+    /// Starts a new generation of one service. Returns its idle connections, as
     /// [`clear`](Self::clear) does.
     pub(crate) fn clear_service(&mut self, id: S) -> Vec<C> {
         let Some(service) = self.services.get_mut(&id) else { return Vec::new() };
@@ -449,7 +446,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         cleared
     }
 
-    /// Closes the pool. Gives whether that is news, and the idle connections, as
+    /// Closes the pool. Returns whether it was open, and the idle connections, as
     /// [`clear`](Self::clear) does.
     pub(crate) fn close(&mut self) -> (bool, Vec<C>) {
         let news = self.phase != Phase::Closed;
@@ -457,7 +454,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         (news, self.empty())
     }
 
-    /// Refuses all who wait, unless the pool has become ready again.
+    /// Refuses all waiters, unless the pool is ready again.
     pub(crate) fn refuse_waiters<T>(
         &mut self,
         waiters: &mut Waiters<'_, T>,
@@ -486,7 +483,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         std::mem::take(&mut self.idle).into_iter().map(|idle| idle.connection).collect()
     }
 
-    /// Time passes: counts a tick, and takes out what has lain idle for too long, as
+    /// Counts a tick, and takes out the connections that were idle for too long, as
     /// [`clear`](Self::clear) does.
     pub(crate) fn expire(&mut self, now: Instant) -> Vec<C> {
         self.tick = self.tick.wrapping_add(1);

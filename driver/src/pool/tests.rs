@@ -1,4 +1,4 @@
-//! The pool against a real server.
+//! The pool with a real server.
 
 mod opening;
 
@@ -16,7 +16,7 @@ use super::*;
 use crate::event::EventHandler;
 use crate::rt::{Runtime, block_on};
 
-/// A pool of the server, and what it tells.
+/// A pool with its recorded events.
 struct Bench {
     pool: Pool,
     runtime: Runtime,
@@ -47,7 +47,7 @@ impl Bench {
         self.pool.check_out(Deadline::NEVER).await.unwrap()
     }
 
-    /// Sends `command` on a connection and gives the reply.
+    /// Sends `command` on a connection and returns the reply.
     async fn run(&self, connection: &mut Connection, command: Document) -> Document {
         let raw = bson::serialize_to_raw_document_buf(&command).unwrap();
         let mut message = connection.begin();
@@ -68,7 +68,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn a_connection_serves_one_operation_after_the_other() {
+async fn connection_serves_consecutive_operations() {
     let bench = bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |_| {});
     for _ in 0..3 {
         let mut connection = bench.take().await;
@@ -82,7 +82,7 @@ async fn a_connection_serves_one_operation_after_the_other() {
 }
 
 #[test]
-fn the_blocking_api_needs_no_runtime() {
+fn blocking_api_needs_no_runtime() {
     let bench = bench(Runtime::blocking().unwrap(), shared_standalone().unwrap(), |_| {});
     block_on(async {
         let mut connection = bench.take().await;
@@ -92,8 +92,8 @@ fn the_blocking_api_needs_no_runtime() {
     assert_eq!(bench.pool.counts(), Counts { total: 1, idle: 1, pending: 0 });
 }
 
-/// Sends a large request, and one that has a large reply, and gives what the connection then holds
-/// in the pool.
+/// Sends a large request, and a request with a large reply. Returns the memory of the idle
+/// connection.
 async fn memory_after_large_messages(runtime: Runtime, collection: &str) -> usize {
     let bench = bench(runtime, shared_standalone().unwrap(), |_| {});
     let large = doc! { "_id": 1, "text": "x".repeat(15_000_000) };
@@ -142,7 +142,7 @@ fn interrupted_connection_says_why_and_names_the_host_once() {
     );
 }
 
-/// What the buffers of a connection may keep after a few messages of 15 MB, in bytes.
+/// The maximum memory of a connection after some messages of 15 MB, in bytes.
 const LITTLE: usize = 700_000;
 
 #[tokio::test]
@@ -174,10 +174,10 @@ fn pinned_connection_gives_memory_of_large_messages_back() {
     }
 }
 
-/// A listener that panics costs the pool no place: not when connections are made, nor when they go
-/// out or come back.
+/// A panicking event handler loses no slot: not when connections are created, checked out or
+/// checked in.
 #[tokio::test]
-async fn a_listener_that_panics_costs_no_capacity() {
+async fn panicking_event_handler_loses_no_slot() {
     let bench = bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |options| {
         options.max_pool_size = Some(1);
         let panics = |_: CmapEvent| std::panic::resume_unwind(Box::new("on purpose"));
@@ -194,7 +194,7 @@ async fn a_listener_that_panics_costs_no_capacity() {
 /// number that listeners count never exceeds the limit.
 #[tokio::test]
 async fn failed_opening_is_reported_before_its_place_is_free() {
-    // An address that is taken, on which nobody listens.
+    // An address in use without a listener.
     let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     silent.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     let address = silent.local_addr().unwrap().as_socket().unwrap().to_string();
@@ -215,9 +215,9 @@ async fn failed_opening_is_reported_before_its_place_is_free() {
     assert_eq!(bench.pool.counts(), Counts { total: 0, idle: 0, pending: 0 });
 }
 
-/// Whatever ends it, a connection keeps its place until it is closed and listeners know it.
+/// A connection keeps its slot until it is closed and the event emitted, for every reason.
 #[tokio::test]
-async fn a_connection_is_closed_before_its_place_is_free() {
+async fn connection_is_closed_before_its_slot_is_free() {
     let (known, seen) =
         (Arc::new(OnceLock::<Arc<shared::Shared>>::new()), Arc::new(Mutex::new(Vec::new())));
     let (pool, sink) = (known.clone(), seen.clone());
@@ -249,10 +249,10 @@ async fn a_connection_is_closed_before_its_place_is_free() {
     assert_eq!(bench.pool.counts(), Counts { total: 0, idle: 0, pending: 0 });
 }
 
-/// A runtime that shuts down drops what it is given at once. The upkeep takes as many tickets as it
-/// may and no more, however soon they come back.
+/// A runtime that shuts down drops new tasks at once. The maintenance takes only the permitted
+/// number of tickets, however soon they return.
 #[test]
-fn the_upkeep_of_a_pool_whose_runtime_is_gone_comes_to_an_end() {
+fn maintenance_ends_without_its_runtime() {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let runtime = tokio.block_on(async { Runtime::current().unwrap() });
     drop(tokio);
@@ -263,15 +263,15 @@ fn the_upkeep_of_a_pool_whose_runtime_is_gone_comes_to_an_end() {
 }
 
 impl Bench {
-    /// How many wait in line.
+    /// The number of waiters.
     fn waiting(&self) -> usize {
         self.pool.shared.handoff.with_state(|_, waiting| waiting)
     }
 }
 
-/// The pool serves waiters in order and wakes none before its turn.
+/// The pool serves waiters in order and wakes each only for its turn.
 #[tokio::test]
-async fn tasks_that_wait_are_served_in_order_and_woken_once() {
+async fn waiting_tasks_are_served_in_order_and_woken_once() {
     let bench =
         Arc::new(bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |options| {
             options.max_pool_size = Some(1);
@@ -300,13 +300,13 @@ async fn tasks_that_wait_are_served_in_order_and_woken_once() {
     for task in tasks {
         task.await.unwrap();
     }
-    // The first look joins the line, the second finds the connection.
+    // The first poll queues, the second finds the connection.
     assert!(served.lock().unwrap().iter().copied().eq((0..8).map(|i| (i, 2))), "{served:?}");
     assert_eq!(bench.count(|event| matches!(event, CmapEvent::ConnectionCreated(_))), 1);
 }
 
 #[test]
-fn threads_that_wait_are_served_in_order() {
+fn waiting_threads_are_served_in_order() {
     let bench = bench(Runtime::blocking().unwrap(), shared_standalone().unwrap(), |options| {
         options.max_pool_size = Some(1);
     });
@@ -330,7 +330,7 @@ fn threads_that_wait_are_served_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn there_are_never_more_connections_than_allowed() {
+async fn connections_never_exceed_the_maximum() {
     let bench =
         Arc::new(bench(Runtime::current().unwrap(), shared_standalone().unwrap(), |options| {
             options.max_pool_size = Some(5);
@@ -357,10 +357,10 @@ async fn there_are_never_more_connections_than_allowed() {
     assert!(bench.count(|event| matches!(event, CmapEvent::ConnectionCreated(_))) <= 5);
 }
 
-/// The peer has gone while nobody looked: neither the request nor whoever comes after it gets that
-/// connection again.
+/// The peer closed the idle connection. Neither the request nor another caller gets that connection
+/// again.
 #[test]
-fn a_pinned_connection_that_died_unseen_is_closed_and_not_handed_out_again() {
+fn dead_pinned_connection_is_closed_and_not_reused() {
     let die = |bench: &Bench, id: u64| shared::lock(&bench.pool.shared.open)[&id].1.interrupt();
     let closed =
         |bench: &Bench| bench.count(|event| matches!(event, CmapEvent::ConnectionClosed(_)));
@@ -374,7 +374,7 @@ fn a_pinned_connection_that_died_unseen_is_closed_and_not_handed_out_again() {
     let first = lease.id();
     drop(lease);
     die(&bench, first);
-    assert!(threads.check_out_now(&bench.pool).is_none(), "there is none but the dead one");
+    assert!(threads.check_out_now(&bench.pool).is_none(), "there is only the dead one");
     assert_eq!((closed(&bench), bench.pool.counts().total), (1, 0));
     let lease = block_on(threads.check_out(&bench.pool, Deadline::NEVER)).unwrap();
     assert_ne!(lease.id(), first);

@@ -1,4 +1,4 @@
-//! What the specification cases need to see of the inside of this module.
+//! Internals of this module for the conformance tests.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::pool::{Generation, Stage};
 use crate::rt::Runtime;
 use crate::types::ServerType;
 
-/// What is known of one server.
+/// The properties of one server.
 pub(crate) struct Facts {
     pub(crate) address: ServerAddress,
     pub(crate) server_type: ServerType,
@@ -29,7 +29,7 @@ pub(crate) struct Facts {
     pub(crate) last_write: Option<bson::DateTime>,
 }
 
-/// A description of which `facts` are known.
+/// A server description with these properties.
 pub(crate) fn server(facts: Facts) -> ServerDescription {
     let hello =
         HelloReply { tags: facts.tags, last_write_date: facts.last_write, ..HelloReply::default() };
@@ -39,7 +39,7 @@ pub(crate) fn server(facts: Facts) -> ServerDescription {
         .with_type(facts.server_type)
 }
 
-/// A description of a deployment of these servers.
+/// A topology description with these servers.
 pub(crate) fn deployment(
     topology_type: TopologyType,
     servers: Vec<ServerDescription>,
@@ -47,7 +47,7 @@ pub(crate) fn deployment(
     TopologyDescription::of(topology_type, servers)
 }
 
-/// The servers that suit `preference`, after it was checked as for every operation.
+/// The suitable servers for `preference`, after the checks of every operation.
 pub(crate) fn suitable(
     description: &TopologyDescription,
     preference: &ReadPreference,
@@ -60,7 +60,7 @@ pub(crate) fn suitable(
     Ok(selection::suitable(description, &preference.clone().into(), deprioritized, heartbeat_freq))
 }
 
-/// A deployment whose servers nobody asks.
+/// A deployment without monitors.
 pub(crate) struct Unwatched(Arc<Deployment>);
 
 impl Unwatched {

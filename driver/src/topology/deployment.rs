@@ -4,7 +4,7 @@
 //! of the news; [`Deployment`] performs it. Under the nest's write lock it replaces the snapshot and
 //! brings the servers' pools in line with it: a pool is ready as soon as its server is known to be
 //! there, and cleared as soon as it is known to be lost, and nobody can select a server in between.
-//! What takes longer (starting and ending monitors) follows after the lock.
+//! Monitors start and end after the lock is released.
 //!
 //! The client holds the deployment; monitors hold it weakly. When the last handle goes, everything
 //! ends with it.
@@ -39,7 +39,7 @@ use crate::pool::{
 use crate::rt::Runtime;
 use crate::types::{PoolMetrics, ServerType, TopologyVersion};
 
-/// All that a client knows of its servers, and the ways to ask and to tell.
+/// The state of a client's servers, with discovery, monitoring and server selection.
 pub(crate) struct Deployment {
     nest: Nest<Topology>,
     establisher: Establisher,
@@ -52,7 +52,7 @@ pub(crate) struct Deployment {
     ended: Arc<toro::Event>,
 }
 
-/// Whether monitors watch the servers, or somebody tells of them.
+/// Whether monitors check the servers, or tests report their state.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Watched {
     Yes,
@@ -60,10 +60,10 @@ pub(super) enum Watched {
 }
 
 impl Deployment {
-    /// Starts to watch the servers that `options` name. Does no I/O itself.
+    /// Starts to monitor the servers of `options`. Does no I/O itself.
     ///
     /// # Errors
-    /// `InvalidArgument` when the options hold metadata that no server takes.
+    /// `InvalidArgument` if the options contain invalid metadata.
     pub(crate) fn open(options: Arc<ClientOptions>, runtime: Runtime) -> Result<Arc<Self>> {
         let watched = if options.load_balanced() { Watched::No } else { Watched::Yes };
         Self::open_watched(options, runtime, watched)
@@ -108,7 +108,7 @@ impl Deployment {
         }
         if !deployment.runtime().is_blocking() {
             let itself = deployment.itself.clone();
-            // All who wait for a server or a connection are refused: nobody would bring one.
+            // Fails all waits for servers and connections, because no monitor will end them.
             let end = move || drop(itself.upgrade().inspect(|deployment| deployment.shutdown()));
             deployment.runtime().on_end(Arc::clone(&deployment.ended), end);
         }
@@ -129,11 +129,12 @@ impl Deployment {
         Arc::clone(self.nest.load().description())
     }
 
-    /// Waits until the description is another than `seen`; at once if it is so already.
+    /// Waits until the description is no longer `seen`. Returns at once if it has changed already.
     ///
-    /// Holds no more of the deployment than the snapshot it waits on.
+    /// Holds only the snapshot during the wait, not the deployment.
     ///
-    /// Cancel safety: nothing is lost.
+    /// # Cancel safety
+    /// A dropped future loses nothing.
     pub(crate) async fn changed_from(
         &self,
         seen: &Arc<TopologyDescription>,
@@ -147,7 +148,7 @@ impl Deployment {
         }
     }
 
-    /// The current snapshot, to keep.
+    /// The current snapshot, as an owned reference.
     pub(super) fn snapshot(&self) -> Arc<TopologySnapshot<Topology>> {
         self.nest.load_full()
     }
@@ -160,24 +161,24 @@ impl Deployment {
         self.establisher.runtime()
     }
 
-    /// How long servers keep an unused session; none where that is not known, or there are no
+    /// The time after which servers expire an unused session; `None` if it is unknown, or without
     /// sessions.
     pub(crate) fn logical_session_timeout(&self) -> Option<Duration> {
         self.nest.load().description().logical_session_timeout()
     }
 
-    /// Adds a library to what new connections, the monitors' among them, tell servers.
+    /// Appends a library to the metadata of new connections, those of monitors included.
     ///
     /// # Errors
-    /// `InvalidArgument` when a part of it contains a `|`.
+    /// `InvalidArgument` if a part of it contains a `|`.
     pub(crate) fn append_metadata(&self, info: &DriverInfo) -> Result<()> {
         self.establisher.metadata().append(info)
     }
 
-    /// Proves the user again on a connection whose server asked for it.
+    /// Reauthenticates a connection.
     ///
     /// # Errors
-    /// `Authentication` when the server refuses the user; else as those of every command.
+    /// `Authentication` if the server refuses the credential; else those of every command.
     pub(crate) async fn reauthenticate(
         &self,
         connection: &mut Connection,
@@ -208,7 +209,7 @@ impl Deployment {
         wait::until_selected(self, criteria, deprioritized, deadline).await
     }
 
-    /// As [`select`](Self::select), without waiting: none where no server suits at this moment.
+    /// As [`select`](Self::select) without a wait: `None` if no server is suitable now.
     ///
     /// # Errors
     /// `IncompatibleServer`.
@@ -221,21 +222,22 @@ impl Deployment {
         self.nest.load().select(criteria.into(), deprioritized)
     }
 
-    /// Wants a check of every server, and returns at once. Any number of calls cause at most one
-    /// more check of each than is running.
+    /// Requests a check of every server and returns at once. Any number of calls causes at most one
+    /// check per server in addition to the running one.
     pub(crate) fn schedule_refresh(&self) {
         self.nest.load().servers().iter().for_each(|server| {
             server.checks().refresh();
         });
     }
 
-    /// Waits until every server of the deployment has been checked, by a check that started after
-    /// this call, or has left the deployment.
+    /// Waits until every server was checked by a check that started after this call, or was
+    /// removed.
     ///
     /// # Errors
-    /// `Timeout` at `deadline`; `Shutdown` once the client is shut down.
+    /// `Timeout` at `deadline`; `Shutdown` if the client was shut down.
     ///
-    /// Cancel safety: a dropped wait leaves nothing behind; the checks take place.
+    /// # Cancel safety
+    /// Dropping the future only ends the wait. The checks continue.
     pub(crate) async fn wait_for_refresh(&self, deadline: Deadline) -> Result<()> {
         if self.is_closed() {
             return Err(Error::new(ErrorKind::Shutdown));
@@ -254,11 +256,11 @@ impl Deployment {
                 Error::timeout("waiting for a check of the server").at(server.address())
             })?;
         }
-        // A wait that the shutdown ended has seen no check.
+        // A wait that the shutdown ended saw no check.
         if self.is_closed() { Err(Error::new(ErrorKind::Shutdown)) } else { Ok(()) }
     }
 
-    /// What each pool has at this moment.
+    /// The metrics of each pool.
     pub(crate) fn pool_metrics(&self) -> Vec<PoolMetrics> {
         self.nest.load().servers().iter().map(|server| server.pool().metrics()).collect()
     }
@@ -278,7 +280,7 @@ impl Deployment {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Takes note of the error of an operation, or of opening a connection, on a connection of
+    /// Handles the error of an operation, or of opening a connection, on a connection of
     /// `generation` (specification "Server Discovery And Monitoring", section "Application
     /// errors").
     pub(crate) fn on_error(
@@ -326,8 +328,8 @@ impl Deployment {
         }
     }
 
-    /// What `error` of `server` leaves open where it was told and changed nothing: whether the
-    /// server is still what an operation with `criteria` takes it for.
+    /// The recheck that is needed if `error` of `server` changed nothing: whether an operation with
+    /// `criteria` would still select the server.
     pub(crate) fn recheck<'o>(
         &self,
         error: &Error,
@@ -337,8 +339,8 @@ impl Deployment {
         StalePrimaryRecheck::left_by(error, server, criteria, &self.nest.load())
     }
 
-    /// Behind a load balancer, only the connections to one service are doubted, and the balancer
-    /// itself never.
+    /// In load-balanced mode an error only affects the connections to one service, never the load
+    /// balancer.
     fn on_error_behind_balancer(&self, server: &Server, generation: Generation, verdict: Verdict) {
         if matches!(verdict, Verdict::Lost | Verdict::StateChanged(Shutdown::Yes))
             && let Some(service) = generation.service()
@@ -348,7 +350,7 @@ impl Deployment {
         }
     }
 
-    /// A check of `server` found `hello`.
+    /// A check of `server` succeeded with `hello`.
     pub(super) fn found(&self, server: &Arc<Server>, hello: HelloReply, round_trip: RoundTrip) {
         let direct = self.nest.load().description().topology_type() == TopologyType::Single;
         let pool = match direct || hello.server_type().is_data_bearing() {
@@ -363,9 +365,9 @@ impl Deployment {
         }
     }
 
-    /// A check of `server` failed. Gives back whether the server had been known.
+    /// A check of `server` failed. Returns whether the server was known before.
     pub(super) fn lost(&self, server: &Arc<Server>, error: Error) -> bool {
-        // A server that is merely slow to answer may have operations that would wait for ever.
+        // A hung server may have operations that would wait forever.
         let interrupt = if error.is_timeout() { Interrupt::InUse } else { Interrupt::No };
         let update = self.nest.update();
         let known = update.old().server_type(server);
@@ -375,8 +377,8 @@ impl Deployment {
         known.is_some_and(|server_type| server_type != ServerType::Unknown)
     }
 
-    /// `server`, which another primary has replaced, does not answer any more: operations on it are
-    /// interrupted. Gives back whether it was still unknown, so that this was done.
+    /// Another primary has replaced `server`, which does not reply: interrupts operations on it.
+    /// Does so only, and returns true, if the server is still unknown.
     pub(super) fn replaced_and_lost(&self, server: &Arc<Server>, error: Error) -> bool {
         let update = self.nest.update();
         update.old().server_type(server) == Some(ServerType::Unknown)
@@ -396,7 +398,7 @@ impl Deployment {
         self.take_in(update, news, pool)
     }
 
-    /// Makes `news` known; gives back whether they were, or are older than what is known.
+    /// Applies `news`. False if the description is newer than they are.
     fn take_in(
         &self,
         update: Update<'_, Topology>,
@@ -412,7 +414,7 @@ impl Deployment {
         true
     }
 
-    /// Takes in the addresses that the name service gave, at most `max_hosts` of them; 0: all.
+    /// Applies the addresses of an SRV lookup, at most `max_hosts` of them; 0: all.
     #[cfg(feature = "dns")]
     pub(super) fn take_in_hosts(&self, hosts: &[ServerAddress], max_hosts: u32) {
         let update = self.nest.update();
@@ -424,7 +426,7 @@ impl Deployment {
         }
     }
 
-    /// Does what `transition` says, and puts its description into the nest.
+    /// Performs `transition`, and puts its description into the nest.
     fn perform(&self, update: Update<'_, Topology>, transition: Transition) {
         let Transition { description, pool, events, stale_primaries, unknown_after_election } =
             transition;
@@ -492,8 +494,8 @@ impl Deployment {
         server
     }
 
-    /// Ends every monitor and closes every pool. Operations that are under way fail; later ones
-    /// find no server.
+    /// Stops every monitor and closes every pool. Operations in flight fail, and later ones find no
+    /// server.
     pub(crate) fn shutdown(&self) {
         if !self.closed.swap(true, Ordering::AcqRel) {
             self.ended.set();

@@ -1,35 +1,35 @@
-//! What the error of an operation tells about the server it came from
-//! (specification "Server Discovery And Monitoring", section "Application errors").
+//! The effect of an operation's error on its server (specification "Server Discovery And
+//! Monitoring", section "Application errors").
 //!
-//! [`judge`] is pure. Whether the error is older than what is known (its connection's generation,
-//! its topology version) is for the caller to see, under the nest's write lock.
+//! [`judge`] is pure. The caller compares the connection's generation and the topology version with
+//! the current state, under the nest's write lock.
 
 use crate::error::codes::StateChange;
 use crate::error::{Error, ErrorKind, SYSTEM_OVERLOADED_ERROR};
 use crate::pool::Stage;
 use crate::types::TopologyVersion;
 
-/// What an error says of its server.
+/// The effect of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Nothing.
+    /// No effect.
     Silent,
-    /// It is not in the state that the client took it for: ask it again.
+    /// The server's state has changed: request a check.
     StateChanged(Shutdown),
-    /// It cannot be reached, or does not let the client in.
+    /// The server is unreachable or refuses the client.
     Lost,
 }
 
-/// Whether a state changes because the process ends.
+/// Whether the state changes because the process is shutting down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shutdown {
-    /// The process lives on, and so do its connections.
+    /// The process and its connections continue.
     No,
-    /// The process is ending.
+    /// The process is shutting down.
     Yes,
 }
 
-/// What `error`, which came in `stage`, says of its server.
+/// The effect of `error`, which occurred in `stage`.
 pub(crate) fn judge(error: &Error, stage: Stage) -> Verdict {
     match error.state_change() {
         Some(StateChange::ShuttingDown) => return Verdict::StateChanged(Shutdown::Yes),
@@ -52,7 +52,7 @@ pub(crate) fn judge(error: &Error, stage: Stage) -> Verdict {
     }
 }
 
-/// How fresh the server's own word in the error is.
+/// The topology version in the error's reply.
 pub(crate) fn topology_version(error: &Error) -> Option<TopologyVersion> {
     let version = error.server_response()?.get_document("topologyVersion").ok()?;
     TopologyVersion::parse(version)
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_decides_alone_and_the_message_only_without_a_code() {
+    fn message_counts_only_without_a_code() {
         let established = |e: &Error| judge(e, Stage::Operation);
         assert_eq!(established(&command(189, "")), Verdict::StateChanged(Shutdown::No));
         assert_eq!(established(&command(91, "")), Verdict::StateChanged(Shutdown::Yes));
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_write_concern_is_looked_at_and_the_writes_are_not() {
+    fn write_concern_errors_count_and_write_errors_do_not() {
         let concern = WriteConcernError { code: 11602, ..WriteConcernError::default() };
         let many =
             InsertManyError { write_concern_error: Some(concern), ..InsertManyError::default() };
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_answer_is_no_lost_server_and_a_broken_socket_is() {
+    fn broken_socket_marks_the_server_and_a_timeout_does_not() {
         assert_eq!(judge(&io(io::ErrorKind::TimedOut), Stage::Operation), Verdict::Silent);
         assert_eq!(judge(&io(io::ErrorKind::ConnectionReset), Stage::Operation), Verdict::Lost);
         assert_eq!(judge(&io(io::ErrorKind::TimedOut), Stage::Authenticate), Verdict::Lost);

@@ -1,16 +1,15 @@
-//! Asks one server how it is, over a connection of its own, for as long as the server belongs to
-//! the deployment (specification "Server Monitoring").
+//! Checks one server over its own connection while the server belongs to the deployment
+//! (specification "Server Monitoring").
 //!
-//! A *watch* lasts as long as one connection. Its first check is the handshake itself. Then, where
-//! the server can (4.4 and later), it tells of its changes by itself: `hello` with the topology
-//! version that is known and `maxAwaitTimeMS`, answered again and again. Beside the stream,
-//! [`rtt_monitor`](super::rtt_monitor) measures round trips and answers those who want a check that
-//! starts now. Where the server cannot stream, it is polled.
+//! A *watch* lasts as long as one connection. Its first check is the handshake. A server since 4.4
+//! then streams its changes: `hello` with the known topology version and `maxAwaitTimeMS` gets one
+//! reply after the other. Beside the stream, [`rtt_monitor`](super::rtt_monitor) measures
+//! round-trip times and answers requests for a new check. Other servers are polled.
 //!
-//! Any failure ends the watch. If the server had been known until then, the next watch begins at
-//! once; else the monitor rests, until the heartbeat frequency has passed or somebody needs the
-//! server, and at least half a second. No error ends the monitor itself: it ends when its server
-//! has left the deployment, or the deployment is gone.
+//! Any error ends the watch. If the server was known before, the next watch begins at once.
+//! Otherwise the monitor waits until the heartbeat frequency has passed or an operation needs the
+//! server, but at least half a second. No error ends the monitor. It ends when its server or the
+//! deployment is removed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -35,7 +34,7 @@ use crate::rt::Runtime;
 use crate::types::TopologyVersion;
 use crate::wire::message::Flags;
 
-/// Starts to watch `server`, in the background.
+/// Starts to monitor `server` in the background.
 pub(super) fn start(
     deployment: Weak<Deployment>,
     server: Arc<Server>,
@@ -62,20 +61,20 @@ pub(super) struct Monitor {
     address: Arc<ServerAddress>,
     establisher: Establisher,
     publisher: Arc<Publisher>,
-    /// How many connections were opened.
+    /// The number of connections opened so far.
     connections: AtomicU64,
     trips: Mutex<RoundTrips>,
 }
 
-/// How a monitor goes on after a watch.
+/// The continuation after a watch.
 enum Next {
-    /// With another watch, at once.
+    /// Another watch at once.
     Again,
-    /// With a rest.
+    /// A wait.
     Rest,
 }
 
-/// A monitoring connection and what the server last said on it.
+/// A monitoring connection and its last reply.
 pub(super) struct MonitorConnection {
     pub(super) connection: Connection,
     pub(super) hello: HelloReply,
@@ -103,7 +102,7 @@ impl Monitor {
         }
     }
 
-    /// Connects, and stays with the connection until it fails.
+    /// Connects, and watches until the connection fails.
     async fn watch(&self) -> Next {
         let check = self.server.checks().begin();
         let mut opened = match self.open().await {
@@ -117,7 +116,7 @@ impl Monitor {
                     let stream = self.stream(&mut opened.connection, version);
                     return match either(stream, self.probe()).await {
                         Either::Left(error) => self.went_silent(error),
-                        // A new connection tells what is the matter.
+                        // A new connection finds the reason.
                         Either::Right(()) => Next::Again,
                     };
                 }
@@ -136,7 +135,7 @@ impl Monitor {
         }
     }
 
-    /// Waits for the next time to check.
+    /// Waits until the next check.
     async fn rest(&self) {
         let soonest = Instant::now() + MIN_HEARTBEAT_FREQUENCY;
         let latest = Deadline::after(self.heartbeat_freq());
@@ -146,7 +145,7 @@ impl Monitor {
         }
     }
 
-    /// Opens a connection; its handshake is a check.
+    /// Opens a connection. Its handshake is a check.
     pub(super) async fn open(&self) -> Result<MonitorConnection> {
         let id = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         let heartbeat = self.publisher.heartbeat(&self.address, false, id, None);
@@ -161,12 +160,12 @@ impl Monitor {
         opened
     }
 
-    /// Opens a connection of which nobody is told, to measure.
+    /// Opens a connection without events, for measurements.
     pub(super) async fn open_quietly(&self) -> Result<Connection> {
         self.connect(self.connections.fetch_add(1, Ordering::Relaxed) + 1).await
     }
 
-    /// Opens a connection and takes the round trip of its handshake into account.
+    /// Opens a connection and adds the round-trip time of its handshake.
     async fn connect(&self, id: u64) -> Result<Connection> {
         let deadline = Deadline::after_option(self.options().connect_timeout());
         let established = self.establisher.establish(
@@ -181,7 +180,7 @@ impl Monitor {
         Ok(connection)
     }
 
-    /// One check by a `hello` that is answered at once.
+    /// Checks the server with a `hello` that is answered at once.
     pub(super) async fn ask(&self, connection: &mut Connection) -> Result<HelloReply> {
         let heartbeat = self.heartbeat(connection, false);
         let asked = self.ask_quietly(connection).await;
@@ -191,7 +190,7 @@ impl Monitor {
         answered
     }
 
-    /// A round trip of which nobody is told; how long it took.
+    /// Measures a round-trip time without events.
     pub(super) async fn ask_quietly(&self, connection: &mut Connection) -> Result<Duration> {
         let sent = Instant::now();
         self.write_hello(connection, None);
@@ -202,7 +201,7 @@ impl Monitor {
         Ok(round_trip)
     }
 
-    /// Takes in what the server tells by itself, from `version` on, until it fails.
+    /// Receives the streamed replies, from `version` on, until an error.
     async fn stream(&self, connection: &mut Connection, mut version: TopologyVersion) -> Error {
         let patience = self
             .options()
@@ -228,7 +227,7 @@ impl Monitor {
         }
     }
 
-    /// The reply that came last on a connection.
+    /// The last reply on a connection.
     fn hello(&self, connection: &Connection) -> Result<HelloReply> {
         HelloReply::parse(connection.reply()?).map_err(|error| error.at(&self.address))
     }
@@ -238,7 +237,7 @@ impl Monitor {
         self.publisher.heartbeat(&self.address, awaited, connection.id(), server_connection_id)
     }
 
-    /// Tells how a heartbeat ended, and how long its round trip was if it was one.
+    /// Emits the end of a heartbeat, and adds its round-trip time if it has one.
     fn tell<'c, T>(
         &self,
         heartbeat: Heartbeat,
@@ -266,7 +265,7 @@ impl Monitor {
         }
     }
 
-    /// Writes a `hello`: one that waits for news if the topology version that is known is given.
+    /// Writes a `hello`. With the known topology version it is awaitable.
     fn write_hello(&self, connection: &mut Connection, known: Option<TopologyVersion>) {
         let has_server_api = self.options().server_api.is_some();
         let name = if connection.description().hello_ok || has_server_api {
@@ -285,13 +284,13 @@ impl Monitor {
             known.object_id(cstr!("processId"), version.process_id);
             known.i64(cstr!("counter"), version.counter);
             drop(known);
-            // Servers take no more than that many milliseconds, which are 24 days.
+            // Servers accept at most this number of milliseconds, about 24 days.
             let await_time = i32::try_from(self.heartbeat_freq().as_millis()).unwrap_or(i32::MAX);
             body.i64(cstr!("maxAwaitTimeMS"), await_time.into());
         });
     }
 
-    /// A check found `hello`; the numbered ones are over with it.
+    /// A check succeeded with `hello`. A numbered check ends.
     pub(super) fn succeeded(&self, check: Option<CheckNumber>, hello: HelloReply) {
         if let Some(deployment) = self.deployment.upgrade() {
             deployment.found(&self.server, hello, self.round_trip());
@@ -321,7 +320,7 @@ impl Monitor {
         }
     }
 
-    /// Whether the server is to tell of its changes by itself, if it can.
+    /// Whether the server should stream its changes, if it can.
     fn may_stream(&self) -> bool {
         match self.options().server_monitoring_mode() {
             ServerMonitoringMode::Stream => true,

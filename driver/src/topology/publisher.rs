@@ -41,12 +41,12 @@ struct EventQueue {
     closed: bool,
     /// The servers that have opened and not closed.
     watched: Vec<ServerAddress>,
-    /// Heartbeats that have started and not ended, all of servers that are watched.
+    /// The heartbeats in flight, all of monitored servers.
     beating: Vec<Beat>,
     next_beat: u64,
 }
 
-/// One heartbeat under way.
+/// One heartbeat in flight.
 struct Beat {
     number: u64,
     topology_id: ObjectId,
@@ -173,9 +173,8 @@ impl Beat {
 }
 
 impl Heartbeat {
-    /// The server has answered on a connection that it knows by `server_connection_id`.
-    /// `round_trip` is the time that counts as the distance; none for an answer that was
-    /// awaited.
+    /// The server has replied, on the connection with its id `server_connection_id`. `round_trip`
+    /// is the measured time; `None` for an awaitable check.
     pub(super) fn succeeded(
         mut self,
         reply: impl FnOnce() -> Document,
@@ -195,7 +194,7 @@ impl Heartbeat {
         });
     }
 
-    /// The server has not answered, or with an error.
+    /// The server has not replied, or with an error.
     pub(super) fn failed(mut self, failure: &Error) {
         self.end(|beat| beat.failed(failure.clone()));
     }
@@ -215,9 +214,7 @@ impl Heartbeat {
 impl Drop for Heartbeat {
     fn drop(&mut self) {
         self.end(|beat| {
-            beat.failed(Error::timeout(
-                "the check was interrupted: its connection was seen to fail",
-            ))
+            beat.failed(Error::timeout("the check was interrupted, because its connection failed"))
         });
     }
 }
@@ -248,8 +245,8 @@ mod tests {
         opening.description
     }
 
-    // On a random schedule: one event at a time, none lost, each thread's in its order, and a
-    // handler may cause more.
+    // On a random schedule: one event at a time, none lost, each thread's events in its order, and
+    // a handler can cause further events.
     #[test]
     fn events_are_delivered_one_at_a_time_and_in_order() {
         const THREADS: usize = 4;
@@ -339,7 +336,7 @@ mod tests {
         assert_eq!(received.load(Ordering::SeqCst), 3);
     }
 
-    // On a random schedule: monitors learn last that their server is watched no longer.
+    // On a random schedule: monitors are the last to learn that their server was closed.
     #[test]
     fn closed_server_has_no_events_and_every_heartbeat_ends() {
         const SERVERS: usize = 3;

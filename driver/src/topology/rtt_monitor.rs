@@ -1,10 +1,9 @@
-//! Asks a server that streams its changes, on a second connection: to measure round trips, and
-//! whenever somebody wants a check that starts now (specification "Server Monitoring", section
-//! "Measuring RTT").
+//! Checks a streaming server on a second connection, to measure round-trip times and to answer
+//! requests for a new check (specification "Server Monitoring", section "Measuring RTT").
 //!
-//! A stream tells of changes, not of distances; and what it says next was not asked for after the
-//! wish. Measuring alone never changes what is known of the server. A wanted check that fails ends
-//! the watch, and the next watch's first check answers the wish.
+//! The stream reports changes, but no round-trip times, and its next reply does not answer a
+//! request. A measurement alone never changes the server description. A requested check that fails
+//! ends the watch, and the first check of the next watch answers the request.
 
 use std::time::Instant;
 
@@ -50,7 +49,7 @@ impl Monitor {
         Instant::now().checked_add(self.heartbeat_freq()).map_or(Deadline::NEVER, Deadline::at)
     }
 
-    /// A check.
+    /// A requested check.
     async fn check(&self, opened: &mut Option<Connection>) -> Result<HelloReply> {
         match opened {
             Some(connection) => self.ask(connection).await,
@@ -62,7 +61,7 @@ impl Monitor {
         }
     }
 
-    /// A round trip that tells nothing else.
+    /// A measurement without other effects.
     async fn measure(&self, opened: &mut Option<Connection>) -> Result<()> {
         match opened {
             Some(connection) => self.ask_quietly(connection).await.map(drop),

@@ -1,4 +1,4 @@
-//! Which servers suit an operation (specification "Server Selection", section "Rules for server
+//! The servers that suit an operation (specification "Server Selection", section "Rules for server
 //! selection").
 //!
 //! Pure functions over a description. Servers are named by their position in it. The order of the
@@ -13,31 +13,31 @@ use crate::options::{ReadPreference, SelectionCriteria, ServerAddress, TagSet};
 use crate::types::ServerType;
 use crate::wire_version;
 
-/// By what the server of an operation is selected.
+/// The criteria of an operation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Criteria<'a> {
     asked: &'a SelectionCriteria,
-    /// The operation is an aggregation with `$out` or `$merge`.
+    /// Whether the operation is an aggregation with `$out` or `$merge`.
     writes: bool,
 }
 
 impl<'a> Criteria<'a> {
-    /// Those of an aggregation that writes. A secondary passes what it writes on to the primary
-    /// from 5.0 on.
+    /// The criteria of an aggregation that writes. Secondaries since 5.0 forward its writes to the
+    /// primary.
     pub(crate) fn of_writing_aggregate(asked: &'a SelectionCriteria) -> Self {
         Criteria { asked, writes: true }
     }
 
-    /// The criteria that count under `description`: for an aggregation that writes, the primary
-    /// while an available server is older than 5.0 (specification "CRUD", section "Read
-    /// preferences and server selection").
+    /// The effective criteria under `description`: for an aggregation that writes, the primary
+    /// while an available server is older than 5.0 (specification "CRUD", section "Read preferences
+    /// and server selection").
     pub(crate) fn under(self, description: &TopologyDescription) -> &'a SelectionCriteria {
         const PRIMARY: &SelectionCriteria =
             &SelectionCriteria::ReadPreference(ReadPreference::Primary);
         if self.is_overruled(description) { PRIMARY } else { self.asked }
     }
 
-    /// Whether the primary is selected in place of what was asked for.
+    /// Whether the primary overrides the requested criteria.
     pub(crate) fn is_overruled(self, description: &TopologyDescription) -> bool {
         let is_old = |server: &ServerDescription| {
             server.max_wire_version().is_some_and(|version| version < wire_version::V5_0)
@@ -52,13 +52,12 @@ impl<'a> From<&'a SelectionCriteria> for Criteria<'a> {
     }
 }
 
-/// What selection asks of the client's options.
+/// The options of the client for server selection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// How much slower than the fastest a server may answer.
+    /// The latency window.
     pub(crate) local_threshold: Duration,
-    /// How often servers are checked: by that much a secondary may lag more than it did at its
-    /// check.
+    /// The interval of checks. A secondary may lag by as much more than at its check.
     pub(crate) heartbeat_freq: Duration,
 }
 
@@ -97,7 +96,7 @@ pub(crate) fn suitable(
     by_criteria(description, criteria, all, heartbeat_freq)
 }
 
-/// Those of `candidates` whose average round-trip time is within `threshold` of the shortest.
+/// The `candidates` whose average round-trip time is within `threshold` of the lowest.
 pub(crate) fn in_latency_window(
     description: &TopologyDescription,
     mut candidates: Vec<usize>,
@@ -111,7 +110,7 @@ pub(crate) fn in_latency_window(
     candidates
 }
 
-/// The less busy of two that chance picks; the only one if there is one (section "operationCount").
+/// The less busy of two random candidates, or the only one (section "operationCount").
 pub(crate) fn less_busy(candidates: &[usize], operations: impl Fn(usize) -> u32) -> Option<usize> {
     match *candidates {
         [] => None,
@@ -193,7 +192,7 @@ fn by_read_preference(
     }
 }
 
-/// Section "maxStalenessSeconds": those that lag at most `limit` behind.
+/// Section "maxStalenessSeconds": the candidates that lag by at most `limit`.
 fn fresh_enough(
     description: &TopologyDescription,
     candidates: Vec<usize>,
@@ -211,8 +210,8 @@ fn fresh_enough(
     candidates.into_iter().filter(fresh).collect()
 }
 
-/// How many milliseconds a secondary was behind when it was last checked, as far as can be known;
-/// less than zero for clocks that disagree.
+/// The estimated lag of a secondary at its last check, in milliseconds. Negative if the clocks
+/// differ.
 fn staleness(description: &TopologyDescription, secondary: &ServerDescription) -> Option<i64> {
     let written =
         |server: &ServerDescription| server.last_write_date().map(|date| date.timestamp_millis());
@@ -234,7 +233,7 @@ fn staleness(description: &TopologyDescription, secondary: &ServerDescription) -
     }
 }
 
-/// Section "tag_sets": those that carry the first set that any of them carries.
+/// Section "tag_sets": the candidates that match the first set with any match.
 fn first_matching_tags(
     description: &TopologyDescription,
     candidates: Vec<usize>,
@@ -268,7 +267,7 @@ mod tests {
     use crate::options::ReadPreferenceOptions;
 
     #[test]
-    fn the_longest_heartbeat_frequency_overflows_nothing() {
+    fn longest_heartbeat_frequency_does_not_overflow() {
         let options = ReadPreferenceOptions::builder().max_staleness(Duration::MAX).build();
         let preference = ReadPreference::nearest(options);
         preference.validate(Duration::MAX).unwrap();
@@ -283,7 +282,7 @@ mod tests {
             ServerDescription::checked(address, hello, RoundTrip::default(), Instant::now());
         let description = TopologyDescription::of(TopologyType::ReplicaSetNoPrimary, vec![server]);
         let found = suitable(&description, &preference.into(), &[], Duration::MAX);
-        assert_eq!(found, [0], "as fresh as can be asked for");
+        assert_eq!(found, [0], "fresh enough for any limit");
     }
 
     /// Specification "CRUD", section "Read preferences and server selection".
@@ -312,14 +311,14 @@ mod tests {
     }
 
     #[test]
-    fn of_two_the_less_busy_is_taken_and_a_tie_falls_to_either() {
+    fn less_busy_of_two_is_selected_and_ties_are_random() {
         let busy = [3, 1, 2];
         for _ in 0..200 {
             assert_eq!(less_busy(&[0, 1], |i| busy[i]), Some(1));
             assert_ne!(
                 less_busy(&[0, 1, 2], |i| busy[i]),
                 Some(0),
-                "the busiest of three is never the less busy of two"
+                "the busiest of three is never selected"
             );
         }
         let mut seen = [false; 3];

@@ -1,4 +1,4 @@
-//! One server as operations use it: its address, its pool, its load, its checks.
+//! A server with its address, pool, load and checks.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -10,8 +10,7 @@ use super::deployment::Deployment;
 use crate::options::ServerAddress;
 use crate::pool::Pool;
 
-/// A server of the current deployment. It outlives the snapshot it hangs in as long as operations
-/// use it.
+/// A server of the deployment. It outlives its snapshot while operations use it.
 pub(crate) struct Server {
     address: ServerAddress,
     pool: Pool,
@@ -36,23 +35,23 @@ impl Server {
         &self.checks
     }
 
-    /// How many operations are running on the server (specification "Server Selection", section
+    /// The number of running operations on the server (specification "Server Selection", section
     /// "operationCount").
     pub(crate) fn operations(&self) -> u32 {
         self.operations.load(Ordering::Relaxed)
     }
 
-    /// The server has left the deployment: its checks end, and its pool opens nothing any more.
+    /// Closes the server after its removal: its checks end, and its pool closes.
     pub(super) fn close(&self) {
         self.checks.close();
         self.pool.close();
     }
 }
 
-/// A server chosen for one operation, which counts as running on it until this is dropped.
+/// A server selected for one operation. The operation counts as running until this is dropped.
 pub(crate) struct Selected {
     server: Arc<Server>,
-    /// It was selected as the primary, in place of what was asked for.
+    /// Whether the primary was selected instead of the requested criteria.
     overruled: bool,
     /// The minimum round-trip time in the snapshot that it was selected from, if it was.
     minimum_round_trip: Option<Duration>,
@@ -73,8 +72,8 @@ impl Selected {
         Selected { server, overruled, minimum_round_trip }
     }
 
-    /// Whether it was selected as the primary, in place of what was asked for. No read preference
-    /// is sent then.
+    /// Whether the primary was selected instead of the requested criteria. Then no read preference
+    /// is sent.
     pub(crate) fn is_overruled(&self) -> bool {
         self.overruled
     }

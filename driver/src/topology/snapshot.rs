@@ -1,8 +1,7 @@
-//! What hangs in the nest: the description, the servers themselves, and which of them the common
-//! read preferences select.
+//! The snapshot in the nest: the description, the servers, and the precomputed selections of common
+//! read preferences.
 //!
-//! Selection without tags, staleness or servers to avoid is a look at a list that was made together
-//! with the snapshot.
+//! Selection without tags, staleness or deprioritized servers only reads a precomputed list.
 
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use crate::error::Result;
 use crate::options::{ReadPreference, SelectionCriteria, ServerAddress};
 use crate::types::ServerType;
 
-/// One state of the deployment. Never edited: news make another.
+/// One immutable state of the deployment.
 pub(crate) struct Topology {
     description: Arc<TopologyDescription>,
     /// In the order of the description.
@@ -25,7 +24,7 @@ pub(crate) struct Topology {
 
 const MODES: usize = 5;
 
-/// The place of a preference's mode among the precomputed windows.
+/// The index of a mode in the precomputed windows.
 fn mode(preference: &ReadPreference) -> usize {
     match preference {
         ReadPreference::Primary => 0,
@@ -37,7 +36,7 @@ fn mode(preference: &ReadPreference) -> usize {
 }
 
 impl Topology {
-    /// A snapshot of `description`, whose servers are `servers` in the same order.
+    /// A snapshot of `description` with `servers` in the same order.
     pub(super) fn new(
         description: Arc<TopologyDescription>,
         servers: Vec<Arc<Server>>,
@@ -69,22 +68,22 @@ impl Topology {
         self.servers.iter().find(|server| server.address() == address)
     }
 
-    /// Whether this very server, and not another at its address, belongs to the deployment.
+    /// Whether this server, and not another at its address, belongs to the deployment.
     pub(super) fn has(&self, server: &Server) -> bool {
         self.servers.iter().any(|known| std::ptr::eq(&**known, server))
     }
 
-    /// What is known of the role of this very server; none where it has left the deployment.
+    /// The type of this server. None if it has left the deployment.
     pub(super) fn server_type(&self, server: &Server) -> Option<ServerType> {
         let known = self.description.server(server.address())?;
         self.has(server).then(|| known.server_type())
     }
 
-    /// The server that an operation goes to, if one suits it.
+    /// Selects a server for an operation, if one is suitable.
     ///
     /// # Errors
-    /// `IncompatibleServer` as long as one of the servers is too old or too new for this driver;
-    /// `InvalidArgument` for a max staleness that is too small for the heartbeat frequency.
+    /// `IncompatibleServer` while one of the servers is too old or too new for this driver;
+    /// `InvalidArgument` if the max staleness is too small for the heartbeat frequency.
     pub(super) fn select(
         &self,
         criteria: Criteria<'_>,
@@ -120,7 +119,7 @@ impl Topology {
         }))
     }
 
-    /// Whether this very server is among those that suit `criteria`.
+    /// Whether this server is suitable for `criteria`.
     pub(super) fn selects(&self, server: &Server, criteria: Criteria<'_>) -> bool {
         selection::select(&self.description, criteria.under(&self.description), &[], self.limits)
             .into_iter()

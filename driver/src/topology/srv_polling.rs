@@ -1,10 +1,9 @@
-//! Asks the name service again for the hosts of a `mongodb+srv` name, for as long as they may be
-//! routers (specification "Polling SRV Records for mongos Discovery").
+//! Polls the SRV records of a `mongodb+srv` name while its hosts may be mongos routers
+//! (specification "Polling SRV Records for mongos Discovery").
 //!
-//! The servers of a replica set tell of each other; routers do not, so only the name service knows
-//! of new ones. It is asked again when its last answer no longer holds, and at the earliest after a
-//! minute; while it has no good answer, as often as servers are checked. Whatever goes wrong
-//! changes nothing.
+//! The members of a replica set report each other, but routers do not, so only DNS has new ones.
+//! The records are polled when they expire, at the earliest after a minute, or at the interval of
+//! server checks after an invalid answer. An error changes nothing.
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Weak};
@@ -21,10 +20,10 @@ use crate::rt::Runtime;
 use crate::uri::dns::{self, Question};
 use crate::uri::srv::{self, Records};
 
-/// The name service is not asked more often.
+/// The minimum interval of polling.
 const SHORTEST: Duration = Duration::from_secs(60);
 
-/// Starts to ask, in the background, if the client's hosts come from the name service.
+/// Starts polling in the background if the client's hosts are from SRV records.
 pub(super) fn start(
     deployment: Weak<Deployment>,
     options: &ClientOptions,
@@ -64,8 +63,7 @@ pub(super) fn may_change(topology_type: TopologyType) -> bool {
 }
 
 impl Deployment {
-    /// Takes in an answer of the name service about `name`. Gives back when to ask again, unless
-    /// there is no point in it.
+    /// Applies the records of `name`. Returns the time of the next poll, or `None` if polling ends.
     fn rescanned(
         &self,
         name: &str,
@@ -124,7 +122,7 @@ mod tests {
 
     /// The prose tests 1 to 4 and 11 to 13 of the specification.
     #[test]
-    fn hosts_come_and_go_and_stay_within_the_limit() {
+    fn hosts_are_added_and_removed_within_the_limit() {
         for (max_hosts, found, expected) in [
             (0, &[27017, 27018, 27019][..], &[27017, 27018, 27019][..]),
             (0, &[27017], &[27017]),
@@ -143,9 +141,9 @@ mod tests {
         assert!(found.len() == 2 && found[0] == 27017, "{found:?}");
     }
 
-    /// The prose tests 5 to 8: no good answer changes nothing.
+    /// The prose tests 5 to 8: invalid answers change nothing.
     #[test]
-    fn bad_answers_change_nothing() {
+    fn invalid_answers_change_nothing() {
         let foreign =
             Records { hosts: vec![("localhost.evil.com".to_owned(), 1)], texts: Vec::new() };
         for answer in [
@@ -162,15 +160,11 @@ mod tests {
         let (mut mixed, holds) = records(&[27018]).unwrap();
         mixed.hosts.push(("localhost.evil.com".to_owned(), 27019));
         let _ = deployment.rescanned(NAME, Ok((mixed, holds)));
-        assert_eq!(
-            ports(&deployment),
-            [27018],
-            "the foreign host is left out, the others are taken"
-        );
+        assert_eq!(ports(&deployment), [27018], "the foreign host is ignored, the others are used");
     }
 
     #[test]
-    fn nobody_asks_for_the_members_of_a_replica_set() {
+    fn replica_sets_are_not_polled() {
         let options =
             ClientOptions { repl_set_name: Some("rs".into()), ..ClientOptions::default() };
         let set =

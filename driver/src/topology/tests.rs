@@ -1,4 +1,4 @@
-//! Deployments of real servers, seen from inside, on both APIs.
+//! Deployments of real servers, on both APIs.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::options::{ClientOptions, ConnectionString, ReadPreference, ServerAddr
 use crate::rt::{Runtime, block_on};
 use crate::types::ServerType;
 
-/// Runs a test once over tokio and once on a blocking thread.
+/// Runs a test once on tokio and once on a blocking thread.
 macro_rules! on_both_apis {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         mod $name {
@@ -38,21 +38,21 @@ macro_rules! on_both_apis {
 }
 
 on_both_apis! {
-    a_standalone_is_found_and_serves_everything;
-    a_whole_set_is_discovered_from_one_member;
-    a_new_primary_is_found_when_the_old_one_is_killed;
+    standalone_is_discovered_and_serves_all_operations;
+    set_is_discovered_from_one_member;
+    new_primary_is_found_after_the_old_one_is_killed;
     many_requests_cause_at_most_two_checks;
-    a_refresh_is_answered_by_a_check_that_started_after_it;
-    a_refresh_reaches_servers_that_are_polled;
-    monitors_survive_a_server_that_comes_and_goes_and_end_with_their_client;
-    what_holds_no_data_is_never_selected;
-    a_set_of_another_name_is_named_in_the_error;
-    an_unreachable_server_is_named_once_in_the_error;
+    refresh_is_answered_by_a_later_check;
+    refresh_reaches_polled_servers;
+    monitors_survive_server_restarts_and_end_with_the_client;
+    members_without_readable_data_are_never_selected;
+    error_names_a_set_of_another_name;
+    error_names_an_unreachable_server_once;
     direct_server_that_the_predicate_refuses_is_named;
-    try_once_gives_up_after_one_more_check;
+    try_once_fails_after_one_more_check;
     selection_ends_when_the_client_is_shut_down;
     servers_report_a_stepdown_themselves;
-    a_handshake_that_is_refused_tells_of_its_server;
+    failed_handshake_marks_its_server;
 }
 
 type Events = Arc<Mutex<Vec<SdamEvent>>>;
@@ -61,7 +61,7 @@ fn options(uri: &str) -> ClientOptions {
     ConnectionString::parse(uri).unwrap().options
 }
 
-/// A deployment and the events that it tells.
+/// A deployment and its recorded events.
 fn watched(mut options: ClientOptions, runtime: Runtime) -> (Arc<Deployment>, Events) {
     let events = Events::default();
     let sink = Arc::clone(&events);
@@ -74,7 +74,7 @@ fn open(uri: &str, runtime: Runtime) -> Arc<Deployment> {
     Deployment::open(Arc::new(options(uri)), runtime).unwrap()
 }
 
-/// A time by which everything here has long happened.
+/// A deadline far beyond any step of these tests.
 fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(30))
 }
@@ -83,14 +83,13 @@ async fn select(deployment: &Deployment, preference: ReadPreference) -> Result<S
     deployment.select(&preference.into(), &[], soon()).await
 }
 
-/// How many checks of the server at `host` have started, those not counted that wait for the server
-/// to have news.
+/// The number of started checks of the server at `host`, without awaitable ones.
 fn checks(events: &Events, host: &str) -> usize {
     let started = |event: &&SdamEvent| matches!(event, SdamEvent::ServerHeartbeatStarted(e) if !e.awaited && e.server_address.to_string() == host);
     events.lock().unwrap().iter().filter(started).count()
 }
 
-/// Waits until the current snapshot is as `wanted`.
+/// Waits for a snapshot with the wanted state.
 async fn until(deployment: &Deployment, wanted: impl Fn(&TopologyDescription) -> bool) {
     let runtime = deployment.runtime().clone();
     let reached = async {
@@ -106,7 +105,7 @@ async fn until(deployment: &Deployment, wanted: impl Fn(&TopologyDescription) ->
     assert!(reached.is_ok(), "what is known stays {}", deployment.description());
 }
 
-/// Waits until `wanted`, which nothing tells about, is true.
+/// Waits for a condition that has no notification.
 async fn eventually(runtime: &Runtime, wanted: impl Fn() -> bool) {
     let deadline = Deadline::after(Duration::from_secs(60));
     while !wanted() {
@@ -118,7 +117,7 @@ async fn eventually(runtime: &Runtime, wanted: impl Fn() -> bool) {
 mod cases {
     use super::*;
 
-    pub(super) async fn a_standalone_is_found_and_serves_everything(runtime: Runtime) {
+    pub(super) async fn standalone_is_discovered_and_serves_all_operations(runtime: Runtime) {
         let server = Standalone::start().unwrap();
         let deployment = open(&server.uri(), runtime);
         for preference in [
@@ -132,7 +131,7 @@ mod cases {
         assert_eq!(deployment.description().topology_type(), TopologyType::Single);
     }
 
-    pub(super) async fn a_whole_set_is_discovered_from_one_member(runtime: Runtime) {
+    pub(super) async fn set_is_discovered_from_one_member(runtime: Runtime) {
         let set = ReplicaSet::start(3).unwrap();
         let seed = set.host(set.secondaries()[0]).unwrap();
         let deployment = open(&format!("mongodb://{seed}/?replicaSet={}", set.name()), runtime);
@@ -151,8 +150,8 @@ mod cases {
         assert_eq!((primary.operations(), secondary.operations()), (1, 1));
     }
 
-    // An operation that waits for a primary gets the next one. Only the monitors look for it.
-    pub(super) async fn a_new_primary_is_found_when_the_old_one_is_killed(runtime: Runtime) {
+    // An operation that waits for a primary gets the next one. Only the monitors check for it.
+    pub(super) async fn new_primary_is_found_after_the_old_one_is_killed(runtime: Runtime) {
         let set = ReplicaSet::start(3).unwrap();
         let mut options = options(&set.uri());
         options.heartbeat_freq = Some(Duration::from_millis(500));
@@ -168,7 +167,7 @@ mod cases {
             .await;
     }
 
-    // The servers themselves count the checks.
+    // The servers count the checks.
     pub(super) async fn many_requests_cause_at_most_two_checks(runtime: Runtime) {
         let set = ReplicaSet::start(3).unwrap();
         let (deployment, events) = watched(options(&set.uri()), runtime);
@@ -188,8 +187,8 @@ mod cases {
         }
     }
 
-    // A check that is already running does not answer a later request.
-    pub(super) async fn a_refresh_is_answered_by_a_check_that_started_after_it(runtime: Runtime) {
+    // A running check does not answer a later request.
+    pub(super) async fn refresh_is_answered_by_a_later_check(runtime: Runtime) {
         let server = Standalone::start().unwrap();
         let proxy = Proxy::start(&server.host()).unwrap();
         let mut options =
@@ -199,7 +198,7 @@ mod cases {
         let host = proxy.host();
         let (deployment, events) = watched(options, runtime.clone());
         select(&deployment, ReadPreference::Primary).await.unwrap();
-        // Hold back the answer of one check, and ask while it is under way.
+        // Delays the reply of one check, and requests another meanwhile.
         proxy.set(Direction::ToClient, Fault::Delay(Duration::from_millis(300)));
         let before = checks(&events, &host);
         deployment.schedule_refresh();
@@ -209,7 +208,7 @@ mod cases {
         assert!(checks(&events, &host) > running, "the check that was under way has answered");
     }
 
-    pub(super) async fn a_refresh_reaches_servers_that_are_polled(runtime: Runtime) {
+    pub(super) async fn refresh_reaches_polled_servers(runtime: Runtime) {
         let set = ReplicaSet::start(3).unwrap();
         let mut options = options(&set.uri());
         options.server_monitoring_mode = Some(crate::options::ServerMonitoringMode::Poll);
@@ -217,17 +216,14 @@ mod cases {
         select(&deployment, ReadPreference::Primary).await.unwrap();
         set.step_down().unwrap();
         let new = set.wait_for_primary().unwrap();
-        // The heartbeat frequency is 10 s: without the refresh the new primary would not be known
-        // yet.
+        // The heartbeat frequency is 10 s, so only the refresh can have found the new primary.
         deployment.wait_for_refresh(soon()).await.unwrap();
         let primary =
             deployment.description().primary().map(|primary| primary.address().to_string());
         assert_eq!(primary, Some(set.host(new).unwrap()));
     }
 
-    pub(super) async fn monitors_survive_a_server_that_comes_and_goes_and_end_with_their_client(
-        runtime: Runtime,
-    ) {
+    pub(super) async fn monitors_survive_server_restarts_and_end_with_the_client(runtime: Runtime) {
         let server = Standalone::start().unwrap();
         let connections = || {
             let status = server.admin(doc! { "serverStatus": 1 }).unwrap();
@@ -255,8 +251,8 @@ mod cases {
         eventually(&runtime, || connections() <= without).await;
     }
 
-    // The description lists arbiters, hidden and recovering members, but no read selects them.
-    pub(super) async fn what_holds_no_data_is_never_selected(runtime: Runtime) {
+    // The description contains arbiters, hidden and recovering members, but no read selects them.
+    pub(super) async fn members_without_readable_data_are_never_selected(runtime: Runtime) {
         let set = ReplicaSet::builder()
             .member(Member::new())
             .member(Member::new())
@@ -303,7 +299,7 @@ mod cases {
         set.admin(secondary, doc! { "replSetMaintenance": 0 }).unwrap();
     }
 
-    pub(super) async fn a_set_of_another_name_is_named_in_the_error(runtime: Runtime) {
+    pub(super) async fn error_names_a_set_of_another_name(runtime: Runtime) {
         let set = ReplicaSet::start(1).unwrap();
         let uri =
             format!("mongodb://{}/?replicaSet=other&directConnection=true", set.host(0).unwrap());
@@ -317,7 +313,7 @@ mod cases {
         for named in ["\"other\"", set.name(), "replicaSet"] {
             assert!(error.to_string().contains(named), "{named} is not named: {error}");
         }
-        // What ended the wait is named, with what it was set to.
+        // The error names the option that ended the wait, with its value.
         assert!(error.to_string().contains("within serverSelectionTimeoutMS (2000 ms)"), "{error}");
         let narrow = Deadline::after(Duration::from_millis(50));
         let error =
@@ -325,8 +321,8 @@ mod cases {
         assert!(error.to_string().contains("within the operation's timeoutMS"), "{error}");
     }
 
-    pub(super) async fn an_unreachable_server_is_named_once_in_the_error(runtime: Runtime) {
-        // Nothing listens there: the reserved port 1 of this machine.
+    pub(super) async fn error_names_an_unreachable_server_once(runtime: Runtime) {
+        // Port 1 of this machine is reserved and has no listener.
         let mut options = options("mongodb://127.0.0.1:1");
         options.server_selection_timeout = Some(Duration::from_millis(500));
         let deployment = Deployment::open(Arc::new(options), runtime).unwrap();
@@ -351,7 +347,7 @@ mod cases {
     }
 
     // "I don't know who the primary is, and I'm not going to wait."
-    pub(super) async fn try_once_gives_up_after_one_more_check(runtime: Runtime) {
+    pub(super) async fn try_once_fails_after_one_more_check(runtime: Runtime) {
         let set = ReplicaSet::builder()
             .member(Member::new())
             .member(Member::new().priority(0.0))
@@ -361,7 +357,7 @@ mod cases {
         options.server_selection_try_once = Some(true);
         options.server_selection_timeout = Some(Duration::from_secs(600));
         let deployment = Deployment::open(Arc::new(options), runtime).unwrap();
-        // What is not known yet is looked for once.
+        // An unknown server is checked once.
         let found =
             deployment.select(&ReadPreference::secondary(None).into(), &[], Deadline::NEVER).await;
         assert!(found.is_ok());
@@ -378,12 +374,12 @@ mod cases {
     }
 
     pub(super) async fn selection_ends_when_the_client_is_shut_down(runtime: Runtime) {
-        // Nothing listens there: the reserved port 1 of this machine.
+        // Port 1 of this machine is reserved and has no listener.
         let (deployment, events) =
             watched(options("mongodb://127.0.0.1:1/?replicaSet=rs"), runtime.clone());
         let waiting = Arc::clone(&deployment);
         runtime.spawn(async move {
-            // Once somebody waits for the snapshot to change, nothing is left but to wait.
+            // The snapshot has a waiter, so selection is waiting.
             waiting.shutdown();
         });
         let error = deployment
@@ -392,7 +388,7 @@ mod cases {
             .err()
             .unwrap();
         assert!(matches!(error.kind(), ErrorKind::Shutdown), "{error}");
-        // Whoever shuts down tells of it; that may take a moment longer.
+        // The thread of the shutdown emits it, which may take a moment longer.
         let closed =
             |event: Option<&SdamEvent>| matches!(event, Some(SdamEvent::TopologyClosed(_)));
         eventually(&runtime, || closed(events.lock().unwrap().last())).await;
@@ -425,13 +421,13 @@ mod cases {
             .await;
     }
 
-    pub(super) async fn a_handshake_that_is_refused_tells_of_its_server(runtime: Runtime) {
+    pub(super) async fn failed_handshake_marks_its_server(runtime: Runtime) {
         let server = Standalone::start().unwrap();
         let mut options = options(&server.uri());
         options.heartbeat_freq = Some(Duration::from_secs(3600));
         let (deployment, events) = watched(options, runtime.clone());
         let selected = select(&deployment, ReadPreference::Primary).await.unwrap();
-        // Once the monitor listens for an hour, the fault meets the pool's handshake.
+        // Once the monitor waits for its stream, the fail point matches the pool's handshake.
         eventually(&runtime, || {
             let status = server.admin(doc! { "serverStatus": 1 }).unwrap();
             let connections = status.get_document("connections").unwrap();

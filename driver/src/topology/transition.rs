@@ -18,7 +18,7 @@ use crate::types::{ServerAddress, ServerType};
 #[derive(Debug)]
 pub(super) struct Transition {
     pub(super) description: Arc<TopologyDescription>,
-    /// What happens to the pool of the server that the news was about.
+    /// The change of the pool of the server that the news is about.
     pub(super) pool: Option<(ServerAddress, PoolChange)>,
     /// In the order in which listeners receive them.
     pub(super) events: Vec<SdamEvent>,
@@ -30,7 +30,7 @@ pub(super) struct Transition {
     pub(super) unknown_after_election: Vec<ServerAddress>,
 }
 
-/// What news of a server means for its pool.
+/// The effect of news of a server on its pool.
 #[derive(Debug)]
 pub(super) enum PoolChange {
     Keep,
@@ -70,8 +70,7 @@ impl Transition {
         }
     }
 
-    /// What `news` of a server changes, and what it means for the server's pool. None where the
-    /// news is ignored.
+    /// The effects of `news` of a server. None if the news is ignored.
     pub(super) fn by_news(
         old: &Arc<TopologyDescription>,
         news: ServerDescription,
@@ -265,7 +264,7 @@ mod tests {
         let transition = step(&old, primary("b", 2));
         assert_eq!(transition.stale_primaries, []);
         assert_eq!(transition.unknown_after_election, [address("a")]);
-        // What is heard of the new primary again is no election.
+        // Repeated news of the new primary is not an election.
         assert_eq!(step(&transition.description, primary("b", 2)).unknown_after_election, []);
     }
 

@@ -1,9 +1,8 @@
-//! What news about one server changes in the snapshot of the deployment.
+//! The effect of a new server description on the topology description.
 //!
-//! [`updated`] is a pure function of the old description and the news: the table of the
-//! specification "Server Discovery And Monitoring", section "TopologyType table", and one function
-//! for each of its actions. It neither asks the clock nor talks to anybody; whoever calls it
-//! compares the two descriptions to see which servers came and went.
+//! [`updated`] is a pure function of both: the table of the specification "Server Discovery And
+//! Monitoring", section "TopologyType table", with one function per action. It uses no clock and no
+//! I/O. The caller compares the descriptions to find added and removed servers.
 
 use std::sync::Arc;
 
@@ -16,11 +15,11 @@ use crate::options::ServerAddress;
 use crate::types::{ServerType, TopologyVersion};
 use crate::wire_version;
 
-/// Of how many servers it is remembered why they are left out.
+/// The number of removed servers whose reasons are kept.
 const REASONS: usize = 8;
 
-/// The description after `news`, or none when they are to be ignored: they are about a server that
-/// has been removed, or older than what is known.
+/// The description after `news`. `None` if they are to be ignored, because their server was
+/// removed, or they are older than the known state.
 pub(crate) fn updated(
     old: &TopologyDescription,
     news: ServerDescription,
@@ -42,9 +41,9 @@ pub(crate) fn updated(
     Some(new)
 }
 
-/// The description after the name service gave `addresses`: servers that are not among them are
-/// removed, and those that are not known yet added, at random up to `max_hosts` in all; 0: all
-/// (specification "Polling SRV Records for mongos Discovery").
+/// The description with the hosts of the SRV records. Servers that are not in `addresses` are
+/// removed. New ones are added at random, up to `max_hosts` in all; 0 means all (specification
+/// "Polling SRV Records for mongos Discovery").
 #[cfg(feature = "dns")]
 pub(super) fn resolved(
     old: &TopologyDescription,
@@ -69,8 +68,7 @@ pub(super) fn resolved(
 }
 
 impl TopologyDescription {
-    /// Puts the news in the place of what was known; gives back what is to be looked at from now
-    /// on.
+    /// Replaces the description of the server. Returns the effective one.
     fn replace(&mut self, news: ServerDescription) -> Arc<ServerDescription> {
         let news = Arc::new(match self.topology_type {
             TopologyType::Single => self.verify_set_name(news),
@@ -116,7 +114,7 @@ impl TopologyDescription {
 
     fn update_sharded(&mut self, news: &ServerDescription) {
         if !matches!(news.server_type, ServerType::Mongos | ServerType::Unknown) {
-            self.leave_out(&news.address, "it is no mongos, as the other servers are");
+            self.leave_out(&news.address, "it is not a mongos like the other servers");
         }
     }
 
@@ -190,8 +188,7 @@ impl TopologyDescription {
         self.check_if_has_primary();
     }
 
-    /// Takes the set's name from the first member that has one; false when the member belongs to
-    /// another set.
+    /// Adopts the set name of the first member. Returns false if the member belongs to another set.
     fn adopt_set_name(&mut self, news: &ServerDescription) -> bool {
         match &self.set_name {
             Some(known) => news.replica_set_name() == Some(known),
@@ -202,8 +199,8 @@ impl TopologyDescription {
         }
     }
 
-    /// Whether a newer primary has been seen; if not, this one's election becomes the measure
-    /// (section "Using electionId and setVersion to detect stale primaries").
+    /// Whether a newer primary is known. If not, records this primary's election (section "Using
+    /// electionId and setVersion to detect stale primaries").
     fn is_stale_primary(&mut self, news: &ServerDescription) -> bool {
         let (election_id, set_version) = (news.election_id(), news.replica_set_version());
         // From 6.0 on elections are ordered by `electionId` before `setVersion`.
@@ -214,7 +211,7 @@ impl TopologyDescription {
         }
     }
 
-    /// The order of MongoDB 6.0 and later; what is absent is less than anything.
+    /// The order of MongoDB 6.0 and later. A missing value is the lowest.
     fn is_behind_by_election(
         &mut self,
         election_id: Option<ObjectId>,
@@ -228,7 +225,7 @@ impl TopologyDescription {
         stale
     }
 
-    /// The order before MongoDB 6.0; only primaries that report both can be compared.
+    /// The order before MongoDB 6.0. Only primaries with both values are compared.
     fn is_behind_by_set_version(
         &mut self,
         election_id: Option<ObjectId>,
@@ -274,7 +271,7 @@ impl TopologyDescription {
         }
     }
 
-    /// Makes a server unknown for a reason that no check gave.
+    /// Makes a server unknown without a check.
     fn forget(&mut self, address: &ServerAddress, why: &str) {
         if let Some(server) = self.servers.iter_mut().find(|server| server.address == *address) {
             *server = Arc::new(ServerDescription {
@@ -303,7 +300,7 @@ impl TopologyDescription {
         for stranger in strangers {
             self.leave_out(
                 &stranger,
-                format!("it is not among the members that the primary {} names", news.address),
+                format!("it is not a member according to the primary {}", news.address),
             );
         }
     }
@@ -324,18 +321,18 @@ impl TopologyDescription {
         self.left_out.push((address.clone(), why.into()));
     }
 
-    /// Leaves out what does not belong to the set.
+    /// Removes a server that is not a member of the set.
     fn leave_out_stranger(&mut self, news: &ServerDescription) {
         let why = match self.set_name.as_deref() {
             Some(wanted) => other_set(news, wanted),
-            None => "it belongs to no replica set, as other servers do".to_owned(),
+            None => "it is not a member of a replica set like the other servers".to_owned(),
         };
         self.leave_out(&news.address, why);
     }
 
-    /// Leaves out a member under an address that is not its own.
+    /// Removes a member with an address that is not its own.
     fn leave_out_misnamed(&mut self, news: &ServerDescription, me: &ServerAddress) {
-        self.leave_out(&news.address, format!("the set knows it as {me}"));
+        self.leave_out(&news.address, format!("its address in the set is {me}"));
     }
 
     /// Section "checkIfHasPrimary".
@@ -347,12 +344,12 @@ impl TopologyDescription {
     }
 }
 
-/// The address by which the member knows itself, if the client knows it by another.
+/// The member's own address, if it differs from the client's.
 fn other_name(news: &ServerDescription) -> Option<&ServerAddress> {
     news.me().filter(|me| **me != news.address)
 }
 
-/// Why a server is not one of the set `wanted`.
+/// The reason why a server is not in the set `wanted`.
 fn other_set(news: &ServerDescription, wanted: &str) -> String {
     match news.replica_set_name() {
         Some(found) => {

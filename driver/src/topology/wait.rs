@@ -1,8 +1,7 @@
-//! Waiting until some server suits an operation.
+//! Waits for a suitable server.
 //!
-//! Only the monitors look for servers. Who waits here asks them to try again, sleeps until the
-//! snapshot it looked at is superseded, and looks once more; however many wait, the servers see no
-//! more checks than one waiter would cause.
+//! Only the monitors check servers. A waiter wakes them, waits until its snapshot is replaced, and
+//! tries again. Any number of waiters causes no more checks than one.
 
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::options::{ReadPreference, SelectionCriteria, ServerAddress};
 use crate::types::ServerType;
 
-/// As [`Deployment::select`], after a first look found nothing.
+/// As [`Deployment::select`], after the first attempt failed.
 pub(super) async fn until_selected(
     deployment: &Deployment,
     criteria: Criteria<'_>,
@@ -51,7 +50,7 @@ pub(super) async fn until_selected(
         let over = deployment.runtime().timeout(deadline, waited).await.is_err();
         let given_up = over || (try_once && asked.is_answered(&deployment.snapshot()));
         if given_up {
-            // What came in at the last moment still counts.
+            // A change at the last moment still counts.
             let topology = deployment.snapshot();
             return match topology.select(criteria, deprioritized)? {
                 Some(selected) => Ok(selected),
@@ -70,13 +69,13 @@ pub(super) async fn until_selected(
     }
 }
 
-/// Which checks were asked for.
+/// The requested checks.
 #[derive(Default)]
 struct Asked(Vec<(Arc<Server>, CheckNumber)>);
 
 impl Asked {
-    /// Has the monitors that are resting try again; where the next check is the last, has every
-    /// server checked once.
+    /// Wakes the waiting monitors. If there is only one more check, requests a check of every
+    /// server.
     fn ask(&mut self, topology: &Topology, try_once: bool) {
         for server in topology.servers() {
             if !try_once {
@@ -87,14 +86,14 @@ impl Asked {
         }
     }
 
-    /// Waits for the first check of each server that started after it was asked.
+    /// Waits for the requested check of each server.
     async fn all_answered(&self) {
         for (server, check) in &self.0 {
             server.checks().ended(*check).await;
         }
     }
 
-    /// Whether each server of the snapshot has been checked since it was asked.
+    /// Whether each server of the snapshot was checked since the request.
     fn is_answered(&self, topology: &Topology) -> bool {
         topology.servers().iter().all(|server| {
             self.0.iter().any(|(known, check)| {

@@ -1,14 +1,14 @@
-//! What a connection pool has at one moment.
+//! The metrics of a connection pool.
 
 use super::ServerAddress;
 
-/// What a connection pool has at one moment.
+/// The metrics of a connection pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolMetrics {
     /// The server.
     pub address: ServerAddress,
-    /// How often the pool was cleared.
+    /// The number of times the pool was cleared.
     pub generation: u32,
     /// The connections that operations and requests hold.
     pub in_use: u32,

@@ -79,7 +79,7 @@ impl<T: Serialize + ?Sized> Serialize for Raw<'_, T> {
     }
 }
 
-/// What bytes are that a value is written as.
+/// The meaning of the bytes that a value is serialized as.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Bytes {
     Binary,

@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Write as _};
 use bson::RawDocument;
 use serde::ser::{Error as _, Impossible, Serialize, SerializeMap, SerializeStruct, Serializer};
 
-/// What a value begins with.
+/// The beginning of a serialized value.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Beginning {
     /// A key that begins with `$`.
@@ -19,7 +19,7 @@ pub(crate) enum Beginning {
     Unknown,
 }
 
-/// What `value` begins with.
+/// The beginning of `value`.
 pub(crate) fn beginning<T: Serialize + ?Sized>(value: &T) -> Beginning {
     match value.serialize(Probe) {
         Ok(beginning) | Err(Ended(Some(beginning))) => beginning,

@@ -298,7 +298,7 @@ fn collection_operations_refuse_bad_input_unsent<F: Api>() {
         assert!(message.contains(says), "{message}");
     }
     assert!(observed.names().is_empty(), "nothing is sent");
-    // What servers refuse by themselves is theirs to explain.
+    // The server explains the options that it refuses.
     let error = F::end(create("c").size(4096)).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Command(_)), "{error}");
 }

@@ -1,4 +1,4 @@
-//! What cursors give, and how.
+//! The documents and batches of cursors.
 
 use driver::bson::{Document, doc};
 use driver::collection::Collection;

@@ -79,17 +79,17 @@ impl<F: Api> Observed<F> {
         names.collect()
     }
 
-    /// What has been written down so far is forgotten.
+    /// Forgets the recorded events.
     pub(crate) fn forget(&self) {
         self.commands.lock().unwrap().clear();
     }
 
-    /// How many connections have been opened, and closed.
+    /// The numbers of opened and of closed connections.
     pub(crate) fn connections(&self) -> (usize, usize) {
         *self.connections.lock().unwrap()
     }
 
-    /// How many cursors of the client's database are open on the server.
+    /// The number of open cursors of the client's database on the server.
     pub(crate) fn open_cursors(&self) -> usize {
         let in_database = doc! { "$match": { "ns": { "$regex": format!("^{}[.]", self.name) } } };
         let idle = doc! { "$currentOp": { "allUsers": true, "idleCursors": true } };

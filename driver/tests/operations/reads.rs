@@ -1,4 +1,4 @@
-//! How cursors are read on either API, for tests that are written once.
+//! Reads cursors on either API.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

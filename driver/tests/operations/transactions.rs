@@ -204,7 +204,7 @@ fn concerns_of_operations_are_refused_by_name<F: Api>() {
     let write = items.insert_one(doc! { "_id": 1 }).write_concern(WriteConcern::majority());
     let error = F::end(write.session(&mut session)).unwrap_err();
     assert!(error.to_string().contains("Cannot set write concern"), "{error}");
-    // What a handle has is no choice of the operation's.
+    // The option of a handle is not explicit in the operation.
     let mut options = driver::options::CollectionOptions::default();
     options.write_concern = Some(nodes(0));
     let unsafe_items: Collection<Document, F> =

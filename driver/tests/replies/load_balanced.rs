@@ -8,7 +8,7 @@ use driver::{Client, Collection, sync};
 
 use crate::server::{Answer, FakeServer};
 
-/// Which command came over which connection.
+/// The connection of each command.
 type Seen = Arc<Mutex<Vec<(usize, String)>>>;
 
 /// Each backend has one cursor of two batches. Another knows nothing of it.

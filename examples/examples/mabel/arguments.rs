@@ -38,7 +38,7 @@ pub(crate) enum Mode {
     Blocking,
 }
 
-/// How a writer treats an error.
+/// The reaction of a writer to an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recipe {
     /// Retries with the same id until the write is known to be recorded.

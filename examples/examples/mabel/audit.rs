@@ -16,7 +16,7 @@ pub(crate) struct Audit {
     pub(crate) duplicated: u64,
 }
 
-/// How often each breath was found.
+/// The number of times each breath was found.
 pub(crate) struct Tally {
     times: Vec<u64>,
     found: u64,

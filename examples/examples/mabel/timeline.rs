@@ -124,7 +124,7 @@ impl Timeline {
         event
     }
 
-    /// How long no write was acknowledged in a failover: the longest gap between acknowledgments
+    /// The time without an acknowledged write in a failover: the longest gap between acknowledgments
     /// that overlaps it. The gap may begin a little after the kill, because earlier acknowledgments
     /// may still arrive. `None` while no write has been acknowledged since.
     pub(crate) fn outage(&self, failover: &Failover) -> Option<Duration> {

@@ -17,7 +17,7 @@ use super::arguments::{Arguments, Recipe};
 use super::breath::Breath;
 use super::timeline::Timeline;
 
-/// How long a writer retries before it gives up.
+/// The time for which a writer retries.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Controls which breaths may be taken now.

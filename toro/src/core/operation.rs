@@ -56,7 +56,7 @@ pub enum Position {
 /// without knowing which lifetimes are equal. Therefore the bounds of an implementation name each
 /// type once, and name no lifetime that they can omit.
 pub trait Operation: Sized {
-    /// How the wait refers to its primitive.
+    /// The reference of the wait to its primitive.
     type PrimitiveRef: PrimitiveRef<Target = Self::Primitive>;
     /// The primitive.
     type Primitive: ?Sized;
@@ -145,7 +145,7 @@ pub trait Operation: Sized {
     fn expired(&mut self, primitive_ref: Self::PrimitiveRef) -> Self::Timed;
 }
 
-/// How a wait begins. Only polling needs this trait, so its bounds need not follow the rule for
+/// The beginning of a wait. Only polling needs this trait, so its bounds need not follow the rule for
 /// [`Operation`].
 pub trait Start: Operation {
     /// Tries without joining the line, usually without the lock.

@@ -8,7 +8,7 @@ use crate::core::{
 };
 use crate::error::Closed;
 
-/// How a primitive uses its permits: where they are, and what it returns for a grant.
+/// The use of permits by a primitive: their place, and the value it returns for a grant.
 pub trait Face {
     type PrimitiveRef: PrimitiveRef<Target = Self::Primitive>;
     type Primitive: ?Sized;

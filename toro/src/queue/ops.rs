@@ -31,7 +31,7 @@ impl<H, M> Get<H, M> {
 /// The grant of a getter: one item in the buffer belongs to it, and must still be taken out.
 pub struct Promised;
 
-/// How a getter returns its item.
+/// The form in which a getter returns its item.
 pub trait Made<H: PrimitiveRef<Target: Queued<Item = T>>, T>: Sized {
     type Output;
 

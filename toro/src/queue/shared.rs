@@ -65,7 +65,7 @@ pub struct Shared<B> {
     promised_places: usize,
     /// Items that were put and not yet reported done.
     unfinished: usize,
-    /// How often the last item was reported done while somebody waited in `join`. Wraps around.
+    /// The number of times the last item was reported done while a task waited in `join`. Wraps around.
     /// Joiners from before such an end are released, even if more items were put later.
     ends: u32,
     pub(super) getters: List<Promise>,

@@ -1,10 +1,10 @@
-//! SCRAM-SHA-1 and SCRAM-SHA-256 as a conversation of strings (RFC 5802, RFC 7677, specification
+//! SCRAM-SHA-1 and SCRAM-SHA-256 as a conversation of messages (RFC 5802, RFC 7677, specification
 //! "Authentication").
 //!
-//! [`ClientFirst`] names the user and a nonce; the server's answer gives salt and iteration count,
-//! which make a [`Challenge`]; with the [`Keys`] derived from the password it gives a
-//! [`ClientFinal`], the proof; and that checks the server's own proof at the end. No sockets, no
-//! clock, and, once the nonce is drawn, no randomness.
+//! [`ClientFirst`] has the username and a nonce. The server's reply has the salt and the iteration
+//! count, which give a [`Challenge`]. With the [`Keys`] of the password it becomes a
+//! [`ClientFinal`], the client's proof, which also verifies the server's signature. There are no
+//! sockets and no clock, and no randomness after the nonce.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -12,9 +12,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use crate::error::{Error, Result};
 pub(super) use crate::options::scram_keys::{Hash, Keys};
 
-/// Fewer iterations are refused: whoever asks for them wants to guess the password.
+/// The minimum iteration count. A lower one would help an attacker to guess the password.
 const MIN_ITERATIONS: u32 = 4096;
-/// More are refused: no server is set up so, and computing them would keep a thread busy for long.
+/// The maximum iteration count. No server uses a higher one, and the computation would take too
+/// long.
 const MAX_ITERATIONS: u32 = 10_000_000;
 
 /// The client's first message.
@@ -27,7 +28,7 @@ pub(super) struct ClientFirst {
 
 impl ClientFirst {
     /// # Errors
-    /// `Io` where the operating system gives no random bytes.
+    /// `Io` if the operating system provides no random bytes.
     pub(super) fn new(hash: Hash, user: &str) -> Result<Self> {
         let mut nonce = [0; 24];
         getrandom::fill(&mut nonce).map_err(|e| {
@@ -53,8 +54,8 @@ impl ClientFirst {
     /// Reads the server's first message.
     ///
     /// # Errors
-    /// `Authentication` when the message is not one, continues another nonce, or asks for an
-    /// iteration count outside the limits.
+    /// `Authentication` if the message is malformed, continues another nonce, or has an iteration
+    /// count outside the limits.
     pub(super) fn answer(&self, server_first: &[u8]) -> Result<Challenge> {
         let server_first = text(server_first)?;
         let mut attributes = server_first.split(',');
@@ -69,10 +70,11 @@ impl ClientFirst {
             return Err(broken("the server's salt is empty"));
         }
         let iterations =
-            iterations.parse().map_err(|_| broken("the iteration count is no number"))?;
+            iterations.parse().map_err(|_| broken("the iteration count is not a number"))?;
         if !(MIN_ITERATIONS..=MAX_ITERATIONS).contains(&iterations) {
             return Err(broken(format!(
-                "the server asks for {iterations} iterations; from {MIN_ITERATIONS} to {MAX_ITERATIONS} are accepted"
+                "the server requires {iterations} iterations; {MIN_ITERATIONS} to \
+                 {MAX_ITERATIONS} are accepted"
             )));
         }
         let without_proof = format!("c=biws,r={nonce}");
@@ -81,14 +83,14 @@ impl ClientFirst {
     }
 }
 
-/// What the server wants proven.
+/// The server's challenge.
 #[derive(Debug)]
 pub(super) struct Challenge {
     hash: Hash,
     pub(super) salt: Vec<u8>,
     pub(super) iterations: u32,
     without_proof: String,
-    /// The messages that both proofs sign.
+    /// The messages that both signatures cover.
     signed: String,
 }
 
@@ -107,7 +109,7 @@ impl Challenge {
     }
 }
 
-/// The client's last message, and what the server must answer.
+/// The client's final message, and the expected server signature.
 pub(super) struct ClientFinal {
     message: String,
     hash: Hash,
@@ -120,10 +122,10 @@ impl ClientFinal {
         &self.message
     }
 
-    /// Checks that the server knows the user's keys, in constant time.
+    /// Checks in constant time that the server knows the user's keys.
     ///
     /// # Errors
-    /// `Authentication` when it refuses the user, or its proof is wrong.
+    /// `Authentication` if the server refuses the proof, or its signature is wrong.
     pub(super) fn verify(&self, server_final: &[u8]) -> Result<()> {
         let server_final = text(server_final)?;
         let first = server_final.split(',').next();
@@ -132,10 +134,12 @@ impl ClientFinal {
         }
         let signature = attribute(first, 'v')?;
         let signature =
-            BASE64.decode(signature).map_err(|_| broken("the server's proof is not base64"))?;
+            BASE64.decode(signature).map_err(|_| broken("the server's signature is not base64"))?;
         match self.hash.verify(&self.server_key, self.signed.as_bytes(), &signature) {
             true => Ok(()),
-            false => Err(broken("the server's proof is wrong: it does not know the user's keys")),
+            false => {
+                Err(broken("the server's signature is wrong: it does not know the user's keys"))
+            }
         }
     }
 }
@@ -149,7 +153,7 @@ fn attribute(attribute: Option<&str>, name: char) -> Result<&str> {
         .and_then(|attribute| attribute.strip_prefix(name))
         .and_then(|value| value.strip_prefix('='))
         .ok_or_else(|| {
-            broken(format!("the attribute {name} is not where the server's message must have it"))
+            broken(format!("the server's message lacks the attribute {name} in its place"))
         })
 }
 
@@ -157,10 +161,10 @@ fn broken(why: impl std::fmt::Display) -> Error {
     Error::authentication(format!("SCRAM: {why}"))
 }
 
-/// Feeds any bytes to a conversation whose keys are known: the server's two messages, with a line
-/// feed between them.
+/// Runs a conversation with known keys on any bytes: the server's two messages, separated by a line
+/// feed.
 ///
-/// What the conversation accepts must be what the protocol allows.
+/// The conversation may only accept messages that the protocol permits.
 #[cfg(feature = "conformance")]
 pub(crate) fn fuzz_scram(data: &[u8]) {
     let (first, last) = data
@@ -175,7 +179,7 @@ pub(crate) fn fuzz_scram(data: &[u8]) {
     let proof = challenge.prove(&keys);
     assert!(
         proof.verify(last).is_err() || last.starts_with(b"v="),
-        "a proof that is none was accepted"
+        "an invalid signature was accepted"
     );
 }
 
@@ -183,9 +187,9 @@ pub(crate) fn fuzz_scram(data: &[u8]) {
 mod tests {
     use super::*;
 
-    /// The conversations that the specification prints.
+    /// The conversations in the specification.
     #[test]
-    fn the_printed_conversations() {
+    fn conversations_of_the_specification() {
         for (hash, nonce, first, answer, last, end) in [
             (
                 Hash::Sha1,
@@ -232,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_weakens_the_conversation_is_refused() {
+    fn weakened_conversation_is_refused() {
         let client = ClientFirst::with_nonce(Hash::Sha256, "u", "NONCE".into());
         for (answer, why) in [
             ("r=NONCEx,s=AAAA,i=4095", "iterations"),

@@ -1,8 +1,8 @@
-//! A pool without sockets: the real rules under the real lock, around connections that are numbers.
+//! A pool without sockets: the real rules under the real lock, with numbers as connections.
 //!
-//! What is handed out returns itself when it is dropped, as that of the real pool does. Used by the
-//! schedules of `tests.rs` and, compiled a second time, by the loom models of the crate
-//! `pool-model`.
+//! Its values return themselves when they are dropped, like those of the real pool. The random
+//! schedules in `tests.rs` use it, and the loom models of the crate `pool-model` compile it a
+//! second time.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub(crate) struct Model {
     handoff: Handoff<State<u64, u8>, Granted>,
 }
 
-/// What one who asked was given.
+/// The result of a request.
 pub(crate) enum Granted {
     Connection(Held),
     Permit(Permit),
@@ -26,17 +26,17 @@ pub(crate) enum Granted {
 pub(crate) struct Held {
     pub(crate) id: u64,
     generation: Generation<u8>,
-    /// What becomes of it: none once it has gone.
+    /// `None` once the connection is gone.
     pool: Option<Arc<Model>>,
 }
 
-/// Connections that are being closed; each is gone when this is dropped.
+/// Connections being closed. Dropping this completes the closing.
 pub(crate) struct ToClose {
     connections: Vec<u64>,
     pool: Arc<Model>,
 }
 
-/// The right to open one.
+/// The right to open a connection.
 pub(crate) struct Permit {
     ticket: Ticket,
     pool: Option<Arc<Model>>,
@@ -81,7 +81,7 @@ impl Model {
         ToClose { connections, pool: self.clone() }
     }
 
-    /// Asks once, as a checkout does.
+    /// Requests a connection once, as a checkout does.
     pub(crate) async fn ask(self: &Arc<Self>) -> Granted {
         if let Some(id) = self.handoff.with_state(|state, waiting| state.take_idle(waiting, None)) {
             return self.wrap(Offer::Connection { connection: id, idle_too_long: false });
@@ -97,7 +97,10 @@ impl Model {
         self.handoff.wait(ask).await
     }
 
-    /// A connection, opened if need be; none when the pool refuses.
+    /// A connection, opened if needed.
+    ///
+    /// # Errors
+    /// The pool refuses.
     pub(crate) async fn check_out(self: &Arc<Self>) -> Result<Held, Refusal> {
         loop {
             match self.ask().await {
@@ -109,8 +112,8 @@ impl Model {
         }
     }
 
-    /// The steps of clearing: between the first two the real pool tells its event, in the last it
-    /// closes sockets.
+    /// The steps of a clear. The real pool emits its event between the first two, and closes
+    /// sockets in the last.
     pub(crate) fn clear(self: &Arc<Self>) {
         let (_, idle) = self.handoff.with_state(|state, _| state.clear());
         self.step(|state, waiters, wrap| state.refuse_waiters(waiters, &wrap));
@@ -139,13 +142,13 @@ impl Model {
         Some(Permit { ticket, pool: Some(self.clone()) })
     }
 
-    /// The counts, and how many wait.
+    /// The counts, and the number of waiters.
     pub(crate) fn counts(&self) -> (Counts, usize) {
         self.handoff.with_state(|state, waiting| (state.counts(), waiting))
     }
 }
 
-/// A connection carries its generation in its upper half.
+/// The upper half of a connection number is its generation.
 fn numbered(ticket: Ticket) -> u64 {
     u64::from(ticket.generation) << 32 | ticket.id
 }
@@ -164,7 +167,7 @@ impl Drop for ToClose {
 }
 
 impl Permit {
-    /// The connection is open, and for whoever opened it.
+    /// The connection is open and belongs to its opener.
     pub(crate) fn open(mut self) -> Held {
         let ticket = self.ticket;
         let pool = self.pool.take();
@@ -178,13 +181,13 @@ impl Permit {
         Held { id: numbered(ticket), generation, pool }
     }
 
-    /// Whether the connection will be of no use to anybody.
+    /// Whether the connection will be stale.
     pub(crate) fn is_stale(&self) -> bool {
         let generation = |pool: &Arc<Model>| pool.handoff.with_state(|state, _| state.generation());
         self.pool.as_ref().is_some_and(|pool| self.ticket.generation != generation(pool))
     }
 
-    /// The connection is open, and for the one who waits longest.
+    /// The connection is open and goes to the longest waiter.
     pub(crate) fn open_idle(mut self) {
         let ticket = self.ticket;
         if let Some(pool) = self.pool.take() {
@@ -208,7 +211,7 @@ impl Drop for Permit {
 }
 
 impl Held {
-    /// It broke.
+    /// The connection failed.
     pub(crate) fn lose(mut self) {
         if let Some(pool) = self.pool.take() {
             pool.step(|state, waiters, wrap| state.lost(self.generation, waiters, &wrap));

@@ -1,5 +1,5 @@
-//! Random schedules: threads and tasks that ask, cancel, return, lose, clear and close, and what
-//! must hold whatever they do.
+//! Random schedules: threads and tasks that request, cancel, return, lose, clear and close, and the
+//! invariants.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -12,7 +12,7 @@ use super::model::{Granted, Held, Model, Permit, limits};
 use super::*;
 use crate::rt::block_on;
 
-/// Everything is back: nobody waits, nothing is in use, nothing is being opened.
+/// Everything has returned: no waiters, nothing in use, nothing being opened.
 fn assert_whole(pool: &Model, max: u32) {
     let (counts, waiting) = pool.counts();
     assert_eq!((waiting, counts.pending), (0, 0), "{counts:?}");
@@ -22,9 +22,9 @@ fn assert_whole(pool: &Model, max: u32) {
 
 type Ask = std::pin::Pin<Box<dyn Future<Output = Granted>>>;
 
-/// One thread plays many tasks in an order that chance decides; after every step the rules hold.
+/// One thread runs many tasks in a random order. The rules hold after every step.
 #[test]
-fn whatever_the_order_nothing_is_lost_and_nobody_waits_in_vain() {
+fn no_order_loses_connections_or_wake_ups() {
     for seed in 0..3000 {
         let mut random = fastrand::Rng::with_seed(seed);
         let (max, connecting) = (random.u32(1..4), random.u32(1..3));
@@ -32,7 +32,7 @@ fn whatever_the_order_nothing_is_lost_and_nobody_waits_in_vain() {
         let pool = Model::new(bounds);
         let (mut asks, mut held, mut permits): (Vec<Ask>, Vec<Held>, Vec<Permit>) =
             Default::default();
-        // What the pool opens for itself, and what is opened for those who gave up.
+        // The openings of the pool itself, and those of dropped callers.
         let (mut background, mut left): (Vec<Permit>, Vec<Permit>) = Default::default();
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..60 {
@@ -69,9 +69,8 @@ fn whatever_the_order_nothing_is_lost_and_nobody_waits_in_vain() {
                 14 if random.u32(0..4) == 0 => pool.clear(),
                 _ => pool.ready(),
             }
-            // Every task that was woken, and every one that was not, looks: only those who were
-            // given something are done. Looking may hand something to another that has
-            // looked already.
+            // Polls all tasks, woken or not. Only tasks with an offer complete. A poll may hand an
+            // offer to a task that was polled before.
             let mut i = 0;
             while i < asks.len() || (i > 0 && pool.counts().1 < asks.len()) {
                 i %= asks.len();
@@ -107,7 +106,7 @@ fn whatever_the_order_nothing_is_lost_and_nobody_waits_in_vain() {
             if waiting > background.iter().filter(|permit| !permit.is_stale()).count() {
                 assert!(
                     counts.idle == 0 && !room,
-                    "seed {seed}: {waiting} wait in vain: {counts:?}"
+                    "seed {seed}: {waiting} wait without a reason: {counts:?}"
                 );
             }
         }
@@ -116,9 +115,9 @@ fn whatever_the_order_nothing_is_lost_and_nobody_waits_in_vain() {
     }
 }
 
-/// One order holds for connections and for permits to open one.
+/// Connections and permits follow the same order.
 #[test]
-fn those_who_wait_are_served_in_order() {
+fn waiters_are_served_in_order() {
     let pool = Model::new(limits(1, 1));
     let mut first = Some(block_on(pool.check_out()).unwrap());
     let mut cx = Context::from_waker(Waker::noop());
@@ -128,7 +127,7 @@ fn those_who_wait_are_served_in_order() {
     }
     for served in 0..5 {
         if served == 2 {
-            // A broken one frees a place, which is the next one's as well.
+            // A broken connection frees its slot for the next waiter.
             first.take().unwrap().lose();
         }
         drop(first.take());
@@ -147,7 +146,7 @@ fn those_who_wait_are_served_in_order() {
 }
 
 #[test]
-fn waiting_is_refused_only_to_those_who_would_really_wait() {
+fn only_actual_waiters_count_for_the_queue_limit() {
     let bounds = Limits { max_waiters: Some(1), ..limits(1, 1) };
     let pool = Model::new(bounds);
     let held = block_on(pool.check_out()).unwrap();
@@ -161,14 +160,14 @@ fn waiting_is_refused_only_to_those_who_would_really_wait() {
             Poll::Ready(Granted::Refused(Refusal::WaitQueueFull))
         ));
     }
-    // Who gave up waits no more.
+    // A dropped waiter no longer waits.
     let mut waits = pin!(pool.ask());
     assert!(waits.as_mut().poll(&mut cx).is_pending());
     drop(held);
     assert!(matches!(waits.as_mut().poll(&mut cx), Poll::Ready(Granted::Connection(_))));
 }
 
-/// Sixteen threads on one pool, with cancellations, losses and clears.
+/// Sixteen threads use one pool, with cancellations, losses and clears.
 #[test]
 fn threads_leave_the_pool_whole() {
     for round in 0..20_u64 {
@@ -220,10 +219,9 @@ fn threads_leave_the_pool_whole() {
 
 fn wrap(_: Offer<u32>) {}
 
-/// Clearing one service leaves the others' connections alone, and a service with no connection is
-/// forgotten.
+/// Clearing one service keeps the connections of others. A service without connections is removed.
 #[test]
-fn services_behind_a_load_balancer_have_generations_of_their_own() {
+fn services_have_their_own_generations() {
     let handoff: toro::Handoff<State<u32, char>, ()> =
         toro::Handoff::new(State::new(limits(10, 10)));
     handoff.with(|state, waiters| {
@@ -264,7 +262,7 @@ fn services_behind_a_load_balancer_have_generations_of_their_own() {
 }
 
 #[test]
-fn what_has_lain_idle_for_too_long_is_taken_out_from_the_bottom() {
+fn expired_connections_are_removed_from_the_bottom() {
     let bounds = Limits { max_idle: Some(Duration::from_secs(10)), ..limits(3, 3) };
     let handoff: toro::Handoff<State<u32, char>, ()> = toro::Handoff::new(State::new(bounds));
     let start = Instant::now();
@@ -304,7 +302,7 @@ fn what_has_lain_idle_for_too_long_is_taken_out_from_the_bottom() {
 }
 
 #[test]
-fn a_connection_that_was_idle_across_two_ticks_has_rested() {
+fn connection_idle_for_two_ticks_is_checked() {
     let handoff: toro::Handoff<State<u32, char>, ()> = toro::Handoff::new(State::new(limits(1, 1)));
     handoff.with(|state, waiters| {
         state.ready(waiters, &wrap);

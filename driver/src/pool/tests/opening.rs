@@ -1,4 +1,4 @@
-//! What becomes of a connection that is being opened when nobody waits for it any more.
+//! Connections being opened whose callers no longer wait.
 
 use std::pin::Pin;
 use std::task::Poll;
@@ -8,13 +8,13 @@ use testbed::{Direction, Fault, Proxy};
 use super::*;
 use crate::options::Credential;
 
-/// Has `ask` look once, and wait.
+/// Polls `ask` once, which then waits.
 async fn look(mut ask: Pin<&mut impl Future>) {
     let is_pending = poll_fn(|cx| Poll::Ready(ask.as_mut().poll(cx).is_pending())).await;
     assert!(is_pending);
 }
 
-/// No opening ends because it takes long.
+/// No opening times out.
 fn patient(options: &mut ClientOptions) {
     options.connect_timeout = Some(Duration::from_secs(3600));
 }
@@ -27,10 +27,10 @@ fn counts(total: u32, idle: u32, pending: u32) -> Counts {
     Counts { total, idle, pending }
 }
 
-/// Callers with less patience than it takes to open a connection do not open one after the other,
-/// but as many as may be opened at once: these go on without them, and the next callers have them.
+/// Callers with short timeouts do not open one connection after the other. The permitted concurrent
+/// openings continue without them, and the next callers get the connections.
 #[tokio::test]
-async fn an_opening_goes_on_without_its_asker() {
+async fn opening_continues_without_its_caller() {
     let server = Standalone::start().unwrap();
     let bench = bench(Runtime::current().unwrap(), &server, patient);
     server.pause().unwrap();
@@ -53,7 +53,7 @@ fn queue_briefly(options: &mut ClientOptions) {
     options.wait_queue_timeout = Some(Duration::from_millis(1));
 }
 
-/// Far longer than `waitQueueTimeoutMS` above.
+/// Far longer than the `waitQueueTimeoutMS` above.
 const LONG: Duration = Duration::from_millis(100);
 
 #[tokio::test]
@@ -86,7 +86,7 @@ fn wait_queue_timeout_bounds_no_blocking_opening() {
 /// One whose time is over while its connection is being opened gets an error, and leaves it. That says
 /// nothing about the server.
 #[tokio::test]
-async fn an_opening_goes_on_when_the_time_of_its_asker_is_over() {
+async fn opening_continues_after_its_callers_deadline() {
     let server = Standalone::start().unwrap();
     server.admin(doc! { "createUser": "mabel", "pwd": "breath", "roles": ["root"] }).unwrap();
     let bench = bench(Runtime::current().unwrap(), &server, |options| {
@@ -101,7 +101,7 @@ async fn an_opening_goes_on_when_the_time_of_its_asker_is_over() {
     bench.pool.set_error_hook(Arc::new(move |_: &CheckOutError| {
         sink.fetch_add(1, Ordering::SeqCst);
     }));
-    // The user is being proven when the time is over.
+    // The deadline expires during authentication.
     let slow = doc! {
         "configureFailPoint": "failCommand", "mode": { "times": 1 },
         "data": { "failCommands": ["saslContinue"], "blockConnection": true, "blockTimeMS": 3000 },
@@ -117,7 +117,7 @@ async fn an_opening_goes_on_when_the_time_of_its_asker_is_over() {
     assert_eq!((stage, bench.pool.counts()), (Stage::Queue, counts(1, 0, 1)));
     let reasons: Vec<_> = bench.events.lock().unwrap().iter().filter_map(reason).collect();
     assert_eq!(reasons, [ConnectionCheckoutFailedReason::Timeout]);
-    // There is room for no other.
+    // There is room for one connection only.
     assert_eq!(bench.take().await.id(), 1);
     assert_eq!((bench.count(is_created), reported.load(Ordering::SeqCst)), (1, 0));
 }
@@ -129,9 +129,9 @@ fn reason(event: &CmapEvent) -> Option<ConnectionCheckoutFailedReason> {
     }
 }
 
-/// One that hangs, and whose asker has gone, holds nobody up.
+/// A hanging opening without its caller does not delay others.
 #[tokio::test]
-async fn an_opening_without_an_asker_holds_nobody_up() {
+async fn opening_without_its_caller_delays_no_other() {
     let server = Standalone::start().unwrap();
     let proxy = Proxy::start(&server.host()).unwrap();
     let bench = bench(Runtime::current().unwrap(), &server, |options| {
@@ -147,9 +147,9 @@ async fn an_opening_without_an_asker_holds_nobody_up() {
     assert_eq!((taken.id(), bench.pool.counts()), (2, counts(2, 0, 1)));
 }
 
-/// Without `connectTimeoutMS` nothing would end an opening that hangs: it ends with its asker.
+/// Without `connectTimeoutMS` no limit ends a hanging opening, so it ends with its caller.
 #[tokio::test]
-async fn an_opening_without_a_limit_ends_with_its_asker() {
+async fn opening_without_a_limit_ends_with_its_caller() {
     let server = Standalone::start().unwrap();
     let bench = bench(Runtime::current().unwrap(), &server, |options| {
         options.connect_timeout = Some(Duration::ZERO);
@@ -163,14 +163,14 @@ async fn an_opening_without_a_limit_ends_with_its_asker() {
     server.resume().unwrap();
 }
 
-/// Nobody waits for it any more, and yet it ends with its pool, and tells so.
+/// An opening without its caller ends with its pool and emits its event.
 #[tokio::test]
-async fn an_opening_without_an_asker_ends_with_its_pool() {
+async fn opening_without_its_caller_ends_with_its_pool() {
     let server = Standalone::start().unwrap();
     let bench = bench(Runtime::current().unwrap(), &server, patient);
     server.pause().unwrap();
     look(pin!(bench.take())).await;
-    // Its new task looks at it, and waits for the server.
+    // Its new task is polled and waits for the server.
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
@@ -186,10 +186,9 @@ async fn an_opening_without_an_asker_ends_with_its_pool() {
     server.resume().unwrap();
 }
 
-/// What the pool opened for itself is of use to nobody once the pool was cleared: who comes then
-/// does not wait for it.
+/// After a clear, callers do not wait for a connection that the pool opens for itself.
 #[tokio::test]
-async fn an_opening_of_a_generation_gone_by_holds_nobody_up() {
+async fn opening_of_an_old_generation_delays_no_other() {
     let server = Standalone::start().unwrap();
     let bench = bench(Runtime::current().unwrap(), &server, |options| {
         patient(options);
@@ -214,8 +213,8 @@ async fn an_opening_of_a_generation_gone_by_holds_nobody_up() {
 /// One whose time is over before there is a socket gets the same error, and the server is not blamed
 /// for it: it may have too much to do.
 #[tokio::test]
-async fn a_socket_that_does_not_stand_in_time_says_nothing_about_the_server() {
-    // Whoever listens there takes nobody, and its line is full.
+async fn late_socket_does_not_mark_the_server_as_failed() {
+    // The listener accepts no connections, and its queue is full.
     let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     full.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     full.listen(0).unwrap();

@@ -85,7 +85,7 @@ type OnCollection<F> = Box<dyn FnOnce(&Collection<Document, F>, InSession<'_, F>
 type OnSession<F> = Box<dyn FnOnce(&Arc<Runner<F>>, &Session<F>) -> Result<Ended<F>, Stop>>;
 /// A job on a cursor.
 type OnCursor<F> = Box<dyn FnOnce(&mut Option<NamedCursor<F>>) -> Result<Ended<F>, Stop>>;
-/// What is done on a change stream.
+/// An action on a change stream.
 type OnChangeStream<F> = Box<dyn FnOnce(&mut Option<NamedStream<F>>) -> Result<Ended<F>, Stop>>;
 /// A job of the test runner.
 type OfRunner<F> = Box<dyn FnOnce(&Arc<Runner<F>>) -> Result<(), Stop>>;

@@ -48,7 +48,7 @@ fn bulk_write<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-/// What a bulk write of a client did, in numbers.
+/// The counts of a client bulk write.
 pub(crate) fn summary(result: &SummaryBulkWriteResult) -> Document {
     doc! {
         "insertedCount": result.inserted_count, "upsertedCount": result.upserted_count,

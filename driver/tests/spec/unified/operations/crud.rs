@@ -260,7 +260,7 @@ pub(super) fn model(request: Document) -> Result<WriteModel, Stop> {
     Ok(model)
 }
 
-/// What a bulk write did.
+/// The result of a bulk write.
 pub(crate) fn bulk_written(result: &BulkWriteResult) -> Document {
     let by_position = |ids: &HashMap<usize, Bson>| -> Document {
         ids.iter().map(|(index, id)| (index.to_string(), id.clone())).collect()
