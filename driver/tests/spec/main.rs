@@ -1,12 +1,12 @@
 //! Runs the test cases of the driver specifications: `cargo test -p driver --test spec`.
 //!
 //! The data is in `MONGODB_SPECIFICATIONS`, or in `../shared/specifications` beside the project.
-//! Each case is one trial with the name `suite/file: description`. A name on the command line, or
-//! in `SPEC_FILTER`, selects trials. A scoreboard at the end lists the passed, failed and ignored
-//! cases of each suite, with the reasons for ignoring. There are three reasons: the version or
-//! topology of the servers, operations and options that the driver lacks, and missing components in
-//! `ignored.rs`. No case is ignored because it fails. A malformed file is a failure. The trials of
-//! `harness` show that wrong expectations fail.
+//! Each case is one trial with the name `suite/file: description`. A part of a name on the command
+//! line selects trials, and so do several parts in `SPEC_FILTER`, with commas. A scoreboard at the
+//! end lists the passed, failed and ignored cases of each suite, with the reasons for ignoring.
+//! There are three reasons: the version or topology of the servers, operations and options that the
+//! driver lacks, and missing components in `ignored.rs`. No case is ignored because it fails. A
+//! malformed file is a failure. The trials of `harness` show that wrong expectations fail.
 
 mod data;
 mod harness_tests;
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         Err(why) => trials.push(Trial::test("specifications", || Err(why.into()))),
     }
     if let Some(wanted) = std::env::var("SPEC_FILTER").ok().filter(|wanted| !wanted.is_empty()) {
-        trials.retain(|trial| trial.name().contains(&wanted));
+        trials.retain(|trial| wanted.split(',').any(|part| trial.name().contains(part)));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     if !arguments.list {
