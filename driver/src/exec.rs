@@ -223,6 +223,11 @@ impl Core {
         WeakCore(Arc::downgrade(&self.inner))
     }
 
+    /// Whether operations of the calling thread are in a request.
+    pub(crate) fn is_in_request(&self) -> bool {
+        self.request.is_some() || self.threads.as_ref().is_some_and(|threads| threads.is_started())
+    }
+
     /// Whether both are of one client.
     pub(crate) fn is_same_client(&self, other: &Core) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)

@@ -47,6 +47,7 @@ impl Watched {
         GetMoreOptions {
             awaits: true,
             prefetch: false,
+            exhaust: false,
             operation: watch::META.operation,
             batch_size: self.options.batch_size,
             left: None,

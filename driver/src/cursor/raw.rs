@@ -28,6 +28,7 @@ use crate::exec::{
 use crate::ops::get_more::GetMore;
 use crate::ops::operation_name::OperationName;
 use crate::options::ServerAddress;
+use crate::pool::Lease;
 
 /// How further batches are asked for.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +37,8 @@ pub(crate) struct GetMoreOptions {
     pub(crate) awaits: bool,
     /// Whether a batch is fetched while the one before it is read.
     pub(crate) prefetch: bool,
+    /// Whether the server may send batch after batch unasked.
+    pub(crate) exhaust: bool,
     /// What the operation is called that opened the cursor.
     pub(crate) operation: &'static str,
     pub(crate) batch_size: Option<u32>,
@@ -135,6 +138,7 @@ impl RawCursor {
                 pin: reply.pin(),
                 session: reply.keep_session(),
                 get_more_options,
+                stream: None,
                 core: Arc::clone(core),
                 cut_short: false,
                 born: ForkGeneration::current(),
@@ -482,6 +486,8 @@ pub(super) struct ServerCursor {
     pin: PinnedTo,
     session: Option<ServerSession>,
     get_more_options: GetMoreOptions,
+    /// The connection on which the server sends the next batch unasked.
+    stream: Option<Lease>,
     core: Arc<Core>,
     /// Whether the server waited for documents for less than it was to, so that the step could end
     /// in time.
@@ -552,12 +558,19 @@ impl ServerCursor {
             max_await_time,
             comment: self.get_more_options.comment.as_ref(),
             sent,
+            exhaust: self.get_more_options.exhaust
+                && session.is_none()
+                && !self.core.is_in_request(),
+            stream: self.stream.take(),
         };
         let session_ref = match session {
             Some(session) => SessionRef::Explicit(session),
             None => SessionRef::Held(self.session.as_mut()),
         };
-        exec::execute(&self.core, &mut command, session_ref, deadline).await?.take_batch()
+        let reply = exec::execute(&self.core, &mut command, session_ref, deadline).await?;
+        let (batch, stream) = reply.into_stream()?;
+        self.stream = stream;
+        Ok(batch)
     }
 
     /// The time that a reply needs to come before the deadline of its step.
@@ -619,6 +632,11 @@ fn is_gone(error: &Error) -> bool {
 
 impl Drop for ServerCursor {
     fn drop(&mut self) {
+        // What comes over it is for nobody.
+        if let Some(mut stream) = self.stream.take() {
+            stream.condemn();
+            self.session.iter_mut().for_each(ServerSession::mark_dirty);
+        }
         if let Some(session) = self.session.take() {
             self.core.give_back(session);
         }

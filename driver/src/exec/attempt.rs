@@ -10,6 +10,7 @@ use super::{Core, Execution, failure, pinned_to, timeout};
 use crate::error::{Error, ErrorKind, Result, codes};
 use crate::pool::{CheckOutError, Connection, ConnectionDescription, Lease, Stage};
 use crate::topology::{Selected, Server};
+use crate::types::ServerType;
 use crate::wire::Flags;
 
 /// The room that a command has beyond the largest document that it can carry.
@@ -24,10 +25,10 @@ pub(super) fn attempt(
 ) -> impl Future<Output = std::result::Result<(Lease, ReplyHeader), Failure>> {
     async move {
         let core = execution.core;
-        let now = match execution.pinned {
+        let now = operation.take_stream().or_else(|| match execution.pinned {
             None => core.check_out_now(selected.pool()),
             Some(_) => None,
-        };
+        });
         let mut connection = match now {
             Some(connection) => connection,
             // Boxed: whoever waits can bear it, and it would make every operation's future as
@@ -82,16 +83,23 @@ fn exchange(
 ) -> impl Future<Output = std::result::Result<ReplyHeader, Failure>> {
     async move {
         let core = execution.core;
-        write(execution, operation, selected, connection).map_err(|error| match error.kind() {
-            // No server has anything to do with what cannot be written.
-            ErrorKind::BsonSerialization(_) => Failure::before(error),
-            _ => Failure::before(error.at(selected.address())),
-        })?;
+        // The server sends the next reply unasked.
+        let streams = !connection.is_idle();
+        if !streams {
+            write(execution, operation, selected, connection).map_err(|error| {
+                match error.kind() {
+                    // No server has anything to do with what cannot be written.
+                    ErrorKind::BsonSerialization(_) => Failure::before(error),
+                    _ => Failure::before(error.at(selected.address())),
+                }
+            })?;
+        }
         let (acknowledged, deadline) = (execution.acknowledged, execution.deadline);
         let monitor =
             CommandMonitor::begin(core.options.command_event_handler.as_ref(), connection);
         let flight = execution.session.begin(connection);
         let sent = match acknowledged {
+            _ if streams => flight.connection.receive_next(&core.runtime, deadline).await,
             true => flight.connection.round_trip(&core.runtime, deadline).await,
             false => flight.connection.send(&core.runtime, deadline).await,
         };
@@ -167,6 +175,10 @@ fn write(
     operation.documents(&mut message, server)?;
     if !acknowledged {
         message.flag(Flags::MORE_TO_COME);
+    }
+    let is_mongos = server.server_type == ServerType::Mongos || server.service_id.is_some();
+    if operation.allows_exhaust() && !is_mongos {
+        message.flag(Flags::EXHAUST_ALLOWED);
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::exec::SessionState;
 use crate::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
-use crate::pool::ConnectionDescription;
+use crate::pool::{ConnectionDescription, Lease};
 use crate::topology::Criteria;
 use crate::wire::{DocWriter, MessageWriter};
 
@@ -122,6 +122,16 @@ pub(crate) trait Operation: Send {
 
     /// Writes the command's own fields, its name first.
     fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()>;
+
+    /// Whether the server may go on and send further replies unasked (OP_MSG, `exhaustAllowed`).
+    fn allows_exhaust(&self) -> bool {
+        false
+    }
+
+    /// The connection on which the server sends the reply unasked. Nothing is written then.
+    fn take_stream(&mut self) -> Option<Lease> {
+        None
+    }
 
     /// How many writes the command carries, as it was written last.
     fn statements(&self) -> usize {

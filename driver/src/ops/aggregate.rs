@@ -180,6 +180,7 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> OpensCursor<'a> for Aggregate<'a, T, F,
         let get_more_options = GetMoreOptions {
             awaits: options.max_await_time.is_some(),
             prefetch: options.prefetch.unwrap_or_default(),
+            exhaust: false,
             operation: "aggregate",
             batch_size: options.batch_size,
             left: None,

@@ -178,6 +178,7 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> OpensCursor<'a> for Find<'a, T, F, S> {
         let get_more_options = GetMoreOptions {
             awaits,
             prefetch: options.prefetch.unwrap_or_default(),
+            exhaust: options.cursor_type == Some(CursorType::Exhaust),
             operation: "find",
             batch_size: options.batch_size,
             left: options.limit.map(i64::unsigned_abs).filter(|limit| *limit != 0),

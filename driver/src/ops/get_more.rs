@@ -9,7 +9,7 @@ use super::fields::Field;
 use crate::cursor::Sent;
 use crate::error::Result;
 use crate::exec::{MaxTime, Meta, Operation, RequestContext};
-use crate::pool::ConnectionDescription;
+use crate::pool::{ConnectionDescription, Lease};
 use crate::wire::DocWriter;
 use crate::wire_version;
 
@@ -22,6 +22,10 @@ pub(crate) struct GetMore<'a> {
     pub(crate) comment: Option<&'a Bson>,
     /// Told when the command is written: it is sent next.
     pub(crate) sent: &'a Sent,
+    /// Whether the server may send further batches unasked.
+    pub(crate) exhaust: bool,
+    /// The connection on which it sends this one unasked.
+    pub(crate) stream: Option<Lease>,
 }
 
 impl Operation for GetMore<'_> {
@@ -31,6 +35,14 @@ impl Operation for GetMore<'_> {
 
     fn context(&self) -> RequestContext<'_> {
         RequestContext { max_time: MaxTime::Await(self.max_await_time), ..self.context }
+    }
+
+    fn allows_exhaust(&self) -> bool {
+        self.exhaust
+    }
+
+    fn take_stream(&mut self) -> Option<Lease> {
+        self.stream.take().inspect(|lease| self.sent.now(lease.description().max_wire_version))
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()> {

@@ -140,6 +140,7 @@ impl<'a, F: Mode, S: Session<'a>> OpensCursor<'a> for RunCursorCommand<'a, F, S>
         let get_more_options = GetMoreOptions {
             awaits: options.cursor_type == Some(CursorType::TailableAwait),
             prefetch: false,
+            exhaust: options.cursor_type == Some(CursorType::Exhaust),
             operation: "run_cursor_command",
             batch_size: options.batch_size,
             left: None,

@@ -18,7 +18,7 @@ pub enum Hint {
     Name(String),
 }
 
-/// Whether a cursor on a capped collection stays open at the end of its results.
+/// The behaviour of a cursor at the end of its results, and between batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -29,6 +29,13 @@ pub enum CursorType {
     Tailable,
     /// As `Tailable`, and the server waits for new documents for a limited time.
     TailableAwait,
+    /// The cursor closes at the end of its results, and the server sends batch after batch without
+    /// being asked (OP_MSG, `exhaustAllowed`). A connection belongs to the cursor until the last
+    /// batch has come; it is closed if the cursor is dropped before.
+    ///
+    /// The cursor asks for each batch, as usual, in a session of the caller's, in a request, and
+    /// where the server is a mongos or behind a load balancer.
+    Exhaust,
 }
 
 /// How much the `explain` of an operation tells.

@@ -231,9 +231,9 @@ impl Connection {
         self.on_drained.push(Box::new(receive));
     }
 
-    /// Marks the connection as unusable, because the server has closed it or has sent unexpected
-    /// bytes.
-    pub(super) fn condemn(&mut self) {
+    /// Marks the connection as unusable, because the server has closed it or sends bytes that
+    /// nobody reads.
+    pub(crate) fn condemn(&mut self) {
         self.state = State::Broken;
     }
 
@@ -331,6 +331,18 @@ impl Connection {
         self.stream.set_deadline(deadline);
         let done = runtime.timeout(deadline, self.await_reply()).await;
         self.settle(done.unwrap_or_else(|_| Err(timed_out("no reply arrived in time"))))
+    }
+
+    /// As [`receive`](Self::receive), within `socketTimeoutMS` where it holds.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub(crate) async fn receive_next(
+        &mut self,
+        runtime: &Runtime,
+        deadline: Deadline,
+    ) -> Result<()> {
+        self.receive(runtime, deadline.within_older(self.socket_timeout)).await
     }
 
     /// The last reply, until the next request begins.

@@ -10,7 +10,7 @@ use driver::database::Database;
 use driver::error::ErrorKind;
 use driver::event::EventHandler;
 use driver::event::cmap::CmapEvent;
-use driver::event::command::CommandEvent;
+use driver::event::command::{CommandEvent, CommandStartedEvent};
 use driver::ops::Operation;
 use driver::options::{ClientOptions, ConnectionString};
 use driver::{Async, Error};
@@ -67,6 +67,16 @@ impl<F: Api> Observed<F> {
             _ => None,
         });
         sent.cloned().collect()
+    }
+
+    /// The starts of the commands of that name.
+    pub(crate) fn started(&self, name: &str) -> Vec<CommandStartedEvent> {
+        let commands = self.commands.lock().unwrap();
+        let started = commands.iter().filter_map(|event| match event {
+            CommandEvent::Started(event) if event.command_name == name => Some(event.clone()),
+            _ => None,
+        });
+        started.collect()
     }
 
     /// The names of the commands that have been sent.
