@@ -1,4 +1,4 @@
-//! A collection: where documents are written and read.
+//! A collection, with its reads and writes.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -23,13 +23,13 @@ use crate::options::{
 use crate::types::Namespace;
 use crate::wire::encode;
 
-/// A collection of a database, whose documents are of type `T`.
+/// A collection of a database, with documents of type `T`.
 ///
-/// A handle: cheap to clone, and safe to share between tasks and threads. `T` is any type that
-/// serde reads and writes; `Document` where nothing is known beforehand, `RawDocumentBuf` where
-/// nothing is to be decoded.
+/// Cheap to clone, and safe to share between tasks and threads. `T` is any type that serde can read
+/// and write, such as `Document` for any document and `RawDocumentBuf` for documents that are not
+/// decoded.
 ///
-/// Named through its API: [`driver::Collection`](crate::Collection) and
+/// Use it as [`driver::Collection`](crate::Collection) or
 /// [`driver::sync::Collection`](crate::sync::Collection).
 pub struct Collection<T, F: Mode> {
     place: Arc<CollectionInner>,
@@ -37,7 +37,7 @@ pub struct Collection<T, F: Mode> {
     kind: PhantomData<fn() -> T>,
 }
 
-/// Where a collection's operations go, and how.
+/// The client, the namespace and the defaults of a collection.
 pub(crate) struct CollectionInner {
     pub(crate) core: Arc<Core>,
     pub(crate) db: String,
@@ -110,80 +110,78 @@ impl<T, F: Mode> Collection<T, F> {
         }
     }
 
-    /// The client that this collection came from.
+    /// The client of this collection.
     pub fn client(&self) -> &Client<F> {
         self.database.client()
     }
 
-    /// The database that this collection belongs to.
+    /// The database of this collection.
     pub fn database(&self) -> &Database<F> {
         &self.database
     }
 
-    /// The name, without that of the database.
+    /// The name without the database.
     pub fn name(&self) -> &str {
         &self.place.name
     }
 
-    /// The name, with that of the database.
+    /// The name with the database.
     pub fn namespace(&self) -> Namespace {
         self.place.namespace()
     }
 
-    /// Which servers take reads that say nothing else.
+    /// The default selection criteria of reads.
     pub fn selection_criteria(&self) -> Option<&SelectionCriteria> {
         Some(&self.place.concerns.selection_criteria)
     }
 
-    /// The read concern of reads that say nothing else.
+    /// The default read concern.
     pub fn read_concern(&self) -> Option<&ReadConcern> {
         self.place.concerns.read_concern.as_ref()
     }
 
-    /// The write concern of writes that say nothing else.
+    /// The default write concern.
     pub fn write_concern(&self) -> Option<&WriteConcern> {
         self.place.concerns.write_concern.as_ref()
     }
 
     /// Inserts `document`, which may be owned or borrowed.
     ///
-    /// A document without `_id` gets an `ObjectId` as its first field; the result tells which.
-    /// Where it is to be known beforehand whether a repeated insert wrote twice, give the
-    /// document an `_id` of its own, such as [`new_object_id()`](crate::new_object_id). A
-    /// repetition then fails with [`is_duplicate_key`](crate::Error::is_duplicate_key), which means
-    /// that it was written.
+    /// A document without `_id` gets an `ObjectId` as its first field, which the result contains.
+    /// If your program retries inserts itself, give the document its own `_id`, such as
+    /// [`new_object_id()`](crate::new_object_id). A retry then fails with
+    /// [`is_duplicate_key`](crate::Error::is_duplicate_key) if an earlier attempt succeeded.
     ///
-    /// Sent once more after a failure that leaves open whether it was done, in a way that cannot
-    /// insert it twice (specification "Retryable Writes").
+    /// The insert is a retryable write: after a network error or an election it is retried once,
+    /// and the server applies it only once (specification "Retryable Writes").
     ///
     /// # Errors
-    /// - `Write` when the server refused the document or its write concern was not met.
-    /// - `BsonSerialization` when the document cannot be written as BSON; `InvalidArgument` when it
-    ///   is larger than the server's `maxBsonObjectSize`, 16 MiB. Nothing was sent then.
+    /// - `Write` if the server refused the document, or the write concern failed.
+    /// - `BsonSerialization` if the document cannot be serialized; `InvalidArgument` if it is
+    ///   larger than the server's `maxBsonObjectSize`, 16 MiB. Nothing was sent then.
     /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`,
     ///   `Command`.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the document may or may not have been inserted. The client stays
-    /// usable.
+    /// If the future is dropped, the document may or may not be inserted. The client stays usable.
     pub fn insert_one<D: Borrow<T>>(&self, document: D) -> InsertOne<'_, T, D, F> {
         InsertOne { collection: self, document, id: None, options: None, session: None }
     }
 
     /// Inserts `documents`, which may be owned or borrowed, in as many commands as the server's
-    /// limits ask for.
+    /// limits require.
     ///
-    /// Ids and repetition as for [`insert_one`](Self::insert_one).
+    /// Ids and retries are as for [`insert_one`](Self::insert_one).
     ///
     /// # Errors
-    /// - `InvalidArgument` when there are no documents, or when one of them is too large; the
-    ///   message gives its position.
-    /// - `InsertMany` when some documents were refused, or when a command failed after others had
-    ///   succeeded: it says which were inserted, and its `source()` why the operation ended.
+    /// - `InvalidArgument` if there are no documents, or one is too large. The message has its
+    ///   index.
+    /// - `InsertMany` if documents were refused, or a command failed after others had succeeded. It
+    ///   has the inserted ids, and its `source()` has the reason for the end.
     /// - Those of [`insert_one`](Self::insert_one).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, any part of the documents may have been inserted. The client stays
+    /// If the future is dropped, any part of the documents may be inserted. The client stays
     /// usable.
     pub fn insert_many<D: Borrow<T>>(
         &self,
@@ -193,52 +191,50 @@ impl<T, F: Mode> Collection<T, F> {
         InsertMany { collection: self, documents, options: None, session: None }
     }
 
-    /// Finds the documents that match `filter`, and gives a cursor over them.
+    /// Finds the documents that match `filter` and returns a cursor.
     ///
-    /// Sent once more after a failure by the network or an election (specification "Retryable
-    /// Reads").
+    /// Retried once after a network error or an election (specification "Retryable Reads").
     ///
     /// # Errors
-    /// `Command` when the server refuses the filter or an option; and those of every operation:
+    /// `Command` if the server refuses the filter or an option; and those of every operation:
     /// `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it leaves nothing behind on the client. A cursor that the server
-    /// opens within the next second is ended in the background. After that second the
-    /// connection is closed, at which the server interrupts what still runs; a cursor that it
-    /// opens in spite of that ends with its session, by default after half an hour.
+    /// A dropped future leaves nothing behind on the client. If the server opens the cursor within
+    /// the next second, the driver kills it in the background. After that second it closes the
+    /// connection, which interrupts the operation on the server. A cursor that opens nevertheless
+    /// expires with its session, by default after half an hour.
     pub fn find(&self, filter: Document) -> Find<'_, T, F> {
         Find::new(self, filter)
     }
 
-    /// Finds one document that matches `filter`; none when there is none.
+    /// Finds one document that matches `filter`; `None` if there is none.
     ///
-    /// Sent once more after a failure by the network or an election (specification "Retryable
-    /// Reads").
+    /// Retried once after a network error or an election (specification "Retryable Reads").
     ///
     /// # Errors
-    /// Those of [`find`](Self::find), and `BsonDeserialization` when the document is no `T`.
+    /// Those of [`find`](Self::find), and `BsonDeserialization` if the document is not a `T`.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it leaves nothing behind.
+    /// A dropped future leaves nothing behind.
     pub fn find_one(&self, filter: Document) -> FindOne<'_, T, F> {
         FindOne { collection: self, filter, options: None, session: None }
     }
 
-    /// Changes one document that matches `filter`.
+    /// Updates one document that matches `filter`.
     ///
-    /// Sent once more after a failure that leaves open whether it was done, in a way that cannot
-    /// change it twice (specification "Retryable Writes").
+    /// A retryable write: after a network error or an election it is retried once, and the server
+    /// applies it only once (specification "Retryable Writes").
     ///
     /// # Errors
-    /// - `InvalidArgument` when `update` does not consist of operators, or is empty. Nothing was
+    /// - `InvalidArgument` if `update` is empty or has fields that are not operators. Nothing was
     ///   sent then.
-    /// - `Write` when the server refused it or its write concern was not met.
+    /// - `Write` if the server refused the update, or the write concern failed.
     /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`,
     ///   `Command`.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the document may or may not have been changed.
+    /// If the future is dropped, the document may or may not be updated.
     pub fn update_one(
         &self,
         filter: Document,
@@ -247,16 +243,15 @@ impl<T, F: Mode> Collection<T, F> {
         self.update(filter, update.into(), Multi::One)
     }
 
-    /// Changes all documents that match `filter`.
+    /// Updates all documents that match `filter`.
     ///
-    /// Never sent twice, as the server cannot tell a repetition of it, unless the server had too
-    /// much to do even to begin with it.
+    /// Not a retryable write. It is retried only if an overloaded server refused to begin it.
     ///
     /// # Errors
     /// Those of [`update_one`](Self::update_one).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, any part of the documents may have been changed.
+    /// If the future is dropped, any part of the documents may be updated.
     pub fn update_many(
         &self,
         filter: Document,
@@ -274,16 +269,16 @@ impl<T, F: Mode> Collection<T, F> {
         Update { collection: self, filter, update, multi, options: None, session: None }
     }
 
-    /// Puts `replacement` in the place of one document that matches `filter`; only its `_id` stays.
+    /// Replaces one document that matches `filter`. Its `_id` stays.
     ///
-    /// Sent once more as [`update_one`](Self::update_one) is.
+    /// A retryable write, like [`update_one`](Self::update_one).
     ///
     /// # Errors
-    /// `InvalidArgument` when the replacement begins with an operator; `BsonSerialization` when it
-    /// cannot be written as BSON; and those of [`update_one`](Self::update_one).
+    /// `InvalidArgument` if the replacement begins with an operator; `BsonSerialization` if it
+    /// cannot be serialized; and those of [`update_one`](Self::update_one).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the document may or may not have been replaced.
+    /// If the future is dropped, the document may or may not be replaced.
     pub fn replace_one<D: Borrow<T>>(
         &self,
         filter: Document,
@@ -294,28 +289,27 @@ impl<T, F: Mode> Collection<T, F> {
 
     /// Deletes one document that matches `filter`.
     ///
-    /// Sent once more as [`update_one`](Self::update_one) is.
+    /// A retryable write, like [`update_one`](Self::update_one).
     ///
     /// # Errors
-    /// `Write` when the server refused it or its write concern was not met; and those of every
+    /// `Write` if the server refused the delete, or the write concern failed; and those of every
     /// operation.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the document may or may not have been deleted.
+    /// If the future is dropped, the document may or may not be deleted.
     pub fn delete_one(&self, filter: Document) -> Delete<'_, T, F> {
         Delete { collection: self, filter, multi: Multi::One, options: None, session: None }
     }
 
     /// Deletes all documents that match `filter`.
     ///
-    /// Never sent twice, as the server cannot tell a repetition of it, unless the server had too
-    /// much to do even to begin with it.
+    /// Not a retryable write. It is retried only if an overloaded server refused to begin it.
     ///
     /// # Errors
     /// Those of [`delete_one`](Self::delete_one).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, any part of the documents may have been deleted.
+    /// If the future is dropped, any part of the documents may be deleted.
     pub fn delete_many(&self, filter: Document) -> Delete<'_, T, F> {
         Delete { collection: self, filter, multi: Multi::Many, options: None, session: None }
     }
@@ -601,39 +595,39 @@ impl<T, F: Mode> Collection<T, F> {
         FindOneAndDelete { collection: self, filter, options: None, session: None }
     }
 
-    /// Counts the documents that match `filter`, exactly, by looking at them or at an index.
+    /// Counts the documents that match `filter`, exactly, by reading them or an index.
     ///
     /// # Errors
     /// Those of [`find`](Self::find).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it leaves nothing behind.
+    /// A dropped future leaves nothing behind.
     pub fn count_documents(&self, filter: Document) -> CountDocuments<'_, T, F> {
         CountDocuments { collection: self, filter, options: None, session: None }
     }
 
-    /// Tells how many documents there are, from the collection's own books: at once, and possibly
-    /// wrong after an unclean shutdown or on a sharded cluster.
+    /// Estimates the number of documents from the collection's metadata. Fast, but possibly wrong
+    /// after an unclean shutdown or on a sharded cluster.
     ///
     /// # Errors
     /// Those of [`find`](Self::find).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it leaves nothing behind.
+    /// A dropped future leaves nothing behind.
     pub fn estimated_document_count(&self) -> EstimatedDocumentCount<'_, T, F> {
         EstimatedDocumentCount { collection: self, options: None, session: None }
     }
 
-    /// Runs `pipeline` over the collection, and gives a cursor over what comes out.
+    /// Runs the aggregation `pipeline` and returns a cursor over its results.
     ///
-    /// Sent once more as [`find`](Self::find) is, unless its last stage writes (`$out`, `$merge`).
+    /// Retried like [`find`](Self::find), unless its last stage writes (`$out`, `$merge`).
     ///
     /// # Errors
-    /// Those of [`find`](Self::find), and `Write` when the write concern of a last stage that
-    /// writes was not met.
+    /// Those of [`find`](Self::find), and `Write` if the write concern of a `$out` or `$merge`
+    /// stage failed.
     ///
     /// # Cancel safety
-    /// As [`find`](Self::find); a stage that writes may or may not have written.
+    /// As for [`find`](Self::find). A `$out` or `$merge` stage may or may not have written.
     pub fn aggregate(
         &self,
         pipeline: impl IntoIterator<Item = Document>,
@@ -672,13 +666,13 @@ impl<T, F: Mode> Collection<T, F> {
         Watch::new(self.on())
     }
 
-    /// The distinct values of the field `field_name` among the documents that match `filter`.
+    /// Finds the distinct values of the field `field_name` in the documents that match `filter`.
     ///
     /// # Errors
     /// Those of [`find`](Self::find).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it leaves nothing behind.
+    /// A dropped future leaves nothing behind.
     pub fn distinct(&self, field_name: impl AsRef<str>, filter: Document) -> Distinct<'_, T, F> {
         Distinct {
             collection: self,
@@ -997,15 +991,15 @@ impl<T, F: Mode> Collection<T, F> {
         RenameCollection { collection: self, to: to.into(), options: None, session: None }
     }
 
-    /// Drops the collection with its documents and indexes. Nothing happens when there is no such
-    /// collection.
+    /// Drops the collection with its documents and indexes. Does nothing if the collection does not
+    /// exist.
     ///
     /// # Errors
-    /// `Command` when the server refuses, `Write` when the write concern was not met, and those of
-    /// every operation.
+    /// `Command` if the server refuses, `Write` if the write concern failed, and those of every
+    /// operation.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the collection may or may not have been dropped.
+    /// If the future is dropped, the collection may or may not be dropped.
     pub fn drop(&self) -> DropCollection<'_, T, F> {
         DropCollection { collection: self, options: None, session: None }
     }

@@ -1,4 +1,4 @@
-//! What a change stream gives: events, and the tokens to go on from.
+//! The events of a change stream, and resume tokens.
 
 use bson::{DateTime, Document, RawBson, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -29,12 +29,12 @@ pub struct ChangeStreamEvent<T> {
     /// Where to resume behind this event.
     #[serde(rename = "_id")]
     pub id: ResumeToken,
-    /// What happened.
+    /// The kind of the change.
     pub operation_type: OperationType,
     /// Where it happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ns: Option<ChangeNamespace>,
-    /// What was created. With `show_expanded_events`, for `create`.
+    /// The kind of the created namespace. With `show_expanded_events`, for `create`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ns_type: Option<ChangeNamespaceType>,
     /// The new name, for `rename`.
@@ -49,7 +49,7 @@ pub struct ChangeStreamEvent<T> {
     /// The `_id` of the document, and its shard key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_key: Option<Document>,
-    /// What an update changed.
+    /// The changes of an update.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update_description: Option<UpdateDescription>,
     /// When it happened, on the cluster's clock.
@@ -78,7 +78,7 @@ fn none<T>() -> Option<T> {
     None
 }
 
-/// What an update changed in a document.
+/// The changes of an update in a document.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -102,11 +102,11 @@ pub struct UpdateDescription {
 pub struct TruncatedArray {
     /// Its path.
     pub field: String,
-    /// How many elements are left.
+    /// The number of remaining elements.
     pub new_size: i32,
 }
 
-/// What happened.
+/// The kind of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OperationType {
@@ -124,7 +124,7 @@ pub enum OperationType {
     Rename,
     /// A database was dropped.
     DropDatabase,
-    /// What the stream watches is gone. The stream ends;
+    /// The watched collection or database was dropped or renamed. The stream ends;
     /// [`start_after`](crate::ops::Watch::start_after) begins another behind it.
     Invalidate,
     /// Something else, by its name on the server.
@@ -186,7 +186,7 @@ pub struct ChangeNamespace {
     pub coll: Option<String>,
 }
 
-/// What was created.
+/// The kind of a created namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChangeNamespaceType {

@@ -23,13 +23,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ops::Boxed;
 use crate::rt::{Runtime, Timer};
 
-/// How long a reply may be late before the waiter is asked whether it still waits, and how long it
-/// has to answer.
+/// The time for which a reply may be late before the waiter is woken to show that it still waits,
+/// and the time limit for that.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A fetch under way. Dropped, it is given up.
 pub(crate) enum Fetch<T> {
-    /// Whoever polls it does the work.
+    /// The task that polls it does the work.
     InPlace(Boxed<'static, T>),
     InBackground(Background<T>),
 }
@@ -79,7 +79,7 @@ impl<T: Send + 'static> Fetch<T> {
         }
     }
 
-    /// What was fetched.
+    /// The fetched batch.
     ///
     /// # Errors
     /// When the fetch was given up; `Timeout` when the client's runtime rests and the deadline
@@ -158,7 +158,7 @@ struct Slot<T>(Mutex<Contents<T>>);
 struct Contents<T> {
     outcome: Option<Result<T>>,
     waker: Option<Waker>,
-    /// How often the waiter has polled.
+    /// The number of polls by the waiter.
     polls: u64,
 }
 

@@ -1,7 +1,7 @@
-//! One batch of a cursor, as it came.
+//! One batch of a cursor, in its reply.
 //!
-//! The reply stays in one piece; a position moves over the array of documents in it. Going from one
-//! document to the next looks at its length and nothing else.
+//! The reply stays in one piece, and a position moves over the array of documents. A step to the
+//! next document reads only its length.
 
 use std::ops::Range;
 
@@ -17,11 +17,11 @@ use crate::wire::scan::elements;
 /// one piece.
 #[derive(Clone, Debug, Default)]
 struct CursorHeader {
-    /// 0 when nothing follows.
+    /// The cursor id; 0 after the last batch.
     id: i64,
-    /// `<database>.<collection>`, as later commands have to name it.
+    /// `<database>.<collection>`, for later commands.
     ns: Range<usize>,
-    /// The documents: an array, as the document that it is on the wire.
+    /// The array of documents, as a document.
     documents: Range<usize>,
     /// How many there are.
     count: u64,
@@ -33,7 +33,7 @@ impl CursorHeader {
     /// Reads the `cursor` of a reply.
     ///
     /// # Errors
-    /// `InvalidResponse` when there is none, or it is not as it should be.
+    /// `InvalidResponse` if it is missing or malformed.
     fn read(header: &ReplyHeader, reply: &RawDocument) -> Result<Self> {
         let base = reply.as_bytes().as_ptr().addr();
         let range = |bytes: &[u8]| {
@@ -65,11 +65,10 @@ impl CursorHeader {
     }
 }
 
-/// The first document of the batch of a cursor that is not followed any further: nothing else is
-/// looked at.
+/// The first document of the batch, without reading the rest of the cursor.
 ///
 /// # Errors
-/// `InvalidResponse` when there is no batch, or what is in it is no document.
+/// `InvalidResponse` if there is no batch, or its first element is not a document.
 pub(crate) fn first<'r>(header: &ReplyHeader, reply: &'r RawDocument) -> Result<Option<&'r [u8]>> {
     let cursor = header.cursor(reply).ok_or_else(no_cursor)?;
     let mut elements = elements(cursor);
@@ -107,12 +106,12 @@ fn no_cursor() -> Error {
     Error::invalid_response("it has no cursor")
 }
 
-/// A batch, and how far it has been read.
+/// A batch and the position of the reader.
 #[derive(Clone, Debug)]
 pub(crate) struct Batch {
     reply: OwnedReply,
     header: CursorHeader,
-    /// Where the next element begins.
+    /// The position of the next element.
     next: usize,
     current: Range<usize>,
 }
@@ -171,10 +170,10 @@ impl Batch {
             .expect("five bytes make an empty document")
     }
 
-    /// The database and the collection that later commands have to name.
+    /// The database and the collection for later commands.
     ///
     /// # Errors
-    /// `InvalidResponse` when the reply does not say.
+    /// `InvalidResponse` if the reply does not name them.
     pub(crate) fn names(&self) -> Result<(&str, &str)> {
         let ns = self.reply.bytes().get(self.header.ns.clone()).unwrap_or_default();
         let ns = std::str::from_utf8(ns).unwrap_or_default();
@@ -190,10 +189,10 @@ impl Batch {
         Batch::new(OwnedReply::default(), CursorHeader::default())
     }
 
-    /// Moves on to the next document. False at the end of the batch.
+    /// Moves to the next document. Returns false at the end of the batch.
     ///
     /// # Errors
-    /// `InvalidResponse` when what follows is no document; the batch is at its end then.
+    /// `InvalidResponse` if the next element is not a document. The batch is then at its end.
     pub(crate) fn advance(&mut self) -> Result<bool> {
         self.current = 0..0;
         if !self.has_next() {
@@ -217,16 +216,18 @@ impl Batch {
         self.next + 1 < self.header.documents.end
     }
 
-    /// The bytes of the current document; empty where there is none.
+    /// The bytes of the current document; empty if there is none.
     pub(crate) fn current(&self) -> &[u8] {
         self.reply.bytes().get(self.current.clone()).unwrap_or_default()
     }
 }
 
-/// Where the document lies whose element begins at `at`; none at the end of the array.
+/// The range of the document in the element at `at`; `None` at the end of the array.
 fn document_at(bytes: &[u8], at: usize) -> Result<Option<Range<usize>>> {
     let broken = || {
-        Error::invalid_response("a batch in it is cut off or holds something that is no document")
+        Error::invalid_response(
+            "its batch is truncated, or contains a value that is not a document",
+        )
     };
     let rest = bytes.get(at..).ok_or_else(broken)?;
     let (&kind, rest) = rest.split_first().ok_or_else(broken)?;
@@ -280,7 +281,7 @@ mod tests {
             (rawdoc! { "ok": 1 }, "no cursor"),
             (rawdoc! { "cursor": { "id": 0_i64 } }, "no batch"),
             (rawdoc! { "cursor": { "firstBatch": 5 } }, "no batch"),
-            (rawdoc! { "cursor": { "firstBatch": [5] } }, "no document"),
+            (rawdoc! { "cursor": { "firstBatch": [5] } }, "not a document"),
         ] {
             let error = first_of(&reply).unwrap_err();
             assert!(error.to_string().contains(lacks), "{error}");

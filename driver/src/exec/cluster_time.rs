@@ -16,20 +16,20 @@ use bson::{RawDocument, RawDocumentBuf, Timestamp};
 use self::cell::Cell;
 use crate::wire::scan::elements;
 
-/// The bytes of a time that fit into the cell. Servers send 88.
+/// The maximum size of a time in the cell. Servers send 88 bytes.
 const ROOM: usize = 120;
 
-/// The order, the length, the bytes.
+/// The order, the length and the bytes.
 const WORDS: usize = 2 + ROOM / 8;
 
-/// A `$clusterTime` as a server sent it: a timestamp and its signature.
+/// A `$clusterTime` from a server: a timestamp and its signature.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClusterTime {
     order: u64,
     document: Stored,
 }
 
-/// A small document, in place if it fits.
+/// A small document, stored inline if it fits.
 #[derive(Clone, Debug, PartialEq)]
 enum Stored {
     Inline { len: u8, bytes: [u8; ROOM] },
@@ -59,12 +59,12 @@ impl Stored {
 }
 
 impl ClusterTime {
-    /// Reads `{ clusterTime: <timestamp>, signature: … }`; none when there is no timestamp in it.
+    /// Reads `{ clusterTime: <timestamp>, signature: … }`; `None` without a timestamp.
     pub(crate) fn parse(document: &RawDocument) -> Option<Self> {
         Some(ClusterTime { order: order(document)?, document: Stored::new(document) })
     }
 
-    /// What goes into the cell; none where it does not fit.
+    /// The words for the cell; `None` if they do not fit.
     fn to_words(&self) -> Option<[u64; WORDS]> {
         let Stored::Inline { len, bytes } = &self.document else { return None };
         let mut words = [0; WORDS];
@@ -84,17 +84,17 @@ impl ClusterTime {
         ClusterTime { order: words[0], document: Stored::Inline { len: words[1] as u8, bytes } }
     }
 
-    /// The time itself.
+    /// The timestamp.
     pub fn time(&self) -> Timestamp {
         Timestamp { time: (self.order >> 32) as u32, increment: self.order as u32 }
     }
 
-    /// The document as the server sent it, signature included.
+    /// The document from the server, with its signature.
     pub fn as_document(&self) -> &RawDocument {
         self.document.as_document()
     }
 
-    /// The later of the two.
+    /// The later one.
     pub(crate) fn later<'a>(a: Option<&'a Self>, b: Option<&'a Self>) -> Option<&'a Self> {
         match (a, b) {
             (Some(a), Some(b)) => Some(if a.order < b.order { b } else { a }),
@@ -107,7 +107,7 @@ impl ClusterTime {
     }
 }
 
-/// Time and increment in one number that compares as they do.
+/// Time and increment as one number in the same order.
 fn order(document: &RawDocument) -> Option<u64> {
     let time = elements(document)
         .map_while(|element| element.ok())
@@ -116,16 +116,16 @@ fn order(document: &RawDocument) -> Option<u64> {
     Some(u64::from(time) << 32 | u64::from(increment))
 }
 
-/// The clock of one client.
+/// The cluster clock of one client.
 #[derive(Default)]
 pub(crate) struct ClusterClock {
     cell: Cell<WORDS>,
-    /// The highest time that is too large for the cell. No server sends such a one today.
+    /// The highest time that is too large for the cell. Current servers send none.
     large: OnceLock<Mutex<Option<ClusterTime>>>,
 }
 
 impl ClusterClock {
-    /// The highest time seen so far.
+    /// The highest time so far.
     #[inline]
     pub(crate) fn get(&self) -> Option<ClusterTime> {
         let time = self.cell.load().map(ClusterTime::of_words);
@@ -138,7 +138,7 @@ impl ClusterClock {
         }
     }
 
-    /// Takes note of a time that came in a reply.
+    /// Records the time of a reply.
     pub(crate) fn advance(&self, document: &RawDocument) {
         let Some(order) = order(document).filter(|order| *order > self.cell.order()) else {
             return;
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_of_many_threads_wins_and_no_reader_sees_time_run_backwards() {
+    fn highest_time_wins_and_readers_never_see_time_go_back() {
         let clock = ClusterClock::default();
         std::thread::scope(|scope| {
             for thread in 0..4_u32 {

@@ -1,8 +1,8 @@
-//! Tells the events of one command to whoever listens.
+//! Emits the events of one command.
 //!
-//! A [`CommandMonitor`] is there only where somebody listens. It tells the start when it is made,
-//! and the end when it is told of it; dropped before, because the operation was, it tells a
-//! failure, so that each start has its end.
+//! A [`CommandMonitor`] exists only if there is a handler. Creating it emits the started event. It
+//! then emits a succeeded or failed event. If it is dropped with its operation, it emits a failed
+//! event, so every started event has its counterpart.
 
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ use crate::event::command::{
 use crate::pool::Connection;
 use crate::wire::sensitive;
 
-/// A command under way that somebody listens to.
+/// A command in flight with a handler for its events.
 pub(super) struct CommandMonitor {
     handler: EventHandler<CommandEvent>,
     started: Instant,
@@ -29,7 +29,7 @@ pub(super) struct CommandMonitor {
     about: Option<About>,
 }
 
-/// What all events of a command share.
+/// The common fields of a command's events.
 struct About {
     command_name: String,
     db: String,
@@ -39,8 +39,7 @@ struct About {
 }
 
 impl CommandMonitor {
-    /// Tells that the command which lies in the connection's buffer is about to be sent, if anybody
-    /// listens.
+    /// Emits the started event for the command in the connection's buffer, if there is a handler.
     pub(super) fn begin(
         handler: Option<&EventHandler<CommandEvent>>,
         connection: &Connection,
@@ -81,8 +80,7 @@ impl CommandMonitor {
         })
     }
 
-    /// The server has answered; a write that is not acknowledged counts as answered when it has
-    /// been sent.
+    /// The server has replied. An unacknowledged write counts as succeeded once it was sent.
     pub(super) fn answered(mut self, header: &ReplyHeader, reply: Option<&RawDocument>) {
         let Some(reply) = reply else { return self.succeeded(doc! { "ok": 1 }) };
         match header.is_ok() {
@@ -92,7 +90,7 @@ impl CommandMonitor {
         }
     }
 
-    /// No answer has come, or none that can be understood.
+    /// There is no valid reply.
     pub(super) fn failed(mut self, error: &Error) {
         self.end(error);
     }
@@ -137,11 +135,11 @@ impl CommandMonitor {
 
 impl Drop for CommandMonitor {
     fn drop(&mut self) {
-        self.end(&Error::timeout("the operation was dropped before the reply had come"));
+        self.end(&Error::timeout("the operation was dropped before its reply arrived"));
     }
 }
 
-/// The error with its code and labels, and nothing that the server said.
+/// The error with its code and labels, without the server's message.
 fn without_words(error: &Error) -> Error {
     let ErrorKind::Command(told) = error.kind() else { return error.clone() };
     let (code, code_name) = (told.code, told.code_name.clone());

@@ -1,4 +1,4 @@
-//! What every command carries beside its own fields.
+//! The fields of every command.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::options::{ReadConcern, ReadPreference, SelectionCriteria, ServerApi, 
 use crate::types::ServerType;
 use crate::wire::DocWriter;
 
-/// The fields that the executor adds to a command, in the order in which they are written.
+/// The fields that the executor adds to a command, in their order.
 pub(super) struct Envelope<'a> {
     pub(super) db: &'a str,
     pub(super) session: SessionFields<'a>,
@@ -80,16 +80,16 @@ impl Envelope<'_> {
     }
 }
 
-/// How the client came to the server.
+/// The way in which the server was selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
-    /// Through what is known of the deployment.
+    /// By server selection.
     Selected,
-    /// As the only server, whatever it is (`directConnection`).
+    /// As the only server, by `directConnection`.
     Direct,
 }
 
-/// The `$readPreference` to send (specification "Server Selection", sections "Passing read
+/// The `$readPreference` of a command (specification "Server Selection", sections "Passing read
 /// preference to mongos and load balancers" and "Topology type: Single").
 pub(super) fn read_preference<'a>(
     target: Target<'a>,
@@ -103,7 +103,7 @@ pub(super) fn read_preference<'a>(
     let asked = match criteria {
         SelectionCriteria::ReadPreference(ReadPreference::Primary) => None,
         SelectionCriteria::ReadPreference(preference) => Some(preference),
-        // Whoever was chosen is to answer.
+        // The selected server must reply, whatever its type.
         SelectionCriteria::Predicate(_) => Some(ANY),
     };
     match (server, route) {

@@ -1,14 +1,14 @@
-//! Server sessions waiting to be used again.
+//! The pool of idle server sessions.
 //!
-//! A double-ended queue under one short lock: the session used last is taken first, and those about
-//! to become stale on the server leave at the other end (specification "Driver Sessions", section
-//! "Server Session Pool"). An implicit session is taken only once its operation holds a connection,
-//! so that there are never more of them than connections, and given back synchronously when the
-//! operation ends.
+//! A deque under one short lock. The most recently used session is taken first, and sessions that
+//! are about to expire on the server leave at the other end (specification "Driver Sessions",
+//! section "Server Session Pool"). An operation takes its implicit session only once it has a
+//! connection, so there are never more of these sessions than connections. It returns the session
+//! synchronously at its end.
 //!
-//! A session belongs to the process that made it: a forked child that used a copy of it would send
-//! the same transaction numbers, and the server would take its writes for repetitions (section
-//! "Server Session Pool").
+//! A session belongs to the process that created it. A forked child with a copy would send the same
+//! transaction numbers, and the server would treat its writes as retries (section "Server Session
+//! Pool").
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,22 +17,22 @@ use std::time::{Duration, Instant};
 use bson::Uuid;
 use threadwatch::ForkGeneration;
 
-/// A session with less than this left on the server is not used any more.
+/// A session with less remaining time on the server is not reused.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// One session as the server knows it.
+/// A server session.
 #[derive(Debug)]
 pub(crate) struct ServerSession {
     id: [u8; 16],
     txn_number: i64,
     last_use: Instant,
-    /// What is known of the commands whose operations were dropped.
+    /// The state of the commands of dropped operations.
     abandoned: Option<Arc<Abandoned>>,
-    /// A command may be running for ever: its connection broke.
+    /// A command may still be running, because its connection failed.
     dirty: bool,
     /// It stands in for one that somebody else holds, and never comes back to the pool.
     is_twin: bool,
-    /// The process that made it.
+    /// The process that created it.
     born: ForkGeneration,
 }
 
@@ -63,18 +63,18 @@ impl ServerSession {
         ServerSession { abandoned, is_twin: true, ..*self }
     }
 
-    /// Whether the process has not forked since it made the session. In a child, it is neither
-    /// used, kept nor ended.
+    /// Whether this process created the session. A child neither uses, keeps nor ends sessions of
+    /// its parent.
     pub(crate) fn is_of_this_process(&self) -> bool {
         self.born.is_current()
     }
 
-    /// The UUID that is sent as `lsid.id`.
+    /// The UUID for `lsid.id`.
     pub(crate) fn id(&self) -> [u8; 16] {
         self.id
     }
 
-    /// The number of the next retryable write or transaction: higher than any before it.
+    /// The number of the next retryable write or transaction, higher than all earlier ones.
     pub(crate) fn next_txn_number(&mut self) -> i64 {
         self.txn_number += 1;
         self.txn_number
@@ -85,13 +85,13 @@ impl ServerSession {
         self.txn_number
     }
 
-    /// A command is being sent under this session_ref.
+    /// Records the use of the session for a command.
     pub(crate) fn begin(&mut self) {
         self.last_use = Instant::now();
     }
 
-    /// The operation was dropped while its command was under way: the session does not come back to
-    /// `pool` before the reply has arrived, and not at all if none does.
+    /// The operation was dropped while its command was in flight. The session returns to `pool`
+    /// once the reply has arrived, and never if it does not.
     #[cold]
     pub(crate) fn abandon(&mut self, pool: &SessionPool) -> Unanswered {
         let abandoned = self.abandoned.get_or_insert_default();
@@ -99,8 +99,8 @@ impl ServerSession {
         Unanswered { abandoned: Arc::clone(abandoned), pool: pool.clone(), answered: false }
     }
 
-    /// The connection broke while a command was under way: the session_ref serves the present
-    /// operation, and no other after it.
+    /// The connection failed while a command was in flight. The session serves the current
+    /// operation only.
     pub(crate) fn mark_dirty(&mut self) {
         self.dirty = true;
         if let Some(abandoned) = &self.abandoned {
@@ -113,7 +113,7 @@ impl ServerSession {
     }
 }
 
-/// The commands of one session whose operations were dropped.
+/// The commands of dropped operations in one session.
 #[derive(Debug, Default)]
 struct Abandoned {
     state: Mutex<AbandonedState>,
@@ -121,11 +121,11 @@ struct Abandoned {
 
 #[derive(Debug, Default)]
 struct AbandonedState {
-    /// How many of them are not answered yet.
+    /// The number of commands without a reply.
     unanswered: u32,
-    /// One of them will never be.
+    /// One of them will never get a reply.
     lost: bool,
-    /// The session, if its owner is done with it, and how long servers keep it.
+    /// The session and the session timeout, once its owner has returned it.
     returned: Option<(ServerSession, Option<Duration>)>,
 }
 
@@ -135,7 +135,8 @@ impl Abandoned {
     }
 }
 
-/// One of those commands. Dropped before [`answered`](Self::answered), it will never be answered.
+/// The command of a dropped operation. If it is dropped before [`answered`](Self::answered), there
+/// will be no reply.
 #[derive(Debug)]
 pub(crate) struct Unanswered {
     abandoned: Arc<Abandoned>,
@@ -144,8 +145,8 @@ pub(crate) struct Unanswered {
 }
 
 impl Unanswered {
-    /// The reply has arrived. The last one brings the session back to its pool, if its owner is
-    /// done with it.
+    /// The reply has arrived. The last reply returns the session to its pool, if its owner has
+    /// returned it.
     pub(crate) fn answered(mut self) {
         self.answered = true;
     }
@@ -170,12 +171,12 @@ impl Drop for Unanswered {
 /// The idle server sessions of one client.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SessionPool {
-    /// Most recently used in front.
+    /// The most recently used session is at the front.
     idle: Arc<Mutex<VecDeque<ServerSession>>>,
 }
 
 impl SessionPool {
-    /// The session used most recently, unless it is about to expire; else a new one.
+    /// Takes the most recently used session, unless it is about to expire; else a new one.
     ///
     /// `timeout` is the servers' `logicalSessionTimeoutMinutes`.
     pub(crate) fn take(&self, timeout: Option<Duration>) -> ServerSession {
@@ -183,13 +184,13 @@ impl SessionPool {
         if !timeout.is_some_and(|timeout| session.is_stale(timeout, Instant::now())) {
             return session;
         }
-        // The freshest is stale, and so are all others.
+        // The most recent session is stale, so all others are.
         self.idle().clear();
         ServerSession::new()
     }
 
-    /// Takes a session back, and lets those go that are about to expire. A session with commands
-    /// whose operations were dropped comes back when all of them are answered.
+    /// Returns a session, and removes those that are about to expire. A session with commands of
+    /// dropped operations returns once all of them have a reply.
     pub(crate) fn give(&self, mut session: ServerSession, timeout: Option<Duration>) {
         if !session.is_of_this_process() || session.is_twin {
             return;
@@ -217,7 +218,7 @@ impl SessionPool {
         }
     }
 
-    /// Takes everything out, to end it on the server.
+    /// Removes all sessions, to end them on the server.
     pub(crate) fn drain(&self) -> Vec<[u8; 16]> {
         self.idle().drain(..).map(|session| session.id).collect()
     }
@@ -234,7 +235,7 @@ mod tests {
     const HALF_AN_HOUR: Option<Duration> = Some(Duration::from_secs(30 * 60));
 
     #[test]
-    fn the_session_used_last_is_used_next() {
+    fn most_recent_session_is_used_next() {
         let pool = SessionPool::default();
         let (a, b) = (pool.take(HALF_AN_HOUR), pool.take(HALF_AN_HOUR));
         let last = b.id();
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_under_which_a_command_may_still_run_does_not_come_back() {
+    fn session_of_a_running_command_does_not_return() {
         let pool = SessionPool::default();
         let mut dirty = pool.take(HALF_AN_HOUR);
         dirty.mark_dirty();
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn abandoned_session_comes_back_when_all_is_answered() {
+    fn abandoned_session_returns_after_all_replies() {
         let pool = SessionPool::default();
         let mut session = pool.take(HALF_AN_HOUR);
         let id = session.id();
@@ -269,7 +270,7 @@ mod tests {
         let (first, second) = (session.abandon(&pool), session.abandon(&pool));
         first.answered();
         pool.give(session, HALF_AN_HOUR);
-        assert!(pool.idle().is_empty(), "one reply is owed");
+        assert!(pool.idle().is_empty(), "one reply is outstanding");
         second.answered();
         let mut session = pool.take(HALF_AN_HOUR);
         assert_eq!((session.id(), session.next_txn_number()), (id, 2));
@@ -287,7 +288,7 @@ mod tests {
         assert!(pool.idle().is_empty(), "a twin is nobody's");
         let unanswered = session.twin().abandon(&pool);
         pool.give(session, HALF_AN_HOUR);
-        assert!(pool.idle().is_empty(), "one reply is owed");
+        assert!(pool.idle().is_empty(), "one reply is outstanding");
         unanswered.answered();
         let mut session = pool.take(HALF_AN_HOUR);
         assert_eq!(session.id(), id);
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_session_is_neither_kept_nor_used() {
+    fn stale_session_is_neither_kept_nor_used() {
         let pool = SessionPool::default();
         let session = pool.take(HALF_AN_HOUR);
         let id = session.id();
@@ -309,9 +310,9 @@ mod tests {
         assert!(pool.idle().is_empty());
     }
 
-    /// It would be taken for the freshest, and all others for as stale as it.
+    /// At the front, it would make all other sessions look stale.
     #[test]
-    fn a_session_that_was_held_for_too_long_does_not_come_before_fresh_ones() {
+    fn session_held_too_long_does_not_precede_fresh_ones() {
         let pool = SessionPool::default();
         let (mut held, fresh) = (pool.take(HALF_AN_HOUR), pool.take(HALF_AN_HOUR));
         let id = fresh.id();
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn the_transaction_number_goes_on_when_a_session_is_used_again() {
+    fn transaction_number_continues_in_a_reused_session() {
         let pool = SessionPool::default();
         let mut session = pool.take(HALF_AN_HOUR);
         assert_eq!((session.next_txn_number(), session.next_txn_number()), (1, 2));

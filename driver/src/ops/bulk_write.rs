@@ -1,10 +1,9 @@
-//! The bulk write of a collection: models of all kinds, in as many `insert`, `update` and `delete`
-//! commands as it takes (specification "CRUD", section "Insert, Update, Replace, Delete, and Bulk
+//! `bulk_write` on a collection: models of all kinds, in as many `insert`, `update` and `delete`
+//! commands as needed (specification "CRUD", section "Insert, Update, Replace, Delete, and Bulk
 //! Writes").
 //!
-//! Adjacent models of one kind travel in one command. An unordered bulk write brings all models of
-//! one kind together first. The server's limits split what is too many or too large for one
-//! command.
+//! Adjacent models of one kind share a command. An unordered bulk write first groups all models by
+//! kind. The server's limits split commands that are too large.
 
 mod models;
 mod progress;
@@ -72,7 +71,7 @@ impl<'a, F: Mode> Execute<'a> for CollectionBulkWrite<'a, F> {
     async fn execute(mut self) -> Result<BulkWriteResult> {
         models::check(&self.models, self.on)?;
         let mut session = self.take_session();
-        // One for all commands.
+        // All commands share one deadline.
         let deadline = self.on.deadline(self.options(), session.as_deref())?;
         let options = self.options.as_deref();
         let ordered = options.and_then(|o| o.ordered).unwrap_or(true);

@@ -4,7 +4,7 @@ use super::prelude::*;
 use crate::database::Database;
 use crate::error::codes;
 
-/// Drops a collection. Made by [`Collection::drop`].
+/// Drops a collection. Returned by [`Collection::drop`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct DropCollection<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
@@ -14,7 +14,8 @@ pub struct DropCollection<'a, T, F: Mode> {
 
 options! {
     /// The options of [`Collection::drop`].
-    DropCollectionOptions, DropCollectionOptionsBuilder for ['a, T, F: Mode] DropCollection<'a, T, F> {
+    DropCollectionOptions, DropCollectionOptionsBuilder
+    for ['a, T, F: Mode] DropCollection<'a, T, F> {
         /// The write concern.
         write_concern: WriteConcern,
     }
@@ -38,13 +39,13 @@ impl<'a, T, F: Mode> Command<'a> for DropCollection<'a, T, F> {
         Ok(())
     }
 
-    /// Servers before 7.0 complain when there is nothing to drop.
+    /// Servers before 7.0 return an error if there is nothing to drop.
     fn recover(self, error: Error) -> Result<()> {
         if error.code() == Some(codes::NAMESPACE_NOT_FOUND) { Ok(()) } else { Err(error) }
     }
 }
 
-/// Drops a database. Made by [`Database::drop`].
+/// Drops a database. Returned by [`Database::drop`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct DropDatabase<'a, F: Mode> {
     pub(crate) database: &'a Database<F>,

@@ -1,4 +1,4 @@
-//! How the values of options are written as fields of a command.
+//! Writes option values as fields of a command.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::options::{
 };
 use crate::wire::DocWriter;
 
-/// A value that an option can have.
+/// An option value.
 pub(crate) trait Field {
-    /// Writes it as the field `key`.
+    /// Writes the value as the field `key`.
     ///
     /// # Errors
-    /// `InvalidArgument` for a value that BSON has no form for; `BsonSerialization`.
+    /// `InvalidArgument` for a value that BSON cannot represent; `BsonSerialization`.
     fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()>;
 }
 
@@ -47,7 +47,7 @@ impl Field for u64 {
     fn write(&self, key: &CStr, body: &mut DocWriter<'_>) -> Result<()> {
         let value = i64::try_from(*self).map_err(|_| {
             Error::invalid_argument(format!(
-                "{}: {self} is beyond the 64-bit integers of BSON",
+                "{}: {self} exceeds the 64-bit integers of BSON",
                 key.as_str()
             ))
         })?;
@@ -91,7 +91,7 @@ impl Field for Vec<Document> {
     }
 }
 
-/// Types that serde writes as more than one kind of BSON value.
+/// Types with more than one serde format.
 macro_rules! by_serde {
     ($($Type:ty),*) => {
         $(

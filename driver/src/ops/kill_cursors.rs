@@ -1,4 +1,4 @@
-//! `killCursors`: ends cursors on the member that holds them.
+//! `killCursors`: closes cursors on their member.
 
 use crate::error::Result;
 use crate::exec::{Meta, Operation, RequestContext};

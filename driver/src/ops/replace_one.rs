@@ -1,4 +1,4 @@
-//! `update`, with a whole document in place of the old one.
+//! `replace_one`: the command `update` with a whole document.
 
 use std::borrow::Borrow;
 
@@ -10,7 +10,7 @@ use crate::exec::{self};
 use crate::results::UpdateResult;
 use crate::wire::first_key::{self, Beginning};
 
-/// Replaces one document. Made by [`Collection::replace_one`].
+/// Replaces one document. Returned by [`Collection::replace_one`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct ReplaceOne<'a, T, D, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
@@ -25,7 +25,7 @@ options! {
     ReplaceOptions, ReplaceOptionsBuilder for ['a, T, D, F: Mode] ReplaceOne<'a, T, D, F> {
         /// Skips document validation.
         bypass_document_validation: bool = "bypassDocumentValidation",
-        /// Inserts the document when none matches.
+        /// Inserts the document if none matches.
         upsert: bool = (statement "upsert"),
         /// The rules for comparing strings.
         collation: Collation = (statement "collation"),
@@ -37,7 +37,7 @@ options! {
         let_vars: Document = "let",
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
-        /// The order in which the first match is the one to replace. Servers from 8.0 on.
+        /// The sort order that determines the document to replace. Servers since 8.0.
         sort: Document = (statement "sort"),
     }
 }
@@ -94,7 +94,7 @@ pub(super) fn check_replacement<T: Serialize + ?Sized>(
     match first_key::beginning(replacement) {
         // What cannot be serialized is refused where the whole is.
         Beginning::Field | Beginning::Unknown => Ok(()),
-        Beginning::NoDocument => Err(Error::invalid_argument("the replacement is no document")),
+        Beginning::NoDocument => Err(Error::invalid_argument("the replacement is not a document")),
         Beginning::Operator(key) => Err(Error::invalid_argument(format!(
             "the replacement must be a document without operators, and begins with {key:?}; to \
              change single fields use {updating}"

@@ -1,15 +1,15 @@
-//! The session of an operation that opens a cursor, as a type: it decides the cursor's type.
+//! The session of an operation that opens a cursor, as a type. It determines the cursor's type.
 
 use crate::change_stream::{ChangeStream, RawChangeStream, SessionChangeStream};
 use crate::cursor::{Cursor, RawBatchCursor, RawCursor, SessionCursor, SessionRawBatchCursor};
 use crate::exec::SessionState;
 use crate::mode::Mode;
 
-/// The operation runs in a session of its own, and gives a [`Cursor`].
+/// The operation runs in an implicit session and returns a [`Cursor`].
 #[derive(Debug)]
 pub struct ImplicitSession;
 
-/// The operation runs in the caller's session, and gives a [`SessionCursor`].
+/// The operation runs in the caller's session and returns a [`SessionCursor`].
 pub struct ExplicitSession<'a>(Option<&'a mut SessionState>);
 
 impl<'a> ExplicitSession<'a> {
@@ -26,7 +26,7 @@ impl std::fmt::Debug for ExplicitSession<'_> {
 
 /// The kind of session of an operation that opens a cursor.
 pub(crate) trait Session<'a>: Send {
-    /// The cursor that comes out.
+    /// The type of the cursor.
     type Cursor<T, F: Mode>;
 
     /// The cursor that gives whole batches.
@@ -38,7 +38,7 @@ pub(crate) trait Session<'a>: Send {
     /// Takes the caller's session, if there is one.
     fn take(&mut self) -> Option<&'a mut SessionState>;
 
-    /// The cursor, from what reads it.
+    /// The cursor of this type.
     fn cursor<T, F: Mode>(raw: RawCursor) -> Self::Cursor<T, F>;
 
     /// The cursor that gives whole batches, from what reads it.

@@ -8,14 +8,14 @@ use crate::exec::{self, malformed};
 use crate::options::UpdateModifications;
 use crate::results::UpdateResult;
 
-/// How many of the documents that match are changed.
+/// Whether one or all matching documents are updated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Multi {
     One,
     Many,
 }
 
-/// Updates documents. Made by [`Collection::update_one`] and [`Collection::update_many`].
+/// Updates documents. Returned by [`Collection::update_one`] and [`Collection::update_many`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct Update<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
@@ -29,11 +29,11 @@ pub struct Update<'a, T, F: Mode> {
 options! {
     /// The options of [`Collection::update_one`] and [`Collection::update_many`].
     UpdateOptions, UpdateOptionsBuilder for ['a, T, F: Mode] Update<'a, T, F> {
-        /// The elements of arrays that `$[name]` stands for.
+        /// The filters for array elements, which the update refers to as `$[name]`.
         array_filters: Vec<Document> as impl IntoIterator<Item = Document> => Vec::from_iter = (statement "arrayFilters"),
         /// Skips document validation.
         bypass_document_validation: bool = "bypassDocumentValidation",
-        /// Inserts a document when none matches.
+        /// Inserts a document if none matches.
         upsert: bool = (statement "upsert"),
         /// The rules for comparing strings.
         collation: Collation = (statement "collation"),
@@ -45,7 +45,7 @@ options! {
         let_vars: Document = "let",
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
-        /// The order in which the first match is the one that `update_one` changes. Servers from 8.0 on.
+        /// The sort order that determines the document of `update_one`. Servers since 8.0.
         sort: Document = (statement "sort"),
     }
 }
@@ -66,7 +66,7 @@ impl<'a, T, F: Mode> Command<'a> for Update<'a, T, F> {
         check_modifications(&self.update, "replace_one")?;
         if self.multi == Multi::Many && self.options.as_ref().is_some_and(|o| o.sort.is_some()) {
             return Err(Error::invalid_argument(
-                "it takes no sort: every document that matches is changed",
+                "it takes no sort, because it updates every matching document",
             ));
         }
         Ok(())
@@ -98,16 +98,16 @@ impl<'a, T, F: Mode> Command<'a> for Update<'a, T, F> {
     }
 }
 
-/// Writes the fields of every `update` command.
+/// Writes the common fields of `update` commands.
 pub(super) fn write_body(collection: &str, body: &mut DocWriter<'_>) {
     body.str(cstr!("update"), collection);
     body.bool(cstr!("ordered"), true);
 }
 
-/// Reads the reply to an `update` of one statement.
+/// Decodes the reply to an `update` with one statement.
 pub(super) fn result(reply: &Reply<'_>) -> Result<UpdateResult> {
     let upserted_id = upserted_id(reply).map_err(|error| error.at(reply.host()))?;
-    // The server counts an inserted document among those that matched.
+    // The server counts an upserted document as matched.
     let matched_count = if upserted_id.is_some() { 0 } else { reply.n()? };
     Ok(UpdateResult { matched_count, modified_count: reply.header().n_modified(), upserted_id })
 }
@@ -132,7 +132,7 @@ pub(super) fn upserted_ids(reply: &Reply<'_>, statements: usize) -> Result<Vec<(
     for element in list.iter_elements() {
         let Ok(RawBsonRef::Document(entry)) = element.map_err(malformed)?.value() else {
             return Err(Error::invalid_response(
-                "its upserted holds something that is no document",
+                "its upserted contains a value that is not a document",
             ));
         };
         let index = match entry.get("index").map_err(malformed)? {
@@ -184,7 +184,7 @@ pub(super) fn check_modifications(update: &UpdateModifications, replacing: &str)
     let update = match update {
         UpdateModifications::Pipeline(stages) if stages.is_empty() => {
             return Err(Error::invalid_argument(
-                "the pipeline has no stages; give it at least one, such as $set",
+                "the pipeline has no stages; give at least one, such as $set",
             ));
         }
         UpdateModifications::Pipeline(_) => return Ok(()),
@@ -193,9 +193,9 @@ pub(super) fn check_modifications(update: &UpdateModifications, replacing: &str)
     match update.keys().find(|key| !key.starts_with('$')) {
         None if !update.is_empty() => Ok(()),
         Some(key) => Err(Error::invalid_argument(format!(
-            "the update must consist of operators such as $set, and {key:?} is none; \
+            "the update must consist of operators such as $set, but {key:?} is not an operator; \
              to replace a whole document use {replacing}"
         ))),
-        None => Err(Error::invalid_argument("the update is empty; give it operators such as $set")),
+        None => Err(Error::invalid_argument("the update is empty; give operators such as $set")),
     }
 }

@@ -1,4 +1,4 @@
-//! What a collection can be besides a plain one: time series, clustered, validated.
+//! The options of special collections: time series, clustered, validated.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lenient;
 
-/// How strictly the validator of a collection holds.
+/// The documents that the validator of a collection applies to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -23,7 +23,7 @@ pub enum ValidationLevel {
     Other(String),
 }
 
-/// What becomes of a document that the validator refuses.
+/// The action on a document that fails validation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -77,7 +77,7 @@ builder! {
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct IndexOptionDefaults {
-    /// What the storage engine is to be told: `{ <engine>: <options> }`.
+    /// Options of the storage engine: `{ <engine>: <options> }`.
     pub storage_engine: Document,
 }
 
@@ -98,7 +98,7 @@ pub struct TimeseriesOptions {
     /// The field that says to which series a measurement belongs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meta_field: Option<String>,
-    /// How far apart the measurements of a series are. Default: seconds.
+    /// The interval between the measurements of a series. Default: seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub granularity: Option<TimeseriesGranularity>,
     /// The longest time between the measurements of one bucket, in place of the granularity; the
@@ -132,7 +132,7 @@ builder! {
     }
 }
 
-/// How far apart the measurements of a series are.
+/// The interval between the measurements of a series.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -164,7 +164,7 @@ builder! {
     }
 }
 
-/// What is changed of an index by `modify_collection`. It is named by its name or its keys.
+/// The changes of an index by `modify_collection`. Its name or its keys identify the index.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
@@ -175,7 +175,7 @@ pub struct IndexModification {
     /// The keys of the index, in place of its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_pattern: Option<Document>,
-    /// How long the documents of a TTL index are kept. Whole seconds.
+    /// The lifetime of the documents in a TTL index, in whole seconds.
     #[serde(
         rename = "expireAfterSeconds",
         skip_serializing_if = "Option::is_none",
@@ -205,12 +205,12 @@ builder! {
     }
 }
 
-/// What is changed of a time series by `modify_collection`. Buckets can only become longer.
+/// The changes of a time series by `modify_collection`. Buckets can only become longer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct TimeseriesModification {
-    /// How far apart the measurements of a series are.
+    /// The interval between the measurements of a series.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub granularity: Option<TimeseriesGranularity>,
     /// As [`TimeseriesOptions::bucket_max_span`].
@@ -238,7 +238,7 @@ builder! {
     }
 }
 
-/// How long the documents of a time series or clustered collection are kept.
+/// The lifetime of the documents in a time series or clustered collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExpireAfter {

@@ -1,10 +1,10 @@
-//! What a handle says for its operations.
+//! The defaults that a handle has for its operations.
 
 use std::time::Duration;
 
 use super::{ClientOptions, ReadConcern, SelectionCriteria, WriteConcern};
 
-/// What holds where an operation says nothing.
+/// The defaults of operations.
 #[derive(Clone, Debug)]
 pub(crate) struct Concerns {
     /// `timeoutMS`; zero is set, and means "no limit".
@@ -15,7 +15,7 @@ pub(crate) struct Concerns {
 }
 
 impl Concerns {
-    /// Those of a client with these options.
+    /// The defaults of a client with these options.
     pub(crate) fn of_client(options: &ClientOptions) -> Self {
         Concerns {
             timeout: options.timeout,

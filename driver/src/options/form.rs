@@ -58,7 +58,7 @@ pub(crate) fn write_millis<M: SerializeMap>(
     write(form, &format!("{name}_m_s"), millis.as_ref())
 }
 
-/// What a field is called outside of Rust.
+/// The name of a field outside of Rust.
 fn wire_name(field: &str) -> String {
     if field == "let_vars" {
         return "let".to_owned();
@@ -77,7 +77,10 @@ fn wire_name(field: &str) -> String {
 macro_rules! form {
     ($Options:ident { $($field:ident),+ $(,)? }) => {
         impl serde::Serialize for $Options {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+            fn serialize<S: serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> std::result::Result<S::Ok, S::Error> {
                 let mut form = serializer.serialize_map(None)?;
                 $( crate::options::form::form!(@write self form $field); )+
                 serde::ser::SerializeMap::end(form)
@@ -85,7 +88,9 @@ macro_rules! form {
         }
 
         impl<'de> serde::Deserialize<'de> for $Options {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+            fn deserialize<D: serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> std::result::Result<Self, D::Error> {
                 let mut fields = crate::options::form::Fields::read(deserializer)?;
                 let mut options = $Options::default();
                 $( options.$field = crate::options::form::form!(@take fields $field); )+
@@ -95,7 +100,9 @@ macro_rules! form {
     };
 
     (@write $options:ident $form:ident selection_criteria) => {};
-    (@write $options:ident $form:ident max_time) => { crate::options::form::form!(@millis $options $form max_time) };
+    (@write $options:ident $form:ident max_time) => {
+        crate::options::form::form!(@millis $options $form max_time)
+    };
     (@write $options:ident $form:ident max_await_time) => {
         crate::options::form::form!(@millis $options $form max_await_time)
     };
@@ -105,7 +112,9 @@ macro_rules! form {
     (@write $options:ident $form:ident default_timeout) => {
         crate::options::form::form!(@millis $options $form default_timeout)
     };
-    (@write $options:ident $form:ident timeout) => { crate::options::form::form!(@millis $options $form timeout) };
+    (@write $options:ident $form:ident timeout) => {
+        crate::options::form::form!(@millis $options $form timeout)
+    };
     (@write $options:ident $form:ident $field:ident) => {
         crate::options::form::write(&mut $form, stringify!($field), $options.$field.as_ref())?
     };

@@ -18,7 +18,8 @@ use super::lenient;
 /// use driver::options::IndexOptions;
 ///
 /// let unique = IndexOptions::builder().unique(true).build();
-/// let by_name = IndexModel::builder().keys(doc! { "name": 1, "born": -1 }).options(unique).build();
+/// let keys = doc! { "name": 1, "born": -1 };
+/// let by_name = IndexModel::builder().keys(keys).options(unique).build();
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -112,7 +113,7 @@ pub struct IndexOptions {
     /// Leaves out documents that lack the indexed field.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::flag")]
     pub sparse: Option<bool>,
-    /// What the storage engine is to be told: `{ <engine>: <options> }`.
+    /// Options of the storage engine: `{ <engine>: <options> }`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_engine: Option<Document>,
     /// Refuses documents whose keys are in the index already.
@@ -270,11 +271,11 @@ version! {
     }
 }
 
-/// How many members must have built an index before the primary lets it be used. Servers from 4.4
-/// on.
+/// The number of members that must build an index before the primary marks it as ready. MongoDB
+/// 4.4 and later.
 ///
 /// This is about delay, not about safety: secondaries that are left out may fall behind while they
-/// build. How safe the index is, is told by the write concern.
+/// build. The durability of the index follows from the write concern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommitQuorum {
@@ -348,10 +349,12 @@ mod tests {
         let written = doc! {
             "key": { "a": 1 },
             "background": true, "expireAfterSeconds": 3600, "name": "n", "sparse": false,
-            "storageEngine": { "wiredTiger": {} }, "unique": true, "v": 2, "default_language": "french",
-            "language_override": "l", "textIndexVersion": 3, "weights": { "a": 2 }, "2dsphereIndexVersion": 3,
-            "bits": 26, "max": 180.0, "min": -180.0, "bucketSize": 5, "partialFilterExpression": { "a": { "$gt": 5_i64 } },
-            "collation": { "locale": "fr" }, "wildcardProjection": { "a": 1 }, "hidden": true, "clustered": true,
+            "storageEngine": { "wiredTiger": {} }, "unique": true, "v": 2,
+            "default_language": "french", "language_override": "l", "textIndexVersion": 3,
+            "weights": { "a": 2 }, "2dsphereIndexVersion": 3, "bits": 26, "max": 180.0,
+            "min": -180.0, "bucketSize": 5, "partialFilterExpression": { "a": { "$gt": 5_i64 } },
+            "collation": { "locale": "fr" }, "wildcardProjection": { "a": 1 }, "hidden": true,
+            "clustered": true,
         };
         let model = read(written.clone());
         assert_eq!(model.options.as_ref().unwrap().clustered(), Some(true));
@@ -361,7 +364,8 @@ mod tests {
     #[test]
     fn odd_numbers_of_other_programs_are_read() {
         let options = read(doc! {
-            "key": { "a": 1 }, "v": 2.0, "unique": 1, "sparse": 0.0, "hidden": 1_i64, "expireAfterSeconds": 60.0,
+            "key": { "a": 1 }, "v": 2.0, "unique": 1, "sparse": 0.0, "hidden": 1_i64,
+            "expireAfterSeconds": 60.0,
             "bits": 26.0, "min": -180, "unknown": { "to": "us" },
         });
         let options = options.options.unwrap();

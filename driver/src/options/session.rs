@@ -36,7 +36,7 @@ builder! {
     }
 }
 
-/// The options of a transaction. What is not set is taken from the session's
+/// The options of a transaction. Unset options come from the session's
 /// [`default_transaction_options`](SessionOptions::default_transaction_options), else from the
 /// client.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,4 +1,4 @@
-//! The single writes of a bulk write.
+//! The write models of a bulk write.
 
 use bson::{Document, RawDocumentBuf};
 
@@ -15,15 +15,15 @@ use crate::types::Namespace;
 pub enum WriteModel {
     /// Inserts a document.
     InsertOne(InsertOneModel),
-    /// Changes one document.
+    /// Updates one document.
     UpdateOne(UpdateOneModel),
-    /// Changes all documents that match.
+    /// Updates all matching documents.
     UpdateMany(UpdateManyModel),
-    /// Puts a document in the place of another.
+    /// Replaces one document.
     ReplaceOne(ReplaceOneModel),
     /// Deletes one document.
     DeleteOne(DeleteOneModel),
-    /// Deletes all documents that match.
+    /// Deletes all matching documents.
     DeleteMany(DeleteManyModel),
 }
 
@@ -39,19 +39,19 @@ impl WriteModel {
         }
     }
 
-    /// Whether it may change more than one document: the server cannot tell a repetition of it.
+    /// Whether it can write more than one document, so that it is not retryable.
     pub(crate) fn is_multi(&self) -> bool {
         matches!(self, WriteModel::UpdateMany(_) | WriteModel::DeleteMany(_))
     }
 }
 
-/// The document of an insert or a replacement: a [`Document`], or BSON already.
+/// The document of an insert or a replacement: a [`Document`] or raw BSON.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ModelDocument {
     /// A document.
     Document(Document),
-    /// BSON, such as a collection makes of a value of its type.
+    /// Raw BSON, such as a collection creates from a value of its type.
     Raw(RawDocumentBuf),
 }
 
@@ -67,7 +67,7 @@ impl From<RawDocumentBuf> for ModelDocument {
     }
 }
 
-/// Declares a model: what it must have, what it may have, and its builder.
+/// Declares a model: its required and optional fields, and its builder.
 macro_rules! model {
     (
         $(#[$about:meta])*
@@ -79,14 +79,14 @@ macro_rules! model {
         #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
         pub struct $Model {
-            /// The collection. Without it, that of the bulk write.
+            /// The collection. Default: that of the bulk write.
             pub namespace: Option<Namespace>,
             $( $(#[$must_doc])* pub $must: $Must, )*
             $( $(#[$may_doc])* pub $may: Option<$May>, )*
         }
 
         impl $Model {
-            /// The model with nothing that is optional.
+            /// Creates the model without optional fields.
             pub fn new($( $must: impl Into<$Must>, )*) -> Self {
                 $Model { namespace: None, $( $must: $must.into(), )* $( $may: None, )* }
             }
@@ -95,7 +95,7 @@ macro_rules! model {
                 $Model { namespace: Some(namespace), $( $must, )* $( $may: None, )* }
             }
 
-            /// The collection.
+            /// Sets the collection.
             #[must_use]
             pub fn namespace(mut self, value: impl Into<Option<Namespace>>) -> Self {
                 self.namespace = value.into();
@@ -121,8 +121,12 @@ macro_rules! model {
         model! { @builder $Model, $Builder { $( must $must: $Must, )* } { $( may $may: $May, )* } }
     };
 
-    (@builder $Model:ident, $Builder:ident { must $one:ident: $One:ty, } { $( may $may:ident: $May:ty, )* }) => {
-        #[doc = concat!("Builds [`", stringify!($Model), "`]. What it must have is in the type: `()` is missing.")]
+    (@builder $Model:ident, $Builder:ident {
+        must $one:ident: $One:ty,
+    } { $( may $may:ident: $May:ty, )* }) => {
+        #[doc = concat!(
+            "Builds [`", stringify!($Model), "`]. A missing required field has the type `()`.",
+        )]
         #[derive(Clone, Debug)]
         #[must_use = "a builder does nothing until build() is called"]
         pub struct $Builder<A = ()> {
@@ -132,21 +136,24 @@ macro_rules! model {
         }
 
         impl $Model {
-            /// Starts with nothing.
+            /// Creates a builder without fields.
             pub fn builder() -> $Builder {
                 $Builder { $one: (), namespace: None, $( $may: None, )* }
             }
         }
 
         impl $Builder {
-            #[doc = concat!("Sets [`", stringify!($one), "`](field@", stringify!($Model), "::", stringify!($one), ").")]
+            #[doc = concat!(
+                "Sets [`", stringify!($one), "`](field@",
+                stringify!($Model), "::", stringify!($one), ").",
+            )]
             pub fn $one(self, value: impl Into<$One>) -> $Builder<$One> {
                 $Builder { $one: value.into(), namespace: self.namespace, $( $may: self.$may, )* }
             }
         }
 
         impl $Builder<$One> {
-            /// The model.
+            /// Builds the model.
             #[must_use]
             pub fn build(self) -> $Model {
                 $Model { $one: self.$one, namespace: self.namespace, $( $may: self.$may, )* }
@@ -160,7 +167,9 @@ macro_rules! model {
         @builder $Model:ident, $Builder:ident { must $one:ident: $One:ty, must $two:ident: $Two:ty, }
         { $( may $may:ident: $May:ty, )* }
     ) => {
-        #[doc = concat!("Builds [`", stringify!($Model), "`]. What it must have is in the type: `()` is missing.")]
+        #[doc = concat!(
+            "Builds [`", stringify!($Model), "`]. A missing required field has the type `()`.",
+        )]
         #[derive(Clone, Debug)]
         #[must_use = "a builder does nothing until build() is called"]
         pub struct $Builder<A = (), B = ()> {
@@ -171,31 +180,46 @@ macro_rules! model {
         }
 
         impl $Model {
-            /// Starts with nothing.
+            /// Creates a builder without fields.
             pub fn builder() -> $Builder {
                 $Builder { $one: (), $two: (), namespace: None, $( $may: None, )* }
             }
         }
 
         impl<B> $Builder<(), B> {
-            #[doc = concat!("Sets [`", stringify!($one), "`](field@", stringify!($Model), "::", stringify!($one), ").")]
+            #[doc = concat!(
+                "Sets [`", stringify!($one), "`](field@",
+                stringify!($Model), "::", stringify!($one), ").",
+            )]
             pub fn $one(self, value: impl Into<$One>) -> $Builder<$One, B> {
-                $Builder { $one: value.into(), $two: self.$two, namespace: self.namespace, $( $may: self.$may, )* }
+                $Builder {
+                    $one: value.into(), $two: self.$two, namespace: self.namespace,
+                    $( $may: self.$may, )*
+                }
             }
         }
 
         impl<A> $Builder<A, ()> {
-            #[doc = concat!("Sets [`", stringify!($two), "`](field@", stringify!($Model), "::", stringify!($two), ").")]
+            #[doc = concat!(
+                "Sets [`", stringify!($two), "`](field@",
+                stringify!($Model), "::", stringify!($two), ").",
+            )]
             pub fn $two(self, value: impl Into<$Two>) -> $Builder<A, $Two> {
-                $Builder { $one: self.$one, $two: value.into(), namespace: self.namespace, $( $may: self.$may, )* }
+                $Builder {
+                    $one: self.$one, $two: value.into(), namespace: self.namespace,
+                    $( $may: self.$may, )*
+                }
             }
         }
 
         impl $Builder<$One, $Two> {
-            /// The model.
+            /// Builds the model.
             #[must_use]
             pub fn build(self) -> $Model {
-                $Model { $one: self.$one, $two: self.$two, namespace: self.namespace, $( $may: self.$may, )* }
+                $Model {
+                    $one: self.$one, $two: self.$two, namespace: self.namespace,
+                    $( $may: self.$may, )*
+                }
             }
         }
 
@@ -211,7 +235,10 @@ macro_rules! model {
             }
 
             $(
-                #[doc = concat!("Sets [`", stringify!($may), "`](field@", stringify!($Model), "::", stringify!($may), ").")]
+                #[doc = concat!(
+                    "Sets [`", stringify!($may), "`](field@",
+                    stringify!($Model), "::", stringify!($may), ").",
+                )]
                 pub fn $may(mut self, value: impl Into<Option<$May>>) -> Self {
                     self.$may = value.into();
                     self
@@ -232,56 +259,56 @@ model! {
 }
 
 model! {
-    /// Changes one document.
+    /// Updates one document.
     UpdateOneModel, UpdateOneModelBuilder as UpdateOne
     must {
-        /// Which document.
+        /// The filter for the document.
         filter: Document,
         /// The change.
         update: UpdateModifications,
     }
     may {
-        /// The elements of arrays that `$[name]` stands for.
+        /// The filters for array elements, which the update refers to as `$[name]`.
         array_filters: Vec<Document>,
         /// The rules for comparing strings.
         collation: Collation,
         /// The index to use.
         hint: Hint,
-        /// Inserts a document when none matches.
+        /// Inserts a document if none matches.
         upsert: bool,
-        /// The order in which the first match is the one to change. Servers from 8.0 on.
+        /// The sort order that determines the document to update. Servers since 8.0.
         sort: Document,
     }
 }
 
 model! {
-    /// Changes all documents that match.
+    /// Updates all matching documents.
     UpdateManyModel, UpdateManyModelBuilder as UpdateMany
     must {
-        /// Which documents.
+        /// The filter for the documents.
         filter: Document,
         /// The change.
         update: UpdateModifications,
     }
     may {
-        /// The elements of arrays that `$[name]` stands for.
+        /// The filters for array elements, which the update refers to as `$[name]`.
         array_filters: Vec<Document>,
         /// The rules for comparing strings.
         collation: Collation,
         /// The index to use.
         hint: Hint,
-        /// Inserts a document when none matches.
+        /// Inserts a document if none matches.
         upsert: bool,
     }
 }
 
 model! {
-    /// Puts a document in the place of another, whose `_id` stays.
+    /// Replaces one document. Its `_id` stays.
     ReplaceOneModel, ReplaceOneModelBuilder as ReplaceOne
     must {
-        /// Which document.
+        /// The filter for the document.
         filter: Document,
-        /// What takes its place.
+        /// The new document.
         replacement: ModelDocument,
     }
     may {
@@ -289,9 +316,9 @@ model! {
         collation: Collation,
         /// The index to use.
         hint: Hint,
-        /// Inserts the document when none matches.
+        /// Inserts the document if none matches.
         upsert: bool,
-        /// The order in which the first match is the one to replace. Servers from 8.0 on.
+        /// The sort order that determines the document to replace. Servers since 8.0.
         sort: Document,
     }
 }
@@ -300,7 +327,7 @@ model! {
     /// Deletes one document.
     DeleteOneModel, DeleteOneModelBuilder as DeleteOne
     must {
-        /// Which document.
+        /// The filter for the document.
         filter: Document,
     }
     may {
@@ -312,10 +339,10 @@ model! {
 }
 
 model! {
-    /// Deletes all documents that match.
+    /// Deletes all matching documents.
     DeleteManyModel, DeleteManyModelBuilder as DeleteMany
     must {
-        /// Which documents.
+        /// The filter for the documents.
         filter: Document,
     }
     may {

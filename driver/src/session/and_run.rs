@@ -14,7 +14,7 @@ use crate::mode::{Async, Blocking, Mode};
 use crate::ops::Boxed;
 use crate::rt::block_on;
 
-/// How long transactions are started again, where no timeout (`timeoutMS`) is set.
+/// The time limit for retries of a transaction without a timeout (`timeoutMS`).
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// The closure of a transaction, called once for each attempt. Every async closure that takes the
@@ -301,7 +301,7 @@ where
     }
 }
 
-/// How long to wait before the attempt after `attempts` others (section "Sequence of Actions").
+/// The delay before the attempt after `attempts` others (section "Sequence of Actions").
 fn backoff(attempts: i32) -> Duration {
     const INITIAL: Duration = Duration::from_millis(5);
     const MOST: Duration = Duration::from_millis(500);

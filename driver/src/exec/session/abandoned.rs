@@ -1,8 +1,8 @@
 //! Aborting the transactions of sessions that were dropped.
 //!
 //! One worker per client aborts them one after the other, in the background, so that however many
-//! sessions are dropped at once, there is one task, or in the blocking API one thread. What cannot
-//! be aborted within the limit ends on the server by itself, after a minute by default.
+//! sessions are dropped at once, there is one task, or in the blocking API one thread. A
+//! transaction that cannot be aborted within the limit ends on the server, after a minute by default.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use crate::deadline::Deadline;
 use crate::exec::Core;
 use crate::exec::end_transaction::{EndTransaction, end};
 
-/// How long one abort may take, the wait for a connection included.
+/// The time limit of one abort, with the wait for a connection.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The abandoned sessions of one client.

@@ -19,7 +19,7 @@ use crate::options::{
     Acknowledgment, ReadPreference, SelectionCriteria, TransactionOptions, WriteConcern,
 };
 
-/// How long a commit that is sent again waits for a majority, where nothing else is said.
+/// The default `wtimeout` of a repeated commit, in which it waits for a majority.
 const MAJORITY_WITHIN: Duration = Duration::from_secs(10);
 
 /// Where a session's transaction stands.
@@ -51,7 +51,7 @@ pub(crate) enum End {
 #[derive(Clone, Default)]
 pub(crate) struct Transaction {
     state: TransactionState,
-    /// What it was started with, each from the nearest place that says it.
+    /// The merged options of the transaction.
     options: TransactionOptions,
     /// Whether a command of it has been sent.
     is_known: bool,
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn lost_commit_has_an_unknown_result_and_a_lost_write_is_transient() {
+    fn lost_commit_is_unknown_and_lost_write_is_transient() {
         let lost = || Error::io("test", std::io::Error::from(std::io::ErrorKind::BrokenPipe));
         let (mut transaction, mut error) = (started(), lost());
         transaction.sent();

@@ -1,4 +1,4 @@
-//! One `bulkWrite` of as many models as fit (specification "Bulk Write", section "Building a
+//! One `bulkWrite` with as many models as fit (specification "Bulk Write", section "Building a
 //! bulkWrite Command").
 
 use std::borrow::Cow;
@@ -20,11 +20,11 @@ use crate::types::Namespace;
 use crate::wire::{SequenceWriter, encode};
 use crate::wire_version;
 
-/// What a message has beside what belongs to the command itself, by section "Total Message Size".
+/// The size of a message beside the command's own fields, by section "Total Message Size".
 const MESSAGE_OVERHEAD: usize = 1000;
 
-/// Whether a command that begins with these models may carry one that the server cannot tell from
-/// its repetition. No server takes more at once than are looked at.
+/// Whether a command that begins with these models may contain one that is not retryable. No server
+/// accepts more models at once than these.
 pub(super) fn has_multi(models: &[WriteModel]) -> bool {
     const MAX_WRITE_BATCH_SIZE: usize = 100_000;
     models.iter().take(MAX_WRITE_BATCH_SIZE).any(WriteModel::is_multi)
@@ -35,9 +35,9 @@ pub(super) struct BulkWriteCommand<'a> {
     pub(super) models: &'a [WriteModel],
     pub(super) batch: Batch,
     pub(super) has_multi: bool,
-    /// The `_id`s of the documents to be inserted; none for other models.
+    /// The `_id`s of the inserted documents; `None` for other models.
     pub(super) ids: Vec<Option<Bson>>,
-    /// The size of the fields that are the command's own.
+    /// The size of the command's own fields.
     pub(super) own_bytes: usize,
     pub(super) ordered: bool,
     pub(super) verbose: bool,
@@ -67,7 +67,7 @@ impl Operation for BulkWriteCommand<'_> {
         if server.max_wire_version < wire_version::V8_0 {
             return Err(Error::new(ErrorKind::IncompatibleServer {
                 message:
-                    "bulk writes of a client need MongoDB 8.0 or later; use the bulk_write of \
+                    "bulk writes on a client need MongoDB 8.0 or later; use the bulk_write of \
                           each collection"
                         .into(),
             }));
@@ -76,7 +76,7 @@ impl Operation for BulkWriteCommand<'_> {
         body.bool(cstr!("errorsOnly"), !self.verbose);
         body.bool(cstr!("ordered"), self.ordered);
         self.options.map_or(Ok(()), |options| options.encode(body))?;
-        // Its terminator is still to come.
+        // Its terminator is not written yet.
         self.own_bytes = body.len() + 1;
         Ok(())
     }
@@ -89,7 +89,7 @@ impl Operation for BulkWriteCommand<'_> {
         let BulkWriteCommand { models, batch, ids, own_bytes, .. } = self;
         let first = batch.start();
         let sequence = message.sequence(cstr!("ops"));
-        // The specification counts the command's own bytes and an allowance for the others.
+        // The specification counts the command's own bytes and an allowance for the rest.
         let allowance = (*own_bytes + MESSAGE_OVERHEAD).saturating_sub(sequence.message_len());
         let (mut namespaces, mut namespace_bytes) = (Namespaces::default(), 0);
         batch.fill(sequence, models.len(), server, |sequence, index| {
@@ -106,7 +106,7 @@ impl Operation for BulkWriteCommand<'_> {
             }
             Ok(namespace_bytes + allowance)
         })?;
-        // The last one may be of a model that is not of this command after all.
+        // The last one may belong to a model that did not fit into this command.
         let mut sent = Namespaces::default();
         models[first..batch.end()].iter().try_for_each(|m| sent.number_of(m).map(drop))?;
         let mut info = message.sequence(cstr!("nsInfo"));
@@ -120,7 +120,7 @@ impl Operation for BulkWriteCommand<'_> {
     }
 }
 
-/// The collections of a command, by the number that its models refer to.
+/// The namespaces of a command, by the number in its models.
 #[derive(Default)]
 struct Namespaces<'a> {
     names: Vec<&'a Namespace>,
@@ -128,7 +128,7 @@ struct Namespaces<'a> {
 }
 
 impl<'a> Namespaces<'a> {
-    /// The number of the model's collection, and whether it is new.
+    /// The number of the model's namespace, and whether it is new.
     fn number_of(&mut self, model: &'a WriteModel) -> Result<(i32, bool)> {
         let namespace =
             model.namespace().ok_or_else(|| Error::invalid_argument("a model has no namespace"))?;
@@ -141,7 +141,7 @@ impl<'a> Namespaces<'a> {
         Ok((number, true))
     }
 
-    /// The size of the document that names the collection which came last.
+    /// The size of the document with the last namespace.
     fn size_of_last(&self) -> usize {
         // Length, type, "ns", length of the string, the dot, two terminators.
         const FRAME: usize = 4 + 1 + 3 + 4 + 1 + 2;
@@ -149,7 +149,7 @@ impl<'a> Namespaces<'a> {
     }
 }
 
-/// Appends the statement of `model`. Gives the `_id` of a document to be inserted.
+/// Appends the statement of `model`. Returns the `_id` of an inserted document.
 fn append(
     sequence: &mut SequenceWriter<'_>,
     model: &WriteModel,
@@ -221,8 +221,8 @@ fn append(
     Ok(id)
 }
 
-/// Writes the document of an insert with an `_id`, which is made where there is none. `known` is
-/// the `_id` of the same document when it was written before.
+/// Writes the document of an insert. Generates a missing `_id`. `known` is the `_id` of an earlier
+/// encoding.
 fn write_document(
     entry: &mut DocWriter<'_>,
     document: &ModelDocument,
@@ -246,7 +246,7 @@ fn write_document(
         }
     };
     nested.extend(&document);
-    // Its terminator is still to come.
+    // Its terminator is not written yet.
     insert::check_size(&id, nested.len() + 1, limit)?;
     Ok(id)
 }
