@@ -44,7 +44,7 @@ pub(crate) use self::establish::{Establisher, Purpose, Stage};
 pub(crate) use self::events::HeldEvents;
 pub(crate) use self::generation::Generation;
 pub(crate) use self::held::PooledConnection;
-pub(crate) use self::pins::{Lease, Mark, PinnedConnection, RequestPins, ThreadPins};
+pub(crate) use self::pins::{Lease, Mark, PinnedConnection, PinnedFor, RequestPins, ThreadPins};
 pub(crate) use self::shared::ErrorHook;
 use self::shared::Shared;
 #[cfg(test)]

@@ -169,6 +169,7 @@ impl<F: Mode> fmt::Debug for ClientSession<F> {
         f.debug_struct("ClientSession")
             .field("id", self.state.id())
             .field("transaction", &self.state.transaction().state())
+            .field("pinned_to", &self.state.transaction().pin().map(|pin| pin.server().address()))
             .finish_non_exhaustive()
     }
 }

@@ -74,6 +74,9 @@ pub(crate) struct RawCursor {
     timeout: Timeout,
     /// The session of a cursor that has failed.
     spare: Option<SpareSession>,
+    /// A cursor that has failed behind a load balancer. Its connection stays pinned until the
+    /// cursor is closed or dropped.
+    failed: Option<Box<ServerCursor>>,
     /// The wire version of the server that was asked last.
     wire_version: i32,
 }
@@ -162,6 +165,7 @@ impl RawCursor {
             bound: None,
             timeout,
             spare: None,
+            failed: None,
             wire_version: 0,
         }
     }
@@ -233,15 +237,18 @@ impl RawCursor {
     /// Ends the cursor, on the server too. Its session is kept.
     pub(crate) fn close(&mut self) {
         if let State::Open(source) = std::mem::replace(&mut self.state, State::Done) {
-            self.discard(source);
+            drop(self.discard(source));
         }
+        self.failed = None;
     }
 
-    fn discard(&mut self, mut source: Box<ServerCursor>) {
+    /// Gives the cursor back without its session, to be dropped.
+    fn discard(&mut self, mut source: Box<ServerCursor>) -> Box<ServerCursor> {
         if let Some(session) = source.session.take() {
             let core = Arc::clone(&source.core);
             self.spare = Some(SpareSession { session: Some(session), core });
         }
+        source
     }
 
     /// The wire version of the server that was asked last.
@@ -451,7 +458,8 @@ impl RawCursor {
                 return Err(error);
             }
             Err(error) => {
-                self.discard(source);
+                let source = self.discard(source);
+                self.failed = Some(source).filter(|source| source.pin.holds_connection());
                 return Err(error);
             }
         }

@@ -27,7 +27,24 @@ pub(crate) async fn end(
     deadline: Deadline,
 ) -> Result<()> {
     let core = session.core().clone();
-    execute(&core, &mut command, SessionRef::Explicit(session), deadline).await.map(drop)
+    let ending = Ending { command, session };
+    let session = SessionRef::Explicit(&mut *ending.session);
+    execute(&core, &mut command, session, deadline).await.map(drop)
+}
+
+/// A transaction while the command that ends it runs. However an abort ends, even if its future is
+/// dropped, nothing more is sent for the transaction: it is unpinned.
+struct Ending<'s> {
+    command: EndTransaction,
+    session: &'s mut SessionState,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if let EndTransaction::Abort = self.command {
+            self.session.unpin();
+        }
+    }
 }
 
 impl Operation for EndTransaction {

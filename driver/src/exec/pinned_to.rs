@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::pool::{Lease, PinnedConnection};
+use crate::pool::{Lease, PinnedConnection, PinnedFor};
 use crate::topology::Server;
 
 /// A member, and perhaps a connection to it.
@@ -20,14 +20,19 @@ pub(crate) struct PinnedTo {
 
 impl PinnedTo {
     /// To `server`, and behind a load balancer over the connection of `lease`.
-    pub(super) fn to(server: &Arc<Server>, lease: &mut Lease) -> Self {
+    pub(super) fn to(server: &Arc<Server>, lease: &mut Lease, purpose: PinnedFor) -> Self {
         let behind_balancer = lease.description().service_id.is_some();
-        let connection = behind_balancer.then(|| lease.pin());
+        let connection = behind_balancer.then(|| lease.pin(purpose));
         PinnedTo { server: Arc::clone(server), connection }
     }
 
     pub(crate) fn server(&self) -> &Arc<Server> {
         &self.server
+    }
+
+    /// Whether a connection is pinned as well.
+    pub(crate) fn holds_connection(&self) -> bool {
+        self.connection.is_some()
     }
 
     pub(super) fn connection(&self) -> Option<&PinnedConnection> {

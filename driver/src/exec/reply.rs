@@ -13,7 +13,7 @@ use super::session_pool::ServerSession;
 use super::{Core, PinnedTo, malformed};
 use crate::error::{Error, Result};
 use crate::options::ServerAddress;
-use crate::pool::Lease;
+use crate::pool::{Lease, PinnedFor};
 use crate::topology::Selected;
 
 /// The answer to an operation.
@@ -49,7 +49,7 @@ impl Reply<'_> {
     /// Where the commands go that follow up on this one. Behind a load balancer, the connection
     /// stays checked out for them.
     pub(crate) fn pin(&mut self) -> PinnedTo {
-        PinnedTo::to(&self.selected, &mut self.connection)
+        PinnedTo::to(&self.selected, &mut self.connection, PinnedFor::Cursor)
     }
 
     /// How many documents were matched, inserted, deleted or counted; 0 for an unacknowledged

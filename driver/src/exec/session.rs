@@ -37,7 +37,7 @@ use super::session_pool::{ServerSession, SessionPool};
 use super::timeout::MaxTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{ReadPreference, SelectionCriteria};
-use crate::pool::{Connection, ConnectionDescription, Lease};
+use crate::pool::{Connection, ConnectionDescription, Lease, PinnedFor};
 use crate::topology::Server;
 use crate::types::ServerType;
 use crate::wire_version;
@@ -245,7 +245,7 @@ impl<'c, 's> Participant<'c, 's> {
             && state.transaction().pin().is_none()
             && connection.description().server_type == ServerType::Mongos
         {
-            state.transaction.pin_to(PinnedTo::to(server, connection));
+            state.transaction.pin_to(PinnedTo::to(server, connection, PinnedFor::Transaction));
         }
     }
 

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bson::oid::ObjectId;
 use bson::raw::cstr;
 
 use super::auth::{self, Attempt, Channel, Offer};
@@ -70,6 +71,8 @@ impl Until {
 pub(crate) struct EstablishError {
     pub(crate) error: Error,
     pub(crate) stage: Stage,
+    /// The service behind a load balancer, once it has greeted.
+    pub(super) service: Option<ObjectId>,
 }
 
 /// Establishes the connections of one client.
@@ -151,11 +154,15 @@ impl Establisher {
     ) -> std::result::Result<Connection, EstablishError> {
         let Until { socket: socket_deadline, all: deadline } =
             until.within(self.options.connect_timeout());
-        let unproven =
-            |error: Error| EstablishError { error: error.at(address), stage: Stage::Authenticate };
+        let unproven = |error: Error| EstablishError {
+            error: error.at(address),
+            stage: Stage::Authenticate,
+            service: None,
+        };
         let unheard = |error: Error| EstablishError {
             error: overload(error.at(address)),
             stage: Stage::Connect,
+            service: None,
         };
         let attempt = match (purpose, &self.options.credential) {
             (Purpose::Application, Some(credential)) => {
@@ -186,10 +193,9 @@ impl Establisher {
         if let Some(attempt) = attempt
             && connection.description().server_type != ServerType::RsArbiter
         {
-            attempt
-                .finish(offer, &mut self.channel(&mut connection, deadline))
-                .await
-                .map_err(unproven)?;
+            let proven = attempt.finish(offer, &mut self.channel(&mut connection, deadline)).await;
+            let service = connection.description().service_id;
+            proven.map_err(|error| EstablishError { service, ..unproven(error) })?;
         }
         if let Some(codec) = codec {
             connection.set_codec(codec);

@@ -137,7 +137,12 @@ impl Shared {
                 });
                 Ok((opening, Box::new(connection)))
             }
-            Some(Err(EstablishError { error, stage })) if !given_up && !is_cleared(&error) => {
+            Some(Err(EstablishError { error, stage, service }))
+                if !given_up && !is_cleared(&error) =>
+            {
+                let generation = service.map_or(generation, |service| {
+                    self.handoff.with_state(|state, _| state.generation_of(service))
+                });
                 let error = CheckOutError { error, generation, stage };
                 if let Some(hook) = self.hook.get() {
                     hook(&error);

@@ -11,10 +11,12 @@
 //! ([`RequestPins`]). Their operations use the pinned connection in turn, first come, first served.
 //!
 //! Behind a load balancer a cursor or a transaction pins its connection in the same way
-//! ([`PinnedConnection`]).
+//! ([`PinnedConnection`]). It keeps its place in the pool until the pin is given up, even if it
+//! breaks (specification "Load Balancers", section "Behaviour With Cursors").
 
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use threadwatch::PerThread;
@@ -39,7 +41,10 @@ pub(crate) struct Lease {
 enum ReturnTo {
     Pool,
     Thread(Arc<ThreadPins>),
+    /// The slot of a request.
     PinnedSlot(Turn),
+    /// The slot of a cursor or a transaction.
+    Pinned(Turn, Arc<Counted>),
 }
 
 /// The turn of a request: the right to use its connection and to return it.
@@ -66,20 +71,61 @@ impl Lease {
 #[derive(Clone, Debug)]
 pub(crate) struct PinnedConnection {
     slot: Arc<Lock<Option<PooledConnection>>>,
+    /// None for the connection of a request.
+    counted: Option<Arc<Counted>>,
+}
+
+/// What a connection is pinned for. Errors of a full pool tell how many there are of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PinnedFor {
+    Cursor,
+    Transaction,
+}
+
+/// Counts a pinned connection in its pool until it is dropped.
+#[derive(Debug)]
+struct Counted {
+    pool: Arc<Shared>,
+    purpose: PinnedFor,
+}
+
+impl Counted {
+    fn new(pool: Arc<Shared>, purpose: PinnedFor) -> Arc<Self> {
+        pool.pinned(purpose).fetch_add(1, Ordering::Relaxed);
+        Arc::new(Counted { pool, purpose })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.pool.pinned(self.purpose).fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Lease {
     /// Pins the connection beyond this operation. That of an async request stays the request's as
-    /// well.
-    pub(crate) fn pin(&mut self) -> PinnedConnection {
-        if let ReturnTo::PinnedSlot(turn) = &self.return_to {
-            return PinnedConnection { slot: Arc::clone(OwnedGuard::lock(turn)) };
+    /// well; that of a transaction stays the transaction's.
+    pub(crate) fn pin(&mut self, purpose: PinnedFor) -> PinnedConnection {
+        match &self.return_to {
+            ReturnTo::PinnedSlot(turn) => {
+                return PinnedConnection {
+                    slot: Arc::clone(OwnedGuard::lock(turn)),
+                    counted: None,
+                };
+            }
+            ReturnTo::Pinned(turn, counted) => {
+                let (slot, counted) = (Arc::clone(OwnedGuard::lock(turn)), Arc::clone(counted));
+                return PinnedConnection { slot, counted: Some(counted) };
+            }
+            ReturnTo::Pool | ReturnTo::Thread(_) => {}
         }
         let slot = Arc::new(Lock::new(None));
-        if let Some(turn) = slot.try_acquire_owned() {
-            self.return_to = ReturnTo::PinnedSlot(turn);
+        let pool = self.connection.as_ref().map(PooledConnection::pool);
+        let counted = pool.map(|pool| Counted::new(pool, purpose));
+        if let (Some(turn), Some(counted)) = (slot.try_acquire_owned(), &counted) {
+            self.return_to = ReturnTo::Pinned(turn, Arc::clone(counted));
         }
-        PinnedConnection { slot }
+        PinnedConnection { slot, counted }
     }
 }
 
@@ -95,13 +141,17 @@ impl PinnedConnection {
         let connection = turn.take().and_then(|pinned| fit(pinned, pool));
         Ok(connection.map(|connection| Lease {
             connection: Some(connection),
-            return_to: ReturnTo::PinnedSlot(turn),
+            return_to: match &self.counted {
+                None => ReturnTo::PinnedSlot(turn),
+                Some(counted) => ReturnTo::Pinned(turn, Arc::clone(counted)),
+            },
         }))
     }
 
-    /// Whether it is closed.
+    /// Whether no operation can use it any more.
     pub(crate) fn is_lost(&self) -> bool {
-        self.slot.try_acquire().is_some_and(|slot| slot.is_none())
+        let usable = |connection: &PooledConnection| connection.is_idle() && !connection.is_stale();
+        self.slot.try_acquire().is_some_and(|slot| !slot.as_ref().is_some_and(usable))
     }
 
     /// Tells pinned connections apart, as long as they exist.
@@ -147,11 +197,18 @@ impl Drop for Lease {
         if connection.can_be_drained() {
             return drain(connection, std::mem::replace(&mut self.return_to, ReturnTo::Pool));
         }
+        if let ReturnTo::Pinned(turn, _) = &mut self.return_to {
+            if connection.is_idle() {
+                connection.rest();
+            }
+            **turn = Some(connection);
+            return;
+        }
         if !connection.is_idle() {
             return;
         }
         match &mut self.return_to {
-            ReturnTo::Pool => {}
+            ReturnTo::Pool | ReturnTo::Pinned(..) => {}
             // The pool closes it.
             _ if connection.is_stale() => {}
             ReturnTo::Thread(pins) => {
@@ -173,7 +230,7 @@ fn drain(connection: PooledConnection, return_to: ReturnTo) {
     let turn = match return_to {
         ReturnTo::Pool => None,
         ReturnTo::Thread(pins) => pins.put_back_drained(&connection),
-        ReturnTo::PinnedSlot(turn) => Some(turn),
+        ReturnTo::PinnedSlot(turn) | ReturnTo::Pinned(turn, _) => Some(turn),
     };
     match turn {
         Some(turn) => connection.drain_in_background(Some(turn)),

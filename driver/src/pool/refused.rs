@@ -1,10 +1,12 @@
 //! The errors of checkouts that get no connection.
 
-use super::CheckOutError;
+use std::sync::atomic::Ordering;
+
 use super::establish::Stage;
 use super::generation::Generation;
 use super::shared::{Shared, lock};
 use super::state::{Counts, Phase, Refusal};
+use super::{CheckOutError, PinnedFor};
 use crate::error::{Error, ErrorKind};
 
 impl Shared {
@@ -83,9 +85,25 @@ impl Shared {
             u32::MAX => "no limit".to_owned(),
             most => most.to_string(),
         };
+        let in_use = total - idle - pending;
+        let in_use = match self.establisher().options().load_balanced() {
+            false => format!("in use: {in_use}"),
+            // Specification "Load Balancers", section "Connection Tracking".
+            true => {
+                let pinned = |purpose| self.pinned(purpose).load(Ordering::Relaxed);
+                let (cursors, transactions) =
+                    (pinned(PinnedFor::Cursor), pinned(PinnedFor::Transaction));
+                let others = in_use.saturating_sub(cursors + transactions);
+                format!(
+                    "connections in use by cursors: {cursors}, connections in use by \
+                     transactions: {transactions}, connections in use by other operations: \
+                     {others}"
+                )
+            }
+        };
         format!(
-            "maxPoolSize: {most}, in use: {}, idle: {idle}, being opened: {pending}, waiting: {waiting}",
-            total - idle - pending
+            "maxPoolSize: {most}, {in_use}, idle: {idle}, being opened: {pending}, waiting: \
+             {waiting}"
         )
     }
 }

@@ -4,6 +4,7 @@
 //! Sockets are closed, events emitted, futures woken only after the lock is released.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -19,7 +20,7 @@ use super::held::{CheckedOutEvent, ConnectionsToClose, Granted, Permit, PooledCo
 #[cfg(test)]
 use super::state::Counts;
 use super::state::{Limits, Offer, Phase, Return, State, Ticket, Why};
-use super::{CheckOutError, Interrupt};
+use super::{CheckOutError, Interrupt, PinnedFor};
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::event::cmap::{self, CmapEvent, ConnectionClosedReason};
@@ -49,6 +50,8 @@ pub(super) struct Shared {
     /// Wakes the maintenance early.
     pub(super) wake: Arc<Event>,
     pub(super) hook: OnceLock<ErrorHook>,
+    /// The number of connections that are pinned for cursors, and for transactions.
+    pinned: [AtomicU32; 2],
     /// The process that owns the sockets.
     born: ForkGeneration,
 }
@@ -80,8 +83,14 @@ impl Shared {
             cause: Mutex::default(),
             wake: Arc::new(Event::new()),
             hook: OnceLock::new(),
+            pinned: Default::default(),
             born: ForkGeneration::current(),
         }
+    }
+
+    /// The number of connections that are pinned for `purpose`.
+    pub(super) fn pinned(&self, purpose: PinnedFor) -> &AtomicU32 {
+        &self.pinned[purpose as usize]
     }
 
     pub(super) fn establisher(&self) -> &Establisher {
@@ -307,6 +316,8 @@ impl Shared {
         let stale = self
             .handoff
             .with_state(|state, _| state.phase() != Phase::Closed && state.is_stale(generation));
+        // Behind a load balancer the reason is the error, although it has cleared the service.
+        let stale = stale && generation.service().is_none();
         self.lose(
             connection,
             if stale { ConnectionClosedReason::Stale } else { ConnectionClosedReason::Error },

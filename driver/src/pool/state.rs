@@ -403,10 +403,14 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         }
         match generation.service {
             None => generation.number != self.generation,
-            Some(id) => {
-                self.services.get(&id).is_none_or(|service| service.generation != generation.number)
-            }
+            Some(id) => generation != self.generation_of(id),
         }
+    }
+
+    /// The present generation of a service; the first, if no connection leads to it.
+    pub(crate) fn generation_of(&self, id: S) -> Generation<S> {
+        let number = self.services.get(&id).map_or(0, |service| service.generation);
+        Generation { number, service: Some(id) }
     }
 
     /// Makes the pool ready, also for waiters from before a clear that were not refused yet.

@@ -182,6 +182,11 @@ impl SessionState {
         self.transaction.abort()
     }
 
+    /// Nothing more is sent for the transaction.
+    pub(crate) fn unpin(&mut self) {
+        self.transaction.unpin();
+    }
+
     /// Leaves the transaction to the server.
     pub(super) fn forget(mut self) {
         self.transaction.forget();
