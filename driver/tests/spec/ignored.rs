@@ -3,6 +3,7 @@
 //! An entry is the start of a trial's name and the missing component. A component that only some
 //! servers lack is computed from their version. No case is listed because it fails.
 
+use bson::Document;
 use testbed::Version;
 
 /// The cases of one file require MONGODB-AWS both to accept credentials and to refuse them. The
@@ -11,8 +12,17 @@ use testbed::Version;
 const BOTH_WAYS: &str = "a driver that accepts MONGODB-AWS credentials, which other cases of this \
                          file and the specification's text forbid";
 
+/// The fail points of these cases close so many connections that only another mongos answers.
+const ONE_MONGOS: &str =
+    "a fail point on one mongos alone; all routers lead to the same member, which has it";
+
 /// The starts of names, with the component that their cases need.
-const MISSING: [(&str, &str); 3] = [
+const MISSING: [(&str, &str); 5] = [
+    ("transactions/mongos-recovery-token: commitTransaction retry fails on new mongos", ONE_MONGOS),
+    (
+        "transactions/pin-mongos: unpin after transient error within a transaction and commit",
+        ONE_MONGOS,
+    ),
     (
         "client-side-operations-timeout/runCursorCommand: Tailable cursor awaitData iteration timeoutMS is refreshed for getMore - failure",
         "a timeoutMS in the case itself: it expects one to pass, sets none, and names no command",
@@ -26,6 +36,23 @@ const MISSING: [(&str, &str); 3] = [
         BOTH_WAYS,
     ),
 ];
+
+/// The component that a case needs beyond a router with members behind it, if its `events` are
+/// expected.
+pub(crate) fn missing_behind_router<'e>(
+    mut events: impl Iterator<Item = &'e Document>,
+) -> Option<&'static str> {
+    let needs_token = |event: &Document| {
+        let command = event.get_document("commandStartedEvent");
+        let token = command
+            .and_then(|event| event.get_document("command"))
+            .and_then(|command| command.get_document("recoveryToken"));
+        token.is_ok_and(|token| token.get_bool("$$exists").unwrap_or(true))
+    };
+    events.any(needs_token).then_some(
+        "needs a recoveryToken, which only a mongos sends; members behind a router do not",
+    )
+}
 
 /// The missing component of the trial `name`.
 pub(crate) fn missing_component(name: &str) -> Option<&'static str> {

@@ -15,6 +15,8 @@ pub(crate) struct Scoreboard {
 #[derive(Default)]
 struct Score {
     passed: usize,
+    /// Those of the passed that ran through a router.
+    routed: usize,
     failed: usize,
     ignored: BTreeMap<String, usize>,
 }
@@ -26,6 +28,10 @@ impl Scoreboard {
         let score = suites.entry(suite).or_default();
         match outcome {
             Outcome::Passed => score.passed += 1,
+            Outcome::Routed => {
+                score.passed += 1;
+                score.routed += 1;
+            }
             Outcome::Failed(_) => score.failed += 1,
             Outcome::Ignored(reason) => *score.ignored.entry(reason.clone()).or_default() += 1,
         }
@@ -46,6 +52,9 @@ impl fmt::Display for Scoreboard {
         for (name, score) in suites.iter() {
             let ignored = score.ignored.values().sum();
             line(f, name, score.passed, score.failed, ignored)?;
+            if score.routed > 0 {
+                writeln!(f, "    {} passed through the router", score.routed)?;
+            }
             for (reason, count) in &score.ignored {
                 writeln!(f, "    {count} ignored: {reason}")?;
             }

@@ -25,7 +25,9 @@ use self::api::Api;
 use self::format::{ExpectedLogMessages, File, Test};
 use self::log_messages::Turn;
 use self::runner::Runner;
+use self::servers::Kind;
 use self::stop::Stop;
+use crate::ignored;
 use crate::suite::{Case, Outcome};
 
 /// The tests of one file.
@@ -46,7 +48,7 @@ pub(crate) fn failing_cases(content: &Value) -> Result<Vec<Case>, String> {
         description: format!("fails: {}", case.description),
         run: Box::new(|| match case.outcome() {
             Outcome::Failed(_) => Outcome::Passed,
-            Outcome::Passed => Outcome::Failed("it passes".into()),
+            Outcome::Passed | Outcome::Routed => Outcome::Failed("it passes".into()),
             ignored => ignored,
         }),
     };
@@ -67,19 +69,27 @@ fn case<F: Api>(file: &Arc<File>, index: usize) -> Case {
     Case {
         description: format!("{} [{}]", file.tests[index].description, F::NAME),
         run: Box::new(move || match run::<F>(&file, &file.tests[index]) {
-            Ok(()) => Outcome::Passed,
+            Ok(kind) if kind.is_routed() => Outcome::Routed,
+            Ok(_) => Outcome::Passed,
             Err(outcome) => outcome,
         }),
     }
 }
 
-fn run<F: Api>(file: &File, test: &Test) -> Result<(), Outcome> {
+/// Returns the kind of servers that the test has passed on.
+fn run<F: Api>(file: &File, test: &Test) -> Result<Kind, Outcome> {
     let failed = Outcome::Failed;
     if let Some(why) = &test.skip_reason {
         return Err(Outcome::Ignored(format!("skipped by the test itself: {why}")));
     }
     let requirements = [&*file.run_on_requirements, &*test.run_on_requirements];
     let kind = requirements::servers(&requirements).map_err(failed)?.map_err(Outcome::Ignored)?;
+    if kind.is_routed() {
+        let events = test.expect_events.iter().flat_map(|expected| &expected.events);
+        if let Some(why) = ignored::missing_behind_router(events) {
+            return Err(Outcome::Ignored(why.into()));
+        }
+    }
     let messages = &test.expect_log_messages;
     if !messages.is_empty() && !cfg!(feature = "tracing") {
         return Err(Outcome::Ignored("needs the driver's feature tracing".into()));
@@ -103,7 +113,8 @@ fn run<F: Api>(file: &File, test: &Test) -> Result<(), Outcome> {
     runner.entities.end();
     servers.restore().map_err(failed)?;
     played?;
-    turn.end().map_err(failed)
+    turn.end().map_err(failed)?;
+    Ok(kind)
 }
 
 fn play<F: Api>(runner: &Arc<Runner<F>>, file: &File, test: &Test) -> Result<(), Stop> {

@@ -9,6 +9,9 @@ use super::servers::Kind;
 /// The requirements of a file or a test. If there are any, one of them must be met.
 pub(crate) type Requirements<'a> = &'a [Filled<Requirement>];
 
+/// The beginning of a reason.
+const TOPOLOGIES: &str = "needs one of the topologies";
+
 /// The first kind of servers that meets the requirements of file and test, or the reason why there
 /// is none.
 ///
@@ -23,6 +26,10 @@ pub(crate) fn servers(lists: &[Requirements<'_>]) -> Result<Result<Kind, String>
             Some(why) if !reasons.contains(&why) => reasons.push(why),
             Some(_) => {}
         }
+    }
+    // There are servers of every topology: what these lack is the reason.
+    if reasons.iter().any(|why| !why.starts_with(TOPOLOGIES)) {
+        reasons.retain(|why| !why.starts_with(TOPOLOGIES));
     }
     Ok(Err(reasons.join("; ")))
 }
@@ -68,9 +75,7 @@ fn lacks(
     {
         let names: Vec<&str> = topologies.iter().map(|topology| &**topology).collect();
         let names = names.join(", ");
-        return Ok(Some(format!(
-            "needs one of the topologies {names}; these tests have replica sets and standalones"
-        )));
+        return Ok(Some(format!("{TOPOLOGIES} {names}")));
     }
     if let Some(auth) = requirement.auth.filter(|auth| *auth != kind.demands_users()) {
         return Ok(Some(format!("needs auth: {auth} on its topology")));

@@ -2,13 +2,16 @@
 //! test that needs a server starts it. A test has exclusive use of its servers, including their
 //! fail points and data. Most tests need a replica set and wait most of the time, so there are
 //! several sets, and each test takes a free one.
+//!
+//! Routers present a set as a sharded cluster or behind a load balancer. They all lead to its
+//! primary, which answers every command. A test goes through them if it accepts no other topology.
 
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
 use testbed::{
-    ReplicaSet, ReplicaSetBuilder, Standalone, Version, keep_replica_set, shared_standalone,
+    ReplicaSet, ReplicaSetBuilder, Router, Standalone, Version, keep_replica_set, shared_standalone,
 };
 
 use super::format::CollectionData;
@@ -20,7 +23,52 @@ const USER: &str = "root";
 /// Servers, and the fail points that the running test has set on them.
 pub(crate) struct Servers {
     running: Running,
+    routers: Option<Routers>,
     fail_points: Mutex<Vec<String>>,
+}
+
+/// What presents a set as another topology.
+enum Routers {
+    Mongoses([Router; 2]),
+    Balancers { of_one: Router, of_two: Router },
+}
+
+impl Routers {
+    fn of(view: View, primary: &str) -> testbed::Result<Option<Self>> {
+        Ok(match view {
+            View::Direct => None,
+            View::Sharded => {
+                Some(Routers::Mongoses([Router::mongos(primary)?, Router::mongos(primary)?]))
+            }
+            View::Balanced => Some(Routers::Balancers {
+                of_one: Router::load_balancer(&[primary])?,
+                of_two: Router::load_balancer(&[primary, primary])?,
+            }),
+        })
+    }
+
+    /// The test before may have changed the primary.
+    fn lead_to(&self, primary: &str) -> testbed::Result<()> {
+        let all = match self {
+            Routers::Mongoses(all) => all.each_ref(),
+            Routers::Balancers { of_one, of_two } => [of_one, of_two],
+        };
+        all.iter().try_for_each(|router| router.lead_to(primary))
+    }
+
+    /// The hosts and options of a connection string.
+    fn address(&self, several: Option<bool>) -> (String, &'static str) {
+        match self {
+            Routers::Mongoses([one, other]) => match several {
+                Some(false) => (one.host(), ""),
+                _ => (format!("{},{}", one.host(), other.host()), ""),
+            },
+            Routers::Balancers { of_one, of_two } => {
+                let router = if several == Some(true) { of_two } else { of_one };
+                (router.host(), "loadBalanced=true&")
+            }
+        }
+    }
 }
 
 /// Exclusive use of servers until this is dropped.
@@ -32,7 +80,7 @@ pub(crate) struct Alone {
 /// The right to use one copy of the servers of a kind. Dropping it frees the copy for the next
 /// test, even if its servers could not start.
 struct Place {
-    kind: Kind,
+    pool: Pool,
     copy: usize,
 }
 
@@ -51,22 +99,22 @@ struct Taken {
 }
 
 impl Taken {
-    fn of(kind: Kind) -> &'static Self {
+    fn of(pool: Pool) -> &'static Self {
         static TAKEN: OnceLock<[Taken; 3]> = OnceLock::new();
-        &TAKEN.get_or_init(Default::default)[kind as usize]
+        &TAKEN.get_or_init(Default::default)[pool as usize]
     }
 }
 
 impl Place {
     /// Takes the first free copy, and waits for one if needed. So no more copies start than are
     /// used at once.
-    fn take(kind: Kind) -> Self {
-        let all = Taken::of(kind);
+    fn take(pool: Pool) -> Self {
+        let all = Taken::of(pool);
         let mut taken = lock(&all.copies);
         loop {
-            if let Some(copy) = taken[..kind.copies()].iter().position(|taken| !taken) {
+            if let Some(copy) = taken[..pool.copies()].iter().position(|taken| !taken) {
                 taken[copy] = true;
-                return Place { kind, copy };
+                return Place { pool, copy };
             }
             taken = all.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
@@ -75,40 +123,90 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let taken = Taken::of(self.kind);
+        let taken = Taken::of(self.pool);
         lock(&taken.copies)[self.copy] = false;
         taken.freed.notify_one();
     }
 }
 
+#[derive(Clone, Copy)]
 enum Running {
     Set(&'static ReplicaSet),
     Guarded(&'static ReplicaSet),
     Single(&'static Standalone),
 }
 
-/// A kind of servers.
+/// Servers that are started alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+enum Pool {
     Set,
     Single,
     Guarded,
 }
 
+impl Pool {
+    fn copies(self) -> usize {
+        if self == Pool::Set { COPIES } else { 1 }
+    }
+
+    /// Starts one copy at its first use.
+    fn running(self, copy: usize) -> Result<Running, String> {
+        type Cell = OnceLock<Result<Running, String>>;
+        static RUNNING: [[Cell; COPIES]; 3] = [const { [const { Cell::new() }; COPIES] }; 3];
+        let start = || match self {
+            Pool::Set => Ok(Running::Set(keep_replica_set(three().start()?))),
+            Pool::Single => Ok(Running::Single(shared_standalone()?)),
+            Pool::Guarded => Ok(Running::Guarded(guarded_set()?)),
+        };
+        RUNNING[self as usize][copy].get_or_init(|| start().map_err(told)).clone()
+    }
+}
+
+/// The topology that clients see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum View {
+    /// That of the servers.
+    Direct,
+    Sharded,
+    Balanced,
+}
+
+/// A kind of servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kind {
+    pool: Pool,
+    view: View,
+}
+
 impl Kind {
     /// The order in which a test prefers the kinds.
-    pub(crate) const ALL: [Kind; 3] = [Kind::Set, Kind::Single, Kind::Guarded];
+    pub(crate) const ALL: [Kind; 7] = [
+        Kind { pool: Pool::Set, view: View::Direct },
+        Kind { pool: Pool::Single, view: View::Direct },
+        Kind { pool: Pool::Guarded, view: View::Direct },
+        Kind { pool: Pool::Set, view: View::Sharded },
+        Kind { pool: Pool::Set, view: View::Balanced },
+        Kind { pool: Pool::Guarded, view: View::Sharded },
+        Kind { pool: Pool::Guarded, view: View::Balanced },
+    ];
 
     /// The topology's name in the tests.
     pub(crate) fn topology(self) -> &'static str {
-        match self {
-            Kind::Set | Kind::Guarded => "replicaset",
-            Kind::Single => "single",
+        match (self.view, self.pool) {
+            (View::Sharded, _) => "sharded",
+            (View::Balanced, _) => "load-balanced",
+            (View::Direct, Pool::Set | Pool::Guarded) => "replicaset",
+            (View::Direct, Pool::Single) => "single",
         }
     }
 
+    /// Whether clients see another topology than there is.
+    pub(crate) fn is_routed(self) -> bool {
+        self.view != View::Direct
+    }
+
     pub(crate) fn demands_users(self) -> bool {
-        self == Kind::Guarded
+        self.pool == Pool::Guarded
     }
 
     /// The version of the servers that the testbed starts.
@@ -125,31 +223,29 @@ impl Kind {
     pub(crate) fn parameters(self) -> Result<&'static Document, String> {
         static PARAMETERS: [OnceLock<Result<Document, String>>; 3] = [const { OnceLock::new() }; 3];
         let read = || self.take()?.servers.command("admin", doc! { "getParameter": "*" });
-        PARAMETERS[self as usize].get_or_init(read).as_ref().map_err(String::clone)
-    }
-
-    fn copies(self) -> usize {
-        if self == Kind::Set { COPIES } else { 1 }
+        PARAMETERS[self.pool as usize].get_or_init(read).as_ref().map_err(String::clone)
     }
 
     /// Takes servers for one test; waits until some are free.
     pub(crate) fn take(self) -> Result<Alone, String> {
         type Cell = OnceLock<Result<Servers, String>>;
-        static SERVERS: [[Cell; COPIES]; 3] = [const { [const { Cell::new() }; COPIES] }; 3];
-        let place = Place::take(self);
-        let servers = SERVERS[self as usize][place.copy].get_or_init(|| {
-            let running = match self {
-                Kind::Set => Running::Set(keep_replica_set(three().start().map_err(told)?)),
-                Kind::Single => Running::Single(shared_standalone().map_err(told)?),
-                Kind::Guarded => Running::Guarded(guarded_set().map_err(told)?),
-            };
-            Ok(Servers { running, fail_points: Mutex::default() })
-        });
-        match servers {
-            Ok(servers) => Ok(Alone { _place: place, servers }),
-            Err(why) => Err(why.clone()),
+        static SERVERS: [[[Cell; COPIES]; 3]; 3] =
+            [const { [const { [const { Cell::new() }; COPIES] }; 3] }; 3];
+        let Kind { pool, view } = self;
+        let place = Place::take(pool);
+        let servers = SERVERS[view as usize][pool as usize][place.copy]
+            .get_or_init(|| Servers::of(pool.running(place.copy)?, view))
+            .as_ref()
+            .map_err(String::clone)?;
+        if let (Some(routers), Some(set)) = (&servers.routers, servers.set()) {
+            primary(set).and_then(|primary| routers.lead_to(&primary)).map_err(told)?;
         }
+        Ok(Alone { _place: place, servers })
     }
+}
+
+fn primary(set: &ReplicaSet) -> testbed::Result<String> {
+    set.host(set.wait_for_primary()?)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -173,6 +269,15 @@ fn guarded_set() -> testbed::Result<&'static ReplicaSet> {
 }
 
 impl Servers {
+    fn of(running: Running, view: View) -> Result<Self, String> {
+        let mut servers = Servers { running, routers: None, fail_points: Mutex::default() };
+        if let Some(set) = servers.set() {
+            servers.routers =
+                primary(set).and_then(|primary| Routers::of(view, &primary)).map_err(told)?;
+        }
+        Ok(servers)
+    }
+
     fn set(&self) -> Option<&ReplicaSet> {
         match &self.running {
             Running::Set(set) | Running::Guarded(set) => Some(set),
@@ -180,9 +285,18 @@ impl Servers {
         }
     }
 
-    /// The connection string with all servers or a single one as seeds. It ends so that options can
-    /// be appended.
-    pub(crate) fn uri(&self, direct: bool) -> String {
+    /// The connection string with all servers or a single one as seeds. `several` is for routers:
+    /// whether there are two of them, or two backends. The string ends so that options can be
+    /// appended.
+    pub(crate) fn uri(&self, direct: bool, several: Option<bool>) -> String {
+        if let Some(routers) = &self.routers {
+            let (hosts, options) = routers.address(several.filter(|_| !direct));
+            let user = match &self.running {
+                Running::Guarded(_) => format!("{USER}:{USER}@"),
+                Running::Set(_) | Running::Single(_) => String::new(),
+            };
+            return format!("mongodb://{user}{hosts}/?{options}");
+        }
         match &self.running {
             Running::Single(server) => format!("mongodb://{}/?", server.host()),
             Running::Set(set) if direct => format!("mongodb://{}/?", set.hosts()[0]),
@@ -198,6 +312,11 @@ impl Servers {
                 )
             }
         }
+    }
+
+    /// Whether clients are behind a load balancer.
+    pub(crate) fn are_balanced(&self) -> bool {
+        matches!(self.routers, Some(Routers::Balancers { .. }))
     }
 
     /// Runs a command on the primary or the standalone.

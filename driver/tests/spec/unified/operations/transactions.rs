@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use bson::Document;
+use bson::{Document, doc};
 use driver::options::TransactionOptions;
 use driver::session::ClientSession;
 
@@ -20,11 +20,9 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Session, "abortTransaction", abort_transaction);
     registry.add(Kind::Session, "withTransaction", with_transaction);
     registry.add(Kind::Runner, "assertSessionTransactionState", assert_state);
-    registry.lacks(
-        Kind::Runner,
-        &["targetedFailPoint", "assertSessionPinned", "assertSessionUnpinned"],
-        "a view of the router that a session is pinned to",
-    );
+    registry.add(Kind::Runner, "assertSessionPinned", assert_pinned);
+    registry.add(Kind::Runner, "assertSessionUnpinned", assert_unpinned);
+    registry.add(Kind::Runner, "targetedFailPoint", targeted_fail_point);
 }
 
 /// The options of a transaction, which are among other arguments.
@@ -167,6 +165,48 @@ fn assert_state<F: Api>(arguments: &mut Arguments) -> Read<F> {
             false => Err(format!("the state {state} was expected, but there is {session}").into()),
         }
     })
+}
+
+fn assert_pinned<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let session: String = arguments.required("session")?;
+    of_runner(move |runner| match is_pinned(runner, &session)? {
+        true => Ok(()),
+        false => Err(format!("{session:?} is not pinned").into()),
+    })
+}
+
+fn assert_unpinned<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let session: String = arguments.required("session")?;
+    of_runner(move |runner| match is_pinned(runner, &session)? {
+        false => Ok(()),
+        true => Err(format!("{session:?} is pinned").into()),
+    })
+}
+
+/// All routers lead to the same server, so the fail point is set there.
+fn targeted_fail_point<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let session: String = arguments.required("session")?;
+    let given: Document = arguments.required("failPoint")?;
+    let name = given.get_str("configureFailPoint").map_err(|e| e.to_string())?.to_owned();
+    of_runner(move |runner| {
+        if !is_pinned(runner, &session)? {
+            return Err(format!("{session:?} is not pinned").into());
+        }
+        runner.servers.will_restore(&name);
+        // The command is known by its first field, wherever the file has it.
+        let mut command = doc! { "configureFailPoint": name };
+        command.extend(given);
+        runner.servers.command("admin", command)?;
+        Ok(())
+    })
+}
+
+/// The server that a session is pinned to is among what it shows of itself.
+fn is_pinned<F: Api>(runner: &Arc<Runner<F>>, session: &str) -> Result<bool, Stop> {
+    let session = runner.entities.session(session)?;
+    let session = lock(&session);
+    let session = session.as_ref().ok_or("the session has ended")?;
+    Ok(format!("{session:?}").contains("pinned_to: Some"))
 }
 
 /// The options that sessions have for their transactions.
