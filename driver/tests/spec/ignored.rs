@@ -1,7 +1,8 @@
 //! The cases that need a component that these tests cannot have.
 //!
-//! An entry is the start of a trial's name and the missing component. A component that only some
-//! servers lack is computed from their version. No case is listed because it fails.
+//! An entry is the start of a trial's name and the missing component, or a component that the
+//! runner misses when it reads a case. A component that only some servers lack is computed from
+//! their version. No case is listed because it fails.
 
 use bson::Document;
 use testbed::Version;
@@ -15,6 +16,34 @@ const BOTH_WAYS: &str = "a driver that accepts MONGODB-AWS credentials, which ot
 /// The fail points of these cases close so many connections that only another mongos answers.
 const ONE_MONGOS: &str =
     "a fail point on one mongos alone; all routers lead to the same member, which has it";
+
+/// The components that the runner misses when it reads a case.
+const LACKING: [&str; 12] = [
+    NO_TEXT,
+    OPERATION_IDS,
+    "the driver lacks client-side field level encryption",
+    "the driver lacks the deprecated option waitQueueSize",
+    "the driver lacks lists of handles of collections, which the specification leaves to the driver",
+    "the driver lacks lists of handles of databases, which the specification leaves to the driver",
+    "the driver lacks a view of whether a session is dirty",
+    "the driver lacks GridFS",
+    "the driver lacks a timeout of killCursors, which it sends in the background",
+    "the driver lacks the timeout modes of cursors",
+    "the driver lacks operations on the raw buckets of time series",
+    "the driver lacks spans of OpenTelemetry",
+];
+
+/// BSON as text.
+pub(crate) const NO_TEXT: &str = "parses text, which the driver leaves to the crate bson";
+
+/// Ids that connect the log messages of one operation.
+pub(crate) const OPERATION_IDS: &str =
+    "the driver lacks operation ids, which the specification leaves to the driver";
+
+/// Whether `component` is listed.
+pub(crate) fn is_listed(component: &str) -> bool {
+    LACKING.contains(&component)
+}
 
 /// The starts of names, with the component that their cases need.
 const MISSING: [(&str, &str); 5] = [

@@ -3,14 +3,20 @@
 //! The data is in `MONGODB_SPECIFICATIONS`, or in `../shared/specifications` beside the project.
 //! Each case is one trial with the name `suite/file: description`. A part of a name on the command
 //! line selects trials, and so do several parts in `SPEC_FILTER`, with commas. A scoreboard at the
-//! end lists the passed, failed and ignored cases of each suite, with the reasons for ignoring.
-//! There are three reasons: the version or topology of the servers, operations and options that the
-//! driver lacks, and missing components in `ignored.rs`. No case is ignored because it fails. A
-//! malformed file is a failure. The trials of `harness` show that wrong expectations fail.
+//! end shows the number of cases of each suite that can run here, and how many of them passed,
+//! failed, or miss a component. `ignored.rs` lists every missing component. The other cases are
+//! ignored for a requirement, computed from the version, the topology and the parameters of the
+//! servers. No case is ignored because it fails. A malformed file is a failure. The trials of
+//! `harness` show that wrong expectations fail.
+//!
+//! A case runs on the first servers that meet its requirements. `SPEC_SERVERS` names the only ones
+//! to use (see `servers.rs`). `SPEC_REPORT` is the path of a file for the outcomes: one JSON object
+//! in each line.
 
 mod data;
 mod harness_tests;
 mod ignored;
+mod report;
 mod scoreboard;
 mod suite;
 mod suites;

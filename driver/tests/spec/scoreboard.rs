@@ -18,6 +18,8 @@ struct Score {
     /// Those of the passed that ran through a router.
     routed: usize,
     failed: usize,
+    /// The cases that could run but for a missing component.
+    missing: BTreeMap<String, usize>,
     ignored: BTreeMap<String, usize>,
 }
 
@@ -33,6 +35,7 @@ impl Scoreboard {
                 score.routed += 1;
             }
             Outcome::Failed(_) => score.failed += 1,
+            Outcome::Missing(reason) => *score.missing.entry(reason.clone()).or_default() += 1,
             Outcome::Ignored(reason) => *score.ignored.entry(reason.clone()).or_default() += 1,
         }
     }
@@ -44,24 +47,44 @@ impl fmt::Display for Scoreboard {
         if suites.is_empty() {
             return Ok(());
         }
-        let line = |f: &mut fmt::Formatter<'_>, name: &str, passed, failed, ignored| {
-            writeln!(f, "{name:<58} {passed:>7} {failed:>7} {ignored:>8}")
+        let line = |f: &mut fmt::Formatter<'_>,
+                    name: &str,
+                    [passed, failed, missing, ignored]: [usize; 4]| {
+            let runnable: usize = passed + failed + missing;
+            writeln!(
+                f,
+                "{name:<58} {runnable:>8} {passed:>7} {failed:>7} {missing:>8} {ignored:>8}"
+            )
         };
-        writeln!(f, "{:<58} {:>7} {:>7} {:>8}", "suite", "passed", "failed", "ignored")?;
-        let mut total = [0; 3];
+        let titles = ["runnable", "passed", "failed", "missing", "ignored"];
+        let [runnable, passed, failed, missing, ignored] = titles;
+        writeln!(
+            f,
+            "{:<58} {runnable} {passed:>7} {failed:>7} {missing:>8} {ignored:>8}",
+            "suite"
+        )?;
+        let mut total = [0; 4];
         for (name, score) in suites.iter() {
-            let ignored = score.ignored.values().sum();
-            line(f, name, score.passed, score.failed, ignored)?;
+            let counts = [
+                score.passed,
+                score.failed,
+                score.missing.values().sum(),
+                score.ignored.values().sum(),
+            ];
+            line(f, name, counts)?;
             if score.routed > 0 {
                 writeln!(f, "    {} passed through the router", score.routed)?;
+            }
+            for (reason, count) in &score.missing {
+                writeln!(f, "    {count} missing: {reason}")?;
             }
             for (reason, count) in &score.ignored {
                 writeln!(f, "    {count} ignored: {reason}")?;
             }
-            total[0] += score.passed;
-            total[1] += score.failed;
-            total[2] += ignored;
+            for (sum, count) in total.iter_mut().zip(counts) {
+                *sum += count;
+            }
         }
-        line(f, "total", total[0], total[1], total[2])
+        line(f, "total", total)
     }
 }

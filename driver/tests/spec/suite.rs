@@ -9,7 +9,7 @@ use serde_json::Value;
 use testbed::Version;
 
 use crate::scoreboard::Scoreboard;
-use crate::{data, ignored, watchdog};
+use crate::{data, ignored, report, watchdog};
 
 /// The cases of one folder, all in one format.
 pub(crate) struct Suite {
@@ -37,8 +37,10 @@ pub(crate) enum Outcome {
     Routed,
     /// The expected and the actual value.
     Failed(String),
-    /// The reason, computed from the server.
+    /// The requirement that the servers, or the features of the driver, do not meet. It is computed.
     Ignored(String),
+    /// The component that the driver or its surroundings lack. `ignored.rs` lists it.
+    Missing(String),
 }
 
 impl From<Result<(), String>> for Outcome {
@@ -122,11 +124,11 @@ fn trial(suite: &'static str, stem: &str, case: Case, scoreboard: &Arc<Scoreboar
     let scoreboard = Arc::clone(scoreboard);
     Trial::ignorable_test(name.clone(), move || {
         let missing = match component {
-            Some(reason) => Ok(Some(reason)),
-            None => ignored::missing_in_server(&name, version),
+            Some(component) => Ok(Some(Outcome::Missing(component))),
+            None => ignored::missing_in_server(&name, version).map(|why| why.map(Outcome::Ignored)),
         };
         let outcome = match missing {
-            Ok(Some(reason)) => Outcome::Ignored(reason),
+            Ok(Some(outcome)) => outcome,
             Ok(None) => {
                 let _running = watchdog::watch(&name);
                 case.outcome()
@@ -134,10 +136,13 @@ fn trial(suite: &'static str, stem: &str, case: Case, scoreboard: &Arc<Scoreboar
             Err(why) => Outcome::Failed(why),
         };
         scoreboard.record(suite, &outcome);
+        report::add(suite, &name, &outcome);
         match outcome {
             Outcome::Passed | Outcome::Routed => Ok(Completion::Completed),
             Outcome::Failed(why) => Err(Failed::from(why)),
-            Outcome::Ignored(reason) => Ok(Completion::ignored_with(reason)),
+            Outcome::Ignored(reason) | Outcome::Missing(reason) => {
+                Ok(Completion::ignored_with(reason))
+            }
         }
     })
 }

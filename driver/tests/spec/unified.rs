@@ -27,8 +27,8 @@ use self::log_messages::Turn;
 use self::runner::Runner;
 use self::servers::Kind;
 use self::stop::Stop;
-use crate::ignored;
 use crate::suite::{Case, Outcome};
+use crate::{ignored, report};
 
 /// The tests of one file.
 ///
@@ -87,16 +87,16 @@ fn run<F: Api>(file: &File, test: &Test) -> Result<Kind, Outcome> {
     if kind.is_routed() {
         let events = test.expect_events.iter().flat_map(|expected| &expected.events);
         if let Some(why) = ignored::missing_behind_router(events) {
-            return Err(Outcome::Ignored(why.into()));
+            return Err(Outcome::Missing(why.into()));
         }
     }
+    report::runs_on(kind.name());
     let messages = &test.expect_log_messages;
     if !messages.is_empty() && !cfg!(feature = "tracing") {
         return Err(Outcome::Ignored("needs the driver's feature tracing".into()));
     }
     if messages.iter().any(ExpectedLogMessages::has_operation_ids) {
-        let why = "the driver lacks operation ids, which the specification leaves to the driver";
-        return Err(Outcome::Ignored(why.into()));
+        return Err(Outcome::Missing(ignored::OPERATION_IDS.into()));
     }
     Runner::<F>::check(&file.create_entities, test)?;
 

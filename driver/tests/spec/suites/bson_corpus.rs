@@ -7,10 +7,8 @@ use driver::conformance::decode;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::ignored::NO_TEXT;
 use crate::suite::{Case, Outcome};
-
-/// The reason for ignoring cases with text to parse.
-const NO_TEXT: &str = "parses text, which the driver leaves to the crate bson";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,7 +101,7 @@ pub(crate) fn cases(content: &Value) -> Result<Vec<Case>, String> {
     }
     cases.extend(file.parse_errors.into_iter().map(|case| Case {
         description: format!("parse error: {}", case.description),
-        run: Box::new(|| Outcome::Ignored(NO_TEXT.to_owned())),
+        run: Box::new(|| Outcome::Missing(NO_TEXT.to_owned())),
     }));
     match cases.is_empty() {
         false => Ok(cases),

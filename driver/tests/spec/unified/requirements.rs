@@ -20,7 +20,7 @@ const TOPOLOGIES: &str = "needs one of the topologies";
 pub(crate) fn servers(lists: &[Requirements<'_>]) -> Result<Result<Kind, String>, String> {
     let version = Kind::version()?;
     let mut reasons = Vec::new();
-    for kind in Kind::ALL {
+    for &kind in Kind::in_use()? {
         match unmet(lists, kind, version)? {
             None => return Ok(Ok(kind)),
             Some(why) if !reasons.contains(&why) => reasons.push(why),

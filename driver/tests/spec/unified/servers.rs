@@ -190,6 +190,43 @@ impl Kind {
         Kind { pool: Pool::Guarded, view: View::Balanced },
     ];
 
+    /// The kinds to use: all, or the ones named in `SPEC_SERVERS`, with commas.
+    ///
+    /// # Errors
+    /// A name is unknown.
+    pub(crate) fn in_use() -> Result<&'static [Kind], String> {
+        static IN_USE: OnceLock<Result<Vec<Kind>, String>> = OnceLock::new();
+        let read = || {
+            let names = std::env::var("SPEC_SERVERS").unwrap_or_default();
+            let kind = |name: &str| {
+                let known = Kind::ALL.into_iter().find(|kind| kind.name() == name);
+                known.ok_or_else(|| {
+                    let all = Kind::ALL.map(Kind::name).join(", ");
+                    format!("SPEC_SERVERS has the unknown name {name:?}; the names are {all}")
+                })
+            };
+            if names.is_empty() {
+                Ok(Kind::ALL.to_vec())
+            } else {
+                names.split(',').map(kind).collect()
+            }
+        };
+        IN_USE.get_or_init(read).as_deref().map_err(String::clone)
+    }
+
+    /// The name in `SPEC_SERVERS` and in reports.
+    pub(crate) const fn name(self) -> &'static str {
+        match (self.view, self.pool) {
+            (View::Direct, Pool::Set) => "replica-set",
+            (View::Direct, Pool::Single) => "standalone",
+            (View::Direct, Pool::Guarded) => "locked-set",
+            (View::Sharded, Pool::Guarded) => "locked-router",
+            (View::Sharded, _) => "router",
+            (View::Balanced, Pool::Guarded) => "locked-balancer",
+            (View::Balanced, _) => "balancer",
+        }
+    }
+
     /// The topology's name in the tests.
     pub(crate) fn topology(self) -> &'static str {
         match (self.view, self.pool) {

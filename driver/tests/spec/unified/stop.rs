@@ -1,5 +1,6 @@
 //! The reasons for ending a test early.
 
+use crate::ignored;
 use crate::suite::Outcome;
 
 /// The reason for ending a test early.
@@ -42,7 +43,10 @@ impl From<Stop> for Outcome {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Failed(why) => Outcome::Failed(why),
-            Stop::Lacks(component) => Outcome::Ignored(component),
+            Stop::Lacks(component) if ignored::is_listed(&component) => Outcome::Missing(component),
+            Stop::Lacks(component) => {
+                Outcome::Failed(format!("{component}, which ignored.rs does not list"))
+            }
         }
     }
 }
