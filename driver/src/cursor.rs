@@ -5,6 +5,7 @@
 //! holds the cursor.
 
 mod batches;
+mod close;
 mod fetch;
 mod kills;
 mod raw;
@@ -25,6 +26,7 @@ pub use self::batches::{
     RawBatch, RawBatchCursor, SessionRawBatchCursor, SessionRawBatchCursorIter,
     SessionRawBatchCursorStream,
 };
+pub use self::close::CloseCursor;
 pub(crate) use self::fetch::{Fetch, Pace, Sent};
 pub(crate) use self::kills::flush as flush_kills;
 pub(crate) use self::raw::{GetMoreOptions, RawCursor, SpareSession};
@@ -59,13 +61,20 @@ use crate::rt::block_on;
 /// without use, by default).
 ///
 /// # Timeouts
-/// The `timeout` of the operation bounds each step as a whole; without one, that of the collection,
-/// the database or the client (`timeoutMS`) does. It holds however many empty batches a tailable
-/// cursor gets in that time. It may end up to half a second earlier, where the next reply would not
-/// come in time. A step that gets no connection, or ends between two batches with a timeout, leaves
-/// the cursor open: the next step tries again. One that ends while it waits for a reply ends the
-/// cursor. For the methods of [`Stream`] the time runs from the poll that asked for a batch to the
-/// next document, even if their future was dropped in between: a stream cannot know.
+/// The `timeout` of the operation, or else that of the collection, the database or the client
+/// (`timeoutMS`), bounds the operation and all steps of its cursor together. Documents that are here
+/// already are given even after that; a step that needs another batch then fails, and the cursor
+/// ends. With a `timeout_mode` of [`Iteration`](crate::options::CursorTimeoutMode::Iteration) the
+/// timeout bounds the operation by itself, and each step by itself.
+///
+/// A tailable cursor has no end, so the timeout always bounds each of its steps by itself. It holds
+/// however many empty batches the cursor gets in that time. The step may end up to half a second
+/// earlier, where the next reply would not come in time.
+///
+/// Where each step has its own time, a step that gets no connection, or ends between two batches with
+/// a timeout, leaves the cursor open: the next step tries again. One that ends while it waits for a
+/// reply ends the cursor. For the methods of [`Stream`] the time runs from the poll that asked for a
+/// batch to the next document, even if their future was dropped in between: a stream cannot know.
 ///
 /// Named through its API: [`driver::Cursor`](crate::Cursor) and
 /// [`driver::sync::Cursor`](crate::sync::Cursor).
@@ -117,6 +126,32 @@ impl<T, F: Mode> Cursor<T, F> {
     /// The same cursor with documents of another type.
     pub fn with_type<U>(self) -> Cursor<U, F> {
         Cursor::new(self.raw)
+    }
+
+    /// Ends the cursor on the server now, and waits until that is done. Otherwise the server ends it
+    /// in the background when it is dropped. Does nothing for a cursor that has come to its end.
+    ///
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let mut cursor = monkeys.find(doc! {}).await?;
+    /// let first = cursor.try_next().await?;
+    /// cursor.close().await?;
+    /// # drop(first);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Timeouts
+    /// The `timeout` of the operation which opened the cursor begins anew, even where it has passed.
+    ///
+    /// # Errors
+    /// Those of every operation. The cursor is then ended in the background.
+    ///
+    /// # Cancel safety
+    /// Dropped before its end, it leaves the cursor to be ended in the background.
+    pub fn close(self) -> CloseCursor<F> {
+        CloseCursor::new(self.raw.into_source())
     }
 }
 

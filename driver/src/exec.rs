@@ -59,7 +59,7 @@ use self::session::abandoned::AbandonedSessions;
 pub(crate) use self::session::{End, SessionState};
 pub(crate) use self::session_pool::ServerSession;
 use self::session_pool::SessionPool;
-pub(crate) use self::timeout::{MaxTime, Timeout};
+pub(crate) use self::timeout::{CursorTimeout, MaxTime, Timeout};
 use crate::deadline::Deadline;
 use crate::description::TopologyType;
 use crate::error::{Error, Result};
@@ -332,7 +332,7 @@ pub(crate) fn execute<'c>(
             let failure = match attempt::attempt(&mut execution, operation, &selected).await {
                 Ok((connection, header)) => {
                     let lease = execution.session.into_implicit();
-                    return Ok(Reply { connection, header, lease, selected });
+                    return Ok(Reply { connection, header, lease, selected, deadline });
                 }
                 Err(failure) => failure,
             };

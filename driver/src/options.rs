@@ -47,7 +47,7 @@ pub use self::index::{
 };
 pub(crate) use self::lenient::whole_seconds;
 pub use self::operation::{
-    CollectionOptions, CollectionOptionsBuilder, CursorType, DatabaseOptions,
+    CollectionOptions, CollectionOptionsBuilder, CursorTimeoutMode, CursorType, DatabaseOptions,
     DatabaseOptionsBuilder, ExplainVerbosity, Hint, ReturnDocument, UpdateModifications,
 };
 pub use self::proxy::{Socks5Proxy, Socks5ProxyBuilder};

@@ -19,8 +19,8 @@ use crate::cursor::{Fetch, GetMoreOptions, Pace, RawCursor, Sent, SpareSession};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result, codes};
 use crate::exec::{
-    self, Core, Meta, Operation, Reply, RequestContext, SessionRef, SessionState, Setting, Target,
-    Timeout,
+    self, Core, CursorTimeout, Meta, Operation, Reply, RequestContext, SessionRef, SessionState,
+    Setting, Target, Timeout,
 };
 use crate::ops::operation_name::OperationName;
 use crate::ops::{ChangeStreamOptions, watch};
@@ -53,7 +53,7 @@ impl Watched {
             left: None,
             max_await_time: self.options.max_await_time,
             comment: self.options.comment.clone(),
-            timeout: self.timeout,
+            timeout: CursorTimeout::of_each_step(self.timeout),
         }
     }
 

@@ -14,7 +14,7 @@ use toro::Event;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::kill_queue::Group;
-use crate::exec::{self, Core, PinnedTo, RequestContext, SessionRef, Target, WeakCore};
+use crate::exec::{self, Core, PinnedTo, RequestContext, SessionRef, Target, Timeout, WeakCore};
 use crate::ops::kill_cursors::KillCursors;
 use crate::rt::Runtime;
 use crate::topology::Server;
@@ -27,10 +27,18 @@ const LONG_PAUSE: Duration = Duration::from_secs(30);
 /// How long a shutdown waits for the queue.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// Has the cursor `id` ended where `pin` leads, in the background.
-pub(super) fn add(core: &Core, pin: PinnedTo, db: String, collection: String, id: i64) {
+/// Has the cursor `id` ended where `pin` leads, in the background. `timeout` is that of the operation
+/// which opened it.
+pub(super) fn add(
+    core: &Core,
+    pin: PinnedTo,
+    db: String,
+    collection: String,
+    id: i64,
+    timeout: Timeout,
+) {
     let server = Arc::clone(pin.server());
-    let group = Group { pin, db, collection, ids: vec![id] };
+    let group = Group { pin, db, collection, timeout, ids: vec![id] };
     if let Some(hurry) = core.kills.add(group) {
         let runtime = core.runtime.clone();
         let worker = Worker { core: core.downgrade(), runtime, server, hurry };
@@ -70,7 +78,8 @@ impl Worker {
                 pause = PAUSE;
                 continue;
             }
-            core.kills.put_back(&self.server, group);
+            // A timeout that is too short for this server would fail every time.
+            core.kills.put_back(&self.server, Group { timeout: Timeout::Unset, ..group });
             drop(core);
             let _ = self.runtime.timeout(Deadline::after(pause), self.hurry.wait()).await;
             self.hurry.clear();
@@ -82,7 +91,12 @@ impl Worker {
         let context = RequestContext::bare(&group.db, Target::Pinned(&group.pin));
         let mut command =
             KillCursors { context, cursors: &group.ids, collection: &group.collection };
-        let deadline = Deadline::after(LIMIT);
+        // The time is that of the command alone, whatever the cursor has used up of its own
+        // (specification "Client Side Operations Timeout", section "Cursors").
+        let deadline = match group.timeout.limit() {
+            Some(limit) => Deadline::of_timeout(Some(limit.min(LIMIT))),
+            None => Deadline::after(LIMIT),
+        };
         let sent = exec::execute(core, &mut command, SessionRef::Held(None), deadline).await;
         // Where threads start requests by themselves, this one has; nothing else would end it.
         if let Some(threads) = &core.threads {

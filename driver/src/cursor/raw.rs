@@ -23,9 +23,11 @@ use crate::error::{Error, ErrorKind, Result, codes};
 use crate::exec::SessionState;
 use crate::exec::batch::Batch;
 use crate::exec::{
-    self, Core, PinnedTo, Reply, RequestContext, ServerSession, SessionRef, Target, Timeout,
+    self, Core, CursorTimeout, PinnedTo, Reply, RequestContext, ServerSession, SessionRef, Target,
+    Timeout,
 };
 use crate::ops::get_more::GetMore;
+use crate::ops::kill_cursors::KillCursors;
 use crate::ops::operation_name::OperationName;
 use crate::options::ServerAddress;
 use crate::pool::Lease;
@@ -46,8 +48,8 @@ pub(crate) struct GetMoreOptions {
     pub(crate) left: Option<u64>,
     pub(crate) max_await_time: Option<Duration>,
     pub(crate) comment: Option<Bson>,
-    /// The time limit of each step: that of the operation, or else of its handle.
-    pub(crate) timeout: Timeout,
+    /// The time limit of its steps.
+    pub(crate) timeout: CursorTimeout,
 }
 
 impl GetMoreOptions {
@@ -70,8 +72,8 @@ pub(crate) struct RawCursor {
     deadline: Option<Deadline>,
     /// That of the change stream's step which the step belongs to.
     bound: Option<Deadline>,
-    /// The time limit of each step.
-    timeout: Timeout,
+    /// The time limit of the steps.
+    timeout: CursorTimeout,
     /// The session of a cursor that has failed.
     spare: Option<SpareSession>,
     /// A cursor that has failed behind a load balancer. Its connection stays pinned until the
@@ -152,11 +154,11 @@ impl RawCursor {
 
     /// One that gives nothing, of a command that found nothing to open a cursor over.
     pub(crate) fn empty(operation: &'static str) -> Self {
-        RawCursor::new(operation, Batch::empty(), Timeout::Unset)
+        RawCursor::new(operation, Batch::empty(), CursorTimeout::default())
     }
 
     /// One whose batch at hand nothing follows.
-    fn new(operation: &'static str, batch: Batch, timeout: Timeout) -> Self {
+    fn new(operation: &'static str, batch: Batch, timeout: CursorTimeout) -> Self {
         RawCursor {
             operation,
             batch,
@@ -240,6 +242,16 @@ impl RawCursor {
             drop(self.discard(source));
         }
         self.failed = None;
+    }
+
+    /// What is to be ended on the server. A batch that is on its way is given up; then its cursor is
+    /// ended in the background.
+    pub(super) fn into_source(mut self) -> Option<Box<ServerCursor>> {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Open(source) => Some(source),
+            State::Fetching(_) => None,
+            State::Done => self.failed.take(),
+        }
     }
 
     /// Gives the cursor back without its session, to be dropped.
@@ -425,6 +437,11 @@ impl RawCursor {
 
     /// Lets the step ask for another batch, unless its time is up; then the cursor stays open.
     fn admit(&mut self, mut source: Box<ServerCursor>) -> Result<(Box<ServerCursor>, Deadline)> {
+        if self.timeout.is_over() {
+            let error = source.out_of_life();
+            drop(self.discard(source));
+            return Err(error);
+        }
         let cut_short = std::mem::take(&mut source.cut_short);
         let Some(deadline) = self.deadline else {
             let deadline = self.bound.unwrap_or_else(|| self.timeout.begin());
@@ -452,7 +469,9 @@ impl RawCursor {
         self.wire_version = sent.wire_version();
         match batch {
             Ok(batch) => self.batch = batch,
-            Err(error) if sent.at().is_none() && may_succeed_later(&error) => {
+            Err(error)
+                if sent.at().is_none() && !self.timeout.is_over() && may_succeed_later(&error) =>
+            {
                 source.cut_short = false;
                 self.state = State::Open(source);
                 return Err(error);
@@ -581,9 +600,37 @@ impl ServerCursor {
         Ok(batch)
     }
 
+    /// Ends the cursor on the server, within `own` or else the timeout of the operation which opened
+    /// it.
+    pub(super) async fn close(mut self: Box<Self>, own: Timeout) -> Result<()> {
+        let deadline = own.or(self.get_more_options.timeout.of_close()).begin();
+        let mut command = KillCursors {
+            context: RequestContext::bare(&self.db, Target::Pinned(&self.pin)),
+            cursors: &[self.id],
+            collection: &self.collection,
+        };
+        let session = SessionRef::Held(self.session.as_mut());
+        let sent = exec::execute(&self.core, &mut command, session, deadline).await.map(drop);
+        match sent {
+            Ok(()) => {
+                self.id = 0;
+                Ok(())
+            }
+            // Dropped with its id, it is ended in the background.
+            Err(error) => {
+                let operation_name = OperationName {
+                    operation: "close",
+                    db: &self.db,
+                    collection: Some(&self.collection),
+                };
+                Err(error.during(&operation_name))
+            }
+        }
+    }
+
     /// The time that a reply needs to come before the deadline of its step.
     fn margin(&self) -> Duration {
-        self.get_more_options.timeout.limit().map_or(MARGIN, |limit| MARGIN.min(limit / 4))
+        self.get_more_options.timeout.of_step().map_or(MARGIN, |limit| MARGIN.min(limit / 4))
     }
 
     /// Whether the next batch is fetched ahead. In a request of a thread it is not: the batch would
@@ -618,14 +665,24 @@ impl ServerCursor {
 
     #[cold]
     fn out_of_time(&self) -> Error {
+        self.timed_out("no document came within the timeout (timeoutMS); the cursor is still open")
+    }
+
+    #[cold]
+    fn out_of_life(&self) -> Error {
+        self.timed_out(
+            "the timeout (timeoutMS) of the operation passed before its last batch was asked for, and \
+             the cursor has ended; set a longer one, or a timeout_mode of Iteration",
+        )
+    }
+
+    fn timed_out(&self, why: &'static str) -> Error {
         let operation_name = OperationName {
             operation: "getMore",
             db: &self.db,
             collection: Some(&self.collection),
         };
-        Error::timeout("no document came within the timeout (timeoutMS); the cursor is still open")
-            .at(self.address())
-            .during(&operation_name)
+        Error::timeout(why).at(self.address()).during(&operation_name)
     }
 
     fn address(&self) -> &ServerAddress {
@@ -651,7 +708,8 @@ impl Drop for ServerCursor {
         if self.id != 0 && self.born.is_current() {
             let (db, collection) =
                 (std::mem::take(&mut self.db), std::mem::take(&mut self.collection));
-            kills::add(&self.core, self.pin.clone(), db, collection, self.id);
+            let timeout = self.get_more_options.timeout.of_close();
+            kills::add(&self.core, self.pin.clone(), db, collection, self.id, timeout);
         }
     }
 }

@@ -7,6 +7,7 @@ use bson::RawDocument;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::close::CloseCursor;
 use super::raw::RawCursor;
 use super::stream::{SessionCursorIter, SessionCursorStream};
 use crate::error::Result;
@@ -55,6 +56,12 @@ impl<T, F: Mode> SessionCursor<T, F> {
     /// has.
     pub fn has_next(&self) -> bool {
         self.raw.has_next()
+    }
+
+    /// Ends the cursor on the server now, and waits until that is done, as
+    /// [`Cursor::close`](super::Cursor::close) does.
+    pub fn close(self) -> CloseCursor<F> {
+        CloseCursor::new(self.raw.into_source())
     }
 
     /// The same cursor with documents of another type.

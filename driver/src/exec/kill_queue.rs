@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use toro::Event;
 
-use super::PinnedTo;
+use super::{PinnedTo, Timeout};
 use crate::topology::Server;
 
 /// The most ids in one command.
@@ -41,10 +41,20 @@ impl Key {
     }
 }
 
+/// The number of the pin, the database and the collection.
+type Place = (usize, String, String);
+
+/// The cursors of one place that are to be ended.
+struct Waiting {
+    pin: PinnedTo,
+    /// The longest of their timeouts.
+    timeout: Timeout,
+    ids: Vec<i64>,
+}
+
 /// The cursors to be ended on one server.
 struct OfServer {
-    /// By the number of the pin, the database and the collection.
-    waiting: BTreeMap<(usize, String, String), (PinnedTo, Vec<i64>)>,
+    waiting: BTreeMap<Place, Waiting>,
     /// Set to have the worker try again at once.
     hurry: Arc<Event>,
     /// Keeps the key from being used again.
@@ -56,6 +66,8 @@ pub(crate) struct Group {
     pub(crate) pin: PinnedTo,
     pub(crate) db: String,
     pub(crate) collection: String,
+    /// The time limit of the command.
+    pub(crate) timeout: Timeout,
     pub(crate) ids: Vec<i64>,
 }
 
@@ -85,14 +97,16 @@ impl KillQueue {
     pub(crate) fn take(&self, server: &Arc<Server>) -> Option<Group> {
         let mut queue = self.lock();
         let entry = queue.servers.get_mut(&Key::of(server))?;
-        if let Some(((_, db, collection), (pin, mut ids))) = entry.waiting.pop_first() {
+        if let Some(((_, db, collection), Waiting { pin, timeout, mut ids })) =
+            entry.waiting.pop_first()
+        {
             if ids.len() > AT_ONCE {
                 let rest = ids.split_off(AT_ONCE);
                 let (db, collection) = (db.clone(), collection.clone());
-                entry.add(Group { pin: pin.clone(), db, collection, ids: rest });
+                entry.add(Group { pin: pin.clone(), db, collection, timeout, ids: rest });
             }
             queue.len -= ids.len();
-            return Some(Group { pin, db, collection, ids });
+            return Some(Group { pin, db, collection, timeout, ids });
         }
         Self::remove(queue, server);
         None
@@ -132,7 +146,7 @@ impl KillQueue {
     /// another.
     fn remove(mut queue: MutexGuard<'_, Queue>, server: &Arc<Server>) {
         let Some(entry) = queue.servers.remove(&Key::of(server)) else { return };
-        queue.len -= entry.waiting.values().map(|(_, ids)| ids.len()).sum::<usize>();
+        queue.len -= entry.waiting.values().map(|waiting| waiting.ids.len()).sum::<usize>();
         let idle = if queue.servers.is_empty() { queue.idle.take() } else { None };
         drop(queue);
         if let Some(idle) = idle {
@@ -149,8 +163,11 @@ impl KillQueue {
 
 impl OfServer {
     fn add(&mut self, group: Group) {
-        let Group { pin, db, collection, mut ids } = group;
+        let Group { pin, db, collection, timeout, mut ids } = group;
         let key = (pin.number(), db, collection);
-        self.waiting.entry(key).or_insert_with(|| (pin, Vec::new())).1.append(&mut ids);
+        let new = || Waiting { pin, timeout, ids: Vec::new() };
+        let waiting = self.waiting.entry(key).or_insert_with(new);
+        waiting.timeout = waiting.timeout.longer(timeout);
+        waiting.ids.append(&mut ids);
     }
 }

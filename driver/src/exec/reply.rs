@@ -11,6 +11,7 @@ use super::batch::{self, Batch};
 use super::header::ReplyHeader;
 use super::session_pool::ServerSession;
 use super::{Core, PinnedTo, malformed};
+use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::options::ServerAddress;
 use crate::pool::{Lease, PinnedFor};
@@ -24,6 +25,8 @@ pub(crate) struct Reply<'c> {
     pub(super) header: ReplyHeader,
     pub(super) lease: LeasedSession<'c>,
     pub(super) selected: Selected,
+    /// When the operation had to end.
+    pub(super) deadline: Deadline,
 }
 
 impl Reply<'_> {
@@ -44,6 +47,11 @@ impl Reply<'_> {
     /// Who answered.
     pub(crate) fn host(&self) -> &ServerAddress {
         self.selected.address()
+    }
+
+    /// When the operation had to end.
+    pub(crate) fn deadline(&self) -> Deadline {
+        self.deadline
     }
 
     /// Where the commands go that follow up on this one. Behind a load balancer, the connection

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::options::WriteConcern;
+use crate::options::{CursorTimeoutMode, WriteConcern};
 
 /// `timeoutMS`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +44,15 @@ impl Timeout {
         }
     }
 
+    /// The one that allows more time; none at all, where one of them is not set.
+    pub(crate) fn longer(self, other: Timeout) -> Timeout {
+        match (self, other) {
+            (Timeout::Limit(one), Timeout::Limit(other)) => Timeout::Limit(one.max(other)),
+            (Timeout::Limit(_), other) => other,
+            (this, _) => this,
+        }
+    }
+
     /// The limit, where there is one.
     pub(crate) fn limit(self) -> Option<Duration> {
         match self {
@@ -58,14 +67,6 @@ impl Timeout {
             Timeout::Unset => Deadline::NEVER,
             Timeout::Infinite => Deadline::of_timeout(None),
             Timeout::Limit(limit) => Deadline::of_timeout(Some(limit)),
-        }
-    }
-
-    /// What is left of it, for a part of an operation that ends at `deadline`.
-    pub(crate) fn rest_of(deadline: Deadline) -> Self {
-        match deadline.is_of_timeout() {
-            true => deadline.remaining().map_or(Timeout::Infinite, Timeout::Limit),
-            false => Timeout::Unset,
         }
     }
 
@@ -87,6 +88,52 @@ impl Timeout {
     }
 }
 
+/// The time limit of the steps of a cursor (section "Cursors").
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CursorTimeout {
+    /// That of the operation which opened the cursor.
+    timeout: Timeout,
+    /// The deadline of all steps together, where the timeout does not hold for each by itself.
+    lifetime: Option<Deadline>,
+}
+
+impl CursorTimeout {
+    /// That of a cursor whose operation has the limit `timeout` and had to end at `deadline`.
+    pub(crate) fn of(mode: CursorTimeoutMode, timeout: Timeout, deadline: Deadline) -> Self {
+        let lifetime = match mode {
+            CursorTimeoutMode::CursorLifetime => Some(deadline),
+            CursorTimeoutMode::Iteration => None,
+        };
+        CursorTimeout { timeout, lifetime }
+    }
+
+    /// Each step may take that long.
+    pub(crate) fn of_each_step(timeout: Timeout) -> Self {
+        CursorTimeout { timeout, lifetime: None }
+    }
+
+    /// The deadline of a step that begins now.
+    pub(crate) fn begin(self) -> Deadline {
+        self.lifetime.unwrap_or_else(|| self.timeout.begin())
+    }
+
+    /// The limit of one step, where each has its own.
+    pub(crate) fn of_step(self) -> Option<Duration> {
+        self.timeout.limit().filter(|_| self.lifetime.is_none())
+    }
+
+    /// Whether there is no time for another step.
+    pub(crate) fn is_over(self) -> bool {
+        self.lifetime.is_some_and(Deadline::is_over)
+    }
+
+    /// The limit of the command that ends the cursor, which does not share the time of the steps
+    /// (section "Cursor close() methods refresh timeoutMS").
+    pub(crate) fn of_close(self) -> Timeout {
+        self.timeout
+    }
+}
+
 /// What a command says as `maxTimeMS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MaxTime {
@@ -100,6 +147,15 @@ pub(crate) enum MaxTime {
 }
 
 impl MaxTime {
+    /// The same without what the caller gave.
+    pub(crate) fn without_given(self) -> Self {
+        match self {
+            MaxTime::Left(_) => MaxTime::Left(None),
+            MaxTime::Await(_) => MaxTime::Await(None),
+            MaxTime::Unsent(_) => MaxTime::Unsent(None),
+        }
+    }
+
     /// The `maxTimeMS` of a command that is written now, for a server to which a message and its
     /// answer take `round_trip` at least (section "Command Execution").
     ///

@@ -8,6 +8,7 @@ use super::prelude::*;
 use super::session::{ExplicitSession, ImplicitSession, Session};
 use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
 use crate::exec::{RequestContext, Setting, Target};
+use crate::options::CursorTimeoutMode;
 use crate::session::ClientSession;
 
 /// Runs a pipeline from which `T` come out. Returned by [`Collection::aggregate`] and
@@ -48,6 +49,9 @@ options! {
         read_concern: ReadConcern,
         /// The servers that may answer. A pipeline that writes goes to the primary where a server is older than 5.0.
         selection_criteria: SelectionCriteria,
+        /// What the timeout holds for: the command and each step of the cursor by itself, or all of them
+        /// together. Default: all together; each by itself where `max_await_time` is set.
+        timeout_mode: CursorTimeoutMode,
         /// The write concern of a last stage that writes.
         write_concern: WriteConcern,
         /// Variables that expressions can refer to as `$$name`.
@@ -127,6 +131,13 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T, F, S> 
                  such as $currentOp or $documents",
             ));
         }
+        let mode = self.options.as_ref().and_then(|options| options.timeout_mode);
+        if mode == Some(CursorTimeoutMode::Iteration) && self.writes() {
+            return Err(Error::invalid_argument(
+                "timeout_mode is Iteration, but a pipeline that ends with $out or $merge has no \
+                 results to iterate; leave it out, or set CursorLifetime",
+            ));
+        }
         Ok(())
     }
 
@@ -175,7 +186,7 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> OpensCursor<'a> for Aggregate<'a, T, F,
     type Session = S;
 
     fn open(self, reply: Reply<'a>) -> Result<RawCursor> {
-        let timeout = self.on().timeout(self.options());
+        let timeout = self.on().cursor_timeout(self.options(), &reply);
         let options = self.options.unwrap_or_default();
         let get_more_options = GetMoreOptions {
             awaits: options.max_await_time.is_some(),

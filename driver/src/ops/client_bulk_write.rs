@@ -85,6 +85,7 @@ impl<'a, R: Outcome, F: Mode> Execute<'a> for BulkWrite<'a, R, F> {
         let mut session = self.take_session();
         // One for all commands.
         let deadline = self.on.deadline(self.options(), session.as_deref())?;
+        let timeout = self.on.timeout(self.options());
         let options = self.options.as_deref();
         let ordered = options.and_then(|o| o.ordered).unwrap_or(true);
         let write_concern = Setting::of(
@@ -117,9 +118,7 @@ impl<'a, R: Outcome, F: Mode> Execute<'a> for BulkWrite<'a, R, F> {
                 Ok(reply) => {
                     let comment = options.and_then(|options| options.comment.clone());
                     let lent = session.as_deref_mut();
-                    progress
-                        .note(self.on.core, reply, next..end, ids, comment, lent, deadline)
-                        .await
+                    progress.note(self.on.core, reply, next..end, ids, comment, lent, timeout).await
                 }
                 Err(error) => {
                     return Err(progress.stopped(error, next, end));

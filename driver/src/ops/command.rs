@@ -13,13 +13,17 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exec::SessionState;
 use crate::exec::{
-    self, Access, Core, MaxTime, Meta, Operation, Reply, RequestContext, Setting, Target, Timeout,
+    self, Access, Core, CursorTimeout, MaxTime, Meta, Operation, Reply, RequestContext, Setting,
+    Target, Timeout,
 };
 use crate::mode::Mode;
 use crate::ops::Boxed;
 use crate::ops::operation_name::{OperationName, WithContext};
 use crate::ops::session::Session;
-use crate::options::{Concerns, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
+use crate::options::{
+    Concerns, CursorTimeoutMode, CursorType, ReadConcern, ReadPreference, SelectionCriteria,
+    WriteConcern,
+};
 use crate::pool::ConnectionDescription;
 use crate::wire::{DocWriter, MessageWriter};
 
@@ -50,6 +54,25 @@ impl<'a> On<'a> {
     pub(crate) fn timeout(self, options: Option<&dyn Options>) -> Timeout {
         let own = options.and_then(|options| options.settings().timeout);
         own.or(self.concerns.timeout).into()
+    }
+
+    /// The time limit of the steps of the cursor that `reply` opens, of an operation with these
+    /// options.
+    pub(crate) fn cursor_timeout(
+        self,
+        options: Option<&dyn Options>,
+        reply: &Reply<'_>,
+    ) -> CursorTimeout {
+        let mode = options.map(Options::settings).unwrap_or_default().timeout_mode();
+        CursorTimeout::of(mode, self.timeout(options), reply.deadline())
+    }
+
+    /// Refuses what does not suit the time limit of an operation with these options.
+    fn check_timeout(self, own: Settings<'_>, session: Option<&SessionState>) -> Result<()> {
+        let timeout = Timeout::from(own.timeout.or(self.concerns.timeout));
+        timeout.check_await(own.max_await_time)?;
+        let of_session = session.is_some_and(|session| session.deadline().is_some());
+        own.check_timeout_mode(of_session || timeout != Timeout::Unset)
     }
 
     /// The deadline of an operation that begins now, in `session` if there is one.
@@ -87,7 +110,63 @@ pub(crate) struct Settings<'a> {
     pub(crate) write_concern: Option<&'a WriteConcern>,
     pub(crate) max_time: Option<Duration>,
     pub(crate) max_await_time: Option<Duration>,
+    /// Of operations that have the option; the default of it, where it is not set.
+    pub(crate) cursor_type: Option<CursorType>,
+    pub(crate) timeout_mode: Option<CursorTimeoutMode>,
     pub(crate) timeout: Option<Duration>,
+}
+
+impl Settings<'_> {
+    /// Whether the cursor waits for documents beyond its result. An aggregation that is told how
+    /// long to wait does.
+    fn is_tailable(&self) -> bool {
+        match self.cursor_type {
+            Some(kind) => kind != CursorType::NonTailable,
+            None => self.max_await_time.is_some(),
+        }
+    }
+
+    /// What the timeout holds for: what the caller said, or what suits the kind of cursor.
+    fn timeout_mode(&self) -> CursorTimeoutMode {
+        self.timeout_mode.unwrap_or(match self.is_tailable() {
+            true => CursorTimeoutMode::Iteration,
+            false => CursorTimeoutMode::CursorLifetime,
+        })
+    }
+
+    /// What the command says as `maxTimeMS`. The server may well take longer than the timeout for a
+    /// command and all later batches together, if the timeout holds for each by itself. A cursor
+    /// that awaits documents is the exception: the server knows that it waits (section "Cursors").
+    fn max_time(&self) -> MaxTime {
+        let awaits = match self.cursor_type {
+            Some(kind) => kind == CursorType::TailableAwait,
+            None => self.max_await_time.is_some(),
+        };
+        match self.timeout_mode() {
+            CursorTimeoutMode::Iteration if !awaits => MaxTime::Unsent(self.max_time),
+            _ => MaxTime::Left(self.max_time),
+        }
+    }
+
+    /// Refuses a mode without a timeout, and one that does not suit the cursor (section "Cursors").
+    ///
+    /// # Errors
+    /// `InvalidArgument`.
+    fn check_timeout_mode(&self, is_timed: bool) -> Result<()> {
+        match self.timeout_mode {
+            Some(_) if !is_timed => Err(Error::invalid_argument(
+                "timeout_mode says what a timeout holds for, and there is none; set a timeout on the operation, its \
+                 handle or the client",
+            )),
+            Some(CursorTimeoutMode::CursorLifetime) if self.is_tailable() => {
+                Err(Error::invalid_argument(
+                    "timeout_mode is CursorLifetime, but a tailable cursor has no end that a timeout could bound; leave \
+                     it out, or set Iteration",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The parts that every operation has. `operation!` implements it.
@@ -165,12 +244,6 @@ struct Running<'a, C> {
     on: On<'a>,
 }
 
-impl<'a, C: Command<'a>> Running<'a, C> {
-    fn max_await_time(&self) -> Option<Duration> {
-        self.command.options().and_then(|options| options.settings().max_await_time)
-    }
-}
-
 impl<'a, C: Command<'a>> Operation for Running<'a, C> {
     fn meta(&self) -> &'static Meta {
         self.command.meta()
@@ -180,7 +253,7 @@ impl<'a, C: Command<'a>> Operation for Running<'a, C> {
         let own = self.command.options().map(Options::settings).unwrap_or_default();
         let inherited = self.on.concerns;
         let mut context = RequestContext {
-            max_time: MaxTime::Left(own.max_time),
+            max_time: own.max_time(),
             own_criteria: own.selection_criteria,
             ..RequestContext::bare(self.on.db, Target::Writable)
         };
@@ -243,7 +316,9 @@ impl<'a, C: Command<'a>> Execute<'a> for C {
         async move {
             running.command.check(session.as_deref())?;
             let options = running.command.options();
-            running.on.timeout(options).check_await(running.max_await_time())?;
+            options.map_or(Ok(()), |options| {
+                running.on.check_timeout(options.settings(), session.as_deref())
+            })?;
             let deadline = running.on.deadline(options, session.as_deref())?;
             match exec::execute(running.on.core, &mut running, session.into(), deadline).await {
                 Ok(reply) => running.command.decode(reply),

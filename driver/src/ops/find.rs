@@ -6,8 +6,7 @@ use super::command::OpensCursor;
 use super::prelude::*;
 use super::session::{ExplicitSession, ImplicitSession, Session};
 use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
-use crate::exec::{MaxTime, RequestContext};
-use crate::options::CursorType;
+use crate::options::{CursorTimeoutMode, CursorType};
 use crate::session::ClientSession;
 
 /// Finds documents. Made by [`Collection::find`].
@@ -67,6 +66,9 @@ options! {
         skip: u64 = "skip",
         /// The order.
         sort: Document = "sort",
+        /// What the timeout holds for: the command and each step of the cursor by itself, or all of them
+        /// together. Default: all together; each by itself where the cursor is tailable.
+        timeout_mode: CursorTimeoutMode,
         /// Variables that expressions can refer to as `$$name`.
         let_vars: Document = "let",
     }
@@ -144,19 +146,6 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Find<'a, T, F, S> {
         const { &Meta::read("find", "find") }
     }
 
-    fn context<'s>(&'s self, usual: RequestContext<'s>) -> RequestContext<'s> {
-        let options = self.options.as_deref();
-        // The timeout holds for the command and for each step, and the server may well take longer
-        // for both together (section "Tailable non-awaitData Cursors").
-        match options.and_then(|options| options.cursor_type) {
-            Some(CursorType::Tailable) => {
-                let max_time = MaxTime::Unsent(options.and_then(|options| options.max_time));
-                RequestContext { max_time, ..usual }
-            }
-            _ => usual,
-        }
-    }
-
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
         body.str(cstr!("find"), self.collection.name());
         body.serialize(cstr!("filter"), &self.filter)
@@ -172,7 +161,7 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> OpensCursor<'a> for Find<'a, T, F, S> {
     type Session = S;
 
     fn open(self, reply: Reply<'a>) -> Result<RawCursor> {
-        let timeout = self.on().timeout(self.options());
+        let timeout = self.on().cursor_timeout(self.options(), &reply);
         let options = self.options.unwrap_or_default();
         let awaits = options.cursor_type == Some(CursorType::TailableAwait);
         let get_more_options = GetMoreOptions {

@@ -2,6 +2,7 @@
 
 use super::listing::lists;
 use super::listing::prelude::*;
+use crate::options::CursorTimeoutMode;
 use crate::results::CollectionSpecification;
 
 lists! {
@@ -24,6 +25,9 @@ options! {
         filter: Document = "filter",
         /// Lists only collections that the user may read; for names alone.
         authorized_collections: bool = "authorizedCollections",
+        /// What the timeout holds for: the command and each step of the cursor by itself, or all of them
+        /// together. Default: all together.
+        timeout_mode: CursorTimeoutMode,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::listing::lists;
 use super::listing::prelude::*;
-use crate::options::IndexModel;
+use crate::options::{CursorTimeoutMode, IndexModel};
 
 lists! {
     /// Lists the indexes of a collection, or their names. Made by [`Collection::list_indexes`] and
@@ -20,6 +20,9 @@ options! {
         batch_size: u32,
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
+        /// What the timeout holds for: the command and each step of the cursor by itself, or all of them
+        /// together. Default: all together.
+        timeout_mode: CursorTimeoutMode,
     }
 }
 

@@ -137,7 +137,7 @@ impl<'a, F: Mode, S: Session<'a>> OpensCursor<'a> for ListSearchIndexes<'a, F, S
     type Session = S;
 
     fn open(self, reply: Reply<'a>) -> Result<RawCursor> {
-        let timeout = self.on.timeout(self.options());
+        let timeout = self.on.cursor_timeout(self.options(), &reply);
         let options = self.options.unwrap_or_default();
         let get_more_options = GetMoreOptions {
             operation: "list_search_indexes",

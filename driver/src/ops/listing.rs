@@ -122,7 +122,7 @@ impl<'a, O: ListOptions> Command<'a> for OpenList<'a, O> {
             operation: self.meta.operation,
             batch_size: self.options.and_then(ListOptions::batch_size),
             comment: self.options.and_then(ListOptions::comment).cloned(),
-            timeout: self.on.timeout(self.options()),
+            timeout: self.on.cursor_timeout(self.options(), &reply),
             ..GetMoreOptions::default()
         };
         RawCursor::open(self.on.core, reply, get_more_options)

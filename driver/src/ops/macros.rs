@@ -14,7 +14,7 @@
 /// - `= (fn write)`: `write(&options, body)` writes it.
 /// - Without `=` the option is no field of its own: the operation or the executor reads it. The
 ///   executor reads `selection_criteria`, `read_concern`, `write_concern`, `max_time`,
-///   `max_await_time` and `timeout`, which every operation has.
+///   `max_await_time`, `cursor_type`, `timeout_mode` and `timeout`, which every operation has.
 macro_rules! options {
     (
         $(#[$about:meta])*
@@ -114,6 +114,10 @@ macro_rules! options {
     (@setting $options:ident $settings:ident max_await_time) => {
         $settings.max_await_time = $options.max_await_time;
     };
+    (@setting $options:ident $settings:ident cursor_type) => {
+        $settings.cursor_type = Some($options.cursor_type.unwrap_or(crate::options::CursorType::NonTailable));
+    };
+    (@setting $options:ident $settings:ident timeout_mode) => { $settings.timeout_mode = $options.timeout_mode; };
     (@setting $options:ident $settings:ident $other:ident) => {};
 
     (@set $value:ident) => { $value.into() };

@@ -10,8 +10,8 @@ use super::command::{On, OpensCursor};
 use super::prelude::*;
 use super::session::{ExplicitSession, ImplicitSession, Session};
 use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
-use crate::exec::{MaxTime, RequestContext, Retry};
-use crate::options::CursorType;
+use crate::exec::{RequestContext, Retry};
+use crate::options::{CursorTimeoutMode, CursorType};
 use crate::session::ClientSession;
 
 /// Runs a command that opens a cursor. Returned by
@@ -44,6 +44,9 @@ options! {
         max_time: Duration,
         /// A comment for later batches, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson>,
+        /// What the timeout holds for: the command and each step of the cursor by itself, or all of them
+        /// together. Default: all together; each by itself where the cursor is tailable.
+        timeout_mode: CursorTimeoutMode,
     }
 }
 
@@ -110,14 +113,8 @@ impl<'a, F: Mode, S: Session<'a>> Command<'a> for RunCursorCommand<'a, F, S> {
     }
 
     fn context<'s>(&'s self, usual: RequestContext<'s>) -> RequestContext<'s> {
-        // The command has a limit of its own, if it has one. As for a find, a timeout does not limit
-        // the server's work on a tailable cursor that does not await.
-        let cursor_type = self.options.as_deref().and_then(|options| options.cursor_type);
-        let max_time = match cursor_type {
-            Some(CursorType::Tailable) => MaxTime::Unsent(None),
-            _ => MaxTime::Left(None),
-        };
-        RequestContext { max_time, ..usual }
+        // `max_time` belongs to later batches. The command has a limit of its own, if it has one.
+        RequestContext { max_time: usual.max_time.without_given(), ..usual }
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
@@ -135,7 +132,7 @@ impl<'a, F: Mode, S: Session<'a>> OpensCursor<'a> for RunCursorCommand<'a, F, S>
     type Session = S;
 
     fn open(self, reply: Reply<'a>) -> Result<RawCursor> {
-        let timeout = self.on().timeout(self.options());
+        let timeout = self.on().cursor_timeout(self.options(), &reply);
         let options = self.options.unwrap_or_default();
         let get_more_options = GetMoreOptions {
             awaits: options.cursor_type == Some(CursorType::TailableAwait),

@@ -38,6 +38,20 @@ pub enum CursorType {
     Exhaust,
 }
 
+/// What the time limit of an operation that opens a cursor (`timeoutMS`) holds for.
+///
+/// Without it, the limit of a cursor that ends with its result holds for all of its life, and that
+/// of a cursor that waits for more documents for each step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum CursorTimeoutMode {
+    /// The operation and all steps of its cursor together.
+    CursorLifetime,
+    /// The operation by itself, and each step of its cursor by itself.
+    Iteration,
+}
+
 /// How much the `explain` of an operation tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -203,6 +203,38 @@ async fn hung_server_does_not_delay_kills_on_another() {
     set.resume(hung).unwrap();
 }
 
+/// Ending a cursor that was opened without a timeout takes no longer than the driver's own limit. The
+/// cursors of other servers do not wait for it, and the client can be dropped meanwhile.
+#[tokio::test]
+async fn kill_on_a_hung_server_ends_although_no_timeout_is_set() {
+    let server = tokio::task::spawn_blocking(|| Standalone::start().unwrap()).await.unwrap();
+    let mut options = options(&server);
+    // Nothing but the limit of the kill ends it: no monitor finds out, and no option bounds it.
+    options.heartbeat_freq = Some(Duration::from_secs(600));
+    options.server_monitoring_mode = Some(driver::options::ServerMonitoringMode::Poll);
+    let failed = Arc::new(Mutex::new(Vec::new()));
+    let seen = failed.clone();
+    options.command_event_handler = Some(EventHandler::callback(move |event| {
+        if let CommandEvent::Failed(event) = event
+            && event.command_name == "killCursors"
+        {
+            seen.lock().unwrap().push(event.failure.is_timeout());
+        }
+    }));
+    let client = Client::with_options(options).unwrap();
+    let coll = client.database("d").collection::<Document>("c");
+    coll.insert_many((0..3).map(|i| doc! { "_id": i })).await.unwrap();
+    let cursor = coll.find(doc! {}).batch_size(2).await.unwrap();
+    server.pause().unwrap();
+    drop(cursor);
+    in_time(until(|| !failed.lock().unwrap().is_empty())).await;
+    server.resume().unwrap();
+    assert!(failed.lock().unwrap()[0], "it ended for another reason");
+    // The next attempt ends the cursor.
+    let done = tokio::task::spawn_blocking(move || none_is_left(&server));
+    done.await.unwrap();
+}
+
 async fn until(mut there: impl FnMut() -> bool) {
     while !there() {
         tokio::time::sleep(Duration::from_millis(10)).await;

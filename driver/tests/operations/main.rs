@@ -23,4 +23,5 @@ mod reads;
 mod retries;
 mod run_cursor_command;
 mod search_indexes;
+mod timeouts;
 mod transactions;

@@ -8,12 +8,11 @@ use bson::raw::RawBsonRef;
 use bson::{Bson, RawDocument};
 
 use crate::cursor::{GetMoreOptions, RawCursor};
-use crate::deadline::Deadline;
 use crate::decode;
 use crate::error::{BulkWriteError, Error, ErrorKind, PartialBulkWriteResult, Result, WriteError};
-use crate::exec::{Core, Reply, SessionState, Timeout, failure, malformed};
+use crate::exec::{Core, CursorTimeout, Reply, SessionState, Timeout, failure, malformed};
 use crate::ops::bulk_write::is_unsent;
-use crate::options::WriteModel;
+use crate::options::{CursorTimeoutMode, WriteModel};
 use crate::results::{
     DeleteResult, InsertOneResult, SummaryBulkWriteResult, UpdateResult, VerboseBulkWriteResult,
 };
@@ -119,14 +118,15 @@ impl<'a, R: Outcome> Progress<'a, R> {
         ids: Vec<Option<Bson>>,
         comment: Option<Bson>,
         mut session: Option<&mut SessionState>,
-        deadline: Deadline,
+        timeout: Timeout,
     ) -> Result<()> {
+        let mode = CursorTimeoutMode::CursorLifetime;
         let host = reply.host().clone();
         self.note_numbers(&reply, range.len()).map_err(|error| error.at(&host))?;
         let options = GetMoreOptions {
             operation: "bulk_write",
             comment,
-            timeout: Timeout::rest_of(deadline),
+            timeout: CursorTimeout::of(mode, timeout, reply.deadline()),
             ..GetMoreOptions::default()
         };
         let mut results = RawCursor::open(core, reply, options)?;

@@ -12,11 +12,10 @@ use serde::de::DeserializeOwned;
 use super::stop::Stop;
 
 /// Options that the driver lacks, with the missing component.
-const MISSING: [(&str, &str); 3] = [
+const MISSING: [(&str, &str); 2] = [
     ("rawData", "operations on the raw buckets of time series"),
     // Where an operation does not read it.
     ("timeoutMS", "a timeout of its own for this operation"),
-    ("timeoutMode", "the timeout modes of cursors"),
 ];
 
 /// The arguments that are not read yet.

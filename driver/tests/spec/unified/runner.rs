@@ -180,12 +180,7 @@ impl<F: Api> Runner<F> {
         if !test.expect_tracing_messages.is_empty() {
             return Err(Stop::lacks("spans of OpenTelemetry"));
         }
-        check.operations(&test.operations)?;
-        let expected = test.expect_events.iter().flat_map(|expected| &expected.events);
-        match expected.into_iter().any(limits_kill_cursors) {
-            true => Err(Stop::lacks("a timeout of killCursors, which it sends in the background")),
-            false => Ok(()),
-        }
+        check.operations(&test.operations)
     }
 }
 
@@ -292,15 +287,6 @@ fn longest_timeout(file: &File, test: &Test) -> Option<i64> {
     let of_operations =
         test.operations.iter().filter_map(|operation| named(&operation.arguments.clone().into()));
     of_entities.chain(of_operations).max()
-}
-
-/// Whether `killCursors` must have a time limit.
-fn limits_kill_cursors(event: &Document) -> bool {
-    let command =
-        event.get_document("commandStartedEvent").and_then(|event| event.get_document("command"));
-    command.is_ok_and(|command| {
-        command.contains_key("killCursors") && command.contains_key("maxTimeMS")
-    })
 }
 
 /// Leaves failures to the run of the test.

@@ -1,11 +1,13 @@
 //! The operations of cursors.
 
 use bson::Document;
+use driver::cursor::CloseCursor;
+use driver::ops::Operation;
 
 use super::{Answer, Kind, Read, Registry, on_cursor};
 use crate::unified::api::Api;
 use crate::unified::arguments::Arguments;
-use crate::unified::entities::NamedCursor;
+use crate::unified::entities::{NamedCursor, OpenCursor};
 
 pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Cursor, "iterateUntilDocumentOrError", next);
@@ -32,9 +34,13 @@ fn step<F: Api>(
     })
 }
 
-fn close<F: Api>(_: &mut Arguments) -> Read<F> {
-    on_cursor(|cursor| {
-        drop(cursor.take());
-        Ok(Ok(Answer::Nothing))
+fn close<F: Api>(arguments: &mut Arguments) -> Read<F> {
+    let timeout = arguments.millis("timeoutMS")?;
+    on_cursor(move |cursor| {
+        let close = match cursor.take().ok_or("the cursor has been closed")?.cursor {
+            OpenCursor::Plain(cursor) => cursor.close(),
+            OpenCursor::OfSession(cursor) => cursor.close(),
+        };
+        Ok(F::end(close.optional(timeout, CloseCursor::timeout)).map(|()| Answer::Nothing))
     })
 }

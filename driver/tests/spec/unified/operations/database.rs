@@ -53,7 +53,8 @@ fn list_collections<F: Api>(arguments: &mut Arguments) -> Read<F> {
 fn list_options(arguments: &mut Arguments) -> Result<ListCollectionsOptions, Stop> {
     let mut options = ListCollectionsOptions::default();
     fill!(options from arguments:
-        filter = "filter", authorized_collections = "authorizedCollections", batch_size = "batchSize", comment = "comment");
+        filter = "filter", authorized_collections = "authorizedCollections", batch_size = "batchSize", comment = "comment",
+        timeout_mode = "timeoutMode");
     Ok(options)
 }
 

@@ -82,7 +82,8 @@ fn aggregate_options(arguments: &mut Arguments) -> Result<AggregateOptions, Stop
     fill!(options from arguments:
         allow_disk_use = "allowDiskUse", batch_size = "batchSize",
         bypass_document_validation = "bypassDocumentValidation",
-        collation = "collation", comment = "comment", hint = "hint", let_vars = "let");
+        collation = "collation", comment = "comment", hint = "hint", let_vars = "let",
+        timeout_mode = "timeoutMode");
     options.max_time = arguments.millis("maxTimeMS")?;
     options.max_await_time = arguments.millis("maxAwaitTimeMS")?;
     Ok(options)
@@ -105,7 +106,8 @@ fn find_options(arguments: &mut Arguments) -> Result<FindOptions, Stop> {
         comment = "comment", hint = "hint",
         let_vars = "let", limit = "limit", max = "max", min = "min", projection = "projection",
         return_key = "returnKey",
-        show_record_id = "showRecordId", skip = "skip", sort = "sort");
+        show_record_id = "showRecordId", skip = "skip", sort = "sort",
+        timeout_mode = "timeoutMode");
     options.cursor_type = arguments.cursor_type()?;
     options.max_await_time = arguments.millis("maxAwaitTimeMS")?;
     options.max_time = arguments.millis("maxTimeMS")?;

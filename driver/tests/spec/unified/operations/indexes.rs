@@ -60,7 +60,7 @@ fn drop_indexes<F: Api>(arguments: &mut Arguments) -> Read<F> {
 
 fn list_indexes<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let mut options = ListIndexesOptions::default();
-    fill!(options from arguments: batch_size = "batchSize");
+    fill!(options from arguments: batch_size = "batchSize", timeout_mode = "timeoutMode");
     on_collection(move |collection, session| {
         let operation = collection.list_indexes().with_options(options);
         let documents = match session {

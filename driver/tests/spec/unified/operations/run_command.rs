@@ -55,15 +55,12 @@ fn create_command_cursor<F: Api>(arguments: &mut Arguments) -> Read<F> {
 
 fn cursor_options(arguments: &mut Arguments) -> Result<RunCursorCommandOptions, Stop> {
     let mut options = RunCursorCommandOptions::default();
-    fill!(options from arguments: batch_size = "batchSize", comment = "comment");
+    fill!(options from arguments:
+        batch_size = "batchSize", comment = "comment", timeout_mode = "timeoutMode");
     options.selection_criteria = arguments.selection()?;
     options.cursor_type = arguments.cursor_type()?;
     options.max_time = arguments.millis("maxTimeMS")?;
-    // Unless it says otherwise, a timeout is that of the cursor as a whole.
-    match options.timeout.is_some() && options.cursor_type.is_none() {
-        true => Err(Stop::lacks("the timeout modes of cursors")),
-        false => Ok(options),
-    }
+    Ok(options)
 }
 
 /// The command is known by its first field, wherever the file has it.

@@ -1,0 +1,77 @@
+//! Ending a cursor before its end, and waiting until the server has done so.
+
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use super::raw::ServerCursor;
+use crate::error::Result;
+use crate::exec::Timeout;
+use crate::mode::{Async, Blocking, Mode};
+use crate::ops::{Boxed, Operation, sealed};
+use crate::rt::block_on;
+
+/// Ends a cursor on its server. Made by [`Cursor::close`](super::Cursor::close) and
+/// [`SessionCursor::close`](super::SessionCursor::close).
+#[must_use = "an operation does nothing until it is awaited or run"]
+pub struct CloseCursor<F: Mode> {
+    /// None where the server holds nothing that could be ended by now.
+    source: Option<Box<ServerCursor>>,
+    timeout: Option<Duration>,
+    mode: PhantomData<fn() -> F>,
+}
+
+impl<F: Mode> CloseCursor<F> {
+    pub(super) fn new(source: Option<Box<ServerCursor>>) -> Self {
+        CloseCursor { source, timeout: None, mode: PhantomData }
+    }
+
+    /// The time limit (`timeoutMS`), in place of that of the operation which opened the cursor; zero
+    /// for none.
+    pub fn timeout(mut self, value: Duration) -> Self {
+        self.timeout = Some(value);
+        self
+    }
+
+    async fn close(self) -> Result<()> {
+        match self.source {
+            Some(source) => source.close(Timeout::from(self.timeout)).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl IntoFuture for CloseCursor<Async> {
+    type Output = Result<()>;
+    type IntoFuture = Boxed<'static, Result<()>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.close())
+    }
+}
+
+impl CloseCursor<Blocking> {
+    /// Runs the operation on the calling thread.
+    ///
+    /// # Errors
+    /// As the async API's `.await`.
+    pub fn run(self) -> Result<()> {
+        block_on(self.close())
+    }
+}
+
+impl<F: Mode> sealed::Sealed for CloseCursor<F> {}
+
+impl<F: Mode> Operation for CloseCursor<F> {
+    type Output = ();
+
+    fn perform(self) -> impl Future<Output = Result<()>> + Send {
+        self.close()
+    }
+}
+
+impl<F: Mode> std::fmt::Debug for CloseCursor<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CloseCursor").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
