@@ -302,7 +302,7 @@ pub(crate) fn execute<'c>(
             deadline,
             acknowledged,
             pinned: None,
-            retries: RetryState::new(&core.options, operation.meta().retry, acknowledged, deadline),
+            retries: RetryState::new(&core.options, meta, acknowledged, deadline),
         };
         if execution.session.is_inside_transaction() {
             execution.retries.inside_transaction();

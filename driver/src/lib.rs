@@ -53,6 +53,9 @@
 //! `connectTimeoutMS` bounds that, for the next who asks. Whether a write whose future was dropped
 //! was done is not known, as with a lost connection.
 //!
+//! An overloaded server refuses commands before it begins with them. The client waits and sends them
+//! again; the page [`overload`] tells what that means for a program.
+//!
 //! Each operation has one deadline, its own `timeout` or else that of its collection, its database
 //! or the client (`timeoutMS`). It covers finding a server, waiting for a connection and the
 //! conversation itself. Without it, `serverSelectionTimeoutMS` (30 s), `waitQueueTimeoutMS`
@@ -122,6 +125,7 @@ pub mod event;
 pub mod migrating;
 pub mod ops;
 pub mod options;
+pub mod overload;
 pub mod request;
 pub mod results;
 pub mod session;

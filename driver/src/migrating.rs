@@ -49,6 +49,7 @@
 //! | `cursor.next()`, `try_next()`, `try_collect()` by `futures` | the same, and without it: cursors have them on both APIs |
 //! | `find(..).batch()` in the async API | on both APIs: [`Find::batch`](crate::ops::Find::batch) |
 //! | each batch is fetched when it is needed | the same, or ahead: [`prefetch(true)`](crate::ops::Find::prefetch), or unasked: [`CursorType::Exhaust`](crate::options::CursorType::Exhaust) |
+//! | a cursor ends on the server when it is dropped | or at once, by [`close()`](crate::cursor::Cursor::close) |
 //! | a failed resumption ends a change stream | a network error or a timeout does not: the next step tries again |
 //! | fragments of `$changeStreamSplitLargeEvent` come one by one | they come as one event |
 //! | `Aggregate<'a, Session, T>` | [`Aggregate<'a, T, F, S>`](crate::ops::Aggregate) |

@@ -3,7 +3,7 @@
 
 use bson::raw::cstr;
 
-use super::{Access, Complaints, Meta, Operation, RequestContext, Retry, SessionRef, Target};
+use super::{Access, Meta, Operation, RequestContext, Retry, SessionRef, Target};
 use super::{SessionState, execute};
 use crate::deadline::Deadline;
 use crate::error::Result;
@@ -51,7 +51,7 @@ impl Operation for EndTransaction {
     fn meta(&self) -> &'static Meta {
         const fn of(operation: &'static str, name: &'static str) -> Meta {
             let (retry, access) = (Retry::TransactionEnd, Access::TransactionEnd);
-            Meta { operation, name, retry, access, complaints: Complaints::Raised }
+            Meta { retry, access, ..Meta::write(operation, name) }
         }
         match self {
             EndTransaction::Commit => const { &of("commit_transaction", "commitTransaction") },

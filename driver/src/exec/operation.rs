@@ -21,6 +21,9 @@ pub(crate) struct Meta {
     pub(crate) name: &'static str,
     /// Whether it may be sent again.
     pub(crate) retry: Retry,
+    /// Which of the options `retryReads` and `retryWrites` lets it be sent again when a server had too
+    /// much to do even to begin with it.
+    pub(crate) effect: Effect,
     /// Which data it reads or writes.
     pub(crate) access: Access,
     /// What becomes of the complaints of a reply with `ok: 1`.
@@ -44,6 +47,18 @@ pub(crate) enum Complaints {
     Unread,
 }
 
+/// Whether a command reads or writes, as the options of retries see it (specification "Client
+/// Backpressure", section "Overload retry policy").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It reads.
+    Reads,
+    /// It writes.
+    Writes,
+    /// The caller wrote it, and the driver does not look into it.
+    Unknown,
+}
+
 impl Meta {
     /// A read: retryable, on a server of the read preference, with a read concern.
     pub(crate) const fn read(operation: &'static str, name: &'static str) -> Self {
@@ -51,6 +66,7 @@ impl Meta {
             operation,
             name,
             retry: Retry::Read,
+            effect: Effect::Reads,
             access: Access::Read,
             complaints: Complaints::Raised,
         }
@@ -62,6 +78,7 @@ impl Meta {
             operation,
             name,
             retry: Retry::Write,
+            effect: Effect::Writes,
             access: Access::Write,
             complaints: Complaints::Raised,
         }
@@ -73,14 +90,25 @@ impl Meta {
             operation,
             name,
             retry: Retry::Never,
+            effect: Effect::Writes,
             access: Access::Write,
             complaints: Complaints::Raised,
         }
     }
 
-    /// A command on the primary that takes no concerns.
-    pub(crate) const fn other(operation: &'static str, name: &'static str, retry: Retry) -> Self {
-        Meta { operation, name, retry, access: Access::Other, complaints: Complaints::Raised }
+    /// A read on the primary that takes no concerns.
+    pub(crate) const fn other_read(operation: &'static str, name: &'static str) -> Self {
+        Meta { access: Access::Other, ..Meta::read(operation, name) }
+    }
+
+    /// A write that takes no concerns, and that the server cannot tell from its repetition.
+    pub(crate) const fn other_write(operation: &'static str, name: &'static str) -> Self {
+        Meta { access: Access::Other, ..Meta::write_once(operation, name) }
+    }
+
+    /// A command that the caller wrote, on the primary.
+    pub(crate) const fn of_caller(operation: &'static str, name: &'static str) -> Self {
+        Meta { effect: Effect::Unknown, ..Meta::other_write(operation, name) }
     }
 
     /// A command that goes on with an earlier one, or ends it.
@@ -89,6 +117,7 @@ impl Meta {
             operation: name,
             name,
             retry: Retry::Never,
+            effect: Effect::Reads,
             access: Access::Continuation,
             complaints: Complaints::Raised,
         }

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::operation::Retry;
+use super::operation::{Effect, Meta, Retry};
 use crate::deadline::Deadline;
 use crate::error::{
     Error, ErrorKind, NO_WRITES_PERFORMED, RETRYABLE_ERROR, RETRYABLE_WRITE_ERROR, Result,
@@ -53,22 +53,22 @@ pub(super) struct RetryState {
 }
 
 impl RetryState {
-    /// Of an operation of the class `class` that begins now.
+    /// Of an operation of the kind `meta` that begins now.
     pub(super) fn new(
         options: &ClientOptions,
-        class: Retry,
+        meta: &Meta,
         acknowledged: bool,
         deadline: Deadline,
     ) -> Self {
         let (reads, writes) = (options.retry_reads(), options.retry_writes());
-        let when_overloaded = match class {
-            Retry::Read => reads,
-            Retry::Write => writes,
-            Retry::TransactionEnd => true,
-            Retry::Never => reads && writes,
+        let when_overloaded = match (meta.retry, meta.effect) {
+            (Retry::TransactionEnd, _) => true,
+            (_, Effect::Reads) => reads,
+            (_, Effect::Writes) => writes,
+            (_, Effect::Unknown) => reads && writes,
         };
         RetryState {
-            class: match class {
+            class: match meta.retry {
                 Retry::Read if reads => Retry::Read,
                 Retry::Write if writes && acknowledged => Retry::Write,
                 Retry::TransactionEnd => Retry::TransactionEnd,
@@ -389,7 +389,11 @@ mod tests {
     }
 
     fn state(class: Retry, deadline: Deadline) -> RetryState {
-        RetryState::new(&ClientOptions::default(), class, true, deadline)
+        let meta = match class {
+            Retry::Read => Meta::read("test", "test"),
+            _ => Meta::write_once("test", "test"),
+        };
+        RetryState::new(&ClientOptions::default(), &meta, true, deadline)
     }
 
     fn again(decision: &Decision) -> bool {

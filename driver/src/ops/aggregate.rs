@@ -7,7 +7,7 @@ use super::command::{On, OpensCursor};
 use super::prelude::*;
 use super::session::{ExplicitSession, ImplicitSession, Session};
 use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
-use crate::exec::{RequestContext, Setting, Target};
+use crate::exec::{Access, RequestContext, Setting, Target};
 use crate::options::CursorTimeoutMode;
 use crate::session::ClientSession;
 
@@ -118,7 +118,7 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T, F, S> 
 
     fn meta(&self) -> &'static Meta {
         if self.writes() {
-            const { &Meta { retry: crate::exec::Retry::Never, ..Meta::read("aggregate", "aggregate") } }
+            const { &Meta { access: Access::Read, ..Meta::write_once("aggregate", "aggregate") } }
         } else {
             const { &Meta::read("aggregate", "aggregate") }
         }

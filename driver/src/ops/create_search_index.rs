@@ -9,7 +9,7 @@ use bson::raw::RawBsonRef;
 use super::command::On;
 use super::listing::{Multiple, Single};
 use super::prelude::*;
-use crate::exec::{Retry, malformed};
+use crate::exec::malformed;
 use crate::options::SearchIndexModel;
 
 /// Creates search indexes. Made by [`Collection::create_search_index`] and
@@ -59,7 +59,7 @@ impl<'a, F: Mode> Command<'a> for CreateSearchIndex<'a, Single, F> {
     type Output = String;
 
     fn meta(&self) -> &'static Meta {
-        const { &Meta::other("create_search_index", "createSearchIndexes", Retry::Never) }
+        const { &Meta::other_write("create_search_index", "createSearchIndexes") }
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
@@ -76,7 +76,7 @@ impl<'a, F: Mode> Command<'a> for CreateSearchIndex<'a, Multiple, F> {
     type Output = Vec<String>;
 
     fn meta(&self) -> &'static Meta {
-        const { &Meta::other("create_search_indexes", "createSearchIndexes", Retry::Never) }
+        const { &Meta::other_write("create_search_indexes", "createSearchIndexes") }
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {

@@ -2,7 +2,6 @@
 
 use super::prelude::*;
 use crate::error::codes;
-use crate::exec::Retry;
 
 /// Drops a search index. Made by [`Collection::drop_search_index`].
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -24,7 +23,7 @@ impl<'a, T, F: Mode> Command<'a> for DropSearchIndex<'a, T, F> {
     type Output = ();
 
     fn meta(&self) -> &'static Meta {
-        const { &Meta::other("drop_search_index", "dropSearchIndex", Retry::Never) }
+        const { &Meta::other_write("drop_search_index", "dropSearchIndex") }
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {

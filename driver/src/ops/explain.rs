@@ -14,7 +14,7 @@ use super::{
     FindOneAndReplace, FindOneAndUpdate, ReplaceOne, Update,
 };
 use crate::decode;
-use crate::exec::{Access, Retry, malformed};
+use crate::exec::{Access, malformed};
 use crate::options::ExplainVerbosity;
 use crate::wire::Flags;
 use crate::wire::message::{RequestId, request_document};
@@ -76,7 +76,7 @@ impl<'a, F: Mode> Command<'a> for Explain<'a, F> {
 
     fn meta(&self) -> &'static Meta {
         // Nothing is changed, whatever is explained.
-        const { &Meta::other("explain", "explain", Retry::Read) }
+        const { &Meta::other_read("explain", "explain") }
     }
 
     fn check(&self, session: Option<&SessionState>) -> Result<()> {

@@ -9,7 +9,7 @@ use super::command::On;
 use super::listing::{ListNames, ListSpecifications};
 use super::prelude::*;
 use crate::decode;
-use crate::exec::{Retry, malformed};
+use crate::exec::malformed;
 use crate::results::DatabaseSpecification;
 
 /// Lists the databases of a deployment, or their names. Made by
@@ -49,7 +49,7 @@ impl<'a, F: Mode> Command<'a> for ListDatabases<'a, ListSpecifications, F> {
     type Output = Vec<DatabaseSpecification>;
 
     fn meta(&self) -> &'static Meta {
-        const { &Meta::other("list_databases", "listDatabases", Retry::Read) }
+        const { &Meta::other_read("list_databases", "listDatabases") }
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
@@ -69,7 +69,7 @@ impl<'a, F: Mode> Command<'a> for ListDatabases<'a, ListNames, F> {
     type Output = Vec<String>;
 
     fn meta(&self) -> &'static Meta {
-        const { &Meta::other("list_database_names", "listDatabases", Retry::Read) }
+        const { &Meta::other_read("list_database_names", "listDatabases") }
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {

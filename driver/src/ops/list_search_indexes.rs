@@ -9,7 +9,6 @@ use super::listing::write_cursor;
 use super::prelude::*;
 use super::session::{ExplicitSession, ImplicitSession, Session};
 use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
-use crate::exec::Retry;
 use crate::options::AggregateOptions;
 use crate::session::ClientSession;
 
@@ -109,7 +108,7 @@ impl<'a, F: Mode, S: Session<'a>> Command<'a> for ListSearchIndexes<'a, F, S> {
 
     fn meta(&self) -> &'static Meta {
         // No read: that would carry a read concern.
-        const { &Meta::other("list_search_indexes", "aggregate", Retry::Read) }
+        const { &Meta::other_read("list_search_indexes", "aggregate") }
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {

@@ -11,7 +11,6 @@ pub(super) mod prelude {
 
     pub(in crate::ops) use super::{ListNames, ListOptions, ListSpecifications, OpenList};
     pub(in crate::ops) use crate::cursor::{Cursor, SessionCursor};
-    pub(in crate::ops) use crate::exec::Retry;
     pub(in crate::ops) use crate::ops::batches::Batches;
     pub(in crate::ops) use crate::ops::command::{Execute, On};
     pub(in crate::ops) use crate::ops::operation_name::OperationName;
@@ -207,7 +206,7 @@ macro_rules! lists {
 
             async fn execute(mut self) -> Result<Self::Output> {
                 let session = self.session.take();
-                let meta = const { &Meta::other($items, $command, Retry::Read) };
+                let meta = const { &Meta::other_read($items, $command) };
                 let open = OpenList::new(self.on, meta, self.options.as_deref(), session, $head);
                 open.execute().await.map(S::cursor)
             }
@@ -225,7 +224,7 @@ macro_rules! lists {
             async fn execute(self) -> Result<Self::Output> {
                 let Batches(mut list) = self;
                 let session = list.session.take();
-                let meta = const { &Meta::other($items, $command, Retry::Read) };
+                let meta = const { &Meta::other_read($items, $command) };
                 let open = OpenList::new(list.on, meta, list.options.as_deref(), session, $head);
                 open.execute().await.map(S::batches)
             }
@@ -240,7 +239,7 @@ macro_rules! lists {
 
             async fn execute(mut self) -> Result<Vec<String>> {
                 let session = self.session.take();
-                let meta = const { &Meta::other($names, $command, Retry::Read) };
+                let meta = const { &Meta::other_read($names, $command) };
                 OpenList::new(self.on, meta, self.options.as_deref(), session, $head).names().await
             }
         }

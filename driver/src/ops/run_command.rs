@@ -5,7 +5,7 @@ use bson::RawDocumentBuf;
 use super::prelude::*;
 use crate::database::Database;
 use crate::decode;
-use crate::exec::{Complaints, Retry, malformed};
+use crate::exec::{Complaints, malformed};
 
 /// Runs a command. Made by [`Database::run_command`].
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -30,12 +30,7 @@ impl<'a, F: Mode> Command<'a> for RunCommand<'a, F> {
     type Output = Document;
 
     fn meta(&self) -> &'static Meta {
-        const {
-            &Meta {
-                complaints: Complaints::Unread,
-                ..Meta::other("run_command", "runCommand", Retry::Never)
-            }
-        }
+        const { &Meta { complaints: Complaints::Unread, ..Meta::of_caller("run_command", "runCommand") } }
     }
 
     fn check(&self, session: Option<&SessionState>) -> Result<()> {

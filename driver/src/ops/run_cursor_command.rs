@@ -10,7 +10,7 @@ use super::command::{On, OpensCursor};
 use super::prelude::*;
 use super::session::{ExplicitSession, ImplicitSession, Session};
 use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
-use crate::exec::{RequestContext, Retry};
+use crate::exec::RequestContext;
 use crate::options::{CursorTimeoutMode, CursorType};
 use crate::session::ClientSession;
 
@@ -96,7 +96,7 @@ impl<'a, F: Mode, S: Session<'a>> Command<'a> for RunCursorCommand<'a, F, S> {
     type Output = S::Cursor<Document, F>;
 
     fn meta(&self) -> &'static Meta {
-        const { &Meta::other("run_cursor_command", "runCursorCommand", Retry::Never) }
+        const { &Meta::of_caller("run_cursor_command", "runCursorCommand") }
     }
 
     fn check(&self, session: Option<&SessionState>) -> Result<()> {

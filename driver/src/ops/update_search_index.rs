@@ -1,7 +1,6 @@
 //! `updateSearchIndex` (specification "Index Management", section "Search Indexes").
 
 use super::prelude::*;
-use crate::exec::Retry;
 
 /// Gives a search index another definition. Made by [`Collection::update_search_index`].
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -24,7 +23,7 @@ impl<'a, T, F: Mode> Command<'a> for UpdateSearchIndex<'a, T, F> {
     type Output = ();
 
     fn meta(&self) -> &'static Meta {
-        const { &Meta::other("update_search_index", "updateSearchIndex", Retry::Never) }
+        const { &Meta::other_write("update_search_index", "updateSearchIndex") }
     }
 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {

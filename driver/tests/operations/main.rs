@@ -18,6 +18,7 @@ mod explain;
 mod find_and_modify;
 mod indexes;
 mod observed;
+mod overload;
 mod prefetch;
 mod reads;
 mod retries;

@@ -30,7 +30,7 @@ fn wait_until_it_has_passed() {
 }
 
 fn observed<F: Api>() -> (Observed<F>, Collection<Document, F>) {
-    let observed = Observed::<F>::of(shared_standalone().unwrap().uri());
+    let observed = Observed::<F>::of(&shared_standalone().unwrap().uri());
     let numbers = observed.database().collection::<Document>("numbers");
     F::end(numbers.insert_many((0..6).map(|i| doc! { "_id": i }))).unwrap();
     observed.forget();
