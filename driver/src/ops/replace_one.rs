@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::prelude::*;
 use super::update;
-use crate::exec::self;
+use crate::exec;
 use crate::results::UpdateResult;
 use crate::wire::first_key::{self, Beginning};
 

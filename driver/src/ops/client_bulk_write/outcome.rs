@@ -130,7 +130,6 @@ impl<'a, R: Outcome> Progress<'a, R> {
             ..GetMoreOptions::default()
         };
         let mut results = RawCursor::open(core, reply, options)?;
-        results.bound_step(deadline);
         while results.advance_in(session.as_deref_mut()).await? {
             self.note_result(results.current(), &range, &ids).map_err(|error| error.at(&host))?;
         }
