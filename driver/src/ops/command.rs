@@ -121,7 +121,7 @@ impl Settings<'_> {
     /// long to wait does.
     fn is_tailable(&self) -> bool {
         match self.cursor_type {
-            Some(kind) => kind != CursorType::NonTailable,
+            Some(kind) => matches!(kind, CursorType::Tailable | CursorType::TailableAwait),
             None => self.max_await_time.is_some(),
         }
     }
