@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::mode::Mode;
 pub use crate::ops::count::{CommandCountOptions, CommandCountOptionsBuilder, Count};
 use crate::options::WriteConcern;
+use crate::session::ClientSession;
 
 /// Counts the documents that match `filter` by the deprecated command `count`.
 pub fn count<T, F: Mode>(collection: &Collection<T, F>, filter: Document) -> Count<'_, T, F> {
@@ -34,4 +35,9 @@ pub fn invalid(why: impl std::fmt::Display) -> Error {
 /// `InvalidArgument` if its parts contradict each other.
 pub fn validate_write_concern(write_concern: &WriteConcern) -> Result<()> {
     write_concern.validate()
+}
+
+/// Whether the server session of `session` is marked dirty, so that it does not return to the pool.
+pub fn is_dirty<F: Mode>(session: &mut ClientSession<F>) -> bool {
+    session.state().server().is_some_and(|session| session.is_dirty())
 }

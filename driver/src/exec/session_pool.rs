@@ -99,6 +99,12 @@ impl ServerSession {
         Unanswered { abandoned: Arc::clone(abandoned), pool: pool.clone(), answered: false }
     }
 
+    /// Whether [`mark_dirty`](Self::mark_dirty) was called.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
     /// The connection failed while a command was in flight. The session serves the current
     /// operation only.
     pub(crate) fn mark_dirty(&mut self) {

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use bson::{Bson, Document, doc};
 use driver::TopologyDescription;
+use driver::conformance::is_dirty;
 
 use super::{Kind, Read, Registry, of_runner};
 use crate::unified::api::Api;
 use crate::unified::arguments::Arguments;
-use crate::unified::entities::{Entity, Watched};
+use crate::unified::entities::{Entity, Watched, lock};
 use crate::unified::format::{EntityDefinition, Operation};
 use crate::unified::log_messages::unobserved;
 use crate::unified::runner::Runner;
@@ -36,11 +37,8 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Runner, "recordTopologyDescription", record_topology);
     registry.add(Kind::Runner, "assertTopologyType", assert_topology_type);
     registry.add(Kind::Runner, "waitForPrimaryChange", wait_for_primary_change);
-    registry.lacks(
-        Kind::Runner,
-        &["assertSessionDirty", "assertSessionNotDirty"],
-        "a view of whether a session is dirty",
-    );
+    registry.add(Kind::Runner, "assertSessionDirty", |of| assert_dirty(of, true));
+    registry.add(Kind::Runner, "assertSessionNotDirty", |of| assert_dirty(of, false));
 }
 
 /// The client sets it itself, on the primary: that it takes a connection for it is among the events
@@ -192,6 +190,18 @@ fn is_listed<F: Api>(
         (true, false) => Err(format!("{name} exists").into()),
         _ => Ok(()),
     }
+}
+
+fn assert_dirty<F: Api>(arguments: &mut Arguments, expected: bool) -> Read<F> {
+    let session: String = arguments.required("session")?;
+    of_runner(move |runner| {
+        let session = runner.entities.session(&session)?;
+        let dirty = lock(&session).as_mut().map(is_dirty);
+        match dirty.ok_or("the session has ended")? {
+            dirty if dirty == expected => Ok(()),
+            dirty => Err(format!("dirty is {dirty}, but should be {expected}").into()),
+        }
+    })
 }
 
 fn run_on_thread<F: Api>(arguments: &mut Arguments) -> Read<F> {
