@@ -280,7 +280,7 @@ fn handlers_of_pool_events_may_shut_the_client_down() {
     let server = Standalone::start().unwrap();
     let watched = Arc::new(OnceLock::<sync::Client>::new());
     let (client, (sender, seen)) = (watched.clone(), channel());
-    let mut options = ConnectionString::parse(&server.uri()).unwrap().options;
+    let mut options = ConnectionString::parse(server.uri()).unwrap().options;
     options.cmap_event_handler = Some(EventHandler::callback(move |event| match event {
         CmapEvent::PoolCleared(_) => {
             sender.send("cleared").unwrap();
