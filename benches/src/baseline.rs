@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// How much worse a cell may be than its baseline.
+/// The part by which a cell may be worse than its baseline.
 const TOLERATED: f64 = 1.15;
 
 /// The baseline of a cell.

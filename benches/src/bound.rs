@@ -80,7 +80,7 @@ impl Bound {
     }
 }
 
-/// How far beyond its bound a median may be and still count as [`Standing::Even`].
+/// The part by which a median may exceed its bound and count as [`Standing::Even`].
 const EVEN_WITHIN: f64 = 1.1;
 
 /// The peer with the lowest median that did not stall.

@@ -99,7 +99,7 @@ where
     Ok((span.map_or(Duration::ZERO, |(first, last)| last - first), outputs))
 }
 
-/// How long tasks that take milliseconds may run before they are given up.
+/// The time limit of tasks that take milliseconds.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Waiting futures, in places that are allocated once and reused. So the harness's memory is not

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// How thorough a measurement is.
+/// The thoroughness of a measurement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pace {
     /// For figures to be published.
@@ -33,7 +33,7 @@ pub struct Options {
     pub only: Option<String>,
     /// The servers to measure with, instead of new ones.
     pub uri: Option<String>,
-    /// How thorough to be.
+    /// The thoroughness.
     pub pace: Pace,
 }
 

@@ -21,7 +21,7 @@ pub const CROWD: usize = 10_000;
 /// The name of `toro` in [`long_and_short`] with short lists.
 pub const AT_100: &str = "toro at 100";
 
-/// Which waiter is dropped first.
+/// The waiter that is dropped first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum First {
     /// The oldest.

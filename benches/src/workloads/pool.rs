@@ -67,7 +67,7 @@ pub struct Waits {
     /// The wait of each task if every connection goes to the oldest waiter and all ask again at
     /// once: the number of tasks ahead, times the time between two grants.
     pub fifo: Duration,
-    /// How often a task that waited for a connection was woken without getting one.
+    /// The number of wake-ups of waiting tasks without a connection.
     pub futile: u64,
 }
 

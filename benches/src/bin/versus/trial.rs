@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 /// Makes what a cell needs when its turn comes. The runtime is for contending tasks.
 type Make<T> = Box<dyn FnOnce(&Arc<Runtime>) -> Vec<T>>;
 
-/// How a cell gets its figures.
+/// The measurement of a cell.
 enum Source {
     /// By measuring contenders, for about this long per round. The first is the subject.
     Timed(Duration, Make<Contender>),

@@ -133,7 +133,7 @@ impl Places {
     }
 }
 
-/// What one who waits is given.
+/// The value that a waiter gets.
 enum Turn {
     Take(Socket),
     Open,

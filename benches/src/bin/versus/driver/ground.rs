@@ -1,4 +1,4 @@
-//! What the cells stand on: a set of servers, one client of each kind, a runtime.
+//! The ground of the cells: a replica set, one client of each kind, and a runtime.
 
 use benches::options::Options;
 use driver::bson::Document;
@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 /// The database that all cells work in.
 pub(super) const DB: &str = "versus";
 
-/// What cells share.
+/// The state that cells share.
 pub(super) struct Ground {
     pub(super) runtime: Arc<Runtime>,
     /// Held so that its servers run until the measurement is over.

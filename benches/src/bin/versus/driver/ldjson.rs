@@ -15,7 +15,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many files an operation takes.
+/// The number of files in an operation.
 const FILES: usize = 10;
 const DOCUMENTS: usize = 5000;
 const WORKERS: usize = 4;

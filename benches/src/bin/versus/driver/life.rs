@@ -1,4 +1,4 @@
-//! What happens around operations: a client's first result, a burst on a cold pool, a set against a
+//! Measurements around operations: a client's first result, a burst on a cold pool, a set against a
 //! standalone, cancellation, memory.
 
 use super::burst;
@@ -103,7 +103,7 @@ fn set_and_standalone(ground: &Ground) -> Vec<Contender> {
     ]
 }
 
-/// How many connections the primary saw opened while each client ran 10,000 operations of which
+/// The connections that the primary saw opened while each client ran 10,000 operations of which
 /// every second was dropped at a random point.
 fn cancelled(ground: &Ground) -> Vec<Figures> {
     const TASKS: u64 = 10;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
-/// What one slice of one contender took.
+/// The figures of one slice of one contender.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taken {
     /// The time of the operations.
@@ -95,24 +95,24 @@ impl Contender {
         Taken { wall: told.unwrap_or(elapsed), elapsed, cpu, ops }
     }
 
-    /// What `ops` operations allocate, of the whole process.
+    /// The allocations of `ops` operations, of the whole process.
     fn allocations(&mut self, ops: u64) -> Allocations {
         (self.run)(ops);
         count(|| (self.run)(ops)).1
     }
 }
 
-/// What a contest found: metric by metric the figures of each contender, in microseconds and pieces
+/// The result of a contest: metric by metric the figures of each contender, in microseconds and pieces
 /// per operation.
 pub(super) type Outcome = [(Metric, Vec<Figures>); Metric::ALL.len()];
 
-/// How long a contest lasts.
+/// The duration of a contest.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
     pub(super) rounds: usize,
     /// About how long one contender works in one round.
     pub(super) slice: Duration,
-    /// What the process uses while nothing is asked of it.
+    /// The costs of the process without operations.
     pub(super) idle: Idle,
     /// The number of operations must be a multiple of this.
     pub(super) multiple: u64,
@@ -180,14 +180,14 @@ fn calibrate(plan: Plan, contender: &mut Contender) -> u64 {
     }
 }
 
-/// What the process uses per second while nothing is asked of it.
+/// The costs of the process per second without operations.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Idle {
     /// Processor time, in microseconds.
     pub(super) cpu: f64,
     /// The part of it that is the kernel's.
     kernel: f64,
-    /// How often one of its threads goes to sleep.
+    /// The number of times its threads sleep.
     sleeps: f64,
 }
 

@@ -20,7 +20,7 @@ use ground::Ground;
 use measure::{Contender, Idle, Plan, contest};
 use std::time::{Duration, Instant};
 
-/// What is counted of an operation.
+/// The counts of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Metric {
     Wall,
@@ -28,11 +28,11 @@ enum Metric {
     Cpu,
     /// The part of it that is the kernel's.
     Kernel,
-    /// How often a thread of the client gave up its processor to wait.
+    /// The number of voluntary context switches of the client.
     Sleeps,
     Allocations,
     Bytes,
-    /// What a cell counts by itself.
+    /// The own counts of a cell.
     Exact,
 }
 
@@ -67,13 +67,13 @@ impl Metric {
     }
 }
 
-/// What is said of a cell whose data are not there.
+/// The note on a cell without data.
 const NO_DATA: &str = "no data: MONGODB_BENCHMARK_DATA names the folder of parallel.tgz";
 
 /// Makes contenders; none where the data for it are not there.
 type Make = Box<dyn FnOnce(&Ground) -> Vec<Contender>>;
 
-/// How a cell gets its figures, when its turn has come.
+/// The measurement of a cell.
 enum Source {
     /// By measuring contenders.
     Measured(Make),

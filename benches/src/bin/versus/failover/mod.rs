@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 const WRITERS: usize = 16;
 const DB: &str = "failover";
 
-/// How a primary is lost.
+/// The ways to lose a primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Kill,

@@ -206,7 +206,7 @@ fn ready_once<F: Future>(future: F) -> bool {
     pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
-/// How often the tasks of four producers and four consumers run for each item.
+/// The number of task runs for each item, with four producers and four consumers.
 ///
 /// If dropping a put must mean that nothing was put, a waiting producer keeps its item until it
 /// runs. If a consumer may take the item out of a waiting put, producers run less often.

@@ -41,7 +41,7 @@ struct Finding {
     losses: Vec<&'static str>,
     /// The number of items that a queue of one item accepts.
     held: Option<usize>,
-    /// Which newcomers of a queue overtake a waiter.
+    /// The newcomers of a queue that overtake a waiter.
     overtakes: Vec<&'static str>,
 }
 
