@@ -160,6 +160,7 @@ impl<F: Mode> Client<F> {
     /// else.
     pub(crate) async fn close(&self) {
         crate::cursor::flush_kills(&self.core).await;
+        crate::exec::flush_cleanups(&self.core).await;
         crate::ops::end_sessions::end_sessions(&self.core).await;
         self.core.deployment.shutdown();
     }

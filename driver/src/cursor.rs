@@ -101,6 +101,11 @@ impl<T, F: Mode> Cursor<T, F> {
         Cursor { raw, kind: PhantomData }
     }
 
+    /// The part that is the same for all types and APIs.
+    pub(crate) fn into_raw(self) -> RawCursor {
+        self.raw
+    }
+
     /// The current document: empty before the first and after the last.
     pub fn current(&self) -> &RawDocument {
         self.raw.current()

@@ -9,11 +9,13 @@ use crate::client::Client;
 use crate::collection::Collection;
 use crate::error::Result;
 use crate::exec::Core;
+use crate::gridfs::GridFsBucket;
 use crate::mode::Mode;
 use crate::ops::command::On;
 use crate::ops::*;
 use crate::options::{
-    CollectionOptions, Concerns, DatabaseOptions, ReadConcern, SelectionCriteria, WriteConcern,
+    CollectionOptions, Concerns, DatabaseOptions, GridFsBucketOptions, ReadConcern,
+    SelectionCriteria, WriteConcern,
 };
 use crate::wire::encode;
 
@@ -103,6 +105,26 @@ impl<F: Mode> Database<F> {
         options: CollectionOptions,
     ) -> Collection<T, F> {
         Collection::new(self, name, options)
+    }
+
+    /// The GridFS bucket with these options, or the one called `fs`. Nothing is asked of a server.
+    ///
+    /// # Example
+    /// ```no_run
+    /// use driver::options::GridFsBucketOptions;
+    ///
+    /// # async fn example(client: driver::Client, picture: &[u8]) -> driver::Result<()> {
+    /// let options = GridFsBucketOptions::builder().bucket_name("pictures".to_owned()).build();
+    /// let pictures = client.database("zoo").gridfs_bucket(options);
+    /// let id = pictures.upload_from("mabel.png", picture).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn gridfs_bucket(
+        &self,
+        options: impl Into<Option<GridFsBucketOptions>>,
+    ) -> GridFsBucket<F> {
+        GridFsBucket::new(self, options.into().unwrap_or_default())
     }
 
     /// Runs `command` as it is, and gives the server's reply.

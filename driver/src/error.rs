@@ -7,6 +7,7 @@
 
 mod bulk_write;
 pub(crate) mod codes;
+mod gridfs;
 mod server;
 
 use std::any::Any;
@@ -18,6 +19,7 @@ use bson::RawDocumentBuf;
 
 pub use self::bulk_write::{BulkWriteError, PartialBulkWriteResult};
 use self::codes::StateChange;
+pub use self::gridfs::{GridFsErrorKind, GridFsFileIdentifier};
 pub use self::server::{
     CommandError, IndexedWriteError, InsertManyError, WriteConcernError, WriteError, WriteFailure,
 };
@@ -87,6 +89,8 @@ pub enum ErrorKind {
     Command(CommandError),
     /// A single write failed, or its write concern failed.
     Write(WriteFailure),
+    /// A file of a GridFS bucket is not there, or not as it must be.
+    GridFs(GridFsErrorKind),
     /// The pool was cleared while the operation waited for a connection, because its server failed.
     #[non_exhaustive]
     ConnectionPoolCleared {
@@ -222,6 +226,10 @@ impl Error {
         Self::new(ErrorKind::BsonDeserialization(cause))
     }
 
+    pub(crate) fn gridfs(kind: GridFsErrorKind) -> Self {
+        Self::new(ErrorKind::GridFs(kind))
+    }
+
     pub(crate) fn at(mut self, host: &ServerAddress) -> Self {
         self.inner.host.get_or_insert_with(|| host.clone());
         self
@@ -263,7 +271,18 @@ impl Error {
             (ErrorKind::InsertMany(_) | ErrorKind::BulkWrite(_), Some(source)) => {
                 source.downcast_ref().unwrap_or(self)
             }
+            (ErrorKind::GridFs(GridFsErrorKind::AbortError { delete_error, .. }), _) => {
+                delete_error.ending()
+            }
             _ => self,
+        }
+    }
+
+    /// The error of this crate that an error of input and output has inside.
+    fn inside_io(&self) -> Option<&Self> {
+        match self.kind() {
+            ErrorKind::Io { cause, .. } => cause.get_ref()?.downcast_ref(),
+            _ => None,
         }
     }
 
@@ -484,7 +503,34 @@ where
     ErrorKind: From<E>,
 {
     fn from(cause: E) -> Self {
-        Error::new(cause.into())
+        let error = Error::new(cause.into());
+        match error.inside_io() {
+            Some(inside) => inside.clone(),
+            None => error,
+        }
+    }
+}
+
+/// An error of this crate as one of input and output, for the streams of GridFS: it stays inside,
+/// and `?` takes it out again.
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind() {
+            _ if error.is_timeout() => std::io::ErrorKind::TimedOut,
+            ErrorKind::Io { cause, .. } => cause.kind(),
+            ErrorKind::InvalidArgument { .. } => std::io::ErrorKind::InvalidInput,
+            ErrorKind::GridFs(kind) => match kind {
+                GridFsErrorKind::FileNotFound { .. } | GridFsErrorKind::RevisionNotFound { .. } => {
+                    std::io::ErrorKind::NotFound
+                }
+                GridFsErrorKind::UploadStreamClosed
+                | GridFsErrorKind::AbortError { .. }
+                | GridFsErrorKind::WriteInProgress => std::io::ErrorKind::Other,
+                _ => std::io::ErrorKind::InvalidData,
+            },
+            _ => std::io::ErrorKind::Other,
+        };
+        std::io::Error::new(kind, error)
     }
 }
 
@@ -517,7 +563,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = self.inner.to_string();
         let cause = self.ending();
-        if !std::ptr::eq(cause, self) {
+        // An error of GridFS has named it already.
+        if !std::ptr::eq(cause, self) && !matches!(self.kind(), ErrorKind::GridFs(_)) {
             write!(text, "; then it ended: {}", cause.inner)?;
         }
         f.write_str(&text)?;
@@ -566,6 +613,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::BulkWrite(e) => e.fmt(f),
             ErrorKind::Command(e) => e.fmt(f),
             ErrorKind::Write(e) => e.fmt(f),
+            ErrorKind::GridFs(kind) => kind.fmt(f),
             ErrorKind::ConnectionPoolCleared { message }
             | ErrorKind::WaitQueueTimeout { message }
             | ErrorKind::WaitQueueFull { message }

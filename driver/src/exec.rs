@@ -17,9 +17,11 @@
 //! | what is told of it? | `command_monitor.rs` |
 //! | what does a session add, and learn? | `session.rs`, `session_pool.rs`, `cluster_time.rs` |
 //! | what are the states of a transaction? | `session/transaction.rs` |
+//! | what do dropped handles leave to be done? | `cleanups.rs` |
 
 mod attempt;
 pub(crate) mod batch;
+mod cleanups;
 mod cluster_time;
 mod command_monitor;
 pub(crate) mod end_transaction;
@@ -44,6 +46,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use threadwatch::ForkGeneration;
 
 pub(crate) use self::attempt::check_size;
+use self::cleanups::Cleanups;
+pub(crate) use self::cleanups::{clean_up, flush_cleanups};
 use self::cluster_time::ClusterClock;
 pub use self::cluster_time::ClusterTime;
 pub(crate) use self::header::{ReplyHeader, malformed};
@@ -87,6 +91,8 @@ pub(crate) struct ClientInner {
     pub(crate) kills: KillQueue,
     /// Sessions whose transactions are to be aborted.
     abandoned: AbandonedSessions,
+    /// What dropped handles leave to be done.
+    cleanups: Cleanups,
     /// The requests of a blocking client's threads.
     pub(crate) threads: Option<Arc<ThreadPins>>,
     /// The process that it was made in.
@@ -121,6 +127,7 @@ impl ClientInner {
             clock,
             kills,
             abandoned: AbandonedSessions::default(),
+            cleanups: Cleanups::default(),
             threads,
             born,
             fork_successor,

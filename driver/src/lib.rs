@@ -107,6 +107,7 @@
 //! | `tls` | encrypted connections, by rustls |
 //! | `snappy`, `zlib`, `zstd` | compressed messages |
 //! | `socks5` | connections through a SOCKS5 proxy |
+//! | `futures-io` | streams of GridFS with the traits of futures, beside those of tokio |
 //! | `tracing` | log records for the subscribers of `tracing` |
 //! | `conformance` | parts of the inside, for this crate's own tests; not part of the API |
 
@@ -122,6 +123,7 @@ pub mod cursor;
 pub mod database;
 pub mod error;
 pub mod event;
+pub mod gridfs;
 pub mod migrating;
 pub mod ops;
 pub mod options;
@@ -171,6 +173,18 @@ pub type ServerInfo<'a> = ServerDescription;
 pub mod action {
     pub use crate::ops::Operation as Action;
     pub use crate::ops::*;
+
+    /// The operations of a GridFS bucket.
+    pub mod gridfs {
+        pub use crate::gridfs::delete::{Delete, DeleteByName};
+        pub use crate::gridfs::download::{
+            DownloadTo, OpenDownloadStream, OpenDownloadStreamByName,
+        };
+        pub use crate::gridfs::drop::Drop;
+        pub use crate::gridfs::find::{Find, FindOne};
+        pub use crate::gridfs::rename::{Rename, RenameByName};
+        pub use crate::gridfs::upload::{OpenUploadStream, UploadFrom};
+    }
 }
 
 /// A change stream of an async client.

@@ -34,16 +34,46 @@ static COUNTER: AtomicU32 = AtomicU32::new(0);
 /// assert_ne!(id, driver::new_object_id());
 /// ```
 pub fn new_object_id() -> ObjectId {
-    let random = random_of_process().to_be_bytes();
-    let counter = COUNTER.fetch_add(1, Relaxed).to_be_bytes();
-    // The field is an unsigned `u32`. A time before 1970 counts as 1970.
-    let seconds =
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32);
-    ObjectId::from_parts(
-        seconds,
-        [random[3], random[4], random[5], random[6], random[7]],
-        [counter[1], counter[2], counter[3]],
-    )
+    ObjectIds::new(1).get(0)
+}
+
+/// Ids that were generated together. They take the place of one, however many they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ObjectIds {
+    seconds: u32,
+    random: u64,
+    first: u32,
+    count: u32,
+}
+
+impl ObjectIds {
+    /// Generates `count` ids.
+    #[inline]
+    pub(crate) fn new(count: u32) -> Self {
+        let random = random_of_process();
+        let first = COUNTER.fetch_add(count, Relaxed);
+        // The field is an unsigned `u32`. A time before 1970 counts as 1970.
+        let seconds =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32);
+        ObjectIds { seconds, random, first, count }
+    }
+
+    /// The id at `index`.
+    #[inline]
+    pub(crate) fn get(self, index: u32) -> ObjectId {
+        let random = self.random.to_be_bytes();
+        let counter = self.first.wrapping_add(index).to_be_bytes();
+        ObjectId::from_parts(
+            self.seconds,
+            [random[3], random[4], random[5], random[6], random[7]],
+            [counter[1], counter[2], counter[3]],
+        )
+    }
+
+    /// All of them.
+    pub(crate) fn iter(self) -> impl Iterator<Item = ObjectId> {
+        (0..self.count).map(move |index| self.get(index))
+    }
 }
 
 /// The five random bytes of this process.
@@ -102,6 +132,16 @@ mod tests {
         assert_eq!(ids.len(), 4 * IDS);
         let processes: HashSet<&[u8]> = ids.iter().map(|id| &id[4..9]).collect();
         assert_eq!(processes.len(), 1);
+    }
+
+    #[test]
+    fn ids_made_together_are_those_of_nobody_else() {
+        let together = ObjectIds::new(5);
+        let ids: HashSet<ObjectId> = together.iter().collect();
+        assert!(ids.len() == 5 && ids.contains(&together.get(3)));
+        assert!((0..10).all(|_| !ids.contains(&new_object_id())));
+        let wrapping = ObjectIds { first: u32::MAX - 1, ..together };
+        assert_eq!(wrapping.iter().collect::<HashSet<_>>().len(), 5);
     }
 
     #[test]

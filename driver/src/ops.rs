@@ -11,7 +11,7 @@ mod batches;
 pub(crate) mod command;
 pub(crate) mod fields;
 mod insert;
-mod macros;
+pub(crate) mod macros;
 pub(crate) mod operation_name;
 mod prelude;
 pub(crate) mod session;

@@ -71,6 +71,24 @@ pub use self::write_model::{
     InsertOneModelBuilder, ModelDocument, ReplaceOneModel, ReplaceOneModelBuilder, UpdateManyModel,
     UpdateManyModelBuilder, UpdateOneModel, UpdateOneModelBuilder, WriteModel,
 };
+pub use crate::gridfs::delete::{
+    GridFsDeleteByNameOptions, GridFsDeleteByNameOptionsBuilder, GridFsDeleteOptions,
+    GridFsDeleteOptionsBuilder,
+};
+pub use crate::gridfs::download::{
+    GridFsDownloadByNameOptions, GridFsDownloadByNameOptionsBuilder, GridFsDownloadOptions,
+    GridFsDownloadOptionsBuilder,
+};
+pub use crate::gridfs::drop::{GridFsDropOptions, GridFsDropOptionsBuilder};
+pub use crate::gridfs::find::{
+    GridFsFindOneOptions, GridFsFindOneOptionsBuilder, GridFsFindOptions, GridFsFindOptionsBuilder,
+};
+pub use crate::gridfs::rename::{
+    GridFsRenameByNameOptions, GridFsRenameByNameOptionsBuilder, GridFsRenameOptions,
+    GridFsRenameOptionsBuilder,
+};
+pub use crate::gridfs::upload::{GridFsUploadOptions, GridFsUploadOptionsBuilder};
+pub use crate::gridfs::{GridFsBucketOptions, GridFsBucketOptionsBuilder};
 pub use crate::ops::{
     AggregateOptions, AggregateOptionsBuilder, BulkWriteOptions, BulkWriteOptionsBuilder,
     ChangeStreamOptions, ChangeStreamOptionsBuilder, CollectionBulkWriteOptions,

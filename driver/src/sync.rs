@@ -63,3 +63,16 @@ pub type SessionCursor<T> = crate::cursor::SessionCursor<T, Blocking>;
 pub fn block_on<F: Future>(future: F) -> F::Output {
     crate::rt::block_on(future)
 }
+
+/// The GridFS buckets of blocking clients, and their streams.
+pub mod gridfs {
+    pub use crate::gridfs::FilesCollectionDocument;
+    use crate::mode::Blocking;
+
+    /// A bucket of a blocking client.
+    pub type GridFsBucket = crate::gridfs::GridFsBucket<Blocking>;
+    /// A file that is being downloaded from a bucket of a blocking client.
+    pub type GridFsDownloadStream = crate::gridfs::GridFsDownloadStream<Blocking>;
+    /// A file that is being uploaded to a bucket of a blocking client.
+    pub type GridFsUploadStream = crate::gridfs::GridFsUploadStream<Blocking>;
+}

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 
 /// The modules that may depend on each other: a handle's method names its operation, and an
 /// operation names its handle.
-const HANDLES: [&str; 11] = [
+const HANDLES: [&str; 12] = [
     "change_stream",
     "client",
     "collection",
     "conformance",
     "cursor",
     "database",
+    "gridfs",
     "lib",
     "ops",
     "request",

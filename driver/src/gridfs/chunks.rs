@@ -1,0 +1,290 @@
+//! The chunks of a file: written and removed in batches, read one by one.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use bson::raw::cstr;
+use bson::spec::{BinarySubtype, ElementType};
+use bson::{Bson, Document, doc};
+
+use super::Bucket;
+use crate::deadline::Deadline;
+use crate::error::{Error, ErrorKind, Result, WriteFailure};
+use crate::exec::{self, Core, Meta, Operation, RequestContext, SessionRef, Setting, Target};
+use crate::mode::Mode;
+use crate::object_id::ObjectIds;
+use crate::options::WriteConcern;
+use crate::pool::ConnectionDescription;
+use crate::wire::scan::Elements;
+use crate::wire::{DocWriter, MessageWriter, i32_at};
+
+/// The bytes that are sent or received at once, unless a single chunk is larger. The memory of a
+/// stream is a small multiple of it, whatever the size of the file.
+pub(super) const BATCH_BYTES: u32 = 4 << 20;
+/// The chunks that are sent at once, at most.
+const BATCH_CHUNKS: u32 = 1000;
+
+/// How many bytes of chunks of `chunk_size` are sent at once.
+pub(super) fn batch_bytes(chunk_size: u32) -> usize {
+    let chunks = (BATCH_BYTES / chunk_size).clamp(1, BATCH_CHUNKS);
+    chunk_size as usize * chunks as usize
+}
+
+/// Some consecutive chunks of a file that is being uploaded.
+#[derive(Clone, Copy)]
+pub(super) struct Batch<'a> {
+    pub(super) files_id: &'a Bson,
+    /// The number of the first.
+    pub(super) first: u32,
+    pub(super) ids: ObjectIds,
+    pub(super) chunk_size: u32,
+    pub(super) bytes: &'a [u8],
+}
+
+/// Inserts chunks.
+///
+/// # Errors
+/// `InvalidArgument` for chunks that are larger than the server takes; `Write` when it refuses one.
+pub(super) async fn insert<F: Mode>(
+    bucket: &Bucket<F>,
+    batch: Batch<'_>,
+    deadline: Deadline,
+) -> Result<()> {
+    let on = bucket.chunks.on();
+    let mut command = InsertChunks {
+        db: on.db,
+        collection: bucket.chunks.name(),
+        write_concern: on.concerns.write_concern.as_ref(),
+        batch,
+    };
+    exec::execute(on.core, &mut command, SessionRef::Implicit, deadline).await.map(drop)
+}
+
+struct InsertChunks<'a> {
+    db: &'a str,
+    collection: &'a str,
+    write_concern: Option<&'a WriteConcern>,
+    batch: Batch<'a>,
+}
+
+impl InsertChunks<'_> {
+    fn chunks(&self) -> impl Iterator<Item = &[u8]> {
+        self.batch.bytes.chunks(self.batch.chunk_size as usize)
+    }
+}
+
+impl Operation for InsertChunks<'_> {
+    fn meta(&self) -> &'static Meta {
+        const { &Meta::write("open_upload_stream", "insert") }
+    }
+
+    fn context(&self) -> RequestContext<'_> {
+        let write_concern = Setting::of(None, self.write_concern);
+        RequestContext { write_concern, ..RequestContext::bare(self.db, Target::Writable) }
+    }
+
+    fn statements(&self) -> usize {
+        self.chunks().count()
+    }
+
+    fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
+        body.str(cstr!("insert"), self.collection);
+        body.bool(cstr!("ordered"), true);
+        Ok(())
+    }
+
+    fn documents(
+        &mut self,
+        message: &mut MessageWriter<'_>,
+        server: &ConnectionDescription,
+    ) -> Result<()> {
+        let Batch { files_id, first, ids, chunk_size, .. } = self.batch;
+        let mut sequence = message.sequence(cstr!("documents"));
+        for (index, bytes) in (0..).zip(self.chunks()) {
+            let size = sequence.write(|chunk| {
+                chunk.object_id(cstr!("_id"), ids.get(index));
+                chunk.value(cstr!("files_id"), files_id)?;
+                chunk.i32(cstr!("n"), (first + index) as i32);
+                chunk.binary(cstr!("data"), BinarySubtype::Generic, bytes);
+                Ok(())
+            })?;
+            if size > server.max_bson_object_size {
+                return Err(Error::invalid_argument(format!(
+                    "a chunk of {chunk_size} bytes makes a document of {size} bytes, more than the \
+                     {} that the server accepts (maxBsonObjectSize); choose a smaller \
+                     chunk_size_bytes",
+                    server.max_bson_object_size
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The most `_id`s in one command that removes chunks.
+const IDS_AT_ONCE: usize = 10_000;
+
+/// Removes the chunks of a file that have these `_id`s. So those of another file of the same id
+/// stay.
+///
+/// # Errors
+/// Those of the commands.
+pub(super) async fn remove<F: Mode>(
+    core: &Core,
+    bucket: &Bucket<F>,
+    files_id: &Bson,
+    written: &[ObjectIds],
+    deadline: Deadline,
+) -> Result<()> {
+    let on = bucket.chunks.on();
+    let ids: Vec<Bson> = written.iter().flat_map(|ids| ids.iter()).map(Bson::ObjectId).collect();
+    for ids in ids.chunks(IDS_AT_ONCE) {
+        let mut command = RemoveChunks {
+            db: on.db,
+            collection: bucket.chunks.name(),
+            write_concern: on.concerns.write_concern.as_ref(),
+            filter: doc! { "files_id": files_id, "_id": { "$in": ids } },
+        };
+        exec::execute(core, &mut command, SessionRef::Implicit, deadline).await?;
+    }
+    Ok(())
+}
+
+struct RemoveChunks<'a> {
+    db: &'a str,
+    collection: &'a str,
+    write_concern: Option<&'a WriteConcern>,
+    filter: Document,
+}
+
+impl Operation for RemoveChunks<'_> {
+    fn meta(&self) -> &'static Meta {
+        const { &Meta::write_once("abort", "delete") }
+    }
+
+    fn context(&self) -> RequestContext<'_> {
+        let write_concern = Setting::of(None, self.write_concern);
+        RequestContext { write_concern, ..RequestContext::bare(self.db, Target::Writable) }
+    }
+
+    fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
+        body.str(cstr!("delete"), self.collection);
+        body.bool(cstr!("ordered"), true);
+        Ok(())
+    }
+
+    fn documents(
+        &mut self,
+        message: &mut MessageWriter<'_>,
+        _server: &ConnectionDescription,
+    ) -> Result<()> {
+        let mut sequence = message.sequence(cstr!("deletes"));
+        let written = sequence.write(|entry| {
+            entry.serialize(cstr!("q"), &self.filter)?;
+            entry.i32(cstr!("limit"), 0);
+            Ok(())
+        });
+        written.map(drop)
+    }
+}
+
+/// How often chunks are tried to be removed in the background.
+const TRIES: u32 = 3;
+/// How long one try may take, the wait for a connection included.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// As [`remove`], in the background: nobody is told of a failure.
+pub(super) async fn remove_quietly<F: Mode>(
+    core: &Core,
+    bucket: &Bucket<F>,
+    files_id: &Bson,
+    written: &[ObjectIds],
+) {
+    for _ in 0..TRIES {
+        let deadline = Deadline::after(LIMIT);
+        match remove(core, bucket, files_id, written, deadline).await {
+            // A new primary may be there: the server is selected again.
+            Err(error) if error.is_network() || error.is_state_change() => {}
+            _ => return,
+        }
+    }
+}
+
+/// Whether a server refused a document, so that it is certain that it was not inserted.
+pub(super) fn was_refused(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Write(WriteFailure::WriteError(_)))
+}
+
+/// A chunk as it came.
+pub(super) struct Chunk {
+    pub(super) n: u32,
+    /// Where its bytes lie in the document.
+    pub(super) data: Range<usize>,
+}
+
+impl Chunk {
+    /// Reads a document of the chunks collection.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn read(document: &[u8]) -> std::result::Result<Self, &'static str> {
+        let (mut n, mut data) = (None, None);
+        let mut elements = Elements::of(document);
+        while let Some(element) = elements.step().map_err(|_| "its BSON is malformed")? {
+            match element.key {
+                b"n" => n = element.count().and_then(|n| u32::try_from(n).ok()),
+                b"data" if element.is(ElementType::Binary) => data = Some(element.value),
+                _ => {}
+            }
+        }
+        let n = n.ok_or("it has no n that is a number")?;
+        let binary = data.ok_or("it has no data that is binary")?;
+        // The value is its length, its subtype, and the bytes.
+        let old = binary.get(4) == Some(&u8::from(BinarySubtype::BinaryOld));
+        // The old subtype repeats the length.
+        let skipped = if old && i32_at(binary, 5).is_some() { 9 } else { 5 };
+        let end = binary.as_ptr().addr() - document.as_ptr().addr() + binary.len();
+        let start = end - binary.len() + skipped.min(binary.len());
+        Ok(Chunk { n, data: start..end })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{Binary, rawdoc};
+
+    use super::*;
+
+    #[test]
+    fn batches_have_whole_chunks_and_a_bound() {
+        assert_eq!(batch_bytes(255 * 1024), 16 * 255 * 1024);
+        assert_eq!(batch_bytes(BATCH_BYTES + 1), BATCH_BYTES as usize + 1);
+        assert_eq!(batch_bytes(2), 2000);
+    }
+
+    #[test]
+    fn chunks_of_other_programs_are_read() {
+        let binary = |subtype, bytes: &[u8]| Binary { subtype, bytes: bytes.to_vec() };
+        for (subtype, n) in [
+            (BinarySubtype::Generic, Bson::Double(7.0)),
+            (BinarySubtype::BinaryOld, Bson::Int64(7)),
+        ] {
+            let chunk = doc! { "data": binary(subtype, b"abc"), "n": n, "x": 1 };
+            let bytes = bson::serialize_to_vec(&chunk).unwrap();
+            let chunk = Chunk::read(&bytes).unwrap();
+            assert_eq!((chunk.n, &bytes[chunk.data]), (7, &b"abc"[..]));
+        }
+    }
+
+    #[test]
+    fn chunk_without_number_or_data_is_refused() {
+        for document in [
+            rawdoc! { "n": 1 },
+            rawdoc! { "n": 1, "data": "text" },
+            rawdoc! { "data": Binary { subtype: BinarySubtype::Generic, bytes: vec![1] } },
+            rawdoc! { "n": -1, "data": Binary { subtype: BinarySubtype::Generic, bytes: vec![1] } },
+        ] {
+            assert!(Chunk::read(document.as_bytes()).is_err(), "{document:?}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The deletion of files.
+
+use bson::{Bson, Document, doc};
+use serde::Deserialize;
+
+use super::download::not_found;
+use super::operation::bucket_operation;
+use super::{GridFsBucket, rest};
+use crate::error::{GridFsFileIdentifier, Result};
+use crate::mode::{Async, Mode};
+use crate::ops::Operation;
+use crate::ops::command::{Execute, Parts};
+use crate::ops::macros::{operation, options};
+use crate::ops::operation_name::OperationName;
+
+impl<F: Mode> GridFsBucket<F> {
+    /// Deletes the file with the `_id` `id`: its document, then its chunks. A download that has
+    /// begun finds some of them missing.
+    ///
+    /// # Errors
+    /// `GridFs` of the kind [`FileNotFound`](crate::error::GridFsErrorKind::FileNotFound) when there
+    /// is no such file; chunks of that id were deleted all the same. And those of
+    /// [`Collection::delete_many`](crate::collection::Collection::delete_many).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the file may be gone, and some of its chunks left. Another call
+    /// deletes those.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # async fn example(bucket: driver::gridfs::GridFsBucket) -> driver::Result<()> {
+    /// bucket.delete("mabel").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn delete(&self, id: impl Into<Bson>) -> Delete<'_, F> {
+        Delete { bucket: self, id: id.into(), options: None }
+    }
+
+    /// Deletes all files called `filename`.
+    ///
+    /// # Errors
+    /// `GridFs` of the kind [`FileNotFound`](crate::error::GridFsErrorKind::FileNotFound) when there
+    /// is none. And those of [`Collection::find`](crate::collection::Collection::find) and of
+    /// [`Collection::delete_many`](crate::collection::Collection::delete_many).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, any of the files may be gone, and some of their chunks left.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # fn example(bucket: driver::sync::gridfs::GridFsBucket) -> driver::Result<()> {
+    /// bucket.delete_by_name("diary").run()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn delete_by_name(&self, filename: impl Into<String>) -> DeleteByName<'_, F> {
+        DeleteByName { bucket: self, filename: filename.into(), options: None }
+    }
+}
+
+/// Deletes a file. Made by [`GridFsBucket::delete`].
+#[must_use = "an operation does nothing until it is awaited or run"]
+#[derive(Debug)]
+pub struct Delete<'a, F: Mode = Async> {
+    bucket: &'a GridFsBucket<F>,
+    id: Bson,
+    options: Option<Box<GridFsDeleteOptions>>,
+}
+
+options! {
+    /// The options of [`GridFsBucket::delete`].
+    GridFsDeleteOptions, GridFsDeleteOptionsBuilder for ['a, F: Mode] Delete<'a, F> {}
+}
+
+bucket_operation! { [] Delete<'a; F> -> () }
+
+impl<'a, F: Mode> Execute<'a> for Delete<'a, F> {
+    type Output = ();
+
+    fn operation_name(&self) -> OperationName<'a> {
+        self.on().operation_name("delete")
+    }
+
+    async fn execute(self) -> Result<()> {
+        let deadline = self.on().deadline(self.options(), None)?;
+        let bucket = &*self.bucket.inner;
+        let deleted = bucket
+            .files
+            .delete_one(doc! { "_id": &self.id })
+            .optional(rest(deadline)?, |delete, rest| delete.timeout(rest))
+            .perform()
+            .await?;
+        bucket
+            .chunks
+            .delete_many(doc! { "files_id": &self.id })
+            .optional(rest(deadline)?, |delete, rest| delete.timeout(rest))
+            .perform()
+            .await?;
+        match deleted.deleted_count {
+            0 if bucket.is_acknowledged() => Err(not_found(GridFsFileIdentifier::Id(self.id))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Deletes all files of a name. Made by [`GridFsBucket::delete_by_name`].
+#[must_use = "an operation does nothing until it is awaited or run"]
+#[derive(Debug)]
+pub struct DeleteByName<'a, F: Mode = Async> {
+    bucket: &'a GridFsBucket<F>,
+    filename: String,
+    options: Option<Box<GridFsDeleteByNameOptions>>,
+}
+
+options! {
+    /// The options of [`GridFsBucket::delete_by_name`].
+    GridFsDeleteByNameOptions, GridFsDeleteByNameOptionsBuilder
+    for ['a, F: Mode] DeleteByName<'a, F> {}
+}
+
+bucket_operation! { [] DeleteByName<'a; F> -> () }
+
+/// The most files that are deleted at once.
+const FILES_AT_ONCE: usize = 1000;
+
+impl<'a, F: Mode> Execute<'a> for DeleteByName<'a, F> {
+    type Output = ();
+
+    fn operation_name(&self) -> OperationName<'a> {
+        self.on().operation_name("delete_by_name")
+    }
+
+    async fn execute(self) -> Result<()> {
+        #[derive(Deserialize)]
+        struct Found {
+            #[serde(rename = "_id")]
+            id: Bson,
+        }
+        let deadline = self.on().deadline(self.options(), None)?;
+        let bucket = &*self.bucket.inner;
+        let files = bucket.files.clone_with_type::<Document>();
+        let found = files
+            .find(doc! { "filename": &self.filename })
+            .projection(doc! { "_id": 1 })
+            .optional(rest(deadline)?, |find, rest| find.timeout(rest))
+            .perform()
+            .await?;
+        let found: Vec<Found> = found.into_raw().collect(None).await?;
+        if found.is_empty() {
+            return Err(not_found(GridFsFileIdentifier::Filename(self.filename)));
+        }
+        let ids: Vec<Bson> = found.into_iter().map(|found| found.id).collect();
+        for ids in ids.chunks(FILES_AT_ONCE) {
+            files
+                .delete_many(doc! { "_id": { "$in": ids } })
+                .optional(rest(deadline)?, |delete, rest| delete.timeout(rest))
+                .perform()
+                .await?;
+            bucket
+                .chunks
+                .delete_many(doc! { "files_id": { "$in": ids } })
+                .optional(rest(deadline)?, |delete, rest| delete.timeout(rest))
+                .perform()
+                .await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,375 @@
+//! Downloads: as a stream, and to a sink; by the id of a file, and by its name.
+
+use std::future::poll_fn;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bson::{Bson, doc};
+
+use super::io::Sink;
+use super::operation::bucket_operation;
+use super::{FilesCollectionDocument, GridFsBucket, GridFsDownloadStream, rest};
+use crate::deadline::Deadline;
+use crate::error::{Error, GridFsErrorKind, GridFsFileIdentifier, Result};
+use crate::exec::SessionState;
+use crate::mode::{Async, Blocking, Mode};
+use crate::ops::Operation;
+use crate::ops::command::{Execute, On, Options, Parts};
+use crate::ops::macros::{operation, options};
+use crate::ops::operation_name::OperationName;
+
+impl<F: Mode> GridFsBucket<F> {
+    /// Opens a stream that downloads the file with the `_id` `id`.
+    ///
+    /// # Errors
+    /// - `GridFs` of the kind [`FileNotFound`](GridFsErrorKind::FileNotFound), or
+    ///   [`CorruptFile`](GridFsErrorKind::CorruptFile) when the document of the file contradicts
+    ///   itself.
+    /// - `InvalidArgument` for a range that the file does not have.
+    /// - `BsonDeserialization` when the document is not one of a file; and those of
+    ///   [`Collection::find_one`](crate::collection::Collection::find_one).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it leaves nothing behind.
+    ///
+    /// # Example
+    /// ```no_run
+    /// use tokio::io::AsyncRead;
+    ///
+    /// # async fn example(bucket: driver::gridfs::GridFsBucket) -> driver::Result<()> {
+    /// let first_kilobyte = bucket.open_download_stream("mabel").end(1024).await?;
+    /// // The methods come with the `AsyncReadExt` of tokio or of futures.
+    /// show(first_kilobyte).await?;
+    /// # Ok(())
+    /// # }
+    /// # async fn show(stream: impl AsyncRead) -> std::io::Result<()> {
+    /// #     Ok(())
+    /// # }
+    /// ```
+    pub fn open_download_stream(&self, id: impl Into<Bson>) -> OpenDownloadStream<'_, F> {
+        OpenDownloadStream { bucket: self, id: id.into(), options: None }
+    }
+
+    /// Opens a stream that downloads the file called `filename`. Of several files of that name it is
+    /// the one uploaded last, unless another [`revision`](OpenDownloadStreamByName::revision) is
+    /// asked for.
+    ///
+    /// # Errors
+    /// Those of [`open_download_stream`](Self::open_download_stream), and `GridFs` of the kind
+    /// [`RevisionNotFound`](GridFsErrorKind::RevisionNotFound) when there are files of that name,
+    /// but not so many.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it leaves nothing behind.
+    ///
+    /// # Example
+    /// ```no_run
+    /// use std::io::{BufRead, BufReader};
+    ///
+    /// # fn example(bucket: driver::sync::gridfs::GridFsBucket) -> driver::Result<()> {
+    /// let original = bucket.open_download_stream_by_name("diary").revision(0).run()?;
+    /// for line in original.lines() {
+    ///     println!("{}", line?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open_download_stream_by_name(
+        &self,
+        filename: impl Into<String>,
+    ) -> OpenDownloadStreamByName<'_, F> {
+        OpenDownloadStreamByName { bucket: self, filename: filename.into(), options: None }
+    }
+
+    /// Downloads the file with the `_id` `id` into `sink`, and gives the number of bytes. On the
+    /// async API the sink is a `tokio::io::AsyncWrite`, on the blocking one a [`std::io::Write`]. It
+    /// is flushed at the end, and not closed.
+    ///
+    /// # Errors
+    /// - `GridFs` when a chunk is missing or is not as it must be: the error names it.
+    /// - `Io` when the sink did not take the bytes.
+    /// - Those of [`open_download_stream`](Self::open_download_stream) and of
+    ///   [`Cursor::advance`](crate::cursor::Cursor::advance).
+    ///
+    /// What was written to the sink before an error stays there.
+    ///
+    /// # Timeouts
+    /// The `timeout` bounds the work on the servers. It cannot bound the sink: a write that takes
+    /// longer ends first.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the sink has any part of the file.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # fn example(bucket: driver::sync::gridfs::GridFsBucket) -> driver::Result<()> {
+    /// bucket.download_to("mabel", std::fs::File::create("mabel.png")?).run()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn download_to<W>(
+        &self,
+        id: impl Into<Bson>,
+        sink: W,
+    ) -> DownloadTo<OpenDownloadStream<'_, F>, W> {
+        DownloadTo { open: self.open_download_stream(id), sink }
+    }
+
+    /// As [`download_to`](Self::download_to), the file called `filename`: as
+    /// [`open_download_stream_by_name`](Self::open_download_stream_by_name) finds it.
+    ///
+    /// # Errors
+    /// Those of [`download_to`](Self::download_to) and of
+    /// [`open_download_stream_by_name`](Self::open_download_stream_by_name).
+    ///
+    /// # Cancel safety
+    /// As [`download_to`](Self::download_to).
+    ///
+    /// # Example
+    /// ```no_run
+    /// # async fn example(bucket: driver::gridfs::GridFsBucket) -> driver::Result<()> {
+    /// let mut before_last = Vec::new();
+    /// bucket.download_to_by_name("diary", &mut before_last).revision(-2).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn download_to_by_name<W>(
+        &self,
+        filename: impl Into<String>,
+        sink: W,
+    ) -> DownloadTo<OpenDownloadStreamByName<'_, F>, W> {
+        DownloadTo { open: self.open_download_stream_by_name(filename), sink }
+    }
+}
+
+/// Opens a stream that downloads a file. Made by [`GridFsBucket::open_download_stream`].
+#[must_use = "an operation does nothing until it is awaited or run"]
+#[derive(Debug)]
+pub struct OpenDownloadStream<'a, F: Mode = Async> {
+    bucket: &'a GridFsBucket<F>,
+    id: Bson,
+    options: Option<Box<GridFsDownloadOptions>>,
+}
+
+options! {
+    /// The options of [`GridFsBucket::open_download_stream`] and [`GridFsBucket::download_to`].
+    GridFsDownloadOptions, GridFsDownloadOptionsBuilder for ['a, F: Mode] OpenDownloadStream<'a, F> {
+        /// The first byte of the file to give. Default: 0.
+        start: u64,
+        /// The byte of the file before which to end. Default: its length.
+        end: u64,
+    }
+}
+
+bucket_operation! { [] OpenDownloadStream<'a; F> -> stream GridFsDownloadStream }
+
+impl<'a, F: Mode> Execute<'a> for OpenDownloadStream<'a, F> {
+    type Output = GridFsDownloadStream<F>;
+
+    fn operation_name(&self) -> OperationName<'a> {
+        self.on().operation_name("open_download_stream")
+    }
+
+    async fn execute(self) -> Result<GridFsDownloadStream<F>> {
+        let deadline = self.on().deadline(self.options(), None)?;
+        let options = self.options.map(|options| *options).unwrap_or_default();
+        let bucket = Arc::clone(&self.bucket.inner);
+        let file = bucket
+            .files
+            .find_one(doc! { "_id": &self.id })
+            .optional(rest(deadline)?, |find, rest| find.timeout(rest))
+            .perform()
+            .await?;
+        let file = file.ok_or_else(|| not_found(GridFsFileIdentifier::Id(self.id)))?;
+        GridFsDownloadStream::open(bucket, file, options.start, options.end, deadline)
+    }
+}
+
+/// The bucket has no such file.
+pub(super) fn not_found(identifier: GridFsFileIdentifier) -> Error {
+    Error::gridfs(GridFsErrorKind::FileNotFound { identifier })
+}
+
+/// Opens a stream that downloads a file. Made by [`GridFsBucket::open_download_stream_by_name`].
+#[must_use = "an operation does nothing until it is awaited or run"]
+#[derive(Debug)]
+pub struct OpenDownloadStreamByName<'a, F: Mode = Async> {
+    bucket: &'a GridFsBucket<F>,
+    filename: String,
+    options: Option<Box<GridFsDownloadByNameOptions>>,
+}
+
+options! {
+    /// The options of [`GridFsBucket::open_download_stream_by_name`] and
+    /// [`GridFsBucket::download_to_by_name`].
+    GridFsDownloadByNameOptions, GridFsDownloadByNameOptionsBuilder
+    for ['a, F: Mode] OpenDownloadStreamByName<'a, F> {
+        /// Which of several files of the name: 0 for the one uploaded first, 1 for the second, and so
+        /// on; -1 for the one uploaded last, -2 for the one before it, and so on. Default: -1.
+        revision: i32,
+        /// The first byte of the file to give. Default: 0.
+        start: u64,
+        /// The byte of the file before which to end. Default: its length.
+        end: u64,
+    }
+}
+
+bucket_operation! { [] OpenDownloadStreamByName<'a; F> -> stream GridFsDownloadStream }
+
+impl<'a, F: Mode> Execute<'a> for OpenDownloadStreamByName<'a, F> {
+    type Output = GridFsDownloadStream<F>;
+
+    fn operation_name(&self) -> OperationName<'a> {
+        self.on().operation_name("open_download_stream_by_name")
+    }
+
+    async fn execute(self) -> Result<GridFsDownloadStream<F>> {
+        let deadline = self.on().deadline(self.options(), None)?;
+        let options = self.options.map(|options| *options).unwrap_or_default();
+        let file = self.bucket.revision(&self.filename, options.revision, deadline).await?;
+        let bucket = Arc::clone(&self.bucket.inner);
+        GridFsDownloadStream::open(bucket, file, options.start, options.end, deadline)
+    }
+}
+
+impl<F: Mode> GridFsBucket<F> {
+    /// The file of that name and revision.
+    async fn revision(
+        &self,
+        filename: &str,
+        revision: Option<i32>,
+        deadline: Deadline,
+    ) -> Result<FilesCollectionDocument> {
+        let revision = revision.unwrap_or(-1);
+        let (order, skip) = match u64::try_from(revision) {
+            Ok(skip) => (1, skip),
+            Err(_) => (-1, u64::from(revision.unsigned_abs() - 1)),
+        };
+        let find = |skip: u64| {
+            let find = self.inner.files.find_one(doc! { "filename": filename });
+            let find = find.sort(doc! { "uploadDate": order });
+            find.optional(Some(skip).filter(|skip| *skip != 0), |find, skip| find.skip(skip))
+        };
+        let found = find(skip).optional(rest(deadline)?, |find, rest| find.timeout(rest));
+        if let Some(file) = found.perform().await? {
+            return Ok(file);
+        }
+        let any = skip != 0 && {
+            let any = find(0).optional(rest(deadline)?, |find, rest| find.timeout(rest));
+            any.perform().await?.is_some()
+        };
+        let filename = filename.to_owned();
+        Err(match any {
+            true => Error::gridfs(GridFsErrorKind::RevisionNotFound { filename, revision }),
+            false => not_found(GridFsFileIdentifier::Filename(filename)),
+        })
+    }
+}
+
+/// Downloads a file into a sink. Made by [`GridFsBucket::download_to`] and
+/// [`GridFsBucket::download_to_by_name`].
+#[must_use = "an operation does nothing until it is awaited or run"]
+#[derive(Debug)]
+pub struct DownloadTo<O, W> {
+    open: O,
+    sink: W,
+}
+
+macro_rules! setters {
+    ($Open:ident, $Options:ident) => {
+        impl<W, F: Mode> DownloadTo<$Open<'_, F>, W> {
+            /// The first byte of the file to give. Default: 0.
+            pub fn start(mut self, value: u64) -> Self {
+                self.open = self.open.start(value);
+                self
+            }
+
+            /// The byte of the file before which to end. Default: its length.
+            pub fn end(mut self, value: u64) -> Self {
+                self.open = self.open.end(value);
+                self
+            }
+
+            /// The time limit of the whole operation (`timeoutMS`), in place of the bucket's, the
+            /// database's or the client's; zero for none.
+            pub fn timeout(mut self, value: Duration) -> Self {
+                self.open = self.open.timeout(value);
+                self
+            }
+
+            /// Replaces all options at once.
+            pub fn with_options(mut self, options: impl Into<Option<$Options>>) -> Self {
+                self.open = self.open.with_options(options);
+                self
+            }
+        }
+
+        operation! {
+            @perform [W: Sink<F> + 'a, F: Mode] DownloadTo<$Open<'a, F>, W>, 'a, u64
+        }
+        operation! {
+            @await [W: Sink<Async> + 'a] DownloadTo<$Open<'a, Async>, W>, 'a, u64
+        }
+        operation! {
+            @run [W: Sink<Blocking> + 'a] DownloadTo<$Open<'a, Blocking>, W>, 'a, u64
+        }
+
+        impl<'a, W: Sink<F> + 'a, F: Mode> Execute<'a> for DownloadTo<$Open<'a, F>, W> {
+            type Output = u64;
+
+            fn operation_name(&self) -> OperationName<'a> {
+                self.on().operation_name("download_to")
+            }
+
+            async fn execute(mut self) -> Result<u64> {
+                copy(self.open.execute().await?, &mut self.sink).await
+            }
+        }
+    };
+}
+
+setters! { OpenDownloadStream, GridFsDownloadOptions }
+setters! { OpenDownloadStreamByName, GridFsDownloadByNameOptions }
+
+impl<W, F: Mode> DownloadTo<OpenDownloadStreamByName<'_, F>, W> {
+    /// Which of several files of the name: 0 for the one uploaded first, 1 for the second, and so
+    /// on; -1 for the one uploaded last, -2 for the one before it, and so on. Default: -1.
+    pub fn revision(mut self, value: i32) -> Self {
+        self.open = self.open.revision(value);
+        self
+    }
+}
+
+impl<'a, O: Parts<'a>, W: Send> Parts<'a> for DownloadTo<O, W> {
+    fn on(&self) -> On<'a> {
+        self.open.on()
+    }
+
+    fn options(&self) -> Option<&dyn Options> {
+        self.open.options()
+    }
+
+    fn take_session(&mut self) -> Option<&'a mut SessionState> {
+        None
+    }
+}
+
+/// Writes what `stream` gives to `sink`; gives the number of bytes.
+async fn copy<F: Mode>(
+    mut stream: GridFsDownloadStream<F>,
+    sink: &mut impl Sink<F>,
+) -> Result<u64> {
+    let of_sink = |cause| Error::io("the bytes of the download could not be written", cause);
+    loop {
+        let bytes = stream.filled().await?;
+        if bytes.is_empty() {
+            poll_fn(|cx| sink.poll_flush(cx)).await.map_err(of_sink)?;
+            return Ok(stream.tell());
+        }
+        match poll_fn(|cx| sink.poll_write(cx, bytes)).await.map_err(of_sink)? {
+            0 => return Err(of_sink(ErrorKind::WriteZero.into())),
+            written => stream.consume(written),
+        }
+    }
+}

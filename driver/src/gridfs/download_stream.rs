@@ -1,0 +1,334 @@
+//! The state machine of a download.
+//!
+//! The chunks come by a cursor that fetches a batch ahead. It is opened by the first read, so that a
+//! stream can be moved to another position before. Bytes are copied from the batch as it came into
+//! the caller's buffer. Each chunk is checked: whether it is the next one, and how many bytes it has
+//! (section "File Download").
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io::SeekFrom;
+use std::ops::Range;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bson::doc;
+
+use super::chunks::{BATCH_BYTES, Chunk};
+use super::file::Layout;
+use super::{Bucket, FilesCollectionDocument, rest};
+use crate::cursor::{Fetch, Pace, RawCursor};
+use crate::deadline::Deadline;
+use crate::error::{Error, GridFsErrorKind, Result};
+use crate::mode::{Async, Mode};
+use crate::ops::Operation;
+
+/// A file that is being downloaded. Made by
+/// [`GridFsBucket::open_download_stream`](super::GridFsBucket::open_download_stream) and
+/// [`open_download_stream_by_name`](super::GridFsBucket::open_download_stream_by_name).
+///
+/// On the async API it implements `AsyncRead`, `AsyncBufRead` and `AsyncSeek` of tokio, and with the
+/// feature `futures-io` those of futures; on the blocking API [`std::io::Read`],
+/// [`BufRead`](std::io::BufRead) and [`Seek`](std::io::Seek). Positions count from the beginning of
+/// the range that the stream was opened for.
+///
+/// An error of input and output has the [`Error`] of this crate inside, and `?` takes it out. One of
+/// the kind `GridFs` names the file and the chunk that is missing or not as it must be.
+///
+/// # Example
+/// ```no_run
+/// use std::io::Read;
+///
+/// # fn example(client: driver::sync::Client) -> driver::Result<()> {
+/// let bucket = client.database("zoo").gridfs_bucket(None);
+/// let mut text = String::new();
+/// bucket.open_download_stream_by_name("diary").run()?.read_to_string(&mut text)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Memory
+/// Chunks come in batches of about 4 MiB. A stream holds one that is being read and one that was
+/// fetched ahead, whatever the size of the file.
+///
+/// # Failures
+/// After an error the position is behind what was given, and the next read goes on from there.
+///
+/// # Cancel safety
+/// A dropped read has given nothing and loses nothing. A dropped stream ends its cursor on the
+/// server, in the background.
+pub struct GridFsDownloadStream<F: Mode = Async> {
+    bucket: Arc<Bucket<F>>,
+    file: FilesCollectionDocument,
+    layout: Layout,
+    /// The bytes of the file that it gives.
+    range: Range<u64>,
+    /// Where the next read begins, counted from the beginning of the file.
+    position: u64,
+    /// That of the whole stream.
+    deadline: Deadline,
+    chunks: Chunks,
+}
+
+/// Where the chunks come from.
+enum Chunks {
+    Unopened,
+    Opening { first: u32, cursor: Fetch<Result<RawCursor>> },
+    Open(Box<OpenChunks>),
+}
+
+struct OpenChunks {
+    cursor: RawCursor,
+    /// The chunk that the cursor is at.
+    current: Option<Chunk>,
+    /// The number of the chunk that comes next.
+    next: u32,
+}
+
+impl<F: Mode> GridFsDownloadStream<F> {
+    /// # Errors
+    /// `CorruptFile`; `InvalidArgument` for a range that is not one of the file.
+    pub(super) fn open(
+        bucket: Arc<Bucket<F>>,
+        file: FilesCollectionDocument,
+        start: Option<u64>,
+        end: Option<u64>,
+        deadline: Deadline,
+    ) -> Result<Self> {
+        let layout = Layout::of(&file)?;
+        let range = start.unwrap_or(0)..end.unwrap_or(layout.length);
+        if range.start > range.end || range.end > layout.length {
+            return Err(Error::invalid_argument(format!(
+                "the range from {} to {} is none of the {} bytes of the file; start and end must \
+                 not be beyond its length, nor start beyond end",
+                range.start, range.end, layout.length
+            )));
+        }
+        let position = range.start;
+        let chunks = Chunks::Unopened;
+        Ok(GridFsDownloadStream { bucket, file, layout, range, position, deadline, chunks })
+    }
+
+    /// The document of the file.
+    pub fn file(&self) -> &FilesCollectionDocument {
+        &self.file
+    }
+
+    /// Waits until there are bytes at the position. Those are [`available`](Self::available) then;
+    /// none at the end.
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let filled = ready!(self.poll_advance(cx));
+        if filled.is_err() {
+            // The next read opens another cursor.
+            self.chunks = Chunks::Unopened;
+        }
+        Poll::Ready(filled.map_err(|error| {
+            let (db, bucket) = (self.bucket.on().db, &self.bucket.name);
+            error.during(&format_args!("download from {db}.{bucket}"))
+        }))
+    }
+
+    fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            if self.position >= self.range.end {
+                return self.poll_end(cx);
+            }
+            let (wanted, _) = self.layout.locate(self.position);
+            match &mut self.chunks {
+                Chunks::Unopened => {
+                    let cursor = self.start_find(wanted);
+                    self.chunks = Chunks::Opening { first: wanted, cursor };
+                }
+                Chunks::Opening { first, cursor } => {
+                    let next = *first;
+                    let cursor = ready!(cursor.poll(cx)).and_then(|cursor| cursor)?;
+                    let open = OpenChunks { cursor, current: None, next };
+                    self.chunks = Chunks::Open(Box::new(open));
+                }
+                Chunks::Open(open) => {
+                    if open.current.as_ref().is_some_and(|chunk| chunk.n == wanted) {
+                        return Poll::Ready(Ok(()));
+                    }
+                    // Chunks that lie between are skipped where they come with the next batch.
+                    let near =
+                        open.next..open.next.saturating_add(self.layout.chunks_in(BATCH_BYTES));
+                    if !near.contains(&wanted) {
+                        self.chunks = Chunks::Unopened;
+                        continue;
+                    }
+                    if !ready!(open.poll_next(cx, &self.file, self.layout))? {
+                        let (file_id, n) = (self.file.id.clone(), open.next);
+                        let kind = GridFsErrorKind::MissingChunk { file_id, n };
+                        return Poll::Ready(Err(Error::gridfs(kind)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// At the end of the range. Where that is the end of the file, no chunk must follow.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if let Chunks::Open(open) = &mut self.chunks
+            && open.next == self.layout.count
+            && self.range.end == self.layout.length
+        {
+            open.current = None;
+            // One that follows is an error already.
+            ready!(open.poll_next(cx, &self.file, self.layout))?;
+        }
+        self.chunks = Chunks::Unopened;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Asks for the chunks from number `first` on.
+    fn start_find(&self, first: u32) -> Fetch<Result<RawCursor>> {
+        let (bucket, file_id) = (Arc::clone(&self.bucket), self.file.id.clone());
+        let (layout, deadline) = (self.layout, self.deadline);
+        let (last, _) = layout.locate(self.range.end - 1);
+        let mut filter = doc! { "files_id": file_id };
+        let mut numbers = doc! {};
+        if first > 0 {
+            numbers.insert("$gte", i64::from(first));
+        }
+        // Up to the end of the file, those that should not be there are to be noticed.
+        if last + 1 < layout.count {
+            numbers.insert("$lte", i64::from(last));
+        }
+        if !numbers.is_empty() {
+            filter.insert("n", numbers);
+        }
+        let batch_size = layout.batch_size(last - first + 1, BATCH_BYTES);
+        let runtime = &self.bucket.on().core.runtime;
+        Fetch::start(runtime, Pace::Within(Duration::ZERO), deadline, |_| async move {
+            let chunks = bucket
+                .chunks
+                .find(filter)
+                .sort(doc! { "n": 1 })
+                .batch_size(batch_size)
+                .prefetch(true)
+                .optional(rest(deadline)?, |find, rest| find.timeout(rest));
+            chunks.perform().await.map(crate::cursor::Cursor::into_raw)
+        })
+    }
+
+    /// The bytes at the position that have come.
+    pub(super) fn available(&self) -> &[u8] {
+        let Chunks::Open(open) = &self.chunks else { return &[] };
+        let OpenChunks { cursor, current: Some(chunk), .. } = &**open else { return &[] };
+        if self.position >= self.range.end {
+            return &[];
+        }
+        let (_, offset) = self.layout.locate(self.position);
+        let bytes = cursor.batch().current().get(chunk.data.clone()).unwrap_or_default();
+        let bytes = bytes.get(offset..).unwrap_or_default();
+        let left = usize::try_from(self.range.end - self.position).unwrap_or(usize::MAX);
+        &bytes[..bytes.len().min(left)]
+    }
+
+    /// So many of the available bytes were taken.
+    pub(super) fn consume(&mut self, bytes: usize) {
+        self.position += bytes as u64;
+    }
+
+    /// Copies bytes into `buffer`; none at the end.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize>> {
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        ready!(self.poll_fill(cx))?;
+        let available = self.available();
+        let copied = available.len().min(buffer.len());
+        buffer[..copied].copy_from_slice(&available[..copied]);
+        self.consume(copied);
+        Poll::Ready(Ok(copied))
+    }
+
+    /// The position within the range.
+    pub(super) fn tell(&self) -> u64 {
+        self.position - self.range.start
+    }
+
+    /// Moves the position. Nothing is asked of a server.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a position before the beginning.
+    pub(super) fn move_to(&mut self, to: SeekFrom) -> Result<u64> {
+        let position = match to {
+            SeekFrom::Start(offset) => self.range.start.checked_add(offset),
+            SeekFrom::End(offset) => self.range.end.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        match position.filter(|position| *position >= self.range.start) {
+            Some(position) => {
+                self.position = position;
+                Ok(self.tell())
+            }
+            None => Err(Error::invalid_argument(
+                "a position before the beginning of the file or beyond 2^64 bytes",
+            )),
+        }
+    }
+
+    pub(super) async fn filled(&mut self) -> Result<&[u8]> {
+        poll_fn(|cx| self.poll_fill(cx)).await?;
+        Ok(self.available())
+    }
+}
+
+impl OpenChunks {
+    /// Moves on to the next chunk. False when none follows.
+    ///
+    /// # Errors
+    /// Those of the cursor, and what is wrong with the chunk.
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        file: &FilesCollectionDocument,
+        layout: Layout,
+    ) -> Poll<Result<bool>> {
+        self.current = None;
+        while !self.cursor.advance_within_batch()? {
+            if !ready!(self.cursor.poll_fetch(None, cx))? {
+                return Poll::Ready(Ok(false));
+            }
+        }
+        let (file_id, expected) = (|| file.id.clone(), self.next);
+        let chunk = Chunk::read(self.cursor.batch().current()).map_err(|message| {
+            let message = message.to_owned();
+            let kind = GridFsErrorKind::CorruptChunk { file_id: file_id(), n: expected, message };
+            Error::gridfs(kind)
+        })?;
+        let n = chunk.n;
+        let kind = if n < expected || n >= layout.count {
+            GridFsErrorKind::ExtraChunk { file_id: file_id(), n }
+        } else if n > expected {
+            GridFsErrorKind::MissingChunk { file_id: file_id(), n: expected }
+        } else if chunk.data.len() != layout.size_of(n) as usize {
+            GridFsErrorKind::WrongSizeChunk {
+                file_id: file_id(),
+                n,
+                actual_size: chunk.data.len(),
+                expected_size: layout.size_of(n),
+            }
+        } else {
+            self.next = n + 1;
+            self.current = Some(chunk);
+            return Poll::Ready(Ok(true));
+        };
+        Poll::Ready(Err(Error::gridfs(kind)))
+    }
+}
+
+impl<F: Mode> fmt::Debug for GridFsDownloadStream<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GridFsDownloadStream")
+            .field("file", &self.file)
+            .field("position", &self.tell())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,65 @@
+//! The end of a whole bucket.
+
+use super::operation::bucket_operation;
+use super::{GridFsBucket, rest};
+use crate::error::Result;
+use crate::mode::{Async, Mode};
+use crate::ops::Operation;
+use crate::ops::command::{Execute, Parts};
+use crate::ops::macros::{operation, options};
+use crate::ops::operation_name::OperationName;
+
+impl<F: Mode> GridFsBucket<F> {
+    /// Drops the bucket: its files, then their chunks, and the indexes of both. Nothing happens when
+    /// there are none. For another upload after it, make another handle of the bucket: this one does
+    /// not create the indexes again.
+    ///
+    /// # Errors
+    /// Those of [`Collection::drop`](crate::collection::Collection::drop).
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, the files may be gone, and the chunks left.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # async fn example(bucket: driver::gridfs::GridFsBucket) -> driver::Result<()> {
+    /// bucket.drop().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn drop(&self) -> Drop<'_, F> {
+        Drop { bucket: self, options: None }
+    }
+}
+
+/// Drops a bucket. Made by [`GridFsBucket::drop`].
+#[must_use = "an operation does nothing until it is awaited or run"]
+#[derive(Debug)]
+pub struct Drop<'a, F: Mode = Async> {
+    bucket: &'a GridFsBucket<F>,
+    options: Option<Box<GridFsDropOptions>>,
+}
+
+options! {
+    /// The options of [`GridFsBucket::drop`].
+    GridFsDropOptions, GridFsDropOptionsBuilder for ['a, F: Mode] Drop<'a, F> {}
+}
+
+bucket_operation! { [] Drop<'a; F> -> () }
+
+impl<'a, F: Mode> Execute<'a> for Drop<'a, F> {
+    type Output = ();
+
+    fn operation_name(&self) -> OperationName<'a> {
+        self.on().operation_name("drop")
+    }
+
+    async fn execute(self) -> Result<()> {
+        let deadline = self.on().deadline(self.options(), None)?;
+        let bucket = &*self.bucket.inner;
+        let files = bucket.files.drop();
+        files.optional(rest(deadline)?, |drop, rest| drop.timeout(rest)).perform().await?;
+        let chunks = bucket.chunks.drop();
+        chunks.optional(rest(deadline)?, |drop, rest| drop.timeout(rest)).perform().await
+    }
+}

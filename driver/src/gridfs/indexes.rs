@@ -1,0 +1,118 @@
+//! The indexes of a bucket (specification "GridFS", section "Indexes").
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bson::{Bson, Document, doc};
+use toro::Lock;
+
+use super::{Bucket, rest};
+use crate::collection::Collection;
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::mode::Mode;
+use crate::ops::Operation;
+use crate::options::{IndexModel, IndexOptions, ReadPreference, SelectionCriteria};
+
+/// Whether the indexes of a bucket are known to be there.
+#[derive(Default)]
+pub(super) struct Indexes {
+    known: AtomicBool,
+    /// Held by the upload that sees to them. The others wait for it.
+    turn: Lock<()>,
+}
+
+/// Sees to the indexes of `bucket` before its first write: where it has no files yet, those that
+/// are missing are created.
+///
+/// # Errors
+/// Those of the commands. The next upload tries again.
+///
+/// Cancel safety: the next upload tries again.
+pub(super) async fn ensure<F: Mode>(bucket: &Bucket<F>, deadline: Deadline) -> Result<()> {
+    let indexes = &bucket.indexes;
+    if indexes.known.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let runtime = &bucket.on().core.runtime;
+    let turn = runtime.timeout(deadline, indexes.turn.acquire()).await;
+    let _turn = turn.map_err(|_| {
+        Error::timeout("another upload of the bucket was creating its indexes at the deadline")
+    })?;
+    if indexes.known.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let any = bucket.files.clone_with_type::<Document>();
+    let any = any
+        .find_one(doc! {})
+        .projection(doc! { "_id": 1 })
+        .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
+        .optional(rest(deadline)?, |find, rest| find.timeout(rest))
+        .perform()
+        .await?;
+    if any.is_none() {
+        let by_name = doc! { "filename": 1, "uploadDate": 1 };
+        create(&bucket.files, by_name, None, deadline).await?;
+        let unique = IndexOptions::builder().unique(true).build();
+        create(&bucket.chunks, doc! { "files_id": 1, "n": 1 }, Some(unique), deadline).await?;
+    }
+    indexes.known.store(true, Ordering::Release);
+    Ok(())
+}
+
+/// Creates the index with these `keys`, unless there is one.
+async fn create<T: Send + Sync, F: Mode>(
+    collection: &Collection<T, F>,
+    keys: Document,
+    options: Option<IndexOptions>,
+    deadline: Deadline,
+) -> Result<()> {
+    let indexes = collection
+        .list_indexes()
+        .optional(rest(deadline)?, |list, rest| list.timeout(rest))
+        .perform()
+        .await?;
+    let indexes: Vec<IndexModel> = indexes.into_raw().collect(None).await?;
+    if indexes.iter().any(|index| are_equal(&index.keys, &keys)) {
+        return Ok(());
+    }
+    let index = IndexModel::builder().keys(keys).options(options).build();
+    collection
+        .create_index(index)
+        .optional(rest(deadline)?, |create, rest| create.timeout(rest))
+        .perform()
+        .await?;
+    Ok(())
+}
+
+/// Whether both have the same fields with the same numbers, of whatever type.
+fn are_equal(keys: &Document, wanted: &Document) -> bool {
+    let number = |value: &Bson| match value {
+        Bson::Int32(n) => Some(f64::from(*n)),
+        Bson::Int64(n) => Some(*n as f64),
+        Bson::Double(n) => Some(*n),
+        _ => None,
+    };
+    keys.len() == wanted.len()
+        && keys.iter().zip(wanted).all(|((key, value), (wanted_key, wanted))| {
+            key == wanted_key && number(value).is_some() && number(value) == number(wanted)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_compared_by_value_and_order() {
+        let wanted = doc! { "filename": 1, "uploadDate": 1 };
+        assert!(are_equal(&doc! { "filename": 1.0, "uploadDate": 1_i64 }, &wanted));
+        for other in [
+            doc! { "uploadDate": 1, "filename": 1 },
+            doc! { "filename": 1, "uploadDate": -1 },
+            doc! { "filename": 1 },
+            doc! { "filename": "text", "uploadDate": 1 },
+        ] {
+            assert!(!are_equal(&other, &wanted), "{other}");
+        }
+    }
+}

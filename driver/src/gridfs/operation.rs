@@ -1,0 +1,70 @@
+//! How the operations of a bucket end on either API. They take no session.
+
+/// Ends an operation with the fields `bucket` and `options`, as [`operation!`] does for others. It
+/// reads `[generics] Operation<'a, Args; F> -> Output`; an output of the same API is
+/// `stream Output`.
+///
+/// [`operation!`]: crate::ops::macros::operation
+macro_rules! bucket_operation {
+    ([$($generic:tt)*] $Operation:ident<$life:lifetime; F> -> stream $Output:ident) => {
+        bucket_operation! { @parts [$($generic)*] $Operation<$life; F> }
+        operation! {
+            @perform [$($generic)* F: crate::mode::Mode] $Operation<$life, F>, $life, $Output<F>
+        }
+        operation! {
+            @await [$($generic)*] $Operation<$life, crate::mode::Async>, $life,
+            $Output<crate::mode::Async>
+        }
+        operation! {
+            @run [$($generic)*] $Operation<$life, crate::mode::Blocking>, $life,
+            $Output<crate::mode::Blocking>
+        }
+    };
+    ([$($generic:tt)*] $Operation:ident<$life:lifetime; F> -> cursor $Item:ty) => {
+        bucket_operation! { @parts [$($generic)*] $Operation<$life; F> }
+        operation! {
+            @perform [$($generic)* F: crate::mode::Mode] $Operation<$life, F>, $life,
+            crate::cursor::Cursor<$Item, F>
+        }
+        operation! {
+            @await [$($generic)*] $Operation<$life, crate::mode::Async>, $life,
+            crate::cursor::Cursor<$Item, crate::mode::Async>
+        }
+        operation! {
+            @run [$($generic)*] $Operation<$life, crate::mode::Blocking>, $life,
+            crate::cursor::Cursor<$Item, crate::mode::Blocking>
+        }
+    };
+    ([$($generic:tt)*] $Operation:ident<$life:lifetime; F> -> $Output:ty) => {
+        bucket_operation! { @parts [$($generic)*] $Operation<$life; F> }
+        operation! {
+            @perform [$($generic)* F: crate::mode::Mode] $Operation<$life, F>, $life, $Output
+        }
+        operation! {
+            @await [$($generic)*] $Operation<$life, crate::mode::Async>, $life, $Output
+        }
+        operation! {
+            @run [$($generic)*] $Operation<$life, crate::mode::Blocking>, $life, $Output
+        }
+    };
+    (@parts [$($generic:tt)*] $Operation:ident<$life:lifetime; F>) => {
+        impl<$life, $($generic)* F: crate::mode::Mode> crate::ops::command::Parts<$life>
+            for $Operation<$life, F>
+        {
+            fn on(&self) -> crate::ops::command::On<$life> {
+                self.bucket.on()
+            }
+
+            fn options(&self) -> Option<&dyn crate::ops::command::Options> {
+                self.options
+                    .as_deref()
+                    .map(|options| options as &dyn crate::ops::command::Options)
+            }
+
+            fn take_session(&mut self) -> Option<&$life mut crate::exec::SessionState> {
+                None
+            }
+        }
+    };
+}
+pub(super) use bucket_operation;

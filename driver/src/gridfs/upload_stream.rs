@@ -1,0 +1,543 @@
+//! The state machine of an upload.
+//!
+//! Bytes gather in a buffer of a few chunks. A full buffer is sent as one `insert`. In the async API
+//! a task does that, while the next buffer fills; in the blocking one, the write that finds the
+//! buffer full. Closing sends what is left, and then the document of the file.
+//!
+//! The stream knows the `_id` of each chunk that it has sent. So an abort, and the drop of a stream
+//! that was not closed, remove its own chunks and no others: not those of a file that had the id
+//! before. After a failure nothing is removed unless the caller aborts (section "Operation
+//! Failure").
+
+use std::fmt;
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bson::{Bson, DateTime, Document};
+use threadwatch::ForkGeneration;
+
+use super::chunks::{self, Batch};
+use super::io::Source;
+use super::{Bucket, FilesCollectionDocument, indexes, rest};
+use crate::cursor::{Fetch, Pace};
+use crate::deadline::Deadline;
+use crate::error::{Error, GridFsErrorKind, Result};
+use crate::exec;
+use crate::mode::{Async, Blocking, Mode};
+use crate::object_id::ObjectIds;
+use crate::ops::Operation;
+use crate::rt::block_on;
+
+/// How many bytes are read from a source at once.
+const READ_BYTES: usize = 256 * 1024;
+
+/// A file that is being uploaded. Made by
+/// [`GridFsBucket::open_upload_stream`](super::GridFsBucket::open_upload_stream).
+///
+/// On the async API it implements the `AsyncWrite` of tokio, and with the feature `futures-io` that
+/// of futures; on the blocking API [`std::io::Write`]. The file exists once [`close`](Self::close)
+/// has succeeded; `shutdown` of tokio and `close` of futures do the same. `flush` has nothing to do:
+/// all chunks of a file but the last have the same size.
+///
+/// An error of input and output has the [`Error`] of this crate inside, and `?` takes it out.
+///
+/// # Example
+/// ```no_run
+/// use std::io::Write;
+///
+/// # fn example(client: driver::sync::Client) -> driver::Result<()> {
+/// let bucket = client.database("zoo").gridfs_bucket(None);
+/// let mut stream = bucket.open_upload_stream("diary").run()?;
+/// for day in 1..=31 {
+///     writeln!(stream, "{day}: slept, ate, slept")?;
+/// }
+/// stream.close()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Memory
+/// Chunks are sent in batches of about 4 MiB. A stream holds up to two of them, and the connection
+/// that sends one a third, whatever the size of the file.
+///
+/// # Failures
+/// After an error the stream has ended, and what it has sent stays, as the specification has it:
+/// whatever broke the upload would delay its removal too. [`abort`](Self::abort) removes it.
+///
+/// # Cancel safety
+/// A dropped write has either taken the bytes or not begun to. A dropped stream that was not closed
+/// leaves no file; its chunks are removed in the background. Where `close` had come to writing the
+/// document of the file, that is done first, and the file may be there, whole.
+pub struct GridFsUploadStream<F: Mode = Async> {
+    bucket: Arc<Bucket<F>>,
+    id: Bson,
+    filename: String,
+    metadata: Option<Document>,
+    chunk_size: u32,
+    /// That of the whole stream.
+    deadline: Deadline,
+    /// What has not been sent.
+    buffer: Vec<u8>,
+    /// How much the buffer takes.
+    capacity: usize,
+    /// The buffer that was sent last, to be filled next.
+    spare: Vec<u8>,
+    /// How many chunks were sent.
+    sent_chunks: u32,
+    /// How many bytes were sent.
+    sent_bytes: u64,
+    /// The `_id`s of the chunks that were sent.
+    written: Vec<ObjectIds>,
+    state: State,
+    /// Whether `close` has begun: no more bytes are taken.
+    closing: bool,
+    /// The process that opened it.
+    born: ForkGeneration,
+    kind: PhantomData<fn() -> F>,
+}
+
+enum State {
+    /// Nothing is on its way.
+    Open,
+    /// A batch is being sent. Its buffer comes back.
+    Inserting(Fetch<(Vec<u8>, Result<()>)>),
+    /// The document of the file is being sent.
+    Finishing(Fetch<Result<()>>),
+    /// The chunks are being removed.
+    Removing(Fetch<Result<()>>),
+    /// A step failed. The chunks are there, and no document of the file.
+    Failed,
+    /// The file is there, or perhaps, or all was removed.
+    Ended,
+}
+
+impl<F: Mode> GridFsUploadStream<F> {
+    /// # Errors
+    /// `InvalidArgument` for a chunk size that no file can have.
+    pub(super) fn open(
+        bucket: Arc<Bucket<F>>,
+        id: Bson,
+        filename: String,
+        chunk_size: u32,
+        metadata: Option<Document>,
+        deadline: Deadline,
+    ) -> Result<Self> {
+        if chunk_size == 0 || i32::try_from(chunk_size).is_err() {
+            return Err(Error::invalid_argument(format!(
+                "chunk_size_bytes is {chunk_size}; choose 1 at least, and less than the server's \
+                 maxBsonObjectSize (16 MiB)"
+            )));
+        }
+        Ok(GridFsUploadStream {
+            bucket,
+            id,
+            filename,
+            metadata,
+            chunk_size,
+            deadline,
+            buffer: Vec::new(),
+            capacity: chunks::batch_bytes(chunk_size),
+            spare: Vec::new(),
+            sent_chunks: 0,
+            sent_bytes: 0,
+            written: Vec::new(),
+            state: State::Open,
+            closing: false,
+            born: ForkGeneration::current(),
+            kind: PhantomData,
+        })
+    }
+
+    /// The `_id` of the file, given by the caller or generated by the driver.
+    pub fn id(&self) -> &Bson {
+        &self.id
+    }
+
+    /// Whether a step has failed on the servers.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.state, State::Failed)
+    }
+
+    /// Whether the calling thread does the work, rather than a task.
+    fn is_in_place(&self) -> bool {
+        self.bucket.on().core.runtime.is_blocking()
+    }
+
+    /// Starts `work` on the servers.
+    fn start<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Fetch<T> {
+        let pace = match self.is_in_place() {
+            true => Pace::Within(Duration::ZERO),
+            false => Pace::Ahead,
+        };
+        Fetch::start(&self.bucket.on().core.runtime, pace, self.deadline, |_| work)
+    }
+
+    /// Adds the bytes of `bytes` that have room, at least one.
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+        let room = ready!(self.poll_room(cx))?;
+        let taken = room.min(bytes.len());
+        self.buffer.extend_from_slice(&bytes[..taken]);
+        self.filled()?;
+        Poll::Ready(Ok(taken))
+    }
+
+    /// Makes room in the buffer; tells how much there is.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize>> {
+        if self.closing {
+            return Poll::Ready(Err(self.closed()));
+        }
+        if self.buffer.len() >= self.capacity || self.is_in_place() {
+            ready!(self.poll_insert(cx))?;
+        }
+        if self.buffer.len() >= self.capacity {
+            self.start_insert()?;
+            if self.is_in_place() {
+                ready!(self.poll_insert(cx))?;
+            }
+        }
+        match self.state {
+            State::Open | State::Inserting(_) => Poll::Ready(Ok(self.capacity - self.buffer.len())),
+            _ => Poll::Ready(Err(self.closed())),
+        }
+    }
+
+    /// Bytes were added. A full buffer is sent at once where a task can do it.
+    fn filled(&mut self) -> Result<()> {
+        let is_full = self.buffer.len() >= self.capacity;
+        if is_full && matches!(self.state, State::Open) && !self.is_in_place() {
+            self.start_insert()?;
+        }
+        Ok(())
+    }
+
+    /// Sends the buffer, of which the last chunk is the last of the file unless it is full.
+    fn start_insert(&mut self) -> Result<()> {
+        let first = self.sent_chunks;
+        let count = self.buffer.len().div_ceil(self.chunk_size as usize) as u32;
+        let end = first.checked_add(count).filter(|end| i32::try_from(*end).is_ok());
+        let Some(end) = end else {
+            let error = Error::invalid_argument(format!(
+                "the file has more than {} chunks of {} bytes; choose a larger chunk_size_bytes",
+                i32::MAX,
+                self.chunk_size
+            ));
+            return Err(self.fail(error));
+        };
+        let bytes = std::mem::replace(&mut self.buffer, std::mem::take(&mut self.spare));
+        (self.sent_chunks, self.sent_bytes) = (end, self.sent_bytes + bytes.len() as u64);
+        let ids = ObjectIds::new(count);
+        self.written.push(ids);
+        let (bucket, files_id) = (Arc::clone(&self.bucket), self.id.clone());
+        let (chunk_size, deadline) = (self.chunk_size, self.deadline);
+        let inserting = self.start(async move {
+            let mut bytes = bytes;
+            let batch = Batch { files_id: &files_id, first, ids, chunk_size, bytes: &bytes };
+            let inserted = match indexes::ensure(&bucket, deadline).await {
+                Ok(()) => chunks::insert(&bucket, batch, deadline).await,
+                Err(error) => Err(error),
+            };
+            bytes.clear();
+            (bytes, inserted)
+        });
+        self.state = State::Inserting(inserting);
+        Ok(())
+    }
+
+    /// Waits until nothing is being inserted.
+    fn poll_insert(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let State::Inserting(inserting) = &mut self.state else { return Poll::Ready(Ok(())) };
+        match ready!(inserting.poll(cx)) {
+            Ok((buffer, Ok(()))) => {
+                self.spare = buffer;
+                self.state = State::Open;
+                Poll::Ready(Ok(()))
+            }
+            Ok((_, Err(error))) | Err(error) => Poll::Ready(Err(self.fail(error))),
+        }
+    }
+
+    /// Sends what is left, and the document of the file.
+    pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            match &mut self.state {
+                State::Inserting(_) => {
+                    self.closing = true;
+                    ready!(self.poll_insert(cx))?;
+                }
+                State::Open if !self.buffer.is_empty() => {
+                    self.closing = true;
+                    self.start_insert()?;
+                }
+                State::Open => {
+                    self.closing = true;
+                    let finish = self.finish();
+                    self.state = State::Finishing(self.start(finish));
+                }
+                State::Finishing(finishing) => {
+                    let finished = ready!(finishing.poll(cx)).and_then(|finished| finished);
+                    self.state = State::Ended;
+                    return Poll::Ready(finished.map_err(|error| {
+                        let refused = chunks::was_refused(&error);
+                        let error = self.fail(error);
+                        // Otherwise the file may be there.
+                        if !refused {
+                            self.state = State::Ended;
+                        }
+                        error
+                    }));
+                }
+                State::Removing(_) | State::Failed | State::Ended => {
+                    return Poll::Ready(Err(self.closed()));
+                }
+            }
+        }
+    }
+
+    /// Inserts the document of the file.
+    fn finish(&mut self) -> impl Future<Output = Result<()>> + Send + use<F> {
+        let (bucket, deadline) = (Arc::clone(&self.bucket), self.deadline);
+        let mut file = FilesCollectionDocument {
+            id: self.id.clone(),
+            length: self.sent_bytes,
+            chunk_size_bytes: self.chunk_size,
+            upload_date: DateTime::from_millis(0),
+            filename: Some(self.filename.clone()),
+            metadata: self.metadata.take(),
+        };
+        async move {
+            // A file without chunks may be the first.
+            indexes::ensure(&bucket, deadline).await?;
+            file.upload_date = DateTime::now();
+            let insert = bucket.files.insert_one(&file);
+            let insert = insert.optional(rest(deadline)?, |insert, rest| insert.timeout(rest));
+            insert.perform().await.map(drop)
+        }
+    }
+
+    /// Removes what was sent.
+    fn poll_abort(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            match &mut self.state {
+                State::Inserting(_) => {
+                    self.closing = true;
+                    // Sent is sent: its failure does not matter any more.
+                    let _ = ready!(self.poll_insert(cx));
+                }
+                State::Open | State::Failed if self.written.is_empty() => {
+                    self.closing = true;
+                    self.forget();
+                    return Poll::Ready(Ok(()));
+                }
+                State::Open | State::Failed => {
+                    self.closing = true;
+                    let (bucket, id) = (Arc::clone(&self.bucket), self.id.clone());
+                    let (written, deadline) = (self.written.clone(), self.deadline);
+                    self.state = State::Removing(self.start(async move {
+                        let core = bucket.on().core;
+                        chunks::remove(core, &bucket, &id, &written, deadline).await
+                    }));
+                }
+                State::Removing(removing) => {
+                    let removed = ready!(removing.poll(cx)).and_then(|removed| removed);
+                    let Err(delete_error) = removed else {
+                        self.forget();
+                        return Poll::Ready(Ok(()));
+                    };
+                    // The drop of the stream tries again, as does another abort.
+                    self.state = State::Open;
+                    let kind = GridFsErrorKind::AbortError { original_error: None, delete_error };
+                    return Poll::Ready(Err(self.during(Error::gridfs(kind))));
+                }
+                State::Finishing(_) | State::Ended => return Poll::Ready(Err(self.closed())),
+            }
+        }
+    }
+
+    /// Nothing of it is left to be removed.
+    fn forget(&mut self) {
+        self.state = State::Ended;
+        self.written = Vec::new();
+        (self.buffer, self.spare) = (Vec::new(), Vec::new());
+    }
+
+    /// A step has failed.
+    #[cold]
+    fn fail(&mut self, error: Error) -> Error {
+        self.state = State::Failed;
+        self.closing = true;
+        (self.buffer, self.spare) = (Vec::new(), Vec::new());
+        self.during(error)
+    }
+
+    #[cold]
+    fn closed(&self) -> Error {
+        self.during(Error::gridfs(GridFsErrorKind::UploadStreamClosed))
+    }
+
+    #[cold]
+    fn during(&self, error: Error) -> Error {
+        let (db, bucket) = (self.bucket.on().db, &self.bucket.name);
+        error.during(&format_args!("upload of {:?} to {db}.{bucket}", self.filename))
+    }
+
+    pub(super) async fn closed_by(mut self) -> Result<Bson> {
+        poll_fn(|cx| self.poll_close(cx)).await?;
+        Ok(std::mem::replace(&mut self.id, Bson::Null))
+    }
+
+    pub(super) async fn aborted(&mut self) -> Result<()> {
+        poll_fn(|cx| self.poll_abort(cx)).await
+    }
+
+    /// Reads some of `source` into the buffer. False at its end.
+    ///
+    /// Cancel safety: none. The stream must be dropped as well.
+    pub(super) async fn fill(&mut self, source: &mut impl Source<F>) -> Result<bool> {
+        let room = poll_fn(|cx| self.poll_room(cx)).await?;
+        let (start, buffer) = (self.buffer.len(), &mut self.buffer);
+        buffer.resize(start + room.min(READ_BYTES), 0);
+        let read = poll_fn(|cx| source.poll_read(cx, &mut buffer[start..])).await;
+        buffer.truncate(start + *read.as_ref().unwrap_or(&0));
+        let read = read.map_err(|cause| {
+            self.during(Error::io("the source of the upload could not be read", cause))
+        })?;
+        self.filled()?;
+        Ok(read != 0)
+    }
+}
+
+impl GridFsUploadStream<Async> {
+    /// Completes the file: sends what is left, and then the document of the file. From then on the
+    /// file can be found.
+    ///
+    /// # Errors
+    /// - `GridFs` of the kind [`UploadStreamClosed`](GridFsErrorKind::UploadStreamClosed) when the
+    ///   upload has ended already.
+    /// - `Write` with [`is_duplicate_key`](Error::is_duplicate_key) when the id of the file is in
+    ///   use: nothing of the other file has changed.
+    /// - Those of every operation.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it goes on when it is called again.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # async fn example(bucket: driver::gridfs::GridFsBucket) -> driver::Result<()> {
+    /// let mut stream = bucket.open_upload_stream("empty").await?;
+    /// stream.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn close(&mut self) -> Result<()> {
+        poll_fn(|cx| self.poll_close(cx)).await
+    }
+
+    /// Ends the upload and removes the chunks that it has sent. There will be no file.
+    ///
+    /// # Errors
+    /// `GridFs` of the kind [`AbortError`](GridFsErrorKind::AbortError) when the chunks could not be
+    /// removed: call it again, or drop the stream, which tries again in the background. Of the kind
+    /// [`UploadStreamClosed`](GridFsErrorKind::UploadStreamClosed) when the upload was closed or
+    /// aborted already.
+    ///
+    /// # Cancel safety
+    /// Dropped while it runs, it goes on when it is called again, or the stream is dropped.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # async fn example(bucket: driver::gridfs::GridFsBucket) -> driver::Result<()> {
+    /// let mut stream = bucket.open_upload_stream("mistake").await?;
+    /// stream.abort().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn abort(&mut self) -> Result<()> {
+        self.aborted().await
+    }
+}
+
+impl GridFsUploadStream<Blocking> {
+    /// Completes the file: sends what is left, and then the document of the file. From then on the
+    /// file can be found.
+    ///
+    /// # Errors
+    /// - `GridFs` of the kind [`UploadStreamClosed`](GridFsErrorKind::UploadStreamClosed) when the
+    ///   upload has ended already.
+    /// - `Write` with [`is_duplicate_key`](Error::is_duplicate_key) when the id of the file is in
+    ///   use: nothing of the other file has changed.
+    /// - Those of every operation.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # fn example(bucket: driver::sync::gridfs::GridFsBucket) -> driver::Result<()> {
+    /// let mut stream = bucket.open_upload_stream("empty").run()?;
+    /// stream.close()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn close(&mut self) -> Result<()> {
+        block_on(poll_fn(|cx| self.poll_close(cx)))
+    }
+
+    /// Ends the upload and removes the chunks that it has sent. There will be no file.
+    ///
+    /// # Errors
+    /// `GridFs` of the kind [`AbortError`](GridFsErrorKind::AbortError) when the chunks could not be
+    /// removed: call it again, or drop the stream, which tries again in the background. Of the kind
+    /// [`UploadStreamClosed`](GridFsErrorKind::UploadStreamClosed) when the upload was closed or
+    /// aborted already.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # fn example(bucket: driver::sync::gridfs::GridFsBucket) -> driver::Result<()> {
+    /// let mut stream = bucket.open_upload_stream("mistake").run()?;
+    /// stream.abort()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn abort(&mut self) -> Result<()> {
+        block_on(self.aborted())
+    }
+}
+
+impl<F: Mode> Drop for GridFsUploadStream<F> {
+    fn drop(&mut self) {
+        // In a child of the process that opened it, it is the parent's.
+        if !self.born.is_current() {
+            return;
+        }
+        let core = self.bucket.on().core;
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Failed | State::Ended => {}
+            // The file becomes whole, or its insertion fails.
+            State::Finishing(mut finishing) => exec::clean_up(core, async move {
+                let _ = poll_fn(|cx| finishing.poll(cx)).await;
+            }),
+            _ if self.written.is_empty() => {}
+            unfinished => {
+                let (core, bucket) = (core.outside_of_requests(), Arc::clone(&self.bucket));
+                let id = std::mem::replace(&mut self.id, Bson::Null);
+                let written = std::mem::take(&mut self.written);
+                exec::clean_up(self.bucket.on().core, async move {
+                    // What is on its way would arrive after the removal.
+                    if let State::Inserting(mut inserting) = unfinished {
+                        let _ = poll_fn(|cx| inserting.poll(cx)).await;
+                    }
+                    chunks::remove_quietly(&core, &bucket, &id, &written).await;
+                });
+            }
+        }
+    }
+}
+
+impl<F: Mode> fmt::Debug for GridFsUploadStream<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GridFsUploadStream")
+            .field("id", &self.id)
+            .field("filename", &self.filename)
+            .finish_non_exhaustive()
+    }
+}
