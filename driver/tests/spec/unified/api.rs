@@ -3,7 +3,10 @@
 use std::future::{Future, IntoFuture};
 use std::sync::OnceLock;
 
-use bson::Document;
+use bson::{Bson, Document};
+use driver::action::gridfs::{
+    DownloadTo, OpenDownloadStream, OpenDownloadStreamByName, UploadFrom,
+};
 use driver::change_stream::{ChangeStream, SessionChangeStream};
 use driver::client::Client;
 use driver::cursor::{Cursor, SessionCursor};
@@ -42,6 +45,11 @@ pub(crate) trait Api: Mode + Sized {
         cursor: &mut SessionCursor<Document, Self>,
         session: &mut ClientSession<Self>,
     ) -> Result<Option<Document>>;
+    fn upload(operation: UploadFrom<'_, &[u8], Self>) -> Result<Bson>;
+    fn download(operation: DownloadTo<OpenDownloadStream<'_, Self>, &mut Vec<u8>>) -> Result<u64>;
+    fn download_by_name(
+        operation: DownloadTo<OpenDownloadStreamByName<'_, Self>, &mut Vec<u8>>,
+    ) -> Result<u64>;
     fn next_event(stream: &mut ChangeStream<Document, Self>) -> Result<Option<Document>>;
     fn next_event_in(
         stream: &mut SessionChangeStream<Document, Self>,
@@ -116,6 +124,20 @@ impl Api for Async {
         session: &mut ClientSession<Self>,
     ) -> Result<Option<Document>> {
         block_on(cursor.next_if_any(session))
+    }
+
+    fn upload(operation: UploadFrom<'_, &[u8], Self>) -> Result<Bson> {
+        block_on(operation.into_future())
+    }
+
+    fn download(operation: DownloadTo<OpenDownloadStream<'_, Self>, &mut Vec<u8>>) -> Result<u64> {
+        block_on(operation.into_future())
+    }
+
+    fn download_by_name(
+        operation: DownloadTo<OpenDownloadStreamByName<'_, Self>, &mut Vec<u8>>,
+    ) -> Result<u64> {
+        block_on(operation.into_future())
     }
 
     fn next_event(stream: &mut ChangeStream<Document, Self>) -> Result<Option<Document>> {
@@ -198,6 +220,20 @@ impl Api for Blocking {
         session: &mut ClientSession<Self>,
     ) -> Result<Option<Document>> {
         cursor.next_if_any(session)
+    }
+
+    fn upload(operation: UploadFrom<'_, &[u8], Self>) -> Result<Bson> {
+        operation.run()
+    }
+
+    fn download(operation: DownloadTo<OpenDownloadStream<'_, Self>, &mut Vec<u8>>) -> Result<u64> {
+        operation.run()
+    }
+
+    fn download_by_name(
+        operation: DownloadTo<OpenDownloadStreamByName<'_, Self>, &mut Vec<u8>>,
+    ) -> Result<u64> {
+        operation.run()
     }
 
     fn next_event(stream: &mut ChangeStream<Document, Self>) -> Result<Option<Document>> {

@@ -13,9 +13,10 @@ use driver::client::Client;
 use driver::collection::Collection;
 use driver::cursor::{Cursor, SessionCursor};
 use driver::database::Database;
+use driver::gridfs::GridFsBucket;
 use driver::options::{
-    ClientOptions, CollectionOptions, ConnectionString, DatabaseOptions, ReadConcern,
-    SelectionCriteria, ServerApi, SessionOptions, WriteConcern,
+    ClientOptions, CollectionOptions, ConnectionString, DatabaseOptions, GridFsBucketOptions,
+    ReadConcern, SelectionCriteria, ServerApi, SessionOptions, WriteConcern,
 };
 use driver::session::ClientSession;
 
@@ -40,6 +41,7 @@ pub(crate) enum Entity<F: Api> {
     Session(Session<F>),
     Cursor(Arc<Mutex<Option<NamedCursor<F>>>>),
     ChangeStream(Arc<Mutex<Option<NamedStream<F>>>>),
+    Bucket(GridFsBucket<F>),
     Thread(Arc<Worker>),
     Topology(Arc<TopologyDescription>),
     Value(Bson),
@@ -57,6 +59,7 @@ impl<F: Api> Clone for Entity<F> {
             Entity::Session(session) => Entity::Session(session.clone()),
             Entity::Cursor(cursor) => Entity::Cursor(cursor.clone()),
             Entity::ChangeStream(stream) => Entity::ChangeStream(stream.clone()),
+            Entity::Bucket(bucket) => Entity::Bucket(bucket.clone()),
             Entity::Thread(thread) => Entity::Thread(thread.clone()),
             Entity::Topology(topology) => Entity::Topology(topology.clone()),
             Entity::Value(value) => Entity::Value(value.clone()),
@@ -373,9 +376,9 @@ impl<F: Api> Entities<F> {
                 Entity::Session(Arc::new(Mutex::new(Some(session))))
             }
             EntityDefinition::Thread(_) => Entity::Thread(Worker::start()),
-            EntityDefinition::Bucket(BucketDefinition { database, .. }) => {
-                self.database(database)?;
-                return lacks(definition);
+            EntityDefinition::Bucket(own) => {
+                let options = bucket_options(own)?;
+                Entity::Bucket(self.database(&own.database)?.gridfs_bucket(options))
             }
             EntityDefinition::ClientEncryption(_) => return lacks(definition),
         };
@@ -442,7 +445,7 @@ pub(crate) fn lacks(definition: &EntityDefinition) -> Result<(), Stop> {
         EntityDefinition::Database(own) => concerns(&own.database_options).map(drop),
         EntityDefinition::Collection(own) => concerns(&own.collection_options).map(drop),
         EntityDefinition::Session(own) => session_options(own).map(drop),
-        EntityDefinition::Bucket(_) => Err(Stop::lacks("GridFS")),
+        EntityDefinition::Bucket(own) => bucket_options(own).map(drop),
         EntityDefinition::Thread(_) => Ok(()),
     }
 }
@@ -476,6 +479,21 @@ fn concerns(options: &HandleOptions) -> Result<Concerns, Stop> {
     let concerns = (given.selection()?, given.read_concern()?, given.write_concern()?);
     given.done()?;
     Ok(concerns)
+}
+
+fn bucket_options(definition: &BucketDefinition) -> Result<GridFsBucketOptions, Stop> {
+    let mut given = Arguments::of("bucketOptions", definition.bucket_options.clone());
+    let mut options = GridFsBucketOptions::default();
+    options.bucket_name = given.option("bucketName")?;
+    options.chunk_size_bytes = given.option("chunkSizeBytes")?;
+    // Digests were removed from the specification.
+    let _: Option<bool> = given.option("disableMD5")?;
+    options.selection_criteria = given.selection()?;
+    options.read_concern = given.read_concern()?;
+    options.write_concern = given.write_concern()?;
+    options.timeout = given.millis("timeoutMS")?;
+    given.done()?;
+    Ok(options)
 }
 
 fn session_options(definition: &SessionDefinition) -> Result<SessionOptions, Stop> {

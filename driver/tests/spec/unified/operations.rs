@@ -24,6 +24,7 @@ use std::sync::Arc;
 use bson::{Bson, Document};
 use driver::collection::Collection;
 use driver::database::Database;
+use driver::gridfs::GridFsBucket;
 use driver::session::ClientSession;
 
 use super::api::Api;
@@ -87,6 +88,8 @@ type OnSession<F> = Box<dyn FnOnce(&Arc<Runner<F>>, &Session<F>) -> Result<Ended
 type OnCursor<F> = Box<dyn FnOnce(&mut Option<NamedCursor<F>>) -> Result<Ended<F>, Stop>>;
 /// An action on a change stream.
 type OnChangeStream<F> = Box<dyn FnOnce(&mut Option<NamedStream<F>>) -> Result<Ended<F>, Stop>>;
+/// A job on a GridFS bucket.
+type OnBucket<F> = Box<dyn FnOnce(&GridFsBucket<F>) -> Ended<F>>;
 /// A job of the test runner.
 type OfRunner<F> = Box<dyn FnOnce(&Arc<Runner<F>>) -> Result<(), Stop>>;
 
@@ -98,6 +101,7 @@ pub(crate) enum Job<F: Api> {
     Session(OnSession<F>),
     Cursor(OnCursor<F>),
     ChangeStream(OnChangeStream<F>),
+    Bucket(OnBucket<F>),
     Runner(OfRunner<F>),
 }
 
@@ -138,6 +142,10 @@ fn on_change_stream<F: Api>(
     job: impl FnOnce(&mut Option<NamedStream<F>>) -> Result<Ended<F>, Stop> + 'static,
 ) -> Read<F> {
     Ok(Job::ChangeStream(Box::new(job)))
+}
+
+fn on_bucket<F: Api>(job: impl FnOnce(&GridFsBucket<F>) -> Ended<F> + 'static) -> Read<F> {
+    Ok(Job::Bucket(Box::new(job)))
 }
 
 fn of_runner<F: Api>(job: impl FnOnce(&Arc<Runner<F>>) -> Result<(), Stop> + 'static) -> Read<F> {
@@ -225,6 +233,7 @@ impl<F: Api> Entity<F> {
             Entity::Session(_) => Some(Kind::Session),
             Entity::Cursor(_) => Some(Kind::Cursor),
             Entity::ChangeStream(_) => Some(Kind::ChangeStream),
+            Entity::Bucket(_) => Some(Kind::Bucket),
             Entity::Thread(_) | Entity::Topology(_) | Entity::Value(_) => None,
         }
     }

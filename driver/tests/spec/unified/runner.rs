@@ -140,6 +140,7 @@ impl<F: Api> Runner<F> {
                 }
                 (Job::Cursor(job), Entity::Cursor(cursor)) => job(&mut lock(&cursor))?,
                 (Job::ChangeStream(job), Entity::ChangeStream(stream)) => job(&mut lock(&stream))?,
+                (Job::Bucket(job), Entity::Bucket(bucket)) => job(&bucket),
                 _ => return Err("the operation is registered for another kind".into()),
             }
         };
