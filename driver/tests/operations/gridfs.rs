@@ -811,12 +811,16 @@ fn dropped_upload_waits_for_what_is_on_its_way() {
     upload(&bucket, "first", b"abc", 2);
     let point = server.fail_point(held_once(&observed.name, "insert", 300)).unwrap();
     observed.forget();
-    let stream = half_uploaded(&bucket);
+    let mut stream =
+        block_on(bucket.open_upload_stream("half").chunk_size_bytes(2).into_future()).unwrap();
+    Async::write_all(&mut stream, &bytes(2001)).unwrap();
     drop(stream);
     eventually("the removal is sent", || !observed.sent("delete").is_empty());
-    drop(point);
     assert_eq!(observed.names(), ["insert", "delete"]);
-    eventually("the chunks are gone", || all(&chunks(&observed)).len() == 2);
+    // Had the removal not waited, the chunks would arrive behind it.
+    std::thread::sleep(Duration::from_millis(600));
+    drop(point);
+    assert_eq!(all(&chunks(&observed)).len(), 2);
     assert_eq!(observed.connections().1, 0);
 }
 
