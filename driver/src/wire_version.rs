@@ -8,6 +8,7 @@ pub(crate) const V4_4: i32 = 9;
 pub(crate) const V5_0: i32 = 13;
 pub(crate) const V6_0: i32 = 17;
 pub(crate) const V8_0: i32 = 25;
+pub(crate) const V8_2: i32 = 27;
 
 /// The oldest protocol that the driver speaks.
 pub(crate) const OLDEST: i32 = V4_2;

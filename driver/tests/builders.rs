@@ -342,3 +342,17 @@ async fn timeout_of_an_operation_bounds_its_cursor() {
     assert!(cursor.advance().await.unwrap_err().is_timeout());
     assert_eq!(find(Duration::from_secs(60)).await.unwrap().count().await, 4);
 }
+
+/// A thread may look at a cursor that another one reads.
+#[test]
+fn cursors_are_shared_between_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<driver::Cursor<Document>>();
+    check::<driver::SessionCursor<Document>>();
+    check::<sync::Cursor<Document>>();
+    check::<sync::SessionCursor<Document>>();
+    check::<driver::cursor::RawBatchCursor<driver::Async>>();
+    check::<driver::cursor::SessionRawBatchCursor<driver::Blocking>>();
+    check::<driver::change_stream::ChangeStream<Document, driver::Async>>();
+    check::<driver::change_stream::SessionChangeStream<Document, driver::Blocking>>();
+}

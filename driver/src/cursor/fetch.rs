@@ -29,8 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A fetch under way. Dropped, it is given up.
 pub(crate) enum Fetch<T> {
-    /// The task that polls it does the work.
-    InPlace(Boxed<'static, T>),
+    /// The task that polls it does the work. The mutex is never locked; it makes cursors `Sync`.
+    InPlace(Mutex<Boxed<'static, T>>),
     InBackground(Background<T>),
 }
 
@@ -74,7 +74,7 @@ impl<T: Send + 'static> Fetch<T> {
         let sent = Arc::new(Sent::default());
         let fetch = fetch(Arc::clone(&sent));
         match (runtime.is_blocking(), pace) {
-            (true, Pace::Within(_)) => Fetch::InPlace(Box::pin(fetch)),
+            (true, Pace::Within(_)) => Fetch::InPlace(Mutex::new(Box::pin(fetch))),
             _ => Fetch::InBackground(Background::start(runtime, pace, deadline, sent, fetch)),
         }
     }
@@ -86,7 +86,10 @@ impl<T: Send + 'static> Fetch<T> {
     /// passes.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
         match self {
-            Fetch::InPlace(fetch) => fetch.as_mut().poll(cx).map(Ok),
+            Fetch::InPlace(fetch) => {
+                let fetch = fetch.get_mut().unwrap_or_else(PoisonError::into_inner);
+                fetch.as_mut().poll(cx).map(Ok)
+            }
             Fetch::InBackground(fetch) => fetch.poll(cx),
         }
     }

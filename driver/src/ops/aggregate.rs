@@ -56,6 +56,9 @@ options! {
         write_concern: WriteConcern,
         /// Variables that expressions can refer to as `$$name`.
         let_vars: Document = "let",
+        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
+        /// change. Servers from 8.2 on.
+        raw_data: bool,
     }
 }
 

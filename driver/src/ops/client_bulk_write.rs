@@ -43,6 +43,9 @@ options! {
         let_vars: Document = "let",
         /// The write concern of each command.
         write_concern: WriteConcern,
+        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
+        /// change. Servers from 8.2 on.
+        raw_data: bool,
     }
 }
 

@@ -8,6 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bson::raw::cstr;
+
 use crate::cursor::RawCursor;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
@@ -26,6 +28,7 @@ use crate::options::{
 };
 use crate::pool::ConnectionDescription;
 use crate::wire::{DocWriter, MessageWriter};
+use crate::wire_version;
 
 pub(crate) const PRIMARY: &SelectionCriteria =
     &SelectionCriteria::ReadPreference(ReadPreference::Primary);
@@ -98,6 +101,17 @@ pub(crate) trait Options: Send + Sync {
     /// Writes those that are fields of the command's statement.
     fn encode_statement(&self, entry: &mut DocWriter<'_>) -> Result<()>;
 
+    /// As [`encode`](Self::encode), and what only some servers take.
+    fn encode_for(&self, server: &ConnectionDescription, body: &mut DocWriter<'_>) -> Result<()> {
+        self.encode(body)?;
+        // The specification forbids to send it to others.
+        let raw_data = self.settings().raw_data;
+        if let Some(raw_data) = raw_data.filter(|_| server.max_wire_version >= wire_version::V8_2) {
+            body.bool(cstr!("rawData"), raw_data);
+        }
+        Ok(())
+    }
+
     /// Those that the executor reads.
     fn settings(&self) -> Settings<'_>;
 }
@@ -114,6 +128,7 @@ pub(crate) struct Settings<'a> {
     pub(crate) cursor_type: Option<CursorType>,
     pub(crate) timeout_mode: Option<CursorTimeoutMode>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) raw_data: Option<bool>,
 }
 
 impl Settings<'_> {
@@ -277,7 +292,7 @@ impl<'a, C: Command<'a>> Operation for Running<'a, C> {
 
     fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()> {
         self.command.body(body, server)?;
-        self.command.options().map_or(Ok(()), |options| options.encode(body))
+        self.command.options().map_or(Ok(()), |options| options.encode_for(server, body))
     }
 
     fn documents(

@@ -32,6 +32,9 @@ options! {
         selection_criteria: SelectionCriteria,
         /// The read concern.
         read_concern: ReadConcern,
+        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
+        /// change. Servers from 8.2 on.
+        raw_data: bool,
     }
 }
 

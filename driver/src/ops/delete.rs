@@ -2,8 +2,10 @@
 
 use super::prelude::*;
 use super::update::Multi;
+use crate::error::ErrorKind;
 use crate::exec;
 use crate::results::DeleteResult;
+use crate::wire_version;
 
 /// Deletes documents. Returned by [`Collection::delete_one`] and [`Collection::delete_many`].
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -28,6 +30,9 @@ options! {
         let_vars: Document = "let",
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
+        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
+        /// change. Servers from 8.2 on.
+        raw_data: bool,
     }
 }
 
@@ -43,7 +48,12 @@ impl<'a, T, F: Mode> Command<'a> for Delete<'a, T, F> {
         }
     }
 
-    fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
+    fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()> {
+        let own = self.options.as_deref();
+        let concern = own.and_then(|options| options.write_concern.as_ref());
+        let concern = concern.or(self.collection.on().concerns.write_concern.as_ref());
+        let acknowledged = concern.is_none_or(WriteConcern::is_acknowledged);
+        check_hint(own.and_then(|options| options.hint.as_ref()), acknowledged, server)?;
         body.str(cstr!("delete"), self.collection.name());
         body.bool(cstr!("ordered"), true);
         Ok(())
@@ -65,4 +75,24 @@ impl<'a, T, F: Mode> Command<'a> for Delete<'a, T, F> {
     fn decode(self, reply: Reply<'a>) -> Result<DeleteResult> {
         Ok(DeleteResult { deleted_count: reply.n()? })
     }
+}
+
+/// Refuses a hint where the server does not know it and its error would not be reported
+/// (specification "CRUD", section "Hint").
+///
+/// # Errors
+/// `IncompatibleServer`.
+pub(super) fn check_hint(
+    hint: Option<&Hint>,
+    acknowledged: bool,
+    server: &ConnectionDescription,
+) -> Result<()> {
+    if hint.is_none() || acknowledged || server.max_wire_version >= wire_version::V4_4 {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::IncompatibleServer {
+        message: "delete takes a hint from MongoDB 4.4 on; leave the hint out, or acknowledge the \
+                  write"
+            .into(),
+    }))
 }

@@ -29,6 +29,9 @@ options! {
         comment: Bson as impl Into<Bson> = "comment",
         /// The index to use.
         hint: Hint = "hint",
+        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
+        /// change. Servers from 8.2 on.
+        raw_data: bool,
     }
 }
 

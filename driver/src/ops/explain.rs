@@ -117,7 +117,7 @@ impl<'a, C: Command<'a>> Explained for C {
         let mut message = MessageWriter::begin(&mut buffer, RequestId(0), Flags::NONE);
         let mut body = message.body();
         self.body(&mut body, server)?;
-        self.options().map_or(Ok(()), |options| options.encode(&mut body))?;
+        self.options().map_or(Ok(()), |options| options.encode_for(server, &mut body))?;
         drop(body);
         self.documents(&mut message, server)?;
         request_document(&buffer)

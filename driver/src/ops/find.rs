@@ -71,6 +71,9 @@ options! {
         timeout_mode: CursorTimeoutMode,
         /// Variables that expressions can refer to as `$$name`.
         let_vars: Document = "let",
+        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
+        /// change. Servers from 8.2 on.
+        raw_data: bool,
     }
 }
 
@@ -87,6 +90,7 @@ impl From<FindOneOptions> for FindOptions {
             max_time: options.max_time,
             min: options.min,
             projection: options.projection,
+            raw_data: options.raw_data,
             read_concern: options.read_concern,
             return_key: options.return_key,
             selection_criteria: options.selection_criteria,

@@ -49,6 +49,9 @@ options! {
         sort: Document = "sort",
         /// Variables that expressions can refer to as `$$name`.
         let_vars: Document = "let",
+        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
+        /// change. Servers from 8.2 on.
+        raw_data: bool,
     }
 }
 

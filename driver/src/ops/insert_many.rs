@@ -34,6 +34,9 @@ options! {
         write_concern: WriteConcern,
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
+        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
+        /// change. Servers from 8.2 on.
+        raw_data: bool,
     }
 }
 
@@ -194,10 +197,10 @@ impl<T: Serialize + Send + Sync, D: Borrow<T> + Send + Sync> Operation for Inser
         self.batch.len()
     }
 
-    fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
+    fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()> {
         body.str(cstr!("insert"), self.collection);
         body.bool(cstr!("ordered"), self.ordered);
-        self.options.map_or(Ok(()), |options| options.encode(body))
+        self.options.map_or(Ok(()), |options| options.encode_for(server, body))
     }
 
     fn documents(

@@ -28,6 +28,9 @@ options! {
         /// What the timeout holds for: the command and each step of the cursor by itself, or all of them
         /// together. Default: all together.
         timeout_mode: CursorTimeoutMode,
+        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
+        /// change. Servers from 8.2 on.
+        raw_data: bool,
     }
 }
 

@@ -14,7 +14,7 @@
 /// - `= (fn write)`: `write(&options, body)` writes it.
 /// - Without `=` the option is no field of its own: the operation or the executor reads it. The
 ///   executor reads `selection_criteria`, `read_concern`, `write_concern`, `max_time`,
-///   `max_await_time`, `cursor_type`, `timeout_mode` and `timeout`, which every operation has.
+///   `max_await_time`, `cursor_type`, `timeout_mode`, `raw_data` and `timeout`, which every operation has.
 macro_rules! options {
     (
         $(#[$about:meta])*
@@ -118,6 +118,9 @@ macro_rules! options {
         $settings.cursor_type = Some($options.cursor_type.unwrap_or(crate::options::CursorType::NonTailable));
     };
     (@setting $options:ident $settings:ident timeout_mode) => { $settings.timeout_mode = $options.timeout_mode; };
+    (@setting $options:ident $settings:ident raw_data) => {
+        $settings.raw_data = $options.raw_data;
+    };
     (@setting $options:ident $settings:ident $other:ident) => {};
 
     (@set $value:ident) => { $value.into() };

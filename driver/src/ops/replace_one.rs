@@ -39,6 +39,9 @@ options! {
         comment: Bson as impl Into<Bson> = "comment",
         /// The sort order that determines the document to replace. Servers since 8.0.
         sort: Document = (statement "sort"),
+        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
+        /// change. Servers from 8.2 on.
+        raw_data: bool,
     }
 }
 

@@ -6,6 +6,7 @@ use super::CollectionBulkWriteOptions;
 use super::models::{Kind, Plan};
 use crate::exec::{self, Complaints, Operation, RequestContext};
 use crate::ops::batch::Batch;
+use crate::ops::delete::check_hint;
 use crate::ops::fields::Field;
 use crate::ops::insert;
 use crate::ops::prelude::*;
@@ -52,7 +53,7 @@ impl Operation for Statements<'_> {
         self.batch.len()
     }
 
-    fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
+    fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()> {
         let name = match self.kind {
             Kind::Insert => cstr!("insert"),
             Kind::Update => cstr!("update"),
@@ -69,7 +70,7 @@ impl Operation for Statements<'_> {
         if let (Kind::Update | Kind::Delete, Some(variables)) = (self.kind, &options.let_vars) {
             variables.write(cstr!("let"), body)?;
         }
-        options.encode(body)
+        options.encode_for(server, body)
     }
 
     fn documents(
@@ -77,6 +78,7 @@ impl Operation for Statements<'_> {
         message: &mut MessageWriter<'_>,
         server: &ConnectionDescription,
     ) -> Result<()> {
+        let acknowledged = self.context.is_acknowledged();
         let Statements { models, plan, ids, kind, end, batch, .. } = self;
         let name = match kind {
             Kind::Insert => cstr!("documents"),
@@ -90,7 +92,8 @@ impl Operation for Statements<'_> {
                 WriteModel::InsertOne(model) => {
                     append_document(sequence, &model.document, ids, at - first, server)
                 }
-                model => append_statement(sequence, model, server),
+                model => check_hint(hint_of_delete(model), acknowledged, server)
+                    .and_then(|()| append_statement(sequence, model, server)),
             };
             appended.map(|()| 0).map_err(|error| error.context(format_args!("model {index}")))
         })
@@ -114,6 +117,15 @@ fn append_document(
         ids.push(id);
     }
     Ok(())
+}
+
+/// The hint of a model that deletes.
+fn hint_of_delete(model: &WriteModel) -> Option<&Hint> {
+    match model {
+        WriteModel::DeleteOne(model) => model.hint.as_ref(),
+        WriteModel::DeleteMany(model) => model.hint.as_ref(),
+        _ => None,
+    }
 }
 
 /// Appends an update or a delete.

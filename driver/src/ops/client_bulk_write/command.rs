@@ -75,7 +75,7 @@ impl Operation for BulkWriteCommand<'_> {
         body.i32(cstr!("bulkWrite"), 1);
         body.bool(cstr!("errorsOnly"), !self.verbose);
         body.bool(cstr!("ordered"), self.ordered);
-        self.options.map_or(Ok(()), |options| options.encode(body))?;
+        self.options.map_or(Ok(()), |options| options.encode_for(server, body))?;
         // Its terminator is not written yet.
         self.own_bytes = body.len() + 1;
         Ok(())

@@ -12,8 +12,7 @@ use serde::de::DeserializeOwned;
 use super::stop::Stop;
 
 /// Options that the driver lacks, with the missing component.
-const MISSING: [(&str, &str); 2] = [
-    ("rawData", "operations on the raw buckets of time series"),
+const MISSING: [(&str, &str); 1] = [
     // Where an operation does not read it.
     ("timeoutMS", "a timeout of its own for this operation"),
 ];

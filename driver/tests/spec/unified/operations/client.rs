@@ -34,7 +34,7 @@ fn bulk_write<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let mut options = BulkWriteOptions::default();
     fill!(options from arguments:
         ordered = "ordered", bypass_document_validation = "bypassDocumentValidation",
-        let_vars = "let", comment = "comment");
+        let_vars = "let", comment = "comment", raw_data = "rawData");
     options.write_concern = arguments.write_concern()?;
     on_client(move |client, session| {
         let client = client.client()?;

@@ -42,7 +42,7 @@ fn count_documents<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let mut options = CountOptions::default();
     fill!(options from arguments:
-        limit = "limit", skip = "skip", collation = "collation", comment = "comment",
+        limit = "limit", skip = "skip", collation = "collation", comment = "comment", raw_data = "rawData",
         hint = "hint");
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
@@ -55,7 +55,7 @@ fn deprecated_count<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let mut options = CommandCountOptions::default();
     fill!(options from arguments:
-        limit = "limit", skip = "skip", collation = "collation", comment = "comment", hint = "hint");
+        limit = "limit", skip = "skip", collation = "collation", comment = "comment", raw_data = "rawData", hint = "hint");
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
         let operation = conformance::count(collection, filter).with_options(options);
@@ -78,7 +78,7 @@ fn map_reduce<F: Api>(arguments: &mut Arguments) -> Read<F> {
 
 fn estimated_document_count<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let mut options = EstimatedDocumentCountOptions::default();
-    fill!(options from arguments: comment = "comment");
+    fill!(options from arguments: comment = "comment", raw_data = "rawData");
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, _| {
         let operation = collection.estimated_document_count().with_options(options);
@@ -90,7 +90,7 @@ fn distinct<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let field: String = arguments.required("fieldName")?;
     let filter: Document = arguments.required("filter")?;
     let mut options = DistinctOptions::default();
-    fill!(options from arguments: collation = "collation", comment = "comment", hint = "hint");
+    fill!(options from arguments: collation = "collation", comment = "comment", raw_data = "rawData", hint = "hint");
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
         let operation = collection.distinct(field, filter).with_options(options);
@@ -102,7 +102,7 @@ fn insert_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let document: Document = arguments.required("document")?;
     let mut options = InsertOneOptions::default();
     fill!(options from arguments: bypass_document_validation = "bypassDocumentValidation",
-        comment = "comment");
+        comment = "comment", raw_data = "rawData");
     on_collection(move |collection, session| {
         let operation = collection.insert_one(document).with_options(options);
         let result = end!(F, operation, session)?;
@@ -114,7 +114,7 @@ fn insert_many<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let documents: Vec<Document> = arguments.required("documents")?;
     let mut options = InsertManyOptions::default();
     fill!(options from arguments:
-        bypass_document_validation = "bypassDocumentValidation", comment = "comment",
+        bypass_document_validation = "bypassDocumentValidation", comment = "comment", raw_data = "rawData",
         ordered = "ordered");
     on_collection(move |collection, session| {
         let operation = collection.insert_many(documents).with_options(options);
@@ -147,7 +147,7 @@ fn update_options(arguments: &mut Arguments) -> Result<UpdateOptions, Stop> {
     fill!(options from arguments:
         array_filters = "arrayFilters", bypass_document_validation = "bypassDocumentValidation",
         upsert = "upsert",
-        collation = "collation", hint = "hint", let_vars = "let", comment = "comment",
+        collation = "collation", hint = "hint", let_vars = "let", comment = "comment", raw_data = "rawData",
         sort = "sort");
     Ok(options)
 }
@@ -159,7 +159,7 @@ fn replace_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
     fill!(options from arguments:
         bypass_document_validation = "bypassDocumentValidation", upsert = "upsert",
         collation = "collation", hint = "hint",
-        let_vars = "let", comment = "comment", sort = "sort");
+        let_vars = "let", comment = "comment", raw_data = "rawData", sort = "sort");
     on_collection(move |collection, session| {
         let operation = collection.replace_one(filter, replacement).with_options(options);
         end!(F, operation, session).map(updated)
@@ -187,7 +187,7 @@ fn delete_many<F: Api>(arguments: &mut Arguments) -> Read<F> {
 fn delete_options(arguments: &mut Arguments) -> Result<DeleteOptions, Stop> {
     let mut options = DeleteOptions::default();
     fill!(options from arguments: collation = "collation", hint = "hint", let_vars = "let",
-        comment = "comment");
+        comment = "comment", raw_data = "rawData");
     Ok(options)
 }
 
@@ -196,7 +196,7 @@ fn bulk_write<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let models: Vec<WriteModel> = requests.into_iter().map(model).collect::<Result<_, Stop>>()?;
     let mut options = CollectionBulkWriteOptions::default();
     fill!(options from arguments:
-        ordered = "ordered", bypass_document_validation = "bypassDocumentValidation", let_vars = "let", comment = "comment");
+        ordered = "ordered", bypass_document_validation = "bypassDocumentValidation", let_vars = "let", comment = "comment", raw_data = "rawData");
     on_collection(move |collection, session| {
         let operation = collection.bulk_write(models).with_options(options);
         end!(F, operation, session).map(|result| bulk_written(&result).into())
@@ -282,7 +282,7 @@ fn find_one_and_update<F: Api>(arguments: &mut Arguments) -> Read<F> {
     fill!(options from arguments:
         array_filters = "arrayFilters", bypass_document_validation = "bypassDocumentValidation", projection = "projection",
         return_document = "returnDocument", sort = "sort", upsert = "upsert", collation = "collation", hint = "hint",
-        let_vars = "let", comment = "comment");
+        let_vars = "let", comment = "comment", raw_data = "rawData");
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
         let operation = collection.find_one_and_update(filter, update).with_options(options);
@@ -297,7 +297,7 @@ fn find_one_and_replace<F: Api>(arguments: &mut Arguments) -> Read<F> {
     fill!(options from arguments:
         bypass_document_validation = "bypassDocumentValidation", projection = "projection",
         return_document = "returnDocument", sort = "sort", upsert = "upsert", collation = "collation", hint = "hint",
-        let_vars = "let", comment = "comment");
+        let_vars = "let", comment = "comment", raw_data = "rawData");
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
         let operation = collection.find_one_and_replace(filter, replacement).with_options(options);
@@ -310,7 +310,7 @@ fn find_one_and_delete<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let mut options = FindOneAndDeleteOptions::default();
     fill!(options from arguments:
         projection = "projection", sort = "sort", collation = "collation", hint = "hint", let_vars = "let",
-        comment = "comment");
+        comment = "comment", raw_data = "rawData");
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
         let operation = collection.find_one_and_delete(filter).with_options(options);

@@ -54,7 +54,7 @@ fn list_options(arguments: &mut Arguments) -> Result<ListCollectionsOptions, Sto
     let mut options = ListCollectionsOptions::default();
     fill!(options from arguments:
         filter = "filter", authorized_collections = "authorizedCollections", batch_size = "batchSize", comment = "comment",
-        timeout_mode = "timeoutMode");
+        raw_data = "rawData", timeout_mode = "timeoutMode");
     Ok(options)
 }
 

@@ -49,7 +49,7 @@ fn find_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let mut options = FindOneOptions::default();
     fill!(options from arguments:
-        collation = "collation", comment = "comment", hint = "hint", let_vars = "let", max = "max",
+        collation = "collation", comment = "comment", raw_data = "rawData", hint = "hint", let_vars = "let", max = "max",
         min = "min",
         projection = "projection", return_key = "returnKey", show_record_id = "showRecordId",
         skip = "skip", sort = "sort");
@@ -83,7 +83,7 @@ fn aggregate_options(arguments: &mut Arguments) -> Result<AggregateOptions, Stop
         allow_disk_use = "allowDiskUse", batch_size = "batchSize",
         bypass_document_validation = "bypassDocumentValidation",
         collation = "collation", comment = "comment", hint = "hint", let_vars = "let",
-        timeout_mode = "timeoutMode");
+        raw_data = "rawData", timeout_mode = "timeoutMode");
     options.max_time = arguments.millis("maxTimeMS")?;
     options.max_await_time = arguments.millis("maxAwaitTimeMS")?;
     Ok(options)
@@ -103,7 +103,7 @@ fn find_options(arguments: &mut Arguments) -> Result<FindOptions, Stop> {
     let mut options = FindOptions::default();
     fill!(options from arguments:
         allow_disk_use = "allowDiskUse", batch_size = "batchSize", collation = "collation",
-        comment = "comment", hint = "hint",
+        comment = "comment", raw_data = "rawData", hint = "hint",
         let_vars = "let", limit = "limit", max = "max", min = "min", projection = "projection",
         return_key = "returnKey",
         show_record_id = "showRecordId", skip = "skip", sort = "sort",

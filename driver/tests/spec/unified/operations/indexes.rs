@@ -29,7 +29,7 @@ fn create_index<F: Api>(arguments: &mut Arguments) -> Read<F> {
     fill!(fields of index from arguments: name = "name", unique = "unique");
     let model = IndexModel::builder().keys(arguments.required::<Document>("keys")?).options(index);
     let mut options = CreateIndexOptions::default();
-    fill!(options from arguments:);
+    fill!(options from arguments: raw_data = "rawData");
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
         let operation = collection.create_index(model.build()).with_options(options);
@@ -40,7 +40,7 @@ fn create_index<F: Api>(arguments: &mut Arguments) -> Read<F> {
 fn drop_index<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let name: String = arguments.required("name")?;
     let mut options = DropIndexOptions::default();
-    fill!(options from arguments:);
+    fill!(options from arguments: raw_data = "rawData");
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
         let operation = collection.drop_index(name).with_options(options);
@@ -50,7 +50,7 @@ fn drop_index<F: Api>(arguments: &mut Arguments) -> Read<F> {
 
 fn drop_indexes<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let mut options = DropIndexOptions::default();
-    fill!(options from arguments:);
+    fill!(options from arguments: raw_data = "rawData");
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
         let operation = collection.drop_indexes().with_options(options);
@@ -60,7 +60,7 @@ fn drop_indexes<F: Api>(arguments: &mut Arguments) -> Read<F> {
 
 fn list_indexes<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let mut options = ListIndexesOptions::default();
-    fill!(options from arguments: batch_size = "batchSize", timeout_mode = "timeoutMode");
+    fill!(options from arguments: batch_size = "batchSize", raw_data = "rawData", timeout_mode = "timeoutMode");
     on_collection(move |collection, session| {
         let operation = collection.list_indexes().with_options(options);
         let documents = match session {
@@ -74,7 +74,7 @@ fn list_indexes<F: Api>(arguments: &mut Arguments) -> Read<F> {
 
 fn list_index_names<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let mut options = ListIndexesOptions::default();
-    fill!(options from arguments:);
+    fill!(options from arguments: raw_data = "rawData");
     on_collection(move |collection, session| {
         let operation = collection.list_index_names().with_options(options);
         let names = end!(F, operation, session)?;
