@@ -229,17 +229,22 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The time that a busy machine may add, in milliseconds.
+const MARGIN: i64 = 1000;
+
 /// All entities of a test.
 pub(crate) struct Entities<F: Api> {
     servers: &'static Servers,
     named: Mutex<HashMap<String, Entity<F>>>,
     /// The ids of sessions, also of those that have ended.
     lsids: Mutex<HashMap<String, Document>>,
+    /// The longest pause of a server in the test, in milliseconds.
+    longest_pause: i64,
 }
 
 impl<F: Api> Entities<F> {
-    pub(crate) fn on(servers: &'static Servers) -> Self {
-        Entities { servers, named: Mutex::default(), lsids: Mutex::default() }
+    pub(crate) fn on(servers: &'static Servers, longest_pause: i64) -> Self {
+        Entities { servers, named: Mutex::default(), lsids: Mutex::default(), longest_pause }
     }
 
     /// # Errors
@@ -391,6 +396,12 @@ impl<F: Api> Entities<F> {
         let mut uri = self.servers.uri(direct, definition.use_multiple_mongoses);
         for (name, value) in &definition.uri_options {
             let value = match value {
+                // No pause reaches this timeout, so a busy machine must not either.
+                Bson::Int32(timeout)
+                    if name == "socketTimeoutMS" && self.longest_pause < i64::from(*timeout) =>
+                {
+                    (i64::from(*timeout) + MARGIN).to_string()
+                }
                 Bson::String(text) => percent_encoded(text),
                 Bson::Document(_) | Bson::Array(_) => {
                     return Err(

@@ -26,7 +26,8 @@ pub(crate) struct Runner<F: Api> {
 
 impl<F: Api> Runner<F> {
     pub(crate) fn on(servers: &'static Servers, file: &File, test: &Test) -> Arc<Self> {
-        let (entities, registry) = (Entities::on(servers), Registry::new());
+        let entities = Entities::on(servers, longest_pause(test));
+        let registry = Registry::new();
         Arc::new(Runner {
             servers,
             entities,
@@ -260,20 +261,8 @@ const RUNNER: &str = "testRunner";
 
 /// The longest timeout of clients, handles and operations.
 fn longest_timeout(file: &File, test: &Test) -> Option<i64> {
-    fn named(value: &Bson) -> Option<i64> {
-        let number = |value: &Bson| value.as_i64().or(value.as_i32().map(i64::from));
-        match value {
-            Bson::Document(document) => document
-                .iter()
-                .filter_map(|(key, value)| match key.as_str() {
-                    "timeoutMS" | "socketTimeoutMS" | "defaultTimeoutMS" => number(value),
-                    _ => named(value),
-                })
-                .max(),
-            Bson::Array(items) => items.iter().filter_map(named).max(),
-            _ => None,
-        }
-    }
+    let named =
+        |value: &Bson| highest(&["timeoutMS", "socketTimeoutMS", "defaultTimeoutMS"], value);
     let of_entities = file.create_entities.iter().filter_map(|definition| match definition {
         EntityDefinition::Client(own) => named(&own.uri_options.clone().into()),
         EntityDefinition::Database(own) => {
@@ -288,6 +277,29 @@ fn longest_timeout(file: &File, test: &Test) -> Option<i64> {
     let of_operations =
         test.operations.iter().filter_map(|operation| named(&operation.arguments.clone().into()));
     of_entities.chain(of_operations).max()
+}
+
+/// The longest pause of a server in the test, in milliseconds.
+fn longest_pause(test: &Test) -> i64 {
+    let pause =
+        |operation: &Operation| highest(&["blockTimeMS"], &operation.arguments.clone().into());
+    test.operations.iter().filter_map(pause).max().unwrap_or_default()
+}
+
+/// The highest number among the values of `keys`, at any depth.
+fn highest(keys: &[&str], value: &Bson) -> Option<i64> {
+    let number = |value: &Bson| value.as_i64().or(value.as_i32().map(i64::from));
+    match value {
+        Bson::Document(document) => document
+            .iter()
+            .filter_map(|(key, value)| match keys.contains(&key.as_str()) {
+                true => number(value),
+                false => highest(keys, value),
+            })
+            .max(),
+        Bson::Array(items) => items.iter().filter_map(|item| highest(keys, item)).max(),
+        _ => None,
+    }
 }
 
 /// Leaves failures to the run of the test.
