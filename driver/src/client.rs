@@ -187,6 +187,8 @@ impl<F: Mode> Client<F> {
     ///   server stays there until the server ends it by itself, by default within half an hour of
     ///   its last use. A cursor that was dropped before is ended here, if that can be done within a
     ///   second.
+    /// - The chunks of a dropped upload to a GridFS bucket are removed here, if that can be done
+    ///   within a second.
     /// - A [`ClientSession`](crate::session::ClientSession) that is still held stays on the server
     ///   until it expires, by default half an hour after its last use; one dropped before is ended
     ///   here. At most a second is spent on that.

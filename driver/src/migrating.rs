@@ -52,6 +52,14 @@
 //! | a cursor ends on the server when it is dropped | or at once, by [`close()`](crate::cursor::Cursor::close) |
 //! | a failed resumption ends a change stream | a network error or a timeout does not: the next step tries again |
 //! | fragments of `$changeStreamSplitLargeEvent` come one by one | they come as one event |
+//! | the streams of GridFS have the traits of futures | those of tokio, and with the [feature](crate#features) `futures-io` those of futures too |
+//! | `close()` of an upload gives an error of input and output | it is a method of the stream and gives an [`Error`](crate::Error); `?` makes either of the other |
+//! | a GridFS download cannot be moved | it can: [`GridFsDownloadStream`](crate::gridfs::GridFsDownloadStream) seeks, and opens for a range of bytes |
+//! | files go by copying a stream | the same, or [`upload_from`](crate::gridfs::GridFsBucket::upload_from) and [`download_to`](crate::gridfs::GridFsBucket::download_to) |
+//! | the index of a bucket's chunks is not unique, and files of less than a chunk create none | it is unique, and the first file creates it |
+//! | a failed upload removes all chunks of its id, those of another file too | it leaves its chunks, as the specification asks, and `abort()` removes them and no others |
+//! | metadata that was not given is stored as `null` | it is left out |
+//! | extra chunks are reported as missing ones | as [`ExtraChunk`](crate::error::GridFsErrorKind::ExtraChunk); errors name the file too |
 //! | `Aggregate<'a, Session, T>` | [`Aggregate<'a, T, F, S>`](crate::ops::Aggregate) |
 //! | `and_run2` takes an async closure, and its future cannot be spawned everywhere | it can: [`and_run2`](crate::session::StartTransaction::and_run2) takes an async closure that borrows, and its error is of your own type; where that type is unclear, name it: `Ok::<_, driver::Error>(())` |
 //! | `sync`: `and_run(closure)` | the same, and [`and_run2`](crate::session::StartTransaction::and_run2) with an error of your own type |
@@ -60,7 +68,6 @@
 //!
 //! | of | is missing |
 //! |---|---|
-//! | [`Database`](crate::Database) | `gridfs_bucket` |
 //! | the crate | client-side encryption |
 //!
 //! What has no method of its own can be asked for by

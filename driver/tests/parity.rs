@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use driver::action::Action;
-use driver::bson::{Document, doc};
+use driver::bson::{Bson, Document, doc};
 use driver::error::{self, Error, ErrorKind};
 use driver::event::EventHandler;
 use driver::event::cmap::{CmapEvent, CmapEventHandler, ConnectionCreatedEvent};
@@ -425,4 +425,76 @@ async fn session_cursors_are_streams() {
     assert_eq!(stream.try_collect::<Vec<_>>().await.unwrap().len(), 5);
     let time: Option<&ClusterTime> = session.cluster_time();
     assert!(time.is_none(), "a standalone server has no cluster time");
+}
+
+// ---- GridFS
+
+#[tokio::test]
+async fn gridfs_streams_have_the_traits_of_futures() {
+    use driver::action::gridfs::OpenUploadStream;
+    use driver::gridfs::{GridFsBucket, GridFsDownloadStream, GridFsUploadStream};
+    use driver::options::{GridFsBucketOptions, GridFsUploadOptions};
+    use futures_util::io::{AsyncReadExt, AsyncWriteExt};
+
+    async fn copy(bucket: &GridFsBucket, id: Bson) -> std::io::Result<Vec<u8>> {
+        let mut download: GridFsDownloadStream = bucket.open_download_stream(id).await?;
+        let mut bytes = Vec::new();
+        download.read_to_end(&mut bytes).await?;
+        Ok(bytes)
+    }
+
+    let client = Client::with_options(options()).unwrap();
+    let named = GridFsBucketOptions::builder().bucket_name("async".to_string()).build();
+    let bucket = client.database("parity").gridfs_bucket(named);
+    bucket.drop().await.unwrap();
+    let options = GridFsUploadOptions::builder().chunk_size_bytes(4).build();
+    let open: OpenUploadStream<'_> = bucket.open_upload_stream("file").with_options(options);
+    let mut upload: GridFsUploadStream = open.await.unwrap();
+    upload.write_all(b"hello world").await.unwrap();
+    upload.flush().await.unwrap();
+    upload.close().await.unwrap();
+    let id = upload.id().clone();
+    let mut download = bucket.open_download_stream(id.clone()).await.unwrap();
+    let copied = futures_util::io::copy(&mut download, &mut futures_util::io::sink()).await;
+    assert_eq!(copied.unwrap(), 11);
+    assert_eq!(copy(&bucket, id.clone()).await.unwrap(), b"hello world");
+    bucket.delete(id.clone()).await.unwrap();
+    assert_eq!(copy(&bucket, id).await.unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    let mut upload = bucket.open_upload_stream("dropped").id("mabel".into()).await.unwrap();
+    upload.write_all(b"hello").await.unwrap();
+    upload.abort().await.unwrap();
+}
+
+#[test]
+fn gridfs_streams_of_the_blocking_api_read_and_write() {
+    use driver::error::{GridFsErrorKind, GridFsFileIdentifier};
+    use driver::sync::gridfs::{FilesCollectionDocument, GridFsBucket, GridFsUploadStream};
+    use std::io::{Read, Write};
+
+    fn write(upload: &mut GridFsUploadStream) -> error::Result<()> {
+        upload.write_all(b"hello world")?;
+        upload.close()
+    }
+
+    let client = sync::Client::with_options(options()).unwrap();
+    let bucket: GridFsBucket = client.database("parity").gridfs_bucket(None);
+    bucket.drop().run().unwrap();
+    let mut upload = bucket.open_upload_stream("file").run().unwrap();
+    write(&mut upload).unwrap();
+    let error = write(&mut upload).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::GridFs(GridFsErrorKind::UploadStreamClosed)));
+    let file: FilesCollectionDocument = bucket.find_one(doc! {}).run().unwrap().unwrap();
+    assert_eq!((file.length, file.chunk_size_bytes, &file.id), (11, 255 * 1024, upload.id()));
+    let mut text = String::new();
+    let mut download = bucket.open_download_stream_by_name("file").revision(-1).run().unwrap();
+    download.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "hello world");
+    let error = bucket.rename_by_name("other", "another").run().unwrap_err();
+    match error.kind() {
+        ErrorKind::GridFs(GridFsErrorKind::FileNotFound {
+            identifier: GridFsFileIdentifier::Filename(name),
+            ..
+        }) => assert_eq!(name, "other"),
+        other => panic!("{other:?}"),
+    }
 }

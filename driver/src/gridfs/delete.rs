@@ -29,12 +29,12 @@ impl<F: Mode> GridFsBucket<F> {
     /// # Example
     /// ```no_run
     /// # async fn example(bucket: driver::gridfs::GridFsBucket) -> driver::Result<()> {
-    /// bucket.delete("mabel").await?;
+    /// bucket.delete("mabel".into()).await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn delete(&self, id: impl Into<Bson>) -> Delete<'_, F> {
-        Delete { bucket: self, id: id.into(), options: None }
+    pub fn delete(&self, id: Bson) -> Delete<'_, F> {
+        Delete { bucket: self, id, options: None }
     }
 
     /// Deletes all files called `filename`.

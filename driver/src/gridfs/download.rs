@@ -38,7 +38,7 @@ impl<F: Mode> GridFsBucket<F> {
     /// use tokio::io::AsyncRead;
     ///
     /// # async fn example(bucket: driver::gridfs::GridFsBucket) -> driver::Result<()> {
-    /// let first_kilobyte = bucket.open_download_stream("mabel").end(1024).await?;
+    /// let first_kilobyte = bucket.open_download_stream("mabel".into()).end(1024).await?;
     /// // The methods come with the `AsyncReadExt` of tokio or of futures.
     /// show(first_kilobyte).await?;
     /// # Ok(())
@@ -47,8 +47,8 @@ impl<F: Mode> GridFsBucket<F> {
     /// #     Ok(())
     /// # }
     /// ```
-    pub fn open_download_stream(&self, id: impl Into<Bson>) -> OpenDownloadStream<'_, F> {
-        OpenDownloadStream { bucket: self, id: id.into(), options: None }
+    pub fn open_download_stream(&self, id: Bson) -> OpenDownloadStream<'_, F> {
+        OpenDownloadStream { bucket: self, id, options: None }
     }
 
     /// Opens a stream that downloads the file called `filename`. Of several files of that name it is
@@ -104,15 +104,11 @@ impl<F: Mode> GridFsBucket<F> {
     /// # Example
     /// ```no_run
     /// # fn example(bucket: driver::sync::gridfs::GridFsBucket) -> driver::Result<()> {
-    /// bucket.download_to("mabel", std::fs::File::create("mabel.png")?).run()?;
+    /// bucket.download_to("mabel".into(), std::fs::File::create("mabel.png")?).run()?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn download_to<W>(
-        &self,
-        id: impl Into<Bson>,
-        sink: W,
-    ) -> DownloadTo<OpenDownloadStream<'_, F>, W> {
+    pub fn download_to<W>(&self, id: Bson, sink: W) -> DownloadTo<OpenDownloadStream<'_, F>, W> {
         DownloadTo { open: self.open_download_stream(id), sink }
     }
 

@@ -26,12 +26,12 @@ impl<F: Mode> GridFsBucket<F> {
     /// # Example
     /// ```no_run
     /// # async fn example(bucket: driver::gridfs::GridFsBucket) -> driver::Result<()> {
-    /// bucket.rename("mabel", "mabel in 1973.png").await?;
+    /// bucket.rename("mabel".into(), "mabel in 1973.png").await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn rename(&self, id: impl Into<Bson>, new_filename: impl Into<String>) -> Rename<'_, F> {
-        Rename { bucket: self, id: id.into(), new_filename: new_filename.into(), options: None }
+    pub fn rename(&self, id: Bson, new_filename: impl Into<String>) -> Rename<'_, F> {
+        Rename { bucket: self, id, new_filename: new_filename.into(), options: None }
     }
 
     /// Gives all files called `filename` the name `new_filename`.

@@ -101,8 +101,8 @@ options! {
 
 impl<F: Mode> OpenUploadStream<'_, F> {
     /// The `_id` of the file, of any type but an array. Default: a new `ObjectId`.
-    pub fn id(mut self, value: impl Into<Bson>) -> Self {
-        self.id = Some(value.into());
+    pub fn id(mut self, value: Bson) -> Self {
+        self.id = Some(value);
         self
     }
 }
@@ -137,7 +137,7 @@ pub struct UploadFrom<'a, R, F: Mode = Async> {
 
 impl<R, F: Mode> UploadFrom<'_, R, F> {
     /// The `_id` of the file, of any type but an array. Default: a new `ObjectId`.
-    pub fn id(mut self, value: impl Into<Bson>) -> Self {
+    pub fn id(mut self, value: Bson) -> Self {
         self.open = self.open.id(value);
         self
     }
