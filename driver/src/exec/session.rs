@@ -251,11 +251,15 @@ impl<'c, 's> Participant<'c, 's> {
 
     /// The command is sent over `connection`.
     pub(super) fn begin<'t>(&'t mut self, connection: &'t mut Connection) -> InFlight<'t> {
-        if let (SessionRef::Explicit(state), Role::Inside { first }) =
-            (&mut self.session, &mut self.role)
-        {
-            *first = state.transaction().state() == TransactionState::Starting;
-            state.transaction.sent();
+        if let SessionRef::Explicit(state) = &mut self.session {
+            match &mut self.role {
+                Role::Outside => {}
+                Role::Inside { first } => {
+                    *first = state.transaction().state() == TransactionState::Starting;
+                    state.transaction.sent();
+                }
+                Role::Commit | Role::Abort => state.transaction.end_sent(),
+            }
         }
         let core = self.implicit.core;
         let mut session = self.server_session();
@@ -305,8 +309,12 @@ impl<'c, 's> Participant<'c, 's> {
                     transaction.insist_on_majority();
                 }
                 transaction.unpin();
+                transaction.end_failed();
             }
-            Role::Abort => transaction.unpin(),
+            Role::Abort => {
+                transaction.unpin();
+                transaction.end_failed();
+            }
         }
     }
 

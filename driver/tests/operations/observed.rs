@@ -79,6 +79,17 @@ impl<F: Api> Observed<F> {
         started.collect()
     }
 
+    /// The replies to the commands of that name that have succeeded.
+    #[allow(dead_code, reason = "the prose tests use it")]
+    pub(crate) fn replied(&self, name: &str) -> Vec<Document> {
+        let commands = self.commands.lock().unwrap();
+        let replied = commands.iter().filter_map(|event| match event {
+            CommandEvent::Succeeded(event) if event.command_name == name => Some(&event.reply),
+            _ => None,
+        });
+        replied.cloned().collect()
+    }
+
     /// The names of the commands that have been sent.
     pub(crate) fn names(&self) -> Vec<String> {
         let commands = self.commands.lock().unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bson::{Document, Timestamp, doc};
 
 use super::abandoned;
-use super::transaction::{End, Transaction, TransactionState};
+use super::transaction::{End, Transaction};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exec::{ClusterTime, Core, ServerSession, Timeout};
@@ -258,11 +258,11 @@ impl SessionState {
 impl Drop for SessionState {
     fn drop(&mut self) {
         let Some(server) = self.server.take() else { return };
-        let in_progress = self.transaction.state() == TransactionState::InProgress;
-        if !in_progress || server.is_twin() || !server.is_of_this_process() {
+        if !self.transaction.is_open() || server.is_twin() || !server.is_of_this_process() {
             return self.core.give_back(server);
         }
         // It would hold its locks until the server gives it up.
+        self.transaction.abandon();
         let rest = SessionState {
             core: Arc::new(self.core.outside_of_requests()),
             server: Some(server),

@@ -55,6 +55,8 @@ pub(crate) struct Transaction {
     options: TransactionOptions,
     /// Whether a command of it has been sent.
     is_known: bool,
+    /// Whether the server may have it open, without a command under way that ends it.
+    is_open: bool,
     /// Whether one of its commands failed in a way that ended it on the server, and that a new
     /// attempt of the whole may not meet.
     is_transient_failure: bool,
@@ -175,12 +177,35 @@ impl Transaction {
             self.state = TransactionState::InProgress;
         }
         self.is_known = true;
+        self.is_open = true;
+    }
+
+    /// The command that ends it is sent. If its future is dropped, it is still carried out.
+    pub(super) fn end_sent(&mut self) {
+        self.is_open = false;
+    }
+
+    /// The command that ends it failed, and is sent again.
+    pub(super) fn end_failed(&mut self) {
+        self.is_open = self.is_known;
+    }
+
+    /// Whether it must be aborted when nobody has it any more: it is in progress, or the future
+    /// that was to end it was dropped before its command was sent.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Nobody has it any more, and it is open: it can be aborted whatever was begun.
+    pub(super) fn abandon(&mut self) {
+        self.state = TransactionState::InProgress;
     }
 
     /// The server did not even begin with the first command, which is sent again.
     pub(super) fn first_command_turned_away(&mut self) {
         self.state = TransactionState::Starting;
         self.is_known = false;
+        self.is_open = false;
     }
 
     pub(super) fn pin_to(&mut self, pin: PinnedTo) {

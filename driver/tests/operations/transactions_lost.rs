@@ -1,0 +1,161 @@
+//! Transactions whose primary is lost, and ends of transactions that are dropped.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use driver::Async;
+use driver::bson::{Document, doc};
+use driver::collection::Collection;
+use driver::error::{TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
+use driver::options::WriteConcern;
+use testbed::{ReplicaSet, shared_replica_set};
+
+use crate::api::{Api, on_both_apis};
+use crate::observed::{Observed, drop_in_flight, eventually, held_once, turn_for_faults};
+
+on_both_apis! {
+    transaction_of_a_lost_primary_is_transient
+    closure_is_called_again_after_the_loss_of_the_primary
+    commit_is_sent_until_its_result_is_known
+}
+
+fn majority<F: Api>(set: &ReplicaSet) -> (Observed<F>, Collection<Document, F>) {
+    let observed = Observed::<F>::with(&set.uri(), |options| {
+        options.write_concern = Some(WriteConcern::majority());
+    });
+    let items = observed.database().collection("items");
+    F::end(items.insert_one(doc! { "_id": 0 })).unwrap();
+    observed.forget();
+    (observed, items)
+}
+
+fn count<F: Api>(items: &Collection<Document, F>) -> u64 {
+    F::end(items.count_documents(doc! {})).unwrap()
+}
+
+/// The new primary knows nothing of the transaction. The commit is sent to it all the same.
+fn transaction_of_a_lost_primary_is_transient<F: Api>() {
+    let set = ReplicaSet::start(3).unwrap();
+    let (observed, items) = majority::<F>(&set);
+    let mut session = F::start_session(&observed.client);
+    F::end(session.start_transaction()).unwrap();
+    F::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
+    set.kill(set.wait_for_primary().unwrap()).unwrap();
+    let error = F::end(session.commit_transaction()).unwrap_err();
+    assert!(error.has_label(TRANSIENT_TRANSACTION_ERROR), "{error:?}");
+    assert!(!error.has_label(UNKNOWN_TRANSACTION_COMMIT_RESULT), "{error:?}");
+    assert!(!observed.sent("commitTransaction").is_empty());
+    // The session goes on.
+    F::end(session.start_transaction()).unwrap();
+    F::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
+    F::end(session.commit_transaction()).unwrap();
+    assert_eq!(count(&items), 2);
+}
+
+fn closure_is_called_again_after_the_loss_of_the_primary<F: Api>() {
+    let set = ReplicaSet::start(3).unwrap();
+    let (observed, items) = majority::<F>(&set);
+    let mut session = F::start_session(&observed.client);
+    let called = AtomicU32::new(0);
+    let ended: driver::Result<()> = F::in_transaction(session.start_transaction(), &|session| {
+        F::end(items.insert_one(doc! { "_id": 1 }).session(&mut *session))?;
+        if called.fetch_add(1, Ordering::Relaxed) == 0 {
+            set.kill(set.wait_for_primary().unwrap()).unwrap();
+        }
+        Ok(())
+    });
+    ended.unwrap();
+    assert!(called.into_inner() >= 2);
+    assert_eq!(count(&items), 2);
+}
+
+fn commit_is_sent_until_its_result_is_known<F: Api>() {
+    let _turn = turn_for_faults();
+    let set = shared_replica_set().unwrap();
+    let (observed, items) = majority::<F>(set);
+    let point = doc! {
+        "configureFailPoint": "failCommand", "mode": { "times": 3 },
+        "data": {
+            "failCommands": ["commitTransaction"], "closeConnection": true, "appName": &observed.name,
+        },
+    };
+    let _point = set.fail_point(set.wait_for_primary().unwrap(), point).unwrap();
+    let mut session = F::start_session(&observed.client);
+    let called = AtomicU32::new(0);
+    let ended: driver::Result<()> = F::in_transaction(session.start_transaction(), &|session| {
+        called.fetch_add(1, Ordering::Relaxed);
+        F::end(items.insert_one(doc! { "_id": 1 }).session(&mut *session))?;
+        Ok(())
+    });
+    ended.unwrap();
+    assert_eq!(called.into_inner(), 1);
+    let commits = observed.sent("commitTransaction");
+    assert_eq!(commits.len(), 4);
+    for again in &commits[1..] {
+        let concern = again.get_document("writeConcern").unwrap();
+        assert_eq!(concern.get_str("w").unwrap(), "majority", "{again}");
+    }
+    assert_eq!(count(&items), 2);
+}
+
+/// The end of a transaction waits for the only connection when it is dropped.
+#[test]
+fn end_that_is_dropped_unsent_leaves_nothing_open() {
+    let _turn = turn_for_faults();
+    let set = shared_replica_set().unwrap();
+    for commits in [true, false] {
+        let observed = Observed::<Async>::with(&set.uri(), |options| {
+            options.max_pool_size = Some(1);
+        });
+        let items: Collection<Document, Async> = observed.database().collection("items");
+        Async::end(items.insert_one(doc! { "_id": 0 })).unwrap();
+        let mut session = Async::start_session(&observed.client);
+        Async::end(session.start_transaction()).unwrap();
+        Async::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
+        let primary = set.wait_for_primary().unwrap();
+        let _point = set.fail_point(primary, held_once(&observed.name, "find", 1000)).unwrap();
+        let waits = || observed.client.pool_metrics().iter().any(|pool| pool.waiting > 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| Async::end(items.find_one(doc! {})).unwrap());
+            eventually("the connection is taken", || !observed.sent("find").is_empty());
+            match commits {
+                true => drop_in_flight(session.commit_transaction(), waits),
+                false => drop_in_flight(session.abort_transaction(), waits),
+            }
+        });
+        drop(session);
+        eventually("it is aborted", || observed.sent("abortTransaction").len() == 1);
+        assert!(observed.sent("commitTransaction").is_empty());
+        // Nothing holds the document.
+        Async::end(items.insert_one(doc! { "_id": 1 })).unwrap();
+        assert_eq!(observed.connections(), (1, 0));
+    }
+}
+
+/// The server works on the end of a transaction when it is dropped.
+#[test]
+fn end_that_is_dropped_in_flight_is_carried_out() {
+    let _turn = turn_for_faults();
+    let set = shared_replica_set().unwrap();
+    for (command, written) in [("commitTransaction", 2), ("abortTransaction", 1)] {
+        let observed = Observed::<Async>::with(&set.uri(), |options| {
+            options.max_pool_size = Some(1);
+        });
+        let items: Collection<Document, Async> = observed.database().collection("items");
+        Async::end(items.insert_one(doc! { "_id": 0 })).unwrap();
+        let mut session = Async::start_session(&observed.client);
+        Async::end(session.start_transaction()).unwrap();
+        Async::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
+        let primary = set.wait_for_primary().unwrap();
+        let _point = set.fail_point(primary, held_once(&observed.name, command, 200)).unwrap();
+        let sent = || !observed.sent(command).is_empty();
+        match written {
+            2 => drop_in_flight(session.commit_transaction(), sent),
+            _ => drop_in_flight(session.abort_transaction(), sent),
+        }
+        drop(session);
+        // It waits for the connection, which is drained first.
+        assert_eq!(count(&items), written, "{command}");
+        assert_eq!(observed.sent(command).len(), 1);
+        assert_eq!(observed.connections(), (1, 0));
+    }
+}
