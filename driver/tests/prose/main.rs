@@ -1,0 +1,27 @@
+//! The prose tests of the MongoDB specifications, `<suite>_prose_<number>`. Tests without a number
+//! in the specification count from 1.
+//!
+//! These cannot run, or need no test:
+//!
+//! | test | missing |
+//! |---|---|
+//! | sessions 6: ended sessions are refused | a session ends by a move; its later use does not compile |
+//! | sessions 7, 16, 17: several users | a client has one user |
+//! | sessions 10: no session stays checked out | a suggestion for all tests |
+//! | sessions 12, 13: sessions after a fork | these fork, so they are in `tests/fork.rs` |
+//! | sessions 18, 19: servers without sessions | a server without sessions, such as mongocryptd |
+//! | sessions 22: snapshot time of other sessions | the getter is optional, and returns `None` |
+//! | sessions 23: the snapshot time is read-only | there is no setter |
+//! | transactions-convenient-api 4: backoff | a choice of the jitter; a unit test in `session/and_run.rs` has its bounds |
+//! | load-balancers | there are none but to run the suites behind a load balancer, which `tests/spec` does |
+
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../operations/api.rs"]
+mod api;
+mod causal_consistency;
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../operations/observed.rs"]
+mod observed;
+mod sessions;
+mod transactions;
+mod transactions_convenient_api;

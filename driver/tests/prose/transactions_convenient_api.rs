@@ -1,0 +1,125 @@
+//! Specification "Convenient API for Transactions".
+
+use std::error::Error as _;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use driver::bson::{Document, doc};
+use driver::collection::Collection;
+use driver::error::{ErrorKind, TRANSIENT_TRANSACTION_ERROR};
+use driver::options::SessionOptions;
+use driver::session::ClientSession;
+use driver::{Async, Blocking, Error};
+use testbed::shared_replica_set;
+
+use crate::api::{Api, block_on, on_both_apis};
+use crate::observed::{Observed, turn_for_faults};
+
+on_both_apis! {
+    transactions_convenient_api_prose_1
+    transactions_convenient_api_prose_2
+    transactions_convenient_api_prose_3
+}
+
+fn observed<F: Api>() -> (Observed<F>, Collection<Document, F>) {
+    let observed = Observed::<F>::of(&shared_replica_set().unwrap().uri());
+    let items = observed.database().collection("test");
+    F::end(items.insert_one(doc! {})).unwrap();
+    (observed, items)
+}
+
+#[derive(Debug)]
+enum Own {
+    Custom,
+    Driver(#[expect(dead_code, reason = "only shown")] Error),
+}
+
+impl From<Error> for Own {
+    fn from(error: Error) -> Self {
+        Own::Driver(error)
+    }
+}
+
+/// Callback raises a custom error.
+fn transactions_convenient_api_prose_1<F: Api>() {
+    let (observed, items) = observed::<F>();
+    let mut session = F::start_session(&observed.client);
+    let called = AtomicU32::new(0);
+    let ended = F::in_transaction(session.start_transaction(), &|session| {
+        called.fetch_add(1, Ordering::Relaxed);
+        F::end(items.insert_one(doc! {}).session(&mut *session))?;
+        Err::<(), _>(Own::Custom)
+    });
+    assert!(matches!(ended, Err(Own::Custom)), "{ended:?}");
+    assert_eq!(called.into_inner(), 1);
+}
+
+/// Callback returns a value.
+fn transactions_convenient_api_prose_2<F: Api>() {
+    let (observed, items) = observed::<F>();
+    let mut session = F::start_session(&observed.client);
+    let ended = F::in_transaction(session.start_transaction(), &|session| {
+        F::end(items.insert_one(doc! {}).session(&mut *session))?;
+        Ok::<_, Own>("Foo")
+    });
+    assert_eq!(ended.unwrap(), "Foo");
+}
+
+/// Retry timeout is enforced, for a session whose timeout takes the place of the 120 seconds: runs
+/// `transaction`, all whose commands `command` fail by `data`.
+fn check_timeout<F: Api>(
+    command: &str,
+    mut data: Document,
+    transaction: impl FnOnce(&mut ClientSession<F>, Collection<Document, F>) -> driver::Result<()>,
+) {
+    let _turn = turn_for_faults();
+    let set = shared_replica_set().unwrap();
+    let (observed, items) = observed::<F>();
+    data.extend(doc! { "failCommands": [command], "appName": &observed.name });
+    let point = doc! { "configureFailPoint": "failCommand", "mode": "alwaysOn", "data": data };
+    let _point = set.fail_point(set.wait_for_primary().unwrap(), point).unwrap();
+    let options = SessionOptions::builder().default_timeout(Duration::from_secs(1)).build();
+    let mut session = F::session_with(&observed.client, options).unwrap();
+    let error = transaction(&mut session, items).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Timeout { .. }), "{command}: {error:?}");
+    let source = error.source().and_then(|source| source.downcast_ref::<Error>());
+    let source = source.unwrap_or_else(|| panic!("{command}: {error:?} has no source"));
+    assert_eq!(error.labels(), source.labels(), "{command}: {error:?}");
+    assert!(!error.labels().is_empty(), "{command}: {error:?}");
+}
+
+/// The errors of a commit.
+fn transactions_convenient_api_prose_3<F: Api>() {
+    let unknown = doc! { "writeConcernError": { "code": 1, "errmsg": "not yet replicated" } };
+    for data in [unknown, doc! { "errorCode": 251 }] {
+        check_timeout::<F>("commitTransaction", data, |session, items| {
+            F::in_transaction(session.start_transaction(), &|session| {
+                F::end(items.insert_one(doc! {}).session(&mut *session)).map(drop)
+            })
+        });
+    }
+}
+
+/// The errors of a callback of the driver's own error type. Others stay as they are.
+fn transient() -> Document {
+    doc! { "errorCode": 251, "errorLabels": [TRANSIENT_TRANSACTION_ERROR] }
+}
+
+#[test]
+fn transactions_convenient_api_prose_3_async_callback() {
+    check_timeout::<Async>("insert", transient(), |session, items| {
+        let transaction = session.start_transaction().and_run(items, |session, items| {
+            Box::pin(async move { items.insert_one(doc! {}).session(session).await.map(drop) })
+        });
+        block_on(transaction)
+    });
+}
+
+#[test]
+fn transactions_convenient_api_prose_3_blocking_callback() {
+    check_timeout::<Blocking>("insert", transient(), |session, items| {
+        session
+            .start_transaction()
+            .and_run(|session| items.insert_one(doc! {}).session(session).run().map(drop))
+    });
+}
