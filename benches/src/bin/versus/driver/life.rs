@@ -20,6 +20,8 @@ pub(super) fn cells() -> Vec<Trial> {
             .bound(Metric::Wall, [Bound::must("official", 0.7), Bound::aim("official", 0.5)]),
         Trial::new("find_one, set against standalone", set_and_standalone)
             .bound(Metric::Cpu, [Bound::must("standalone", 1.05), Bound::aim("standalone", 1.0)]),
+        Trial::new("transaction of two inserts", transaction)
+            .bound(Metric::Cpu, [Bound::must("official", 0.45)]),
         Trial::exact("10,000 operations, half cancelled: connections opened", "", cancelled).bound(
             Metric::Exact,
             [
@@ -29,6 +31,58 @@ pub(super) fn cells() -> Vec<Trial> {
         ),
         Trial::exact("memory of 1000 tasks on 100 connections", "kB", memory)
             .bound(Metric::Exact, [Bound::must("official", 0.6), Bound::aim("official", 0.4)]),
+    ]
+}
+
+/// A transaction from its start to its commit. Its closure inserts two documents.
+fn transaction(ground: &Ground) -> Vec<Contender> {
+    let name = "transacted";
+    ground.fill(name, vec![doc! {}]);
+    let at = ground.collections::<Document, mongodb::bson::Document>(name);
+    let (client, same) = (ground.ours.clone(), ground.official.clone());
+    let ours = work(move |_, ops| {
+        let (client, coll) = (client.clone(), at.ours.clone());
+        async move {
+            let mut session = client.start_session().await.expect("a session is at hand");
+            for i in 0..ops {
+                let body = async |session: &mut driver::ClientSession| {
+                    for breath in [i as i64, -(i as i64)] {
+                        let document = doc! { "name": "Mabel", "breath": breath, "weight": 3.25 };
+                        coll.insert_one(document).session(&mut *session).await?;
+                    }
+                    Ok::<_, driver::Error>(())
+                };
+                session.start_transaction().and_run2(body).await.expect("the server commits");
+            }
+        }
+    });
+    let official = work(move |_, ops| {
+        let (client, coll) = (same.clone(), at.official.clone());
+        async move {
+            use mongodb::bson::doc;
+            let mut session = client.start_session().await.expect("a session is at hand");
+            for i in 0..ops {
+                // The future of its and_run2 cannot be spawned with what the closure borrows.
+                let transaction = session.start_transaction().and_run(
+                    (coll.clone(), i as i64),
+                    |session, (coll, i)| {
+                        Box::pin(async move {
+                            for breath in [*i, -*i] {
+                                let document =
+                                    doc! { "name": "Mabel", "breath": breath, "weight": 3.25 };
+                                coll.insert_one(document).session(&mut *session).await?;
+                            }
+                            Ok(())
+                        })
+                    },
+                );
+                transaction.await.expect("the server commits");
+            }
+        }
+    });
+    vec![
+        Contender::tasks("driver", &ground.runtime, 1, ours),
+        Contender::tasks("official", &ground.runtime, 1, official),
     ]
 }
 
