@@ -107,6 +107,7 @@
 //! | `tls` | encrypted connections, by rustls |
 //! | `snappy`, `zlib`, `zstd` | compressed messages |
 //! | `socks5` | connections through a SOCKS5 proxy |
+//! | `atlas-search` | builders of the stages of Atlas Search: the module `atlas_search` |
 //! | `futures-io` | streams of GridFS with the traits of futures, beside those of tokio |
 //! | `tracing` | log records for the subscribers of `tracing` |
 //! | `conformance` | parts of the inside, for this crate's own tests; not part of the API |
@@ -114,6 +115,8 @@
 #[macro_use]
 mod builder;
 
+#[cfg(feature = "atlas-search")]
+pub mod atlas_search;
 pub mod change_stream;
 pub mod client;
 pub mod collection;

@@ -37,6 +37,7 @@
 //! | `bson` 2, or 3 by a feature | `bson` 3, as [`driver::bson`](crate::bson) |
 //! | `rustls-tls`, `snappy-compression` and so on | [features](crate#features) `tls`, `snappy` and so on; `mongodb+srv://` wants `dns` |
 //! | a dropped future may cost a connection | it does not, within [bounds](crate#when-nobody-waits-any-more) |
+//! | `atlas_search` is always there | it is a feature, `atlas-search` |
 //! | `maxPoolSize=0`, `waitQueueTimeoutMS` | are honoured |
 //! | a misspelt option in the connection string is an error | it is left out with a warning, as the specification asks: [look at them](crate#warnings), or be [strict](crate::options::ConnectionString::parse_strictly) |
 //! | `shutdown()` waits until cursors and sessions are dropped; `.immediate(true)` does not | [`shutdown()`](crate::client::Client::shutdown) never waits for them, and `immediate` has no effect; what is left of them ends on the server by itself |
