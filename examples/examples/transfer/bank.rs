@@ -1,0 +1,166 @@
+//! The accounts, the transfers between them, and what the workers share.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use driver::bson::{Document, doc, oid::ObjectId};
+use toro::Semaphore;
+
+use super::Summary;
+use super::arguments::Arguments;
+
+/// The money of each account at the beginning.
+const MONEY: i64 = 100;
+/// The most that is transferred at once.
+const MOST: i64 = 40;
+
+/// One transfer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Transfer {
+    from: u32,
+    to: u32,
+    money: i64,
+}
+
+impl Transfer {
+    /// Finds the account that gives, if it has enough.
+    pub(crate) fn giver(&self) -> Document {
+        doc! { "_id": self.from, "money": { "$gte": self.money } }
+    }
+
+    pub(crate) fn take(&self) -> Document {
+        doc! { "$inc": { "money": -self.money } }
+    }
+
+    pub(crate) fn receiver(&self) -> Document {
+        doc! { "_id": self.to }
+    }
+
+    pub(crate) fn give(&self) -> Document {
+        doc! { "$inc": { "money": self.money } }
+    }
+}
+
+/// The end of a transfer that was not committed.
+#[derive(Debug)]
+pub(crate) enum TransferError {
+    /// The account has too little money.
+    Poor,
+    Driver(driver::Error),
+}
+
+impl From<driver::Error> for TransferError {
+    fn from(error: driver::Error) -> Self {
+        TransferError::Driver(error)
+    }
+}
+
+/// What the workers have done, and still may do.
+pub(crate) struct Ledger {
+    /// Each run has its own collection.
+    pub(crate) collection: String,
+    pub(crate) transfers: u32,
+    pub(crate) workers: u32,
+    accounts: u32,
+    started: AtomicU32,
+    committed: AtomicU32,
+    aborted: AtomicU32,
+    ended: AtomicBool,
+    /// A permit for each transfer before the next but one kill.
+    gate: Semaphore,
+}
+
+impl Ledger {
+    pub(crate) fn of(arguments: &Arguments) -> Self {
+        let own_set = arguments.uri.is_none();
+        Ledger {
+            collection: format!("accounts_{}", ObjectId::new()),
+            transfers: arguments.transfers,
+            workers: arguments.workers,
+            accounts: arguments.accounts,
+            started: AtomicU32::new(0),
+            committed: AtomicU32::new(0),
+            aborted: AtomicU32::new(0),
+            ended: AtomicBool::new(false),
+            gate: Semaphore::new(if own_set { 0 } else { arguments.transfers }),
+        }
+    }
+
+    /// The accounts as they are at the beginning.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = Document> {
+        (0..self.accounts).map(|id| doc! { "_id": id, "money": MONEY })
+    }
+
+    /// The next transfer; none when there are enough.
+    pub(crate) async fn next(&self) -> Option<Transfer> {
+        self.ticket()?;
+        self.gate.acquire().await.ok()?.forget();
+        Some(self.draw())
+    }
+
+    /// As [`next`](Self::next), on a thread.
+    pub(crate) fn next_blocking(&self) -> Option<Transfer> {
+        self.ticket()?;
+        self.gate.acquire().wait().ok()?.forget();
+        Some(self.draw())
+    }
+
+    fn ticket(&self) -> Option<u32> {
+        Some(self.started.fetch_add(1, Ordering::Relaxed)).filter(|ticket| *ticket < self.transfers)
+    }
+
+    fn draw(&self) -> Transfer {
+        let from = fastrand::u32(..self.accounts);
+        let to = (from + fastrand::u32(1..self.accounts)) % self.accounts;
+        Transfer { from, to, money: fastrand::i64(1..=MOST) }
+    }
+
+    /// Counts the end of a transfer.
+    ///
+    /// # Errors
+    ///
+    /// That of the driver.
+    pub(crate) fn count(&self, ended: Result<(), TransferError>) -> driver::Result<()> {
+        match ended {
+            Ok(()) => self.committed.fetch_add(1, Ordering::Relaxed),
+            Err(TransferError::Poor) => self.aborted.fetch_add(1, Ordering::Relaxed),
+            Err(TransferError::Driver(error)) => return Err(error),
+        };
+        Ok(())
+    }
+
+    /// The number of transfers that have ended.
+    pub(crate) fn done(&self) -> u32 {
+        self.committed.load(Ordering::Relaxed) + self.aborted.load(Ordering::Relaxed)
+    }
+
+    /// Lets so many more transfers begin.
+    pub(crate) fn admit(&self, transfers: u32) {
+        // The permits are never more than the transfers.
+        let _ = self.gate.add(transfers);
+    }
+
+    /// No transfer begins any more.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        self.gate.close();
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// The summary of a run after which the accounts have `sum`.
+    pub(crate) fn summary(&self, sum: i64) -> Summary {
+        Summary {
+            transfers: self.committed.load(Ordering::Relaxed),
+            aborted: self.aborted.load(Ordering::Relaxed),
+            sum,
+            expected: i64::from(self.accounts) * MONEY,
+        }
+    }
+}
+
+/// The stage that adds up all accounts.
+pub(crate) fn add_up() -> Document {
+    doc! { "$group": { "_id": null, "sum": { "$sum": "$money" } } }
+}
