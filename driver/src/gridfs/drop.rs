@@ -11,8 +11,7 @@ use crate::ops::operation_name::OperationName;
 
 impl<F: Mode> GridFsBucket<F> {
     /// Drops the bucket: its files, then their chunks, and the indexes of both. Nothing happens when
-    /// there are none. For another upload after it, make another handle of the bucket: this one does
-    /// not create the indexes again.
+    /// there are none. The next upload creates the indexes again.
     ///
     /// # Errors
     /// Those of [`Collection::drop`](crate::collection::Collection::drop).
@@ -57,6 +56,7 @@ impl<'a, F: Mode> Execute<'a> for Drop<'a, F> {
     async fn execute(self) -> Result<()> {
         let deadline = self.on().deadline(self.options(), None)?;
         let bucket = &*self.bucket.inner;
+        bucket.indexes.forget();
         let files = bucket.files.drop();
         files.optional(rest(deadline)?, |drop, rest| drop.timeout(rest)).perform().await?;
         let chunks = bucket.chunks.drop();

@@ -21,6 +21,13 @@ pub(super) struct Indexes {
     turn: Lock<()>,
 }
 
+impl Indexes {
+    /// They are about to be dropped.
+    pub(super) fn forget(&self) {
+        self.known.store(false, Ordering::Release);
+    }
+}
+
 /// Sees to the indexes of `bucket` before its first write: where it has no files yet, those that
 /// are missing are created.
 ///

@@ -193,6 +193,9 @@ fn first_upload_creates_the_indexes<F: Files>() {
     observed.forget();
     upload(&bucket.clone(), "another", b"abc", 2);
     assert_eq!(observed.names(), ["insert", "insert"], "asked for once");
+    F::end(bucket.drop()).unwrap();
+    upload(&bucket, "again", b"abc", 2);
+    assert_eq!(index(chunks(&observed)), (doc! { "files_id": 1, "n": 1 }, Some(true)));
 }
 
 fn indexes_are_left_alone_where_there_are_files<F: Files>() {

@@ -4,6 +4,7 @@ mod blocking;
 mod bulk;
 mod burst;
 mod floor;
+mod gridfs;
 mod ground;
 mod ldjson;
 mod life;
@@ -176,7 +177,14 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         life::probe_memory(&who, uri)?;
         std::process::exit(0);
     }
-    let groups = [small::cells(), blocking::cells(), bulk::cells(), ldjson::cells(), life::cells()];
+    let groups = [
+        small::cells(),
+        blocking::cells(),
+        bulk::cells(),
+        ldjson::cells(),
+        gridfs::cells(),
+        life::cells(),
+    ];
     let cells: Vec<Trial> = groups.into_iter().flatten().collect();
     let names: String = cells.iter().map(|cell| format!("\n    {}", cell.name)).collect();
     let cells: Vec<Trial> = cells.into_iter().filter(|cell| options.wants(&cell.name)).collect();
