@@ -537,7 +537,11 @@ fn shutdown_waits_for_dropped_uploads<F: Files>() {
     let observed = standalone::<F>();
     let other = Observed::<F>::of(&shared_standalone().unwrap().uri());
     let chunks = other.client.database(&observed.name).collection::<Document>("fs.chunks");
-    drop(half_uploaded(&bucket(&observed)));
+    let stream = half_uploaded(&bucket(&observed));
+    let _turn = turn_for_faults();
+    let held = held_once(&observed.name, "delete", 300);
+    let _point = shared_standalone().unwrap().fail_point(held).unwrap();
+    drop(stream);
     assert_ne!(all(&chunks).len(), 0);
     F::shut_down(observed.client.clone());
     assert_eq!(all(&chunks).len(), 0);

@@ -18,14 +18,13 @@ const ONE_MONGOS: &str =
     "a fail point on one mongos alone; all routers lead to the same member, which has it";
 
 /// The components that the runner misses when it reads a case.
-const LACKING: [&str; 11] = [
+const LACKING: [&str; 10] = [
     NO_TEXT,
     OPERATION_IDS,
     "the driver lacks client-side field level encryption",
     "the driver lacks the deprecated option waitQueueSize",
     "the driver lacks lists of handles of collections, which the specification leaves to the driver",
     "the driver lacks lists of handles of databases, which the specification leaves to the driver",
-    "the driver lacks GridFS",
     "the driver lacks a timeout of killCursors, which it sends in the background",
     "the driver lacks the timeout modes of cursors",
     "the driver lacks operations on the raw buckets of time series",
