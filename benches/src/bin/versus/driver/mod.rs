@@ -3,6 +3,7 @@
 mod blocking;
 mod bulk;
 mod burst;
+mod everyday;
 mod floor;
 mod gridfs;
 mod ground;
@@ -180,6 +181,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
     let groups = [
         small::cells(),
         blocking::cells(),
+        everyday::cells(),
         bulk::cells(),
         ldjson::cells(),
         gridfs::cells(),

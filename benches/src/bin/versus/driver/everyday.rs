@@ -1,0 +1,272 @@
+//! Operations beside the small ones: bulk writes, `find_one_and_update`, aggregations, indexes,
+//! change streams, and cursors over a slow connection.
+
+use super::ground::{DB, Ground, with_option};
+use super::measure::{Contender, Work, work};
+use super::small::{NAME, monkeys, small_cpu};
+use super::{Metric, Trial};
+use benches::bound::Bound;
+use driver::IndexModel;
+use driver::bson::{Document, RawDocumentBuf, doc};
+use driver::options::{CursorType, WriteModel};
+use std::sync::Arc;
+use std::time::Duration;
+use testbed::{Direction, Fault, Proxy};
+
+/// The models of one bulk write.
+const MODELS: i32 = 100_000;
+/// The events of one change stream.
+const EVENTS: i32 = 20_000;
+/// The documents that are read over a slow connection, and those of a batch.
+const SLOW: i32 = 1_000_000;
+const BATCH: u32 = 1000;
+
+pub(super) fn cells() -> Vec<Trial> {
+    vec![
+        Trial::new("bulk_write of 100,000 mixed models", bulk_write)
+            .bound(Metric::Cpu, [Bound::must("official", 0.6)])
+            .at_most_rounds(5),
+        Trial::new("find_one_and_update", find_one_and_update).bound(Metric::Cpu, small_cpu()),
+        Trial::new("aggregate", aggregate).bound(Metric::Cpu, small_cpu()),
+        Trial::new("create_index", create_index).bound(Metric::Cpu, small_cpu()),
+        Trial::new("change stream, 20,000 events", change_stream)
+            .bound(Metric::Cpu, [Bound::must("official", 0.5)])
+            .at_most_rounds(5),
+        Trial::new("find 1,000,000, prefetch, 1 ms of delay", prefetch)
+            .bound(Metric::Wall, [Bound::must("no prefetch", 1.0)])
+            .at_most_rounds(5),
+    ]
+}
+
+fn pair(ground: &Ground, ours: Work, official: Work) -> Vec<Contender> {
+    vec![
+        Contender::tasks("driver", &ground.runtime, 1, ours),
+        Contender::tasks("official", &ground.runtime, 1, official),
+    ]
+}
+
+/// Half of the models insert, a quarter update, a quarter delete. The official crate has no bulk
+/// write for this server, so it inserts, and then sends the other statements by `run_command`.
+fn bulk_write(ground: &Ground) -> Vec<Contender> {
+    const STATEMENTS: i32 = MODELS / 4;
+    ground.fill("bulk_mixed", (0..1000).map(|i| doc! { "_id": i, "n": 0 }).collect());
+    let at = ground.collections::<Document, mongodb::bson::Document>("bulk_mixed");
+    let official = ground.official.database(DB);
+    let ours = work(move |_, ops| {
+        let coll = at.ours.clone();
+        async move {
+            for _ in 0..ops {
+                let mut models: Vec<WriteModel> = Vec::with_capacity(MODELS as usize);
+                for i in 0..STATEMENTS {
+                    for n in [2 * i, 2 * i + 1] {
+                        let document = doc! { "name": format!("Mabel {n}"), "weight": 3.25 };
+                        let model = coll.insert_one_model(&document).expect("it is a document");
+                        models.push(model.into());
+                    }
+                    let (filter, update) = (doc! { "_id": i % 1000 }, doc! { "$inc": { "n": 1 } });
+                    models.push(coll.update_one_model(filter, update).into());
+                    models.push(coll.delete_one_model(doc! { "_id": -1 }).into());
+                }
+                let done = coll.bulk_write(models).ordered(false).await;
+                assert_eq!(done.expect("the server writes").matched_count, STATEMENTS as u64);
+            }
+        }
+    });
+    let official = work(move |_, ops| {
+        let (coll, db) = (at.official.clone(), official.clone());
+        async move {
+            use mongodb::bson::{Document, doc};
+            for _ in 0..ops {
+                let documents: Vec<Document> = (0..2 * STATEMENTS)
+                    .map(|n| doc! { "name": format!("Mabel {n}"), "weight": 3.25 })
+                    .collect();
+                coll.insert_many(documents).ordered(false).await.expect("the server writes");
+                let updates: Vec<Document> = (0..STATEMENTS)
+                    .map(|i| doc! { "q": { "_id": i % 1000 }, "u": { "$inc": { "n": 1 } } })
+                    .collect();
+                let update = doc! { "update": "bulk_mixed", "updates": updates, "ordered": false };
+                db.run_command(update).await.expect("the server writes");
+                let deletes: Vec<Document> =
+                    (0..STATEMENTS).map(|_| doc! { "q": { "_id": -1 }, "limit": 1 }).collect();
+                let delete = doc! { "delete": "bulk_mixed", "deletes": deletes, "ordered": false };
+                db.run_command(delete).await.expect("the server writes");
+            }
+        }
+    });
+    pair(ground, ours, official)
+}
+
+fn find_one_and_update(ground: &Ground) -> Vec<Contender> {
+    monkeys(ground);
+    let at = ground.collections::<Document, mongodb::bson::Document>(NAME);
+    let ours = work(move |_, ops| {
+        let coll = at.ours.clone();
+        async move {
+            for i in 0..ops {
+                let filter = doc! { "_id": (i % 1000) as i32 };
+                let found = coll.find_one_and_update(filter, doc! { "$inc": { "breaths": 1_i64 } });
+                assert!(found.await.expect("the server changes a document").is_some());
+            }
+        }
+    });
+    let official = work(move |_, ops| {
+        let coll = at.official.clone();
+        async move {
+            use mongodb::bson::doc;
+            for i in 0..ops {
+                let filter = doc! { "_id": (i % 1000) as i32 };
+                let found = coll.find_one_and_update(filter, doc! { "$inc": { "breaths": 1_i64 } });
+                assert!(found.await.expect("the server changes a document").is_some());
+            }
+        }
+    });
+    pair(ground, ours, official)
+}
+
+fn aggregate(ground: &Ground) -> Vec<Contender> {
+    monkeys(ground);
+    let at = ground.collections::<Document, mongodb::bson::Document>(NAME);
+    let ours = work(move |_, ops| {
+        let coll = at.ours.clone();
+        async move {
+            for i in 0..ops {
+                let found = doc! { "$match": { "_id": (i % 1000) as i32 } };
+                let pipeline = [found, doc! { "$project": { "name": 1 } }];
+                let mut cursor = coll.aggregate(pipeline).await.expect("the server answers");
+                assert!(cursor.advance().await.expect("the document is here"));
+            }
+        }
+    });
+    let official = work(move |_, ops| {
+        let coll = at.official.clone();
+        async move {
+            use mongodb::bson::doc;
+            for i in 0..ops {
+                let found = doc! { "$match": { "_id": (i % 1000) as i32 } };
+                let pipeline = [found, doc! { "$project": { "name": 1 } }];
+                let mut cursor = coll.aggregate(pipeline).await.expect("the server answers");
+                assert!(cursor.advance().await.expect("the document is here"));
+            }
+        }
+    });
+    pair(ground, ours, official)
+}
+
+/// The index is there already after the first time, so that the server has little to do.
+fn create_index(ground: &Ground) -> Vec<Contender> {
+    monkeys(ground);
+    let at = ground.collections::<Document, mongodb::bson::Document>(NAME);
+    let ours = work(move |_, ops| {
+        let coll = at.ours.clone();
+        async move {
+            for _ in 0..ops {
+                let index = IndexModel::builder().keys(doc! { "name": 1 }).build();
+                coll.create_index(index).await.expect("the server has the index");
+            }
+        }
+    });
+    let official = work(move |_, ops| {
+        let coll = at.official.clone();
+        async move {
+            for _ in 0..ops {
+                let keys = mongodb::bson::doc! { "name": 1 };
+                let index = mongodb::IndexModel::builder().keys(keys).build();
+                coll.create_index(index).await.expect("the server has the index");
+            }
+        }
+    });
+    pair(ground, ours, official)
+}
+
+/// The events are written once. Each operation reads all of them.
+fn change_stream(ground: &Ground) -> Vec<Contender> {
+    let db = ground.ours.database(DB);
+    let reply = ground.runtime.block_on(async { db.run_command(doc! { "ping": 1 }).await });
+    let reply = reply.expect("a server answers a ping");
+    let begin = reply.get_timestamp("operationTime").expect("a member tells the time");
+    ground.fill("watched", (0..EVENTS).map(|i| doc! { "name": format!("Mabel {i}") }).collect());
+    let at = ground.collections::<Document, mongodb::bson::Document>("watched");
+    let inserted = doc! { "$match": { "operationType": "insert" } };
+    let ours = work(move |_, ops| {
+        let (coll, inserted) = (at.ours.clone(), inserted.clone());
+        async move {
+            for _ in 0..ops {
+                let watch = coll.watch().pipeline([inserted.clone()]);
+                let watch = watch.start_at_operation_time(begin).await;
+                let mut stream = watch.expect("the server opens a stream");
+                for _ in 0..EVENTS {
+                    let event = stream.next().await.expect("there is an event");
+                    std::hint::black_box(event.expect("it is one"));
+                }
+            }
+        }
+    });
+    let official = work(move |_, ops| {
+        let coll = at.official.clone();
+        async move {
+            use futures_util::StreamExt;
+            use mongodb::bson::{Timestamp, doc};
+            let begin = Timestamp { time: begin.time, increment: begin.increment };
+            for _ in 0..ops {
+                let watch =
+                    coll.watch().pipeline([doc! { "$match": { "operationType": "insert" } }]);
+                let watch = watch.start_at_operation_time(begin).await;
+                let mut stream = watch.expect("the server opens a stream");
+                for _ in 0..EVENTS {
+                    let event = stream.next().await.expect("there is an event");
+                    std::hint::black_box(event.expect("it is one"));
+                }
+            }
+        }
+    });
+    pair(ground, ours, official)
+}
+
+/// How the batches of a cursor are fetched.
+#[derive(Clone, Copy)]
+enum Fetch {
+    WhenNeeded,
+    Ahead,
+    Unasked,
+}
+
+/// Reads the collection over a connection whose bytes come a millisecond later.
+fn prefetch(ground: &Ground) -> Vec<Contender> {
+    ground.fill("slow", (0..SLOW).map(|i| doc! { "_id": i, "n": i }).collect());
+    let proxy = Arc::new(Proxy::start(&ground.primary).expect("a proxy can be started"));
+    proxy.set(Direction::ToClient, Fault::Delay(Duration::from_millis(1)));
+    let uri = with_option(&proxy.uri(), "directConnection", "true");
+    let client = ground.runtime.block_on(driver::Client::with_uri_str(&uri));
+    let client = client.expect("the proxy leads to a server");
+    let reader = |name, fetch: Fetch| {
+        let (client, proxy) = (client.clone(), Arc::clone(&proxy));
+        let read = work(move |_, ops| {
+            let coll = client.database(DB).collection::<RawDocumentBuf>("slow");
+            let proxy = Arc::clone(&proxy);
+            async move {
+                for _ in 0..ops {
+                    let find = coll.find(doc! {}).batch_size(BATCH);
+                    let find = match fetch {
+                        Fetch::WhenNeeded => find,
+                        Fetch::Ahead => find.prefetch(true),
+                        Fetch::Unasked => find.cursor_type(CursorType::Exhaust),
+                    };
+                    let mut cursor = find.await.expect("the server answers");
+                    let mut count = 0;
+                    while cursor.advance().await.expect("the server has more") {
+                        std::hint::black_box(cursor.current().get_i32("n")).expect("it has n");
+                        count += 1;
+                    }
+                    assert_eq!(count, SLOW);
+                }
+                drop(proxy);
+            }
+        });
+        Contender::tasks(name, &ground.runtime, 1, read)
+    };
+    vec![
+        reader("driver", Fetch::Ahead),
+        reader("no prefetch", Fetch::WhenNeeded),
+        reader("exhaust", Fetch::Unasked),
+    ]
+}
