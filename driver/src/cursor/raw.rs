@@ -612,18 +612,19 @@ impl ServerCursor {
         let session = SessionRef::Held(self.session.as_mut());
         let sent = exec::execute(&self.core, &mut command, session, deadline).await.map(drop);
         match sent {
-            Ok(()) => {
-                self.id = 0;
-                Ok(())
-            }
             // Dropped with its id, it is ended in the background.
-            Err(error) => {
+            Err(error) if !self.pin.is_lost() => {
                 let operation_name = OperationName {
                     operation: "close",
                     db: &self.db,
                     collection: Some(&self.collection),
                 };
                 Err(error.during(&operation_name))
+            }
+            // A cursor behind a load balancer ends with its connection.
+            _ => {
+                self.id = 0;
+                Ok(())
             }
         }
     }

@@ -263,26 +263,6 @@ impl<F: Api> Entities<F> {
             .ok_or_else(|| format!("no entity has the name {name:?}"))
     }
 
-    /// Whether a client has sent the command `name` last.
-    pub(crate) fn last_command_was(&self, name: &str) -> bool {
-        lock(&self.named).values().any(|entity| match entity {
-            Entity::Client(client) => {
-                client.events.last_commands(1).iter().any(|command| command.contains_key(name))
-            }
-            _ => false,
-        })
-    }
-
-    /// The number of connections that all clients have checked out.
-    pub(crate) fn checked_out(&self) -> usize {
-        let named = lock(&self.named);
-        let clients = named.values().filter_map(|entity| match entity {
-            Entity::Client(client) => Some(client.events.checked_out()),
-            _ => None,
-        });
-        clients.sum()
-    }
-
     pub(crate) fn client(&self, name: &str) -> Result<Arc<Watched<F>>, String> {
         match self.get(name)? {
             Entity::Client(client) => Ok(client),

@@ -112,11 +112,6 @@ impl Events {
         self.moved.notify_all();
     }
 
-    /// The number of connections that are checked out.
-    pub(crate) fn checked_out(&self) -> usize {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner).checked_out
-    }
-
     /// Waits until `expected` connections are checked out.
     ///
     /// # Errors

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use bson::{Bson, Document};
 
@@ -134,11 +133,6 @@ impl<F: Api> Runner<F> {
                 (Job::Database(job), Entity::Database(database)) => job(&database, held),
                 (Job::Collection(job), Entity::Collection(collection)) => job(&collection, held),
                 (Job::Session(job), Entity::Session(session)) => job(self, &session)?,
-                (Job::Cursor(job), Entity::Cursor(cursor))
-                    if operation.name == "close" && self.servers.are_balanced() =>
-                {
-                    self.close(&cursor, || job(&mut lock(&cursor)))?
-                }
                 (Job::Cursor(job), Entity::Cursor(cursor)) => job(&mut lock(&cursor))?,
                 (Job::ChangeStream(job), Entity::ChangeStream(stream)) => job(&mut lock(&stream))?,
                 (Job::Bucket(job), Entity::Bucket(bucket)) => job(&bucket),
@@ -146,30 +140,6 @@ impl<F: Api> Runner<F> {
             }
         };
         Ok((ended, session))
-    }
-
-    /// Runs `close` on a cursor. The driver kills the cursor in the background. Behind a load
-    /// balancer the cases expect that its connection is free at the end of the operation.
-    fn close<T>(&self, cursor: &Mutex<Option<NamedCursor<F>>>, close: impl FnOnce() -> T) -> T {
-        const PATIENCE: Duration = Duration::from_secs(1);
-        // The connection of a transaction stays with the transaction.
-        let in_transaction = {
-            let cursor = lock(cursor);
-            let session = cursor.as_ref().and_then(|cursor| cursor.session.as_ref());
-            session
-                .is_some_and(|session| format!("{:?}", lock(session)).contains("pinned_to: Some"))
-        };
-        let before = self.entities.checked_out();
-        let closed = close();
-        let is_killed = || match in_transaction {
-            false => self.entities.checked_out() < before,
-            true => self.entities.last_command_was("killCursors"),
-        };
-        let until = Instant::now() + PATIENCE;
-        while before > 0 && !is_killed() && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        closed
     }
 
     /// Reads the arguments of all operations of a test, to find components that the driver lacks.

@@ -351,11 +351,6 @@ impl Servers {
         }
     }
 
-    /// Whether clients are behind a load balancer.
-    pub(crate) fn are_balanced(&self) -> bool {
-        matches!(self.routers, Some(Routers::Balancers { .. }))
-    }
-
     /// Runs a command on the primary or the standalone.
     pub(crate) fn command(&self, db: &str, command: Document) -> Result<Document, String> {
         let answer = match (&self.running, self.set()) {
