@@ -96,7 +96,8 @@ pub struct ClientOptions {
     /// Selection fails after one more check of the servers if there is no suitable one. It does not
     /// wait until `server_selection_timeout`. Default: false.
     pub server_selection_try_once: Option<bool>,
-    /// The timeout of one read from, or one write to, a socket. Default: no limit.
+    /// The timeout of one exchange on an open connection; `connect_timeout` bounds its opening. A
+    /// `timeout` overrides it. Default: no limit.
     pub socket_timeout: Option<Duration>,
     /// The SOCKS5 proxy for connections to servers. Default: none.
     pub socks5_proxy: Option<Socks5Proxy>,

@@ -157,7 +157,6 @@ impl Connection {
         address: Arc<ServerAddress>,
         generation: Generation,
         stream: Stream,
-        socket_timeout: Option<Duration>,
     ) -> Self {
         Connection {
             id,
@@ -174,7 +173,7 @@ impl Connection {
             unpacked: Vec::new(),
             reply: None,
             room: Room::default(),
-            socket_timeout,
+            socket_timeout: None,
             description: ConnectionDescription::unknown(),
             on_drained: Vec::new(),
         }
@@ -204,6 +203,11 @@ impl Connection {
 
     pub(super) fn set_description(&mut self, description: ConnectionDescription) {
         self.description = description;
+    }
+
+    /// Sets the timeout of one exchange. It does not hold where a `timeoutMS` does.
+    pub(super) fn set_socket_timeout(&mut self, socket_timeout: Option<Duration>) {
+        self.socket_timeout = socket_timeout;
     }
 
     /// Compresses later requests.

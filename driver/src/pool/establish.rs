@@ -176,12 +176,16 @@ impl Establisher {
             .await
             .map_err(unheard)?;
         opened(stream.interrupter());
+        let mut connection = Connection::new(id, address.clone(), generation, stream);
         let socket_timeout = match purpose {
             Purpose::Application => self.options.socket_timeout(),
             Purpose::Monitor => None,
         };
-        let mut connection =
-            Connection::new(id, address.clone(), generation, stream, socket_timeout);
+        // `connectTimeoutMS` bounds the handshake. An opening serves any operation, also one whose
+        // `timeoutMS` overrides `socketTimeoutMS`.
+        if self.options.connect_timeout().is_none() {
+            connection.set_socket_timeout(socket_timeout);
+        }
         let codecs = match purpose {
             Purpose::Application => &*self.codecs,
             Purpose::Monitor => &[],
@@ -200,6 +204,7 @@ impl Establisher {
         if let Some(codec) = codec {
             connection.set_codec(codec);
         }
+        connection.set_socket_timeout(socket_timeout);
         Ok(connection)
     }
 

@@ -44,7 +44,11 @@ pub(crate) fn is_listed(component: &str) -> bool {
 }
 
 /// The starts of names, with the component that their cases need.
-const MISSING: [(&str, &str); 5] = [
+const MISSING: [(&str, &str); 6] = [
+    (
+        "change-streams/change-streams-showExpandedEvents: when showExpandedEvents is true, shardCollection",
+        "the command shardCollection, which only a mongos has; members behind a router do not",
+    ),
     ("transactions/mongos-recovery-token: commitTransaction retry fails on new mongos", ONE_MONGOS),
     (
         "transactions/pin-mongos: unpin after transient error within a transaction and commit",

@@ -105,7 +105,7 @@ fn run<F: Api>(file: &File, test: &Test) -> Result<Kind, Outcome> {
     let turn = Turn::take(!messages.is_empty());
     let runner = Runner::<F>::on(servers, file, test);
     let played = servers
-        .load(&file.initial_data)
+        .load(&file.initial_data, &file.collections())
         .map_err(Stop::Failed)
         .and_then(|()| play(&runner, file, test))
         // The fail points are still on, so that nothing they delay happens before the check.

@@ -39,6 +39,25 @@ pub(crate) struct File {
 }
 
 impl File {
+    /// The collections that the file has handles of: the names of their databases and their own.
+    pub(crate) fn collections(&self) -> Vec<(&str, &str)> {
+        let database = |id: &str| {
+            self.create_entities.iter().find_map(|entity| match entity {
+                EntityDefinition::Database(own) if own.id == id => Some(own.database_name.as_str()),
+                _ => None,
+            })
+        };
+        self.create_entities
+            .iter()
+            .filter_map(|entity| match entity {
+                EntityDefinition::Collection(own) => {
+                    Some((database(&own.database)?, own.collection_name.as_str()))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
     /// Reads a file.
     ///
     /// # Errors

@@ -376,12 +376,26 @@ impl Servers {
         lock(&self.fail_points).push(fail_point.to_owned());
     }
 
-    /// Creates each collection of `initialData` with exactly its documents.
-    pub(crate) fn load(&self, data: &[CollectionData]) -> Result<(), String> {
+    /// Creates each collection of `initialData` with exactly its documents. Without `initialData`,
+    /// drops the `collections` that an earlier test may have left.
+    pub(crate) fn load(
+        &self,
+        data: &[CollectionData],
+        collections: &[(&str, &str)],
+    ) -> Result<(), String> {
         let majority = || doc! { "w": "majority" };
         // A transaction that the test before left open would lock its collections for a minute. The
         // command may interrupt itself.
         let _ = self.command("admin", doc! { "killAllSessions": [] });
+        let drop = |db: &str, name: &str| match self
+            .command(db, doc! { "drop": name, "writeConcern": majority() })
+        {
+            Err(why) if !why.contains("NamespaceNotFound") => Err(why),
+            _ => Ok(()),
+        };
+        if data.is_empty() {
+            collections.iter().try_for_each(|(db, name)| drop(db, name))?;
+        }
         for CollectionData {
             database_name: db,
             collection_name: name,
@@ -389,10 +403,7 @@ impl Servers {
             documents,
         } in data
         {
-            match self.command(db, doc! { "drop": name, "writeConcern": majority() }) {
-                Err(why) if !why.contains("NamespaceNotFound") => return Err(why),
-                _ => {}
-            }
+            drop(db, name)?;
             let mut create = doc! { "create": name, "writeConcern": majority() };
             create.extend(create_options.clone());
             self.command(db, create)?;
