@@ -866,6 +866,35 @@ fn dropped_upload_waits_for_what_is_on_its_way() {
 }
 
 #[test]
+fn upload_dropped_at_its_very_end_leaves_a_whole_file() {
+    let server = Standalone::start().unwrap();
+    let observed = Observed::<Async>::of(&server.uri());
+    let bucket = bucket(&observed);
+    upload(&bucket, "first", b"abc", 2);
+    // The chunks pass, and the document of the file is held back.
+    let mut held = held_once(&observed.name, "insert", 300);
+    held.insert("mode", doc! { "skip": 1 });
+    let point = server.fail_point(held).unwrap();
+    observed.forget();
+    let id = block_on(async {
+        let mut stream = bucket.open_upload_stream("last").chunk_size_bytes(2).await.unwrap();
+        while once(|cx| poll_write(&mut stream, cx, b"xyz")).await.is_none() {}
+        while observed.sent("insert").len() < 2 {
+            let closed = once(|cx| std::pin::pin!(stream.close()).as_mut().poll(cx)).await;
+            assert!(closed.is_none());
+            tokio::task::yield_now().await;
+        }
+        stream.id().clone()
+    });
+    eventually("the file is there", || {
+        block_on(bucket.find_one(doc! { "_id": &id }).into_future()).unwrap().is_some()
+    });
+    drop(point);
+    assert_eq!(download(&bucket, &id).unwrap(), b"xyz");
+    assert!(observed.sent("delete").is_empty());
+}
+
+#[test]
 fn dropped_steps_of_streams_lose_nothing() {
     let observed = standalone::<Async>();
     let bucket = bucket(&observed);
