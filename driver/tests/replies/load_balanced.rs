@@ -4,6 +4,9 @@
 use std::sync::{Arc, Mutex};
 
 use driver::bson::{Document, doc};
+use driver::event::EventHandler;
+use driver::event::command::CommandEvent;
+use driver::options::ConnectionString;
 use driver::{Client, Collection, sync};
 
 use crate::server::{Answer, FakeServer};
@@ -93,4 +96,45 @@ async fn dropped_cursor_behind_a_balancer_is_killed_where_it_is() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     assert_eq!(connection_of(&seen, "killCursors"), connection_of(&seen, "find"));
+}
+
+/// A mongos gives a token with each reply in a transaction. Another one finds out by the last of
+/// them what has become of the transaction.
+#[tokio::test]
+async fn end_of_a_transaction_carries_the_last_recovery_token() {
+    let mut replies = 0;
+    let server = FakeServer::load_balancer(move |_, command| {
+        let mut reply = doc! { "ok": 1, "n": 1 };
+        if command == "insert" {
+            replies += 1;
+            reply.extend(doc! { "recoveryToken": { "reply": replies } });
+        }
+        Answer::Reply(reply)
+    });
+    let ended: Arc<Mutex<Vec<Document>>> = Arc::default();
+    let told = Arc::clone(&ended);
+    let mut options = ConnectionString::parse(server.uri()).unwrap().options;
+    options.command_event_handler = Some(EventHandler::callback(move |event| {
+        if let CommandEvent::Started(started) = event
+            && started.command_name.ends_with("Transaction")
+        {
+            told.lock().unwrap().push(started.command);
+        }
+    }));
+    let client = Client::with_options(options).unwrap();
+    let coll: Collection<Document> = client.database("db").collection("coll");
+    let mut session = client.start_session().await.unwrap();
+    for commits in [true, false] {
+        session.start_transaction().await.unwrap();
+        for _ in 0..2 {
+            coll.insert_one(doc! {}).session(&mut session).await.unwrap();
+        }
+        match commits {
+            true => session.commit_transaction().await.unwrap(),
+            false => session.abort_transaction().await.unwrap(),
+        }
+    }
+    let ended = ended.lock().unwrap();
+    let token = |i: usize| ended[i].get_document("recoveryToken").unwrap().get_i32("reply");
+    assert_eq!((token(0).unwrap(), token(1).unwrap()), (2, 4));
 }
