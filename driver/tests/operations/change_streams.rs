@@ -3,17 +3,21 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use driver::Async;
 use driver::bson::{Document, doc};
 use driver::change_stream::{ChangeStreamEvent, OperationType, ResumeToken};
 use driver::client::Client;
 use driver::collection::Collection;
 use driver::event::EventHandler;
 use driver::event::command::CommandEvent;
-use driver::options::{ChangeStreamOptions, ClientOptions, ConnectionString, FullDocumentType};
+use driver::options::{
+    ChangeStreamOptions, ChangeStreamPreAndPostImages, ClientOptions, ConnectionString,
+    FullDocumentBeforeChangeType, FullDocumentType,
+};
 use serde::{Deserialize, Serialize};
 use testbed::{ReplicaSet, shared_replica_set};
 
-use crate::api::on_both_apis;
+use crate::api::{Api, block_on, on_both_apis};
 use crate::reads::Reads;
 
 on_both_apis! {
@@ -354,4 +358,47 @@ fn large_event_is_put_together<F: Reads>() {
     insert(&monkeys, 1..2);
     let event = F::try_next_event(&mut stream).unwrap().unwrap();
     assert_eq!(event.full_document, Some(Monkey { _id: 1 }));
+    // An event of more than 16 MiB, which the server has to split: the document before and after.
+    let database = monkeys.client().database(&monkeys.namespace().db);
+    let images = ChangeStreamPreAndPostImages::builder().enabled(true).build();
+    F::end(database.create_collection("large").change_stream_pre_and_post_images(images)).unwrap();
+    let large = database.collection::<Document>("large");
+    let watch = large.watch().pipeline([doc! { "$changeStreamSplitLargeEvent": {} }]);
+    let watch = watch
+        .full_document(FullDocumentType::Required)
+        .full_document_before_change(FullDocumentBeforeChangeType::Required);
+    let mut stream = F::end(watch).unwrap();
+    let padding = "x".repeat(9 << 20);
+    F::end(large.insert_one(doc! { "_id": 1, "padding": &padding, "n": 0 })).unwrap();
+    F::end(large.update_one(doc! { "_id": 1 }, doc! { "$set": { "n": 1 } })).unwrap();
+    F::end(large.insert_one(doc! { "_id": 2 })).unwrap();
+    let insert = F::try_next_event(&mut stream).unwrap().unwrap();
+    assert_eq!(insert.operation_type, OperationType::Insert);
+    let update = F::try_next_event(&mut stream).unwrap().unwrap();
+    let (before, after) =
+        (update.full_document_before_change.unwrap(), update.full_document.unwrap());
+    assert_eq!((before.get_i32("n").unwrap(), after.get_i32("n").unwrap()), (0, 1));
+    assert_eq!(before.get_str("padding").unwrap().len(), padding.len());
+    assert_eq!(after.get_str("padding").unwrap().len(), padding.len());
+    let last = F::try_next_event(&mut stream).unwrap().unwrap();
+    assert_eq!(last.full_document.unwrap().get_i32("_id").unwrap(), 2);
+}
+
+/// The event arrives while nobody waits for it.
+#[test]
+fn dropped_next_loses_no_event() {
+    let (monkeys, _) = monkeys::<Async>();
+    let mut stream = Async::end(monkeys.watch().max_await_time(Duration::from_millis(50))).unwrap();
+    let mut seen = Vec::new();
+    for id in 0..20 {
+        let dropped = block_on(async {
+            tokio::time::timeout(Duration::from_millis(id % 7), stream.try_next()).await
+        });
+        seen.extend(dropped.ok().map(|event| event.unwrap().unwrap()));
+        insert(&monkeys, id as i32..id as i32 + 1);
+    }
+    while seen.len() < 20 {
+        seen.push(Async::try_next_event(&mut stream).unwrap().unwrap());
+    }
+    assert_eq!(ids(&seen), (0..20).collect::<Vec<_>>());
 }
