@@ -14,7 +14,7 @@
 //! | how long may it take, and what do commands say of it? | `timeout.rs` |
 //! | what may be sent again, and which error is told? | `retry.rs`, as a value |
 //! | what does a reply say, and what is wrong with it? | `header.rs`, `failure.rs`, `reply.rs` |
-//! | what is told of it? | `command_monitor.rs` |
+//! | what is told of it? | `command_monitor.rs`, `telemetry.rs` |
 //! | what does a session add, and learn? | `session.rs`, `session_pool.rs`, `cluster_time.rs` |
 //! | what are the states of a transaction? | `session/transaction.rs` |
 //! | what do dropped handles leave to be done? | `cleanups.rs` |
@@ -37,6 +37,11 @@ mod reply;
 mod retry;
 mod session;
 mod session_pool;
+#[cfg(feature = "opentelemetry")]
+pub(crate) mod telemetry;
+#[cfg(not(feature = "opentelemetry"))]
+#[path = "exec/telemetry/off.rs"]
+pub(crate) mod telemetry;
 mod timeout;
 
 use std::ops::Deref;
@@ -87,6 +92,9 @@ pub(crate) struct ClientInner {
     pub(crate) runtime: Runtime,
     pub(crate) sessions: SessionPool,
     pub(crate) clock: ClusterClock,
+    /// What its spans need, if it has any.
+    #[cfg(feature = "opentelemetry")]
+    telemetry: Option<telemetry::Telemetry>,
     /// Cursors to be ended on the servers.
     pub(crate) kills: KillQueue,
     /// Sessions whose transactions are to be aborted.
@@ -120,6 +128,8 @@ impl ClientInner {
         let concerns = Concerns::of_client(&options);
         Ok(ClientInner {
             deployment,
+            #[cfg(feature = "opentelemetry")]
+            telemetry: telemetry::Telemetry::of(&options),
             options,
             concerns,
             runtime,

@@ -12,6 +12,8 @@ mod concerns;
 pub(crate) mod form;
 mod index;
 pub(crate) mod lenient;
+#[cfg(feature = "opentelemetry")]
+mod opentelemetry;
 mod operation;
 mod proxy;
 mod read_concern;
@@ -46,6 +48,8 @@ pub use self::index::{
     Sphere2DIndexVersion, TextIndexVersion,
 };
 pub(crate) use self::lenient::whole_seconds;
+#[cfg(feature = "opentelemetry")]
+pub use self::opentelemetry::{OpentelemetryOptions, OpentelemetryOptionsBuilder};
 pub use self::operation::{
     CollectionOptions, CollectionOptionsBuilder, CursorTimeoutMode, CursorType, DatabaseOptions,
     DatabaseOptionsBuilder, ExplainVerbosity, Hint, ReturnDocument, UpdateModifications,

@@ -18,6 +18,7 @@ use super::event::ResumeToken;
 use crate::cursor::{Fetch, GetMoreOptions, Pace, RawCursor, Sent, SpareSession};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result, codes};
+use crate::exec::telemetry::{OperationSpan, Parent, Spanned};
 use crate::exec::{
     self, Core, CursorTimeout, Meta, Operation, Reply, RequestContext, SessionRef, SessionState,
     Setting, Target, Timeout,
@@ -431,7 +432,7 @@ impl RawChangeStream {
         self.fragments = None;
         let (core, watched) = (Arc::clone(&self.core), Arc::clone(&self.watched));
         let (position, mut spare) = (self.position.clone(), self.cursor.take_session());
-        let pace = Pace::Within(Duration::ZERO);
+        let (pace, parent) = (Pace::Within(Duration::ZERO), Parent::current());
         Fetch::start(&self.core.runtime, pace, deadline, |sent: Arc<Sent>| async move {
             let mut command = Reopen { watched: &watched, position: &position, sent: &sent };
             let session = match (&mut lent, &mut spare) {
@@ -439,10 +440,13 @@ impl RawChangeStream {
                 (None, Some(spare)) => SessionRef::Held(spare.get()),
                 (None, None) => SessionRef::Implicit,
             };
-            let reply = match core.check_usable() {
-                Ok(()) => exec::execute(&core, &mut command, session, deadline).await,
-                Err(error) => Err(error),
-            };
+            let name = watched.operation_name();
+            let span = OperationSpan::begin_under(&parent, &core, name.into(), None);
+            let reply = Spanned::new(span, async {
+                core.check_usable()?;
+                exec::execute(&core, &mut command, session, deadline).await
+            })
+            .await;
             let mut operation_time = None;
             let cursor = reply.and_then(|reply| {
                 operation_time = reply.header().operation_time();

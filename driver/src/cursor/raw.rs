@@ -22,6 +22,7 @@ use crate::decode;
 use crate::error::{Error, ErrorKind, Result, codes};
 use crate::exec::SessionState;
 use crate::exec::batch::Batch;
+use crate::exec::telemetry::{Acts, OperationSpan, Parent, Spanned};
 use crate::exec::{
     self, Core, CursorTimeout, PinnedTo, Reply, RequestContext, ServerSession, SessionRef, Target,
     Timeout,
@@ -536,7 +537,10 @@ impl ServerCursor {
             true => Pace::Ahead,
             false => Pace::Within(self.expected()),
         };
-        Fetch::start(&runtime, pace, deadline, |sent| self.fetch(taken, session, deadline, sent))
+        let parent = Parent::current();
+        Fetch::start(&runtime, pace, deadline, |sent| {
+            self.fetch(taken, session, deadline, sent, parent)
+        })
     }
 
     async fn fetch(
@@ -545,9 +549,13 @@ impl ServerCursor {
         mut session: Option<Box<SessionState>>,
         deadline: Deadline,
         sent: Arc<Sent>,
+        parent: Parent,
     ) -> Fetched {
         let left = self.get_more_options.left.map(|left| left.saturating_sub(taken));
-        let batch = self.next_batch(left, session.as_deref_mut(), deadline, &sent).await;
+        let acts = Acts { operation: "getMore", db: &self.db, collection: Some(&self.collection) };
+        let span = OperationSpan::begin_under(&parent, &self.core, acts, session.as_deref());
+        let batch = self.next_batch(left, session.as_deref_mut(), deadline, &sent);
+        let batch = Spanned::new(span, batch).await;
         let operation_name = OperationName {
             operation: self.get_more_options.operation,
             db: &self.db,
@@ -603,15 +611,18 @@ impl ServerCursor {
     /// Ends the cursor on the server, within `own` or else the timeout of the operation which opened
     /// it.
     pub(super) async fn close(mut self: Box<Self>, own: Timeout) -> Result<()> {
+        self.end_stream();
         let deadline = own.or(self.get_more_options.timeout.of_close()).begin();
         let mut command = KillCursors {
             context: RequestContext::bare(&self.db, Target::Pinned(&self.pin)),
             cursors: &[self.id],
             collection: &self.collection,
         };
+        let acts = Acts { operation: "close", db: &self.db, collection: Some(&self.collection) };
+        let span = OperationSpan::begin(&self.core, acts, None);
         let session = SessionRef::Held(self.session.as_mut());
-        let sent = exec::execute(&self.core, &mut command, session, deadline).await.map(drop);
-        match sent {
+        let sent = exec::execute(&self.core, &mut command, session, deadline);
+        match Spanned::new(span, sent).await.map(drop) {
             // Dropped with its id, it is ended in the background.
             Err(error) if !self.pin.is_lost() => {
                 let operation_name = OperationName {
@@ -626,6 +637,14 @@ impl ServerCursor {
                 self.id = 0;
                 Ok(())
             }
+        }
+    }
+
+    /// Gives up the connection on which the server sends batches unasked: they are for nobody.
+    fn end_stream(&mut self) {
+        if let Some(mut stream) = self.stream.take() {
+            stream.condemn();
+            self.session.iter_mut().for_each(ServerSession::mark_dirty);
         }
     }
 
@@ -698,11 +717,7 @@ fn is_gone(error: &Error) -> bool {
 
 impl Drop for ServerCursor {
     fn drop(&mut self) {
-        // What comes over it is for nobody.
-        if let Some(mut stream) = self.stream.take() {
-            stream.condemn();
-            self.session.iter_mut().for_each(ServerSession::mark_dirty);
-        }
+        self.end_stream();
         if let Some(session) = self.session.take() {
             self.core.give_back(session);
         }

@@ -95,8 +95,7 @@ fn exchange(
             })?;
         }
         let (acknowledged, deadline) = (execution.acknowledged, execution.deadline);
-        let monitor =
-            CommandMonitor::begin(core.options.command_event_handler.as_ref(), connection);
+        let monitor = CommandMonitor::begin(core, connection);
         let flight = execution.session.begin(connection);
         let sent = match acknowledged {
             _ if streams => flight.connection.receive_next(&core.runtime, deadline).await,

@@ -10,8 +10,10 @@ use bson::oid::ObjectId;
 use bson::raw::RawDocument;
 use bson::{Document, doc};
 
-use super::failure;
 use super::header::ReplyHeader;
+#[cfg(feature = "opentelemetry")]
+use super::telemetry::CommandSpan;
+use super::{Core, failure};
 use crate::decode;
 use crate::error::{CommandError, Error, ErrorKind};
 use crate::event::EventHandler;
@@ -23,7 +25,9 @@ use crate::wire::sensitive;
 
 /// A command in flight with a handler for its events.
 pub(super) struct CommandMonitor {
-    handler: EventHandler<CommandEvent>,
+    handler: Option<EventHandler<CommandEvent>>,
+    #[cfg(feature = "opentelemetry")]
+    span: Option<CommandSpan>,
     started: Instant,
     secret: bool,
     about: Option<About>,
@@ -40,18 +44,28 @@ struct About {
 
 impl CommandMonitor {
     /// Emits the started event for the command in the connection's buffer, if there is a handler.
-    pub(super) fn begin(
-        handler: Option<&EventHandler<CommandEvent>>,
-        connection: &Connection,
-    ) -> Option<Box<Self>> {
-        handler.map(|handler| Self::begun(handler, connection))
+    #[inline]
+    pub(super) fn begin(core: &Core, connection: &Connection) -> Option<Box<Self>> {
+        let handler = core.options.command_event_handler.as_ref();
+        #[cfg(feature = "opentelemetry")]
+        let is_heard = handler.is_some() || CommandSpan::is_wanted(core);
+        #[cfg(not(feature = "opentelemetry"))]
+        let is_heard = handler.is_some();
+        is_heard.then(|| Self::begun(core, handler, connection))
     }
 
     #[cold]
-    fn begun(handler: &EventHandler<CommandEvent>, connection: &Connection) -> Box<Self> {
+    fn begun(
+        core: &Core,
+        handler: Option<&EventHandler<CommandEvent>>,
+        connection: &Connection,
+    ) -> Box<Self> {
         let command = connection.request_document().unwrap_or_default();
         let command_name = command.keys().next().cloned().unwrap_or_default();
         let secret = sensitive::is_redacted(&command_name, &command);
+        #[cfg(feature = "opentelemetry")]
+        let span = if secret { None } else { CommandSpan::begin(core, &command, connection) };
+        let _ = core;
         let description = connection.description();
         let about = About {
             db: command.get_str("$db").unwrap_or_default().to_owned(),
@@ -64,16 +78,20 @@ impl CommandMonitor {
             },
             service_id: description.service_id,
         };
-        handler.handle(CommandEvent::Started(CommandStartedEvent {
-            command: if secret { Document::new() } else { command },
-            db: about.db.clone(),
-            command_name: about.command_name.clone(),
-            request_id: about.request_id,
-            connection: about.connection.clone(),
-            service_id: about.service_id,
-        }));
+        if let Some(handler) = handler {
+            handler.handle(CommandEvent::Started(CommandStartedEvent {
+                command: if secret { Document::new() } else { command },
+                db: about.db.clone(),
+                command_name: about.command_name.clone(),
+                request_id: about.request_id,
+                connection: about.connection.clone(),
+                service_id: about.service_id,
+            }));
+        }
         Box::new(CommandMonitor {
-            handler: handler.clone(),
+            handler: handler.cloned(),
+            #[cfg(feature = "opentelemetry")]
+            span,
             started: Instant::now(),
             secret,
             about: Some(about),
@@ -102,7 +120,12 @@ impl CommandMonitor {
         else {
             return;
         };
-        self.handler.handle(CommandEvent::Succeeded(CommandSucceededEvent {
+        #[cfg(feature = "opentelemetry")]
+        if let Some(span) = self.span.take() {
+            span.succeeded(&reply);
+        }
+        let Some(handler) = &self.handler else { return };
+        handler.handle(CommandEvent::Succeeded(CommandSucceededEvent {
             duration,
             reply,
             command_name,
@@ -120,8 +143,13 @@ impl CommandMonitor {
         else {
             return;
         };
+        #[cfg(feature = "opentelemetry")]
+        if let Some(span) = self.span.take() {
+            span.failed(error);
+        }
+        let Some(handler) = &self.handler else { return };
         let failure = if self.secret { without_words(error) } else { error.clone() };
-        self.handler.handle(CommandEvent::Failed(CommandFailedEvent {
+        handler.handle(CommandEvent::Failed(CommandFailedEvent {
             duration,
             failure,
             command_name,

@@ -22,6 +22,10 @@ impl<'a, O: Parts<'a>> Parts<'a> for Batches<O> {
         self.0.options()
     }
 
+    fn session(&self) -> Option<&SessionState> {
+        self.0.session()
+    }
+
     fn take_session(&mut self) -> Option<&'a mut SessionState> {
         self.0.take_session()
     }

@@ -14,6 +14,7 @@ use crate::cursor::RawCursor;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exec::SessionState;
+use crate::exec::telemetry::OperationSpan;
 use crate::exec::{
     self, Access, Core, CursorTimeout, MaxTime, Meta, Operation, Reply, RequestContext, Setting,
     Target, Timeout,
@@ -192,6 +193,9 @@ pub(crate) trait Parts<'a>: Sized + Send {
     /// The options, if there are any.
     fn options(&self) -> Option<&dyn Options>;
 
+    /// The caller's session, if there is one.
+    fn session(&self) -> Option<&SessionState>;
+
     /// Takes the caller's session, if there is one.
     fn take_session(&mut self) -> Option<&'a mut SessionState>;
 }
@@ -360,7 +364,8 @@ fn check_own_timeout(session: &SessionState, options: Option<&dyn Options>) -> R
 #[inline(always)]
 pub(crate) fn boxed<'a, O: Execute<'a> + 'a>(operation: O) -> Boxed<'a, Result<O::Output>> {
     let operation_name = operation.operation_name();
-    super::operation_name::with_context(|| operation.execute(), operation_name)
+    let span = span(&operation, operation_name);
+    super::operation_name::with_context(span, || operation.execute(), operation_name)
 }
 
 /// The future of `operation`, whose errors name it.
@@ -369,5 +374,12 @@ pub(crate) fn unboxed<'a, O: Execute<'a> + 'a>(
     operation: O,
 ) -> impl Future<Output = Result<O::Output>> + Send {
     let operation_name = operation.operation_name();
-    WithContext::new(operation.execute(), operation_name)
+    let span = span(&operation, operation_name);
+    WithContext::new(span, operation.execute(), operation_name)
+}
+
+/// The span of `operation`, which begins now.
+#[inline(always)]
+fn span<'a>(operation: &impl Parts<'a>, operation_name: OperationName<'a>) -> OperationSpan {
+    OperationSpan::begin(operation.on().core, operation_name.into(), operation.session())
 }

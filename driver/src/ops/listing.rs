@@ -98,6 +98,10 @@ impl<'a, O: ListOptions> Parts<'a> for OpenList<'a, O> {
         self.options.map(|options| options as &dyn Options)
     }
 
+    fn session(&self) -> Option<&SessionState> {
+        self.session.as_deref()
+    }
+
     fn take_session(&mut self) -> Option<&'a mut SessionState> {
         self.session.take()
     }

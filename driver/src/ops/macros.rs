@@ -201,6 +201,10 @@ macro_rules! operation {
                 self.options.as_deref().map(|options| options as &dyn crate::ops::command::Options)
             }
 
+            fn session(&self) -> Option<&crate::exec::SessionState> {
+                crate::ops::session::HasSession::peek(&self.session)
+            }
+
             fn take_session(&mut self) -> Option<&$life mut crate::exec::SessionState> {
                 self.session.take()
             }

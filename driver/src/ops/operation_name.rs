@@ -8,6 +8,7 @@ use pin_project_lite::pin_project;
 
 use super::Boxed;
 use crate::error::Result;
+use crate::exec::telemetry::{Acts, OperationSpan, Spanned};
 
 /// The name of an operation and its namespace: a collection or a database.
 #[derive(Clone, Copy)]
@@ -27,20 +28,27 @@ impl fmt::Display for OperationName<'_> {
     }
 }
 
+impl<'a> From<OperationName<'a>> for Acts<'a> {
+    fn from(name: OperationName<'a>) -> Self {
+        let OperationName { operation, db, collection } = name;
+        Acts { operation, db, collection }
+    }
+}
+
 pin_project! {
-    /// A future whose errors begin with the operation. An `async` block would store the inner
-    /// future twice.
+    /// A future in the span of its operation, whose errors begin with the operation. An `async`
+    /// block would store the inner future twice.
     pub(crate) struct WithContext<'a, F> {
         #[pin]
-        future: F,
+        future: Spanned<F>,
         operation_name: OperationName<'a>,
     }
 }
 
 impl<'a, F> WithContext<'a, F> {
     #[inline(always)]
-    pub(super) fn new(future: F, operation_name: OperationName<'a>) -> Self {
-        WithContext { future, operation_name }
+    pub(super) fn new(span: OperationSpan, future: F, operation_name: OperationName<'a>) -> Self {
+        WithContext { future: Spanned::new(span, future), operation_name }
     }
 }
 
@@ -50,6 +58,7 @@ impl<'a, F> WithContext<'a, F> {
 /// although most of it is uninitialized.
 #[inline(always)]
 pub(crate) fn with_context<'a, T, F>(
+    span: OperationSpan,
     make: impl FnOnce() -> F,
     operation_name: OperationName<'a>,
 ) -> Boxed<'a, Result<T>>
@@ -57,7 +66,7 @@ where
     F: Future<Output = Result<T>> + Send + 'a,
 {
     let place = Box::<WithContext<'a, F>>::new_uninit();
-    let with_context = Box::write(place, WithContext { future: make(), operation_name });
+    let with_context = Box::write(place, WithContext::new(span, make(), operation_name));
     Box::into_pin(with_context)
 }
 

@@ -24,8 +24,32 @@ impl std::fmt::Debug for ExplicitSession<'_> {
     }
 }
 
+/// What may hold the caller's session.
+pub(crate) trait HasSession {
+    /// The session, if there is one.
+    fn peek(&self) -> Option<&SessionState>;
+}
+
+impl HasSession for ImplicitSession {
+    fn peek(&self) -> Option<&SessionState> {
+        None
+    }
+}
+
+impl HasSession for ExplicitSession<'_> {
+    fn peek(&self) -> Option<&SessionState> {
+        self.0.as_deref()
+    }
+}
+
+impl HasSession for Option<&mut SessionState> {
+    fn peek(&self) -> Option<&SessionState> {
+        self.as_deref()
+    }
+}
+
 /// The kind of session of an operation that opens a cursor.
-pub(crate) trait Session<'a>: Send {
+pub(crate) trait Session<'a>: HasSession + Send {
     /// The type of the cursor.
     type Cursor<T, F: Mode>;
 

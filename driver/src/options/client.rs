@@ -115,6 +115,10 @@ pub struct ClientOptions {
     pub timeout: Option<Duration>,
     /// The encryption of connections. Default: none.
     pub tls: Option<Tls>,
+    /// Spans of operations and commands for OpenTelemetry. Default: as the environment says.
+    #[cfg(feature = "opentelemetry")]
+    #[serde(skip)]
+    pub tracing: Option<super::OpentelemetryOptions>,
     /// The maximum number of characters of a logged command or reply (feature `tracing`). Default:
     /// the environment variable `MONGODB_LOG_MAX_DOCUMENT_LENGTH`, else 1000.
     pub tracing_max_document_length: Option<usize>,
@@ -180,6 +184,8 @@ impl Default for ClientOptions {
             srv_service_name: None,
             timeout: None,
             tls: None,
+            #[cfg(feature = "opentelemetry")]
+            tracing: None,
             tracing_max_document_length: None,
             wait_queue_multiple: None,
             wait_queue_timeout: None,
@@ -246,6 +252,8 @@ builder! {
         srv_service_name: Option<String>,
         timeout: Option<Duration>,
         tls: Option<Tls>,
+        #[cfg(feature = "opentelemetry")]
+        tracing: Option<super::OpentelemetryOptions>,
         tracing_max_document_length: Option<usize>,
         wait_queue_multiple: Option<u32>,
         wait_queue_timeout: Option<Duration>,

@@ -4,9 +4,10 @@ use std::future::{IntoFuture, Ready, ready};
 use std::time::Duration;
 
 use super::ClientSession;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exec::end_transaction::{EndTransaction, end};
-use crate::exec::{End, Timeout};
+use crate::exec::telemetry::{Acts, OperationSpan, Spanned};
+use crate::exec::{End, SessionState, Timeout};
 use crate::mode::{Async, Blocking, Mode};
 use crate::ops::{Boxed, Operation, sealed};
 use crate::options::{ReadConcern, SelectionCriteria, TransactionOptions, WriteConcern};
@@ -157,14 +158,18 @@ pub(super) async fn commit<F: Mode>(
     timeout: Option<Duration>,
 ) -> Result<()> {
     let state = &mut session.state;
-    let committed = match state.commit() {
-        Ok(End::Empty) => Ok(()),
-        Ok(End::ByCommand) => {
-            let deadline = Timeout::from(timeout).or(state.timeout()).begin();
-            end(EndTransaction::Commit, state, deadline).await
+    let span = span(state, "commit_transaction");
+    let committed = Spanned::new(span, async {
+        match state.commit()? {
+            End::Empty => Ok(()),
+            End::ByCommand => {
+                let deadline = Timeout::from(timeout).or(state.timeout()).begin();
+                end(EndTransaction::Commit, state, deadline).await
+            }
         }
-        Err(error) => Err(error),
-    };
+    })
+    .await;
+    state.end_transaction_span();
     committed.map_err(|error| error.during(&"commit_transaction"))
 }
 
@@ -173,15 +178,23 @@ pub(super) async fn abort<F: Mode>(
     timeout: Option<Duration>,
 ) -> Result<()> {
     let state = &mut session.state;
-    match state.abort() {
-        Ok(End::Empty) => Ok(()),
-        Ok(End::ByCommand) => {
+    let span = span(state, "abort_transaction");
+    let aborted = Spanned::new(span, async {
+        if state.abort()? == End::ByCommand {
             let deadline = Timeout::from(timeout).or(state.timeout()).begin();
             // The server aborts by itself what it is not told to abort (section
             // "abortTransaction").
             let _ = end(EndTransaction::Abort, state, deadline).await;
-            Ok(())
         }
-        Err(error) => Err(error.during(&"abort_transaction")),
-    }
+        Ok(())
+    })
+    .await;
+    state.end_transaction_span();
+    aborted.map_err(|error: Error| error.during(&"abort_transaction"))
+}
+
+/// The span of an operation that ends the transaction of `state`.
+fn span(state: &SessionState, operation: &'static str) -> OperationSpan {
+    let acts = Acts { operation, db: "admin", collection: None };
+    OperationSpan::begin(state.core(), acts, Some(state))
 }

@@ -14,6 +14,8 @@ mod operations;
 mod requirements;
 mod runner;
 mod servers;
+#[cfg(feature = "opentelemetry")]
+mod spans;
 mod stop;
 
 use std::sync::Arc;
@@ -95,6 +97,9 @@ fn run<F: Api>(file: &File, test: &Test) -> Result<Kind, Outcome> {
     if !messages.is_empty() && !cfg!(feature = "tracing") {
         return Err(Outcome::Ignored("needs the driver's feature tracing".into()));
     }
+    if !test.expect_tracing_messages.is_empty() && !cfg!(feature = "opentelemetry") {
+        return Err(Outcome::Ignored("needs the driver's feature opentelemetry".into()));
+    }
     if messages.iter().any(ExpectedLogMessages::has_operation_ids) {
         return Err(Outcome::Missing(ignored::OPERATION_IDS.into()));
     }
@@ -132,6 +137,13 @@ fn play<F: Api>(runner: &Arc<Runner<F>>, file: &File, test: &Test) -> Result<(),
             .as_ref()
             .ok_or("log messages are expected from a client that does not observe them")?;
         log_messages::check(expected, levels, &runner.entities)?;
+    }
+    #[cfg(feature = "opentelemetry")]
+    for expected in test.expect_tracing_messages.iter() {
+        let client = runner.entities.client(&expected.client)?;
+        let spans = client.spans.as_ref();
+        let spans = spans.ok_or("spans are expected from a client that does not observe them")?;
+        spans.check(expected, &runner.entities)?;
     }
     Ok(())
 }

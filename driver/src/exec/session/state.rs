@@ -9,6 +9,7 @@ use super::abandoned;
 use super::transaction::{End, Transaction};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
+use crate::exec::telemetry::TransactionSpan;
 use crate::exec::{ClusterTime, Core, ServerSession, Timeout};
 use crate::options::{SessionOptions, TransactionOptions};
 
@@ -158,6 +159,7 @@ impl SessionState {
         };
         let defaults = self.options.default_transaction_options.clone().unwrap_or_default();
         self.transaction.start(own.or(defaults).or(inherited))?;
+        self.transaction.span = TransactionSpan::begin(&self.core);
         if let Some(server) = &mut self.server {
             server.next_txn_number();
         }
@@ -180,6 +182,17 @@ impl SessionState {
     pub(crate) fn abort(&mut self) -> Result<End> {
         self.check_process()?;
         self.transaction.abort()
+    }
+
+    /// The transaction has ended, and so has its span.
+    pub(crate) fn end_transaction_span(&mut self) {
+        self.transaction.span = TransactionSpan::default();
+    }
+
+    /// What the operations of the transaction have as their parent.
+    #[cfg(feature = "opentelemetry")]
+    pub(crate) fn transaction_span(&self) -> Option<&opentelemetry::Context> {
+        self.transaction.span.context()
     }
 
     /// Nothing more is sent for the transaction.

@@ -15,6 +15,7 @@ use crate::error::{
     UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure, codes,
 };
 use crate::exec::pinned_to::PinnedTo;
+use crate::exec::telemetry::TransactionSpan;
 use crate::options::{
     Acknowledgment, ReadPreference, SelectionCriteria, TransactionOptions, WriteConcern,
 };
@@ -62,6 +63,8 @@ pub(crate) struct Transaction {
     is_transient_failure: bool,
     /// Where its commands go, on a sharded cluster or behind a load balancer.
     pin: Option<PinnedTo>,
+    /// Its span, until it has ended.
+    pub(super) span: TransactionSpan,
     /// By which another mongos finds out what became of it.
     recovery_token: Option<RawDocumentBuf>,
 }

@@ -31,6 +31,8 @@ use super::log_messages::unobserved;
 use super::matching::Names;
 use super::operations::transactions::nested_options;
 use super::servers::Servers;
+#[cfg(feature = "opentelemetry")]
+use super::spans::Spans;
 use super::stop::Stop;
 
 /// A named entity.
@@ -73,6 +75,9 @@ pub(crate) struct Watched<F: Api> {
     pub(crate) events: Arc<Events>,
     /// `observeLogMessages`.
     pub(crate) log_levels: Option<Document>,
+    /// `observeTracingMessages`.
+    #[cfg(feature = "opentelemetry")]
+    pub(crate) spans: Option<Spans>,
 }
 
 impl<F: Api> Watched<F> {
@@ -404,6 +409,12 @@ impl<F: Api> Entities<F> {
         let least = options.min_pool_size.unwrap_or(0);
         events.listen(&mut options);
         let log_levels = definition.observe_log_messages.as_deref().cloned();
+        #[cfg(feature = "opentelemetry")]
+        let spans = definition.observe_tracing_messages.as_ref().map(|wanted| {
+            let (tracing, spans) = Spans::observed(wanted);
+            options.tracing = Some(tracing);
+            spans
+        });
         let open = || F::open(options);
         let client = if log_levels.is_some() { open() } else { unobserved(open) };
         let client = client.map_err(|e| e.to_string())?;
@@ -419,6 +430,8 @@ impl<F: Api> Entities<F> {
             client: Mutex::new(Some(client)),
             events,
             log_levels,
+            #[cfg(feature = "opentelemetry")]
+            spans,
         })))
     }
 }
@@ -448,10 +461,7 @@ fn lacking_client(definition: &ClientDefinition) -> Result<(), Stop> {
     if definition.auto_encrypt_opts.is_some() {
         return Err(Stop::lacks("client-side field level encryption"));
     }
-    match definition.observe_tracing_messages {
-        Some(_) => Err(Stop::lacks("spans of OpenTelemetry")),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 type Concerns = (Option<SelectionCriteria>, Option<ReadConcern>, Option<WriteConcern>);

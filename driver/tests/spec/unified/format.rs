@@ -331,10 +331,11 @@ pub(crate) struct LogLevels {
     connection: Option<LogLevel>,
 }
 
+#[cfg_attr(not(feature = "opentelemetry"), allow(dead_code))]
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ObserveTracing {
-    enable_command_payload: Option<bool>,
+    pub(crate) enable_command_payload: Option<bool>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -788,19 +789,21 @@ pub(crate) struct LogMessage {
 }
 
 /// The expected spans of a client.
+#[cfg_attr(not(feature = "opentelemetry"), allow(dead_code))]
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ExpectedTracing {
-    client: String,
-    ignore_extra_spans: Option<bool>,
-    spans: NonEmpty<Span>,
+    pub(crate) client: String,
+    pub(crate) ignore_extra_spans: Option<bool>,
+    pub(crate) spans: NonEmpty<Span>,
 }
 
+#[cfg_attr(not(feature = "opentelemetry"), allow(dead_code))]
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Span {
-    name: String,
-    attributes: Document,
+pub(crate) struct Span {
+    pub(crate) name: String,
+    pub(crate) attributes: Document,
     #[serde(default)]
-    nested: NonEmpty<Span>,
+    pub(crate) nested: NonEmpty<Span>,
 }

@@ -1,0 +1,74 @@
+//! Stands for `telemetry.rs` where the feature `opentelemetry` is off: nothing has a span, and
+//! nothing is left of this after compilation.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use super::{Core, SessionState};
+use crate::error::Result;
+
+pub(crate) struct Parent;
+
+impl Parent {
+    #[inline(always)]
+    pub(crate) fn current() -> Self {
+        Parent
+    }
+}
+
+#[derive(Clone, Copy)]
+#[expect(dead_code, reason = "only spans read it")]
+pub(crate) struct Acts<'a> {
+    pub(crate) operation: &'static str,
+    pub(crate) db: &'a str,
+    pub(crate) collection: Option<&'a str>,
+}
+
+pub(crate) struct OperationSpan;
+
+impl OperationSpan {
+    #[inline(always)]
+    pub(crate) fn begin(_: &Core, _: Acts<'_>, _: Option<&SessionState>) -> Self {
+        OperationSpan
+    }
+
+    #[inline(always)]
+    pub(crate) fn begin_under(_: &Parent, _: &Core, _: Acts<'_>, _: Option<&SessionState>) -> Self {
+        OperationSpan
+    }
+}
+
+pin_project! {
+    pub(crate) struct Spanned<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F> Spanned<F> {
+    #[inline(always)]
+    pub(crate) fn new(_: OperationSpan, future: F) -> Self {
+        Spanned { future }
+    }
+}
+
+impl<F: Future<Output = Result<T>>, T> Future for Spanned<F> {
+    type Output = Result<T>;
+
+    #[inline(always)]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().future.poll(cx)
+    }
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct TransactionSpan;
+
+impl TransactionSpan {
+    #[inline(always)]
+    pub(crate) fn begin(_: &Core) -> Self {
+        TransactionSpan
+    }
+}
