@@ -1,0 +1,154 @@
+//! Specification "Client Side Operations Timeout", prose tests. The times are ten times those of
+//! the specification where they are short, so that a busy machine keeps to them.
+
+use std::time::{Duration, Instant};
+
+use driver::bson::{Document, doc};
+use driver::change_stream::ChangeStream;
+use driver::error::ErrorKind;
+use driver::options::CursorType;
+use driver::{Async, Blocking, Error};
+use testbed::shared_replica_set;
+
+use crate::api::{Api, block_on, on_both_apis};
+use crate::observed::{Observed, held_once, turn_for_faults};
+
+on_both_apis! {
+    client_side_operations_timeout_prose_1
+    client_side_operations_timeout_prose_5_tailable
+    client_side_operations_timeout_prose_5_change_streams
+    client_side_operations_timeout_prose_8
+    client_side_operations_timeout_prose_10
+}
+
+/// A client of the shared replica set with this timeout.
+fn timed<F: Api>(millis: u64) -> Observed<F> {
+    Observed::with(&shared_replica_set().unwrap().uri(), |options| {
+        options.timeout = Some(Duration::from_millis(millis));
+    })
+}
+
+/// Another client of the same database, without a timeout.
+fn internal<F: Api>(observed: &Observed<F>) -> driver::collection::Collection<Document, F> {
+    let options = driver::options::ConnectionString::parse(&shared_replica_set().unwrap().uri());
+    let client = F::open(options.unwrap().options).unwrap();
+    client.database(&observed.name).collection("coll")
+}
+
+/// Holds `commands`, `times` times or always.
+fn hold<'a, F: Api>(
+    observed: &Observed<F>,
+    commands: &[&str],
+    times: Option<i32>,
+    millis: i32,
+) -> testbed::FailPoint<'a> {
+    let set = shared_replica_set().unwrap();
+    let mut fail = held_once(&observed.name, "", millis);
+    fail.get_document_mut("data").unwrap().insert("failCommands", commands.to_vec());
+    match times {
+        Some(times) => fail.insert("mode", doc! { "times": times }),
+        None => fail.insert("mode", "alwaysOn"),
+    };
+    set.fail_point(set.wait_for_primary().unwrap(), fail).unwrap()
+}
+
+/// Multi-batch writes.
+fn client_side_operations_timeout_prose_1<F: Api>() {
+    let observed = timed::<F>(4000);
+    F::end(internal(&observed).insert_one(doc! {})).unwrap();
+    let _turn = turn_for_faults();
+    let point = hold(&observed, &["insert"], Some(2), 2020);
+    let text = "a".repeat(1 << 20);
+    let coll = observed.database().collection::<Document>("coll");
+    let error = F::end(coll.insert_many((0..50).map(|_| doc! { "a": &text }))).unwrap_err();
+    drop(point);
+    assert!(error.is_timeout(), "{error}");
+    assert_eq!(observed.sent("insert").len(), 2);
+}
+
+/// Blocking iteration methods: tailable cursors.
+fn client_side_operations_timeout_prose_5_tailable<F: Api>() {
+    let observed = timed::<F>(2000);
+    let options = driver::options::ConnectionString::parse(&shared_replica_set().unwrap().uri());
+    let client = F::open(options.unwrap().options).unwrap();
+    let database = client.database(&observed.name);
+    F::end(database.create_collection("coll").capped(true).size(5000_u64)).unwrap();
+    F::end(database.collection("coll").insert_one(doc! { "x": 1 })).unwrap();
+    let _turn = turn_for_faults();
+    let point = hold(&observed, &["getMore"], None, 1500);
+    let coll = observed.database().collection::<Document>("coll");
+    let tail = coll.find(doc! {}).cursor_type(CursorType::Tailable);
+    let mut cursor = F::end(tail).unwrap();
+    assert_eq!(F::next(&mut cursor).unwrap().unwrap().get_i32("x").unwrap(), 1);
+    assert!(observed.sent("getMore").is_empty());
+    let error = F::next(&mut cursor).unwrap().unwrap_err();
+    drop(point);
+    assert!(error.is_timeout(), "{error}");
+    assert_eq!((observed.sent("find").len(), observed.sent("getMore").len()), (1, 2));
+}
+
+/// Blocking iteration methods: change streams.
+fn client_side_operations_timeout_prose_5_change_streams<F: Events>() {
+    let observed = timed::<F>(2000);
+    let _turn = turn_for_faults();
+    let point = hold(&observed, &["getMore"], None, 1500);
+    let coll = observed.database().collection::<Document>("coll");
+    // Without documents, the server answers at once, after it was held.
+    let stream = F::end(coll.watch().max_await_time(Duration::from_millis(1))).unwrap();
+    let error = F::event(&mut stream.with_type()).unwrap_err();
+    drop(point);
+    assert!(error.is_timeout(), "{error}");
+    assert_eq!((observed.sent("aggregate").len(), observed.sent("getMore").len()), (1, 2));
+}
+
+/// Waits for events on either API.
+trait Events: Api {
+    fn event(stream: &mut ChangeStream<Document, Self>) -> driver::Result<Option<Document>>;
+}
+
+impl Events for Async {
+    fn event(stream: &mut ChangeStream<Document, Self>) -> driver::Result<Option<Document>> {
+        block_on(stream.try_next())
+    }
+}
+
+impl Events for Blocking {
+    fn event(stream: &mut ChangeStream<Document, Self>) -> driver::Result<Option<Document>> {
+        stream.try_next()
+    }
+}
+
+/// Server selection: the shorter of both timeouts holds.
+fn client_side_operations_timeout_prose_8<F: Api>() {
+    for (timeout, selection) in
+        [(None, 100), (Some(100), 20_000), (Some(20_000), 100), (Some(0), 100)]
+    {
+        let options = driver::options::ConnectionString::parse("mongodb://invalid.invalid/");
+        let mut options = options.unwrap().options;
+        options.timeout = timeout.map(Duration::from_millis);
+        options.server_selection_timeout = Some(Duration::from_millis(selection));
+        let client = F::open(options).unwrap();
+        let begun = Instant::now();
+        let error = F::end(client.database("admin").run_command(doc! { "ping": 1 })).unwrap_err();
+        assert!(begun.elapsed() < Duration::from_secs(10), "{timeout:?} {selection}: {error}");
+        let selected = matches!(error.kind(), ErrorKind::ServerSelection { .. });
+        assert!(selected || error.is_timeout(), "{error}");
+    }
+}
+
+/// Convenient transactions: the timeout begins anew for abortTransaction.
+fn client_side_operations_timeout_prose_10<F: Api>() {
+    let observed = timed::<F>(1500);
+    F::end(internal(&observed).insert_one(doc! { "_id": 0 })).unwrap();
+    let _turn = turn_for_faults();
+    let point = hold(&observed, &["insert", "abortTransaction"], Some(2), 2000);
+    let coll = observed.database().collection::<Document>("coll");
+    let mut session = F::start_session(&observed.client);
+    let ended = F::in_transaction(session.start_transaction(), &|session| {
+        F::end(coll.insert_one(doc! { "_id": 1 }).session(session)).map(drop)
+    });
+    let error: Error = ended.unwrap_err();
+    drop(point);
+    assert!(error.is_timeout(), "{error}");
+    assert_eq!(observed.names(), ["insert", "abortTransaction"]);
+}

@@ -1,0 +1,67 @@
+//! Specification "OpenTelemetry", prose tests. The environment belongs to the whole process, so a
+//! child of it runs the operations.
+
+use std::process::Command;
+
+use driver::bson::{Document, doc};
+use driver::{Blocking, Mode};
+use opentelemetry::global;
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
+use testbed::shared_replica_set;
+
+use crate::api::Api;
+
+const ENABLED: &str = "OTEL_RUST_INSTRUMENTATION_MONGODB_ENABLED";
+const LENGTH: &str = "OTEL_RUST_INSTRUMENTATION_MONGODB_QUERY_TEXT_MAX_LENGTH";
+const URI: &str = "PROSE_URI";
+
+/// Runs a `find` and prints the names of the spans, and whether one has a text.
+#[test]
+#[ignore = "runs as a child of the others"]
+fn child_that_finds() {
+    let Ok(uri) = std::env::var(URI) else { return };
+    let exporter = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+    global::set_tracer_provider(provider);
+    find::<Blocking>(&uri);
+    let spans = exporter.get_finished_spans().unwrap();
+    let texts = spans.iter().flat_map(|span| &span.attributes);
+    let texts = texts.filter(|attribute| attribute.key.as_str() == "db.query.text").count();
+    println!("spans: {}, texts: {texts}.", spans.len());
+}
+
+fn find<F: Api + Mode>(uri: &str) {
+    let options = driver::options::ConnectionString::parse(uri).unwrap().options;
+    let client = F::open(options).unwrap();
+    F::end(client.database("prose").collection::<Document>("c").find(doc! {})).unwrap();
+}
+
+/// What a child with this environment prints.
+fn printed(environment: &[(&str, &str)]) -> String {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "open_telemetry::child_that_finds", "--ignored", "--nocapture"]);
+    child.env_remove(ENABLED).env_remove(LENGTH);
+    child.env(URI, shared_replica_set().unwrap().uri());
+    child.envs(environment.iter().copied());
+    let output = child.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Tracing Enable/Disable via Environment Variable.
+#[test]
+fn open_telemetry_prose_1() {
+    let text = printed(&[(ENABLED, "false")]);
+    assert!(text.contains("spans: 0, texts: 0."), "{text}");
+    let text = printed(&[(ENABLED, "true")]);
+    assert!(text.contains("spans: 2, texts: 0."), "{text}");
+}
+
+/// Command Payload Emission via Environment Variable.
+#[test]
+fn open_telemetry_prose_2() {
+    let text = printed(&[(ENABLED, "true"), (LENGTH, "1024")]);
+    assert!(text.contains("spans: 2, texts: 1."), "{text}");
+    let text = printed(&[(ENABLED, "true")]);
+    assert!(text.contains("spans: 2, texts: 0."), "{text}");
+}
