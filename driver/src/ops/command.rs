@@ -194,7 +194,9 @@ pub(crate) trait Parts<'a>: Sized + Send {
     fn options(&self) -> Option<&dyn Options>;
 
     /// The caller's session, if there is one.
-    fn session(&self) -> Option<&SessionState>;
+    fn session(&self) -> Option<&SessionState> {
+        None
+    }
 
     /// Takes the caller's session, if there is one.
     fn take_session(&mut self) -> Option<&'a mut SessionState>;
