@@ -109,6 +109,7 @@
 //! | `socks5` | connections through a SOCKS5 proxy |
 //! | `atlas-search` | builders of the stages of Atlas Search: the module `atlas_search` |
 //! | `futures-io` | streams of GridFS with the traits of futures, beside those of tokio |
+//! | `opentelemetry` | spans of operations and commands ([`ClientOptions`](options::ClientOptions)`::tracing`) |
 //! | `tracing` | log records for the subscribers of `tracing` |
 //! | `conformance` | parts of the inside, for this crate's own tests; not part of the API |
 

@@ -1,5 +1,5 @@
-//! Specification "Client Side Operations Timeout", prose tests. The times are ten times those of
-//! the specification where they are short, so that a busy machine keeps to them.
+//! Specification "Client Side Operations Timeout", prose tests. The times are longer than those of
+//! the specification, so that a busy machine keeps to them.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ fn timed<F: Api>(millis: u64) -> Observed<F> {
 
 /// Another client of the same database, without a timeout.
 fn internal<F: Api>(observed: &Observed<F>) -> driver::collection::Collection<Document, F> {
-    let options = driver::options::ConnectionString::parse(&shared_replica_set().unwrap().uri());
+    let options = driver::options::ConnectionString::parse(shared_replica_set().unwrap().uri());
     let client = F::open(options.unwrap().options).unwrap();
     client.database(&observed.name).collection("coll")
 }
@@ -69,7 +69,7 @@ fn client_side_operations_timeout_prose_1<F: Api>() {
 /// Blocking iteration methods: tailable cursors.
 fn client_side_operations_timeout_prose_5_tailable<F: Api>() {
     let observed = timed::<F>(2000);
-    let options = driver::options::ConnectionString::parse(&shared_replica_set().unwrap().uri());
+    let options = driver::options::ConnectionString::parse(shared_replica_set().unwrap().uri());
     let client = F::open(options.unwrap().options).unwrap();
     let database = client.database(&observed.name);
     F::end(database.create_collection("coll").capped(true).size(5000_u64)).unwrap();
@@ -91,7 +91,8 @@ fn client_side_operations_timeout_prose_5_tailable<F: Api>() {
 fn client_side_operations_timeout_prose_5_change_streams<F: Events>() {
     let observed = timed::<F>(2000);
     let _turn = turn_for_faults();
-    let point = hold(&observed, &["getMore"], None, 1500);
+    // A step does not ask once more in the last quarter of its time.
+    let point = hold(&observed, &["getMore"], None, 1200);
     let coll = observed.database().collection::<Document>("coll");
     // Without documents, the server answers at once, after it was held.
     let stream = F::end(coll.watch().max_await_time(Duration::from_millis(1))).unwrap();
