@@ -246,6 +246,12 @@ fn longest_timeout(file: &File, test: &Test) -> Option<i64> {
     of_entities.chain(of_operations).max()
 }
 
+/// Whether the test has pauses of a server that are shorter than its longest timeout.
+pub(crate) fn is_tight(file: &File, test: &Test) -> bool {
+    let pause = longest_pause(test);
+    pause > 0 && longest_timeout(file, test).is_some_and(|timeout| pause <= timeout)
+}
+
 /// The longest pause of a server in the test, in milliseconds.
 fn longest_pause(test: &Test) -> i64 {
     let pause =
