@@ -1,4 +1,4 @@
-//! The client: the way to a deployment.
+//! The client of a deployment.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -25,42 +25,38 @@ use crate::rt::{self, Runtime};
 use crate::session::StartSession;
 use crate::types::PoolMetrics;
 
-/// A client of one deployment: its monitors, its connection pools, and what is known of its
-/// servers.
+/// A client of one deployment, with its monitors, its connection pools and its view of the servers.
 ///
-/// A handle: cheap to clone, and safe to share between tasks and threads. Make one for a program
-/// and clone it; each new client watches the deployment and opens connections of its own. When the
-/// last handle goes, with all databases, collections, cursors and sessions made of it, its monitors
-/// end and its sockets are closed.
+/// Cheap to clone, and safe to share between tasks and threads. Create one client per program and
+/// clone it: each new client monitors the deployment and opens its own connections. The monitors
+/// end and the sockets close when the last handle is dropped: clients, databases, collections,
+/// cursors and sessions.
 ///
-/// An async client belongs to the tokio runtime in which it was made, and ends with it: operations
-/// then fail with [`RuntimeEnded`](crate::error::ErrorKind::RuntimeEnded). It may be used from
-/// other runtimes as long as its own runs.
+/// An async client belongs to the tokio runtime in which it was created. When that runtime ends,
+/// operations fail with [`RuntimeEnded`](crate::error::ErrorKind::RuntimeEnded). Until then, other
+/// runtimes can use the client too.
 ///
-/// Named through its API: [`driver::Client`](crate::Client) and
-/// [`driver::sync::Client`](crate::sync::Client).
+/// Use it as [`driver::Client`](crate::Client) or [`driver::sync::Client`](crate::sync::Client).
 pub struct Client<F: Mode> {
     core: Arc<Core>,
     mode: PhantomData<fn() -> F>,
 }
 
 impl Client<Async> {
-    /// A client of the deployment that `uri` names, such as
+    /// Creates a client for the deployment in `uri`, such as
     /// `mongodb://host1,host2/?replicaSet=rs0`.
     ///
-    /// Returns at once: servers are looked for in the background, and the first operation waits for
-    /// one.
+    /// Returns without a connection. Discovery runs in the background, and the first operation
+    /// waits for a server. Unknown or malformed URI options are ignored, as the specification
+    /// requires, and reported by [`warnings`](Client::warnings).
     ///
     /// # Errors
-    /// - `InvalidArgument` when the connection string cannot be read or contradicts itself, outside
-    ///   a tokio runtime, and in one that was built without `enable_all`.
-    /// - `Io` when the process can open no socket.
-    /// - `DnsResolve` where the records of a `mongodb+srv` name cannot be had.
+    /// - `InvalidArgument` if the connection string is malformed or contradicts itself, outside a
+    ///   tokio runtime, and in a runtime built without `enable_all`.
+    /// - `Io` if the process cannot open a socket.
+    /// - `DnsResolve` if the records of a `mongodb+srv` name are missing or invalid.
     ///
-    /// An unknown option, or a value of the wrong form, is no error: it is left out, and told by
-    /// [`warnings`](Client::warnings).
-    ///
-    /// # Example
+    /// # Examples
     /// ```no_run
     /// use driver::Client;
     /// use driver::bson::{Document, doc};
@@ -78,13 +74,13 @@ impl Client<Async> {
         Self::with_options(ClientOptions::parse(uri.as_ref()).await?)
     }
 
-    /// A client with these options.
+    /// Creates a client with these options.
     ///
     /// # Errors
-    /// `InvalidArgument` when the options contradict each other, outside a tokio runtime, and in
-    /// one that was built without `enable_all`; `Io` when the process can open no socket. Tokio
-    /// reports the lack of I/O or timers by a panic, which is caught; a program built with
-    /// `panic = "abort"` ends there.
+    /// `InvalidArgument` if the options contradict each other, outside a tokio runtime, and in a
+    /// runtime built without `enable_all`; `Io` if the process cannot open a socket. For a runtime
+    /// without I/O or timers, tokio reports a panic, which is caught; with `panic = "abort"` the
+    /// program ends.
     pub fn with_options(options: ClientOptions) -> Result<Self> {
         Self::open(options, Runtime::current()?)
     }
@@ -92,35 +88,35 @@ impl Client<Async> {
     /// Waits until every server has been checked by a check that started after this call.
     ///
     /// # Errors
-    /// `Timeout` after the client's `timeout`, or `serverSelectionTimeoutMS` where it has none;
-    /// `Shutdown` once the client is shut down.
+    /// `Timeout` after the client's `timeout`, or `serverSelectionTimeoutMS` if it has none;
+    /// `Shutdown` if the client was shut down.
     ///
     /// # Cancel safety
-    /// Dropped while it waits, it leaves nothing behind; the checks take place.
+    /// Dropping the future only ends the wait. The checks continue.
     pub async fn wait_for_refresh(&self) -> Result<()> {
         self.refreshed().await
     }
 }
 
 impl Client<Blocking> {
-    /// A client of the deployment that `uri` names, such as
-    /// `mongodb://host1,host2/?replicaSet=rs0`, for programs without an async runtime.
+    /// Creates a client for the deployment in `uri`, such as
+    /// `mongodb://host1,host2/?replicaSet=rs0`, without an async runtime.
     ///
-    /// Operations run on the calling thread; servers are watched by one background thread that all
-    /// blocking clients of the process share.
+    /// Operations run on the calling thread. One background thread, shared by all blocking clients
+    /// of the process, monitors the servers.
     ///
     /// # Errors
-    /// As the async client's, but for the runtime; `Io` when the background thread cannot be
-    /// started.
+    /// As for the async client, except those about the runtime; `Io` if the background thread
+    /// cannot start.
     pub fn with_uri_str(uri: impl AsRef<str>) -> Result<Self> {
         Self::with_options(ClientOptions::parse(uri.as_ref()).run()?)
     }
 
-    /// A client with these options.
+    /// Creates a client with these options.
     ///
     /// # Errors
-    /// `InvalidArgument` when the options contradict each other; `Io` when the background thread
-    /// cannot be started.
+    /// `InvalidArgument` if the options contradict each other; `Io` if the background thread cannot
+    /// start.
     pub fn with_options(options: ClientOptions) -> Result<Self> {
         Self::open(options, Runtime::blocking()?)
     }
@@ -128,15 +124,15 @@ impl Client<Blocking> {
     /// Waits until every server has been checked by a check that started after this call.
     ///
     /// # Errors
-    /// `Timeout` after the client's `timeout`, or `serverSelectionTimeoutMS` where it has none;
-    /// `Shutdown` once the client is shut down.
+    /// `Timeout` after the client's `timeout`, or `serverSelectionTimeoutMS` if it has none;
+    /// `Shutdown` if the client was shut down.
     pub fn wait_for_refresh(&self) -> Result<()> {
         rt::block_on(self.refreshed())
     }
 }
 
 impl Client<Async> {
-    /// The same client, within a request.
+    /// The same client within a request.
     pub(crate) fn in_request(&self) -> Self {
         Client { core: self.core.in_request(), mode: PhantomData }
     }
@@ -156,7 +152,7 @@ impl<F: Mode> Client<F> {
         On { core: &self.core, db: "admin", collection: None, concerns: &self.core.concerns }
     }
 
-    /// Ends the idle sessions on the server, as far as one can be had at once; then everything
+    /// Kills cursors and ends idle sessions if a server is available, and then closes everything
     /// else.
     pub(crate) async fn close(&self) {
         crate::cursor::flush_kills(&self.core).await;
@@ -271,17 +267,17 @@ impl<F: Mode> Client<F> {
         Watch::cluster(self.on())
     }
 
-    /// The database `name`. Nothing is asked of a server.
+    /// The database `name`. Sends nothing to a server.
     pub fn database(&self, name: &str) -> Database<F> {
         Database::new(self, name, DatabaseOptions::default())
     }
 
-    /// The database `name`, with concerns of its own.
+    /// The database `name` with its own options.
     pub fn database_with_options(&self, name: &str, options: DatabaseOptions) -> Database<F> {
         Database::new(self, name, options)
     }
 
-    /// The database that the connection string names, if it names one.
+    /// The default database of the connection string; `None` if it names none.
     pub fn default_database(&self) -> Option<Database<F>> {
         self.core.options.default_database.as_deref().map(|name| self.database(name))
     }
@@ -380,38 +376,38 @@ impl<F: Mode> Client<F> {
         ListDatabases::new(self.on())
     }
 
-    /// Which servers take reads that say nothing else.
+    /// The default selection criteria of reads.
     pub fn selection_criteria(&self) -> Option<&SelectionCriteria> {
         self.core.options.selection_criteria.as_ref()
     }
 
-    /// The read concern of reads that say nothing else.
+    /// The default read concern.
     pub fn read_concern(&self) -> Option<&ReadConcern> {
         self.core.options.read_concern.as_ref()
     }
 
-    /// The write concern of writes that say nothing else.
+    /// The default write concern.
     pub fn write_concern(&self) -> Option<&WriteConcern> {
         self.core.options.write_concern.as_ref()
     }
 
-    /// What could not be used, one sentence each: unknown options of the connection string, values
-    /// of the wrong form, compressors whose feature this build lacks. It was left out, as the
-    /// specification "URI Options" asks; a program should show it to whoever wrote the connection
-    /// string.
+    /// The warnings, one sentence each: unknown or malformed options of the connection string, and
+    /// compressors without their cargo feature. The client ignores them, as the specification "URI
+    /// Options" requires. A program should show them to its user.
     pub fn warnings(&self) -> &[String] {
         self.core.options.warnings()
     }
 
-    /// What is known of the deployment at this moment.
+    /// The current description of the deployment.
     pub fn topology(&self) -> Arc<TopologyDescription> {
         self.core.deployment.description()
     }
 
-    /// Waits until what is known of the deployment is no longer `seen`, and returns what is known
-    /// then. Returns at once if it is so already.
+    /// Waits until the description of the deployment is no longer `seen`, and returns the new one.
+    /// Returns at once if it has changed already.
     ///
-    /// Cancel safety: nothing is lost.
+    /// # Cancel safety
+    /// A dropped future loses nothing.
     pub async fn topology_changed(
         &self,
         seen: &Arc<TopologyDescription>,
@@ -419,27 +415,26 @@ impl<F: Mode> Client<F> {
         self.core.deployment.changed_from(seen).await
     }
 
-    /// Has every server checked soon, and returns at once. However often it is called, it causes at
-    /// most one more check of each server than is running.
+    /// Requests a check of every server and returns at once. Any number of calls causes at most one
+    /// check per server in addition to the running one.
     pub fn schedule_refresh(&self) {
         self.core.deployment.schedule_refresh();
     }
 
-    /// Adds a library that is built on this driver to what the client tells servers about itself.
-    /// Connections that are opened from now on tell of it; one that was added already is not
-    /// added twice.
+    /// Appends the metadata of a library built on this driver to the handshake of new connections.
+    /// A library that was appended before is not repeated.
     ///
     /// # Errors
-    /// `InvalidArgument` when a part of `info` contains a `|`, which separates the libraries.
+    /// `InvalidArgument` if a part of `info` contains a `|`, the separator of libraries.
     pub fn append_metadata(&self, info: DriverInfo) -> Result<()> {
         self.core.deployment.append_metadata(&info)
     }
 
-    /// Starts a session. Nothing is asked of a server; one that knows no sessions is told of by the
-    /// first operation.
+    /// Starts a session. Sends nothing to a server. If the server does not support sessions, the
+    /// first operation fails.
     ///
     /// # Errors
-    /// `InvalidArgument` when the options contradict each other.
+    /// `InvalidArgument` if the options contradict each other.
     pub fn start_session(&self) -> StartSession<'_, F> {
         StartSession::new(self)
     }

@@ -1,4 +1,4 @@
-//! A database: collections by name, and commands as they are.
+//! A database, with its collections and `run_command`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use crate::wire::encode;
 
 /// A database of a deployment.
 ///
-/// A handle: cheap to clone, and safe to share between tasks and threads. Named through its API:
-/// [`driver::Database`](crate::Database) and [`driver::sync::Database`](crate::sync::Database).
+/// Cheap to clone, and safe to share between tasks and threads. Use it as
+/// [`driver::Database`](crate::Database) or [`driver::sync::Database`](crate::sync::Database).
 pub struct Database<F: Mode> {
     client: Client<F>,
     inner: Arc<Inner>,
@@ -67,7 +67,7 @@ impl<F: Mode> Database<F> {
         &self.inner.concerns
     }
 
-    /// The client that this database came from.
+    /// The client of this database.
     pub fn client(&self) -> &Client<F> {
         &self.client
     }
@@ -77,28 +77,27 @@ impl<F: Mode> Database<F> {
         &self.inner.name
     }
 
-    /// Which servers take reads that say nothing else.
+    /// The default selection criteria of reads.
     pub fn selection_criteria(&self) -> Option<&SelectionCriteria> {
         Some(&self.inner.concerns.selection_criteria)
     }
 
-    /// The read concern of reads that say nothing else.
+    /// The default read concern.
     pub fn read_concern(&self) -> Option<&ReadConcern> {
         self.inner.concerns.read_concern.as_ref()
     }
 
-    /// The write concern of writes that say nothing else.
+    /// The default write concern.
     pub fn write_concern(&self) -> Option<&WriteConcern> {
         self.inner.concerns.write_concern.as_ref()
     }
 
-    /// The collection `name`. Nothing is asked of a server: the collection comes into being with
-    /// its first document.
+    /// The collection `name`. Sends nothing to a server. The first insert creates the collection.
     pub fn collection<T>(&self, name: &str) -> Collection<T, F> {
         Collection::new(self, name, CollectionOptions::default())
     }
 
-    /// The collection `name`, with concerns of its own.
+    /// The collection `name` with its own options.
     pub fn collection_with_options<T>(
         &self,
         name: &str,
@@ -149,7 +148,7 @@ impl<F: Mode> Database<F> {
         self.run(encode::document(&command))
     }
 
-    /// As [`run_command`](Self::run_command), with a command that is BSON already.
+    /// As [`run_command`](Self::run_command), with a raw BSON command.
     ///
     /// # Errors
     /// Those of [`run_command`](Self::run_command).
@@ -399,14 +398,14 @@ impl<F: Mode> Database<F> {
         ListCollections::new(self.on())
     }
 
-    /// Drops the database with all its collections. Nothing happens when there is no such database.
+    /// Drops the database with all its collections. Does nothing if the database does not exist.
     ///
     /// # Errors
-    /// `Command` when the server refuses, `Write` when the write concern was not met, and those of
-    /// every operation.
+    /// `Command` if the server refuses, `Write` if the write concern failed, and those of every
+    /// operation.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, any part of the database may have been dropped.
+    /// If the future is dropped, any part of the database may be dropped.
     pub fn drop(&self) -> DropDatabase<'_, F> {
         DropDatabase { database: self, options: None, session: None }
     }

@@ -77,13 +77,14 @@ use crate::pool::{CheckOutError, Lease, PinnedConnection, Pool, RequestPins, Thr
 use crate::rt::Runtime;
 use crate::topology::{Criteria, Deployment, Selected};
 
-/// What the handles of one client share; those of a request share, besides, what it has pinned.
+/// The shared state of a client's handles. The handles of a request also share its pinned
+/// connections.
 pub(crate) struct Core {
     inner: Arc<ClientInner>,
     request: Option<Arc<RequestPins>>,
 }
 
-/// What all handles of one client share.
+/// The state that all handles of a client share.
 pub(crate) struct ClientInner {
     pub(crate) deployment: Arc<Deployment>,
     pub(crate) options: Arc<ClientOptions>,
@@ -95,7 +96,7 @@ pub(crate) struct ClientInner {
     /// What its spans need, if it has any.
     #[cfg(feature = "opentelemetry")]
     telemetry: Option<telemetry::Telemetry>,
-    /// Cursors to be ended on the servers.
+    /// Cursors to kill on the servers.
     pub(crate) kills: KillQueue,
     /// Sessions whose transactions are to be aborted.
     abandoned: AbandonedSessions,
@@ -103,9 +104,9 @@ pub(crate) struct ClientInner {
     cleanups: Cleanups,
     /// The requests of a blocking client's threads.
     pub(crate) threads: Option<Arc<ThreadPins>>,
-    /// The process that it was made in.
+    /// The process that created the client.
     born: ForkGeneration,
-    /// What takes its place in a child of that process.
+    /// The replacement in a forked child.
     fork_successor: OnceLock<Result<Box<ClientInner>>>,
 }
 
@@ -144,8 +145,8 @@ impl ClientInner {
         })
     }
 
-    /// The inner of this process: itself, unless the process has forked since; then one that is
-    /// opened anew, for the sockets, threads and sessions of the parent are the parent's.
+    /// The state for this process: this one, or a new one if the process has forked since. The
+    /// sockets, threads and sessions of the parent belong to the parent.
     #[inline]
     fn here(&self) -> &ClientInner {
         if self.born.is_current() { self } else { self.inherited() }
@@ -173,7 +174,7 @@ impl ClientInner {
     }
 
     /// # Errors
-    /// That of a client which cannot be used after a fork.
+    /// The client cannot be used after a fork.
     fn survived_fork(&self) -> Result<()> {
         match self.born.is_current() {
             true => Ok(()),
@@ -185,8 +186,8 @@ impl ClientInner {
 impl Drop for ClientInner {
     fn drop(&mut self) {
         if !self.born.is_current() {
-            // The parent's sockets are left alone, and so are locks that a thread of the parent may
-            // have held.
+            // Leaves the parent's sockets and locks alone. Threads of the parent may hold the
+            // locks.
             std::mem::forget((Arc::clone(&self.deployment), self.threads.clone()));
         }
     }
@@ -204,7 +205,7 @@ impl WeakCore {
 
 impl Core {
     /// # Errors
-    /// `InvalidArgument` when the options contradict each other.
+    /// `InvalidArgument` if the options contradict each other.
     pub(crate) fn open(mut options: ClientOptions, runtime: Runtime) -> Result<Arc<Self>> {
         options.validate()?;
         options.warn_of_missing_features();
@@ -220,7 +221,7 @@ impl Core {
         Ok(Arc::new(Core { inner, request: None }))
     }
 
-    /// The same client in a request of its own; in this one, where it is in one already.
+    /// The same client in a new request, or in its current one.
     pub(crate) fn in_request(self: &Arc<Self>) -> Arc<Self> {
         match self.request {
             Some(_) => Arc::clone(self),
@@ -245,24 +246,24 @@ impl Core {
         self.request.is_some() || self.threads.as_ref().is_some_and(|threads| threads.is_started())
     }
 
-    /// Whether both are of one client.
+    /// Whether both are handles of the same client.
     pub(crate) fn is_same_client(&self, other: &Core) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
-    /// A connection of `pool` for one operation, if one can be had at once; else
-    /// [`check_out`](Self::check_out) waits for it.
+    /// A connection of `pool` for one operation, if one is available at once. Otherwise
+    /// [`check_out`](Self::check_out) waits for one.
     #[inline]
     fn check_out_now(&self, pool: &Pool) -> Option<Lease> {
         match (&self.request, &self.threads) {
-            // Who has the turn keeps it while it waits for a connection: it is not asked for twice.
+            // A request keeps its turn while it waits for a connection, so it checks out only once.
             (Some(_), _) => None,
             (None, Some(threads)) => threads.check_out_now(pool),
             (None, None) => Lease::of_idle(pool),
         }
     }
 
-    /// A connection of `pool` for one operation: that of the request, if the operation is in one.
+    /// A connection of `pool` for one operation, or that of its request.
     async fn check_out(
         &self,
         pool: &Pool,
@@ -276,30 +277,30 @@ impl Core {
     }
 
     /// # Errors
-    /// That of a client which cannot be used after a fork; `RuntimeEnded`.
+    /// The client cannot be used after a fork; `RuntimeEnded`.
     pub(crate) fn check_usable(&self) -> Result<()> {
         self.inner.survived_fork()?;
         self.runtime.check()
     }
 
-    /// Gives a session back that an operation, a cursor or the caller has held.
+    /// Returns the session of an operation, a cursor or the caller.
     pub(crate) fn give_back(&self, session: ServerSession) {
-        // Asked first: in a forked child, all that follows would open a client of its own.
+        // Checked first: in a forked child, the other calls would open a new client.
         if session.is_of_this_process() {
             self.sessions.give(session, self.deployment.logical_session_timeout());
         }
     }
 }
 
-/// Runs `operation` in a session, more than once where that is allowed.
+/// Runs `operation` in a session, with retries if they are permitted.
 ///
 /// # Errors
-/// Those of selection, checkout, socket and protocol; `Command` for `ok: 0`; `Write` where the
-/// operation's [`Complaints`] leave it to the executor to look for write errors and write concern
-/// errors.
+/// Those of server selection, checkout, socket and protocol; `Command` for `ok: 0`; `Write` if the
+/// operation's [`Complaints`] leave write errors and write concern errors to the executor.
 ///
-/// Cancel safety: a dropped future leaves a connection that is drained or closed, and a session
-/// that is used again once it is drained; whether the command was carried out is open.
+/// # Cancel safety
+/// After a dropped future, the connection is drained or closed, and its session is reused once it
+/// is drained. The command may or may not be executed.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
 pub(crate) fn execute<'c>(
     core: &'c Core,
@@ -329,8 +330,8 @@ pub(crate) fn execute<'c>(
             execution.pinned = target.criteria().err().and_then(PinnedTo::connection).cloned();
             let selected = match select_now(core, target, &execution.retries.deprioritized) {
                 Ok(Selection::Made(selected)) => Ok(selected),
-                // Boxed, for it is rare and large, as is all that follows a failure; every
-                // operation's future would be as large.
+                // Boxed, like everything after a failure, because it is rare and large. Otherwise
+                // every operation's future would be as large.
                 Ok(Selection::Waits(criteria)) => {
                     let name = operation.meta().name;
                     let deprioritized = &execution.retries.deprioritized;
@@ -361,16 +362,16 @@ pub(crate) fn execute<'c>(
     }
 }
 
-/// What is waited for between two attempts.
+/// The wait between two attempts.
 type Pause<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// One operation while it runs.
 struct Execution<'c, 's> {
     core: &'c Core,
     session: Participant<'c, 's>,
-    /// When to give up.
+    /// The deadline of the operation.
     deadline: Deadline,
-    /// Whether the server is to answer at all.
+    /// Whether the server replies.
     acknowledged: bool,
     /// The connection that the next attempt is pinned to.
     pinned: Option<PinnedConnection>,
@@ -423,15 +424,15 @@ impl<'c> Execution<'c, '_> {
     }
 }
 
-/// How far the selection of a server has come without waiting.
+/// The result of a server selection without a wait.
 enum Selection<'s> {
     Made(Selected),
-    /// [`select`] goes on with it.
+    /// [`select`] continues with it.
     Waits(Criteria<'s>),
 }
 
-/// The server for the next attempt, if one suits it at this moment; else it is waited for, as it is
-/// where somebody is told of it.
+/// The server for the next attempt, if one is suitable now. Otherwise, or if selection is logged,
+/// the caller waits for one.
 #[inline]
 fn select_now<'s>(
     core: &Core,

@@ -1,5 +1,4 @@
-//! A MongoDB client for replica sets, whose users never wait in the wrong place and never lose a
-//! write.
+//! A MongoDB client for replica sets, with an async and a blocking API.
 //!
 //! ```no_run
 //! use driver::Client;
@@ -14,17 +13,17 @@
 //! # }
 //! ```
 //!
-//! A [`Client`] is a handle: make one, clone it freely, share it between tasks. It watches the
-//! deployment in the background and holds a pool of connections to each server. When the last
-//! handle is dropped, its monitors end and its sockets close.
+//! A [`Client`] is a cheap handle. Create one, clone it and share it between tasks. It monitors the
+//! deployment in the background and has a connection pool for each server. When the last handle is
+//! dropped, its monitors end and its sockets close.
 //!
 //! # Two APIs
 //!
-//! Operations of [`Client`] are awaited, on tokio. Those of [`sync::Client`] are ended by `.run()`
-//! and block the calling thread; no runtime is on their path. It is the same code and the same
-//! documentation: every handle and operation carries a marker, [`Async`] or [`Blocking`].
+//! The operations of [`Client`] are awaited, on tokio. The operations of [`sync::Client`] end with
+//! `.run()` and block the calling thread, without a runtime. Code and documentation are the same:
+//! every handle and operation has a marker, [`Async`] or [`Blocking`].
 //!
-//! # When something fails
+//! # Errors
 //!
 //! An [`Error`] names what was being done and to whom. Programs ask it by method:
 //! [`is_duplicate_key`](Error::is_duplicate_key), [`is_timeout`](Error::is_timeout),
@@ -38,7 +37,7 @@
 //! [`is_duplicate_key`](Error::is_duplicate_key) for "it was written". The example `mabel` does so
 //! under `kill -9`.
 //!
-//! # When nobody waits any more
+//! # Cancellation and timeouts
 //!
 //! Every future of this crate may be dropped at any point. The connection of an operation that is
 //! dropped in flight is drained in the background: what is left of the request is sent, the reply
@@ -62,7 +61,7 @@
 //! (the wait until a connection is free or may be opened) and `connectTimeoutMS` (10 s, the opening
 //! itself) bound their own stage.
 //!
-//! # Where reads and writes go
+//! # Server selection
 //!
 //! Writes go to the primary, and are acknowledged unless `w: 0` was asked for. Reads go where the
 //! [read preference](options::ReadPreference) says. What is known of the servers is one immutable
@@ -71,15 +70,14 @@
 //!
 //! # Coming from the `mongodb` crate
 //!
-//! What both have goes by the same names, with the same builders and options: change the name of
-//! the crate. The page [`migrating`] lists what differs and what is not here yet.
+//! Common names, builders and options are the same: replace the crate name. The page [`migrating`]
+//! lists the differences and the missing features.
 //!
 //! # Warnings
 //!
-//! What a connection string says that cannot be used, an unknown option or a value of the wrong
-//! form, is left out. Options that contradict each other, or ask for the impossible, are errors. A
-//! program should show the warnings to whoever wrote the connection string; with the
-//! feature `tracing` the log has them too.
+//! Unknown or malformed options of a connection string are ignored, as the specification requires,
+//! and reported as warnings. Contradictory or impossible options are errors. A program should show
+//! the warnings to its user. With the feature `tracing` they are logged.
 //!
 //! ```
 //! # use driver::options::ClientOptions;
@@ -199,11 +197,11 @@ pub type Client = client::Client<Async>;
 pub type ClientSession = session::ClientSession<Async>;
 /// A collection of an async client.
 pub type Collection<T> = collection::Collection<T, Async>;
-/// A cursor of an async client: a stream.
+/// A cursor of an async client. It is a stream.
 pub type Cursor<T> = cursor::Cursor<T, Async>;
 /// A database of an async client.
 pub type Database = database::Database<Async>;
 /// A change stream of an async client, within a session.
 pub type SessionChangeStream<T> = change_stream::SessionChangeStream<T, Async>;
-/// A cursor of an async client, within a session.
+/// A cursor of an async client within a session.
 pub type SessionCursor<T> = cursor::SessionCursor<T, Async>;

@@ -1,7 +1,7 @@
-//! The operations: one file a command, with its builder, its encoding and its decoding.
+//! The operations: one file per command, with its builder, encoding and decoding.
 //!
-//! An operation is made by a method of a handle, told its options by methods of its own, and ended
-//! by `.await` or, in the blocking API, by `.run()`.
+//! A method of a handle creates an operation. The operation's own methods set its options. It runs
+//! by `.await`, or by `.run()` in the blocking API.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -135,17 +135,17 @@ pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// An operation of either API, for code that is generic over both.
 ///
-/// Made by a method of a handle. On the async API it is a future as well, on the blocking one it
-/// has a method `run`.
+/// A method of a handle creates it. In the async API it is a future; in the blocking API it has a
+/// method `run`.
 ///
-/// Sealed: the driver's operations are the only ones.
+/// This trait is sealed.
 pub trait Operation: sealed::Sealed + Sized {
-    /// What the caller gets.
+    /// The result of the operation.
     type Output;
 
-    /// Runs the operation. On the blocking API the future blocks the thread that polls it while it
-    /// sends and receives, and is pending while it waits for a server or a connection:
-    /// [`sync::block_on`](crate::sync::block_on) ends it.
+    /// Runs the operation. In the blocking API the future blocks the polling thread during I/O, and
+    /// is pending during server selection and checkout. Run it with
+    /// [`sync::block_on`](crate::sync::block_on).
     ///
     /// # Errors
     /// Those of the operation.

@@ -45,27 +45,27 @@ impl<F: Mode> ClientSession<F> {
         &self.client
     }
 
-    /// The id that the server knows the session by: `{ id: <UUID> }`.
+    /// The id of the session on the server: `{ id: <UUID> }`.
     pub fn id(&self) -> &Document {
         self.state.id()
     }
 
-    /// The options that the session was started with.
+    /// The options of the session.
     pub fn options(&self) -> &SessionOptions {
         self.state.options()
     }
 
-    /// The highest cluster time that the session has seen.
+    /// The highest cluster time of the session's replies.
     pub fn cluster_time(&self) -> Option<&ClusterTime> {
         self.state.cluster_time()
     }
 
-    /// The time of the latest operation of the session.
+    /// The operation time of the last operation.
     pub fn operation_time(&self) -> Option<Timestamp> {
         self.state.operation_time()
     }
 
-    /// The point in time that all reads of a snapshot session see, once the first has set it.
+    /// The point in time of a snapshot session's reads; `None` before the first read.
     pub fn snapshot_time(&self) -> Option<Timestamp> {
         self.state.at_cluster_time()
     }
@@ -153,12 +153,12 @@ impl<F: Mode> ClientSession<F> {
         AbortTransaction { session: self, timeout: None }
     }
 
-    /// Makes the session's cluster time at least `to`, which another session saw.
+    /// Raises the session's cluster time to `to`, that of another session.
     pub fn advance_cluster_time(&mut self, to: &ClusterTime) {
         self.state.advance_cluster_time(to);
     }
 
-    /// Makes later reads reflect at least what had happened at `to`.
+    /// Makes later reads reflect all operations up to `to`.
     pub fn advance_operation_time(&mut self, to: Timestamp) {
         self.state.advance_operation_time(to);
     }
@@ -174,7 +174,7 @@ impl<F: Mode> fmt::Debug for ClientSession<F> {
     }
 }
 
-/// Starts a session. Made by [`Client::start_session`].
+/// Starts a session. Returned by [`Client::start_session`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct StartSession<'a, F: Mode> {
     client: &'a Client<F>,
@@ -186,14 +186,13 @@ impl<'a, F: Mode> StartSession<'a, F> {
         StartSession { client, options: SessionOptions::default() }
     }
 
-    /// Whether each operation reflects those before it. Default: true, unless the session is a
-    /// snapshot.
+    /// Each operation reflects the earlier ones. Default: true, unless the session is a snapshot.
     pub fn causal_consistency(mut self, value: bool) -> Self {
         self.options.causal_consistency = Some(value);
         self
     }
 
-    /// Whether all reads see the data of one point in time. Default: false.
+    /// All reads see the data of one point in time. Default: false.
     pub fn snapshot(mut self, value: bool) -> Self {
         self.options.snapshot = Some(value);
         self
@@ -220,7 +219,7 @@ impl<'a, F: Mode> StartSession<'a, F> {
         self
     }
 
-    /// Replaces all options at once.
+    /// Replaces all options.
     pub fn with_options(mut self, options: impl Into<Option<SessionOptions>>) -> Self {
         self.options = options.into().unwrap_or_default();
         self

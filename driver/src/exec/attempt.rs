@@ -1,4 +1,4 @@
-//! One attempt of an operation: check out, write, send, look at the reply.
+//! One attempt of an operation: checks a connection out, sends the command and checks the reply.
 
 use super::command_monitor::CommandMonitor;
 use super::envelope::{Envelope, Route, read_preference};
@@ -13,10 +13,10 @@ use crate::topology::{Selected, Server};
 use crate::types::ServerType;
 use crate::wire::Flags;
 
-/// The room that a command has beyond the largest document that it can carry.
+/// The space for a command in addition to its largest document.
 const COMMAND_OVERHEAD: usize = 16 * 1024;
 
-/// On success, what [`Reply`](super::Reply) is made of.
+/// On success, returns the parts of a [`Reply`](super::Reply).
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
 pub(super) fn attempt(
     execution: &mut Execution<'_, '_>,
@@ -31,7 +31,7 @@ pub(super) fn attempt(
         });
         let mut connection = match now {
             Some(connection) => connection,
-            // Boxed: whoever waits can bear it, and it would make every operation's future as
+            // Boxed, because a wait costs more, and otherwise every operation's future would be as
             // large.
             None => Box::pin(check_out(execution, selected)).await?,
         };
@@ -43,7 +43,7 @@ pub(super) fn attempt(
         if failure.error.code() != Some(codes::REAUTHENTICATION_REQUIRED) {
             return Err(failure);
         }
-        // Boxed, for it is rare, and would make every operation's future as large.
+        // Boxed, because it is rare, and otherwise every operation's future would be as large.
         let again = Box::pin(async {
             core.deployment
                 .reauthenticate(&mut connection, execution.deadline)
@@ -73,7 +73,7 @@ async fn check_out(
     }
 }
 
-/// Writes and sends the command, and looks at its reply.
+/// Writes and sends the command, and reads its reply.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
 fn exchange(
     execution: &mut Execution<'_, '_>,
@@ -182,10 +182,10 @@ fn write(
     Ok(())
 }
 
-/// Refuses a command, or one statement of a command, that no server would take.
+/// Refuses a command, or one statement of it, that exceeds the server's limit.
 ///
 /// # Errors
-/// `InvalidArgument`, with both sizes.
+/// `InvalidArgument` with both sizes.
 pub(crate) fn check_size(command: &str, size: usize, server: &ConnectionDescription) -> Result<()> {
     let limit = server.max_bson_object_size + COMMAND_OVERHEAD;
     if size <= limit {
@@ -209,7 +209,7 @@ fn read(
     Ok(header)
 }
 
-/// Finds what the reply complains of. This is the only place that does, for every operation.
+/// Finds the error in the reply, if there is one. All operations use this function.
 #[inline]
 fn judge(
     execution: &Execution<'_, '_>,
@@ -226,8 +226,7 @@ fn judge(
         .unwrap_or_else(|error| Err(Failure::after(error.at(selected.address()))))
 }
 
-/// The outer error is of a reply that cannot be understood, the inner one what the server complains
-/// of.
+/// The outer error is about a malformed reply, the inner one is the error in the reply.
 #[cold]
 fn complaint(
     execution: &Execution<'_, '_>,
@@ -253,8 +252,7 @@ fn complaint(
             failure::of_write_concern(header, reply)?
         }
     };
-    // What the reply says of the server is heard, and may be a reason to try again, whoever makes
-    // an error of it.
+    // The error affects the server description and the retry, whether or not the caller gets it.
     if let Some(mut error) = told.map(|error| error.at(selected.address())) {
         retry::label(execution.retries.class(), &mut error, Some(connection.description()));
         execution.core.deployment.on_error(
@@ -275,14 +273,14 @@ fn complaint(
     })
 }
 
-/// No connection was to be had. What that says of the server the pool has told already.
+/// The checkout failed. The pool has already reported errors of the server.
 fn not_checked_out(server: &Server, retry: Retry, refused: CheckOutError) -> Failure {
     let mut error = refused.error.at(server.address());
     retry::label(retry, &mut error, None);
     Failure::before(error)
 }
 
-/// The connection broke, or what came over it was no reply.
+/// The connection failed, or its bytes were not a valid reply.
 fn not_answered(
     core: &Core,
     server: &Selected,

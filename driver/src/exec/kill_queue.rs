@@ -1,5 +1,4 @@
-//! The ids of abandoned cursors, until they are ended on their servers. What sends them is a part
-//! of the cursors.
+//! The queue of abandoned cursor ids. A worker in the cursor module sends them.
 //!
 //! A server has an entry as long as a worker is there for it. So there is at most one worker for
 //! each server, and a server that hangs delays nobody's kills but its own.
@@ -12,10 +11,10 @@ use toro::Event;
 use super::{PinnedTo, Timeout};
 use crate::topology::Server;
 
-/// The most ids in one command.
+/// The maximum number of ids per command.
 const AT_ONCE: usize = 10_000;
-/// The most ids in a queue. The server ends the cursors beyond it when they have been idle for its
-/// `cursorTimeoutMillis`.
+/// The maximum number of ids in the queue. The server closes further cursors when they are idle for
+/// its `cursorTimeoutMillis`.
 const MOST: usize = 100_000;
 
 /// The abandoned cursors of one client.

@@ -1,5 +1,5 @@
-//! An operation as the executor sees it: what it is, and how it is written; and where and how it is
-//! to run.
+//! The interface of an operation to the executor: its kind, its encoding, its target and its
+//! concerns.
 
 use super::pinned_to::PinnedTo;
 use super::session_pool::ServerSession;
@@ -12,38 +12,36 @@ use crate::pool::{ConnectionDescription, Lease};
 use crate::topology::Criteria;
 use crate::wire::{DocWriter, MessageWriter};
 
-/// What is the same for all operations of a kind.
+/// The properties of all operations of a kind.
 #[derive(Debug)]
 pub(crate) struct Meta {
-    /// The name of the method that makes the operation: errors begin with it.
+    /// The name of the method that creates the operation, for errors.
     pub(crate) operation: &'static str,
-    /// The command's name.
+    /// The name of the command.
     pub(crate) name: &'static str,
-    /// Whether it may be sent again.
+    /// The retry class.
     pub(crate) retry: Retry,
     /// Which of the options `retryReads` and `retryWrites` lets it be sent again when a server had too
     /// much to do even to begin with it.
     pub(crate) effect: Effect,
-    /// Which data it reads or writes.
+    /// The kind of data access.
     pub(crate) access: Access,
-    /// What becomes of the complaints of a reply with `ok: 1`.
+    /// The treatment of write errors.
     pub(crate) complaints: Complaints,
 }
 
-/// What becomes of the complaints of a reply with `ok: 1`: its `writeErrors` and
-/// `writeConcernError`.
+/// The treatment of the errors in a reply with `ok: 1`: `writeErrors` and `writeConcernError`.
 ///
-/// The executor makes errors of them unless an operation says otherwise, so that none can forget to
-/// look.
+/// By default the executor returns them as errors, so no operation can overlook them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Complaints {
-    /// The executor makes an error of the write error, else of the write concern error.
+    /// The executor returns the write error, else the write concern error.
     Raised,
-    /// The command carries several writes. The executor checks the form of what the reply says; the
-    /// operation collects it.
+    /// A command with several writes. The executor validates the errors, and the operation collects
+    /// them.
     Collected,
-    /// The caller gets the whole reply and looks by itself, as the specification of `runCommand`
-    /// has it.
+    /// The caller gets the whole reply and reads the errors, as the specification of `runCommand`
+    /// requires.
     Unread,
 }
 
@@ -60,7 +58,7 @@ pub(crate) enum Effect {
 }
 
 impl Meta {
-    /// A read: retryable, on a server of the read preference, with a read concern.
+    /// A retryable read with a read preference and a read concern.
     pub(crate) const fn read(operation: &'static str, name: &'static str) -> Self {
         Meta {
             operation,
@@ -84,7 +82,7 @@ impl Meta {
         }
     }
 
-    /// A write that the server cannot tell from its repetition.
+    /// A write that is not retryable.
     pub(crate) const fn write_once(operation: &'static str, name: &'static str) -> Self {
         Meta {
             operation,
@@ -111,7 +109,7 @@ impl Meta {
         Meta { effect: Effect::Unknown, ..Meta::other_write(operation, name) }
     }
 
-    /// A command that goes on with an earlier one, or ends it.
+    /// A command that continues or ends an earlier one.
     pub(crate) const fn continuation(name: &'static str) -> Self {
         Meta {
             operation: name,
@@ -124,12 +122,12 @@ impl Meta {
     }
 }
 
-/// The rules by which an operation may be sent again.
+/// The retry class of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retry {
     /// Specification "Retryable Reads".
     Read,
-    /// Specification "Retryable Writes": the server tells a repetition by its transaction number.
+    /// Specification "Retryable Writes". The transaction number identifies a retry.
     Write,
     /// Commits and aborts: as retryable writes, whatever `retryWrites` says. The server tells a
     /// repetition by the number of the transaction.
@@ -138,18 +136,18 @@ pub(crate) enum Retry {
     Never,
 }
 
-/// One operation: it can be written into a message, more than once if it has to be sent again.
+/// An operation that can be encoded, several times if it is retried.
 ///
-/// The executor adds what all commands share: `$db`, the session, the concerns, the read
-/// preference, the cluster time.
+/// The executor adds the common fields: `$db`, the session, the concerns, the read preference, the
+/// cluster time.
 pub(crate) trait Operation: Send {
-    /// What kind of operation it is.
+    /// The kind of the operation.
     fn meta(&self) -> &'static Meta;
 
-    /// Where it goes, and under which concerns.
+    /// The target and the concerns.
     fn context(&self) -> RequestContext<'_>;
 
-    /// Writes the command's own fields, its name first.
+    /// Writes the fields of the command, its name first.
     fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()>;
 
     /// Whether the server may go on and send further replies unasked (OP_MSG, `exhaustAllowed`).
@@ -162,12 +160,12 @@ pub(crate) trait Operation: Send {
         None
     }
 
-    /// How many writes the command carries, as it was written last.
+    /// The number of writes in the last encoded command.
     fn statements(&self) -> usize {
         1
     }
 
-    /// Writes the documents that go along with the command.
+    /// Writes the document sequences of the command.
     fn documents(
         &mut self,
         message: &mut MessageWriter<'_>,
@@ -178,14 +176,14 @@ pub(crate) trait Operation: Send {
     }
 }
 
-/// Which server an operation is for.
+/// The target of an operation.
 #[derive(Clone, Copy)]
 pub(crate) enum Target<'a> {
-    /// Whoever takes writes.
+    /// A server that accepts writes.
     Writable,
-    /// Whoever may answer reads.
+    /// A server for reads.
     Readable(&'a SelectionCriteria),
-    /// Whoever may run an aggregation with `$out` or `$merge`.
+    /// A server for an aggregation with `$out` or `$merge`.
     WritingAggregate(&'a SelectionCriteria),
     /// One member and no other, perhaps over one connection: it holds the cursor or transaction.
     Pinned(&'a PinnedTo),
@@ -205,11 +203,11 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Under whose session_ref an operation runs.
+/// The session of an operation.
 pub(crate) enum SessionRef<'a> {
-    /// A session of its own, taken with the connection and given back with it.
+    /// An implicit session, taken and returned with the connection.
     Implicit,
-    /// The session of the cursor that it belongs to.
+    /// The session of a cursor.
     Held(Option<&'a mut ServerSession>),
     /// The caller's session.
     Explicit(&'a mut SessionState),
@@ -231,37 +229,37 @@ impl<'a> From<Option<&'a mut SessionState>> for SessionRef<'a> {
     }
 }
 
-/// Which data a command reads or writes: a session decides by it on the read concern.
+/// The data access of a command. It decides whether a session adds a read concern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// It reads data, and takes a read concern.
+    /// Reads data and takes a read concern.
     Read,
-    /// It writes data or metadata, and takes a write concern.
+    /// Writes data or metadata and takes a write concern.
     Write,
-    /// Neither. A session that reads a snapshot sends its read concern all the same, so that the
-    /// server refuses what is not of the snapshot (specification "Snapshot Reads", section
-    /// "Server Commands").
+    /// Neither. A snapshot session still sends its read concern, so that the server refuses
+    /// commands that are not part of the snapshot (specification "Snapshot Reads", section "Server
+    /// Commands").
     Other,
-    /// It goes on with, or ends, what was begun under a read concern, and carries none.
+    /// Continues or ends an operation with a read concern, and has none itself.
     Continuation,
     /// It commits or aborts the session's transaction.
     TransactionEnd,
 }
 
-/// A setting, and who made it. A transaction refuses a concern that the operation was given, and
-/// ignores an inherited one.
+/// A setting and its origin. A transaction refuses an operation's own concern and ignores an
+/// inherited one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Setting<T> {
     /// The operation's own option.
     Explicit(T),
     /// From the collection, the database or the client.
     Inherited(T),
-    /// Nobody made it.
+    /// Not set.
     Unset,
 }
 
 impl<T: Copy> Setting<T> {
-    /// The operation's own value, or else the one that its handle has.
+    /// The operation's own value, else that of its handle.
     pub(crate) fn of(explicit: Option<T>, inherited: Option<T>) -> Self {
         match (explicit, inherited) {
             (Some(value), _) => Setting::Explicit(value),
@@ -270,7 +268,7 @@ impl<T: Copy> Setting<T> {
         }
     }
 
-    /// The value that holds.
+    /// The effective value.
     pub(crate) fn get(self) -> Option<T> {
         match self {
             Setting::Explicit(value) | Setting::Inherited(value) => Some(value),
@@ -279,25 +277,25 @@ impl<T: Copy> Setting<T> {
     }
 }
 
-/// Where an operation goes, and under which concerns: from its own options and from its handle.
+/// The target and the concerns of an operation, from its options and its handle.
 #[derive(Clone, Copy)]
 pub(crate) struct RequestContext<'a> {
     /// The database.
     pub(crate) db: &'a str,
-    /// Which server.
+    /// The target.
     pub(crate) target: Target<'a>,
     /// The operation's own choice of servers, which a transaction does not replace.
     pub(crate) own_criteria: Option<&'a SelectionCriteria>,
-    /// Sent if given.
+    /// Sent if set.
     pub(crate) read_concern: Setting<&'a ReadConcern>,
-    /// Sent if given and not empty.
+    /// Sent if set and not empty.
     pub(crate) write_concern: Setting<&'a WriteConcern>,
     /// `maxTimeMS`.
     pub(crate) max_time: MaxTime,
 }
 
 impl<'a> RequestContext<'a> {
-    /// A command on `db` that goes to `target`, with nothing else.
+    /// A command on `db` for `target` without concerns.
     pub(crate) fn bare(db: &'a str, target: Target<'a>) -> Self {
         RequestContext {
             db,
@@ -309,7 +307,7 @@ impl<'a> RequestContext<'a> {
         }
     }
 
-    /// Whether the server is to answer at all.
+    /// Whether the server replies.
     pub(crate) fn is_acknowledged(&self) -> bool {
         self.write_concern.get().is_none_or(WriteConcern::is_acknowledged)
     }

@@ -1,7 +1,7 @@
-//! A reply, still in its connection.
+//! A reply in its connection's buffer.
 //!
-//! What is decoded is decoded straight from the connection's read buffer. Dropping the reply checks
-//! the connection in, then gives the implicit session back.
+//! Results are decoded directly from that buffer. Dropping the reply checks the connection in and
+//! then returns the implicit session.
 
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ use crate::options::ServerAddress;
 use crate::pool::{Lease, PinnedFor};
 use crate::topology::Selected;
 
-/// The answer to an operation.
+/// The reply to an operation.
 ///
-/// The fields are in the order in which they have to go.
+/// The order of the fields is their drop order.
 pub(crate) struct Reply<'c> {
     pub(super) connection: Lease,
     pub(super) header: ReplyHeader,
@@ -30,7 +30,7 @@ pub(crate) struct Reply<'c> {
 }
 
 impl Reply<'_> {
-    /// The reply itself; empty for an unacknowledged write.
+    /// The document of the reply; empty for an unacknowledged write.
     pub(crate) fn document(&self) -> &RawDocument {
         const EMPTY: &[u8] = &[5, 0, 0, 0, 0];
         let reply = self.connection.reply();
@@ -39,12 +39,12 @@ impl Reply<'_> {
             .expect("five bytes make an empty document")
     }
 
-    /// What stands at its top.
+    /// The header of the reply.
     pub(crate) fn header(&self) -> &ReplyHeader {
         &self.header
     }
 
-    /// Who answered.
+    /// The address of the server.
     pub(crate) fn host(&self) -> &ServerAddress {
         self.selected.address()
     }
@@ -60,19 +60,19 @@ impl Reply<'_> {
         PinnedTo::to(&self.selected, &mut self.connection, PinnedFor::Cursor)
     }
 
-    /// How many documents were matched, inserted, deleted or counted; 0 for an unacknowledged
+    /// The number of matched, inserted, deleted or counted documents; 0 for an unacknowledged
     /// write.
     ///
     /// # Errors
-    /// `InvalidResponse` when the reply does not say.
+    /// `InvalidResponse` if the reply has no such number.
     pub(crate) fn n(&self) -> Result<u64> {
         self.header.n().ok_or_else(|| Error::invalid_response("it has no n").at(self.host()))
     }
 
-    /// The bytes of the first document of the cursor's batch.
+    /// The bytes of the first document in the cursor's batch.
     ///
     /// # Errors
-    /// `InvalidResponse` when there is no batch.
+    /// `InvalidResponse` if there is no batch.
     pub(crate) fn first(&self) -> Result<Option<&[u8]>> {
         batch::first(&self.header, self.document()).map_err(|error| error.at(self.host()))
     }
@@ -103,11 +103,11 @@ impl Reply<'_> {
     }
 }
 
-/// An implicit session for one operation.
+/// The implicit session of one operation.
 pub(super) struct LeasedSession<'c> {
     pub(super) core: &'c Core,
     pub(super) session: Option<ServerSession>,
-    /// How long servers keep it, as the one that it was taken for has told.
+    /// The session timeout that the server of the operation has reported.
     pub(super) timeout: Option<Duration>,
 }
 

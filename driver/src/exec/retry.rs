@@ -1,4 +1,4 @@
-//! What may be sent once more, and which of two errors is told.
+//! The rules for retries, and the choice between the errors of two attempts.
 //!
 //! [`RetryState::decide`] says after each attempt that came to nothing what becomes of the
 //! operation, as a value. The executor does what the [`Decision`] says and decides nothing itself.
@@ -196,27 +196,27 @@ pub(super) enum Retargets {
     Never,
 }
 
-/// An attempt that came to nothing.
+/// A failed attempt.
 pub(super) struct Failure {
     pub(super) error: Error,
-    /// Whether the command reached the point where the server may have done something.
+    /// Whether the command may have had an effect on the server.
     pub(super) attempted: bool,
 }
 
 impl Failure {
-    /// It failed before anything was sent.
+    /// The attempt failed before the command was sent.
     pub(super) fn before(error: Error) -> Self {
         Failure { error, attempted: false }
     }
 
-    /// It failed after something was sent.
+    /// The attempt failed after the command was sent.
     pub(super) fn after(error: Error) -> Self {
         let attempted = !error.has_label(NO_WRITES_PERFORMED);
         Failure { error, attempted }
     }
 
-    /// Which of the errors of two attempts is told: the latest that leaves open whether something
-    /// was done, else the first (specification "Retryable Writes", section "Executing Retryable
+    /// Chooses between the errors of two attempts: the latest error after which the effect is
+    /// unknown, else the first one (specification "Retryable Writes", section "Executing Retryable
     /// Write Commands").
     fn outranks(self, earlier: Option<Error>) -> Error {
         match earlier {
@@ -226,12 +226,12 @@ impl Failure {
     }
 }
 
-/// How long to wait before an operation that has failed `failed` times is sent again after `error`:
-/// at random up to 200 ms, then 400 ms, for a server that has too much to do; none after other
-/// errors (specification "Client Backpressure", section "Overload retry policy").
+/// The wait before the retry of an operation that has failed `failed` times. For an overloaded
+/// server it is random, up to 200 ms, then 400 ms, and so on. There is none after other errors
+/// (specification "Client Backpressure", section "Overload retry policy").
 ///
-/// A connection that breaks while it is being opened looks like overload, so this is also the time
-/// in which a monitor notices that the server has died.
+/// A connection that fails while it is being established looks like overload. The wait then also
+/// gives a monitor time to detect that the server has died.
 fn backoff(failed: u32, error: &Error) -> Option<Duration> {
     const BASE: Duration = Duration::from_millis(100);
     const MOST: Duration = Duration::from_secs(10);
@@ -242,7 +242,7 @@ fn backoff(failed: u32, error: &Error) -> Option<Duration> {
     Some(most.mul_f64(fastrand::f64()))
 }
 
-/// Whether `error` permits another attempt of an operation of that kind.
+/// Whether `error` permits another attempt of an operation of this class.
 fn permits(retry: Retry, error: &Error) -> bool {
     match retry {
         Retry::Never => false,
@@ -254,8 +254,7 @@ fn permits(retry: Retry, error: &Error) -> bool {
     }
 }
 
-/// Whether the server did not even begin with the command, for it had too much to do: then anything
-/// may be sent again.
+/// Whether an overloaded server refused to begin the command. Then any operation can be retried.
 pub(super) fn is_turned_away(error: &Error) -> bool {
     error.has_label(SYSTEM_OVERLOADED_ERROR) && error.has_label(RETRYABLE_ERROR)
 }
@@ -286,7 +285,7 @@ pub(super) fn label(class: Retry, error: &mut Error, server: Option<&ConnectionD
     }
 }
 
-/// Whether `server` can tell a repeated write from a new one.
+/// Whether `server` supports retryable writes.
 fn supports_retryable_writes(server: &ConnectionDescription) -> bool {
     server.logical_session_timeout.is_some() && server.server_type != ServerType::Standalone
 }

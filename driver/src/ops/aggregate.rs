@@ -26,11 +26,11 @@ pub struct Aggregate<'a, T, F: Mode, S = ImplicitSession> {
 options! {
     /// The options of [`Collection::aggregate`] and [`Database::aggregate`](crate::database::Database::aggregate).
     AggregateOptions, AggregateOptionsBuilder for ['a, T, F: Mode, S] Aggregate<'a, T, F, S> {
-        /// Allows the server to use its disk for stages that do not fit into memory.
+        /// Allows the server to use disk space for stages that exceed its memory limit.
         allow_disk_use: bool = "allowDiskUse",
         /// The number of documents in a batch.
         batch_size: u32,
-        /// Skips document validation in the collection that a last stage writes.
+        /// Skips document validation for a stage that writes.
         bypass_document_validation: bool = "bypassDocumentValidation",
         /// The rules for comparing strings.
         collation: Collation = "collation",
@@ -38,7 +38,7 @@ options! {
         comment: Bson as impl Into<Bson> = "comment",
         /// The index to use.
         hint: Hint = "hint",
-        /// How long the server waits for new documents before it answers a request for more.
+        /// The time that the server waits for new documents before it replies to a `getMore`.
         max_await_time: Duration,
         /// The time limit of the server's work on this command.
         max_time: Duration,
@@ -47,12 +47,13 @@ options! {
         prefetch: bool,
         /// The read concern.
         read_concern: ReadConcern,
-        /// The servers that may answer. A pipeline that writes goes to the primary where a server is older than 5.0.
+        /// The servers that may answer. A pipeline that writes uses the primary if a server is
+        /// older than 5.0.
         selection_criteria: SelectionCriteria,
         /// What the timeout holds for: the command and each step of the cursor by itself, or all of them
         /// together. Default: all together; each by itself where `max_await_time` is set.
         timeout_mode: CursorTimeoutMode,
-        /// The write concern of a last stage that writes.
+        /// The write concern of a stage that writes.
         write_concern: WriteConcern,
         /// Variables that expressions can refer to as `$$name`.
         let_vars: Document = "let",
@@ -67,7 +68,7 @@ impl<'a, T, F: Mode> Aggregate<'a, T, F> {
         Aggregate { on, pipeline, options: None, session: ImplicitSession, out: PhantomData }
     }
 
-    /// Runs the operation in `session`, in which the cursor must then be read.
+    /// Runs the operation in `session`. The cursor must be read in the same session.
     pub fn session(
         self,
         session: impl Into<&'a mut ClientSession<F>>,
@@ -170,8 +171,8 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T, F, S> 
         self.pipeline.iter().try_for_each(|stage| stages.serialize(stage))?;
         drop(stages);
         let mut cursor = body.nested(cstr!("cursor"));
-        // A pipeline that writes has no result; a batch size of zero would keep it from running at
-        // all.
+        // A pipeline that writes has no results, but a batch size of zero would keep the server
+        // from running it.
         let size = self.options.as_ref().and_then(|options| options.batch_size);
         if let Some(size) = size.filter(|size| *size != 0 || !self.writes()) {
             cursor.i64(cstr!("batchSize"), size.into());

@@ -1,5 +1,5 @@
-//! The bulk write of a client: models of any collections, in as many `bulkWrite` commands as it
-//! takes (specification "Bulk Write").
+//! `bulk_write` on a client: models for any collections, in as many `bulkWrite` commands as needed
+//! (specification "Bulk Write").
 
 mod command;
 mod outcome;
@@ -54,7 +54,7 @@ impl<'a, F: Mode> BulkWrite<'a, SummaryBulkWriteResult, F> {
         BulkWrite { on, models, options: None, session: None, outcome: PhantomData }
     }
 
-    /// Gives the result of each write that was done as well.
+    /// Also returns the result of each successful write.
     pub fn verbose_results(self) -> BulkWrite<'a, VerboseBulkWriteResult, F> {
         let BulkWrite { on, models, options, session, outcome: _ } = self;
         BulkWrite { on, models, options, session, outcome: PhantomData }
@@ -64,7 +64,7 @@ impl<'a, F: Mode> BulkWrite<'a, SummaryBulkWriteResult, F> {
 operation! { @parts [R: Outcome, F: Mode] BulkWrite<'a, R, F>, 'a, on }
 operation! { @session [R, F: Mode] BulkWrite<'a, R, F>, 'a }
 
-/// Ends the operation with either result.
+/// Runs the operation with either result.
 macro_rules! ending_in {
     ($($Result:ident)*) => {
         $(
@@ -86,7 +86,7 @@ impl<'a, R: Outcome, F: Mode> Execute<'a> for BulkWrite<'a, R, F> {
     async fn execute(mut self) -> Result<R> {
         check(&self.models)?;
         let mut session = self.take_session();
-        // One for all commands.
+        // All commands share one deadline.
         let deadline = self.on.deadline(self.options(), session.as_deref())?;
         let timeout = self.on.timeout(self.options());
         let options = self.options.as_deref();
@@ -139,10 +139,10 @@ impl<'a, R: Outcome, F: Mode> Execute<'a> for BulkWrite<'a, R, F> {
     }
 }
 
-/// Refuses what no server would take, before anything is sent.
+/// Refuses invalid models before anything is sent.
 ///
 /// # Errors
-/// `InvalidArgument`, with the position of the model.
+/// `InvalidArgument` with the index of the model.
 fn check(models: &[WriteModel]) -> Result<()> {
     check_number(models)?;
     models.iter().enumerate().try_for_each(|(index, model)| {

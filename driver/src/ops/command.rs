@@ -1,9 +1,9 @@
-//! What an operation of one command tells the executor, and how it is run.
+//! Runs an operation of one command.
 //!
-//! An operation is its builder. It implements [`Command`]: its kind, the fields that are its own,
-//! and how its reply is read. The declaration of its options adds their fields; [`Running`] joins
-//! both with what the handle knows, for the executor, which works with one dynamic trait and is
-//! compiled once.
+//! An operation is its own builder. It implements [`Command`]: its kind, its fields, and the
+//! decoding of its reply. The declaration of its options adds their fields. [`Running`] combines
+//! both with the data of the handle for the executor. The executor works with one dynamic trait and
+//! is compiled once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ use crate::wire_version;
 pub(crate) const PRIMARY: &SelectionCriteria =
     &SelectionCriteria::ReadPreference(ReadPreference::Primary);
 
-/// The handle that an operation was made by.
+/// The handle of an operation.
 #[derive(Clone, Copy)]
 pub(crate) struct On<'a> {
     pub(crate) core: &'a Arc<Core>,
@@ -49,7 +49,7 @@ impl<'a> On<'a> {
         *self
     }
 
-    /// What an operation of that name on this handle is called in errors.
+    /// The name of an operation on this handle, for errors.
     pub(crate) fn operation_name(self, operation: &'static str) -> OperationName<'a> {
         OperationName { operation, db: self.db, collection: self.collection }
     }
@@ -96,10 +96,10 @@ impl<'a> On<'a> {
 
 /// The declared options of an operation.
 pub(crate) trait Options: Send + Sync {
-    /// Writes those that are fields of the command.
+    /// Writes the options that are fields of the command.
     fn encode(&self, body: &mut DocWriter<'_>) -> Result<()>;
 
-    /// Writes those that are fields of the command's statement.
+    /// Writes the options that are fields of the command's statement.
     fn encode_statement(&self, entry: &mut DocWriter<'_>) -> Result<()>;
 
     /// As [`encode`](Self::encode), and what only some servers take.
@@ -113,11 +113,11 @@ pub(crate) trait Options: Send + Sync {
         Ok(())
     }
 
-    /// Those that the executor reads.
+    /// The options for the executor.
     fn settings(&self) -> Settings<'_>;
 }
 
-/// The options that the executor reads.
+/// The options for the executor.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Settings<'a> {
     pub(crate) selection_criteria: Option<&'a SelectionCriteria>,
@@ -185,7 +185,7 @@ impl Settings<'_> {
     }
 }
 
-/// The parts that every operation has. `operation!` implements it.
+/// The common parts of all operations. `operation!` implements it.
 pub(crate) trait Parts<'a>: Sized + Send {
     /// The handle.
     fn on(&self) -> On<'a>;
@@ -204,13 +204,13 @@ pub(crate) trait Parts<'a>: Sized + Send {
 
 /// An operation of one command.
 pub(crate) trait Command<'a>: Parts<'a> {
-    /// What the caller gets.
+    /// The result of the operation.
     type Output;
 
-    /// What kind of operation it is.
+    /// The kind of the operation.
     fn meta(&self) -> &'static Meta;
 
-    /// Refuses what no server would take, before anything else happens.
+    /// Refuses invalid arguments before anything else happens.
     ///
     /// # Errors
     /// `InvalidArgument`.
@@ -219,16 +219,15 @@ pub(crate) trait Command<'a>: Parts<'a> {
         Ok(())
     }
 
-    /// Where it goes and under which concerns, where that differs from other operations of its
-    /// kind.
+    /// The target and the concerns, if they differ from those of other operations of its kind.
     fn context<'s>(&'s self, usual: RequestContext<'s>) -> RequestContext<'s> {
         usual
     }
 
-    /// Writes the fields that are its own, the command's name first.
+    /// Writes the operation's own fields, the command's name first.
     fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()>;
 
-    /// Writes the documents that go along with the command.
+    /// Writes the document sequences of the command.
     fn documents(
         &mut self,
         message: &mut MessageWriter<'_>,
@@ -238,10 +237,10 @@ pub(crate) trait Command<'a>: Parts<'a> {
         Ok(())
     }
 
-    /// Reads the reply.
+    /// Decodes the reply.
     fn decode(self, reply: Reply<'a>) -> Result<Self::Output>;
 
-    /// The result after a failure, where one counts as success.
+    /// The result after an error that counts as success.
     fn recover(self, error: Error) -> Result<Self::Output> {
         Err(error)
     }
@@ -259,7 +258,7 @@ pub(crate) trait OpensCursor<'a>: Command<'a> {
     fn open(self, reply: Reply<'a>) -> Result<RawCursor>;
 }
 
-/// A command with its handle, as the executor sees it.
+/// A command with its handle, for the executor.
 struct Running<'a, C> {
     command: C,
     on: On<'a>,
@@ -310,15 +309,15 @@ impl<'a, C: Command<'a>> Operation for Running<'a, C> {
     }
 }
 
-/// An operation, of one command or of many.
+/// An operation of one or several commands.
 pub(crate) trait Execute<'a>: Parts<'a> {
-    /// What the caller gets.
+    /// The result of the operation.
     type Output;
 
-    /// What the operation is called in errors.
+    /// The name of the operation, for errors.
     fn operation_name(&self) -> OperationName<'a>;
 
-    /// Runs it.
+    /// Runs the operation.
     fn execute(self) -> impl Future<Output = Result<Self::Output>> + Send;
 }
 
@@ -333,7 +332,7 @@ impl<'a, C: Command<'a>> Execute<'a> for C {
     fn execute(mut self) -> impl Future<Output = Result<Self::Output>> + Send {
         let session = self.take_session();
         let mut running = Running { on: self.on(), command: self };
-        // The block uses what it captures in place; an `async fn` would keep it twice.
+        // The block uses its captures in place; an `async fn` would store them twice.
         async move {
             running.command.check(session.as_deref())?;
             let options = running.command.options();
@@ -362,7 +361,7 @@ fn check_own_timeout(session: &SessionState, options: Option<&dyn Options>) -> R
     }
 }
 
-/// The future of `operation`, whose errors name it, in one allocation.
+/// The future of `operation` in one allocation. Its errors name the operation.
 #[inline(always)]
 pub(crate) fn boxed<'a, O: Execute<'a> + 'a>(operation: O) -> Boxed<'a, Result<O::Output>> {
     let operation_name = operation.operation_name();
@@ -370,7 +369,7 @@ pub(crate) fn boxed<'a, O: Execute<'a> + 'a>(operation: O) -> Boxed<'a, Result<O
     super::operation_name::with_context(span, || operation.execute(), operation_name)
 }
 
-/// The future of `operation`, whose errors name it.
+/// The future of `operation`. Its errors name the operation.
 #[inline(always)]
 pub(crate) fn unboxed<'a, O: Execute<'a> + 'a>(
     operation: O,

@@ -1,4 +1,4 @@
-//! `explain`: how the server would carry out an operation.
+//! `explain`: the server's plan for an operation.
 
 use std::borrow::Borrow;
 use std::marker::PhantomData;
@@ -75,7 +75,7 @@ impl<'a, F: Mode> Command<'a> for Explain<'a, F> {
     type Output = Document;
 
     fn meta(&self) -> &'static Meta {
-        // Nothing is changed, whatever is explained.
+        // `explain` changes nothing, whatever the operation.
         const { &Meta::other_read("explain", "explain") }
     }
 
@@ -99,7 +99,7 @@ fn write_verbosity(options: &ExplainOptions, body: &mut DocWriter<'_>) -> Result
     Ok(())
 }
 
-/// An operation that is explained.
+/// An operation to explain.
 trait Explained: Send {
     fn check(&self, session: Option<&SessionState>) -> Result<()>;
 
@@ -125,7 +125,7 @@ impl<'a, C: Command<'a>> Explained for C {
     }
 }
 
-/// Gives operations a method `explain`.
+/// Adds a method `explain` to operations.
 macro_rules! explainable {
     ($( [$($generic:tt)*] $Operation:ty; )*) => {
         $(

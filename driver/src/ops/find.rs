@@ -1,4 +1,4 @@
-//! `find`, with a cursor over what it finds.
+//! `find`: returns a cursor over the matching documents.
 
 use super::FindOneOptions;
 use super::batches::Batches;
@@ -9,7 +9,7 @@ use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
 use crate::options::{CursorTimeoutMode, CursorType};
 use crate::session::ClientSession;
 
-/// Finds documents. Made by [`Collection::find`].
+/// Finds documents. Returned by [`Collection::find`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct Find<'a, T, F: Mode, S = ImplicitSession> {
     collection: &'a Collection<T, F>,
@@ -21,33 +21,34 @@ pub struct Find<'a, T, F: Mode, S = ImplicitSession> {
 options! {
     /// The options of [`Collection::find`].
     FindOptions, FindOptionsBuilder for ['a, T, F: Mode, S] Find<'a, T, F, S> {
-        /// Allows the server to use its disk for a sort that does not fit into memory.
+        /// Allows the server to use disk space for a sort that exceeds its memory limit.
         allow_disk_use: bool = "allowDiskUse",
-        /// Allows a sharded cluster to leave out shards that cannot be reached.
+        /// Allows a sharded cluster to omit unreachable shards.
         allow_partial_results: bool = "allowPartialResults",
-        /// The number of documents in a batch. Default: 101 in the first, then as many as fit into 16 MiB.
+        /// The number of documents in a batch. Default: 101 in the first batch, then up to 16 MiB.
         batch_size: u32 = (fn write_batch_size),
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
         /// The rules for comparing strings.
         collation: Collation = "collation",
-        /// The behaviour at the end of the result. Default: the cursor ends.
+        /// Whether the cursor stays open at the end of the result. Default: no.
         cursor_type: CursorType = (fn write_cursor_type),
         /// The index to use.
         hint: Hint = "hint",
-        /// The largest number of documents; 0 for all. A negative limit asks for a single batch.
+        /// The maximum number of documents; 0 means all. A negative limit requests a single batch.
         limit: i64 = (fn write_limit),
         /// The upper bound, exclusive, of the keys of the index in `hint`.
         max: Document = "max",
-        /// How long the server waits for new documents at the end of a [`CursorType::TailableAwait`] cursor.
+        /// The time that the server waits for new documents at the end of a
+        /// [`CursorType::TailableAwait`] cursor.
         max_await_time: Duration,
-        /// The largest number of documents or keys to examine. Servers before 4.2 only.
+        /// The maximum number of documents or keys to examine. Servers before 4.2 only.
         max_scan: u64 = "maxScan",
         /// The time limit of the server's work on this command.
         max_time: Duration,
         /// The lower bound, inclusive, of the keys of the index in `hint`.
         min: Document = "min",
-        /// Keeps the cursor open on the server however long it is idle.
+        /// Keeps an idle cursor open on the server without a time limit.
         no_cursor_timeout: bool = "noCursorTimeout",
         /// Fetches each batch while the one before it is read, over a connection of its own for that time. Default: false.
         /// A cursor that awaits documents, and one in a request of a blocking client, fetches no batch ahead.
@@ -56,15 +57,15 @@ options! {
         projection: Document = "projection",
         /// The read concern.
         read_concern: ReadConcern,
-        /// Returns only the fields of the index that was used.
+        /// Returns only the fields of the used index.
         return_key: bool = "returnKey",
         /// The servers that may answer.
         selection_criteria: SelectionCriteria,
         /// Adds the server's record id as `$recordId`.
         show_record_id: bool = "showRecordId",
-        /// The number of documents to leave out at the beginning.
+        /// The number of documents to skip.
         skip: u64 = "skip",
-        /// The order.
+        /// The sort order.
         sort: Document = "sort",
         /// What the timeout holds for: the command and each step of the cursor by itself, or all of them
         /// together. Default: all together; each by itself where the cursor is tailable.
@@ -109,7 +110,7 @@ impl<'a, T, F: Mode> Find<'a, T, F> {
         Find { collection, filter, options: None, session: ImplicitSession }
     }
 
-    /// Runs the operation in `session`, in which the cursor must then be read.
+    /// Runs the operation in `session`. The cursor must be read in the same session.
     pub fn session(
         self,
         session: impl Into<&'a mut ClientSession<F>>,
@@ -192,8 +193,7 @@ fn write_limit(options: &FindOptions, body: &mut DocWriter<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A batch that holds exactly the limit would leave a cursor open that has nothing more to give: it
-/// asks for one more.
+/// A batch of exactly the limit would leave an exhausted cursor open, so it requests one more.
 fn write_batch_size(options: &FindOptions, body: &mut DocWriter<'_>) -> Result<()> {
     if let Some(size) = options.batch_size.map(i64::from) {
         let is_limit =

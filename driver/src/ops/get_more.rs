@@ -1,4 +1,4 @@
-//! `getMore`: the next batch of a cursor, from the member that holds it.
+//! `getMore`: the next batch of a cursor, from its member.
 
 use std::time::Duration;
 

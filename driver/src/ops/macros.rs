@@ -1,4 +1,4 @@
-//! The two declarations that every operation repeats: its options, and how it ends on either API.
+//! The two declarations of every operation: its options, and how it runs on both APIs.
 
 /// Declares the options of an operation: a struct of them, a builder of that struct, a method of
 /// the operation for each of them, and how they are written.
@@ -77,7 +77,7 @@ macro_rules! options {
                 self
             }
 
-            /// Replaces all options at once.
+            /// Replaces all options.
             pub fn with_options(mut self, options: impl Into<Option<$Options>>) -> Self {
                 self.options = options.into().map(Box::new);
                 self
@@ -245,7 +245,7 @@ macro_rules! operation {
             /// Runs the operation on the calling thread.
             ///
             /// # Errors
-            /// As the async API's `.await`.
+            /// As for `.await` in the async API.
             pub fn run(self) -> crate::error::Result<$Output> {
                 crate::rt::block_on(crate::ops::command::unboxed(self))
             }

@@ -1,4 +1,4 @@
-//! Any command, as the caller wrote it (specification "runCommand").
+//! `run_command`: a command of the caller (specification "runCommand").
 
 use bson::RawDocumentBuf;
 
@@ -7,7 +7,7 @@ use crate::database::Database;
 use crate::decode;
 use crate::exec::{Complaints, malformed};
 
-/// Runs a command. Made by [`Database::run_command`].
+/// Runs a command. Returned by [`Database::run_command`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct RunCommand<'a, F: Mode> {
     pub(crate) database: &'a Database<F>,

@@ -1,5 +1,5 @@
-//! Any command that opens a cursor, as the caller wrote it (specification "runCommand", section
-//! "runCursorCommand").
+//! `run_cursor_command`: a command of the caller that opens a cursor (specification "runCommand",
+//! section "runCursorCommand").
 
 use std::marker::PhantomData;
 
@@ -35,7 +35,7 @@ options! {
     for ['a, F: Mode, S] RunCursorCommand<'a, F, S> {
         /// The servers that may answer. Default: the primary.
         selection_criteria: SelectionCriteria,
-        /// The kind of cursor that the command opens. Default: one that ends with its result.
+        /// The type of cursor that the command opens. Default: it closes at the end of its results.
         cursor_type: CursorType,
         /// The number of documents in a later batch.
         batch_size: u32,
@@ -56,7 +56,7 @@ impl<'a, F: Mode> RunCursorCommand<'a, F> {
         RunCursorCommand { on, command, options: None, session: ImplicitSession, mode }
     }
 
-    /// Runs the operation in `session`, in which the cursor must then be read.
+    /// Runs the operation in `session`. The cursor must be read in the same session.
     pub fn session(
         self,
         session: impl Into<&'a mut ClientSession<F>>,

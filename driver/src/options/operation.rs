@@ -52,16 +52,16 @@ pub enum CursorTimeoutMode {
     Iteration,
 }
 
-/// How much the `explain` of an operation tells.
+/// The verbosity of `explain`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum ExplainVerbosity {
-    /// The plan that was chosen, without running it.
+    /// The winning plan, without its execution.
     QueryPlanner,
-    /// Also what running that plan took. A write is not carried out.
+    /// Also the statistics of executing the winning plan. A write is not applied.
     ExecutionStats,
-    /// Also what running the other plans took, as far as they were tried.
+    /// Also the statistics of the other plans, as far as they were executed.
     AllPlansExecution,
 }
 
