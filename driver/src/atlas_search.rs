@@ -132,9 +132,9 @@ stage! {
     AtlasSearch by search is "$search" {
         /// Searches segments in parallel, on dedicated search nodes.
         concurrent: bool = "concurrent",
-        /// How the results are counted.
+        /// The counting of results.
         count: Document = "count",
-        /// How the found terms are shown in their context.
+        /// The display of found terms in their context.
         highlight: Document = "highlight",
         /// The name of the index. Default: `default`.
         index: impl SearchString = "index",
@@ -155,7 +155,7 @@ stage! {
     /// A stage `$searchMeta`: counts and facets of the documents that match. Made by
     /// [`search_meta`].
     AtlasSearchMeta by search_meta is "$searchMeta" {
-        /// How the results are counted.
+        /// The counting of results.
         count: Document = "count",
         /// The name of the index. Default: `default`.
         index: impl SearchString = "index",

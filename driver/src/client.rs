@@ -207,7 +207,7 @@ impl<F: Mode> Client<F> {
         Shutdown::new(self)
     }
 
-    /// What each connection pool has at this moment: one for each server of the deployment. Costs
+    /// The metrics of the connection pools, one for each server of the deployment. Costs
     /// one short lock for each.
     ///
     /// # Example

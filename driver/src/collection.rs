@@ -76,7 +76,7 @@ impl<T, F: Mode> Collection<T, F> {
         On { core, db, collection: Some(name), concerns }
     }
 
-    /// What is called `name` in the database `db`, with the same concerns.
+    /// The collection `name` of the database `db`, with the same concerns.
     pub(crate) fn renamed(&self, db: &str, name: &str) -> Self {
         let concerns = &self.place.concerns;
         let database = match db == self.place.db {

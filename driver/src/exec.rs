@@ -88,19 +88,19 @@ pub(crate) struct Core {
 pub(crate) struct ClientInner {
     pub(crate) deployment: Arc<Deployment>,
     pub(crate) options: Arc<ClientOptions>,
-    /// What the options say for the operations of the client itself.
+    /// The options for operations of the client itself.
     pub(crate) concerns: Concerns,
     pub(crate) runtime: Runtime,
     pub(crate) sessions: SessionPool,
     pub(crate) clock: ClusterClock,
-    /// What its spans need, if it has any.
+    /// The telemetry of the client, if enabled.
     #[cfg(feature = "opentelemetry")]
     telemetry: Option<telemetry::Telemetry>,
     /// Cursors to kill on the servers.
     pub(crate) kills: KillQueue,
     /// Sessions whose transactions are to be aborted.
     abandoned: AbandonedSessions,
-    /// What dropped handles leave to be done.
+    /// The work that dropped handles leave.
     cleanups: Cleanups,
     /// The requests of a blocking client's threads.
     pub(crate) threads: Option<Arc<ThreadPins>>,

@@ -87,7 +87,7 @@ pub struct GridFsBucket<F: Mode = Async> {
     inner: Arc<Bucket<F>>,
 }
 
-/// What the handles of a bucket and its streams share.
+/// The state that a bucket shares with its streams.
 struct Bucket<F: Mode> {
     name: String,
     /// The default chunk size of uploads.
@@ -129,7 +129,7 @@ impl<F: Mode> GridFsBucket<F> {
         self.inner.on()
     }
 
-    /// Which servers take reads.
+    /// The read preference.
     pub fn selection_criteria(&self) -> Option<&SelectionCriteria> {
         self.inner.files.selection_criteria()
     }

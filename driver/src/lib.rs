@@ -64,7 +64,7 @@
 //! # Server selection
 //!
 //! Writes go to the primary, and are acknowledged unless `w: 0` was asked for. Reads go where the
-//! [read preference](options::ReadPreference) says. What is known of the servers is one immutable
+//! [read preference](options::ReadPreference) says. The state of the servers is one immutable
 //! [description](TopologyDescription) that is replaced as a whole; an operation looks at it once.
 //! Operations that share a connection are a [request].
 //!
@@ -168,7 +168,7 @@ pub use self::request::Request;
 pub use self::session::ClusterTime;
 pub use self::types::{Namespace, PoolMetrics, ServerType, TopologyVersion};
 
-/// What a predicate of [`SelectionCriteria`](options::SelectionCriteria) sees of a server.
+/// The view of a server for a predicate of [`SelectionCriteria`](options::SelectionCriteria) sees of a server.
 pub type ServerInfo<'a> = ServerDescription;
 
 /// The operations, under the name that the official crate gives them.

@@ -143,8 +143,7 @@ impl<F: Mode> ClientSession<F> {
     /// ```
     ///
     /// # Errors
-    /// `InvalidArgument` when no transaction was started, or it was committed or aborted. What the
-    /// server says is no error: a transaction that it is not told to abort it aborts by itself.
+    /// `InvalidArgument` when no transaction was started, or it was committed or aborted. Errors of the server do not matter: it aborts the transaction by itself.
     ///
     /// # Cancel safety
     /// Dropped while it runs, the server may abort the transaction only when it gives it up, by

@@ -1,4 +1,4 @@
-//! Which callbacks run when a process ends. Each test runs this program again in a role, and checks
+//! The callbacks that run when a process ends. Each test runs this program again in a role, and checks
 //! what the callbacks of that role wrote.
 
 use std::{

@@ -46,9 +46,9 @@ operator! {
     is "autocomplete" {
         /// The order of the terms. Default: [`TokenOrder::Any`].
         token_order: TokenOrder = "tokenOrder",
-        /// How far a term may differ.
+        /// The permitted difference of a term.
         fuzzy: Document = "fuzzy",
-        /// How results are scored.
+        /// The scoring of results.
         score: Document = "score",
     }
 }
@@ -56,9 +56,9 @@ operator! {
 operator! {
     /// Combines operators.
     Compound by compound() is "compound" {
-        /// How many clauses of `should` must match. Default: 0.
+        /// The number of clauses of `should` that must match. Default: 0.
         minimum_should_match: i32 = "minimumShouldMatch",
-        /// How results are scored.
+        /// The scoring of results.
         score: Document = "score",
     }
 }
@@ -96,7 +96,7 @@ operator! {
     /// index of type `embeddedDocuments`.
     EmbeddedDocument by embedded_document(path: impl StringOrArray = "path", operator: impl SearchOperatorParam = "operator")
     is "embeddedDocument" {
-        /// How results are scored.
+        /// The scoring of results.
         score: Document = "score",
     }
 }
@@ -105,7 +105,7 @@ operator! {
     /// Finds a value.
     Equals by equals(path: impl StringOrArray = "path", value: impl Into<Bson> = "value")
     is "equals" {
-        /// How results are scored.
+        /// The scoring of results.
         score: Document = "score",
     }
 }
@@ -113,7 +113,7 @@ operator! {
 operator! {
     /// Finds documents that have a field.
     Exists by exists(path: impl StringOrArray = "path") is "exists" {
-        /// How results are scored.
+        /// The scoring of results.
         score: Document = "score",
     }
 }
@@ -131,7 +131,7 @@ operator! {
     /// Finds shapes by how they lie to `geometry`, which is GeoJSON. The field needs `indexShapes`.
     GeoShape by geo_shape(path: impl StringOrArray = "path", relation: Relation = "relation", geometry: Document = "geometry")
     is "geoShape" {
-        /// How results are scored.
+        /// The scoring of results.
         score: Document = "score",
     }
 }
@@ -145,7 +145,7 @@ operator! {
         circle: Document = "circle",
         /// The area as GeoJSON.
         geometry: Document = "geometry",
-        /// How results are scored.
+        /// The scoring of results.
         score: Document = "score",
     }
 }
@@ -153,7 +153,7 @@ operator! {
 operator! {
     /// Finds any of the values of an array.
     SearchIn by search_in(path: impl StringOrArray = "path", value: impl Into<Bson> = "value") is "in" {
-        /// How results are scored.
+        /// The scoring of results.
         score: Document = "score",
     }
 }
@@ -161,7 +161,7 @@ operator! {
 operator! {
     /// Finds documents like these.
     MoreLikeThis by more_like_this(like: impl DocumentOrArray = "like") is "moreLikeThis" {
-        /// How results are scored.
+        /// The scoring of results.
         score: Document = "score",
     }
 }
@@ -170,7 +170,7 @@ operator! {
     /// Scores values by their distance to `origin`: at the distance `pivot` half as much as there.
     Near by near(path: impl StringOrArray = "path", origin: impl NearOrigin = "origin", pivot: impl BsonNumber = "pivot")
     is "near" {
-        /// How results are scored.
+        /// The scoring of results.
         score: Document = "score",
     }
 }
@@ -178,11 +178,11 @@ operator! {
 operator! {
     /// Finds terms that follow each other.
     Phrase by phrase(path: impl StringOrArray = "path", query: impl StringOrArray = "query") is "phrase" {
-        /// How far apart the terms may be. Default: 0.
+        /// The permitted distance between the terms. Default: 0.
         slop: i32 = "slop",
         /// The name of a mapping of synonyms.
         synonyms: impl SearchString = "synonyms",
-        /// How results are scored.
+        /// The scoring of results.
         score: Document = "score",
     }
 }
@@ -205,7 +205,7 @@ operator! {
         lt: impl RangeValue = "lt",
         /// The upper bound, inclusive.
         lte: impl RangeValue = "lte",
-        /// How results are scored.
+        /// The scoring of results.
         score: Document = "score",
     }
 }
@@ -215,7 +215,7 @@ operator! {
     Regex by regex(path: impl StringOrArray = "path", query: impl SearchString = "query") is "regex" {
         /// Allows fields that were analyzed. Default: false.
         allow_analyzed_field: bool = "allowAnalyzedField",
-        /// How results are scored.
+        /// The scoring of results.
         score: Document = "score",
     }
 }
@@ -223,13 +223,13 @@ operator! {
 operator! {
     /// Finds terms in text.
     Text by text(path: impl StringOrArray = "path", query: impl StringOrArray = "query") is "text" {
-        /// How far a term may differ.
+        /// The permitted difference of a term.
         fuzzy: Document = "fuzzy",
-        /// How many of the terms must be there. Default: [`MatchCriteria::Any`].
+        /// The number of terms that must match. Default: [`MatchCriteria::Any`].
         match_criteria: MatchCriteria = "matchCriteria",
         /// The name of a mapping of synonyms.
         synonyms: impl SearchString = "synonyms",
-        /// How results are scored.
+        /// The scoring of results.
         score: Document = "score",
     }
 }
@@ -239,7 +239,7 @@ operator! {
     Wildcard by wildcard(path: impl StringOrArray = "path", query: impl SearchString = "query") is "wildcard" {
         /// Allows fields that were analyzed. Default: false.
         allow_analyzed_field: bool = "allowAnalyzedField",
-        /// How results are scored.
+        /// The scoring of results.
         score: Document = "score",
     }
 }

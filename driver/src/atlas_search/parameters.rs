@@ -101,7 +101,7 @@ named! {
     }
 }
 named! {
-    /// How many of the terms of a query a document must contain.
+    /// The number of terms of a query that a document must contain.
     MatchCriteria {
         /// One of them.
         Any = "any",
@@ -110,7 +110,7 @@ named! {
     }
 }
 named! {
-    /// How the shape of a query lies to the indexed one.
+    /// The relation of a query's shape to the indexed one.
     Relation {
         /// The indexed shape contains that of the query.
         Contains = "contains",

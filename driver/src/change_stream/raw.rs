@@ -30,7 +30,7 @@ use crate::pool::ConnectionDescription;
 use crate::wire::DocWriter;
 use crate::wire_version;
 
-/// What a change stream watches, and how.
+/// The target and the options of a change stream.
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub(crate) db: String,
@@ -115,7 +115,7 @@ impl<'a> StartAt<'a> {
     }
 }
 
-/// How far a change stream has come (section "Resume Process").
+/// The position of a change stream (section "Resume Process").
 #[derive(Clone, Debug, Default)]
 struct Position {
     token: Option<ResumeToken>,
@@ -151,7 +151,7 @@ pub(crate) struct RawChangeStream {
     cursor: RawCursor,
     state: State,
     position: Position,
-    /// What has come of an event that was split.
+    /// The received fragments of a split event.
     fragments: Option<RawDocumentBuf>,
     /// The event at hand, if it was put together.
     whole: Option<RawDocumentBuf>,
@@ -169,7 +169,7 @@ enum State {
     Ended,
 }
 
-/// What opening another cursor gives.
+/// The result of opening another cursor.
 struct Reopened {
     cursor: Result<RawCursor>,
     operation_time: Option<Timestamp>,

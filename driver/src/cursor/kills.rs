@@ -19,12 +19,12 @@ use crate::ops::kill_cursors::KillCursors;
 use crate::rt::Runtime;
 use crate::topology::Server;
 
-/// How long one command may take, the wait for a connection included.
+/// The time limit of one command, with the wait for a connection.
 const LIMIT: Duration = Duration::from_secs(10);
 /// The wait before a command is tried again: at first, and at most.
 const PAUSE: Duration = Duration::from_millis(500);
 const LONG_PAUSE: Duration = Duration::from_secs(30);
-/// How long a shutdown waits for the queue.
+/// The time for which a shutdown waits for the queue.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// Has the cursor `id` ended where `pin` leads, in the background. `timeout` is that of the operation

@@ -33,7 +33,7 @@ use crate::ops::operation_name::OperationName;
 use crate::options::ServerAddress;
 use crate::pool::Lease;
 
-/// How further batches are asked for.
+/// The options of further batches.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GetMoreOptions {
     /// Whether the server waits for documents where there are none.
@@ -42,10 +42,10 @@ pub(crate) struct GetMoreOptions {
     pub(crate) prefetch: bool,
     /// Whether the server may send batch after batch unasked.
     pub(crate) exhaust: bool,
-    /// What the operation is called that opened the cursor.
+    /// The name of the operation that opened the cursor.
     pub(crate) operation: &'static str,
     pub(crate) batch_size: Option<u32>,
-    /// How many documents the server may still give, where there is a limit.
+    /// The number of documents that the limit still permits.
     pub(crate) left: Option<u64>,
     pub(crate) max_await_time: Option<Duration>,
     pub(crate) comment: Option<Bson>,
@@ -65,7 +65,7 @@ impl GetMoreOptions {
 
 /// The batch at hand, and where the next one comes from.
 pub(crate) struct RawCursor {
-    /// What the operation is called that opened the cursor.
+    /// The name of the operation that opened the cursor.
     operation: &'static str,
     batch: Batch,
     state: State,
@@ -113,7 +113,7 @@ enum State {
     Done,
 }
 
-/// What a fetch gives.
+/// The result of a fetch.
 pub(super) struct Fetched {
     source: Box<ServerCursor>,
     batch: Result<Batch>,
@@ -245,7 +245,7 @@ impl RawCursor {
         self.failed = None;
     }
 
-    /// What is to be ended on the server. A batch that is on its way is given up; then its cursor is
+    /// The cursor to end on the server. A batch that is on its way is given up; then its cursor is
     /// ended in the background.
     pub(super) fn into_source(mut self) -> Option<Box<ServerCursor>> {
         match std::mem::replace(&mut self.state, State::Done) {
@@ -279,7 +279,7 @@ impl RawCursor {
         (self.deadline, self.bound) = (None, None);
     }
 
-    /// Takes the batch at hand out, read or not. What the cursor knows of it stays.
+    /// Takes the batch at hand out, read or not. The cursor keeps its facts.
     pub(crate) fn take_batch(&mut self) -> Batch {
         self.batch.take()
     }
@@ -499,11 +499,10 @@ fn may_succeed_later(error: &Error) -> bool {
     )
 }
 
-/// How long a server waits for documents where it is not told.
+/// The default time for which a server waits for documents.
 const AWAIT: Duration = Duration::from_secs(1);
 
-/// How long before the deadline of a step the server is to answer: at most this, and at most a
-/// quarter of the time.
+/// The time before the deadline of a step at which the server should reply: at most this, and at most a quarter of the time.
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// An open cursor on the server.
@@ -660,7 +659,7 @@ impl ServerCursor {
         self.get_more_options.prefetch && !self.get_more_options.awaits && !in_request
     }
 
-    /// How long the server takes to answer where there are no documents.
+    /// The time in which the server replies if there are no documents.
     fn expected(&self) -> Duration {
         match self.get_more_options.awaits {
             true => self.get_more_options.max_await_time.unwrap_or(AWAIT),
@@ -668,7 +667,7 @@ impl ServerCursor {
         }
     }
 
-    /// How long the server is to wait for documents, so that its reply comes before `deadline`
+    /// The time for which the server should wait for documents, so that its reply comes before `deadline`
     /// (specification "Client Side Operations Timeout", section "Tailable Cursors").
     fn max_await_time(&mut self, deadline: Deadline) -> Option<Duration> {
         // The time is the server's where the caller does not set it.

@@ -1,4 +1,4 @@
-//! What can go wrong with the files of a GridFS bucket.
+//! The errors of files in a GridFS bucket.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use bson::Bson;
 
 use super::Error;
 
-/// What went wrong with a file of a GridFS bucket.
+/// An error of a file in a GridFS bucket.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum GridFsErrorKind {
@@ -29,7 +29,7 @@ pub enum GridFsErrorKind {
     CorruptFile {
         /// The `_id` of the file.
         file_id: Bson,
-        /// What is wrong.
+        /// The fault.
         message: String,
     },
     /// A chunk of a file is missing.
@@ -68,7 +68,7 @@ pub enum GridFsErrorKind {
         file_id: Bson,
         /// The number of the chunk that was expected.
         n: u32,
-        /// What is wrong.
+        /// The fault.
         message: String,
     },
     /// A file has not as many chunks as it must have. For programs that were written for the

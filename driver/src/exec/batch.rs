@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::pool::{Connection, OwnedReply};
 use crate::wire::scan::elements;
 
-/// What a reply says of its cursor, found in one pass. Positions in the reply, so that it stays in
+/// The cursor in a reply, found in one pass. Positions in the reply, so that it stays in
 /// one piece.
 #[derive(Clone, Debug, Default)]
 struct CursorHeader {
@@ -23,7 +23,7 @@ struct CursorHeader {
     ns: Range<usize>,
     /// The array of documents, as a document.
     documents: Range<usize>,
-    /// How many there are.
+    /// Their number.
     count: u64,
     post_batch_resume_token: Option<Range<usize>>,
     at_cluster_time: Option<Timestamp>,
@@ -80,7 +80,7 @@ pub(crate) fn first<'r>(header: &ReplyHeader, reply: &'r RawDocument) -> Result<
     Err(no_batch())
 }
 
-/// How many documents there are in a batch, an array of `bytes`.
+/// The number of documents in a batch, an array of `bytes`.
 ///
 /// # Errors
 /// `InvalidResponse` when it holds something else.
@@ -144,7 +144,7 @@ impl Batch {
         self.header.id
     }
 
-    /// How many documents it was sent with.
+    /// The number of documents it was sent with.
     pub(crate) fn count(&self) -> u64 {
         self.header.count
     }

@@ -1,5 +1,4 @@
-//! What dropped handles leave to be done on the servers, such as removing the chunks of a dropped
-//! upload.
+//! The work on servers that dropped handles leave, such as removing the chunks of a dropped upload.
 //!
 //! One worker per client does it in the background, one piece after the other. So however many
 //! handles are dropped at once, there is one task, or in the blocking API one thread.
@@ -14,7 +13,7 @@ use toro::Event;
 use super::Core;
 use crate::deadline::Deadline;
 
-/// How long a shutdown waits for the queue.
+/// The time for which a shutdown waits for the queue.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// A piece of work. It bounds its own time.

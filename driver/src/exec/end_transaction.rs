@@ -1,4 +1,4 @@
-//! `commitTransaction` and `abortTransaction`. What they carry beside their names is the session's
+//! `commitTransaction` and `abortTransaction`. Their other fields come from the session
 //! (`session.rs`).
 
 use bson::raw::cstr;

@@ -24,7 +24,7 @@ pub(crate) struct KillQueue(Mutex<Queue>);
 #[derive(Default)]
 struct Queue {
     servers: BTreeMap<Key, OfServer>,
-    /// How many ids wait.
+    /// The number of waiting ids.
     len: usize,
     /// Set when the last worker has ended.
     idle: Option<Arc<Event>>,

@@ -16,7 +16,7 @@ use crate::pool::ConnectionDescription;
 use crate::types::ServerType;
 use crate::wire_version;
 
-/// What becomes of an operation after an attempt that came to nothing.
+/// The next step of an operation after a failed attempt.
 #[derive(Debug)]
 pub(super) enum Decision {
     /// It ends with this error.
@@ -30,7 +30,7 @@ pub(super) enum Decision {
     },
 }
 
-/// What one operation keeps from one attempt to the next.
+/// The state that an operation keeps between attempts.
 #[derive(Debug)]
 pub(super) struct RetryState {
     /// As the operation's, unless the options, the session or the server forbid it.
@@ -46,7 +46,7 @@ pub(super) struct RetryState {
     pub(super) deprioritized: Vec<ServerAddress>,
     /// The error that is told unless a later attempt does better.
     previous_error: Option<Error>,
-    /// How many attempts have come to nothing.
+    /// The number of failed attempts.
     failed: u32,
     /// Whether one of them met a server with too much to do.
     overloaded: bool,
@@ -121,7 +121,7 @@ impl RetryState {
         self.is_permitted(error) && self.may_repeat(error)
     }
 
-    /// What becomes of the operation after an attempt that came to nothing. `retargets`: the next
+    /// The next step of the operation after a failed attempt. `retargets`: the next
     /// attempt goes to another server after any error, not only after overload.
     #[cold]
     pub(super) fn decide(&mut self, failure: Failure, retargets: Retargets) -> Decision {

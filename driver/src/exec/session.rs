@@ -52,7 +52,7 @@ pub(super) struct Participant<'c, 's> {
     role: Role,
 }
 
-/// What the operation is to the transaction of its session.
+/// The role of the operation in the transaction of its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     /// It does not belong to any.
@@ -68,7 +68,7 @@ enum Role {
     Abort,
 }
 
-/// What the session has to know of a command.
+/// The properties of a command that matter to its session.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CommandKind {
     pub(super) access: Access,
@@ -78,7 +78,7 @@ pub(super) struct CommandKind {
     pub(super) numbered: bool,
 }
 
-/// What a session adds to a command.
+/// The fields that a session adds to a command.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SessionFields<'a> {
     pub(super) id: Option<[u8; 16]>,
@@ -89,7 +89,7 @@ pub(super) struct SessionFields<'a> {
     pub(super) transaction: Option<TransactionFields<'a>>,
 }
 
-/// What a transaction adds to a command.
+/// The fields that a transaction adds to a command.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TransactionFields<'a> {
     /// It is the first of the transaction.
@@ -97,10 +97,10 @@ pub(super) struct TransactionFields<'a> {
     pub(super) recovery_token: Option<&'a RawDocument>,
 }
 
-/// What a session asks of its reads.
+/// The read time of a session.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ReadTime {
-    /// What had happened by then must be seen.
+    /// The read must see everything up to that time.
     After(Timestamp),
     /// The first read of a snapshot: the server chooses the time.
     Snapshot,
@@ -193,7 +193,7 @@ impl<'c, 's> Participant<'c, 's> {
         Ok(())
     }
 
-    /// What the session adds to the command that is written for `server` now. `clock` is the
+    /// The fields that the session adds to the command for `server`. `clock` is the
     /// cluster time of the client.
     ///
     /// # Errors
@@ -420,7 +420,7 @@ fn governed<'t>(
     }
 }
 
-/// What the session says of the data that a command of this kind must see.
+/// The read time of a command of this kind.
 fn read_time(
     state: &SessionState,
     access: Access,

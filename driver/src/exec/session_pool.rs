@@ -56,7 +56,7 @@ impl ServerSession {
         self.is_twin
     }
 
-    /// A stand-in for one command in the background. What becomes of that command is known to both.
+    /// A stand-in for one command in the background. Both learn the result of that command.
     pub(crate) fn twin(&mut self) -> Self {
         self.begin();
         let abandoned = Some(Arc::clone(self.abandoned.get_or_insert_default()));

@@ -25,7 +25,7 @@ use crate::options::{ClientOptions, OpentelemetryOptions};
 use crate::pool::Connection;
 use crate::types::ServerAddress;
 
-/// What a client with telemetry needs for its spans.
+/// The state of a client with telemetry.
 pub(crate) struct Telemetry {
     tracer: BoxedTracer,
     /// The largest length of `db.query.text`; 0 for none.
@@ -72,7 +72,7 @@ impl Parent {
     }
 }
 
-/// What an operation acts on.
+/// The namespace of an operation.
 #[derive(Clone, Copy)]
 pub(crate) struct Acts<'a> {
     /// The name of its method.
@@ -211,7 +211,7 @@ impl TransactionSpan {
         }))
     }
 
-    /// What the operations of the transaction run under.
+    /// The context of the operations of the transaction.
     pub(crate) fn context(&self) -> Option<&Context> {
         self.0.as_ref().map(|ends| &ends.0)
     }
@@ -367,8 +367,7 @@ fn causes(error: &Error) -> String {
     text
 }
 
-/// What the specification calls the operation of a method (section "Covered operations"), and
-/// whether only its command names the collection.
+/// The specification's name for the operation of a method (section "Covered operations"), and whether only its command names the collection.
 fn operation_name(method: &'static str, collection: Option<&str>) -> (&'static str, bool) {
     let name = match method {
         "insert_one" | "insert_many" => "insert",

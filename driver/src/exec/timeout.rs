@@ -134,15 +134,14 @@ impl CursorTimeout {
     }
 }
 
-/// What a command says as `maxTimeMS`.
+/// The `maxTimeMS` of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MaxTime {
     /// The time that is left of the timeout; without one, what the caller gave.
     Left(Option<Duration>),
-    /// How long the server waits for documents, at most until the timeout.
+    /// The time for which the server waits for documents, at most until the timeout.
     Await(Option<Duration>),
-    /// What the caller gave, and nothing where a timeout holds: the time limits what the client
-    /// waits for, not the server's work.
+    /// The value of the caller, or none with a timeout: it limits the wait of the client, not of the server's work.
     Unsent(Option<Duration>),
 }
 

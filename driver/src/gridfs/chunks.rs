@@ -24,7 +24,7 @@ pub(super) const BATCH_BYTES: u32 = 4 << 20;
 /// The chunks that are sent at once, at most.
 const BATCH_CHUNKS: u32 = 1000;
 
-/// How many bytes of chunks of `chunk_size` are sent at once.
+/// The number of bytes in one insert of chunks of `chunk_size`.
 pub(super) fn batch_bytes(chunk_size: u32) -> usize {
     let chunks = (BATCH_BYTES / chunk_size).clamp(1, BATCH_CHUNKS);
     chunk_size as usize * chunks as usize
@@ -188,9 +188,9 @@ impl Operation for RemoveChunks<'_> {
     }
 }
 
-/// How often chunks are tried to be removed in the background.
+/// The number of attempts to remove chunks in the background.
 const TRIES: u32 = 3;
-/// How long one try may take, the wait for a connection included.
+/// The time limit of one attempt, with the wait for a connection.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// As [`remove`], in the background: nobody is told of a failure.
@@ -226,7 +226,7 @@ impl Chunk {
     /// Reads a document of the chunks collection.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault with it.
     pub(super) fn read(document: &[u8]) -> std::result::Result<Self, &'static str> {
         let (mut n, mut data) = (None, None);
         let mut elements = Elements::of(document);

@@ -201,8 +201,7 @@ options! {
     /// [`GridFsBucket::download_to_by_name`].
     GridFsDownloadByNameOptions, GridFsDownloadByNameOptionsBuilder
     for ['a, F: Mode] OpenDownloadStreamByName<'a, F> {
-        /// Which of several files of the name: 0 for the one uploaded first, 1 for the second, and so
-        /// on; -1 for the one uploaded last, -2 for the one before it, and so on. Default: -1.
+        /// The revision among files of the same name: 0 is the first upload, 1 the second, and so on; -1 is the one uploaded last, -2 for the one before it, and so on. Default: -1.
         revision: i32,
         /// The first byte of the file to give. Default: 0.
         start: u64,
@@ -329,8 +328,7 @@ setters! { OpenDownloadStream, GridFsDownloadOptions }
 setters! { OpenDownloadStreamByName, GridFsDownloadByNameOptions }
 
 impl<W, F: Mode> DownloadTo<OpenDownloadStreamByName<'_, F>, W> {
-    /// Which of several files of the name: 0 for the one uploaded first, 1 for the second, and so
-    /// on; -1 for the one uploaded last, -2 for the one before it, and so on. Default: -1.
+    /// The revision among files of the same name: 0 is the first upload, 1 the second, and so on; -1 is the one uploaded last, -2 for the one before it, and so on. Default: -1.
     pub fn revision(mut self, value: i32) -> Self {
         self.open = self.open.revision(value);
         self

@@ -15,7 +15,7 @@ use crate::wire::scan::whole;
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct FilesCollectionDocument {
-    /// What identifies the file.
+    /// The id of the file.
     #[serde(rename = "_id")]
     pub id: Bson,
     /// The number of bytes.
@@ -29,7 +29,7 @@ pub struct FilesCollectionDocument {
     /// The name, which other files may have as well. Files of other programs may have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filename: Option<String>,
-    /// What the program says of the file.
+    /// The metadata of the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Document>,
 }
@@ -61,7 +61,7 @@ fn number<'de, D: Deserializer<'de>, N: TryFrom<u64>>(
     number.ok_or_else(|| D::Error::custom(format_args!("{value} is no number of bytes")))
 }
 
-/// How the bytes of a file lie in its chunks.
+/// The layout of a file in chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) length: u64,
@@ -97,19 +97,18 @@ impl Layout {
         ((position / size) as u32, (position % size) as usize)
     }
 
-    /// How many bytes chunk `n` must have.
+    /// The length of chunk `n` in bytes.
     pub(super) fn size_of(self, n: u32) -> u32 {
         let before = u64::from(n) * u64::from(self.chunk_size);
         self.length.saturating_sub(before).min(self.chunk_size.into()) as u32
     }
 
-    /// How many chunks fit into `bytes`, at least one.
+    /// The number of chunks that fit into `bytes`, at least one.
     pub(super) fn chunks_in(self, bytes: u32) -> u32 {
         (bytes / self.chunk_size).max(1)
     }
 
-    /// How many chunks the server is to send at once, of so many that are to be read: as many as
-    /// fit into `most` bytes, evenly spread.
+    /// The number of chunks in a batch, of so many that are read: as many as fit into `most` bytes, evenly spread.
     ///
     /// One more is asked for than is there. Thereby the last batch says that nothing follows.
     pub(super) fn batch_size(self, chunks: u32, most: u32) -> u32 {

@@ -1,4 +1,4 @@
-//! How the operations of a bucket end on either API. They take no session.
+//! Ends the operations of a bucket on either API. They take no session.
 
 /// Ends an operation with the fields `bucket` and `options`, as [`operation!`] does for others. It
 /// reads `[generics] Operation<'a, Args; F> -> Output`; an output of the same API is

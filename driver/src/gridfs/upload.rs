@@ -55,7 +55,7 @@ impl<F: Mode> GridFsBucket<F> {
     /// source is a `tokio::io::AsyncRead`, on the blocking one a [`std::io::Read`].
     ///
     /// # Errors
-    /// - `Io` when the source could not be read. What was uploaded until then is removed.
+    /// - `Io` when the source could not be read. The uploaded chunks are removed.
     /// - Those of [`open_upload_stream`](Self::open_upload_stream) and of
     ///   [`close`](GridFsUploadStream::close).
     ///
@@ -94,7 +94,7 @@ options! {
     GridFsUploadOptions, GridFsUploadOptionsBuilder for ['a, F: Mode] OpenUploadStream<'a, F> {
         /// The number of bytes in each chunk of the file but the last. Default: that of the bucket.
         chunk_size_bytes: u32,
-        /// What the program says of the file.
+        /// The metadata of the file.
         metadata: Document,
     }
 }
@@ -148,7 +148,7 @@ impl<R, F: Mode> UploadFrom<'_, R, F> {
         self
     }
 
-    /// What the program says of the file.
+    /// The metadata of the file.
     pub fn metadata(mut self, value: Document) -> Self {
         self.open = self.open.metadata(value);
         self

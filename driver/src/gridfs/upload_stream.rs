@@ -31,7 +31,7 @@ use crate::object_id::ObjectIds;
 use crate::ops::Operation;
 use crate::rt::block_on;
 
-/// How many bytes are read from a source at once.
+/// The number of bytes in one read of a source.
 const READ_BYTES: usize = 256 * 1024;
 
 /// A file that is being uploaded. Made by
@@ -79,15 +79,15 @@ pub struct GridFsUploadStream<F: Mode = Async> {
     chunk_size: u32,
     /// That of the whole stream.
     deadline: Deadline,
-    /// What has not been sent.
+    /// The bytes that were not sent yet.
     buffer: Vec<u8>,
-    /// How much the buffer takes.
+    /// The capacity of the buffer.
     capacity: usize,
     /// The buffer that was sent last, to be filled next.
     spare: Vec<u8>,
-    /// How many chunks were sent.
+    /// The number of sent chunks.
     sent_chunks: u32,
-    /// How many bytes were sent.
+    /// The number of sent bytes.
     sent_bytes: u64,
     /// The `_id`s of the chunks that were sent.
     written: Vec<ObjectIds>,
@@ -522,7 +522,7 @@ impl<F: Mode> Drop for GridFsUploadStream<F> {
                 let id = std::mem::replace(&mut self.id, Bson::Null);
                 let written = std::mem::take(&mut self.written);
                 exec::clean_up(self.bucket.on().core, async move {
-                    // What is on its way would arrive after the removal.
+                    // Chunks in flight would arrive after the removal.
                     if let State::Inserting(mut inserting) = unfinished {
                         let _ = poll_fn(|cx| inserting.poll(cx)).await;
                     }

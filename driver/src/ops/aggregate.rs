@@ -50,8 +50,7 @@ options! {
         /// The servers that may answer. A pipeline that writes uses the primary if a server is
         /// older than 5.0.
         selection_criteria: SelectionCriteria,
-        /// What the timeout holds for: the command and each step of the cursor by itself, or all of them
-        /// together. Default: all together; each by itself where `max_await_time` is set.
+        /// The scope of the timeout: the command and each step of the cursor by itself, or all of them together. Default: all together; each by itself where `max_await_time` is set.
         timeout_mode: CursorTimeoutMode,
         /// The write concern of a stage that writes.
         write_concern: WriteConcern,

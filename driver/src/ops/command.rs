@@ -142,7 +142,7 @@ impl Settings<'_> {
         }
     }
 
-    /// What the timeout holds for: what the caller said, or what suits the kind of cursor.
+    /// The scope of the timeout: that of the caller, or the default for the kind of cursor.
     fn timeout_mode(&self) -> CursorTimeoutMode {
         self.timeout_mode.unwrap_or(match self.is_tailable() {
             true => CursorTimeoutMode::Iteration,
@@ -150,7 +150,7 @@ impl Settings<'_> {
         })
     }
 
-    /// What the command says as `maxTimeMS`. The server may well take longer than the timeout for a
+    /// The `maxTimeMS` of the command. The server may well take longer than the timeout for a
     /// command and all later batches together, if the timeout holds for each by itself. A cursor
     /// that awaits documents is the exception: the server knows that it waits (section "Cursors").
     fn max_time(&self) -> MaxTime {

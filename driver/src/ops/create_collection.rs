@@ -29,13 +29,13 @@ options! {
         size: u64 = "size",
         /// The largest number of documents in a capped collection.
         max: u64 = "max",
-        /// What the storage engine is to be told: `{ <engine>: <options> }`.
+        /// Options of the storage engine: `{ <engine>: <options> }`.
         storage_engine: Document = "storageEngine",
         /// Documents must match it, such as `{ "$jsonSchema": { .. } }`.
         validator: Document = "validator",
-        /// How strictly the validator holds.
+        /// The documents that the validator applies to.
         validation_level: ValidationLevel = "validationLevel",
-        /// What becomes of a document that the validator refuses.
+        /// The action on a document that fails validation.
         validation_action: ValidationAction = "validationAction",
         /// Makes a view of this collection or view.
         view_on: String as impl Into<String> = "viewOn",
@@ -49,7 +49,7 @@ options! {
         index_option_defaults: IndexOptionDefaults = "indexOptionDefaults",
         /// Makes a time series. Servers from 5.0 on.
         timeseries: TimeseriesOptions = "timeseries",
-        /// How long the documents of a time series or clustered collection are kept. Whole seconds.
+        /// The lifetime of the documents in a time series or clustered collection. Whole seconds.
         expire_after_seconds: Duration = (fn write_expire_after),
         /// Whether change streams can give documents as they were before a change. Servers from 6.0 on.
         change_stream_pre_and_post_images: ChangeStreamPreAndPostImages = "changeStreamPreAndPostImages",

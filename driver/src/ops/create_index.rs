@@ -25,7 +25,7 @@ pub struct CreateIndex<'a, M, F: Mode> {
 options! {
     /// The options of [`Collection::create_index`] and [`Collection::create_indexes`].
     CreateIndexOptions, CreateIndexOptionsBuilder for ['a, M, F: Mode] CreateIndex<'a, M, F> {
-        /// How many members must have built the index before it can be used. Servers from 4.4 on.
+        /// The number of members that must build the index before it is ready. Servers from 4.4 on.
         commit_quorum: CommitQuorum = "commitQuorum",
         /// The time limit of the server's work.
         max_time: Duration,

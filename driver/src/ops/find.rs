@@ -67,8 +67,7 @@ options! {
         skip: u64 = "skip",
         /// The sort order.
         sort: Document = "sort",
-        /// What the timeout holds for: the command and each step of the cursor by itself, or all of them
-        /// together. Default: all together; each by itself where the cursor is tailable.
+        /// The scope of the timeout: the command and each step of the cursor by itself, or all of them together. Default: all together; each by itself where the cursor is tailable.
         timeout_mode: CursorTimeoutMode,
         /// Variables that expressions can refer to as `$$name`.
         let_vars: Document = "let",

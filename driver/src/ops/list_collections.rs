@@ -25,8 +25,7 @@ options! {
         filter: Document = "filter",
         /// Lists only collections that the user may read; for names alone.
         authorized_collections: bool = "authorizedCollections",
-        /// What the timeout holds for: the command and each step of the cursor by itself, or all of them
-        /// together. Default: all together.
+        /// The scope of the timeout: the command and each step of the cursor by itself, or all of them together. Default: all together.
         timeout_mode: CursorTimeoutMode,
         /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
         /// change. Servers from 8.2 on.

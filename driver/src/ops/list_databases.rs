@@ -86,7 +86,7 @@ impl<'a, F: Mode> Command<'a> for ListDatabases<'a, ListNames, F> {
     }
 }
 
-/// What `read` makes of each database that the reply lists.
+/// Applies `read` to each database in the reply.
 ///
 /// # Errors
 /// `InvalidResponse` when it lists none; those of `read`.

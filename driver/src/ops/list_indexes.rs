@@ -20,8 +20,7 @@ options! {
         batch_size: u32,
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
-        /// What the timeout holds for: the command and each step of the cursor by itself, or all of them
-        /// together. Default: all together.
+        /// The scope of the timeout: the command and each step of the cursor by itself, or all of them together. Default: all together.
         timeout_mode: CursorTimeoutMode,
         /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
         /// change. Servers from 8.2 on.

@@ -24,9 +24,9 @@ options! {
         index: IndexModification = "index",
         /// Documents must match it; an empty one lets all pass.
         validator: Document = "validator",
-        /// How strictly the validator holds.
+        /// The documents that the validator applies to.
         validation_level: ValidationLevel = "validationLevel",
-        /// What becomes of a document that the validator refuses.
+        /// The action on a document that fails validation.
         validation_action: ValidationAction = "validationAction",
         /// The collection or view that the view is of. It needs a `pipeline`.
         view_on: String as impl Into<String> = "viewOn",
@@ -36,9 +36,9 @@ options! {
         capped_size: u64 = "cappedSize",
         /// The largest number of documents in a capped collection; 0 for no bound. Servers from 6.0 on.
         capped_max: u64 = "cappedMax",
-        /// What is changed of a time series.
+        /// The changes of a time series.
         timeseries: TimeseriesModification = "timeseries",
-        /// How long the documents of a time series or clustered collection are kept.
+        /// The lifetime of the documents in a time series or clustered collection.
         expire_after_seconds: ExpireAfter as impl Into<ExpireAfter> = "expireAfterSeconds",
         /// Whether change streams can give documents as they were before a change. Servers from 6.0 on.
         change_stream_pre_and_post_images: ChangeStreamPreAndPostImages = "changeStreamPreAndPostImages",

@@ -95,7 +95,7 @@ pub(super) fn check_replacement<T: Serialize + ?Sized>(
     updating: &str,
 ) -> Result<()> {
     match first_key::beginning(replacement) {
-        // What cannot be serialized is refused where the whole is.
+        // The serialization of the whole document reports values that cannot be serialized.
         Beginning::Field | Beginning::Unknown => Ok(()),
         Beginning::NoDocument => Err(Error::invalid_argument("the replacement is not a document")),
         Beginning::Operator(key) => Err(Error::invalid_argument(format!(

@@ -44,8 +44,7 @@ options! {
         max_time: Duration,
         /// A comment for later batches, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson>,
-        /// What the timeout holds for: the command and each step of the cursor by itself, or all of them
-        /// together. Default: all together; each by itself where the cursor is tailable.
+        /// The scope of the timeout: the command and each step of the cursor by itself, or all of them together. Default: all together; each by itself where the cursor is tailable.
         timeout_mode: CursorTimeoutMode,
     }
 }

@@ -24,7 +24,7 @@ impl std::fmt::Debug for ExplicitSession<'_> {
     }
 }
 
-/// What may hold the caller's session.
+/// A reference to the caller's session, or none.
 pub(crate) trait HasSession {
     /// The session, if there is one.
     fn peek(&self) -> Option<&SessionState>;

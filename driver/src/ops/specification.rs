@@ -13,10 +13,10 @@ use crate::options::lenient;
 pub struct CollectionSpecification {
     /// The name.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     #[serde(rename = "type", default)]
     pub collection_type: CollectionType,
-    /// How it was created. Options that this driver does not know are left out; to see them, read
+    /// The options of its creation. Options that this driver does not know are left out; to see them, read
     /// the cursor [`with_type::<Document>()`](crate::cursor::Cursor::with_type).
     #[serde(default)]
     pub options: CreateCollectionOptions,
@@ -28,7 +28,7 @@ pub struct CollectionSpecification {
     pub id_index: Option<Document>,
 }
 
-/// What is listed under a name.
+/// The kind of a listed name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -52,7 +52,7 @@ pub enum CollectionType {
 pub struct CollectionSpecificationInfo {
     /// Whether it can only be read.
     pub read_only: bool,
-    /// What identifies it for as long as it exists, on every member; none for a view.
+    /// Identifies the collection on all members, until it is dropped; none for a view.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uuid: Option<Binary>,
 }
@@ -64,7 +64,7 @@ pub struct CollectionSpecificationInfo {
 pub struct DatabaseSpecification {
     /// The name.
     pub name: String,
-    /// How much of the disk it takes, in bytes.
+    /// Its size on disk, in bytes.
     #[serde(deserialize_with = "lenient::required_count")]
     pub size_on_disk: u64,
     /// Whether it holds nothing.

@@ -44,7 +44,7 @@ options! {
         start_after: ResumeToken as impl Into<Option<ResumeToken>> => ResumeToken::or_none,
         /// Begins with the events of this time.
         start_at_operation_time: Timestamp,
-        /// How long the server waits for an event before it answers. Default: 1 second.
+        /// The time for which the server waits for an event. Default: 1 second.
         max_await_time: Duration,
         /// The number of events in a batch.
         batch_size: u32,
@@ -61,7 +61,7 @@ options! {
     }
 }
 
-/// What an event of an update has as its `full_document`.
+/// The `full_document` of update events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -92,7 +92,7 @@ impl Field for FullDocumentType {
     }
 }
 
-/// What an event has as its `full_document_before_change`.
+/// The `full_document_before_change` of events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -205,7 +205,7 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Watch<'a, T, F, S> {
     }
 }
 
-/// What kind of operation it is, the first time and whenever the stream is resumed.
+/// The kind of the operation, at the start and at each resume.
 pub(crate) const META: &Meta = &Meta::read("watch", "aggregate");
 
 /// Writes the fields of the command that are not declared as options.

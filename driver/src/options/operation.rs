@@ -38,7 +38,7 @@ pub enum CursorType {
     Exhaust,
 }
 
-/// What the time limit of an operation that opens a cursor (`timeoutMS`) holds for.
+/// The scope of the timeout (`timeoutMS`) of an operation that opens a cursor.
 ///
 /// Without it, the limit of a cursor that ends with its result holds for all of its life, and that
 /// of a cursor that waits for more documents for each step.
@@ -75,7 +75,7 @@ impl ExplainVerbosity {
     }
 }
 
-/// Which state of its document a `find_one_and_update` or `find_one_and_replace` gives.
+/// The state of the document that a `find_one_and_update` or `find_one_and_replace` returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

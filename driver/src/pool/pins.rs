@@ -75,7 +75,7 @@ pub(crate) struct PinnedConnection {
     counted: Option<Arc<Counted>>,
 }
 
-/// What a connection is pinned for. Errors of a full pool tell how many there are of each.
+/// The purpose of a pinned connection. Errors of a full pool tell how many there are of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PinnedFor {
     Cursor,

@@ -56,7 +56,7 @@ async fn dropped_step_in_a_session_loses_nothing() {
     }
 }
 
-/// What the reply to a further batch says of the time is the session's, as with every reply.
+/// The session takes the time from the reply to a further batch, as from every reply.
 #[tokio::test]
 async fn session_learns_the_time_of_a_further_batch() {
     let set = testbed::shared_replica_set().unwrap();

@@ -37,7 +37,7 @@ fn ids(documents: &[Document]) -> Vec<i32> {
     documents.iter().map(|document| document.get_i32("_id").unwrap()).collect()
 }
 
-/// How many requests the started `getMore` commands were, and over how many connections.
+/// The numbers of requests and of connections of the started `getMore` commands.
 fn requests_and_connections<F: Api>(observed: &Observed<F>) -> (usize, usize) {
     let started: Vec<CommandStartedEvent> = observed.started("getMore");
     let requests: HashSet<_> = started.iter().map(|event| event.request_id).collect();

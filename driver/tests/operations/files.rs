@@ -1,4 +1,4 @@
-//! How the streams of GridFS are read and written on either API, for tests that are written once.
+//! Reads and writes GridFS streams on either API.
 
 use std::future::poll_fn;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -51,7 +51,7 @@ pub(crate) trait Files: Api {
         Ok(())
     }
 
-    /// What is left, in reads of at most `most` bytes.
+    /// The rest, in reads of at most `most` bytes.
     fn read_all(stream: &mut GridFsDownloadStream<Self>, most: usize) -> Result<Vec<u8>> {
         let (mut all, mut buffer) = (Vec::new(), vec![0; most]);
         loop {

@@ -347,7 +347,7 @@ fn broken_chunks_are_named<F: Files>() {
         let error = download(&bucket, &id).unwrap_err();
         let named = error.to_string().contains(&format!("file with _id {id}"));
         assert!(check(gridfs(&error)) && named, "{error}");
-        // What comes before it can be read.
+        // The bytes before it can be read.
         let mut stream = F::end(bucket.open_download_stream(id)).unwrap();
         let mut before = vec![0; 10 * n.min(1) as usize];
         F::read_exact(&mut stream, &mut before).unwrap();

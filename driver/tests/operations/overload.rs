@@ -15,7 +15,7 @@ on_both_apis! {
     overloaded_transaction_is_ended_without_any_option
 }
 
-/// How often `command` is sent by `run` to a server that turns it away.
+/// The number of times `run` sends `command` to a server that rejects it.
 fn sent<F: Api, T>(
     observed: &Observed<F>,
     command: &str,
@@ -46,7 +46,7 @@ fn with<F: Api>(reads: bool, writes: bool) -> Observed<F> {
     })
 }
 
-/// How often commands are sent that are retried when they may be, and that are not.
+/// The numbers of attempts with and without retries.
 const RETRIED: usize = 3;
 const ONCE: usize = 1;
 

@@ -96,7 +96,7 @@ fn failed_prefetch_is_the_error_of_a_later_step<F: Reads>() {
     };
     let _fail = server.fail_point(fail).unwrap();
     let mut cursor = F::end(collection.find(doc! {}).batch_size(4).prefetch(true)).unwrap();
-    // What was received is given before the error.
+    // Received documents come before the error.
     for i in 0..4 {
         assert_eq!(F::next_of(&mut cursor).unwrap().unwrap(), doc! { "_id": i });
     }

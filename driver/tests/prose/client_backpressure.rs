@@ -12,7 +12,7 @@ on_both_apis! {
     client_backpressure_prose_4
 }
 
-/// How often `find` is sent to a server that has too much to do.
+/// The number of times `find` is sent to an overloaded server.
 fn sent<F: Api>(most: Option<u32>) -> usize {
     let set = shared_replica_set().unwrap();
     let observed = Observed::<F>::with(&set.uri(), |options| options.max_adaptive_retries = most);

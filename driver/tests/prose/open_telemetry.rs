@@ -36,7 +36,7 @@ fn find<F: Api + Mode>(uri: &str) {
     F::end(client.database("prose").collection::<Document>("c").find(doc! {})).unwrap();
 }
 
-/// What a child with this environment prints.
+/// The output of a child with this environment.
 fn printed(environment: &[(&str, &str)]) -> String {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "open_telemetry::child_that_finds", "--ignored", "--nocapture"]);

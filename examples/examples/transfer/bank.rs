@@ -54,7 +54,7 @@ impl From<driver::Error> for TransferError {
     }
 }
 
-/// What the workers have done, and still may do.
+/// The progress of the workers, and the work that remains.
 pub(crate) struct Ledger {
     /// Each run has its own collection.
     pub(crate) collection: String,

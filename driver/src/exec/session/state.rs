@@ -189,7 +189,7 @@ impl SessionState {
         self.transaction.span = TransactionSpan::default();
     }
 
-    /// What the operations of the transaction have as their parent.
+    /// The parent span of the operations of the transaction.
     #[cfg(feature = "opentelemetry")]
     pub(crate) fn transaction_span(&self) -> Option<&opentelemetry::Context> {
         self.transaction.span.context()

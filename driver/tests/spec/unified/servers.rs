@@ -27,7 +27,7 @@ pub(crate) struct Servers {
     fail_points: Mutex<Vec<String>>,
 }
 
-/// What presents a set as another topology.
+/// Routers that present a set as another topology.
 enum Routers {
     Mongoses([Router; 2]),
     Balancers { of_one: Router, of_two: Router },

@@ -1,4 +1,4 @@
-//! How `bulkWrite` commands are written, and where they are split.
+//! The bytes of `bulkWrite` commands, and their splitting.
 
 use bson::{Document, doc};
 
