@@ -282,12 +282,12 @@ impl<F: Mode> Client<F> {
         self.core.options.default_database.as_deref().map(|name| self.database(name))
     }
 
-    /// Writes `models` of any collections: inserts, updates, replacements and deletes. Needs servers
-    /// from 8.0 on; the [`bulk_write`](crate::collection::Collection::bulk_write) of a collection
-    /// works on all.
+    /// Writes `models` of any collections: inserts, updates, replacements and deletes. Needs
+    /// servers from 8.0 on; the [`bulk_write`](crate::collection::Collection::bulk_write) of a
+    /// collection works on all.
     ///
-    /// Gives numbers; with [`verbose_results`](BulkWrite::verbose_results), the result of each write
-    /// as well. A command is sent once more as
+    /// Gives numbers; with [`verbose_results`](BulkWrite::verbose_results), the result of each
+    /// write as well. A command is sent once more as
     /// [`update_one`](crate::collection::Collection::update_one) is, unless it carries an
     /// [`UpdateMany`](WriteModel::UpdateMany) or a [`DeleteMany`](WriteModel::DeleteMany).
     ///
@@ -332,8 +332,8 @@ impl<F: Mode> Client<F> {
 
     /// The databases of the deployment, and how large each is.
     ///
-    /// Sent once more as [`Collection::find`](crate::collection::Collection::find) is, always to the
-    /// primary.
+    /// Sent once more as [`Collection::find`](crate::collection::Collection::find) is, always to
+    /// the primary.
     ///
     /// ```no_run
     /// # async fn example(client: driver::Client) -> driver::Result<()> {

@@ -526,8 +526,8 @@ impl<T, F: Mode> Collection<T, F> {
     /// # Errors
     /// - `InvalidArgument` when `update` does not consist of operators, or is empty. Nothing was
     ///   sent then.
-    /// - `Command` when the server refused it, also as a duplicate of a unique key; `Write` when the
-    ///   write concern was not met. The document that the reply gave is in
+    /// - `Command` when the server refused it, also as a duplicate of a unique key; `Write` when
+    ///   the write concern was not met. The document that the reply gave is in
     ///   [`server_response`](crate::Error::server_response) then.
     /// - `BsonDeserialization` when the document is no `T`; it was changed all the same.
     /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`.

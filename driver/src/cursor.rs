@@ -62,19 +62,21 @@ use crate::rt::block_on;
 ///
 /// # Timeouts
 /// The `timeout` of the operation, or else that of the collection, the database or the client
-/// (`timeoutMS`), bounds the operation and all steps of its cursor together. Documents that are here
-/// already are given even after that; a step that needs another batch then fails, and the cursor
-/// ends. With a `timeout_mode` of [`Iteration`](crate::options::CursorTimeoutMode::Iteration) the
-/// timeout bounds the operation by itself, and each step by itself.
+/// (`timeoutMS`), bounds the operation and all steps of its cursor together. Documents that are
+/// here already are given even after that; a step that needs another batch then fails, and the
+/// cursor ends. With a `timeout_mode` of
+/// [`Iteration`](crate::options::CursorTimeoutMode::Iteration) the timeout bounds the operation by
+/// itself, and each step by itself.
 ///
 /// A tailable cursor has no end, so the timeout always bounds each of its steps by itself. It holds
 /// however many empty batches the cursor gets in that time. The step may end up to half a second
 /// earlier, where the next reply would not come in time.
 ///
-/// Where each step has its own time, a step that gets no connection, or ends between two batches with
-/// a timeout, leaves the cursor open: the next step tries again. One that ends while it waits for a
-/// reply ends the cursor. For the methods of [`Stream`] the time runs from the poll that asked for a
-/// batch to the next document, even if their future was dropped in between: a stream cannot know.
+/// Where each step has its own time, a step that gets no connection, or ends between two batches
+/// with a timeout, leaves the cursor open: the next step tries again. One that ends while it waits
+/// for a reply ends the cursor. For the methods of [`Stream`] the time runs from the poll that
+/// asked for a batch to the next document, even if their future was dropped in between: a stream
+/// cannot know.
 ///
 /// Named through its API: [`driver::Cursor`](crate::Cursor) and
 /// [`driver::sync::Cursor`](crate::sync::Cursor).
@@ -133,8 +135,9 @@ impl<T, F: Mode> Cursor<T, F> {
         Cursor::new(self.raw)
     }
 
-    /// Ends the cursor on the server now, and waits until that is done. Otherwise the server ends it
-    /// in the background when it is dropped. Does nothing for a cursor that has come to its end.
+    /// Ends the cursor on the server now, and waits until that is done. Otherwise the server ends
+    /// it in the background when it is dropped. Does nothing for a cursor that has come to its
+    /// end.
     ///
     /// ```no_run
     /// # use driver::bson::{Document, doc};
@@ -148,7 +151,8 @@ impl<T, F: Mode> Cursor<T, F> {
     /// ```
     ///
     /// # Timeouts
-    /// The `timeout` of the operation which opened the cursor begins anew, even where it has passed.
+    /// The `timeout` of the operation which opened the cursor begins anew, even where it has
+    /// passed.
     ///
     /// # Errors
     /// Those of every operation. The cursor is then ended in the background.

@@ -139,7 +139,8 @@ impl<F: Mode> Database<F> {
     /// [`timeout`](RunCommand::timeout).
     ///
     /// # Errors
-    /// `Command` when the reply says `ok: 0`; and those of every operation. The errors of single writes stay in the reply of a write command.
+    /// `Command` when the reply says `ok: 0`; and those of every operation. The errors of single
+    /// writes stay in the reply of a write command.
     ///
     /// # Cancel safety
     /// Dropped while it runs, the command may or may not have been carried out.

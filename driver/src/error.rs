@@ -496,8 +496,8 @@ impl Error {
     }
 }
 
-/// Converts everything that converts into an [`ErrorKind`], for use with `?`: errors of BSON, errors
-/// of input and output, and kinds that the caller made.
+/// Converts everything that converts into an [`ErrorKind`], for use with `?`: errors of BSON,
+/// errors of input and output, and kinds that the caller made.
 impl<E> From<E> for Error
 where
     ErrorKind: From<E>,

@@ -93,8 +93,8 @@ impl<T> EventHandler<T> {
     }
 
     /// Sends events to the futures that `handler` makes of them. Each future is a task of its own,
-    /// on the tokio runtime of the thread that caused the event, or else on the background thread of
-    /// the driver. They run side by side, so the order of events is lost.
+    /// on the tokio runtime of the thread that caused the event, or else on the background thread
+    /// of the driver. They run side by side, so the order of events is lost.
     ///
     /// # Examples
     /// ```
@@ -153,8 +153,8 @@ impl<T> From<mpsc::Sender<T>> for EventHandler<T> {
     }
 }
 
-/// Runs `work` on the runtime of this thread, else on the driver's background thread. Without either
-/// it is dropped: the process can start no thread.
+/// Runs `work` on the runtime of this thread, else on the driver's background thread. Without
+/// either it is dropped: the process can start no thread.
 fn spawn(work: impl Future<Output = ()> + Send + 'static) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         drop(runtime.spawn(work));

@@ -2,8 +2,9 @@
 //!
 //! Select a server, check a connection out, write the command straight into the connection's
 //! buffer, one write, one read, and look at what the reply says; then decode from the same buffer,
-//! and check the connection in. The executor spawns no task, nothing is cloned, and no lock is taken but the
-//! pool's and, for as long as it takes to pop a value, that of the idle server sessions.
+//! and check the connection in. The executor spawns no task, nothing is cloned, and no lock is
+//! taken but the pool's and, for as long as it takes to pop a value, that of the idle server
+//! sessions.
 //!
 //! | question | file |
 //! |---|---|

@@ -72,8 +72,8 @@ const DEFAULT_CHUNK_SIZE: u32 = 255 * 1024;
 /// A bucket: files of any size, in a database. Made by
 /// [`Database::gridfs_bucket`](crate::database::Database::gridfs_bucket).
 ///
-/// A handle: cheap to clone, and safe to share between tasks and threads. Several files may have the
-/// same name. They are the *revisions* of that name, in the order of their upload.
+/// A handle: cheap to clone, and safe to share between tasks and threads. Several files may have
+/// the same name. They are the *revisions* of that name, in the order of their upload.
 ///
 /// Before the first upload through a bucket or its clones, its indexes are created if it has no
 /// files yet: a unique one of the chunks, by file and number, and one of the files, by name and

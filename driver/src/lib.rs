@@ -32,8 +32,8 @@
 //!
 //! Reads, and writes that can be told from their repetition, are sent once more by the client
 //! itself when a connection breaks or the primary changes (`retryReads`, `retryWrites`); with a
-//! `timeout`, as often as fits into it. What outlasts that is for the caller, and a write can always be made safe to try again: give the
-//! document its `_id` before the first attempt, and take
+//! `timeout`, as often as fits into it. What outlasts that is for the caller, and a write can
+//! always be made safe to try again: give the document its `_id` before the first attempt, and take
 //! [`is_duplicate_key`](Error::is_duplicate_key) for "it was written". The example `mabel` does so
 //! under `kill -9`.
 //!
@@ -52,8 +52,8 @@
 //! `connectTimeoutMS` bounds that, for the next who asks. Whether a write whose future was dropped
 //! was done is not known, as with a lost connection.
 //!
-//! An overloaded server refuses commands before it begins with them. The client waits and sends them
-//! again; the page [`overload`] tells what that means for a program.
+//! An overloaded server refuses commands before it begins with them. The client waits and sends
+//! them again; the page [`overload`] tells what that means for a program.
 //!
 //! Each operation has one deadline, its own `timeout` or else that of its collection, its database
 //! or the client (`timeoutMS`). It covers finding a server, waiting for a connection and the
@@ -168,7 +168,8 @@ pub use self::request::Request;
 pub use self::session::ClusterTime;
 pub use self::types::{Namespace, PoolMetrics, ServerType, TopologyVersion};
 
-/// The view of a server for a predicate of [`SelectionCriteria`](options::SelectionCriteria) sees of a server.
+/// The view of a server for a predicate of [`SelectionCriteria`](options::SelectionCriteria) sees
+/// of a server.
 pub type ServerInfo<'a> = ServerDescription;
 
 /// The operations, under the name that the official crate gives them.

@@ -1,5 +1,5 @@
-//! Values that are written as text: enums whose values have names in the specifications, and the full
-//! names of collections.
+//! Values that are written as text: enums whose values have names in the specifications, and the
+//! full names of collections.
 
 use std::str::FromStr;
 

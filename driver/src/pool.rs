@@ -223,8 +223,8 @@ impl Pool {
         started
     }
 
-    /// Holds back the events of this pool until the guard is dropped. A caller that changes the pool
-    /// under a lock drops the guard after the lock, because handlers may use the client.
+    /// Holds back the events of this pool until the guard is dropped. A caller that changes the
+    /// pool under a lock drops the guard after the lock, because handlers may use the client.
     pub(crate) fn hold_events(&self) -> HeldEvents {
         HeldEvents::of(&self.shared)
     }

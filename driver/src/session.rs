@@ -125,8 +125,8 @@ impl<F: Mode> ClientSession<F> {
     /// # Errors
     /// - `InvalidArgument` when no transaction was started, or it was aborted.
     /// - `Write` when it was committed, and its write concern was not met.
-    /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `Command`. One with the label
-    ///   `TransientTransactionError` was not committed; start it again.
+    /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `Command`. One with the
+    ///   label `TransientTransactionError` was not committed; start it again.
     ///
     /// # Cancel safety
     /// Dropped while it runs, the transaction may or may not have been committed. Call it again.
@@ -143,7 +143,8 @@ impl<F: Mode> ClientSession<F> {
     /// ```
     ///
     /// # Errors
-    /// `InvalidArgument` when no transaction was started, or it was committed or aborted. Errors of the server do not matter: it aborts the transaction by itself.
+    /// `InvalidArgument` when no transaction was started, or it was committed or aborted. Errors of
+    /// the server do not matter: it aborts the transaction by itself.
     ///
     /// # Cancel safety
     /// Dropped while it runs, the server may abort the transaction only when it gives it up, by

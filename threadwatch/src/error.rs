@@ -6,7 +6,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Error {
-    /// The calling thread is dying. Its values are being reclaimed, or were reclaimed, and new ones would not be.
+    /// The calling thread is dying. Its values are being reclaimed, or were reclaimed, and new ones
+    /// would not be.
     ThreadDying,
     /// The calling thread borrows the value: drop the [`Ref`](crate::Ref) first.
     Borrowed,

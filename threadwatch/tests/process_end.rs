@@ -1,5 +1,5 @@
-//! The callbacks that run when a process ends. Each test runs this program again in a role, and checks
-//! what the callbacks of that role wrote.
+//! The callbacks that run when a process ends. Each test runs this program again in a role, and
+//! checks what the callbacks of that role wrote.
 
 use std::{
     env,

@@ -26,8 +26,8 @@ impl<F: Mode> CloseCursor<F> {
         CloseCursor { source, timeout: None, mode: PhantomData }
     }
 
-    /// The time limit (`timeoutMS`), in place of that of the operation which opened the cursor; zero
-    /// for none.
+    /// The time limit (`timeoutMS`), in place of that of the operation which opened the cursor;
+    /// zero for none.
     pub fn timeout(mut self, value: Duration) -> Self {
         self.timeout = Some(value);
         self

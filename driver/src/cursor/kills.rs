@@ -27,8 +27,8 @@ const LONG_PAUSE: Duration = Duration::from_secs(30);
 /// The time for which a shutdown waits for the queue.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// Has the cursor `id` ended where `pin` leads, in the background. `timeout` is that of the operation
-/// which opened it.
+/// Has the cursor `id` ended where `pin` leads, in the background. `timeout` is that of the
+/// operation which opened it.
 pub(super) fn add(
     core: &Core,
     pin: PinnedTo,

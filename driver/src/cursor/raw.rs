@@ -502,7 +502,8 @@ fn may_succeed_later(error: &Error) -> bool {
 /// The default time for which a server waits for documents.
 const AWAIT: Duration = Duration::from_secs(1);
 
-/// The time before the deadline of a step at which the server should reply: at most this, and at most a quarter of the time.
+/// The time before the deadline of a step at which the server should reply: at most this, and at
+/// most a quarter of the time.
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// An open cursor on the server.
@@ -607,8 +608,8 @@ impl ServerCursor {
         Ok(batch)
     }
 
-    /// Ends the cursor on the server, within `own` or else the timeout of the operation which opened
-    /// it.
+    /// Ends the cursor on the server, within `own` or else the timeout of the operation which
+    /// opened it.
     pub(super) async fn close(mut self: Box<Self>, own: Timeout) -> Result<()> {
         self.end_stream();
         let deadline = own.or(self.get_more_options.timeout.of_close()).begin();
@@ -667,8 +668,8 @@ impl ServerCursor {
         }
     }
 
-    /// The time for which the server should wait for documents, so that its reply comes before `deadline`
-    /// (specification "Client Side Operations Timeout", section "Tailable Cursors").
+    /// The time for which the server should wait for documents, so that its reply comes before
+    /// `deadline` (specification "Client Side Operations Timeout", section "Tailable Cursors").
     fn max_await_time(&mut self, deadline: Deadline) -> Option<Duration> {
         // The time is the server's where the caller does not set it.
         self.get_more_options.max_await_time?;

@@ -20,8 +20,8 @@ pub struct BulkWriteError {
     pub write_concern_errors: Vec<WriteConcernError>,
     /// The result of the successful writes. None if no write is known to have succeeded.
     pub partial_result: Option<PartialBulkWriteResult>,
-    /// The positions of models that were sent, and of which it is not known whether they were done:
-    /// the connection broke, or the server gave up in the middle of the command.
+    /// The positions of models that were sent, and of which it is not known whether they were
+    /// done: the connection broke, or the server gave up in the middle of the command.
     pub unconfirmed: Vec<usize>,
     /// The positions of models that were not tried.
     pub unprocessed: Vec<usize>,

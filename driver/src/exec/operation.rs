@@ -21,8 +21,8 @@ pub(crate) struct Meta {
     pub(crate) name: &'static str,
     /// The retry class.
     pub(crate) retry: Retry,
-    /// Which of the options `retryReads` and `retryWrites` lets it be sent again when a server had too
-    /// much to do even to begin with it.
+    /// Which of the options `retryReads` and `retryWrites` lets it be sent again when a server had
+    /// too much to do even to begin with it.
     pub(crate) effect: Effect,
     /// The kind of data access.
     pub(crate) access: Access,

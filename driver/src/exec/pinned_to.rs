@@ -2,8 +2,8 @@
 //! to, and behind a load balancer over the very connection, for another may lead to another backend
 //! (specification "Load Balancers", section "Connection Pinning").
 //!
-//! The connection is pinned as that of a request is (`pool/pins.rs`). It counts as checked out until
-//! the last clone of the pin is dropped.
+//! The connection is pinned as that of a request is (`pool/pins.rs`). It counts as checked out
+//! until the last clone of the pin is dropped.
 
 use std::sync::Arc;
 

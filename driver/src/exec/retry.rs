@@ -169,8 +169,8 @@ impl RetryState {
     }
 
     /// Whether there may be an attempt after the one that ended with `error`: one more, or as many
-    /// as fit into the operation's `timeoutMS`, which may be without limit; where a server had too much to do, as many as
-    /// `maxAdaptiveRetries`.
+    /// as fit into the operation's `timeoutMS`, which may be without limit; where a server had too
+    /// much to do, as many as `maxAdaptiveRetries`.
     fn may_repeat(&self, error: &Error) -> bool {
         let overloaded = self.overloaded || error.has_label(SYSTEM_OVERLOADED_ERROR);
         if overloaded && self.failed >= self.most_when_overloaded {

@@ -2,8 +2,8 @@
 //!
 //! The executor asks the [`Participant`] at few points and knows no rule of sessions itself:
 //! [`join`](Participant::join) before anything is sent, [`prepare`](Participant::prepare) and
-//! [`fields`](Participant::fields) for each command, [`begin`](Participant::begin) when the command is sent,
-//! [`on_reply`](Participant::on_reply) for what the server answers, and
+//! [`fields`](Participant::fields) for each command, [`begin`](Participant::begin) when the command
+//! is sent, [`on_reply`](Participant::on_reply) for what the server answers, and
 //! [`on_retry`](Participant::on_retry) or [`on_error`](Participant::on_error) where it failed.
 //!
 //! | the rules of | are in |

@@ -367,7 +367,8 @@ fn causes(error: &Error) -> String {
     text
 }
 
-/// The specification's name for the operation of a method (section "Covered operations"), and whether only its command names the collection.
+/// The specification's name for the operation of a method (section "Covered operations"), and
+/// whether only its command names the collection.
 fn operation_name(method: &'static str, collection: Option<&str>) -> (&'static str, bool) {
     let name = match method {
         "insert_one" | "insert_many" => "insert",

@@ -141,7 +141,8 @@ pub(crate) enum MaxTime {
     Left(Option<Duration>),
     /// The time for which the server waits for documents, at most until the timeout.
     Await(Option<Duration>),
-    /// The value of the caller, or none with a timeout: it limits the wait of the client, not of the server's work.
+    /// The value of the caller, or none with a timeout: it limits the wait of the client, not of
+    /// the server's work.
     Unsent(Option<Duration>),
 }
 

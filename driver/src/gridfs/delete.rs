@@ -18,8 +18,8 @@ impl<F: Mode> GridFsBucket<F> {
     /// begun finds some of them missing.
     ///
     /// # Errors
-    /// `GridFs` of the kind [`FileNotFound`](crate::error::GridFsErrorKind::FileNotFound) when there
-    /// is no such file; chunks of that id were deleted all the same. And those of
+    /// `GridFs` of the kind [`FileNotFound`](crate::error::GridFsErrorKind::FileNotFound) when
+    /// there is no such file; chunks of that id were deleted all the same. And those of
     /// [`Collection::delete_many`](crate::collection::Collection::delete_many).
     ///
     /// # Cancel safety
@@ -40,9 +40,9 @@ impl<F: Mode> GridFsBucket<F> {
     /// Deletes all files called `filename`.
     ///
     /// # Errors
-    /// `GridFs` of the kind [`FileNotFound`](crate::error::GridFsErrorKind::FileNotFound) when there
-    /// is none. And those of [`Collection::find`](crate::collection::Collection::find) and of
-    /// [`Collection::delete_many`](crate::collection::Collection::delete_many).
+    /// `GridFs` of the kind [`FileNotFound`](crate::error::GridFsErrorKind::FileNotFound) when
+    /// there is none. And those of [`Collection::find`](crate::collection::Collection::find)
+    /// and of [`Collection::delete_many`](crate::collection::Collection::delete_many).
     ///
     /// # Cancel safety
     /// Dropped while it runs, any of the files may be gone, and some of their chunks left.

@@ -51,9 +51,9 @@ impl<F: Mode> GridFsBucket<F> {
         OpenDownloadStream { bucket: self, id, options: None }
     }
 
-    /// Opens a stream that downloads the file called `filename`. Of several files of that name it is
-    /// the one uploaded last, unless another [`revision`](OpenDownloadStreamByName::revision) is
-    /// asked for.
+    /// Opens a stream that downloads the file called `filename`. Of several files of that name it
+    /// is the one uploaded last, unless another
+    /// [`revision`](OpenDownloadStreamByName::revision) is asked for.
     ///
     /// # Errors
     /// Those of [`open_download_stream`](Self::open_download_stream), and `GridFs` of the kind
@@ -83,8 +83,8 @@ impl<F: Mode> GridFsBucket<F> {
     }
 
     /// Downloads the file with the `_id` `id` into `sink`, and gives the number of bytes. On the
-    /// async API the sink is a `tokio::io::AsyncWrite`, on the blocking one a [`std::io::Write`]. It
-    /// is flushed at the end, and not closed.
+    /// async API the sink is a `tokio::io::AsyncWrite`, on the blocking one a [`std::io::Write`].
+    /// It is flushed at the end, and not closed.
     ///
     /// # Errors
     /// - `GridFs` when a chunk is missing or is not as it must be: the error names it.
@@ -328,7 +328,8 @@ setters! { OpenDownloadStream, GridFsDownloadOptions }
 setters! { OpenDownloadStreamByName, GridFsDownloadByNameOptions }
 
 impl<W, F: Mode> DownloadTo<OpenDownloadStreamByName<'_, F>, W> {
-    /// The revision among files of the same name: 0 is the first upload, 1 the second, and so on; -1 is the one uploaded last, -2 for the one before it, and so on. Default: -1.
+    /// The revision among files of the same name: 0 is the first upload, 1 the second, and so on;
+    /// -1 is the one uploaded last, -2 for the one before it, and so on. Default: -1.
     pub fn revision(mut self, value: i32) -> Self {
         self.open = self.open.revision(value);
         self

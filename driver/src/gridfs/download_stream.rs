@@ -1,9 +1,9 @@
 //! The state machine of a download.
 //!
-//! The chunks come by a cursor that fetches a batch ahead. It is opened by the first read, so that a
-//! stream can be moved to another position before. Bytes are copied from the batch as it came into
-//! the caller's buffer. Each chunk is checked: whether it is the next one, and how many bytes it has
-//! (section "File Download").
+//! The chunks come by a cursor that fetches a batch ahead. It is opened by the first read, so that
+//! a stream can be moved to another position before. Bytes are copied from the batch as it came
+//! into the caller's buffer. Each chunk is checked: whether it is the next one, and how many bytes
+//! it has (section "File Download").
 
 use std::fmt;
 use std::future::poll_fn;
@@ -28,13 +28,13 @@ use crate::ops::Operation;
 /// [`GridFsBucket::open_download_stream`](super::GridFsBucket::open_download_stream) and
 /// [`open_download_stream_by_name`](super::GridFsBucket::open_download_stream_by_name).
 ///
-/// On the async API it implements `AsyncRead`, `AsyncBufRead` and `AsyncSeek` of tokio, and with the
-/// feature `futures-io` those of futures; on the blocking API [`std::io::Read`],
+/// On the async API it implements `AsyncRead`, `AsyncBufRead` and `AsyncSeek` of tokio, and with
+/// the feature `futures-io` those of futures; on the blocking API [`std::io::Read`],
 /// [`BufRead`](std::io::BufRead) and [`Seek`](std::io::Seek). Positions count from the beginning of
 /// the range that the stream was opened for.
 ///
-/// An error of input and output has the [`Error`] of this crate inside, and `?` takes it out. One of
-/// the kind `GridFs` names the file and the chunk that is missing or not as it must be.
+/// An error of input and output has the [`Error`] of this crate inside, and `?` takes it out. One
+/// of the kind `GridFs` names the file and the chunk that is missing or not as it must be.
 ///
 /// # Example
 /// ```no_run

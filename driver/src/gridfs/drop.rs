@@ -10,8 +10,8 @@ use crate::ops::macros::{operation, options};
 use crate::ops::operation_name::OperationName;
 
 impl<F: Mode> GridFsBucket<F> {
-    /// Drops the bucket: its files, then their chunks, and the indexes of both. Nothing happens when
-    /// there are none. The next upload creates the indexes again.
+    /// Drops the bucket: its files, then their chunks, and the indexes of both. Nothing happens
+    /// when there are none. The next upload creates the indexes again.
     ///
     /// # Errors
     /// Those of [`Collection::drop`](crate::collection::Collection::drop).

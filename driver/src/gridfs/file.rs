@@ -108,7 +108,8 @@ impl Layout {
         (bytes / self.chunk_size).max(1)
     }
 
-    /// The number of chunks in a batch, of so many that are read: as many as fit into `most` bytes, evenly spread.
+    /// The number of chunks in a batch, of so many that are read: as many as fit into `most` bytes,
+    /// evenly spread.
     ///
     /// One more is asked for than is there. Thereby the last batch says that nothing follows.
     pub(super) fn batch_size(self, chunks: u32, most: u32) -> u32 {

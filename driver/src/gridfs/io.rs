@@ -1,5 +1,5 @@
-//! The traits of input and output: those of the standard library on the blocking API, those of tokio
-//! on the async one, and with the feature `futures-io` those of futures.
+//! The traits of input and output: those of the standard library on the blocking API, those of
+//! tokio on the async one, and with the feature `futures-io` those of futures.
 
 use std::future::poll_fn;
 use std::io::{BufRead, ErrorKind, Read, Result, Seek, SeekFrom, Write};

@@ -16,8 +16,8 @@ impl<F: Mode> GridFsBucket<F> {
     /// Gives the file with the `_id` `id` the name `new_filename`.
     ///
     /// # Errors
-    /// `GridFs` of the kind [`FileNotFound`](crate::error::GridFsErrorKind::FileNotFound) when there
-    /// is no such file. And those of
+    /// `GridFs` of the kind [`FileNotFound`](crate::error::GridFsErrorKind::FileNotFound) when
+    /// there is no such file. And those of
     /// [`Collection::update_one`](crate::collection::Collection::update_one).
     ///
     /// # Cancel safety
@@ -37,8 +37,9 @@ impl<F: Mode> GridFsBucket<F> {
     /// Gives all files called `filename` the name `new_filename`.
     ///
     /// # Errors
-    /// `GridFs` of the kind [`FileNotFound`](crate::error::GridFsErrorKind::FileNotFound) when there
-    /// is none. And those of [`Collection::update_many`](crate::collection::Collection::update_many).
+    /// `GridFs` of the kind [`FileNotFound`](crate::error::GridFsErrorKind::FileNotFound) when
+    /// there is none. And those of
+    /// [`Collection::update_many`](crate::collection::Collection::update_many).
     ///
     /// # Cancel safety
     /// Dropped while it runs, any of the files may have the new name.

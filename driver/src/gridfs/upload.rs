@@ -51,8 +51,8 @@ impl<F: Mode> GridFsBucket<F> {
         OpenUploadStream { bucket: self, filename, id: None, options: None }
     }
 
-    /// Uploads a file with all that `source` gives, and gives the file's `_id`. On the async API the
-    /// source is a `tokio::io::AsyncRead`, on the blocking one a [`std::io::Read`].
+    /// Uploads a file with all that `source` gives, and gives the file's `_id`. On the async API
+    /// the source is a `tokio::io::AsyncRead`, on the blocking one a [`std::io::Read`].
     ///
     /// # Errors
     /// - `Io` when the source could not be read. The uploaded chunks are removed.
@@ -154,8 +154,8 @@ impl<R, F: Mode> UploadFrom<'_, R, F> {
         self
     }
 
-    /// The time limit of the whole operation (`timeoutMS`), in place of the bucket's, the database's
-    /// or the client's; zero for none.
+    /// The time limit of the whole operation (`timeoutMS`), in place of the bucket's, the
+    /// database's or the client's; zero for none.
     pub fn timeout(mut self, value: Duration) -> Self {
         self.open = self.open.timeout(value);
         self

@@ -1,7 +1,7 @@
 //! The state machine of an upload.
 //!
-//! Bytes gather in a buffer of a few chunks. A full buffer is sent as one `insert`. In the async API
-//! a task does that, while the next buffer fills; in the blocking one, the write that finds the
+//! Bytes gather in a buffer of a few chunks. A full buffer is sent as one `insert`. In the async
+//! API a task does that, while the next buffer fills; in the blocking one, the write that finds the
 //! buffer full. Closing sends what is left, and then the document of the file.
 //!
 //! The stream knows the `_id` of each chunk that it has sent. So an abort, and the drop of a stream
@@ -39,8 +39,8 @@ const READ_BYTES: usize = 256 * 1024;
 ///
 /// On the async API it implements the `AsyncWrite` of tokio, and with the feature `futures-io` that
 /// of futures; on the blocking API [`std::io::Write`]. The file exists once [`close`](Self::close)
-/// has succeeded; `shutdown` of tokio and `close` of futures do the same. `flush` has nothing to do:
-/// all chunks of a file but the last have the same size.
+/// has succeeded; `shutdown` of tokio and `close` of futures do the same. `flush` has nothing to
+/// do: all chunks of a file but the last have the same size.
 ///
 /// An error of input and output has the [`Error`] of this crate inside, and `?` takes it out.
 ///
@@ -438,10 +438,10 @@ impl GridFsUploadStream<Async> {
     /// Ends the upload and removes the chunks that it has sent. There will be no file.
     ///
     /// # Errors
-    /// `GridFs` of the kind [`AbortError`](GridFsErrorKind::AbortError) when the chunks could not be
-    /// removed: call it again, or drop the stream, which tries again in the background. Of the kind
-    /// [`UploadStreamClosed`](GridFsErrorKind::UploadStreamClosed) when the upload was closed or
-    /// aborted already.
+    /// `GridFs` of the kind [`AbortError`](GridFsErrorKind::AbortError) when the chunks could not
+    /// be removed: call it again, or drop the stream, which tries again in the background. Of
+    /// the kind [`UploadStreamClosed`](GridFsErrorKind::UploadStreamClosed) when the upload was
+    /// closed or aborted already.
     ///
     /// # Cancel safety
     /// Dropped while it runs, it goes on when it is called again, or the stream is dropped.
@@ -485,10 +485,10 @@ impl GridFsUploadStream<Blocking> {
     /// Ends the upload and removes the chunks that it has sent. There will be no file.
     ///
     /// # Errors
-    /// `GridFs` of the kind [`AbortError`](GridFsErrorKind::AbortError) when the chunks could not be
-    /// removed: call it again, or drop the stream, which tries again in the background. Of the kind
-    /// [`UploadStreamClosed`](GridFsErrorKind::UploadStreamClosed) when the upload was closed or
-    /// aborted already.
+    /// `GridFs` of the kind [`AbortError`](GridFsErrorKind::AbortError) when the chunks could not
+    /// be removed: call it again, or drop the stream, which tries again in the background. Of
+    /// the kind [`UploadStreamClosed`](GridFsErrorKind::UploadStreamClosed) when the upload was
+    /// closed or aborted already.
     ///
     /// # Example
     /// ```no_run

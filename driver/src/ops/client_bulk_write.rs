@@ -19,7 +19,8 @@ use crate::options::WriteModel;
 use crate::results::{SummaryBulkWriteResult, VerboseBulkWriteResult};
 
 /// Writes many models of any collections, and gives an `R`: a [`SummaryBulkWriteResult`] or a
-/// [`VerboseBulkWriteResult`]. Returned by [`Client::bulk_write`](crate::client::Client::bulk_write).
+/// [`VerboseBulkWriteResult`]. Returned by
+/// [`Client::bulk_write`](crate::client::Client::bulk_write).
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct BulkWrite<'a, R, F: Mode> {
     on: On<'a>,

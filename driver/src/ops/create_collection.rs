@@ -124,7 +124,8 @@ impl Serialize for CreateCollectionOptions {
     }
 }
 
-/// In the form of `listCollections`. Numbers can have any numeric type. Unknown options are ignored.
+/// In the form of `listCollections`. Numbers can have any numeric type. Unknown options are
+/// ignored.
 impl<'de> Deserialize<'de> for CreateCollectionOptions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         #[derive(Default, serde::Deserialize)]

@@ -14,7 +14,8 @@
 /// - `= (fn write)`: `write(&options, body)` writes it.
 /// - Without `=` the option is no field of its own: the operation or the executor reads it. The
 ///   executor reads `selection_criteria`, `read_concern`, `write_concern`, `max_time`,
-///   `max_await_time`, `cursor_type`, `timeout_mode`, `raw_data` and `timeout`, which every operation has.
+///   `max_await_time`, `cursor_type`, `timeout_mode`, `raw_data` and `timeout`, which every
+///   operation has.
 macro_rules! options {
     (
         $(#[$about:meta])*

@@ -16,8 +16,8 @@ pub struct CollectionSpecification {
     /// Its kind.
     #[serde(rename = "type", default)]
     pub collection_type: CollectionType,
-    /// The options of its creation. Options that this driver does not know are left out; to see them, read
-    /// the cursor [`with_type::<Document>()`](crate::cursor::Cursor::with_type).
+    /// The options of its creation. Options that this driver does not know are left out; to see
+    /// them, read the cursor [`with_type::<Document>()`](crate::cursor::Cursor::with_type).
     #[serde(default)]
     pub options: CreateCollectionOptions,
     /// More about it.

@@ -89,12 +89,13 @@ pub struct ClientOptions {
     pub selection_criteria: Option<SelectionCriteria>,
     /// The Stable API version that commands declare. Default: none.
     pub server_api: Option<ServerApi>,
-    /// Whether servers stream their changes or are polled. Default: [`ServerMonitoringMode::Auto`].
+    /// Whether servers stream their changes or are polled. Default:
+    /// [`ServerMonitoringMode::Auto`].
     pub server_monitoring_mode: Option<ServerMonitoringMode>,
     /// The timeout of server selection; more than zero. Default: 30 s.
     pub server_selection_timeout: Option<Duration>,
-    /// Selection fails after one more check of the servers if there is no suitable one. It does not
-    /// wait until `server_selection_timeout`. Default: false.
+    /// Selection fails after one more check of the servers if there is no suitable one. It does
+    /// not wait until `server_selection_timeout`. Default: false.
     pub server_selection_try_once: Option<bool>,
     /// The timeout of one exchange on an open connection; `connect_timeout` bounds its opening. A
     /// `timeout` overrides it. Default: no limit.

@@ -1,8 +1,8 @@
 //! The serde form of option structs: a document with the names that the specifications give them.
 //!
 //! A field is called as in commands and connection strings: `batch_size` is `batchSize`, a duration
-//! is a number of milliseconds, so `max_time` is `maxTimeMS`. Unknown names are passed over. Selection
-//! criteria are read, also as `readPreference`, and not written: a predicate has no form.
+//! is a number of milliseconds, so `max_time` is `maxTimeMS`. Unknown names are passed over.
+//! Selection criteria are read, also as `readPreference`, and not written: a predicate has no form.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -11,9 +11,9 @@ use opentelemetry::trace::{Span, Tracer, TracerProvider};
 /// Whether a client tells OpenTelemetry of its operations, and what of them.
 ///
 /// Spans are off unless `enabled` or the environment variable
-/// `OTEL_RUST_INSTRUMENTATION_MONGODB_ENABLED` (`1`, `true` or `yes`) turns them on. The driver uses
-/// the API of OpenTelemetry alone; the program chooses an SDK, and sets the provider before it makes
-/// its clients.
+/// `OTEL_RUST_INSTRUMENTATION_MONGODB_ENABLED` (`1`, `true` or `yes`) turns them on. The driver
+/// uses the API of OpenTelemetry alone; the program chooses an SDK, and sets the provider before it
+/// makes its clients.
 ///
 /// ```no_run
 /// use driver::Client;
@@ -32,8 +32,8 @@ use opentelemetry::trace::{Span, Tracer, TracerProvider};
 pub struct OpentelemetryOptions {
     /// Whether there are spans. Default: as the environment variable says.
     pub enabled: Option<bool>,
-    /// The largest length of the attribute `db.query.text`, in characters; 0 leaves it out. It shows
-    /// the data of the program. Default: the environment variable
+    /// The largest length of the attribute `db.query.text`, in characters; 0 leaves it out. It
+    /// shows the data of the program. Default: the environment variable
     /// `OTEL_RUST_INSTRUMENTATION_MONGODB_QUERY_TEXT_MAX_LENGTH`, or else 0.
     pub query_text_max_length: Option<usize>,
     /// Where the spans go. Default: to the global provider.

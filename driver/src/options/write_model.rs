@@ -8,7 +8,8 @@ use crate::types::Namespace;
 /// One write of a bulk write.
 ///
 /// A collection makes models by
-/// [`insert_one_model`](crate::collection::Collection::insert_one_model) and its kin. Those made by `new` or `builder` have no namespace of their own, which only
+/// [`insert_one_model`](crate::collection::Collection::insert_one_model) and its kin. Those made by
+/// `new` or `builder` have no namespace of their own, which only
 /// [`Collection::bulk_write`](crate::collection::Collection::bulk_write) takes.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

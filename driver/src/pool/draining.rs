@@ -6,8 +6,8 @@
 //! If the drain fails, the connection is closed.
 //!
 //! Where the reply says that the server has opened a cursor, nobody will ever ask that one for
-//! more: it is ended at once, on the same connection. Listeners for commands receive no event of that:
-//! it belongs to no operation, and the pool knows of none.
+//! more: it is ended at once, on the same connection. Listeners for commands receive no event of
+//! that: it belongs to no operation, and the pool knows of none.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! Delivers the events of a pool to its handler, in order.
 //!
 //! A pool usually calls the handler directly. While the deployment changes a pool, it holds the
-//! write lock of the nest. A handler may use the client, which may need that lock. So the deployment
-//! holds the events back, and delivers them after it has released the lock. Events of other threads
-//! join the queue meanwhile, so the order stays.
+//! write lock of the nest. A handler may use the client, which may need that lock. So the
+//! deployment holds the events back, and delivers them after it has released the lock. Events of
+//! other threads join the queue meanwhile, so the order stays.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -91,8 +91,8 @@ impl Shared {
         Box::pin(self.open(permit, until))
     }
 
-    /// Opens the connection that `permit` allows; if it cannot, the deployment is notified before the
-    /// place is free again.
+    /// Opens the connection that `permit` allows; if it cannot, the deployment is notified before
+    /// the place is free again.
     ///
     /// Cancel safety: a dropped future closes the socket and gives the permit back.
     async fn open(self: Arc<Self>, permit: Permit, until: Until) -> Opened {

@@ -105,8 +105,8 @@ impl<'a> StartTransaction<'a, Async> {
     /// may not meet (the label `TransientTransactionError`), it is started again after a short
     /// pause, for 120 seconds or as long as the client's or the session's timeout allows. A commit
     /// whose result is unknown is sent again. So the callback must change nothing but documents in
-    /// the transaction, and must return the errors of its operations: a transaction whose failure it
-    /// hides cannot be committed.
+    /// the transaction, and must return the errors of its operations: a transaction whose failure
+    /// it hides cannot be committed.
     ///
     /// A callback that returns an error aborts the transaction. One that has committed or aborted
     /// it by itself ends it as it is.

@@ -1,10 +1,10 @@
 //! The deployment as the client holds it: the nest, and everything that is done with it.
 //!
 //! Monitors and operations bring news. A pure function makes a [`Transition`] of what was known and
-//! of the news; [`Deployment`] performs it. Under the nest's write lock it replaces the snapshot and
-//! brings the servers' pools in line with it: a pool is ready as soon as its server is known to be
-//! there, and cleared as soon as it is known to be lost, and nobody can select a server in between.
-//! Monitors start and end after the lock is released.
+//! of the news; [`Deployment`] performs it. Under the nest's write lock it replaces the snapshot
+//! and brings the servers' pools in line with it: a pool is ready as soon as its server is known to
+//! be there, and cleared as soon as it is known to be lost, and nobody can select a server in
+//! between. Monitors start and end after the lock is released.
 //!
 //! The client holds the deployment; monitors hold it weakly. When the last handle goes, everything
 //! ends with it.
@@ -188,8 +188,8 @@ impl Deployment {
     }
 
     /// The server for an operation: one that suits `criteria`, is within the latency window, and is
-    /// the less busy of two such at random. Servers at `deprioritized` are taken only if nothing else
-    /// suits. Waits until there is one, at most until `deadline` and
+    /// the less busy of two such at random. Servers at `deprioritized` are taken only if nothing
+    /// else suits. Waits until there is one, at most until `deadline` and
     /// `serverSelectionTimeoutMS`.
     ///
     /// # Errors
@@ -267,8 +267,8 @@ impl Deployment {
 
     /// Fills the pools of the servers that can be reached up to `minPoolSize`.
     pub(crate) async fn warm_pools(&self, deadline: Deadline) {
-        // Without a check, the pool of a server that was just added takes nobody in. One that cannot
-        // be checked refuses at once.
+        // Without a check, the pool of a server that was just added takes nobody in. One that
+        // cannot be checked refuses at once.
         drop(self.wait_for_refresh(deadline).await);
         for server in self.snapshot().servers() {
             server.pool().warm(deadline).await;

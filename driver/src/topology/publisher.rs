@@ -8,9 +8,9 @@
 //! its task dropped, fails. A heartbeat that a monitor starts after its server was closed, not
 //! knowing it yet, causes no event.
 //!
-//! Everything here changes under one mutex, the mark of the delivering thread too: whether the queue
-//! is empty and that nobody delivers any more is one decision, so that no event is left behind. The
-//! tests below check it on random schedules.
+//! Everything here changes under one mutex, the mark of the delivering thread too: whether the
+//! queue is empty and that nobody delivers any more is one decision, so that no event is left
+//! behind. The tests below check it on random schedules.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -89,7 +89,8 @@ impl Publisher {
         self.handler.as_ref().map(|_| self.topology_id)
     }
 
-    /// Queues `events` of the deployment. The heartbeats of a server that is closed end before it; after the end of the deployment nothing follows.
+    /// Queues `events` of the deployment. The heartbeats of a server that is closed end before it;
+    /// after the end of the deployment nothing follows.
     pub(super) fn enqueue(&self, events: Vec<SdamEvent>) {
         if events.is_empty() {
             return;

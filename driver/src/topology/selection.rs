@@ -2,8 +2,8 @@
 //! selection").
 //!
 //! Pure functions over a description. Servers are named by their position in it. The order of the
-//! filters is that of the specification: servers to be deprioritized, mode, staleness, tags, then the
-//! latency window; of the rest, [`less_busy`] takes one.
+//! filters is that of the specification: servers to be deprioritized, mode, staleness, tags, then
+//! the latency window; of the rest, [`less_busy`] takes one.
 
 use std::time::Duration;
 
@@ -61,8 +61,8 @@ pub(crate) struct Limits {
     pub(crate) heartbeat_freq: Duration,
 }
 
-/// The servers that suit `criteria` and are within the latency window. Those at `deprioritized` are among
-/// them only if nothing else suits.
+/// The servers that suit `criteria` and are within the latency window. Those at `deprioritized` are
+/// among them only if nothing else suits.
 pub(crate) fn select(
     description: &TopologyDescription,
     criteria: &SelectionCriteria,

@@ -2,7 +2,8 @@
 //!
 //! One worker per client aborts them one after the other, in the background, so that however many
 //! sessions are dropped at once, there is one task, or in the blocking API one thread. A
-//! transaction that cannot be aborted within the limit ends on the server, after a minute by default.
+//! transaction that cannot be aborted within the limit ends on the server, after a minute by
+//! default.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};

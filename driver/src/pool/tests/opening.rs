@@ -83,8 +83,8 @@ fn wait_queue_timeout_bounds_no_blocking_opening() {
     });
 }
 
-/// One whose time is over while its connection is being opened gets an error, and leaves it. That says
-/// nothing about the server.
+/// One whose time is over while its connection is being opened gets an error, and leaves it. That
+/// says nothing about the server.
 #[tokio::test]
 async fn opening_continues_after_its_callers_deadline() {
     let server = Standalone::start().unwrap();
@@ -210,8 +210,8 @@ async fn opening_of_an_old_generation_delays_no_other() {
     assert_eq!(ask.await.id(), 2);
 }
 
-/// One whose time is over before there is a socket gets the same error, and the server is not blamed
-/// for it: it may have too much to do.
+/// One whose time is over before there is a socket gets the same error, and the server is not
+/// blamed for it: it may have too much to do.
 #[tokio::test]
 async fn late_socket_does_not_mark_the_server_as_failed() {
     // The listener accepts no connections, and its queue is full.
