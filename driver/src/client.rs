@@ -189,7 +189,7 @@ impl<F: Mode> Client<F> {
     ///   until it expires, by default half an hour after its last use; one dropped before is ended
     ///   here. At most a second is spent on that.
     ///
-    /// Not needed: dropping the last handle ends monitors and connections as well, in the
+    /// Optional: dropping the last handle ends monitors and connections as well, in the
     /// background. It is for programs that want it done before they go on.
     ///
     /// # Example
@@ -243,11 +243,11 @@ impl<F: Mode> Client<F> {
     /// The changes of all databases, but for `admin`, `config` and `local`, as they happen.
     ///
     /// Change streams need a replica set or a sharded cluster, and the read concern `majority` or
-    /// none. This is to be preferred to an aggregation with a `$changeStream` stage: the stream is
-    /// resumed where that would end.
+    /// none. Prefer this to `aggregate` with `$changeStream`: only this stream resumes after an
+    /// error.
     ///
     /// # Errors
-    /// `Command` when the server refuses, such as with code 40573 where it is no replica set; and
+    /// `Command` when the server refuses, for example with code 40573 on a standalone server; and
     /// those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`.
     ///
     /// # Cancel safety
@@ -356,7 +356,7 @@ impl<F: Mode> Client<F> {
 
     /// The names of the databases of the deployment.
     ///
-    /// Sent once more as [`list_databases`](Self::list_databases) is.
+    /// Retried once, like [`list_databases`](Self::list_databases).
     ///
     /// ```no_run
     /// # use driver::bson::doc;

@@ -318,8 +318,8 @@ impl<T, F: Mode> Collection<T, F> {
     ///
     /// They travel in as few commands as possible: adjacent models of one kind in one, until the
     /// server's limits are reached. An [ordered](CollectionBulkWrite::ordered) bulk write, which is
-    /// the default, ends at the first model that is refused. An unordered one brings the models of
-    /// one kind together, and tries all.
+    /// the default, ends at the first model that is refused. An unordered one groups models by kind
+    /// and tries all of them.
     ///
     /// A command is sent once more as [`update_one`](Self::update_one) is, unless it carries an
     /// [`UpdateMany`](crate::options::WriteModel::UpdateMany) or a
@@ -507,7 +507,7 @@ impl<T, F: Mode> Collection<T, F> {
     /// no document matches, and when one was inserted by
     /// [`upsert`](FindOneAndUpdate::upsert) and the state before is asked for.
     ///
-    /// Sent once more as [`update_one`](Self::update_one) is.
+    /// Retried once, like [`update_one`](Self::update_one).
     ///
     /// ```no_run
     /// # use driver::bson::{Document, doc};
@@ -529,11 +529,11 @@ impl<T, F: Mode> Collection<T, F> {
     /// - `Command` when the server refused it, also as a duplicate of a unique key; `Write` when
     ///   the write concern was not met. The document that the reply gave is in
     ///   [`server_response`](crate::Error::server_response) then.
-    /// - `BsonDeserialization` when the document is no `T`; it was changed all the same.
+    /// - `BsonDeserialization` when the document is not a `T`; the change was made.
     /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the document may or may not have been changed.
+    /// If the future is dropped, the document may or may not have been changed.
     pub fn find_one_and_update(
         &self,
         filter: Document,
@@ -547,7 +547,7 @@ impl<T, F: Mode> Collection<T, F> {
     /// document as it was before; with [`return_document`](FindOneAndReplace::return_document), as
     /// it is then. Only its `_id` stays.
     ///
-    /// Sent once more as [`update_one`](Self::update_one) is.
+    /// Retried once, like [`update_one`](Self::update_one).
     ///
     /// ```no_run
     /// # use driver::bson::{Document, doc};
@@ -565,7 +565,7 @@ impl<T, F: Mode> Collection<T, F> {
     /// [`find_one_and_update`](Self::find_one_and_update).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the document may or may not have been replaced.
+    /// If the future is dropped, the document may or may not have been replaced.
     pub fn find_one_and_replace<D: Borrow<T>>(
         &self,
         filter: Document,
@@ -576,7 +576,7 @@ impl<T, F: Mode> Collection<T, F> {
 
     /// Deletes one document that matches `filter`, and gives it; none when no document matches.
     ///
-    /// Sent once more as [`update_one`](Self::update_one) is.
+    /// Retried once, like [`update_one`](Self::update_one).
     ///
     /// ```no_run
     /// # use driver::bson::{Document, doc};
@@ -590,7 +590,7 @@ impl<T, F: Mode> Collection<T, F> {
     /// Those of [`find_one_and_update`](Self::find_one_and_update).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the document may or may not have been deleted.
+    /// If the future is dropped, the document may or may not have been deleted.
     pub fn find_one_and_delete(&self, filter: Document) -> FindOneAndDelete<'_, T, F> {
         FindOneAndDelete { collection: self, filter, options: None, session: None }
     }
@@ -638,11 +638,11 @@ impl<T, F: Mode> Collection<T, F> {
     /// The changes of this collection, as they happen.
     ///
     /// Change streams need a replica set or a sharded cluster, and the read concern `majority` or
-    /// none. This is to be preferred to an aggregation with a `$changeStream` stage: the stream is
-    /// resumed where that would end.
+    /// none. Prefer this to `aggregate` with `$changeStream`: only this stream resumes after an
+    /// error.
     ///
     /// # Errors
-    /// `Command` when the server refuses, such as with code 40573 where it is no replica set; and
+    /// `Command` when the server refuses, for example with code 40573 on a standalone server; and
     /// those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`.
     ///
     /// # Cancel safety
@@ -686,8 +686,7 @@ impl<T, F: Mode> Collection<T, F> {
     /// Creates an index, unless it exists already. Without a name it gets one that is made of its
     /// keys, such as `name_1_born_-1`; the result tells it.
     ///
-    /// Never sent twice, as the server cannot tell a repetition of it, unless the server had too
-    /// much to do even to begin with it. It can be asked for again without harm.
+    /// Not retried, except when an overloaded server refuses it. Calling it again is safe.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -704,16 +703,16 @@ impl<T, F: Mode> Collection<T, F> {
     /// ```
     ///
     /// # Errors
-    /// - `InvalidArgument` for an index without keys, or with a time that is not of whole seconds;
-    ///   `IncompatibleServer` for a commit quorum where the server is older than 4.4. Nothing was
-    ///   sent then.
+    /// - `InvalidArgument` for an index without keys, or if `expire_after` is not a whole number of
+    ///   seconds; `IncompatibleServer` for a commit quorum where the server is older than 4.4.
+    ///   Nothing was sent then.
     /// - `Command` when the server refuses it, such as with code 85 or 86 where another index has
     ///   its name or its keys, and with code 11000 where documents are not unique.
     /// - `Write` when the write concern was not met: the index exists all the same.
     /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the index may or may not have been created.
+    /// If the future is dropped, the index may or may not have been created.
     pub fn create_index(&self, index: IndexModel) -> CreateIndex<'_, Single, F> {
         CreateIndex::new(self.on(), vec![index])
     }
@@ -739,7 +738,7 @@ impl<T, F: Mode> Collection<T, F> {
     /// `InvalidArgument` when there are none; else those of [`create_index`](Self::create_index).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the indexes may or may not have been created.
+    /// If the future is dropped, the indexes may or may not have been created.
     pub fn create_indexes(
         &self,
         indexes: impl IntoIterator<Item = IndexModel>,
@@ -814,7 +813,7 @@ impl<T, F: Mode> Collection<T, F> {
     /// collection; `Write` when the write concern was not met. And those of every operation.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the index may or may not have been dropped.
+    /// If the future is dropped, the index may or may not have been dropped.
     pub fn drop_index(&self, name: impl AsRef<str>) -> DropIndex<'_, T, F> {
         let indexes = Dropped::One(name.as_ref().to_owned());
         DropIndex { collection: self, indexes, options: None, session: None }
@@ -840,8 +839,9 @@ impl<T, F: Mode> Collection<T, F> {
         DropIndex { collection: self, indexes: Dropped::All, options: None, session: None }
     }
 
-    /// Has a search index created, and gives its name. The index comes into being later:
-    /// [`list_search_indexes`](Self::list_search_indexes) tells when it can be used. On Atlas only.
+    /// Creates a search index in the background, and gives its name. The index comes into being
+    /// later: [`list_search_indexes`](Self::list_search_indexes) tells when it can be used. On
+    /// Atlas only.
     ///
     /// The commands of search indexes take no concerns: those of the collection do not apply. Never
     /// sent twice, as [`create_index`](Self::create_index).
@@ -859,11 +859,11 @@ impl<T, F: Mode> Collection<T, F> {
     /// ```
     ///
     /// # Errors
-    /// `Command` when the server refuses, as every one does that is not on Atlas; and those of
+    /// `Command` when the server refuses. Only Atlas supports search indexes; and those of
     /// every operation.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the index may or may not be created.
+    /// If the future is dropped, the index may or may not be created.
     pub fn create_search_index(&self, model: SearchIndexModel) -> CreateSearchIndex<'_, Single, F> {
         CreateSearchIndex::new(self.on(), vec![model])
     }
@@ -907,7 +907,7 @@ impl<T, F: Mode> Collection<T, F> {
     /// Those of [`create_search_index`](Self::create_search_index).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the index may or may not be changed.
+    /// If the future is dropped, the index may or may not be changed.
     pub fn update_search_index(
         &self,
         name: impl Into<String>,
@@ -931,7 +931,7 @@ impl<T, F: Mode> Collection<T, F> {
     /// Those of [`create_search_index`](Self::create_search_index).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the index may or may not be dropped.
+    /// If the future is dropped, the index may or may not be dropped.
     pub fn drop_search_index(&self, name: impl Into<String>) -> DropSearchIndex<'_, T, F> {
         DropSearchIndex { collection: self, name: name.into(), options: None, session: None }
     }
@@ -986,7 +986,7 @@ impl<T, F: Mode> Collection<T, F> {
     /// write concern was not met. And those of every operation.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the collection may or may not have been renamed.
+    /// If the future is dropped, the collection may or may not have been renamed.
     pub fn rename(&self, to: impl Into<String>) -> RenameCollection<'_, T, F> {
         RenameCollection { collection: self, to: to.into(), options: None, session: None }
     }

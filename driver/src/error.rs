@@ -89,7 +89,7 @@ pub enum ErrorKind {
     Command(CommandError),
     /// A single write failed, or its write concern failed.
     Write(WriteFailure),
-    /// A file of a GridFS bucket is not there, or not as it must be.
+    /// A GridFS file is missing or corrupt, or an operation on it is invalid.
     GridFs(GridFsErrorKind),
     /// The pool was cleared while the operation waited for a connection, because its server failed.
     #[non_exhaustive]
@@ -552,7 +552,7 @@ impl From<std::io::ErrorKind> for ErrorKind {
     }
 }
 
-/// So that an argument which converts without fail is taken where one that may fail is.
+/// Accepts infallible conversions where a fallible one is allowed.
 impl From<std::convert::Infallible> for ErrorKind {
     fn from(never: std::convert::Infallible) -> Self {
         match never {}

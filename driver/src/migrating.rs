@@ -70,6 +70,7 @@
 //! | of | is missing |
 //! |---|---|
 //! | the crate | client-side encryption |
+//! | authentication | MONGODB-AWS, MONGODB-OIDC, GSSAPI |
 //!
 //! What has no method of its own can be asked for by
 //! [`run_command`](crate::database::Database::run_command), such as `reIndex`:

@@ -2,8 +2,8 @@
 //!
 //! | question | file |
 //! |---|---|
-//! | what does a `hello` reply say? | `hello.rs` |
-//! | what is known of one server? of all? | `server_description.rs`, `description.rs` |
+//! | what does a `hello` reply say? | `handshake/hello.rs` |
+//! | what is known of one server? of all? | `description/server.rs`, `description/topology.rs` |
 //! | what does news about a server change? | `update.rs` |
 //! | what follows from a change? | `transition.rs` |
 //! | which servers suit an operation? | `selection.rs` |

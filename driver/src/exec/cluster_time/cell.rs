@@ -22,7 +22,7 @@ use std::{
 /// The number of spins before a thread yields to a writer.
 const LOOKS: u32 = if cfg!(loom) { 0 } else { 64 };
 
-/// `N` words, compared by the first, which is 0 until a value is stored.
+/// A value of `N` words. The first word orders values; 0 means that none is stored.
 pub(super) struct Cell<const N: usize> {
     version: AtomicU64,
     words: [AtomicU64; N],
