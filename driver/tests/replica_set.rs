@@ -198,7 +198,7 @@ async fn overload_errors_are_retried_up_to_the_limit() {
         ("maxAdaptiveRetries=1", 2),
         ("maxAdaptiveRetries=0", 1),
         ("maxAdaptiveRetries=3&timeoutMS=60000", 4),
-        ("retryReads=false", 1),
+        ("retryReads=false", 3),
         ("retryWrites=false", 1),
     ] {
         let (coll, app, told) = fresh_and_told(more).await;

@@ -251,7 +251,7 @@ impl RawCursor {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Open(source) => Some(source),
             State::Fetching(_) => None,
-            State::Done => self.failed.take(),
+            State::Done => self.failed.take().filter(|source| source.id != 0),
         }
     }
 
@@ -533,13 +533,11 @@ impl ServerCursor {
         deadline: Deadline,
     ) -> Fetch<Fetched> {
         let runtime = self.core.runtime.clone();
-        let pace = match self.prefetches() {
-            true => Pace::Ahead,
-            false => Pace::Within(self.expected()),
-        };
+        let ahead = self.prefetches();
+        let pace = if ahead { Pace::Ahead } else { Pace::Within(self.expected()) };
         let parent = Parent::current();
         Fetch::start(&runtime, pace, deadline, |sent| {
-            self.fetch(taken, session, deadline, sent, parent)
+            self.fetch(taken, session, deadline, sent, parent, ahead)
         })
     }
 
@@ -550,6 +548,7 @@ impl ServerCursor {
         deadline: Deadline,
         sent: Arc<Sent>,
         parent: Parent,
+        ahead: bool,
     ) -> Fetched {
         let left = self.get_more_options.left.map(|left| left.saturating_sub(taken));
         let acts = Acts { operation: "getMore", db: &self.db, collection: Some(&self.collection) };
@@ -570,8 +569,9 @@ impl ServerCursor {
             Err(error) if is_gone(error) => self.id = 0,
             Err(_) => {}
         }
-        // A thread that fetches ahead may have started a request by itself; nothing else ends it.
-        if let (true, Some(threads)) = (self.get_more_options.prefetch, &self.core.threads) {
+        // A thread that fetches ahead may have started a request by itself; nothing else ends it. A
+        // fetch in place runs on the caller's thread, whose request goes on.
+        if let (true, Some(threads)) = (ahead, &self.core.threads) {
             threads.end_last();
         }
         Fetched { source: self, batch, session, sent }

@@ -90,14 +90,18 @@ struct Operation {
 }
 
 /// The span of an operation that runs.
-pub(crate) struct OperationSpan(Option<Context>);
+pub(crate) struct OperationSpan {
+    context: Option<Context>,
+    /// The span ends with this. Otherwise it belongs to an operation of several commands.
+    owned: bool,
+}
 
 impl OperationSpan {
     /// Starts the span of an operation, under that of the session's transaction or the current one.
     #[inline]
     pub(crate) fn begin(core: &Core, acts: Acts<'_>, session: Option<&SessionState>) -> Self {
         match &core.telemetry {
-            None => OperationSpan(None),
+            None => OperationSpan { context: None, owned: false },
             Some(telemetry) => Self::begun(telemetry, acts, session, &Context::current()),
         }
     }
@@ -110,10 +114,10 @@ impl OperationSpan {
         session: Option<&SessionState>,
     ) -> Self {
         match &core.telemetry {
-            None => OperationSpan(None),
+            None => OperationSpan { context: None, owned: false },
             // A batch that is read within an operation of several commands belongs to it.
             Some(_) if parent.0.get::<Operation>().is_some() => {
-                OperationSpan(Some(parent.0.clone()))
+                OperationSpan { context: Some(parent.0.clone()), owned: false }
             }
             Some(telemetry) => Self::begun(telemetry, acts, session, &parent.0),
         }
@@ -133,22 +137,24 @@ impl OperationSpan {
         attributes.push(KeyValue::new("db.operation.summary", summary.clone()));
         let context = telemetry.start(summary, attributes, parent);
         let operation = Operation { name, db: acts.db.into(), takes_collection };
-        OperationSpan(Some(context.with_value(operation)))
+        OperationSpan { context: Some(context.with_value(operation)), owned: true }
     }
 
     /// Polls the operation with its span as the current one, and ends the span with it.
     #[inline]
     fn within<T>(&mut self, poll: impl FnOnce() -> Poll<Result<T>>) -> Poll<Result<T>> {
-        let Some(context) = &self.0 else { return poll() };
+        let Some(context) = &self.context else { return poll() };
         let guard = context.clone().attach();
         let polled = poll();
         drop(guard);
         if let Poll::Ready(ended) = &polled {
-            if let Err(error) = ended {
-                record(context, error);
+            if self.owned {
+                if let Err(error) = ended {
+                    record(context, error);
+                }
+                context.span().end();
             }
-            context.span().end();
-            self.0 = None;
+            self.context = None;
         }
         polled
     }
@@ -156,7 +162,7 @@ impl OperationSpan {
 
 impl Drop for OperationSpan {
     fn drop(&mut self) {
-        if let Some(context) = &self.0 {
+        if let Some(context) = self.context.as_ref().filter(|_| self.owned) {
             context.span().end();
         }
     }

@@ -137,8 +137,12 @@ pub(super) async fn remove<F: Mode>(
     deadline: Deadline,
 ) -> Result<()> {
     let on = bucket.chunks.on();
-    let ids: Vec<Bson> = written.iter().flat_map(|ids| ids.iter()).map(Bson::ObjectId).collect();
-    for ids in ids.chunks(IDS_AT_ONCE) {
+    let mut left = written.iter().flat_map(|ids| ids.iter()).map(Bson::ObjectId);
+    loop {
+        let ids: Vec<Bson> = left.by_ref().take(IDS_AT_ONCE).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
         let mut command = RemoveChunks {
             db: on.db,
             collection: bucket.chunks.name(),
@@ -147,7 +151,6 @@ pub(super) async fn remove<F: Mode>(
         };
         exec::execute(core, &mut command, SessionRef::Implicit, deadline).await?;
     }
-    Ok(())
 }
 
 struct RemoveChunks<'a> {
@@ -191,7 +194,7 @@ impl Operation for RemoveChunks<'_> {
 /// The number of attempts to remove chunks in the background.
 const TRIES: u32 = 3;
 /// The time limit of one attempt, with the wait for a connection.
-const LIMIT: Duration = Duration::from_secs(30);
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 /// As [`remove`], in the background: nobody is told of a failure.
 pub(super) async fn remove_quietly<F: Mode>(
@@ -204,10 +207,21 @@ pub(super) async fn remove_quietly<F: Mode>(
         let deadline = Deadline::after(LIMIT);
         match remove(core, bucket, files_id, written, deadline).await {
             // A new primary may be there: the server is selected again.
-            Err(error) if error.is_network() || error.is_state_change() => {}
+            Err(error) if may_pass(&error) => {}
             _ => return,
         }
     }
+}
+
+/// Whether the removal may succeed later: during a failover, or while the pool is full.
+fn may_pass(error: &Error) -> bool {
+    error.is_network()
+        || error.is_state_change()
+        || error.is_timeout()
+        || matches!(
+            error.kind(),
+            ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::WaitQueueFull { .. }
+        )
 }
 
 /// Whether a server refused a document, so that it is certain that it was not inserted.

@@ -60,6 +60,10 @@ impl<'a, F: Mode> Execute<'a> for Drop<'a, F> {
         let files = bucket.files.drop();
         files.optional(rest(deadline)?, |drop, rest| drop.timeout(rest)).perform().await?;
         let chunks = bucket.chunks.drop();
-        chunks.optional(rest(deadline)?, |drop, rest| drop.timeout(rest)).perform().await
+        let dropped =
+            chunks.optional(rest(deadline)?, |drop, rest| drop.timeout(rest)).perform().await;
+        // An upload may have found the indexes before they were dropped.
+        bucket.indexes.forget();
+        dropped
     }
 }

@@ -110,6 +110,8 @@ enum State {
     Removing(Fetch<Result<()>>),
     /// A step failed. The chunks are there, and no document of the file.
     Failed,
+    /// An abort failed. Some of the chunks may be there. The drop tries again.
+    Unremoved,
     /// The file is there, or perhaps, or all was removed.
     Ended,
 }
@@ -289,7 +291,7 @@ impl<F: Mode> GridFsUploadStream<F> {
                         error
                     }));
                 }
-                State::Removing(_) | State::Failed | State::Ended => {
+                State::Removing(_) | State::Failed | State::Unremoved | State::Ended => {
                     return Poll::Ready(Err(self.closed()));
                 }
             }
@@ -326,12 +328,12 @@ impl<F: Mode> GridFsUploadStream<F> {
                     // Sent is sent: its failure does not matter any more.
                     let _ = ready!(self.poll_insert(cx));
                 }
-                State::Open | State::Failed if self.written.is_empty() => {
+                State::Open | State::Failed | State::Unremoved if self.written.is_empty() => {
                     self.closing = true;
                     self.forget();
                     return Poll::Ready(Ok(()));
                 }
-                State::Open | State::Failed => {
+                State::Open | State::Failed | State::Unremoved => {
                     self.closing = true;
                     let (bucket, id) = (Arc::clone(&self.bucket), self.id.clone());
                     let (written, deadline) = (self.written.clone(), self.deadline);
@@ -346,8 +348,9 @@ impl<F: Mode> GridFsUploadStream<F> {
                         self.forget();
                         return Poll::Ready(Ok(()));
                     };
-                    // The drop of the stream tries again, as does another abort.
-                    self.state = State::Open;
+                    // The drop of the stream tries again, as does another abort. A close must not
+                    // write the document of a file that lacks chunks.
+                    self.state = State::Unremoved;
                     let kind = GridFsErrorKind::AbortError { original_error: None, delete_error };
                     return Poll::Ready(Err(self.during(Error::gridfs(kind))));
                 }
@@ -513,9 +516,13 @@ impl<F: Mode> Drop for GridFsUploadStream<F> {
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Failed | State::Ended => {}
             // The file becomes whole, or its insertion fails.
-            State::Finishing(mut finishing) => exec::clean_up(core, async move {
-                let _ = poll_fn(|cx| finishing.poll(cx)).await;
-            }),
+            State::Finishing(mut finishing) => {
+                let runtime = core.runtime.clone();
+                exec::clean_up(core, async move {
+                    let finished = poll_fn(|cx| finishing.poll(cx));
+                    let _ = runtime.timeout(Deadline::after(chunks::LIMIT), finished).await;
+                });
+            }
             _ if self.written.is_empty() => {}
             unfinished => {
                 let (core, bucket) = (core.outside_of_requests(), Arc::clone(&self.bucket));
@@ -524,7 +531,9 @@ impl<F: Mode> Drop for GridFsUploadStream<F> {
                 exec::clean_up(self.bucket.on().core, async move {
                     // Chunks in flight would arrive after the removal.
                     if let State::Inserting(mut inserting) = unfinished {
-                        let _ = poll_fn(|cx| inserting.poll(cx)).await;
+                        let inserted = poll_fn(|cx| inserting.poll(cx));
+                        let limit = Deadline::after(chunks::LIMIT);
+                        let _ = core.runtime.timeout(limit, inserted).await;
                     }
                     chunks::remove_quietly(&core, &bucket, &id, &written).await;
                 });

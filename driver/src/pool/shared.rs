@@ -374,7 +374,9 @@ impl Shared {
         self.step(|state, waiters, wrap| state.refuse_waiters(waiters, &wrap));
         self.close_all(idle, ConnectionClosedReason::Stale);
         if interrupt == Interrupt::InUse {
-            std::mem::replace(&mut *lock(&self.give_up), Arc::new(Event::new())).set();
+            // Wakers must not run under the lock.
+            let given_up = std::mem::replace(&mut *lock(&self.give_up), Arc::new(Event::new()));
+            given_up.set();
             for (generation, interrupter) in lock(&self.open).values() {
                 if generation.number <= cleared {
                     interrupter.interrupt();
@@ -402,7 +404,8 @@ impl Shared {
         if news {
             self.emit(|address| CmapEvent::PoolClosed(cmap::PoolClosedEvent { address }));
         }
-        lock(&self.give_up).set();
+        let give_up = lock(&self.give_up).clone();
+        give_up.set();
         self.wake.set();
     }
 
