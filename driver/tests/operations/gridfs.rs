@@ -709,7 +709,7 @@ fn concerns_of_the_bucket_go_with_its_commands<F: Files>() {
         .chunk_size_bytes(2)
         .write_concern(WriteConcern::majority())
         .read_concern(ReadConcern::majority())
-        .selection_criteria(SelectionCriteria::from(ReadPreference::secondary_preferred(None)))
+        .selection_criteria(SelectionCriteria::from(ReadPreference::primary_preferred(None)))
         .build();
     let bucket = observed.database().gridfs_bucket(options);
     assert_eq!(bucket.write_concern(), Some(&WriteConcern::majority()));
@@ -732,7 +732,7 @@ fn concerns_of_the_bucket_go_with_its_commands<F: Files>() {
     for find in &sent {
         assert_eq!(
             find.get_document("$readPreference").unwrap(),
-            &doc! { "mode": "secondaryPreferred" }
+            &doc! { "mode": "primaryPreferred" }
         );
         let level = find.get_document("readConcern").unwrap().get_str("level").unwrap();
         assert_eq!(level, "majority");
