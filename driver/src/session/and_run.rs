@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::ClientSession;
 use super::transaction::{StartTransaction, abort, commit};
 use crate::error::{
-    Error, Result, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, codes,
+    Error, ErrorKind, Result, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, codes,
 };
 use crate::exec::Timeout;
 use crate::mode::{Async, Blocking, Mode};
@@ -282,8 +282,16 @@ where
         if !session.state.transaction().is_active() {
             return Ok(output);
         }
+        let mut previous = None;
         let error = loop {
             let Err(error) = commit(&mut *session, None).await else { return Ok(output) };
+            // A commit that was not sent in time says nothing about the one before it.
+            if let Some(previous) = previous.take()
+                && matches!(error.kind(), ErrorKind::Timeout { .. })
+                && std::error::Error::source(&error).is_none()
+            {
+                return Err(out_of_time(previous).into());
+            }
             // The caller limited the time of a commit: that one is not sent once more.
             let unknown = error.has_label(UNKNOWN_TRANSACTION_COMMIT_RESULT)
                 && error.code() != Some(codes::MAX_TIME_MS_EXPIRED);
@@ -293,6 +301,7 @@ where
             if is_over(Duration::ZERO) {
                 return Err(out_of_time(error).into());
             }
+            previous = Some(error);
         };
         if !error.has_label(TRANSIENT_TRANSACTION_ERROR) {
             return Err(error.into());
