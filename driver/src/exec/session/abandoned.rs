@@ -61,9 +61,11 @@ impl Worker {
         while let Some(mut session) = self.next() {
             if let Ok(End::ByCommand) = session.abort() {
                 let deadline = Deadline::after(LIMIT);
-                // The server aborts what is left by itself.
                 let _ = end(EndTransaction::Abort, &mut session, deadline).await;
             }
+            // The server aborts what is left by itself. A session that counted as open would come
+            // back to this queue, without end once the client is shut down.
+            session.forget();
             // Where threads start requests by themselves, this one has; nothing else would end it.
             if let Some(threads) = &self.core.threads {
                 threads.end_last();
