@@ -72,7 +72,7 @@
 //! | the crate | client-side encryption |
 //! | authentication | MONGODB-AWS, MONGODB-OIDC, GSSAPI |
 //!
-//! What has no method of its own can be asked for by
+//! Commands without a method of their own run by
 //! [`run_command`](crate::database::Database::run_command), such as `reIndex`:
 //!
 //! ```no_run

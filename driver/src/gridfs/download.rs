@@ -92,7 +92,7 @@ impl<F: Mode> GridFsBucket<F> {
     /// - Those of [`open_download_stream`](Self::open_download_stream) and of
     ///   [`Cursor::advance`](crate::cursor::Cursor::advance).
     ///
-    /// What was written to the sink before an error stays there.
+    /// Bytes that were written to the sink before an error stay there.
     ///
     /// # Timeouts
     /// The `timeout` bounds the work on the servers. It cannot bound the sink: a write that takes
