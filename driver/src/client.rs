@@ -243,15 +243,15 @@ impl<F: Mode> Client<F> {
     /// The changes of all databases, but for `admin`, `config` and `local`, as they happen.
     ///
     /// Change streams need a replica set or a sharded cluster, and the read concern `majority` or
-    /// none. Prefer this to `aggregate` with `$changeStream`: only this stream resumes after an
-    /// error.
+    /// none. Use this instead of `aggregate` with `$changeStream`: only this stream resumes after
+    /// errors.
     ///
     /// # Errors
-    /// `Command` when the server refuses, for example with code 40573 on a standalone server; and
+    /// `Command` if the server refuses, for example with code 40573 on a standalone server; and
     /// those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it leaves nothing behind.
+    /// A dropped future leaves nothing behind.
     ///
     /// # Example
     /// ```no_run
@@ -302,7 +302,7 @@ impl<F: Mode> Client<F> {
     /// - Those of every operation.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, any part of the models may have been done. The client stays usable.
+    /// If the future is dropped, any part of the models may be applied. The client stays usable.
     ///
     /// # Example
     /// ```no_run
@@ -345,11 +345,11 @@ impl<F: Mode> Client<F> {
     /// ```
     ///
     /// # Errors
-    /// `Command` when the server refuses, and those of every operation: `ServerSelection`, `Io`,
+    /// `Command` if the server refuses, and those of every operation: `ServerSelection`, `Io`,
     /// `Timeout`, `WaitQueueTimeout`.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it leaves nothing behind.
+    /// A dropped future leaves nothing behind.
     pub fn list_databases(&self) -> ListDatabases<'_, ListSpecifications, F> {
         ListDatabases::new(self.on())
     }
@@ -371,7 +371,7 @@ impl<F: Mode> Client<F> {
     /// Those of [`list_databases`](Self::list_databases).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it leaves nothing behind.
+    /// A dropped future leaves nothing behind.
     pub fn list_database_names(&self) -> ListDatabases<'_, ListNames, F> {
         ListDatabases::new(self.on())
     }

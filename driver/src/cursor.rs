@@ -78,8 +78,7 @@ use crate::rt::block_on;
 /// asked for a batch to the next document, even if their future was dropped in between: a stream
 /// cannot know.
 ///
-/// Named through its API: [`driver::Cursor`](crate::Cursor) and
-/// [`driver::sync::Cursor`](crate::sync::Cursor).
+/// Use it as [`driver::Cursor`](crate::Cursor) and [`driver::sync::Cursor`](crate::sync::Cursor).
 ///
 /// # Cancel safety
 /// A dropped [`advance`](Cursor::advance) or `next` loses nothing: the batch that it was waiting

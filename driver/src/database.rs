@@ -257,11 +257,11 @@ impl<F: Mode> Database<F> {
     /// resumed where that would end.
     ///
     /// # Errors
-    /// `Command` when the server refuses, such as with code 40573 where it is no replica set; and
+    /// `Command` if the server refuses, such as with code 40573 where it is no replica set; and
     /// those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it leaves nothing behind.
+    /// A dropped future leaves nothing behind.
     ///
     /// # Example
     /// ```no_run
@@ -283,8 +283,7 @@ impl<F: Mode> Database<F> {
     /// Creates the collection `name`; with [`view_on`](CreateCollection::view_on), a view. A plain
     /// collection need not be created: it comes into being with its first document.
     ///
-    /// Never sent twice, as the server cannot tell a repetition of it, unless the server had too
-    /// much to do even to begin with it.
+    /// Not retried, except when an overloaded server refuses it.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -308,8 +307,8 @@ impl<F: Mode> Database<F> {
     /// # Errors
     /// - `InvalidArgument` for a name that is empty or holds a NUL, and for a time that is not of
     ///   whole seconds. Nothing was sent then.
-    /// - `Command` when the server refuses, such as with code 48 where there is such a collection
-    ///   already; `Write` when the write concern was not met: the collection exists all the same.
+    /// - `Command` if the server refuses, such as with code 48 where there is such a collection
+    ///   already; `Write` if the write concern failed: the collection exists all the same.
     /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`.
     ///
     /// # Cancel safety
@@ -352,7 +351,7 @@ impl<F: Mode> Database<F> {
 
     /// Lists the database's collections and views, and gives a cursor over what is known of each.
     ///
-    /// Sent once more as [`Collection::find`] is, always to the primary.
+    /// Retried like [`Collection::find`]. Reads from the primary.
     ///
     /// ```no_run
     /// # use driver::bson::doc;
@@ -368,17 +367,17 @@ impl<F: Mode> Database<F> {
     /// ```
     ///
     /// # Errors
-    /// `Command` when the server refuses, and those of every operation.
+    /// `Command` if the server refuses, and those of every operation.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it leaves nothing behind.
+    /// A dropped future leaves nothing behind.
     pub fn list_collections(&self) -> ListCollections<'_, ListSpecifications, F> {
         ListCollections::new(self.on())
     }
 
     /// The names of the database's collections and views.
     ///
-    /// Sent once more as [`Collection::find`] is, always to the primary.
+    /// Retried like [`Collection::find`]. Reads from the primary.
     ///
     /// ```no_run
     /// # use driver::bson::doc;
@@ -390,10 +389,10 @@ impl<F: Mode> Database<F> {
     /// ```
     ///
     /// # Errors
-    /// `Command` when the server refuses, and those of every operation.
+    /// `Command` if the server refuses, and those of every operation.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it leaves nothing behind.
+    /// A dropped future leaves nothing behind.
     pub fn list_collection_names(&self) -> ListCollections<'_, ListNames, F> {
         ListCollections::new(self.on())
     }

@@ -14,70 +14,70 @@
 //! ```
 //!
 //! A [`Client`] is a cheap handle. Create one, clone it and share it between tasks. It monitors the
-//! deployment in the background and has a connection pool for each server. When the last handle is
-//! dropped, its monitors end and its sockets close.
+//! deployment in the background and has a connection pool for each server. Dropping the last handle
+//! ends the monitors and closes the sockets.
 //!
 //! # Two APIs
 //!
-//! The operations of [`Client`] are awaited, on tokio. The operations of [`sync::Client`] end with
-//! `.run()` and block the calling thread, without a runtime. Code and documentation are the same:
-//! every handle and operation has a marker, [`Async`] or [`Blocking`].
+//! Operations of [`Client`] run on tokio, with `.await`. Operations of [`sync::Client`] block the
+//! calling thread, with `.run()`, and need no runtime. Both APIs share their code and
+//! documentation: every handle and operation has a marker type, [`Async`] or [`Blocking`].
 //!
 //! # Errors
 //!
-//! An [`Error`] names what was being done and to whom. Programs ask it by method:
+//! An [`Error`] names the operation and its target. A program can call the methods
 //! [`is_duplicate_key`](Error::is_duplicate_key), [`is_timeout`](Error::is_timeout),
-//! [`is_network`](Error::is_network), [`code`](Error::code), [`has_label`](Error::has_label), or
+//! [`is_network`](Error::is_network), [`code`](Error::code) and [`has_label`](Error::has_label), or
 //! match its [`kind`](Error::kind).
 //!
-//! Reads, and writes that can be told from their repetition, are sent once more by the client
-//! itself when a connection breaks or the primary changes (`retryReads`, `retryWrites`); with a
-//! `timeout`, as often as fits into it. What outlasts that is for the caller, and a write can
-//! always be made safe to try again: give the document its `_id` before the first attempt, and take
-//! [`is_duplicate_key`](Error::is_duplicate_key) for "it was written". The example `mabel` does so
-//! under `kill -9`.
+//! The client retries reads and retryable writes once when a connection breaks or the primary
+//! changes (`retryReads`, `retryWrites`). With a `timeout`, it retries until the timeout expires.
+//! After that the error is returned. An insert can always be retried safely: give the document its
+//! `_id` before the first attempt, and treat [`is_duplicate_key`](Error::is_duplicate_key) as
+//! success. The example `mabel` does so while the primary is killed.
 //!
 //! # Cancellation and timeouts
 //!
-//! Every future of this crate may be dropped at any point. The connection of an operation that is
-//! dropped in flight is drained in the background: what is left of the request is sent, the reply
-//! is received, and a cursor that it opens is ended. Then the connection and the server session are
-//! used again. In a [request] the next operation waits for that and uses the same connection. A
-//! drain may take one second, and one more for each megabyte of the request. A dropped operation
-//! therefore costs a connection, and a session on the server, only where the drain takes longer,
-//! the reply has more than 16 MiB, or the connection breaks. While it is drained, the connection
-//! counts as in use.
+//! Every future of this crate may be dropped at any point. If an operation is dropped in flight,
+//! its connection is drained in the background: the rest of the request is sent, the reply is
+//! received, and a cursor that the reply opens is killed. Then the connection and the server
+//! session are reused. Until then the connection counts as in use, and in a [request] the next
+//! operation waits for it.
 //!
-//! A connection that is being opened for a dropped operation is opened all the same, where
-//! `connectTimeoutMS` bounds that, for the next who asks. Whether a write whose future was dropped
-//! was done is not known, as with a lost connection.
+//! A drain may take one second, plus one second for each megabyte of the request. The connection
+//! and the session are lost only if the drain takes longer, the reply has more than 16 MiB, or the
+//! connection breaks.
 //!
-//! An overloaded server refuses commands before it begins with them. The client waits and sends
-//! them again; the page [`overload`] tells what that means for a program.
+//! A connection that is being opened for a dropped operation is completed for the next caller, if
+//! `connectTimeoutMS` bounds that. A write whose future was dropped may or may not be applied, as
+//! after a lost connection.
 //!
-//! Each operation has one deadline, its own `timeout` or else that of its collection, its database
-//! or the client (`timeoutMS`). It covers finding a server, waiting for a connection and the
-//! conversation itself. Without it, `serverSelectionTimeoutMS` (30 s), `waitQueueTimeoutMS`
-//! (the wait until a connection is free or may be opened) and `connectTimeoutMS` (10 s, the opening
-//! itself) bound their own stage.
+//! An overloaded server refuses commands before it starts them. The client waits and sends them
+//! again. The page [`overload`] explains what a program should do.
+//!
+//! Each operation has one deadline. It comes from the operation's own `timeout`, or else from that
+//! of its collection, its database or the client (`timeoutMS`). The deadline covers server
+//! selection, checkout, sending and receiving. Without a timeout, each stage has its own limit:
+//! `serverSelectionTimeoutMS` (30 s), `waitQueueTimeoutMS` (none by default: the wait for a
+//! connection or for the permit to open one) and `connectTimeoutMS` (10 s).
 //!
 //! # Server selection
 //!
-//! Writes go to the primary, and are acknowledged unless `w: 0` was asked for. Reads go where the
-//! [read preference](options::ReadPreference) says. The state of the servers is one immutable
-//! [description](TopologyDescription) that is replaced as a whole; an operation looks at it once.
-//! Operations that share a connection are a [request].
+//! Writes go to the primary, and are acknowledged unless the write concern is `w: 0`. Reads go to
+//! the server that the [read preference](options::ReadPreference) selects. The state of the
+//! deployment is one immutable [description](TopologyDescription), which is replaced as a whole. A
+//! [request] runs several operations on the same connection.
 //!
 //! # Coming from the `mongodb` crate
 //!
-//! Common names, builders and options are the same: replace the crate name. The page [`migrating`]
-//! lists the differences and the missing features.
+//! Names, builders and options are the same: replace the crate name. The page [`migrating`] lists
+//! the differences and the missing features.
 //!
 //! # Warnings
 //!
-//! Unknown or malformed options of a connection string are ignored, as the specification requires,
-//! and reported as warnings. Contradictory or impossible options are errors. A program should show
-//! the warnings to its user. With the feature `tracing` they are logged.
+//! Unknown or malformed options in a connection string are ignored, as the specification requires,
+//! and reported as warnings. Contradictory or impossible options are errors. Programs should show
+//! the warnings to their users. With the feature `tracing` they are logged.
 //!
 //! ```
 //! # use driver::options::ClientOptions;
@@ -105,11 +105,11 @@
 //! | `tls` | encrypted connections, by rustls |
 //! | `snappy`, `zlib`, `zstd` | compressed messages |
 //! | `socks5` | connections through a SOCKS5 proxy |
-//! | `atlas-search` | builders of the stages of Atlas Search: the module `atlas_search` |
-//! | `futures-io` | streams of GridFS with the traits of futures, beside those of tokio |
+//! | `atlas-search` | builders for Atlas Search stages: the module `atlas_search` |
+//! | `futures-io` | GridFS streams implement the traits of `futures`, besides those of tokio |
 //! | `opentelemetry` | spans of operations and commands ([`ClientOptions`](options::ClientOptions)`::tracing`) |
 //! | `tracing` | log records for the subscribers of `tracing` |
-//! | `conformance` | parts of the inside, for this crate's own tests; not part of the API |
+//! | `conformance` | internals for this crate's own tests; not part of the public API |
 
 #[macro_use]
 mod builder;
@@ -168,11 +168,10 @@ pub use self::request::Request;
 pub use self::session::ClusterTime;
 pub use self::types::{Namespace, PoolMetrics, ServerType, TopologyVersion};
 
-/// The view of a server for a predicate of [`SelectionCriteria`](options::SelectionCriteria) sees
-/// of a server.
+/// The server that a predicate of [`SelectionCriteria`](options::SelectionCriteria) gets.
 pub type ServerInfo<'a> = ServerDescription;
 
-/// The operations, under the name that the official crate gives them.
+/// The operations, under the module name of the official crate.
 pub mod action {
     pub use crate::ops::Operation as Action;
     pub use crate::ops::*;

@@ -1,79 +1,81 @@
-//! From the official `mongodb` crate to this one: what differs, and what is not here yet.
+//! Moving from the official `mongodb` crate: the differences, and the missing features.
 //!
-//! What both have goes by the same names, with the same builders and options: change the name of
-//! the crate. The tables below list the rest, one row for each difference.
+//! Names, builders and options are the same in both crates: replace the crate name. The tables list
+//! the exceptions, one difference per row.
 //!
-//! # What differs
+//! # Differences
 //!
-//! | there | here |
+//! | official crate | this crate |
 //! |---|---|
-//! | `match *error.kind { .. }` | `match error.kind() { .. }`, and methods that ask: `is_duplicate_key`, `is_timeout`, `is_network`, `has_label` |
+//! | `match *error.kind { .. }` | `match error.kind() { .. }`, and methods: `is_duplicate_key`, `is_timeout`, `is_network`, `has_label` |
 //! | `ErrorKind::Io(cause)` | `ErrorKind::Io { message, cause, .. }` |
-//! | `Error::labels()` is a set | it is a slice; [`contains_label`](crate::error::Error::contains_label) asks for one |
+//! | `Error::labels()` is a set | a slice; [`contains_label`](crate::error::Error::contains_label) looks one up |
 //! | `ErrorKind::InvalidTlsConfig`, `ErrorKind::ProxyConnect` | `ErrorKind::Tls`, `ErrorKind::Io` |
-//! | errors of the kinds `Transaction`, `SessionsNotSupported`, `Internal` | the kinds exist, the errors are `InvalidArgument`, `IncompatibleServer`; there are none of the third |
-//! | `Error::labels()` and `contains_label` look at the source too | an error carries the labels of what ended it |
+//! | errors of kind `Transaction` and `SessionsNotSupported` | `InvalidArgument` and `IncompatibleServer`; the official kinds exist but are not used |
+//! | errors of kind `Internal` | the kind exists but is not used |
+//! | `labels()` and `contains_label` also look at the source of the error | an error has the labels of its source itself |
 //! | `CommandError::base_backoff` | [`Error::base_backoff`](crate::error::Error::base_backoff) |
 //! | `event::sdam::ServerDescription` and `ServerInfo` | one type: [`ServerDescription`](crate::ServerDescription), also called [`ServerInfo`](crate::ServerInfo) |
-//! | an event with an async callback, or for a channel, is always a task of its own | a channel with room takes it at once, in order |
-//! | a panic in an event handler reaches the operation | it is caught; the event is lost |
-//! | ids of connections are `u32` | they are `u64` |
-//! | `ServerAddress::Tcp { port, .. }` is an `Option` | it is a `u16`, 27017 where none was given |
-//! | a `ServerAddress` is serialized as an enum | as `host:port`, as it is read |
-//! | option structs are written without `timeout`, and read without it | with it, as `timeoutMS` |
-//! | the options in a `ConnectionString` are its fields | they are in its field [`options`](crate::options::ConnectionString::options) |
-//! | `ClientOptions` compare by everything but handlers | and by the [warnings](crate#warnings) |
-//! | `InsertManyError::write_errors` is an `Option` | it is a `Vec`, empty where there is none |
-//! | `InsertManyError::inserted_ids` is private | it is public: what was done is in the error ([`InsertManyError`](crate::error::InsertManyError)) |
-//! | write concern errors of `drop_index` and `drop_indexes` are not reported | they are errors of kind [`Write`](crate::error::ErrorKind::Write), as those of `create_index`; the index was dropped all the same |
-//! | `list_indexes` of a collection that does not exist is an error | the cursor is empty |
-//! | `list_indexes` loses all options of an index where it cannot read one; `list_collections` fails at numbers of another type, such as those of the oplog | flags and numbers are read in whichever type they are |
-//! | a commit quorum, or a `hint` of `find_one_and_*`, for a server that is too old is `InvalidArgument` | it is [`IncompatibleServer`](crate::error::ErrorKind::IncompatibleServer) |
-//! | fractions of a second in `expire_after` are cut off | they are refused |
-//! | no `collMod`, no `renameCollection` | [`Database::modify_collection`](crate::database::Database::modify_collection), [`Collection::rename`](crate::collection::Collection::rename) |
-//! | operations are in `action` | in [`ops`](crate::ops), which is also called [`action`](crate::action) |
-//! | `Client::with_options(options)?` inside a runtime only | the same, and [`sync::Client`](crate::sync::Client) without any |
-//! | `sync` is a feature | it is always there |
-//! | `bson` 2, or 3 by a feature | `bson` 3, as [`driver::bson`](crate::bson) |
-//! | `rustls-tls`, `snappy-compression` and so on | [features](crate#features) `tls`, `snappy` and so on; `mongodb+srv://` wants `dns` |
-//! | a dropped future may cost a connection | it does not, within [bounds](crate#when-nobody-waits-any-more) |
-//! | `atlas_search` is always there | it is a feature, `atlas-search` |
-//! | `maxPoolSize=0`, `waitQueueTimeoutMS` | are honoured |
-//! | a misspelt option in the connection string is an error | it is left out with a warning, as the specification asks: [look at them](crate#warnings), or be [strict](crate::options::ConnectionString::parse_strictly) |
-//! | `shutdown()` waits until cursors and sessions are dropped; `.immediate(true)` does not | [`shutdown()`](crate::client::Client::shutdown) never waits for them, and `immediate` has no effect; what is left of them ends on the server by itself |
-//! | there is no bulk write of a collection | [`Collection::bulk_write`](crate::collection::Collection::bulk_write), on every server |
-//! | `WriteModel::UpdateOne(UpdateOneModel::builder()..)` | the same; or shorter: `collection.update_one_model(filter, update).upsert(true)`, and so for deletes |
-//! | the `namespace` of a model is a `Namespace` | it is an `Option`: models without one are for the bulk write of a collection |
-//! | `array_filters`, `collation` and `hint` of a model are BSON | they are `Vec<Document>`, [`Collation`](crate::options::Collation) and [`Hint`](crate::options::Hint), as in other options |
-//! | `PartialBulkWriteResult` is of a client | it has a variant for the bulk write of a collection; [`BulkWriteError`](crate::error::BulkWriteError) also tells which models were not tried, and of which it is not known |
-//! | plans by `run_command(doc! { "explain": .. })` | [`explain()`](crate::ops::Find::explain) on reads and writes |
-//! | `cursor.next()`, `try_next()`, `try_collect()` by `futures` | the same, and without it: cursors have them on both APIs |
+//! | each event for an async callback or a channel gets its own task | a channel with room gets events directly and in order |
+//! | a panic in an event handler unwinds into the operation | the panic is caught; the event is lost |
+//! | connection ids are `u32` | `u64` |
+//! | the `port` of `ServerAddress::Tcp` is an `Option` | a `u16`; 27017 if none was given |
+//! | a `ServerAddress` is serialized as an enum | as the string `host:port` |
+//! | option structs are serialized without `timeout` | with it, as `timeoutMS` |
+//! | the options of a `ConnectionString` are its own fields | they are in its field [`options`](crate::options::ConnectionString::options) |
+//! | `ClientOptions` are equal if all but the handlers are | the [warnings](crate#warnings) must be equal too |
+//! | `InsertManyError::write_errors` is an `Option` | a `Vec`, possibly empty |
+//! | `InsertManyError::inserted_ids` is private | [public](crate::error::InsertManyError), so the error tells what was inserted |
+//! | `drop_index` and `drop_indexes` do not report write concern errors | they report them as kind [`Write`](crate::error::ErrorKind::Write); the indexes were dropped nevertheless |
+//! | `list_indexes` fails if the collection does not exist | the cursor is empty |
+//! | `list_indexes` loses all options of an index if it cannot read one of them | flags and numbers may have any BSON type |
+//! | `list_collections` fails if a number has an unexpected type, as for the oplog | numbers may have any BSON type |
+//! | a commit quorum, or a `hint` of `find_one_and_*`, that the server does not support is `InvalidArgument` | [`IncompatibleServer`](crate::error::ErrorKind::IncompatibleServer) |
+//! | `expire_after` drops fractions of a second | they are an error |
+//! | no methods for `collMod` and `renameCollection` | [`Database::modify_collection`](crate::database::Database::modify_collection), [`Collection::rename`](crate::collection::Collection::rename) |
+//! | operations are in `action` | in [`ops`](crate::ops), and also in [`action`](crate::action) |
+//! | `Client::with_options(options)?` needs a runtime | the same; [`sync::Client`](crate::sync::Client) needs none |
+//! | `sync` is a feature | always available |
+//! | `bson` 2, or `bson` 3 with a feature | `bson` 3, as [`driver::bson`](crate::bson) |
+//! | `rustls-tls`, `snappy-compression` and so on | [features](crate#features) `tls`, `snappy` and so on; `mongodb+srv://` needs `dns` |
+//! | a dropped future can close its connection | the connection is reused, within [limits](crate#cancellation-and-timeouts) |
+//! | `atlas_search` is always available | it needs the feature `atlas-search` |
+//! | no `maxPoolSize=0` and no `waitQueueTimeoutMS` | both are supported |
+//! | an unknown option in the connection string is an error | it is ignored with a [warning](crate#warnings), as the specification requires; [`parse_strictly`](crate::options::ConnectionString::parse_strictly) makes it an error |
+//! | `shutdown()` waits until cursors and sessions are dropped, unless `.immediate(true)` is set | [`shutdown()`](crate::client::Client::shutdown) never waits for them, and `immediate` has no effect; on the server they expire |
+//! | no bulk write on a collection | [`Collection::bulk_write`](crate::collection::Collection::bulk_write), on every server |
+//! | `WriteModel::UpdateOne(UpdateOneModel::builder()..)` | the same, or shorter: `collection.update_one_model(filter, update).upsert(true)` |
+//! | the `namespace` of a model is a `Namespace` | an `Option<Namespace>`; `None` is for the bulk write of a collection |
+//! | `array_filters`, `collation` and `hint` of a model are BSON | `Vec<Document>`, [`Collation`](crate::options::Collation) and [`Hint`](crate::options::Hint) |
+//! | `PartialBulkWriteResult` has variants for the client | it also has one for the collection |
+//! | `BulkWriteError` lists write errors | [`BulkWriteError`](crate::error::BulkWriteError) also lists the models that were not tried and those that are unconfirmed |
+//! | query plans with `run_command(doc! { "explain": .. })` | [`explain()`](crate::ops::Find::explain) on reads and writes |
+//! | `next()`, `try_next()` and `try_collect()` of a cursor need the traits of `futures` | they are methods of the cursor, on both APIs; the traits work too |
 //! | `find(..).batch()` in the async API | on both APIs: [`Find::batch`](crate::ops::Find::batch) |
-//! | each batch is fetched when it is needed | the same, or ahead: [`prefetch(true)`](crate::ops::Find::prefetch), or unasked: [`CursorType::Exhaust`](crate::options::CursorType::Exhaust) |
-//! | a cursor ends on the server when it is dropped | or at once, by [`close()`](crate::cursor::Cursor::close) |
-//! | a failed resumption ends a change stream | a network error or a timeout does not: the next step tries again |
-//! | fragments of `$changeStreamSplitLargeEvent` come one by one | they come as one event |
-//! | the streams of GridFS have the traits of futures | those of tokio, and with the [feature](crate#features) `futures-io` those of futures too |
-//! | `close()` of an upload gives an error of input and output | it is a method of the stream and gives an [`Error`](crate::Error); `?` makes either of the other |
-//! | a GridFS download cannot be moved | it can: [`GridFsDownloadStream`](crate::gridfs::GridFsDownloadStream) seeks, and opens for a range of bytes |
-//! | files go by copying a stream | the same, or [`upload_from`](crate::gridfs::GridFsBucket::upload_from) and [`download_to`](crate::gridfs::GridFsBucket::download_to) |
-//! | the index of a bucket's chunks is not unique, and files of less than a chunk create none | it is unique, and the first file creates it |
-//! | a failed upload removes all chunks of its id, those of another file too | it leaves its chunks, as the specification asks, and `abort()` removes them and no others |
-//! | metadata that was not given is stored as `null` | it is left out |
-//! | extra chunks are reported as missing ones | as [`ExtraChunk`](crate::error::GridFsErrorKind::ExtraChunk); errors name the file too |
+//! | each batch is requested when it is needed | the same, or earlier: [`prefetch(true)`](crate::ops::Find::prefetch) requests one batch ahead, and the server streams all batches with [`CursorType::Exhaust`](crate::options::CursorType::Exhaust) |
+//! | a cursor is killed on the server after it is dropped | the same; [`close()`](crate::cursor::Cursor::close) kills it and waits for the reply |
+//! | a change stream ends if resuming fails | after a network error or a timeout, the next step tries to resume again |
+//! | fragments of `$changeStreamSplitLargeEvent` are separate events | they are joined into one event |
+//! | GridFS streams implement the traits of `futures` | those of tokio; with the [feature](crate#features) `futures-io` also those of `futures` |
+//! | `close()` of an upload returns `std::io::Error` | [`Error`](crate::Error); `?` converts either into the other |
+//! | a GridFS download cannot seek | [`GridFsDownloadStream`](crate::gridfs::GridFsDownloadStream) can, and can be limited to a range of bytes |
+//! | a file is transferred by copying a stream | the same, or with [`upload_from`](crate::gridfs::GridFsBucket::upload_from) and [`download_to`](crate::gridfs::GridFsBucket::download_to) |
+//! | the index on a bucket's chunks is not unique, and files smaller than a chunk do not create it | it is unique, and the first upload creates it |
+//! | a failed upload removes all chunks with its file id, even those of another file | it leaves its chunks, as the specification requires; `abort()` removes them, and no others |
+//! | missing metadata is stored as `null` | it is not stored |
+//! | extra chunks are reported as missing chunks | as [`ExtraChunk`](crate::error::GridFsErrorKind::ExtraChunk); errors also name the file |
 //! | `Aggregate<'a, Session, T>` | [`Aggregate<'a, T, F, S>`](crate::ops::Aggregate) |
-//! | `and_run2` takes an async closure, and its future cannot be spawned everywhere | it can: [`and_run2`](crate::session::StartTransaction::and_run2) takes an async closure that borrows, and its error is of your own type; where that type is unclear, name it: `Ok::<_, driver::Error>(())` |
-//! | `sync`: `and_run(closure)` | the same, and [`and_run2`](crate::session::StartTransaction::and_run2) with an error of your own type |
+//! | the future of `and_run2` cannot always be spawned | it can, also if the async closure borrows |
+//! | the closure of `and_run2` returns the crate's error type | [`and_run2`](crate::session::StartTransaction::and_run2) takes any error type; if the compiler cannot infer it, write `Ok::<_, driver::Error>(())` |
+//! | `sync` has `and_run(closure)` | the same, and [`and_run2`](crate::session::StartTransaction::and_run2) with any error type |
 //!
-//! # Not here yet
+//! # Missing features
 //!
-//! | of | is missing |
-//! |---|---|
-//! | the crate | client-side encryption |
-//! | authentication | MONGODB-AWS, MONGODB-OIDC, GSSAPI |
+//! - Client-side encryption.
+//! - Authentication by MONGODB-AWS, MONGODB-OIDC and GSSAPI.
 //!
-//! Commands without a method of their own run by
-//! [`run_command`](crate::database::Database::run_command), such as `reIndex`:
+//! [`run_command`](crate::database::Database::run_command) runs commands that have no method, such
+//! as `reIndex`:
 //!
 //! ```no_run
 //! # use driver::bson::doc;

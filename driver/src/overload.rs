@@ -1,56 +1,55 @@
-//! A server that has too much to do, and what that does to a program.
+//! Overloaded servers, and how a program should react.
 //!
-//! A server under heavy load refuses work instead of slowing down without end (specification
-//! "Client Backpressure"). It does not even begin with a command that it refuses, so any command
-//! may be sent again. Its error carries two labels:
-//! [`SYSTEM_OVERLOADED_ERROR`](crate::error::SYSTEM_OVERLOADED_ERROR) says why, and
-//! [`RETRYABLE_ERROR`](crate::error::RETRYABLE_ERROR) says that it may be sent again.
+//! A server under heavy load refuses commands instead of slowing down further (specification
+//! "Client Backpressure"). It refuses a command before it starts it, so any command may be retried.
+//! The error has two labels: [`SYSTEM_OVERLOADED_ERROR`](crate::error::SYSTEM_OVERLOADED_ERROR)
+//! gives the reason, and [`RETRYABLE_ERROR`](crate::error::RETRYABLE_ERROR) allows the retry.
 //!
 //! # What the client does
 //!
-//! It waits, and sends the command again: at most `maxAdaptiveRetries` times, twice by default.
-//! That holds for *every* command, also for those that are never sent again after a lost
-//! connection: `update_many`, `delete_many`, `create_collection`, `getMore`, `run_command`.
+//! The client waits and sends the command again, at most `maxAdaptiveRetries` times (2 by default).
+//! This applies to *every* command, also to those that are never retried after a network error:
+//! `update_many`, `delete_many`, `create_collection`, `getMore`, `run_command`.
 //!
-//! The wait is random, so that not all clients come back at once: up to 200 ms before the first
-//! retry, up to 400 ms before the second, twice as long for each that follows, and never longer
-//! than 10 seconds. A server may name another base than 100 ms; see
+//! The wait is random, so that clients do not retry all at once. It is at most 200 ms before the
+//! first retry and 400 ms before the second. The limit doubles with each retry, up to 10 seconds. A
+//! server can change the base of 100 ms; see
 //! [`Error::base_backoff`](crate::error::Error::base_backoff).
 //!
-//! | command | is sent again if |
+//! | command | is retried if |
 //! |---|---|
-//! | reads, and `getMore` | `retryReads` is on, as it is by default |
-//! | writes, also `$out` and `$merge`, and changes of indexes and collections | `retryWrites` is on, as it is by default |
-//! | `run_command`, `run_cursor_command` | both are on: the client does not look into the command |
+//! | reads, and `getMore` | `retryReads` is on (the default) |
+//! | writes, `$out` and `$merge`, commands on indexes and collections | `retryWrites` is on (the default) |
+//! | `run_command`, `run_cursor_command` | both are on, because the client does not inspect the command |
 //! | `commit_transaction`, `abort_transaction` | always |
-//! | unacknowledged writes (`w: 0`) | never: no error comes back |
+//! | unacknowledged writes (`w: 0`) | never: the server reports no error |
 //!
-//! With `enableOverloadRetargeting` the next attempt goes to another server that suits the read
-//! preference, if there is one. It is off by default: with
-//! [`PrimaryPreferred`](crate::options::ReadPreference::PrimaryPreferred) it would read from
-//! secondaries more often. In a sharded cluster, the next attempt always goes to another router.
+//! With `enableOverloadRetargeting` the next attempt goes to another server that matches the read
+//! preference, if there is one. The option is off by default, because with
+//! [`PrimaryPreferred`](crate::options::ReadPreference::PrimaryPreferred) it causes more reads from
+//! secondaries. In a sharded cluster, the next attempt always prefers another mongos.
 //!
-//! A connection that breaks while it is being opened looks like overload, and counts as such. It
-//! does not clear the pool: other connections to the server go on.
+//! A connection that breaks while it is being opened is treated as a sign of overload. It does not
+//! clear the pool, so other connections to the server stay in use.
 //!
 //! # What a program sees
 //!
-//! - **Operations take longer.** Three attempts wait 0.3 seconds on average, and 0.6 at most. A
-//!   [`timeout`](crate#when-nobody-waits-any-more) bounds the waits as well: an attempt that could
-//!   not begin in time is left out.
-//! - **Errors that outlast the retries.** The last error of the server is returned. Ask it by
-//!   [`has_label`](crate::error::Error::has_label).
-//! - **Fewer retries with a `timeout`.** After other errors, an operation with a timeout is sent
-//!   again until the time is up. Once one attempt has met an overloaded server, all its retries
-//!   together are limited to `maxAdaptiveRetries`.
-//! - **Events.** Each attempt has its own `CommandStartedEvent` and end.
+//! - **Operations take longer.** The two waits take 0.3 seconds together on average, and 0.6 at
+//!   most. A [`timeout`](crate#cancellation-and-timeouts) bounds the waits too: the client makes no
+//!   attempt that cannot start in time.
+//! - **Errors after the last retry.** The operation returns the last error of the server. Check it
+//!   with [`has_label`](crate::error::Error::has_label).
+//! - **Fewer retries with a `timeout`.** After other errors, an operation with a timeout is retried
+//!   until the timeout expires. Once one of its attempts met an overloaded server,
+//!   `maxAdaptiveRetries` limits all its retries together.
+//! - **Events.** Each attempt has its own `CommandStartedEvent` and its own event for the result.
 //!
 //! # What a program should do
 //!
-//! Do less. A program that repeats what failed adds load at the worst moment, and its retries
-//! multiply with those of the client: three attempts of its own are nine commands. Check loops that
-//! were written before the client retried by itself. Where a retry of the whole task makes sense,
-//! give the server seconds, not milliseconds:
+//! Reduce the load. A program that retries adds load at the worst moment, and its retries multiply
+//! with those of the client: three attempts of the program are nine commands. Check retry loops
+//! that were written for clients without retries. If the program must retry, it should wait for
+//! seconds, not milliseconds:
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -73,8 +72,8 @@
 //! # }
 //! ```
 //!
-//! Work that can wait is better off without retries at all: `maxAdaptiveRetries=0` leaves the
-//! capacity of the server to the programs that cannot. Work that cannot wait may set more than two.
+//! Programs whose work can wait should not retry: `maxAdaptiveRetries=0` leaves the capacity of the
+//! server to urgent work. Programs with urgent work may allow more than two retries.
 //!
-//! Clients that do not know these rules meet the same errors, and pass them on at once. Where
-//! programs share an overloaded deployment, update all of them.
+//! Clients that do not follow this specification return these errors at once. If several programs
+//! share an overloaded deployment, update the client of each.

@@ -8,7 +8,7 @@
 //! A new request has no connection. The first operation on a server pins one of that server's
 //! connections, and every later operation uses it. After an operation that was dropped in flight or
 //! timed out, the next one waits until the driver has read the old reply; the [limit of this
-//! wait](crate#when-nobody-waits-any-more) is documented there. The next operation pins another
+//! wait](crate#cancellation-and-timeouts) is documented there. The next operation pins another
 //! connection if the old one broke, is not free in time, or was removed from its pool. The request
 //! continues.
 //!

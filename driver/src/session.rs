@@ -28,7 +28,7 @@ use crate::options::{SessionOptions, TransactionOptions};
 /// A session that is not used within a minute of being started may have expired on the server;
 /// start one when it is needed.
 ///
-/// Named through its API: [`driver::ClientSession`](crate::ClientSession) and
+/// Use it as [`driver::ClientSession`](crate::ClientSession) or
 /// [`driver::sync::ClientSession`](crate::sync::ClientSession).
 pub struct ClientSession<F: Mode> {
     state: SessionState,

@@ -18,7 +18,7 @@ use crate::session::ClientSession;
 /// The documents of a result that was asked for within a session, which each step must be given
 /// again.
 ///
-/// Named through its API: [`driver::SessionCursor`](crate::SessionCursor) and
+/// Use it as [`driver::SessionCursor`](crate::SessionCursor) or
 /// [`driver::sync::SessionCursor`](crate::sync::SessionCursor).
 ///
 /// # Cancel safety

@@ -31,7 +31,7 @@ impl<F: Mode> GridFsBucket<F> {
     ///   [`Collection::find_one`](crate::collection::Collection::find_one).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it leaves nothing behind.
+    /// A dropped future leaves nothing behind.
     ///
     /// # Example
     /// ```no_run
@@ -61,7 +61,7 @@ impl<F: Mode> GridFsBucket<F> {
     /// but not so many.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it leaves nothing behind.
+    /// A dropped future leaves nothing behind.
     ///
     /// # Example
     /// ```no_run

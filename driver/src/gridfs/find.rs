@@ -47,7 +47,7 @@ impl<F: Mode> GridFsBucket<F> {
     /// Those of [`Collection::find_one`](crate::collection::Collection::find_one).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it leaves nothing behind.
+    /// A dropped future leaves nothing behind.
     ///
     /// # Example
     /// ```no_run

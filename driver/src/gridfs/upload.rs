@@ -24,7 +24,7 @@ impl<F: Mode> GridFsBucket<F> {
     /// `InvalidArgument` for a chunk size of 0 or more than 2^31 - 1.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it leaves nothing behind.
+    /// A dropped future leaves nothing behind.
     ///
     /// # Example
     /// ```no_run
