@@ -1,11 +1,11 @@
-//! Builders of the stages of Atlas Search: documents for [`aggregate`], and nothing else.
+//! Builders for Atlas Search stages, which are documents for [`aggregate`].
 //!
-//! A function of this module begins an operator, such as [`text`]. Its methods set options.
-//! [`into_stage`](SearchOperator::into_stage) makes a `$search` stage of it. [`search`] and
-//! [`search_meta`] make the same stages with options of their own.
+//! A function such as [`text`] creates an operator. Its methods set the options.
+//! [`into_stage`](SearchOperator::into_stage) converts it to a `$search` stage. [`search`] and
+//! [`search_meta`] create stages that have options themselves.
 //!
-//! The options of an operator that have no type here, such as `score` and `fuzzy`, are documents,
-//! as the [reference of Atlas Search] describes them. Nothing is checked: the server does that.
+//! Some options, such as `score` and `fuzzy`, are documents; see the [reference of Atlas Search].
+//! The server checks the stages, not the driver.
 //!
 //! ```no_run
 //! use driver::atlas_search::{compound, search, text};
@@ -41,7 +41,7 @@ pub use self::parameters::{
     SearchOperatorParam, SearchString, StringOrArray, TokenOrder,
 };
 
-/// An operator or collector of Atlas Search. `T` tells which one, and with it the options.
+/// An operator or collector of Atlas Search. `T` determines its options.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "an operator does nothing until it is part of a stage"]
 pub struct SearchOperator<T> {
@@ -80,7 +80,7 @@ impl<T> SearchOperator<T> {
     }
 }
 
-/// One operator stands for a list of one, such as in [`must`](SearchOperator::must).
+/// Lets one operator stand for a list of one, for example in [`must`](SearchOperator::must).
 impl<T> IntoIterator for SearchOperator<T> {
     type Item = Self;
     type IntoIter = std::iter::Once<Self>;
@@ -128,23 +128,23 @@ macro_rules! stage {
 }
 
 stage! {
-    /// A stage `$search`: the documents that match. Made by [`search`].
+    /// A stage `$search`, which returns matching documents. Created by [`search`].
     AtlasSearch by search is "$search" {
         /// Searches segments in parallel, on dedicated search nodes.
         concurrent: bool = "concurrent",
         /// The counting of results.
         count: Document = "count",
-        /// The display of found terms in their context.
+        /// Shows matches in their context.
         highlight: Document = "highlight",
         /// The name of the index. Default: `default`.
         index: impl SearchString = "index",
-        /// Returns only the fields that the index stores, without a look at the collection.
+        /// Returns only the fields that the index stores, without reading the collection.
         return_stored_source: bool = "returnStoredSource",
-        /// Begins behind the result of this token.
+        /// Starts after the result with this token.
         search_after: impl SearchString = "searchAfter",
-        /// Ends ahead of the result of this token.
+        /// Ends before the result with this token.
         search_before: impl SearchString = "searchBefore",
-        /// Adds how each score came about.
+        /// Adds the details of each score.
         score_details: bool = "scoreDetails",
         /// The order of the results.
         sort: Document = "sort",
@@ -152,8 +152,7 @@ stage! {
 }
 
 stage! {
-    /// A stage `$searchMeta`: counts and facets of the documents that match. Made by
-    /// [`search_meta`].
+    /// A stage `$searchMeta`, which returns counts and facets. Created by [`search_meta`].
     AtlasSearchMeta by search_meta is "$searchMeta" {
         /// The counting of results.
         count: Document = "count",

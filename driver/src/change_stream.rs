@@ -1,7 +1,7 @@
-//! Change streams: what happens to the data, as it happens.
+//! Change streams: notifications of changes to the data.
 //!
-//! A change stream is a cursor that the driver opens anew when it breaks: behind the event that was
-//! given last, so that none is lost or given twice (`change_stream/raw.rs`).
+//! A change stream is a cursor that the driver reopens after a failure. The new cursor starts after
+//! the last returned event, so no event is lost or repeated (`change_stream/raw.rs`).
 
 mod event;
 mod raw;
@@ -25,23 +25,23 @@ use crate::error::Result;
 use crate::mode::{Async, Blocking, Mode};
 use crate::rt::block_on;
 
-/// The changes of a collection, a database or the whole deployment, one after the other. Made by
+/// A stream of the changes of a collection, a database or the whole deployment. Created by
 /// [`Collection::watch`](crate::collection::Collection::watch),
 /// [`Database::watch`](crate::database::Database::watch) and
 /// [`Client::watch`](crate::client::Client::watch).
 ///
-/// In the async API a [`Stream`], in the blocking one an [`Iterator`]. A step waits until there is
-/// an event; [`next_if_any`](Self::next_if_any) does not. The stream ends with an event of type
-/// [`Invalidate`](OperationType::Invalidate), and with an error that is not about the connection.
+/// It is a [`Stream`] in the async API and an [`Iterator`] in the blocking one. Each step waits for
+/// an event, except [`next_if_any`](Self::next_if_any). The stream ends after an event of type
+/// [`Invalidate`](OperationType::Invalidate), or after an error that cannot be resumed.
 ///
 /// # Resumption
-/// After a network error, an election or the loss of its cursor, the stream is resumed by itself,
-/// once for each failure, on a server that suits its selection criteria. Nothing is lost and
-/// nothing comes twice. Where that fails too, the step gives the error. If that is a network error
-/// or a timeout, the stream is still alive: the next step tries again.
+/// After a network error, an election or the loss of its cursor, the stream resumes automatically,
+/// on a server that matches its selection criteria. It tries once per failure. No event is lost or
+/// repeated. If resuming fails, the step returns the error. After a network error or a timeout the
+/// stream is still alive, and the next step tries again.
 ///
-/// A program that is to go on after its own end stores the [`resume_token`](Self::resume_token). It
-/// moves on even where no event comes, so take it after each `next_if_any`:
+/// To continue after a restart, a program stores the [`resume_token`](Self::resume_token). The
+/// token advances even without events, so read it after each `next_if_any`:
 ///
 /// ```no_run
 /// # use driver::bson::Document;
@@ -58,15 +58,15 @@ use crate::rt::block_on;
 /// # }
 /// ```
 ///
-/// Large events come in fragments where the pipeline ends with `$changeStreamSplitLargeEvent`; the
-/// stream puts them together.
+/// If the pipeline ends with `$changeStreamSplitLargeEvent`, the server splits large events into
+/// fragments. The stream joins them again.
 ///
 /// # Timeouts
-/// The `timeout` of the operation bounds each step as a whole, the resumption included; without
-/// one, that of the handle or the client does.
+/// The `timeout` of the operation bounds each step, including resuming. Without one, that of the
+/// handle or the client applies.
 ///
 /// # Cancel safety
-/// A dropped step loses nothing. A dropped stream ends its cursor on the server, in the background.
+/// A dropped step loses nothing. If the stream is dropped, its cursor is killed in the background.
 pub struct ChangeStream<T, F: Mode> {
     raw: RawChangeStream,
     kind: PhantomData<fn() -> (T, F)>,
@@ -77,14 +77,13 @@ impl<T, F: Mode> ChangeStream<T, F> {
         ChangeStream { raw, kind: PhantomData }
     }
 
-    /// From where another stream would go on: behind the event that was given last, or where the
-    /// server has looked at more since and found nothing, behind that. None before the server has
-    /// told of any.
+    /// The position at which another stream would continue: after the last returned event, or later
+    /// if the server has reported a newer position since. `None` until the server has sent a token.
     pub fn resume_token(&self) -> Option<ResumeToken> {
         self.raw.resume_token().cloned()
     }
 
-    /// Whether more events may come.
+    /// Whether more events may follow.
     pub fn is_alive(&self) -> bool {
         self.raw.is_alive()
     }
@@ -96,49 +95,49 @@ impl<T, F: Mode> ChangeStream<T, F> {
 }
 
 impl<T: DeserializeOwned> ChangeStream<T, Async> {
-    /// The next event, waiting for it; none at the end of the stream.
+    /// Waits for the next event. `None` at the end of the stream.
     ///
     /// # Errors
-    /// Those of every operation, where resuming the stream did not help; `BsonDeserialization` when
-    /// the event is no `T`, in which case the stream goes on with the one behind it.
+    /// Those of every operation, if resuming the stream failed. `BsonDeserialization` if the event
+    /// is not a `T`; the stream then continues with the next event.
     pub async fn next(&mut self) -> Option<Result<T>> {
         self.raw.next(None).await.transpose()
     }
 
-    /// As [`next`](Self::next), for use with `?`.
+    /// Like [`next`](Self::next), for use with `?`.
     ///
     /// # Errors
-    /// As [`next`](Self::next).
+    /// Those of [`next`](Self::next).
     pub async fn try_next(&mut self) -> Result<Option<T>> {
         self.raw.next(None).await
     }
 
-    /// The next event, if one is here already or comes with the next batch. It asks the server at
-    /// most once, which waits for up to `max_await_time`.
+    /// The next event, if the current batch or the next one has one. Sends at most one `getMore`,
+    /// which waits for up to `max_await_time`.
     ///
     /// # Errors
-    /// As [`next`](Self::next).
+    /// Those of [`next`](Self::next).
     pub async fn next_if_any(&mut self) -> Result<Option<T>> {
         self.raw.next_if_any(None).await
     }
 }
 
 impl<T: DeserializeOwned> ChangeStream<T, Blocking> {
-    /// The next event, waiting for it; none at the end of the stream. As the iterator's `next`, for
+    /// Waits for the next event. `None` at the end of the stream. Like the iterator's `next`, for
     /// use with `?`.
     ///
     /// # Errors
-    /// Those of every operation, where resuming the stream did not help; `BsonDeserialization` when
-    /// the event is no `T`, in which case the stream goes on with the one behind it.
+    /// Those of every operation, if resuming the stream failed. `BsonDeserialization` if the event
+    /// is not a `T`; the stream then continues with the next event.
     pub fn try_next(&mut self) -> Result<Option<T>> {
         block_on(self.raw.next(None))
     }
 
-    /// The next event, if one is here already or comes with the next batch. It asks the server at
-    /// most once, which waits for up to `max_await_time`.
+    /// The next event, if the current batch or the next one has one. Sends at most one `getMore`,
+    /// which waits for up to `max_await_time`.
     ///
     /// # Errors
-    /// As [`try_next`](Self::try_next).
+    /// Those of [`try_next`](Self::try_next).
     pub fn next_if_any(&mut self) -> Result<Option<T>> {
         block_on(self.raw.next_if_any(None))
     }

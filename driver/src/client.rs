@@ -25,12 +25,12 @@ use crate::rt::{self, Runtime};
 use crate::session::StartSession;
 use crate::types::PoolMetrics;
 
-/// A client of one deployment, with its monitors, its connection pools and its view of the servers.
+/// A client of one deployment, with its monitors and connection pools.
 ///
 /// Cheap to clone, and safe to share between tasks and threads. Create one client per program and
-/// clone it: each new client monitors the deployment and opens its own connections. The monitors
-/// end and the sockets close when the last handle is dropped: clients, databases, collections,
-/// cursors and sessions.
+/// clone it: each new client monitors the deployment and opens its own connections. Databases,
+/// collections, cursors and sessions are handles of the client too. When the last handle is
+/// dropped, the monitors end and the sockets close.
 ///
 /// An async client belongs to the tokio runtime in which it was created. When that runtime ends,
 /// operations fail with [`RuntimeEnded`](crate::error::ErrorKind::RuntimeEnded). Until then, other
@@ -78,9 +78,9 @@ impl Client<Async> {
     ///
     /// # Errors
     /// `InvalidArgument` if the options contradict each other, outside a tokio runtime, and in a
-    /// runtime built without `enable_all`; `Io` if the process cannot open a socket. For a runtime
-    /// without I/O or timers, tokio reports a panic, which is caught; with `panic = "abort"` the
-    /// program ends.
+    /// runtime built without `enable_all`; `Io` if the process cannot open a socket. A runtime
+    /// without I/O or timers makes tokio panic; the panic is caught. With `panic = "abort"` it ends
+    /// the program.
     pub fn with_options(options: ClientOptions) -> Result<Self> {
         Self::open(options, Runtime::current()?)
     }
@@ -147,13 +147,12 @@ impl<F: Mode> Client<F> {
         &self.core
     }
 
-    /// The client as what an operation is done on: its commands are those of the database `admin`.
+    /// The target of the client's own operations: the database `admin`.
     pub(crate) fn on(&self) -> On<'_> {
         On { core: &self.core, db: "admin", collection: None, concerns: &self.core.concerns }
     }
 
-    /// Kills cursors and ends idle sessions if a server is available, and then closes everything
-    /// else.
+    /// Kills cursors and ends idle sessions if a server is available. Then closes everything else.
     pub(crate) async fn close(&self) {
         crate::cursor::flush_kills(&self.core).await;
         crate::exec::flush_cleanups(&self.core).await;
@@ -170,27 +169,25 @@ impl<F: Mode> Client<F> {
         self.core.check_usable()
     }
 
-    /// Ends the client: its dropped cursors and idle sessions on the servers, its monitors, its
-    /// idle connections. Operations that begin after it fail with `Shutdown`, of this and of
-    /// every other handle. Ended by `.await` or `.run()`.
+    /// Shuts the client down. It kills dropped cursors and ends idle sessions on the servers, then
+    /// ends the monitors and closes idle connections. Later operations of all handles fail with
+    /// `Shutdown`. Run it with `.await` or `.run()`.
     ///
-    /// It waits for nobody:
+    /// It does not wait for handles that still exist:
     ///
-    /// - An operation whose command is on its way ends as it would have, and then its connection is
-    ///   closed. One that still waits for a server or a connection fails with `Shutdown`, and none
-    ///   is sent a second time.
-    /// - A cursor gives the documents that it holds, then `Shutdown`. One that is still open on the
-    ///   server stays there until the server ends it by itself, by default within half an hour of
-    ///   its last use. A cursor that was dropped before is ended here, if that can be done within a
-    ///   second.
-    /// - The chunks of a dropped upload to a GridFS bucket are removed here, if that can be done
-    ///   within a second.
-    /// - A [`ClientSession`](crate::session::ClientSession) that is still held stays on the server
-    ///   until it expires, by default half an hour after its last use; one dropped before is ended
-    ///   here. At most a second is spent on that.
+    /// - An operation whose command was sent receives its reply; then its connection is closed. An
+    ///   operation that still waits for a server or a connection fails with `Shutdown`. Nothing is
+    ///   retried.
+    /// - A cursor returns the documents that it has, then `Shutdown`. On the server it expires, by
+    ///   default within 30 minutes of its last use. Cursors that were dropped before are killed,
+    ///   for up to a second.
+    /// - The chunks of dropped uploads to GridFS buckets are removed, for up to a second.
+    /// - A [`ClientSession`](crate::session::ClientSession) that still exists expires on the
+    ///   server, by default 30 minutes after its last use. Sessions that were dropped before are
+    ///   ended, for up to a second.
     ///
-    /// Optional: dropping the last handle ends monitors and connections as well, in the
-    /// background. It is for programs that want it done before they go on.
+    /// Calling this is optional. Dropping the last handle also ends the monitors and closes the
+    /// connections, but in the background.
     ///
     /// # Example
     /// ```no_run
@@ -201,14 +198,13 @@ impl<F: Mode> Client<F> {
     /// ```
     ///
     /// # Cancel safety
-    /// Dropped while it runs, sessions may stay on the servers until they expire. Dropped cursors
-    /// are ended all the same. The client stays usable until it is shut down.
+    /// If the future is dropped, sessions may stay on the servers until they expire. Dropped
+    /// cursors are killed nevertheless. The client stays usable.
     pub fn shutdown(self) -> Shutdown<F> {
         Shutdown::new(self)
     }
 
-    /// The metrics of the connection pools, one for each server of the deployment. Costs
-    /// one short lock for each.
+    /// The metrics of the connection pools, one per server. Takes one short lock per pool.
     ///
     /// # Example
     /// ```no_run
@@ -222,11 +218,11 @@ impl<F: Mode> Client<F> {
         self.core.deployment.pool_metrics()
     }
 
-    /// Fills the pool of each known server up to `minPoolSize`, so that the first operations need
-    /// not wait for connections. Not needed: pools fill in the background. Without `minPoolSize` it
-    /// does nothing. Ended by `.await` or `.run()`.
+    /// Fills the pool of each known server up to `minPoolSize`, so that the first operations do not
+    /// wait for connections. Without this call the pools fill in the background. Does nothing
+    /// without `minPoolSize`. Run it with `.await` or `.run()`.
     ///
-    /// A server that cannot be reached within `serverSelectionTimeoutMS` is passed over.
+    /// Servers that cannot be reached within `serverSelectionTimeoutMS` are skipped.
     ///
     /// # Example
     /// ```no_run
@@ -240,7 +236,7 @@ impl<F: Mode> Client<F> {
         WarmConnectionPool::new(self)
     }
 
-    /// The changes of all databases, but for `admin`, `config` and `local`, as they happen.
+    /// Opens a change stream on all databases except `admin`, `config` and `local`.
     ///
     /// Change streams need a replica set or a sharded cluster, and the read concern `majority` or
     /// none. Use this instead of `aggregate` with `$changeStream`: only this stream resumes after
@@ -282,23 +278,24 @@ impl<F: Mode> Client<F> {
         self.core.options.default_database.as_deref().map(|name| self.database(name))
     }
 
-    /// Writes `models` of any collections: inserts, updates, replacements and deletes. Needs
-    /// servers from 8.0 on; the [`bulk_write`](crate::collection::Collection::bulk_write) of a
-    /// collection works on all.
+    /// Runs writes on any collections: inserts, updates, replacements and deletes. Needs server
+    /// 8.0. The [`bulk_write`](crate::collection::Collection::bulk_write) of a collection works
+    /// with all versions.
     ///
-    /// Gives numbers; with [`verbose_results`](BulkWrite::verbose_results), the result of each
-    /// write as well. A command is sent once more as
-    /// [`update_one`](crate::collection::Collection::update_one) is, unless it carries an
-    /// [`UpdateMany`](WriteModel::UpdateMany) or a [`DeleteMany`](WriteModel::DeleteMany).
+    /// The result has the numbers of affected documents.
+    /// [`verbose_results`](BulkWrite::verbose_results) adds the result of each write. A command is
+    /// retried like [`update_one`](crate::collection::Collection::update_one), unless it contains
+    /// an [`UpdateMany`](WriteModel::UpdateMany) or a [`DeleteMany`](WriteModel::DeleteMany).
     ///
     /// # Errors
-    /// - `IncompatibleServer` on servers before 8.0. Nothing was sent then.
-    /// - `InvalidArgument` when there are no models; when a model has no namespace, its update has
-    ///   no operators, its replacement begins with one, or it is too large. The message gives its
-    ///   position. Also for an unacknowledged write concern with ordered writes or verbose results.
-    /// - `BulkWrite` when models were refused, or when a command failed after others had succeeded:
-    ///   it tells by the positions of the models what was done, what was refused, what was not
-    ///   tried, and of what that is not known. Its `source()` says why the operation ended early.
+    /// - `IncompatibleServer` if the server is older than 8.0. Nothing was sent then.
+    /// - `InvalidArgument` if there are no models, or if a model is invalid: it has no namespace,
+    ///   its update has no operators, its replacement begins with an operator, or it is too large.
+    ///   The message gives the position of the model. Also for an unacknowledged write concern with
+    ///   ordered writes or verbose results.
+    /// - `BulkWrite` if models were refused, or a command failed after others had succeeded. By the
+    ///   positions of the models, it tells which were applied, refused, not tried or unconfirmed.
+    ///   Its `source()` is the error that ended the operation early.
     /// - Those of every operation.
     ///
     /// # Cancel safety
@@ -330,10 +327,10 @@ impl<F: Mode> Client<F> {
         BulkWrite::new(self.on(), models.into_iter().map(Into::into).collect())
     }
 
-    /// The databases of the deployment, and how large each is.
+    /// Lists the databases of the deployment, with their sizes.
     ///
-    /// Sent once more as [`Collection::find`](crate::collection::Collection::find) is, always to
-    /// the primary.
+    /// Retried like [`Collection::find`](crate::collection::Collection::find). Reads from the
+    /// primary.
     ///
     /// ```no_run
     /// # async fn example(client: driver::Client) -> driver::Result<()> {
@@ -354,9 +351,9 @@ impl<F: Mode> Client<F> {
         ListDatabases::new(self.on())
     }
 
-    /// The names of the databases of the deployment.
+    /// Lists the names of the databases.
     ///
-    /// Retried once, like [`list_databases`](Self::list_databases).
+    /// Retried like [`list_databases`](Self::list_databases).
     ///
     /// ```no_run
     /// # use driver::bson::doc;
@@ -392,8 +389,8 @@ impl<F: Mode> Client<F> {
     }
 
     /// The warnings, one sentence each: unknown or malformed options of the connection string, and
-    /// compressors without their cargo feature. The client ignores them, as the specification "URI
-    /// Options" requires. A program should show them to its user.
+    /// compressors without their cargo feature. The client ignores these options, as the
+    /// specification "URI Options" requires. A program should show the warnings to its user.
     pub fn warnings(&self) -> &[String] {
         self.core.options.warnings()
     }

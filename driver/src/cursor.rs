@@ -1,8 +1,7 @@
-//! Cursors: results that come in batches.
+//! Cursors: results that arrive in batches.
 //!
-//! A cursor holds the batch that came last as the server sent it, and decodes one document at a
-//! time straight from it. The next batch is fetched when this one is used up, from the member that
-//! holds the cursor.
+//! A cursor keeps the latest batch as the server sent it, and decodes one document at a time from
+//! it. At the end of the batch it fetches the next one from the same server.
 
 mod batches;
 mod close;
@@ -36,11 +35,11 @@ use crate::error::Result;
 use crate::mode::{Async, Blocking, Mode};
 use crate::rt::block_on;
 
-/// The documents of a result, one after the other.
+/// A cursor over the documents of a result.
 ///
-/// In the async API a [`Stream`], in the blocking one an [`Iterator`]; in both,
-/// [`advance`](Cursor::advance) and [`current`](Cursor::current) give the documents undecoded,
-/// without a copy. [`next`](Cursor::next), [`try_next`](Cursor::try_next) and
+/// It is a [`Stream`] in the async API and an [`Iterator`] in the blocking one. In both,
+/// [`advance`](Cursor::advance) and [`current`](Cursor::current) return raw documents without
+/// copying. [`next`](Cursor::next), [`try_next`](Cursor::try_next) and
 /// [`try_collect`](Cursor::try_collect) need no other crate.
 ///
 /// ```no_run
@@ -55,43 +54,41 @@ use crate::rt::block_on;
 /// # }
 /// ```
 ///
-/// Dropped before its end, it is ended on the server too, in the background: cursors that are
-/// dropped in numbers are ended together. Where no connection can be had, the client tries again
-/// until one can. Without that, the server ends the cursor when its session expires (half an hour
-/// without use, by default).
+/// If a cursor is dropped before its end, the client kills it on the server in the background.
+/// Several dropped cursors are killed together. If there is no connection, the client tries again
+/// later. A cursor that is not killed expires with its session, by default after 30 minutes without
+/// use.
 ///
 /// # Timeouts
-/// The `timeout` of the operation, or else that of the collection, the database or the client
-/// (`timeoutMS`), bounds the operation and all steps of its cursor together. Documents that are
-/// here already are given even after that; a step that needs another batch then fails, and the
-/// cursor ends. With a `timeout_mode` of
-/// [`Iteration`](crate::options::CursorTimeoutMode::Iteration) the timeout bounds the operation by
-/// itself, and each step by itself.
+/// The `timeout` of the operation bounds the operation and all steps of its cursor together.
+/// Without one, that of the collection, the database or the client (`timeoutMS`) applies. After the
+/// timeout, the rest of the current batch can still be read. A step that needs another batch fails,
+/// and the cursor ends. With the `timeout_mode`
+/// [`Iteration`](crate::options::CursorTimeoutMode::Iteration) the timeout bounds the operation and
+/// each step separately.
 ///
-/// A tailable cursor has no end, so the timeout always bounds each of its steps by itself. It holds
-/// however many empty batches the cursor gets in that time. The step may end up to half a second
-/// earlier, where the next reply would not come in time.
+/// A tailable cursor has no end, so the timeout bounds each of its steps separately, including all
+/// empty batches of the step. A step may end up to half a second early if the next reply would be
+/// too late.
 ///
-/// Where each step has its own time, a step that gets no connection, or ends between two batches
-/// with a timeout, leaves the cursor open: the next step tries again. One that ends while it waits
-/// for a reply ends the cursor. For the methods of [`Stream`] the time runs from the poll that
-/// asked for a batch to the next document, even if their future was dropped in between: a stream
-/// cannot know.
+/// If each step has its own timeout, a step that gets no connection, or times out between two
+/// batches, leaves the cursor open, and the next step tries again. A timeout while waiting for a
+/// reply ends the cursor. For the methods of [`Stream`], the time runs from the poll that requested
+/// a batch to the next document, even if their future was dropped in between, because a stream does
+/// not notice that.
 ///
 /// Use it as [`driver::Cursor`](crate::Cursor) and [`driver::sync::Cursor`](crate::sync::Cursor).
 ///
 /// # Cancel safety
-/// A dropped [`advance`](Cursor::advance) or `next` loses nothing: the batch that it was waiting
-/// for is received in the background and kept for the next call. Its connection is free as soon as
-/// the reply has come. That takes up to `max_await_time` for a
-/// [`TailableAwait`](crate::options::CursorType::TailableAwait) cursor (1 second by default), so
-/// choose a short one where other operations need the same connection: in a request, or with a
-/// small `maxPoolSize`.
+/// A dropped [`advance`](Cursor::advance) or `next` loses nothing: its batch is received in the
+/// background and kept for the next call. The connection is in use until the reply arrives. For a
+/// [`TailableAwait`](crate::options::CursorType::TailableAwait) cursor that takes up to
+/// `max_await_time` (1 second by default). Choose a short one if other operations need the same
+/// connection: in a request, or with a small `maxPoolSize`.
 ///
-/// A reply that is more than about two seconds late while nobody polls the cursor is given up and
-/// its connection closed, unless the reply comes within one more second. The documents in it are
-/// lost, so the next step is an error and the cursor has ended. Documents are never skipped in
-/// silence.
+/// If nobody polls the cursor and the reply is more than about two seconds late, the driver waits
+/// one more second and then closes the connection. The batch is lost, so the next step returns an
+/// error and the cursor ends. Documents are never skipped silently.
 pub struct Cursor<T, F: Mode> {
     raw: RawCursor,
     kind: PhantomData<fn() -> (T, F)>,
@@ -102,12 +99,12 @@ impl<T, F: Mode> Cursor<T, F> {
         Cursor { raw, kind: PhantomData }
     }
 
-    /// The part that is the same for all types and APIs.
+    /// The part that is independent of type and API.
     pub(crate) fn into_raw(self) -> RawCursor {
         self.raw
     }
 
-    /// The current document: empty before the first and after the last.
+    /// The current document. Empty before the first document and after the last.
     pub fn current(&self) -> &RawDocument {
         self.raw.current()
     }
@@ -115,7 +112,7 @@ impl<T, F: Mode> Cursor<T, F> {
     /// Decodes the current document, which `T` may borrow from.
     ///
     /// # Errors
-    /// `BsonDeserialization` when it is no `T`, or when there is no current document.
+    /// `BsonDeserialization` if the document is not a `T`, or if there is no current document.
     pub fn deserialize_current<'a>(&'a self) -> Result<T>
     where
         T: Deserialize<'a>,
@@ -123,8 +120,7 @@ impl<T, F: Mode> Cursor<T, F> {
         self.raw.decode()
     }
 
-    /// Whether more may come: documents that are here already, or a batch that the server still
-    /// has.
+    /// Whether more documents may follow, from the current batch or from the server.
     pub fn has_next(&self) -> bool {
         self.raw.has_next()
     }
@@ -134,9 +130,8 @@ impl<T, F: Mode> Cursor<T, F> {
         Cursor::new(self.raw)
     }
 
-    /// Ends the cursor on the server now, and waits until that is done. Otherwise the server ends
-    /// it in the background when it is dropped. Does nothing for a cursor that has come to its
-    /// end.
+    /// Kills the cursor on the server and waits for the reply. Dropping a cursor does the same in
+    /// the background. Does nothing if the cursor has reached its end.
     ///
     /// ```no_run
     /// # use driver::bson::{Document, doc};
@@ -150,33 +145,32 @@ impl<T, F: Mode> Cursor<T, F> {
     /// ```
     ///
     /// # Timeouts
-    /// The `timeout` of the operation which opened the cursor begins anew, even where it has
-    /// passed.
+    /// The `timeout` of the operation that opened the cursor starts again, even if it has expired.
     ///
     /// # Errors
-    /// Those of every operation. The cursor is then ended in the background.
+    /// Those of every operation. The cursor is then killed in the background.
     ///
     /// # Cancel safety
-    /// Dropped before its end, it leaves the cursor to be ended in the background.
+    /// If the future is dropped, the cursor is killed in the background.
     pub fn close(self) -> CloseCursor<F> {
         CloseCursor::new(self.raw.into_source())
     }
 }
 
 impl<T> Cursor<T, Async> {
-    /// Makes the next document the current one. False when there is none.
+    /// Moves to the next document. Returns false if there is none.
     ///
     /// # Errors
-    /// Those of every operation when the next batch cannot be had. The cursor ends with that,
-    /// unless nothing was sent (see [`Cursor`], "Timeouts").
+    /// Those of every operation, if the next batch cannot be fetched. The cursor then ends, unless
+    /// nothing was sent (see [`Cursor`], "Timeouts").
     pub async fn advance(&mut self) -> Result<bool> {
         self.raw.advance_in(None).await
     }
 
-    /// The next document; none at the end.
+    /// The next document. `None` at the end.
     ///
     /// # Errors
-    /// As [`advance`](Self::advance), and `BsonDeserialization` when it is no `T`.
+    /// Those of [`advance`](Self::advance), and `BsonDeserialization` if the document is not a `T`.
     pub async fn next(&mut self) -> Option<Result<T>>
     where
         T: DeserializeOwned,
@@ -184,10 +178,10 @@ impl<T> Cursor<T, Async> {
         self.raw.next_document(None).await
     }
 
-    /// As [`next`](Self::next), for use with `?`.
+    /// Like [`next`](Self::next), for use with `?`.
     ///
     /// # Errors
-    /// As [`next`](Self::next).
+    /// Those of [`next`](Self::next).
     pub async fn try_next(&mut self) -> Result<Option<T>>
     where
         T: DeserializeOwned,
@@ -197,11 +191,11 @@ impl<T> Cursor<T, Async> {
 
     /// The next document of this batch or of the next one. Sends at most one `getMore`.
     ///
-    /// None if the next batch is empty, or at the end; [`has_next`](Self::has_next) tells which. A
-    /// tailing cursor can so be read without waiting for a document to arrive.
+    /// `None` if the next batch is empty, or at the end; [`has_next`](Self::has_next) tells which.
+    /// This reads a tailable cursor without waiting for a document.
     ///
     /// # Errors
-    /// As [`try_next`](Self::try_next).
+    /// Those of [`try_next`](Self::try_next).
     ///
     /// # Examples
     /// ```no_run
@@ -224,10 +218,10 @@ impl<T> Cursor<T, Async> {
         self.raw.next_if_any(None).await
     }
 
-    /// All documents that are left.
+    /// Collects the remaining documents.
     ///
     /// # Errors
-    /// As [`next`](Self::next); what was read before is lost.
+    /// Those of [`next`](Self::next); the documents read before are lost.
     pub async fn try_collect<C: Default + Extend<T>>(mut self) -> Result<C>
     where
         T: DeserializeOwned,
@@ -237,11 +231,11 @@ impl<T> Cursor<T, Async> {
 }
 
 impl<T> Cursor<T, Blocking> {
-    /// Makes the next document the current one. False when there is none.
+    /// Moves to the next document. Returns false if there is none.
     ///
     /// # Errors
-    /// Those of every operation when the next batch cannot be had. The cursor ends with that,
-    /// unless nothing was sent (see [`Cursor`], "Timeouts").
+    /// Those of every operation, if the next batch cannot be fetched. The cursor then ends, unless
+    /// nothing was sent (see [`Cursor`], "Timeouts").
     pub fn advance(&mut self) -> Result<bool> {
         if self.raw.advance_within_batch()? {
             return Ok(true);
@@ -249,10 +243,10 @@ impl<T> Cursor<T, Blocking> {
         block_on(self.raw.advance_in(None))
     }
 
-    /// The next document; none at the end. As the iterator's `next`, for use with `?`.
+    /// The next document. `None` at the end. Like the iterator's `next`, for use with `?`.
     ///
     /// # Errors
-    /// As [`advance`](Self::advance), and `BsonDeserialization` when it is no `T`.
+    /// Those of [`advance`](Self::advance), and `BsonDeserialization` if the document is not a `T`.
     pub fn try_next(&mut self) -> Result<Option<T>>
     where
         T: DeserializeOwned,
@@ -262,11 +256,11 @@ impl<T> Cursor<T, Blocking> {
 
     /// The next document of this batch or of the next one. Sends at most one `getMore`.
     ///
-    /// None if the next batch is empty, or at the end; [`has_next`](Self::has_next) tells which. A
-    /// tailing cursor can so be read without waiting for a document to arrive.
+    /// `None` if the next batch is empty, or at the end; [`has_next`](Self::has_next) tells which.
+    /// This reads a tailable cursor without waiting for a document.
     ///
     /// # Errors
-    /// As [`try_next`](Self::try_next).
+    /// Those of [`try_next`](Self::try_next).
     ///
     /// # Examples
     /// ```no_run
@@ -289,10 +283,10 @@ impl<T> Cursor<T, Blocking> {
         block_on(self.raw.next_if_any(None))
     }
 
-    /// All documents that are left.
+    /// Collects the remaining documents.
     ///
     /// # Errors
-    /// As [`try_next`](Self::try_next); what was read before is lost.
+    /// Those of [`try_next`](Self::try_next); the documents read before are lost.
     pub fn try_collect<C: Default + Extend<T>>(mut self) -> Result<C>
     where
         T: DeserializeOwned,

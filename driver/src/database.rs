@@ -106,7 +106,7 @@ impl<F: Mode> Database<F> {
         Collection::new(self, name, options)
     }
 
-    /// The GridFS bucket with these options, or the one called `fs`. Nothing is asked of a server.
+    /// The GridFS bucket with these options; by default the bucket `fs`. Sends nothing to a server.
     ///
     /// # Example
     /// ```no_run
@@ -126,29 +126,28 @@ impl<F: Mode> Database<F> {
         GridFsBucket::new(self, options.into().unwrap_or_default())
     }
 
-    /// Runs `command` as it is, and gives the server's reply.
+    /// Runs `command` unchanged and returns the server's reply.
     ///
-    /// The driver adds what every command carries (`$db`, `lsid`, `$clusterTime`, the stable API)
-    /// and must not find these fields in the command. Neither the database's read preference
-    /// nor its concerns apply: the command goes to the primary unless
-    /// [`selection_criteria`](RunCommand::selection_criteria) says otherwise. It is never sent
-    /// twice, unless the server had too much to do even to begin with it.
+    /// The driver adds the fields that all commands have (`$db`, `lsid`, `$clusterTime`, the stable
+    /// API). The command must not contain them. The read preference and the concerns of the
+    /// database do not apply. The command goes to the primary, unless
+    /// [`selection_criteria`](RunCommand::selection_criteria) selects another server. It is not
+    /// retried, except when an overloaded server refuses it.
     ///
-    /// Where a timeout (`timeoutMS`) holds, the driver adds `maxTimeMS` as well. A command that has
-    /// one of its own is then refused by the server: leave it out and use
-    /// [`timeout`](RunCommand::timeout).
+    /// If a timeout (`timeoutMS`) applies, the driver also adds `maxTimeMS`. The server refuses a
+    /// command with two `maxTimeMS`, so use [`timeout`](RunCommand::timeout) instead of that field.
     ///
     /// # Errors
-    /// `Command` when the reply says `ok: 0`; and those of every operation. The errors of single
-    /// writes stay in the reply of a write command.
+    /// `Command` if the reply has `ok: 0`; and those of every operation. The reply of a write
+    /// command can contain write errors, which are not returned as errors.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the command may or may not have been carried out.
+    /// If the future is dropped, the command may or may not be executed.
     pub fn run_command(&self, command: Document) -> RunCommand<'_, F> {
         self.run(encode::document(&command))
     }
 
-    /// As [`run_command`](Self::run_command), with a raw BSON command.
+    /// Like [`run_command`](Self::run_command), with a raw BSON command.
     ///
     /// # Errors
     /// Those of [`run_command`](Self::run_command).
@@ -160,25 +159,24 @@ impl<F: Mode> Database<F> {
         RunCommand { database: self, command, options: None, session: None }
     }
 
-    /// Runs `command` as it is, and gives a cursor over the result that it opens.
+    /// Runs `command` unchanged and returns the cursor that it opens.
     ///
-    /// The rules of [`run_command`](Self::run_command) hold. The options
+    /// The rules of [`run_command`](Self::run_command) apply. The options
     /// [`batch_size`](RunCursorCommand::batch_size), [`max_time`](RunCursorCommand::max_time) and
-    /// [`comment`](RunCursorCommand::comment) belong to the later batches: what the first one
-    /// needs, write into the command. A tailable cursor needs `tailable` (and `awaitData`) in the
-    /// command, and the same as [`cursor_type`](RunCursorCommand::cursor_type); where the two
-    /// differ, the result is undefined. The same holds where the command has a `maxTimeMS` and a
-    /// `timeout` applies.
+    /// [`comment`](RunCursorCommand::comment) apply to `getMore`. Their values for the first batch
+    /// must be in the command. A tailable cursor needs `tailable` (and `awaitData`) in the command,
+    /// and the matching [`cursor_type`](RunCursorCommand::cursor_type). The result is undefined if
+    /// the two differ, or if the command has a `maxTimeMS` and a `timeout` applies.
     ///
     /// # Errors
     /// - Those of [`run_command`](Self::run_command).
-    /// - `InvalidArgument` for a `max_time` together with a `timeout`, unless the cursor awaits
-    ///   documents.
-    /// - `InvalidResponse` when the reply has no cursor.
-    /// - `Write` when the command wrote and its write concern was not met.
+    /// - `InvalidArgument` for a `max_time` together with a `timeout`, except on a tailable-await
+    ///   cursor.
+    /// - `InvalidResponse` if the reply has no cursor.
+    /// - `Write` if the command wrote and its write concern failed.
     ///
     /// # Cancel safety
-    /// As [`Collection::find`].
+    /// As for [`Collection::find`].
     ///
     /// # Example
     /// ```no_run
@@ -197,7 +195,7 @@ impl<F: Mode> Database<F> {
         RunCursorCommand::new(self.on(), encode::document(&command))
     }
 
-    /// As [`run_cursor_command`](Self::run_cursor_command), with a command that is BSON already.
+    /// Like [`run_cursor_command`](Self::run_cursor_command), with a raw BSON command.
     ///
     /// # Errors
     /// Those of [`run_cursor_command`](Self::run_cursor_command).
@@ -219,16 +217,17 @@ impl<F: Mode> Database<F> {
         RunCursorCommand::new(self.on(), encode::checked(command))
     }
 
-    /// Runs `pipeline` over no collection, and gives a cursor over what comes out. Its first stage
-    /// makes the documents, such as `$currentOp`, `$listLocalSessions` or `$documents`.
+    /// Runs an aggregation that reads no collection, and returns a cursor over its results. The
+    /// first stage produces the documents, such as `$currentOp`, `$listLocalSessions` or
+    /// `$documents`.
     ///
-    /// Sent once more as [`Collection::find`] is, unless its last stage writes (`$out`, `$merge`).
+    /// Retried like [`Collection::find`], unless its last stage writes (`$out`, `$merge`).
     ///
     /// # Errors
     /// Those of [`Collection::aggregate`].
     ///
     /// # Cancel safety
-    /// As [`Collection::aggregate`].
+    /// As for [`Collection::aggregate`].
     ///
     /// # Example
     /// ```no_run
@@ -250,14 +249,14 @@ impl<F: Mode> Database<F> {
         Aggregate::new(self.on(), pipeline.into_iter().collect())
     }
 
-    /// The changes of this database, as they happen.
+    /// Opens a change stream on this database.
     ///
     /// Change streams need a replica set or a sharded cluster, and the read concern `majority` or
-    /// none. This is to be preferred to an aggregation with a `$changeStream` stage: the stream is
-    /// resumed where that would end.
+    /// none. Use this instead of `aggregate` with `$changeStream`: only this stream resumes after
+    /// errors.
     ///
     /// # Errors
-    /// `Command` if the server refuses, such as with code 40573 where it is no replica set; and
+    /// `Command` if the server refuses, for example with code 40573 on a standalone server; and
     /// those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`.
     ///
     /// # Cancel safety
@@ -280,8 +279,8 @@ impl<F: Mode> Database<F> {
         Watch::new(self.on())
     }
 
-    /// Creates the collection `name`; with [`view_on`](CreateCollection::view_on), a view. A plain
-    /// collection need not be created: it comes into being with its first document.
+    /// Creates the collection `name`, or with [`view_on`](CreateCollection::view_on) a view. A
+    /// collection without options needs no call: the first insert creates it.
     ///
     /// Not retried, except when an overloaded server refuses it.
     ///
@@ -305,21 +304,22 @@ impl<F: Mode> Database<F> {
     /// ```
     ///
     /// # Errors
-    /// - `InvalidArgument` for a name that is empty or holds a NUL, and for a time that is not of
-    ///   whole seconds. Nothing was sent then.
-    /// - `Command` if the server refuses, such as with code 48 where there is such a collection
-    ///   already; `Write` if the write concern failed: the collection exists all the same.
+    /// - `InvalidArgument` if the name is empty or contains a NUL byte, or if a duration is not a
+    ///   whole number of seconds. Nothing was sent then.
+    /// - `Command` if the server refuses. The code is 48 if the collection exists.
+    /// - `Write` if the write concern failed. The collection exists nevertheless.
     /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `WaitQueueTimeout`.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the collection may or may not have been created.
+    /// If the future is dropped, the collection may or may not be created.
     pub fn create_collection(&self, name: impl Into<String>) -> CreateCollection<'_, F> {
         CreateCollection { database: self, name: name.into(), options: None, session: None }
     }
 
-    /// Changes options of the collection or view `name`; what is not named stays as it is.
+    /// Changes options of the collection or view `name`. Options that are not set keep their
+    /// values.
     ///
-    /// Never sent twice, as [`create_collection`](Self::create_collection).
+    /// Not retried, like [`create_collection`](Self::create_collection).
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -339,17 +339,18 @@ impl<F: Mode> Database<F> {
     /// ```
     ///
     /// # Errors
-    /// `InvalidArgument` for a name that is empty or holds a NUL, a time that is not of whole
-    /// seconds, and an index that is named by nothing or twice. Else those of
-    /// [`create_collection`](Self::create_collection).
+    /// `InvalidArgument` if the name is empty or contains a NUL byte, if a duration is not a whole
+    /// number of seconds, or if an index is given by neither name nor keys, or by both. And those
+    /// of [`create_collection`](Self::create_collection).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the options may or may not have been changed.
+    /// If the future is dropped, the options may or may not be changed.
     pub fn modify_collection(&self, name: impl Into<String>) -> ModifyCollection<'_, F> {
         ModifyCollection { database: self, name: name.into(), options: None, session: None }
     }
 
-    /// Lists the database's collections and views, and gives a cursor over what is known of each.
+    /// Lists the collections and views of the database and returns a cursor over their
+    /// specifications.
     ///
     /// Retried like [`Collection::find`]. Reads from the primary.
     ///
@@ -375,7 +376,7 @@ impl<F: Mode> Database<F> {
         ListCollections::new(self.on())
     }
 
-    /// The names of the database's collections and views.
+    /// Lists the names of the database's collections and views.
     ///
     /// Retried like [`Collection::find`]. Reads from the primary.
     ///

@@ -35,7 +35,7 @@ impl Deadline {
         Deadline { at: Instant::now().checked_add(limit), origin: Origin::Limits }
     }
 
-    /// As [`Deadline::after`]. `None` and zero mean no limit, as in the timeout options of a
+    /// Like [`Deadline::after`]. `None` and zero mean no limit, as in the timeout options of a
     /// connection string.
     pub(crate) fn after_option(limit: Option<Duration>) -> Self {
         limit.filter(|limit| !limit.is_zero()).map_or(Self::NEVER, Self::after)
@@ -57,7 +57,7 @@ impl Deadline {
         self.earlier(Self::after_option(limit))
     }
 
-    /// As [`within`](Self::within), for the `limit` of an older option, which does not hold where a
+    /// Like [`within`](Self::within), for the `limit` of an older option, which does not hold where a
     /// `timeoutMS` does.
     pub(crate) fn within_older(self, limit: Option<Duration>) -> Self {
         match self.origin {

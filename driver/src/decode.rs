@@ -62,7 +62,7 @@ pub(crate) fn document(raw: &RawDocument) -> bson::error::Result<Document> {
 /// Decodes a value of a reply. The value is a part of `document`.
 ///
 /// # Errors
-/// As [`document`].
+/// Those of [`document`].
 pub(crate) fn value(document: &[u8], value: RawBsonRef<'_>) -> bson::error::Result<Bson> {
     shallow(document)?;
     Bson::try_from(value)

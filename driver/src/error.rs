@@ -8,6 +8,7 @@
 mod bulk_write;
 pub(crate) mod codes;
 mod gridfs;
+mod kind;
 mod server;
 
 use std::any::Any;
@@ -20,6 +21,7 @@ use bson::RawDocumentBuf;
 pub use self::bulk_write::{BulkWriteError, PartialBulkWriteResult};
 use self::codes::StateChange;
 pub use self::gridfs::{GridFsErrorKind, GridFsFileIdentifier};
+pub use self::kind::ErrorKind;
 pub use self::server::{
     CommandError, IndexedWriteError, InsertManyError, WriteConcernError, WriteError, WriteFailure,
 };
@@ -56,132 +58,6 @@ struct Inner {
     host: Option<ServerAddress>,
     response: Option<RawDocumentBuf>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
-}
-
-/// The kind of an error.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// An unusable argument, option or connection string.
-    #[non_exhaustive]
-    InvalidArgument {
-        /// The culprit and the remedy.
-        message: String,
-    },
-    /// Authentication failed: the server refused the credential, or its signature was wrong.
-    #[non_exhaustive]
-    Authentication {
-        /// The refused part.
-        message: String,
-    },
-    /// A value cannot be serialized to BSON.
-    BsonSerialization(bson::error::Error),
-    /// BSON cannot be deserialized to the requested type.
-    BsonDeserialization(bson::error::Error),
-    /// An access to a document by the caller failed. The driver itself returns the two kinds above.
-    /// This one is for errors of [`bson`] that a caller's `?` converts.
-    Bson(bson::error::Error),
-    /// Some documents of an `insert_many` were not inserted.
-    InsertMany(InsertManyError),
-    /// Some models of a bulk write were not done.
-    BulkWrite(BulkWriteError),
-    /// The server replied to a command with an error.
-    Command(CommandError),
-    /// A single write failed, or its write concern failed.
-    Write(WriteFailure),
-    /// A GridFS file is missing or corrupt, or an operation on it is invalid.
-    GridFs(GridFsErrorKind),
-    /// The pool was cleared while the operation waited for a connection, because its server failed.
-    #[non_exhaustive]
-    ConnectionPoolCleared {
-        /// The pool and the reason.
-        message: String,
-    },
-    /// No connection became available within `waitQueueTimeoutMS`. That option does not limit the
-    /// opening of a connection; `connectTimeoutMS` does.
-    #[non_exhaustive]
-    WaitQueueTimeout {
-        /// The state of the pool.
-        message: String,
-    },
-    /// The wait queue is full: `waitQueueMultiple` limits the number of waiting operations.
-    #[non_exhaustive]
-    WaitQueueFull {
-        /// The state of the pool.
-        message: String,
-    },
-    /// No suitable server was found within `serverSelectionTimeoutMS`.
-    #[non_exhaustive]
-    ServerSelection {
-        /// The criteria and the servers.
-        message: String,
-    },
-    /// The timeout of the operation expired.
-    #[non_exhaustive]
-    Timeout {
-        /// The reason for the wait.
-        message: String,
-    },
-    /// A socket could not be opened, or failed.
-    #[non_exhaustive]
-    Io {
-        /// The failed action.
-        message: String,
-        /// The error of the operating system.
-        cause: Arc<std::io::Error>,
-    },
-    /// A host name, SRV or TXT record could not be resolved.
-    #[non_exhaustive]
-    DnsResolve {
-        /// The name and the resolver's error.
-        message: String,
-    },
-    /// A reply is malformed.
-    #[non_exhaustive]
-    InvalidResponse {
-        /// The fault of the reply.
-        message: String,
-    },
-    /// The TLS options are unusable, or the peer's certificate was refused.
-    #[non_exhaustive]
-    Tls {
-        /// The option, or the fault of the certificate.
-        message: String,
-    },
-    /// A server is too old or too new for this driver, or lacks a feature.
-    #[non_exhaustive]
-    IncompatibleServer {
-        /// The server or the feature.
-        message: String,
-    },
-    /// The deployment has no sessions. For programs that were written for the official crate: this
-    /// driver says `IncompatibleServer`.
-    SessionsNotSupported,
-    /// A session cannot do this in the present state of its transaction. For programs that were
-    /// written for the official crate: this driver says `InvalidArgument`.
-    #[non_exhaustive]
-    Transaction {
-        /// The request, and the state it conflicts with.
-        message: String,
-    },
-    /// An event of a change stream has no resume token, so that the stream cannot go on.
-    MissingResumeToken,
-    /// The driver is at fault. For programs that were written for the official crate: this driver
-    /// has no such error.
-    #[non_exhaustive]
-    Internal {
-        /// The fault that was found.
-        message: String,
-    },
-    /// An error of the caller's own; see [`Error::custom`].
-    Custom(Arc<dyn Any + Send + Sync>),
-    /// The client was shut down.
-    Shutdown,
-    /// The tokio runtime of the client has ended, and with it the client's monitors and
-    /// connections. The result of a write in flight is unknown. Create a client in each runtime,
-    /// such as in each `#[tokio::test]`, or use [`sync::Client`](crate::sync::Client), which needs
-    /// no runtime.
-    RuntimeEnded,
 }
 
 impl Error {
@@ -245,8 +121,8 @@ impl Error {
         self
     }
 
-    /// The error of an operation of several commands that ended early. `kind` has the partial
-    /// result; the rest is that of `cause`.
+    /// The error of an operation of several commands that `cause` ended early. `kind` has the
+    /// partial result. Labels, host and response are those of `cause`.
     pub(crate) fn interrupted(kind: ErrorKind, cause: Error) -> Self {
         let mut error = Error::new(kind);
         error.inner.labels.clone_from(&cause.inner.labels);
@@ -255,7 +131,7 @@ impl Error {
         error.with_source(cause)
     }
 
-    /// Prefixes an error about the caller's input with the part of that input.
+    /// Prefixes an error about an argument with the part of the argument.
     pub(crate) fn context(mut self, what: fmt::Arguments<'_>) -> Self {
         match &mut self.inner.kind {
             ErrorKind::InvalidArgument { message } => *message = format!("{what}: {message}"),
@@ -278,7 +154,7 @@ impl Error {
         }
     }
 
-    /// The error of this crate that an error of input and output has inside.
+    /// The error of this crate inside an I/O error.
     fn inside_io(&self) -> Option<&Self> {
         match self.kind() {
             ErrorKind::Io { cause, .. } => cause.get_ref()?.downcast_ref(),
@@ -320,8 +196,8 @@ impl Error {
         }
     }
 
-    /// An error of the caller's own, for functions that return a [`Result`] of this crate, such as
-    /// the callback of a transaction. [`get_custom`](Error::get_custom) gives it back.
+    /// Wraps an error of the program, for functions that return this crate's [`Result`], such as
+    /// the callback of a transaction. [`get_custom`](Error::get_custom) returns it.
     ///
     /// ```
     /// use driver::error::Error;
@@ -334,7 +210,7 @@ impl Error {
         Error::new(ErrorKind::Custom(Arc::new(own)))
     }
 
-    /// The error that was given to [`custom`](Error::custom), if it is an `E`.
+    /// The error inside [`custom`](Error::custom), if it is an `E`.
     pub fn get_custom<E: Any>(&self) -> Option<&E> {
         match self.kind() {
             ErrorKind::Custom(own) => own.downcast_ref(),
@@ -362,8 +238,8 @@ impl Error {
         self.inner.host.as_ref()
     }
 
-    /// The server's error code: that of the command or the authentication, else that of the first
-    /// write error, else that of the write concern error.
+    /// The server's error code: of the command or the authentication, or else of the first write
+    /// error, or else of the write concern error.
     pub fn code(&self) -> Option<i32> {
         match self.kind() {
             ErrorKind::Command(e) => Some(e.code),
@@ -416,7 +292,7 @@ impl Error {
         self.inner.labels.iter().any(|l| l == label)
     }
 
-    /// As [`has_label`](Error::has_label), with the name in the official crate.
+    /// The same as [`has_label`](Error::has_label), with the name of the official crate.
     pub fn contains_label(&self, label: impl AsRef<str>) -> bool {
         self.has_label(label.as_ref())
     }
@@ -426,11 +302,10 @@ impl Error {
         self.inner.response.as_ref()
     }
 
-    /// Whether a unique index, such as that of `_id`, already held the key of a document to be
-    /// written.
+    /// Whether the write failed because a unique index, such as that of `_id`, already has the key.
     ///
-    /// True for an `insert_many` and for a bulk write that were not ended early, when every one of
-    /// their write errors is such a duplicate.
+    /// For `insert_many` and bulk writes: whether all write errors are duplicate keys, and no other
+    /// error ended the operation early.
     pub fn is_duplicate_key(&self) -> bool {
         match self.kind() {
             ErrorKind::InsertMany(e) => {
@@ -496,8 +371,8 @@ impl Error {
     }
 }
 
-/// Converts everything that converts into an [`ErrorKind`], for use with `?`: errors of BSON,
-/// errors of input and output, and kinds that the caller made.
+/// Converts everything that converts into an [`ErrorKind`], for use with `?`: BSON errors, I/O
+/// errors, and kinds that the program created.
 impl<E> From<E> for Error
 where
     ErrorKind: From<E>,
@@ -511,8 +386,7 @@ where
     }
 }
 
-/// An error of this crate as one of input and output, for the streams of GridFS: it stays inside,
-/// and `?` takes it out again.
+/// Wraps an error of this crate in an I/O error, for GridFS streams. `?` unwraps it again.
 impl From<Error> for std::io::Error {
     fn from(error: Error) -> Self {
         let kind = match error.kind() {
@@ -534,36 +408,11 @@ impl From<Error> for std::io::Error {
     }
 }
 
-impl From<bson::error::Error> for ErrorKind {
-    fn from(cause: bson::error::Error) -> Self {
-        ErrorKind::Bson(cause)
-    }
-}
-
-impl From<std::io::Error> for ErrorKind {
-    fn from(cause: std::io::Error) -> Self {
-        ErrorKind::Io { message: "input or output failed".into(), cause: Arc::new(cause) }
-    }
-}
-
-impl From<std::io::ErrorKind> for ErrorKind {
-    fn from(cause: std::io::ErrorKind) -> Self {
-        std::io::Error::from(cause).into()
-    }
-}
-
-/// Accepts infallible conversions where a fallible one is allowed.
-impl From<std::convert::Infallible> for ErrorKind {
-    fn from(never: std::convert::Infallible) -> Self {
-        match never {}
-    }
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = self.inner.to_string();
         let cause = self.ending();
-        // An error of GridFS has named it already.
+        // The message of a GridFS error contains it already.
         if !std::ptr::eq(cause, self) && !matches!(self.kind(), ErrorKind::GridFs(_)) {
             write!(text, "; then it ended: {}", cause.inner)?;
         }
@@ -598,50 +447,6 @@ impl fmt::Debug for Error {
             debug.field("labels", &self.inner.labels);
         }
         debug.finish_non_exhaustive()
-    }
-}
-
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ErrorKind::InvalidArgument { message } => write!(f, "invalid argument: {message}"),
-            ErrorKind::Authentication { message } => write!(f, "authentication failed: {message}"),
-            ErrorKind::BsonSerialization(e) => write!(f, "cannot write the value as BSON: {e}"),
-            ErrorKind::BsonDeserialization(e) => write!(f, "cannot read the BSON as the requested type: {e}"),
-            ErrorKind::Bson(e) => e.fmt(f),
-            ErrorKind::InsertMany(e) => e.fmt(f),
-            ErrorKind::BulkWrite(e) => e.fmt(f),
-            ErrorKind::Command(e) => e.fmt(f),
-            ErrorKind::Write(e) => e.fmt(f),
-            ErrorKind::GridFs(kind) => kind.fmt(f),
-            ErrorKind::ConnectionPoolCleared { message }
-            | ErrorKind::WaitQueueTimeout { message }
-            | ErrorKind::WaitQueueFull { message }
-            | ErrorKind::IncompatibleServer { message } => f.write_str(message),
-            ErrorKind::ServerSelection { message } => write!(f, "server selection: {message}"),
-            ErrorKind::Timeout { message } => write!(f, "timed out: {message}"),
-            ErrorKind::Io { message, cause } => write!(f, "{message}: {cause}"),
-            ErrorKind::DnsResolve { message } => write!(f, "DNS: {message}"),
-            ErrorKind::InvalidResponse { message } => {
-                write!(f, "the server sent an invalid reply: {message}")
-            }
-            ErrorKind::Tls { message } => write!(f, "TLS: {message}"),
-            ErrorKind::SessionsNotSupported => f.write_str("the deployment has no sessions"),
-            ErrorKind::Transaction { message } => write!(f, "transaction: {message}"),
-            ErrorKind::MissingResumeToken => {
-                f.write_str("the change stream cannot be resumed: an event had no resume token")
-            }
-            ErrorKind::Internal { message } => write!(f, "fault of the driver: {message}"),
-            ErrorKind::Custom(own) => match own.downcast_ref::<String>() {
-                Some(own) => f.write_str(own),
-                None => f.write_str("an error of the program's own"),
-            },
-            ErrorKind::Shutdown => f.write_str("the client was shut down"),
-            ErrorKind::RuntimeEnded => f.write_str(
-                "the tokio runtime in which the client was made has ended, and its connections with it; make a client in each \
-                 runtime, or use driver::sync::Client, which needs none",
-            ),
-        }
     }
 }
 

@@ -1,10 +1,9 @@
-//! Events that a client emits while it works, for the handlers in its
-//! [options](crate::options::ClientOptions).
+//! Events of a client, for the handlers in its [options](crate::options::ClientOptions).
 //!
-//! A handler is a function, a type that implements [`HandleEvent`], or a queue. Without a handler
-//! no event is built. A function is called on the thread that caused the event and delays it, so it
-//! should return quickly. A panic in it loses only that event: the panic hook reports it, and the
-//! client continues.
+//! A handler is a function, a type that implements [`HandleEvent`], a queue or a channel. Without a
+//! handler no event is created. A function is called on the thread that caused the event and delays
+//! it, so it should return quickly. A panic in it loses only that event: the panic hook reports it,
+//! and the client continues.
 
 pub mod cmap;
 pub mod command;
@@ -26,10 +25,10 @@ use toro::Queue;
 
 use crate::rt::Runtime;
 
-/// Handles events of one kind. Every function of one event implements it.
+/// Handles events of one kind. Functions with one event parameter implement it.
 pub trait HandleEvent<T>: Send + Sync {
-    /// Handles one event. Runs on the thread that caused the event. It should be short and must not
-    /// wait for its client.
+    /// Handles one event, on the thread that caused it. Must return quickly and must not wait for
+    /// the client.
     fn handle(&self, event: T);
 }
 
@@ -44,12 +43,12 @@ impl<T, F: Fn(T) + Send + Sync> HandleEvent<T> for F {
 pub enum EventHandler<T> {
     /// A handler, called on the thread that caused the event.
     Callback(Arc<dyn HandleEvent<T>>),
-    /// A queue. Events after it was closed are dropped.
+    /// A queue. After it is closed, events are dropped.
     Queue(Arc<Queue<T>>),
     /// A function whose future handles one event.
     AsyncCallback(AsyncCallback<T>),
-    /// A channel of tokio. Events after its receiver was dropped are lost; while it is full, events
-    /// wait in tasks, and their order is lost.
+    /// A tokio channel. After its receiver is dropped, events are dropped. While it is full, events
+    /// wait in tasks and may be reordered.
     TokioMpsc(mpsc::Sender<T>),
 }
 
@@ -92,9 +91,9 @@ impl<T> EventHandler<T> {
         (EventHandler::Queue(Arc::clone(&queue)), queue)
     }
 
-    /// Sends events to the futures that `handler` makes of them. Each future is a task of its own,
-    /// on the tokio runtime of the thread that caused the event, or else on the background thread
-    /// of the driver. They run side by side, so the order of events is lost.
+    /// Handles each event with the future that `handler` returns. Each future runs in its own task,
+    /// on the tokio runtime of the thread that caused the event, or else on the driver's background
+    /// thread. The futures run concurrently, so events may be handled out of order.
     ///
     /// # Examples
     /// ```
@@ -153,8 +152,8 @@ impl<T> From<mpsc::Sender<T>> for EventHandler<T> {
     }
 }
 
-/// Runs `work` on the runtime of this thread, else on the driver's background thread. Without
-/// either it is dropped: the process can start no thread.
+/// Runs `work` on the runtime of this thread, or else on the driver's background thread. Drops it
+/// if that thread cannot be started.
 fn spawn(work: impl Future<Output = ()> + Send + 'static) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         drop(runtime.spawn(work));
@@ -163,17 +162,17 @@ fn spawn(work: impl Future<Output = ()> + Send + 'static) {
     }
 }
 
-/// The serde form of an error: its message.
+/// Serializes an error as its message.
 fn as_text<S: Serializer>(error: &crate::error::Error, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(error)
 }
 
-/// The serde form of what is shared: that of the value.
+/// Serializes a shared value like the value itself.
 fn behind<T: Serialize, S: Serializer>(shared: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
     shared.serialize(serializer)
 }
 
-/// Handlers are left out of the comparison of options: any two are equal.
+/// Comparing options ignores handlers, so any two are equal.
 impl<T> PartialEq for EventHandler<T> {
     fn eq(&self, _: &Self) -> bool {
         true

@@ -1,8 +1,8 @@
 //! GridFS: files of any size, stored as chunks (specification "GridFS").
 //!
-//! A bucket is two collections. `<bucket>.chunks` has the content of the files in pieces of equal
-//! size, `<bucket>.files` one document for each file: its name, its length, its metadata. The files
-//! document is written last. So a file that can be found is whole.
+//! A bucket consists of two collections. `<bucket>.chunks` has the content of the files in pieces
+//! of equal size. `<bucket>.files` has one document per file, with its name, length and metadata.
+//! The files document is written last, so a file that can be found is complete.
 //!
 //! | question | file |
 //! |---|---|
@@ -10,7 +10,7 @@
 //! | How are chunks written, removed and read? | `gridfs/chunks.rs` |
 //! | How does an upload run? | `gridfs/upload_stream.rs` |
 //! | How does a download run? | `gridfs/download_stream.rs` |
-//! | When are the indexes made? | `gridfs/indexes.rs` |
+//! | When are the indexes created? | `gridfs/indexes.rs` |
 //!
 //! # Example
 //! ```no_run
@@ -64,25 +64,24 @@ use crate::mode::{Async, Mode};
 use crate::ops::command::On;
 use crate::options::{CollectionOptions, ReadConcern, SelectionCriteria, WriteConcern};
 
-/// The name of a bucket that was given none.
+/// The default name of a bucket.
 const DEFAULT_BUCKET_NAME: &str = "fs";
-/// The chunk size of a bucket that was given none.
+/// The default chunk size of a bucket.
 const DEFAULT_CHUNK_SIZE: u32 = 255 * 1024;
 
-/// A bucket: files of any size, in a database. Made by
+/// A bucket of files in a database. Created by
 /// [`Database::gridfs_bucket`](crate::database::Database::gridfs_bucket).
 ///
-/// A handle: cheap to clone, and safe to share between tasks and threads. Several files may have
-/// the same name. They are the *revisions* of that name, in the order of their upload.
+/// Cheap to clone, and safe to share between tasks and threads. Several files can have the same
+/// name. They are the *revisions* of that name, in the order of upload.
 ///
-/// Before the first upload through a bucket or its clones, its indexes are created if it has no
-/// files yet: a unique one of the chunks, by file and number, and one of the files, by name and
-/// date.
+/// Before its first upload, a bucket without files gets its indexes: a unique index on the chunks,
+/// by file and number, and an index on the files, by name and date.
 ///
 /// # Timeouts
-/// The `timeout` of an operation, or else that of the bucket, the database or the client
-/// (`timeoutMS`), holds for the operation as a whole. An operation that opens a stream starts the
-/// time for the stream as well: it must be read, or written and closed, within the same time.
+/// The `timeout` of an operation bounds the operation as a whole. Without one, that of the bucket,
+/// the database or the client (`timeoutMS`) applies. If the operation opens a stream, the same
+/// timeout bounds the stream until its end: reading it, or writing and closing it.
 pub struct GridFsBucket<F: Mode = Async> {
     inner: Arc<Bucket<F>>,
 }
@@ -102,7 +101,7 @@ impl<F: Mode> Bucket<F> {
         On { collection: Some(&self.name), ..self.files.on() }
     }
 
-    /// Whether servers answer writes. Otherwise they say nothing of how many documents there were.
+    /// Whether writes are acknowledged. Otherwise their results have no counts.
     fn is_acknowledged(&self) -> bool {
         let concern = self.on().concerns.write_concern.as_ref();
         concern.is_none_or(WriteConcern::is_acknowledged)
@@ -160,10 +159,10 @@ impl<F: Mode> fmt::Debug for GridFsBucket<F> {
     }
 }
 
-/// The time that is left of an operation, as the `timeout` of a part of it.
+/// The remaining time of an operation, as the `timeout` of one of its commands.
 ///
 /// # Errors
-/// `Timeout` where nothing is left.
+/// `Timeout` if no time is left.
 fn rest(deadline: Deadline) -> Result<Option<Duration>> {
     if !deadline.is_of_timeout() {
         return Ok(None);
@@ -171,7 +170,7 @@ fn rest(deadline: Deadline) -> Result<Option<Duration>> {
     match deadline.remaining() {
         None => Ok(Some(Duration::ZERO)),
         Some(Duration::ZERO) => Err(Error::timeout(
-            "the timeout (timeoutMS) passed; that of a stream runs from its opening to its end",
+            "the timeout (timeoutMS) expired; for a stream it runs from its opening to its end",
         )),
         left => Ok(left),
     }

@@ -37,7 +37,7 @@ pub fn new_object_id() -> ObjectId {
     ObjectIds::new(1).get(0)
 }
 
-/// Ids that were generated together. They take the place of one, however many they are.
+/// Several ids generated together. Has the size of one id.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ObjectIds {
     seconds: u32,

@@ -1,7 +1,7 @@
 //! The operations: one file per command, with its builder, encoding and decoding.
 //!
-//! A method of a handle creates an operation. The operation's own methods set its options. It runs
-//! by `.await`, or by `.run()` in the blocking API.
+//! A method of a handle creates an operation. The operation's methods set its options. `.await`
+//! runs it, or in the blocking API `.run()`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -151,7 +151,7 @@ pub trait Operation: sealed::Sealed + Sized {
     /// Those of the operation.
     fn perform(self) -> impl Future<Output = crate::error::Result<Self::Output>> + Send;
 
-    /// Calls `set` with `value`, if there is one: an option that is set on a condition.
+    /// Calls `set` with `value` if it is `Some`. Sets an option conditionally.
     ///
     /// # Example
     /// ```no_run

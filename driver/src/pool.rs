@@ -159,10 +159,10 @@ impl Pool {
     /// The slow path of a checkout, after [`check_out_now`](Self::check_out_now) found nothing.
     ///
     /// # Errors
-    /// As [`check_out`](Self::check_out).
+    /// Those of [`check_out`](Self::check_out).
     ///
     /// # Cancel safety
-    /// As [`check_out`](Self::check_out).
+    /// As for [`check_out`](Self::check_out).
     pub(crate) async fn check_out_in_line(
         &self,
         deadline: Deadline,

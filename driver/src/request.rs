@@ -1,16 +1,15 @@
 //! Requests: operations that share one connection.
 //!
 //! A server executes the commands of one connection in order. The operations of a request use a
-//! single connection per server. They read their own writes without sessions, even unacknowledged
-//! ones (`w: 0`). In return, no other operation can use that connection until the request ends.
-//! Keep requests short: if all connections of a pool are in requests, all other operations wait.
+//! single connection per server. They read their own writes without a session, even unacknowledged
+//! ones (`w: 0`). No other operation can use that connection until the request ends. Keep requests
+//! short: if all connections of a pool are in requests, all other operations wait.
 //!
 //! A new request has no connection. The first operation on a server pins one of that server's
 //! connections, and every later operation uses it. After an operation that was dropped in flight or
-//! timed out, the next one waits until the driver has read the old reply; the [limit of this
-//! wait](crate#cancellation-and-timeouts) is documented there. The next operation pins another
-//! connection if the old one broke, is not free in time, or was removed from its pool. The request
-//! continues.
+//! timed out, the next one waits until the driver has received the old reply, within
+//! [limits](crate#cancellation-and-timeouts). The next operation pins another connection if the old
+//! one broke, is not free in time, or was removed from its pool. The request continues.
 //!
 //! The two APIs hold a request differently:
 //!
@@ -43,7 +42,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// The client within the request. All operations through it and its handles are part of the
+    /// The client within the request. The operations of this client and its handles are part of the
     /// request.
     pub fn client(&self) -> &Client<Async> {
         &self.client

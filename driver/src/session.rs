@@ -1,4 +1,4 @@
-//! Explicit sessions: operations that belong together, and transactions.
+//! Explicit sessions and transactions.
 
 mod and_run;
 mod transaction;
@@ -17,16 +17,16 @@ use crate::exec::SessionState;
 use crate::mode::Mode;
 use crate::options::{SessionOptions, TransactionOptions};
 
-/// A session that the caller started: operations that are given it see their own writes and those
-/// before them, whichever members answer.
+/// An explicit session. Operations in a session see the writes of earlier operations of the
+/// session, on any member.
 ///
-/// Made by [`Client::start_session`]. It is for one operation at a time, which `&mut` sees to.
-/// Dropped, it gives its server session back to the client, after a transaction that is still open
-/// has been aborted in the background. It belongs to the process that started
-/// it: a forked child that uses it gets `InvalidArgument`, and starts its own.
+/// Created by [`Client::start_session`]. A session runs one operation at a time; `&mut` enforces
+/// that. Dropping it aborts an open transaction in the background and returns the server session to
+/// the client. It belongs to the process that started it: in a forked child, operations with it
+/// fail with `InvalidArgument`.
 ///
-/// A session that is not used within a minute of being started may have expired on the server;
-/// start one when it is needed.
+/// Start a session when you need it. If it is not used within a minute, it may expire on the
+/// server.
 ///
 /// Use it as [`driver::ClientSession`](crate::ClientSession) or
 /// [`driver::sync::ClientSession`](crate::sync::ClientSession).
@@ -70,17 +70,17 @@ impl<F: Mode> ClientSession<F> {
         self.state.at_cluster_time()
     }
 
-    /// Starts a transaction: operations that are given this session belong to it until it is
-    /// committed or aborted. Nothing is sent before the first of them.
+    /// Starts a transaction. Operations with this session belong to it until it is committed or
+    /// aborted. Sends nothing to a server.
     ///
-    /// What the options leave open is taken from the session's
-    /// [`default_transaction_options`](SessionOptions::default_transaction_options), else from the
-    /// client. The operations must not have concerns of their own; those of databases and
-    /// collections do not hold. An operation that fails may have aborted the transaction on the
-    /// server; a commit is then refused.
+    /// Options that are not set come from the session's
+    /// [`default_transaction_options`](SessionOptions::default_transaction_options), or else from
+    /// the client. Operations in the transaction must not set their own concerns, and those of
+    /// databases and collections do not apply. A failed operation may have aborted the transaction
+    /// on the server. The commit then fails.
     ///
     /// [`and_run2`](StartTransaction::and_run2) and [`and_run`](StartTransaction::and_run) commit
-    /// or abort by themselves, and start again where that helps.
+    /// or abort automatically, and retry the transaction.
     ///
     /// ```no_run
     /// # async fn example(client: driver::Client) -> driver::Result<()> {
@@ -97,17 +97,17 @@ impl<F: Mode> ClientSession<F> {
     /// ```
     ///
     /// # Errors
-    /// `InvalidArgument` when a transaction is in progress already, the write concern is
-    /// unacknowledged, or the session reads a snapshot.
+    /// `InvalidArgument` if a transaction is already in progress, the write concern is
+    /// unacknowledged, or the session is a snapshot session.
     pub fn start_transaction(&mut self) -> StartTransaction<'_, F> {
         StartTransaction { session: self, options: TransactionOptions::default(), timeout: None }
     }
 
-    /// Commits the transaction. One without operations ends without a command.
+    /// Commits the transaction. Sends nothing if it had no operations.
     ///
-    /// Sent once more after a failure by the network or an election, whatever `retry_writes` says.
-    /// An error with the label `UnknownTransactionCommitResult` leaves open whether it was
-    /// committed: call it again. A commit that is sent again asks for the write concern "majority".
+    /// Retried once after a network error or an election, also without `retry_writes`. After an
+    /// error with the label `UnknownTransactionCommitResult` the transaction may or may not be
+    /// committed: call this again. A commit that is sent again uses the write concern "majority".
     ///
     /// ```no_run
     /// # async fn example(session: &mut driver::ClientSession) -> driver::Result<()> {
@@ -123,18 +123,18 @@ impl<F: Mode> ClientSession<F> {
     /// ```
     ///
     /// # Errors
-    /// - `InvalidArgument` when no transaction was started, or it was aborted.
-    /// - `Write` when it was committed, and its write concern was not met.
-    /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `Command`. One with the
-    ///   label `TransientTransactionError` was not committed; start it again.
+    /// - `InvalidArgument` if no transaction was started, or it was aborted.
+    /// - `Write` if it was committed but its write concern failed.
+    /// - Those of every operation: `ServerSelection`, `Io`, `Timeout`, `Command`. If the error has
+    ///   the label `TransientTransactionError`, the transaction was not committed. Start it again.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the transaction may or may not have been committed. Call it again.
+    /// If the future is dropped, the transaction may or may not be committed. Call this again.
     pub fn commit_transaction(&mut self) -> CommitTransaction<'_, F> {
         CommitTransaction { session: self, timeout: None }
     }
 
-    /// Aborts the transaction. One without operations ends without a command.
+    /// Aborts the transaction. Sends nothing if it had no operations.
     ///
     /// ```no_run
     /// # async fn example(session: &mut driver::ClientSession) -> driver::Result<()> {
@@ -143,17 +143,17 @@ impl<F: Mode> ClientSession<F> {
     /// ```
     ///
     /// # Errors
-    /// `InvalidArgument` when no transaction was started, or it was committed or aborted. Errors of
-    /// the server do not matter: it aborts the transaction by itself.
+    /// `InvalidArgument` if no transaction was started, or it was already committed or aborted.
+    /// Errors of the server are ignored, because the transaction then expires on the server.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the server may abort the transaction only when it gives it up, by
+    /// If the future is dropped, the transaction may stay open until it expires on the server, by
     /// default after a minute.
     pub fn abort_transaction(&mut self) -> AbortTransaction<'_, F> {
         AbortTransaction { session: self, timeout: None }
     }
 
-    /// Raises the session's cluster time to `to`, that of another session.
+    /// Advances the session's cluster time to `to`, for example that of another session.
     pub fn advance_cluster_time(&mut self, to: &ClusterTime) {
         self.state.advance_cluster_time(to);
     }
@@ -186,7 +186,7 @@ impl<'a, F: Mode> StartSession<'a, F> {
         StartSession { client, options: SessionOptions::default() }
     }
 
-    /// Each operation reflects the earlier ones. Default: true, unless the session is a snapshot.
+    /// Enables causal consistency. Default: true, except for snapshot sessions.
     pub fn causal_consistency(mut self, value: bool) -> Self {
         self.options.causal_consistency = Some(value);
         self
@@ -198,7 +198,7 @@ impl<'a, F: Mode> StartSession<'a, F> {
         self
     }
 
-    /// The point in time that all reads of a snapshot see, such as another session's
+    /// The point in time of all reads of a snapshot session, such as another session's
     /// [`snapshot_time`](ClientSession::snapshot_time). Default: the server chooses it for the
     /// first read.
     pub fn snapshot_time(mut self, value: Timestamp) -> Self {
@@ -206,7 +206,7 @@ impl<'a, F: Mode> StartSession<'a, F> {
         self
     }
 
-    /// The options of transactions that are started without their own.
+    /// The default options of transactions.
     pub fn default_transaction_options(mut self, value: TransactionOptions) -> Self {
         self.options.default_transaction_options = Some(value);
         self
@@ -244,7 +244,7 @@ impl StartSession<'_, crate::mode::Blocking> {
     /// Starts the session.
     ///
     /// # Errors
-    /// As [`Client::start_session`].
+    /// Those of [`Client::start_session`].
     pub fn run(self) -> Result<ClientSession<crate::mode::Blocking>> {
         self.open()
     }

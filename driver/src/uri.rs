@@ -121,7 +121,7 @@ impl ConnectionString {
         Ok(ConnectionString { host_info, options, auth_source, text: Text(text.to_owned()) })
     }
 
-    /// As [`parse`](ConnectionString::parse), but a warning is an error.
+    /// Like [`parse`](ConnectionString::parse), but a warning is an error.
     ///
     /// # Errors
     /// `InvalidArgument` as for `parse`, or with the first warning.
@@ -152,7 +152,7 @@ impl ConnectionString {
         Ok(self.resolve_at(None).await?.options)
     }
 
-    /// As [`resolve`](Self::resolve), with the given name server instead of the system's.
+    /// Like [`resolve`](Self::resolve), with the given name server instead of the system's.
     #[cfg(feature = "dns")]
     pub(crate) async fn resolve_at(
         self,

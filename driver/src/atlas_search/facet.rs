@@ -1,4 +1,4 @@
-//! The facets of [`facet`](super::facet()): how results are grouped.
+//! The facets of [`facet`](super::facet()), which group results.
 //!
 //! ```
 //! use driver::atlas_search::facet;
@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 
 use bson::{Bson, DateTime, Document, doc};
 
-/// A facet. `T` tells its kind.
+/// A facet. `T` is its kind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facet<T> {
     definition: Document,
@@ -40,15 +40,15 @@ impl<T> From<Facet<T>> for Bson {
     }
 }
 
-/// Marks a facet of strings. Made by [`string`].
+/// Marks a facet of strings. Created by [`string`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct String;
 
-/// Marks a facet of numbers. Made by [`number`].
+/// Marks a facet of numbers. Created by [`number`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Number;
 
-/// Marks a facet of dates. Made by [`date`].
+/// Marks a facet of dates. Created by [`date`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Date;
 
@@ -73,7 +73,7 @@ pub fn date(path: impl AsRef<str>, boundaries: impl IntoIterator<Item = DateTime
 }
 
 impl Facet<String> {
-    /// The largest number of groups, at most 1000. Default: 10.
+    /// The maximum number of groups, up to 1000. Default: 10.
     pub fn num_buckets(self, number: i32) -> Self {
         self.with("numBuckets", number)
     }

@@ -8,8 +8,8 @@ use super::parameters::{
     SearchOperatorParam, SearchString, StringOrArray, TokenOrder,
 };
 
-/// Declares an operator: the function that begins it, its arguments, and its options. A type is an
-/// `impl Trait` whose `to_bson` gives the value.
+/// Declares an operator: its function, its arguments and its options. The types of arguments are
+/// `impl Trait`; `to_bson` converts them.
 macro_rules! operator {
     (
         $(#[$about:meta])*
@@ -40,7 +40,7 @@ macro_rules! operator {
 }
 
 operator! {
-    /// Finds words that begin with what was typed, or contain it. The fields need an index of type
+    /// Finds words that start with the query, or contain it. The fields need an index of type
     /// `autocomplete`.
     Autocomplete by autocomplete(path: impl StringOrArray = "path", query: impl StringOrArray = "query")
     is "autocomplete" {
@@ -85,14 +85,14 @@ clauses! {
     must = "must",
     /// Operators that must not match.
     must_not = "mustNot",
-    /// Operators that raise the score where they match.
+    /// Operators that raise the score if they match.
     should = "should",
     /// Operators that must match and do not change the score.
     filter = "filter",
 }
 
 operator! {
-    /// Matches where one embedded document of an array matches all of `operator`. The field needs an
+    /// Matches if a single embedded document of an array matches `operator`. The field needs an
     /// index of type `embeddedDocuments`.
     EmbeddedDocument by embedded_document(path: impl StringOrArray = "path", operator: impl SearchOperatorParam = "operator")
     is "embeddedDocument" {
@@ -119,8 +119,8 @@ operator! {
 }
 
 operator! {
-    /// Groups results by the values of fields and counts them. The module of the same name makes the
-    /// facets.
+    /// Groups results by the values of fields and counts them. The module of the same name creates
+    /// the facets.
     Facet by facet(facets: Document = "facets") is "facet" {
         /// The operator whose results are grouped. Default: all documents.
         operator: impl SearchOperatorParam = "operator",
@@ -128,7 +128,8 @@ operator! {
 }
 
 operator! {
-    /// Finds shapes by how they lie to `geometry`, which is GeoJSON. The field needs `indexShapes`.
+    /// Finds shapes by their relation to `geometry`, which is GeoJSON. The field needs
+    /// `indexShapes`.
     GeoShape by geo_shape(path: impl StringOrArray = "path", relation: Relation = "relation", geometry: Document = "geometry")
     is "geoShape" {
         /// The scoring of results.
@@ -137,7 +138,7 @@ operator! {
 }
 
 operator! {
-    /// Finds points within an area, which one of the options gives.
+    /// Finds points within an area. One of the options sets the area.
     GeoWithin by geo_within(path: impl StringOrArray = "path") is "geoWithin" {
         /// The area as a box of two corners.
         geo_box: Document = "box",
@@ -167,7 +168,8 @@ operator! {
 }
 
 operator! {
-    /// Scores values by their distance to `origin`: at the distance `pivot` half as much as there.
+    /// Scores values by their distance to `origin`. At the distance `pivot` the score is half of
+    /// that at the origin.
     Near by near(path: impl StringOrArray = "path", origin: impl NearOrigin = "origin", pivot: impl BsonNumber = "pivot")
     is "near" {
         /// The scoring of results.
@@ -188,8 +190,7 @@ operator! {
 }
 
 operator! {
-    /// Finds what a query in the syntax of Lucene says. Names of fields in it go before
-    /// `default_path`.
+    /// Runs a query in Lucene syntax. Field names in the query override `default_path`.
     QueryString by query_string(default_path: impl StringOrArray = "defaultPath", query: impl SearchString = "query")
     is "queryString" {}
 }
@@ -211,7 +212,7 @@ operator! {
 }
 
 operator! {
-    /// Finds strings by a regular expression, which is not analyzed.
+    /// Finds strings with a regular expression. The expression is not analyzed.
     Regex by regex(path: impl StringOrArray = "path", query: impl SearchString = "query") is "regex" {
         /// Allows fields that were analyzed. Default: false.
         allow_analyzed_field: bool = "allowAnalyzedField",
@@ -235,7 +236,7 @@ operator! {
 }
 
 operator! {
-    /// Finds strings by a pattern: `?` stands for one character, `*` for any number of them.
+    /// Finds strings with a pattern: `?` stands for one character, `*` for any number.
     Wildcard by wildcard(path: impl StringOrArray = "path", query: impl SearchString = "query") is "wildcard" {
         /// Allows fields that were analyzed. Default: false.
         allow_analyzed_field: bool = "allowAnalyzedField",

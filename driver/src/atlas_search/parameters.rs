@@ -8,7 +8,7 @@ use super::SearchOperator;
 mod sealed {
     use super::*;
 
-    /// A value that an operator takes.
+    /// An argument of an operator.
     pub trait Parameter {
         fn to_bson(self) -> Bson;
     }
@@ -27,12 +27,12 @@ mod sealed {
 }
 pub(super) use self::sealed::Parameter;
 
-/// Declares a kind of argument and the types that it has.
+/// Declares a kind of argument and its types.
 macro_rules! parameter {
     ($(#[$about:meta])* $Parameter:ident: $($Type:ty),* $(; [$($generic:tt)*] $Generic:ty)*) => {
         $(#[$about])*
         ///
-        /// Sealed: the types are these.
+        /// Sealed.
         pub trait $Parameter: Parameter {}
         $( impl $Parameter for $Type {} )*
         $( impl<$($generic)*> $Parameter for $Generic {} )*
@@ -76,7 +76,7 @@ macro_rules! named {
         #[non_exhaustive]
         pub enum $Enum {
             $( $(#[$doc])* $Variant, )*
-            /// Another value, for the server to judge.
+            /// Another value, which the server checks.
             Other(String),
         }
 
@@ -96,7 +96,7 @@ named! {
     TokenOrder {
         /// Any order.
         Any = "any",
-        /// One behind the other, in the order of the query.
+        /// The order of the query.
         Sequential = "sequential",
     }
 }

@@ -3,14 +3,13 @@
 use bson::{DateTime, Document, RawBson, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Where a change stream can be resumed: behind one event. A plain serde value, to be stored
-/// anywhere.
+/// The position after one event, for resuming a change stream. It can be stored with serde.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct ResumeToken(pub(crate) RawBson);
 
 impl ResumeToken {
-    /// The token that an option holds which was set to none.
+    /// The token, or an empty value for `None`.
     pub(crate) fn or_none(token: impl Into<Option<ResumeToken>>) -> Self {
         token.into().unwrap_or(ResumeToken(RawBson::Null))
     }
@@ -21,17 +20,17 @@ impl ResumeToken {
     }
 }
 
-/// One change, as the server tells of it. `T` is the type of the documents.
+/// One change event. `T` is the type of the documents.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ChangeStreamEvent<T> {
-    /// Where to resume behind this event.
+    /// The token to resume after this event.
     #[serde(rename = "_id")]
     pub id: ResumeToken,
     /// The kind of the change.
     pub operation_type: OperationType,
-    /// Where it happened.
+    /// The namespace of the change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ns: Option<ChangeNamespace>,
     /// The kind of the created namespace. With `show_expanded_events`, for `create`.
@@ -40,10 +39,10 @@ pub struct ChangeStreamEvent<T> {
     /// The new name, for `rename`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<ChangeNamespace>,
-    /// The session, inside a transaction.
+    /// The session, for a change in a transaction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lsid: Option<Document>,
-    /// With `lsid`, the transaction.
+    /// The transaction number, with `lsid`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub txn_number: Option<i64>,
     /// The `_id` of the document, and its shard key.
@@ -52,21 +51,21 @@ pub struct ChangeStreamEvent<T> {
     /// The changes of an update.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update_description: Option<UpdateDescription>,
-    /// When it happened, on the cluster's clock.
+    /// The cluster time of the change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_time: Option<Timestamp>,
-    /// When it happened, on the server's clock. Servers from 6.0 on.
+    /// The server's wall time of the change. Needs server 6.0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wall_time: Option<DateTime>,
-    /// The document as inserted or replaced. For an update, as
-    /// [`full_document`](crate::ops::Watch::full_document) asks.
+    /// The inserted or replaced document. For updates it depends on the option
+    /// [`full_document`](crate::ops::Watch::full_document).
     #[serde(skip_serializing_if = "Option::is_none", default = "none")]
     pub full_document: Option<T>,
-    /// The document before the change, as
-    /// [`full_document_before_change`](crate::ops::Watch::full_document_before_change) asks.
+    /// The document before the change. Depends on the option
+    /// [`full_document_before_change`](crate::ops::Watch::full_document_before_change).
     #[serde(skip_serializing_if = "Option::is_none", default = "none")]
     pub full_document_before_change: Option<T>,
-    /// The options of what was done. With `show_expanded_events`.
+    /// The details of the operation. With `show_expanded_events`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation_description: Option<Document>,
     /// The id of the collection. With `show_expanded_events`.
@@ -87,15 +86,15 @@ pub struct UpdateDescription {
     pub updated_fields: Document,
     /// The paths of the fields that were removed.
     pub removed_fields: Vec<String>,
-    /// The arrays that were cut off.
+    /// The arrays that were truncated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncated_arrays: Option<Vec<TruncatedArray>>,
-    /// The parts of paths that could be read in more than one way. With `show_expanded_events`.
+    /// The components of ambiguous paths. With `show_expanded_events`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disambiguated_paths: Option<Document>,
 }
 
-/// An array that was cut off.
+/// An array that was truncated.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -124,8 +123,8 @@ pub enum OperationType {
     Rename,
     /// A database was dropped.
     DropDatabase,
-    /// The watched collection or database was dropped or renamed. The stream ends;
-    /// [`start_after`](crate::ops::Watch::start_after) begins another behind it.
+    /// The watched collection or database was dropped or renamed. The stream ends.
+    /// [`start_after`](crate::ops::Watch::start_after) starts another stream after this event.
     Invalidate,
     /// Something else, by its name on the server.
     Other(String),
@@ -175,7 +174,7 @@ impl<'de> Deserialize<'de> for OperationType {
     }
 }
 
-/// The database, and perhaps the collection, in which something happened.
+/// The database of a change, and possibly the collection.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct ChangeNamespace {

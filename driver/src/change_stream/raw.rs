@@ -1,10 +1,9 @@
 //! The state machine of a change stream (specification "Change Streams").
 //!
-//! It follows a cursor and keeps its [`Position`]: the token of the event that was given last, or a
-//! later one of the server's. When the cursor fails with a resumable error, the command that opened
-//! it is sent again, with that position in place of the one that the caller gave, to a server that
-//! is selected anew. As with a batch, a task does that in the async API, so that a dropped step
-//! loses nothing.
+//! It reads a cursor and keeps its [`Position`]: the token of the last returned event, or a later
+//! one from the server. When the cursor fails with a resumable error, the command that opened it is
+//! sent again to a newly selected server. It contains that position instead of the caller's. In the
+//! async API a task does that, as for a batch, so that a dropped step loses nothing.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -58,7 +57,7 @@ impl Watched {
         }
     }
 
-    /// Whether large events come in fragments.
+    /// Whether the server splits large events.
     fn splits(&self) -> bool {
         const SPLIT: &str = "$changeStreamSplitLargeEvent";
         self.pipeline.iter().any(|stage| stage.contains_key(SPLIT))
@@ -73,11 +72,11 @@ impl Watched {
     }
 }
 
-/// Where a change stream begins.
+/// The start of a change stream.
 pub(crate) enum StartAt<'a> {
-    /// With what happens next.
+    /// At the next change.
     Unset,
-    /// Where the caller said.
+    /// At the position in the caller's options.
     Given(&'a ChangeStreamOptions),
     Resume(&'a ResumeToken),
     After(&'a ResumeToken),
@@ -89,7 +88,7 @@ impl<'a> StartAt<'a> {
         StartAt::Given(options)
     }
 
-    /// Writes it into the stage. The server refuses more than one.
+    /// Writes the start into the stage. The server refuses more than one.
     pub(crate) fn write(&self, stage: &mut DocWriter<'_>) -> Result<()> {
         let (resume_after, start_after, at) = match self {
             StartAt::Unset => (None, None, None),
@@ -119,14 +118,14 @@ impl<'a> StartAt<'a> {
 #[derive(Clone, Debug, Default)]
 struct Position {
     token: Option<ResumeToken>,
-    /// Where there is no token: when it began.
+    /// The start time, for use without a token.
     time: Option<Timestamp>,
-    /// Whether an event has been given.
+    /// Whether an event was returned.
     given: bool,
 }
 
 impl Position {
-    /// Where the caller said that the stream is to begin.
+    /// The position in the caller's options.
     fn of(options: &ChangeStreamOptions) -> Self {
         let token = options.start_after.as_ref().or(options.resume_after.as_ref());
         let token = token.filter(|token| token.is_some()).cloned();
@@ -144,7 +143,7 @@ impl Position {
     }
 }
 
-/// A change stream, whatever the API and the type of its events.
+/// A change stream, independent of API and event type.
 pub(crate) struct RawChangeStream {
     core: Arc<Core>,
     watched: Arc<Watched>,
@@ -153,23 +152,23 @@ pub(crate) struct RawChangeStream {
     position: Position,
     /// The received fragments of a split event.
     fragments: Option<RawDocumentBuf>,
-    /// The event at hand, if it was put together.
+    /// The current event, if it was joined from fragments.
     whole: Option<RawDocumentBuf>,
-    /// That of the step which is under way.
+    /// The deadline of the current step.
     deadline: Option<Deadline>,
 }
 
 enum State {
-    /// The cursor is there.
+    /// The cursor is open.
     Following,
-    /// Another is being opened.
+    /// A new cursor is being opened.
     Resuming(Fetch<Reopened>),
-    /// The next step opens another.
+    /// The next step opens a new cursor.
     Lost,
     Ended,
 }
 
-/// The result of opening another cursor.
+/// The result of reopening the cursor.
 struct Reopened {
     cursor: Result<RawCursor>,
     operation_time: Option<Timestamp>,
@@ -179,10 +178,10 @@ struct Reopened {
 }
 
 impl RawChangeStream {
-    /// Takes over the reply to the command that opened it.
+    /// Takes the reply to the command that opened the cursor.
     ///
     /// # Errors
-    /// `InvalidResponse` when it has no cursor.
+    /// `InvalidResponse` if it has no cursor.
     pub(crate) fn open(core: &Arc<Core>, reply: Reply<'_>, watched: Arc<Watched>) -> Result<Self> {
         let operation_time = reply.header().operation_time();
         let cursor = RawCursor::open(core, reply, watched.get_more_options())?;
@@ -212,7 +211,7 @@ impl RawChangeStream {
         }
     }
 
-    /// The next event; none at the end.
+    /// The next event. `None` at the end.
     ///
     /// Cancel safety: nothing is lost.
     pub(crate) async fn next<T: DeserializeOwned>(
@@ -223,7 +222,7 @@ impl RawChangeStream {
         std::future::poll_fn(|cx| self.poll_next(session.as_deref_mut(), cx)).await
     }
 
-    /// The next event, if the batch at hand or the next one has one.
+    /// The next event, if the current batch or the next one has an event.
     ///
     /// Cancel safety: nothing is lost.
     pub(crate) async fn next_if_any<T: DeserializeOwned>(
@@ -231,7 +230,7 @@ impl RawChangeStream {
         mut session: Option<&mut SessionState>,
     ) -> Result<Option<T>> {
         self.begin_step();
-        // A cursor that an earlier step lost is opened anew besides.
+        // Reopening a cursor that an earlier step lost counts as one more batch.
         let mut batches = if matches!(self.state, State::Lost) { 2 } else { 1 };
         let advance =
             |cx: &mut Context<'_>| self.poll_advance(session.as_deref_mut(), &mut batches, cx);
@@ -241,7 +240,7 @@ impl RawChangeStream {
         }
     }
 
-    /// As [`next`](Self::next), for a step that goes on.
+    /// Like [`next`](Self::next), for a step that continues.
     pub(crate) fn poll_next<T: DeserializeOwned>(
         &mut self,
         session: Option<&mut SessionState>,
@@ -269,8 +268,8 @@ impl RawChangeStream {
         self.cursor.begin_step();
     }
 
-    /// Moves on to the next event, with at most so many `batches` from the server. False at the end
-    /// of the stream, and when there are no more batches to be fetched.
+    /// Moves to the next event, with at most `batches` batches from the server. False at the end of
+    /// the stream, or after that many batches.
     fn poll_advance(
         &mut self,
         session: Option<&mut SessionState>,
@@ -310,7 +309,7 @@ impl RawChangeStream {
                     if self.advance_within_batch()? {
                         return Poll::Ready(Ok(true));
                     }
-                    // A batch that is on its way already is one of those.
+                    // A batch that was already requested counts too.
                     if *batches == 0 {
                         return Poll::Ready(Ok(false));
                     }
@@ -322,7 +321,7 @@ impl RawChangeStream {
                         Ok(false) => self.state = State::Ended,
                         Err(error) => {
                             self.failed(error)?;
-                            // The resumption takes the place of that batch.
+                            // Resuming replaces that batch.
                             *batches += 1;
                         }
                     }
@@ -331,7 +330,7 @@ impl RawChangeStream {
         }
     }
 
-    /// Moves on to the next event of the batch at hand.
+    /// Moves to the next event of the current batch.
     fn advance_within_batch(&mut self) -> Result<bool> {
         self.whole = None;
         loop {
@@ -355,7 +354,7 @@ impl RawChangeStream {
         }
     }
 
-    /// Takes note of the event that the cursor is at. False when it is a fragment that others
+    /// Records the current event of the cursor. False if it is a fragment and more fragments
     /// follow.
     fn take_event(&mut self) -> Result<bool> {
         let event = self.cursor.current();
@@ -383,7 +382,7 @@ impl RawChangeStream {
         Ok(true)
     }
 
-    /// A batch has come.
+    /// A batch has arrived.
     fn fetched(&mut self) {
         let batch = self.cursor.batch();
         if batch.count() == 0
@@ -393,7 +392,7 @@ impl RawChangeStream {
         }
     }
 
-    /// The cursor was opened, and the server told its time (section "startAtOperationTime").
+    /// The cursor was opened at this time (section "startAtOperationTime").
     fn opened(&mut self, operation_time: Option<Timestamp>) {
         self.fetched();
         let Position { token, time, .. } = &mut self.position;
@@ -402,10 +401,10 @@ impl RawChangeStream {
         }
     }
 
-    /// The next batch could not be had.
+    /// The next batch could not be fetched.
     ///
     /// # Errors
-    /// Where the stream cannot be resumed, or need not be, that of the cursor.
+    /// The error of the cursor, unless the stream resumes.
     fn failed(&mut self, error: Error) -> Result<()> {
         // Nothing was sent, and the server is not at fault.
         let waited = matches!(
@@ -423,7 +422,7 @@ impl RawChangeStream {
         if resumable { Ok(()) } else { Err(error) }
     }
 
-    /// Opens another cursor where this one has come to.
+    /// Opens a new cursor at the current position.
     fn resume(
         &mut self,
         mut lent: Option<Box<SessionState>>,
@@ -457,10 +456,10 @@ impl RawChangeStream {
         })
     }
 
-    /// Another cursor was opened, or could not be.
+    /// Handles the result of opening a new cursor.
     ///
     /// # Errors
-    /// Where it could not. The next step may try again, unless the server refused.
+    /// The error of opening it. The next step may try again, unless the server refused.
     fn reopened(
         &mut self,
         reopened: Result<Reopened>,
@@ -492,7 +491,7 @@ impl RawChangeStream {
     }
 }
 
-/// The command that opens another cursor.
+/// The command that opens a new cursor.
 struct Reopen<'a> {
     watched: &'a Watched,
     position: &'a Position,
@@ -524,7 +523,7 @@ fn token_of(token: &RawDocument) -> ResumeToken {
     ResumeToken(RawBson::Document(token.to_owned()))
 }
 
-/// Adds what a fragment says of its event.
+/// Adds the fields of a fragment to its event.
 fn append(whole: &mut RawDocumentBuf, fragment: &RawDocument) -> Result<()> {
     for element in fragment {
         let (key, value) = element.map_err(exec::malformed)?;
@@ -543,12 +542,12 @@ fn no_token() -> Error {
     )
 }
 
-/// Whether a server said it, rather than the way to it.
+/// Whether the error came from a server and not from the connection.
 fn is_of_server(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Command(_) | ErrorKind::Write(_))
 }
 
-/// Whether the client or the caller's request is at fault: nothing is gained by another try.
+/// Whether another attempt cannot succeed, because the client or the request is the cause.
 fn is_final(error: &Error) -> bool {
     matches!(
         error.kind(),
@@ -556,8 +555,8 @@ fn is_final(error: &Error) -> bool {
     )
 }
 
-/// Whether the stream goes on after `error` of a cursor on a server of `wire_version` (section
-/// "Resumable Error").
+/// Whether the stream resumes after `error` from a server of `wire_version` (section "Resumable
+/// Error").
 fn is_resumable(error: &Error, wire_version: i32) -> bool {
     if !is_of_server(error) {
         return !is_final(error);

@@ -12,7 +12,7 @@ use crate::mode::{Async, Blocking, Mode};
 use crate::rt::block_on;
 use crate::session::ClientSession;
 
-/// As [`ChangeStream`](super::ChangeStream), within a session, which each step must be given again.
+/// Like [`ChangeStream`](super::ChangeStream), within a session. Each step takes the session.
 #[must_use = "a change stream gives its events when it is asked for them"]
 pub struct SessionChangeStream<T, F: Mode> {
     raw: RawChangeStream,
@@ -24,12 +24,12 @@ impl<T, F: Mode> SessionChangeStream<T, F> {
         SessionChangeStream { raw, kind: PhantomData }
     }
 
-    /// As [`ChangeStream::resume_token`](super::ChangeStream::resume_token).
+    /// Like [`ChangeStream::resume_token`](super::ChangeStream::resume_token).
     pub fn resume_token(&self) -> Option<ResumeToken> {
         self.raw.resume_token().cloned()
     }
 
-    /// Whether more events may come.
+    /// Whether more events may follow.
     pub fn is_alive(&self) -> bool {
         self.raw.is_alive()
     }
@@ -41,36 +41,36 @@ impl<T, F: Mode> SessionChangeStream<T, F> {
 }
 
 impl<T: DeserializeOwned> SessionChangeStream<T, Async> {
-    /// The next event, waiting for it; none at the end of the stream.
+    /// Waits for the next event. `None` at the end of the stream.
     ///
     /// # Errors
-    /// As [`ChangeStream::next`](super::ChangeStream::next).
+    /// Those of [`ChangeStream::next`](super::ChangeStream::next).
     pub async fn next(&mut self, session: &mut ClientSession<Async>) -> Result<Option<T>> {
         self.raw.next(Some(session.state())).await
     }
 
-    /// The next event, if one is here already or comes with the next batch.
+    /// The next event, if the current batch or the next one has one.
     ///
     /// # Errors
-    /// As [`next`](Self::next).
+    /// Those of [`next`](Self::next).
     pub async fn next_if_any(&mut self, session: &mut ClientSession<Async>) -> Result<Option<T>> {
         self.raw.next_if_any(Some(session.state())).await
     }
 }
 
 impl<T: DeserializeOwned> SessionChangeStream<T, Blocking> {
-    /// The next event, waiting for it; none at the end of the stream.
+    /// Waits for the next event. `None` at the end of the stream.
     ///
     /// # Errors
-    /// As [`ChangeStream::next`](super::ChangeStream::next).
+    /// Those of [`ChangeStream::next`](super::ChangeStream::next).
     pub fn next(&mut self, session: &mut ClientSession<Blocking>) -> Result<Option<T>> {
         block_on(self.raw.next(Some(session.state())))
     }
 
-    /// The next event, if one is here already or comes with the next batch.
+    /// The next event, if the current batch or the next one has one.
     ///
     /// # Errors
-    /// As [`next`](Self::next).
+    /// Those of [`next`](Self::next).
     pub fn next_if_any(&mut self, session: &mut ClientSession<Blocking>) -> Result<Option<T>> {
         block_on(self.raw.next_if_any(Some(session.state())))
     }

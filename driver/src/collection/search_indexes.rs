@@ -55,7 +55,7 @@ impl<T, F: Mode> Collection<T, F> {
     /// Those of [`create_search_index`](Self::create_search_index).
     ///
     /// # Cancel safety
-    /// As [`create_search_index`](Self::create_search_index).
+    /// As for [`create_search_index`](Self::create_search_index).
     pub fn create_search_indexes(
         &self,
         models: impl IntoIterator<Item = SearchIndexModel>,

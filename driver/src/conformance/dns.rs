@@ -17,7 +17,7 @@ pub struct Resolved {
 /// Parses `connection_string` and queries `name_server` for its records.
 ///
 /// # Errors
-/// As [`ClientOptions::parse`].
+/// Those of [`ClientOptions::parse`].
 pub async fn resolve(connection_string: &str, name_server: SocketAddr) -> Result<Resolved> {
     let resolved =
         ConnectionString::parse(connection_string)?.resolve_at(Some(name_server)).await?;

@@ -92,7 +92,7 @@ impl Deployment {
     /// The suitable servers within the latency window.
     ///
     /// # Errors
-    /// As [`suitable`](Self::suitable).
+    /// Those of [`suitable`](Self::suitable).
     pub fn in_window(
         &self,
         preference: &ReadPreference,
@@ -107,7 +107,7 @@ impl Deployment {
     /// run on each.
     ///
     /// # Errors
-    /// As [`suitable`](Self::suitable).
+    /// Those of [`suitable`](Self::suitable).
     pub fn choose(
         &self,
         preference: &ReadPreference,

@@ -1,4 +1,4 @@
-//! Cursors that give whole batches, undecoded.
+//! Cursors over whole raw batches.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -26,7 +26,7 @@ impl RawBatch {
     /// The documents.
     ///
     /// # Errors
-    /// `InvalidResponse` when the batch is no array.
+    /// `InvalidResponse` if the batch is not an array.
     pub fn doc_slices(&self) -> Result<&RawArray> {
         let cursor = self.as_raw_document().get_document("cursor");
         let batch = cursor.and_then(|cursor| {
@@ -47,10 +47,10 @@ impl fmt::Debug for RawBatch {
     }
 }
 
-/// Gives the batch at hand once, then those that follow.
+/// Returns the current batch once, then the following ones.
 struct Batches {
     raw: RawCursor,
-    /// Whether the batch at hand has not been given yet.
+    /// Whether the current batch was not returned yet.
     fresh: bool,
 }
 
@@ -80,14 +80,13 @@ impl Batches {
     }
 }
 
-/// The batches of a result, undecoded. Made by the `batch()` of an operation, such as
+/// A cursor over the raw batches of a result. Created by a method `batch`, such as
 /// [`Find::batch`](crate::ops::Find::batch).
 ///
-/// In the async API a [`Stream`], in the blocking one an [`Iterator`]. A batch may be empty: the
-/// first one where a batch size of 0 was asked for, and those of a tailable cursor.
+/// It is a [`Stream`] in the async API and an [`Iterator`] in the blocking one. A batch can be
+/// empty, for example the first one with a batch size of 0, or those of a tailable cursor.
 ///
-/// Timeouts, cancel safety and what becomes of it on the server are those of a
-/// [`Cursor`](super::Cursor).
+/// Timeouts, cancel safety and the cleanup on the server are as for [`Cursor`](super::Cursor).
 pub struct RawBatchCursor<F: Mode> {
     batches: Batches,
     kind: PhantomData<fn() -> F>,
@@ -100,7 +99,7 @@ impl<F: Mode> RawBatchCursor<F> {
 }
 
 impl RawBatchCursor<Async> {
-    /// The next batch; none at the end.
+    /// The next batch. `None` at the end.
     ///
     /// # Errors
     /// Those of [`Cursor::advance`](super::Cursor::advance).
@@ -108,10 +107,10 @@ impl RawBatchCursor<Async> {
         self.batches.next(None).await
     }
 
-    /// As [`next`](Self::next), for use with `?`.
+    /// Like [`next`](Self::next), for use with `?`.
     ///
     /// # Errors
-    /// As [`next`](Self::next).
+    /// Those of [`next`](Self::next).
     pub async fn try_next(&mut self) -> Result<Option<RawBatch>> {
         self.next().await.transpose()
     }
@@ -126,7 +125,7 @@ impl Stream for RawBatchCursor<Async> {
 }
 
 impl RawBatchCursor<Blocking> {
-    /// The next batch; none at the end. As the iterator's `next`, for use with `?`.
+    /// The next batch. `None` at the end. Like the iterator's `next`, for use with `?`.
     ///
     /// # Errors
     /// Those of [`Cursor::advance`](super::Cursor::advance).
@@ -149,7 +148,7 @@ impl<F: Mode> fmt::Debug for RawBatchCursor<F> {
     }
 }
 
-/// As [`RawBatchCursor`], within a caller's session, which each step must be given again.
+/// Like [`RawBatchCursor`], within a session. Each step takes the session.
 #[must_use = "a cursor gives its batches when it is asked for them"]
 pub struct SessionRawBatchCursor<F: Mode> {
     batches: Batches,
@@ -163,7 +162,7 @@ impl<F: Mode> SessionRawBatchCursor<F> {
 }
 
 impl SessionRawBatchCursor<Async> {
-    /// The next batch; none at the end.
+    /// The next batch. `None` at the end.
     ///
     /// # Errors
     /// Those of [`Cursor::advance`](super::Cursor::advance).
@@ -171,7 +170,7 @@ impl SessionRawBatchCursor<Async> {
         self.batches.next(Some(session.state())).await
     }
 
-    /// The batches that are left, as a stream that holds on to the session.
+    /// The remaining batches, as a stream that borrows the session.
     pub fn stream<'a>(
         &'a mut self,
         session: &'a mut ClientSession<Async>,
@@ -181,7 +180,7 @@ impl SessionRawBatchCursor<Async> {
 }
 
 impl SessionRawBatchCursor<Blocking> {
-    /// The next batch; none at the end.
+    /// The next batch. `None` at the end.
     ///
     /// # Errors
     /// Those of [`Cursor::advance`](super::Cursor::advance).
@@ -189,7 +188,7 @@ impl SessionRawBatchCursor<Blocking> {
         block_on(self.batches.next(Some(session.state())))
     }
 
-    /// The batches that are left, as an iterator that holds on to the session.
+    /// The remaining batches, as an iterator that borrows the session.
     pub fn iter<'a>(
         &'a mut self,
         session: &'a mut ClientSession<Blocking>,
@@ -204,7 +203,7 @@ impl<F: Mode> fmt::Debug for SessionRawBatchCursor<F> {
     }
 }
 
-/// The batches that are left of a cursor, while it has its session. Made by
+/// The remaining batches of a cursor, with its session. Created by
 /// [`SessionRawBatchCursor::stream`].
 #[must_use = "a stream gives its batches when it is asked for them"]
 pub struct SessionRawBatchCursorStream<'a> {
@@ -227,8 +226,7 @@ impl fmt::Debug for SessionRawBatchCursorStream<'_> {
     }
 }
 
-/// The batches that are left of a cursor, while it has its session. Made by
-/// [`SessionRawBatchCursor::iter`].
+/// The remaining batches of a cursor, with its session. Created by [`SessionRawBatchCursor::iter`].
 #[must_use = "an iterator gives its batches when it is asked for them"]
 #[derive(Debug)]
 pub struct SessionRawBatchCursorIter<'a> {

@@ -1,4 +1,4 @@
-//! Ending a cursor before its end, and waiting until the server has done so.
+//! Killing a cursor before its end, and waiting for the reply.
 
 use std::future::IntoFuture;
 use std::marker::PhantomData;
@@ -11,11 +11,11 @@ use crate::mode::{Async, Blocking, Mode};
 use crate::ops::{Boxed, Operation, sealed};
 use crate::rt::block_on;
 
-/// Ends a cursor on its server. Made by [`Cursor::close`](super::Cursor::close) and
+/// Kills a cursor on its server. Created by [`Cursor::close`](super::Cursor::close) and
 /// [`SessionCursor::close`](super::SessionCursor::close).
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct CloseCursor<F: Mode> {
-    /// None where the server holds nothing that could be ended by now.
+    /// `None` if there is nothing to kill on the server.
     source: Option<Box<ServerCursor>>,
     timeout: Option<Duration>,
     mode: PhantomData<fn() -> F>,
@@ -26,8 +26,8 @@ impl<F: Mode> CloseCursor<F> {
         CloseCursor { source, timeout: None, mode: PhantomData }
     }
 
-    /// The time limit (`timeoutMS`), in place of that of the operation which opened the cursor;
-    /// zero for none.
+    /// The time limit (`timeoutMS`). Replaces that of the operation that opened the cursor. Zero
+    /// means no limit.
     pub fn timeout(mut self, value: Duration) -> Self {
         self.timeout = Some(value);
         self
@@ -54,7 +54,7 @@ impl CloseCursor<Blocking> {
     /// Runs the operation on the calling thread.
     ///
     /// # Errors
-    /// As the async API's `.await`.
+    /// Those of the async API's `.await`.
     pub fn run(self) -> Result<()> {
         block_on(self.close())
     }

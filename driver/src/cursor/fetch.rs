@@ -1,14 +1,13 @@
-//! A batch on its way to a cursor.
+//! Fetches a batch for a cursor.
 //!
-//! In the blocking API the thread that asks for a batch fetches it. In the async one a task of the
-//! client does, and puts it into a [`Slot`]. The reply is taken off its connection even when nobody
-//! polls the cursor any more, so a dropped or forgotten step holds no connection. The next step
-//! takes the batch from the slot.
+//! In the blocking API, the thread that needs a batch fetches it. In the async API, a task of the
+//! client fetches it and puts it into a [`Slot`]. The task receives the reply even if nobody polls
+//! the cursor any more, so a dropped or forgotten step holds no connection. The next step takes the
+//! batch from the slot.
 //!
-//! A stream cannot know whether a `next` was dropped or still waits. So the task wakes the waiter
-//! when the reply is late. A waiter that does not poll again then is gone, and the fetch is given
-//! up: a reply that may never come must not hold a connection. The wait for a connection does not
-//! count: it holds none.
+//! A stream does not notice when a `next` is dropped. So if the reply is late, the task wakes the
+//! waiter. If no waiter polls then, the fetch is cancelled, because a reply that may never come
+//! must not hold a connection. The wait for a connection does not count, because it holds none.
 
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -23,25 +22,26 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ops::Boxed;
 use crate::rt::{Runtime, Timer};
 
-/// The time for which a reply may be late before the waiter is woken to show that it still waits,
-/// and the time limit for that.
+/// The time that a reply may be late before the waiter is woken, and the time that the waiter has
+/// to poll again.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A fetch under way. Dropped, it is given up.
+/// A running fetch. Dropping it cancels it.
 pub(crate) enum Fetch<T> {
-    /// The task that polls it does the work. The mutex is never locked; it makes cursors `Sync`.
+    /// The polling task or thread does the work. The mutex is never locked; it makes cursors
+    /// `Sync`.
     InPlace(Mutex<Boxed<'static, T>>),
     InBackground(Background<T>),
 }
 
-/// When the command was sent, if it was, and to a server of which wire version.
+/// The time at which the command was sent, if it was, and the wire version of the server.
 #[derive(Default)]
 pub(crate) struct Sent(OnceLock<(Instant, i32)>);
 
 impl Sent {
     /// The command is about to be sent.
     pub(crate) fn now(&self, wire_version: i32) {
-        // One that is sent again was sent at first.
+        // On a retry, the first time counts.
         let _ = self.0.set((Instant::now(), wire_version));
     }
 
@@ -54,12 +54,12 @@ impl Sent {
     }
 }
 
-/// When a fetch is done, and by whom.
+/// How a fetch runs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
-    /// While somebody waits. The server answers within this time.
+    /// A waiter needs the batch now. The server should reply within this time.
     Within(Duration),
-    /// In the background on both APIs, while nobody waits yet.
+    /// In the background on both APIs, before a waiter needs the batch.
     Ahead,
 }
 
@@ -82,8 +82,8 @@ impl<T: Send + 'static> Fetch<T> {
     /// The fetched batch.
     ///
     /// # Errors
-    /// When the fetch was given up; `Timeout` when the client's runtime rests and the deadline
-    /// passes.
+    /// An error if the fetch was cancelled. `Timeout` if the client's runtime is idle and the
+    /// deadline passes.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
         match self {
             Fetch::InPlace(fetch) => {
@@ -100,7 +100,7 @@ pub(crate) struct Background<T> {
     slot: Arc<Slot<T>>,
     task: AbortHandle,
     runtime: Runtime,
-    /// That of the step which began it.
+    /// The deadline of the step that started it.
     deadline: Deadline,
     timer: Option<Timer>,
     born: ForkGeneration,
@@ -144,8 +144,8 @@ impl<T: Send + 'static> Background<T> {
 
 impl<T> Drop for Background<T> {
     fn drop(&mut self) {
-        // In a child of the process the task's runtime does not exist, and its locks may be held
-        // for ever.
+        // In a forked child the task's runtime does not exist, and its locks may stay locked for
+        // ever.
         if self.born.is_current() {
             self.task.abort();
         } else {
@@ -154,8 +154,8 @@ impl<T> Drop for Background<T> {
     }
 }
 
-/// Where the task leaves what it has fetched. Wakers are cloned, dropped and woken without the
-/// lock: they are foreign code.
+/// Where the task puts the batch. Wakers are foreign code, so they are cloned, dropped and woken
+/// without the lock.
 struct Slot<T>(Mutex<Contents<T>>);
 
 struct Contents<T> {
@@ -176,7 +176,7 @@ impl<T> Slot<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what is there; else `waker` is woken when something is.
+    /// Takes the batch if it is there. Otherwise `waker` is woken when it arrives.
     fn take_or_wait(&self, waker: &Waker) -> Option<Result<T>> {
         let mut contents = self.lock();
         if let Some(outcome) = contents.outcome.take() {
@@ -207,7 +207,7 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Has the waiter poll again, and gives how often it has polled so far.
+    /// Wakes the waiter, and returns its number of polls so far.
     fn ping(&self) -> u64 {
         let (polls, waker) = {
             let mut contents = self.lock();
@@ -220,8 +220,8 @@ impl<T> Slot<T> {
     }
 }
 
-/// Fills the slot with an error when the task ends without an outcome: its runtime has shut down,
-/// or it panicked.
+/// Fills the slot with an error if the task ends without a result, because its runtime has shut
+/// down or it panicked.
 struct Filler<T>(Arc<Slot<T>>);
 
 impl<T> Drop for Filler<T> {
@@ -237,8 +237,8 @@ impl<T> Drop for Filler<T> {
     }
 }
 
-/// Polls `fetch` to its end. `None` when the reply is late by more than `limit` after it was sent,
-/// and nobody waits for it.
+/// Polls `fetch` to its end. `None` if no reply came within `limit` after the command was sent, and
+/// nobody waits for it.
 async fn watched<T>(
     mut fetch: Pin<&mut impl Future<Output = T>>,
     limit: Duration,
@@ -291,7 +291,7 @@ mod tests {
 
     use super::*;
 
-    /// A waker that looks at the lock of the slot when it is dropped or woken.
+    /// A waker that checks the lock of the slot when it is dropped or woken.
     struct Curious {
         slot: Arc<Slot<()>>,
         locked: Arc<AtomicU32>,

@@ -1,10 +1,10 @@
-//! Ending abandoned cursors on their servers.
+//! Kills dropped cursors on their servers.
 //!
-//! A dropped cursor only puts its id into the queue of its client. One worker for each server sends
-//! what has gathered, one `killCursors` for each collection at a time, over one connection at a
-//! time. However many cursors are dropped at once, there is one task for each server, or in the
-//! blocking API one thread. A command that gets no connection is tried again until the client or
-//! the server is gone: a cursor lives as long as its session does.
+//! A dropped cursor only puts its id into the queue of its client. One worker per server sends the
+//! queued ids, with one `killCursors` per collection, over one connection. So any number of dropped
+//! cursors needs one task per server, or in the blocking API one thread. A command that gets no
+//! connection is tried again until the client or the server is removed, because a cursor lives as
+//! long as its session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,16 +19,16 @@ use crate::ops::kill_cursors::KillCursors;
 use crate::rt::Runtime;
 use crate::topology::Server;
 
-/// The time limit of one command, with the wait for a connection.
+/// The time limit of one command, including the wait for a connection.
 const LIMIT: Duration = Duration::from_secs(10);
-/// The wait before a command is tried again: at first, and at most.
+/// The first delay before a command is tried again. It doubles up to [`LONG_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(500);
 const LONG_PAUSE: Duration = Duration::from_secs(30);
 /// The time for which a shutdown waits for the queue.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// Has the cursor `id` ended where `pin` leads, in the background. `timeout` is that of the
-/// operation which opened it.
+/// Kills the cursor `id` in the background, on the server or connection of `pin`. `timeout` is that
+/// of the operation that opened the cursor.
 pub(super) fn add(
     core: &Core,
     pin: PinnedTo,
@@ -46,17 +46,17 @@ pub(super) fn add(
     }
 }
 
-/// Waits until what is queued has been sent, at most for a second.
+/// Waits until the queue has been sent, at most for a second.
 ///
-/// Cancel safety: the workers go on.
+/// Cancel safety: the workers continue.
 pub(crate) async fn flush(core: &Core) {
     if let Some(idle) = core.kills.hurry() {
         let _ = core.runtime.timeout(Deadline::after(FLUSH), idle.wait()).await;
     }
 }
 
-/// Sends what is queued for one server until nothing is left. While it pauses, it does not keep the
-/// client alive.
+/// Sends the queue of one server until it is empty. During a pause it does not keep the client
+/// alive.
 struct Worker {
     core: WeakCore,
     runtime: Runtime,
@@ -71,7 +71,7 @@ impl Worker {
         loop {
             let Some(core) = self.core.upgrade() else { return };
             let Some(group) = core.kills.take(&self.server) else { return };
-            // The places of a bounded wait queue are for operations.
+            // A bounded wait queue is reserved for operations.
             let again = self.server.pool().is_crowded()
                 || self.send(&core, &group).await.is_err_and(|error| may_succeed_later(&error));
             if !again || group.pin.is_lost() {
@@ -91,14 +91,15 @@ impl Worker {
         let context = RequestContext::bare(&group.db, Target::Pinned(&group.pin));
         let mut command =
             KillCursors { context, cursors: &group.ids, collection: &group.collection };
-        // The time is that of the command alone, whatever the cursor has used up of its own
+        // The command gets the full timeout, regardless of the time that the cursor has used
         // (specification "Client Side Operations Timeout", section "Cursors").
         let deadline = match group.timeout.limit() {
             Some(limit) => Deadline::of_timeout(Some(limit.min(LIMIT))),
             None => Deadline::after(LIMIT),
         };
         let sent = exec::execute(core, &mut command, SessionRef::Held(None), deadline).await;
-        // Where threads start requests by themselves, this one has; nothing else would end it.
+        // If threads start requests automatically, this thread has started one. Nothing else ends
+        // it.
         if let Some(threads) = &core.threads {
             threads.end_last();
         }
@@ -114,7 +115,7 @@ impl Drop for Worker {
     }
 }
 
-/// Whether the command failed for want of a connection, not for what the server said.
+/// Whether the command failed because of the connection and not because of the server's reply.
 fn may_succeed_later(error: &Error) -> bool {
     error.is_timeout()
         || error.is_network()

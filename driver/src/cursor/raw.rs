@@ -1,10 +1,9 @@
-//! The state machine of every cursor: the batch at hand, and where the next one comes from.
+//! The state machine of every cursor: the current batch, and the source of the next one.
 //!
-//! A [`ServerCursor`] holds what later commands need: the member, the names, the session. While a
-//! batch is being fetched it belongs to the [`Fetch`], together with a stand-in for the caller's
-//! session, if there is one. So nobody who stops waiting loses anything or holds a connection. A
-//! server cursor that is dropped while it is open is killed, in the background, on the member that
-//! holds it ([`kills`]).
+//! A [`ServerCursor`] has the data for later commands: the server, the names, the session. During a
+//! fetch it belongs to the [`Fetch`], together with a copy of the caller's session, if there is
+//! one. So a dropped step loses nothing and holds no connection. An open server cursor that is
+//! dropped is killed in the background on its server ([`kills`]).
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -36,16 +35,16 @@ use crate::pool::Lease;
 /// The options of further batches.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GetMoreOptions {
-    /// Whether the server waits for documents where there are none.
+    /// Whether the server waits for documents if there are none.
     pub(crate) awaits: bool,
-    /// Whether a batch is fetched while the one before it is read.
+    /// Whether the next batch is fetched while the current one is read.
     pub(crate) prefetch: bool,
-    /// Whether the server may send batch after batch unasked.
+    /// Whether the server may send batches without requests (exhaust).
     pub(crate) exhaust: bool,
     /// The name of the operation that opened the cursor.
     pub(crate) operation: &'static str,
     pub(crate) batch_size: Option<u32>,
-    /// The number of documents that the limit still permits.
+    /// The number of documents that remain within the limit.
     pub(crate) left: Option<u64>,
     pub(crate) max_await_time: Option<Duration>,
     pub(crate) comment: Option<Bson>,
@@ -54,24 +53,24 @@ pub(crate) struct GetMoreOptions {
 }
 
 impl GetMoreOptions {
-    /// The size of the next batch: not more than what is left of the limit. Once nothing is left,
-    /// the server has only to say so (specification "Find, getMore and killCursors commands",
-    /// section "Behavior of Limit, skip and batchSize").
+    /// The size of the next batch, within the rest of the limit. If nothing is left, the next reply
+    /// only closes the cursor (specification "Find, getMore and killCursors commands", section
+    /// "Behavior of Limit, skip and batchSize").
     fn batch_size(&self, left: Option<u64>) -> Option<u32> {
         let left = left.filter(|left| *left != 0).and_then(|left| u32::try_from(left).ok());
         self.batch_size.map(|size| left.map_or(size, |left| size.min(left)))
     }
 }
 
-/// The batch at hand, and where the next one comes from.
+/// The current batch, and the source of the next one.
 pub(crate) struct RawCursor {
     /// The name of the operation that opened the cursor.
     operation: &'static str,
     batch: Batch,
     state: State,
-    /// That of the step which is under way, once it has to ask the server.
+    /// The deadline of the current step, once it needs the server.
     deadline: Option<Deadline>,
-    /// That of the change stream's step which the step belongs to.
+    /// The deadline of the change stream's step, if this step is part of one.
     bound: Option<Deadline>,
     /// The time limit of the steps.
     timeout: CursorTimeout,
@@ -80,11 +79,11 @@ pub(crate) struct RawCursor {
     /// A cursor that has failed behind a load balancer. Its connection stays pinned until the
     /// cursor is closed or dropped.
     failed: Option<Box<ServerCursor>>,
-    /// The wire version of the server that was asked last.
+    /// The wire version of the last server.
     wire_version: i32,
 }
 
-/// The session of a cursor that is no more, for the cursor that takes its place.
+/// The session of an ended cursor, for the cursor that replaces it.
 pub(crate) struct SpareSession {
     session: Option<ServerSession>,
     core: Arc<Core>,
@@ -105,11 +104,11 @@ impl Drop for SpareSession {
 }
 
 enum State {
-    /// The server holds more.
+    /// The server has more.
     Open(Box<ServerCursor>),
-    /// It is being asked for more.
+    /// The next batch is being fetched.
     Fetching(Fetch<Fetched>),
-    /// Nothing follows the batch at hand.
+    /// The current batch is the last.
     Done,
 }
 
@@ -117,16 +116,16 @@ enum State {
 pub(super) struct Fetched {
     source: Box<ServerCursor>,
     batch: Result<Batch>,
-    /// The stand-in for the caller's session.
+    /// The copy of the caller's session.
     session: Option<Box<SessionState>>,
     sent: Arc<Sent>,
 }
 
 impl RawCursor {
-    /// Takes over the reply to a command that opened a cursor.
+    /// Takes the reply to a command that opened a cursor.
     ///
     /// # Errors
-    /// `InvalidResponse` when it has none, or does not say whose it is.
+    /// `InvalidResponse` if it has no cursor, or no namespace.
     pub(crate) fn open(
         core: &Arc<Core>,
         mut reply: Reply<'_>,
@@ -153,12 +152,12 @@ impl RawCursor {
         Ok(cursor)
     }
 
-    /// One that gives nothing, of a command that found nothing to open a cursor over.
+    /// An empty cursor, for a command without a result.
     pub(crate) fn empty(operation: &'static str) -> Self {
         RawCursor::new(operation, Batch::empty(), CursorTimeout::default())
     }
 
-    /// One whose batch at hand nothing follows.
+    /// A cursor with a single batch.
     fn new(operation: &'static str, batch: Batch, timeout: CursorTimeout) -> Self {
         RawCursor {
             operation,
@@ -199,17 +198,17 @@ impl RawCursor {
         self.batch.has_next() || self.is_open()
     }
 
-    /// Whether the server may still have more.
+    /// Whether the server may have more.
     pub(crate) fn is_open(&self) -> bool {
         !matches!(self.state, State::Done)
     }
 
-    /// The batch at hand.
+    /// The current batch.
     pub(crate) fn batch(&self) -> &Batch {
         &self.batch
     }
 
-    /// Fetches the next batch ahead of its use, where the cursor is to do so.
+    /// Starts to fetch the next batch in advance, if the cursor prefetches.
     pub(crate) fn prefetch(&mut self, session: Option<&mut SessionState>) {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Open(source) if source.prefetches() => {
@@ -222,7 +221,7 @@ impl RawCursor {
         }
     }
 
-    /// Has the cursor use that session, in place of the one that it was opened in.
+    /// Replaces the session of the cursor.
     pub(crate) fn put_session(&mut self, mut spare: Option<SpareSession>) {
         match (&mut self.state, &mut spare) {
             (State::Open(source), Some(spare)) if source.session.is_none() => {
@@ -232,12 +231,12 @@ impl RawCursor {
         }
     }
 
-    /// Takes the session of a cursor that has failed or was closed.
+    /// Takes the session of a failed or closed cursor.
     pub(crate) fn take_session(&mut self) -> Option<SpareSession> {
         self.spare.take()
     }
 
-    /// Ends the cursor, on the server too. Its session is kept.
+    /// Ends the cursor, also on the server. Keeps its session.
     pub(crate) fn close(&mut self) {
         if let State::Open(source) = std::mem::replace(&mut self.state, State::Done) {
             drop(self.discard(source));
@@ -245,8 +244,8 @@ impl RawCursor {
         self.failed = None;
     }
 
-    /// The cursor to end on the server. A batch that is on its way is given up; then its cursor is
-    /// ended in the background.
+    /// The cursor to kill on the server. A running fetch is cancelled, and its cursor is killed in
+    /// the background.
     pub(super) fn into_source(mut self) -> Option<Box<ServerCursor>> {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Open(source) => Some(source),
@@ -255,7 +254,7 @@ impl RawCursor {
         }
     }
 
-    /// Gives the cursor back without its session, to be dropped.
+    /// Returns the cursor without its session, to be dropped.
     fn discard(&mut self, mut source: Box<ServerCursor>) -> Box<ServerCursor> {
         if let Some(session) = source.session.take() {
             let core = Arc::clone(&source.core);
@@ -264,12 +263,12 @@ impl RawCursor {
         source
     }
 
-    /// The wire version of the server that was asked last.
+    /// The wire version of the last server.
     pub(crate) fn wire_version(&self) -> i32 {
         self.wire_version
     }
 
-    /// Bounds the step that is under way; without [`end_step`](Self::end_step), all that follow.
+    /// Bounds the current step, and all following steps until [`end_step`](Self::end_step).
     pub(crate) fn bound_step(&mut self, deadline: Deadline) {
         self.bound = Some(deadline);
     }
@@ -279,25 +278,25 @@ impl RawCursor {
         (self.deadline, self.bound) = (None, None);
     }
 
-    /// Takes the batch at hand out, read or not. The cursor keeps its facts.
+    /// Takes the current batch out, read or not.
     pub(crate) fn take_batch(&mut self) -> Batch {
         self.batch.take()
     }
 
-    /// Moves on without asking the server. False at the end of the batch.
+    /// Moves to the next document of the batch. False at the end of the batch.
     #[inline]
     pub(crate) fn advance_within_batch(&mut self) -> Result<bool> {
         self.batch.advance().inspect_err(|_| self.state = State::Done)
     }
 
-    /// A new step begins, with a deadline of its own.
+    /// Starts a new step with its own deadline.
     pub(crate) fn begin_step(&mut self) {
-        // A step that takes over the batch of a dropped one has been waiting from its beginning.
+        // A step that takes over the fetch of a dropped step waits from its start.
         let waits = matches!(self.state, State::Fetching(_));
         self.deadline = waits.then(|| self.bound.unwrap_or_else(|| self.timeout.begin()));
     }
 
-    /// Moves on to the next document, fetching batches as needed. False at the end.
+    /// Moves to the next document. Fetches batches as needed. False at the end.
     ///
     /// Cancel safety: a batch that is on its way is kept for the next step.
     pub(crate) async fn advance_in(
@@ -311,7 +310,7 @@ impl RawCursor {
         std::future::poll_fn(|cx| self.poll_advance(session.as_deref_mut(), cx)).await
     }
 
-    /// As [`advance_in`](Self::advance_in), for a step that goes on.
+    /// Like [`advance_in`](Self::advance_in), for a step that continues.
     pub(crate) fn poll_advance(
         &mut self,
         mut session: Option<&mut SessionState>,
@@ -331,7 +330,7 @@ impl RawCursor {
         Poll::Ready(advanced)
     }
 
-    /// The next document; none at the end.
+    /// The next document. `None` at the end.
     pub(crate) async fn next_document<T: DeserializeOwned>(
         &mut self,
         session: Option<&mut SessionState>,
@@ -343,7 +342,7 @@ impl RawCursor {
         }
     }
 
-    /// The next document of this batch or of the next one. Sends at most one command. None if the
+    /// The next document of this batch or of the next one. Sends at most one command. `None` if the
     /// next batch is empty, or at the end.
     pub(crate) async fn next_if_any<T: DeserializeOwned>(
         &mut self,
@@ -360,7 +359,7 @@ impl RawCursor {
         self.decode().map(Some)
     }
 
-    /// As [`next_document`](Self::next_document), for a step that goes on.
+    /// Like [`next_document`](Self::next_document), for a step that continues.
     pub(crate) fn poll_next_document<T: DeserializeOwned>(
         &mut self,
         session: Option<&mut SessionState>,
@@ -373,7 +372,7 @@ impl RawCursor {
         })
     }
 
-    /// All documents that are left.
+    /// Collects the remaining documents.
     pub(crate) async fn collect<T: DeserializeOwned, C: Default + Extend<T>>(
         &mut self,
         mut session: Option<&mut SessionState>,
@@ -386,8 +385,8 @@ impl RawCursor {
         Ok(all)
     }
 
-    /// Fetches the batch behind the one at hand, whatever of that is unread. False when nothing
-    /// follows.
+    /// Fetches the next batch, even if the current one is not read to its end. False if there is
+    /// none.
     ///
     /// Cancel safety: a batch that is on its way is kept for the next step.
     pub(crate) fn poll_next_batch(
@@ -400,8 +399,8 @@ impl RawCursor {
         Poll::Ready(fetched)
     }
 
-    /// As [`poll_next_batch`](Self::poll_next_batch), in a step that
-    /// [`end_step`](Self::end_step) ends.
+    /// Like [`poll_next_batch`](Self::poll_next_batch), in a step that [`end_step`](Self::end_step)
+    /// ends.
     pub(crate) fn poll_fetch(
         &mut self,
         mut session: Option<&mut SessionState>,
@@ -436,7 +435,7 @@ impl RawCursor {
         }
     }
 
-    /// Lets the step ask for another batch, unless its time is up; then the cursor stays open.
+    /// Allows the step to request another batch, unless its time is up. The cursor then stays open.
     fn admit(&mut self, mut source: Box<ServerCursor>) -> Result<(Box<ServerCursor>, Deadline)> {
         if self.timeout.is_over() {
             let error = source.out_of_life();
@@ -459,8 +458,8 @@ impl RawCursor {
         Ok((source, deadline))
     }
 
-    /// Takes over what a fetch gave. A command that was not sent has changed nothing: the cursor
-    /// stays open for the next step.
+    /// Takes the result of a fetch. If the command was not sent, the cursor stays open for the next
+    /// step.
     fn took(
         &mut self,
         mut source: Box<ServerCursor>,
@@ -490,8 +489,8 @@ impl RawCursor {
     }
 }
 
-/// Whether a command that was not sent may be sent later: its client and its server are still
-/// there.
+/// Whether a command that was not sent may be sent later, because its client and its server still
+/// exist.
 fn may_succeed_later(error: &Error) -> bool {
     !matches!(
         error.kind(),
@@ -499,11 +498,11 @@ fn may_succeed_later(error: &Error) -> bool {
     )
 }
 
-/// The default time for which a server waits for documents.
+/// The default time that a server waits for documents.
 const AWAIT: Duration = Duration::from_secs(1);
 
-/// The time before the deadline of a step at which the server should reply: at most this, and at
-/// most a quarter of the time.
+/// The server should reply this long before the deadline of a step, or a quarter of the time if
+/// that is less.
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// An open cursor on the server.
@@ -514,18 +513,18 @@ pub(super) struct ServerCursor {
     pin: PinnedTo,
     session: Option<ServerSession>,
     get_more_options: GetMoreOptions,
-    /// The connection on which the server sends the next batch unasked.
+    /// The connection of an exhaust cursor, on which the server sends the next batch.
     stream: Option<Lease>,
     core: Arc<Core>,
-    /// Whether the server waited for documents for less than it was to, so that the step could end
-    /// in time.
+    /// Whether the server waited for less than `max_await_time`, so that the step could end in
+    /// time.
     cut_short: bool,
-    /// The process that holds it.
+    /// The process that opened it.
     born: ForkGeneration,
 }
 
 impl ServerCursor {
-    /// Starts to fetch the batch that follows one of `taken` documents.
+    /// Starts to fetch the next batch. The current one has `taken` documents.
     fn start(
         self: Box<Self>,
         taken: u64,
@@ -569,8 +568,8 @@ impl ServerCursor {
             Err(error) if is_gone(error) => self.id = 0,
             Err(_) => {}
         }
-        // A thread that fetches ahead may have started a request by itself; nothing else ends it. A
-        // fetch in place runs on the caller's thread, whose request goes on.
+        // A thread that prefetches may have started a request automatically. Nothing else ends it.
+        // A fetch in place runs on the caller's thread, whose request continues.
         if let (true, Some(threads)) = (ahead, &self.core.threads) {
             threads.end_last();
         }
@@ -608,7 +607,7 @@ impl ServerCursor {
         Ok(batch)
     }
 
-    /// Ends the cursor on the server, within `own` or else the timeout of the operation which
+    /// Kills the cursor on the server, within `own` or else the timeout of the operation that
     /// opened it.
     pub(super) async fn close(mut self: Box<Self>, own: Timeout) -> Result<()> {
         self.end_stream();
@@ -623,7 +622,7 @@ impl ServerCursor {
         let session = SessionRef::Held(self.session.as_mut());
         let sent = exec::execute(&self.core, &mut command, session, deadline);
         match Spanned::new(span, sent).await.map(drop) {
-            // Dropped with its id, it is ended in the background.
+            // Dropping it with its id kills it in the background.
             Err(error) if !self.pin.is_lost() => {
                 let operation_name = OperationName {
                     operation: "close",
@@ -640,7 +639,7 @@ impl ServerCursor {
         }
     }
 
-    /// Gives up the connection on which the server sends batches unasked: they are for nobody.
+    /// Gives up the connection of an exhaust cursor. Nobody reads its batches any more.
     fn end_stream(&mut self) {
         if let Some(mut stream) = self.stream.take() {
             stream.condemn();
@@ -648,13 +647,13 @@ impl ServerCursor {
         }
     }
 
-    /// The time that a reply needs to come before the deadline of its step.
+    /// How long before the deadline of the step the reply must arrive.
     fn margin(&self) -> Duration {
         self.get_more_options.timeout.of_step().map_or(MARGIN, |limit| MARGIN.min(limit / 4))
     }
 
-    /// Whether the next batch is fetched ahead. In a request of a thread it is not: the batch would
-    /// come over another connection.
+    /// Whether the next batch is fetched in advance. Not in a request of a thread, because the
+    /// fetch would use another connection.
     fn prefetches(&self) -> bool {
         let in_request = self.core.threads.as_ref().is_some_and(|threads| threads.is_started());
         self.get_more_options.prefetch && !self.get_more_options.awaits && !in_request
@@ -668,10 +667,10 @@ impl ServerCursor {
         }
     }
 
-    /// The time for which the server should wait for documents, so that its reply comes before
+    /// The time that the server should wait for documents, so that its reply arrives before
     /// `deadline` (specification "Client Side Operations Timeout", section "Tailable Cursors").
     fn max_await_time(&mut self, deadline: Deadline) -> Option<Duration> {
-        // The time is the server's where the caller does not set it.
+        // If the caller does not set the time, the server chooses it.
         self.get_more_options.max_await_time?;
         let left = deadline.remaining().filter(|_| self.get_more_options.awaits);
         let most = left.map(|left| left.saturating_sub(self.margin().min(left / 2)));
@@ -710,7 +709,7 @@ impl ServerCursor {
     }
 }
 
-/// Whether the error means that there is no such cursor on the server any more.
+/// Whether the error means that the cursor no longer exists on the server.
 fn is_gone(error: &Error) -> bool {
     error.code().is_some_and(codes::is_cursor_gone)
 }

@@ -15,16 +15,15 @@ use crate::mode::{Async, Blocking, Mode};
 use crate::rt::block_on;
 use crate::session::ClientSession;
 
-/// The documents of a result that was asked for within a session, which each step must be given
-/// again.
+/// A cursor within a session. Each step takes the session.
 ///
 /// Use it as [`driver::SessionCursor`](crate::SessionCursor) or
 /// [`driver::sync::SessionCursor`](crate::sync::SessionCursor).
 ///
 /// # Cancel safety
-/// As [`Cursor`](crate::cursor::Cursor): a dropped step loses nothing, and holds no connection for
-/// long. Inside a transaction the server carries out one command after the other, so the next one
-/// waits for the batch that the dropped step has asked for.
+/// As for [`Cursor`](crate::cursor::Cursor), a dropped step loses nothing and holds no connection
+/// for long. Inside a transaction, commands run one after the other, so the next one waits for the
+/// batch of the dropped step.
 #[must_use = "a cursor gives its documents when it is asked for them"]
 pub struct SessionCursor<T, F: Mode> {
     raw: RawCursor,
@@ -36,7 +35,7 @@ impl<T, F: Mode> SessionCursor<T, F> {
         SessionCursor { raw, kind: PhantomData }
     }
 
-    /// The current document: empty before the first and after the last.
+    /// The current document. Empty before the first document and after the last.
     pub fn current(&self) -> &RawDocument {
         self.raw.current()
     }
@@ -44,7 +43,7 @@ impl<T, F: Mode> SessionCursor<T, F> {
     /// Decodes the current document, which `T` may borrow from.
     ///
     /// # Errors
-    /// `BsonDeserialization` when it is no `T`, or when there is no current document.
+    /// `BsonDeserialization` if the document is not a `T`, or if there is no current document.
     pub fn deserialize_current<'a>(&'a self) -> Result<T>
     where
         T: Deserialize<'a>,
@@ -52,14 +51,13 @@ impl<T, F: Mode> SessionCursor<T, F> {
         self.raw.decode()
     }
 
-    /// Whether more may come: documents that are here already, or a batch that the server still
-    /// has.
+    /// Whether more documents may follow, from the current batch or from the server.
     pub fn has_next(&self) -> bool {
         self.raw.has_next()
     }
 
-    /// Ends the cursor on the server now, and waits until that is done, as
-    /// [`Cursor::close`](super::Cursor::close) does.
+    /// Kills the cursor on the server and waits for the reply, like
+    /// [`Cursor::close`](super::Cursor::close).
     pub fn close(self) -> CloseCursor<F> {
         CloseCursor::new(self.raw.into_source())
     }
@@ -71,18 +69,18 @@ impl<T, F: Mode> SessionCursor<T, F> {
 }
 
 impl<T> SessionCursor<T, Async> {
-    /// Makes the next document the current one. False when there is none.
+    /// Moves to the next document. Returns false if there is none.
     ///
     /// # Errors
-    /// As [`Cursor::advance`](crate::cursor::Cursor::advance).
+    /// Those of [`Cursor::advance`](crate::cursor::Cursor::advance).
     pub async fn advance(&mut self, session: &mut ClientSession<Async>) -> Result<bool> {
         self.raw.advance_in(Some(session.state())).await
     }
 
-    /// The next document; none at the end.
+    /// The next document. `None` at the end.
     ///
     /// # Errors
-    /// As [`advance`](Self::advance), and `BsonDeserialization` when it is no `T`.
+    /// Those of [`advance`](Self::advance), and `BsonDeserialization` if the document is not a `T`.
     pub async fn next(&mut self, session: &mut ClientSession<Async>) -> Option<Result<T>>
     where
         T: DeserializeOwned,
@@ -90,10 +88,10 @@ impl<T> SessionCursor<T, Async> {
         self.raw.next_document(Some(session.state())).await
     }
 
-    /// As [`next`](Self::next), for use with `?`.
+    /// Like [`next`](Self::next), for use with `?`.
     ///
     /// # Errors
-    /// As [`next`](Self::next).
+    /// Those of [`next`](Self::next).
     pub async fn try_next(&mut self, session: &mut ClientSession<Async>) -> Result<Option<T>>
     where
         T: DeserializeOwned,
@@ -103,11 +101,11 @@ impl<T> SessionCursor<T, Async> {
 
     /// The next document of this batch or of the next one. Sends at most one `getMore`.
     ///
-    /// None if the next batch is empty, or at the end; [`has_next`](Self::has_next) tells which. A
-    /// tailing cursor can so be read without waiting for a document to arrive.
+    /// `None` if the next batch is empty, or at the end; [`has_next`](Self::has_next) tells which.
+    /// This reads a tailable cursor without waiting for a document.
     ///
     /// # Errors
-    /// As [`try_next`](Self::try_next).
+    /// Those of [`try_next`](Self::try_next).
     pub async fn next_if_any(&mut self, session: &mut ClientSession<Async>) -> Result<Option<T>>
     where
         T: DeserializeOwned,
@@ -115,10 +113,10 @@ impl<T> SessionCursor<T, Async> {
         self.raw.next_if_any(Some(session.state())).await
     }
 
-    /// All documents that are left.
+    /// Collects the remaining documents.
     ///
     /// # Errors
-    /// As [`next`](Self::next); what was read before is lost.
+    /// Those of [`next`](Self::next); the documents read before are lost.
     pub async fn try_collect<C: Default + Extend<T>>(
         mut self,
         session: &mut ClientSession<Async>,
@@ -129,7 +127,7 @@ impl<T> SessionCursor<T, Async> {
         self.raw.collect(Some(session.state())).await
     }
 
-    /// The documents that are left, as a stream that holds on to the session.
+    /// The remaining documents, as a stream that borrows the session.
     pub fn stream<'a>(
         &'a mut self,
         session: &'a mut ClientSession<Async>,
@@ -139,18 +137,18 @@ impl<T> SessionCursor<T, Async> {
 }
 
 impl<T> SessionCursor<T, Blocking> {
-    /// Makes the next document the current one. False when there is none.
+    /// Moves to the next document. Returns false if there is none.
     ///
     /// # Errors
-    /// As [`Cursor::advance`](crate::cursor::Cursor::advance).
+    /// Those of [`Cursor::advance`](crate::cursor::Cursor::advance).
     pub fn advance(&mut self, session: &mut ClientSession<Blocking>) -> Result<bool> {
         block_on(self.raw.advance_in(Some(session.state())))
     }
 
-    /// The next document; none at the end.
+    /// The next document. `None` at the end.
     ///
     /// # Errors
-    /// As [`advance`](Self::advance), and `BsonDeserialization` when it is no `T`.
+    /// Those of [`advance`](Self::advance), and `BsonDeserialization` if the document is not a `T`.
     pub fn next(&mut self, session: &mut ClientSession<Blocking>) -> Option<Result<T>>
     where
         T: DeserializeOwned,
@@ -158,10 +156,10 @@ impl<T> SessionCursor<T, Blocking> {
         block_on(self.raw.next_document(Some(session.state())))
     }
 
-    /// As [`next`](Self::next), for use with `?`.
+    /// Like [`next`](Self::next), for use with `?`.
     ///
     /// # Errors
-    /// As [`next`](Self::next).
+    /// Those of [`next`](Self::next).
     pub fn try_next(&mut self, session: &mut ClientSession<Blocking>) -> Result<Option<T>>
     where
         T: DeserializeOwned,
@@ -171,11 +169,11 @@ impl<T> SessionCursor<T, Blocking> {
 
     /// The next document of this batch or of the next one. Sends at most one `getMore`.
     ///
-    /// None if the next batch is empty, or at the end; [`has_next`](Self::has_next) tells which. A
-    /// tailing cursor can so be read without waiting for a document to arrive.
+    /// `None` if the next batch is empty, or at the end; [`has_next`](Self::has_next) tells which.
+    /// This reads a tailable cursor without waiting for a document.
     ///
     /// # Errors
-    /// As [`try_next`](Self::try_next).
+    /// Those of [`try_next`](Self::try_next).
     pub fn next_if_any(&mut self, session: &mut ClientSession<Blocking>) -> Result<Option<T>>
     where
         T: DeserializeOwned,
@@ -183,10 +181,10 @@ impl<T> SessionCursor<T, Blocking> {
         block_on(self.raw.next_if_any(Some(session.state())))
     }
 
-    /// All documents that are left.
+    /// Collects the remaining documents.
     ///
     /// # Errors
-    /// As [`next`](Self::next); what was read before is lost.
+    /// Those of [`next`](Self::next); the documents read before are lost.
     pub fn try_collect<C: Default + Extend<T>>(
         mut self,
         session: &mut ClientSession<Blocking>,
@@ -197,7 +195,7 @@ impl<T> SessionCursor<T, Blocking> {
         block_on(self.raw.collect(Some(session.state())))
     }
 
-    /// The documents that are left, as an iterator that holds on to the session.
+    /// The remaining documents, as an iterator that borrows the session.
     pub fn iter<'a>(
         &'a mut self,
         session: &'a mut ClientSession<Blocking>,

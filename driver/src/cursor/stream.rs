@@ -1,4 +1,4 @@
-//! All that is left of a cursor within a session, as a stream or an iterator.
+//! The rest of a cursor within a session, as a stream or an iterator.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,11 +15,10 @@ use crate::exec::SessionState;
 use crate::mode::Blocking;
 use crate::session::ClientSession;
 
-/// The documents that are left of a cursor, while it has its session. Made by
-/// [`SessionCursor::stream`].
+/// The remaining documents of a cursor, with its session. Created by [`SessionCursor::stream`].
 ///
 /// # Cancel safety
-/// A dropped `next`, and a dropped stream, lose nothing: the cursor goes on where it was.
+/// Dropping a `next` or the stream loses nothing. The cursor continues at the same position.
 #[must_use = "a stream gives its documents when it is asked for them"]
 pub struct SessionCursorStream<'a, T> {
     raw: &'a mut RawCursor,
@@ -48,8 +47,7 @@ impl<T> fmt::Debug for SessionCursorStream<'_, T> {
     }
 }
 
-/// The documents that are left of a cursor, while it has its session. Made by
-/// [`SessionCursor::iter`].
+/// The remaining documents of a cursor, with its session. Created by [`SessionCursor::iter`].
 #[must_use = "an iterator gives its documents when it is asked for them"]
 pub struct SessionCursorIter<'a, T> {
     cursor: &'a mut SessionCursor<T, Blocking>,

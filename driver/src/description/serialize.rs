@@ -1,4 +1,4 @@
-//! The serde form of descriptions, as events carry them. It is for logs: nothing reads it.
+//! Serializes descriptions for logs. They cannot be deserialized.
 
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};

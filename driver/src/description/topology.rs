@@ -220,7 +220,7 @@ impl fmt::Debug for TopologyDescription {
 
 impl fmt::Display for TopologyDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // An unknown deployment is not worth a word if each server's error follows.
+        // The type of an unknown deployment is omitted if each server's error follows.
         let says_nothing = self.topology_type == TopologyType::Unknown
             && self.set_name.is_none()
             && !self.servers.is_empty();

@@ -1,4 +1,4 @@
-//! The failure of a bulk write, and its partial result.
+//! Errors of bulk writes, with their partial results.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,26 +8,26 @@ use crate::results::{BulkWriteResult, SummaryBulkWriteResult, VerboseBulkWriteRe
 
 /// The failures of a bulk write, and its partial result.
 ///
-/// Each model is in one of these places: in `write_errors`, in `unconfirmed`, in `unprocessed`, or
-/// it was done. An error that ended the whole bulk write early is the
-/// [`source`](std::error::Error::source) of the [`Error`](crate::Error).
+/// A model is in `write_errors`, in `unconfirmed` or in `unprocessed`; otherwise it was applied. If
+/// an error ended the bulk write early, it is the [`source`](std::error::Error::source) of the
+/// [`Error`](crate::Error).
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct BulkWriteError {
-    /// The models that the server refused, by their position.
+    /// The write errors of refused models, by the position of the model.
     pub write_errors: HashMap<usize, WriteError>,
-    /// The write concerns that were not met, of one command each.
+    /// The write concern errors, at most one per command.
     pub write_concern_errors: Vec<WriteConcernError>,
     /// The result of the successful writes. None if no write is known to have succeeded.
     pub partial_result: Option<PartialBulkWriteResult>,
-    /// The positions of models that were sent, and of which it is not known whether they were
-    /// done: the connection broke, or the server gave up in the middle of the command.
+    /// The positions of models that were sent, but may or may not be applied: the connection broke,
+    /// or the server failed in the middle of the command.
     pub unconfirmed: Vec<usize>,
     /// The positions of models that were not tried.
     pub unprocessed: Vec<usize>,
 }
 
-/// The result of the writes that succeeded, in a bulk write that failed.
+/// The result of the successful writes of a failed bulk write.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PartialBulkWriteResult {
@@ -40,7 +40,7 @@ pub enum PartialBulkWriteResult {
 }
 
 impl BulkWriteError {
-    /// The write error of the model that comes first among those that were refused.
+    /// The first write error by position.
     pub(super) fn first(&self) -> Option<(usize, &WriteError)> {
         let first = self.write_errors.iter().min_by_key(|(index, _)| **index)?;
         Some((*first.0, first.1))

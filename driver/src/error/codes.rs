@@ -1,5 +1,5 @@
-//! The error codes of the servers, each under the name that servers give it, and what they mean to
-//! the driver. No other file knows a number.
+//! The error codes of servers, under the servers' names, and their meaning for the driver. No other
+//! file contains the numbers.
 
 use self::StateChange::{NotWritablePrimary, Recovering, ShuttingDown};
 
@@ -35,7 +35,7 @@ pub(crate) const STALE_CONFIG: i32 = 13388;
 pub(crate) const NOT_PRIMARY_NO_SECONDARY_OK: i32 = 13435;
 pub(crate) const NOT_PRIMARY_OR_SECONDARY: i32 = 13436;
 
-/// A member cannot run an operation in its present state.
+/// A state in which a member cannot run an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StateChange {
     /// It is not the primary.
@@ -46,9 +46,9 @@ pub(crate) enum StateChange {
     ShuttingDown,
 }
 
-/// The change of state that the error of a server reports (specification "Server Discovery And
-/// Monitoring", section "not writable primary and node is recovering"). The message counts only
-/// where there is no code.
+/// The change of state that a server error reports (specification "Server Discovery And
+/// Monitoring", section "not writable primary and node is recovering"). The message matters only if
+/// there is no code.
 pub(crate) fn state_change(code: i32, message: &str) -> Option<StateChange> {
     match code {
         NOT_WRITABLE_PRIMARY | NOT_PRIMARY_NO_SECONDARY_OK | LEGACY_NOT_PRIMARY => {
@@ -68,8 +68,8 @@ pub(crate) fn state_change(code: i32, message: &str) -> Option<StateChange> {
     }
 }
 
-/// Whether a write that failed with this code may be sent again, where the server does not label
-/// its errors itself (specification "Retryable Writes", section "RetryableWriteError Labels").
+/// Whether a write that failed with this code may be retried. For servers that do not label their
+/// errors (specification "Retryable Writes", section "RetryableWriteError Labels").
 pub(crate) fn is_retryable_write(code: i32) -> bool {
     matches!(
         code,
@@ -88,15 +88,15 @@ pub(crate) fn is_retryable_write(code: i32) -> bool {
     )
 }
 
-/// Whether a read that failed with this code may be sent again (specification "Retryable Reads",
+/// Whether a read that failed with this code may be retried (specification "Retryable Reads",
 /// section "Retryable Error").
 pub(crate) fn is_retryable_read(code: i32) -> bool {
     is_retryable_write(code) || code == READ_CONCERN_MAJORITY_NOT_AVAILABLE_YET
 }
 
-/// Whether a change stream goes on after its `getMore` failed with this code, where the server does
-/// not label its errors itself (specification "Change Streams", section "Resumable Error"). With
-/// [`CURSOR_NOT_FOUND`] it goes on whatever the server's version.
+/// Whether a change stream resumes after its `getMore` failed with this code. For servers that do
+/// not label their errors (specification "Change Streams", section "Resumable Error"). After
+/// [`CURSOR_NOT_FOUND`] it resumes on all versions.
 pub(crate) fn is_resumable(code: i32) -> bool {
     matches!(
         code,
@@ -120,22 +120,22 @@ pub(crate) fn is_resumable(code: i32) -> bool {
     )
 }
 
-/// Whether the server does not hold the cursor, or holds it no longer.
+/// Whether the server does not have the cursor, or no longer has it.
 pub(crate) fn is_cursor_gone(code: i32) -> bool {
     matches!(code, CURSOR_NOT_FOUND | CURSOR_KILLED)
 }
 
-/// Whether the members of the set can never meet the write concern, however often it is tried.
+/// Whether the members of the set can never satisfy the write concern.
 pub(crate) fn is_unsatisfiable_write_concern(code: i32) -> bool {
     matches!(code, UNKNOWN_REPL_WRITE_CONCERN | CANNOT_SATISFY_WRITE_CONCERN)
 }
 
-/// Whether a unique index held the key already.
+/// Whether a unique index already has the key.
 pub(crate) fn is_duplicate_key(code: i32) -> bool {
     matches!(code, DUPLICATE_KEY | LEGACY_DUPLICATE_KEY | LEGACY_DUPLICATE_KEY_OF_CAPPED)
 }
 
-/// Whether the server did not know the user, or did not let it do this.
+/// Whether the server does not know the user, or denies it the operation.
 pub(crate) fn is_refused_user(code: i32) -> bool {
     matches!(code, UNAUTHORIZED | AUTHENTICATION_FAILED)
 }

@@ -16,7 +16,7 @@ pub enum GridFsErrorKind {
         /// The file that was asked for.
         identifier: GridFsFileIdentifier,
     },
-    /// The bucket has files of that name, but not so many.
+    /// The bucket has files of that name, but fewer revisions.
     #[non_exhaustive]
     RevisionNotFound {
         /// The name of the file.
@@ -24,7 +24,7 @@ pub enum GridFsErrorKind {
         /// The revision that was asked for.
         revision: i32,
     },
-    /// The document of a file is not as it must be, so that the file cannot be read.
+    /// The files document is malformed.
     #[non_exhaustive]
     CorruptFile {
         /// The `_id` of the file.
@@ -40,8 +40,8 @@ pub enum GridFsErrorKind {
         /// The number of the chunk, from 0 on.
         n: u32,
     },
-    /// There is a chunk that the file should not have: one beyond the end of the file, or a second
-    /// one with the same number.
+    /// There is an extra chunk: one beyond the end of the file, or a second one with the same
+    /// number.
     #[non_exhaustive]
     ExtraChunk {
         /// The `_id` of the file.
@@ -49,16 +49,16 @@ pub enum GridFsErrorKind {
         /// The number of the chunk.
         n: u32,
     },
-    /// A chunk does not have as many bytes as it must have.
+    /// A chunk has the wrong size.
     #[non_exhaustive]
     WrongSizeChunk {
         /// The `_id` of the file.
         file_id: Bson,
         /// The number of the chunk, from 0 on.
         n: u32,
-        /// The number of bytes it has.
+        /// Its number of bytes.
         actual_size: usize,
-        /// The number of bytes it must have.
+        /// The correct number of bytes.
         expected_size: u32,
     },
     /// A chunk has no number, or no data.
@@ -71,13 +71,13 @@ pub enum GridFsErrorKind {
         /// The fault.
         message: String,
     },
-    /// A file has not as many chunks as it must have. For programs that were written for the
-    /// official crate: this driver says `MissingChunk` or `ExtraChunk`.
+    /// A file has the wrong number of chunks. Exists for compatibility with the official crate;
+    /// this driver returns `MissingChunk` or `ExtraChunk`.
     #[non_exhaustive]
     WrongNumberOfChunks {
-        /// The number of chunks it has.
+        /// Its number of chunks.
         actual_number: u32,
-        /// The number of chunks it must have.
+        /// The correct number of chunks.
         expected_number: u32,
     },
     /// The upload has ended: it was closed or aborted, or it failed.
@@ -85,13 +85,13 @@ pub enum GridFsErrorKind {
     /// The chunks of an aborted upload could not be removed.
     #[non_exhaustive]
     AbortError {
-        /// Why the upload was aborted, if it was not the caller who did it.
+        /// The reason for the abort, unless the caller aborted the upload.
         original_error: Option<Error>,
-        /// Why the chunks could not be removed.
+        /// The error of the removal.
         delete_error: Error,
     },
-    /// An upload was closed while bytes were being written. For programs that were written for the
-    /// official crate: this driver writes them first.
+    /// An upload was closed while bytes were being written. Exists for compatibility with the
+    /// official crate; this driver writes the bytes first.
     WriteInProgress,
 }
 

@@ -1,4 +1,4 @@
-//! Errors as servers word them: of a command, of a write, of a write concern.
+//! The errors of servers: of a command, a write or a write concern.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,12 +15,12 @@ pub struct CommandError {
     pub code: i32,
     /// The name of the code; empty when the server sent none.
     pub code_name: String,
-    /// The server's own words; a remark that there are none when the server sent none.
+    /// The server's message, or a note that it sent none.
     #[serde(rename = "errmsg", alias = "message")]
     pub message: String,
 }
 
-/// One document could not be written.
+/// The server refused a write.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
@@ -29,7 +29,7 @@ pub struct WriteError {
     pub code: i32,
     /// The name of the code, where the server sent one.
     pub code_name: Option<String>,
-    /// The server's own words.
+    /// The server's message.
     #[serde(rename = "errmsg", alias = "message")]
     pub message: String,
     /// Details from the server, such as the schema rule that the document violates.
@@ -37,18 +37,18 @@ pub struct WriteError {
     pub details: Option<Document>,
 }
 
-/// One of several documents could not be written.
+/// The server refused one of several writes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct IndexedWriteError {
-    /// The position of the document among those that were given.
+    /// The position of the document in the list.
     pub index: usize,
     /// The code of the error.
     pub code: i32,
     /// The name of the code, where the server sent one.
     pub code_name: Option<String>,
-    /// The server's own words.
+    /// The server's message.
     #[serde(rename = "errmsg", alias = "message")]
     pub message: String,
     /// Details from the server, such as the schema rule that the document violates.
@@ -56,7 +56,8 @@ pub struct IndexedWriteError {
     pub details: Option<Document>,
 }
 
-/// The write was done, but not replicated or journaled as its write concern asks.
+/// The write was applied, but its write concern failed: it was not replicated or journaled as
+/// requested.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
@@ -65,7 +66,7 @@ pub struct WriteConcernError {
     pub code: i32,
     /// The name of the code; empty when the server sent none.
     pub code_name: String,
-    /// The server's own words.
+    /// The server's message.
     #[serde(rename = "errmsg", alias = "message")]
     pub message: String,
     /// Details from the server, such as the write concern that was not satisfied.
@@ -77,9 +78,9 @@ pub struct WriteConcernError {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum WriteFailure {
-    /// It was not done.
+    /// It was not applied.
     WriteError(WriteError),
-    /// It was done, but its write concern was not met.
+    /// It was applied, but its write concern failed.
     WriteConcernError(WriteConcernError),
 }
 
@@ -88,11 +89,11 @@ pub enum WriteFailure {
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct InsertManyError {
-    /// One entry for each document that was not inserted although it was tried.
+    /// One entry for each refused document.
     pub write_errors: Vec<IndexedWriteError>,
-    /// The write concern that was not met, if so.
+    /// The write concern error, if any.
     pub write_concern_error: Option<WriteConcernError>,
-    /// The `_id`s of those that were inserted, by their position.
+    /// The `_id`s of the inserted documents, by their position.
     #[serde(skip)]
     pub inserted_ids: HashMap<usize, Bson>,
 }

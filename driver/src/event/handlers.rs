@@ -1,4 +1,4 @@
-//! Handlers with one method for each event, beside the functions of [`HandleEvent`].
+//! Handler traits with one method per event, as an alternative to [`HandleEvent`].
 //!
 //! [`HandleEvent`]: super::HandleEvent
 
@@ -9,8 +9,8 @@ use super::cmap::{self, CmapEvent};
 use super::command::{self, CommandEvent};
 use super::sdam::{self, SdamEvent};
 
-/// Declares a trait with a method for each event, which does nothing unless it is implemented, and
-/// makes a handler of what implements it.
+/// Declares a trait with one method per event. The default methods do nothing. An implementation
+/// converts to an event handler.
 macro_rules! handler {
     (
         $(#[$about:meta])*
@@ -39,7 +39,7 @@ macro_rules! handler {
 }
 
 handler! {
-    /// Handles the events of commands, a method for each.
+    /// Handles the events of commands, with one method each.
     CommandEventHandler for CommandEvent of command {
         handle_command_started_event: Started(CommandStartedEvent),
         handle_command_succeeded_event: Succeeded(CommandSucceededEvent),
@@ -48,7 +48,7 @@ handler! {
 }
 
 handler! {
-    /// Handles the events of connection pools, a method for each.
+    /// Handles the events of connection pools, with one method each.
     CmapEventHandler for CmapEvent of cmap {
         handle_pool_created_event: PoolCreated(PoolCreatedEvent),
         handle_pool_ready_event: PoolReady(PoolReadyEvent),
@@ -65,7 +65,7 @@ handler! {
 }
 
 handler! {
-    /// Handles the events of discovery and monitoring, a method for each.
+    /// Handles the events of discovery and monitoring, with one method each.
     SdamEventHandler for SdamEvent of sdam {
         handle_server_description_changed_event: ServerDescriptionChanged(ServerDescriptionChangedEvent) unboxed by *,
         handle_server_opening_event: ServerOpening(ServerOpeningEvent),

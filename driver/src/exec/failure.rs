@@ -58,7 +58,7 @@ pub(super) fn of_accepted(
 /// The write concern error of a write, independent of errors of single documents.
 ///
 /// # Errors
-/// As [`of_accepted`].
+/// Those of [`of_accepted`].
 pub(crate) fn of_write_concern(header: &ReplyHeader, reply: &RawDocument) -> Result<Option<Error>> {
     let Some(error) = write_concern_error(header, reply)? else { return Ok(None) };
     let failure = WriteFailure::WriteConcernError(error);

@@ -86,11 +86,11 @@ impl Reply<'_> {
             .map_err(|error| error.at(self.selected.address()))
     }
 
-    /// As [`take_batch`](Self::take_batch), and the connection where the server sends the next
+    /// Like [`take_batch`](Self::take_batch), and the connection where the server sends the next
     /// batch unasked.
     ///
     /// # Errors
-    /// As [`take_batch`](Self::take_batch).
+    /// Those of [`take_batch`](Self::take_batch).
     pub(crate) fn into_stream(mut self) -> Result<(Batch, Option<Lease>)> {
         let streams = self.connection.more_to_come();
         let batch = self.take_batch()?;

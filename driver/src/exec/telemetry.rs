@@ -106,7 +106,7 @@ impl OperationSpan {
         }
     }
 
-    /// As [`begin`](Self::begin), where the current span was another when the operation began.
+    /// Like [`begin`](Self::begin), where the current span was another when the operation began.
     pub(crate) fn begin_under(
         parent: &Parent,
         core: &Core,

@@ -18,10 +18,10 @@ use crate::pool::ConnectionDescription;
 use crate::wire::scan::Elements;
 use crate::wire::{DocWriter, MessageWriter, i32_at};
 
-/// The bytes that are sent or received at once, unless a single chunk is larger. The memory of a
-/// stream is a small multiple of it, whatever the size of the file.
+/// The number of bytes in one batch, unless a single chunk is larger. The memory of a stream is a
+/// small multiple of this, independent of the size of the file.
 pub(super) const BATCH_BYTES: u32 = 4 << 20;
-/// The chunks that are sent at once, at most.
+/// The maximum number of chunks in one batch.
 const BATCH_CHUNKS: u32 = 1000;
 
 /// The number of bytes in one insert of chunks of `chunk_size`.
@@ -30,11 +30,11 @@ pub(super) fn batch_bytes(chunk_size: u32) -> usize {
     chunk_size as usize * chunks as usize
 }
 
-/// Some consecutive chunks of a file that is being uploaded.
+/// Consecutive chunks of an upload.
 #[derive(Clone, Copy)]
 pub(super) struct Batch<'a> {
     pub(super) files_id: &'a Bson,
-    /// The number of the first.
+    /// The number of the first chunk.
     pub(super) first: u32,
     pub(super) ids: ObjectIds,
     pub(super) chunk_size: u32,
@@ -44,7 +44,7 @@ pub(super) struct Batch<'a> {
 /// Inserts chunks.
 ///
 /// # Errors
-/// `InvalidArgument` for chunks that are larger than the server takes; `Write` when it refuses one.
+/// `InvalidArgument` for chunks that exceed the server's limit; `Write` if the server refuses one.
 pub(super) async fn insert<F: Mode>(
     bucket: &Bucket<F>,
     batch: Batch<'_>,
@@ -121,11 +121,10 @@ impl Operation for InsertChunks<'_> {
     }
 }
 
-/// The most `_id`s in one command that removes chunks.
+/// The maximum number of `_id`s in one command that removes chunks.
 const IDS_AT_ONCE: usize = 10_000;
 
-/// Removes the chunks of a file that have these `_id`s. So those of another file of the same id
-/// stay.
+/// Removes the chunks with these `_id`s. Chunks of another file with the same file id stay.
 ///
 /// # Errors
 /// Those of the commands.
@@ -193,10 +192,10 @@ impl Operation for RemoveChunks<'_> {
 
 /// The number of attempts to remove chunks in the background.
 const TRIES: u32 = 3;
-/// The time limit of one attempt, with the wait for a connection.
+/// The time limit of one attempt, including the wait for a connection.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
-/// As [`remove`], in the background: nobody is told of a failure.
+/// Like [`remove`], in the background. Failures are not reported.
 pub(super) async fn remove_quietly<F: Mode>(
     core: &Core,
     bucket: &Bucket<F>,
@@ -206,7 +205,7 @@ pub(super) async fn remove_quietly<F: Mode>(
     for _ in 0..TRIES {
         let deadline = Deadline::after(LIMIT);
         match remove(core, bucket, files_id, written, deadline).await {
-            // A new primary may be there: the server is selected again.
+            // The next attempt selects a server again, because there may be a new primary.
             Err(error) if may_pass(&error) => {}
             _ => return,
         }
@@ -224,15 +223,15 @@ fn may_pass(error: &Error) -> bool {
         )
 }
 
-/// Whether a server refused a document, so that it is certain that it was not inserted.
+/// Whether a server refused the document, so that it was certainly not inserted.
 pub(super) fn was_refused(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Write(WriteFailure::WriteError(_)))
 }
 
-/// A chunk as it came.
+/// A received chunk.
 pub(super) struct Chunk {
     pub(super) n: u32,
-    /// Where its bytes lie in the document.
+    /// The position of its bytes in the document.
     pub(super) data: Range<usize>,
 }
 
@@ -240,7 +239,7 @@ impl Chunk {
     /// Reads a document of the chunks collection.
     ///
     /// # Errors
-    /// The fault with it.
+    /// A description of the fault.
     pub(super) fn read(document: &[u8]) -> std::result::Result<Self, &'static str> {
         let (mut n, mut data) = (None, None);
         let mut elements = Elements::of(document);

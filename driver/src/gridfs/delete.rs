@@ -1,4 +1,4 @@
-//! The deletion of files.
+//! Deleting files.
 
 use bson::{Bson, Document, doc};
 use serde::Deserialize;
@@ -14,17 +14,17 @@ use crate::ops::macros::{operation, options};
 use crate::ops::operation_name::OperationName;
 
 impl<F: Mode> GridFsBucket<F> {
-    /// Deletes the file with the `_id` `id`: its document, then its chunks. A download that has
-    /// begun finds some of them missing.
+    /// Deletes the file with the `_id` `id`: first its document, then its chunks. A running
+    /// download fails with missing chunks.
     ///
     /// # Errors
-    /// `GridFs` of the kind [`FileNotFound`](crate::error::GridFsErrorKind::FileNotFound) when
-    /// there is no such file; chunks of that id were deleted all the same. And those of
+    /// `GridFs` with [`FileNotFound`](crate::error::GridFsErrorKind::FileNotFound) if the file does
+    /// not exist. Chunks with that id are deleted nevertheless. And those of
     /// [`Collection::delete_many`](crate::collection::Collection::delete_many).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the file may be gone, and some of its chunks left. Another call
-    /// deletes those.
+    /// If the future is dropped, the file may be deleted and some of its chunks left over. Another
+    /// call deletes these.
     ///
     /// # Example
     /// ```no_run
@@ -40,12 +40,13 @@ impl<F: Mode> GridFsBucket<F> {
     /// Deletes all files called `filename`.
     ///
     /// # Errors
-    /// `GridFs` of the kind [`FileNotFound`](crate::error::GridFsErrorKind::FileNotFound) when
-    /// there is none. And those of [`Collection::find`](crate::collection::Collection::find)
-    /// and of [`Collection::delete_many`](crate::collection::Collection::delete_many).
+    /// `GridFs` with [`FileNotFound`](crate::error::GridFsErrorKind::FileNotFound) if there is
+    /// none. And those of [`Collection::find`](crate::collection::Collection::find) and of
+    /// [`Collection::delete_many`](crate::collection::Collection::delete_many).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, any of the files may be gone, and some of their chunks left.
+    /// If the future is dropped, any of the files may be deleted, and some of their chunks left
+    /// over.
     ///
     /// # Example
     /// ```no_run
@@ -59,7 +60,7 @@ impl<F: Mode> GridFsBucket<F> {
     }
 }
 
-/// Deletes a file. Made by [`GridFsBucket::delete`].
+/// Deletes a file. Created by [`GridFsBucket::delete`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 #[derive(Debug)]
 pub struct Delete<'a, F: Mode = Async> {
@@ -104,7 +105,7 @@ impl<'a, F: Mode> Execute<'a> for Delete<'a, F> {
     }
 }
 
-/// Deletes all files of a name. Made by [`GridFsBucket::delete_by_name`].
+/// Deletes all files with a name. Created by [`GridFsBucket::delete_by_name`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 #[derive(Debug)]
 pub struct DeleteByName<'a, F: Mode = Async> {
@@ -121,7 +122,7 @@ options! {
 
 bucket_operation! { [] DeleteByName<'a; F> -> () }
 
-/// The most files that are deleted at once.
+/// The maximum number of files per command.
 const FILES_AT_ONCE: usize = 1000;
 
 impl<'a, F: Mode> Execute<'a> for DeleteByName<'a, F> {

@@ -1,4 +1,4 @@
-//! Downloads: as a stream, and to a sink; by the id of a file, and by its name.
+//! Downloads, as a stream or into a sink, by file id or by name.
 
 use std::future::poll_fn;
 use std::io::ErrorKind;
@@ -23,11 +23,10 @@ impl<F: Mode> GridFsBucket<F> {
     /// Opens a stream that downloads the file with the `_id` `id`.
     ///
     /// # Errors
-    /// - `GridFs` of the kind [`FileNotFound`](GridFsErrorKind::FileNotFound), or
-    ///   [`CorruptFile`](GridFsErrorKind::CorruptFile) when the document of the file contradicts
-    ///   itself.
-    /// - `InvalidArgument` for a range that the file does not have.
-    /// - `BsonDeserialization` when the document is not one of a file; and those of
+    /// - `GridFs` with [`FileNotFound`](GridFsErrorKind::FileNotFound), or with
+    ///   [`CorruptFile`](GridFsErrorKind::CorruptFile) if the files document is inconsistent.
+    /// - `InvalidArgument` for a range outside the file.
+    /// - `BsonDeserialization` if the document is not a files document; and those of
     ///   [`Collection::find_one`](crate::collection::Collection::find_one).
     ///
     /// # Cancel safety
@@ -51,14 +50,13 @@ impl<F: Mode> GridFsBucket<F> {
         OpenDownloadStream { bucket: self, id, options: None }
     }
 
-    /// Opens a stream that downloads the file called `filename`. Of several files of that name it
-    /// is the one uploaded last, unless another
-    /// [`revision`](OpenDownloadStreamByName::revision) is asked for.
+    /// Opens a stream that downloads the file `filename`. If there are several files of that name,
+    /// it selects the last upload, unless [`revision`](OpenDownloadStreamByName::revision) selects
+    /// another.
     ///
     /// # Errors
-    /// Those of [`open_download_stream`](Self::open_download_stream), and `GridFs` of the kind
-    /// [`RevisionNotFound`](GridFsErrorKind::RevisionNotFound) when there are files of that name,
-    /// but not so many.
+    /// Those of [`open_download_stream`](Self::open_download_stream), and `GridFs` with
+    /// [`RevisionNotFound`](GridFsErrorKind::RevisionNotFound) if there are fewer revisions.
     ///
     /// # Cancel safety
     /// A dropped future leaves nothing behind.
@@ -82,24 +80,23 @@ impl<F: Mode> GridFsBucket<F> {
         OpenDownloadStreamByName { bucket: self, filename: filename.into(), options: None }
     }
 
-    /// Downloads the file with the `_id` `id` into `sink`, and gives the number of bytes. On the
-    /// async API the sink is a `tokio::io::AsyncWrite`, on the blocking one a [`std::io::Write`].
-    /// It is flushed at the end, and not closed.
+    /// Downloads the file with the `_id` `id` into `sink`, and returns the number of bytes. The
+    /// sink is a `tokio::io::AsyncWrite` in the async API and a [`std::io::Write`] in the blocking
+    /// one. It is flushed at the end, but not closed.
     ///
     /// # Errors
-    /// - `GridFs` when a chunk is missing or is not as it must be: the error names it.
-    /// - `Io` when the sink did not take the bytes.
+    /// - `GridFs` if a chunk is missing or corrupt. The error names the chunk.
+    /// - `Io` if writing to the sink failed.
     /// - Those of [`open_download_stream`](Self::open_download_stream) and of
     ///   [`Cursor::advance`](crate::cursor::Cursor::advance).
     ///
     /// Bytes that were written to the sink before an error stay there.
     ///
     /// # Timeouts
-    /// The `timeout` bounds the work on the servers. It cannot bound the sink: a write that takes
-    /// longer ends first.
+    /// The `timeout` bounds the work on the servers. It does not interrupt a write to the sink.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the sink has any part of the file.
+    /// If the future is dropped, the sink may have any part of the file.
     ///
     /// # Example
     /// ```no_run
@@ -112,15 +109,15 @@ impl<F: Mode> GridFsBucket<F> {
         DownloadTo { open: self.open_download_stream(id), sink }
     }
 
-    /// As [`download_to`](Self::download_to), the file called `filename`: as
-    /// [`open_download_stream_by_name`](Self::open_download_stream_by_name) finds it.
+    /// Like [`download_to`](Self::download_to), with the file that
+    /// [`open_download_stream_by_name`](Self::open_download_stream_by_name) selects.
     ///
     /// # Errors
     /// Those of [`download_to`](Self::download_to) and of
     /// [`open_download_stream_by_name`](Self::open_download_stream_by_name).
     ///
     /// # Cancel safety
-    /// As [`download_to`](Self::download_to).
+    /// As for [`download_to`](Self::download_to).
     ///
     /// # Example
     /// ```no_run
@@ -139,7 +136,7 @@ impl<F: Mode> GridFsBucket<F> {
     }
 }
 
-/// Opens a stream that downloads a file. Made by [`GridFsBucket::open_download_stream`].
+/// Opens a stream that downloads a file. Created by [`GridFsBucket::open_download_stream`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 #[derive(Debug)]
 pub struct OpenDownloadStream<'a, F: Mode = Async> {
@@ -151,9 +148,9 @@ pub struct OpenDownloadStream<'a, F: Mode = Async> {
 options! {
     /// The options of [`GridFsBucket::open_download_stream`] and [`GridFsBucket::download_to`].
     GridFsDownloadOptions, GridFsDownloadOptionsBuilder for ['a, F: Mode] OpenDownloadStream<'a, F> {
-        /// The first byte of the file to give. Default: 0.
+        /// The first byte of the range. Default: 0.
         start: u64,
-        /// The byte of the file before which to end. Default: its length.
+        /// The end of the range, exclusive. Default: the length of the file.
         end: u64,
     }
 }
@@ -187,7 +184,7 @@ pub(super) fn not_found(identifier: GridFsFileIdentifier) -> Error {
     Error::gridfs(GridFsErrorKind::FileNotFound { identifier })
 }
 
-/// Opens a stream that downloads a file. Made by [`GridFsBucket::open_download_stream_by_name`].
+/// Opens a stream that downloads a file. Created by [`GridFsBucket::open_download_stream_by_name`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 #[derive(Debug)]
 pub struct OpenDownloadStreamByName<'a, F: Mode = Async> {
@@ -201,11 +198,11 @@ options! {
     /// [`GridFsBucket::download_to_by_name`].
     GridFsDownloadByNameOptions, GridFsDownloadByNameOptionsBuilder
     for ['a, F: Mode] OpenDownloadStreamByName<'a, F> {
-        /// The revision among files of the same name: 0 is the first upload, 1 the second, and so on; -1 is the one uploaded last, -2 for the one before it, and so on. Default: -1.
+        /// The revision among files of the same name: 0 is the first upload, 1 the second; -1 is the last, -2 the one before. Default: -1.
         revision: i32,
-        /// The first byte of the file to give. Default: 0.
+        /// The first byte of the range. Default: 0.
         start: u64,
-        /// The byte of the file before which to end. Default: its length.
+        /// The end of the range, exclusive. Default: the length of the file.
         end: u64,
     }
 }
@@ -229,7 +226,7 @@ impl<'a, F: Mode> Execute<'a> for OpenDownloadStreamByName<'a, F> {
 }
 
 impl<F: Mode> GridFsBucket<F> {
-    /// The file of that name and revision.
+    /// The file with that name and revision.
     async fn revision(
         &self,
         filename: &str,
@@ -262,7 +259,7 @@ impl<F: Mode> GridFsBucket<F> {
     }
 }
 
-/// Downloads a file into a sink. Made by [`GridFsBucket::download_to`] and
+/// Downloads a file into a sink. Created by [`GridFsBucket::download_to`] and
 /// [`GridFsBucket::download_to_by_name`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 #[derive(Debug)]
@@ -274,26 +271,26 @@ pub struct DownloadTo<O, W> {
 macro_rules! setters {
     ($Open:ident, $Options:ident) => {
         impl<W, F: Mode> DownloadTo<$Open<'_, F>, W> {
-            /// The first byte of the file to give. Default: 0.
+            /// The first byte of the range. Default: 0.
             pub fn start(mut self, value: u64) -> Self {
                 self.open = self.open.start(value);
                 self
             }
 
-            /// The byte of the file before which to end. Default: its length.
+            /// The end of the range, exclusive. Default: the length of the file.
             pub fn end(mut self, value: u64) -> Self {
                 self.open = self.open.end(value);
                 self
             }
 
-            /// The time limit of the whole operation (`timeoutMS`), in place of the bucket's, the
-            /// database's or the client's; zero for none.
+            /// The time limit of the whole operation (`timeoutMS`). Replaces that of the bucket,
+            /// the database or the client. Zero means no limit.
             pub fn timeout(mut self, value: Duration) -> Self {
                 self.open = self.open.timeout(value);
                 self
             }
 
-            /// Replaces all options at once.
+            /// Replaces all options.
             pub fn with_options(mut self, options: impl Into<Option<$Options>>) -> Self {
                 self.open = self.open.with_options(options);
                 self
@@ -328,8 +325,8 @@ setters! { OpenDownloadStream, GridFsDownloadOptions }
 setters! { OpenDownloadStreamByName, GridFsDownloadByNameOptions }
 
 impl<W, F: Mode> DownloadTo<OpenDownloadStreamByName<'_, F>, W> {
-    /// The revision among files of the same name: 0 is the first upload, 1 the second, and so on;
-    /// -1 is the one uploaded last, -2 for the one before it, and so on. Default: -1.
+    /// The revision among files of the same name: 0 is the first upload, 1 the second; -1 is the
+    /// last, -2 the one before. Default: -1.
     pub fn revision(mut self, value: i32) -> Self {
         self.open = self.open.revision(value);
         self
@@ -350,7 +347,7 @@ impl<'a, O: Parts<'a>, W: Send> Parts<'a> for DownloadTo<O, W> {
     }
 }
 
-/// Writes what `stream` gives to `sink`; gives the number of bytes.
+/// Copies `stream` to `sink`, and returns the number of bytes.
 async fn copy<F: Mode>(
     mut stream: GridFsDownloadStream<F>,
     sink: &mut impl Sink<F>,

@@ -1,9 +1,8 @@
 //! The state machine of a download.
 //!
-//! The chunks come by a cursor that fetches a batch ahead. It is opened by the first read, so that
-//! a stream can be moved to another position before. Bytes are copied from the batch as it came
-//! into the caller's buffer. Each chunk is checked: whether it is the next one, and how many bytes
-//! it has (section "File Download").
+//! A cursor with prefetching delivers the chunks. The first read opens it, so that a stream can
+//! seek before. Bytes are copied from the raw batch into the caller's buffer. The stream checks the
+//! number and the size of each chunk (section "File Download").
 
 use std::fmt;
 use std::future::poll_fn;
@@ -24,17 +23,17 @@ use crate::error::{Error, GridFsErrorKind, Result};
 use crate::mode::{Async, Mode};
 use crate::ops::Operation;
 
-/// A file that is being downloaded. Made by
+/// A stream that downloads a file. Created by
 /// [`GridFsBucket::open_download_stream`](super::GridFsBucket::open_download_stream) and
 /// [`open_download_stream_by_name`](super::GridFsBucket::open_download_stream_by_name).
 ///
-/// On the async API it implements `AsyncRead`, `AsyncBufRead` and `AsyncSeek` of tokio, and with
-/// the feature `futures-io` those of futures; on the blocking API [`std::io::Read`],
-/// [`BufRead`](std::io::BufRead) and [`Seek`](std::io::Seek). Positions count from the beginning of
-/// the range that the stream was opened for.
+/// In the async API it implements `AsyncRead`, `AsyncBufRead` and `AsyncSeek` of tokio, and with
+/// the feature `futures-io` those of `futures`. In the blocking API it implements
+/// [`std::io::Read`], [`BufRead`](std::io::BufRead) and [`Seek`](std::io::Seek). Positions are
+/// relative to the start of the stream's range.
 ///
-/// An error of input and output has the [`Error`] of this crate inside, and `?` takes it out. One
-/// of the kind `GridFs` names the file and the chunk that is missing or not as it must be.
+/// An I/O error contains the [`Error`] of this crate, and `?` unwraps it. An error of kind `GridFs`
+/// names the file and the missing or corrupt chunk.
 ///
 /// # Example
 /// ```no_run
@@ -49,29 +48,29 @@ use crate::ops::Operation;
 /// ```
 ///
 /// # Memory
-/// Chunks come in batches of about 4 MiB. A stream holds one that is being read and one that was
-/// fetched ahead, whatever the size of the file.
+/// Chunks arrive in batches of about 4 MiB. A stream holds the current batch and one prefetched
+/// batch, independent of the size of the file.
 ///
 /// # Failures
-/// After an error the position is behind what was given, and the next read goes on from there.
+/// After an error the position is after the last returned byte, and the next read continues there.
 ///
 /// # Cancel safety
-/// A dropped read has given nothing and loses nothing. A dropped stream ends its cursor on the
-/// server, in the background.
+/// A dropped read returns no bytes and loses none. If the stream is dropped, its cursor is killed
+/// in the background.
 pub struct GridFsDownloadStream<F: Mode = Async> {
     bucket: Arc<Bucket<F>>,
     file: FilesCollectionDocument,
     layout: Layout,
-    /// The bytes of the file that it gives.
+    /// The range of bytes to return.
     range: Range<u64>,
-    /// Where the next read begins, counted from the beginning of the file.
+    /// The position of the next read in the file.
     position: u64,
     /// That of the whole stream.
     deadline: Deadline,
     chunks: Chunks,
 }
 
-/// Where the chunks come from.
+/// The source of the chunks.
 enum Chunks {
     Unopened,
     Opening { first: u32, cursor: Fetch<Result<RawCursor>> },
@@ -80,15 +79,15 @@ enum Chunks {
 
 struct OpenChunks {
     cursor: RawCursor,
-    /// The chunk that the cursor is at.
+    /// The current chunk of the cursor.
     current: Option<Chunk>,
-    /// The number of the chunk that comes next.
+    /// The number of the next chunk.
     next: u32,
 }
 
 impl<F: Mode> GridFsDownloadStream<F> {
     /// # Errors
-    /// `CorruptFile`; `InvalidArgument` for a range that is not one of the file.
+    /// `CorruptFile`; `InvalidArgument` for a range outside the file.
     pub(super) fn open(
         bucket: Arc<Bucket<F>>,
         file: FilesCollectionDocument,
@@ -115,12 +114,11 @@ impl<F: Mode> GridFsDownloadStream<F> {
         &self.file
     }
 
-    /// Waits until there are bytes at the position. Those are [`available`](Self::available) then;
-    /// none at the end.
+    /// Waits until [`available`](Self::available) has bytes, or the range has ended.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let filled = ready!(self.poll_advance(cx));
         if filled.is_err() {
-            // The next read opens another cursor.
+            // The next read opens a new cursor.
             self.chunks = Chunks::Unopened;
         }
         Poll::Ready(filled.map_err(|error| {
@@ -150,7 +148,7 @@ impl<F: Mode> GridFsDownloadStream<F> {
                     if open.current.as_ref().is_some_and(|chunk| chunk.n == wanted) {
                         return Poll::Ready(Ok(()));
                     }
-                    // Chunks that lie between are skipped where they come with the next batch.
+                    // The chunks in between are skipped if the target is at most one batch away.
                     let near =
                         open.next..open.next.saturating_add(self.layout.chunks_in(BATCH_BYTES));
                     if !near.contains(&wanted) {
@@ -167,21 +165,21 @@ impl<F: Mode> GridFsDownloadStream<F> {
         }
     }
 
-    /// At the end of the range. Where that is the end of the file, no chunk must follow.
+    /// Handles the end of the range. At the end of the file, no chunk may follow.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if let Chunks::Open(open) = &mut self.chunks
             && open.next == self.layout.count
             && self.range.end == self.layout.length
         {
             open.current = None;
-            // One that follows is an error already.
+            // A chunk that follows is an error in `poll_next`.
             ready!(open.poll_next(cx, &self.file, self.layout))?;
         }
         self.chunks = Chunks::Unopened;
         Poll::Ready(Ok(()))
     }
 
-    /// Asks for the chunks from number `first` on.
+    /// Requests the chunks from number `first` on.
     fn start_find(&self, first: u32) -> Fetch<Result<RawCursor>> {
         let (bucket, file_id) = (Arc::clone(&self.bucket), self.file.id.clone());
         let (layout, deadline) = (self.layout, self.deadline);
@@ -191,7 +189,7 @@ impl<F: Mode> GridFsDownloadStream<F> {
         if first > 0 {
             numbers.insert("$gte", i64::from(first));
         }
-        // Up to the end of the file, those that should not be there are to be noticed.
+        // A range that ends at the end of the file also detects extra chunks.
         if last + 1 < layout.count {
             numbers.insert("$lte", i64::from(last));
         }
@@ -212,7 +210,7 @@ impl<F: Mode> GridFsDownloadStream<F> {
         })
     }
 
-    /// The bytes at the position that have come.
+    /// The received bytes at the position.
     pub(super) fn available(&self) -> &[u8] {
         let Chunks::Open(open) = &self.chunks else { return &[] };
         let OpenChunks { cursor, current: Some(chunk), .. } = &**open else { return &[] };
@@ -226,12 +224,12 @@ impl<F: Mode> GridFsDownloadStream<F> {
         &bytes[..bytes.len().min(left)]
     }
 
-    /// So many of the available bytes were taken.
+    /// Advances the position by `bytes`.
     pub(super) fn consume(&mut self, bytes: usize) {
         self.position += bytes as u64;
     }
 
-    /// Copies bytes into `buffer`; none at the end.
+    /// Copies bytes into `buffer`. Copies none at the end.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -253,7 +251,7 @@ impl<F: Mode> GridFsDownloadStream<F> {
         self.position - self.range.start
     }
 
-    /// Moves the position. Nothing is asked of a server.
+    /// Moves the position. Sends nothing to a server.
     ///
     /// # Errors
     /// `InvalidArgument` for a position before the beginning.
@@ -281,10 +279,10 @@ impl<F: Mode> GridFsDownloadStream<F> {
 }
 
 impl OpenChunks {
-    /// Moves on to the next chunk. False when none follows.
+    /// Moves to the next chunk. False if there is none.
     ///
     /// # Errors
-    /// Those of the cursor, and what is wrong with the chunk.
+    /// Those of the cursor; `GridFs` if the chunk is wrong.
     fn poll_next(
         &mut self,
         cx: &mut Context<'_>,

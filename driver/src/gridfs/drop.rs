@@ -1,4 +1,4 @@
-//! The end of a whole bucket.
+//! Dropping a bucket.
 
 use super::operation::bucket_operation;
 use super::{GridFsBucket, rest};
@@ -10,14 +10,14 @@ use crate::ops::macros::{operation, options};
 use crate::ops::operation_name::OperationName;
 
 impl<F: Mode> GridFsBucket<F> {
-    /// Drops the bucket: its files, then their chunks, and the indexes of both. Nothing happens
-    /// when there are none. The next upload creates the indexes again.
+    /// Drops both collections of the bucket, with their indexes: first the files, then the chunks.
+    /// Does nothing if they do not exist. The next upload creates the indexes again.
     ///
     /// # Errors
     /// Those of [`Collection::drop`](crate::collection::Collection::drop).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the files may be gone, and the chunks left.
+    /// If the future is dropped, the files may be dropped and the chunks left over.
     ///
     /// # Example
     /// ```no_run
@@ -31,7 +31,7 @@ impl<F: Mode> GridFsBucket<F> {
     }
 }
 
-/// Drops a bucket. Made by [`GridFsBucket::drop`].
+/// Drops a bucket. Created by [`GridFsBucket::drop`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 #[derive(Debug)]
 pub struct Drop<'a, F: Mode = Async> {

@@ -1,4 +1,4 @@
-//! The document of a file, and what it says of the file's chunks.
+//! The files document, and the layout of the chunks.
 
 use bson::{Bson, DateTime, Document};
 use serde::de::Error as _;
@@ -9,8 +9,8 @@ use crate::wire::scan::whole;
 
 /// A document of the files collection of a bucket: one file.
 ///
-/// Queries name its fields as they are stored: `_id`, `length`, `chunkSize`, `uploadDate`,
-/// `filename`, and `metadata` with what it holds, such as `metadata.type`.
+/// Queries use the stored field names: `_id`, `length`, `chunkSize`, `uploadDate`, `filename`, and
+/// `metadata` with its fields, such as `metadata.type`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -21,12 +21,12 @@ pub struct FilesCollectionDocument {
     /// The number of bytes.
     #[serde(serialize_with = "as_i64", deserialize_with = "number")]
     pub length: u64,
-    /// The number of bytes in each chunk but the last.
+    /// The number of bytes in each chunk except the last.
     #[serde(rename = "chunkSize", serialize_with = "as_i32", deserialize_with = "number")]
     pub chunk_size_bytes: u32,
-    /// When the upload was complete.
+    /// The time at which the upload was completed.
     pub upload_date: DateTime,
-    /// The name, which other files may have as well. Files of other programs may have none.
+    /// The name. Several files can have the same name, and files of other programs may have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filename: Option<String>,
     /// The metadata of the file.
@@ -45,7 +45,7 @@ fn as_i32<S: Serializer>(value: &u32, serializer: S) -> std::result::Result<S::O
     }
 }
 
-/// Reads a number of any numeric type: other programs store doubles (section "Terms").
+/// Reads a number of any numeric type, because other programs may store doubles (section "Terms").
 fn number<'de, D: Deserializer<'de>, N: TryFrom<u64>>(
     deserializer: D,
 ) -> std::result::Result<N, D::Error> {
@@ -72,7 +72,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// # Errors
-    /// `CorruptFile` where the document contradicts itself.
+    /// `CorruptFile` if the document is inconsistent.
     pub(super) fn of(file: &FilesCollectionDocument) -> Result<Self> {
         let FilesCollectionDocument { length, chunk_size_bytes: chunk_size, .. } = *file;
         let corrupt = |message: String| {
@@ -91,7 +91,7 @@ impl Layout {
         Ok(Layout { length, chunk_size, count })
     }
 
-    /// The number of the chunk that the byte at `position` lies in, and where it lies there.
+    /// The chunk with the byte at `position`, and the offset in the chunk.
     pub(super) fn locate(self, position: u64) -> (u32, usize) {
         let size = u64::from(self.chunk_size);
         ((position / size) as u32, (position % size) as usize)
@@ -108,10 +108,10 @@ impl Layout {
         (bytes / self.chunk_size).max(1)
     }
 
-    /// The number of chunks in a batch, of so many that are read: as many as fit into `most` bytes,
-    /// evenly spread.
+    /// The number of chunks in a batch when reading `chunks` chunks: as many as fit into `most`
+    /// bytes, evenly distributed.
     ///
-    /// One more is asked for than is there. Thereby the last batch says that nothing follows.
+    /// Requests one chunk more than there are, so that the last batch shows the end.
     pub(super) fn batch_size(self, chunks: u32, most: u32) -> u32 {
         let asked = chunks.saturating_add(1);
         asked.div_ceil(asked.div_ceil(self.chunks_in(most))).max(2)

@@ -1,4 +1,4 @@
-//! Queries of the files of a bucket.
+//! Queries for the files of a bucket.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use crate::ops::operation_name::OperationName;
 use crate::ops::{FindOneOptions, FindOptions, Operation};
 
 impl<F: Mode> GridFsBucket<F> {
-    /// Finds the files whose documents match `filter`, and gives a cursor over the documents. The
-    /// filter names fields as they are stored: see [`FilesCollectionDocument`].
+    /// Finds the files whose documents match `filter`, and returns a cursor over the documents. The
+    /// filter uses the stored field names; see [`FilesCollectionDocument`].
     ///
     /// # Errors
     /// Those of [`Collection::find`](crate::collection::Collection::find).
     ///
     /// # Cancel safety
-    /// As [`Collection::find`](crate::collection::Collection::find).
+    /// As for [`Collection::find`](crate::collection::Collection::find).
     ///
     /// # Example
     /// ```no_run
@@ -41,7 +41,7 @@ impl<F: Mode> GridFsBucket<F> {
         Find { bucket: self, filter, options: None }
     }
 
-    /// Finds one file whose document matches `filter`; none when there is none.
+    /// Finds one file whose document matches `filter`. Returns `None` if there is none.
     ///
     /// # Errors
     /// Those of [`Collection::find_one`](crate::collection::Collection::find_one).
@@ -63,7 +63,7 @@ impl<F: Mode> GridFsBucket<F> {
     }
 }
 
-/// Finds files. Made by [`GridFsBucket::find`].
+/// Finds files. Created by [`GridFsBucket::find`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 #[derive(Debug)]
 pub struct Find<'a, F: Mode = Async> {
@@ -75,17 +75,17 @@ pub struct Find<'a, F: Mode = Async> {
 options! {
     /// The options of [`GridFsBucket::find`].
     GridFsFindOptions, GridFsFindOptionsBuilder for ['a, F: Mode] Find<'a, F> {
-        /// Allows the server to use its disk for a sort that does not fit into memory.
+        /// Allows the server to use disk space for a sort that exceeds its memory limit.
         allow_disk_use: bool,
         /// The number of documents in a batch.
         batch_size: u32,
-        /// The largest number of documents; 0 for all.
+        /// The maximum number of documents; 0 means all.
         limit: i64,
-        /// The time limit of the server's work.
+        /// The time limit on the server.
         max_time: Duration,
-        /// Keeps the cursor open on the server however long it is idle.
+        /// Keeps an idle cursor open on the server without a time limit.
         no_cursor_timeout: bool,
-        /// The number of documents to leave out at the beginning.
+        /// The number of documents to skip.
         skip: u64,
         /// The order.
         sort: Document,
@@ -123,7 +123,7 @@ impl<'a, F: Mode> Execute<'a> for Find<'a, F> {
     }
 }
 
-/// Finds one file. Made by [`GridFsBucket::find_one`].
+/// Finds one file. Created by [`GridFsBucket::find_one`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 #[derive(Debug)]
 pub struct FindOne<'a, F: Mode = Async> {
@@ -135,11 +135,11 @@ pub struct FindOne<'a, F: Mode = Async> {
 options! {
     /// The options of [`GridFsBucket::find_one`].
     GridFsFindOneOptions, GridFsFindOneOptionsBuilder for ['a, F: Mode] FindOne<'a, F> {
-        /// The time limit of the server's work.
+        /// The time limit on the server.
         max_time: Duration,
-        /// The number of documents to leave out at the beginning.
+        /// The number of documents to skip.
         skip: u64,
-        /// The order, which says which document is the first.
+        /// The sort order that determines the first document.
         sort: Document,
     }
 }

@@ -13,23 +13,22 @@ use crate::mode::Mode;
 use crate::ops::Operation;
 use crate::options::{IndexModel, IndexOptions, ReadPreference, SelectionCriteria};
 
-/// Whether the indexes of a bucket are known to be there.
+/// Whether the indexes of a bucket are known to exist.
 #[derive(Default)]
 pub(super) struct Indexes {
     known: AtomicBool,
-    /// Held by the upload that sees to them. The others wait for it.
+    /// Held by the upload that creates the indexes. Other uploads wait for it.
     turn: Lock<()>,
 }
 
 impl Indexes {
-    /// They are about to be dropped.
+    /// The indexes are about to be dropped.
     pub(super) fn forget(&self) {
         self.known.store(false, Ordering::Release);
     }
 }
 
-/// Sees to the indexes of `bucket` before its first write: where it has no files yet, those that
-/// are missing are created.
+/// Creates the missing indexes of `bucket` before its first write, if it has no files yet.
 ///
 /// # Errors
 /// Those of the commands. The next upload tries again.
@@ -66,7 +65,7 @@ pub(super) async fn ensure<F: Mode>(bucket: &Bucket<F>, deadline: Deadline) -> R
     Ok(())
 }
 
-/// Creates the index with these `keys`, unless there is one.
+/// Creates the index with these `keys`, unless it exists.
 async fn create<T: Send + Sync, F: Mode>(
     collection: &Collection<T, F>,
     keys: Document,
@@ -91,7 +90,7 @@ async fn create<T: Send + Sync, F: Mode>(
     Ok(())
 }
 
-/// Whether both have the same fields with the same numbers, of whatever type.
+/// Whether both have the same fields with the same numbers, of any numeric type.
 fn are_equal(keys: &Document, wanted: &Document) -> bool {
     let number = |value: &Bson| match value {
         Bson::Int32(n) => Some(f64::from(*n)),

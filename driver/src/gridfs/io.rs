@@ -1,5 +1,5 @@
-//! The traits of input and output: those of the standard library on the blocking API, those of
-//! tokio on the async one, and with the feature `futures-io` those of futures.
+//! The I/O traits of streams: those of the standard library in the blocking API, those of tokio in
+//! the async one, and with the feature `futures-io` those of `futures`.
 
 use std::future::poll_fn;
 use std::io::{BufRead, ErrorKind, Read, Result, Seek, SeekFrom, Write};
@@ -12,14 +12,14 @@ use super::{GridFsDownloadStream, GridFsUploadStream};
 use crate::mode::{Async, Blocking, Mode};
 use crate::rt::block_on;
 
-/// Where the bytes of [`upload_from`](super::GridFsBucket::upload_from) come from: on the async API
-/// anything that implements tokio's `AsyncRead`, on the blocking one [`std::io::Read`].
+/// The source of [`upload_from`](super::GridFsBucket::upload_from). It implements tokio's
+/// `AsyncRead` in the async API, and [`std::io::Read`] in the blocking one.
 ///
 /// Sealed by that: types implement the traits of input and output.
 pub trait Source<F: Mode>: sealed::Source<F> + Send {}
 
-/// Where the bytes of [`download_to`](super::GridFsBucket::download_to) go: on the async API
-/// anything that implements tokio's `AsyncWrite`, on the blocking one [`std::io::Write`].
+/// The sink of [`download_to`](super::GridFsBucket::download_to). It implements tokio's
+/// `AsyncWrite` in the async API, and [`std::io::Write`] in the blocking one.
 ///
 /// Sealed by that: types implement the traits of input and output.
 pub trait Sink<F: Mode>: sealed::Sink<F> + Send {}
@@ -79,7 +79,7 @@ impl<W: Write + Send> sealed::Sink<Blocking> for W {
     }
 }
 
-/// Repeats `call` until no signal interrupts it.
+/// Repeats `call` while signals interrupt it.
 fn uninterrupted<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
     loop {
         match call() {

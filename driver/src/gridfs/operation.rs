@@ -1,8 +1,8 @@
-//! Ends the operations of a bucket on either API. They take no session.
+//! Implements the operations of a bucket on both APIs. They take no session.
 
-/// Ends an operation with the fields `bucket` and `options`, as [`operation!`] does for others. It
-/// reads `[generics] Operation<'a, Args; F> -> Output`; an output of the same API is
-/// `stream Output`.
+/// Does for bucket operations what [`operation!`] does for others. The operation has the fields
+/// `bucket` and `options`. The syntax is `[generics] Operation<'a, Args; F> -> Output`; an output
+/// with the marker of the API is `stream Output`.
 ///
 /// [`operation!`]: crate::ops::macros::operation
 macro_rules! bucket_operation {

@@ -1,4 +1,4 @@
-//! The options of a bucket. Those of its operations are declared with the operations.
+//! The options of a bucket. The options of its operations are next to the operations.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::options::{ReadConcern, SelectionCriteria, WriteConcern};
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct GridFsBucketOptions {
-    /// The name of the bucket, which its collections begin with. Default: `fs`.
+    /// The name of the bucket, which is the prefix of its collections. Default: `fs`.
     pub bucket_name: Option<String>,
     /// The number of bytes in a chunk of new files. Default: 255 KiB.
     pub chunk_size_bytes: Option<u32>,
@@ -16,7 +16,7 @@ pub struct GridFsBucketOptions {
     pub write_concern: Option<WriteConcern>,
     /// The read concern. Default: that of the database.
     pub read_concern: Option<ReadConcern>,
-    /// The servers that may answer reads. Default: those of the database.
+    /// The selection criteria of reads. Default: those of the database.
     pub selection_criteria: Option<SelectionCriteria>,
     /// The time limit of each operation, and of each stream from its opening to its end
     /// (`timeoutMS`). Default: that of the database.

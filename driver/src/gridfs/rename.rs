@@ -1,4 +1,4 @@
-//! New names for files.
+//! Renaming files.
 
 use bson::{Bson, doc};
 
@@ -13,15 +13,15 @@ use crate::ops::macros::{operation, options};
 use crate::ops::operation_name::OperationName;
 
 impl<F: Mode> GridFsBucket<F> {
-    /// Gives the file with the `_id` `id` the name `new_filename`.
+    /// Renames the file with the `_id` `id` to `new_filename`.
     ///
     /// # Errors
-    /// `GridFs` of the kind [`FileNotFound`](crate::error::GridFsErrorKind::FileNotFound) when
-    /// there is no such file. And those of
+    /// `GridFs` with [`FileNotFound`](crate::error::GridFsErrorKind::FileNotFound) if the file does
+    /// not exist. And those of
     /// [`Collection::update_one`](crate::collection::Collection::update_one).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the file may or may not have the new name.
+    /// If the future is dropped, the file may or may not be renamed.
     ///
     /// # Example
     /// ```no_run
@@ -34,15 +34,14 @@ impl<F: Mode> GridFsBucket<F> {
         Rename { bucket: self, id, new_filename: new_filename.into(), options: None }
     }
 
-    /// Gives all files called `filename` the name `new_filename`.
+    /// Renames all files with the name `filename` to `new_filename`.
     ///
     /// # Errors
-    /// `GridFs` of the kind [`FileNotFound`](crate::error::GridFsErrorKind::FileNotFound) when
-    /// there is none. And those of
-    /// [`Collection::update_many`](crate::collection::Collection::update_many).
+    /// `GridFs` with [`FileNotFound`](crate::error::GridFsErrorKind::FileNotFound) if there is
+    /// none. And those of [`Collection::update_many`](crate::collection::Collection::update_many).
     ///
     /// # Cancel safety
-    /// Dropped while it runs, any of the files may have the new name.
+    /// If the future is dropped, any of the files may be renamed.
     ///
     /// # Example
     /// ```no_run
@@ -61,7 +60,7 @@ impl<F: Mode> GridFsBucket<F> {
     }
 }
 
-/// Gives a file another name. Made by [`GridFsBucket::rename`].
+/// Renames a file. Created by [`GridFsBucket::rename`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 #[derive(Debug)]
 pub struct Rename<'a, F: Mode = Async> {
@@ -102,7 +101,7 @@ impl<'a, F: Mode> Execute<'a> for Rename<'a, F> {
     }
 }
 
-/// Gives all files of a name another name. Made by [`GridFsBucket::rename_by_name`].
+/// Renames all files with a name. Created by [`GridFsBucket::rename_by_name`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 #[derive(Debug)]
 pub struct RenameByName<'a, F: Mode = Async> {

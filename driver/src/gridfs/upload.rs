@@ -1,4 +1,4 @@
-//! Uploads: as a stream, and from a source.
+//! Uploads, as a stream or from a source.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use crate::ops::macros::{operation, options};
 use crate::ops::operation_name::OperationName;
 
 impl<F: Mode> GridFsBucket<F> {
-    /// Opens a stream that uploads a file. Nothing is sent before the stream has been given some
-    /// megabytes, or is closed. The file gets an `ObjectId`, unless it is given an
-    /// [`id`](OpenUploadStream::id).
+    /// Opens a stream that uploads a file. The stream sends data after some megabytes, or when it
+    /// is closed. The file's `_id` is an `ObjectId`, unless [`id`](OpenUploadStream::id) sets
+    /// another.
     ///
     /// # Errors
     /// `InvalidArgument` for a chunk size of 0 or more than 2^31 - 1.
@@ -51,21 +51,20 @@ impl<F: Mode> GridFsBucket<F> {
         OpenUploadStream { bucket: self, filename, id: None, options: None }
     }
 
-    /// Uploads a file with all that `source` gives, and gives the file's `_id`. On the async API
-    /// the source is a `tokio::io::AsyncRead`, on the blocking one a [`std::io::Read`].
+    /// Uploads the content of `source` as a file, and returns the file's `_id`. The source is a
+    /// `tokio::io::AsyncRead` in the async API and a [`std::io::Read`] in the blocking one.
     ///
     /// # Errors
-    /// - `Io` when the source could not be read. The uploaded chunks are removed.
+    /// - `Io` if the source could not be read. The uploaded chunks are removed.
     /// - Those of [`open_upload_stream`](Self::open_upload_stream) and of
     ///   [`close`](GridFsUploadStream::close).
     ///
     /// # Timeouts
-    /// The `timeout` bounds the work on the servers. It cannot bound the source: a read that takes
-    /// longer ends first.
+    /// The `timeout` bounds the work on the servers. It does not interrupt a read of the source.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it leaves no file; its chunks are removed in the background. At its
-    /// very end the file may be there, whole.
+    /// If the future is dropped, there is no file, and its chunks are removed in the background. If
+    /// it is dropped at the very end, the complete file may exist.
     ///
     /// # Example
     /// ```no_run
@@ -79,7 +78,7 @@ impl<F: Mode> GridFsBucket<F> {
     }
 }
 
-/// Opens a stream that uploads a file. Made by [`GridFsBucket::open_upload_stream`].
+/// Opens a stream that uploads a file. Created by [`GridFsBucket::open_upload_stream`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 #[derive(Debug)]
 pub struct OpenUploadStream<'a, F: Mode = Async> {
@@ -92,7 +91,7 @@ pub struct OpenUploadStream<'a, F: Mode = Async> {
 options! {
     /// The options of [`GridFsBucket::open_upload_stream`] and [`GridFsBucket::upload_from`].
     GridFsUploadOptions, GridFsUploadOptionsBuilder for ['a, F: Mode] OpenUploadStream<'a, F> {
-        /// The number of bytes in each chunk of the file but the last. Default: that of the bucket.
+        /// The number of bytes in each chunk except the last. Default: that of the bucket.
         chunk_size_bytes: u32,
         /// The metadata of the file.
         metadata: Document,
@@ -100,7 +99,7 @@ options! {
 }
 
 impl<F: Mode> OpenUploadStream<'_, F> {
-    /// The `_id` of the file, of any type but an array. Default: a new `ObjectId`.
+    /// The `_id` of the file, of any type except an array. Default: a new `ObjectId`.
     pub fn id(mut self, value: Bson) -> Self {
         self.id = Some(value);
         self
@@ -127,7 +126,7 @@ impl<'a, F: Mode> Execute<'a> for OpenUploadStream<'a, F> {
     }
 }
 
-/// Uploads a file from a source. Made by [`GridFsBucket::upload_from`].
+/// Uploads a file from a source. Created by [`GridFsBucket::upload_from`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 #[derive(Debug)]
 pub struct UploadFrom<'a, R, F: Mode = Async> {
@@ -136,13 +135,13 @@ pub struct UploadFrom<'a, R, F: Mode = Async> {
 }
 
 impl<R, F: Mode> UploadFrom<'_, R, F> {
-    /// The `_id` of the file, of any type but an array. Default: a new `ObjectId`.
+    /// The `_id` of the file, of any type except an array. Default: a new `ObjectId`.
     pub fn id(mut self, value: Bson) -> Self {
         self.open = self.open.id(value);
         self
     }
 
-    /// The number of bytes in each chunk of the file but the last. Default: that of the bucket.
+    /// The number of bytes in each chunk except the last. Default: that of the bucket.
     pub fn chunk_size_bytes(mut self, value: u32) -> Self {
         self.open = self.open.chunk_size_bytes(value);
         self
@@ -154,14 +153,14 @@ impl<R, F: Mode> UploadFrom<'_, R, F> {
         self
     }
 
-    /// The time limit of the whole operation (`timeoutMS`), in place of the bucket's, the
-    /// database's or the client's; zero for none.
+    /// The time limit of the whole operation (`timeoutMS`). Replaces that of the bucket, the
+    /// database or the client. Zero means no limit.
     pub fn timeout(mut self, value: Duration) -> Self {
         self.open = self.open.timeout(value);
         self
     }
 
-    /// Replaces all options at once.
+    /// Replaces all options.
     pub fn with_options(mut self, options: impl Into<Option<GridFsUploadOptions>>) -> Self {
         self.open = self.open.with_options(options);
         self
@@ -200,8 +199,8 @@ impl<'a, R: Source<F> + 'a, F: Mode> Execute<'a> for UploadFrom<'a, R, F> {
                 Ok(true) => {}
                 Ok(false) => return stream.closed_by().await,
                 Err(error) => {
-                    // A stream that has failed by itself keeps its chunks; the source's error is
-                    // the one to be told (section "Aborting an upload").
+                    // A stream that has failed keeps its chunks. The error of the source is
+                    // returned (section "Aborting an upload").
                     if !stream.has_failed() {
                         let _ = stream.aborted().await;
                     }

@@ -1,13 +1,12 @@
 //! The state machine of an upload.
 //!
-//! Bytes gather in a buffer of a few chunks. A full buffer is sent as one `insert`. In the async
-//! API a task does that, while the next buffer fills; in the blocking one, the write that finds the
-//! buffer full. Closing sends what is left, and then the document of the file.
+//! Bytes are collected in a buffer of a few chunks. A full buffer is sent as one `insert`. In the
+//! async API a task sends it while the next buffer fills. In the blocking API the write that finds
+//! the buffer full sends it. Closing sends the rest, and then the files document.
 //!
-//! The stream knows the `_id` of each chunk that it has sent. So an abort, and the drop of a stream
-//! that was not closed, remove its own chunks and no others: not those of a file that had the id
-//! before. After a failure nothing is removed unless the caller aborts (section "Operation
-//! Failure").
+//! The stream knows the `_id` of each chunk that it sent. Therefore an abort, or dropping a stream
+//! that was not closed, removes only these chunks, and not those of another file with the same id.
+//! After a failure nothing is removed unless the caller aborts (section "Operation Failure").
 
 use std::fmt;
 use std::future::poll_fn;
@@ -34,15 +33,15 @@ use crate::rt::block_on;
 /// The number of bytes in one read of a source.
 const READ_BYTES: usize = 256 * 1024;
 
-/// A file that is being uploaded. Made by
+/// A stream that uploads a file. Created by
 /// [`GridFsBucket::open_upload_stream`](super::GridFsBucket::open_upload_stream).
 ///
-/// On the async API it implements the `AsyncWrite` of tokio, and with the feature `futures-io` that
-/// of futures; on the blocking API [`std::io::Write`]. The file exists once [`close`](Self::close)
-/// has succeeded; `shutdown` of tokio and `close` of futures do the same. `flush` has nothing to
-/// do: all chunks of a file but the last have the same size.
+/// In the async API it implements `AsyncWrite` of tokio, and with the feature `futures-io` that of
+/// `futures`. In the blocking API it implements [`std::io::Write`]. The file exists after
+/// [`close`](Self::close) has succeeded; `shutdown` of tokio and `close` of `futures` do the same.
+/// `flush` does nothing, because only the last chunk of a file can be smaller.
 ///
-/// An error of input and output has the [`Error`] of this crate inside, and `?` takes it out.
+/// An I/O error contains the [`Error`] of this crate, and `?` unwraps it.
 ///
 /// # Example
 /// ```no_run
@@ -60,39 +59,40 @@ const READ_BYTES: usize = 256 * 1024;
 /// ```
 ///
 /// # Memory
-/// Chunks are sent in batches of about 4 MiB. A stream holds up to two of them, and the connection
-/// that sends one a third, whatever the size of the file.
+/// Chunks are sent in batches of about 4 MiB. A stream holds up to two batches, and the sending
+/// connection a third, independent of the size of the file.
 ///
 /// # Failures
-/// After an error the stream has ended, and what it has sent stays, as the specification has it:
-/// whatever broke the upload would delay its removal too. [`abort`](Self::abort) removes it.
+/// After an error the stream has ended, and the sent chunks stay, as the specification requires.
+/// [`abort`](Self::abort) removes them.
 ///
 /// # Cancel safety
-/// A dropped write has either taken the bytes or not begun to. A dropped stream that was not closed
-/// leaves no file; its chunks are removed in the background. Where `close` had come to writing the
-/// document of the file, that is done first, and the file may be there, whole.
+/// A dropped write has taken either all its bytes or none. If a stream is dropped before it is
+/// closed, there is no file, and its chunks are removed in the background. If `close` is dropped
+/// while it writes the files document, that write is completed first, and the complete file may
+/// exist.
 pub struct GridFsUploadStream<F: Mode = Async> {
     bucket: Arc<Bucket<F>>,
     id: Bson,
     filename: String,
     metadata: Option<Document>,
     chunk_size: u32,
-    /// That of the whole stream.
+    /// The deadline of the whole stream.
     deadline: Deadline,
     /// The bytes that were not sent yet.
     buffer: Vec<u8>,
     /// The capacity of the buffer.
     capacity: usize,
-    /// The buffer that was sent last, to be filled next.
+    /// The last sent buffer, for reuse.
     spare: Vec<u8>,
     /// The number of sent chunks.
     sent_chunks: u32,
     /// The number of sent bytes.
     sent_bytes: u64,
-    /// The `_id`s of the chunks that were sent.
+    /// The `_id`s of the sent chunks.
     written: Vec<ObjectIds>,
     state: State,
-    /// Whether `close` has begun: no more bytes are taken.
+    /// Whether `close` was called. No more bytes are accepted.
     closing: bool,
     /// The process that opened it.
     born: ForkGeneration,
@@ -100,25 +100,25 @@ pub struct GridFsUploadStream<F: Mode = Async> {
 }
 
 enum State {
-    /// Nothing is on its way.
+    /// No command is running.
     Open,
-    /// A batch is being sent. Its buffer comes back.
+    /// A batch is being sent. The fetch returns its buffer.
     Inserting(Fetch<(Vec<u8>, Result<()>)>),
-    /// The document of the file is being sent.
+    /// The files document is being sent.
     Finishing(Fetch<Result<()>>),
     /// The chunks are being removed.
     Removing(Fetch<Result<()>>),
-    /// A step failed. The chunks are there, and no document of the file.
+    /// A step failed. There are chunks, but no files document.
     Failed,
-    /// An abort failed. Some of the chunks may be there. The drop tries again.
+    /// An abort failed. Some of the chunks may exist. Dropping the stream tries again.
     Unremoved,
-    /// The file is there, or perhaps, or all was removed.
+    /// The file exists or may exist, or everything was removed.
     Ended,
 }
 
 impl<F: Mode> GridFsUploadStream<F> {
     /// # Errors
-    /// `InvalidArgument` for a chunk size that no file can have.
+    /// `InvalidArgument` for an invalid chunk size.
     pub(super) fn open(
         bucket: Arc<Bucket<F>>,
         id: Bson,
@@ -163,7 +163,7 @@ impl<F: Mode> GridFsUploadStream<F> {
         matches!(self.state, State::Failed)
     }
 
-    /// Whether the calling thread does the work, rather than a task.
+    /// Whether the calling thread does the work, not a task.
     fn is_in_place(&self) -> bool {
         self.bucket.on().core.runtime.is_blocking()
     }
@@ -177,7 +177,7 @@ impl<F: Mode> GridFsUploadStream<F> {
         Fetch::start(&self.bucket.on().core.runtime, pace, self.deadline, |_| work)
     }
 
-    /// Adds the bytes of `bytes` that have room, at least one.
+    /// Adds as many of `bytes` as fit into the buffer, at least one.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         let room = ready!(self.poll_room(cx))?;
         let taken = room.min(bytes.len());
@@ -186,7 +186,7 @@ impl<F: Mode> GridFsUploadStream<F> {
         Poll::Ready(Ok(taken))
     }
 
-    /// Makes room in the buffer; tells how much there is.
+    /// Makes room in the buffer, and returns the size of the free part.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize>> {
         if self.closing {
             return Poll::Ready(Err(self.closed()));
@@ -206,7 +206,7 @@ impl<F: Mode> GridFsUploadStream<F> {
         }
     }
 
-    /// Bytes were added. A full buffer is sent at once where a task can do it.
+    /// Bytes were added. If a task can do it, a full buffer is sent at once.
     fn filled(&mut self) -> Result<()> {
         let is_full = self.buffer.len() >= self.capacity;
         if is_full && matches!(self.state, State::Open) && !self.is_in_place() {
@@ -215,7 +215,7 @@ impl<F: Mode> GridFsUploadStream<F> {
         Ok(())
     }
 
-    /// Sends the buffer, of which the last chunk is the last of the file unless it is full.
+    /// Sends the buffer. If its last chunk is not full, it is the last of the file.
     fn start_insert(&mut self) -> Result<()> {
         let first = self.sent_chunks;
         let count = self.buffer.len().div_ceil(self.chunk_size as usize) as u32;
@@ -248,7 +248,7 @@ impl<F: Mode> GridFsUploadStream<F> {
         Ok(())
     }
 
-    /// Waits until nothing is being inserted.
+    /// Waits until no insert is running.
     fn poll_insert(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let State::Inserting(inserting) = &mut self.state else { return Poll::Ready(Ok(())) };
         match ready!(inserting.poll(cx)) {
@@ -261,7 +261,7 @@ impl<F: Mode> GridFsUploadStream<F> {
         }
     }
 
-    /// Sends what is left, and the document of the file.
+    /// Sends the rest, and the files document.
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         loop {
             match &mut self.state {
@@ -284,7 +284,7 @@ impl<F: Mode> GridFsUploadStream<F> {
                     return Poll::Ready(finished.map_err(|error| {
                         let refused = chunks::was_refused(&error);
                         let error = self.fail(error);
-                        // Otherwise the file may be there.
+                        // Otherwise the file may exist.
                         if !refused {
                             self.state = State::Ended;
                         }
@@ -298,7 +298,7 @@ impl<F: Mode> GridFsUploadStream<F> {
         }
     }
 
-    /// Inserts the document of the file.
+    /// Inserts the files document.
     fn finish(&mut self) -> impl Future<Output = Result<()>> + Send + use<F> {
         let (bucket, deadline) = (Arc::clone(&self.bucket), self.deadline);
         let mut file = FilesCollectionDocument {
@@ -310,7 +310,7 @@ impl<F: Mode> GridFsUploadStream<F> {
             metadata: self.metadata.take(),
         };
         async move {
-            // A file without chunks may be the first.
+            // A file without chunks may be the first of the bucket.
             indexes::ensure(&bucket, deadline).await?;
             file.upload_date = DateTime::now();
             let insert = bucket.files.insert_one(&file);
@@ -319,13 +319,13 @@ impl<F: Mode> GridFsUploadStream<F> {
         }
     }
 
-    /// Removes what was sent.
+    /// Removes the sent chunks.
     fn poll_abort(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         loop {
             match &mut self.state {
                 State::Inserting(_) => {
                     self.closing = true;
-                    // Sent is sent: its failure does not matter any more.
+                    // The chunks are removed anyway, so a failure to insert them does not matter.
                     let _ = ready!(self.poll_insert(cx));
                 }
                 State::Open | State::Failed | State::Unremoved if self.written.is_empty() => {
@@ -348,8 +348,8 @@ impl<F: Mode> GridFsUploadStream<F> {
                         self.forget();
                         return Poll::Ready(Ok(()));
                     };
-                    // The drop of the stream tries again, as does another abort. A close must not
-                    // write the document of a file that lacks chunks.
+                    // Dropping the stream or another abort tries again. A close must not write the
+                    // files document of a file with missing chunks.
                     self.state = State::Unremoved;
                     let kind = GridFsErrorKind::AbortError { original_error: None, delete_error };
                     return Poll::Ready(Err(self.during(Error::gridfs(kind))));
@@ -359,7 +359,7 @@ impl<F: Mode> GridFsUploadStream<F> {
         }
     }
 
-    /// Nothing of it is left to be removed.
+    /// Nothing remains to be removed.
     fn forget(&mut self) {
         self.state = State::Ended;
         self.written = Vec::new();
@@ -395,7 +395,7 @@ impl<F: Mode> GridFsUploadStream<F> {
         poll_fn(|cx| self.poll_abort(cx)).await
     }
 
-    /// Reads some of `source` into the buffer. False at its end.
+    /// Reads a part of `source` into the buffer. False at its end.
     ///
     /// Cancel safety: none. The stream must be dropped as well.
     pub(super) async fn fill(&mut self, source: &mut impl Source<F>) -> Result<bool> {
@@ -413,18 +413,18 @@ impl<F: Mode> GridFsUploadStream<F> {
 }
 
 impl GridFsUploadStream<Async> {
-    /// Completes the file: sends what is left, and then the document of the file. From then on the
-    /// file can be found.
+    /// Completes the file: sends the rest, and then the files document. After that the file can be
+    /// found.
     ///
     /// # Errors
-    /// - `GridFs` of the kind [`UploadStreamClosed`](GridFsErrorKind::UploadStreamClosed) when the
-    ///   upload has ended already.
-    /// - `Write` with [`is_duplicate_key`](Error::is_duplicate_key) when the id of the file is in
-    ///   use: nothing of the other file has changed.
+    /// - `GridFs` with [`UploadStreamClosed`](GridFsErrorKind::UploadStreamClosed) if the upload
+    ///   has already ended.
+    /// - `Write` with [`is_duplicate_key`](Error::is_duplicate_key) if the id is in use. The other
+    ///   file is unchanged.
     /// - Those of every operation.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it goes on when it is called again.
+    /// If the future is dropped, another call continues.
     ///
     /// # Example
     /// ```no_run
@@ -438,16 +438,16 @@ impl GridFsUploadStream<Async> {
         poll_fn(|cx| self.poll_close(cx)).await
     }
 
-    /// Ends the upload and removes the chunks that it has sent. There will be no file.
+    /// Ends the upload and removes its chunks. There is no file then.
     ///
     /// # Errors
-    /// `GridFs` of the kind [`AbortError`](GridFsErrorKind::AbortError) when the chunks could not
-    /// be removed: call it again, or drop the stream, which tries again in the background. Of
-    /// the kind [`UploadStreamClosed`](GridFsErrorKind::UploadStreamClosed) when the upload was
-    /// closed or aborted already.
+    /// `GridFs` with [`AbortError`](GridFsErrorKind::AbortError) if the chunks could not be
+    /// removed: call this again, or drop the stream, which tries again in the background. `GridFs`
+    /// with [`UploadStreamClosed`](GridFsErrorKind::UploadStreamClosed) if the upload was already
+    /// closed or aborted.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, it goes on when it is called again, or the stream is dropped.
+    /// If the future is dropped, another call continues, or dropping the stream does.
     ///
     /// # Example
     /// ```no_run
@@ -463,14 +463,14 @@ impl GridFsUploadStream<Async> {
 }
 
 impl GridFsUploadStream<Blocking> {
-    /// Completes the file: sends what is left, and then the document of the file. From then on the
-    /// file can be found.
+    /// Completes the file: sends the rest, and then the files document. After that the file can be
+    /// found.
     ///
     /// # Errors
-    /// - `GridFs` of the kind [`UploadStreamClosed`](GridFsErrorKind::UploadStreamClosed) when the
-    ///   upload has ended already.
-    /// - `Write` with [`is_duplicate_key`](Error::is_duplicate_key) when the id of the file is in
-    ///   use: nothing of the other file has changed.
+    /// - `GridFs` with [`UploadStreamClosed`](GridFsErrorKind::UploadStreamClosed) if the upload
+    ///   has already ended.
+    /// - `Write` with [`is_duplicate_key`](Error::is_duplicate_key) if the id is in use. The other
+    ///   file is unchanged.
     /// - Those of every operation.
     ///
     /// # Example
@@ -485,13 +485,13 @@ impl GridFsUploadStream<Blocking> {
         block_on(poll_fn(|cx| self.poll_close(cx)))
     }
 
-    /// Ends the upload and removes the chunks that it has sent. There will be no file.
+    /// Ends the upload and removes its chunks. There is no file then.
     ///
     /// # Errors
-    /// `GridFs` of the kind [`AbortError`](GridFsErrorKind::AbortError) when the chunks could not
-    /// be removed: call it again, or drop the stream, which tries again in the background. Of
-    /// the kind [`UploadStreamClosed`](GridFsErrorKind::UploadStreamClosed) when the upload was
-    /// closed or aborted already.
+    /// `GridFs` with [`AbortError`](GridFsErrorKind::AbortError) if the chunks could not be
+    /// removed: call this again, or drop the stream, which tries again in the background. `GridFs`
+    /// with [`UploadStreamClosed`](GridFsErrorKind::UploadStreamClosed) if the upload was already
+    /// closed or aborted.
     ///
     /// # Example
     /// ```no_run
@@ -508,14 +508,14 @@ impl GridFsUploadStream<Blocking> {
 
 impl<F: Mode> Drop for GridFsUploadStream<F> {
     fn drop(&mut self) {
-        // In a child of the process that opened it, it is the parent's.
+        // In a forked child, the upload belongs to the parent.
         if !self.born.is_current() {
             return;
         }
         let core = self.bucket.on().core;
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Failed | State::Ended => {}
-            // The file becomes whole, or its insertion fails.
+            // The file is completed, or inserting its document fails.
             State::Finishing(mut finishing) => {
                 let runtime = core.runtime.clone();
                 exec::clean_up(core, async move {

@@ -1,4 +1,4 @@
-//! `aggregate` on a collection or a database, with a cursor over what comes out.
+//! `aggregate` on a collection or a database: returns a cursor over the results.
 
 use std::marker::PhantomData;
 
@@ -11,7 +11,7 @@ use crate::exec::{Access, RequestContext, Setting, Target};
 use crate::options::CursorTimeoutMode;
 use crate::session::ClientSession;
 
-/// Runs a pipeline from which `T` come out. Returned by [`Collection::aggregate`] and
+/// Runs a pipeline with results of type `T`. Returned by [`Collection::aggregate`] and
 /// [`Database::aggregate`](crate::database::Database::aggregate).
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct Aggregate<'a, T, F: Mode, S = ImplicitSession> {
@@ -40,24 +40,26 @@ options! {
         hint: Hint = "hint",
         /// The time that the server waits for new documents before it replies to a `getMore`.
         max_await_time: Duration,
-        /// The time limit of the server's work on this command.
+        /// The time limit of this command on the server.
         max_time: Duration,
-        /// Fetches each batch while the one before it is read, over a connection of its own for that time. Default: false.
-        /// A cursor that awaits documents, and one in a request of a blocking client, fetches no batch ahead.
+        /// Fetches the next batch while the current one is read. The fetch uses a separate
+        /// connection. Default: false. Has no effect on tailable-await cursors, and in requests of
+        /// blocking clients.
         prefetch: bool,
         /// The read concern.
         read_concern: ReadConcern,
-        /// The servers that may answer. A pipeline that writes uses the primary if a server is
-        /// older than 5.0.
+        /// The selection criteria for the server. A pipeline that writes uses the primary if any
+        /// server is older than 5.0.
         selection_criteria: SelectionCriteria,
-        /// The scope of the timeout: the command and each step of the cursor by itself, or all of them together. Default: all together; each by itself where `max_await_time` is set.
+        /// Whether the timeout bounds the command and all steps of the cursor together, or each of
+        /// them separately. Default: together; separately if `max_await_time` is set.
         timeout_mode: CursorTimeoutMode,
         /// The write concern of a stage that writes.
         write_concern: WriteConcern,
         /// Variables that expressions can refer to as `$$name`.
         let_vars: Document = "let",
-        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
-        /// change. Servers from 8.2 on.
+        /// Operates on the raw buckets of a time series collection. For internal use by MongoDB;
+        /// may change. Needs MongoDB 8.2.
         raw_data: bool,
     }
 }
@@ -79,7 +81,7 @@ impl<'a, T, F: Mode> Aggregate<'a, T, F> {
 }
 
 impl<'a, T, F: Mode, S> Aggregate<'a, T, F, S> {
-    /// Decodes the documents that come out as `U`.
+    /// Decodes the results as `U`.
     pub fn with_type<U>(self) -> Aggregate<'a, U, F, S> {
         let Aggregate { on, pipeline, options, session, out: _ } = self;
         Aggregate { on, pipeline, options, session, out: PhantomData }
@@ -93,7 +95,7 @@ impl<'a, T, F: Mode, S> Aggregate<'a, T, F, S> {
 }
 
 impl<'a, T, F: Mode, S> Aggregate<'a, T, F, S> {
-    /// Gives whole batches, undecoded, instead of documents.
+    /// Returns whole raw batches instead of documents.
     ///
     /// ```no_run
     /// # use driver::bson::{Document, doc};
@@ -163,7 +165,7 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T, F, S> 
     fn body(&mut self, body: &mut DocWriter<'_>, _server: &ConnectionDescription) -> Result<()> {
         match self.on.collection {
             Some(name) => body.str(cstr!("aggregate"), name),
-            // Of a database: its pipeline begins with a stage that makes documents.
+            // On a database, the pipeline begins with a stage that produces documents.
             None => body.i32(cstr!("aggregate"), 1),
         }
         let mut stages = body.array(cstr!("pipeline"));

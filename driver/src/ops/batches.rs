@@ -1,4 +1,4 @@
-//! An operation that opens a cursor, with whole batches for its result.
+//! An operation whose cursor returns whole raw batches.
 
 use super::command::{Command, On, OpensCursor, Options, Parts};
 use super::session::Session;
@@ -7,7 +7,7 @@ use crate::exec::{Meta, Reply, RequestContext, SessionState};
 use crate::pool::ConnectionDescription;
 use crate::wire::{DocWriter, MessageWriter};
 
-/// An operation whose cursor gives whole batches, undecoded. Made by its `batch()`, such as
+/// An operation whose cursor returns whole raw batches. Created by a method `batch`, such as
 /// [`Find::batch`](super::Find::batch).
 #[must_use = "an operation does nothing until it is awaited or run"]
 #[derive(Debug)]

@@ -1,6 +1,5 @@
-//! `bulk_write` on a collection: models of all kinds, in as many `insert`, `update` and `delete`
-//! commands as needed (specification "CRUD", section "Insert, Update, Replace, Delete, and Bulk
-//! Writes").
+//! `bulk_write` on a collection: sends models of all kinds in `insert`, `update` and `delete`
+//! commands (specification "CRUD", section "Insert, Update, Replace, Delete, and Bulk Writes").
 //!
 //! Adjacent models of one kind share a command. An unordered bulk write first groups all models by
 //! kind. The server's limits split commands that are too large.
@@ -40,18 +39,18 @@ options! {
     for ['a, F: Mode] CollectionBulkWrite<'a, F> {
         /// Skips document validation.
         bypass_document_validation: bool,
-        /// Ends the operation at the first model that is refused. Default: true. Otherwise all models
-        /// are tried, in an order of the driver's choice.
+        /// Ends the operation at the first refused model. Default: true. Otherwise all models are
+        /// tried, in any order.
         ordered: bool,
         /// The write concern of each command.
         write_concern: WriteConcern,
-        /// Variables that the expressions of updates and deletes can refer to as `$$name`. Servers
-        /// from 5.0 on.
+        /// Variables that the expressions of updates and deletes can refer to as `$$name`. Needs
+        /// MongoDB 5.0.
         let_vars: Document,
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
-        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
-        /// change. Servers from 8.2 on.
+        /// Operates on the raw buckets of a time series collection. For internal use by MongoDB;
+        /// may change. Needs MongoDB 8.2.
         raw_data: bool,
     }
 }

@@ -1,4 +1,4 @@
-//! `bulk_write` on a client: models for any collections, in as many `bulkWrite` commands as needed
+//! `bulk_write` on a client: sends models for any collections in `bulkWrite` commands
 //! (specification "Bulk Write").
 
 mod command;
@@ -18,7 +18,7 @@ use crate::mode::{Async, Blocking};
 use crate::options::WriteModel;
 use crate::results::{SummaryBulkWriteResult, VerboseBulkWriteResult};
 
-/// Writes many models of any collections, and gives an `R`: a [`SummaryBulkWriteResult`] or a
+/// Runs many writes on any collections. The result `R` is a [`SummaryBulkWriteResult`] or a
 /// [`VerboseBulkWriteResult`]. Returned by
 /// [`Client::bulk_write`](crate::client::Client::bulk_write).
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -33,8 +33,8 @@ pub struct BulkWrite<'a, R, F: Mode> {
 options! {
     /// The options of [`Client::bulk_write`](crate::client::Client::bulk_write).
     BulkWriteOptions, BulkWriteOptionsBuilder for ['a, R, F: Mode] BulkWrite<'a, R, F> {
-        /// Ends the operation at the first model that is refused. Default: true. Otherwise all models
-        /// are tried.
+        /// Ends the operation at the first refused model. Default: true. Otherwise all models are
+        /// tried.
         ordered: bool,
         /// Skips document validation.
         bypass_document_validation: bool = "bypassDocumentValidation",
@@ -44,8 +44,8 @@ options! {
         let_vars: Document = "let",
         /// The write concern of each command.
         write_concern: WriteConcern,
-        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
-        /// change. Servers from 8.2 on.
+        /// Operates on the raw buckets of a time series collection. For internal use by MongoDB;
+        /// may change. Needs MongoDB 8.2.
         raw_data: bool,
     }
 }

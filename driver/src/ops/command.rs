@@ -44,7 +44,7 @@ pub(crate) struct On<'a> {
 }
 
 impl<'a> On<'a> {
-    /// Itself, for operations that hold what they were made by in this form.
+    /// Itself, for operations that store their handle in this form.
     pub(crate) fn on(&self) -> On<'a> {
         *self
     }
@@ -71,7 +71,7 @@ impl<'a> On<'a> {
         CursorTimeout::of(mode, self.timeout(options), reply.deadline())
     }
 
-    /// Refuses what does not suit the time limit of an operation with these options.
+    /// Refuses options and sessions that conflict with the time limit.
     fn check_timeout(self, own: Settings<'_>, session: Option<&SessionState>) -> Result<()> {
         let timeout = Timeout::from(own.timeout.or(self.concerns.timeout));
         timeout.check_await(own.max_await_time)?;
@@ -79,11 +79,11 @@ impl<'a> On<'a> {
         own.check_timeout_mode(of_session || timeout != Timeout::Unset)
     }
 
-    /// The deadline of an operation that begins now, in `session` if there is one.
+    /// The deadline of an operation that starts now, in `session` if there is one.
     ///
     /// # Errors
-    /// `InvalidArgument` for a timeout of the operation's own within a convenient transaction that
-    /// has one.
+    /// `InvalidArgument` if the operation has its own timeout within a convenient transaction with
+    /// a timeout.
     pub(crate) fn deadline(
         self,
         options: Option<&dyn Options>,
@@ -102,10 +102,10 @@ pub(crate) trait Options: Send + Sync {
     /// Writes the options that are fields of the command's statement.
     fn encode_statement(&self, entry: &mut DocWriter<'_>) -> Result<()>;
 
-    /// As [`encode`](Self::encode), and what only some servers take.
+    /// Like [`encode`](Self::encode), and adds the fields that only some servers support.
     fn encode_for(&self, server: &ConnectionDescription, body: &mut DocWriter<'_>) -> Result<()> {
         self.encode(body)?;
-        // The specification forbids to send it to others.
+        // The specification forbids sending it to other servers.
         let raw_data = self.settings().raw_data;
         if let Some(raw_data) = raw_data.filter(|_| server.max_wire_version >= wire_version::V8_2) {
             body.bool(cstr!("rawData"), raw_data);
@@ -125,7 +125,7 @@ pub(crate) struct Settings<'a> {
     pub(crate) write_concern: Option<&'a WriteConcern>,
     pub(crate) max_time: Option<Duration>,
     pub(crate) max_await_time: Option<Duration>,
-    /// Of operations that have the option; the default of it, where it is not set.
+    /// For operations with this option: its value, or the default.
     pub(crate) cursor_type: Option<CursorType>,
     pub(crate) timeout_mode: Option<CursorTimeoutMode>,
     pub(crate) timeout: Option<Duration>,
@@ -133,8 +133,8 @@ pub(crate) struct Settings<'a> {
 }
 
 impl Settings<'_> {
-    /// Whether the cursor waits for documents beyond its result. An aggregation that is told how
-    /// long to wait does.
+    /// Whether the cursor waits for documents after its result. An aggregation with a
+    /// `max_await_time` does.
     fn is_tailable(&self) -> bool {
         match self.cursor_type {
             Some(kind) => matches!(kind, CursorType::Tailable | CursorType::TailableAwait),
@@ -142,7 +142,7 @@ impl Settings<'_> {
         }
     }
 
-    /// The scope of the timeout: that of the caller, or the default for the kind of cursor.
+    /// The timeout mode of the caller, or the default for the kind of cursor.
     fn timeout_mode(&self) -> CursorTimeoutMode {
         self.timeout_mode.unwrap_or(match self.is_tailable() {
             true => CursorTimeoutMode::Iteration,
@@ -150,9 +150,9 @@ impl Settings<'_> {
         })
     }
 
-    /// The `maxTimeMS` of the command. The server may well take longer than the timeout for a
-    /// command and all later batches together, if the timeout holds for each by itself. A cursor
-    /// that awaits documents is the exception: the server knows that it waits (section "Cursors").
+    /// The `maxTimeMS` of the command. The server applies it to the command and all later batches
+    /// together. With a timeout per step, these may take longer, so it is omitted. Tailable-await
+    /// cursors are the exception (section "Cursors").
     fn max_time(&self) -> MaxTime {
         let awaits = match self.cursor_type {
             Some(kind) => kind == CursorType::TailableAwait,
@@ -164,7 +164,8 @@ impl Settings<'_> {
         }
     }
 
-    /// Refuses a mode without a timeout, and one that does not suit the cursor (section "Cursors").
+    /// Refuses a mode without a timeout, or a mode that the cursor does not support (section
+    /// "Cursors").
     ///
     /// # Errors
     /// `InvalidArgument`.
@@ -254,7 +255,7 @@ pub(crate) trait OpensCursor<'a>: Command<'a> {
     /// The kind of session.
     type Session: Session<'a>;
 
-    /// Takes over the reply.
+    /// Takes the reply.
     fn open(self, reply: Reply<'a>) -> Result<RawCursor>;
 }
 
@@ -348,7 +349,7 @@ impl<'a, C: Command<'a>> Execute<'a> for C {
     }
 }
 
-/// Refuses a timeout of the operation's own within a convenient transaction that has one
+/// Refuses an operation with its own timeout within a convenient transaction with a timeout
 /// (specification "Client Side Operations Timeout", section "Validation and Overrides").
 fn check_own_timeout(session: &SessionState, options: Option<&dyn Options>) -> Result<()> {
     let own = options.and_then(|options| options.settings().timeout);
@@ -379,7 +380,7 @@ pub(crate) fn unboxed<'a, O: Execute<'a> + 'a>(
     WithContext::new(span, operation.execute(), operation_name)
 }
 
-/// The span of `operation`, which begins now.
+/// The span of `operation`, which starts now.
 #[inline(always)]
 fn span<'a>(operation: &impl Parts<'a>, operation_name: OperationName<'a>) -> OperationSpan {
     OperationSpan::begin(operation.on().core, operation_name.into(), operation.session())

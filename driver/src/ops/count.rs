@@ -1,9 +1,9 @@
-//! The deprecated command `count` with a filter. Cases of the specifications still use it; users
-//! have `count_documents` and `estimated_document_count`.
+//! The deprecated command `count` with a filter, for cases of the specifications. Programs use
+//! `count_documents` and `estimated_document_count`.
 
 use super::prelude::*;
 
-/// Counts documents by the deprecated command. Returned by
+/// Counts documents with the deprecated command. Returned by
 /// [`conformance::count`](crate::conformance::count).
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct Count<'a, T, F: Mode> {
@@ -16,9 +16,9 @@ pub struct Count<'a, T, F: Mode> {
 options! {
     /// The options of the deprecated command `count`.
     CommandCountOptions, CommandCountOptionsBuilder for ['a, T, F: Mode] Count<'a, T, F> {
-        /// The largest number to count to.
+        /// The maximum count.
         limit: u64 = "limit",
-        /// The number of documents to leave out at the beginning.
+        /// The number of documents to skip.
         skip: u64 = "skip",
         /// The rules for comparing strings.
         collation: Collation = "collation",
@@ -26,14 +26,14 @@ options! {
         hint: Hint = "hint",
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
-        /// The time limit of the server's work.
+        /// The time limit on the server.
         max_time: Duration,
-        /// The servers that may answer.
+        /// The selection criteria for the server.
         selection_criteria: SelectionCriteria,
         /// The read concern.
         read_concern: ReadConcern,
-        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
-        /// change. Servers from 8.2 on.
+        /// Operates on the raw buckets of a time series collection. For internal use by MongoDB;
+        /// may change. Needs MongoDB 8.2.
         raw_data: bool,
     }
 }

@@ -23,20 +23,20 @@ options! {
         hint: Hint = "hint",
         /// The maximum count.
         limit: u64,
-        /// The time limit of the server's work.
+        /// The time limit on the server.
         max_time: Duration,
         /// The number of documents to skip.
         skip: u64,
         /// The rules for comparing strings.
         collation: Collation = "collation",
-        /// The servers that may answer.
+        /// The selection criteria for the server.
         selection_criteria: SelectionCriteria,
         /// The read concern.
         read_concern: ReadConcern,
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
-        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
-        /// change. Servers from 8.2 on.
+        /// Operates on the raw buckets of a time series collection. For internal use by MongoDB;
+        /// may change. Needs MongoDB 8.2.
         raw_data: bool,
     }
 }

@@ -10,7 +10,7 @@ use crate::options::{
     TimeseriesOptions, ValidationAction, ValidationLevel, lenient, whole_seconds,
 };
 
-/// Creates a collection or a view. Made by [`Database::create_collection`].
+/// Creates a collection or a view. Created by [`Database::create_collection`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct CreateCollection<'a, F: Mode> {
     pub(crate) database: &'a Database<F>,
@@ -20,40 +20,41 @@ pub struct CreateCollection<'a, F: Mode> {
 }
 
 options! {
-    /// The options of [`Database::create_collection`]; and how a collection was created, as
-    /// [`Database::list_collections`] tells.
+    /// The options of [`Database::create_collection`]. [`Database::list_collections`] returns them
+    /// too.
     CreateCollectionOptions (own form), CreateCollectionOptionsBuilder for ['a, F: Mode] CreateCollection<'a, F> {
-        /// Makes a capped collection, whose oldest documents make room for new ones. It needs a `size`.
+        /// Creates a capped collection, in which new documents replace the oldest. Needs a `size`.
         capped: bool = "capped",
         /// The size of a capped collection, in bytes.
         size: u64 = "size",
-        /// The largest number of documents in a capped collection.
+        /// The maximum number of documents in a capped collection.
         max: u64 = "max",
         /// Options of the storage engine: `{ <engine>: <options> }`.
         storage_engine: Document = "storageEngine",
-        /// Documents must match it, such as `{ "$jsonSchema": { .. } }`.
+        /// The expression that documents must match, such as `{ "$jsonSchema": { .. } }`.
         validator: Document = "validator",
         /// The documents that the validator applies to.
         validation_level: ValidationLevel = "validationLevel",
         /// The action on a document that fails validation.
         validation_action: ValidationAction = "validationAction",
-        /// Makes a view of this collection or view.
+        /// Creates a view on this collection or view.
         view_on: String as impl Into<String> = "viewOn",
         /// The pipeline of a view.
         pipeline: Vec<Document> as impl IntoIterator<Item = Document> => Vec::from_iter = "pipeline",
-        /// The rules for comparing strings, where an operation does not say.
+        /// The default rules for comparing strings.
         collation: Collation = "collation",
         /// The write concern.
         write_concern: WriteConcern,
-        /// Options of every index of the collection.
+        /// The default options of the collection's indexes.
         index_option_defaults: IndexOptionDefaults = "indexOptionDefaults",
-        /// Makes a time series. Servers from 5.0 on.
+        /// Creates a time series collection. Needs MongoDB 5.0.
         timeseries: TimeseriesOptions = "timeseries",
         /// The lifetime of the documents in a time series or clustered collection. Whole seconds.
         expire_after_seconds: Duration = (fn write_expire_after),
-        /// Whether change streams can give documents as they were before a change. Servers from 6.0 on.
+        /// Whether change streams can return documents as they were before a change. Needs MongoDB
+        /// 6.0.
         change_stream_pre_and_post_images: ChangeStreamPreAndPostImages = "changeStreamPreAndPostImages",
-        /// Makes a clustered collection, which is ordered by `_id`. Servers from 5.3 on.
+        /// Creates a clustered collection, which is ordered by `_id`. Needs MongoDB 5.3.
         clustered_index: ClusteredIndex = "clusteredIndex",
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
@@ -99,7 +100,7 @@ impl<'a, F: Mode> Command<'a> for CreateCollection<'a, F> {
 /// Checks a name.
 ///
 /// # Errors
-/// `InvalidArgument`, beginning with `what`, if the name is empty or contains a NUL.
+/// `InvalidArgument`, beginning with `what`, if the name is empty or contains a NUL byte.
 pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
     if name.is_empty() {
         return Err(Error::invalid_argument(format!("{what} is empty")));
@@ -112,7 +113,7 @@ pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
     }
 }
 
-/// In the form of the command.
+/// Serializes the options as in the command.
 impl Serialize for CreateCollectionOptions {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut bytes = Vec::new();
@@ -124,8 +125,8 @@ impl Serialize for CreateCollectionOptions {
     }
 }
 
-/// In the form of `listCollections`. Numbers can have any numeric type. Unknown options are
-/// ignored.
+/// Deserializes the options from `listCollections`. Numbers can have any numeric type. Unknown
+/// options are ignored.
 impl<'de> Deserialize<'de> for CreateCollectionOptions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         #[derive(Default, serde::Deserialize)]
@@ -153,7 +154,7 @@ impl<'de> Deserialize<'de> for CreateCollectionOptions {
             comment: Option<Bson>,
         }
 
-        /// Time series of Atlas are listed with `clusteredIndex: true`.
+        /// Atlas lists time series collections with `clusteredIndex: true`.
         #[derive(serde::Deserialize)]
         #[serde(untagged)]
         enum Clustered {

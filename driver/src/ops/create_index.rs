@@ -12,7 +12,7 @@ use crate::results::{CreateIndexResult, CreateIndexesResult};
 /// The wire version of MongoDB 4.4, the first with commit quorums.
 const COMMIT_QUORUMS: i32 = crate::wire_version::V4_4;
 
-/// Creates indexes. Made by [`Collection::create_index`] and [`Collection::create_indexes`].
+/// Creates indexes. Created by [`Collection::create_index`] and [`Collection::create_indexes`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct CreateIndex<'a, M, F: Mode> {
     on: On<'a>,
@@ -25,16 +25,16 @@ pub struct CreateIndex<'a, M, F: Mode> {
 options! {
     /// The options of [`Collection::create_index`] and [`Collection::create_indexes`].
     CreateIndexOptions, CreateIndexOptionsBuilder for ['a, M, F: Mode] CreateIndex<'a, M, F> {
-        /// The number of members that must build the index before it is ready. Servers from 4.4 on.
+        /// The number of members that must build the index before it is ready. Needs MongoDB 4.4.
         commit_quorum: CommitQuorum = "commitQuorum",
-        /// The time limit of the server's work.
+        /// The time limit on the server.
         max_time: Duration,
         /// The write concern.
         write_concern: WriteConcern,
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
-        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
-        /// change. Servers from 8.2 on.
+        /// Operates on the raw buckets of a time series collection. For internal use by MongoDB;
+        /// may change. Needs MongoDB 8.2.
         raw_data: bool,
     }
 }

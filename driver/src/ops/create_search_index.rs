@@ -1,6 +1,6 @@
 //! `createSearchIndexes` (specification "Index Management", section "Search Indexes").
 //!
-//! No command of search indexes takes a read concern or a write concern.
+//! Search index commands take no read concern and no write concern.
 
 use std::marker::PhantomData;
 
@@ -12,7 +12,7 @@ use super::prelude::*;
 use crate::exec::malformed;
 use crate::options::SearchIndexModel;
 
-/// Creates search indexes. Made by [`Collection::create_search_index`] and
+/// Creates search indexes. Created by [`Collection::create_search_index`] and
 /// [`Collection::create_search_indexes`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct CreateSearchIndex<'a, M, F: Mode> {
@@ -40,10 +40,10 @@ impl<'a, M, F: Mode> CreateSearchIndex<'a, M, F> {
     }
 }
 
-/// The names of the indexes that the reply tells of.
+/// The names of the created indexes in the reply.
 ///
 /// # Errors
-/// `InvalidResponse` when it tells of none.
+/// `InvalidResponse` if there are none.
 fn created(reply: &Reply<'_>) -> Result<Vec<String>> {
     let malformed = |cause| malformed(cause).at(reply.host());
     let incomplete = || Error::invalid_response("its indexesCreated lack a name").at(reply.host());

@@ -1,4 +1,4 @@
-//! `delete`: of one document or of all that match.
+//! `delete`: deletes one or all matching documents.
 
 use super::prelude::*;
 use super::update::Multi;
@@ -30,8 +30,8 @@ options! {
         let_vars: Document = "let",
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
-        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
-        /// change. Servers from 8.2 on.
+        /// Operates on the raw buckets of a time series collection. For internal use by MongoDB;
+        /// may change. Needs MongoDB 8.2.
         raw_data: bool,
     }
 }
@@ -77,7 +77,7 @@ impl<'a, T, F: Mode> Command<'a> for Delete<'a, T, F> {
     }
 }
 
-/// Refuses a hint where the server does not know it and its error would not be reported
+/// Refuses a hint that the server does not support and whose error would not be reported
 /// (specification "CRUD", section "Hint").
 ///
 /// # Errors

@@ -17,9 +17,9 @@ pub struct Distinct<'a, T, F: Mode> {
 options! {
     /// The options of [`Collection::distinct`].
     DistinctOptions, DistinctOptionsBuilder for ['a, T, F: Mode] Distinct<'a, T, F> {
-        /// The time limit of the server's work.
+        /// The time limit on the server.
         max_time: Duration,
-        /// The servers that may answer.
+        /// The selection criteria for the server.
         selection_criteria: SelectionCriteria,
         /// The read concern.
         read_concern: ReadConcern,
@@ -29,8 +29,8 @@ options! {
         comment: Bson as impl Into<Bson> = "comment",
         /// The index to use.
         hint: Hint = "hint",
-        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
-        /// change. Servers from 8.2 on.
+        /// Operates on the raw buckets of a time series collection. For internal use by MongoDB;
+        /// may change. Needs MongoDB 8.2.
         raw_data: bool,
     }
 }

@@ -1,4 +1,4 @@
-//! `dropIndexes`: of one index or of all (specification "Index Management").
+//! `dropIndexes`: drops one or all indexes (specification "Index Management").
 
 use super::prelude::*;
 
@@ -10,7 +10,7 @@ pub(crate) enum Dropped {
     All,
 }
 
-/// Drops indexes. Made by [`Collection::drop_index`] and [`Collection::drop_indexes`].
+/// Drops indexes. Created by [`Collection::drop_index`] and [`Collection::drop_indexes`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct DropIndex<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
@@ -22,14 +22,14 @@ pub struct DropIndex<'a, T, F: Mode> {
 options! {
     /// The options of [`Collection::drop_index`] and [`Collection::drop_indexes`].
     DropIndexOptions, DropIndexOptionsBuilder for ['a, T, F: Mode] DropIndex<'a, T, F> {
-        /// The time limit of the server's work.
+        /// The time limit on the server.
         max_time: Duration,
         /// The write concern.
         write_concern: WriteConcern,
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
-        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
-        /// change. Servers from 8.2 on.
+        /// Operates on the raw buckets of a time series collection. For internal use by MongoDB;
+        /// may change. Needs MongoDB 8.2.
         raw_data: bool,
     }
 }

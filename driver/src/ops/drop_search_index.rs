@@ -3,7 +3,7 @@
 use super::prelude::*;
 use crate::error::codes;
 
-/// Drops a search index. Made by [`Collection::drop_search_index`].
+/// Drops a search index. Created by [`Collection::drop_search_index`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct DropSearchIndex<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,

@@ -22,8 +22,8 @@ use crate::wire::message::{RequestId, request_document};
 /// Explains an operation. Returned by the method `explain` of the operation, such as
 /// [`Find::explain`].
 ///
-/// Options of the operation that are set before are explained with it. Neither its read concern nor
-/// its write concern applies.
+/// Options of the operation that were set before are part of the explained command. Its read and
+/// write concern do not apply.
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct Explain<'a, F: Mode> {
     on: On<'a>,
@@ -34,14 +34,14 @@ pub struct Explain<'a, F: Mode> {
 }
 
 options! {
-    /// The options of the `explain` of an operation.
+    /// The options of `explain`.
     ExplainOptions, ExplainOptionsBuilder for ['a, F: Mode] Explain<'a, F> {
         /// The amount of detail. Default: the server's, [`ExplainVerbosity::AllPlansExecution`].
         verbosity: ExplainVerbosity = (fn write_verbosity),
         /// The time limit of the server's work on the `explain` command. Default: that of the
         /// operation.
         max_time: Duration,
-        /// The servers that may answer. Default: as for the operation.
+        /// The selection criteria for the server. Default: as for the operation.
         selection_criteria: SelectionCriteria,
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
@@ -75,7 +75,7 @@ impl<'a, F: Mode> Command<'a> for Explain<'a, F> {
     type Output = Document;
 
     fn meta(&self) -> &'static Meta {
-        // `explain` changes nothing, whatever the operation.
+        // `explain` never changes data.
         const { &Meta::other_read("explain", "explain") }
     }
 
@@ -130,8 +130,8 @@ macro_rules! explainable {
     ($( [$($generic:tt)*] $Operation:ty; )*) => {
         $(
             impl<'a, $($generic)*> $Operation {
-                /// Explains the operation in place of carrying it out. Nothing is changed. The
-                /// amount of detail and the time limit (`max_time`, `timeout`) are options of the
+                /// Explains the operation instead of executing it. No data is changed. The amount
+                /// of detail and the time limits (`max_time`, `timeout`) are options of
                 /// [`Explain`].
                 ///
                 /// ```no_run

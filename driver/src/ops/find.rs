@@ -44,14 +44,15 @@ options! {
         max_await_time: Duration,
         /// The maximum number of documents or keys to examine. Servers before 4.2 only.
         max_scan: u64 = "maxScan",
-        /// The time limit of the server's work on this command.
+        /// The time limit of this command on the server.
         max_time: Duration,
         /// The lower bound, inclusive, of the keys of the index in `hint`.
         min: Document = "min",
         /// Keeps an idle cursor open on the server without a time limit.
         no_cursor_timeout: bool = "noCursorTimeout",
-        /// Fetches each batch while the one before it is read, over a connection of its own for that time. Default: false.
-        /// A cursor that awaits documents, and one in a request of a blocking client, fetches no batch ahead.
+        /// Fetches the next batch while the current one is read. The fetch uses a separate
+        /// connection. Default: false. Has no effect on tailable-await cursors, and in requests of
+        /// blocking clients.
         prefetch: bool,
         /// The fields to return.
         projection: Document = "projection",
@@ -59,7 +60,7 @@ options! {
         read_concern: ReadConcern,
         /// Returns only the fields of the used index.
         return_key: bool = "returnKey",
-        /// The servers that may answer.
+        /// The selection criteria for the server.
         selection_criteria: SelectionCriteria,
         /// Adds the server's record id as `$recordId`.
         show_record_id: bool = "showRecordId",
@@ -67,12 +68,13 @@ options! {
         skip: u64 = "skip",
         /// The sort order.
         sort: Document = "sort",
-        /// The scope of the timeout: the command and each step of the cursor by itself, or all of them together. Default: all together; each by itself where the cursor is tailable.
+        /// Whether the timeout bounds the command and all steps of the cursor together, or each of
+        /// them separately. Default: together; separately for tailable cursors.
         timeout_mode: CursorTimeoutMode,
         /// Variables that expressions can refer to as `$$name`.
         let_vars: Document = "let",
-        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
-        /// change. Servers from 8.2 on.
+        /// Operates on the raw buckets of a time series collection. For internal use by MongoDB;
+        /// may change. Needs MongoDB 8.2.
         raw_data: bool,
     }
 }
@@ -120,7 +122,7 @@ impl<'a, T, F: Mode> Find<'a, T, F> {
 }
 
 impl<'a, T, F: Mode, S> Find<'a, T, F, S> {
-    /// Gives whole batches, undecoded, instead of documents.
+    /// Returns whole raw batches instead of documents.
     ///
     /// ```no_run
     /// # use driver::bson::{Document, doc};
@@ -192,7 +194,7 @@ fn write_limit(options: &FindOptions, body: &mut DocWriter<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A batch of exactly the limit would leave an exhausted cursor open, so it requests one more.
+/// A batch size equal to the limit would leave an exhausted cursor open, so this requests one more.
 fn write_batch_size(options: &FindOptions, body: &mut DocWriter<'_>) -> Result<()> {
     if let Some(size) = options.batch_size.map(i64::from) {
         let is_limit =

@@ -23,7 +23,7 @@ use crate::exec::malformed;
 /// The wire version of MongoDB 4.4, the first whose `findAndModify` takes a hint.
 const HINTS: i32 = crate::wire_version::V4_4;
 
-/// Declares the options of one of the operations: its own, and those that all have.
+/// Declares the options of one of the operations: its own and the common ones.
 macro_rules! find_and_modify_options {
     (
         $(#[$about:meta])*
@@ -33,24 +33,24 @@ macro_rules! find_and_modify_options {
             $(#[$about])*
             $Options, $Builder for [$($generic)*] $Operation {
                 $($own)*
-                /// The time limit of the server's work.
+                /// The time limit on the server.
                 max_time: Duration,
                 /// The fields of the document to return.
                 projection: Document = "fields",
-                /// The sort order that determines the first match, which is the one that changes.
+                /// The sort order that determines the document to change.
                 sort: Document = "sort",
                 /// The write concern.
                 write_concern: WriteConcern,
                 /// The rules for comparing strings.
                 collation: Collation = "collation",
-                /// The index to use. Servers from 4.4 on.
+                /// The index to use. Needs MongoDB 4.4.
                 hint: Hint = "hint",
-                /// Variables that expressions can refer to as `$$name`. Servers from 5.0 on.
+                /// Variables that expressions can refer to as `$$name`. Needs MongoDB 5.0.
                 let_vars: Document = "let",
                 /// A comment, shown in the server's logs and profiles.
                 comment: Bson as impl Into<Bson> = "comment",
-                /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
-                /// change. Servers from 8.2 on.
+                /// Operates on the raw buckets of a time series collection. For internal use by
+                /// MongoDB; may change. Needs MongoDB 8.2.
                 raw_data: bool,
             }
         }
@@ -61,7 +61,7 @@ use find_and_modify_options;
 /// Writes the beginning of the command.
 ///
 /// # Errors
-/// `IncompatibleServer` for a hint that the server does not take; `BsonSerialization`.
+/// `IncompatibleServer` for a hint that the server does not support; `BsonSerialization`.
 fn write_head(
     collection: &str,
     filter: &Document,
@@ -81,7 +81,8 @@ fn write_head(
 /// The document in the reply. `None` if there is none, and for an unacknowledged write.
 ///
 /// # Errors
-/// `InvalidResponse` when the reply has no `value`; `BsonDeserialization` when it is no `T`.
+/// `InvalidResponse` if the reply has no `value`; `BsonDeserialization` if the document is not a
+/// `T`.
 fn found<T: DeserializeOwned>(reply: &Reply<'_>) -> Result<Option<T>> {
     let at_host = |error: Error| error.at(reply.host());
     match reply.document().get("value").map_err(|cause| at_host(malformed(cause)))? {

@@ -27,9 +27,9 @@ options! {
         hint: Hint = "hint",
         /// The upper bound, exclusive, of the keys of the index in `hint`.
         max: Document = "max",
-        /// The largest number of documents or keys to examine. Servers before 4.2 only.
+        /// The maximum number of documents or keys to examine. Servers before 4.2 only.
         max_scan: u64 = "maxScan",
-        /// The time limit of the server's work.
+        /// The time limit on the server.
         max_time: Duration,
         /// The lower bound, inclusive, of the keys of the index in `hint`.
         min: Document = "min",
@@ -37,9 +37,9 @@ options! {
         projection: Document = "projection",
         /// The read concern.
         read_concern: ReadConcern,
-        /// Returns only the fields of the index that was used.
+        /// Returns only the fields of the used index.
         return_key: bool = "returnKey",
-        /// The servers that may answer.
+        /// The selection criteria for the server.
         selection_criteria: SelectionCriteria,
         /// Adds the server's record id as `$recordId`.
         show_record_id: bool = "showRecordId",
@@ -49,8 +49,8 @@ options! {
         sort: Document = "sort",
         /// Variables that expressions can refer to as `$$name`.
         let_vars: Document = "let",
-        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
-        /// change. Servers from 8.2 on.
+        /// Operates on the raw buckets of a time series collection. For internal use by MongoDB;
+        /// may change. Needs MongoDB 8.2.
         raw_data: bool,
     }
 }

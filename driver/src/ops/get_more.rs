@@ -1,4 +1,4 @@
-//! `getMore`: the next batch of a cursor, from its member.
+//! `getMore`: fetches the next batch of a cursor from its server.
 
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ pub(crate) struct GetMore<'a> {
     pub(crate) batch_size: Option<u32>,
     pub(crate) max_await_time: Option<Duration>,
     pub(crate) comment: Option<&'a Bson>,
-    /// Told when the command is written: it is sent next.
+    /// Records the time at which the command is encoded, just before it is sent.
     pub(crate) sent: &'a Sent,
-    /// Whether the server may send further batches unasked.
+    /// Whether the server may send further batches without requests (exhaust).
     pub(crate) exhaust: bool,
-    /// The connection on which it sends this one unasked.
+    /// The connection of an exhaust cursor, on which the server sends this batch.
     pub(crate) stream: Option<Lease>,
 }
 
@@ -53,7 +53,7 @@ impl Operation for GetMore<'_> {
             body.i64(cstr!("batchSize"), size.into());
         }
         match self.comment {
-            // Servers before 4.4 know no comment here.
+            // Servers before 4.4 do not support a comment here.
             Some(comment) if server.max_wire_version >= wire_version::V4_4 => {
                 comment.write(cstr!("comment"), body)
             }

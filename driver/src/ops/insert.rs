@@ -34,7 +34,7 @@ pub(super) fn append<T: Serialize + ?Sized>(
     Ok(id)
 }
 
-/// Refuses a document that is larger than the server takes.
+/// Refuses a document that exceeds the server's limit.
 ///
 /// # Errors
 /// `InvalidArgument`.

@@ -12,7 +12,7 @@ use crate::results::InsertOneResult;
 pub struct InsertOne<'a, T, D, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
     pub(crate) document: D,
-    /// The `_id` of the document, once it was written.
+    /// The `_id` of the document, known after its first encoding.
     pub(crate) id: Option<Bson>,
     pub(crate) options: Option<Box<InsertOneOptions>>,
     pub(crate) session: Option<&'a mut SessionState>,
@@ -27,8 +27,8 @@ options! {
         write_concern: WriteConcern,
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
-        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
-        /// change. Servers from 8.2 on.
+        /// Operates on the raw buckets of a time series collection. For internal use by MongoDB;
+        /// may change. Needs MongoDB 8.2.
         raw_data: bool,
     }
 }

@@ -1,4 +1,4 @@
-//! `killCursors`: closes cursors on their member.
+//! `killCursors`: kills cursors on their server.
 
 use crate::error::Result;
 use crate::exec::{Meta, Operation, RequestContext};

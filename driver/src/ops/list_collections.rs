@@ -6,7 +6,7 @@ use crate::options::CursorTimeoutMode;
 use crate::results::CollectionSpecification;
 
 lists! {
-    /// Lists the collections of a database, or their names. Made by
+    /// Lists the collections of a database, or their names. Created by
     /// [`Database::list_collections`](crate::database::Database::list_collections) and
     /// [`Database::list_collection_names`](crate::database::Database::list_collection_names).
     ListCollections<CollectionSpecification>, ListCollectionsOptions,
@@ -21,14 +21,15 @@ options! {
         batch_size: u32,
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
-        /// Lists only what matches, such as `{ "options.capped": true }`.
+        /// The filter for collections, such as `{ "options.capped": true }`.
         filter: Document = "filter",
-        /// Lists only collections that the user may read; for names alone.
+        /// Lists only collections that the user may read. Applies only to names.
         authorized_collections: bool = "authorizedCollections",
-        /// The scope of the timeout: the command and each step of the cursor by itself, or all of them together. Default: all together.
+        /// Whether the timeout bounds the command and all steps of the cursor together, or each of
+        /// them separately. Default: together.
         timeout_mode: CursorTimeoutMode,
-        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
-        /// change. Servers from 8.2 on.
+        /// Operates on the raw buckets of a time series collection. For internal use by MongoDB;
+        /// may change. Needs MongoDB 8.2.
         raw_data: bool,
     }
 }

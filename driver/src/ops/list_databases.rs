@@ -12,7 +12,7 @@ use crate::decode;
 use crate::exec::malformed;
 use crate::results::DatabaseSpecification;
 
-/// Lists the databases of a deployment, or their names. Made by
+/// Lists the databases of a deployment, or their names. Created by
 /// [`Client::list_databases`](crate::client::Client::list_databases) and
 /// [`Client::list_database_names`](crate::client::Client::list_database_names).
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -27,11 +27,12 @@ options! {
     /// The options of [`Client::list_databases`](crate::client::Client::list_databases) and
     /// [`Client::list_database_names`](crate::client::Client::list_database_names).
     ListDatabasesOptions, ListDatabasesOptionsBuilder for ['a, M, F: Mode] ListDatabases<'a, M, F> {
-        /// Whether only databases are listed that the user may use. Default: all, if the user may list all.
+        /// Whether to list only databases that the user may use. Default: no, if the user may list
+        /// all databases.
         authorized_databases: bool = "authorizedDatabases",
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
-        /// Lists only what matches, such as `{ "name": { "$regex": "^zoo" } }`.
+        /// The filter for databases, such as `{ "name": { "$regex": "^zoo" } }`.
         filter: Document = "filter",
     }
 }
@@ -89,7 +90,7 @@ impl<'a, F: Mode> Command<'a> for ListDatabases<'a, ListNames, F> {
 /// Applies `read` to each database in the reply.
 ///
 /// # Errors
-/// `InvalidResponse` when it lists none; those of `read`.
+/// `InvalidResponse` if it has no list; and those of `read`.
 fn listed<T>(reply: &Reply<'_>, read: impl Fn(&RawDocument) -> Result<T>) -> Result<Vec<T>> {
     let incomplete = || Error::invalid_response("it has no list of databases").at(reply.host());
     let list = reply.document().get_array("databases").map_err(|_| incomplete())?;

@@ -5,8 +5,8 @@ use super::listing::prelude::*;
 use crate::options::{CursorTimeoutMode, IndexModel};
 
 lists! {
-    /// Lists the indexes of a collection, or their names. Made by [`Collection::list_indexes`] and
-    /// [`Collection::list_index_names`].
+    /// Lists the indexes of a collection, or their names. Created by [`Collection::list_indexes`]
+    /// and [`Collection::list_index_names`].
     ListIndexes<IndexModel>, ListIndexesOptions,
     "list_indexes" and "list_index_names" by "listIndexes", write_head
 }
@@ -14,16 +14,17 @@ lists! {
 options! {
     /// The options of [`Collection::list_indexes`] and [`Collection::list_index_names`].
     ListIndexesOptions, ListIndexesOptionsBuilder for ['a, M, F: Mode, S] ListIndexes<'a, M, F, S> {
-        /// The time limit of the server's work.
+        /// The time limit on the server.
         max_time: Duration,
         /// The number of indexes in a batch.
         batch_size: u32,
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
-        /// The scope of the timeout: the command and each step of the cursor by itself, or all of them together. Default: all together.
+        /// Whether the timeout bounds the command and all steps of the cursor together, or each of
+        /// them separately. Default: together.
         timeout_mode: CursorTimeoutMode,
-        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
-        /// change. Servers from 8.2 on.
+        /// Operates on the raw buckets of a time series collection. For internal use by MongoDB;
+        /// may change. Needs MongoDB 8.2.
         raw_data: bool,
     }
 }

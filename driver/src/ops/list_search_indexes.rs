@@ -12,7 +12,7 @@ use crate::cursor::{Cursor, GetMoreOptions, RawCursor, SessionCursor};
 use crate::options::AggregateOptions;
 use crate::session::ClientSession;
 
-/// Lists the search indexes of a collection. Made by [`Collection::list_search_indexes`].
+/// Lists the search indexes of a collection. Created by [`Collection::list_search_indexes`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct ListSearchIndexes<'a, F: Mode, S = ImplicitSession> {
     on: On<'a>,
@@ -26,8 +26,8 @@ pub struct ListSearchIndexes<'a, F: Mode, S = ImplicitSession> {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ListSearchIndexOptions {
-    /// The time limit of the whole operation, in place of the collection's, the database's or the
-    /// client's.
+    /// The time limit of the whole operation (`timeoutMS`). Replaces that of the collection, the
+    /// database or the client. Zero means no limit.
     pub timeout: Option<Duration>,
 }
 
@@ -49,7 +49,7 @@ impl<'a, F: Mode> ListSearchIndexes<'a, F> {
         }
     }
 
-    /// Runs the operation in `session`, in which the cursor must then be read.
+    /// Runs the operation in `session`. The cursor must be read in the same session.
     pub fn session(
         self,
         session: impl Into<&'a mut ClientSession<F>>,
@@ -61,19 +61,19 @@ impl<'a, F: Mode> ListSearchIndexes<'a, F> {
 }
 
 impl<F: Mode, S> ListSearchIndexes<'_, F, S> {
-    /// Gives whole batches, undecoded, instead of indexes.
+    /// Returns whole raw batches instead of indexes.
     pub fn batch(self) -> Batches<Self> {
         Batches(self)
     }
 
-    /// Lists only the index of this name.
+    /// Lists only the index with this name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// The options of the aggregation by which the indexes are listed. It takes no concerns: those
-    /// in the options are left out.
+    /// The options of the aggregation that lists the indexes. Its read and write concern are
+    /// ignored.
     pub fn aggregate_options(mut self, mut options: AggregateOptions) -> Self {
         let before = self.options.and_then(|options| options.timeout);
         options.timeout = options.timeout.or(before);
@@ -81,14 +81,14 @@ impl<F: Mode, S> ListSearchIndexes<'_, F, S> {
         self
     }
 
-    /// The time limit of the whole operation, in place of the collection's, the database's or the
-    /// client's.
+    /// The time limit of the whole operation (`timeoutMS`). Replaces that of the collection, the
+    /// database or the client. Zero means no limit.
     pub fn timeout(mut self, value: Duration) -> Self {
         self.options.get_or_insert_default().timeout = Some(value);
         self
     }
 
-    /// Replaces all options at once, but for those of the aggregation.
+    /// Replaces all options except those of the aggregation.
     pub fn with_options(mut self, options: impl Into<Option<ListSearchIndexOptions>>) -> Self {
         let timeout = options.into().and_then(|options| options.timeout);
         self.options.get_or_insert_default().timeout = timeout;
@@ -107,7 +107,7 @@ impl<'a, F: Mode, S: Session<'a>> Command<'a> for ListSearchIndexes<'a, F, S> {
     type Output = S::Cursor<Document, F>;
 
     fn meta(&self) -> &'static Meta {
-        // No read: that would carry a read concern.
+        // Not `Meta::read`, which would add a read concern.
         const { &Meta::other_read("list_search_indexes", "aggregate") }
     }
 

@@ -19,7 +19,7 @@ pub(super) mod prelude {
     pub(in crate::ops) use crate::session::ClientSession;
 }
 
-/// Marks an operation that creates one item. Its result is that of the item.
+/// Marks an operation that creates one item.
 #[derive(Debug)]
 pub struct Single;
 
@@ -44,10 +44,10 @@ pub(super) trait ListOptions: Options + Sized {
     fn comment(&self) -> Option<&Bson>;
 }
 
-/// Writes the fields ahead of `cursor`, for names alone or for whole items.
+/// Writes the fields before `cursor`, for names only or for whole items.
 type WriteHead<O> = fn(On<'_>, Option<&O>, names_only: bool, &mut DocWriter<'_>);
 
-/// The command of an operation that lists, up to its open cursor.
+/// The command of a listing, which opens a cursor.
 pub(super) struct OpenList<'a, O> {
     on: On<'a>,
     meta: &'static Meta,
@@ -72,7 +72,7 @@ impl<'a, O: ListOptions> OpenList<'a, O> {
     /// deadline.
     ///
     /// # Errors
-    /// `InvalidResponse` if an item has no name. Also those of the commands.
+    /// `InvalidResponse` if an item has no name; and those of the commands.
     pub(super) async fn names(mut self) -> Result<Vec<String>> {
         let mut session = self.session.take();
         let deadline = self.on.deadline(self.options(), session.as_deref())?;
@@ -140,8 +140,8 @@ impl<'a, O: ListOptions> Command<'a> for OpenList<'a, O> {
     }
 }
 
-/// Declares an operation that lists items by a cursor, or their names: the struct, its session, and
-/// how it ends. Next to it stands `options!`, whose struct has a `batch_size` and a `comment`.
+/// Declares an operation that lists items or their names: the struct, its session, and `.await` and
+/// `.run()`. Needs an `options!` whose struct has a `batch_size` and a `comment`.
 macro_rules! lists {
     (
         $(#[$about:meta])*
@@ -162,7 +162,7 @@ macro_rules! lists {
                 $Operation { on, options: None, session: ImplicitSession, lists: PhantomData }
             }
 
-            /// Runs the operation in `session`, in which a cursor must then be read.
+            /// Runs the operation in `session`. The cursor must be read in the same session.
             pub fn session(
                 self,
                 session: impl Into<&'a mut ClientSession<F>>,
@@ -174,7 +174,7 @@ macro_rules! lists {
         }
 
         impl<'a, F: Mode, S> $Operation<'a, ListSpecifications, F, S> {
-            /// Gives whole batches, undecoded, instead of items.
+            /// Returns whole raw batches instead of items.
             pub fn batch(self) -> Batches<Self> {
                 Batches(self)
             }

@@ -1,21 +1,21 @@
-//! The two declarations of every operation: its options, and how it runs on both APIs.
+//! The two macros that declare an operation: `options!` for its options, `operation!` for running
+//! it on both APIs.
 
-/// Declares the options of an operation: a struct of them, a builder of that struct, a method of
-/// the operation for each of them, and how they are written.
+/// Declares the options of an operation: the struct, its builder, a method of the operation for
+/// each option, and the encoding.
 ///
-/// The operation has a field `options: Option<Box<Options>>`, so that one without options carries
-/// one pointer. Each line is `name: Type`, and further:
+/// The operation has a field `options: Option<Box<Options>>`, so no options cost only one pointer.
+/// Each line is `name: Type`, followed by:
 ///
-/// - `as impl Into<Type>`: the method takes whatever converts; `as impl Other => convert` says by
-///   which function.
+/// - `as impl Into<Type>`: the method accepts any type that converts. `as impl Other => convert`
+///   names the conversion.
 /// - `= "wireName"`: a field of the command.
 /// - `= (statement "wireName")`: a field of the command's statement, such as of one entry of
 ///   `updates`.
 /// - `= (fn write)`: `write(&options, body)` writes it.
-/// - Without `=` the option is no field of its own: the operation or the executor reads it. The
-///   executor reads `selection_criteria`, `read_concern`, `write_concern`, `max_time`,
-///   `max_await_time`, `cursor_type`, `timeout_mode`, `raw_data` and `timeout`, which every
-///   operation has.
+/// - Without `=`: not a field. The operation or the executor reads the option. The executor reads
+///   `selection_criteria`, `read_concern`, `write_concern`, `max_time`, `max_await_time`,
+///   `cursor_type`, `timeout_mode`, `raw_data` and `timeout`. Every operation has `timeout`.
 macro_rules! options {
     (
         $(#[$about:meta])*
@@ -28,7 +28,8 @@ macro_rules! options {
         #[non_exhaustive]
         pub struct $Options {
             $( $(#[$doc])* pub $field: Option<$Type>, )*
-            /// The time limit of the whole operation (`timeoutMS`), in place of the collection's, the database's or the client's; zero for none.
+            /// The time limit of the whole operation (`timeoutMS`). Replaces that of the
+            /// collection, the database or the client. Zero means no limit.
             pub timeout: Option<std::time::Duration>,
         }
 
@@ -72,7 +73,8 @@ macro_rules! options {
                 }
             )*
 
-            /// The time limit of the whole operation (`timeoutMS`), in place of the collection's, the database's or the client's; zero for none.
+            /// The time limit of the whole operation (`timeoutMS`). Replaces that of the
+            /// collection, the database or the client. Zero means no limit.
             pub fn timeout(mut self, value: std::time::Duration) -> Self {
                 self.options.get_or_insert_default().timeout = Some(value);
                 self
@@ -131,14 +133,14 @@ macro_rules! options {
 }
 pub(crate) use options;
 
-/// Ends an operation: `.await` on the async API, `.run()` on the blocking one, and on both as
-/// [`Operation`](crate::ops::Operation).
+/// Implements `.await` for the async API, `.run()` for the blocking one, and
+/// [`Operation`](crate::ops::Operation) for both.
 ///
-/// It reads `[generics] Operation<'a, Args; F> -> Output, on handle`. `F` stands for the API,
+/// The syntax is `[generics] Operation<'a, Args; F> -> Output, on handle`. `F` is the API, and
 /// `handle` is the field with the operation's collection, database or client. The operation has the
-/// fields `options` and `session`. One that opens a cursor names its kind of session behind `F`,
-/// and its outputs as `Cursor<Item; F>` and, for whole batches, `Batches<F>`; one that reads its
-/// cursor to the end names any output.
+/// fields `options` and `session`. An operation that opens a cursor has its kind of session after
+/// `F`, and the outputs `Cursor<Item; F>` and, for whole batches, `Batches<F>`. An operation that
+/// reads its cursor to the end can have any output.
 macro_rules! operation {
     ([$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*; F> -> $Output:ty, on $field:ident) => {
         operation! { @parts [$($generic)* F: crate::mode::Mode] $Operation<$life $(, $arg)*, F>, $life, $field }
@@ -246,7 +248,7 @@ macro_rules! operation {
             /// Runs the operation on the calling thread.
             ///
             /// # Errors
-            /// As for `.await` in the async API.
+            /// Those of `.await` in the async API.
             pub fn run(self) -> crate::error::Result<$Output> {
                 crate::rt::block_on(crate::ops::command::unboxed(self))
             }

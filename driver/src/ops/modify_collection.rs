@@ -8,7 +8,7 @@ use crate::options::{
     ValidationAction, ValidationLevel, whole_seconds,
 };
 
-/// Changes the options of a collection or a view. Made by [`Database::modify_collection`].
+/// Changes the options of a collection or a view. Created by [`Database::modify_collection`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct ModifyCollection<'a, F: Mode> {
     pub(crate) database: &'a Database<F>,
@@ -18,31 +18,33 @@ pub struct ModifyCollection<'a, F: Mode> {
 }
 
 options! {
-    /// The options of [`Database::modify_collection`]: what is not named stays as it is.
+    /// The options of [`Database::modify_collection`]. Options that are not set keep their values.
     ModifyCollectionOptions, ModifyCollectionOptionsBuilder for ['a, F: Mode] ModifyCollection<'a, F> {
-        /// The index to change, and how.
+        /// The index to change, and its new options.
         index: IndexModification = "index",
-        /// Documents must match it; an empty one lets all pass.
+        /// The expression that documents must match. An empty document allows all.
         validator: Document = "validator",
         /// The documents that the validator applies to.
         validation_level: ValidationLevel = "validationLevel",
         /// The action on a document that fails validation.
         validation_action: ValidationAction = "validationAction",
-        /// The collection or view that the view is of. It needs a `pipeline`.
+        /// The source of the view. Needs a `pipeline`.
         view_on: String as impl Into<String> = "viewOn",
-        /// The pipeline of the view. It needs a `view_on`.
+        /// The pipeline of the view. Needs a `view_on`.
         pipeline: Vec<Document> as impl IntoIterator<Item = Document> => Vec::from_iter = "pipeline",
-        /// The size of a capped collection, in bytes. Servers from 6.0 on.
+        /// The size of a capped collection, in bytes. Needs MongoDB 6.0.
         capped_size: u64 = "cappedSize",
-        /// The largest number of documents in a capped collection; 0 for no bound. Servers from 6.0 on.
+        /// The maximum number of documents in a capped collection; 0 means no limit. Needs MongoDB
+        /// 6.0.
         capped_max: u64 = "cappedMax",
-        /// The changes of a time series.
+        /// The new options of a time series collection.
         timeseries: TimeseriesModification = "timeseries",
         /// The lifetime of the documents in a time series or clustered collection.
         expire_after_seconds: ExpireAfter as impl Into<ExpireAfter> = "expireAfterSeconds",
-        /// Whether change streams can give documents as they were before a change. Servers from 6.0 on.
+        /// Whether change streams can return documents as they were before a change. Needs MongoDB
+        /// 6.0.
         change_stream_pre_and_post_images: ChangeStreamPreAndPostImages = "changeStreamPreAndPostImages",
-        /// Only looks whether an index could become unique. Servers from 6.0 on.
+        /// Only checks whether an index can become unique. Needs MongoDB 6.0.
         dry_run: bool = "dryRun",
         /// The write concern.
         write_concern: WriteConcern,

@@ -36,8 +36,8 @@ impl<'a> From<OperationName<'a>> for Acts<'a> {
 }
 
 pin_project! {
-    /// A future in the span of its operation, whose errors begin with the operation. An `async`
-    /// block would store the inner future twice.
+    /// A future in the span of its operation. Its errors begin with the operation. An `async` block
+    /// would store the inner future twice.
     pub(crate) struct WithContext<'a, F> {
         #[pin]
         future: Spanned<F>,

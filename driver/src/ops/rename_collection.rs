@@ -5,7 +5,7 @@ use super::prelude::*;
 use crate::exec::RequestContext;
 use crate::mode::{Async, Blocking};
 
-/// Renames a collection. Made by [`Collection::rename`].
+/// Renames a collection. Created by [`Collection::rename`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct RenameCollection<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
@@ -17,9 +17,11 @@ pub struct RenameCollection<'a, T, F: Mode> {
 options! {
     /// The options of [`Collection::rename`].
     RenameCollectionOptions, RenameCollectionOptionsBuilder for ['a, T, F: Mode] RenameCollection<'a, T, F> {
-        /// Drops a collection that has the new name already; without it, the operation fails then.
+        /// Drops an existing collection with the new name. Without this option, the operation fails
+        /// if there is one.
         drop_target: bool = "dropTarget",
-        /// The database to move it to. Default: its own. The server copies all documents then.
+        /// The database to move the collection to. The server then copies all documents. Default:
+        /// the same database.
         database: String as impl Into<String>,
         /// The write concern.
         write_concern: WriteConcern,

@@ -37,10 +37,10 @@ options! {
         let_vars: Document = "let",
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
-        /// The sort order that determines the document to replace. Servers since 8.0.
+        /// The sort order that determines the document to replace. Needs MongoDB 8.0.
         sort: Document = (statement "sort"),
-        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
-        /// change. Servers from 8.2 on.
+        /// Operates on the raw buckets of a time series collection. For internal use by MongoDB;
+        /// may change. Needs MongoDB 8.2.
         raw_data: bool,
     }
 }
@@ -85,8 +85,8 @@ impl<'a, T: Serialize + 'a, D: Borrow<T> + Send + 'a, F: Mode> Command<'a>
     }
 }
 
-/// Refuses a replacement that begins with an operator, which is for the method `updating`, or is no
-/// document.
+/// Refuses a replacement that is not a document, or that begins with an operator. The error then
+/// names the method `updating`.
 ///
 /// # Errors
 /// `InvalidArgument`.

@@ -1,4 +1,4 @@
-//! `run_command`: a command of the caller (specification "runCommand").
+//! `run_command`: runs a command of the caller (specification "runCommand").
 
 use bson::RawDocumentBuf;
 
@@ -19,7 +19,7 @@ pub struct RunCommand<'a, F: Mode> {
 options! {
     /// The options of [`Database::run_command`].
     RunCommandOptions, RunCommandOptionsBuilder for ['a, F: Mode] RunCommand<'a, F> {
-        /// The servers that may answer. Default: the primary.
+        /// The selection criteria for the server. Default: the primary.
         selection_criteria: SelectionCriteria,
     }
 }
@@ -47,8 +47,8 @@ impl<'a, F: Mode> Command<'a> for RunCommand<'a, F> {
     }
 }
 
-/// Refuses a command that could not be written as BSON, one without a name, and one with a read
-/// concern in a session that has one.
+/// Refuses a command that was not serialized, a command without a name, and a command with a read
+/// concern in a session that adds one.
 ///
 /// # Errors
 /// `BsonSerialization`, `InvalidArgument`.

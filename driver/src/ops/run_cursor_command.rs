@@ -1,5 +1,5 @@
-//! `run_cursor_command`: a command of the caller that opens a cursor (specification "runCommand",
-//! section "runCursorCommand").
+//! `run_cursor_command`: runs a command of the caller that opens a cursor (specification
+//! "runCommand", section "runCursorCommand").
 
 use std::marker::PhantomData;
 
@@ -29,22 +29,23 @@ options! {
     /// The options of
     /// [`Database::run_cursor_command`](crate::database::Database::run_cursor_command).
     ///
-    /// `batch_size`, `max_time` and `comment` belong to the later batches of the cursor alone: what
-    /// the first one needs is in the command.
+    /// `batch_size`, `max_time` and `comment` apply to `getMore`. The values for the first batch
+    /// are in the command.
     RunCursorCommandOptions, RunCursorCommandOptionsBuilder
     for ['a, F: Mode, S] RunCursorCommand<'a, F, S> {
-        /// The servers that may answer. Default: the primary.
+        /// The selection criteria for the server. Default: the primary.
         selection_criteria: SelectionCriteria,
-        /// The type of cursor that the command opens. Default: it closes at the end of its results.
+        /// The type of the cursor. Default: not tailable.
         cursor_type: CursorType,
         /// The number of documents in a later batch.
         batch_size: u32,
-        /// Of a [`CursorType::TailableAwait`] cursor, how long the server waits for new documents.
-        /// Servers refuse it for other cursors.
+        /// The time that the server waits for new documents, for a [`CursorType::TailableAwait`]
+        /// cursor. Servers refuse it for other cursors.
         max_time: Duration,
         /// A comment for later batches, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson>,
-        /// The scope of the timeout: the command and each step of the cursor by itself, or all of them together. Default: all together; each by itself where the cursor is tailable.
+        /// Whether the timeout bounds the command and all steps of the cursor together, or each of
+        /// them separately. Default: together; separately for tailable cursors.
         timeout_mode: CursorTimeoutMode,
     }
 }
@@ -67,7 +68,7 @@ impl<'a, F: Mode> RunCursorCommand<'a, F> {
 }
 
 impl<F: Mode, S> RunCursorCommand<'_, F, S> {
-    /// Gives whole batches, undecoded, instead of documents.
+    /// Returns whole raw batches instead of documents.
     ///
     /// ```no_run
     /// # use driver::bson::{Document, doc};
@@ -112,7 +113,7 @@ impl<'a, F: Mode, S: Session<'a>> Command<'a> for RunCursorCommand<'a, F, S> {
     }
 
     fn context<'s>(&'s self, usual: RequestContext<'s>) -> RequestContext<'s> {
-        // `max_time` belongs to later batches. The command has a limit of its own, if it has one.
+        // `max_time` applies to later batches. The command contains its own limit, if any.
         RequestContext { max_time: usual.max_time.without_given(), ..usual }
     }
 

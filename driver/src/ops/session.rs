@@ -53,22 +53,22 @@ pub(crate) trait Session<'a>: HasSession + Send {
     /// The type of the cursor.
     type Cursor<T, F: Mode>;
 
-    /// The cursor that gives whole batches.
+    /// The cursor type for whole batches.
     type Batches<F: Mode>;
 
-    /// The change stream that comes out.
+    /// The change stream type.
     type ChangeStream<T, F: Mode>;
 
     /// Takes the caller's session, if there is one.
     fn take(&mut self) -> Option<&'a mut SessionState>;
 
-    /// The cursor of this type.
+    /// Wraps a cursor.
     fn cursor<T, F: Mode>(raw: RawCursor) -> Self::Cursor<T, F>;
 
-    /// The cursor that gives whole batches, from what reads it.
+    /// Wraps a cursor for whole batches.
     fn batches<F: Mode>(raw: RawCursor) -> Self::Batches<F>;
 
-    /// The change stream, from what reads it.
+    /// Wraps a change stream.
     fn change_stream<T, F: Mode>(raw: RawChangeStream) -> Self::ChangeStream<T, F>;
 }
 

@@ -7,7 +7,7 @@ use crate::mode::{Async, Blocking, Mode};
 use crate::ops::Boxed;
 use crate::rt::block_on;
 
-/// Ends a client. Made by [`Client::shutdown`].
+/// Shuts a client down. Created by [`Client::shutdown`].
 #[must_use = "nothing ends until it is awaited or run"]
 #[derive(Debug)]
 pub struct Shutdown<F: Mode> {
@@ -19,8 +19,8 @@ impl<F: Mode> Shutdown<F> {
         Shutdown { client }
     }
 
-    /// Has no effect: a shutdown never waits for cursors and sessions that are still held. It is
-    /// here for programs that were written for the official crate.
+    /// Has no effect, because a shutdown never waits for existing cursors and sessions. Exists for
+    /// compatibility with the official crate.
     pub fn immediate(self, value: bool) -> Self {
         let _ = value;
         self
@@ -41,7 +41,7 @@ impl IntoFuture for Shutdown<Async> {
 }
 
 impl Shutdown<Blocking> {
-    /// Ends the client.
+    /// Shuts the client down.
     pub fn run(self) {
         block_on(self.ended());
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::CreateCollectionOptions;
 use crate::options::lenient;
 
-/// A collection, as `list_collections` tells of it.
+/// A collection in the result of `list_collections`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -16,14 +16,14 @@ pub struct CollectionSpecification {
     /// Its kind.
     #[serde(rename = "type", default)]
     pub collection_type: CollectionType,
-    /// The options of its creation. Options that this driver does not know are left out; to see
-    /// them, read the cursor [`with_type::<Document>()`](crate::cursor::Cursor::with_type).
+    /// The options of its creation. Unknown options are omitted. To see them, read the cursor
+    /// [`with_type::<Document>()`](crate::cursor::Cursor::with_type).
     #[serde(default)]
     pub options: CreateCollectionOptions,
-    /// More about it.
+    /// Further properties.
     #[serde(default)]
     pub info: CollectionSpecificationInfo,
-    /// The index of `_id`; none for a view.
+    /// The index of `_id`; `None` for a view.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_index: Option<Document>,
 }
@@ -38,26 +38,26 @@ pub enum CollectionType {
     /// A collection.
     #[default]
     Collection,
-    /// A time series.
+    /// A time series collection.
     Timeseries,
-    /// Something else, of a server that is newer than this driver.
+    /// Another kind, from a server that is newer than this driver.
     #[serde(untagged)]
     Other(String),
 }
 
-/// More about a collection that is listed.
+/// Further properties of a listed collection.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct CollectionSpecificationInfo {
-    /// Whether it can only be read.
+    /// Whether it is read-only.
     pub read_only: bool,
-    /// Identifies the collection on all members, until it is dropped; none for a view.
+    /// Identifies the collection on all members; `None` for a view.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uuid: Option<Binary>,
 }
 
-/// A database, as `list_databases` tells of it.
+/// A database in the result of `list_databases`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -67,9 +67,9 @@ pub struct DatabaseSpecification {
     /// Its size on disk, in bytes.
     #[serde(deserialize_with = "lenient::required_count")]
     pub size_on_disk: u64,
-    /// Whether it holds nothing.
+    /// Whether it is empty.
     pub empty: bool,
-    /// On a sharded cluster: how much each shard holds, in bytes.
+    /// On a sharded cluster: the size on each shard, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shards: Option<Document>,
 }

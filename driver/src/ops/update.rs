@@ -1,4 +1,4 @@
-//! `update`: of one document or of all that match.
+//! `update`: updates one or all matching documents.
 
 use bson::raw::{CStr, RawBsonRef};
 
@@ -45,10 +45,10 @@ options! {
         let_vars: Document = "let",
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
-        /// The sort order that determines the document of `update_one`. Servers since 8.0.
+        /// The sort order that determines the document of `update_one`. Needs MongoDB 8.0.
         sort: Document = (statement "sort"),
-        /// Takes a time series collection as its buckets. For internal use by MongoDB; it may
-        /// change. Servers from 8.2 on.
+        /// Operates on the raw buckets of a time series collection. For internal use by MongoDB;
+        /// may change. Needs MongoDB 8.2.
         raw_data: bool,
     }
 }
@@ -115,20 +115,19 @@ pub(super) fn result(reply: &Reply<'_>) -> Result<UpdateResult> {
     Ok(UpdateResult { matched_count, modified_count: reply.header().n_modified(), upserted_id })
 }
 
-/// The `_id` of the document that was inserted because none matched.
+/// The `_id` of the upserted document.
 ///
 /// # Errors
-/// As [`upserted_ids`].
+/// Those of [`upserted_ids`].
 fn upserted_id(reply: &Reply<'_>) -> Result<Option<Bson>> {
     Ok(upserted_ids(reply, 1)?.into_iter().next().map(|(_, id)| id))
 }
 
-/// The `_id`s of the documents that were inserted because none matched, by the positions of the
-/// `statements` of the command.
+/// The `_id`s of the upserted documents, by the positions of the statements. The command has
+/// `statements` of them.
 ///
 /// # Errors
-/// `InvalidResponse` when the reply names an inserted document without its `_id`, or one of a
-/// statement that was not in the command.
+/// `InvalidResponse` if an upserted document has no `_id`, or a position outside the command.
 pub(super) fn upserted_ids(reply: &Reply<'_>, statements: usize) -> Result<Vec<(usize, Bson)>> {
     let Some(list) = reply.header().upserted(reply.document()) else { return Ok(Vec::new()) };
     let mut ids = Vec::new();
@@ -139,7 +138,7 @@ pub(super) fn upserted_ids(reply: &Reply<'_>, statements: usize) -> Result<Vec<(
             ));
         };
         let index = match entry.get("index").map_err(malformed)? {
-            // A command of one statement leaves no doubt.
+            // With one statement, the position is clear.
             None if statements == 1 => Some(0),
             Some(RawBsonRef::Int32(index)) => usize::try_from(index).ok(),
             Some(RawBsonRef::Int64(index)) => usize::try_from(index).ok(),
@@ -178,8 +177,8 @@ pub(super) fn write_modifications(
     }
 }
 
-/// Refuses an update that would replace the document, which is for the method `replacing`, or
-/// change nothing.
+/// Refuses an update that is empty, or that would replace the document. The error then names the
+/// method `replacing`.
 ///
 /// # Errors
 /// `InvalidArgument`.

@@ -2,7 +2,7 @@
 
 use super::prelude::*;
 
-/// Gives a search index another definition. Made by [`Collection::update_search_index`].
+/// Replaces the definition of a search index. Created by [`Collection::update_search_index`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct UpdateSearchIndex<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,

@@ -1,4 +1,4 @@
-//! Pools that are filled before they are needed.
+//! Filling the connection pools in advance.
 
 use std::future::{Future, IntoFuture};
 
@@ -8,7 +8,7 @@ use crate::mode::{Async, Blocking, Mode};
 use crate::ops::Boxed;
 use crate::rt::block_on;
 
-/// Fills the connection pools. Made by [`Client::warm_connection_pool`].
+/// Fills the connection pools. Created by [`Client::warm_connection_pool`].
 #[must_use = "nothing is filled until it is awaited or run"]
 #[derive(Debug)]
 pub struct WarmConnectionPool<'a, F: Mode> {
@@ -41,7 +41,7 @@ impl<'a> IntoFuture for WarmConnectionPool<'a, Async> {
 }
 
 impl WarmConnectionPool<'_, Blocking> {
-    /// Fills them.
+    /// Fills the pools.
     pub fn run(self) {
         block_on(self.warmed());
     }

@@ -17,7 +17,7 @@ use crate::change_stream::{
 };
 use crate::session::ClientSession;
 
-/// Watches a collection, a database or the whole deployment. Made by [`Collection::watch`],
+/// Watches a collection, a database or the whole deployment. Created by [`Collection::watch`],
 /// [`Database::watch`](crate::database::Database::watch) and
 /// [`Client::watch`](crate::client::Client::watch).
 #[must_use = "an operation does nothing until it is awaited or run"]
@@ -38,11 +38,11 @@ options! {
         full_document: FullDocumentType = (statement "fullDocument"),
         /// The content of `full_document_before_change`. Default: none.
         full_document_before_change: FullDocumentBeforeChangeType = (statement "fullDocumentBeforeChange"),
-        /// Begins behind the event of this token.
+        /// Starts after the event of this token.
         resume_after: ResumeToken as impl Into<Option<ResumeToken>> => ResumeToken::or_none,
-        /// As `resume_after`, and the event may be an invalidation.
+        /// Like `resume_after`, but the event may be an `invalidate` event.
         start_after: ResumeToken as impl Into<Option<ResumeToken>> => ResumeToken::or_none,
-        /// Begins with the events of this time.
+        /// Starts at this cluster time.
         start_at_operation_time: Timestamp,
         /// The time for which the server waits for an event. Default: 1 second.
         max_await_time: Duration,
@@ -52,9 +52,10 @@ options! {
         collation: Collation = "collation",
         /// The read concern: `majority`, or none.
         read_concern: ReadConcern,
-        /// The servers that may answer, also when the stream is resumed.
+        /// The selection criteria for the server, also when the stream resumes.
         selection_criteria: SelectionCriteria,
-        /// Adds events of indexes, of creation, of changed options and of sharding. Servers from 6.0 on.
+        /// Adds events for indexes, created collections, changed options and sharding. Needs
+        /// MongoDB 6.0.
         show_expanded_events: bool = (statement "showExpandedEvents"),
         /// A comment, shown in the server's logs and profiles.
         comment: Bson as impl Into<Bson> = "comment",
@@ -66,13 +67,13 @@ options! {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum FullDocumentType {
-    /// The document as it is when the event is read, or none where it is gone.
+    /// The current document at the time the event is read, or none if it is deleted.
     UpdateLookup,
-    /// The document after the change, where the collection keeps post-images.
+    /// The document after the change, if the collection stores post-images.
     WhenAvailable,
-    /// The document after the change; the stream fails where there is none.
+    /// The document after the change. The stream fails if there is none.
     Required,
-    /// Another value, for the server to judge.
+    /// Another value, which the server checks.
     #[serde(untagged)]
     Other(String),
 }
@@ -97,13 +98,13 @@ impl Field for FullDocumentType {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum FullDocumentBeforeChangeType {
-    /// The document before the change, where the collection keeps pre-images.
+    /// The document before the change, if the collection stores pre-images.
     WhenAvailable,
-    /// The document before the change; the stream fails where there is none.
+    /// The document before the change. The stream fails if there is none.
     Required,
     /// None.
     Off,
-    /// Another value, for the server to judge.
+    /// Another value, which the server checks.
     #[serde(untagged)]
     Other(String),
 }
@@ -141,7 +142,7 @@ impl<'a, T, F: Mode> Watch<'a, T, F> {
         Watch { cluster: true, ..Watch::new(on) }
     }
 
-    /// Runs the operation in `session`, in which the stream must then be read.
+    /// Runs the operation in `session`. The stream must be read in the same session.
     pub fn session(
         self,
         session: impl Into<&'a mut ClientSession<F>>,
@@ -153,9 +154,9 @@ impl<'a, T, F: Mode> Watch<'a, T, F> {
 }
 
 impl<T, F: Mode, S> Watch<'_, T, F, S> {
-    /// Filters or changes the events, by the stages that the server allows: `$match`, `$project`,
-    /// `$addFields`, `$replaceRoot`, `$redact`, `$changeStreamSplitLargeEvent` and their like. They
-    /// must leave `_id` as it is. Where they change the form of the events, name the type by
+    /// Filters or changes the events with the stages that the server allows, such as `$match`,
+    /// `$project`, `$addFields`, `$replaceRoot`, `$redact` and `$changeStreamSplitLargeEvent`. They
+    /// must not change `_id`. If they change the structure of the events, set the type with
     /// [`ChangeStream::with_type`](crate::change_stream::ChangeStream::with_type).
     pub fn pipeline(mut self, pipeline: impl IntoIterator<Item = Document>) -> Self {
         self.pipeline = pipeline.into_iter().collect();
@@ -205,7 +206,7 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Watch<'a, T, F, S> {
     }
 }
 
-/// The kind of the operation, at the start and at each resume.
+/// The kind of the operation, also when it resumes.
 pub(crate) const META: &Meta = &Meta::read("watch", "aggregate");
 
 /// Writes the fields of the command that are not declared as options.

@@ -58,8 +58,8 @@ pub struct ClientOptions {
     pub heartbeat_freq: Option<Duration>,
     /// Connects to a load balancer. Default: false.
     pub load_balanced: Option<bool>,
-    /// The latency window: how much higher than the lowest round-trip time that of a selectable
-    /// server can be. Default: 15 ms.
+    /// The latency window: the round-trip time of a selectable server can exceed the lowest one by
+    /// this much. Default: 15 ms.
     pub local_threshold: Option<Duration>,
     /// The maximum number of retries of an operation on overloaded servers; 0 disables them.
     /// Default: 2.
@@ -94,8 +94,8 @@ pub struct ClientOptions {
     pub server_monitoring_mode: Option<ServerMonitoringMode>,
     /// The timeout of server selection; more than zero. Default: 30 s.
     pub server_selection_timeout: Option<Duration>,
-    /// Selection fails after one more check of the servers if there is no suitable one. It does
-    /// not wait until `server_selection_timeout`. Default: false.
+    /// If there is no suitable server, selection fails after one more check of the servers instead
+    /// of waiting for `server_selection_timeout`. Default: false.
     pub server_selection_try_once: Option<bool>,
     /// The timeout of one exchange on an open connection; `connect_timeout` bounds its opening. A
     /// `timeout` overrides it. Default: no limit.
@@ -109,19 +109,19 @@ pub struct ClientOptions {
     pub srv_service_name: Option<String>,
     /// The time limit of a whole operation (`timeoutMS`). Default: no limit.
     ///
-    /// If it is set, even to zero for "no limit", operations are retried until it has passed,
-    /// commands carry the remaining time as `maxTimeMS`, and these older options are ignored:
-    /// `max_time` of operations, `w_timeout` of write concerns, `socket_timeout` and
-    /// `wait_queue_timeout`. Databases, collections and operations can have their own.
+    /// If it is set, operations are retried until it expires, and commands carry the remaining time
+    /// as `maxTimeMS`. Zero means "no limit". With a timeout, even of zero, these older options are
+    /// ignored: `max_time` of operations, `w_timeout` of write concerns, `socket_timeout` and
+    /// `wait_queue_timeout`. Databases, collections and operations can have their own timeout.
     pub timeout: Option<Duration>,
     /// The encryption of connections. Default: none.
     pub tls: Option<Tls>,
-    /// Spans of operations and commands for OpenTelemetry. Default: as the environment says.
+    /// Spans of operations and commands for OpenTelemetry. Default: from environment variables.
     #[cfg(feature = "opentelemetry")]
     #[serde(skip)]
     pub tracing: Option<super::OpentelemetryOptions>,
     /// The maximum number of characters of a logged command or reply (feature `tracing`). Default:
-    /// the environment variable `MONGODB_LOG_MAX_DOCUMENT_LENGTH`, else 1000.
+    /// the environment variable `MONGODB_LOG_MAX_DOCUMENT_LENGTH`, or else 1000.
     pub tracing_max_document_length: Option<usize>,
     /// The maximum number of operations that wait for a connection, as a multiple of
     /// `max_pool_size`. Further operations fail at once. Default: no limit.
@@ -145,7 +145,7 @@ pub struct ClientOptions {
     pub(crate) srv_rescan: Option<(std::net::SocketAddr, Duration)>,
 }
 
-/// One seed, `localhost:27017`; all else has its default.
+/// One seed, `localhost:27017`, and default options.
 impl Default for ClientOptions {
     fn default() -> Self {
         ClientOptions {
@@ -299,7 +299,7 @@ impl ClientOptions {
     }
 }
 
-/// The effective values: the field, else the default.
+/// The effective values: the field, or else the default.
 impl ClientOptions {
     pub(crate) fn seeds(&self) -> Vec<ServerAddress> {
         match self.hosts.as_slice() {

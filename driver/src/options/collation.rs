@@ -51,7 +51,7 @@ builder! {
 }
 
 impl Collation {
-    /// The collation of `locale`, with defaults for all else.
+    /// The collation of `locale`, with default options.
     pub fn locale(locale: impl Into<String>) -> Self {
         Collation { locale: locale.into(), ..Collation::default() }
     }
@@ -67,9 +67,9 @@ pub enum CollationStrength {
     Secondary = 2,
     /// Base characters, accents and case. The default.
     Tertiary = 3,
-    /// As `Tertiary`, and the punctuation that [`CollationAlternate::Shifted`] ignores.
+    /// Like `Tertiary`, and the punctuation that [`CollationAlternate::Shifted`] ignores.
     Quaternary = 4,
-    /// As `Quaternary`, and code points.
+    /// Like `Quaternary`, and code points.
     Identical = 5,
 }
 

@@ -12,13 +12,13 @@ use super::lenient;
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum ValidationLevel {
-    /// Not at all.
+    /// No documents.
     Off,
-    /// For every insert and update: the default.
+    /// All inserts and updates. The default.
     Strict,
-    /// For inserts, and for updates of documents that are valid already.
+    /// Inserts, and updates of documents that are already valid.
     Moderate,
-    /// Another one, of a server that is newer than this driver.
+    /// Another value, from a server that is newer than this driver.
     #[serde(untagged)]
     Other(String),
 }
@@ -28,30 +28,30 @@ pub enum ValidationLevel {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum ValidationAction {
-    /// The write fails: the default.
+    /// The write fails. The default.
     Error,
-    /// The write is done, and the server's log has a warning.
+    /// The write succeeds, and the server logs a warning.
     Warn,
-    /// Another one, of a server that is newer than this driver.
+    /// Another value, from a server that is newer than this driver.
     #[serde(untagged)]
     Other(String),
 }
 
-/// A clustered collection's order. Servers from 5.3 on.
+/// The index of a clustered collection. Needs MongoDB 5.3.
 ///
-/// Its default is what servers demand: `{ key: { _id: 1 }, unique: true }`.
+/// The default is the value that servers require: `{ key: { _id: 1 }, unique: true }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ClusteredIndex {
-    /// The key; servers demand `{ _id: 1 }`.
+    /// The key. Servers require `{ _id: 1 }`.
     pub key: Document,
-    /// Servers demand `true`.
+    /// Whether it is unique. Servers require `true`.
     pub unique: bool,
     /// The name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The version of the format; servers take 2.
+    /// The version of the format. Servers accept 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub v: Option<i32>,
 }
@@ -72,7 +72,7 @@ builder! {
     }
 }
 
-/// Options of every index of a collection, that of `_id` included.
+/// The default options of a collection's indexes, including that of `_id`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
@@ -88,21 +88,21 @@ builder! {
     }
 }
 
-/// A time series. Servers from 5.0 on.
+/// The options of a time series collection. Needs MongoDB 5.0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TimeseriesOptions {
     /// The field with the time of each measurement, a BSON date.
     pub time_field: String,
-    /// The field that says to which series a measurement belongs.
+    /// The field that identifies the series of a measurement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meta_field: Option<String>,
     /// The interval between the measurements of a series. Default: seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub granularity: Option<TimeseriesGranularity>,
-    /// The longest time between the measurements of one bucket, in place of the granularity; the
-    /// same as `bucket_rounding`. Whole seconds. Servers from 6.3 on.
+    /// The maximum time between measurements in one bucket. Replaces the granularity, and must
+    /// equal `bucket_rounding`. Whole seconds. Needs MongoDB 6.3.
     #[serde(
         default,
         rename = "bucketMaxSpanSeconds",
@@ -110,8 +110,8 @@ pub struct TimeseriesOptions {
         with = "lenient::seconds"
     )]
     pub bucket_max_span: Option<Duration>,
-    /// The beginning of a bucket is a multiple of this; the same as `bucket_max_span`. Whole
-    /// seconds. Servers from 6.3 on.
+    /// The start of a bucket is rounded down to a multiple of this. Must equal `bucket_max_span`.
+    /// Whole seconds. Needs MongoDB 6.3.
     #[serde(
         default,
         rename = "bucketRoundingSeconds",
@@ -143,13 +143,13 @@ pub enum TimeseriesGranularity {
     Minutes,
     /// Hours.
     Hours,
-    /// Another one, of a server that is newer than this driver.
+    /// Another value, from a server that is newer than this driver.
     #[serde(untagged)]
     Other(String),
 }
 
-/// Whether change streams can give documents as they were before and after a change. Servers from
-/// 6.0 on.
+/// Whether change streams can return documents as they were before and after a change. Needs
+/// MongoDB 6.0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ChangeStreamPreAndPostImages {
@@ -164,7 +164,7 @@ builder! {
     }
 }
 
-/// The changes of an index by `modify_collection`. Its name or its keys identify the index.
+/// The changes to an index by `modify_collection`. Its name or its keys identify the index.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
@@ -172,7 +172,7 @@ pub struct IndexModification {
     /// The name of the index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The keys of the index, in place of its name.
+    /// The keys of the index, instead of its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_pattern: Option<Document>,
     /// The lifetime of the documents in a TTL index, in whole seconds.
@@ -182,13 +182,13 @@ pub struct IndexModification {
         with = "lenient::seconds"
     )]
     pub expire_after: Option<Duration>,
-    /// Hides the index from the query planner, or shows it again. Servers from 4.4 on.
+    /// Hides the index from the query planner, or shows it again. Needs MongoDB 4.4.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden: Option<bool>,
-    /// Refuses new duplicates, as the first step to a unique index. Servers from 6.0 on.
+    /// Refuses new duplicates, as the first step to a unique index. Needs MongoDB 6.0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prepare_unique: Option<bool>,
-    /// Makes it unique, as the second step. Servers from 6.0 on.
+    /// Makes the index unique, as the second step. Needs MongoDB 6.0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unique: Option<bool>,
 }
@@ -205,7 +205,7 @@ builder! {
     }
 }
 
-/// The changes of a time series by `modify_collection`. Buckets can only become longer.
+/// The changes to a time series collection by `modify_collection`. Buckets can only become longer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
@@ -213,14 +213,14 @@ pub struct TimeseriesModification {
     /// The interval between the measurements of a series.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub granularity: Option<TimeseriesGranularity>,
-    /// As [`TimeseriesOptions::bucket_max_span`].
+    /// Like [`TimeseriesOptions::bucket_max_span`].
     #[serde(
         rename = "bucketMaxSpanSeconds",
         skip_serializing_if = "Option::is_none",
         with = "lenient::seconds"
     )]
     pub bucket_max_span: Option<Duration>,
-    /// As [`TimeseriesOptions::bucket_rounding`].
+    /// Like [`TimeseriesOptions::bucket_rounding`].
     #[serde(
         rename = "bucketRoundingSeconds",
         skip_serializing_if = "Option::is_none",
@@ -242,9 +242,9 @@ builder! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExpireAfter {
-    /// This long. Whole seconds.
+    /// A duration in whole seconds.
     Duration(Duration),
-    /// For ever.
+    /// No expiry.
     Off,
 }
 

@@ -1,4 +1,4 @@
-//! The defaults that a handle has for its operations.
+//! The defaults of a handle for its operations.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::{ClientOptions, ReadConcern, SelectionCriteria, WriteConcern};
 /// The defaults of operations.
 #[derive(Clone, Debug)]
 pub(crate) struct Concerns {
-    /// `timeoutMS`; zero is set, and means "no limit".
+    /// `timeoutMS`. Zero means "no limit" and differs from `None`.
     pub(crate) timeout: Option<Duration>,
     pub(crate) selection_criteria: SelectionCriteria,
     pub(crate) read_concern: Option<ReadConcern>,

@@ -1,8 +1,9 @@
-//! The serde form of option structs: a document with the names that the specifications give them.
+//! The serde format of option structs: a document with the names of the specifications.
 //!
-//! A field is called as in commands and connection strings: `batch_size` is `batchSize`, a duration
-//! is a number of milliseconds, so `max_time` is `maxTimeMS`. Unknown names are passed over.
-//! Selection criteria are read, also as `readPreference`, and not written: a predicate has no form.
+//! Fields have the names of commands and connection strings: `batch_size` is `batchSize`. A
+//! duration is a number of milliseconds: `max_time` is `maxTimeMS`. Unknown names are ignored.
+//! Selection criteria are read, also from `readPreference`, but not written, because a predicate
+//! cannot be serialized.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use serde::de::{DeserializeOwned, Error};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// The fields of a form, on their way into an option struct.
+/// The fields to read into an option struct.
 pub(crate) struct Fields(BTreeMap<String, Bson>);
 
 impl Fields {
@@ -20,7 +21,7 @@ impl Fields {
         BTreeMap::deserialize(deserializer).map(Fields)
     }
 
-    /// The option in the field called `name`.
+    /// The option in the field `name`.
     pub(crate) fn take<T: DeserializeOwned, E: Error>(
         &mut self,
         name: &str,
@@ -33,13 +34,13 @@ impl Fields {
         }
     }
 
-    /// The duration in the field called `name`.
+    /// The duration in the field `name`.
     pub(crate) fn take_millis<E: Error>(&mut self, name: &str) -> Result<Option<Duration>, E> {
         Ok(self.take::<u64, E>(&format!("{name}_m_s"))?.map(Duration::from_millis))
     }
 }
 
-/// Writes the option called `name`, if it is set.
+/// Writes the option `name`, if it is set.
 pub(crate) fn write<M: SerializeMap, T: Serialize>(
     form: &mut M,
     name: &str,
@@ -48,7 +49,7 @@ pub(crate) fn write<M: SerializeMap, T: Serialize>(
     value.map_or(Ok(()), |value| form.serialize_entry(&wire_name(name), value))
 }
 
-/// Writes the duration called `name`, if it is set.
+/// Writes the duration `name`, if it is set.
 pub(crate) fn write_millis<M: SerializeMap>(
     form: &mut M,
     name: &str,
@@ -58,7 +59,7 @@ pub(crate) fn write_millis<M: SerializeMap>(
     write(form, &format!("{name}_m_s"), millis.as_ref())
 }
 
-/// The name of a field outside of Rust.
+/// The name of a field in documents.
 fn wire_name(field: &str) -> String {
     if field == "let_vars" {
         return "let".to_owned();

@@ -1,4 +1,4 @@
-//! Indexes, as they are created and listed (specification "Index Management").
+//! Indexes, for creation and in listings (specification "Index Management").
 
 use std::fmt;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub struct IndexModel {
     /// The fields, each with 1, -1 or the type of the index, such as `"text"` or `"2dsphere"`.
     #[serde(rename = "key")]
     pub keys: Document,
-    /// Everything else.
+    /// The options.
     #[serde(flatten)]
     pub options: Option<IndexOptions>,
 }
@@ -91,83 +91,84 @@ impl<'de> Deserialize<'de> for IndexModel {
 
 /// The options of an index.
 ///
-/// Flags and numbers that a server lists can have any numeric type, as other programs wrote them.
+/// Flags and numbers in listings can have any numeric type, because other programs may have written
+/// them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct IndexOptions {
-    /// Builds the index without holding up other operations. Servers from 4.2 on ignore it.
+    /// Builds the index without blocking other operations. Ignored since MongoDB 4.2.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::flag")]
     pub background: Option<bool>,
-    /// Makes it a TTL index: documents are deleted this long after the time in the indexed field.
-    /// Whole seconds.
+    /// Makes it a TTL index: documents expire this long after the time in the indexed field. Whole
+    /// seconds.
     #[serde(
         rename = "expireAfterSeconds",
         skip_serializing_if = "Option::is_none",
         with = "lenient::seconds"
     )]
     pub expire_after: Option<Duration>,
-    /// The name. Default: made of the keys, such as `name_1_born_-1`.
+    /// The name. Default: generated from the keys, such as `name_1_born_-1`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Leaves out documents that lack the indexed field.
+    /// Skips documents without the indexed field.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::flag")]
     pub sparse: Option<bool>,
     /// Options of the storage engine: `{ <engine>: <options> }`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_engine: Option<Document>,
-    /// Refuses documents whose keys are in the index already.
+    /// Refuses documents whose keys are already in the index.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::flag")]
     pub unique: Option<bool>,
     /// The version of the index's format.
     #[serde(rename = "v", skip_serializing_if = "Option::is_none")]
     pub version: Option<IndexVersion>,
-    /// Of a text index: the language of documents that name none.
+    /// For a text index: the default language.
     #[serde(rename = "default_language", skip_serializing_if = "Option::is_none")]
     pub default_language: Option<String>,
-    /// Of a text index: the field of a document that names its language.
+    /// For a text index: the field with the language of a document.
     #[serde(rename = "language_override", skip_serializing_if = "Option::is_none")]
     pub language_override: Option<String>,
-    /// Of a text index: the version of its format.
+    /// For a text index: the version of its format.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_index_version: Option<TextIndexVersion>,
-    /// Of a text index: the fields, each with its weight.
+    /// For a text index: the weights of the fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<Document>,
-    /// Of a 2dsphere index: the version of its format.
+    /// For a 2dsphere index: the version of its format.
     #[serde(rename = "2dsphereIndexVersion", skip_serializing_if = "Option::is_none")]
     pub sphere_2d_index_version: Option<Sphere2DIndexVersion>,
-    /// Of a 2d index: the precision of its geohashes, 1 to 32 bits.
+    /// For a 2d index: the precision of its geohashes, 1 to 32 bits.
     #[serde(
         skip_serializing_if = "Option::is_none",
         serialize_with = "lenient::as_int",
         deserialize_with = "lenient::count"
     )]
     pub bits: Option<u32>,
-    /// Of a 2d index: the upper bound, inclusive, of longitude and latitude.
+    /// For a 2d index: the upper bound, inclusive, of longitude and latitude.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
-    /// Of a 2d index: the lower bound, inclusive, of longitude and latitude.
+    /// For a 2d index: the lower bound, inclusive, of longitude and latitude.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
-    /// Of a geoHaystack index: how many units of distance form a group. Servers before 5.0 only.
+    /// For a geoHaystack index: the size of a bucket in units of distance. Servers before 5.0 only.
     #[serde(
         skip_serializing_if = "Option::is_none",
         serialize_with = "lenient::as_int",
         deserialize_with = "lenient::count"
     )]
     pub bucket_size: Option<u32>,
-    /// Makes it a partial index, of the documents that match.
+    /// Makes it a partial index: contains only matching documents.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partial_filter_expression: Option<Document>,
-    /// The rules for comparing strings. An index with a collation needs a name of its own where
-    /// another has the same keys.
+    /// The rules for comparing strings. An index with a collation needs its own name if another
+    /// index has the same keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub collation: Option<Collation>,
-    /// Of a wildcard index: the paths to take in or leave out.
+    /// For a wildcard index: the paths to include or exclude.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wildcard_projection: Option<Document>,
-    /// Hides the index from the query planner. Servers from 4.4 on.
+    /// Hides the index from the query planner. Needs MongoDB 4.4.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::flag")]
     pub hidden: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient::flag")]
@@ -201,16 +202,15 @@ builder! {
 }
 
 impl IndexOptions {
-    /// Whether a server lists it as the index that a clustered collection is ordered by. Such a one
-    /// is made with its collection
-    /// ([`clustered_index`](super::CreateCollectionOptions::clustered_index)), never by
-    /// `create_index`.
+    /// Whether the server lists it as the index of a clustered collection. Such an index is created
+    /// with its collection ([`clustered_index`](super::CreateCollectionOptions::clustered_index)),
+    /// never with `create_index`.
     pub fn clustered(&self) -> Option<bool> {
         self.clustered
     }
 }
 
-/// Writes an enum of versions, which are whole numbers.
+/// Declares an enum of versions, which are integers.
 macro_rules! version {
     ($(#[$doc:meta])* $Version:ident { $($(#[$of:meta])* $Name:ident = $number:literal,)+ }) => {
         $(#[$doc])*
@@ -218,7 +218,7 @@ macro_rules! version {
         #[non_exhaustive]
         pub enum $Version {
             $( $(#[$of])* #[doc = concat!("Version ", stringify!($number), ".")] $Name, )+
-            /// Another one.
+            /// Another version.
             Custom(u32),
         }
 
@@ -274,18 +274,18 @@ version! {
 /// The number of members that must build an index before the primary marks it as ready. MongoDB
 /// 4.4 and later.
 ///
-/// This is about delay, not about safety: secondaries that are left out may fall behind while they
-/// build. The durability of the index follows from the write concern.
+/// This affects the delay, not the durability: other secondaries may lag while they build. The
+/// write concern determines the durability of the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommitQuorum {
-    /// This many. Zero: none is asked.
+    /// This number of members. Zero means no quorum.
     Nodes(u32),
-    /// All voting members with data: the default.
+    /// All data-bearing voting members. The default.
     VotingMembers,
     /// More than half of the voting members.
     Majority,
-    /// Those that the set's configuration names so.
+    /// The members of this mode in the replica set configuration.
     Custom(String),
 }
 

@@ -1,5 +1,5 @@
-//! Decodes options that servers list. Flags and numbers can have any numeric type, because servers
-//! keep the type that other programs used.
+//! Decodes options in listings. Flags and numbers can have any numeric type, because servers keep
+//! the type that other programs used.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ where
     count.map(Some).ok_or_else(|| misfit::<D>(&value, "whole number in the range of this field"))
 }
 
-/// As [`count`], of a field that must be there.
+/// Like [`count`], for a required field.
 pub(crate) fn required_count<'de, D, N>(deserializer: D) -> Result<N, D::Error>
 where
     D: Deserializer<'de>,

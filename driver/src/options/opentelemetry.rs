@@ -8,12 +8,12 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::global::{self, BoxedTracer, ObjectSafeTracerProvider};
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
 
-/// Whether a client tells OpenTelemetry of its operations, and what of them.
+/// Whether a client creates OpenTelemetry spans, and their content.
 ///
 /// Spans are off unless `enabled` or the environment variable
 /// `OTEL_RUST_INSTRUMENTATION_MONGODB_ENABLED` (`1`, `true` or `yes`) turns them on. The driver
-/// uses the API of OpenTelemetry alone; the program chooses an SDK, and sets the provider before it
-/// makes its clients.
+/// uses only the API of OpenTelemetry. The program chooses an SDK, and sets the provider before it
+/// creates clients.
 ///
 /// ```no_run
 /// use driver::Client;
@@ -30,13 +30,13 @@ use opentelemetry::trace::{Span, Tracer, TracerProvider};
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct OpentelemetryOptions {
-    /// Whether there are spans. Default: as the environment variable says.
+    /// Whether to create spans. Default: from the environment variable.
     pub enabled: Option<bool>,
-    /// The largest length of the attribute `db.query.text`, in characters; 0 leaves it out. It
-    /// shows the data of the program. Default: the environment variable
+    /// The maximum length of the attribute `db.query.text`, in characters; 0 omits it. The
+    /// attribute can contain data of the program. Default: the environment variable
     /// `OTEL_RUST_INSTRUMENTATION_MONGODB_QUERY_TEXT_MAX_LENGTH`, or else 0.
     pub query_text_max_length: Option<usize>,
-    /// Where the spans go. Default: to the global provider.
+    /// The provider for the spans. Default: the global one.
     pub tracer_provider: Option<Arc<dyn ObjectSafeTracerProvider + Send + Sync>>,
 }
 

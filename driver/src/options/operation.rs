@@ -18,7 +18,7 @@ pub enum Hint {
     Name(String),
 }
 
-/// The behaviour of a cursor at the end of its results, and between batches.
+/// The behaviour of a cursor at the end of its results and between batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -27,28 +27,27 @@ pub enum CursorType {
     NonTailable,
     /// The cursor stays open at the end of the collection and returns later insertions.
     Tailable,
-    /// As `Tailable`, and the server waits for new documents for a limited time.
+    /// Like `Tailable`, and the server waits a limited time for new documents.
     TailableAwait,
-    /// The cursor closes at the end of its results, and the server sends batch after batch without
-    /// being asked (OP_MSG, `exhaustAllowed`). A connection belongs to the cursor until the last
-    /// batch has come; it is closed if the cursor is dropped before.
+    /// The cursor closes at the end of its results, and the server sends all batches without
+    /// further requests (OP_MSG, `exhaustAllowed`). The cursor uses a connection until the last
+    /// batch has arrived. If the cursor is dropped before that, the connection is closed.
     ///
-    /// The cursor asks for each batch, as usual, in a session of the caller's, in a request, and
-    /// where the server is a mongos or behind a load balancer.
+    /// The cursor still requests each batch in an explicit session, in a request, on a mongos, and
+    /// behind a load balancer.
     Exhaust,
 }
 
-/// The scope of the timeout (`timeoutMS`) of an operation that opens a cursor.
+/// Which steps the timeout (`timeoutMS`) of an operation with a cursor bounds.
 ///
-/// Without it, the limit of a cursor that ends with its result holds for all of its life, and that
-/// of a cursor that waits for more documents for each step.
+/// The default is `Iteration` for tailable cursors, and `CursorLifetime` for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum CursorTimeoutMode {
     /// The operation and all steps of its cursor together.
     CursorLifetime,
-    /// The operation by itself, and each step of its cursor by itself.
+    /// The operation and each step of its cursor separately.
     Iteration,
 }
 
@@ -61,7 +60,7 @@ pub enum ExplainVerbosity {
     QueryPlanner,
     /// Also the statistics of executing the winning plan. A write is not applied.
     ExecutionStats,
-    /// Also the statistics of the other plans, as far as they were executed.
+    /// Also the statistics of the rejected plans.
     AllPlansExecution,
 }
 
@@ -80,10 +79,10 @@ impl ExplainVerbosity {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ReturnDocument {
-    /// As it is after the change.
+    /// The state after the change.
     #[serde(alias = "After")]
     After,
-    /// As it was before the change: the default.
+    /// The state before the change. The default.
     #[serde(alias = "Before")]
     Before,
 }

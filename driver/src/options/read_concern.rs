@@ -24,7 +24,7 @@ pub enum ReadConcernLevel {
     Majority,
     /// Data that reflects all majority-acknowledged writes completed before the read.
     Linearizable,
-    /// As `Local`, but on sharded collections possibly with orphaned documents.
+    /// Like `Local`, but reads of sharded collections may return orphaned documents.
     Available,
     /// Majority-acknowledged data of one point in time.
     Snapshot,
@@ -75,7 +75,7 @@ impl ReadConcern {
         ReadConcernLevel::Linearizable.into()
     }
 
-    /// As `local`, but on sharded collections possibly with orphaned documents.
+    /// Like `local`, but reads of sharded collections may return orphaned documents.
     pub fn available() -> Self {
         ReadConcernLevel::Available.into()
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 
-/// The tags that a member must have, all of them. Every member matches an empty set.
+/// The tags that a member must have. Every member matches an empty set.
 pub type TagSet = HashMap<String, String>;
 
 /// The members that a read can use, by preference.
@@ -59,11 +59,11 @@ pub struct ReadPreferenceOptions {
     pub hedge: Option<HedgedReadOptions>,
 }
 
-/// Whether a mongos may hedge reads. Servers since 8.0 ignore it.
+/// Whether a mongos may hedge reads. Ignored since MongoDB 8.0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HedgedReadOptions {
-    /// Whether it may.
+    /// Whether hedged reads are allowed.
     pub enabled: bool,
 }
 

@@ -3,7 +3,7 @@
 use bson::Document;
 use serde::{Deserialize, Serialize};
 
-/// A search index: what it takes in, its name, its type.
+/// A search index: its definition, name and type.
 ///
 /// ```
 /// use driver::SearchIndexModel;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SearchIndexModel {
-    /// The definition, whose form depends on the type.
+    /// The definition. Its structure depends on the type.
     pub definition: Document,
     /// The name. Default: `default`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,11 +39,11 @@ builder! {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum SearchIndexType {
-    /// Of text.
+    /// A text index.
     Search,
-    /// Of vectors.
+    /// A vector index.
     VectorSearch,
-    /// Another one.
+    /// Another type.
     #[serde(untagged)]
     Other(String),
 }

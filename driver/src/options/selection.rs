@@ -69,7 +69,7 @@ impl From<ReadPreference> for SelectionCriteria {
     }
 }
 
-/// From the form of a read preference.
+/// Deserializes a read preference.
 impl<'de> Deserialize<'de> for SelectionCriteria {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         ReadPreference::deserialize(deserializer).map(SelectionCriteria::ReadPreference)

@@ -10,18 +10,18 @@ use super::{ReadConcern, SelectionCriteria, WriteConcern};
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SessionOptions {
-    /// Each operation reflects the earlier ones. Default: true, unless `snapshot` is.
+    /// Enables causal consistency. Default: true, unless `snapshot` is set.
     pub causal_consistency: Option<bool>,
-    /// The options of transactions that are started without their own.
+    /// The default options of transactions.
     pub default_transaction_options: Option<TransactionOptions>,
     /// The time limit (`timeoutMS`) of committing and aborting a transaction, and of
     /// [`and_run`](crate::session::StartTransaction::and_run) as a whole. Default: the client's.
     pub default_timeout: Option<Duration>,
     /// All reads see the data of one point in time. Default: false.
     pub snapshot: Option<bool>,
-    /// That point in time, such as another session's
-    /// [`snapshot_time`](crate::session::ClientSession::snapshot_time). Default: the server
-    /// chooses it for the first read. Needs `snapshot`.
+    /// The point in time of all reads of a snapshot session, such as another session's
+    /// [`snapshot_time`](crate::session::ClientSession::snapshot_time). Default: the server chooses
+    /// it for the first read. Needs `snapshot`.
     pub snapshot_time: Option<Timestamp>,
 }
 
@@ -37,18 +37,18 @@ builder! {
 }
 
 /// The options of a transaction. Unset options come from the session's
-/// [`default_transaction_options`](SessionOptions::default_transaction_options), else from the
+/// [`default_transaction_options`](SessionOptions::default_transaction_options), or else from the
 /// client.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct TransactionOptions {
     /// The read concern of the whole transaction.
     pub read_concern: Option<ReadConcern>,
-    /// The write concern with which it is committed. It must be acknowledged.
+    /// The write concern of the commit. It must be acknowledged.
     pub write_concern: Option<WriteConcern>,
-    /// The servers that may answer. Servers allow the primary only.
+    /// The selection criteria of reads. Servers allow only the primary.
     pub selection_criteria: Option<SelectionCriteria>,
-    /// The time limit of the server's work on one `commitTransaction`.
+    /// The time limit of one `commitTransaction` on the server.
     pub max_commit_time: Option<Duration>,
 }
 
@@ -63,7 +63,7 @@ builder! {
 }
 
 impl TransactionOptions {
-    /// These options, and those of `defaults` where these have none.
+    /// These options. Unset ones come from `defaults`.
     pub(crate) fn or(self, defaults: TransactionOptions) -> Self {
         TransactionOptions {
             read_concern: self.read_concern.or(defaults.read_concern),

@@ -7,10 +7,11 @@ use crate::types::Namespace;
 
 /// One write of a bulk write.
 ///
-/// A collection makes models by
-/// [`insert_one_model`](crate::collection::Collection::insert_one_model) and its kin. Those made by
-/// `new` or `builder` have no namespace of their own, which only
-/// [`Collection::bulk_write`](crate::collection::Collection::bulk_write) takes.
+/// Methods of a collection, such as
+/// [`insert_one_model`](crate::collection::Collection::insert_one_model), create models with its
+/// namespace. Models from `new` or `builder` have no namespace until one is set. Only
+/// [`Collection::bulk_write`](crate::collection::Collection::bulk_write) accepts models without
+/// one.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum WriteModel {
@@ -40,7 +41,7 @@ impl WriteModel {
         }
     }
 
-    /// Whether it can write more than one document, so that it is not retryable.
+    /// Whether it can write several documents, so that it is not retryable.
     pub(crate) fn is_multi(&self) -> bool {
         matches!(self, WriteModel::UpdateMany(_) | WriteModel::DeleteMany(_))
     }
@@ -52,7 +53,7 @@ impl WriteModel {
 pub enum ModelDocument {
     /// A document.
     Document(Document),
-    /// Raw BSON, such as a collection creates from a value of its type.
+    /// Raw BSON, for example from a value of the collection's type.
     Raw(RawDocumentBuf),
 }
 
@@ -253,7 +254,7 @@ model! {
     /// Inserts a document.
     InsertOneModel, InsertOneModelBuilder as InsertOne
     must {
-        /// The document. One without `_id` gets an `ObjectId` as its first field.
+        /// The document. Without an `_id`, it gets an `ObjectId` as its first field.
         document: ModelDocument,
     }
     may {}
@@ -277,7 +278,7 @@ model! {
         hint: Hint,
         /// Inserts a document if none matches.
         upsert: bool,
-        /// The sort order that determines the document to update. Servers since 8.0.
+        /// The sort order that determines the document to update. Needs MongoDB 8.0.
         sort: Document,
     }
 }
@@ -319,7 +320,7 @@ model! {
         hint: Hint,
         /// Inserts the document if none matches.
         upsert: bool,
-        /// The sort order that determines the document to replace. Servers since 8.0.
+        /// The sort order that determines the document to replace. Needs MongoDB 8.0.
         sort: Document,
     }
 }

@@ -145,7 +145,7 @@ impl<'a> Attempt<'a> {
 /// Reauthenticates a connection (`ReauthenticationRequired`).
 ///
 /// # Errors
-/// As [`Attempt::finish`].
+/// Those of [`Attempt::finish`].
 pub(crate) async fn reauthenticate(
     credential: &Credential,
     channel: &mut Channel<'_>,

@@ -261,7 +261,7 @@ impl Connection {
         MessageWriter::begin(&mut self.write, self.ids.next(), Flags::NONE)
     }
 
-    /// As [`begin`](Self::begin). Also returns the server's properties.
+    /// Like [`begin`](Self::begin). Also returns the server's properties.
     pub(crate) fn compose(&mut self) -> (MessageWriter<'_>, &ConnectionDescription) {
         self.discard_reply();
         (MessageWriter::begin(&mut self.write, self.ids.next(), Flags::NONE), &self.description)
@@ -304,10 +304,10 @@ impl Connection {
     /// Sends a request without a reply.
     ///
     /// # Errors
-    /// As [`round_trip`](Self::round_trip).
+    /// Those of [`round_trip`](Self::round_trip).
     ///
     /// # Cancel safety
-    /// As [`round_trip`](Self::round_trip).
+    /// As for [`round_trip`](Self::round_trip).
     pub(crate) async fn send(&mut self, runtime: &Runtime, deadline: Deadline) -> Result<()> {
         self.ready_to_send()?;
         let deadline = deadline.within_older(self.socket_timeout);
@@ -326,7 +326,7 @@ impl Connection {
     /// Receives the next reply without a request.
     ///
     /// # Errors
-    /// As [`round_trip`](Self::round_trip). After a timeout the reply is still outstanding.
+    /// Those of [`round_trip`](Self::round_trip). After a timeout the reply is still outstanding.
     ///
     /// # Cancel safety
     /// Can be called again after its future was dropped.
@@ -337,10 +337,10 @@ impl Connection {
         self.settle(done.unwrap_or_else(|_| Err(timed_out("no reply arrived in time"))))
     }
 
-    /// As [`receive`](Self::receive), within `socketTimeoutMS` where it holds.
+    /// Like [`receive`](Self::receive), within `socketTimeoutMS` where it holds.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive).
+    /// Those of [`receive`](Self::receive).
     pub(crate) async fn receive_next(
         &mut self,
         runtime: &Runtime,
@@ -365,7 +365,7 @@ impl Connection {
     /// Moves the last reply out of the connection.
     ///
     /// # Errors
-    /// As [`reply`](Self::reply).
+    /// Those of [`reply`](Self::reply).
     pub(crate) fn take_reply(&mut self) -> Result<OwnedReply> {
         let whole = self.read.next_len()?.unwrap_or_default();
         let Some(reply) = self.reply.take() else { return Err(no_reply()) };
@@ -384,7 +384,7 @@ impl Connection {
     /// the connection idle again.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive); also if the reply is larger than `limit`.
+    /// Those of [`receive`](Self::receive); also if the reply is larger than `limit`.
     ///
     /// # Cancel safety
     /// Can be called again after its future was dropped.
@@ -534,7 +534,7 @@ impl Connection {
         }
     }
 
-    /// As [`await_reply`](Self::await_reply), but refuses a reply of more than `limit` bytes.
+    /// Like [`await_reply`](Self::await_reply), but refuses a reply of more than `limit` bytes.
     async fn drop_reply(&mut self, limit: usize) -> Result<()> {
         while self.read.len() < 4 {
             self.read_more().await?;

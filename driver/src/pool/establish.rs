@@ -141,7 +141,7 @@ impl Establisher {
             .await
     }
 
-    /// As [`establish`](Self::establish). Calls `opened` with the interrupter once there is a
+    /// Like [`establish`](Self::establish). Calls `opened` with the interrupter once there is a
     /// socket.
     pub(super) async fn establish_watched(
         &self,

@@ -51,7 +51,7 @@ enum ReturnTo {
 pub(super) type Turn = OwnedGuard<Option<PooledConnection>>;
 
 impl Lease {
-    /// As [`of_pool`](Self::of_pool), if a connection is available at once.
+    /// Like [`of_pool`](Self::of_pool), if a connection is available at once.
     #[inline]
     pub(crate) fn of_idle(pool: &Pool) -> Option<Self> {
         Some(Lease { connection: Some(pool.check_out_now()?), return_to: ReturnTo::Pool })
@@ -437,7 +437,7 @@ impl ThreadPins {
         None
     }
 
-    /// As [`put_back`](Self::put_back), for a connection that is drained first. Returns a place,
+    /// Like [`put_back`](Self::put_back), for a connection that is drained first. Returns a place,
     /// which receives the connection at the end of the turn.
     fn put_back_drained(&self, connection: &PooledConnection) -> Option<Turn> {
         let slot = self.slots.get()?;

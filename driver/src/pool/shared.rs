@@ -292,7 +292,7 @@ impl Shared {
         }
     }
 
-    /// As [`put_back`](Self::put_back), with waiters or for a connection that the pool does not
+    /// Like [`put_back`](Self::put_back), with waiters or for a connection that the pool does not
     /// keep.
     #[inline(never)]
     fn hand_over(self: &Arc<Self>, connection: Box<Connection>) {

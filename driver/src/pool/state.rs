@@ -203,7 +203,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         if fit { self.idle.pop_back().map(|idle| idle.connection) } else { None }
     }
 
-    /// As [`give_back`](Self::give_back), if the connection only becomes idle. Otherwise returns
+    /// Like [`give_back`](Self::give_back), if the connection only becomes idle. Otherwise returns
     /// the connection.
     #[inline]
     pub(crate) fn keep(
@@ -380,7 +380,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         self.serve_with(0, waiters, wrap);
     }
 
-    /// As [`serve`](Self::serve), with `newcomers` about to queue.
+    /// Like [`serve`](Self::serve), with `newcomers` about to queue.
     fn serve_with<T>(
         &mut self,
         newcomers: usize,

@@ -1,5 +1,4 @@
-//! A transaction by closure, started again as long as that may help (specification "Convenient API
-//! for Transactions").
+//! Transactions by closure, with retries (specification "Convenient API for Transactions").
 
 use std::future::ready;
 use std::time::{Duration, Instant};
@@ -17,10 +16,10 @@ use crate::rt::block_on;
 /// The time limit for retries of a transaction without a timeout (`timeoutMS`).
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The closure of a transaction, called once for each attempt. Every async closure that takes the
-/// session and changes nothing that it borrows is one.
+/// The closure of a transaction, called once per attempt. Implemented for async closures that take
+/// the session and do not mutate their captures.
 pub trait TransactionBody<'t, F: Mode, R, E> {
-    /// One call under way.
+    /// The future of one call.
     type Future: Future<Output = std::result::Result<R, E>>;
 
     /// Calls the closure.
@@ -40,7 +39,7 @@ where
     }
 }
 
-/// A closure with what it is given each time.
+/// A closure and its context.
 struct WithContext<C, B> {
     context: C,
     callback: B,
@@ -58,11 +57,10 @@ where
 }
 
 impl<'a> StartTransaction<'a, Async> {
-    /// Starts a transaction, calls `callback` in it, and commits it. `context` is what the callback
-    /// works with.
+    /// Starts a transaction, calls `callback` in it, and commits it. Each call gets `context`.
     ///
-    /// As [`and_run2`](Self::and_run2), for a callback that gives boxed futures. They can borrow
-    /// only from the session and from `context`.
+    /// Like [`and_run2`](Self::and_run2), for a callback that returns boxed futures. These can
+    /// borrow only from the session and from `context`.
     ///
     /// ```no_run
     /// # async fn example(client: driver::Client) -> driver::Result<()> {
@@ -98,21 +96,20 @@ impl<'a> StartTransaction<'a, Async> {
     }
 
     /// Starts a transaction, calls `callback` in it, and commits it. The future can be spawned,
-    /// whatever the closure borrows, and the error is of the caller's own type.
+    /// also if the closure borrows. The error type is the caller's.
     ///
-    /// The callback gives the session to each operation that belongs to the transaction. **It may
-    /// be called several times**: as long as the transaction fails in a way that another attempt
-    /// may not meet (the label `TransientTransactionError`), it is started again after a short
-    /// pause, for 120 seconds or as long as the client's or the session's timeout allows. A commit
-    /// whose result is unknown is sent again. So the callback must change nothing but documents in
-    /// the transaction, and must return the errors of its operations: a transaction whose failure
-    /// it hides cannot be committed.
+    /// The callback must pass the session to each operation of the transaction. **It may be called
+    /// several times**: after errors with the label `TransientTransactionError`, the transaction is
+    /// restarted after a short delay. This goes on for 120 seconds, or until the timeout of the
+    /// session or the client expires. A commit with an unknown result is sent again. Therefore the
+    /// callback must not have side effects outside the transaction. It must return the errors of
+    /// its operations, because a transaction with a failed operation cannot be committed.
     ///
-    /// A callback that returns an error aborts the transaction. One that has committed or aborted
-    /// it by itself ends it as it is.
+    /// If the callback returns an error, the transaction is aborted. If the callback itself commits
+    /// or aborts, nothing more is sent.
     ///
-    /// Where a timeout (`timeoutMS`) is set, it holds for all of it: operations in the session get
-    /// what is left, and must not have one of their own.
+    /// A timeout (`timeoutMS`) bounds all attempts together. Operations in the session get the
+    /// remaining time, and must not set their own timeout.
     ///
     /// ```no_run
     /// # enum TransferError { Poor, Driver(driver::Error) }
@@ -141,17 +138,18 @@ impl<'a> StartTransaction<'a, Async> {
     /// # }
     /// ```
     ///
-    /// Where the compiler cannot tell the type of the error, name it: `Ok::<_, driver::Error>(())`.
+    /// If the compiler cannot infer the error type, write `Ok::<_, driver::Error>(())`.
     ///
     /// # Errors
-    /// - That of the callback, as it is.
-    /// - Those of [`commit_transaction`](ClientSession::commit_transaction). A `Timeout` where
-    ///   there was no time for another attempt; the error of the last one is its source.
-    /// - `InvalidArgument` when a transaction is in progress already.
+    /// - That of the callback, unchanged.
+    /// - Those of [`commit_transaction`](ClientSession::commit_transaction). `Timeout` if there was
+    ///   no time for another attempt; its source is the error of the last attempt.
+    /// - `InvalidArgument` if a transaction is already in progress.
     ///
     /// # Cancel safety
-    /// Dropped while it runs, the transaction is open: abort it, or drop the session, which aborts
-    /// it in the background. Dropped while it commits, it may or may not have been committed.
+    /// If the future is dropped, the transaction stays open: abort it, or drop the session, which
+    /// aborts it in the background. If the future is dropped during the commit, the transaction may
+    /// or may not be committed.
     pub fn and_run2<R, E, B>(self, callback: B) -> Boxed<'a, std::result::Result<R, E>>
     where
         R: Send + 'a,
@@ -168,8 +166,8 @@ impl<'a> StartTransaction<'a, Async> {
 impl StartTransaction<'_, Blocking> {
     /// Starts a transaction, calls `callback` in it, and commits it.
     ///
-    /// As the async API's [`and_run2`](StartTransaction::and_run2): **the callback may be
-    /// called several times**.
+    /// Like the async API's [`and_run2`](StartTransaction::and_run2): **the callback may be called
+    /// several times**.
     ///
     /// ```no_run
     /// # fn example(client: driver::sync::Client) -> driver::Result<()> {
@@ -195,10 +193,10 @@ impl StartTransaction<'_, Blocking> {
         block_on(run(self, body, out_of_time))
     }
 
-    /// As [`and_run`](Self::and_run), with an error of the caller's own type.
+    /// Like [`and_run`](Self::and_run), with any error type.
     ///
     /// # Errors
-    /// That of the callback, as it is; and those of [`and_run`](Self::and_run).
+    /// That of the callback, unchanged; and those of [`and_run`](Self::and_run).
     pub fn and_run2<R, E: From<Error>>(
         self,
         mut callback: impl FnMut(&mut ClientSession<Blocking>) -> std::result::Result<R, E>,
@@ -208,7 +206,7 @@ impl StartTransaction<'_, Blocking> {
     }
 }
 
-/// The deadline of the session, as long as a convenient transaction runs.
+/// Sets the deadline of the session while the closure's transaction runs.
 struct Timed<'a, F: Mode>(&'a mut ClientSession<F>);
 
 impl<F: Mode> Drop for Timed<'_, F> {
@@ -217,13 +215,13 @@ impl<F: Mode> Drop for Timed<'_, F> {
     }
 }
 
-/// Why there is another attempt.
+/// The reason for another attempt.
 enum Failed<E> {
     Callback(E),
     Commit(Error),
 }
 
-/// `late` makes the error of a callback for whose repetition there is no time.
+/// `late` converts the callback's error if there is no time for another attempt.
 async fn run<F: Mode, R, E: From<Error>, B>(
     start: StartTransaction<'_, F>,
     mut body: B,
@@ -267,7 +265,7 @@ where
             Err(error) => {
                 let again = session.state.transaction().is_transient_failure();
                 if session.state.transaction().is_active() {
-                    // The time that is left is the callback's; the abort has its own.
+                    // The deadline is for the callback. The abort has its own.
                     session.state.set_deadline(None);
                     let _ = abort(&mut *session, own).await;
                     session.state.set_deadline(deadline);
@@ -292,7 +290,7 @@ where
             {
                 return Err(out_of_time(previous).into());
             }
-            // The caller limited the time of a commit: that one is not sent once more.
+            // The caller limited the time of the commit, so it is not sent again.
             let unknown = error.has_label(UNKNOWN_TRANSACTION_COMMIT_RESULT)
                 && error.code() != Some(codes::MAX_TIME_MS_EXPIRED);
             if !unknown {
@@ -315,13 +313,12 @@ fn backoff(attempts: i32) -> Duration {
     const INITIAL: Duration = Duration::from_millis(5);
     const MOST: Duration = Duration::from_millis(500);
     const GROWTH: f64 = 1.5;
-    // More attempts than this make no difference.
+    // The delay has reached its maximum by then.
     let grown = INITIAL.mul_f64(GROWTH.powi(attempts.min(20)));
     grown.min(MOST).mul_f64(fastrand::f64())
 }
 
-/// The error of a transaction for which there is no more time: a timeout, whose source is the error
-/// of the last attempt.
+/// A timeout whose source is the error of the last attempt.
 fn out_of_time(error: Error) -> Error {
     if error.is_timeout() {
         return error;

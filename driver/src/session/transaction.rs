@@ -13,7 +13,7 @@ use crate::ops::{Boxed, Operation, sealed};
 use crate::options::{ReadConcern, SelectionCriteria, TransactionOptions, WriteConcern};
 use crate::rt::block_on;
 
-/// Starts a transaction. Made by [`ClientSession::start_transaction`].
+/// Starts a transaction. Created by [`ClientSession::start_transaction`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct StartTransaction<'a, F: Mode> {
     pub(super) session: &'a mut ClientSession<F>,
@@ -28,32 +28,32 @@ impl<'a, F: Mode> StartTransaction<'a, F> {
         self
     }
 
-    /// The write concern with which the transaction is committed. It must be acknowledged.
+    /// The write concern of the commit. It must be acknowledged.
     pub fn write_concern(mut self, value: WriteConcern) -> Self {
         self.options.write_concern = Some(value);
         self
     }
 
-    /// The servers that may answer. Servers allow the primary only.
+    /// The selection criteria of reads. Servers allow only the primary.
     pub fn selection_criteria(mut self, value: SelectionCriteria) -> Self {
         self.options.selection_criteria = Some(value);
         self
     }
 
-    /// The time limit of the server's work on one `commitTransaction`.
+    /// The time limit of one `commitTransaction` on the server.
     pub fn max_commit_time(mut self, value: Duration) -> Self {
         self.options.max_commit_time = Some(value);
         self
     }
 
-    /// The time limit (`timeoutMS`) of [`and_run`](Self::and_run) as a whole, in place of the
-    /// session's or the client's; zero for none.
+    /// The time limit (`timeoutMS`) of [`and_run`](Self::and_run) as a whole. Replaces that of the
+    /// session or the client. Zero means no limit.
     pub fn timeout(mut self, value: Duration) -> Self {
         self.timeout = Some(value);
         self
     }
 
-    /// Replaces all options at once.
+    /// Replaces all options.
     pub fn with_options(mut self, options: impl Into<Option<TransactionOptions>>) -> Self {
         self.options = options.into().unwrap_or_default();
         self
@@ -78,7 +78,7 @@ impl StartTransaction<'_, Blocking> {
     /// Starts the transaction.
     ///
     /// # Errors
-    /// As [`ClientSession::start_transaction`].
+    /// Those of [`ClientSession::start_transaction`].
     pub fn run(self) -> Result<()> {
         self.start()
     }
@@ -105,8 +105,8 @@ macro_rules! ends_transaction {
         }
 
         impl<F: Mode> $Operation<'_, F> {
-            /// The time limit of the whole operation (`timeoutMS`), in place of the session's or
-            /// the client's; zero for none.
+            /// The time limit of the whole operation (`timeoutMS`). Replaces that of the session or
+            /// the client. Zero means no limit.
             pub fn timeout(mut self, value: Duration) -> Self {
                 self.timeout = Some(value);
                 self
@@ -126,7 +126,7 @@ macro_rules! ends_transaction {
             /// Runs the operation on the calling thread.
             ///
             /// # Errors
-            /// As the async API's `.await`.
+            /// Those of the async API's `.await`.
             pub fn run(self) -> Result<()> {
                 block_on($perform(self.session, self.timeout))
             }
@@ -145,11 +145,11 @@ macro_rules! ends_transaction {
 }
 
 ends_transaction! {
-    /// Commits a transaction. Made by [`ClientSession::commit_transaction`].
+    /// Commits a transaction. Created by [`ClientSession::commit_transaction`].
     CommitTransaction, commit
 }
 ends_transaction! {
-    /// Aborts a transaction. Made by [`ClientSession::abort_transaction`].
+    /// Aborts a transaction. Created by [`ClientSession::abort_transaction`].
     AbortTransaction, abort
 }
 
@@ -182,7 +182,7 @@ pub(super) async fn abort<F: Mode>(
     let aborted = Spanned::new(span, async {
         if state.abort()? == End::ByCommand {
             let deadline = Timeout::from(timeout).or(state.timeout()).begin();
-            // The server aborts by itself what it is not told to abort (section
+            // If the abort fails, the transaction expires on the server (section
             // "abortTransaction").
             let _ = end(EndTransaction::Abort, state, deadline).await;
         }

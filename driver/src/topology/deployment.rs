@@ -209,7 +209,7 @@ impl Deployment {
         wait::until_selected(self, criteria, deprioritized, deadline).await
     }
 
-    /// As [`select`](Self::select) without a wait: `None` if no server is suitable now.
+    /// Like [`select`](Self::select) without a wait: `None` if no server is suitable now.
     ///
     /// # Errors
     /// `IncompatibleServer`.

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::options::{ReadPreference, SelectionCriteria, ServerAddress};
 use crate::types::ServerType;
 
-/// As [`Deployment::select`], after the first attempt failed.
+/// Like [`Deployment::select`], after the first attempt failed.
 pub(super) async fn until_selected(
     deployment: &Deployment,
     criteria: Criteria<'_>,

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::options::ClientOptions;
 use crate::rt;
 
-/// Reads a connection string. Made by [`ClientOptions::parse`].
+/// Reads a connection string. Created by [`ClientOptions::parse`].
 #[must_use = "nothing is read until it is awaited or run"]
 #[derive(Debug)]
 pub struct ParseConnectionString {
@@ -62,7 +62,7 @@ impl ParseConnectionString {
     /// Reads it on the calling thread.
     ///
     /// # Errors
-    /// As [`ClientOptions::parse`].
+    /// Those of [`ClientOptions::parse`].
     pub fn run(self) -> Result<ClientOptions> {
         rt::block_on(self.parsed())
     }

@@ -31,7 +31,7 @@ pub(crate) fn append<T: Serialize + ?Sized>(value: &T, buf: &mut Vec<u8>) -> Res
 /// Serializes `value` to a raw document.
 ///
 /// # Errors
-/// As [`append`].
+/// Those of [`append`].
 pub(crate) fn document<T: Serialize + ?Sized>(value: &T) -> Result<RawDocumentBuf> {
     let mut bytes = Vec::new();
     append(value, &mut bytes)?;
@@ -41,7 +41,7 @@ pub(crate) fn document<T: Serialize + ?Sized>(value: &T) -> Result<RawDocumentBu
 /// A caller's document that is BSON already.
 ///
 /// # Errors
-/// As [`append`].
+/// Those of [`append`].
 pub(crate) fn checked(document: RawDocumentBuf) -> Result<RawDocumentBuf> {
     match has_at_most(MAX_DEPTH, document.as_bytes()) {
         true => Ok(document),

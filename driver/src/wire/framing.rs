@@ -40,7 +40,7 @@ impl ReadBuffer {
     /// The next message, once it has arrived completely.
     ///
     /// # Errors
-    /// As [`next_len`](Self::next_len).
+    /// Those of [`next_len`](Self::next_len).
     pub(crate) fn frame(&self) -> Result<Option<&[u8]>> {
         Ok(self.next_len()?.and_then(|len| self.bytes[self.start..self.end].get(..len)))
     }
@@ -48,7 +48,7 @@ impl ReadBuffer {
     /// Free space for more bytes. Never empty; at most doubles the buffer.
     ///
     /// # Errors
-    /// As [`next_len`](Self::next_len).
+    /// Those of [`next_len`](Self::next_len).
     pub(crate) fn spare(&mut self) -> Result<&mut [u8]> {
         let wanted = self.next_len()?.unwrap_or(HEADER_LEN);
         if self.start == self.end {

@@ -201,7 +201,7 @@ impl ArrayWriter<'_> {
     /// Serializes `value`, a document, in place.
     ///
     /// # Errors
-    /// As [`DocWriter::serialize`].
+    /// Those of [`DocWriter::serialize`].
     pub(crate) fn serialize<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
         let (at, index) = (self.doc.buf.len(), self.next);
         self.key(ElementType::EmbeddedDocument);

@@ -105,10 +105,10 @@ impl Plan {
         self.runs.get(run).copied().unwrap_or((Kind::Insert, self.order.len()))
     }
 
-    /// Whether a command that begins at `at` in a run may contain a model that is not retryable.
+    /// Whether a command that starts at `at` in a run may contain a model that is not retryable.
     ///
-    /// The end of the command is known only after its encoding. No server accepts more statements
-    /// than these at once.
+    /// The end of the command is known only after its encoding, so this checks as many models as
+    /// the largest command can have.
     pub(super) fn has_multi(&self, models: &[WriteModel], at: usize, end: usize) -> bool {
         const MAX_WRITE_BATCH_SIZE: usize = 100_000;
         let end = end.min(at.saturating_add(MAX_WRITE_BATCH_SIZE));

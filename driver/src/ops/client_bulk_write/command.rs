@@ -20,11 +20,11 @@ use crate::types::Namespace;
 use crate::wire::{SequenceWriter, encode};
 use crate::wire_version;
 
-/// The size of a message beside the command's own fields, by section "Total Message Size".
+/// The allowance for the rest of the message (section "Total Message Size").
 const MESSAGE_OVERHEAD: usize = 1000;
 
-/// Whether a command that begins with these models may contain one that is not retryable. No server
-/// accepts more models at once than these.
+/// Whether a command that starts with these models may contain one that is not retryable. Checks as
+/// many models as the largest command can have.
 pub(super) fn has_multi(models: &[WriteModel]) -> bool {
     const MAX_WRITE_BATCH_SIZE: usize = 100_000;
     models.iter().take(MAX_WRITE_BATCH_SIZE).any(WriteModel::is_multi)

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use super::super::prelude::*;
 use super::{find_and_modify_options, found, write_head};
 
-/// Deletes one document and gives it. Made by [`Collection::find_one_and_delete`].
+/// Deletes one document and returns it. Created by [`Collection::find_one_and_delete`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct FindOneAndDelete<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,

@@ -1,4 +1,4 @@
-//! `findAndModify` with a whole document in place of the old one.
+//! `findAndModify` that replaces a document.
 
 use std::borrow::Borrow;
 
@@ -10,7 +10,7 @@ use super::super::replace_one::check_replacement;
 use super::{find_and_modify_options, found, write_head};
 use crate::options::ReturnDocument;
 
-/// Replaces one document and gives it. Made by [`Collection::find_one_and_replace`].
+/// Replaces one document and returns it. Created by [`Collection::find_one_and_replace`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct FindOneAndReplace<'a, T, D, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
@@ -25,9 +25,9 @@ find_and_modify_options! {
     FindOneAndReplaceOptions, FindOneAndReplaceOptionsBuilder for ['a, T, D, F: Mode] FindOneAndReplace<'a, T, D, F> {
         /// Skips document validation.
         bypass_document_validation: bool = "bypassDocumentValidation",
-        /// Whether the document is given as it was, which is the default, or as it is then.
+        /// Which state of the document to return. Default: the state before.
         return_document: ReturnDocument = "new",
-        /// Inserts the replacement when no document matches.
+        /// Inserts the replacement if no document matches.
         upsert: bool = "upsert",
     }
 }

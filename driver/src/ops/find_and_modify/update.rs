@@ -1,4 +1,4 @@
-//! `findAndModify` that changes fields.
+//! `findAndModify` that updates a document.
 
 use serde::de::DeserializeOwned;
 
@@ -7,7 +7,7 @@ use super::super::update::{check_modifications, write_modifications};
 use super::{find_and_modify_options, found, write_head};
 use crate::options::{ReturnDocument, UpdateModifications};
 
-/// Changes one document and gives it. Made by [`Collection::find_one_and_update`].
+/// Updates one document and returns it. Created by [`Collection::find_one_and_update`].
 #[must_use = "an operation does nothing until it is awaited or run"]
 pub struct FindOneAndUpdate<'a, T, F: Mode> {
     pub(crate) collection: &'a Collection<T, F>,
@@ -20,13 +20,13 @@ pub struct FindOneAndUpdate<'a, T, F: Mode> {
 find_and_modify_options! {
     /// The options of [`Collection::find_one_and_update`].
     FindOneAndUpdateOptions, FindOneAndUpdateOptionsBuilder for ['a, T, F: Mode] FindOneAndUpdate<'a, T, F> {
-        /// The elements of arrays that `$[name]` stands for.
+        /// The filters for array elements, which the update refers to as `$[name]`.
         array_filters: Vec<Document> as impl IntoIterator<Item = Document> => Vec::from_iter = "arrayFilters",
         /// Skips document validation.
         bypass_document_validation: bool = "bypassDocumentValidation",
-        /// Whether the document is given as it was, which is the default, or as it is then.
+        /// Which state of the document to return. Default: the state before.
         return_document: ReturnDocument = "new",
-        /// Inserts a document when none matches.
+        /// Inserts a document if none matches.
         upsert: bool = "upsert",
     }
 }
