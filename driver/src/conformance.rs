@@ -19,7 +19,7 @@ pub use crate::ops::count::{CommandCountOptions, CommandCountOptionsBuilder, Cou
 use crate::options::WriteConcern;
 use crate::session::ClientSession;
 
-/// Counts the documents that match `filter` by the deprecated command `count`.
+/// Counts the documents that match `filter` with the deprecated command `count`.
 pub fn count<T, F: Mode>(collection: &Collection<T, F>, filter: Document) -> Count<'_, T, F> {
     Count { collection, filter, options: None, session: None }
 }

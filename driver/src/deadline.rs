@@ -12,12 +12,12 @@ pub(crate) struct Deadline {
     origin: Origin,
 }
 
-/// Where a deadline comes from.
+/// The origin of a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
-    /// From limits of the driver's own, or of the older options.
+    /// Limits of the driver, or the older options.
     Limits,
-    /// From the operation's `timeoutMS`, which takes the place of the older options.
+    /// The operation's `timeoutMS`, which replaces the older options.
     Timeout,
 }
 
@@ -41,7 +41,7 @@ impl Deadline {
         limit.filter(|limit| !limit.is_zero()).map_or(Self::NEVER, Self::after)
     }
 
-    /// That of an operation whose `timeoutMS` is `limit`, or without limit.
+    /// The deadline of an operation with the `timeoutMS` `limit`. `None` means no limit.
     pub(crate) fn of_timeout(limit: Option<Duration>) -> Self {
         let at = limit.and_then(|limit| Instant::now().checked_add(limit));
         Deadline { at, origin: Origin::Timeout }
@@ -57,8 +57,8 @@ impl Deadline {
         self.earlier(Self::after_option(limit))
     }
 
-    /// Like [`within`](Self::within), for the `limit` of an older option, which does not hold where a
-    /// `timeoutMS` does.
+    /// Like [`within`](Self::within), for the `limit` of an older option, which a `timeoutMS`
+    /// replaces.
     pub(crate) fn within_older(self, limit: Option<Duration>) -> Self {
         match self.origin {
             Origin::Limits => self.within(limit),

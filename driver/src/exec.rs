@@ -1,24 +1,24 @@
-//! The executor: one way that all operations take.
+//! The executor, which runs all operations.
 //!
-//! Select a server, check a connection out, write the command straight into the connection's
-//! buffer, one write, one read, and look at what the reply says; then decode from the same buffer,
-//! and check the connection in. The executor spawns no task, nothing is cloned, and no lock is
-//! taken but the pool's and, for as long as it takes to pop a value, that of the idle server
-//! sessions.
+//! It selects a server, checks a connection out, encodes the command into the connection's buffer,
+//! writes once, reads once, and checks the reply for errors. The operation decodes its result from
+//! the same buffer, and the connection is checked in. The executor spawns no task and clones
+//! nothing. It takes only two locks, each for a short time: that of the pool, and that of the idle
+//! server sessions.
 //!
 //! | question | file |
 //! |---|---|
-//! | what is an operation, and where does it go? | `operation.rs` |
+//! | what is an operation, and what is its target? | `operation.rs` |
 //! | which connection does a cursor stay with? | `pinned_to.rs` |
-//! | what does every command carry? | `envelope.rs` |
+//! | which fields does every command have? | `envelope.rs` |
 //! | what happens in one attempt? | `attempt.rs` |
-//! | how long may it take, and what do commands say of it? | `timeout.rs` |
-//! | what may be sent again, and which error is told? | `retry.rs`, as a value |
-//! | what does a reply say, and what is wrong with it? | `header.rs`, `failure.rs`, `reply.rs` |
-//! | what is told of it? | `command_monitor.rs`, `telemetry.rs` |
+//! | how long may it take, and what is `maxTimeMS`? | `timeout.rs` |
+//! | what is retried, and which error is returned? | `retry.rs`, as a value |
+//! | what does a reply contain, and which errors? | `header.rs`, `failure.rs`, `reply.rs` |
+//! | which events and spans are there? | `command_monitor.rs`, `telemetry.rs` |
 //! | what does a session add, and learn? | `session.rs`, `session_pool.rs`, `cluster_time.rs` |
 //! | what are the states of a transaction? | `session/transaction.rs` |
-//! | what do dropped handles leave to be done? | `cleanups.rs` |
+//! | what happens after a handle is dropped? | `cleanups.rs` |
 
 mod attempt;
 pub(crate) mod batch;
@@ -194,11 +194,11 @@ impl Drop for ClientInner {
     }
 }
 
-/// A client that background work looks for, and does not keep alive.
+/// A weak reference to a client, for background work.
 pub(crate) struct WeakCore(Weak<ClientInner>);
 
 impl WeakCore {
-    /// The client, outside of any request, unless all its handles are gone.
+    /// The client outside of any request, unless all its handles were dropped.
     pub(crate) fn upgrade(&self) -> Option<Core> {
         Some(Core { inner: self.0.upgrade()?, request: None })
     }
@@ -380,11 +380,10 @@ struct Execution<'c, 's> {
 }
 
 impl<'c> Execution<'c, '_> {
-    /// Prepares another attempt after one that came to nothing; gives what is to be waited for
-    /// before it.
+    /// Prepares another attempt after a failed one. Returns the wait before it, if any.
     ///
     /// # Errors
-    /// Where there is none, that of the operation.
+    /// The error of the operation, if there is no other attempt.
     #[cold]
     fn after<'r>(
         &mut self,

@@ -1,5 +1,4 @@
-//! Values that are written as text: enums whose values have names in the specifications, and the
-//! full names of collections.
+//! Values with a text format: enums whose values have names in the specifications, and namespaces.
 
 use std::str::FromStr;
 
@@ -11,7 +10,7 @@ use crate::options::{AuthMechanism, ServerApiVersion};
 use crate::types::{Namespace, ServerType};
 
 /// Implements `FromStr`, `TryFrom<&str>`, `Serialize` and `Deserialize` for an enum whose `Display`
-/// gives the name of each value.
+/// writes the name of each value.
 macro_rules! named {
     ($Type:ident, $what:literal, [$($value:ident),+ $(,)?]) => {
         impl FromStr for $Type {

@@ -75,10 +75,10 @@ impl<T> Nest<T> {
         self.current.load_full()
     }
 
-    /// Begins an update. All other updates wait until it ends, so that what belongs to the snapshot
-    /// can be brought in step with it: before [`replace`](Update::replace) what has to be so before
-    /// anybody sees the new snapshot, after it what may be so only once nobody gets the old one any
-    /// more.
+    /// Starts an update. All other updates wait until it ends, so the caller can update related
+    /// state too: before [`replace`](Update::replace) the state that must be ready before readers
+    /// see the new snapshot, and after it the state that may change only when no reader can load
+    /// the old one.
     pub(crate) fn update(&self) -> Update<'_, T> {
         let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         Update { current: &self.current, writing, old: self.current.load_full() }
@@ -98,15 +98,15 @@ impl<'n, T> Update<'n, T> {
         &self.old
     }
 
-    /// Puts `new` in the place of the old snapshot.
+    /// Replaces the old snapshot by `new`.
     pub(crate) fn replace(self, new: T) -> Replaced<'n, T> {
         self.current.store(TopologySnapshot::new(new));
         Replaced { _writing: self.writing, _waiters: WakeOnDrop(self.old) }
     }
 }
 
-/// The end of an update. Dropping it lets the next update begin, and then wakes those who wait for
-/// a change of the old snapshot: the fields are dropped in this order.
+/// The end of an update. Dropping it first allows the next update, and then wakes the waiters of
+/// the old snapshot. The order of the fields is the drop order.
 pub(crate) struct Replaced<'n, T> {
     _writing: MutexGuard<'n, ()>,
     _waiters: WakeOnDrop<T>,
@@ -132,7 +132,6 @@ mod tests {
         update.replace(next);
     }
 
-    // A reader sees one whole update, and no update is lost.
     #[test]
     fn readers_see_whole_updates_and_none_is_lost() {
         const WRITERS: u64 = 4;

@@ -1,23 +1,23 @@
-//! The connections to one server: how they are made, kept, handed out and taken back.
+//! The pool of connections to one server.
 //!
 //! | question | file |
 //! |---|---|
 //! | who gets a connection, who may open one? | `state.rs`, pure rules |
-//! | what follows from that: sockets, events? | `shared.rs` |
-//! | who opens a connection, and whose is it then? | `opening.rs` |
-//! | what becomes of one whose reply nobody waited for? | `draining.rs` |
-//! | which errors do refused checkouts get? | `refused.rs` |
-//! | how does what was handed out come back? | `held.rs` |
+//! | which sockets and events follow from that? | `shared.rs` |
+//! | who opens a connection, and who gets it? | `opening.rs` |
+//! | what happens to an unread reply? | `draining.rs` |
+//! | which errors do refused checkouts return? | `refused.rs` |
+//! | how do connections and permits return? | `held.rs` |
 //! | how does a connection stay with a request? | `pins.rs` |
-//! | what happens while nobody asks? | `upkeep.rs` |
-//! | how is a connection made? what does it tell the server? | `establish.rs`, `metadata.rs` |
-//! | what is a connection, and what does it owe? | `connection.rs` |
-//! | how much memory does an idle one keep? | `room.rs` |
+//! | what does the maintenance do? | `upkeep.rs` |
+//! | how is a connection established? | `establish.rs` |
+//! | what is a connection, and which replies are due on it? | `connection.rs` |
+//! | how much memory does an idle connection keep? | `room.rs` |
 //!
 //! Specification "Connection Monitoring and Pooling". A checkout that finds an idle connection
-//! takes one short lock; one that finds none waits in line and is handed a connection, or the right
-//! to open one, directly. A connection or permit returns itself when it is dropped, so no error,
-//! panic or dropped future loses a slot.
+//! takes one short lock. Otherwise it waits in a queue, and is handed a connection or the permit to
+//! open one. A connection or permit returns itself when it is dropped, so no error, panic or
+//! dropped future loses a slot.
 
 pub(crate) mod auth;
 mod connection;
@@ -132,8 +132,8 @@ impl Pool {
         if self.shared.is_listened_to() { None } else { self.shared.take_idle() }
     }
 
-    /// Checks a connection out: an idle one, else a new one if there is room, else one that is
-    /// returned, in order.
+    /// Checks a connection out: an idle one, or else a new one if there is room, or else a returned
+    /// one. Callers are served in order.
     ///
     /// # Errors
     /// - `ConnectionPoolCleared` while the pool is paused, `Shutdown` when it is closed.
@@ -234,8 +234,8 @@ impl Pool {
         self.shared.ready();
     }
 
-    /// Begins a new generation: idle connections are closed now, those in use when they come back;
-    /// all who wait are refused, and so is whoever asks before the pool is ready again. Errors
+    /// Starts a new generation. Idle connections are closed now, and connections in use when they
+    /// return. Waiting checkouts fail, and so do new ones until the pool is ready again. The errors
     /// name `cause`.
     pub(crate) fn clear(&self, cause: &Error, interrupt: Interrupt) {
         self.shared.clear(cause, interrupt);
@@ -280,13 +280,13 @@ impl Pool {
         self.shared.generation()
     }
 
-    /// Whether one who asked now would take one of a bounded number of places in the wait queue.
+    /// Whether a checkout would now have to wait in a bounded wait queue.
     pub(crate) fn is_crowded(&self) -> bool {
         self.shared.is_crowded()
     }
 
-    /// Whether the pool is closed, or it or the service that `generation` counts for was cleared
-    /// since.
+    /// Whether the pool is closed, or was cleared since `generation`, as a whole or for its
+    /// service.
     pub(crate) fn is_stale(&self, generation: Generation) -> bool {
         self.shared.is_stale(generation)
     }
@@ -298,7 +298,7 @@ impl Pool {
     }
 }
 
-/// A checkout whose start listeners have received. Dropped before its end, it has failed.
+/// A checkout with a reported start. Dropping it before its end reports a failure.
 struct ReportedCheckout<'p> {
     pool: &'p Pool,
     started: Instant,
@@ -319,7 +319,7 @@ impl Drop for Pool {
     }
 }
 
-/// The options of a pool that are not the default, as its first event gives them.
+/// The options of a pool that differ from their defaults, for its first event.
 fn changed_options(options: &ClientOptions) -> cmap::ConnectionPoolOptions {
     cmap::ConnectionPoolOptions {
         max_idle_time: options.max_idle_time,

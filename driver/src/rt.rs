@@ -280,7 +280,7 @@ impl<F: FnOnce()> Drop for End<F> {
 /// they are missing. So this creates a timer and a socket and drops them. Without this check the
 /// monitors would panic unseen, and every operation would time out in server selection. Nothing
 /// panics in a complete runtime. In an incomplete one the panic hook first prints tokio's message.
-/// With `panic = "abort"` the program ends with that message, which also names the remedy.
+/// With `panic = "abort"` the program ends with that message.
 fn missing_drivers() -> std::io::Result<Option<&'static str>> {
     let timer = catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok();
     let socket = match catch_unwind(|| tokio::net::UnixDatagram::unbound().map(drop)) {

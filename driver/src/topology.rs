@@ -4,18 +4,19 @@
 //! |---|---|
 //! | what does a `hello` reply say? | `handshake/hello.rs` |
 //! | what is known of one server? of all? | `description/server.rs`, `description/topology.rs` |
-//! | what does news about a server change? | `update.rs` |
-//! | what follows from a change? | `transition.rs` |
+//! | how does a check of a server change the description? | `update.rs` |
+//! | what are the consequences of a change? | `transition.rs` |
 //! | which servers suit an operation? | `selection.rs` |
-//! | what does an operation's error tell about its server? | `failure.rs` |
-//! | what if the error comes before the news? | `stale_primary_recheck.rs` |
-//! | what if a primary is replaced and falls silent? | `stale_primary.rs` |
-//! | who is told what happened? | `publisher.rs` |
-//! | who asks the servers, and when? | `monitor.rs`, `rtt_monitor.rs`, `checks.rs` |
-//! | who asks the name service again? | `srv_polling.rs` |
-//! | who holds it all together? | `deployment.rs`, `snapshot.rs`, over `nest.rs` |
+//! | what does an operation's error change about its server? | `failure.rs` |
+//! | what if an operation meets a deposed primary first? | `stale_primary_recheck.rs` |
+//! | what if a deposed primary hangs? | `stale_primary.rs` |
+//! | who delivers the events? | `publisher.rs` |
+//! | who checks the servers, and when? | `monitor.rs`, `rtt_monitor.rs`, `checks.rs` |
+//! | who polls the SRV records? | `srv_polling.rs` |
+//! | who owns the state? | `deployment.rs`, `snapshot.rs`, with `nest.rs` |
 //!
-//! The first six are pure: news and time come in as arguments, a new description goes out.
+//! The first six are pure functions: replies, errors and the time are arguments, and the result is
+//! a new description.
 
 mod checks;
 #[cfg(feature = "conformance")]

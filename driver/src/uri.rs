@@ -70,7 +70,7 @@ impl ConnectionString {
             };
         if let Some(c) = text.chars().next_back().filter(|c| c.is_whitespace() || c.is_control()) {
             return Err(bad(format_args!(
-                "ends with {c:?}; remove it, or percent-encode it where it belongs to a value"
+                "ends with {c:?}; remove it, or percent-encode it if it is part of a value"
             )));
         }
         let parts = Parts::of(rest);

@@ -37,7 +37,7 @@ fn model(f: impl Fn() + Send + Sync + 'static) {
     model_within(3, f);
 }
 
-/// As [`model`], with another bound. A model of many steps needs a lower one to end.
+/// Like [`model`], with another bound. A model with many steps needs a lower bound to end.
 fn model_within(preemptions: usize, f: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(preemptions);

@@ -87,8 +87,8 @@ fn reading_against_two_writers() {
     });
 }
 
-/// Work before the replacement has been done when the new snapshot is seen; work after it is done
-/// when the old one can be had no more.
+/// Work before the replacement is done before a reader sees the new snapshot. Work after it is done
+/// when no reader can load the old one.
 #[test]
 fn update_against_a_reader() {
     use loom::sync::atomic::{AtomicBool, Ordering};

@@ -118,7 +118,7 @@ impl Topology {
     }
 }
 
-/// The error in a reply, as the executor finds it: that of the command, else that of its write
+/// The error in a reply, as the executor finds it: that of the command, or else that of its write
 /// concern.
 fn refusal(reply: &RawDocument) -> Result<Option<Error>> {
     let header = ReplyHeader::of(reply)?;

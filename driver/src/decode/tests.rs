@@ -443,7 +443,7 @@ fn too_deeply_nested_document_is_refused() {
     std::thread::Builder::new().stack_size(64 << 20).spawn(look).unwrap().join().unwrap();
 }
 
-/// Tells which newtype a type asks for, in place of an error.
+/// Reports the newtype that a type requests.
 struct Asked;
 
 impl<'de> Deserializer<'de> for Asked {

@@ -56,7 +56,7 @@ pub(super) fn attempt(
     }
 }
 
-/// The connection of the attempt, where none could be had at once.
+/// Waits for the connection of the attempt.
 async fn check_out(
     execution: &Execution<'_, '_>,
     selected: &Selected,
@@ -83,12 +83,12 @@ fn exchange(
 ) -> impl Future<Output = std::result::Result<ReplyHeader, Failure>> {
     async move {
         let core = execution.core;
-        // The server sends the next reply unasked.
+        // The server sends the next reply without a request (exhaust).
         let streams = !connection.is_idle();
         if !streams {
             write(execution, operation, selected, connection).map_err(|error| {
                 match error.kind() {
-                    // No server has anything to do with what cannot be written.
+                    // A serialization error is unrelated to the server.
                     ErrorKind::BsonSerialization(_) => Failure::before(error),
                     _ => Failure::before(error.at(selected.address())),
                 }
@@ -197,7 +197,7 @@ pub(crate) fn check_size(command: &str, size: usize, server: &ConnectionDescript
     )))
 }
 
-/// Finds what is at the top of the reply, and has the session take note of the times in it.
+/// Reads the header of the reply, and passes its times to the session.
 fn read(
     session: &mut Participant<'_, '_>,
     access: Access,
@@ -238,7 +238,7 @@ fn complaint(
     let reply = connection.reply()?;
     if !header.is_complete() {
         return Err(Error::invalid_response(
-            "it has no ok, which says whether the command was carried out",
+            "it has no ok, which says whether the command succeeded",
         ));
     }
     let complaints = operation.meta().complaints;

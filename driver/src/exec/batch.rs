@@ -1,7 +1,7 @@
 //! One batch of a cursor, in its reply.
 //!
-//! The reply stays in one piece, and a position moves over the array of documents. A step to the
-//! next document reads only its length.
+//! The reply stays unchanged, and a position moves over the array of documents. A step to the next
+//! document reads only its length.
 
 use std::ops::Range;
 
@@ -13,8 +13,7 @@ use crate::error::{Error, Result};
 use crate::pool::{Connection, OwnedReply};
 use crate::wire::scan::elements;
 
-/// The cursor in a reply, found in one pass. Positions in the reply, so that it stays in
-/// one piece.
+/// The cursor in a reply, found in one pass, as positions in the reply.
 #[derive(Clone, Debug, Default)]
 struct CursorHeader {
     /// The cursor id; 0 after the last batch.
@@ -23,7 +22,7 @@ struct CursorHeader {
     ns: Range<usize>,
     /// The array of documents, as a document.
     documents: Range<usize>,
-    /// Their number.
+    /// The number of documents.
     count: u64,
     post_batch_resume_token: Option<Range<usize>>,
     at_cluster_time: Option<Timestamp>,
@@ -83,7 +82,7 @@ pub(crate) fn first<'r>(header: &ReplyHeader, reply: &'r RawDocument) -> Result<
 /// The number of documents in a batch, an array of `bytes`.
 ///
 /// # Errors
-/// `InvalidResponse` when it holds something else.
+/// `InvalidResponse` if it contains something else.
 fn count(bytes: &[u8]) -> Result<u64> {
     let (mut at, mut count) = (4, 0);
     while at + 1 < bytes.len() {
@@ -117,12 +116,12 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Takes over the reply whose cursor was found to be `header`.
+    /// Takes the reply with the cursor `header`.
     fn new(reply: OwnedReply, header: CursorHeader) -> Self {
         Batch { next: header.documents.start + 4, reply, header, current: 0..0 }
     }
 
-    /// Takes the batch out, as if all of it had been read. The count of its documents stays.
+    /// Takes the batch. The rest counts as read, and keeps the count of documents.
     pub(crate) fn take(&mut self) -> Self {
         let (reply, whole) = (std::mem::take(&mut self.reply), std::mem::take(&mut self.header));
         self.header.count = whole.count;
@@ -133,29 +132,29 @@ impl Batch {
     /// Moves the reply of a command out of `connection`.
     ///
     /// # Errors
-    /// `InvalidResponse` when it has no cursor, or that is not as it should be.
+    /// `InvalidResponse` if it has no cursor, or a malformed one.
     pub(super) fn receive(header: &ReplyHeader, connection: &mut Connection) -> Result<Self> {
         let header = CursorHeader::read(header, connection.reply()?)?;
         Ok(Batch::new(connection.take_reply()?, header))
     }
 
-    /// The cursor on the server; 0 when nothing follows.
+    /// The cursor id; 0 after the last batch.
     pub(crate) fn id(&self) -> i64 {
         self.header.id
     }
 
-    /// The number of documents it was sent with.
+    /// The number of documents in the batch.
     pub(crate) fn count(&self) -> u64 {
         self.header.count
     }
 
-    /// From where a change stream goes on behind this batch.
+    /// The token to resume a change stream after this batch.
     pub(crate) fn post_batch_resume_token(&self) -> Option<&RawDocument> {
         let token = self.reply.bytes().get(self.header.post_batch_resume_token.clone()?)?;
         RawDocument::from_bytes(token).ok()
     }
 
-    /// The point in time that a snapshot read saw.
+    /// The point in time of a snapshot read.
     #[expect(dead_code, reason = "snapshot reads take it from the reply")]
     pub(crate) fn at_cluster_time(&self) -> Option<Timestamp> {
         self.header.at_cluster_time
@@ -184,7 +183,7 @@ impl Batch {
         })
     }
 
-    /// One without documents.
+    /// A batch without documents.
     pub(crate) fn empty() -> Self {
         Batch::new(OwnedReply::default(), CursorHeader::default())
     }
@@ -211,7 +210,7 @@ impl Batch {
         }
     }
 
-    /// Whether more documents follow in it.
+    /// Whether the batch has more documents.
     pub(crate) fn has_next(&self) -> bool {
         self.next + 1 < self.header.documents.end
     }

@@ -1,7 +1,7 @@
-//! The work on servers that dropped handles leave, such as removing the chunks of a dropped upload.
+//! Background work on servers for dropped handles, such as removing the chunks of a dropped upload.
 //!
-//! One worker per client does it in the background, one piece after the other. So however many
-//! handles are dropped at once, there is one task, or in the blocking API one thread.
+//! One worker per client runs one piece after the other. So any number of dropped handles needs one
+//! task, or in the blocking API one thread.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -16,17 +16,17 @@ use crate::deadline::Deadline;
 /// The time for which a shutdown waits for the queue.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// A piece of work. It bounds its own time.
+/// A piece of work, with its own time limit.
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The work that is to be done for one client.
+/// The pending work of one client.
 #[derive(Default)]
 pub(crate) struct Cleanups(Mutex<Queue>);
 
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Work>,
-    /// Whether a worker is there.
+    /// Whether there is a worker.
     working: bool,
     /// Set when the worker has ended.
     idle: Option<Arc<Event>>,
@@ -38,7 +38,7 @@ impl Cleanups {
     }
 }
 
-/// Has `work`, which uses connections of the client, done in the background.
+/// Runs `work`, which uses connections of the client, in the background.
 pub(crate) fn clean_up(core: &Core, work: impl Future<Output = ()> + Send + 'static) {
     let core = core.outside_of_requests();
     {
@@ -52,9 +52,9 @@ pub(crate) fn clean_up(core: &Core, work: impl Future<Output = ()> + Send + 'sta
     runtime.detach(Worker { core, placed: true }.run());
 }
 
-/// Waits until the work is done, at most for a second.
+/// Waits until all work is done, at most for a second.
 ///
-/// Cancel safety: the worker goes on.
+/// Cancel safety: the worker continues.
 pub(crate) async fn flush_cleanups(core: &Core) {
     let idle = {
         let mut queue = core.cleanups.lock();
@@ -66,10 +66,10 @@ pub(crate) async fn flush_cleanups(core: &Core) {
     let _ = core.runtime.timeout(Deadline::after(FLUSH), idle.wait()).await;
 }
 
-/// Dropped with its runtime, it leaves its place to the next.
+/// The worker. If it is dropped with its runtime, the next work starts another.
 struct Worker {
     core: Core,
-    /// Whether it has the place of the queue's worker.
+    /// Whether it is registered as the queue's worker.
     placed: bool,
 }
 
@@ -77,7 +77,8 @@ impl Worker {
     async fn run(mut self) {
         while let Some(work) = self.next() {
             work.await;
-            // Where threads start requests by themselves, this one has; nothing else would end it.
+            // If threads start requests automatically, this thread has started one. Nothing else
+            // ends it.
             if let Some(threads) = &self.core.threads {
                 threads.end_last();
             }
@@ -88,7 +89,7 @@ impl Worker {
         let mut queue = self.core.cleanups.lock();
         let next = queue.waiting.pop_front();
         if next.is_none() {
-            // Under the lock: what is added from now on starts another worker.
+            // Under the lock, so that work added later starts another worker.
             queue.working = false;
             self.placed = false;
             let idle = queue.idle.take();
@@ -111,7 +112,7 @@ impl Drop for Worker {
             queue.working = false;
             (std::mem::take(&mut queue.waiting), queue.idle.take())
         };
-        // Each holds the client, which holds the queue.
+        // Drops the work without the lock: each piece holds the client, which holds the queue.
         drop(left);
         if let Some(idle) = idle {
             idle.set();

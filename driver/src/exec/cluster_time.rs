@@ -1,11 +1,11 @@
-//! The highest cluster time seen: gossiped to every server, whichever server it came from.
+//! The highest cluster time from any server, which the client sends to all servers.
 //!
-//! A cell of its own beside the snapshot of the deployment, so that a new time never republishes a
-//! topology. Only ever higher times are stored, compared by their timestamp alone (specification
-//! "Driver Sessions", section "Gossipping the cluster time"). On a replica set every operation
-//! reads it and every write moves it on: readers write to no shared memory, a store is a handful of
-//! plain ones, and neither allocates ([`cell`]). A reply whose time is not news costs one atomic
-//! load.
+//! It is in a cell separate from the snapshot of the deployment, so that a new time does not
+//! replace the snapshot. Only higher times are stored; the order is that of the timestamps
+//! (specification "Driver Sessions", section "Gossipping the cluster time"). On a replica set every
+//! operation reads the time and every write increases it, so both are cheap: readers write to no
+//! shared memory, a store consists of a few plain stores, and neither allocates ([`cell`]). A reply
+//! without a higher time costs one atomic load.
 
 mod cell;
 
@@ -19,7 +19,7 @@ use crate::wire::scan::elements;
 /// The maximum size of a time in the cell. Servers send 88 bytes.
 const ROOM: usize = 120;
 
-/// The order, the length and the bytes.
+/// The words of a time: order, length and bytes.
 const WORDS: usize = 2 + ROOM / 8;
 
 /// A `$clusterTime` from a server: a timestamp and its signature.

@@ -32,8 +32,8 @@ pub(crate) async fn end(
     execute(&core, &mut command, session, deadline).await.map(drop)
 }
 
-/// A transaction while the command that ends it runs. However an abort ends, even if its future is
-/// dropped, nothing more is sent for the transaction: it is unpinned.
+/// A transaction while the command that ends it runs. After an abort, even if it failed or its
+/// future was dropped, nothing more is sent for the transaction, so it is unpinned.
 struct Ending<'s> {
     command: EndTransaction,
     session: &'s mut SessionState,

@@ -103,7 +103,7 @@ pub(super) fn read_preference<'a>(
     let asked = match criteria {
         SelectionCriteria::ReadPreference(ReadPreference::Primary) => None,
         SelectionCriteria::ReadPreference(preference) => Some(preference),
-        // The selected server must reply, whatever its type.
+        // The selected server must reply, regardless of its type.
         SelectionCriteria::Predicate(_) => Some(ANY),
     };
     match (server, route) {

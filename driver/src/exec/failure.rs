@@ -135,7 +135,7 @@ pub(crate) fn write_errors(
     Ok(errors)
 }
 
-/// The values of an array that is given as a document, up to the first malformed one.
+/// The values of an array in document form, up to the first malformed one.
 fn elements(array: &RawDocument) -> impl Iterator<Item = RawBsonRef<'_>> {
     array.iter_elements().map_while(|element| element.ok()?.value().ok())
 }

@@ -1,7 +1,7 @@
 //! The queue of abandoned cursor ids. A worker in the cursor module sends them.
 //!
-//! A server has an entry as long as a worker is there for it. So there is at most one worker for
-//! each server, and a server that hangs delays nobody's kills but its own.
+//! A server has an entry while it has a worker. So there is at most one worker per server, and a
+//! server that hangs delays only its own kills.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +30,7 @@ struct Queue {
     idle: Option<Arc<Event>>,
 }
 
-/// A server by its place in memory, which its entry keeps from being used again.
+/// A server, identified by its address in memory. Its entry keeps the address in use.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key(usize);
 
@@ -43,7 +43,7 @@ impl Key {
 /// The number of the pin, the database and the collection.
 type Place = (usize, String, String);
 
-/// The cursors of one place that are to be ended.
+/// The cursors to kill with one pin and collection.
 struct Waiting {
     pin: PinnedTo,
     /// The longest of their timeouts.
@@ -51,16 +51,16 @@ struct Waiting {
     ids: Vec<i64>,
 }
 
-/// The cursors to be ended on one server.
+/// The cursors to kill on one server.
 struct OfServer {
     waiting: BTreeMap<Place, Waiting>,
-    /// Set to have the worker try again at once.
+    /// Makes the worker try again at once.
     hurry: Arc<Event>,
-    /// Keeps the key from being used again.
+    /// Keeps the key's address in use.
     server: Arc<Server>,
 }
 
-/// Cursors of one collection in one place.
+/// Cursors to kill with one pin and collection.
 pub(crate) struct Group {
     pub(crate) pin: PinnedTo,
     pub(crate) db: String,
@@ -71,8 +71,8 @@ pub(crate) struct Group {
 }
 
 impl KillQueue {
-    /// Adds cursors. Gives what a new worker for their server waits on between two
-    /// tries, where there is no worker yet.
+    /// Adds cursors. If their server has no worker yet, returns the event that ends the pauses of a
+    /// new one.
     #[must_use = "a worker is to be started"]
     pub(crate) fn add(&self, group: Group) -> Option<Arc<Event>> {
         let server = Arc::clone(group.pin.server());
@@ -91,8 +91,8 @@ impl KillQueue {
         hurry
     }
 
-    /// The next cursors to end on `server`, at most [`AT_ONCE`] of one collection. `None` ends its
-    /// worker: a cursor that is added from now on starts another.
+    /// The next cursors to kill on `server`, at most [`AT_ONCE`] of one collection. After `None`
+    /// its worker must end; a cursor that is added later starts another.
     pub(crate) fn take(&self, server: &Arc<Server>) -> Option<Group> {
         let mut queue = self.lock();
         let entry = queue.servers.get_mut(&Key::of(server))?;
@@ -111,7 +111,7 @@ impl KillQueue {
         None
     }
 
-    /// Puts back what the worker for `server` could not send.
+    /// Puts back cursors that the worker for `server` could not kill.
     pub(crate) fn put_back(&self, server: &Arc<Server>, group: Group) {
         let mut queue = self.lock();
         let len = group.ids.len();
@@ -121,8 +121,8 @@ impl KillQueue {
         }
     }
 
-    /// Has all workers try again at once. Gives what is set when the last of them has ended; `None`
-    /// where there is none.
+    /// Makes all workers try again at once. Returns the event for the end of the last worker;
+    /// `None` if there is no worker.
     pub(crate) fn hurry(&self) -> Option<Arc<Event>> {
         let mut queue = self.lock();
         if queue.servers.is_empty() {
@@ -135,14 +135,14 @@ impl KillQueue {
         Some(idle)
     }
 
-    /// The worker for `server` has ended; what it leaves behind is given up. Does nothing where
-    /// [`take`](Self::take) has ended it already.
+    /// The worker for `server` has ended. Its remaining cursors are forgotten. Does nothing if
+    /// [`take`](Self::take) has already ended it.
     pub(crate) fn worker_ended(&self, server: &Arc<Server>) {
         Self::remove(self.lock(), server);
     }
 
-    /// Under the lock that the worker was found to be done under: what is added from then on starts
-    /// another.
+    /// Removes the entry under the same lock as the check that its worker is done, so that cursors
+    /// added later start another worker.
     fn remove(mut queue: MutexGuard<'_, Queue>, server: &Arc<Server>) {
         let Some(entry) = queue.servers.remove(&Key::of(server)) else { return };
         queue.len -= entry.waiting.values().map(|waiting| waiting.ids.len()).sum::<usize>();
@@ -151,7 +151,7 @@ impl KillQueue {
         if let Some(idle) = idle {
             idle.set();
         }
-        // The last reference to a server may be this one: its pool closes without the lock.
+        // This may be the last reference to the server, so its pool closes without the lock.
         drop((entry.waiting, entry.server));
     }
 

@@ -1,5 +1,5 @@
 //! Log messages in addition to the events (specification "Logging"): their handlers, the client's
-//! warnings and server selection.
+//! warnings, and server selection.
 
 use crate::deadline::Deadline;
 use crate::error::Result;

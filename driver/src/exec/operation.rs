@@ -21,8 +21,7 @@ pub(crate) struct Meta {
     pub(crate) name: &'static str,
     /// The retry class.
     pub(crate) retry: Retry,
-    /// Which of the options `retryReads` and `retryWrites` lets it be sent again when a server had
-    /// too much to do even to begin with it.
+    /// Determines whether `retryReads` or `retryWrites` allows retries on an overloaded server.
     pub(crate) effect: Effect,
     /// The kind of data access.
     pub(crate) access: Access,
@@ -35,7 +34,7 @@ pub(crate) struct Meta {
 /// By default the executor returns them as errors, so no operation can overlook them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Complaints {
-    /// The executor returns the write error, else the write concern error.
+    /// The executor returns the write error, or else the write concern error.
     Raised,
     /// A command with several writes. The executor validates the errors, and the operation collects
     /// them.
@@ -45,7 +44,7 @@ pub(crate) enum Complaints {
     Unread,
 }
 
-/// Whether a command reads or writes, as the options of retries see it (specification "Client
+/// Whether a command reads or writes, for retries on overloaded servers (specification "Client
 /// Backpressure", section "Overload retry policy").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -53,7 +52,7 @@ pub(crate) enum Effect {
     Reads,
     /// It writes.
     Writes,
-    /// The caller wrote it, and the driver does not look into it.
+    /// A command of the caller, which the driver does not inspect.
     Unknown,
 }
 
@@ -94,17 +93,17 @@ impl Meta {
         }
     }
 
-    /// A read on the primary that takes no concerns.
+    /// A read on the primary without concerns.
     pub(crate) const fn other_read(operation: &'static str, name: &'static str) -> Self {
         Meta { access: Access::Other, ..Meta::read(operation, name) }
     }
 
-    /// A write that takes no concerns, and that the server cannot tell from its repetition.
+    /// A write without concerns that is not retryable.
     pub(crate) const fn other_write(operation: &'static str, name: &'static str) -> Self {
         Meta { access: Access::Other, ..Meta::write_once(operation, name) }
     }
 
-    /// A command that the caller wrote, on the primary.
+    /// A command of the caller, on the primary.
     pub(crate) const fn of_caller(operation: &'static str, name: &'static str) -> Self {
         Meta { effect: Effect::Unknown, ..Meta::other_write(operation, name) }
     }
@@ -129,8 +128,8 @@ pub(crate) enum Retry {
     Read,
     /// Specification "Retryable Writes". The transaction number identifies a retry.
     Write,
-    /// Commits and aborts: as retryable writes, whatever `retryWrites` says. The server tells a
-    /// repetition by the number of the transaction.
+    /// Commits and aborts: like retryable writes, but independent of `retryWrites`. The server
+    /// recognises a retry by the transaction number.
     TransactionEnd,
     /// Never.
     Never,
@@ -150,12 +149,13 @@ pub(crate) trait Operation: Send {
     /// Writes the fields of the command, its name first.
     fn body(&mut self, body: &mut DocWriter<'_>, server: &ConnectionDescription) -> Result<()>;
 
-    /// Whether the server may go on and send further replies unasked (OP_MSG, `exhaustAllowed`).
+    /// Whether the server may send further replies without requests (OP_MSG, `exhaustAllowed`).
     fn allows_exhaust(&self) -> bool {
         false
     }
 
-    /// The connection on which the server sends the reply unasked. Nothing is written then.
+    /// The connection of an exhaust cursor, on which the server sends the reply. No command is
+    /// written then.
     fn take_stream(&mut self) -> Option<Lease> {
         None
     }
@@ -185,12 +185,12 @@ pub(crate) enum Target<'a> {
     Readable(&'a SelectionCriteria),
     /// A server for an aggregation with `$out` or `$merge`.
     WritingAggregate(&'a SelectionCriteria),
-    /// One member and no other, perhaps over one connection: it holds the cursor or transaction.
+    /// The server of a cursor or transaction, possibly over its connection.
     Pinned(&'a PinnedTo),
 }
 
 impl<'a> Target<'a> {
-    /// By what the server is selected; else what it is pinned to.
+    /// The criteria of the selection, or the pin as an error.
     pub(crate) fn criteria(self) -> std::result::Result<Criteria<'a>, &'a PinnedTo> {
         const PRIMARY: &SelectionCriteria =
             &SelectionCriteria::ReadPreference(ReadPreference::Primary);
@@ -237,12 +237,12 @@ pub(crate) enum Access {
     /// Writes data or metadata and takes a write concern.
     Write,
     /// Neither. A snapshot session still sends its read concern, so that the server refuses
-    /// commands that are not part of the snapshot (specification "Snapshot Reads", section "Server
+    /// commands that are not allowed in a snapshot (specification "Snapshot Reads", section "Server
     /// Commands").
     Other,
     /// Continues or ends an operation with a read concern, and has none itself.
     Continuation,
-    /// It commits or aborts the session's transaction.
+    /// Commits or aborts the session's transaction.
     TransactionEnd,
 }
 
@@ -259,7 +259,7 @@ pub(crate) enum Setting<T> {
 }
 
 impl<T: Copy> Setting<T> {
-    /// The operation's own value, else that of its handle.
+    /// The operation's own value, or else that of its handle.
     pub(crate) fn of(explicit: Option<T>, inherited: Option<T>) -> Self {
         match (explicit, inherited) {
             (Some(value), _) => Setting::Explicit(value),
@@ -284,7 +284,7 @@ pub(crate) struct RequestContext<'a> {
     pub(crate) db: &'a str,
     /// The target.
     pub(crate) target: Target<'a>,
-    /// The operation's own choice of servers, which a transaction does not replace.
+    /// The operation's own selection criteria, which a transaction does not replace.
     pub(crate) own_criteria: Option<&'a SelectionCriteria>,
     /// Sent if set.
     pub(crate) read_concern: Setting<&'a ReadConcern>,

@@ -1,9 +1,9 @@
-//! Where the later commands of a cursor or a transaction go: to the member that the first one went
-//! to, and behind a load balancer over the very connection, for another may lead to another backend
-//! (specification "Load Balancers", section "Connection Pinning").
+//! The target of the later commands of a cursor or a transaction: the server of the first command.
+//! Behind a load balancer they also use the same connection, because another connection may lead to
+//! another server (specification "Load Balancers", section "Connection Pinning").
 //!
-//! The connection is pinned as that of a request is (`pool/pins.rs`). It counts as checked out
-//! until the last clone of the pin is dropped.
+//! The connection is pinned like that of a request (`pool/pins.rs`). It counts as checked out until
+//! the last clone of the pin is dropped.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::pool::{Lease, PinnedConnection, PinnedFor};
 use crate::topology::Server;
 
-/// A member, and perhaps a connection to it.
+/// A server, and possibly a connection to it.
 #[derive(Clone)]
 pub(crate) struct PinnedTo {
     server: Arc<Server>,
@@ -19,7 +19,7 @@ pub(crate) struct PinnedTo {
 }
 
 impl PinnedTo {
-    /// To `server`, and behind a load balancer over the connection of `lease`.
+    /// Pins to `server`, and behind a load balancer to the connection of `lease`.
     pub(super) fn to(server: &Arc<Server>, lease: &mut Lease, purpose: PinnedFor) -> Self {
         let behind_balancer = lease.description().service_id.is_some();
         let connection = behind_balancer.then(|| lease.pin(purpose));
@@ -39,12 +39,12 @@ impl PinnedTo {
         self.connection.as_ref()
     }
 
-    /// Whether nothing can be sent that way any more.
+    /// Whether nothing can be sent over the connection any more.
     pub(crate) fn is_lost(&self) -> bool {
         self.connection.as_ref().is_some_and(PinnedConnection::is_lost)
     }
 
-    /// Tells pins apart. Two with the same number go the same way, as long as both exist.
+    /// Identifies the pin. Two existing pins with the same number have the same target.
     pub(crate) fn number(&self) -> usize {
         match &self.connection {
             Some(connection) => connection.number(),

@@ -25,7 +25,7 @@ pub(crate) struct Reply<'c> {
     pub(super) header: ReplyHeader,
     pub(super) lease: LeasedSession<'c>,
     pub(super) selected: Selected,
-    /// When the operation had to end.
+    /// The deadline of the operation.
     pub(super) deadline: Deadline,
 }
 
@@ -49,13 +49,13 @@ impl Reply<'_> {
         self.selected.address()
     }
 
-    /// When the operation had to end.
+    /// The deadline of the operation.
     pub(crate) fn deadline(&self) -> Deadline {
         self.deadline
     }
 
-    /// Where the commands go that follow up on this one. Behind a load balancer, the connection
-    /// stays checked out for them.
+    /// The target of later commands. Behind a load balancer, the connection stays checked out for
+    /// them.
     pub(crate) fn pin(&mut self) -> PinnedTo {
         PinnedTo::to(&self.selected, &mut self.connection, PinnedFor::Cursor)
     }
@@ -77,17 +77,17 @@ impl Reply<'_> {
         batch::first(&self.header, self.document()).map_err(|error| error.at(self.host()))
     }
 
-    /// Moves the reply out, as the batch of the cursor that the command opened or went on with.
+    /// Takes the reply as the batch of a cursor.
     ///
     /// # Errors
-    /// `InvalidResponse` when there is none.
+    /// `InvalidResponse` if there is no batch.
     pub(crate) fn take_batch(&mut self) -> Result<Batch> {
         Batch::receive(&self.header, &mut self.connection)
             .map_err(|error| error.at(self.selected.address()))
     }
 
-    /// Like [`take_batch`](Self::take_batch), and the connection where the server sends the next
-    /// batch unasked.
+    /// Like [`take_batch`](Self::take_batch). Also returns the connection if the server sends the
+    /// next batch on it (exhaust).
     ///
     /// # Errors
     /// Those of [`take_batch`](Self::take_batch).

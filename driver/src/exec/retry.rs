@@ -1,7 +1,7 @@
 //! The rules for retries, and the choice between the errors of two attempts.
 //!
-//! [`RetryState::decide`] says after each attempt that came to nothing what becomes of the
-//! operation, as a value. The executor does what the [`Decision`] says and decides nothing itself.
+//! After each failed attempt, [`RetryState::decide`] returns the next step as a value. The executor
+//! performs the [`Decision`] and decides nothing itself.
 
 use std::time::{Duration, Instant};
 
@@ -19,13 +19,13 @@ use crate::wire_version;
 /// The next step of an operation after a failed attempt.
 #[derive(Debug)]
 pub(super) enum Decision {
-    /// It ends with this error.
+    /// The operation ends with this error.
     Return(Error),
     /// There is another attempt.
     Again {
-        /// The server of the attempt before is taken only if nothing else suits.
+        /// The server of the previous attempt is used only if no other is suitable.
         deprioritized: bool,
-        /// When, if not at once.
+        /// The time of the next attempt, if not at once.
         backoff: Option<Instant>,
     },
 }
@@ -33,27 +33,27 @@ pub(super) enum Decision {
 /// The state that an operation keeps between attempts.
 #[derive(Debug)]
 pub(super) struct RetryState {
-    /// As the operation's, unless the options, the session or the server forbid it.
+    /// The class of the operation, or `Never` if the options, the session or the server forbid
+    /// retries.
     class: Retry,
-    /// Whether the operation, of whatever kind, may be sent again when a server had too much to do
-    /// even to begin with it.
+    /// Whether the operation may be retried after an overload error.
     when_overloaded: bool,
     /// `maxAdaptiveRetries`.
     most_when_overloaded: u32,
-    /// When to give up.
+    /// The deadline of the operation.
     deadline: Deadline,
-    /// Servers that are taken only if nothing else suits.
+    /// Servers that are used only if no other is suitable.
     pub(super) deprioritized: Vec<ServerAddress>,
-    /// The error that is told unless a later attempt does better.
+    /// The error to return unless a later attempt has a better one.
     previous_error: Option<Error>,
     /// The number of failed attempts.
     failed: u32,
-    /// Whether one of them met a server with too much to do.
+    /// Whether one of them met an overloaded server.
     overloaded: bool,
 }
 
 impl RetryState {
-    /// Of an operation of the kind `meta` that begins now.
+    /// The state of an operation of the kind `meta` at its start.
     pub(super) fn new(
         options: &ClientOptions,
         meta: &Meta,
@@ -84,23 +84,23 @@ impl RetryState {
         }
     }
 
-    /// The rules by which the operation may be sent again.
+    /// The effective retry class.
     pub(super) fn class(&self) -> Retry {
         self.class
     }
 
-    /// The operation belongs to a transaction: only a server that did not even begin with it is
-    /// asked again (specification "Transactions", section "Interaction with Retryable Writes").
+    /// The operation belongs to a transaction, so it is only retried after overload errors
+    /// (specification "Transactions", section "Interaction with Retryable Writes").
     pub(super) fn inside_transaction(&mut self) {
         self.class = Retry::Never;
     }
 
-    /// The next attempt is made on `server`. A retryable write becomes a plain one where the server
-    /// cannot tell repetitions.
+    /// Prepares an attempt on `server`. A retryable write becomes a plain one if the server does
+    /// not support retryable writes.
     ///
     /// # Errors
-    /// `IncompatibleServer` when a repetition may write twice there. The error of the attempt
-    /// before is told in its place.
+    /// `IncompatibleServer` if a retry could write twice there. The caller gets the error of the
+    /// previous attempt instead.
     pub(super) fn meets(&mut self, server: &ConnectionDescription) -> Result<()> {
         if self.class != Retry::Write || supports_retryable_writes(server) {
             return Ok(());
@@ -111,18 +111,18 @@ impl RetryState {
                 Ok(())
             }
             Some(_) => Err(Error::new(ErrorKind::IncompatibleServer {
-                message: "the server chosen for another attempt knows no retryable writes".into(),
+                message: "the server selected for another attempt does not support retryable writes".into(),
             })),
         }
     }
 
-    /// Whether there is another attempt after one that ended with `error`, if time allows.
+    /// Whether there is another attempt after `error`, if time allows.
     pub(super) fn repeats(&self, error: &Error) -> bool {
         self.is_permitted(error) && self.may_repeat(error)
     }
 
-    /// The next step of the operation after a failed attempt. `retargets`: the next
-    /// attempt goes to another server after any error, not only after overload.
+    /// The next step of the operation after a failed attempt. `retargets` determines the errors
+    /// after which the next attempt prefers another server.
     #[cold]
     pub(super) fn decide(&mut self, failure: Failure, retargets: Retargets) -> Decision {
         let permitted = self.is_permitted(&failure.error);
@@ -134,7 +134,7 @@ impl RetryState {
         };
         self.failed += 1;
         let backoff = backoff(self.failed, &failure.error).map(|pause| Instant::now() + pause);
-        // Whether the operation would have gone on, or waited longer, if it had had the time.
+        // Whether only the deadline prevents another attempt or a longer wait.
         let out_of_time = self.deadline.is_over() && (permitted || failure.error.is_timeout());
         let previous_error = self.previous_error.take();
         let told = previous_error.clone().filter(|_| out_of_time);
@@ -159,7 +159,7 @@ impl RetryState {
             Some(previous_error) if error.is_timeout() && self.deadline.is_over() => {
                 in_time(previous_error, None)
             }
-            // From the previous error the caller learns that something may have been done.
+            // The previous error tells the caller that the operation may have had an effect.
             Some(previous_error) => previous_error,
         }
     }
@@ -168,9 +168,8 @@ impl RetryState {
         permits(self.class, error) || (self.when_overloaded && is_turned_away(error))
     }
 
-    /// Whether there may be an attempt after the one that ended with `error`: one more, or as many
-    /// as fit into the operation's `timeoutMS`, which may be without limit; where a server had too
-    /// much to do, as many as `maxAdaptiveRetries`.
+    /// Whether another attempt is allowed after `error`: one retry, or with a `timeoutMS` any
+    /// number until the deadline, or after an overload error at most `maxAdaptiveRetries`.
     fn may_repeat(&self, error: &Error) -> bool {
         let overloaded = self.overloaded || error.has_label(SYSTEM_OVERLOADED_ERROR);
         if overloaded && self.failed >= self.most_when_overloaded {
@@ -183,16 +182,15 @@ impl RetryState {
     }
 }
 
-/// After which errors another attempt goes to another server, if one suits it (specifications
-/// "Retryable Reads", section "Server Selection", and "Client Backpressure", section "Overload
-/// retry policy").
+/// The errors after which the next attempt prefers another server (specifications "Retryable
+/// Reads", section "Server Selection", and "Client Backpressure", section "Overload retry policy").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Retargets {
-    /// In a sharded cluster.
+    /// All errors, in a sharded cluster.
     Always,
-    /// As the option `enableOverloadRetargeting` says.
+    /// Overload errors, with the option `enableOverloadRetargeting`.
     WhenOverloaded,
-    /// Elsewhere.
+    /// None.
     Never,
 }
 
@@ -216,8 +214,8 @@ impl Failure {
     }
 
     /// Chooses between the errors of two attempts: the latest error after which the effect is
-    /// unknown, else the first one (specification "Retryable Writes", section "Executing Retryable
-    /// Write Commands").
+    /// unknown, or else the first one (specification "Retryable Writes", section "Executing
+    /// Retryable Write Commands").
     fn outranks(self, earlier: Option<Error>) -> Error {
         match earlier {
             Some(earlier) if !self.attempted => earlier,
@@ -230,8 +228,8 @@ impl Failure {
 /// server it is random, up to 200 ms, then 400 ms, and so on. There is none after other errors
 /// (specification "Client Backpressure", section "Overload retry policy").
 ///
-/// A connection that fails while it is being established looks like overload. The wait then also
-/// gives a monitor time to detect that the server has died.
+/// A connection that fails while it is being established looks like overload. The wait also gives a
+/// monitor time to detect that the server has died.
 fn backoff(failed: u32, error: &Error) -> Option<Duration> {
     const BASE: Duration = Duration::from_millis(100);
     const MOST: Duration = Duration::from_secs(10);
@@ -254,13 +252,14 @@ fn permits(retry: Retry, error: &Error) -> bool {
     }
 }
 
-/// Whether an overloaded server refused to begin the command. Then any operation can be retried.
+/// Whether an overloaded server refused the command before it started it. Then any operation can be
+/// retried.
 pub(super) fn is_turned_away(error: &Error) -> bool {
     error.has_label(SYSTEM_OVERLOADED_ERROR) && error.has_label(RETRYABLE_ERROR)
 }
 
-/// Gives the error of an operation of the class `class` the label of a retryable write, where it is
-/// one and that is the driver's part (section "RetryableWriteError Labels").
+/// Adds the label of a retryable write to the error of an operation of `class`, if the error is
+/// retryable and the server does not label it (section "RetryableWriteError Labels").
 pub(super) fn label(class: Retry, error: &mut Error, server: Option<&ConnectionDescription>) {
     if !matches!(class, Retry::Write | Retry::TransactionEnd) {
         return;
@@ -290,13 +289,12 @@ fn supports_retryable_writes(server: &ConnectionDescription) -> bool {
     server.logical_session_timeout.is_some() && server.server_type != ServerType::Standalone
 }
 
-/// The error of an operation whose `timeoutMS` has passed. It says what `error` says, and carries
-/// it as its source; so it does with `previous_error`, the error of an attempt before, where
-/// `error` itself tells of nothing but time (specification "Client Side Operations
-/// Timeout", section "Errors").
+/// The error of an operation after its `timeoutMS`. Its message and source are those of `error`. If
+/// `error` itself is only a timeout, they are those of `previous_error`, the error of an earlier
+/// attempt (specification "Client Side Operations Timeout", section "Errors").
 fn in_time(error: Error, previous_error: Option<Error>) -> Error {
     let cause = match previous_error {
-        // A caller may ask for the code of the server's own answer.
+        // Keeps the server's error code for the caller.
         Some(previous_error) if error.is_timeout() && error.code().is_some() => {
             return error.with_source(previous_error);
         }
@@ -307,7 +305,7 @@ fn in_time(error: Error, previous_error: Option<Error>) -> Error {
     let message = match cause.is_timeout() {
         true => "the operation did not end within its timeout (timeoutMS)".to_owned(),
         false => format!(
-            "the operation did not end within its timeout (timeoutMS); an attempt before that failed: {}",
+            "the operation did not end within its timeout (timeoutMS); an earlier attempt failed: {}",
             cause.without_host()
         ),
     };

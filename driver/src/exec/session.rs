@@ -1,19 +1,20 @@
-//! The session of one operation: what it adds to the command, and what it learns from the reply.
+//! The session of one operation: the fields that it adds to the command, and the values that it
+//! takes from the reply.
 //!
-//! The executor asks the [`Participant`] at few points and knows no rule of sessions itself:
+//! The executor has no rules for sessions. It calls the [`Participant`] at a few points:
 //! [`join`](Participant::join) before anything is sent, [`prepare`](Participant::prepare) and
 //! [`fields`](Participant::fields) for each command, [`begin`](Participant::begin) when the command
-//! is sent, [`on_reply`](Participant::on_reply) for what the server answers, and
-//! [`on_retry`](Participant::on_retry) or [`on_error`](Participant::on_error) where it failed.
+//! is sent, [`on_reply`](Participant::on_reply) for a reply, and
+//! [`on_retry`](Participant::on_retry) or [`on_error`](Participant::on_error) after a failure.
 //!
 //! | the rules of | are in |
 //! |---|---|
 //! | implicit sessions, causal consistency, snapshots, retryable writes | this file |
-//! | what a transaction changes about the operations in it | this file |
+//! | operations in a transaction | this file |
 //! | the states of a transaction, its labels, its write concern | `session/transaction.rs` |
-//! | transactions of sessions that were dropped | `session/abandoned.rs` |
-//! | what a session of the caller's keeps between operations | `session/state.rs` |
-//! | server sessions waiting to be used again | `session_pool.rs` |
+//! | transactions of dropped sessions | `session/abandoned.rs` |
+//! | the state of an explicit session between operations | `session/state.rs` |
+//! | idle server sessions | `session_pool.rs` |
 
 pub(super) mod abandoned;
 mod state;
@@ -42,12 +43,12 @@ use crate::topology::Server;
 use crate::types::ServerType;
 use crate::wire_version;
 
-/// The part that a session takes in one operation.
+/// The part of a session in one operation.
 pub(super) struct Participant<'c, 's> {
     session: SessionRef<'s>,
-    /// The session of its own that the operation has where `session` is implicit.
+    /// The operation's implicit session, if `session` is implicit.
     implicit: LeasedSession<'c>,
-    /// Of a retryable write: the same in every attempt.
+    /// The number of a retryable write, the same in every attempt.
     txn_number: Option<i64>,
     role: Role,
 }
@@ -55,16 +56,16 @@ pub(super) struct Participant<'c, 's> {
 /// The role of the operation in the transaction of its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
-    /// It does not belong to any.
+    /// It belongs to no transaction.
     Outside,
-    /// It belongs to it.
+    /// It belongs to the transaction.
     Inside {
-        /// The command that was sent last was the transaction's first.
+        /// The last sent command was the first of the transaction.
         first: bool,
     },
-    /// It commits it.
+    /// It commits the transaction.
     Commit,
-    /// It aborts it.
+    /// It aborts the transaction.
     Abort,
 }
 
@@ -72,9 +73,9 @@ enum Role {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CommandKind {
     pub(super) access: Access,
-    /// Whether the server is to answer at all.
+    /// Whether the server replies.
     pub(super) acknowledged: bool,
-    /// Whether the server is to tell a repetition of it by its transaction number.
+    /// Whether it has a transaction number, so that the server recognises a retry.
     pub(super) numbered: bool,
 }
 
@@ -84,7 +85,7 @@ pub(super) struct SessionFields<'a> {
     pub(super) id: Option<[u8; 16]>,
     pub(super) txn_number: Option<i64>,
     pub(super) cluster_time: Option<&'a RawDocument>,
-    /// The time that the read must reflect, or at which a snapshot sees the data.
+    /// The time of a causally consistent read or of a snapshot.
     pub(super) read_time: Option<ReadTime>,
     pub(super) transaction: Option<TransactionFields<'a>>,
 }
@@ -92,7 +93,7 @@ pub(super) struct SessionFields<'a> {
 /// The fields that a transaction adds to a command.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TransactionFields<'a> {
-    /// It is the first of the transaction.
+    /// The command is the first of the transaction.
     pub(super) starts: bool,
     pub(super) recovery_token: Option<&'a RawDocument>,
 }
@@ -100,7 +101,7 @@ pub(super) struct TransactionFields<'a> {
 /// The read time of a session.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ReadTime {
-    /// The read must see everything up to that time.
+    /// The read must reflect all operations up to that time.
     After(Timestamp),
     /// The first read of a snapshot: the server chooses the time.
     Snapshot,
@@ -109,12 +110,11 @@ pub(super) enum ReadTime {
 }
 
 impl<'c, 's> Participant<'c, 's> {
-    /// The part of `session` in an operation that is about to begin, and asks for `context`.
+    /// The part of `session` in an operation with `context` that is about to start.
     ///
     /// # Errors
-    /// `InvalidArgument` for a session of another client, for one of the process that this one was
-    /// forked from, for one with a write that nobody acknowledges, and for what a transaction does
-    /// not allow.
+    /// `InvalidArgument` for a session of another client or of the parent process, for an explicit
+    /// session with an unacknowledged write, and for operations that a transaction does not allow.
     pub(super) fn join(
         core: &'c Core,
         mut session: SessionRef<'s>,
@@ -148,13 +148,13 @@ impl<'c, 's> Participant<'c, 's> {
         Ok(Participant { session, implicit, txn_number: None, role })
     }
 
-    /// Whether the operation belongs to a transaction, and so is not sent again by itself.
+    /// Whether the operation belongs to a transaction, so that it is not retried.
     pub(super) fn is_inside_transaction(&self) -> bool {
         matches!(self.role, Role::Inside { .. })
     }
 
-    /// Where the operation goes and under which concerns, in place of `context`: a transaction has
-    /// its own for all that belongs to it.
+    /// The target and the concerns of the operation. In a transaction they replace those of
+    /// `context`.
     #[inline]
     pub(super) fn govern<'t>(&'t self, context: RequestContext<'t>) -> RequestContext<'t> {
         match (&self.session, self.role) {
@@ -164,11 +164,10 @@ impl<'c, 's> Participant<'c, 's> {
         }
     }
 
-    /// Takes what the session needs for a command to `server`: a session of the operation's own, a
-    /// number.
+    /// Takes an implicit session and a transaction number, if the command to `server` needs them.
     ///
     /// # Errors
-    /// `IncompatibleServer` for a server that knows no sessions.
+    /// `IncompatibleServer` for a server without sessions.
     pub(super) fn prepare(
         &mut self,
         command: CommandKind,
@@ -182,7 +181,7 @@ impl<'c, 's> Participant<'c, 's> {
             }
             SessionRef::Explicit(_) if server.logical_session_timeout.is_none() => {
                 return Err(Error::new(ErrorKind::IncompatibleServer {
-                    message: "the server knows no sessions; run the operation without one".into(),
+                    message: "the server does not support sessions; run the operation without one".into(),
                 }));
             }
             _ => {}
@@ -193,11 +192,11 @@ impl<'c, 's> Participant<'c, 's> {
         Ok(())
     }
 
-    /// The fields that the session adds to the command for `server`. `clock` is the
-    /// cluster time of the client.
+    /// The fields that the session adds to the command for `server`. `clock` is the client's
+    /// cluster time.
     ///
     /// # Errors
-    /// `IncompatibleServer` for a server that knows no snapshots.
+    /// `IncompatibleServer` for a server without snapshot reads.
     pub(super) fn fields<'t>(
         &'t self,
         command: CommandKind,
@@ -237,8 +236,8 @@ impl<'c, 's> Participant<'c, 's> {
         Ok(fields)
     }
 
-    /// The operation has a connection to `server`: on a sharded cluster or behind a load balancer,
-    /// its transaction stays with it.
+    /// The operation has a connection to `server`. On a sharded cluster or behind a load balancer,
+    /// this pins the transaction.
     #[inline]
     pub(super) fn on_checked_out(&mut self, server: &Arc<Server>, connection: &mut Lease) {
         if let (SessionRef::Explicit(state), Role::Inside { .. }) = (&mut self.session, self.role)
@@ -269,7 +268,7 @@ impl<'c, 's> Participant<'c, 's> {
         InFlight { session, connection, sessions: &core.sessions }
     }
 
-    /// Takes note of the times in a reply.
+    /// Records the times in a reply.
     pub(super) fn on_reply(&mut self, access: Access, header: &ReplyHeader, reply: &RawDocument) {
         let cluster_time = header.cluster_time(reply);
         if let Some(time) = cluster_time {
@@ -293,7 +292,7 @@ impl<'c, 's> Participant<'c, 's> {
         }
     }
 
-    /// An attempt ended with `error`, and there is another.
+    /// An attempt failed with `error`, and there is another.
     pub(super) fn on_retry(&mut self, error: &Error) {
         let SessionRef::Explicit(state) = &mut self.session else { return };
         let transaction = &mut state.transaction;
@@ -318,7 +317,7 @@ impl<'c, 's> Participant<'c, 's> {
         }
     }
 
-    /// The operation ends with `error`, which gets the labels of a transaction's.
+    /// The operation ends with `error`. In a transaction, the error gets its labels.
     pub(super) fn on_error(&mut self, error: &mut Error) {
         let SessionRef::Explicit(state) = &mut self.session else { return };
         match (self.role, error.kind()) {
@@ -331,7 +330,7 @@ impl<'c, 's> Participant<'c, 's> {
         }
     }
 
-    /// The implicit session, to be given back when the reply is dropped.
+    /// The implicit session, to be returned when the reply is dropped.
     pub(super) fn into_implicit(self) -> LeasedSession<'c> {
         self.implicit
     }
@@ -345,7 +344,7 @@ impl<'c, 's> Participant<'c, 's> {
     }
 }
 
-/// Whether the server is to answer at all. An aggregation that writes answers always: it opens a
+/// Whether the server replies. An aggregation that writes always gets a reply, because it opens a
 /// cursor.
 pub(super) fn is_acknowledged(meta: &Meta, context: RequestContext<'_>) -> bool {
     meta.access != Access::Write || context.is_acknowledged()
@@ -360,7 +359,7 @@ fn role_in(state: &SessionState, access: Access) -> Role {
     }
 }
 
-/// Refuses what an operation inside of a transaction cannot have.
+/// Refuses concerns and criteria that are not allowed inside a transaction.
 fn check_inside(state: &SessionState, meta: &Meta, context: RequestContext<'_>) -> Result<()> {
     if let Setting::Explicit(_) = context.read_concern {
         return Err(Error::invalid_argument(
@@ -441,8 +440,7 @@ fn read_time(
     })
 }
 
-/// A command under way. Dropped before its end, it leaves to the connection to find out when the
-/// session is free.
+/// A running command. If it is dropped before its end, the connection returns the session later.
 pub(super) struct InFlight<'a> {
     session: Option<&'a mut ServerSession>,
     pub(super) connection: &'a mut Connection,
@@ -450,7 +448,7 @@ pub(super) struct InFlight<'a> {
 }
 
 impl InFlight<'_> {
-    /// The command was answered, or its connection broke. Then it may be running for ever.
+    /// The command got a reply, or its connection broke. In that case it may still be running.
     pub(super) fn ended(mut self, sent: &Result<()>) {
         if let Some(session) = self.session.take()
             && sent

@@ -30,7 +30,7 @@ pub(crate) struct ServerSession {
     abandoned: Option<Arc<Abandoned>>,
     /// A command may still be running, because its connection failed.
     dirty: bool,
-    /// It stands in for one that somebody else holds, and never comes back to the pool.
+    /// It is a copy of a session with another owner, and never returns to the pool.
     is_twin: bool,
     /// The process that created it.
     born: ForkGeneration,
@@ -51,12 +51,12 @@ impl ServerSession {
         }
     }
 
-    /// Whether it stands in for one that somebody else holds.
+    /// Whether it is a copy of a session with another owner.
     pub(crate) fn is_twin(&self) -> bool {
         self.is_twin
     }
 
-    /// A stand-in for one command in the background. Both learn the result of that command.
+    /// A copy for one command in the background. Both get the result of that command.
     pub(crate) fn twin(&mut self) -> Self {
         self.begin();
         let abandoned = Some(Arc::clone(self.abandoned.get_or_insert_default()));
@@ -80,7 +80,7 @@ impl ServerSession {
         self.txn_number
     }
 
-    /// The number that was given last.
+    /// The last number.
     pub(crate) fn txn_number(&self) -> i64 {
         self.txn_number
     }
@@ -182,7 +182,7 @@ pub(crate) struct SessionPool {
 }
 
 impl SessionPool {
-    /// Takes the most recently used session, unless it is about to expire; else a new one.
+    /// Takes the most recently used session, or a new one if that is about to expire.
     ///
     /// `timeout` is the servers' `logicalSessionTimeoutMinutes`.
     pub(crate) fn take(&self, timeout: Option<Duration>) -> ServerSession {

@@ -1,12 +1,12 @@
 //! Spans of operations, commands and transactions (specification "OpenTelemetry").
 //!
-//! An operation has an [`OperationSpan`], which is the current span whenever the operation's future
-//! is polled ([`Spanned`]). So a command finds its parent without being handed it: it gets a
-//! [`CommandSpan`] where the current context belongs to an operation of the driver. Commands that
-//! no operation asked for, such as those of monitors, have none.
+//! An operation has an [`OperationSpan`], which is the current span while the operation's future is
+//! polled ([`Spanned`]). Therefore a command finds its parent in the current context, and gets a
+//! [`CommandSpan`] if that context belongs to an operation of the driver. Commands without an
+//! operation, such as those of monitors, have no span.
 //!
-//! A client with telemetry has a [`Telemetry`]. Without it, and without the feature, nothing is
-//! built.
+//! A client with telemetry has a [`Telemetry`]. Without it, or without the feature, no spans are
+//! created.
 
 use std::fmt;
 use std::pin::Pin;
@@ -28,12 +28,12 @@ use crate::types::ServerAddress;
 /// The state of a client with telemetry.
 pub(crate) struct Telemetry {
     tracer: BoxedTracer,
-    /// The largest length of `db.query.text`; 0 for none.
+    /// The maximum length of `db.query.text`; 0 omits it.
     query_text_max_length: usize,
 }
 
 impl Telemetry {
-    /// That of a client with these options, if its spans are wanted.
+    /// The state for a client with these options, if spans are enabled.
     pub(super) fn of(options: &ClientOptions) -> Option<Self> {
         let defaults = OpentelemetryOptions::default();
         let own = options.tracing.as_ref().unwrap_or(&defaults);
@@ -62,11 +62,11 @@ impl fmt::Debug for Telemetry {
     }
 }
 
-/// The span under which a later part of an operation runs, perhaps in another task.
+/// The parent span of a later part of an operation, possibly in another task.
 pub(crate) struct Parent(Context);
 
 impl Parent {
-    /// The span that is current here.
+    /// The current span.
     pub(crate) fn current() -> Self {
         Parent(Context::current())
     }
@@ -85,14 +85,15 @@ pub(crate) struct Acts<'a> {
 struct Operation {
     name: &'static str,
     db: Box<str>,
-    /// Whether the name of the collection is in the command alone.
+    /// Whether only the command contains the name of the collection.
     takes_collection: bool,
 }
 
-/// The span of an operation that runs.
+/// The span of a running operation.
 pub(crate) struct OperationSpan {
     context: Option<Context>,
-    /// The span ends with this. Otherwise it belongs to an operation of several commands.
+    /// Whether the span ends with this value. Otherwise it belongs to an operation of several
+    /// commands.
     owned: bool,
 }
 
@@ -106,7 +107,7 @@ impl OperationSpan {
         }
     }
 
-    /// Like [`begin`](Self::begin), where the current span was another when the operation began.
+    /// Like [`begin`](Self::begin), for an operation that began under another current span.
     pub(crate) fn begin_under(
         parent: &Parent,
         core: &Core,
@@ -115,7 +116,7 @@ impl OperationSpan {
     ) -> Self {
         match &core.telemetry {
             None => OperationSpan { context: None, owned: false },
-            // A batch that is read within an operation of several commands belongs to it.
+            // A batch within an operation of several commands belongs to that operation.
             Some(_) if parent.0.get::<Operation>().is_some() => {
                 OperationSpan { context: Some(parent.0.clone()), owned: false }
             }
@@ -195,7 +196,7 @@ impl<F: Future<Output = Result<T>>, T> Future for Spanned<F> {
     }
 }
 
-/// The span of a transaction, from its start until it is committed, aborted or given up.
+/// The span of a transaction, from its start until it is committed, aborted or abandoned.
 #[derive(Clone, Default)]
 pub(crate) struct TransactionSpan(Option<Arc<Ends>>);
 
@@ -227,7 +228,7 @@ impl TransactionSpan {
 pub(super) struct CommandSpan(Context);
 
 impl CommandSpan {
-    /// Whether a command that is sent now gets a span.
+    /// Whether the current command gets a span.
     #[inline]
     pub(super) fn is_wanted(core: &Core) -> bool {
         core.telemetry.is_some()
@@ -272,7 +273,7 @@ impl CommandSpan {
         Some(CommandSpan(telemetry.start(name.clone(), attributes, &parent)))
     }
 
-    /// The server has carried out the command.
+    /// The command succeeded.
     pub(super) fn succeeded(self, reply: &Document) {
         let id = reply.get_document("cursor").and_then(|cursor| cursor.get_i64("id"));
         if let Some(id) = id.ok().filter(|id| *id != 0) {
@@ -281,14 +282,14 @@ impl CommandSpan {
         self.0.span().end();
     }
 
-    /// The server has refused it, or no answer has come.
+    /// The server refused it, or there was no reply.
     pub(super) fn failed(self, error: &Error) {
         record(&self.0, error);
         self.0.span().end();
     }
 }
 
-/// The name of the command or operation with what it acts on, and the attributes that say so.
+/// The name of the span, and the attributes for its database and collection.
 fn about(name: &str, db: &str, collection: Option<&str>) -> (String, Vec<KeyValue>) {
     let mut attributes = vec![
         KeyValue::new("db.system.name", "mongodb"),
@@ -299,7 +300,7 @@ fn about(name: &str, db: &str, collection: Option<&str>) -> (String, Vec<KeyValu
     (format!("{name} {db}.{collection}"), attributes)
 }
 
-/// Adds the name of a collection that only the command has to the span of its operation.
+/// Adds the collection of a command to the span of its operation.
 #[cold]
 fn rename(context: &Context, operation: &Operation, collection: &str) {
     let (summary, _) = about(operation.name, &operation.db, Some(collection));
@@ -329,7 +330,7 @@ fn of_connection(connection: &Connection) -> Vec<KeyValue> {
     attributes
 }
 
-/// The command as JSON, without what is the same for all, and no longer than `length` characters.
+/// The command as JSON without the common fields, truncated to `length` characters.
 fn query_text(mut command: Document, length: usize) -> String {
     for key in ["lsid", "$db", "$clusterTime", "signature"] {
         command.remove(key);
@@ -349,7 +350,7 @@ fn record(context: &Context, error: &Error) {
     span.set_attributes([
         KeyValue::new("exception.message", message.clone()),
         KeyValue::new("exception.type", kind_name(error.kind())),
-        // The causes take the place of a stack, which says nothing of a future.
+        // The causes replace the stack trace, which is meaningless for a future.
         KeyValue::new("exception.stacktrace", causes(error)),
     ]);
     if let Some(code) = error.code() {
@@ -382,7 +383,7 @@ fn operation_name(method: &'static str, collection: Option<&str>) -> (&'static s
         "update_one" | "update_many" | "replace_one" => "update",
         "delete_one" | "delete_many" => "delete",
         "find_one_and_update" | "find_one_and_replace" | "find_one_and_delete" => "findAndModify",
-        // Of these, the commands have other names than the methods.
+        // These methods have commands with other names.
         "count_documents" | "watch" | "list_search_indexes" => "aggregate",
         "estimated_document_count" => "count",
         "bulk_write" => "bulkWrite",

@@ -1,10 +1,10 @@
-//! The time limit of an operation (`timeoutMS`), and what commands say of it (specification "Client
-//! Side Operations Timeout").
+//! The time limit of an operation (`timeoutMS`), and the `maxTimeMS` of its commands (specification
+//! "Client Side Operations Timeout").
 //!
-//! An operation's own [`Timeout`] goes before the collection's, that before the database's, and
-//! that before the client's. Where one is set, even to "without limit", it takes the place of the
-//! older options: `maxTimeMS`, `wTimeoutMS`, `socketTimeoutMS`, `waitQueueTimeoutMS`. The
-//! [`Deadline`] that it becomes says so to the stages below.
+//! An operation's own [`Timeout`] overrides that of the collection, that of the database, and that
+//! of the client, in this order. A timeout, even one without limit, replaces the older options
+//! `maxTimeMS`, `wTimeoutMS`, `socketTimeoutMS` and `waitQueueTimeoutMS`. The resulting
+//! [`Deadline`] records that for the later stages.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::options::{CursorTimeoutMode, WriteConcern};
 /// `timeoutMS`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Timeout {
-    /// Nobody set it. The older options hold.
+    /// Not set. The older options apply.
     #[default]
     Unset,
-    /// It was set to zero: without limit.
+    /// Set to zero: no limit.
     Infinite,
     /// The whole operation may take this long.
     Limit(Duration),
@@ -36,7 +36,7 @@ impl From<Option<Duration>> for Timeout {
 }
 
 impl Timeout {
-    /// This one, or else the one that is inherited.
+    /// This timeout, or else the inherited one.
     pub(crate) fn or(self, inherited: Timeout) -> Timeout {
         match self {
             Timeout::Unset => inherited,
@@ -44,7 +44,7 @@ impl Timeout {
         }
     }
 
-    /// The one that allows more time; none at all, where one of them is not set.
+    /// The longer of two timeouts. Unset if one of them is unset.
     pub(crate) fn longer(self, other: Timeout) -> Timeout {
         match (self, other) {
             (Timeout::Limit(one), Timeout::Limit(other)) => Timeout::Limit(one.max(other)),
@@ -53,7 +53,7 @@ impl Timeout {
         }
     }
 
-    /// The limit, where there is one.
+    /// The limit, if there is one.
     pub(crate) fn limit(self) -> Option<Duration> {
         match self {
             Timeout::Limit(limit) => Some(limit),
@@ -61,7 +61,7 @@ impl Timeout {
         }
     }
 
-    /// The deadline of an operation that begins now.
+    /// The deadline of an operation that starts now.
     pub(crate) fn begin(self) -> Deadline {
         match self {
             Timeout::Unset => Deadline::NEVER,
@@ -70,8 +70,8 @@ impl Timeout {
         }
     }
 
-    /// Refuses a time for the server to wait for documents that leaves no time for its answer
-    /// (section "Tailable awaitData Cursors").
+    /// Refuses a `max_await_time` that leaves no time for the reply (section "Tailable awaitData
+    /// Cursors").
     ///
     /// # Errors
     /// `InvalidArgument`.
@@ -91,14 +91,15 @@ impl Timeout {
 /// The time limit of the steps of a cursor (section "Cursors").
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CursorTimeout {
-    /// That of the operation which opened the cursor.
+    /// The timeout of the operation that opened the cursor.
     timeout: Timeout,
-    /// The deadline of all steps together, where the timeout does not hold for each by itself.
+    /// The deadline of all steps together, unless each step has its own.
     lifetime: Option<Deadline>,
 }
 
 impl CursorTimeout {
-    /// That of a cursor whose operation has the limit `timeout` and had to end at `deadline`.
+    /// The timeout of a cursor whose operation had the timeout `timeout` and the deadline
+    /// `deadline`.
     pub(crate) fn of(mode: CursorTimeoutMode, timeout: Timeout, deadline: Deadline) -> Self {
         let lifetime = match mode {
             CursorTimeoutMode::CursorLifetime => Some(deadline),
@@ -107,17 +108,17 @@ impl CursorTimeout {
         CursorTimeout { timeout, lifetime }
     }
 
-    /// Each step may take that long.
+    /// A timeout for each step.
     pub(crate) fn of_each_step(timeout: Timeout) -> Self {
         CursorTimeout { timeout, lifetime: None }
     }
 
-    /// The deadline of a step that begins now.
+    /// The deadline of a step that starts now.
     pub(crate) fn begin(self) -> Deadline {
         self.lifetime.unwrap_or_else(|| self.timeout.begin())
     }
 
-    /// The limit of one step, where each has its own.
+    /// The limit of one step, if each step has its own.
     pub(crate) fn of_step(self) -> Option<Duration> {
         self.timeout.limit().filter(|_| self.lifetime.is_none())
     }
@@ -127,8 +128,8 @@ impl CursorTimeout {
         self.lifetime.is_some_and(Deadline::is_over)
     }
 
-    /// The limit of the command that ends the cursor, which does not share the time of the steps
-    /// (section "Cursor close() methods refresh timeoutMS").
+    /// The limit of `killCursors`, which does not share the time of the steps (section "Cursor
+    /// close() methods refresh timeoutMS").
     pub(crate) fn of_close(self) -> Timeout {
         self.timeout
     }
@@ -137,17 +138,16 @@ impl CursorTimeout {
 /// The `maxTimeMS` of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MaxTime {
-    /// The time that is left of the timeout; without one, what the caller gave.
+    /// The remaining time of the timeout. Without a timeout, the value of the caller.
     Left(Option<Duration>),
-    /// The time for which the server waits for documents, at most until the timeout.
+    /// The time that the server waits for documents, at most until the timeout.
     Await(Option<Duration>),
-    /// The value of the caller, or none with a timeout: it limits the wait of the client, not of
-    /// the server's work.
+    /// The value of the caller, or none with a timeout, which then limits only the client.
     Unsent(Option<Duration>),
 }
 
 impl MaxTime {
-    /// The same without what the caller gave.
+    /// The same without the value of the caller.
     pub(crate) fn without_given(self) -> Self {
         match self {
             MaxTime::Left(_) => MaxTime::Left(None),
@@ -156,11 +156,11 @@ impl MaxTime {
         }
     }
 
-    /// The `maxTimeMS` of a command that is written now, for a server to which a message and its
-    /// answer take `round_trip` at least (section "Command Execution").
+    /// The `maxTimeMS` of a command that is sent now to a server with the minimum round-trip time
+    /// `round_trip` (section "Command Execution").
     ///
     /// # Errors
-    /// `Timeout` where the answer could not come in time. Nothing is sent then.
+    /// `Timeout` if the reply could not arrive in time. Nothing is sent then.
     pub(super) fn to_send(
         self,
         deadline: Deadline,
@@ -189,7 +189,7 @@ impl MaxTime {
 #[cold]
 fn too_late(left: Duration, round_trip: Duration) -> Error {
     if left.is_zero() {
-        return Error::timeout("the timeout (timeoutMS) passed before the command was sent");
+        return Error::timeout("the timeout (timeoutMS) expired before the command was sent");
     }
     Error::timeout(format!(
         "the command was not sent: {} us are left of the timeout (timeoutMS), and the server has never answered in less \
@@ -199,7 +199,7 @@ fn too_late(left: Duration, round_trip: Duration) -> Error {
     ))
 }
 
-/// The write concern as it is sent: without its `wtimeout` where a timeout holds.
+/// The write concern to send: without its `wtimeout` if a timeout applies.
 pub(super) fn write_concern(concern: &WriteConcern, deadline: Deadline) -> Cow<'_, WriteConcern> {
     if concern.w_timeout.is_none() || !deadline.is_of_timeout() {
         return Cow::Borrowed(concern);

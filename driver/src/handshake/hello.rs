@@ -18,7 +18,7 @@ use crate::types::{ServerType, TopologyVersion, whole};
 /// hello or legacy hello response").
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HelloReply {
-    /// `isWritablePrimary`, else `ismaster`.
+    /// `isWritablePrimary`, or else `ismaster`.
     pub(crate) writable_primary: bool,
     pub(crate) secondary: bool,
     pub(crate) arbiter_only: bool,

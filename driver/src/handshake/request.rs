@@ -1,20 +1,20 @@
-//! `hello`, or its older name, as every connection and every monitor writes it.
+//! Writes `hello`, or its legacy name, for connections and monitors.
 
 use bson::raw::cstr;
 
 use crate::wire::DocWriter;
 
-/// The name under which a server knows the command.
+/// The name of the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HelloName {
-    /// `hello`: every server that declares a stable API, stands behind a load balancer, or has said
+    /// `hello`: with the stable API, behind a load balancer, or if the server has reported
     /// `helloOk`.
     Hello,
-    /// `isMaster`, with the question whether the server knows `hello` too.
+    /// `isMaster`, which also asks whether the server supports `hello`.
     Legacy,
 }
 
-/// Writes the command; `fields` adds those that are the caller's own, and the stable API.
+/// Writes the command. `fields` adds the fields of the caller and of the stable API.
 pub(crate) fn write_hello(
     body: &mut DocWriter<'_>,
     name: HelloName,

@@ -162,8 +162,8 @@ pub(crate) async fn reauthenticate(
     again.finish(offer, channel).await
 }
 
-/// The configured mechanism; else SCRAM-SHA-256 if the server offers it for the user or offers
-/// nothing; else SCRAM-SHA-1 (section "Default Authentication Methods").
+/// The configured mechanism. By default SCRAM-SHA-256, or SCRAM-SHA-1 if the server offers
+/// mechanisms for the user without SCRAM-SHA-256 (section "Default Authentication Methods").
 fn mechanism(credential: &Credential, offered: Option<&[String]>) -> AuthMechanism {
     credential.mechanism.unwrap_or_else(|| match offered {
         Some(offered) if offered.iter().any(|name| name == "SCRAM-SHA-256") => {

@@ -205,7 +205,7 @@ impl Connection {
         self.description = description;
     }
 
-    /// Sets the timeout of one exchange. It does not hold where a `timeoutMS` does.
+    /// Sets the timeout of one exchange. A `timeoutMS` overrides it.
     pub(super) fn set_socket_timeout(&mut self, socket_timeout: Option<Duration>) {
         self.socket_timeout = socket_timeout;
     }
@@ -225,9 +225,9 @@ impl Connection {
         if self.packed.is_empty() { self.write.len() } else { self.packed.len() }
     }
 
-    /// Calls `receive` once the reply that a dropped operation has left behind has arrived in full;
-    /// `receive` may look at it or take it. Where the reply does not arrive in time, or the
-    /// connection ends before, `receive` is dropped without being called.
+    /// Calls `receive` when the reply to a dropped operation has arrived. `receive` may read or
+    /// take the reply. If the reply does not arrive in time, or the connection ends before,
+    /// `receive` is dropped without a call.
     pub(crate) fn when_drained(
         &mut self,
         receive: impl FnOnce(&mut Connection) + Send + Sync + 'static,
@@ -235,8 +235,8 @@ impl Connection {
         self.on_drained.push(Box::new(receive));
     }
 
-    /// Marks the connection as unusable, because the server has closed it or sends bytes that
-    /// nobody reads.
+    /// Marks the connection as unusable, because the server has closed it or sends unexpected
+    /// bytes.
     pub(crate) fn condemn(&mut self) {
         self.state = State::Broken;
     }
@@ -272,8 +272,8 @@ impl Connection {
         message::request_id(&self.write).0
     }
 
-    /// The command of the request that was begun last, its document sequences as arrays, as
-    /// listeners receive it.
+    /// The command of the current request for event handlers, with its document sequences as
+    /// arrays.
     pub(crate) fn request_document(&self) -> Option<Document> {
         request_document(&self.write)
     }
@@ -337,7 +337,7 @@ impl Connection {
         self.settle(done.unwrap_or_else(|_| Err(timed_out("no reply arrived in time"))))
     }
 
-    /// Like [`receive`](Self::receive), within `socketTimeoutMS` where it holds.
+    /// Like [`receive`](Self::receive), within `socketTimeoutMS` if it applies.
     ///
     /// # Errors
     /// Those of [`receive`](Self::receive).
@@ -362,7 +362,7 @@ impl Connection {
         document(bytes.unwrap_or_default())
     }
 
-    /// Moves the last reply out of the connection.
+    /// Takes the last reply out of the connection.
     ///
     /// # Errors
     /// Those of [`reply`](Self::reply).
@@ -575,8 +575,8 @@ impl Connection {
         })
     }
 
-    /// The error of an operation whose connection was cut off because the server's monitor had
-    /// given the server up.
+    /// The error of an operation whose connection was interrupted after a failed check of the
+    /// server.
     fn interrupted(&self, cause: Error) -> Error {
         let message =
             format!("Connection to {} interrupted due to server monitor timeout", self.address);
@@ -592,7 +592,7 @@ pub(crate) struct OwnedReply {
 }
 
 impl OwnedReply {
-    /// A reply with these bytes.
+    /// A reply from these bytes.
     #[cfg(test)]
     pub(crate) fn of(frame: Vec<u8>) -> Self {
         let body = 0..frame.len();

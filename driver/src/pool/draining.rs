@@ -1,13 +1,12 @@
-//! Saving a connection whose operation was dropped: in the background the rest of the request is
-//! sent and the reply is received, within a bound.
+//! Drains the connection of a dropped operation: sends the rest of the request and receives the
+//! reply in the background, within a time limit.
 //!
-//! A connection of the pool is then checked in. A connection of a request goes back to its request,
-//! whose next operation waits for it: the operations of a request stay in order, on one connection.
-//! If the drain fails, the connection is closed.
+//! A connection of the pool is then checked in. A connection of a request returns to its request.
+//! The next operation of the request waits for it, so that the operations of a request stay in
+//! order on one connection. If the drain fails, the connection is closed.
 //!
-//! Where the reply says that the server has opened a cursor, nobody will ever ask that one for
-//! more: it is ended at once, on the same connection. Listeners for commands receive no event of
-//! that: it belongs to no operation, and the pool knows of none.
+//! If the reply opens a cursor, nobody will use it, so it is killed at once on the same connection.
+//! This `killCursors` has no command events, because it belongs to no operation.
 
 use std::time::Duration;
 
@@ -37,7 +36,7 @@ fn limit(request: usize) -> Duration {
 
 impl PooledConnection {
     /// Makes the connection idle in the background and returns it: to the request that gave its
-    /// `turn` to the drain, else to the pool. Until then it counts as in use.
+    /// `turn` to the drain, or else to the pool. Until then it counts as in use.
     pub(super) fn drain_in_background(self, turn: Option<Turn>) {
         let pool = self.pool();
         let blocking = self.is_blocking();

@@ -1,9 +1,9 @@
-//! Making a connection: open the socket, greet the server with `hello`, prove the user.
+//! Establishes a connection: opens the socket, sends `hello`, authenticates the user.
 //!
-//! Specification "MongoDB Handshake". One [`Establisher`] serves a whole client, its pools and its
-//! monitors alike; the [`Purpose`] says whether the connection will carry operations, and so needs
-//! a user, or only checks. A failure is reported together with its [`Stage`],
-//! for on that depends what the failure says about the server.
+//! Specification "MongoDB Handshake". A client has one [`Establisher`] for its pools and its
+//! monitors. The [`Purpose`] tells whether the connection is for operations, and needs
+//! authentication, or for checks. A failure is reported with its [`Stage`], which determines its
+//! effect on the server description.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -71,7 +71,7 @@ impl Until {
 pub(crate) struct EstablishError {
     pub(crate) error: Error,
     pub(crate) stage: Stage,
-    /// The service behind a load balancer, once it has greeted.
+    /// The service behind a load balancer, known after `hello`.
     pub(super) service: Option<ObjectId>,
 }
 
@@ -277,7 +277,7 @@ impl Establisher {
     /// Reauthenticates a connection after `ReauthenticationRequired`.
     ///
     /// # Errors
-    /// `Authentication` if the server refuses the credential; else those of every command.
+    /// `Authentication` if the server refuses the credential; and those of every command.
     pub(crate) async fn reauthenticate(
         &self,
         connection: &mut Connection,

@@ -18,7 +18,7 @@ pub(super) enum Granted {
         idle_too_long: bool,
     },
     Permit(Permit),
-    /// To be dropped before the next request.
+    /// The caller must drop this before its next request.
     ConnectionsToClose(ConnectionsToClose),
     Refused(Refusal),
 }
@@ -28,11 +28,11 @@ pub(super) enum Granted {
 pub(crate) struct PooledConnection {
     /// Present until it is dropped.
     inner: Option<(Box<Connection>, Arc<Shared>)>,
-    /// Only a connection with such an event gets a `ConnectionCheckedIn` event when it comes back.
+    /// Only a connection with this event gets a `ConnectionCheckedIn` event when it returns.
     checked_out_event: CheckedOutEvent,
 }
 
-/// Whether listeners have received the `ConnectionCheckedOut` event.
+/// Whether the `ConnectionCheckedOut` event was emitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CheckedOutEvent {
     NotSent,
@@ -47,7 +47,7 @@ impl PooledConnection {
         }
     }
 
-    /// Notes that listeners receive its `ConnectionCheckedOut` event.
+    /// Records that the `ConnectionCheckedOut` event was emitted.
     pub(super) fn note_checked_out_event(&mut self) {
         self.checked_out_event = CheckedOutEvent::Sent;
     }
@@ -65,7 +65,7 @@ impl PooledConnection {
         }
     }
 
-    /// Whether its pool has given it up.
+    /// Whether its pool no longer uses it.
     pub(super) fn is_stale(&self) -> bool {
         self.inner.as_ref().is_some_and(|(connection, pool)| pool.is_stale(connection.generation()))
     }

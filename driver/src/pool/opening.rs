@@ -91,10 +91,10 @@ impl Shared {
         Box::pin(self.open(permit, until))
     }
 
-    /// Opens the connection that `permit` allows; if it cannot, the deployment is notified before
-    /// the place is free again.
+    /// Opens the connection of `permit`. On failure, the deployment is notified before the slot is
+    /// free again.
     ///
-    /// Cancel safety: a dropped future closes the socket and gives the permit back.
+    /// Cancel safety: a dropped future closes the socket and returns the permit.
     async fn open(self: Arc<Self>, permit: Permit, until: Until) -> Opened {
         let ticket = permit.ticket();
         let generation = Generation { number: ticket.generation, service: None };

@@ -66,16 +66,16 @@ impl Lease {
     }
 }
 
-/// A connection that stays with a cursor or a transaction from one operation to the next, or that
-/// of a request. It is given up when the last clone is dropped and no operation uses it.
+/// A connection pinned to a cursor, a transaction or a request. It is unpinned when the last clone
+/// is dropped and no operation uses it.
 #[derive(Clone, Debug)]
 pub(crate) struct PinnedConnection {
     slot: Arc<Lock<Option<PooledConnection>>>,
-    /// None for the connection of a request.
+    /// `None` for the connection of a request.
     counted: Option<Arc<Counted>>,
 }
 
-/// The purpose of a pinned connection. Errors of a full pool tell how many there are of each.
+/// The purpose of a pinned connection. Errors of a full pool contain the number for each purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PinnedFor {
     Cursor,
@@ -103,8 +103,8 @@ impl Drop for Counted {
 }
 
 impl Lease {
-    /// Pins the connection beyond this operation. That of an async request stays the request's as
-    /// well; that of a transaction stays the transaction's.
+    /// Pins the connection beyond this operation. A connection of an async request or of a
+    /// transaction also stays with that.
     pub(crate) fn pin(&mut self, purpose: PinnedFor) -> PinnedConnection {
         match &self.return_to {
             ReturnTo::PinnedSlot(turn) => {
@@ -130,8 +130,7 @@ impl Lease {
 }
 
 impl PinnedConnection {
-    /// The connection, when the operations before this one are done with it. `None` when it is
-    /// closed.
+    /// The connection, after the earlier operations have finished with it. `None` if it is closed.
     pub(crate) async fn check_out(
         &self,
         pool: &Pool,
@@ -154,7 +153,7 @@ impl PinnedConnection {
         self.slot.try_acquire().is_some_and(|slot| !slot.as_ref().is_some_and(usable))
     }
 
-    /// Tells pinned connections apart, as long as they exist.
+    /// Identifies the pinned connection while it exists.
     pub(crate) fn number(&self) -> usize {
         Arc::as_ptr(&self.slot).addr()
     }

@@ -42,8 +42,8 @@ impl Shared {
         self.queue_error(kind)
     }
 
-    /// The error of an operation that was begun in the parent process and continues here, such as a
-    /// cursor.
+    /// The error of an operation that was started in the parent process and continues here, such as
+    /// a cursor.
     #[cold]
     pub(super) fn left_behind(&self) -> CheckOutError {
         let message = format!(

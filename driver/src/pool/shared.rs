@@ -1,7 +1,6 @@
-//! The pool behind its handles: the lock, and everything that follows from what was decided under
-//! it.
+//! The pool behind its handles: the lock, and the effects of the decisions under it.
 //!
-//! Sockets are closed, events emitted, futures woken only after the lock is released.
+//! Sockets are closed, events emitted and futures woken only after the lock is released.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU32;
@@ -38,7 +37,7 @@ pub(super) struct Shared {
     pub(super) address: Arc<ServerAddress>,
     pub(super) establisher: Establisher,
     pub(super) limits: Limits,
-    /// The listener to the pool's events.
+    /// The handler for the pool's events.
     events: PoolEvents,
     pub(super) handoff: Handoff<PoolState, Granted>,
     /// Every open connection with its interrupter.
@@ -185,7 +184,7 @@ impl Shared {
 
     // ---- out
 
-    /// Whether somebody listens to the pool's events.
+    /// Whether the pool's events have a handler.
     #[inline]
     pub(super) fn is_listened_to(&self) -> bool {
         self.events.is_listened_to()
@@ -347,8 +346,8 @@ impl Shared {
 
     // ---- the pool as a whole
 
-    /// Emits the event before the first connection can be had or opened, so that events come in
-    /// order. The caller sees to it that the pool is not cleared meanwhile.
+    /// Emits the event before the first connection can be checked out or opened, so that events
+    /// stay in order. The caller ensures that the pool is not cleared meanwhile.
     pub(super) fn ready(self: &Arc<Self>) {
         if self.handoff.with_state(|state, _| state.phase()) != Phase::Paused {
             return;

@@ -98,7 +98,7 @@ pub(crate) enum Return<C> {
     /// Its generation is old, so it must be closed. It occupies its slot until it is
     /// [`lost`](State::lost).
     Stale(C),
-    /// As `Stale`, because the pool is closed.
+    /// Like `Stale`, because the pool is closed.
     Closed(C),
 }
 
@@ -248,7 +248,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         offer
     }
 
-    /// Whether those who may wait are bounded in number, and a newcomer would have to wait.
+    /// Whether the wait queue is bounded, and a newcomer would have to wait.
     pub(crate) fn is_crowded(&self, waiting: usize) -> bool {
         let at_once = !self.idle.is_empty() || self.total < self.limits.max_size;
         self.limits.max_waiters.is_some() && (waiting != 0 || !at_once)
@@ -352,7 +352,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         Return::Kept
     }
 
-    /// A connection that was in use, or taken out to be closed, is closed.
+    /// A connection that was in use, or was taken out for closing, is closed.
     pub(crate) fn lost<T>(
         &mut self,
         generation: Generation<S>,
@@ -396,7 +396,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         }
     }
 
-    /// Whether a connection of that generation serves nobody any more.
+    /// Whether connections of that generation must not be used any more.
     pub(crate) fn is_stale(&self, generation: Generation<S>) -> bool {
         if self.phase == Phase::Closed {
             return true;
@@ -407,7 +407,7 @@ impl<C, S: Copy + Eq + Hash> State<C, S> {
         }
     }
 
-    /// The present generation of a service; the first, if no connection leads to it.
+    /// The current generation of a service. The first generation if there is no connection to it.
     pub(crate) fn generation_of(&self, id: S) -> Generation<S> {
         let number = self.services.get(&id).map_or(0, |service| service.generation);
         Generation { number, service: Some(id) }

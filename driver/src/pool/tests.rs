@@ -190,8 +190,8 @@ async fn panicking_event_handler_loses_no_slot() {
     assert_eq!(bench.pool.counts(), Counts { total: 1, idle: 1, pending: 0 });
 }
 
-/// The closing of a connection that could not be opened is reported while it has its place: the
-/// number that listeners count never exceeds the limit.
+/// The closing of a connection that could not be opened is reported while it has its slot. So event
+/// handlers never count more connections than the limit.
 #[tokio::test]
 async fn failed_opening_is_reported_before_its_place_is_free() {
     // An address in use without a listener.

@@ -137,7 +137,8 @@ async fn connect_unix(path: &Path, runtime: &Runtime, deadline: Deadline) -> io:
     if runtime.is_blocking() {
         return connect_unix_blocking(path, deadline).map(Socket::BlockingUnix);
     }
-    // A full accept queue refuses a nonblocking socket, and no event tells when it has room.
+    // A full accept queue refuses a nonblocking socket, and there is no event when it has room
+    // again.
     let mut pause = SHORTEST_PAUSE;
     let connecting = async {
         loop {

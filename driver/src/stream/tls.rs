@@ -108,7 +108,7 @@ fn configure(options: &TlsOptions) -> Result<ClientConfig> {
     }
 }
 
-/// The trusted certificate authorities: those of the options, else the system's.
+/// The trusted certificate authorities: those of the options, or else the system's.
 fn roots(options: &TlsOptions) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     match pem::authorities(options)? {

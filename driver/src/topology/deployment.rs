@@ -1,13 +1,13 @@
-//! The deployment as the client holds it: the nest, and everything that is done with it.
+//! The deployment of a client: the nest and all operations on it.
 //!
-//! Monitors and operations bring news. A pure function makes a [`Transition`] of what was known and
-//! of the news; [`Deployment`] performs it. Under the nest's write lock it replaces the snapshot
-//! and brings the servers' pools in line with it: a pool is ready as soon as its server is known to
-//! be there, and cleared as soon as it is known to be lost, and nobody can select a server in
+//! Monitors and operations report server descriptions and errors. A pure function turns the known
+//! state and a report into a [`Transition`], and [`Deployment`] performs it. Under the nest's write
+//! lock it replaces the snapshot and updates the pools of the servers: it makes a pool ready when
+//! its server is found, and clears it when the server is lost. No operation can select a server in
 //! between. Monitors start and end after the lock is released.
 //!
-//! The client holds the deployment; monitors hold it weakly. When the last handle goes, everything
-//! ends with it.
+//! The client holds the deployment, and monitors hold it weakly. Dropping the last handle ends
+//! everything.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -167,7 +167,7 @@ impl Deployment {
         self.nest.load().description().logical_session_timeout()
     }
 
-    /// Appends a library to the metadata of new connections, those of monitors included.
+    /// Appends a library to the metadata of new connections, including those of monitors.
     ///
     /// # Errors
     /// `InvalidArgument` if a part of it contains a `|`.
@@ -178,7 +178,7 @@ impl Deployment {
     /// Reauthenticates a connection.
     ///
     /// # Errors
-    /// `Authentication` if the server refuses the credential; else those of every command.
+    /// `Authentication` if the server refuses the credential; and those of every command.
     pub(crate) async fn reauthenticate(
         &self,
         connection: &mut Connection,
@@ -187,13 +187,13 @@ impl Deployment {
         self.establisher.reauthenticate(connection, deadline).await
     }
 
-    /// The server for an operation: one that suits `criteria`, is within the latency window, and is
-    /// the less busy of two such at random. Servers at `deprioritized` are taken only if nothing
-    /// else suits. Waits until there is one, at most until `deadline` and
+    /// Selects the server for an operation: the less busy of two random servers that match
+    /// `criteria` and are within the latency window. Servers at `deprioritized` are used only if no
+    /// other is suitable. Waits for a suitable server, at most until `deadline` and
     /// `serverSelectionTimeoutMS`.
     ///
     /// # Errors
-    /// `ServerSelection` when none came up in time; `IncompatibleServer`; `Shutdown`.
+    /// `ServerSelection` if there was none in time; `IncompatibleServer`; `Shutdown`.
     ///
     /// Cancel safety: a dropped selection leaves nothing behind.
     pub(crate) async fn select<'a>(
@@ -265,10 +265,9 @@ impl Deployment {
         self.nest.load().servers().iter().map(|server| server.pool().metrics()).collect()
     }
 
-    /// Fills the pools of the servers that can be reached up to `minPoolSize`.
+    /// Fills the pools of reachable servers up to `minPoolSize`.
     pub(crate) async fn warm_pools(&self, deadline: Deadline) {
-        // Without a check, the pool of a server that was just added takes nobody in. One that
-        // cannot be checked refuses at once.
+        // Before its first check, the pool of a new server refuses checkouts.
         drop(self.wait_for_refresh(deadline).await);
         for server in self.snapshot().servers() {
             server.pool().warm(deadline).await;
@@ -398,7 +397,7 @@ impl Deployment {
         self.take_in(update, news, pool)
     }
 
-    /// Applies `news`. False if the description is newer than they are.
+    /// Applies `news`. False if the known description is newer.
     fn take_in(
         &self,
         update: Update<'_, Topology>,
@@ -414,7 +413,7 @@ impl Deployment {
         true
     }
 
-    /// Applies the addresses of an SRV lookup, at most `max_hosts` of them; 0: all.
+    /// Applies the addresses of an SRV lookup, at most `max_hosts` of them; 0 means all.
     #[cfg(feature = "dns")]
     pub(super) fn take_in_hosts(&self, hosts: &[ServerAddress], max_hosts: u32) {
         let update = self.nest.update();

@@ -7,9 +7,9 @@
 //! round-trip times and answers requests for a new check. Other servers are polled.
 //!
 //! Any error ends the watch. If the server was known before, the next watch begins at once.
-//! Otherwise the monitor waits until the heartbeat frequency has passed or an operation needs the
-//! server, but at least half a second. No error ends the monitor. It ends when its server or the
-//! deployment is removed.
+//! Otherwise the monitor waits for the heartbeat interval or until an operation needs the server,
+//! but at least half a second. No error ends the monitor. It ends when its server or the deployment
+//! is removed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};

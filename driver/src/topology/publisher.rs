@@ -1,16 +1,15 @@
-//! Delivers the deployment's events in the order in which things happened.
+//! Delivers the deployment's events in order.
 //!
 //! Events are queued while the nest's write lock is held, and delivered after it is released. One
-//! thread at a time delivers; a thread that adds an event meanwhile leaves the delivery to it. So a
-//! handler may use the client, and cause more events, without harm.
+//! thread at a time delivers. Other threads only add events to the queue. So a handler may use the
+//! client, and may cause more events.
 //!
-//! Every heartbeat that was started also ends: one that is under way when its server is closed, or
-//! its task dropped, fails. A heartbeat that a monitor starts after its server was closed, not
-//! knowing it yet, causes no event.
+//! Every started heartbeat has an end: it fails if its server is closed or its task is dropped. A
+//! heartbeat that a monitor starts after its server was closed causes no events.
 //!
-//! Everything here changes under one mutex, the mark of the delivering thread too: whether the
-//! queue is empty and that nobody delivers any more is one decision, so that no event is left
-//! behind. The tests below check it on random schedules.
+//! One mutex guards everything, including the flag of the delivering thread. So a thread stops
+//! delivering in the same step in which it finds the queue empty, and no event is left behind. The
+//! tests below check this on random schedules.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,7 +34,7 @@ pub(crate) struct Publisher {
 #[derive(Default)]
 struct EventQueue {
     events: VecDeque<SdamEvent>,
-    /// A thread delivers what is queued.
+    /// A thread delivers the queue.
     delivering: bool,
     /// The last event is queued.
     closed: bool,
@@ -57,7 +56,7 @@ struct Beat {
     server_connection_id: Option<i64>,
 }
 
-/// A heartbeat that has started; dropped, it fails.
+/// A started heartbeat. Dropping it reports a failure.
 pub(super) struct Heartbeat(Option<(Arc<Publisher>, u64)>);
 
 impl Publisher {
@@ -69,7 +68,7 @@ impl Publisher {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Delivers what is queued, unless another thread is doing so.
+    /// Delivers the queue, unless another thread does.
     pub(super) fn deliver(&self) {
         let Some(handler) = &self.handler else { return };
         let mut queue = self.queue();
@@ -84,13 +83,13 @@ impl Publisher {
         queue.delivering = false;
     }
 
-    /// The id of the topology, where somebody listens to its events.
+    /// The id of the topology, if its events have a handler.
     pub(super) fn listener(&self) -> Option<ObjectId> {
         self.handler.as_ref().map(|_| self.topology_id)
     }
 
-    /// Queues `events` of the deployment. The heartbeats of a server that is closed end before it;
-    /// after the end of the deployment nothing follows.
+    /// Queues `events` of the deployment. The heartbeats of a closed server end before its closing
+    /// event. No event follows the end of the deployment.
     pub(super) fn enqueue(&self, events: Vec<SdamEvent>) {
         if events.is_empty() {
             return;
@@ -195,7 +194,7 @@ impl Heartbeat {
         });
     }
 
-    /// The server has not replied, or with an error.
+    /// The server sent no reply, or an error.
     pub(super) fn failed(mut self, failure: &Error) {
         self.end(|beat| beat.failed(failure.clone()));
     }
@@ -234,7 +233,7 @@ mod tests {
         ServerAddress::parse(format!("h{i}:1")).unwrap()
     }
 
-    /// A deployment of that many servers.
+    /// A deployment of `n` servers.
     fn of_servers(n: usize) -> TopologyDescription {
         let servers = (0..n).map(|i| ServerDescription::unknown(address(i))).collect();
         TopologyDescription::of(TopologyType::Unknown, servers)

@@ -1,9 +1,9 @@
-//! The servers that suit an operation (specification "Server Selection", section "Rules for server
-//! selection").
+//! The suitable servers for an operation (specification "Server Selection", section "Rules for
+//! server selection").
 //!
-//! Pure functions over a description. Servers are named by their position in it. The order of the
-//! filters is that of the specification: servers to be deprioritized, mode, staleness, tags, then
-//! the latency window; of the rest, [`less_busy`] takes one.
+//! Pure functions over a description. A server is identified by its position. The order of the
+//! filters is that of the specification: deprioritized servers, mode, staleness, tags, latency
+//! window. [`less_busy`] selects one of the rest.
 
 use std::time::Duration;
 
@@ -57,12 +57,12 @@ impl<'a> From<&'a SelectionCriteria> for Criteria<'a> {
 pub(crate) struct Limits {
     /// The latency window.
     pub(crate) local_threshold: Duration,
-    /// The interval of checks. A secondary may lag by as much more than at its check.
+    /// The interval of checks, which counts towards the staleness of a secondary.
     pub(crate) heartbeat_freq: Duration,
 }
 
-/// The servers that suit `criteria` and are within the latency window. Those at `deprioritized` are
-/// among them only if nothing else suits.
+/// The servers that match `criteria` and are within the latency window. Servers at `deprioritized`
+/// are included only if no other is suitable.
 pub(crate) fn select(
     description: &TopologyDescription,
     criteria: &SelectionCriteria,
@@ -73,8 +73,8 @@ pub(crate) fn select(
     in_latency_window(description, suitable, limits.local_threshold)
 }
 
-/// The servers that suit `criteria`, however slow. Those at `deprioritized` are among them only if
-/// nothing else suits.
+/// The servers that match `criteria`, with any latency. Servers at `deprioritized` are included
+/// only if no other is suitable.
 pub(crate) fn suitable(
     description: &TopologyDescription,
     criteria: &SelectionCriteria,

@@ -73,7 +73,7 @@ impl Topology {
         self.servers.iter().any(|known| std::ptr::eq(&**known, server))
     }
 
-    /// The type of this server. None if it has left the deployment.
+    /// The type of this server. `None` if it was removed from the deployment.
     pub(super) fn server_type(&self, server: &Server) -> Option<ServerType> {
         let known = self.description.server(server.address())?;
         self.has(server).then(|| known.server_type())

@@ -57,7 +57,7 @@ fn shortest(options: &ClientOptions) -> Duration {
     options.srv_rescan.map_or(SHORTEST, |(_, shortest)| shortest)
 }
 
-/// Whether the name service is asked for the hosts of such a deployment.
+/// Whether the SRV records are polled for a deployment of this type.
 pub(super) fn may_change(topology_type: TopologyType) -> bool {
     matches!(topology_type, TopologyType::Unknown | TopologyType::Sharded)
 }

@@ -1,7 +1,7 @@
-//! From one description of the deployment to the next: what changes with it, as a value.
+//! The change from one description of the deployment to the next, as a value.
 //!
-//! A [`Transition`] is a pure function of what was known and of what has become known. It asks no
-//! clock, touches no server and calls nobody. `Deployment::perform` does what it says.
+//! A [`Transition`] is a pure function of the known description and a new one. It uses no clock and
+//! no server, and calls no foreign code. `Deployment::perform` performs it.
 
 use std::sync::Arc;
 
@@ -14,19 +14,18 @@ use crate::event::sdam::*;
 use crate::pool::Interrupt;
 use crate::types::{ServerAddress, ServerType};
 
-/// The step from one description to the next, and what follows from it.
+/// The next description, and the consequences of the change.
 #[derive(Debug)]
 pub(super) struct Transition {
     pub(super) description: Arc<TopologyDescription>,
     /// The change of the pool of the server that the news is about.
     pub(super) pool: Option<(ServerAddress, PoolChange)>,
-    /// In the order in which listeners receive them.
+    /// The events, in order.
     pub(super) events: Vec<SdamEvent>,
-    /// Primaries that another primary has shown to be stale. They are checked at once, and have to
-    /// answer soon.
+    /// Primaries that another primary has replaced. They are checked at once, and must reply soon.
     pub(super) stale_primaries: Vec<ServerAddress>,
-    /// Other servers that are unknown after an election: one of them may be the primary before it.
-    /// Where operations are under way on them, they have to answer soon, too.
+    /// Other servers that are unknown after an election. One of them may be the previous primary.
+    /// Those with running operations must reply soon, too.
     pub(super) unknown_after_election: Vec<ServerAddress>,
 }
 
@@ -34,17 +33,17 @@ pub(super) struct Transition {
 #[derive(Debug)]
 pub(super) enum PoolChange {
     Keep,
-    /// Ready before anybody sees the new snapshot: an operation that selects the server finds its
-    /// pool ready.
+    /// Makes the pool ready before the new snapshot is visible, so that an operation that selects
+    /// the server finds its pool ready.
     Ready,
-    /// Cleared once nobody gets the old snapshot any more: an operation that the pool refuses
-    /// selects another server.
+    /// Clears the pool when the old snapshot is no longer visible, so that an operation that the
+    /// pool refuses selects another server.
     Clear(Error, Interrupt),
 }
 
 impl Transition {
-    /// The first description of a deployment. `listener`: the id of the topology, where somebody
-    /// listens to events.
+    /// The first description of a deployment. `listener` is the id of the topology, if events have
+    /// a handler.
     pub(super) fn opening(
         description: TopologyDescription,
         listener: Option<ObjectId>,
@@ -70,7 +69,7 @@ impl Transition {
         }
     }
 
-    /// The effects of `news` of a server. None if the news is ignored.
+    /// The effects of `news` about a server. `None` if the news is ignored.
     pub(super) fn by_news(
         old: &Arc<TopologyDescription>,
         news: ServerDescription,
@@ -82,7 +81,7 @@ impl Transition {
         Some(Transition { pool: Some((address, pool)), ..Self::to(old, new, listener) })
     }
 
-    /// The step to another description.
+    /// The change to another description.
     pub(super) fn to(
         old: &Arc<TopologyDescription>,
         new: TopologyDescription,
@@ -111,7 +110,7 @@ impl Transition {
         }
     }
 
-    /// The end of a deployment: nothing is known, and no event follows.
+    /// The end of a deployment: an empty description, and the last events.
     pub(super) fn closing(
         old: &Arc<TopologyDescription>,
         listener: Option<ObjectId>,
@@ -125,15 +124,15 @@ impl Transition {
     }
 }
 
-/// Whether the set has elected a primary since `old`. Each election has an id of its own, so that a
-/// primary which was only lost from sight for a while does not count as newly elected.
+/// Whether the set has elected a primary since `old`. Each election has its own id, so a primary
+/// that was only unreachable for a while does not count as newly elected.
 fn is_election(old: &TopologyDescription, new: &TopologyDescription) -> bool {
     new.primary().is_some()
         && old.max_election_id.is_some()
         && old.max_election_id != new.max_election_id
 }
 
-/// The events of a step, those of the servers before that of the whole.
+/// The events of a change: first those of the servers, then that of the topology.
 fn events(
     topology_id: ObjectId,
     old: &Arc<TopologyDescription>,

@@ -18,8 +18,8 @@ use crate::wire_version;
 /// The number of removed servers whose reasons are kept.
 const REASONS: usize = 8;
 
-/// The description after `news`. `None` if they are to be ignored, because their server was
-/// removed, or they are older than the known state.
+/// The description after `news`. `None` if the news is ignored, because its server was removed, or
+/// because it is older than the known state.
 pub(crate) fn updated(
     old: &TopologyDescription,
     news: ServerDescription,

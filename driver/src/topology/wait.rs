@@ -118,8 +118,8 @@ fn none_found(criteria: Criteria<'_>, topology: &Topology, when: &str) -> Error 
     Error::new(ErrorKind::ServerSelection { message })
 }
 
-/// Why the one server of a deployment is not selected. A read preference takes it whatever its role
-/// is.
+/// The reason why the only server of a deployment is not selected. Every read preference accepts it
+/// in any role.
 fn why_unsuitable(description: &TopologyDescription, wanted: &SelectionCriteria) -> &'static str {
     let answered = |error: &Error| !error.is_network() && !error.is_timeout();
     match description.servers().next() {

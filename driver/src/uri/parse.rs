@@ -1,4 +1,4 @@
-//! Connection strings as arguments, and the two ways to end their reading.
+//! Connection strings as arguments, parsed with `.await` or `.run()`.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -22,7 +22,7 @@ pub struct ParseConnectionString {
 impl ClientOptions {
     /// Parses a connection string, such as
     /// `mongodb://user:password@host1,host2/database?replicaSet=rs0` (specification "Connection
-    /// String"), or takes a parsed one. Ended by `.await`, or by `.run()` on a thread.
+    /// String"), or takes a parsed one. Run it with `.await`, or with `.run()` on a thread.
     ///
     /// Unknown options and invalid values are ignored and reported by
     /// [`warnings`](ClientOptions::warnings). For `mongodb+srv` this queries DNS.
@@ -59,7 +59,7 @@ impl ParseConnectionString {
         self.connection_string?.resolve().await
     }
 
-    /// Reads it on the calling thread.
+    /// Parses it on the calling thread.
     ///
     /// # Errors
     /// Those of [`ClientOptions::parse`].
@@ -115,7 +115,7 @@ impl<'de> Deserialize<'de> for ConnectionString {
     }
 }
 
-/// The string as it was written. It shows the password; `Debug` does not.
+/// The original string, including the password. `Debug` hides the password.
 impl fmt::Display for ConnectionString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text.0)

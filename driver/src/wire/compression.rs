@@ -130,7 +130,7 @@ pub(crate) fn is_compressed(frame: &[u8]) -> bool {
     i32_at(frame, 12) == Some(OP_COMPRESSED)
 }
 
-/// Decompresses the message in `frame` into `out`, with the header that it has uncompressed.
+/// Decompresses the message in `frame` into `out`, and restores its original header.
 ///
 /// # Errors
 /// `InvalidResponse`, with the fault of the bytes. The content of `out` is then unspecified.

@@ -3,7 +3,7 @@
 //! `bson` recurses once per level of a document, and it writes whatever a `Serialize`
 //! implementation emits, even a key without a value. [`Checked`] wraps the value. Its serializer
 //! counts the levels and checks that each key has its value, without a second pass over the data.
-//! Only documents that are BSON already are scanned for their levels.
+//! Only raw documents are scanned for their levels.
 
 use bson::RawDocumentBuf;
 use bson::error::Error as BsonError;
@@ -38,7 +38,7 @@ pub(crate) fn document<T: Serialize + ?Sized>(value: &T) -> Result<RawDocumentBu
     RawDocumentBuf::from_bytes(bytes).map_err(Error::serialization)
 }
 
-/// A caller's document that is BSON already.
+/// Checks a raw document of the caller.
 ///
 /// # Errors
 /// Those of [`append`].
@@ -66,7 +66,7 @@ impl<T: Serialize + ?Sized> Serialize for Checked<'_, T> {
     }
 }
 
-/// A document or an array, most likely as bytes, at some depth of a document.
+/// A document or an array, usually as bytes, at some depth of a document.
 struct Raw<'a, T: ?Sized> {
     value: &'a T,
     depth: u32,
@@ -86,7 +86,7 @@ enum Bytes {
     Bson,
 }
 
-/// A serializer, or what writes the parts of a compound, at some depth.
+/// A serializer, or a writer of the parts of a compound value, at some depth.
 struct Check<S> {
     inner: S,
     depth: u32,
@@ -352,7 +352,7 @@ macro_rules! structs {
 
 structs! { SerializeStruct, SerializeStructVariant }
 
-/// A map. `key_waits` is set while the last key has no value yet.
+/// A map. `key_waits` is true while the last key has no value.
 struct CheckMap<S> {
     map: Check<S>,
     key_waits: bool,

@@ -1,5 +1,5 @@
-//! The first key of what a value serializes to, without serializing the rest: it tells a whole
-//! document from one of operators.
+//! Finds the first key of a serialized value without serializing the rest. The key distinguishes a
+//! replacement from an update with operators.
 
 use std::fmt::{self, Display, Write as _};
 
@@ -13,9 +13,9 @@ pub(crate) enum Beginning {
     Operator(String),
     /// Another key, or the end of an empty document.
     Field,
-    /// It is no document.
+    /// The value is not a document.
     NoDocument,
-    /// It cannot be serialized: the error is that of the whole.
+    /// The value cannot be serialized. Serializing the whole value reports the error.
     Unknown,
 }
 
@@ -35,7 +35,7 @@ fn of_key(key: impl Display) -> Beginning {
     }
 }
 
-/// Takes text that begins with `$`, and stops at other text.
+/// Accepts text that begins with `$`, and stops at other text.
 struct OperatorOnly(String);
 
 impl fmt::Write for OperatorOnly {
@@ -48,7 +48,7 @@ impl fmt::Write for OperatorOnly {
     }
 }
 
-/// A key that is shown as it serializes.
+/// Displays a key as it is serialized.
 struct Key<'a, K: ?Sized>(&'a K);
 
 impl<K: Serialize + ?Sized> Display for Key<'_, K> {
@@ -57,7 +57,7 @@ impl<K: Serialize + ?Sized> Display for Key<'_, K> {
     }
 }
 
-/// Ends the serialization: with what was found, or with an error of the value.
+/// Ends the serialization with the result, or with an error of the value.
 #[derive(Debug)]
 struct Ended(Option<Beginning>);
 

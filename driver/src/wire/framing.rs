@@ -96,7 +96,7 @@ impl ReadBuffer {
         self.end - self.start
     }
 
-    /// Moves the first `n` bytes out. Hands over the whole allocation if they fill much of it, else
+    /// Moves the first `n` bytes out. Returns the whole allocation if they fill much of it, or else
     /// copies them.
     pub(crate) fn take(&mut self, n: usize) -> Vec<u8> {
         let n = n.min(self.len());

@@ -1,10 +1,10 @@
-//! `killCursors`, for every layer that ends cursors on a server.
+//! `killCursors`, for every layer that kills cursors.
 
 use bson::raw::cstr;
 
 use super::DocWriter;
 
-/// Writes the fields of the command that ends `cursors` of `collection`.
+/// Writes the fields of the command that kills `cursors` of `collection`.
 pub(crate) fn write(body: &mut DocWriter<'_>, collection: &str, cursors: &[i64]) {
     body.str(cstr!("killCursors"), collection);
     let mut ids = body.array(cstr!("cursors"));

@@ -1,4 +1,4 @@
-//! The commands that carry secrets: their words are kept out of events and logs, and they are never
+//! Commands with secrets. Their content is hidden from events and logs, and they are never
 //! compressed.
 
 use bson::Document;
@@ -17,26 +17,26 @@ const SENSITIVE: [&str; 9] = [
     "updateUser",
 ];
 
-/// The field of a `hello` by which a user is proven along with it.
+/// The field of a `hello` with speculative authentication.
 const SPECULATIVE_AUTHENTICATE: &str = "speculativeAuthenticate";
 
-/// Whether this command is a `hello`, under either of its names.
+/// Whether this command is `hello`, with its current or its legacy name.
 fn is_hello(name: &str) -> bool {
     ["hello", "isMaster"].iter().any(|hello| name.eq_ignore_ascii_case(hello))
 }
 
-/// Whether a command of this name always carries a secret.
+/// Whether a command with this name always has a secret.
 fn is_sensitive(name: &str) -> bool {
     SENSITIVE.iter().any(|sensitive| name.eq_ignore_ascii_case(sensitive))
 }
 
-/// Whether the words of `command` are kept out of events and logs.
+/// Whether the content of `command` is hidden from events and logs.
 pub(crate) fn is_redacted(name: &str, command: &Document) -> bool {
     is_sensitive(name) || is_hello(name) && command.contains_key(SPECULATIVE_AUTHENTICATE)
 }
 
-/// Whether a command of this name may be compressed: it carries no secret, and the compressor has
-/// been agreed on before.
+/// Whether a command with this name may be compressed: it has no secret, and it follows the
+/// negotiation of the compressor.
 pub(crate) fn may_be_compressed(name: &str) -> bool {
     !is_sensitive(name) && !is_hello(name)
 }

@@ -1,9 +1,8 @@
-//! Aborting the transactions of sessions that were dropped.
+//! Aborts the transactions of dropped sessions.
 //!
-//! One worker per client aborts them one after the other, in the background, so that however many
-//! sessions are dropped at once, there is one task, or in the blocking API one thread. A
-//! transaction that cannot be aborted within the limit ends on the server, after a minute by
-//! default.
+//! One worker per client aborts them one after the other in the background. So any number of
+//! dropped sessions needs one task, or in the blocking API one thread. A transaction that cannot be
+//! aborted within the limit expires on the server, after a minute by default.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +14,7 @@ use crate::deadline::Deadline;
 use crate::exec::Core;
 use crate::exec::end_transaction::{EndTransaction, end};
 
-/// The time limit of one abort, with the wait for a connection.
+/// The time limit of one abort, including the wait for a connection.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The abandoned sessions of one client.
@@ -25,7 +24,7 @@ pub(crate) struct AbandonedSessions(Mutex<Queue>);
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<SessionState>,
-    /// Whether a worker is there.
+    /// Whether there is a worker.
     working: bool,
 }
 
@@ -35,7 +34,7 @@ impl AbandonedSessions {
     }
 }
 
-/// Has the transaction of `session` aborted in the background, and the session given back then.
+/// Aborts the transaction of `session` in the background, and then returns the session.
 pub(super) fn abort(session: SessionState) {
     let core = session.core().outside_of_requests();
     {
@@ -49,10 +48,10 @@ pub(super) fn abort(session: SessionState) {
     runtime.detach(Worker { core, placed: true }.run());
 }
 
-/// Dropped with its runtime, it leaves its place to the next.
+/// The worker. If it is dropped with its runtime, the next session starts another.
 struct Worker {
     core: Core,
-    /// Whether it has the place of the queue's worker.
+    /// Whether it is registered as the queue's worker.
     placed: bool,
 }
 
@@ -63,10 +62,11 @@ impl Worker {
                 let deadline = Deadline::after(LIMIT);
                 let _ = end(EndTransaction::Abort, &mut session, deadline).await;
             }
-            // The server aborts what is left by itself. A session that counted as open would come
-            // back to this queue, without end once the client is shut down.
+            // The transaction expires on the server. A session that counts as open would return to
+            // this queue, endlessly once the client is shut down.
             session.forget();
-            // Where threads start requests by themselves, this one has; nothing else would end it.
+            // If threads start requests automatically, this thread has started one. Nothing else
+            // ends it.
             if let Some(threads) = &self.core.threads {
                 threads.end_last();
             }
@@ -77,7 +77,7 @@ impl Worker {
         let mut queue = self.core.abandoned.lock();
         let next = queue.waiting.pop_front();
         if next.is_none() {
-            // Under the lock: a session that is dropped from now on starts another worker.
+            // Under the lock, so that a session dropped later starts another worker.
             queue.working = false;
             self.placed = false;
         }
@@ -95,7 +95,7 @@ impl Drop for Worker {
             queue.working = false;
             std::mem::take(&mut queue.waiting)
         };
-        // Each holds the client, which holds the queue.
+        // Drops the sessions without the lock: each holds the client, which holds the queue.
         left.into_iter().for_each(SessionState::forget);
     }
 }

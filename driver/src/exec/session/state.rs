@@ -1,5 +1,5 @@
-//! A session of the caller's, as the executor works with it: its server session, the times that it
-//! has seen, and its transaction.
+//! The state of an explicit session for the executor: its server session, its times, and its
+//! transaction.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::exec::telemetry::TransactionSpan;
 use crate::exec::{ClusterTime, Core, ServerSession, Timeout};
 use crate::options::{SessionOptions, TransactionOptions};
 
-/// The part of a session that the executor works with, whatever the API.
+/// The part of a session that the executor uses, independent of the API.
 pub(crate) struct SessionState {
     core: Arc<Core>,
     server: Option<ServerSession>,
@@ -23,7 +23,7 @@ pub(crate) struct SessionState {
     operation_time: Option<Timestamp>,
     snapshot_time: Option<Timestamp>,
     pub(super) transaction: Transaction,
-    /// The deadline of the convenient transaction that is running, if its timeout is set.
+    /// The deadline of the running convenient transaction, if it has a timeout.
     deadline: Option<Deadline>,
 }
 
@@ -36,7 +36,7 @@ impl SessionState {
         }
         if options.snapshot_time.is_some() && options.snapshot != Some(true) {
             return Err(Error::invalid_argument(
-                "snapshot_time is for sessions that read a snapshot; set snapshot as well",
+                "snapshot_time is only for snapshot sessions; set snapshot as well",
             ));
         }
         let server = core.sessions.take(core.deployment.logical_session_timeout());
@@ -54,8 +54,8 @@ impl SessionState {
         })
     }
 
-    /// A stand-in for the session, for one command in the background. The caller keeps the session;
-    /// [`take_back`](Self::take_back) gives it what the stand-in has learnt.
+    /// A copy of the session for one command in the background. The caller keeps the session.
+    /// [`take_back`](Self::take_back) returns the new values of the copy to it.
     pub(crate) fn lend(&mut self) -> Self {
         let SessionState {
             core,
@@ -81,8 +81,8 @@ impl SessionState {
         }
     }
 
-    /// Takes over what a stand-in has learnt; nothing from that of another session, and of another
-    /// transaction nothing but the times.
+    /// Takes the new values of a copy. Ignores a copy of another session. From a copy of another
+    /// transaction it takes only the times.
     pub(crate) fn take_back(&mut self, mut lent: Self) {
         let id = |state: &Self| state.server.as_ref().map(ServerSession::id);
         if id(self) != id(&lent) {
@@ -104,7 +104,7 @@ impl SessionState {
         self.core.is_same_client(core)
     }
 
-    /// The id that the server knows the session by: `{ id: <UUID> }`.
+    /// The id of the session on the server: `{ id: <UUID> }`.
     pub(crate) fn id(&self) -> &Document {
         &self.id
     }
@@ -118,8 +118,7 @@ impl SessionState {
     }
 
     /// # Errors
-    /// `InvalidArgument` when the process has forked since the session was started: the session is
-    /// then the parent's.
+    /// `InvalidArgument` in a forked child, because the session belongs to the parent.
     pub(crate) fn check_process(&self) -> Result<()> {
         match self.server.as_ref().is_some_and(|server| !server.is_of_this_process()) {
             false => Ok(()),
@@ -138,11 +137,11 @@ impl SessionState {
         &self.transaction
     }
 
-    /// Starts a transaction. Nothing is sent.
+    /// Starts a transaction. Sends nothing.
     ///
     /// # Errors
-    /// `InvalidArgument` when there is one already, its write concern is unacknowledged, or the
-    /// session reads a snapshot.
+    /// `InvalidArgument` if a transaction is in progress, the write concern is unacknowledged, or
+    /// the session is a snapshot session.
     pub(crate) fn start_transaction(&mut self, own: TransactionOptions) -> Result<()> {
         self.check_process()?;
         if self.is_snapshot() {
@@ -166,7 +165,7 @@ impl SessionState {
         Ok(())
     }
 
-    /// The transaction is to be committed; whether by a command.
+    /// Starts a commit. Returns whether it needs a command.
     ///
     /// # Errors
     /// `InvalidArgument` when there is none.
@@ -175,7 +174,7 @@ impl SessionState {
         self.transaction.commit()
     }
 
-    /// The transaction is to be aborted; whether by a command.
+    /// Starts an abort. Returns whether it needs a command.
     ///
     /// # Errors
     /// `InvalidArgument` when there is none.
@@ -184,7 +183,7 @@ impl SessionState {
         self.transaction.abort()
     }
 
-    /// The transaction has ended, and so has its span.
+    /// Ends the span of the transaction.
     pub(crate) fn end_transaction_span(&mut self) {
         self.transaction.span = TransactionSpan::default();
     }
@@ -195,22 +194,23 @@ impl SessionState {
         self.transaction.span.context()
     }
 
-    /// Nothing more is sent for the transaction.
+    /// Unpins the transaction, because nothing more is sent for it.
     pub(crate) fn unpin(&mut self) {
         self.transaction.unpin();
     }
 
-    /// Leaves the transaction to the server.
+    /// Forgets the transaction, which then expires on the server.
     pub(super) fn forget(mut self) {
         self.transaction.forget();
     }
 
-    /// The number of its transaction.
+    /// The number of the transaction.
     pub(super) fn txn_number(&self) -> Option<i64> {
         self.server.as_ref().map(ServerSession::txn_number)
     }
 
-    /// The deadline of all operations in it, while a convenient transaction with a timeout runs.
+    /// The deadline of all operations in the session, while a convenient transaction with a timeout
+    /// runs.
     pub(crate) fn deadline(&self) -> Option<Deadline> {
         self.deadline
     }
@@ -219,7 +219,7 @@ impl SessionState {
         self.deadline = deadline;
     }
 
-    /// The time limit of what is done to the session itself.
+    /// The time limit of commits and aborts.
     pub(crate) fn timeout(&self) -> Timeout {
         Timeout::from(self.options.default_timeout.or(self.core.options.timeout))
     }
@@ -240,13 +240,13 @@ impl SessionState {
         self.options.snapshot == Some(true)
     }
 
-    /// The time that reads must reflect, where the session is causally consistent.
+    /// The time that reads must reflect, if the session is causally consistent.
     pub(crate) fn after_cluster_time(&self) -> Option<Timestamp> {
         let causal = self.options.causal_consistency.unwrap_or(!self.is_snapshot());
         self.operation_time.filter(|_| causal)
     }
 
-    /// The point in time that all reads of a snapshot see, once the first has set it.
+    /// The point in time of a snapshot session, once the first read has set it.
     pub(crate) fn at_cluster_time(&self) -> Option<Timestamp> {
         self.snapshot_time
     }
@@ -274,7 +274,7 @@ impl Drop for SessionState {
         if !self.transaction.is_open() || server.is_twin() || !server.is_of_this_process() {
             return self.core.give_back(server);
         }
-        // It would hold its locks until the server gives it up.
+        // Otherwise the transaction would hold its locks until it expires on the server.
         self.transaction.abandon();
         let rest = SessionState {
             core: Arc::new(self.core.outside_of_requests()),

@@ -1,10 +1,9 @@
-//! The transaction of a session: its states, and what moves it from one to the next (specification
-//! "Transactions").
+//! The transaction of a session: its states and their changes (specification "Transactions").
 //!
-//! A transaction is started here and nowhere else: the server learns of it from the first command
-//! that belongs to it, and one without commands is never heard of. It is over for the caller when
-//! committing it has begun, whatever comes of that: to commit once more sends the same command
-//! again, with the write concern "majority", so that nobody takes for lost what was written.
+//! Starting a transaction changes only this state. The server learns of it from its first command,
+//! and never of a transaction without commands. Once a commit has started, the transaction accepts
+//! no more operations, whatever the result of the commit. A further commit sends the same command
+//! again with the write concern "majority", so that a committed transaction is not taken for lost.
 
 use std::time::Duration;
 
@@ -20,31 +19,31 @@ use crate::options::{
     Acknowledgment, ReadPreference, SelectionCriteria, TransactionOptions, WriteConcern,
 };
 
-/// The default `wtimeout` of a repeated commit, in which it waits for a majority.
+/// The default `wtimeout` of a repeated commit.
 const MAJORITY_WITHIN: Duration = Duration::from_secs(10);
 
-/// Where a session's transaction stands.
+/// The state of a session's transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum TransactionState {
-    /// There is none.
+    /// There is no transaction.
     #[default]
     None,
-    /// It has been started, and no command has been sent.
+    /// It was started, and no command was sent.
     Starting,
-    /// The server knows of it.
+    /// A command was sent.
     InProgress,
-    /// Committing it has begun.
+    /// A commit has started.
     Committed,
-    /// Aborting it has begun.
+    /// An abort has started.
     Aborted,
 }
 
-/// Whether a transaction ends by a command.
+/// Whether ending a transaction needs a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// No command belongs to it: there is nothing to be ended.
+    /// No, because it had no commands.
     Empty,
-    /// A command ends it.
+    /// Yes.
     ByCommand,
 }
 
@@ -54,26 +53,25 @@ pub(crate) struct Transaction {
     state: TransactionState,
     /// The merged options of the transaction.
     options: TransactionOptions,
-    /// Whether a command of it has been sent.
+    /// Whether one of its commands was sent.
     is_known: bool,
-    /// Whether the server may have it open, without a command under way that ends it.
+    /// Whether it may be open on the server, and no command to end it was sent.
     is_open: bool,
-    /// Whether one of its commands failed in a way that ended it on the server, and that a new
-    /// attempt of the whole may not meet.
+    /// Whether one of its commands failed with a transient error, which ended it on the server.
     is_transient_failure: bool,
-    /// Where its commands go, on a sharded cluster or behind a load balancer.
+    /// The target of its commands, on a sharded cluster or behind a load balancer.
     pin: Option<PinnedTo>,
     /// Its span, until it has ended.
     pub(super) span: TransactionSpan,
-    /// By which another mongos finds out what became of it.
+    /// The token with which another mongos can find its result.
     recovery_token: Option<RawDocumentBuf>,
 }
 
 impl Transaction {
-    /// A new one.
+    /// Starts a transaction.
     ///
     /// # Errors
-    /// `InvalidArgument` when there is one already, or the write concern is unacknowledged.
+    /// `InvalidArgument` if one is in progress, or the write concern is unacknowledged.
     pub(super) fn start(&mut self, options: TransactionOptions) -> Result<()> {
         if self.is_active() {
             return Err(Error::invalid_argument(
@@ -98,7 +96,7 @@ impl Transaction {
         &self.options
     }
 
-    /// Whether operations of the session belong to it.
+    /// Whether operations of the session belong to the transaction.
     pub(crate) fn is_active(&self) -> bool {
         matches!(self.state, TransactionState::Starting | TransactionState::InProgress)
     }
@@ -116,17 +114,17 @@ impl Transaction {
         self.recovery_token.as_ref()
     }
 
-    /// The servers that its reads ask for.
+    /// The selection criteria of its reads.
     pub(super) fn selection_criteria(&self) -> &SelectionCriteria {
         const PRIMARY: &SelectionCriteria =
             &SelectionCriteria::ReadPreference(ReadPreference::Primary);
         self.options.selection_criteria.as_ref().unwrap_or(PRIMARY)
     }
 
-    /// It is to be committed, perhaps once more.
+    /// Starts a commit, possibly a repeated one.
     ///
     /// # Errors
-    /// `InvalidArgument` when there is none, or it was aborted.
+    /// `InvalidArgument` if there is no transaction, or it was aborted.
     pub(super) fn commit(&mut self) -> Result<End> {
         match self.state {
             TransactionState::None => return Err(none_started()),
@@ -142,10 +140,10 @@ impl Transaction {
         Ok(if self.is_known { End::ByCommand } else { End::Empty })
     }
 
-    /// It is to be aborted.
+    /// Starts an abort.
     ///
     /// # Errors
-    /// `InvalidArgument` when there is none, or it was committed or aborted.
+    /// `InvalidArgument` if there is no transaction, or it was committed or aborted.
     pub(super) fn abort(&mut self) -> Result<End> {
         match self.state {
             TransactionState::None => return Err(none_started()),
@@ -167,14 +165,14 @@ impl Transaction {
         Ok(End::Empty)
     }
 
-    /// An operation that does not belong to it uses the session: what has ended is forgotten.
+    /// Forgets an ended transaction, because a later operation uses the session.
     pub(super) fn forget(&mut self) {
         if self.state != TransactionState::None {
             *self = Self::default();
         }
     }
 
-    /// A command of it is sent.
+    /// One of its commands is sent.
     pub(super) fn sent(&mut self) {
         if self.state == TransactionState::Starting {
             self.state = TransactionState::InProgress;
@@ -183,7 +181,7 @@ impl Transaction {
         self.is_open = true;
     }
 
-    /// The command that ends it is sent. If its future is dropped, it is still carried out.
+    /// The command that ends it is sent. It takes effect even if its future is dropped.
     pub(super) fn end_sent(&mut self) {
         self.is_open = false;
     }
@@ -193,18 +191,18 @@ impl Transaction {
         self.is_open = self.is_known;
     }
 
-    /// Whether it must be aborted when nobody has it any more: it is in progress, or the future
-    /// that was to end it was dropped before its command was sent.
+    /// Whether it must be aborted when the session is dropped: it is in progress, or the future
+    /// that should end it was dropped before its command was sent.
     pub(super) fn is_open(&self) -> bool {
         self.is_open
     }
 
-    /// Nobody has it any more, and it is open: it can be aborted whatever was begun.
+    /// The session was dropped with an open transaction. Allows an abort in any state.
     pub(super) fn abandon(&mut self) {
         self.state = TransactionState::InProgress;
     }
 
-    /// The server did not even begin with the first command, which is sent again.
+    /// An overloaded server refused the first command, which is sent again.
     pub(super) fn first_command_turned_away(&mut self) {
         self.state = TransactionState::Starting;
         self.is_known = false;
@@ -230,7 +228,7 @@ impl Transaction {
         concern.w_timeout.get_or_insert(MAJORITY_WITHIN);
     }
 
-    /// Labels the error with which one of its operations ends.
+    /// Labels the error of one of its operations.
     pub(super) fn failed(&mut self, error: &mut Error) {
         match self.state {
             TransactionState::Committed if is_unknown_result(error) => {
@@ -254,7 +252,7 @@ fn none_started() -> Error {
     Error::invalid_argument("No transaction started; call start_transaction first")
 }
 
-/// Whether no server said what became of the command (section "Transient Transaction Error").
+/// Whether the result of the command is unknown (section "Transient Transaction Error").
 fn is_without_reply(error: &Error) -> bool {
     error.is_network()
         || matches!(
@@ -265,8 +263,8 @@ fn is_without_reply(error: &Error) -> bool {
         )
 }
 
-/// Whether a commit that ended with `error` may have committed, or may not yet be where its write
-/// concern wants it (section "UnknownTransactionCommitResult").
+/// Whether a commit that failed with `error` may have committed, or may not yet satisfy its write
+/// concern (section "UnknownTransactionCommitResult").
 fn is_unknown_result(error: &Error) -> bool {
     is_without_reply(error)
         || error.is_timeout()

@@ -1,5 +1,5 @@
-//! Stands for `telemetry.rs` where the feature `opentelemetry` is off: nothing has a span, and
-//! nothing is left of this after compilation.
+//! Replaces `telemetry.rs` without the feature `opentelemetry`. There are no spans, and this
+//! compiles to nothing.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

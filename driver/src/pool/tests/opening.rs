@@ -83,8 +83,8 @@ fn wait_queue_timeout_bounds_no_blocking_opening() {
     });
 }
 
-/// One whose time is over while its connection is being opened gets an error, and leaves it. That
-/// says nothing about the server.
+/// A caller whose deadline expires while its connection is being opened gets an error. That does
+/// not affect the server description.
 #[tokio::test]
 async fn opening_continues_after_its_callers_deadline() {
     let server = Standalone::start().unwrap();
@@ -210,8 +210,8 @@ async fn opening_of_an_old_generation_delays_no_other() {
     assert_eq!(ask.await.id(), 2);
 }
 
-/// One whose time is over before there is a socket gets the same error, and the server is not
-/// blamed for it: it may have too much to do.
+/// A caller whose deadline expires before there is a socket gets the same error. That does not mark
+/// the server as failed, because it may be overloaded.
 #[tokio::test]
 async fn late_socket_does_not_mark_the_server_as_failed() {
     // The listener accepts no connections, and its queue is full.
@@ -237,6 +237,6 @@ async fn late_socket_does_not_mark_the_server_as_failed() {
     assert_eq!((stage, bench.pool.counts()), (Stage::Queue, counts(0, 0, 0)));
     let reasons: Vec<_> = bench.events.lock().unwrap().iter().filter_map(reason).collect();
     assert_eq!(reasons, [ConnectionCheckoutFailedReason::Timeout]);
-    // As an overload it is reported to the deployment, which clears nothing for it.
+    // It is reported to the deployment as overload, which clears no pool.
     assert_eq!(*reported.lock().unwrap(), [(Stage::Connect, true)]);
 }
