@@ -55,10 +55,7 @@ const LONG: Duration = Duration::from_secs(20);
 #[track_caller]
 fn assert_ended(error: &Error) {
     assert!(matches!(error.kind(), ErrorKind::RuntimeEnded), "{error:?}");
-    assert!(
-        error.to_string().contains("runtime of the client has ended"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("runtime of the client has ended"), "{error}");
     assert!(error.to_string().contains("make a client in each runtime"), "{error}");
 }
 

@@ -47,7 +47,6 @@
 //! *their callbacks do not run*. Nothing runs on [`std::process::abort`], on a crash, on `_exit`,
 //! or when a signal kills the process. So do not rely on the death of a thread for work that must
 //! happen at the end of a process.
-//! happen at the end of a process should not hang on the death of a thread.
 //!
 //! ## Tasks do not die with threads
 //!

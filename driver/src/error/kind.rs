@@ -184,7 +184,9 @@ impl fmt::Display for ErrorKind {
                 write!(f, "the server sent an invalid reply: {message}")
             }
             ErrorKind::Tls { message } => write!(f, "TLS: {message}"),
-            ErrorKind::SessionsNotSupported => f.write_str("the deployment does not support sessions"),
+            ErrorKind::SessionsNotSupported => {
+                f.write_str("the deployment does not support sessions")
+            }
             ErrorKind::Transaction { message } => write!(f, "transaction: {message}"),
             ErrorKind::MissingResumeToken => {
                 f.write_str("the change stream cannot be resumed: an event had no resume token")

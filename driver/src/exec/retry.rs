@@ -111,7 +111,9 @@ impl RetryState {
                 Ok(())
             }
             Some(_) => Err(Error::new(ErrorKind::IncompatibleServer {
-                message: "the server selected for another attempt does not support retryable writes".into(),
+                message:
+                    "the server selected for another attempt does not support retryable writes"
+                        .into(),
             })),
         }
     }

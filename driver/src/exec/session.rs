@@ -181,7 +181,8 @@ impl<'c, 's> Participant<'c, 's> {
             }
             SessionRef::Explicit(_) if server.logical_session_timeout.is_none() => {
                 return Err(Error::new(ErrorKind::IncompatibleServer {
-                    message: "the server does not support sessions; run the operation without one".into(),
+                    message: "the server does not support sessions; run the operation without one"
+                        .into(),
                 }));
             }
             _ => {}
