@@ -3,12 +3,11 @@
 use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bson::{Bson, doc};
 
 use super::io::Sink;
-use super::operation::bucket_operation;
+use super::operation::{bucket_operation, stream_options};
 use super::{FilesCollectionDocument, GridFsBucket, GridFsDownloadStream, rest};
 use crate::deadline::Deadline;
 use crate::error::{Error, GridFsErrorKind, GridFsFileIdentifier, Result};
@@ -145,9 +144,11 @@ pub struct OpenDownloadStream<'a, F: Mode = Async> {
     options: Option<Box<GridFsDownloadOptions>>,
 }
 
-options! {
+stream_options! {
     /// The options of [`GridFsBucket::open_download_stream`] and [`GridFsBucket::download_to`].
-    GridFsDownloadOptions, GridFsDownloadOptionsBuilder for ['a, F: Mode] OpenDownloadStream<'a, F> {
+    GridFsDownloadOptions, GridFsDownloadOptionsBuilder
+    for ['a, F: Mode] OpenDownloadStream<'a, F>,
+    ['a, W, F: Mode] DownloadTo<OpenDownloadStream<'a, F>, W> {
         /// The first byte of the range. Default: 0.
         start: u64,
         /// The end of the range, exclusive. Default: the length of the file.
@@ -193,11 +194,12 @@ pub struct OpenDownloadStreamByName<'a, F: Mode = Async> {
     options: Option<Box<GridFsDownloadByNameOptions>>,
 }
 
-options! {
+stream_options! {
     /// The options of [`GridFsBucket::open_download_stream_by_name`] and
     /// [`GridFsBucket::download_to_by_name`].
     GridFsDownloadByNameOptions, GridFsDownloadByNameOptionsBuilder
-    for ['a, F: Mode] OpenDownloadStreamByName<'a, F> {
+    for ['a, F: Mode] OpenDownloadStreamByName<'a, F>,
+    ['a, W, F: Mode] DownloadTo<OpenDownloadStreamByName<'a, F>, W> {
         /// The revision among files of the same name: 0 is the first upload, 1 the second; -1 is the last, -2 the one before. Default: -1.
         revision: i32,
         /// The first byte of the range. Default: 0.
@@ -268,35 +270,9 @@ pub struct DownloadTo<O, W> {
     sink: W,
 }
 
-macro_rules! setters {
-    ($Open:ident, $Options:ident) => {
-        impl<W, F: Mode> DownloadTo<$Open<'_, F>, W> {
-            /// The first byte of the range. Default: 0.
-            pub fn start(mut self, value: u64) -> Self {
-                self.open = self.open.start(value);
-                self
-            }
-
-            /// The end of the range, exclusive. Default: the length of the file.
-            pub fn end(mut self, value: u64) -> Self {
-                self.open = self.open.end(value);
-                self
-            }
-
-            /// The time limit of the whole operation (`timeoutMS`). Replaces that of the bucket,
-            /// the database or the client. Zero means no limit.
-            pub fn timeout(mut self, value: Duration) -> Self {
-                self.open = self.open.timeout(value);
-                self
-            }
-
-            /// Replaces all options.
-            pub fn with_options(mut self, options: impl Into<Option<$Options>>) -> Self {
-                self.open = self.open.with_options(options);
-                self
-            }
-        }
-
+/// Ends the download to a sink of a file that `$Open` finds.
+macro_rules! download_to {
+    ($Open:ident) => {
         operation! {
             @perform [W: Sink<F> + 'a, F: Mode] DownloadTo<$Open<'a, F>, W>, 'a, u64
         }
@@ -321,17 +297,8 @@ macro_rules! setters {
     };
 }
 
-setters! { OpenDownloadStream, GridFsDownloadOptions }
-setters! { OpenDownloadStreamByName, GridFsDownloadByNameOptions }
-
-impl<W, F: Mode> DownloadTo<OpenDownloadStreamByName<'_, F>, W> {
-    /// The revision among files of the same name: 0 is the first upload, 1 the second; -1 is the
-    /// last, -2 the one before. Default: -1.
-    pub fn revision(mut self, value: i32) -> Self {
-        self.open = self.open.revision(value);
-        self
-    }
-}
+download_to! { OpenDownloadStream }
+download_to! { OpenDownloadStreamByName }
 
 impl<'a, O: Parts<'a>, W: Send> Parts<'a> for DownloadTo<O, W> {
     fn on(&self) -> On<'a> {

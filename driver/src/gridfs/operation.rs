@@ -1,4 +1,5 @@
-//! Implements the operations of a bucket on both APIs. They take no session.
+//! Implements the operations of a bucket on both APIs, and declares the options of those that open
+//! streams. The operations take no session.
 
 /// Does for bucket operations what [`operation!`] does for others. The operation has the fields
 /// `bucket` and `options`. The syntax is `[generics] Operation<'a, Args; F> -> Output`; an output
@@ -68,3 +69,48 @@ macro_rules! bucket_operation {
     };
 }
 pub(super) use bucket_operation;
+
+/// Does for operations that open a stream what [`options!`] does for others. The second operation
+/// opens a stream and does all its work. It has the same options, and the first in a field `open`.
+///
+/// [`options!`]: crate::ops::macros::options
+macro_rules! stream_options {
+    (
+        $(#[$about:meta])*
+        $Options:ident, $Builder:ident
+        for [$($generic:tt)*] $Open:ty, [$($whole_generic:tt)*] $Whole:ty {
+            $( $(#[$doc:meta])* $field:ident: $Type:ty, )*
+        }
+    ) => {
+        options! {
+            $(#[$about])*
+            $Options, $Builder for [$($generic)*] $Open {
+                $( $(#[$doc])* $field: $Type, )*
+            }
+        }
+
+        impl<$($whole_generic)*> $Whole {
+            $(
+                $(#[$doc])*
+                pub fn $field(mut self, value: $Type) -> Self {
+                    self.open = self.open.$field(value);
+                    self
+                }
+            )*
+
+            /// The time limit of the whole operation (`timeoutMS`). Replaces that of the bucket, the
+            /// database or the client. Zero means no limit.
+            pub fn timeout(mut self, value: std::time::Duration) -> Self {
+                self.open = self.open.timeout(value);
+                self
+            }
+
+            /// Replaces all options.
+            pub fn with_options(mut self, options: impl Into<Option<$Options>>) -> Self {
+                self.open = self.open.with_options(options);
+                self
+            }
+        }
+    };
+}
+pub(super) use stream_options;

@@ -4,13 +4,14 @@ use bson::{Bson, doc};
 
 use super::download::not_found;
 use super::operation::bucket_operation;
-use super::{GridFsBucket, rest};
+use super::{Bucket, FilesCollectionDocument, GridFsBucket, rest};
+use crate::deadline::Deadline;
 use crate::error::{GridFsFileIdentifier, Result};
 use crate::mode::{Async, Mode};
-use crate::ops::Operation;
 use crate::ops::command::{Execute, Parts};
 use crate::ops::macros::{operation, options};
 use crate::ops::operation_name::OperationName;
+use crate::ops::{Operation, Update};
 
 impl<F: Mode> GridFsBucket<F> {
     /// Renames the file with the `_id` `id` to `new_filename`.
@@ -88,16 +89,22 @@ impl<'a, F: Mode> Execute<'a> for Rename<'a, F> {
         let deadline = self.on().deadline(self.options(), None)?;
         let bucket = &*self.bucket.inner;
         let update = doc! { "$set": { "filename": self.new_filename } };
-        let updated = bucket
-            .files
-            .update_one(doc! { "_id": &self.id }, update)
-            .optional(rest(deadline)?, |update, rest| update.timeout(rest))
-            .perform()
-            .await?;
-        match updated.matched_count {
-            0 if bucket.is_acknowledged() => Err(not_found(GridFsFileIdentifier::Id(self.id))),
-            _ => Ok(()),
-        }
+        let update = bucket.files.update_one(doc! { "_id": &self.id }, update);
+        perform(bucket, update, deadline, GridFsFileIdentifier::Id(self.id)).await
+    }
+}
+
+/// Sends `update`, which must match a file.
+async fn perform<F: Mode>(
+    bucket: &Bucket<F>,
+    update: Update<'_, FilesCollectionDocument, F>,
+    deadline: Deadline,
+    identifier: GridFsFileIdentifier,
+) -> Result<()> {
+    let update = update.optional(rest(deadline)?, |update, rest| update.timeout(rest));
+    match update.perform().await?.matched_count {
+        0 if bucket.is_acknowledged() => Err(not_found(identifier)),
+        _ => Ok(()),
     }
 }
 
@@ -130,17 +137,7 @@ impl<'a, F: Mode> Execute<'a> for RenameByName<'a, F> {
         let deadline = self.on().deadline(self.options(), None)?;
         let bucket = &*self.bucket.inner;
         let update = doc! { "$set": { "filename": self.new_filename } };
-        let updated = bucket
-            .files
-            .update_many(doc! { "filename": &self.filename }, update)
-            .optional(rest(deadline)?, |update, rest| update.timeout(rest))
-            .perform()
-            .await?;
-        match updated.matched_count {
-            0 if bucket.is_acknowledged() => {
-                Err(not_found(GridFsFileIdentifier::Filename(self.filename)))
-            }
-            _ => Ok(()),
-        }
+        let update = bucket.files.update_many(doc! { "filename": &self.filename }, update);
+        perform(bucket, update, deadline, GridFsFileIdentifier::Filename(self.filename)).await
     }
 }

@@ -1,11 +1,9 @@
 //! Uploads, as a stream or from a source.
 
-use std::time::Duration;
-
 use bson::{Bson, Document};
 
 use super::io::Source;
-use super::operation::bucket_operation;
+use super::operation::{bucket_operation, stream_options};
 use super::{GridFsBucket, GridFsUploadStream};
 use crate::error::Result;
 use crate::exec::SessionState;
@@ -88,9 +86,10 @@ pub struct OpenUploadStream<'a, F: Mode = Async> {
     options: Option<Box<GridFsUploadOptions>>,
 }
 
-options! {
+stream_options! {
     /// The options of [`GridFsBucket::open_upload_stream`] and [`GridFsBucket::upload_from`].
-    GridFsUploadOptions, GridFsUploadOptionsBuilder for ['a, F: Mode] OpenUploadStream<'a, F> {
+    GridFsUploadOptions, GridFsUploadOptionsBuilder
+    for ['a, F: Mode] OpenUploadStream<'a, F>, ['a, R, F: Mode] UploadFrom<'a, R, F> {
         /// The number of bytes in each chunk except the last. Default: that of the bucket.
         chunk_size_bytes: u32,
         /// The metadata of the file.
@@ -138,31 +137,6 @@ impl<R, F: Mode> UploadFrom<'_, R, F> {
     /// The `_id` of the file, of any type except an array. Default: a new `ObjectId`.
     pub fn id(mut self, value: Bson) -> Self {
         self.open = self.open.id(value);
-        self
-    }
-
-    /// The number of bytes in each chunk except the last. Default: that of the bucket.
-    pub fn chunk_size_bytes(mut self, value: u32) -> Self {
-        self.open = self.open.chunk_size_bytes(value);
-        self
-    }
-
-    /// The metadata of the file.
-    pub fn metadata(mut self, value: Document) -> Self {
-        self.open = self.open.metadata(value);
-        self
-    }
-
-    /// The time limit of the whole operation (`timeoutMS`). Replaces that of the bucket, the
-    /// database or the client. Zero means no limit.
-    pub fn timeout(mut self, value: Duration) -> Self {
-        self.open = self.open.timeout(value);
-        self
-    }
-
-    /// Replaces all options.
-    pub fn with_options(mut self, options: impl Into<Option<GridFsUploadOptions>>) -> Self {
-        self.open = self.open.with_options(options);
         self
     }
 }
