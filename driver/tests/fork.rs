@@ -8,35 +8,46 @@
 //! threads of the driver and of the testbed.
 
 use std::collections::HashSet;
+use std::future::poll_fn;
+use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::{Arc, Barrier, Mutex};
 
 use driver::bson::{Bson, Document, doc};
 use driver::error::ErrorKind;
 use driver::event::EventHandler;
 use driver::event::command::CommandEvent;
+use driver::gridfs::{GridFsDownloadStream, GridFsUploadStream};
 use driver::options::{ClientOptions, ServerAddress};
 use driver::sync::Client;
-use testbed::Standalone;
+use testbed::{ReplicaSet, Standalone};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 const MOST: u32 = 3;
 
 type Test = fn(&Standalone);
 
 fn main() {
-    let tests: [(&str, Test); 5] = [
+    let tests: [(&str, Test); 9] = [
         ("a_forked_child_has_connections_of_its_own", threads),
         ("an_async_client_stays_with_the_process_that_made_it", tasks),
         ("forked_children_make_ids_of_their_own", ids),
         ("a_session_stays_with_the_process_that_started_it", sessions),
         ("an_async_session_stays_with_the_process_that_started_it", async_sessions),
+        ("a_cursor_stays_with_the_process_that_opened_it", cursors),
+        ("a_forked_child_goes_on_with_a_change_stream", change_streams),
+        ("a_forked_child_uses_the_bucket_of_its_parent", buckets),
+        ("an_async_bucket_stays_with_the_process_that_made_it", async_buckets),
     ];
     if std::env::args().any(|argument| argument == "--list") {
         tests.iter().for_each(|(name, _)| println!("{name}: test"));
         return;
     }
     let server = Standalone::start().expect("a server");
-    for (name, test) in tests {
+    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let is_chosen = |name: &str| filter.as_deref().is_none_or(|filter| name.contains(filter));
+    for (name, test) in tests.into_iter().filter(|(name, _)| is_chosen(name)) {
         test(&server);
         println!("test {name} ... ok");
     }
@@ -351,4 +362,190 @@ fn async_sessions(server: &Standalone) {
         coll.insert_one(doc! {}).session(&mut session).await.expect("the parent goes on")
     });
     assert_eq!(tokio.block_on(async { coll.count_documents(doc! {}).await }).expect("a count"), 3);
+}
+
+/// Both processes would take documents from each other.
+fn cursors(server: &Standalone) {
+    let client = Client::with_options(options(server)).expect("a client");
+    let coll = client.database("fork").collection::<Document>("cursors");
+    coll.insert_many((0..10).map(|i| doc! { "_id": i })).run().expect("inserts");
+    let mut cursor = coll.find(doc! {}).batch_size(2).run().expect("a cursor");
+    fork(
+        || {
+            // The first batch is here already.
+            for _ in 0..2 {
+                cursor.next().expect("a document").expect("a document");
+            }
+            let error = cursor.next().expect("an error").unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error:?}");
+            assert!(error.to_string().contains("fork"), "{error}");
+            assert!(cursor.next().is_none());
+        },
+        || (),
+    );
+    assert_eq!(cursor.map(|document| document.expect("the cursor goes on")).count(), 10);
+}
+
+/// The child opens another cursor at the same position.
+fn change_streams(_: &Standalone) {
+    let set = ReplicaSet::start(1).expect("a replica set");
+    let mut options = ClientOptions::default();
+    options.hosts = vec![ServerAddress::parse(&set.host(0).expect("a host")).expect("an address")];
+    options.repl_set_name = Some(set.name().to_owned());
+    let ids = SessionIds::of(&mut options);
+    let client = Client::with_options(options).expect("a client");
+    let coll = client.database("fork").collection::<Document>("changes");
+    coll.insert_one(doc! { "_id": -1 }).run().expect("an insert");
+    let mut stream = coll.watch().run().expect("a change stream");
+    coll.insert_many((0..5).map(|i| doc! { "_id": i })).run().expect("inserts");
+    let mut seen = |from: i32| {
+        for i in from..5 {
+            let event = stream.try_next().expect("an event").expect("an event");
+            assert_eq!(event.full_document, Some(doc! { "_id": i }));
+        }
+    };
+    let parents = ids.take();
+    fork(
+        || {
+            seen(0);
+            let own = ids.take();
+            let shared = own.iter().find(|(_, id)| parents.iter().any(|(_, theirs)| theirs == id));
+            assert_eq!(shared, None, "the child used a session of its parent");
+        },
+        || (),
+    );
+    seen(0);
+}
+
+/// More than two batches of chunks.
+const LENGTH: usize = 9 << 20;
+
+/// The bytes of a file.
+fn content() -> Vec<u8> {
+    (0..LENGTH).map(|i| (i % 251) as u8).collect()
+}
+
+fn is_of_the_parent(error: &driver::Error) {
+    assert!(matches!(error.kind(), ErrorKind::InvalidArgument { .. }), "{error:?}");
+    assert!(error.to_string().contains("fork"), "{error}");
+}
+
+fn buckets(server: &Standalone) {
+    let client = Client::with_options(options(server)).expect("a client");
+    let bucket = client.database("fork").gridfs_bucket(None);
+    let content = content();
+    let id = bucket.upload_from("first", &content[..]).run().expect("an upload");
+    let mut upload = Some(bucket.open_upload_stream("half").run().expect("a stream"));
+    upload.as_mut().unwrap().write_all(&content[..LENGTH / 2]).expect("a write");
+    let mut download = bucket.open_download_stream(id.clone()).run().expect("a stream");
+    download.read_exact(&mut [0; 10]).expect("bytes");
+    let mut rest = || {
+        let mut rest = Vec::new();
+        download.read_to_end(&mut rest).expect("the rest");
+        assert!(rest == content[10..]);
+    };
+    fork(
+        || {
+            rest();
+            let mut inherited = upload.take().expect("the parent's stream");
+            is_of_the_parent(&inherited.write(b"x").unwrap_err().into());
+            is_of_the_parent(&inherited.close().unwrap_err());
+            is_of_the_parent(&inherited.abort().unwrap_err());
+            drop(inherited);
+            let mut copy = Vec::new();
+            bucket.download_to(id.clone(), &mut copy).run().expect("a download");
+            assert!(copy == content);
+            bucket.upload_from("of the child", &content[..]).run().expect("an upload");
+            client.clone().shutdown().run();
+        },
+        || (),
+    );
+    rest();
+    let mut upload = upload.expect("the stream");
+    upload.write_all(&content[LENGTH / 2..]).expect("the upload goes on");
+    upload.close().expect("the upload ends");
+    for name in ["half", "of the child"] {
+        let mut copy = Vec::new();
+        bucket.download_to_by_name(name, &mut copy).run().expect("a download");
+        assert!(copy == content, "{name}");
+    }
+}
+
+async fn write(stream: &mut GridFsUploadStream, bytes: &[u8]) -> std::io::Result<usize> {
+    poll_fn(|cx| AsyncWrite::poll_write(Pin::new(&mut *stream), cx, bytes)).await
+}
+
+async fn write_all(stream: &mut GridFsUploadStream, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        let written = write(stream, bytes).await.expect("the upload goes on");
+        bytes = &bytes[written..];
+    }
+}
+
+async fn read(stream: &mut GridFsDownloadStream, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut buffer = ReadBuf::new(buffer);
+    poll_fn(|cx| AsyncRead::poll_read(Pin::new(&mut *stream), cx, &mut buffer)).await?;
+    Ok(buffer.filled().len())
+}
+
+/// Reads so many bytes, which `expected` begins with.
+async fn read_to(stream: &mut GridFsDownloadStream, length: usize, expected: &[u8]) {
+    let mut bytes = vec![0; length];
+    let mut filled = 0;
+    while filled < length {
+        match read(stream, &mut bytes[filled..]).await.expect("the download goes on") {
+            0 => panic!("the file is too short"),
+            read => filled += read,
+        }
+    }
+    assert!(bytes == expected[..length]);
+}
+
+fn async_buckets(server: &Standalone) {
+    let tokio = runtime();
+    let content = content();
+    let (client, upload, mut download) = tokio.block_on(async {
+        let client = driver::Client::with_options(options(server)).expect("a client");
+        let bucket = client.database("fork_async").gridfs_bucket(None);
+        let id = bucket.upload_from("first", &content[..]).await.expect("an upload");
+        let mut upload = bucket.open_upload_stream("half").await.expect("a stream");
+        write_all(&mut upload, &content[..LENGTH / 2]).await;
+        let mut download = bucket.open_download_stream(id).await.expect("a stream");
+        read_to(&mut download, 10, &content).await;
+        (client, upload, download)
+    });
+    let mut upload = Some(upload);
+    fork(
+        || {
+            runtime().block_on(async {
+                let new = "make a new client in the child";
+                let mut inherited = upload.take().expect("the parent's stream");
+                is_of_the_parent(&write(&mut inherited, b"x").await.unwrap_err().into());
+                is_of_the_parent(&inherited.close().await.unwrap_err());
+                is_of_the_parent(&inherited.abort().await.unwrap_err());
+                drop(inherited);
+                let error = read(&mut download, &mut [0; 10]).await.unwrap_err();
+                assert!(error.to_string().contains(new), "{error}");
+                let bucket = client.database("fork_async").gridfs_bucket(None);
+                let error = bucket.upload_from("x", &b"x"[..]).await.unwrap_err();
+                assert!(error.to_string().contains(new), "{error}");
+                let client = driver::Client::with_options(options(server)).expect("a client");
+                let bucket = client.database("fork_async").gridfs_bucket(None);
+                let mut copy = Vec::new();
+                bucket.download_to_by_name("first", &mut copy).await.expect("a download");
+                assert!(copy == content);
+            });
+        },
+        || (),
+    );
+    tokio.block_on(async {
+        read_to(&mut download, LENGTH - 10, &content[10..]).await;
+        let mut upload = upload.expect("the stream");
+        write_all(&mut upload, &content[LENGTH / 2..]).await;
+        upload.close().await.expect("the upload ends");
+        let bucket = client.database("fork_async").gridfs_bucket(None);
+        let mut copy = Vec::new();
+        bucket.download_to_by_name("half", &mut copy).await.expect("a download");
+        assert!(copy == content);
+    });
 }

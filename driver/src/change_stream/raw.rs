@@ -432,7 +432,7 @@ impl RawChangeStream {
         let (core, watched) = (Arc::clone(&self.core), Arc::clone(&self.watched));
         let (position, mut spare) = (self.position.clone(), self.cursor.take_session());
         let (pace, parent) = (Pace::Within(Duration::ZERO), Parent::current());
-        Fetch::start(&self.core.runtime, pace, deadline, |sent: Arc<Sent>| async move {
+        Fetch::start(&self.core, pace, deadline, |sent: Arc<Sent>| async move {
             let mut command = Reopen { watched: &watched, position: &position, sent: &sent };
             let session = match (&mut lent, &mut spare) {
                 (Some(lent), _) => SessionRef::Explicit(lent),
@@ -442,7 +442,6 @@ impl RawChangeStream {
             let name = watched.operation_name();
             let span = OperationSpan::begin_under(&parent, &core, name.into(), None);
             let reply = Spanned::new(span, async {
-                core.check_usable()?;
                 exec::execute(&core, &mut command, session, deadline).await
             })
             .await;

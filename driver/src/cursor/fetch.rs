@@ -19,6 +19,7 @@ use tokio::task::AbortHandle;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
+use crate::exec::Core;
 use crate::ops::Boxed;
 use crate::rt::{Runtime, Timer};
 
@@ -32,6 +33,8 @@ pub(crate) enum Fetch<T> {
     /// `Sync`.
     InPlace(Mutex<Boxed<'static, T>>),
     InBackground(Background<T>),
+    /// It was not started.
+    Refused(Error),
 }
 
 /// The time at which the command was sent, if it was, and the wire version of the server.
@@ -64,13 +67,17 @@ pub(crate) enum Pace {
 }
 
 impl<T: Send + 'static> Fetch<T> {
-    /// Starts `fetch`.
+    /// Starts `fetch`, unless the client cannot be used any more: then no task would run it.
     pub(crate) fn start<F: Future<Output = T> + Send + 'static>(
-        runtime: &Runtime,
+        core: &Core,
         pace: Pace,
         deadline: Deadline,
         fetch: impl FnOnce(Arc<Sent>) -> F,
     ) -> Self {
+        if let Err(error) = core.check_usable() {
+            return Fetch::Refused(error);
+        }
+        let runtime = &core.runtime;
         let sent = Arc::new(Sent::default());
         let fetch = fetch(Arc::clone(&sent));
         match (runtime.is_blocking(), pace) {
@@ -82,8 +89,8 @@ impl<T: Send + 'static> Fetch<T> {
     /// The fetched batch.
     ///
     /// # Errors
-    /// An error if the fetch was cancelled. `Timeout` if the client's runtime is idle and the
-    /// deadline passes.
+    /// An error if the fetch was refused or cancelled. `Timeout` if the client's runtime is idle and
+    /// the deadline passes.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
         match self {
             Fetch::InPlace(fetch) => {
@@ -91,6 +98,7 @@ impl<T: Send + 'static> Fetch<T> {
                 fetch.as_mut().poll(cx).map(Ok)
             }
             Fetch::InBackground(fetch) => fetch.poll(cx),
+            Fetch::Refused(error) => Poll::Ready(Err(error.clone())),
         }
     }
 }

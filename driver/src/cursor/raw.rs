@@ -93,6 +93,10 @@ impl SpareSession {
     pub(crate) fn get(&mut self) -> Option<&mut ServerSession> {
         self.session.as_mut()
     }
+
+    fn is_of_this_process(&self) -> bool {
+        self.session.as_ref().is_some_and(ServerSession::is_of_this_process)
+    }
 }
 
 impl Drop for SpareSession {
@@ -233,7 +237,8 @@ impl RawCursor {
 
     /// Takes the session of a failed or closed cursor.
     pub(crate) fn take_session(&mut self) -> Option<SpareSession> {
-        self.spare.take()
+        // In a forked child, that of a cursor of the parent stays with the parent.
+        self.spare.take().filter(SpareSession::is_of_this_process)
     }
 
     /// Ends the cursor, also on the server. Keeps its session.
@@ -411,7 +416,6 @@ impl RawCursor {
                 State::Done => return Poll::Ready(Ok(false)),
                 State::Open(source) => {
                     let (source, deadline) = self.admit(source)?;
-                    source.core.check_usable()?;
                     let taken = self.batch.count();
                     let session = session.as_deref_mut().map(|session| Box::new(session.lend()));
                     self.state = State::Fetching(source.start(taken, session, deadline));
@@ -531,11 +535,17 @@ impl ServerCursor {
         session: Option<Box<SessionState>>,
         deadline: Deadline,
     ) -> Fetch<Fetched> {
-        let runtime = self.core.runtime.clone();
+        if !self.born.is_current() {
+            return Fetch::Refused(Error::invalid_argument(
+                "the cursor was opened before the process forked, and stays with the parent; run \
+                 its operation again in the child",
+            ));
+        }
+        let core = Arc::clone(&self.core);
         let ahead = self.prefetches();
         let pace = if ahead { Pace::Ahead } else { Pace::Within(self.expected()) };
         let parent = Parent::current();
-        Fetch::start(&runtime, pace, deadline, |sent| {
+        Fetch::start(&core, pace, deadline, |sent| {
             self.fetch(taken, session, deadline, sent, parent, ahead)
         })
     }

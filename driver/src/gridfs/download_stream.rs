@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bson::doc;
+use threadwatch::ForkGeneration;
 
 use super::chunks::{BATCH_BYTES, Chunk};
 use super::file::Layout;
@@ -68,6 +69,8 @@ pub struct GridFsDownloadStream<F: Mode = Async> {
     /// That of the whole stream.
     deadline: Deadline,
     chunks: Chunks,
+    /// The process that opened `chunks`.
+    born: ForkGeneration,
 }
 
 /// The source of the chunks.
@@ -105,8 +108,8 @@ impl<F: Mode> GridFsDownloadStream<F> {
             )));
         }
         let position = range.start;
-        let chunks = Chunks::Unopened;
-        Ok(GridFsDownloadStream { bucket, file, layout, range, position, deadline, chunks })
+        let (chunks, born) = (Chunks::Unopened, ForkGeneration::current());
+        Ok(GridFsDownloadStream { bucket, file, layout, range, position, deadline, chunks, born })
     }
 
     /// The document of the file.
@@ -116,6 +119,10 @@ impl<F: Mode> GridFsDownloadStream<F> {
 
     /// Waits until [`available`](Self::available) has bytes, or the range has ended.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if !self.born.is_current() {
+            // The cursor stays with the parent.
+            (self.chunks, self.born) = (Chunks::Unopened, ForkGeneration::current());
+        }
         let filled = ready!(self.poll_advance(cx));
         if filled.is_err() {
             // The next read opens a new cursor.
@@ -197,8 +204,8 @@ impl<F: Mode> GridFsDownloadStream<F> {
             filter.insert("n", numbers);
         }
         let batch_size = layout.batch_size(last - first + 1, BATCH_BYTES);
-        let runtime = &self.bucket.on().core.runtime;
-        Fetch::start(runtime, Pace::Within(Duration::ZERO), deadline, |_| async move {
+        let core = self.bucket.on().core;
+        Fetch::start(core, Pace::Within(Duration::ZERO), deadline, |_| async move {
             let chunks = bucket
                 .chunks
                 .find(filter)

@@ -66,6 +66,8 @@ const READ_BYTES: usize = 256 * 1024;
 /// After an error the stream has ended, and the sent chunks stay, as the specification requires.
 /// [`abort`](Self::abort) removes them.
 ///
+/// In a forked child, every step of a stream of its parent fails with `InvalidArgument`.
+///
 /// # Cancel safety
 /// A dropped write has taken either all its bytes or none. If a stream is dropped before it is
 /// closed, there is no file, and its chunks are removed in the background. If `close` is dropped
@@ -174,7 +176,20 @@ impl<F: Mode> GridFsUploadStream<F> {
             true => Pace::Within(Duration::ZERO),
             false => Pace::Ahead,
         };
-        Fetch::start(&self.bucket.on().core.runtime, pace, self.deadline, |_| work)
+        Fetch::start(self.bucket.on().core, pace, self.deadline, |_| work)
+    }
+
+    /// # Errors
+    /// `InvalidArgument` in a child of the process that opened the stream: both would write the
+    /// same file.
+    fn check_process(&self) -> Result<()> {
+        if self.born.is_current() {
+            return Ok(());
+        }
+        Err(self.during(Error::invalid_argument(
+            "the upload was begun before the process forked, and stays with the parent; begin \
+             another in the child",
+        )))
     }
 
     /// Adds as many of `bytes` as fit into the buffer, at least one.
@@ -188,6 +203,7 @@ impl<F: Mode> GridFsUploadStream<F> {
 
     /// Makes room in the buffer, and returns the size of the free part.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize>> {
+        self.check_process()?;
         if self.closing {
             return Poll::Ready(Err(self.closed()));
         }
@@ -263,6 +279,7 @@ impl<F: Mode> GridFsUploadStream<F> {
 
     /// Sends the rest, and the files document.
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.check_process()?;
         loop {
             match &mut self.state {
                 State::Inserting(_) => {
@@ -321,6 +338,7 @@ impl<F: Mode> GridFsUploadStream<F> {
 
     /// Removes the sent chunks.
     fn poll_abort(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.check_process()?;
         loop {
             match &mut self.state {
                 State::Inserting(_) => {
