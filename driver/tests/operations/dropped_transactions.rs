@@ -97,7 +97,7 @@ fn id_of(lsid: &Document) -> Vec<u8> {
 }
 
 /// Polls `future` at most `times` times.
-async fn polled<T>(times: usize, future: impl Future<Output = T>) {
+pub(crate) async fn polled<T>(times: usize, future: impl Future<Output = T>) {
     let mut future = std::pin::pin!(future);
     let mut left = times;
     poll_fn(|cx| match left.checked_sub(1) {

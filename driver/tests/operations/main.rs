@@ -13,6 +13,7 @@ mod collections;
 mod cursors;
 mod databases;
 mod distinct;
+mod dropped_streams;
 mod dropped_transactions;
 mod exhaust;
 mod explain;
