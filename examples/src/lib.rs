@@ -3,6 +3,7 @@
 
 pub mod arguments;
 pub mod caching_proxy;
+pub mod failover;
 pub mod graceful_shutdown;
 pub mod http;
 pub mod producer_consumer;

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use mabel::arguments::{Arguments, Mode};
+use examples::failover::{Mode, Summary};
+use mabel::arguments::Arguments;
 use mabel::disasters::unleash;
 use mabel::timeline::{Failover, Timeline};
 use mabel::writers::Pace;
@@ -105,7 +106,7 @@ fn survives(mode: Mode, name: &str) {
 /// Acknowledgments between the recorded kill and the end of the primary do not hide the outage.
 #[test]
 fn an_outage_is_the_longest_gap_of_a_failover() {
-    let timeline = Timeline::start(3);
+    let timeline = Timeline::start();
     timeline.acknowledge();
     let since = timeline.now();
     timeline.acknowledge();
@@ -128,7 +129,7 @@ fn an_outage_is_the_longest_gap_of_a_failover() {
 #[test]
 fn disasters_end_with_the_writers() {
     let set = Arc::new(ReplicaSet::start(1).unwrap());
-    let (timeline, pace) = (Arc::new(Timeline::start(30)), Arc::new(Pace::new(30, &[10, 20])));
+    let (timeline, pace) = (Arc::new(Timeline::start()), Arc::new(Pace::new(30, &[10, 20])));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let within = runtime.enter();
     let disasters = unleash(set.clone(), vec![10, 20], timeline.clone(), pace);
@@ -175,7 +176,7 @@ fn arguments_that_cannot_be_are_refused_with_a_sentence() {
         (&["--kills", "1", "--uri", set], ["--kills 1", "--uri"]),
         (&["--plot", "/nowhere/at/all.svg"], ["--plot", "no folder /nowhere/at"]),
         (&["--plot", env!("CARGO_TARGET_TMPDIR")], ["--plot", "is a folder"]),
-        (&["--writes", "2"], ["--kills 2", "--writes is 2"]),
+        (&["--kills", "2", "--writes", "2"], ["--kills 2", "--writes is 2"]),
         (&["--kils", "2"], ["--kils", "usage"]),
     ] {
         let error = read(arguments).unwrap_err().to_string();

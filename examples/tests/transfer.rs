@@ -5,13 +5,14 @@
 #[path = "../examples/transfer/main.rs"]
 mod transfer;
 
-use transfer::arguments::{Arguments, Mode};
+use examples::failover::{Mode, Summary};
+use transfer::arguments::Arguments;
 
 fn keeps_its_sum(mode: Mode) {
     let arguments = Arguments { mode, transfers: 300, kills: 1, ..Arguments::default() };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let summary = runtime.block_on(transfer::run(arguments)).unwrap();
-    assert!(summary.is_balanced(), "{summary}");
+    assert!(summary.is_perfect(), "{summary}");
     assert_eq!(summary.transfers + summary.aborted, 300, "{summary}");
     assert!(summary.transfers > 0, "{summary}");
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::BoxError;
+use examples::failover::{self, BoxError, Mode};
 
 const USAGE: &str = "\
 usage: mabel [--uri URI] [--blocking] [--writes N] [--writers K] [--kills K]
@@ -31,13 +31,6 @@ pub(crate) struct Arguments {
     pub(crate) mode: Mode,
 }
 
-/// The driver's API that the writers use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    Async,
-    Blocking,
-}
-
 /// The reaction of a writer to an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recipe {
@@ -58,50 +51,27 @@ impl Arguments {
     /// # Errors
     ///
     /// An argument is unknown or invalid, or could not take effect in the end.
-    pub(crate) fn read(mut parser: lexopt::Parser) -> Result<Self, BoxError> {
+    pub(crate) fn read(parser: lexopt::Parser) -> Result<Self, BoxError> {
         use lexopt::prelude::*;
         let mut arguments = Arguments::default();
-        let mut kills = None;
-        while let Some(argument) = parser.next()? {
-            match argument {
-                Long("uri") => arguments.uri = Some(parser.value()?.string()?),
-                Long("blocking") => arguments.mode = Mode::Blocking,
-                Long("writes") => arguments.writes = parser.value()?.parse()?,
-                Long("writers") => arguments.writers = parser.value()?.parse()?,
-                Long("kills") => kills = Some(parser.value()?.parse()?),
-                Long("plot") => arguments.plot = Some(parser.value()?.into()),
-                Long("no-retry") => arguments.recipe = Recipe::TryOnce,
-                Short('h') | Long("help") => {
-                    println!("{USAGE}");
-                    std::process::exit(0);
-                }
-                other => return Err(format!("{}\n{USAGE}", other.unexpected()).into()),
+        let shared = failover::read(parser, USAGE, |name, parser| {
+            match name {
+                "writes" => arguments.writes = parser.value()?.parse()?,
+                "writers" => arguments.writers = parser.value()?.parse()?,
+                "plot" => arguments.plot = Some(parser.value()?.into()),
+                "no-retry" => arguments.recipe = Recipe::TryOnce,
+                _ => return Ok(false),
             }
-        }
-        arguments.kills = match (&arguments.uri, kills) {
-            (None, kills) => kills.unwrap_or(arguments.kills),
-            (Some(_), None | Some(0)) => 0,
-            (Some(_), Some(kills)) => {
-                return Err(format!(
-                    "--kills {kills} does not work with --uri: this program only kills servers \
-                     that it has started; leave one of them out"
-                )
-                .into());
-            }
-        };
+            Ok(true)
+        })?;
+        arguments.kills = shared.kills(arguments.kills, arguments.writes, "writes")?;
+        (arguments.uri, arguments.mode) = (shared.uri, shared.mode);
         arguments.check()
     }
 
     fn check(self) -> Result<Self, BoxError> {
-        if self.writers == 0 || self.writes == 0 {
-            return Err("--writes and --writers must be at least 1".into());
-        }
-        if self.kills >= self.writes {
-            return Err(format!(
-                "--kills {} leaves no writes in between: --writes is {}",
-                self.kills, self.writes
-            )
-            .into());
+        if self.writers == 0 {
+            return Err("--writers must be at least 1".into());
         }
         if let Some(file) = &self.plot {
             // Checked now, not only after all the work.

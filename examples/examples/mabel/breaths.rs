@@ -5,9 +5,9 @@ use driver::client::Client;
 use driver::collection::Collection;
 use driver::options::{CollectionOptions, WriteConcern};
 use driver::{Async, Blocking};
+use examples::failover::BoxError;
 use std::sync::Arc;
 
-use super::BoxError;
 use super::arguments::Arguments;
 use super::audit::{self, Audit};
 use super::breath::Breath;

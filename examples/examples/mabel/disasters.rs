@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use examples::failover::{self, BoxError};
 use testbed::ReplicaSet;
 use tokio::task::JoinHandle;
 
-use super::BoxError;
 use super::timeline::Timeline;
 use super::writers::Pace;
 
@@ -32,14 +32,6 @@ fn strike(set: &ReplicaSet, mark: u32, timeline: &Timeline, pace: &Pace) -> Resu
         // The writers have failed already, so there is nothing to disturb.
         return Ok(());
     }
-    let victim = set.wait_for_primary()?;
-    let host = set.host(victim)?;
-    println!("after {} writes: kill -9 of the primary, {host}", timeline.done());
-    timeline.killed(host.clone());
-    set.kill(victim)?;
-    set.wait_for_primary()?;
-    set.restart(victim)?;
-    set.wait_for_secondaries()?;
-    println!("{host} is back: the set is whole");
+    failover::strike(set, || timeline.done(), |host| timeline.killed(host.to_owned()))?;
     pace.go_on()
 }

@@ -23,7 +23,6 @@ mod breaths;
 pub(crate) mod disasters;
 mod failovers;
 mod plot;
-mod progress;
 mod threads;
 pub(crate) mod timeline;
 pub(crate) mod writers;
@@ -34,31 +33,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driver::options::ClientOptions;
-use testbed::ReplicaSet;
+use examples::failover::{self, BoxError, Mode};
 
-use self::arguments::{Arguments, Mode, Recipe};
+use self::arguments::{Arguments, Recipe};
 use self::audit::Audit;
 use self::breaths::Breaths;
 use self::timeline::Timeline;
 use self::writers::Pace;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
 fn main() -> ExitCode {
-    let run = || -> Result<Summary, BoxError> {
-        let arguments = Arguments::read(lexopt::Parser::from_env())?;
-        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(arguments))
-    };
-    match run() {
-        Ok(summary) => {
-            println!("{summary}");
-            if summary.is_perfect() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Err(error) => {
-            eprintln!("mabel: {error}");
-            ExitCode::from(2)
-        }
-    }
+    failover::main("mabel", async |parser| run(Arguments::read(parser)?).await)
 }
 
 /// The result of a run.
@@ -69,9 +53,9 @@ pub(crate) struct Summary {
     pub(crate) longest_outage: Duration,
 }
 
-impl Summary {
+impl failover::Summary for Summary {
     /// Whether every breath was found exactly once.
-    pub(crate) fn is_perfect(&self) -> bool {
+    fn is_perfect(&self) -> bool {
         self.audit.lost == 0 && self.audit.duplicated == 0
     }
 }
@@ -105,18 +89,7 @@ fn with_remedy(said: impl fmt::Display) -> String {
 
 /// Runs the whole example.
 pub(crate) async fn run(arguments: Arguments) -> Result<Summary, BoxError> {
-    let set = match &arguments.uri {
-        Some(_) => None,
-        None => {
-            println!("starting a replica set of three members");
-            Some(Arc::new(tokio::task::spawn_blocking(|| ReplicaSet::start(3)).await??))
-        }
-    };
-    let uri = match (&arguments.uri, &set) {
-        (Some(uri), _) => uri.clone(),
-        (None, Some(set)) => set.uri(),
-        (None, None) => unreachable!("without --uri a set was started"),
-    };
+    let (uri, set) = failover::deployment(arguments.uri.as_deref()).await?;
     let mut options = ClientOptions::parse(&uri).await.map_err(with_remedy)?;
     if set.is_none() {
         let hosts: Vec<String> = options.hosts.iter().map(ToString::to_string).collect();
@@ -129,7 +102,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Summary, BoxError> {
         // The driver itself would retry once.
         options.retry_writes = Some(false);
     }
-    let timeline = Arc::new(Timeline::start(arguments.writes));
+    let timeline = Arc::new(Timeline::start());
     let marks = arguments.kill_marks(set.is_some());
     let pace = Arc::new(Pace::new(arguments.writes, &marks));
     let (breaths, watching) = match arguments.mode {
@@ -147,7 +120,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Summary, BoxError> {
     breaths.reach().await?;
     let disasters =
         set.clone().map(|set| disasters::unleash(set, marks, timeline.clone(), pace.clone()));
-    let progress = progress::show(timeline.clone());
+    let written = timeline.clone();
+    let progress = failover::show(arguments.writes, move || written.done());
 
     let written = breaths.record(&arguments, &timeline, &pace).await;
     timeline.end();

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use driver::Result;
 use driver::bson::doc;
 use driver::options::ReadConcern;
 use driver::sync::Collection;
+use examples::failover::{BoxError, Patience};
 
-use super::BoxError;
 use super::arguments::{Arguments, Recipe};
 use super::audit::{Audit, Tally};
 use super::breath::Breath;
 use super::timeline::Timeline;
-use super::writers::{PATIENCE, Pace, may_pass};
+use super::writers::Pace;
 
 /// Records all breaths with `arguments.writers` threads. Ends early only if a write fails in a way
 /// that a retry cannot fix.
@@ -54,18 +53,13 @@ pub(crate) fn record(
 
 /// Records one breath. Returns once it is known to be recorded.
 fn write_surely(breaths: &Collection<Breath>, breath: &Breath) -> Result<()> {
-    let since = Instant::now();
-    let mut pause = Duration::from_millis(10);
+    let mut patience = Patience::new();
     loop {
         match breaths.insert_one(breath).run() {
             Ok(_) => return Ok(()),
             // An earlier attempt succeeded, but its acknowledgment was lost.
             Err(error) if error.is_duplicate_key() => return Ok(()),
-            Err(error) if may_pass(&error) && since.elapsed() < PATIENCE => {
-                thread::sleep(pause);
-                pause = (pause * 2).min(Duration::from_secs(1));
-            }
-            Err(error) => return Err(error),
+            Err(error) => thread::sleep(patience.pause(error)?),
         }
     }
 }

@@ -8,7 +8,6 @@ use toro::Event;
 /// The times of all acknowledgments and kills, counted from the start.
 pub(crate) struct Timeline {
     start: Instant,
-    writes: u32,
     log: Mutex<Log>,
 }
 
@@ -47,8 +46,8 @@ pub(crate) struct Failover {
 }
 
 impl Timeline {
-    pub(crate) fn start(writes: u32) -> Self {
-        Timeline { start: Instant::now(), writes, log: Mutex::default() }
+    pub(crate) fn start() -> Self {
+        Timeline { start: Instant::now(), log: Mutex::default() }
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -57,10 +56,6 @@ impl Timeline {
 
     pub(crate) fn now(&self) -> Duration {
         self.start.elapsed()
-    }
-
-    pub(crate) fn writes(&self) -> u32 {
-        self.writes
     }
 
     pub(crate) fn acknowledge(&self) {

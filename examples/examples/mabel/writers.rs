@@ -7,18 +7,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use driver::{Collection, Error};
+use examples::failover::{BoxError, Patience};
 use toro::Semaphore;
 
-use super::BoxError;
 use super::arguments::{Arguments, Recipe};
 use super::breath::Breath;
 use super::timeline::Timeline;
-
-/// The time for which a writer retries.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Controls which breaths may be taken now.
 ///
@@ -130,27 +126,13 @@ pub(crate) async fn record(
 
 /// Records one breath. Returns once it is known to be recorded.
 async fn write_surely(breaths: &Collection<Breath>, breath: &Breath) -> Result<(), Error> {
-    let since = Instant::now();
-    let mut pause = Duration::from_millis(10);
+    let mut patience = Patience::new();
     loop {
         match breaths.insert_one(breath).await {
             Ok(_) => return Ok(()),
             // An earlier attempt succeeded, but its acknowledgment was lost.
             Err(error) if error.is_duplicate_key() => return Ok(()),
-            Err(error) if may_pass(&error) && since.elapsed() < PATIENCE => {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(1));
-            }
-            Err(error) => return Err(error),
+            Err(error) => tokio::time::sleep(patience.pause(error)?).await,
         }
     }
-}
-
-/// Whether the error is one that a failover causes, so that a retry helps.
-pub(crate) fn may_pass(error: &Error) -> bool {
-    error.is_network()
-        || error.is_timeout()
-        || error.is_state_change()
-        || error.has_label(driver::error::RETRYABLE_WRITE_ERROR)
-        || matches!(error.kind(), driver::error::ErrorKind::ConnectionPoolCleared { .. })
 }

@@ -1,6 +1,6 @@
 //! The command line.
 
-use super::BoxError;
+use examples::failover::{self, BoxError, Mode};
 
 const USAGE: &str = "\
 usage: transfer [--uri URI] [--blocking] [--transfers N] [--workers K] [--accounts N] [--kills K]
@@ -23,13 +23,6 @@ pub(crate) struct Arguments {
     pub(crate) kills: u32,
 }
 
-/// The driver's API that the workers use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    Async,
-    Blocking,
-}
-
 impl Default for Arguments {
     fn default() -> Self {
         Arguments {
@@ -47,56 +40,31 @@ impl Arguments {
     /// # Errors
     ///
     /// An argument is unknown or invalid.
-    pub(crate) fn read(mut parser: lexopt::Parser) -> Result<Self, BoxError> {
+    pub(crate) fn read(parser: lexopt::Parser) -> Result<Self, BoxError> {
         use lexopt::prelude::*;
         let mut arguments = Arguments::default();
-        let mut kills = None;
-        while let Some(argument) = parser.next()? {
-            match argument {
-                Long("uri") => arguments.uri = Some(parser.value()?.string()?),
-                Long("blocking") => arguments.mode = Mode::Blocking,
-                Long("transfers") => arguments.transfers = parser.value()?.parse()?,
-                Long("workers") => arguments.workers = parser.value()?.parse()?,
-                Long("accounts") => arguments.accounts = parser.value()?.parse()?,
-                Long("kills") => kills = Some(parser.value()?.parse()?),
-                Short('h') | Long("help") => {
-                    println!("{USAGE}");
-                    std::process::exit(0);
-                }
-                other => return Err(format!("{}\n{USAGE}", other.unexpected()).into()),
+        let shared = failover::read(parser, USAGE, |name, parser| {
+            match name {
+                "transfers" => arguments.transfers = parser.value()?.parse()?,
+                "workers" => arguments.workers = parser.value()?.parse()?,
+                "accounts" => arguments.accounts = parser.value()?.parse()?,
+                _ => return Ok(false),
             }
-        }
-        arguments.kills = match (&arguments.uri, kills) {
-            (None, kills) => {
-                kills.unwrap_or(arguments.kills.min(arguments.transfers.saturating_sub(1)))
-            }
-            (Some(_), None | Some(0)) => 0,
-            (Some(_), Some(kills)) => {
-                return Err(format!(
-                    "--kills {kills} does not work with --uri: this program only kills servers \
-                     that it has started; leave one of them out"
-                )
-                .into());
-            }
-        };
+            Ok(true)
+        })?;
+        arguments.kills = shared.kills(arguments.kills, arguments.transfers, "transfers")?;
+        (arguments.uri, arguments.mode) = (shared.uri, shared.mode);
         arguments.check()
     }
 
     fn check(self) -> Result<Self, BoxError> {
-        if self.transfers == 0 || self.workers == 0 {
-            return Err("--transfers and --workers must be at least 1".into());
+        if self.workers == 0 {
+            return Err("--workers must be at least 1".into());
         }
         if self.accounts < 2 {
             return Err(format!(
                 "--accounts is {}, but a transfer needs two accounts",
                 self.accounts
-            )
-            .into());
-        }
-        if self.kills >= self.transfers {
-            return Err(format!(
-                "--kills {} leaves no transfers in between: --transfers is {}",
-                self.kills, self.transfers
             )
             .into());
         }

@@ -1,9 +1,10 @@
 //! The accounts, the transfers between them, and what the workers share.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use driver::bson::{Document, doc, oid::ObjectId};
-use toro::Semaphore;
+use examples::failover::Work;
 
 use super::Summary;
 use super::arguments::Arguments;
@@ -58,30 +59,22 @@ impl From<driver::Error> for TransferError {
 pub(crate) struct Ledger {
     /// Each run has its own collection.
     pub(crate) collection: String,
-    pub(crate) transfers: u32,
     pub(crate) workers: u32,
     accounts: u32,
-    started: AtomicU32,
+    pub(crate) work: Arc<Work>,
     committed: AtomicU32,
     aborted: AtomicU32,
-    ended: AtomicBool,
-    /// A permit for each transfer before the next but one kill.
-    gate: Semaphore,
 }
 
 impl Ledger {
     pub(crate) fn of(arguments: &Arguments) -> Self {
-        let own_set = arguments.uri.is_none();
         Ledger {
             collection: format!("accounts_{}", ObjectId::new()),
-            transfers: arguments.transfers,
             workers: arguments.workers,
             accounts: arguments.accounts,
-            started: AtomicU32::new(0),
+            work: Arc::new(Work::new(arguments.transfers, arguments.kills)),
             committed: AtomicU32::new(0),
             aborted: AtomicU32::new(0),
-            ended: AtomicBool::new(false),
-            gate: Semaphore::new(if own_set { 0 } else { arguments.transfers }),
         }
     }
 
@@ -92,20 +85,12 @@ impl Ledger {
 
     /// The next transfer; none when there are enough.
     pub(crate) async fn next(&self) -> Option<Transfer> {
-        self.ticket()?;
-        self.gate.acquire().await.ok()?.forget();
-        Some(self.draw())
+        self.work.next().await.map(|_| self.draw())
     }
 
     /// As [`next`](Self::next), on a thread.
     pub(crate) fn next_blocking(&self) -> Option<Transfer> {
-        self.ticket()?;
-        self.gate.acquire().wait().ok()?.forget();
-        Some(self.draw())
-    }
-
-    fn ticket(&self) -> Option<u32> {
-        Some(self.started.fetch_add(1, Ordering::Relaxed)).filter(|ticket| *ticket < self.transfers)
+        self.work.next_blocking().map(|_| self.draw())
     }
 
     fn draw(&self) -> Transfer {
@@ -125,28 +110,8 @@ impl Ledger {
             Err(TransferError::Poor) => self.aborted.fetch_add(1, Ordering::Relaxed),
             Err(TransferError::Driver(error)) => return Err(error),
         };
+        self.work.count();
         Ok(())
-    }
-
-    /// The number of transfers that have ended.
-    pub(crate) fn done(&self) -> u32 {
-        self.committed.load(Ordering::Relaxed) + self.aborted.load(Ordering::Relaxed)
-    }
-
-    /// Lets so many more transfers begin.
-    pub(crate) fn admit(&self, transfers: u32) {
-        // The permits are never more than the transfers.
-        let _ = self.gate.add(transfers);
-    }
-
-    /// No transfer begins any more.
-    pub(crate) fn end(&self) {
-        self.ended.store(true, Ordering::Relaxed);
-        self.gate.close();
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Relaxed)
     }
 
     /// The summary of a run after which the accounts have `sum`.

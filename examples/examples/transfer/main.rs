@@ -15,8 +15,6 @@
 
 pub(crate) mod arguments;
 mod bank;
-mod kills;
-mod progress;
 mod tasks;
 mod threads;
 
@@ -25,28 +23,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use driver::options::{ClientOptions, WriteConcern};
-use testbed::ReplicaSet;
+use examples::failover::{self, BoxError, Mode};
 
-use self::arguments::{Arguments, Mode};
+use self::arguments::Arguments;
 use self::bank::Ledger;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
 fn main() -> ExitCode {
-    let run = || -> Result<Summary, BoxError> {
-        let arguments = Arguments::read(lexopt::Parser::from_env())?;
-        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(arguments))
-    };
-    match run() {
-        Ok(summary) => {
-            println!("{summary}");
-            if summary.is_balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Err(error) => {
-            eprintln!("transfer: {error}");
-            ExitCode::from(2)
-        }
-    }
+    failover::main("transfer", async |parser| run(Arguments::read(parser)?).await)
 }
 
 /// The result of a run.
@@ -59,9 +42,9 @@ pub(crate) struct Summary {
     pub(crate) expected: i64,
 }
 
-impl Summary {
+impl failover::Summary for Summary {
     /// Whether no money has appeared or vanished.
-    pub(crate) fn is_balanced(&self) -> bool {
+    fn is_perfect(&self) -> bool {
         self.sum == self.expected
     }
 }
@@ -75,25 +58,15 @@ impl fmt::Display for Summary {
 
 /// Runs the whole example.
 pub(crate) async fn run(arguments: Arguments) -> Result<Summary, BoxError> {
-    let set = match &arguments.uri {
-        Some(_) => None,
-        None => {
-            println!("starting a replica set of three members");
-            Some(Arc::new(tokio::task::spawn_blocking(|| ReplicaSet::start(3)).await??))
-        }
-    };
-    let uri = match (&arguments.uri, &set) {
-        (Some(uri), _) => uri.clone(),
-        (None, Some(set)) => set.uri(),
-        (None, None) => unreachable!("without --uri a set was started"),
-    };
+    let (uri, set) = failover::deployment(arguments.uri.as_deref()).await?;
     let mut options = ClientOptions::parse(&uri).await?;
     // A transfer that a majority has survives the death of any one member.
     options.write_concern = Some(WriteConcern::majority());
 
     let ledger = Arc::new(Ledger::of(&arguments));
-    let kills = set.clone().map(|set| kills::unleash(set, arguments.kills, ledger.clone()));
-    let progress = progress::show(ledger.clone());
+    let kills = set.clone().map(|set| failover::unleash(set, ledger.work.clone()));
+    let work = ledger.work.clone();
+    let progress = failover::show(arguments.transfers, move || work.done());
     let worked = match arguments.mode {
         Mode::Async => tasks::run(driver::Client::with_options(options)?, &ledger).await,
         Mode::Blocking => {
@@ -102,7 +75,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Summary, BoxError> {
             tokio::task::spawn_blocking(move || threads::run(&client, &ledger)).await?
         }
     };
-    ledger.end();
+    ledger.work.end();
     progress.finish().await;
     if let Some(kills) = kills {
         kills.await??;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use driver::bson::Document;
 use driver::{Client, ClientSession, Collection};
+use examples::failover::BoxError;
 
-use super::BoxError;
 use super::bank::{Ledger, Transfer, TransferError, add_up};
 
 /// Opens the accounts, makes all transfers, and adds up the accounts by a snapshot read.
@@ -17,7 +17,7 @@ pub(crate) async fn run(client: Client, ledger: &Arc<Ledger>) -> Result<i64, Box
         tokio::spawn(async move {
             let worked = work(&client, &accounts, &ledger).await;
             // A failing worker lets the others finish.
-            worked.inspect_err(|_| ledger.end())
+            worked.inspect_err(|_| ledger.work.end())
         })
     };
     for worker in (0..ledger.workers).map(worker).collect::<Vec<_>>() {

@@ -4,8 +4,8 @@ use std::thread;
 
 use driver::bson::Document;
 use driver::sync::{Client, ClientSession, Collection};
+use examples::failover::BoxError;
 
-use super::BoxError;
 use super::bank::{Ledger, Transfer, TransferError, add_up};
 
 /// Opens the accounts, makes all transfers, and adds up the accounts by a snapshot read.
@@ -13,7 +13,7 @@ pub(crate) fn run(client: &Client, ledger: &Ledger) -> Result<i64, BoxError> {
     let accounts = client.database("bank").collection::<Document>(&ledger.collection);
     accounts.insert_many(ledger.accounts()).run()?;
     // A failing worker lets the others finish.
-    let worker = || work(client, &accounts, ledger).inspect_err(|_| ledger.end());
+    let worker = || work(client, &accounts, ledger).inspect_err(|_| ledger.work.end());
     thread::scope(|scope| -> Result<(), BoxError> {
         let threads: Vec<_> = (0..ledger.workers).map(|_| scope.spawn(worker)).collect();
         threads.into_iter().try_for_each(|thread| {

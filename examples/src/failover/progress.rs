@@ -7,20 +7,18 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use toro::Event;
 
-use super::bank::Ledger;
-
 const WIDTH: u32 = 40;
 const REFRESH: Duration = Duration::from_millis(100);
 
 /// The bar. [`Progress::finish`] ends it.
-pub(crate) struct Progress {
+pub struct Progress {
     enough: Arc<Event>,
     task: Option<JoinHandle<()>>,
 }
 
 impl Progress {
     /// Erases the bar.
-    pub(crate) async fn finish(self) {
+    pub async fn finish(self) {
         self.enough.set();
         if let Some(task) = self.task {
             let _ = task.await;
@@ -28,20 +26,21 @@ impl Progress {
     }
 }
 
-/// Draws the bar on standard error until it is finished. Draws nothing if standard error is not a
-/// terminal.
-pub(crate) fn show(ledger: Arc<Ledger>) -> Progress {
+/// Draws how much of `total` is `done` on standard error until the bar is finished. Draws nothing
+/// if standard error is not a terminal.
+pub fn show(total: u32, done: impl Fn() -> u32 + Send + 'static) -> Progress {
     let enough = Arc::new(Event::new());
-    let task = std::io::stderr().is_terminal().then(|| tokio::spawn(draw(ledger, enough.clone())));
+    let is_shown = std::io::stderr().is_terminal();
+    let task = is_shown.then(|| tokio::spawn(draw(total, done, enough.clone())));
     Progress { enough, task }
 }
 
-async fn draw(ledger: Arc<Ledger>, enough: Arc<Event>) {
+async fn draw(total: u32, done: impl Fn() -> u32, enough: Arc<Event>) {
     while enough.wait().timeout(REFRESH).await.is_err() {
-        let (done, transfers) = (ledger.done(), ledger.transfers);
-        let filled = (u64::from(done) * u64::from(WIDTH) / u64::from(transfers)) as usize;
+        let done = done();
+        let filled = (u64::from(done) * u64::from(WIDTH) / u64::from(total.max(1))) as usize;
         let bar = "#".repeat(filled) + &".".repeat((WIDTH as usize).saturating_sub(filled));
-        eprint!("\r[{bar}] {done}/{transfers}");
+        eprint!("\r[{bar}] {done}/{total}");
         let _ = std::io::stderr().flush();
     }
     eprint!("\r\x1b[K");
