@@ -1,5 +1,5 @@
-//! The baseline: what every cell reached when it was measured alone on an idle machine. A later run
-//! is compared with it to find regressions.
+//! The baseline: the figures of every cell, measured alone on an idle machine. A later run is
+//! compared with it to find regressions.
 //!
 //! The file holds a ratio for each cell of each suite: the subject's figure divided by that of one
 //! peer, measured in the same run. Ratios of different machines and days can be compared; times
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The part by which a cell may be worse than its baseline.
+/// The tolerated fraction by which a cell may be worse than its baseline.
 const TOLERATED: f64 = 1.15;
 
 /// The baseline of a cell.

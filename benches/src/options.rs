@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_wrong_argument() {
         assert_eq!(parse("--json").unwrap_err(), "--json needs the name of a file after it");
         assert!(parse("--rounds 0").unwrap_err().contains("1 to 1000, not \"0\""));
         assert!(

@@ -210,7 +210,7 @@ impl<F: Mode> Client<F> {
     /// ```no_run
     /// # fn example(client: driver::Client) {
     /// for pool in client.pool_metrics() {
-    ///     println!("{}: {} in use, {} idle, {} waiting", pool.address, pool.in_use, pool.idle, pool.waiting);
+    ///     println!("{}: {} in use, {} idle", pool.address, pool.in_use, pool.idle);
     /// }
     /// # }
     /// ```

@@ -166,8 +166,9 @@ impl ClientInner {
         self.fork_successor.get_or_init(|| {
             if !self.runtime.is_blocking() {
                 return Err(Error::invalid_argument(
-                    "the client was made before the process forked, and its runtime stayed behind; make a new client in \
-                     the child, or use driver::sync::Client, which survives a fork",
+                    "the client was created before the process forked, and its runtime does not \
+                     exist in the child; create a new client there, or use driver::sync::Client, \
+                     which survives a fork",
                 ));
             }
             Ok(Box::new(ClientInner::open(Arc::clone(&self.options), Runtime::blocking()?)?))
@@ -212,8 +213,8 @@ impl Core {
         options.warn_of_missing_features();
         if options.auto_start_request() && !runtime.is_blocking() {
             return Err(Error::invalid_argument(
-                "auto_start_request is for blocking clients, whose requests belong to threads; an async client starts a \
-                 request with start_request()",
+                "auto_start_request is only for blocking clients, whose requests belong to \
+                 threads; in an async client, call start_request()",
             ));
         }
         #[cfg(feature = "tracing")]

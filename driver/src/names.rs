@@ -21,7 +21,7 @@ macro_rules! named {
                 ALL.iter().find(|value| value.to_string() == name).cloned().ok_or_else(|| {
                     let known: Vec<_> = ALL.iter().map(ToString::to_string).collect();
                     Error::invalid_argument(format!(
-                        "unknown {} {name:?}; the known ones are {}", $what, known.join(", ")
+                        "unknown {} {name:?}; the known names are {}", $what, known.join(", ")
                     ))
                 })
             }
@@ -36,13 +36,18 @@ macro_rules! named {
         }
 
         impl Serialize for $Type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+            fn serialize<S: Serializer>(
+                &self,
+                serializer: S,
+            ) -> std::result::Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
             }
         }
 
         impl<'de> Deserialize<'de> for $Type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+            fn deserialize<D: Deserializer<'de>>(
+                deserializer: D,
+            ) -> std::result::Result<Self, D::Error> {
                 let name = String::deserialize(deserializer)?;
                 name.parse().map_err(serde::de::Error::custom)
             }

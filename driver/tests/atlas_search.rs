@@ -123,7 +123,7 @@ fn operators_are_combined() {
     assert_eq!(built, doc! { "$search": { "embeddedDocument": expected } });
 }
 
-/// An operator that the caller has as a document.
+/// An operator given as a document.
 fn doc_operator() -> [Document; 1] {
     [doc! { "text": { "path": "a", "query": "b" } }]
 }
@@ -159,7 +159,8 @@ fn facets_become_a_stage_of_counts() {
     let stage = search_meta(built.operator(range("year").gte(1990))).index("mine");
     let facets = doc! {
         "directors": { "type": "string", "path": "directors", "numBuckets": 7 },
-        "years": { "type": "number", "path": "year", "boundaries": [2000, 2010], "default": "other" },
+        "years": { "type": "number", "path": "year", "boundaries": [2000, 2010],
+            "default": "other" },
         "days": { "type": "date", "path": "day", "boundaries": [first, last], "default": "later" },
     };
     let operator = doc! { "range": { "path": "year", "gte": 1990 } };

@@ -175,11 +175,11 @@ fn tasks(server: &Standalone) {
             own.block_on(async {
                 let error =
                     inherited.database("admin").run_command(doc! { "ping": 1 }).await.unwrap_err();
-                assert!(error.to_string().contains("make a new client in the child"), "{error}");
+                assert!(error.to_string().contains("create a new client there"), "{error}");
                 let request = inherited.start_request();
                 let error =
                     request.database("admin").run_command(doc! { "ping": 1 }).await.unwrap_err();
-                assert!(error.to_string().contains("make a new client in the child"), "{error}");
+                assert!(error.to_string().contains("create a new client there"), "{error}");
                 drop((request, inherited));
                 let client = driver::Client::with_options(options(server)).expect("a client");
                 let theirs = connections_of_requests(&client).await;

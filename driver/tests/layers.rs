@@ -100,7 +100,7 @@ fn bare(line: &str) -> String {
     line.split("//").next().unwrap_or_default().split('"').step_by(2).collect()
 }
 
-/// The whole numbers that stand in `code`, as they are written.
+/// The integer literals in `code`, as written.
 fn numbers(code: &str) -> Vec<String> {
     code.split(|c: char| !c.is_alphanumeric() && c != '_')
         .filter(|word| word.starts_with(|c: char| c.is_ascii_digit()))
@@ -117,7 +117,7 @@ fn error_codes_and_wire_versions_are_numbers_in_one_file() {
         .lines()
         .filter(|line| line.starts_with("pub(crate) const "))
         .flat_map(|line| numbers(line.split('=').nth(1).unwrap()))
-        // Short and round ones are too common to tell what they stand for.
+        // Short and round numbers have too many other meanings.
         .filter(|number| number.len() > 2 && number != "100")
         .collect();
     assert!(codes.len() > 15, "only {codes:?} were read");

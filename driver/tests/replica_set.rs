@@ -153,7 +153,7 @@ fn sent_to(command: &'static str, told: &Queue<CommandEvent>) -> Vec<String> {
     started.collect()
 }
 
-/// As [`fresh`], with the client's command events. The client knows all members.
+/// Like [`fresh`], with the client's command events. The client knows all members.
 async fn fresh_and_told(more: &str) -> (Collection<Document>, String, Arc<Queue<CommandEvent>>) {
     let (.., name) = fresh("").await;
     let mut options =

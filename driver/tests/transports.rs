@@ -63,7 +63,7 @@ mod socks5 {
 
     use super::ping;
 
-    /// A SOCKS5 proxy that knows one name, which stands for a port of this machine. Ends with the
+    /// A SOCKS5 proxy that knows one name, and maps it to a port of this machine. Ends with the
     /// process.
     struct Relay {
         port: u16,

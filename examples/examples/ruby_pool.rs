@@ -100,9 +100,9 @@ fn explain(rows: &[Row]) {
         "why: with {threads} threads, {:.0} % of the signals wake a thread whose own socket is in \
          use. That thread queues again at the back. The returned socket stays idle until the \
          thread that returned it comes back from its pause of {pause} s and takes it before all \
-         waiters, as in {:.0} % of all checkouts. That is {:.2} of every {mean_use} + {:.2} s, or {:.1} % \
-         of the {:.1} % measured. In the rest of the time the socket waited for a stray signal. \
-         More threads do not help: they wait in the same queue, one of them for {} s.",
+         waiters, as in {:.0} % of all checkouts. That is {:.2} of every {mean_use} + {:.2} s, or \
+         {:.1} % of the {:.1} % measured. In the rest of the time the socket waited for a stray \
+         signal. More threads do not help: they wait in the same queue, one of them for {} s.",
         signal.woken_in_vain * 100.0,
         signal.at_once * 100.0,
         idle,

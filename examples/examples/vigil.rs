@@ -1,5 +1,5 @@
-//! Starts ten thousand threads, each with a callback for its death and a value of its own. Counts
-//! the callbacks and the reclaimed values.
+//! Starts ten thousand threads, each with its own value and a callback for its end. Counts the
+//! callbacks and the reclaimed values.
 //!
 //! ```text
 //! cargo run --release --example vigil -- [--threads N] [--at-once K]
@@ -47,7 +47,7 @@ fn options() -> Result<Option<Options>, String> {
         *value = given.parse().map_err(|e| format!("`{name} {given}`: {e}"))?;
     }
     if options.at_once == 0 {
-        return Err("`--at-once 0`: at least one thread has to live at a time".into());
+        return Err("`--at-once 0`: at least one thread must live at a time".into());
     }
     Ok(Some(options))
 }

@@ -53,7 +53,7 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// Those of the fetch, for all who waited for it.
+    /// Those of the fetch, for all its waiters.
     ///
     /// # Cancel safety
     ///

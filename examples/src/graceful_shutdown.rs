@@ -36,7 +36,7 @@ impl Doors {
         self.capacity - self.permits.available()
     }
 
-    /// Admits nobody any more, and waits until nobody is inside.
+    /// Refuses new requests, and waits until all running ones have ended.
     ///
     /// # Cancel safety
     ///

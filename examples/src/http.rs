@@ -151,7 +151,7 @@ pub async fn get(url: &str) -> Result<Page, FetchError> {
 ///
 /// # Errors
 ///
-/// As [`get`].
+/// Those of [`get`].
 pub async fn get_through(proxy: SocketAddr, url: &str) -> Result<Page, FetchError> {
     send(&proxy.to_string(), url, &proxy.to_string()).await
 }

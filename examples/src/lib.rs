@@ -1,5 +1,5 @@
-//! Programs that show the three crates at work, one file each under `examples/`. Their logic is
-//! here, so that tests can use it too.
+//! Programs that use the three crates, one file each under `examples/`. Their logic is here, so
+//! that tests can use it too.
 
 pub mod arguments;
 pub mod caching_proxy;

@@ -49,7 +49,7 @@ pub async fn run(items: u32, consumers: usize, watch: impl Fn(Step) + Clone + Se
     }
     queue.join().await;
     watch(Step::Joined);
-    // Those who still wait in `get_task` learn that nothing more will come.
+    // Consumers that still wait in `get_task` end now.
     queue.close();
     for worker in workers {
         let _ = worker.await;

@@ -1,8 +1,8 @@
-//! A rendezvous: threads and tasks stop at a line. They continue when all have arrived and the
-//! leader says so.
+//! A rendezvous: threads and tasks wait at a line. They continue when all have arrived and the
+//! leader lets them.
 //!
-//! With this, a test of concurrent code produces the same interleaving each time: stop everybody at
-//! the same line, check the state, and let them continue.
+//! A test of concurrent code can use it to get the same interleaving each time: all tasks stop at
+//! the same line, the test checks the state and lets them continue.
 
 use toro::{Barrier, Event};
 

@@ -26,7 +26,7 @@ pub const PAUSE: Seconds = 1;
 /// The thread that a returned socket wakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Design {
-    /// The first in the queue, whichever socket it waits for.
+    /// The first in the queue, for any socket that it waits for.
     Signal,
     /// All threads in the queue.
     Broadcast,

@@ -1,4 +1,4 @@
-//! Why a thread's value was not stored or taken.
+//! The reasons why a thread's value was not stored or taken.
 
 use std::fmt;
 

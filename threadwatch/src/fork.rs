@@ -1,4 +1,4 @@
-//! [`ForkGeneration`]: says whether this is still the process in which something was made.
+//! [`ForkGeneration`]: tells whether an object was made in this process or in its parent.
 //!
 //! A handler registered with `pthread_atfork` increments an atomic in each child. Zero means that
 //! the handler is not registered yet and that no generation has been handed out. There is

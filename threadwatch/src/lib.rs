@@ -7,29 +7,28 @@
 //! - [`ThreadWatcher`] runs a callback when a thread dies.
 //! - [`PerThread`] holds one value per thread, and reclaims it when the thread dies.
 //! - [`ThreadToken`] identifies a thread. Identities are never reused.
-//! - [`ForkGeneration`] says whether this is still the process in which something was made.
+//! - [`ForkGeneration`] tells whether an object was made in this process or in its parent.
 //!
 //! # Why a crate for this
 //!
 //! Drivers that keep a socket per thread have tried simpler ways, and each has a flaw:
 //!
-//! - Polling which threads are alive keeps the socket of a dead thread until the next poll.
+//! - Polling for dead threads keeps the socket of a dead thread until the next poll.
 //! - Sockets keyed by the system's thread id give a new thread the socket of a dead one, because
 //!   ids are reused.
 //! - A socket in a thread-local is closed with its thread, so the next thread must connect anew.
 //! - In a garbage-collected language, a thread-local is released later and on another thread, which
 //!   may hold the lock that the release needs.
 //!
-//! This crate uses a thread-local that contains only a destructor, the *vigil*. In Rust that
-//! destructor runs on the dying thread. This crate holds no locks while it runs, because it has
-//! none.
+//! This crate uses a thread-local that contains only a destructor, the *vigil*. In Rust the
+//! destructor runs on the dying thread. This crate has no locks, so the destructor holds none.
 //!
 //! # What counts as death
 //!
-//! For this crate, a thread dies when its thread-locals are destroyed. That happens however the
-//! thread ends: its function returns, it panics, it calls `pthread_exit`, or it is cancelled. Rust
-//! or C may have started it. This crate may be part of the program or of a shared library loaded
-//! later. Such a library is not unloaded while a thread that it watches is alive (tested on Linux).
+//! For this crate, a thread dies when its thread-locals are destroyed. That happens at every kind
+//! of end: its function returns, it panics, it calls `pthread_exit`, or it is cancelled. Rust or C
+//! may have started it. This crate may be part of the program or of a shared library loaded later.
+//! Such a library is not unloaded while a thread that it watches is alive (tested on Linux).
 //!
 //! `JoinHandle::join` and `pthread_join` return after all callbacks have run.
 //!

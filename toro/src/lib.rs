@@ -1,8 +1,7 @@
 //! Async primitives that need no runtime: fair, cancel-safe, allocation-free waits.
 //!
-//! Tasks of any executor and plain threads wait on the same primitives, in one line, first come,
-//! first served. A wait can have a time limit, and it can be dropped at any point without losing
-//! anything.
+//! Tasks of any executor and plain threads wait on the same primitives, in one queue, first come,
+//! first served. A wait can have a time limit. It can be dropped at any point, and nothing is lost.
 //!
 //! # Examples
 //!
@@ -38,9 +37,9 @@
 //! | all items are done | [`join`](Queue::join) on a queue | a short lock |
 //! | a pooled object comes back | [`Handoff`], the basis of pools | a short lock |
 //!
-//! All constructors are `const`, so primitives can be statics. No wait allocates: a waiter lies
-//! inside the waiting future, or on the stack of the waiting thread. Waiting and giving up take
-//! constant time, however many wait.
+//! All constructors are `const`, so primitives can be statics. No wait allocates: a waiter is part
+//! of the waiting future, or is on the stack of the waiting thread. Waiting and giving up take
+//! constant time for any number of waiters.
 //!
 //! # Waiting
 //!
@@ -52,8 +51,8 @@
 //! - [`wait_timeout`](Wait::wait_timeout) and [`wait_deadline`](Wait::wait_deadline) for threads.
 //! - [`until`](Wait::until) another future is ready.
 //!
-//! A wait that is ready succeeds although its deadline has passed. Expiry is an error of its own,
-//! [`Timeout`] or [`WaitError::Timeout`]. A `put` that expires returns its item.
+//! A wait that is ready succeeds even after its deadline. Expiry is a separate error, [`Timeout`]
+//! or [`WaitError::Timeout`]. A `put` that expires returns its item.
 //!
 //! # Fairness
 //!
@@ -63,11 +62,11 @@
 //!
 //! # Cancel safety
 //!
-//! Any wait can be dropped at any time. A permit, lock, item or notification that had been granted
-//! to it goes to the next in line. An item that was to be put was not put.
+//! Any wait can be dropped at any time. A permit, lock, item or notification that it was granted
+//! goes to the next waiter. The item of a dropped `put` does not enter the queue.
 //!
-//! Strict fairness has a price. A wait that was granted, but is kept without being polled, holds up
-//! all waiters behind it. If its own task then waits for the same primitive, it waits for itself:
+//! Strict fairness has a price. A granted wait that is kept but not polled blocks all waiters
+//! behind it. If its own task then waits for the same primitive, the task deadlocks:
 //!
 //! ```no_run
 //! # async fn hazard(lock: &toro::Lock<()>) {
@@ -85,14 +84,14 @@
 //! ```
 //!
 //! So do not keep waits that are not polled. Select on `lock.acquire()` itself instead of a
-//! reference to it, so that `select!` drops it. Or run each wait in a task of its own.
+//! reference to it, so that `select!` drops it. Or run each wait in its own task.
 //!
 //! # Panics
 //!
 //! Guards release during a panic, and nothing is ever poisoned. A waker that panics does not stop
-//! the wakers after it. All are woken, then the first panic resumes in the caller. It is swallowed
-//! instead if it would lose what the caller has just got. The same holds for a waker that panics
-//! when it is dropped.
+//! the wakers after it. All are woken, then the first panic resumes in the caller. If the panic
+//! would lose a value that the caller has just received, it is swallowed instead. The same holds
+//! for a waker that panics when it is dropped.
 //!
 //! Otherwise this crate panics in two cases: a [`Wait`] is polled after it has returned, or a wait
 //! with a `timeout` or `deadline` (feature `time`) must wait outside a tokio runtime.
@@ -116,9 +115,9 @@
 //! | `.wait()` | `blocking_lock`, `blocking_recv` | `lock_blocking`, `recv_blocking` | | |
 //! | `.timeout(d)` | `time::timeout(d, ..)` | | `wait_for` | `deadline=timedelta` |
 //!
-//! Differences from tokio: a semaphore's waiters never lose their turn to `try_acquire`. A limited
-//! wait that expires returns what it was given. A queue has any number of getters and is shared by
-//! reference, without two ends. So [`close`](Queue::close) closes it, not dropping an end.
+//! Differences from tokio: a semaphore's waiters never lose their turn to `try_acquire`. A `put`
+//! that expires returns its item. A queue has any number of getters and is shared by reference,
+//! without two ends. So it is closed with [`close`](Queue::close), not by dropping an end.
 //!
 //! # Features
 //!

@@ -116,11 +116,11 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// As [`acquire`](Semaphore::acquire).
+    /// Those of [`acquire`](Semaphore::acquire).
     ///
     /// # Cancel safety
     ///
-    /// As [`acquire`](Semaphore::acquire).
+    /// As for [`acquire`](Semaphore::acquire).
     ///
     /// # Examples
     ///
@@ -196,7 +196,7 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// As [`try_acquire`](Semaphore::try_acquire).
+    /// Those of [`try_acquire`](Semaphore::try_acquire).
     ///
     /// # Examples
     ///
@@ -216,7 +216,7 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// As [`try_acquire`](Semaphore::try_acquire).
+    /// Those of [`try_acquire`](Semaphore::try_acquire).
     ///
     /// # Examples
     ///
@@ -238,7 +238,7 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// As [`try_acquire`](Semaphore::try_acquire).
+    /// Those of [`try_acquire`](Semaphore::try_acquire).
     ///
     /// # Examples
     ///

@@ -165,7 +165,7 @@ impl Tasks {
     ///
     /// # Panics
     ///
-    /// As [`finish`](Tasks::finish), and if no task ends for [`patience`].
+    /// Like [`finish`](Tasks::finish), and if no task ends for [`patience`].
     ///
     /// # Examples
     ///

@@ -68,7 +68,7 @@ impl<W: Waiting> Wait<W> {
     ///
     /// # Panics
     ///
-    /// As [`timeout`](Wait::timeout).
+    /// Like [`timeout`](Wait::timeout).
     ///
     /// # Examples
     ///

@@ -63,7 +63,7 @@ fn conformance(arguments: &Arguments, version: &str, servers: Option<&str>) -> R
         let failed = lines.matches("\"outcome\":\"failed\"").count();
         format!("{} cases, {failed} failed", lines.lines().count())
     })?;
-    // A run that was cut off has no red case, and must not look green.
+    // An interrupted run has no red case, but must not look green.
     if status.code().is_none() {
         let _ = fs::remove_file(&report);
         return Err(format!("{name}: the tests were ended by a signal"));

@@ -13,11 +13,15 @@ use super::parameters::{
 macro_rules! operator {
     (
         $(#[$about:meta])*
-        $Kind:ident by $begin:ident($($argument:ident: $Argument:ty = $key:literal),*) is $name:literal {
+        $Kind:ident by $begin:ident($($argument:ident: $Argument:ty = $key:literal),*)
+        is $name:literal {
             $( $(#[$doc:meta])* $option:ident: $Option:ty = $wire:literal, )*
         }
     ) => {
-        #[doc = concat!("Marks the operator `", $name, "`. Made by [`", stringify!($begin), "`](", stringify!($begin), "()).")]
+        #[doc = concat!(
+            "Marks the operator `", $name, "`. Created by [`", stringify!($begin), "`](",
+            stringify!($begin), "()).",
+        )]
         #[derive(Clone, Debug, PartialEq)]
         pub struct $Kind;
 
@@ -42,7 +46,8 @@ macro_rules! operator {
 operator! {
     /// Finds words that start with the query, or contain it. The fields need an index of type
     /// `autocomplete`.
-    Autocomplete by autocomplete(path: impl StringOrArray = "path", query: impl StringOrArray = "query")
+    Autocomplete by autocomplete(path: impl StringOrArray = "path",
+        query: impl StringOrArray = "query")
     is "autocomplete" {
         /// The order of the terms. Default: [`TokenOrder::Any`].
         token_order: TokenOrder = "tokenOrder",
@@ -94,7 +99,8 @@ clauses! {
 operator! {
     /// Matches if a single embedded document of an array matches `operator`. The field needs an
     /// index of type `embeddedDocuments`.
-    EmbeddedDocument by embedded_document(path: impl StringOrArray = "path", operator: impl SearchOperatorParam = "operator")
+    EmbeddedDocument by embedded_document(path: impl StringOrArray = "path",
+        operator: impl SearchOperatorParam = "operator")
     is "embeddedDocument" {
         /// The scoring of results.
         score: Document = "score",
@@ -130,7 +136,8 @@ operator! {
 operator! {
     /// Finds shapes by their relation to `geometry`, which is GeoJSON. The field needs
     /// `indexShapes`.
-    GeoShape by geo_shape(path: impl StringOrArray = "path", relation: Relation = "relation", geometry: Document = "geometry")
+    GeoShape by geo_shape(path: impl StringOrArray = "path", relation: Relation = "relation",
+        geometry: Document = "geometry")
     is "geoShape" {
         /// The scoring of results.
         score: Document = "score",
@@ -153,7 +160,8 @@ operator! {
 
 operator! {
     /// Finds any of the values of an array.
-    SearchIn by search_in(path: impl StringOrArray = "path", value: impl Into<Bson> = "value") is "in" {
+    SearchIn by search_in(path: impl StringOrArray = "path",
+        value: impl Into<Bson> = "value") is "in" {
         /// The scoring of results.
         score: Document = "score",
     }
@@ -170,7 +178,8 @@ operator! {
 operator! {
     /// Scores values by their distance to `origin`. At the distance `pivot` the score is half of
     /// that at the origin.
-    Near by near(path: impl StringOrArray = "path", origin: impl NearOrigin = "origin", pivot: impl BsonNumber = "pivot")
+    Near by near(path: impl StringOrArray = "path", origin: impl NearOrigin = "origin",
+        pivot: impl BsonNumber = "pivot")
     is "near" {
         /// The scoring of results.
         score: Document = "score",
@@ -179,7 +188,8 @@ operator! {
 
 operator! {
     /// Finds terms that follow each other.
-    Phrase by phrase(path: impl StringOrArray = "path", query: impl StringOrArray = "query") is "phrase" {
+    Phrase by phrase(path: impl StringOrArray = "path",
+        query: impl StringOrArray = "query") is "phrase" {
         /// The permitted distance between the terms. Default: 0.
         slop: i32 = "slop",
         /// The name of a mapping of synonyms.
@@ -191,7 +201,8 @@ operator! {
 
 operator! {
     /// Runs a query in Lucene syntax. Field names in the query override `default_path`.
-    QueryString by query_string(default_path: impl StringOrArray = "defaultPath", query: impl SearchString = "query")
+    QueryString by query_string(default_path: impl StringOrArray = "defaultPath",
+        query: impl SearchString = "query")
     is "queryString" {}
 }
 
@@ -213,7 +224,8 @@ operator! {
 
 operator! {
     /// Finds strings with a regular expression. The expression is not analyzed.
-    Regex by regex(path: impl StringOrArray = "path", query: impl SearchString = "query") is "regex" {
+    Regex by regex(path: impl StringOrArray = "path",
+        query: impl SearchString = "query") is "regex" {
         /// Allows fields that were analyzed. Default: false.
         allow_analyzed_field: bool = "allowAnalyzedField",
         /// The scoring of results.
@@ -237,7 +249,8 @@ operator! {
 
 operator! {
     /// Finds strings with a pattern: `?` stands for one character, `*` for any number.
-    Wildcard by wildcard(path: impl StringOrArray = "path", query: impl SearchString = "query") is "wildcard" {
+    Wildcard by wildcard(path: impl StringOrArray = "path",
+        query: impl SearchString = "query") is "wildcard" {
         /// Allows fields that were analyzed. Default: false.
         allow_analyzed_field: bool = "allowAnalyzedField",
         /// The scoring of results.

@@ -41,7 +41,8 @@ macro_rules! parameter {
 
 parameter! {
     /// A string, or several.
-    StringOrArray: &str, String, &[&str], &[String], Vec<String>, Vec<&str>; [const N: usize] [&str; N]
+    StringOrArray: &str, String, &[&str], &[String], Vec<String>,
+    Vec<&str>; [const N: usize] [&str; N]
 }
 parameter! {
     /// One string.

@@ -536,8 +536,8 @@ fn append(whole: &mut RawDocumentBuf, fragment: &RawDocument) -> Result<()> {
 #[cold]
 fn no_token() -> Error {
     Error::invalid_response(
-        "Cannot provide resume functionality when the resume token is missing: the pipeline of the change stream must \
-         leave _id as it is",
+        "Cannot provide resume functionality when the resume token is missing: the pipeline of the \
+         change stream must leave _id as it is",
     )
 }
 

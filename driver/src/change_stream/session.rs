@@ -13,7 +13,7 @@ use crate::rt::block_on;
 use crate::session::ClientSession;
 
 /// Like [`ChangeStream`](super::ChangeStream), within a session. Each step takes the session.
-#[must_use = "a change stream gives its events when it is asked for them"]
+#[must_use = "a change stream does nothing until its events are requested"]
 pub struct SessionChangeStream<T, F: Mode> {
     raw: RawChangeStream,
     kind: PhantomData<fn() -> (T, F)>,

@@ -60,7 +60,7 @@ impl<T, F: Mode> Collection<T, F> {
     ///     stock.delete_many_model(doc! { "left": { "$lte": 0 } }).into(),
     /// ];
     /// match stock.bulk_write(models).ordered(false).await {
-    ///     Ok(done) => println!("{} inserted, {} modified", done.inserted_count, done.modified_count),
+    ///     Ok(done) => println!("{} inserted", done.inserted_count),
     ///     Err(error) => match error.kind() {
     ///         ErrorKind::BulkWrite(failed) => {
     ///             for (position, refused) in &failed.write_errors {

@@ -126,7 +126,8 @@ impl<T, F: Mode> Collection<T, F> {
     /// Not retried, like [`create_index`](Self::create_index).
     ///
     /// ```no_run
-    /// # async fn example(monkeys: driver::Collection<driver::bson::Document>) -> driver::Result<()> {
+    /// # use driver::bson::Document;
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
     /// monkeys.drop_index("name_1").await?;
     /// # Ok(())
     /// # }
@@ -151,7 +152,8 @@ impl<T, F: Mode> Collection<T, F> {
     /// Not retried, like [`create_index`](Self::create_index).
     ///
     /// ```no_run
-    /// # async fn example(monkeys: driver::Collection<driver::bson::Document>) -> driver::Result<()> {
+    /// # use driver::bson::Document;
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
     /// monkeys.drop_indexes().await?;
     /// # Ok(())
     /// # }

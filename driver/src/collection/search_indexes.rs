@@ -44,7 +44,9 @@ impl<T, F: Mode> Collection<T, F> {
     /// # use driver::SearchIndexModel;
     /// # use driver::bson::Document;
     /// # async fn example(
-    /// #     monkeys: driver::Collection<Document>, by_text: SearchIndexModel, by_vector: SearchIndexModel,
+    /// #     monkeys: driver::Collection<Document>,
+    /// #     by_text: SearchIndexModel,
+    /// #     by_vector: SearchIndexModel,
     /// # ) -> driver::Result<()> {
     /// let names: Vec<String> = monkeys.create_search_indexes([by_text, by_vector]).await?;
     /// # Ok(())
@@ -92,7 +94,8 @@ impl<T, F: Mode> Collection<T, F> {
     /// does not exist.
     ///
     /// ```no_run
-    /// # async fn example(monkeys: driver::Collection<driver::bson::Document>) -> driver::Result<()> {
+    /// # use driver::bson::Document;
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
     /// monkeys.drop_search_index("default").await?;
     /// # Ok(())
     /// # }

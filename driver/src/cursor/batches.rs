@@ -149,7 +149,7 @@ impl<F: Mode> fmt::Debug for RawBatchCursor<F> {
 }
 
 /// Like [`RawBatchCursor`], within a session. Each step takes the session.
-#[must_use = "a cursor gives its batches when it is asked for them"]
+#[must_use = "a cursor does nothing until its batches are requested"]
 pub struct SessionRawBatchCursor<F: Mode> {
     batches: Batches,
     kind: PhantomData<fn() -> F>,
@@ -205,7 +205,7 @@ impl<F: Mode> fmt::Debug for SessionRawBatchCursor<F> {
 
 /// The remaining batches of a cursor, with its session. Created by
 /// [`SessionRawBatchCursor::stream`].
-#[must_use = "a stream gives its batches when it is asked for them"]
+#[must_use = "a stream does nothing until its batches are requested"]
 pub struct SessionRawBatchCursorStream<'a> {
     batches: &'a mut Batches,
     session: &'a mut SessionState,
@@ -227,7 +227,7 @@ impl fmt::Debug for SessionRawBatchCursorStream<'_> {
 }
 
 /// The remaining batches of a cursor, with its session. Created by [`SessionRawBatchCursor::iter`].
-#[must_use = "an iterator gives its batches when it is asked for them"]
+#[must_use = "an iterator does nothing until its batches are requested"]
 #[derive(Debug)]
 pub struct SessionRawBatchCursorIter<'a> {
     cursor: &'a mut SessionRawBatchCursor<Blocking>,

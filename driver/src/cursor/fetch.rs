@@ -57,7 +57,7 @@ impl Sent {
     }
 }
 
-/// How a fetch runs.
+/// The kind of a fetch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
     /// A waiter needs the batch now. The server should reply within this time.
@@ -146,7 +146,7 @@ impl<T: Send + 'static> Background<T> {
             return Poll::Ready(outcome);
         }
         let over = self.runtime.poll_from_outside(self.deadline, &mut self.timer, cx);
-        over.map(|()| Err(Error::timeout("no batch came within the timeout (timeoutMS)")))
+        over.map(|()| Err(Error::timeout("no batch arrived within the timeout (timeoutMS)")))
     }
 }
 
@@ -282,8 +282,8 @@ async fn watched<T>(
 #[cold]
 fn abandoned() -> Error {
     Error::invalid_argument(
-        "the cursor was ended: nobody waited for its next batch any more, and the reply did not come in time; \
-         documents may be missing, so run the query again",
+        "the cursor has ended: nobody waited for its next batch any more, and the reply did not \
+         arrive in time; documents may be missing, so run the query again",
     )
 }
 

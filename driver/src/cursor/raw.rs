@@ -657,7 +657,7 @@ impl ServerCursor {
         }
     }
 
-    /// How long before the deadline of the step the reply must arrive.
+    /// The time between the reply and the deadline of the step.
     fn margin(&self) -> Duration {
         self.get_more_options.timeout.of_step().map_or(MARGIN, |limit| MARGIN.min(limit / 4))
     }
@@ -694,14 +694,18 @@ impl ServerCursor {
 
     #[cold]
     fn out_of_time(&self) -> Error {
-        self.timed_out("no document came within the timeout (timeoutMS); the cursor is still open")
+        self.timed_out(
+            "no document arrived within the timeout (timeoutMS); the cursor is still \
+             open",
+        )
     }
 
     #[cold]
     fn out_of_life(&self) -> Error {
         self.timed_out(
-            "the timeout (timeoutMS) of the operation passed before its last batch was asked for, and \
-             the cursor has ended; set a longer one, or a timeout_mode of Iteration",
+            "the timeout (timeoutMS) of the operation expired before its last batch was \
+             requested, and the cursor has ended; set a longer timeout, or the timeout_mode \
+             Iteration",
         )
     }
 

@@ -24,7 +24,7 @@ use crate::session::ClientSession;
 /// As for [`Cursor`](crate::cursor::Cursor), a dropped step loses nothing and holds no connection
 /// for long. Inside a transaction, commands run one after the other, so the next one waits for the
 /// batch of the dropped step.
-#[must_use = "a cursor gives its documents when it is asked for them"]
+#[must_use = "a cursor does nothing until its documents are requested"]
 pub struct SessionCursor<T, F: Mode> {
     raw: RawCursor,
     kind: PhantomData<fn() -> (T, F)>,

@@ -19,7 +19,7 @@ use crate::session::ClientSession;
 ///
 /// # Cancel safety
 /// Dropping a `next` or the stream loses nothing. The cursor continues at the same position.
-#[must_use = "a stream gives its documents when it is asked for them"]
+#[must_use = "a stream does nothing until its documents are requested"]
 pub struct SessionCursorStream<'a, T> {
     raw: &'a mut RawCursor,
     session: &'a mut SessionState,
@@ -48,7 +48,7 @@ impl<T> fmt::Debug for SessionCursorStream<'_, T> {
 }
 
 /// The remaining documents of a cursor, with its session. Created by [`SessionCursor::iter`].
-#[must_use = "an iterator gives its documents when it is asked for them"]
+#[must_use = "an iterator does nothing until its documents are requested"]
 pub struct SessionCursorIter<'a, T> {
     cursor: &'a mut SessionCursor<T, Blocking>,
     session: &'a mut ClientSession<Blocking>,

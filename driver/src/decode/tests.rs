@@ -319,7 +319,8 @@ fn common_types_are_decoded_here() {
     }
     let id = ObjectId::new();
     let common = doc! {
-        "_id": id, "a": DateTime::now(), "b": decimals()[0], "c": Uuid::new(), "d": Uuid::new(), "e": Timestamp { time: 1, increment: 2 },
+        "_id": id, "a": DateTime::now(), "b": decimals()[0], "c": Uuid::new(), "d": Uuid::new(),
+        "e": Timestamp { time: 1, increment: 2 },
         "f": [1, 2_i64, 1.5, "text", true, Bson::Null, { "x": id }],
     };
     decoded::<Document>(common.clone());
@@ -330,9 +331,10 @@ fn common_types_are_decoded_here() {
     decoded::<Numbers>(
         doc! { "a": 1, "b": -1_i64, "c": 70_000_i64, "d": 1 << 20, "e": 5, "f": 1.5 },
     );
-    decoded::<Nested>(
-        doc! { "a": { "d": "Unit" }, "b": [{}], "c": [1, "x"], "d": { "Pair": [1, 2] }, "f": { "x": 1 } },
-    );
+    decoded::<Nested>(doc! {
+        "a": { "d": "Unit" }, "b": [{}], "c": [1, "x"], "d": { "Pair": [1, 2] },
+        "f": { "x": 1 },
+    });
     // Types that are left to `bson` are decoded, too.
     for rare in rarities().into_iter().take(6) {
         let bytes = bson::serialize_to_vec(&doc! { "a": 1, "b": rare.clone() }).unwrap();
@@ -466,7 +468,8 @@ impl<'de> Deserializer<'de> for Asked {
     }
 
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit
         unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }

@@ -140,7 +140,7 @@ impl From<bson::error::Error> for ErrorKind {
 
 impl From<std::io::Error> for ErrorKind {
     fn from(cause: std::io::Error) -> Self {
-        ErrorKind::Io { message: "input or output failed".into(), cause: Arc::new(cause) }
+        ErrorKind::Io { message: "I/O failed".into(), cause: Arc::new(cause) }
     }
 }
 

@@ -21,7 +21,10 @@ macro_rules! handler {
         $(#[$about])*
         pub trait $Trait: Send + Sync {
             $(
-                #[doc = concat!("Handles a [`", stringify!($Payload), "`](", stringify!($module), "::", stringify!($Payload), ").")]
+                #[doc = concat!(
+                    "Handles a [`", stringify!($Payload), "`](", stringify!($module), "::",
+                    stringify!($Payload), ").",
+                )]
                 fn $method(&self, event: $module::$Payload) {
                     let _ = event;
                 }
@@ -57,8 +60,10 @@ handler! {
         handle_connection_created_event: ConnectionCreated(ConnectionCreatedEvent),
         handle_connection_ready_event: ConnectionReady(ConnectionReadyEvent),
         handle_connection_closed_event: ConnectionClosed(ConnectionClosedEvent),
-        handle_connection_checkout_started_event: ConnectionCheckoutStarted(ConnectionCheckoutStartedEvent),
-        handle_connection_checkout_failed_event: ConnectionCheckoutFailed(ConnectionCheckoutFailedEvent),
+        handle_connection_checkout_started_event:
+            ConnectionCheckoutStarted(ConnectionCheckoutStartedEvent),
+        handle_connection_checkout_failed_event:
+            ConnectionCheckoutFailed(ConnectionCheckoutFailedEvent),
         handle_connection_checked_out_event: ConnectionCheckedOut(ConnectionCheckedOutEvent),
         handle_connection_checked_in_event: ConnectionCheckedIn(ConnectionCheckedInEvent),
     }
@@ -67,14 +72,17 @@ handler! {
 handler! {
     /// Handles the events of discovery and monitoring, with one method each.
     SdamEventHandler for SdamEvent of sdam {
-        handle_server_description_changed_event: ServerDescriptionChanged(ServerDescriptionChangedEvent) unboxed by *,
+        handle_server_description_changed_event:
+            ServerDescriptionChanged(ServerDescriptionChangedEvent) unboxed by *,
         handle_server_opening_event: ServerOpening(ServerOpeningEvent),
         handle_server_closed_event: ServerClosed(ServerClosedEvent),
-        handle_topology_description_changed_event: TopologyDescriptionChanged(TopologyDescriptionChangedEvent) unboxed by *,
+        handle_topology_description_changed_event:
+            TopologyDescriptionChanged(TopologyDescriptionChangedEvent) unboxed by *,
         handle_topology_opening_event: TopologyOpening(TopologyOpeningEvent),
         handle_topology_closed_event: TopologyClosed(TopologyClosedEvent),
         handle_server_heartbeat_started_event: ServerHeartbeatStarted(ServerHeartbeatStartedEvent),
-        handle_server_heartbeat_succeeded_event: ServerHeartbeatSucceeded(ServerHeartbeatSucceededEvent),
+        handle_server_heartbeat_succeeded_event:
+            ServerHeartbeatSucceeded(ServerHeartbeatSucceededEvent),
         handle_server_heartbeat_failed_event: ServerHeartbeatFailed(ServerHeartbeatFailedEvent),
     }
 }

@@ -192,8 +192,8 @@ pub(crate) fn check_size(command: &str, size: usize, server: &ConnectionDescript
         return Ok(());
     }
     Err(Error::invalid_argument(format!(
-        "the {command} takes {size} bytes, more than the {limit} that the server accepts for a command or one \
-         statement of it (maxBsonObjectSize and 16 KiB)"
+        "the {command} takes {size} bytes, more than the {limit} that the server accepts for a \
+         command or one statement of it (maxBsonObjectSize and 16 KiB)"
     )))
 }
 
@@ -237,9 +237,7 @@ fn complaint(
 ) -> Result<std::result::Result<(), Failure>> {
     let reply = connection.reply()?;
     if !header.is_complete() {
-        return Err(Error::invalid_response(
-            "it has no ok, which says whether the command succeeded",
-        ));
+        return Err(Error::invalid_response("it has no ok"));
     }
     let complaints = operation.meta().complaints;
     let told = match header.is_ok() {

@@ -186,7 +186,8 @@ mod tests {
     #[test]
     fn a_time_of_any_size_comes_back_as_it_was() {
         for size in [0, 20, 200, 1000] {
-            let document = rawdoc! { "clusterTime": Timestamp { time: 1, increment: 2 }, "filling": "x".repeat(size) };
+            let time = Timestamp { time: 1, increment: 2 };
+            let document = rawdoc! { "clusterTime": time, "filling": "x".repeat(size) };
             assert_eq!(ClusterTime::parse(&document).unwrap().as_document(), &*document);
         }
     }

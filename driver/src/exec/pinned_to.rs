@@ -58,7 +58,7 @@ impl PinnedTo {
 pub(super) fn lost() -> Error {
     let cause = std::io::Error::new(
         std::io::ErrorKind::NotConnected,
-        "the connection that the cursor or transaction is pinned to was closed; begin it again",
+        "the connection that the cursor or transaction is pinned to was closed; start it again",
     );
     Error::io("sending over a pinned connection", cause)
 }

@@ -307,7 +307,8 @@ fn in_time(error: Error, previous_error: Option<Error>) -> Error {
     let message = match cause.is_timeout() {
         true => "the operation did not end within its timeout (timeoutMS)".to_owned(),
         false => format!(
-            "the operation did not end within its timeout (timeoutMS); an earlier attempt failed: {}",
+            "the operation did not end within its timeout (timeoutMS); an earlier attempt failed: \
+             {}",
             cause.without_host()
         ),
     };

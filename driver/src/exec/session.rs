@@ -125,7 +125,7 @@ impl<'c, 's> Participant<'c, 's> {
         if let SessionRef::Explicit(state) = &mut session {
             if !state.belongs_to(core) {
                 return Err(Error::invalid_argument(
-                    "the session was started by another client; use one of this client",
+                    "the session was started by another client; use a session of this client",
                 ));
             }
             state.check_process()?;
@@ -135,8 +135,8 @@ impl<'c, 's> Participant<'c, 's> {
                 Role::Outside => {
                     if !is_acknowledged(meta, context) {
                         return Err(Error::invalid_argument(
-                            "an unacknowledged write (w: 0) cannot be part of a session; acknowledge it, or leave the \
-                             session out",
+                            "an unacknowledged write (w: 0) cannot use a session; acknowledge the \
+                             write, or omit the session",
                         ));
                     }
                     state.transaction.forget();
@@ -364,12 +364,12 @@ fn role_in(state: &SessionState, access: Access) -> Role {
 fn check_inside(state: &SessionState, meta: &Meta, context: RequestContext<'_>) -> Result<()> {
     if let Setting::Explicit(_) = context.read_concern {
         return Err(Error::invalid_argument(
-            "Cannot set read concern after starting a transaction; give it to start_transaction",
+            "Cannot set read concern after starting a transaction; set it on start_transaction",
         ));
     }
     if let Setting::Explicit(_) = context.write_concern {
         return Err(Error::invalid_argument(
-            "Cannot set write concern after starting a transaction; give it to start_transaction",
+            "Cannot set write concern after starting a transaction; set it on start_transaction",
         ));
     }
     let reads = matches!(meta.access, Access::Read | Access::Other)
@@ -382,7 +382,8 @@ fn check_inside(state: &SessionState, meta: &Meta, context: RequestContext<'_>) 
             None => "start_transaction",
         };
         return Err(Error::invalid_argument(format!(
-            "read preference in a transaction must be primary, not {criteria}; give another to {giver}"
+            "read preference in a transaction must be primary, not {criteria}; give another to \
+             {giver}"
         )));
     }
     Ok(())

@@ -78,8 +78,8 @@ impl Timeout {
     pub(crate) fn check_await(self, max_await_time: Option<Duration>) -> Result<()> {
         match (self.limit(), max_await_time) {
             (Some(limit), Some(wait)) if wait >= limit => Err(Error::invalid_argument(format!(
-                "max_await_time ({} ms) is not less than the timeout (timeoutMS, {} ms), so no answer without documents \
-                 comes in time; choose a shorter max_await_time or a longer timeout",
+                "max_await_time ({} ms) must be less than the timeout (timeoutMS, {} ms); choose \
+                 a shorter max_await_time or a longer timeout",
                 wait.as_millis(),
                 limit.as_millis()
             ))),
@@ -192,8 +192,8 @@ fn too_late(left: Duration, round_trip: Duration) -> Error {
         return Error::timeout("the timeout (timeoutMS) expired before the command was sent");
     }
     Error::timeout(format!(
-        "the command was not sent: {} us are left of the timeout (timeoutMS), and the server has never answered in less \
-         than {} us of late",
+        "the command was not sent: {} us are left of the timeout (timeoutMS), but the minimum \
+         round-trip time of the server is {} us",
         left.as_micros(),
         round_trip.as_micros()
     ))

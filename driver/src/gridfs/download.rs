@@ -200,7 +200,8 @@ stream_options! {
     GridFsDownloadByNameOptions, GridFsDownloadByNameOptionsBuilder
     for ['a, F: Mode] OpenDownloadStreamByName<'a, F>,
     ['a, W, F: Mode] DownloadTo<OpenDownloadStreamByName<'a, F>, W> {
-        /// The revision among files of the same name: 0 is the first upload, 1 the second; -1 is the last, -2 the one before. Default: -1.
+        /// The revision among files of the same name: 0 is the first upload, 1 the second; -1 is
+        /// the last, -2 the one before. Default: -1.
         revision: i32,
         /// The first byte of the range. Default: 0.
         start: u64,

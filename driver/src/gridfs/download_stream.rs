@@ -102,8 +102,8 @@ impl<F: Mode> GridFsDownloadStream<F> {
         let range = start.unwrap_or(0)..end.unwrap_or(layout.length);
         if range.start > range.end || range.end > layout.length {
             return Err(Error::invalid_argument(format!(
-                "the range from {} to {} is none of the {} bytes of the file; start and end must \
-                 not be beyond its length, nor start beyond end",
+                "the range from {} to {} is outside the {} bytes of the file; start must not \
+                 exceed end, and end must not exceed the length",
                 range.start, range.end, layout.length
             )));
         }

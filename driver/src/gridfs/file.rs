@@ -58,7 +58,7 @@ fn number<'de, D: Deserializer<'de>, N: TryFrom<u64>>(
         _ => None,
     };
     let number = number.and_then(|n| u64::try_from(n).ok()).and_then(|n| N::try_from(n).ok());
-    number.ok_or_else(|| D::Error::custom(format_args!("{value} is no number of bytes")))
+    number.ok_or_else(|| D::Error::custom(format_args!("{value} is not a number of bytes")))
 }
 
 /// The layout of a file in chunks.
@@ -83,10 +83,10 @@ impl Layout {
             return Ok(Layout { length, chunk_size: chunk_size.max(1), count: 0 });
         }
         if chunk_size == 0 {
-            return Err(corrupt(format!("it has {length} bytes, in chunks of 0 bytes")));
+            return Err(corrupt(format!("it has {length} bytes, but a chunk size of 0")));
         }
         let count = u32::try_from(length.div_ceil(chunk_size.into())).map_err(|_| {
-            corrupt(format!("{length} bytes in chunks of {chunk_size} are too many"))
+            corrupt(format!("{length} bytes in chunks of {chunk_size} are too many chunks"))
         })?;
         Ok(Layout { length, chunk_size, count })
     }

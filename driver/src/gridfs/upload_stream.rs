@@ -131,8 +131,8 @@ impl<F: Mode> GridFsUploadStream<F> {
     ) -> Result<Self> {
         if chunk_size == 0 || i32::try_from(chunk_size).is_err() {
             return Err(Error::invalid_argument(format!(
-                "chunk_size_bytes is {chunk_size}; choose 1 at least, and less than the server's \
-                 maxBsonObjectSize (16 MiB)"
+                "chunk_size_bytes is {chunk_size}; it must be at least 1, and less than the \
+                 server's maxBsonObjectSize (16 MiB)"
             )));
         }
         Ok(GridFsUploadStream {

@@ -24,7 +24,8 @@ pub struct Aggregate<'a, T, F: Mode, S = ImplicitSession> {
 }
 
 options! {
-    /// The options of [`Collection::aggregate`] and [`Database::aggregate`](crate::database::Database::aggregate).
+    /// The options of [`Collection::aggregate`] and
+    /// [`Database::aggregate`](crate::database::Database::aggregate).
     AggregateOptions, AggregateOptionsBuilder for ['a, T, F: Mode, S] Aggregate<'a, T, F, S> {
         /// Allows the server to use disk space for stages that exceed its memory limit.
         allow_disk_use: bool = "allowDiskUse",
@@ -116,7 +117,10 @@ impl<'a, T, F: Mode, S> Aggregate<'a, T, F, S> {
 
 operation! { @parts [T: 'a, F: Mode, S: Session<'a>] Aggregate<'a, T, F, S>, 'a, on }
 operation! { [T: 'a,] Aggregate<'a, T; F, ImplicitSession> -> Cursor<T; F>, RawBatchCursor<F> }
-operation! { [T: 'a,] Aggregate<'a, T; F, ExplicitSession<'a>> -> SessionCursor<T; F>, SessionRawBatchCursor<F> }
+operation! {
+    [T: 'a,] Aggregate<'a, T; F, ExplicitSession<'a>>
+    -> SessionCursor<T; F>, SessionRawBatchCursor<F>
+}
 
 impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T, F, S> {
     type Output = S::Cursor<T, F>;
@@ -132,15 +136,15 @@ impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Aggregate<'a, T, F, S> 
     fn check(&self, _session: Option<&SessionState>) -> Result<()> {
         if self.on.collection.is_none() && self.pipeline.is_empty() {
             return Err(Error::invalid_argument(
-                "the pipeline has no stages; on a database, the first one makes the documents, \
-                 such as $currentOp or $documents",
+                "the pipeline has no stages; on a database, the first stage must produce \
+                 documents, such as $currentOp or $documents",
             ));
         }
         let mode = self.options.as_ref().and_then(|options| options.timeout_mode);
         if mode == Some(CursorTimeoutMode::Iteration) && self.writes() {
             return Err(Error::invalid_argument(
                 "timeout_mode is Iteration, but a pipeline that ends with $out or $merge has no \
-                 results to iterate; leave it out, or set CursorLifetime",
+                 results; omit it, or set CursorLifetime",
             ));
         }
         Ok(())

@@ -150,8 +150,7 @@ fn check(models: &[WriteModel]) -> Result<()> {
         let checked = match model.namespace() {
             Some(_) => check_model(model),
             None => Err(Error::invalid_argument(
-                "it has no namespace, which says the collection; models that a collection makes \
-                 have one",
+                "it has no namespace; set it, or create the model with a method of the collection",
             )),
         };
         checked.map_err(|error| error.context(format_args!("model {index}")))
@@ -165,8 +164,7 @@ fn check_acknowledged(acknowledged: bool, ordered: bool, verbose: bool) -> Resul
     }
     if verbose {
         return Err(Error::invalid_argument(
-            "Cannot request unacknowledged write concern and verbose results; leave one of the \
-             two out",
+            "Cannot request unacknowledged write concern and verbose results; omit one of the two",
         ));
     }
     if ordered {

@@ -172,13 +172,12 @@ impl Settings<'_> {
     fn check_timeout_mode(&self, is_timed: bool) -> Result<()> {
         match self.timeout_mode {
             Some(_) if !is_timed => Err(Error::invalid_argument(
-                "timeout_mode says what a timeout holds for, and there is none; set a timeout on the operation, its \
-                 handle or the client",
+                "timeout_mode needs a timeout; set one on the operation, its handle or the client",
             )),
             Some(CursorTimeoutMode::CursorLifetime) if self.is_tailable() => {
                 Err(Error::invalid_argument(
-                    "timeout_mode is CursorLifetime, but a tailable cursor has no end that a timeout could bound; leave \
-                     it out, or set Iteration",
+                    "timeout_mode is CursorLifetime, but a tailable cursor has no end; omit it, \
+                     or set Iteration",
                 ))
             }
             _ => Ok(()),
@@ -356,8 +355,8 @@ fn check_own_timeout(session: &SessionState, options: Option<&dyn Options>) -> R
     match own.filter(|_| session.deadline().is_some()) {
         None => Ok(()),
         Some(_) => Err(Error::invalid_argument(
-            "the operation has a timeout, and so has the transaction that it belongs to, as a whole; leave the \
-             operation's out",
+            "the operation has a timeout, but its transaction already has one for all operations; \
+             omit that of the operation",
         )),
     }
 }

@@ -22,7 +22,8 @@ pub struct CreateCollection<'a, F: Mode> {
 options! {
     /// The options of [`Database::create_collection`]. [`Database::list_collections`] returns them
     /// too.
-    CreateCollectionOptions (own form), CreateCollectionOptionsBuilder for ['a, F: Mode] CreateCollection<'a, F> {
+    CreateCollectionOptions (own form), CreateCollectionOptionsBuilder
+    for ['a, F: Mode] CreateCollection<'a, F> {
         /// Creates a capped collection, in which new documents replace the oldest. Needs a `size`.
         capped: bool = "capped",
         /// The size of a capped collection, in bytes.
@@ -40,7 +41,8 @@ options! {
         /// Creates a view on this collection or view.
         view_on: String as impl Into<String> = "viewOn",
         /// The pipeline of a view.
-        pipeline: Vec<Document> as impl IntoIterator<Item = Document> => Vec::from_iter = "pipeline",
+        pipeline: Vec<Document> as impl IntoIterator<Item = Document> => Vec::from_iter
+            = "pipeline",
         /// The default rules for comparing strings.
         collation: Collation = "collation",
         /// The write concern.
@@ -53,7 +55,8 @@ options! {
         expire_after_seconds: Duration = (fn write_expire_after),
         /// Whether change streams can return documents as they were before a change. Needs MongoDB
         /// 6.0.
-        change_stream_pre_and_post_images: ChangeStreamPreAndPostImages = "changeStreamPreAndPostImages",
+        change_stream_pre_and_post_images: ChangeStreamPreAndPostImages
+            = "changeStreamPreAndPostImages",
         /// Creates a clustered collection, which is ordered by `_id`. Needs MongoDB 5.3.
         clustered_index: ClusteredIndex = "clusteredIndex",
         /// A comment, shown in the server's logs and profiles.

@@ -51,7 +51,7 @@ impl<'a, M, F: Mode> CreateIndex<'a, M, F> {
     /// `InvalidArgument` with the position of an invalid index.
     fn check_models(&self) -> Result<()> {
         if self.indexes.is_empty() {
-            return Err(Error::invalid_argument("no index was given; give it at least one"));
+            return Err(Error::invalid_argument("no index was given; give at least one"));
         }
         for (position, index) in self.indexes.iter().enumerate() {
             if index.keys.is_empty() {
@@ -70,8 +70,7 @@ impl<'a, M, F: Mode> CreateIndex<'a, M, F> {
         let quorum = self.options.as_ref().and_then(|options| options.commit_quorum.as_ref());
         if quorum.is_some() && server.max_wire_version < COMMIT_QUORUMS {
             return Err(Error::new(ErrorKind::IncompatibleServer {
-                message: "createIndexes takes a commit quorum from MongoDB 4.4 on; leave it out"
-                    .into(),
+                message: "createIndexes supports a commit quorum since MongoDB 4.4; omit it".into(),
             }));
         }
         body.str(cstr!("createIndexes"), self.on.collection.unwrap_or_default());

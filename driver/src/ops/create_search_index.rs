@@ -24,8 +24,10 @@ pub struct CreateSearchIndex<'a, M, F: Mode> {
 }
 
 options! {
-    /// The options of [`Collection::create_search_index`] and [`Collection::create_search_indexes`].
-    CreateSearchIndexOptions, CreateSearchIndexOptionsBuilder for ['a, M, F: Mode] CreateSearchIndex<'a, M, F> {}
+    /// The options of [`Collection::create_search_index`] and
+    /// [`Collection::create_search_indexes`].
+    CreateSearchIndexOptions, CreateSearchIndexOptionsBuilder
+    for ['a, M, F: Mode] CreateSearchIndex<'a, M, F> {}
 }
 
 impl<'a, M, F: Mode> CreateSearchIndex<'a, M, F> {

@@ -91,8 +91,8 @@ pub(super) fn check_hint(
         return Ok(());
     }
     Err(Error::new(ErrorKind::IncompatibleServer {
-        message: "delete takes a hint from MongoDB 4.4 on; leave the hint out, or acknowledge the \
-                  write"
+        message: "delete supports a hint since MongoDB 4.4; omit the hint, or acknowledge the \
+             write"
             .into(),
     }))
 }

@@ -14,7 +14,8 @@ pub struct DropSearchIndex<'a, T, F: Mode> {
 
 options! {
     /// The options of [`Collection::drop_search_index`].
-    DropSearchIndexOptions, DropSearchIndexOptionsBuilder for ['a, T, F: Mode] DropSearchIndex<'a, T, F> {}
+    DropSearchIndexOptions, DropSearchIndexOptionsBuilder
+    for ['a, T, F: Mode] DropSearchIndex<'a, T, F> {}
 }
 
 operation! { [T: 'a,] DropSearchIndex<'a, T; F> -> (), on collection }

@@ -165,6 +165,7 @@ explainable! {
     [T: Serialize + 'a, D: Borrow<T> + Send + 'a, F: Mode] ReplaceOne<'a, T, D, F>;
     [T: 'a, F: Mode] Delete<'a, T, F>;
     [T: DeserializeOwned + 'a, F: Mode] FindOneAndUpdate<'a, T, F>;
-    [T: Serialize + DeserializeOwned + 'a, D: Borrow<T> + Send + 'a, F: Mode] FindOneAndReplace<'a, T, D, F>;
+    [T: Serialize + DeserializeOwned + 'a, D: Borrow<T> + Send + 'a, F: Mode]
+    FindOneAndReplace<'a, T, D, F>;
     [T: DeserializeOwned + 'a, F: Mode] FindOneAndDelete<'a, T, F>;
 }

@@ -143,7 +143,10 @@ impl<'a, T, F: Mode, S> Find<'a, T, F, S> {
 
 operation! { @parts [T: 'a, F: Mode, S: Session<'a>] Find<'a, T, F, S>, 'a, collection }
 operation! { [T: 'a,] Find<'a, T; F, ImplicitSession> -> Cursor<T; F>, RawBatchCursor<F> }
-operation! { [T: 'a,] Find<'a, T; F, ExplicitSession<'a>> -> SessionCursor<T; F>, SessionRawBatchCursor<F> }
+operation! {
+    [T: 'a,] Find<'a, T; F, ExplicitSession<'a>>
+    -> SessionCursor<T; F>, SessionRawBatchCursor<F>
+}
 
 impl<'a, T: 'a, F: Mode, S: Session<'a>> Command<'a> for Find<'a, T, F, S> {
     type Output = S::Cursor<T, F>;

@@ -71,7 +71,7 @@ fn write_head(
 ) -> Result<()> {
     if hint.is_some() && server.max_wire_version < HINTS {
         return Err(Error::new(ErrorKind::IncompatibleServer {
-            message: "findAndModify takes a hint from MongoDB 4.4 on; leave the hint out".into(),
+            message: "findAndModify supports a hint since MongoDB 4.4; omit it".into(),
         }));
     }
     body.str(cstr!("findAndModify"), collection);

@@ -186,7 +186,9 @@ struct InsertBatch<'a, T, D> {
 
 impl<T: Serialize + Send + Sync, D: Borrow<T> + Send + Sync> Operation for InsertBatch<'_, T, D> {
     fn meta(&self) -> &'static Meta {
-        const { &Meta { complaints: Complaints::Collected, ..Meta::write("insert_many", "insert") } }
+        const META: &Meta =
+            &Meta { complaints: Complaints::Collected, ..Meta::write("insert_many", "insert") };
+        META
     }
 
     fn context(&self) -> RequestContext<'_> {

@@ -14,9 +14,10 @@ lists! {
 }
 
 options! {
-    /// The options of [`Database::list_collections`](crate::database::Database::list_collections) and
-    /// [`Database::list_collection_names`](crate::database::Database::list_collection_names).
-    ListCollectionsOptions, ListCollectionsOptionsBuilder for ['a, M, F: Mode, S] ListCollections<'a, M, F, S> {
+    /// The options of [`Database::list_collections`](crate::database::Database::list_collections)
+    /// and [`Database::list_collection_names`](crate::database::Database::list_collection_names).
+    ListCollectionsOptions, ListCollectionsOptionsBuilder
+    for ['a, M, F: Mode, S] ListCollections<'a, M, F, S> {
         /// The number of collections in a batch.
         batch_size: u32,
         /// A comment, shown in the server's logs and profiles.

@@ -97,7 +97,10 @@ impl<F: Mode, S> ListSearchIndexes<'_, F, S> {
 }
 
 operation! { @parts [F: Mode, S: Session<'a>] ListSearchIndexes<'a, F, S>, 'a, on }
-operation! { [] ListSearchIndexes<'a; F, ImplicitSession> -> Cursor<Document; F>, RawBatchCursor<F> }
+operation! {
+    [] ListSearchIndexes<'a; F, ImplicitSession>
+    -> Cursor<Document; F>, RawBatchCursor<F>
+}
 operation! {
     [] ListSearchIndexes<'a; F, ExplicitSession<'a>>
         -> SessionCursor<Document; F>, SessionRawBatchCursor<F>

@@ -145,7 +145,8 @@ impl<'a, O: ListOptions> Command<'a> for OpenList<'a, O> {
 macro_rules! lists {
     (
         $(#[$about:meta])*
-        $Operation:ident<$Item:ty>, $Options:ident, $items:literal and $names:literal by $command:literal,
+        $Operation:ident<$Item:ty>, $Options:ident,
+        $items:literal and $names:literal by $command:literal,
         $head:path
     ) => {
         $(#[$about])*
@@ -192,7 +193,8 @@ macro_rules! lists {
 
         operation! { @parts [M: 'a, F: Mode, S: Session<'a>] $Operation<'a, M, F, S>, 'a, on }
         operation! {
-            [] $Operation<'a, ListSpecifications; F, ImplicitSession> -> Cursor<$Item; F>, RawBatchCursor<F>
+            [] $Operation<'a, ListSpecifications; F, ImplicitSession>
+            -> Cursor<$Item; F>, RawBatchCursor<F>
         }
         operation! {
             [] $Operation<'a, ListSpecifications; F, ExplicitSession<'a>>

@@ -20,7 +20,10 @@ macro_rules! options {
     (
         $(#[$about:meta])*
         $Options:ident $(($own:ident form))?, $Builder:ident for [$($generic:tt)*] $Operation:ty {
-            $( $(#[$doc:meta])* $field:ident: $Type:ty $(as $Arg:ty $(=> $convert:path)?)? $(= $wire:tt)?, )*
+            $(
+                $(#[$doc:meta])*
+                $field:ident: $Type:ty $(as $Arg:ty $(=> $convert:path)?)? $(= $wire:tt)?,
+            )*
         }
     ) => {
         $(#[$about])*
@@ -50,14 +53,18 @@ macro_rules! options {
                 Ok(())
             }
 
-            fn encode_statement(&self, entry: &mut crate::wire::DocWriter<'_>) -> crate::error::Result<()> {
+            fn encode_statement(
+                &self,
+                entry: &mut crate::wire::DocWriter<'_>,
+            ) -> crate::error::Result<()> {
                 $( options!(@statement self entry $field $($wire)?); )*
                 let _ = entry;
                 Ok(())
             }
 
             fn settings(&self) -> crate::ops::command::Settings<'_> {
-                let mut settings = crate::ops::command::Settings { timeout: self.timeout, ..Default::default() };
+                let timeout = self.timeout;
+                let mut settings = crate::ops::command::Settings { timeout, ..Default::default() };
                 $( options!(@setting self settings $field); )*
                 let _ = &mut settings;
                 settings
@@ -68,7 +75,8 @@ macro_rules! options {
             $(
                 $(#[$doc])*
                 pub fn $field(mut self, value: options!(@arg $Type $(, $Arg)?)) -> Self {
-                    self.options.get_or_insert_default().$field = Some(options!(@set value $($(, $convert)?)?));
+                    let value = options!(@set value $($(, $convert)?)?);
+                    self.options.get_or_insert_default().$field = Some(value);
                     self
                 }
             )*
@@ -96,7 +104,9 @@ macro_rules! options {
             crate::ops::fields::Field::write(value, bson::raw::cstr!($wire), $body)?;
         }
     };
-    (@body $options:ident $body:ident $field:ident (fn $write:path)) => { $write($options, $body)?; };
+    (@body $options:ident $body:ident $field:ident (fn $write:path)) => {
+        $write($options, $body)?;
+    };
     (@body $options:ident $body:ident $field:ident $((statement $wire:literal))?) => {};
 
     (@statement $options:ident $entry:ident $field:ident (statement $wire:literal)) => {
@@ -113,14 +123,19 @@ macro_rules! options {
     (@setting $options:ident $settings:ident write_concern) => {
         $settings.write_concern = $options.write_concern.as_ref();
     };
-    (@setting $options:ident $settings:ident max_time) => { $settings.max_time = $options.max_time; };
+    (@setting $options:ident $settings:ident max_time) => {
+        $settings.max_time = $options.max_time;
+    };
     (@setting $options:ident $settings:ident max_await_time) => {
         $settings.max_await_time = $options.max_await_time;
     };
     (@setting $options:ident $settings:ident cursor_type) => {
-        $settings.cursor_type = Some($options.cursor_type.unwrap_or(crate::options::CursorType::NonTailable));
+        let default = crate::options::CursorType::NonTailable;
+        $settings.cursor_type = Some($options.cursor_type.unwrap_or(default));
     };
-    (@setting $options:ident $settings:ident timeout_mode) => { $settings.timeout_mode = $options.timeout_mode; };
+    (@setting $options:ident $settings:ident timeout_mode) => {
+        $settings.timeout_mode = $options.timeout_mode;
+    };
     (@setting $options:ident $settings:ident raw_data) => {
         $settings.raw_data = $options.raw_data;
     };
@@ -142,26 +157,47 @@ pub(crate) use options;
 /// `F`, and the outputs `Cursor<Item; F>` and, for whole batches, `Batches<F>`. An operation that
 /// reads its cursor to the end can have any output.
 macro_rules! operation {
-    ([$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*; F> -> $Output:ty, on $field:ident) => {
-        operation! { @parts [$($generic)* F: crate::mode::Mode] $Operation<$life $(, $arg)*, F>, $life, $field }
-        operation! { @session [$($generic)* F: crate::mode::Mode] $Operation<$life $(, $arg)*, F>, $life }
-        operation! { @perform [$($generic)* F: crate::mode::Mode] $Operation<$life $(, $arg)*, F>, $life, $Output }
-        operation! { @await [$($generic)*] $Operation<$life $(, $arg)*, crate::mode::Async>, $life, $Output }
-        operation! { @run [$($generic)*] $Operation<$life $(, $arg)*, crate::mode::Blocking>, $life, $Output }
+    (
+        [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*; F>
+        -> $Output:ty, on $field:ident
+    ) => {
+        operation! {
+            @parts [$($generic)* F: crate::mode::Mode]
+            $Operation<$life $(, $arg)*, F>, $life, $field
+        }
+        operation! {
+            @session [$($generic)* F: crate::mode::Mode]
+            $Operation<$life $(, $arg)*, F>, $life
+        }
+        operation! {
+            @perform [$($generic)* F: crate::mode::Mode]
+            $Operation<$life $(, $arg)*, F>, $life, $Output
+        }
+        operation! {
+            @await [$($generic)*]
+            $Operation<$life $(, $arg)*, crate::mode::Async>, $life, $Output
+        }
+        operation! {
+            @run [$($generic)*]
+            $Operation<$life $(, $arg)*, crate::mode::Blocking>, $life, $Output
+        }
     };
     (
         [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*; F, $Session:ty>
         -> $Cursor:ident<$Item:ty; F>
     ) => {
         operation! {
-            @perform [$($generic)* F: crate::mode::Mode] $Operation<$life $(, $arg)*, F, $Session>, $life, $Cursor<$Item, F>
+            @perform [$($generic)* F: crate::mode::Mode]
+            $Operation<$life $(, $arg)*, F, $Session>, $life, $Cursor<$Item, F>
         }
         operation! {
-            @await [$($generic)*] $Operation<$life $(, $arg)*, crate::mode::Async, $Session>, $life,
+            @await [$($generic)*]
+            $Operation<$life $(, $arg)*, crate::mode::Async, $Session>, $life,
             $Cursor<$Item, crate::mode::Async>
         }
         operation! {
-            @run [$($generic)*] $Operation<$life $(, $arg)*, crate::mode::Blocking, $Session>, $life,
+            @run [$($generic)*]
+            $Operation<$life $(, $arg)*, crate::mode::Blocking, $Session>, $life,
             $Cursor<$Item, crate::mode::Blocking>
         }
     };
@@ -173,25 +209,37 @@ macro_rules! operation {
             [$($generic)*] $Operation<$life $(, $arg)*; F, $Session> -> $Cursor<$Item; F>
         }
         operation! {
-            @perform [$($generic)* F: crate::mode::Mode] crate::ops::Batches<$Operation<$life $(, $arg)*, F, $Session>>, $life, crate::cursor::$Batches<F>
+            @perform [$($generic)* F: crate::mode::Mode]
+            crate::ops::Batches<$Operation<$life $(, $arg)*, F, $Session>>, $life,
+            crate::cursor::$Batches<F>
         }
         operation! {
-            @await [$($generic)*] crate::ops::Batches<$Operation<$life $(, $arg)*, crate::mode::Async, $Session>>, $life,
+            @await [$($generic)*]
+            crate::ops::Batches<$Operation<$life $(, $arg)*, crate::mode::Async, $Session>>, $life,
             crate::cursor::$Batches<crate::mode::Async>
         }
         operation! {
-            @run [$($generic)*] crate::ops::Batches<$Operation<$life $(, $arg)*, crate::mode::Blocking, $Session>>, $life,
-            crate::cursor::$Batches<crate::mode::Blocking>
+            @run [$($generic)*]
+            crate::ops::Batches<$Operation<$life $(, $arg)*, crate::mode::Blocking, $Session>>,
+            $life, crate::cursor::$Batches<crate::mode::Blocking>
         }
     };
     (
-        [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*; F, $Session:ty> -> $Output:ty
+        [$($generic:tt)*] $Operation:ident<$life:lifetime $(, $arg:ident)*; F, $Session:ty>
+        -> $Output:ty
     ) => {
         operation! {
-            @perform [$($generic)* F: crate::mode::Mode] $Operation<$life $(, $arg)*, F, $Session>, $life, $Output
+            @perform [$($generic)* F: crate::mode::Mode]
+            $Operation<$life $(, $arg)*, F, $Session>, $life, $Output
         }
-        operation! { @await [$($generic)*] $Operation<$life $(, $arg)*, crate::mode::Async, $Session>, $life, $Output }
-        operation! { @run [$($generic)*] $Operation<$life $(, $arg)*, crate::mode::Blocking, $Session>, $life, $Output }
+        operation! {
+            @await [$($generic)*]
+            $Operation<$life $(, $arg)*, crate::mode::Async, $Session>, $life, $Output
+        }
+        operation! {
+            @run [$($generic)*]
+            $Operation<$life $(, $arg)*, crate::mode::Blocking, $Session>, $life, $Output
+        }
     };
 
     (@parts [$($generic:tt)*] $Operation:ty, $life:lifetime, $field:ident) => {
@@ -216,7 +264,10 @@ macro_rules! operation {
     (@session [$($generic:tt)*] $Operation:ty, $life:lifetime) => {
         impl<$life, $($generic)*> $Operation {
             /// Runs the operation in `session`.
-            pub fn session(mut self, session: impl Into<&$life mut crate::session::ClientSession<F>>) -> Self {
+            pub fn session(
+                mut self,
+                session: impl Into<&$life mut crate::session::ClientSession<F>>,
+            ) -> Self {
                 self.session = Some(session.into().state());
                 self
             }

@@ -19,7 +19,8 @@ pub struct ModifyCollection<'a, F: Mode> {
 
 options! {
     /// The options of [`Database::modify_collection`]. Options that are not set keep their values.
-    ModifyCollectionOptions, ModifyCollectionOptionsBuilder for ['a, F: Mode] ModifyCollection<'a, F> {
+    ModifyCollectionOptions, ModifyCollectionOptionsBuilder
+    for ['a, F: Mode] ModifyCollection<'a, F> {
         /// The index to change, and its new options.
         index: IndexModification = "index",
         /// The expression that documents must match. An empty document allows all.
@@ -31,7 +32,8 @@ options! {
         /// The source of the view. Needs a `pipeline`.
         view_on: String as impl Into<String> = "viewOn",
         /// The pipeline of the view. Needs a `view_on`.
-        pipeline: Vec<Document> as impl IntoIterator<Item = Document> => Vec::from_iter = "pipeline",
+        pipeline: Vec<Document> as impl IntoIterator<Item = Document> => Vec::from_iter
+            = "pipeline",
         /// The size of a capped collection, in bytes. Needs MongoDB 6.0.
         capped_size: u64 = "cappedSize",
         /// The maximum number of documents in a capped collection; 0 means no limit. Needs MongoDB
@@ -43,7 +45,8 @@ options! {
         expire_after_seconds: ExpireAfter as impl Into<ExpireAfter> = "expireAfterSeconds",
         /// Whether change streams can return documents as they were before a change. Needs MongoDB
         /// 6.0.
-        change_stream_pre_and_post_images: ChangeStreamPreAndPostImages = "changeStreamPreAndPostImages",
+        change_stream_pre_and_post_images: ChangeStreamPreAndPostImages
+            = "changeStreamPreAndPostImages",
         /// Only checks whether an index can become unique. Needs MongoDB 6.0.
         dry_run: bool = "dryRun",
         /// The write concern.

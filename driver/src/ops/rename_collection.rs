@@ -16,7 +16,8 @@ pub struct RenameCollection<'a, T, F: Mode> {
 
 options! {
     /// The options of [`Collection::rename`].
-    RenameCollectionOptions, RenameCollectionOptionsBuilder for ['a, T, F: Mode] RenameCollection<'a, T, F> {
+    RenameCollectionOptions, RenameCollectionOptionsBuilder
+    for ['a, T, F: Mode] RenameCollection<'a, T, F> {
         /// Drops an existing collection with the new name. Without this option, the operation fails
         /// if there is one.
         drop_target: bool = "dropTarget",

@@ -46,7 +46,8 @@ options! {
 }
 
 operation! {
-    [T: Serialize + 'a, D: Borrow<T> + Send + 'a,] ReplaceOne<'a, T, D; F> -> UpdateResult, on collection
+    [T: Serialize + 'a, D: Borrow<T> + Send + 'a,] ReplaceOne<'a, T, D; F> -> UpdateResult,
+    on collection
 }
 
 impl<'a, T: Serialize + 'a, D: Borrow<T> + Send + 'a, F: Mode> Command<'a>
@@ -99,7 +100,7 @@ pub(super) fn check_replacement<T: Serialize + ?Sized>(
         Beginning::Field | Beginning::Unknown => Ok(()),
         Beginning::NoDocument => Err(Error::invalid_argument("the replacement is not a document")),
         Beginning::Operator(key) => Err(Error::invalid_argument(format!(
-            "the replacement must be a document without operators, and begins with {key:?}; to \
+            "the replacement must be a document without operators, but begins with {key:?}; to \
              change single fields use {updating}"
         ))),
     }

@@ -30,7 +30,11 @@ impl<'a, F: Mode> Command<'a> for RunCommand<'a, F> {
     type Output = Document;
 
     fn meta(&self) -> &'static Meta {
-        const { &Meta { complaints: Complaints::Unread, ..Meta::of_caller("run_command", "runCommand") } }
+        const META: &Meta = &Meta {
+            complaints: Complaints::Unread,
+            ..Meta::of_caller("run_command", "runCommand")
+        };
+        META
     }
 
     fn check(&self, session: Option<&SessionState>) -> Result<()> {
@@ -66,8 +70,8 @@ pub(super) fn check(
         && command.get("readConcern").is_ok_and(|own| own.is_some())
     {
         return Err(Error::invalid_argument(
-            "the command has a readConcern, and its session reads a snapshot, which is one; leave \
-             either out",
+            "the command has a readConcern, but its snapshot session adds one; omit one of the \
+             two",
         ));
     }
     Ok(())

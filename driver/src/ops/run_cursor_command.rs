@@ -105,8 +105,8 @@ impl<'a, F: Mode, S: Session<'a>> Command<'a> for RunCursorCommand<'a, F, S> {
         let awaits = options.cursor_type == Some(CursorType::TailableAwait);
         if options.timeout.is_some() && options.max_time.is_some() && !awaits {
             return Err(Error::invalid_argument(
-                "timeout bounds the server's work on later batches already, and max_time would \
-                 bound it as well; set one of the two",
+                "timeout and max_time both bound the server's work on later batches; set one of \
+                 the two",
             ));
         }
         Ok(())

@@ -8,7 +8,7 @@ use crate::ops::Boxed;
 use crate::rt::block_on;
 
 /// Shuts a client down. Created by [`Client::shutdown`].
-#[must_use = "nothing ends until it is awaited or run"]
+#[must_use = "a shutdown does nothing until it is awaited or run"]
 #[derive(Debug)]
 pub struct Shutdown<F: Mode> {
     client: Client<F>,

@@ -30,7 +30,8 @@ options! {
     /// The options of [`Collection::update_one`] and [`Collection::update_many`].
     UpdateOptions, UpdateOptionsBuilder for ['a, T, F: Mode] Update<'a, T, F> {
         /// The filters for array elements, which the update refers to as `$[name]`.
-        array_filters: Vec<Document> as impl IntoIterator<Item = Document> => Vec::from_iter = (statement "arrayFilters"),
+        array_filters: Vec<Document> as impl IntoIterator<Item = Document> => Vec::from_iter
+            = (statement "arrayFilters"),
         /// Skips document validation.
         bypass_document_validation: bool = "bypassDocumentValidation",
         /// Inserts a document if none matches.
@@ -146,7 +147,8 @@ pub(super) fn upserted_ids(reply: &Reply<'_>, statements: usize) -> Result<Vec<(
         };
         let Some(index) = index.filter(|index| *index < statements) else {
             return Err(Error::invalid_response(format!(
-                "an entry of its upserted is of no statement of the {statements} that were sent"
+                "an entry of its upserted has an index outside the {statements} statements that \
+                 were sent"
             )));
         };
         match entry.get("_id").map_err(malformed)? {

@@ -14,7 +14,8 @@ pub struct UpdateSearchIndex<'a, T, F: Mode> {
 
 options! {
     /// The options of [`Collection::update_search_index`].
-    UpdateSearchIndexOptions, UpdateSearchIndexOptionsBuilder for ['a, T, F: Mode] UpdateSearchIndex<'a, T, F> {}
+    UpdateSearchIndexOptions, UpdateSearchIndexOptionsBuilder
+    for ['a, T, F: Mode] UpdateSearchIndex<'a, T, F> {}
 }
 
 operation! { [T: 'a,] UpdateSearchIndex<'a, T; F> -> (), on collection }

@@ -9,7 +9,7 @@ use crate::ops::Boxed;
 use crate::rt::block_on;
 
 /// Fills the connection pools. Created by [`Client::warm_connection_pool`].
-#[must_use = "nothing is filled until it is awaited or run"]
+#[must_use = "an operation does nothing until it is awaited or run"]
 #[derive(Debug)]
 pub struct WarmConnectionPool<'a, F: Mode> {
     client: &'a Client<F>,

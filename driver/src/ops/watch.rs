@@ -37,7 +37,8 @@ options! {
         /// The content of `full_document` for updates. Default: none.
         full_document: FullDocumentType = (statement "fullDocument"),
         /// The content of `full_document_before_change`. Default: none.
-        full_document_before_change: FullDocumentBeforeChangeType = (statement "fullDocumentBeforeChange"),
+        full_document_before_change: FullDocumentBeforeChangeType
+            = (statement "fullDocumentBeforeChange"),
         /// Starts after the event of this token.
         resume_after: ResumeToken as impl Into<Option<ResumeToken>> => ResumeToken::or_none,
         /// Like `resume_after`, but the event may be an `invalidate` event.

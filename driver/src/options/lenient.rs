@@ -21,7 +21,7 @@ fn number(value: &Bson) -> Option<f64> {
 }
 
 fn misfit<'de, D: Deserializer<'de>>(value: &Bson, wanted: &str) -> D::Error {
-    D::Error::custom(format!("{value} is no {wanted}"))
+    D::Error::custom(format!("{value} is not a {wanted}"))
 }
 
 /// A flag: `true`, or a number other than 0.
@@ -67,7 +67,7 @@ where
 pub(crate) fn whole_seconds(what: &str, duration: Option<Duration>) -> crate::error::Result<()> {
     match duration {
         Some(duration) if duration.subsec_nanos() != 0 => Err(Error::invalid_argument(format!(
-            "{what} is {duration:?}, and the server counts whole seconds"
+            "{what} is {duration:?}, but must be a whole number of seconds"
         ))),
         _ => Ok(()),
     }

@@ -38,7 +38,7 @@ pub enum CursorType {
     Exhaust,
 }
 
-/// Which steps the timeout (`timeoutMS`) of an operation with a cursor bounds.
+/// The scope of the timeout (`timeoutMS`) of an operation with a cursor.
 ///
 /// The default is `Iteration` for tailable cursors, and `CursorLifetime` for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,4 +170,6 @@ builder! {
 }
 
 super::form::form! { DatabaseOptions { selection_criteria, read_concern, write_concern, timeout } }
-super::form::form! { CollectionOptions { selection_criteria, read_concern, write_concern, timeout } }
+super::form::form! {
+    CollectionOptions { selection_criteria, read_concern, write_concern, timeout }
+}

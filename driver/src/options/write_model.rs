@@ -166,7 +166,8 @@ macro_rules! model {
     };
 
     (
-        @builder $Model:ident, $Builder:ident { must $one:ident: $One:ty, must $two:ident: $Two:ty, }
+        @builder $Model:ident, $Builder:ident
+        { must $one:ident: $One:ty, must $two:ident: $Two:ty, }
         { $( may $may:ident: $May:ty, )* }
     ) => {
         #[doc = concat!(
@@ -228,7 +229,10 @@ macro_rules! model {
         model! { @optional $Model, $Builder<A, B> { $( may $may: $May, )* } }
     };
 
-    (@optional $Model:ident, $Builder:ident<$($state:ident),+> { $( may $may:ident: $May:ty, )* }) => {
+    (
+        @optional $Model:ident, $Builder:ident<$($state:ident),+>
+        { $( may $may:ident: $May:ty, )* }
+    ) => {
         impl<$($state),+> $Builder<$($state),+> {
             /// Sets the collection.
             pub fn namespace(mut self, value: impl Into<Option<Namespace>>) -> Self {

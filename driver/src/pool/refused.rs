@@ -25,7 +25,7 @@ impl Shared {
                         )
                     }
                     None => {
-                        "the connection pool is paused: its server has not answered yet".to_owned()
+                        "the connection pool is paused: its server has not replied yet".to_owned()
                     }
                 };
                 ErrorKind::ConnectionPoolCleared { message }

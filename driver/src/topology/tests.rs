@@ -85,7 +85,10 @@ async fn select(deployment: &Deployment, preference: ReadPreference) -> Result<S
 
 /// The number of started checks of the server at `host`, without awaitable ones.
 fn checks(events: &Events, host: &str) -> usize {
-    let started = |event: &&SdamEvent| matches!(event, SdamEvent::ServerHeartbeatStarted(e) if !e.awaited && e.server_address.to_string() == host);
+    let started = |event: &&SdamEvent| match event {
+        SdamEvent::ServerHeartbeatStarted(e) => !e.awaited && e.server_address.to_string() == host,
+        _ => false,
+    };
     events.lock().unwrap().iter().filter(started).count()
 }
 

@@ -253,7 +253,8 @@ impl TopologyDescription {
         self.forget(
             &news.address,
             &format!(
-                "primary marked stale due to electionId/setVersion mismatch, {} is stale compared to {}",
+                "primary marked stale due to electionId/setVersion mismatch, {} is stale compared \
+                 to {}",
                 tuple(news.election_id(), news.replica_set_version()),
                 tuple(self.max_election_id, self.max_set_version)
             ),
@@ -358,7 +359,10 @@ fn other_set(news: &ServerDescription, wanted: &str) -> String {
             )
         }
         None => {
-            format!("belongs to no replica set, let alone to {wanted:?}; see the option replicaSet")
+            format!(
+                "belongs to no replica set, but {wanted:?} is required; see the option \
+                 replicaSet"
+            )
         }
     }
 }

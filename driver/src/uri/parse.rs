@@ -13,7 +13,7 @@ use crate::options::ClientOptions;
 use crate::rt;
 
 /// Reads a connection string. Created by [`ClientOptions::parse`].
-#[must_use = "nothing is read until it is awaited or run"]
+#[must_use = "parsing does nothing until it is awaited or run"]
 #[derive(Debug)]
 pub struct ParseConnectionString {
     connection_string: Result<ConnectionString>,

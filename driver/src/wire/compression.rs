@@ -146,7 +146,7 @@ pub(crate) fn decompress(frame: &[u8], out: &mut Vec<u8>) -> Result<()> {
         .filter(|length| *length <= MAX_MESSAGE_SIZE - HEADER_LEN)
         .ok_or_else(|| bad(format!("its uncompressed size is {claimed}")))?;
     if opcode == OP_COMPRESSED {
-        return Err(bad("it holds another compressed message".into()));
+        return Err(bad("it contains another compressed message".into()));
     }
     out.clear();
     out.extend_from_slice(&frame[..12]);

@@ -63,7 +63,7 @@ struct Ended(Option<Beginning>);
 
 impl Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nothing more is asked for")
+        f.write_str("nothing more is needed")
     }
 }
 

@@ -224,7 +224,7 @@ fn body_of(frame: &[u8], at: usize) -> Result<Range<usize>> {
     match frame.get(at) {
         None => return bad("it has no sections".into()),
         Some(0) => {}
-        Some(1) => return bad("it holds a document sequence; only requests may have one".into()),
+        Some(1) => return bad("it contains a document sequence; only requests may have one".into()),
         Some(kind) => return bad(format!("its section has the unknown kind {kind}")),
     }
     let start = at + 1;

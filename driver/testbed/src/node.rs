@@ -210,7 +210,7 @@ impl Node {
         Ok(())
     }
 
-    /// As [`kill`](Self::kill), when this process exits: waits only for the end of the server.
+    /// Like [`kill`](Self::kill), when this process exits: waits only for the end of the server.
     pub(crate) fn kill_at_exit(&self) {
         let Ok(mut state) = self.state.try_lock() else { return };
         if self.owner == std::process::id()

@@ -79,7 +79,7 @@ pub struct Proxy {
 
 /// The way of the connections through a proxy.
 pub(crate) trait Route: fmt::Debug + Send + Sync {
-    /// The server of the next connection, and what rewrites the connection's bytes.
+    /// The server of the next connection, and the rewriter of its bytes.
     fn next(&self) -> (SocketAddr, Option<Box<dyn Rewriter>>);
 }
 
@@ -121,7 +121,7 @@ impl Proxy {
         Proxy::on(Arc::new(address(target)?))
     }
 
-    /// Starts a proxy whose connections go the way of `route`.
+    /// Starts a proxy whose connections follow `route`.
     pub(crate) fn on(route: Arc<dyn Route>) -> Result<Proxy> {
         let proxy =
             Proxy { port: Port::lease()?, route, links: Arc::default(), door: Mutex::default() };

@@ -33,7 +33,7 @@ impl ReplicaSet {
     /// all members are ready.
     ///
     /// # Errors
-    /// As [`ReplicaSetBuilder::start`].
+    /// Those of [`ReplicaSetBuilder::start`].
     pub fn start(members: usize) -> Result<ReplicaSet> {
         ReplicaSet::builder().members(members).start()
     }
@@ -265,7 +265,8 @@ impl ReplicaSet {
     /// `configureFailPoint` command.
     ///
     /// # Errors
-    /// As [`command`](Self::command); an argument error if `command` is not `configureFailPoint`.
+    /// Those of [`command`](Self::command); an argument error if `command` is not
+    /// `configureFailPoint`.
     pub fn fail_point(&self, i: usize, command: Document) -> Result<FailPoint<'_>> {
         FailPoint::set(self.node(i)?, &command)
     }

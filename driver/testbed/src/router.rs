@@ -2,8 +2,8 @@
 //!
 //! It is a byte-level [`Proxy`] that rewrites the replies to `hello` (also under its former name,
 //! as an OP_QUERY, and with further replies in the same exchange). All other bytes pass unchanged
-//! in both directions, so a real server answers every command. A member refuses what only a mongos
-//! can do, and has no chunks to show.
+//! in both directions, so a real server answers every command. A member refuses the commands of a
+//! mongos, and has no chunks.
 
 mod greeting;
 

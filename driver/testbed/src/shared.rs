@@ -30,7 +30,7 @@ static PANICKED: AtomicBool = AtomicBool::new(false);
 /// your own server to kill or pause it.
 ///
 /// # Errors
-/// As [`StandaloneBuilder::start`](crate::StandaloneBuilder::start). All callers get the same
+/// Those of [`StandaloneBuilder::start`](crate::StandaloneBuilder::start). All callers get the same
 /// error.
 pub fn shared_standalone() -> Result<&'static Standalone> {
     get(&STANDALONE, Standalone::start)
@@ -40,7 +40,7 @@ pub fn shared_standalone() -> Result<&'static Standalone> {
 /// apply.
 ///
 /// # Errors
-/// As [`ReplicaSetBuilder::start`](crate::ReplicaSetBuilder::start). All callers get the same
+/// Those of [`ReplicaSetBuilder::start`](crate::ReplicaSetBuilder::start). All callers get the same
 /// error.
 pub fn shared_replica_set() -> Result<&'static ReplicaSet> {
     get(&REPLICA_SET, || ReplicaSet::start(3))

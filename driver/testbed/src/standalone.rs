@@ -81,7 +81,7 @@ impl Standalone {
     /// Starts a server with default settings.
     ///
     /// # Errors
-    /// As [`StandaloneBuilder::start`].
+    /// Those of [`StandaloneBuilder::start`].
     pub fn start() -> Result<Standalone> {
         Standalone::builder().start()
     }
@@ -148,7 +148,8 @@ impl Standalone {
     /// `configureFailPoint` command.
     ///
     /// # Errors
-    /// As [`command`](Self::command); an argument error if `command` is not `configureFailPoint`.
+    /// Those of [`command`](Self::command); an argument error if `command` is not
+    /// `configureFailPoint`.
     pub fn fail_point(&self, command: Document) -> Result<FailPoint<'_>> {
         FailPoint::set(&self.node, &command)
     }

@@ -153,7 +153,7 @@ fn shutdown_kills_dropped_cursors() {
     assert_eq!(open(&server), 0);
 }
 
-/// A server that hangs keeps nobody from ending the cursors on another.
+/// A server that hangs does not delay the kills on another.
 #[tokio::test]
 async fn hung_server_does_not_delay_kills_on_another() {
     let set = tokio::task::spawn_blocking(|| testbed::ReplicaSet::start(2).unwrap());
@@ -203,13 +203,13 @@ async fn hung_server_does_not_delay_kills_on_another() {
     set.resume(hung).unwrap();
 }
 
-/// Ending a cursor that was opened without a timeout takes no longer than the driver's own limit. The
+/// Killing a cursor that was opened without a timeout takes at most the driver's own limit. The
 /// cursors of other servers do not wait for it, and the client can be dropped meanwhile.
 #[tokio::test]
 async fn kill_on_a_hung_server_ends_although_no_timeout_is_set() {
     let server = tokio::task::spawn_blocking(|| Standalone::start().unwrap()).await.unwrap();
     let mut options = options(&server);
-    // Nothing but the limit of the kill ends it: no monitor finds out, and no option bounds it.
+    // Only the limit of the kill ends it: no monitor notices the hang, and no option bounds it.
     options.heartbeat_freq = Some(Duration::from_secs(600));
     options.server_monitoring_mode = Some(driver::options::ServerMonitoringMode::Poll);
     let failed = Arc::new(Mutex::new(Vec::new()));
@@ -230,7 +230,7 @@ async fn kill_on_a_hung_server_ends_although_no_timeout_is_set() {
     in_time(until(|| !failed.lock().unwrap().is_empty())).await;
     server.resume().unwrap();
     assert!(failed.lock().unwrap()[0], "it ended for another reason");
-    // The next attempt ends the cursor.
+    // The next attempt kills the cursor.
     let done = tokio::task::spawn_blocking(move || none_is_left(&server));
     done.await.unwrap();
 }
@@ -241,7 +241,7 @@ async fn until(mut there: impl FnMut() -> bool) {
     }
 }
 
-/// A shutdown that is dropped while it runs takes no cursor with it.
+/// A dropped shutdown loses no cursor to kill.
 #[tokio::test]
 async fn dropped_shutdown_leaves_the_kills_to_the_client() {
     let server = tokio::task::spawn_blocking(|| Standalone::start().unwrap()).await.unwrap();
@@ -263,7 +263,7 @@ async fn dropped_shutdown_leaves_the_kills_to_the_client() {
     done.await.unwrap();
 }
 
-/// The wait queue may have one place; it is for operations.
+/// The only place in the wait queue is for operations.
 #[tokio::test]
 async fn kill_takes_no_place_in_a_bounded_wait_queue() {
     let server = tokio::task::spawn_blocking(|| Standalone::start().unwrap()).await.unwrap();

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 
 use crate::*;
 
-/// A cursor at the end of what is there, in `session`.
+/// A cursor at the current end of the collection, in `session`.
 async fn tail_in(
     log: &Collection<Document>,
     session: &mut driver::ClientSession,
@@ -45,7 +45,7 @@ async fn dropped_step_in_a_session_loses_nothing() {
     for i in 0..5 {
         let step = cursor.advance(&mut session);
         assert!(tokio::time::timeout(Duration::from_millis(20), step).await.is_err());
-        // The stream goes on with what the step has asked for, and the next step with the stream.
+        // The stream continues with the batch that the step requested, and so does the next step.
         let mut stream = cursor.stream(&mut session);
         assert!(tokio::time::timeout(Duration::from_millis(20), stream.next()).await.is_err());
         drop(stream);
@@ -56,7 +56,7 @@ async fn dropped_step_in_a_session_loses_nothing() {
     }
 }
 
-/// The session takes the time from the reply to a further batch, as from every reply.
+/// The session takes the times from the reply to a later batch, as from every reply.
 #[tokio::test]
 async fn session_learns_the_time_of_a_further_batch() {
     let set = testbed::shared_replica_set().unwrap();

@@ -43,7 +43,7 @@ fn blocking_cursor_of_a_request_ends_with_the_client() {
     assert!(!cursor.has_next());
 }
 
-/// Its command is on its way when the client is shut down; the request lives on.
+/// Its command is in flight when the client is shut down. The request still exists.
 #[tokio::test]
 async fn connection_that_returns_after_shutdown_is_closed() {
     let _faults = FAULTS.acquire().await;

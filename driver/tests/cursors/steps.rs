@@ -1,4 +1,4 @@
-//! Steps that are dropped, and replies that come late.
+//! Dropped steps and late replies.
 
 use std::time::Duration;
 

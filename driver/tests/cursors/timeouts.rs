@@ -69,8 +69,8 @@ fn blocking_step_ends_at_its_deadline_although_batches_come() {
     ended.recv_timeout(PATIENCE).expect("the step ends");
 }
 
-/// A step that takes over the batch of a dropped one has waited from its own beginning: the next
-/// batch gets what is left of its time, not all of it.
+/// A step that takes over the batch of a dropped step waits from its own start. The next batch gets
+/// the remaining time, not all of it.
 #[tokio::test]
 async fn step_keeps_its_deadline_when_it_takes_over_a_batch() {
     const AWAIT: Duration = Duration::from_millis(1500);

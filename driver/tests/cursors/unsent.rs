@@ -9,7 +9,7 @@ use driver::{Client, sync};
 
 use crate::*;
 
-/// One connection, for which nobody waits long.
+/// One connection, with a short wait queue timeout.
 fn hasty() -> ClientOptions {
     let mut options = narrow();
     options.wait_queue_timeout = Some(Duration::from_millis(100));
@@ -75,7 +75,7 @@ fn blocking_cursor_outlives_a_step_without_a_connection() {
     assert_eq!(seen, 5);
 }
 
-/// The wait for a connection is no late reply, however long nobody polls.
+/// A wait for a connection is not a late reply, even if nobody polls for a long time.
 #[tokio::test]
 async fn unpolled_cursor_may_wait_long_for_a_connection() {
     let client = Client::with_options(narrow()).unwrap();

@@ -27,15 +27,15 @@ pub(crate) trait Api: Mode + Sized {
         cursor: &mut SessionCursor<Document, Self>,
         session: &mut ClientSession<Self>,
     ) -> Result<Option<Document>>;
-    /// All that a cursor gives.
+    /// Collects a cursor.
     fn collect<T: DeserializeOwned>(cursor: Cursor<T, Self>) -> Result<Vec<T>>;
-    /// All that a cursor gives, read in its session.
+    /// Collects a cursor in its session.
     fn collect_in<T: DeserializeOwned>(
         cursor: SessionCursor<T, Self>,
         session: &mut ClientSession<Self>,
     ) -> Result<Vec<T>>;
     fn session_with(client: &Client<Self>, options: SessionOptions) -> Result<ClientSession<Self>>;
-    /// Runs `callback` in a transaction, by the convenient API.
+    /// Runs `callback` in a transaction, with the convenient API.
     fn in_transaction<R: Send, E: From<Error> + Send>(
         operation: StartTransaction<'_, Self>,
         callback: &(dyn Fn(&mut ClientSession<Self>) -> std::result::Result<R, E> + Sync),
@@ -100,7 +100,7 @@ impl Api for Async {
         operation: StartTransaction<'_, Self>,
         callback: &(dyn Fn(&mut ClientSession<Self>) -> std::result::Result<R, E> + Sync),
     ) -> std::result::Result<R, E> {
-        // The callback ends operations as all else here does: by blocking its thread.
+        // The callback blocks its thread, like everything here.
         let callback = async |session: &mut ClientSession<Self>| {
             tokio::task::block_in_place(|| callback(session))
         };

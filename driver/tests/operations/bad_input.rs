@@ -1,5 +1,4 @@
-//! Input that no server would take is refused before a server is looked for: the error names no
-//! host.
+//! Invalid input is refused before server selection, so the error names no host.
 
 use driver::bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
 use driver::collection::Collection;

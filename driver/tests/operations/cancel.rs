@@ -1,4 +1,4 @@
-//! Operations that are dropped while the server works on them leave nothing behind.
+//! Operations that are dropped in flight leave nothing behind.
 
 use driver::bson::{Document, doc};
 use driver::ops::Operation;
@@ -8,7 +8,7 @@ use testbed::Standalone;
 use crate::api::Api;
 use crate::observed::{Observed, check_nothing_stays, drop_in_flight, held_once};
 
-/// Drops an operation while `server` holds back its `command`; then looks for what is left.
+/// Drops an operation while `server` holds back its `command`, and checks that nothing is left.
 fn dropped(
     server: &Standalone,
     observed: &Observed<Async>,

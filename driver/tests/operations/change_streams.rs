@@ -45,7 +45,7 @@ struct Monkey {
 
 type Sent = Arc<Mutex<Vec<(String, Document)>>>;
 
-/// A client of `uri`, and the commands that it sends.
+/// A client of `uri`, and its commands.
 fn watched<F: Reads>(uri: &str) -> (Client<F>, Sent) {
     let sent = Sent::default();
     let seen = sent.clone();
@@ -149,7 +149,7 @@ fn token_moves_on_while_nothing_happens<F: Reads>() {
     let mut stream = F::end(watch).unwrap();
     let before = stream.resume_token();
     assert!(before.is_some(), "the server told it with the first batch");
-    // The oplog moves on with what happens elsewhere.
+    // Writes elsewhere advance the oplog.
     let elsewhere = monkeys.client().database(&F::name()).collection::<Document>("c");
     F::end(elsewhere.insert_one(doc! {})).unwrap();
     let asked = named(&sent, "getMore").len();
@@ -183,7 +183,7 @@ fn stored_token_resumes_another_stream<F: Reads>() {
     assert_eq!(stream.resume_token(), Some(token));
     let rest: Vec<_> = (0..4).map(|_| F::try_next_event(&mut stream).unwrap().unwrap()).collect();
     assert_eq!(ids(&rest), [1, 2, 3, 4]);
-    // No token is as good as none.
+    // `None` is the same as no token.
     let none: Option<ResumeToken> = None;
     F::end(monkeys.watch().resume_after(none)).unwrap();
 }
@@ -204,7 +204,7 @@ fn invalidated_stream_ends_and_another_starts_after<F: Reads>() {
     assert_eq!(event.full_document, Some(Monkey { _id: 1 }));
 }
 
-/// Ends all cursors of a collection on the server.
+/// Kills all cursors of a collection on the server.
 fn lose_cursors<F: Reads>(monkeys: &Collection<Monkey, F>, sent: &Sent) {
     let last = named(sent, "getMore").pop().expect("the stream has asked for a batch");
     let kill =
@@ -222,7 +222,7 @@ fn stream_resumes_after_the_loss_of_its_cursor<F: Reads>() {
         let event = F::try_next_event(&mut stream).unwrap().unwrap();
         assert_eq!(event.full_document, Some(Monkey { _id: i }));
     }
-    // Twice, also where no event came in between.
+    // Twice, also without an event in between.
     for _ in 0..2 {
         lose_cursors(&monkeys, &sent);
         assert!(F::next_event_if_any(&mut stream).unwrap().is_none());
@@ -269,7 +269,7 @@ fn stream_outlives_its_primary<F: Reads>() {
 }
 
 fn stream_refuses_events_without_a_token<F: Reads>() {
-    // Servers from 4.2 on refuse it themselves.
+    // Servers since 4.2 refuse it.
     let (monkeys, _) = monkeys::<F>();
     let watch = monkeys.watch().pipeline([doc! { "$project": { "_id": 0 } }]);
     let mut stream = F::end(watch).unwrap();
@@ -347,7 +347,7 @@ fn large_event_is_put_together<F: Reads>() {
     let set = shared_replica_set().unwrap();
     let (monkeys, _) = monkeys::<F>();
     let split = doc! { "$changeStreamSplitLargeEvent": {} };
-    // Servers from 6.0.9 on know the stage.
+    // Servers since 6.0.9 support the stage.
     let Ok(mut stream) = F::end(monkeys.watch().pipeline([split])) else {
         assert!(
             set.version().to_string().as_str() < "6.0.9"
@@ -358,7 +358,8 @@ fn large_event_is_put_together<F: Reads>() {
     insert(&monkeys, 1..2);
     let event = F::try_next_event(&mut stream).unwrap().unwrap();
     assert_eq!(event.full_document, Some(Monkey { _id: 1 }));
-    // An event of more than 16 MiB, which the server has to split: the document before and after.
+    // An event of more than 16 MiB, which the server must split: it has the document before and
+    // after.
     let database = monkeys.client().database(&monkeys.namespace().db);
     let images = ChangeStreamPreAndPostImages::builder().enabled(true).build();
     F::end(database.create_collection("large").change_stream_pre_and_post_images(images)).unwrap();

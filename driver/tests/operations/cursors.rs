@@ -74,7 +74,7 @@ fn batches_come_whole_and_undecoded<F: Reads>() {
         seen.push(ids_of(&batch));
     }
     assert_eq!(seen, [vec![0, 1], vec![2, 3], vec![4]]);
-    // The limit holds over all batches.
+    // The limit applies to all batches together.
     let mut cursor = F::end(collection.find(doc! {}).batch_size(2).limit(3).batch()).unwrap();
     let mut seen = Vec::new();
     while let Some(batch) = F::try_next_batch(&mut cursor).unwrap() {
@@ -127,7 +127,7 @@ fn document_of_another_type_is_an_error_and_the_next_follows<F: Reads>() {
     assert_eq!(outcomes[3], Ok(Number { _id: 3 }));
 }
 
-/// A cursor of the whole collection that stays open at its end.
+/// A tailable cursor over the whole collection.
 fn tailing<F: Reads>() -> (Collection<Document, F>, Cursor<Document, F>) {
     let database = F::fresh_database();
     F::end(database.create_collection("log").capped(true).size(65_536)).unwrap();

@@ -1,4 +1,4 @@
-//! Transactions that are dropped at any point leave nothing open, and lose no connection and no
+//! Transactions that are dropped at any point stay open nowhere, and lose no connection and no
 //! session.
 //!
 //! `DROPPED_TRANSACTIONS` sets their number. The default is 10,000, and 1,000 without optimization.
@@ -21,7 +21,7 @@ use testbed::ReplicaSet;
 use crate::api::{Api, block_on};
 use crate::observed::eventually;
 
-/// More than there are connections, so that some wait for one.
+/// More than the number of connections, so that some wait for one.
 const AT_ONCE: usize = 8;
 const CONNECTIONS: u32 = 3;
 
@@ -30,7 +30,7 @@ fn transactions() -> usize {
     given.unwrap_or(if cfg!(debug_assertions) { 1_000 } else { 10_000 })
 }
 
-/// A client of a set of its own, and the ids of the sessions that it has used.
+/// A client of its own replica set, and the ids of its sessions.
 struct Ground<F: Api> {
     set: ReplicaSet,
     client: Client<F>,
@@ -66,7 +66,7 @@ impl<F: Api> Ground<F> {
         self.client.database("dropped").collection("items")
     }
 
-    /// The number of transactions that the server has open.
+    /// The number of open transactions on the server.
     fn open(&self) -> i64 {
         let status = self.set.admin(0, doc! { "serverStatus": 1 }).unwrap();
         let open = status.get_document("transactions").unwrap().get("currentOpen").unwrap();
@@ -81,7 +81,7 @@ impl<F: Api> Ground<F> {
         });
         let connections: u32 = self.client.pool_metrics().iter().map(|pool| pool.idle).sum();
         assert!((1..=CONNECTIONS).contains(&connections), "{connections} connections");
-        // As many sessions as there ever were: a lost one would be replaced by a new one.
+        // The total number of sessions. A lost session would be replaced by a new one.
         let known = self.sessions.lock().unwrap().clone();
         eventually("all sessions are back", || {
             let again: Vec<_> = known.iter().map(|_| F::start_session(&self.client)).collect();
@@ -124,7 +124,7 @@ async fn transact(
             false => session.abort_transaction().await,
         }
     };
-    // The server may refuse what was dropped before.
+    // The server may refuse the commands of dropped transactions.
     let _: driver::Result<()> = work.await;
 }
 
@@ -138,7 +138,7 @@ fn transactions_dropped_at_any_await_leave_nothing() {
             let sessions = Arc::clone(&ground.sessions);
             tokio::spawn(async move {
                 for i in 0..each {
-                    // All counts of polls come with both ways of dropping, and both ends.
+                    // Each number of polls is tried with both ways of dropping, and with both ends.
                     let (polls, ends) = ((i + task) % 11, i % 2 == 0);
                     let mut session = client.start_session().await.unwrap();
                     sessions.lock().unwrap().insert(id_of(session.id()));

@@ -1,4 +1,4 @@
-//! Exhaust cursors: the server sends batch after batch without being asked.
+//! Exhaust cursors: the server sends batches without requests.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -116,7 +116,7 @@ fn exhaust_cursor_of_a_session_asks_for_each_batch<F: Reads>() {
     assert_eq!(requests_and_connections(&observed).0, 10);
 }
 
-/// The request's operations go on over its one connection while the cursor is read.
+/// The operations of a request continue on its connection while the cursor is read.
 fn check_request<F: Reads>(observed: &Observed<F>, client: &Client<F>) {
     let collection = client.database(&observed.name).collection::<Document>("numbers");
     let find = collection.find(doc! {}).batch_size(100).cursor_type(CursorType::Exhaust);

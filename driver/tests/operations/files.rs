@@ -38,7 +38,7 @@ pub(crate) trait Files: Api {
             assert_ne!(written, 0);
             bytes = &bytes[written..];
         }
-        // An empty write does no harm.
+        // An empty write has no effect.
         Self::write(stream, &[]).map(drop)
     }
 

@@ -99,9 +99,11 @@ fn find_and_modify_sends_its_options<F: Api>() {
     }
     let expected = doc! {
         "findAndModify": "c", "query": {}, "update": { "$set": { "a.$[x]": 1 } },
-        "arrayFilters": [{ "x": 0 }], "bypassDocumentValidation": true, "fields": { "a": 1 }, "new": true,
+        "arrayFilters": [{ "x": 0 }], "bypassDocumentValidation": true, "fields": { "a": 1 },
+        "new": true,
         "sort": { "_id": 1 }, "upsert": false, "collation": { "locale": "en", "strength": 1 },
-        "hint": "_id_", "let": { "v": 1 }, "comment": "why", "writeConcern": { "w": 1 }, "maxTimeMS": 9_000_i64,
+        "hint": "_id_", "let": { "v": 1 }, "comment": "why", "writeConcern": { "w": 1 },
+        "maxTimeMS": 9_000_i64,
     };
     assert_eq!(sorted(sent), sorted(expected));
     F::end(coll.find_one_and_replace(doc! { "x": 1 }, doc! { "a": 1 }).comment(1)).unwrap();

@@ -1,5 +1,4 @@
-//! Servers that have too much to do even to begin with a command: which option lets it be sent
-//! again.
+//! Overloaded servers: the options that allow retries.
 
 use driver::bson::{Document, doc};
 use driver::error::{RETRYABLE_ERROR, SYSTEM_OVERLOADED_ERROR};
@@ -57,7 +56,7 @@ fn overloaded_reads_need_retryable_reads_alone<F: Api>() {
         F::end(coll.insert_many((0..3).map(|i| doc! { "_id": i }))).unwrap();
         assert_eq!(sent(&observed, "find", || F::end(coll.find_one(doc! {}))), expected);
         assert_eq!(sent(&observed, "listIndexes", || F::end(coll.list_index_names())), expected);
-        // No retryable read, and a read all the same.
+        // Not retryable reads, but reads.
         let more = || F::end(coll.find(doc! {}).batch_size(2)).and_then(F::collect);
         assert_eq!(sent(&observed, "getMore", more), expected);
     }
@@ -71,7 +70,7 @@ fn overloaded_writes_need_retryable_writes_alone<F: Api>() {
         F::end(coll.insert_one(doc! { "_id": 1 })).unwrap();
         let insert = || F::end(coll.insert_one(doc! {}));
         assert_eq!(sent(&observed, "insert", insert), expected);
-        // No retryable writes, and writes all the same.
+        // Not retryable writes, but writes.
         let update = || F::end(coll.update_many(doc! {}, doc! { "$inc": { "n": 1 } }));
         assert_eq!(sent(&observed, "update", update), expected);
         let delete = || F::end(coll.delete_many(doc! {}));

@@ -1,4 +1,4 @@
-//! Cursors that fetch each batch while the one before it is read.
+//! Cursors that prefetch batches.
 
 use std::time::Duration;
 
@@ -39,12 +39,12 @@ fn prefetching_cursor_asks_before_its_batch_is_read<F: Reads>() {
     assert!(observed.sent("getMore").is_empty());
     let mut cursor = F::end(find().prefetch(true)).unwrap();
     eventually("the second batch is asked for", || observed.sent("getMore").len() == 1);
-    // The third is asked for when the second is taken.
+    // The third batch is requested when the second is taken.
     for i in 0..5 {
         assert_eq!(F::next_of(&mut cursor).unwrap().unwrap(), doc! { "_id": i });
     }
     eventually("the third batch is asked for", || observed.sent("getMore").len() == 2);
-    // No more than one batch is fetched ahead.
+    // At most one batch is prefetched.
     for i in 5..8 {
         assert_eq!(F::next_of(&mut cursor).unwrap().unwrap(), doc! { "_id": i });
     }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::{Api, block_on};
 
-/// The steps of cursors, and sessions to take them in.
+/// The steps of cursors, with and without sessions.
 pub(crate) trait Reads: Api {
     fn session<T: Send + Sync>(of: &Collection<T, Self>) -> ClientSession<Self>;
     fn next_of<T: DeserializeOwned>(cursor: &mut Cursor<T, Self>) -> Option<Result<T>>;

@@ -1,4 +1,4 @@
-//! Operations that meet a connection which breaks: which are sent once more, and which never are.
+//! Operations on a connection that breaks: those that are retried, and those that never are.
 
 use driver::IndexModel;
 use driver::bson::{Document, doc};
@@ -15,7 +15,7 @@ on_both_apis! {
     changes_of_metadata_are_never_sent_twice
 }
 
-/// Runs `operation` while the server closes the connection on which `command` comes, once.
+/// Runs `operation` while the server closes the connection of one `command`.
 fn broken_once<F: Api, T>(
     observed: &Observed<F>,
     command: &str,

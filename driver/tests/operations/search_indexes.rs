@@ -1,4 +1,5 @@
-//! Search indexes. Servers outside of Atlas refuse their commands: what is sent is looked at.
+//! Search indexes. Servers outside of Atlas refuse their commands, so the tests check the sent
+//! commands.
 
 use driver::bson::{Document, doc};
 use driver::error::ErrorKind;
@@ -44,7 +45,7 @@ fn search_index_commands_take_no_concerns<F: Api>() {
     let options = AggregateOptions::builder().batch_size(7).read_concern(ReadConcern::local());
     let list = coll.list_search_indexes().name("n").aggregate_options(options.build());
     refused(F::end(list.session(&mut session)));
-    // Some servers know nothing of it, others say that there is no such index.
+    // Some servers do not know the command, others report that the index does not exist.
     let _ = F::end(coll.drop_search_index("n"));
 
     let sent = |name: &str| observed.sent(name);
@@ -81,7 +82,7 @@ fn search_index_of_a_missing_collection_is_dropped<F: Api>() {
     let coll = observed.database().collection::<Document>("c");
     let ended = F::end(coll.drop_search_index("n"));
     drop(point);
-    // The fail point knows only commands that the server has.
+    // The fail point accepts only commands that the server knows.
     match ended {
         Ok(()) => {}
         Err(error) => assert_eq!(error.code(), Some(59), "{error}"),

@@ -1,4 +1,4 @@
-//! The time limit of an operation that opens a cursor, and what it holds for.
+//! The time limit of operations with cursors, and its scope.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ on_both_apis! {
     kill_has_a_time_of_its_own
 }
 
-/// Short enough to wait for its end, and far longer than a command takes.
+/// Short enough to wait for it, and far longer than a command takes.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 fn wait_until_it_has_passed() {
@@ -89,8 +89,8 @@ fn tailable_cursor_gives_each_step_the_whole_timeout<F: Api>() {
     assert!(!observed.sent("find")[0].contains_key("maxTimeMS"));
 }
 
-/// Lists that are read to their end by the operation share its deadline: the second batch does not
-/// get the time anew.
+/// All batches of a list share the deadline of the operation. The second batch does not start a new
+/// one.
 fn listed_items_come_within_one_timeout<F: Api>() {
     let (observed, numbers) = observed::<F>();
     let database = observed.database();
@@ -121,14 +121,14 @@ fn mode_that_does_not_suit_the_cursor_is_refused<F: Api>() {
     for lives in [true, false] {
         let find = numbers.find(doc! {}).timeout_mode(mode(lives));
         let error = F::end(find).err().unwrap();
-        assert!(invalid(&error).contains("set a timeout"), "{error}");
+        assert!(invalid(&error).contains("needs a timeout"), "{error}");
     }
     let list = numbers.list_indexes().timeout_mode(mode(true));
-    assert!(invalid(&F::end(list).err().unwrap()).contains("set a timeout"));
+    assert!(invalid(&F::end(list).err().unwrap()).contains("needs a timeout"));
     let list = database.list_collection_names().timeout_mode(mode(true));
-    assert!(invalid(&F::end(list).err().unwrap()).contains("set a timeout"));
+    assert!(invalid(&F::end(list).err().unwrap()).contains("needs a timeout"));
     let command = database.run_cursor_command(doc! { "find": "c" }).timeout_mode(mode(true));
-    assert!(invalid(&F::end(command).err().unwrap()).contains("set a timeout"));
+    assert!(invalid(&F::end(command).err().unwrap()).contains("needs a timeout"));
     for kind in [CursorType::Tailable, CursorType::TailableAwait] {
         let find = numbers.find(doc! {}).cursor_type(kind).timeout(TIMEOUT);
         let error = F::end(find.timeout_mode(mode(true))).err().unwrap();
@@ -160,7 +160,7 @@ fn closed_cursor_is_gone_from_the_server<F: Api>() {
     F::end(F::end(find).unwrap().close()).unwrap();
     assert_eq!(observed.open_cursors(), 0);
     observed.forget();
-    // The server has nothing left of this one.
+    // This cursor no longer exists on the server.
     F::end(F::end(numbers.find(doc! {})).unwrap().close()).unwrap();
     assert_eq!(observed.names(), ["find"]);
 }
@@ -178,14 +178,14 @@ fn close_has_a_time_of_its_own<F: Api>() {
     let kill = &observed.sent("killCursors")[1];
     let given = kill.get_i64("maxTimeMS").unwrap();
     assert!(given > TIMEOUT.as_millis() as i64, "{kill}");
-    // An option that is set on a condition, as with every operation.
+    // An option that is set conditionally, as on every operation.
     let cursor = F::end(find()).unwrap();
     F::end(cursor.close().optional(Some(longer), |close, time| close.timeout(time))).unwrap();
     assert_eq!(observed.open_cursors(), 0);
 }
 
-/// A dropped cursor is ended within the time that its operation had, from then on. Where that is
-/// too short for the server, the next attempt has more.
+/// The kill of a dropped cursor has the timeout of its operation, from the drop on. If that is too
+/// short for the server, the next attempt has more time.
 fn kill_has_a_time_of_its_own<F: Api>() {
     let (observed, numbers) = observed::<F>();
     let short = Duration::from_millis(400);

@@ -36,7 +36,7 @@ on_both_apis! {
     timed_transaction_refuses_timeouts_of_its_operations
 }
 
-/// Commands as they were sent.
+/// The sent commands.
 type Sent = Arc<Mutex<Vec<Document>>>;
 
 struct Ground<F: Api> {
@@ -65,7 +65,7 @@ impl<F: Api> Ground<F> {
         change(&mut options);
         let client = F::open(options).unwrap();
         let ground = Ground { client, sent, name: format!("transactions_{number}") };
-        // In a transaction, servers of 4.2 make no collections.
+        // Servers of 4.2 create no collections in a transaction.
         F::end(ground.items().insert_one(doc! { "_id": 0 })).unwrap();
         ground.sent.lock().unwrap().clear();
         ground
@@ -79,13 +79,13 @@ impl<F: Api> Ground<F> {
         F::start_session(&self.client)
     }
 
-    /// The commands of that name.
+    /// The commands with that name.
     fn sent(&self, name: &str) -> Vec<Document> {
         let sent = self.sent.lock().unwrap();
         sent.iter().filter(|command| command.contains_key(name)).cloned().collect()
     }
 
-    /// Has the primary fail the commands `name` of this client, as `data` says.
+    /// Makes the primary fail the commands `name` of this client, according to `data`.
     fn fail(&self, name: &str, times: i32, mut data: Document) {
         data.extend(doc! { "failCommands": [name], "appName": self.app_name() });
         let admin = self.client.database("admin");
@@ -99,7 +99,7 @@ impl<F: Api> Ground<F> {
     }
 }
 
-/// A server has one fail point of its kind: tests that set it run one after the other.
+/// A server has only one such fail point, so tests that set it run one after the other.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -187,7 +187,7 @@ fn dropped_session_aborts_its_transaction<F: Api>() {
         assert!(begun.elapsed() < Duration::from_secs(60), "not aborted in the background");
         std::thread::sleep(Duration::from_millis(10));
     }
-    // Nothing holds the documents any more, and nothing was written.
+    // The documents are unlocked, and nothing was written.
     F::end(items.insert_many((1..=20).map(|id| doc! { "_id": id }))).unwrap();
 }
 
@@ -222,7 +222,7 @@ fn reads_of_a_transaction_ask_the_primary<F: Api>() {
     });
     let (items, mut session) = (ground.items(), ground.session());
     F::end(session.start_transaction()).unwrap();
-    // Writes are not asked.
+    // Writes ignore it.
     F::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
     let error = F::end(items.find_one(doc! {}).session(&mut session)).unwrap_err();
     assert!(

@@ -1,4 +1,4 @@
-//! Transactions whose primary is lost, and ends of transactions that are dropped.
+//! Transactions that lose their primary, and dropped commits and aborts.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -32,7 +32,7 @@ fn count<F: Api>(items: &Collection<Document, F>) -> u64 {
     F::end(items.count_documents(doc! {})).unwrap()
 }
 
-/// The new primary knows nothing of the transaction. The commit is sent to it all the same.
+/// The new primary does not know the transaction. The commit is sent to it nevertheless.
 fn transaction_of_a_lost_primary_is_transient<F: Api>() {
     let set = ReplicaSet::start(3).unwrap();
     let (observed, items) = majority::<F>(&set);
@@ -44,7 +44,7 @@ fn transaction_of_a_lost_primary_is_transient<F: Api>() {
     assert!(error.has_label(TRANSIENT_TRANSACTION_ERROR), "{error:?}");
     assert!(!error.has_label(UNKNOWN_TRANSACTION_COMMIT_RESULT), "{error:?}");
     assert!(!observed.sent("commitTransaction").is_empty());
-    // The session goes on.
+    // The session stays usable.
     F::end(session.start_transaction()).unwrap();
     F::end(items.insert_one(doc! { "_id": 1 }).session(&mut session)).unwrap();
     F::end(session.commit_transaction()).unwrap();
@@ -75,7 +75,8 @@ fn commit_is_sent_until_its_result_is_known<F: Api>() {
     let point = doc! {
         "configureFailPoint": "failCommand", "mode": { "times": 3 },
         "data": {
-            "failCommands": ["commitTransaction"], "closeConnection": true, "appName": &observed.name,
+            "failCommands": ["commitTransaction"], "closeConnection": true,
+            "appName": &observed.name,
         },
     };
     let _point = set.fail_point(set.wait_for_primary().unwrap(), point).unwrap();
@@ -97,7 +98,7 @@ fn commit_is_sent_until_its_result_is_known<F: Api>() {
     assert_eq!(count(&items), 2);
 }
 
-/// The end of a transaction waits for the only connection when it is dropped.
+/// The commit or abort is dropped while it waits for the only connection.
 #[test]
 fn end_that_is_dropped_unsent_leaves_nothing_open() {
     let _turn = turn_for_faults();
@@ -125,13 +126,13 @@ fn end_that_is_dropped_unsent_leaves_nothing_open() {
         drop(session);
         eventually("it is aborted", || observed.sent("abortTransaction").len() == 1);
         assert!(observed.sent("commitTransaction").is_empty());
-        // Nothing holds the document.
+        // The document is unlocked.
         Async::end(items.insert_one(doc! { "_id": 1 })).unwrap();
         assert_eq!(observed.connections(), (1, 0));
     }
 }
 
-/// The server works on the end of a transaction when it is dropped.
+/// The commit or abort is dropped while the server executes it.
 #[test]
 fn end_that_is_dropped_in_flight_is_carried_out() {
     let _turn = turn_for_faults();

@@ -40,7 +40,8 @@ async fn lost_idle_connections_cause_at_most_one_error_each() {
         .map(|(i, request)| {
             let errors = errors.clone();
             tokio::spawn(async move {
-                // Retryable: no error. Not retryable: at most one, and the next operation succeeds.
+                // Retryable operations get no error. Others get at most one, and the next operation
+                // succeeds.
                 let coll = request.database("losses").collection::<Document>("c");
                 coll.insert_one(doc! { "_id": 100 + i as i32 }).await.unwrap();
                 let many = || {

@@ -60,7 +60,7 @@ impl<F: Api> Ground<F> {
     }
 }
 
-/// The name of a command, and what sends it with the session of the ground.
+/// The name of a command, and a function that sends it with the session of the ground.
 type Step<F> = (&'static str, fn(&mut Ground<F>));
 
 fn reads<F: Api>() -> [Step<F>; 5] {

@@ -68,8 +68,8 @@ fn transactions_convenient_api_prose_2<F: Api>() {
 /// The code of a command whose `maxTimeMS` has passed.
 const MAX_TIME_MS_EXPIRED: i32 = 50;
 
-/// Retry timeout is enforced, for a session whose timeout takes the place of the 120 seconds: runs
-/// `transaction`, all whose commands `command` fail by `data`.
+/// Retry timeout is enforced, for a session whose timeout replaces the 120 seconds: runs
+/// `transaction` while all its commands `command` fail according to `data`.
 fn check_timeout<F: Api>(
     command: &str,
     mut data: Document,
@@ -92,7 +92,7 @@ fn check_timeout<F: Api>(
     assert!(matches!(error.kind(), ErrorKind::Timeout { .. }), "{command}: {error:?}");
     let source = error.source().and_then(|source| source.downcast_ref::<Error>());
     let source = source.unwrap_or_else(|| panic!("{command}: {error:?} has no source"));
-    // A commit that runs out of time while it is retried has one label more than its first error.
+    // A commit that times out during retries has one more label than its first error.
     let kept = source.labels().iter().all(|label| error.labels().contains(label));
     assert!(kept, "{command}: {error:?}, {source:?}");
 }

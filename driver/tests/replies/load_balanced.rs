@@ -1,5 +1,5 @@
-//! Behind a load balancer, each connection may lead to another backend: what follows up on a cursor
-//! goes over the cursor's own connection. No real load balancer is needed to see that.
+//! Behind a load balancer, each connection may lead to another backend, so later commands of a
+//! cursor use the cursor's connection. The test needs no real load balancer.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ use crate::server::{Answer, FakeServer};
 /// The connection of each command.
 type Seen = Arc<Mutex<Vec<(usize, String)>>>;
 
-/// Each backend has one cursor of two batches. Another knows nothing of it.
+/// Each backend has one cursor of two batches, which other backends do not know.
 fn balancer() -> (FakeServer, Seen) {
     let seen = Seen::default();
     let told = Arc::clone(&seen);
@@ -57,12 +57,12 @@ async fn cursor_behind_a_balancer_keeps_its_connection() {
     let coll: Collection<Document> = client.database("db").collection("coll");
     let mut cursor = coll.find(doc! {}).await.unwrap();
     assert!(cursor.advance().await.unwrap());
-    // It would take the cursor's connection, were it idle.
+    // It would take the cursor's connection if that were idle.
     coll.delete_one(doc! {}).await.unwrap();
     assert!(cursor.advance().await.unwrap());
     assert_eq!(connection_of(&seen, "getMore"), connection_of(&seen, "find"));
     assert_ne!(connection_of(&seen, "delete"), connection_of(&seen, "find"));
-    // The cursor has ended, so its connection is idle again and is the one used last.
+    // The cursor has ended, so its connection is idle and the most recently used.
     drop(cursor);
     coll.update_one(doc! {}, doc! { "$set": { "x": 1 } }).await.unwrap();
     assert_eq!(connection_of(&seen, "update"), connection_of(&seen, "find"));
@@ -98,8 +98,8 @@ async fn dropped_cursor_behind_a_balancer_is_killed_where_it_is() {
     assert_eq!(connection_of(&seen, "killCursors"), connection_of(&seen, "find"));
 }
 
-/// A mongos gives a token with each reply in a transaction. Another one finds out by the last of
-/// them what has become of the transaction.
+/// A mongos sends a token with each reply in a transaction. With the last token, another mongos can
+/// find the result of the transaction.
 #[tokio::test]
 async fn end_of_a_transaction_carries_the_last_recovery_token() {
     let mut replies = 0;

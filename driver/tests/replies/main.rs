@@ -300,7 +300,7 @@ fn refused<T>(outcome: Result<T>, says: &str) {
 
 const DEEP: &str = "more than 200 levels of nesting";
 
-/// A client of a server that answers whatever it is asked.
+/// A client of a server that replies to any command.
 fn database<F: Api>(server: &FakeServer) -> Database<F> {
     let mut options = ConnectionString::parse(server.uri()).unwrap().options;
     // Listeners see each command as a document.

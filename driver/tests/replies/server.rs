@@ -23,7 +23,7 @@ pub(crate) enum Answer {
     Silence,
 }
 
-/// It is given the number of the connection and the name of the command.
+/// Gets the number of the connection and the name of the command.
 type Script = dyn FnMut(usize, &str) -> Answer + Send;
 
 /// A server with a script. Dropping it ends it.
@@ -44,7 +44,7 @@ impl FakeServer {
         Self::of_version(17, script)
     }
 
-    /// One that claims to speak up to this version of the wire protocol.
+    /// A server that reports this as its maximum wire version.
     pub(crate) fn of_version(
         max_wire_version: i32,
         mut script: impl FnMut(&str) -> Answer + Send + 'static,

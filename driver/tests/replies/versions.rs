@@ -1,4 +1,4 @@
-//! Options that a server of an older version does not know.
+//! Options that an older server does not support.
 
 use std::sync::{Arc, Mutex};
 
@@ -23,7 +23,7 @@ const V4_2: i32 = 8;
 const V8_0: i32 = 25;
 const V8_2: i32 = 27;
 
-/// A client of a server of that version, and the commands that it has started.
+/// A client of a server of that version, and its started commands.
 fn client<F: Api>(server: &FakeServer) -> (Client<F>, Arc<Mutex<Vec<Document>>>) {
     let mut options = ConnectionString::parse(server.uri()).unwrap().options;
     let sent: Arc<Mutex<Vec<Document>>> = Arc::default();

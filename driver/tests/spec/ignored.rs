@@ -23,7 +23,7 @@ const LACKING: [&str; 7] = [
     OPERATION_IDS,
     "the driver lacks client-side field level encryption",
     "the driver lacks the deprecated option waitQueueSize",
-    "the driver lacks lists of handles of collections, which the specification leaves to the driver",
+    "lists of collection handles are optional in the specification",
     "the driver lacks lists of handles of databases, which the specification leaves to the driver",
     "the driver lacks operations on the raw buckets of time series",
 ];
@@ -55,7 +55,7 @@ const MISSING: [(&str, &str); 9] = [
     ),
     (
         "open-telemetry/operation/map_reduce: mapReduce",
-        "a method for the deprecated mapReduce; the runner sends it by run_command, whose span has that name",
+        "a method for the deprecated mapReduce; the runner uses run_command, as its span shows",
     ),
     (
         "change-streams/change-streams-showExpandedEvents: when showExpandedEvents is true, shardCollection",

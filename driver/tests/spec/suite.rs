@@ -37,7 +37,8 @@ pub(crate) enum Outcome {
     Routed,
     /// The expected and the actual value.
     Failed(String),
-    /// The requirement that the servers, or the features of the driver, do not meet. It is computed.
+    /// The requirement that the servers, or the features of the driver, do not meet. It is
+    /// computed.
     Ignored(String),
     /// The component that the driver or its surroundings lack. `ignored.rs` lists it.
     Missing(String),

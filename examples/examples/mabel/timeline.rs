@@ -119,9 +119,9 @@ impl Timeline {
         event
     }
 
-    /// The time without an acknowledged write in a failover: the longest gap between acknowledgments
-    /// that overlaps it. The gap may begin a little after the kill, because earlier acknowledgments
-    /// may still arrive. `None` while no write has been acknowledged since.
+    /// The time without an acknowledged write in a failover: the longest gap between
+    /// acknowledgments that overlaps it. The gap may begin a little after the kill, because earlier
+    /// acknowledgments may still arrive. `None` while no write has been acknowledged since.
     pub(crate) fn outage(&self, failover: &Failover) -> Option<Duration> {
         let log = self.log();
         let mut acknowledged = log.acknowledged.clone();

@@ -1,4 +1,4 @@
-//! The accounts, the transfers between them, and what the workers share.
+//! The accounts, the transfers between them, and the shared state of the workers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +11,7 @@ use super::arguments::Arguments;
 
 /// The money of each account at the beginning.
 const MONEY: i64 = 100;
-/// The most that is transferred at once.
+/// The maximum amount of one transfer.
 const MOST: i64 = 40;
 
 /// One transfer.
@@ -23,7 +23,7 @@ pub(crate) struct Transfer {
 }
 
 impl Transfer {
-    /// Finds the account that gives, if it has enough.
+    /// Finds the source account, if it has enough money.
     pub(crate) fn giver(&self) -> Document {
         doc! { "_id": self.from, "money": { "$gte": self.money } }
     }
@@ -78,17 +78,17 @@ impl Ledger {
         }
     }
 
-    /// The accounts as they are at the beginning.
+    /// The accounts at the beginning.
     pub(crate) fn accounts(&self) -> impl Iterator<Item = Document> {
         (0..self.accounts).map(|id| doc! { "_id": id, "money": MONEY })
     }
 
-    /// The next transfer; none when there are enough.
+    /// The next transfer. `None` if all have been started.
     pub(crate) async fn next(&self) -> Option<Transfer> {
         self.work.next().await.map(|_| self.draw())
     }
 
-    /// As [`next`](Self::next), on a thread.
+    /// Like [`next`](Self::next), on a thread.
     pub(crate) fn next_blocking(&self) -> Option<Transfer> {
         self.work.next_blocking().map(|_| self.draw())
     }
@@ -103,7 +103,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// That of the driver.
+    /// The error of the driver.
     pub(crate) fn count(&self, ended: Result<(), TransferError>) -> driver::Result<()> {
         match ended {
             Ok(()) => self.committed.fetch_add(1, Ordering::Relaxed),

@@ -145,8 +145,8 @@ pub trait Operation: Sized {
     fn expired(&mut self, primitive_ref: Self::PrimitiveRef) -> Self::Timed;
 }
 
-/// The beginning of a wait. Only polling needs this trait, so its bounds need not follow the rule for
-/// [`Operation`].
+/// The beginning of a wait. Only polling needs this trait, so its bounds need not follow the rule
+/// for [`Operation`].
 pub trait Start: Operation {
     /// Tries without joining the line, usually without the lock.
     #[inline]

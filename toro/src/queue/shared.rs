@@ -65,8 +65,8 @@ pub struct Shared<B> {
     promised_places: usize,
     /// Items that were put and not yet reported done.
     unfinished: usize,
-    /// The number of times the last item was reported done while a task waited in `join`. Wraps around.
-    /// Joiners from before such an end are released, even if more items were put later.
+    /// The number of times the last item was reported done while a task waited in `join`. Wraps
+    /// around. Joiners from before such an end are released, even if more items were put later.
     ends: u32,
     pub(super) getters: List<Promise>,
     pub(super) putters: List<Promise>,

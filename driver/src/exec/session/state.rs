@@ -123,8 +123,8 @@ impl SessionState {
         match self.server.as_ref().is_some_and(|server| !server.is_of_this_process()) {
             false => Ok(()),
             true => Err(Error::invalid_argument(
-                "the session was started before the process forked, and belongs to the process that started it; start a new \
-                 one in this process",
+                "the session was started before the process forked, and belongs to the parent \
+                 process; start a new session in this process",
             )),
         }
     }
@@ -146,7 +146,7 @@ impl SessionState {
         self.check_process()?;
         if self.is_snapshot() {
             return Err(Error::invalid_argument(
-                "Transactions are not supported in snapshot sessions; start one in another session",
+                "Transactions are not supported in snapshot sessions; use another session",
             ));
         }
         let client = &self.core.options;

@@ -81,7 +81,8 @@ impl Transaction {
         let concern = options.write_concern.as_ref();
         if concern.is_some_and(|concern| !concern.is_acknowledged()) {
             return Err(Error::invalid_argument(
-                "transactions do not support unacknowledged write concerns; start it with another write_concern",
+                "transactions do not support unacknowledged write concerns; set another \
+                 write_concern",
             ));
         }
         *self = Transaction { state: TransactionState::Starting, options, ..Self::default() };
@@ -271,7 +272,8 @@ fn is_unknown_result(error: &Error) -> bool {
         || error.has_label(RETRYABLE_WRITE_ERROR)
         || matches!(
             error.kind(),
-            ErrorKind::Write(WriteFailure::WriteConcernError(e)) if !codes::is_unsatisfiable_write_concern(e.code)
+            ErrorKind::Write(WriteFailure::WriteConcernError(e))
+                if !codes::is_unsatisfiable_write_concern(e.code)
         )
 }
 

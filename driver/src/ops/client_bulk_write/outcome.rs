@@ -176,7 +176,7 @@ impl<'a, R: Outcome> Progress<'a, R> {
         let at = usize::try_from(number(result, "idx")?).ok().filter(|at| *at < range.len());
         let Some(at) = at else {
             return Err(Error::invalid_response(format!(
-                "one of its results belongs to none of the {} models that were sent",
+                "one of its results has an index outside the {} models that were sent",
                 range.len()
             )));
         };

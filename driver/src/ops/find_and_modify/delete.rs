@@ -16,7 +16,8 @@ pub struct FindOneAndDelete<'a, T, F: Mode> {
 
 find_and_modify_options! {
     /// The options of [`Collection::find_one_and_delete`].
-    FindOneAndDeleteOptions, FindOneAndDeleteOptionsBuilder for ['a, T, F: Mode] FindOneAndDelete<'a, T, F> {
+    FindOneAndDeleteOptions, FindOneAndDeleteOptionsBuilder
+    for ['a, T, F: Mode] FindOneAndDelete<'a, T, F> {
     }
 }
 

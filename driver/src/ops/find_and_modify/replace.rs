@@ -22,10 +22,11 @@ pub struct FindOneAndReplace<'a, T, D, F: Mode> {
 
 find_and_modify_options! {
     /// The options of [`Collection::find_one_and_replace`].
-    FindOneAndReplaceOptions, FindOneAndReplaceOptionsBuilder for ['a, T, D, F: Mode] FindOneAndReplace<'a, T, D, F> {
+    FindOneAndReplaceOptions, FindOneAndReplaceOptionsBuilder
+    for ['a, T, D, F: Mode] FindOneAndReplace<'a, T, D, F> {
         /// Skips document validation.
         bypass_document_validation: bool = "bypassDocumentValidation",
-        /// Which state of the document to return. Default: the state before.
+        /// The state of the document to return. Default: the state before.
         return_document: ReturnDocument = "new",
         /// Inserts the replacement if no document matches.
         upsert: bool = "upsert",

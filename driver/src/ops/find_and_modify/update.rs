@@ -19,12 +19,14 @@ pub struct FindOneAndUpdate<'a, T, F: Mode> {
 
 find_and_modify_options! {
     /// The options of [`Collection::find_one_and_update`].
-    FindOneAndUpdateOptions, FindOneAndUpdateOptionsBuilder for ['a, T, F: Mode] FindOneAndUpdate<'a, T, F> {
+    FindOneAndUpdateOptions, FindOneAndUpdateOptionsBuilder
+    for ['a, T, F: Mode] FindOneAndUpdate<'a, T, F> {
         /// The filters for array elements, which the update refers to as `$[name]`.
-        array_filters: Vec<Document> as impl IntoIterator<Item = Document> => Vec::from_iter = "arrayFilters",
+        array_filters: Vec<Document> as impl IntoIterator<Item = Document> => Vec::from_iter
+            = "arrayFilters",
         /// Skips document validation.
         bypass_document_validation: bool = "bypassDocumentValidation",
-        /// Which state of the document to return. Default: the state before.
+        /// The state of the document to return. Default: the state before.
         return_document: ReturnDocument = "new",
         /// Inserts a document if none matches.
         upsert: bool = "upsert",

@@ -244,7 +244,8 @@ mod tests {
     }
 
     fn greeting() -> Document {
-        doc! { "isWritablePrimary": false, "hosts": ["a:1"], "setName": "rs", "maxWireVersion": 17, "ok": 1.0 }
+        doc! { "isWritablePrimary": false, "hosts": ["a:1"], "setName": "rs", "maxWireVersion": 17,
+        "ok": 1.0 }
     }
 
     fn presented() -> Document {

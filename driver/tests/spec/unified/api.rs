@@ -23,7 +23,7 @@ pub(crate) trait Api: Mode + Sized {
     fn open(options: ClientOptions) -> Result<Client<Self>>;
     fn shut_down(client: Client<Self>);
     fn start_session(operation: StartSession<'_, Self>) -> Result<ClientSession<Self>>;
-    /// Runs `callback` in a transaction, by the convenient API.
+    /// Runs `callback` in a transaction, with the convenient API.
     fn with_transaction(
         operation: StartTransaction<'_, Self>,
         callback: &(dyn Fn(&mut ClientSession<Self>) -> Result<()> + Sync),
@@ -82,7 +82,7 @@ impl Api for Async {
         operation: StartTransaction<'_, Self>,
         callback: &(dyn Fn(&mut ClientSession<Self>) -> Result<()> + Sync),
     ) -> Result<()> {
-        // The callback ends operations as all else here does: by blocking its thread.
+        // The callback blocks its thread, like everything here.
         block_on(operation.and_run(callback, |session, callback| {
             let callback = *callback;
             Box::pin(async move { tokio::task::block_in_place(|| callback(session)) })

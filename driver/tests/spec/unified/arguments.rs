@@ -13,7 +13,7 @@ use super::stop::Stop;
 
 /// Options that the driver lacks, with the missing component.
 const MISSING: [(&str, &str); 1] = [
-    // Where an operation does not read it.
+    // If an operation does not read it.
     ("timeoutMS", "a timeout of its own for this operation"),
 ];
 
@@ -140,8 +140,8 @@ impl Arguments {
     }
 }
 
-/// Sets fields of options from arguments of the field's type, and the timeout, which every operation
-/// has.
+/// Sets fields of options from arguments of the field's type, and the timeout, which every
+/// operation has.
 macro_rules! fill {
     ($options:ident from $arguments:ident: $($field:ident = $key:literal),* $(,)?) => {
         $crate::unified::arguments::fill!(fields of $options from $arguments: $($field = $key),*);

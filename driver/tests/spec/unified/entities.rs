@@ -121,10 +121,10 @@ impl<F: Api> NamedCursor<F> {
         )
     }
 
-    /// As [`next`](Self::next), with at most one command. None after an empty batch.
+    /// Like [`next`](Self::next), with at most one command. None after an empty batch.
     ///
     /// # Errors
-    /// As [`next`](Self::next).
+    /// Those of [`next`](Self::next).
     pub(crate) fn next_if_any(&mut self) -> Result<driver::Result<Option<Document>>, String> {
         self.step(F::next_if_any, F::next_if_any_in)
     }

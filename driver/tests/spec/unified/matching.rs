@@ -42,7 +42,7 @@ pub(crate) fn root(
 /// Compares the result of an operation that returns documents. Each document is a root.
 ///
 /// # Errors
-/// As [`root`].
+/// Those of [`root`].
 pub(crate) fn roots(expected: &Bson, actual: &Bson, names: &dyn Names) -> Result<(), String> {
     match (expected, actual) {
         (Bson::Array(expected), Bson::Array(actual)) => {
@@ -56,7 +56,7 @@ pub(crate) fn roots(expected: &Bson, actual: &Bson, names: &dyn Names) -> Result
 /// Compares exactly, without additional fields and without names.
 ///
 /// # Errors
-/// As [`root`].
+/// Those of [`root`].
 pub(crate) fn same(expected: &Bson, actual: &Bson) -> Result<(), String> {
     Matching { names: &Nameless }.value(expected, Some(actual), Place::Within)
 }

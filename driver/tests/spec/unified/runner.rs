@@ -52,7 +52,7 @@ impl<F: Api> Runner<F> {
         self.run_for_error(operation).map(drop)
     }
 
-    /// As [`run`](Self::run); gives the error with which the operation ended as it should.
+    /// Like [`run`](Self::run). Also returns the expected error, if the operation failed.
     pub(crate) fn run_for_error(
         self: &Arc<Self>,
         operation: &Operation,

@@ -1,4 +1,4 @@
-//! The spans that a client tells OpenTelemetry, compared with the expected ones.
+//! Compares the OpenTelemetry spans of a client with the expected ones.
 
 use bson::{Bson, Document};
 use driver::options::OpentelemetryOptions;
@@ -16,7 +16,7 @@ const TEXT_LENGTH: usize = 1 << 20;
 pub(crate) struct Spans(InMemorySpanExporter);
 
 impl Spans {
-    /// Gives the options with which a client tells its spans, and where they are then.
+    /// The options for recording the spans of a client, and the recorded spans.
     pub(crate) fn observed(wanted: &ObserveTracing) -> (OpentelemetryOptions, Self) {
         let exporter = InMemorySpanExporter::default();
         let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
@@ -103,7 +103,7 @@ fn fields(span: &SpanData) -> Document {
             other => Bson::String(other.as_str().into_owned()),
         };
         let value = match (attribute.key.as_str(), &value) {
-            // It is compared with the document of a session.
+            // The cases compare it with the document of a session.
             ("db.mongodb.lsid", Bson::String(text)) => serde_json::from_str(text).unwrap_or(value),
             _ => value,
         };

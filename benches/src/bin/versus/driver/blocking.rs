@@ -1,7 +1,7 @@
 //! The blocking API: the same operations on the calling thread.
 //!
-//! Its floor is a blocking socket. Held against it stands the official crate's async API, on which
-//! its blocking API is a call of `block_on`.
+//! Its floor is a blocking socket. Its peer is the async API of the official crate, because the
+//! blocking API of that crate calls `block_on` on its async API.
 
 use super::floor::{BareBlocking, Request};
 use super::ground::{DB, Ground};
@@ -45,7 +45,7 @@ fn floor(ground: &Ground, mut request: Request) -> Contender {
     })
 }
 
-/// The official crate's operation, made anew each time from its number.
+/// The official crate's operation, created each time from its number.
 macro_rules! official {
     ($ground:ident, |$coll:ident: $T:ty, $i:ident| $operation:expr) => {{
         let at = $ground.official.database(DB).collection::<$T>(NAME);
@@ -102,9 +102,9 @@ fn find_one(ground: &Ground) -> Vec<Contender> {
     ]
 }
 
-/// A client has something to do between a reply and its next request; a floor that has nothing to
-/// do meets a server whose thread is still awake. So here it stands beside floors that think for a
-/// while.
+/// A client does some work between a reply and its next request. A floor without that work meets a
+/// server whose thread is still awake, which is faster. So this cell also measures floors that
+/// pause briefly.
 fn find_one_and_pauses(ground: &Ground) -> Vec<Contender> {
     let pausing = |name, pause| {
         let mut bare = BareBlocking::connect(&ground.primary);
@@ -170,7 +170,12 @@ fn insert_many(ground: &Ground) -> Vec<Contender> {
         .map(|i| doc! { "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 })
         .collect();
     let theirs: Arc<[mongodb::bson::Document]> = (0..MANY)
-        .map(|i| mongodb::bson::doc! { "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 })
+        .map(|i| {
+            let breaths = i64::from(i) * 7;
+            mongodb::bson::doc! {
+                "name": format!("Mabel {i}"), "breaths": breaths, "weight": 3.25,
+            }
+        })
         .collect();
     let coll: driver::sync::Collection<Document> = ground.blocking.database(DB).collection(NAME);
     let at = ground.official.database(DB).collection::<mongodb::bson::Document>(NAME);
@@ -193,7 +198,10 @@ fn insert_many(ground: &Ground) -> Vec<Contender> {
 }
 
 fn find(ground: &Ground) -> Vec<Contender> {
-    let document = |i| doc! { "_id": i, "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 };
+    let document = |i| {
+        let breaths = i64::from(i) * 7;
+        doc! { "_id": i, "name": format!("Mabel {i}"), "breaths": breaths, "weight": 3.25 }
+    };
     ground.fill(NAME, (0..MANY).map(document).collect());
     let coll: driver::sync::Collection<RawDocumentBuf> =
         ground.blocking.database(DB).collection(NAME);

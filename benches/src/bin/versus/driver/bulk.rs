@@ -47,7 +47,12 @@ fn insert_many(ground: &Ground) -> Vec<Contender> {
         .map(|i| doc! { "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 })
         .collect();
     let theirs: Arc<[mongodb::bson::Document]> = (0..COUNT)
-        .map(|i| mongodb::bson::doc! { "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 })
+        .map(|i| {
+            let breaths = i64::from(i) * 7;
+            mongodb::bson::doc! {
+                "name": format!("Mabel {i}"), "breaths": breaths, "weight": 3.25,
+            }
+        })
         .collect();
     let ours = work(move |_, ops| {
         let (coll, documents) = (at.ours.clone(), Arc::clone(&documents));
@@ -71,7 +76,7 @@ fn insert_many(ground: &Ground) -> Vec<Contender> {
     ]
 }
 
-/// A contender of each client that reads the whole collection, each document by `$look` at the
+/// One contender per client that reads the whole collection. `$look` reads each document from the
 /// cursor.
 macro_rules! readers {
     ($ground:ident, $ours:ty, $theirs:ty, |$cursor:ident| $look:expr) => {{

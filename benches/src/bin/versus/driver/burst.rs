@@ -1,9 +1,9 @@
 //! A burst of tasks on a pool that has one connection.
 //!
-//! Most of what it takes is the servers' work: a connection that is opened costs them as much as
-//! three reads. How many are opened is not the pool's to choose: the specification has it open them
-//! as long as somebody waits, two at a time. So the floor is a pool of bare sockets under the same
-//! rule, which greet as every client has to.
+//! The servers do most of the work: opening a connection costs them as much as three reads. The
+//! pool does not choose the number of connections: the specification requires it to open
+//! connections, two at a time, while callers wait. So the floor is a pool of bare sockets with the
+//! same rule and the same handshake.
 
 use super::floor::{Bare, Request};
 use super::ground::{DB, Ground};
@@ -22,14 +22,13 @@ const TASKS: usize = 80;
 const CONNECTING: usize = 2;
 /// `maxPoolSize`, as in the connection string of the clients.
 const SIZE: usize = 100;
-/// So long before each burst the servers have nothing to do, and are done with the connections of
-/// the one before.
+/// The pause before each burst, in which the servers finish with the connections of the last one.
 const REST: Duration = Duration::from_millis(20);
 
-/// The time from the first task to the last result, of clients that know their servers and have the
-/// one connection that a ping leaves: the official crate has no other way to wait until it knows
-/// them. Processor time and allocations are those of a client's whole life, so that only the
-/// clients can be compared by them.
+/// The time from the first task to the last result. Both clients know their servers and have one
+/// connection, because each has sent a ping: the official crate has no other way to wait for
+/// discovery. CPU time and allocations are those of the whole life of a client, so they only
+/// compare the two clients.
 pub(super) fn cell(ground: &Ground) -> Vec<Contender> {
     ground.fill(NAME, vec![doc! { "_id": 1 }]);
     let (runtime, uri) = (Arc::clone(&ground.runtime), ground.uri.clone());
@@ -113,7 +112,7 @@ struct Sockets {
     places: Handoff<Places, Turn>,
 }
 
-/// A socket, and the request that it sends, in a session of its own.
+/// A socket, and the request that it sends, in its own session.
 type Socket = (Bare, Request);
 
 struct Places {

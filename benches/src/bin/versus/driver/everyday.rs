@@ -17,7 +17,7 @@ use testbed::{Direction, Fault, Proxy};
 const MODELS: i32 = 100_000;
 /// The events of one change stream.
 const EVENTS: i32 = 20_000;
-/// The documents that are read over a slow connection, and those of a batch.
+/// The number of documents that are read over a slow connection, and of those in a batch.
 const SLOW: i32 = 1_000_000;
 const BATCH: u32 = 1000;
 
@@ -152,7 +152,7 @@ fn aggregate(ground: &Ground) -> Vec<Contender> {
     pair(ground, ours, official)
 }
 
-/// The index is there already after the first time, so that the server has little to do.
+/// The index exists after the first time, so the server has little to do.
 fn create_index(ground: &Ground) -> Vec<Contender> {
     monkeys(ground);
     let at = ground.collections::<Document, mongodb::bson::Document>(NAME);
@@ -222,7 +222,7 @@ fn change_stream(ground: &Ground) -> Vec<Contender> {
     pair(ground, ours, official)
 }
 
-/// How the batches of a cursor are fetched.
+/// How a cursor fetches its batches.
 #[derive(Clone, Copy)]
 enum Fetch {
     WhenNeeded,
@@ -230,7 +230,7 @@ enum Fetch {
     Unasked,
 }
 
-/// Reads the collection over a connection whose bytes come a millisecond later.
+/// Reads the collection over a connection that delays all bytes by a millisecond.
 fn prefetch(ground: &Ground) -> Vec<Contender> {
     ground.fill("slow", (0..SLOW).map(|i| doc! { "_id": i, "n": i }).collect());
     let proxy = Arc::new(Proxy::start(&ground.primary).expect("a proxy can be started"));

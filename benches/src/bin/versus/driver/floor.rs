@@ -1,8 +1,8 @@
 //! The floor: the bytes of an operation on a bare socket.
 //!
-//! No pool, no sessions, no decoding: a request that was built once goes out in one write, and what
-//! comes back is read until it is all there. Where an operation must differ from one time to the
-//! next (an `_id`, a transaction number), the bytes are patched in place.
+//! There is no pool, no session and no decoding. A request is built once and sent in one write, and
+//! its reply is read to the end. Values that must be new each time (an `_id`, a transaction number)
+//! are patched in place.
 
 use driver::bson::{Document, RawDocumentBuf, Timestamp, doc, oid::ObjectId};
 use std::io::{Read, Write};
@@ -17,13 +17,13 @@ const BODY: usize = 21;
 #[derive(Clone)]
 pub(super) struct Request {
     bytes: Vec<u8>,
-    /// Where a transaction number and an ObjectId stand that have to be new each time.
+    /// The positions of the transaction number and the ObjectId, which must be new each time.
     fresh: Option<(usize, usize)>,
     number: i64,
 }
 
 impl Request {
-    /// A command, with what the driver adds to it on a replica set.
+    /// A command, with the fields that the driver adds on a replica set.
     pub(super) fn new(mut command: Document, db: &str) -> Self {
         command.insert("$db", db);
         command.insert("lsid", doc! { "id": driver::bson::Uuid::new() });
@@ -32,7 +32,10 @@ impl Request {
             doc! {
                 "clusterTime": Timestamp { time: 1, increment: 1 },
                 "signature": {
-                    "hash": driver::bson::Binary { subtype: driver::bson::spec::BinarySubtype::Generic, bytes: vec![0; 20] },
+                    "hash": driver::bson::Binary {
+                        subtype: driver::bson::spec::BinarySubtype::Generic,
+                        bytes: vec![0; 20],
+                    },
                     "keyId": 0_i64,
                 },
             },
@@ -90,8 +93,8 @@ fn message(command: &Document) -> Vec<u8> {
     bytes
 }
 
-/// The greeting that the specification "MongoDB Handshake" asks for on every connection: it tells
-/// the server who is there, and the server writes that into its log.
+/// The handshake that the specification "MongoDB Handshake" requires on every connection. It
+/// identifies the client to the server, and the server logs that.
 fn hello() -> Vec<u8> {
     let client = doc! {
         "driver": { "name": "driver", "version": env!("CARGO_PKG_VERSION") },
@@ -169,7 +172,8 @@ impl BareBlocking {
     }
 }
 
-/// Whether the first `have` bytes are a whole reply; makes room for it where there is too little.
+/// Whether the first `have` bytes are a whole reply. Makes room for the reply if there is too
+/// little.
 fn is_whole(reply: &mut Vec<u8>, have: usize) -> bool {
     if have < 4 {
         return false;

@@ -1,11 +1,11 @@
-//! Uploads to GridFS and downloads from it: of one large file, and of many at a time, as "GridFS
-//! upload", "GridFS download" and their "multi-file" forms of the specification "Performance
-//! Benchmarking".
+//! Uploads to GridFS and downloads from it, of one large file and of many files at once. These are
+//! "GridFS upload", "GridFS download" and their "multi-file" forms in the specification
+//! "Performance Benchmarking".
 //!
-//! The large file is `gridfs_large.bin` (50 MiB) out of `single_and_multi_document.tgz`, the others
-//! are the fifty of `parallel.tgz` (5 MiB each). Both archives lie in the folder that
-//! `MONGODB_BENCHMARK_DATA` names, else in `../shared/benchmark-data` beside the project. Uploads
-//! take the bytes from memory. A download of the large file goes to memory, of the others to files.
+//! The large file is `gridfs_large.bin` (50 MiB) from `single_and_multi_document.tgz`. The others
+//! are the fifty files of `parallel.tgz` (5 MiB each). Both archives are in the folder that
+//! `MONGODB_BENCHMARK_DATA` names, or else in `../shared/benchmark-data` beside the project.
+//! Uploads take the bytes from memory. The large file is downloaded to memory, the others to files.
 
 use super::Trial;
 use super::ground::{DB, Ground};
@@ -78,7 +78,7 @@ fn many() -> Option<Arc<Vec<Vec<u8>>>> {
     Some(Arc::new(names.iter().map(unpack).collect::<Option<Vec<_>>>()?))
 }
 
-/// A folder for downloads that is gone when this is.
+/// A folder for downloads. It is removed when this is dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -95,7 +95,7 @@ impl Drop for Folder {
     }
 }
 
-/// Spreads the numbers below `count` over as many tasks as there are workers.
+/// Spreads the numbers below `count` over one task per worker.
 async fn each<F>(count: usize, one: impl Fn(usize) -> F + Clone + Send + Sync + 'static)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -167,7 +167,7 @@ fn upload_many(ground: &Ground) -> Vec<Contender> {
     uploads(ground, many())
 }
 
-/// Uploads `files` into the bucket `name`; the ids are their numbers.
+/// Uploads `files` into the bucket `name`. Their numbers are the ids.
 fn fill(ground: &Ground, name: &str, files: &[Vec<u8>]) {
     let options = driver::options::GridFsBucketOptions::builder().bucket_name(name.to_owned());
     let bucket = ground.ours.database(DB).gridfs_bucket(options.build());

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use testbed::ReplicaSet;
 use tokio::runtime::Runtime;
 
-/// The database that all cells work in.
+/// The database of all cells.
 pub(super) const DB: &str = "versus";
 
 /// The state that cells share.
 pub(super) struct Ground {
     pub(super) runtime: Arc<Runtime>,
-    /// Held so that its servers run until the measurement is over.
+    /// Held so that its servers run until the measurement ends.
     _set: Option<ReplicaSet>,
     pub(super) uri: String,
     /// `host:port` of the primary.
@@ -23,7 +23,7 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    /// Starts a set of three, unless `--uri` names one, and a client of each kind.
+    /// Starts a set of three members, unless `--uri` names a set, and a client of each kind.
     pub(super) fn new(options: &Options) -> Result<Self, String> {
         let set = match &options.uri {
             Some(_) => None,
@@ -33,9 +33,9 @@ impl Ground {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = Arc::new(runtime.map_err(|why| format!("no runtime: {why}"))?);
-        // Acknowledged by the primary alone: what else there is to wait for is no client's doing.
-        // Pools of one size: left to their defaults, the official crate has a tenth of the
-        // connections that the specification names and the driver has.
+        // Acknowledged by the primary alone. The time of the replication does not depend on the
+        // client. Both pools have the same size. By default, the official crate has a tenth of the
+        // connections of the specification and of this driver.
         let uri = with_option(&with_option(&uri, "w", "1"), "maxPoolSize", "100");
         let say = |why: &dyn std::fmt::Display| format!("{uri}: {why}");
         let ours = runtime.block_on(driver::Client::with_uri_str(&uri)).map_err(|why| say(&why))?;
@@ -70,7 +70,7 @@ pub(super) struct Collections<T, U: Send + Sync> {
     pub(super) official: mongodb::Collection<U>,
 }
 
-/// The connection string with an option that it does not name itself.
+/// The connection string with an additional option.
 pub(super) fn with_option(uri: &str, name: &str, value: &str) -> String {
     let (_, options) = uri.split_once('?').unwrap_or((uri, ""));
     let named =

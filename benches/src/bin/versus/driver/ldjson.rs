@@ -1,11 +1,11 @@
-//! Import and export of files of JSON documents, one a line: "LDJSON multi-file import" and
+//! Import and export of files with one JSON document per line: "LDJSON multi-file import" and
 //! "export" of the specification "Performance Benchmarking".
 //!
-//! The files are those of that specification, 5000 documents of about 1 KB each, out of
-//! `parallel.tgz` in the folder that `MONGODB_BENCHMARK_DATA` names, else in
-//! `../shared/benchmark-data` beside the project. An operation takes [`FILES`] of its
-//! hundred files, as many at a time as there are workers; reading, parsing and printing JSON is
-//! part of it, and each client does it with the `bson` of its own.
+//! The files are those of that specification, with 5000 documents of about 1 KB each. They come
+//! from `parallel.tgz` in the folder that `MONGODB_BENCHMARK_DATA` names, or else in
+//! `../shared/benchmark-data` beside the project. An operation processes [`FILES`] of its hundred
+//! files, one per worker at a time. Reading, parsing and printing JSON is part of it, and each
+//! client uses its own version of `bson`.
 
 use super::Trial;
 use super::ground::{DB, Ground};
@@ -28,14 +28,14 @@ pub(super) fn cells() -> Vec<Trial> {
     vec![cell("import", import), cell("export", export)]
 }
 
-/// The files, unpacked into a folder that is gone when this is.
+/// The files, unpacked into a folder. It is removed when this is dropped.
 struct Corpus {
     folder: PathBuf,
     files: Vec<PathBuf>,
 }
 
 impl Corpus {
-    /// None where there is no archive, or it cannot be unpacked.
+    /// `None` if there is no archive, or it cannot be unpacked.
     fn unpack() -> Option<Self> {
         let named = std::env::var_os("MONGODB_BENCHMARK_DATA").map(PathBuf::from);
         let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/benchmark-data");
@@ -66,7 +66,7 @@ impl Drop for Corpus {
     }
 }
 
-/// Spreads the numbers below `FILES` over as many tasks as there are workers.
+/// Spreads the numbers below `FILES` over one task per worker.
 async fn each_file<F>(one: impl Fn(usize) -> F + Clone + Send + Sync + 'static)
 where
     F: Future<Output = ()> + Send + 'static,

@@ -1,5 +1,5 @@
-//! Measurements around operations: a client's first result, a burst on a cold pool, a set against a
-//! standalone, cancellation, memory.
+//! Measurements around operations: the first result of a client, a burst on a cold pool, a set
+//! compared with a standalone, cancellation, memory.
 
 use super::burst;
 use super::ground::{DB, Ground, with_option};
@@ -157,8 +157,8 @@ fn set_and_standalone(ground: &Ground) -> Vec<Contender> {
     ]
 }
 
-/// The connections that the primary saw opened while each client ran 10,000 operations of which
-/// every second was dropped at a random point.
+/// The number of connections opened on the primary while each client ran 10,000 operations. Every
+/// second operation was dropped at a random point.
 fn cancelled(ground: &Ground) -> Vec<Figures> {
     const TASKS: u64 = 10;
     const EACH: u64 = 1000;
@@ -208,8 +208,8 @@ fn cancelled(ground: &Ground) -> Vec<Figures> {
     vec![Figures::exact("driver", ours), Figures::exact("official", official)]
 }
 
-/// Runs `operation`; every second time only until it was polled, or the runtime took a turn, a
-/// random number of times.
+/// Runs `operation`. Every second one is dropped after a random number of polls or of turns of the
+/// runtime.
 async fn sometimes_cancelled<T, E: std::fmt::Debug>(
     i: u64,
     operation: impl Future<Output = Result<T, E>>,
@@ -244,10 +244,11 @@ fn connections_created(ground: &Ground) -> i64 {
         .unwrap_or_default()
 }
 
-/// The variable that makes this program a child that measures one client's memory.
+/// The environment variable that turns this program into a child that measures the memory of one
+/// client.
 pub(super) const PROBE: &str = "VERSUS_MEMORY_OF";
 
-/// The memory that each client takes, in a process of its own.
+/// The memory of each client, each in its own process.
 fn memory(ground: &Ground) -> Vec<Figures> {
     ground.fill(NAME, vec![doc! { "_id": 1 }]);
     let of = |who: &'static str| {
@@ -264,7 +265,7 @@ fn memory(ground: &Ground) -> Vec<Figures> {
     vec![of("driver"), of("official")]
 }
 
-/// Runs 1000 tasks over one client's pool of 100 and prints how much memory that took, in kB.
+/// Runs 1000 tasks over one client's pool of 100 connections. Prints the memory used, in kB.
 pub(super) fn probe_memory(who: &str, uri: &str) -> Result<(), String> {
     const TASKS: usize = 1000;
     let uri = with_option(&with_option(uri, "maxPoolSize", "100"), "minPoolSize", "100");
@@ -307,7 +308,7 @@ pub(super) fn probe_memory(who: &str, uri: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The most memory that the process has held, in kB.
+/// The peak memory of the process, in kB.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,4 +1,4 @@
-//! Contenders that take wall time and processor time, alone or in many tasks.
+//! Contenders measured in wall time and processor time, alone or in many tasks.
 
 use super::Metric;
 use benches::counting_alloc::{Allocations, count};
@@ -27,14 +27,14 @@ impl Taken {
     }
 }
 
-/// One who is measured: performs as many operations as it is asked to.
+/// A contender. It performs the requested number of operations.
 pub(super) struct Contender {
     pub(super) name: &'static str,
-    /// Performs operations; tells how long they took where that is not the time of the call.
+    /// Performs operations. Returns their duration if it differs from that of the call.
     run: Box<dyn FnMut(u64) -> Option<Duration>>,
 }
 
-/// The work of one task: given its number and how many operations it is to perform.
+/// The work of one task. The arguments are the number of the task and the number of operations.
 pub(super) type Work =
     Arc<dyn Fn(usize, u64) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
@@ -47,7 +47,7 @@ where
 }
 
 impl Contender {
-    /// One whose operations are spread over `tasks` tasks of `runtime`.
+    /// A contender whose operations are spread over `tasks` tasks of `runtime`.
     pub(super) fn tasks(
         name: &'static str,
         runtime: &Arc<Runtime>,
@@ -70,7 +70,7 @@ impl Contender {
         Contender { name, run: Box::new(run) }
     }
 
-    /// One that works on the calling thread.
+    /// A contender that works on the calling thread.
     pub(super) fn blocking(name: &'static str, mut run: impl FnMut(u64) + 'static) -> Self {
         let run = move |ops| {
             run(ops);
@@ -79,7 +79,7 @@ impl Contender {
         Contender { name, run: Box::new(run) }
     }
 
-    /// One that tells by itself how long its operations took.
+    /// A contender that measures the duration of its operations itself.
     pub(super) fn timed(
         name: &'static str,
         mut run: impl FnMut(u64) -> Duration + 'static,
@@ -102,15 +102,15 @@ impl Contender {
     }
 }
 
-/// The result of a contest: metric by metric the figures of each contender, in microseconds and pieces
-/// per operation.
+/// The result of a contest: for each metric the figures of each contender, in microseconds or
+/// pieces per operation.
 pub(super) type Outcome = [(Metric, Vec<Figures>); Metric::ALL.len()];
 
 /// The duration of a contest.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
     pub(super) rounds: usize,
-    /// About how long one contender works in one round.
+    /// The approximate time of one contender in one round.
     pub(super) slice: Duration,
     /// The costs of the process without operations.
     pub(super) idle: Idle,
@@ -118,7 +118,7 @@ pub(super) struct Plan {
     pub(super) multiple: u64,
 }
 
-/// Measures the contenders in turn, the first of each round one further each time.
+/// Measures the contenders in turn. Each round starts with the next contender.
 pub(super) fn contest(plan: Plan, contenders: &mut [Contender]) -> Outcome {
     let ops: Vec<u64> = contenders.iter_mut().map(|contender| calibrate(plan, contender)).collect();
     let mut outcome = Metric::ALL.map(|metric| (metric, blank(contenders)));
@@ -167,7 +167,7 @@ fn blank(contenders: &[Contender]) -> Vec<Figures> {
         .collect()
 }
 
-/// Warms a contender and finds how many of its operations fill a slice.
+/// Warms up a contender, and finds how many of its operations fill a slice.
 fn calibrate(plan: Plan, contender: &mut Contender) -> u64 {
     let mut ops = plan.multiple;
     loop {
@@ -187,12 +187,12 @@ pub(super) struct Idle {
     pub(super) cpu: f64,
     /// The part of it that is the kernel's.
     kernel: f64,
-    /// The number of times its threads sleep.
+    /// How often its threads sleep.
     sleeps: f64,
 }
 
 impl Idle {
-    /// Looks on for so long.
+    /// Measures for this long.
     pub(super) fn measured(over: Duration) -> Self {
         let (before, clock) = (CpuTime::now(), Instant::now());
         std::thread::sleep(over);

@@ -1,4 +1,4 @@
-//! `versus driver`: operations against the official crate and against the bare socket.
+//! `versus driver`: operations compared with the official crate and with a bare socket.
 
 mod blocking;
 mod bulk;
@@ -34,7 +34,7 @@ enum Metric {
     Sleeps,
     Allocations,
     Bytes,
-    /// The own counts of a cell.
+    /// The cell's own counts.
     Exact,
 }
 
@@ -72,7 +72,7 @@ impl Metric {
 /// The note on a cell without data.
 const NO_DATA: &str = "no data: MONGODB_BENCHMARK_DATA names the folder of parallel.tgz";
 
-/// Makes contenders; none where the data for it are not there.
+/// Makes contenders. `None` if their data is missing.
 type Make = Box<dyn FnOnce(&Ground) -> Vec<Contender>>;
 
 /// The measurement of a cell.
@@ -123,13 +123,13 @@ impl Trial {
         self
     }
 
-    /// The number of operations is a multiple of this.
+    /// The number of operations must be a multiple of this.
     fn multiple(mut self, multiple: u64) -> Self {
         self.multiple = multiple;
         self
     }
 
-    /// A cell whose operations are long: no more rounds than these.
+    /// A cell whose operations are long. It has at most this many rounds.
     fn at_most_rounds(mut self, rounds: usize) -> Self {
         self.rounds = rounds;
         self
@@ -165,14 +165,14 @@ impl Trial {
     }
 }
 
-/// The share of a processor that others may use before a cell counts as disturbed. The servers are
-/// others, and work as long as the clients do.
+/// The share of a processor that other processes may use before a cell counts as disturbed. The
+/// servers are such processes, and work as long as the clients do.
 const DISTURBED: f64 = 1.2;
 
-/// Measures the cells that `options` ask for.
+/// Measures the cells that `options` select.
 ///
 /// # Errors
-/// If there are no servers, or no cell has the name that was asked for.
+/// No server is available, or no cell has the requested name.
 pub(crate) fn run(options: &Options) -> Result<Report, String> {
     if let (Ok(who), Some(uri)) = (std::env::var(life::PROBE), &options.uri) {
         life::probe_memory(&who, uri)?;
@@ -203,17 +203,23 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
     let plan = Plan { rounds: options.rounds.unwrap_or(rounds), slice, idle, multiple: 1 };
     let begun = Instant::now();
     let mut report = Report {
-        title: format!("the driver against the official crate: median of {} interleaved rounds", plan.rounds),
+        title: format!(
+            "the driver against the official crate: median of {} interleaved rounds",
+            plan.rounds,
+        ),
         subject: "driver",
         against: Some("official"),
         shown: &["official", "floor"],
         packages: vec!["driver", "mongodb", "tokio"],
         notes: vec![
             format!(
-                "idle clients use {:.2} % of a processor, which is subtracted, as are the sleeps of their threads",
+                "idle clients use {:.2} % of a processor, which is subtracted, as are the sleeps \
+                 of their threads",
                 idle.cpu / 1e4
             ),
-            "both clients write with w=1 and have pools of at most 100 connections, unless --uri says otherwise".into(),
+            "both clients write with w=1 and have pools of at most 100 connections, unless --uri \
+             says otherwise"
+                .into(),
         ],
         cells: Vec::new(),
     };
@@ -231,7 +237,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
     Ok(report)
 }
 
-/// A line about one cell with every contender's figure, for whoever watches.
+/// A line about one cell with the figures of all contenders.
 fn progress(cell: &Cell) -> String {
     let figures =
         cell.figures.iter().map(|figures| format!("{} {}", figures.name, figure(figures.median())));

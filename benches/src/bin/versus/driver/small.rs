@@ -51,7 +51,7 @@ pub(super) fn cells() -> Vec<Trial> {
     cells
 }
 
-/// A cell in which so many tasks find a document each time.
+/// A cell in which this many tasks find a document each time.
 fn find_cell(tasks: usize, form: &str, find: fn(&Ground, usize) -> Vec<Contender>) -> Trial {
     let plural = if tasks == 1 { "" } else { "s" };
     Trial::new(format!("find_one, {tasks} task{plural}, {form}"), move |ground| find(ground, tasks))
@@ -91,9 +91,12 @@ fn ping(ground: &Ground) -> Vec<Contender> {
     ]
 }
 
-/// Fills the collection that the cells find in.
+/// Fills the collection of the cells.
 pub(super) fn monkeys(ground: &Ground) {
-    let monkey = |i| doc! { "_id": i, "name": format!("Mabel {i}"), "breaths": i64::from(i) * 7, "weight": 3.25 };
+    let monkey = |i| {
+        let breaths = i64::from(i) * 7;
+        doc! { "_id": i, "name": format!("Mabel {i}"), "breaths": breaths, "weight": 3.25 }
+    };
     ground.fill(NAME, (0..COUNT).map(monkey).collect());
 }
 
@@ -211,7 +214,7 @@ pub(super) fn update_request() -> Request {
     Request::new(doc! { "update": NAME, "updates": [update] }, DB)
 }
 
-/// Bare sockets, one a task, that stay open from one slice to the next.
+/// Bare sockets, one per task. They stay open between slices.
 fn floor(ground: &Ground, tasks: usize, request: Request) -> Contender {
     let open = |_| {
         let bare = ground.runtime.block_on(Bare::connect(&ground.primary));

@@ -8,7 +8,8 @@ use benches::workloads::cancel::{AT_100, First};
 use benches::workloads::contended::Holder;
 use benches::workloads::{alone, cancel, contended, news, traffic, wake};
 
-/// The part by which a waiter in a list of 10,000 may cost more than in one of 100, and count as equal.
+/// The part by which a waiter in a list of 10,000 may cost more than in one of 100, and count as
+/// equal.
 const FLAT: f64 = 1.25;
 
 /// All cells, in the order of the table.

@@ -2,11 +2,11 @@
 //!
 //! In these schedules a hand-off races with a cancellation. Two waiters are in line. The first is
 //! granted, and its future is dropped before its task runs, as `select!` or a timeout does. A
-//! primitive is cancel-safe if the second waiter is woken and gets what the first did not take. For
-//! a queue the producers are tested too: the item of a dropped `put` must never appear, and its
-//! room must go to the next producer. Each schedule is run by hand on one thread, so its result is
-//! the same each time. The claim `ORDER` of locks and semaphores is checked here too, and for
-//! queues whether a newcomer overtakes a waiter.
+//! primitive is cancel-safe if the second waiter is woken and gets the grant of the first. For a
+//! queue the producers are tested too: the item of a dropped `put` must never appear, and its room
+//! must go to the next producer. Each schedule is run by hand on one thread, so its result is the
+//! same each time. The claim `ORDER` of locks and semaphores is checked here too, and for queues
+//! whether a newcomer overtakes a waiter.
 
 use benches::drive::ready;
 use benches::peers::condition::{self, Condition};

@@ -78,7 +78,8 @@ fn options(arguments: &mut Arguments) -> Result<(Vec<Document>, ChangeStreamOpti
     let pipeline = arguments.option("pipeline")?.unwrap_or_default();
     let mut options = ChangeStreamOptions::default();
     fill!(options from arguments:
-        batch_size = "batchSize", collation = "collation", comment = "comment", resume_after = "resumeAfter",
+        batch_size = "batchSize", collation = "collation", comment = "comment",
+        resume_after = "resumeAfter",
         show_expanded_events = "showExpandedEvents", start_after = "startAfter",
         start_at_operation_time = "startAtOperationTime");
     options.max_await_time = arguments.millis("maxAwaitTimeMS")?;

@@ -42,7 +42,8 @@ fn count_documents<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let mut options = CountOptions::default();
     fill!(options from arguments:
-        limit = "limit", skip = "skip", collation = "collation", comment = "comment", raw_data = "rawData",
+        limit = "limit", skip = "skip", collation = "collation", comment = "comment",
+        raw_data = "rawData",
         hint = "hint");
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
@@ -55,7 +56,8 @@ fn deprecated_count<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let mut options = CommandCountOptions::default();
     fill!(options from arguments:
-        limit = "limit", skip = "skip", collation = "collation", comment = "comment", raw_data = "rawData", hint = "hint");
+        limit = "limit", skip = "skip", collation = "collation", comment = "comment",
+        raw_data = "rawData", hint = "hint");
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
         let operation = conformance::count(collection, filter).with_options(options);
@@ -63,7 +65,7 @@ fn deprecated_count<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-/// The deprecated command, which is never retried, as the caller's own command.
+/// The deprecated command, which is never retried, with `run_command`.
 fn map_reduce<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let mut command = doc! { "mapReduce": "" };
     for key in ["map", "reduce", "out"] {
@@ -90,7 +92,8 @@ fn distinct<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let field: String = arguments.required("fieldName")?;
     let filter: Document = arguments.required("filter")?;
     let mut options = DistinctOptions::default();
-    fill!(options from arguments: collation = "collation", comment = "comment", raw_data = "rawData", hint = "hint");
+    fill!(options from arguments: collation = "collation", comment = "comment",
+        raw_data = "rawData", hint = "hint");
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
         let operation = collection.distinct(field, filter).with_options(options);
@@ -114,7 +117,8 @@ fn insert_many<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let documents: Vec<Document> = arguments.required("documents")?;
     let mut options = InsertManyOptions::default();
     fill!(options from arguments:
-        bypass_document_validation = "bypassDocumentValidation", comment = "comment", raw_data = "rawData",
+        bypass_document_validation = "bypassDocumentValidation", comment = "comment",
+        raw_data = "rawData",
         ordered = "ordered");
     on_collection(move |collection, session| {
         let operation = collection.insert_many(documents).with_options(options);
@@ -147,7 +151,8 @@ fn update_options(arguments: &mut Arguments) -> Result<UpdateOptions, Stop> {
     fill!(options from arguments:
         array_filters = "arrayFilters", bypass_document_validation = "bypassDocumentValidation",
         upsert = "upsert",
-        collation = "collation", hint = "hint", let_vars = "let", comment = "comment", raw_data = "rawData",
+        collation = "collation", hint = "hint", let_vars = "let", comment = "comment",
+        raw_data = "rawData",
         sort = "sort");
     Ok(options)
 }
@@ -196,7 +201,8 @@ fn bulk_write<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let models: Vec<WriteModel> = requests.into_iter().map(model).collect::<Result<_, Stop>>()?;
     let mut options = CollectionBulkWriteOptions::default();
     fill!(options from arguments:
-        ordered = "ordered", bypass_document_validation = "bypassDocumentValidation", let_vars = "let", comment = "comment", raw_data = "rawData");
+        ordered = "ordered", bypass_document_validation = "bypassDocumentValidation",
+        let_vars = "let", comment = "comment", raw_data = "rawData");
     on_collection(move |collection, session| {
         let operation = collection.bulk_write(models).with_options(options);
         end!(F, operation, session).map(|result| bulk_written(&result).into())
@@ -224,7 +230,8 @@ pub(super) fn model(request: Document) -> Result<WriteModel, Stop> {
             let mut model =
                 UpdateOneModel::new(filter, arguments_of.update()?).namespace(namespace);
             fill!(fields of model from arguments_of:
-                array_filters = "arrayFilters", collation = "collation", hint = "hint", upsert = "upsert", sort = "sort");
+                array_filters = "arrayFilters", collation = "collation", hint = "hint",
+                upsert = "upsert", sort = "sort");
             model.into()
         }
         "updateMany" => {
@@ -232,14 +239,16 @@ pub(super) fn model(request: Document) -> Result<WriteModel, Stop> {
             let mut model =
                 UpdateManyModel::new(filter, arguments_of.update()?).namespace(namespace);
             fill!(fields of model from arguments_of:
-                array_filters = "arrayFilters", collation = "collation", hint = "hint", upsert = "upsert");
+                array_filters = "arrayFilters", collation = "collation", hint = "hint",
+                upsert = "upsert");
             model.into()
         }
         "replaceOne" => {
             let filter: Document = arguments_of.required("filter")?;
             let replacement: Document = arguments_of.required("replacement")?;
             let mut model = ReplaceOneModel::new(filter, replacement).namespace(namespace);
-            fill!(fields of model from arguments_of: collation = "collation", hint = "hint", upsert = "upsert", sort = "sort");
+            fill!(fields of model from arguments_of: collation = "collation", hint = "hint",
+                upsert = "upsert", sort = "sort");
             model.into()
         }
         "deleteOne" => {
@@ -280,8 +289,10 @@ fn find_one_and_update<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let (filter, update) = (arguments.required("filter")?, arguments.update()?);
     let mut options = FindOneAndUpdateOptions::default();
     fill!(options from arguments:
-        array_filters = "arrayFilters", bypass_document_validation = "bypassDocumentValidation", projection = "projection",
-        return_document = "returnDocument", sort = "sort", upsert = "upsert", collation = "collation", hint = "hint",
+        array_filters = "arrayFilters", bypass_document_validation = "bypassDocumentValidation",
+        projection = "projection",
+        return_document = "returnDocument", sort = "sort", upsert = "upsert",
+        collation = "collation", hint = "hint",
         let_vars = "let", comment = "comment", raw_data = "rawData");
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
@@ -296,7 +307,8 @@ fn find_one_and_replace<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let mut options = FindOneAndReplaceOptions::default();
     fill!(options from arguments:
         bypass_document_validation = "bypassDocumentValidation", projection = "projection",
-        return_document = "returnDocument", sort = "sort", upsert = "upsert", collation = "collation", hint = "hint",
+        return_document = "returnDocument", sort = "sort", upsert = "upsert",
+        collation = "collation", hint = "hint",
         let_vars = "let", comment = "comment", raw_data = "rawData");
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {
@@ -309,7 +321,8 @@ fn find_one_and_delete<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let mut options = FindOneAndDeleteOptions::default();
     fill!(options from arguments:
-        projection = "projection", sort = "sort", collation = "collation", hint = "hint", let_vars = "let",
+        projection = "projection", sort = "sort", collation = "collation", hint = "hint",
+        let_vars = "let",
         comment = "comment", raw_data = "rawData");
     options.max_time = arguments.millis("maxTimeMS")?;
     on_collection(move |collection, session| {

@@ -15,7 +15,7 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Cursor, "close", close);
 }
 
-/// The next document. A cursor of the driver asks again by itself after an empty batch.
+/// The next document. The driver fetches again after an empty batch.
 fn next<F: Api>(_: &mut Arguments) -> Read<F> {
     step(|cursor| cursor.next())
 }
@@ -25,9 +25,10 @@ fn next_once<F: Api>(_: &mut Arguments) -> Read<F> {
     step(|cursor| cursor.next_if_any())
 }
 
-fn step<F: Api>(
-    step: impl FnOnce(&mut NamedCursor<F>) -> Result<driver::Result<Option<Document>>, String> + 'static,
-) -> Read<F> {
+/// The result of one step.
+type Step = Result<driver::Result<Option<Document>>, String>;
+
+fn step<F: Api>(step: impl FnOnce(&mut NamedCursor<F>) -> Step + 'static) -> Read<F> {
     on_cursor(|cursor| {
         let cursor = cursor.as_mut().ok_or("the cursor has been closed")?;
         Ok(step(cursor)?.map(|document| document.map_or(Answer::Nothing, Answer::from)))

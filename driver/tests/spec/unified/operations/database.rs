@@ -53,7 +53,8 @@ fn list_collections<F: Api>(arguments: &mut Arguments) -> Read<F> {
 fn list_options(arguments: &mut Arguments) -> Result<ListCollectionsOptions, Stop> {
     let mut options = ListCollectionsOptions::default();
     fill!(options from arguments:
-        filter = "filter", authorized_collections = "authorizedCollections", batch_size = "batchSize", comment = "comment",
+        filter = "filter", authorized_collections = "authorizedCollections",
+        batch_size = "batchSize", comment = "comment",
         raw_data = "rawData", timeout_mode = "timeoutMode");
     Ok(options)
 }
@@ -63,7 +64,8 @@ fn create_collection<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let mut options = CreateCollectionOptions::default();
     fill!(options from arguments:
         capped = "capped", size = "size", max = "max", view_on = "viewOn", pipeline = "pipeline",
-        timeseries = "timeseries", change_stream_pre_and_post_images = "changeStreamPreAndPostImages",
+        timeseries = "timeseries",
+        change_stream_pre_and_post_images = "changeStreamPreAndPostImages",
         clustered_index = "clusteredIndex");
     options.expire_after_seconds = arguments.option("expireAfterSeconds")?.map(Duration::from_secs);
     on_database(move |database, session| {

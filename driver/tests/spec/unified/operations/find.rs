@@ -1,4 +1,4 @@
-//! Reads that give documents: `find`, `findOne`, `aggregate`.
+//! Reads that return documents: `find`, `findOne`, `aggregate`.
 
 use bson::{Bson, Document};
 use driver::ops::Aggregate;
@@ -49,7 +49,8 @@ fn find_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let mut options = FindOneOptions::default();
     fill!(options from arguments:
-        collation = "collation", comment = "comment", raw_data = "rawData", hint = "hint", let_vars = "let", max = "max",
+        collation = "collation", comment = "comment", raw_data = "rawData", hint = "hint",
+        let_vars = "let", max = "max",
         min = "min",
         projection = "projection", return_key = "returnKey", show_record_id = "showRecordId",
         skip = "skip", sort = "sort");
@@ -89,7 +90,7 @@ fn aggregate_options(arguments: &mut Arguments) -> Result<AggregateOptions, Stop
     Ok(options)
 }
 
-/// The documents that come out of an aggregation.
+/// The results of an aggregation.
 fn collected<F: Api>(operation: Aggregate<'_, Document, F>, session: InSession<'_, F>) -> Ended<F> {
     let documents = match session {
         None => F::end(operation).and_then(F::collect),

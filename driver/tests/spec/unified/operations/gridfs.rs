@@ -23,7 +23,7 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Bucket, "uploadWithId", upload_with_id);
 }
 
-/// Ends an operation, with the timeout of its arguments.
+/// Runs an operation with the timeout in its arguments.
 macro_rules! end {
     ($F:ident, $operation:expr, $timeout:ident) => {{
         use driver::ops::Operation;

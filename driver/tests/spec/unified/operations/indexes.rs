@@ -1,4 +1,4 @@
-//! Indexes, of the server and of its search.
+//! Indexes and search indexes.
 
 use bson::{Bson, Document};
 use driver::collection::Collection;
@@ -60,7 +60,8 @@ fn drop_indexes<F: Api>(arguments: &mut Arguments) -> Read<F> {
 
 fn list_indexes<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let mut options = ListIndexesOptions::default();
-    fill!(options from arguments: batch_size = "batchSize", raw_data = "rawData", timeout_mode = "timeoutMode");
+    fill!(options from arguments: batch_size = "batchSize", raw_data = "rawData",
+        timeout_mode = "timeoutMode");
     on_collection(move |collection, session| {
         let operation = collection.list_indexes().with_options(options);
         let documents = match session {

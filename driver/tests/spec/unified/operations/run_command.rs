@@ -1,4 +1,4 @@
-//! Commands that the caller writes.
+//! Commands of the caller.
 
 use bson::{Document, doc};
 use driver::options::{RunCommandOptions, RunCursorCommandOptions};
@@ -63,7 +63,7 @@ fn cursor_options(arguments: &mut Arguments) -> Result<RunCursorCommandOptions, 
     Ok(options)
 }
 
-/// The command is known by its first field, wherever the file has it.
+/// Moves the command name to the front, because the file may have it anywhere.
 fn command(arguments: &mut Arguments) -> Result<Document, Stop> {
     let name: String = arguments.required("commandName")?;
     let given: Document = arguments.required("command")?;

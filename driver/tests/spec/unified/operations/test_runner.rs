@@ -41,8 +41,8 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Runner, "assertSessionNotDirty", |of| assert_dirty(of, false));
 }
 
-/// The client sets it itself, on the primary: that it takes a connection for it is among the events
-/// that tests expect.
+/// The client itself sets the fail point on the primary, because tests expect the events of its
+/// checkout.
 fn fail_point<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let client: String = arguments.required("client")?;
     let mut given: Document = arguments.required("failPoint")?;
@@ -123,7 +123,7 @@ fn last_two_lsids<F: Api>(arguments: &mut Arguments, holds: fn(&Bson, &Bson) -> 
     })
 }
 
-/// A connection is on its way back for a moment after an operation has ended.
+/// A connection may be checked in a moment after its operation has ended.
 fn assert_checked_out<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let client: String = arguments.required("client")?;
     let expected: usize = arguments.required("connections")?;

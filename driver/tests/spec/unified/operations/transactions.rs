@@ -98,8 +98,8 @@ fn with_transaction<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-/// Operations know a session by its name, and the callback is given it: while they run, it is under
-/// its name, and a spare one takes its place.
+/// Operations find a session by its name, and the callback gets the session itself. While the
+/// operations run, the session is stored under its name, and a spare session replaces it.
 struct Borrowed<'a, F: Api> {
     held: &'a mut ClientSession<F>,
     spare: &'a Mutex<Option<ClientSession<F>>>,
@@ -125,7 +125,7 @@ impl<'a, F: Api> Borrowed<'a, F> {
     }
 }
 
-/// Runs the operations of a callback, until one ends with an error or the test cannot go on.
+/// Runs the operations of a callback until one fails or the test stops.
 fn run<F: Api>(
     runner: &Arc<Runner<F>>,
     callback: &[Operation],
@@ -145,7 +145,7 @@ fn run<F: Api>(
     Ok(())
 }
 
-/// The state is among what a session shows of itself.
+/// The debug output of a session contains the state.
 fn assert_state<F: Api>(arguments: &mut Arguments) -> Read<F> {
     let session: String = arguments.required("session")?;
     let state: String = arguments.required("state")?;
@@ -201,7 +201,7 @@ fn targeted_fail_point<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-/// The server that a session is pinned to is among what it shows of itself.
+/// The debug output of a session contains its pinned server.
 fn is_pinned<F: Api>(runner: &Arc<Runner<F>>, session: &str) -> Result<bool, Stop> {
     let session = runner.entities.session(session)?;
     let session = lock(&session);
@@ -209,7 +209,7 @@ fn is_pinned<F: Api>(runner: &Arc<Runner<F>>, session: &str) -> Result<bool, Sto
     Ok(format!("{session:?}").contains("pinned_to: Some"))
 }
 
-/// The options that sessions have for their transactions.
+/// The default transaction options of sessions.
 pub(crate) fn nested_options(given: Document) -> Result<TransactionOptions, Stop> {
     let mut given = Arguments::of("defaultTransactionOptions", given);
     let options = transaction_options(&mut given)?;
