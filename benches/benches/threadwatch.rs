@@ -40,7 +40,7 @@ fn enter(account: &Account) -> u64 {
     depth
 }
 
-/// One access each, in a function of its own, so that the compiler cannot move any of it out of the
+/// One access each, in a separate function, so that the compiler cannot move any of it out of the
 /// measuring loop.
 mod once {
     use super::*;

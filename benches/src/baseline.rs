@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_may_become_something() {
+    fn change_from_zero_is_worse() {
         let before = baseline(0.0, 0.0);
         assert_eq!(before.suites["toro"]["lock"], Mark::Ratio { to: "peer".into(), ratio: 1.0 });
         assert!(before.compare("toro", &report([0.0; 4], 0.0)).worse.is_empty());
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_run_leaves_the_other_cells() {
+    fn partial_run_keeps_the_other_cells() {
         let mut baseline = baseline(10.0, 100.0);
         let mut part = report([20.0; 4], 100.0);
         part.cells.truncate(1);
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_baseline_is_read_back() {
         let baseline = baseline(10.0, 30.0);
         let text = serde_json::to_string(&baseline).expect("it can be written");
         assert!(text.contains(r#"{"to":"peer","ratio":0.333}"#), "{text}");

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stalls_misses_and_is_no_measure() {
+    fn stalled_contender_misses_and_is_no_peer() {
         let stalled = |name| Figures { name, rounds: Vec::new() };
         let judge = |figures: &[Figures]| {
             Bound::must("peer", 1.0).judge(figures).map(|verdict| verdict.standing)

@@ -103,7 +103,8 @@ where
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Waiting futures, in places that are allocated once and reused. So the harness's memory is not
-/// measured. Consecutive places are consecutive in memory, whatever earlier cells did to the heap.
+/// measured. Consecutive places are consecutive in memory, independent of what earlier cells did to
+/// the heap.
 pub struct Crowd<F> {
     places: Vec<Pin<Box<Option<F>>>>,
 }

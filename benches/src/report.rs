@@ -111,7 +111,7 @@ pub struct Report {
     pub subject: &'static str,
     /// The peer that the plot compares with. `None` means the best in each cell.
     pub against: Option<&'static str>,
-    /// The peers with columns of their own (median and ratio). If empty, the best of each cell is
+    /// The peers with their own columns (median and ratio). If empty, the best of each cell is
     /// shown.
     pub shown: &'static [&'static str],
     /// The packages whose versions are listed with the figures.
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plot_draws_what_is_held_to_bounds_or_else_everything() {
+    fn plot_draws_cells_with_bounds_or_else_all_cells() {
         let mut report = report();
         let free = Cell { name: "free".into(), verdicts: Vec::new(), ..report.cells[0].clone() };
         report.cells.push(free.clone());
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_names_the_best_peer_and_what_is_missed() {
+    fn table_names_the_best_peer_and_the_missed_bounds() {
         let text = report().to_text();
         let row = text.lines().find(|line| line.starts_with("lock")).expect("the cell has a row");
         let words: Vec<&str> = row.split_whitespace().collect();

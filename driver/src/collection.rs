@@ -1,10 +1,14 @@
 //! A collection. Each family of operations has its own module below.
 
-mod bulk_write;
-mod indexes;
-mod reads;
-mod search_indexes;
+// The documentation lists the methods in this order.
 mod writes;
+
+mod reads;
+
+mod bulk_write;
+
+mod indexes;
+mod search_indexes;
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -473,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duplicate_key_is_recognised_and_nothing_else_is() {
+    fn only_duplicate_keys_are_recognised() {
         let with_code = |code| {
             let error = WriteError { code, ..WriteError::default() };
             Error::new(ErrorKind::Write(WriteFailure::WriteError(error)))
@@ -483,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_names_the_host_once() {
+    fn message_names_the_host_once() {
         let host = ServerAddress::parse("mongo.example:27018").unwrap();
         let other = ServerAddress::parse("other.example").unwrap();
         let error = Error::invalid_response("short").at(&host).at(&other);
@@ -496,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_begins_with_the_operation_and_what_it_is_done_on() {
+    fn message_begins_with_the_operation_and_its_namespace() {
         let error =
             Error::new(ErrorKind::Shutdown).during(&"document 3").during(&"insert_many on d.c");
         assert_eq!(error.to_string(), "insert_many on d.c: document 3: the client was shut down");

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_made_together_are_those_of_nobody_else() {
+    fn ids_generated_together_are_unique() {
         let together = ObjectIds::new(5);
         let ids: HashSet<ObjectId> = together.iter().collect();
         assert!(ids.len() == 5 && ids.contains(&together.get(3)));

@@ -129,7 +129,7 @@ fn doc_operator() -> [Document; 1] {
 }
 
 #[test]
-fn stages_have_options_of_their_own() {
+fn stages_have_their_own_options() {
     let stage = search(exists("a"))
         .concurrent(true)
         .count(doc! { "type": "total" })

@@ -25,7 +25,7 @@ fn fresh_name() -> String {
     format!("builders_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A client, and a collection of its own with the documents `{ _id: 0 }` to `{ _id: n - 1 }`.
+/// A client, and a separate collection with the documents `{ _id: 0 }` to `{ _id: n - 1 }`.
 async fn numbered(n: i32) -> (Client, Collection<Document>) {
     let client = Client::with_uri_str(uri()).await.unwrap();
     let coll = client.database(&fresh_name()).collection("numbers");

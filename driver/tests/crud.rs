@@ -20,7 +20,7 @@ fn server() -> &'static Standalone {
     shared_standalone().unwrap()
 }
 
-/// A client of the shared server, and a database of its own.
+/// A client of the shared server, and a separate database.
 async fn fresh() -> Database {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("crud_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));

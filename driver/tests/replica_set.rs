@@ -17,7 +17,7 @@ fn set() -> &'static ReplicaSet {
     shared_replica_set().unwrap()
 }
 
-/// A client of the shared set with its own application name, and a collection of its own.
+/// A client of the shared set with its own application name and collection.
 async fn fresh(more: &str) -> (Client, Collection<Document>, String) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("rs_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));

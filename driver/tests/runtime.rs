@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 
 /// Monitors cannot run in such a runtime, and every operation would time out in server selection.
 #[test]
-fn error_names_what_the_runtime_lacks() {
+fn error_names_the_missing_parts_of_the_runtime() {
     for lacking in ["I/O and timers", "timers", "I/O"] {
         let mut builder = Builder::new_current_thread();
         let builder = match lacking {

@@ -209,7 +209,7 @@ where
 }
 
 #[test]
-fn closure_of_a_transaction_is_spawned_with_what_it_borrows() {
+fn spawned_transaction_closure_may_borrow() {
     let _compiles = |client: Client| {
         spawnable(async move {
             let items: Collection<Holding> = client.database("db").collection("coll");

@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn help_is_answered_and_the_unknown_is_named() {
+    fn help_is_answered_and_unknown_arguments_are_named() {
         assert_eq!(given(&[]), Asked::Run);
         assert_eq!((given(&["--help"]), given(&["-h", "x"])), (Asked::Help, Asked::Help));
         assert_eq!(given(&["--nope", "--help"]), Asked::Unknown("--nope".to_owned()));

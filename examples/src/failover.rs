@@ -1,11 +1,11 @@
-//! What `mabel`, `transfer` and `audit` share. Each of them works while the primary of a replica
-//! set is killed, and counts at the end.
+//! The common parts of `mabel`, `transfer` and `audit`. Each of them works while the primary of a
+//! replica set is killed, and counts at the end.
 //!
 //! | question | file |
 //! |---|---|
 //! | Which options do all of them have? | `failover/arguments.rs` |
 //! | How is the work divided by the kills? | `failover/work.rs` |
-//! | How long does a worker try again? | `failover/patience.rs` |
+//! | How long does a worker retry? | `failover/patience.rs` |
 //! | How does the progress bar run? | `failover/progress.rs` |
 
 mod arguments;
@@ -29,7 +29,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The last line of a program.
 pub trait Summary: Display {
-    /// Whether all is as it must be.
+    /// Whether the run has lost nothing and repeated nothing.
     fn is_perfect(&self) -> bool;
 }
 
@@ -53,8 +53,8 @@ pub fn main<S: Summary>(
     }
 }
 
-/// The deployment that a program uses, and the replica set behind it if the program starts one:
-/// without a `uri`, one of three members.
+/// The deployment that a program uses. Without a `uri`, the program starts a replica set of three
+/// members, which is returned too.
 ///
 /// # Errors
 ///

@@ -1,6 +1,6 @@
 //! `audit` through the loss of its primary and of its mirroring process, on both APIs.
 
-// Its own main, command line and printing are not used here.
+// Its main function, command line and printing are not used here.
 #[allow(dead_code)]
 #[path = "../examples/audit/main.rs"]
 mod audit;
@@ -10,7 +10,7 @@ use audit::script::Step;
 use audit::verdict::Verdict;
 use examples::failover::{Mode, Summary};
 
-/// Not a test of its own: the mirroring process of the other tests.
+/// Not a test by itself, but the mirroring process of the other tests.
 #[test]
 fn mirroring_process() {
     if let Some(assignment) = audit::Assignment::of_this_process() {
@@ -26,7 +26,7 @@ fn mirrors_once(mode: Mode) {
     let summary = runtime.block_on(audit::run(arguments)).unwrap();
     assert!(summary.is_perfect(), "{summary}");
     assert_eq!(summary.verdict.mirrored, 400, "{summary}");
-    // Each restart begins where the process before it has stopped.
+    // Each restarted process continues where the previous one stopped.
     assert!(summary.resumes >= 2, "{summary}");
 }
 
@@ -50,7 +50,7 @@ fn lost_and_repeated_changes_are_counted() {
     assert_eq!(repeated, Verdict { mirrored: 71, duplicated: 1, ..whole });
     let lost = Verdict::of(70, journal().skip(2), true);
     assert_eq!(lost, Verdict { mirrored: 68, lost: 2, ..whole });
-    // A change that nobody has written is one in excess.
+    // A change that nobody has written is a surplus entry.
     let foreign = Verdict::of(69, journal(), true);
     assert_eq!(foreign, Verdict { mirrored: 70, duplicated: 1, ..whole });
 }

@@ -62,7 +62,7 @@ async fn failed_fetch_reaches_all_waiters_and_is_not_cached() {
 }
 
 #[tokio::test]
-async fn an_abandoned_fetch_is_taken_over_by_one_who_waits() {
+async fn abandoned_fetch_is_taken_over_by_a_waiter() {
     let (cache, origin) = (Cache::new(), Origin::new());
     let mut first = Box::pin(cache.get("a", || origin.fetch(Ok("first"))));
     assert!((&mut first).now_or_never().is_none());

@@ -150,7 +150,7 @@ fn threads_lose_nothing() {
     survives(Mode::Blocking, "blocking");
 }
 
-/// Nobody waits for writers that retry in vain.
+/// The program does not wait for writers whose retries cannot succeed.
 #[test]
 fn a_deployment_that_cannot_be_reached_is_named() {
     // The listener on this address never answers.
@@ -168,7 +168,7 @@ fn a_deployment_that_cannot_be_reached_is_named() {
 
 /// Arguments that could only fail in the end are refused at the beginning.
 #[test]
-fn arguments_that_cannot_be_are_refused_with_a_sentence() {
+fn impossible_arguments_are_refused_with_a_reason() {
     let read = |arguments: &[&str]| Arguments::read(lexopt::Parser::from_args(arguments));
     let set = "mongodb://localhost";
     for (arguments, culprits) in [

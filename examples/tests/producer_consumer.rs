@@ -27,7 +27,7 @@ async fn every_item_is_done_once_and_join_comes_last() {
 }
 
 #[tokio::test]
-async fn the_producer_is_never_further_ahead_than_the_queue_is_long() {
+async fn producer_is_ahead_by_at_most_the_size_of_the_queue() {
     let ahead = Arc::new(Mutex::new((0_i32, 0_i32)));
     run(50, 1, {
         let ahead = ahead.clone();

@@ -18,7 +18,7 @@ async fn exactly_the_linked_pages_are_found() {
 }
 
 #[tokio::test]
-async fn a_site_that_is_not_there_ends_the_crawl_too() {
+async fn unreachable_site_ends_the_crawl() {
     let site = serve_site().await.unwrap();
     let url = site.url("/");
     // A port on which nothing listens: its listener was bound and closed again.

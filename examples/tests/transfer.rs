@@ -28,7 +28,7 @@ fn threads_keep_the_sum() {
 }
 
 #[test]
-fn arguments_that_cannot_be_are_refused_with_a_sentence() {
+fn impossible_arguments_are_refused_with_a_reason() {
     let read = |arguments: &[&str]| Arguments::read(lexopt::Parser::from_args(arguments));
     for (arguments, culprits) in [
         (&["--uri", "mongodb://localhost", "--kills", "1"][..], ["--kills 1", "--uri"]),

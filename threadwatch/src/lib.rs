@@ -56,17 +56,17 @@
 //! ## Order of destruction
 //!
 //! Rust promises no order in which a thread's thread-locals are destroyed. On Linux the one used
-//! first is destroyed last. A destructor that runs before the vigil may still watch and insert. One
-//! that runs after it gets the error that the thread is dying. Destructors of `pthread_key_create`
-//! run after all Rust destructors. If a thread uses this crate for the first time in one of these,
-//! its death is not noticed.
+//! first is destroyed last. A destructor that runs before the vigil may still watch and insert. A
+//! destructor that runs after it gets the error that the thread is dying. Destructors of
+//! `pthread_key_create` run after all Rust destructors. If a thread uses this crate for the first
+//! time in one of these, its death is not noticed.
 //!
 //! With `panic = "abort"`, a panic in a callback ends the process, like any other panic.
 //!
 //! # Costs
 //!
-//! A watched thread has one small table, and [`PerThread::get`] is a lookup in it. In a function of
-//! its own it costs as much as a `thread_local!`. Inlined, it costs one or two processor cycles
+//! A watched thread has one small table, and [`PerThread::get`] is a lookup in it. In a separate
+//! function it costs as much as a `thread_local!`. Inlined, it costs one or two processor cycles
 //! more, because the compiler optimises a bare `thread_local!` better. Watching costs a few dozen
 //! nanoseconds, and one or two hundred the first time on a thread. Each owner has one slot per
 //! thread with a value, which is reused after the thread's death. There are no locks, no background

@@ -17,7 +17,7 @@
 //!   last `Ref` reclaims the value when it is dropped. A leaked `Ref` keeps the value until the
 //!   owner goes away. The owner cannot go first, because a `Ref` borrows it.
 //! - *The slot goes away while the table points to it.* Slots live as long as the shared part. The
-//!   table's pointer is followed only with the shared part at hand: by the owner, or by a dying
+//!   table's pointer is followed only while the shared part is held: by the owner, or by a dying
 //!   thread that has upgraded its weak reference.
 //! - *The dying thread and the owner both take the value.* The state of the slot decides; see
 //!   [`slots`](crate::slots).

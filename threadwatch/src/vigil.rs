@@ -91,7 +91,7 @@ struct Table {
     phase: Cell<Phase>,
 }
 
-/// The table of all threads that have none of their own, so that a lookup need not check for one.
+/// The table of all threads without their own, so that a lookup need not check for one.
 struct Nothing(Entry);
 
 // SAFETY: only the id is ever read, and nothing is ever written: `Table::own` skips it.

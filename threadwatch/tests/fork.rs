@@ -17,7 +17,7 @@ use threadwatch::{ForkGeneration, PerThread, ThreadToken, ThreadWatcher, Watch};
 
 /// Whether `f` returns true when called in a child of this process.
 fn in_child(f: impl FnOnce() -> bool) -> bool {
-    // SAFETY: the child runs `f` and ends. `f` keeps to the rules above. It allocates only with
+    // SAFETY: the child runs `f` and ends. `f` follows the rules above. It allocates only with
     // `malloc`, which works in a child on the systems that this test runs on.
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", std::io::Error::last_os_error()),

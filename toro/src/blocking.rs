@@ -41,7 +41,7 @@ struct Kept {
 }
 
 thread_local! {
-    /// `None` while the thread waits, so a wait within a wait gets an alarm of its own.
+    /// `None` while the thread waits, so a wait within a wait gets another alarm.
     static KEPT: Cell<Option<Kept>> = const { Cell::new(None) };
 }
 

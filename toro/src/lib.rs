@@ -76,7 +76,7 @@
 //! tokio::select! {
 //!     guard = &mut first => drop(guard),
 //!     () = something_else() => {
-//!         // `first` is still in line. Once it is granted, nobody else is, and nobody polls it.
+//!         // `first` is still in line. Once it has the lock, nobody polls it.
 //!         let _guard = lock.acquire().await; // Never returns.
 //!     }
 //! }
@@ -100,8 +100,8 @@
 //!
 //! | here | `tokio::sync` | `async-lock`, `event-listener`, `async-channel` | asyncio | Toro |
 //! | --- | --- | --- | --- | --- |
-//! | [`Event`] | `Notify`, `watch<bool>` | `event_listener::Event` | `Event` | `Event` |
-//! | [`Condition`] | `Notify` | `event_listener::Event` | `Condition` | `Condition` |
+//! | [`Event`] | `Notify`, `watch<bool>` | `Event` | `Event` | `Event` |
+//! | [`Condition`] | `Notify` | `Event` | `Condition` | `Condition` |
 //! | [`AsyncResult`] | `OnceCell`, `oneshot` | `OnceCell` | `Future` | `AsyncResult` |
 //! | [`Lock`] | `Mutex` | `Mutex` | `Lock` | `Lock` |
 //! | [`RwLock`] | `RwLock` (no upgrade) | `RwLock` | | |

@@ -22,7 +22,7 @@ use crate::permits::{self, Face, Permits, Refusal};
 ///
 /// While nobody waits, acquiring and releasing cost one atomic operation each. Waiting allocates
 /// nothing. Dropping the guard releases the lock, also during a panic. The lock is never poisoned,
-/// so a value that a panic could leave half changed needs protection of its own.
+/// so a value that a panic could leave half changed needs its own protection.
 ///
 /// # Examples
 ///
@@ -96,7 +96,7 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Returns the value. Nobody can hold the lock any more.
+    /// Returns the value. Nobody can hold the lock now.
     ///
     /// # Examples
     ///

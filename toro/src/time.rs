@@ -36,7 +36,7 @@ pin_project! {
 impl<W: Waiting> Wait<W> {
     /// Waits at most `duration`, counted from the first poll.
     ///
-    /// A wait that is ready succeeds, whatever the duration, and uses no clock.
+    /// A wait that is ready succeeds for any duration, and uses no clock.
     ///
     /// # Panics
     ///

@@ -217,7 +217,7 @@ async fn visit(world: &Arc<World>, random: &mut Random) {
             shop.close();
             assert_eq!(*shop.result.get().await, shop.number);
             assert!(shop.permits.acquire().await.is_err_and(|error| error == Closed));
-            // Every waiter learns of the close, without a time limit of its own.
+            // Every waiter learns of the close, without its own time limit.
             while shop.items.get().await.is_ok() {}
         }
         1..=3 => drop(shop.permits.acquire_many(random.below(4) as u32).await),

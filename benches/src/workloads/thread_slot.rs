@@ -31,7 +31,7 @@ thread_local! {
     static MAP: RefCell<HashMap<usize, Account>> = RefCell::default();
 }
 
-/// One access each, in a function of its own, so that the compiler cannot move any of it out of the
+/// One access each, in a separate function, so that the compiler cannot move any of it out of the
 /// measuring loop.
 mod once {
     use super::*;

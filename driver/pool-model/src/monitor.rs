@@ -42,7 +42,7 @@ fn asking_against_a_monitor() {
 /// Two threads request a check while one check ends and the next begins. Both may share each check,
 /// and no request remains.
 #[test]
-fn two_who_ask_against_the_next_check() {
+fn two_requests_against_the_next_check() {
     model(|| {
         let checks = Arc::new(Checks::new());
         let running = checks.begin();

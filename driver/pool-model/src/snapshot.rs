@@ -57,7 +57,7 @@ fn waiting_against_updates() {
 
 /// Two threads wait for one of two changes each. Both are woken.
 #[test]
-fn two_who_wait_against_updates() {
+fn two_waiters_against_updates() {
     model_within(2, || {
         let nest = nest();
         let waiters = [1, 2].map(|wanted| {

@@ -67,7 +67,7 @@ pub(crate) enum Pace {
 }
 
 impl<T: Send + 'static> Fetch<T> {
-    /// Starts `fetch`, unless the client cannot be used any more: then no task would run it.
+    /// Starts `fetch`, unless the client can no longer be used, because then no task would run it.
     pub(crate) fn start<F: Future<Output = T> + Send + 'static>(
         core: &Core,
         pace: Pace,
@@ -89,8 +89,8 @@ impl<T: Send + 'static> Fetch<T> {
     /// The fetched batch.
     ///
     /// # Errors
-    /// An error if the fetch was refused or cancelled. `Timeout` if the client's runtime is idle and
-    /// the deadline passes.
+    /// An error if the fetch was refused or cancelled. `Timeout` if the deadline expires while the
+    /// client's runtime is idle.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
         match self {
             Fetch::InPlace(fetch) => {

@@ -237,7 +237,7 @@ impl RawCursor {
 
     /// Takes the session of a failed or closed cursor.
     pub(crate) fn take_session(&mut self) -> Option<SpareSession> {
-        // In a forked child, that of a cursor of the parent stays with the parent.
+        // In a forked child, the server cursor of the parent stays with the parent.
         self.spare.take().filter(SpareSession::is_of_this_process)
     }
 
@@ -537,7 +537,7 @@ impl ServerCursor {
     ) -> Fetch<Fetched> {
         if !self.born.is_current() {
             return Fetch::Refused(Error::invalid_argument(
-                "the cursor was opened before the process forked, and stays with the parent; run \
+                "the cursor was opened before the process forked, so it stays with the parent; run \
                  its operation again in the child",
             ));
         }
@@ -695,8 +695,7 @@ impl ServerCursor {
     #[cold]
     fn out_of_time(&self) -> Error {
         self.timed_out(
-            "no document arrived within the timeout (timeoutMS); the cursor is still \
-             open",
+            "no document arrived within the timeout (timeoutMS); the cursor is still open",
         )
     }
 

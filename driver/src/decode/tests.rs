@@ -480,7 +480,7 @@ fn newtype_of<'de, T: Deserialize<'de>>() -> String {
 
 /// `bson` does not promise the names of its newtypes. Correct `value.rs` when this fails.
 #[test]
-fn newtypes_of_bson_have_the_names_that_are_looked_for() {
+fn newtypes_of_bson_have_the_expected_names() {
     use super::value::{PRIVATE, RAW, UUID};
     assert_eq!(newtype_of::<Uuid>(), UUID);
     let raw = [

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn code_decides_and_the_message_only_without_a_code() {
+    fn message_decides_only_without_a_code() {
         assert_eq!(state_change(189, ""), Some(Recovering));
         assert_eq!(state_change(91, ""), Some(ShuttingDown));
         assert_eq!(state_change(10058, ""), Some(NotWritablePrimary));

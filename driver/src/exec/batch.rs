@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_that_does_not_say_whose_it_is_is_refused() {
+    fn cursor_without_a_namespace_is_refused() {
         for ns in ["", "db"] {
             let reply = rawdoc! { "cursor": { "firstBatch": [], "id": 7_i64, "ns": ns } };
             let batch = batch(reply.into_bytes()).unwrap();
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn no_damage_to_the_bytes_gets_past_their_end() {
+    fn damaged_bytes_are_not_read_past_their_end() {
         let whole = rawdoc! { "0": { "a": 1 }, "1": { "b": "two" } }.into_bytes();
         for at in 0..whole.len() {
             for value in [0, 1, 3, 4, 0x7f, 0x80, 0xff] {

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_of_any_size_comes_back_as_it_was() {
+    fn times_of_any_size_round_trip() {
         for size in [0, 20, 200, 1000] {
             let time = Timestamp { time: 1, increment: 2 };
             let document = rawdoc! { "clusterTime": time, "filling": "x".repeat(size) };

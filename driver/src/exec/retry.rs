@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn only_overload_is_waited_for_and_longer_each_time() {
+    fn only_overload_has_a_growing_backoff() {
         let mut error = broken();
         assert_eq!(backoff(1, &error), None);
         error.add_label(SYSTEM_OVERLOADED_ERROR);
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_error_that_leaves_the_outcome_open_is_told() {
+    fn latest_error_with_an_unknown_outcome_is_reported() {
         let code = |failure: Failure, earlier: Option<Error>| failure.outranks(earlier).code();
         assert_eq!(code(Failure::after(command(1)), Some(command(2))), Some(1));
         assert_eq!(code(Failure::before(command(1)), Some(command(2))), Some(2));

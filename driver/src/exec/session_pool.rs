@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_becomes_of_a_twin_is_known_to_its_session() {
+    fn session_follows_the_state_of_its_twins() {
         let pool = SessionPool::default();
         let mut session = pool.take(HALF_AN_HOUR);
         let id = session.id();

@@ -214,7 +214,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn zero_is_set_and_goes_before_what_is_inherited() {
+    fn timeout_of_zero_overrides_the_inherited_one() {
         let inherited = Timeout::from(Some(SECOND));
         assert_eq!(Timeout::from(None).or(inherited), inherited);
         assert_eq!(Timeout::from(Some(Duration::ZERO)).or(inherited), Timeout::Infinite);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn max_time_is_what_the_round_trip_leaves_of_the_timeout() {
+    fn max_time_is_the_timeout_less_the_round_trip() {
         let given = Some(Duration::from_secs(1000));
         let sent = |max_time: MaxTime, timeout: Timeout, round_trip| {
             max_time.to_send(timeout.begin(), || round_trip)

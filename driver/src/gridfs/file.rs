@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn last_chunk_has_what_is_left() {
+    fn last_chunk_has_the_rest() {
         let layout = Layout::of(&file(10, 4)).unwrap();
         assert_eq!((layout.count, layout.size_of(0), layout.size_of(2)), (3, 4, 2));
         let even = Layout::of(&file(8, 4)).unwrap();

@@ -70,8 +70,9 @@ macro_rules! bucket_operation {
 }
 pub(super) use bucket_operation;
 
-/// Does for operations that open a stream what [`options!`] does for others. The second operation
-/// opens a stream and does all its work. It has the same options, and the first in a field `open`.
+/// Declares the options of operations that open a stream, as [`options!`] does for other
+/// operations. The second operation opens a stream and does all its work. It has the same options,
+/// and the first operation in its field `open`.
 ///
 /// [`options!`]: crate::ops::macros::options
 macro_rules! stream_options {
@@ -98,8 +99,8 @@ macro_rules! stream_options {
                 }
             )*
 
-            /// The time limit of the whole operation (`timeoutMS`). Replaces that of the bucket, the
-            /// database or the client. Zero means no limit.
+            /// The time limit of the whole operation (`timeoutMS`). Replaces that of the bucket,
+            /// the database or the client. Zero means no limit.
             pub fn timeout(mut self, value: std::time::Duration) -> Self {
                 self.open = self.open.timeout(value);
                 self

@@ -187,7 +187,7 @@ impl<F: Mode> GridFsUploadStream<F> {
             return Ok(());
         }
         Err(self.during(Error::invalid_argument(
-            "the upload was begun before the process forked, and stays with the parent; begin \
+            "the upload was started before the process forked, so it stays with the parent; start \
              another in the child",
         )))
     }

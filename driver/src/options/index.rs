@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_an_error() {
+    fn invalid_index_models_are_errors() {
         for (index, says) in [
             (doc! { "name": "n" }, "key"),
             (doc! { "key": {}, "name": 5 }, "string"),

@@ -227,7 +227,7 @@ mod tests {
         });
     }
 
-    // Requests during a check cause one further check, whatever their number.
+    // Requests during a check together cause one further check.
     #[test]
     fn requests_during_a_check_cause_one_more() {
         let checks = Checks::new();

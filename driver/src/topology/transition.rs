@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn events_follow_what_comes_and_goes() {
+    fn events_report_added_and_removed_servers() {
         let opening = Transition::opening((*set([])).clone(), Some(election(0)));
         assert_eq!(
             names(&opening.events),
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_built_where_nobody_listens() {
+    fn events_without_listeners_are_not_built() {
         let opening = Transition::opening((*set([])).clone(), None);
         let closing = Transition::closing(&opening.description, None);
         assert!(opening.events.is_empty() && closing.events.is_empty());

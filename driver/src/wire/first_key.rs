@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_and_what_is_no_document_are_recognised() {
+    fn fields_and_non_documents_are_recognised() {
         assert_eq!(beginning(&doc! { "a": 1, "$set": 1 }), Beginning::Field);
         assert_eq!(beginning(&doc! {}), Beginning::Field);
         assert_eq!(beginning(&rawdoc! {}), Beginning::Field);

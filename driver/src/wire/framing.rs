@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn shrinking_keeps_what_has_arrived() {
+    fn shrinking_keeps_received_bytes() {
         let mut buffer = ReadBuffer::new();
         let large = message(100_000, 7);
         feed(&mut buffer, &large);

@@ -43,7 +43,7 @@ impl Connection {
         matches!(peek(), Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
-    /// Sends `command` to the database `db` and returns the reply, whatever its `ok`.
+    /// Sends `command` to the database `db` and returns the reply, even if its `ok` is 0.
     pub(crate) fn round_trip(
         &mut self,
         db: &str,

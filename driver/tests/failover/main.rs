@@ -170,8 +170,8 @@ mod cases {
             for i in (0..3).filter(|i| *i != killed) {
                 assert!(checked(i) <= 2, "the live member {i} was checked {} times", checked(i));
             }
-            // The dead member is checked at the highest frequency for waiting operations, whatever
-            // their number.
+            // The dead member is checked at the highest frequency for waiting operations, for any
+            // number of them.
             let most = 2 + outage.as_millis() as usize / 500;
             assert!(
                 checked(killed) <= most,

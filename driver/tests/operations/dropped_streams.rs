@@ -38,12 +38,12 @@ fn streams() -> usize {
     given.unwrap_or(if cfg!(debug_assertions) { 300 } else { 6_000 })
 }
 
-/// Bytes that tell where they are.
+/// Bytes that depend on their position.
 fn content() -> Vec<u8> {
     (0..LONGEST).map(|i| (i % 251) as u8).collect()
 }
 
-/// A client of a set of its own.
+/// A client of its own replica set.
 struct Ground<F: Files + Reads> {
     set: ReplicaSet,
     client: Client<F>,
@@ -130,7 +130,7 @@ fn number(document: &Document, key: &str) -> i64 {
     number.as_i64().or(number.as_i32().map(i64::from)).unwrap()
 }
 
-/// Which stream is dropped, and after how many steps.
+/// The stream that is dropped, and the number of steps before.
 #[derive(Clone, Copy)]
 enum Stream {
     Changes,
@@ -152,15 +152,15 @@ fn steps() -> usize {
     if fastrand::u8(..4) == 0 { 40 } else { fastrand::usize(..6) }
 }
 
-/// The server loses the cursor of a change stream now and then, so that streams are dropped while
-/// they resume.
+/// The server sometimes loses the cursor of a change stream, so that streams are dropped while they
+/// resume.
 fn lost_cursor(cursors: &Mutex<Vec<i64>>) -> Option<Document> {
     let cursors = cursors.lock().unwrap();
     let last = cursors.last().filter(|_| fastrand::u8(..3) == 0)?;
     Some(doc! { "killCursors": "items", "cursors": [*last] })
 }
 
-/// A lost cursor resumes its stream, unless the server was about to answer it.
+/// A stream resumes after the loss of its cursor, unless the server was about to reply.
 fn check<T>(outcome: Result<T>) {
     const CURSOR_KILLED: i32 = 237;
     if let Err(error) = outcome {
@@ -214,7 +214,7 @@ async fn upload(bucket: &GridFsBucket, content: &[u8]) -> Result<()> {
     let mut written = 0;
     for _ in 0..steps() {
         let most = (content.len() - written).min(fastrand::usize(1..2500));
-        // A write that is dropped has taken nothing.
+        // A dropped write has taken no bytes.
         let step = write(&mut stream, &content[written..][..most]);
         if let Ok(taken) = tokio::time::timeout(Duration::from_millis(2), step).await {
             written += taken?;
@@ -323,7 +323,7 @@ fn download_blocking(bucket: &GridFsBucket<Blocking>, file: &Bson) -> Result<()>
     Ok(())
 }
 
-/// A source and a sink that fail after so many bytes.
+/// A source and a sink that fail after this many bytes.
 struct Torn(usize);
 
 impl Read for Torn {

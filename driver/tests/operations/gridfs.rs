@@ -16,7 +16,7 @@ use testbed::shared_standalone;
 use crate::files::Files;
 use crate::observed::Observed;
 
-/// A bucket of its own on `observed`.
+/// A separate bucket on `observed`.
 fn bucket<F: Files>(observed: &Observed<F>) -> GridFsBucket<F> {
     observed.database().gridfs_bucket(None)
 }
@@ -37,7 +37,7 @@ fn all<F: Files>(collection: &Collection<Document, F>) -> Vec<Document> {
     F::collect(F::end(collection.find(doc! {}).sort(doc! { "n": 1 })).unwrap()).unwrap()
 }
 
-/// Bytes that tell where they are.
+/// Bytes that depend on their position.
 fn bytes(length: usize) -> Vec<u8> {
     (0..length).map(|i| (i % 251) as u8).collect()
 }
@@ -61,14 +61,14 @@ fn gridfs(error: &Error) -> &GridFsErrorKind {
 }
 
 fn not_found(outcome: Result<impl Sized>, wanted: GridFsFileIdentifier) {
-    match outcome.map(drop).unwrap_err() {
-        error if matches!(gridfs(&error), GridFsErrorKind::FileNotFound { identifier, .. } if *identifier == wanted) =>
-            {}
-        error => panic!("{error:?}"),
-    }
+    let error = outcome.map(drop).unwrap_err();
+    let GridFsErrorKind::FileNotFound { identifier, .. } = gridfs(&error) else {
+        panic!("{error:?}");
+    };
+    assert_eq!(*identifier, wanted);
 }
 
-/// A stream that has sent chunks, and holds bytes that it has not.
+/// A stream that has sent some chunks, and has further bytes in its buffer.
 fn half_uploaded<F: Files>(bucket: &GridFsBucket<F>) -> GridFsUploadStream<F> {
     let mut stream = F::end(bucket.open_upload_stream("half").chunk_size_bytes(2)).unwrap();
     F::write_all(&mut stream, &bytes(4001)).unwrap();

@@ -169,7 +169,7 @@ async fn malformed_counts_are_invalid_replies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reply_without_ok_says_what_it_lacks() {
+async fn error_names_the_missing_ok_of_a_reply() {
     for reply in [doc! { "n": 1 }, doc! { "ok": "yes", "n": 1 }, doc! { "ok": 0.5, "n": 1 }] {
         for outcome in in_both("insert_one", &reply).await {
             assert!(

@@ -15,10 +15,10 @@ pub(crate) struct Scoreboard {
 #[derive(Default)]
 struct Score {
     passed: usize,
-    /// Those of the passed that ran through a router.
+    /// The passed cases that ran through a router.
     routed: usize,
     failed: usize,
-    /// The cases that could run but for a missing component.
+    /// The cases that only lack a component.
     missing: BTreeMap<String, usize>,
     ignored: BTreeMap<String, usize>,
 }

@@ -12,18 +12,17 @@ use examples::failover::BoxError;
 
 /// The collections of a run, on either API.
 pub(crate) struct Collections<F: Mode> {
-    /// The writer's.
+    /// The collection of the writer.
     pub(crate) source: Collection<Document, F>,
-    /// The copy of it.
+    /// The copy of that collection.
     pub(crate) mirror: Collection<Document, F>,
-    /// An entry for each change that was mirrored.
+    /// One entry for each mirrored change.
     pub(crate) journal: Collection<Entry, F>,
-    /// One document: where the mirror goes on.
+    /// One document: the position at which the mirror continues.
     pub(crate) position: Collection<Position, F>,
 }
 
-/// A change that was mirrored. Its `_id` is a new one, so that a change that is mirrored twice has
-/// two entries.
+/// A mirrored change. Its `_id` is new, so that a change that is mirrored twice has two entries.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub(crate) struct Entry {
     /// The `_id` of the changed document.
@@ -31,12 +30,12 @@ pub(crate) struct Entry {
     pub(crate) operation: String,
 }
 
-/// Where the mirror goes on.
+/// The position at which the mirror continues.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Position {
     #[serde(rename = "_id")]
     id: String,
-    /// Counts the tokens that were stored here.
+    /// The number of tokens that were stored here.
     version: i64,
     pub(crate) token: ResumeToken,
 }
@@ -46,18 +45,18 @@ impl Position {
         Position { id: "mirror".to_owned(), version: 0, token }
     }
 
-    /// Finds this position, and no other.
+    /// The filter for exactly this position.
     pub(crate) fn filter(&self) -> Document {
         doc! { "_id": &self.id, "version": self.version }
     }
 
-    /// The position behind this one.
+    /// The position after this one.
     pub(crate) fn next(&self, token: ResumeToken) -> Self {
         Position { id: self.id.clone(), version: self.version + 1, token }
     }
 }
 
-/// What a majority has survives the death of any one member.
+/// Acknowledged by a majority, so that data survive the death of any one member.
 ///
 /// # Errors
 ///

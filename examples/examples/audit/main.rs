@@ -3,9 +3,9 @@
 //! Without arguments this program starts a replica set of three members on this machine. A writer
 //! inserts, updates, replaces and deletes the documents of a collection. Another process follows
 //! the collection by a change stream and repeats each change in a second collection. Meanwhile the
-//! primary is killed ten times with SIGKILL, and so is the mirroring process, five times. Started
-//! again, it goes on with the resume token that it has stored. Finally both collections are
-//! compared, and the journal of the mirror is compared with what was written. The last line is a
+//! primary is killed ten times with SIGKILL, and so is the mirroring process, five times. The
+//! restarted process continues with the resume token that it has stored. Finally both collections
+//! are compared, and the journal of the mirror is compared with the writes. The last line is a
 //! summary. The exit status is 0 only if the collections are equal, and every change was mirrored
 //! exactly once.
 //!
@@ -18,11 +18,11 @@
 //!
 //! # How a change is mirrored exactly once
 //!
-//! The mirror makes a few changes, their entries in the journal and the new resume token durable
-//! in one transaction. So a crash at any moment leaves all of them or none, and the stored token is
+//! The mirror makes a few changes, their entries in the journal and the new resume token durable in
+//! one transaction. So a crash at any moment leaves all of them or none, and the stored token is
 //! always that of the last mirrored change. The token has a version, and the transaction fails
-//! unless it finds the version that the mirror has read. So a killed mirror whose last commit
-//! arrives late does not repeat what its successor has done, nor the reverse.
+//! unless it finds the version that the mirror has read. So if the last commit of a killed mirror
+//! arrives late, neither this mirror nor its successor repeats a change of the other.
 
 pub(crate) mod arguments;
 mod collections;
@@ -57,8 +57,8 @@ fn main() -> ExitCode {
 pub(crate) struct Summary {
     pub(crate) events: u32,
     pub(crate) verdict: Verdict,
-    /// The number of change streams that began where another had ended: those that the driver has
-    /// resumed, and those of restarted processes.
+    /// The number of change streams that continued another: those that the driver has resumed, and
+    /// those of restarted processes.
     pub(crate) resumes: u32,
 }
 

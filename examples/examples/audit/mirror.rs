@@ -1,11 +1,11 @@
-//! What the mirror does with an event, on either API.
+//! The handling of an event by the mirror, on either API.
 
 use driver::bson::{Document, doc};
 use driver::change_stream::{ChangeStreamEvent, OperationType};
 
 use super::collections::Entry;
 
-/// The most changes in one transaction.
+/// The maximum number of changes in one transaction.
 pub(crate) const MOST: usize = 100;
 
 /// A change of the mirror.
@@ -37,7 +37,7 @@ impl From<driver::Error> for MirrorError {
 }
 
 impl Change {
-    /// The change that an event tells of. None for one that the writer does not make.
+    /// The change that an event reports. `None` for a kind that the writer does not make.
     pub(crate) fn of(event: ChangeStreamEvent<Document>) -> Option<Self> {
         let filter = event.document_key?;
         let (operation, kind) = match event.operation_type {

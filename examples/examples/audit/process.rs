@@ -1,4 +1,4 @@
-//! The mirroring process, from both sides.
+//! The mirroring process, as seen by itself and by the program that starts it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -16,14 +16,14 @@ use super::collections::{self, Collections};
 use super::script::Step;
 use super::{tasks, threads};
 
-/// The environment variable that makes a process the mirroring one.
+/// The environment variable that turns a process into the mirroring process.
 const VARIABLE: &str = "AUDIT_MIRROR";
 /// The line that the process prints when it has opened a change stream.
 const OPENED: &str = "opened a change stream";
-/// The time that the mirror has to catch up with the writer.
+/// The time limit for the mirror to catch up with the writer.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What the mirroring process has to do.
+/// The task of the mirroring process.
 pub(crate) struct Assignment {
     pub(crate) uri: String,
     pub(crate) database: String,
@@ -31,7 +31,7 @@ pub(crate) struct Assignment {
 }
 
 impl Assignment {
-    /// That of this process, if it was started to mirror.
+    /// The task of this process, if it was started to mirror.
     pub(crate) fn of_this_process() -> Option<Self> {
         let value = std::env::var(VARIABLE).ok()?;
         let mut parts = value.splitn(3, ' ');
@@ -46,8 +46,8 @@ impl Assignment {
         format!("{mode} {} {}", self.database, self.uri)
     }
 
-    /// Mirrors until the process is killed, or the one that started it closes its standard input.
-    /// Returns only an error.
+    /// Mirrors until the process is killed, or its parent closes its standard input. Only returns
+    /// an error.
     pub(crate) fn fulfil(self) -> BoxError {
         thread::spawn(|| {
             let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
@@ -81,7 +81,7 @@ impl Assignment {
     }
 }
 
-/// The mirroring process, as the one that started it sees it. It is killed on drop.
+/// The mirroring process, as seen by its parent. It is killed on drop.
 pub(crate) struct MirrorProcess {
     assignment: Assignment,
     arguments: Vec<String>,
@@ -93,7 +93,7 @@ pub(crate) struct MirrorProcess {
 }
 
 impl MirrorProcess {
-    /// Starts this program once more.
+    /// Starts this program again.
     pub(crate) fn start(assignment: Assignment, arguments: Vec<String>) -> Result<Self, BoxError> {
         let opened = Arc::new(AtomicU32::new(0));
         let (child, lines) = spawn(&assignment, &arguments, opened.clone())?;
@@ -101,7 +101,7 @@ impl MirrorProcess {
         Ok(MirrorProcess { assignment, arguments, child, lines, opened })
     }
 
-    /// Kills the process by SIGKILL and starts it again, `restarts` times in equal distances.
+    /// Kills the process with SIGKILL and restarts it, `restarts` times at equal distances.
     pub(crate) fn restart_during(
         mut self,
         work: Arc<Work>,
@@ -112,7 +112,7 @@ impl MirrorProcess {
                 if !work.reach(work.mark(restart, restarts + 1)) {
                     break;
                 }
-                // At any moment of an outage, too.
+                // This can happen at any moment of an outage.
                 thread::sleep(Duration::from_millis(fastrand::u64(..1000)));
                 let restarted = self.restart(work.done());
                 restarted.inspect_err(|_| work.end())?;
@@ -146,15 +146,13 @@ impl MirrorProcess {
     /// The process has ended by itself.
     fn check(&mut self) -> Result<(), BoxError> {
         match self.child.try_wait()? {
-            Some(status) => {
-                Err(format!("the mirroring process has ended by itself: {status}").into())
-            }
+            Some(status) => Err(format!("the mirroring process ended by itself: {status}").into()),
             None => Ok(()),
         }
     }
 
-    /// Waits until the last of the `events` is mirrored: changes are mirrored in their order.
-    /// Gives up after two minutes, so that what is lost is reported.
+    /// Waits until the last of the `events` is mirrored, because changes are mirrored in order.
+    /// Gives up after two minutes, so that lost changes are reported.
     pub(crate) async fn catch_up(
         &mut self,
         collections: &Collections<Async>,
@@ -165,7 +163,7 @@ impl MirrorProcess {
         while collections.journal.find_one(last.clone()).await?.is_none() {
             self.check()?;
             if since.elapsed() > PATIENCE {
-                println!("the mirror has not caught up within {} s", PATIENCE.as_secs());
+                println!("the mirror did not catch up within {} s", PATIENCE.as_secs());
                 break;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

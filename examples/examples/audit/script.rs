@@ -1,4 +1,4 @@
-//! The writes, in their order. Each of them causes one event.
+//! The writes, in order. Each causes one event.
 
 use driver::bson::{Document, doc};
 use examples::failover::BoxError;
@@ -30,8 +30,8 @@ pub(crate) enum Write {
 }
 
 impl Step {
-    /// The steps alternate between a document that is inserted, updated, replaced and deleted, and
-    /// one that stays after it was replaced.
+    /// The steps alternate between two kinds of documents: one is inserted, updated, replaced and
+    /// deleted, the other stays after it was replaced.
     pub(crate) fn of(number: u32) -> Self {
         const KINDS: [(i32, Kind); 7] = [
             (0, Kind::Insert),
@@ -47,7 +47,7 @@ impl Step {
         Step { number, key: pair as i32 * 2 + second, kind }
     }
 
-    /// The write. Repeated, it finds no document to change, or is refused for a duplicate key.
+    /// The write. A repeated one finds no document to change, or is refused for a duplicate key.
     pub(crate) fn write(&self) -> Write {
         let Step { number, key, kind } = self;
         match kind {
@@ -74,19 +74,19 @@ impl Step {
         Entry { key: self.key, operation: operation.to_owned() }
     }
 
-    /// The error that another try may help against, after a try that has found its document, or
-    /// has not, or has failed. None if the write is done. A failed try may have done it.
+    /// Judges an attempt. Returns the error if another attempt may help, and `None` if the write is
+    /// done. A failed attempt may have done it.
     ///
     /// # Errors
     ///
-    /// The first try has not found its document.
+    /// The first attempt has not found its document.
     pub(crate) fn after(
         &self,
         tried: driver::Result<bool>,
         is_first: bool,
     ) -> Result<Option<driver::Error>, BoxError> {
         match tried {
-            Ok(false) if is_first => Err(format!("{self:?} has found no document").into()),
+            Ok(false) if is_first => Err(format!("{self:?} found no document").into()),
             Ok(_) => Ok(None),
             Err(error) if !is_first && error.is_duplicate_key() => Ok(None),
             Err(error) => Ok(Some(error)),

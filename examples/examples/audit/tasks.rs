@@ -10,7 +10,7 @@ use super::collections::{Collections, Position};
 use super::mirror::{Change, Kind, MOST, MirrorError};
 use super::script::{Step, Write};
 
-/// Makes all writes. Ends early only if one fails in a way that another try does not help.
+/// Makes all writes. Ends early only if a write fails in a way that a retry cannot fix.
 pub(crate) async fn write(source: &Collection<Document>, work: &Work) -> Result<(), BoxError> {
     while let Some(number) = work.next().await {
         let (step, mut patience, mut is_first) = (Step::of(number), Patience::new(), true);
@@ -42,12 +42,12 @@ async fn make(source: &Collection<Document>, step: Step) -> driver::Result<bool>
     })
 }
 
-/// Mirrors until the process ends, or an error does not pass.
+/// Mirrors until the process ends, or fails in a way that a retry cannot fix.
 pub(crate) async fn mirror(client: &Client, collections: &Collections<Async>) -> BoxError {
     let mut patience = Patience::new();
     loop {
         match follow(client, collections, &mut patience).await {
-            // It goes on where the other process has stopped.
+            // It continues where the other process has stopped.
             Err(MirrorError::Moved) => {}
             Err(MirrorError::Driver(error)) => match patience.pause(error) {
                 Ok(pause) => tokio::time::sleep(pause).await,
@@ -58,7 +58,7 @@ pub(crate) async fn mirror(client: &Client, collections: &Collections<Async>) ->
     }
 }
 
-/// Mirrors from the stored position on.
+/// Mirrors from the stored position.
 async fn follow(
     client: &Client,
     collections: &Collections<Async>,

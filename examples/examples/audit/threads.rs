@@ -12,7 +12,7 @@ use super::collections::{Collections, Position};
 use super::mirror::{Change, Kind, MOST, MirrorError};
 use super::script::{Step, Write};
 
-/// Makes all writes. Ends early only if one fails in a way that another try does not help.
+/// Makes all writes. Ends early only if a write fails in a way that a retry cannot fix.
 pub(crate) fn write(source: &Collection<Document>, work: &Work) -> Result<(), BoxError> {
     while let Some(number) = work.next_blocking() {
         let (step, mut patience, mut is_first) = (Step::of(number), Patience::new(), true);
@@ -44,12 +44,12 @@ fn make(source: &Collection<Document>, step: Step) -> driver::Result<bool> {
     })
 }
 
-/// Mirrors until the process ends, or an error does not pass.
+/// Mirrors until the process ends, or fails in a way that a retry cannot fix.
 pub(crate) fn mirror(client: &Client, collections: &Collections<Blocking>) -> BoxError {
     let mut patience = Patience::new();
     loop {
         match follow(client, collections, &mut patience) {
-            // It goes on where the other process has stopped.
+            // It continues where the other process has stopped.
             Err(MirrorError::Moved) => {}
             Err(MirrorError::Driver(error)) => match patience.pause(error) {
                 Ok(pause) => thread::sleep(pause),
@@ -60,7 +60,7 @@ pub(crate) fn mirror(client: &Client, collections: &Collections<Blocking>) -> Bo
     }
 }
 
-/// Mirrors from the stored position on.
+/// Mirrors from the stored position.
 fn follow(
     client: &Client,
     collections: &Collections<Blocking>,

@@ -15,7 +15,7 @@ pub(crate) struct Verdict {
     pub(crate) mirrored: u64,
     /// Writes without an entry.
     pub(crate) lost: u64,
-    /// Entries in excess.
+    /// Surplus entries.
     pub(crate) duplicated: u64,
     /// Whether both collections have the same documents.
     pub(crate) is_equal: bool,

@@ -12,7 +12,7 @@ pub(crate) struct Audit {
     pub(crate) found: u64,
     /// Acknowledged breaths that were not found.
     pub(crate) lost: u64,
-    /// Documents in excess.
+    /// Surplus documents.
     pub(crate) duplicated: u64,
 }
 

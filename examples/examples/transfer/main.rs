@@ -1,4 +1,4 @@
-//! A bank whose money stays the same, whatever happens to its servers.
+//! A bank whose total stays the same while its servers fail.
 //!
 //! Without arguments this program starts a replica set of three members on this machine and opens
 //! twenty accounts. Eight tasks transfer money between random accounts, each transfer in a

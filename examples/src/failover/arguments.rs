@@ -1,4 +1,4 @@
-//! The options that all programs have.
+//! The options of all programs.
 
 use super::BoxError;
 
@@ -21,8 +21,8 @@ pub struct Shared {
     kills: Option<u32>,
 }
 
-/// Reads a command line. `own` reads the value of an option of the program alone; it returns false
-/// for an unknown one. `--help` prints `usage` and ends the process.
+/// Reads a command line. `own` reads the value of an option that only this program has. It returns
+/// false for an unknown option. `--help` prints `usage` and ends the process.
 ///
 /// # Errors
 ///
@@ -56,13 +56,13 @@ pub fn read(
 }
 
 impl Shared {
-    /// How often the primary is killed: as the command line says, or else `default` times, and at
-    /// most once between two of the `total` units of work that the option `--{unit}` asks for. A
-    /// program never kills a server that it has not started.
+    /// The number of times that the primary is killed: that of the command line, or else `default`.
+    /// There is at most one kill between two of the `total` units of work, which the option
+    /// `--{unit}` sets. A program never kills a server that it has not started.
     ///
     /// # Errors
     ///
-    /// There is no work, or there are more kills than it can be divided by.
+    /// There is no work, or there is too little for the number of kills.
     pub fn kills(&self, default: u32, total: u32, unit: &str) -> Result<u32, BoxError> {
         let Some(last) = total.checked_sub(1) else {
             return Err(format!("--{unit} must be at least 1").into());

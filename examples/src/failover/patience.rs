@@ -1,32 +1,33 @@
-//! The tries of a worker through a failover.
+//! The attempts of a worker during a failover.
 
 use std::time::{Duration, Instant};
 
 use driver::Error;
 use driver::error::{ErrorKind, RETRYABLE_WRITE_ERROR};
 
-/// The time for which a worker tries again.
+/// The time for which a worker retries.
 const LIMIT: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The pauses between the tries of one piece of work.
+/// The pauses between the attempts at one piece of work.
 pub struct Patience {
     since: Instant,
     pause: Duration,
 }
 
 impl Patience {
-    /// Begins with the first try.
+    /// Starts with the first attempt.
     pub fn new() -> Self {
         Patience { since: Instant::now(), pause: FIRST_PAUSE }
     }
 
-    /// The pause after a try that failed with `error`. Each is twice as long as the one before.
+    /// The pause after an attempt that failed with `error`. Each pause is twice as long as the
+    /// previous one.
     ///
     /// # Errors
     ///
-    /// `error`, if another try does not help, or the tries have taken a minute.
+    /// `error`, if a retry cannot help, or the attempts have taken a minute.
     pub fn pause(&mut self, error: Error) -> driver::Result<Duration> {
         if !may_pass(&error) || self.since.elapsed() > LIMIT {
             return Err(error);

@@ -1,4 +1,4 @@
-//! A progress bar, only on a terminal.
+//! A progress bar. It is shown only on a terminal.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Work in equal parts, with a kill of the primary after each but the last.
+//! Work in equal parts. The primary is killed after each part except the last.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -10,19 +10,19 @@ use toro::Semaphore;
 
 use super::BoxError;
 
-/// The units of work that the workers take, one after the other.
+/// The units of work, which the workers take one by one.
 pub struct Work {
     total: u32,
     kills: u32,
     started: AtomicU32,
     done: AtomicU32,
     ended: AtomicBool,
-    /// A permit for each unit before the next but one kill.
+    /// One permit for each unit before the second next kill.
     gate: Semaphore,
 }
 
 impl Work {
-    /// So many units. With `kills`, [`unleash`] lets them begin.
+    /// This many units. With `kills`, [`unleash`] lets them begin.
     pub fn new(total: u32, kills: u32) -> Self {
         Work {
             total,
@@ -34,7 +34,7 @@ impl Work {
         }
     }
 
-    /// The number of the next unit, counted from 0. `None` when there are no more.
+    /// The number of the next unit, counted from 0. `None` if there are no more.
     pub async fn next(&self) -> Option<u32> {
         let number = self.number()?;
         self.gate.acquire().await.ok()?.forget();
@@ -62,18 +62,18 @@ impl Work {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// No unit begins any more.
+    /// Lets no further unit begin.
     pub fn end(&self) {
         self.ended.store(true, Ordering::Relaxed);
         self.gate.close();
     }
 
-    /// Whether no unit begins any more.
+    /// Whether no further unit begins.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// Blocks the thread until so many units are done. False if they will not be.
+    /// Blocks the thread until this many units are done. Returns false if they will never be.
     pub fn reach(&self, mark: u32) -> bool {
         while self.done() < mark && !self.has_ended() {
             std::thread::sleep(Duration::from_millis(5));
@@ -87,13 +87,13 @@ impl Work {
     }
 
     fn admit(&self, units: u32) {
-        // The permits are never more than the units.
+        // There are never more permits than units.
         let _ = self.gate.add(units);
     }
 }
 
-/// Kills the primary with SIGKILL after each part of the work but the last. The next part goes on
-/// meanwhile. It ends only after the set is whole again, so that a majority always lives.
+/// Kills the primary with SIGKILL after each part of the work except the last. The next part
+/// continues meanwhile. It ends only after the set is whole again, so that a majority always lives.
 pub fn unleash(set: Arc<ReplicaSet>, work: Arc<Work>) -> JoinHandle<Result<(), BoxError>> {
     tokio::task::spawn_blocking(move || {
         let mark = |part| work.mark(part, work.kills + 1);
@@ -103,7 +103,7 @@ pub fn unleash(set: Arc<ReplicaSet>, work: Arc<Work>) -> JoinHandle<Result<(), B
         let result = (1..=work.kills).try_for_each(|kill| {
             work.reach(mark(kill));
             work.admit(mark(kill + 1) - mark(kill));
-            // After workers that have failed there is nothing to disturb.
+            // The workers have failed already, so there is nothing to disturb.
             if work.has_ended() { Ok(()) } else { strike(&set, || work.done(), |_| ()) }
         });
         if result.is_err() {

@@ -53,7 +53,7 @@ pub(super) struct Node<S> {
     /// Like the two fields below, initialised when the node is pushed. A wait that never queues
     /// does not touch its node.
     state: UnsafeCell<MaybeUninit<AtomicU8>>,
-    /// A field of its own: a small slot takes no more space than it needs.
+    /// A separate field, so that a small slot takes no more space than it needs.
     slot: UnsafeCell<MaybeUninit<Option<S>>>,
     inside: UnsafeCell<MaybeUninit<Inside<S>>>,
     _pinned: PhantomPinned,

@@ -6,7 +6,7 @@
 //! taken first spins for less than a microsecond, since the holder is most likely running and about
 //! to release it. A holder that keeps the lock longer has lost its processor. Then the waiting
 //! thread yields, which is enough if the holder is runnable next. Soon it sleeps, which lets the
-//! holder run whatever the priorities of the two threads are.
+//! holder run for any priorities of the two threads.
 //!
 //! There is no poisoning: the guarded data is valid between any two statements that can panic.
 

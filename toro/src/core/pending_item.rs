@@ -1,4 +1,4 @@
-//! [`PendingItem`]: an item on its way into a buffer, copied there once.
+//! [`PendingItem`]: an item that is copied into a buffer once.
 //!
 //! The copies of large items make a queue slow. An `Option<T>` passed by value is copied at each
 //! step. A pending item stays in the future of the putter until it is copied into its place in the

@@ -1,4 +1,4 @@
-//! The types that may be used across a caught panic, whatever they contain.
+//! The types that may be used across a caught panic with any content.
 //!
 //! A panic leaves nothing in this crate half changed. The data behind a [`Mutex`] is valid between
 //! any two statements that can panic. A [`Node`] is changed only under a lock, or by the wait that

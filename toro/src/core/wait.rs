@@ -33,7 +33,7 @@ pin_project! {
     /// A wait that was granted and is neither polled nor dropped keeps its grant. If a task keeps
     /// such a future aside (for example, polled once in a `select!` by reference) and then waits
     /// for the same primitive, it waits for itself. Drop futures that are no longer polled, or run
-    /// each wait in a task of its own. ([`barging`](crate::Lock::barging) locks do not have this
+    /// each wait in its own task. ([`barging`](crate::Lock::barging) locks do not have this
     /// problem.)
     ///
     /// A polled wait contains its place in line, so it cannot be moved: it is not [`Unpin`].

@@ -199,7 +199,7 @@ impl<H: PrimitiveRef<Target = Q>, Q: Queued + ?Sized, M: Made<H, Q::Item>> Start
 
 /// Waits for a place, and contains the item for it.
 ///
-/// The item's type is no parameter of its own, but follows from the queue's. See [`Operation`] for
+/// The item's type is not a separate parameter, but follows from the queue's. See [`Operation`] for
 /// the reason.
 pub struct Put<H: PrimitiveRef<Target: Queued>> {
     /// Empty once the item is in the queue, or given back.

@@ -87,7 +87,7 @@ impl<T> RwLock<T> {
         }
     }
 
-    /// Returns the value. Nobody can hold the lock any more.
+    /// Returns the value. Nobody can hold the lock now.
     ///
     /// # Examples
     ///

@@ -37,7 +37,7 @@ async fn every_wait_expires() {
 
     let condition = Condition::new();
     assert_eq!(condition.wait().timeout(SHORT).await, Err(Timeout));
-    // Expired, and the lock is not held any more.
+    // Expired, and the lock is no longer held.
     assert!(condition.wait_on(guard).timeout(SHORT).await.is_err());
     assert!(!lock.is_locked());
 

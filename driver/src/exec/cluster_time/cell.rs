@@ -3,8 +3,8 @@
 //! The version is even while no write is in progress, and odd while one writer replaces the words.
 //! A reader copies the words between two reads of the version. It keeps the copy if both reads
 //! return the same even number. So it never sees a partial value, and it writes to no shared
-//! memory. A writer needs one locked instruction, whatever the number of threads. A thread that
-//! meets a writer spins for the writer's few stores, and yields the processor if they take longer.
+//! memory. A writer needs one locked instruction for any number of threads. A thread that meets a
+//! writer spins for the writer's few stores, and yields the processor if they take longer.
 //!
 //! The words are relaxed atomics. The fences order them against the version.
 

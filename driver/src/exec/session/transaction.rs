@@ -2,8 +2,8 @@
 //!
 //! Starting a transaction changes only this state. The server learns of it from its first command,
 //! and never of a transaction without commands. Once a commit has started, the transaction accepts
-//! no more operations, whatever the result of the commit. A further commit sends the same command
-//! again with the write concern "majority", so that a committed transaction is not taken for lost.
+//! no more operations, even if the commit fails. A further commit sends the same command again
+//! with the write concern "majority", so that a committed transaction is not taken for lost.
 
 use std::time::Duration;
 

@@ -60,7 +60,7 @@ fn files_are_found_renamed_and_deleted<F: Files>() {
     assert_eq!((all(&files(&observed)).len(), all(&chunks(&observed)).len()), (1, 3));
     not_found(F::end(bucket.delete_by_name("x")), nameless());
     not_found(F::end(bucket.open_download_stream("x".into())), absent());
-    // Chunks without a file go as well.
+    // Chunks without a file are removed too.
     F::end(chunks(&observed).insert_one(doc! { "files_id": "x", "n": 0 })).unwrap();
     not_found(F::end(bucket.delete("x".into())), absent());
     assert_eq!(all(&chunks(&observed)).len(), 3);
@@ -90,7 +90,7 @@ fn concerns_of_the_bucket_go_with_its_commands<F: Files>() {
             assert_eq!(sent.get_document("writeConcern").unwrap(), &majority);
         }
     }
-    // Whether there are files is asked of the primary.
+    // The check for files is sent to the primary.
     let first = &observed.sent("find")[0];
     assert!(!first.contains_key("$readPreference"), "{first}");
     observed.forget();

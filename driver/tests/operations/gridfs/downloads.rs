@@ -1,4 +1,4 @@
-//! Downloads: ranges, positions, revisions, and files that are not as they must be.
+//! Downloads: ranges, positions, revisions, and malformed files.
 
 use std::io::SeekFrom;
 
@@ -150,7 +150,7 @@ fn broken_chunks_are_named<F: Files>() {
         let error = download(&bucket, &id).unwrap_err();
         let named = error.to_string().contains(&format!("file with _id {id}"));
         assert!(check(gridfs(&error)) && named, "{error}");
-        // The bytes before it can be read.
+        // The bytes before the fault can be read.
         let mut stream = F::end(bucket.open_download_stream(id)).unwrap();
         let mut before = vec![0; 10 * n.min(1) as usize];
         F::read_exact(&mut stream, &mut before).unwrap();
@@ -174,7 +174,7 @@ fn broken_chunks_are_named<F: Files>() {
     broken(1, Some(set("data", Bson::from("text"))), |kind| {
         matches!(kind, GridFsErrorKind::CorruptChunk { n: 1, .. })
     });
-    // One beyond the end, also where the last chunk is full.
+    // One chunk beyond the end, even if the last chunk is full.
     for length in [20, 25] {
         let id = upload(&bucket, "file", &content[..length], 10);
         let extra = doc! { "files_id": &id, "n": 3, "data": data(b"x") };

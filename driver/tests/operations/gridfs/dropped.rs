@@ -1,4 +1,4 @@
-//! Streams that are dropped, and steps of them.
+//! Dropped streams, and dropped steps of streams.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ fn dropped_upload_waits_for_what_is_on_its_way() {
     drop(stream);
     eventually("the removal is sent", || !observed.sent("delete").is_empty());
     assert_eq!(observed.names(), ["insert", "delete"]);
-    // Had the removal not waited, the chunks would arrive behind it.
+    // If the removal did not wait, the chunks would arrive after it.
     std::thread::sleep(Duration::from_millis(600));
     drop(point);
     assert_eq!(all(&chunks(&observed)).len(), 2);
@@ -115,7 +115,7 @@ fn dropped_steps_of_streams_lose_nothing() {
         let mut stream = bucket.open_upload_stream("file").chunk_size_bytes(2).await.unwrap();
         let mut left = &content[..];
         while !left.is_empty() {
-            // Polled once, and dropped where it is not ready.
+            // Polled once, and dropped if it is not ready.
             let written = once(|cx| poll_write(&mut stream, cx, left)).await;
             left = &left[written.map_or(0, |written| written.unwrap())..];
             tokio::task::yield_now().await;

@@ -40,7 +40,7 @@ fn files_of_all_sizes_come_back<F: Files>() {
         let chunks = F::end(chunks(&observed).find(doc! { "files_id": &id })).unwrap();
         let chunks = F::collect(chunks).unwrap();
         assert_eq!(chunks.len(), length.div_ceil(CHUNK as usize));
-        // Written and read in odd pieces.
+        // Written and read in pieces of uneven sizes.
         let mut stream =
             F::end(bucket.open_upload_stream("pieces").chunk_size_bytes(CHUNK)).unwrap();
         for piece in content.chunks(37) {
@@ -66,7 +66,7 @@ fn chunks_travel_in_batches<F: Files>() {
     let mut stream = F::end(bucket.open_download_stream(id)).unwrap();
     observed.forget();
     assert_eq!(F::read_all(&mut stream, 1 << 20).unwrap(), content);
-    // 21 chunks in two batches, of which the second says that nothing follows.
+    // 21 chunks in two batches. The second one shows the end.
     assert_eq!(observed.names(), ["find", "getMore"]);
     assert_eq!(observed.sent("find")[0].get_i64("batchSize").unwrap(), 11);
 }
@@ -85,8 +85,8 @@ fn documents_are_those_of_the_specification<F: Files>() {
     let date = *found.get_datetime("uploadDate").unwrap();
     assert!(before <= date && date <= DateTime::now());
     let expected = doc! {
-        "_id": "mabel", "length": 3_i64, "chunkSize": 255 * 1024, "uploadDate": date, "filename": "a",
-        "metadata": metadata,
+        "_id": "mabel", "length": 3_i64, "chunkSize": 255 * 1024, "uploadDate": date,
+        "filename": "a", "metadata": metadata,
     };
     assert_eq!(found, expected);
     let found = F::end(files(&observed).find_one(doc! { "_id": &plain })).unwrap().unwrap();
@@ -107,7 +107,7 @@ fn upload_under_an_id_in_use_removes_nothing<F: Files>() {
         F::upload(first).unwrap();
         id
     };
-    // With chunks, the first chunk is refused; without, the document of the file.
+    // With chunks, the first chunk is refused; without chunks, the document of the file.
     for content in [&b"abcde"[..], b""] {
         let id = of_first(content);
         let second = bucket.upload_from("second", &b"xyz"[..]).id(id.clone()).chunk_size_bytes(2);
@@ -126,7 +126,7 @@ fn upload_under_an_id_in_use_removes_nothing<F: Files>() {
         F::abort(&mut fourth).unwrap();
         assert_eq!(download(&bucket, &id).unwrap(), content);
         let left = F::end(chunks(&observed).count_documents(doc! { "files_id": &id })).unwrap();
-        // The specification forbids that the failed upload removes its own.
+        // By the specification, the failed upload must not remove its chunks.
         let of_second = if content.is_empty() { 2 } else { 3 };
         assert_eq!(left, of_second);
     }
@@ -196,7 +196,7 @@ fn aborted_upload_leaves_nothing<F: Files>() {
     assert_eq!(observed.sent("delete").len(), 1);
 }
 
-/// A source that fails behind its bytes.
+/// A source that fails after its bytes.
 struct Failing(Vec<u8>);
 
 impl std::io::Read for Failing {
@@ -246,7 +246,9 @@ fn upload_goes_on_over_a_new_connection<F: Files>() {
     for skipped in 0..3 {
         let once = doc! {
             "configureFailPoint": "failCommand", "mode": { "times": 1 },
-            "data": { "failCommands": ["insert"], "closeConnection": true, "appName": &observed.name },
+            "data": {
+                "failCommands": ["insert"], "closeConnection": true, "appName": &observed.name,
+            },
         };
         let mut stream = F::end(bucket.open_upload_stream("file").chunk_size_bytes(2)).unwrap();
         F::write_all(&mut stream, &content[..skipped * 1999]).unwrap();
@@ -271,7 +273,7 @@ fn upload_outlives_its_primary<F: Files>() {
     F::close(&mut stream).unwrap();
     assert_eq!(download(&bucket, stream.id()).unwrap(), content);
     assert_eq!(all(&chunks(&observed)).len(), 20_001);
-    // A download goes on from its position.
+    // A download continues at its position.
     let mut stream = F::end(bucket.open_download_stream(stream.id().clone())).unwrap();
     let mut first = vec![0; 10_000];
     F::read_exact(&mut stream, &mut first).unwrap();
@@ -279,7 +281,7 @@ fn upload_outlives_its_primary<F: Files>() {
     set.wait_for_secondaries().unwrap();
     set.kill(set.wait_for_primary().unwrap()).unwrap();
     let mut rest = Vec::new();
-    // The first read behind the loss of the cursor may fail; the next one opens another.
+    // The first read after the loss of the cursor may fail. The next one opens another cursor.
     while first.len() + rest.len() < content.len() {
         let mut buffer = [0; 1000];
         match F::read(&mut stream, &mut buffer) {

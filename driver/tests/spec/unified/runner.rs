@@ -163,7 +163,7 @@ struct Check<F: Api> {
 impl<F: Api> Check<F> {
     fn entities(&mut self, entities: &[EntityDefinition]) -> Result<(), Stop> {
         for definition in entities {
-            // An entity without its parent is not created, whatever else it needs.
+            // An entity without its parent is not created.
             if definition.parent().is_some_and(|parent| !self.kinds.contains_key(parent)) {
                 continue;
             }

@@ -222,7 +222,7 @@ fn change_stream(ground: &Ground) -> Vec<Contender> {
     pair(ground, ours, official)
 }
 
-/// How a cursor fetches its batches.
+/// The way in which a cursor fetches its batches.
 #[derive(Clone, Copy)]
 enum Fetch {
     WhenNeeded,

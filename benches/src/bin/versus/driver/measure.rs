@@ -187,7 +187,7 @@ pub(super) struct Idle {
     pub(super) cpu: f64,
     /// The part of it that is the kernel's.
     kernel: f64,
-    /// How often its threads sleep.
+    /// The number of times that its threads sleep.
     sleeps: f64,
 }
 
