@@ -71,16 +71,21 @@ impl Worker {
         loop {
             let Some(core) = self.core.upgrade() else { return };
             let Some(group) = core.kills.take(&self.server) else { return };
-            // A bounded wait queue is reserved for operations.
-            let again = self.server.pool().is_crowded()
+            // A bounded wait queue is reserved for operations. A pinned connection needs no place.
+            let crowded = !group.pin.holds_connection() && self.server.pool().is_crowded();
+            let again = crowded
                 || self.send(&core, &group).await.is_err_and(|error| may_succeed_later(&error));
             if !again || group.pin.is_lost() {
                 pause = PAUSE;
                 continue;
             }
             // A timeout that is too short for this server would fail every time.
-            core.kills.put_back(&self.server, Group { timeout: Timeout::Unset, ..group });
+            let group = Group { timeout: Timeout::Unset, ..group };
+            let others = core.kills.put_back(&self.server, group);
             drop(core);
+            if others {
+                continue;
+            }
             let _ = self.runtime.timeout(Deadline::after(pause), self.hurry.wait()).await;
             self.hurry.clear();
             pause = LONG_PAUSE.min(pause * 2);

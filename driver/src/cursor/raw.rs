@@ -463,7 +463,7 @@ impl RawCursor {
     }
 
     /// Takes the result of a fetch. If the command was not sent, the cursor stays open for the next
-    /// step.
+    /// step, unless its pinned connection is lost.
     fn took(
         &mut self,
         mut source: Box<ServerCursor>,
@@ -474,7 +474,10 @@ impl RawCursor {
         match batch {
             Ok(batch) => self.batch = batch,
             Err(error)
-                if sent.at().is_none() && !self.timeout.is_over() && may_succeed_later(&error) =>
+                if sent.at().is_none()
+                    && !self.timeout.is_over()
+                    && !source.pin.is_lost()
+                    && may_succeed_later(&error) =>
             {
                 source.cut_short = false;
                 self.state = State::Open(source);

@@ -54,6 +54,8 @@ struct Waiting {
 /// The cursors to kill on one server.
 struct OfServer {
     waiting: BTreeMap<Place, Waiting>,
+    /// Cursors that were put back. They wait until the others have been tried.
+    again: BTreeMap<Place, Waiting>,
     /// Makes the worker try again at once.
     hurry: Arc<Event>,
     /// Keeps the key's address in use.
@@ -85,9 +87,10 @@ impl KillQueue {
         let entry = queue.servers.entry(Key::of(&server)).or_insert_with(|| {
             let event = Arc::new(Event::new());
             hurry = Some(Arc::clone(&event));
-            OfServer { waiting: BTreeMap::new(), hurry: event, server }
+            let (waiting, again) = (BTreeMap::new(), BTreeMap::new());
+            OfServer { waiting, again, hurry: event, server }
         });
-        entry.add(group);
+        add(&mut entry.waiting, group);
         hurry
     }
 
@@ -96,13 +99,17 @@ impl KillQueue {
     pub(crate) fn take(&self, server: &Arc<Server>) -> Option<Group> {
         let mut queue = self.lock();
         let entry = queue.servers.get_mut(&Key::of(server))?;
+        if entry.waiting.is_empty() {
+            entry.waiting = std::mem::take(&mut entry.again);
+        }
         if let Some(((_, db, collection), Waiting { pin, timeout, mut ids })) =
             entry.waiting.pop_first()
         {
             if ids.len() > AT_ONCE {
                 let rest = ids.split_off(AT_ONCE);
                 let (db, collection) = (db.clone(), collection.clone());
-                entry.add(Group { pin: pin.clone(), db, collection, timeout, ids: rest });
+                let rest = Group { pin: pin.clone(), db, collection, timeout, ids: rest };
+                add(&mut entry.waiting, rest);
             }
             queue.len -= ids.len();
             return Some(Group { pin, db, collection, timeout, ids });
@@ -111,14 +118,16 @@ impl KillQueue {
         None
     }
 
-    /// Puts back cursors that the worker for `server` could not kill.
-    pub(crate) fn put_back(&self, server: &Arc<Server>, group: Group) {
+    /// Puts back cursors that the worker for `server` could not kill. Returns whether there are
+    /// others that it has not tried since.
+    pub(crate) fn put_back(&self, server: &Arc<Server>, group: Group) -> bool {
         let mut queue = self.lock();
         let len = group.ids.len();
-        if let Some(entry) = queue.servers.get_mut(&Key::of(server)) {
-            entry.add(group);
-            queue.len += len;
-        }
+        let Some(entry) = queue.servers.get_mut(&Key::of(server)) else { return false };
+        add(&mut entry.again, group);
+        let others = !entry.waiting.is_empty();
+        queue.len += len;
+        others
     }
 
     /// Makes all workers try again at once. Returns the event for the end of the last worker;
@@ -145,14 +154,15 @@ impl KillQueue {
     /// added later start another worker.
     fn remove(mut queue: MutexGuard<'_, Queue>, server: &Arc<Server>) {
         let Some(entry) = queue.servers.remove(&Key::of(server)) else { return };
-        queue.len -= entry.waiting.values().map(|waiting| waiting.ids.len()).sum::<usize>();
+        let left = entry.waiting.values().chain(entry.again.values());
+        queue.len -= left.map(|waiting| waiting.ids.len()).sum::<usize>();
         let idle = if queue.servers.is_empty() { queue.idle.take() } else { None };
         drop(queue);
         if let Some(idle) = idle {
             idle.set();
         }
         // This may be the last reference to the server, so its pool closes without the lock.
-        drop((entry.waiting, entry.server));
+        drop((entry.waiting, entry.again, entry.server));
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -160,13 +170,46 @@ impl KillQueue {
     }
 }
 
-impl OfServer {
-    fn add(&mut self, group: Group) {
-        let Group { pin, db, collection, timeout, mut ids } = group;
-        let key = (pin.number(), db, collection);
-        let new = || Waiting { pin, timeout, ids: Vec::new() };
-        let waiting = self.waiting.entry(key).or_insert_with(new);
-        waiting.timeout = waiting.timeout.longer(timeout);
-        waiting.ids.append(&mut ids);
+fn add(to: &mut BTreeMap<Place, Waiting>, group: Group) {
+    let Group { pin, db, collection, timeout, mut ids } = group;
+    let key = (pin.number(), db, collection);
+    let new = || Waiting { pin, timeout, ids: Vec::new() };
+    let waiting = to.entry(key).or_insert_with(new);
+    waiting.timeout = waiting.timeout.longer(timeout);
+    waiting.ids.append(&mut ids);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::ClientOptions;
+    use crate::pool::{Establisher, Pool};
+    use crate::rt::Runtime;
+
+    /// Otherwise one that can never be sent would hold up all behind it.
+    #[test]
+    fn group_that_was_put_back_waits_for_the_others() {
+        let options = ClientOptions::default();
+        let address = options.hosts[0].clone();
+        let establisher = Establisher::new(Arc::new(options), Runtime::blocking().unwrap());
+        let pool = Pool::new(address.clone(), &establisher.unwrap()).0;
+        let server = Server::new(address, pool);
+        let queue = KillQueue::default();
+        let group = |collection: &str| Group {
+            pin: PinnedTo::member(&server),
+            db: "db".to_owned(),
+            collection: collection.to_owned(),
+            timeout: Timeout::Unset,
+            ids: vec![1],
+        };
+        let take = || queue.take(&server).unwrap();
+        assert!(queue.add(group("a")).is_some() && queue.add(group("b")).is_none());
+        let first = take();
+        assert!(queue.put_back(&server, first), "another is left");
+        let second = take();
+        assert_eq!(second.collection, "b");
+        assert!(!queue.put_back(&server, second), "all have been tried");
+        assert_eq!((take().collection, take().collection), ("a".to_owned(), "b".to_owned()));
+        assert!(queue.take(&server).is_none());
     }
 }

@@ -26,6 +26,12 @@ impl PinnedTo {
         PinnedTo { server: Arc::clone(server), connection }
     }
 
+    /// To `server` alone.
+    #[cfg(test)]
+    pub(super) fn member(server: &Arc<Server>) -> Self {
+        PinnedTo { server: Arc::clone(server), connection: None }
+    }
+
     pub(crate) fn server(&self) -> &Arc<Server> {
         &self.server
     }
