@@ -139,7 +139,7 @@ impl<'c, 's> Participant<'c, 's> {
                              write, or omit the session",
                         ));
                     }
-                    state.transaction.forget();
+                    state.forget_transaction();
                 }
                 Role::Commit | Role::Abort => {}
             }

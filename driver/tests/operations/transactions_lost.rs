@@ -1,21 +1,30 @@
 //! Transactions that lose their primary, and dropped commits and aborts.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use driver::Async;
 use driver::bson::{Document, doc};
 use driver::collection::Collection;
-use driver::error::{TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
-use driver::options::WriteConcern;
+use driver::error::{ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
+use driver::event::EventHandler;
+use driver::options::{ClientOptions, WriteConcern};
+use driver::session::ClientSession;
 use testbed::{ReplicaSet, shared_replica_set};
 
 use crate::api::{Api, on_both_apis};
+use crate::files::Files;
+use crate::full_pool::{failed_checkouts, hold_connection};
 use crate::observed::{Observed, drop_in_flight, eventually, held_once, turn_for_faults};
 
 on_both_apis! {
     transaction_of_a_lost_primary_is_transient
     closure_is_called_again_after_the_loss_of_the_primary
     commit_is_sent_until_its_result_is_known
+    failed_abort_in_the_background_is_not_repeated
+    session_dropped_after_a_shutdown_lets_its_client_go
+    unsent_commit_is_aborted_by_the_next_use_of_its_session
 }
 
 fn majority<F: Api>(set: &ReplicaSet) -> (Observed<F>, Collection<Document, F>) {
@@ -96,6 +105,95 @@ fn commit_is_sent_until_its_result_is_known<F: Api>() {
         assert_eq!(concern.get_str("w").unwrap(), "majority", "{again}");
     }
     assert_eq!(count(&items), 2);
+}
+
+/// One connection, for which nobody waits longer than a second.
+fn narrow(options: &mut ClientOptions) {
+    options.max_pool_size = Some(1);
+    options.wait_queue_timeout = Some(Duration::from_secs(1));
+}
+
+/// A session whose transaction has inserted the document with this id.
+fn transacting<F: Api>(observed: &Observed<F>, id: i32) -> ClientSession<F> {
+    let items = observed.database().collection::<Document>("items");
+    let mut session = F::start_session(&observed.client);
+    F::end(session.start_transaction()).unwrap();
+    F::end(items.insert_one(doc! { "_id": id }).session(&mut session)).unwrap();
+    session
+}
+
+/// The server ends such a transaction by itself.
+fn failed_abort_in_the_background_is_not_repeated<F: Api>() {
+    let mut failed = Arc::default();
+    let observed = Observed::<F>::with(&shared_replica_set().unwrap().uri(), |options| {
+        narrow(options);
+        failed = failed_checkouts(options);
+    });
+    let items = observed.database().collection("items");
+    F::end(items.insert_one(doc! { "_id": 0 })).unwrap();
+    let [first, second, third] = [1, 2, 3].map(|id| transacting(&observed, id));
+    let held = hold_connection(&observed);
+    for (number, session) in [(1, first), (2, second)] {
+        drop(session);
+        eventually("an abort has failed", || failed.load(Ordering::Relaxed) >= number);
+    }
+    drop(held);
+    let last = third.id().clone();
+    drop(third);
+    let aborted = || {
+        let sent = observed.sent("abortTransaction");
+        sent.iter().map(|abort| abort.get_document("lsid").unwrap().clone()).collect::<Vec<_>>()
+    };
+    eventually("the last one is aborted", || aborted().contains(&last));
+    assert_eq!((aborted(), failed.load(Ordering::Relaxed)), (vec![last], 2));
+}
+
+/// The abort fails at once. It must not wait for its next try in the queue of the client.
+fn session_dropped_after_a_shutdown_lets_its_client_go<F: Files>() {
+    let alive = Arc::new(());
+    let of_client = Arc::clone(&alive);
+    let observed = Observed::<F>::with(&shared_replica_set().unwrap().uri(), |options| {
+        options.sdam_event_handler = Some(EventHandler::callback(move |_| {
+            let _held = &of_client;
+        }));
+    });
+    let items = observed.database().collection("items");
+    F::end(items.insert_one(doc! { "_id": 0 })).unwrap();
+    let session = transacting(&observed, 1);
+    F::shut_down(observed.client.clone());
+    drop((session, items, observed));
+    eventually("nothing holds the client", || Arc::strong_count(&alive) == 1);
+}
+
+fn unsent_commit_is_aborted_by_the_next_use_of_its_session<F: Api>() {
+    for starts_another in [false, true] {
+        let observed = Observed::<F>::with(&shared_replica_set().unwrap().uri(), narrow);
+        let items: Collection<Document, F> = observed.database().collection("items");
+        F::end(items.insert_one(doc! { "_id": 0 })).unwrap();
+        let mut session = transacting(&observed, 1);
+        let held = hold_connection(&observed);
+        let error = F::end(session.commit_transaction()).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::WaitQueueTimeout { .. }), "{error:?}");
+        drop(held);
+        if starts_another {
+            F::end(session.start_transaction()).unwrap();
+        } else {
+            let found = F::end(items.find_one(doc! {}).session(&mut session)).unwrap();
+            assert_eq!(found, Some(doc! { "_id": 0 }));
+        }
+        eventually("it is aborted", || !observed.sent("abortTransaction").is_empty());
+        let inserts = observed.sent("insert");
+        let first = inserts.iter().find(|sent| sent.contains_key("startTransaction")).unwrap();
+        let abort = &observed.sent("abortTransaction")[0];
+        for field in ["lsid", "txnNumber"] {
+            assert_eq!(abort.get(field), first.get(field));
+        }
+        // Nothing holds the document.
+        F::end(items.insert_one(doc! { "_id": 1 })).unwrap();
+        drop(session);
+        F::end(items.insert_one(doc! { "_id": 2 })).unwrap();
+        assert_eq!(observed.sent("abortTransaction").len(), 1);
+    }
 }
 
 /// The commit or abort is dropped while it waits for the only connection.

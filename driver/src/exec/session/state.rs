@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bson::{Document, Timestamp, doc};
 
 use super::abandoned;
-use super::transaction::{End, Transaction};
+use super::transaction::{End, Transaction, TransactionState};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exec::telemetry::TransactionSpan;
@@ -157,7 +157,8 @@ impl SessionState {
             max_commit_time: None,
         };
         let defaults = self.options.default_transaction_options.clone().unwrap_or_default();
-        self.transaction.start(own.or(defaults).or(inherited))?;
+        let earlier = self.transaction.start(own.or(defaults).or(inherited))?;
+        self.leave(earlier);
         self.transaction.span = TransactionSpan::begin(&self.core);
         if let Some(server) = &mut self.server {
             server.next_txn_number();
@@ -201,7 +202,42 @@ impl SessionState {
 
     /// Forgets the transaction, which then expires on the server.
     pub(super) fn forget(mut self) {
-        self.transaction.forget();
+        self.transaction = Transaction::default();
+    }
+
+    /// An operation that does not belong to the transaction uses the session: what has ended is
+    /// forgotten.
+    pub(super) fn forget_transaction(&mut self) {
+        if self.transaction.state() != TransactionState::None {
+            let ended = std::mem::take(&mut self.transaction);
+            self.leave(ended);
+        }
+    }
+
+    /// The session goes on without `transaction`. It is aborted in the background if it is open:
+    /// the command that was to end it was never sent.
+    fn leave(&mut self, transaction: Transaction) {
+        let Some(server) = self.server.as_mut().filter(|server| !server.is_twin()) else { return };
+        if transaction.is_open() {
+            let server = server.twin();
+            self.abort_in_background(server, transaction);
+        }
+    }
+
+    /// Otherwise the transaction would hold its locks until the server gives it up.
+    fn abort_in_background(&self, server: ServerSession, mut transaction: Transaction) {
+        transaction.abandon();
+        abandoned::abort(SessionState {
+            core: Arc::new(self.core.outside_of_requests()),
+            server: Some(server),
+            id: self.id.clone(),
+            options: self.options.clone(),
+            cluster_time: self.cluster_time.clone(),
+            operation_time: self.operation_time,
+            snapshot_time: None,
+            transaction,
+            deadline: None,
+        });
     }
 
     /// The number of the transaction.
@@ -274,19 +310,7 @@ impl Drop for SessionState {
         if !self.transaction.is_open() || server.is_twin() || !server.is_of_this_process() {
             return self.core.give_back(server);
         }
-        // Otherwise the transaction would hold its locks until it expires on the server.
-        self.transaction.abandon();
-        let rest = SessionState {
-            core: Arc::new(self.core.outside_of_requests()),
-            server: Some(server),
-            id: std::mem::take(&mut self.id),
-            options: std::mem::take(&mut self.options),
-            cluster_time: self.cluster_time.take(),
-            operation_time: self.operation_time,
-            snapshot_time: None,
-            transaction: std::mem::take(&mut self.transaction),
-            deadline: None,
-        };
-        abandoned::abort(rest);
+        let transaction = std::mem::take(&mut self.transaction);
+        self.abort_in_background(server, transaction);
     }
 }

@@ -68,11 +68,11 @@ pub(crate) struct Transaction {
 }
 
 impl Transaction {
-    /// Starts a transaction.
+    /// Starts a transaction. Returns the one before it.
     ///
     /// # Errors
     /// `InvalidArgument` if one is in progress, or the write concern is unacknowledged.
-    pub(super) fn start(&mut self, options: TransactionOptions) -> Result<()> {
+    pub(super) fn start(&mut self, options: TransactionOptions) -> Result<Self> {
         if self.is_active() {
             return Err(Error::invalid_argument(
                 "Transaction already in progress; commit or abort it before you start another",
@@ -85,8 +85,8 @@ impl Transaction {
                  write_concern",
             ));
         }
-        *self = Transaction { state: TransactionState::Starting, options, ..Self::default() };
-        Ok(())
+        let new = Transaction { state: TransactionState::Starting, options, ..Self::default() };
+        Ok(std::mem::replace(self, new))
     }
 
     pub(crate) fn state(&self) -> TransactionState {
@@ -164,13 +164,6 @@ impl Transaction {
         }
         self.unpin();
         Ok(End::Empty)
-    }
-
-    /// Forgets an ended transaction, because a later operation uses the session.
-    pub(super) fn forget(&mut self) {
-        if self.state != TransactionState::None {
-            *self = Self::default();
-        }
     }
 
     /// One of its commands is sent.
@@ -322,7 +315,7 @@ mod tests {
         let mut transaction = started();
         transaction.commit().unwrap();
         assert!(message(transaction.abort()).contains("after calling commitTransaction"));
-        transaction.forget();
+        transaction = Transaction::default();
         assert!(message(transaction.commit()).contains("No transaction started"));
     }
 
