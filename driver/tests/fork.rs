@@ -12,7 +12,9 @@ use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
+use std::time::Duration;
 
 use driver::bson::{Bson, Document, doc};
 use driver::error::ErrorKind;
@@ -29,7 +31,7 @@ const MOST: u32 = 3;
 type Test = fn(&Standalone);
 
 fn main() {
-    let tests: [(&str, Test); 9] = [
+    let tests: [(&str, Test); 10] = [
         ("a_forked_child_has_connections_of_its_own", threads),
         ("an_async_client_stays_with_the_process_that_made_it", tasks),
         ("forked_children_make_ids_of_their_own", ids),
@@ -39,6 +41,7 @@ fn main() {
         ("a_forked_child_goes_on_with_a_change_stream", change_streams),
         ("a_forked_child_uses_the_bucket_of_its_parent", buckets),
         ("an_async_bucket_stays_with_the_process_that_made_it", async_buckets),
+        ("upload_of_a_child_waits_for_none_of_its_parent", uploads),
     ];
     if std::env::args().any(|argument| argument == "--list") {
         tests.iter().for_each(|(name, _)| println!("{name}: test"));
@@ -547,5 +550,42 @@ fn async_buckets(server: &Standalone) {
         let mut copy = Vec::new();
         bucket.download_to_by_name("half", &mut copy).await.expect("a download");
         assert!(copy == content);
+    });
+}
+
+/// The process forks while one of its uploads creates the indexes of the bucket.
+fn uploads(server: &Standalone) {
+    let mut options = options(server);
+    options.app_name = Some("uploads".to_owned());
+    let creating = Arc::new(AtomicBool::new(false));
+    let told = creating.clone();
+    options.command_event_handler = Some(EventHandler::callback(move |event| {
+        if let CommandEvent::Started(event) = event
+            && event.command_name == "listIndexes"
+        {
+            told.store(true, Ordering::Release);
+        }
+    }));
+    let client = Client::with_options(options).expect("a client");
+    let bucket = client.database("fork_uploads").gridfs_bucket(None);
+    let held = doc! {
+        "configureFailPoint": "failCommand", "mode": { "times": 1 },
+        "data": {
+            "failCommands": ["listIndexes"], "blockConnection": true, "blockTimeMS": 2000,
+            "appName": "uploads",
+        },
+    };
+    let _point = server.fail_point(held).expect("a fail point");
+    let upload = |limit| {
+        let upload = bucket.upload_from("file", &b"abc"[..]).timeout(Duration::from_secs(limit));
+        upload.run().expect("an upload")
+    };
+    std::thread::scope(|scope| {
+        let of_parent = scope.spawn(|| upload(60));
+        while !creating.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+        fork(|| drop(upload(10)), || ());
+        of_parent.join().expect("an upload");
     });
 }

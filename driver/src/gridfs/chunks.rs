@@ -1,5 +1,6 @@
 //! The chunks of a file: written and removed in batches, read one by one.
 
+use std::future::pending;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -190,8 +191,9 @@ impl Operation for RemoveChunks<'_> {
     }
 }
 
-/// The number of attempts to remove chunks in the background.
+/// The number of attempts to remove chunks in the background, and the pause before another.
 const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(500);
 /// The time limit of one attempt, including the wait for a connection.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
@@ -202,7 +204,10 @@ pub(super) async fn remove_quietly<F: Mode>(
     files_id: &Bson,
     written: &[ObjectIds],
 ) {
-    for _ in 0..TRIES {
+    for attempt in 0..TRIES {
+        if attempt > 0 {
+            let _ = core.runtime.timeout(Deadline::after(PAUSE), pending::<()>()).await;
+        }
         let deadline = Deadline::after(LIMIT);
         match remove(core, bucket, files_id, written, deadline).await {
             // The next attempt selects a server again, because there may be a new primary.

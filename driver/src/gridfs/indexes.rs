@@ -1,8 +1,11 @@
 //! The indexes of a bucket (specification "GridFS", section "Indexes").
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use bson::{Bson, Document, doc};
+use threadwatch::ForkGeneration;
 use toro::Lock;
 
 use super::{Bucket, rest};
@@ -17,14 +20,37 @@ use crate::options::{IndexModel, IndexOptions, ReadPreference, SelectionCriteria
 #[derive(Default)]
 pub(super) struct Indexes {
     known: AtomicBool,
-    /// Held by the upload that creates the indexes. Other uploads wait for it.
-    turn: Lock<()>,
+    /// The turn of this process.
+    turn: ArcSwap<Turn>,
+}
+
+/// Held by the upload that creates the indexes. Other uploads wait for it.
+struct Turn {
+    lock: Lock<()>,
+    /// The process that uses it. In a forked child, nobody would release an inherited lock.
+    born: ForkGeneration,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Turn { lock: Lock::new(()), born: ForkGeneration::current() }
+    }
 }
 
 impl Indexes {
     /// The indexes are about to be dropped.
     pub(super) fn forget(&self) {
         self.known.store(false, Ordering::Release);
+    }
+
+    fn turn(&self) -> Arc<Turn> {
+        loop {
+            let turn = self.turn.load_full();
+            if turn.born.is_current() {
+                return turn;
+            }
+            self.turn.compare_and_swap(&turn, Arc::default());
+        }
     }
 }
 
@@ -40,7 +66,8 @@ pub(super) async fn ensure<F: Mode>(bucket: &Bucket<F>, deadline: Deadline) -> R
         return Ok(());
     }
     let runtime = &bucket.on().core.runtime;
-    let turn = runtime.timeout(deadline, indexes.turn.acquire()).await;
+    let turn = indexes.turn();
+    let turn = runtime.timeout(deadline, turn.lock.acquire()).await;
     let _turn = turn.map_err(|_| {
         Error::timeout("another upload of the bucket was creating its indexes at the deadline")
     })?;

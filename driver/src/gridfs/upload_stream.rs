@@ -6,16 +6,19 @@
 //!
 //! The stream knows the `_id` of each chunk that it sent. Therefore an abort, or dropping a stream
 //! that was not closed, removes only these chunks, and not those of another file with the same id.
-//! After a failure nothing is removed unless the caller aborts (section "Operation Failure").
+//! After a failure nothing is removed unless the caller aborts (section "Operation Failure"), or the
+//! files document was never sent.
 
 use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bson::{Bson, DateTime, Document};
+use serde::{Serialize, Serializer};
 use threadwatch::ForkGeneration;
 
 use super::chunks::{self, Batch};
@@ -23,7 +26,7 @@ use super::io::Source;
 use super::{Bucket, FilesCollectionDocument, indexes, rest};
 use crate::cursor::{Fetch, Pace};
 use crate::deadline::Deadline;
-use crate::error::{Error, GridFsErrorKind, Result};
+use crate::error::{Error, ErrorKind, GridFsErrorKind, Result};
 use crate::exec;
 use crate::mode::{Async, Blocking, Mode};
 use crate::object_id::ObjectIds;
@@ -64,7 +67,8 @@ const READ_BYTES: usize = 256 * 1024;
 ///
 /// # Failures
 /// After an error the stream has ended, and the sent chunks stay, as the specification requires.
-/// [`abort`](Self::abort) removes them.
+/// [`abort`](Self::abort) removes them. If `close` failed before it sent the files document, dropping
+/// the stream removes them too.
 ///
 /// In a forked child, every step of a stream of its parent fails with `InvalidArgument`.
 ///
@@ -96,6 +100,8 @@ pub struct GridFsUploadStream<F: Mode = Async> {
     state: State,
     /// Whether `close` was called. No more bytes are accepted.
     closing: bool,
+    /// Whether the document of the file may have been sent.
+    file_sent: Arc<AtomicBool>,
     /// The process that opened it.
     born: ForkGeneration,
     kind: PhantomData<fn() -> F>,
@@ -112,7 +118,8 @@ enum State {
     Removing(Fetch<Result<()>>),
     /// A step failed. There are chunks, but no files document.
     Failed,
-    /// An abort failed. Some of the chunks may exist. Dropping the stream tries again.
+    /// An abort failed, or a close before it sent the files document. Some of the chunks may exist.
+    /// Dropping the stream removes them.
     Unremoved,
     /// The file exists or may exist, or everything was removed.
     Ended,
@@ -150,6 +157,7 @@ impl<F: Mode> GridFsUploadStream<F> {
             written: Vec::new(),
             state: State::Open,
             closing: false,
+            file_sent: Arc::default(),
             born: ForkGeneration::current(),
             kind: PhantomData,
         })
@@ -300,9 +308,12 @@ impl<F: Mode> GridFsUploadStream<F> {
                     self.state = State::Ended;
                     return Poll::Ready(finished.map_err(|error| {
                         let refused = chunks::was_refused(&error);
+                        let unsent = is_unsent(&self.file_sent, &error);
                         let error = self.fail(error);
-                        // Otherwise the file may exist.
-                        if !refused {
+                        if unsent {
+                            self.state = State::Unremoved;
+                        } else if !refused {
+                            // The file may exist.
                             self.state = State::Ended;
                         }
                         error
@@ -318,6 +329,7 @@ impl<F: Mode> GridFsUploadStream<F> {
     /// Inserts the files document.
     fn finish(&mut self) -> impl Future<Output = Result<()>> + Send + use<F> {
         let (bucket, deadline) = (Arc::clone(&self.bucket), self.deadline);
+        let sent = Arc::clone(&self.file_sent);
         let mut file = FilesCollectionDocument {
             id: self.id.clone(),
             length: self.sent_bytes,
@@ -330,7 +342,9 @@ impl<F: Mode> GridFsUploadStream<F> {
             // A file without chunks may be the first of the bucket.
             indexes::ensure(&bucket, deadline).await?;
             file.upload_date = DateTime::now();
-            let insert = bucket.files.insert_one(&file);
+            let files = bucket.files.clone_with_type::<Sending>();
+            let file = Sending { file, sent };
+            let insert = files.insert_one(&file);
             let insert = insert.optional(rest(deadline)?, |insert, rest| insert.timeout(rest));
             insert.perform().await.map(drop)
         }
@@ -533,31 +547,56 @@ impl<F: Mode> Drop for GridFsUploadStream<F> {
         let core = self.bucket.on().core;
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Failed | State::Ended => {}
-            // The file is completed, or inserting its document fails.
-            State::Finishing(mut finishing) => {
-                let runtime = core.runtime.clone();
-                exec::clean_up(core, async move {
-                    let finished = poll_fn(|cx| finishing.poll(cx));
-                    let _ = runtime.timeout(Deadline::after(chunks::LIMIT), finished).await;
-                });
-            }
-            _ if self.written.is_empty() => {}
+            State::Open | State::Removing(_) | State::Unremoved if self.written.is_empty() => {}
             unfinished => {
                 let (core, bucket) = (core.outside_of_requests(), Arc::clone(&self.bucket));
                 let id = std::mem::replace(&mut self.id, Bson::Null);
                 let written = std::mem::take(&mut self.written);
+                let file_sent = Arc::clone(&self.file_sent);
                 exec::clean_up(self.bucket.on().core, async move {
-                    // Chunks in flight would arrive after the removal.
-                    if let State::Inserting(mut inserting) = unfinished {
-                        let inserted = poll_fn(|cx| inserting.poll(cx));
-                        let limit = Deadline::after(chunks::LIMIT);
-                        let _ = core.runtime.timeout(limit, inserted).await;
+                    let limit = Deadline::after(chunks::LIMIT);
+                    match unfinished {
+                        // The file becomes whole, or its insertion fails.
+                        State::Finishing(mut finishing) => {
+                            let finished = poll_fn(|cx| finishing.poll(cx));
+                            let finished = core.runtime.timeout(limit, finished).await;
+                            match finished.map(|finished| finished.and_then(|finished| finished)) {
+                                Ok(Err(error)) if is_unsent(&file_sent, &error) => {}
+                                _ => return,
+                            }
+                        }
+                        // Chunks in flight would arrive after the removal.
+                        State::Inserting(mut inserting) => {
+                            let inserted = poll_fn(|cx| inserting.poll(cx));
+                            let _ = core.runtime.timeout(limit, inserted).await;
+                        }
+                        _ => {}
                     }
                     chunks::remove_quietly(&core, &bucket, &id, &written).await;
                 });
             }
         }
     }
+}
+
+/// The document of a file that takes note when it is written into a command, which is sent next.
+struct Sending {
+    file: FilesCollectionDocument,
+    sent: Arc<AtomicBool>,
+}
+
+impl Serialize for Sending {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let written = self.file.serialize(serializer)?;
+        self.sent.store(true, Ordering::Relaxed);
+        Ok(written)
+    }
+}
+
+/// Whether the document of a file was not sent when its insertion ended with `error`: it was never
+/// written, or is one that no server accepts.
+fn is_unsent(sent: &AtomicBool, error: &Error) -> bool {
+    !sent.load(Ordering::Relaxed) || matches!(error.kind(), ErrorKind::InvalidArgument { .. })
 }
 
 impl<F: Mode> fmt::Debug for GridFsUploadStream<F> {

@@ -3,6 +3,7 @@
 mod buckets;
 mod downloads;
 mod dropped;
+mod failures;
 mod indexes;
 mod uploads;
 
