@@ -4,6 +4,9 @@
 //! write lock of the nest. A handler may use the client, which may need that lock. So the
 //! deployment holds the events back, and delivers them after it has released the lock. Events of
 //! other threads join the queue meanwhile, so the order stays.
+//!
+//! A thread delivers a bounded number of events. A task, or in the blocking API a thread, delivers
+//! the rest, so that the events of others do not delay a monitor or an operation without end.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -18,12 +21,15 @@ pub(super) struct PoolEvents {
     queue: Mutex<EventQueue>,
 }
 
+/// The number of queued events that a thread delivers before it leaves the rest to a task.
+const AT_ONCE: usize = 64;
+
 #[derive(Default)]
 struct EventQueue {
     events: VecDeque<CmapEvent>,
     /// The number of [`HeldEvents`].
     held: usize,
-    /// A thread delivers the queue.
+    /// A thread or a task delivers the queue.
     delivering: bool,
 }
 
@@ -45,28 +51,69 @@ impl PoolEvents {
         let Some(handler) = &self.handler else { return };
         let event = event(address.clone());
         let mut queue = lock(&self.queue);
-        if queue.held > 0 || queue.delivering {
-            queue.events.push_back(event);
-            return;
-        }
-        drop(queue);
-        handler.handle(event);
-    }
-
-    /// Delivers the queue, unless another thread does. That thread also delivers later events.
-    fn release(&self) {
-        let Some(handler) = &self.handler else { return };
-        let mut queue = lock(&self.queue);
-        queue.held -= 1;
-        if std::mem::replace(&mut queue.delivering, true) {
-            return;
-        }
-        while let Some(event) = queue.events.pop_front() {
+        let is_direct = queue.held == 0 && !queue.delivering;
+        if is_direct && queue.events.is_empty() {
             drop(queue);
             handler.handle(event);
-            queue = lock(&self.queue);
+            return;
         }
-        queue.delivering = false;
+        queue.events.push_back(event);
+        if is_direct {
+            // The runtime of the task that delivered the queue has ended.
+            queue.delivering = true;
+            drop(queue);
+            if !self.deliver_some() {
+                lock(&self.queue).delivering = false;
+            }
+        }
+    }
+
+    /// Ends one of the [`HeldEvents`]. True when the caller is to deliver the queue.
+    fn release(&self) -> bool {
+        let mut queue = lock(&self.queue);
+        queue.held -= 1;
+        !queue.events.is_empty() && !std::mem::replace(&mut queue.delivering, true)
+    }
+
+    /// Delivers events, also later ones. True at the end of the queue: then nobody delivers it any
+    /// more.
+    fn deliver_some(&self) -> bool {
+        for _ in 0..AT_ONCE {
+            let next = {
+                let mut queue = lock(&self.queue);
+                let next = queue.events.pop_front();
+                queue.delivering = next.is_some();
+                next
+            };
+            match (next, &self.handler) {
+                (Some(event), Some(handler)) => handler.handle(event),
+                _ => return true,
+            }
+        }
+        false
+    }
+}
+
+/// Delivers the rest of the queue. Dropped with its runtime, it leaves that to the next event.
+struct Delivery {
+    pool: Arc<Shared>,
+    done: bool,
+}
+
+impl Delivery {
+    async fn run(mut self) {
+        while !self.pool.events().deliver_some() {
+            tokio::task::yield_now().await;
+        }
+        self.done = true;
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if !self.done {
+            lock(&self.pool.events().queue).delivering = false;
+        }
     }
 }
 
@@ -85,6 +132,10 @@ impl HeldEvents {
 
 impl Drop for HeldEvents {
     fn drop(&mut self) {
-        self.0.events().release();
+        let events = self.0.events();
+        if events.is_listened_to() && events.release() && !events.deliver_some() {
+            let delivery = Delivery { pool: Arc::clone(&self.0), done: false };
+            self.0.runtime().detach(delivery.run());
+        }
     }
 }

@@ -4,7 +4,8 @@
 //! the pool and returns there. In a request, the first operation on a server pins a connection, and
 //! it returns to its pin. After an operation that was dropped or timed out, the connection is
 //! drained first, and the next operation waits for that. A broken connection is closed, and the
-//! next operation pins another. This does not affect the request or its nesting.
+//! next operation pins another. This does not affect the request or its nesting. A request that
+//! turns to another server gives up its connections to servers that are no longer there.
 //!
 //! A request of the blocking API belongs to a thread ([`ThreadPins`]). Its pinned connections
 //! return to the pools when the thread ends. A request of the async API belongs to its handles
@@ -293,6 +294,13 @@ impl Slot {
             && !self.draining.iter().any(|slot| slot.is_of(&connection.pool()))
     }
 
+    /// Takes what it holds of pools that have been closed.
+    fn take_closed(&mut self) -> (Vec<PooledConnection>, Vec<PinnedSlot>) {
+        let is_closed = |connection: &mut PooledConnection| connection.pool().is_closed();
+        let pinned = self.pinned.extract_if(.., is_closed).collect();
+        (pinned, self.draining.extract_if(.., |slot| slot.is_over()).collect())
+    }
+
     /// Takes the pinned connection of `pool`.
     fn take(&mut self, pool: &Pool) -> Pinned {
         if let Some(at) = self.pinned.iter().position(|connection| connection.is_of(pool)) {
@@ -422,7 +430,14 @@ impl ThreadPins {
             }
             slot.start();
         }
-        slot.take(pool)
+        let pinned = slot.take(pool);
+        if let Pinned::Nothing = pinned {
+            let closed = slot.take_closed();
+            // Closing connections calls event handlers, which may use the client.
+            drop(slot);
+            drop(closed);
+        }
+        pinned
     }
 
     /// Pins the connection, unless the request has ended or has pinned another.
@@ -474,6 +489,12 @@ impl PinnedSlot {
     fn is_of(&self, pool: &Arc<Shared>) -> bool {
         std::ptr::eq(self.pool.as_ptr(), Arc::as_ptr(pool))
     }
+
+    /// Whether its pool has been closed, and no operation uses its connection.
+    fn is_over(&self) -> bool {
+        let is_open = self.pool.upgrade().is_some_and(|pool| !pool.is_closed());
+        !is_open && self.slot.try_acquire().is_some()
+    }
 }
 
 impl RequestPins {
@@ -496,9 +517,13 @@ impl RequestPins {
         if let Some(known) = slots.iter().find(|slot| slot.is_of(&pool.shared)) {
             return known.slot.clone();
         }
+        let over: Vec<_> = slots.extract_if(.., |slot| slot.is_over()).collect();
         let new = PinnedSlot::new(&pool.shared);
         let slot = new.slot.clone();
         slots.push(new);
+        // Closing connections calls event handlers, which may use the client.
+        drop(slots);
+        drop(over);
         slot
     }
 }

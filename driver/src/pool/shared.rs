@@ -176,6 +176,10 @@ impl Shared {
         self.handoff.with_state(|state, _| state.is_stale(generation))
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.handoff.with_state(|state, _| state.phase()) == Phase::Closed
+    }
+
     /// Whether the pool belongs to the parent of this process.
     #[inline]
     pub(super) fn is_inherited(&self) -> bool {

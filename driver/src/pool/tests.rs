@@ -1,11 +1,14 @@
 //! The pool with a real server.
 
+mod events;
 mod opening;
+mod requests;
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use bson::raw::cstr;
@@ -389,4 +392,43 @@ fn dead_pinned_connection_is_closed_and_not_reused() {
     let lease = block_on(handles.check_out(&bench.pool, Deadline::NEVER)).unwrap();
     assert_ne!(lease.id(), second);
     assert_eq!((closed(&bench), bench.pool.counts().total), (2, 1));
+}
+
+/// Looks at the lock of the event that interrupts openings, when it is woken.
+struct Curious {
+    pool: Arc<Shared>,
+    woken: AtomicUsize,
+    locked: AtomicUsize,
+}
+
+impl Wake for Curious {
+    fn wake(self: Arc<Self>) {
+        let locked = self.pool.give_up.try_lock().is_err();
+        self.woken.fetch_add(1, Ordering::SeqCst);
+        self.locked.fetch_add(usize::from(locked), Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn wakers_of_interrupted_openings_run_outside_of_the_lock() {
+    let bench = bench(Runtime::blocking().unwrap(), shared_standalone().unwrap(), |_| {});
+    let pool = bench.pool.shared.clone();
+    let curious = Arc::new(Curious {
+        pool: pool.clone(),
+        woken: AtomicUsize::new(0),
+        locked: AtomicUsize::new(0),
+    });
+    let waker = Waker::from(curious.clone());
+    let interrupts: [&dyn Fn(); 2] =
+        [&|| bench.pool.clear(&Error::timeout("on purpose"), Interrupt::InUse), &|| {
+            bench.pool.close()
+        }];
+    for (interrupt, woken) in interrupts.into_iter().zip(1..) {
+        let given_up = pool.give_up.lock().unwrap().clone();
+        let mut wait = pin!(given_up.wait());
+        assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        interrupt();
+        let count = |of: &AtomicUsize| of.load(Ordering::SeqCst);
+        assert_eq!((count(&curious.woken), count(&curious.locked)), (woken, 0));
+    }
 }

@@ -51,10 +51,14 @@ async fn opening_continues_without_its_caller() {
 fn queue_briefly(options: &mut ClientOptions) {
     patient(options);
     options.wait_queue_timeout = Some(Duration::from_millis(1));
+    options.max_connecting = Some(1);
 }
 
-/// Far longer than the `waitQueueTimeoutMS` above.
-const LONG: Duration = Duration::from_millis(100);
+/// Another caller waits in the queue for as long as anybody may.
+async fn outwait(bench: &Bench) {
+    let refused = bench.pool.check_out(Deadline::NEVER).await.err().unwrap().error;
+    assert!(matches!(refused.kind(), ErrorKind::WaitQueueTimeout { .. }), "{refused:?}");
+}
 
 #[tokio::test]
 async fn wait_queue_timeout_does_not_bound_an_opening() {
@@ -63,7 +67,7 @@ async fn wait_queue_timeout_does_not_bound_an_opening() {
     server.pause().unwrap();
     let mut ask = pin!(bench.take());
     look(ask.as_mut()).await;
-    tokio::time::sleep(LONG).await;
+    outwait(&bench).await;
     look(ask.as_mut()).await;
     server.resume().unwrap();
     assert_eq!(ask.await.id(), 1);
@@ -76,7 +80,10 @@ fn wait_queue_timeout_bounds_no_blocking_opening() {
     server.pause().unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            std::thread::sleep(LONG);
+            while bench.pool.counts().pending == 0 {
+                std::thread::yield_now();
+            }
+            block_on(outwait(&bench));
             server.resume().unwrap();
         });
         assert_eq!(block_on(bench.take()).id(), 1);
