@@ -30,6 +30,27 @@ fn none_is_left(server: &Standalone) {
     }
 }
 
+/// A handler that counts the checkouts of connections that fail.
+fn failed_checkouts(options: &mut ClientOptions) -> Arc<AtomicU32> {
+    let failed: Arc<AtomicU32> = Arc::default();
+    let counted = Arc::clone(&failed);
+    options.cmap_event_handler = Some(EventHandler::callback(move |event| {
+        if let CmapEvent::ConnectionCheckoutFailed(_) = event {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    }));
+    failed
+}
+
+/// Waits until so many commands that end cursors have had no connection.
+fn wait_for_failures(failed: &AtomicU32, number: u32) {
+    let end = Instant::now() + PATIENCE;
+    while failed.load(Ordering::Relaxed) < number {
+        assert!(Instant::now() < end, "no command that ends a cursor was tried");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Records the connections and the commands of a client.
 #[derive(Clone, Default)]
 struct Watch {
@@ -123,12 +144,13 @@ fn cursor_is_killed_once_the_only_connection_is_free() {
     let mut options = options(&server);
     options.max_pool_size = Some(1);
     options.wait_queue_timeout = Some(Duration::from_millis(100));
+    let failed = failed_checkouts(&mut options);
     let client = sync::Client::with_options(options).unwrap();
     let coll = client.database("d").collection::<Document>("c");
     coll.insert_many((0..3).map(|i| doc! { "_id": i })).run().unwrap();
     let request = client.start_request();
     drop(coll.find(doc! {}).batch_size(2).run().unwrap());
-    std::thread::sleep(Duration::from_millis(500));
+    wait_for_failures(&failed, 2);
     assert_eq!(open(&server), 1);
     drop(request);
     none_is_left(&server);
@@ -140,6 +162,7 @@ fn shutdown_kills_dropped_cursors() {
     let mut options = options(&server);
     options.max_pool_size = Some(1);
     options.wait_queue_timeout = Some(Duration::from_millis(100));
+    let failed = failed_checkouts(&mut options);
     let client = sync::Client::with_options(options).unwrap();
     let coll = client.database("d").collection::<Document>("c");
     coll.insert_many((0..3).map(|i| doc! { "_id": i })).run().unwrap();
@@ -147,7 +170,7 @@ fn shutdown_kills_dropped_cursors() {
     let cursors: Vec<_> =
         (0..50).map(|_| coll.find(doc! {}).batch_size(2).run().unwrap()).collect();
     drop(cursors);
-    std::thread::sleep(Duration::from_millis(300));
+    wait_for_failures(&failed, 1);
     drop(request);
     client.shutdown().run();
     assert_eq!(open(&server), 0);
@@ -248,13 +271,14 @@ async fn dropped_shutdown_leaves_the_kills_to_the_client() {
     let mut options = options(&server);
     options.max_pool_size = Some(1);
     options.wait_queue_timeout = Some(Duration::from_millis(100));
+    let failed = failed_checkouts(&mut options);
     let client = Client::with_options(options).unwrap();
     let coll = client.database("d").collection::<Document>("c");
     coll.insert_many((0..3).map(|i| doc! { "_id": i })).await.unwrap();
     let request = client.start_request();
     let within = request.database("d").collection::<Document>("c");
     drop(within.find(doc! {}).batch_size(2).await.unwrap());
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    in_time(until(|| failed.load(Ordering::Relaxed) > 0)).await;
     let shutdown = client.clone().shutdown().into_future();
     assert!(tokio::time::timeout(Duration::from_millis(50), shutdown).await.is_err());
     assert_eq!(open(&server), 1);
@@ -276,7 +300,7 @@ async fn kill_takes_no_place_in_a_bounded_wait_queue() {
     drop(within.find(doc! {}).batch_size(2).await.unwrap());
     tokio::time::sleep(Duration::from_millis(200)).await;
     let waiting = tokio::spawn(async move { coll.count_documents(doc! {}).await });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    in_time(until(|| client.pool_metrics()[0].waiting == 1)).await;
     assert_eq!(open(&server), 1);
     drop((request, within));
     assert_eq!(in_time(waiting).await.unwrap().unwrap(), 3);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use driver::Async;
 use driver::bson::{Document, doc};
 use driver::collection::Collection;
 use driver::ops::Operation;
+use driver::{Async, Blocking};
 use testbed::{Direction, Fault, Proxy, Standalone, shared_standalone};
 
 use crate::api::{Api, block_on, on_both_apis};
@@ -116,6 +116,21 @@ fn dropped_prefetching_cursor_leaves_nothing<F: Reads>() {
     eventually("no cursor is open", || observed.open_cursors() == 0);
     assert_eq!(F::end(collection.count_documents(doc! {})).unwrap(), 20);
     assert_eq!(observed.connections(), (1, 0));
+}
+
+/// In a request of the thread the cursor fetches in place.
+#[test]
+fn prefetching_cursor_in_a_request_leaves_it_open() {
+    let observed = Observed::<Blocking>::of(&shared_standalone().unwrap().uri());
+    let collection = filled(&observed, 20);
+    let request = observed.client.start_request();
+    let cursor = Blocking::end(collection.find(doc! {}).batch_size(4).prefetch(true)).unwrap();
+    assert_eq!(Blocking::collect(cursor).unwrap().len(), 20);
+    assert!(observed.sent("getMore").len() > 3);
+    assert!(observed.client.in_request());
+    assert_eq!(observed.client.pool_metrics()[0].in_use, 1, "the request has its connection");
+    drop(request);
+    assert_eq!(observed.client.pool_metrics()[0].in_use, 0);
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! Specification "OpenTelemetry", prose tests. The environment belongs to the whole process, so a
-//! child of it runs the operations.
+//! child of it runs the operations. Behind them, what no case of the specification covers.
 
 use std::process::Command;
 
-use driver::bson::{Document, doc};
+use driver::bson::{DateTime, Document, doc};
+use driver::options::OpentelemetryOptions;
 use driver::{Blocking, Mode};
 use opentelemetry::global;
+use opentelemetry::trace::SpanId;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use testbed::shared_replica_set;
 
-use crate::api::Api;
+use crate::api::{Api, on_both_apis};
+use crate::observed::Observed;
 
 const ENABLED: &str = "OTEL_RUST_INSTRUMENTATION_MONGODB_ENABLED";
 const LENGTH: &str = "OTEL_RUST_INSTRUMENTATION_MONGODB_QUERY_TEXT_MAX_LENGTH";
@@ -64,4 +67,33 @@ fn open_telemetry_prose_2() {
     assert!(text.contains("spans: 2, texts: 1."), "{text}");
     let text = printed(&[(ENABLED, "true")]);
     assert!(text.contains("spans: 2, texts: 0."), "{text}");
+}
+
+on_both_apis! { span_of_an_operation_covers_what_follows_its_batches }
+
+/// The files of a name are found in two batches, and then removed.
+fn span_of_an_operation_covers_what_follows_its_batches<F: Api>() {
+    let exporter = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+    let observed = Observed::<F>::with(&shared_replica_set().unwrap().uri(), |options| {
+        let tracing = OpentelemetryOptions::builder().enabled(true).tracer_provider(provider);
+        options.tracing = Some(tracing.build());
+    });
+    let files = observed.database().collection::<Document>("fs.files");
+    let file = |id: i32| {
+        let date = DateTime::now();
+        doc! { "_id": id, "length": 0, "chunkSize": 1, "uploadDate": date, "filename": "name" }
+    };
+    F::end(files.insert_many((0..150).map(file))).unwrap();
+    exporter.reset();
+    observed.forget();
+    F::end(observed.database().gridfs_bucket(None).delete_by_name("name")).unwrap();
+    assert!(observed.sent("getMore").len() == 1 && observed.sent("delete").len() == 2);
+    let spans = exporter.get_finished_spans().unwrap();
+    let outer: Vec<_> = spans.iter().filter(|s| s.parent_span_id == SpanId::INVALID).collect();
+    assert_eq!(outer.len(), 1, "{spans:?}");
+    for span in &spans {
+        assert!(span.start_time >= outer[0].start_time, "{span:?} begins before {:?}", outer[0]);
+        assert!(span.end_time <= outer[0].end_time, "{span:?} ends after {:?}", outer[0]);
+    }
 }

@@ -98,6 +98,48 @@ async fn dropped_cursor_behind_a_balancer_is_killed_where_it_is() {
     assert_eq!(connection_of(&seen, "killCursors"), connection_of(&seen, "find"));
 }
 
+/// A balancer whose backends have lost the cursor when they are asked for more.
+fn forgetful() -> (FakeServer, Seen) {
+    let seen = Seen::default();
+    let told = Arc::clone(&seen);
+    let server = FakeServer::load_balancer(move |connection, command| {
+        told.lock().unwrap().push((connection, command.to_owned()));
+        Answer::Reply(match command {
+            "find" => {
+                let batch = doc! { "id": 7_i64, "ns": "db.coll", "firstBatch": [{ "_id": 1 }] };
+                doc! { "ok": 1, "cursor": batch }
+            }
+            "getMore" => doc! { "ok": 0, "code": 43, "errmsg": "cursor id 7 not found" },
+            _ => doc! { "ok": 1 },
+        })
+    });
+    (server, seen)
+}
+
+#[tokio::test]
+async fn close_of_a_cursor_unknown_to_its_server_sends_nothing() {
+    let (server, seen) = forgetful();
+    let client = Client::with_uri_str(server.uri()).await.unwrap();
+    let coll: Collection<Document> = client.database("db").collection("coll");
+    let mut cursor = coll.find(doc! {}).await.unwrap();
+    assert!(cursor.advance().await.unwrap());
+    assert_eq!(cursor.advance().await.unwrap_err().code(), Some(43));
+    cursor.close().await.unwrap();
+    assert!(!has(&seen, "killCursors"));
+}
+
+#[test]
+fn blocking_close_of_a_cursor_unknown_to_its_server_sends_nothing() {
+    let (server, seen) = forgetful();
+    let client = sync::Client::with_uri_str(server.uri()).unwrap();
+    let coll: sync::Collection<Document> = client.database("db").collection("coll");
+    let mut cursor = coll.find(doc! {}).run().unwrap();
+    assert!(cursor.advance().unwrap());
+    assert_eq!(cursor.advance().unwrap_err().code(), Some(43));
+    cursor.close().run().unwrap();
+    assert!(!has(&seen, "killCursors"));
+}
+
 /// A mongos sends a token with each reply in a transaction. With the last token, another mongos can
 /// find the result of the transaction.
 #[tokio::test]
