@@ -521,7 +521,7 @@ fn async_buckets(server: &Standalone) {
     fork(
         || {
             runtime().block_on(async {
-                let new = "make a new client in the child";
+                let new = "create a new client there";
                 let mut inherited = upload.take().expect("the parent's stream");
                 is_of_the_parent(&write(&mut inherited, b"x").await.unwrap_err().into());
                 is_of_the_parent(&inherited.close().await.unwrap_err());
