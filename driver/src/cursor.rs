@@ -162,8 +162,8 @@ impl<T> Cursor<T, Async> {
     ///
     /// # Errors
     /// Those of every operation, if the next batch cannot be fetched. The cursor then ends, unless
-    /// nothing was sent (see [`Cursor`], "Timeouts"). Behind a load balancer the cursor also ends if
-    /// its connection is lost.
+    /// nothing was sent (see [`Cursor`], "Timeouts"). Behind a load balancer it also ends if its
+    /// connection is lost.
     pub async fn advance(&mut self) -> Result<bool> {
         self.raw.advance_in(None).await
     }
@@ -236,8 +236,8 @@ impl<T> Cursor<T, Blocking> {
     ///
     /// # Errors
     /// Those of every operation, if the next batch cannot be fetched. The cursor then ends, unless
-    /// nothing was sent (see [`Cursor`], "Timeouts"). Behind a load balancer the cursor also ends if
-    /// its connection is lost.
+    /// nothing was sent (see [`Cursor`], "Timeouts"). Behind a load balancer it also ends if its
+    /// connection is lost.
     pub fn advance(&mut self) -> Result<bool> {
         if self.raw.advance_within_batch()? {
             return Ok(true);

@@ -6,7 +6,7 @@
 //!
 //! The stream knows the `_id` of each chunk that it sent. Therefore an abort, or dropping a stream
 //! that was not closed, removes only these chunks, and not those of another file with the same id.
-//! After a failure nothing is removed unless the caller aborts (section "Operation Failure"), or the
+//! After a failure nothing is removed unless the caller aborts (section "Operation Failure") or the
 //! files document was never sent.
 
 use std::fmt;
@@ -67,8 +67,8 @@ const READ_BYTES: usize = 256 * 1024;
 ///
 /// # Failures
 /// After an error the stream has ended, and the sent chunks stay, as the specification requires.
-/// [`abort`](Self::abort) removes them. If `close` failed before it sent the files document, dropping
-/// the stream removes them too.
+/// [`abort`](Self::abort) removes them. If `close` failed before it sent the files document,
+/// dropping the stream removes them too.
 ///
 /// In a forked child, every step of a stream of its parent fails with `InvalidArgument`.
 ///

@@ -117,7 +117,7 @@ fn forgetful() -> (FakeServer, Seen) {
 }
 
 #[tokio::test]
-async fn close_of_a_cursor_unknown_to_its_server_sends_nothing() {
+async fn close_of_a_cursor_unknown_to_its_server() {
     let (server, seen) = forgetful();
     let client = Client::with_uri_str(server.uri()).await.unwrap();
     let coll: Collection<Document> = client.database("db").collection("coll");
@@ -129,7 +129,7 @@ async fn close_of_a_cursor_unknown_to_its_server_sends_nothing() {
 }
 
 #[test]
-fn blocking_close_of_a_cursor_unknown_to_its_server_sends_nothing() {
+fn blocking_close_of_a_cursor_unknown_to_its_server() {
     let (server, seen) = forgetful();
     let client = sync::Client::with_uri_str(server.uri()).unwrap();
     let coll: sync::Collection<Document> = client.database("db").collection("coll");

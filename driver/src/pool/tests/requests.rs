@@ -23,7 +23,7 @@ async fn request_gives_up_the_connection_to_a_removed_server() {
 }
 
 #[test]
-fn request_of_a_thread_gives_up_the_connection_to_a_removed_server() {
+fn thread_gives_up_its_connection_to_a_removed_server() {
     let [removed, other] = two(|| Runtime::blocking().unwrap());
     let pins = ThreadPins::new(false);
     pins.start().unwrap();
