@@ -23,7 +23,7 @@ const LACKING: [&str; 7] = [
     OPERATION_IDS,
     "the driver lacks client-side field level encryption",
     "the driver lacks the deprecated option waitQueueSize",
-    "lists of collection handles are optional in the specification",
+    "the driver lacks lists of handles of collections, which the specification leaves to the driver",
     "the driver lacks lists of handles of databases, which the specification leaves to the driver",
     "the driver lacks operations on the raw buckets of time series",
 ];
