@@ -130,7 +130,7 @@ fn number(document: &Document, key: &str) -> i64 {
     number.as_i64().or(number.as_i32().map(i64::from)).unwrap()
 }
 
-/// The stream that is dropped, and the number of steps before.
+/// The stream that is dropped.
 #[derive(Clone, Copy)]
 enum Stream {
     Changes,
@@ -147,7 +147,7 @@ impl Stream {
     }
 }
 
-/// One stream in four may run to its end.
+/// The number of steps before the drop. One stream in four may run to its end.
 fn steps() -> usize {
     if fastrand::u8(..4) == 0 { 40 } else { fastrand::usize(..6) }
 }
@@ -194,9 +194,10 @@ async fn change_stream(
         if let Some(kill) = lost_cursor(cursors) {
             items.database().run_command(kill).await?;
         }
-        match fastrand::bool() {
-            true => dropped_somewhere(stream.next_if_any()).await,
-            false => dropped_somewhere(stream.try_next()).await,
+        if fastrand::bool() {
+            dropped_somewhere(stream.next_if_any()).await;
+        } else {
+            dropped_somewhere(stream.try_next()).await;
         }
     }
     Ok(())
@@ -290,9 +291,10 @@ fn change_stream_blocking(
         if let Some(kill) = lost_cursor(cursors) {
             items.database().run_command(kill).run()?;
         }
-        match fastrand::bool() {
-            true => drop(stream.next_if_any()?),
-            false => drop(stream.try_next()?),
+        if fastrand::bool() {
+            stream.next_if_any()?;
+        } else {
+            stream.try_next()?;
         }
     }
     Ok(())
