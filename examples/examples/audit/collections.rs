@@ -6,9 +6,8 @@ use driver::client::Client;
 use driver::collection::Collection;
 use driver::options::{ClientOptions, ReadConcern, WriteConcern};
 use driver::{Async, Mode};
-use serde::{Deserialize, Serialize};
-
 use examples::failover::BoxError;
+use serde::{Deserialize, Serialize};
 
 /// The collections of a run, on either API.
 pub(crate) struct Collections<F: Mode> {

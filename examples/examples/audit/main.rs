@@ -18,11 +18,11 @@
 //!
 //! # How a change is mirrored exactly once
 //!
-//! The mirror makes a few changes, their entries in the journal and the new resume token durable in
-//! one transaction. So a crash at any moment leaves all of them or none, and the stored token is
-//! always that of the last mirrored change. The token has a version, and the transaction fails
-//! unless it finds the version that the mirror has read. So if the last commit of a killed mirror
-//! arrives late, neither this mirror nor its successor repeats a change of the other.
+//! One transaction writes a few changes to the mirror, their entries to the journal, and the new
+//! resume token. After a crash at any moment, all of them are there or none, and the stored token
+//! is that of the last mirrored change. The token has a version. The transaction fails if it does
+//! not find the version that the mirror has read. So no change is repeated when the last commit of
+//! a killed process arrives while its successor already works.
 
 pub(crate) mod arguments;
 mod collections;
