@@ -1,6 +1,6 @@
 //! A client whose commands and connections are written down.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ pub(crate) struct Observed<F: Api> {
     pub(crate) name: String,
     commands: Arc<Mutex<Vec<CommandEvent>>>,
     connections: Arc<Mutex<(usize, usize)>>,
+    ready: Arc<AtomicUsize>,
 }
 
 impl<F: Api> Observed<F> {
@@ -44,15 +45,19 @@ impl<F: Api> Observed<F> {
         let told = Arc::clone(&commands);
         options.command_event_handler =
             Some(EventHandler::callback(move |event| told.lock().unwrap().push(event)));
-        let told = Arc::clone(&connections);
+        let ready: Arc<AtomicUsize> = Arc::default();
+        let (told, told_ready) = (Arc::clone(&connections), Arc::clone(&ready));
         options.cmap_event_handler = Some(EventHandler::callback(move |event| match event {
             CmapEvent::ConnectionCreated(_) => told.lock().unwrap().0 += 1,
             CmapEvent::ConnectionClosed(_) => told.lock().unwrap().1 += 1,
+            CmapEvent::ConnectionReady(_) => {
+                told_ready.fetch_add(1, Ordering::Relaxed);
+            }
             _ => {}
         }));
         options.app_name = Some(name.clone());
         adjust(&mut options);
-        Observed { client: F::open(options).unwrap(), name, commands, connections }
+        Observed { client: F::open(options).unwrap(), name, commands, connections, ready }
     }
 
     pub(crate) fn database(&self) -> Database<F> {
@@ -108,6 +113,12 @@ impl<F: Api> Observed<F> {
     /// The numbers of opened and of closed connections.
     pub(crate) fn connections(&self) -> (usize, usize) {
         *self.connections.lock().unwrap()
+    }
+
+    /// The number of connections that have become ready.
+    #[allow(dead_code, reason = "the prose tests use it")]
+    pub(crate) fn ready_connections(&self) -> usize {
+        self.ready.load(Ordering::Relaxed)
     }
 
     /// The number of open cursors of the client's database on the server.

@@ -14,8 +14,6 @@
 //! | sessions 23: the snapshot time is read-only | there is no setter |
 //! | transactions-convenient-api 4: backoff | a choice of the jitter; a unit test in `session/and_run.rs` has its bounds |
 //! | client-side-operations-timeout 2, 3: encryption | client-side field level encryption |
-//! | client-side-operations-timeout 4: `minPoolSize`, and two parts of 8 | a server with users, for the fail points of authentication |
-//! | client-side-operations-timeout 6, 7: GridFS streams | nothing; not written yet |
 //! | client-side-operations-timeout 9: `endSession` | an `endSession` with a result: a dropped session aborts its transaction in the background |
 //! | client-side-operations-timeout 11: bulk writes of a client | a server of version 8.0 |
 //! | client-backpressure 1: backoff | a choice of the jitter; a unit test in `exec/retry.rs` has its bounds |
@@ -28,6 +26,9 @@ mod api;
 mod causal_consistency;
 mod client_backpressure;
 mod client_side_operations_timeout;
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../operations/files.rs"]
+mod files;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../operations/observed.rs"]
 mod observed;

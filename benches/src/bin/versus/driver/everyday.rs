@@ -7,7 +7,7 @@ use super::small::{NAME, monkeys, small_cpu};
 use super::{Metric, Trial};
 use benches::bound::Bound;
 use driver::IndexModel;
-use driver::bson::{Document, RawDocumentBuf, doc};
+use driver::bson::{Document, doc};
 use driver::options::{CursorType, WriteModel};
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,10 +152,13 @@ fn aggregate(ground: &Ground) -> Vec<Contender> {
     pair(ground, ours, official)
 }
 
-/// The index exists after the first time, so the server has little to do.
+/// The index exists, so the server has little to do.
 fn create_index(ground: &Ground) -> Vec<Contender> {
     monkeys(ground);
     let at = ground.collections::<Document, mongodb::bson::Document>(NAME);
+    let index = IndexModel::builder().keys(doc! { "name": 1 }).build();
+    let created = ground.runtime.block_on(async { at.ours.create_index(index).await });
+    created.expect("the server creates an index");
     let ours = work(move |_, ops| {
         let coll = at.ours.clone();
         async move {
@@ -230,7 +233,8 @@ enum Fetch {
     Unasked,
 }
 
-/// Reads the collection over a connection that delays all bytes by a millisecond.
+/// Reads the collection over a connection that delays all bytes by a millisecond, and decodes each
+/// document, so that there is work while the next batch is on its way.
 fn prefetch(ground: &Ground) -> Vec<Contender> {
     ground.fill("slow", (0..SLOW).map(|i| doc! { "_id": i, "n": i }).collect());
     let proxy = Arc::new(Proxy::start(&ground.primary).expect("a proxy can be started"));
@@ -241,7 +245,7 @@ fn prefetch(ground: &Ground) -> Vec<Contender> {
     let reader = |name, fetch: Fetch| {
         let (client, proxy) = (client.clone(), Arc::clone(&proxy));
         let read = work(move |_, ops| {
-            let coll = client.database(DB).collection::<RawDocumentBuf>("slow");
+            let coll = client.database(DB).collection::<Document>("slow");
             let proxy = Arc::clone(&proxy);
             async move {
                 for _ in 0..ops {
@@ -254,7 +258,8 @@ fn prefetch(ground: &Ground) -> Vec<Contender> {
                     let mut cursor = find.await.expect("the server answers");
                     let mut count = 0;
                     while cursor.advance().await.expect("the server has more") {
-                        std::hint::black_box(cursor.current().get_i32("n")).expect("it has n");
+                        let document = cursor.deserialize_current().expect("it is a document");
+                        std::hint::black_box(document);
                         count += 1;
                     }
                     assert_eq!(count, SLOW);
