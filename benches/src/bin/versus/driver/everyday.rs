@@ -8,7 +8,7 @@ use super::{Metric, Trial};
 use benches::bound::Bound;
 use driver::IndexModel;
 use driver::bson::{Document, doc};
-use driver::options::{CursorType, WriteModel};
+use driver::options::{CursorType, DeleteOneModel, InsertOneModel, UpdateOneModel, WriteModel};
 use std::sync::Arc;
 use std::time::Duration;
 use testbed::{Direction, Fault, Proxy};
@@ -60,12 +60,11 @@ fn bulk_write(ground: &Ground) -> Vec<Contender> {
                 for i in 0..STATEMENTS {
                     for n in [2 * i, 2 * i + 1] {
                         let document = doc! { "name": format!("Mabel {n}"), "weight": 3.25 };
-                        let model = coll.insert_one_model(&document).expect("it is a document");
-                        models.push(model.into());
+                        models.push(InsertOneModel::new(document).into());
                     }
                     let (filter, update) = (doc! { "_id": i % 1000 }, doc! { "$inc": { "n": 1 } });
-                    models.push(coll.update_one_model(filter, update).into());
-                    models.push(coll.delete_one_model(doc! { "_id": -1 }).into());
+                    models.push(UpdateOneModel::new(filter, update).into());
+                    models.push(DeleteOneModel::new(doc! { "_id": -1 }).into());
                 }
                 let done = coll.bulk_write(models).ordered(false).await;
                 assert_eq!(done.expect("the server writes").matched_count, STATEMENTS as u64);
