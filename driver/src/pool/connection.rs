@@ -6,26 +6,28 @@
 //! future could interrupt. So it is always known whether the connection is idle, has an unread
 //! reply that can be drained, or is unusable.
 
+mod description;
+mod transfer;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bson::oid::ObjectId;
 use bson::{Document, RawDocument};
 
+pub(crate) use self::description::ConnectionDescription;
 use super::generation::Generation;
 use super::room::Room;
 use crate::deadline::Deadline;
-use crate::error::{Error, ErrorKind, Result};
-use crate::handshake::HelloReply;
+use crate::error::{Error, Result};
 use crate::options::ServerAddress;
 use crate::rt::Runtime;
 use crate::stream::Stream;
-use crate::types::ServerType;
-use crate::wire::compression::{self, Codec};
+use crate::wire::compression::Codec;
 use crate::wire::framing::ReadBuffer;
-use crate::wire::message::{self, Flags, MessageWriter, Reply, RequestId, RequestIds};
-use crate::wire::{MAX_MESSAGE_SIZE, message::request_document};
+use crate::wire::message::{
+    self, Flags, MessageWriter, Reply, RequestId, RequestIds, request_document,
+};
 
 /// The state after a completed or dropped future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,69 +87,6 @@ impl fmt::Debug for Connection {
             .field("generation", generation)
             .field("state", state)
             .finish_non_exhaustive()
-    }
-}
-
-/// The server's properties from the handshake.
-#[derive(Clone, Debug)]
-pub(crate) struct ConnectionDescription {
-    pub(crate) server_type: ServerType,
-    pub(crate) max_wire_version: i32,
-    /// In bytes.
-    pub(crate) max_bson_object_size: usize,
-    /// In bytes.
-    pub(crate) max_message_size_bytes: usize,
-    pub(crate) max_write_batch_size: usize,
-    pub(crate) logical_session_timeout: Option<Duration>,
-    /// The server's id of the connection.
-    pub(crate) server_connection_id: Option<i64>,
-    /// In load-balanced mode, the service of the connection.
-    pub(crate) service_id: Option<ObjectId>,
-    pub(crate) hello_ok: bool,
-    /// The duration of the handshake's `hello`.
-    pub(crate) round_trip_time: Duration,
-}
-
-impl ConnectionDescription {
-    /// The limits of every server, before the handshake.
-    pub(crate) fn unknown() -> Self {
-        ConnectionDescription {
-            server_type: ServerType::Unknown,
-            max_wire_version: 0,
-            max_bson_object_size: 16 * 1024 * 1024,
-            max_message_size_bytes: MAX_MESSAGE_SIZE,
-            max_write_batch_size: 100_000,
-            logical_session_timeout: None,
-            server_connection_id: None,
-            service_id: None,
-            hello_ok: false,
-            round_trip_time: Duration::ZERO,
-        }
-    }
-
-    pub(super) fn of(hello: &HelloReply, round_trip_time: Duration) -> Self {
-        let unknown = Self::unknown();
-        let size = |limit: Option<i32>, default: usize| {
-            limit
-                .and_then(|size| usize::try_from(size).ok())
-                .filter(|size| *size > 0)
-                .unwrap_or(default)
-        };
-        ConnectionDescription {
-            server_type: hello.server_type(),
-            max_wire_version: hello.max_wire_version,
-            max_bson_object_size: size(hello.max_bson_object_size, unknown.max_bson_object_size),
-            max_message_size_bytes: size(
-                hello.max_message_size_bytes,
-                unknown.max_message_size_bytes,
-            ),
-            max_write_batch_size: size(hello.max_write_batch_size, unknown.max_write_batch_size),
-            logical_session_timeout: hello.logical_session_timeout,
-            server_connection_id: hello.connection_id,
-            service_id: hello.service_id,
-            hello_ok: hello.hello_ok,
-            round_trip_time,
-        }
     }
 }
 
@@ -457,130 +396,6 @@ impl Connection {
             buffer.shrink_to(room);
         }
         self.read.shrink_to(room);
-    }
-
-    fn ready_to_send(&mut self) -> Result<()> {
-        message::finish(&mut self.write, self.description.max_message_size_bytes)
-            .map_err(|error| error.at(&self.address))?;
-        if self.read.len() > 0 {
-            self.state = State::Broken;
-            let surplus = self.read.len();
-            return Err(Error::invalid_response(format!(
-                "the server sent {surplus} unexpected bytes"
-            ))
-            .at(&self.address));
-        }
-        match self.state {
-            State::Idle => Ok(()),
-            State::Sending(_) | State::ReplyOwed(_) | State::Broken => Err(Error::io(
-                "the connection cannot take a request",
-                std::io::Error::from(std::io::ErrorKind::NotConnected),
-            )
-            .at(&self.address)),
-        }
-    }
-
-    /// Writes the request. The connection stays idle until the first byte is written.
-    async fn transmit(&mut self, answer: Answer) -> Result<()> {
-        self.sent = 0;
-        self.packed.clear();
-        if let Some(codec) = self.codec.filter(|_| Codec::is_allowed_for(&self.write)) {
-            codec
-                .compress(&self.write, &mut self.packed)
-                .map_err(|cause| Error::io("cannot compress the request", cause))?;
-        }
-        self.send_rest(answer).await
-    }
-
-    /// Writes the rest of the request.
-    async fn send_rest(&mut self, answer: Answer) -> Result<()> {
-        let failed = |cause| Error::io("cannot send the request", cause);
-        let bytes = if self.packed.is_empty() { &self.write } else { &self.packed };
-        while self.sent < bytes.len() {
-            self.sent += self.stream.write(&bytes[self.sent..]).await.map_err(failed)?;
-            self.state = State::Sending(answer);
-        }
-        self.stream.flush().await.map_err(failed)?;
-        self.state = match answer {
-            Answer::Yes => State::ReplyOwed(message::request_id(&self.write)),
-            Answer::No => State::Idle,
-        };
-        Ok(())
-    }
-
-    /// Reads until the outstanding reply has arrived, and checks it.
-    async fn await_reply(&mut self) -> Result<()> {
-        let State::ReplyOwed(request) = self.state else { return Err(no_reply()) };
-        loop {
-            if let Some(frame) = self.read.frame()? {
-                let reply = if compression::is_compressed(frame) {
-                    compression::decompress(frame, &mut self.unpacked)?;
-                    message::parse(&self.unpacked, request)?
-                } else {
-                    message::parse(frame, request)?
-                };
-                let surplus = self.read.len() > self.read.next_len()?.unwrap_or_default();
-                self.state = match (reply.more_to_come, surplus) {
-                    (true, _) => State::ReplyOwed(reply.id),
-                    (false, false) => State::Idle,
-                    // The reply is valid, but the bytes after it belong to no request, so no later
-                    // reply can be trusted.
-                    (false, true) => State::Broken,
-                };
-                self.reply = Some(reply);
-                return Ok(());
-            }
-            self.read_more().await?;
-        }
-    }
-
-    /// Like [`await_reply`](Self::await_reply), but refuses a reply of more than `limit` bytes.
-    async fn drop_reply(&mut self, limit: usize) -> Result<()> {
-        while self.read.len() < 4 {
-            self.read_more().await?;
-        }
-        match self.read.next_len()? {
-            Some(len) if len > limit => Err(Error::invalid_response(format!(
-                "a reply of {len} bytes is too large to drain"
-            ))),
-            _ => self.await_reply().await,
-        }
-    }
-
-    async fn read_more(&mut self) -> Result<()> {
-        let n = self
-            .stream
-            .read(self.read.spare()?)
-            .await
-            .map_err(|cause| Error::io("cannot receive the reply", cause))?;
-        if n == 0 {
-            let cause = std::io::Error::new(
-                std::io::ErrorKind::UnexpectedEof,
-                "the server closed the connection",
-            );
-            return Err(Error::io("cannot receive the reply", cause));
-        }
-        self.read.filled(n);
-        Ok(())
-    }
-
-    /// An error makes the connection unusable, except that a late reply stays outstanding.
-    fn settle(&mut self, done: Result<()>) -> Result<()> {
-        done.map_err(|error| {
-            if !(error.is_timeout() && matches!(self.state, State::ReplyOwed(_))) {
-                self.state = State::Broken;
-            }
-            let error = if self.stream.was_interrupted() { self.interrupted(error) } else { error };
-            error.at(&self.address)
-        })
-    }
-
-    /// The error of an operation whose connection was interrupted after a failed check of the
-    /// server.
-    fn interrupted(&self, cause: Error) -> Error {
-        let message =
-            format!("Connection to {} interrupted due to server monitor timeout", self.address);
-        Error::new(ErrorKind::ConnectionPoolCleared { message }).with_source(cause)
     }
 }
 

@@ -9,13 +9,14 @@
 //! The client holds the deployment, and monitors hold it weakly. Dropping the last handle ends
 //! everything.
 
+mod changes;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::checks::CheckNumber;
 use super::failure::{self, Shutdown, Verdict};
-use super::monitor;
 use super::publisher::Publisher;
 use super::selection::{Criteria, Limits};
 use super::server::{Selected, Server};
@@ -24,20 +25,17 @@ use super::snapshot::Topology;
 use super::srv_polling;
 use super::stale_primary_recheck::StalePrimaryRecheck;
 use super::transition::{PoolChange, Transition};
-#[cfg(feature = "dns")]
-use super::update;
 use super::wait;
 use crate::deadline::Deadline;
-use crate::description::{RoundTrip, ServerDescription, TopologyDescription, TopologyType};
+use crate::description::{ServerDescription, TopologyDescription, TopologyType};
 use crate::error::{Error, ErrorKind, Result};
-use crate::handshake::HelloReply;
-use crate::nest::{Nest, TopologySnapshot, Update};
+use crate::nest::{Nest, TopologySnapshot};
 use crate::options::{ClientOptions, DriverInfo, ServerAddress};
 use crate::pool::{
     CheckOutError, Connection, Establisher, Generation, HeldEvents, Interrupt, Pool, Stage,
 };
 use crate::rt::Runtime;
-use crate::types::{PoolMetrics, ServerType, TopologyVersion};
+use crate::types::{PoolMetrics, TopologyVersion};
 
 /// The state of a client's servers, with discovery, monitoring and server selection.
 pub(crate) struct Deployment {
@@ -349,133 +347,6 @@ impl Deployment {
         }
     }
 
-    /// A check of `server` succeeded with `hello`.
-    pub(super) fn found(&self, server: &Arc<Server>, hello: HelloReply, round_trip: RoundTrip) {
-        let direct = self.nest.load().description().topology_type() == TopologyType::Single;
-        let pool = match direct || hello.server_type().is_data_bearing() {
-            true => PoolChange::Ready,
-            false => PoolChange::Keep,
-        };
-        let address = server.address().clone();
-        let news = ServerDescription::checked(address, hello, round_trip, Instant::now());
-        let update = self.nest.update();
-        if update.old().has(server) {
-            self.take_in(update, news, pool);
-        }
-    }
-
-    /// A check of `server` failed. Returns whether the server was known before.
-    pub(super) fn lost(&self, server: &Arc<Server>, error: Error) -> bool {
-        // A hung server may have operations that would wait forever.
-        let interrupt = if error.is_timeout() { Interrupt::InUse } else { Interrupt::No };
-        let update = self.nest.update();
-        let known = update.old().server_type(server);
-        if known.is_some() {
-            self.take_in_loss(update, server, error, interrupt);
-        }
-        known.is_some_and(|server_type| server_type != ServerType::Unknown)
-    }
-
-    /// Another primary has replaced `server`, which does not reply: interrupts operations on it.
-    /// Does so only, and returns true, if the server is still unknown.
-    pub(super) fn replaced_and_lost(&self, server: &Arc<Server>, error: Error) -> bool {
-        let update = self.nest.update();
-        update.old().server_type(server) == Some(ServerType::Unknown)
-            && self.take_in_loss(update, server, error, Interrupt::InUse)
-    }
-
-    fn take_in_loss(
-        &self,
-        update: Update<'_, Topology>,
-        server: &Server,
-        error: Error,
-        interrupt: Interrupt,
-    ) -> bool {
-        let pool = PoolChange::Clear(error.clone(), interrupt);
-        let address = server.address().clone();
-        let news = ServerDescription::failed(address, error, None, Instant::now());
-        self.take_in(update, news, pool)
-    }
-
-    /// Applies `news`. False if the known description is newer.
-    fn take_in(
-        &self,
-        update: Update<'_, Topology>,
-        news: ServerDescription,
-        pool: PoolChange,
-    ) -> bool {
-        let old = update.old().description();
-        let Some(transition) = Transition::by_news(old, news, pool, self.publisher.listener())
-        else {
-            return false;
-        };
-        self.perform(update, transition);
-        true
-    }
-
-    /// Applies the addresses of an SRV lookup, at most `max_hosts` of them; 0 means all.
-    #[cfg(feature = "dns")]
-    pub(super) fn take_in_hosts(&self, hosts: &[ServerAddress], max_hosts: u32) {
-        let update = self.nest.update();
-        let old = update.old().description();
-        if srv_polling::may_change(old.topology_type()) {
-            let new = update::resolved(old, hosts, max_hosts);
-            let transition = Transition::to(old, new, self.publisher.listener());
-            self.perform(update, transition);
-        }
-    }
-
-    /// Performs `transition`, and puts its description into the nest.
-    fn perform(&self, update: Update<'_, Topology>, transition: Transition) {
-        let Transition { description, pool, events, stale_primaries, unknown_after_election } =
-            transition;
-        let before = update.old().servers().to_vec();
-        // Handlers may use the client, and so need the lock of the nest.
-        let mut held_events = Vec::new();
-        let servers: Vec<_> = description
-            .servers()
-            .map(|d| match update.old().server(d.address()) {
-                Some(server) => Arc::clone(server),
-                None => self.new_server(d.address(), &mut held_events),
-            })
-            .collect();
-        let pool = pool.and_then(|(address, change)| {
-            Some((Arc::clone(update.old().server(&address)?), change))
-        });
-        self.publisher.enqueue(events);
-        held_events.extend(pool.as_ref().map(|(server, _)| server.pool().hold_events()));
-        if let Some((server, PoolChange::Ready)) = &pool {
-            server.pool().ready();
-        }
-        let replaced = update.replace(Topology::new(description, servers.clone(), self.limits));
-        if let Some((server, PoolChange::Clear(cause, interrupt))) = &pool {
-            server.pool().clear(cause, *interrupt);
-        }
-        drop(replaced);
-
-        drop(held_events);
-        self.publisher.deliver();
-        before.iter().filter(|server| !is_among(&servers, server)).for_each(|s| s.close());
-        for server in &servers {
-            if stale_primaries.contains(server.address()) {
-                server.checks().refresh();
-                server.checks().recheck();
-            } else if unknown_after_election.contains(server.address()) && server.operations() > 0 {
-                server.checks().recheck();
-            }
-        }
-        if self.watched == Watched::Yes {
-            for server in servers.into_iter().filter(|server| !is_among(&before, server)) {
-                monitor::start(
-                    self.itself.clone(),
-                    server,
-                    self.establisher.for_background(),
-                    Arc::clone(&self.publisher),
-                );
-            }
-        }
-    }
-
     fn new_server(
         &self,
         address: &ServerAddress,
@@ -510,10 +381,6 @@ impl Drop for Deployment {
     fn drop(&mut self) {
         self.shutdown();
     }
-}
-
-fn is_among(servers: &[Arc<Server>], server: &Arc<Server>) -> bool {
-    servers.iter().any(|other| Arc::ptr_eq(other, server))
 }
 
 /// Section "Initial TopologyType".

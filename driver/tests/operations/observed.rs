@@ -1,4 +1,4 @@
-//! A client whose commands and connections are written down.
+//! A client with recorded commands and connections.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,11 +17,10 @@ use driver::{Async, Error};
 
 use crate::api::{Api, block_on};
 
-/// Far more than anything takes here; only what hangs reaches it.
+/// Far longer than any step here, so only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A client, and what it tells. Its application name is the name of a database that no other test
-/// uses.
+/// A client and its events. Its application name is the name of a database that no other test uses.
 pub(crate) struct Observed<F: Api> {
     pub(crate) client: Client<F>,
     pub(crate) name: String,
@@ -64,7 +63,7 @@ impl<F: Api> Observed<F> {
         self.client.database(&self.name)
     }
 
-    /// The commands of that name that have been sent.
+    /// The sent commands with that name.
     pub(crate) fn sent(&self, name: &str) -> Vec<Document> {
         let commands = self.commands.lock().unwrap();
         let sent = commands.iter().filter_map(|event| match event {
@@ -74,7 +73,7 @@ impl<F: Api> Observed<F> {
         sent.cloned().collect()
     }
 
-    /// The starts of the commands of that name.
+    /// The started events of the commands with that name.
     pub(crate) fn started(&self, name: &str) -> Vec<CommandStartedEvent> {
         let commands = self.commands.lock().unwrap();
         let started = commands.iter().filter_map(|event| match event {
@@ -84,7 +83,7 @@ impl<F: Api> Observed<F> {
         started.collect()
     }
 
-    /// The replies to the commands of that name that have succeeded.
+    /// The replies to the successful commands with that name.
     #[allow(dead_code, reason = "the prose tests use it")]
     pub(crate) fn replied(&self, name: &str) -> Vec<Document> {
         let commands = self.commands.lock().unwrap();
@@ -95,7 +94,7 @@ impl<F: Api> Observed<F> {
         replied.cloned().collect()
     }
 
-    /// The names of the commands that have been sent.
+    /// The names of the sent commands.
     pub(crate) fn names(&self) -> Vec<String> {
         let commands = self.commands.lock().unwrap();
         let names = commands.iter().filter_map(|event| match event {
@@ -132,23 +131,24 @@ impl<F: Api> Observed<F> {
     }
 }
 
-/// The server holds what the application `app` asks for with `command` for so long, once.
+/// The server delays one `command` of the application `app` by `millis`.
 pub(crate) fn held_once(app: &str, command: &str, millis: i32) -> Document {
     doc! {
         "configureFailPoint": "failCommand", "mode": { "times": 1 },
         "data": {
-            "failCommands": [command], "blockConnection": true, "blockTimeMS": millis, "appName": app,
+            "failCommands": [command], "blockConnection": true, "blockTimeMS": millis,
+            "appName": app,
         },
     }
 }
 
-/// A server has one fault of a name at a time: the tests that set one take turns.
+/// A server has only one fail point of each name, so tests that set one take turns.
 pub(crate) fn turn_for_faults() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Drops an operation that the server has not answered yet.
+/// Drops an operation before the server replies.
 pub(crate) fn drop_in_flight(operation: impl Operation, sent: impl Fn() -> bool) {
     block_on(async {
         let mut operation = std::pin::pin!(operation.perform());
@@ -167,7 +167,7 @@ pub(crate) fn drop_in_flight(operation: impl Operation, sent: impl Fn() -> bool)
     });
 }
 
-/// Waits until `holds` does.
+/// Waits until `holds` returns true.
 pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let begin = std::time::Instant::now();
     while !holds() {
@@ -182,7 +182,7 @@ pub(crate) fn invalid(error: &Error) -> String {
     error.to_string()
 }
 
-/// The numbers that the documents have in their field `x`.
+/// The numbers in the field `x` of the documents.
 pub(crate) fn numbers(documents: &[Document]) -> Vec<i64> {
     let number = |document: &Document| match document.get("x") {
         Some(Bson::Int32(x)) => i64::from(*x),

@@ -1,0 +1,85 @@
+//! The width of lines and the length of test names, in all crates of the workspace.
+
+use std::path::{Path, PathBuf};
+
+/// The maximum number of columns. `rustfmt.toml` has the same number, but rustfmt changes neither
+/// comments nor strings nor macros.
+const COLUMNS: usize = 100;
+
+/// The maximum length of a test's name.
+const NAME: usize = 60;
+
+/// The Rust sources of the workspace, with their paths.
+fn sources() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut files = Vec::new();
+    let crates = ["benches", "driver", "examples", "threadwatch", "toro"];
+    let mut folders: Vec<PathBuf> = crates.map(|name| root.join(name)).into();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                if !path.ends_with("target") {
+                    folders.push(path);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                files.push((path.strip_prefix(root).unwrap().to_owned(), text));
+            }
+        }
+    }
+    assert!(files.len() > 300, "only {} files were read", files.len());
+    files
+}
+
+/// Whether a line cannot be wrapped: a row of a table, a link, or a single string, such as the name
+/// of a conformance case.
+fn is_one_piece(line: &str) -> bool {
+    let line = line.trim();
+    let comment = line.trim_start_matches(['/', '!']).trim_start();
+    let quoted = line.trim_end_matches([',', ':']);
+    comment.starts_with('|')
+        || line.contains("://")
+        || quoted.len() > 1 && quoted.starts_with('"') && quoted.ends_with('"')
+}
+
+#[test]
+fn lines_have_at_most_100_columns() {
+    let mut long = Vec::new();
+    for (path, text) in sources() {
+        for (n, line) in text.lines().enumerate() {
+            if line.chars().count() > COLUMNS && !is_one_piece(line) {
+                long.push(format!("{}:{}: {line}", path.display(), n + 1));
+            }
+        }
+    }
+    assert!(long.is_empty(), "wrap these lines:\n{}", long.join("\n"));
+}
+
+#[test]
+fn test_names_have_at_most_60_characters() {
+    let mut long = Vec::new();
+    for (path, text) in sources() {
+        let mut is_test = false;
+        for line in text.lines().map(str::trim) {
+            let name = line.trim_start_matches("async ").strip_prefix("fn ");
+            if let Some(name) = name {
+                let name = name.split(['(', '<']).next().unwrap_or_default();
+                if is_test && name.len() > NAME {
+                    long.push(format!("{}: {name}", path.display()));
+                }
+            }
+            is_test = line.starts_with("#[test]")
+                || line.starts_with("#[tokio::test")
+                || is_test && line.starts_with("#[");
+        }
+    }
+    assert!(long.is_empty(), "shorten these names:\n{}", long.join("\n"));
+}
+
+#[test]
+fn tables_links_and_quotes_are_not_wrapped() {
+    assert!(is_one_piece("//! | a row | of a table |") && is_one_piece("/// <https://a.b>"));
+    assert!(is_one_piece("    \"the name of a case\","));
+    assert!(!is_one_piece("/// A sentence.") && !is_one_piece("let name = \"a\";"));
+}
