@@ -18,12 +18,15 @@
 //! | client-side-operations-timeout 11: bulk writes of a client | a server of version 8.0 |
 //! | client-backpressure 1: backoff | a choice of the jitter; a unit test in `exec/retry.rs` has its bounds |
 //! | client-backpressure 5: `baseBackoffMS` | a server of version 9.0 |
+//! | change-streams 5, 9, 10, 12, 15, 16 | the specification has removed them |
+//! | gridfs | the specification has none but client-side-operations-timeout 6 and 7 |
 //! | load-balancers | there are none but to run the suites behind a load balancer, which `tests/spec` does |
 
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../operations/api.rs"]
 mod api;
 mod causal_consistency;
+mod change_streams;
 mod client_backpressure;
 mod client_side_operations_timeout;
 #[allow(dead_code, reason = "other tests use the rest")]
@@ -34,6 +37,9 @@ mod files;
 mod observed;
 #[cfg(feature = "opentelemetry")]
 mod open_telemetry;
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../operations/reads.rs"]
+mod reads;
 mod sessions;
 mod transactions;
 mod transactions_convenient_api;
