@@ -9,9 +9,11 @@ use driver::bson::{Document, doc};
 use driver::error::ErrorKind;
 use testbed::{Direction, Fault, Proxy, ReplicaSet, Standalone};
 
+use self::cases::*;
 use super::{eventually, options};
-use crate::modes::{Asynchronous, Blocking, Mode};
+use crate::api::{Api, on_both_apis};
 use crate::records::Records;
+use crate::store::Store;
 
 on_both_apis! {
     operations_in_flight_end_when_their_server_dies
@@ -52,10 +54,10 @@ mod cases {
     use super::*;
 
     // The error comes at once, long before the operations' timeout.
-    pub(super) fn operations_in_flight_end_when_their_server_dies<F: Mode>() {
+    pub(super) fn operations_in_flight_end_when_their_server_dies<F: Api>() {
         let set = ReplicaSet::start(3).unwrap();
         let (options, app) = options(&set.uri());
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         client.insert_everywhere(vec![doc! { "_id": 0 }], 3).unwrap();
         let killed = set.wait_for_primary().unwrap();
         let held = set.fail_point(killed, hold_back(&app, &["insert", "update"])).unwrap();
@@ -73,7 +75,7 @@ mod cases {
     }
 
     // Specification "Server Monitoring": a timed-out monitor interrupts the connections in use.
-    pub(super) fn monitor_ends_operations_on_a_hung_server<F: Mode>() {
+    pub(super) fn monitor_ends_operations_on_a_hung_server<F: Api>() {
         // The set elects another primary soon after its member hangs.
         let set = ReplicaSet::builder()
             .members(3)
@@ -83,7 +85,7 @@ mod cases {
         let (mut options, app) = options(&set.uri());
         options.heartbeat_freq = Some(Duration::from_millis(500));
         options.connect_timeout = Some(Duration::from_secs(2));
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         client.insert_everywhere(vec![doc! { "_id": 0 }], 3).unwrap();
         let silent = set.wait_for_primary().unwrap();
         let held = set.fail_point(silent, hold_back(&app, &["insert"])).unwrap();
@@ -103,7 +105,7 @@ mod cases {
         set.kill(silent).unwrap();
     }
 
-    pub(super) fn operations_of_a_hung_old_primary_are_retried<F: Mode>() {
+    pub(super) fn operations_of_a_hung_old_primary_are_retried<F: Api>() {
         const WRITERS: u32 = 4;
         let set = ReplicaSet::builder()
             .members(3)
@@ -114,7 +116,7 @@ mod cases {
         // The monitor of the hung server would wait for an hour.
         options.connect_timeout = Some(Duration::from_secs(3600));
         let records = Records::of(&mut options);
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         client.insert_everywhere(vec![doc! { "_id": 0 }], 3).unwrap();
         let hung = set.wait_for_primary().unwrap();
         let held = set.fail_point(hung, hold_back(&app, &["insert", "update"])).unwrap();
@@ -153,11 +155,11 @@ mod cases {
         set.kill(hung).unwrap();
     }
 
-    pub(super) fn clean_stepdown_disturbs_no_operation_in_flight<F: Mode>() {
+    pub(super) fn clean_stepdown_disturbs_no_operation_in_flight<F: Api>() {
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, app) = options(&format!("{}&readPreference=primaryPreferred", set.uri()));
         let records = Records::of(&mut options);
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         client.insert_everywhere(vec![doc! { "_id": 0 }], 3).unwrap();
         let old = set.wait_for_primary().unwrap();
         // Longer than the step-down of the old primary takes.
@@ -188,11 +190,11 @@ mod cases {
     }
 
     // A write waits for its server selection timeout, and no longer.
-    pub(super) fn without_a_majority_writes_time_out_and_reads_succeed<F: Mode>() {
+    pub(super) fn without_a_majority_writes_time_out_and_reads_succeed<F: Api>() {
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, _) = options(&format!("{}&readPreference=primaryPreferred", set.uri()));
         options.server_selection_timeout = Some(Duration::from_secs(2));
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         client.insert_everywhere(vec![doc! { "_id": 0 }], 3).unwrap();
         let primary = set.wait_for_primary().unwrap();
         let (other, survivor) = ((primary + 1) % 3, (primary + 2) % 3);
@@ -227,7 +229,7 @@ mod cases {
     }
 
     // Monitors end even while they wait for a reply that never comes.
-    pub(super) fn client_dropped_during_an_outage_closes_its_sockets<F: Mode>() {
+    pub(super) fn client_dropped_during_an_outage_closes_its_sockets<F: Api>() {
         let server = Standalone::start().unwrap();
         let proxy = Proxy::start(&server.host()).unwrap();
         let (mut options, _) =
@@ -236,7 +238,7 @@ mod cases {
         options.heartbeat_freq = Some(never);
         options.connect_timeout = Some(never);
         options.min_pool_size = Some(3);
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         client.insert(doc! { "_id": 1 }).unwrap();
         eventually("the pool is filled beside the monitor", || sockets_to(&proxy.host()) >= 4);
         for direction in [Direction::ToServer, Direction::ToClient] {
@@ -247,7 +249,7 @@ mod cases {
     }
 
     // The server counts its own connections.
-    pub(super) fn dropped_client_leaves_no_connection_on_the_server<F: Mode>() {
+    pub(super) fn dropped_client_leaves_no_connection_on_the_server<F: Api>() {
         let server = Standalone::start().unwrap();
         let connections = || {
             let status = server.admin(doc! { "serverStatus": 1 }).unwrap();
@@ -256,7 +258,7 @@ mod cases {
         let before = connections();
         let (mut options, _) = options(&server.uri());
         options.min_pool_size = Some(10);
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         client.insert(doc! {}).unwrap();
         eventually("the client is connected", || connections() >= before + 10);
         drop(client);

@@ -1,13 +1,14 @@
 //! Clients while their servers die, step down and restart: real replica sets, real kills, both
 //! APIs.
 
-#[macro_use]
-mod macros;
+#[allow(dead_code, reason = "other test targets use the rest")]
+#[path = "../operations/api.rs"]
+mod api;
 mod in_flight;
-mod modes;
 mod network;
 mod records;
 mod selection;
+mod store;
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -22,8 +23,10 @@ use driver::error::ErrorKind;
 use driver::options::{ClientOptions, ConnectionString, WriteConcern};
 use testbed::{ReplicaSet, Standalone};
 
-use self::modes::{Asynchronous, Blocking, Mode};
+use self::api::{Api, on_both_apis};
+use self::cases::*;
 use self::records::Records;
+use self::store::Store;
 
 on_both_apis! {
     killed_primary_causes_no_connection_storm
@@ -68,7 +71,7 @@ impl Load {
         Load { stop: AtomicBool::new(false), done, errors: Mutex::default() }
     }
 
-    fn write<F: Mode>(&self, client: &F, thread: usize) {
+    fn write<F: Api>(&self, client: &Store<F>, thread: usize) {
         let mut n = 0;
         while !self.stop.load(Ordering::Relaxed) {
             match client.insert(doc! { "_id": format!("{thread}-{n}") }) {
@@ -137,7 +140,7 @@ fn stranger(treat: fn(TcpStream)) -> String {
 mod cases {
     use super::*;
 
-    pub(super) fn killed_primary_causes_no_connection_storm<F: Mode>() {
+    pub(super) fn killed_primary_causes_no_connection_storm<F: Api>() {
         const THREADS: usize = 64;
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, _) = options(&set.uri());
@@ -147,7 +150,7 @@ mod cases {
         let max_connecting = 2;
         options.max_connecting = Some(max_connecting);
         let records = Records::of(&mut options);
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         let load = Load::new(THREADS);
         thread::scope(|scope| {
             let _stop = Stop(&load);
@@ -187,13 +190,13 @@ mod cases {
         );
     }
 
-    pub(super) fn ten_stepdowns_under_load_need_no_new_connections<F: Mode>() {
+    pub(super) fn ten_stepdowns_under_load_need_no_new_connections<F: Api>() {
         const THREADS: usize = 16;
         const POOL: u32 = 8;
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, app) = options(&set.uri());
         options.max_pool_size = Some(POOL);
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         let load = Load::new(THREADS);
         thread::scope(|scope| {
             let _stop = Stop(&load);
@@ -221,12 +224,12 @@ mod cases {
     }
 
     // A deposed primary refuses writes for a while before it reports its stepdown.
-    pub(super) fn ten_elections_under_load_cause_no_error<F: Mode>() {
+    pub(super) fn ten_elections_under_load_cause_no_error<F: Api>() {
         const THREADS: usize = 16;
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, _) = options(&set.uri());
         options.write_concern = Some(WriteConcern::majority());
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         let load = Load::new(THREADS);
         thread::scope(|scope| {
             let _stop = Stop(&load);
@@ -246,12 +249,12 @@ mod cases {
     }
 
     // The connections are closed while they are idle, so the driver is not notified.
-    pub(super) fn forty_broken_connections_cause_at_most_one_error_each<F: Mode>() {
+    pub(super) fn forty_broken_connections_cause_at_most_one_error_each<F: Api>() {
         const THREADS: usize = 40;
         let set = ReplicaSet::start(1).unwrap();
         let (mut options, app) = options(&set.uri());
         let records = Records::of(&mut options);
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         client.insert(doc! { "_id": "first" }).unwrap();
         for retryable in [true, false] {
             let slow = set.fail_point(
@@ -295,12 +298,12 @@ mod cases {
         assert_eq!(client.count().unwrap(), THREADS as u64 + 1);
     }
 
-    pub(super) fn dropped_last_handle_closes_every_socket<F: Mode>() {
+    pub(super) fn dropped_last_handle_closes_every_socket<F: Api>() {
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, app) =
             options(&format!("{}&readPreference=nearest&localThresholdMS=10000", set.uri()));
         options.min_pool_size = Some(3);
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         client.insert(doc! { "_id": 1 }).unwrap();
         let other = client.clone();
         eventually("each member has the monitor's connections and the pool's", || {
@@ -316,16 +319,16 @@ mod cases {
         });
     }
 
-    pub(super) fn cursors_stay_on_the_selected_member<F: Mode>() {
+    pub(super) fn cursors_stay_on_the_selected_member<F: Api>() {
         const DOCUMENTS: usize = 50;
         let set = ReplicaSet::start(3).unwrap();
         let (writing, _) = options(&set.uri());
         let documents: Vec<Document> = (0..DOCUMENTS as i32).map(|i| doc! { "_id": i }).collect();
-        F::open(writing).unwrap().insert_everywhere(documents, 3).unwrap();
+        Store::<F>::open(writing).unwrap().insert_everywhere(documents, 3).unwrap();
         let (mut reading, _) =
             options(&format!("{}&readPreference=secondary&localThresholdMS=10000", set.uri()));
         let records = Records::of(&mut reading);
-        let client = F::open(reading).unwrap();
+        let client = Store::<F>::open(reading).unwrap();
         let secondaries: HashSet<String> =
             set.secondaries().into_iter().map(|i| set.host(i).unwrap()).collect();
         let mut seen = HashSet::new();
@@ -341,14 +344,14 @@ mod cases {
         assert_eq!(seen, secondaries);
     }
 
-    pub(super) fn retries_with_client_ids_lose_and_repeat_no_write<F: Mode>() {
+    pub(super) fn retries_with_client_ids_lose_and_repeat_no_write<F: Api>() {
         const WRITERS: usize = 8;
         let set = ReplicaSet::start(3).unwrap();
         let (mut options, _) = options(&set.uri());
         // Without the driver's own retries, so that the application's retries are tested.
         options.retry_writes = Some(false);
         options.write_concern = Some(WriteConcern::majority());
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         let (stop, written) = (AtomicBool::new(false), Mutex::new(HashSet::new()));
         let advance = |more: usize| {
             let now = written.lock().unwrap().len();
@@ -402,7 +405,7 @@ mod cases {
         assert!(unique.len() - written.len() <= WRITERS);
     }
 
-    pub(super) fn unusable_seeds_are_named_and_harmless<F: Mode>() {
+    pub(super) fn unusable_seeds_are_named_and_harmless<F: Api>() {
         let set = ReplicaSet::start(1).unwrap();
         let standalone = Standalone::start().unwrap();
         let [talks, closes, keeps_silent] = [
@@ -430,7 +433,7 @@ mod cases {
         let refused = |uri: &str, named: &[&str]| {
             let (mut options, _) = options(uri);
             options.server_selection_timeout = Some(Duration::from_secs(2));
-            let client = F::open(options).unwrap();
+            let client = Store::<F>::open(options).unwrap();
             // On a busy machine the server's first reply may come later than the first error.
             eventually(&format!("the error of {uri} names {named:?}"), || {
                 let error = client.insert(doc! {}).unwrap_err();
@@ -450,7 +453,7 @@ mod cases {
         // Unusable seeds do not disturb the usable one.
         let strangers = format!("no-such-host.invalid,{talks},{closes},{keeps_silent}");
         let (mixed, _) = options(&format!("mongodb://{strangers},{host}/?replicaSet={name}"));
-        let client = F::open(mixed).unwrap();
+        let client = Store::<F>::open(mixed).unwrap();
         client.insert(doc! { "_id": 1 }).unwrap();
         assert_eq!(client.topology().servers().len(), 1, "{}", client.topology());
     }

@@ -10,9 +10,11 @@ use driver::error::{Error, ErrorKind};
 use driver::options::DriverInfo;
 use testbed::{Direction, Fault, Proxy, Standalone};
 
+use self::cases::*;
 use super::{eventually, options};
-use crate::modes::{Asynchronous, Blocking, Mode};
+use crate::api::{Api, on_both_apis};
 use crate::records::Records;
+use crate::store::Store;
 
 on_both_apis! {
     slow_and_split_bytes_change_nothing
@@ -25,14 +27,14 @@ on_both_apis! {
 }
 
 /// A server, a proxy in front of it, a client through the proxy, and a client without it.
-struct Bed<F> {
+struct Bed<F: Api> {
     server: Standalone,
     proxy: Proxy,
-    client: F,
-    around: F,
+    client: Store<F>,
+    around: Store<F>,
 }
 
-impl<F: Mode> Bed<F> {
+impl<F: Api> Bed<F> {
     /// The client through the proxy has the operation timeout `timeout`. Its monitor is idle, so
     /// faults reach operations.
     fn new(timeout: Duration) -> Self {
@@ -42,8 +44,8 @@ impl<F: Mode> Bed<F> {
             options(&format!("mongodb://{}/?directConnection=true", proxy.host()));
         through.timeout = Some(timeout);
         through.heartbeat_freq = Some(Duration::from_secs(3600));
-        let client = F::open(through).unwrap();
-        let around = F::open(options(&server.uri()).0).unwrap();
+        let client = Store::<F>::open(through).unwrap();
+        let around = Store::<F>::open(options(&server.uri()).0).unwrap();
         // The first write creates the collection, which takes longer.
         around.insert(doc! {}).unwrap();
         eventually("the client works", || client.insert(doc! {}).is_ok());
@@ -66,7 +68,7 @@ fn is_invalid_response(error: &Error) -> bool {
 mod cases {
     use super::*;
 
-    pub(super) fn slow_and_split_bytes_change_nothing<F: Mode>() {
+    pub(super) fn slow_and_split_bytes_change_nothing<F: Api>() {
         let bed = Bed::<F>::new(Duration::from_secs(60));
         let documents = |from: i32| {
             (from..from + 50).map(|i| doc! { "_id": i, "text": "x".repeat(20) }).collect()
@@ -83,7 +85,7 @@ mod cases {
         }
     }
 
-    pub(super) fn truncated_reply_is_a_network_error<F: Mode>() {
+    pub(super) fn truncated_reply_is_a_network_error<F: Api>() {
         let bed = Bed::<F>::new(Duration::from_secs(20));
         for bytes in [0, 3, 4, 15, 16, 20, 30] {
             bed.proxy.set(Direction::ToClient, Fault::CutAfter(bytes));
@@ -94,7 +96,7 @@ mod cases {
         }
     }
 
-    pub(super) fn missing_reply_is_a_timeout<F: Mode>() {
+    pub(super) fn missing_reply_is_a_timeout<F: Api>() {
         let bed = Bed::<F>::new(Duration::from_millis(500));
         for direction in [Direction::ToServer, Direction::ToClient] {
             bed.proxy.set(direction, Fault::BlackHole);
@@ -109,7 +111,7 @@ mod cases {
         bed.recovers();
     }
 
-    pub(super) fn garbled_replies_are_refused_and_the_client_recovers<F: Mode>() {
+    pub(super) fn garbled_replies_are_refused_and_the_client_recovers<F: Api>() {
         let bed = Bed::<F>::new(Duration::from_millis(500));
         // The garbled byte of the reply: in its length, its request id, its `responseTo`, its
         // opcode, its section kind, or its document length. The client ignores only the request id.
@@ -144,7 +146,7 @@ mod cases {
         }
     }
 
-    pub(super) fn reset_connection_causes_one_error<F: Mode>() {
+    pub(super) fn reset_connection_causes_one_error<F: Api>() {
         let bed = Bed::<F>::new(Duration::from_secs(20));
         for _ in 0..5 {
             bed.proxy.cut();
@@ -167,7 +169,7 @@ mod cases {
         bed.recovers();
     }
 
-    pub(super) fn reply_to_another_request_is_refused<F: Mode>() {
+    pub(super) fn reply_to_another_request_is_refused<F: Api>() {
         let server = Standalone::start().unwrap();
         let proxy = Proxy::start(&server.host()).unwrap();
         let (mut options, _) =
@@ -175,7 +177,7 @@ mod cases {
         options.heartbeat_freq = Some(Duration::from_secs(3600));
         options.max_pool_size = Some(1);
         let records = Records::of(&mut options);
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         client.insert(doc! { "_id": "first" }).unwrap();
         for _ in 0..20 {
             // Each reply comes twice, so the next request receives a reply that is not its own.
@@ -194,11 +196,11 @@ mod cases {
     }
 
     // Specification "MongoDB Handshake", prose tests of appended metadata, from the server's log.
-    pub(super) fn appended_metadata_reaches_the_server<F: Mode>() {
+    pub(super) fn appended_metadata_reaches_the_server<F: Api>() {
         let server = Standalone::start().unwrap();
         let (mut options, app) = options(&server.uri());
         options.max_idle_time = Some(Duration::from_millis(1));
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         client.insert(doc! {}).unwrap();
         let info = |name: &str| {
             DriverInfo::builder()

@@ -13,9 +13,11 @@ use driver::options::SelectionCriteria;
 use driver::{ServerDescription, ServerType, TopologyDescription, TopologyType};
 use testbed::{Direction, Fault, Member, ReplicaSet};
 
+use self::cases::*;
 use super::{eventually, options};
-use crate::modes::{Asynchronous, Blocking, Mode};
+use crate::api::{Api, on_both_apis};
 use crate::records::Records;
+use crate::store::Store;
 
 on_both_apis! {
     snapshots_are_consistent_during_elections
@@ -27,8 +29,8 @@ on_both_apis! {
 }
 
 /// A set whose members all have one document, and all are known to the client.
-fn filled<F: Mode>(set: &ReplicaSet) -> F {
-    let writer = F::open(options(&set.uri()).0).unwrap();
+fn filled<F: Api>(set: &ReplicaSet) -> Store<F> {
+    let writer = Store::<F>::open(options(&set.uri()).0).unwrap();
     writer.insert_everywhere(vec![doc! { "_id": "first" }], 3).unwrap();
     writer
 }
@@ -38,7 +40,7 @@ fn hosts(set: &ReplicaSet, members: impl IntoIterator<Item = usize>) -> HashSet<
 }
 
 /// The members that `reads` reads used.
-fn read_from<F: Mode>(client: &F, records: &Records, reads: usize) -> HashSet<String> {
+fn read_from<F: Api>(client: &Store<F>, records: &Records, reads: usize) -> HashSet<String> {
     let before = records.used().len();
     for _ in 0..reads {
         assert!(client.find_one(doc! { "_id": "first" }).unwrap().is_some());
@@ -58,7 +60,7 @@ mod cases {
     use super::*;
 
     // A snapshot is consistent, never changes, and is never followed by an older one.
-    pub(super) fn snapshots_are_consistent_during_elections<F: Mode>() {
+    pub(super) fn snapshots_are_consistent_during_elections<F: Api>() {
         let set = ReplicaSet::builder()
             .members(3)
             .election_timeout(Duration::from_secs(60))
@@ -74,7 +76,7 @@ mod cases {
                 seen.lock().unwrap().push((server.address().to_string(), server.server_type()));
                 true
             })));
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
             let descriptions = scope.spawn(|| {
@@ -127,7 +129,7 @@ mod cases {
         });
     }
 
-    pub(super) fn mode_and_tags_select_the_members_for_reads<F: Mode>() {
+    pub(super) fn mode_and_tags_select_the_members_for_reads<F: Api>() {
         let set = ReplicaSet::builder()
             .member(Member::new().tag("dc", "a").tag("disk", "ssd"))
             .member(Member::new().priority(0.0).tag("dc", "a"))
@@ -151,7 +153,7 @@ mod cases {
             let uri = format!("{}&localThresholdMS=60000&readPreference={preference}", set.uri());
             let (mut options, _) = options(&uri);
             let records = Records::of(&mut options);
-            let client = F::open(options).unwrap();
+            let client = Store::<F>::open(options).unwrap();
             client.wait_for_refresh().unwrap();
             let expected = hosts(&set, expected.iter().copied());
             let mut seen = HashSet::new();
@@ -169,7 +171,7 @@ mod cases {
     }
 
     // The latency window compares moving averages, so a member enters it gradually.
-    pub(super) fn distant_member_is_selected_once_its_average_is_near<F: Mode>() {
+    pub(super) fn distant_member_is_selected_once_its_average_is_near<F: Api>() {
         let set = ReplicaSet::builder()
             .members(3)
             .proxied()
@@ -184,7 +186,7 @@ mod cases {
             options(&format!("{}&readPreference=secondary&localThresholdMS=300", set.uri()));
         options.heartbeat_freq = Some(Duration::from_millis(500));
         let records = Records::of(&mut options);
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         client.wait_for_refresh().unwrap();
         assert_eq!(read_from(&client, &records, 50), hosts(&set, [near]));
         proxy.clear();
@@ -194,7 +196,7 @@ mod cases {
     }
 
     // With two members both are always candidates, so the selection is not random.
-    pub(super) fn less_busy_of_two_members_is_selected<F: Mode>() {
+    pub(super) fn less_busy_of_two_members_is_selected<F: Api>() {
         let set = ReplicaSet::builder()
             .members(3)
             .election_timeout(Duration::from_secs(60))
@@ -205,7 +207,7 @@ mod cases {
         let (mut options, app) =
             options(&format!("{}&readPreference=secondary&localThresholdMS=60000", set.uri()));
         let records = Records::of(&mut options);
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         client.wait_for_refresh().unwrap();
         let held = set
             .fail_point(
@@ -242,7 +244,7 @@ mod cases {
 
     // The time between two checks adds to the estimated lag. With a long one, a few seconds of real
     // lag exceed the allowed hour.
-    pub(super) fn stale_member_is_not_selected<F: Mode>() {
+    pub(super) fn stale_member_is_not_selected<F: Api>() {
         let set = ReplicaSet::builder()
             .members(3)
             .election_timeout(Duration::from_secs(60))
@@ -258,7 +260,7 @@ mod cases {
             set.uri()
         ));
         let records = Records::of(&mut options);
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         let late = set.host(lagging).unwrap();
         let known = || {
             client.topology().servers().any(|server| {
@@ -280,7 +282,7 @@ mod cases {
             set.uri()
         ));
         let records = Records::of(&mut options);
-        let tolerant = F::open(options).unwrap();
+        let tolerant = Store::<F>::open(options).unwrap();
         eventually("the member is selected without a limit", || {
             tolerant.find_one(doc! {}).unwrap();
             records.used().contains(&late)
@@ -289,7 +291,7 @@ mod cases {
     }
 
     // `killCursors` goes only to the member with the cursor.
-    pub(super) fn abandoned_cursor_is_killed_on_its_member<F: Mode>() {
+    pub(super) fn abandoned_cursor_is_killed_on_its_member<F: Api>() {
         let set = ReplicaSet::start(3).unwrap();
         let writer = filled::<F>(&set);
         let documents: Vec<Document> = (0..50).map(|i| doc! { "_id": i }).collect();
@@ -303,7 +305,7 @@ mod cases {
                 told.lock().unwrap().push((e.command_name, e.connection.address.to_string()));
             }
         }));
-        let client = F::open(options).unwrap();
+        let client = Store::<F>::open(options).unwrap();
         let mut seen = HashSet::new();
         while seen.len() < 2 {
             sent.lock().unwrap().clear();

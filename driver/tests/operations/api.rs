@@ -1,4 +1,4 @@
-//! The trait over both APIs, for tests that are written once.
+//! The trait over both APIs, for tests that are written once. Other test targets use this file too.
 
 use std::future::{Future, IntoFuture};
 use std::sync::OnceLock;
@@ -18,6 +18,8 @@ use testbed::shared_standalone;
 
 /// Opens clients of an API and runs its operations.
 pub(crate) trait Api: Mode + Sized {
+    /// The name of the API in the names of tests.
+    const NAME: &'static str;
     fn open(options: ClientOptions) -> Result<Client<Self>>;
     fn end<O: Operation>(operation: O) -> Result<O::Output>;
     fn start_session(client: &Client<Self>) -> ClientSession<Self>;
@@ -35,7 +37,13 @@ pub(crate) trait Api: Mode + Sized {
         session: &mut ClientSession<Self>,
     ) -> Result<Vec<T>>;
     fn session_with(client: &Client<Self>, options: SessionOptions) -> Result<ClientSession<Self>>;
-    /// Runs `callback` in a transaction, with the convenient API.
+    fn wait_for_refresh(client: &Client<Self>) -> Result<()>;
+    /// Runs `callback` in a transaction, with the convenient API and errors of the driver.
+    fn with_transaction(
+        operation: StartTransaction<'_, Self>,
+        callback: &(dyn Fn(&mut ClientSession<Self>) -> Result<()> + Sync),
+    ) -> Result<()>;
+    /// Runs `callback` in a transaction, with the convenient API and errors of the caller.
     fn in_transaction<R: Send, E: From<Error> + Send>(
         operation: StartTransaction<'_, Self>,
         callback: &(dyn Fn(&mut ClientSession<Self>) -> std::result::Result<R, E> + Sync),
@@ -53,6 +61,8 @@ pub(crate) trait Api: Mode + Sized {
 }
 
 impl Api for Async {
+    const NAME: &'static str = "async";
+
     fn open(options: ClientOptions) -> Result<Client<Self>> {
         let _context = runtime().enter();
         Client::<Async>::with_options(options)
@@ -96,6 +106,21 @@ impl Api for Async {
         block_on(client.start_session().with_options(options).into_future())
     }
 
+    fn wait_for_refresh(client: &Client<Self>) -> Result<()> {
+        block_on(client.wait_for_refresh())
+    }
+
+    fn with_transaction(
+        operation: StartTransaction<'_, Self>,
+        callback: &(dyn Fn(&mut ClientSession<Self>) -> Result<()> + Sync),
+    ) -> Result<()> {
+        // The callback ends operations as all else here does: by blocking its thread.
+        block_on(operation.and_run(callback, |session, callback| {
+            let callback = *callback;
+            Box::pin(async move { tokio::task::block_in_place(|| callback(session)) })
+        }))
+    }
+
     fn in_transaction<R: Send, E: From<Error> + Send>(
         operation: StartTransaction<'_, Self>,
         callback: &(dyn Fn(&mut ClientSession<Self>) -> std::result::Result<R, E> + Sync),
@@ -109,6 +134,8 @@ impl Api for Async {
 }
 
 impl Api for Blocking {
+    const NAME: &'static str = "blocking";
+
     fn open(options: ClientOptions) -> Result<Client<Self>> {
         Client::<Blocking>::with_options(options)
     }
@@ -149,6 +176,17 @@ impl Api for Blocking {
 
     fn session_with(client: &Client<Self>, options: SessionOptions) -> Result<ClientSession<Self>> {
         client.start_session().with_options(options).run()
+    }
+
+    fn wait_for_refresh(client: &Client<Self>) -> Result<()> {
+        client.wait_for_refresh()
+    }
+
+    fn with_transaction(
+        operation: StartTransaction<'_, Self>,
+        callback: &(dyn Fn(&mut ClientSession<Self>) -> Result<()> + Sync),
+    ) -> Result<()> {
+        operation.and_run(callback)
     }
 
     fn in_transaction<R: Send, E: From<Error> + Send>(

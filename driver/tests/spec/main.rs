@@ -13,9 +13,18 @@
 //! to use (see `servers.rs`). `SPEC_REPORT` is the path of a file for the outcomes: one JSON object
 //! in each line.
 
+#[allow(dead_code, unused_imports, unused_macros, reason = "other test targets use the rest")]
+#[path = "../operations/api.rs"]
+mod api;
 mod data;
+#[allow(dead_code, reason = "the tests of operations use the rest")]
+#[path = "../operations/files.rs"]
+mod files;
 mod harness_tests;
 mod ignored;
+#[allow(dead_code, reason = "the tests of operations use the rest")]
+#[path = "../operations/reads.rs"]
+mod reads;
 mod report;
 mod scoreboard;
 mod suite;

@@ -2,7 +2,6 @@
 //! operations, and compares results, events, log messages and the final data. Each test runs once
 //! per API.
 
-mod api;
 mod arguments;
 mod entities;
 mod events;
@@ -23,14 +22,21 @@ use std::sync::Arc;
 use driver::{Async, Blocking};
 use serde_json::Value;
 
-use self::api::Api;
 use self::format::{ExpectedLogMessages, File, Test};
 use self::log_messages::Turn;
 use self::runner::Runner;
 use self::servers::Kind;
 use self::stop::Stop;
+use crate::api::Api;
+use crate::files::Files;
+use crate::reads::Reads;
 use crate::suite::{Case, Outcome};
 use crate::{ignored, report};
+
+/// An API with all steps that a test can take.
+pub(crate) trait Steps: Api + Reads + Files {}
+
+impl<F: Api + Reads + Files> Steps for F {}
 
 /// The tests of one file.
 ///
@@ -70,7 +76,7 @@ pub(crate) fn refused_cases(content: &Value) -> Result<Vec<Case>, String> {
 /// can use up the rest.
 const TIGHT_ATTEMPTS: usize = 3;
 
-fn case<F: Api>(file: &Arc<File>, index: usize) -> Case {
+fn case<F: Steps>(file: &Arc<File>, index: usize) -> Case {
     let file = Arc::clone(file);
     Case {
         description: format!("{} [{}]", file.tests[index].description, F::NAME),
@@ -94,7 +100,7 @@ fn case<F: Api>(file: &Arc<File>, index: usize) -> Case {
 }
 
 /// Returns the kind of servers that the test has passed on.
-fn run<F: Api>(file: &File, test: &Test) -> Result<Kind, Outcome> {
+fn run<F: Steps>(file: &File, test: &Test) -> Result<Kind, Outcome> {
     let failed = Outcome::Failed;
     if let Some(why) = &test.skip_reason {
         return Err(Outcome::Ignored(format!("skipped by the test itself: {why}")));
@@ -137,7 +143,7 @@ fn run<F: Api>(file: &File, test: &Test) -> Result<Kind, Outcome> {
     Ok(kind)
 }
 
-fn play<F: Api>(runner: &Arc<Runner<F>>, file: &File, test: &Test) -> Result<(), Stop> {
+fn play<F: Steps>(runner: &Arc<Runner<F>>, file: &File, test: &Test) -> Result<(), Stop> {
     file.create_entities.iter().try_for_each(|entity| runner.entities.create(entity))?;
     for (i, operation) in test.operations.iter().enumerate() {
         runner.run(operation).map_err(|stop| stop.during(&format!("operation {i}")))?;

@@ -20,7 +20,7 @@ use driver::options::{
 };
 use driver::session::ClientSession;
 
-use super::api::Api;
+use super::Steps;
 use super::arguments::Arguments;
 use super::events::Events;
 use super::format::{
@@ -36,7 +36,7 @@ use super::spans::Spans;
 use super::stop::Stop;
 
 /// A named entity.
-pub(crate) enum Entity<F: Api> {
+pub(crate) enum Entity<F: Steps> {
     Client(Arc<Watched<F>>),
     Database(Database<F>),
     Collection(Collection<Document, F>),
@@ -52,7 +52,7 @@ pub(crate) enum Entity<F: Api> {
 /// A session, until it ends.
 pub(crate) type Session<F> = Arc<Mutex<Option<ClientSession<F>>>>;
 
-impl<F: Api> Clone for Entity<F> {
+impl<F: Steps> Clone for Entity<F> {
     fn clone(&self) -> Self {
         match self {
             Entity::Client(client) => Entity::Client(client.clone()),
@@ -70,7 +70,7 @@ impl<F: Api> Clone for Entity<F> {
 }
 
 /// A client and its events.
-pub(crate) struct Watched<F: Api> {
+pub(crate) struct Watched<F: Steps> {
     client: Mutex<Option<Client<F>>>,
     pub(crate) events: Arc<Events>,
     /// `observeLogMessages`.
@@ -80,7 +80,7 @@ pub(crate) struct Watched<F: Api> {
     pub(crate) spans: Option<Spans>,
 }
 
-impl<F: Api> Watched<F> {
+impl<F: Steps> Watched<F> {
     /// # Errors
     /// The client was closed.
     pub(crate) fn client(&self) -> Result<Client<F>, String> {
@@ -97,19 +97,19 @@ impl<F: Api> Watched<F> {
 }
 
 /// An open cursor.
-pub(crate) enum OpenCursor<F: Api> {
+pub(crate) enum OpenCursor<F: Steps> {
     Plain(Cursor<Document, F>),
     /// A cursor in the session that opened it.
     OfSession(SessionCursor<Document, F>),
 }
 
 /// A cursor with its session.
-pub(crate) struct NamedCursor<F: Api> {
+pub(crate) struct NamedCursor<F: Steps> {
     pub(crate) cursor: OpenCursor<F>,
     pub(crate) session: Option<Session<F>>,
 }
 
-impl<F: Api> NamedCursor<F> {
+impl<F: Steps> NamedCursor<F> {
     /// The next document.
     ///
     /// # Errors
@@ -149,25 +149,25 @@ impl<F: Api> NamedCursor<F> {
 }
 
 /// A change stream that an operation has opened.
-pub(crate) enum OpenStream<F: Api> {
+pub(crate) enum OpenStream<F: Steps> {
     Plain(ChangeStream<Document, F>),
     /// Read under the session that it was opened in.
     OfSession(SessionChangeStream<Document, F>),
 }
 
 /// A change stream with its session.
-pub(crate) struct NamedStream<F: Api> {
+pub(crate) struct NamedStream<F: Steps> {
     pub(crate) stream: OpenStream<F>,
     pub(crate) session: Option<Session<F>>,
 }
 
-impl<F: Api> NamedStream<F> {
+impl<F: Steps> NamedStream<F> {
     /// The next event.
     ///
     /// # Errors
     /// Its session has ended.
     pub(crate) fn next(&mut self) -> Result<driver::Result<Option<Document>>, String> {
-        self.step(F::next_event, F::next_event_in)
+        self.step(F::try_next_event, F::next_event_in)
     }
 
     /// The next event, if there is one.
@@ -238,7 +238,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const MARGIN: i64 = 1000;
 
 /// All entities of a test.
-pub(crate) struct Entities<F: Api> {
+pub(crate) struct Entities<F: Steps> {
     servers: &'static Servers,
     named: Mutex<HashMap<String, Entity<F>>>,
     /// The ids of sessions, also of those that have ended.
@@ -247,7 +247,7 @@ pub(crate) struct Entities<F: Api> {
     longest_pause: i64,
 }
 
-impl<F: Api> Entities<F> {
+impl<F: Steps> Entities<F> {
     pub(crate) fn on(servers: &'static Servers, longest_pause: i64) -> Self {
         Entities { servers, named: Mutex::default(), lsids: Mutex::default(), longest_pause }
     }
@@ -360,7 +360,7 @@ impl<F: Api> Entities<F> {
                         _ => return Err(format!("{saved:?} is no time").into()),
                     };
                 }
-                let session = F::start_session(client.start_session().with_options(options));
+                let session = F::session_with(&client, options);
                 let session = session.map_err(|e| e.to_string())?;
                 lock(&self.lsids).insert(name.to_owned(), session.id().clone());
                 Entity::Session(Arc::new(Mutex::new(Some(session))))
@@ -531,7 +531,7 @@ fn percent_encoded(text: &str) -> String {
         .collect()
 }
 
-impl<F: Api> Names for Entities<F> {
+impl<F: Steps> Names for Entities<F> {
     fn value(&self, name: &str) -> Option<Bson> {
         match self.get(name) {
             Ok(Entity::Value(value)) => Some(value),

@@ -27,7 +27,7 @@ use driver::database::Database;
 use driver::gridfs::GridFsBucket;
 use driver::session::ClientSession;
 
-use super::api::Api;
+use super::Steps;
 use super::arguments::Arguments;
 use super::entities::{Entity, NamedCursor, NamedStream, OpenCursor, OpenStream, Session, Watched};
 use super::runner::Runner;
@@ -50,7 +50,7 @@ pub(crate) enum Kind {
 }
 
 /// The result of an operation of the driver.
-pub(crate) enum Answer<F: Api> {
+pub(crate) enum Answer<F: Steps> {
     Nothing,
     /// A value.
     Value(Bson),
@@ -64,7 +64,7 @@ pub(crate) enum Answer<F: Api> {
     ChangeStream(Box<OpenStream<F>>),
 }
 
-impl<F: Api, V: Into<Bson>> From<V> for Answer<F> {
+impl<F: Steps, V: Into<Bson>> From<V> for Answer<F> {
     fn from(value: V) -> Self {
         Answer::Value(value.into())
     }
@@ -94,7 +94,7 @@ type OnBucket<F> = Box<dyn FnOnce(&GridFsBucket<F>) -> Ended<F>>;
 type OfRunner<F> = Box<dyn FnOnce(&Arc<Runner<F>>) -> Result<(), Stop>>;
 
 /// An operation with its arguments read.
-pub(crate) enum Job<F: Api> {
+pub(crate) enum Job<F: Steps> {
     Client(OnClient<F>),
     Database(OnDatabase<F>),
     Collection(OnCollection<F>),
@@ -108,47 +108,47 @@ pub(crate) enum Job<F: Api> {
 /// The result of a function in the registry.
 pub(crate) type Read<F> = Result<Job<F>, Stop>;
 
-fn on_client<F: Api>(
+fn on_client<F: Steps>(
     job: impl FnOnce(&Watched<F>, InSession<'_, F>) -> Result<Ended<F>, Stop> + 'static,
 ) -> Read<F> {
     Ok(Job::Client(Box::new(job)))
 }
 
-fn on_database<F: Api>(
+fn on_database<F: Steps>(
     job: impl FnOnce(&Database<F>, InSession<'_, F>) -> Ended<F> + 'static,
 ) -> Read<F> {
     Ok(Job::Database(Box::new(job)))
 }
 
-fn on_collection<F: Api>(
+fn on_collection<F: Steps>(
     job: impl FnOnce(&Collection<Document, F>, InSession<'_, F>) -> Ended<F> + 'static,
 ) -> Read<F> {
     Ok(Job::Collection(Box::new(job)))
 }
 
-fn on_session<F: Api>(
+fn on_session<F: Steps>(
     job: impl FnOnce(&Arc<Runner<F>>, &Session<F>) -> Result<Ended<F>, Stop> + 'static,
 ) -> Read<F> {
     Ok(Job::Session(Box::new(job)))
 }
 
-fn on_cursor<F: Api>(
+fn on_cursor<F: Steps>(
     job: impl FnOnce(&mut Option<NamedCursor<F>>) -> Result<Ended<F>, Stop> + 'static,
 ) -> Read<F> {
     Ok(Job::Cursor(Box::new(job)))
 }
 
-fn on_change_stream<F: Api>(
+fn on_change_stream<F: Steps>(
     job: impl FnOnce(&mut Option<NamedStream<F>>) -> Result<Ended<F>, Stop> + 'static,
 ) -> Read<F> {
     Ok(Job::ChangeStream(Box::new(job)))
 }
 
-fn on_bucket<F: Api>(job: impl FnOnce(&GridFsBucket<F>) -> Ended<F> + 'static) -> Read<F> {
+fn on_bucket<F: Steps>(job: impl FnOnce(&GridFsBucket<F>) -> Ended<F> + 'static) -> Read<F> {
     Ok(Job::Bucket(Box::new(job)))
 }
 
-fn of_runner<F: Api>(job: impl FnOnce(&Arc<Runner<F>>) -> Result<(), Stop> + 'static) -> Read<F> {
+fn of_runner<F: Steps>(job: impl FnOnce(&Arc<Runner<F>>) -> Result<(), Stop> + 'static) -> Read<F> {
     Ok(Job::Runner(Box::new(job)))
 }
 
@@ -156,18 +156,18 @@ fn of_runner<F: Api>(job: impl FnOnce(&Arc<Runner<F>>) -> Result<(), Stop> + 'st
 pub(crate) type Function<F> = fn(&mut Arguments) -> Read<F>;
 
 /// An entry of the registry.
-enum Entry<F: Api> {
+enum Entry<F: Steps> {
     Known(Function<F>),
     /// The driver lacks this component.
     Lacks(&'static str),
 }
 
 /// All operations.
-pub(crate) struct Registry<F: Api> {
+pub(crate) struct Registry<F: Steps> {
     entries: HashMap<(Kind, &'static str), Entry<F>>,
 }
 
-impl<F: Api> Registry<F> {
+impl<F: Steps> Registry<F> {
     pub(crate) fn new() -> Self {
         let mut registry = Registry { entries: HashMap::new() };
         let families = [
@@ -223,7 +223,7 @@ impl<F: Api> Registry<F> {
     }
 }
 
-impl<F: Api> Entity<F> {
+impl<F: Steps> Entity<F> {
     /// The kind of the entity, if it has operations.
     pub(crate) fn kind(&self) -> Option<Kind> {
         match self {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use bson::{Bson, Document};
 
-use super::api::Api;
+use super::Steps;
 use super::arguments::Arguments;
 use super::entities::{self, Entities, Entity, NamedCursor, NamedStream, Session, lock};
 use super::format::{EntityDefinition, ExpectedEnd, File, Operation, Test};
@@ -15,7 +15,7 @@ use super::stop::Stop;
 use super::{expected_error, matching};
 
 /// The state that the threads of a test share.
-pub(crate) struct Runner<F: Api> {
+pub(crate) struct Runner<F: Steps> {
     pub(crate) servers: &'static Servers,
     pub(crate) entities: Entities<F>,
     registry: Registry<F>,
@@ -23,7 +23,7 @@ pub(crate) struct Runner<F: Api> {
     longest_timeout: Option<i64>,
 }
 
-impl<F: Api> Runner<F> {
+impl<F: Steps> Runner<F> {
     pub(crate) fn on(servers: &'static Servers, file: &File, test: &Test) -> Arc<Self> {
         let entities = Entities::on(servers, longest_pause(test));
         let registry = Registry::new();
@@ -154,13 +154,13 @@ impl<F: Api> Runner<F> {
 }
 
 /// Finds components that the driver lacks.
-struct Check<F: Api> {
+struct Check<F: Steps> {
     registry: Registry<F>,
     /// The kinds of the entities, by name.
     kinds: HashMap<String, Kind>,
 }
 
-impl<F: Api> Check<F> {
+impl<F: Steps> Check<F> {
     fn entities(&mut self, entities: &[EntityDefinition]) -> Result<(), Stop> {
         for definition in entities {
             // An entity without its parent is not created.
@@ -289,7 +289,11 @@ fn split(operation: &Operation) -> Result<(Option<String>, Arguments), Stop> {
     Ok((arguments.option("session")?, arguments))
 }
 
-fn matches<F: Api>(expected: &Bson, answer: &Answer<F>, names: &Entities<F>) -> Result<(), String> {
+fn matches<F: Steps>(
+    expected: &Bson,
+    answer: &Answer<F>,
+    names: &Entities<F>,
+) -> Result<(), String> {
     match answer {
         Answer::Nothing | Answer::Collection(_) => matching::root(expected, None, names),
         Answer::Value(value) => matching::root(expected, Some(value), names),

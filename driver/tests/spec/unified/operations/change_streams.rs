@@ -9,12 +9,12 @@ use super::{
     Answer, Ended, InSession, Kind, Read, Registry, on_change_stream, on_client, on_collection,
     on_database,
 };
-use crate::unified::api::Api;
+use crate::unified::Steps;
 use crate::unified::arguments::{Arguments, fill};
 use crate::unified::entities::OpenStream;
 use crate::unified::stop::Stop;
 
-pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Steps>(registry: &mut Registry<F>) {
     registry.add(Kind::Client, "createChangeStream", of_client);
     registry.add(Kind::Database, "createChangeStream", of_database);
     registry.add(Kind::Collection, "createChangeStream", of_collection);
@@ -23,7 +23,7 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::ChangeStream, "close", close);
 }
 
-fn of_client<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn of_client<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let (pipeline, options) = options(arguments)?;
     on_client(move |client, session| {
         let client: Client<F> = client.client()?;
@@ -31,21 +31,21 @@ fn of_client<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn of_database<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn of_database<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let (pipeline, options) = options(arguments)?;
     on_database(move |database, session| {
         open(database.watch().pipeline(pipeline).with_options(options), session)
     })
 }
 
-fn of_collection<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn of_collection<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let (pipeline, options) = options(arguments)?;
     on_collection(move |collection, session| {
         open(collection.watch().pipeline(pipeline).with_options(options), session)
     })
 }
 
-fn open<F: Api>(watch: Watch<'_, Document, F>, session: InSession<'_, F>) -> Ended<F> {
+fn open<F: Steps>(watch: Watch<'_, Document, F>, session: InSession<'_, F>) -> Ended<F> {
     let stream = match session {
         None => OpenStream::Plain(F::end(watch)?.with_type()),
         Some(session) => OpenStream::OfSession(F::end(watch.session(session))?.with_type()),
@@ -53,21 +53,21 @@ fn open<F: Api>(watch: Watch<'_, Document, F>, session: InSession<'_, F>) -> End
     Ok(Answer::ChangeStream(Box::new(stream)))
 }
 
-fn next<F: Api>(_: &mut Arguments) -> Read<F> {
+fn next<F: Steps>(_: &mut Arguments) -> Read<F> {
     on_change_stream(|stream| {
         let stream = stream.as_mut().ok_or("the change stream has been closed")?;
         Ok(stream.next()?.map(|event| event.map_or(Answer::Nothing, Answer::from)))
     })
 }
 
-fn next_if_any<F: Api>(_: &mut Arguments) -> Read<F> {
+fn next_if_any<F: Steps>(_: &mut Arguments) -> Read<F> {
     on_change_stream(|stream| {
         let stream = stream.as_mut().ok_or("the change stream has been closed")?;
         Ok(stream.next_if_any()?.map(|event| event.map_or(Answer::Nothing, Answer::from)))
     })
 }
 
-fn close<F: Api>(_: &mut Arguments) -> Read<F> {
+fn close<F: Steps>(_: &mut Arguments) -> Read<F> {
     on_change_stream(|stream| {
         drop(stream.take());
         Ok(Ok(Answer::Nothing))

@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use super::crud::model;
 use super::{Answer, Kind, Read, Registry, end, on_client};
-use crate::unified::api::Api;
+use crate::unified::Steps;
 use crate::unified::arguments::{Arguments, fill};
 use crate::unified::stop::Stop;
 
-pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Steps>(registry: &mut Registry<F>) {
     registry.add(Kind::Client, "close", close);
     registry.add(Kind::Client, "appendMetadata", append_metadata);
     registry.add(Kind::Client, "listDatabases", list_databases);
@@ -27,7 +27,7 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Client, "clientBulkWrite", bulk_write);
 }
 
-fn bulk_write<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn bulk_write<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let models: Vec<Document> = arguments.required("models")?;
     let models: Vec<WriteModel> = models.into_iter().map(model).collect::<Result<_, Stop>>()?;
     let verbose = arguments.option("verboseResults")?.unwrap_or(false);
@@ -70,14 +70,14 @@ pub(crate) fn verbose_results(result: &VerboseBulkWriteResult) -> Document {
     told
 }
 
-fn close<F: Api>(_: &mut Arguments) -> Read<F> {
+fn close<F: Steps>(_: &mut Arguments) -> Read<F> {
     on_client(|client, _| {
         client.close();
         Ok(Ok(Answer::Nothing))
     })
 }
 
-fn append_metadata<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn append_metadata<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let mut given =
         arguments.nested("driverInfoOptions")?.ok_or("appendMetadata lacks driverInfoOptions")?;
     let name: String = given.required("name")?;
@@ -91,7 +91,7 @@ fn append_metadata<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn list_databases<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn list_databases<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let mut options = ListDatabasesOptions::default();
     fill!(options from arguments: filter = "filter");
     on_client(move |client, session| {
@@ -108,7 +108,7 @@ fn list_databases<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn list_database_names<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn list_database_names<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let mut options = ListDatabasesOptions::default();
     fill!(options from arguments:);
     on_client(move |client, session| {
@@ -118,7 +118,7 @@ fn list_database_names<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn drop_database<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn drop_database<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let name: String = arguments.required("database")?;
     on_client(move |client, session| {
         let database = client.client()?.database(&name);

@@ -15,11 +15,11 @@ use driver::options::{
 use driver::results::{BulkWriteResult, DeleteResult, UpdateResult};
 
 use super::{Answer, Kind, Read, Registry, end, on_collection};
-use crate::unified::api::Api;
+use crate::unified::Steps;
 use crate::unified::arguments::{Arguments, fill};
 use crate::unified::stop::Stop;
 
-pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Steps>(registry: &mut Registry<F>) {
     registry.add(Kind::Collection, "countDocuments", count_documents);
     registry.add(Kind::Collection, "estimatedDocumentCount", estimated_document_count);
     registry.add(Kind::Collection, "distinct", distinct);
@@ -38,7 +38,7 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Collection, "mapReduce", map_reduce);
 }
 
-fn count_documents<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn count_documents<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let mut options = CountOptions::default();
     fill!(options from arguments:
@@ -52,7 +52,7 @@ fn count_documents<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn deprecated_count<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn deprecated_count<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let mut options = CommandCountOptions::default();
     fill!(options from arguments:
@@ -66,7 +66,7 @@ fn deprecated_count<F: Api>(arguments: &mut Arguments) -> Read<F> {
 }
 
 /// The deprecated command, which is never retried, with `run_command`.
-fn map_reduce<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn map_reduce<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let mut command = doc! { "mapReduce": "" };
     for key in ["map", "reduce", "out"] {
         command.insert(key, arguments.required::<Bson>(key)?);
@@ -78,7 +78,7 @@ fn map_reduce<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn estimated_document_count<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn estimated_document_count<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let mut options = EstimatedDocumentCountOptions::default();
     fill!(options from arguments: comment = "comment", raw_data = "rawData");
     options.max_time = arguments.millis("maxTimeMS")?;
@@ -88,7 +88,7 @@ fn estimated_document_count<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn distinct<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn distinct<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let field: String = arguments.required("fieldName")?;
     let filter: Document = arguments.required("filter")?;
     let mut options = DistinctOptions::default();
@@ -101,7 +101,7 @@ fn distinct<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn insert_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn insert_one<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let document: Document = arguments.required("document")?;
     let mut options = InsertOneOptions::default();
     fill!(options from arguments: bypass_document_validation = "bypassDocumentValidation",
@@ -113,7 +113,7 @@ fn insert_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn insert_many<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn insert_many<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let documents: Vec<Document> = arguments.required("documents")?;
     let mut options = InsertManyOptions::default();
     fill!(options from arguments:
@@ -128,7 +128,7 @@ fn insert_many<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn update_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn update_one<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let (filter, update) = (arguments.required("filter")?, arguments.update()?);
     let options = update_options(arguments)?;
     on_collection(move |collection, session| {
@@ -137,7 +137,7 @@ fn update_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn update_many<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn update_many<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let (filter, update) = (arguments.required("filter")?, arguments.update()?);
     let options = update_options(arguments)?;
     on_collection(move |collection, session| {
@@ -157,7 +157,7 @@ fn update_options(arguments: &mut Arguments) -> Result<UpdateOptions, Stop> {
     Ok(options)
 }
 
-fn replace_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn replace_one<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let replacement: Document = arguments.required("replacement")?;
     let mut options = ReplaceOptions::default();
@@ -171,7 +171,7 @@ fn replace_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn delete_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn delete_one<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let options = delete_options(arguments)?;
     on_collection(move |collection, session| {
@@ -180,7 +180,7 @@ fn delete_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn delete_many<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn delete_many<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let options = delete_options(arguments)?;
     on_collection(move |collection, session| {
@@ -196,7 +196,7 @@ fn delete_options(arguments: &mut Arguments) -> Result<DeleteOptions, Stop> {
     Ok(options)
 }
 
-fn bulk_write<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn bulk_write<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let requests: Vec<Document> = arguments.required("requests")?;
     let models: Vec<WriteModel> = requests.into_iter().map(model).collect::<Result<_, Stop>>()?;
     let mut options = CollectionBulkWriteOptions::default();
@@ -285,7 +285,7 @@ pub(crate) fn bulk_written(result: &BulkWriteResult) -> Document {
     }
 }
 
-fn find_one_and_update<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn find_one_and_update<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let (filter, update) = (arguments.required("filter")?, arguments.update()?);
     let mut options = FindOneAndUpdateOptions::default();
     fill!(options from arguments:
@@ -301,7 +301,7 @@ fn find_one_and_update<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn find_one_and_replace<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn find_one_and_replace<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let replacement: Document = arguments.required("replacement")?;
     let mut options = FindOneAndReplaceOptions::default();
@@ -317,7 +317,7 @@ fn find_one_and_replace<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn find_one_and_delete<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn find_one_and_delete<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let mut options = FindOneAndDeleteOptions::default();
     fill!(options from arguments:
@@ -331,15 +331,15 @@ fn find_one_and_delete<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn found<F: Api>(document: Option<Document>) -> Answer<F> {
+fn found<F: Steps>(document: Option<Document>) -> Answer<F> {
     document.map_or(Bson::Null, Bson::Document).into()
 }
 
-fn count<F: Api>(count: u64) -> Answer<F> {
+fn count<F: Steps>(count: u64) -> Answer<F> {
     Bson::Int64(count as i64).into()
 }
 
-fn updated<F: Api>(result: UpdateResult) -> Answer<F> {
+fn updated<F: Steps>(result: UpdateResult) -> Answer<F> {
     let mut told = doc! {
         "matchedCount": result.matched_count as i64,
         "modifiedCount": result.modified_count as i64,
@@ -351,6 +351,6 @@ fn updated<F: Api>(result: UpdateResult) -> Answer<F> {
     told.into()
 }
 
-fn deleted<F: Api>(result: DeleteResult) -> Answer<F> {
+fn deleted<F: Steps>(result: DeleteResult) -> Answer<F> {
     doc! { "deletedCount": result.deleted_count as i64 }.into()
 }

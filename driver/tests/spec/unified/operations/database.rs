@@ -9,11 +9,11 @@ use driver::options::{
 };
 
 use super::{Answer, Kind, Read, Registry, end, on_collection, on_database};
-use crate::unified::api::Api;
+use crate::unified::Steps;
 use crate::unified::arguments::{Arguments, fill};
 use crate::unified::stop::Stop;
 
-pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Steps>(registry: &mut Registry<F>) {
     registry.add(Kind::Database, "listCollectionNames", list_collection_names);
     registry.add(Kind::Database, "dropCollection", drop_collection);
     registry.add(Kind::Database, "listCollections", list_collections);
@@ -28,7 +28,7 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     );
 }
 
-fn list_collection_names<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn list_collection_names<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let options = list_options(arguments)?;
     on_database(move |database, session| {
         let operation = database.list_collection_names().with_options(options);
@@ -37,7 +37,7 @@ fn list_collection_names<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn list_collections<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn list_collections<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let options = list_options(arguments)?;
     on_database(move |database, session| {
         let operation = database.list_collections().with_options(options);
@@ -59,7 +59,7 @@ fn list_options(arguments: &mut Arguments) -> Result<ListCollectionsOptions, Sto
     Ok(options)
 }
 
-fn create_collection<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn create_collection<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let name: String = arguments.required("collection")?;
     let mut options = CreateCollectionOptions::default();
     fill!(options from arguments:
@@ -74,7 +74,7 @@ fn create_collection<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn modify_collection<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn modify_collection<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let name: String = arguments.required("collection")?;
     let mut options = ModifyCollectionOptions::default();
     fill!(options from arguments:
@@ -86,7 +86,7 @@ fn modify_collection<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn rename<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn rename<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let to: String = arguments.required("to")?;
     let mut options = RenameCollectionOptions::default();
     fill!(options from arguments: drop_target = "dropTarget");
@@ -96,7 +96,7 @@ fn rename<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn drop<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn drop<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let mut options = DropCollectionOptions::default();
     fill!(options from arguments:);
     on_collection(move |collection, session| {
@@ -104,7 +104,7 @@ fn drop<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn drop_collection<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn drop_collection<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let name: String = arguments.required("collection")?;
     on_database(move |database, session| {
         let collection = database.collection::<Document>(&name);

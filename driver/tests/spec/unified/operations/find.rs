@@ -5,12 +5,12 @@ use driver::ops::Aggregate;
 use driver::options::{AggregateOptions, FindOneOptions, FindOptions};
 
 use super::{Answer, Ended, InSession, Kind, Read, Registry, end, on_collection, on_database};
-use crate::unified::api::Api;
+use crate::unified::Steps;
 use crate::unified::arguments::{Arguments, fill};
 use crate::unified::entities::OpenCursor;
 use crate::unified::stop::Stop;
 
-pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Steps>(registry: &mut Registry<F>) {
     registry.add(Kind::Collection, "find", find);
     registry.add(Kind::Collection, "createFindCursor", create_find_cursor);
     registry.add(Kind::Collection, "findOne", find_one);
@@ -18,7 +18,7 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Database, "aggregate", aggregate_database);
 }
 
-fn find<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn find<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let options = find_options(arguments)?;
     on_collection(move |collection, session| {
@@ -32,7 +32,7 @@ fn find<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn create_find_cursor<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn create_find_cursor<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let options = find_options(arguments)?;
     on_collection(move |collection, session| {
@@ -45,7 +45,7 @@ fn create_find_cursor<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn find_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn find_one<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let mut options = FindOneOptions::default();
     fill!(options from arguments:
@@ -62,7 +62,7 @@ fn find_one<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn aggregate<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn aggregate<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let pipeline: Vec<Document> = arguments.required("pipeline")?;
     let options = aggregate_options(arguments)?;
     on_collection(move |collection, session| {
@@ -70,7 +70,7 @@ fn aggregate<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn aggregate_database<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn aggregate_database<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let pipeline: Vec<Document> = arguments.required("pipeline")?;
     let options = aggregate_options(arguments)?;
     on_database(move |database, session| {
@@ -91,7 +91,10 @@ fn aggregate_options(arguments: &mut Arguments) -> Result<AggregateOptions, Stop
 }
 
 /// The results of an aggregation.
-fn collected<F: Api>(operation: Aggregate<'_, Document, F>, session: InSession<'_, F>) -> Ended<F> {
+fn collected<F: Steps>(
+    operation: Aggregate<'_, Document, F>,
+    session: InSession<'_, F>,
+) -> Ended<F> {
     let documents = match session {
         None => F::end(operation).and_then(F::collect),
         Some(session) => F::end(operation.session(&mut *session))

@@ -6,11 +6,11 @@ use driver::options::{
 };
 
 use super::{Answer, Kind, Read, Registry, on_bucket};
-use crate::unified::api::Api;
+use crate::unified::Steps;
 use crate::unified::arguments::{Arguments, fill};
 use crate::unified::stop::Stop;
 
-pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Steps>(registry: &mut Registry<F>) {
     registry.add(Kind::Bucket, "delete", delete);
     registry.add(Kind::Bucket, "deleteByName", delete_by_name);
     registry.add(Kind::Bucket, "download", download);
@@ -31,13 +31,13 @@ macro_rules! end {
     }};
 }
 
-fn delete<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn delete<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let id: Bson = arguments.required("id")?;
     let timeout = arguments.millis("timeoutMS")?;
     on_bucket(move |bucket| end!(F, bucket.delete(id), timeout).map(|()| Answer::Nothing))
 }
 
-fn delete_by_name<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn delete_by_name<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let filename: String = arguments.required("filename")?;
     let timeout = arguments.millis("timeoutMS")?;
     on_bucket(move |bucket| {
@@ -45,14 +45,14 @@ fn delete_by_name<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn rename<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn rename<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let id: Bson = arguments.required("id")?;
     let new: String = arguments.required("newFilename")?;
     let timeout = arguments.millis("timeoutMS")?;
     on_bucket(move |bucket| end!(F, bucket.rename(id, new), timeout).map(|()| Answer::Nothing))
 }
 
-fn rename_by_name<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn rename_by_name<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let filename: String = arguments.required("filename")?;
     let new: String = arguments.required("newFilename")?;
     let timeout = arguments.millis("timeoutMS")?;
@@ -61,12 +61,12 @@ fn rename_by_name<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn drop_bucket<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn drop_bucket<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let timeout = arguments.millis("timeoutMS")?;
     on_bucket(move |bucket| end!(F, bucket.drop(), timeout).map(|()| Answer::Nothing))
 }
 
-fn find<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn find<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let filter: Document = arguments.required("filter")?;
     let mut options = GridFsFindOptions::default();
     fill!(options from arguments:
@@ -79,7 +79,7 @@ fn find<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn download<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn download<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let id: Bson = arguments.required("id")?;
     let mut options = GridFsDownloadOptions::default();
     options.timeout = arguments.millis("timeoutMS")?;
@@ -90,7 +90,7 @@ fn download<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn download_by_name<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn download_by_name<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let filename: String = arguments.required("filename")?;
     let mut options = GridFsDownloadByNameOptions::default();
     options.revision = arguments.option("revision")?;
@@ -103,21 +103,21 @@ fn download_by_name<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn binary<F: Api>(bytes: Vec<u8>) -> Answer<F> {
+fn binary<F: Steps>(bytes: Vec<u8>) -> Answer<F> {
     let subtype = bson::spec::BinarySubtype::Generic;
     Bson::Binary(bson::Binary { subtype, bytes }).into()
 }
 
-fn upload<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn upload<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     uploaded(arguments, None)
 }
 
-fn upload_with_id<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn upload_with_id<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let id = arguments.required("id")?;
     uploaded(arguments, Some(id))
 }
 
-fn uploaded<F: Api>(arguments: &mut Arguments, id: Option<Bson>) -> Read<F> {
+fn uploaded<F: Steps>(arguments: &mut Arguments, id: Option<Bson>) -> Read<F> {
     let filename: String = arguments.required("filename")?;
     let source = bytes(&arguments.required("source")?)?;
     // Digests were removed from the specification.

@@ -8,10 +8,10 @@ use driver::options::{
 use driver::{IndexModel, SearchIndexModel};
 
 use super::{Answer, Ended, InSession, Kind, Read, Registry, end, on_collection};
-use crate::unified::api::Api;
+use crate::unified::Steps;
 use crate::unified::arguments::{Arguments, fill};
 
-pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Steps>(registry: &mut Registry<F>) {
     registry.add(Kind::Collection, "createIndex", create_index);
     registry.add(Kind::Collection, "dropIndex", drop_index);
     registry.add(Kind::Collection, "dropIndexes", drop_indexes);
@@ -24,7 +24,7 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
     registry.add(Kind::Collection, "listSearchIndexes", list_search_indexes);
 }
 
-fn create_index<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn create_index<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let mut index = IndexOptions::default();
     fill!(fields of index from arguments: name = "name", unique = "unique");
     let model = IndexModel::builder().keys(arguments.required::<Document>("keys")?).options(index);
@@ -37,7 +37,7 @@ fn create_index<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn drop_index<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn drop_index<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let name: String = arguments.required("name")?;
     let mut options = DropIndexOptions::default();
     fill!(options from arguments: raw_data = "rawData");
@@ -48,7 +48,7 @@ fn drop_index<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn drop_indexes<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn drop_indexes<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let mut options = DropIndexOptions::default();
     fill!(options from arguments: raw_data = "rawData");
     options.max_time = arguments.millis("maxTimeMS")?;
@@ -58,7 +58,7 @@ fn drop_indexes<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn list_indexes<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn list_indexes<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let mut options = ListIndexesOptions::default();
     fill!(options from arguments: batch_size = "batchSize", raw_data = "rawData",
         timeout_mode = "timeoutMode");
@@ -73,7 +73,7 @@ fn list_indexes<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn list_index_names<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn list_index_names<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let mut options = ListIndexesOptions::default();
     fill!(options from arguments: raw_data = "rawData");
     on_collection(move |collection, session| {
@@ -83,14 +83,14 @@ fn list_index_names<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn create_search_index<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn create_search_index<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let model: SearchIndexModel = arguments.required("model")?;
     on_collection(move |collection, session| {
         Ok(end!(F, collection.create_search_index(model), session)?.into())
     })
 }
 
-fn create_search_indexes<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn create_search_indexes<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let models: Vec<SearchIndexModel> = arguments.required("models")?;
     on_collection(move |collection, session| {
         let names = end!(F, collection.create_search_indexes(models), session)?;
@@ -98,7 +98,7 @@ fn create_search_indexes<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn update_search_index<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn update_search_index<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let name: String = arguments.required("name")?;
     let definition: Document = arguments.required("definition")?;
     on_collection(move |collection, session| {
@@ -107,14 +107,14 @@ fn update_search_index<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn drop_search_index<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn drop_search_index<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let name: String = arguments.required("name")?;
     on_collection(move |collection, session| {
         end!(F, collection.drop_search_index(name), session).map(|()| Answer::Nothing)
     })
 }
 
-fn list_search_indexes<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn list_search_indexes<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let name: Option<String> = arguments.option("name")?;
     let mut options = AggregateOptions::default();
     if let Some(mut given) = arguments.nested("aggregationOptions")? {

@@ -4,18 +4,18 @@ use bson::{Document, doc};
 use driver::options::{RunCommandOptions, RunCursorCommandOptions};
 
 use super::{Answer, Kind, Read, Registry, end, on_database};
-use crate::unified::api::Api;
+use crate::unified::Steps;
 use crate::unified::arguments::{Arguments, fill};
 use crate::unified::entities::OpenCursor;
 use crate::unified::stop::Stop;
 
-pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Steps>(registry: &mut Registry<F>) {
     registry.add(Kind::Database, "runCommand", run_command);
     registry.add(Kind::Database, "runCursorCommand", run_cursor_command);
     registry.add(Kind::Database, "createCommandCursor", create_command_cursor);
 }
 
-fn run_command<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn run_command<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let command = command(arguments)?;
     let mut options = RunCommandOptions::default();
     options.selection_criteria = arguments.selection()?;
@@ -26,7 +26,7 @@ fn run_command<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn run_cursor_command<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn run_cursor_command<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let command = command(arguments)?;
     let options = cursor_options(arguments)?;
     on_database(move |database, session| {
@@ -40,7 +40,7 @@ fn run_cursor_command<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn create_command_cursor<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn create_command_cursor<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let command = command(arguments)?;
     let options = cursor_options(arguments)?;
     on_database(move |database, session| {

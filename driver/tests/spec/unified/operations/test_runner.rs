@@ -8,7 +8,7 @@ use driver::TopologyDescription;
 use driver::conformance::is_dirty;
 
 use super::{Kind, Read, Registry, of_runner};
-use crate::unified::api::Api;
+use crate::unified::Steps;
 use crate::unified::arguments::Arguments;
 use crate::unified::entities::{Entity, Watched, lock};
 use crate::unified::format::{EntityDefinition, Operation};
@@ -19,7 +19,7 @@ use crate::unified::stop::Stop;
 /// The time limit for a change of the primary.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Steps>(registry: &mut Registry<F>) {
     registry.add(Kind::Runner, "failPoint", fail_point);
     registry.add(Kind::Runner, "createEntities", create_entities);
     registry.add(Kind::Runner, "wait", wait);
@@ -43,7 +43,7 @@ pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
 
 /// The client itself sets the fail point on the primary, because tests expect the events of its
 /// checkout.
-fn fail_point<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn fail_point<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let client: String = arguments.required("client")?;
     let mut given: Document = arguments.required("failPoint")?;
     let name = given.get_str("configureFailPoint").map_err(|e| e.to_string())?.to_owned();
@@ -65,12 +65,12 @@ fn fail_point<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn create_entities<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn create_entities<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let entities: Vec<EntityDefinition> = arguments.required("entities")?;
     of_runner(move |runner| entities.iter().try_for_each(|entity| runner.entities.create(entity)))
 }
 
-fn wait<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn wait<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let time = arguments.millis("ms")?.ok_or("wait lacks ms")?;
     of_runner(move |_| {
         std::thread::sleep(time);
@@ -78,7 +78,7 @@ fn wait<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn wait_for_event<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn wait_for_event<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let client: String = arguments.required("client")?;
     let (event, count): (Document, _) =
         (arguments.required("event")?, arguments.required("count")?);
@@ -88,7 +88,7 @@ fn wait_for_event<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn assert_event_count<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn assert_event_count<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let client: String = arguments.required("client")?;
     let (event, expected): (Document, usize) =
         (arguments.required("event")?, arguments.required("count")?);
@@ -103,15 +103,15 @@ fn assert_event_count<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn assert_same_lsid<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn assert_same_lsid<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     last_two_lsids(arguments, |one, other| one == other)
 }
 
-fn assert_different_lsid<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn assert_different_lsid<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     last_two_lsids(arguments, |one, other| one != other)
 }
 
-fn last_two_lsids<F: Api>(arguments: &mut Arguments, holds: fn(&Bson, &Bson) -> bool) -> Read<F> {
+fn last_two_lsids<F: Steps>(arguments: &mut Arguments, holds: fn(&Bson, &Bson) -> bool) -> Read<F> {
     let client: String = arguments.required("client")?;
     of_runner(move |runner| {
         let commands = runner.entities.client(&client)?.events.last_commands(2);
@@ -124,7 +124,7 @@ fn last_two_lsids<F: Api>(arguments: &mut Arguments, holds: fn(&Bson, &Bson) -> 
 }
 
 /// A connection may be checked in a moment after its operation has ended.
-fn assert_checked_out<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn assert_checked_out<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let client: String = arguments.required("client")?;
     let expected: usize = arguments.required("connections")?;
     of_runner(move |runner| {
@@ -132,15 +132,15 @@ fn assert_checked_out<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn assert_collection_exists<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn assert_collection_exists<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     collection(arguments, true)
 }
 
-fn assert_collection_not_exists<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn assert_collection_not_exists<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     collection(arguments, false)
 }
 
-fn collection<F: Api>(arguments: &mut Arguments, expected: bool) -> Read<F> {
+fn collection<F: Steps>(arguments: &mut Arguments, expected: bool) -> Read<F> {
     let (db, name): (String, String) =
         (arguments.required("databaseName")?, arguments.required("collectionName")?);
     of_runner(move |runner| {
@@ -149,15 +149,15 @@ fn collection<F: Api>(arguments: &mut Arguments, expected: bool) -> Read<F> {
     })
 }
 
-fn assert_index_exists<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn assert_index_exists<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     index(arguments, true)
 }
 
-fn assert_index_not_exists<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn assert_index_not_exists<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     index(arguments, false)
 }
 
-fn index<F: Api>(arguments: &mut Arguments, expected: bool) -> Read<F> {
+fn index<F: Steps>(arguments: &mut Arguments, expected: bool) -> Read<F> {
     let (db, collection): (String, String) =
         (arguments.required("databaseName")?, arguments.required("collectionName")?);
     let name: String = arguments.required("indexName")?;
@@ -168,7 +168,7 @@ fn index<F: Api>(arguments: &mut Arguments, expected: bool) -> Read<F> {
 
 /// Whether the first batch of `list` has an item called `name`. A collection that does not exist
 /// lists nothing.
-fn is_listed<F: Api>(
+fn is_listed<F: Steps>(
     runner: &Arc<Runner<F>>,
     db: &str,
     list: Document,
@@ -192,7 +192,7 @@ fn is_listed<F: Api>(
     }
 }
 
-fn assert_dirty<F: Api>(arguments: &mut Arguments, expected: bool) -> Read<F> {
+fn assert_dirty<F: Steps>(arguments: &mut Arguments, expected: bool) -> Read<F> {
     let session: String = arguments.required("session")?;
     of_runner(move |runner| {
         let session = runner.entities.session(&session)?;
@@ -204,7 +204,7 @@ fn assert_dirty<F: Api>(arguments: &mut Arguments, expected: bool) -> Read<F> {
     })
 }
 
-fn run_on_thread<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn run_on_thread<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let thread: String = arguments.required("thread")?;
     let operation: Operation = arguments.required("operation")?;
     of_runner(move |runner| {
@@ -217,12 +217,12 @@ fn run_on_thread<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn wait_for_thread<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn wait_for_thread<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let thread: String = arguments.required("thread")?;
     of_runner(move |runner| Ok(runner.entities.thread(&thread)?.finish()?))
 }
 
-fn record_topology<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn record_topology<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let (client, id): (String, String) = (arguments.required("client")?, arguments.required("id")?);
     of_runner(move |runner| {
         let topology = runner.entities.client(&client)?.client()?.topology();
@@ -230,7 +230,7 @@ fn record_topology<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn assert_topology_type<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn assert_topology_type<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let topology: String = arguments.required("topologyDescription")?;
     let expected: String = arguments.required("topologyType")?;
     of_runner(move |runner| {
@@ -242,7 +242,7 @@ fn assert_topology_type<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn wait_for_primary_change<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn wait_for_primary_change<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let client: String = arguments.required("client")?;
     let prior: String = arguments.required("priorTopologyDescription")?;
     // A busy machine takes longer than a test allows.

@@ -3,18 +3,18 @@
 use std::sync::{Arc, Mutex};
 
 use bson::{Document, doc};
-use driver::options::TransactionOptions;
+use driver::options::{SessionOptions, TransactionOptions};
 use driver::session::ClientSession;
 
 use super::{Answer, Kind, Read, Registry, of_runner, on_session};
-use crate::unified::api::Api;
+use crate::unified::Steps;
 use crate::unified::arguments::Arguments;
 use crate::unified::entities::{Session, lock};
 use crate::unified::format::Operation;
 use crate::unified::runner::Runner;
 use crate::unified::stop::Stop;
 
-pub(super) fn register<F: Api>(registry: &mut Registry<F>) {
+pub(super) fn register<F: Steps>(registry: &mut Registry<F>) {
     registry.add(Kind::Session, "startTransaction", start_transaction);
     registry.add(Kind::Session, "commitTransaction", commit_transaction);
     registry.add(Kind::Session, "abortTransaction", abort_transaction);
@@ -35,7 +35,7 @@ pub(crate) fn transaction_options(arguments: &mut Arguments) -> Result<Transacti
     Ok(options)
 }
 
-fn start_transaction<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn start_transaction<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let options = transaction_options(arguments)?;
     on_session(move |_, session| {
         let mut session = lock(session);
@@ -45,7 +45,7 @@ fn start_transaction<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn commit_transaction<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn commit_transaction<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let timeout = arguments.millis("timeoutMS")?;
     on_session(move |_, session| {
         let mut session = lock(session);
@@ -58,7 +58,7 @@ fn commit_transaction<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn abort_transaction<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn abort_transaction<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let timeout = arguments.millis("timeoutMS")?;
     on_session(move |_, session| {
         let mut session = lock(session);
@@ -71,13 +71,13 @@ fn abort_transaction<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn with_transaction<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn with_transaction<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let callback: Vec<Operation> = arguments.required("callback")?;
     let options = transaction_options(arguments)?;
     let timeout = arguments.millis("timeoutMS")?;
     on_session(move |runner, named| {
         let mut session = lock(named).take().ok_or("the session has ended")?;
-        let spare = F::start_session(session.client().clone().start_session());
+        let spare = F::session_with(session.client(), SessionOptions::default());
         let spare = Mutex::new(Some(spare.map_err(|error| error.to_string())?));
         let mut operation = session.start_transaction().with_options(options);
         if let Some(timeout) = timeout {
@@ -100,13 +100,13 @@ fn with_transaction<F: Api>(arguments: &mut Arguments) -> Read<F> {
 
 /// Operations find a session by its name, and the callback gets the session itself. While the
 /// operations run, the session is stored under its name, and a spare session replaces it.
-struct Borrowed<'a, F: Api> {
+struct Borrowed<'a, F: Steps> {
     held: &'a mut ClientSession<F>,
     spare: &'a Mutex<Option<ClientSession<F>>>,
     named: &'a Session<F>,
 }
 
-impl<'a, F: Api> Borrowed<'a, F> {
+impl<'a, F: Steps> Borrowed<'a, F> {
     fn of(
         held: &'a mut ClientSession<F>,
         spare: &'a Mutex<Option<ClientSession<F>>>,
@@ -126,7 +126,7 @@ impl<'a, F: Api> Borrowed<'a, F> {
 }
 
 /// Runs the operations of a callback until one fails or the test stops.
-fn run<F: Api>(
+fn run<F: Steps>(
     runner: &Arc<Runner<F>>,
     callback: &[Operation],
     stopped: &Mutex<Option<Stop>>,
@@ -146,7 +146,7 @@ fn run<F: Api>(
 }
 
 /// The debug output of a session contains the state.
-fn assert_state<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn assert_state<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let session: String = arguments.required("session")?;
     let state: String = arguments.required("state")?;
     let shown = match state.as_str() {
@@ -167,7 +167,7 @@ fn assert_state<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn assert_pinned<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn assert_pinned<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let session: String = arguments.required("session")?;
     of_runner(move |runner| match is_pinned(runner, &session)? {
         true => Ok(()),
@@ -175,7 +175,7 @@ fn assert_pinned<F: Api>(arguments: &mut Arguments) -> Read<F> {
     })
 }
 
-fn assert_unpinned<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn assert_unpinned<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let session: String = arguments.required("session")?;
     of_runner(move |runner| match is_pinned(runner, &session)? {
         false => Ok(()),
@@ -184,7 +184,7 @@ fn assert_unpinned<F: Api>(arguments: &mut Arguments) -> Read<F> {
 }
 
 /// All routers lead to the same server, so the fail point is set there.
-fn targeted_fail_point<F: Api>(arguments: &mut Arguments) -> Read<F> {
+fn targeted_fail_point<F: Steps>(arguments: &mut Arguments) -> Read<F> {
     let session: String = arguments.required("session")?;
     let given: Document = arguments.required("failPoint")?;
     let name = given.get_str("configureFailPoint").map_err(|e| e.to_string())?.to_owned();
@@ -202,7 +202,7 @@ fn targeted_fail_point<F: Api>(arguments: &mut Arguments) -> Read<F> {
 }
 
 /// The debug output of a session contains its pinned server.
-fn is_pinned<F: Api>(runner: &Arc<Runner<F>>, session: &str) -> Result<bool, Stop> {
+fn is_pinned<F: Steps>(runner: &Arc<Runner<F>>, session: &str) -> Result<bool, Stop> {
     let session = runner.entities.session(session)?;
     let session = lock(&session);
     let session = session.as_ref().ok_or("the session has ended")?;
