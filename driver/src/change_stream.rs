@@ -3,9 +3,9 @@
 //! A change stream is a cursor that the driver reopens after a failure. The new cursor starts after
 //! the last returned event, so no event is lost or repeated (`change_stream/raw.rs`).
 
-mod event;
+pub mod event;
 mod raw;
-mod session;
+pub mod session;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -67,7 +67,7 @@ use crate::rt::block_on;
 ///
 /// # Cancel safety
 /// A dropped step loses nothing. If the stream is dropped, its cursor is killed in the background.
-pub struct ChangeStream<T, F: Mode> {
+pub struct ChangeStream<T, F: Mode = Async> {
     raw: RawChangeStream,
     kind: PhantomData<fn() -> (T, F)>,
 }
@@ -89,6 +89,19 @@ impl<T, F: Mode> ChangeStream<T, F> {
     }
 
     /// The same stream with events of another type.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let names = [doc! { "$project": { "fullDocument.name": 1 } }];
+    /// let mut stream = monkeys.watch().pipeline(names).await?.with_type::<Document>();
+    /// while let Some(event) = stream.try_next().await? {
+    ///     println!("{event}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_type<U>(self) -> ChangeStream<U, F> {
         ChangeStream::new(self.raw)
     }
@@ -100,6 +113,18 @@ impl<T: DeserializeOwned> ChangeStream<T, Async> {
     /// # Errors
     /// Those of every operation, if resuming the stream failed. `BsonDeserialization` if the event
     /// is not a `T`; the stream then continues with the next event.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let mut stream = monkeys.watch().await?;
+    /// while let Some(event) = stream.next().await {
+    ///     println!("{:?}", event?.operation_type);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next(&mut self) -> Option<Result<T>> {
         self.raw.next(None).await.transpose()
     }
@@ -108,6 +133,18 @@ impl<T: DeserializeOwned> ChangeStream<T, Async> {
     ///
     /// # Errors
     /// Those of [`next`](Self::next).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let mut stream = monkeys.watch().await?;
+    /// while let Some(event) = stream.try_next().await? {
+    ///     println!("{:?}: {:?}", event.operation_type, event.full_document);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn try_next(&mut self) -> Result<Option<T>> {
         self.raw.next(None).await
     }
@@ -129,6 +166,18 @@ impl<T: DeserializeOwned> ChangeStream<T, Blocking> {
     /// # Errors
     /// Those of every operation, if resuming the stream failed. `BsonDeserialization` if the event
     /// is not a `T`; the stream then continues with the next event.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # fn example(monkeys: driver::sync::Collection<Document>) -> driver::Result<()> {
+    /// let mut stream = monkeys.watch().run()?;
+    /// while let Some(event) = stream.try_next()? {
+    ///     println!("{:?}: {:?}", event.operation_type, event.full_document);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_next(&mut self) -> Result<Option<T>> {
         block_on(self.raw.next(None))
     }
@@ -138,6 +187,19 @@ impl<T: DeserializeOwned> ChangeStream<T, Blocking> {
     ///
     /// # Errors
     /// Those of [`try_next`](Self::try_next).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # fn example(monkeys: driver::sync::Collection<Document>) -> driver::Result<()> {
+    /// let mut stream = monkeys.watch().run()?;
+    /// while let Some(event) = stream.next_if_any()? {
+    ///     println!("{:?}", event.operation_type);
+    /// }
+    /// println!("no more changes at the moment");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn next_if_any(&mut self) -> Result<Option<T>> {
         block_on(self.raw.next_if_any(None))
     }

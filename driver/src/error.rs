@@ -40,6 +40,8 @@ pub const UNKNOWN_TRANSACTION_COMMIT_RESULT: &str = "UnknownTransactionCommitRes
 pub const SYSTEM_OVERLOADED_ERROR: &str = "SystemOverloadedError";
 /// The label of errors after which the same operation can be retried.
 pub const RETRYABLE_ERROR: &str = "RetryableError";
+/// The label of errors after which a change stream resumes.
+pub const RESUMABLE_CHANGE_STREAM_ERROR: &str = "ResumableChangeStreamError";
 /// The label of errors without an effect on the server.
 pub const NO_WRITES_PERFORMED: &str = "NoWritesPerformed";
 
@@ -211,6 +213,18 @@ impl Error {
     }
 
     /// The error inside [`custom`](Error::custom), if it is an `E`.
+    ///
+    /// # Examples
+    /// ```
+    /// use driver::Error;
+    ///
+    /// #[derive(Debug)]
+    /// struct SoldOut(u32);
+    ///
+    /// let error = Error::custom(SoldOut(7));
+    /// assert_eq!(error.get_custom::<SoldOut>().map(|sold_out| sold_out.0), Some(7));
+    /// assert!(error.get_custom::<String>().is_none());
+    /// ```
     pub fn get_custom<E: Any>(&self) -> Option<&E> {
         match self.kind() {
             ErrorKind::Custom(own) => own.downcast_ref(),
@@ -225,6 +239,32 @@ impl Error {
     }
 
     /// The kind, for matching.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// use driver::error::ErrorKind;
+    ///
+    /// # async fn example(monkeys: driver::Collection<Document>) {
+    /// if let Err(error) = monkeys.insert_one(doc! { "_id": 1 }).await {
+    ///     match error.kind() {
+    ///         ErrorKind::Write(failure) => println!("refused: {failure:?}"),
+    ///         ErrorKind::ServerSelection { .. } => println!("no server: {error}"),
+    ///         _ => println!("{error}"),
+    ///     }
+    ///     // A program asks by method where it can.
+    ///     if error.is_duplicate_key() {
+    ///         println!("it is there already");
+    ///     } else if error.is_timeout() || error.is_network() || error.is_state_change() {
+    ///         println!("{:?} did not answer; try again", error.host());
+    ///     } else if error.is_auth() {
+    ///         println!("the user may not do this");
+    ///     }
+    ///     println!("{:?} {:?} {:?}", error.code(), error.code_name(), error.labels());
+    ///     println!("{:?} {:?}", error.server_response(), error.base_backoff());
+    /// }
+    /// # }
+    /// ```
     pub fn kind(&self) -> &ErrorKind {
         &self.inner.kind
     }
@@ -288,11 +328,31 @@ impl Error {
     }
 
     /// Whether the error has this label.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use driver::error::TRANSIENT_TRANSACTION_ERROR;
+    ///
+    /// # fn example(error: driver::Error) {
+    /// if error.has_label(TRANSIENT_TRANSACTION_ERROR) {
+    ///     println!("the transaction may be tried again");
+    /// }
+    /// # }
+    /// ```
     pub fn has_label(&self, label: &str) -> bool {
         self.inner.labels.iter().any(|l| l == label)
     }
 
     /// The same as [`has_label`](Error::has_label), with the name of the official crate.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(error: driver::Error) {
+    /// if error.contains_label("RetryableWriteError") {
+    ///     println!("a retry may succeed");
+    /// }
+    /// # }
+    /// ```
     pub fn contains_label(&self, label: impl AsRef<str>) -> bool {
         self.has_label(label.as_ref())
     }

@@ -175,6 +175,8 @@ pub type ServerInfo<'a> = ServerDescription;
 pub mod action {
     pub use crate::ops::Operation as Action;
     pub use crate::ops::*;
+    pub use crate::options::ParseConnectionString;
+    pub use crate::session::{AbortTransaction, CommitTransaction, StartSession, StartTransaction};
 
     /// The operations of a GridFS bucket.
     pub mod gridfs {
@@ -187,6 +189,18 @@ pub mod action {
         pub use crate::gridfs::rename::{Rename, RenameByName};
         pub use crate::gridfs::upload::{OpenUploadStream, UploadFrom};
     }
+}
+
+/// Cursors that return whole batches, under the name that the official crate gives them.
+pub mod raw_batch_cursor {
+    pub use crate::cursor::RawBatch;
+    use crate::mode::Async;
+
+    /// The batches of a cursor of an async client.
+    pub type RawBatchCursor = crate::cursor::RawBatchCursor<Async>;
+    /// The batches of a cursor of an async client within a session.
+    pub type SessionRawBatchCursor = crate::cursor::SessionRawBatchCursor<Async>;
+    pub use crate::cursor::SessionRawBatchCursorStream;
 }
 
 /// A change stream of an async client.

@@ -6,7 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::description::TopologyType;
 use crate::error::{Error, Result};
-use crate::options::{AuthMechanism, ServerApiVersion};
+use crate::options::{
+    AuthMechanism, CollationAlternate, CollationCaseFirst, CollationMaxVariable, Compressor,
+    ServerApiVersion,
+};
 use crate::types::{Namespace, ServerType};
 
 /// Implements `FromStr`, `TryFrom<&str>`, `Serialize` and `Deserialize` for an enum whose `Display`
@@ -67,7 +70,23 @@ named! {
     AuthMechanism, "authMechanism",
     [ScramSha1, ScramSha256, MongoDbX509, Gssapi, Plain, MongoDbAws, MongoDbOidc]
 }
+named! { CollationCaseFirst, "caseFirst of a collation", [Upper, Lower, Off] }
+named! { CollationAlternate, "alternate of a collation", [NonIgnorable, Shifted] }
+named! { CollationMaxVariable, "maxVariable of a collation", [Punct, Space] }
 named! { ServerApiVersion, "version of the stable API", [V1] }
+
+/// Reads the name of a compressor, as in the option `compressors`. Its level is the default.
+impl FromStr for Compressor {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Compressor::named(name).ok_or_else(|| {
+            Error::invalid_argument(format!(
+                "unknown compressor {name:?}; the known ones are snappy, zlib, zstd"
+            ))
+        })
+    }
+}
 
 /// Reads `database.collection`. The name of the collection may contain dots.
 impl FromStr for Namespace {

@@ -57,7 +57,8 @@ pub use self::operation::{
 pub use self::proxy::{Socks5Proxy, Socks5ProxyBuilder};
 pub use self::read_concern::{ReadConcern, ReadConcernLevel};
 pub use self::read_preference::{
-    HedgedReadOptions, ReadPreference, ReadPreferenceOptions, ReadPreferenceOptionsBuilder, TagSet,
+    HedgedReadOptions, HedgedReadOptionsBuilder, ReadPreference, ReadPreferenceOptions,
+    ReadPreferenceOptionsBuilder, TagSet,
 };
 pub use self::search_index::{SearchIndexModel, SearchIndexModelBuilder, SearchIndexType};
 pub use self::selection::{Predicate, SelectionCriteria};

@@ -22,6 +22,7 @@
 //! # }
 //! ```
 
+pub use crate::cursor::SessionCursorIter;
 use crate::mode::Blocking;
 pub use crate::request::RequestGuard;
 
@@ -37,6 +38,8 @@ pub type Collection<T> = crate::collection::Collection<T, Blocking>;
 pub type Cursor<T> = crate::cursor::Cursor<T, Blocking>;
 /// A database of a blocking client.
 pub type Database = crate::database::Database<Blocking>;
+/// A change stream of a blocking client within a session.
+pub type SessionChangeStream<T> = crate::change_stream::SessionChangeStream<T, Blocking>;
 /// A cursor of a blocking client within a session.
 pub type SessionCursor<T> = crate::cursor::SessionCursor<T, Blocking>;
 

@@ -37,7 +37,7 @@ pub struct ConnectionString {
 }
 
 /// The source of the hosts of a [`ConnectionString`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub enum HostInfo {
     /// `mongodb://`: the hosts of the string.
@@ -60,6 +60,20 @@ impl ConnectionString {
     /// # Errors
     /// `InvalidArgument` if the string is malformed or contradicts itself. The message names the
     /// part, but never the password.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> driver::Result<()> {
+    /// use driver::options::{ConnectionString, HostInfo};
+    ///
+    /// let text = "mongodb://mongo.example:27018/zoo?retryWritse=false";
+    /// let read = ConnectionString::parse(text)?;
+    /// assert!(matches!(&read.host_info, HostInfo::HostIdentifiers(hosts) if hosts.len() == 1));
+    /// assert_eq!(read.options.default_database.as_deref(), Some("zoo"));
+    /// assert!(read.warnings()[0].contains("retryWrites"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn parse(connection_string: impl AsRef<str>) -> Result<Self> {
         let text = connection_string.as_ref();
         let (rest, srv) =
@@ -125,6 +139,14 @@ impl ConnectionString {
     ///
     /// # Errors
     /// `InvalidArgument` as for `parse`, or with the first warning.
+    ///
+    /// # Examples
+    /// ```
+    /// use driver::options::ConnectionString;
+    ///
+    /// assert!(ConnectionString::parse_strictly("mongodb://localhost/?appName=mabel").is_ok());
+    /// assert!(ConnectionString::parse_strictly("mongodb://localhost/?appNmae=mabel").is_err());
+    /// ```
     pub fn parse_strictly(connection_string: impl AsRef<str>) -> Result<Self> {
         let parsed = Self::parse(connection_string)?;
         match parsed.options.warnings.first() {

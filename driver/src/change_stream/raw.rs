@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use super::event::ResumeToken;
 use crate::cursor::{Fetch, GetMoreOptions, Pace, RawCursor, Sent, SpareSession};
 use crate::deadline::Deadline;
-use crate::error::{Error, ErrorKind, Result, codes};
+use crate::error::{Error, ErrorKind, RESUMABLE_CHANGE_STREAM_ERROR, Result, codes};
 use crate::exec::telemetry::{OperationSpan, Parent, Spanned};
 use crate::exec::{
     self, Core, CursorTimeout, Meta, Operation, Reply, RequestContext, SessionRef, SessionState,
@@ -563,7 +563,7 @@ fn is_resumable(error: &Error, wire_version: i32) -> bool {
     match error.code() {
         Some(codes::CURSOR_NOT_FOUND) => true,
         Some(code) if wire_version < wire_version::V4_4 => codes::is_resumable(code),
-        _ => error.has_label("ResumableChangeStreamError"),
+        _ => error.has_label(RESUMABLE_CHANGE_STREAM_ERROR),
     }
 }
 
@@ -580,7 +580,7 @@ mod tests {
         assert!(is_resumable(&command(91), 8) && !is_resumable(&command(91), 9));
         assert!(!is_resumable(&command(280), 8));
         let mut labelled = command(280);
-        labelled.add_label("ResumableChangeStreamError");
+        labelled.add_label(RESUMABLE_CHANGE_STREAM_ERROR);
         assert!(is_resumable(&labelled, 9) && !is_resumable(&labelled, 8));
         let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
         assert!(is_resumable(&Error::io("test", broken), 9));

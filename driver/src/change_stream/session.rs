@@ -14,7 +14,7 @@ use crate::session::ClientSession;
 
 /// Like [`ChangeStream`](super::ChangeStream), within a session. Each step takes the session.
 #[must_use = "a change stream does nothing until its events are requested"]
-pub struct SessionChangeStream<T, F: Mode> {
+pub struct SessionChangeStream<T, F: Mode = Async> {
     raw: RawChangeStream,
     kind: PhantomData<fn() -> (T, F)>,
 }
@@ -25,6 +25,23 @@ impl<T, F: Mode> SessionChangeStream<T, F> {
     }
 
     /// Like [`ChangeStream::resume_token`](super::ChangeStream::resume_token).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().await?;
+    /// let mut stream = monkeys.watch().session(&mut session).await?.with_type::<Document>();
+    /// while stream.is_alive() {
+    ///     if let Some(event) = stream.next_if_any(&mut session).await? {
+    ///         println!("{event}");
+    ///     }
+    ///     println!("to be resumed after {:?}", stream.resume_token());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn resume_token(&self) -> Option<ResumeToken> {
         self.raw.resume_token().cloned()
     }
@@ -45,6 +62,20 @@ impl<T: DeserializeOwned> SessionChangeStream<T, Async> {
     ///
     /// # Errors
     /// Those of [`ChangeStream::next`](super::ChangeStream::next).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().await?;
+    /// let mut stream = monkeys.watch().session(&mut session).await?;
+    /// while let Some(event) = stream.next(&mut session).await? {
+    ///     println!("{:?}", event.operation_type);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next(&mut self, session: &mut ClientSession<Async>) -> Result<Option<T>> {
         self.raw.next(Some(session.state())).await
     }
@@ -53,6 +84,21 @@ impl<T: DeserializeOwned> SessionChangeStream<T, Async> {
     ///
     /// # Errors
     /// Those of [`next`](Self::next).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().await?;
+    /// let mut stream = monkeys.watch().session(&mut session).await?;
+    /// while let Some(event) = stream.next_if_any(&mut session).await? {
+    ///     println!("{:?}", event.operation_type);
+    /// }
+    /// println!("no more changes at the moment");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next_if_any(&mut self, session: &mut ClientSession<Async>) -> Result<Option<T>> {
         self.raw.next_if_any(Some(session.state())).await
     }
@@ -63,6 +109,20 @@ impl<T: DeserializeOwned> SessionChangeStream<T, Blocking> {
     ///
     /// # Errors
     /// Those of [`ChangeStream::next`](super::ChangeStream::next).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # fn example(client: driver::sync::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().run()?;
+    /// let mut stream = monkeys.watch().session(&mut session).run()?;
+    /// while let Some(event) = stream.next(&mut session)? {
+    ///     println!("{:?}", event.operation_type);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn next(&mut self, session: &mut ClientSession<Blocking>) -> Result<Option<T>> {
         block_on(self.raw.next(Some(session.state())))
     }
@@ -71,6 +131,21 @@ impl<T: DeserializeOwned> SessionChangeStream<T, Blocking> {
     ///
     /// # Errors
     /// Those of [`next`](Self::next).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # fn example(client: driver::sync::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().run()?;
+    /// let mut stream = monkeys.watch().session(&mut session).run()?;
+    /// while let Some(event) = stream.next_if_any(&mut session)? {
+    ///     println!("{:?}", event.operation_type);
+    /// }
+    /// println!("no more changes at the moment");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn next_if_any(&mut self, session: &mut ClientSession<Blocking>) -> Result<Option<T>> {
         block_on(self.raw.next_if_any(Some(session.state())))
     }

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use serde::Serialize;
+
 use super::server::{WriteConcernError, WriteError, coded};
 use crate::results::{BulkWriteResult, SummaryBulkWriteResult, VerboseBulkWriteResult};
 
@@ -28,7 +30,8 @@ pub struct BulkWriteError {
 }
 
 /// The result of the successful writes of a failed bulk write.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
 #[non_exhaustive]
 pub enum PartialBulkWriteResult {
     /// Of a collection.

@@ -132,6 +132,8 @@ pub enum ErrorKind {
     RuntimeEnded,
 }
 
+impl std::error::Error for ErrorKind {}
+
 impl From<bson::error::Error> for ErrorKind {
     fn from(cause: bson::error::Error) -> Self {
         ErrorKind::Bson(cause)

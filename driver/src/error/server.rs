@@ -37,6 +37,13 @@ pub struct WriteError {
     pub details: Option<Document>,
 }
 
+impl From<IndexedWriteError> for WriteError {
+    fn from(error: IndexedWriteError) -> Self {
+        let IndexedWriteError { index: _, code, code_name, message, details } = error;
+        WriteError { code, code_name, message, details }
+    }
+}
+
 /// The server refused one of several writes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bson::oid::ObjectId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use super::handlers::CmapEventHandler;
 use crate::types::ServerAddress;
@@ -39,7 +39,7 @@ pub enum CmapEvent {
 }
 
 /// The pool options that differ from their defaults.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionPoolOptions {
@@ -56,7 +56,7 @@ pub struct ConnectionPoolOptions {
 }
 
 /// See [`CmapEvent::PoolCreated`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PoolCreatedEvent {
@@ -67,7 +67,7 @@ pub struct PoolCreatedEvent {
 }
 
 /// See [`CmapEvent::PoolReady`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PoolReadyEvent {
@@ -76,7 +76,7 @@ pub struct PoolReadyEvent {
 }
 
 /// See [`CmapEvent::PoolCleared`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PoolClearedEvent {
@@ -89,7 +89,7 @@ pub struct PoolClearedEvent {
 }
 
 /// See [`CmapEvent::PoolClosed`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PoolClosedEvent {
@@ -98,7 +98,7 @@ pub struct PoolClosedEvent {
 }
 
 /// See [`CmapEvent::ConnectionCreated`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionCreatedEvent {
@@ -109,7 +109,7 @@ pub struct ConnectionCreatedEvent {
 }
 
 /// See [`CmapEvent::ConnectionReady`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionReadyEvent {
@@ -122,7 +122,7 @@ pub struct ConnectionReadyEvent {
 }
 
 /// See [`CmapEvent::ConnectionClosed`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionClosedEvent {
@@ -135,7 +135,7 @@ pub struct ConnectionClosedEvent {
 }
 
 /// The reason why a connection was closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum ConnectionClosedReason {
@@ -150,7 +150,7 @@ pub enum ConnectionClosedReason {
 }
 
 /// See [`CmapEvent::ConnectionCheckoutStarted`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionCheckoutStartedEvent {
@@ -159,7 +159,7 @@ pub struct ConnectionCheckoutStartedEvent {
 }
 
 /// See [`CmapEvent::ConnectionCheckoutFailed`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionCheckoutFailedEvent {
@@ -172,7 +172,7 @@ pub struct ConnectionCheckoutFailedEvent {
 }
 
 /// The reason why an operation got no connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum ConnectionCheckoutFailedReason {
@@ -186,7 +186,7 @@ pub enum ConnectionCheckoutFailedReason {
 }
 
 /// See [`CmapEvent::ConnectionCheckedOut`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionCheckedOutEvent {
@@ -199,7 +199,7 @@ pub struct ConnectionCheckedOutEvent {
 }
 
 /// See [`CmapEvent::ConnectionCheckedIn`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConnectionCheckedInEvent {
@@ -207,4 +207,29 @@ pub struct ConnectionCheckedInEvent {
     pub address: ServerAddress,
     /// The id of the connection, unique within its pool, from 1.
     pub connection_id: u64,
+}
+
+/// Makes each event one of the enum.
+macro_rules! events {
+    ($($Variant:ident($Event:ident),)*) => {$(
+        impl From<$Event> for CmapEvent {
+            fn from(event: $Event) -> Self {
+                CmapEvent::$Variant(event)
+            }
+        }
+    )*};
+}
+
+events! {
+    PoolCreated(PoolCreatedEvent),
+    PoolReady(PoolReadyEvent),
+    PoolCleared(PoolClearedEvent),
+    PoolClosed(PoolClosedEvent),
+    ConnectionCreated(ConnectionCreatedEvent),
+    ConnectionReady(ConnectionReadyEvent),
+    ConnectionClosed(ConnectionClosedEvent),
+    ConnectionCheckoutStarted(ConnectionCheckoutStartedEvent),
+    ConnectionCheckoutFailed(ConnectionCheckoutFailedEvent),
+    ConnectionCheckedOut(ConnectionCheckedOutEvent),
+    ConnectionCheckedIn(ConnectionCheckedInEvent),
 }

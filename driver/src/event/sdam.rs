@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use bson::Document;
 use bson::oid::ObjectId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use super::handlers::SdamEventHandler;
-use crate::description::{ServerDescription, TopologyDescription};
+pub use crate::description::{ServerDescription, TopologyDescription};
 use crate::error::Error;
 use crate::types::ServerAddress;
 
@@ -41,7 +41,7 @@ pub enum SdamEvent {
 }
 
 /// See [`SdamEvent::TopologyOpening`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TopologyOpeningEvent {
@@ -65,7 +65,7 @@ pub struct TopologyDescriptionChangedEvent {
 }
 
 /// See [`SdamEvent::TopologyClosed`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TopologyClosedEvent {
@@ -74,7 +74,7 @@ pub struct TopologyClosedEvent {
 }
 
 /// See [`SdamEvent::ServerOpening`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ServerOpeningEvent {
@@ -100,7 +100,7 @@ pub struct ServerDescriptionChangedEvent {
 }
 
 /// See [`SdamEvent::ServerClosed`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ServerClosedEvent {
@@ -112,7 +112,7 @@ pub struct ServerClosedEvent {
 
 /// See [`SdamEvent::ServerHeartbeatStarted`]. A succeeded or failed event follows each started
 /// event.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ServerHeartbeatStartedEvent {

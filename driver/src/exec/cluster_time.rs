@@ -12,6 +12,7 @@ mod cell;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bson::{RawDocument, RawDocumentBuf, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use self::cell::Cell;
 use crate::wire::scan::elements;
@@ -23,7 +24,7 @@ const ROOM: usize = 120;
 const WORDS: usize = 2 + ROOM / 8;
 
 /// A `$clusterTime` from a server: a timestamp and its signature.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ClusterTime {
     order: u64,
     document: Stored,
@@ -85,6 +86,15 @@ impl ClusterTime {
     }
 
     /// The timestamp.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(session: &driver::ClientSession) {
+    /// if let Some(cluster_time) = session.cluster_time() {
+    ///     println!("{:?}, signed as {:?}", cluster_time.time(), cluster_time.as_document());
+    /// }
+    /// # }
+    /// ```
     pub fn time(&self) -> Timestamp {
         Timestamp { time: (self.order >> 32) as u32, increment: self.order as u32 }
     }
@@ -114,6 +124,42 @@ fn order(document: &RawDocument) -> Option<u64> {
         .find(|element| element.key == b"clusterTime");
     let Timestamp { time, increment } = time?.timestamp()?;
     Some(u64::from(time) << 32 | u64::from(increment))
+}
+
+/// The later one is the greater one. Signatures do not count.
+impl PartialEq for ClusterTime {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
+    }
+}
+
+impl Eq for ClusterTime {}
+
+impl PartialOrd for ClusterTime {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ClusterTime {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.order.cmp(&other.order)
+    }
+}
+
+/// In the form of the server: `{ clusterTime: <timestamp>, signature: … }`.
+impl Serialize for ClusterTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_document().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ClusterTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let document = RawDocumentBuf::deserialize(deserializer)?;
+        ClusterTime::parse(&document)
+            .ok_or_else(|| serde::de::Error::custom("a cluster time has a timestamp clusterTime"))
+    }
 }
 
 /// The cluster clock of one client.

@@ -31,6 +31,8 @@ pub struct ListSearchIndexOptions {
     pub timeout: Option<Duration>,
 }
 
+crate::options::form::form! { ListSearchIndexOptions { timeout } }
+
 crate::builder::builder! {
     /// Builds [`ListSearchIndexOptions`].
     ListSearchIndexOptionsBuilder builds ListSearchIndexOptions {
@@ -50,6 +52,20 @@ impl<'a, F: Mode> ListSearchIndexes<'a, F> {
     }
 
     /// Runs the operation in `session`. The cursor must be read in the same session.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # async fn example(client: driver::Client) -> driver::Result<()> {
+    /// let monkeys = client.database("zoo").collection::<Document>("monkeys");
+    /// let mut session = client.start_session().await?;
+    /// let mut indexes = monkeys.list_search_indexes().session(&mut session).await?;
+    /// while let Some(index) = indexes.try_next(&mut session).await? {
+    ///     println!("{index}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn session(
         self,
         session: impl Into<&'a mut ClientSession<F>>,
@@ -62,6 +78,18 @@ impl<'a, F: Mode> ListSearchIndexes<'a, F> {
 
 impl<F: Mode, S> ListSearchIndexes<'_, F, S> {
     /// Returns whole raw batches instead of indexes.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::Document;
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// let mut batches = monkeys.list_search_indexes().batch().await?;
+    /// while let Some(batch) = batches.try_next().await? {
+    ///     println!("{:?}", batch.doc_slices()?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn batch(self) -> Batches<Self> {
         Batches(self)
     }

@@ -1,6 +1,10 @@
 //! The collation of strings.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
 
 /// The language rules by which a server compares and sorts strings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -52,6 +56,21 @@ builder! {
 
 impl Collation {
     /// The collation of `locale`, with default options.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use driver::bson::{Document, doc};
+    /// use driver::options::{Collation, CollationStrength};
+    ///
+    /// # async fn example(monkeys: driver::Collection<Document>) -> driver::Result<()> {
+    /// // Finds "Mabel", "mabel" and "MABEL".
+    /// let mut any_case = Collation::locale("en");
+    /// any_case.strength = Some(CollationStrength::Secondary);
+    /// let mabel = monkeys.find_one(doc! { "name": "mabel" }).collation(any_case).await?;
+    /// # drop(mabel);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn locale(locale: impl Into<String>) -> Self {
         Collation { locale: locale.into(), ..Collation::default() }
     }
@@ -81,22 +100,49 @@ impl Serialize for CollationStrength {
 
 impl<'de> Deserialize<'de> for CollationStrength {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match i32::deserialize(deserializer)? {
-            1 => Ok(CollationStrength::Primary),
-            2 => Ok(CollationStrength::Secondary),
-            3 => Ok(CollationStrength::Tertiary),
-            4 => Ok(CollationStrength::Quaternary),
-            5 => Ok(CollationStrength::Identical),
-            other => Err(serde::de::Error::custom(format!(
-                "the collation strength must be 1 to 5, but is {other}"
+        let level = i32::deserialize(deserializer)?;
+        CollationStrength::from_level(level).map_err(serde::de::Error::custom)
+    }
+}
+
+impl CollationStrength {
+    fn from_level(level: impl TryInto<u8> + Copy + fmt::Display) -> crate::Result<Self> {
+        match level.try_into() {
+            Ok(1) => Ok(CollationStrength::Primary),
+            Ok(2) => Ok(CollationStrength::Secondary),
+            Ok(3) => Ok(CollationStrength::Tertiary),
+            Ok(4) => Ok(CollationStrength::Quaternary),
+            Ok(5) => Ok(CollationStrength::Identical),
+            _ => Err(Error::invalid_argument(format!(
+                "the collation strength must be 1 to 5, but is {level}"
             ))),
         }
     }
 }
 
+/// Reads the level, from 1 to 5.
+impl TryFrom<u32> for CollationStrength {
+    type Error = Error;
+
+    fn try_from(level: u32) -> crate::Result<Self> {
+        CollationStrength::from_level(level)
+    }
+}
+
+impl From<CollationStrength> for u32 {
+    fn from(strength: CollationStrength) -> Self {
+        strength as u32
+    }
+}
+
+impl fmt::Display for CollationStrength {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (*self as i32).fmt(f)
+    }
+}
+
 /// The case that sorts first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CollationCaseFirst {
     /// Upper case.
@@ -107,9 +153,32 @@ pub enum CollationCaseFirst {
     Off,
 }
 
+impl CollationCaseFirst {
+    /// The name in commands.
+    ///
+    /// # Examples
+    /// ```
+    /// use driver::options::CollationCaseFirst;
+    ///
+    /// assert_eq!(CollationCaseFirst::Upper.as_str(), "upper");
+    /// ```
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            CollationCaseFirst::Upper => "upper",
+            CollationCaseFirst::Lower => "lower",
+            CollationCaseFirst::Off => "off",
+        }
+    }
+}
+
+impl fmt::Display for CollationCaseFirst {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// Whether spaces and punctuation are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CollationAlternate {
     /// They are compared.
@@ -118,13 +187,58 @@ pub enum CollationAlternate {
     Shifted,
 }
 
+impl CollationAlternate {
+    /// The name in commands.
+    ///
+    /// # Examples
+    /// ```
+    /// use driver::options::CollationAlternate;
+    ///
+    /// assert_eq!(CollationAlternate::NonIgnorable.as_str(), "non-ignorable");
+    /// ```
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            CollationAlternate::NonIgnorable => "non-ignorable",
+            CollationAlternate::Shifted => "shifted",
+        }
+    }
+}
+
+impl fmt::Display for CollationAlternate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// The characters that [`CollationAlternate::Shifted`] ignores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CollationMaxVariable {
     /// Punctuation and spaces.
     Punct,
     /// Spaces.
     Space,
+}
+
+impl CollationMaxVariable {
+    /// The name in commands.
+    ///
+    /// # Examples
+    /// ```
+    /// use driver::options::CollationMaxVariable;
+    ///
+    /// assert_eq!(CollationMaxVariable::Punct.as_str(), "punct");
+    /// ```
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            CollationMaxVariable::Punct => "punct",
+            CollationMaxVariable::Space => "space",
+        }
+    }
+}
+
+impl fmt::Display for CollationMaxVariable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }

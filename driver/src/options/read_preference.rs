@@ -67,6 +67,13 @@ pub struct HedgedReadOptions {
     pub enabled: bool,
 }
 
+builder! {
+    /// Builds [`HedgedReadOptions`].
+    HedgedReadOptionsBuilder builds HedgedReadOptions {
+        enabled: bool,
+    }
+}
+
 impl HedgedReadOptions {
     /// Allows hedged reads.
     pub fn enabled() -> Self {
@@ -102,6 +109,31 @@ impl ReadPreference {
     pub(crate) const SMALLEST_MAX_STALENESS: Duration = Duration::from_secs(90);
 
     /// The primary only.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use driver::options::{HedgedReadOptions, ReadPreference, ReadPreferenceOptions};
+    ///
+    /// let options = ReadPreferenceOptions::builder()
+    ///     .max_staleness(Duration::from_secs(90))
+    ///     .hedge(HedgedReadOptions::disabled())
+    ///     .build();
+    /// let near = ReadPreference::nearest(options);
+    /// assert_eq!((near.mode(), near.max_staleness()), ("nearest", Some(Duration::from_secs(90))));
+    /// assert!(near.options().is_some() && near.tag_sets().is_empty());
+    /// assert_ne!(near.hedge(), Some(&HedgedReadOptions::enabled()));
+    ///
+    /// for preference in [
+    ///     ReadPreference::primary(),
+    ///     ReadPreference::secondary(None),
+    ///     ReadPreference::primary_preferred(None),
+    ///     ReadPreference::secondary_preferred(None),
+    /// ] {
+    ///     assert!(preference.options().is_none());
+    /// }
+    /// ```
     pub fn primary() -> Self {
         ReadPreference::Primary
     }
@@ -213,19 +245,34 @@ impl Serialize for ReadPreference {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("mode", self.mode())?;
-        if !self.tag_sets().is_empty() {
-            map.serialize_entry("tags", self.tag_sets())?;
-        }
-        if let Some(lag) = self.max_staleness() {
-            map.serialize_entry(
-                "maxStalenessSeconds",
-                &i64::try_from(lag.as_secs()).unwrap_or(i64::MAX),
-            )?;
-        }
-        if let Some(hedge) = self.hedge() {
-            map.serialize_entry("hedge", hedge)?;
+        if let Some(options) = self.options() {
+            options.write(&mut map)?;
         }
         map.end()
+    }
+}
+
+impl Serialize for ReadPreferenceOptions {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.write(&mut map)?;
+        map.end()
+    }
+}
+
+impl ReadPreferenceOptions {
+    fn write<M: SerializeMap>(&self, map: &mut M) -> std::result::Result<(), M::Error> {
+        if let Some(tag_sets) = self.tag_sets.as_ref().filter(|tag_sets| !tag_sets.is_empty()) {
+            map.serialize_entry("tags", tag_sets)?;
+        }
+        if let Some(lag) = self.max_staleness {
+            let seconds = i64::try_from(lag.as_secs()).unwrap_or(i64::MAX);
+            map.serialize_entry("maxStalenessSeconds", &seconds)?;
+        }
+        match &self.hedge {
+            Some(hedge) => map.serialize_entry("hedge", hedge),
+            None => Ok(()),
+        }
     }
 }
 

@@ -47,6 +47,17 @@ builder! {
 
 impl WriteConcern {
     /// Acknowledgment by `n` members.
+    ///
+    /// # Examples
+    /// ```
+    /// use driver::options::WriteConcern;
+    ///
+    /// assert!(!WriteConcern::nodes(0).is_acknowledged());
+    /// assert!(WriteConcern::majority().is_acknowledged());
+    /// assert!(WriteConcern::default().is_empty());
+    /// let everywhere = WriteConcern::custom("everywhere");
+    /// assert!(!everywhere.is_empty());
+    /// ```
     pub fn nodes(n: u32) -> Self {
         Acknowledgment::Nodes(n).into()
     }
@@ -101,6 +112,12 @@ impl From<Acknowledgment> for WriteConcern {
 impl From<u32> for Acknowledgment {
     fn from(n: u32) -> Self {
         Acknowledgment::Nodes(n)
+    }
+}
+
+impl From<String> for Acknowledgment {
+    fn from(name: String) -> Self {
+        name.as_str().into()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The write models of a bulk write.
 
 use bson::{Document, RawDocumentBuf};
+use serde::{Deserialize, Serialize};
 
 use super::{Collation, Hint, UpdateModifications};
 use crate::types::Namespace;
@@ -12,7 +13,8 @@ use crate::types::Namespace;
 /// namespace. Models from `new` or `builder` have no namespace until one is set. Only
 /// [`Collection::bulk_write`](crate::collection::Collection::bulk_write) accepts models without
 /// one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
 #[non_exhaustive]
 pub enum WriteModel {
     /// Inserts a document.
@@ -48,7 +50,8 @@ impl WriteModel {
 }
 
 /// The document of an insert or a replacement: a [`Document`] or raw BSON.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
 #[non_exhaustive]
 pub enum ModelDocument {
     /// A document.
@@ -78,13 +81,19 @@ macro_rules! model {
         may { $( $(#[$may_doc:meta])* $may:ident: $May:ty, )* }
     ) => {
         $(#[$about])*
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase")]
         #[non_exhaustive]
         pub struct $Model {
             /// The collection. Default: that of the bulk write.
+            #[serde(skip_serializing_if = "Option::is_none")]
             pub namespace: Option<Namespace>,
             $( $(#[$must_doc])* pub $must: $Must, )*
-            $( $(#[$may_doc])* pub $may: Option<$May>, )*
+            $(
+                $(#[$may_doc])*
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $may: Option<$May>,
+            )*
         }
 
         impl $Model {

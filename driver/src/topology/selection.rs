@@ -61,6 +61,51 @@ pub(crate) struct Limits {
     pub(crate) heartbeat_freq: Duration,
 }
 
+impl TopologyDescription {
+    /// The interval of checks of a client that sets none.
+    const HEARTBEAT_FREQ: Duration = Duration::from_secs(10);
+
+    /// Whether a server is known that suits `selection_criteria`, or is the primary if there are
+    /// none.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use driver::options::ReadPreference;
+    ///
+    /// # fn example(client: driver::Client) {
+    /// let secondary = ReadPreference::secondary(None).into();
+    /// if !client.topology().has_readable_server(Some(secondary)) {
+    ///     println!("reads have to wait");
+    /// }
+    /// # }
+    /// ```
+    pub fn has_readable_server(&self, selection_criteria: Option<SelectionCriteria>) -> bool {
+        let criteria = selection_criteria.unwrap_or(ReadPreference::Primary.into());
+        !suitable(self, &criteria, &[], Self::HEARTBEAT_FREQ).is_empty()
+    }
+
+    /// Whether a server is known that takes writes.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(client: driver::Client) {
+    /// if !client.topology().has_writable_server() {
+    ///     println!("writes have to wait");
+    /// }
+    /// # }
+    /// ```
+    pub fn has_writable_server(&self) -> bool {
+        let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
+        let suitable = suitable(self, &primary, &[], Self::HEARTBEAT_FREQ);
+        let takes_writes = |i: &usize| {
+            use ServerType::{LoadBalancer, Mongos, RsPrimary, Standalone};
+            let server_type = self.servers[*i].server_type();
+            matches!(server_type, LoadBalancer | Mongos | RsPrimary | Standalone)
+        };
+        suitable.iter().any(takes_writes)
+    }
+}
+
 /// The servers that match `criteria` and are within the latency window. Servers at `deprioritized`
 /// are included only if no other is suitable.
 pub(crate) fn select(

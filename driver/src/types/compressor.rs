@@ -24,7 +24,24 @@ pub enum Compressor {
 }
 
 impl Compressor {
+    /// The compressor with this name, at its default level.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "snappy" => Compressor::Snappy,
+            "zlib" => Compressor::Zlib { level: None },
+            "zstd" => Compressor::Zstd { level: None },
+            _ => return None,
+        })
+    }
+
     /// The name in the handshake.
+    ///
+    /// # Examples
+    /// ```
+    /// use driver::options::Compressor;
+    ///
+    /// assert_eq!(Compressor::Zlib { level: Some(6) }.name(), "zlib");
+    /// ```
     pub fn name(&self) -> &'static str {
         match self {
             Compressor::Snappy => "snappy",

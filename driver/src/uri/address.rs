@@ -15,6 +15,18 @@ impl ServerAddress {
     ///
     /// # Errors
     /// `InvalidArgument` with the address and its fault.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> driver::Result<()> {
+    /// use driver::options::ServerAddress;
+    ///
+    /// assert_eq!(ServerAddress::parse("Mongo.Example")?.to_string(), "mongo.example:27017");
+    /// assert_eq!(ServerAddress::parse("[::1]:27018")?.port(), Some(27018));
+    /// assert!(ServerAddress::parse("mongo.example:99999").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn parse(address: impl AsRef<str>) -> Result<Self> {
         let address = address.as_ref();
         let bad =

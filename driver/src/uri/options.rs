@@ -77,11 +77,10 @@ fn compressors(pairs: &mut Pairs) -> Option<Vec<Compressor>> {
     let names = pairs.text("compressors")?;
     let mut compressors = Vec::new();
     for name in names.split(',') {
-        let compressor = match name {
-            "snappy" => Compressor::Snappy,
-            "zlib" => Compressor::Zlib { level },
-            "zstd" => Compressor::Zstd { level: None },
-            _ => {
+        let compressor = match Compressor::named(name) {
+            Some(Compressor::Zlib { .. }) => Compressor::Zlib { level },
+            Some(other) => other,
+            None => {
                 pairs.warn(format!(
                     "the option compressors supports snappy, zlib and zstd; {name:?} is ignored"
                 ));

@@ -5,12 +5,13 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::ConnectionString;
+use super::{ConnectionString, HostInfo};
 use crate::error::{Error, Result};
 use crate::options::ClientOptions;
 use crate::rt;
+use crate::types::ServerAddress;
 
 /// Reads a connection string. Created by [`ClientOptions::parse`].
 #[must_use = "parsing does nothing until it is awaited or run"]
@@ -109,9 +110,31 @@ impl TryFrom<String> for ConnectionString {
     }
 }
 
+/// `mongodb://localhost:27017`.
+impl Default for ConnectionString {
+    fn default() -> Self {
+        let text = format!("mongodb://{}", ServerAddress::default());
+        ConnectionString::parse(text).expect("it is a connection string")
+    }
+}
+
+/// `localhost:27017`.
+impl Default for HostInfo {
+    fn default() -> Self {
+        HostInfo::HostIdentifiers(vec![ServerAddress::default()])
+    }
+}
+
 impl<'de> Deserialize<'de> for ConnectionString {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// As it was written, with the password.
+impl Serialize for ConnectionString {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
