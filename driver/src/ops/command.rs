@@ -21,6 +21,7 @@ use crate::exec::{
 };
 use crate::mode::Mode;
 use crate::ops::Boxed;
+use crate::ops::create_collection::check_name;
 use crate::ops::operation_name::{OperationName, WithContext};
 use crate::ops::session::Session;
 use crate::options::{
@@ -79,16 +80,24 @@ impl<'a> On<'a> {
         own.check_timeout_mode(of_session || timeout != Timeout::Unset)
     }
 
-    /// The deadline of an operation that starts now, in `session` if there is one.
+    /// Refuses names that no server accepts. An unacknowledged write would lose the server's error.
+    fn check_names(self) -> Result<()> {
+        check_name("the name of the database", self.db)?;
+        self.collection.map_or(Ok(()), |name| check_name("the name of the collection", name))
+    }
+
+    /// The deadline of an operation that starts now, in `session` if there is one. Every
+    /// operation asks for it first.
     ///
     /// # Errors
     /// `InvalidArgument` if the operation has its own timeout within a convenient transaction with
-    /// a timeout.
+    /// a timeout, or a name of the handle is empty or contains a NUL.
     pub(crate) fn deadline(
         self,
         options: Option<&dyn Options>,
         session: Option<&SessionState>,
     ) -> Result<Deadline> {
+        self.check_names()?;
         session.map_or(Ok(()), |session| check_own_timeout(session, options))?;
         Ok(self.timeout(options).begin())
     }

@@ -74,7 +74,9 @@ impl<F: Api> Ground<F> {
     }
 
     fn check_nothing_is_left(&self) {
+        let begin = std::time::Instant::now();
         eventually("no transaction is open", || self.open() == 0);
+        let drained = begin.elapsed();
         eventually("all connections are back", || {
             let pools = self.client.pool_metrics();
             pools.iter().all(|pool| (pool.in_use, pool.opening, pool.waiting) == (0, 0, 0))
@@ -88,6 +90,13 @@ impl<F: Api> Ground<F> {
             again.iter().all(|session| known.contains(&id_of(session.id())))
         });
         F::end(self.items().insert_one(doc! {})).unwrap();
+        println!(
+            "transactions={} open={} drained_in={drained:?} connections={connections} of \
+             {CONNECTIONS} sessions={} in use=0",
+            transactions(),
+            self.open(),
+            known.len(),
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 //! A test is generic over the API. [`Api`](api::Api) opens clients and runs operations.
 
 mod aggregate_database;
+#[allow(dead_code, reason = "other test targets use the rest")]
 mod api;
 mod bad_input;
 mod bulk_write;
@@ -15,6 +16,7 @@ mod databases;
 mod distinct;
 mod dropped_streams;
 mod dropped_transactions;
+mod ended;
 mod exhaust;
 mod explain;
 mod files;
@@ -24,6 +26,7 @@ mod gridfs;
 mod indexes;
 mod load_balancer;
 mod observed;
+mod old_servers;
 mod overload;
 mod prefetch;
 mod reads;

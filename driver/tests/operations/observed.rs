@@ -122,7 +122,12 @@ impl<F: Api> Observed<F> {
 
     /// The number of open cursors of the client's database on the server.
     pub(crate) fn open_cursors(&self) -> usize {
-        let in_database = doc! { "$match": { "ns": { "$regex": format!("^{}[.]", self.name) } } };
+        self.open_cursors_of(&self.name)
+    }
+
+    /// The number of open cursors of the database `name` on the server.
+    pub(crate) fn open_cursors_of(&self, name: &str) -> usize {
+        let in_database = doc! { "$match": { "ns": { "$regex": format!("^{name}[.]") } } };
         let idle = doc! { "$currentOp": { "allUsers": true, "idleCursors": true } };
         let of_cursors = doc! { "$match": { "type": "idleCursor" } };
         let stages = [idle, of_cursors, in_database];
